@@ -1,0 +1,172 @@
+"""Every error the program raises on purpose, and the problems a definition can have.
+
+No I/O and no imports from the project: everything else may import this. Replay-sensitive.
+
+    OrchestratorError                code, message, where, hint
+    ├── DefinitionInvalid            the author must act: every problem of a definition
+    ├── ExpressionError              a template or an expression
+    │   ├── TemplateSyntaxError      cannot be read; found at validation
+    │   └── EvaluationError          cannot be computed on this data
+    ├── ConditionError               a condition cannot be decided
+    ├── StepFailed                   a step ended badly: carries the error document
+    ├── RunNotFound                  no run of that id
+    ├── OperationRefused             the run is not in a state that allows it
+    └── ServerUnavailable            Temporal does not answer
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+ErrorType = Literal[
+    "validation_error",
+    "execution_error",
+    "action_error",
+    "condition_error",
+    "timeout_error",
+    "retry_exhausted",
+    "cancelled",
+    "unknown",
+]
+ERROR_TYPES: tuple[str, ...] = get_args(ErrorType)
+
+Severity = Literal["error", "warning"]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong, or doubtful, with a definition (SPEC §8)."""
+
+    severity: Severity
+    code: str
+    """Stable name of the rule, for programs: `unknown_action`."""
+    path: str
+    """JSON Pointer (RFC 6901) into the definition; `""` is the whole."""
+    message: str
+    hint: str | None = None
+    """What was likely meant or what to do."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the problem as a JSON object of SPEC §8."""
+        return {
+            "severity": self.severity,
+            "code": self.code,
+            "path": self.path,
+            "message": self.message,
+            "hint": self.hint,
+        }
+
+
+class OrchestratorError(Exception):
+    """Something went wrong."""
+
+    code = "error"
+
+    def __init__(self, message: str | None = None, *, where: str | None = None, hint: str | None = None) -> None:
+        self.message = message or (type(self).__doc__ or "").strip().splitlines()[0]
+        self.where = where
+        self.hint = hint
+        super().__init__(self.message)
+
+    def __str__(self) -> str:
+        at = f"{self.where}: " if self.where else ""
+        tail = f" ({self.hint})" if self.hint else ""
+        return f"{at}{self.message}{tail}"
+
+
+class DefinitionInvalid(OrchestratorError):
+    """The definition has problems."""
+
+    code = "definition_invalid"
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = list(problems)
+        errors = [problem for problem in self.problems if problem.severity == "error"]
+        super().__init__("; ".join(f"{p.path or '/'}: {p.message}" for p in errors[:3]) or None)
+
+
+class ExpressionError(OrchestratorError):
+    """An expression is wrong."""
+
+    code = "expression_error"
+
+    def __init__(
+        self, message: str, *, source: str = "", line: int = 1, column: int = 1, hint: str | None = None
+    ) -> None:
+        self.source = source
+        self.line = line
+        """1-based line in the template."""
+        self.column = column
+        """1-based column in that line."""
+        super().__init__(message, where=f"{line}:{column}", hint=hint)
+
+
+class TemplateSyntaxError(ExpressionError):
+    """The template cannot be read."""
+
+    code = "template_syntax"
+
+
+class EvaluationError(ExpressionError):
+    """The expression cannot be computed on this data."""
+
+    code = "execution_error"
+
+
+class ConditionError(OrchestratorError):
+    """The condition cannot be decided."""
+
+    code = "condition_error"
+
+
+class StepFailed(OrchestratorError):
+    """A step failed."""
+
+    code = "step_failed"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        error_type: ErrorType = "execution_error",
+        details: dict[str, Any] | None = None,
+        recoverable: bool = True,
+        attempts: int = 1,
+    ) -> None:
+        super().__init__(message)
+        self.error_type: ErrorType = error_type
+        self.details = details or {}
+        self.recoverable = recoverable
+        self.attempts = attempts
+        """How many times the step was tried, the failing one included."""
+
+
+class RunNotFound(OrchestratorError):
+    """There is no such run."""
+
+    code = "run_not_found"
+
+
+class OperationRefused(OrchestratorError):
+    """The run is not in a state that allows this."""
+
+    code = "operation_refused"
+
+
+class ServerUnavailable(OrchestratorError):
+    """The Temporal server does not answer."""
+
+    code = "server_unavailable"
+
+
+@dataclass(slots=True)
+class Warnings:
+    """Collects what an evaluation wants to say without failing; a step shows them."""
+
+    messages: list[str] = field(default_factory=list)
+    limit: int = 20
+
+    def add(self, message: str) -> None:
+        """Keep a message, once, up to the limit."""
+        if len(self.messages) < self.limit and message not in self.messages:
+            self.messages.append(message)
