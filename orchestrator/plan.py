@@ -1,0 +1,290 @@
+"""What the engine runs: a frozen tree of scopes, made by the planner and kept in the run's history.
+
+A Plan is self-contained: no later release, setting or registry changes what it means. Replay-sensitive:
+a field may be added with a default, never renamed, and a change of meaning bumps `FORMAT`.
+
+Inside a scope a node is known by its rank, its place in `Scope.nodes` (SPEC §2.3); `ports` lead to ranks of
+the same scope, `exits` to node ids of an enclosing one.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from orchestrator.errors import ErrorType
+
+FORMAT = 1
+
+DEFAULT_RETRY_ON: tuple[ErrorType, ...] = ("execution_error", "action_error", "timeout_error", "unknown")
+DEFAULT_TIMEOUT_SECONDS = 60.0
+DEFAULT_MAX_STEPS = 10_000_000
+DEFAULT_STEP_LOG_LIMIT = 500
+
+
+class Frozen(BaseModel):
+    """A value that never changes and takes no unknown field."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Retry(Frozen):
+    """How often and how soon a failed attempt is made again; Temporal's names and meanings."""
+
+    maximum_attempts: int = 3
+    """Attempts in total; 1 is no retry."""
+    initial_interval: float = 1.0
+    """Seconds before the second attempt."""
+    maximum_interval: float = 60.0
+    """Longest wait between attempts, in seconds."""
+    backoff_coefficient: float = 2.0
+    retry_on: tuple[ErrorType, ...] = DEFAULT_RETRY_ON
+
+
+class Skip(Frozen):
+    """Mark the failed step skipped and go on by `next`."""
+
+    kind: Literal["skip"]
+
+
+class Fallback(Frozen):
+    """Put a value (template) in place of the failed step's output and go on by `next`."""
+
+    kind: Literal["fallback"]
+    value: Any = None
+
+
+class Pause(Frozen):
+    """Wait for an operator's word."""
+
+    kind: Literal["pause"]
+
+
+class RetryFrom(Frozen):
+    """Go back to a node of this scope or of an enclosing one, at most `max` times."""
+
+    kind: Literal["retry_from"]
+    node: str
+    max: int = 1
+
+
+OnError = Annotated[Skip | Fallback | Pause | RetryFrom, Field(discriminator="kind")]
+"""`None` stands for `fail`: leave by the `error` port where the node has one, else fail the scope."""
+
+
+class ActionCall(Frozen):
+    """An action to call outside the flow: a compensation or a notification."""
+
+    action: str
+    config: dict[str, Any] = {}
+    retry: Retry = Retry()
+    timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
+
+
+class Node(Frozen):
+    """What every kind of node has."""
+
+    id: str
+    name: str = ""
+    """Shown to people; empty means the id."""
+    ports: dict[str, tuple[int, ...]] = {}
+    """Port to the ranks it activates, in this scope."""
+    exits: dict[str, tuple[str, ...]] = {}
+    """Port to the ids of nodes outside this scope: followed by an enclosing one after this scope's owner ends."""
+    when: Any = None
+    """A condition (SPEC §4); false skips the node."""
+    outputs: tuple[str, ...] = ()
+    on_error: OnError | None = None
+    error_port: bool = False
+    """The node has an edge out of its `error` port."""
+
+    @property
+    def title(self) -> str:
+        """The name people see."""
+        return self.name or self.id
+
+
+class Start(Node):
+    """A start of the graph, drawn as a node."""
+
+    kind: Literal["trigger"]
+
+
+class Action(Node):
+    """Work outside the workflow: a Temporal activity named after the action."""
+
+    kind: Literal["action"]
+    action: str
+    config: dict[str, Any] = {}
+    retry: Retry = Retry()
+    timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
+    """Longest one attempt may take."""
+    heartbeat_seconds: float | None = None
+    task_queue: str | None = None
+    local: bool = False
+    """Run as a local activity."""
+    compensate: ActionCall | None = None
+
+
+class Condition(Node):
+    """Two ways by one condition."""
+
+    kind: Literal["condition"]
+    condition: Any
+
+
+class Case(Frozen):
+    """One way out of a switch: taken when the condition holds, or the values are equal as JSON."""
+
+    port: str
+    value: Any = None
+    condition: Any = None
+
+
+class Switch(Node):
+    """Many ways by one value; the first case that fits, else `default`."""
+
+    kind: Literal["switch"]
+    value: Any = None
+    cases: tuple[Case, ...] = ()
+
+
+class Loop(Node):
+    """One pass of the body for each item, in order or some at a time."""
+
+    kind: Literal["loop"]
+    collection: Any = None
+    while_: Any = None
+    """A condition checked before each pass; with it `collection` may be absent."""
+    item: str = "item"
+    max_concurrency: int = 1
+    break_when: Any = None
+    collect: Any = None
+    has_collect: bool = False
+    continue_on_error: bool = False
+    max_iterations: int | None = None
+    body: "Scope"
+
+
+class Branch(Frozen):
+    """One branch of a parallel and what it must be given and give back."""
+
+    scope: "Scope"
+    reads: tuple[str, ...] = ()
+    """Top-level names of the context that this part of the graph names."""
+    steps: tuple[str, ...] = ()
+    """Ids of outer nodes whose `steps.<id>` this part names."""
+    exports: tuple[str, ...] = ()
+    """Ids of its own nodes whose `steps.<id>` is named outside this branch."""
+    waits: tuple[str, ...] = ()
+    """Events that wait nodes in this part receive."""
+    workflows: tuple[str, ...] = ()
+    """Keys of `Plan.workflows` that this part calls."""
+
+
+class Parallel(Node):
+    """Branches at the same time, then one way on."""
+
+    kind: Literal["parallel"]
+    branches: tuple[Branch, ...]
+    join: int | None = None
+    """How many branches must complete; `None` is all of them."""
+    on_branch_error: Literal["fail_fast", "wait", "ignore"] = "fail_fast"
+    max_concurrency: int | None = None
+    inline: bool = False
+
+
+class Delay(Node):
+    """A durable timer: exactly one of `seconds`, `until`, `cron`."""
+
+    kind: Literal["delay"]
+    seconds: Any = None
+    until: Any = None
+    cron: str | None = None
+
+
+class Wait(Node):
+    """Wait for an event of that name."""
+
+    kind: Literal["wait"]
+    event: Any
+    timeout_seconds: Any = None
+    payload_schema: dict[str, Any] | None = None
+
+
+class Set(Node):
+    """Set variables."""
+
+    kind: Literal["set"]
+    values: dict[str, Any] = {}
+
+
+class Call(Node):
+    """Run another workflow."""
+
+    kind: Literal["workflow"]
+    workflow: str
+    """Key of `Plan.workflows`."""
+    input: Any = None
+    wait: bool = True
+
+
+class End(Node):
+    """End a path, or with an outcome or output the scope."""
+
+    kind: Literal["end"]
+    closes: bool = False
+    has_output: bool = False
+    output: Any = None
+    outcome: Literal["completed", "failed"] = "completed"
+    message: Any = None
+
+
+AnyNode = Annotated[
+    Start | Action | Condition | Switch | Loop | Parallel | Delay | Wait | Set | Call | End,
+    Field(discriminator="kind"),
+]
+
+
+class Scope(Frozen):
+    """A part of the graph that runs by itself: the workflow, one iteration, one branch."""
+
+    nodes: tuple[AnyNode, ...] = ()
+    """In order of rank."""
+    entries: tuple[int, ...] = ()
+    exits: tuple[str, ...] = ()
+    """Entries that belong to an enclosing scope: left for it at once."""
+
+
+class Plan(Frozen):
+    """A whole workflow, ready to run."""
+
+    format: int = FORMAT
+    id: str
+    name: str = ""
+    version: int = 1
+    customer_id: str = ""
+    variables: dict[str, Any] = {}
+    scope: Scope
+    strict: bool = False
+    max_steps: int = DEFAULT_MAX_STEPS
+    step_log_limit: int = DEFAULT_STEP_LOG_LIMIT
+    timeout_seconds: float | None = None
+    """Longest the whole run may take."""
+    compensate: Literal["on_failure", "on_cancel", "both", "never"] = "on_failure"
+    notify: ActionCall | None = None
+    task_queue: str | None = None
+    rewinds: bool = False
+    """Some node may go back (`retry_from` or `pause`): old values of variables are kept."""
+    input_schema: dict[str, Any] | None = None
+    workflows: dict[str, "Plan"] = {}
+    """The plans that `workflow` nodes call, by id; nested calls are in here too, not deeper."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the compact JSON that stands in history: fields at their default are left out."""
+        return self.model_dump(mode="json", exclude_defaults=True)
+
+
+Loop.model_rebuild()
+Branch.model_rebuild()
+Parallel.model_rebuild()
+Plan.model_rebuild()
