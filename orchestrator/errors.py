@@ -132,8 +132,11 @@ class StepFailed(OrchestratorError):
         details: dict[str, Any] | None = None,
         recoverable: bool = True,
         attempts: int = 1,
+        node_id: str | None = None,
     ) -> None:
         super().__init__(message)
+        self.node_id = node_id
+        """The innermost node that failed."""
         self.error_type: ErrorType = error_type
         self.details = details or {}
         self.recoverable = recoverable
