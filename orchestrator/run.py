@@ -174,7 +174,8 @@ class Data:
     """Names that `outputs` and `set` have set, in order."""
     steps_changed: dict[str, None] = field(default_factory=dict)
     journal: list[list[Any]] | None = None
-    """For going back: `[[node key, step number, {name: old}, {step: old}], …]`; the oldest value of each wins."""
+    """For going back: `[[node key, step number, {name: old}, {step: old}, active ranks, nodes left], …]`;
+    in each entry the oldest value of a name wins."""
 
     def set(self, name: str, value: Any) -> None:
         """Set a variable."""
@@ -213,22 +214,31 @@ class Data:
         steps = self.context["steps"]
         return {node_id: steps[node_id] for node_id in self.steps_changed}
 
-    def mark(self, key: str, number: int) -> None:
+    def mark(self, key: str, number: int, frame: "Frame") -> None:
         """Remember this moment as the first start of a node, to go back to."""
         if self.journal is not None and all(entry[0] != key for entry in self.journal):
-            self.journal.append([key, number, {}, {}])
+            self.journal.append([key, number, {}, {}, list(frame.active), list(frame.left)])
 
-    def rewind(self, key: str) -> int | None:
+    def rewind(self, key: str, frame: "Frame") -> int | None:
         """Undo everything since `mark(key)`; give the step number of then, or `None` if it never started."""
         if self.journal is None or all(entry[0] != key for entry in self.journal):
             return None
         while True:
-            name, number, variables, steps = self.journal.pop()
+            name, number, variables, steps, active, left = self.journal.pop()
             restore(self.context, variables)
             restore(self.context["steps"], steps)
             if name == key:
                 self.changed = {name: None for name in self.changed if name in self.context}
+                frame.active, frame.left = list(active), list(left)
                 return int(number)
+
+    def settle(self, prefix: str) -> None:
+        """Forget the marks inside an iteration that has ended; what they kept goes to the mark before."""
+        while self.journal and self.journal[-1][0].startswith(prefix):
+            _, _, variables, steps, _, _ = self.journal.pop()
+            if self.journal:
+                self.journal[-1][2].update({k: v for k, v in variables.items() if k not in self.journal[-1][2]})
+                self.journal[-1][3].update({k: v for k, v in steps.items() if k not in self.journal[-1][3]})
 
 
 def restore(target: dict[str, Any], old: Mapping[str, Any]) -> None:
@@ -256,6 +266,9 @@ class LoopFrame:
     shadowed: dict[str, Any] = field(default_factory=dict)
     """Variables that the loop variables hide."""
     left: list[str] = field(default_factory=list)
+    merged: dict[str, Any] = field(default_factory=dict)
+    """What iterations beside each other have set, in their order; given to the flow when the loop ends."""
+    merged_steps: dict[str, Any] = field(default_factory=dict)
     frame: "Frame | None" = None
     """The iteration in progress."""
 
@@ -317,7 +330,10 @@ class RunState:
     """Owed if the run fails, in order of completion."""
     rewinds: dict[str, int] = field(default_factory=dict)
     started: int = 0
+    """Steps begun, those dropped by going back too."""
     completed: int = 0
+    dropped: int = 0
+    """Steps taken off the record by going back."""
     path: str = ""
     """The branch this state is of: prefix of every step's path."""
     status: Status = "running"
@@ -357,6 +373,7 @@ class RunState:
             "rewinds": self.rewinds,
             "started": self.started,
             "completed": self.completed,
+            "dropped": self.dropped,
             "path": self.path,
         }
 
@@ -378,6 +395,7 @@ class RunState:
             rewinds=written["rewinds"],
             started=written["started"],
             completed=written["completed"],
+            dropped=written["dropped"],
             path=written["path"],
         )
         logged = {step.number: step for step in state.log}
@@ -435,7 +453,7 @@ def document(plan: Plan, info: RunInfo, state: RunState) -> Run:
         output=state.output,
         duration_ms=milliseconds(state.started_at, state.completed_at),
         steps_completed=state.completed,
-        steps_total=state.started,
+        steps_total=state.started - state.dropped,
         waiting_for=waiting(state),
         parent_run_id=info.parent_run_id,
         retried_from=info.retried_from,
