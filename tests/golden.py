@@ -1,0 +1,263 @@
+"""Golden cases: small definitions with what a run of them must show, on the simulator and on Temporal alike.
+
+A file in `tests/cases` is a list of cases. A case holds, beside `name` (a sentence) and `pattern`:
+
+    nodes       {id: action name | node of SPEC §1 without its id}
+    edges       ["a -> b", "check -true-> c"]: the word between is the port; more than one target: "a -> b, c"
+    variables, settings, trigger        as in SPEC §1; the trigger is manual unless given
+    definition_file                     instead of all these: a definition, relative to the project
+    input       of the run; `input_file` for a file
+    actions     mocks in the form of SPEC §11; `actions_file` for a file.
+                An action that has none answers {"node": <node id>}.
+    workflows   {id: {nodes, edges, variables, settings}}: what `workflow` nodes call;
+                `workflow_files` {id: file} for definitions in files
+    events      [{at: seconds since the start, name, payload}]: sent to the run
+    resolutions [{node_id, action, …}]: an operator's words, in this order, each once that node waits
+    temporal    false: simulator only. time_skipping: true: needs a server that skips time (long delays)
+    why         the reason a case exists, where the name does not say it
+
+and `expect`, where only what is given is checked:
+
+    refused     codes of problems (errors) the definition is refused with; nothing else is checked
+    status      of the run; completed unless given
+    output      of the run
+    error_type, error_node, message     of `failure`; message is a part of it
+    order       ids of all steps but compensations, checked scope by scope: branches may interleave
+    steps       {step id: status | {status, output, input, error, error_type, retry_count,
+                warnings (how many), port (of the decision)}}
+    absent      ids of nodes that never ran
+    variables   some of the variables at the end
+    compensated node ids, in the order their compensations ran
+    seconds     virtual time the run took (simulator: exactly; Temporal: at least)
+    at_most     virtual seconds at most (simulator)
+
+Dictionaries under `output`, `input` and `error` of a step are compared by the keys that the case names;
+everything else must be equal.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parent.parent
+CASES = ROOT / "tests" / "cases"
+DEFAULT_MOCK = {"output": {"node": "{{ node_id }}"}}
+EXPECT_KEYS = frozenset(
+    ("refused", "status", "output", "error_type", "error_node", "message", "order", "steps", "absent")
+    + ("variables", "compensated", "seconds", "at_most")
+)
+CASE_KEYS = frozenset(
+    ("name", "pattern", "why", "nodes", "edges", "variables", "settings", "trigger", "definition_file")
+    + ("input", "input_file", "actions", "actions_file", "workflows", "workflow_files", "events")
+    + ("resolutions", "temporal", "time_skipping", "expect")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A definition, what happens to its run, and what the run must show."""
+
+    name: str
+    pattern: str
+    definition: dict[str, Any]
+    actions: dict[str, Any]
+    expect: dict[str, Any]
+    input: Any = None
+    workflows: dict[str, Any] = field(default_factory=dict)
+    events: list[dict[str, Any]] = field(default_factory=list)
+    resolutions: list[dict[str, Any]] = field(default_factory=list)
+    temporal: bool = True
+    time_skipping: bool = False
+
+
+def load_cases(pattern: str = "*.yaml") -> list[Case]:
+    """Read all cases, in the order of files and places."""
+    return [
+        read_case(raw, f"{path.stem}-{place}")
+        for path in sorted(CASES.glob(pattern))
+        for place, raw in enumerate(yaml.safe_load(path.read_text()))
+    ]
+
+
+def read_case(raw: Mapping[str, Any], key: str) -> Case:
+    """Expand one case."""
+    unknown = (raw.keys() - CASE_KEYS) | (raw["expect"].keys() - EXPECT_KEYS)
+    if unknown:
+        raise ValueError(f"{raw['name']}: unknown keys {sorted(unknown)}")
+    definition = read_definition(raw, key, raw["name"])
+    workflows = {
+        **{name: read_definition(part, name, name) for name, part in raw.get("workflows", {}).items()},
+        **{
+            name: json.loads((ROOT / file).read_text())
+            for name, file in raw.get("workflow_files", {}).items()
+        },
+    }
+    mocks = load_file(raw["actions_file"]) if "actions_file" in raw else dict(raw.get("actions", {}))
+    for part in (definition, *workflows.values()):
+        for name in actions_of(part):
+            mocks.setdefault(name, DEFAULT_MOCK)
+    return Case(
+        name=raw["name"],
+        pattern=raw["pattern"],
+        definition=definition,
+        actions=mocks,
+        expect=dict(raw["expect"]),
+        input=load_file(raw["input_file"]) if "input_file" in raw else raw.get("input"),
+        workflows=workflows,
+        events=raw.get("events", []),
+        resolutions=raw.get("resolutions", []),
+        temporal=raw.get("temporal", True),
+        time_skipping=raw.get("time_skipping", False),
+    )
+
+
+def load_file(name: str) -> Any:
+    """Read a JSON or YAML file of the project."""
+    return yaml.safe_load((ROOT / name).read_text())
+
+
+def read_definition(raw: Mapping[str, Any], key: str, name: str) -> dict[str, Any]:
+    """Write a case's short form out as a definition of SPEC §1."""
+    if "definition_file" in raw:
+        return dict(load_file(raw["definition_file"]))
+    nodes = [
+        {"id": node_id, "type": "action", "action": node}
+        if isinstance(node, str)
+        else {"id": node_id, "name": node_id, **node}
+        for node_id, node in raw["nodes"].items()
+    ]
+    edges = [edge for line in raw.get("edges", []) for edge in read_edges(line)]
+    return {
+        "id": key,
+        "name": name,
+        "customer_id": "golden",
+        "trigger": raw.get("trigger", {"type": "manual"}),
+        "variables": raw.get("variables", {}),
+        "settings": raw.get("settings", {}),
+        "nodes": nodes,
+        "edges": [{"id": f"e{place}", **edge} for place, edge in enumerate(edges, 1)],
+    }
+
+
+def read_edges(line: str) -> list[dict[str, Any]]:
+    """Read `a -> b, c` or `a -port-> b`."""
+    left, targets = line.split("->")
+    source, _, port = left.strip().partition(" -")
+    return [
+        {"source": source.strip(), "target": target.strip(), "condition": port.strip() or None}
+        for target in targets.split(",")
+    ]
+
+
+def actions_of(definition: Mapping[str, Any]) -> list[str]:
+    """Name the actions that a definition calls."""
+    calls = [definition.get("settings", {}).get("notify")]
+    for node in definition["nodes"]:
+        calls += [node, node.get("compensate")]
+    return [call["action"] for call in calls if call and call.get("action")]
+
+
+def differences(case: Case, run: Mapping[str, Any], *, virtual: bool) -> list[str]:
+    """Say where a run document (as JSON) is not what the case expects; `virtual`: times are exact."""
+    expect = case.expect
+    found: list[str] = []
+
+    def compare(what: str, wanted: Any, got: Any) -> None:
+        if wanted != got:
+            found.append(f"{what}: expected {wanted!r}, got {got!r}")
+
+    steps = {step["id"]: step for step in run["steps"]}
+    compare("status", expect.get("status", "completed"), run["status"])
+    if "output" in expect:
+        compare("output", expect["output"], run["output"])
+    failure = run.get("failure") or {}
+    for key, name in (("error_type", "error_type"), ("error_node", "node_id")):
+        if key in expect:
+            compare(key, expect[key], failure.get(name))
+    if "message" in expect and expect["message"] not in (failure.get("message") or ""):
+        found.append(f"message: {expect['message']!r} is not in {failure.get('message')!r}")
+    found += order_differences(case, run)
+    for step_id, wanted in expect.get("steps", {}).items():
+        if step_id not in steps:
+            found.append(f"no step {step_id!r} in {list(steps)}")
+        else:
+            found += step_differences(step_id, wanted, steps[step_id])
+    ran = {step["node_id"] for step in run["steps"]}
+    found += [f"{node_id!r} ran" for node_id in expect.get("absent", []) if node_id in ran]
+    for name, value in expect.get("variables", {}).items():
+        compare(f"variable {name}", value, run["context"].get(name))
+    return found + time_differences(expect, run, virtual=virtual)
+
+
+def order_differences(case: Case, run: Mapping[str, Any]) -> list[str]:
+    """Compare the order of steps, scope by scope, and of compensations."""
+    expect = case.expect
+    found = []
+    normal = [step for step in run["steps"] if not is_compensation(step)]
+    if "order" in expect:
+        wanted, got = by_scope(expect["order"]), by_scope([step["id"] for step in normal])
+        found += [
+            f"order in {scope or 'the run'}: expected {wanted.get(scope)}, got {got.get(scope)}"
+            for scope in {**wanted, **got}
+            if wanted.get(scope) != got.get(scope)
+        ]
+    if "compensated" in expect:
+        undone = [step["node_id"] for step in run["steps"] if is_compensation(step)]
+        if undone != expect["compensated"]:
+            found.append(f"compensated: expected {expect['compensated']}, got {undone}")
+    return found
+
+
+def is_compensation(step: Mapping[str, Any]) -> bool:
+    """Tell a compensation's step by its id."""
+    return str(step["id"]).endswith("~compensate")
+
+
+def by_scope(step_ids: list[str]) -> dict[str, list[str]]:
+    """Group step ids by the iteration or branch they are of."""
+    groups: dict[str, list[str]] = {}
+    for step_id in step_ids:
+        groups.setdefault(step_id.rpartition("/")[0], []).append(step_id)
+    return groups
+
+
+def step_differences(step_id: str, wanted: Any, step: Mapping[str, Any]) -> list[str]:
+    """Compare one step with what is said about it."""
+    wanted = {"status": wanted} if isinstance(wanted, str) else wanted
+    got = {
+        "status": step["status"],
+        "output": step["output_data"],
+        "input": step["input_data"],
+        "error": step["error"],
+        "error_type": (step["error"] or {}).get("error_type"),
+        "retry_count": step["retry_count"],
+        "warnings": len(step["warnings"]),
+        "port": (step["decision"] or {}).get("port"),
+    }
+    return [
+        f"step {step_id}, {key}: expected {value!r}, got {got[key]!r}"
+        for key, value in wanted.items()
+        if not (contains(got[key], value) if key in ("output", "input", "error") else got[key] == value)
+    ]
+
+
+def contains(got: Any, wanted: Any) -> bool:
+    """Compare dictionaries by the keys wanted, everything else by equality."""
+    if isinstance(wanted, dict) and isinstance(got, dict):
+        return all(key in got and contains(got[key], value) for key, value in wanted.items())
+    return bool(got == wanted)
+
+
+def time_differences(expect: Mapping[str, Any], run: Mapping[str, Any], *, virtual: bool) -> list[str]:
+    """Compare how long the run took."""
+    took = (run["duration_ms"] or 0) / 1000
+    found = []
+    if "seconds" in expect and (took != expect["seconds"] if virtual else took < expect["seconds"] * 0.98):
+        found.append(f"took {took} s, expected {expect['seconds']} s")
+    if virtual and took > expect.get("at_most", took):
+        found.append(f"took {took} s, expected at most {expect['at_most']} s")
+    return found

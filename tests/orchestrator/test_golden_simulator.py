@@ -1,0 +1,34 @@
+"""Every golden case on the simulator."""
+
+import pytest
+
+from orchestrator.errors import DefinitionInvalid
+from orchestrator.simulator import simulate
+from tests.golden import Case, differences, load_cases
+
+
+@pytest.mark.parametrize("case", load_cases(), ids=lambda case: case.name)
+def test_the_simulator_runs_it_as_expected(case: Case) -> None:
+    if "refused" in case.expect:
+        with pytest.raises(DefinitionInvalid) as refusal:
+            simulate(case.definition, input=case.input, actions=case.actions, workflows=case.workflows)
+        codes = {problem.code for problem in refusal.value.problems if problem.severity == "error"}
+        assert codes == set(case.expect["refused"])
+        return
+
+    run = simulate(
+        case.definition,
+        input=case.input,
+        actions=case.actions,
+        workflows=case.workflows,
+        events=case.events,
+        resolutions=case.resolutions,
+    )
+
+    assert differences(case, run.model_dump(mode="json"), virtual=True) == []
+
+
+def test_case_names_are_unique() -> None:
+    names = [case.name for case in load_cases()]
+
+    assert sorted(set(names)) == sorted(names)
