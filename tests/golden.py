@@ -12,7 +12,8 @@ A file in `tests/cases` is a list of cases. A case holds, beside `name` (a sente
     workflows   {id: {nodes, edges, variables, settings}}: what `workflow` nodes call;
                 `workflow_files` {id: file} for definitions in files
     events      [{at: seconds since the start, name, payload}]: sent to the run
-    resolutions [{node_id, action, …}]: an operator's words, in this order, each once that node waits
+    resolutions [{node_id, action, value | parameters | target}]: an operator's words, each once
+                that node waits
     temporal    false: simulator only. time_skipping: true: needs a server that skips time (long delays)
     why         the reason a case exists, where the name does not say it
 
@@ -47,13 +48,17 @@ ROOT = Path(__file__).parent.parent
 CASES = ROOT / "tests" / "cases"
 DEFAULT_MOCK = {"output": {"node": "{{ node_id }}"}}
 EXPECT_KEYS = frozenset(
-    ("refused", "status", "output", "error_type", "error_node", "message", "order", "steps", "absent")
-    + ("variables", "compensated", "seconds", "at_most")
+    (
+        *("refused", "status", "output", "error_type", "error_node", "message", "order", "steps", "absent"),
+        *("variables", "compensated", "seconds", "at_most"),
+    )
 )
 CASE_KEYS = frozenset(
-    ("name", "pattern", "why", "nodes", "edges", "variables", "settings", "trigger", "definition_file")
-    + ("input", "input_file", "actions", "actions_file", "workflows", "workflow_files", "events")
-    + ("resolutions", "temporal", "time_skipping", "expect")
+    (
+        *("name", "pattern", "why", "nodes", "edges", "variables", "settings", "trigger", "definition_file"),
+        *("input", "input_file", "actions", "actions_file", "workflows", "workflow_files", "events"),
+        *("resolutions", "temporal", "time_skipping", "expect"),
+    )
 )
 
 
@@ -213,8 +218,9 @@ def order_differences(case: Case, run: Mapping[str, Any]) -> list[str]:
 
 
 def is_compensation(step: Mapping[str, Any]) -> bool:
-    """Tell a compensation's step by its id."""
-    return str(step["id"]).endswith("~compensate")
+    """Tell a compensation's step by its id: `<step>/compensate`, where the step is no iteration or branch."""
+    parent, _, name = str(step["id"]).rpartition("/")
+    return name == "compensate" and parent != "" and not parent.endswith("]")
 
 
 def by_scope(step_ids: list[str]) -> dict[str, list[str]]:
