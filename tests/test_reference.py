@@ -68,7 +68,7 @@ def test_a_body_owns_what_only_it_reaches() -> None:
 def test_an_edge_out_of_a_body_is_followed_once_after_the_loop() -> None:
     outcome = reference(
         {"each": {"type": "loop", "collection": 2, "body": ["a"]}, **dict.fromkeys("abc", "work")},
-        ["trigger -> each", "a -> b", "b -> each", "a -> c"],
+        ["trigger -> each", "a -> b", "b -> each", "a -> c", "each -error-> c"],
     )
 
     assert ids(outcome) == ["each", "each[0]/a", "each[0]/b", "each[1]/a", "each[1]/b", "c"]

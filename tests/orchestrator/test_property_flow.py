@@ -1,0 +1,96 @@
+"""Random graphs: the engine on the simulator does what the reference does, and every run ends."""
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from orchestrator.errors import DefinitionInvalid
+from orchestrator.plan import Plan
+from orchestrator.planner import plan
+from orchestrator.run import Run
+from orchestrator.simulator import simulate
+from tests.golden import by_scope
+from tests.graphs import Generated, structured, wild
+from tests.reference import Outcome, run_reference
+
+QUICK = settings(
+    max_examples=120, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None
+)
+LONG = settings(max_examples=3000, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+
+
+def simulated(graph: Generated) -> Run | None:
+    """Run on the simulator; `None` when the planner refuses the definition."""
+    try:
+        return simulate(graph.definition, actions=graph.mocks)
+    except DefinitionInvalid:
+        return None
+
+
+def statuses(graph: Generated, steps: list[tuple[str, str]]) -> dict[str, str]:
+    """Statuses by step id; what an `end` with outcome failed shows is not said in the contract."""
+    ends = {node["id"] for node in graph.definition["nodes"] if node["type"] == "end"}
+    return {
+        step_id: status
+        for step_id, status in steps
+        if step_id.rpartition("/")[2].partition("#")[0] not in ends
+    }
+
+
+def compare(graph: Generated, run: Run, expected: Outcome) -> None:
+    """Hold a run against the reference's."""
+    assert run.status in ("completed", "failed")
+    if expected.limit_reached:
+        # Branches count their steps apart, so a run with branches may end beyond the limit.
+        assert run.status == "failed" or run.steps_total >= 150
+        return
+    steps = [(step.id, step.status) for step in run.steps]
+    assert by_scope([step_id for step_id, _ in steps]) == by_scope([step_id for step_id, _ in expected.steps])
+    assert statuses(graph, [(i, str(s)) for i, s in steps]) == statuses(graph, expected.steps)
+    assert run.status == expected.status
+    assert run.context == expected.variables
+    if run.status == "completed":
+        assert run.output == expected.output
+
+
+def check(graph: Generated) -> None:
+    """Simulate a graph and hold the run against the reference."""
+    run = simulated(graph)
+    if run is not None:
+        compare(graph, run, run_reference(graph.definition, graph.answers))
+
+
+@QUICK
+@given(structured())
+def test_well_formed_graphs_are_accepted_and_run_as_the_reference(graph: Generated) -> None:
+    run = simulated(graph)
+
+    assert run is not None
+    compare(graph, run, run_reference(graph.definition, graph.answers))
+
+
+@QUICK
+@given(structured(crossing=3))
+def test_graphs_with_crossing_edges_run_as_the_reference(graph: Generated) -> None:
+    check(graph)
+
+
+@QUICK
+@given(wild())
+def test_wild_graphs_are_refused_or_run_as_the_reference(graph: Generated) -> None:
+    check(graph)
+
+
+@QUICK
+@given(wild())
+def test_the_planner_always_answers(graph: Generated) -> None:
+    verdict = plan(graph.definition)
+
+    if not isinstance(verdict, Plan):
+        assert any(problem.severity == "error" for problem in verdict)
+
+
+@pytest.mark.slow
+@LONG
+@given(structured(crossing=4) | wild())
+def test_many_graphs_run_as_the_reference(graph: Generated) -> None:
+    check(graph)
