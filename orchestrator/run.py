@@ -237,8 +237,8 @@ class Data:
         while self.journal and self.journal[-1][0].startswith(prefix):
             _, _, variables, steps, _, _ = self.journal.pop()
             if self.journal:
-                self.journal[-1][2].update({k: v for k, v in variables.items() if k not in self.journal[-1][2]})
-                self.journal[-1][3].update({k: v for k, v in steps.items() if k not in self.journal[-1][3]})
+                before = self.journal[-1]
+                before[2], before[3] = {**variables, **before[2]}, {**steps, **before[3]}
 
 
 def restore(target: dict[str, Any], old: Mapping[str, Any]) -> None:
@@ -343,7 +343,15 @@ class RunState:
 
     @classmethod
     def new(
-        cls, plan: Plan, info: RunInfo, *, input: Any, trigger: Any, now: datetime, context: Any = None, path: str = ""
+        cls,
+        plan: Plan,
+        info: RunInfo,
+        *,
+        given: Any,
+        trigger: Any,
+        now: datetime,
+        context: dict[str, Any] | None = None,
+        path: str = "",
     ) -> "RunState":
         """Begin: a whole run, or with `context` and `path` one branch of it."""
         if context is None:
@@ -352,7 +360,7 @@ class RunState:
                 "workflow": {"id": plan.id, "name": plan.name, "version": plan.version},
                 "run": {"id": info.id, "started_at": timestamp(now), "attempt": info.attempt},
                 "trigger": trigger,
-                "input": input,
+                "input": given,
                 "steps": {},
             }
         data = Data(context, journal=[] if plan.rewinds else None)

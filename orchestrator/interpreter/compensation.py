@@ -47,7 +47,9 @@ async def compensate(machine: Machine) -> None:
             step.status = "completed"
         except StepFailed as failure:
             step.status = "failed"
-            step.error = error_document(as_failure(failure, step.node_id), step.node_id, machine.effects.now())
+            step.error = error_document(
+                as_failure(failure, step.node_id), step.node_id, machine.effects.now()
+            )
         _close(state, step, machine)
 
 

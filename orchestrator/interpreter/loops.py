@@ -152,7 +152,9 @@ async def _beside_each_other(machine: Machine, node: Loop, progress: LoopFrame, 
     _fold(node, progress, ended)
 
 
-async def _iteration(machine: Machine, node: Loop, index: int, inner: Place) -> tuple[Place, Frame, Any, bool]:
+async def _iteration(
+    machine: Machine, node: Loop, index: int, inner: Place
+) -> tuple[Place, Frame, Any, bool]:
     frame = new_frame(node.body)
     try:
         check(await machine.run_scope(node.body, frame, inner))

@@ -59,7 +59,9 @@ async def delay(machine: Machine, node: Delay, step: Step, place: Place) -> str:
         until = now + timedelta(seconds=seconds)
     seconds = max((until - now).total_seconds(), 0.0)
     if seconds > MAX_DELAY_SECONDS:
-        raise StepFailed(f"the delay ends more than ten years from now: {timestamp(until)}", recoverable=False)
+        raise StepFailed(
+            f"the delay ends more than ten years from now: {timestamp(until)}", recoverable=False
+        )
     if seconds > 0:
         step.status = "waiting"
         step.waiting_for = {"kind": "delay", "until": timestamp(until)}

@@ -62,7 +62,9 @@ class _Join:
     def first_failure(self) -> tuple[int, dict[str, Any]]:
         """Give the failure to report: the first in branch order."""
         return next(
-            (index, result.error) for index, result in sorted(self.results.items()) if result.error is not None
+            (index, result.error)
+            for index, result in sorted(self.results.items())
+            if result.error is not None
         )
 
     def _reachable(self) -> bool:
@@ -135,5 +137,3 @@ async def _inline(machine: Machine, branch: Branch, path: str, place: Place) -> 
 def branch_output(closed: Closed | None, variables: dict[str, Any]) -> Any:
     """Give a scope's output: what its closing `end` says, else the variables it set."""
     return closed.output if closed is not None and closed.has_output else variables
-
-

@@ -66,9 +66,7 @@ def moment(value: Any) -> datetime:
     try:
         read = datetime.fromisoformat(value)
     except (TypeError, ValueError):
-        raise StepFailed(
-            f"delay_until is not an ISO 8601 time: {value!r:.60}", recoverable=False
-        ) from None
+        raise StepFailed(f"delay_until is not an ISO 8601 time: {value!r:.60}", recoverable=False) from None
     return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
 
 
@@ -84,6 +82,8 @@ def items_of(value: Any) -> tuple[list[Any] | None, int]:
     return None, value
 
 
-def environment(context: dict[str, Any], now: Callable[[], datetime], uuid: Callable[[], str], strict: bool) -> Env:
+def environment(
+    context: dict[str, Any], now: Callable[[], datetime], uuid: Callable[[], str], strict: bool
+) -> Env:
     """Make what evaluations over one flow's data see."""
     return Env(context=context, now=now, uuid=uuid, strict=strict, warnings=Warnings())

@@ -1,0 +1,24 @@
+"""The search attributes of a run: what the Temporal UI and lists filter by (SPEC §9). Replay-sensitive."""
+
+from typing import Any
+
+from temporalio.common import SearchAttributeKey, SearchAttributePair
+
+from orchestrator.plan import Plan
+from orchestrator.run import RunInfo
+
+WORKFLOW_ID = SearchAttributeKey.for_keyword("OrchestratorWorkflowId")
+VERSION = SearchAttributeKey.for_int("OrchestratorVersion")
+CUSTOMER_ID = SearchAttributeKey.for_keyword("OrchestratorCustomerId")
+TRIGGER = SearchAttributeKey.for_keyword("OrchestratorTrigger")
+KEYS: tuple[SearchAttributeKey[Any], ...] = (WORKFLOW_ID, VERSION, CUSTOMER_ID, TRIGGER)
+
+
+def search_attributes(plan: Plan, info: RunInfo) -> list[SearchAttributePair[Any]]:
+    """Give the attributes of a whole run; branches have none, so that lists show runs only."""
+    return [
+        SearchAttributePair(WORKFLOW_ID, plan.id),
+        SearchAttributePair(VERSION, plan.version),
+        SearchAttributePair(CUSTOMER_ID, info.customer_id),
+        SearchAttributePair(TRIGGER, info.trigger_type),
+    ]

@@ -1,0 +1,114 @@
+"""Split a template into text and expressions, and an expression into tokens for the parser.
+
+Linear in the length of the source. Replay-sensitive.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from orchestrator.errors import TemplateSyntaxError
+
+MAX_TEMPLATE_LENGTH = 262_144
+"""Characters in one template."""
+
+Kind = Literal["name", "number", "string", "symbol", "end"]
+
+TOKEN = re.compile(
+    r"""\s*(?:
+        (?P<number>-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)(?![\w])
+      | (?P<name>[^\W\d][\w-]*)
+      | (?P<string>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')
+      | (?P<symbol>[.|()\[\],?])
+    )""",
+    re.VERBOSE | re.DOTALL,
+)
+ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
+ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A word of an expression."""
+
+    kind: Kind
+    text: str
+    offset: int
+    """Place in the whole template, from 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A stretch of a template: plain text, or the inside of `{{ }}`."""
+
+    text: str
+    offset: int
+    is_expression: bool
+
+
+def position(source: str, offset: int) -> tuple[int, int]:
+    """Give line and column, from 1."""
+    line = source.count("\n", 0, offset) + 1
+    return line, offset - (source.rfind("\n", 0, offset) + 1) + 1
+
+
+def syntax_error(source: str, offset: int, message: str, hint: str | None = None) -> TemplateSyntaxError:
+    """Make an error that says where."""
+    line, column = position(source, offset)
+    return TemplateSyntaxError(message, source=source, line=line, column=column, hint=hint)
+
+
+def pieces(source: str) -> list[Piece]:
+    """Cut a template at its `{{ }}`; quotes inside may hold braces."""
+    if len(source) > MAX_TEMPLATE_LENGTH:
+        raise TemplateSyntaxError(f"the template is longer than {MAX_TEMPLATE_LENGTH} characters")
+    found: list[Piece] = []
+    at = 0
+    while (start := source.find("{{", at)) >= 0:
+        if start > at:
+            found.append(Piece(source[at:start], at, is_expression=False))
+        end = _closing(source, start)
+        found.append(Piece(source[start + 2 : end], start + 2, is_expression=True))
+        at = end + 2
+    if at < len(source):
+        found.append(Piece(source[at:], at, is_expression=False))
+    return found
+
+
+CLOSING = re.compile(r"""\}\}|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\{\{""", re.DOTALL)
+
+
+def _closing(source: str, start: int) -> int:
+    for match in CLOSING.finditer(source, start + 2):
+        if match.group() == "}}":
+            return match.start()
+        if match.group() == "{{":
+            break
+    raise syntax_error(source, start, "`{{` is never closed", "close it with `}}`")
+
+
+def tokens(source: str, text: str, offset: int) -> list[Token]:
+    """Read the tokens of one expression that stands at `offset` of the source."""
+    found: list[Token] = []
+    at = 0
+    end = len(text.rstrip())
+    while at < end:
+        match = TOKEN.match(text, at)
+        if match is None or match.lastgroup is None:
+            stripped = at + len(text[at:]) - len(text[at:].lstrip())
+            raise syntax_error(source, offset + stripped, f"{text[stripped]!r} is not expected here")
+        kind: Kind = match.lastgroup  # type: ignore[assignment]  # the groups of TOKEN are the kinds
+        found.append(Token(kind, match.group(kind), offset + match.start(kind)))
+        at = match.end()
+    found.append(Token("end", "", offset + end))
+    return found
+
+
+def unquoted(text: str) -> str:
+    """Give what a string literal says."""
+
+    def replace(match: "re.Match[str]") -> str:
+        code = match.group(1)
+        return chr(int(code[1:], 16)) if len(code) == 5 else ESCAPES.get(code, code)
+
+    return ESCAPE.sub(replace, text[1:-1])

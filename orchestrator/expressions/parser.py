@@ -1,0 +1,168 @@
+"""Parse tokens from the lexer into nodes for `evaluate`; functions and pipes are looked up here.
+
+Depth is bounded, so hostile input cannot overflow the stack. Replay-sensitive.
+"""
+
+from difflib import get_close_matches
+from typing import Any
+
+from orchestrator.errors import TemplateSyntaxError
+from orchestrator.expressions.functions import FUNCTIONS
+from orchestrator.expressions.lexer import Token, syntax_error, tokens, unquoted
+from orchestrator.expressions.nodes import Call, Literal, Node, Path, Piped
+from orchestrator.expressions.pipes import PIPES
+
+MAX_DEPTH = 32
+"""Calls inside calls."""
+MAX_PIPES = 64
+"""Pipes after one value."""
+WORDS = {"true": True, "false": False, "null": None}
+
+
+def parse(source: str, text: str, offset: int) -> Node:
+    """Parse one expression that stands at `offset` of the source."""
+    parser = _Parser(source, tokens(source, text, offset))
+    node = parser.expression(0)
+    parser.expect("end", "")
+    return node
+
+
+class _Parser:
+    """Goes through the tokens once."""
+
+    def __init__(self, source: str, found: list[Token]) -> None:
+        self.source = source
+        self.tokens = found
+        self.at = 0
+
+    @property
+    def token(self) -> Token:
+        return self.tokens[self.at]
+
+    def take(self) -> Token:
+        token = self.token
+        self.at += 1
+        return token
+
+    def error(self, token: Token, message: str, hint: str | None = None) -> TemplateSyntaxError:
+        return syntax_error(self.source, token.offset, message, hint)
+
+    def accept(self, text: str) -> bool:
+        if self.token.kind == "symbol" and self.token.text == text:
+            self.at += 1
+            return True
+        return False
+
+    def expect(self, kind: str, text: str) -> Token:
+        token = self.token
+        if token.kind != kind or (text and token.text != text):
+            wanted = repr(text) if text else {"end": "the end", "name": "a name"}.get(kind, kind)
+            found = repr(token.text) if token.text else "the end"
+            raise self.error(token, f"expected {wanted}, found {found}")
+        return self.take()
+
+    def expression(self, depth: int) -> Node:
+        if depth > MAX_DEPTH:
+            raise self.error(self.token, f"more than {MAX_DEPTH} calls inside each other")
+        node = self.primary(depth)
+        count = 0
+        while self.accept("|"):
+            count += 1
+            if count > MAX_PIPES:
+                raise self.error(self.token, f"more than {MAX_PIPES} pipes in a row")
+            node = self.pipe(node, depth)
+        return node
+
+    def primary(self, depth: int) -> Node:
+        token = self.token
+        match token.kind:
+            case "string":
+                return Literal(unquoted(self.take().text))
+            case "number":
+                return Literal(self.number(self.take()))
+            case "name":
+                return self.named(depth)
+            case _:
+                found = repr(token.text) if token.text else "nothing"
+                raise self.error(token, f"expected a value, found {found}")
+
+    def number(self, token: Token) -> int | float:
+        try:
+            value = float(token.text) if any(c in token.text for c in ".eE") else int(token.text)
+        except ValueError:
+            raise self.error(token, "the number has too many digits") from None
+        if value in (float("inf"), float("-inf")):
+            raise self.error(token, "the number is too large")
+        return value
+
+    def named(self, depth: int) -> Node:
+        token = self.take()
+        if self.token.text == "(" and self.token.kind == "symbol":
+            return self.call(token, depth)
+        if token.text in WORDS and self.token.text not in (".", "["):
+            return Literal(WORDS[token.text])
+        parts = self.parts()
+        return Path(token.text, parts, self.accept("?"), token.offset)
+
+    def parts(self) -> tuple[str | int, ...]:
+        found: list[str | int] = []
+        while True:
+            if self.accept("."):
+                token = self.take()
+                if token.kind == "number" and token.text.replace(".", "").isdigit():
+                    found.extend(token.text.split("."))
+                elif token.kind == "name":
+                    found.append(token.text)
+                else:
+                    raise self.error(token, "expected a name after `.`", 'write odd keys as a["odd key"]')
+            elif self.accept("["):
+                found.append(self.index())
+                self.expect("symbol", "]")
+            else:
+                return tuple(found)
+
+    def index(self) -> str | int:
+        token = self.take()
+        if token.kind == "string":
+            return unquoted(token.text)
+        if token.kind == "number":
+            value = self.number(token)
+            if isinstance(value, int):
+                return value
+        raise self.error(token, "expected a whole number or a quoted key in `[ ]`")
+
+    def arguments(self, depth: int) -> tuple[Node, ...]:
+        found: list[Node] = []
+        if self.accept(")"):
+            return ()
+        while True:
+            found.append(self.expression(depth + 1))
+            if self.accept(")"):
+                return tuple(found)
+            if not self.accept(","):
+                raise self.error(self.token, "expected `,` or `)`")
+
+    def call(self, token: Token, depth: int) -> Node:
+        self.expect("symbol", "(")
+        arguments = self.arguments(depth)
+        self.known(token, FUNCTIONS, "function", len(arguments))
+        return Call(token.text, arguments, token.offset)
+
+    def pipe(self, subject: Node, depth: int) -> Node:
+        token = self.expect("name", "")
+        arguments = self.arguments(depth) if self.accept("(") else ()
+        self.known(token, PIPES, "pipe", len(arguments))
+        return Piped(subject, token.text, arguments, token.offset)
+
+    def known(self, token: Token, table: Any, what: str, count: int) -> None:
+        entry = table.get(token.text)
+        if entry is None:
+            near = get_close_matches(token.text, table, 1)
+            hint = f"did you mean `{near[0]}`?" if near else f"known: {', '.join(sorted(table))}"
+            raise self.error(token, f"there is no {what} `{token.text}`", hint)
+        low, high = entry.arguments
+        if not low <= count <= high:
+            wanted = str(low) if low == high else f"{low} to {high}"
+            raise self.error(
+                token, f"{what} `{token.text}` takes {wanted} arguments, {count} given", entry.signature
+            )

@@ -1,0 +1,110 @@
+"""Read and write single values: text, numbers, dates. Shared by pipes, functions and conditions.
+
+Replay-sensitive: nothing here knows the time.
+"""
+
+import json
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from orchestrator.errors import EvaluationError
+
+MAX_TEXT_LENGTH = 1_048_576
+"""Characters that one template or pipe may make."""
+
+
+@dataclass(slots=True)
+class CannotTake(Exception):  # noqa: N818 - a pipe's way to decline its value
+    """A pipe cannot take its value."""
+
+    reason: str
+
+
+def text_of(value: Any) -> str:
+    """Write a value into a longer string: null is empty, structures are JSON."""
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return ""
+    if isinstance(value, bool | list | dict):
+        return json_of(value)
+    return bounded(number_text(value))
+
+
+def number_text(value: Any) -> str:
+    """Write a number; one with too many digits is refused."""
+    try:
+        return str(value)
+    except ValueError:
+        raise EvaluationError("the number has too many digits to be written") from None
+
+
+def json_of(value: Any) -> str:
+    """Write JSON, compact and in the data's order."""
+    try:
+        return bounded(json.dumps(value, ensure_ascii=False, default=str))
+    except (RecursionError, ValueError) as error:
+        raise EvaluationError(f"the value cannot be written as JSON: {error}") from None
+
+
+def bounded(text: str) -> str:
+    """Refuse text that is too long."""
+    if len(text) > MAX_TEXT_LENGTH:
+        raise EvaluationError(f"the text is longer than {MAX_TEXT_LENGTH} characters")
+    return text
+
+
+def is_number(value: Any) -> bool:
+    """Tell a number; true and false are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def read_number(value: Any) -> int | float | None:
+    """Read a number, or text that is one; `None` when it is neither."""
+    if isinstance(value, str):
+        try:
+            value = int(value) if value.strip().lstrip("+-").isdigit() else float(value)
+        except ValueError:
+            return None
+    if not is_number(value) or not math.isfinite(value if abs(value) < 1e300 else 0.0):
+        return None
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value  # type: ignore[no-any-return]  # is_number has just said so
+
+
+def read_date(value: Any) -> datetime | None:
+    """Read an ISO 8601 date or time; without a zone it is UTC; `None` when it is neither."""
+    if not isinstance(value, str) or len(value) < 10 or value[4] != "-" or value[7] != "-":
+        return None
+    try:
+        read = datetime.fromisoformat(value)
+        return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def is_day(value: Any) -> bool:
+    """Tell a date without a time."""
+    return isinstance(value, str) and len(value) == 10
+
+
+def write_date(value: datetime) -> str:
+    """Write a time as RFC 3339 in UTC with `Z`."""
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def json_equal(left: Any, right: Any) -> bool:
+    """Compare as JSON values: 1 equals 1.0, but not true."""
+    kind = type(left)
+    if kind is type(right) and kind in (str, int, float, bool):
+        return bool(left == right)
+    if isinstance(left, bool) or isinstance(right, bool):
+        return left is right
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(map(json_equal, left, right))
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(json_equal(left[key], right[key]) for key in left)
+    return bool(left == right)

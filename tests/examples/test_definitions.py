@@ -1,0 +1,52 @@
+"""The definitions in `examples/` keep to the contract's keys and come with input, mocks and a golden case."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from orchestrator.planner import validate
+from tests.golden import CASES, ROOT
+
+EXAMPLES = sorted(
+    path for path in (ROOT / "examples").glob("*.json") if not path.name.endswith(".input.json")
+)
+WORKFLOW_KEYS = {
+    *("id", "name", "customer_id", "description", "status", "version", "trigger", "nodes", "edges"),
+    *("variables", "settings"),
+}
+EDGE_KEYS = {"id", "source", "target", "label", "condition"}
+
+
+def load(path: Path) -> dict[str, Any]:
+    return dict(json.loads(path.read_text()))
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_uses_the_contracts_keys(path: Path) -> None:
+    definition = load(path)
+
+    assert definition.keys() == WORKFLOW_KEYS
+    assert definition["id"] == path.stem
+    assert all(edge.keys() <= EDGE_KEYS for edge in definition["edges"])
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_is_valid(path: Path) -> None:
+    workflows = {other.stem: load(other) for other in EXAMPLES}
+
+    assert validate(load(path), workflows=workflows) == []
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_has_input_and_mocks(path: Path) -> None:
+    assert json.loads(path.with_suffix(".input.json").read_text())
+    assert yaml.safe_load(path.with_suffix(".actions.yaml").read_text())
+
+
+def test_every_example_has_a_golden_case() -> None:
+    cases = yaml.safe_load((CASES / "examples.yaml").read_text())
+
+    assert {case["definition_file"] for case in cases} == {f"examples/{path.name}" for path in EXAMPLES}
