@@ -1,0 +1,144 @@
+"""Where things stand in a JSON text, and what is said about text that is no JSON."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orchestrator.locate import JsonSyntaxError, Position, read
+from orchestrator.schema import pointer
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "invoice_reminder.json"
+
+TEXT = """{
+  "name": "Größe",
+  "nodes": [
+    {"id": "a", "a/b": {"m~n": 1}},
+    {"id": "b,}]", "list": [[], {}, "x\\"y"]}
+  ]
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "line", "column"),
+    [
+        ("", 1, 1),
+        ("/name", 2, 11),
+        ("/nodes", 3, 12),
+        ("/nodes/0", 4, 5),
+        ("/nodes/0/a~1b", 4, 24),
+        ("/nodes/0/a~1b/m~0n", 4, 32),
+        ("/nodes/1/id", 5, 12),
+        ("/nodes/1/list/1", 5, 33),
+        ("/nodes/1/list/2", 5, 37),
+        ("/nodes/1/missing", 5, 5),
+        ("/nodes/9/config/url", 3, 12),
+        ("/nothing", 1, 1),
+    ],
+)
+def test_a_pointer_has_a_line_and_a_column(path: str, line: int, column: int) -> None:
+    assert read(TEXT).position(path) == Position(line, column)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column", "message", "shown"),
+    [
+        ("", 1, 1, "the text is empty", ""),
+        ("  \n ", 1, 1, "the text is empty", ""),
+        ('{"a": 1,\n "b" 2}', 2, 6, "delimiter", ' "b" 2}'),
+        ('{"a": 1,}', 1, 8, "after the last entry", '{"a": 1,}'),
+        ('{"a": 1 // one\n}', 1, 9, "delimiter", '{"a": 1 // one'),
+        ("{'a': 1}", 1, 2, "double quotes", "{'a': 1}"),
+        ('{"a": NaN}', 1, 7, "NaN is no JSON value", '{"a": NaN}'),
+        ("[1]\n[2]", 2, 1, "extra data", "[2]"),
+        ('["a\nb"]', 1, 4, "control character", '["a'),
+        ('["ok",\n "\\ud83d"]', 2, 3, "surrogate", ' "\\ud83d"]'),
+        ("[1,\r\n2e999]", 2, 1, "too large", "2e999]"),
+        ("[" * 100_000, 1, 1, "nested too deeply", "[" * 100 + "…"),
+    ],
+)
+def test_text_that_is_no_json_is_refused_where_it_goes_wrong(
+    text: str, line: int, column: int, message: str, shown: str
+) -> None:
+    with pytest.raises(JsonSyntaxError) as refusal:
+        read(text)
+
+    assert refusal.value.position == Position(line, column)
+    assert refusal.value.line == shown
+    assert message in refusal.value.message
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ('{"a": 1 // one\n}', "JSON has no comments"),
+        ('{"a": 1 # one\n}', "JSON has no comments"),
+        ("{'a': 1}", "JSON writes text in double quotes"),
+        ("{} {}", "one file holds one JSON value"),
+        ('{"a": [1,]}', "remove the comma"),
+        ('{"a": tru}', None),
+    ],
+)
+def test_the_usual_slips_get_a_hint(text: str, hint: str | None) -> None:
+    with pytest.raises(JsonSyntaxError) as refusal:
+        read(text)
+
+    assert refusal.value.hint == hint
+
+
+def test_a_number_of_five_thousand_digits_is_refused() -> None:
+    with pytest.raises(JsonSyntaxError) as refusal:
+        read("[1, " + "9" * 5000 + "]")
+
+    assert refusal.value.position == Position(1, 5)
+
+
+def test_keys_given_twice_are_problems_where_the_second_stands() -> None:
+    source = read('{\n"a": 1,\n"b": {"c": 1, "c": {"d": 1}},\n"a": {"c": 2}}')
+
+    found = [
+        (problem.path, problem.code, source.position(problem.path).line) for problem in source.duplicates()
+    ]
+
+    assert found == [("/b/c", "duplicate_key", 3), ("/a", "duplicate_key", 4)]
+    assert source.value == {"a": {"c": 2}, "b": {"c": {"d": 1}}}
+
+
+def test_the_same_key_in_different_objects_is_no_duplicate() -> None:
+    assert read('[{"a": 1}, {"a": {"a": 1}}]').duplicates() == []
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+def places(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[str, Any]]:
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [(pointer(at), value), *(place for key, part in inner for place in places(part, (*at, key)))]
+
+
+@settings(max_examples=150, deadline=None)
+@given(JSON, st.sampled_from([None, 2]), st.booleans())
+def test_every_pointer_leads_to_its_value(value: Any, indent: int | None, ascii_only: bool) -> None:
+    text = json.dumps(value, indent=indent, ensure_ascii=ascii_only)
+    source = read(text)
+    lines = text.split("\n")
+
+    for path, part in places(value):
+        position = source.position(path)
+        rest = "\n".join([lines[position.line - 1][position.column - 1 :], *lines[position.line :]])
+        assert json.JSONDecoder().raw_decode(rest)[0] == part
+
+
+def test_a_large_text_is_located_in_well_under_a_second() -> None:
+    nodes = json.loads(EXAMPLE.read_text())["nodes"] * 800
+    source = read(json.dumps({"nodes": nodes}, indent=1))
+
+    assert source.position(f"/nodes/{len(nodes) - 1}/position/y").line > 100_000
