@@ -48,7 +48,7 @@ def test_a_pointer_has_a_line_and_a_column(path: str, line: int, column: int) ->
     ("text", "line", "column", "message", "shown"),
     [
         ("", 1, 1, "the text is empty", ""),
-        ("  \n ", 1, 1, "the text is empty", ""),
+        ("  \n ", 1, 1, "the text is empty", "  "),
         ('{"a": 1,\n "b" 2}', 2, 6, "delimiter", ' "b" 2}'),
         ('{"a": 1,}', 1, 8, "after the last entry", '{"a": 1,}'),
         ('{"a": 1 // one\n}', 1, 9, "delimiter", '{"a": 1 // one'),

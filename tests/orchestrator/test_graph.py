@@ -1,0 +1,217 @@
+"""Definitions as Mermaid text: whole ones, broken ones, hostile ones."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orchestrator.graph import SHAPES, mermaid
+
+EXAMPLES = sorted(
+    path for path in (Path(__file__).parents[2] / "examples").glob("*.json") if ".input" not in path.name
+)
+LINE = re.compile(
+    r"""flowchart\ TD
+    | \s+ end
+    | \s+ subgraph\ box\d+\["[^"]+"\]
+    | \s+ (start|n\d+)(\(\[|\[\[|\[/|\{\{|\[|\{|\()"[^"]+"(\]\)|\]\]|/\]|\\\]|\}\}|\]|\}|\))(:::missing)?
+    | \s+ (start|n\d+)\ (-->|-\.->)(\|"[^"]+"\|)?\ (start|n\d+)
+    | \s+ classDef\ missing\ stroke-dasharray:\ 4""",
+    re.VERBOSE,
+)
+
+
+def node(key: str, kind: str = "action", **more: Any) -> dict[str, Any]:
+    return {"id": key, "type": kind, "name": key, **more}
+
+
+def edge(source: str, target: str, port: str | None = None, label: str | None = None) -> dict[str, Any]:
+    return {"source": source, "target": target, "condition": port, "label": label}
+
+
+def drawn(nodes: list[Any], edges: list[Any], **more: Any) -> list[str]:
+    return mermaid({"trigger": {"type": "manual"}, "nodes": nodes, "edges": edges, **more}).splitlines()
+
+
+def test_a_small_definition_is_drawn_whole() -> None:
+    nodes = [
+        node("check", "condition"),
+        node("pay", action="http.request", name="Pay it"),
+        node("stop", "end"),
+    ]
+    edges = [
+        edge("trigger", "check"),
+        edge("check", "pay", "true"),
+        edge("check", "stop", "false", "no"),
+        edge("pay", "stop", "error"),
+    ]
+
+    assert drawn(nodes, edges) == [
+        "flowchart TD",
+        '    start(["manual"])',
+        '    n1{"check"}',
+        '    n2["Pay it<br/>http.request"]',
+        '    n3(["stop"])',
+        "    start --> n1",
+        '    n1 -->|"true"| n2',
+        '    n1 -->|"no: false"| n3',
+        '    n2 -.->|"error"| n3',
+    ]
+
+
+def test_bodies_and_branches_are_boxes_of_what_only_they_reach() -> None:
+    nodes = [
+        node("each", "loop", body=["fork"]),
+        node("fork", "parallel", branches=[["a", "a2"], ["b"]]),
+        *(node(key) for key in ("a", "a2", "b", "meet", "after")),
+    ]
+    edges = [
+        *(edge("trigger", "each"), edge("a", "a2"), edge("a2", "meet"), edge("b", "meet")),
+        *(edge("meet", "each"), edge("each", "after")),
+    ]
+    lines = drawn(nodes, edges)
+
+    assert lines[3:17] == [
+        '    subgraph box1["each"]',
+        '        n2[/"fork<br/>join all"\\]',
+        '        subgraph box2["branch 1"]',
+        '            n3["a"]',
+        '            n4["a2"]',
+        "        end",
+        '        subgraph box3["branch 2"]',
+        '            n5["b"]',
+        "        end",
+        '        n6["meet"]',
+        "    end",
+        '    n7["after"]',
+        '    n1 -->|"body"| n2',
+        '    n2 -->|"branch"| n3',
+    ]
+    assert [line for line in lines if line.endswith("n4")] == ["    n3 --> n4"]
+
+
+def test_edges_of_the_ports_body_and_branch_open_boxes_too() -> None:
+    nodes = [node("each", "loop"), node("fork", "parallel"), node("a"), node("b")]
+    edges = [
+        edge("trigger", "each"),
+        edge("each", "fork", "body"),
+        edge("fork", "a", "branch"),
+        edge("fork", "b", "branch"),
+    ]
+
+    assert [line.strip() for line in drawn(nodes, edges) if "subgraph" in line] == [
+        'subgraph box1["each"]',
+        'subgraph box2["branch 1"]',
+        'subgraph box3["branch 2"]',
+    ]
+
+
+def test_a_node_reached_from_outside_stays_outside_the_box() -> None:
+    nodes = [node("check", "condition"), node("each", "loop", body=["shared"]), node("shared")]
+    edges = [edge("trigger", "check"), edge("check", "each", "true"), edge("check", "shared", "false")]
+
+    assert not [line for line in drawn(nodes, edges) if "subgraph" in line]
+
+
+def test_an_edge_that_a_list_has_said_is_drawn_once() -> None:
+    nodes = [node("check", "condition", true_branch=["a", "b"]), node("a"), node("b")]
+    edges = [edge("trigger", "check"), edge("check", "a", "true"), edge("a", "b")]
+
+    assert drawn(nodes, edges)[5:] == ['    n1 -->|"true"| n2', "    start --> n1", "    n2 --> n3"]
+
+
+def test_what_leads_nowhere_is_drawn_as_missing() -> None:
+    lines = drawn([node("a")], [edge("trigger", "a"), edge("a", "ghost"), edge("a", "a")])
+
+    assert '    n2["ghost<br/>missing"]:::missing' in lines
+    assert "    n1 --> n2" in lines
+    assert "    n1 --> n1" in lines
+
+
+@pytest.mark.parametrize(
+    ("trigger", "label"),
+    [
+        ({"type": "schedule", "cron": "0 8 * * 1"}, "schedule<br/>0 8 #42; #42; 1"),
+        ({"type": "schedule", "interval_seconds": 60}, "schedule<br/>60"),
+        ({"type": "event", "event": "order.paid"}, "event<br/>order.paid"),
+        ({"type": "webhook", "webhook_path": "/in"}, "webhook<br/>/in"),
+        (None, "start"),
+    ],
+)
+def test_the_start_says_what_starts_it(trigger: Any, label: str) -> None:
+    assert mermaid({"trigger": trigger}).splitlines()[1] == f'    start(["{label}"])'
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ('say "hi"', "say #34;hi#34;"),
+        ("%%{init: {}}%%", "#37;#37;#123;init: #123;#125;#125;#37;#37;"),
+        ("<script>x</script>", "#60;script#62;x#60;/script#62;"),
+        ("`code` #1; a\nb", "#96;code#96; #35;1#59; a b"),
+        ("1. first", "1#46; first"),
+        ("- first", "#45; first"),
+        ("Überweisung 支払い", "Überweisung 支払い"),
+        ("x" * 200, "x" * 79 + "…"),
+    ],
+)
+def test_a_name_cannot_be_read_as_syntax(name: str, label: str) -> None:
+    assert f'    n1(["{label}"])' in drawn([node("a", "end", name=name)], [])
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_is_drawn_with_every_node_and_edge(path: Path) -> None:
+    definition = json.loads(path.read_text())
+    lines = mermaid(definition).splitlines()
+
+    assert [line for line in lines if not LINE.fullmatch(line)] == []
+    assert not [line for line in lines if "missing" in line]
+    shown = [line for line in lines if re.match(r"\s+n\d+\W", line) and "->" not in line]
+    assert len(shown) == len(definition["nodes"])
+    assert len([line for line in lines if "->" in line]) >= len(definition["edges"])
+
+
+JSON: Any = st.recursive(
+    st.none() | st.booleans() | st.integers(0, 3) | st.sampled_from(["a", "b", "trigger", "", "\n", '"]']),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["type", "id", "body"]), inner)
+    ),
+    max_leaves=6,
+)
+IDS = st.sampled_from(["a", "b", "c", "d", "trigger"])
+NODES = st.fixed_dictionaries(
+    {"id": IDS | JSON, "type": st.sampled_from([*SHAPES, "odd"]) | JSON},
+    optional={
+        "name": JSON,
+        "config": JSON,
+        "body": st.lists(IDS) | JSON,
+        "branches": st.lists(st.lists(IDS)) | JSON,
+        "true_branch": st.lists(IDS) | JSON,
+    },
+)
+EDGES = st.fixed_dictionaries(
+    {"source": IDS | JSON, "target": IDS | JSON},
+    optional={"condition": st.sampled_from(["body", "branch", "error"]) | JSON, "label": JSON},
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(NODES | JSON, max_size=5) | JSON, st.lists(EDGES | JSON, max_size=8) | JSON, JSON)
+def test_anything_is_drawn(nodes: Any, edges: Any, trigger: Any) -> None:
+    text = mermaid({"nodes": nodes, "edges": edges, "trigger": trigger})
+
+    assert [line for line in text.splitlines() if not LINE.fullmatch(line)] == []
+    assert text.count("subgraph") == len(re.findall(r"^\s+end$", text, re.MULTILINE))
+
+
+def test_a_long_chain_and_deep_nesting_are_drawn() -> None:
+    chain = [node(f"c{place}") for place in range(5000)]
+    nested = [node(f"l{place}", "loop", body=[f"l{place + 1}"]) for place in range(400)]
+    links = [edge(f"c{place}", f"c{place + 1}") for place in range(4999)]
+    lines = drawn([*chain, *nested, node("l400")], [edge("trigger", "c0"), *links, edge("c4999", "l0")])
+
+    assert len([line for line in lines if "subgraph" in line]) == 400
