@@ -44,6 +44,16 @@ class Template:
         self._lookup = lookup(only) if isinstance(only, Path) else None
         self.render = self._renderer()
 
+    @property
+    def is_path(self) -> bool:
+        """Tell whether this is one path and nothing else."""
+        return self._lookup is not None
+
+    @property
+    def is_expression(self) -> bool:
+        """Tell whether this is one `{{ … }}` and nothing else."""
+        return len(self._parts) == 1 and not self.is_constant
+
     def find(self, env: Env) -> Any:
         """Give the value, or `MISSING` where the template is one path to nothing."""
         return self.render(env) if self._lookup is None else self._lookup(env)
@@ -140,10 +150,10 @@ def _evaluator(value: Any) -> Evaluate:
     if isinstance(value, str):
         return compile_template(value).render
     if isinstance(value, dict):
-        entries = [(_evaluator(key), _evaluator(item)) for key, item in value.items()]
-        if all(compile_template(key).is_constant for key in value):
+        if not any(isinstance(key, str) and "{{" in key for key in value):
             plain = [(key, _evaluator(item)) for key, item in value.items()]
             return lambda env: {key: item(env) for key, item in plain}
+        entries = [(_evaluator(key), _evaluator(item)) for key, item in value.items()]
         return lambda env: {text_of(key(env)): item(env) for key, item in entries}
     if isinstance(value, list | tuple):
         items = [_evaluator(item) for item in value]
@@ -169,7 +179,7 @@ def walk(value: Any, pointer: str = "") -> Iterator[tuple[str, str]]:
             for key in reversed(item):
                 below = f"{at}/{escaped(key)}"
                 stack.append((below, item[key], depth + 1))
-                if "{{" in key:
+                if isinstance(key, str) and "{{" in key:
                     stack.append((below, key, depth + 1))
         elif isinstance(item, list | tuple):
             stack.extend((f"{at}/{index}", item[index], depth + 1) for index in reversed(range(len(item))))
