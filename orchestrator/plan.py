@@ -96,6 +96,8 @@ class Node(Frozen):
     on_error: OnError | None = None
     error_port: bool = False
     """The node has an edge out of its `error` port."""
+    limit_seconds: float | None = None
+    """Longest the whole step may take; of loops, parallels and workflows."""
 
     @property
     def title(self) -> str:

@@ -1,0 +1,213 @@
+"""Regions and ranks: which scope each node belongs to, and in what order a scope runs (SPEC §2.3, §2.4).
+
+A port `body` or `branch <n>` becomes a node of its own between owner and targets; what that node dominates is
+its region. Dominators after Cooper, Harvey and Kennedy, "A Simple, Fast Dominance Algorithm" (2001).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from orchestrator.planner.graph import Graph, unique
+from orchestrator.planner.kinds import ports_of
+
+
+@dataclass(slots=True)
+class Region:
+    """The whole graph, the body of a loop, or a branch of a parallel."""
+
+    owner: int | None
+    port: str
+    home: "Region | None" = None
+    """The region that the owner is in."""
+    depth: int = 0
+    entries: list[int] = field(default_factory=list)
+    ranked: list[int] = field(default_factory=list)
+    """Its own nodes, in order of rank."""
+    left: list[int] = field(default_factory=list)
+    """Nodes outside that paths inside lead to."""
+
+
+@dataclass(slots=True)
+class Regions:
+    """The tree of regions of a graph."""
+
+    graph: Graph
+    whole: Region
+    home: list[Region | None]
+    """The innermost region of each node; `None` for what is never reached."""
+    inside: dict[int, list[Region]]
+    """Of each loop and parallel: its regions, in order."""
+
+    def enclosing(self, number: int) -> Iterator[Region]:
+        """Give the regions a node is in, innermost first."""
+        region = self.home[number]
+        while region is not None:
+            yield region
+            region = region.home
+
+    def ends_path(self, source: int, target: int) -> bool:
+        """Tell an edge back to a loop that encloses its source."""
+        if self.graph.nodes[target].type != "loop":
+            return False
+        return any(region.owner == target for region in self.enclosing(source))
+
+    def onward(self, number: int) -> Iterator[tuple[str, int]]:
+        """Give `(port, node)` for every way on that is not into a region, in port order."""
+        ways = self.graph.ways[number]
+        for port in ports_of(self.graph.nodes[number]):
+            if port in ("body", "branch"):
+                continue
+            for target in ways.get(port, ()):
+                yield port, target
+            if port == "next":
+                for region in self.inside.get(number, ()):
+                    for target in region.left:
+                        yield "left", target
+
+
+def find(graph: Graph) -> Regions:
+    """Find all regions and rank them."""
+    successors, owners = _with_regions(graph)
+    order = _reverse_postorder(successors, len(successors) - 1)
+    dominators = _dominators(successors, order)
+    whole = Region(None, "")
+    made = {number: Region(owner, port) for number, (owner, port) in owners.items()}
+    home: list[Region | None] = [None] * len(graph.nodes)
+    inside: dict[int, list[Region]] = {}
+    for number in order[1:]:
+        dominator = dominators[number]
+        around = whole if dominator == order[0] else made.get(dominator) or home[dominator]
+        if number in made:
+            region = made[number]
+            region.home = around
+            region.depth = around.depth + 1 if around else 0
+            inside.setdefault(owners[number][0], []).append(region)
+        else:
+            home[number] = around
+    for regions in inside.values():
+        regions.sort(key=lambda region: _place(region.port))
+    found = Regions(graph, whole, home, inside)
+    _rank(found)
+    return found
+
+
+def _place(port: str) -> int:
+    return int(port.removeprefix("branch ")) if port != "body" else 0
+
+
+def _with_regions(graph: Graph) -> tuple[list[list[int]], dict[int, tuple[int, str]]]:
+    """Put a node between each owner and what its region begins with; the last node is the start."""
+    successors: list[list[int]] = [[] for _ in graph.nodes]
+    owners: dict[int, tuple[int, str]] = {}
+    for number, ways in enumerate(graph.ways):
+        for port, targets in ways.items():
+            if port == "body" or port.startswith("branch "):
+                owners[len(successors)] = (number, port)
+                successors[number].append(len(successors))
+                successors.append(list(targets))
+            else:
+                successors[number].extend(targets)
+    successors.append(list(graph.starts))
+    return successors, owners
+
+
+def _reverse_postorder(successors: list[list[int]], root: int) -> list[int]:
+    seen = {root}
+    order: list[int] = []
+    stack = [(root, iter(successors[root]))]
+    while stack:
+        number, rest = stack[-1]
+        for target in rest:
+            if target not in seen:
+                seen.add(target)
+                stack.append((target, iter(successors[target])))
+                break
+        else:
+            stack.pop()
+            order.append(number)
+    return order[::-1]
+
+
+def _dominators(successors: list[list[int]], order: list[int]) -> dict[int, int]:
+    """Give the immediate dominator of each node that is reached."""
+    place = {number: at for at, number in enumerate(order)}
+    predecessors: dict[int, list[int]] = {number: [] for number in order}
+    for number in order:
+        for target in successors[number]:
+            predecessors[target].append(number)
+    found = {order[0]: order[0]}
+    changed = True
+    while changed:
+        changed = False
+        for number in order[1:]:
+            known = [before for before in predecessors[number] if before in found]
+            nearest = known[0]
+            for before in known[1:]:
+                nearest = _meet(nearest, before, found, place)
+            if found.get(number) != nearest:
+                found[number] = nearest
+                changed = True
+    return found
+
+
+def _meet(one: int, other: int, dominators: dict[int, int], place: dict[int, int]) -> int:
+    while one != other:
+        while place[one] > place[other]:
+            one = dominators[one]
+        while place[other] > place[one]:
+            other = dominators[other]
+    return one
+
+
+def _rank(regions: Regions) -> None:
+    """Order the nodes of every region, the innermost first: an outer one needs to know what they lead to."""
+    inner = [region for listed in regions.inside.values() for region in listed]
+    for region in [*sorted(inner, key=lambda region: -region.depth), regions.whole]:
+        region.entries = _entries(regions, region)
+        region.ranked = _ranked(regions, region)
+        left = [target for target in region.entries if regions.home[target] is not region]
+        for number in region.ranked:
+            left += [
+                target
+                for _, target in regions.onward(number)
+                if regions.home[target] is not region and not regions.ends_path(number, target)
+            ]
+        region.left = unique(left)
+
+
+def _entries(regions: Regions, region: Region) -> list[int]:
+    owner = region.owner
+    if owner is None:
+        return regions.graph.starts
+    return [
+        target
+        for target in regions.graph.ways[owner][region.port]
+        if not regions.ends_path(owner, target) and not (region.port == "body" and target == owner)
+    ]
+
+
+def _ranked(regions: Regions, region: Region) -> list[int]:
+    """Walk depth first, children last to first, and number in reverse postorder (docs/flow.md)."""
+    home = regions.home
+
+    def children(number: int) -> Iterator[int]:
+        return iter([target for _, target in regions.onward(number)][::-1])
+
+    seen: set[int] = set()
+    postorder: list[int] = []
+    for entry in reversed(region.entries):
+        if entry in seen or home[entry] is not region:
+            continue
+        seen.add(entry)
+        stack = [(entry, children(entry))]
+        while stack:
+            number, rest = stack[-1]
+            for target in rest:
+                if target not in seen and home[target] is region:
+                    seen.add(target)
+                    stack.append((target, children(target)))
+                    break
+            else:
+                stack.pop()
+                postorder.append(number)
+    return postorder[::-1]

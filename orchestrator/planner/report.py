@@ -1,0 +1,70 @@
+"""Collects problems, and says what was likely meant."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+
+from orchestrator.errors import Problem
+
+MAX_PROBLEMS = 1_000
+"""A definition with more is beyond reading; the last one says so."""
+
+
+@dataclass(slots=True)
+class Report:
+    """The problems found so far."""
+
+    problems: list[Problem] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+    """Places that could not be read: nothing more is said of them."""
+
+    def error(self, code: str, path: str, message: str, hint: str | None = None) -> None:
+        """Note what makes the definition unusable."""
+        self.problems.append(Problem("error", code, path, message, hint))
+
+    def warning(self, code: str, path: str, message: str, hint: str | None = None) -> None:
+        """Note what is doubtful."""
+        self.problems.append(Problem("warning", code, path, message, hint))
+
+    def unreadable(self, path: str, message: str) -> None:
+        """Note a value of the wrong type."""
+        self.broken.append(path)
+        self.problems.append(Problem("error", "wrong_type", path, message))
+
+    def found(self) -> list[Problem]:
+        """Give all problems once, errors first, without those that only follow from a value of the wrong type."""
+        unique = dict.fromkeys(
+            problem for problem in self.problems if problem.code == "wrong_type" or not self._follows(problem)
+        )
+        listed = sorted(unique, key=lambda problem: problem.severity)
+        if len(listed) <= MAX_PROBLEMS:
+            return listed
+        more = len(listed) - MAX_PROBLEMS
+        return [*listed[:MAX_PROBLEMS], Problem("error", "too_many_problems", "", f"and {more} more problems")]
+
+    def _follows(self, problem: Problem) -> bool:
+        return any(problem.path == path or problem.path.startswith(f"{path}/") for path in self.broken)
+
+    @property
+    def failed(self) -> bool:
+        """Tell whether there is an error."""
+        return any(problem.severity == "error" for problem in self.problems)
+
+
+def did_you_mean(word: object, known: Iterable[str]) -> str | None:
+    """Give a hint naming the closest of the known words."""
+    close = closest(word, known)
+    return None if close is None else f"did you mean {close!r}?"
+
+
+def closest(word: object, known: Iterable[str]) -> str | None:
+    """Find the word that was likely meant."""
+    words = list(known)
+    text = str(word)
+    same = [name for name in words if name.lower() == text.lower()]
+    return next(iter(same or get_close_matches(text, words, 1, 0.7)), None)
+
+
+def listed(words: Iterable[str]) -> str:
+    """List words for a message."""
+    return ", ".join(words)
