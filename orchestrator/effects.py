@@ -34,6 +34,15 @@ class ActRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class Acted:
+    """What an action gave."""
+
+    result: Any
+    attempts: int = 1
+    """How many times it was tried."""
+
+
+@dataclass(frozen=True, slots=True)
 class BranchRequest:
     """Run a branch beside this flow."""
 
@@ -100,7 +109,7 @@ class Effects(Protocol):
     def uuid(self) -> str:
         """Give a new UUID, the same at every replay."""
 
-    async def act(self, request: ActRequest) -> Any:
+    async def act(self, request: ActRequest) -> Acted:
         """Call an action and give its result, or raise StepFailed when no attempt is left."""
 
     async def sleep(self, seconds: float, title: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 START = "trigger"
 MAX_LABEL = 80
-UNSAFE = re.compile(r"""[\x00-\x1f\x7f"#%&*;<>\[\]\\^`{|}~]|(?<=\d)\.(?= )|^[-+](?= )""")
+UNSAFE = re.compile(r"""[\x00-\x1f\x7f"#$%&*;<>\[\]\\^`{|}~]|(?<=\d)\.(?= )|^[-+](?= )""")
 """What Mermaid could read as syntax, a directive or Markdown."""
 
 SHAPES = {

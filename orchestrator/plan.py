@@ -19,6 +19,7 @@ DEFAULT_RETRY_ON: tuple[ErrorType, ...] = ("execution_error", "action_error", "t
 DEFAULT_TIMEOUT_SECONDS = 60.0
 DEFAULT_MAX_STEPS = 10_000_000
 DEFAULT_STEP_LOG_LIMIT = 500
+ANY_EVENT = "*"
 
 
 class Frozen(BaseModel):
@@ -178,7 +179,7 @@ class Branch(Frozen):
     exports: tuple[str, ...] = ()
     """Ids of its own nodes whose `steps.<id>` is named outside this branch."""
     waits: tuple[str, ...] = ()
-    """Events that wait nodes in this part receive."""
+    """Events that wait nodes in this part receive; `ANY_EVENT` where a name is computed."""
     workflows: tuple[str, ...] = ()
     """Keys of `Plan.workflows` that this part calls."""
 

@@ -14,11 +14,11 @@ from typing import Any
 from uuid import UUID
 
 from orchestrator.definition import Definition
-from orchestrator.effects import ActRequest, BranchRequest, BranchResult, CallRequest, Resolution
+from orchestrator.effects import Acted, ActRequest, BranchRequest, BranchResult, CallRequest, Resolution
 from orchestrator.errors import DefinitionInvalid, OrchestratorError, StepFailed
 from orchestrator.expressions import render
 from orchestrator.interpreter import execute, execute_branch
-from orchestrator.plan import Plan
+from orchestrator.plan import ANY_EVENT, Plan
 from orchestrator.planner import check, check_input
 from orchestrator.run import Run, RunInfo, RunState, document, waiting
 
@@ -88,9 +88,7 @@ class _World:
 class _SimulatedEffects:
     """Effects for one flow."""
 
-    def __init__(
-        self, world: _World, info: RunInfo, waits: Sequence[str] | None, early: dict[str, deque[Any]]
-    ) -> None:
+    def __init__(self, world: _World, info: RunInfo, waits: Sequence[str] | None, early: dict[str, deque[Any]]) -> None:
         self.world = world
         self.info = info
         self.waits = waits
@@ -105,18 +103,18 @@ class _SimulatedEffects:
         self.world.uuids += 1
         return str(UUID(int=self.world.uuids, version=4))
 
-    async def act(self, request: ActRequest) -> Any:
+    async def act(self, request: ActRequest) -> Acted:
         answer = self.world.answers.get(request.action)
         if answer is None:
             self.world.unanswered[request.step_id] = request.action
-            return {"simulated": True}
+            return Acted({"simulated": True})
         if callable(answer):
-            return await answer(request.parameters)
+            return Acted(await answer(request.parameters))
         policy = request.retry
         interval, attempt = policy.initial_interval, 1
         while True:
             try:
-                return self._answer(answer, request, attempt)
+                return Acted(self._answer(answer, request, attempt), attempt)
             except StepFailed as failure:
                 failure.attempts = attempt
                 if not failure.recoverable or failure.error_type not in policy.retry_on:
@@ -160,12 +158,13 @@ class _SimulatedEffects:
 
     def deliver(self, event: str, payload: Any) -> None:
         """Hand over an event, if this flow reads that name."""
-        if self.waits is None or event in self.waits:
+        if self.waits is None or event in self.waits or ANY_EVENT in self.waits:
             self.inbox.setdefault(event, deque()).append(payload)
             self.arrived.set()
 
     async def branch(self, request: BranchRequest) -> BranchResult:
-        early = {name: deque(self.inbox[name]) for name in request.waits if name in self.inbox}
+        names = self.inbox if ANY_EVENT in request.waits else request.waits
+        early = {name: deque(self.inbox[name]) for name in names if name in self.inbox}
         effects = _SimulatedEffects(self.world, self.info, request.waits, early)
         state = RunState.new(
             request.plan,
@@ -284,9 +283,7 @@ def _simulate(
         _close(loop)
 
 
-async def _main(
-    plan: Plan, info: RunInfo, state: RunState, world: _World, events: Sequence[Mapping[str, Any]]
-) -> None:
+async def _main(plan: Plan, info: RunInfo, state: RunState, world: _World, events: Sequence[Mapping[str, Any]]) -> None:
     effects = _SimulatedEffects(world, info, None, {})
     deliveries = [asyncio.create_task(_deliver_later(world, event)) for event in events]
     await execute(plan, info, state, effects)

@@ -13,6 +13,7 @@ from orchestrator.effects import BranchResult, Effects
 from orchestrator.errors import StepFailed
 from orchestrator.interpreter.attempt import attempt
 from orchestrator.interpreter.compensation import compensate
+from orchestrator.interpreter.deadline import TimeUp, within
 from orchestrator.interpreter.failures import LimitReached, Rewind, error_document
 from orchestrator.interpreter.kinds import Closed, failure_of
 from orchestrator.interpreter.machine import Machine
@@ -110,32 +111,14 @@ async def _before_deadline(machine: Machine) -> Closed | None:
     if limit is None:
         return await _scope(machine)
     deadline = machine.state.started_at + timedelta(seconds=limit)
-    seconds = max((deadline - machine.effects.now()).total_seconds(), 0.0)
-    loop = asyncio.get_running_loop()
-    flow = loop.create_task(_scope(machine))
-    timer = loop.create_task(machine.effects.sleep(seconds, "timeout of the run"))
-    over = False
-
-    def ring(task: "asyncio.Task[None]") -> None:
-        nonlocal over
-        if not task.cancelled() and task.exception() is None and not flow.done():
-            over = True
-            flow.cancel()
-
-    timer.add_done_callback(ring)
     try:
-        return await flow
-    except asyncio.CancelledError:
-        if not over:
-            raise
+        return await within(machine.effects, deadline, "timeout of the run", _scope(machine))
+    except TimeUp:
         raise StepFailed(
             f"the run took longer than timeout_seconds ({limit:g} s)",
             error_type="timeout_error",
             recoverable=False,
         ) from None
-    finally:
-        timer.cancel()
-        await asyncio.gather(timer, return_exceptions=True)
 
 
 async def _failed(machine: Machine, failure: StepFailed) -> Outcome:

@@ -1,11 +1,13 @@
 """Run one node that may wait or fail, and do what its `on_error` says (SPEC §6). Replay-sensitive."""
 
+from datetime import timedelta
 from typing import assert_never
 
 from orchestrator.effects import Resolution
 from orchestrator.errors import StepFailed
 from orchestrator.interpreter import outside
 from orchestrator.interpreter.compensation import notify, owe
+from orchestrator.interpreter.deadline import TimeUp, within
 from orchestrator.interpreter.failures import KNOWN_ERRORS, Rewind, as_failure, error_document
 from orchestrator.interpreter.kinds import Closed, run_pure
 from orchestrator.interpreter.loops import run_loop
@@ -40,7 +42,7 @@ async def attempt(
     words: list[Resolution] = []
     while True:
         try:
-            port = await _run(machine, node, step, frame, place, left, words)
+            port = await _timed(machine, node, step, frame, place, left, words)
         except KNOWN_ERRORS as error:
             frame.loop = None
             handled = await _on_failure(machine, node, step, place, as_failure(error, node.id))
@@ -52,6 +54,29 @@ async def attempt(
             if isinstance(node, Action) and node.compensate is not None:
                 owe(machine, node, node.compensate, step, place)
             return port
+
+
+async def _timed(
+    machine: Machine,
+    node: AnyNode,
+    step: Step,
+    frame: Frame,
+    place: Place,
+    left: list[str],
+    words: list[Resolution],
+) -> str | Closed | None:
+    """Run the node within its own `timeout_seconds`; that of an action is for each attempt."""
+    work = _run(machine, node, step, frame, place, left, words)
+    limit = node.limit_seconds
+    if limit is None:
+        return await work
+    deadline = step.started_at + timedelta(seconds=limit)
+    try:
+        return await within(machine.effects, deadline, f"timeout of {node.title}", work)
+    except TimeUp:
+        raise StepFailed(
+            f"{node.title} took longer than timeout_seconds ({limit:g} s)", error_type="timeout_error"
+        ) from None
 
 
 async def _run(
@@ -82,9 +107,7 @@ async def _run(
             assert_never(node)
 
 
-async def _on_failure(
-    machine: Machine, node: Node, step: Step, place: Place, failure: StepFailed
-) -> str | Resolution:
+async def _on_failure(machine: Machine, node: Node, step: Step, place: Place, failure: StepFailed) -> str | Resolution:
     """Give the port to go on by, or the operator's word to try again; raise to fail."""
     policy = node.on_error
     match policy:
@@ -113,9 +136,7 @@ def _skip(machine: Machine, node: Node, step: Step, place: Place, failure: StepF
     return "next"
 
 
-def _fall_back(
-    machine: Machine, node: Node, step: Step, place: Place, failure: StepFailed, template: object
-) -> str:
+def _fall_back(machine: Machine, node: Node, step: Step, place: Place, failure: StepFailed, template: object) -> str:
     try:
         value = machine.compiled.render(template, place.env)
     except KNOWN_ERRORS as error:
@@ -127,9 +148,7 @@ def _fall_back(
     return "next"
 
 
-def _rewind(
-    machine: Machine, node: Node, step: Step, place: Place, failure: StepFailed, policy: RetryFrom
-) -> str:
+def _rewind(machine: Machine, node: Node, step: Step, place: Place, failure: StepFailed, policy: RetryFrom) -> str:
     key = f"{place.path}/{node.id}"
     count = machine.state.rewinds.get(key, 0)
     machine.fail(node, step, place, failure)
@@ -139,9 +158,7 @@ def _rewind(
     raise Rewind(policy.node, failure)
 
 
-async def _ask(
-    machine: Machine, node: Node, step: Step, place: Place, failure: StepFailed
-) -> str | Resolution:
+async def _ask(machine: Machine, node: Node, step: Step, place: Place, failure: StepFailed) -> str | Resolution:
     """Wait for an operator's word."""
     step.error = error_document(failure, node.id, machine.effects.now())
     step.retry_count += max(failure.attempts - 1, 0)

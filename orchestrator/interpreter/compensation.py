@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from orchestrator.effects import ActRequest
+from orchestrator.effects import Acted, ActRequest
 from orchestrator.errors import StepFailed
 from orchestrator.interpreter.failures import KNOWN_ERRORS, as_failure, error_document
 from orchestrator.interpreter.machine import Machine, Place
@@ -36,20 +36,18 @@ async def compensate(machine: Machine) -> None:
     while state.compensations:
         owed = state.compensations.pop()
         state.started += 1
-        step = Step(
-            owed["step_id"], owed["node_id"], owed["path"], "running", machine.effects.now(), state.started
-        )
+        step = Step(owed["step_id"], owed["node_id"], owed["path"], "running", machine.effects.now(), state.started)
         step.input = owed.get("parameters")
         state.log.append(step)
         state.open[step.id] = step
         try:
-            step.output = await _undo(machine, owed)
+            acted = await _undo(machine, owed)
+            step.output = acted.result if isinstance(acted.result, dict) else {"result": acted.result}
+            step.retry_count = acted.attempts - 1
             step.status = "completed"
         except StepFailed as failure:
             step.status = "failed"
-            step.error = error_document(
-                as_failure(failure, step.node_id), step.node_id, machine.effects.now()
-            )
+            step.error = error_document(as_failure(failure, step.node_id), step.node_id, machine.effects.now())
         _close(state, step, machine)
 
 
@@ -59,7 +57,7 @@ def _close(state: RunState, step: Step, machine: Machine) -> None:
     state.completed += 1
 
 
-async def _undo(machine: Machine, owed: dict[str, Any]) -> Any:
+async def _undo(machine: Machine, owed: dict[str, Any]) -> Acted:
     if "error" in owed:
         raise StepFailed(f"the compensation's parameters could not be computed: {owed['error']}")
     return await machine.effects.act(
@@ -88,6 +86,8 @@ async def notify(machine: Machine, node: Node, step: Step, place: Place) -> None
         "error": step.error,
         "step": {"id": step.id, "node_id": node.id, "name": node.title},
     }
+    # Each pause of a step is told: another failure must not hide behind the first one's key.
+    call_id = f"{step.id}/notify~{step.retry_count}"
     shown = machine.place(place.path, type(place.data)(context), resumable=False)
     try:
         parameters, secrets = machine.compiled.parameters(call.config, shown.env)
@@ -96,10 +96,10 @@ async def notify(machine: Machine, node: Node, step: Step, place: Place) -> None
                 action=call.action,
                 parameters=parameters,
                 secrets=secrets,
-                step_id=f"{step.id}/notify",
+                step_id=call_id,
                 node_id=node.id,
                 title=f"notify: {node.title}",
-                idempotency_key=f"{machine.info.id}:{step.id}/notify",
+                idempotency_key=f"{machine.info.id}:{call_id}",
                 retry=call.retry,
                 timeout_seconds=call.timeout_seconds,
                 task_queue=machine.plan.task_queue,

@@ -11,7 +11,7 @@ KNOWN_ERRORS = (StepFailed, ExpressionError, ConditionError)
 CAN_PAUSE = (Action, Call, Loop, Parallel)
 
 
-class Rewind(Exception):  # noqa: N818 - control flow, not an error: it unwinds to the scope that owns the node
+class Rewind(Exception):
     """Go back to a node of an enclosing scope."""
 
     def __init__(self, node_id: str, failure: StepFailed) -> None:
@@ -21,7 +21,7 @@ class Rewind(Exception):  # noqa: N818 - control flow, not an error: it unwinds 
         """What to fail with when that node has never started."""
 
 
-class LimitReached(Exception):  # noqa: N818 - ends the run, past every `on_error`
+class LimitReached(Exception):
     """The run has made as many steps as it may."""
 
 
@@ -46,9 +46,7 @@ def error_document(failure: StepFailed, node_id: str, now: datetime) -> dict[str
     }
 
 
-def branch_failure(
-    node: Node, index: int, error: dict[str, Any], branches: list[dict[str, Any]]
-) -> StepFailed:
+def branch_failure(node: Node, index: int, error: dict[str, Any], branches: list[dict[str, Any]]) -> StepFailed:
     """Say that a branch failed its parallel."""
     return StepFailed(
         f"branch {index} of {node.title} failed: {error['message']}",

@@ -13,9 +13,7 @@ from orchestrator.plan import Loop
 from orchestrator.run import MISSING, Data, Frame, LoopFrame, Step, restore
 
 
-async def run_loop(
-    machine: Machine, node: Loop, step: Step, frame: Frame, place: Place, left: list[str]
-) -> str:
+async def run_loop(machine: Machine, node: Loop, step: Step, frame: Frame, place: Place, left: list[str]) -> str:
     """Run all iterations, going on from `frame.loop` where the state was written down."""
     progress = frame.loop
     if progress is None:
@@ -56,9 +54,7 @@ def _more(machine: Machine, node: Loop, progress: LoopFrame, index: int, place: 
     if node.while_ is not None and not machine.compiled.condition(node.while_).evaluate(place.env):
         return False
     if node.max_iterations is not None and index >= node.max_iterations:
-        raise StepFailed(
-            f"the loop has more to do after max_iterations ({node.max_iterations})", recoverable=False
-        )
+        raise StepFailed(f"the loop has more to do after max_iterations ({node.max_iterations})", recoverable=False)
     return True
 
 
@@ -152,9 +148,7 @@ async def _beside_each_other(machine: Machine, node: Loop, progress: LoopFrame, 
     _fold(node, progress, ended)
 
 
-async def _iteration(
-    machine: Machine, node: Loop, index: int, inner: Place
-) -> tuple[Place, Frame, Any, bool]:
+async def _iteration(machine: Machine, node: Loop, index: int, inner: Place) -> tuple[Place, Frame, Any, bool]:
     frame = new_frame(node.body)
     try:
         check(await machine.run_scope(node.body, frame, inner))

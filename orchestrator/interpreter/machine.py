@@ -34,9 +34,7 @@ class Place:
 class Machine:
     """One flow of a plan: the whole run, or one branch of it."""
 
-    def __init__(
-        self, plan: Plan, info: RunInfo, state: RunState, effects: Effects, attempt: "Attempt"
-    ) -> None:
+    def __init__(self, plan: Plan, info: RunInfo, state: RunState, effects: Effects, attempt: "Attempt") -> None:
         self.plan = plan
         self.info = info
         self.state = state
@@ -178,9 +176,7 @@ class Machine:
         step.decision = (seen, "when" if holds else "skipped")
         return holds
 
-    def _leave(
-        self, scope: Scope, frame: Frame, node: Node, port: str | Closed | None, left: Any
-    ) -> Closed | None:
+    def _leave(self, scope: Scope, frame: Frame, node: Node, port: str | Closed | None, left: Any) -> Closed | None:
         """Activate what the port leads to; hand what lies outside to the enclosing scope."""
         if isinstance(port, Closed):
             return port

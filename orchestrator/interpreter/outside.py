@@ -23,7 +23,7 @@ async def act(machine: Machine, node: Action, step: Step, place: Place, words: l
     step.input = parameters
     # A request with other parameters is another effect: it must not hide behind the first one's key.
     suffix = f"~{len(edits)}" if edits else ""
-    result = await machine.effects.act(
+    acted = await machine.effects.act(
         ActRequest(
             action=node.action,
             parameters=parameters,
@@ -39,7 +39,9 @@ async def act(machine: Machine, node: Action, step: Step, place: Place, words: l
             local=node.local,
         )
     )
+    result = acted.result
     step.output = result if isinstance(result, dict) else {"result": result}
+    step.retry_count += acted.attempts - 1
     return "next"
 
 
@@ -59,9 +61,7 @@ async def delay(machine: Machine, node: Delay, step: Step, place: Place) -> str:
         until = now + timedelta(seconds=seconds)
     seconds = max((until - now).total_seconds(), 0.0)
     if seconds > MAX_DELAY_SECONDS:
-        raise StepFailed(
-            f"the delay ends more than ten years from now: {timestamp(until)}", recoverable=False
-        )
+        raise StepFailed(f"the delay ends more than ten years from now: {timestamp(until)}", recoverable=False)
     if seconds > 0:
         step.status = "waiting"
         step.waiting_for = {"kind": "delay", "until": timestamp(until)}

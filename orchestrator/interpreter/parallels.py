@@ -61,11 +61,7 @@ class _Join:
 
     def first_failure(self) -> tuple[int, dict[str, Any]]:
         """Give the failure to report: the first in branch order."""
-        return next(
-            (index, result.error)
-            for index, result in sorted(self.results.items())
-            if result.error is not None
-        )
+        return next((index, result.error) for index, result in sorted(self.results.items()) if result.error is not None)
 
     def _reachable(self) -> bool:
         return len(self.node.branches) - self._count("failed") >= self.needed
@@ -74,9 +70,7 @@ class _Join:
         return sum(1 for result in self.results.values() if result.status == status)
 
 
-async def _child(
-    machine: Machine, node: Parallel, branch: Branch, path: str, index: int, place: Place
-) -> BranchResult:
+async def _child(machine: Machine, node: Parallel, branch: Branch, path: str, index: int, place: Place) -> BranchResult:
     plan = machine.plan
     part = plan.model_copy(
         update={

@@ -82,8 +82,6 @@ def items_of(value: Any) -> tuple[list[Any] | None, int]:
     return None, value
 
 
-def environment(
-    context: dict[str, Any], now: Callable[[], datetime], uuid: Callable[[], str], strict: bool
-) -> Env:
+def environment(context: dict[str, Any], now: Callable[[], datetime], uuid: Callable[[], str], strict: bool) -> Env:
     """Make what evaluations over one flow's data see."""
     return Env(context=context, now=now, uuid=uuid, strict=strict, warnings=Warnings())

@@ -138,9 +138,7 @@ class _Planner:
                 report.error("unknown_version", f"/nodes/{place}/config/version", message)
         return found
 
-    def _callee(
-        self, name: str, calling: tuple[str, ...], pointer: str, report: Report
-    ) -> Verdict | None:
+    def _callee(self, name: str, calling: tuple[str, ...], pointer: str, report: Report) -> Verdict | None:
         if name in calling:
             way = " → ".join((*calling[calling.index(name) :], name))
             hint = "repeat with a loop, or with an edge back"

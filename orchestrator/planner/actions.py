@@ -108,9 +108,7 @@ class Actions:
             for wrong in error.errors(include_url=False, include_context=False, include_input=False):
                 self._parameter_problem(spec, config, wrong, pointer)
 
-    def _parameter_problem(
-        self, spec: ActionLike, config: Mapping[str, Any], wrong: Any, pointer: str
-    ) -> None:
+    def _parameter_problem(self, spec: ActionLike, config: Mapping[str, Any], wrong: Any, pointer: str) -> None:
         parts, value = _place(config, wrong["loc"])
         if wrong["type"] == "missing":
             name = str(wrong["loc"][-1])

@@ -5,6 +5,7 @@ from typing import Any
 
 from orchestrator.definition import Definition, Node
 from orchestrator.plan import (
+    ANY_EVENT,
     Action,
     AnyNode,
     Branch,
@@ -14,7 +15,6 @@ from orchestrator.plan import (
     Delay,
     End,
     Loop,
-    Node as Planned,
     OnError,
     Parallel,
     RetryFrom,
@@ -33,8 +33,6 @@ from orchestrator.planner.report import Report, did_you_mean
 
 INHERITS = ("action", "workflow", "loop", "parallel")
 """Types that can fail for reasons outside the graph: `settings.on_error` serves them (docs/flow.md)."""
-ANY_EVENT = "*"
-"""Stands for events whose names are computed."""
 
 
 class Builder:
@@ -124,7 +122,7 @@ class Builder:
                     workflow=config["workflow_id"],
                     input=config.get("input"),
                     wait=config.get("wait", True),
-                            **common,
+                    **common,
                 )
             case "end":
                 return _end(config, common)
@@ -228,7 +226,11 @@ class Builder:
             if wrong is not None:
                 hint = did_you_mean(policy.node, self.regions.graph.index)
                 self.report.error("bad_checkpoint", f"{pointer}/retry_from", wrong, hint)
-        if policy is not None and "next" not in self.regions.graph.ways[number] and node.type in ("condition", "switch"):
+        if (
+            policy is not None
+            and "next" not in self.regions.graph.ways[number]
+            and node.type in ("condition", "switch")
+        ):
             message = f"a {node.type} has no port `next` to go on by"
             self.report.warning("on_error_without_next", pointer, message)
         return policy

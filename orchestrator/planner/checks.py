@@ -151,9 +151,7 @@ def _check_regions(found: Regions, report: Report) -> None:
         if not inside:
             message = f"{made.nodes[target].id!r} can also be reached without {made.nodes[owner].id!r}"
             what = "body" if port == "body" else "branch"
-            report.warning(
-                "region_overlap", pointer, f"{message}: it runs once after it, not inside its {what}"
-            )
+            report.warning("region_overlap", pointer, f"{message}: it runs once after it, not inside its {what}")
     for (owner, port), count in owned.items():
         if count == 0:
             what = "body" if port == "body" else port

@@ -5,7 +5,19 @@ from dataclasses import dataclass
 from orchestrator.definition import Node
 
 COMMON_KEYS = frozenset(
-    ("id", "type", "name", "description", "config", "position", "outputs", "retry", "timeout_seconds", "on_error", "when")
+    (
+        "id",
+        "type",
+        "name",
+        "description",
+        "config",
+        "position",
+        "outputs",
+        "retry",
+        "timeout_seconds",
+        "on_error",
+        "when",
+    )
 )
 
 
@@ -128,4 +140,3 @@ def lists_of(node: Node) -> list[tuple[str, str, list[str]]]:
         return [(f"/branches/{at}", f"branch {at}", ids) for at, ids in enumerate(node.branches)]
     named = KINDS[node.type].lists or {}
     return [(f"/{key}", port, getattr(node, key)) for key, port in named.items()]
-

@@ -292,5 +292,3 @@ def notify_uses(definition: Definition, report: Report) -> list[Use]:
     """Read the templates of `settings.notify`."""
     call = read_call(definition.settings.notify, "/settings/notify", report)
     return [] if call is None else uses_of([("/settings/notify/config", call.get("config"), "secret")], report)
-
-

@@ -40,7 +40,10 @@ class Report:
         if len(listed) <= MAX_PROBLEMS:
             return listed
         more = len(listed) - MAX_PROBLEMS
-        return [*listed[:MAX_PROBLEMS], Problem("error", "too_many_problems", "", f"and {more} more problems")]
+        return [
+            *listed[:MAX_PROBLEMS],
+            Problem("error", "too_many_problems", "", f"and {more} more problems"),
+        ]
 
     def _follows(self, problem: Problem) -> bool:
         return any(problem.path == path or problem.path.startswith(f"{path}/") for path in self.broken)

@@ -100,9 +100,7 @@ def _check_keys(node: Node, pointer: str, report: Report) -> None:
             report.error("reserved_name", f"{pointer}/outputs/{at}", f"{name!r} is the engine's own name")
 
 
-def check_keys(
-    value: Mapping[str, Any], known: Iterable[str], pointer: str, what: str, report: Report
-) -> None:
+def check_keys(value: Mapping[str, Any], known: Iterable[str], pointer: str, what: str, report: Report) -> None:
     """Name the keys that nothing reads: one close to a known key is a mistake, another may be a tool's own."""
     names = list(known)
     for key, given in value.items():

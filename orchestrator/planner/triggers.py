@@ -132,9 +132,7 @@ def _webhook(trigger: Trigger, report: Report) -> None:
             report.error("bad_method", pointer, f"{method!r} is no HTTP method", hint)
     respond = config.get("respond")
     if respond and respond not in ("accepted", "output"):
-        report.error(
-            "bad_respond", f"{AT}/config/respond", f"{respond!r}: `accepted` or `output` can be answered"
-        )
+        report.error("bad_respond", f"{AT}/config/respond", f"{respond!r}: `accepted` or `output` can be answered")
     for key in ("timeout_seconds", "tolerance_seconds"):
         _check_seconds(config.get(key), f"{AT}/config/{key}", report)
 

@@ -1,0 +1,56 @@
+"""The command line: wiring only. Every command imports what it needs when it runs, so that `--help` is quick."""
+
+import atexit
+import time
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from orchestrator.cli import actions, check, runs, schedule, serve, simulating, starting, testing
+from orchestrator.cli.failures import INTERRUPTED, report
+from orchestrator.errors import OrchestratorError
+
+
+class Commands(TyperGroup):
+    """Turns errors into messages and exit codes: the one boundary of the command line."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was named."""
+        try:
+            return super().invoke(ctx)
+        except OrchestratorError as error:
+            raise typer.Exit(report(error)) from error
+        except KeyboardInterrupt:
+            raise typer.Exit(INTERRUPTED) from None
+
+
+app = typer.Typer(
+    cls=Commands,
+    help="Automations described as JSON graphs, run durably on Temporal.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (
+    serve.dev,
+    serve.worker,
+    starting.run,
+    check.validate,
+    check.graph,
+    simulating.simulate,
+    testing.test,
+    starting.replay,
+):
+    app.command()(command)
+app.add_typer(actions.app, name="actions")
+app.add_typer(runs.app, name="runs")
+app.add_typer(schedule.app, name="schedule")
+
+
+def main() -> None:
+    """Run the command line."""
+    # Native threads of the Temporal client may still be ending; see docs/design.md.
+    atexit.register(time.sleep, 0.05)
+    app()

@@ -1,0 +1,109 @@
+"""Definitions and actions as the commands need them: read, checked, planned."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.cli.files import Loaded, read_json
+from orchestrator.cli.output import note
+from orchestrator.errors import OrchestratorError, Problem
+
+if TYPE_CHECKING:
+    from activities.registry import ActionSpec, Registry
+    from orchestrator.plan import Plan
+    from orchestrator.planner import Verdict
+
+
+class FileInvalid(OrchestratorError):
+    """The definition has problems: nothing was started."""
+
+    code = "definition_invalid"
+
+
+def registry() -> "Registry":
+    """Give the actions that a worker with these settings serves."""
+    from activities import load_registry
+    from orchestrator.settings import Settings
+
+    return load_registry(Settings())
+
+
+class WithMocks:
+    """A registry in which every mocked action is known, whatever its parameters (SPEC §11)."""
+
+    def __init__(self, registered: "Registry", mocked: Collection[str]) -> None:
+        self.registered = registered
+        self.mocked = mocked
+
+    def get(self, name: str) -> "ActionSpec | MockedAction | None":
+        """Find an action."""
+        found = self.registered.get(name)
+        return MockedAction(name) if found is None and name in self.mocked else found
+
+    def names(self) -> list[str]:
+        """Name all actions."""
+        return sorted({*self.registered.names(), *self.mocked})
+
+
+def any_parameters() -> Any:
+    """Give a model that takes every parameter."""
+    from pydantic import ConfigDict, create_model
+
+    return create_model("AnyParameters", __config__=ConfigDict(extra="allow"))
+
+
+@dataclass(frozen=True, slots=True)
+class MockedAction:
+    """An action that only a mock answers."""
+
+    name: str
+    retry: None = None
+    timeout_seconds: None = None
+    heartbeat_seconds: None = None
+    execution: str = "activity"
+
+    @property
+    def parameters(self) -> Any:
+        """Give a model that takes every parameter."""
+        return any_parameters()
+
+
+def workflows(files: Iterable[Loaded]) -> dict[str, Any]:
+    """Give definitions by id, for `workflow` nodes."""
+    found = {}
+    for file in files:
+        if isinstance(file.value, Mapping) and isinstance(file.value.get("id"), str):
+            found[file.value["id"]] = file.value
+    return found
+
+
+def judged(file: Loaded, known: "Registry | WithMocks", others: Mapping[str, Any]) -> "Verdict":
+    """Check a definition; keys given twice are problems too."""
+    from orchestrator.planner import Verdict, check
+
+    verdict = check(file.value, registry=known, workflows={**others, **workflows([file])})
+    twice = file.source.duplicates()
+    return Verdict(None if twice else verdict.plan, [*twice, *verdict.problems])
+
+
+def planned(name: str, with_files: Iterable[str] | None, mocked: Collection[str] = ()) -> "tuple[Loaded, Plan]":
+    """Read and plan a definition; shows its problems and raises FileInvalid."""
+    file = read_json(name)
+    others = workflows(map(read_json, with_files or ()))
+    verdict = judged(file, WithMocks(registry(), mocked), others)
+    show(file, verdict.problems)
+    if verdict.plan is None:
+        errors = sum(problem.severity == "error" for problem in verdict.problems)
+        raise FileInvalid(f"{file.name} has {counted(errors, 'error')}: nothing was started")
+    return file, verdict.plan
+
+
+def show(file: Loaded, problems: Iterable[Problem]) -> None:
+    """Print problems on stderr."""
+    for problem in problems:
+        note(file.line(problem), "red" if problem.severity == "error" else "yellow")
+
+
+def counted(number: int, noun: str) -> str:
+    """Say how many: `1 error`, `2 errors`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,37 @@
+"""From errors to what the caller sees: a message with its hint on stderr, and an exit code (SPEC §11)."""
+
+from orchestrator.cli.output import note
+from orchestrator.errors import DefinitionInvalid, OrchestratorError
+
+DONE, FAILED, USAGE, NO_SERVER, INTERRUPTED = 0, 1, 2, 3, 130
+
+CODES = {
+    "definition_invalid": USAGE,
+    "json_syntax": USAGE,
+    "bad_usage": USAGE,
+    "bad_cron": USAGE,
+    "bad_settings": USAGE,
+    "template_syntax": USAGE,
+    "run_not_found": USAGE,
+    "server_unavailable": NO_SERVER,
+}
+"""Exit code by the error's code; any other is FAILED."""
+
+
+class UsageProblem(OrchestratorError):
+    """The command cannot be understood."""
+
+    code = "bad_usage"
+
+
+def report(error: OrchestratorError) -> int:
+    """Print an error and give the exit code."""
+    where = f"{error.where}: " if error.where else ""
+    note(f"error: {where}{error.message}", "bold red")
+    if isinstance(error, DefinitionInvalid):
+        for problem in error.problems:
+            hint = f" ({problem.hint})" if problem.hint else ""
+            note(f"  {problem.path or '/'}: {problem.severity} {problem.code}: {problem.message}{hint}")
+    if error.hint:
+        note(f"hint: {error.hint}")
+    return CODES.get(error.code, FAILED)

@@ -1,0 +1,124 @@
+"""Read what the caller names: files, stdin, JSON on the command line. Every fault says where it is."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from orchestrator.cli.failures import UsageProblem
+from orchestrator.errors import Problem
+from orchestrator.locate import JsonSyntaxError, Position, Source, read
+
+MAX_BYTES = 32 * 1024 * 1024
+"""Nobody writes a larger definition, and a wrong path should not fill the memory."""
+STDIN = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A JSON file that has been read."""
+
+    name: str
+    source: Source
+
+    @property
+    def value(self) -> Any:
+        """Give what the file says."""
+        return self.source.value
+
+    def at(self, pointer: str) -> str:
+        """Say where a JSON Pointer leads: `file:line:column`."""
+        position = self.source.position(pointer)
+        return f"{self.name}:{position.line}:{position.column}"
+
+    def line(self, problem: Problem) -> str:
+        """Show a problem the way compilers do, so that editors can jump to it."""
+        hint = f" ({problem.hint})" if problem.hint else ""
+        return f"{self.at(problem.path)}: {problem.severity} {problem.code}: {problem.message}{hint}"
+
+
+def read_text(name: str) -> str:
+    """Read a file, or stdin for `-`; raises UsageProblem."""
+    raw = sys.stdin.buffer.read(MAX_BYTES + 1) if name == STDIN else _read_file(Path(name))
+    if len(raw) > MAX_BYTES:
+        raise UsageProblem(f"{name} is larger than {MAX_BYTES // 2**20} MiB", hint="is this the right file?")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        hint = "save the file as UTF-8"
+        raise UsageProblem(f"byte {error.start} is no UTF-8", where=f"{name}:{line}", hint=hint) from None
+
+
+def _read_file(path: Path) -> bytes:
+    try:
+        if path.is_dir():
+            raise UsageProblem(f"{path} is a folder", hint="name the files in it")
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise UsageProblem(f"there is no file {path}", hint=_nearby(path)) from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise UsageProblem(f"{path} cannot be read: {reason}") from None
+
+
+def _nearby(path: Path) -> str | None:
+    """Guess which file was meant."""
+    from difflib import get_close_matches
+
+    if not path.parent.is_dir():
+        return f"there is no folder {path.parent} either"
+    close = get_close_matches(path.name, [entry.name for entry in path.parent.iterdir()], 1)
+    return f"did you mean {path.parent / close[0]}?" if close else None
+
+
+def read_json(name: str) -> Loaded:
+    """Read a JSON file; raises JsonSyntaxError with `file:line:column` or UsageProblem."""
+    shown = "<stdin>" if name == STDIN else name
+    try:
+        return Loaded(shown, read(read_text(name)))
+    except JsonSyntaxError as error:
+        raise located(error, shown) from None
+
+
+def located(error: JsonSyntaxError, name: str) -> JsonSyntaxError:
+    """Say in which file it is, and show the line."""
+    position = error.position
+    shown = f"\n    {error.line}\n    {_caret(error.line, position)}" if error.line.strip() else ""
+    moved = JsonSyntaxError(f"{error.message}{shown}", position, error.line, error.hint)
+    moved.where = f"{name}:{position.line}:{position.column}"
+    return moved
+
+
+def _caret(line: str, position: Position) -> str:
+    before = line[: position.column - 1]
+    return "".join("\t" if letter == "\t" else " " for letter in before) + "^"
+
+
+def json_argument(given: str | None, option: str) -> Any:
+    """Read JSON given on the command line, or in a file named as `@file`."""
+    if given is None:
+        return None
+    if given.startswith("@"):
+        return read_json(given[1:]).value
+    try:
+        return read(given).value
+    except JsonSyntaxError as error:
+        hint = error.hint or f"write {option} '{{\"key\": \"value\"}}', or {option} @file for a file"
+        raise UsageProblem(f"{option} is no JSON: {error.message}", where=error.where, hint=hint) from None
+
+
+def read_yaml(name: str) -> Any:
+    """Read a YAML file (JSON is YAML too); raises UsageProblem."""
+    import yaml
+
+    text = read_text(name)
+    try:
+        return yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
+        raise UsageProblem(f"this is no YAML: {error.problem}", where=where) from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise UsageProblem(f"this is no YAML: {error}", where=name) from None

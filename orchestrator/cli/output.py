@@ -1,0 +1,94 @@
+"""What people, pipes and programs are shown: the one place that decides by where stdout leads.
+
+A terminal gets colour and tables (rich), a pipe plain lines with tabs, `--json` one JSON document on stdout.
+Everything that is not the result goes to stderr.
+"""
+
+import json
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+STYLES = {
+    "completed": "green",
+    "failed": "red",
+    "error": "red",
+    "cancelled": "yellow",
+    "warning": "yellow",
+    "skipped": "dim",
+    "running": "cyan",
+    "waiting": "blue",
+    "retrying": "magenta",
+}
+"""Colour by status or severity."""
+
+
+def clean(text: object) -> str:
+    """Take out control characters: a name in a run must not steer the reader's terminal."""
+    return CONTROL.sub("�", str(text))
+
+
+def is_terminal() -> bool:
+    """Tell whether a person reads stdout."""
+    return sys.stdout.isatty()
+
+
+def console(*, stderr: bool = False) -> "Console":
+    """Give a console for a terminal; NO_COLOR and the terminal's width are its matter."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+
+def line(text: str = "", style: str | None = None) -> None:
+    """Print a line of the result."""
+    if style and is_terminal():
+        console().print(clean(text), style=style)
+    else:
+        print(clean(text))
+
+
+def note(text: str, style: str | None = None) -> None:
+    """Print a line beside the result, on stderr."""
+    if style and sys.stderr.isatty():
+        console(stderr=True).print(clean(text), style=style)
+    else:
+        print(clean(text), file=sys.stderr)
+
+
+def document(value: Any) -> None:
+    """Print JSON, indented for people and for diffs."""
+    print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, status: str = "status") -> None:
+    """Print rows: a table on a terminal, tabs and no heading in a pipe. The column `status` is coloured."""
+    shown = [[clean("" if cell is None else cell) for cell in row] for row in rows]
+    if not is_terminal():
+        for row in shown:
+            print("\t".join(cell.replace("\t", " ").replace("\n", " ") for cell in row))
+        return
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        drawn.add_column(column)
+    for row in shown:
+        cells = (
+            Text(cell, style=STYLES.get(cell, "") if column == status else "")
+            for column, cell in zip(columns, row, strict=True)
+        )
+        drawn.add_row(*cells)
+    console().print(drawn)
+
+
+def pretty(value: Any, limit: int | None = None) -> str:
+    """Show a value in one line of JSON, cut where it is long."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if limit is None or len(text) <= limit else text[: limit - 1] + "…"

@@ -1,0 +1,48 @@
+"""`schedule`: when a cron expression fires."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from orchestrator.cli import options
+from orchestrator.cli.output import document, line
+
+app = typer.Typer(help="When schedules fire.", no_args_is_help=True)
+
+
+@app.callback()
+def group() -> None:
+    """When schedules fire."""
+
+
+@app.command("next")
+def next_times(
+    cron: Annotated[str, typer.Argument(metavar="CRON", help='Five fields in quotes, or "@daily".')],
+    count: Annotated[int, typer.Option(min=1, max=1000, help="How many times.")] = 5,
+    timezone: Annotated[str, typer.Option(help="IANA name of the zone that the fields are in.")] = "UTC",
+    after: Annotated[str | None, typer.Option(help="ISO 8601 time to count from; now unless given.")] = None,
+    as_json: options.Json = False,
+) -> None:
+    """Give the next times a cron expression fires, in its zone and in UTC."""
+    from orchestrator.cron import fire_times, zone
+
+    where = zone(timezone)
+    times = fire_times(cron, _moment(after), count, timezone)
+    if as_json:
+        document([time.isoformat().replace("+00:00", "Z") for time in times])
+        return
+    for time in times:
+        line(f"{time.astimezone(where):%a %Y-%m-%d %H:%M %Z}\t{time:%Y-%m-%dT%H:%M:%SZ}")
+
+
+def _moment(given: str | None) -> datetime:
+    from orchestrator.cli.failures import UsageProblem
+
+    if given is None:
+        return datetime.now(UTC)
+    try:
+        moment = datetime.fromisoformat(given)
+    except ValueError:
+        raise UsageProblem(f"--after {given!r} is no ISO 8601 time", hint="2026-03-01T08:00Z") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,0 +1,40 @@
+"""Run a part of the flow against a timer. Replay-sensitive."""
+
+import asyncio
+from collections.abc import Coroutine
+from datetime import datetime
+from typing import Any, TypeVar
+
+from orchestrator.effects import Effects
+
+T = TypeVar("T")
+
+
+class TimeUp(Exception):
+    """The deadline came before the end."""
+
+
+async def within(effects: Effects, deadline: datetime, title: str, work: Coroutine[Any, Any, T]) -> T:
+    """Run the work, cancelled when the deadline comes first; raises TimeUp then, once the work has ended."""
+    loop = asyncio.get_running_loop()
+    flow = loop.create_task(work)
+    seconds = max((deadline - effects.now()).total_seconds(), 0.0)
+    timer = loop.create_task(effects.sleep(seconds, title))
+    over = False
+
+    def ring(task: "asyncio.Task[None]") -> None:
+        nonlocal over
+        if not task.cancelled() and task.exception() is None and not flow.done():
+            over = True
+            flow.cancel()
+
+    timer.add_done_callback(ring)
+    try:
+        return await flow
+    except asyncio.CancelledError:
+        if not over:
+            raise
+        raise TimeUp from None
+    finally:
+        timer.cancel()
+        await asyncio.gather(timer, return_exceptions=True)
