@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from functools import lru_cache
-from typing import Any, assert_never
+from typing import Any
 from uuid import uuid4
 
 from orchestrator.decisions import (
@@ -19,7 +19,6 @@ from orchestrator.decisions import (
     any_of,
     comparison,
     evidence,
-    kind_of,
     negated,
     presence,
     templated,
@@ -44,8 +43,9 @@ from orchestrator.expressions import (
     walk,
 )
 from orchestrator.expressions.template import escaped
-from orchestrator.expressions.values import is_number, json_equal, read_date, read_number
-from orchestrator.operators import OPERATORS, Operator, Takes, pattern
+from orchestrator.expressions.values import json_equal, kind_of
+from orchestrator.operands import HINTS, TAKES, fits, is_constant
+from orchestrator.operators import OPERATORS, Operator, pattern
 from orchestrator.presets import PRESETS
 
 MAX_DEPTH = 32
@@ -140,7 +140,7 @@ def evaluate(
 ) -> bool:
     """Decide a condition on a context, by default with the real clock.
 
-    Raises ConditionError for a condition that is wrong and EvaluationError for a value that cannot be computed.
+    Raises ConditionError where the condition is wrong, EvaluationError where a value cannot be computed.
     """
     clock = now or (lambda: datetime.now(UTC))
     collected = Warnings() if warnings is None else warnings
@@ -157,9 +157,7 @@ class _Reader:
         self.names: list[Name] = []
         self.count = 0
 
-    def report(
-        self, code: str, path: str, message: str, hint: str | None = None, severity: Severity = "error"
-    ) -> None:
+    def report(self, code: str, path: str, message: str, hint: str | None = None, severity: Severity = "error") -> None:
         self.problems.append(Problem(severity, code, path, message, hint))
 
     def read(self, source: Any, path: str, depth: int) -> Test:
@@ -167,9 +165,7 @@ class _Reader:
         if depth >= MAX_DEPTH:
             self.report("condition_structure", path, f"conditions are nested deeper than {MAX_DEPTH}")
         elif self.count == MAX_CONDITIONS + 1:
-            self.report(
-                "condition_structure", path, f"there are more than {MAX_CONDITIONS} conditions in one"
-            )
+            self.report("condition_structure", path, f"there are more than {MAX_CONDITIONS} conditions in one")
         elif self.count <= MAX_CONDITIONS:
             kind = self.kind(source, path)
             if kind is not None:
@@ -188,15 +184,11 @@ class _Reader:
             for key, meant in (("preset", "preset"), ("expression", "expression"), ("field", "simple")):
                 if source.get(key) not in EMPTY:
                     return meant
-            self.report(
-                "condition_structure", path, "the condition says neither `type` nor `field`", _SHAPE_HINT
-            )
+            self.report("condition_structure", path, "the condition says neither `type` nor `field`", _SHAPE_HINT)
             return None
         if kind not in TYPES:
             hint = _near(kind, TYPES) or f"known: {', '.join(TYPES)}"
-            self.report(
-                "condition_structure", f"{path}/type", f"there is no condition type {kind!r:.60}", hint
-            )
+            self.report("condition_structure", f"{path}/type", f"there is no condition type {kind!r:.60}", hint)
             return None
         return str(kind)
 
@@ -254,7 +246,7 @@ class _Reader:
         if not template.is_expression:
             self.report("condition_structure", path, "`expression` is one `{{ … }}`", "{{ input.ready }}")
             return undecided
-        self.names.extend(_in_order(template.names))
+        self.names.extend(template.names)
         return truth(text, template)
 
     def simple(self, source: dict[str, Any], path: str) -> Test:
@@ -265,15 +257,13 @@ class _Reader:
             return undecided
         field = str(source["field"])
         if operator.takes == "none" and not template.is_path and operator.sees_missing:
-            self.report(
-                "condition_structure", f"{path}/field", f"`{operator.name}` takes a path", "input.name"
-            )
-        names = _in_order(template.names)
+            self.report("condition_structure", f"{path}/field", f"`{operator.name}` takes a path", "input.name")
+        names = template.names
         self.names.extend(replace(name, optional=True) if operator.sees_missing else name for name in names)
-        self.names.extend(_in_order(value.names))
+        self.names.extend(value.names)
         if operator.sees_missing:
             return presence(field, template, operator)
-        if _is_constant(source.get("value")):
+        if is_constant(source.get("value")):
             return comparison(field, template, operator, source.get("value"))
         return templated(field, template, operator, value)
 
@@ -286,9 +276,7 @@ class _Reader:
             return self.template(compile_template, source, path)
         template = self.template(compile_expression, source, path)
         if template is not None and not template.is_path:
-            self.report(
-                "condition_structure", path, f"{source[:60]!r} is no path", "write an expression as {{ … }}"
-            )
+            self.report("condition_structure", path, f"{source[:60]!r} is no path", "write an expression as {{ … }}")
             return None
         return template
 
@@ -316,11 +304,11 @@ class _Reader:
         return compile_value(source)
 
     def check_value(self, value: Any, operator: Operator, path: str) -> None:
-        if not _fits(value, operator.takes):
+        if not fits(value, operator.takes):
             severity: Severity = "warning" if operator.takes == "none" else "error"
             message = f"`{operator.name}` takes {TAKES[operator.takes]}, not {kind_of(value)}"
-            self.report("value_type", path, message, _HINTS.get(operator.takes), severity)
-        elif operator.takes == "pattern" and _is_constant(value):
+            self.report("value_type", path, message, HINTS.get(operator.takes), severity)
+        elif operator.takes == "pattern" and is_constant(value):
             try:
                 pattern(value)
             except ConditionError as error:
@@ -341,61 +329,6 @@ class _Reader:
 
 
 _SHAPE_HINT = 'write {"field": "input.amount", "operator": "greater_than", "value": 10}'
-
-TAKES: Mapping[Takes, str] = {
-    "any": "any value",
-    "none": "no value",
-    "list": "a list",
-    "text": "text",
-    "pattern": "an RE2 pattern",
-    "order": "a number or a date",
-    "date": "a date",
-    "dates": "[from, to], two dates",
-    "size": "a whole number",
-}
-"""How the kinds of value are called."""
-_HINTS: Mapping[Takes, str] = {
-    "dates": "for numbers use greater_than_or_equals and less_than_or_equals",
-    "date": "ISO 8601, as in 2026-01-31 or 2026-01-31T09:00:00Z",
-    "list": '["a", "b"]',
-}
-
-
-def _fits(value: Any, takes: Takes) -> bool:
-    """Tell whether a literal is what an operator takes; of a template nothing is known."""
-    if takes == "any" or (isinstance(value, str) and not _is_constant(value)):
-        return True
-    match takes:
-        case "none":
-            return not value
-        case "list":
-            return isinstance(value, list | tuple)
-        case "pattern":
-            return isinstance(value, str)
-        case "text":
-            return isinstance(value, str) or is_number(value)
-        case "order":
-            return read_number(value) is not None or read_date(value) is not None
-        case "date":
-            return read_date(value) is not None
-        case "dates":
-            return (
-                isinstance(value, list | tuple)
-                and len(value) == 2
-                and all(_fits(end, "date") for end in value)
-            )
-        case "size":
-            return read_number(value) is not None
-        case _:
-            assert_never(takes)
-
-
-def _is_constant(value: Any) -> bool:
-    return all(compile_template(text).is_constant for _, text in walk(value))
-
-
-def _in_order(names: frozenset[Name]) -> list[Name]:
-    return sorted(names, key=lambda name: (name.line, name.column))
 
 
 def _near(word: Any, known: Iterable[str]) -> str | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from orchestrator.errors import ConditionError
 from orchestrator.expressions import MISSING, CompiledValue, Env, Template
-from orchestrator.expressions.values import CannotTake
+from orchestrator.expressions.values import CannotTake, kind_of
 from orchestrator.operators import Operator
 
 Seen = tuple[str, str, Any, Any, bool]
@@ -117,9 +117,8 @@ def templated(field: str, template: Template, operator: Operator, value: Compile
 
 
 def _declined(field: str, operator: Operator, seen: Any, value: Any, refusal: CannotTake, env: Env) -> bool:
-    env.warnings.add(
-        f"`{operator.name}` takes {refusal.reason}; `{field:.60}` is {kind_of(seen)}, the value is {kind_of(value)}"
-    )
+    kinds = f"`{field:.60}` is {kind_of(seen)}, the value is {kind_of(value)}"
+    env.warnings.add(f"`{operator.name}` takes {refusal.reason}; {kinds}")
     return operator.negates is not None
 
 
@@ -127,29 +126,12 @@ def _null(env: Env) -> None:
     return None
 
 
-def kind_of(value: Any) -> str:
-    """Name the JSON type of a value."""
-    if value is None or value is MISSING:
-        return "null"
-    return _KINDS.get(type(value), type(value).__name__)
-
-
-_KINDS = {
-    bool: "true or false",
-    str: "text",
-    int: "a number",
-    float: "a number",
-    list: "a list",
-    dict: "an object",
-}
-
-
 def evidence(seen: list[Seen], port: str) -> dict[str, Any]:
     """Show a decision, at most 1 kB as JSON: the port, and what was compared.
 
-    `{"port", "compared": [{"field", "operator", "value", "seen", "result"}]}`; an expression has neither operator
-    nor value, and a path to nothing has `"missing": true`. What does not fit is left out from the front, because
-    the last comparison decided, and counted in `omitted`.
+    `{"port", "compared": [{"field", "operator", "value", "seen", "result"}]}`; an expression has neither
+    operator nor value, and a path to nothing has `"missing": true`. What does not fit is left out from the
+    front, because the last comparison decided, and counted in `omitted`.
     """
     shown: dict[str, Any] = {"port": _shortened(port), "compared": []}
     left = MAX_EVIDENCE - _size(shown) - len(', "omitted": 1000')

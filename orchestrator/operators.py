@@ -26,7 +26,7 @@ MAX_MATCHED_LENGTH = 65_536
 CACHED_PATTERNS = 128
 
 Takes = Literal["any", "none", "list", "text", "pattern", "order", "date", "dates", "size"]
-"""What an operator's value is: `order` is a number or a date, `dates` is `[from, to]`, `size` a whole number."""
+"""What an operator's value is: `order` a number or a date, `dates` is `[from, to]`, `size` a number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +82,7 @@ def _dated(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
 
 def _between(seen: Any, value: Any) -> bool:
     moment = read_date(seen)
-    ends = (
-        [read_date(end) for end in value] if isinstance(value, list | tuple) and len(value) == 2 else [None]
-    )
+    ends = [read_date(end) for end in value] if isinstance(value, list | tuple) and len(value) == 2 else [None]
     if moment is None or None in ends:
         raise CannotTake("a date and [from, to]")
     return bool(ends[0] <= moment <= ends[1])  # type: ignore[operator]  # None has just been ruled out
@@ -224,9 +222,7 @@ _EMPTY = Operator(
     "is_empty", "is empty", "Null, empty text, list or object; 0 and false are not empty.", "none", _is_empty
 )
 _IN = Operator("in", "is one of", "Equal to a member of the list.", "list", _in)
-_EXISTS = Operator(
-    "exists", "exists", "The path is there, null included.", "none", _exists, sees_missing=True
-)
+_EXISTS = Operator("exists", "exists", "The path is there, null included.", "none", _exists, sees_missing=True)
 
 _TABLE = (
     _EQUALS,
@@ -260,12 +256,8 @@ _TABLE = (
     Operator("after", "is after", "Later date.", "date", _dated(_greater)),
     Operator("between", "is between", "Date within [from, to], both included.", "dates", _between),
     Operator("length_equals", "has length", "List, text or object has that length.", "size", _length(_same)),
-    Operator(
-        "length_greater_than", "is longer than", "List, text or object is longer.", "size", _length(_greater)
-    ),
-    Operator(
-        "length_less_than", "is shorter than", "List, text or object is shorter.", "size", _length(_less)
-    ),
+    Operator("length_greater_than", "is longer than", "List, text or object is longer.", "size", _length(_greater)),
+    Operator("length_less_than", "is shorter than", "List, text or object is shorter.", "size", _length(_less)),
     _EXISTS,
     _opposite(_EXISTS, "not_exists", "does not exist", "The path is not there."),
 )

@@ -5,7 +5,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from orchestrator.errors import Warnings
+from orchestrator.errors import EvaluationError, Warnings
+
+MAX_WORK = 33_554_432
+"""Characters and elements that the pipes of one template may make, all together."""
 
 
 @dataclass(slots=True)
@@ -18,3 +21,13 @@ class Env:
     strict: bool = False
     """A missing path is an error unless it is marked `?` or given a `default`."""
     warnings: Warnings = field(default_factory=Warnings)
+    filters: int = 0
+    """How many `filter` pipes this evaluation stands in."""
+    work: int = 0
+    """What the pipes of the outermost template have made so far."""
+
+    def spend(self, amount: int) -> None:
+        """Count work; raises EvaluationError when a template makes too much of it."""
+        self.work += amount
+        if self.work > MAX_WORK:
+            raise EvaluationError("the pipes of this template make too much", hint="split it up")

@@ -1,6 +1,7 @@
 """Turn nodes into closures, once, so that an evaluation costs next to nothing. Replay-sensitive."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any, assert_never
 
@@ -10,7 +11,7 @@ from orchestrator.expressions.functions import FUNCTIONS
 from orchestrator.expressions.lexer import position
 from orchestrator.expressions.nodes import Call, Literal, Node, Path, Piped
 from orchestrator.expressions.pipes import PIPES
-from orchestrator.expressions.values import CannotTake
+from orchestrator.expressions.values import CannotTake, kind_of, read_index
 
 Evaluate = Callable[[Env], Any]
 MISSING: Any = object()
@@ -51,11 +52,8 @@ def step(value: Any, part: str | int) -> Any:
     if isinstance(value, dict):
         return value.get(part if isinstance(part, str) else str(part), MISSING)
     if isinstance(value, list):
-        if isinstance(part, str):
-            if not part.isdigit() or len(part) > 9:
-                return MISSING
-            part = int(part)
-        return value[part] if -len(value) <= part < len(value) else MISSING
+        index = read_index(part) if isinstance(part, str) else part
+        return MISSING if index is None or not -len(value) <= index < len(value) else value[index]
     return MISSING
 
 
@@ -127,8 +125,8 @@ def _call(node: Call, source: str) -> Evaluate:
 
 def _piped(node: Piped, source: str) -> Evaluate:
     subject_node = node.subject
-    if node.name == "default" and isinstance(subject_node, Path):
-        subject_node = Path(subject_node.root, subject_node.parts, True, subject_node.offset)
+    if node.name == "default":
+        subject_node = _excused(subject_node)
     subject = compiled(subject_node, source)
     name, pipe = node.name, PIPES[node.name].call
     arguments = tuple(compiled(argument, source) for argument in node.arguments)
@@ -136,15 +134,31 @@ def _piped(node: Piped, source: str) -> Evaluate:
     def apply(env: Env) -> Any:
         value = subject(env)
         try:
-            return pipe(env, value, *[argument(env) for argument in arguments])
+            made = pipe(env, value, *[argument(env) for argument in arguments])
         except CannotTake as refusal:
-            kind = "null" if value is None else type(value).__name__
+            kind = kind_of(value)
             env.warnings.add(f"`{name}` takes {refusal.reason}, not {kind}: the value is left as it is")
             return value
         except EvaluationError as error:
             raise _placed(error, node.offset, source) from None
+        if isinstance(made, str | list):
+            env.spend(len(made))
+        return made
 
     return apply
+
+
+def _excused(node: Node) -> Node:
+    """Mark the path that a chain of pipes begins with: a `default` serves it when it is missing."""
+    match node:
+        case Path():
+            return replace(node, optional=True)
+        case Piped():
+            return replace(node, subject=_excused(node.subject))
+        case Literal() | Call():
+            return node
+        case _:
+            assert_never(node)
 
 
 def _placed(error: EvaluationError, offset: int, source: str) -> EvaluationError:

@@ -10,7 +10,7 @@ from typing import Any
 
 from orchestrator.errors import EvaluationError
 from orchestrator.expressions.env import Env
-from orchestrator.expressions.values import is_day, read_date, read_number, write_date
+from orchestrator.expressions.values import is_day, read_date, read_number, shown, write_date
 
 MAX_DAYS = 366_000
 """About a thousand years."""
@@ -32,7 +32,7 @@ class Function:
 def _days(name: str, value: Any) -> timedelta:
     number = read_number(value)
     if number is None or abs(number) > MAX_DAYS:
-        raise EvaluationError(f"{name}() takes a number of days up to {MAX_DAYS}, not {value!r:.40}")
+        raise EvaluationError(f"{name}() takes a number of days up to {MAX_DAYS}, not {shown(value)}")
     return timedelta(days=number)
 
 
@@ -42,7 +42,7 @@ def _date(env: Env, name: str, given: tuple[Any, ...]) -> datetime | None:
         return env.now()
     read = read_date(given[0])
     if read is None and given[0] is not None:
-        env.warnings.add(f"{name}() takes a date, not {given[0]!r:.40}")
+        env.warnings.add(f"{name}() takes a date, not {shown(given[0])}")
     return read
 
 
@@ -94,7 +94,12 @@ def _days_since(env: Env, value: Any) -> int | None:
 _TABLE = (
     Function("now", "now()", "The time, RFC 3339 in UTC.", "{{ now() }}", (0, 0), lambda env: write_date(env.now())),
     Function(
-        "today", "today()", "The date in UTC.", "{{ today() }}", (0, 0), lambda env: env.now().strftime("%Y-%m-%d")
+        "today",
+        "today()",
+        "The date in UTC.",
+        "{{ today() }}",
+        (0, 0),
+        lambda env: env.now().strftime("%Y-%m-%d"),
     ),
     Function(
         "timestamp",

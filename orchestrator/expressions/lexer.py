@@ -4,7 +4,9 @@ Linear in the length of the source. Replay-sensitive.
 """
 
 import re
+from bisect import bisect_right
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from orchestrator.errors import TemplateSyntaxError
@@ -48,8 +50,14 @@ class Piece:
 
 def position(source: str, offset: int) -> tuple[int, int]:
     """Give line and column, from 1."""
-    line = source.count("\n", 0, offset) + 1
-    return line, offset - (source.rfind("\n", 0, offset) + 1) + 1
+    starts = _line_starts(source)
+    line = bisect_right(starts, offset)
+    return line, offset - starts[line - 1] + 1
+
+
+@lru_cache(16)
+def _line_starts(source: str) -> tuple[int, ...]:
+    return (0, *(match.end() for match in re.finditer("\n", source)))
 
 
 def syntax_error(source: str, offset: int, message: str, hint: str | None = None) -> TemplateSyntaxError:
@@ -75,13 +83,15 @@ def pieces(source: str) -> list[Piece]:
     return found
 
 
-CLOSING = re.compile(r"""\}\}|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\{\{""", re.DOTALL)
+CLOSING = re.compile(r"""\}\}|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\{\{|["']""", re.DOTALL)
 
 
 def _closing(source: str, start: int) -> int:
     for match in CLOSING.finditer(source, start + 2):
         if match.group() == "}}":
             return match.start()
+        if match.group() in ('"', "'"):
+            raise syntax_error(source, match.start(), "the quote is never closed")
         if match.group() == "{{":
             break
     raise syntax_error(source, start, "`{{` is never closed", "close it with `}}`")
@@ -111,4 +121,6 @@ def unquoted(text: str) -> str:
         code = match.group(1)
         return chr(int(code[1:], 16)) if len(code) == 5 else ESCAPES.get(code, code)
 
-    return ESCAPE.sub(replace, text[1:-1])
+    said = ESCAPE.sub(replace, text[1:-1])
+    # \ud83d\ude00 is one character, as in JSON; half of a pair can be written nowhere
+    return said if said.isascii() else said.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -14,8 +14,8 @@ from orchestrator.expressions.pipes import PIPES
 
 MAX_DEPTH = 32
 """Calls inside calls."""
-MAX_PIPES = 64
-"""Pipes after one value."""
+MAX_PARTS = 64
+"""Functions and pipes in one expression."""
 WORDS = {"true": True, "false": False, "null": None}
 
 
@@ -34,6 +34,7 @@ class _Parser:
         self.source = source
         self.tokens = found
         self.at = 0
+        self.parts_made = 0
 
     @property
     def token(self) -> Token:
@@ -65,11 +66,7 @@ class _Parser:
         if depth > MAX_DEPTH:
             raise self.error(self.token, f"more than {MAX_DEPTH} calls inside each other")
         node = self.primary(depth)
-        count = 0
         while self.accept("|"):
-            count += 1
-            if count > MAX_PIPES:
-                raise self.error(self.token, f"more than {MAX_PIPES} pipes in a row")
             node = self.pipe(node, depth)
         return node
 
@@ -155,14 +152,15 @@ class _Parser:
         return Piped(subject, token.text, arguments, token.offset)
 
     def known(self, token: Token, table: Any, what: str, count: int) -> None:
+        self.parts_made += 1
+        if self.parts_made > MAX_PARTS:
+            raise self.error(token, f"more than {MAX_PARTS} functions and pipes in one expression")
         entry = table.get(token.text)
         if entry is None:
-            near = get_close_matches(token.text, table, 1)
+            near = get_close_matches(token.text[:60], table, 1)
             hint = f"did you mean `{near[0]}`?" if near else f"known: {', '.join(sorted(table))}"
-            raise self.error(token, f"there is no {what} `{token.text}`", hint)
+            raise self.error(token, f"there is no {what} `{token.text:.60}`", hint)
         low, high = entry.arguments
         if not low <= count <= high:
             wanted = str(low) if low == high else f"{low} to {high}"
-            raise self.error(
-                token, f"{what} `{token.text}` takes {wanted} arguments, {count} given", entry.signature
-            )
+            raise self.error(token, f"{what} `{token.text}` takes {wanted} arguments, {count} given", entry.signature)

@@ -5,11 +5,12 @@ Each costs time linear in its value, sorting apart. Replay-sensitive.
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
+from orchestrator.errors import EvaluationError
 from orchestrator.expressions.env import Env
 from orchestrator.expressions.values import (
     MAX_TEXT_LENGTH,
@@ -18,11 +19,14 @@ from orchestrator.expressions.values import (
     json_equal,
     json_of,
     read_date,
+    read_index,
     read_number,
     text_of,
 )
 
 MAX_ROUND = 15
+MAX_FILTERS = 3
+"""Filters inside the conditions of filters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +137,7 @@ def _default(env: Env, value: Any, other: Any) -> Any:
 def _rounded(value: Any, digits: int) -> Decimal:
     try:
         return Decimal(str(_number(value))).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)
-    except ArithmeticError:
+    except (ArithmeticError, ValueError):
         raise CannotTake("a number of that size") from None
 
 
@@ -218,9 +222,9 @@ def _reach(value: Any, keys: list[str]) -> Any:
     for key in keys:
         if isinstance(value, dict):
             value = value.get(key)
-        elif isinstance(value, list) and key.lstrip("-").isdigit() and len(key) < 10:
-            index = int(key)
-            value = value[index] if -len(value) <= index < len(value) else None
+        elif isinstance(value, list):
+            index = read_index(key)
+            value = None if index is None or not -len(value) <= index < len(value) else value[index]
         else:
             return None
     return value
@@ -229,12 +233,19 @@ def _reach(value: Any, keys: list[str]) -> Any:
 def _filter(env: Env, value: Any, condition: Any) -> list[Any]:
     from orchestrator.conditions import of_text  # conditions are made of expressions
 
-    test = of_text(_text(condition))
+    text = _text(condition)
+    if env.filters == MAX_FILTERS:
+        raise EvaluationError(f"more than {MAX_FILTERS} filters inside each other")
+    test = of_text(text)
     kept = []
+    inner = replace(env, strict=False, filters=env.filters + 1)
     for item in _list(value):
         names = item if isinstance(item, dict) else {}
-        if test.evaluate(Env({**names, "item": item}, env.now, env.uuid, False, env.warnings)):
+        inner.context = {test.subject or "item": item, **names, "item": item}
+        inner.spend(len(text))
+        if test.evaluate(inner):
             kept.append(item)
+    env.work = inner.work
     return kept
 
 
@@ -265,11 +276,21 @@ _TABLE = (
     Pipe("join", 'join(separator = ", ")', "Elements as one text.", '{{ tags | join("; ") }}', (0, 1), _join),
     Pipe("keys", "keys", "Keys of an object.", "{{ input | keys }}", (0, 0), lambda env, v: list(_object(v))),
     Pipe(
-        "values", "values", "Values of an object.", "{{ input | values }}", (0, 0), lambda env, v: list(_object(v).values())
+        "values",
+        "values",
+        "Values of an object.",
+        "{{ input | values }}",
+        (0, 0),
+        lambda env, v: list(_object(v).values()),
     ),
     Pipe("json", "json", "JSON text.", "{{ input | json }}", (0, 0), lambda env, v: json_of(v)),
     Pipe(
-        "default", "default(x)", "x in place of null or empty text.", '{{ nick | default("none") }}', (1, 1), _default
+        "default",
+        "default(x)",
+        "x in place of null or empty text.",
+        '{{ nick | default("none") }}',
+        (1, 1),
+        _default,
     ),
     Pipe("currency", "currency", "Dollars and cents: $1,234.50.", "{{ total | currency }}", (0, 0), _currency),
     Pipe(
@@ -288,7 +309,14 @@ _TABLE = (
         (0, 0),
         lambda env, v: _moment(v).strftime("%Y-%m-%d %H:%M"),
     ),
-    Pipe("round", "round(n = 0)", "n decimals, halves away from zero.", "{{ price | round(2) }}", (0, 1), _round),
+    Pipe(
+        "round",
+        "round(n = 0)",
+        "n decimals, halves away from zero.",
+        "{{ price | round(2) }}",
+        (0, 1),
+        _round,
+    ),
     Pipe("replace", "replace(a, b)", "b for every a.", '{{ name | replace(" ", "_") }}', (2, 2), _replace),
     Pipe("split", 'split(s = ",")', "Text cut at s.", '{{ csv | split(",") }}', (0, 1), _split),
     Pipe("slice", "slice(a, b?)", "From a, up to but without b.", "{{ items | slice(0, 10) }}", (1, 2), _slice),
@@ -304,16 +332,30 @@ _TABLE = (
     Pipe("number", "number", "A number out of text.", '{{ "12" | number }}', (0, 0), lambda env, v: _number(v)),
     Pipe("string", "string", "The value as text.", "{{ total | string }}", (0, 0), lambda env, v: text_of(v)),
     Pipe("bool", "bool", "True or false out of text or a value.", '{{ "yes" | bool }}', (0, 0), _bool),
-    Pipe("map", "map(path)", "What stands at the path in each element.", '{{ items | map("total") }}', (1, 1), _map),
+    Pipe(
+        "map",
+        "map(path)",
+        "What stands at the path in each element.",
+        '{{ items | map("total") }}',
+        (1, 1),
+        _map,
+    ),
     Pipe(
         "filter",
         "filter(condition)",
-        "Elements for which the condition holds: a preset's name or a condition as JSON text; its fields are the "
+        "Elements for which a condition holds: a preset's name, or JSON text whose fields are the "
         "element's keys, and `item`.",
         """{{ items | filter('{"field": "total", "operator": "greater_than", "value": 10}') }}""",
         (1, 1),
         _filter,
     ),
-    Pipe("count", "count(x?)", "Number of elements, or of those equal to x.", "{{ items | count }}", (0, 1), _count),
+    Pipe(
+        "count",
+        "count(x?)",
+        "Number of elements, or of those equal to x.",
+        "{{ items | count }}",
+        (0, 1),
+        _count,
+    ),
 )
 PIPES: dict[str, Pipe] = {pipe.name: pipe for pipe in _TABLE}

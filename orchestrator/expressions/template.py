@@ -12,7 +12,7 @@ from orchestrator.expressions.evaluate import MISSING, Evaluate, compiled, looku
 from orchestrator.expressions.lexer import Piece, pieces, position, syntax_error
 from orchestrator.expressions.nodes import Call, Literal, Name, Node, Path, Piped
 from orchestrator.expressions.parser import parse
-from orchestrator.expressions.values import bounded, text_of
+from orchestrator.expressions.values import bounded, read_index, text_of
 
 MAX_NESTING = 100
 """Lists and objects inside each other in one value."""
@@ -43,6 +43,8 @@ class Template:
         only = nodes[0] if len(nodes) == 1 else None
         self._lookup = lookup(only) if isinstance(only, Path) else None
         self.render = self._renderer()
+        if any(isinstance(node, Piped | Call) for node in nodes):
+            self.render = _counted(self.render)
 
     @property
     def is_path(self) -> bool:
@@ -107,7 +109,7 @@ def _walk_names(node: Node, source: str, *, optional: bool) -> Iterator[Name]:
             for argument in node.arguments:
                 yield from _walk_names(argument, source, optional=False)
         case Piped():
-            yield from _walk_names(node.subject, source, optional=node.name == "default")
+            yield from _walk_names(node.subject, source, optional=optional or node.name == "default")
             for argument in node.arguments:
                 yield from _walk_names(argument, source, optional=False)
 
@@ -120,6 +122,17 @@ def _calls(node: Node) -> bool:
 
 def _offset(node: Node) -> int:
     return 0 if isinstance(node, Literal) else node.offset
+
+
+def _counted(inner: Evaluate) -> Evaluate:
+    """Give each template its own bound of work, with all that its filters do."""
+
+    def render(env: Env) -> Any:
+        if not env.filters:
+            env.work = 0
+        return inner(env)
+
+    return render
 
 
 @lru_cache(CACHED_TEMPLATES)
@@ -197,9 +210,9 @@ def _default_env(
     strict: bool,
     warnings: Warnings | None,
 ) -> Env:
-    return Env(
-        context, now or (lambda: datetime.now(UTC)), uuid or (lambda: str(uuid4())), strict, warnings or Warnings()
-    )
+    clock = now or (lambda: datetime.now(UTC))
+    collected = Warnings() if warnings is None else warnings
+    return Env(context, clock, uuid or (lambda: str(uuid4())), strict, collected)
 
 
 def render(
@@ -234,7 +247,7 @@ def _without_secrets(value: Any, env: Env, pointer: str, deferred: dict[str, lis
     if isinstance(value, dict):
         done = {}
         for key, item in value.items():
-            shown = text_of(compile_template(key).render(env))
+            shown = text_of(compile_template(str(key)).render(env))
             done[shown] = _without_secrets(item, env, f"{pointer}/{escaped(shown)}", deferred)
         return done
     if isinstance(value, list | tuple):
@@ -243,30 +256,33 @@ def _without_secrets(value: Any, env: Env, pointer: str, deferred: dict[str, lis
 
 
 def reveal(parameters: Any, deferred: Mapping[str, list[Any]], secrets: Mapping[str, Any]) -> Any:
-    """Put secrets into parameters that `render_parameters` made; raises EvaluationError naming a missing one."""
+    """Put secrets into what `render_parameters` made; raises EvaluationError naming a missing one."""
     env = _default_env({"secrets": dict(secrets)}, None, None, True, None)
     for pointer, parts in deferred.items():
         values = [
             part if isinstance(part, str) else compile_expression(part["expression"]).render(env) for part in parts
         ]
         value = values[0] if len(values) == 1 else "".join(map(text_of, values))
-        parameters = _placed_at(parameters, pointer, value)
+        parameters = _placed_at(parameters, unescaped(pointer), value)
     return parameters
 
 
-def _placed_at(parameters: Any, pointer: str, value: Any) -> Any:
-    """Give a copy with a value at a JSON Pointer."""
-    if not pointer:
+def unescaped(pointer: str) -> list[str]:
+    """Read the keys of a JSON Pointer."""
+    return [key.replace("~1", "/").replace("~0", "~") for key in pointer.split("/")[1:]]
+
+
+def _placed_at(parameters: Any, keys: list[str], value: Any) -> Any:
+    """Give a copy with a value where the keys lead."""
+    if not keys:
         return value
-    first, _, rest = pointer[1:].partition("/")
-    key = first.replace("~1", "/").replace("~0", "~")
-    below = f"/{rest}" if rest or pointer.endswith("/") and first != pointer[1:] else ""
-    if isinstance(parameters, list) and key.isdigit() and int(key) < len(parameters):
-        index = int(key)
-        return [*parameters[:index], _placed_at(parameters[index], below, value), *parameters[index + 1 :]]
+    key, *below = keys
     if isinstance(parameters, dict):
         return {**parameters, key: _placed_at(parameters.get(key), below, value)}
-    raise EvaluationError(f"there is no place {pointer!r} for a secret")
+    index = read_index(key) if isinstance(parameters, list) else None
+    if index is not None and 0 <= index < len(parameters):
+        return [*parameters[:index], _placed_at(parameters[index], below, value), *parameters[index + 1 :]]
+    raise EvaluationError(f"there is no place {key!r:.60} for a secret")
 
 
 __all__ = ["MISSING", "CompiledValue", "Template"]

@@ -16,7 +16,7 @@ MAX_TEXT_LENGTH = 1_048_576
 
 
 @dataclass(slots=True)
-class CannotTake(Exception):  # noqa: N818 - a pipe's way to decline its value
+class CannotTake(Exception):
     """A pipe cannot take its value."""
 
     reason: str
@@ -44,7 +44,7 @@ def number_text(value: Any) -> str:
 def json_of(value: Any) -> str:
     """Write JSON, compact and in the data's order."""
     try:
-        return bounded(json.dumps(value, ensure_ascii=False, default=str))
+        return bounded(json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str))
     except (RecursionError, ValueError) as error:
         raise EvaluationError(f"the value cannot be written as JSON: {error}") from None
 
@@ -65,12 +65,10 @@ def read_number(value: Any) -> int | float | None:
     """Read a number, or text that is one; `None` when it is neither."""
     if isinstance(value, str):
         try:
-            value = int(value) if value.strip().lstrip("+-").isdigit() else float(value)
+            value = int(value) if value.strip().lstrip("+-").isdecimal() else float(value.replace("_", "?"))
         except ValueError:
             return None
-    if not is_number(value) or not math.isfinite(value if abs(value) < 1e300 else 0.0):
-        return None
-    if isinstance(value, float) and not math.isfinite(value):
+    if not is_number(value) or (isinstance(value, float) and not math.isfinite(value)):
         return None
     return value  # type: ignore[no-any-return]  # is_number has just said so
 
@@ -86,6 +84,36 @@ def read_date(value: Any) -> datetime | None:
         return None
 
 
+def read_index(text: str) -> int | None:
+    """Read a place in a list; `None` when the text is none."""
+    digits = text[1:] if text.startswith("-") else text
+    return int(text) if digits.isdecimal() and len(digits) < 10 else None
+
+
+def kind_of(value: Any) -> str:
+    """Name the JSON type of a value."""
+    return "null" if value is None else _KINDS.get(type(value), type(value).__name__)
+
+
+_KINDS = {
+    bool: "true or false",
+    str: "text",
+    int: "a number",
+    float: "a number",
+    list: "a list",
+    dict: "an object",
+}
+
+
+def shown(value: Any) -> str:
+    """Write a value for an error's message, short whatever it is."""
+    if isinstance(value, str):
+        return repr(value[:40])
+    if is_number(value) and abs(value) < 1e300:
+        return repr(value)[:40]
+    return kind_of(value)
+
+
 def is_day(value: Any) -> bool:
     """Tell a date without a time."""
     return isinstance(value, str) and len(value) == 10
@@ -99,12 +127,25 @@ def write_date(value: datetime) -> str:
 def json_equal(left: Any, right: Any) -> bool:
     """Compare as JSON values: 1 equals 1.0, but not true."""
     kind = type(left)
-    if kind is type(right) and kind in (str, int, float, bool):
+    if kind is type(right) and kind in _SCALARS:
         return bool(left == right)
-    if isinstance(left, bool) or isinstance(right, bool):
-        return left is right
-    if isinstance(left, list) and isinstance(right, list):
-        return len(left) == len(right) and all(map(json_equal, left, right))
-    if isinstance(left, dict) and isinstance(right, dict):
-        return left.keys() == right.keys() and all(json_equal(left[key], right[key]) for key in left)
-    return bool(left == right)
+    pairs = [(left, right)]
+    while pairs:
+        one, other = pairs.pop()
+        if isinstance(one, list) and isinstance(other, list):
+            if len(one) != len(other):
+                return False
+            pairs.extend(zip(one, other, strict=True))
+        elif isinstance(one, dict) and isinstance(other, dict):
+            if one.keys() != other.keys():
+                return False
+            pairs.extend((value, other[key]) for key, value in one.items())
+        elif isinstance(one, bool) or isinstance(other, bool):
+            if one is not other:
+                return False
+        elif one != other:
+            return False
+    return True
+
+
+_SCALARS = (str, int, float, bool)
