@@ -88,8 +88,8 @@ def test_bodies_and_branches_are_boxes_of_what_only_they_reach() -> None:
         '        n6["meet"]',
         "    end",
         '    n7["after"]',
+        "    start --> n1",
         '    n1 -->|"body"| n2',
-        '    n2 -->|"branch"| n3',
     ]
     assert [line for line in lines if line.endswith("n4")] == ["    n3 --> n4"]
 
@@ -121,7 +121,20 @@ def test_an_edge_that_a_list_has_said_is_drawn_once() -> None:
     nodes = [node("check", "condition", true_branch=["a", "b"]), node("a"), node("b")]
     edges = [edge("trigger", "check"), edge("check", "a", "true"), edge("a", "b")]
 
-    assert drawn(nodes, edges)[5:] == ['    n1 -->|"true"| n2', "    start --> n1", "    n2 --> n3"]
+    assert drawn(nodes, edges)[5:] == ["    start --> n1", '    n1 -->|"true"| n2', "    n2 --> n3"]
+
+
+def test_a_draft_without_a_start_has_its_boxes() -> None:
+    lines = drawn([node("each", "loop", body=["a"]), node("a"), node("odd", "looop")], [])
+
+    assert lines[2:8] == [
+        '    n1{{"each<br/>each item"}}',
+        '    subgraph box1["each"]',
+        '        n2["a"]',
+        "    end",
+        '    n3["odd<br/>looop?"]',
+        '    n1 -->|"body"| n2',
+    ]
 
 
 def test_what_leads_nowhere_is_drawn_as_missing() -> None:
@@ -136,7 +149,7 @@ def test_what_leads_nowhere_is_drawn_as_missing() -> None:
     ("trigger", "label"),
     [
         ({"type": "schedule", "cron": "0 8 * * 1"}, "schedule<br/>0 8 #42; #42; 1"),
-        ({"type": "schedule", "interval_seconds": 60}, "schedule<br/>60"),
+        ({"type": "schedule", "interval_seconds": 60}, "schedule<br/>every 60 s"),
         ({"type": "event", "event": "order.paid"}, "event<br/>order.paid"),
         ({"type": "webhook", "webhook_path": "/in"}, "webhook<br/>/in"),
         (None, "start"),
