@@ -1,6 +1,7 @@
 """Tell a run as lines, one a step: what happened when, for how long, and why. No I/O, no colour."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -37,8 +38,9 @@ def step_lines(step: StepDocument, start: datetime | None, width: int = 0) -> It
 def waiting_lines(run: Run) -> Iterator[str]:
     """Say what a run that has not ended waits for."""
     for wait in run.waiting_for:
-        rest = ", ".join(f"{key} {value}" for key, value in wait.items() if key not in ("node_id", "step_id", "kind"))
-        yield f"waits at {wait.get('step_id') or wait.get('node_id')}: {wait.get('kind')}" + (f" ({rest})" if rest else "")
+        details = {key: value for key, value in wait.items() if key not in ("node_id", "step_id", "kind")}
+        more = f" {shown(details)}" if details else ""
+        yield f"waits at {wait.get('step_id') or wait.get('node_id')}: {wait.get('kind')}{more}"
 
 
 def ending(run: Run) -> str:
@@ -68,9 +70,26 @@ def duration(milliseconds: int) -> str:
 
 
 def reason(decision: Any) -> str:
-    """Say what a decision saw."""
-    seen = decision.get("seen", decision) if isinstance(decision, dict) else decision
-    return shortened(_plain(seen))
+    """Say what a decision saw: `total greater_than 10: true, saw 12`."""
+    if not isinstance(decision, Mapping):
+        return ""
+    if "compared" not in decision:
+        return f"the value is {shown(decision.get('value'))}"
+    told = [_compared(entry) for entry in decision["compared"]]
+    if decision.get("omitted"):
+        told.insert(0, f"{decision['omitted']} more")
+    return "; ".join(told)
+
+
+def _compared(entry: Mapping[str, Any]) -> str:
+    test = f" {entry['operator']} {shown(entry['value'])}" if "operator" in entry else ""
+    saw = "nothing there" if entry.get("missing") else f"saw {shown(entry['seen'])}"
+    return f"{entry['field']}{test}: {shown(entry['result'])}, {saw}"
+
+
+def shown(value: Any) -> str:
+    """Write a value as short JSON."""
+    return shortened(json.dumps(value, ensure_ascii=False, default=str))
 
 
 def shortened(text: str) -> str:

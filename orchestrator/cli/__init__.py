@@ -1,4 +1,4 @@
-"""The command line: wiring only. Every command imports what it needs when it runs, so that `--help` is quick."""
+"""The command line: wiring only. A command imports what it needs when it runs, so that `--help` is quick."""
 
 import atexit
 import time
@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from orchestrator.cli import actions, check, runs, schedule, serve, simulating, starting, testing
+from orchestrator.cli import actions, check, schedule, simulating, testing
 from orchestrator.cli.failures import INTERRUPTED, report
 from orchestrator.errors import OrchestratorError
 
@@ -33,19 +33,11 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (
-    serve.dev,
-    serve.worker,
-    starting.run,
-    check.validate,
-    check.graph,
-    simulating.simulate,
-    testing.test,
-    starting.replay,
-):
-    app.command()(command)
+app.command()(check.validate)
+app.command()(check.graph)
+app.command()(simulating.simulate)
+app.command("test")(testing.run_cases)
 app.add_typer(actions.app, name="actions")
-app.add_typer(runs.app, name="runs")
 app.add_typer(schedule.app, name="schedule")
 
 

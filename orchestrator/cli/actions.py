@@ -5,8 +5,11 @@ from typing import Annotated, Any
 import typer
 
 from orchestrator.cli import options
-from orchestrator.cli.failures import UsageProblem
-from orchestrator.cli.output import document, line, table
+from orchestrator.cli.failures import UsageError
+from orchestrator.cli.output import document, line, pretty, table
+
+if TYPE_CHECKING:
+    from activities.registry import ActionSpec
 
 app = typer.Typer(help="Actions that nodes can call.", no_args_is_help=True)
 
@@ -37,10 +40,47 @@ def show(
     known = registry()
     spec = known.get(name)
     if spec is None:
-        raise UsageProblem(f"there is no action {name!r}", hint=did_you_mean(name, known.names()))
+        raise UsageError(f"there is no action {name!r}", hint=did_you_mean(name, known.names()))
     found = _described(spec)
     if as_json:
         document(found)
         return
     line(found["name"], "bold")
     line(found["description"])
+    for title, schema in (("parameters", found["parameters"]), ("result", found["result"])):
+        line()
+        line(title, "bold")
+        table(("name", "type", "default", "meaning"), list(_fields(schema)))
+    line()
+    line("defaults", "bold")
+    table(("name", "value"), [(key, pretty(value)) for key, value in found["defaults"].items()])
+
+
+def _described(spec: "ActionSpec") -> dict[str, Any]:
+    """Write down what an action is: schemas, and defaults that a node may override."""
+    keys = ("execution", "timeout_seconds", "heartbeat_seconds", "retry")
+    return {
+        "name": spec.name,
+        "description": spec.description,
+        "parameters": spec.parameters.model_json_schema(by_alias=True),
+        "result": spec.result.model_json_schema(by_alias=True) if spec.result else {},
+        "defaults": {key: getattr(spec, key) for key in keys},
+    }
+
+
+def _fields(schema: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
+    """Give a row for each property of a schema."""
+    required = schema.get("required", ())
+    for name, field in schema.get("properties", {}).items():
+        default = "required" if name in required else pretty(field.get("default"))
+        yield name, _type(field), default, field.get("description", "")
+
+
+def _type(field: dict[str, Any]) -> str:
+    if "enum" in field:
+        return " | ".join(map(str, field["enum"]))
+    options = [_type(option) for option in field.get("anyOf", ()) if option.get("type") != "null"]
+    if options:
+        return " | ".join(dict.fromkeys(options))
+    kind = field.get("type") or field.get("$ref", "any").rpartition("/")[2]
+    return f"{kind} of {_type(field['items'])}" if kind == "array" and field.get("items") else str(kind)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from orchestrator.planner import Verdict
 
 
-class FileInvalid(OrchestratorError):
+class InvalidFileError(OrchestratorError):
     """The definition has problems: nothing was started."""
 
     code = "definition_invalid"
@@ -87,14 +87,14 @@ def judged(file: Loaded, known: "Registry | WithMocks", others: Mapping[str, Any
 
 
 def planned(name: str, with_files: Iterable[str] | None, mocked: Collection[str] = ()) -> "tuple[Loaded, Plan]":
-    """Read and plan a definition; shows its problems and raises FileInvalid."""
+    """Read and plan a definition; shows its problems and raises InvalidFileError."""
     file = read_json(name)
     others = workflows(map(read_json, with_files or ()))
     verdict = judged(file, WithMocks(registry(), mocked), others)
     show(file, verdict.problems)
     if verdict.plan is None:
         errors = sum(problem.severity == "error" for problem in verdict.problems)
-        raise FileInvalid(f"{file.name} has {counted(errors, 'error')}: nothing was started")
+        raise InvalidFileError(f"{file.name} has {counted(errors, 'error')}: nothing was started")
     return file, verdict.plan
 
 

@@ -6,15 +6,14 @@ import typer
 
 from orchestrator.cli import options
 from orchestrator.cli.catalogue import counted, judged, registry, workflows
-from orchestrator.cli.failures import USAGE
+from orchestrator.cli.failures import USAGE, excerpt
 from orchestrator.cli.files import Loaded, read_json
 from orchestrator.cli.output import document, line, note
 from orchestrator.errors import OrchestratorError, Problem
+from orchestrator.locate import JsonSyntaxError
 
 
-def validate(
-    files: options.DefinitionFiles, with_files: options.With = None, as_json: options.Json = False
-) -> None:
+def validate(files: options.DefinitionFiles, with_files: options.With = None, as_json: options.Json = False) -> None:
     """Say all that is wrong with definitions, as `file:line:column: error code: message`.
 
     Definitions given together know each other, so `workflow` nodes can name them.
@@ -46,12 +45,15 @@ def _read(name: str) -> Loaded | OrchestratorError:
 
 
 def _unread(name: str, error: OrchestratorError, *, as_json: bool) -> dict[str, Any]:
-    where = error.where or name
+    shown = Problem("error", error.code, "", error.message, error.hint).to_json()
+    if isinstance(error, JsonSyntaxError):
+        shown |= {"line": error.position.line, "column": error.position.column}
     if not as_json:
-        line(f"{where}: error {error.code}: {error.message}" + (f" ({error.hint})" if error.hint else ""), "red")
-    place = dict(zip(("column", "line"), map(int, where.rsplit(":", 2)[:0:-1]), strict=False)) if error.where else {}
-    problem = Problem("error", error.code, "", error.message, error.hint)
-    return {"file": name, "valid": False, "problems": [{**problem.to_json(), **place}]}
+        hint = f" ({error.hint})" if error.hint else ""
+        line(f"{error.where or name}: error {error.code}: {error.message}{hint}", "red")
+        for extra in excerpt(error):
+            line(extra)
+    return {"file": name, "valid": False, "problems": [shown]}
 
 
 def _checked(file: Loaded, problems: list[Problem], *, as_json: bool) -> dict[str, Any]:
@@ -70,7 +72,10 @@ def _summary(reports: list[dict[str, Any]], failed: int) -> None:
     errors = sum(problem["severity"] == "error" for problem in problems)
     warnings = counted(len(problems) - errors, "warning")
     if failed:
-        note(f"{counted(errors, 'error')}, {warnings} in {failed} of {counted(len(reports), 'file')}", "bold red")
+        note(
+            f"{counted(errors, 'error')}, {warnings} in {failed} of {counted(len(reports), 'file')}",
+            "bold red",
+        )
     else:
         note(f"{counted(len(reports), 'file')} valid" + (f", {warnings}" if problems else ""), "green")
 

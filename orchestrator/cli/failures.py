@@ -2,6 +2,7 @@
 
 from orchestrator.cli.output import note
 from orchestrator.errors import DefinitionInvalid, OrchestratorError
+from orchestrator.locate import MAX_SHOWN, JsonSyntaxError
 
 DONE, FAILED, USAGE, NO_SERVER, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -18,7 +19,7 @@ CODES = {
 """Exit code by the error's code; any other is FAILED."""
 
 
-class UsageProblem(OrchestratorError):
+class UsageError(OrchestratorError):
     """The command cannot be understood."""
 
     code = "bad_usage"
@@ -27,7 +28,9 @@ class UsageProblem(OrchestratorError):
 def report(error: OrchestratorError) -> int:
     """Print an error and give the exit code."""
     where = f"{error.where}: " if error.where else ""
-    note(f"error: {where}{error.message}", "bold red")
+    note(f"{where}error: {error.message}", "bold red")
+    for extra in excerpt(error):
+        note(extra)
     if isinstance(error, DefinitionInvalid):
         for problem in error.problems:
             hint = f" ({problem.hint})" if problem.hint else ""
@@ -35,3 +38,13 @@ def report(error: OrchestratorError) -> int:
     if error.hint:
         note(f"hint: {error.hint}")
     return CODES.get(error.code, FAILED)
+
+
+def excerpt(error: OrchestratorError) -> list[str]:
+    """Show the line that is no JSON, and where in it."""
+    if not isinstance(error, JsonSyntaxError) or not error.line.strip():
+        return []
+    before = error.line[: error.position.column - 1]
+    if len(before) == len(error.line) > MAX_SHOWN:
+        return [f"    {error.line}"]
+    return [f"    {error.line}", "    " + "".join("\t" if letter == "\t" else " " for letter in before) + "^"]

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestrator.cli.failures import UsageProblem
+from orchestrator.cli.failures import UsageError
 from orchestrator.errors import Problem
-from orchestrator.locate import JsonSyntaxError, Position, Source, read
+from orchestrator.locate import JsonSyntaxError, Source, read
 
 MAX_BYTES = 32 * 1024 * 1024
 """Nobody writes a larger definition, and a wrong path should not fill the memory."""
@@ -38,29 +38,29 @@ class Loaded:
 
 
 def read_text(name: str) -> str:
-    """Read a file, or stdin for `-`; raises UsageProblem."""
+    """Read a file, or stdin for `-`; raises UsageError."""
     raw = sys.stdin.buffer.read(MAX_BYTES + 1) if name == STDIN else _read_file(Path(name))
     if len(raw) > MAX_BYTES:
-        raise UsageProblem(f"{name} is larger than {MAX_BYTES // 2**20} MiB", hint="is this the right file?")
+        raise UsageError(f"{name} is larger than {MAX_BYTES // 2**20} MiB", hint="is this the right file?")
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         hint = "save the file as UTF-8"
-        raise UsageProblem(f"byte {error.start} is no UTF-8", where=f"{name}:{line}", hint=hint) from None
+        raise UsageError(f"byte {error.start} is no UTF-8", where=f"{name}:{line}", hint=hint) from None
 
 
 def _read_file(path: Path) -> bytes:
     try:
         if path.is_dir():
-            raise UsageProblem(f"{path} is a folder", hint="name the files in it")
+            raise UsageError(f"{path} is a folder", hint="name the files in it")
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        raise UsageProblem(f"there is no file {path}", hint=_nearby(path)) from None
+        raise UsageError(f"there is no file {path}", hint=_nearby(path)) from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise UsageProblem(f"{path} cannot be read: {reason}") from None
+        raise UsageError(f"{path} cannot be read: {reason}") from None
 
 
 def _nearby(path: Path) -> str | None:
@@ -74,7 +74,7 @@ def _nearby(path: Path) -> str | None:
 
 
 def read_json(name: str) -> Loaded:
-    """Read a JSON file; raises JsonSyntaxError with `file:line:column` or UsageProblem."""
+    """Read a JSON file; raises JsonSyntaxError with `file:line:column` or UsageError."""
     shown = "<stdin>" if name == STDIN else name
     try:
         return Loaded(shown, read(read_text(name)))
@@ -83,17 +83,10 @@ def read_json(name: str) -> Loaded:
 
 
 def located(error: JsonSyntaxError, name: str) -> JsonSyntaxError:
-    """Say in which file it is, and show the line."""
-    position = error.position
-    shown = f"\n    {error.line}\n    {_caret(error.line, position)}" if error.line.strip() else ""
-    moved = JsonSyntaxError(f"{error.message}{shown}", position, error.line, error.hint)
-    moved.where = f"{name}:{position.line}:{position.column}"
+    """Say in which file it is."""
+    moved = JsonSyntaxError(error.message, error.position, error.line, error.hint)
+    moved.where = f"{name}:{error.where}"
     return moved
-
-
-def _caret(line: str, position: Position) -> str:
-    before = line[: position.column - 1]
-    return "".join("\t" if letter == "\t" else " " for letter in before) + "^"
 
 
 def json_argument(given: str | None, option: str) -> Any:
@@ -105,12 +98,12 @@ def json_argument(given: str | None, option: str) -> Any:
     try:
         return read(given).value
     except JsonSyntaxError as error:
-        hint = error.hint or f"write {option} '{{\"key\": \"value\"}}', or {option} @file for a file"
-        raise UsageProblem(f"{option} is no JSON: {error.message}", where=error.where, hint=hint) from None
+        hint = error.hint or f'write {option} \'{{"key": "value"}}\', or {option} @file for a file'
+        raise UsageError(f"{option} is no JSON: {error.message}", where=error.where, hint=hint) from None
 
 
 def read_yaml(name: str) -> Any:
-    """Read a YAML file (JSON is YAML too); raises UsageProblem."""
+    """Read a YAML file (JSON is YAML too); raises UsageError."""
     import yaml
 
     text = read_text(name)
@@ -119,6 +112,6 @@ def read_yaml(name: str) -> Any:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
-        raise UsageProblem(f"this is no YAML: {error.problem}", where=where) from None
+        raise UsageError(f"this is no YAML: {error.problem}", where=where) from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise UsageProblem(f"this is no YAML: {error}", where=name) from None
+        raise UsageError(f"this is no YAML: {error}", where=name) from None

@@ -5,9 +5,7 @@ from typing import Annotated
 import typer
 
 DefinitionFile = Annotated[str, typer.Argument(metavar="FILE", help="A definition; `-` reads stdin.")]
-DefinitionFiles = Annotated[
-    list[str], typer.Argument(metavar="FILE...", help="Definitions; `-` reads stdin.")
-]
+DefinitionFiles = Annotated[list[str], typer.Argument(metavar="FILE...", help="Definitions; `-` reads stdin.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 With = Annotated[
     list[str] | None,

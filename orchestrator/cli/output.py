@@ -92,3 +92,11 @@ def pretty(value: Any, limit: int | None = None) -> str:
     """Show a value in one line of JSON, cut where it is long."""
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if limit is None or len(text) <= limit else text[: limit - 1] + "…"
+
+
+def styled(text: str, ending: str) -> str | None:
+    """Choose the colour of a line of a trace by the status in it."""
+    words = text.split()[:4]
+    return next((STYLES[word] for word in words if word in STYLES and word != "completed"), None) or (
+        STYLES.get(ending) if words[:1] == [ending] else None
+    )

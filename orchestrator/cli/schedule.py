@@ -37,12 +37,12 @@ def next_times(
 
 
 def _moment(given: str | None) -> datetime:
-    from orchestrator.cli.failures import UsageProblem
+    from orchestrator.cli.failures import UsageError
 
     if given is None:
         return datetime.now(UTC)
     try:
         moment = datetime.fromisoformat(given)
     except ValueError:
-        raise UsageProblem(f"--after {given!r} is no ISO 8601 time", hint="2026-03-01T08:00Z") from None
+        raise UsageError(f"--after {given!r} is no ISO 8601 time", hint="2026-03-01T08:00Z") from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,0 +1,52 @@
+"""Mocks of actions, and what happens to a simulated run: read and checked (SPEC §11)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from orchestrator.cli.failures import UsageError
+from orchestrator.cli.files import read_yaml
+from orchestrator.errors import OrchestratorError
+from orchestrator.locate import read as read_json_text
+
+FORM = 'write {"output": …} or {"error": {"message": …, "error_type": …}}, or a list of them'
+
+
+def read_mocks(name: str | None) -> dict[str, Any]:
+    """Read a file of mocks; raises UsageError."""
+    if name is None:
+        return {}
+    value = read_yaml(name)
+    return checked_mocks({} if value is None else value, name)
+
+
+def checked_mocks(value: Any, where: str) -> dict[str, Any]:
+    """Give mocks whose form is right; raises UsageError."""
+    if not isinstance(value, Mapping):
+        raise UsageError("mocks are an object: action to answer", where=where, hint=FORM)
+    for action, answer in value.items():
+        answers = answer if isinstance(answer, list) else [answer]
+        if not answers:
+            raise UsageError(f"the list of answers of {action} is empty", where=where, hint=FORM)
+        for one in answers:
+            if not isinstance(one, Mapping) or len(one) != 1 or not one.keys() <= {"output", "error"}:
+                raise UsageError(f"{action} has no answer that can be read", where=where, hint=FORM)
+    return {str(action): answer for action, answer in value.items()}
+
+
+def event(given: str) -> dict[str, Any]:
+    """Read `name=payload@seconds`; payload (JSON) and seconds may be left out."""
+    text, seconds = given, 0.0
+    head, at, tail = given.rpartition("@")
+    if at:
+        try:
+            text, seconds = head, float(tail)
+        except ValueError:
+            text = given
+    name, equals, payload = text.partition("=")
+    if not name or not 0 <= seconds < float("inf"):
+        raise UsageError(f"--event {given!r} cannot be read", hint="write name={json}@seconds")
+    try:
+        return {"name": name, "payload": read_json_text(payload).value if equals else None, "at": seconds}
+    except OrchestratorError as error:
+        hint = 'write name={"key": "value"}@seconds; text needs its quotes: name=\'"text"\'@5'
+        raise UsageError(f"the payload of --event {name} is no JSON: {error.message}", hint=hint) from None
