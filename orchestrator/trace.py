@@ -1,7 +1,7 @@
 """Tell a run as lines, one a step: what happened when, for how long, and why. No I/O, no colour."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,11 +14,27 @@ UNITS = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "m"))
 def lines(run: Run) -> list[str]:
     """Give the trace of a run: a line a step, what a step has to say under it, and how the run ended."""
     width = min(max((len(step.id) for step in run.steps), default=0), 60)
-    told = [text for step in run.steps for text in step_lines(step, run.started_at, width)]
+    told = [text for step in in_order(run.steps) for text in step_lines(step, run.started_at, width)]
     hidden = run.steps_total - len(run.steps)
     if hidden > 0:
         told.insert(0, f"({hidden} earlier steps are not kept)")
     return [*told, *waiting_lines(run), ending(run)]
+
+
+def in_order(steps: Sequence[StepDocument]) -> list[StepDocument]:
+    """Put what ran inside a loop or a parallel right behind it."""
+    inside: dict[str, list[StepDocument]] = {}
+    ids = {step.id for step in steps}
+    for step in steps:
+        owner = step.path.rpartition("[")[0]
+        inside.setdefault(owner if owner in ids else "", []).append(step)
+    ordered: list[StepDocument] = []
+    waiting = inside.get("", [])[::-1]
+    while waiting:
+        step = waiting.pop()
+        ordered.append(step)
+        waiting += inside.get(step.id, [])[::-1]
+    return ordered
 
 
 def step_lines(step: StepDocument, start: datetime | None, width: int = 0) -> Iterator[str]:
@@ -82,7 +98,8 @@ def reason(decision: Any) -> str:
 
 
 def _compared(entry: Mapping[str, Any]) -> str:
-    test = f" {entry['operator']} {shown(entry['value'])}" if "operator" in entry else ""
+    value = "" if entry.get("value") is None else f" {shown(entry['value'])}"
+    test = f" {entry['operator']}{value}" if "operator" in entry else ""
     saw = "nothing there" if entry.get("missing") else f"saw {shown(entry['seen'])}"
     return f"{entry['field']}{test}: {shown(entry['result'])}, {saw}"
 

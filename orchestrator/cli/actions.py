@@ -1,6 +1,7 @@
 """`actions`: what nodes can call."""
 
-from typing import Annotated, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
