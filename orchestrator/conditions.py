@@ -43,7 +43,7 @@ from orchestrator.expressions import (
     walk,
 )
 from orchestrator.expressions.template import escaped
-from orchestrator.expressions.values import json_equal, kind_of
+from orchestrator.expressions.values import json_equal, kind_of, shown
 from orchestrator.operands import HINTS, TAKES, fits, is_constant
 from orchestrator.operators import OPERATORS, Operator, pattern
 from orchestrator.presets import PRESETS
@@ -52,8 +52,10 @@ MAX_DEPTH = 32
 """Conditions inside each other."""
 MAX_CONDITIONS = 1_000
 """Conditions in one, itself included."""
-MAX_CONDITION_TEXT = 8_192
+MAX_CONDITION_TEXT = 4_096
 """Characters of a condition written as JSON text."""
+MAX_TEXT_DEPTH = 8
+"""Conditions inside each other in one written as text."""
 
 SHAPES: Mapping[str, tuple[str, ...]] = {
     "and": ("conditions",),
@@ -63,8 +65,7 @@ SHAPES: Mapping[str, tuple[str, ...]] = {
     "preset": ("preset",),
     "expression": ("expression",),
 }
-"""The keys that each kind of condition has, beside `type`."""
-TYPES = ("simple", "and", "or", "not")
+"""The keys that each kind of condition has, beside `type`, which may be left out where these tell."""
 NOTES = ("id", "name", "label", "description")
 """Keys that may stand in any condition for people to read."""
 EMPTY: tuple[Any, ...] = (None, "", [], {})
@@ -97,9 +98,9 @@ class Condition:
         return self._test(env, [])
 
 
-def compile_condition(source: Any) -> Condition:
+def compile_condition(source: Any, *, max_depth: int = MAX_DEPTH) -> Condition:
     """Read a condition; raises ConditionError with the JSON Pointer of what is wrong."""
-    reader = _Reader()
+    reader = _Reader(max_depth)
     test = reader.read(source, "", 0)
     for problem in reader.problems:
         if problem.severity == "error":
@@ -109,7 +110,7 @@ def compile_condition(source: Any) -> Condition:
 
 def problems(condition: Any, path: str = "") -> list[Problem]:
     """List everything wrong or doubtful with a condition that stands at a JSON Pointer."""
-    reader = _Reader()
+    reader = _Reader(MAX_DEPTH)
     reader.read(condition, path, 0)
     return reader.problems
 
@@ -127,7 +128,7 @@ def of_text(text: str) -> Condition:
         source = json.loads(written)
     except (ValueError, RecursionError) as error:
         raise ConditionError(f"the condition is not valid JSON: {error}") from None
-    return compile_condition(source)
+    return compile_condition(source, max_depth=MAX_TEXT_DEPTH)
 
 
 def evaluate(
@@ -152,7 +153,8 @@ def evaluate(
 class _Reader:
     """Goes through a condition once: makes its test and finds every problem."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_depth: int) -> None:
+        self.max_depth = max_depth
         self.problems: list[Problem] = []
         self.names: list[Name] = []
         self.count = 0
@@ -162,8 +164,8 @@ class _Reader:
 
     def read(self, source: Any, path: str, depth: int) -> Test:
         self.count += 1
-        if depth >= MAX_DEPTH:
-            self.report("condition_structure", path, f"conditions are nested deeper than {MAX_DEPTH}")
+        if depth >= self.max_depth:
+            self.report("condition_structure", path, f"conditions are nested deeper than {self.max_depth}")
         elif self.count == MAX_CONDITIONS + 1:
             self.report("condition_structure", path, f"there are more than {MAX_CONDITIONS} conditions in one")
         elif self.count <= MAX_CONDITIONS:
@@ -184,13 +186,15 @@ class _Reader:
             for key, meant in (("preset", "preset"), ("expression", "expression"), ("field", "simple")):
                 if source.get(key) not in EMPTY:
                     return meant
-            self.report("condition_structure", path, "the condition says neither `type` nor `field`", _SHAPE_HINT)
+            misspelt = (_near(key, ("field", "preset", "expression", "type")) for key in source)
+            hint = next(filter(None, misspelt), _SHAPE_HINT)
+            self.report("condition_structure", path, "the condition says neither `type` nor `field`", hint)
             return None
-        if kind not in TYPES:
-            hint = _near(kind, TYPES) or f"known: {', '.join(TYPES)}"
-            self.report("condition_structure", f"{path}/type", f"there is no condition type {kind!r:.60}", hint)
+        if not isinstance(kind, str) or kind not in SHAPES:
+            hint = _near(kind, SHAPES) or f"known: {', '.join(SHAPES)}"
+            self.report("condition_structure", f"{path}/type", f"there is no condition type {shown(kind)}", hint)
             return None
-        return str(kind)
+        return kind
 
     def check_keys(self, kind: str, source: dict[str, Any], path: str) -> None:
         """Refuse keys that another kind uses or that are misspelt; doubt those that nothing reads."""
@@ -213,9 +217,9 @@ class _Reader:
             case "not":
                 return negated(self.read(source.get("condition"), f"{path}/condition", depth + 1))
             case "preset":
-                return self.preset(source["preset"], f"{path}/preset", depth)
+                return self.preset(source.get("preset"), f"{path}/preset", depth)
             case "expression":
-                return self.expression(source["expression"], f"{path}/expression")
+                return self.expression(source.get("expression"), f"{path}/expression")
             case _:
                 return self.simple(source, path)
 
@@ -234,7 +238,7 @@ class _Reader:
         preset = PRESETS.get(name) if isinstance(name, str) else None
         if preset is None:
             hint = _near(name, PRESETS) or f"known: {', '.join(PRESETS)}"
-            self.report("unknown_preset", path, f"there is no preset {name!r:.60}", hint)
+            self.report("unknown_preset", path, f"there is no preset {shown(name)}", hint)
             return undecided
         return self.read(preset.condition, path, depth + 1)
 
@@ -286,7 +290,7 @@ class _Reader:
         operator = OPERATORS.get(name) if isinstance(name, str) else None
         if operator is None:
             hint = _near(name, OPERATORS) or f"known: {', '.join(OPERATORS)}"
-            self.report("unknown_operator", path, f"there is no operator {name!r:.60}", hint)
+            self.report("unknown_operator", path, f"there is no operator {shown(name)}", hint)
         return operator
 
     def value(self, source: Any, operator: Operator | None, path: str) -> CompiledValue | None:

@@ -6,13 +6,13 @@ Depth is bounded, so hostile input cannot overflow the stack. Replay-sensitive.
 from difflib import get_close_matches
 from typing import Any
 
-from orchestrator.errors import TemplateSyntaxError
+from orchestrator.errors import ConditionError, TemplateSyntaxError
 from orchestrator.expressions.functions import FUNCTIONS
 from orchestrator.expressions.lexer import Token, syntax_error, tokens, unquoted
 from orchestrator.expressions.nodes import Call, Literal, Node, Path, Piped
 from orchestrator.expressions.pipes import PIPES
 
-MAX_DEPTH = 32
+MAX_DEPTH = 16
 """Calls inside calls."""
 MAX_PARTS = 64
 """Functions and pipes in one expression."""
@@ -149,7 +149,20 @@ class _Parser:
         token = self.expect("name", "")
         arguments = self.arguments(depth) if self.accept("(") else ()
         self.known(token, PIPES, "pipe", len(arguments))
+        self.check_literals(token, arguments)
         return Piped(subject, token.text, arguments, token.offset)
+
+    def check_literals(self, token: Token, arguments: tuple[Node, ...]) -> None:
+        """Let a pipe judge constant arguments here, not in the middle of a run."""
+        check = PIPES[token.text].check
+        constants = [argument.value for argument in arguments if isinstance(argument, Literal)]
+        if check is None or len(constants) < len(arguments):
+            return
+        try:
+            check(*constants)
+        except ConditionError as error:
+            place = f"{error.where}: " if error.where else ""
+            raise self.error(token, f"`{token.text}`: {place}{error.message}", error.hint) from None
 
     def known(self, token: Token, table: Any, what: str, count: int) -> None:
         self.parts_made += 1

@@ -39,6 +39,8 @@ class Pipe:
     example: str
     arguments: tuple[int, int]
     call: Callable[..., Any]
+    check: Callable[..., None] | None = None
+    """Judges constant arguments when the template is read; raises ConditionError."""
 
 
 def _text(value: Any) -> str:
@@ -230,6 +232,12 @@ def _reach(value: Any, keys: list[str]) -> Any:
     return value
 
 
+def _check_filter(condition: Any) -> None:
+    from orchestrator.conditions import of_text  # conditions are made of expressions
+
+    of_text(condition if isinstance(condition, str) else "")
+
+
 def _filter(env: Env, value: Any, condition: Any) -> list[Any]:
     from orchestrator.conditions import of_text  # conditions are made of expressions
 
@@ -348,6 +356,7 @@ _TABLE = (
         """{{ items | filter('{"field": "total", "operator": "greater_than", "value": 10}') }}""",
         (1, 1),
         _filter,
+        _check_filter,
     ),
     Pipe(
         "count",
