@@ -40,9 +40,7 @@ def problem(expression: str) -> str | None:
         return f"five fields are needed ({', '.join(FIELDS)}), {len(fields)} are given"
     for name, field in zip(FIELDS, fields, strict=True):
         if not FIELD.fullmatch(NAMES.sub("1", field)):
-            return (
-                f"{field!r} in {name} is of another dialect: names, numbers, `*`, `,`, `-` and `/` are read"
-            )
+            return f"{field!r} in {name} is of another dialect: names, numbers, `*`, `,`, `-` and `/` are read"
     try:
         next(_walls(text, _START))
     except (CroniterError, ValueError, KeyError, IndexError) as error:
@@ -55,9 +53,7 @@ def zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise CronError(
-            f"there is no time zone {name!r}", hint="use an IANA name such as Europe/Vienna"
-        ) from None
+        raise CronError(f"there is no time zone {name!r}", hint="use an IANA name such as Europe/Vienna") from None
 
 
 def next_fire(expression: str, after: datetime, timezone: str = "UTC") -> datetime:

@@ -43,7 +43,7 @@ class Trigger(Part):
     cron: str = Field("", description="Five fields, or `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`.")
     interval_seconds: float | None = Field(None, description="Seconds between starts, instead of `cron`.")
     webhook_path: str = Field("", description="Last part of the webhook's URL.")
-    config: dict[str, Any] = Field({}, description="Settings of that kind of trigger.")
+    config: dict[str, Any] = Field(default_factory=dict, description="Settings of that kind of trigger.")
 
 
 class Edge(Part):
@@ -68,9 +68,9 @@ class Node(Part):
     type: str = Field("", description="What it does.", json_schema_extra={"enum": list(NODE_TYPES)})
     name: str = Field("", description="For people; shown wherever the node appears.")
     description: str = Field("", description="For people.")
-    config: dict[str, Any] = Field({}, description="What the type needs; an action's parameters.")
+    config: dict[str, Any] = Field(default_factory=dict, description="What the type needs; an action's parameters.")
     position: Any = Field(None, description="`{x, y}` on a canvas; not used.")
-    outputs: list[str] = Field([], description="Keys of the output to copy to variables of that name.")
+    outputs: list[str] = Field(default_factory=list, description="Keys of the output to copy to variables of that name.")
     retry: dict[str, Any] | None = Field(None, description="How a failed attempt is made again.")
     timeout_seconds: float | None = Field(
         None, description="Longest one attempt of an action, or a whole loop, parallel or workflow, may take."
@@ -84,12 +84,12 @@ class Node(Part):
     execution: str = Field("", description="action: `activity` or `local`.")
     compensate: dict[str, Any] | None = Field(None, description="action: `{action, config}` that undoes it.")
     condition: Any = Field(None, description="condition: what is decided.")
-    true_branch: list[str] = Field([], description="condition: ids to go on with when it holds.")
-    false_branch: list[str] = Field([], description="condition: ids to go on with when it does not.")
+    true_branch: list[str] = Field(default_factory=list, description="condition: ids to go on with when it holds.")
+    false_branch: list[str] = Field(default_factory=list, description="condition: ids to go on with when it does not.")
     collection: Any = Field(None, description="loop: a list, a whole number, or a template of one.")
     item_variable: str = Field("", description="loop: variable of the item; its index is `<item>_index`.")
-    body: list[str] = Field([], description="loop: ids each pass begins with.")
-    branches: list[list[str]] = Field([], description="parallel: ids each branch begins with.")
+    body: list[str] = Field(default_factory=list, description="loop: ids each pass begins with.")
+    branches: list[list[str]] = Field(default_factory=list, description="parallel: ids each branch begins with.")
     delay_seconds: Any = Field(None, description="delay: seconds, or a template of them.")
     delay_until: Any = Field(None, description="delay: ISO 8601 time, or a template of one.")
 
@@ -126,9 +126,9 @@ class Definition(Part):
     status: str = Field("draft", description="Where it is in its life.", json_schema_extra={"enum": list(STATUSES)})
     version: int = Field(1, description="Grows by one each time it is published.")
     trigger: Trigger = Field(Trigger(), description="What starts it.")
-    nodes: list[Node] = Field([], description="What it does.")
-    edges: list[Edge] = Field([], description="In which order.")
-    variables: dict[str, Any] = Field({}, description="Data that every run begins with.")
+    nodes: list[Node] = Field(default_factory=list, description="What it does.")
+    edges: list[Edge] = Field(default_factory=list, description="In which order.")
+    variables: dict[str, Any] = Field(default_factory=dict, description="Data that every run begins with.")
     settings: Settings = Field(Settings(), description="How it runs.")
     created_at: Any = Field(None, description="Read only.")
     updated_at: Any = Field(None, description="Read only.")

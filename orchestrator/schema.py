@@ -43,9 +43,7 @@ def _pattern_properties(
                 yield from validator.descend(value, subschema, path=key, schema_path=pattern)
 
 
-def _additional_properties(
-    validator: Any, additional: Any, instance: Any, schema: Any
-) -> Iterator[ValidationError]:
+def _additional_properties(validator: Any, additional: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
     if not isinstance(instance, dict):
         return
     patterns = [compiled_pattern(pattern) for pattern in schema.get("patternProperties", {})]
@@ -60,7 +58,7 @@ def _additional_properties(
 
 
 # The library's own three would run patterns through `re`, which can take time without end.
-_Validator = extend(
+_Validator: Any = extend(  # type: ignore[no-untyped-call]  # the library has no types
     Draft202012Validator,
     {
         "pattern": _pattern,

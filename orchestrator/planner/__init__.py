@@ -103,7 +103,7 @@ class _Planner:
             max_steps=settings.max_steps or DEFAULT_MAX_STEPS,
             step_log_limit=settings.step_log_limit or DEFAULT_STEP_LOG_LIMIT,
             timeout_seconds=settings.timeout_seconds,
-            compensate=settings.compensate or "on_failure",  # type: ignore[arg-type]  # checked in checks.py
+            compensate=settings.compensate or "on_failure",
             notify=scopes.notify,
             task_queue=settings.task_queue or None,
             rewinds=scopes.rewinds,
@@ -148,8 +148,8 @@ class _Planner:
             report.error("too_deep", pointer, f"more than {MAX_CALL_DEPTH} workflows call each other")
             return None
         if name not in self.workflows:
-            hint = did_you_mean(name, self.workflows)
-            report.error("unknown_workflow", pointer, f"there is no workflow {name!r}", hint)
+            meant = did_you_mean(name, self.workflows)
+            report.error("unknown_workflow", pointer, f"there is no workflow {name!r}", meant)
             return None
         if name not in self.done:
             self.done[name] = self.check(self.workflows[name], calling)

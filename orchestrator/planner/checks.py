@@ -87,7 +87,7 @@ def _check_unbuilt(made: graph.Graph, actions: Actions, report: Report) -> None:
 
 
 def _pauses(definition: Definition, node: Node) -> bool:
-    return (node.on_error or definition.settings.on_error) == "pause"
+    return bool((node.on_error or definition.settings.on_error) == "pause")
 
 
 def _rewinds(definition: Definition) -> bool:

@@ -1,0 +1,524 @@
+"""Every rule of validation has a row: what is wrong, the code, and the JSON Pointer it is reported at."""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel, ConfigDict, Field
+
+from orchestrator.definition import Definition, json_schema
+from orchestrator.errors import DefinitionInvalid, Problem
+from orchestrator.plan import Action, Loop, Parallel, Plan
+from orchestrator.planner import check, check_input, plan, validate
+from tests.graphs import Generated, wild
+
+EXAMPLES = sorted(Path("examples").glob("*.input.json"))
+
+
+class MailParameters(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    to: list[str]
+    subject: str = Field(max_length=20)
+    priority: int = 3
+
+
+class Mail:
+    """An action as the planner sees it."""
+
+    name = "mail"
+    parameters = MailParameters
+    retry = {"maximum_attempts": 7}  # noqa: RUF012 - a fixed row
+    timeout_seconds = 12.0
+    heartbeat_seconds = None
+    execution = "activity"
+
+
+class Catalogue:
+    def get(self, name: str) -> Any:
+        return Mail if name == "mail" else None
+
+    def names(self) -> list[str]:
+        return ["mail"]
+
+
+def workflow(*nodes: dict[str, Any], edges: list[str] | None = None, **more: Any) -> dict[str, Any]:
+    """A definition of nodes in a row, unless edges say otherwise: `a -port-> b`."""
+    ids = ["trigger", *(node.get("id", "") for node in nodes)]
+    lines = edges if edges is not None else [f"{a} -> {b}" for a, b in zip(ids, ids[1:], strict=False)]
+    made = []
+    for line in lines:
+        left, target = line.split("-> ")
+        source, _, port = left.strip().partition(" -")
+        made.append({"source": source.strip(), "target": target.strip(), "condition": port.strip("- ") or None})
+    base = {"id": "w", "name": "W", "trigger": {"type": "manual"}, "nodes": list(nodes), "edges": made}
+    return {**base, **more}
+
+
+def act(node_id: str, **more: Any) -> dict[str, Any]:
+    config = {"to": ["a@example.org"], "subject": "Hi"}
+    return {"id": node_id, "type": "action", "action": "mail", "config": config, **more}
+
+
+def put(node_id: str, **config: Any) -> dict[str, Any]:
+    return {"id": node_id, "type": "set", "config": config or {"x": 1}}
+
+
+def looped(*body: str, node_id: str = "each", **more: Any) -> dict[str, Any]:
+    return {"id": node_id, "type": "loop", "collection": [1, 2], "body": list(body), **more}
+
+
+def found(definition: Any, **options: Any) -> list[tuple[str, str, str]]:
+    problems = validate(definition, registry=Catalogue(), **options)
+    return [(problem.severity, problem.code, problem.path) for problem in problems]
+
+
+CHECK = {"id": "c", "type": "condition", "condition": {"field": "input.x", "operator": "exists"}}
+
+ERRORS: dict[str, tuple[dict[str, Any], str, str]] = {
+    "no name": (workflow(put("a"), name=""), "missing_name", "/name"),
+    "no trigger": (workflow(put("a"), trigger=None), "missing_trigger", "/trigger"),
+    "no nodes": (workflow(edges=[]), "no_nodes", "/nodes"),
+    "unknown status": (workflow(put("a"), status="actve"), "unknown_status", "/status"),
+    "no id": (workflow({"type": "set"}, edges=["trigger -> a"]), "missing_id", "/nodes/0/id"),
+    "id twice": (workflow(put("a"), put("a"), edges=["trigger -> a"]), "duplicate_id", "/nodes/1/id"),
+    "id with a slash": (workflow(put("a/b"), edges=["trigger -> a/b"]), "bad_id", "/nodes/0/id"),
+    "unknown type": (workflow(put("a"), {"id": "b", "type": "acton"}), "unknown_type", "/nodes/1/type"),
+    "wrong type of a key": (workflow(put("a"), put("b") | {"outputs": "x"}), "wrong_type", "/nodes/1/outputs"),
+    "key of another type": (workflow(put("a") | {"delay_seconds": 5}), "unused_key", "/nodes/0/delay_seconds"),
+    "misspelt config": (
+        workflow(looped("b", config={"max_concurency": 2}), put("b"), edges=["trigger -> each"]),
+        "unknown_key",
+        "/nodes/0/config/max_concurency",
+    ),
+    "reserved variable": (workflow(put("a"), variables={"input": 1}), "reserved_name", "/variables/input"),
+    "reserved set": (workflow(put("a", steps=1)), "reserved_name", "/nodes/0/config/steps"),
+    "reserved output": (workflow(act("a", outputs=["run"])), "reserved_name", "/nodes/0/outputs/0"),
+    "no action": (workflow({"id": "a", "type": "action"}), "missing_action", "/nodes/0/action"),
+    "unknown action": (workflow(act("a") | {"action": "male"}), "unknown_action", "/nodes/0/action"),
+    "missing parameter": (workflow(act("a", config={"to": []})), "missing_parameter", "/nodes/0/config"),
+    "unknown parameter": (
+        workflow(act("a", config={"to": [], "subject": "x", "priorty": 1})),
+        "unknown_parameter",
+        "/nodes/0/config/priorty",
+    ),
+    "bad parameter": (
+        workflow(act("a", config={"to": [], "subject": "x" * 21})),
+        "bad_parameter",
+        "/nodes/0/config/subject",
+    ),
+    "no condition": (workflow(CHECK | {"condition": None}), "missing_condition", "/nodes/0/condition"),
+    "unknown operator": (
+        workflow(CHECK | {"condition": {"field": "x", "operator": "equal", "value": 1}}),
+        "unknown_operator",
+        "/nodes/0/condition/operator",
+    ),
+    "bad pattern": (
+        workflow(CHECK | {"condition": {"field": "x", "operator": "matches", "value": "("}}),
+        "bad_pattern",
+        "/nodes/0/condition/value",
+    ),
+    "unknown preset": (
+        workflow(CHECK | {"condition": {"preset": "invoice_overdu"}}),
+        "unknown_preset",
+        "/nodes/0/condition/preset",
+    ),
+    "edge without port": (workflow(CHECK, put("a")), "missing_port", "/edges/1"),
+    "unknown port": (workflow(CHECK, put("a"), edges=["trigger -> c", "c -yes-> a"]), "unknown_port", "/edges/1/condition"),
+    "edge to nowhere": (workflow(put("a"), edges=["trigger -> a", "a -> b"]), "unknown_node", "/edges/1/target"),
+    "edge from nowhere": (workflow(put("a"), edges=["trigger -> a", "b -> a"]), "unknown_node", "/edges/1/source"),
+    "edge without end": (workflow(put("a"), edges=["trigger -> a", "a -> "]), "missing_end", "/edges/1/target"),
+    "edge out of end": (workflow({"id": "e", "type": "end"}, put("a")), "unknown_port", "/edges/1"),
+    "list names nothing": (
+        workflow(looped("b", "zz"), put("b"), edges=["trigger -> each"]),
+        "unknown_node",
+        "/nodes/0/body/1",
+    ),
+    "no start": (workflow(put("a"), edges=[]), "no_start", "/edges"),
+    "body owns nothing": (
+        workflow(looped("b"), put("b"), edges=["trigger -> each", "trigger -> b"]),
+        "empty_region",
+        "/nodes/0",
+    ),
+    "when on a condition": (workflow(CHECK | {"when": {"preset": "ticket_urgent"}}), "when_without_next", "/nodes/0/when"),
+    "switch without cases": (workflow({"id": "s", "type": "switch"}), "missing_cases", "/nodes/0/config/cases"),
+    "plain text collection": (
+        workflow(looped("b") | {"collection": "input.items"}, put("b"), edges=["trigger -> each"]),
+        "bad_collection",
+        "/nodes/0/collection",
+    ),
+    "no collection": (
+        workflow(looped("b") | {"collection": None}, put("b"), edges=["trigger -> each"]),
+        "missing_collection",
+        "/nodes/0/collection",
+    ),
+    "too much concurrency": (
+        workflow(looped("b", config={"max_concurrency": 501}), put("b"), edges=["trigger -> each"]),
+        "out_of_bounds",
+        "/nodes/0/config/max_concurrency",
+    ),
+    "join beyond branches": (
+        workflow(
+            {"id": "p", "type": "parallel", "branches": [["b"]], "config": {"join": 2}},
+            put("b"),
+            edges=["trigger -> p"],
+        ),
+        "bad_join",
+        "/nodes/0/config/join",
+    ),
+    "delay without time": (workflow({"id": "d", "type": "delay"}), "missing_delay", "/nodes/0/delay_seconds"),
+    "delay said twice": (
+        workflow({"id": "d", "type": "delay", "delay_seconds": 5, "delay_until": "2030-01-01"}),
+        "bad_delay",
+        "/nodes/0",
+    ),
+    "negative delay": (workflow({"id": "d", "type": "delay", "delay_seconds": -1}), "out_of_bounds", "/nodes/0/delay_seconds"),
+    "endless delay": (workflow({"id": "d", "type": "delay", "delay_seconds": 1e12}), "out_of_bounds", "/nodes/0/delay_seconds"),
+    "bad time": (workflow({"id": "d", "type": "delay", "delay_until": "tomorrow"}), "bad_time", "/nodes/0/delay_until"),
+    "bad delay cron": (workflow({"id": "d", "type": "delay", "config": {"cron": "x"}}), "bad_cron", "/nodes/0/config/cron"),
+    "wait without event": (workflow({"id": "w", "type": "wait"}), "missing_event", "/nodes/0/config/event"),
+    "bad payload schema": (
+        workflow({"id": "w", "type": "wait", "config": {"event": "e", "schema": {"type": "objekt"}}}),
+        "bad_schema",
+        "/nodes/0/config/schema/type",
+    ),
+    "bad input schema": (
+        workflow(put("a"), settings={"input_schema": {"$ref": "https://example.org/s"}}),
+        "bad_schema",
+        "/settings/input_schema",
+    ),
+    "unknown workflow": (
+        workflow({"id": "w", "type": "workflow", "config": {"workflow_id": "other"}}),
+        "unknown_workflow",
+        "/nodes/0/config/workflow_id",
+    ),
+    "template syntax": (workflow(put("a", x="{{ input. }}")), "template_syntax", "/nodes/0/config/x"),
+    "unknown function": (workflow(put("a", x="{{ nowe() }}")), "template_syntax", "/nodes/0/config/x"),
+    "unknown pipe": (workflow(put("a", x="{{ input.x | uper }}")), "template_syntax", "/nodes/0/config/x"),
+    "secret in a variable": (workflow(put("a", x="{{ secrets.key }}")), "secret_outside_action", "/nodes/0/config/x"),
+    "retry without attempts": (
+        workflow(act("a", retry={"maximum_attempts": 0})),
+        "out_of_bounds",
+        "/nodes/0/retry/maximum_attempts",
+    ),
+    "misspelt retry": (workflow(act("a", retry={"max_retrys": 2})), "unknown_key", "/nodes/0/retry/max_retrys"),
+    "unknown error type": (
+        workflow(act("a", retry={"retry_on": ["timeout"]})),
+        "unknown_error_type",
+        "/nodes/0/retry/retry_on/0",
+    ),
+    "unknown on_error": (workflow(act("a", on_error="ignore")), "bad_on_error", "/nodes/0/on_error"),
+    "checkpoint unknown": (
+        workflow(put("a"), act("b", on_error={"retry_from": "aa"})),
+        "bad_checkpoint",
+        "/nodes/1/on_error/retry_from",
+    ),
+    "checkpoint later": (
+        workflow(act("a", on_error={"retry_from": "b"}), put("b")),
+        "bad_checkpoint",
+        "/nodes/0/on_error/retry_from",
+    ),
+    "compensation without action": (workflow(act("a", compensate={"config": {}})), "missing_action", "/nodes/0/compensate/action"),
+    "notify unknown": (
+        workflow(put("a"), settings={"notify": {"action": "pager"}}),
+        "unknown_action",
+        "/settings/notify/action",
+    ),
+    "max_steps": (workflow(put("a"), settings={"max_steps": -1}), "out_of_bounds", "/settings/max_steps"),
+    "trigger unknown": (workflow(put("a"), trigger={"type": "cron"}), "unknown_trigger", "/trigger/type"),
+    "schedule without time": (workflow(put("a"), trigger={"type": "schedule"}), "bad_schedule", "/trigger"),
+    "bad cron": (workflow(put("a"), trigger={"type": "schedule", "cron": "0 25 * * *"}), "bad_cron", "/trigger/cron"),
+    "bad timezone": (
+        workflow(put("a"), trigger={"type": "schedule", "cron": "@daily", "config": {"timezone": "Europe/Wien"}}),
+        "bad_timezone",
+        "/trigger/config/timezone",
+    ),
+    "short interval": (
+        workflow(put("a"), trigger={"type": "schedule", "interval_seconds": 0.5}),
+        "out_of_bounds",
+        "/trigger/interval_seconds",
+    ),
+    "no event name": (workflow(put("a"), trigger={"type": "event"}), "missing_event", "/trigger/event"),
+    "bad event name": (workflow(put("a"), trigger={"type": "event", "event": "a..b"}), "bad_event", "/trigger/event"),
+    "no webhook path": (workflow(put("a"), trigger={"type": "webhook"}), "missing_webhook_path", "/trigger/webhook_path"),
+    "bad webhook path": (
+        workflow(put("a"), trigger={"type": "webhook", "webhook_path": "a b"}),
+        "bad_webhook_path",
+        "/trigger/webhook_path",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ERRORS)
+def test_it_is_refused_where_it_is_wrong(case: str) -> None:
+    definition, code, path = ERRORS[case]
+
+    errors = [(code, path) for severity, code, path in found(definition) if severity == "error"]
+
+    assert (code, path) in errors
+
+
+WARNINGS: dict[str, tuple[dict[str, Any], str, str]] = {
+    "unknown setting": (workflow(put("a"), settings={"retires": {}, "tries": 1}), "unknown_key", "/settings/tries"),
+    "unknown node key": (workflow(put("a") | {"colour": "red"}), "unknown_key", "/nodes/0/colour"),
+    "orphan": (workflow(put("a"), put("b"), edges=["trigger -> a"]), "orphan", "/nodes/1"),
+    "never reached": (workflow(put("a"), put("b"), put("d"), edges=["trigger -> a", "b -> d"]), "unreachable", "/nodes/2"),
+    "unknown variable": (workflow(put("a", x="{{ custmer }}"), variables={"customer": 1}), "unknown_variable", "/nodes/0/config/x"),
+    "set later": (workflow(put("a", x="{{ y }}"), put("b", y=1)), "set_later", "/nodes/0/config/x"),
+    "unknown step": (workflow(put("a", x="{{ steps.b.output }}")), "unknown_step", "/nodes/0/config/x"),
+    "unknown step field": (workflow(put("a"), put("b", x="{{ steps.a.result }}")), "unknown_field", "/nodes/1/config/x"),
+    "unknown input": (
+        workflow(
+            put("a", x="{{ input.ordr }}"), settings={"input_schema": {"type": "object", "properties": {"order": {}}}}
+        ),
+        "unknown_input",
+        "/nodes/0/config/x",
+    ),
+    "two branches set one variable": (
+        workflow(
+            {"id": "p", "type": "parallel", "branches": [["a"], ["b"]]}, put("a"), put("b"), edges=["trigger -> p"]
+        ),
+        "variable_conflict",
+        "/nodes/0",
+    ),
+    "listed but reached from outside": (
+        workflow(looped("a", "b"), put("a"), put("b"), edges=["trigger -> each", "trigger -> b"]),
+        "region_overlap",
+        "/nodes/0/body/1",
+    ),
+    "retry of a delay": (
+        workflow({"id": "d", "type": "delay", "delay_seconds": 1, "retry": {"maximum_attempts": 2}}),
+        "no_effect",
+        "/nodes/0/retry",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WARNINGS)
+def test_it_is_doubtful_but_runs(case: str) -> None:
+    definition, code, path = WARNINGS[case]
+
+    problems = found(definition)
+
+    assert ("warning", code, path) in problems
+    assert [problem for problem in problems if problem[0] == "error"] == []
+
+
+def test_all_problems_come_at_once() -> None:
+    definition = workflow(
+        put("a", x="{{ input. }}"), act("b") | {"action": "male"}, {"id": "d", "type": "delay"}, name=""
+    )
+
+    codes = {code for _, code, _ in found(definition)}
+
+    assert {"missing_name", "template_syntax", "unknown_action", "missing_delay"} <= codes
+
+
+def test_hints_say_what_was_meant() -> None:
+    definition = workflow(
+        act("a") | {"action": "mial"}, put("later", x="{{ input.x | uper }}"), edges=["trigger -> a", "a -> latter"]
+    )
+
+    hints = {problem.code: problem.hint or "" for problem in validate(definition, registry=Catalogue())}
+
+    assert "mail" in hints["unknown_action"]
+    assert "'later'" in hints["unknown_node"]
+    assert "upper" in hints["template_syntax"]
+
+
+def test_what_exporters_write_loads() -> None:
+    """Every key on every node, empty where it is not used."""
+    empty: dict[str, Any] = {
+        "description": "", "action": "", "config": {}, "condition": None, "true_branch": [], "false_branch": [],
+        "collection": "", "item_variable": "", "body": [], "branches": [], "delay_seconds": 0, "delay_until": None,
+        "outputs": [], "position": {"x": 0, "y": 0}, "retry": {}, "timeout_seconds": 0, "on_error": "", "when": None,
+        "task_queue": "", "execution": "", "compensate": {},
+    }  # fmt: skip
+    definition = workflow(
+        empty | put("a"), empty | act("b"), empty | CHECK | {"true_branch": ["b2"]}, empty | act("b2")
+    )
+    definition["edges"] = definition["edges"][:3]
+    edge = {"id": "", "label": "", "condition": None}
+    definition["edges"] = [edge | {**e, "id": f"e{i}"} for i, e in enumerate(definition["edges"])]
+    definition |= {
+        "created_at": None,
+        "updated_at": "",
+        "created_by": "x",
+        "run_count": 0,
+        "success_rate": 0.0,
+        "settings": {},
+    }
+
+    assert found(definition) == []
+
+
+def test_templates_in_parameters_are_left_to_the_run() -> None:
+    definition = workflow(
+        act("a", config={"to": "{{ input.to }}", "subject": "{{ input.subject }} and much more text"})
+    )
+
+    assert found(definition) == []
+
+
+def test_an_action_on_another_task_queue_need_not_be_registered() -> None:
+    assert found(workflow({"id": "a", "type": "action", "action": "java.thing", "task_queue": "java"})) == []
+
+
+def test_policies_lie_over_each_other() -> None:
+    definition = workflow(act("a", retry={"max_delay": 9}), settings={"retry": {"initial_delay": 2}})
+
+    made = check(definition, registry=Catalogue()).require()
+
+    node = made.scope.nodes[0]
+    assert isinstance(node, Action)
+    assert (7, 2.0, 9.0, 12.0) == (
+        node.retry.maximum_attempts, node.retry.initial_interval, node.retry.maximum_interval, node.timeout_seconds
+    )  # fmt: skip
+
+
+def test_a_branch_is_given_what_it_names() -> None:
+    definition = workflow(
+        put("a", n=1),
+        {"id": "p", "type": "parallel", "branches": [["b"], ["d"]]},
+        put("b", x="{{ n }} {{ steps.a.output.n }}"),
+        {"id": "d", "type": "wait", "config": {"event": "go", "timeout_seconds": 1}},
+        put("z", y="{{ steps.d.output }}"),
+        edges=["trigger -> a", "a -> p", "p -> z"],
+    )
+
+    made = check(definition).require()
+
+    parallel = made.scope.nodes[1]
+    assert isinstance(parallel, Parallel)
+    first, second = parallel.branches
+    assert (("n",), ("a",), (), ()) == (first.reads, first.steps, first.exports, first.waits)
+    assert ((), (), ("d",), ("go",)) == (second.reads, second.steps, second.exports, second.waits)
+
+
+def test_a_node_reached_from_outside_leaves_the_body() -> None:
+    definition = workflow(looped("a"), put("a"), put("b"), edges=["trigger -> each", "a -> b", "each -> b"])
+
+    made = check(definition).require()
+
+    each = made.scope.nodes[0]
+    assert isinstance(each, Loop)
+    assert [node.id for node in each.body.nodes] == ["a"]
+    assert each.body.nodes[0].exits == {"next": ("b",)}
+
+
+def test_called_workflows_stand_in_the_plan() -> None:
+    inner = workflow(put("a"), id="inner")
+    middle = workflow({"id": "m", "type": "workflow", "config": {"workflow_id": "inner"}}, id="middle")
+    outer = workflow({"id": "o", "type": "workflow", "config": {"workflow_id": "middle"}}, id="outer")
+
+    made = check(outer, workflows={"inner": inner, "middle": middle}).require()
+
+    assert ["inner", "middle"] == list(made.workflows)
+    assert made.workflows["middle"].workflows == {}
+
+
+def test_workflows_that_call_each_other_are_refused() -> None:
+    one = workflow({"id": "o", "type": "workflow", "config": {"workflow_id": "two"}}, id="one")
+    two = workflow({"id": "t", "type": "workflow", "config": {"workflow_id": "one"}}, id="two")
+
+    codes = {code for _, code, _ in found(one, workflows={"one": one, "two": two})}
+
+    assert "invalid_workflow" in codes
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+def test_a_plan_survives_its_json(path: Path) -> None:
+    definition = json.loads(Path(str(path).replace(".input", "")).read_text())
+    others = {"provision_account": json.loads(Path("examples/provision_account.json").read_text())}
+    made = check(definition, workflows=others).require()
+
+    assert made == Plan.model_validate(json.loads(json.dumps(made.to_json())))
+
+
+def test_input_is_checked_against_the_schema() -> None:
+    made = check(workflow(put("a"), settings={"input_schema": {"type": "object", "required": ["n"]}})).require()
+
+    assert check_input(made, {"n": 1}) == []
+    assert [problem.path for problem in check_input(made, {})] == [""]
+    assert [problem.code for problem in check_input(made, None)] == ["schema_mismatch"]
+
+
+def test_plan_gives_a_plan_or_the_problems() -> None:
+    assert isinstance(plan(workflow(put("a"))), Plan)
+    problems = plan({})
+    assert isinstance(problems, list)
+    assert all(isinstance(problem, Problem) for problem in problems)
+    with pytest.raises(DefinitionInvalid):
+        check({}).require()
+
+
+def test_the_schema_describes_a_definition() -> None:
+    schema = json_schema()
+
+    assert "nodes" in schema["properties"]
+    assert schema["$defs"]["Node"]["properties"]["type"]["enum"][0] == "trigger"
+    json.dumps(schema)
+
+
+def test_ten_thousand_nodes_in_a_row_are_planned() -> None:
+    made = check(workflow(*(put(f"n{i}") for i in range(10_000)))).require()
+
+    assert len(made.scope.nodes) == 10_000
+
+
+def test_deep_nesting_is_refused() -> None:
+    loops = [looped(f"l{i + 1}", node_id=f"l{i}") for i in range(60)]
+    definition = workflow(*loops, put("l60"), edges=["trigger -> l0"])
+
+    assert ("error", "too_deep", "/nodes") in found(definition)
+
+
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 5) | st.floats(allow_nan=True) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+QUICK = settings(
+    max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None
+)
+
+
+@QUICK
+@given(st.data())
+def test_no_definition_breaks_the_planner(data: st.DataObject) -> None:
+    """Junk in any place of a good definition gives problems or a plan, never another error."""
+    definition = copy.deepcopy(data.draw(st.sampled_from([row[0] for row in (*ERRORS.values(), *WARNINGS.values())])))
+    for _ in range(data.draw(st.integers(1, 3))):
+        here: Any = definition
+        while data.draw(st.booleans()) and isinstance(here, dict | list) and here:
+            key = data.draw(st.sampled_from(list(here) if isinstance(here, dict) else range(len(here))))
+            if not isinstance(here[key], dict | list) or not here[key]:
+                break
+            here = here[key]
+        if isinstance(here, dict):
+            keys = [*here, *Definition.model_fields, "config", "condition", "branches", "retry", "on_error", "body"]
+            here[data.draw(st.sampled_from(keys))] = data.draw(JUNK)
+        elif isinstance(here, list):
+            here.append(data.draw(JUNK))
+
+    verdict = check(definition, registry=Catalogue())
+
+    assert (verdict.plan is None) == any(problem.severity == "error" for problem in verdict.problems)
+
+
+@QUICK
+@given(JUNK)
+def test_anything_at_all_is_judged(junk: Any) -> None:
+    verdict = check(junk)
+
+    assert verdict.plan is None
+    assert verdict.problems
+
+
+@QUICK
+@given(wild())
+def test_problems_are_the_same_each_time(graph: Generated) -> None:
+    assert validate(graph.definition) == validate(graph.definition)
