@@ -122,7 +122,7 @@ def of_text(text: str) -> Condition:
         raise ConditionError(f"a condition written as text has at most {MAX_CONDITION_TEXT} characters")
     written = text.strip()
     if not written.startswith("{"):
-        condition = compile_condition({"preset": written})
+        condition = compile_condition({"type": "preset", "preset": written})
         return Condition(condition._test, condition.names, PRESETS[written].subject)
     try:
         source = json.loads(written)
