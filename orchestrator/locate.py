@@ -23,9 +23,7 @@ SLIPS = {
     "#": "JSON has no comments",
     "'": "JSON writes text in double quotes",
 }
-LONE_SURROGATE = re.compile(
-    r"\\u[dD][89abAB]\w\w(?!\\u[dD][c-fC-F]\w\w)|(?<!\\u[dD][89abAB]\w\w)\\u[dD][c-fC-F]\w\w"
-)
+LONE_SURROGATE = re.compile(r"\\u[dD][89abAB]\w\w(?!\\u[dD][c-fC-F]\w\w)|(?<!\\u[dD][89abAB]\w\w)\\u[dD][c-fC-F]\w\w")
 
 
 @dataclass(frozen=True, slots=True)

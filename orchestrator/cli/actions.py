@@ -1,7 +1,7 @@
 """`actions`: what nodes can call."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -9,8 +9,8 @@ from orchestrator.cli import options
 from orchestrator.cli.failures import UsageError
 from orchestrator.cli.output import document, line, pretty, table
 
-if TYPE_CHECKING:
-    from activities.registry import ActionSpec
+DEFAULTS = ("execution", "timeout_seconds", "heartbeat_seconds", "retry")
+"""What a node may say otherwise."""
 
 app = typer.Typer(help="Actions that nodes can call.", no_args_is_help=True)
 
@@ -21,8 +21,7 @@ def list_actions(as_json: options.Json = False) -> None:
     from orchestrator.cli.catalogue import registry
 
     known = registry()
-    specs = [known.get(name) for name in known.names()]
-    found = [_described(spec) for spec in specs]
+    found = [spec.schema() for spec in known]
     if as_json:
         document(found)
     else:
@@ -42,31 +41,19 @@ def show(
     spec = known.get(name)
     if spec is None:
         raise UsageError(f"there is no action {name!r}", hint=did_you_mean(name, known.names()))
-    found = _described(spec)
+    found = spec.schema()
     if as_json:
         document(found)
         return
     line(found["name"], "bold")
     line(found["description"])
-    for title, schema in (("parameters", found["parameters"]), ("result", found["result"])):
+    for title in ("parameters", "result"):
         line()
         line(title, "bold")
-        table(("name", "type", "default", "meaning"), list(_fields(schema)))
+        table(("name", "type", "default", "meaning"), list(_fields(found[title] or {})))
     line()
     line("defaults", "bold")
-    table(("name", "value"), [(key, pretty(value)) for key, value in found["defaults"].items()])
-
-
-def _described(spec: "ActionSpec") -> dict[str, Any]:
-    """Write down what an action is: schemas, and defaults that a node may override."""
-    keys = ("execution", "timeout_seconds", "heartbeat_seconds", "retry")
-    return {
-        "name": spec.name,
-        "description": spec.description,
-        "parameters": spec.parameters.model_json_schema(by_alias=True),
-        "result": spec.result.model_json_schema(by_alias=True) if spec.result else {},
-        "defaults": {key: getattr(spec, key) for key in keys},
-    }
+    table(("name", "value"), [(key, pretty(found[key])) for key in DEFAULTS])
 
 
 def _fields(schema: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from activities.registry import ActionSpec, Registry
     from orchestrator.plan import Plan
     from orchestrator.planner import Verdict
+    from orchestrator.settings import Settings
 
 
 class InvalidFileError(OrchestratorError):
@@ -20,12 +21,33 @@ class InvalidFileError(OrchestratorError):
     code = "definition_invalid"
 
 
-def registry() -> "Registry":
+def settings() -> "Settings":
+    """Read the settings; raises SettingsError, and warns of variables that mean nothing."""
+    from pydantic import ValidationError
+
+    from orchestrator.settings import PREFIX, Settings, unknown_variables
+
+    for text in unknown_variables():
+        note(f"warning: {text}", "yellow")
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = PREFIX + "_".join(str(part) for part in first["loc"]).upper()
+        raise SettingsError(f"{name}: {first['msg']}") from None
+
+
+def registry(given: "Settings | None" = None) -> "Registry":
     """Give the actions that a worker with these settings serves."""
     from activities import load_registry
-    from orchestrator.settings import Settings
 
-    return load_registry(Settings())
+    return load_registry(given or settings())
+
+
+class SettingsError(OrchestratorError):
+    """A setting cannot be read."""
+
+    code = "bad_settings"
 
 
 class WithMocks:

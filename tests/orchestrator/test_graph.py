@@ -11,9 +11,7 @@ from hypothesis import strategies as st
 
 from orchestrator.graph import SHAPES, mermaid
 
-EXAMPLES = sorted(
-    path for path in (Path(__file__).parents[2] / "examples").glob("*.json") if ".input" not in path.name
-)
+EXAMPLES = sorted(path for path in (Path(__file__).parents[2] / "examples").glob("*.json") if ".input" not in path.name)
 LINE = re.compile(
     r"""flowchart\ TD
     | \s+ end
@@ -190,9 +188,7 @@ def test_an_example_is_drawn_with_every_node_and_edge(path: Path) -> None:
 
 JSON: Any = st.recursive(
     st.none() | st.booleans() | st.integers(0, 3) | st.sampled_from(["a", "b", "trigger", "", "\n", '"]']),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["type", "id", "body"]), inner)
-    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["type", "id", "body"]), inner),
     max_leaves=6,
 )
 IDS = st.sampled_from(["a", "b", "c", "d", "trigger"])

@@ -100,9 +100,7 @@ def test_a_number_of_five_thousand_digits_is_refused() -> None:
 def test_keys_given_twice_are_problems_where_the_second_stands() -> None:
     source = read('{\n"a": 1,\n"b": {"c": 1, "c": {"d": 1}},\n"a": {"c": 2}}')
 
-    found = [
-        (problem.path, problem.code, source.position(problem.path).line) for problem in source.duplicates()
-    ]
+    found = [(problem.path, problem.code, source.position(problem.path).line) for problem in source.duplicates()]
 
     assert found == [("/b/c", "duplicate_key", 3), ("/a", "duplicate_key", 4)]
     assert source.value == {"a": {"c": 2}, "b": {"c": {"d": 1}}}
