@@ -10,6 +10,9 @@ from typing import Any, Literal, Protocol
 
 from orchestrator.plan import Plan, Retry
 
+ATTEMPT_KEY = "$attempt"
+"""A worker that tried an action more than once may answer `{ATTEMPT_KEY: n, "result": …}`."""
+
 ResolutionAction = Literal["retry", "skip", "fallback", "abort", "retry_from"]
 
 

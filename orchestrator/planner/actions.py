@@ -128,10 +128,10 @@ def _place(config: Any, loc: Iterable[Any]) -> tuple[list[Any], Any]:
     """Follow a location as far as it is in the data; pydantic's go on with names of its own."""
     parts: list[Any] = []
     for part in loc:
-        try:
-            config = config[part]
-        except (KeyError, IndexError, TypeError):
+        inside = isinstance(config, Mapping) and part in config
+        if not inside and not (isinstance(config, list) and isinstance(part, int) and part < len(config)):
             break
+        config = config[part]
         parts.append(part)
     return parts, config
 

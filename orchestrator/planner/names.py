@@ -229,7 +229,9 @@ class Names:
             if id(region) in around:
                 first, then = around[id(region)], here
                 ranks = self.ranks
-                return ranks[first] < ranks[then] or self._repeats(region)
+                # What a body sets is there when its own loop computes `collect` or `break_when`.
+                inside = first == then == reader != setter
+                return inside or ranks[first] < ranks[then] or self._repeats(region)
             here = region.owner
         return False
 

@@ -1,0 +1,36 @@
+"""`data.transform`: reshape data by a JMESPath expression."""
+
+from typing import Any
+
+import jmespath
+from jmespath.exceptions import JMESPathError
+from pydantic import BaseModel, ConfigDict, Field
+
+from activities.registry import ActionFailed, action
+
+MAX_EXPRESSION = 10_000
+
+
+class Transform(BaseModel):
+    """Parameters of `data.transform`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    expression: str = Field(description="JMESPath.", min_length=1, max_length=MAX_EXPRESSION)
+    data: Any = None
+
+
+class Transformed(BaseModel):
+    """Result of `data.transform`."""
+
+    result: Any = None
+
+
+@action("data.transform", timeout_seconds=5, execution="local")
+async def transform(parameters: Transform) -> Transformed:
+    """Reshape data."""
+    try:
+        return Transformed(result=jmespath.search(parameters.expression, parameters.data))
+    except (JMESPathError, RecursionError, TypeError, ValueError) as error:
+        message = f"the expression cannot be applied: {error}"
+        raise ActionFailed(message, error_type="execution_error", recoverable=False) from error

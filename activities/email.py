@@ -1,0 +1,143 @@
+"""`email.send`: a mail by SMTP."""
+
+import re
+from email.message import EmailMessage
+from email.utils import formatdate, make_msgid, parseaddr
+from hashlib import sha256
+from typing import Annotated, Any
+
+import aiosmtplib
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from activities.registry import ActionContext, ActionFailed, action
+from orchestrator.settings import Settings
+
+CONNECT_SECONDS = 20.0
+MAX_RECIPIENTS = 500
+OWN_HEADERS = frozenset({"from", "to", "cc", "bcc", "subject", "reply-to", "message-id", "date", "content-type"})
+HEADER_NAME = re.compile(r"[A-Za-z0-9-]+")
+
+
+def _one_line(text: str) -> str:
+    """Refuse line breaks: they would begin a header of their own."""
+    if "\r" in text or "\n" in text:
+        raise ValueError("a line break cannot be in a header")
+    return text
+
+
+def _address(text: str) -> str:
+    address = parseaddr(_one_line(text))[1]
+    if not re.fullmatch(r"[^@\s]+@[^@\s]+", address):
+        raise ValueError(f"{text!r} is no mail address")
+    return text
+
+
+def _listed(value: Any) -> Any:
+    """One address is a list of one; null is none."""
+    if value is None or value == "":
+        return []
+    return [value] if isinstance(value, str) else value
+
+
+Line = Annotated[str, AfterValidator(_one_line)]
+Address = Annotated[str, AfterValidator(_address)]
+Addresses = Annotated[list[Address], BeforeValidator(_listed), Field(max_length=MAX_RECIPIENTS)]
+
+
+class Mail(BaseModel):
+    """Parameters of `email.send`."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    to: Annotated[list[Address], BeforeValidator(_listed), Field(min_length=1, max_length=MAX_RECIPIENTS)]
+    cc: Addresses = []
+    bcc: Addresses = Field([], description="Are sent the mail and named in no header.")
+    subject: Line = ""
+    text: str | None = Field(None, description="Body as plain text.")
+    html: str | None = Field(None, description="Body as HTML, beside the text where both are given.")
+    from_: Address | None = Field(None, alias="from", description="Sender; `ORCHESTRATOR_SMTP_FROM` unless given.")
+    reply_to: Addresses = []
+    headers: dict[str, Line] = Field({}, description="Further headers.")
+
+
+class Sent(BaseModel):
+    """Result of `email.send`."""
+
+    message_id: str
+    refused: list[str] = Field([], description="Recipients that the server did not take.")
+
+
+@action("email.send", timeout_seconds=60, heartbeat_seconds=30)
+async def send(parameters: Mail, context: ActionContext) -> Sent:
+    """Send a mail. What the server refuses for good (5xx) is not tried again, a busy server (4xx) is."""
+    settings: Settings = context.resources.settings
+    message = _message(parameters, settings, context)
+    recipients = [*parameters.to, *parameters.cc, *parameters.bcc]
+    try:
+        errors, _ = await aiosmtplib.send(
+            message,
+            recipients=[parseaddr(one)[1] for one in recipients],
+            hostname=settings.smtp_host,
+            port=settings.smtp_port,
+            username=settings.smtp_username,
+            password=settings.smtp_password.get_secret_value() if settings.smtp_password else None,
+            use_tls=settings.smtp_tls == "tls",
+            start_tls=settings.smtp_tls == "starttls",
+            timeout=CONNECT_SECONDS,
+        )
+    except aiosmtplib.SMTPTimeoutError as error:
+        raise ActionFailed("the mail server is silent", error_type="timeout_error") from error
+    except aiosmtplib.SMTPRecipientsRefused as error:
+        raise _refused(error) from error
+    except aiosmtplib.SMTPResponseException as error:
+        details = {"code": error.code, "answer": error.message}
+        message_text = f"the mail server answered {error.code} {error.message}"
+        raise ActionFailed(message_text, details=details, recoverable=error.code < 500) from error
+    except (aiosmtplib.SMTPException, OSError) as error:
+        raise ActionFailed(f"the mail server cannot be reached: {error}") from error
+    return Sent(message_id=str(message["Message-ID"]), refused=sorted(errors))
+
+
+def _refused(error: aiosmtplib.SMTPRecipientsRefused) -> ActionFailed:
+    answers = {one.recipient: f"{one.code} {one.message}" for one in error.recipients}
+    passing = any(one.code < 500 for one in error.recipients)
+    return ActionFailed("the mail server takes no recipient", details={"refused": answers}, recoverable=passing)
+
+
+def _message(mail: Mail, settings: Settings, context: ActionContext) -> EmailMessage:
+    sender = mail.from_ or settings.smtp_from
+    if not sender:
+        raise ActionFailed(
+            "the mail has no sender: give `from`, or set ORCHESTRATOR_SMTP_FROM",
+            error_type="validation_error",
+            recoverable=False,
+        )
+    message = EmailMessage()
+    message["From"] = sender
+    message["To"] = ", ".join(mail.to)
+    if mail.cc:
+        message["Cc"] = ", ".join(mail.cc)
+    if mail.reply_to:
+        message["Reply-To"] = ", ".join(mail.reply_to)
+    message["Subject"] = mail.subject
+    message["Date"] = formatdate()
+    message["Message-ID"] = message_id(context.idempotency_key, sender)
+    for name, value in mail.headers.items():
+        if name.lower() in OWN_HEADERS or not HEADER_NAME.fullmatch(name):
+            raise ActionFailed(f"the header {name!r} cannot be set", error_type="validation_error", recoverable=False)
+        message[name] = value
+    message.set_content(mail.text or "")
+    if mail.html is not None:
+        if mail.text is None:
+            message.set_content(mail.html, subtype="html")
+        else:
+            message.add_alternative(mail.html, subtype="html")
+    return message
+
+
+def message_id(key: str, sender: str) -> str:
+    """Make an id that every attempt of a step repeats, so that a mail sent twice can be told."""
+    domain = parseaddr(sender)[1].rpartition("@")[2] or "localhost"
+    if not key:
+        return make_msgid(domain=domain)
+    return f"<{sha256(key.encode()).hexdigest()[:32]}@{domain}>"

@@ -1,0 +1,214 @@
+"""`http.request`: one HTTP call, guarded and bounded."""
+
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from email.utils import parsedate_to_datetime
+from typing import Annotated, Any, Literal
+
+import httpx
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from activities.registry import ActionContext, ActionFailed, action
+
+MAX_RETRY_AFTER_SECONDS = 3600.0
+SHOWN_BODY = 2_000
+"""Characters of an unexpected answer that its error shows."""
+TRY_AGAIN = frozenset({408, 425, 429})
+"""Client errors that another attempt may not meet (SPEC, http.request); so may 5xx."""
+HIDDEN_HEADERS = frozenset({"set-cookie", "set-cookie2", "www-authenticate", "proxy-authenticate"})
+"""Answer headers that are no business of a run's history."""
+
+Method = Annotated[
+    Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"],
+    BeforeValidator(lambda value: value.upper() if isinstance(value, str) else value),
+]
+Scalar = str | int | float | bool | None
+
+
+class BasicAuth(BaseModel):
+    """Name and password."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    username: str
+    password: str = ""
+
+
+class BearerAuth(BaseModel):
+    """A token."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    token: str
+
+
+class Request(BaseModel):
+    """Parameters of `http.request`."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    method: Method = "GET"
+    url: str = Field(description="`http://` or `https://`.", min_length=1)
+    headers: dict[str, str] = Field({}, description="Header names and values.")
+    query: dict[str, Scalar | list[Scalar]] = Field({}, description="Query parameters; null ones are left out.")
+    json_: Any = Field(None, alias="json", description="Body, sent as JSON.")
+    text: str | None = Field(None, description="Body, sent as it is.")
+    form: dict[str, Scalar] | None = Field(None, description="Body, sent as a form.")
+    auth: BasicAuth | BearerAuth | None = Field(None, description="`{username, password}` or `{token}`.")
+    timeout_seconds: float = Field(30.0, gt=0, le=3600, description="Longest silence of the server.")
+    expected_status: int | str | list[int | str] = Field(
+        "2xx", description="Statuses that are a success: `200`, `[200, 404]`, `2xx`."
+    )
+    follow_redirects: bool = Field(True, description="Go where the server points to, five times at most.")
+
+    @model_validator(mode="after")
+    def _one_body(self) -> "Request":
+        given = ("json_" in self.model_fields_set, self.text is not None, self.form is not None)
+        if sum(given) > 1:
+            raise ValueError("one of json, text and form can be the body")
+        return self
+
+
+class Response(BaseModel):
+    """Result of `http.request`."""
+
+    status: int
+    headers: dict[str, str] = Field(description="Names in lower case.")
+    body: Any = Field(None, description="Parsed when it is JSON, else text; null when it is empty.")
+
+
+@action("http.request", timeout_seconds=60, heartbeat_seconds=30)
+async def request(parameters: Request, context: ActionContext) -> Response:
+    """Call a URL. Statuses that are not expected fail the step; 4xx but 408, 425 and 429 are not tried again."""
+    async with answered(parameters, context) as response:
+        body = await _read(response, context.resources.settings.http_max_response_bytes)
+    shown = _parsed(body, response)
+    if not _is_expected(response.status_code, parameters.expected_status):
+        raise _unexpected(response, shown)
+    headers = {name.lower(): value for name, value in response.headers.items() if name.lower() not in HIDDEN_HEADERS}
+    return Response(status=response.status_code, headers=headers, body=shown)
+
+
+@asynccontextmanager
+async def answered(parameters: Request, context: ActionContext) -> AsyncIterator[httpx.Response]:
+    """Send a request and give the open answer; raises ActionFailed when none comes."""
+    try:
+        url = httpx.URL(parameters.url)
+    except (httpx.InvalidURL, ValueError) as error:
+        raise _never(f"{parameters.url[:200]!r} is not a URL: {error}") from error
+    if url.scheme not in ("http", "https") or not url.host:
+        raise _never(f"{parameters.url[:200]!r} is no http:// or https:// URL")
+    try:
+        sent = _built(parameters, url, context)
+    except (httpx.InvalidURL, UnicodeError, TypeError, ValueError) as error:
+        raise _never(f"the request cannot be written: {error}") from error
+    try:
+        client = context.resources.http
+        response = await client.send(sent, stream=True, follow_redirects=parameters.follow_redirects)
+    except httpx.HTTPError as error:
+        raise _no_answer(error, parameters) from error
+    try:
+        yield response
+    except httpx.HTTPError as error:
+        raise _no_answer(error, parameters) from error
+    finally:
+        await response.aclose()
+
+
+def _built(parameters: Request, url: httpx.URL, context: ActionContext) -> httpx.Request:
+    headers = dict(parameters.headers)
+    named = {name.lower() for name in headers}
+    if parameters.method in ("POST", "PATCH") and "idempotency-key" not in named:
+        headers["Idempotency-Key"] = context.idempotency_key
+    auth = parameters.auth
+    if isinstance(auth, BearerAuth):
+        headers["Authorization"] = f"Bearer {auth.token}"
+    query = {name: value for name, value in parameters.query.items() if value is not None}
+    body: dict[str, Any] = {}
+    if "json_" in parameters.model_fields_set:
+        body["json"] = parameters.json_
+    if parameters.text is not None:
+        body["content"] = parameters.text
+    if parameters.form is not None:
+        body["data"] = {name: value for name, value in parameters.form.items() if value is not None}
+    built: httpx.Request = context.resources.http.build_request(
+        parameters.method,
+        url.copy_merge_params(query) if query else url,
+        headers=headers,
+        timeout=parameters.timeout_seconds,
+        **body,
+    )
+    if isinstance(auth, BasicAuth):
+        return next(httpx.BasicAuth(auth.username, auth.password).sync_auth_flow(built))
+    return built
+
+
+def _no_answer(error: httpx.HTTPError, parameters: Request) -> ActionFailed:
+    host = httpx.URL(parameters.url).host
+    if isinstance(error, httpx.TimeoutException):
+        message = f"{host} was silent for {parameters.timeout_seconds:g} s"
+        return ActionFailed(message, error_type="timeout_error", details={"host": host})
+    if isinstance(error, httpx.TooManyRedirects | httpx.UnsupportedProtocol):
+        return _never(f"{host}: {error}")
+    return ActionFailed(f"{host} cannot be called: {error or type(error).__name__}", details={"host": host})
+
+
+def _never(message: str) -> ActionFailed:
+    return ActionFailed(message, error_type="validation_error", recoverable=False)
+
+
+async def _read(response: httpx.Response, limit: int) -> bytes:
+    """Read a body, no further than the limit."""
+    parts: list[bytes] = []
+    size = 0
+    async for part in response.aiter_bytes():
+        size += len(part)
+        if size > limit:
+            raise ActionFailed(
+                f"the answer is larger than {limit:,} bytes (ORCHESTRATOR_HTTP_MAX_RESPONSE_BYTES)",
+                details={"status": response.status_code, "limit": limit},
+                recoverable=False,
+            )
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _parsed(body: bytes, response: httpx.Response) -> Any:
+    if not body:
+        return None
+    text = body.decode(response.charset_encoding or "utf-8", errors="replace")
+    if "json" in response.headers.get("content-type", "").lower():
+        try:
+            return json.loads(text, parse_constant=lambda _: None)
+        except (ValueError, RecursionError):
+            return text
+    return text
+
+
+def _is_expected(status: int, expected: int | str | list[int | str]) -> bool:
+    wanted = expected if isinstance(expected, list) else [expected]
+    return any(str(status) == str(one) or str(one).lower() == f"{status // 100}xx" for one in wanted)
+
+
+def _unexpected(response: httpx.Response, body: Any) -> ActionFailed:
+    status = response.status_code
+    shown = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)
+    return ActionFailed(
+        f"{response.request.method} {response.request.url.host} answered {status} {response.reason_phrase}".rstrip(),
+        details={"status": status, "body": shown[:SHOWN_BODY]},
+        recoverable=status >= 500 or status in TRY_AGAIN,
+        retry_after_seconds=_retry_after(response.headers.get("retry-after")),
+    )
+
+
+def _retry_after(value: str | None) -> float | None:
+    """Read `Retry-After`: seconds, or a date (RFC 9110, 10.2.3)."""
+    if not value:
+        return None
+    try:
+        seconds = float(value) if value.strip().isdigit() else parsedate_to_datetime(value).timestamp() - time.time()
+    except (ValueError, OverflowError):
+        return None
+    return min(max(seconds, 0.0), MAX_RETRY_AFTER_SECONDS)

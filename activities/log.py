@@ -1,0 +1,38 @@
+"""`log.message`: a line in the worker's log."""
+
+import logging
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from activities.registry import ActionContext, action
+
+log = logging.getLogger("orchestrator.run")
+
+LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+
+class Message(BaseModel):
+    """Parameters of `log.message`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    message: str = Field(max_length=10_000)
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Logged(BaseModel):
+    """Result of `log.message`: nothing."""
+
+
+@action("log.message", timeout_seconds=5, execution="local")
+async def message(parameters: Message, context: ActionContext) -> Logged:
+    """Write a line to the log, with the run, the workflow, the node and the customer."""
+    extra = {
+        "run_id": context.run_id,
+        "workflow_id": context.workflow_id,
+        "node_id": context.node_id,
+        "customer_id": context.customer_id,
+    }
+    log.log(LEVELS[parameters.level], "%s", parameters.message, extra=extra)
+    return Logged()

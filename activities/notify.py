@@ -1,0 +1,54 @@
+"""`notify.webhook`: a signed POST, readable by Slack and its like."""
+
+import hmac
+import json
+import time
+from hashlib import sha256
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from activities.http import Request, request
+from activities.registry import ActionContext, action
+
+SIGNATURE_HEADER = "X-Orchestrator-Signature"
+TIMESTAMP_HEADER = "X-Orchestrator-Timestamp"
+
+
+class Notification(BaseModel):
+    """Parameters of `notify.webhook`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    url: str = Field(min_length=1)
+    text: str | None = Field(None, description="For people: the key `text` of the body, as Slack reads it.")
+    payload: dict[str, Any] = Field({}, description="Further keys of the body.")
+    secret: str | None = Field(None, description="Signs the body: HMAC-SHA256 of `<timestamp>.<body>`.")
+
+
+class Notified(BaseModel):
+    """Result of `notify.webhook`."""
+
+    status: int
+
+
+@action("notify.webhook", timeout_seconds=30, heartbeat_seconds=15)
+async def webhook(parameters: Notification, context: ActionContext) -> Notified:
+    """Tell a webhook. With a secret the body is signed; headers carry timestamp and `sha256=<hex>`."""
+    content = dict(parameters.payload)
+    if parameters.text is not None:
+        content["text"] = parameters.text
+    body = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+    headers = {"Content-Type": "application/json"}
+    if parameters.secret:
+        now = str(int(time.time()))
+        headers |= {TIMESTAMP_HEADER: now, SIGNATURE_HEADER: f"sha256={signature(parameters.secret, now, body)}"}
+    answer = await request(
+        Request(method="POST", url=parameters.url, headers=headers, text=body, follow_redirects=False), context
+    )
+    return Notified(status=answer.status)
+
+
+def signature(secret: str, timestamp: str, body: str) -> str:
+    """Sign a body: the hexadecimal HMAC-SHA256 of `<timestamp>.<body>`."""
+    return hmac.new(secret.encode(), f"{timestamp}.{body}".encode(), sha256).hexdigest()

@@ -1,0 +1,65 @@
+"""What a worker's actions share: settings, secrets, an HTTP client, database engines. Made when first needed."""
+
+from typing import Any
+
+import httpx
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from activities.addresses import GuardedBackend, Resolve, resolve
+from activities.registry import ActionFailed
+from orchestrator.settings import Settings
+
+MAX_REDIRECTS = 5
+USER_AGENT = "orchestrator"
+
+
+class Resources:
+    """The means of the actions of one worker."""
+
+    def __init__(self, settings: Settings, asked: Resolve = resolve) -> None:
+        self.settings = settings
+        self.asked = asked
+        self.secrets: dict[str, str] = settings.secrets()
+        self._http: httpx.AsyncClient | None = None
+        self._engines: dict[str, AsyncEngine] = {}
+
+    @property
+    def http(self) -> httpx.AsyncClient:
+        """Give the HTTP client: no proxies or credentials from the environment, guarded addresses."""
+        if self._http is None:
+            transport = httpx.AsyncHTTPTransport(retries=0)
+            if not self.settings.http_allow_private:
+                # httpx has no public way to hand its pool a backend: the tests of private
+                # addresses fail if this ever stops working.
+                pool: Any = transport._pool
+                pool._network_backend = GuardedBackend(self.settings.networks, self.asked)
+            self._http = httpx.AsyncClient(
+                transport=transport,
+                trust_env=False,
+                max_redirects=MAX_REDIRECTS,
+                headers={"User-Agent": USER_AGENT},
+            )
+        return self._http
+
+    def engine(self, connection: str) -> AsyncEngine:
+        """Give the engine of a named connection; raises ActionFailed for a name that settings do not have."""
+        if connection not in self._engines:
+            url = self.settings.sql_connections.get(connection)
+            if url is None:
+                known = ", ".join(sorted(self.settings.sql_connections)) or "none"
+                raise ActionFailed(
+                    f"there is no database connection {connection!r} (ORCHESTRATOR_SQL_CONNECTIONS has: {known})",
+                    error_type="validation_error",
+                    recoverable=False,
+                )
+            self._engines[connection] = create_async_engine(url.get_secret_value(), pool_pre_ping=True)
+        return self._engines[connection]
+
+    async def aclose(self) -> None:
+        """Close what was opened."""
+        if self._http is not None:
+            await self._http.aclose()
+            self._http = None
+        for engine in self._engines.values():
+            await engine.dispose()
+        self._engines.clear()

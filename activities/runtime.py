@@ -1,0 +1,208 @@
+"""The one wrapper around every action: secrets, validation, heartbeats, errors (SPEC §5, §6).
+
+The named boundary where any exception becomes an ApplicationError; nothing else here catches all.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.registry import ActionContext, ActionFailed, ActionSpec, Registry
+from activities.resources import Resources
+from orchestrator.effects import ATTEMPT_KEY
+from orchestrator.errors import ERROR_TYPES, ExpressionError
+from orchestrator.expressions import compile_expression, reveal
+from orchestrator.settings import Settings
+
+log = logging.getLogger("orchestrator.activities")
+
+MAX_RESULT_BYTES = 1_800_000
+"""Temporal holds payloads of up to 2 MiB."""
+LEAST_SCRUBBED = 4
+"""Shorter secrets are not looked for: they are part of too many words."""
+HIDDEN = "[secret]"
+BEATS_PER_TIMEOUT = 3
+NEVER_RETRIED = frozenset({"validation_error"})
+
+
+class Activities:
+    """The activities of a worker, and what they share."""
+
+    def __init__(self, registry: Registry, resources: Resources) -> None:
+        self.resources = resources
+        self.activities: list[Callable[..., Any]] = [self._activity(spec) for spec in registry]
+
+    def _activity(self, spec: ActionSpec) -> Callable[..., Any]:
+        async def run(sent: dict[str, Any]) -> Any:
+            return await run_action(spec, sent, self.resources)
+
+        return activity.defn(name=spec.name)(run)
+
+    async def aclose(self) -> None:
+        """Close connections."""
+        await self.resources.aclose()
+
+
+def activities_for(registry: Registry, settings: Settings) -> Activities:
+    """Make the activities of a registry's actions."""
+    return Activities(registry, Resources(settings))
+
+
+async def run_action(spec: ActionSpec, sent: Mapping[str, Any], resources: Resources) -> Any:
+    """Run one attempt of an action; raises ApplicationError."""
+    info = activity.info()
+    hidden = _secrets_named(sent, resources)
+    try:
+        parameters = _parameters(spec, sent, resources)
+        context = _context(sent, info.attempt, resources)
+        async with _heartbeats(spec, info), asyncio.timeout(_seconds(info.start_to_close_timeout)):
+            result = await (spec.function(parameters, context) if spec.takes_context else spec.function(parameters))
+        written = _scrubbed(_as_json(result), hidden)
+    except ActionFailed as failure:
+        raise _application_error(failure, info.attempt, hidden) from None
+    except TimeoutError:
+        silent = ActionFailed(f"{spec.name} took too long", error_type="timeout_error")
+        raise _application_error(silent, info.attempt, hidden) from None
+    except Exception as error:
+        # The traceback is for the worker's log alone: it may show parameters, and so secrets.
+        log.exception("%s failed", spec.name, extra={"node": sent.get("context", {}).get("node_id")})
+        unknown = ActionFailed(
+            f"{type(error).__name__}: {error}", error_type="unknown", details={"type": type(error).__name__}
+        )
+        raise _application_error(unknown, info.attempt, hidden) from None
+    return written if info.attempt == 1 else {ATTEMPT_KEY: info.attempt, "result": written}
+
+
+def _parameters(spec: ActionSpec, sent: Mapping[str, Any], resources: Resources) -> BaseModel:
+    given = sent.get("parameters") or {}
+    deferred = sent.get("secrets") or {}
+    if deferred:
+        try:
+            given = reveal(given, deferred, resources.secrets)
+        except ExpressionError as error:
+            raise ActionFailed(str(error.message), error_type="validation_error", recoverable=False) from None
+    try:
+        return spec.parameters.model_validate(given)
+    except ValidationError as error:
+        # Without the values: they may be secrets.
+        wrong = [
+            {"path": "".join(f"/{part}" for part in found["loc"]), "message": found["msg"]}
+            for found in error.errors(include_url=False, include_context=False, include_input=False)
+        ]
+        listed = "; ".join(f"{one['path'] or '/'}: {one['message']}" for one in wrong[:5])
+        raise ActionFailed(
+            f"the parameters of {spec.name} are wrong: {listed}",
+            error_type="validation_error",
+            details={"problems": wrong},
+            recoverable=False,
+        ) from None
+
+
+def _context(sent: Mapping[str, Any], attempt: int, resources: Resources) -> ActionContext:
+    given = sent.get("context") or {}
+    names = ("run_id", "workflow_id", "customer_id", "node_id", "idempotency_key")
+    return ActionContext(
+        **{name: str(given.get(name, "")) for name in names},
+        attempt=attempt,
+        resources=resources,
+        heartbeat=activity.heartbeat,
+    )
+
+
+def _seconds(timeout: timedelta | None) -> float | None:
+    return None if timeout is None else timeout.total_seconds()
+
+
+@contextlib.asynccontextmanager
+async def _heartbeats(spec: ActionSpec, info: activity.Info) -> Any:
+    """Tell Temporal that the action is alive: so it can be cancelled, and its worker's death is noticed."""
+    limit = _seconds(info.heartbeat_timeout)
+    if not limit or info.is_local:
+        yield
+        return
+
+    async def beat() -> None:
+        while True:
+            activity.heartbeat()
+            await asyncio.sleep(limit / BEATS_PER_TIMEOUT)
+
+    beating = asyncio.create_task(beat())
+    try:
+        yield
+    finally:
+        beating.cancel()
+        await asyncio.gather(beating, return_exceptions=True)
+
+
+def _as_json(result: Any) -> Any:
+    """Write a result; raises ActionFailed for one that is too large or no JSON."""
+    if result is None:
+        return {}
+    written = result.model_dump(mode="json", by_alias=True) if isinstance(result, BaseModel) else result
+    if not isinstance(written, dict):
+        written = {"result": written}
+    try:
+        size = len(json.dumps(written, allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ActionFailed(f"the result cannot be written as JSON: {error}", recoverable=False) from None
+    if size > MAX_RESULT_BYTES:
+        raise ActionFailed(
+            f"the result takes {size:,} bytes, more than the {MAX_RESULT_BYTES:,} that Temporal holds;"
+            " keep large data elsewhere and give a reference",
+            details={"bytes": size, "limit": MAX_RESULT_BYTES},
+            recoverable=False,
+        )
+    return written
+
+
+def _secrets_named(sent: Mapping[str, Any], resources: Resources) -> list[str]:
+    """Give the values of the secrets that a call names, the longest first."""
+    found: set[str] = set()
+    for parts in (sent.get("secrets") or {}).values():
+        for part in parts:
+            if isinstance(part, Mapping):
+                for name in compile_expression(part["expression"]).names:
+                    value = resources.secrets.get(str(name.path[0]) if name.path else "")
+                    if value is not None and len(value) >= LEAST_SCRUBBED:
+                        found.add(value)
+    return sorted(found, key=lambda value: (-len(value), value))
+
+
+def _scrubbed(value: Any, hidden: list[str]) -> Any:
+    """Take secrets out of what an action tells: a server may have echoed them."""
+    if not hidden:
+        return value
+    if isinstance(value, str):
+        for secret in hidden:
+            value = value.replace(secret, HIDDEN)
+        return value
+    if isinstance(value, Mapping):
+        return {_scrubbed(key, hidden): _scrubbed(item, hidden) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_scrubbed(item, hidden) for item in value]
+    return value
+
+
+def _application_error(failure: ActionFailed, attempt: int, hidden: list[str]) -> ApplicationError:
+    error_type = failure.error_type if failure.error_type in ERROR_TYPES else "unknown"
+    told = {
+        "details": _scrubbed(json.loads(json.dumps(failure.details, default=str)), hidden),
+        "recoverable": failure.recoverable,
+        "attempt": attempt,
+    }
+    delay = failure.retry_after_seconds
+    return ApplicationError(
+        _scrubbed(failure.message, hidden),
+        told,
+        type=error_type,
+        non_retryable=not failure.recoverable or error_type in NEVER_RETRIED,
+        next_retry_delay=None if delay is None else timedelta(seconds=delay),
+    )

@@ -1,0 +1,90 @@
+"""`sql.query`: one statement on a named connection, with bound parameters only."""
+
+import base64
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import text
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+
+from activities.registry import ActionContext, ActionFailed, action
+
+MAX_ROWS = 10_000
+
+
+class Query(BaseModel):
+    """Parameters of `sql.query`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    connection: str = Field(description="A name in `ORCHESTRATOR_SQL_CONNECTIONS`.")
+    statement: str = Field(description="One statement; values are named `:name`.", min_length=1, max_length=100_000)
+    parameters: dict[str, Any] = Field({}, description="Values of the names in the statement.")
+    limit: int = Field(1_000, ge=1, le=MAX_ROWS, description="Rows at most; more fail the step.")
+
+
+class Rows(BaseModel):
+    """Result of `sql.query`."""
+
+    rows: list[dict[str, Any]] = []
+    row_count: int = Field(0, description="Rows given, or changed.")
+
+
+@action("sql.query", timeout_seconds=60, heartbeat_seconds=30)
+async def query(parameters: Query, context: ActionContext) -> Rows:
+    """Run a statement in a transaction of its own. Dates and decimals become text."""
+    if "{{" in parameters.statement:
+        raise _never("a statement holds no templates: name values as :name and give them in `parameters`")
+    try:
+        engine = context.resources.engine(parameters.connection)
+        async with engine.begin() as connection:
+            result = await connection.execute(text(parameters.statement), parameters.parameters)
+            if not result.returns_rows:
+                return Rows(row_count=max(result.rowcount, 0))
+            found = result.mappings().fetchmany(parameters.limit + 1)
+    except (OperationalError, InterfaceError) as error:
+        raise ActionFailed(f"the database cannot be asked: {_said(error)}") from error
+    except DBAPIError as error:
+        raise ActionFailed(f"the database refuses: {_said(error)}", recoverable=False) from error
+    except (SQLAlchemyError, ArgumentError) as error:
+        raise _never(f"the statement cannot be run: {error}") from error
+    except OSError as error:
+        raise ActionFailed(f"the database cannot be reached: {error}") from error
+    if len(found) > parameters.limit:
+        raise ActionFailed(
+            f"there are more than {parameters.limit} rows: ask for fewer, or raise `limit`", recoverable=False
+        )
+    rows = [{str(name): _as_json(value) for name, value in row.items()} for row in found]
+    return Rows(rows=rows, row_count=len(rows))
+
+
+def _never(message: str) -> ActionFailed:
+    return ActionFailed(message, error_type="validation_error", recoverable=False)
+
+
+def _said(error: DBAPIError) -> str:
+    """Give the database's own words, without the statement and its values."""
+    return str(error.orig)[:500]
+
+
+def _as_json(value: Any) -> Any:
+    match value:
+        case None | bool() | int() | float() | str():
+            return value
+        case datetime() | date() | time():
+            return value.isoformat()
+        case timedelta():
+            return value.total_seconds()
+        case Decimal() | UUID():
+            return str(value)
+        case bytes() | memoryview():
+            return base64.b64encode(bytes(value)).decode()
+        case list() | tuple():
+            return [_as_json(item) for item in value]
+        case dict():
+            return {str(key): _as_json(item) for key, item in value.items()}
+        case _:
+            return str(value)
