@@ -40,8 +40,12 @@ def settings() -> "Settings":
 def registry(given: "Settings | None" = None) -> "Registry":
     """Give the actions that a worker with these settings serves."""
     from activities import load_registry
+    from activities.registry import ActionError
 
-    return load_registry(given or settings())
+    try:
+        return load_registry(given or settings())
+    except ActionError as error:
+        raise SettingsError(str(error)) from error
 
 
 class SettingsError(OrchestratorError):

@@ -1,5 +1,6 @@
 """`validate` and `graph`: what a definition says, before anything runs."""
 
+from dataclasses import asdict, astuple
 from typing import Any
 
 import typer
@@ -47,7 +48,7 @@ def _read(name: str) -> Loaded | OrchestratorError:
 def _unread(name: str, error: OrchestratorError, *, as_json: bool) -> dict[str, Any]:
     shown = Problem("error", error.code, "", error.message, error.hint).to_json()
     if isinstance(error, JsonSyntaxError):
-        shown |= {"line": error.position.line, "column": error.position.column}
+        shown |= asdict(error.position)
     if not as_json:
         hint = f" ({error.hint})" if error.hint else ""
         line(f"{error.where or name}: error {error.code}: {error.message}{hint}", "red")
@@ -58,9 +59,8 @@ def _unread(name: str, error: OrchestratorError, *, as_json: bool) -> dict[str, 
 
 def _checked(file: Loaded, problems: list[Problem], *, as_json: bool) -> dict[str, Any]:
     shown = []
-    for problem in problems:
-        position = file.source.position(problem.path)
-        shown.append({**problem.to_json(), "line": position.line, "column": position.column})
+    for problem in sorted(problems, key=lambda problem: astuple(file.source.position(problem.path))):
+        shown.append({**problem.to_json(), **asdict(file.source.position(problem.path))})
         if not as_json:
             line(file.line(problem), "red" if problem.severity == "error" else "yellow")
     valid = all(problem.severity != "error" for problem in problems)

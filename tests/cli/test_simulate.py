@@ -1,0 +1,197 @@
+"""`orchestrator simulate`: a run told step by step, without a server."""
+
+import json
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from orchestrator.cli import app
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def simulate(*args: object) -> Result:
+    return CliRunner().invoke(app, ["simulate", *(str(arg) for arg in args)])
+
+
+def example(name: str) -> list[str]:
+    return [
+        str(EXAMPLES / f"{name}.json"),
+        *("--input", f"@{EXAMPLES / name}.input.json"),
+        *("--actions", str(EXAMPLES / f"{name}.actions.yaml")),
+    ]
+
+
+def written(folder: Path, nodes: list[dict[str, Any]], **more: Any) -> Path:
+    path = folder / "flow.json"
+    ids = ["trigger", *(node["id"] for node in nodes)]
+    edges = [{"source": one, "target": other} for one, other in pairwise(ids)]
+    path.write_text(
+        json.dumps(
+            {"id": "flow", "name": "Flow", "trigger": {"type": "manual"}, "nodes": nodes, "edges": edges, **more}
+        )
+    )
+    return path
+
+
+def test_a_trace_tells_times_durations_decisions_and_the_output() -> None:
+    result = simulate(*example("approval_with_timeout"))
+
+    assert result.exit_code == 0
+    assert result.stdout.splitlines() == [
+        "     +0 ms  completed  is_small  -> false",
+        "                       why: input.amount less_than 100: false, saw 640",
+        "     +0 ms  completed  ask",
+        "     +0 ms  completed  decision  2 s",
+        "      +2 s  completed  expired",
+        "completed after 2 s, 4 steps",
+        "{",
+        '  "decision": "expired"',
+        "}",
+    ]
+
+
+def test_an_event_is_delivered_at_its_time() -> None:
+    event = 'approval.decided={"approved": true}@1.5'
+    result = simulate(*example("approval_with_timeout"), "--event", event, "--json")
+    run = json.loads(result.stdout)
+
+    assert run["output"] == {"decision": "approved", "order": "PO-9"}
+    assert run["duration_ms"] == 1500
+
+
+def test_a_run_that_fails_exits_with_1_and_shows_retries_and_compensations(tmp_path: Path) -> None:
+    mocks = tmp_path / "mocks.yaml"
+    mocks.write_text("crm.load: {error: {message: down, error_type: action_error}}")
+    path = written(tmp_path, [{"id": "load", "type": "action", "action": "crm.load"}])
+    result = simulate(path, "--actions", mocks)
+
+    assert result.exit_code == 1
+    assert result.stdout.splitlines() == [
+        "     +0 ms  failed     load  3 s, tried 3 times",
+        "                       retry_exhausted: down",
+        "failed after 3 s, 1 step: retry_exhausted at load: down",
+    ]
+
+
+def test_what_ran_inside_a_branch_stands_behind_its_parallel() -> None:
+    result = simulate(*example("invoice_reminder"))
+    ids = [line.split()[3] for line in result.stdout.splitlines() if line.startswith("    ") and " completed " in line]
+
+    assert ids[5:8] == [
+        "each_invoice[0]/contact",
+        "each_invoice[0]/contact[0]/email_customer",
+        "each_invoice[0]/contact[1]/log_in_crm",
+    ]
+
+
+def test_a_run_that_waits_for_what_was_not_given_says_for_what(tmp_path: Path) -> None:
+    path = written(tmp_path, [{"id": "hear", "type": "wait", "config": {"event": "go"}}])
+    result = simulate(path)
+
+    assert result.exit_code == 1
+    assert 'waits at hear: event {"event": "go"' in result.stdout
+    assert result.stderr == "the run waits for what was not given\n"
+
+
+def test_months_take_no_time(tmp_path: Path) -> None:
+    result = simulate(written(tmp_path, [{"id": "rest", "type": "delay", "delay_seconds": 90 * 86_400 + 3 * 3600}]))
+
+    assert "completed  rest  90 d 3 h" in result.stdout
+
+
+def test_an_action_without_a_mock_is_simulated_with_a_warning(tmp_path: Path) -> None:
+    path = written(tmp_path, [{"id": "say", "type": "action", "action": "log.message", "config": {"message": "hi"}}])
+    result = simulate(path)
+
+    assert result.exit_code == 0
+    assert "warning: no answer was given for log.message: simulated" in result.stdout
+
+
+def test_an_invalid_definition_is_refused_with_places(tmp_path: Path) -> None:
+    path = written(tmp_path, [{"id": "load", "type": "action", "action": "crm.load"}])
+    result = simulate(path)
+
+    assert result.exit_code == 2
+    assert f"{path}:1:" in result.stderr
+    assert "error unknown_action: there is no action 'crm.load'" in result.stderr
+    assert "flow.json has 1 error: nothing was started" in result.stderr
+    assert result.stdout == ""
+
+
+def test_an_input_that_does_not_fit_the_schema_is_refused() -> None:
+    result = simulate(EXAMPLES / "invoice_reminder.json", "--input", '{"erp_url": 1}')
+
+    assert result.exit_code == 2
+    assert "/erp_url" in result.stderr
+    assert "'crm_url' is a required property" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--input", "{", "--input is no JSON"),
+        ("--input", "{'a': 1}", "JSON writes text in double quotes"),
+        ("--input", "@none.json", "there is no file none.json"),
+        ("--input", "@", "is a folder"),
+        ("--event", "=1@2", "write name={json}@seconds"),
+        ("--event", "go=oops@2", "the payload of --event go is no JSON"),
+        ("--event", "go@-1", "cannot be read"),
+        ("--event", "go@nan", "cannot be read"),
+        ("--actions", "none.yaml", "there is no file none.yaml"),
+    ],
+)
+def test_an_option_that_cannot_be_read_is_bad_usage(tmp_path: Path, option: str, value: str, message: str) -> None:
+    result = simulate(written(tmp_path, [{"id": "a", "type": "set", "config": {"x": 1}}]), option, value)
+
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("mocks", "message"),
+    [
+        ("[1, 2]", "mocks are an object"),
+        ("a.b: 1", "a.b has no answer that can be read"),
+        ("a.b: []", "the list of answers of a.b is empty"),
+        ("a.b: {ouput: 1}", "a.b has no answer that can be read"),
+        ("a: b: c", "this is no YAML"),
+        ("a.b: !!python/object:os.system {}", "this is no YAML"),
+    ],
+)
+def test_mocks_that_cannot_be_read_are_bad_usage(tmp_path: Path, mocks: str, message: str) -> None:
+    (tmp_path / "mocks.yaml").write_text(mocks)
+    path = written(tmp_path, [{"id": "a", "type": "set", "config": {"x": 1}}])
+    result = simulate(path, "--actions", tmp_path / "mocks.yaml")
+
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+def test_an_empty_file_of_mocks_is_none(tmp_path: Path) -> None:
+    (tmp_path / "mocks.yaml").write_text("# nothing yet\n")
+    path = written(tmp_path, [{"id": "a", "type": "set", "config": {"x": 1}}])
+
+    assert simulate(path, "--actions", tmp_path / "mocks.yaml").exit_code == 0
+
+
+def test_a_called_workflow_is_given_by_with(tmp_path: Path) -> None:
+    child = {
+        "id": "double",
+        "name": "Double",
+        "trigger": {"type": "manual"},
+        "nodes": [{"id": "out", "type": "end", "config": {"output": {"said": "{{ input.word | upper }}"}}}],
+        "edges": [{"source": "trigger", "target": "out"}],
+    }
+    (tmp_path / "double.json").write_text(json.dumps(child))
+    call = {"id": "call", "type": "workflow", "config": {"workflow_id": "double", "input": {"word": "{{ input.w }}"}}}
+    end = {"id": "done", "type": "end", "config": {"output": "{{ steps.call.output.output.said }}"}}
+    result = simulate(
+        written(tmp_path, [call, end]), "--with", tmp_path / "double.json", "--input", '{"w": "hi"}', "--json"
+    )
+
+    assert json.loads(result.stdout)["output"] == "HI"

@@ -1,0 +1,185 @@
+"""`orchestrator validate` and `graph`: every problem with its place, whatever the file is."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from orchestrator.cli import app
+from orchestrator.cli.files import MAX_BYTES
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+GOOD: dict[str, Any] = {
+    "id": "hello",
+    "name": "Hello",
+    "trigger": {"type": "manual"},
+    "nodes": [{"id": "greet", "type": "set", "config": {"greeting": "Hello {{ input.name }}"}}],
+    "edges": [{"source": "trigger", "target": "greet"}],
+}
+
+
+def orchestrator(*args: object, stdin: bytes | None = None) -> Result:
+    return CliRunner().invoke(app, [str(arg) for arg in args], input=stdin)
+
+
+def written(folder: Path, name: str, value: Any) -> Path:
+    path = folder / name
+    path.write_bytes(value if isinstance(value, bytes) else json.dumps(value, indent=2).encode())
+    return path
+
+
+def test_a_valid_file_says_so_and_exits_with_0(tmp_path: Path) -> None:
+    result = orchestrator("validate", written(tmp_path, "good.json", GOOD))
+
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "1 file valid\n")
+
+
+def test_every_problem_of_every_file_has_its_place(tmp_path: Path) -> None:
+    nodes = [
+        {"id": "ask", "type": "action", "action": "http.reques", "config": {"url": "{{ input.url | uper }}"}},
+        {"id": "ask", "type": "acton"},
+    ]
+    bad = written(tmp_path, "bad.json", {**GOOD, "nodes": nodes, "edges": [{"source": "trigger", "target": "aks"}]})
+    result = orchestrator("validate", bad, written(tmp_path, "good.json", GOOD))
+
+    assert result.exit_code == 2
+    lines = result.stdout.splitlines()
+    assert (
+        f"{bad}:11:17: error unknown_action: there is no action 'http.reques' (did you mean 'http.request'?)" in lines
+    )
+    places = {tuple(line.removeprefix(f"{bad}:").split(": ")[:2]) for line in lines}
+    expected = {("18:15", "error unknown_type"), ("17:13", "error duplicate_id"), ("24:17", "error unknown_node")}
+    assert expected <= places
+    assert lines == sorted(lines, key=lambda line: int(line.split(":")[1]))
+    assert result.stderr.endswith("in 1 of 2 files\n")
+
+
+def test_json_is_pure_json_with_lines_and_pointers(tmp_path: Path) -> None:
+    broken = {**GOOD, "nodes": [{"id": "a", "type": "nothing"}]}
+    result = orchestrator("validate", "--json", written(tmp_path, "a.json", broken), tmp_path / "none.json")
+    first, second = json.loads(result.stdout)
+
+    assert result.exit_code == 2
+    assert (first["file"], first["valid"]) == (str(tmp_path / "a.json"), False)
+    unknown = next(problem for problem in first["problems"] if problem["code"] == "unknown_type")
+    assert (unknown["path"], unknown["line"], unknown["column"]) == ("/nodes/0/type", 10, 15)
+    assert [problem["code"] for problem in second["problems"]] == ["bad_usage"]
+
+
+def test_a_definition_on_stdin_is_read() -> None:
+    result = orchestrator("validate", "-", stdin=b'{"name": "x"')
+
+    assert result.exit_code == 2
+    assert result.stdout.startswith("<stdin>:1:13: error json_syntax: ")
+
+
+def test_a_key_given_twice_is_an_error_at_the_second(tmp_path: Path) -> None:
+    text = json.dumps(GOOD)[:-1] + ',\n"name": "Other"}'
+    result = orchestrator("validate", written(tmp_path, "twice.json", text.encode()))
+
+    assert result.exit_code == 2
+    assert "twice.json:2:9: error duplicate_key: " in result.stdout
+
+
+def test_definitions_given_together_or_with_know_each_other(tmp_path: Path) -> None:
+    call = {"id": "call", "type": "workflow", "config": {"workflow_id": "hello"}}
+    parent = written(
+        tmp_path,
+        "parent.json",
+        {**GOOD, "id": "parent", "nodes": [call], "edges": [{"source": "trigger", "target": "call"}]},
+    )
+    child = written(tmp_path, "child.json", GOOD)
+
+    assert orchestrator("validate", parent).exit_code == 2
+    assert orchestrator("validate", parent, child).exit_code == 0
+    assert orchestrator("validate", parent, "--with", child).exit_code == 0
+
+
+def test_warnings_alone_are_shown_and_pass(tmp_path: Path) -> None:
+    result = orchestrator("validate", written(tmp_path, "odd.json", {**GOOD, "colour": "red"}))
+
+    assert result.exit_code == 0
+    assert ": warning unknown_key: 'colour' is not known" in result.stdout
+    assert result.stderr == "1 file valid, 1 warning\n"
+
+
+def test_the_examples_are_valid() -> None:
+    files = sorted(path for path in EXAMPLES.glob("*.json") if not path.name.endswith(".input.json"))
+    result = orchestrator("validate", *files)
+
+    assert (result.exit_code, result.stderr) == (0, f"{len(files)} files valid\n")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "error json_syntax: the text is empty"),
+        (b"\xff\xfe\x00", "error bad_usage: byte 0 is no UTF-8 (save the file as UTF-8)"),
+        (b"[1, 2]", "error wrong_type: a definition is an object, this is a list"),
+        (b'"text"', "error wrong_type"),
+        (b"{}", "error missing_name"),
+        (b'{"nodes": 7}', "error wrong_type"),
+        (b"\xef\xbb\xbf[]", "error wrong_type"),
+        (b"[" * 100_000, "error json_syntax: the text is nested too deeply"),
+        (b'{"name": "' + b"x" * (MAX_BYTES) + b'"}', "error bad_usage: "),
+    ],
+    ids=["empty", "not UTF-8", "a list", "a text", "nothing in it", "wrong types", "a BOM", "deep", "huge"],
+)
+def test_a_file_that_is_no_definition_is_a_problem(tmp_path: Path, content: bytes, message: str) -> None:
+    result = orchestrator("validate", written(tmp_path, "odd.json", content))
+
+    assert result.exit_code == 2
+    assert message in result.stdout
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+
+
+@pytest.mark.parametrize(
+    "command", [("validate",), ("graph",), ("simulate",), ("test",)], ids=lambda command: command[0]
+)
+def test_a_file_that_cannot_be_read_is_bad_usage(command: Sequence[str], tmp_path: Path) -> None:
+    (tmp_path / "workflow.json").write_text("{}")
+    missing = orchestrator(*command, tmp_path / "workfow.json")
+    folder = orchestrator(*command, tmp_path)
+    nowhere = orchestrator(*command, tmp_path / "none" / "a.json")
+    odd = orchestrator(*command, "a\0b")
+
+    assert [result.exit_code for result in (missing, folder, nowhere, odd)] == [2, 2, 2, 2]
+    assert f"did you mean {tmp_path / 'workflow.json'}?" in missing.output
+    assert f"{tmp_path} is a folder" in folder.output
+    assert f"there is no folder {tmp_path / 'none'} either" in nowhere.output
+
+
+def test_broken_json_is_shown_with_its_line(tmp_path: Path) -> None:
+    path = written(tmp_path, "broken.json", b'{\n\t"name": "x",\n\t"nodes": [1, 2,]\n}\n')
+    result = orchestrator("graph", path)
+
+    assert result.exit_code == 2
+    assert result.stderr.splitlines() == [
+        f"{path}:3:16: error: a comma stands after the last entry",
+        '    \t"nodes": [1, 2,]',
+        "    \t              ^",
+        "hint: remove the comma",
+    ]
+
+
+def test_a_graph_is_mermaid_text(tmp_path: Path) -> None:
+    result = orchestrator("graph", written(tmp_path, "good.json", GOOD))
+
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.splitlines() == [
+        "flowchart TD",
+        '    start(["manual"])',
+        '    n1("greet<br/>greeting")',
+        "    start --> n1",
+    ]
+
+
+def test_control_characters_in_a_name_do_not_reach_the_terminal(tmp_path: Path) -> None:
+    path = written(tmp_path, "odd.json", {**GOOD, "nodes": [{"id": "a\u001b[31m", "type": "\u001b]0;title\u0007"}]})
+    result = orchestrator("validate", path)
+
+    assert "\u001b" not in result.output
+    assert result.exit_code == 2
