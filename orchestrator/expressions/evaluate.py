@@ -137,7 +137,7 @@ def _piped(node: Piped, source: str) -> Evaluate:
             made = pipe(env, value, *[argument(env) for argument in arguments])
         except CannotTake as refusal:
             kind = kind_of(value)
-            env.warnings.add(f"`{name}` takes {refusal.reason}, not {kind}: the value is left as it is")
+            env.warnings.add(f"`{name}` takes {refusal.reason}: the value ({kind}) is left as it is")
             return value
         except EvaluationError as error:
             raise _placed(error, node.offset, source) from None

@@ -5,7 +5,7 @@ Times come from the environment's clock, so a replay gives the same. Replay-sens
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from orchestrator.errors import EvaluationError
@@ -29,6 +29,10 @@ class Function:
     call: Callable[..., Any]
 
 
+def _now(env: Env) -> datetime:
+    return env.now().astimezone(UTC)
+
+
 def _days(name: str, value: Any) -> timedelta:
     number = read_number(value)
     if number is None or abs(number) > MAX_DAYS:
@@ -39,7 +43,7 @@ def _days(name: str, value: Any) -> timedelta:
 def _date(env: Env, name: str, given: tuple[Any, ...]) -> datetime | None:
     """Read the argument, or now when there is none; `None` with a warning when it is no date."""
     if not given:
-        return env.now()
+        return _now(env)
     read = read_date(given[0])
     if read is None and given[0] is not None:
         env.warnings.add(f"{name}() takes a date, not {shown(given[0])}")
@@ -48,7 +52,7 @@ def _date(env: Env, name: str, given: tuple[Any, ...]) -> datetime | None:
 
 def _shift(name: str, env: Env, days: timedelta) -> str:
     try:
-        return write_date(env.now() + days)
+        return write_date(_now(env) + days)
     except OverflowError:
         raise EvaluationError(f"{name}() leaves the calendar") from None
 
@@ -77,29 +81,29 @@ def _is_overdue(env: Env, value: Any) -> bool:
     read = _date(env, "is_overdue", (value,))
     if read is None:
         return False
-    now = env.now()
+    now = _now(env)
     return read.date() < now.date() if is_day(value) else read < now
 
 
 def _days_until(env: Env, value: Any) -> int | None:
     read = _date(env, "days_until", (value,))
-    return None if read is None else (read.date() - env.now().date()).days
+    return None if read is None else (read.date() - _now(env).date()).days
 
 
 def _days_since(env: Env, value: Any) -> int | None:
     read = _date(env, "days_since", (value,))
-    return None if read is None else (env.now().date() - read.date()).days
+    return None if read is None else (_now(env).date() - read.date()).days
 
 
 _TABLE = (
-    Function("now", "now()", "The time, RFC 3339 in UTC.", "{{ now() }}", (0, 0), lambda env: write_date(env.now())),
+    Function("now", "now()", "The time, RFC 3339 in UTC.", "{{ now() }}", (0, 0), lambda env: write_date(_now(env))),
     Function(
         "today",
         "today()",
         "The date in UTC.",
         "{{ today() }}",
         (0, 0),
-        lambda env: env.now().strftime("%Y-%m-%d"),
+        lambda env: _now(env).date().isoformat(),
     ),
     Function(
         "timestamp",
@@ -107,7 +111,7 @@ _TABLE = (
         "Whole seconds since 1970-01-01 UTC.",
         "{{ timestamp() }}",
         (0, 0),
-        lambda env: int(env.now().timestamp()),
+        lambda env: int(_now(env).timestamp()),
     ),
     Function("uuid", "uuid()", "A new UUID.", "{{ uuid() }}", (0, 0), lambda env: env.uuid()),
     Function(

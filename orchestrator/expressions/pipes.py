@@ -241,7 +241,9 @@ def _check_filter(condition: Any) -> None:
 def _filter(env: Env, value: Any, condition: Any) -> list[Any]:
     from orchestrator.conditions import of_text  # conditions are made of expressions
 
-    text = _text(condition)
+    text = condition
+    if not isinstance(text, str):
+        raise CannotTake("a list and a condition as text")
     if env.filters == MAX_FILTERS:
         raise EvaluationError(f"more than {MAX_FILTERS} filters inside each other")
     test = of_text(text)
@@ -307,7 +309,7 @@ _TABLE = (
         "Year-month-day in UTC; takes ISO text or seconds since 1970.",
         "{{ now() | date }}",
         (0, 0),
-        lambda env, v: _moment(v).strftime("%Y-%m-%d"),
+        lambda env, v: _moment(v).date().isoformat(),
     ),
     Pipe(
         "datetime",
@@ -315,7 +317,7 @@ _TABLE = (
         "Year-month-day hour:minute in UTC.",
         "{{ now() | datetime }}",
         (0, 0),
-        lambda env, v: _moment(v).strftime("%Y-%m-%d %H:%M"),
+        lambda env, v: _moment(v).isoformat(" ", "minutes")[:16],
     ),
     Pipe(
         "round",

@@ -1,0 +1,350 @@
+"""Templates (SPEC §3): paths, literals, types kept, text made, strictness, secrets, and errors at their place."""
+
+import copy
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from orchestrator.errors import EvaluationError, TemplateSyntaxError, Warnings
+from orchestrator.expressions import (
+    FUNCTIONS,
+    MISSING,
+    PIPES,
+    Env,
+    compile_expression,
+    compile_template,
+    compile_value,
+    render,
+    render_parameters,
+    reveal,
+    walk,
+)
+from orchestrator.expressions.lexer import MAX_TEMPLATE_LENGTH
+from orchestrator.expressions.parser import MAX_DEPTH, MAX_PARTS
+from orchestrator.expressions.template import MAX_NESTING
+from orchestrator.expressions.values import MAX_TEXT_LENGTH
+
+NOW = datetime(2026, 5, 1, 12, 30, tzinfo=UTC)
+CONTEXT = {
+    "a": {"b-c": 1, "odd key": 2, "0": "zero", "true": "yes", "null": None},
+    "items": [{"x": 1}, {"x": 2}, [7, 8]],
+    "n": 3,
+    "f": 2.5,
+    "t": True,
+    "none": None,
+    "text": "hi",
+    "été": "summer",
+}
+
+
+def env(context: dict[str, Any], *, strict: bool = False) -> Env:
+    return Env(context, lambda: NOW, lambda: "id", strict)
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("n", 3),
+        ("a.b-c", 1),
+        ('a["odd key"]', 2),
+        ("a['odd key']", 2),
+        ("items[0].x", 1),
+        ("items[-1][0]", 7),
+        ("items.1.x", 2),
+        ("items.2.1", 8),
+        ("items[3]", None),
+        ("items[-4]", None),
+        ("items.x", None),
+        ('items["1"].x', 2),
+        ("a.0", "zero"),
+        ("a[0]", "zero"),
+        ("a.true", "yes"),
+        ("a.null", None),
+        ("été", "summer"),
+        ("text.length", None),
+        ("n.real", None),
+        ("a.__class__", None),
+        ("nope.deep.er", None),
+        ("none.x?", None),
+        ('"it\'s"', "it's"),
+        ("'say \\'hi\\''", "say 'hi'"),
+        (r'"a\n\t\\\"\u00e9"', 'a\n\t\\"é'),
+        (r'"\ud83d\ude00"', "😀"),
+        (r'"\ud83d"', "\ufffd"),
+        ('"}} {{"', "}} {{"),
+        ("12", 12),
+        ("-1.5e2", -150.0),
+        ("true", True),
+        ("false", False),
+        ("null", None),
+        ("  n  ", 3),
+        ("\n n \t", 3),
+        ("n | string", "3"),
+        ("items | map('x') | first", 1),
+        ('nope | default(text) | default("z")', "hi"),
+        ('none | default(items[0].x | string)', "1"),
+    ],
+)  # fmt: skip
+def test_an_expression_gives(expression: str, expected: Any) -> None:
+    value = render(f"{{{{{expression}}}}}", CONTEXT)
+
+    assert (value, type(value)) == (expected, type(expected))
+
+
+@pytest.mark.parametrize(
+    ("template", "expected"),
+    [
+        ("", ""),
+        ("plain } text { here", "plain } text { here"),
+        ("{{ items }}", CONTEXT["items"]),
+        (" {{ n }}", " 3"),
+        ("{{ n }}{{ n }}", "33"),
+        ("<{{ none }}{{ nope }}>", "<>"),
+        ("{{ t }}, {{ f }}, {{ text }}", "true, 2.5, hi"),
+        ("{{ items }}!", '[{"x":1},{"x":2},[7,8]]!'),
+        ("{{ a }}!", '{"b-c":1,"odd key":2,"0":"zero","true":"yes","null":null}!'),
+        ('{{ "é" }}: {{ items[2] | map("x") }}', "é: [null,null]"),
+        ("a\n{{ n }}\n", "a\n3\n"),
+        ({"{{ text }}": ["{{ n }}", {"k": "{{ t }}"}], "x": 1}, {"hi": [3, {"k": True}], "x": 1}),
+        ({"{{ n }}": 1}, {"3": 1}),
+        ([None, 1, True], [None, 1, True]),
+        ({1: "{{ n }}"}, {1: 3}),
+    ],
+    ids=str,
+)
+def test_a_template_gives(template: Any, expected: Any) -> None:
+    assert render(template, CONTEXT) == expected
+
+
+@pytest.mark.parametrize(
+    ("template", "place", "message", "hint"),
+    [
+        ("{{ a", (1, 1), "`{{` is never closed", "close it with `}}`"),
+        ("x\n  {{ a {{ b }}", (2, 3), "`{{` is never closed", "close it with `}}`"),
+        ("{{ 'a }}", (1, 4), "the quote is never closed", None),
+        ("{{ }}", (1, 3), "expected a value, found nothing", None),
+        ("{{ a b }}", (1, 6), "expected the end, found 'b'", None),
+        ("ok {{ n }}\n{{ a. }}", (2, 6), "expected a name after `.`", 'write odd keys as a["odd key"]'),
+        ("{{ a[ }}", (1, 6), "expected a whole number or a quoted key in `[ ]`", None),
+        ("{{ a[1.5] }}", (1, 6), "expected a whole number or a quoted key in `[ ]`", None),
+        ("{{ a[0 }}", (1, 7), "expected ']', found the end", None),
+        ("{{ a + b }}", (1, 6), "'+' is not expected here", None),
+        ("{{ a | }}", (1, 7), "expected a name, found the end", None),
+        ("{{ a |\n uper }}", (2, 2), "there is no pipe `uper`", "did you mean `upper`?"),
+        ("{{ dayago(3) }}", (1, 4), "there is no function `dayago`", "did you mean `days_ago`?"),
+        ("{{ print(3) }}", (1, 4), "there is no function `print`", None),
+        ("{{ days_ago() }}", (1, 4), "function `days_ago` takes 1 arguments, 0 given", "days_ago(n)"),
+        ("{{ a | slice }}", (1, 8), "pipe `slice` takes 1 to 2 arguments, 0 given", "slice(a, b?)"),
+        ("{{ days_ago(3 }}", (1, 14), "expected `,` or `)`", None),
+        ("{{ a.upper() }}", (1, 11), "expected the end, found '('", None),
+        ("{{ 1x }}", (1, 4), "'1' is not expected here", None),
+        ("{{ 1e999 }}", (1, 4), "the number is too large", None),
+        ("{{ " + "9" * 5000 + " }}", (1, 4), "the number has too many digits", None),
+        ('{{ items | filter("x") }}', (1, 12), "`filter`: /preset: there is no preset 'x'", None),
+        ("{{ items | filter('{\"field\": 1}') }}", (1, 12), "`filter`: /field: `field` is a path or a template", None),
+        ("{{ secrets.a | default(n) }}", (1, 16), "an expression with a secret can hold nothing but", None),
+        ("{{ upper }}{{ now }}{{ x | now }}", (1, 28), "there is no pipe `now`", None),
+    ],
+    ids=lambda part: str(part)[:30],
+)
+def test_a_mistake_is_told_with_its_place(
+    template: str, place: tuple[int, int], message: str, hint: str | None
+) -> None:
+    with pytest.raises(TemplateSyntaxError) as caught:
+        compile_template(template)
+
+    assert (caught.value.line, caught.value.column) == place
+    assert caught.value.message.startswith(message)
+    assert hint is None or caught.value.hint == hint
+    assert str(caught.value).startswith(f"{place[0]}:{place[1]}: ")
+
+
+@pytest.mark.parametrize(
+    ("template", "place", "message", "hint"),
+    [
+        ("{{ input.nmae }}", (1, 4), "`input.nmae` is missing", "did you mean `input.name`?"),
+        ("a\nb {{ inptu.name }}", (2, 6), "`inptu` is missing", "did you mean `input`?"),
+        ("{{ input.zzz }}", (1, 4), "`input.zzz` is missing", "mark it with `?` if it may be missing"),
+        ("{{ input.name.first }}", (1, 4), "`input.name.first` is missing", "mark it with `?` if it may be missing"),
+        ("{{ input.list[3] }}", (1, 4), "`input.list.3` is missing", "mark it with `?` if it may be missing"),
+        ("{{ input.name | replace(a, b?) }}", (1, 25), "`a` is missing", "mark it with `?` if it may be missing"),
+        ("{{ is_overdue(input.due) }}", (1, 15), "`input.due` is missing", "mark it with `?` if it may be missing"),
+        ("x {{ days_ago(input.name) }}", (1, 6), "days_ago() takes a number of days", None),
+        ("{{ n | default(days_from_now(true)) }}", (1, 16), "days_from_now() takes a number of days", None),
+    ],
+)
+def test_strict_says_what_is_missing_where_and_what_was_likely_meant(
+    template: str, place: tuple[int, int], message: str, hint: str | None
+) -> None:
+    with pytest.raises(EvaluationError) as caught:
+        render(template, {"input": {"name": "Ann", "list": [1]}}, strict=True)
+
+    assert (caught.value.line, caught.value.column) == place
+    assert caught.value.message.startswith(message)
+    assert hint is None or caught.value.hint == hint
+
+
+@pytest.mark.parametrize(
+    "template", ["{{ a.b? }}", "{{ a.b | default(null) }}", "{{ a.b | trim | default(null) }}", "{{ a.c }}"]
+)
+def test_strict_takes_what_is_there_marked_or_given_a_default(template: str) -> None:
+    assert render(template, {"a": {"c": None}}, strict=True) is None
+
+
+def test_only_a_path_to_nothing_is_found_missing() -> None:
+    given = env({"a": {"b": None}})
+
+    assert compile_expression("a.b").find(given) is None
+    assert compile_expression("a.c").find(given) is MISSING
+    assert compile_template("{{ a.c }}").find(given) is MISSING
+    assert compile_template("{{ a.c | trim }}").find(given) is None
+    assert compile_template("<{{ a.c }}>").find(given) == "<>"
+
+
+def test_the_names_that_a_value_reads_are_known_with_their_places() -> None:
+    names = compile_value({"k": "x {{ a.b[0] }}\n{{ c? }}", "{{ d | default(e) }}": []}).names
+
+    assert sorted((name.root, name.path, name.optional, name.line, name.column) for name in names) == [
+        ("a", ("b", 0), False, 1, 6),
+        ("c", (), True, 2, 4),
+        ("d", (), True, 1, 4),
+        ("e", (), False, 1, 16),
+    ]
+
+
+def test_every_string_is_walked_with_its_pointer() -> None:
+    value = {"a/b": ["x", {"c~d": "y"}], "{{ k }}": 1}
+
+    assert list(walk(value, "/config")) == [
+        ("/config/a~1b/0", "x"),
+        ("/config/a~1b/1/c~0d", "y"),
+        ("/config/{{ k }}", "{{ k }}"),
+    ]
+
+
+def test_rendering_leaves_template_and_context_as_they_are() -> None:
+    template = {"{{ text }}": ["{{ items | sort }}", "{{ items | unique }}", "{{ a }}"]}
+    before = copy.deepcopy((template, CONTEXT))
+    first = render(template, CONTEXT)
+
+    assert render(template, CONTEXT) == first
+    assert (template, CONTEXT) == before
+
+
+DEEP: Any = "{{ n }}"
+for _ in range(MAX_NESTING + 1):
+    DEEP = [DEEP]
+
+
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        ("x" * (MAX_TEMPLATE_LENGTH + 1), "longer than"),
+        (DEEP, "nested deeper than"),
+        ("{{ " + "days_ago(" * (MAX_DEPTH + 1) + "1" + ")" * (MAX_DEPTH + 1) + " }}", "calls inside each other"),
+        ("{{ n" + " | string" * (MAX_PARTS + 1) + " }}", "functions and pipes in one expression"),
+    ],
+    ids=["length", "nesting", "depth", "parts"],
+)
+def test_a_template_over_a_bound_is_refused(template: Any, message: str) -> None:
+    with pytest.raises(TemplateSyntaxError, match=message):
+        render(template, CONTEXT)
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "x" * MAX_TEMPLATE_LENGTH,
+        DEEP[0],
+        "{{ " + "start_of_day(" * MAX_DEPTH + "now()" + ")" * MAX_DEPTH + " }}",
+        "{{ n" + " | string" * MAX_PARTS + " }}",
+    ],
+    ids=["length", "nesting", "depth", "parts"],
+)
+def test_a_template_at_a_bound_is_taken(template: Any) -> None:
+    assert render(template, CONTEXT) is not None
+
+
+def test_a_text_over_its_bound_is_an_error() -> None:
+    context = {"s": "x" * (MAX_TEXT_LENGTH // 2)}
+
+    assert len(render("{{ s }}{{ s }}", context)) == MAX_TEXT_LENGTH
+    with pytest.raises(EvaluationError, match="longer than"):
+        render("{{ s }}{{ s }}!", context)
+
+
+def test_secrets_are_left_to_the_actions_side() -> None:
+    value = {
+        "url": "https://{{ host }}/",
+        "token": "{{ secrets.token }}",
+        "headers": [{"a/b": "Bearer {{ secrets.token | trim }} of {{ host }}"}],
+    }
+    parameters, deferred = render_parameters(value, env({"host": "h", "secrets": {"token": "never here"}}))
+
+    assert parameters == {"url": "https://h/", "token": None, "headers": [{"a/b": None}]}
+    assert deferred == {
+        "/token": [{"expression": "secrets.token"}],
+        "/headers/0/a~1b": ["Bearer ", {"expression": "secrets.token | trim"}, " of ", "h"],
+    }
+    assert reveal(parameters, deferred, {"token": " t "}) == {
+        "url": "https://h/",
+        "token": " t ",
+        "headers": [{"a/b": "Bearer t of h"}],
+    }
+    assert parameters["token"] is None
+
+
+@pytest.mark.parametrize("key", ["", "a/", "/", "~", "~1", "0", "a/b~c"])
+def test_a_secret_finds_its_place_under_any_key(key: str) -> None:
+    parameters, deferred = render_parameters({"x": [{key: "{{ secrets.s }}", "y": 1}]}, env({}))
+
+    assert reveal(parameters, deferred, {"s": "z"}) == {"x": [{key: "z", "y": 1}]}
+
+
+def test_a_parameter_that_is_a_secret_altogether_is_revealed() -> None:
+    parameters, deferred = render_parameters("{{ secrets.all }}", env({}))
+
+    assert (parameters, reveal(parameters, deferred, {"all": {"k": 1}})) == (None, {"k": 1})
+
+
+@pytest.mark.parametrize("pointer", ["/1", "/x", "/0/y", "/-1"])
+def test_a_secret_without_a_place_is_an_error(pointer: str) -> None:
+    with pytest.raises(EvaluationError, match="no place"):
+        reveal(["text"], {pointer: ["v"]}, {})
+
+
+def test_a_missing_secret_is_named() -> None:
+    with pytest.raises(EvaluationError, match=r"there is no secret 'api\.key'"):
+        reveal([None], {"/0": [{"expression": "secrets.api.key"}]}, {"api": {}})
+    with pytest.raises(EvaluationError, match="in the parameters of actions only"):
+        render("{{ secrets.key }}", {})
+
+
+def test_warnings_are_said_once_and_bounded() -> None:
+    warnings = Warnings(limit=3)
+    render(
+        ["{{ 1 | default(2) | keys }}", "{{ 1 | keys }}", *(f"{{{{ 1 | {p} }}}}" for p in ("first", "join"))],
+        {},
+        warnings=warnings,
+    )
+
+    assert warnings.messages == [
+        "`keys` takes an object: the value (a number) is left as it is",
+        "`first` takes text or a list: the value (a number) is left as it is",
+        "`join` takes a list: the value (a number) is left as it is",
+    ]
+
+
+def test_the_tables_hold_the_words_of_the_contract() -> None:
+    functions = (
+        "now today timestamp uuid days_ago days_from_now start_of_day end_of_day start_of_week start_of_month "
+        "is_overdue days_until days_since"
+    )
+    pipes = (
+        "upper lower title trim length first last sum min max join keys values json default currency date datetime "
+        "round replace split slice sort unique number string bool map filter count"
+    )
+
+    assert sorted(FUNCTIONS) == sorted(functions.split())
+    assert sorted(PIPES) == sorted(pipes.split())
