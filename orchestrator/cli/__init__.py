@@ -26,6 +26,7 @@ class Commands(TyperGroup):
 
 
 app = typer.Typer(
+    name="orchestrator",
     cls=Commands,
     help="Automations described as JSON graphs, run durably on Temporal.",
     no_args_is_help=True,

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from orchestrator.cli.files import Loaded, read_json
 from orchestrator.cli.output import note
@@ -105,9 +105,11 @@ def workflows(files: Iterable[Loaded]) -> dict[str, Any]:
 
 def judged(file: Loaded, known: "Registry | WithMocks", others: Mapping[str, Any]) -> "Verdict":
     """Check a definition; keys given twice are problems too."""
-    from orchestrator.planner import Verdict, check
+    from orchestrator.planner import Catalogue, Verdict, check
 
-    verdict = check(file.value, registry=known, workflows={**others, **workflows([file])})
+    # The planner only reads what it is given; a frozen ActionSpec is narrower than its protocol says.
+    catalogue = cast("Catalogue", known)
+    verdict = check(file.value, registry=catalogue, workflows={**others, **workflows([file])})
     twice = file.source.duplicates()
     return Verdict(None if twice else verdict.plan, [*twice, *verdict.problems])
 

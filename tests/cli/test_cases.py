@@ -1,0 +1,143 @@
+"""`orchestrator test`: cases beside a definition, and what is said of those that fail."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from typer.testing import CliRunner, Result
+
+from orchestrator.cli import app
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+WITH_CASES = sorted(EXAMPLES.glob("*.tests.yaml"))
+DEAR = {"field": "steps.load.output.price", "operator": "greater_than", "value": 9}
+DEFINITION = {
+    "id": "price",
+    "name": "Price",
+    "trigger": {"type": "manual"},
+    "nodes": [
+        {"id": "load", "type": "action", "action": "shop.load", "config": {"sku": "{{ input.sku }}"}},
+        {"id": "dear", "type": "condition", "condition": DEAR},
+        {"id": "ask", "type": "wait", "config": {"event": "ok"}},
+        {"id": "done", "type": "end", "config": {"output": {"price": "{{ steps.load.output.price }}"}}},
+    ],
+    "edges": [
+        {"source": "trigger", "target": "load"},
+        {"source": "load", "target": "dear"},
+        {"source": "dear", "target": "ask", "condition": "true"},
+        {"source": "dear", "target": "done", "condition": "false"},
+        {"source": "ask", "target": "done"},
+    ],
+}
+
+
+def run_cases(folder: Path, cases: Any, *options: str) -> Result:
+    path = folder / "price.json"
+    path.write_text(json.dumps(DEFINITION))
+    (folder / "price.tests.yaml").write_text(cases if isinstance(cases, str) else yaml.safe_dump(cases))
+    return CliRunner().invoke(app, ["test", str(path), *options])
+
+
+def case(price: int = 5, **expect: Any) -> dict[str, Any]:
+    return {"name": "a case", "actions": {"shop.load": {"output": {"price": price}}}, "expect": expect}
+
+
+def test_the_examples_pass_their_cases() -> None:
+    files = [str(path.with_name(path.name.replace(".tests.yaml", ".json"))) for path in WITH_CASES]
+    result = CliRunner().invoke(app, ["test", *files])
+
+    assert result.exit_code == 0, result.output
+    assert result.stdout.count("pass  ") == sum(len(yaml.safe_load(path.read_text())) for path in WITH_CASES)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        case(5, output={"price": 5}),
+        case(5, order=["load", "dear", "done"], steps={"done": "completed", "ask": None}),
+        {**case(50, output={"price": 50}), "events": [{"at": 3, "name": "ok"}]},
+        case(50, status="waiting", steps={"ask": "waiting"}),
+        {
+            **case(error_type="action_error"),
+            "actions": {"shop.load": {"error": {"message": "x", "recoverable": False}}},
+        },
+        {**case(output={"price": 7}), "actions": "@mocks.yaml", "input": "@input.json"},
+    ],
+)
+def test_a_case_that_holds_passes(tmp_path: Path, given: dict[str, Any]) -> None:
+    (tmp_path / "mocks.yaml").write_text('shop.load: {output: {price: "{{ params.sku }}"}}')
+    (tmp_path / "input.json").write_text('{"sku": 7}')
+    result = run_cases(tmp_path, [given])
+
+    assert result.exit_code == 0, result.output
+    assert result.stdout == f"pass  {tmp_path / 'price.json'}: a case\n"
+    assert result.stderr == "1 case passed, 0 failed\n"
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (case(5, status="failed"), "status: expected failed, got completed"),
+        (case(50, output={"price": 50}), "status: expected completed, got waiting"),
+        (case(5, output={"price": 6}), '-  "price": 6\n      +  "price": 5'),
+        (case(5, output={"price": "5"}), '-  "price": "5"\n      +  "price": 5'),
+        (case(5, order=["load", "done"]), '   "load",\n      +  "dear",'),
+        (case(5, steps={"ask": "completed"}), "step ask: expected completed, got no such step"),
+        (case(5, steps={"dear": None}), "step dear: expected not to run, got completed"),
+        (case(5, error_type="timeout_error"), "error_type: expected timeout_error, got None"),
+    ],
+)
+def test_a_case_that_does_not_hold_fails_with_the_difference(tmp_path: Path, given: dict[str, Any], said: str) -> None:
+    result = run_cases(tmp_path, [case(5, status="completed"), given])
+
+    assert result.exit_code == 1
+    assert said in result.stdout
+    assert result.stderr == "1 case passed, 1 failed\n"
+
+
+def test_json_tells_every_case(tmp_path: Path) -> None:
+    result = run_cases(tmp_path, [case(5, status="completed"), case(5, status="failed")], "--json")
+    told = json.loads(result.stdout)
+
+    assert [entry["passed"] for entry in told] == [True, False]
+    assert told[1]["differences"] == ["status: expected failed, got completed"]
+
+
+def test_a_definition_with_problems_fails_its_cases_with_their_places(tmp_path: Path) -> None:
+    result = run_cases(tmp_path, [{"name": "a case", "expect": {"status": "completed"}}])
+
+    assert result.exit_code == 1
+    place = json.dumps(DEFINITION).index('"shop.load"') + 1
+    assert f"price.json:1:{place}: error unknown_action: there is no action 'shop.load'" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("cases", "message"),
+    [
+        ("", "the file is no list of cases"),
+        ("{}", "the file is no list of cases"),
+        ("[1]", "case 1: error: a case is an object"),
+        ([{"name": "x"}], "a case has a `name` and says what to `expect`"),
+        ([{**case(5, status="completed"), "event": []}], "unknown key 'event'"),
+        ([case(5, outptu={})], "unknown key 'outptu'"),
+        ([{**case(5, status="completed"), "actions": {"a.b": {"outptu": 1}}}], "a.b has no answer that can be read"),
+        ([{**case(5, status="completed"), "actions": "@none.yaml"}], "there is no file"),
+        ("- name: [", "this is no YAML"),
+    ],
+)
+def test_cases_that_cannot_be_read_are_bad_usage(tmp_path: Path, cases: Any, message: str) -> None:
+    result = run_cases(tmp_path, cases)
+
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+def test_a_definition_without_cases_is_bad_usage(tmp_path: Path) -> None:
+    path = tmp_path / "price.json"
+    path.write_text(json.dumps(DEFINITION))
+    result = CliRunner().invoke(app, ["test", str(path)])
+
+    assert result.exit_code == 2
+    assert f"there are no cases beside {path}" in result.stderr
