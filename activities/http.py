@@ -53,7 +53,7 @@ class Request(BaseModel):
     url: str = Field(description="`http://` or `https://`.", min_length=1)
     headers: dict[str, str] = Field({}, description="Header names and values.")
     query: dict[str, Scalar | list[Scalar]] = Field({}, description="Query parameters; null ones are left out.")
-    json_: Any = Field(None, alias="json", description="Body, sent as JSON.")
+    json_: Any = Field(None, alias="json", description="Body, sent as JSON; null is none.")
     text: str | None = Field(None, description="Body, sent as it is.")
     form: dict[str, Scalar] | None = Field(None, description="Body, sent as a form.")
     auth: BasicAuth | BearerAuth | None = Field(None, description="`{username, password}` or `{token}`.")
@@ -65,7 +65,7 @@ class Request(BaseModel):
 
     @model_validator(mode="after")
     def _one_body(self) -> "Request":
-        given = ("json_" in self.model_fields_set, self.text is not None, self.form is not None)
+        given = (self.json_ is not None, self.text is not None, self.form is not None)
         if sum(given) > 1:
             raise ValueError("one of json, text and form can be the body")
         return self
@@ -127,7 +127,7 @@ def _built(parameters: Request, url: httpx.URL, context: ActionContext) -> httpx
         headers["Authorization"] = f"Bearer {auth.token}"
     query = {name: value for name, value in parameters.query.items() if value is not None}
     body: dict[str, Any] = {}
-    if "json_" in parameters.model_fields_set:
+    if parameters.json_ is not None:
         body["json"] = parameters.json_
     if parameters.text is not None:
         body["content"] = parameters.text

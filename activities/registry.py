@@ -130,7 +130,7 @@ def _signature(
     hints = get_type_hints(function)
     names = list(inspect.signature(function).parameters)
     model = hints.get(names[0]) if names else None
-    if not _is_model(model) or len(names) > 2:
+    if model is None or not _is_model(model) or len(names) > 2:
         raise ActionError(f"action {name!r} takes a pydantic model of its parameters, and an ActionContext if it likes")
     if len(names) == 2 and hints.get(names[1]) is not ActionContext:
         raise ActionError(f"action {name!r}: the second parameter must be an ActionContext")

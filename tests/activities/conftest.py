@@ -1,0 +1,161 @@
+"""Real servers on loopback for the actions, and a way to run one attempt of an action."""
+
+import asyncio
+import json
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from pydantic import SecretStr
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
+
+from activities import builtin_registry
+from activities.resources import Resources
+from activities.runtime import run_action
+from orchestrator.settings import Settings
+
+LOOPBACK = ("127.0.0.0/8", "::1/128")
+
+
+@dataclass
+class Seen:
+    """One request that the server got."""
+
+    method: str
+    path: str
+    query: dict[str, list[str]]
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass
+class Web:
+    """A small HTTP server: `routes` answer by path, `seen` keeps what came."""
+
+    url: str
+    seen: list[Seen] = field(default_factory=list)
+    routes: dict[str, Callable[[Seen], bytes | Awaitable[bytes]]] = field(default_factory=dict)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode()
+            first, *lines = head.split("\r\n")
+            method, target, _ = first.split(" ")
+            headers = {
+                name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines if line)
+            }
+            body = await reader.readexactly(int(headers.get("content-length", 0)))
+            parts = urlsplit(target)
+            request = Seen(method, parts.path, parse_qs(parts.query), headers, body)
+            self.seen.append(request)
+            answer = self.routes[parts.path](request)
+            writer.write(answer if isinstance(answer, bytes) else await answer)
+            await writer.drain()
+        except (ConnectionError, asyncio.IncompleteReadError):
+            return  # the client has gone: that is what some tests are about
+        finally:
+            writer.close()
+
+
+def answer(status: int = 200, body: Any = b"", *, kind: str = "application/json", **headers: str) -> bytes:
+    """Write an HTTP answer."""
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    named = {"Content-Type": kind, "Content-Length": str(len(content)), "Connection": "close"}
+    named |= {name.replace("_", "-"): value for name, value in headers.items()}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in named.items())
+    return f"HTTP/1.1 {status} X\r\n{lines}\r\n".encode() + content
+
+
+@pytest.fixture
+async def web() -> AsyncIterator[Web]:
+    made = Web("")
+    server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    made.url = f"http://127.0.0.1:{port}"
+    yield made
+    server.close()
+    await server.wait_closed()
+
+
+@dataclass
+class Caller:
+    """Runs attempts of actions as a worker would."""
+
+    resources: Resources
+
+    async def __call__(self, name: str, parameters: Any, *, attempt: int = 1, secrets: Any = None) -> Any:
+        spec = builtin_registry().get(name)
+        assert spec is not None
+        environment = ActivityEnvironment()
+        environment.info = type(environment.info)(**{**vars(environment.info), "attempt": attempt})
+        context = {"run_id": "r", "workflow_id": "w", "customer_id": "c", "node_id": "n", "idempotency_key": "r:n"}
+        sent = {"parameters": parameters, "context": context} | ({"secrets": secrets} if secrets else {})
+        return await environment.run(run_action, spec, sent, self.resources)
+
+    async def failure(self, name: str, parameters: Any, **more: Any) -> ApplicationError:
+        """Run an attempt that must fail."""
+        with pytest.raises(ApplicationError) as caught:
+            await self(name, parameters, **more)
+        return caught.value
+
+
+@pytest.fixture
+async def make_caller() -> AsyncIterator[Callable[..., Caller]]:
+    made: list[Resources] = []
+
+    def make(asked: Any = None, **values: Any) -> Caller:
+        settings = Settings(**{"http_allowed_networks": LOOPBACK, **values})
+        made.append(Resources(settings, asked) if asked else Resources(settings))
+        return Caller(made[-1])
+
+    yield make
+    for resources in made:
+        await resources.aclose()
+
+
+@pytest.fixture
+def call(make_caller: Callable[..., Caller]) -> Caller:
+    return make_caller()
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def postgres_binary(name: str) -> str:
+    found = shutil.which(name) or next(iter(sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))), None)
+    assert found is not None, f"PostgreSQL's {name} is needed: install the package postgresql"
+    return str(found)
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecretStr]:
+    """A PostgreSQL server of its own; it refuses to run as root, so root lends it another user."""
+    folder = tmp_path_factory.mktemp("postgres")
+    data, port = folder / "data", free_port()
+    user = "postgres" if os.geteuid() == 0 else None
+    if user:
+        owner = pwd.getpwnam(user)
+        os.chown(folder, owner.pw_uid, owner.pw_gid)
+        for parent in folder.parents:
+            if parent != Path("/") and parent.owner() == "root" and parent.is_relative_to("/tmp"):
+                parent.chmod(parent.stat().st_mode | 0o011)
+    options = {"user": user, "cwd": folder, "check": True, "capture_output": True}
+    subprocess.run([postgres_binary("initdb"), "-D", data, "-U", "test", "-A", "trust"], **options)  # type: ignore[call-overload]
+    command = [postgres_binary("pg_ctl"), "-D", data, "-w", "-l", folder / "log"]
+    listen = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={folder} -c fsync=off"
+    quiet = {**options, "capture_output": False, "stdout": subprocess.DEVNULL}
+    subprocess.run([*command, "-o", listen, "start"], **quiet)  # type: ignore[call-overload]
+    yield SecretStr(f"postgresql+asyncpg://test@127.0.0.1:{port}/postgres")
+    subprocess.run([*command, "-m", "immediate", "stop"], **quiet)  # type: ignore[call-overload]

@@ -1,0 +1,272 @@
+"""`http.request` against a real server."""
+
+import asyncio
+import time
+from email.utils import formatdate
+from typing import Any
+
+import pytest
+
+from activities.addresses import is_allowed
+from tests.activities.conftest import Caller, Web, answer
+
+
+async def test_json_is_parsed_and_headers_are_lower_case(web: Web, call: Caller) -> None:
+    web.routes["/a"] = lambda _: answer(200, {"n": [1]}, X_Kind="test")
+
+    result = await call("http.request", {"url": f"{web.url}/a", "query": {"q": "x y", "none": None, "l": [1, 2]}})
+
+    assert result["status"] == 200
+    assert result["body"] == {"n": [1]}
+    assert result["headers"]["x-kind"] == "test"
+    assert web.seen[0].query == {"q": ["x y"], "l": ["1", "2"]}
+
+
+async def test_text_stays_text_and_nothing_is_null(web: Web, call: Caller) -> None:
+    web.routes["/t"] = lambda _: answer(200, b"hello", kind="text/plain")
+    web.routes["/n"] = lambda _: answer(204)
+    web.routes["/bad"] = lambda _: answer(200, b"{no json")
+
+    assert (await call("http.request", {"url": f"{web.url}/t"}))["body"] == "hello"
+    assert (await call("http.request", {"url": f"{web.url}/n"}))["body"] is None
+    assert (await call("http.request", {"url": f"{web.url}/bad"}))["body"] == "{no json"
+
+
+@pytest.mark.parametrize(
+    ("body", "sent", "kind"),
+    [
+        ({"json": {"a": 1}}, b'{"a":1}', "application/json"),
+        ({"text": "plain"}, b"plain", None),
+        ({"form": {"a": 1, "b": "x y"}}, b"a=1&b=x+y", "application/x-www-form-urlencoded"),
+    ],
+)
+async def test_bodies(web: Web, call: Caller, body: dict[str, Any], sent: bytes, kind: str | None) -> None:
+    web.routes["/p"] = lambda _: answer()
+
+    await call("http.request", {"method": "post", "url": f"{web.url}/p", **body})
+
+    assert web.seen[0].body == sent
+    assert web.seen[0].headers.get("content-type") == kind
+
+
+@pytest.mark.parametrize(("method", "has_key"), [("POST", True), ("PATCH", True), ("GET", False), ("PUT", False)])
+async def test_post_and_patch_carry_the_idempotency_key(web: Web, call: Caller, method: str, has_key: bool) -> None:
+    web.routes["/p"] = lambda _: answer()
+
+    await call("http.request", {"method": method, "url": f"{web.url}/p"})
+
+    assert web.seen[0].headers.get("idempotency-key") == ("r:n" if has_key else None)
+
+
+async def test_an_own_idempotency_key_stays(web: Web, call: Caller) -> None:
+    web.routes["/p"] = lambda _: answer()
+
+    await call("http.request", {"method": "POST", "url": f"{web.url}/p", "headers": {"idempotency-KEY": "mine"}})
+
+    assert web.seen[0].headers["idempotency-key"] == "mine"
+
+
+async def test_authorization(web: Web, call: Caller) -> None:
+    web.routes["/p"] = lambda _: answer()
+
+    await call("http.request", {"url": f"{web.url}/p", "auth": {"token": "t0k"}})
+    await call("http.request", {"url": f"{web.url}/p", "auth": {"username": "u", "password": "p"}})
+
+    assert [seen.headers["authorization"] for seen in web.seen] == ["Bearer t0k", "Basic dTpw"]
+
+
+@pytest.mark.parametrize(
+    ("status", "tried_again"),
+    [(400, False), (401, False), (404, False), (409, False), (408, True), (425, True), (429, True), (500, True), (503, True)],
+)  # fmt: skip
+async def test_only_some_statuses_are_tried_again(web: Web, call: Caller, status: int, tried_again: bool) -> None:
+    web.routes["/s"] = lambda _: answer(status, {"why": "x"})
+
+    failure = await call.failure("http.request", {"url": f"{web.url}/s"})
+
+    assert failure.type == "action_error"
+    assert failure.non_retryable is not tried_again
+    assert failure.details[0]["details"] == {"status": status, "body": '{"why": "x"}'}
+
+
+@pytest.mark.parametrize(
+    ("expected", "status", "fine"),
+    [(404, 404, True), ([200, 404], 404, True), ("4xx", 418, True), (["2xx", 302], 302, True), (201, 200, False)],
+)
+async def test_expected_statuses(web: Web, call: Caller, expected: Any, status: int, fine: bool) -> None:
+    web.routes["/s"] = lambda _: answer(status)
+    parameters = {"url": f"{web.url}/s", "expected_status": expected, "follow_redirects": False}
+
+    if fine:
+        assert (await call("http.request", parameters))["status"] == status
+    else:
+        assert (await call.failure("http.request", parameters)).details[0]["details"]["status"] == status
+
+
+async def test_retry_after_is_the_next_delay(web: Web, call: Caller) -> None:
+    web.routes["/seconds"] = lambda _: answer(429, Retry_After="7")
+    web.routes["/date"] = lambda _: answer(503, Retry_After=formatdate(time.time() + 100, usegmt=True))
+    web.routes["/forever"] = lambda _: answer(503, Retry_After="999999999")
+    web.routes["/junk"] = lambda _: answer(503, Retry_After="soon")
+
+    delays = [
+        (await call.failure("http.request", {"url": f"{web.url}/{path}"})).next_retry_delay
+        for path in ("seconds", "date", "forever", "junk")
+    ]
+
+    assert [None if delay is None else round(delay.total_seconds(), -1) for delay in delays] == [10, 100, 3600, None]
+
+
+async def test_a_large_answer_is_cut_off(web: Web, make_caller: Any) -> None:
+    web.routes["/big"] = lambda _: answer(200, b"x" * 5000, kind="text/plain")
+
+    failure = await make_caller(http_max_response_bytes=1000).failure("http.request", {"url": f"{web.url}/big"})
+
+    assert failure.non_retryable
+    assert failure.details[0]["details"]["limit"] == 1000
+
+
+async def test_silence_is_a_timeout(web: Web, call: Caller) -> None:
+    async def never(_: object) -> bytes:
+        await asyncio.sleep(60)
+        return b""
+
+    web.routes["/slow"] = never
+
+    failure = await call.failure("http.request", {"url": f"{web.url}/slow", "timeout_seconds": 0.1})
+
+    assert failure.type == "timeout_error"
+    assert not failure.non_retryable
+
+
+async def test_nobody_listening_is_tried_again(call: Caller) -> None:
+    failure = await call.failure("http.request", {"url": "http://127.0.0.1:9/"})
+
+    assert failure.type == "action_error"
+    assert not failure.non_retryable
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"url": "ftp://example.org/"},
+        {"url": "not a url"},
+        {"url": "http://"},
+        {"url": "file:///etc/passwd"},
+        {"url": "http://x/", "method": "FETCH"},
+        {"url": "http://x/", "json": {}, "text": ""},
+        {"url": "http://x/", "heders": {}},
+        {"url": "http://x/", "headers": {"a": "x\r\ny: z"}},
+        {},
+    ],
+)
+async def test_bad_parameters_are_not_tried_again(call: Caller, parameters: dict[str, Any]) -> None:
+    failure = await call.failure("http.request", parameters)
+
+    assert failure.type in ("validation_error", "action_error")
+    assert failure.type == "validation_error" or "headers" in parameters
+
+
+# Private addresses.
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "0.0.0.0", "100.64.0.1", "224.0.0.1",
+        "240.0.0.1", "::1", "::", "fe80::1", "fe80::1%eth0", "fc00::1", "ff02::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1",
+        "64:ff9b::7f00:1", "2002:7f00:1::", "2001:0:4136:e378:8000:63bf:80ff:fffe", "nonsense",
+    ],
+)  # fmt: skip
+def test_it_is_private(address: str) -> None:
+    assert not is_allowed(address, [])
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"])
+def test_it_is_public(address: str) -> None:
+    assert is_allowed(address, [])
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "localhost", "2130706433", "0x7f000001", "[::1]", "[::ffff:127.0.0.1]", "127.1"]
+)
+async def test_private_hosts_are_refused(web: Web, make_caller: Any, host: str) -> None:
+    port = web.url.rpartition(":")[2]
+
+    failure = await make_caller(http_allowed_networks=()).failure("http.request", {"url": f"http://{host}:{port}/a"})
+
+    assert failure.type == "validation_error"
+    assert failure.non_retryable
+    assert web.seen == []
+
+
+async def test_a_redirect_to_a_private_address_is_refused(web: Web, make_caller: Any) -> None:
+    """The first host resolves to an allowed address, the second to one that is not."""
+    addresses = {"public.test": "127.0.0.1", "inner.test": "127.9.9.9"}
+
+    async def resolve(host: str, port: int) -> list[str]:
+        return [addresses[host]]
+
+    port = web.url.rpartition(":")[2]
+    web.routes["/go"] = lambda _: answer(302, Location=f"http://inner.test:{port}/secret")
+    web.routes["/secret"] = lambda _: answer(200, {"secret": 1})
+    call = make_caller(resolve, http_allowed_networks=("127.0.0.1/32",))
+
+    failure = await call.failure("http.request", {"url": f"http://public.test:{port}/go"})
+
+    assert failure.type == "validation_error"
+    assert [seen.path for seen in web.seen] == ["/go"]
+
+
+async def test_the_address_that_was_checked_is_the_one_called(web: Web, make_caller: Any) -> None:
+    """A name that changes its mind between check and call gains nothing: it is asked once."""
+    asked: list[str] = []
+
+    async def resolve(host: str, port: int) -> list[str]:
+        asked.append(host)
+        return ["127.0.0.1"] if len(asked) == 1 else ["10.0.0.1"]
+
+    port = web.url.rpartition(":")[2]
+    web.routes["/a"] = lambda request: answer(200, {"host": request.headers["host"]})
+    call = make_caller(resolve, http_allowed_networks=("127.0.0.1/32",))
+
+    result = await call("http.request", {"url": f"http://twice.test:{port}/a"})
+
+    assert result["body"] == {"host": f"twice.test:{port}"}
+    assert asked == ["twice.test"]
+
+
+async def test_a_host_with_public_and_private_addresses_is_called_at_the_allowed_one(
+    web: Web, make_caller: Any
+) -> None:
+    async def resolve(host: str, port: int) -> list[str]:
+        return ["10.0.0.1", "127.0.0.1"]
+
+    port = web.url.rpartition(":")[2]
+    web.routes["/a"] = lambda _: answer(200)
+    call = make_caller(resolve, http_allowed_networks=("127.0.0.1/32",))
+
+    assert (await call("http.request", {"url": f"http://both.test:{port}/a"}))["status"] == 200
+
+
+async def test_redirects_end(web: Web, call: Caller) -> None:
+    web.routes["/loop"] = lambda _: answer(302, Location="/loop")
+
+    failure = await call.failure("http.request", {"url": f"{web.url}/loop"})
+
+    assert failure.non_retryable
+    assert len(web.seen) == 6
+
+
+async def test_credentials_do_not_follow_to_another_host(web: Web, make_caller: Any) -> None:
+    async def resolve(host: str, port: int) -> list[str]:
+        return ["127.0.0.1"]
+
+    port = web.url.rpartition(":")[2]
+    web.routes["/go"] = lambda _: answer(302, Location=f"http://other.test:{port}/end")
+    web.routes["/end"] = lambda _: answer(200)
+
+    await make_caller(resolve)("http.request", {"url": f"http://one.test:{port}/go", "auth": {"token": "t0ken"}})
+
+    assert web.seen[0].headers["authorization"] == "Bearer t0ken"
+    assert "authorization" not in web.seen[1].headers

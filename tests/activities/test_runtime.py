@@ -1,0 +1,233 @@
+"""The wrapper: secrets, validation, results, errors, cancellation."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
+
+from activities import BUILTIN, builtin_registry, load_registry
+from activities.registry import ActionContext, ActionError, ActionFailed, ActionSpec, Registry, action
+from activities.resources import Resources
+from activities.runtime import run_action
+from orchestrator.settings import Settings
+from tests.activities.conftest import Caller, Web, answer
+
+SECRET = "s3cret-t0ken"
+
+
+class Given(BaseModel):
+    value: Any = None
+
+
+async def attempt(function: Any, parameters: Any = None, **sent: Any) -> Any:
+    spec: ActionSpec = function.__orchestrator_action__
+    payload = {"parameters": parameters or {}, "context": {"node_id": "n"}, **sent}
+    return await ActivityEnvironment().run(run_action, spec, payload, Resources(Settings()))
+
+
+def secret_settings(tmp_path: Any) -> dict[str, Any]:
+    path = tmp_path / "secrets.json"
+    path.write_text(f'{{"token": "{SECRET}"}}')
+    return {"secrets_file": path}
+
+
+async def test_secrets_reach_the_server_and_nothing_else(web: Web, make_caller: Any, tmp_path: Any) -> None:
+    web.routes["/echo"] = lambda seen: answer(200, {"you sent": seen.headers["authorization"]})
+    call = make_caller(**secret_settings(tmp_path))
+    parameters = {"url": f"{web.url}/echo", "auth": {"token": None}}
+
+    result = await call("http.request", parameters, secrets={"/auth/token": [{"expression": "secrets.token"}]})
+
+    assert web.seen[0].headers["authorization"] == f"Bearer {SECRET}"
+    assert SECRET not in str(result)
+    assert "[secret]" in str(result)
+
+
+async def test_secrets_are_in_no_error(web: Web, make_caller: Any, tmp_path: Any) -> None:
+    web.routes["/echo"] = lambda seen: answer(400, {"bad": seen.headers["x-key"]})
+    call = make_caller(**secret_settings(tmp_path))
+    secrets = {"/headers/x-key": ["k=", {"expression": "secrets.token"}]}
+
+    failure = await call.failure(
+        "http.request", {"url": f"{web.url}/echo", "headers": {"x-key": None}}, secrets=secrets
+    )
+    wrong = await call.failure("http.request", {"url": None}, secrets={"/url": [{"expression": "secrets.token"}]})
+
+    assert web.seen[0].headers["x-key"] == f"k={SECRET}"
+    assert SECRET not in str(failure) + str(failure.details)
+    assert SECRET not in str(wrong) + str(wrong.details)
+
+
+async def test_a_missing_secret_is_named(call: Caller) -> None:
+    failure = await call.failure("http.request", {"url": None}, secrets={"/url": [{"expression": "secrets.nowhere"}]})
+
+    assert failure.type == "validation_error"
+    assert "nowhere" in str(failure)
+
+
+def test_secrets_come_from_the_environment_first(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORCHESTRATOR_SECRET_TOKEN", "other")
+    monkeypatch.setenv("ORCHESTRATOR_SECRET_CRM_KEY", "crm")
+
+    assert Settings(**secret_settings(tmp_path)).secrets() == {"token": "other", "crm_key": "crm"}
+
+
+async def test_all_wrong_parameters_are_told_at_once(call: Caller) -> None:
+    failure = await call.failure("email.send", {"to": ["nobody"], "subjekt": 1})
+
+    paths = [problem["path"] for problem in failure.details[0]["details"]["problems"]]
+    assert paths == ["/to/0", "/subjekt"]
+    assert failure.non_retryable
+
+
+@action("test.plain")
+async def plain(parameters: Given) -> Any:
+    """Give back what is given."""
+    return parameters.value
+
+
+@action("test.broken")
+async def broken(parameters: Given) -> Any:
+    """Fail as given."""
+    raise parameters.value
+
+
+@pytest.mark.parametrize(
+    ("value", "result"), [(1, {"result": 1}), ([1], {"result": [1]}), ({"a": 1}, {"a": 1}), (None, {})]
+)
+async def test_results_are_objects(value: Any, result: Any) -> None:
+    assert await attempt(plain, {"value": value}) == result
+
+
+@pytest.mark.parametrize("value", [float("nan"), object(), {"x": b"y"}])
+async def test_a_result_that_is_no_json_fails(value: Any) -> None:
+    with pytest.raises(ApplicationError) as caught:
+        await attempt(plain, {"value": value})
+
+    assert caught.value.type == "action_error"
+    assert caught.value.non_retryable
+
+
+async def test_a_result_too_large_for_temporal_fails() -> None:
+    with pytest.raises(ApplicationError, match="1,800,000"):
+        await attempt(plain, {"value": "x" * 1_900_000})
+
+
+@pytest.mark.parametrize(
+    ("error", "error_type", "non_retryable"),
+    [
+        (ActionFailed("no"), "action_error", False),
+        (ActionFailed("no", recoverable=False), "action_error", True),
+        (ActionFailed("no", error_type="execution_error"), "execution_error", False),
+        (ActionFailed("no", error_type="validation_error"), "validation_error", True),
+        (ActionFailed("no", error_type="my own"), "unknown", False),
+        (TimeoutError(), "timeout_error", False),
+        (RuntimeError("boom"), "unknown", False),
+    ],
+)
+async def test_errors_have_types(error: Exception, error_type: str, non_retryable: bool) -> None:
+    with pytest.raises(ApplicationError) as caught:
+        await attempt(broken, {"value": error})
+
+    assert caught.value.type == error_type
+    assert caught.value.non_retryable is non_retryable
+    assert caught.value.details[0]["attempt"] == 1
+
+
+async def test_a_later_attempt_tells_its_number(call: Caller) -> None:
+    result = await call("data.transform", {"expression": "a", "data": {"a": 1}}, attempt=3)
+
+    assert result == {"$attempt": 3, "result": {"result": 1}}
+
+
+async def test_cancelling_reaches_the_action() -> None:
+    started, stopped = asyncio.Event(), asyncio.Event()
+
+    @action("test.long")
+    async def long(parameters: Given) -> None:
+        """Wait for ever."""
+        started.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            stopped.set()
+
+    running = asyncio.create_task(attempt(long))
+    await started.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+    assert stopped.is_set()
+
+
+async def test_long_actions_heartbeat() -> None:
+    beats: list[Any] = []
+    environment = ActivityEnvironment()
+    environment.on_heartbeat = lambda *details: beats.append(details)
+    enough = asyncio.Event()
+
+    @action("test.beating", heartbeat_seconds=0.03)
+    async def beating(parameters: Given, context: ActionContext) -> None:
+        """Go on until three beats have come."""
+        async with asyncio.timeout(10):
+            while len(beats) < 3:
+                await asyncio.sleep(0.005)
+        enough.set()
+
+    from datetime import timedelta
+
+    changed = {"heartbeat_timeout": timedelta(seconds=0.03), "start_to_close_timeout": timedelta(seconds=20)}
+    environment.info = type(environment.info)(**{**vars(environment.info), **changed})
+    await environment.run(run_action, beating.__orchestrator_action__, {"parameters": {}}, Resources(Settings()))
+
+    assert enough.is_set()
+
+
+# Registration.
+
+
+def test_a_name_that_is_taken_is_refused() -> None:
+    registry = Registry()
+    registry.add(plain.__orchestrator_action__)
+
+    with pytest.raises(ActionError, match=r"test\.plain"):
+        registry.add(plain.__orchestrator_action__)
+
+
+def test_declarations_that_cannot_work_are_refused() -> None:
+    with pytest.raises(ActionError, match="async"):
+        action("x")(lambda parameters: None)  # type: ignore[arg-type, return-value]  # the mistake
+
+    with pytest.raises(ActionError, match="pydantic"):
+
+        @action("y")
+        async def untyped(parameters: dict[str, Any]) -> None:
+            """Take no model."""
+
+    with pytest.raises(ActionError, match="ActionContext"):
+
+        @action("z")
+        async def second(parameters: Given, other: int) -> None:
+            """Take something else."""
+
+
+def test_modules_that_cannot_be_loaded_are_named() -> None:
+    with pytest.raises(ActionError, match=r"no\.such\.module"):
+        load_registry(Settings(action_modules=("no.such.module",)))
+    with pytest.raises(ActionError, match="declares no action"):
+        load_registry(Settings(action_modules=("json",)))
+
+
+def test_every_builtin_action_has_a_schema_and_words() -> None:
+    registry = builtin_registry()
+
+    assert len(BUILTIN) == len(registry.names())
+    for spec in registry:
+        schema = spec.schema()
+        assert schema["description"]
+        assert schema["parameters"]["properties"] is not None
+        assert spec.parameters.model_config.get("extra") == "forbid"
