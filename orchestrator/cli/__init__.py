@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 
 from orchestrator.cli import actions, check, schedule, simulating, testing
 from orchestrator.cli.failures import INTERRUPTED, report
+from orchestrator.cli.output import show_everything
 from orchestrator.errors import OrchestratorError
 
 
@@ -46,4 +47,5 @@ def main() -> None:
     """Run the command line."""
     # Native threads of the Temporal client may still be ending; see docs/design.md.
     atexit.register(time.sleep, 0.05)
+    show_everything()
     app()

@@ -8,6 +8,7 @@ import json
 import re
 import sys
 from collections.abc import Iterable, Sequence
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -31,6 +32,13 @@ STYLES = {
 def clean(text: object) -> str:
     """Take out control characters: a name in a run must not steer the reader's terminal."""
     return CONTROL.sub("�", str(text))
+
+
+def show_everything() -> None:
+    """Write what the locale has no letter for as an escape, instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def is_terminal() -> bool:
@@ -63,7 +71,8 @@ def note(text: str, style: str | None = None) -> None:
 
 def document(value: Any) -> None:
     """Print JSON, indented for people and for diffs."""
-    print(json.dumps(value, indent=2, ensure_ascii=False))
+    speaks_all = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    print(json.dumps(value, indent=2, ensure_ascii=not speaks_all))
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, status: str = "status") -> None:
