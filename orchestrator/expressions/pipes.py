@@ -25,6 +25,8 @@ from orchestrator.expressions.values import (
 )
 
 MAX_ROUND = 15
+ELEMENT_WORK = 64
+"""What one element costs a filter, beside the length of its condition; see `Env.spend`."""
 MAX_FILTERS = 3
 """Filters inside the conditions of filters."""
 
@@ -252,7 +254,7 @@ def _filter(env: Env, value: Any, condition: Any) -> list[Any]:
     for item in _list(value):
         names = item if isinstance(item, dict) else {}
         inner.context = {test.subject or "item": item, **names, "item": item}
-        inner.spend(len(text))
+        inner.spend(ELEMENT_WORK + len(text))
         if test.evaluate(inner):
             kept.append(item)
     env.work = inner.work

@@ -1,0 +1,188 @@
+"""Random templates, conditions and data: each gives a value or one of our errors, and changes nothing."""
+
+import copy
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from orchestrator.conditions import compile_condition, evaluate, evidence, of_text, problems
+from orchestrator.errors import ConditionError, ExpressionError, Warnings
+from orchestrator.expressions import FUNCTIONS, PIPES, Env, render, render_parameters, reveal
+from orchestrator.expressions.values import json_equal
+from orchestrator.operators import OPERATORS
+from orchestrator.presets import PRESETS
+
+NOW = datetime(2026, 5, 1, 12, 30, tzinfo=UTC)
+OURS = (ExpressionError, ConditionError)
+quick = settings(
+    max_examples=60, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+)
+
+PARTS = [
+    *("{{", "}}", "{", "}", "(", ")", "[", "]", ".", ",", "|", "?", '"', "'", "\\", " ", "\n", "-", "0", "-1", "1e9"),
+    *("a", "b", "item", "items", "secrets", "true", "null", "é", "²", "٣", "\ud800", "\x00", '"a"', "'b'", "9" * 30),
+    *FUNCTIONS,
+    *PIPES,
+    *(f"{{{{ a | {name} }}}}" for name in PIPES),
+    *(function.example for function in FUNCTIONS.values()),
+    *(pipe.example for pipe in PIPES.values()),
+]
+texts = st.text(max_size=12) | st.binary(max_size=24).map(lambda data: data.decode("utf-8", "surrogateescape"))
+sources = st.lists(st.sampled_from(PARTS) | texts, max_size=12).map("".join)
+wrapped = sources.map(lambda source: f"{{{{ {source} }}}}")
+templates = sources | wrapped
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.just(10**4000)
+    | st.floats()
+    | texts
+    | st.sampled_from(["2026-05-01", "2026-05-01T10:00:00+02:00", "0001-01-01T00:00:00+14:00", "12", "1e400", "(a"])
+)
+values = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from("ab") | texts, inner, max_size=4),
+)
+contexts = st.fixed_dictionaries({}, optional=dict.fromkeys(("a", "b", "items", "input", "totals", "secrets"), values))
+names = st.sampled_from([*OPERATORS, *PRESETS, "and", "or", "not", "simple", "preset", "expression"])
+conditions = st.recursive(
+    st.fixed_dictionaries(
+        {
+            "field": st.sampled_from(["a", "a.b", "items[0]", "b?"]) | templates,
+            "operator": st.sampled_from([*OPERATORS]),
+        },
+        optional={"value": values | templates, "type": st.just("simple") | values},
+    )
+    | st.builds(lambda name: {"preset": name}, names)
+    | st.builds(lambda text: {"expression": text}, templates)
+    | values,
+    lambda inner: st.fixed_dictionaries(
+        {"type": st.sampled_from(["and", "or", "not"]) | names},
+        optional={"conditions": st.lists(inner, max_size=3) | inner, "condition": inner, "value": values},
+    ),
+    max_leaves=6,
+)
+
+
+def environment(context: dict[str, Any], strict: bool = False) -> Env:
+    return Env(context, lambda: NOW, lambda: "id", strict)
+
+
+def outcome(call: Callable[[], Any]) -> Any:
+    """Give what a call gives, or the error of ours that it raises; anything else escapes and fails the test."""
+    try:
+        return call()
+    except OURS as error:
+        return (type(error).__name__, str(error))
+
+
+def failure(call: Callable[[], Any]) -> Exception | None:
+    """Give the error of ours that a call raises."""
+    try:
+        call()
+    except OURS as error:
+        return error
+    return None
+
+
+@quick
+@given(templates | st.dictionaries(templates, templates, max_size=3), contexts, st.booleans())
+def test_a_template_gives_a_value_or_an_error_of_ours_and_the_same_again(
+    template: Any, context: dict[str, Any], strict: bool
+) -> None:
+    before = copy.deepcopy(context)
+
+    def once() -> Any:
+        return outcome(lambda: render(template, context, now=lambda: NOW, uuid=lambda: "id", strict=strict))
+
+    assert repr(once()) == repr(once())
+    assert repr(context) == repr(before)
+
+
+@quick
+@given(templates, contexts)
+def test_an_error_of_a_template_stands_inside_it(template: str, context: dict[str, Any]) -> None:
+    error = failure(lambda: render(template, context))
+    if isinstance(error, ExpressionError):
+        lines = (error.source or template).split("\n")
+        assert 1 <= error.line <= len(lines)
+        assert 1 <= error.column <= len(lines[error.line - 1]) + 1
+
+
+@quick
+@given(
+    st.dictionaries(st.text(max_size=4), templates, max_size=3), contexts, st.dictionaries(texts, values, max_size=2)
+)
+def test_secrets_are_revealed_or_refused(
+    value: dict[str, Any], context: dict[str, Any], secrets: dict[str, Any]
+) -> None:
+    def there_and_back() -> Any:
+        parameters, deferred = render_parameters(value, environment(context))
+        return reveal(parameters, json.loads(json.dumps(deferred)), secrets)
+
+    outcome(there_and_back)
+
+
+@quick
+@given(conditions, contexts, st.booleans())
+def test_a_condition_decides_or_is_an_error_of_ours(condition: Any, context: dict[str, Any], strict: bool) -> None:
+    before = copy.deepcopy((condition, context))
+    found = problems(condition, "/at")
+    result = outcome(lambda: evaluate(condition, context, now=lambda: NOW, strict=strict, warnings=Warnings()))
+
+    assert isinstance(result, bool | tuple)
+    assert all(problem.path.startswith("/at") and problem.message for problem in found)
+    if any(problem.severity == "error" for problem in found):
+        assert result[0] == "ConditionError"
+    assert repr((condition, context)) == repr(before)
+
+
+@quick
+@given(conditions, contexts)
+def test_a_decision_can_always_be_shown_small(condition: Any, context: dict[str, Any]) -> None:
+    def decided() -> Any:
+        return compile_condition(condition).decide(environment(context))
+
+    made = outcome(decided)
+    if isinstance(made[0], bool):
+        assert len(json.dumps(evidence(made[1], "true"))) <= 1000
+
+
+@quick
+@given(st.sampled_from(sorted(OPERATORS)), values, values)
+def test_every_operator_takes_every_pair_of_values(operator: str, seen: Any, value: Any) -> None:
+    context = {"seen": seen, "wanted": value}
+    condition = {"field": "seen", "operator": operator, "value": "{{ wanted }}"}
+    opposite = next((name for name, other in OPERATORS.items() if other.negates == operator), None)
+    result = outcome(lambda: evaluate(condition, context))
+
+    assert isinstance(result, bool) or result[0] == "ConditionError"
+    if opposite is not None:
+        assert evaluate({**condition, "operator": opposite}, context) is not result
+
+
+@quick
+@given(values, values)
+def test_equality_is_that_of_the_json_texts(left: Any, right: Any) -> None:
+    assert json_equal(left, left) is (repr(left) == repr(left) and "nan" not in repr(left))
+    assert json_equal(left, right) is json_equal(right, left)
+
+
+@quick
+@given(st.sampled_from(sorted(PIPES)), values, st.lists(values, max_size=2))
+def test_every_pipe_takes_every_value_and_any_arguments(name: str, value: Any, arguments: list[Any]) -> None:
+    written = ", ".join(f"x[{index}]" for index in range(len(arguments)))
+    template = f"{{{{ v | {name}({written}) }}}}"
+
+    outcome(lambda: render(template, {"v": value, "x": arguments}, now=lambda: NOW))
+
+
+@quick
+@given(sources | conditions.map(lambda value: json.dumps(value, default=str, skipkeys=True)))
+def test_condition_text_is_read_or_refused(text: str) -> None:
+    outcome(lambda: of_text(text))

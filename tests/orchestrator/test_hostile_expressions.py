@@ -1,0 +1,225 @@
+"""Templates and conditions written to hurt: each ends in a value or one of our errors, in bounded work."""
+
+import json
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from orchestrator.conditions import MAX_DEPTH, compile_condition, evaluate, evidence, problems
+from orchestrator.errors import ConditionError, ExpressionError
+from orchestrator.expressions import Env, compile_template, render
+from orchestrator.expressions.values import MAX_TEXT_LENGTH, json_equal
+
+NOW = datetime(2026, 5, 1, 12, 30, tzinfo=UTC)
+OURS = (ExpressionError, ConditionError)
+
+
+def environment(context: dict[str, Any]) -> Env:
+    return Env(context, lambda: NOW, lambda: "id")
+
+
+def outcome(call: Callable[[], Any]) -> Any:
+    """Give what a call gives, or the error of ours that it raises; anything else escapes and fails the test."""
+    try:
+        return call()
+    except OURS as error:
+        return (type(error).__name__, str(error))
+
+
+SIZE = 100_000
+NOT = '{"type":"not","condition":'
+QUOTED = json.dumps({"expression": "{{ a | filter('%s') }}"})
+
+
+def nested_filters(levels: int) -> str:
+    """Write filters inside the text of filters, each level escaped once more."""
+    condition = '{"expression": "{{ item }}"}'
+    for _ in range(levels):
+        literal = condition.replace("\\", "\\\\").replace('"', '\\"')
+        condition = json.dumps({"expression": f'{{{{ item | filter("{literal}") }}}}'})
+    literal = condition.replace("\\", "\\\\").replace('"', '\\"')
+    return f'{{{{ items | filter("{literal}") }}}}'
+
+
+TEMPLATES = [
+    "{{" * SIZE,
+    "}}" * SIZE,
+    "{{ " + "(" * SIZE,
+    "{{ " + "[" * SIZE + " }}",
+    "{{ a" + "[0]" * SIZE + " }}",
+    "{{ a" + ".b" * SIZE + " }}",
+    "{{ " + "days_ago(" * SIZE + " }}",
+    "{{ a" + " | upper" * 20_000 + " }}",
+    "{{ a | default(" + "a | default(" * 5_000 + " }}",
+    "{{ " + "a | replace(" * 60 + " }}",
+    "{{ " + "9" * SIZE + " }}",
+    "{{ -" + "9" * SIZE + "x }}",
+    "{{ 1." + "9" * SIZE + "e9x }}",
+    "{{ 1e" + "9" * SIZE + " }}",
+    "{{ '" + "\\'" * SIZE + " }}",
+    '{{ "' + '\\"' * SIZE + " }}",
+    "{{ " + "' \" " * 50_000 + " }}",
+    "{{ " + "a" * SIZE + "() }}",
+    "{{ a | " + "a" * SIZE + " }}",
+    "{{" + " " * SIZE + "}}",
+    "{{ a" + "?" * SIZE + " }}",
+    "{{ a }}" * 30_000,
+    "{{ '\\u0061' }}" * 15_000,
+    "\n" * SIZE + "{{ a b }}",
+    "\x00" * SIZE,
+    "{{ 'a'" + " | json" * 60 + " }}",
+    "{{ 'aaaaaaaaaa'" + " | replace('a', 'aaaaaaaaaa')" * 20 + " }}",
+    "{{ a | filter('" + NOT * 150 + "') }}",
+    "{{ a | filter('" + "[" * 4_000 + "') }}",
+    *(nested_filters(levels) for levels in range(6)),
+]
+
+
+@pytest.mark.parametrize("index", range(len(TEMPLATES)), ids=lambda index: TEMPLATES[index][:24])
+def test_a_hostile_template_ends_in_a_value_or_an_error_of_ours(index: int) -> None:
+    result = outcome(lambda: render(TEMPLATES[index], {"a": "x", "items": [[[[[["y"]]]]]]}))
+
+    assert len(repr(result)) <= 8 * MAX_TEXT_LENGTH
+
+
+def nested(condition: Any, times: int) -> Any:
+    for _ in range(times):
+        condition = {"type": "not", "condition": condition}
+    return condition
+
+
+def deep(value: Any, times: int) -> Any:
+    for _ in range(times):
+        value = [value]
+    return value
+
+
+LEAF = {"field": "a", "value": 1}
+
+
+PATTERNS = (
+    "(a|b)*a(a|b){20}c",
+    "(x+x+)+y",
+    "(?:a?){400}a{400}",
+    "((((((a{9}){9}){9}){9}){9}){9}){9}",
+    "[ab]*a[ab]{600}c",
+    "(.*)" * 100 + "c",
+    "(" * 500,
+    "a" * 1_001,
+    "(?P<n" + "n" * 900 + ">a)",
+    "[" + "\\pL" * 300 + "]",
+    "\\" * 999,
+    "(?i)" * 200,
+)
+HOSTILE: dict[str, Any] = {
+    "deep": nested(LEAF, 10_000),
+    "wide": {"type": "and", "conditions": [LEAF] * SIZE},
+    "many": {"type": "or", "conditions": [{"type": "and", "conditions": [LEAF] * 200}] * 200},
+    "long words": {"field": "a" * SIZE, "operator": "b" * SIZE},
+    "long type": {"type": "a" * SIZE},
+    "huge type": {"type": 10**5000},
+    "deep preset": {"preset": deep("x", 10_000)},
+    "deep operator": {"field": "a", "operator": deep("x", 10_000)},
+    "deep value": {"field": "a", "value": deep("x", 10_000)},
+    "many templates": {"field": "a", "operator": "in", "value": ["{{ a }}"] * 20_000},
+    "many keys": {**LEAF, **{f"key{index}": 1 for index in range(2_000)}},
+    "long path": {"expression": "{{ a" + "[0]" * SIZE + " }}"},
+    **{pattern[:24]: {"field": "long", "operator": "matches", "value": pattern} for pattern in PATTERNS},
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_condition_ends_in_a_result_or_an_error_of_ours(name: str) -> None:
+    condition = HOSTILE[name]
+    context = {"a": 1, "long": "ab" * 30_000}
+    result = outcome(lambda: evaluate(condition, context))
+
+    assert isinstance(result, bool) or result[0] in ("ConditionError", "EvaluationError")
+    assert len(problems(condition, "")) <= 2_000
+    assert len(str(result)) <= 10_000
+
+
+def test_data_that_is_nested_deep_is_compared_and_shown() -> None:
+    context = {"a": deep(1, 50_000), "b": deep(1, 50_000), "c": deep(2, 50_000)}
+    same = {"field": "a", "value": "{{ b }}"}
+
+    assert evaluate(same, context) is True
+    assert evaluate({**same, "value": "{{ c }}"}, context) is False
+    assert evaluate({**same, "operator": "in", "value": ["{{ b }}"]}, context) is True
+    seen = compile_condition(same).decide(environment(context))[1]
+    assert evidence(seen, "true")["compared"][0]["seen"] == "list of 1"
+    for template in ("{{ a }}!", "{{ a | json }}", "{{ a | unique }}", "{{ days_ago(a) }}", "{{ a | currency }}"):
+        outcome(lambda template=template: render(template, context))  # type: ignore[misc]  # binds the loop's value
+
+
+def operations(call: Callable[[], Any]) -> int:
+    """Count the calls, of Python and C functions, that a call makes."""
+    count = 0
+
+    def tally(frame: Any, event: str, argument: Any) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    sys.setprofile(tally)
+    try:
+        outcome(call)
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+def growing_filter(n: int) -> Callable[[], Any]:
+    items = [{"n": index} for index in range(n)]
+    return lambda: render(
+        """{{ items | filter('{"field": "n", "operator": "less_than", "value": 9}') }}""", {"items": items}
+    )
+
+
+def growing_pipes(n: int) -> Callable[[], Any]:
+    items = [{"n": f"{index}"} for index in range(n)]
+    return lambda: render('{{ items | map("n") | unique | sort | join | split | count }}', {"items": items})
+
+
+@pytest.mark.parametrize(
+    "family",
+    [
+        lambda n: lambda: compile_template("{{ a.b }}-" * n),
+        lambda n: lambda: compile_template("{{ a" + ".b" * n + " }}"),
+        lambda n: lambda: compile_template("{{ a }}\n" * n + "{{ b c }}"),
+        lambda n: lambda: render(["{{ a }}"] * n, {"a": 1}),
+        lambda n: lambda: render(json.loads('{"k":' * (n // 20) + '"{{ a }}"' + "}" * (n // 20)), {"a": 1}),
+        lambda n: lambda: json_equal([[index] for index in range(n)], [[index] for index in range(n)]),
+        lambda n: lambda: evaluate({"field": "a", "operator": "in", "value": list(range(n))}, {"a": -1}),
+        lambda n: lambda: evaluate({"type": "and", "conditions": [LEAF] * (n // 4)}, {"a": 1}),
+        lambda n: lambda: problems({"type": "or", "conditions": [{"field": "a b"}] * (n // 4)}, ""),
+        growing_filter,
+        growing_pipes,
+    ],
+    ids=["expressions", "path", "error", "list", "nesting", "equal", "in", "and", "problems", "filter", "pipes"],
+)
+def test_twice_the_size_takes_about_twice_the_work(family: Callable[[int], Callable[[], Any]]) -> None:
+    small, large = (operations(family(n)) for n in (1_001, 2_002))
+
+    assert large <= 2.3 * small + 100
+
+
+def test_nested_filters_cannot_multiply_their_work() -> None:
+    """Each of 2,000 elements would filter 500 others out of the template's own text."""
+    text = "a," * 500
+    condition = json.dumps({"expression": f'{{{{ "{text}" | split | filter(\'{{"field": "item"}}\') }}}}'})
+    literal = condition.replace("\\", "\\\\").replace('"', '\\"')
+    template = f'{{{{ items | filter("{literal}") | count }}}}'
+
+    assert outcome(lambda: render(template, {"items": [1] * 20})) == 0
+    assert outcome(lambda: render(template, {"items": [1] * 2_000}))[0] == "EvaluationError"
+
+
+def test_the_deepest_that_the_bounds_allow_fits_into_the_stack() -> None:
+    chain = "a" + " | default(b)" * 49
+    template = f"{{{{ {'start_of_day(' * 15}{chain}{')' * 15} }}}}"
+    condition = nested({"field": template, "operator": "is_empty"}, MAX_DEPTH - 1)
+
+    assert evaluate(condition, {"a": 1, "b": 2}) is (MAX_DEPTH % 2 == 1)
