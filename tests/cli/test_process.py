@@ -71,7 +71,8 @@ def test_output_that_the_locale_cannot_show_is_no_crash(tmp_path: Path) -> None:
 
     assert (plain.returncode, as_json.returncode) == (2, 2)
     assert b"gr\\xf6\\xdfe" in plain.stdout
-    assert json.loads(as_json.stdout)[0]["file"] == str(path)
+    said = [problem["message"] for problem in json.loads(as_json.stdout)[0]["problems"]]
+    assert any("größe" in message for message in said)
 
 
 def on_a_terminal(*args: str, **env: str) -> str:

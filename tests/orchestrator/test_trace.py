@@ -1,0 +1,106 @@
+"""A run told as lines."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from orchestrator.run import Run, StepDocument
+from orchestrator.trace import duration, in_order, lines, reason, shortened, step_lines
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def step(key: str, after: float = 0, took: float = 0, **more: Any) -> StepDocument:
+    begun = START + timedelta(seconds=after)
+    given = {"status": "completed", "duration_ms": round(took * 1000), **more}
+    return StepDocument(id=key, node_id=key, started_at=begun, path=key.rpartition("/")[0], **given)
+
+
+def run(*steps: StepDocument, **more: Any) -> Run:
+    given = {"status": "completed", "duration_ms": 0, "steps_total": len(steps), **more}
+    return Run(id="r", workflow_id="w", workflow_version=1, started_at=START, steps=list(steps), **given)
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "text"),
+    [
+        (0, "0 ms"),
+        (999, "999 ms"),
+        (1000, "1 s"),
+        (1250, "1.25 s"),
+        (59_999, "60 s"),
+        (60_000, "1 m"),
+        (200_000, "3 m 20 s"),
+        (3_600_000, "1 h"),
+        (5_400_000, "1 h 30 m"),
+        (86_400_000, "1 d"),
+        (100 * 86_400_000 + 4 * 3_600_000 + 59_000, "100 d 4 h"),
+    ],
+)
+def test_a_duration_is_written_for_people(milliseconds: int, text: str) -> None:
+    assert duration(milliseconds) == text
+
+
+EQUAL = {"field": "a", "operator": "equals", "value": 1, "seen": 2, "result": False}
+EMPTY = {"field": "a", "operator": "is_empty", "value": None, "seen": None, "missing": True, "result": True}
+EXPRESSION = {"field": "{{ a }}", "seen": 0, "result": False}
+
+
+@pytest.mark.parametrize(
+    ("decision", "text"),
+    [
+        ({"port": "true", "compared": [EQUAL]}, "a equals 1: false, saw 2"),
+        ({"port": "x", "compared": [EQUAL, EMPTY]}, "a equals 1: false, saw 2; a is_empty: true, nothing there"),
+        ({"port": "x", "compared": [EXPRESSION], "omitted": 3}, "3 more; {{ a }}: false, saw 0"),
+        ({"value": "gold", "port": "vip"}, 'the value is "gold"'),
+        (None, ""),
+    ],
+)
+def test_a_decision_says_what_it_saw(decision: Any, text: str) -> None:
+    assert reason(decision) == text
+
+
+def test_a_step_tells_retries_error_and_warnings_under_it() -> None:
+    error = {"error_type": "action_error", "message": "no\nanswer"}
+    told = step("load", 61, 2.5, status="failed", retry_count=2, error=error, warnings=["odd"])
+
+    assert list(step_lines(told, START, 6)) == [
+        "  +1 m 1 s  failed     load    2.5 s, tried 3 times",
+        "                       action_error: no answer",
+        "                       warning: odd",
+    ]
+
+
+def test_what_ran_inside_stands_behind_its_owner_and_what_has_none_stays() -> None:
+    steps = [
+        step(key)
+        for key in ("fork", "after", "fork[1]/b", "fork[0]/a", "fork[0]/each", "fork[0]/each[0]/x", "lost[4]/y")
+    ]
+
+    order = [one.id for one in in_order(steps)]
+
+    assert order == ["fork", "fork[1]/b", "fork[0]/a", "fork[0]/each", "fork[0]/each[0]/x", "after", "lost[4]/y"]
+
+
+def test_a_trace_says_what_is_not_kept_what_is_waited_for_and_how_it_stands() -> None:
+    wait = {"node_id": "hear", "step_id": "hear#2", "kind": "event", "event": "go"}
+    told = run(step("hear#2", status="waiting"), status="waiting", duration_ms=None, steps_total=9, waiting_for=[wait])
+
+    assert lines(told) == [
+        "(8 earlier steps are not kept)",
+        "     +0 ms  waiting    hear#2",
+        'waits at hear#2: event {"event": "go"}',
+        "waiting, 9 steps",
+    ]
+
+
+def test_a_failure_is_told_in_the_last_line() -> None:
+    failure = {"error_type": "timeout_error", "message": "too slow", "node_id": "load"}
+    told = run(step("load", took=3, status="failed"), status="failed", failure=failure, duration_ms=3000)
+
+    assert lines(told)[-1] == "failed after 3 s, 1 step: timeout_error at load: too slow"
+
+
+def test_a_long_text_is_one_short_line() -> None:
+    assert len(shortened("word \n" * 100)) == 160
