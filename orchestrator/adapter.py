@@ -4,67 +4,31 @@ Replay-sensitive. Nothing here waits on several things at once but by futures of
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from hashlib import sha256
 from typing import Any
 
 from temporalio import workflow
-from temporalio.common import RawValue, RetryPolicy, SearchAttributePair, TypedSearchAttributes
-from temporalio.exceptions import (
-    ActivityError,
-    ApplicationError,
-    CancelledError,
-    ChildWorkflowError,
-    FailureError,
-    WorkflowAlreadyStartedError,
-)
-from temporalio.workflow import ActivityCancellationType, ActivityHandle, ChildWorkflowHandle, ParentClosePolicy
+from temporalio.common import RawValue, RetryPolicy
+from temporalio.exceptions import ActivityError, CancelledError
+from temporalio.workflow import ActivityCancellationType, ActivityHandle
 
-from orchestrator.attributes import search_attributes
-from orchestrator.effects import ActRequest, BranchRequest, BranchResult, CallRequest, Resolution
-from orchestrator.errors import StepFailed
+from orchestrator.children import Children
+from orchestrator.effects import ATTEMPT_KEY, Acted, ActRequest, BranchRequest, BranchResult, CallRequest, Resolution
 from orchestrator.inbox import Event, Inbox
-from orchestrator.payloads import MAX_TASK_BYTES, ended_branch, packed, read_branch_result, run_request, written
+from orchestrator.payloads import packed
 from orchestrator.plan import Plan
 from orchestrator.run import RunInfo
-from orchestrator.translate import activity_failure, child_error, first_object, not_retried
+from orchestrator.tasks import BREATH_SECONDS, Room, cancels, pass_on, shortened
+from orchestrator.translate import activity_failure, not_retried
 
-WORKFLOW = "Run"
 NODES_BETWEEN_BREATHS = 5_000
 """Pure nodes take no time of Temporal's; so many together stay far below the deadlock detector's 2 s."""
-BREATH_SECONDS = 0.001
 LOCAL_RETRY_SECONDS = 5.0
 """A longer pause before a local retry is a timer, so that the workflow task does not wait for it."""
-MAX_ID = 400
-"""Temporal takes ids of 1,000; longer ones than this end in a digest."""
 RETRY_FROM_NOW = 1_000
 """Nodes to wait before a state that was too large is written down again."""
-
-
-@dataclass(slots=True)
-class Child:
-    """A branch or a called run under way."""
-
-    workflow_id: str
-    path: str
-    """Empty for a called run."""
-    waits: tuple[str, ...]
-    handle: ChildWorkflowHandle[Any, Any] | None = None
-    backlog: list[tuple[str, Any]] = field(default_factory=list)
-    """Signals that came before it had started."""
-
-    async def tell(self, signal: str, value: Any) -> None:
-        """Send a signal; a child that has ended needs none."""
-        if self.handle is None:
-            self.backlog.append((signal, value))
-            return
-        try:
-            await self.handle.signal(signal, value)
-        except FailureError:
-            workflow.logger.debug("%s has ended before signal %s", self.workflow_id, signal)
 
 
 @dataclass(slots=True)
@@ -93,9 +57,6 @@ class TemporalEffects:
         self.paused = paused
         self.held = 0
         """Flows that stand still at a node boundary."""
-        self.children: dict[str, Child] = {}
-        self.branches: deque[dict[str, str]] = deque(maxlen=max(plan.step_log_limit, 1))
-        """`{workflow_id, path, status}` of the newest branches."""
         self.decisions: dict[str, Decision] = {}
         self.show: Callable[[], None] = lambda: None
         """Called before the flow waits."""
@@ -107,7 +68,8 @@ class TemporalEffects:
         self._breath: asyncio.Event | None = None
         self._try_at = 0
         self._seen = 0
-        self._task = (-1, 0)
+        self.room = Room()
+        self.children = Children(plan, info, inbox, self.room, lambda: self.show())
 
     def now(self) -> datetime:
         """Give the time of the workflow task."""
@@ -117,21 +79,23 @@ class TemporalEffects:
         """Give a UUID that a replay repeats."""
         return str(workflow.uuid4())
 
-    async def act(self, request: ActRequest) -> Any:
+    async def act(self, request: ActRequest) -> Acted:
         """Run an activity named after the action."""
         arg = packed(self._activity_input(request), f"what {request.title!r} sends to {request.action}")
-        await self._room_for(arg)
+        await self.room.take(arg)
         self.show()
-        cancels = _cancels()
+        before = cancels()
         try:
             result = await _started(request, arg)
         except ActivityError as error:
-            if isinstance(error.cause, CancelledError) and _cancels() > cancels:
+            if isinstance(error.cause, CancelledError) and cancels() > before:
                 raise asyncio.CancelledError from error
-            _pass_on(cancels)
+            pass_on(before)
             raise activity_failure(error, request) from error
-        _pass_on(cancels)
-        return result
+        pass_on(before)
+        if isinstance(result, dict) and ATTEMPT_KEY in result:
+            return Acted(result.get("result"), int(result[ATTEMPT_KEY]))
+        return Acted(result)
 
     def _activity_input(self, request: ActRequest) -> dict[str, Any]:
         sent: dict[str, Any] = {
@@ -168,7 +132,7 @@ class TemporalEffects:
                 await waiter.future
             else:
                 await workflow.wait_condition(waiter.future.done, timeout=timeout_seconds, timeout_summary=title)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             return (waiter.future.result().payload,) if waiter.future.done() else None
         except asyncio.CancelledError:
             if waiter.future.done() and not waiter.future.cancelled():
@@ -189,8 +153,7 @@ class TemporalEffects:
                 if taken is not None:
                     waiter.future.set_result(taken)
                 break
-        readers = [child for child in self.children.values() if event in child.waits]
-        await asyncio.gather(*(child.tell("event", copy) for child in readers))
+        await self.children.deliver(event, copy)
 
     async def pause(self, paused: bool) -> None:
         """Stand still at the next boundary, or go on; branches and called runs too."""
@@ -200,116 +163,15 @@ class TemporalEffects:
         if not paused:
             self._resumed.set()
             self._resumed = asyncio.Event()
-        signal = "pause" if paused else "resume"
-        await asyncio.gather(*(child.tell(signal, {}) for child in list(self.children.values())))
+        await self.children.tell_all("pause" if paused else "resume", {})
 
     async def branch(self, request: BranchRequest) -> BranchResult:
         """Run a branch as a child workflow."""
-        parallel = request.path.rpartition("[")[0]
-        child = Child(shortened(f"{self.info.id}/{request.path}"), request.path, request.waits)
-        shown = {"workflow_id": child.workflow_id, "path": request.path, "status": "running"}
-        arg = packed(self._branch_input(request, parallel), f"what branch {request.title!r} is given")
-        await self._room_for(arg)
-        self.branches.append(shown)
-        self.show()
-        try:
-            entries = await self._run_child(child, arg, request.title)
-        except asyncio.CancelledError:
-            result = BranchResult("cancelled")
-        except (ChildWorkflowError, WorkflowAlreadyStartedError) as error:
-            result, entries = self._failed_branch(error, request.title)
-            self.inbox.note(entries.get("read", ()), parallel)
-        else:
-            result = read_branch_result(entries)
-            self.inbox.note(entries.get("read", ()), parallel)
-        shown["status"] = result.status
-        return result
-
-    def _branch_input(self, request: BranchRequest, parallel: str) -> dict[str, Any]:
-        place = {"path": request.path, "context": request.context, "exports": list(request.exports)}
-        early = [event.to_json() for event in self.inbox.copies(request.waits, parallel)]
-        return {**run_request(request.plan, self.info), "branch": place, **written(inbox=early, paused=self.paused)}
-
-    def _failed_branch(
-        self, error: ChildWorkflowError | WorkflowAlreadyStartedError, title: str
-    ) -> tuple[BranchResult, Any]:
-        cause = error.cause if isinstance(error, ChildWorkflowError) else None
-        entries = first_object(cause, 1) if isinstance(cause, ApplicationError) else {}
-        if isinstance(cause, CancelledError) and _cancels():
-            return BranchResult("cancelled"), entries
-        document = child_error(error, f"branch {title!r}", self.now())
-        if isinstance(cause, ApplicationError) and entries.get("cancelled"):
-            return ended_branch("cancelled", None, entries), entries
-        return ended_branch("failed", document, entries), entries
+        return await self.children.branch(request, paused=self.paused)
 
     async def call(self, request: CallRequest) -> dict[str, Any]:
         """Run another workflow as a child with a run id of its own."""
-        callee = request.plan
-        info = RunInfo(
-            id=self.uuid(), customer_id=self.info.customer_id, trigger_type="workflow", parent_run_id=self.info.id
-        )
-        arg = packed(run_request(callee, info, given=request.input), f"what {request.title!r} is given")
-        await self._room_for(arg)
-        self.show()
-        child = Child(info.id, "", ())
-        try:
-            result = await self._run_child(child, arg, request.title, search_attributes(callee, info), request.wait)
-        except (ChildWorkflowError, WorkflowAlreadyStartedError) as error:
-            if isinstance(error.cause, CancelledError) and _cancels():
-                raise asyncio.CancelledError from error
-            raise self._failed_call(error, callee, info.id) from error
-        if not request.wait:
-            return {"run_id": info.id, "status": "running", "output": None}
-        return {"run_id": info.id, "status": "completed", "output": result.get("output")}
-
-    def _failed_call(
-        self, error: ChildWorkflowError | WorkflowAlreadyStartedError, callee: Plan, run_id: str
-    ) -> StepFailed:
-        document = child_error(error, f"workflow {callee.id}", self.now())
-        return StepFailed(
-            f"workflow {callee.id} failed: {document['message']}",
-            error_type=document["error_type"],
-            details={"run_id": run_id, "error": document},
-            recoverable=document.get("recoverable", True),
-        )
-
-    async def _run_child(
-        self,
-        child: Child,
-        arg: RawValue,
-        title: str,
-        attributes: list[SearchAttributePair[Any]] | None = None,
-        wait: bool = True,
-    ) -> dict[str, Any]:
-        """Start a child and wait for its result; when cancelled, cancel it and wait for its end."""
-        policy = ParentClosePolicy.REQUEST_CANCEL if attributes else ParentClosePolicy.TERMINATE
-        start = asyncio.get_running_loop().create_task(
-            workflow.start_child_workflow(
-                WORKFLOW,
-                arg,
-                id=child.workflow_id,
-                static_summary=title,
-                parent_close_policy=policy if wait else ParentClosePolicy.ABANDON,
-                search_attributes=TypedSearchAttributes(attributes) if attributes else None,
-            )
-        )
-        if wait:
-            self.children[child.workflow_id] = child
-        cancels = _cancels()
-        try:
-            handle = await _settled(start)
-            child.handle = handle
-            if not wait:
-                return {}
-            if _cancels() > cancels:
-                handle.cancel()
-            for signal, value in child.backlog:
-                await handle.signal(signal, value)
-            result: dict[str, Any] = await handle
-        finally:
-            self.children.pop(child.workflow_id, None)
-        _pass_on(cancels)
-        return result
+        return await self.children.call(request)
 
     async def decide(self, step_id: str, node_id: str, error: dict[str, Any]) -> Resolution:
         """Wait for the update `resolve`."""
@@ -371,17 +233,6 @@ class TemporalEffects:
             return
         workflow.continue_as_new(packed(request, "the state of the run"))
 
-    async def _room_for(self, arg: RawValue) -> None:
-        """Wait for another workflow task where this one could not send so much."""
-        size = len(arg.payload.data)
-        while True:
-            length = workflow.info().get_current_history_length()
-            sent = self._task[1] if self._task[0] == length else 0
-            if sent == 0 or sent + size <= MAX_TASK_BYTES:
-                self._task = (length, sent + size)
-                return
-            await workflow.sleep(BREATH_SECONDS)
-
 
 def _started(request: ActRequest, arg: RawValue) -> ActivityHandle[Any]:
     """Schedule an activity. One without heartbeat cannot learn that it is cancelled: nobody waits for it then."""
@@ -421,31 +272,3 @@ def _started(request: ActRequest, arg: RawValue) -> ActivityHandle[Any]:
         if heartbeat
         else ActivityCancellationType.TRY_CANCEL,
     )
-
-
-async def _settled(task: "asyncio.Task[ChildWorkflowHandle[Any, Any]]") -> ChildWorkflowHandle[Any, Any]:
-    """Wait for a start that a cancellation must not leave half done."""
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        return await task
-
-
-def _cancels() -> int:
-    """Give how often the current flow has been cancelled."""
-    task = asyncio.current_task()
-    return 0 if task is None else task.cancelling()
-
-
-def _pass_on(cancels: int) -> None:
-    """Cancel the flow at its next wait when what it awaited has ended on its own all the same."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling() > cancels:
-        task.cancel()
-
-
-def shortened(name: str) -> str:
-    """Keep an id within Temporal's limit."""
-    if len(name) <= MAX_ID:
-        return name
-    return f"{name[:MAX_ID]}~{sha256(name.encode()).hexdigest()[:16]}"

@@ -62,9 +62,7 @@ class OrchestratorError(Exception):
 
     code = "error"
 
-    def __init__(
-        self, message: str | None = None, *, where: str | None = None, hint: str | None = None
-    ) -> None:
+    def __init__(self, message: str | None = None, *, where: str | None = None, hint: str | None = None) -> None:
         self.message = message or (type(self).__doc__ or "").strip().splitlines()[0]
         self.where = where
         self.hint = hint

@@ -8,6 +8,8 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from orchestrator.plan import ANY_EVENT
+
 
 @dataclass(slots=True)
 class Event:
@@ -59,11 +61,8 @@ class Inbox:
 
     def copies(self, names: Collection[str], parallel: str) -> list[Event]:
         """Give what a new branch of that parallel is to know: unread events, and those its siblings read."""
-        return [
-            event
-            for event in self.events
-            if event.name in names and (not event.readers or parallel in event.readers)
-        ]
+        named = [event for event in self.events if event.name in names or ANY_EVENT in names]
+        return [event for event in named if not event.readers or parallel in event.readers]
 
     def note(self, numbers: Collection[int], parallel: str) -> None:
         """Take note that a branch of that parallel has read these."""

@@ -40,8 +40,7 @@ def in_order(steps: Sequence[StepDocument]) -> list[StepDocument]:
 def step_lines(step: StepDocument, start: datetime | None, width: int = 0) -> Iterator[str]:
     """Tell one step; `width` aligns what follows its id."""
     since = "" if start is None else f"+{duration(_since(start, step.started_at))}"
-    facts = [fact for fact in (_took(step), _port(step), _retries(step)) if fact]
-    yield f"{since:>10}  {step.status:<9}  {step.id:<{width}}  {', '.join(facts)}".rstrip()
+    yield f"{since:>10}  {step.status:<9}  {step.id:<{width}}  {', '.join(facts(step))}".rstrip()
     indent = " " * 23
     if step.decision is not None and (why := reason(step.decision)):
         yield f"{indent}why: {why}"
@@ -49,6 +48,11 @@ def step_lines(step: StepDocument, start: datetime | None, width: int = 0) -> It
         yield f"{indent}{step.error['error_type']}: {shortened(step.error['message'])}"
     for warning in step.warnings:
         yield f"{indent}warning: {shortened(warning)}"
+
+
+def facts(step: StepDocument) -> list[str]:
+    """Say in a few words how long a step took, which way it went and how often it was tried."""
+    return [fact for fact in (_took(step), _port(step), _retries(step)) if fact]
 
 
 def waiting_lines(run: Run) -> Iterator[str]:

@@ -99,9 +99,7 @@ def first_object(cause: ApplicationError, index: int = 0) -> Mapping[str, Any]:
     return found if isinstance(found, Mapping) else {}
 
 
-def child_error(
-    error: ChildWorkflowError | WorkflowAlreadyStartedError, what: str, now: datetime
-) -> dict[str, Any]:
+def child_error(error: ChildWorkflowError | WorkflowAlreadyStartedError, what: str, now: datetime) -> dict[str, Any]:
     """Give the error document of a child that did not complete."""
     cause = error.cause if isinstance(error, ChildWorkflowError) else error
     if isinstance(cause, ApplicationError) and "error_type" in first_object(cause):
