@@ -1,7 +1,7 @@
 """Show a run while it goes: a living table on a terminal, one appended line a finished step in a pipe."""
 
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from orchestrator.cli.output import STYLES, clean, console, is_terminal, line, styled
 
@@ -14,13 +14,15 @@ TOLD = frozenset({"completed", "failed", "cancelled", "skipped", "waiting", "ret
 """Statuses that are worth a line."""
 
 
-class Progress(Protocol):
-    """What is told of a run, again and again."""
+class Progress:
+    """What is told of a run, again and again; this one is silent."""
 
     def __enter__(self) -> Self:
-        """Begin."""
+        return self
 
-    def __exit__(self, *raised: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """End, also in the middle."""
 
     def show(self, run: "Run") -> None:
@@ -30,35 +32,16 @@ class Progress(Protocol):
 def progress(*, quiet: bool = False) -> Progress:
     """Choose by where stdout leads; `quiet` shows nothing."""
     if quiet:
-        return Quiet()
+        return Progress()
     return Living() if is_terminal() else Lines()
 
 
-class Quiet:
-    """Shows nothing."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *raised: object) -> None:
-        """End."""
-
-    def show(self, run: "Run") -> None:
-        """Show nothing."""
-
-
-class Lines:
+class Lines(Progress):
     """Appends a line when a step ends, waits or is tried again."""
 
     def __init__(self) -> None:
         self._told: dict[str, str] = {}
         """By step id: the status that was told last."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *raised: object) -> None:
-        """End."""
 
     def show(self, run: "Run") -> None:
         """Tell what is new."""
@@ -71,7 +54,7 @@ class Lines:
                     line(text, styled(text, run.status))
 
 
-class Living:
+class Living(Progress):
     """Draws the steps in place; those that no longer fit scroll away as plain lines do."""
 
     def __init__(self) -> None:

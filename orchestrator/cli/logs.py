@@ -1,0 +1,48 @@
+"""Log lines of `dev` and `worker`, on stderr: for people, or as JSON for what collects them."""
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+
+from orchestrator.cli.output import clean
+
+TEXT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+"""What every record has; anything else was given as `extra`."""
+
+
+class TextLines(logging.Formatter):
+    """One line a record but for tracebacks; without control characters."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write a record."""
+        return "\n".join(clean(part) for part in super().format(record).split("\n"))
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a record, with everything it was given."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write a record."""
+        given = {name: value for name, value in vars(record).items() if name not in STANDARD}
+        told = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat().replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **given,
+        }
+        if record.exc_info:
+            told["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(told, ensure_ascii=False, default=str)
+
+
+def configure(log_format: str, level: str) -> None:
+    """Send log records to stderr."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines() if log_format == "json" else TextLines(TEXT))
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    # httpx tells every request at `info`; the step says it already.
+    for noisy in ("httpx", "httpcore", "asyncio"):
+        logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLogger().level))
