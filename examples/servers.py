@@ -212,9 +212,7 @@ async def main() -> None:
         loop.add_signal_handler(name, stopped.set)
     async with servers(report=lambda line: print(line, flush=True)) as running:
         print(
-            json.dumps(
-                {"http": running.http_url, "smtp": f"{HOST}:{running.smtp_port}", "input": running.input}
-            ),
+            json.dumps({"http": running.http_url, "smtp": f"{HOST}:{running.smtp_port}", "input": running.input}),
             flush=True,
         )
         await stopped.wait()

@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from orchestrator.cli import actions, check, schedule, simulating, testing
+from orchestrator.cli import actions, check, schedule, serve, simulating, testing
 from orchestrator.cli.failures import INTERRUPTED, report
 from orchestrator.cli.output import show_everything
 from orchestrator.errors import OrchestratorError
@@ -35,6 +35,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command()(serve.dev)
+app.command()(serve.worker)
 app.command()(check.validate)
 app.command()(check.graph)
 app.command()(simulating.simulate)

@@ -1,0 +1,111 @@
+"""Temporal, a client and a worker in one process tree, in a folder: what `dev` and `run --server embedded` start."""
+
+import asyncio
+import fcntl
+import os
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from temporalio.client import Client
+
+from activities.registry import Registry
+from orchestrator.cli.failures import UsageError
+from orchestrator.client import connect
+from orchestrator.devserver import NAMESPACE, DevServer, dev_server
+from orchestrator.errors import OrchestratorError, ServerUnavailable
+from orchestrator.settings import Settings
+from orchestrator.worker import running_worker
+
+LOCK = "dev.lock"
+UI_SECONDS = 20.0
+
+
+class HomeInUseError(OrchestratorError):
+    """Another process serves from this folder."""
+
+    code = "home_in_use"
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """What has been started."""
+
+    server: DevServer
+    settings: Settings
+    """Those given, pointing to the embedded server."""
+    client: Client
+
+
+@asynccontextmanager
+async def embedded(
+    settings: Settings, registry: Registry, *, port: int = 0, ui_port: int = 0
+) -> AsyncIterator[Embedded]:
+    """Serve until the block ends; then stop the worker, the client and the server, in that order."""
+    with _alone(settings.home):
+        _check_free(port, "--temporal-port")
+        _check_free(ui_port, "--ui-port")
+        async with dev_server(settings.home, port=port, ui_port=ui_port) as server:
+            here = settings.model_copy(
+                update={
+                    "temporal_address": server.address,
+                    "temporal_namespace": NAMESPACE,
+                    "temporal_tls": False,
+                    "temporal_api_key": None,
+                    "ui_url": server.ui_url,
+                }
+            )
+            client = await connect(here)
+            async with running_worker(client, here, registry):
+                await _answers(server.ui_url)
+                yield Embedded(server, here, client)
+
+
+@contextmanager
+def _alone(home: Path) -> Iterator[None]:
+    """Hold the folder: two servers on one database would end each other. The system lets go of it after a kill."""
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        file = (home / LOCK).open("a+")
+    except OSError as error:
+        raise UsageError(f"{home} cannot be used as a home: {error.strerror}") from None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            hint = "stop it, or name another folder: ORCHESTRATOR_HOME"
+            raise HomeInUseError(f"process {file.read().strip()} serves from {home} already", hint=hint) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def _check_free(port: int, option: str) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            raise UsageError(f"port {port} is in use", hint=f"{option} 0 takes any free one") from None
+
+
+async def _answers(url: str) -> None:
+    """Wait until somebody listens there."""
+    place = urlsplit(url)
+    try:
+        async with asyncio.timeout(UI_SECONDS):
+            while True:
+                try:
+                    _, writer = await asyncio.open_connection(place.hostname, place.port)
+                except OSError:
+                    await asyncio.sleep(0.05)
+                    continue
+                writer.close()
+                return
+    except TimeoutError:
+        raise ServerUnavailable(f"the Temporal Web UI does not answer at {url}") from None
