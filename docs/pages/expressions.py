@@ -124,7 +124,7 @@ SHAPES = """\
 | `{"type": "and", "conditions": […]}` | all do; the first that does not ends it |
 | `{"type": "or", "conditions": […]}` | one does; the first that does ends it |
 | `{"type": "not", "condition": {…}}` | that one does not |
-| `{"expression": "{{ … }}"}` | the value is none of `null`, `false`, `0`, `""`, `[]`, `{}`; for text use the pipe `bool` |
+| `{"expression": "{{ … }}"}` | the value is none of `null`, `false`, `0`, `""`, `[]`, `{}`; text needs `bool` |
 | `{"preset": "…"}` | that [preset](#presets) does |
 
 `field` is a path, `invoice.amount`, or a template, `{{ input.name | lower }}`. `value` may hold templates anywhere.

@@ -8,6 +8,7 @@ import pytest
 
 from orchestrator import conditions
 from orchestrator.conditions import compile_condition, evaluate, evidence, of_text, problems
+from orchestrator.decisions import Seen
 from orchestrator.errors import ConditionError, EvaluationError, Warnings
 from orchestrator.expressions import MISSING, Env
 from orchestrator.operators import OPERATORS
@@ -299,7 +300,9 @@ def test_a_large_value_is_shown_small(value: Any, shown: Any) -> None:
 @pytest.mark.parametrize("text", ["x" * 10_000, "é" * 10_000, "\ud800" * 10_000, '"' * 10_000])
 @pytest.mark.parametrize("count", [1, 7, 1000])
 def test_a_decision_takes_at_most_a_kilobyte_and_keeps_what_decided(text: str, count: int) -> None:
-    seen = [(f"f{index}.{text}", "equals", [text] * 8, {text: text}, index == count - 1) for index in range(count)]
+    seen: list[Seen] = [
+        (f"f{index}.{text}", "equals", [text] * 8, {text: text}, index == count - 1) for index in range(count)
+    ]
     seen[-1] = ("last", "equals", text[:9], text[:9], True)
     shown = evidence(seen, text)
 
