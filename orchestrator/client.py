@@ -1,0 +1,344 @@
+"""Start, see and operate runs: the one importer of `temporalio.client` (with devserver.py and worker.py's wiring).
+
+Temporal is the only keeper of what a run is: a run's document is asked of the run itself, by query.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import quote
+from uuid import uuid4
+
+from temporalio.client import (
+    Client,
+    GrpcCompression,
+    WorkflowExecution,
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
+    WorkflowHandle,
+    WorkflowUpdateFailedError,
+)
+from temporalio.common import Priority, TypedSearchAttributes, WorkflowIDReusePolicy
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode, TLSConfig
+
+from orchestrator.attributes import CUSTOMER_ID, TRIGGER, VERSION, WORKFLOW_ID, search_attributes
+from orchestrator.children import WORKFLOW
+from orchestrator.errors import OperationRefused, RunNotFound, ServerUnavailable
+from orchestrator.history import Histories
+from orchestrator.payloads import run_request
+from orchestrator.plan import Plan
+from orchestrator.run import ENDED, Document, Run, RunInfo, Status, milliseconds
+from orchestrator.settings import Settings
+from orchestrator.tree import RunTree
+
+CONNECT_SECONDS = 5
+FAIRNESS_KEY_LENGTH = 64
+"""Temporal's limit."""
+REFRESH_SECONDS = 1.0
+"""What a run does between events of its history, such as attempts, is seen this often."""
+QUIET_SECONDS = 0.1
+"""Changes closer together are shown as one."""
+
+STATUSES: dict[WorkflowExecutionStatus, Status] = {
+    WorkflowExecutionStatus.RUNNING: "running",
+    WorkflowExecutionStatus.CONTINUED_AS_NEW: "running",
+    WorkflowExecutionStatus.COMPLETED: "completed",
+    WorkflowExecutionStatus.FAILED: "failed",
+    WorkflowExecutionStatus.TIMED_OUT: "failed",
+    WorkflowExecutionStatus.CANCELED: "cancelled",
+    WorkflowExecutionStatus.TERMINATED: "cancelled",
+}
+LISTED_AS = {
+    "running": "Running",
+    "waiting": "Running",
+    "retrying": "Running",
+    "completed": "Completed",
+    "failed": "Failed",
+    "cancelled": "Canceled",
+}
+
+
+class RunSummary(Document):
+    """A run in a list; times in UTC."""
+
+    id: str
+    workflow_id: str
+    workflow_version: int
+    customer_id: str = ""
+    status: Status
+    trigger_type: str = "manual"
+    started_at: datetime
+    completed_at: datetime | None = None
+    duration_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A run that has been started, or the one that was there already under its id."""
+
+    id: str
+    duplicate: bool = False
+
+
+async def connect(settings: Settings) -> Client:
+    """Connect to Temporal; raises ServerUnavailable."""
+    address = settings.temporal_address
+    loopback = address.rpartition(":")[0] in ("127.0.0.1", "localhost", "[::1]")
+    key = settings.temporal_api_key
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS * 2):
+            return await Client.connect(
+                address,
+                namespace=settings.temporal_namespace,
+                api_key=key.get_secret_value() if key else None,
+                tls=_tls(settings),
+                connect_timeout=timedelta(seconds=CONNECT_SECONDS),
+                # Compression costs more than it saves where nothing leaves the machine.
+                grpc_compression=GrpcCompression.NONE if loopback else GrpcCompression.GZIP,
+            )
+    except (RuntimeError, RPCError, TimeoutError) as error:
+        raise ServerUnavailable(
+            f"no Temporal server answers at {address}",
+            hint="start one with `orchestrator dev`, or set ORCHESTRATOR_TEMPORAL_ADDRESS",
+        ) from error
+
+
+def _tls(settings: Settings) -> bool | TLSConfig:
+    files = (settings.temporal_tls_ca, settings.temporal_tls_cert, settings.temporal_tls_key)
+    if not any(files) and settings.temporal_tls_server_name is None:
+        return settings.temporal_tls or settings.temporal_api_key is not None
+    ca, cert, key = (path.read_bytes() if path else None for path in files)
+    return TLSConfig(
+        server_root_ca_cert=ca, client_cert=cert, client_private_key=key, domain=settings.temporal_tls_server_name
+    )
+
+
+class Runs:
+    """The runs of a namespace."""
+
+    def __init__(self, client: Client, settings: Settings) -> None:
+        self.client = client
+        self.settings = settings
+        self.histories = Histories(client)
+
+    def ui_url(self, run_id: str) -> str | None:
+        """Give the address of a run in the Temporal Web UI."""
+        if self.settings.ui_url is None:
+            return None
+        space = quote(self.settings.temporal_namespace, safe="")
+        return f"{self.settings.ui_url.rstrip('/')}/namespaces/{space}/workflows/{quote(run_id, safe='')}"
+
+    async def start(
+        self,
+        plan: Plan,
+        *,
+        given: Any = None,
+        trigger: Any = None,
+        trigger_type: str = "manual",
+        run_id: str | None = None,
+        state: dict[str, Any] | None = None,
+        retried_from: str | None = None,
+    ) -> Started:
+        """Start a run. Under an id that has been used nothing starts: the first run's id is the answer."""
+        info = RunInfo(
+            id=run_id or str(uuid4()),
+            customer_id=plan.customer_id,
+            trigger_type=trigger_type,
+            retried_from=retried_from,
+        )
+        fairness = Priority(fairness_key=plan.customer_id[:FAIRNESS_KEY_LENGTH]) if plan.customer_id else Priority()
+        async with _speaking():
+            try:
+                await self.client.start_workflow(
+                    WORKFLOW,
+                    run_request(plan, info, given=given, trigger=trigger, state=state),
+                    id=info.id,
+                    task_queue=self.settings.task_queue,
+                    id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                    search_attributes=TypedSearchAttributes(search_attributes(plan, info)),
+                    static_summary=plan.name[:200] or None,
+                    request_eager_start=True,
+                    priority=fairness,
+                )
+            except WorkflowAlreadyStartedError:
+                return Started(info.id, duplicate=True)
+        return Started(info.id)
+
+    async def document(self, run_id: str) -> Run:
+        """Give the run document, with the steps of all branches; raises RunNotFound."""
+        tree = await self._tree(run_id)
+        return tree.run.model_copy(update={"links": self._links(run_id)})
+
+    async def _tree(self, run_id: str) -> RunTree:
+        async with _speaking(run_id):
+            return await RunTree.read(self.client, run_id)
+
+    def _links(self, run_id: str) -> dict[str, str]:
+        links = {"self": f"/api/v1/runs/{quote(run_id, safe='')}"}
+        ui = self.ui_url(run_id)
+        return links if ui is None else {**links, "temporal_ui": ui}
+
+    async def result(self, run_id: str) -> Run:
+        """Wait for a run's end and give its document."""
+        async with _speaking(run_id):
+            try:
+                await self._handle(run_id).result()
+            except WorkflowFailureError:
+                return await self.document(run_id)  # how it failed stands in the document
+        return await self.document(run_id)
+
+    async def watch(self, run_id: str) -> AsyncIterator[Run]:
+        """Give the run document now and after each change, until the run has ended.
+
+        History events say when to look, of the run and of its branches: nothing is written for it.
+        """
+        changed = asyncio.Event()
+        async with self.histories.tails(changed) as follow:
+            while True:
+                tree = await self._tree(run_id)
+                yield tree.run.model_copy(update={"links": self._links(run_id)})
+                if tree.run.status in ENDED:
+                    return
+                follow([run_id, *tree.running])
+                await asyncio.sleep(QUIET_SECONDS)
+                try:
+                    await asyncio.wait_for(changed.wait(), REFRESH_SECONDS)
+                except TimeoutError:
+                    continue
+                finally:
+                    changed.clear()
+
+    async def list(
+        self,
+        *,
+        workflow_id: str | None = None,
+        customer_id: str | None = None,
+        status: str | None = None,
+        trigger_type: str | None = None,
+        since: datetime | None = None,
+        limit: int = 50,
+    ) -> list[RunSummary]:
+        """List runs, newest first as far as Temporal's visibility knows; branches are not runs."""
+        parts = [f"WorkflowType = '{WORKFLOW}'", f"{WORKFLOW_ID.name} IS NOT NULL"]
+        equal = {WORKFLOW_ID.name: workflow_id, CUSTOMER_ID.name: customer_id, TRIGGER.name: trigger_type}
+        parts += [f"{name} = {_quoted(value)}" for name, value in equal.items() if value is not None]
+        if status is not None:
+            if status not in LISTED_AS:
+                raise OperationRefused(f"{status!r} is no status", hint=f"one of {', '.join(LISTED_AS)}")
+            parts.append(f"ExecutionStatus = '{LISTED_AS[status]}'")
+        if since is not None:
+            parts.append(f"StartTime >= '{since.astimezone(UTC).isoformat()}'")
+        async with _speaking():
+            found = self.client.list_workflows(" AND ".join(parts), limit=limit, page_size=min(limit, 1000))
+            return [_summary(execution) async for execution in found]
+
+    async def cancel(self, run_id: str) -> None:
+        """Ask a run to end: its actions and branches are cancelled, compensations made, then it is cancelled."""
+        async with self._operating(run_id) as handle:
+            await handle.cancel()
+
+    async def terminate(self, run_id: str, reason: str = "") -> None:
+        """End a run at once, without compensation."""
+        async with self._operating(run_id) as handle:
+            await handle.terminate(reason=reason or None)
+
+    async def pause(self, run_id: str) -> None:
+        """Hold a run at its next node."""
+        async with self._operating(run_id) as handle:
+            await handle.signal("pause", {})
+
+    async def resume(self, run_id: str) -> None:
+        """Let a paused run go on."""
+        async with self._operating(run_id) as handle:
+            await handle.signal("resume", {})
+
+    async def send_event(self, run_id: str, name: str, payload: Any = None) -> None:
+        """Send an event to a run's `wait` nodes; one that comes early is kept."""
+        async with self._operating(run_id) as handle:
+            await handle.signal("event", {"name": name, "payload": payload})
+
+    async def resolve(
+        self,
+        run_id: str,
+        node_id: str,
+        action: str,
+        *,
+        parameters: dict[str, Any] | None = None,
+        value: Any = None,
+        target: str | None = None,
+    ) -> str:
+        """Give an operator's word on a step that waits for one (`node_id`, or a step's id); give the step's id.
+
+        Raises OperationRefused when no such step waits, or the word cannot be followed.
+        """
+        word = {"node_id": node_id, "action": action, "parameters": parameters, "value": value, "target": target}
+        tree = await self._tree(run_id)
+        async with self._operating(tree.keeper_of(node_id)) as handle:
+            try:
+                answer = await handle.execute_update("resolve", word)
+            except WorkflowUpdateFailedError as error:
+                cause = error.cause
+                raise OperationRefused(cause.message if isinstance(cause, ApplicationError) else str(cause)) from error
+        return str(answer["step_id"])
+
+    async def history_json(self, run_id: str) -> str:
+        """Give the run's history as JSON, for replay."""
+        async with _speaking(run_id):
+            return (await self._handle(run_id).fetch_history()).to_json()
+
+    def _handle(self, run_id: str) -> WorkflowHandle[Any, Any]:
+        return self.client.get_workflow_handle(run_id)
+
+    @asynccontextmanager
+    async def _operating(self, run_id: str) -> AsyncIterator[WorkflowHandle[Any, Any]]:
+        """Do something to a run that has not ended; raises RunNotFound and OperationRefused."""
+        handle = self._handle(run_id)
+        async with _speaking(run_id):
+            try:
+                yield handle
+            except RPCError as error:
+                if error.status != RPCStatusCode.NOT_FOUND:
+                    raise
+                # Temporal says `not found` of runs that have ended, too: asking again tells them apart.
+                status = (await handle.describe()).status
+                shown = STATUSES[status] if status is not None else "over"
+                raise OperationRefused(f"run {run_id} has ended: it is {shown}") from error
+
+
+@asynccontextmanager
+async def _speaking(run_id: str | None = None) -> AsyncIterator[None]:
+    """Translate what Temporal answers; raises RunNotFound and ServerUnavailable."""
+    try:
+        yield
+    except RPCError as error:
+        if error.status == RPCStatusCode.NOT_FOUND and run_id is not None:
+            raise RunNotFound(f"there is no run {run_id!r}") from error
+        if error.status in (RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED):
+            raise ServerUnavailable(f"the Temporal server does not answer: {error.message}") from error
+        if error.status == RPCStatusCode.INVALID_ARGUMENT:
+            raise OperationRefused(f"Temporal refuses: {error.message}") from error
+        raise
+
+
+def _quoted(value: str) -> str:
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _summary(execution: WorkflowExecution) -> RunSummary:
+    attributes = execution.typed_search_attributes
+    status = STATUSES[execution.status] if execution.status is not None else "running"
+    return RunSummary(
+        id=execution.id,
+        workflow_id=attributes.get(WORKFLOW_ID, ""),
+        workflow_version=attributes.get(VERSION, 0),
+        customer_id=attributes.get(CUSTOMER_ID, ""),
+        status=status,
+        trigger_type=attributes.get(TRIGGER, "manual"),
+        started_at=execution.start_time,
+        completed_at=execution.close_time,
+        duration_ms=milliseconds(execution.start_time, execution.close_time),
+    )
