@@ -1,0 +1,1 @@
+"""How much the interpreter costs beside workflows written by hand: `python -m benchmarks`."""

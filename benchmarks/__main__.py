@@ -1,0 +1,68 @@
+"""Measure and print: `python -m benchmarks [--quick] [--json]`."""
+
+import asyncio
+import atexit
+import json
+import sys
+import time
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.durable import Compared, compare_all
+from benchmarks.pure import actions_per_second, conditions_per_second, plan_seconds
+
+
+def main() -> None:
+    """Run all measurements."""
+    quick = "--quick" in sys.argv
+    size = 20_000 if quick else 100_000
+    pure = {
+        "planning 10,000 nodes (s)": plan_seconds(10_000),
+        "condition nodes a second": conditions_per_second(size),
+        "action nodes a second": actions_per_second(size),
+    }
+    compared = asyncio.run(compare_all(quick))
+    if "--json" in sys.argv:
+        print(json.dumps({"pure": pure, "durable": [row(one) for one in compared]}, indent=2))
+    else:
+        show(pure, compared)
+
+
+def row(one: Compared) -> dict[str, Any]:
+    """Write one comparison."""
+    return {
+        "case": one.case.name,
+        "ratio": round(one.ratio, 3),
+        "ours_ms": round(one.ours.seconds * 1000, 1),
+        "hand_ms": round(one.hand.seconds * 1000, 1),
+        "events": [one.ours.events, one.hand.events],
+        "bytes": [one.ours.size, one.hand.size],
+    }
+
+
+def show(pure: dict[str, float], compared: list[Compared]) -> None:
+    """Print for people."""
+    console = Console()
+    table = Table("", "ms a run", "by hand", "ratio", "events", "by hand", "bytes", "by hand", "bytes ratio")
+    for one in compared:
+        table.add_row(
+            one.case.name,
+            f"{one.ours.seconds * 1000:.1f}",
+            f"{one.hand.seconds * 1000:.1f}",
+            f"{one.ratio:.2f}",
+            str(one.ours.events),
+            str(one.hand.events),
+            f"{one.ours.size:,}",
+            f"{one.hand.size:,}",
+            f"{one.ours.size / one.hand.size:.2f}",
+        )
+    console.print(table)
+    for name, value in pure.items():
+        console.print(f"{name}: {value:,.2f}" if value < 10 else f"{name}: {value:,.0f}")
+
+
+if __name__ == "__main__":
+    atexit.register(time.sleep, 0.05)
+    main()

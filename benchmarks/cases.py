@@ -1,0 +1,171 @@
+"""The same work twice: as a definition, and as a Temporal workflow written by hand."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from pydantic import BaseModel
+from temporalio import activity, workflow
+
+from activities.registry import action
+
+TIMEOUT = timedelta(seconds=60)
+EXAMPLE: dict[str, Any] = {"order": 1234, "text": "a few words"}
+
+
+class Echo(BaseModel):
+    """What is given back."""
+
+    order: int = 0
+    text: str = ""
+
+
+@action("bench.echo")
+async def echo(parameters: Echo) -> Echo:
+    """Give back the parameters."""
+    return parameters
+
+
+@activity.defn(name="hand.echo")
+async def hand_echo(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Give back the parameters."""
+    return parameters
+
+
+async def step(number: int, *, local: bool = False) -> Any:
+    """Call the activity, as one would by hand."""
+    start = workflow.execute_local_activity if local else workflow.execute_activity
+    return await start(
+        "hand.echo", EXAMPLE, start_to_close_timeout=TIMEOUT, activity_id=f"s{number}", summary=f"Step {number}"
+    )
+
+
+@workflow.defn(name="HandSequence", sandboxed=False)
+class HandSequence:
+    """So many steps, one after another."""
+
+    @workflow.run
+    async def run(self, count: int) -> dict[str, Any]:
+        """Run the steps."""
+        result: Any = None
+        for number in range(count):
+            result = await step(number)
+        return {"output": result}
+
+
+@workflow.defn(name="HandLocal", sandboxed=False)
+class HandLocal:
+    """So many local steps, one after another."""
+
+    @workflow.run
+    async def run(self, count: int) -> dict[str, Any]:
+        """Run the steps."""
+        for number in range(count):
+            await step(number, local=True)
+        return {"output": {}}
+
+
+@workflow.defn(name="HandFanOut", sandboxed=False)
+class HandFanOut:
+    """So many steps at the same time."""
+
+    @workflow.run
+    async def run(self, count: int) -> dict[str, Any]:
+        """Run the steps."""
+        await asyncio.gather(*(step(number) for number in range(count)))
+        return {"output": {}}
+
+
+@workflow.defn(name="HandChildren", sandboxed=False)
+class HandChildren:
+    """So many child workflows of one step each, at the same time."""
+
+    @workflow.run
+    async def run(self, count: int) -> dict[str, Any]:
+        """Run the children."""
+        me = workflow.info().workflow_id
+        await asyncio.gather(
+            *(
+                workflow.execute_child_workflow("HandSequence", 1, id=f"{me}/{n}", static_summary=f"Branch {n}")
+                for n in range(count)
+            )
+        )
+        return {"output": {}}
+
+
+WORKFLOWS = [HandSequence, HandLocal, HandFanOut, HandChildren]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One comparison."""
+
+    name: str
+    hand: str
+    count: int
+    definition: dict[str, Any]
+    repeats: int
+    nodes: int
+    """Steps that do something, for figures by node."""
+    at_once: int = 1
+    runs: int = 1
+    """Runs in each measurement."""
+
+
+def call(node_id: str, **more: Any) -> dict[str, Any]:
+    """Write a node that calls the activity."""
+    return {"id": node_id, "type": "action", "action": "bench.echo", "config": EXAMPLE, **more}
+
+
+def sequence(count: int, **more: Any) -> dict[str, Any]:
+    """Write a definition of so many steps in a row."""
+    ids = [f"s{number}" for number in range(count)]
+    edges = [{"source": a, "target": b} for a, b in zip(["trigger", *ids], ids, strict=False)]
+    return workflow_of([call(node_id, name=f"Step {n}", **more) for n, node_id in enumerate(ids)], edges)
+
+
+def workflow_of(nodes: list[dict[str, Any]], edges: list[dict[str, Any]]) -> dict[str, Any]:
+    """Write a definition."""
+    return {"id": "bench", "name": "Bench", "trigger": {"type": "manual"}, "nodes": nodes, "edges": edges}
+
+
+def fan_out(count: int, mode: str) -> dict[str, Any]:
+    """Write a definition of so many branches with a step each."""
+    nodes = [call(f"s{number}", name=f"Step {number}") for number in range(count)]
+    parallel = {
+        "id": "fan",
+        "type": "parallel",
+        "name": "Branch",
+        "branches": [[node["id"]] for node in nodes],
+        "config": {"mode": mode},
+    }
+    return workflow_of([parallel, *nodes], [{"source": "trigger", "target": "fan"}])
+
+
+def loop(count: int) -> dict[str, Any]:
+    """Write a definition that runs a step so many times."""
+    each = {"id": "each", "type": "loop", "collection": count, "body": ["step"]}
+    return workflow_of([each, call("step", name="Step")], [{"source": "trigger", "target": "each"}])
+
+
+def cases(quick: bool) -> list[Case]:
+    """Give what is compared; `quick` for a first look."""
+    few = 3 if quick else 15
+    many = 100 if quick else 1000
+    return [
+        Case("one step", "HandSequence", 1, sequence(1), 10 if quick else 60, 1),
+        Case("ten steps", "HandSequence", 10, sequence(10), few, 10),
+        Case("ten steps, 50 in flight", "HandSequence", 10, sequence(10), 1 if quick else 3, 10, 50, 100),
+        Case("ten local steps", "HandLocal", 10, sequence(10, execution="local"), few, 10),
+        Case("20 branches inline", "HandFanOut", 20, fan_out(20, "inline"), few, 20),
+        Case("20 branches as children", "HandChildren", 20, fan_out(20, "child"), few, 20),
+        Case(
+            "loop of 1,000",
+            "HandSequence",
+            100 if quick else 1000,
+            loop(100 if quick else 1000),
+            1 if quick else 2,
+            1000,
+        ),
+    ]

@@ -1,0 +1,129 @@
+"""Runs on the tuned embedded server: ours and by hand in turn, in one process, on one worker."""
+
+import asyncio
+import statistics
+import tempfile
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from temporalio.client import Client
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+
+from activities.registry import Registry
+from activities.runtime import activities_for
+from benchmarks.cases import WORKFLOWS, Case, cases, echo, hand_echo
+from orchestrator.children import WORKFLOW
+from orchestrator.client import connect
+from orchestrator.devserver import dev_server
+from orchestrator.payloads import run_request
+from orchestrator.plan import Plan
+from orchestrator.planner import check
+from orchestrator.run import RunInfo
+from orchestrator.settings import Settings
+from orchestrator.worker import EAGER_ACTIVITIES, STICKY_SECONDS
+from orchestrator.workflow import RunWorkflow
+
+QUEUE = "bench"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a run costs."""
+
+    seconds: float
+    """Median of the measurements."""
+    events: int
+    size: int
+    """Bytes of history, children included."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Ours beside the one by hand."""
+
+    case: Case
+    ours: Cost
+    hand: Cost
+    ratio: float
+    """Median of the ratios of neighbouring measurements."""
+
+
+async def compare_all(quick: bool) -> list[Compared]:
+    """Measure every case."""
+    registry = Registry()
+    registry.add(echo.__orchestrator_action__)  # type: ignore[attr-defined]  # set by @action
+    with tempfile.TemporaryDirectory() as home:
+        async with dev_server(Path(home)) as server:
+            settings = Settings(temporal_address=server.address)
+            client = await connect(settings)
+            activities = activities_for(registry, settings)
+            async with Worker(
+                client,
+                task_queue=QUEUE,
+                workflows=[RunWorkflow, *WORKFLOWS],
+                activities=[*activities.activities, hand_echo],
+                workflow_runner=UnsandboxedWorkflowRunner(),
+                max_concurrent_workflow_tasks=settings.max_concurrent_workflow_tasks,
+                max_eager_activity_reservations_per_workflow_task=EAGER_ACTIVITIES,
+                sticky_queue_schedule_to_start_timeout=timedelta(seconds=STICKY_SECONDS),
+            ):
+                return [await compare(client, case) for case in cases(quick)]
+
+
+async def compare(client: Client, case: Case) -> Compared:
+    """Measure one case, ours and by hand in turn; the first round warms up."""
+    plan = check(case.definition).require()
+    ours: list[float] = []
+    hand: list[float] = []
+    for place in range(case.repeats + 1):
+        # Whoever comes second may find the machine warmer: take turns.
+        order = (True, False) if place % 2 else (False, True)
+        for mine in order:
+            (ours if mine else hand).append(await measure(client, case, plan if mine else None))
+    ratios = [one / other for one, other in zip(ours[1:], hand[1:], strict=True)]
+    return Compared(
+        case,
+        Cost(statistics.median(ours[1:]), *await history(client, await one_run(client, case, plan))),
+        Cost(statistics.median(hand[1:]), *await history(client, await one_run(client, case, None))),
+        statistics.median(ratios),
+    )
+
+
+async def measure(client: Client, case: Case, plan: Plan | None) -> float:
+    """Time all runs of one measurement; seconds for each run."""
+    limit = asyncio.Semaphore(case.at_once)
+
+    async def one() -> None:
+        async with limit:
+            await one_run(client, case, plan)
+
+    start = time.perf_counter()
+    await asyncio.gather(*(one() for _ in range(case.runs)))
+    return (time.perf_counter() - start) / case.runs
+
+
+async def one_run(client: Client, case: Case, plan: Plan | None) -> str:
+    """Run once, to the end; give the id."""
+    run_id = str(uuid4())
+    request: Any = case.count if plan is None else run_request(plan, RunInfo(id=run_id))
+    name = case.hand if plan is None else WORKFLOW
+    await client.execute_workflow(name, request, id=run_id, task_queue=QUEUE, static_summary="Bench")
+    return run_id
+
+
+async def history(client: Client, run_id: str) -> tuple[int, int]:
+    """Count events and bytes of a run, with those of its children."""
+    events, size = 0, 0
+    waiting = [run_id]
+    while waiting:
+        found = await client.get_workflow_handle(waiting.pop()).fetch_history()
+        for event in found.events:
+            events += 1
+            size += event.ByteSize()
+            if event.HasField("child_workflow_execution_started_event_attributes"):
+                waiting.append(event.child_workflow_execution_started_event_attributes.workflow_execution.workflow_id)
+    return events, size
