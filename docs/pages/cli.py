@@ -1,4 +1,4 @@
-"""Write docs/cli.md from the commands themselves: `python docs/pages/cli.py > docs/cli.md`."""
+"""Write docs/cli.md from the commands themselves: `python -m docs.pages.cli > docs/cli.md`."""
 
 import sys
 from collections.abc import Iterator

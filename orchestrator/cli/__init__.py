@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from orchestrator.cli import actions, check, schedule, serve, simulating, testing
+from orchestrator.cli import actions, check, replaying, runs, schedule, serve, simulating, starting, testing
 from orchestrator.cli.failures import INTERRUPTED, report
 from orchestrator.cli.output import show_everything
 from orchestrator.errors import OrchestratorError
@@ -37,10 +37,13 @@ app = typer.Typer(
 )
 app.command()(serve.dev)
 app.command()(serve.worker)
+app.command()(starting.run)
 app.command()(check.validate)
 app.command()(check.graph)
 app.command()(simulating.simulate)
 app.command("test")(testing.run_cases)
+app.command()(replaying.replay)
+app.add_typer(runs.app, name="runs")
 app.add_typer(actions.app, name="actions")
 app.add_typer(schedule.app, name="schedule")
 

@@ -1,9 +1,11 @@
 """Definitions and actions as the commands need them: read, checked, planned."""
 
+import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
+from orchestrator.cli.failures import UsageError
 from orchestrator.cli.files import Loaded, read_json
 from orchestrator.cli.output import note
 from orchestrator.errors import OrchestratorError, Problem
@@ -46,6 +48,25 @@ def registry(given: "Settings | None" = None) -> "Registry":
         return load_registry(given or settings())
     except ActionError as error:
         raise SettingsError(str(error)) from error
+
+
+DEV_FILE = "dev.json"
+"""In the home of a running `dev`: where it listens."""
+
+
+def client_settings(server: str | None = None) -> "Settings":
+    """Read the settings to talk to a server with; the Web UI of a `dev` on this machine is found by its home."""
+    given = settings()
+    if server is not None:
+        given = given.model_copy(update={"temporal_address": server})
+    if given.ui_url is not None:
+        return given
+    try:
+        running = json.loads((given.home / DEV_FILE).read_text())
+    except (OSError, ValueError):
+        return given
+    same = running.get("temporal_address") == given.temporal_address.replace("localhost", "127.0.0.1")
+    return given.model_copy(update={"ui_url": running.get("ui")}) if same else given
 
 
 class SettingsError(OrchestratorError):
@@ -124,6 +145,17 @@ def planned(name: str, with_files: Iterable[str] | None, mocked: Collection[str]
         errors = sum(problem.severity == "error" for problem in verdict.problems)
         raise InvalidFileError(f"{file.name} has {counted(errors, 'error')}: nothing was started")
     return file, verdict.plan
+
+
+def check_given(plan: "Plan", given: Any) -> None:
+    """Show where an input does not fit the definition's `input_schema`; raises UsageError."""
+    from orchestrator.planner import check_input
+
+    problems = check_input(plan, given)
+    for problem in problems:
+        note(f"--input {problem.path or '/'}: {problem.severity} {problem.code}: {problem.message}", "red")
+    if problems:
+        raise UsageError(f"--input does not fit {plan.id}: nothing was started")
 
 
 def show(file: Loaded, problems: Iterable[Problem]) -> None:

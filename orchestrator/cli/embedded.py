@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from temporalio.client import Client
-
 from activities.registry import Registry
 from orchestrator.cli.failures import UsageError
-from orchestrator.client import connect
+from orchestrator.client import Runs, connect
 from orchestrator.devserver import NAMESPACE, DevServer, dev_server
 from orchestrator.errors import OrchestratorError, ServerUnavailable
 from orchestrator.settings import Settings
@@ -37,7 +35,7 @@ class Embedded:
     server: DevServer
     settings: Settings
     """Those given, pointing to the embedded server."""
-    client: Client
+    runs: Runs
 
 
 @asynccontextmanager
@@ -61,7 +59,7 @@ async def embedded(
             client = await connect(here)
             async with running_worker(client, here, registry):
                 await _answers(server.ui_url)
-                yield Embedded(server, here, client)
+                yield Embedded(server, here, Runs(client, here))
 
 
 @contextmanager
@@ -86,12 +84,19 @@ def _alone(home: Path) -> Iterator[None]:
 
 
 def _check_free(port: int, option: str) -> None:
+    if not is_free(port):
+        raise UsageError(f"port {port} is in use", hint=f"{option} 0 takes any free one")
+
+
+def is_free(port: int) -> bool:
+    """Tell whether nobody listens on a port of this machine."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:
-            raise UsageError(f"port {port} is in use", hint=f"{option} 0 takes any free one") from None
+            return False
+    return True
 
 
 async def _answers(url: str) -> None:

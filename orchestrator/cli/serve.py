@@ -1,18 +1,18 @@
 """`dev` and `worker`: processes that serve until a signal ends them."""
 
-import asyncio
+import contextlib
 import json
 import os
-import signal
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
 
-from orchestrator.cli.catalogue import registry, settings
+from orchestrator.cli.catalogue import DEV_FILE, registry, settings
 from orchestrator.cli.failures import UsageError
-from orchestrator.cli.output import line, note
+from orchestrator.cli.output import line
+from orchestrator.cli.signals import Interrupted, run_until_signal
 
 if TYPE_CHECKING:
     from orchestrator.cli.embedded import Embedded
@@ -33,6 +33,8 @@ def dev(
 
     The state is kept in a folder: started again with the same one, even after a kill, all runs go on.
     """
+    import asyncio
+
     from orchestrator.cli.embedded import embedded
     from orchestrator.cli.logs import configure
 
@@ -42,12 +44,12 @@ def dev(
     known = registry(given)
 
     async def serve() -> None:
-        with Announcement(ready_file) as announcement:
+        with Announcement(given.home, ready_file) as announcement:
             async with embedded(given, known, port=temporal_port, ui_port=ui_port) as running:
                 announcement.tell(running)
                 await asyncio.Event().wait()
 
-    until_signal(serve())
+    _serve(serve())
 
 
 def worker() -> None:
@@ -55,6 +57,8 @@ def worker() -> None:
 
     Which server, namespace and task queue: ORCHESTRATOR_TEMPORAL_ADDRESS, _NAMESPACE, ORCHESTRATOR_TASK_QUEUE.
     """
+    import asyncio
+
     from orchestrator.cli.logs import configure
     from orchestrator.client import connect
     from orchestrator.worker import running_worker
@@ -69,68 +73,47 @@ def worker() -> None:
             line(f"worker serves task queue {given.task_queue!r} of {given.temporal_address}")
             await asyncio.Event().wait()
 
-    until_signal(serve())
+    _serve(serve())
 
 
-def until_signal(work: Coroutine[Any, Any, None]) -> None:
-    """Run until SIGINT or SIGTERM, then let the work clean up; it does so once, further signals change nothing."""
-    stopping = False
-
-    async def supervise() -> None:
-        task = asyncio.create_task(work)
-
-        def stop() -> None:
-            nonlocal stopping
-            if not stopping:
-                stopping = True
-                note("stopping ...")
-                task.cancel()
-
-        for name in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(name, stop)
-        try:
-            await task
-        except asyncio.CancelledError:
-            if not stopping:
-                raise
-
-    asyncio.run(supervise())
+def _serve(work: Coroutine[Any, Any, None]) -> None:
+    with contextlib.suppress(Interrupted):
+        run_until_signal(work)
 
 
 class Announcement:
-    """Says where everything listens, to people and in a file for programs."""
+    """Says where everything listens: to people, in the home for other commands, and in a file for programs."""
 
-    def __init__(self, file: Path | None) -> None:
-        self.file = file
+    def __init__(self, home: Path, ready_file: Path | None) -> None:
+        self.files = [home / DEV_FILE, *([ready_file] if ready_file else [])]
+        self.told = False
 
     def __enter__(self) -> Self:
-        if self.file is not None and not self.file.parent.is_dir():
-            raise UsageError(f"there is no folder {self.file.parent} for the ready file")
-        # What a killed process has left would mislead whoever waits for the file.
-        self._remove()
+        for file in self.files[1:]:
+            if not file.parent.is_dir():
+                raise UsageError(f"there is no folder {file.parent} for the ready file")
+            # What a killed process has left would mislead whoever waits for the file.
+            file.unlink(missing_ok=True)
         return self
 
     def __exit__(self, *raised: object) -> None:
-        self._remove()
+        for file in self.files if self.told else ():
+            file.unlink(missing_ok=True)
 
     def tell(self, running: "Embedded") -> None:
-        """Print it, and write the file in one go."""
+        """Print it, and write each file in one go."""
         server = running.server
         line(f"Temporal     {server.address}")
         line(f"Temporal UI  {server.ui_url}")
         line(f"worker       task queue {running.settings.task_queue!r}")
         line(f"state        {running.settings.home}")
-        if self.file is None:
-            return
         said = {
             "temporal_address": server.address,
             "ui": server.ui_url,
             "pids": {"dev": os.getpid(), "temporal": server.pid},
         }
-        beside = self.file.with_name(f"{self.file.name}.{os.getpid()}")
-        beside.write_text(json.dumps(said))
-        beside.replace(self.file)
-
-    def _remove(self) -> None:
-        if self.file is not None:
-            self.file.unlink(missing_ok=True)
+        self.told = True
+        for file in self.files:
+            beside = file.with_name(f"{file.name}.{os.getpid()}")
+            beside.write_text(json.dumps(said))
+            beside.replace(file)

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli import mocks, options
-from orchestrator.cli.catalogue import planned
+from orchestrator.cli.catalogue import check_given, planned
 from orchestrator.cli.failures import FAILED
 from orchestrator.cli.files import json_argument
 from orchestrator.cli.output import document, line, note, styled
@@ -30,6 +30,7 @@ def simulate(
     events = [mocks.event(one) for one in event or ()]
     value = json_argument(given, "--input")
     _, plan = planned(file, with_files, answers)
+    check_given(plan, value)
     run = run_simulation(plan, input=value, actions=answers, events=events)
     if as_json:
         document(run.model_dump(mode="json"))

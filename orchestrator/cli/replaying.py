@@ -1,0 +1,41 @@
+"""`replay`: a recorded history through the code of now."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orchestrator.cli.catalogue import client_settings
+from orchestrator.cli.failures import FAILED
+from orchestrator.cli.files import read_text
+from orchestrator.cli.output import line
+from orchestrator.cli.signals import Interrupted, run_until_signal
+
+
+def replay(
+    source: Annotated[str, typer.Argument(metavar="FILE|RUN", help="A history in JSON, or the id of a run.")],
+    save: Annotated[Path | None, typer.Option(metavar="FILE", help="Keep the run's history there.")] = None,
+) -> None:
+    """Check that this code does with a recorded history what it did when it was recorded."""
+    text = read_text(source) if Path(source).exists() else None
+
+    async def work() -> Exception | None:
+        from orchestrator import service
+        from orchestrator.client import Runs, connect
+
+        history = text
+        if history is None:
+            here = client_settings()
+            history = await Runs(await connect(here), here).history_json(source)
+        if save is not None:
+            save.write_text(history)
+        return await service.replay(Path(source).stem, history)
+
+    try:
+        failure = run_until_signal(work())
+    except Interrupted as interrupted:
+        raise typer.Exit(interrupted.code) from None
+    if failure is not None:
+        line(f"{source} does not replay: {failure}", "red")
+        raise typer.Exit(FAILED)
+    line(f"{source} replays", "green")

@@ -1,0 +1,143 @@
+"""`runs`: see and operate what has been started."""
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from orchestrator.cli import options
+from orchestrator.cli.catalogue import client_settings
+from orchestrator.cli.failures import FAILED
+from orchestrator.cli.files import json_argument
+from orchestrator.cli.following import follow, show_end
+from orchestrator.cli.output import document, line, note, styled, table
+from orchestrator.cli.signals import Interrupted, run_until_signal
+
+if TYPE_CHECKING:
+    from orchestrator.client import Runs
+
+ResultT = TypeVar("ResultT")
+COLUMNS = ("run", "workflow", "version", "status", "trigger", "started", "took")
+
+app = typer.Typer(help="See and operate runs.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_runs(
+    workflow: Annotated[str | None, typer.Option(metavar="ID", help="Only runs of this workflow.")] = None,
+    status: Annotated[
+        str | None, typer.Option(metavar="STATUS", help="running, completed, failed or cancelled.")
+    ] = None,
+    customer: Annotated[str | None, typer.Option(metavar="ID", help="Only runs of this customer.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at most.")] = 50,
+    as_json: options.Json = False,
+) -> None:
+    """List runs, the newest first."""
+    from orchestrator.trace import duration
+
+    async def work(runs: "Runs") -> Any:
+        return await runs.list(workflow_id=workflow, customer_id=customer, status=status, limit=limit)
+
+    found = _ask(work)
+    if as_json:
+        document([run.model_dump(mode="json") for run in found])
+        return
+    rows = [
+        (
+            *(run.id, run.workflow_id, run.workflow_version, run.status, run.trigger_type),
+            f"{run.started_at:%Y-%m-%d %H:%M:%S}",
+            "" if run.duration_ms is None else duration(run.duration_ms),
+        )
+        for run in found
+    ]
+    table(COLUMNS, rows)
+
+
+@app.command()
+def show(run_id: options.RunId, as_json: options.Json = False) -> None:
+    """Show a run: its steps, what it waits for, its output."""
+    from orchestrator.trace import lines
+
+    found = _ask(lambda runs: runs.document(run_id))
+    if as_json:
+        document(found.model_dump(mode="json"))
+        return
+    line(f"run {found.id} of {found.workflow_id} version {found.workflow_version}", "bold")
+    for told in lines(found)[:-1]:
+        line(told, styled(told, found.status))
+    show_end(found, as_json=False, told=False)
+
+
+@app.command()
+def watch(run_id: options.RunId, as_json: options.Json = False) -> None:
+    """Show a run while it goes, to its end; exits with 1 where it fails."""
+    ended = _ask(lambda runs: follow(runs, run_id, quiet=as_json))
+    show_end(ended, as_json=as_json)
+    if ended.status != "completed":
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def cancel(run_id: options.RunId) -> None:
+    """Ask a run to end: what it has begun is cancelled or compensated first."""
+    _ask(lambda runs: runs.cancel(run_id))
+    line(f"run {run_id} is being cancelled")
+
+
+@app.command()
+def pause(run_id: options.RunId) -> None:
+    """Hold a run at its next node."""
+    _ask(lambda runs: runs.pause(run_id))
+    line(f"run {run_id} will stand still at its next node")
+
+
+@app.command()
+def resume(run_id: options.RunId) -> None:
+    """Let a paused run go on."""
+    _ask(lambda runs: runs.resume(run_id))
+    line(f"run {run_id} goes on")
+
+
+@app.command()
+def resolve(
+    run_id: options.RunId,
+    node: Annotated[str, typer.Argument(metavar="NODE", help="The node, or the step, that waits for your word.")],
+    action: Annotated[str, typer.Argument(metavar="ACTION", help="retry, skip, fallback, abort or retry_from.")],
+    value: Annotated[str | None, typer.Option(metavar="JSON|@FILE", help="For fallback: the output.")] = None,
+    parameters: Annotated[str | None, typer.Option(metavar="JSON|@FILE", help="For retry: call it with these.")] = None,
+    target: Annotated[str | None, typer.Option(metavar="NODE", help="For retry_from: where to go back to.")] = None,
+) -> None:
+    """Say how a run that paused on a failed step goes on."""
+    given, instead = json_argument(value, "--value"), json_argument(parameters, "--parameters")
+
+    async def work(runs: "Runs") -> str:
+        return await runs.resolve(run_id, node, action, parameters=instead, value=given, target=target)
+
+    line(f"step {_ask(work)} of run {run_id}: {action}")
+
+
+@app.command()
+def send(
+    run_id: options.RunId,
+    event: Annotated[str, typer.Argument(metavar="EVENT", help="The name that a wait node waits for.")],
+    payload: Annotated[str | None, typer.Argument(metavar="[JSON|@FILE]", help="What it brings.")] = None,
+) -> None:
+    """Send an event to a run."""
+    given = json_argument(payload, "payload")
+    _ask(lambda runs: runs.send_event(run_id, event, given))
+    line(f"event {event} sent to run {run_id}")
+
+
+def _ask(work: "Callable[[Runs], Awaitable[ResultT]]") -> ResultT:
+    """Do something with a client."""
+    from orchestrator.client import Runs, connect
+
+    async def with_client() -> ResultT:
+        here = client_settings()
+        return await work(Runs(await connect(here), here))
+
+    try:
+        return run_until_signal(with_client())
+    except Interrupted as interrupted:
+        note("nothing was changed by this: runs go on")
+        raise typer.Exit(interrupted.code) from None

@@ -1,0 +1,26 @@
+"""What the API and the command line both do and that is more than one call of the client. No HTTP, no printing."""
+
+from temporalio.client import WorkflowHistory
+from temporalio.worker import Replayer
+
+from orchestrator.errors import OrchestratorError
+from orchestrator.workflow import RunWorkflow
+
+
+class HistoryUnreadable(OrchestratorError):
+    """The text is no workflow history in JSON."""
+
+    code = "history_unreadable"
+
+
+async def replay(run_id: str, history: str) -> Exception | None:
+    """Run a recorded history through the code of now; give what does not fit, `None` when all does.
+
+    `history` is the JSON that Temporal exports. The sandbox is on: it also finds what workflow code must not do.
+    """
+    try:
+        read = WorkflowHistory.from_json(run_id, history)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise HistoryUnreadable(f"the text is no workflow history in JSON: {error}") from error
+    result = await Replayer(workflows=[RunWorkflow]).replay_workflow(read, raise_on_replay_failure=False)
+    return result.replay_failure
