@@ -8,6 +8,8 @@ from typing import Any
 from orchestrator.run import Run, StepDocument
 
 MAX_TEXT = 160
+KNOWN_OTHERWISE = frozenset({"node_id", "step_id", "kind", "message", "error_type"})
+"""Keys of a wait that its line or its step tells already."""
 UNITS = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "m"))
 
 
@@ -58,7 +60,7 @@ def facts(step: StepDocument) -> list[str]:
 def waiting_lines(run: Run) -> Iterator[str]:
     """Say what a run that has not ended waits for."""
     for wait in run.waiting_for:
-        details = {key: value for key, value in wait.items() if key not in ("node_id", "step_id", "kind")}
+        details = {key: value for key, value in wait.items() if key not in KNOWN_OTHERWISE and value is not None}
         more = f" {shown(details)}" if details else ""
         yield f"waits at {wait.get('step_id') or wait.get('node_id')}: {wait.get('kind')}{more}"
 

@@ -155,7 +155,8 @@ def check_given(plan: "Plan", given: Any) -> None:
     for problem in problems:
         note(f"--input {problem.path or '/'}: {problem.severity} {problem.code}: {problem.message}", "red")
     if problems:
-        raise UsageError(f"--input does not fit {plan.id}: nothing was started")
+        hint = "give one with --input JSON or --input @file" if given is None else None
+        raise UsageError(f"--input does not fit {plan.id}: nothing was started", hint=hint)
 
 
 def show(file: Loaded, problems: Iterable[Problem]) -> None:

@@ -65,12 +65,7 @@ async def embedded(
 @contextmanager
 def _alone(home: Path) -> Iterator[None]:
     """Hold the folder: two servers on one database would end each other. The system lets go of it after a kill."""
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-        file = (home / LOCK).open("a+")
-    except OSError as error:
-        raise UsageError(f"{home} cannot be used as a home: {error.strerror}") from None
-    with file:
+    with made(home / LOCK).open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -81,6 +76,16 @@ def _alone(home: Path) -> Iterator[None]:
         file.write(str(os.getpid()))
         file.flush()
         yield
+
+
+def made(file: Path) -> Path:
+    """Make a file of the home, and the folder; raises UsageError where that cannot be."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    except OSError as error:
+        raise UsageError(f"{file.parent} cannot be used as a home: {error.strerror}") from None
+    return file
 
 
 def _check_free(port: int, option: str) -> None:

@@ -14,6 +14,7 @@ CODES = {
     "bad_settings": USAGE,
     "template_syntax": USAGE,
     "run_not_found": USAGE,
+    "home_in_use": USAGE,
     "history_unreadable": USAGE,
     "server_unavailable": NO_SERVER,
 }

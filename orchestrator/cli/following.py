@@ -18,16 +18,13 @@ async def follow(runs: "Runs", run_id: str, *, quiet: bool) -> "Run":
     """Show a run until it has ended; gives its last document."""
     begun, told = time.monotonic(), False
     with progress(quiet=quiet) as shown:
-        async with aclosing(runs.watch(run_id)) as documents:
-            async for run in documents:
-                shown.show(run)
-                late = asyncio.get_running_loop().time() - begun > PATIENCE_SECONDS
-                if late and not told and not run.steps and run.completed_at is None:
-                    told = True
-                    queue = runs.settings.task_queue
-                    note(
-                        f"no worker answers on task queue {queue!r} yet: start one with `orchestrator worker`", "yellow"
-                    )
+        async for run in runs.watch(run_id):
+            shown.show(run)
+            late = time.monotonic() - begun > PATIENCE_SECONDS
+            if late and not told and not run.steps and run.completed_at is None:
+                told = True
+                queue = runs.settings.task_queue
+                note(f"no worker answers on task queue {queue!r} yet: start one with `orchestrator worker`", "yellow")
     return run
 
 

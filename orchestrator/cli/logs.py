@@ -4,6 +4,7 @@ import json
 import logging
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 
 from orchestrator.cli.output import clean
 
@@ -38,9 +39,19 @@ class JsonLines(logging.Formatter):
         return json.dumps(told, ensure_ascii=False, default=str)
 
 
-def configure(log_format: str, level: str) -> None:
-    """Send log records to stderr."""
-    handler = logging.StreamHandler(sys.stderr)
+def shortened(record: logging.LogRecord) -> bool:
+    """Say in a line how an action failed: the traceback would only show the way through Temporal's own code."""
+    error = record.exc_info[1] if record.exc_info else None
+    if error is not None and type(error).__module__ == "temporalio.exceptions":
+        record.msg, record.args = f"{record.getMessage()}: {error}", ()
+        record.exc_info, record.exc_text = None, None
+    return True
+
+
+def configure(log_format: str, level: str, file: Path | None = None) -> None:
+    """Send log records to stderr, or to a file."""
+    handler = logging.StreamHandler(sys.stderr) if file is None else logging.FileHandler(file, encoding="utf-8")
+    handler.addFilter(shortened)
     handler.setFormatter(JsonLines() if log_format == "json" else TextLines(TEXT))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     # httpx tells every request at `info`; the step says it already.

@@ -1,7 +1,7 @@
 """`runs`: see and operate what has been started."""
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
 
@@ -26,7 +26,7 @@ app = typer.Typer(help="See and operate runs.", no_args_is_help=True)
 def list_runs(
     workflow: Annotated[str | None, typer.Option(metavar="ID", help="Only runs of this workflow.")] = None,
     status: Annotated[
-        str | None, typer.Option(metavar="STATUS", help="running, completed, failed or cancelled.")
+        Literal["running", "completed", "failed", "cancelled"] | None, typer.Option(help="Only runs that stand so.")
     ] = None,
     customer: Annotated[str | None, typer.Option(metavar="ID", help="Only runs of this customer.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at most.")] = 50,
@@ -66,6 +66,9 @@ def show(run_id: options.RunId, as_json: options.Json = False) -> None:
     for told in lines(found)[:-1]:
         line(told, styled(told, found.status))
     show_end(found, as_json=False, told=False)
+    for wait in found.waiting_for:
+        if wait.get("kind") == "operator":
+            note(f"say how it goes on: orchestrator runs resolve {run_id} {wait['step_id']} retry|skip|fallback|abort")
 
 
 @app.command()
@@ -102,7 +105,9 @@ def resume(run_id: options.RunId) -> None:
 def resolve(
     run_id: options.RunId,
     node: Annotated[str, typer.Argument(metavar="NODE", help="The node, or the step, that waits for your word.")],
-    action: Annotated[str, typer.Argument(metavar="ACTION", help="retry, skip, fallback, abort or retry_from.")],
+    action: Annotated[
+        Literal["retry", "skip", "fallback", "abort", "retry_from"], typer.Argument(metavar="ACTION", help="Your word.")
+    ],
     value: Annotated[str | None, typer.Option(metavar="JSON|@FILE", help="For fallback: the output.")] = None,
     parameters: Annotated[str | None, typer.Option(metavar="JSON|@FILE", help="For retry: call it with these.")] = None,
     target: Annotated[str | None, typer.Option(metavar="NODE", help="For retry_from: where to go back to.")] = None,

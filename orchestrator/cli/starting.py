@@ -74,9 +74,11 @@ def _on_server(work: Work, server: str | None) -> "Run | None":
         return await work(Runs(await connect(here), here), started)
 
     async def with_embedded() -> "Run | None":
-        from orchestrator.cli.embedded import embedded, is_free
+        from orchestrator.cli.embedded import embedded, is_free, made
+        from orchestrator.cli.logs import configure
 
         here = settings()
+        configure(here.log_format, here.log_level, made(here.home / "worker.log"))
         async with embedded(here, registry(here), ui_port=UI_PORT if is_free(UI_PORT) else 0) as running:
             return await work(running.runs, started)
 
