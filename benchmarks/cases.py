@@ -5,19 +5,28 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from temporalio import activity, workflow
 
 from activities.registry import action
 
 TIMEOUT = timedelta(seconds=60)
-EXAMPLE: dict[str, Any] = {"order": 1234, "text": "a few words"}
+EXAMPLE: dict[str, Any] = {
+    "order": 1234,
+    "url": "https://crm.example.org/api/v2/customers/48213/activities",
+    "json": {"type": "invoice_reminder", "invoice": "2026-04711", "amount": 1299.5, "currency": "EUR"},
+    "text": "Reminder sent to the customer by mail; the next one is due in fourteen days.",
+}
+"""About what a call of an HTTP service takes and gives."""
+TEMPLATES = {name: f"{{{{ input.{name} }}}}" for name in EXAMPLE}
 
 
 class Echo(BaseModel):
     """What is given back."""
 
     order: int = 0
+    url: str = ""
+    json_: dict[str, Any] = Field({}, alias="json")
     text: str = ""
 
 
@@ -33,11 +42,11 @@ async def hand_echo(parameters: dict[str, Any]) -> dict[str, Any]:
     return parameters
 
 
-async def step(number: int, *, local: bool = False) -> Any:
+async def step(number: int, data: dict[str, Any], *, local: bool = False) -> Any:
     """Call the activity, as one would by hand."""
     start = workflow.execute_local_activity if local else workflow.execute_activity
     return await start(
-        "hand.echo", EXAMPLE, start_to_close_timeout=TIMEOUT, activity_id=f"s{number}", summary=f"Step {number}"
+        "hand.echo", data, start_to_close_timeout=TIMEOUT, activity_id=f"s{number}", summary=f"Step {number}"
     )
 
 
@@ -46,11 +55,11 @@ class HandSequence:
     """So many steps, one after another."""
 
     @workflow.run
-    async def run(self, count: int) -> dict[str, Any]:
+    async def run(self, given: dict[str, Any]) -> dict[str, Any]:
         """Run the steps."""
         result: Any = None
-        for number in range(count):
-            result = await step(number)
+        for number in range(given["count"]):
+            result = await step(number, given["data"])
         return {"output": result}
 
 
@@ -59,10 +68,10 @@ class HandLocal:
     """So many local steps, one after another."""
 
     @workflow.run
-    async def run(self, count: int) -> dict[str, Any]:
+    async def run(self, given: dict[str, Any]) -> dict[str, Any]:
         """Run the steps."""
-        for number in range(count):
-            await step(number, local=True)
+        for number in range(given["count"]):
+            await step(number, given["data"], local=True)
         return {"output": {}}
 
 
@@ -71,9 +80,9 @@ class HandFanOut:
     """So many steps at the same time."""
 
     @workflow.run
-    async def run(self, count: int) -> dict[str, Any]:
+    async def run(self, given: dict[str, Any]) -> dict[str, Any]:
         """Run the steps."""
-        await asyncio.gather(*(step(number) for number in range(count)))
+        await asyncio.gather(*(step(number, given["data"]) for number in range(given["count"])))
         return {"output": {}}
 
 
@@ -82,13 +91,15 @@ class HandChildren:
     """So many child workflows of one step each, at the same time."""
 
     @workflow.run
-    async def run(self, count: int) -> dict[str, Any]:
+    async def run(self, given: dict[str, Any]) -> dict[str, Any]:
         """Run the children."""
         me = workflow.info().workflow_id
         await asyncio.gather(
             *(
-                workflow.execute_child_workflow("HandSequence", 1, id=f"{me}/{n}", static_summary=f"Branch {n}")
-                for n in range(count)
+                workflow.execute_child_workflow(
+                    "HandSequence", {**given, "count": 1}, id=f"{me}/{n}", static_summary=f"Branch {n}"
+                )
+                for n in range(given["count"])
             )
         )
         return {"output": {}}
@@ -115,7 +126,7 @@ class Case:
 
 def call(node_id: str, **more: Any) -> dict[str, Any]:
     """Write a node that calls the activity."""
-    return {"id": node_id, "type": "action", "action": "bench.echo", "config": EXAMPLE, **more}
+    return {"id": node_id, "type": "action", "action": "bench.echo", "config": TEMPLATES, **more}
 
 
 def sequence(count: int, **more: Any) -> dict[str, Any]:

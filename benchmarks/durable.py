@@ -7,7 +7,6 @@ import time
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 from temporalio.client import Client
@@ -15,7 +14,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.registry import Registry
 from activities.runtime import activities_for
-from benchmarks.cases import WORKFLOWS, Case, cases, echo, hand_echo
+from benchmarks.cases import EXAMPLE, WORKFLOWS, Case, cases, echo, hand_echo
 from orchestrator.children import WORKFLOW
 from orchestrator.client import connect
 from orchestrator.devserver import dev_server
@@ -109,9 +108,12 @@ async def measure(client: Client, case: Case, plan: Plan | None) -> float:
 async def one_run(client: Client, case: Case, plan: Plan | None) -> str:
     """Run once, to the end; give the id."""
     run_id = str(uuid4())
-    request: Any = case.count if plan is None else run_request(plan, RunInfo(id=run_id))
+    by_hand = {"count": case.count, "data": EXAMPLE}
+    request = by_hand if plan is None else run_request(plan, RunInfo(id=run_id), given=EXAMPLE)
     name = case.hand if plan is None else WORKFLOW
-    await client.execute_workflow(name, request, id=run_id, task_queue=QUEUE, static_summary="Bench")
+    await client.execute_workflow(
+        name, request, id=run_id, task_queue=QUEUE, static_summary="Bench", request_eager_start=True
+    )
     return run_id
 
 

@@ -4,9 +4,11 @@ Replay-sensitive. Everything from outside comes through `Effects`.
 """
 
 import asyncio
+from base64 import urlsafe_b64encode
 from bisect import bisect_left
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 from orchestrator.effects import Effects
@@ -47,6 +49,10 @@ class Machine:
         """Make the place for a scope's nodes."""
         env = environment(data.context, self.effects.now, self.effects.uuid, self.plan.strict)
         return Place(path, data, env, resumable)
+
+    def key(self, step_id: str) -> str:
+        """Make a step's idempotency key: short, however deep the step is, for servers that limit theirs."""
+        return urlsafe_b64encode(sha256(f"{self.info.id}:{step_id}".encode()).digest()[:18]).decode()
 
     async def run_scope(self, scope: Scope, frame: Frame, place: Place) -> Closed | None:
         """Run until nothing is activated, or an `end` closes the scope."""

@@ -31,7 +31,7 @@ async def act(machine: Machine, node: Action, step: Step, place: Place, words: l
             step_id=step.id,
             node_id=node.id,
             title=node.title,
-            idempotency_key=f"{machine.info.id}:{step.id}{suffix}",
+            idempotency_key=machine.key(f"{step.id}{suffix}"),
             retry=node.retry,
             timeout_seconds=node.timeout_seconds,
             heartbeat_seconds=node.heartbeat_seconds,
