@@ -171,12 +171,5 @@ def cases(quick: bool) -> list[Case]:
         Case("ten local steps", "HandLocal", 10, sequence(10, execution="local"), few, 10),
         Case("20 branches inline", "HandFanOut", 20, fan_out(20, "inline"), few, 20),
         Case("20 branches as children", "HandChildren", 20, fan_out(20, "child"), few, 20),
-        Case(
-            "loop of 1,000",
-            "HandSequence",
-            100 if quick else 1000,
-            loop(100 if quick else 1000),
-            1 if quick else 2,
-            1000,
-        ),
+        Case("loop of 1,000 steps", "HandSequence", many, loop(many), 1 if quick else 2, many),
     ]

@@ -1,0 +1,101 @@
+"""Imports go one way (DESIGN, law 1): the core needs no server, no database and no network library."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+CORE = (
+    "orchestrator.errors", "orchestrator.expressions", "orchestrator.conditions", "orchestrator.presets",
+    "orchestrator.definition", "orchestrator.plan", "orchestrator.planner", "orchestrator.run",
+    "orchestrator.interpreter", "orchestrator.simulator", "orchestrator.graph", "orchestrator.locate",
+)  # fmt: skip
+HEAVY = ("temporalio", "sqlalchemy", "fastapi", "uvicorn", "httpx", "aiosmtplib", "activities", "api", "rich", "typer")
+
+ONLY_IMPORTERS = {
+    "croniter": {"orchestrator/cron.py"},
+    "jsonschema": {"orchestrator/schema.py"},
+    "temporalio.client": {"orchestrator/client.py", "orchestrator/tree.py", "orchestrator/history.py",
+                          "orchestrator/worker.py", "orchestrator/devserver.py", "orchestrator/service.py"},
+    "sqlalchemy": {"activities/sql.py", "activities/resources.py"},
+    "aiosmtplib": {"activities/email.py"},
+    "jmespath": {"activities/data.py"},
+}  # fmt: skip
+"""Libraries that a few modules alone may import."""
+
+NEVER = {
+    "orchestrator": ("api",),
+    "activities": ("api", "orchestrator.planner", "orchestrator.interpreter", "orchestrator.client"),
+}
+"""What the modules of a package never import."""
+
+REPLAY_SENSITIVE = [
+    *(ROOT / "orchestrator" / "interpreter").glob("*.py"),
+    *(ROOT / "orchestrator" / f"{name}.py" for name in ("workflow", "adapter", "children", "inbox", "payloads", "run")),
+]
+UNORDERED = {"TaskGroup", "wait", "as_completed"}
+"""Members of asyncio that walk in heap order (DESIGN, law 2)."""
+
+
+def imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{name.name}" for name in node.names)
+
+
+def sources(*packages: str) -> Iterator[Path]:
+    for package in packages:
+        yield from sorted((ROOT / package).rglob("*.py"))
+
+
+@pytest.mark.parametrize("module", CORE)
+def test_importing_the_core_loads_nothing_heavy(module: str) -> None:
+    code = f"import sys, {module}; print(*sorted({{name.partition('.')[0] for name in sys.modules}}))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
+
+    assert [name for name in HEAVY if name in loaded.split()] == []
+
+
+@pytest.mark.parametrize("library", ONLY_IMPORTERS)
+def test_a_library_has_few_importers(library: str) -> None:
+    found = {
+        str(path.relative_to(ROOT))
+        for path in sources("orchestrator", "activities")
+        if any(name == library or name.startswith(f"{library}.") for name in imports(path))
+    }
+
+    assert found - ONLY_IMPORTERS[library] == set()
+    assert found
+
+
+@pytest.mark.parametrize("package", NEVER)
+def test_nothing_imports_upwards(package: str) -> None:
+    wrong = [
+        (str(path.relative_to(ROOT)), name)
+        for path in sources(package)
+        for name in imports(path)
+        if any(name == never or name.startswith(f"{never}.") for never in NEVER[package])
+    ]
+
+    assert wrong == []
+
+
+@pytest.mark.parametrize("path", REPLAY_SENSITIVE, ids=lambda path: path.name)
+def test_replay_sensitive_code_waits_in_order(path: Path) -> None:
+    wrong = [
+        f"{path.name}:{node.lineno} asyncio.{node.attr}"
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute)
+        and node.attr in UNORDERED
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "asyncio"
+    ]
+
+    assert wrong == []
