@@ -22,5 +22,7 @@ async def replay(run_id: str, history: str) -> Exception | None:
         read = WorkflowHistory.from_json(run_id, history)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise HistoryUnreadable(f"the text is no workflow history in JSON: {error}") from error
+    if not read.events:
+        raise HistoryUnreadable("the history has no events")
     result = await Replayer(workflows=[RunWorkflow]).replay_workflow(read, raise_on_replay_failure=False)
     return result.replay_failure

@@ -1,4 +1,4 @@
-"""Log lines of `dev` and `worker`, on stderr: for people, or as JSON for what collects them."""
+"""Log lines, on stderr: for people, or as JSON for what collects them. Stdout is for results alone."""
 
 import json
 import logging
@@ -54,6 +54,17 @@ def configure(log_format: str, level: str, file: Path | None = None) -> None:
     handler.addFilter(shortened)
     handler.setFormatter(JsonLines() if log_format == "json" else TextLines(TEXT))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    _forward_core(level)
     # httpx tells every request at `info`; the step says it already.
     for noisy in ("httpx", "httpcore", "asyncio"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLogger().level))
+
+
+def _forward_core(level: str) -> None:
+    """Let the native part of the Temporal client log through here: by itself it writes to stdout."""
+    from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
+
+    core = TelemetryFilter(core_level="WARN" if level in ("debug", "info", "warning") else "ERROR", other_level="ERROR")
+    forwarded = LogForwardingConfig(logging.getLogger("temporalio.core"), append_target_to_name=False)
+    telemetry = TelemetryConfig(logging=LoggingConfig(filter=core, forwarding=forwarded))
+    Runtime.set_default(Runtime(telemetry=telemetry), error_if_already_set=False)

@@ -21,8 +21,10 @@ def replay(
 
     async def work() -> Exception | None:
         from orchestrator import service
+        from orchestrator.cli.logs import configure
         from orchestrator.client import Runs, connect
 
+        configure("text", "error")
         history = text
         if history is None:
             here = client_settings()

@@ -135,7 +135,10 @@ def send(
 
 def _ask(work: "Callable[[Runs], Awaitable[ResultT]]") -> ResultT:
     """Do something with a client."""
+    from orchestrator.cli.logs import configure
     from orchestrator.client import Runs, connect
+
+    configure("text", "warning")
 
     async def with_client() -> ResultT:
         here = client_settings()

@@ -65,17 +65,18 @@ Work = Callable[["Runs", list[str]], Awaitable["Run | None"]]
 
 def _on_server(work: Work, server: str | None) -> "Run | None":
     """Do the work with a client; says what becomes of the run when a signal comes."""
+    from orchestrator.cli.logs import configure
     from orchestrator.client import Runs, connect
 
     started: list[str] = []
 
     async def with_client() -> "Run | None":
         here = client_settings(server)
+        configure("text", "warning")
         return await work(Runs(await connect(here), here), started)
 
     async def with_embedded() -> "Run | None":
         from orchestrator.cli.embedded import embedded, is_free, made
-        from orchestrator.cli.logs import configure
 
         here = settings()
         configure(here.log_format, here.log_level, made(here.home / "worker.log"))

@@ -1,0 +1,14 @@
+"""One `orchestrator dev` for all tests of commands that talk to a server."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.cli.shell import Dev, started_dev, stopped
+
+
+@pytest.fixture(scope="session")
+async def dev(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Dev]:
+    running = await started_dev(tmp_path_factory.mktemp("dev") / "home")
+    yield running
+    assert (await stopped(running)).code == 0

@@ -1,0 +1,85 @@
+"""Commands as processes, and a real `orchestrator dev` for those that talk to a server."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A command that has ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@dataclass(slots=True)
+class Shell:
+    """Runs commands with an environment."""
+
+    env: dict[str, str]
+
+    async def begin(self, *args: object) -> asyncio.subprocess.Process:
+        pipe = asyncio.subprocess.PIPE
+        line = [sys.executable, "-m", "orchestrator.cli", *map(str, args)]
+        env = {**os.environ, "PYTHONUNBUFFERED": "1", **self.env}
+        return await asyncio.create_subprocess_exec(
+            *line, stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe, cwd=ROOT, env=env
+        )
+
+    async def end(self, process: asyncio.subprocess.Process) -> Done:
+        """Wait for a command's end; one that hangs is killed and fails the test."""
+        try:
+            async with asyncio.timeout(SECONDS):
+                out, err = await process.communicate()
+        except TimeoutError:
+            process.kill()
+            raise
+        assert process.returncode is not None
+        return Done(process.returncode, out.decode(), err.decode())
+
+    async def __call__(self, *args: object) -> Done:
+        return await self.end(await self.begin(*args))
+
+
+@dataclass(slots=True)
+class Dev(Shell):
+    """A running `dev`."""
+
+    process: asyncio.subprocess.Process
+    ready: dict[str, object]
+
+
+async def started_dev(home: Path) -> Dev:
+    """Start `dev` on free ports and wait until it says that all parts answer."""
+    ready = home.parent / f"{home.name}.ready.json"
+    shell = Shell({"ORCHESTRATOR_HOME": str(home), "ORCHESTRATOR_HTTP_ALLOWED_NETWORKS": "127.0.0.1/32"})
+    args = ("dev", "--temporal-port", 0, "--ui-port", 0, "--ready-file", ready)
+    process = await shell.begin(*args)
+    try:
+        async with asyncio.timeout(SECONDS):
+            while not ready.exists():
+                assert process.returncode is None, (await shell.end(process)).err
+                await asyncio.sleep(0.05)
+    except BaseException:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        raise
+    said = json.loads(ready.read_text())
+    return Dev({**shell.env, "ORCHESTRATOR_TEMPORAL_ADDRESS": said["temporal_address"]}, process, said)
+
+
+async def stopped(dev: Dev) -> Done:
+    """Ask a `dev` to end and wait for it."""
+    if dev.process.returncode is None:
+        dev.process.send_signal(signal.SIGTERM)
+    return await dev.end(dev.process)
