@@ -1,0 +1,80 @@
+"""The pages that are written from the code say what the code says now, and leave nothing out."""
+
+import asyncio
+import json
+import re
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from activities import builtin_registry
+from activities.registry import ActionContext
+from docs.pages import actions, definition, settings
+from orchestrator.definition import NODE_TYPES, json_schema
+from orchestrator.planner import check
+from orchestrator.planner.codes import CODES
+from orchestrator.settings import Settings
+
+DOCS = Path("docs")
+PAGES = {"definition.md": definition, "actions.md": actions, "settings.md": settings}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_the_page_is_what_the_code_writes(name: str) -> None:
+    page: Any = PAGES[name]
+
+    assert (DOCS / name).read_text() == page.page()
+
+
+def test_the_schema_file_is_what_the_code_writes() -> None:
+    assert json.loads((DOCS / "definition.schema.json").read_text()) == json_schema()
+
+
+def test_every_node_type_action_setting_and_code_is_told() -> None:
+    text = {name: (DOCS / name).read_text() for name in PAGES}
+
+    assert [name for name in NODE_TYPES if f"### {name}\n" not in text["definition.md"]] == []
+    assert [code for code in CODES if f"| `{code}` |" not in text["definition.md"]] == []
+    assert [name for name in builtin_registry().names() if f"### {name}\n" not in text["actions.md"]] == []
+    assert [name for name in Settings.model_fields if name.upper() not in text["settings.md"]] == []
+
+
+def test_every_code_that_is_reported_is_in_the_table() -> None:
+    source = "".join(path.read_text() for path in Path("orchestrator").rglob("*.py"))
+    calls = r'(?:report\.(?:error|warning)|self\.report|_warn|_problem)\(\s*(?:"(?:error|warning)", )?"([a-z_]+)"'
+    reported = set(re.findall(calls, source))
+
+    assert reported - CODES.keys() == set()
+    assert len(reported) > 50
+
+
+def test_examples_of_the_page_are_valid_nodes() -> None:
+    assert check(definition.SMALLEST, registry=builtin_registry()).problems == []
+    for name, node in definition.EXAMPLES.items():
+        others = [
+            {"id": i, "type": "set", "config": {"x": 1}}
+            for i in ("review", "pay", "reserve", "mail", "invoice", "archive")
+        ]
+        provision = {"id": "provision", **definition.SMALLEST}
+        made = {
+            "name": name,
+            "trigger": {"type": "manual"},
+            "nodes": [node, *others],
+            "edges": [{"source": "trigger", "target": node["id"]}] if name != "trigger" else [],
+        }
+        verdict = check(made, registry=builtin_registry(), workflows={"provision": provision})
+
+        assert [problem for problem in verdict.problems if problem.severity == "error"] == []
+
+
+def test_the_action_of_the_page_works() -> None:
+    module = ModuleType("own")
+    exec(compile(actions.OWN_ACTION, "own", "exec"), vars(module))
+    spec = module.charge.__orchestrator_action__
+    context = ActionContext("r", "w", "c", "n", 1, "key")
+
+    result = asyncio.run(spec.function(module.Charge(customer="a", cents=5), context))
+
+    assert result.charge_id == "ch_key"
