@@ -62,6 +62,7 @@ class Dev(Shell):
 async def started_dev(home: Path) -> Dev:
     """Start `dev` on free ports and wait until it says that all parts answer."""
     ready = home.parent / f"{home.name}.ready.json"
+    ready.unlink(missing_ok=True)  # a killed one has left its own
     shell = Shell({"ORCHESTRATOR_HOME": str(home), "ORCHESTRATOR_HTTP_ALLOWED_NETWORKS": "127.0.0.1/32"})
     args = ("dev", "--temporal-port", 0, "--ui-port", 0, "--ready-file", ready)
     process = await shell.begin(*args)

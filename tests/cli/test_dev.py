@@ -1,0 +1,172 @@
+"""`dev` and embedded runs: what they start, where it listens, how it ends and goes on."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.cli.shell import ROOT, SECONDS, Dev, Shell, started_dev, stopped
+
+pytestmark = pytest.mark.temporal
+
+DELAY = {"id": "rest", "type": "delay", "delay_seconds": 3}
+SAY = {"id": "say", "type": "end", "config": {"output": "rested"}}
+
+
+def resting(folder: Path) -> Path:
+    path = folder / "resting.json"
+    edges = [{"source": "trigger", "target": "rest"}, {"source": "rest", "target": "say"}]
+    definition = {"id": "resting", "name": "Resting", "trigger": {"type": "manual"}}
+    path.write_text(json.dumps({**definition, "nodes": [DELAY, SAY], "edges": edges}))
+    return path
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+async def gone(pid: int) -> None:
+    async with asyncio.timeout(SECONDS):
+        while is_alive(pid):  # noqa: ASYNC110 - another program's process sets no event of ours
+            await asyncio.sleep(0.05)
+
+
+async def test_the_ready_file_says_where_everything_answers(dev: Dev) -> None:
+    said: dict[str, Any] = dev.ready
+    host, _, port = said["temporal_address"].partition(":")
+    async with httpx.AsyncClient() as client:
+        page = await client.get(said["ui"])
+    _, writer = await asyncio.open_connection(host, int(port))
+    writer.close()
+
+    assert said.keys() == {"temporal_address", "ui", "pids"}
+    assert page.status_code == 200
+    assert said["pids"]["dev"] == dev.process.pid
+    assert is_alive(said["pids"]["temporal"])
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_ends_everything_with_0_and_takes_the_ready_file_away(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    dev: Any = await started_dev(tmp_path / "home")
+    dev.process.send_signal(number)
+    done = await dev.end(dev.process)
+
+    assert done.code == 0
+    assert [line.split()[0] for line in done.out.splitlines()] == ["Temporal", "Temporal", "worker", "state"]
+    assert "Traceback" not in done.err
+    assert not (tmp_path / "home.ready.json").exists()
+    assert not is_alive(dev.ready["pids"]["temporal"])
+
+
+async def test_a_second_dev_on_the_same_home_is_refused_and_harms_nobody(dev: Dev, tmp_path: Path) -> None:
+    done = await dev("dev", "--temporal-port", 0, "--ui-port", 0)
+
+    assert done.code == 2
+    assert f"process {dev.process.pid} serves from {dev.env['ORCHESTRATOR_HOME']} already" in done.err
+    assert (await dev("runs", "list")).code == 0
+
+
+async def test_a_port_in_use_is_bad_usage(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = await Shell({"ORCHESTRATOR_HOME": str(tmp_path / "home")})("dev", "--temporal-port", port)
+
+    assert done.code == 2
+    assert f"port {port} is in use" in done.err
+    assert "--temporal-port 0 takes any free one" in done.err
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("--home", "pyproject.toml"), "pyproject.toml cannot be used as a home"),
+        (("--ready-file", "no/such/folder/ready.json"), "there is no folder no/such/folder"),
+        (("--temporal-port", "70000"), "Invalid value for '--temporal-port'"),
+    ],
+)
+async def test_what_dev_cannot_use_is_bad_usage(tmp_path: Path, args: tuple[str, ...], message: str) -> None:
+    done = await Shell({"ORCHESTRATOR_HOME": str(tmp_path / "home")})("dev", *args)
+
+    assert done.code == 2
+    assert message in done.err
+    assert "Traceback" not in done.err
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("killed", [("dev",), ("dev", "temporal"), ("temporal", "dev")], ids=" then ".join)
+async def test_after_a_kill_the_same_home_goes_on(tmp_path: Path, killed: tuple[str, ...]) -> None:
+    first: Any = await started_dev(tmp_path / "home")
+    run_id = (await first("run", resting(tmp_path), "--detach")).out.strip()
+    for name in killed:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(first.ready["pids"][name], signal.SIGKILL)
+    await first.end(first.process)
+    second: Any = await started_dev(tmp_path / "home")
+    watched = await second("runs", "watch", run_id, "--json")
+    await stopped(second)
+    await gone(first.ready["pids"]["temporal"])
+
+    assert watched.code == 0, watched.err
+    run = json.loads(watched.out)
+    assert run["output"] == "rested"
+    assert [step["id"] for step in run["steps"]] == ["rest", "say"]
+
+
+async def test_an_embedded_run_needs_no_server_and_leaves_none(tmp_path: Path) -> None:
+    shell = Shell({"ORCHESTRATOR_HOME": str(tmp_path / "home")})
+    done = await shell("run", resting(tmp_path), "--server", "embedded", "--json")
+
+    assert (done.code, json.loads(done.out)["output"]) == (0, "rested")
+    assert not (tmp_path / "home" / "temporal.pid").exists()
+
+
+async def test_an_embedded_run_that_is_interrupted_goes_on_in_its_home(tmp_path: Path) -> None:
+    shell = Shell({"ORCHESTRATOR_HOME": str(tmp_path / "home")})
+    process = await shell.begin("run", resting(tmp_path), "--server", "embedded")
+    assert process.stderr is not None
+    async with asyncio.timeout(SECONDS):
+        run_id = (await process.stderr.readline()).split()[1].decode()
+    process.send_signal(signal.SIGINT)
+    interrupted = await shell.end(process)
+    dev = await started_dev(tmp_path / "home")
+    watched = await dev("runs", "watch", run_id)
+    await stopped(dev)
+
+    assert interrupted.code == 130
+    assert f"`orchestrator dev` goes on with it: orchestrator runs watch {run_id}" in interrupted.err
+    assert watched.code == 0
+
+
+async def test_embedded_and_detached_is_bad_usage(tmp_path: Path) -> None:
+    done = await Shell({})("run", resting(tmp_path), "--server", "embedded", "--detach")
+
+    assert done.code == 2
+    assert "the embedded one ends with this command" in done.err
+
+
+async def test_the_invoice_reminder_runs_end_to_end(tmp_path: Path) -> None:
+    env = {**os.environ, "ORCHESTRATOR_HOME": str(tmp_path / "home")}
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "examples.invoice_reminder"), cwd=ROOT, env=env, stdout=pipe, stderr=pipe
+    )
+    done = await Shell({}).end(process)
+
+    assert done.code == 0, done.err
+    assert "4 mails arrived, 3 entries in the CRM:" in done.out
+    assert "to accounting@acme.example: 3 reminders sent" in done.out
+    assert '"reminded": 3' in done.out
+    assert "Temporal UI  http://127.0.0.1:" in done.out
