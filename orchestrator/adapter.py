@@ -4,7 +4,7 @@ Replay-sensitive. Nothing here waits on several things at once but by futures of
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,7 +15,15 @@ from temporalio.exceptions import ActivityError, CancelledError
 from temporalio.workflow import ActivityCancellationType, ActivityHandle
 
 from orchestrator.children import Children
-from orchestrator.effects import ATTEMPT_KEY, Acted, ActRequest, BranchRequest, BranchResult, CallRequest, Resolution
+from orchestrator.effects import (
+    ATTEMPT_KEY,
+    Acted,
+    ActRequest,
+    BranchRequest,
+    BranchResult,
+    CallRequest,
+    Resolution,
+)
 from orchestrator.inbox import Event, Inbox
 from orchestrator.payloads import packed
 from orchestrator.plan import Plan
@@ -57,6 +65,8 @@ class TemporalEffects:
         self.paused = paused
         self.held = 0
         """Flows that stand still at a node boundary."""
+        self.working = 0
+        """Actions, branches and called runs under way."""
         self.decisions: dict[str, Decision] = {}
         self.show: Callable[[], None] = lambda: None
         """Called before the flow waits."""
@@ -83,8 +93,9 @@ class TemporalEffects:
         """Run an activity named after the action."""
         arg = packed(self._activity_input(request), f"what {request.title!r} sends to {request.action}")
         await self.room.take(arg)
-        self.show()
         before = cancels()
+        self.working += 1
+        self.show()
         try:
             result = await _started(request, arg)
         except ActivityError as error:
@@ -92,10 +103,10 @@ class TemporalEffects:
                 raise asyncio.CancelledError from error
             pass_on(before)
             raise activity_failure(error, request) from error
+        finally:
+            self.working -= 1
         pass_on(before)
-        if isinstance(result, dict) and ATTEMPT_KEY in result:
-            return Acted(result.get("result"), int(result[ATTEMPT_KEY]))
-        return Acted(result)
+        return acted(result)
 
     def _activity_input(self, request: ActRequest) -> dict[str, Any]:
         sent: dict[str, Any] = {
@@ -234,6 +245,13 @@ class TemporalEffects:
         workflow.continue_as_new(packed(request, "the state of the run"))
 
 
+def acted(answer: Any) -> Acted:
+    """Read what an activity answered; one that was tried more than once says so."""
+    if isinstance(answer, Mapping) and answer.keys() == {ATTEMPT_KEY, "result"} and type(answer[ATTEMPT_KEY]) is int:
+        return Acted(answer["result"], max(answer[ATTEMPT_KEY], 1))
+    return Acted(answer)
+
+
 def _started(request: ActRequest, arg: RawValue) -> ActivityHandle[Any]:
     """Schedule an activity. One without heartbeat cannot learn that it is cancelled: nobody waits for it then."""
     retry = request.retry
@@ -245,14 +263,13 @@ def _started(request: ActRequest, arg: RawValue) -> ActivityHandle[Any]:
         non_retryable_error_types=not_retried(retry),
     )
     activity_id = shortened(request.step_id)
-    summary = None if activity_id.endswith(request.title) else request.title
     timeout = timedelta(seconds=request.timeout_seconds)
     if request.local:
         return workflow.start_local_activity(
             request.action,
             arg,
             activity_id=activity_id,
-            summary=summary,
+            summary=request.title,
             start_to_close_timeout=timeout,
             retry_policy=policy,
             local_retry_threshold=timedelta(seconds=LOCAL_RETRY_SECONDS),
@@ -263,7 +280,7 @@ def _started(request: ActRequest, arg: RawValue) -> ActivityHandle[Any]:
         request.action,
         arg,
         activity_id=activity_id,
-        summary=summary,
+        summary=request.title,
         task_queue=request.task_queue,
         start_to_close_timeout=timeout,
         heartbeat_timeout=timedelta(seconds=heartbeat) if heartbeat else None,

@@ -42,16 +42,27 @@ class Child:
     """Empty for a called run."""
     waits: tuple[str, ...]
     handle: ChildWorkflowHandle[Any, Any] | None = None
-    backlog: list[tuple[str, Any]] = field(default_factory=list)
+    backlog: deque[tuple[str, Any]] = field(default_factory=deque)
     """Signals that came before it had started."""
 
     async def tell(self, signal: str, value: Any) -> None:
-        """Send a signal; a child that has ended needs none."""
+        """Send a signal, later where the child has not started."""
         if self.handle is None:
             self.backlog.append((signal, value))
-            return
+        else:
+            await self._send(self.handle, signal, value)
+
+    async def catch_up(self, handle: ChildWorkflowHandle[Any, Any]) -> None:
+        """Send what came before the child had started; what comes meanwhile stands behind it."""
+        while self.backlog:
+            signal, value = self.backlog.popleft()
+            await self._send(handle, signal, value)
+        self.handle = handle
+
+    async def _send(self, handle: ChildWorkflowHandle[Any, Any], signal: str, value: Any) -> None:
+        """Send a signal; a child that has ended needs none."""
         try:
-            await self.handle.signal(signal, value)
+            await handle.signal(signal, value)
         except FailureError:
             workflow.logger.debug("%s has ended before signal %s", self.workflow_id, signal)
 
@@ -174,18 +185,19 @@ class Children:
         if wait:
             self.running[child.workflow_id] = child
         before = cancels()
+        talk: asyncio.Task[None] | None = None
         try:
             handle = await _settled(start)
-            child.handle = handle
             if not wait:
                 return {}
             if cancels() > before:
                 handle.cancel()
-            for signal, value in child.backlog:
-                await handle.signal(signal, value)
+            talk = asyncio.get_running_loop().create_task(child.catch_up(handle))
             result: dict[str, Any] = await handle
         finally:
             self.running.pop(child.workflow_id, None)
+            if talk is not None:
+                await talk
         pass_on(before)
         return result
 

@@ -16,7 +16,8 @@ from temporalio.exceptions import ApplicationError
 from orchestrator.effects import BranchResult
 from orchestrator.errors import StepFailed
 from orchestrator.plan import FORMAT, Plan
-from orchestrator.run import RunInfo, RunState
+from orchestrator.run import RunInfo, RunState, timestamp
+from orchestrator.translate import run_error
 
 MAX_PAYLOAD_BYTES = 1_900_000
 """Temporal refuses payloads of 2 MiB and more, and would refuse them at every retry of the workflow task."""
@@ -75,17 +76,30 @@ def read_plan(request: Mapping[str, Any]) -> tuple[Plan, RunInfo]:
     A plan that cannot be read fails the run. One that a newer release has made fails the workflow task:
     it waits for a worker of that release.
     """
-    form = request["plan"].get("format", FORMAT) if isinstance(request.get("plan"), dict) else FORMAT
+    written_plan = request.get("plan")
+    form = written_plan.get("format", FORMAT) if isinstance(written_plan, dict) else FORMAT
     if form != FORMAT:
         raise RuntimeError(f"the plan has format {form}, this worker reads {FORMAT}: upgrade the worker")
     try:
-        return Plan.model_validate(request.get("plan")), RunInfo.model_validate(request.get("run"))
+        return Plan.model_validate(written_plan), RunInfo.model_validate(request.get("run"))
     except ValidationError as error:
         if any(problem["type"] == "extra_forbidden" for problem in error.errors()):
             raise RuntimeError(f"the plan names what this worker does not know: {error}") from error
-        raise ApplicationError(
-            f"the plan of this run cannot be read: {error}", type="validation_error", non_retryable=True
-        ) from error
+        raise unreadable("the plan", error) from error
+
+
+def unreadable(what: str, error: Exception) -> ApplicationError:
+    """Say that a request holds nothing that can be run; ends the run."""
+    return run_error(
+        {
+            "message": f"{what} of this run cannot be read: {error}",
+            "error_type": "validation_error",
+            "details": {},
+            "node_id": None,
+            "recoverable": False,
+            "timestamp": timestamp(workflow.now()),
+        }
+    )
 
 
 def fitted_state(state: RunState) -> dict[str, Any] | None:
@@ -140,6 +154,14 @@ def branch_result_json(result: BranchResult, read: list[int]) -> dict[str, Any]:
     if result.status == "completed" and result.output != result.variables:
         entries["output"] = result.output
     return entries
+
+
+def fitted_result(entries: dict[str, Any]) -> dict[str, Any]:
+    """Keep what a branch that has not completed gives back under Temporal's limit: what is owed comes first."""
+    if json_size(entries) <= MAX_PAYLOAD_BYTES:
+        return entries
+    kept = {name: value for name, value in entries.items() if name not in ("steps", "variables", "output")}
+    return kept if json_size(kept) <= MAX_PAYLOAD_BYTES else {**kept, "compensations": []}
 
 
 def read_branch_result(entries: Mapping[str, Any]) -> BranchResult:

@@ -5,114 +5,30 @@ of this program and holds the run where it is until a worker that knows better c
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping
-from itertools import islice
+from collections.abc import Coroutine, Mapping
 from typing import Any, get_args
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
+# The sandbox runs the rest again for every run; these are slow to load, and safe: frozen or tables.
 with workflow.unsafe.imports_passed_through():
-    from orchestrator.adapter import TemporalEffects
-    from orchestrator.children import WORKFLOW
-    from orchestrator.effects import BranchResult, Resolution, ResolutionAction
-    from orchestrator.errors import OrchestratorError
-    from orchestrator.inbox import Inbox
-    from orchestrator.interpreter import execute, execute_branch
-    from orchestrator.interpreter.outside import inner_scopes
-    from orchestrator.payloads import (
-        branch_result_json,
-        fitted_document,
-        fitted_state,
-        read_plan,
-        run_request,
-        written,
-    )
-    from orchestrator.plan import Plan
-    from orchestrator.run import Run, RunInfo, RunState, document, timestamp
-    from orchestrator.translate import run_error
+    import pydantic  # noqa: F401 - for what imports it below
+    import re2  # noqa: F401 - for what imports it below
 
-SHOWN_STEPS = 10
-"""Open steps that the details in the Temporal UI list."""
+
+from orchestrator.children import WORKFLOW
+from orchestrator.effects import BranchResult, Resolution, ResolutionAction
+from orchestrator.errors import OrchestratorError, StepFailed
+from orchestrator.flow import Flow, enclosing_paths, node_ids
+from orchestrator.interpreter import execute, execute_branch
+from orchestrator.interpreter.failures import error_document
+from orchestrator.payloads import branch_result_json, fitted_document, fitted_result, packed
+from orchestrator.run import RunInfo, timestamp
+from orchestrator.translate import run_error
+
 REFUSED = "refused"
 """Type of the error that an update which cannot be done answers."""
-
-
-class Flow:
-    """One flow under way: its plan, its state and its effects."""
-
-    def __init__(self, request: Mapping[str, Any]) -> None:
-        self.plan, self.info = read_plan(request)
-        self.branch: dict[str, Any] | None = request.get("branch")
-        self.state = self._state(request)
-        self.inbox = Inbox(request.get("inbox", ()), request.get("received", 0))
-        self.inbox.read.extend(request.get("read", ()))
-        self.effects = TemporalEffects(
-            self.plan, self.info, self.inbox, paused=bool(request.get("paused")), move_on=self.move_on
-        )
-        self.effects.children.branches.extend(request.get("branches", ()))
-        self.effects.show = self.show
-
-    def _state(self, request: Mapping[str, Any]) -> RunState:
-        if "state" in request:
-            return RunState.from_json(self.plan, request["state"])
-        branch = self.branch or {}
-        return RunState.new(
-            self.plan,
-            self.info,
-            given=request.get("input"),
-            trigger=request.get("trigger"),
-            now=workflow.now(),
-            context=branch.get("context"),
-            path=branch.get("path", ""),
-        )
-
-    def move_on(self) -> dict[str, Any] | None:
-        """Write everything down for the execution that continues this one; `None` when it is too large."""
-        state = fitted_state(self.state)
-        if state is None:
-            return None
-        request = run_request(self.plan, self.info, state=state)
-        if self.branch is not None:
-            request["branch"] = {name: self.branch[name] for name in ("path", "exports")}
-        return {
-            **request,
-            **written(
-                inbox=[event.to_json() for event in self.inbox.unread()],
-                received=self.inbox.received,
-                read=self.inbox.read,
-                paused=self.effects.paused,
-                branches=list(self.effects.children.branches),
-            ),
-        }
-
-    def shown(self) -> Run:
-        """Make the document of this flow alone."""
-        shown = document(self.plan, self.info, self.state)
-        if not self.effects.held:
-            return shown
-        waits = [*shown.waiting_for, {"kind": "paused"}]
-        return shown.model_copy(update={"status": "waiting", "waiting_for": waits})
-
-    def show(self) -> None:
-        """Say in the Temporal UI where the run stands."""
-        workflow.set_current_details("\n".join(self._details()))
-
-    def _details(self) -> Iterator[str]:
-        state = self.state
-        yield f"**{state.status}**: {state.completed} steps done"
-        if self.effects.paused:
-            yield "- **paused** by an operator"
-        for step in islice(state.open.values(), SHOWN_STEPS):
-            waits = step.waiting_for or {}
-            more = {
-                "delay": f", until {waits.get('until')}",
-                "event": f", for the event `{waits.get('event')}`",
-                "operator": f", for an operator's word: {waits.get('message')}",
-            }.get(str(waits.get("kind")), "")
-            yield f"- `{step.id}` {step.status}{more}"
-        if len(state.open) > SHOWN_STEPS:
-            yield f"- and {len(state.open) - SHOWN_STEPS} more"
 
 
 @workflow.defn(name=WORKFLOW, failure_exception_types=[OrchestratorError])
@@ -120,51 +36,76 @@ class RunWorkflow:
     """Runs a plan that stands in its input."""
 
     @workflow.init
-    def __init__(self, request: dict[str, Any]) -> None:
-        self.flow = Flow(request)
+    def __init__(self, request: Any = None) -> None:
+        # What cannot be read fails the run, not the workflow task, and only `run` can say so.
+        self._flow: Flow | None = None
+        self._fault: ApplicationError | None = None
+        try:
+            self._flow = Flow(request if isinstance(request, Mapping) else {})
+        except ApplicationError as error:
+            self._fault = error
+
+    @property
+    def flow(self) -> Flow:
+        """Give the flow; raises what kept it from being read."""
+        if self._flow is None:
+            raise self._fault or AssertionError("neither flow nor fault")
+        return self._flow
 
     @workflow.run
-    async def run(self, request: dict[str, Any]) -> Any:
+    async def run(self, request: Any = None) -> Any:
         """Run to the end: `{"output": …}`, or what a branch gives back."""
         flow = self.flow
+        work = self._whole(flow) if flow.branch is None else self._branch(flow, flow.branch.get("exports", []))
         try:
-            return await (self._whole(flow) if flow.branch is None else self._branch(flow, flow.branch["exports"]))
+            return await _to_its_end(flow, work)
         finally:
             flow.show()
             await workflow.wait_condition(workflow.all_handlers_finished)
 
-    async def _whole(self, flow: Flow) -> dict[str, Any]:
+    async def _whole(self, flow: Flow) -> Any:
         outcome = await execute(flow.plan, flow.info, flow.state, flow.effects)
         if outcome.error is not None:
             raise run_error(outcome.error)
-        return {"output": outcome.output}
+        try:
+            return packed({"output": outcome.output}, "the output of the run")
+        except StepFailed as failure:
+            flow.state.status, flow.state.output = "failed", None
+            flow.state.failure = {**error_document(failure, "", workflow.now()), "node_id": None}
+            raise run_error(flow.state.failure) from failure
 
-    async def _branch(self, flow: Flow, exports: list[str]) -> dict[str, Any]:
+    async def _branch(self, flow: Flow, exports: list[str]) -> Any:
         result = await execute_branch(flow.plan, flow.info, flow.state, flow.effects, exports)
         given = branch_result_json(result, flow.inbox.read)
         if result.status == "completed":
-            return given
+            return packed(given, "what the branch gives back")
         if result.status == "failed" and result.error is not None:
-            raise run_error(result.error, given)
+            raise run_error(result.error, fitted_result(given))
         raise _cancelled(result, given)
 
     @workflow.signal
-    async def event(self, sent: dict[str, Any]) -> None:
+    async def event(self, sent: Any = None) -> None:
         """Take an event: `{name, payload}`."""
-        await self.flow.effects.deliver(str(sent.get("name", "")), sent.get("payload"), sent.get("number"))
+        if self._flow is None or not isinstance(sent, Mapping) or not isinstance(sent.get("name"), str):
+            workflow.logger.warning("an event without a name was dropped")
+            return
+        number = sent.get("number")
+        await self.flow.effects.deliver(sent["name"], sent.get("payload"), number if isinstance(number, int) else None)
 
     @workflow.signal
-    async def pause(self, _: dict[str, Any]) -> None:
+    async def pause(self, _: Any = None) -> None:
         """Stand still at the next node."""
-        await self.flow.effects.pause(True)
+        if self._flow is not None:
+            await self._flow.effects.pause(True)
 
     @workflow.signal
-    async def resume(self, _: dict[str, Any]) -> None:
+    async def resume(self, _: Any = None) -> None:
         """Go on."""
-        await self.flow.effects.pause(False)
+        if self._flow is not None:
+            await self._flow.effects.pause(False)
 
     @workflow.update
-    async def resolve(self, word: dict[str, Any]) -> dict[str, Any]:
+    async def resolve(self, word: Any = None) -> dict[str, Any]:
         """Take an operator's word on a step that waits for one: `{step_id | node_id, action, …}`."""
         step_id = self._waiting(word)
         decision = self.flow.effects.decisions[step_id]
@@ -174,11 +115,13 @@ class RunWorkflow:
         return {"step_id": step_id, "node_id": decision.node_id}
 
     @resolve.validator
-    def _check_word(self, word: dict[str, Any]) -> None:
+    def _check_word(self, word: Any = None) -> None:
+        if not isinstance(word, Mapping):
+            raise _refusal("an operator's word is an object: {node_id, action, …}")
         if word.get("action") not in get_args(ResolutionAction):
             known = ", ".join(get_args(ResolutionAction))
             raise _refusal(f"{word.get('action')!r} is no word for a waiting step: {known}")
-        if word.get("parameters") is not None and not isinstance(word["parameters"], dict):
+        if word.get("parameters") is not None and not isinstance(word["parameters"], Mapping):
             raise _refusal("parameters are an object")
         step_id = self._waiting(word)
         if word["action"] == "retry_from":
@@ -195,6 +138,8 @@ class RunWorkflow:
         ]
         if len(found) == 1:
             return found[0]
+        if wanted in found:
+            return str(wanted)
         waiting = ", ".join(decisions) or "none"
         if not found:
             raise _refusal(f"no step {wanted!r} waits for an operator's word (waiting: {waiting})")
@@ -216,6 +161,19 @@ class RunWorkflow:
         return {"run": fitted_document(shown), "branches": list(flow.effects.children.branches)}
 
 
+async def _to_its_end(flow: Flow, work: Coroutine[Any, Any, Any]) -> Any:
+    """Run the flow in a task of its own: a cancellation must not cut short the undoing after a failure."""
+    task = asyncio.get_running_loop().create_task(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        if task.done():
+            raise
+        if flow.state.failure is None:
+            task.cancel()
+        return await task
+
+
 def _cancelled(result: BranchResult, given: dict[str, Any]) -> BaseException:
     """End as cancelled; compensations that are owed can travel in a failure only."""
     if not result.compensations:
@@ -228,32 +186,11 @@ def _cancelled(result: BranchResult, given: dict[str, Any]) -> BaseException:
         "recoverable": True,
         "timestamp": timestamp(workflow.now()),
     }
-    return run_error(error, {**given, "cancelled": True})
+    return run_error(error, fitted_result({**given, "cancelled": True}))
 
 
 def _refusal(message: str) -> ApplicationError:
     return ApplicationError(message, type=REFUSED, non_retryable=True)
-
-
-def node_ids(plan: Plan) -> set[str]:
-    """Name every node of a plan."""
-    found: set[str] = set()
-    scopes = [plan.scope]
-    while scopes:
-        for node in scopes.pop().nodes:
-            found.add(node.id)
-            scopes.extend(inner_scopes(node))
-    return found
-
-
-def enclosing_paths(step_id: str) -> Iterator[str]:
-    """Give the path a step is in and those around it, the innermost first."""
-    while True:
-        path = step_id.rpartition("/")[0]
-        yield path
-        if not path:
-            return
-        step_id = path.rpartition("[")[0]
 
 
 __all__ = ["REFUSED", "WORKFLOW", "RunInfo", "RunWorkflow"]
