@@ -56,6 +56,8 @@ def run(
     if ended is None:
         return
     show_end(ended, as_json=as_json, told=watch)
+    if server == EMBEDDED and not as_json:
+        note("the embedded server has ended; while `orchestrator dev` serves from the same home, the link works again")
     if ended.status != "completed":
         raise typer.Exit(FAILED)
 
