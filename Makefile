@@ -22,6 +22,10 @@ dev: $(READY) ## Serve: embedded Temporal server and worker, until interrupted
 test: $(READY) ## Run the tests that are quick, on real Temporal servers too
 	$(BIN)/pytest -q -m "not slow and not chaos"
 
+.PHONY: test-slow
+test-slow: $(READY) ## Run the slow tests, and those that kill processes
+	$(BIN)/pytest -q -m "slow or chaos"
+
 .PHONY: test-all
 test-all: $(READY) ## Run every test, killing processes too
 	$(BIN)/pytest -q

@@ -67,7 +67,7 @@ class Sent(BaseModel):
     refused: list[str] = Field([], description="Recipients that the server did not take.")
 
 
-@action("email.send", timeout_seconds=60, heartbeat_seconds=30)
+@action("email.send", timeout_seconds=60, heartbeat_seconds=10)
 async def send(parameters: Mail, context: ActionContext) -> Sent:
     """Send a mail. What the server refuses for good (5xx) is not tried again, a busy server (4xx) is."""
     settings: Settings = context.resources.settings

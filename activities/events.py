@@ -24,7 +24,7 @@ class Emitted(BaseModel):
     event_id: str
 
 
-@action("event.emit", timeout_seconds=30, heartbeat_seconds=15)
+@action("event.emit", timeout_seconds=30, heartbeat_seconds=10)
 async def emit(parameters: Emit, context: ActionContext) -> Emitted:
     """Emit an event: it is posted to `ORCHESTRATOR_EVENTS_URL`."""
     url = context.resources.settings.events_url

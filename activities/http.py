@@ -79,7 +79,7 @@ class Response(BaseModel):
     body: Any = Field(None, description="Parsed when it is JSON, else text; null when it is empty.")
 
 
-@action("http.request", timeout_seconds=60, heartbeat_seconds=30)
+@action("http.request", timeout_seconds=60, heartbeat_seconds=10)
 async def request(parameters: Request, context: ActionContext) -> Response:
     """Call a URL. Statuses that are not expected fail the step; 4xx but 408, 425 and 429 are not tried again."""
     async with answered(parameters, context) as response:

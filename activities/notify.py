@@ -32,7 +32,7 @@ class Notified(BaseModel):
     status: int
 
 
-@action("notify.webhook", timeout_seconds=30, heartbeat_seconds=15)
+@action("notify.webhook", timeout_seconds=30, heartbeat_seconds=10)
 async def webhook(parameters: Notification, context: ActionContext) -> Notified:
     """Tell a webhook. With a secret the body is signed; headers carry timestamp and `sha256=<hex>`."""
     content = dict(parameters.payload)

@@ -33,7 +33,7 @@ class Rows(BaseModel):
     row_count: int = Field(0, description="Rows given, or changed.")
 
 
-@action("sql.query", timeout_seconds=60, heartbeat_seconds=30)
+@action("sql.query", timeout_seconds=60, heartbeat_seconds=10)
 async def query(parameters: Query, context: ActionContext) -> Rows:
     """Run a statement in a transaction of its own. Dates and decimals become text."""
     if "{{" in parameters.statement:

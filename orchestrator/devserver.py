@@ -95,7 +95,7 @@ async def dev_server(
     The state stays in `home`: a server with the same folder goes on where the last one was, however it ended.
     """
     home.mkdir(parents=True, exist_ok=True)
-    await _end_left_over(home)
+    await end_left_over(home)
     port, ui_port = port or free_port(), ui_port or free_port()
     with (home / "temporal.log").open("ab") as log:
         process = await _start(command(home, port, ui_port, dynamic_config), log)
@@ -189,7 +189,7 @@ async def _visible(client: Client, namespace: str, names: set[str]) -> None:
         await asyncio.sleep(0.05)
 
 
-async def _end_left_over(home: Path) -> None:
+async def end_left_over(home: Path) -> None:
     """End a server that a killed process has left behind with this folder: two cannot share it."""
     pid_file = home / "temporal.pid"
     try:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from activities.registry import Registry
 from orchestrator.cli.failures import UsageError
 from orchestrator.client import Runs, connect
-from orchestrator.devserver import NAMESPACE, DevServer, dev_server
+from orchestrator.devserver import NAMESPACE, DevServer, dev_server, end_left_over
 from orchestrator.errors import OrchestratorError, ServerUnavailable
 from orchestrator.settings import Settings
 from orchestrator.worker import running_worker
@@ -44,6 +44,7 @@ async def embedded(
 ) -> AsyncIterator[Embedded]:
     """Serve until the block ends; then stop the worker, the client and the server, in that order."""
     with _alone(settings.home):
+        await end_left_over(settings.home)
         _check_free(port, "--temporal-port")
         _check_free(ui_port, "--ui-port")
         async with dev_server(settings.home, port=port, ui_port=ui_port) as server:
