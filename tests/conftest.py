@@ -1,0 +1,27 @@
+"""A real Temporal server for all tests that need one, workers for it, and what speaks to them."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from orchestrator.devserver import DevServer, dev_server
+from tests.temporal.world import World, opened
+
+
+@pytest.fixture(scope="session")
+async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[DevServer]:
+    async with dev_server(tmp_path_factory.mktemp("temporal") / "home") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+async def world(server: DevServer) -> AsyncIterator[World]:
+    """The server with one worker on it, for every test that ends no worker."""
+    async with opened(server) as made:
+        yield made
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"

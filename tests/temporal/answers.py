@@ -1,0 +1,97 @@
+"""Actions as a script says: the answers of SPEC §11 as one real Temporal activity that takes any name."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from temporalio import activity
+from temporalio.common import RawValue
+from temporalio.exceptions import ApplicationError
+
+from orchestrator.effects import ATTEMPT_KEY
+from orchestrator.expressions import render
+
+DEFAULT_ANSWER = {"output": {"node": "{{ node_id }}"}}
+
+
+@dataclass
+class Script:
+    """What the actions of one customer's runs answer, and what they were asked."""
+
+    answers: Mapping[str, Any] = field(default_factory=dict)
+    """By action: an answer, or a list of them, the last of which repeats."""
+    calls: list[dict[str, Any]] = field(default_factory=list)
+    """`{action, node_id, parameters, attempt, context}` of each attempt, in order."""
+    gates: dict[str, asyncio.Event] = field(default_factory=dict)
+    """By node id: an attempt of it does not end before the gate is open."""
+    cancelled: list[str] = field(default_factory=list)
+    """Nodes whose action was cancelled while it waited at its gate."""
+
+    def named(self, action: str) -> list[dict[str, Any]]:
+        """Give the calls of one action."""
+        return [call for call in self.calls if call["action"] == action]
+
+    def nodes(self) -> list[str]:
+        """Name the nodes that called, in order."""
+        return [call["node_id"] for call in self.calls]
+
+    async def answer(self, action: str, sent: Mapping[str, Any], attempt: int, beat: Callable[[], None]) -> Any:
+        """Answer one attempt; raises ApplicationError as an action's failure does."""
+        node_id = sent["context"]["node_id"]
+        place = len(self.named(action))
+        self.calls.append({"action": action, "node_id": node_id, "attempt": attempt, **sent})
+        if node_id in self.gates:
+            await self._wait(node_id, beat)
+        answer = self.answers.get(action, DEFAULT_ANSWER)
+        if isinstance(answer, Sequence):
+            answer = answer[min(place, len(answer) - 1)]
+        given = {"params": sent["parameters"], "attempt": attempt, "node_id": node_id}
+        if "error" in answer:
+            raise failure(render(answer["error"], given), attempt)
+        result = render(answer.get("output", {}), given)
+        return result if attempt == 1 else {ATTEMPT_KEY: attempt, "result": result}
+
+    async def _wait(self, node_id: str, beat: Callable[[], None]) -> None:
+        try:
+            while not self.gates[node_id].is_set():
+                beat()
+                try:
+                    await asyncio.wait_for(self.gates[node_id].wait(), 0.05)
+                except TimeoutError:
+                    continue
+        except asyncio.CancelledError:
+            self.cancelled.append(node_id)
+            raise
+
+
+def failure(error: Any, attempt: int) -> ApplicationError:
+    """Make what an action fails with."""
+    told = error if isinstance(error, Mapping) else {"message": str(error)}
+    recoverable = bool(told.get("recoverable", True))
+    return ApplicationError(
+        str(told.get("message", "the action failed")),
+        {"details": dict(told.get("details") or {}), "recoverable": recoverable, "attempt": attempt},
+        type=told.get("error_type", "action_error"),
+        non_retryable=not recoverable,
+    )
+
+
+class Scripts:
+    """The scripts of all customers, and the activity that follows them."""
+
+    def __init__(self) -> None:
+        self.by_customer: dict[str, Script] = {}
+
+    @activity.defn(dynamic=True)
+    async def act(self, args: Sequence[RawValue]) -> Any:
+        """Answer as the script of the customer says."""
+        info = activity.info()
+        sent = activity.payload_converter().from_payload(args[0].payload)
+        script = self.by_customer[sent["context"]["customer_id"]]
+
+        def beat() -> None:
+            if info.heartbeat_timeout and not info.is_local:
+                activity.heartbeat()
+
+        return await script.answer(info.activity_type, sent, info.attempt, beat)

@@ -1,0 +1,85 @@
+"""Golden cases as runs on Temporal, many at a time."""
+
+import asyncio
+import re
+from typing import Any
+
+from orchestrator.errors import OperationRefused, RunNotFound
+from orchestrator.planner import check
+from orchestrator.run import ENDED, Run
+from tests.golden import Case, load_cases
+from tests.temporal.world import World
+
+AT_ONCE = 8
+SECONDS = 60.0
+POLL_SECONDS = 0.05
+
+
+def cases() -> list[Case]:
+    """Give the cases that a real server with a real clock can run."""
+    return [case for case in load_cases() if case.temporal and not case.time_skipping and "refused" not in case.expect]
+
+
+def slug(name: str) -> str:
+    """Make a file name of a case's name."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+
+
+class Golden:
+    """Runs each case once."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self._room = asyncio.Semaphore(AT_ONCE)
+        self._tasks: dict[str, asyncio.Task[Run]] = {}
+
+    def begin(self, wanted: list[Case]) -> None:
+        """Start them all, some at a time."""
+        for case in wanted:
+            self._tasks[case.name] = asyncio.create_task(self._run(case))
+
+    async def ended(self, case: Case) -> Run:
+        """Give the run document of a case, once its run has ended."""
+        return await self._tasks[case.name]
+
+    async def close(self) -> None:
+        """End what still runs."""
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    async def _run(self, case: Case) -> Run:
+        async with self._room, asyncio.timeout(SECONDS):
+            customer, _ = self.world.script(case.actions, f"golden {case.name}")
+            plan = check({**case.definition, "customer_id": customer}, workflows=case.workflows).require()
+            run_id = await self.world.start(plan, case.input, run_id=slug(case.name))
+            helpers = [self._send(run_id, event) for event in case.events]
+            helpers.append(self._resolve(run_id, list(case.resolutions)))
+            run, *_ = await asyncio.gather(self.world.runs.result(run_id), *helpers)
+            return run
+
+    async def _send(self, run_id: str, event: dict[str, Any]) -> None:
+        await asyncio.sleep(event.get("at", 0))
+        try:
+            await self.world.runs.send_event(run_id, event["name"], event.get("payload"))
+        except OperationRefused:
+            return  # the run has ended without it, as some cases mean it to
+
+    async def _resolve(self, run_id: str, words: list[dict[str, Any]]) -> None:
+        """Give each word when its node waits for one."""
+        while words:
+            try:
+                run = await self.world.runs.document(run_id)
+            except RunNotFound:
+                await asyncio.sleep(POLL_SECONDS)
+                continue
+            if run.status in ENDED:
+                return
+            waiting = {wait["node_id"] for wait in run.waiting_for if wait["kind"] == "operator"}
+            word = next((word for word in words if word["node_id"] in waiting), None)
+            if word is None:
+                await asyncio.sleep(POLL_SECONDS)
+                continue
+            words.remove(word)
+            given = {name: word[name] for name in ("parameters", "value", "target") if name in word}
+            await self.world.runs.resolve(run_id, word["node_id"], word["action"], **given)

@@ -1,0 +1,29 @@
+"""Every golden case on a real Temporal server."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.golden import Case, differences
+from tests.temporal.golden_runs import Golden, cases
+from tests.temporal.world import World
+
+pytestmark = pytest.mark.temporal
+
+
+@pytest.fixture(scope="session")
+async def golden(world: World, request: pytest.FixtureRequest) -> AsyncIterator[Golden]:
+    """Start the runs of all cases that were asked for, together."""
+    chosen = [item.callspec.params.get("case") for item in request.session.items if hasattr(item, "callspec")]
+    names = {case.name for case in chosen if isinstance(case, Case)}
+    runs = Golden(world)
+    runs.begin([case for case in cases() if case.name in names])
+    yield runs
+    await runs.close()
+
+
+@pytest.mark.parametrize("case", cases(), ids=lambda case: case.name)
+async def test_temporal_runs_it_as_expected(case: Case, golden: Golden) -> None:
+    run = await golden.ended(case)
+
+    assert differences(case, run.model_dump(mode="json"), virtual=False) == []

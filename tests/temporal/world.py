@@ -1,0 +1,119 @@
+"""A server, a worker on it whose actions follow scripts, and the means to run definitions there."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import count
+from typing import Any
+
+from temporalio.client import Client
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from orchestrator.client import Runs, connect
+from orchestrator.devserver import DevServer
+from orchestrator.plan import Plan
+from orchestrator.planner import check
+from orchestrator.run import Run
+from orchestrator.settings import Settings
+from orchestrator.workflow import RunWorkflow
+from tests.golden import read_definition
+from tests.temporal.answers import Script, Scripts
+
+SECONDS = 20.0
+"""Nothing that a test waits for takes longer."""
+QUEUE = "tests"
+
+STRICT = SandboxedWorkflowRunner()
+"""Runs our own modules again for each run, with every restriction: 0.15 s a run."""
+QUICK = SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules("orchestrator"))
+NONE = UnsandboxedWorkflowRunner()
+"""What production has."""
+
+
+async def until(what: Callable[[], Awaitable[Any]], seconds: float = SECONDS) -> Any:
+    """Ask until the answer is true, and give it; fails when the time is over."""
+    async with asyncio.timeout(seconds):
+        while True:
+            answer = await what()
+            if answer:
+                return answer
+            await asyncio.sleep(0.02)
+
+
+@dataclass
+class World:
+    """Where runs live."""
+
+    client: Client
+    runs: Runs
+    scripts: Scripts
+    queue: str = QUEUE
+    numbers: Any = field(default_factory=lambda: count(1))
+
+    def script(self, answers: Mapping[str, Any] | None = None, customer: str | None = None) -> tuple[str, Script]:
+        """Make a script for a customer of its own."""
+        name = customer or f"customer-{next(self.numbers)}"
+        self.scripts.by_customer[name] = Script(answers or {})
+        return name, self.scripts.by_customer[name]
+
+    async def start(self, plan: Plan, given: Any = None, **more: Any) -> str:
+        return (await self.runs.start(plan, given=given, **more)).id
+
+    async def run(self, plan: Plan, given: Any = None, **more: Any) -> Run:
+        """Run a plan to its end."""
+        return await self.ended(await self.start(plan, given, **more))
+
+    async def ended(self, run_id: str) -> Run:
+        async with asyncio.timeout(SECONDS):
+            return await self.runs.result(run_id)
+
+    async def waits(self, run_id: str, kind: str) -> Run:
+        """Wait until something in the run waits for that kind of thing."""
+
+        async def seen() -> Run | None:
+            run = await self.runs.document(run_id)
+            return run if any(wait["kind"] == kind for wait in run.waiting_for) else None
+
+        found: Run = await until(seen)
+        return found
+
+
+@asynccontextmanager
+async def opened(server: DevServer, **more: Any) -> AsyncIterator[World]:
+    """Open a world on a server."""
+    settings = Settings(temporal_address=server.address, ui_url=server.ui_url, task_queue=QUEUE)
+    client = await connect(settings)
+    world = World(client, Runs(client, settings), Scripts())
+    async with working(world, **more):
+        yield world
+
+
+@asynccontextmanager
+async def working(world: World, runner: WorkflowRunner = QUICK, **more: Any) -> AsyncIterator[Worker]:
+    """Run a worker whose actions follow the world's scripts."""
+    async with Worker(
+        world.client,
+        task_queue=world.queue,
+        workflows=[RunWorkflow],
+        activities=[world.scripts.act],
+        workflow_runner=runner,
+        sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
+        **more,
+    ) as worker:
+        yield worker
+
+
+def definition(nodes: Mapping[str, Any], *edges: str, **more: Any) -> dict[str, Any]:
+    """Write a definition in short: `{id: action name | node}` and edges `a -> b` or `a -port-> b, c`."""
+    return read_definition({"nodes": nodes, "edges": edges, **more}, "short", "short")
+
+
+def planned(
+    nodes: Mapping[str, Any], *edges: str, customer: str, workflows: Mapping[str, Any] | None = None, **more: Any
+) -> Plan:
+    """Plan such a definition."""
+    made = definition(nodes, *edges, **more) | {"customer_id": customer}
+    return check(made, workflows=workflows).require()
