@@ -50,7 +50,7 @@ class Lines(Progress):
         for step in run.steps:
             if step.status in TOLD and self._told.get(step.id) != step.status:
                 self._told[step.id] = step.status
-                for text in step_lines(step, run.started_at, 40):
+                for text in step_lines(step, run.started_at, 44):
                     line(text, styled(text, run.status))
 
 
