@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.conditions import json_equal
+from orchestrator.data import Data
 from orchestrator.errors import StepFailed
 from orchestrator.expressions import Env
 from orchestrator.interpreter.values import Compiled
 from orchestrator.plan import Case, Condition, End, Set, Start, Switch
-from orchestrator.run import Data, Step
+from orchestrator.run import Step
 
 Pure = Start | Condition | Switch | Set | End
 PURE = (Start, Condition, Switch, Set, End)

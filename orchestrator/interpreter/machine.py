@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
+from orchestrator.data import Data
 from orchestrator.effects import Effects
 from orchestrator.errors import StepFailed
 from orchestrator.expressions import Env
@@ -18,7 +19,7 @@ from orchestrator.interpreter.failures import KNOWN_ERRORS, LimitReached, Rewind
 from orchestrator.interpreter.kinds import PURE, Closed, run_pure
 from orchestrator.interpreter.values import Compiled, environment
 from orchestrator.plan import AnyNode, Loop, Node, Parallel, Plan, Scope
-from orchestrator.run import Data, Frame, RunInfo, RunState, Step
+from orchestrator.run import Frame, RunInfo, RunState, Step
 
 
 @dataclass(frozen=True, slots=True)
