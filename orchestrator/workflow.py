@@ -11,20 +11,21 @@ from typing import Any, get_args
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
-# The sandbox runs the rest again for every run; these are slow to load, and safe: frozen or tables.
+# The sandbox runs the modules below again for every run. These are slow to load or do I/O then; they are tables
+# and frozen types, and errors must be the same classes on both sides.
 with workflow.unsafe.imports_passed_through():
-    import pydantic  # noqa: F401 - for what imports it below
-    import re2  # noqa: F401 - for what imports it below
-
+    import orchestrator.cron
+    import orchestrator.schema  # noqa: F401 - see above; cron and schema are imported by the interpreter
+    from orchestrator.errors import OrchestratorError, StepFailed
+    from orchestrator.plan import FORMAT  # noqa: F401 - see above; the plan's types are pydantic models
 
 from orchestrator.children import WORKFLOW
 from orchestrator.effects import BranchResult, Resolution, ResolutionAction
-from orchestrator.errors import OrchestratorError, StepFailed
 from orchestrator.flow import Flow, enclosing_paths, node_ids
 from orchestrator.interpreter import execute, execute_branch
 from orchestrator.interpreter.failures import error_document
 from orchestrator.payloads import branch_result_json, fitted_document, fitted_result, packed
-from orchestrator.run import RunInfo, timestamp
+from orchestrator.run import timestamp
 from orchestrator.translate import run_error
 
 REFUSED = "refused"
@@ -193,4 +194,4 @@ def _refusal(message: str) -> ApplicationError:
     return ApplicationError(message, type=REFUSED, non_retryable=True)
 
 
-__all__ = ["REFUSED", "WORKFLOW", "RunInfo", "RunWorkflow"]
+__all__ = ["REFUSED", "WORKFLOW", "RunWorkflow"]

@@ -1,0 +1,41 @@
+"""Recorded histories: every execution of every golden case, as Temporal keeps it.
+
+A file in `tests/histories` is `{"case": name, "executions": [{"workflow_id", "events"}]}`; its events are those of
+Temporal's JSON export, without what replay does not look at.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from temporalio.client import WorkflowHistory
+
+HISTORIES = Path(__file__).parent / "histories"
+UNREAD = frozenset({"taskId", "identity", "requestId", "workerVersion"})
+
+
+def write(case: str, name: str, executions: list[tuple[str, str]]) -> None:
+    """Write the executions of a case: workflow id and JSON of each, the run's own first."""
+    kept = [{"workflow_id": one, "events": without(json.loads(text)["events"])} for one, text in executions]
+    HISTORIES.mkdir(exist_ok=True)
+    text = json.dumps({"case": case, "executions": kept}, separators=(",", ":"), sort_keys=True)
+    (HISTORIES / f"{name}.json").write_text(text + "\n")
+
+
+def without(value: Any) -> Any:
+    """Drop what replay does not look at."""
+    if isinstance(value, dict):
+        return {key: without(item) for key, item in value.items() if key not in UNREAD}
+    return [without(item) for item in value] if isinstance(value, list) else value
+
+
+def recorded() -> Iterator[tuple[str, list[WorkflowHistory]]]:
+    """Read all: the name of each file and its executions."""
+    for path in sorted(HISTORIES.glob("*.json")):
+        record = json.loads(path.read_text())
+        executions = [
+            WorkflowHistory.from_json(execution["workflow_id"], {"events": execution["events"]})
+            for execution in record["executions"]
+        ]
+        yield path.stem, executions

@@ -1,0 +1,67 @@
+"""Every recorded history runs through the code of now as it ran then (DESIGN, law 5)."""
+
+import json
+from collections.abc import AsyncIterator, Iterable
+
+import pytest
+from temporalio.client import WorkflowHistory
+from temporalio.worker import Replayer
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from orchestrator.service import replay
+from orchestrator.workflow import RunWorkflow
+from tests.histories import HISTORIES, recorded
+
+QUICK = SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules("orchestrator"))
+NAMES = sorted(path.stem for path in HISTORIES.glob("*.json"))
+STRICT_CASES = (
+    "a-parallel-in-a-loop-in-a-branch-keeps-its-paths",
+    "an-operator-may-go-back-to-an-earlier-node",
+    "early-events-are-kept-in-order",
+    "saga-booking-cancels-what-was-booked",
+)
+
+
+async def misfits(executions: Iterable[WorkflowHistory]) -> dict[str, Exception]:
+    """Replay histories; give what does not fit, by run id."""
+
+    async def each() -> AsyncIterator[WorkflowHistory]:
+        for execution in executions:
+            yield execution
+
+    replayer = Replayer(workflows=[RunWorkflow], workflow_runner=QUICK)
+    return dict((await replayer.replay_workflows(each(), raise_on_replay_failure=False)).replay_failures)
+
+
+@pytest.fixture(scope="session")
+async def failures() -> dict[str, list[str]]:
+    """Replay all at once; give what does not fit, by name."""
+    cases = dict(recorded())
+    found = await misfits(execution for executions in cases.values() for execution in executions)
+    return {
+        name: [str(found[execution.run_id]) for execution in executions if execution.run_id in found]
+        for name, executions in cases.items()
+    }
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_recorded_history_still_replays(name: str, failures: dict[str, list[str]]) -> None:
+    assert failures[name] == []
+
+
+@pytest.mark.parametrize("name", STRICT_CASES)
+async def test_the_workflow_does_nothing_that_the_sandbox_forbids(name: str) -> None:
+    executions = dict(recorded())[name]
+
+    found = [await replay(execution.workflow_id, execution.to_json()) for execution in executions]
+
+    assert found == [None] * len(executions)
+
+
+async def test_a_history_that_does_not_fit_is_found_out() -> None:
+    (execution,) = dict(recorded())["a-sequence-runs-in-order"]
+    other = json.loads(execution.to_json().replace('"activityId": "b"', '"activityId": "x"'))
+
+    found = await misfits([WorkflowHistory.from_json(execution.workflow_id, other)])
+
+    assert [type(error).__name__ for error in found.values()] == ["NondeterminismError"]

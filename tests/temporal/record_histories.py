@@ -1,0 +1,67 @@
+"""Record the histories of all golden cases anew: `python -m tests.temporal.record_histories`.
+
+Not at every change: recorded histories are what runs in the field look like, and must go on replaying. Record
+after a new case, and at a release.
+"""
+
+import asyncio
+import logging
+import sys
+import tempfile
+from pathlib import Path
+
+from temporalio.client import Client
+
+from orchestrator.devserver import dev_server
+from tests import histories
+from tests.golden import differences
+from tests.temporal.golden_runs import Golden, cases, slug
+from tests.temporal.world import opened
+
+
+async def record(only_new: bool) -> None:
+    """Run the cases and write their histories; refuses what does not run as expected."""
+    chosen = [
+        case for case in cases() if not only_new or not (histories.HISTORIES / f"{slug(case.name)}.json").exists()
+    ]
+    with tempfile.TemporaryDirectory() as home:
+        async with dev_server(Path(home)) as server, opened(server) as world:
+            golden = Golden(world)
+            golden.begin(chosen)
+            for case in chosen:
+                run = await golden.ended(case)
+                if found := differences(case, run.model_dump(mode="json"), virtual=False):
+                    raise SystemExit(f"{case.name}: {found}")
+                histories.write(case.name, slug(case.name), await executions(world.client, run.id))
+                print(case.name)
+
+
+async def executions(client: Client, workflow_id: str) -> list[tuple[str, str]]:
+    """Give workflow id and history of every execution of a run: those that continued it, and its children."""
+    found: list[tuple[str, str]] = []
+    waiting: list[tuple[str, str | None]] = [(workflow_id, None)]
+    while waiting:
+        name, run_id = waiting.pop(0)
+        if run_id is None:
+            run_id = await first_run(client, name)
+        history = await client.get_workflow_handle(name, run_id=run_id).fetch_history()
+        found.append((name, history.to_json()))
+        for event in history.events:
+            if event.HasField("child_workflow_execution_started_event_attributes"):
+                child = event.child_workflow_execution_started_event_attributes.workflow_execution
+                waiting.append((child.workflow_id, child.run_id))
+            if event.HasField("workflow_execution_continued_as_new_event_attributes"):
+                after = event.workflow_execution_continued_as_new_event_attributes.new_execution_run_id
+                waiting.append((name, after))
+    return found
+
+
+async def first_run(client: Client, workflow_id: str) -> str:
+    """Give the first of the executions that continue each other."""
+    described = await client.get_workflow_handle(workflow_id).describe()
+    return described.raw_description.workflow_execution_info.first_run_id
+
+
+if __name__ == "__main__":
+    logging.getLogger("temporalio").setLevel(logging.ERROR)  # cases fail on purpose
+    asyncio.run(record("--all" not in sys.argv))
