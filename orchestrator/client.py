@@ -173,9 +173,9 @@ class Runs:
         tree = await self._tree(run_id)
         return tree.run.model_copy(update={"links": self._links(run_id)})
 
-    async def _tree(self, run_id: str) -> RunTree:
+    async def _tree(self, run_id: str, before: RunTree | None = None) -> RunTree:
         async with _speaking(run_id):
-            return await RunTree.read(self.client, run_id)
+            return await RunTree.read(self.client, run_id, before)
 
     def _links(self, run_id: str) -> dict[str, str]:
         links = {"self": f"/api/v1/runs/{quote(run_id, safe='')}"}
@@ -197,9 +197,10 @@ class Runs:
         History events say when to look, of the run and of its branches: nothing is written for it.
         """
         changed = asyncio.Event()
+        tree: RunTree | None = None
         async with self.histories.tails(changed) as follow:
             while True:
-                tree = await self._tree(run_id)
+                tree = await self._tree(run_id, tree)
                 yield tree.run.model_copy(update={"links": self._links(run_id)})
                 if tree.run.status in ENDED:
                     return
@@ -239,6 +240,9 @@ class Runs:
     async def cancel(self, run_id: str) -> None:
         """Ask a run to end: its actions and branches are cancelled, compensations made, then it is cancelled."""
         async with self._operating(run_id) as handle:
+            # Temporal takes a cancellation of a run that has ended without a word.
+            if (await handle.describe()).status != WorkflowExecutionStatus.RUNNING:
+                raise RPCError("the run has ended", RPCStatusCode.NOT_FOUND, b"")
             await handle.cancel()
 
     async def terminate(self, run_id: str, reason: str = "") -> None:

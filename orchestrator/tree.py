@@ -6,11 +6,18 @@ from datetime import UTC
 from typing import Any
 
 from temporalio.api.enums.v1 import PendingActivityState
-from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus, WorkflowQueryFailedError
+from temporalio.client import (
+    Client,
+    WorkflowExecutionDescription,
+    WorkflowExecutionStatus,
+    WorkflowHistoryEventFilterType,
+    WorkflowQueryFailedError,
+)
 from temporalio.service import RPCError, RPCStatusCode
 
+from orchestrator.ending import ended
 from orchestrator.payloads import read_plan
-from orchestrator.run import ENDED, Run, Status, StepDocument, milliseconds
+from orchestrator.run import ENDED, Run, Status, StepDocument
 from orchestrator.tasks import shortened
 
 QUERY_SECONDS = 10.0
@@ -20,12 +27,19 @@ MAX_BRANCHES = 1_000
 ASKED_AT_ONCE = 20
 NOBODY = (RPCStatusCode.FAILED_PRECONDITION, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED)
 """What Temporal answers a query that no worker takes."""
-CLOSED_BY: dict[WorkflowExecutionStatus, tuple[Status, str, str]] = {
-    WorkflowExecutionStatus.TERMINATED: ("cancelled", "cancelled", "the run was terminated"),
-    WorkflowExecutionStatus.TIMED_OUT: ("failed", "timeout_error", "Temporal ended the run: it took too long"),
-    WorkflowExecutionStatus.FAILED: ("failed", "unknown", "the run failed"),
-    WorkflowExecutionStatus.CANCELED: ("cancelled", "cancelled", "the run was cancelled"),
-}
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one branch tells."""
+
+    workflow_id: str
+    path: str
+    run: Run
+    branches: list[dict[str, Any]]
+    pending: list[Any]
+    """Activities under way, as Temporal describes them."""
+    running: bool
 
 
 @dataclass(slots=True)
@@ -33,55 +47,43 @@ class RunTree:
     """A run document, and which workflows it was made of."""
 
     run: Run
-    running: list[str] = field(default_factory=list)
-    """Workflow ids of branches that have not ended."""
-    keepers: dict[str, str] = field(default_factory=dict)
-    """Steps and nodes that wait for an operator, to the workflow that keeps them."""
+    parts: list[Part] = field(default_factory=list)
+    answered: bool = True
+    """False: no worker was there to ask, and only what history tells is known."""
 
     @classmethod
-    async def read(cls, client: Client, run_id: str) -> "RunTree":
-        """Ask a run and its branches; raises RPCError where the run is not there."""
+    async def read(cls, client: Client, run_id: str, before: "RunTree | None" = None) -> "RunTree":
+        """Ask a run and its branches; raises RPCError where the run is not there.
+
+        `before` is what was read last: branches that had ended by then are not asked again.
+        """
         described = await client.get_workflow_handle(run_id).describe()
         try:
             answer = await _ask(client, run_id)
         except _NobodyAnswersError:
-            return cls(_ended(await _from_start(client, run_id), described))
-        tree = cls(Run.model_validate(answer["run"]))
-        tree._note_keepers(run_id, tree.run)
-        parts = await tree._branches(client, answer["branches"])
-        tree.run = _with_attempts(_merged(tree.run, parts), [described, *[part[1] for part in parts]])
-        tree.run = _ended(tree.run, described)
+            tree = cls(await _from_start(client, run_id), answered=False)
+        else:
+            tree = cls(Run.model_validate(answer["run"]))
+            tree.parts = await _branches(client, answer["branches"], before.parts if before else [])
+            tree.run = _merged(tree.run, tree.parts)
+            pending = [*described.raw_description.pending_activities]
+            tree.run = _with_attempts(tree.run, pending + [one for part in tree.parts for one in part.pending])
+        if described.status != WorkflowExecutionStatus.RUNNING and tree.run.status not in ENDED:
+            tree.run = await _closed(client, described, tree.run)
         return tree
+
+    @property
+    def running(self) -> list[str]:
+        """Give the workflow ids of branches that have not ended."""
+        return [part.workflow_id for part in self.parts if part.running]
 
     def keeper_of(self, wanted: str) -> str:
         """Give the workflow that keeps a waiting step, by the step's or its node's id; the run itself if none."""
-        return self.keepers.get(wanted, self.run.id)
-
-    def _note_keepers(self, workflow_id: str, part: Run) -> None:
-        for wait in part.waiting_for:
-            if wait.get("kind") == "operator":
-                self.keepers[wait["step_id"]] = workflow_id
-                self.keepers[wait["node_id"]] = workflow_id
-
-    async def _branches(
-        self, client: Client, branches: list[dict[str, Any]]
-    ) -> list[tuple[Run, WorkflowExecutionDescription]]:
-        """Ask the branches, and theirs; one that was never started has nothing to tell."""
-        found: list[tuple[Run, WorkflowExecutionDescription]] = []
-        waiting = list(branches)[-MAX_BRANCHES:]
-        while waiting and len(found) < MAX_BRANCHES:
-            batch, waiting = waiting[:ASKED_AT_ONCE], waiting[ASKED_AT_ONCE:]
-            answers = await asyncio.gather(*(_branch(client, branch["workflow_id"]) for branch in batch))
-            for branch, answer in zip(batch, answers, strict=True):
-                if answer is None:
-                    continue
-                part, inner, described = answer
-                found.append((part, described))
-                waiting += inner
-                if described.status == WorkflowExecutionStatus.RUNNING:
-                    self.running.append(branch["workflow_id"])
-                    self._note_keepers(branch["workflow_id"], part)
-        return found
+        for part in self.parts:
+            for wait in part.run.waiting_for if part.running else ():
+                if wait["kind"] == "operator" and wanted in (wait["step_id"], wait["node_id"]):
+                    return part.workflow_id
+        return self.run.id
 
 
 class _NobodyAnswersError(Exception):
@@ -96,21 +98,37 @@ async def _ask(client: Client, workflow_id: str) -> dict[str, Any]:
     except (TimeoutError, WorkflowQueryFailedError) as error:
         raise _NobodyAnswersError from error
     except RPCError as error:
-        if error.status in (
-            RPCStatusCode.FAILED_PRECONDITION,
-            RPCStatusCode.DEADLINE_EXCEEDED,
-            RPCStatusCode.CANCELLED,
-        ):
+        if error.status in NOBODY:
             raise _NobodyAnswersError from error
         raise
     return answer
 
 
-async def _branch(
-    client: Client, workflow_id: str
-) -> tuple[Run, list[dict[str, Any]], WorkflowExecutionDescription] | None:
+async def _branches(client: Client, listed: list[dict[str, Any]], before: list[Part]) -> list[Part]:
+    """Ask the branches, and theirs; one that was never started has nothing to tell."""
+    known = {part.workflow_id: part for part in before if not part.running}
+    waiting = {branch["workflow_id"]: branch for branch in listed[-MAX_BRANCHES:]}
+    found: dict[str, Part] = {}
+    while waiting and len(found) < MAX_BRANCHES:
+        batch = [waiting.pop(name) for name in list(waiting)[:ASKED_AT_ONCE]]
+        for part in await asyncio.gather(*(_branch(client, branch, known) for branch in batch)):
+            if part is not None:
+                found[part.workflow_id] = part
+                waiting |= {inner["workflow_id"]: inner for inner in part.branches}
+    return list(found.values())
+
+
+async def _branch(client: Client, branch: dict[str, Any], known: dict[str, Part]) -> Part | None:
+    """Ask one branch; one that has ended needs no description, and is asked once only."""
+    workflow_id, over = branch["workflow_id"], branch["status"] != "running"
+    if over and workflow_id in known:
+        return known[workflow_id]
+    pending: list[Any] = []
     try:
-        described = await client.get_workflow_handle(workflow_id).describe()
+        if not over:
+            described = await client.get_workflow_handle(workflow_id).describe()
+            over = described.status != WorkflowExecutionStatus.RUNNING
+            pending = [*described.raw_description.pending_activities]
         answer = await _ask(client, workflow_id)
     except _NobodyAnswersError:
         return None
@@ -118,7 +136,16 @@ async def _branch(
         if error.status == RPCStatusCode.NOT_FOUND:
             return None
         raise
-    return Run.model_validate(answer["run"]), answer["branches"], described
+    return Part(workflow_id, branch["path"], Run.model_validate(answer["run"]), answer["branches"], pending, not over)
+
+
+async def _closed(client: Client, described: WorkflowExecutionDescription, run: Run) -> Run:
+    """Say how Temporal ended a run that could not say so itself."""
+    handle = client.get_workflow_handle(described.id, run_id=described.run_id)
+    closing = WorkflowHistoryEventFilterType.CLOSE_EVENT
+    async for event in handle.fetch_history_events(event_filter_type=closing):
+        return await ended(run, event, client.data_converter)
+    return run
 
 
 async def _from_start(client: Client, run_id: str) -> Run:
@@ -139,38 +166,52 @@ async def _from_start(client: Client, run_id: str) -> Run:
             trigger_data=request.get("trigger", context.get("trigger")),
             input_data=request.get("input", context.get("input")),
             started_at=event.event_time.ToDatetime(UTC),
+            waiting_for=[{"node_id": None, "step_id": None, "kind": "worker", "message": "no worker answers"}],
             parent_run_id=info.parent_run_id,
             retried_from=info.retried_from,
         )
     raise RPCError(f"run {run_id} has no history", RPCStatusCode.NOT_FOUND, b"")
 
 
-def _merged(run: Run, parts: list[tuple[Run, WorkflowExecutionDescription]]) -> Run:
+def _merged(run: Run, parts: list[Part]) -> Run:
     """Put the steps of branches among those of the run, in the order they started."""
     if not parts:
         return run
-    steps = sorted([*run.steps, *(step for part, _ in parts for step in part.steps)], key=lambda step: step.started_at)
-    live = [part for part, described in parts if described.status == WorkflowExecutionStatus.RUNNING]
-    waits = [*run.waiting_for, *(wait for part in live for wait in part.waiting_for)]
-    status = run.status if run.status in ENDED else _status(steps)
-    return run.model_copy(update={"steps": steps, "waiting_for": waits, "status": status})
+    steps = sorted([*run.steps, *(step for part in parts for step in part.run.steps)], key=lambda step: step.started_at)
+    live = [part for part in parts if part.running]
+    changed: dict[str, Any] = {"steps": steps}
+    if run.status not in ENDED:
+        # The run counts the steps of a branch when it has ended.
+        changed["steps_total"] = run.steps_total + sum(part.run.steps_total for part in live)
+        changed["steps_completed"] = run.steps_completed + sum(part.run.steps_completed for part in live)
+        changed["waiting_for"] = [*run.waiting_for, *(wait for part in live for wait in part.run.waiting_for)]
+        changed["status"] = _status(run, live)
+    return run.model_copy(update=changed)
 
 
-def _status(steps: list[StepDocument]) -> Status:
-    """Say waiting where nothing but waiting is under way; what owns open steps does not count."""
-    under_way = [step for step in steps if step.status not in ENDED]
-    owners = {step.path.rpartition("[")[0] for step in under_way}
-    leaves = [step.status for step in under_way if step.id not in owners]
-    return "waiting" if leaves and all(status == "waiting" for status in leaves) else "running"
+def _status(run: Run, live: list[Part]) -> Status:
+    """Say waiting where every flow does nothing but wait; what owns open steps or branches does not count."""
+    flows = [run, *(part.run for part in live)]
+    inside = [step.path for flow in flows for step in _under_way(flow)] + [part.path for part in live]
+    owners = {path.rpartition("[")[0] for path in inside}
+    found: list[str] = []
+    for flow in flows:
+        if flow.status == "waiting":
+            found.append("waiting")
+        elif steps := _under_way(flow):
+            found += [step.status for step in steps if step.id not in owners]
+        else:
+            found.append("running")
+    return "waiting" if found and all(status == "waiting" for status in found) else "running"
 
 
-def _with_attempts(run: Run, described: list[WorkflowExecutionDescription]) -> Run:
+def _under_way(run: Run) -> list[StepDocument]:
+    return [step for step in run.steps if step.status not in ENDED]
+
+
+def _with_attempts(run: Run, pending: list[Any]) -> Run:
     """Show activities between two attempts as `retrying`, with what went wrong last."""
-    again: dict[str, Any] = {}
-    for description in described:
-        for pending in description.raw_description.pending_activities:
-            if pending.attempt > 1:
-                again[pending.activity_id] = pending
+    again = {one.activity_id: one for one in pending if one.attempt > 1}
     if not again:
         return run
     return run.model_copy(update={"steps": [_attempted(step, again.get(shortened(step.id))) for step in run.steps]})
@@ -191,21 +232,3 @@ def _attempted(step: StepDocument, pending: Any) -> StepDocument:
     }
     status = "retrying" if between else step.status
     return step.model_copy(update={"status": status, "retry_count": pending.attempt - 1, "error": error})
-
-
-def _ended(run: Run, described: WorkflowExecutionDescription) -> Run:
-    """Say how Temporal ended a run that could not say so itself."""
-    status = described.status
-    if status is None or status == WorkflowExecutionStatus.RUNNING or run.status in ENDED:
-        return run
-    ended = described.close_time
-    changed: dict[str, Any] = {"completed_at": ended, "waiting_for": [], "status": "completed"}
-    if ended is not None and run.started_at is not None:
-        changed["duration_ms"] = milliseconds(described.start_time, ended)
-    if status in CLOSED_BY:
-        shown, error_type, message = CLOSED_BY[status]
-        changed["status"] = shown
-        if shown == "failed" or status == WorkflowExecutionStatus.TERMINATED:
-            failure: dict[str, Any] = {"message": message, "error_type": error_type, "details": {}, "node_id": None}
-            changed |= {"error": message, "failure": {**failure, "recoverable": True, "timestamp": None}}
-    return run.model_copy(update=changed)

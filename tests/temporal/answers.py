@@ -24,7 +24,7 @@ class Script:
     calls: list[dict[str, Any]] = field(default_factory=list)
     """`{action, node_id, parameters, attempt, context}` of each attempt, in order."""
     gates: dict[str, asyncio.Event] = field(default_factory=dict)
-    """By node id: an attempt of it does not end before the gate is open."""
+    """By node id or action: an attempt does not end before the gate is open."""
     cancelled: list[str] = field(default_factory=list)
     """Nodes whose action was cancelled while it waited at its gate."""
 
@@ -41,8 +41,9 @@ class Script:
         node_id = sent["context"]["node_id"]
         place = len(self.named(action))
         self.calls.append({"action": action, "node_id": node_id, "attempt": attempt, **sent})
-        if node_id in self.gates:
-            await self._wait(node_id, beat)
+        gate = self.gates.get(node_id) or self.gates.get(action)
+        if gate is not None:
+            await self._wait(gate, node_id, beat)
         answer = self.answers.get(action, DEFAULT_ANSWER)
         if isinstance(answer, Sequence):
             answer = answer[min(place, len(answer) - 1)]
@@ -52,12 +53,12 @@ class Script:
         result = render(answer.get("output", {}), given)
         return result if attempt == 1 else {ATTEMPT_KEY: attempt, "result": result}
 
-    async def _wait(self, node_id: str, beat: Callable[[], None]) -> None:
+    async def _wait(self, gate: asyncio.Event, node_id: str, beat: Callable[[], None]) -> None:
         try:
-            while not self.gates[node_id].is_set():
+            while not gate.is_set():
                 beat()
                 try:
-                    await asyncio.wait_for(self.gates[node_id].wait(), 0.05)
+                    await asyncio.wait_for(gate.wait(), 0.05)
                 except TimeoutError:
                     continue
         except asyncio.CancelledError:

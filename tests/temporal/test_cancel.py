@@ -1,0 +1,208 @@
+"""Cancelling reaches what is under way, undoes what was done, and the run is then cancelled."""
+
+import asyncio
+
+import pytest
+from temporalio.client import WorkflowExecutionStatus
+
+from orchestrator.errors import OperationRefused, RunNotFound
+from orchestrator.run import Run
+from tests.golden import read_definition
+from tests.temporal.answers import Script
+from tests.temporal.world import World, planned, until
+
+pytestmark = pytest.mark.temporal
+
+SLOW = {"type": "action", "action": "slow"}
+UNDO = {"action": "undo", "config": {"what": "{{ steps.book.output.seat }}"}}
+
+
+async def called(script: Script, *nodes: str) -> None:
+    """Wait until these nodes have called their actions."""
+
+    async def seen() -> bool:
+        return set(nodes) <= set(script.nodes())
+
+    await until(seen)
+
+
+def statuses(run: Run) -> dict[str, str]:
+    return {step.id: step.status for step in run.steps}
+
+
+async def temporal_status(world: World, workflow_id: str) -> WorkflowExecutionStatus | None:
+    return (await world.client.get_workflow_handle(workflow_id).describe()).status
+
+
+async def test_a_heartbeating_action_learns_of_it_and_the_run_is_cancelled(world: World) -> None:
+    customer, script = world.script()
+    script.gates["a"] = asyncio.Event()
+    plan = planned({"a": SLOW, "b": "work"}, "trigger -> a", "a -> b", customer=customer)
+    node = plan.scope.nodes[0].model_copy(update={"heartbeat_seconds": 1.0})
+    plan = plan.model_copy(update={"scope": plan.scope.model_copy(update={"nodes": (node, *plan.scope.nodes[1:])})})
+    run_id = await world.start(plan)
+    await called(script, "a")
+
+    await world.runs.cancel(run_id)
+    run = await world.ended(run_id)
+
+    assert (run.status, statuses(run)) == ("cancelled", {"a": "cancelled"})
+    assert script.cancelled == ["a"]
+    assert await temporal_status(world, run_id) == WorkflowExecutionStatus.CANCELED
+
+
+async def test_an_action_without_heartbeat_is_left_behind(world: World) -> None:
+    customer, script = world.script()
+    script.gates["a"] = asyncio.Event()
+    run_id = await world.start(planned({"a": SLOW}, "trigger -> a", customer=customer))
+    await called(script, "a")
+
+    await world.runs.cancel(run_id)
+    run = await world.ended(run_id)
+    script.gates["a"].set()
+
+    assert (run.status, statuses(run)) == ("cancelled", {"a": "cancelled"})
+
+
+async def test_it_reaches_branches_and_the_branches_in_them(world: World) -> None:
+    customer, _ = world.script()
+    nodes = {
+        "fork": {"type": "parallel", "branches": [["inner"], ["nap"]]},
+        "inner": {"type": "parallel", "branches": [["ask"], ["nap2"]]},
+        "ask": {"type": "wait", "config": {"event": "never"}},
+        "nap": {"type": "delay", "delay_seconds": 600},
+        "nap2": {"type": "delay", "delay_seconds": 600},
+    }
+    run_id = await world.start(planned(nodes, "trigger -> fork", customer=customer))
+    await world.waits(run_id, "event")
+
+    await world.runs.cancel(run_id)
+    run = await world.ended(run_id)
+
+    assert run.status == "cancelled"
+    assert set(statuses(run).values()) == {"cancelled"}
+    for branch in ("fork[0]", "fork[1]", "fork[0]/inner[0]", "fork[0]/inner[1]"):
+        assert await temporal_status(world, f"{run_id}/{branch}") == WorkflowExecutionStatus.CANCELED
+
+
+async def test_it_reaches_a_called_run(world: World) -> None:
+    customer, _ = world.script()
+    nap = {"nodes": {"nap": {"type": "delay", "delay_seconds": 600}}, "edges": ["trigger -> nap"]}
+    nodes = {"call": {"type": "workflow", "config": {"workflow_id": "sleeper"}}}
+    sleeper = read_definition(nap, "sleeper", "sleeper")
+    run_id = await world.start(planned(nodes, "trigger -> call", customer=customer, workflows={"sleeper": sleeper}))
+
+    async def child() -> str | None:
+        found = await world.runs.list(customer_id=customer, workflow_id="sleeper")
+        return found[0].id if found else None
+
+    child_id = await until(child)
+    await world.runs.cancel(run_id)
+
+    assert (await world.ended(run_id)).status == "cancelled"
+    assert (await world.ended(child_id)).status == "cancelled"
+
+
+async def test_compensations_are_made_before_the_end_where_settings_say_so(world: World) -> None:
+    customer, script = world.script({"book": {"output": {"seat": "12A"}}, "pay": {"output": {"paid": True}}})
+    nodes = {
+        "book": {"type": "action", "action": "book", "compensate": UNDO},
+        "pay": {"type": "action", "action": "pay", "compensate": {"action": "refund", "config": {}}},
+        "nap": {"type": "delay", "delay_seconds": 600},
+    }
+    plan = planned(
+        nodes, "trigger -> book", "book -> pay", "pay -> nap", customer=customer, settings={"compensate": "on_cancel"}
+    )
+    run_id = await world.start(plan)
+    await world.waits(run_id, "delay")
+
+    await world.runs.cancel(run_id)
+    run = await world.ended(run_id)
+
+    assert run.status == "cancelled"
+    assert [call["action"] for call in script.calls] == ["book", "pay", "refund", "undo"]
+    assert script.calls[-1]["parameters"] == {"what": "12A"}
+    assert statuses(run) == {
+        "book": "completed",
+        "pay": "completed",
+        "nap": "cancelled",
+        "pay/compensate": "completed",
+        "book/compensate": "completed",
+    }
+
+
+@pytest.mark.parametrize("mode", ["child", "inline"])
+async def test_what_a_cancelled_branch_had_done_is_undone_too(world: World, mode: str) -> None:
+    customer, script = world.script({"book": {"output": {"seat": "12A"}}})
+    nodes = {
+        "fork": {"type": "parallel", "branches": [["book"]], "config": {"mode": mode}},
+        "book": {"type": "action", "action": "book", "compensate": UNDO},
+        "nap": {"type": "delay", "delay_seconds": 600},
+    }
+    plan = planned(nodes, "trigger -> fork", "book -> nap", customer=customer, settings={"compensate": "both"})
+    run_id = await world.start(plan)
+    await world.waits(run_id, "delay")
+
+    await world.runs.cancel(run_id)
+    run = await world.ended(run_id)
+
+    assert run.status == "cancelled"
+    assert [call["action"] for call in script.calls] == ["book", "undo"]
+    assert statuses(run)["fork[0]/book/compensate"] == "completed"
+
+
+async def test_a_cancellation_does_not_cut_short_the_undoing_after_a_failure(world: World) -> None:
+    customer, script = world.script({"broken": {"error": {"message": "no", "recoverable": False}}})
+    script.gates["undo"] = asyncio.Event()
+    undo = {"action": "undo", "config": {}}
+    nodes = {
+        "first": {"type": "action", "action": "book", "compensate": undo},
+        "second": {"type": "action", "action": "book", "compensate": undo},
+        "broken": "broken",
+    }
+    plan = planned(nodes, "trigger -> first", "first -> second", "second -> broken", customer=customer)
+    run_id = await world.start(plan)
+
+    async def undoing() -> bool:
+        return bool(script.named("undo"))
+
+    await until(undoing)
+    await world.runs.cancel(run_id)
+    script.gates["undo"].set()
+    run = await world.ended(run_id)
+
+    assert run.status == "failed"
+    assert [call["node_id"] for call in script.named("undo")] == ["second", "first"]
+
+
+async def test_a_run_that_has_ended_cannot_be_cancelled(world: World) -> None:
+    customer, _ = world.script()
+    run = await world.run(planned({"a": "work"}, "trigger -> a", customer=customer))
+
+    with pytest.raises(OperationRefused, match="has ended: it is completed"):
+        await world.runs.cancel(run.id)
+
+
+async def test_what_is_no_run_is_not_found(world: World) -> None:
+    with pytest.raises(RunNotFound, match="no run 'nobody'"):
+        await world.runs.cancel("nobody")
+
+
+async def test_terminating_ends_at_once_and_says_so(world: World) -> None:
+    customer, script = world.script({"book": {"output": {"seat": "1"}}})
+    nodes = {
+        "book": {"type": "action", "action": "book", "compensate": UNDO},
+        "nap": {"type": "delay", "delay_seconds": 600},
+    }
+    plan = planned(nodes, "trigger -> book", "book -> nap", customer=customer, settings={"compensate": "both"})
+    run_id = await world.start(plan)
+    await world.waits(run_id, "delay")
+
+    await world.runs.terminate(run_id, "enough")
+    run = await world.ended(run_id)
+
+    assert run.status == "cancelled"
+    assert run.failure is not None
+    assert "enough" in run.failure["message"]
+    assert statuses(run) == {"book": "completed", "nap": "cancelled"}
+    assert script.nodes() == ["book"]
