@@ -96,10 +96,7 @@ def read_case(raw: Mapping[str, Any], key: str) -> Case:
     definition = read_definition(raw, key, raw["name"])
     workflows = {
         **{name: read_definition(part, name, name) for name, part in raw.get("workflows", {}).items()},
-        **{
-            name: json.loads((ROOT / file).read_text())
-            for name, file in raw.get("workflow_files", {}).items()
-        },
+        **{name: json.loads((ROOT / file).read_text()) for name, file in raw.get("workflow_files", {}).items()},
     }
     mocks = load_file(raw["actions_file"]) if "actions_file" in raw else dict(raw.get("actions", {}))
     for part in (definition, *workflows.values()):

@@ -58,9 +58,7 @@ class Builder:
 
     def edge(self, source: str, port: str, target: str) -> None:
         condition = None if port == "next" else port
-        self.edges.append(
-            {"id": f"e{len(self.edges)}", "source": source, "target": target, "condition": condition}
-        )
+        self.edges.append({"id": f"e{len(self.edges)}", "source": source, "target": target, "condition": condition})
 
     def connect(self, tails: list[Tail], target: str) -> None:
         for source, port in tails:
@@ -79,9 +77,7 @@ class Builder:
         name = self.one_of(*VARIABLES)
         answer = st.sampled_from(({name: True}, {name: False}, {name: True}, {name: False}, "fail"))
         node |= {"action": f"act.{node['id']}", "outputs": [name]}
-        self.answers[node["action"]] = self.draw(
-            st.lists(answer, min_size=1, max_size=1 if self.beside else 4)
-        )
+        self.answers[node["action"]] = self.draw(st.lists(answer, min_size=1, max_size=1 if self.beside else 4))
         self.decorate(node)
 
     def decorate(self, node: dict[str, Any]) -> None:
@@ -93,9 +89,7 @@ class Builder:
 
     def make_set(self, node: dict[str, Any]) -> None:
         values = st.sampled_from((True, False, "{{ v0 }}", "{{ v1 }}", "{{ item }}", "{{ item_index }}"))
-        node["config"] = self.draw(
-            st.dictionaries(st.sampled_from(VARIABLES), values, min_size=1, max_size=2)
-        )
+        node["config"] = self.draw(st.dictionaries(st.sampled_from(VARIABLES), values, min_size=1, max_size=2))
         self.decorate(node)
 
     def make_delay(self, node: dict[str, Any]) -> None:
@@ -252,9 +246,7 @@ class Builder:
             self.edge(source["id"], port, self.draw(st.sampled_from(self.nodes))["id"])
 
     def finish(self) -> Generated:
-        variables = self.draw(
-            st.dictionaries(st.sampled_from((*VARIABLES, "w")), st.sampled_from((True, False)))
-        )
+        variables = self.draw(st.dictionaries(st.sampled_from((*VARIABLES, "w")), st.sampled_from((True, False))))
         definition = {
             "id": "generated",
             "name": "Generated",

@@ -204,9 +204,7 @@ class Reference:
         if scope in self.graph.regions:
             self.run_scope(scope, path, view, left)
 
-    def parallel(
-        self, node: Mapping[str, Any], config: Mapping[str, Any], step_id: str, view: View
-    ) -> list[str]:
+    def parallel(self, node: Mapping[str, Any], config: Mapping[str, Any], step_id: str, view: View) -> list[str]:
         """Run the branches in turn, each from the variables of the start."""
         views: list[View] = []
         left: list[str] = []

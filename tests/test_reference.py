@@ -91,9 +91,7 @@ def test_branches_do_not_see_each_other_and_merge_in_order() -> None:
 
 
 def test_a_shared_branch_target_belongs_to_no_branch() -> None:
-    outcome = reference(
-        {"fork": {"type": "parallel", "branches": [["a"], ["a"]]}, "a": "work"}, ["trigger -> fork"]
-    )
+    outcome = reference({"fork": {"type": "parallel", "branches": [["a"], ["a"]]}, "a": "work"}, ["trigger -> fork"])
 
     assert ids(outcome) == ["fork", "a"]
 

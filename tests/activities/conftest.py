@@ -2,14 +2,8 @@
 
 import asyncio
 import json
-import os
-import pwd
-import shutil
-import socket
-import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -22,6 +16,7 @@ from activities import builtin_registry
 from activities.resources import Resources
 from activities.runtime import run_action
 from orchestrator.settings import Settings
+from tests.postgres import postgres_server
 
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 
@@ -127,35 +122,7 @@ def call(make_caller: Callable[..., Caller]) -> Caller:
     return make_caller()
 
 
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
-def postgres_binary(name: str) -> str:
-    found = shutil.which(name) or next(iter(sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))), None)
-    assert found is not None, f"PostgreSQL's {name} is needed: install the package postgresql"
-    return str(found)
-
-
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecretStr]:
-    """A PostgreSQL server of its own; it refuses to run as root, so root lends it another user."""
-    folder = tmp_path_factory.mktemp("postgres")
-    data, port = folder / "data", free_port()
-    user = "postgres" if os.geteuid() == 0 else None
-    if user:
-        owner = pwd.getpwnam(user)
-        os.chown(folder, owner.pw_uid, owner.pw_gid)
-        for parent in folder.parents:
-            if parent != Path("/") and parent.owner() == "root" and parent.is_relative_to("/tmp"):
-                parent.chmod(parent.stat().st_mode | 0o011)
-    options = {"user": user, "cwd": folder, "check": True, "capture_output": True}
-    subprocess.run([postgres_binary("initdb"), "-D", data, "-U", "test", "-A", "trust"], **options)  # type: ignore[call-overload]
-    command = [postgres_binary("pg_ctl"), "-D", data, "-w", "-l", folder / "log"]
-    listen = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={folder} -c fsync=off"
-    quiet = {**options, "capture_output": False, "stdout": subprocess.DEVNULL}
-    subprocess.run([*command, "-o", listen, "start"], **quiet)  # type: ignore[call-overload]
-    yield SecretStr(f"postgresql+asyncpg://test@127.0.0.1:{port}/postgres")
-    subprocess.run([*command, "-m", "immediate", "stop"], **quiet)  # type: ignore[call-overload]
+def postgres() -> Iterator[SecretStr]:
+    with postgres_server() as place:
+        yield SecretStr(f"postgresql+asyncpg://{place}/postgres")

@@ -77,7 +77,10 @@ async def test_authorization(web: Web, call: Caller) -> None:
 
 @pytest.mark.parametrize(
     ("status", "tried_again"),
-    [(400, False), (401, False), (404, False), (409, False), (408, True), (425, True), (429, True), (500, True), (503, True)],
+    [
+        (400, False), (401, False), (404, False), (409, False),
+        (408, True), (425, True), (429, True), (500, True), (503, True),
+    ],
 )  # fmt: skip
 async def test_only_some_statuses_are_tried_again(web: Web, call: Caller, status: int, tried_again: bool) -> None:
     web.routes["/s"] = lambda _: answer(status, {"why": "x"})
@@ -174,8 +177,8 @@ async def test_bad_parameters_are_not_tried_again(call: Caller, parameters: dict
     "address",
     [
         "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "0.0.0.0", "100.64.0.1", "224.0.0.1",
-        "240.0.0.1", "::1", "::", "fe80::1", "fe80::1%eth0", "fc00::1", "ff02::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1",
-        "64:ff9b::7f00:1", "2002:7f00:1::", "2001:0:4136:e378:8000:63bf:80ff:fffe", "nonsense",
+        "240.0.0.1", "::1", "::", "fe80::1", "fe80::1%eth0", "fc00::1", "ff02::1", "::ffff:127.0.0.1",
+        "::ffff:10.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "2001:0:4136:e378:8000:63bf:80ff:fffe", "nonsense",
     ],
 )  # fmt: skip
 def test_it_is_private(address: str) -> None:

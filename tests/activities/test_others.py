@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiosmtpd import smtp
 from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import SMTP as Server
 from pydantic import SecretStr
 
 from activities.notify import signature
-from tests.activities.conftest import Caller, Web, answer, free_port
+from tests.activities.conftest import Caller, Web, answer
+from tests.postgres import free_port
 
 
 class Mailbox:
@@ -39,8 +40,8 @@ class Mailbox:
 class QuietController(Controller):
     """A server without the options whose defaults are being changed."""
 
-    def factory(self) -> Server:
-        return Server(self.handler, enable_SMTPUTF8=True, hostname="localhost")
+    def factory(self) -> smtp.SMTP:
+        return smtp.SMTP(self.handler, enable_SMTPUTF8=True, hostname="localhost")
 
 
 @pytest.fixture

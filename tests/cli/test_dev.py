@@ -38,7 +38,7 @@ def is_alive(pid: int) -> bool:
 
 async def gone(pid: int) -> None:
     async with asyncio.timeout(SECONDS):
-        while is_alive(pid):  # noqa: ASYNC110 - another program's process sets no event of ours
+        while is_alive(pid):
             await asyncio.sleep(0.05)
 
 

@@ -10,9 +10,7 @@ import yaml
 from orchestrator.planner import validate
 from tests.golden import CASES, ROOT
 
-EXAMPLES = sorted(
-    path for path in (ROOT / "examples").glob("*.json") if not path.name.endswith(".input.json")
-)
+EXAMPLES = sorted(path for path in (ROOT / "examples").glob("*.json") if not path.name.endswith(".input.json"))
 WORKFLOW_KEYS = {
     *("id", "name", "customer_id", "description", "status", "version", "trigger", "nodes", "edges"),
     *("variables", "settings"),

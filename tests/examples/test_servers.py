@@ -46,9 +46,7 @@ async def test_the_mail_server_keeps_what_was_sent_and_reports_it() -> None:
     async with servers(report=lines.append) as running:
         await aiosmtplib.send(message, hostname=running.smtp_host, port=running.smtp_port, start_tls=False)
 
-    expected = Mail(
-        "billing@acme.example", ("office@bluebakery.example",), "Ünpaid", "eva@acme.example", "Please pay."
-    )
+    expected = Mail("billing@acme.example", ("office@bluebakery.example",), "Ünpaid", "eva@acme.example", "Please pay.")
     assert running.mails == [expected]
     assert lines == ["smtp  to office@bluebakery.example: Ünpaid"]
 

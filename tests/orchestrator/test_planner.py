@@ -2,6 +2,7 @@
 
 import copy
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ class Catalogue:
 def workflow(*nodes: dict[str, Any], edges: list[str] | None = None, **more: Any) -> dict[str, Any]:
     """A definition of nodes in a row, unless edges say otherwise: `a -port-> b`."""
     ids = ["trigger", *(node.get("id", "") for node in nodes)]
-    lines = edges if edges is not None else [f"{a} -> {b}" for a, b in zip(ids, ids[1:], strict=False)]
+    lines = edges if edges is not None else [f"{a} -> {b}" for a, b in pairwise(ids)]
     made = []
     for line in lines:
         left, target = line.split("-> ")
@@ -127,7 +128,11 @@ ERRORS: dict[str, tuple[dict[str, Any], str, str]] = {
         "/nodes/0/condition/preset",
     ),
     "edge without port": (workflow(CHECK, put("a")), "missing_port", "/edges/1"),
-    "unknown port": (workflow(CHECK, put("a"), edges=["trigger -> c", "c -yes-> a"]), "unknown_port", "/edges/1/condition"),
+    "unknown port": (
+        workflow(CHECK, put("a"), edges=["trigger -> c", "c -yes-> a"]),
+        "unknown_port",
+        "/edges/1/condition",
+    ),
     "edge to nowhere": (workflow(put("a"), edges=["trigger -> a", "a -> b"]), "unknown_node", "/edges/1/target"),
     "edge from nowhere": (workflow(put("a"), edges=["trigger -> a", "b -> a"]), "unknown_node", "/edges/1/source"),
     "edge without end": (workflow(put("a"), edges=["trigger -> a", "a -> "]), "missing_end", "/edges/1/target"),
@@ -143,7 +148,11 @@ ERRORS: dict[str, tuple[dict[str, Any], str, str]] = {
         "empty_region",
         "/nodes/0",
     ),
-    "when on a condition": (workflow(CHECK | {"when": {"preset": "ticket_urgent"}}), "when_without_next", "/nodes/0/when"),
+    "when on a condition": (
+        workflow(CHECK | {"when": {"preset": "ticket_urgent"}}),
+        "when_without_next",
+        "/nodes/0/when",
+    ),
     "switch without cases": (workflow({"id": "s", "type": "switch"}), "missing_cases", "/nodes/0/config/cases"),
     "plain text collection": (
         workflow(looped("b") | {"collection": "input.items"}, put("b"), edges=["trigger -> each"]),
@@ -175,10 +184,22 @@ ERRORS: dict[str, tuple[dict[str, Any], str, str]] = {
         "bad_delay",
         "/nodes/0",
     ),
-    "negative delay": (workflow({"id": "d", "type": "delay", "delay_seconds": -1}), "out_of_bounds", "/nodes/0/delay_seconds"),
-    "endless delay": (workflow({"id": "d", "type": "delay", "delay_seconds": 1e12}), "out_of_bounds", "/nodes/0/delay_seconds"),
+    "negative delay": (
+        workflow({"id": "d", "type": "delay", "delay_seconds": -1}),
+        "out_of_bounds",
+        "/nodes/0/delay_seconds",
+    ),
+    "endless delay": (
+        workflow({"id": "d", "type": "delay", "delay_seconds": 1e12}),
+        "out_of_bounds",
+        "/nodes/0/delay_seconds",
+    ),
     "bad time": (workflow({"id": "d", "type": "delay", "delay_until": "tomorrow"}), "bad_time", "/nodes/0/delay_until"),
-    "bad delay cron": (workflow({"id": "d", "type": "delay", "config": {"cron": "x"}}), "bad_cron", "/nodes/0/config/cron"),
+    "bad delay cron": (
+        workflow({"id": "d", "type": "delay", "config": {"cron": "x"}}),
+        "bad_cron",
+        "/nodes/0/config/cron",
+    ),
     "wait without event": (workflow({"id": "w", "type": "wait"}), "missing_event", "/nodes/0/config/event"),
     "bad payload schema": (
         workflow({"id": "w", "type": "wait", "config": {"event": "e", "schema": {"type": "objekt"}}}),
@@ -221,7 +242,11 @@ ERRORS: dict[str, tuple[dict[str, Any], str, str]] = {
         "bad_checkpoint",
         "/nodes/0/on_error/retry_from",
     ),
-    "compensation without action": (workflow(act("a", compensate={"config": {}})), "missing_action", "/nodes/0/compensate/action"),
+    "compensation without action": (
+        workflow(act("a", compensate={"config": {}})),
+        "missing_action",
+        "/nodes/0/compensate/action",
+    ),
     "notify unknown": (
         workflow(put("a"), settings={"notify": {"action": "pager"}}),
         "unknown_action",
@@ -243,13 +268,17 @@ ERRORS: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "no event name": (workflow(put("a"), trigger={"type": "event"}), "missing_event", "/trigger/event"),
     "bad event name": (workflow(put("a"), trigger={"type": "event", "event": "a..b"}), "bad_event", "/trigger/event"),
-    "no webhook path": (workflow(put("a"), trigger={"type": "webhook"}), "missing_webhook_path", "/trigger/webhook_path"),
+    "no webhook path": (
+        workflow(put("a"), trigger={"type": "webhook"}),
+        "missing_webhook_path",
+        "/trigger/webhook_path",
+    ),
     "bad webhook path": (
         workflow(put("a"), trigger={"type": "webhook", "webhook_path": "a b"}),
         "bad_webhook_path",
         "/trigger/webhook_path",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", ERRORS)
@@ -265,11 +294,23 @@ WARNINGS: dict[str, tuple[dict[str, Any], str, str]] = {
     "unknown setting": (workflow(put("a"), settings={"retires": {}, "tries": 1}), "unknown_key", "/settings/tries"),
     "unknown node key": (workflow(put("a") | {"colour": "red"}), "unknown_key", "/nodes/0/colour"),
     "orphan": (workflow(put("a"), put("b"), edges=["trigger -> a"]), "orphan", "/nodes/1"),
-    "never reached": (workflow(put("a"), put("b"), put("d"), edges=["trigger -> a", "b -> d"]), "unreachable", "/nodes/2"),
-    "unknown variable": (workflow(put("a", x="{{ custmer }}"), variables={"customer": 1}), "unknown_variable", "/nodes/0/config/x"),
+    "never reached": (
+        workflow(put("a"), put("b"), put("d"), edges=["trigger -> a", "b -> d"]),
+        "unreachable",
+        "/nodes/2",
+    ),
+    "unknown variable": (
+        workflow(put("a", x="{{ custmer }}"), variables={"customer": 1}),
+        "unknown_variable",
+        "/nodes/0/config/x",
+    ),
     "set later": (workflow(put("a", x="{{ y }}"), put("b", y=1)), "set_later", "/nodes/0/config/x"),
     "unknown step": (workflow(put("a", x="{{ steps.b.output }}")), "unknown_step", "/nodes/0/config/x"),
-    "unknown step field": (workflow(put("a"), put("b", x="{{ steps.a.result }}")), "unknown_field", "/nodes/1/config/x"),
+    "unknown step field": (
+        workflow(put("a"), put("b", x="{{ steps.a.result }}")),
+        "unknown_field",
+        "/nodes/1/config/x",
+    ),
     "unknown input": (
         workflow(
             put("a", x="{{ input.ordr }}"), settings={"input_schema": {"type": "object", "properties": {"order": {}}}}
@@ -294,7 +335,7 @@ WARNINGS: dict[str, tuple[dict[str, Any], str, str]] = {
         "no_effect",
         "/nodes/0/retry",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", WARNINGS)
@@ -374,9 +415,9 @@ def test_policies_lie_over_each_other() -> None:
 
     node = made.scope.nodes[0]
     assert isinstance(node, Action)
-    assert (7, 2.0, 9.0, 12.0) == (
+    assert (
         node.retry.maximum_attempts, node.retry.initial_interval, node.retry.maximum_interval, node.timeout_seconds
-    )  # fmt: skip
+    ) == (7, 2.0, 9.0, 12.0)  # fmt: skip
 
 
 def test_a_branch_is_given_what_it_names() -> None:
@@ -394,8 +435,8 @@ def test_a_branch_is_given_what_it_names() -> None:
     parallel = made.scope.nodes[1]
     assert isinstance(parallel, Parallel)
     first, second = parallel.branches
-    assert (("n",), ("a",), (), ()) == (first.reads, first.steps, first.exports, first.waits)
-    assert ((), (), ("d",), ("go",)) == (second.reads, second.steps, second.exports, second.waits)
+    assert (first.reads, first.steps, first.exports, first.waits) == (("n",), ("a",), (), ())
+    assert (second.reads, second.steps, second.exports, second.waits) == ((), (), ("d",), ("go",))
 
 
 def test_a_node_reached_from_outside_leaves_the_body() -> None:
@@ -416,7 +457,7 @@ def test_called_workflows_stand_in_the_plan() -> None:
 
     made = check(outer, workflows={"inner": inner, "middle": middle}).require()
 
-    assert ["inner", "middle"] == list(made.workflows)
+    assert list(made.workflows) == ["inner", "middle"]
     assert made.workflows["middle"].workflows == {}
 
 

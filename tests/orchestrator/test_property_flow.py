@@ -29,11 +29,7 @@ def simulated(graph: Generated) -> Run | None:
 def statuses(graph: Generated, steps: list[tuple[str, str]]) -> dict[str, str]:
     """Statuses by step id; what an `end` with outcome failed shows is not said in the contract."""
     ends = {node["id"] for node in graph.definition["nodes"] if node["type"] == "end"}
-    return {
-        step_id: status
-        for step_id, status in steps
-        if step_id.rpartition("/")[2].partition("#")[0] not in ends
-    }
+    return {step_id: status for step_id, status in steps if step_id.rpartition("/")[2].partition("#")[0] not in ends}
 
 
 def compare(graph: Generated, run: Run, expected: Outcome) -> None:
