@@ -70,9 +70,7 @@ class Node(Part):
     description: str = Field("", description="For people.")
     config: dict[str, Any] = Field(default_factory=dict, description="What the type needs; an action's parameters.")
     position: Any = Field(None, description="`{x, y}` on a canvas; not used.")
-    outputs: list[str] = Field(
-        default_factory=list, description="Keys of the output to copy to variables."
-    )
+    outputs: list[str] = Field(default_factory=list, description="Keys of the output to copy to variables.")
     retry: dict[str, Any] | None = Field(None, description="How a failed attempt is made again.")
     timeout_seconds: float | None = Field(
         None, description="Longest one attempt of an action, or a whole loop, parallel or workflow, may take."
