@@ -1,0 +1,228 @@
+"""What an operator may do to a run: hold it, let it go on, decide on a step that failed."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from orchestrator.errors import OperationRefused
+from orchestrator.plan import Plan
+from orchestrator.run import Run
+from tests.temporal.world import World, planned, until
+
+pytestmark = pytest.mark.temporal
+
+ONCE = {"maximum_attempts": 1}
+LOCKED = {"error": {"message": "locked", "error_type": "action_error"}}
+FAILS_ONCE = {"door": [LOCKED, {"output": {"door": "{{ params.door }}"}}]}
+ASK = {"type": "action", "action": "door", "on_error": "pause", "config": {"door": 1}, "retry": ONCE}
+
+
+def door(customer: str, **more: Any) -> Plan:
+    """Give a plan whose second step fails and asks."""
+    nodes = {"before": {"type": "set", "config": {"x": 1}}, "door": ASK, "after": "work"}
+    return planned(nodes, "trigger -> before", "before -> door", "door -> after", customer=customer, **more)
+
+
+def statuses(run: Run) -> dict[str, str]:
+    return {step.id: step.status for step in run.steps}
+
+
+async def signals(world: World, workflow_id: str) -> list[str]:
+    """Name the signals that a workflow has been sent."""
+    history = await world.client.get_workflow_handle(workflow_id).fetch_history()
+    return [
+        event.workflow_execution_signaled_event_attributes.signal_name
+        for event in history.events
+        if event.HasField("workflow_execution_signaled_event_attributes")
+    ]
+
+
+async def test_a_paused_run_holds_at_the_next_node_and_goes_on(world: World) -> None:
+    customer, script = world.script()
+    script.gates["a"] = asyncio.Event()
+    run_id = await world.start(planned({"a": "work", "b": "work"}, "trigger -> a", "a -> b", customer=customer))
+
+    async def called() -> bool:
+        return "a" in script.nodes()
+
+    await until(called)
+    await world.runs.pause(run_id)
+    script.gates["a"].set()
+    held = await world.waits(run_id, "paused")
+
+    assert (held.status, statuses(held)) == ("waiting", {"a": "completed"})
+
+    await world.runs.resume(run_id)
+    run = await world.ended(run_id)
+
+    assert (run.status, script.nodes()) == ("completed", ["a", "b"])
+
+
+@pytest.mark.parametrize("mode", ["child", "inline"])
+async def test_a_pause_holds_branches_too(world: World, mode: str) -> None:
+    customer, script = world.script()
+    script.gates["a"] = script.gates["b"] = asyncio.Event()
+    nodes = {
+        "fork": {"type": "parallel", "branches": [["a"], ["b"]], "config": {"mode": mode}},
+        "a": "work",
+        "a2": "work",
+        "b": "work",
+        "b2": "work",
+    }
+    run_id = await world.start(planned(nodes, "trigger -> fork", "a -> a2", "b -> b2", customer=customer))
+
+    async def called() -> bool:
+        return {"a", "b"} <= set(script.nodes())
+
+    async def told() -> bool:
+        paths = ("fork[0]", "fork[1]") if mode == "child" else ()
+        return all([await signals(world, f"{run_id}/{path}") == ["pause"] for path in paths])
+
+    await until(called)
+    await world.runs.pause(run_id)
+    await until(told)
+    script.gates["a"].set()
+
+    async def all_held() -> Run | None:
+        run = await world.runs.document(run_id)
+        return run if run.status == "waiting" and run.steps_completed >= 2 else None
+
+    held = await until(all_held)
+
+    assert {wait["kind"] for wait in held.waiting_for} == {"paused"}
+    assert "a2" not in script.nodes()
+
+    await world.runs.resume(run_id)
+
+    assert (await world.ended(run_id)).status == "completed"
+    assert sorted(script.nodes()) == ["a", "a2", "b", "b2"]
+
+
+async def test_a_run_paused_before_a_branch_starts_starts_it_paused(world: World) -> None:
+    customer, script = world.script()
+    nodes = {"nap": {"type": "delay", "delay_seconds": 0.3}, "fork": {"type": "parallel", "branches": [["a"]]}}
+    plan = planned({**nodes, "a": "work"}, "trigger -> nap", "nap -> fork", customer=customer)
+    run_id = await world.start(plan)
+    await world.runs.pause(run_id)
+    await world.waits(run_id, "paused")
+
+    await world.runs.resume(run_id)
+
+    assert (await world.ended(run_id)).status == "completed"
+    assert script.nodes() == ["a"]
+
+
+async def test_a_paused_run_can_be_cancelled(world: World) -> None:
+    customer, _ = world.script()
+    nodes = {"nap": {"type": "delay", "delay_seconds": 0.2}, "a": "work"}
+    run_id = await world.start(planned(nodes, "trigger -> nap", "nap -> a", customer=customer))
+    await world.runs.pause(run_id)
+    await world.waits(run_id, "paused")
+
+    await world.runs.cancel(run_id)
+
+    assert (await world.ended(run_id)).status == "cancelled"
+
+
+async def test_a_failed_step_that_asks_makes_the_run_wait(world: World) -> None:
+    customer, script = world.script(FAILS_ONCE)
+    plan = door(customer, settings={"notify": {"action": "pager", "config": {"text": "{{ error.message }}"}}})
+    run_id = await world.start(plan)
+    asked = await world.waits(run_id, "operator")
+    await world.runs.resolve(run_id, "door", "skip")
+    await world.ended(run_id)
+
+    assert asked.status == "waiting"
+    assert asked.waiting_for == [
+        {"node_id": "door", "step_id": "door", "kind": "operator", "message": "locked", "error_type": "action_error"}
+    ]
+    assert [call["parameters"] for call in script.named("pager")] == [{"text": "locked"}]
+
+
+async def test_each_try_with_other_parameters_has_a_key_of_its_own(world: World) -> None:
+    customer, script = world.script(FAILS_ONCE)
+    run_id = await world.start(door(customer))
+    await world.waits(run_id, "operator")
+
+    step_id = await world.runs.resolve(run_id, "door", "retry", parameters={"door": 2})
+    run = await world.ended(run_id)
+
+    assert (step_id, run.status) == ("door", "completed")
+    calls = script.named("door")
+    assert [call["parameters"] for call in calls] == [{"door": 1}, {"door": 2}]
+    assert len({call["context"]["idempotency_key"] for call in calls}) == 2
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ({"node_id": "door", "action": "burn"}, "'burn' is no word for a waiting step"),
+        ({"node_id": "after", "action": "skip"}, r"no step 'after' waits .* \(waiting: door\)"),
+        ({"node_id": "nowhere", "action": "retry"}, "no step 'nowhere' waits"),
+        ({"node_id": "door", "action": "retry_from", "target": "nowhere"}, "there is no node 'nowhere'"),
+        ({"node_id": "door", "action": "retry_from"}, "there is no node None"),
+        ({"node_id": "door", "action": "retry_from", "target": "after"}, "'after' has not run before 'door'"),
+        ({"node_id": "door", "action": "retry", "parameters": [1]}, "parameters are an object"),
+    ],
+)
+async def test_a_word_that_cannot_be_followed_is_refused(world: World, word: dict[str, Any], message: str) -> None:
+    customer, _ = world.script(FAILS_ONCE)
+    run_id = await world.start(door(customer))
+    await world.waits(run_id, "operator")
+
+    with pytest.raises(OperationRefused, match=message):
+        await world.runs.resolve(run_id, word.pop("node_id"), word.pop("action"), **word)
+
+    await world.runs.resolve(run_id, "door", "abort")
+    assert (await world.ended(run_id)).status == "failed"
+
+
+async def test_of_several_waiting_steps_of_a_node_one_must_be_named(world: World) -> None:
+    customer, _ = world.script({"door": LOCKED})
+    nodes = {"each": {"type": "loop", "collection": 2, "body": ["door"], "config": {"max_concurrency": 2}}, "door": ASK}
+    run_id = await world.start(planned(nodes, "trigger -> each", customer=customer))
+
+    async def both() -> bool:
+        return len((await world.runs.document(run_id)).waiting_for) == 2
+
+    await until(both)
+
+    with pytest.raises(OperationRefused, match=r"name one of each\[0\]/door, each\[1\]/door"):
+        await world.runs.resolve(run_id, "door", "skip")
+
+    await world.runs.resolve(run_id, "each[1]/door", "skip")
+    await world.runs.resolve(run_id, "each[0]/door", "skip")
+    assert (await world.ended(run_id)).status == "completed"
+
+
+async def test_a_word_finds_its_step_in_a_branch_of_a_branch(world: World) -> None:
+    customer, script = world.script(FAILS_ONCE)
+    nodes = {
+        "fork": {"type": "parallel", "branches": [["inner"]]},
+        "inner": {"type": "parallel", "branches": [["door"], ["nap"]]},
+        "nap": {"type": "delay", "delay_seconds": 0.1},
+        "door": ASK,
+    }
+    run_id = await world.start(planned(nodes, "trigger -> fork", customer=customer))
+    asked = await world.waits(run_id, "operator")
+
+    step_id = await world.runs.resolve(run_id, "door", "retry", parameters={"door": 7})
+    run = await world.ended(run_id)
+
+    assert step_id == "fork[0]/inner[0]/door"
+    assert [wait["step_id"] for wait in asked.waiting_for if wait["kind"] == "operator"] == [step_id]
+    assert run.status == "completed"
+    assert [call["parameters"] for call in script.named("door")] == [{"door": 1}, {"door": 7}]
+
+
+async def test_nothing_can_be_done_to_a_run_that_has_ended(world: World) -> None:
+    customer, _ = world.script()
+    run = await world.run(planned({"a": "work"}, "trigger -> a", customer=customer))
+    runs = world.runs
+
+    for refused in (runs.pause(run.id), runs.resume(run.id), runs.send_event(run.id, "go"), runs.terminate(run.id)):
+        with pytest.raises(OperationRefused, match=f"run {run.id} has ended: it is completed"):
+            await refused
+    with pytest.raises(OperationRefused):
+        await runs.resolve(run.id, "a", "skip")
