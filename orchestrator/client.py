@@ -224,7 +224,7 @@ class Runs:
         limit: int = 50,
     ) -> list[RunSummary]:
         """List runs, newest first as far as Temporal's visibility knows; branches are not runs."""
-        parts = [f"WorkflowType = '{WORKFLOW}'", f"{WORKFLOW_ID.name} IS NOT NULL"]
+        parts = [f"{WORKFLOW_ID.name} IS NOT NULL", "ExecutionStatus != 'ContinuedAsNew'"]
         equal = {WORKFLOW_ID.name: workflow_id, CUSTOMER_ID.name: customer_id, TRIGGER.name: trigger_type}
         parts += [f"{name} = {_quoted(value)}" for name, value in equal.items() if value is not None]
         if status is not None:

@@ -83,7 +83,8 @@ class Flow:
 
     def _details(self) -> Iterator[str]:
         state = self.state
-        yield f"**{state.status}**: {state.completed} steps done"
+        # The summary that a run is started with does not outlive continue-as-new: the name stands here too.
+        yield f"**{self.plan.name or self.plan.id}**: {state.status}, {state.completed} steps done"
         if self.effects.paused:
             yield "- **paused** by an operator"
         for step in islice(state.open.values(), SHOWN_STEPS):

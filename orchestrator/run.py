@@ -168,7 +168,6 @@ def shown_decision(decision: Any) -> Any:
 class LoopFrame:
     """Where a loop that runs one after another stands."""
 
-    rank: int
     step: Step
     items: list[Any] | None
     """`None` for a count or a bare `while`."""

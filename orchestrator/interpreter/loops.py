@@ -45,7 +45,7 @@ def _start(machine: Machine, node: Loop, step: Step, frame: Frame, place: Place)
     shadowed = {}
     if node.max_concurrency == 1:
         shadowed = {name: context.get(name, MISSING) for name in (node.item, f"{node.item}_index")}
-    return LoopFrame(-1, step, items, count, shadowed=shadowed)
+    return LoopFrame(step, items, count, shadowed=shadowed)
 
 
 def _more(machine: Machine, node: Loop, progress: LoopFrame, index: int, place: Place) -> bool:

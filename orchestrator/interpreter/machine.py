@@ -59,7 +59,8 @@ class Machine:
         """Run until nothing is activated, or an `end` closes the scope."""
         effects = self.effects
         if frame.loop is not None:
-            closed = await self._advance_or_rewind(scope, frame, scope.nodes[frame.loop.rank], place)
+            rank = self._index(scope)[frame.loop.step.node_id]
+            closed = await self._advance_or_rewind(scope, frame, scope.nodes[rank], place)
             if closed is not None:
                 return closed
         while frame.active:

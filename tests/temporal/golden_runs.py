@@ -28,9 +28,9 @@ def slug(name: str) -> str:
 class Golden:
     """Runs each case once."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, at_once: int = AT_ONCE) -> None:
         self.world = world
-        self._room = asyncio.Semaphore(AT_ONCE)
+        self._room = asyncio.Semaphore(at_once)
         self._tasks: dict[str, asyncio.Task[Run]] = {}
 
     def begin(self, wanted: list[Case]) -> None:

@@ -70,7 +70,7 @@ async def test_what_a_branch_has_read_the_run_does_not_read_again(world: World) 
     await world.runs.send_event(run_id, "part", 2)
     run = await world.ended(run_id)
 
-    assert run.output == {"a": 1, "c": 2}
+    assert run.output == {"seen": [1, 2]}
 
 
 async def test_an_event_for_a_branch_of_a_branch_reaches_it(world: World) -> None:

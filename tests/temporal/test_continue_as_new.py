@@ -1,0 +1,200 @@
+"""Long runs continue as new where Temporal suggests it, and nothing of them is lost."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from orchestrator.devserver import dev_server
+from orchestrator.run import Run
+from tests.golden import Case, differences
+from tests.temporal.golden_runs import Golden, cases
+from tests.temporal.record_histories import executions
+from tests.temporal.world import World, opened, planned, until
+
+pytestmark = pytest.mark.temporal
+
+SUGGESTED_AT = 60
+"""Events of history; Temporal's own figure is 4,096."""
+LOOPS = [case for case in cases() if any(node["type"] == "loop" for node in case.definition["nodes"])]
+
+
+@pytest.fixture(scope="module")
+async def short(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    """A server whose histories are short."""
+    config = (f"limit.historyCount.suggestContinueAsNew={SUGGESTED_AT}",)
+    home = tmp_path_factory.mktemp("short")
+    async with dev_server(home, dynamic_config=config) as server, opened(server) as world:
+        yield world
+
+
+async def lengths(world: World, workflow_id: str) -> list[int]:
+    """Give how many events each execution of a workflow has."""
+    return [
+        len(json.loads(history)["events"])
+        for name, history in await executions(world.client, workflow_id)
+        if name == workflow_id
+    ]
+
+
+def loop(collection: Any, item: str, *body: str, **config: Any) -> dict[str, Any]:
+    return {"type": "loop", "collection": collection, "item_variable": item, "body": list(body), "config": config}
+
+
+ROWS = {
+    "rows": loop(4, "row", "cells", collect="{{ steps.cells.output.items }}"),
+    "cells": loop(6, "cell", "note", collect="{{ row }}-{{ cell }}"),
+    "note": {"type": "action", "action": "work", "config": {"at": "{{ row }}{{ cell }}"}, "outputs": ["node"]},
+    "count": {"type": "set", "config": {"seen": "{{ seen }}{{ row }}{{ cell }} "}},
+    "after": "work",
+}
+EDGES = ("trigger -> rows", "note -> count", "rows -> after")
+TABLE = [[f"{row}-{cell}" for cell in range(6)] for row in range(4)]
+
+
+async def test_loops_in_loops_go_on_in_the_middle(short: World) -> None:
+    customer, script = short.script()
+    run = await short.run(planned(ROWS, *EDGES, customer=customer, variables={"seen": ""}), {"given": 1})
+    parts = await lengths(short, run.id)
+
+    assert run.status == "completed"
+    assert next(step for step in run.steps if step.id == "rows").output_data == {"count": 4, "items": TABLE}
+    assert run.output["seen"].split() == [f"{row}{cell}" for row in range(4) for cell in range(6)]
+    assert [call["parameters"].get("at") for call in script.calls] == [*run.output["seen"].split(), None]
+    assert run.steps_total == len(run.steps) == 1 + 4 * (1 + 6 * 2) + 1
+    assert run.input_data == {"given": 1}
+    assert len(parts) >= 2
+    assert max(parts) < SUGGESTED_AT * 2
+
+
+async def test_a_run_keeps_who_it_is_and_how_it_is_found(short: World) -> None:
+    customer, _ = short.script()
+    plan = planned(ROWS, *EDGES, customer=customer, variables={"seen": ""})
+    run = await short.run(plan, trigger={"by": "hand"}, trigger_type="webhook")
+    (listed,) = await short.runs.list(customer_id=customer)
+    described = await short.client.get_workflow_handle(run.id).describe()
+
+    assert (run.trigger_type, run.trigger_data) == ("webhook", {"by": "hand"})
+    assert (listed.id, listed.workflow_id, listed.trigger_type, listed.status) == (
+        run.id,
+        "short",
+        "webhook",
+        "completed",
+    )
+    assert described.raw_description.workflow_execution_info.priority.fairness_key == customer
+    assert run.started_at is not None
+    assert run.started_at < described.start_time
+
+
+async def test_events_and_a_pause_are_carried_along(short: World) -> None:
+    customer, script = short.script()
+    nodes = {
+        "work": loop(20, "n", "step"),
+        "step": "work",
+        "first": {"type": "wait", "config": {"event": "part"}},
+        "second": {"type": "wait", "config": {"event": "part"}},
+        "seen": {
+            "type": "set",
+            "config": {"seen": "{{ steps.first.output.payload }}{{ steps.second.output.payload }}"},
+        },
+    }
+    edges = ("trigger -> work", "work -> first", "first -> second", "second -> seen")
+    run_id = await short.start(planned(nodes, *edges, customer=customer))
+    await short.runs.send_event(run_id, "part", 1)
+    await short.runs.send_event(run_id, "part", 2)
+
+    async def moved_on() -> bool:
+        return len(await lengths(short, run_id)) > 1
+
+    await until(moved_on)
+    await short.runs.pause(run_id)
+    await short.waits(run_id, "paused")
+    await short.runs.resume(run_id)
+    run = await short.ended(run_id)
+
+    assert (run.status, run.output) == ("completed", {"seen": "12"})
+    assert len(script.calls) == 20
+
+
+async def test_a_branch_goes_on_too(short: World) -> None:
+    customer, script = short.script()
+    nodes = {
+        "fork": {"type": "parallel", "branches": [["each"], ["ask"]]},
+        "each": loop(30, "n", "step", collect="{{ n }}"),
+        "step": {"type": "action", "action": "work", "compensate": {"action": "undo", "config": {"n": "{{ n }}"}}},
+        "ask": {"type": "wait", "config": {"event": "go"}},
+        "stop": {"type": "end", "config": {"outcome": "failed", "message": "undo it all"}},
+    }
+    run_id = await short.start(planned(nodes, "trigger -> fork", "fork -> stop", customer=customer))
+
+    async def worked() -> bool:
+        return len(script.named("work")) == 30
+
+    await until(worked)
+    await short.runs.send_event(run_id, "go")
+    run = await short.ended(run_id)
+    parts = await lengths(short, f"{run_id}/fork[0]")
+
+    assert run.status == "failed"
+    assert len(parts) >= 2
+    assert [call["parameters"]["n"] for call in script.named("undo")] == list(range(29, -1, -1))
+    assert next(step for step in run.steps if step.id == "fork[0]/each").output_data["items"] == list(range(30))
+
+
+async def test_a_map_goes_on_between_its_iterations(short: World) -> None:
+    customer, script = short.script()
+    nodes = {"each": loop(40, "n", "step", max_concurrency=5, collect="{{ n }}"), "step": "work"}
+    run = await short.run(planned(nodes, "trigger -> each", customer=customer))
+
+    assert run.steps[0].output_data == {"count": 40, "items": list(range(40))}
+    assert len(script.calls) == 40
+    assert len(await lengths(short, run.id)) >= 2
+
+
+async def test_a_checkpoint_is_carried_along(short: World) -> None:
+    broken = {"error": {"message": "not yet", "recoverable": False}}
+    customer, _ = short.script({"last": [broken, {"output": {}}]})
+    nodes = {
+        "begin": {"type": "set", "config": {"x": "{{ x }}a"}},
+        "each": loop(20, "n", "step"),
+        "step": "work",
+        "last": {"type": "action", "action": "last", "on_error": {"retry_from": "begin", "max": 1}},
+    }
+    edges = ("trigger -> begin", "begin -> each", "each -> last")
+    run = await short.run(planned(nodes, *edges, customer=customer, variables={"x": ""}))
+
+    assert (run.status, run.output) == ("completed", {"x": "a"})
+    assert [step.id for step in run.steps if step.path == ""] == ["begin#2", "each#2", "last#2"]
+
+
+async def test_a_long_run_is_seen_the_same_before_and_after(short: World) -> None:
+    """Watching follows a run through its executions."""
+    customer, _ = short.script()
+    run_id = await short.start(planned(ROWS, *EDGES, customer=customer, variables={"seen": ""}))
+
+    seen: list[Run] = [run async for run in short.runs.watch(run_id)]
+
+    assert seen[-1].status == "completed"
+    counts = [run.steps_completed for run in seen]
+    assert counts == sorted(counts)
+    assert {run.started_at for run in seen} == {seen[0].started_at}
+
+
+@pytest.fixture(scope="module")
+async def golden(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Golden]:
+    """Loops of the golden cases on a server that suggests it all the time."""
+    config = ("limit.historyCount.suggestContinueAsNew=8",)
+    home = tmp_path_factory.mktemp("shortest")
+    async with dev_server(home, dynamic_config=config) as server, opened(server) as world:
+        runs = Golden(world, at_once=40)  # each piece takes a second, whatever it does
+        runs.begin(LOOPS)
+        yield runs
+        await runs.close()
+
+
+@pytest.mark.parametrize("case", LOOPS, ids=lambda case: case.name)
+async def test_golden_loops_are_the_same_when_cut_into_pieces(case: Case, golden: Golden) -> None:
+    run = await golden.ended(case)
+
+    assert differences(case, run.model_dump(mode="json"), virtual=False) == []
