@@ -20,11 +20,11 @@ dev: $(READY) ## Serve: embedded Temporal server and worker, until interrupted
 
 .PHONY: test
 test: $(READY) ## Run the tests that are quick, on real Temporal servers too
-	$(BIN)/pytest -q -m "not slow and not chaos"
+	$(BIN)/pytest -q -m "not slow and not chaos and not postgresql"
 
 .PHONY: test-slow
-test-slow: $(READY) ## Run the slow tests, and those that kill processes
-	$(BIN)/pytest -q -m "slow or chaos"
+test-slow: $(READY) ## Run the slow tests, those that kill processes, and those on PostgreSQL
+	$(BIN)/pytest -q -m "slow or chaos or postgresql"
 
 .PHONY: test-all
 test-all: $(READY) ## Run every test, killing processes too

@@ -187,7 +187,7 @@ async def test_a_message_is_logged_with_its_run(call: Caller, caplog: pytest.Log
     assert record.__dict__["run_id"] == "r"
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
 def sql(request: pytest.FixtureRequest, make_caller: Any, tmp_path: Path) -> Caller:
     url = (
         SecretStr(f"sqlite+aiosqlite:///{tmp_path}/data.db")
@@ -234,6 +234,7 @@ async def test_what_cannot_be_asked_is_not_tried_again(sql: Caller, parameters: 
     assert failure.non_retryable
 
 
+@pytest.mark.postgresql
 async def test_dates_and_decimals_become_text(make_caller: Any, postgres: SecretStr) -> None:
     call = make_caller(sql_connections={"crm": postgres})
     statement = "select date '2026-01-02' as d, 1.50::numeric as n, 'ab'::bytea as b, array[1,2] as l"
