@@ -1,0 +1,256 @@
+"""What stands in Temporal: names, summaries, attributes, policies; what the Web UI and other tools read."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from google.protobuf.duration_pb2 import Duration
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.sdk.v1 import WorkflowMetadata
+from temporalio.client import WorkflowFailureError
+from temporalio.exceptions import ApplicationError
+
+from orchestrator.attributes import CUSTOMER_ID, TRIGGER, VERSION, WORKFLOW_ID
+from tests.golden import read_definition
+from tests.temporal.world import World, planned, until
+
+pytestmark = pytest.mark.temporal
+
+
+async def events(world: World, workflow_id: str, kind: str) -> list[HistoryEvent]:
+    """Give the events of one type, by the end of its name."""
+    history = await world.client.get_workflow_handle(workflow_id).fetch_history()
+    return [event for event in history.events if EventType.Name(event.event_type) == f"EVENT_TYPE_{kind}"]
+
+
+async def summary(world: World, event: HistoryEvent) -> Any:
+    (text,) = await world.client.data_converter.decode([event.user_metadata.summary])
+    return text
+
+
+def seconds(duration: Duration) -> float:
+    return duration.ToTimedelta().total_seconds()
+
+
+async def test_a_run_is_found_by_its_attributes_and_named_after_its_workflow(world: World) -> None:
+    customer, _ = world.script()
+    plan = planned({"a": "work"}, "trigger -> a", customer=customer).model_copy(
+        update={"name": "Nice name", "version": 7}
+    )
+    run = await world.run(plan, trigger_type="event", trigger={"id": 1})
+    described = await world.client.get_workflow_handle(run.id).describe()
+    attributes = described.typed_search_attributes
+
+    assert await described.static_summary() == "Nice name"
+    assert (attributes[WORKFLOW_ID], attributes[VERSION]) == ("short", 7)
+    assert (attributes[CUSTOMER_ID], attributes[TRIGGER]) == (customer, "event")
+    assert described.raw_description.workflow_execution_info.priority.fairness_key == customer
+
+
+async def test_an_activity_is_of_the_actions_type_with_the_steps_id_and_the_nodes_name(world: World) -> None:
+    customer, _ = world.script()
+    nodes = {
+        "each": {"type": "loop", "collection": 1, "body": ["send"]},
+        "send": {"type": "action", "action": "email.send", "name": "Send the mail", "task_queue": "tests"},
+    }
+    run = await world.run(planned(nodes, "trigger -> each", customer=customer))
+    (event,) = await events(world, run.id, "ACTIVITY_TASK_SCHEDULED")
+    scheduled = event.activity_task_scheduled_event_attributes
+
+    assert (scheduled.activity_type.name, scheduled.activity_id) == ("email.send", "each[0]/send")
+    assert await summary(world, event) == "Send the mail"
+
+
+async def test_an_activity_is_sent_its_parameters_and_a_small_context_alone(world: World) -> None:
+    customer, script = world.script()
+    nodes = {
+        "a": {"type": "set", "config": {"large": "x" * 1000}},
+        "b": {"type": "action", "action": "work", "config": {"n": "{{ input.n }}"}},
+    }
+    run = await world.run(planned(nodes, "trigger -> a", "a -> b", customer=customer), {"n": 3})
+    (call,) = script.calls
+
+    assert call["parameters"] == {"n": 3}
+    assert call["context"] == {
+        "run_id": run.id,
+        "workflow_id": "short",
+        "customer_id": customer,
+        "node_id": "b",
+        "idempotency_key": call["context"]["idempotency_key"],
+    }
+    assert set(call) == {"action", "node_id", "attempt", "parameters", "context"}
+
+
+async def test_secrets_are_named_in_history_and_never_told(world: World) -> None:
+    customer, script = world.script()
+    nodes = {"a": {"type": "action", "action": "work", "config": {"auth": "Bearer {{ secrets.token }}", "n": 1}}}
+    await world.run(planned(nodes, "trigger -> a", customer=customer))
+    (call,) = script.calls
+
+    assert call["parameters"]["n"] == 1
+    assert call["secrets"]["/auth"][0] == "Bearer "
+
+
+async def test_retries_and_timeouts_are_temporals_own(world: World) -> None:
+    customer, _ = world.script()
+    retry = {
+        "maximum_attempts": 4,
+        "initial_interval": 0.5,
+        "maximum_interval": 8,
+        "backoff_coefficient": 3,
+        "retry_on": ["action_error"],
+    }
+    nodes = {"a": {"type": "action", "action": "work", "retry": retry, "timeout_seconds": 7}}
+    run = await world.run(planned(nodes, "trigger -> a", customer=customer))
+    (event,) = await events(world, run.id, "ACTIVITY_TASK_SCHEDULED")
+    scheduled = event.activity_task_scheduled_event_attributes
+    policy = scheduled.retry_policy
+
+    assert seconds(scheduled.start_to_close_timeout) == 7
+    assert (policy.maximum_attempts, seconds(policy.initial_interval), seconds(policy.maximum_interval)) == (4, 0.5, 8)
+    assert policy.backoff_coefficient == 3
+    assert set(policy.non_retryable_error_types) == {
+        "validation_error",
+        "execution_error",
+        "condition_error",
+        "timeout_error",
+        "unknown",
+        "TemporalTimeout:StartToClose",
+        "TemporalTimeout:Heartbeat",
+    }
+
+
+async def test_an_attempt_that_takes_too_long_is_a_timeout_error(world: World) -> None:
+    customer, script = world.script()
+    script.gates["a"] = asyncio.Event()
+    nodes = {"a": {"type": "action", "action": "work", "timeout_seconds": 0.3, "retry": {"maximum_attempts": 1}}}
+    run = await world.run(planned(nodes, "trigger -> a", customer=customer))
+    script.gates["a"].set()
+
+    assert run.failure is not None
+    assert (run.failure["error_type"], run.failure["message"]) == ("timeout_error", "work took longer than 0.3 s")
+
+
+async def test_timers_and_children_carry_the_nodes_name(world: World) -> None:
+    customer, _ = world.script()
+    nodes = {
+        "nap": {"type": "delay", "name": "Take a nap", "delay_seconds": 0.01},
+        "ask": {"type": "wait", "name": "Ask them", "config": {"event": "x", "timeout_seconds": 0.01}},
+        "fork": {"type": "parallel", "name": "Both", "branches": [["a"], ["b"]]},
+        "a": "work",
+        "b": "work",
+        "call": {"type": "workflow", "name": "Call the other", "config": {"workflow_id": "other"}},
+    }
+    other = read_definition({"nodes": {"c": "work"}, "edges": ["trigger -> c"]}, "other", "other")
+    edges = ("trigger -> nap", "nap -> ask", "ask -timeout-> fork", "fork -> call")
+    run = await world.run(planned(nodes, *edges, customer=customer, workflows={"other": other}))
+    timers = await events(world, run.id, "TIMER_STARTED")
+    children = await events(world, run.id, "START_CHILD_WORKFLOW_EXECUTION_INITIATED")
+    called = children[2].start_child_workflow_execution_initiated_event_attributes
+
+    assert run.status == "completed"
+    assert [await summary(world, event) for event in timers] == ["Take a nap", "Ask them"]
+    assert [await summary(world, event) for event in children] == ["Both [0]", "Both [1]", "Call the other"]
+    assert [event.start_child_workflow_execution_initiated_event_attributes.workflow_id for event in children[:2]] == [
+        f"{run.id}/fork[0]",
+        f"{run.id}/fork[1]",
+    ]
+    assert (await world.runs.document(called.workflow_id)).parent_run_id == run.id
+
+
+async def test_details_say_where_the_run_stands(world: World) -> None:
+    customer, _ = world.script()
+    nodes = {"a": "work", "ask": {"type": "wait", "config": {"event": "answer"}}}
+    run_id = await world.start(planned(nodes, "trigger -> a", "a -> ask", customer=customer))
+    await world.waits(run_id, "event")
+    handle = world.client.get_workflow_handle(run_id)
+    metadata = await handle.query("__temporal_workflow_metadata", result_type=WorkflowMetadata)
+    await world.runs.cancel(run_id)
+
+    assert metadata.current_details.splitlines() == [
+        "**short**: running, 1 steps done",
+        "- `ask` waiting, for the event `answer`",
+    ]
+
+
+async def test_pure_nodes_leave_nothing_in_history(world: World) -> None:
+    customer, _ = world.script()
+    nodes: dict[str, Any] = {f"n{number}": {"type": "set", "config": {"x": number}} for number in range(50)}
+    nodes["check"] = {"type": "condition", "condition": {"field": "x", "value": 49}}
+    edges = ["trigger -> n0", *(f"n{number} -> n{number + 1}" for number in range(49)), "n49 -> check"]
+    run = await world.run(planned(nodes, *edges, customer=customer))
+    history = await world.client.get_workflow_handle(run.id).fetch_history()
+
+    assert run.steps_completed == 51
+    assert [EventType.Name(event.event_type)[11:] for event in history.events] == [
+        "WORKFLOW_EXECUTION_STARTED",
+        "WORKFLOW_TASK_SCHEDULED",
+        "WORKFLOW_TASK_STARTED",
+        "WORKFLOW_TASK_COMPLETED",
+        "WORKFLOW_EXECUTION_COMPLETED",
+    ]
+
+
+async def test_local_actions_are_markers(world: World) -> None:
+    flaky = [{"error": {"message": "busy"}}, {"output": {"n": "{{ attempt }}"}}]
+    customer, script = world.script({"quick": flaky})
+    nodes = {
+        "a": {"type": "action", "action": "quick", "execution": "local", "retry": {"initial_interval": 0.01}},
+        "b": {"type": "action", "action": "other", "execution": "local"},
+    }
+    run = await world.run(planned(nodes, "trigger -> a", "a -> b", customer=customer))
+
+    assert len(await events(world, run.id, "MARKER_RECORDED")) == 2
+    assert await events(world, run.id, "ACTIVITY_TASK_SCHEDULED") == []
+    assert [(step.id, step.retry_count, step.output_data) for step in run.steps] == [
+        ("a", 1, {"n": 2}),
+        ("b", 0, {"node": "b"}),
+    ]
+    assert [call["attempt"] for call in script.calls] == [1, 2, 1]
+
+
+async def test_a_local_action_that_fails_is_the_same_failure(world: World) -> None:
+    customer, _ = world.script({"quick": {"error": {"message": "busy", "error_type": "action_error"}}})
+    retry = {"maximum_attempts": 2, "initial_interval": 0.01}
+    nodes = {"a": {"type": "action", "action": "quick", "execution": "local", "retry": retry}}
+    run = await world.run(planned(nodes, "trigger -> a", customer=customer))
+
+    assert run.failure is not None
+    assert run.failure["error_type"] == "retry_exhausted"
+    assert run.failure["details"]["attempts"] == 2
+    assert run.steps[0].retry_count == 1
+
+
+@pytest.mark.slow  # a cancellation is seen when the workflow task beats: after 8 s
+async def test_a_local_action_stops_when_it_is_cancelled(world: World) -> None:
+    customer, script = world.script()
+    script.gates["a"] = asyncio.Event()
+    nodes = {"a": {"type": "action", "action": "quick", "execution": "local"}}
+    run_id = await world.start(planned(nodes, "trigger -> a", customer=customer))
+
+    async def called() -> bool:
+        return script.nodes() == ["a"]
+
+    await until(called)
+    await world.runs.cancel(run_id)
+    run = await world.ended(run_id)
+
+    assert (run.status, [step.status for step in run.steps], script.cancelled) == ("cancelled", ["cancelled"], ["a"])
+
+
+async def test_a_failed_run_fails_in_temporal_with_the_type_and_the_document(world: World) -> None:
+    failing = {"message": "no stock", "error_type": "action_error", "recoverable": False, "details": {"n": 1}}
+    customer, _ = world.script({"buy": {"error": failing}})
+    run_id = await world.start(planned({"a": "buy"}, "trigger -> a", customer=customer))
+
+    with pytest.raises(WorkflowFailureError) as caught:
+        await world.client.get_workflow_handle(run_id).result()
+
+    cause = caught.value.cause
+    run = await world.runs.document(run_id)
+    assert isinstance(cause, ApplicationError)
+    assert (cause.type, cause.message, cause.non_retryable) == ("action_error", "no stock", True)
+    assert cause.details[0] == run.failure
+    assert run.failure is not None
+    assert (run.failure["node_id"], run.failure["details"]) == ("a", {"n": 1})
