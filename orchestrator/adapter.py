@@ -11,7 +11,7 @@ from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RawValue, RetryPolicy
-from temporalio.exceptions import ActivityError, CancelledError
+from temporalio.exceptions import CancelledError, FailureError
 from temporalio.workflow import ActivityCancellationType, ActivityHandle
 
 from orchestrator.children import Children
@@ -29,7 +29,7 @@ from orchestrator.payloads import packed
 from orchestrator.plan import Plan
 from orchestrator.run import RunInfo
 from orchestrator.tasks import BREATH_SECONDS, Room, cancels, pass_on, shortened
-from orchestrator.translate import activity_failure, not_retried
+from orchestrator.translate import activity_failure, cause_of, not_retried
 
 NODES_BETWEEN_BREATHS = 5_000
 """Pure nodes take no time of Temporal's; so many together stay far below the deadlock detector's 2 s."""
@@ -98,8 +98,8 @@ class TemporalEffects:
         self.show()
         try:
             result = await _started(request, arg)
-        except ActivityError as error:
-            if isinstance(error.cause, CancelledError) and cancels() > before:
+        except FailureError as error:
+            if isinstance(cause_of(error), CancelledError) and cancels() > before:
                 raise asyncio.CancelledError from error
             pass_on(before)
             raise activity_failure(error, request) from error
@@ -194,7 +194,7 @@ class TemporalEffects:
         finally:
             self.decisions.pop(step_id, None)
 
-    def due(self) -> bool:
+    def due(self, *, resumable: bool) -> bool:
         """Count the node; tell whether there is a reason to stop at it."""
         self._nodes += 1
         self._seen += 1
@@ -202,7 +202,7 @@ class TemporalEffects:
             self.paused
             or self._breath is not None
             or self._nodes >= NODES_BETWEEN_BREATHS
-            or workflow.info().is_continue_as_new_suggested()
+            or (resumable and self._seen >= self._try_at and workflow.info().is_continue_as_new_suggested())
         )
 
     async def boundary(self, *, resumable: bool) -> None:

@@ -130,7 +130,7 @@ class Effects(Protocol):
     async def decide(self, step_id: str, node_id: str, error: dict[str, Any]) -> Resolution:
         """Wait for an operator's word on a failed step."""
 
-    def due(self) -> bool:
+    def due(self, *, resumable: bool) -> bool:
         """Tell, at a node boundary, that `boundary` has something to do. Called once for each node."""
 
     async def boundary(self, *, resumable: bool) -> None:

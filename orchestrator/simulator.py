@@ -207,7 +207,7 @@ class _SimulatedEffects:
         await asyncio.Event().wait()
         raise SimulationStuck
 
-    def due(self) -> bool:
+    def due(self, *, resumable: bool) -> bool:
         return False
 
     async def boundary(self, *, resumable: bool) -> None:

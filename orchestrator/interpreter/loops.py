@@ -143,7 +143,7 @@ async def _beside_each_other(machine: Machine, node: Loop, progress: LoopFrame, 
         node.max_concurrency,
         launch,
         note,
-        hold=machine.effects.due,
+        hold=lambda: machine.effects.due(resumable=place.resumable),
         drained=drained,
     )
     _fold(node, progress, ended)

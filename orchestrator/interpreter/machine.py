@@ -64,7 +64,7 @@ class Machine:
             if closed is not None:
                 return closed
         while frame.active:
-            if effects.due():
+            if effects.due(resumable=place.resumable):
                 await effects.boundary(resumable=place.resumable)
             node = scope.nodes[frame.active.pop(0)]
             if isinstance(node, PURE) and node.when is None and node.on_error is None:

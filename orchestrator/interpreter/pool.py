@@ -25,19 +25,22 @@ async def run_pool(
 
     `ended(i, result)` is told of each end, in the order they happen; true launches no more and cancels the
     rest, in order, and waits for them (their results are told too). `run` may answer `None`: there is no more.
-    When `hold()` is true before a launch, what is in flight ends first and `drained(next index)` is awaited.
+    When `hold()` is true before a launch, what is in flight ends first and `drained(next index)` is awaited; one
+    more is launched then in any case, so that the flow goes on where nothing could be done about it.
     """
     pool = _Pool(ended)
     limit = min(limit, IN_FLIGHT_LIMIT)
     queue = iter(indices)
     upcoming = next(queue, None)
+    held = False
     try:
         while True:
             holding = False
             while upcoming is not None and len(pool.tasks) < limit:
-                if hold is not None and hold():
+                if hold is not None and not held and hold():
                     holding = True
                     break
+                held = False
                 coroutine = run(upcoming)
                 if coroutine is None:
                     upcoming = None
@@ -51,6 +54,7 @@ async def run_pool(
                 return
             if holding and drained is not None and upcoming is not None:
                 await drained(upcoming)
+                held = True
     finally:
         await pool.cancel()
 
