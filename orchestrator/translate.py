@@ -12,6 +12,7 @@ from temporalio.exceptions import (
     ApplicationError,
     CancelledError,
     ChildWorkflowError,
+    FailureError,
     RetryState,
     TerminatedError,
     TimeoutError,  # noqa: A004 - Temporal's: it says which timeout
@@ -43,10 +44,15 @@ def error_type_of(name: str | None) -> ErrorType:
     return cast(ErrorType, name) if name in ERROR_TYPES else "unknown"
 
 
-def activity_failure(error: ActivityError, request: ActRequest) -> StepFailed:
+def cause_of(error: FailureError) -> BaseException | None:
+    """Give what an activity ended with: a regular one's error is wrapped, a local one's is not."""
+    return error.cause if isinstance(error, ActivityError) else error
+
+
+def activity_failure(error: FailureError, request: ActRequest) -> StepFailed:
     """Say why an action failed for good."""
     retry = request.retry
-    match error.cause:
+    match cause_of(error):
         case ApplicationError() as cause:
             failure = _application_failure(cause)
         case TimeoutError() as cause:
@@ -55,7 +61,7 @@ def activity_failure(error: ActivityError, request: ActRequest) -> StepFailed:
             failure = StepFailed(f"{request.action} was cancelled", error_type="cancelled", recoverable=False)
         case cause:
             failure = StepFailed(f"{request.action} failed: {cause or error}", error_type="unknown")
-    if error.retry_state != RetryState.MAXIMUM_ATTEMPTS_REACHED:
+    if not _exhausted(error, failure, retry):
         return failure
     failure.attempts = retry.maximum_attempts
     if retry.maximum_attempts < 2:
@@ -67,6 +73,13 @@ def activity_failure(error: ActivityError, request: ActRequest) -> StepFailed:
         details={"attempts": retry.maximum_attempts, "last_error": last},
         attempts=retry.maximum_attempts,
     )
+
+
+def _exhausted(error: FailureError, failure: StepFailed, retry: Retry) -> bool:
+    """Tell whether no attempt was left. Of a local activity Temporal does not say it: it must have been so, then."""
+    if isinstance(error, ActivityError):
+        return error.retry_state == RetryState.MAXIMUM_ATTEMPTS_REACHED
+    return failure.recoverable and failure.error_type in retry.retry_on
 
 
 def _application_failure(cause: ApplicationError) -> StepFailed:

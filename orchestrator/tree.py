@@ -16,7 +16,6 @@ from temporalio.client import (
 from temporalio.service import RPCError, RPCStatusCode
 
 from orchestrator.ending import ended
-from orchestrator.payloads import read_plan
 from orchestrator.run import ENDED, Run, Status, StepDocument
 from orchestrator.tasks import shortened
 
@@ -152,25 +151,34 @@ async def _from_start(client: Client, run_id: str) -> Run:
     """Say what stands in the first event, where no worker answers."""
     async for event in client.get_workflow_handle(run_id).fetch_history_events(page_size=1):
         payloads = event.workflow_execution_started_event_attributes.input.payloads
-        (request,) = await client.data_converter.decode(payloads, [dict])
-        plan, info = read_plan(request)
-        context = request.get("state", {}).get("context", {})
+        found = await client.data_converter.decode(payloads) or [None]
+        request = _object(found[0])
+        plan, info, context = (_object(one) for one in (request.get("plan"), request.get("run"), _context(request)))
         return Run(
             id=run_id,
-            workflow_id=plan.id,
-            workflow_name=plan.name,
-            workflow_version=plan.version,
-            customer_id=info.customer_id,
+            workflow_id=str(plan.get("id", "")),
+            workflow_name=str(plan.get("name", "")),
+            workflow_version=int(plan.get("version", 1)),
+            customer_id=str(info.get("customer_id", "")),
             status="running",
-            trigger_type=info.trigger_type,
+            trigger_type=str(info.get("trigger_type", "manual")),
             trigger_data=request.get("trigger", context.get("trigger")),
             input_data=request.get("input", context.get("input")),
             started_at=event.event_time.ToDatetime(UTC),
             waiting_for=[{"node_id": None, "step_id": None, "kind": "worker", "message": "no worker answers"}],
-            parent_run_id=info.parent_run_id,
-            retried_from=info.retried_from,
+            parent_run_id=info.get("parent_run_id"),
+            retried_from=info.get("retried_from"),
         )
     raise RPCError(f"run {run_id} has no history", RPCStatusCode.NOT_FOUND, b"")
+
+
+def _context(request: dict[str, Any]) -> Any:
+    return _object(request.get("state")).get("context")
+
+
+def _object(value: Any) -> dict[str, Any]:
+    """Give an object; an empty one for what is none: the request may be one that no worker could read."""
+    return value if isinstance(value, dict) else {}
 
 
 def _merged(run: Run, parts: list[Part]) -> Run:
