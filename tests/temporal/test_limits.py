@@ -1,0 +1,163 @@
+"""What is too much is refused clearly, and what is much goes through."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import WorkflowFailureError
+from temporalio.exceptions import ApplicationError
+
+from orchestrator.run import Run
+from tests.temporal.world import NONE, QUEUE, World, planned, working
+
+pytestmark = pytest.mark.temporal
+
+MEGABYTE = 1_000_000
+
+
+def failure(run: Run) -> tuple[str, str]:
+    assert run.failure is not None
+    return run.failure["error_type"], run.failure["message"]
+
+
+async def test_parameters_that_are_too_large_fail_the_step(world: World) -> None:
+    customer, script = world.script()
+    nodes = {
+        "a": {"type": "action", "action": "work", "config": {"text": ["{{ input.text }}", "{{ input.text }}"]}},
+        "repair": {"type": "set", "config": {"why": "{{ steps.a.error.details }}"}},
+    }
+    plan = planned(nodes, "trigger -> a", "a -error-> repair", customer=customer)
+    run = await world.run(plan, {"text": "x" * MEGABYTE})
+
+    assert run.status == "completed"
+    assert run.output["why"] == {"bytes": run.output["why"]["bytes"], "limit": 1_900_000}
+    assert run.output["why"]["bytes"] > 2 * MEGABYTE
+    assert script.calls == []
+
+
+async def test_an_output_that_is_too_large_fails_the_run(world: World) -> None:
+    customer, _ = world.script()
+    plan = planned(
+        {"end": {"type": "end", "config": {"output": ["{{ input.text }}", "{{ input.text }}"]}}},
+        "trigger -> end",
+        customer=customer,
+    )
+    run = await world.run(plan, {"text": "x" * MEGABYTE})
+
+    assert run.status == "failed"
+    assert failure(run)[0] == "execution_error"
+    assert failure(run)[1].startswith("the output of the run takes 2,000,0")
+
+
+async def test_a_branch_that_is_given_too_much_fails_the_parallel(world: World) -> None:
+    customer, _ = world.script()
+    nodes = {
+        "big": {"type": "set", "config": {"big": ["{{ input.text }}", "{{ input.text }}"]}},
+        "fork": {"type": "parallel", "branches": [["a"]]},
+        "a": {"type": "set", "config": {"n": "{{ big | length }}"}},
+    }
+    run = await world.run(planned(nodes, "trigger -> big", "big -> fork", customer=customer), {"text": "x" * MEGABYTE})
+
+    assert failure(run)[0] == "execution_error"
+    assert failure(run)[1].startswith("what branch 'fork [0]' is given takes 2,000,")
+
+
+async def test_a_document_that_is_too_large_loses_the_data_of_its_oldest_steps(world: World) -> None:
+    customer, _ = world.script({"work": {"output": {"text": "{{ params.text }}"}}})
+    nodes = {
+        name: {"type": "action", "action": "work", "config": {"text": "{{ input.text }}", "name": name}}
+        for name in "abcde"
+    }
+    plan = planned(nodes, "trigger -> a", "a -> b", "b -> c", "c -> d", "d -> e", customer=customer)
+    run = await world.run(plan, {"text": "x" * (MEGABYTE // 5)})
+
+    assert run.status == "completed"
+    assert [isinstance(step.input_data, str) for step in run.steps] == [True, False, False, False, False]
+    assert run.steps[0].input_data == "(dropped: the record of this run is too long)"
+
+
+async def test_several_large_activities_at_once_share_workflow_tasks(world: World) -> None:
+    """A gRPC message holds 4 MiB: four of 1 MB each are started in two tasks."""
+    customer, script = world.script()
+    nodes = {
+        "each": {"type": "loop", "collection": 4, "body": ["a"], "config": {"max_concurrency": 4}},
+        "a": {"type": "action", "action": "work", "config": {"text": "{{ input.text }}"}},
+    }
+    run = await world.run(planned(nodes, "trigger -> each", customer=customer), {"text": "x" * MEGABYTE})
+
+    assert (run.status, len(script.calls)) == ("completed", 4)
+
+
+@pytest.mark.parametrize("runner", ["sandbox", "none"])
+async def test_thousands_of_pure_nodes_in_a_row_run(world: World, runner: str) -> None:
+    customer, _ = world.script()
+    nodes = {
+        "each": {"type": "loop", "collection": 6_000, "body": ["add"]},
+        "add": {"type": "set", "config": {"total": "{{ item }}"}},
+        "check": {"type": "condition", "condition": {"field": "total", "operator": "greater_than", "value": 1}},
+    }
+    plan = planned(nodes, "trigger -> each", "add -> check", customer=customer)
+    if runner == "none":
+        apart = World(world.client, world.runs, world.scripts, queue="apart")
+        settings = world.runs.settings
+        async with working(apart, NONE):
+            world.runs.settings = settings.model_copy(update={"task_queue": "apart"})
+            run_id = await world.start(plan)
+            world.runs.settings = settings
+            run = await world.ended(run_id)
+    else:
+        run = await world.run(plan)
+    history = await world.client.get_workflow_handle(run.id).fetch_history()
+    kinds = [EventType.Name(event.event_type) for event in history.events]
+
+    assert (run.status, run.output, run.steps_completed) == ("completed", {"total": 5_999}, 12_001)
+    assert "EVENT_TYPE_WORKFLOW_TASK_FAILED" not in kinds
+    assert "EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT" not in kinds
+    assert len(run.steps) == 500
+
+
+async def test_the_step_log_keeps_the_newest(world: World) -> None:
+    customer, _ = world.script()
+    nodes = {"each": {"type": "loop", "collection": 20, "body": ["a"]}, "a": {"type": "set", "config": {"x": 1}}}
+    run = await world.run(planned(nodes, "trigger -> each", customer=customer, settings={"step_log_limit": 5}))
+
+    assert [step.id for step in run.steps] == [f"each[{number}]/a" for number in range(15, 20)]
+    assert (run.steps_completed, run.steps_total) == (21, 21)
+
+
+async def test_the_same_run_id_starts_once(world: World) -> None:
+    customer, script = world.script()
+    plan = planned({"a": "work"}, "trigger -> a", customer=customer)
+    first, *others = await asyncio.gather(*(world.runs.start(plan, run_id=f"{customer}-once") for _ in range(5)))
+    run = await world.ended(first.id)
+    again = await world.runs.start(plan, run_id=run.id)
+
+    assert {started.id for started in (first, *others, again)} == {run.id}
+    assert [started.duplicate for started in (first, *others)].count(False) == 1
+    assert again.duplicate
+    assert len(script.calls) == 1
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [None, [], {}, {"plan": 1}, {"plan": {"id": "x"}, "run": {"id": "x"}}, "text"],
+    ids=["null", "list", "empty", "no plan", "half a plan", "text"],
+)
+async def test_a_request_that_cannot_be_read_fails_the_run_and_not_the_worker(world: World, request_: Any) -> None:
+    handle = await world.client.start_workflow("Run", request_, id=f"bad-{next(world.numbers)}", task_queue=QUEUE)
+
+    with pytest.raises(WorkflowFailureError) as caught:
+        async with asyncio.timeout(10):
+            await handle.result()
+
+    assert isinstance(caught.value.cause, ApplicationError)
+    assert caught.value.cause.type == "validation_error"
+    assert caught.value.cause.message.startswith("the plan of this run cannot be read")
+
+
+async def test_a_state_that_cannot_be_read_fails_the_run(world: World) -> None:
+    customer, _ = world.script()
+    run = await world.run(planned({"a": "work"}, "trigger -> a", customer=customer), state={"context": 1})
+
+    assert failure(run)[0] == "validation_error"
