@@ -226,8 +226,9 @@ class Reference:
 
 
 def holds(condition: Mapping[str, Any], view: View) -> bool:
-    """Decide `{field: variable, value: …}`."""
-    return bool(view.values.get(condition["field"]) == condition["value"])
+    """Decide `{field: variable, value: …}`; in JSON, unlike Python, 0 is not false."""
+    seen, value = view.values.get(condition["field"]), condition["value"]
+    return bool(seen == value) and isinstance(seen, bool) == isinstance(value, bool)
 
 
 def read(value: Any, view: View) -> Any:

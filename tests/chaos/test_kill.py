@@ -35,8 +35,12 @@ class Effects:
     slow_once: set[str] = field(default_factory=set)
     """Paths whose first answer never comes: whoever asks is killed meanwhile."""
     arrived: dict[str, asyncio.Event] = field(default_factory=dict)
+    serving: set[asyncio.Task[Any]] = field(default_factory=set)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self.serving.add(task)
         try:
             head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
             path = head[0].split(" ")[1]
@@ -56,6 +60,7 @@ class Effects:
             return  # whoever asked has been killed
         finally:
             writer.close()
+            self.serving.discard(task)
 
     async def until(self, path: str) -> None:
         async with asyncio.timeout(PATIENCE):
@@ -69,6 +74,9 @@ async def effects() -> AsyncIterator[Effects]:
     made.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     yield made
     server.close()
+    for task in list(made.serving):
+        task.cancel()
+    await asyncio.gather(*made.serving, return_exceptions=True)
 
 
 @dataclass
