@@ -118,14 +118,26 @@ async def one_run(client: Client, case: Case, plan: Plan | None) -> str:
 
 
 async def history(client: Client, run_id: str) -> tuple[int, int]:
-    """Count events and bytes of a run, with those of its children."""
+    """Count events and bytes of a run, with those of its children and of the executions that continued it."""
     events, size = 0, 0
-    waiting = [run_id]
+    waiting: list[tuple[str, str | None]] = [(run_id, await first_execution(client, run_id))]
     while waiting:
-        found = await client.get_workflow_handle(waiting.pop()).fetch_history()
+        name, execution = waiting.pop()
+        found = await client.get_workflow_handle(name, run_id=execution).fetch_history()
         for event in found.events:
             events += 1
             size += event.ByteSize()
             if event.HasField("child_workflow_execution_started_event_attributes"):
-                waiting.append(event.child_workflow_execution_started_event_attributes.workflow_execution.workflow_id)
+                child = event.child_workflow_execution_started_event_attributes.workflow_execution
+                waiting.append((child.workflow_id, child.run_id))
+            if event.HasField("workflow_execution_continued_as_new_event_attributes"):
+                new = event.workflow_execution_continued_as_new_event_attributes.new_execution_run_id
+                waiting.append((name, new))
     return events, size
+
+
+async def first_execution(client: Client, run_id: str) -> str:
+    """Give the id of the execution that a run began with."""
+    async for event in client.get_workflow_handle(run_id).fetch_history_events(page_size=1):
+        return event.workflow_execution_started_event_attributes.first_execution_run_id
+    raise LookupError(run_id)

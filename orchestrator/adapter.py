@@ -109,16 +109,16 @@ class TemporalEffects:
         return acted(result)
 
     def _activity_input(self, request: ActRequest) -> dict[str, Any]:
-        sent: dict[str, Any] = {
-            "parameters": request.parameters,
-            "context": {
-                "run_id": self.info.id,
-                "workflow_id": self.plan.id,
-                "customer_id": self.info.customer_id,
-                "node_id": request.node_id,
-                "idempotency_key": request.idempotency_key,
-            },
+        context = {
+            "run_id": self.info.id,
+            "workflow_id": self.plan.id,
+            "customer_id": self.info.customer_id,
+            "node_id": request.node_id,
+            "idempotency_key": request.idempotency_key,
         }
+        if not self.info.customer_id:
+            del context["customer_id"]
+        sent: dict[str, Any] = {"parameters": request.parameters, "context": context}
         if request.secrets:
             sent["secrets"] = dict(request.secrets)
         return sent
