@@ -52,7 +52,7 @@ def _listed(graph: Graph, number: int, report: Report) -> list[tuple[str, list[i
             pointer = f"{graph.pointers[number]}{place}/{at}"
             target = graph.index.get(node_id)
             if target is None:
-                hint = did_you_mean(node_id, graph.index)
+                hint = report.did_you_mean(node_id, graph.index)
                 report.error("unknown_node", pointer, f"there is no node {node_id!r}", hint)
             else:
                 known.append(target)
@@ -83,7 +83,7 @@ def _edges(definition: Definition, graph: Graph, report: Report) -> list[tuple[i
 
 def _unknown_end(node_id: str, pointer: str, known: Iterable[str], report: Report) -> None:
     if node_id:
-        report.error("unknown_node", pointer, f"there is no node {node_id!r}", did_you_mean(node_id, known))
+        report.error("unknown_node", pointer, f"there is no node {node_id!r}", report.did_you_mean(node_id, known))
     else:
         report.error("missing_end", pointer, "the edge names no node here")
 

@@ -95,6 +95,8 @@ def _template_uses(value: Any, pointer: str, report: Report, *, secrets: bool) -
     except TemplateSyntaxError as error:
         report.error("too_deep", pointer, error.message)
         return
+    for at in secret_keys(value, pointer) if secrets else ():
+        report.error("secret_outside_action", at, "a key cannot hold a secret: it would be kept")
     for at, text in texts:
         try:
             template = compile_template(text)
@@ -106,6 +108,19 @@ def _template_uses(value: Any, pointer: str, report: Report, *, secrets: bool) -
             report.error("secret_outside_action", at, message)
         for name in _ordered(template.names):
             yield at, name
+
+
+def secret_keys(value: Any, pointer: str) -> Iterator[str]:
+    """Find keys of objects that name secrets."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            at = f"{pointer}/{escaped(key)}"
+            if "{{" in key and "secrets" in key:
+                yield at
+            yield from secret_keys(item, at)
+    elif isinstance(value, list):
+        for place, item in enumerate(value):
+            yield from secret_keys(item, f"{pointer}/{place}")
 
 
 def _ordered(names: Iterable[Name]) -> list[Name]:
@@ -166,7 +181,8 @@ class Names:
             return
         step, known = name.path[0], self.regions.graph.index
         if step not in known:
-            self._warn("unknown_step", pointer, name, f"there is no node {step!r}", did_you_mean(step, known))
+            hint = self.report.did_you_mean(step, known)
+            self._warn("unknown_step", pointer, name, f"there is no node {step!r}", hint)
         elif len(name.path) > 1 and name.path[1] not in STEP_FIELDS:
             hint = did_you_mean(name.path[1], STEP_FIELDS) or f"did you mean 'output.{name.path[1]}'?"
             self._warn("unknown_field", pointer, name, f"a step has no {name.path[1]!r}", hint)
@@ -192,7 +208,7 @@ class Names:
         setters = [setter for setter in self.setters.get(root, ()) if self.regions.home[setter] is not None]
         if not setters:
             known = [*self.definition.variables, *self.setters, *self._loop_names(number), *RESERVED]
-            hint = did_you_mean(root, known)
+            hint = self.report.did_you_mean(root, known)
             if hint is None and root in (self._inputs or ()):
                 hint = f"did you mean 'input.{root}'?"
             self._warn("unknown_variable", pointer, name, f"nothing sets {root!r}: it is null", hint)

@@ -8,6 +8,7 @@ from orchestrator.errors import Problem
 
 MAX_PROBLEMS = 1_000
 """A definition with more is beyond reading; the last one says so."""
+MAX_HINTS = 200
 
 
 @dataclass(slots=True)
@@ -15,6 +16,8 @@ class Report:
     """The problems found so far."""
 
     problems: list[Problem] = field(default_factory=list)
+    hints: int = 0
+    """Hints that were looked for among many words."""
     broken: list[str] = field(default_factory=list)
     """Places that could not be read: nothing more is said of them."""
 
@@ -25,6 +28,11 @@ class Report:
     def warning(self, code: str, path: str, message: str, hint: str | None = None) -> None:
         """Note what is doubtful."""
         self.problems.append(Problem("warning", code, path, message, hint))
+
+    def did_you_mean(self, word: object, known: Iterable[str]) -> str | None:
+        """Give a hint, as long as few were needed: each is looked for among all names of the definition."""
+        self.hints += 1
+        return did_you_mean(word, known) if self.hints <= MAX_HINTS else None
 
     def unreadable(self, path: str, message: str) -> None:
         """Note a value of the wrong type."""

@@ -220,6 +220,11 @@ ERRORS: dict[str, tuple[dict[str, Any], str, str]] = {
     "unknown function": (workflow(put("a", x="{{ nowe() }}")), "template_syntax", "/nodes/0/config/x"),
     "unknown pipe": (workflow(put("a", x="{{ input.x | uper }}")), "template_syntax", "/nodes/0/config/x"),
     "secret in a variable": (workflow(put("a", x="{{ secrets.key }}")), "secret_outside_action", "/nodes/0/config/x"),
+    "secret in a key": (
+        workflow({"id": "a", "type": "action", "action": "x", "task_queue": "q", "config": {"{{ secrets.k }}": 1}}),
+        "secret_outside_action",
+        "/nodes/0/config/{{ secrets.k }}",
+    ),
     "retry without attempts": (
         workflow(act("a", retry={"maximum_attempts": 0})),
         "out_of_bounds",
