@@ -24,6 +24,7 @@ from orchestrator.attributes import search_attributes
 from orchestrator.effects import BranchRequest, BranchResult, CallRequest
 from orchestrator.errors import StepFailed
 from orchestrator.inbox import Inbox
+from orchestrator.interpreter.pool import discarded
 from orchestrator.payloads import ended_branch, packed, read_branch_result, run_request, written
 from orchestrator.plan import ANY_EVENT, Plan
 from orchestrator.run import RunInfo
@@ -196,7 +197,7 @@ class Children:
             result: dict[str, Any] = await handle
         finally:
             self.running.pop(child.workflow_id, None)
-            if talk is not None:
+            if talk is not None and not discarded():
                 await talk
         pass_on(before)
         return result

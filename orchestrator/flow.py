@@ -74,7 +74,8 @@ class Flow:
         if not self.effects.held:
             return shown
         waits = [*shown.waiting_for, {"node_id": None, "step_id": None, "kind": "paused"}]
-        status = shown.status if self.effects.working else "waiting"
+        busy = self.effects.working or self.effects.children.running
+        status = shown.status if busy else "waiting"
         return shown.model_copy(update={"status": status, "waiting_for": waits})
 
     def show(self) -> None:

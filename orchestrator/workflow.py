@@ -24,6 +24,7 @@ from orchestrator.effects import BranchResult, Resolution, ResolutionAction
 from orchestrator.flow import Flow, enclosing_paths, node_ids
 from orchestrator.interpreter import execute, execute_branch
 from orchestrator.interpreter.failures import error_document
+from orchestrator.interpreter.pool import discarded
 from orchestrator.payloads import branch_result_json, fitted_document, fitted_result, packed
 from orchestrator.run import timestamp
 from orchestrator.translate import run_error
@@ -61,8 +62,9 @@ class RunWorkflow:
         try:
             return await _to_its_end(flow, work)
         finally:
-            flow.show()
-            await workflow.wait_condition(workflow.all_handlers_finished)
+            if not discarded():
+                flow.show()
+                await workflow.wait_condition(workflow.all_handlers_finished)
 
     async def _whole(self, flow: Flow) -> Any:
         outcome = await execute(flow.plan, flow.info, flow.state, flow.effects)

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from orchestrator.effects import Effects
+from orchestrator.interpreter.pool import discarded
 
 T = TypeVar("T")
 
@@ -36,5 +37,6 @@ async def within(effects: Effects, deadline: datetime, title: str, work: Corouti
             raise
         raise TimeUp from None
     finally:
-        timer.cancel()
-        await asyncio.gather(timer, return_exceptions=True)
+        if not discarded():
+            timer.cancel()
+            await asyncio.gather(timer, return_exceptions=True)

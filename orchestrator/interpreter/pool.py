@@ -4,6 +4,7 @@ No `asyncio.wait`, `TaskGroup` or `as_completed`: they walk in heap order. Repla
 """
 
 import asyncio
+import sys
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
@@ -56,7 +57,13 @@ async def run_pool(
                 await drained(upcoming)
                 held = True
     finally:
-        await pool.cancel()
+        if not discarded():
+            await pool.cancel()
+
+
+def discarded() -> bool:
+    """Tell, where a flow is left, that it is thrown away as it is: a stopping worker does so, and nothing can wait."""
+    return isinstance(sys.exception(), GeneratorExit)
 
 
 class _Pool:

@@ -1,0 +1,133 @@
+"""Workers come and go; runs go on."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from activities.registry import Registry
+from orchestrator.run import Run
+from orchestrator.worker import running_worker
+from tests.temporal import slow_actions
+from tests.temporal.world import STRICT, World, planned, until, working
+
+pytestmark = pytest.mark.temporal
+
+LOOP = {"type": "loop", "collection": 12, "body": ["step"], "config": {"collect": "{{ item }}"}}
+
+
+@pytest.fixture
+def alone(world: World) -> World:
+    """The same server, with a queue that no worker serves yet."""
+    queue = f"alone-{next(world.numbers)}"
+    settings = world.runs.settings.model_copy(update={"task_queue": queue})
+    return replace(world, runs=type(world.runs)(world.client, settings), queue=queue)
+
+
+async def test_a_run_goes_on_with_another_worker_where_the_first_one_stopped(alone: World) -> None:
+    customer, script = alone.script()
+    script.gates["step"] = asyncio.Event()
+    nodes = {
+        "fork": {"type": "parallel", "branches": [["each"], ["ask"]]},
+        "each": LOOP,
+        "step": "work",
+        "ask": {"type": "wait", "config": {"event": "go"}},
+    }
+    plan = planned(nodes, "trigger -> fork", customer=customer)
+    async with working(alone):
+        run_id = await alone.start(plan)
+
+        async def called() -> bool:
+            return bool(script.calls)
+
+        await until(called)
+        script.gates["step"].set()
+
+        async def some() -> bool:
+            return len(script.calls) >= 4
+
+        await until(some)
+    before = len(script.calls)
+    await alone.runs.send_event(run_id, "go", 1)
+    async with working(alone):
+        run = await alone.ended(run_id)
+
+    assert run.status == "completed"
+    assert before < len(script.calls) == 12
+    assert next(step for step in run.steps if step.node_id == "each").output_data["items"] == list(range(12))
+
+
+async def test_a_run_that_is_evicted_after_every_task_is_the_same(alone: World) -> None:
+    """Each workflow task replays all before it: what is not deterministic fails here."""
+    customer, script = alone.script({"flaky": [{"error": {"message": "busy"}}, {"output": {}}]})
+    nodes = {
+        "fork": {"type": "parallel", "branches": [["each"], ["ask"], ["nap"]], "config": {"join": 2}},
+        "each": LOOP,
+        "step": "work",
+        "ask": {"type": "wait", "config": {"event": "go", "timeout_seconds": 60}},
+        "nap": {"type": "delay", "delay_seconds": 600},
+        "map": {"type": "loop", "collection": 5, "body": ["part"], "config": {"max_concurrency": 3}},
+        "part": {"type": "action", "action": "flaky", "retry": {"initial_interval": 0.05}},
+    }
+    plan = planned(nodes, "trigger -> fork", "fork -> map", customer=customer, settings={"timeout_seconds": 120})
+    async with working(alone, STRICT, max_cached_workflows=0, max_concurrent_workflow_task_polls=2):
+        run_id = await alone.start(plan)
+        await alone.runs.send_event(run_id, "go", 1)
+        run = await alone.ended(run_id)
+
+    assert run.status == "completed"
+    assert len(script.named("work")) == 12
+    assert next(step for step in run.steps if step.id == "fork[2]/nap").status == "cancelled"
+
+
+async def test_without_a_worker_a_document_tells_what_history_knows(
+    alone: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestrator.tree.QUERY_SECONDS", 0.5)
+    customer, _ = alone.script()
+    run_id = await alone.start(planned({"a": "work"}, "trigger -> a", customer=customer), {"n": 1}, trigger={"t": 2})
+
+    waiting = await alone.runs.document(run_id)
+    async with working(alone):
+        await alone.ended(run_id)
+    over = await alone.runs.document(run_id)
+
+    assert (waiting.status, waiting.input_data, waiting.trigger_data) == ("running", {"n": 1}, {"t": 2})
+    assert waiting.waiting_for == [{"node_id": None, "step_id": None, "kind": "worker", "message": "no worker answers"}]
+    assert (over.status, over.output, over.input_data, over.steps) == ("completed", {}, {"n": 1}, [])
+    assert over.duration_ms is not None
+
+
+async def test_without_a_worker_a_failed_run_still_says_why(alone: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    customer, _ = alone.script({"buy": {"error": {"message": "no stock", "recoverable": False}}})
+    async with working(alone):
+        told = await alone.run(planned({"a": "buy"}, "trigger -> a", customer=customer))
+    monkeypatch.setattr("orchestrator.tree.QUERY_SECONDS", 0.5)
+    found: Run = await alone.runs.document(told.id)
+
+    assert (found.status, found.failure, found.error) == ("failed", told.failure, "no stock")
+
+
+async def test_a_worker_ends_only_when_its_actions_have(world: World) -> None:
+    """With the real wiring: `running_worker` and a registry."""
+    registry = Registry()
+    registry.add_module(slow_actions)
+    settings = world.runs.settings.model_copy(update={"task_queue": "real", "shutdown_seconds": 5.0})
+    runs = type(world.runs)(world.client, settings)
+    plan = planned(
+        {"a": {"type": "action", "action": "tests.slow", "config": {"seconds": 0.5}}}, "trigger -> a", customer="real"
+    )
+    async with running_worker(world.client, settings, registry):
+        run_id = (await runs.start(plan)).id
+
+        async def begun() -> bool:
+            return slow_actions.begun == 1
+
+        await until(begun)
+    ended = slow_actions.ended
+    async with running_worker(world.client, settings, registry):
+        run = await runs.result(run_id)
+
+    assert ended == 1
+    assert (run.status, run.steps[0].output_data) == ("completed", {"slept": 0.5})
+    assert slow_actions.begun == 1
