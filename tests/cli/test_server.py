@@ -12,6 +12,9 @@ from tests.cli.shell import SECONDS, Dev, Shell
 
 pytestmark = pytest.mark.temporal
 
+STARTED = '{"events": [{"eventId": "1", "eventType": "EVENT_TYPE_WORKFLOW_EXECUTION_STARTED"}]}'
+"""Without attributes, such as a run id."""
+
 
 def written(folder: Path, *nodes: dict[str, Any], name: str = "flow", **more: Any) -> Path:
     path = folder / f"{name}.json"
@@ -164,7 +167,7 @@ async def test_a_history_that_the_code_contradicts_does_not_replay(dev: Dev, tmp
     assert done.out.startswith(f"{kept} does not replay: ")
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[]", '{"events": []}', '{"events": 7}'])
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"events": []}', '{"events": 7}', STARTED])
 async def test_a_file_that_is_no_history_is_bad_usage(text: str, tmp_path: Path) -> None:
     path = tmp_path / "history.json"
     path.write_text(text)
