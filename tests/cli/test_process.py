@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.process
+
 ROOT = Path(__file__).parents[2]
 EXAMPLE = "examples/invoice_reminder.json"
 BAD = b'{"name": "x", "trigger": {"type": "manual"}, "nodes": []}'

@@ -12,6 +12,8 @@ from orchestrator.service import replay
 from orchestrator.workflow import RunWorkflow
 from tests.histories import HISTORIES, recorded
 
+pytestmark = pytest.mark.temporal
+
 QUICK = SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules("orchestrator"))
 NAMES = sorted(path.stem for path in HISTORIES.glob("*.json"))
 STRICT_CASES = (
