@@ -1,0 +1,1 @@
+"""What the service keeps: definitions, triggers, deliveries, the index of runs, keys."""

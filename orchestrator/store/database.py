@@ -1,0 +1,148 @@
+"""Open the database, and bring its tables up to date."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from orchestrator.errors import OrchestratorError
+from orchestrator.settings import Settings
+
+FILE = "orchestrator.db"
+"""Of the embedded database, in the home."""
+BUSY_SECONDS = 30.0
+"""How long a write waits for another process's."""
+POOL_SIZE = 20
+DRIVERS = {"postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
+
+
+class StoreUnavailable(OrchestratorError):
+    """Our database does not answer."""
+
+    code = "store_unavailable"
+
+
+class StoreOutdated(OrchestratorError):
+    """The database's tables are of another version of this program."""
+
+    code = "store_outdated"
+
+
+class Database:
+    """Connections to the database. A transaction is a block: it is kept whole or not at all."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self.engine = engine
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """Read; raises StoreUnavailable."""
+        with_errors = _told(self.engine)
+        async with with_errors, self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[AsyncConnection]:
+        """Read and write in one transaction; raises StoreUnavailable."""
+        async with _told(self.engine), self.engine.connect() as connection:
+            # SQLite gives a writer the lock at the start: one that asks halfway is refused at once.
+            connection = await connection.execution_options(writing=True)
+            async with connection.begin():
+                yield connection
+
+    async def migrate(self) -> None:
+        """Bring the tables up to date."""
+        async with _told(self.engine), self.engine.connect() as connection:
+            connection = await connection.execution_options(writing=True)
+            async with connection.begin():
+                await connection.run_sync(_upgrade)
+
+    async def check(self) -> None:
+        """Raise StoreOutdated where `migrate` has something to do, or comes from an older release."""
+        async with self.reading() as connection:
+            found = await connection.run_sync(_revision)
+        wanted = ScriptDirectory.from_config(_config()).get_current_head()
+        if found != wanted:
+            hint = "run `orchestrator store migrate` of the release that serves"
+            raise StoreOutdated(f"the database is at version {found or 'none'}, this release needs {wanted}", hint=hint)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self.engine.dispose()
+
+
+def database_url(settings: Settings) -> str:
+    """Give the address of the database: as set, or a file in the home."""
+    if settings.database_url is None:
+        return f"sqlite+aiosqlite:///{settings.home.absolute() / FILE}"
+    try:
+        url = make_url(settings.database_url)
+    except ArgumentError:
+        raise StoreUnavailable(
+            "ORCHESTRATOR_DATABASE_URL is no database URL", hint="postgresql+asyncpg://user:password@host/name"
+        ) from None
+    return url.set(drivername=DRIVERS.get(url.drivername, url.drivername)).render_as_string(hide_password=False)
+
+
+def open_database(url: str) -> Database:
+    """Make an engine; nothing is connected yet."""
+    if url.startswith("sqlite"):
+        Path(make_url(url).database or "").parent.mkdir(parents=True, exist_ok=True)
+        engine = create_async_engine(url, connect_args={"timeout": BUSY_SECONDS}, pool_size=POOL_SIZE)
+        event.listen(engine.sync_engine, "connect", _on_connect)
+        event.listen(engine.sync_engine, "begin", _on_begin)
+        return Database(engine)
+    return Database(create_async_engine(url, pool_size=POOL_SIZE, max_overflow=POOL_SIZE, pool_pre_ping=True))
+
+
+def _on_connect(connection: Any, _: Any) -> None:
+    connection.isolation_level = None  # transactions are begun below
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _on_begin(connection: Connection) -> None:
+    writing = connection.get_execution_options().get("writing")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+
+@asynccontextmanager
+async def _told(engine: AsyncEngine) -> AsyncIterator[None]:
+    """Translate what says that nobody is there; anything else is a fault of ours."""
+    where = engine.url.render_as_string(hide_password=True)
+    try:
+        yield
+    except (TimeoutError, OSError, InterfaceError, OperationalError) as error:
+        raise StoreUnavailable(f"the database does not answer: {where}: {_short(error)}") from error
+
+
+def _short(error: BaseException) -> str:
+    origin = error.orig if isinstance(error, DBAPIError) else error
+    return (str(origin) or type(origin).__name__).splitlines()[0][:200]
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return config
+
+
+def _upgrade(connection: Connection) -> None:
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
