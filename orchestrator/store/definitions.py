@@ -1,0 +1,355 @@
+"""Definitions, their versions, and the triggers that should be installed for them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Select, and_, delete, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from orchestrator.errors import OrchestratorError
+from orchestrator.store.database import Database
+from orchestrator.store.tables import triggers, versions, workflows
+
+ACTIVE, PAUSED, REMOVED = "active", "paused", "removed"
+
+
+class WorkflowNotFound(OrchestratorError):
+    """There is no such workflow."""
+
+    code = "workflow_not_found"
+
+
+class WorkflowExists(OrchestratorError):
+    """A workflow of that id is there already."""
+
+    code = "workflow_exists"
+
+
+class EditConflict(OrchestratorError):
+    """Somebody else has changed the workflow since it was read."""
+
+    code = "edit_conflict"
+
+
+class WebhookTaken(OrchestratorError):
+    """Another workflow is reached at that path."""
+
+    code = "webhook_taken"
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A workflow as it is kept; times in UTC."""
+
+    customer_id: str
+    id: str
+    name: str
+    status: str
+    definition: dict[str, Any]
+    """The working copy."""
+    version: int
+    """The newest published; 0 before the first."""
+    edited: bool
+    """The working copy is not what is published."""
+    revision: int
+    created_at: datetime
+    updated_at: datetime
+    created_by: str
+
+    @property
+    def content_version(self) -> int:
+        """Give the version that the working copy has, or will have when it is published."""
+        return self.version + 1 if self.edited else self.version
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One published version: it never changes."""
+
+    customer_id: str
+    workflow_id: str
+    version: int
+    definition: dict[str, Any]
+    plan: dict[str, Any]
+    published_at: datetime
+    published_by: str
+    copy_of: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerRow:
+    """What should start a workflow."""
+
+    customer_id: str
+    workflow_id: str
+    kind: str
+    wanted: str
+    version: int
+    revision: int
+    applied: int | None
+    event: str | None
+    path: str | None
+    config: dict[str, Any]
+
+
+class Definitions:
+    """Definitions of all customers; every operation names whose it means."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    async def create(self, customer_id: str, workflow_id: str, definition: Mapping[str, Any], by: str) -> Stored:
+        """Keep a new definition as a draft; raises WorkflowExists."""
+        now = datetime.now(UTC)
+        stored = Stored(
+            customer_id, workflow_id, _name(definition), "draft", dict(definition), 0, True, 1, now, now, by
+        )
+        try:
+            async with self.database.writing() as connection:
+                await connection.execute(insert(workflows).values(_row(stored)))
+        except IntegrityError:
+            raise WorkflowExists(
+                f"there is a workflow {workflow_id!r} already", hint=f"change it with PUT /workflows/{workflow_id}"
+            ) from None
+        return stored
+
+    async def get(self, customer_id: str | None, workflow_id: str) -> Stored:
+        """Give a definition; without a customer any one's, if only one has it. Raises WorkflowNotFound."""
+        async with self.database.reading() as connection:
+            return await _get(connection, customer_id, workflow_id)
+
+    async def page(
+        self, customer_id: str | None, *, status: str | None = None, after: Sequence[str] = (), limit: int = 50
+    ) -> list[Stored]:
+        """List definitions by customer and id; `after` is those of the last one seen."""
+        query = select(workflows).order_by(workflows.c.customer_id, workflows.c.id).limit(limit)
+        if customer_id is not None:
+            query = query.where(workflows.c.customer_id == customer_id)
+        if status is not None:
+            query = query.where(workflows.c.status == status)
+        if after:
+            customer, name = after
+            query = query.where(
+                or_(
+                    workflows.c.customer_id > customer,
+                    and_(workflows.c.customer_id == customer, workflows.c.id > name),
+                )
+            )
+        async with self.database.reading() as connection:
+            return [Stored(**row) for row in (await connection.execute(query)).mappings()]
+
+    async def save(
+        self, customer_id: str, workflow_id: str, definition: Mapping[str, Any], revision: int | None
+    ) -> Stored:
+        """Replace the working copy; what is published stays as it is. Raises EditConflict and WorkflowNotFound."""
+        async with self.database.writing() as connection:
+            found = await _get(connection, customer_id, workflow_id)
+            changed: dict[str, Any] = {"definition": dict(definition), "name": _name(definition)}
+            if found.version:
+                published = await _version(connection, customer_id, workflow_id, found.version)
+                changed["edited"] = published.definition != definition
+            return await _change(connection, found, revision, **changed)
+
+    async def delete(self, customer_id: str, workflow_id: str, revision: int | None) -> None:
+        """Take a definition and its versions away; its trigger is left to be removed."""
+        async with self.database.writing() as connection:
+            found = await _get(connection, customer_id, workflow_id)
+            _check(found, revision)
+            await _want(connection, found, None, REMOVED)
+            await connection.execute(delete(workflows).where(*_same(workflows, customer_id, workflow_id)))
+
+    async def publish(
+        self,
+        found: Stored,
+        definition: Mapping[str, Any],
+        plan: Mapping[str, Any],
+        *,
+        by: str,
+        copy_of: int | None = None,
+    ) -> Stored:
+        """Publish the next version and install its trigger, where `found` is still what is there.
+
+        An older version that is published again (`copy_of`) leaves a working copy with changes alone.
+        Raises EditConflict and WebhookTaken.
+        """
+        version = found.version + 1
+        published = {"definition": dict(definition), "plan": dict(plan), "published_by": by, "copy_of": copy_of}
+        row = {"customer_id": found.customer_id, "workflow_id": found.id, "version": version, **published}
+        changed: dict[str, Any] = {"version": version, "status": ACTIVE}
+        if copy_of is None or not found.edited:
+            changed |= {"definition": dict(definition), "name": _name(definition), "edited": False}
+        async with self.database.writing() as connection:
+            stored = await _change(connection, found, found.revision, **changed)
+            await connection.execute(insert(versions).values(published_at=datetime.now(UTC), **row))
+            await _want(connection, stored, definition, ACTIVE)
+        return stored
+
+    async def set_status(self, found: Stored, status: str) -> Stored:
+        """Activate again, pause or archive, with the trigger; raises EditConflict and WebhookTaken."""
+        wanted = status if status in (ACTIVE, PAUSED) else REMOVED
+        async with self.database.writing() as connection:
+            stored = await _change(connection, found, found.revision, status=status)
+            definition = None
+            if found.version:
+                definition = (await _version(connection, found.customer_id, found.id, found.version)).definition
+            await _want(connection, stored, definition, wanted)
+        return stored
+
+    async def version(self, customer_id: str, workflow_id: str, number: int) -> Version:
+        """Give a published version; raises WorkflowNotFound."""
+        async with self.database.reading() as connection:
+            return await _version(connection, customer_id, workflow_id, number)
+
+    async def versions(self, customer_id: str, workflow_id: str, *, before: int, limit: int) -> list[Version]:
+        """List published versions, the newest first."""
+        query = select(versions).where(*_same_of(customer_id, workflow_id), versions.c.version < before)
+        async with self.database.reading() as connection:
+            found = await connection.execute(query.order_by(versions.c.version.desc()).limit(limit))
+            return [Version(**row) for row in found.mappings()]
+
+    async def published(self, customer_id: str, names: Sequence[str]) -> dict[str, Stored]:
+        """Give some definitions of a customer by id; those that are not there are left out."""
+        query = select(workflows).where(workflows.c.customer_id == customer_id, workflows.c.id.in_(names))
+        async with self.database.reading() as connection:
+            return {row["id"]: Stored(**row) for row in (await connection.execute(query)).mappings()}
+
+    async def trigger(self, customer_id: str, workflow_id: str) -> TriggerRow | None:
+        """Give what should start a workflow."""
+        return await self._one(select(triggers).where(*_same_of(customer_id, workflow_id, triggers)))
+
+    async def webhook(self, customer_id: str, path: str) -> TriggerRow | None:
+        """Find the trigger that is reached at a path."""
+        return await self._one(select(triggers).where(triggers.c.customer_id == customer_id, triggers.c.path == path))
+
+    async def subscribers(self, customer_id: str) -> list[TriggerRow]:
+        """Give the active event triggers of a customer."""
+        return await self._triggers(
+            select(triggers)
+            .where(triggers.c.customer_id == customer_id, triggers.c.kind == "event", triggers.c.wanted == ACTIVE)
+            .order_by(triggers.c.workflow_id)
+        )
+
+    async def unapplied(self) -> list[TriggerRow]:
+        """Give the triggers whose schedule in Temporal is not as it should be."""
+        behind = or_(triggers.c.applied.is_(None), triggers.c.applied != triggers.c.revision)
+        scheduled = or_(triggers.c.kind == "schedule", triggers.c.applied.is_not(None))
+        return await self._triggers(select(triggers).where(behind, scheduled))
+
+    async def schedules(self) -> list[TriggerRow]:
+        """Give all triggers that should have a schedule in Temporal."""
+        return await self._triggers(select(triggers).where(triggers.c.kind == "schedule", triggers.c.wanted != REMOVED))
+
+    async def applied(self, row: TriggerRow) -> None:
+        """Note that Temporal shows what was wanted; a row that asks for nothing any more goes."""
+        same = (*_same_of(row.customer_id, row.workflow_id, triggers), triggers.c.revision == row.revision)
+        async with self.database.writing() as connection:
+            if row.wanted == REMOVED:
+                await connection.execute(delete(triggers).where(*same))
+            else:
+                value = row.revision if row.kind == "schedule" else None
+                await connection.execute(update(triggers).where(*same).values(applied=value))
+
+    async def unnoted(self, customer_id: str, workflow_id: str) -> None:
+        """Note that a schedule is not there, so that it is installed again."""
+        async with self.database.writing() as connection:
+            await connection.execute(
+                update(triggers).where(*_same_of(customer_id, workflow_id, triggers)).values(applied=None)
+            )
+
+    async def _one(self, query: Select[Any]) -> TriggerRow | None:
+        return next(iter(await self._triggers(query)), None)
+
+    async def _triggers(self, query: Select[Any]) -> "list[TriggerRow]":
+        async with self.database.reading() as connection:
+            return [TriggerRow(**row) for row in (await connection.execute(query)).mappings()]
+
+
+def _name(definition: Mapping[str, Any]) -> str:
+    return str(definition.get("name") or definition.get("id") or "").replace("\x00", "")
+
+
+def _row(stored: Stored) -> dict[str, Any]:
+    return {name: getattr(stored, name) for name in Stored.__slots__}
+
+
+def _same(table: Any, customer_id: str, workflow_id: str) -> tuple[Any, Any]:
+    return table.c.customer_id == customer_id, table.c.id == workflow_id
+
+
+def _same_of(customer_id: str, workflow_id: str, table: Any = versions) -> tuple[Any, Any]:
+    return table.c.customer_id == customer_id, table.c.workflow_id == workflow_id
+
+
+async def _get(connection: AsyncConnection, customer_id: str | None, workflow_id: str) -> Stored:
+    query = select(workflows).where(workflows.c.id == workflow_id)
+    if customer_id is not None:
+        query = query.where(workflows.c.customer_id == customer_id)
+    found = [Stored(**row) for row in (await connection.execute(query.limit(2))).mappings()]
+    if len(found) > 1:
+        raise WorkflowNotFound(f"several customers have a workflow {workflow_id!r}", hint="name one: ?customer_id=…")
+    if not found:
+        raise WorkflowNotFound(f"there is no workflow {workflow_id!r}")
+    return found[0]
+
+
+async def _version(connection: AsyncConnection, customer_id: str, workflow_id: str, number: int) -> Version:
+    query = select(versions).where(*_same_of(customer_id, workflow_id), versions.c.version == number)
+    row = (await connection.execute(query)).mappings().first()
+    if row is None:
+        raise WorkflowNotFound(f"workflow {workflow_id!r} has no published version {number}")
+    return Version(**row)
+
+
+def _check(found: Stored, revision: int | None) -> None:
+    if revision is not None and revision != found.revision:
+        raise EditConflict(
+            f"workflow {found.id!r} has been changed since it was read", hint="read it again, and change that"
+        )
+
+
+async def _change(connection: AsyncConnection, found: Stored, revision: int | None, **changed: Any) -> Stored:
+    """Write a workflow where it is still at the revision that was read."""
+    _check(found, revision)
+    values = {**changed, "revision": found.revision + 1, "updated_at": datetime.now(UTC)}
+    done = await connection.execute(
+        update(workflows)
+        .where(*_same(workflows, found.customer_id, found.id), workflows.c.revision == found.revision)
+        .values(values)
+    )
+    if done.rowcount != 1:
+        raise EditConflict(f"workflow {found.id!r} has just been changed by somebody else", hint="read it again")
+    return Stored(**{**_row(found), **values})
+
+
+async def _want(connection: AsyncConnection, found: Stored, definition: Mapping[str, Any] | None, wanted: str) -> None:
+    """Write down what should start a workflow; the schedule follows by `unapplied`."""
+    same = _same_of(found.customer_id, found.id, triggers)
+    row = (await connection.execute(select(triggers).where(*same))).mappings().first()
+    before = TriggerRow(**row) if row else None
+    scheduled = before is not None and (before.kind == "schedule" or before.applied is not None)
+    trigger = dict((definition or {}).get("trigger") or {})
+    if wanted == REMOVED and not scheduled:
+        await connection.execute(delete(triggers).where(*same))
+        return
+    kind = str(trigger.get("type") or (before.kind if before else "manual"))
+    values = {
+        "kind": kind,
+        "wanted": wanted,
+        "version": found.version,
+        "revision": 1 if before is None else before.revision + 1,
+        "event": trigger.get("event") if kind == "event" else None,
+        "path": str(trigger.get("webhook_path", "")).strip("/") if kind == "webhook" and wanted != REMOVED else None,
+        "config": trigger.get("config") or {},
+    }
+    try:
+        if before is not None:
+            await connection.execute(update(triggers).where(*same).values(values))
+        elif kind != "manual":
+            await connection.execute(
+                insert(triggers).values(customer_id=found.customer_id, workflow_id=found.id, **values)
+            )
+    except IntegrityError:
+        raise WebhookTaken(f"another workflow is reached at {values['path']!r}", hint="choose another path") from None

@@ -1,0 +1,205 @@
+"""The ledger of what came in to start runs, and the starts that each delivery owes.
+
+A delivery and its starts are written together, before anything is started: whoever comes after a crash finds
+what is still owed. Run ids stand in it, so a start that is made twice starts once.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, delete, func, insert, select, tuple_, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from orchestrator.errors import OrchestratorError
+from orchestrator.store.database import Database
+from orchestrator.store.tables import deliveries, starts
+
+ACCEPTED, DUPLICATE, REJECTED = "accepted", "duplicate", "rejected"
+PENDING, STARTED, RESUMED, FAILED = "pending", "started", "resumed", "failed"
+ROWS_AT_ONCE = 500
+
+
+class DeliveryNotFound(OrchestratorError):
+    """There is no such delivery."""
+
+    code = "delivery_not_found"
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A run that a delivery starts, or has started."""
+
+    workflow_id: str
+    version: int
+    """0 is the working copy."""
+    run_id: str
+    given: Any = None
+    """The run's input."""
+    state: str = PENDING
+    reason: str | None = None
+    delivery_id: str = ""
+    customer_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What came in."""
+
+    id: str
+    customer_id: str
+    kind: str
+    """`event`, `webhook` or `start`."""
+    name: str
+    """The event, the path or the workflow."""
+    key: str | None
+    """What tells it from others, as the sender says."""
+    outcome: str
+    received: Any
+    """What runs see as their trigger."""
+    received_at: datetime
+    reason: str | None = None
+    duplicate_of: str | None = None
+    redrive_of: str | None = None
+    starts: tuple[Start, ...] = field(default=())
+
+
+class Deliveries:
+    """The ledger of all customers."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    async def accept(self, delivery: Delivery, taken: str | None) -> Delivery:
+        """Keep a delivery with what it will start; one whose key is `taken` is kept as a duplicate.
+
+        Gives what is kept: of a duplicate, the starts are those of the delivery that won.
+        """
+        async with self.database.writing() as connection:
+            if await self._insert(connection, delivery, taken):
+                rows = [
+                    {
+                        "delivery_id": delivery.id,
+                        "customer_id": delivery.customer_id,
+                        **{name: getattr(start, name) for name in _OF_START},
+                    }
+                    for start in delivery.starts
+                ]
+                for at in range(0, len(rows), ROWS_AT_ONCE):
+                    await connection.execute(insert(starts), rows[at : at + ROWS_AT_ONCE])
+                return delivery
+            winner = select(deliveries.c.id).where(
+                deliveries.c.customer_id == delivery.customer_id, deliveries.c.taken == taken
+            )
+            first = str((await connection.execute(winner)).scalar_one())
+            again = _changed(delivery, outcome=DUPLICATE, duplicate_of=first, starts=())
+            await self._insert(connection, again, None)
+            return _changed(again, starts=tuple(await _starts_of(connection, [first])))
+
+    async def winner(self, customer_id: str, taken: str) -> Delivery | None:
+        """Find the delivery that has taken a key."""
+        found = await self._read(
+            select(deliveries).where(deliveries.c.customer_id == customer_id, deliveries.c.taken == taken)
+        )
+        return next(iter(found), None)
+
+    async def _insert(self, connection: AsyncConnection, delivery: Delivery, taken: str | None) -> bool:
+        values = {name: getattr(delivery, name) for name in _OF_DELIVERY}
+        pending = any(start.state == PENDING for start in delivery.starts)
+        make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+        done = await connection.execute(
+            make(deliveries).values(**values, taken=taken, open=pending).on_conflict_do_nothing()
+        )
+        return done.rowcount == 1
+
+    async def settle(self, settled: Iterable[Start]) -> None:
+        """Note what became of starts."""
+        async with self.database.writing() as connection:
+            touched = set()
+            for start in settled:
+                touched.add(start.delivery_id)
+                await connection.execute(
+                    update(starts)
+                    .where(starts.c.delivery_id == start.delivery_id, starts.c.workflow_id == start.workflow_id)
+                    .values(state=start.state, reason=start.reason, run_id=start.run_id)
+                )
+            owed = select(starts.c.delivery_id).where(starts.c.state == PENDING)
+            await connection.execute(
+                update(deliveries).where(deliveries.c.id.in_(touched), deliveries.c.id.not_in(owed)).values(open=False)
+            )
+
+    async def owed(self, before: datetime, limit: int) -> list[Delivery]:
+        """Give deliveries from before a moment that still owe starts, the oldest first."""
+        query = select(deliveries).where(deliveries.c.open, deliveries.c.received_at < before)
+        return await self._read(query.order_by(deliveries.c.received_at).limit(limit))
+
+    async def get(self, customer_id: str | None, delivery_id: str) -> Delivery:
+        """Give a delivery; raises DeliveryNotFound."""
+        query = select(deliveries).where(deliveries.c.id == delivery_id)
+        if customer_id is not None:
+            query = query.where(deliveries.c.customer_id == customer_id)
+        found = await self._read(query)
+        if not found:
+            raise DeliveryNotFound(f"there is no delivery {delivery_id!r}")
+        return found[0]
+
+    async def page(
+        self,
+        customer_id: str | None,
+        *,
+        kind: str | None = None,
+        outcome: str | None = None,
+        after: Sequence[Any] = (),
+        limit: int = 50,
+    ) -> list[Delivery]:
+        """List deliveries, the newest first; `after` is `(received_at, id)` of the last one seen."""
+        query = select(deliveries)
+        equal = {"customer_id": customer_id, "kind": kind, "outcome": outcome}
+        for name, value in equal.items():
+            if value is not None:
+                query = query.where(deliveries.c[name] == value)
+        if after:
+            moment, last = after
+            query = query.where(tuple_(deliveries.c.received_at, deliveries.c.id) < tuple_(moment, last))
+        return await self._read(query.order_by(deliveries.c.received_at.desc(), deliveries.c.id.desc()).limit(limit))
+
+    async def prune(self, before: datetime) -> int:
+        """Forget what came in before a moment and owes nothing."""
+        async with self.database.writing() as connection:
+            done = await connection.execute(
+                delete(deliveries).where(deliveries.c.received_at < before, deliveries.c.open.is_(False))
+            )
+            return done.rowcount
+
+    async def backlog(self) -> int:
+        """Count the starts that are still owed."""
+        async with self.database.reading() as connection:
+            query = select(func.count()).select_from(starts).where(starts.c.state == PENDING)
+            return int((await connection.execute(query)).scalar_one())
+
+    async def _read(self, query: Select[Any]) -> list[Delivery]:
+        async with self.database.reading() as connection:
+            found = [dict(row) for row in (await connection.execute(query)).mappings()]
+            owners = [row["duplicate_of"] or row["id"] for row in found]
+            made: dict[str, list[Start]] = {}
+            for start in await _starts_of(connection, owners):
+                made.setdefault(start.delivery_id, []).append(start)
+        return [
+            Delivery(**{name: row[name] for name in _OF_DELIVERY}, starts=tuple(made.get(owner, ())))
+            for row, owner in zip(found, owners, strict=True)
+        ]
+
+
+_OF_START = ("workflow_id", "version", "run_id", "given", "state", "reason")
+_OF_DELIVERY = tuple(name for name in Delivery.__slots__ if name != "starts")
+
+
+def _changed(delivery: Delivery, **changed: Any) -> Delivery:
+    return Delivery(**{**{name: getattr(delivery, name) for name in Delivery.__slots__}, **changed})
+
+
+async def _starts_of(connection: AsyncConnection, owners: Sequence[str]) -> list[Start]:
+    query = select(starts).where(starts.c.delivery_id.in_(owners)).order_by(starts.c.workflow_id)
+    return [Start(**row) for row in (await connection.execute(query)).mappings()]

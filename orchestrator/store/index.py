@@ -1,0 +1,151 @@
+"""The index of runs: what lists and statistics are made of, kept beyond Temporal's retention.
+
+Temporal alone says what a run is; this is written down from there, again and again, and may be a second behind.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, delete, func, select, tuple_
+from sqlalchemy.dialects import postgresql, sqlite
+
+from orchestrator.client import RunSummary
+from orchestrator.store.database import Database
+from orchestrator.store.tables import runs
+
+ROWS_AT_ONCE = 500
+PERCENTILES = {"p50_ms": 0.5, "p95_ms": 0.95}
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What became of the runs of a workflow."""
+
+    total: int = 0
+    by_status: tuple[tuple[str, int], ...] = ()
+    last_run_at: datetime | None = None
+
+    def of(self, status: str) -> int:
+        """Count the runs of a status."""
+        return dict(self.by_status).get(status, 0)
+
+    @property
+    def success_rate(self) -> float | None:
+        """Give the percentage of runs that completed among those that completed or failed."""
+        decided = self.of("completed") + self.of("failed")
+        return round(100 * self.of("completed") / decided, 2) if decided else None
+
+
+class RunIndex:
+    """The runs of all customers."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    async def put(self, found: Iterable[RunSummary]) -> None:
+        """Write runs down; what says that a run has ended is never taken back."""
+        rows = [run.model_dump() for run in found]
+        if not rows:
+            return
+        async with self.database.writing() as connection:
+            make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+            for at in range(0, len(rows), ROWS_AT_ONCE):
+                statement = make(runs).values(rows[at : at + ROWS_AT_ONCE])
+                changed = {name: statement.excluded[name] for name in ("status", "completed_at", "duration_ms")}
+                await connection.execute(
+                    statement.on_conflict_do_update(
+                        index_elements=["id"], set_=changed, where=runs.c.completed_at.is_(None)
+                    )
+                )
+
+    async def get(self, run_id: str) -> RunSummary | None:
+        """Find a run."""
+        async with self.database.reading() as connection:
+            row = (await connection.execute(select(runs).where(runs.c.id == run_id))).mappings().first()
+        return None if row is None else RunSummary(**row)
+
+    async def page(
+        self,
+        customer_id: str | None,
+        *,
+        workflow_id: str | None = None,
+        status: str | None = None,
+        trigger_type: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        after: Sequence[Any] = (),
+        limit: int = 50,
+    ) -> list[RunSummary]:
+        """List runs, the newest first; `after` is `(started_at, id)` of the last one seen."""
+        query = select(runs)
+        equal = {
+            "customer_id": customer_id, "workflow_id": workflow_id, "status": status, "trigger_type": trigger_type,
+        }  # fmt: skip
+        for name, value in equal.items():
+            if value is not None:
+                query = query.where(runs.c[name] == value)
+        if since is not None:
+            query = query.where(runs.c.started_at >= since)
+        if until is not None:
+            query = query.where(runs.c.started_at < until)
+        if after:
+            query = query.where(tuple_(runs.c.started_at, runs.c.id) < tuple_(*after))
+        query = query.order_by(runs.c.started_at.desc(), runs.c.id.desc()).limit(limit)
+        async with self.database.reading() as connection:
+            return [RunSummary(**row) for row in (await connection.execute(query)).mappings()]
+
+    async def open(self, before: datetime, after: Sequence[Any], limit: int) -> list[RunSummary]:
+        """Give runs that started before a moment and are not known to have ended, the oldest first."""
+        query = select(runs).where(runs.c.status == "running", runs.c.started_at < before)
+        if after:
+            query = query.where(tuple_(runs.c.started_at, runs.c.id) > tuple_(*after))
+        async with self.database.reading() as connection:
+            found = await connection.execute(query.order_by(runs.c.started_at, runs.c.id).limit(limit))
+            return [RunSummary(**row) for row in found.mappings()]
+
+    async def counts(self, customer_id: str, names: Sequence[str], version: int | None = None) -> dict[str, Counts]:
+        """Count the runs of workflows by status."""
+        query = select(
+            runs.c.workflow_id, runs.c.status, func.count().label("number"), func.max(runs.c.started_at).label("last")
+        ).where(runs.c.customer_id == customer_id, runs.c.workflow_id.in_(names))
+        if version is not None:
+            query = query.where(runs.c.workflow_version == version)
+        async with self.database.reading() as connection:
+            rows = list(await connection.execute(query.group_by(runs.c.workflow_id, runs.c.status)))
+        grouped: dict[str, list[Any]] = {}
+        for row in rows:
+            grouped.setdefault(row.workflow_id, []).append(row)
+        return {
+            name: Counts(
+                sum(row.number for row in group),
+                tuple(sorted((row.status, row.number) for row in group)),
+                max(row.last for row in group),
+            )
+            for name, group in grouped.items()
+        }
+
+    async def durations(self, customer_id: str, workflow_id: str, version: int | None = None) -> dict[str, int | None]:
+        """Give percentiles of how long completed runs took, in milliseconds (nearest rank)."""
+        wanted: list[ColumnElement[bool]] = [
+            runs.c.customer_id == customer_id,
+            runs.c.workflow_id == workflow_id,
+            runs.c.status == "completed",
+            runs.c.duration_ms.is_not(None),
+        ]
+        if version is not None:
+            wanted.append(runs.c.workflow_version == version)
+        found: dict[str, int | None] = {}
+        async with self.database.reading() as connection:
+            number = int((await connection.execute(select(func.count()).where(and_(*wanted)))).scalar_one())
+            for name, part in PERCENTILES.items():
+                rank = max(-(-number * int(part * 100) // 100) - 1, 0)
+                query = select(runs.c.duration_ms).where(and_(*wanted)).order_by(runs.c.duration_ms)
+                found[name] = (await connection.execute(query.offset(rank).limit(1))).scalar()
+        return found
+
+    async def prune(self, before: datetime) -> int:
+        """Forget runs that ended before a moment."""
+        async with self.database.writing() as connection:
+            return (await connection.execute(delete(runs).where(runs.c.completed_at < before))).rowcount

@@ -1,0 +1,50 @@
+"""Work that one process at a time does, and how far it has come."""
+
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from orchestrator.store.database import Database
+from orchestrator.store.tables import leases
+
+
+class Leases:
+    """Leases by name: whoever stops renewing one loses it."""
+
+    def __init__(self, database: Database, holder: str) -> None:
+        self.database = database
+        self.holder = holder
+
+    async def take(self, name: str, seconds: float) -> bool:
+        """Take or renew a lease; False while another process has it."""
+        now = datetime.now(UTC)
+        values = {"name": name, "holder": self.holder, "until": now + timedelta(seconds=seconds)}
+        async with self.database.writing() as connection:
+            make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+            statement = make(leases).values(values)
+            done = await connection.execute(
+                statement.on_conflict_do_update(
+                    index_elements=["name"],
+                    set_={"holder": statement.excluded.holder, "until": statement.excluded.until},
+                    where=or_(leases.c.holder == self.holder, leases.c.until < now),
+                )
+            )
+        return done.rowcount == 1
+
+    async def drop(self, name: str) -> None:
+        """Let another process have it at once."""
+        async with self.database.writing() as connection:
+            mine = (leases.c.name == name, leases.c.holder == self.holder)
+            await connection.execute(update(leases).where(*mine).values(until=datetime.now(UTC)))
+
+    async def mark(self, name: str) -> datetime | None:
+        """Say how far the work has come."""
+        async with self.database.reading() as connection:
+            found: datetime | None = await connection.scalar(select(leases.c.mark).where(leases.c.name == name))
+        return found
+
+    async def set_mark(self, name: str, mark: datetime) -> None:
+        """Write down how far the work has come."""
+        async with self.database.writing() as connection:
+            await connection.execute(update(leases).where(leases.c.name == name).values(mark=mark))
