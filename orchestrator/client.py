@@ -237,6 +237,14 @@ class Runs:
             found = self.client.list_workflows(" AND ".join(parts), limit=limit, page_size=min(limit, 1000))
             return [_summary(execution) async for execution in found]
 
+    async def summary(self, run_id: str) -> RunSummary:
+        """Give what lists show of a run; raises RunNotFound, of branches too."""
+        async with _speaking(run_id):
+            found = _summary(await self._handle(run_id).describe())
+        if not found.workflow_id:
+            raise RunNotFound(f"there is no run {run_id!r}")
+        return found
+
     async def cancel(self, run_id: str) -> None:
         """Ask a run to end: its actions and branches are cancelled, compensations made, then it is cancelled."""
         async with self._operating(run_id) as handle:

@@ -20,7 +20,7 @@ ONLY_IMPORTERS = {
     "croniter": {"orchestrator/cron.py"},
     "jsonschema": {"orchestrator/schema.py"},
     "temporalio.client": {"orchestrator/client.py", "orchestrator/tree.py", "orchestrator/history.py",
-                          "orchestrator/worker.py", "orchestrator/devserver.py", "orchestrator/service.py"},
+                          "orchestrator/worker.py", "orchestrator/devserver.py", "orchestrator/replay.py"},
     "sqlalchemy": {"activities/sql.py", "activities/resources.py", "orchestrator/store/"},
     "alembic": {"orchestrator/store/"},
     "aiosmtplib": {"activities/email.py"},

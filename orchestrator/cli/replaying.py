@@ -20,9 +20,9 @@ def replay(
     text = read_text(source) if Path(source).exists() else None
 
     async def work() -> Exception | None:
-        from orchestrator import service
         from orchestrator.cli.logs import configure
         from orchestrator.client import Runs, connect
+        from orchestrator.replay import replay as replay_history
 
         configure("text", "error")
         history = text
@@ -31,7 +31,7 @@ def replay(
             history = await Runs(await connect(here), here).history_json(source)
         if save is not None:
             save.write_text(history)
-        return await service.replay(Path(source).stem, history)
+        return await replay_history(Path(source).stem, history)
 
     try:
         failure = run_until_signal(work())

@@ -157,7 +157,7 @@ class Definitions:
         """Take a definition and its versions away; its trigger is left to be removed."""
         async with self.database.writing() as connection:
             found = await _get(connection, customer_id, workflow_id)
-            _check(found, revision)
+            expect(found, revision)
             await _want(connection, found, None, REMOVED)
             await connection.execute(delete(workflows).where(*_same(workflows, customer_id, workflow_id)))
 
@@ -303,7 +303,8 @@ async def _version(connection: AsyncConnection, customer_id: str, workflow_id: s
     return Version(**row)
 
 
-def _check(found: Stored, revision: int | None) -> None:
+def expect(found: Stored, revision: int | None) -> None:
+    """Raise EditConflict where a definition is not at the revision that was read."""
     if revision is not None and revision != found.revision:
         raise EditConflict(
             f"workflow {found.id!r} has been changed since it was read", hint="read it again, and change that"
@@ -312,7 +313,7 @@ def _check(found: Stored, revision: int | None) -> None:
 
 async def _change(connection: AsyncConnection, found: Stored, revision: int | None, **changed: Any) -> Stored:
     """Write a workflow where it is still at the revision that was read."""
-    _check(found, revision)
+    expect(found, revision)
     values = {**changed, "revision": found.revision + 1, "updated_at": datetime.now(UTC)}
     done = await connection.execute(
         update(workflows)

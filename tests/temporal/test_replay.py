@@ -8,7 +8,7 @@ from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
-from orchestrator.service import replay
+from orchestrator.replay import replay
 from orchestrator.workflow import RunWorkflow
 from tests.histories import HISTORIES, recorded
 

@@ -1,4 +1,4 @@
-"""What the API and the command line both do and that is more than one call of the client. No HTTP, no printing."""
+"""Run recorded histories through the code of now. No HTTP, no printing."""
 
 from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer

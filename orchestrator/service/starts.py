@@ -1,0 +1,101 @@
+"""Start runs by hand: of a kept workflow or of a definition that comes along, once for each key."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+from orchestrator.client import Runs, Started
+from orchestrator.errors import DefinitionInvalid, Problem
+from orchestrator.plan import Plan
+from orchestrator.planner import check_input
+from orchestrator.service.noting import Noting
+from orchestrator.service.workflows import Workflows
+from orchestrator.store.deliveries import ACCEPTED, PENDING, STARTED, Deliveries, Delivery, Start
+
+MANUAL = "manual"
+
+
+class Starts:
+    """Starts of all customers."""
+
+    def __init__(self, runs: Runs, workflows: Workflows, deliveries: Deliveries, noting: Noting) -> None:
+        self.runs = runs
+        self.workflows = workflows
+        self.deliveries = deliveries
+        self.noting = noting
+
+    async def workflow(
+        self, customer_id: str, workflow_id: str, given: Any, *, version: int | None = None, key: str | None = None
+    ) -> Started:
+        """Start a kept workflow; under a key that has been used the first run is the answer.
+
+        Raises WorkflowNotFound, OperationRefused, and DefinitionInvalid with where the input does not fit.
+        """
+        found = await self.workflows.startable(customer_id, workflow_id, version)
+        fits(found.plan, given)
+        if key is None:
+            return await self.begin(found.plan, given)
+        start = Start(workflow_id, found.version, str(uuid4()), given)
+        return await self._once(customer_id, workflow_id, key, start, found.plan)
+
+    async def definition(
+        self, customer_id: str, definition: Mapping[str, Any], given: Any, *, key: str | None = None
+    ) -> Started:
+        """Start a definition that is not kept; raises DefinitionInvalid."""
+        plan = (await self.workflows.judge(customer_id, definition)).require()
+        fits(plan, given)
+        if key is None:
+            return await self.begin(plan, given)
+        return await self._once(customer_id, "", key, Start(plan.id, 0, str(uuid4()), given), plan)
+
+    async def begin(self, plan: Plan, given: Any, run_id: str | None = None, **how: Any) -> Started:
+        """Start a plan and note the run for the index."""
+        started = await self.runs.start(plan, given=given, run_id=run_id, **how)
+        if not started.duplicate:
+            self.noting.started(plan, started.id, how.get("trigger_type", MANUAL))
+        return started
+
+    async def _once(self, customer_id: str, place: str, key: str, start: Start, plan: Plan) -> Started:
+        """Keep the run's id under the key before anything starts: who sends it again meets this very run."""
+        delivery = Delivery(
+            id=str(uuid4()),
+            customer_id=customer_id,
+            kind="start",
+            name=start.workflow_id,
+            key=key,
+            outcome=ACCEPTED,
+            received={"type": MANUAL},
+            received_at=datetime.now(UTC),
+            starts=(start,),
+        )
+        kept = await self.deliveries.accept(delivery, f"start:{place}:{key}")
+        first = kept.starts[0]
+        if first.state != PENDING:
+            return Started(first.run_id, duplicate=True)
+        started = await self.begin(
+            plan if kept.id == delivery.id else await self._of(customer_id, first, plan), first.given, first.run_id
+        )
+        await self.deliveries.settle([settled(kept, first, STARTED)])
+        return Started(started.id, duplicate=kept.id != delivery.id or started.duplicate)
+
+    async def _of(self, customer_id: str, first: Start, plan: Plan) -> Plan:
+        """Give the plan of a start that was accepted before, and not made yet."""
+        if not first.version:
+            return plan
+        return (await self.workflows.startable(customer_id, first.workflow_id, first.version)).plan
+
+
+def fits(plan: Plan, given: Any) -> None:
+    """Raise DefinitionInvalid with where an input does not fit, as pointers into the request."""
+    problems = check_input(plan, given)
+    if problems:
+        raise DefinitionInvalid(
+            [Problem(each.severity, each.code, f"/input{each.path}", each.message, each.hint) for each in problems]
+        )
+
+
+def settled(kept: Delivery, start: Start, state: str, reason: str | None = None) -> Start:
+    """Give a start with what became of it."""
+    owner = start.delivery_id or kept.id
+    return Start(start.workflow_id, start.version, start.run_id, start.given, state, reason, owner, start.customer_id)

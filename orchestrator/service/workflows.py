@@ -1,0 +1,193 @@
+"""The life of definitions: kept, published, paused, archived, and planned for a start."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+from uuid import uuid4
+
+from activities.registry import Registry
+from orchestrator.errors import DefinitionInvalid, OperationRefused, Problem
+from orchestrator.plan import FORMAT, Plan
+from orchestrator.planner import Catalogue, Verdict, check
+from orchestrator.run import timestamp
+from orchestrator.store.definitions import ACTIVE, PAUSED, Definitions, Stored, Version, expect
+from orchestrator.store.index import Counts, RunIndex
+
+DRAFT, ARCHIVED = "draft", "archived"
+DEFAULT_CUSTOMER = "default"
+"""Whose everything is where nobody says."""
+WORKFLOW_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,127}")
+"""What can stand in an address without escapes."""
+KEPT_BESIDE = (
+    "status", "version", "customer_id", "created_at", "updated_at", "created_by",
+    "run_count", "success_count", "failure_count", "last_run_at", "success_rate",
+)  # fmt: skip
+"""Keys of a definition that the service knows, whatever is sent."""
+MAX_CALLEES = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Startable:
+    """A workflow, ready to be started."""
+
+    plan: Plan
+    version: int
+    """0 is the working copy."""
+
+
+class Workflows:
+    """The definitions of all customers."""
+
+    def __init__(self, definitions: Definitions, index: RunIndex, registry: Registry) -> None:
+        self.definitions = definitions
+        self.index = index
+        # The planner only reads what it is given; a frozen ActionSpec is narrower than its protocol says.
+        self.registry = cast("Catalogue", registry)
+
+    async def create(self, customer_id: str, definition: Mapping[str, Any], by: str) -> Stored:
+        """Keep a new draft; raises DefinitionInvalid and WorkflowExists."""
+        workflow_id = str(definition.get("id") or uuid4())
+        if not WORKFLOW_NAME.fullmatch(workflow_id):
+            hint = "letters, digits, dots, dashes and underscores, 128 at most"
+            raise DefinitionInvalid([Problem("error", "bad_id", "/id", f"{workflow_id!r} cannot be an id", hint)])
+        content = _content(definition, workflow_id)
+        (await self.judge(customer_id, content)).require()
+        return await self.definitions.create(customer_id, workflow_id, content, by)
+
+    async def save(
+        self, customer_id: str, workflow_id: str, definition: Mapping[str, Any], revision: int | None
+    ) -> Stored:
+        """Replace the working copy; raises DefinitionInvalid, EditConflict, OperationRefused and WorkflowNotFound."""
+        found = await self.definitions.get(customer_id, workflow_id)
+        if found.status == ARCHIVED:
+            raise OperationRefused(f"workflow {workflow_id!r} is archived", hint="activate it first")
+        named = definition.get("id") or workflow_id
+        if named != workflow_id:
+            message = f"the definition is of {named!r}, the address of {workflow_id!r}"
+            raise DefinitionInvalid([Problem("error", "other_id", "/id", message)])
+        content = _content(definition, workflow_id)
+        (await self.judge(customer_id, content)).require()
+        return await self.definitions.save(customer_id, workflow_id, content, revision)
+
+    async def judge(self, customer_id: str, definition: Mapping[str, Any]) -> Verdict:
+        """Check a definition as if it were this customer's; what it calls is read from the store."""
+        callees = await self._callees(customer_id, definition)
+        return check({**definition, "customer_id": customer_id}, registry=self.registry, workflows=callees)
+
+    async def activate(self, customer_id: str, workflow_id: str, revision: int | None, by: str) -> Stored:
+        """Publish what has been edited, and let its trigger start it."""
+        found = await self._at(customer_id, workflow_id, revision)
+        if found.version and not found.edited:
+            return found if found.status == ACTIVE else await self.definitions.set_status(found, ACTIVE)
+        plan = await self._plan(customer_id, found.definition, found.version + 1)
+        return await self.definitions.publish(found, found.definition, plan.to_json(), by=by)
+
+    async def rollback(self, customer_id: str, workflow_id: str, version: int, revision: int | None, by: str) -> Stored:
+        """Publish an older version again, as the newest."""
+        found = await self._at(customer_id, workflow_id, revision)
+        older = await self.definitions.version(customer_id, workflow_id, version)
+        plan = await self._plan(customer_id, older.definition, found.version + 1)
+        return await self.definitions.publish(found, older.definition, plan.to_json(), by=by, copy_of=version)
+
+    async def pause(self, customer_id: str, workflow_id: str, revision: int | None) -> Stored:
+        """Hold the trigger of an active workflow."""
+        found = await self._at(customer_id, workflow_id, revision)
+        if found.status not in (ACTIVE, PAUSED):
+            raise OperationRefused(f"workflow {workflow_id!r} is {found.status}: there is nothing to pause")
+        return found if found.status == PAUSED else await self.definitions.set_status(found, PAUSED)
+
+    async def archive(self, customer_id: str, workflow_id: str, revision: int | None) -> Stored:
+        """Take the trigger away and refuse edits and starts; runs go on."""
+        found = await self._at(customer_id, workflow_id, revision)
+        return found if found.status == ARCHIVED else await self.definitions.set_status(found, ARCHIVED)
+
+    async def startable(self, customer_id: str, workflow_id: str, version: int | None = None) -> Startable:
+        """Give the plan to start by hand: of the version named, the newest published, or the working copy."""
+        found = await self.definitions.get(customer_id, workflow_id)
+        if found.status == ARCHIVED:
+            raise OperationRefused(f"workflow {workflow_id!r} is archived", hint="activate it to start it")
+        number = found.version if version is None else version
+        if not number:
+            return Startable(await self._plan(customer_id, found.definition, found.content_version), 0)
+        return Startable(await self.published(await self.definitions.version(customer_id, workflow_id, number)), number)
+
+    async def published(self, version: Version) -> Plan:
+        """Give the plan of a version: as it was made then, unless a later release writes plans otherwise."""
+        if version.plan.get("format") == FORMAT:
+            return Plan.model_validate(version.plan)
+        return await self._plan(version.customer_id, version.definition, version.version)
+
+    async def shown(self, found: Sequence[Stored]) -> list[dict[str, Any]]:
+        """Give definitions as people see them, with what their runs did."""
+        counts: dict[str, dict[str, Counts]] = {}
+        for customer_id in {stored.customer_id for stored in found}:
+            names = [stored.id for stored in found if stored.customer_id == customer_id]
+            counts[customer_id] = await self.index.counts(customer_id, names)
+        return [_shown(stored, counts[stored.customer_id].get(stored.id, Counts())) for stored in found]
+
+    async def _at(self, customer_id: str, workflow_id: str, revision: int | None) -> Stored:
+        found = await self.definitions.get(customer_id, workflow_id)
+        expect(found, revision)
+        return found
+
+    async def _plan(self, customer_id: str, definition: Mapping[str, Any], version: int) -> Plan:
+        return (await self.judge(customer_id, {**definition, "version": version})).require()
+
+    async def _callees(self, customer_id: str, definition: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+        """Read the definitions that are called, and those that they call."""
+        found: dict[str, dict[str, Any]] = {}
+        wanted = called(definition)
+        while wanted and len(found) < MAX_CALLEES:
+            stored = await self.definitions.published(customer_id, sorted(wanted))
+            news = {name: await self._called(row, wanted[name]) for name, row in stored.items()}
+            found |= news
+            wanted = {
+                name: version
+                for content in news.values()
+                for name, version in called(content).items()
+                if name not in found
+            }
+        return found
+
+    async def _called(self, row: Stored, version: int | None) -> dict[str, Any]:
+        number = version or row.version
+        if not number or (version and version > row.version):
+            return {**row.definition, "version": row.content_version}
+        published = await self.definitions.version(row.customer_id, row.id, number)
+        return {**published.definition, "version": number}
+
+
+def called(definition: Mapping[str, Any]) -> dict[str, int | None]:
+    """Name the workflows that a definition calls, each with the version it asks for."""
+    found: dict[str, int | None] = {}
+    nodes = definition.get("nodes")
+    for node in nodes if isinstance(nodes, list) else ():
+        config = node.get("config") if isinstance(node, Mapping) and node.get("type") == "workflow" else None
+        name = config.get("workflow_id") if isinstance(config, Mapping) else None
+        if isinstance(name, str) and name and isinstance(config, Mapping):
+            version = config.get("version")
+            found[name] = version if isinstance(version, int) and not isinstance(version, bool) else None
+    return found
+
+
+def _content(definition: Mapping[str, Any], workflow_id: str) -> dict[str, Any]:
+    kept = {name: value for name, value in definition.items() if name not in KEPT_BESIDE}
+    return {**kept, "id": workflow_id}
+
+
+def _shown(stored: Stored, counts: Counts) -> dict[str, Any]:
+    return {
+        **stored.definition,
+        "customer_id": stored.customer_id,
+        "status": stored.status,
+        "version": stored.content_version,
+        "created_at": timestamp(stored.created_at),
+        "updated_at": timestamp(stored.updated_at),
+        "created_by": stored.created_by,
+        "run_count": counts.total,
+        "success_count": counts.of("completed"),
+        "failure_count": counts.of("failed"),
+        "last_run_at": counts.last_run_at and timestamp(counts.last_run_at),
+        "success_rate": counts.success_rate,
+    }
