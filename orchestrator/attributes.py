@@ -2,15 +2,17 @@
 
 from typing import Any
 
-from temporalio.common import SearchAttributeKey, SearchAttributePair
+from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 
 from orchestrator.plan import Plan
-from orchestrator.run import RunInfo
+from orchestrator.run import RunInfo, timestamp
 
 WORKFLOW_ID = SearchAttributeKey.for_keyword("OrchestratorWorkflowId")
 VERSION = SearchAttributeKey.for_int("OrchestratorVersion")
 CUSTOMER_ID = SearchAttributeKey.for_keyword("OrchestratorCustomerId")
 TRIGGER = SearchAttributeKey.for_keyword("OrchestratorTrigger")
+SCHEDULED_AT = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
+"""Set by Temporal on what a schedule starts."""
 KEYS: tuple[SearchAttributeKey[Any], ...] = (WORKFLOW_ID, VERSION, CUSTOMER_ID, TRIGGER)
 
 
@@ -22,3 +24,11 @@ def search_attributes(plan: Plan, info: RunInfo) -> list[SearchAttributePair[Any
         SearchAttributePair(CUSTOMER_ID, info.customer_id),
         SearchAttributePair(TRIGGER, info.trigger_type),
     ]
+
+
+def scheduled(trigger: Any, attributes: TypedSearchAttributes) -> Any:
+    """Add to the trigger of a run that a schedule has started which of its times that was."""
+    moment = attributes.get(SCHEDULED_AT)
+    if moment is None or not isinstance(trigger, dict):
+        return trigger
+    return {**trigger, "scheduled_at": timestamp(moment)}

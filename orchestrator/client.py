@@ -150,8 +150,7 @@ class Runs:
             trigger_type=trigger_type,
             retried_from=retried_from,
         )
-        fairness = Priority(fairness_key=plan.customer_id[:FAIRNESS_KEY_LENGTH]) if plan.customer_id else Priority()
-        async with _speaking():
+        async with speaking():
             try:
                 await self.client.start_workflow(
                     WORKFLOW,
@@ -162,7 +161,7 @@ class Runs:
                     search_attributes=TypedSearchAttributes(search_attributes(plan, info)),
                     static_summary=plan.name[:200] or None,
                     request_eager_start=True,
-                    priority=fairness,
+                    priority=priority_of(plan),
                 )
             except WorkflowAlreadyStartedError:
                 return Started(info.id, duplicate=True)
@@ -174,7 +173,7 @@ class Runs:
         return tree.run.model_copy(update={"links": self._links(run_id)})
 
     async def _tree(self, run_id: str, before: RunTree | None = None) -> RunTree:
-        async with _speaking(run_id):
+        async with speaking(run_id):
             return await RunTree.read(self.client, run_id, before)
 
     def _links(self, run_id: str) -> dict[str, str]:
@@ -184,7 +183,7 @@ class Runs:
 
     async def result(self, run_id: str) -> Run:
         """Wait for a run's end and give its document."""
-        async with _speaking(run_id):
+        async with speaking(run_id):
             try:
                 await self._handle(run_id).result()
             except WorkflowFailureError:
@@ -233,13 +232,13 @@ class Runs:
             parts.append(f"ExecutionStatus = '{LISTED_AS[status]}'")
         if since is not None:
             parts.append(f"StartTime >= '{since.astimezone(UTC).isoformat()}'")
-        async with _speaking():
+        async with speaking():
             found = self.client.list_workflows(" AND ".join(parts), limit=limit, page_size=min(limit, 1000))
             return [_summary(execution) async for execution in found]
 
     async def summary(self, run_id: str) -> RunSummary:
         """Give what lists show of a run; raises RunNotFound, of branches too."""
-        async with _speaking(run_id):
+        async with speaking(run_id):
             found = _summary(await self._handle(run_id).describe())
         if not found.workflow_id:
             raise RunNotFound(f"there is no run {run_id!r}")
@@ -299,7 +298,7 @@ class Runs:
 
     async def history_json(self, run_id: str) -> str:
         """Give the run's history as JSON, for replay."""
-        async with _speaking(run_id):
+        async with speaking(run_id):
             return (await self._handle(run_id).fetch_history()).to_json()
 
     def _handle(self, run_id: str) -> WorkflowHandle[Any, Any]:
@@ -309,7 +308,7 @@ class Runs:
     async def _operating(self, run_id: str) -> AsyncIterator[WorkflowHandle[Any, Any]]:
         """Do something to a run that has not ended; raises RunNotFound and OperationRefused."""
         handle = self._handle(run_id)
-        async with _speaking(run_id):
+        async with speaking(run_id):
             try:
                 yield handle
             except RPCError as error:
@@ -322,7 +321,7 @@ class Runs:
 
 
 @asynccontextmanager
-async def _speaking(run_id: str | None = None) -> AsyncIterator[None]:
+async def speaking(run_id: str | None = None) -> AsyncIterator[None]:
     """Translate what Temporal answers; raises RunNotFound and ServerUnavailable."""
     try:
         yield
@@ -334,6 +333,11 @@ async def _speaking(run_id: str | None = None) -> AsyncIterator[None]:
         if error.status == RPCStatusCode.INVALID_ARGUMENT:
             raise OperationRefused(f"Temporal refuses: {error.message}") from error
         raise
+
+
+def priority_of(plan: Plan) -> Priority:
+    """Share the workers fairly between customers."""
+    return Priority(fairness_key=plan.customer_id[:FAIRNESS_KEY_LENGTH]) if plan.customer_id else Priority()
 
 
 def _quoted(value: str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from itertools import islice
+from typing import NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from croniter import croniter
@@ -20,6 +21,7 @@ ALIASES = ("@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight",
 FIELDS = ("minute", "hour", "day of month", "month", "day of week")
 NAMES = re.compile("jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|sun|mon|tue|wed|thu|fri|sat")
 FIELD = re.compile(r"[0-9*,/-]+")
+RANGES = (range(60), range(24), range(1, 32), range(1, 13), range(7))
 YEARS_AHEAD = 50
 _START = datetime(2000, 1, 1)
 
@@ -28,6 +30,37 @@ class CronError(OrchestratorError):
     """The cron expression cannot be read."""
 
     code = "bad_cron"
+
+
+class Fields(NamedTuple):
+    """Values that a time must have to be a fire time: one of each; Sunday is 0."""
+
+    minutes: tuple[int, ...]
+    hours: tuple[int, ...]
+    days: tuple[int, ...]
+    months: tuple[int, ...]
+    weekdays: tuple[int, ...]
+
+
+def expanded(expression: str) -> list[Fields]:
+    """Write an expression out; raises CronError.
+
+    Two sets where both the day of the month and the day of the week are restricted: either may fit.
+    """
+    wrong = _problem(expression)
+    if wrong is not None:
+        raise CronError(wrong)
+    read, _ = croniter.expand(expression.strip().lower())
+    every = ["*" in values for values in read]
+    fields = Fields(
+        *(
+            tuple(limits) if free else tuple(sorted(map(int, values)))
+            for values, free, limits in zip(read, every, RANGES, strict=True)
+        )
+    )
+    if every[2] or every[4]:
+        return [fields]
+    return [fields._replace(weekdays=tuple(RANGES[4])), fields._replace(days=tuple(RANGES[2]))]
 
 
 def problem(expression: str) -> str | None:
@@ -58,15 +91,16 @@ def zone(name: str) -> ZoneInfo:
 
 def next_fire(expression: str, after: datetime, timezone: str = "UTC") -> datetime:
     """Give the first time after `after`, in UTC; raises CronError."""
-    return next(_fires(expression, after, timezone))
+    return next(fires(expression, after, timezone))
 
 
 def fire_times(expression: str, after: datetime, count: int, timezone: str = "UTC") -> list[datetime]:
     """Give the next times after `after`, in UTC; raises CronError."""
-    return list(islice(_fires(expression, after, timezone), count))
+    return list(islice(fires(expression, after, timezone), count))
 
 
-def _fires(expression: str, after: datetime, timezone: str) -> Iterator[datetime]:
+def fires(expression: str, after: datetime, timezone: str = "UTC") -> Iterator[datetime]:
+    """Give the times after `after` without end, in UTC; raises CronError."""
     wrong = _problem(expression)
     if wrong is not None:
         raise CronError(wrong)

@@ -7,6 +7,7 @@ from typing import Any
 from temporalio import workflow
 
 from orchestrator.adapter import TemporalEffects
+from orchestrator.attributes import scheduled
 from orchestrator.inbox import Inbox
 from orchestrator.interpreter.outside import inner_scopes
 from orchestrator.payloads import fitted_state, read_plan, run_request, unreadable, written
@@ -21,7 +22,9 @@ class Flow:
     """A flow's plan, its state and its effects."""
 
     def __init__(self, request: Mapping[str, Any]) -> None:
-        self.plan, self.info = read_plan(request)
+        self.plan, info = read_plan(request)
+        # A schedule starts all its runs with one request, which cannot know their ids.
+        self.info = info if info.id else info.model_copy(update={"id": workflow.info().workflow_id})
         try:
             self.branch: dict[str, Any] | None = request.get("branch")
             self.state = self._state(request)
@@ -43,7 +46,7 @@ class Flow:
             self.plan,
             self.info,
             given=request.get("input"),
-            trigger=request.get("trigger"),
+            trigger=scheduled(request.get("trigger"), workflow.info().typed_search_attributes),
             now=workflow.now(),
             context=branch.get("context"),
             path=branch.get("path", ""),

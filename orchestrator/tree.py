@@ -15,6 +15,7 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
+from orchestrator.attributes import scheduled
 from orchestrator.ending import ended
 from orchestrator.run import ENDED, Run, Status, StepDocument
 from orchestrator.tasks import shortened
@@ -60,7 +61,7 @@ class RunTree:
         try:
             answer = await _ask(client, run_id)
         except _NobodyAnswersError:
-            tree = cls(await _from_start(client, run_id), answered=False)
+            tree = cls(await _from_start(client, described), answered=False)
         else:
             tree = cls(Run.model_validate(answer["run"]))
             tree.parts = await _branches(client, answer["branches"], before.parts if before else [])
@@ -147,8 +148,9 @@ async def _closed(client: Client, described: WorkflowExecutionDescription, run: 
     return run
 
 
-async def _from_start(client: Client, run_id: str) -> Run:
+async def _from_start(client: Client, described: WorkflowExecutionDescription) -> Run:
     """Say what stands in the first event, where no worker answers."""
+    run_id = described.id
     async for event in client.get_workflow_handle(run_id).fetch_history_events(page_size=1):
         payloads = event.workflow_execution_started_event_attributes.input.payloads
         found = await client.data_converter.decode(payloads) or [None]
@@ -162,7 +164,7 @@ async def _from_start(client: Client, run_id: str) -> Run:
             customer_id=str(info.get("customer_id", "")),
             status="running",
             trigger_type=str(info.get("trigger_type", "manual")),
-            trigger_data=request.get("trigger", context.get("trigger")),
+            trigger_data=scheduled(request.get("trigger", context.get("trigger")), described.typed_search_attributes),
             input_data=request.get("input", context.get("input")),
             started_at=event.event_time.ToDatetime(UTC),
             waiting_for=[{"node_id": None, "step_id": None, "kind": "worker", "message": "no worker answers"}],

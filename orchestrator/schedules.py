@@ -1,0 +1,234 @@
+"""Temporal Schedules: the one of each workflow that starts by time.
+
+Temporal is the only keeper of what is installed. A schedule's search attributes say whose it is and which version
+it starts, so that a reconciler can compare without opening each.
+"""
+
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import quote, unquote
+
+from temporalio.api.workflowservice.v1 import ListScheduleMatchingTimesRequest
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleAlreadyRunningError,
+    ScheduleBackfill,
+    ScheduleHandle,
+    ScheduleListDescription,
+    ScheduleState,
+    ScheduleUpdate,
+    ScheduleUpdateInput,
+)
+from temporalio.common import TypedSearchAttributes
+from temporalio.service import RPCError, RPCStatusCode
+
+from orchestrator.attributes import VERSION, search_attributes
+from orchestrator.calendars import overlap_policy, policy, specification
+from orchestrator.children import WORKFLOW
+from orchestrator.client import priority_of, speaking
+from orchestrator.definition import Trigger
+from orchestrator.errors import OperationRefused
+from orchestrator.payloads import run_request
+from orchestrator.plan import Plan
+from orchestrator.run import RunInfo
+from orchestrator.settings import Settings
+
+PREFIX = "orchestrator"
+TRIGGER_TYPE = "schedule"
+MAX_BACKFILL = 1_000
+"""Starts that one backfill may make: Temporal keeps no more waiting."""
+ATTEMPTS = 5
+"""An installation meets others' installations and removals this often at most."""
+AHEAD = timedelta(days=50 * 366)
+"""How far next times are looked for; a cron expression that fires at all fires within that."""
+
+
+def schedule_id(customer_id: str, workflow_id: str) -> str:
+    """Name the schedule of a workflow; two tenants never meet under one name."""
+    return f"{PREFIX}:{quote(customer_id, safe='')}:{quote(workflow_id, safe='')}"
+
+
+def owner_of(name: str) -> tuple[str, str] | None:
+    """Read `(customer id, workflow id)` from a schedule's name; `None` for schedules of others."""
+    parts = name.split(":")
+    if len(parts) != 3 or parts[0] != PREFIX:
+        return None
+    return unquote(parts[1]), unquote(parts[2])
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """A schedule that Temporal keeps, as its list shows it: changes appear there after a moment."""
+
+    customer_id: str
+    workflow_id: str
+    version: int | None
+    paused: bool
+    note: str = ""
+
+
+class Schedules:
+    """The schedules of all customers in a namespace."""
+
+    def __init__(self, client: Client, settings: Settings) -> None:
+        self.client = client
+        self.settings = settings
+
+    async def install(self, plan: Plan, trigger: Trigger, *, paused: bool, note: str = "") -> None:
+        """Create the schedule of a workflow, or make it what the plan and the trigger say now.
+
+        Raises CronError and OperationRefused where the trigger is none that Temporal could keep.
+        """
+        info = RunInfo(id="", customer_id=plan.customer_id, trigger_type=TRIGGER_TYPE)
+        attributes = TypedSearchAttributes(search_attributes(plan, info))
+        action = self._action(plan, trigger, info, attributes)
+        schedule = Schedule(
+            action=action,
+            spec=specification(trigger),
+            policy=policy(trigger),
+            state=ScheduleState(note=note or None, paused=paused),
+        )
+
+        def change(found: ScheduleUpdateInput) -> ScheduleUpdate:
+            before = found.description.schedule.action
+            if isinstance(before, ScheduleActionStartWorkflow):
+                # One name for ever: Temporal refuses to make a start of the same time twice, whichever version.
+                action.id = before.id
+            return ScheduleUpdate(schedule, attributes)
+
+        name = schedule_id(plan.customer_id, plan.id)
+        async with speaking():
+            for _ in range(ATTEMPTS):
+                if await self._create(name, schedule, attributes) or await self._update(name, change):
+                    return
+        raise OperationRefused(f"the schedule of {plan.id!r} is being removed and installed by others")
+
+    def _action(
+        self, plan: Plan, trigger: Trigger, info: RunInfo, attributes: TypedSearchAttributes
+    ) -> ScheduleActionStartWorkflow:
+        request = run_request(plan, info, given=trigger.config.get("input"), trigger={"type": TRIGGER_TYPE})
+        return ScheduleActionStartWorkflow(
+            WORKFLOW,
+            args=[request],
+            # Temporal appends the time: the rest keeps others from guessing ids of runs.
+            id=f"{quote(plan.id, safe='')[:100]}-{secrets.token_hex(10)}",
+            task_queue=self.settings.task_queue,
+            typed_search_attributes=attributes,
+            static_summary=plan.name[:200] or None,
+            priority=priority_of(plan),
+        )
+
+    async def _create(self, name: str, schedule: Schedule, attributes: TypedSearchAttributes) -> bool:
+        try:
+            await self.client.create_schedule(name, schedule, search_attributes=attributes)
+        except ScheduleAlreadyRunningError:
+            return False
+        return True
+
+    async def _update(self, name: str, change: Any) -> bool:
+        try:
+            await self.client.get_schedule_handle(name).update(change)
+        except RPCError as error:
+            if error.status == RPCStatusCode.NOT_FOUND:
+                return False
+            raise
+        return True
+
+    async def remove(self, customer_id: str, workflow_id: str) -> None:
+        """Remove the schedule of a workflow, if there is one; runs under way go on."""
+        async with speaking():
+            try:
+                await self.client.get_schedule_handle(schedule_id(customer_id, workflow_id)).delete()
+            except RPCError as error:
+                if error.status != RPCStatusCode.NOT_FOUND:
+                    raise
+
+    async def pause(self, customer_id: str, workflow_id: str, note: str = "") -> None:
+        """Let nothing start until it is unpaused; raises OperationRefused where there is no schedule."""
+        async with self._operating(customer_id, workflow_id) as handle:
+            await handle.pause(note=note or None)
+
+    async def unpause(self, customer_id: str, workflow_id: str, note: str = "") -> None:
+        """Let the schedule go on; raises OperationRefused where there is none."""
+        async with self._operating(customer_id, workflow_id) as handle:
+            await handle.unpause(note=note or None)
+
+    async def trigger(self, customer_id: str, workflow_id: str, overlap: str = "allow_all") -> None:
+        """Start a run now, as if its time had come, paused or not; a second one in the same second is not made."""
+        chosen = overlap_policy(overlap)
+        async with self._operating(customer_id, workflow_id) as handle:
+            await handle.trigger(overlap=chosen)
+
+    async def backfill(
+        self, customer_id: str, workflow_id: str, start_at: datetime, end_at: datetime, overlap: str = "buffer_all"
+    ) -> int:
+        """Start what would have started from `start_at` to `end_at`, both included; give how many times those are.
+
+        A time for which a run has started already starts nothing. Raises OperationRefused where there are
+        more than 1,000 times.
+        """
+        chosen = overlap_policy(overlap)
+        after = start_at - timedelta(microseconds=1)  # Temporal's own range leaves its start out
+        async with self._operating(customer_id, workflow_id) as handle:
+            times = await self._matching(handle.id, after, end_at)
+            if len(times) > MAX_BACKFILL or (times and await self._matching(handle.id, times[-1], end_at)):
+                raise OperationRefused(
+                    f"more than {MAX_BACKFILL:,} times lie between {start_at} and {end_at}",
+                    hint="fill a shorter span at a time",
+                )
+            if times:
+                await handle.backfill(ScheduleBackfill(start_at=after, end_at=end_at, overlap=chosen))
+        return len(times)
+
+    async def next_times(self, customer_id: str, workflow_id: str, count: int = 10) -> list[datetime]:
+        """Give the next times in UTC as Temporal keeps them, with jitter, paused or not."""
+        now = datetime.now(UTC)
+        async with self._operating(customer_id, workflow_id) as handle:
+            return (await self._matching(handle.id, now, now + AHEAD))[:count]
+
+    async def _matching(self, name: str, after: datetime, until: datetime) -> list[datetime]:
+        """Ask Temporal for fire times after one and up to the other; it gives the first 1,000."""
+        request = ListScheduleMatchingTimesRequest(namespace=self.client.namespace, schedule_id=name)
+        request.start_time.FromDatetime(after)
+        request.end_time.FromDatetime(until)
+        answer = await self.client.workflow_service.list_schedule_matching_times(request, retry=True)
+        return [moment.ToDatetime(UTC) for moment in answer.start_time]
+
+    async def installed(self) -> AsyncIterator[Installed]:
+        """Give all schedules of ours in the namespace."""
+        async with speaking():
+            async for entry in await self.client.list_schedules():
+                shown = _shown(entry)
+                if shown is not None:
+                    yield shown
+
+    @asynccontextmanager
+    async def _operating(self, customer_id: str, workflow_id: str) -> AsyncIterator[ScheduleHandle]:
+        async with speaking():
+            try:
+                yield self.client.get_schedule_handle(schedule_id(customer_id, workflow_id))
+            except RPCError as error:
+                if error.status != RPCStatusCode.NOT_FOUND:
+                    raise
+                raise OperationRefused(
+                    f"workflow {workflow_id!r} has no schedule", hint="activate it with a trigger of type schedule"
+                ) from error
+
+
+def _shown(entry: ScheduleListDescription) -> Installed | None:
+    owner = owner_of(entry.id)
+    if owner is None:
+        return None
+    state = entry.schedule.state if entry.schedule is not None else None
+    return Installed(
+        *owner,
+        version=entry.typed_search_attributes.get(VERSION),
+        paused=state is not None and state.paused,
+        note=(state.note or "") if state is not None else "",
+    )
