@@ -114,7 +114,7 @@ def _moment(trigger: Trigger, name: str, where: ZoneInfo) -> datetime | None:
         return None
     try:
         read = datetime.fromisoformat(text)
-        return (read if read.tzinfo else read.replace(tzinfo=where)).astimezone(UTC)
+        return (read if read.tzinfo else read.replace(tzinfo=where)).astimezone(UTC).replace(microsecond=0)
     except (TypeError, ValueError, OverflowError):
         raise OperationRefused(f"{name}: {text!r:.60} is not an ISO 8601 time") from None
 

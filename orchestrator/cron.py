@@ -1,12 +1,14 @@
 """When a cron expression fires: the one importer of croniter. Replay-sensitive: no clock.
 
-Five fields or an `@` form, as Temporal's calendars understand them. At a change to summer time a skipped hour
-does not fire, at the change back a doubled one fires twice, as Temporal's schedules do.
+Five fields or an `@` form. Times are those at which Temporal's schedules fire, also in the nights when clocks
+change: a skipped hour does not fire. When clocks go back, zones west of Greenwich fire twice in the doubled hour.
+East of it Temporal takes the first of the two hours for the hour before, and so do we: what is asked for before
+is what will happen.
 """
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
@@ -23,7 +25,11 @@ NAMES = re.compile("jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|sun|mon|tue|
 FIELD = re.compile(r"[0-9*,/-]+")
 RANGES = (range(60), range(24), range(1, 32), range(1, 13), range(7))
 YEARS_AHEAD = 50
-_START = datetime(2000, 1, 1)
+LAST_YEAR = 2100
+"""Temporal looks no further."""
+START = datetime(2000, 1, 1, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
 
 
 class CronError(OrchestratorError):
@@ -75,7 +81,7 @@ def problem(expression: str) -> str | None:
         if not FIELD.fullmatch(NAMES.sub("1", field)):
             return f"{field!r} in {name} is of another dialect: names, numbers, `*`, `,`, `-` and `/` are read"
     try:
-        next(_walls(text, _START))
+        croniter(text, START, max_years_between_matches=YEARS_AHEAD).get_next()
     except (CroniterError, ValueError, KeyError, IndexError) as error:
         return f"{expression!r} cannot be read or never fires: {error}"
     return None
@@ -91,7 +97,9 @@ def zone(name: str) -> ZoneInfo:
 
 def next_fire(expression: str, after: datetime, timezone: str = "UTC") -> datetime:
     """Give the first time after `after`, in UTC; raises CronError."""
-    return next(fires(expression, after, timezone))
+    for moment in fires(expression, after, timezone):
+        return moment
+    raise CronError(f"{expression!r} does not fire after {after}")
 
 
 def fire_times(expression: str, after: datetime, count: int, timezone: str = "UTC") -> list[datetime]:
@@ -100,35 +108,79 @@ def fire_times(expression: str, after: datetime, count: int, timezone: str = "UT
 
 
 def fires(expression: str, after: datetime, timezone: str = "UTC") -> Iterator[datetime]:
-    """Give the times after `after` without end, in UTC; raises CronError."""
-    wrong = _problem(expression)
-    if wrong is not None:
-        raise CronError(wrong)
-    where = zone(timezone)
-    start = after.astimezone(where).replace(tzinfo=None) - timedelta(hours=3)
-    waiting: list[datetime] = []
-    for wall in _walls(expression.strip().lower(), start):
-        moments = _moments(wall, where)
-        # A doubled hour is walked once but fires twice: its second times come after all its first ones.
-        while waiting and waiting[0] < wall.replace(tzinfo=where).astimezone(UTC):
-            yield waiting.pop(0)
-        if moments and moments[0] > after:
-            yield moments[0]
-        waiting.extend(moment for moment in moments[1:] if moment > after)
-
-
-def _moments(wall: datetime, where: ZoneInfo) -> list[datetime]:
-    """Give the instants at which clocks of a zone show this: none, one or two."""
-    found = [wall.replace(tzinfo=where, fold=fold).astimezone(UTC) for fold in (0, 1)]
-    shown = [moment for moment in found if moment.astimezone(where).replace(tzinfo=None) == wall]
-    return list(dict.fromkeys(shown))
-
-
-def _walls(expression: str, start: datetime) -> Iterator[datetime]:
-    """Give wall-clock times after a start, as if no zone ever changed."""
-    walk = croniter(expression, start.replace(tzinfo=UTC), max_years_between_matches=YEARS_AHEAD)
+    """Give the times after `after` to the end of 2100, in UTC; raises CronError."""
+    sets, where = expanded(expression), zone(timezone)
+    moment = after.astimezone(UTC)
     while True:
-        yield walk.get_next(datetime).replace(tzinfo=None)
+        found = [one for one in (_next(fields, moment, where) for fields in sets) if one is not None]
+        if not found:
+            return
+        if min(found) > moment:
+            moment = min(found)
+            yield moment
+        else:
+            moment += HOUR  # a zone that leaves out a whole day sends the search back
+
+
+def _next(fields: Fields, after: datetime, where: ZoneInfo) -> datetime | None:
+    """Give the first time after another, as Temporal finds it: wall clock fields are tried from the outside in.
+
+    `late` says that the hour is shown for the second time; Temporal adds an hour then.
+    """
+    shown = after.astimezone(where)
+    day, hour, minute = shown.date(), shown.hour, shown.minute + 1
+    late = (after - HOUR).astimezone(where).hour == hour
+    while True:
+        if minute > 59:
+            # An hour later it may be two hours later: then this one comes again.
+            again = not late and _instant(day, hour + 1, 0, where) - _instant(day, hour, 0, where) > HOUR
+            hour, minute, late = hour + (not again), 0, again
+        if hour > 23:
+            day, hour = day + DAY, 0
+        if day.year > LAST_YEAR:
+            return None
+        fitting = _day(fields, day, hour, minute, where)
+        if fitting != day:
+            day, hour, minute, late = fitting, 0, 0, False
+            continue
+        if hour not in fields.hours:
+            hour, minute, late = next((one for one in fields.hours if one > hour), 24), 0, False
+            continue
+        minute = next((one for one in fields.minutes if one >= minute), 60)
+        if minute > 59:
+            continue
+        moment = _instant(day, hour, minute, where)
+        if moment.astimezone(where).hour == hour:
+            return moment + HOUR if late else moment
+        hour, minute = hour + 1, 0  # the clocks were put forward over it
+
+
+def _day(fields: Fields, day: date, hour: int, minute: int, where: ZoneInfo) -> date:
+    """Give the first day from this one on that fits; past the last year where none does."""
+    while day.year <= LAST_YEAR:
+        if day.month not in fields.months:
+            day = day.replace(day=28) + 4 * DAY
+            day, hour, minute = day.replace(day=1), 0, 0
+            continue
+        # A midnight that clocks leave out belongs to the day before: so Temporal reads the day of the week.
+        if day.day in fields.days and _weekday(day, hour, minute, where) in fields.weekdays:
+            break
+        day, hour, minute = day + DAY, 0, 0
+    return day
+
+
+def _weekday(day: date, hour: int, minute: int, where: ZoneInfo) -> int:
+    return _instant(day, hour, minute, where).astimezone(where).isoweekday() % 7
+
+
+def _instant(day: date, hour: int, minute: int, where: ZoneInfo) -> datetime:
+    """Give the time at which clocks of a zone show this, as Temporal's server chooses it where there are two."""
+    wall = datetime.combine(day, time(), UTC) + timedelta(hours=hour, minutes=minute)
+    return wall - _offset(wall - _offset(wall, where), where)
+
+
+def _offset(moment: datetime, where: ZoneInfo) -> timedelta:
+    return moment.astimezone(where).utcoffset() or timedelta()
 
 
 _problem = lru_cache(1024)(problem)

@@ -1,0 +1,171 @@
+"""Cron expressions written out, and when schedules fire, without a server."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Any
+
+import pytest
+from croniter import croniter
+
+from orchestrator.calendars import bounds, calendars, fire_times, policy, ranges, specification
+from orchestrator.cron import CronError, Fields, expanded, fires, next_fire, problem
+from orchestrator.definition import Trigger
+from orchestrator.errors import OperationRefused
+from tests.crons import EXPRESSIONS
+
+ANY_MINUTE, ANY_HOUR = tuple(range(60)), tuple(range(24))
+ANY_DAY, ANY_MONTH, ANY_WEEKDAY = tuple(range(1, 32)), tuple(range(1, 13)), tuple(range(7))
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def schedule(**keys: Any) -> Trigger:
+    return Trigger(type="schedule", **keys)
+
+
+@pytest.mark.parametrize(
+    ("expression", "fields"),
+    [
+        ("* * * * *", [Fields(ANY_MINUTE, ANY_HOUR, ANY_DAY, ANY_MONTH, ANY_WEEKDAY)]),
+        ("@hourly", [Fields((0,), ANY_HOUR, ANY_DAY, ANY_MONTH, ANY_WEEKDAY)]),
+        ("@Weekly", [Fields((0,), (0,), ANY_DAY, ANY_MONTH, (0,))]),
+        ("@yearly", [Fields((0,), (0,), (1,), (1,), ANY_WEEKDAY)]),
+        ("0 0 * * 0,7", [Fields((0,), (0,), ANY_DAY, ANY_MONTH, (0,))]),
+        ("0 0 * * 5-7", [Fields((0,), (0,), ANY_DAY, ANY_MONTH, (0, 5, 6))]),
+        ("0 0 * * FRI-mon", [Fields((0,), (0,), ANY_DAY, ANY_MONTH, (0, 1, 5, 6))]),
+        ("10-50/20 3 * jan,mar *", [Fields((10, 30, 50), (3,), ANY_DAY, (1, 3), ANY_WEEKDAY)]),
+        ("0 22-2 * * *", [Fields((0,), (0, 1, 2, 22, 23), ANY_DAY, ANY_MONTH, ANY_WEEKDAY)]),
+        (
+            "5 4 1,15 * mon",
+            [Fields((5,), (4,), (1, 15), ANY_MONTH, ANY_WEEKDAY), Fields((5,), (4,), ANY_DAY, ANY_MONTH, (1,))],
+        ),
+    ],
+)
+def test_an_expression_written_out(expression: str, fields: list[Fields]) -> None:
+    assert expanded(expression) == fields
+    assert len(calendars(expression)) == len(fields)
+
+
+@pytest.mark.parametrize(
+    ("expression", "word"),
+    [
+        ("@reboot", "@hourly"),
+        ("* * * *", "five fields"),
+        ("* * * * * *", "five fields"),
+        ("0 0 L * *", "another dialect"),
+        ("0 0 ? * 1", "another dialect"),
+        ("0 0 * * 1#2", "another dialect"),
+        ("0 0 15W * *", "another dialect"),
+        ("TZ=UTC 0 0 * * *", "five fields"),
+        ("H H * * *", "another dialect"),
+        ("60 * * * *", "cannot be read"),
+        ("0 0 30 2 *", "never fires"),
+        ("0 0 31 4,6,9,11 *", "never fires"),
+        ("*/0 * * * *", "cannot be read"),
+    ],
+)
+def test_what_temporal_would_read_differently_or_never_fires_is_refused(expression: str, word: str) -> None:
+    assert word in str(problem(expression))
+    with pytest.raises(CronError):
+        calendars(expression)
+
+
+def test_ranges_are_short() -> None:
+    assert [(one.start, one.end) for one in ranges((0, 1, 2, 5, 7, 8))] == [(0, 2), (5, 5), (7, 8)]
+    assert [(one.start, one.end) for one in ranges(ANY_MINUTE)] == [(0, 59)]
+
+
+@pytest.mark.parametrize("expression", EXPRESSIONS)
+def test_where_clocks_never_change_an_expression_fires_as_the_library_says(expression: str) -> None:
+    walk = croniter(expression, START, max_years_between_matches=50)
+
+    assert list(islice(fires(expression, START), 15)) == [walk.get_next(datetime) for _ in range(15)]
+
+
+@pytest.mark.parametrize(
+    ("zone", "expression", "after", "times"),
+    [
+        # Clocks go from 2:00 to 3:00 on March 29: that half past two is left out.
+        ("Europe/Vienna", "30 2 * * *", "2026-03-28T12:00Z", ["2026-03-30T00:30Z", "2026-03-31T00:30Z"]),
+        ("Europe/Vienna", "0 * * * *", "2026-03-29T00:00Z", ["2026-03-29T01:00Z", "2026-03-29T02:00Z"]),
+        # They go back from 2:00 to 1:00 on November 1: half past one comes twice.
+        ("America/New_York", "30 1 * * *", "2026-11-01T05:00Z", ["2026-11-01T05:30Z", "2026-11-01T06:30Z"]),
+        ("America/New_York", "0 1 1 * *", "2026-11-01T05:00Z", ["2026-11-01T06:00Z", "2026-12-01T06:00Z"]),
+        ("Asia/Kolkata", "0 9 * * mon", "2026-01-01T00:00Z", ["2026-01-05T03:30Z", "2026-01-12T03:30Z"]),
+        ("UTC", "0 0 29 2 *", "2026-01-01T00:00Z", ["2028-02-29T00:00Z", "2032-02-29T00:00Z"]),
+    ],
+)
+def test_fire_times_where_clocks_change(zone: str, expression: str, after: str, times: list[str]) -> None:
+    assert list(islice(fires(expression, at(after), zone), 2)) == [at(time) for time in times]
+
+
+def test_a_day_that_a_zone_left_out_does_not_hold_the_search() -> None:
+    found = list(islice(fires("0 12 * * *", at("2011-12-29T00:00Z"), "Pacific/Apia"), 3))
+
+    assert found == [at("2011-12-29T22:00Z"), at("2011-12-30T22:00Z"), at("2011-12-31T22:00Z")]
+
+
+def test_nothing_fires_after_the_last_year_that_temporal_knows() -> None:
+    assert list(fires("0 0 1 1 *", at("2099-06-01T00:00Z"))) == [at("2100-01-01T00:00Z")]
+    with pytest.raises(CronError, match="does not fire after"):
+        next_fire("0 0 1 1 *", at("2100-06-01T00:00Z"))
+
+
+@pytest.mark.parametrize(
+    ("trigger", "after", "times"),
+    [
+        (schedule(interval_seconds=90), "2026-01-01T00:00:01Z", ["2026-01-01T00:01:30Z", "2026-01-01T00:03:00Z"]),
+        (schedule(interval_seconds=90), "2026-01-01T00:01:30Z", ["2026-01-01T00:03:00Z", "2026-01-01T00:04:30Z"]),
+        (
+            schedule(cron="@daily", config={"timezone": "Europe/Vienna", "start_at": "2026-07-02T00:00"}),
+            "2026-01-01T00:00Z",
+            ["2026-07-01T22:00Z", "2026-07-02T22:00Z"],
+        ),
+        (schedule(cron="@daily", config={"end_at": "2026-01-02T00:00Z"}), "2026-01-01T00:00Z", ["2026-01-02T00:00Z"]),
+        (schedule(cron="@daily", config={"end_at": "2025-01-02"}), "2026-01-01T00:00Z", []),
+    ],
+)
+def test_the_times_of_a_schedule_before_it_is_installed(trigger: Trigger, after: str, times: list[str]) -> None:
+    assert fire_times(trigger, at(after), 2) == [at(time) for time in times]
+
+
+def test_bounds_without_an_offset_are_in_the_zone_of_the_schedule() -> None:
+    config = {"timezone": "Asia/Kolkata", "start_at": "2026-01-01", "end_at": "2026-01-02T00:00:00.5+01:00"}
+
+    assert bounds(schedule(cron="@daily", config=config)) == (at("2025-12-31T18:30Z"), at("2026-01-01T23:00Z"))
+
+
+def test_policies_and_their_defaults() -> None:
+    plain = policy(schedule(cron="@daily"))
+    chosen = policy(schedule(cron="@daily", config={"overlap": "buffer_one", "catchup_window_seconds": 60}))
+
+    assert (plain.overlap.name, plain.catchup_window) == ("SKIP", timedelta(hours=1))
+    assert (chosen.overlap.name, chosen.catchup_window) == ("BUFFER_ONE", timedelta(minutes=1))
+    assert specification(schedule(cron="@daily")).time_zone_name == "UTC"
+    assert specification(schedule(cron="@daily", config={"jitter_seconds": 5})).jitter == timedelta(seconds=5)
+
+
+@pytest.mark.parametrize(
+    ("keys", "word"),
+    [
+        ({"interval_seconds": 1.5}, "whole number"),
+        ({"interval_seconds": 0.5}, "whole number"),
+        ({"interval_seconds": 1e12}, "a hundred years"),
+        ({"cron": "@daily", "config": {"jitter_seconds": float("inf")}}, "jitter_seconds"),
+        ({"cron": "@daily", "config": {"start_at": "0001-01-01T00:00+14:00"}}, "start_at"),
+        ({"cron": "@daily", "config": {"end_at": "tomorrow"}}, "end_at"),
+    ],
+)
+def test_what_no_schedule_can_be_made_of_is_refused(keys: dict[str, Any], word: str) -> None:
+    with pytest.raises(OperationRefused, match=word):
+        specification(schedule(**keys))
+
+
+def test_an_unknown_overlap_policy_and_an_unknown_zone_are_refused() -> None:
+    with pytest.raises(OperationRefused, match="buffer_one"):
+        policy(schedule(cron="@daily", config={"overlap": "queue"}))
+    with pytest.raises(CronError, match="no time zone"):
+        specification(schedule(cron="@daily", config={"timezone": "Mars/Base"}))
