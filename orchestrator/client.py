@@ -225,7 +225,7 @@ class Runs:
         """List runs, newest first as far as Temporal's visibility knows; branches are not runs."""
         parts = [f"{WORKFLOW_ID.name} IS NOT NULL", "ExecutionStatus != 'ContinuedAsNew'"]
         equal = {WORKFLOW_ID.name: workflow_id, CUSTOMER_ID.name: customer_id, TRIGGER.name: trigger_type}
-        parts += [f"{name} = {_quoted(value)}" for name, value in equal.items() if value is not None]
+        parts += [f"{name} = {quoted(value)}" for name, value in equal.items() if value is not None]
         if status is not None:
             if status not in LISTED_AS:
                 raise OperationRefused(f"{status!r} is no status", hint=f"one of {', '.join(LISTED_AS)}")
@@ -340,7 +340,8 @@ def priority_of(plan: Plan) -> Priority:
     return Priority(fairness_key=plan.customer_id[:FAIRNESS_KEY_LENGTH]) if plan.customer_id else Priority()
 
 
-def _quoted(value: str) -> str:
+def quoted(value: str) -> str:
+    """Write text for a query to Temporal's visibility."""
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 

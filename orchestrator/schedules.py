@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -28,15 +29,15 @@ from temporalio.client import (
 from temporalio.common import TypedSearchAttributes
 from temporalio.service import RPCError, RPCStatusCode
 
-from orchestrator.attributes import VERSION, search_attributes
+from orchestrator.attributes import CUSTOMER_ID, SCHEDULED_AT, VERSION, WORKFLOW_ID, search_attributes
 from orchestrator.calendars import overlap_policy, policy, specification
 from orchestrator.children import WORKFLOW
-from orchestrator.client import priority_of, speaking
+from orchestrator.client import priority_of, quoted, speaking
 from orchestrator.definition import Trigger
 from orchestrator.errors import OperationRefused
 from orchestrator.payloads import run_request
 from orchestrator.plan import Plan
-from orchestrator.run import RunInfo
+from orchestrator.run import RunInfo, timestamp
 from orchestrator.settings import Settings
 
 PREFIX = "orchestrator"
@@ -45,6 +46,7 @@ MAX_BACKFILL = 1_000
 """Starts that one backfill may make: Temporal keeps no more waiting."""
 ATTEMPTS = 5
 """An installation meets others' installations and removals this often at most."""
+INSTANT = timedelta(milliseconds=1)
 AHEAD = timedelta(days=50 * 366)
 """How far next times are looked for; a cron expression that fires at all fires within that."""
 
@@ -98,7 +100,7 @@ class Schedules:
         def change(found: ScheduleUpdateInput) -> ScheduleUpdate:
             before = found.description.schedule.action
             if isinstance(before, ScheduleActionStartWorkflow):
-                # One name for ever: Temporal refuses to make a start of the same time twice, whichever version.
+                # One name for ever: Temporal starts nothing twice for a time while the first run goes on.
                 action.id = before.id
             return ScheduleUpdate(schedule, attributes)
 
@@ -168,13 +170,13 @@ class Schedules:
     async def backfill(
         self, customer_id: str, workflow_id: str, start_at: datetime, end_at: datetime, overlap: str = "buffer_all"
     ) -> int:
-        """Start what would have started from `start_at` to `end_at`, both included; give how many times those are.
+        """Start what would have started from `start_at` to `end_at`, both included; give how many runs those are.
 
         A time for which a run has started already starts nothing. Raises OperationRefused where there are
         more than 1,000 times.
         """
         chosen = overlap_policy(overlap)
-        after = start_at - timedelta(microseconds=1)  # Temporal's own range leaves its start out
+        after = start_at - INSTANT  # Temporal's own range leaves its start out
         async with self._operating(customer_id, workflow_id) as handle:
             times = await self._matching(handle.id, after, end_at)
             if len(times) > MAX_BACKFILL or (times and await self._matching(handle.id, times[-1], end_at)):
@@ -182,9 +184,25 @@ class Schedules:
                     f"more than {MAX_BACKFILL:,} times lie between {start_at} and {end_at}",
                     hint="fill a shorter span at a time",
                 )
-            if times:
-                await handle.backfill(ScheduleBackfill(start_at=after, end_at=end_at, overlap=chosen))
-        return len(times)
+            # Temporal would start one under the id of the run that has ended, and hide it by that.
+            done = await self._started(customer_id, workflow_id, times)
+            spans = [list(part) for fresh, part in groupby(times, lambda time: time not in done) if fresh]
+            if spans:
+                fills = [ScheduleBackfill(part[0] - INSTANT, part[-1], overlap=chosen) for part in spans]
+                await handle.backfill(*fills)
+        return sum(map(len, spans))
+
+    async def _started(self, customer_id: str, workflow_id: str, times: list[datetime]) -> set[datetime]:
+        """Give those of the times for which a run has started."""
+        if not times:
+            return set()
+        parts = [
+            f"{WORKFLOW_ID.name} = {quoted(workflow_id)}",
+            f"{CUSTOMER_ID.name} = {quoted(customer_id)}",
+            f"{SCHEDULED_AT.name} BETWEEN '{timestamp(times[0])}' AND '{timestamp(times[-1])}'",
+        ]
+        found = self.client.list_workflows(" AND ".join(parts))
+        return {one.typed_search_attributes[SCHEDULED_AT] async for one in found}
 
     async def next_times(self, customer_id: str, workflow_id: str, count: int = 10) -> list[datetime]:
         """Give the next times in UTC as Temporal keeps them, with jitter, paused or not."""

@@ -1,23 +1,30 @@
-"""Schedules on a real server: installed, fired, changed, removed, and their times."""
+"""Schedules on a real server: installed, fired, changed, removed."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
-from temporalio.client import ScheduleActionStartWorkflow
+from temporalio.client import ScheduleActionStartWorkflow, ScheduleDescription
 
+from orchestrator.calendars import fire_times
 from orchestrator.definition import Trigger
+from orchestrator.devserver import dev_server
 from orchestrator.errors import OperationRefused
 from orchestrator.plan import Plan
-from orchestrator.run import Run, timestamp
-from orchestrator.schedules import Installed, Schedules, schedule_id
-from tests.temporal.world import World, planned, until
+from orchestrator.run import Run
+from orchestrator.schedules import Schedules, owner_of, schedule_id
+from tests.temporal.world import World, opened, planned, until
 
 pytestmark = pytest.mark.temporal
 
-NEVER_SOON = Trigger(type="schedule", cron="0 0 29 2 *")
+RARE = Trigger(type="schedule", cron="0 0 29 2 *")
 DAILY = Trigger(type="schedule", cron="0 8 * * *", config={"timezone": "Europe/Vienna"})
+MINUTE = Trigger(type="schedule", cron="* * * * *")
+SECOND = Trigger(type="schedule", interval_seconds=1)
+LONG_AGO = datetime(2024, 5, 1, 12, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -29,38 +36,280 @@ def simple(customer: str, **more: Any) -> Plan:
     return planned({"a": "work"}, "trigger -> a", customer=customer, **more)
 
 
+async def described(schedules: Schedules, plan: Plan) -> ScheduleDescription:
+    return await schedules.client.get_schedule_handle(schedule_id(plan.customer_id, plan.id)).describe()
+
+
+async def kept(schedules: Schedules, customer: str) -> list[tuple[str, int | None, bool, str]]:
+    """Give what the list shows of a customer."""
+    found = [one async for one in schedules.installed() if one.customer_id == customer]
+    return [(one.workflow_id, one.version, one.paused, one.note) for one in found]
+
+
 async def runs_of(world: World, customer: str, count: int) -> list[Run]:
-    """Wait for runs of a customer, the oldest first, and for their ends."""
+    """Wait for runs of a customer, and for their ends."""
 
     async def listed() -> list[str] | None:
         found = await world.runs.list(customer_id=customer)
-        return [summary.id for summary in reversed(found)] if len(found) >= count else None
+        return [summary.id for summary in found] if len(found) >= count else None
 
     return [await world.ended(run_id) for run_id in await until(listed)]
 
 
-async def listed(schedules: Schedules, customer: str) -> list[Installed]:
-    return [found async for found in schedules.installed() if found.customer_id == customer]
-
-
 async def test_a_run_that_a_schedule_starts_knows_its_id_and_its_time(world: World, schedules: Schedules) -> None:
     customer, script = world.script()
-    trigger = NEVER_SOON.model_copy(update={"config": {"input": {"n": 7}}})
     plan = simple(customer)
     before = datetime.now(UTC).replace(microsecond=0)
-    await schedules.install(plan, trigger, paused=False)
+    await schedules.install(plan, RARE.model_copy(update={"config": {"input": {"n": 7}}}), paused=False)
 
     await schedules.trigger(customer, plan.id)
     (run,) = await runs_of(world, customer, 1)
 
-    assert (run.status, run.trigger_type, run.customer_id, run.input_data) == (
-        "completed",
-        "schedule",
-        customer,
-        {"n": 7},
-    )
+    assert (run.status, run.trigger_type, run.customer_id) == ("completed", "schedule", customer)
+    assert run.input_data == {"n": 7}
     assert run.id.startswith(f"{plan.id}-")
     assert set(run.trigger_data) == {"type", "scheduled_at"}
     assert run.trigger_data["scheduled_at"].endswith("Z")
     assert before <= datetime.fromisoformat(run.trigger_data["scheduled_at"]) <= datetime.now(UTC)
     assert [call["context"]["run_id"] for call in script.calls] == [run.id]
+    summary = await world.runs.summary(run.id)
+    assert (summary.workflow_id, summary.workflow_version, summary.trigger_type) == (plan.id, 1, "schedule")
+
+
+async def test_branches_and_keys_are_those_of_one_run(world: World, schedules: Schedules) -> None:
+    customer, script = world.script()
+    fork = {"type": "parallel", "branches": [["a"], ["b"]]}
+    plan = planned({"fork": fork, "a": "work", "b": "work"}, "trigger -> fork", customer=customer)
+    await schedules.install(plan, RARE, paused=True)
+    await schedules.backfill(customer, plan.id, datetime(2020, 1, 1, tzinfo=UTC), datetime(2025, 1, 1, tzinfo=UTC))
+
+    runs = await runs_of(world, customer, 2)
+
+    assert {run.trigger_data["scheduled_at"] for run in runs} == {"2020-02-29T00:00:00Z", "2024-02-29T00:00:00Z"}
+    assert [sorted(step.node_id for step in run.steps) for run in runs] == [["a", "b", "fork"]] * 2
+    assert {call["context"]["run_id"] for call in script.calls} == {run.id for run in runs}
+    assert len({call["context"]["idempotency_key"] for call in script.calls}) == 4
+
+
+async def test_its_time_and_id_outlive_continue_as_new(tmp_path: Path) -> None:
+    config = ("limit.historyCount.suggestContinueAsNew=60",)
+    async with dev_server(tmp_path / "short", dynamic_config=config) as server, opened(server) as world:
+        schedules = Schedules(world.client, world.runs.settings)
+        customer, script = world.script()
+        loop = {"type": "loop", "collection": 30, "item_variable": "n", "body": ["a"]}
+        told = {"type": "set", "config": {"at": "{{ trigger.scheduled_at }}", "who": "{{ run.id }}"}}
+        plan = planned({"l": loop, "a": "work", "told": told}, "trigger -> l", "l -> told", customer=customer)
+        await schedules.install(plan, RARE, paused=True)
+
+        await schedules.trigger(customer, plan.id)
+        (run,) = await runs_of(world, customer, 1)
+        executions = [one async for one in world.client.list_workflows(f"WorkflowId = '{run.id}'")]
+
+    assert len(executions) > 1
+    assert (run.status, len(script.calls)) == ("completed", 30)
+    assert run.context["who"] == run.id
+    assert run.context["at"] == run.trigger_data["scheduled_at"]
+    assert {call["context"]["run_id"] for call in script.calls} == {run.id}
+
+
+@pytest.mark.slow
+async def test_a_run_that_no_worker_has_taken_shows_its_time(world: World, schedules: Schedules) -> None:
+    customer, _ = world.script()
+    plan = simple(customer)
+    alone = Schedules(world.client, world.runs.settings.model_copy(update={"task_queue": "nobody"}))
+    await alone.install(plan, RARE, paused=True)
+    await alone.backfill(customer, plan.id, datetime(2024, 2, 29, tzinfo=UTC), datetime(2024, 2, 29, tzinfo=UTC))
+
+    async def started() -> Any:
+        return await world.runs.list(customer_id=customer)
+
+    (summary,) = await until(started)
+    run = await world.runs.document(summary.id)
+    await world.runs.terminate(summary.id)
+
+    assert (run.id, run.trigger_data) == (summary.id, {"type": "schedule", "scheduled_at": "2024-02-29T00:00:00Z"})
+
+
+async def test_installing_again_changes_the_one_schedule(world: World, schedules: Schedules) -> None:
+    customer, _ = world.script()
+    plan = simple(customer)
+    await schedules.install(plan, RARE, paused=False, note="first")
+    before = await described(schedules, plan)
+    newer = plan.model_copy(update={"version": 2, "name": "Newer"})
+
+    await asyncio.gather(*(schedules.install(newer, DAILY, paused=True, note="second") for _ in range(4)))
+
+    await until(lambda: _equal(lambda: kept(schedules, customer), [(plan.id, 2, True, "second")]))
+    after = await described(schedules, plan)
+    assert after.schedule.spec.time_zone_name == "Europe/Vienna"
+    assert isinstance(before.schedule.action, ScheduleActionStartWorkflow)
+    assert isinstance(after.schedule.action, ScheduleActionStartWorkflow)
+    assert after.schedule.action.id == before.schedule.action.id
+    await schedules.trigger(customer, plan.id)
+    (run,) = await runs_of(world, customer, 1)
+    assert (run.workflow_version, run.workflow_name) == (2, "Newer")
+
+
+async def _equal(what: Callable[[], Awaitable[Any]], wanted: Any) -> bool:
+    return bool(await what() == wanted)
+
+
+async def test_installed_at_once_from_several_sides_there_is_one(world: World, schedules: Schedules) -> None:
+    customer, _ = world.script()
+    plan = simple(customer)
+
+    await asyncio.gather(*(schedules.install(plan, DAILY, paused=True) for _ in range(6)))
+
+    await until(lambda: _equal(lambda: kept(schedules, customer), [(plan.id, 1, True, "")]))
+
+
+async def test_a_paused_schedule_starts_nothing_until_it_is_unpaused(world: World, schedules: Schedules) -> None:
+    customer, _ = world.script()
+    plan = simple(customer)
+    await schedules.install(plan, SECOND, paused=True)
+    await until(lambda: _equal(lambda: kept(schedules, customer), [(plan.id, 1, True, "")]))
+    await asyncio.sleep(1.5)
+    assert await world.runs.list(customer_id=customer) == []
+
+    await schedules.unpause(customer, plan.id, "go")
+    runs = await runs_of(world, customer, 2)
+    await schedules.pause(customer, plan.id, "enough")
+
+    assert len({run.trigger_data["scheduled_at"] for run in runs}) == len(runs)
+    await until(lambda: _equal(lambda: kept(schedules, customer), [(plan.id, 1, True, "enough")]))
+    await schedules.remove(customer, plan.id)
+
+
+async def test_a_start_is_left_out_while_the_last_run_goes_on(world: World, schedules: Schedules) -> None:
+    customer, script = world.script()
+    script.gates["a"] = asyncio.Event()
+    plan = simple(customer)
+    await schedules.install(plan, SECOND, paused=False)
+
+    async def skipped() -> bool:
+        return (await described(schedules, plan)).info.num_actions_skipped_overlap >= 2
+
+    await until(skipped)
+    calls = len(script.calls)
+    await schedules.remove(customer, plan.id)
+    script.gates["a"].set()
+    (run,) = await runs_of(world, customer, 1)
+
+    assert (calls, run.status) == (1, "completed")
+
+
+async def test_removing_is_repeatable_and_leaves_runs_alone(world: World, schedules: Schedules) -> None:
+    customer, script = world.script()
+    script.gates["a"] = asyncio.Event()
+    plan = simple(customer)
+    await schedules.install(plan, RARE, paused=False)
+    await schedules.trigger(customer, plan.id)
+    await until(lambda: _equal(lambda: _nodes(script), ["a"]))
+
+    await schedules.remove(customer, plan.id)
+    await schedules.remove(customer, plan.id)
+    script.gates["a"].set()
+
+    assert [run.status for run in await runs_of(world, customer, 1)] == ["completed"]
+    await until(lambda: _equal(lambda: kept(schedules, customer), []))
+    await schedules.install(plan, RARE, paused=True)
+    assert (await described(schedules, plan)).schedule.state.paused
+
+
+async def _nodes(script: Any) -> list[str]:
+    nodes: list[str] = script.nodes()
+    return nodes
+
+
+async def test_backfill_starts_each_time_once_with_both_ends(world: World, schedules: Schedules) -> None:
+    customer, _ = world.script()
+    plan = simple(customer)
+    await schedules.install(plan, MINUTE, paused=True)
+    end = LONG_AGO + timedelta(minutes=2)
+
+    assert await schedules.backfill(customer, plan.id, LONG_AGO, end) == 3
+    first = await runs_of(world, customer, 3)
+    assert await schedules.backfill(customer, plan.id, LONG_AGO, end + timedelta(minutes=1), "allow_all") == 1
+    runs = await runs_of(world, customer, 4)
+
+    assert sorted(run.trigger_data["scheduled_at"] for run in runs) == [
+        f"2024-05-01T12:0{minute}:00Z" for minute in range(4)
+    ]
+    assert {run.id for run in first} < {run.id for run in runs}
+    assert len(await world.runs.list(customer_id=customer)) == 4
+
+
+async def test_a_backfill_of_more_than_a_thousand_times_is_refused(world: World, schedules: Schedules) -> None:
+    customer, _ = world.script()
+    plan = simple(customer)
+    await schedules.install(plan, MINUTE, paused=True)
+
+    with pytest.raises(OperationRefused, match="more than 1,000 times"):
+        await schedules.backfill(customer, plan.id, LONG_AGO, LONG_AGO + timedelta(minutes=1000))
+    with pytest.raises(OperationRefused, match="no overlap policy 'queue'"):
+        await schedules.backfill(customer, plan.id, LONG_AGO, LONG_AGO, "queue")
+
+    nothing = await schedules.backfill(customer, plan.id, LONG_AGO + timedelta(seconds=1), LONG_AGO)
+    assert (nothing, await world.runs.list(customer_id=customer)) == (0, [])
+
+
+async def test_a_backfill_leaves_out_the_times_in_between_that_have_run(world: World, schedules: Schedules) -> None:
+    customer, _ = world.script()
+    plan = simple(customer)
+    await schedules.install(plan, MINUTE, paused=True)
+    times = [LONG_AGO + timedelta(minutes=minute) for minute in range(5)]
+    assert await schedules.backfill(customer, plan.id, times[2], times[2]) == 1
+    await runs_of(world, customer, 1)
+
+    assert await schedules.backfill(customer, plan.id, times[0], times[-1]) == 4
+    runs = await runs_of(world, customer, 5)
+
+    assert sorted(datetime.fromisoformat(run.trigger_data["scheduled_at"]) for run in runs) == times
+
+
+@pytest.mark.parametrize(
+    "trigger",
+    [
+        DAILY,
+        RARE,
+        Trigger(type="schedule", interval_seconds=7200),
+        Trigger(type="schedule", cron="0 9 1 * mon", config={"start_at": "2031-05-01", "timezone": "Asia/Kolkata"}),
+        Trigger(type="schedule", cron="@yearly", config={"start_at": "2031-01-01", "end_at": "2033-01-01T00:00:00.7Z"}),
+        Trigger(type="schedule", cron="@daily", config={"end_at": "2020-01-01"}),
+    ],
+    ids=lambda trigger: trigger.cron or "interval",
+)
+async def test_the_times_asked_for_before_are_those_that_temporal_keeps(
+    world: World, schedules: Schedules, trigger: Trigger
+) -> None:
+    customer, _ = world.script()
+    plan = simple(customer)
+    before = fire_times(trigger, datetime.now(UTC), 13)
+    await schedules.install(plan, trigger, paused=True)
+
+    assert await schedules.next_times(customer, plan.id, 13) == before
+    shown = (await described(schedules, plan)).info.next_action_times
+    assert shown == before[: len(shown)]
+
+
+async def test_where_there_is_no_schedule_operations_are_refused(schedules: Schedules) -> None:
+    operations: list[Awaitable[Any]] = [
+        schedules.pause("nobody", "nothing"),
+        schedules.unpause("nobody", "nothing"),
+        schedules.trigger("nobody", "nothing"),
+        schedules.next_times("nobody", "nothing"),
+        schedules.backfill("nobody", "nothing", LONG_AGO, LONG_AGO + timedelta(hours=1)),
+    ]
+    for operation in operations:
+        with pytest.raises(OperationRefused, match="workflow 'nothing' has no schedule"):
+            await operation
+
+
+def test_no_two_tenants_share_a_name_and_names_can_be_read() -> None:
+    owners = [("a", "b:c"), ("a:b", "c"), ("", "a:b:c"), ("a%3Ab", "c"), ("ä/ö", "x y"), ("", "")]
+
+    names = [schedule_id(*owner) for owner in owners]
+
+    assert len(set(names)) == len(owners)
+    assert [owner_of(name) for name in names] == owners
+    assert [owner_of(name) for name in ("other", "other:a:b", "orchestrator:a", "orchestrator:a:b:c")] == [None] * 4
