@@ -236,6 +236,16 @@ class Runs:
             found = self.client.list_workflows(" AND ".join(parts), limit=limit, page_size=min(limit, 1000))
             return [_summary(execution) async for execution in found]
 
+    async def changed(self, since: datetime | None) -> AsyncIterator[RunSummary]:
+        """Give the runs that have started or ended since a moment, as far as Temporal's visibility knows."""
+        query = f"{WORKFLOW_ID.name} IS NOT NULL AND ExecutionStatus != 'ContinuedAsNew'"
+        if since is not None:
+            moment = since.astimezone(UTC).isoformat()
+            query += f" AND (StartTime >= '{moment}' OR CloseTime >= '{moment}')"
+        async with speaking():
+            async for execution in self.client.list_workflows(query):
+                yield _summary(execution)
+
     async def summary(self, run_id: str) -> RunSummary:
         """Give what lists show of a run; raises RunNotFound, of branches too."""
         async with speaking(run_id):

@@ -1,0 +1,162 @@
+"""Every error of the API, as problem details (RFC 9457): which code has which status."""
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.encoders import jsonable_encoder
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from orchestrator.errors import DefinitionInvalid, OrchestratorError
+
+logger = logging.getLogger(__name__)
+MEDIA_TYPE = "application/problem+json"
+
+STATUS = {
+    "unauthorized": 401,
+    "forbidden": 403,
+    "workflow_not_found": 404,
+    "run_not_found": 404,
+    "delivery_not_found": 404,
+    "key_not_found": 404,
+    "workflow_exists": 409,
+    "webhook_taken": 409,
+    "operation_refused": 409,
+    "edit_conflict": 412,
+    "definition_invalid": 422,
+    "bad_cron": 422,
+    "bad_cursor": 422,
+    "server_unavailable": 503,
+    "store_unavailable": 503,
+    "store_outdated": 503,
+}
+"""HTTP status by the error's code; any other is a fault of ours."""
+
+TITLES = {
+    400: "The body is no JSON",
+    401: "A key is needed",
+    403: "The key does not allow this",
+    404: "Not found",
+    405: "Method not allowed",
+    409: "Refused as things stand",
+    412: "It has changed since you read it",
+    413: "The body is too large",
+    415: "The body is not of a known type",
+    422: "The request has mistakes",
+    429: "Too many requests",
+    500: "A fault of ours",
+    503: "Something we need does not answer",
+}
+PLACES = {"body": "", "query": "query", "path": "path", "header": "header", "cookie": "cookie"}
+
+
+class Mistake(BaseModel):
+    """One thing wrong with a request."""
+
+    severity: str = Field("error", examples=["error"])
+    code: str = Field(examples=["unknown_action"])
+    path: str = Field(description="JSON Pointer into the body, or the name of a parameter.", examples=["/nodes/0/type"])
+    message: str
+    hint: str | None = None
+
+
+class ProblemDetails(BaseModel):
+    """What went wrong (RFC 9457)."""
+
+    type: str = Field("about:blank", description="A URI reference that names the kind of problem.")
+    title: str
+    status: int
+    detail: str
+    code: str = Field(description="Stable name, for programs.", examples=["workflow_not_found"])
+    hint: str | None = None
+    errors: list[Mistake] = Field([], description="All mistakes, where there are several.")
+
+
+def described(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Describe the problems that an operation may answer with, for OpenAPI."""
+    reference = {"$ref": "#/components/schemas/ProblemDetails"}
+    return {
+        status: {"description": TITLES[status], "content": {MEDIA_TYPE: {"schema": reference}}} for status in statuses
+    }
+
+
+def problem(
+    status: int,
+    code: str,
+    detail: str,
+    *,
+    hint: str | None = None,
+    errors: Sequence[Any] = (),
+    headers: dict[str, str] | None = None,
+) -> JSONResponse:
+    """Make an answer."""
+    shown = ProblemDetails(
+        type=f"/problems/{code}",
+        title=TITLES.get(status, "Refused"),
+        status=status,
+        detail=detail,
+        code=code,
+        hint=hint,
+        errors=[Mistake.model_validate(each) for each in errors],
+    )
+    return JSONResponse(jsonable_encoder(shown), status, headers, MEDIA_TYPE)
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of an application in this form."""
+    app.add_exception_handler(OrchestratorError, _ours)
+    app.add_exception_handler(RequestValidationError, _request)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _fault)
+
+
+async def _ours(request: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, OrchestratorError):
+        raise error
+    status = STATUS.get(error.code, 500)
+    errors = [each.to_json() for each in error.problems] if isinstance(error, DefinitionInvalid) else []
+    headers = {}
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    if status == 503:
+        headers["Retry-After"] = "1"
+    if status >= 500:
+        logger.error("%s %s: %s", request.method, request.url.path, error, exc_info=error if status == 500 else None)
+    return problem(status, error.code, error.message, hint=error.hint, errors=errors, headers=headers)
+
+
+async def _request(request: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, RequestValidationError):
+        raise error
+    found = error.errors()
+    if any(each["type"] == "json_invalid" for each in found):
+        each = found[0]
+        detail = f"{each.get('ctx', {}).get('error', each['msg'])} at character {each['loc'][-1]}"
+        return problem(400, "json_syntax", detail)
+    mistakes = [{"code": each["type"], "path": _place(each["loc"]), "message": each["msg"]} for each in found]
+    detail = "; ".join(f"{each['path'] or '/'}: {each['message']}" for each in mistakes[:3])
+    return problem(422, "bad_request", detail, errors=mistakes)
+
+
+def _place(location: Sequence[Any]) -> str:
+    where, *rest = location or ("",)
+    if where == "body":
+        return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in rest)
+    return " ".join(str(part) for part in (where, *rest))
+
+
+async def _http(request: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, HTTPException):
+        raise error
+    codes = {400: "json_syntax", 404: "no_such_address", 405: "method_not_allowed", 413: "too_large"}
+    code = codes.get(error.status_code, "refused")
+    headers = dict(error.headers) if error.headers else None
+    return problem(error.status_code, code, str(error.detail), headers=headers)
+
+
+async def _fault(request: Request, error: Exception) -> JSONResponse:
+    return problem(500, "internal", "something went wrong on our side; it has been logged")

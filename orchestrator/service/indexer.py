@@ -1,0 +1,82 @@
+"""Fill the index of runs from Temporal: what was started elsewhere, what has ended, however it ended.
+
+One process at a time does it. A mark says how far it has come, so that a crash repeats and never skips.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+from orchestrator.client import Runs, RunSummary
+from orchestrator.errors import ServerUnavailable
+from orchestrator.store.database import StoreUnavailable
+from orchestrator.store.index import RunIndex
+from orchestrator.store.leases import Leases
+
+logger = logging.getLogger(__name__)
+LEASE = "indexer"
+EVERY_SECONDS = 1.0
+LEASE_SECONDS = 30.0
+OVERLAP = timedelta(minutes=2)
+"""Temporal's visibility shows a run a little after it has started or ended: that much is read again."""
+BATCH = 500
+
+
+class Indexer:
+    """Reads Temporal's visibility, and writes the index."""
+
+    def __init__(self, runs: Runs, index: RunIndex, leases: Leases) -> None:
+        self.runs = runs
+        self.index = index
+        self.leases = leases
+        self._seen: dict[str, bool] = {}
+
+    @asynccontextmanager
+    async def going(self) -> AsyncIterator[None]:
+        """Fill the index until the block ends."""
+        task = asyncio.create_task(self._go())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+            with contextlib.suppress(StoreUnavailable):
+                await self.leases.drop(LEASE)
+
+    async def catch_up(self) -> int:
+        """Read what has changed since the mark; give how many runs were written."""
+        mark = await self.leases.mark(LEASE)
+        now = datetime.now(UTC)
+        written = 0
+        batch: list[RunSummary] = []
+        async for run in self.runs.changed(None if mark is None else mark - OVERLAP):
+            if self._seen.get(run.id) == (run.completed_at is not None):
+                continue
+            batch.append(run)
+            if len(batch) == BATCH:
+                written += await self._write(batch)
+        written += await self._write(batch)
+        await self.leases.set_mark(LEASE, now)
+        return written
+
+    async def _write(self, batch: list[RunSummary]) -> int:
+        await self.index.put(batch)
+        number = len(batch)
+        if len(self._seen) > 100 * BATCH:
+            self._seen.clear()
+        self._seen |= {run.id: run.completed_at is not None for run in batch}
+        batch.clear()
+        return number
+
+    async def _go(self) -> None:
+        while True:
+            try:
+                if await self.leases.take(LEASE, LEASE_SECONDS):
+                    await self.catch_up()
+            except (ServerUnavailable, StoreUnavailable) as error:
+                logger.warning("the index of runs waits: %s", error)
+            await asyncio.sleep(EVERY_SECONDS)
