@@ -170,13 +170,13 @@ class Runs:
     async def document(self, run_id: str) -> Run:
         """Give the run document, with the steps of all branches; raises RunNotFound."""
         tree = await self._tree(run_id)
-        return tree.run.model_copy(update={"links": self._links(run_id)})
+        return tree.run.model_copy(update={"links": self.links(run_id)})
 
     async def _tree(self, run_id: str, before: RunTree | None = None) -> RunTree:
         async with speaking(run_id):
             return await RunTree.read(self.client, run_id, before)
 
-    def _links(self, run_id: str) -> dict[str, str]:
+    def links(self, run_id: str) -> dict[str, str]:
         links = {"self": f"/api/v1/runs/{quote(run_id, safe='')}"}
         ui = self.ui_url(run_id)
         return links if ui is None else {**links, "temporal_ui": ui}
@@ -190,6 +190,13 @@ class Runs:
                 return await self.document(run_id)  # how it failed stands in the document
         return await self.document(run_id)
 
+    async def ended(self, run_id: str, seconds: float) -> Run | None:
+        """Wait so long for a run's end and give its document; `None` while it goes on."""
+        try:
+            return await asyncio.wait_for(self.result(run_id), seconds)
+        except TimeoutError:
+            return None
+
     async def watch(self, run_id: str) -> AsyncIterator[Run]:
         """Give the run document now and after each change, until the run has ended.
 
@@ -200,7 +207,7 @@ class Runs:
         async with self.histories.tails(changed) as follow:
             while True:
                 tree = await self._tree(run_id, tree)
-                yield tree.run.model_copy(update={"links": self._links(run_id)})
+                yield tree.run.model_copy(update={"links": self.links(run_id)})
                 if tree.run.status in ENDED:
                     return
                 follow([run_id, *tree.running])

@@ -3,14 +3,20 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 from activities.registry import Registry
 from orchestrator.client import Runs
+from orchestrator.schedules import Schedules
+from orchestrator.service.background import every
+from orchestrator.service.events import Events
 from orchestrator.service.indexer import Indexer
 from orchestrator.service.noting import Noting
 from orchestrator.service.operations import Operations
+from orchestrator.service.reconciler import Reconciler
 from orchestrator.service.starts import Starts
+from orchestrator.service.webhooks import Webhooks
 from orchestrator.service.workflows import Workflows
 from orchestrator.settings import Settings
 from orchestrator.store.database import Database, database_url, open_database
@@ -19,6 +25,10 @@ from orchestrator.store.deliveries import Deliveries
 from orchestrator.store.index import RunIndex
 from orchestrator.store.keys import Keys
 from orchestrator.store.leases import Leases
+
+OWED_SECONDS = 5.0
+PRUNE_SECONDS = 3600.0
+LEDGER_KEPT = timedelta(days=90)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +45,10 @@ class House:
     workflows: Workflows
     starts: Starts
     operations: Operations
+    schedules: Schedules
+    reconciler: Reconciler
+    events: Events
+    webhooks: Webhooks
 
 
 @asynccontextmanager
@@ -56,9 +70,12 @@ async def serving(settings: Settings, runs: Runs, registry: Registry) -> AsyncIt
     """Serve until the block ends, with what goes on beside requests."""
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(opened(settings))
-        index, deliveries = RunIndex(database), Deliveries(database)
+        index, deliveries, leases = RunIndex(database), Deliveries(database), Leases(database, str(uuid4()))
         noting = Noting(index)
         workflows = Workflows(Definitions(database), index, registry)
+        starts, operations = Starts(runs, workflows, deliveries, noting), Operations(runs, index)
+        schedules = Schedules(runs.client, settings)
+        events = Events(workflows, deliveries, starts, operations)
         house = House(
             settings=settings,
             registry=registry,
@@ -68,9 +85,20 @@ async def serving(settings: Settings, runs: Runs, registry: Registry) -> AsyncIt
             index=index,
             deliveries=deliveries,
             workflows=workflows,
-            starts=Starts(runs, workflows, deliveries, noting),
-            operations=Operations(runs, index),
+            starts=starts,
+            operations=operations,
+            schedules=schedules,
+            reconciler=Reconciler(workflows, schedules, leases),
+            events=events,
+            webhooks=Webhooks(workflows.definitions, deliveries, events, runs, settings),
         )
-        await stack.enter_async_context(noting.writing())
-        await stack.enter_async_context(Indexer(runs, index, Leases(database, str(uuid4()))).going())
+        for work in (
+            noting.writing(),
+            Indexer(runs, index, leases).going(),
+            house.reconciler.going(),
+            every(OWED_SECONDS, "deliveries", events.redrive_owed),
+            every(PRUNE_SECONDS, "ledger", lambda: deliveries.prune(datetime.now(UTC) - LEDGER_KEPT)),
+        ):
+            await stack.enter_async_context(work)
+        stack.push_async_callback(events.aclose)
         yield house

@@ -3,20 +3,17 @@
 One process at a time does it. A mark says how far it has come, so that a crash repeats and never skips.
 """
 
-import asyncio
 import contextlib
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 from orchestrator.client import Runs, RunSummary
-from orchestrator.errors import ServerUnavailable
+from orchestrator.service.background import every
 from orchestrator.store.database import StoreUnavailable
 from orchestrator.store.index import RunIndex
 from orchestrator.store.leases import Leases
 
-logger = logging.getLogger(__name__)
 LEASE = "indexer"
 EVERY_SECONDS = 1.0
 LEASE_SECONDS = 30.0
@@ -37,15 +34,15 @@ class Indexer:
     @asynccontextmanager
     async def going(self) -> AsyncIterator[None]:
         """Fill the index until the block ends."""
-        task = asyncio.create_task(self._go())
-        try:
+        async with every(EVERY_SECONDS, "index of runs", self.round):
             yield
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
-            with contextlib.suppress(StoreUnavailable):
-                await self.leases.drop(LEASE)
+        with contextlib.suppress(StoreUnavailable):
+            await self.leases.drop(LEASE)
+
+    async def round(self) -> None:
+        """Catch up, where no other process does."""
+        if await self.leases.take(LEASE, LEASE_SECONDS):
+            await self.catch_up()
 
     async def catch_up(self) -> int:
         """Read what has changed since the mark; give how many runs were written."""
@@ -71,12 +68,3 @@ class Indexer:
         self._seen |= {run.id: run.completed_at is not None for run in batch}
         batch.clear()
         return number
-
-    async def _go(self) -> None:
-        while True:
-            try:
-                if await self.leases.take(LEASE, LEASE_SECONDS):
-                    await self.catch_up()
-            except (ServerUnavailable, StoreUnavailable) as error:
-                logger.warning("the index of runs waits: %s", error)
-            await asyncio.sleep(EVERY_SECONDS)

@@ -242,15 +242,19 @@ class Definitions:
         """Give all triggers that should have a schedule in Temporal."""
         return await self._triggers(select(triggers).where(triggers.c.kind == "schedule", triggers.c.wanted != REMOVED))
 
-    async def applied(self, row: TriggerRow) -> None:
-        """Note that Temporal shows what was wanted; a row that asks for nothing any more goes."""
+    async def applied(self, row: TriggerRow) -> bool:
+        """Note that Temporal shows what was wanted; a row that asks for nothing any more goes.
+
+        False where something else is wanted by now.
+        """
         same = (*_same_of(row.customer_id, row.workflow_id, triggers), triggers.c.revision == row.revision)
         async with self.database.writing() as connection:
             if row.wanted == REMOVED:
-                await connection.execute(delete(triggers).where(*same))
+                done = await connection.execute(delete(triggers).where(*same))
             else:
                 value = row.revision if row.kind == "schedule" else None
-                await connection.execute(update(triggers).where(*same).values(applied=value))
+                done = await connection.execute(update(triggers).where(*same).values(applied=value))
+        return done.rowcount == 1
 
     async def unnoted(self, customer_id: str, workflow_id: str) -> None:
         """Note that a schedule is not there, so that it is installed again."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, delete, func, insert, select, tuple_, update
+from sqlalchemy import Select, delete, func, insert, or_, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -37,7 +37,7 @@ class Start:
     """0 is the working copy."""
     run_id: str
     given: Any = None
-    """The run's input."""
+    """The run's input; of a webhook that answers a run, `{"event": name}`."""
     state: str = PENDING
     reason: str | None = None
     delivery_id: str = ""
@@ -131,8 +131,13 @@ class Deliveries:
             )
 
     async def owed(self, before: datetime, limit: int) -> list[Delivery]:
-        """Give deliveries from before a moment that still owe starts, the oldest first."""
-        query = select(deliveries).where(deliveries.c.open, deliveries.c.received_at < before)
+        """Give deliveries from before a moment that still owe starts, the oldest first.
+
+        A start by hand is left to who asked for it, and has had no answer: the same key meets the same run.
+        """
+        query = select(deliveries).where(
+            deliveries.c.open, deliveries.c.received_at < before, deliveries.c.kind != "start"
+        )
         return await self._read(query.order_by(deliveries.c.received_at).limit(limit))
 
     async def get(self, customer_id: str | None, delivery_id: str) -> Delivery:
@@ -169,7 +174,10 @@ class Deliveries:
         """Forget what came in before a moment and owes nothing."""
         async with self.database.writing() as connection:
             done = await connection.execute(
-                delete(deliveries).where(deliveries.c.received_at < before, deliveries.c.open.is_(False))
+                delete(deliveries).where(
+                    deliveries.c.received_at < before,
+                    or_(deliveries.c.open.is_(False), deliveries.c.kind == "start"),
+                )
             )
             return done.rowcount
 

@@ -1,0 +1,71 @@
+"""Parameters that several routes take."""
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import Header, Path, Query
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator
+
+from orchestrator.service.workflows import WORKFLOW_NAME
+from orchestrator.store.definitions import EditConflict
+
+RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)([Zz]|[+ -]\d\d:\d\d)")
+ETAG = re.compile(r'\s*"(\d{1,18})"\s*')
+PLAIN = r"^[^\x00-\x1f\x7f/]+$"
+"""What can be a part of an address."""
+MAX_VERSION = 2_147_483_647
+
+WorkflowId = Annotated[
+    str, Path(pattern=f"^{WORKFLOW_NAME.pattern}$", description="Id of the workflow.", examples=["invoice-reminder"])
+]
+RunId = Annotated[str, Path(pattern=PLAIN, max_length=300, description="Id of the run.")]
+Version = Annotated[int, Path(ge=1, le=MAX_VERSION, description="Number of a published version.")]
+
+
+def _written(value: Any) -> Any:
+    """Take times as RFC 3339 only; in an address a plus sign arrives as a space."""
+    found = RFC3339.fullmatch(value) if isinstance(value, str) else None
+    if isinstance(value, str) and found is None:
+        raise ValueError("a time with its offset is needed: 2026-01-31T08:00:00Z")
+    return f"{found[1]}{found[2].replace(' ', '+')}" if found else value
+
+
+def _utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("that time is out of range") from None
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_written), AfterValidator(_utc)]
+"""A time, in UTC."""
+Since = Annotated[Moment | None, Query(description="Not before this time (RFC 3339).")]
+Until = Annotated[Moment | None, Query(description="Before this time (RFC 3339).")]
+
+IfMatch = Annotated[
+    str | None, Header(max_length=200, description="The ETag that was read: a definition changed since is left alone.")
+]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        pattern=r"^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$",
+        max_length=255,
+        description="Started once for each key: a second request answers the first one's run.",
+    ),
+]
+
+
+def revision(if_match: str | None) -> int | None:
+    """Read the revision that a change asks for; raises EditConflict for an ETag that was never ours."""
+    if if_match is None or if_match.strip() == "*":
+        return None
+    found = ETAG.fullmatch(if_match)
+    if found is None:
+        raise EditConflict("If-Match does not name the definition as it is", hint='it is the ETag as given: "3"')
+    return int(found[1])
+
+
+def etag(number: int) -> str:
+    """Write a revision as an ETag."""
+    return f'"{number}"'

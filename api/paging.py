@@ -1,0 +1,74 @@
+"""Pages of long lists: an opaque cursor says where the next one begins."""
+
+import base64
+import binascii
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any, Generic, TypeVar
+
+from fastapi import Query
+from pydantic import BaseModel, Field
+
+from orchestrator.errors import OrchestratorError
+from orchestrator.run import timestamp
+
+ItemT = TypeVar("ItemT")
+MAX_CURSOR = 2_000
+
+Limit = Annotated[int, Query(ge=1, le=500, description="Entries on a page.")]
+Cursor = Annotated[
+    str | None, Query(max_length=MAX_CURSOR, description="`next_cursor` of the page before; the first page has none.")
+]
+
+
+class BadCursor(OrchestratorError):
+    """The cursor is none that this list has given."""
+
+    code = "bad_cursor"
+
+
+class Page(BaseModel, Generic[ItemT]):
+    """A part of a list."""
+
+    items: list[ItemT]
+    next_cursor: str | None = Field(None, description="Where the next page begins; null on the last one.")
+
+
+def cut(found: Sequence[Any], limit: int, key: Any) -> tuple[Sequence[Any], str | None]:
+    """Give a page of what was read (one more than the limit, to see whether there is more) and the next cursor."""
+    shown = found[:limit]
+    return shown, written(*key(shown[-1])) if len(found) > limit else None
+
+
+def written(*place: Any) -> str:
+    """Write a cursor."""
+    values = [timestamp(value) if isinstance(value, datetime) else value for value in place]
+    return base64.urlsafe_b64encode(json.dumps(values).encode()).decode().rstrip("=")
+
+
+def place(cursor: str | None, *kinds: type) -> list[Any]:
+    """Read a cursor made of values of these kinds; raises BadCursor."""
+    if cursor is None:
+        return []
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        values = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+        if not isinstance(values, list):
+            raise BadCursor
+        return [_read(kind, value) for kind, value in zip(kinds, values, strict=True)]
+    except (binascii.Error, ValueError, TypeError, RecursionError, OverflowError):
+        raise BadCursor("the cursor is none of this list", hint="send next_cursor as it was given") from None
+
+
+def _read(kind: type, value: Any) -> Any:
+    if kind is datetime:
+        moment = datetime.fromisoformat(value)
+        if moment.tzinfo is None:
+            raise ValueError(value)
+        return moment
+    if type(value) is not kind or (kind is str and "\x00" in value) or (kind is int and abs(value) >= 1 << 31):
+        raise ValueError(value)
+    if kind is str:
+        value.encode()
+    return value

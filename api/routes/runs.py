@@ -1,0 +1,253 @@
+"""Runs: started, listed, shown, streamed, operated."""
+
+import hashlib
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Body, Depends, Header, Path, Query, Response
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from pydantic import JsonValue
+
+from api.access import Editor, Reader, Runner
+from api.fields import PLAIN, IdempotencyKey, RunId, Since, Until, WorkflowId
+from api.house import House, HouseDep
+from api.models import (
+    AdHocRequest,
+    Resolved,
+    RetryRequest,
+    RunStarted,
+    RunView,
+    StartRequest,
+    StepRequest,
+    TerminateRequest,
+)
+from api.paging import Cursor, Limit, Page, cut, place, written
+from api.problems import described
+from api.routes.workflows import owner
+from orchestrator.client import RunSummary, Started
+from orchestrator.run import Run, StepDocument
+
+router = APIRouter(tags=["runs"])
+Wait = Annotated[
+    float, Query(ge=0, le=60, description="Seconds to wait for the run's end; then it is answered as it has ended.")
+]
+LOCATION = {"Location": {"schema": {"type": "string"}}}
+STARTED: dict[int | str, dict[str, Any]] = {
+    200: {"model": Run, "description": "The run has ended within `wait`.", "headers": LOCATION},
+    202: {
+        "model": RunStarted,
+        "description": "The run goes on.",
+        "headers": {**LOCATION, "Idempotent-Replayed": {"schema": {"type": "string", "enum": ["true"]}}},
+    },
+    **described(400, 401, 403, 404, 409, 413, 422, 503),
+}
+FOUND = described(401, 403, 404, 422, 503)
+OPERATED = described(401, 403, 404, 409, 422, 503)
+SENT = described(400, 401, 403, 404, 409, 413, 422, 503)
+
+
+async def _started(
+    house: House, started: Started, workflow_id: str | None, wait: float, response: Response
+) -> RunStarted | Run:
+    response.headers["Location"] = f"/api/v1/runs/{started.id}"
+    if started.duplicate:
+        response.headers["Idempotent-Replayed"] = "true"
+    if wait:
+        ended = await house.runs.ended(started.id, wait)
+        if ended is not None:
+            response.status_code = 200
+            return ended
+    links = house.runs.links(started.id)
+    return RunStarted(id=started.id, workflow_id=workflow_id, duplicate=started.duplicate, links=links)
+
+
+@router.post(
+    "/workflows/{workflow_id}/runs",
+    operation_id="startRun",
+    status_code=202,
+    response_model=RunStarted | Run,
+    responses=STARTED,
+)
+async def start(
+    workflow_id: WorkflowId,
+    house: HouseDep,
+    asker: Runner,
+    response: Response,
+    request: StartRequest | None = None,
+    wait: Wait = 0,
+    idempotency_key: IdempotencyKey = None,
+) -> RunStarted | Run:
+    """Start a workflow: its newest published version, or the draft while there is none."""
+    wanted = request or StartRequest()
+    started = await house.starts.workflow(
+        await owner(house, asker, workflow_id), workflow_id, wanted.input, version=wanted.version, key=idempotency_key
+    )
+    return await _started(house, started, workflow_id, wait, response)
+
+
+@router.post(
+    "/runs", operation_id="runDefinition", status_code=202, response_model=RunStarted | Run, responses=STARTED
+)
+async def run_definition(
+    request: AdHocRequest,
+    house: HouseDep,
+    asker: Editor,
+    response: Response,
+    wait: Wait = 0,
+    idempotency_key: IdempotencyKey = None,
+) -> RunStarted | Run:
+    """Run a definition without keeping it."""
+    started = await house.starts.definition(
+        asker.creates_for, request.definition, request.input, key=idempotency_key
+    )
+    return await _started(house, started, None, wait, response)
+
+
+@router.get("/runs", operation_id="listRuns", responses=described(401, 403, 404, 422, 503))
+async def every(
+    house: HouseDep,
+    asker: Reader,
+    workflow_id: Annotated[str | None, Query(pattern=PLAIN, max_length=200)] = None,
+    status: Annotated[
+        Literal["running", "completed", "failed", "cancelled"] | None,
+        Query(description="`running` is every run that has not ended; what it waits for is in its document."),
+    ] = None,
+    trigger: Annotated[Literal["manual", "schedule", "event", "webhook"] | None, Query()] = None,
+    since: Since = None,
+    until: Until = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[RunView]:
+    """List runs, the newest first. It may be a second behind what a run's own document says."""
+    found = await house.index.page(
+        asker.customer_id,
+        workflow_id=workflow_id,
+        status=status,
+        trigger_type=trigger,
+        since=since,
+        until=until,
+        after=place(cursor, datetime, str),
+        limit=limit + 1,
+    )
+    shown, following = cut(found, limit, lambda run: (run.started_at, run.id))
+    return Page(items=[_view(each) for each in shown], next_cursor=following)
+
+
+def _view(run: RunSummary) -> RunView:
+    return RunView.model_construct(**{name: getattr(run, name) for name in RunSummary.model_fields})
+
+
+@router.get("/runs/{run_id}", operation_id="getRun", responses=FOUND)
+async def get(run_id: RunId, house: HouseDep, asker: Reader) -> Run:
+    """Give the run document, as the run itself tells it now."""
+    return await house.operations.document(asker.customer_id, run_id)
+
+
+@router.get("/runs/{run_id}/steps", operation_id="listSteps", responses=FOUND)
+async def steps(
+    run_id: RunId, house: HouseDep, asker: Reader, limit: Limit = 50, cursor: Cursor = None
+) -> Page[StepDocument]:
+    """List what has been done so far, in order."""
+    found = (await house.operations.document(asker.customer_id, run_id)).steps
+    begin = max((place(cursor, int) or [0])[0], 0)
+    end = begin + limit
+    following = written(end) if end < len(found) else None
+    return Page(items=found[begin:end], next_cursor=following)
+
+
+async def _visible(run_id: RunId, house: HouseDep, asker: Reader) -> str:
+    """Refuse before the stream begins."""
+    await house.operations.require(asker.customer_id, run_id)
+    return run_id
+
+
+@router.get(
+    "/runs/{run_id}/stream",
+    operation_id="streamRun",
+    response_class=EventSourceResponse,
+    responses=FOUND,
+)
+async def stream(
+    run_id: Annotated[str, Depends(_visible)],
+    house: HouseDep,
+    last_event_id: Annotated[str | None, Header(max_length=200)] = None,
+) -> AsyncIterator[ServerSentEvent]:
+    """Send the run document now and after each change, as event `run`, until the run has ended."""
+    async for run in house.runs.watch(run_id):
+        text = run.model_dump_json()
+        digest = hashlib.sha256(text.encode()).hexdigest()[:32]
+        if digest != last_event_id:
+            yield ServerSentEvent(raw_data=text, event="run", id=digest)
+        last_event_id = digest
+
+
+@router.post("/runs/{run_id}/cancel", operation_id="cancelRun", status_code=202, responses=OPERATED)
+async def cancel(run_id: RunId, house: HouseDep, asker: Runner) -> None:
+    """Ask a run to end: what it does is cancelled, compensations are made, then it is cancelled."""
+    await house.operations.cancel(asker.customer_id, run_id)
+
+
+@router.post("/runs/{run_id}/terminate", operation_id="terminateRun", status_code=202, responses=SENT)
+async def terminate(run_id: RunId, house: HouseDep, asker: Runner, request: TerminateRequest | None = None) -> None:
+    """End a run at once, without compensations."""
+    await house.operations.terminate(asker.customer_id, run_id, request.reason if request else "")
+
+
+@router.post("/runs/{run_id}/pause", operation_id="pauseRun", status_code=202, responses=OPERATED)
+async def pause(run_id: RunId, house: HouseDep, asker: Runner) -> None:
+    """Hold a run at its next node."""
+    await house.operations.pause(asker.customer_id, run_id)
+
+
+@router.post("/runs/{run_id}/resume", operation_id="resumeRun", status_code=202, responses=OPERATED)
+async def resume(run_id: RunId, house: HouseDep, asker: Runner) -> None:
+    """Let a paused run go on."""
+    await house.operations.resume(asker.customer_id, run_id)
+
+
+@router.post(
+    "/runs/{run_id}/retry",
+    operation_id="retryRun",
+    status_code=202,
+    response_model=RunStarted | Run,
+    responses=STARTED,
+)
+async def retry(
+    run_id: RunId,
+    house: HouseDep,
+    asker: Runner,
+    response: Response,
+    request: RetryRequest | None = None,
+    wait: Wait = 0,
+) -> RunStarted | Run:
+    """Start a new run that begins at a node of one that has ended, with what was known there."""
+    started = await house.operations.retry(asker.customer_id, run_id, request.node_id if request else None)
+    return await _started(house, started, None, wait, response)
+
+
+@router.post("/runs/{run_id}/resolve", operation_id="resolveStep", responses=SENT)
+async def resolve(run_id: RunId, request: StepRequest, house: HouseDep, asker: Runner) -> Resolved:
+    """Say what becomes of a step that waits for an operator."""
+    step_id = await house.operations.resolve(
+        asker.customer_id,
+        run_id,
+        request.node_id,
+        request.action,
+        parameters=request.parameters,
+        value=request.value,
+        target=request.target,
+    )
+    return Resolved(step_id=step_id)
+
+
+@router.post("/runs/{run_id}/events/{name}", operation_id="sendEvent", status_code=202, responses=SENT)
+async def send_event(
+    run_id: RunId,
+    name: Annotated[str, Path(pattern=PLAIN, max_length=200, examples=["approved"])],
+    house: HouseDep,
+    asker: Runner,
+    payload: Annotated[JsonValue, Body(examples=[{"by": "Ada"}])] = None,
+) -> None:
+    """Send an event to the run's `wait` nodes; one that comes early is kept."""
+    await house.operations.send_event(asker.customer_id, run_id, name, payload)

@@ -1,0 +1,222 @@
+"""Webhooks: requests from outside that start a run, or answer one that waits.
+
+Every request is written down with what became of it. Credentials of a request are never kept.
+"""
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any
+from uuid import uuid4
+
+from orchestrator.client import Runs
+from orchestrator.errors import OperationRefused, OrchestratorError
+from orchestrator.expressions import Env, compile_template
+from orchestrator.run import Run
+from orchestrator.service.events import Events, owed_to
+from orchestrator.settings import Settings
+from orchestrator.store.definitions import ACTIVE, REMOVED, Definitions, TriggerRow, WorkflowNotFound
+from orchestrator.store.deliveries import ACCEPTED, REJECTED, Deliveries, Delivery, Start
+
+KIND = "webhook"
+SIGNATURE_HEADER = "X-Orchestrator-Signature"
+SIGNATURE_PREFIX = "sha256="
+TIMESTAMP_HEADER = "X-Orchestrator-Timestamp"
+TOLERANCE_SECONDS = 300.0
+TIMEOUT_SECONDS = 30.0
+MAX_TIMEOUT_SECONDS = 300.0
+MAX_KEY = 255
+PRIVATE_HEADERS = ("authorization", "proxy-authorization", "cookie")
+
+
+class MethodNotAllowed(OrchestratorError):
+    """The webhook is not called by this method."""
+
+    code = "method_not_allowed"
+
+    def __init__(self, method: str, allowed: list[str]) -> None:
+        self.allowed = allowed
+        super().__init__(f"this webhook does not take {method}", hint=f"it takes {', '.join(allowed)}")
+
+
+class SignatureRefused(OrchestratorError):
+    """The request is not signed as it must be."""
+
+    code = "signature_refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A request as it came; header names in lower case."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    query: Mapping[str, Any]
+    raw: bytes
+    body: Any
+
+    def header(self, name: str) -> str | None:
+        """Give a header's value."""
+        return self.headers.get(name.lower())
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of a request."""
+
+    delivery: Delivery
+    run: Run | None = None
+    """The run that has ended, where the sender is to have its output."""
+
+
+class Webhooks:
+    """The webhooks of all customers."""
+
+    def __init__(
+        self, definitions: Definitions, deliveries: Deliveries, events: Events, runs: Runs, settings: Settings
+    ) -> None:
+        self.definitions = definitions
+        self.deliveries = deliveries
+        self.events = events
+        self.runs = runs
+        self.settings = settings
+
+    async def find(self, customer_id: str, path: str) -> TriggerRow:
+        """Find what is reached at a path; raises WorkflowNotFound."""
+        row = await self.definitions.webhook(customer_id, path)
+        if row is None or row.kind != KIND or row.wanted == REMOVED:
+            raise WorkflowNotFound("no webhook is reached at this address")
+        return row
+
+    async def receive(self, row: TriggerRow, request: Received) -> Answer:
+        """Take a request in; raises MethodNotAllowed, SignatureRefused and OperationRefused, each written down."""
+        try:
+            key = self._admit(row, request)
+            start = self._owed(row, request)
+        except OrchestratorError as error:
+            await self._reject(row, request, error)
+            raise
+        delivery = self._delivery(row, request, key, ACCEPTED, starts=(start,))
+        kept = await self.deliveries.accept(delivery, None if key is None else f"{KIND}:{row.path}:{key}")
+        done = await self.events.deliver(kept)
+        if row.config.get("respond") != "output":
+            return Answer(done)
+        return Answer(done, await self._ended(done, row))
+
+    def _admit(self, row: TriggerRow, request: Received) -> str | None:
+        """Check that a request may come in; give its idempotency key."""
+        if row.wanted != ACTIVE:
+            raise OperationRefused(f"workflow {row.workflow_id!r} is paused")
+        methods = row.config.get("methods") or ["POST"]
+        allowed = [str(each).upper() for each in (methods if isinstance(methods, list) else [methods])]
+        if request.method not in allowed:
+            raise MethodNotAllowed(request.method, allowed)
+        if row.config.get("secret"):
+            self._check_signature(row.config, request)
+        name = row.config.get("idempotency_header")
+        key = request.header(str(name)) if name else None
+        if key is not None and len(key) > MAX_KEY:
+            raise OperationRefused(f"{name} is longer than {MAX_KEY} characters")
+        return key or None
+
+    def _check_signature(self, config: Mapping[str, Any], request: Received) -> None:
+        secret = _rendered(config["secret"], {"secrets": self.settings.secrets()})
+        prefix = str(config.get("signature_prefix", SIGNATURE_PREFIX))
+        name = str(config.get("signature_header") or SIGNATURE_HEADER)
+        given = request.header(name)
+        if given is None:
+            raise SignatureRefused(f"the request is not signed: it has no header {name}")
+        moment = self._moment(config, request)
+        signed = [request.raw] if moment is None else [f"{moment}.".encode() + request.raw, request.raw]
+        wanted = [prefix + hmac.new(secret.encode(), each, sha256).hexdigest() for each in signed]
+        # Every form is compared, whichever fits: how long it takes tells nothing.
+        fitting = [hmac.compare_digest(given.encode(), each.encode()) for each in wanted]
+        if not any(fitting):
+            raise SignatureRefused(f"{name} does not fit the body")
+
+    def _moment(self, config: Mapping[str, Any], request: Received) -> str | None:
+        """Give the time of sending, where one is sent and is not too far from now."""
+        asked = config.get("timestamp_header")
+        name = str(asked or TIMESTAMP_HEADER)
+        given = request.header(name)
+        if given is None:
+            if asked:
+                raise SignatureRefused(f"the request says not when it was sent: it has no header {name}")
+            return None
+        tolerance = float(config.get("tolerance_seconds") or TOLERANCE_SECONDS)
+        try:
+            apart = abs(datetime.now(UTC).timestamp() - float(given))
+        except ValueError:
+            raise SignatureRefused(f"{name} is no time in seconds since 1970") from None
+        if not apart <= tolerance:
+            raise SignatureRefused(f"{name} is more than {tolerance:g} seconds from now")
+        return given
+
+    def _owed(self, row: TriggerRow, request: Received) -> Start:
+        """Say which run is started, or which one is answered."""
+        resume = row.config.get("resume")
+        if not resume:
+            return owed_to([row])[0]
+        run_id = _rendered(resume.get("run_id") or "", {**_shown(request), "trigger": _shown(request)}).strip()
+        if not run_id:
+            return owed_to([row])[0]
+        event = _rendered(resume.get("event") or "", {**_shown(request), "trigger": _shown(request)})
+        return Start(row.workflow_id, row.version, run_id, given={"event": event})
+
+    async def _reject(self, row: TriggerRow, request: Received, error: OrchestratorError) -> None:
+        await self.deliveries.accept(self._delivery(row, request, None, REJECTED, reason=str(error)), None)
+
+    def _delivery(
+        self,
+        row: TriggerRow,
+        request: Received,
+        key: str | None,
+        outcome: str,
+        *,
+        reason: str | None = None,
+        starts: tuple[Start, ...] = (),
+    ) -> Delivery:
+        # Of what is refused nothing is kept that a stranger could fill the ledger with.
+        received = _shown(request) if outcome == ACCEPTED else {"method": request.method, "path": request.path}
+        return Delivery(
+            id=str(uuid4()),
+            customer_id=row.customer_id,
+            kind=KIND,
+            name=row.path or "",
+            key=key,
+            outcome=outcome,
+            reason=reason,
+            received=received,
+            received_at=datetime.now(UTC),
+            starts=starts,
+        )
+
+    async def _ended(self, delivery: Delivery, row: TriggerRow) -> Run | None:
+        """Wait for the run, as long as its webhook says."""
+        wanted = float(row.config.get("timeout_seconds") or TIMEOUT_SECONDS)
+        start = delivery.starts[0]
+        if start.state not in ("started", "resumed"):
+            return None
+        return await self.runs.ended(start.run_id, min(wanted, MAX_TIMEOUT_SECONDS))
+
+
+def _shown(request: Received) -> dict[str, Any]:
+    """Give what runs see as their trigger."""
+    headers = {name: value for name, value in request.headers.items() if name not in PRIVATE_HEADERS}
+    return {
+        "body": request.body,
+        "headers": headers,
+        "query": dict(request.query),
+        "method": request.method,
+        "path": request.path,
+    }
+
+
+def _rendered(template: Any, context: Mapping[str, Any]) -> str:
+    """Fill in a template of a webhook's config."""
+    env = Env(context, lambda: datetime.now(UTC), lambda: str(uuid4()), strict="secrets" in context)
+    value = compile_template(str(template)).render(env)
+    return "" if value is None else str(value)
