@@ -189,7 +189,6 @@ class RetryRequest(Model):
     """Where a new run begins with what an ended one has."""
 
     node_id: str | None = Field(None, min_length=1, max_length=300, description="The node that failed, unless given.")
-    input: JsonValue = Field(None, description="Instead of the first run's input, where given.")
 
 
 class Resolved(BaseModel):

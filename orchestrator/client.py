@@ -19,6 +19,7 @@ from temporalio.client import (
     WorkflowExecutionStatus,
     WorkflowFailureError,
     WorkflowHandle,
+    WorkflowQueryFailedError,
     WorkflowUpdateFailedError,
 )
 from temporalio.common import Priority, TypedSearchAttributes, WorkflowIDReusePolicy
@@ -31,9 +32,10 @@ from orchestrator.errors import OperationRefused, RunNotFound, ServerUnavailable
 from orchestrator.history import Histories
 from orchestrator.payloads import run_request
 from orchestrator.plan import Plan
+from orchestrator.retrying import resumed
 from orchestrator.run import ENDED, Document, Run, RunInfo, Status, milliseconds
 from orchestrator.settings import Settings
-from orchestrator.tree import RunTree
+from orchestrator.tree import QUERY_SECONDS, RunTree
 
 CONNECT_SECONDS = 5
 FAIRNESS_KEY_LENGTH = 64
@@ -142,6 +144,7 @@ class Runs:
         run_id: str | None = None,
         state: dict[str, Any] | None = None,
         retried_from: str | None = None,
+        attempt: int = 1,
     ) -> Started:
         """Start a run. Under an id that has been used nothing starts: the first run's id is the answer."""
         info = RunInfo(
@@ -149,6 +152,7 @@ class Runs:
             customer_id=plan.customer_id,
             trigger_type=trigger_type,
             retried_from=retried_from,
+            attempt=attempt,
         )
         async with speaking():
             try:
@@ -166,6 +170,40 @@ class Runs:
             except WorkflowAlreadyStartedError:
                 return Started(info.id, duplicate=True)
         return Started(info.id)
+
+    async def retry(self, run_id: str, node_id: str | None = None) -> tuple[Plan, Started]:
+        """Start a new run that begins at a node of one that has ended: the one that failed, unless named.
+
+        Raises RunNotFound and OperationRefused.
+        """
+        async with speaking(run_id):
+            status = (await self._handle(run_id).describe()).status
+            if status == WorkflowExecutionStatus.RUNNING:
+                raise OperationRefused(f"run {run_id} has not ended", hint="cancel it first")
+            plan, before, kept = await self._kept(run_id)
+        failure = (await self.document(run_id)).failure or {}
+        info = before.model_copy(update={"id": str(uuid4()), "attempt": before.attempt + 1, "retried_from": run_id})
+        state = resumed(plan, kept, node_id, failure.get("node_id"), info, datetime.now(UTC))
+        started = await self.start(
+            plan,
+            trigger_type=info.trigger_type,
+            run_id=info.id,
+            state=state,
+            retried_from=run_id,
+            attempt=info.attempt,
+        )
+        return plan, started
+
+    async def _kept(self, run_id: str) -> tuple[Plan, RunInfo, dict[str, Any]]:
+        """Ask a run for its plan, who it is and its state."""
+        try:
+            async with asyncio.timeout(QUERY_SECONDS):
+                kept: dict[str, Any] = await self._handle(run_id).query("kept")
+        except WorkflowQueryFailedError as error:
+            raise OperationRefused(f"run {run_id} cannot say where it ended: {error}") from error
+        except TimeoutError as error:
+            raise ServerUnavailable("no worker answers", hint="start one with `orchestrator worker`") from error
+        return Plan.model_validate(kept["plan"]), RunInfo.model_validate(kept["run"]), kept["state"]
 
     async def document(self, run_id: str) -> Run:
         """Give the run document, with the steps of all branches; raises RunNotFound."""

@@ -163,6 +163,12 @@ class RunWorkflow:
         shown = flow.shown().model_dump(mode="json")
         return {"run": fitted_document(shown), "branches": list(flow.effects.children.branches)}
 
+    @workflow.query
+    def kept(self) -> dict[str, Any]:
+        """Give the plan and the state, for a new run that goes on from here."""
+        flow = self.flow
+        return {"plan": flow.plan.to_json(), "run": flow.info.model_dump(mode="json"), "state": flow.state.to_json()}
+
 
 async def _to_its_end(flow: Flow, work: Coroutine[Any, Any, Any]) -> Any:
     """Run the flow in a task of its own: a cancellation must not cut short the undoing after a failure."""

@@ -86,9 +86,7 @@ async def start(
     return await _started(house, started, workflow_id, wait, response)
 
 
-@router.post(
-    "/runs", operation_id="runDefinition", status_code=202, response_model=RunStarted | Run, responses=STARTED
-)
+@router.post("/runs", operation_id="runDefinition", status_code=202, response_model=RunStarted | Run, responses=STARTED)
 async def run_definition(
     request: AdHocRequest,
     house: HouseDep,
@@ -98,9 +96,7 @@ async def run_definition(
     idempotency_key: IdempotencyKey = None,
 ) -> RunStarted | Run:
     """Run a definition without keeping it."""
-    started = await house.starts.definition(
-        asker.creates_for, request.definition, request.input, key=idempotency_key
-    )
+    started = await house.starts.definition(asker.creates_for, request.definition, request.input, key=idempotency_key)
     return await _started(house, started, None, wait, response)
 
 

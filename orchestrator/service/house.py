@@ -73,7 +73,7 @@ async def serving(settings: Settings, runs: Runs, registry: Registry) -> AsyncIt
         index, deliveries, leases = RunIndex(database), Deliveries(database), Leases(database, str(uuid4()))
         noting = Noting(index)
         workflows = Workflows(Definitions(database), index, registry)
-        starts, operations = Starts(runs, workflows, deliveries, noting), Operations(runs, index)
+        starts, operations = Starts(runs, workflows, deliveries, noting), Operations(runs, index, noting)
         schedules = Schedules(runs.client, settings)
         events = Events(workflows, deliveries, starts, operations)
         house = House(

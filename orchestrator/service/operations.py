@@ -3,19 +3,22 @@
 from collections import OrderedDict
 from typing import Any
 
-from orchestrator.client import Runs, RunSummary
+from orchestrator.client import Runs, RunSummary, Started
 from orchestrator.errors import RunNotFound
 from orchestrator.run import Run
+from orchestrator.service.noting import Noting
 from orchestrator.store.index import RunIndex
 
 OWNERS_KEPT = 10_000
+MANUAL = "manual"
 
 
 class Operations:
     """The runs of all customers; every operation names who asks (`None`: an administrator)."""
 
-    def __init__(self, runs: Runs, index: RunIndex) -> None:
+    def __init__(self, runs: Runs, index: RunIndex, noting: Noting) -> None:
         self.runs = runs
+        self.noting = noting
         self.index = index
         self._owners: OrderedDict[str, str] = OrderedDict()
 
@@ -65,6 +68,13 @@ class Operations:
         """Send an event to the run's `wait` nodes."""
         await self.require(customer_id, run_id)
         await self.runs.send_event(run_id, name, payload)
+
+    async def retry(self, customer_id: str | None, run_id: str, node_id: str | None) -> Started:
+        """Start a new run that begins at a node of one that has ended; raises RunNotFound and OperationRefused."""
+        await self.require(customer_id, run_id)
+        plan, started = await self.runs.retry(run_id, node_id)
+        self.noting.started(plan, started.id, MANUAL)
+        return started
 
     async def resolve(self, customer_id: str | None, run_id: str, node_id: str, action: str, **word: Any) -> str:
         """Give an operator's word on a step that waits for one; give the step's id."""
