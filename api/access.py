@@ -10,6 +10,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from api.house import HouseDep
 from orchestrator.errors import OrchestratorError
+from orchestrator.service.house import House
 from orchestrator.service.workflows import DEFAULT_CUSTOMER
 from orchestrator.store.definitions import WorkflowNotFound
 
@@ -72,6 +73,12 @@ def needs(scope: str) -> Callable[..., Awaitable[Asker]]:
         return Asker(key.name, key.customer_id or customer_id)
 
     return asker
+
+
+async def local_only(request: Request, house: House) -> None:
+    """Refuse strangers while there are no keys: nothing has been opened to the world yet."""
+    if not _is_local(request) and not await house.keys.configured():
+        raise Unauthorized("without API keys only this machine is served", hint="create a key, or sign the webhook")
 
 
 def _is_local(request: Request) -> bool:

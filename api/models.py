@@ -169,6 +169,15 @@ class DeliveryView(BaseModel):
     runs: list[StartView]
 
 
+class WebhookAnswer(BaseModel):
+    """What became of a request to a webhook."""
+
+    delivery_id: str
+    run_id: str
+    state: Literal["pending", "started", "resumed"]
+    duplicate: bool
+
+
 class StepRequest(Model):
     """An operator's word on a step that waits for one."""
 

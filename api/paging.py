@@ -15,6 +15,7 @@ from orchestrator.run import timestamp
 
 ItemT = TypeVar("ItemT")
 MAX_CURSOR = 2_000
+MAX_INT = 1 << 31
 
 Limit = Annotated[int, Query(ge=1, le=500, description="Entries on a page.")]
 Cursor = Annotated[
@@ -67,8 +68,9 @@ def _read(kind: type, value: Any) -> Any:
         if moment.tzinfo is None:
             raise ValueError(value)
         return moment
-    if type(value) is not kind or (kind is str and "\x00" in value) or (kind is int and abs(value) >= 1 << 31):
-        raise ValueError(value)
-    if kind is str:
+    if kind is int and type(value) is int and abs(value) < MAX_INT:
+        return value
+    if kind is str and isinstance(value, str) and "\x00" not in value:
         value.encode()
-    return value
+        return value
+    raise ValueError(value)

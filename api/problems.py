@@ -12,17 +12,20 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from orchestrator.errors import DefinitionInvalid, OrchestratorError
+from orchestrator.service.webhooks import MethodNotAllowed
 
 logger = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 
 STATUS = {
     "unauthorized": 401,
+    "signature_refused": 401,
     "forbidden": 403,
     "workflow_not_found": 404,
     "run_not_found": 404,
     "delivery_not_found": 404,
     "key_not_found": 404,
+    "method_not_allowed": 405,
     "workflow_exists": 409,
     "webhook_taken": 409,
     "operation_refused": 409,
@@ -47,6 +50,7 @@ TITLES = {
     413: "The body is too large",
     415: "The body is not of a known type",
     422: "The request has mistakes",
+    502: "The run did not complete",
     429: "Too many requests",
     500: "A fault of ours",
     503: "Something we need does not answer",
@@ -122,6 +126,8 @@ async def _ours(request: Request, error: Exception) -> JSONResponse:
     headers = {}
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, MethodNotAllowed):
+        headers["Allow"] = ", ".join(error.allowed)
     if status == 503:
         headers["Retry-After"] = "1"
     if status >= 500:
@@ -152,7 +158,7 @@ def _place(location: Sequence[Any]) -> str:
 async def _http(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, HTTPException):
         raise error
-    codes = {400: "json_syntax", 404: "no_such_address", 405: "method_not_allowed", 413: "too_large"}
+    codes = {400: "json_syntax", 404: "no_such_address", 405: "method_not_allowed", 413: "too_large", 502: "run_failed"}
     code = codes.get(error.status_code, "refused")
     headers = dict(error.headers) if error.headers else None
     return problem(error.status_code, code, str(error.detail), headers=headers)

@@ -127,6 +127,11 @@ class Runs:
         self.settings = settings
         self.histories = Histories(client)
 
+    async def check(self) -> None:
+        """Raise ServerUnavailable where Temporal does not answer."""
+        async with speaking():
+            await self.client.service_client.check_health(timeout=timedelta(seconds=CONNECT_SECONDS))
+
     def ui_url(self, run_id: str) -> str | None:
         """Give the address of a run in the Temporal Web UI."""
         if self.settings.ui_url is None:
@@ -215,6 +220,7 @@ class Runs:
             return await RunTree.read(self.client, run_id, before)
 
     def links(self, run_id: str) -> dict[str, str]:
+        """Say where a run is shown."""
         links = {"self": f"/api/v1/runs/{quote(run_id, safe='')}"}
         ui = self.ui_url(run_id)
         return links if ui is None else {**links, "temporal_ui": ui}

@@ -43,6 +43,7 @@ class Settings(BaseSettings):
     ui_url: str | None = Field(None, description="Address of the Temporal Web UI, for links.")
     api_host: str = Field("127.0.0.1", description="Address that the HTTP API listens on.")
     api_port: int = Field(8080, ge=0, le=65535, description="Port that the HTTP API listens on; 0 is any free one.")
+    max_body_bytes: int = Field(1_048_576, ge=1, description="Largest body that the HTTP API takes, in bytes.")
     database_url: str | None = Field(None, description="Our own database; a SQLite file in `HOME` unless given.")
     action_modules: Names = Field((), description="Python modules with further actions, separated by commas.")
     log_format: Literal["text", "json"] = Field("text", description="How log lines are written.")

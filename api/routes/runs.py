@@ -11,7 +11,7 @@ from pydantic import JsonValue
 
 from api.access import Editor, Reader, Runner
 from api.fields import PLAIN, IdempotencyKey, RunId, Since, Until, WorkflowId
-from api.house import House, HouseDep
+from api.house import HouseDep
 from api.models import (
     AdHocRequest,
     Resolved,
@@ -27,6 +27,7 @@ from api.problems import described
 from api.routes.workflows import owner
 from orchestrator.client import RunSummary, Started
 from orchestrator.run import Run, StepDocument
+from orchestrator.service.house import House
 
 router = APIRouter(tags=["runs"])
 Wait = Annotated[

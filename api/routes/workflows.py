@@ -8,7 +8,7 @@ from fastapi.responses import PlainTextResponse
 
 from api.access import Asker, Editor, Reader, Runner
 from api.fields import IfMatch, Version, WorkflowId, etag, revision
-from api.house import House, HouseDep
+from api.house import HouseDep
 from api.models import (
     EXAMPLE,
     Backfilled,
@@ -25,6 +25,7 @@ from api.models import (
 from api.paging import Cursor, Limit, Page, cut, place
 from api.problems import described
 from orchestrator.graph import mermaid
+from orchestrator.service.house import House
 from orchestrator.store.definitions import Stored
 from orchestrator.store.definitions import Version as Published
 

@@ -36,6 +36,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(serve.dev)
+app.command()(serve.server)
+app.command()(serve.api)
 app.command()(serve.worker)
 app.command()(starting.run)
 app.command()(check.validate)

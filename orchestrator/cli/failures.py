@@ -14,9 +14,14 @@ CODES = {
     "bad_settings": USAGE,
     "template_syntax": USAGE,
     "run_not_found": USAGE,
+    "workflow_not_found": USAGE,
+    "key_not_found": USAGE,
+    "address_in_use": USAGE,
     "home_in_use": USAGE,
     "history_unreadable": USAGE,
     "server_unavailable": NO_SERVER,
+    "store_unavailable": NO_SERVER,
+    "store_outdated": NO_SERVER,
 }
 """Exit code by the error's code; any other is FAILED."""
 

@@ -1,4 +1,4 @@
-"""`dev` and `worker`: processes that serve until a signal ends them."""
+"""`dev`, `server`, `api` and `worker`: processes that serve until a signal ends them."""
 
 import contextlib
 import json
@@ -22,31 +22,36 @@ def dev(
     home: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Where the state is kept (.orchestrator).")
     ] = None,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Of the HTTP API, which this version lacks.")] = 8080,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Of the HTTP API; 0 takes a free one.")] = 8080,
     temporal_port: Annotated[int, typer.Option(min=0, max=65535, help="Of Temporal; 0 takes a free one.")] = 7233,
     ui_port: Annotated[int, typer.Option(min=0, max=65535, help="Of its Web UI; 0 takes a free one.")] = 8233,
     ready_file: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write what listens where to it, as JSON.")
     ] = None,
 ) -> None:
-    """Serve everything here: Temporal with its Web UI, and a worker.
+    """Serve everything here: Temporal with its Web UI, a worker, and the HTTP API.
 
     The state is kept in a folder: started again with the same one, even after a kill, all runs go on.
     """
     import asyncio
 
+    from api.serve import served
     from orchestrator.cli.embedded import embedded
     from orchestrator.cli.logs import configure
+    from orchestrator.service.house import serving
 
-    given = settings()
-    given = given if home is None else given.model_copy(update={"home": home})
+    given = settings().model_copy(update={"api_port": port, **({} if home is None else {"home": home})})
     configure(given.log_format, given.log_level)
     known = registry(given)
 
     async def serve() -> None:
         with Announcement(given.home, ready_file) as announcement:
-            async with embedded(given, known, port=temporal_port, ui_port=ui_port) as running:
-                announcement.tell(running)
+            async with (
+                embedded(given, known, port=temporal_port, ui_port=ui_port) as running,
+                serving(running.settings, running.runs, known) as house,
+                served(house) as address,
+            ):
+                announcement.tell(running, address)
                 await asyncio.Event().wait()
 
     _serve(serve())
@@ -76,6 +81,47 @@ def worker() -> None:
     _serve(serve())
 
 
+def api() -> None:
+    """Serve the HTTP API on a Temporal server, with what goes on beside it: schedules, events, the index of runs.
+
+    Where it listens: ORCHESTRATOR_API_HOST, ORCHESTRATOR_API_PORT. Several may serve from one database.
+    """
+    _serve_api(with_worker=False)
+
+
+def server() -> None:
+    """Serve the HTTP API and a worker on a Temporal server, in one process."""
+    _serve_api(with_worker=True)
+
+
+def _serve_api(*, with_worker: bool) -> None:
+    import asyncio
+
+    from api.serve import served
+    from orchestrator.cli.logs import configure
+    from orchestrator.client import Runs, connect
+    from orchestrator.service.house import serving
+    from orchestrator.worker import running_worker
+
+    given = settings()
+    configure(given.log_format, given.log_level)
+    known = registry(given)
+
+    async def serve() -> None:
+        client = await connect(given)
+        async with contextlib.AsyncExitStack() as stack:
+            if with_worker:
+                await stack.enter_async_context(running_worker(client, given, known))
+            house = await stack.enter_async_context(serving(given, Runs(client, given), known))
+            address = await stack.enter_async_context(served(house))
+            if with_worker:
+                line(f"worker serves task queue {given.task_queue!r} of {given.temporal_address}")
+            line(f"API serves at {address}")
+            await asyncio.Event().wait()
+
+    _serve(serve())
+
+
 def _serve(work: Coroutine[Any, Any, None]) -> None:
     with contextlib.suppress(Interrupted):
         run_until_signal(work)
@@ -100,14 +146,16 @@ class Announcement:
         for file in self.files if self.told else ():
             file.unlink(missing_ok=True)
 
-    def tell(self, running: "Embedded") -> None:
+    def tell(self, running: "Embedded", api_address: str) -> None:
         """Print it, and write each file in one go."""
         server = running.server
+        line(f"API          {api_address}  (description at /docs)")
         line(f"Temporal     {server.address}")
         line(f"Temporal UI  {server.ui_url}")
         line(f"worker       task queue {running.settings.task_queue!r}")
         line(f"state        {running.settings.home}")
         said = {
+            "api": api_address,
             "temporal_address": server.address,
             "ui": server.ui_url,
             "pids": {"dev": os.getpid(), "temporal": server.pid},

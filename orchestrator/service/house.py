@@ -41,6 +41,7 @@ class House:
     runs: Runs
     keys: Keys
     index: RunIndex
+    indexer: Indexer
     deliveries: Deliveries
     workflows: Workflows
     starts: Starts
@@ -66,39 +67,45 @@ async def opened(settings: Settings) -> AsyncIterator[Database]:
 
 
 @asynccontextmanager
-async def serving(settings: Settings, runs: Runs, registry: Registry) -> AsyncIterator[House]:
-    """Serve until the block ends, with what goes on beside requests."""
-    async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(opened(settings))
+async def built(settings: Settings, runs: Runs, registry: Registry) -> AsyncIterator[House]:
+    """Put everything together until the block ends; nothing goes on beside what is asked for."""
+    async with opened(settings) as database:
         index, deliveries, leases = RunIndex(database), Deliveries(database), Leases(database, str(uuid4()))
         noting = Noting(index)
         workflows = Workflows(Definitions(database), index, registry)
         starts, operations = Starts(runs, workflows, deliveries, noting), Operations(runs, index, noting)
         schedules = Schedules(runs.client, settings)
         events = Events(workflows, deliveries, starts, operations)
-        house = House(
-            settings=settings,
-            registry=registry,
-            database=database,
-            runs=runs,
-            keys=Keys(database),
-            index=index,
-            deliveries=deliveries,
-            workflows=workflows,
-            starts=starts,
-            operations=operations,
-            schedules=schedules,
-            reconciler=Reconciler(workflows, schedules, leases),
-            events=events,
-            webhooks=Webhooks(workflows.definitions, deliveries, events, runs, settings),
-        )
+        async with noting.writing():
+            yield House(
+                settings=settings,
+                registry=registry,
+                database=database,
+                runs=runs,
+                keys=Keys(database),
+                index=index,
+                indexer=Indexer(runs, index, leases),
+                deliveries=deliveries,
+                workflows=workflows,
+                starts=starts,
+                operations=operations,
+                schedules=schedules,
+                reconciler=Reconciler(workflows, schedules, leases),
+                events=events,
+                webhooks=Webhooks(workflows.definitions, deliveries, events, runs, settings),
+            )
+            await events.aclose()
+
+
+@asynccontextmanager
+async def serving(settings: Settings, runs: Runs, registry: Registry) -> AsyncIterator[House]:
+    """Put everything together, with what goes on beside requests."""
+    async with built(settings, runs, registry) as house, AsyncExitStack() as stack:
         for work in (
-            noting.writing(),
-            Indexer(runs, index, leases).going(),
+            house.indexer.going(),
             house.reconciler.going(),
-            every(OWED_SECONDS, "deliveries", events.redrive_owed),
-            every(PRUNE_SECONDS, "ledger", lambda: deliveries.prune(datetime.now(UTC) - LEDGER_KEPT)),
+            every(OWED_SECONDS, "deliveries", house.events.redrive_owed),
+            every(PRUNE_SECONDS, "ledger", lambda: house.deliveries.prune(datetime.now(UTC) - LEDGER_KEPT)),
         ):
             await stack.enter_async_context(work)
-        stack.push_async_callback(events.aclose)
         yield house

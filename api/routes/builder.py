@@ -1,0 +1,97 @@
+"""What a builder of definitions needs to know: actions, functions, operators, presets, the schema."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel
+
+from api.access import Reader
+from api.house import HouseDep
+from api.problems import described
+from orchestrator.definition import json_schema
+from orchestrator.expressions import FUNCTIONS, PIPES
+from orchestrator.presets import OPERATORS_BY_TYPE, PRESETS, FieldType
+
+router = APIRouter(tags=["builder"])
+READ = described(401, 403, 404, 422, 503)
+
+
+class ActionView(BaseModel):
+    """An action that nodes can call."""
+
+    name: str
+    description: str
+    parameters: dict[str, Any]
+    result: dict[str, Any] | None
+    retry: dict[str, Any] | None
+    timeout_seconds: float | None
+    heartbeat_seconds: float | None
+    execution: Literal["activity", "local"]
+
+
+class FunctionView(BaseModel):
+    """A function or pipe of templates."""
+
+    name: str
+    kind: Literal["function", "pipe"]
+    signature: str
+    description: str
+    example: str
+
+
+class OperatorView(BaseModel):
+    """An operator, as a builder offers it."""
+
+    value: str
+    label: str
+    takes: str
+
+
+class PresetView(BaseModel):
+    """A ready condition."""
+
+    id: str
+    name: str
+    description: str
+    subject: str
+    condition: dict[str, Any]
+
+
+@router.get("/actions", operation_id="listActions", responses=READ)
+async def actions(house: HouseDep, asker: Reader) -> list[ActionView]:
+    """List the actions that nodes can call, with the schemas of what they take and give."""
+    return [ActionView.model_validate(spec.schema()) for spec in house.registry]
+
+
+@router.get("/schema", operation_id="getDefinitionSchema", responses=READ)
+async def schema(asker: Reader) -> dict[str, Any]:
+    """Give the JSON Schema of a definition."""
+    return json_schema()
+
+
+@router.get("/functions", operation_id="listFunctions", responses=READ)
+async def functions(asker: Reader) -> list[FunctionView]:
+    """List the functions and pipes of templates."""
+    tables: tuple[tuple[Literal["function", "pipe"], Any], ...] = (("function", FUNCTIONS), ("pipe", PIPES))
+    return [
+        FunctionView(
+            name=each.name, kind=kind, signature=each.signature, description=each.description, example=each.example
+        )
+        for kind, table in tables
+        for each in table.values()
+    ]
+
+
+@router.get("/conditions/operators", operation_id="listOperators", responses=READ)
+async def operators(
+    asker: Reader,
+    type: Annotated[FieldType, Query(description="Type of the field.")] = "string",  # noqa: A002 - SPEC §10
+) -> list[OperatorView]:
+    """List the operators that make sense for a type of field, in the order to show them."""
+    return [OperatorView.model_validate(each) for each in OPERATORS_BY_TYPE[type]]
+
+
+@router.get("/conditions/presets", operation_id="listPresets", responses=READ)
+async def presets(asker: Reader) -> list[PresetView]:
+    """List ready conditions."""
+    return [PresetView.model_validate(preset.to_json()) for preset in PRESETS.values()]

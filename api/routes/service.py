@@ -1,0 +1,49 @@
+"""Whether the service lives, and whether it can work."""
+
+from typing import Literal
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel
+
+from api.house import HouseDep
+from orchestrator.errors import OrchestratorError
+
+router = APIRouter(tags=["service"])
+
+
+class Health(BaseModel):
+    """The process answers."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Readiness(BaseModel):
+    """Whether what the service needs answers."""
+
+    ready: bool
+    checks: dict[str, str]
+
+
+@router.get("/healthz", operation_id="getHealth")
+async def health() -> Health:
+    """Say that the process lives; nothing else is asked."""
+    return Health()
+
+
+@router.get(
+    "/readyz",
+    operation_id="getReadiness",
+    responses={503: {"model": Readiness, "description": "Something needed does not answer."}},
+)
+async def readiness(house: HouseDep, response: Response) -> Readiness:
+    """Say whether Temporal and the database answer."""
+    checks = {}
+    for name, check in (("temporal", house.runs.check), ("database", house.database.check)):
+        try:
+            await check()
+            checks[name] = "ok"
+        except OrchestratorError as error:
+            checks[name] = error.code
+    ready = all(said == "ok" for said in checks.values())
+    response.status_code = 200 if ready else 503
+    return Readiness(ready=ready, checks=checks)
