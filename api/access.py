@@ -10,8 +10,8 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from api.house import HouseDep
 from orchestrator.errors import OrchestratorError
+from orchestrator.service import DEFAULT_CUSTOMER
 from orchestrator.service.house import House
-from orchestrator.service.workflows import DEFAULT_CUSTOMER
 from orchestrator.store.definitions import WorkflowNotFound
 
 bearer = HTTPBearer(auto_error=False, scheme_name="key", description="An API key: `orchestrator keys create`.")

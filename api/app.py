@@ -1,10 +1,9 @@
 """The HTTP API, put together: routes, errors, limits."""
 
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 
 from api import problems
 from api.routes import builder, runs, service, triggers, workflows
-from api.strict import StrictRoute
 from orchestrator.service.house import House
 
 PREFIX = "/api/v1"
@@ -30,10 +29,7 @@ def create_app(house: House) -> FastAPI:
     )
     app.state.house = house
     problems.install(app)
-    versioned = APIRouter(prefix=PREFIX, route_class=StrictRoute)
     for module in (workflows, runs, triggers, builder):
-        module.router.route_class = StrictRoute
-        versioned.include_router(module.router)
-    app.include_router(versioned)
+        app.include_router(module.router, prefix=PREFIX)
     app.include_router(service.router)
     return app

@@ -8,11 +8,12 @@ from pydantic import BaseModel
 from api.access import Reader
 from api.house import HouseDep
 from api.problems import described
+from api.strict import StrictRoute
 from orchestrator.definition import json_schema
 from orchestrator.expressions import FUNCTIONS, PIPES
 from orchestrator.presets import OPERATORS_BY_TYPE, PRESETS, FieldType
 
-router = APIRouter(tags=["builder"])
+router = APIRouter(tags=["builder"], route_class=StrictRoute)
 READ = described(401, 403, 404, 422, 503)
 
 

@@ -25,11 +25,12 @@ from api.models import (
 from api.paging import Cursor, Limit, Page, cut, place, written
 from api.problems import described
 from api.routes.workflows import owner
+from api.strict import StrictRoute
 from orchestrator.client import RunSummary, Started
 from orchestrator.run import Run, StepDocument
 from orchestrator.service.house import House
 
-router = APIRouter(tags=["runs"])
+router = APIRouter(tags=["runs"], route_class=StrictRoute)
 Wait = Annotated[
     float, Query(ge=0, le=60, description="Seconds to wait for the run's end; then it is answered as it has ended.")
 ]

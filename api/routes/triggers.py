@@ -15,14 +15,14 @@ from api.house import HouseDep
 from api.models import DeliveryView, EventRequest, WebhookAnswer, delivery_view
 from api.paging import Cursor, Limit, Page, cut, place
 from api.problems import described
-from api.strict import parsed
+from api.strict import StrictRoute, parsed
 from orchestrator.errors import OperationRefused
 from orchestrator.planner.triggers import METHODS
 from orchestrator.service.webhooks import Received
 from orchestrator.store.definitions import WorkflowNotFound
 from orchestrator.store.deliveries import DUPLICATE, FAILED
 
-router = APIRouter(tags=["triggers"])
+router = APIRouter(tags=["triggers"], route_class=StrictRoute)
 DeliveryId = Annotated[str, Path(pattern=PLAIN, max_length=100, description="Id of an entry of the ledger.")]
 
 

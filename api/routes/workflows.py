@@ -24,12 +24,13 @@ from api.models import (
 )
 from api.paging import Cursor, Limit, Page, cut, place
 from api.problems import described
+from api.strict import StrictRoute
 from orchestrator.graph import mermaid
 from orchestrator.service.house import House
 from orchestrator.store.definitions import Stored
 from orchestrator.store.definitions import Version as Published
 
-router = APIRouter(prefix="/workflows", tags=["workflows"])
+router = APIRouter(prefix="/workflows", tags=["workflows"], route_class=StrictRoute)
 EXAMPLES: Any = {"greeting": {"summary": "A workflow that greets", "value": EXAMPLE}}
 Definition = Annotated[dict[str, Any], Body(description="See `GET /schema`.", openapi_examples=EXAMPLES)]
 ETAG_HEADER: dict[str, Any] = {

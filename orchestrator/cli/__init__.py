@@ -7,7 +7,20 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from orchestrator.cli import actions, check, replaying, runs, schedule, serve, simulating, starting, testing
+from orchestrator.cli import (
+    actions,
+    check,
+    keys,
+    replaying,
+    runs,
+    schedule,
+    serve,
+    simulating,
+    starting,
+    store,
+    testing,
+    workflows,
+)  # fmt: skip
 from orchestrator.cli.failures import INTERRUPTED, report
 from orchestrator.cli.output import show_everything
 from orchestrator.errors import OrchestratorError
@@ -45,9 +58,12 @@ app.command()(check.graph)
 app.command()(simulating.simulate)
 app.command("test")(testing.run_cases)
 app.command()(replaying.replay)
+app.add_typer(workflows.app, name="workflows")
 app.add_typer(runs.app, name="runs")
 app.add_typer(actions.app, name="actions")
 app.add_typer(schedule.app, name="schedule")
+app.add_typer(keys.app, name="keys")
+app.add_typer(store.app, name="store")
 
 
 def main() -> None:

@@ -102,6 +102,22 @@ def resume(run_id: options.RunId) -> None:
 
 
 @app.command()
+def retry(
+    run_id: options.RunId,
+    node: Annotated[
+        str | None,
+        typer.Option("--from", metavar="NODE", help="A node of the run's own scope; the failed one unless given."),
+    ] = None,
+) -> None:
+    """Start a new run where one that has ended failed, with what was known there; prints its id."""
+
+    async def work(runs: "Runs") -> str:
+        return (await runs.retry(run_id, node))[1].id
+
+    line(_ask(work))
+
+
+@app.command()
 def resolve(
     run_id: options.RunId,
     node: Annotated[str, typer.Argument(metavar="NODE", help="The node, or the step, that waits for your word.")],

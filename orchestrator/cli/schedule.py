@@ -6,7 +6,9 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli import options
+from orchestrator.cli.housed import Customer, WorkflowId, with_house
 from orchestrator.cli.output import document, line
+from orchestrator.service import DEFAULT_CUSTOMER
 
 app = typer.Typer(help="When schedules fire.", no_args_is_help=True)
 
@@ -36,6 +38,26 @@ def next_times(
         line(f"{time.astimezone(where):%a %Y-%m-%d %H:%M %Z}\t{time:%Y-%m-%dT%H:%M:%SZ}")
 
 
+@app.command()
+def trigger(workflow: WorkflowId, customer: Customer = DEFAULT_CUSTOMER) -> None:
+    """Start a run of a scheduled workflow now, as if its time had come."""
+    with_house(lambda house: house.schedules.trigger(customer, workflow))
+    line(f"{workflow}: a run is started")
+
+
+@app.command()
+def backfill(
+    workflow: WorkflowId,
+    start: Annotated[str, typer.Option("--from", metavar="TIME", help="ISO 8601; this time included.")],
+    end: Annotated[str, typer.Option("--to", metavar="TIME", help="ISO 8601; this time included.")],
+    customer: Customer = DEFAULT_CUSTOMER,
+) -> None:
+    """Start the runs that a schedule would have started in a span of time, one after the other."""
+    first, last = _moment(start), _moment(end)
+    number = with_house(lambda house: house.schedules.backfill(customer, workflow, first, last))
+    line(f"{workflow}: {number} runs are started")
+
+
 def _moment(given: str | None) -> datetime:
     from orchestrator.cli.failures import UsageError
 
@@ -44,5 +66,5 @@ def _moment(given: str | None) -> datetime:
     try:
         moment = datetime.fromisoformat(given)
     except ValueError:
-        raise UsageError(f"--after {given!r} is no ISO 8601 time", hint="2026-03-01T08:00Z") from None
+        raise UsageError(f"{given!r} is no ISO 8601 time", hint="2026-03-01T08:00Z") from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,1 +1,4 @@
 """What the API and the command line do with definitions, triggers and runs of many customers. No HTTP, no printing."""
+
+DEFAULT_CUSTOMER = "default"
+"""Whose everything is where nobody says."""

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, cast
 from uuid import uuid4
 
@@ -15,8 +16,6 @@ from orchestrator.store.definitions import ACTIVE, PAUSED, Definitions, Stored, 
 from orchestrator.store.index import Counts, RunIndex
 
 DRAFT, ARCHIVED = "draft", "archived"
-DEFAULT_CUSTOMER = "default"
-"""Whose everything is where nobody says."""
 WORKFLOW_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,127}")
 """What can stand in an address without escapes."""
 KEPT_BESIDE = (
@@ -70,9 +69,14 @@ class Workflows:
         (await self.judge(customer_id, content)).require()
         return await self.definitions.save(customer_id, workflow_id, content, revision)
 
-    async def judge(self, customer_id: str, definition: Mapping[str, Any]) -> Verdict:
-        """Check a definition as if it were this customer's; what it calls is read from the store."""
-        callees = await self._callees(customer_id, definition)
+    async def judge(
+        self,
+        customer_id: str,
+        definition: Mapping[str, Any],
+        beside: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+    ) -> Verdict:
+        """Check a definition as if it were this customer's; what it calls is `beside` it, or read from the store."""
+        callees = {**await self._callees(customer_id, definition), **beside}
         return check({**definition, "customer_id": customer_id}, registry=self.registry, workflows=callees)
 
     async def activate(self, customer_id: str, workflow_id: str, revision: int | None, by: str) -> Stored:

@@ -1,0 +1,107 @@
+"""`keys`: who may use the HTTP API."""
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from orchestrator.cli import options
+from orchestrator.cli.failures import UsageError
+from orchestrator.cli.housed import with_database
+from orchestrator.cli.output import document, line, note, table
+
+if TYPE_CHECKING:
+    from orchestrator.store.database import Database
+    from orchestrator.store.keys import ApiKey
+
+COLUMNS = ("key", "name", "customer", "scopes", "created", "expires", "state")
+KeyId = Annotated[str, typer.Argument(metavar="KEY", help="The key's id, as `keys list` shows it.")]
+
+app = typer.Typer(help="API keys. With the first one, the API opens to whoever has a key, and to nobody else.",
+                  no_args_is_help=True)  # fmt: skip
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What it is for.")],
+    customer: Annotated[
+        str, typer.Option(metavar="ID", help="Whose definitions and runs it opens; without, all customers'.")
+    ] = "",
+    scopes: Annotated[
+        str, typer.Option(metavar="LIST", help="Of read, run, edit and admin, separated by commas.")
+    ] = "read,run,edit",
+    days: Annotated[
+        int | None, typer.Option(min=1, max=36_500, help="Days until it expires; never unless given.")
+    ] = None,
+) -> None:
+    """Make a key, and print it: it is shown this once."""
+    from orchestrator.store.keys import SCOPES, Keys
+
+    wanted = tuple(dict.fromkeys(part.strip() for part in scopes.split(",") if part.strip()))
+    unknown = [scope for scope in wanted if scope not in SCOPES]
+    if unknown or not wanted:
+        raise UsageError(f"{', '.join(unknown) or 'nothing'} is no scope", hint=f"of {', '.join(SCOPES)}")
+    expires = None if days is None else datetime.now(UTC) + timedelta(days=days)
+
+    async def work(database: "Database") -> tuple["ApiKey", str]:
+        return await Keys(database).create(customer, name, wanted, expires)
+
+    made, secret = with_database(work)
+    note(f"key {made.id} for {customer or 'all customers'}: {', '.join(wanted)}; keep it, it is not shown again")
+    line(secret)
+
+
+@app.command("list")
+def list_keys(as_json: options.Json = False) -> None:
+    """List the keys; their secrets are kept as digests only."""
+    from orchestrator.store.keys import Keys
+
+    found = with_database(lambda database: Keys(database).every())
+    if as_json:
+        document([_shown(key) for key in found])
+        return
+    table(COLUMNS, [tuple(_row(key)) for key in found])
+
+
+def _shown(key: "ApiKey") -> dict[str, Any]:
+    from orchestrator.run import timestamp
+
+    return {
+        "id": key.id,
+        "name": key.name,
+        "customer_id": key.customer_id or None,
+        "scopes": list(key.scopes),
+        "created_at": timestamp(key.created_at),
+        "expires_at": key.expires_at and timestamp(key.expires_at),
+        "revoked_at": key.revoked_at and timestamp(key.revoked_at),
+    }
+
+
+def _row(key: "ApiKey") -> list[str]:
+    state = "revoked" if key.revoked_at else "valid" if key.usable(datetime.now(UTC)) else "expired"
+    expires = f"{key.expires_at:%Y-%m-%d}" if key.expires_at else "never"
+    scopes = ",".join(key.scopes)
+    return [key.id, key.name, key.customer_id or "(all)", scopes, f"{key.created_at:%Y-%m-%d}", expires, state]
+
+
+@app.command()
+def rotate(
+    key: KeyId,
+    grace_hours: Annotated[float, typer.Option(min=0, max=8760, help="How long the old secret still opens.")] = 24,
+) -> None:
+    """Give a key a new secret, and print it."""
+    from orchestrator.store.keys import Keys
+
+    until = datetime.now(UTC) + timedelta(hours=grace_hours)
+    secret = with_database(lambda database: Keys(database).rotate(key, until))
+    note(f"the old secret of key {key} opens until {until:%Y-%m-%d %H:%M} UTC")
+    line(secret)
+
+
+@app.command()
+def revoke(key: KeyId) -> None:
+    """Close a key for ever."""
+    from orchestrator.store.keys import Keys
+
+    with_database(lambda database: Keys(database).revoke(key))
+    line(f"key {key} is revoked")

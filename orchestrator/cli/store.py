@@ -1,0 +1,31 @@
+"""`store`: the database of definitions, triggers, keys and the index of runs."""
+
+import typer
+
+from orchestrator.cli.catalogue import settings
+from orchestrator.cli.output import line
+from orchestrator.cli.signals import run_until_signal
+
+app = typer.Typer(help="The database.", no_args_is_help=True)
+
+
+@app.callback()
+def group() -> None:
+    """Keep the database in order."""
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the tables of ORCHESTRATOR_DATABASE_URL up to date; run it before a new release serves."""
+    from orchestrator.store.database import database_url, open_database
+
+    async def work() -> None:
+        database = open_database(database_url(settings()))
+        try:
+            await database.migrate()
+            await database.check()
+        finally:
+            await database.aclose()
+
+    run_until_signal(work())
+    line("the database is up to date")
