@@ -18,7 +18,7 @@ EXAMPLE: dict[str, Any] = {
         {"id": "greet", "type": "set", "config": {"text": "Hello {{ input.name | default('you') }}"}},
         {"id": "done", "type": "end", "config": {"output": {"text": "{{ text }}"}}},
     ],
-    "edges": [{"source": "greet", "target": "done"}],
+    "edges": [{"source": "trigger", "target": "greet"}, {"source": "greet", "target": "done"}],
 }
 """A definition that can be kept and run as it is."""
 

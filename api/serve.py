@@ -60,5 +60,6 @@ def _listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         raise AddressInUse(
-            f"the API cannot listen on {host}:{port}: {error.strerror}", hint="ORCHESTRATOR_API_PORT=0 takes a free one"
+            f"the API cannot listen on {host}:{port}: {error.strerror}",
+            hint="`--port 0` of `dev`, or ORCHESTRATOR_API_PORT=0, takes a free one",
         ) from None

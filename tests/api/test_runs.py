@@ -1,0 +1,284 @@
+"""Runs over HTTP: started once, listed, streamed, operated, tried again."""
+
+import asyncio
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.temporal.world import World, definition, until
+
+pytestmark = pytest.mark.temporal
+
+
+async def started(api: httpx.AsyncClient, nodes: dict[str, Any], *edges: str, given: Any = None, **more: Any) -> str:
+    body = {"definition": definition(nodes, *edges, **more), "input": given}
+    answer = await api.post("/runs", json=body)
+    assert answer.status_code == 202, answer.text
+    return str(answer.json()["id"])
+
+
+async def stands(api: httpx.AsyncClient, run_id: str, *statuses: str) -> dict[str, Any]:
+    async def seen() -> dict[str, Any] | None:
+        run = (await api.get(f"/runs/{run_id}")).json()
+        return run if run["status"] in statuses else None
+
+    found: dict[str, Any] = await until(seen)
+    return found
+
+
+WAIT = {"type": "wait", "config": {"event": "go"}}
+
+
+async def test_a_key_starts_one_run_however_often_it_comes(api: httpx.AsyncClient) -> None:
+    body = {"definition": definition({"a": WAIT}, "trigger -> a")}
+    assert (await api.post("/workflows", json=body["definition"] | {"id": "w"})).status_code == 201
+
+    answers = await asyncio.gather(
+        *(api.post("/workflows/w/runs", json={}, headers={"idempotency-key": "order 7"}) for _ in range(8))
+    )
+
+    assert {answer.status_code for answer in answers} == {202}
+    assert len({answer.json()["id"] for answer in answers}) == 1
+    replayed = [answer.headers.get("idempotent-replayed") for answer in answers]
+    assert sorted(replayed, key=str) == [None, *["true"] * 7]
+
+    async def listed() -> list[Any]:
+        return list((await api.get("/runs", params={"workflow_id": "w"})).json()["items"])
+
+    assert len(await until(listed)) == 1
+    other = await api.post("/workflows/w/runs", json={}, headers={"idempotency-key": "order 8"})
+    assert other.json()["id"] != answers[0].json()["id"]
+
+
+async def test_wait_answers_the_finished_run_or_where_it_goes_on(api: httpx.AsyncClient) -> None:
+    ended = await api.post(
+        "/runs",
+        params={"wait": 20},
+        json={"definition": definition({"a": {"type": "set", "config": {"x": 1}}}, "trigger -> a")},
+    )
+    going = await api.post("/runs", params={"wait": 0.2}, json={"definition": definition({"a": WAIT}, "trigger -> a")})
+
+    assert (ended.status_code, ended.json()["status"], ended.json()["output"]) == (200, "completed", {"x": 1})
+    assert going.status_code == 202
+    assert going.headers["location"] == going.json()["links"]["self"]
+    assert (await api.get(f"/runs/{going.json()['id']}")).json()["status"] == "waiting"
+
+
+async def test_an_input_that_does_not_fit_is_refused_where_it_is_wrong(api: httpx.AsyncClient) -> None:
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    made = definition({"a": WAIT}, "trigger -> a", settings={"input_schema": schema})
+
+    answer = await api.post("/runs", json={"definition": made, "input": {"n": "many"}})
+
+    assert answer.status_code == 422
+    assert [each["path"] for each in answer.json()["errors"]] == ["/input/n"]
+
+
+async def test_runs_are_listed_by_what_they_are(api: httpx.AsyncClient) -> None:
+    ids = [await started(api, {"a": WAIT}, "trigger -> a") for _ in range(3)]
+    await api.post(f"/runs/{ids[0]}/events/go", json={"fine": True})
+    await api.post(f"/runs/{ids[1]}/cancel")
+
+    async def listed() -> dict[str, str] | None:
+        items = (await api.get("/runs")).json()["items"]
+        found = {item["id"]: item["status"] for item in items}
+        return found if sorted(found.values()) == ["cancelled", "completed", "running"] else None
+
+    assert await until(listed) == {ids[0]: "completed", ids[1]: "cancelled", ids[2]: "running"}
+    running = (await api.get("/runs", params={"status": "running"})).json()["items"]
+    assert [run["id"] for run in running] == [ids[2]]
+    pages, cursor = [], None
+    while True:
+        page = (await api.get("/runs", params={"limit": 1} | ({"cursor": cursor} if cursor else {}))).json()
+        pages += [run["id"] for run in page["items"]]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert pages == ids[::-1]
+    first = (await api.get(f"/runs/{ids[0]}")).json()["started_at"]
+    assert (await api.get("/runs", params={"until": first[:19] + "Z"})).json()["items"] == []
+    assert (await api.get("/runs", params={"status": "waiting"})).status_code == 422
+    assert (await api.get("/runs", params={"since": "yesterday"})).status_code == 422
+
+
+async def test_steps_are_paged(api: httpx.AsyncClient) -> None:
+    nodes = {name: {"type": "set", "config": {name: 1}} for name in "abc"}
+    run_id = await started(api, nodes, "trigger -> a", "a -> b", "b -> c")
+    await stands(api, run_id, "completed")
+
+    first = (await api.get(f"/runs/{run_id}/steps", params={"limit": 2})).json()
+    second = (await api.get(f"/runs/{run_id}/steps", params={"cursor": first["next_cursor"]})).json()
+
+    assert [step["node_id"] for step in first["items"] + second["items"]] == ["a", "b", "c"]
+    assert second["next_cursor"] is None
+
+
+async def test_a_run_is_paused_and_goes_on(api: httpx.AsyncClient) -> None:
+    run_id = await started(api, {"a": WAIT, "b": WAIT | {"config": {"event": "end"}}}, "trigger -> a", "a -> b")
+    assert (await api.post(f"/runs/{run_id}/pause")).status_code == 202
+    await api.post(f"/runs/{run_id}/events/go")
+
+    async def held() -> bool:
+        run = (await api.get(f"/runs/{run_id}")).json()
+        return any(wait["kind"] == "paused" for wait in run["waiting_for"])
+
+    await until(held)
+    await api.post(f"/runs/{run_id}/resume")
+    await api.post(f"/runs/{run_id}/events/end", json={"answer": 42})
+
+    ended = await stands(api, run_id, "completed")
+    assert ended["steps"][-1]["output_data"]["payload"] == {"answer": 42}
+    late = await api.post(f"/runs/{run_id}/pause")
+    assert (late.status_code, late.json()["code"]) == (409, "operation_refused")
+
+
+async def test_an_operator_resolves_a_failed_step(api: httpx.AsyncClient, world: World, customer: str) -> None:
+    world.script({"http.request": [{"error": {"message": "down"}}, {"output": {"status": 200}}]}, customer)
+    node = {
+        "type": "action", "action": "http.request", "config": {"url": "http://service.example"},
+        "on_error": "pause", "retry": {"maximum_attempts": 1},
+    }  # fmt: skip
+    run_id = await started(api, {"call": node}, "trigger -> call")
+    await world.waits(run_id, "operator")
+
+    wrong = await api.post(f"/runs/{run_id}/resolve", json={"node_id": "other", "action": "retry"})
+    right = await api.post(f"/runs/{run_id}/resolve", json={"node_id": "call", "action": "retry"})
+
+    assert wrong.status_code == 409
+    assert right.json() == {"step_id": "call"}
+    assert (await stands(api, run_id, "completed"))["steps"][0]["output_data"] == {"status": 200}
+
+
+async def test_a_failed_run_is_tried_again_from_where_it_failed(
+    api: httpx.AsyncClient, world: World, customer: str
+) -> None:
+    _, script = world.script(
+        {"http.request": [{"error": {"message": "down", "recoverable": False}}, {"output": {"status": 200}}]}, customer
+    )
+    call = {"type": "action", "action": "http.request", "config": {"url": "http://service.example"}}
+    run_id = await started(
+        api,
+        {"before": {"type": "set", "config": {"x": "{{ input.n }}"}}, "call": call, "after": {"type": "set", "config": {"y": "{{ x }}"}}},
+        "trigger -> before", "before -> call", "call -> after",
+        given={"n": 7},
+    )  # fmt: skip
+    await stands(api, run_id, "failed")
+
+    again = await api.post(f"/runs/{run_id}/retry", params={"wait": 20})
+
+    ended = again.json()
+    assert (again.status_code, ended["status"], ended["retried_from"]) == (200, "completed", run_id)
+    assert ended["id"] != run_id
+    assert [step["node_id"] for step in ended["steps"]] == ["call", "after"], "what was done is not done again"
+    assert (ended["context"]["x"], ended["context"]["y"], ended["input_data"]) == (7, 7, {"n": 7})
+    assert len(script.calls) == 2
+    assert (await api.get(f"/runs/{run_id}")).json()["status"] == "failed"
+
+
+async def test_a_run_is_tried_again_from_a_node_that_is_named(api: httpx.AsyncClient) -> None:
+    nodes = {name: {"type": "set", "config": {name: "{{ run.attempt }}"}} for name in "abc"}
+    run_id = await started(api, nodes, "trigger -> a", "a -> b", "b -> c")
+    await stands(api, run_id, "completed")
+
+    again = (await api.post(f"/runs/{run_id}/retry", params={"wait": 20}, json={"node_id": "b"})).json()
+    nowhere = await api.post(f"/runs/{run_id}/retry", json={"node_id": "x"})
+    unnamed = await api.post(f"/runs/{run_id}/retry")
+
+    assert again["context"] | {} == {"a": 1, "b": 2, "c": 2}
+    assert [step["node_id"] for step in again["steps"]] == ["b", "c"]
+    assert nowhere.status_code == unnamed.status_code == 409
+    assert "a, b, c" in nowhere.json()["hint"]
+
+
+async def test_a_run_that_goes_on_or_was_undone_is_not_tried_again(
+    api: httpx.AsyncClient, world: World, customer: str
+) -> None:
+    world.script({"email.send": {"error": {"message": "no", "recoverable": False}}}, customer)
+    going = await started(api, {"a": WAIT}, "trigger -> a")
+    book = {
+        "type": "action", "action": "http.request", "config": {"url": "http://a.example"},
+        "compensate": {"action": "http.request", "config": {"url": "http://a.example/undo"}},
+    }  # fmt: skip
+    mail = {"type": "action", "action": "email.send", "config": {"to": "a@example.org", "subject": "s", "text": "b"}}
+    undone = await started(api, {"book": book, "mail": mail}, "trigger -> book", "book -> mail")
+    await stands(api, undone, "failed")
+
+    refused = [await api.post(f"/runs/{run_id}/retry") for run_id in (going, undone)]
+
+    assert [answer.status_code for answer in refused] == [409, 409]
+    assert "undone" in refused[1].json()["detail"]
+
+
+async def test_a_stream_tells_each_change_until_the_end(api: httpx.AsyncClient) -> None:
+    run_id = await started(api, {"a": WAIT}, "trigger -> a")
+    events: list[dict[str, str]] = []
+    async with api.stream("GET", f"/runs/{run_id}/stream") as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        async for event in _events(answer):
+            if not events:
+                await api.post(f"/runs/{run_id}/events/go")
+            events.append(event)
+
+    assert {event["event"] for event in events} == {"run"}
+    statuses = [json.loads(event["data"])["status"] for event in events]
+    assert statuses[0] in ("running", "waiting")
+    assert statuses[-1] == "completed"
+
+    async with api.stream("GET", f"/runs/{run_id}/stream", headers={"last-event-id": events[-1]["id"]}) as again:
+        assert [event async for event in _events(again)] == [], "all of it has been seen"
+    assert (await api.get("/runs/nothing/stream")).status_code == 404
+
+
+async def _events(answer: httpx.Response) -> Any:
+    event: dict[str, str] = {}
+    async for text in answer.aiter_lines():
+        if not text and event:
+            yield event
+            event = {}
+        elif text and not text.startswith(":"):
+            name, _, value = text.partition(":")
+            event[name] = value.strip()
+
+
+async def test_a_run_that_is_not_there_is_not_found(api: httpx.AsyncClient) -> None:
+    for method, path in (
+        ("GET", ""),
+        ("GET", "/steps"),
+        ("POST", "/cancel"),
+        ("POST", "/retry"),
+        ("POST", "/events/x"),
+    ):
+        answer = await api.request(method, f"/runs/no-such-run{path}")
+        assert (answer.status_code, answer.json()["code"]) == (404, "run_not_found")
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b'{"input": 1,}', 400),
+        (b'{"input": NaN}', 400),
+        (b'{"input": "\\ud800"}', 400),
+        (b'{"input": 1, "input": 2}', 400),
+        (b"\xff", 400),
+        (b'{"input": ' + b"[" * 50_000 + b"]" * 50_000 + b"}", 400),
+        (b'{"inptu": 1}', 422),
+        (b"[1]", 422),
+        (b'{"input": "' + b"x" * 1_100_000 + b'"}', 413),
+    ],
+    ids=["comma", "nan", "surrogate", "twice", "no utf-8", "deep", "unknown key", "no object", "large"],
+)
+async def test_a_bad_body_is_refused_with_its_place(api: httpx.AsyncClient, body: bytes, status: int) -> None:
+    answer = await api.post("/workflows/any/runs", content=body, headers={"content-type": "application/json"})
+
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["detail"]
+
+
+async def test_every_address_that_is_none_is_a_problem_document(api: httpx.AsyncClient) -> None:
+    nowhere, wrong = await api.get("/nowhere"), await api.delete("/runs")
+
+    assert (nowhere.status_code, nowhere.json()["code"]) == (404, "no_such_address")
+    assert (wrong.status_code, wrong.json()["code"]) == (405, "method_not_allowed")

@@ -1,0 +1,236 @@
+"""The life of definitions over HTTP."""
+
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+
+from orchestrator.service.house import House
+from tests.temporal.world import until
+
+pytestmark = pytest.mark.temporal
+
+
+def greeting(text: str = "Hello", **more: Any) -> dict[str, Any]:
+    return {
+        "id": "greeting",
+        "name": "Greeting",
+        "trigger": {"type": "manual"},
+        "nodes": [
+            {"id": "greet", "type": "set", "config": {"text": text + " {{ input.name }}"}},
+            {"id": "done", "type": "end", "config": {"output": {"text": "{{ text }}"}}},
+        ],
+        "edges": [{"source": "trigger", "target": "greet"}, {"source": "greet", "target": "done"}],
+        **more,
+    }
+
+
+async def kept(api: httpx.AsyncClient, definition: dict[str, Any] | None = None) -> httpx.Response:
+    answer = await api.post("/workflows", json=definition or greeting())
+    assert answer.status_code == 201, answer.text
+    return answer
+
+
+async def test_a_definition_is_kept_as_a_draft(api: httpx.AsyncClient, customer: str) -> None:
+    answer = await kept(api)
+
+    assert answer.headers["location"] == "/api/v1/workflows/greeting"
+    assert answer.headers["etag"] == '"1"'
+    shown = (await api.get("/workflows/greeting")).json()
+    assert shown == answer.json()
+    assert {name: shown[name] for name in ("status", "version", "customer_id", "run_count")} == {
+        "status": "draft", "version": 1, "customer_id": customer, "run_count": 0,
+    }  # fmt: skip
+    assert shown["nodes"] == greeting()["nodes"]
+
+
+async def test_all_mistakes_are_told_with_their_places_and_nothing_is_kept(api: httpx.AsyncClient) -> None:
+    wrong = greeting(trigger={"type": "schedule", "cron": "61 * * * *"})
+    wrong["nodes"][1]["config"]["outcome"] = "finished"
+
+    answer = await api.post("/workflows", json=wrong)
+
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    body = answer.json()
+    assert (body["code"], body["status"]) == ("definition_invalid", 422)
+    assert {each["path"] for each in body["errors"]} == {"/trigger/cron", "/nodes/1/config/outcome"}
+    assert all(each["hint"] or each["message"] for each in body["errors"])
+    assert (await api.get("/workflows/greeting")).status_code == 404
+
+
+async def test_an_id_is_taken_once(api: httpx.AsyncClient) -> None:
+    await kept(api)
+
+    again = await api.post("/workflows", json=greeting())
+
+    assert (again.status_code, again.json()["code"]) == (409, "workflow_exists")
+
+
+async def test_publishing_makes_the_next_version_and_edits_wait_for_it(api: httpx.AsyncClient) -> None:
+    await kept(api)
+    assert (await api.post("/workflows/greeting/activate")).json()["status"] == "active"
+    edited = await api.put("/workflows/greeting", json=greeting("Good day"))
+    assert edited.json()["version"] == 2
+
+    before = await api.post("/workflows/greeting/runs", params={"wait": 20}, json={"input": {"name": "Ada"}})
+    published = await api.post("/workflows/greeting/activate")
+    after = await api.post("/workflows/greeting/runs", params={"wait": 20}, json={"input": {"name": "Ada"}})
+    older = await api.post(
+        "/workflows/greeting/runs", params={"wait": 20}, json={"input": {"name": "Ada"}, "version": 1}
+    )
+
+    assert [run.json()["output"]["text"] for run in (before, after, older)] == [
+        "Hello Ada",
+        "Good day Ada",
+        "Hello Ada",
+    ]
+    assert [run.json()["workflow_version"] for run in (before, after, older)] == [1, 2, 1]
+    assert published.json()["version"] == 2
+    assert (await api.post("/workflows/greeting/activate")).json()["version"] == 2, "nothing was edited"
+
+
+async def test_rollback_publishes_older_content_as_the_newest(api: httpx.AsyncClient) -> None:
+    await kept(api)
+    await api.post("/workflows/greeting/activate")
+    await api.put("/workflows/greeting", json=greeting("Good day"))
+    await api.post("/workflows/greeting/activate")
+
+    back = await api.post("/workflows/greeting/rollback", json={"version": 1})
+
+    assert (back.json()["version"], back.json()["nodes"]) == (3, greeting()["nodes"])
+    listed = (await api.get("/workflows/greeting/versions")).json()["items"]
+    assert [(each["version"], each["copy_of"]) for each in listed] == [(3, 1), (2, None), (1, None)]
+    assert (
+        (await api.get("/workflows/greeting/versions/2"))
+        .json()["definition"]["nodes"][0]["config"]["text"]
+        .startswith("Good day")
+    )
+    assert (await api.post("/workflows/greeting/rollback", json={"version": 9})).status_code == 404
+
+
+async def test_a_lost_race_is_told(api: httpx.AsyncClient) -> None:
+    first = await kept(api)
+    tag = first.headers["etag"]
+
+    answers = await asyncio.gather(
+        *(api.put("/workflows/greeting", json=greeting(text), headers={"if-match": tag}) for text in ("A", "B", "C"))
+    )
+
+    assert sorted(answer.status_code for answer in answers) == [200, 412, 412]
+    won = next(answer for answer in answers if answer.status_code == 200)
+    shown = await api.get("/workflows/greeting")
+    assert shown.headers["etag"] == won.headers["etag"]
+    assert shown.json()["nodes"] == won.json()["nodes"]
+    assert (await api.put("/workflows/greeting", json=greeting(), headers={"if-match": "nonsense"})).status_code == 412
+
+
+async def test_a_draft_can_be_tried_and_an_archived_workflow_cannot(api: httpx.AsyncClient) -> None:
+    await kept(api)
+    tried = await api.post("/workflows/greeting/runs", params={"wait": 20}, json={"input": {"name": "Ada"}})
+    assert tried.json()["output"] == {"text": "Hello Ada"}
+
+    assert (await api.post("/workflows/greeting/pause")).status_code == 409
+    assert (await api.post("/workflows/greeting/archive")).json()["status"] == "archived"
+
+    assert (await api.post("/workflows/greeting/runs")).status_code == 409
+    assert (await api.put("/workflows/greeting", json=greeting())).status_code == 409
+    assert (await api.post("/workflows/greeting/activate")).json()["status"] == "active"
+
+
+async def test_deleting_takes_it_away(api: httpx.AsyncClient) -> None:
+    await kept(api)
+    await api.post("/workflows/greeting/activate")
+
+    assert (await api.delete("/workflows/greeting", headers={"if-match": '"77"'})).status_code == 412
+    assert (await api.delete("/workflows/greeting")).status_code == 204
+
+    assert (await api.get("/workflows/greeting")).status_code == 404
+    assert (await api.get("/workflows/greeting/versions/1")).status_code == 404
+    await kept(api)
+
+
+async def test_pages_of_a_list_hold_everything_once(api: httpx.AsyncClient) -> None:
+    for number in range(5):
+        await kept(api, greeting(id=f"w{number}"))
+
+    seen, cursor = [], None
+    while True:
+        page = (await api.get("/workflows", params={"limit": 2} | ({"cursor": cursor} if cursor else {}))).json()
+        assert len(page["items"]) <= 2
+        seen += [each["id"] for each in page["items"]]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+
+    assert seen == [f"w{number}" for number in range(5)]
+    bad = await api.get("/workflows", params={"cursor": "bm9uc2Vuc2U"})
+    assert (bad.status_code, bad.json()["code"]) == (422, "bad_cursor")
+
+
+async def test_a_definition_is_judged_without_being_kept(api: httpx.AsyncClient) -> None:
+    good = (await api.post("/workflows/validate", json=greeting())).json()
+    bad = (await api.post("/workflows/validate", json=greeting(nodes=[]))).json()
+
+    assert good["valid"] is True
+    assert bad["valid"] is False
+    assert bad["problems"]
+    assert (await api.get("/workflows")).json()["items"] == []
+
+
+async def test_a_definition_is_drawn(api: httpx.AsyncClient) -> None:
+    await kept(api)
+
+    drawn = await api.get("/workflows/greeting/graph")
+
+    assert drawn.headers["content-type"].startswith("text/vnd.mermaid")
+    assert drawn.text.startswith("flowchart")
+    assert (await api.get("/workflows/greeting/graph", params={"format": "png"})).status_code == 422
+
+
+async def test_statistics_count_what_runs_did(api: httpx.AsyncClient, house: House) -> None:
+    nodes = [
+        {"id": "way", "type": "condition", "condition": {"field": "input.how", "operator": "equals", "value": "well"}},
+        {"id": "well", "type": "end", "config": {}},
+        {"id": "ill", "type": "end", "config": {"outcome": "failed"}},
+    ]
+    edges = [
+        {"source": "trigger", "target": "way"},
+        {"source": "way", "target": "well", "condition": "true"},
+        {"source": "way", "target": "ill", "condition": "false"},
+    ]
+    await kept(api, greeting(nodes=nodes, edges=edges))
+    await api.post("/workflows/greeting/activate")
+    for how in ("well", "well", "ill"):
+        await api.post("/workflows/greeting/runs", params={"wait": 20}, json={"input": {"how": how}})
+
+    async def counted() -> Any:
+        found = (await api.get("/workflows/greeting/stats")).json()
+        return found if found["by_status"] == {"completed": 2, "failed": 1} else None
+
+    found = await until(counted)
+    assert (found["runs"], found["success_rate"]) == (3, 66.67)
+    assert 0 <= found["p50_ms"] <= found["p95_ms"]
+    assert found["last_run_at"]
+    assert (await api.get("/workflows/greeting/stats", params={"version": 7})).json()["runs"] == 0
+    shown = (await api.get("/workflows/greeting")).json()
+    assert (shown["run_count"], shown["success_count"], shown["failure_count"]) == (3, 2, 1)
+
+
+async def test_workflows_call_what_is_kept(api: httpx.AsyncClient) -> None:
+    caller = {
+        "id": "caller", "name": "Caller", "trigger": {"type": "manual"},
+        "nodes": [
+            {"id": "call", "type": "workflow", "config": {"workflow_id": "greeting", "input": {"name": "Bo"}}},
+            {"id": "done", "type": "end", "config": {"output": "{{ steps.call.output.output }}"}},
+        ],
+        "edges": [{"source": "trigger", "target": "call"}, {"source": "call", "target": "done"}],
+    }  # fmt: skip
+    assert (await api.post("/workflows", json=caller)).status_code == 422, "there is no greeting yet"
+    await kept(api)
+    await kept(api, caller)
+
+    ran = await api.post("/workflows/caller/runs", params={"wait": 20})
+
+    assert ran.json()["output"] == {"text": "Hello Bo"}
