@@ -24,7 +24,6 @@ def create_app(house: House) -> FastAPI:
         openapi_url=f"{PREFIX}/openapi.json",
         docs_url="/docs",
         redoc_url=None,
-        max_body_size=house.settings.max_body_bytes,
         redirect_slashes=False,
     )
     app.state.house = house

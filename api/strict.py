@@ -1,6 +1,6 @@
 """JSON bodies, read as strictly as definitions from files are: what cannot be kept or sent on is refused."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Any
 
 from fastapi import Request, Response
@@ -27,6 +27,17 @@ def parsed(raw: bytes) -> Any:
 
 
 class _StrictRequest(Request):
+    async def stream(self) -> AsyncGenerator[bytes, None]:
+        """Read the body piece by piece; raises HTTPException 413 for one that is too large."""
+        limit, size = self.app.state.house.settings.max_body_bytes, 0
+        if int(self.headers.get("content-length", 0)) > limit:
+            raise HTTPException(413, f"the body is larger than {limit:,} bytes")
+        async for part in super().stream():
+            size += len(part)
+            if size > limit:
+                raise HTTPException(413, f"the body is larger than {limit:,} bytes")
+            yield part
+
     async def json(self) -> Any:
         """Read the body."""
         if not hasattr(self, "_json"):

@@ -177,8 +177,10 @@ def owed_to(rows: Iterable[TriggerRow]) -> tuple[Start, ...]:
 def matches(pattern: str, name: str) -> bool:
     """Tell whether an event's name fits: `order.*` any one part, `order.**` one part or more."""
     wanted, parts = pattern.split("."), name.split(".")
-    if wanted[-1:] == ["**"]:
-        wanted, parts = wanted[:-1], parts if len(parts) < len(wanted) else parts[: len(wanted) - 1]
+    if wanted[-1] == "**":
+        if len(parts) < len(wanted):
+            return False
+        wanted, parts = wanted[:-1], parts[: len(wanted) - 1]
     return len(wanted) == len(parts) and all(want in ("*", part) for want, part in zip(wanted, parts, strict=True))
 
 

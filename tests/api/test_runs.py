@@ -158,12 +158,11 @@ async def test_a_failed_run_is_tried_again_from_where_it_failed(
         {"http.request": [{"error": {"message": "down", "recoverable": False}}, {"output": {"status": 200}}]}, customer
     )
     call = {"type": "action", "action": "http.request", "config": {"url": "http://service.example"}}
-    run_id = await started(
-        api,
-        {"before": {"type": "set", "config": {"x": "{{ input.n }}"}}, "call": call, "after": {"type": "set", "config": {"y": "{{ x }}"}}},
-        "trigger -> before", "before -> call", "call -> after",
-        given={"n": 7},
-    )  # fmt: skip
+    before, after = (
+        {"type": "set", "config": {name: value}} for name, value in (("x", "{{ input.n }}"), ("y", "{{ x }}"))
+    )
+    nodes = {"before": before, "call": call, "after": after}
+    run_id = await started(api, nodes, "trigger -> before", "before -> call", "call -> after", given={"n": 7})
     await stands(api, run_id, "failed")
 
     again = await api.post(f"/runs/{run_id}/retry", params={"wait": 20})
@@ -275,6 +274,16 @@ async def test_a_bad_body_is_refused_with_its_place(api: httpx.AsyncClient, body
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["detail"]
+
+
+async def test_a_body_without_a_length_is_cut_off_too(api: httpx.AsyncClient) -> None:
+    async def parts() -> Any:
+        for _ in range(40):
+            yield b" " * 65_536
+
+    answer = await api.post("/workflows/any/runs", content=parts(), headers={"content-type": "application/json"})
+
+    assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
 
 
 async def test_every_address_that_is_none_is_a_problem_document(api: httpx.AsyncClient) -> None:
