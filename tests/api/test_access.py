@@ -1,0 +1,197 @@
+"""Keys, scopes, and customers apart: whoever has no right to a thing cannot tell whether it is there."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from api.app import PREFIX, create_app
+from orchestrator.service.house import House
+from tests.api.conftest import opened
+from tests.temporal.world import World, definition
+
+pytestmark = pytest.mark.temporal
+EVENT = {"type": "event", "event": "order.paid"}
+MADE = definition({"a": {"type": "wait", "config": {"event": "go"}}}, "trigger -> a")
+
+
+@dataclass
+class Locked:
+    """A service of its own, for which keys are made."""
+
+    house: House
+    address: str
+    clients: AsyncExitStack
+
+    async def client(self, customer: str, *scopes: str, **more: Any) -> httpx.AsyncClient:
+        _, key = await self.house.keys.create(customer, "a key", scopes or ("read", "run", "edit"), **more)
+        headers = {"authorization": f"Bearer {key}"}
+        made = httpx.AsyncClient(base_url=f"{self.address}{PREFIX}", headers=headers, timeout=30)
+        return await self.clients.enter_async_context(made)
+
+
+@pytest.fixture
+async def locked(world: World, tmp_path: Path) -> AsyncIterator[Locked]:
+    async with opened(world, tmp_path) as (house, address), AsyncExitStack() as clients:
+        yield Locked(house, address, clients)
+
+
+async def test_the_first_key_closes_the_door_to_whoever_has_none(locked: Locked) -> None:
+    house, address = locked.house, locked.address
+    async with httpx.AsyncClient(base_url=f"{address}{PREFIX}") as anybody:
+        assert (await anybody.get("/workflows")).status_code == 200
+        await locked.client("acme")
+        refused = await anybody.get("/workflows")
+        assert (refused.status_code, refused.json()["code"]) == (401, "unauthorized")
+        assert refused.headers["www-authenticate"] == "Bearer"
+        assert (await anybody.get("/workflows", headers={"authorization": "Bearer ork_no_key"})).status_code == 401
+        (key,) = await house.keys.every()
+        await house.keys.revoke(key.id)
+        assert (await anybody.get("/workflows")).status_code == 401, "revoking the last key opens nothing"
+
+
+@pytest.mark.parametrize(
+    ("host", "client_address", "status"),
+    [
+        ("127.0.0.1:8080", "127.0.0.1", 200),
+        ("localhost", "127.0.0.1", 200),
+        ("[::1]:8080", "::1", 200),
+        ("evil.example", "127.0.0.1", 401),
+        ("127.0.0.1.evil.example", "127.0.0.1", 401),
+        ("127.0.0.1", "192.0.2.7", 401),
+        ("", "127.0.0.1", 401),
+    ],
+)
+async def test_without_keys_only_this_machine_is_served(
+    house: House, host: str, client_address: str, status: int
+) -> None:
+    transport = httpx.ASGITransport(create_app(house), client=(client_address, 1234))
+    async with httpx.AsyncClient(transport=transport, base_url="http://any") as asking:
+        assert (await asking.get(f"{PREFIX}/workflows", headers={"host": host})).status_code == status
+
+
+async def test_scopes_allow_what_they_name(locked: Locked) -> None:
+    reader = await locked.client("acme", "read")
+    runner = await locked.client("acme", "run")
+    editor = await locked.client("acme", "edit")
+    admin = await locked.client("acme", "admin")
+
+    assert (await editor.post("/workflows", json=MADE | {"id": "w"})).status_code == 201
+    assert (await reader.get("/workflows/w")).status_code == 200
+    assert (await runner.post("/workflows/w/runs")).status_code == 202
+    for asking, method, path in (
+        (reader, "POST", "/workflows/w/runs"),
+        (reader, "DELETE", "/workflows/w"),
+        (runner, "GET", "/workflows/w"),
+        (runner, "POST", "/runs"),
+        (editor, "POST", "/workflows/w/runs"),
+    ):
+        answer = await asking.request(method, path, json={} if method == "POST" else None)
+        assert (answer.status_code, answer.json()["code"]) == (403, "forbidden"), (method, path)
+    assert (await admin.get("/workflows/w")).status_code == 200
+    assert (await admin.delete("/workflows/w")).status_code == 204
+
+
+async def test_a_key_ends_and_a_rotated_one_has_a_time_of_grace(locked: Locked) -> None:
+    house = locked.house
+    over = await locked.client("acme", expires_at=datetime.now(UTC) - timedelta(seconds=1))
+    assert (await over.get("/workflows")).status_code == 401
+    rotated = await locked.client("acme")
+    key = (await house.keys.every())[-1]
+
+    fresh = await house.keys.rotate(key.id, datetime.now(UTC) + timedelta(hours=1))
+    assert (await rotated.get("/workflows")).status_code == 200
+    assert (await rotated.get("/workflows", headers={"authorization": f"Bearer {fresh}"})).status_code == 200
+    await house.keys.rotate(key.id, datetime.now(UTC))
+    assert (await rotated.get("/workflows")).status_code == 401
+
+
+async def test_no_route_shows_or_touches_what_is_another_customers(locked: Locked) -> None:
+    """Walks every operation that the description names, with the ids of one customer and the key of the other."""
+    house = locked.house
+    owner, other = await locked.client("acme"), await locked.client("evil")
+    await owner.post("/workflows", json=MADE | {"id": "theirs", "trigger": EVENT})
+    await owner.post("/workflows/theirs/activate")
+    run_id = (await owner.post("/workflows/theirs/runs", headers={"idempotency-key": "k"})).json()["id"]
+    delivery = (await owner.post("/events", json={"id": "e1", "name": "order.paid"})).json()
+    ids = {"workflow_id": "theirs", "version": "1", "run_id": run_id, "delivery_id": delivery["id"], "name": "go"}
+    bodies = {
+        "saveWorkflow": MADE | {"name": "taken over"},
+        "rollbackWorkflow": {"version": 1},
+        "resolveStep": {"node_id": "a", "action": "skip"},
+        "backfillSchedule": {"start_at": "2026-01-01T00:00:00Z", "end_at": "2026-01-01T01:00:00Z"},
+    }
+    before = [(await owner.get(path)).json() for path in ("/workflows/theirs", f"/runs/{run_id}")]
+    missing = {name: f"no-such-{name}" if name != "version" else "1" for name in ids}
+
+    walked = 0
+    for path, methods in create_app(house).openapi()["paths"].items():
+        if "{" not in path or "/hooks/" in path:
+            continue
+        for method, operation in methods.items():
+            body = bodies.get(operation["operationId"], {} if method in ("post", "put") else None)
+            theirs = await other.request(method, path.removeprefix(PREFIX).format(**ids), json=body)
+            nobodys = await other.request(method, path.removeprefix(PREFIX).format(**missing), json=body)
+
+            assert theirs.status_code == nobodys.status_code == 404, operation["operationId"]
+            told, wanted = theirs.text, nobodys.text
+            for name, value in ids.items() - {("version", "1")}:
+                told, wanted = told.replace(value, name), wanted.replace(missing[name], name)
+            assert told == wanted, f"{operation['operationId']} tells the two apart"
+            walked += 1
+
+    assert walked > 25
+    assert [(await owner.get(path)).json() for path in ("/workflows/theirs", f"/runs/{run_id}")] == before
+    assert (await other.get("/workflows")).json()["items"] == []
+    assert (await other.get("/runs")).json()["items"] == []
+    assert (await other.get("/deliveries")).json()["items"] == []
+
+
+async def test_no_start_crosses_from_one_customer_to_another(locked: Locked) -> None:
+    owner, other = await locked.client("acme"), await locked.client("evil")
+    for asking in (owner, other):
+        await asking.post("/workflows", json=MADE | {"id": "same", "trigger": EVENT})
+        await asking.post("/workflows/same/activate")
+
+    event = {"id": "e1", "name": "order.paid"}
+    first, second = [(await asking.post("/events", json=event)).json() for asking in (owner, other)]
+    assert [answer["outcome"] for answer in (first, second)] == ["accepted"] * 2, "ids are each customer's own"
+    keyed = [(await a.post("/workflows/same/runs", headers={"idempotency-key": "k"})).json() for a in (owner, other)]
+    assert keyed[0]["id"] != keyed[1]["id"]
+    assert (await other.post("/events", json=event | {"customer_id": "acme"})).status_code == 404
+    for path in ("/workflows", "/runs", "/deliveries"):
+        assert (await other.get(path, params={"customer_id": "acme"})).status_code == 404
+    called = definition({"c": {"type": "workflow", "config": {"workflow_id": "only-acmes"}}}, "trigger -> c")
+    await owner.post("/workflows", json=MADE | {"id": "only-acmes"})
+    assert (await other.post("/workflows", json=called | {"id": "caller"})).status_code == 422
+    assert (await owner.post("/workflows", json=called | {"id": "caller"})).status_code == 201
+
+
+async def test_an_administrator_sees_all_and_says_whose_is_meant(locked: Locked) -> None:
+    owner, other, admin = await locked.client("acme"), await locked.client("evil"), await locked.client("", "admin")
+    for asking in (owner, other):
+        await asking.post("/workflows", json=MADE | {"id": "same"})
+    await owner.post("/workflows", json=MADE | {"id": "single"})
+
+    assert len((await admin.get("/workflows")).json()["items"]) == 3
+    assert (await admin.get("/workflows/single")).json()["customer_id"] == "acme"
+    assert (await admin.get("/workflows/same")).status_code == 404, "two customers have one"
+    assert (await admin.get("/workflows/same", params={"customer_id": "evil"})).json()["customer_id"] == "evil"
+    run_id = (await owner.post("/workflows/single/runs")).json()["id"]
+    assert (await admin.post(f"/runs/{run_id}/cancel")).status_code == 202
+
+
+async def test_a_definition_cannot_name_another_customer(locked: Locked) -> None:
+    other = await locked.client("evil")
+
+    kept = await other.post("/workflows", json=MADE | {"id": "mine", "customer_id": "acme"})
+    run = await other.post("/runs", json={"definition": MADE | {"customer_id": "acme"}})
+
+    assert kept.json()["customer_id"] == "evil"
+    shown = await other.get(f"/runs/{run.json()['id']}")
+    assert shown.json()["customer_id"] == "evil"
