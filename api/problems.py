@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 
 from orchestrator.errors import DefinitionInvalid, OrchestratorError
 from orchestrator.service.webhooks import MethodNotAllowed
@@ -116,6 +117,16 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _request)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _fault)
+    describe = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        made = describe()
+        schema = ProblemDetails.model_json_schema(ref_template="#/components/schemas/{model}")
+        made["components"]["schemas"] |= {**schema.pop("$defs", {}), "ProblemDetails": schema}
+        return made
+
+    # The way that FastAPI names to add to its description.
+    app.openapi = openapi  # type: ignore[method-assign]
 
 
 async def _ours(request: Request, error: Exception) -> JSONResponse:
@@ -160,8 +171,18 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
         raise error
     codes = {400: "json_syntax", 404: "no_such_address", 405: "method_not_allowed", 413: "too_large", 502: "run_failed"}
     code = codes.get(error.status_code, "refused")
-    headers = dict(error.headers) if error.headers else None
+    headers = dict(error.headers or {})
+    allowed = _methods(request) if error.status_code == 405 else None
+    if allowed:
+        headers["Allow"] = ", ".join(allowed)
     return problem(error.status_code, code, str(error.detail), headers=headers)
+
+
+def _methods(request: Request) -> list[str]:
+    """Say what an address takes; the router knows of the first of its routes only."""
+    paths, path = request.app.openapi()["paths"], request.url.path
+    fitting = [path] if path in paths else [each for each in paths if compile_path(each)[0].match(path)]
+    return sorted(method.upper() for each in fitting for method in paths[each])
 
 
 async def _fault(request: Request, error: Exception) -> JSONResponse:
