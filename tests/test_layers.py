@@ -12,7 +12,8 @@ ROOT = Path(__file__).parent.parent
 CORE = (
     "orchestrator.errors", "orchestrator.expressions", "orchestrator.conditions", "orchestrator.presets",
     "orchestrator.definition", "orchestrator.plan", "orchestrator.planner", "orchestrator.run",
-    "orchestrator.interpreter", "orchestrator.simulator", "orchestrator.retrying", "orchestrator.graph", "orchestrator.locate",
+    "orchestrator.interpreter", "orchestrator.simulator", "orchestrator.retrying",
+    "orchestrator.graph", "orchestrator.locate",
 )  # fmt: skip
 HEAVY = ("temporalio", "sqlalchemy", "fastapi", "uvicorn", "httpx", "aiosmtplib", "activities", "api", "rich", "typer")
 

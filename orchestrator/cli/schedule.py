@@ -30,7 +30,7 @@ def next_times(
     from orchestrator.cron import fire_times, zone
 
     where = zone(timezone)
-    times = fire_times(cron, _moment(after), count, timezone)
+    times = fire_times(cron, _moment(after, "--after"), count, timezone)
     if as_json:
         document([time.isoformat().replace("+00:00", "Z") for time in times])
         return
@@ -53,12 +53,12 @@ def backfill(
     customer: Customer = DEFAULT_CUSTOMER,
 ) -> None:
     """Start the runs that a schedule would have started in a span of time, one after the other."""
-    first, last = _moment(start), _moment(end)
+    first, last = _moment(start, "--from"), _moment(end, "--to")
     number = with_house(lambda house: house.schedules.backfill(customer, workflow, first, last))
     line(f"{workflow}: {number} runs are started")
 
 
-def _moment(given: str | None) -> datetime:
+def _moment(given: str | None, option: str) -> datetime:
     from orchestrator.cli.failures import UsageError
 
     if given is None:
@@ -66,5 +66,5 @@ def _moment(given: str | None) -> datetime:
     try:
         moment = datetime.fromisoformat(given)
     except ValueError:
-        raise UsageError(f"{given!r} is no ISO 8601 time", hint="2026-03-01T08:00Z") from None
+        raise UsageError(f"{option} {given!r} is no ISO 8601 time", hint="2026-03-01T08:00Z") from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

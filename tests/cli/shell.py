@@ -64,7 +64,7 @@ async def started_dev(home: Path) -> Dev:
     ready = home.parent / f"{home.name}.ready.json"
     ready.unlink(missing_ok=True)  # a killed one has left its own
     shell = Shell({"ORCHESTRATOR_HOME": str(home), "ORCHESTRATOR_HTTP_ALLOWED_NETWORKS": "127.0.0.1/32"})
-    args = ("dev", "--temporal-port", 0, "--ui-port", 0, "--ready-file", ready)
+    args = ("dev", "--port", 0, "--temporal-port", 0, "--ui-port", 0, "--ready-file", ready)
     process = await shell.begin(*args)
     try:
         async with asyncio.timeout(SECONDS):

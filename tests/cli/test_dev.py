@@ -47,11 +47,12 @@ async def test_the_ready_file_says_where_everything_answers(dev: Dev) -> None:
     host, _, port = said["temporal_address"].partition(":")
     async with httpx.AsyncClient() as client:
         page = await client.get(said["ui"])
+        ready = await client.get(f"{said['api']}/readyz")
     _, writer = await asyncio.open_connection(host, int(port))
     writer.close()
 
-    assert said.keys() == {"temporal_address", "ui", "pids"}
-    assert page.status_code == 200
+    assert said.keys() == {"api", "temporal_address", "ui", "pids"}
+    assert page.status_code == ready.status_code == 200
     assert said["pids"]["dev"] == dev.process.pid
     assert is_alive(said["pids"]["temporal"])
 
@@ -65,14 +66,14 @@ async def test_a_signal_ends_everything_with_0_and_takes_the_ready_file_away(
     done = await dev.end(dev.process)
 
     assert done.code == 0
-    assert [line.split()[0] for line in done.out.splitlines()] == ["Temporal", "Temporal", "worker", "state"]
+    assert [line.split()[0] for line in done.out.splitlines()] == ["API", "Temporal", "Temporal", "worker", "state"]
     assert "Traceback" not in done.err
     assert not (tmp_path / "home.ready.json").exists()
     assert not is_alive(dev.ready["pids"]["temporal"])
 
 
 async def test_a_second_dev_on_the_same_home_is_refused_and_harms_nobody(dev: Dev, tmp_path: Path) -> None:
-    done = await dev("dev", "--temporal-port", 0, "--ui-port", 0)
+    done = await dev("dev", "--port", 0, "--temporal-port", 0, "--ui-port", 0)
 
     assert done.code == 2
     assert f"process {dev.process.pid} serves from {dev.env['ORCHESTRATOR_HOME']} already" in done.err
