@@ -1,0 +1,72 @@
+"""Opening the database, and bringing it up to date."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, insert, select
+
+from orchestrator.settings import Settings
+from orchestrator.store.database import (
+    Database,
+    StoreOutdated,
+    StoreUnavailable,
+    database_url,
+    open_database,
+)
+from orchestrator.store.leases import Leases
+from orchestrator.store.tables import leases, metadata
+
+
+async def test_migrating_makes_the_tables_that_the_code_knows(empty: Database) -> None:
+    with pytest.raises(StoreOutdated):
+        await empty.check()
+    await empty.migrate()
+    await empty.migrate()
+    await empty.check()
+
+    def differences(connection: Connection) -> list[object]:
+        return list(compare_metadata(MigrationContext.configure(connection), metadata))
+
+    async with empty.reading() as connection:
+        assert await connection.run_sync(differences) == []
+
+
+async def test_a_transaction_is_kept_whole_or_not_at_all(database: Database) -> None:
+    async def half() -> None:
+        async with database.writing() as connection:
+            await Leases(database, "me").mark("unrelated")  # a reader beside is not held up
+            values = {"name": "half", "holder": "me", "until": datetime.now(UTC)}
+            await connection.execute(insert(leases).values(values))
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        await half()
+
+    async with database.reading() as connection:
+        assert list(await connection.execute(select(leases))) == []
+
+
+async def test_a_server_that_is_not_there_is_told_without_the_password() -> None:
+    url = database_url(Settings(database_url="postgresql://me:s3cret@127.0.0.1:9/none"))
+    database = open_database(url)
+
+    with pytest.raises(StoreUnavailable) as caught:
+        await database.check()
+
+    assert "127.0.0.1:9" in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+    await database.aclose()
+
+
+def test_a_url_that_is_none_is_told() -> None:
+    with pytest.raises(StoreUnavailable, match="no database URL"):
+        database_url(Settings(database_url="not a url"))
+
+
+def test_drivers_are_found_by_the_kind_of_database(tmp_path: Path) -> None:
+    for given in ("postgresql://a/b", "postgres://a/b", "postgresql+asyncpg://a/b"):
+        assert database_url(Settings(database_url=given)) == "postgresql+asyncpg://a/b"
+    assert database_url(Settings(home=tmp_path)) == f"sqlite+aiosqlite:///{tmp_path}/orchestrator.db"

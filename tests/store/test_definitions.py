@@ -1,0 +1,200 @@
+"""Definitions, versions and what should start them."""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from orchestrator.errors import OrchestratorError
+from orchestrator.store.database import Database
+from orchestrator.store.definitions import (
+    ACTIVE,
+    PAUSED,
+    REMOVED,
+    Definitions,
+    EditConflict,
+    Stored,
+    WebhookTaken,
+    WorkflowExists,
+    WorkflowNotFound,
+)
+
+PLAN = {"format": 1}
+SCHEDULE = {"trigger": {"type": "schedule", "cron": "@daily", "config": {"overlap": "skip"}}}
+
+
+@pytest.fixture
+def definitions(database: Database) -> Definitions:
+    return Definitions(database)
+
+
+async def published(definitions: Definitions, name: str = "w", customer: str = "acme", **content: Any) -> Stored:
+    stored = await definitions.create(customer, name, {"id": name, "name": "N", **content}, "ada")
+    return await definitions.publish(stored, stored.definition, PLAN, by="ada")
+
+
+async def test_what_is_kept_is_given_back(definitions: Definitions) -> None:
+    content = {"id": "w", "name": "Ünïcode ☃", "nodes": [{"id": "a"}], "n": 1.5, "deep": {"null": None}}
+
+    made = await definitions.create("acme", "w", content, "ada")
+    found = await definitions.get("acme", "w")
+
+    assert found == made
+    assert (found.definition, found.name, found.created_by) == (content, "Ünïcode ☃", "ada")
+    assert (found.status, found.version, found.content_version, found.revision) == ("draft", 0, 1, 1)
+    assert found.created_at.tzinfo == UTC
+    assert abs((datetime.now(UTC) - found.created_at).total_seconds()) < 60
+
+
+async def test_an_id_is_one_customers_own(definitions: Definitions) -> None:
+    await definitions.create("acme", "w", {"name": "a"}, "ada")
+    await definitions.create("other", "w", {"name": "b"}, "bo")
+
+    with pytest.raises(WorkflowExists):
+        await definitions.create("acme", "w", {}, "ada")
+    with pytest.raises(WorkflowNotFound):
+        await definitions.get("third", "w")
+    with pytest.raises(WorkflowNotFound, match="several customers"):
+        await definitions.get(None, "w")
+    assert (await definitions.get("other", "w")).name == "b"
+
+
+async def test_many_that_save_at_once_are_told_but_for_one(definitions: Definitions) -> None:
+    await definitions.create("acme", "w", {"n": 0}, "ada")
+
+    results = await asyncio.gather(
+        *(definitions.save("acme", "w", {"n": number}, 1) for number in range(1, 9)), return_exceptions=True
+    )
+
+    won = [result for result in results if isinstance(result, Stored)]
+    assert len(won) == 1
+    assert all(isinstance(result, EditConflict) for result in results if result not in won)
+    assert await definitions.get("acme", "w") == won[0]
+
+
+async def test_publishing_is_numbered_and_versions_never_change(definitions: Definitions) -> None:
+    first = await published(definitions, n=1)
+    edited = await definitions.save("acme", "w", {**first.definition, "n": 2}, first.revision)
+    assert (edited.version, edited.content_version, edited.edited) == (1, 2, True)
+    same = await definitions.save("acme", "w", first.definition, None)
+    assert (same.content_version, same.edited) == (1, False), "edited back to what is published"
+    second = await definitions.publish(same, {**first.definition, "n": 2}, PLAN, by="bo")
+
+    listed = await definitions.versions("acme", "w", before=99, limit=10)
+
+    assert [(each.version, each.definition["n"], each.published_by) for each in listed] == [(2, 2, "bo"), (1, 1, "ada")]
+    assert [each.version for each in await definitions.versions("acme", "w", before=2, limit=10)] == [1]
+    assert (second.version, second.definition["n"]) == (2, 2)
+    with pytest.raises(EditConflict):
+        await definitions.publish(same, {}, PLAN, by="late")
+    with pytest.raises(WorkflowNotFound):
+        await definitions.version("acme", "w", 3)
+    with pytest.raises(WorkflowNotFound):
+        await definitions.version("other", "w", 1)
+
+
+async def test_rolling_back_leaves_unpublished_edits_alone(definitions: Definitions) -> None:
+    first = await published(definitions, n=1)
+    edited = await definitions.save("acme", "w", {**first.definition, "n": 2}, None)
+
+    back = await definitions.publish(edited, first.definition, PLAN, by="ada", copy_of=1)
+
+    assert (back.version, back.definition["n"], back.edited) == (2, 2, True)
+    assert (await definitions.version("acme", "w", 2)).copy_of == 1
+
+
+async def test_what_should_start_it_follows_its_life(definitions: Definitions) -> None:
+    stored = await published(definitions, **SCHEDULE)
+    (row,) = await definitions.unapplied()
+    assert (row.kind, row.wanted, row.version, row.applied, row.config) == (
+        "schedule",
+        ACTIVE,
+        1,
+        None,
+        {"overlap": "skip"},
+    )
+
+    assert await definitions.applied(row) is True
+    assert await definitions.unapplied() == []
+    paused = await definitions.set_status(stored, PAUSED)
+    (row,) = await definitions.unapplied()
+    assert row.wanted == PAUSED
+    newer = await definitions.set_status(paused, "archived")
+    assert await definitions.applied(row) is False, "something else is wanted by now"
+    (row,) = await definitions.unapplied()
+    assert row.wanted == REMOVED
+    assert await definitions.applied(row) is True
+    assert await definitions.trigger("acme", "w") is None
+    await definitions.set_status(newer, ACTIVE)
+    assert [each.wanted for each in await definitions.schedules()] == [ACTIVE]
+
+
+async def test_a_deleted_workflow_leaves_its_schedule_to_be_removed(definitions: Definitions) -> None:
+    stored = await published(definitions, **SCHEDULE)
+    await definitions.applied((await definitions.unapplied())[0])
+
+    with pytest.raises(EditConflict):
+        await definitions.delete("acme", "w", stored.revision + 1)
+    await definitions.delete("acme", "w", stored.revision)
+
+    (row,) = await definitions.unapplied()
+    assert (row.wanted, row.workflow_id) == (REMOVED, "w")
+    assert await definitions.versions("acme", "w", before=99, limit=9) == []
+    with pytest.raises(WorkflowNotFound):
+        await definitions.delete("acme", "w", None)
+
+
+async def test_a_schedule_that_becomes_an_event_is_taken_away(definitions: Definitions) -> None:
+    stored = await published(definitions, **SCHEDULE)
+    await definitions.applied((await definitions.unapplied())[0])
+
+    await definitions.publish(stored, {"trigger": {"type": "event", "event": "e"}}, PLAN, by="ada")
+
+    (row,) = await definitions.unapplied()
+    assert (row.kind, row.event) == ("event", "e")
+    await definitions.applied(row)
+    assert await definitions.unapplied() == []
+    assert [each.workflow_id for each in await definitions.subscribers("acme")] == ["w"]
+    assert await definitions.subscribers("other") == []
+
+
+async def test_a_path_is_one_workflows_of_a_customer(definitions: Definitions) -> None:
+    hook = {"trigger": {"type": "webhook", "webhook_path": "/shop/in/"}}
+    await published(definitions, **hook)
+    await published(definitions, customer="other", **hook)
+
+    found = await definitions.webhook("acme", "shop/in")
+    assert found is not None
+    assert (found.workflow_id, found.customer_id) == ("w", "acme")
+    with pytest.raises(WebhookTaken):
+        await published(definitions, name="second", **hook)
+    assert (await definitions.get("acme", "second")).status == "draft", "nothing of it was kept"
+    await definitions.set_status(await definitions.get("acme", "w"), "archived")
+    await published(definitions, name="third", **hook)
+
+
+async def test_pages_hold_everything_once(definitions: Definitions) -> None:
+    for customer in ("b", "a"):
+        for number in range(4):
+            await definitions.create(customer, f"w{number}", {}, "ada")
+
+    seen: list[tuple[str, str]] = []
+    while page := await definitions.page(None, after=seen[-1] if seen else (), limit=3):
+        seen += [(each.customer_id, each.id) for each in page]
+
+    assert seen == [(customer, f"w{number}") for customer in "ab" for number in range(4)]
+    assert [each.id for each in await definitions.page("a", status="draft", limit=2)] == ["w0", "w1"]
+    assert await definitions.page("a", status="active") == []
+    assert set(await definitions.published("a", ["w1", "none"])) == {"w1"}
+
+
+@pytest.mark.parametrize("text", ["nul \x00", "x" * 10_000, "\U0001f600" * 300, "quote ' \" ; --"])
+async def test_odd_text_is_kept_or_refused_by_name(definitions: Definitions, text: str) -> None:
+    content = {"id": "w", "name": text, "nodes": [{"id": text}]}
+    try:
+        await definitions.create("acme", "w", content, "ada")
+    except OrchestratorError:
+        return
+
+    assert (await definitions.get("acme", "w")).definition == content

@@ -1,0 +1,95 @@
+"""The index of runs: written again and again, never back from an end."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from orchestrator.client import RunSummary
+from orchestrator.store.database import Database
+from orchestrator.store.index import RunIndex
+
+NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def index(database: Database) -> RunIndex:
+    return RunIndex(database)
+
+
+def run(name: str, took: int | None = None, at: int = 0, **more: Any) -> RunSummary:
+    started = NOW + timedelta(seconds=at)
+    ended = None if took is None else started + timedelta(milliseconds=took)
+    values = {"workflow_id": "w", "workflow_version": 1, "customer_id": "acme", "status": "running"} | more
+    if took is not None and "status" not in more:
+        values["status"] = "completed"
+    return RunSummary(id=name, started_at=started, completed_at=ended, duration_ms=took, **values)
+
+
+async def test_an_end_is_never_taken_back(index: RunIndex) -> None:
+    await index.put([run("a")])
+    await index.put([run("a", 50), run("b")])
+    await index.put([run("a"), run("a", 99, status="failed")][:1])
+
+    assert await index.get("a") == run("a", 50)
+    assert await index.get("b") == run("b")
+    assert await index.get("none") is None
+    await index.put([])
+
+
+async def test_runs_are_found_by_what_they_are(index: RunIndex) -> None:
+    await index.put(
+        [
+            run("a", 5, at=1),
+            run("b", at=2, trigger_type="event"),
+            run("c", 5, at=3, status="failed", workflow_id="other"),
+            run("d", at=4, customer_id="third"),
+        ]
+    )
+
+    async def ids(customer: str | None = "acme", **wanted: Any) -> list[str]:
+        return [each.id for each in await index.page(customer, **wanted)]
+
+    assert await ids() == ["c", "b", "a"]
+    assert await ids(None) == ["d", "c", "b", "a"]
+    assert await ids(status="running") == ["b"]
+    assert await ids(trigger_type="event") == ["b"]
+    assert await ids(workflow_id="other", status="failed") == ["c"]
+    assert await ids(since=NOW + timedelta(seconds=2), until=NOW + timedelta(seconds=3)) == ["b"]
+    assert [each.id for each in await index.open(NOW + timedelta(minutes=1), (), 10)] == ["b", "d"]
+
+
+async def test_pages_hold_everything_once(index: RunIndex) -> None:
+    await index.put(run(f"r{number}", at=number // 3) for number in range(1200))
+
+    seen: list[RunSummary] = []
+    while page := await index.page("acme", after=(seen[-1].started_at, seen[-1].id) if seen else (), limit=500):
+        seen += page
+
+    assert len({each.id for each in seen}) == len(seen) == 1200
+    assert seen == sorted(seen, key=lambda each: (each.started_at, each.id), reverse=True)
+
+
+async def test_statistics_are_of_one_workflow_and_version(index: RunIndex) -> None:
+    runs = [run(f"r{took}", took, at=took) for took in range(1, 101)]
+    runs += [run("f", 7, status="failed"), run("x", 7, status="cancelled"), run("now", at=500)]
+    runs += [run("v2", 1000, workflow_version=2), run("other", 9, customer_id="other")]
+    await index.put(runs)
+
+    counts = (await index.counts("acme", ["w", "none"]))["w"]
+    assert (counts.total, counts.of("completed"), counts.of("failed"), counts.of("running")) == (104, 101, 1, 1)
+    assert counts.success_rate == round(100 * 101 / 102, 2)
+    assert counts.last_run_at == NOW + timedelta(seconds=500)
+    assert (await index.counts("acme", ["w"], version=2))["w"].total == 1
+    assert await index.counts("acme", []) == {}
+    assert await index.durations("acme", "w", 1) == {"p50_ms": 50, "p95_ms": 95}
+    assert await index.durations("acme", "w", 2) == {"p50_ms": 1000, "p95_ms": 1000}
+    assert await index.durations("acme", "none") == {"p50_ms": None, "p95_ms": None}
+
+
+async def test_what_ended_long_ago_can_be_forgotten(index: RunIndex) -> None:
+    await index.put([run("old", 5), run("open"), run("young", 5, at=100)])
+
+    assert await index.prune(NOW + timedelta(seconds=50)) == 1
+
+    assert [each.id for each in await index.page("acme")] == ["young", "open"]

@@ -1,0 +1,97 @@
+"""API keys and leases."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import select
+
+from orchestrator.store.database import Database
+from orchestrator.store.keys import KeyNotFound, Keys
+from orchestrator.store.leases import Leases
+from orchestrator.store.tables import api_keys
+
+HOUR = timedelta(hours=1)
+
+
+async def test_a_key_opens_until_it_is_revoked_and_its_secret_is_not_kept(database: Database) -> None:
+    keys = Keys(database)
+    assert await keys.configured() is False
+    made, secret = await keys.create("acme", "ci", ("read", "run"))
+
+    assert await keys.verify(secret) == made
+    assert (made.customer_id, made.scopes) == ("acme", ("read", "run"))
+    async with database.reading() as connection:
+        stored = str([dict(row) for row in (await connection.execute(select(api_keys))).mappings()])
+    assert secret.rpartition("_")[2] not in stored
+    await keys.revoke(made.id)
+    assert await keys.verify(secret) is None
+    assert await keys.configured() is True
+    assert [each.id for each in await keys.every("acme")] == [made.id]
+    assert await keys.every("other") == []
+
+
+NO_KEYS = [
+    "", "ork", "ork__", "ork_x_y", "xxx_{id}_{secret}", "ork_{id}_wrong", "ork_{id}_", "\x00", "ork_ü_ü",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("presented", NO_KEYS)
+async def test_what_is_no_key_opens_nothing(database: Database, presented: str) -> None:
+    made, secret = await Keys(database).create("acme", "ci", ("read",))
+    tried = presented.format(id=made.id, secret=secret.partition(f"{made.id}_")[2])
+
+    assert await Keys(database).verify(tried) is None
+
+
+async def test_an_expired_key_opens_nothing(database: Database) -> None:
+    _, secret = await Keys(database).create("acme", "ci", ("read",), datetime.now(UTC) - HOUR)
+    _, valid = await Keys(database).create("acme", "ci", ("read",), datetime.now(UTC) + HOUR)
+
+    assert await Keys(database).verify(secret) is None
+    assert await Keys(database).verify(valid) is not None
+
+
+async def test_a_rotated_key_opens_by_both_secrets_for_a_while(database: Database) -> None:
+    keys = Keys(database)
+    made, old = await keys.create("acme", "ci", ("read",))
+
+    new = await keys.rotate(made.id, datetime.now(UTC) + HOUR)
+    assert [each is not None for each in (await keys.verify(old), await keys.verify(new))] == [True, True]
+    newest = await keys.rotate(made.id, datetime.now(UTC))
+    opened = [(await keys.verify(each)) is not None for each in (old, new, newest)]
+    assert opened == [False, False, True]
+    for unknown in (keys.rotate("none", datetime.now(UTC)), keys.revoke("none")):
+        with pytest.raises(KeyNotFound):
+            await unknown
+
+
+async def test_a_lease_is_held_by_one_until_it_lets_go_or_dies(database: Database) -> None:
+    holders = [Leases(database, f"process {number}") for number in range(5)]
+
+    taken = await asyncio.gather(*(each.take("work", 60) for each in holders))
+
+    assert sum(taken) == 1
+    owner = holders[taken.index(True)]
+    other = holders[taken.index(False)]
+    assert await owner.take("work", 60) is True
+    assert await other.take("work", 60) is False
+    await other.drop("work")
+    assert await other.take("work", 60) is False, "only the holder lets go"
+    await owner.drop("work")
+    await asyncio.sleep(0.001)
+    assert await other.take("work", 0.01) is True
+    await asyncio.sleep(0.02)
+    assert await owner.take("work", 60) is True, "a holder that does not come back loses it"
+
+
+async def test_a_mark_is_kept_whoever_holds_the_lease(database: Database) -> None:
+    leases, moment = Leases(database, "a"), datetime(2026, 5, 1, 12, 0, 0, 123456, UTC)
+    assert await leases.mark("work") is None
+    await leases.take("work", 0.001)
+    await leases.set_mark("work", moment)
+    await asyncio.sleep(0.002)
+    other = Leases(database, "b")
+    await other.take("work", 60)
+
+    assert await other.mark("work") == moment

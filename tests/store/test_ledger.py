@@ -1,0 +1,125 @@
+"""The ledger of deliveries: one wins, what is owed is found, nothing is lost from its pages."""
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from orchestrator.store.database import Database
+from orchestrator.store.deliveries import (
+    ACCEPTED,
+    DUPLICATE,
+    FAILED,
+    REJECTED,
+    STARTED,
+    Deliveries,
+    Delivery,
+    DeliveryNotFound,
+    Start,
+)
+
+NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def ledger(database: Database) -> Deliveries:
+    return Deliveries(database)
+
+
+def delivery(name: str, *starts: str, customer: str = "acme", **more: object) -> Delivery:
+    made = tuple(Start(each, 1, f"{name}-{each}", given={"x": [1, None]}) for each in starts)
+    base = Delivery(name, customer, "event", "order.paid", None, ACCEPTED, {"data": {"ü": 1}}, NOW, starts=made)
+    return replace(base, **more)  # type: ignore[arg-type] # names of the tests
+
+
+async def test_what_is_accepted_is_given_back_with_what_it_owes(ledger: Deliveries) -> None:
+    kept = await ledger.accept(delivery("d1", "a", "b"), "event:1")
+
+    found = await ledger.get("acme", "d1")
+
+    assert kept == delivery("d1", "a", "b")
+    assert (found.received, found.received_at, found.outcome) == ({"data": {"ü": 1}}, NOW, ACCEPTED)
+    assert [(s.workflow_id, s.run_id, s.given, s.state) for s in found.starts] == [
+        (name, f"d1-{name}", {"x": [1, None]}, "pending") for name in "ab"
+    ]
+    with pytest.raises(DeliveryNotFound):
+        await ledger.get("other", "d1")
+    assert (await ledger.get(None, "d1")) == found
+
+
+async def test_of_many_at_once_under_one_key_exactly_one_wins(ledger: Deliveries) -> None:
+    kept = await asyncio.gather(*(ledger.accept(delivery(f"d{n}", "a"), "event:same") for n in range(10)))
+
+    winners = [each for each in kept if each.outcome == ACCEPTED]
+    assert len(winners) == 1
+    losers = [each for each in kept if each.outcome == DUPLICATE]
+    assert {each.duplicate_of for each in losers} == {winners[0].id}
+    assert {each.starts[0].run_id for each in losers} == {winners[0].starts[0].run_id}
+    assert len(await ledger.page("acme", outcome=DUPLICATE)) == 9
+    assert await ledger.winner("acme", "event:same") is not None
+    assert await ledger.backlog() == 1
+
+
+async def test_keys_are_each_customers_own(ledger: Deliveries) -> None:
+    first = await ledger.accept(delivery("d1"), "event:1")
+    second = await ledger.accept(delivery("d2", customer="other"), "event:1")
+
+    assert [first.outcome, second.outcome] == [ACCEPTED, ACCEPTED]
+    assert [each.id for each in await ledger.page("other")] == ["d2"]
+    assert await ledger.winner("third", "event:1") is None
+
+
+async def test_what_is_owed_is_found_until_it_is_settled(ledger: Deliveries) -> None:
+    await ledger.accept(delivery("old", "a", "b"), None)
+    await ledger.accept(delivery("new", "a", received_at=NOW + timedelta(hours=1)), None)
+    await ledger.accept(delivery("by hand", "a", kind="start"), None)
+
+    (owing,) = await ledger.owed(NOW + timedelta(minutes=1), 10)
+    assert owing.id == "old"
+    await ledger.settle([replace(owing.starts[0], state=STARTED)])
+    (owing,) = await ledger.owed(NOW + timedelta(minutes=1), 10)
+    await ledger.settle([replace(owing.starts[1], state=FAILED, reason="no such workflow")])
+
+    assert await ledger.owed(NOW + timedelta(minutes=1), 10) == []
+    states = [(each.state, each.reason) for each in (await ledger.get("acme", "old")).starts]
+    assert states == [("started", None), ("failed", "no such workflow")]
+    assert [each.id for each in await ledger.owed(NOW + timedelta(days=1), 10)] == ["new"]
+
+
+async def test_pages_hold_everything_once_the_newest_first(ledger: Deliveries) -> None:
+    for number in range(7):
+        moment = NOW + timedelta(seconds=number // 2)  # some at the very same time
+        await ledger.accept(delivery(f"d{number}", received_at=moment), None)
+    await ledger.accept(delivery("hook", kind="webhook", outcome=REJECTED, reason="not signed"), None)
+
+    seen: list[Delivery] = []
+    while page := await ledger.page("acme", after=(seen[-1].received_at, seen[-1].id) if seen else (), limit=3):
+        seen += page
+
+    assert len({each.id for each in seen}) == len(seen) == 8
+    assert [each.received_at for each in seen] == sorted((each.received_at for each in seen), reverse=True)
+    assert [each.reason for each in await ledger.page(None, kind="webhook")] == ["not signed"]
+
+
+async def test_what_is_old_and_owes_nothing_is_forgotten(ledger: Deliveries) -> None:
+    await ledger.accept(delivery("owing", "a"), "event:1")
+    await ledger.accept(delivery("done"), "event:2")
+    await ledger.accept(delivery("young", received_at=NOW + timedelta(days=2)), None)
+
+    assert await ledger.prune(NOW + timedelta(days=1)) == 1
+
+    assert {each.id for each in await ledger.page("acme")} == {"owing", "young"}
+    again = await ledger.accept(delivery("later"), "event:2")
+    assert again.outcome == ACCEPTED, "a key that is forgotten can be used again"
+
+
+async def test_thousands_of_starts_are_kept_at_once(ledger: Deliveries) -> None:
+    names = [f"w{number:04}" for number in range(2000)]
+    await ledger.accept(delivery("d", *names), None)
+
+    found = await ledger.get("acme", "d")
+
+    assert [each.workflow_id for each in found.starts] == names
+    await ledger.settle([replace(each, state=STARTED) for each in found.starts[:1000]])
+    assert await ledger.backlog() == 1000
