@@ -8,9 +8,14 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+NUMBERS = count(1)
 ACCOUNT = "postgres"
 """PostgreSQL refuses to run as root: root lends it this account."""
 
@@ -47,3 +52,13 @@ def postgres_server() -> Iterator[str]:
             yield f"test@127.0.0.1:{port}"
         finally:
             subprocess.run([*control, "-m", "immediate", "stop"], **options)
+
+
+async def fresh_url(address: str) -> str:
+    """Make an empty database on the server; gives its URL as an operator would write it."""
+    name = f"store{next(NUMBERS)}"
+    engine = create_async_engine(f"postgresql+asyncpg://{address}/postgres", isolation_level="AUTOCOMMIT")
+    async with engine.connect() as connection:
+        await connection.execute(text(f"CREATE DATABASE {name}"))
+    await engine.dispose()
+    return f"postgresql://{address}/{name}"

@@ -37,7 +37,7 @@ AT_ONCE = 32
 SETTLED_AT_ONCE = 100
 ANSWER_SECONDS = 10.0
 """How long a sender waits for the starts; they go on after that."""
-OWED_AFTER = timedelta(seconds=30)
+OWED_AFTER = timedelta(seconds=15)
 """What owes starts for so long has been left by a process that ended."""
 REDRIVEN_AT_ONCE = 20
 

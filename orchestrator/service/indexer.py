@@ -16,7 +16,7 @@ from orchestrator.store.leases import Leases
 
 LEASE = "indexer"
 EVERY_SECONDS = 1.0
-LEASE_SECONDS = 30.0
+LEASE_SECONDS = 10.0
 OVERLAP = timedelta(minutes=2)
 """Temporal's visibility shows a run a little after it has started or ended: that much is read again."""
 BATCH = 500

@@ -94,7 +94,7 @@ class Reconciler:
 
     async def round(self) -> None:
         """Do what is still to be done; the first time, compare everything."""
-        if not await self.leases.take(LEASE, 6 * EVERY_SECONDS):
+        if not await self.leases.take(LEASE, 3 * EVERY_SECONDS):
             self._compared = False
             return
         if not self._compared:

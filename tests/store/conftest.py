@@ -1,19 +1,15 @@
 """A database with its tables, on SQLite and on PostgreSQL: the same tests on both."""
 
 from collections.abc import AsyncIterator, Iterator
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from orchestrator.settings import Settings
 from orchestrator.store.database import Database, database_url, open_database
-from tests.postgres import postgres_server
+from tests.postgres import fresh_url, postgres_server
 
-NUMBERS = count(1)
 BOTH = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)]
 
 
@@ -21,16 +17,6 @@ BOTH = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)]
 def postgres() -> Iterator[str]:
     with postgres_server() as address:
         yield address
-
-
-async def fresh_url(address: str) -> str:
-    """Make an empty database on the server; gives its URL as an operator would write it."""
-    name = f"store{next(NUMBERS)}"
-    engine = create_async_engine(f"postgresql+asyncpg://{address}/postgres", isolation_level="AUTOCOMMIT")
-    async with engine.connect() as connection:
-        await connection.execute(text(f"CREATE DATABASE {name}"))
-    await engine.dispose()
-    return f"postgresql://{address}/{name}"
 
 
 @pytest.fixture(params=BOTH)

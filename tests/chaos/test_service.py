@@ -1,0 +1,219 @@
+"""The whole service as processes, as in production: PostgreSQL, Temporal, an API, two workers. Each may be killed."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from orchestrator.client import connect
+from orchestrator.devserver import DevServer, dev_server
+from orchestrator.schedules import Schedules
+from orchestrator.settings import Settings
+from orchestrator.store.database import database_url, open_database
+from orchestrator.store.definitions import Definitions
+from orchestrator.store.deliveries import Deliveries
+from tests.postgres import fresh_url, postgres_server
+from tests.temporal.world import definition, until
+
+pytestmark = [pytest.mark.chaos, pytest.mark.postgresql]
+PATIENCE = 90.0
+SUBSCRIBERS = 300
+
+
+@dataclass
+class Service:
+    """The processes, by name, and how to speak to them."""
+
+    settings: Settings
+    temporal: DevServer
+    logs: Path
+    environment: dict[str, str]
+    running: dict[str, asyncio.subprocess.Process] = field(default_factory=dict)
+    address: str = ""
+    key: str = ""
+
+    async def command(self, *args: str) -> str:
+        """Run a command to its end; gives what it printed."""
+        process = await self._begin(*args, stdout=asyncio.subprocess.PIPE)
+        out, _ = await asyncio.wait_for(process.communicate(), PATIENCE)
+        assert process.returncode == 0, args
+        return out.decode().strip()
+
+    async def start(self, name: str, command: str, ready: str) -> str:
+        """Start a process and wait for the line that says it serves; gives what follows in that line."""
+        log = self.logs / f"{name}-{len(list(self.logs.iterdir()))}.log"
+        with log.open("wb") as file:
+            process = self.running[name] = await self._begin(command, stdout=file)
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                assert process.returncode is None, f"{name} ended with {process.returncode}"
+                for line in log.read_text().splitlines():
+                    if line.startswith(ready):
+                        return line.removeprefix(ready).strip()
+                await asyncio.sleep(0.05)
+
+    async def start_api(self) -> None:
+        self.address = await self.start("api", "api", "API serves at")
+
+    async def start_worker(self, name: str) -> None:
+        await self.start(name, "worker", "worker serves")
+
+    async def kill(self, name: str) -> None:
+        process = self.running.pop(name)
+        process.kill()
+        await process.wait()
+
+    def client(self) -> httpx.AsyncClient:
+        headers = {"authorization": f"Bearer {self.key}"}
+        return httpx.AsyncClient(base_url=f"{self.address}/api/v1", headers=headers, timeout=PATIENCE)
+
+    async def _begin(self, *args: str, stdout: Any) -> asyncio.subprocess.Process:
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1", **self.environment}
+        line = [sys.executable, "-m", "orchestrator.cli", *args]
+        return await asyncio.create_subprocess_exec(*line, stdout=stdout, env=environment)
+
+
+@pytest.fixture
+async def service(tmp_path: Path) -> AsyncIterator[Service]:
+    with postgres_server() as address:
+        url = await fresh_url(address)
+        async with dev_server(tmp_path / "temporal") as temporal:
+            made = Service(
+                Settings(temporal_address=temporal.address, database_url=url, home=tmp_path / "home"),
+                temporal,
+                tmp_path,
+                {
+                    "ORCHESTRATOR_TEMPORAL_ADDRESS": temporal.address,
+                    "ORCHESTRATOR_DATABASE_URL": url,
+                    "ORCHESTRATOR_HOME": str(tmp_path / "home"),
+                    "ORCHESTRATOR_API_PORT": "0",
+                    "ORCHESTRATOR_LOG_LEVEL": "error",
+                },
+            )
+            await made.command("store", "migrate")
+            made.key = await made.command("keys", "create", "tests", "--customer", "acme")
+            try:
+                await made.start_api()
+                yield made
+            finally:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(temporal.pid, signal.SIGCONT)
+                for process in made.running.values():
+                    process.terminate()
+                for process in made.running.values():
+                    await asyncio.wait_for(process.wait(), PATIENCE)
+
+
+async def keep(api: httpx.AsyncClient, name: str, trigger: dict[str, Any], **nodes: Any) -> None:
+    made = definition(nodes or {"a": {"type": "set", "config": {"x": 1}}}, "trigger -> a")
+    answer = await api.post("/workflows", json=made | {"id": name, "trigger": trigger})
+    assert answer.status_code == 201, answer.text
+
+
+async def test_runs_outlive_a_worker_and_the_api(service: Service) -> None:
+    for name in ("worker 1", "worker 2"):
+        await service.start_worker(name)
+    async with service.client() as api:
+        await keep(api, "slow", {"type": "manual"}, a={"type": "delay", "delay_seconds": 2})
+        ids = [
+            (await api.post("/workflows/slow/runs", headers={"idempotency-key": f"{n}"})).json()["id"]
+            for n in range(40)
+        ]
+    await service.kill("worker 1")
+    await service.kill("api")
+    await service.start_api()
+
+    async with service.client() as api:
+
+        async def completed() -> bool:
+            listed = (await api.get("/runs", params={"status": "completed", "limit": 100})).json()["items"]
+            return {run["id"] for run in listed} == set(ids)
+
+        await until(completed, PATIENCE)
+        again = await api.post("/workflows/slow/runs", headers={"idempotency-key": "7"})
+        assert again.json()["id"] == ids[7]
+        stats = (await api.get("/workflows/slow/stats")).json()
+        assert stats["by_status"] == {"completed": 40}
+
+
+async def test_an_accepted_event_starts_all_its_runs_once_whatever_is_killed(service: Service) -> None:
+    await service.start_worker("worker")
+    async with service.client() as api:
+        for number in range(SUBSCRIBERS):
+            await keep(api, f"w{number}", {"type": "event", "event": "order.paid"})
+            assert (await api.post(f"/workflows/w{number}/activate")).status_code == 200
+        sending = asyncio.create_task(api.post("/events", json={"id": "e1", "name": "order.paid"}))
+
+        async def begun() -> int:
+            found = (await api.get("/runs", params={"trigger": "event", "limit": 500})).json()["items"]
+            return len(found)
+
+        await until(begun, PATIENCE)
+        await service.kill("api")
+        with contextlib.suppress(httpx.HTTPError):
+            await sending
+    database = open_database(database_url(service.settings))
+    assert 0 < await Deliveries(database).backlog() <= SUBSCRIBERS, "it was killed in the middle"
+    await database.aclose()
+    await service.start_api()
+
+    async with service.client() as api:
+        again = await api.post("/events", json={"id": "e1", "name": "order.paid"})
+        assert again.json()["outcome"] == "duplicate"
+        wanted = {start["workflow_id"]: start["run_id"] for start in again.json()["runs"]}
+        assert len(wanted) == SUBSCRIBERS
+
+        async def completed() -> bool:
+            listed = (await api.get("/runs", params={"status": "completed", "limit": 500})).json()["items"]
+            return len(listed) >= SUBSCRIBERS
+
+        await until(completed, PATIENCE)
+        listed = (await api.get("/runs", params={"limit": 500})).json()["items"]
+        assert {run["workflow_id"]: run["id"] for run in listed} == wanted
+        assert len(listed) == SUBSCRIBERS, "each workflow has started once"
+
+
+async def test_a_schedule_is_installed_although_the_process_was_killed_between_the_two_writes(
+    service: Service,
+) -> None:
+    async with service.client() as api:
+        await keep(api, "nightly", {"type": "schedule", "cron": "@daily"})
+        os.kill(service.temporal.pid, signal.SIGSTOP)
+        activating = asyncio.create_task(api.post("/workflows/nightly/activate"))
+        database = open_database(database_url(service.settings))
+
+        async def written() -> bool:
+            row = await Definitions(database).trigger("acme", "nightly")
+            return row is not None and row.applied is None
+
+        await until(written, PATIENCE)
+        await service.kill("api")
+        with contextlib.suppress(httpx.HTTPError):
+            await activating
+        os.kill(service.temporal.pid, signal.SIGCONT)
+    schedules = Schedules(await connect(service.settings), service.settings)
+
+    async def installed() -> list[str]:
+        return [each.workflow_id async for each in schedules.installed()]
+
+    await service.start_api()
+    await until(installed, PATIENCE)
+
+    assert await installed() == ["nightly"]
+    async with service.client() as api:
+
+        async def shown() -> bool:
+            return bool((await api.get("/workflows/nightly/schedule")).json()["installed"])
+
+        await until(shown, PATIENCE)
+        assert (await api.get("/workflows/nightly")).json()["status"] == "active"
+        assert (await api.delete("/workflows/nightly")).status_code == 204
+    await database.aclose()
