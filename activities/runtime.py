@@ -21,6 +21,7 @@ from orchestrator.effects import ATTEMPT_KEY
 from orchestrator.errors import ERROR_TYPES, ExpressionError
 from orchestrator.expressions import compile_expression, reveal
 from orchestrator.settings import Settings
+from orchestrator.telemetry import ACTION_SECONDS, ACTIONS, about
 
 log = logging.getLogger("orchestrator.activities")
 
@@ -29,6 +30,7 @@ MAX_RESULT_BYTES = 1_800_000
 LEAST_SCRUBBED = 4
 """Shorter secrets are not looked for: they are part of too many words."""
 HIDDEN = "[secret]"
+ABOUT = ("run_id", "workflow_id", "node_id", "customer_id")
 BEATS_PER_TIMEOUT = 3
 NEVER_RETRIED = frozenset({"validation_error"})
 
@@ -58,6 +60,21 @@ def activities_for(registry: Registry, settings: Settings) -> Activities:
 
 async def run_action(spec: ActionSpec, sent: Mapping[str, Any], resources: Resources) -> Any:
     """Run one attempt of an action; raises ApplicationError."""
+    about.set({name: (sent.get("context") or {}).get(name, "") for name in ABOUT})
+    outcome = "failed"
+    try:
+        with ACTION_SECONDS.labels(spec.name).time():
+            written = await _run(spec, sent, resources)
+        outcome = "completed"
+    except asyncio.CancelledError:
+        outcome = "cancelled"
+        raise
+    finally:
+        ACTIONS.labels(spec.name, outcome).inc()
+    return written
+
+
+async def _run(spec: ActionSpec, sent: Mapping[str, Any], resources: Resources) -> Any:
     info = activity.info()
     hidden = _secrets_named(sent, resources)
     try:
@@ -73,7 +90,7 @@ async def run_action(spec: ActionSpec, sent: Mapping[str, Any], resources: Resou
         raise _application_error(silent, info.attempt, hidden) from None
     except Exception as error:
         # The traceback is for the worker's log alone: it may show parameters, and so secrets.
-        log.exception("%s failed", spec.name, extra={"node": sent.get("context", {}).get("node_id")})
+        log.exception("%s failed", spec.name)
         unknown = ActionFailed(
             f"{type(error).__name__}: {error}", error_type="unknown", details={"type": type(error).__name__}
         )

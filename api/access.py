@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -13,7 +13,10 @@ from orchestrator.errors import OrchestratorError
 from orchestrator.service import DEFAULT_CUSTOMER
 from orchestrator.service.house import House
 from orchestrator.store.definitions import WorkflowNotFound
+from orchestrator.telemetry import about
 
+ABOUT = ("run_id", "workflow_id")
+"""Parts of an address that log lines name."""
 bearer = HTTPBearer(auto_error=False, scheme_name="key", description="An API key: `orchestrator keys create`.")
 
 
@@ -58,6 +61,12 @@ def needs(scope: str) -> Callable[..., Awaitable[Asker]]:
     """Make a dependency that lets in who may: `read`, `run`, `edit` or `admin`."""
 
     async def asker(request: Request, house: HouseDep, credentials: Credentials, customer_id: Customer = None) -> Asker:
+        asker = await _asker(request, house, credentials, customer_id)
+        named = {name: value for name, value in request.path_params.items() if name in ABOUT}
+        about.set({**named, "customer_id": asker.customer_id or "", "key": asker.name})
+        return asker
+
+    async def _asker(request: Request, house: House, credentials: Any, customer_id: str | None) -> Asker:
         if credentials is None:
             if await house.keys.configured() or not _is_local(request):
                 raise Unauthorized(hint="send it as: Authorization: Bearer ork_…")

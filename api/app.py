@@ -3,6 +3,7 @@
 from fastapi import FastAPI
 
 from api import problems
+from api.observed import Observed
 from api.routes import builder, runs, service, triggers, workflows
 from orchestrator.service.house import House
 
@@ -30,5 +31,14 @@ def create_app(house: House) -> FastAPI:
     problems.install(app)
     for module in (workflows, runs, triggers, builder):
         app.include_router(module.router, prefix=PREFIX)
+    app.include_router(service.router)
+    app.include_router(service.ready)
+    app.add_middleware(Observed)
+    return app
+
+
+def metrics_app() -> FastAPI:
+    """Make the application of a process that serves nothing but word of itself."""
+    app = FastAPI(title="Orchestrator worker", openapi_url=None, docs_url=None, redoc_url=None)
     app.include_router(service.router)
     return app

@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 import uvicorn
+from fastapi import FastAPI
 
-from api.app import create_app
+from api.app import create_app, metrics_app
 from orchestrator.errors import OrchestratorError
 from orchestrator.service.house import House
 
@@ -32,10 +33,31 @@ class _Server(uvicorn.Server):
 
 @asynccontextmanager
 async def served(house: House) -> AsyncIterator[str]:
-    """Listen, and give the address; connections are let finish for a moment at the end."""
-    listening = _listen(house.settings.api_host, house.settings.api_port)
+    """Serve the API, and give its address; connections are let finish for a moment at the end."""
+    async with _serving(create_app(house), house.settings.api_host, house.settings.api_port) as address:
+        yield address
+
+
+@asynccontextmanager
+async def told(address: str | None) -> AsyncIterator[None]:
+    """Serve metrics and health of a process without an API, where that is wanted; raises AddressInUse."""
+    if address is None:
+        yield
+        return
+    host, _, port = address.rpartition(":")
+    if not port.isdigit():
+        raise AddressInUse(
+            f"{address!r} is no address to listen on", hint="ORCHESTRATOR_METRICS_ADDRESS=127.0.0.1:9464"
+        )
+    async with _serving(metrics_app(), host.strip("[]") or "127.0.0.1", int(port)):
+        yield
+
+
+@asynccontextmanager
+async def _serving(app: FastAPI, host: str, port: int) -> AsyncIterator[str]:
+    listening = _listen(host, port)
     config = uvicorn.Config(
-        create_app(house),
+        app,
         log_config=None,
         access_log=False,
         lifespan="off",
@@ -60,6 +82,6 @@ def _listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         raise AddressInUse(
-            f"the API cannot listen on {host}:{port}: {error.strerror}",
+            f"{host}:{port} cannot be listened on: {error.strerror}",
             hint="`--port 0` of `dev`, or ORCHESTRATOR_API_PORT=0, takes a free one",
         ) from None

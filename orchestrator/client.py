@@ -35,6 +35,7 @@ from orchestrator.plan import Plan
 from orchestrator.retrying import resumed
 from orchestrator.run import ENDED, Document, Run, RunInfo, Status, milliseconds
 from orchestrator.settings import Settings
+from orchestrator.telemetry import RUNS_STARTED, interceptors
 from orchestrator.tree import QUERY_SECONDS, RunTree
 
 CONNECT_SECONDS = 5
@@ -98,6 +99,7 @@ async def connect(settings: Settings) -> Client:
                 namespace=settings.temporal_namespace,
                 api_key=key.get_secret_value() if key else None,
                 tls=_tls(settings),
+                interceptors=interceptors(),
                 connect_timeout=timedelta(seconds=CONNECT_SECONDS),
                 # Compression costs more than it saves where nothing leaves the machine.
                 grpc_compression=GrpcCompression.NONE if loopback else GrpcCompression.GZIP,
@@ -173,7 +175,9 @@ class Runs:
                     priority=priority_of(plan),
                 )
             except WorkflowAlreadyStartedError:
+                RUNS_STARTED.labels(trigger_type, "duplicate").inc()
                 return Started(info.id, duplicate=True)
+        RUNS_STARTED.labels(trigger_type, "started").inc()
         return Started(info.id)
 
     async def retry(self, run_id: str, node_id: str | None = None) -> tuple[Plan, Started]:

@@ -45,6 +45,9 @@ class Settings(BaseSettings):
     api_port: int = Field(8080, ge=0, le=65535, description="Port that the HTTP API listens on; 0 is any free one.")
     max_body_bytes: int = Field(1_048_576, ge=1, description="Largest body that the HTTP API takes, in bytes.")
     database_url: str | None = Field(None, description="Our own database; a SQLite file in `HOME` unless given.")
+    metrics_address: str | None = Field(
+        None, description="`host:port` where a worker serves `/metrics` and `/healthz`; the API has its own."
+    )
     action_modules: Names = Field((), description="Python modules with further actions, separated by commas.")
     log_format: Literal["text", "json"] = Field("text", description="How log lines are written.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")

@@ -18,6 +18,7 @@ with workflow.unsafe.imports_passed_through():
     import orchestrator.schema  # noqa: F401 - see above; cron and schema are imported by the interpreter
     from orchestrator.errors import OrchestratorError, StepFailed
     from orchestrator.plan import FORMAT  # noqa: F401 - see above; the plan's types are pydantic models
+    from orchestrator.telemetry import about
 
 from orchestrator.children import WORKFLOW
 from orchestrator.effects import BranchResult, Resolution, ResolutionAction
@@ -58,6 +59,7 @@ class RunWorkflow:
     async def run(self, request: Any = None) -> Any:
         """Run to the end: `{"output": …}`, or what a branch gives back."""
         flow = self.flow
+        about.set({"run_id": flow.info.id, "workflow_id": flow.plan.id, "customer_id": flow.info.customer_id})
         work = self._whole(flow) if flow.branch is None else self._branch(flow, flow.branch.get("exports", []))
         try:
             return await _to_its_end(flow, work)

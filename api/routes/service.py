@@ -3,12 +3,15 @@
 from typing import Literal
 
 from fastapi import APIRouter, Response
+from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
 
 from api.house import HouseDep
+from orchestrator import telemetry
 from orchestrator.errors import OrchestratorError
 
 router = APIRouter(tags=["service"])
+ready = APIRouter(tags=["service"])
 
 
 class Health(BaseModel):
@@ -31,6 +34,18 @@ async def health() -> Health:
 
 
 @router.get(
+    "/metrics",
+    operation_id="getMetrics",
+    response_class=PlainTextResponse,
+    responses={200: {"description": "Prometheus text.", "content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
+async def metrics() -> Response:
+    """Give the metrics of this process and of its Temporal client, for Prometheus."""
+    text, content_type = await telemetry.exposition()
+    return Response(text, media_type=content_type)
+
+
+@ready.get(
     "/readyz",
     operation_id="getReadiness",
     responses={503: {"model": Readiness, "description": "Something needed does not answer."}},

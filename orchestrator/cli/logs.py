@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from orchestrator.cli.output import clean
+from orchestrator.telemetry import SdkMetrics, about
 
 TEXT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -48,23 +49,49 @@ def shortened(record: logging.LogRecord) -> bool:
     return True
 
 
-def configure(log_format: str, level: str, file: Path | None = None) -> None:
-    """Send log records to stderr, or to a file."""
+def identified(record: logging.LogRecord) -> bool:
+    """Say in each line which run, workflow, node and customer it is about, as far as that is known."""
+    known = dict(about.get({}))
+    temporal = getattr(record, "temporal_workflow", None) or getattr(record, "temporal_activity", None) or {}
+    if "run_id" not in known and temporal.get("workflow_id"):
+        known["run_id"] = temporal["workflow_id"]
+    for name, value in known.items():
+        if not hasattr(record, name):
+            setattr(record, name, value)
+    return True
+
+
+def configure(log_format: str, level: str, file: Path | None = None, *, metrics: bool = False) -> None:
+    """Send log records to stderr, or to a file; with `metrics` the Temporal client counts what it does."""
     handler = logging.StreamHandler(sys.stderr) if file is None else logging.FileHandler(file, encoding="utf-8")
     handler.addFilter(shortened)
+    handler.addFilter(identified)
     handler.setFormatter(JsonLines() if log_format == "json" else TextLines(TEXT))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    _forward_core(level)
+    _forward_core(level, metrics=metrics)
     # httpx tells every request at `info`; the step says it already.
-    for noisy in ("httpx", "httpcore", "asyncio"):
+    for noisy in ("httpx", "httpcore", "asyncio", "alembic", "uvicorn"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLogger().level))
 
 
-def _forward_core(level: str) -> None:
+def _forward_core(level: str, *, metrics: bool) -> None:
     """Let the native part of the Temporal client log through here: by itself it writes to stdout."""
-    from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
+    from temporalio.runtime import (
+        LogForwardingConfig,
+        LoggingConfig,
+        PrometheusConfig,
+        Runtime,
+        TelemetryConfig,
+        TelemetryFilter,
+    )
+
+    from orchestrator.devserver import free_port
 
     core = TelemetryFilter(core_level="WARN" if level in ("debug", "info", "warning") else "ERROR", other_level="ERROR")
     forwarded = LogForwardingConfig(logging.getLogger("temporalio.core"), append_target_to_name=False)
-    telemetry = TelemetryConfig(logging=LoggingConfig(filter=core, forwarding=forwarded))
+    counted = None
+    if metrics:
+        SdkMetrics.address = f"127.0.0.1:{free_port()}"
+        counted = PrometheusConfig(SdkMetrics.address, durations_as_seconds=True)
+    telemetry = TelemetryConfig(logging=LoggingConfig(filter=core, forwarding=forwarded), metrics=counted)
     Runtime.set_default(Runtime(telemetry=telemetry), error_if_already_set=False)

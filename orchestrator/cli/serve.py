@@ -41,7 +41,7 @@ def dev(
     from orchestrator.service.house import serving
 
     given = settings().model_copy(update={"api_port": port, **({} if home is None else {"home": home})})
-    configure(given.log_format, given.log_level)
+    configure(given.log_format, given.log_level, metrics=True)
     known = registry(given)
 
     async def serve() -> None:
@@ -61,20 +61,22 @@ def worker() -> None:
     """Serve runs and actions on a Temporal server.
 
     Which server, namespace and task queue: ORCHESTRATOR_TEMPORAL_ADDRESS, _NAMESPACE, ORCHESTRATOR_TASK_QUEUE.
+    Metrics and health, where they are wanted: ORCHESTRATOR_METRICS_ADDRESS.
     """
     import asyncio
 
+    from api.serve import told
     from orchestrator.cli.logs import configure
     from orchestrator.client import connect
     from orchestrator.worker import running_worker
 
     given = settings()
-    configure(given.log_format, given.log_level)
+    configure(given.log_format, given.log_level, metrics=given.metrics_address is not None)
     known = registry(given)
 
     async def serve() -> None:
         client = await connect(given)
-        async with running_worker(client, given, known):
+        async with running_worker(client, given, known), told(given.metrics_address):
             line(f"worker serves task queue {given.task_queue!r} of {given.temporal_address}")
             await asyncio.Event().wait()
 
@@ -104,7 +106,7 @@ def _serve_api(*, with_worker: bool) -> None:
     from orchestrator.worker import running_worker
 
     given = settings()
-    configure(given.log_format, given.log_level)
+    configure(given.log_format, given.log_level, metrics=True)
     known = registry(given)
 
     async def serve() -> None:

@@ -13,6 +13,7 @@ from orchestrator.service.background import every
 from orchestrator.store.database import StoreUnavailable
 from orchestrator.store.index import RunIndex
 from orchestrator.store.leases import Leases
+from orchestrator.telemetry import RUNS_ENDED
 
 LEASE = "indexer"
 EVERY_SECONDS = 1.0
@@ -63,6 +64,9 @@ class Indexer:
     async def _write(self, batch: list[RunSummary]) -> int:
         await self.index.put(batch)
         number = len(batch)
+        for run in batch:
+            if run.completed_at is not None:
+                RUNS_ENDED.labels(run.status).inc()
         if len(self._seen) > 100 * BATCH:
             self._seen.clear()
         self._seen |= {run.id: run.completed_at is not None for run in batch}

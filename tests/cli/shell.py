@@ -6,8 +6,10 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 60.0
@@ -59,11 +61,11 @@ class Dev(Shell):
     ready: dict[str, object]
 
 
-async def started_dev(home: Path) -> Dev:
+async def started_dev(home: Path, env: Mapping[str, str] = MappingProxyType({})) -> Dev:
     """Start `dev` on free ports and wait until it says that all parts answer."""
     ready = home.parent / f"{home.name}.ready.json"
     ready.unlink(missing_ok=True)  # a killed one has left its own
-    shell = Shell({"ORCHESTRATOR_HOME": str(home), "ORCHESTRATOR_HTTP_ALLOWED_NETWORKS": "127.0.0.1/32"})
+    shell = Shell({"ORCHESTRATOR_HOME": str(home), "ORCHESTRATOR_HTTP_ALLOWED_NETWORKS": "127.0.0.1/32", **env})
     args = ("dev", "--port", 0, "--temporal-port", 0, "--ui-port", 0, "--ready-file", ready)
     process = await shell.begin(*args)
     try:

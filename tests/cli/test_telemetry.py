@@ -1,0 +1,142 @@
+"""What processes tell of themselves: metrics, log lines, traces."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from tests.cli.shell import Dev, Shell, started_dev, stopped
+
+pytestmark = pytest.mark.temporal
+LOGGING = {
+    "id": "telling", "name": "Telling", "trigger": {"type": "manual"},
+    "nodes": [{"id": "tell", "type": "action", "action": "log.message", "config": {"message": "good day"}}],
+    "edges": [{"source": "trigger", "target": "tell"}],
+}  # fmt: skip
+
+
+async def told(dev: Dev, **headers: str) -> dict[str, Any]:
+    """Keep the workflow and run it to its end over HTTP."""
+    async with httpx.AsyncClient(base_url=f"{dev.ready['api']}/api/v1", headers=headers, timeout=60) as api:
+        await api.post("/workflows", json=LOGGING)
+        answer = await api.post("/workflows/telling/runs", params={"wait": 30})
+        assert answer.status_code == 200, answer.text
+        run: dict[str, Any] = answer.json()
+        return run
+
+
+async def test_one_address_tells_the_metrics_of_api_worker_and_client(dev: Dev) -> None:
+    await told(dev)
+    async with httpx.AsyncClient() as client:
+        await client.get(f"{dev.ready['api']}/no/such/address")
+        answer = await client.get(f"{dev.ready['api']}/metrics")
+
+    assert answer.headers["content-type"].startswith("text/plain")
+    lines = answer.text.splitlines()
+    for wanted in (
+        'orchestrator_http_requests_total{method="POST",route="/api/v1/workflows/{workflow_id}/runs",status="200"}',
+        'orchestrator_http_requests_total{method="GET",route="(none)",status="404"}',
+        'orchestrator_runs_started_total{outcome="started",trigger="manual"}',
+        'orchestrator_actions_total{action="log.message",outcome="completed"}',
+        'orchestrator_action_seconds_count{action="log.message"}',
+        "temporal_request{",
+        "temporal_workflow_completed{",
+    ):
+        assert any(line.startswith(wanted) for line in lines), wanted
+    assert not any("default-customer" in line or "telling" in line for line in lines), "ids would be too many"
+
+
+async def test_a_worker_tells_where_it_is_asked_to(dev: Dev, tmp_path: Path) -> None:
+    from orchestrator.devserver import free_port
+
+    address = f"127.0.0.1:{free_port()}"
+    shell = Shell({**dev.env, "ORCHESTRATOR_METRICS_ADDRESS": address, "ORCHESTRATOR_HOME": str(tmp_path)})
+    process = await shell.begin("worker")
+    try:
+        assert process.stdout is not None
+        assert b"worker serves" in await asyncio.wait_for(process.stdout.readline(), 30)
+        async with httpx.AsyncClient() as client:
+            health, metrics = [await client.get(f"http://{address}/{name}") for name in ("healthz", "metrics")]
+        assert (health.status_code, metrics.status_code) == (200, 200)
+        assert "temporal_" in metrics.text
+    finally:
+        process.terminate()
+        await shell.end(process)
+    refused = await Shell({**dev.env, "ORCHESTRATOR_METRICS_ADDRESS": "nowhere"})("worker")
+    assert refused.code == 2
+    assert "nowhere" in refused.err
+
+
+async def test_each_line_of_a_run_says_whose_it_is(tmp_path: Path) -> None:
+    dev = await started_dev(tmp_path / "home", {"ORCHESTRATOR_LOG_FORMAT": "json"})
+    run = await told(dev)
+    done = await stopped(dev)
+
+    lines = [json.loads(line) for line in done.err.splitlines()]
+    (spoken,) = [line for line in lines if line["message"] == "good day"]
+    wanted = {"run_id": run["id"], "workflow_id": "telling", "node_id": "tell", "customer_id": "default"}
+    assert {name: spoken[name] for name in wanted} == wanted
+    assert (spoken["level"], spoken["time"][-1]) == ("info", "Z")
+    (request,) = [line for line in lines if line.get("route") == "/api/v1/workflows/{workflow_id}/runs"]
+    assert (request["workflow_id"], request["status"], request["key"]) == ("telling", 200, "local")
+    assert done.code == 0
+
+
+@dataclass
+class Collector:
+    """Takes traces in over OTLP/HTTP, as OpenTelemetry's own does."""
+
+    spans: list[Any] = field(default_factory=list)
+    url: str = ""
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+                headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])}
+                body = await reader.readexactly(int(headers["content-length"]))
+                if headers.get("content-encoding") == "gzip":
+                    import gzip
+
+                    body = gzip.decompress(body)
+                for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
+                    self.spans += [span for scope in resource.scope_spans for span in scope.spans]
+                writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            writer.close()
+
+
+@pytest.fixture
+async def collector() -> AsyncIterator[Collector]:
+    made = Collector()
+    server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
+    made.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    yield made
+    server.close()
+
+
+async def test_a_trace_leads_from_the_request_through_the_run_to_its_action(
+    tmp_path: Path, collector: Collector
+) -> None:
+    dev = await started_dev(
+        tmp_path / "home", {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_BSP_SCHEDULE_DELAY": "100"}
+    )
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    await told(dev, traceparent=f"00-{trace}-b7ad6b7169203331-01")
+    await stopped(dev)
+
+    spans = {span.name: span for span in collector.spans if span.trace_id.hex() == trace}
+    chain = ["POST /api/v1/workflows/{workflow_id}/runs", "StartWorkflow:orchestrator", "RunWorkflow:orchestrator"]
+    assert set(chain) <= set(spans), sorted(spans)
+    assert spans[chain[1]].parent_span_id == spans[chain[0]].span_id
+    assert spans[chain[2]].parent_span_id == spans[chain[1]].span_id
+    ran = spans["RunActivity:log.message"]
+    began = spans["StartActivity:log.message"]
+    assert ran.parent_span_id == began.span_id
