@@ -1,13 +1,12 @@
-"""Every request, counted, timed, logged and traced, by the address it has in the description."""
+"""Every request, counted, timed and logged, by the address it has in the description; FastAPI traces it itself."""
 
 import logging
 import time
 
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from orchestrator.planner.triggers import METHODS
-from orchestrator.telemetry import HTTP_REQUESTS, HTTP_SECONDS, about, request_span
+from orchestrator.telemetry import HTTP_REQUESTS, HTTP_SECONDS, about
 
 logger = logging.getLogger("api.requests")
 NOWHERE = "(none)"
@@ -36,17 +35,13 @@ class Observed:
 
         about.set({})
         method = scope["method"] if scope["method"] in METHODS else "OTHER"
-        with request_span(method, Headers(scope=scope)) as span:
-            try:
-                await self.app(scope, receive, watching)
-            finally:
-                took = time.perf_counter() - began
-                route = getattr(scope.get("route"), "path_format", None) or NOWHERE
-                HTTP_REQUESTS.labels(method, route, str(status)).inc()
-                HTTP_SECONDS.labels(method, route).observe(took)
-                if span is not None:
-                    span.update_name(f"{method} {route}")
-                    span.set_attributes({"http.route": route, "http.response.status_code": status})
-                level = logging.DEBUG if route in QUIET else logging.INFO
-                told = {"method": method, "route": route, "status": status, "ms": round(took * 1000, 1)}
-                logger.log(level, "%s %s %d in %.1f ms", method, scope["path"], status, took * 1000, extra=told)
+        try:
+            await self.app(scope, receive, watching)
+        finally:
+            took = time.perf_counter() - began
+            route = getattr(scope.get("route"), "path_format", None) or NOWHERE
+            HTTP_REQUESTS.labels(method, route, str(status)).inc()
+            HTTP_SECONDS.labels(method, route).observe(took)
+            level = logging.DEBUG if route in QUIET else logging.INFO
+            told = {"method": method, "route": route, "status": status, "ms": round(took * 1000, 1)}
+            logger.log(level, "%s %s %d in %.1f ms", method, scope["path"], status, took * 1000, extra=told)

@@ -4,8 +4,7 @@ Metrics carry no ids of runs or customers: their number would grow without end.
 """
 
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from contextvars import ContextVar
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -93,16 +92,3 @@ def interceptors() -> list[Any]:
     from temporalio.contrib.opentelemetry import TracingInterceptor
 
     return [TracingInterceptor(made)]
-
-
-@contextmanager
-def request_span(name: str, headers: Mapping[str, str]) -> Iterator[Any]:
-    """Open the span of a request, as a child of the sender's; `None` where traces are off."""
-    if not tracing():
-        yield None
-        return
-    from opentelemetry.propagate import extract
-    from opentelemetry.trace import SpanKind
-
-    with tracer().start_as_current_span(name, context=extract(headers), kind=SpanKind.SERVER) as span:
-        yield span

@@ -40,7 +40,7 @@ async def test_one_address_tells_the_metrics_of_api_worker_and_client(dev: Dev) 
     assert answer.headers["content-type"].startswith("text/plain")
     lines = answer.text.splitlines()
     for wanted in (
-        'orchestrator_http_requests_total{method="POST",route="/api/v1/workflows/{workflow_id}/runs",status="200"}',
+        'orchestrator_http_requests_total{method="POST",route="/workflows/{workflow_id}/runs",status="200"}',
         'orchestrator_http_requests_total{method="GET",route="(none)",status="404"}',
         'orchestrator_runs_started_total{outcome="started",trigger="manual"}',
         'orchestrator_actions_total{action="log.message",outcome="completed"}',
@@ -78,12 +78,12 @@ async def test_each_line_of_a_run_says_whose_it_is(tmp_path: Path) -> None:
     run = await told(dev)
     done = await stopped(dev)
 
-    lines = [json.loads(line) for line in done.err.splitlines()]
+    lines = [json.loads(line) for line in done.err.splitlines() if line != "stopping ..."]
     (spoken,) = [line for line in lines if line["message"] == "good day"]
     wanted = {"run_id": run["id"], "workflow_id": "telling", "node_id": "tell", "customer_id": "default"}
     assert {name: spoken[name] for name in wanted} == wanted
     assert (spoken["level"], spoken["time"][-1]) == ("info", "Z")
-    (request,) = [line for line in lines if line.get("route") == "/api/v1/workflows/{workflow_id}/runs"]
+    (request,) = [line for line in lines if line.get("route") == "/workflows/{workflow_id}/runs"]
     assert (request["workflow_id"], request["status"], request["key"]) == ("telling", 200, "local")
     assert done.code == 0
 
@@ -132,11 +132,14 @@ async def test_a_trace_leads_from_the_request_through_the_run_to_its_action(
     await told(dev, traceparent=f"00-{trace}-b7ad6b7169203331-01")
     await stopped(dev)
 
-    spans = {span.name: span for span in collector.spans if span.trace_id.hex() == trace}
-    chain = ["POST /api/v1/workflows/{workflow_id}/runs", "StartWorkflow:orchestrator", "RunWorkflow:orchestrator"]
-    assert set(chain) <= set(spans), sorted(spans)
-    assert spans[chain[1]].parent_span_id == spans[chain[0]].span_id
-    assert spans[chain[2]].parent_span_id == spans[chain[1]].span_id
-    ran = spans["RunActivity:log.message"]
-    began = spans["StartActivity:log.message"]
-    assert ran.parent_span_id == began.span_id
+    spans = {span.span_id: span for span in collector.spans if span.trace_id.hex() == trace}
+    (action,) = [span for span in spans.values() if span.name == "RunActivity:log.message"]
+    names, at = [], action
+    while at is not None:
+        names.append(at.name)
+        at = spans.get(at.parent_span_id)
+    wanted = [
+        "RunActivity:log.message", "StartActivity:log.message", "RunWorkflow:Run", "StartWorkflow:Run",
+        "POST /api/v1/workflows/{workflow_id}/runs",
+    ]  # fmt: skip
+    assert [name for name in names if name in wanted] == wanted, names
