@@ -74,6 +74,7 @@ def needs(scope: str) -> Callable[..., Awaitable[Asker]]:
         key = await house.keys.verify(credentials.credentials)
         if key is None:
             raise Unauthorized("the API key is not known, or no longer valid")
+        await request.app.state.limits.count(f"key:{key.id}")
         if scope not in key.scopes and "admin" not in key.scopes:
             raise Forbidden(f"key {key.name!r} lacks the scope {scope!r}")
         if key.customer_id and customer_id not in (None, key.customer_id):

@@ -3,6 +3,7 @@
 from fastapi import FastAPI
 
 from api import problems
+from api.limits import RateLimits
 from api.observed import Observed
 from api.routes import builder, runs, service, triggers, workflows
 from orchestrator.service.house import House
@@ -28,6 +29,7 @@ def create_app(house: House) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.house = house
+    app.state.limits = RateLimits(house.settings.rate_limit)
     problems.install(app)
     for module in (workflows, runs, triggers, builder):
         app.include_router(module.router, prefix=PREFIX)

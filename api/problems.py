@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
+from api.limits import TooManyRequests
 from orchestrator.errors import DefinitionInvalid, OrchestratorError
 from orchestrator.service.webhooks import MethodNotAllowed
 
@@ -34,6 +35,7 @@ STATUS = {
     "definition_invalid": 422,
     "bad_cron": 422,
     "bad_cursor": 422,
+    "too_many_requests": 429,
     "server_unavailable": 503,
     "store_unavailable": 503,
     "store_outdated": 503,
@@ -139,6 +141,8 @@ async def _ours(request: Request, error: Exception) -> JSONResponse:
         headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, MethodNotAllowed):
         headers["Allow"] = ", ".join(error.allowed)
+    if isinstance(error, TooManyRequests):
+        headers["Retry-After"] = str(error.seconds)
     if status == 503:
         headers["Retry-After"] = "1"
     if status >= 500:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from dotenv import dotenv_values
+from limits import parse
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -44,6 +45,9 @@ class Settings(BaseSettings):
     api_host: str = Field("127.0.0.1", description="Address that the HTTP API listens on.")
     api_port: int = Field(8080, ge=0, le=65535, description="Port that the HTTP API listens on; 0 is any free one.")
     max_body_bytes: int = Field(1_048_576, ge=1, description="Largest body that the HTTP API takes, in bytes.")
+    rate_limit: str = Field(
+        "100/second", description="Requests that each API key, and each customer's webhooks, may make of one process."
+    )
     database_url: str | None = Field(None, description="Our own database; a SQLite file in `HOME` unless given.")
     metrics_address: str | None = Field(
         None, description="`host:port` where a worker serves `/metrics` and `/healthz`; the API has its own."
@@ -83,6 +87,12 @@ class Settings(BaseSettings):
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("rate_limit")
+    @classmethod
+    def _rate(cls, value: str) -> str:
+        parse(value)
         return value
 
     @field_validator("http_allowed_networks")

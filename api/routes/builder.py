@@ -14,7 +14,7 @@ from orchestrator.expressions import FUNCTIONS, PIPES
 from orchestrator.presets import OPERATORS_BY_TYPE, PRESETS, FieldType
 
 router = APIRouter(tags=["builder"], route_class=StrictRoute)
-READ = described(401, 403, 404, 422, 503)
+READ = described(401, 403, 404, 422, 429, 503)
 
 
 class ActionView(BaseModel):

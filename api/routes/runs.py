@@ -42,11 +42,11 @@ STARTED: dict[int | str, dict[str, Any]] = {
         "description": "The run goes on.",
         "headers": {**LOCATION, "Idempotent-Replayed": {"schema": {"type": "string", "enum": ["true"]}}},
     },
-    **described(400, 401, 403, 404, 409, 413, 422, 503),
+    **described(400, 401, 403, 404, 409, 413, 422, 429, 503),
 }
-FOUND = described(401, 403, 404, 422, 503)
-OPERATED = described(401, 403, 404, 409, 422, 503)
-SENT = described(400, 401, 403, 404, 409, 413, 422, 503)
+FOUND = described(401, 403, 404, 422, 429, 503)
+OPERATED = described(401, 403, 404, 409, 422, 429, 503)
+SENT = described(400, 401, 403, 404, 409, 413, 422, 429, 503)
 
 
 async def _started(
@@ -102,7 +102,7 @@ async def run_definition(
     return await _started(house, started, None, wait, response)
 
 
-@router.get("/runs", operation_id="listRuns", responses=described(401, 403, 404, 422, 503))
+@router.get("/runs", operation_id="listRuns", responses=described(401, 403, 404, 422, 429, 503))
 async def every(
     house: HouseDep,
     asker: Reader,

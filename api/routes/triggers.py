@@ -30,7 +30,7 @@ DeliveryId = Annotated[str, Path(pattern=PLAIN, max_length=100, description="Id 
     "/events",
     operation_id="sendEventToWorkflows",
     status_code=202,
-    responses=described(400, 401, 403, 404, 413, 422, 503),
+    responses=described(400, 401, 403, 404, 413, 422, 429, 503),
 )
 async def event(
     request: EventRequest, house: HouseDep, asker: Runner, idempotency_key: IdempotencyKey = None
@@ -46,7 +46,7 @@ async def event(
     return delivery_view(taken)
 
 
-@router.get("/deliveries", operation_id="listDeliveries", responses=described(401, 403, 404, 422, 503))
+@router.get("/deliveries", operation_id="listDeliveries", responses=described(401, 403, 404, 422, 429, 503))
 async def deliveries(
     house: HouseDep,
     asker: Reader,
@@ -63,7 +63,7 @@ async def deliveries(
     return Page(items=[delivery_view(each) for each in shown], next_cursor=following)
 
 
-@router.get("/deliveries/{delivery_id}", operation_id="getDelivery", responses=described(401, 403, 404, 422, 503))
+@router.get("/deliveries/{delivery_id}", operation_id="getDelivery", responses=described(401, 403, 404, 422, 429, 503))
 async def delivery(delivery_id: DeliveryId, house: HouseDep, asker: Reader) -> DeliveryView:
     """Give an entry of the ledger."""
     return delivery_view(await house.deliveries.get(asker.customer_id, delivery_id))
@@ -73,7 +73,7 @@ async def delivery(delivery_id: DeliveryId, house: HouseDep, asker: Reader) -> D
     "/deliveries/{delivery_id}/redrive",
     operation_id="redriveDelivery",
     status_code=202,
-    responses=described(401, 403, 404, 409, 422, 503),
+    responses=described(401, 403, 404, 409, 422, 429, 503),
 )
 async def redrive(delivery_id: DeliveryId, house: HouseDep, asker: Runner) -> DeliveryView:
     """Take an event or a webhook in again, as if it came now: what is subscribed now starts."""
@@ -85,6 +85,7 @@ async def hook(customer: str, path: str, request: Request, house: HouseDep) -> R
     if any(ord(letter) < 32 for letter in customer + path):
         raise WorkflowNotFound("no webhook is reached at this address")
     row = await house.webhooks.find(customer, path.strip("/"))
+    await request.app.state.limits.count(f"webhooks:{customer}")
     if not row.config.get("secret"):
         await local_only(request, house)
     answer = await house.webhooks.receive(row, await _received(request, path.strip("/")))
@@ -114,7 +115,7 @@ for _method in METHODS:
         responses={
             200: {"description": "The output of the run, where the webhook answers with it."},
             202: {"model": WebhookAnswer, "description": "It has been taken in."},
-            **described(400, 401, 404, 405, 409, 413, 422, 502, 503),
+            **described(400, 401, 404, 405, 409, 413, 422, 429, 502, 503),
         },
     )
 

@@ -36,8 +36,8 @@ Definition = Annotated[dict[str, Any], Body(description="See `GET /schema`.", op
 ETAG_HEADER: dict[str, Any] = {
     "headers": {"ETag": {"description": "For If-Match.", "schema": {"type": "string"}, "required": True}}
 }
-CHANGED = {200: ETAG_HEADER, **described(401, 403, 404, 409, 412, 422, 503)}
-FOUND = described(401, 403, 404, 422, 503)
+CHANGED = {200: ETAG_HEADER, **described(401, 403, 404, 409, 412, 422, 429, 503)}
+FOUND = described(401, 403, 404, 422, 429, 503)
 
 
 async def owner(house: House, asker: Asker, workflow_id: str) -> str:
@@ -59,7 +59,7 @@ async def _answer(house: House, stored: Stored, response: Response) -> WorkflowD
     status_code=201,
     responses={
         201: {"headers": {**ETAG_HEADER["headers"], "Location": {"schema": {"type": "string"}, "required": True}}},
-        **described(400, 401, 403, 404, 409, 413, 422, 503),
+        **described(400, 401, 403, 404, 409, 413, 422, 429, 503),
     },
 )
 async def create(definition: Definition, house: HouseDep, asker: Editor, response: Response) -> WorkflowDocument:
@@ -69,7 +69,7 @@ async def create(definition: Definition, house: HouseDep, asker: Editor, respons
     return await _answer(house, stored, response)
 
 
-@router.get("", operation_id="listWorkflows", responses=described(401, 403, 404, 422, 503))
+@router.get("", operation_id="listWorkflows", responses=described(401, 403, 404, 422, 429, 503))
 async def every(
     house: HouseDep,
     asker: Reader,
@@ -86,7 +86,7 @@ async def every(
     return Page(items=items, next_cursor=following)
 
 
-@router.post("/validate", operation_id="validateWorkflow", responses=described(400, 401, 403, 404, 413, 422, 503))
+@router.post("/validate", operation_id="validateWorkflow", responses=described(400, 401, 403, 404, 413, 422, 429, 503))
 async def judge(definition: Definition, house: HouseDep, asker: Reader) -> Judgement:
     """Say everything that is wrong with a definition, without keeping it."""
     verdict = await house.workflows.judge(asker.creates_for, definition)
@@ -116,7 +116,10 @@ async def save(
 
 
 @router.delete(
-    "/{workflow_id}", operation_id="deleteWorkflow", status_code=204, responses=described(401, 403, 404, 412, 422, 503)
+    "/{workflow_id}",
+    operation_id="deleteWorkflow",
+    status_code=204,
+    responses=described(401, 403, 404, 412, 422, 429, 503),
 )
 async def delete(workflow_id: WorkflowId, house: HouseDep, asker: Editor, if_match: IfMatch = None) -> None:
     """Take a definition away, with its versions and its trigger; runs go on."""
@@ -250,7 +253,9 @@ async def stats(
     )
 
 
-@router.get("/{workflow_id}/schedule", operation_id="getSchedule", responses=described(401, 403, 404, 409, 422, 503))
+@router.get(
+    "/{workflow_id}/schedule", operation_id="getSchedule", responses=described(401, 403, 404, 409, 422, 429, 503)
+)
 async def schedule(
     workflow_id: WorkflowId,
     house: HouseDep,
@@ -267,7 +272,7 @@ async def schedule(
     "/{workflow_id}/schedule/trigger",
     operation_id="triggerSchedule",
     status_code=202,
-    responses=described(401, 403, 404, 409, 422, 503),
+    responses=described(401, 403, 404, 409, 422, 429, 503),
 )
 async def trigger(workflow_id: WorkflowId, house: HouseDep, asker: Runner) -> None:
     """Start a run now, as if its time had come."""
@@ -280,7 +285,7 @@ async def trigger(workflow_id: WorkflowId, house: HouseDep, asker: Runner) -> No
     "/{workflow_id}/schedule/backfill",
     operation_id="backfillSchedule",
     status_code=202,
-    responses=described(400, 401, 403, 404, 409, 413, 422, 503),
+    responses=described(400, 401, 403, 404, 409, 413, 422, 429, 503),
 )
 async def backfill(workflow_id: WorkflowId, span: BackfillRequest, house: HouseDep, asker: Runner) -> Backfilled:
     """Start what would have started in a span of time, both ends included."""

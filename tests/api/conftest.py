@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -18,9 +19,11 @@ NUMBERS = count(1)
 
 
 @asynccontextmanager
-async def opened(world: World, home: Path) -> AsyncIterator[tuple[House, str]]:
+async def opened(world: World, home: Path, **more: Any) -> AsyncIterator[tuple[House, str]]:
     """Serve from a folder; gives the house and where it listens."""
-    settings = world.runs.settings.model_copy(update={"home": home, "api_port": 0})
+    settings = world.runs.settings.model_copy(
+        update={"home": home, "api_port": 0, "rate_limit": "10000/second", **more}
+    )
     async with (
         serving(settings, Runs(world.client, settings), builtin_registry()) as house,
         served(house) as address,

@@ -195,3 +195,15 @@ async def test_a_definition_cannot_name_another_customer(locked: Locked) -> None
     assert kept.json()["customer_id"] == "evil"
     shown = await other.get(f"/runs/{run.json()['id']}")
     assert shown.json()["customer_id"] == "evil"
+
+
+async def test_a_key_is_slowed_down_and_no_other(world: World, tmp_path: Path) -> None:
+    async with opened(world, tmp_path, rate_limit="3/minute") as (house, address), AsyncExitStack() as clients:
+        locked = Locked(house, address, clients)
+        busy, other = await locked.client("acme"), await locked.client("acme")
+
+        answers = [await busy.get("/workflows") for _ in range(5)]
+
+        assert [answer.status_code for answer in answers] == [200, 200, 200, 429, 429]
+        assert (answers[-1].json()["code"], int(answers[-1].headers["retry-after"]) > 0) == ("too_many_requests", True)
+        assert (await other.get("/workflows")).status_code == 200
