@@ -7,6 +7,7 @@ from api.limits import RateLimits
 from api.observed import Observed
 from api.routes import builder, runs, service, triggers, workflows
 from orchestrator.service.house import House
+from orchestrator.telemetry import tracing
 
 PREFIX = "/api/v1"
 DESCRIPTION = """
@@ -27,6 +28,7 @@ def create_app(house: House) -> FastAPI:
         docs_url="/docs",
         redoc_url=None,
         redirect_slashes=False,
+        telemetry={"tracing": tracing(), "metrics": False, "logs": False},
     )
     app.state.house = house
     app.state.limits = RateLimits(house.settings.rate_limit)

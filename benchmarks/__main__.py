@@ -1,4 +1,4 @@
-"""Measure and print: `python -m benchmarks [--quick] [--json]`."""
+"""Measure and print: `python -m benchmarks [--quick] [--service] [--json]`."""
 
 import asyncio
 import atexit
@@ -12,6 +12,7 @@ from rich.table import Table
 
 from benchmarks.durable import Compared, compare_all
 from benchmarks.pure import actions_per_second, conditions_per_second, plan_seconds
+from benchmarks.service import measure_service
 
 
 def main() -> None:
@@ -23,11 +24,12 @@ def main() -> None:
         "condition nodes a second": conditions_per_second(size),
         "action nodes a second": actions_per_second(size),
     }
-    compared = asyncio.run(compare_all(quick))
+    service = asyncio.run(measure_service(quick))
+    compared = [] if "--service" in sys.argv else asyncio.run(compare_all(quick))
     if "--json" in sys.argv:
-        print(json.dumps({"pure": pure, "durable": [row(one) for one in compared]}, indent=2))
+        print(json.dumps({"pure": pure, "service": service, "durable": [row(one) for one in compared]}, indent=2))
     else:
-        show(pure, compared)
+        show(pure | service, compared)
 
 
 def row(one: Compared) -> dict[str, Any]:
@@ -42,7 +44,7 @@ def row(one: Compared) -> dict[str, Any]:
     }
 
 
-def show(pure: dict[str, float], compared: list[Compared]) -> None:
+def show(told: dict[str, float | str], compared: list[Compared]) -> None:
     """Print for people."""
     console = Console()
     table = Table("", "ms a run", "by hand", "ratio", "events", "by hand", "bytes", "by hand", "bytes ratio")
@@ -59,8 +61,9 @@ def show(pure: dict[str, float], compared: list[Compared]) -> None:
             f"{one.ours.size / one.hand.size:.2f}",
         )
     console.print(table)
-    for name, value in pure.items():
-        console.print(f"{name}: {value:,.2f}" if value < 10 else f"{name}: {value:,.0f}")
+    for name, value in told.items():
+        shown = value if isinstance(value, str) else f"{value:,.2f}" if value < 10 else f"{value:,.0f}"
+        console.print(f"{name}: {shown}")
 
 
 if __name__ == "__main__":

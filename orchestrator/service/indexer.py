@@ -18,8 +18,11 @@ from orchestrator.telemetry import RUNS_ENDED
 LEASE = "indexer"
 EVERY_SECONDS = 1.0
 LEASE_SECONDS = 10.0
-OVERLAP = timedelta(minutes=2)
+OVERLAP = timedelta(seconds=5)
 """Temporal's visibility shows a run a little after it has started or ended: that much is read again."""
+WIDE_OVERLAP = timedelta(minutes=10)
+WIDE_EVERY = timedelta(minutes=1)
+"""A server that is behind shows it later: from time to time more is read again."""
 BATCH = 500
 
 
@@ -31,6 +34,7 @@ class Indexer:
         self.index = index
         self.leases = leases
         self._seen: dict[str, bool] = {}
+        self._wide = datetime.now(UTC)
 
     @asynccontextmanager
     async def going(self) -> AsyncIterator[None]:
@@ -49,9 +53,11 @@ class Indexer:
         """Read what has changed since the mark; give how many runs were written."""
         mark = await self.leases.mark(LEASE)
         now = datetime.now(UTC)
+        wide = now - self._wide >= WIDE_EVERY
+        overlap = WIDE_OVERLAP if wide else OVERLAP
         written = 0
         batch: list[RunSummary] = []
-        async for run in self.runs.changed(None if mark is None else mark - OVERLAP):
+        async for run in self.runs.changed(None if mark is None else mark - overlap):
             if self._seen.get(run.id) == (run.completed_at is not None):
                 continue
             batch.append(run)
@@ -59,6 +65,8 @@ class Indexer:
                 written += await self._write(batch)
         written += await self._write(batch)
         await self.leases.set_mark(LEASE, now)
+        if wide:
+            self._wide = now
         return written
 
     async def _write(self, batch: list[RunSummary]) -> int:

@@ -15,6 +15,8 @@ from orchestrator.store.index import RunIndex
 logger = logging.getLogger(__name__)
 MAX_WAITING = 10_000
 """Runs noted but not yet written; more are left to the indexer, which reads Temporal."""
+TOGETHER_SECONDS = 0.25
+"""Runs that start so close together are written at once: every write waits for the disk, and starts would with it."""
 
 
 class Noting:
@@ -57,6 +59,7 @@ class Noting:
     async def _write(self) -> None:
         while True:
             await self.news.wait()
+            await asyncio.sleep(TOGETHER_SECONDS)
             self.news.clear()
             await self._flush()
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any, cast
 from uuid import uuid4
@@ -24,6 +25,7 @@ KEPT_BESIDE = (
 )  # fmt: skip
 """Keys of a definition that the service knows, whatever is sent."""
 MAX_CALLEES = 200
+PLANS_KEPT = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ class Workflows:
         self.index = index
         # The planner only reads what it is given; a frozen ActionSpec is narrower than its protocol says.
         self.registry = cast("Catalogue", registry)
+        self._plans: dict[tuple[str, str, int, datetime], Plan] = {}
 
     async def create(self, customer_id: str, definition: Mapping[str, Any], by: str) -> Stored:
         """Keep a new draft; raises DefinitionInvalid and WorkflowExists."""
@@ -114,11 +117,19 @@ class Workflows:
         number = found.version if version is None else version
         if not number:
             return Startable(await self._plan(customer_id, found.definition, found.content_version), 0)
-        return Startable(await self.published(await self.definitions.version(customer_id, workflow_id, number)), number)
+        # Versions never change; a workflow that was deleted and made anew is told by its time.
+        name = (customer_id, workflow_id, number, found.created_at)
+        plan = self._plans.get(name)
+        if plan is None:
+            plan = await self.published(await self.definitions.version(customer_id, workflow_id, number))
+            if len(self._plans) >= PLANS_KEPT:
+                self._plans.clear()
+            self._plans[name] = plan
+        return Startable(plan, number)
 
     async def published(self, version: Version) -> Plan:
         """Give the plan of a version: as it was made then, unless a later release writes plans otherwise."""
-        if version.plan.get("format") == FORMAT:
+        if version.plan.get("format", FORMAT) == FORMAT:
             return Plan.model_validate(version.plan)
         return await self._plan(version.customer_id, version.definition, version.version)
 

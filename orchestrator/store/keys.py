@@ -6,6 +6,7 @@ A key is `ork_<id>_<secret>`: 256 random bits, so that one round of SHA-256 is e
 import hashlib
 import hmac
 import secrets
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -17,6 +18,9 @@ from orchestrator.store.database import Database
 from orchestrator.store.tables import api_keys
 
 PREFIX = "ork"
+KNOWN_SECONDS = 1.0
+"""How long another process's change of a key may go unseen."""
+MAX_KNOWN = 10_000
 SCOPES = ("read", "run", "edit", "admin")
 """Each is its own: `admin` alone allows everything. See the table of routes for what each allows."""
 
@@ -50,6 +54,9 @@ class Keys:
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        self._configured = False
+        self._asked = -KNOWN_SECONDS
+        self._rows: dict[str, tuple[float, Any]] = {}
 
     async def create(
         self, customer_id: str, name: str, scopes: tuple[str, ...], expires_at: datetime | None = None
@@ -60,6 +67,7 @@ class Keys:
         values = {name: getattr(key, name) for name in ApiKey.__slots__} | {"scopes": list(scopes)}
         async with self.database.writing() as connection:
             await connection.execute(insert(api_keys).values(**values, digest=_digest(secret)))
+        self._configured = True
         return key, f"{PREFIX}_{key.id}_{secret}"
 
     async def verify(self, presented: str) -> ApiKey | None:
@@ -102,16 +110,29 @@ class Keys:
 
     async def configured(self) -> bool:
         """Tell whether there has ever been a key: revoking the last one must not open the doors."""
-        async with self.database.reading() as connection:
-            return bool((await connection.execute(select(func.count()).select_from(api_keys))).scalar_one())
+        if not self._configured and time.monotonic() - self._asked >= KNOWN_SECONDS:
+            async with self.database.reading() as connection:
+                count = (await connection.execute(select(func.count()).select_from(api_keys))).scalar_one()
+            self._configured, self._asked = bool(count), time.monotonic()
+        return self._configured
 
     async def _row(self, key_id: str) -> Any:
+        """Read a key; what was read a moment ago still holds."""
+        known = self._rows.get(key_id)
+        if known is not None and time.monotonic() - known[0] < KNOWN_SECONDS:
+            return known[1]
         async with self.database.reading() as connection:
-            return (await connection.execute(select(api_keys).where(api_keys.c.id == key_id))).mappings().first()
+            row = (await connection.execute(select(api_keys).where(api_keys.c.id == key_id))).mappings().first()
+        if len(self._rows) >= MAX_KNOWN:
+            self._rows.clear()
+        if row is not None:
+            self._rows[key_id] = (time.monotonic(), row)
+        return row
 
     async def _update(self, key_id: str, changed: dict[str, Any]) -> None:
         async with self.database.writing() as connection:
             done = await connection.execute(update(api_keys).where(api_keys.c.id == key_id).values(changed))
+        self._rows.pop(key_id, None)
         if done.rowcount != 1:
             raise KeyNotFound(f"there is no key {key_id!r}")
 

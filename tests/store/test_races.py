@@ -1,0 +1,204 @@
+"""Several at once: what a reader would do next is decided by one of them, and nothing is lost between."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from orchestrator.client import RunSummary
+from orchestrator.store.database import Database, open_database
+from orchestrator.store.definitions import (
+    ACTIVE,
+    Definitions,
+    EditConflict,
+    Stored,
+    TriggerRow,
+    WebhookTaken,
+    WorkflowExists,
+    WorkflowNotFound,
+)
+from orchestrator.store.deliveries import ACCEPTED, STARTED, Deliveries, Delivery, Start
+from orchestrator.store.index import RunIndex
+from orchestrator.store.keys import Keys
+
+NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
+ROUNDS = 6
+"""A race that one round misses is met in a few: each of these failed on PostgreSQL before rows were locked."""
+
+
+@pytest.fixture
+def definitions(database: Database) -> Definitions:
+    return Definitions(database)
+
+
+@pytest.fixture
+async def beside(empty: Database) -> AsyncIterator[Database]:
+    """Another process's way to the same database."""
+    other = open_database(empty.engine.url.render_as_string(hide_password=False))
+    yield other
+    await other.aclose()
+
+
+def errors(results: list[Any]) -> list[type]:
+    return [type(result) for result in results if isinstance(result, BaseException)]
+
+
+async def test_many_that_create_at_once_are_told_but_for_one(definitions: Definitions) -> None:
+    results = await asyncio.gather(
+        *(definitions.create("acme", "w", {"n": number}, "ada") for number in range(8)), return_exceptions=True
+    )
+
+    assert errors(results) == [WorkflowExists] * 7
+    assert [await definitions.get("acme", "w")] == [each for each in results if isinstance(each, Stored)]
+
+
+async def test_many_that_publish_at_once_make_one_version(definitions: Definitions) -> None:
+    draft = await definitions.create("acme", "w", {"name": "N"}, "ada")
+
+    results = await asyncio.gather(
+        *(definitions.publish(draft, {"name": "N", "n": number}, {}, by="ada") for number in range(8)),
+        return_exceptions=True,
+    )
+
+    assert errors(results) == [EditConflict] * 7
+    assert [each.version for each in await definitions.versions("acme", "w", before=99, limit=9)] == [1]
+
+
+async def test_of_many_that_want_one_path_one_has_it(definitions: Definitions) -> None:
+    hook = {"trigger": {"type": "webhook", "webhook_path": "in"}}
+    drafts = [await definitions.create("acme", f"w{number}", hook, "ada") for number in range(6)]
+
+    results = await asyncio.gather(
+        *(definitions.publish(draft, hook, {}, by="ada") for draft in drafts), return_exceptions=True
+    )
+
+    (winner,) = [each for each in results if isinstance(each, Stored)]
+    assert errors(results) == [WebhookTaken] * 5
+    found = await definitions.webhook("acme", "in")
+    assert found is not None
+    assert found.workflow_id == winner.id
+    assert [each.id for each in await definitions.page("acme", status=ACTIVE)] == [winner.id]
+
+
+async def test_saves_that_expect_no_revision_all_succeed(definitions: Definitions) -> None:
+    await definitions.create("acme", "w", {}, "ada")
+
+    saved = await asyncio.gather(*(definitions.save("acme", "w", {"n": number}, None) for number in range(6)))
+
+    assert sorted(each.revision for each in saved) == [2, 3, 4, 5, 6, 7]
+    assert await definitions.get("acme", "w") == max(saved, key=lambda each: each.revision)
+
+
+async def test_a_workflow_is_deleted_or_published_never_both(definitions: Definitions) -> None:
+    event = {"trigger": {"type": "event", "event": "e"}}
+    for number in range(ROUNDS):
+        draft = await definitions.create("acme", f"w{number}", event, "ada")
+        results = await asyncio.gather(
+            definitions.publish(draft, event, {}, by="ada"),
+            definitions.delete("acme", draft.id, draft.revision),
+            return_exceptions=True,
+        )
+        assert errors(results) == [EditConflict]
+
+    left = [each.id for each in await definitions.page("acme")]
+    assert [each.workflow_id for each in await definitions.subscribers("acme")] == left, "no trigger of nothing"
+
+
+async def wanting(definitions: Definitions, name: str) -> tuple[Stored, TriggerRow]:
+    """A workflow whose schedule is to be removed, and is still there."""
+    content = {"trigger": {"type": "schedule", "cron": "@daily"}}
+    stored = await definitions.publish(await definitions.create("acme", name, content, "ada"), content, {}, by="ada")
+    await definitions.applied((await definitions.unapplied())[0])
+    archived = await definitions.set_status(stored, "archived")
+    (row,) = await definitions.unapplied()
+    return archived, row
+
+
+async def test_a_trigger_that_is_wanted_again_while_it_goes_is_there(definitions: Definitions) -> None:
+    for number in range(ROUNDS):
+        archived, row = await wanting(definitions, f"w{number}")
+
+        await asyncio.gather(definitions.applied(row), definitions.set_status(archived, ACTIVE))
+
+        found = await definitions.trigger("acme", archived.id)
+        assert found is not None
+        assert (found.wanted, found.applied) in {(ACTIVE, None), (ACTIVE, row.applied)}
+        assert [each.workflow_id for each in await definitions.unapplied()] == [archived.id]
+        await definitions.applied(found)
+
+
+async def test_a_row_that_is_taken_away_halfway_is_written_anew(definitions: Definitions) -> None:
+    """One transaction takes the row away and is not done yet when the other looks."""
+    archived, row = await wanting(definitions, "w")
+    if definitions.database.engine.dialect.name == "sqlite":
+        assert await definitions.applied(row)  # one writer at a time: there is no halfway
+        await definitions.set_status(archived, ACTIVE)
+    else:
+        from sqlalchemy import delete, text
+
+        from orchestrator.store.tables import triggers
+
+        async with definitions.database.writing() as connection:
+            await connection.execute(delete(triggers))
+            again = asyncio.create_task(definitions.set_status(archived, ACTIVE))
+            async with asyncio.timeout(5):
+                waiting = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+                while not await connection.scalar(waiting):
+                    await asyncio.sleep(0)
+        await again
+
+    assert [each.wanted for each in await definitions.schedules()] == [ACTIVE]
+
+
+async def test_starts_that_are_settled_at_once_leave_nothing_owed(database: Database) -> None:
+    ledger = Deliveries(database)
+    for number in range(ROUNDS):
+        made = tuple(Start(f"w{each}", 1, f"r{each}") for each in range(6))
+        await ledger.accept(Delivery(f"d{number}", "acme", "event", "e", None, ACCEPTED, {}, NOW, starts=made), None)
+        kept = await ledger.get("acme", f"d{number}")
+
+        await asyncio.gather(*(ledger.settle([replace(each, state=STARTED)]) for each in kept.starts))
+
+    assert await ledger.owed(NOW + timedelta(days=1), 99) == []
+    assert await ledger.backlog() == 0
+
+
+async def test_writers_of_the_same_runs_do_not_lock_each_other_out(database: Database) -> None:
+    index = RunIndex(database)
+    runs = [
+        RunSummary(
+            id=f"r{number}", workflow_id="w", workflow_version=1, customer_id="acme", status="running",
+            trigger_type="manual", started_at=NOW, completed_at=None, duration_ms=None,
+        )
+        for number in range(300)
+    ]  # fmt: skip
+
+    await asyncio.gather(*(index.put(runs if number % 2 else reversed(runs)) for number in range(8)))
+
+    assert len(await index.page("acme", limit=1000)) == 300
+
+
+async def test_every_secret_that_is_given_out_opens(database: Database) -> None:
+    keys = Keys(database)
+    made, _ = await keys.create("acme", "ci", ("read",))
+
+    secrets = await asyncio.gather(*(keys.rotate(made.id, datetime.now(UTC) + timedelta(hours=1)) for _ in range(2)))
+
+    assert [await keys.verify(each) for each in secrets] == [made, made]
+
+
+async def test_processes_that_migrate_at_once_make_the_tables_once(empty: Database, beside: Database) -> None:
+    await asyncio.gather(empty.migrate(), beside.migrate(), empty.migrate())
+
+    await beside.check()
+
+
+async def test_what_is_deleted_twice_is_gone_once(definitions: Definitions) -> None:
+    await definitions.create("acme", "w", {}, "ada")
+
+    results = await asyncio.gather(*(definitions.delete("acme", "w", None) for _ in range(4)), return_exceptions=True)
+
+    assert errors(results) == [WorkflowNotFound] * 3
