@@ -9,20 +9,29 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, event, func, select
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from orchestrator.errors import OrchestratorError
 from orchestrator.settings import Settings
 
+HINT = "postgresql+asyncpg://user:password@host/name"
 FILE = "orchestrator.db"
 """Of the embedded database, in the home."""
 BUSY_SECONDS = 30.0
 """How long a write waits for another process's."""
 POOL_SIZE = 20
 DRIVERS = {"postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
+"""By the kind of database, whatever driver the URL names."""
+NOT_THERE = ("08", "28", "3D", "40", "53", "57")
+"""Classes of SQLSTATE: connection, authorization, no such database, rolled back, resources, shut down."""
+NOT_KEPT = "22"
+"""The class of values that a column cannot hold."""
+MIGRATION_LOCK = 7_365_221_340_911
+"""Of PostgreSQL: one process at a time changes the tables. Any number that nobody else takes."""
 
 
 class StoreUnavailable(OrchestratorError):
@@ -35,6 +44,12 @@ class StoreOutdated(OrchestratorError):
     """The database's tables are of another version of this program."""
 
     code = "store_outdated"
+
+
+class ValueRefused(OrchestratorError):
+    """The database cannot hold a value: it is too long, or no text."""
+
+    code = "value_refused"
 
 
 class Database:
@@ -87,10 +102,14 @@ def database_url(settings: Settings) -> str:
     try:
         url = make_url(settings.database_url)
     except ArgumentError:
-        raise StoreUnavailable(
-            "ORCHESTRATOR_DATABASE_URL is no database URL", hint="postgresql+asyncpg://user:password@host/name"
-        ) from None
-    return url.set(drivername=DRIVERS.get(url.drivername, url.drivername)).render_as_string(hide_password=False)
+        raise StoreUnavailable("ORCHESTRATOR_DATABASE_URL is no database URL", hint=HINT) from None
+    driver = DRIVERS.get(url.get_backend_name())
+    if driver is None:
+        raise StoreUnavailable(f"{url.get_backend_name()!r} is no database that is known", hint=HINT)
+    query = dict(url.query)
+    if driver == DRIVERS["postgresql"] and "sslmode" in query:
+        query["ssl"] = query.pop("sslmode")  # libpq's name of the option, and asyncpg's
+    return url.set(drivername=driver, query=query).render_as_string(hide_password=False)
 
 
 def open_database(url: str) -> Database:
@@ -119,11 +138,20 @@ def _on_begin(connection: Connection) -> None:
 
 @asynccontextmanager
 async def _told(engine: AsyncEngine) -> AsyncIterator[None]:
-    """Translate what says that nobody is there; anything else is a fault of ours."""
-    where = engine.url.render_as_string(hide_password=True)
+    """Translate what says that nobody is there, or that a value is refused; anything else is a fault of ours."""
     try:
         yield
-    except (TimeoutError, OSError, InterfaceError, OperationalError) as error:
+    except (UnicodeEncodeError, OverflowError) as error:  # SQLite's driver, before it asks
+        raise ValueRefused(f"the database cannot hold a value: {error}") from error
+    except (TimeoutError, PoolTimeout, OSError, DBAPIError) as error:
+        state = getattr(error.orig, "sqlstate", None) or "" if isinstance(error, DBAPIError) else ""
+        if isinstance(error, DataError) or state.startswith(NOT_KEPT):
+            raise ValueRefused(f"the database cannot hold a value: {_short(error)}") from error
+        gone = not isinstance(error, DBAPIError) or isinstance(error, InterfaceError | OperationalError)
+        if not gone and not state.startswith(NOT_THERE):
+            raise
+        # What follows the name may hold a password too.
+        where = engine.url.set(query={}).render_as_string(hide_password=True)
         raise StoreUnavailable(f"the database does not answer: {where}: {_short(error)}") from error
 
 
@@ -139,6 +167,8 @@ def _config() -> Config:
 
 
 def _upgrade(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(MIGRATION_LOCK)))
     config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")

@@ -14,6 +14,8 @@ from orchestrator.store.database import Database
 from orchestrator.store.tables import triggers, versions, workflows
 
 ACTIVE, PAUSED, REMOVED = "active", "paused", "removed"
+MAX_VERSION = 2**31 - 1
+"""What the column holds."""
 
 
 class WorkflowNotFound(OrchestratorError):
@@ -146,7 +148,7 @@ class Definitions:
     ) -> Stored:
         """Replace the working copy; what is published stays as it is. Raises EditConflict and WorkflowNotFound."""
         async with self.database.writing() as connection:
-            found = await _get(connection, customer_id, workflow_id)
+            found = await _get(connection, customer_id, workflow_id, lock=True)
             changed: dict[str, Any] = {"definition": dict(definition), "name": _name(definition)}
             if found.version:
                 published = await _version(connection, customer_id, workflow_id, found.version)
@@ -156,7 +158,7 @@ class Definitions:
     async def delete(self, customer_id: str, workflow_id: str, revision: int | None) -> None:
         """Take a definition and its versions away; its trigger is left to be removed."""
         async with self.database.writing() as connection:
-            found = await _get(connection, customer_id, workflow_id)
+            found = await _get(connection, customer_id, workflow_id, lock=True)
             expect(found, revision)
             await _want(connection, found, None, REMOVED)
             await connection.execute(delete(workflows).where(*_same(workflows, customer_id, workflow_id)))
@@ -205,7 +207,8 @@ class Definitions:
 
     async def versions(self, customer_id: str, workflow_id: str, *, before: int, limit: int) -> list[Version]:
         """List published versions, the newest first."""
-        query = select(versions).where(*_same_of(customer_id, workflow_id), versions.c.version < before)
+        below = versions.c.version < min(before, MAX_VERSION)
+        query = select(versions).where(*_same_of(customer_id, workflow_id), below)
         async with self.database.reading() as connection:
             found = await connection.execute(query.order_by(versions.c.version.desc()).limit(limit))
             return [Version(**row) for row in found.mappings()]
@@ -287,8 +290,10 @@ def _same_of(customer_id: str, workflow_id: str, table: Any = versions) -> tuple
     return table.c.customer_id == customer_id, table.c.workflow_id == workflow_id
 
 
-async def _get(connection: AsyncConnection, customer_id: str | None, workflow_id: str) -> Stored:
+async def _get(connection: AsyncConnection, customer_id: str | None, workflow_id: str, *, lock: bool = False) -> Stored:
     query = select(workflows).where(workflows.c.id == workflow_id)
+    if lock:  # PostgreSQL lets others write between our read and our write; SQLite has one writer
+        query = query.with_for_update()
     if customer_id is not None:
         query = query.where(workflows.c.customer_id == customer_id)
     found = [Stored(**row) for row in (await connection.execute(query.limit(2))).mappings()]
@@ -301,7 +306,7 @@ async def _get(connection: AsyncConnection, customer_id: str | None, workflow_id
 
 async def _version(connection: AsyncConnection, customer_id: str, workflow_id: str, number: int) -> Version:
     query = select(versions).where(*_same_of(customer_id, workflow_id), versions.c.version == number)
-    row = (await connection.execute(query)).mappings().first()
+    row = (await connection.execute(query)).mappings().first() if 0 < number <= MAX_VERSION else None
     if row is None:
         raise WorkflowNotFound(f"workflow {workflow_id!r} has no published version {number}")
     return Version(**row)
@@ -332,7 +337,8 @@ async def _change(connection: AsyncConnection, found: Stored, revision: int | No
 async def _want(connection: AsyncConnection, found: Stored, definition: Mapping[str, Any] | None, wanted: str) -> None:
     """Write down what should start a workflow; the schedule follows by `unapplied`."""
     same = _same_of(found.customer_id, found.id, triggers)
-    row = (await connection.execute(select(triggers).where(*same))).mappings().first()
+    # Locked: `applied` may be about to take away the row that we would change.
+    row = (await connection.execute(select(triggers).where(*same).with_for_update())).mappings().first()
     before = TriggerRow(**row) if row else None
     scheduled = before is not None and (before.kind == "schedule" or before.applied is not None)
     trigger = dict((definition or {}).get("trigger") or {})

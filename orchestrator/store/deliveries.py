@@ -116,10 +116,13 @@ class Deliveries:
 
     async def settle(self, settled: Iterable[Start]) -> None:
         """Note what became of starts."""
+        made = list(settled)
+        touched = {start.delivery_id for start in made}
         async with self.database.writing() as connection:
-            touched = set()
-            for start in settled:
-                touched.add(start.delivery_id)
+            # Locked: two that settle the last starts of a delivery at once would each see the other's as pending.
+            mine = select(deliveries.c.id).where(deliveries.c.id.in_(touched)).order_by(deliveries.c.id)
+            await connection.execute(mine.with_for_update())
+            for start in made:
                 await connection.execute(
                     update(starts)
                     .where(starts.c.delivery_id == start.delivery_id, starts.c.workflow_id == start.workflow_id)

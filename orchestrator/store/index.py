@@ -46,7 +46,7 @@ class RunIndex:
 
     async def put(self, found: Iterable[RunSummary]) -> None:
         """Write runs down; what says that a run has ended is never taken back."""
-        rows = [run.model_dump() for run in found]
+        rows = [run.model_dump() for run in _each_once(found)]
         if not rows:
             return
         async with self.database.writing() as connection:
@@ -149,3 +149,12 @@ class RunIndex:
         """Forget runs that ended before a moment."""
         async with self.database.writing() as connection:
             return (await connection.execute(delete(runs).where(runs.c.completed_at < before))).rowcount
+
+
+def _each_once(found: Iterable[RunSummary]) -> list[RunSummary]:
+    """Leave what writing one after another would leave, in the order in which every writer locks rows."""
+    latest: dict[str, RunSummary] = {}
+    for run in found:
+        if run.id not in latest or latest[run.id].completed_at is None:
+            latest[run.id] = run
+    return [latest[name] for name in sorted(latest)]

@@ -73,7 +73,7 @@ class Keys:
     async def verify(self, presented: str) -> ApiKey | None:
         """Find the key that is presented; `None` when it opens nothing."""
         parts = presented.split("_", 2)
-        known = len(parts) == 3 and parts[0] == PREFIX
+        known = len(parts) == 3 and parts[0] == PREFIX and parts[1].isascii() and parts[1].isalnum()
         row = await self._row(parts[1] if known else "")
         given = _digest(parts[2] if known else presented)
         now = datetime.now(UTC)
@@ -88,12 +88,16 @@ class Keys:
 
     async def rotate(self, key_id: str, former_until: datetime) -> str:
         """Give a key a new secret; the old one opens until a moment. Raises KeyNotFound."""
-        row = await self._row(key_id)
-        if row is None:
-            raise KeyNotFound(f"there is no key {key_id!r}")
         secret = secrets.token_urlsafe(32)
-        changed = {"digest": _digest(secret), "former_digest": row["digest"], "former_until": former_until}
-        await self._update(key_id, changed)
+        same = api_keys.c.id == key_id
+        async with self.database.writing() as connection:
+            # Locked: of two that rotate at once, the second keeps the first's secret as the former one.
+            former = await connection.scalar(select(api_keys.c.digest).where(same).with_for_update())
+            if former is None:
+                raise KeyNotFound(f"there is no key {key_id!r}")
+            changed = {"digest": _digest(secret), "former_digest": former, "former_until": former_until}
+            await connection.execute(update(api_keys).where(same).values(changed))
+        self._rows.pop(key_id, None)
         return f"{PREFIX}_{key_id}_{secret}"
 
     async def revoke(self, key_id: str) -> None:
@@ -138,7 +142,7 @@ class Keys:
 
 
 def _digest(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _key(row: Any) -> ApiKey:

@@ -27,7 +27,7 @@ class Leases:
                 statement.on_conflict_do_update(
                     index_elements=["name"],
                     set_={"holder": statement.excluded.holder, "until": statement.excluded.until},
-                    where=or_(leases.c.holder == self.holder, leases.c.until < now),
+                    where=or_(leases.c.holder == self.holder, leases.c.until <= now),
                 )
             )
         return done.rowcount == 1

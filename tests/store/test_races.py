@@ -1,7 +1,7 @@
 """Several at once: what a reader would do next is decided by one of them, and nothing is lost between."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from orchestrator.client import RunSummary
-from orchestrator.store.database import Database, open_database
+from orchestrator.store.database import Database
 from orchestrator.store.definitions import (
     ACTIVE,
     Definitions,
@@ -32,14 +32,6 @@ ROUNDS = 6
 @pytest.fixture
 def definitions(database: Database) -> Definitions:
     return Definitions(database)
-
-
-@pytest.fixture
-async def beside(empty: Database) -> AsyncIterator[Database]:
-    """Another process's way to the same database."""
-    other = open_database(empty.engine.url.render_as_string(hide_password=False))
-    yield other
-    await other.aclose()
 
 
 def errors(results: list[Any]) -> list[type]:
@@ -130,29 +122,6 @@ async def test_a_trigger_that_is_wanted_again_while_it_goes_is_there(definitions
         await definitions.applied(found)
 
 
-async def test_a_row_that_is_taken_away_halfway_is_written_anew(definitions: Definitions) -> None:
-    """One transaction takes the row away and is not done yet when the other looks."""
-    archived, row = await wanting(definitions, "w")
-    if definitions.database.engine.dialect.name == "sqlite":
-        assert await definitions.applied(row)  # one writer at a time: there is no halfway
-        await definitions.set_status(archived, ACTIVE)
-    else:
-        from sqlalchemy import delete, text
-
-        from orchestrator.store.tables import triggers
-
-        async with definitions.database.writing() as connection:
-            await connection.execute(delete(triggers))
-            again = asyncio.create_task(definitions.set_status(archived, ACTIVE))
-            async with asyncio.timeout(5):
-                waiting = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
-                while not await connection.scalar(waiting):
-                    await asyncio.sleep(0)
-        await again
-
-    assert [each.wanted for each in await definitions.schedules()] == [ACTIVE]
-
-
 async def test_starts_that_are_settled_at_once_leave_nothing_owed(database: Database) -> None:
     ledger = Deliveries(database)
     for number in range(ROUNDS):
@@ -190,10 +159,19 @@ async def test_every_secret_that_is_given_out_opens(database: Database) -> None:
     assert [await keys.verify(each) for each in secrets] == [made, made]
 
 
-async def test_processes_that_migrate_at_once_make_the_tables_once(empty: Database, beside: Database) -> None:
-    await asyncio.gather(empty.migrate(), beside.migrate(), empty.migrate())
+MIGRATE = """
+import asyncio, sys
+from orchestrator.store.database import open_database
+asyncio.run(open_database(sys.argv[1]).migrate())
+"""
 
-    await beside.check()
+
+async def test_processes_that_migrate_at_once_make_the_tables_once(empty: Database) -> None:
+    url = empty.engine.url.render_as_string(hide_password=False)
+    started = [await asyncio.create_subprocess_exec(sys.executable, "-c", MIGRATE, url) for _ in range(3)]
+
+    assert [await each.wait() for each in started] == [0, 0, 0]
+    await empty.check()
 
 
 async def test_what_is_deleted_twice_is_gone_once(definitions: Definitions) -> None:
