@@ -64,6 +64,30 @@ class VersionDocument(VersionSummary):
     definition: dict[str, Any]
 
 
+class GraphNode(BaseModel):
+    """A node of a graph."""
+
+    id: str
+    type: str
+    name: str
+
+
+class GraphEdge(BaseModel):
+    """A way from one node to another; `trigger` is the start."""
+
+    source: str
+    port: str
+    target: str
+    label: str
+
+
+class GraphView(BaseModel):
+    """A graph, as the planner reads it."""
+
+    nodes: list[GraphNode]
+    edges: list[GraphEdge]
+
+
 class ProblemView(BaseModel):
     """One thing wrong with a definition, or doubtful."""
 

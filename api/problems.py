@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
 from api.limits import TooManyRequests
+from api.models import GraphView
 from orchestrator.errors import DefinitionInvalid, OrchestratorError
 from orchestrator.service.webhooks import MethodNotAllowed
 
@@ -123,8 +124,9 @@ def install(app: FastAPI) -> None:
 
     def openapi() -> dict[str, Any]:
         made = describe()
-        schema = ProblemDetails.model_json_schema(ref_template="#/components/schemas/{model}")
-        made["components"]["schemas"] |= {**schema.pop("$defs", {}), "ProblemDetails": schema}
+        for model in (ProblemDetails, GraphView):
+            schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+            made["components"]["schemas"] |= {**schema.pop("$defs", {}), model.__name__: schema}
         return made
 
     # The way that FastAPI names to add to its description.

@@ -90,6 +90,17 @@ def mermaid(definition: Definition | Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def graph_json(definition: Definition | Mapping[str, Any]) -> dict[str, Any]:
+    """Give the graph as the planner reads it: `{nodes: [{id, type, name}], edges: [{source, port, target, label}]}`."""
+    drawing = drawn(read(definition, Report()) or Definition())
+    nodes = [{"id": node.id, "type": node.type, "name": node.name} for node in drawing.nodes.values()]
+    edges = [
+        {"source": source, "port": port, "target": target, "label": label}
+        for (source, port, target), label in drawing.ways.items()
+    ]
+    return {"nodes": nodes, "edges": edges}
+
+
 def drawn(definition: Definition) -> Drawing:
     """Find nodes and ways; edges that lead wrong are kept."""
     nodes: dict[str, Node] = {}

@@ -19,6 +19,7 @@ HEAVY = ("temporalio", "sqlalchemy", "fastapi", "uvicorn", "httpx", "aiosmtplib"
 
 ONLY_IMPORTERS = {
     "croniter": {"orchestrator/cron.py"},
+    "mmdr": {"orchestrator/drawing.py"},
     "jsonschema": {"orchestrator/schema.py"},
     "temporalio.client": {"orchestrator/client.py", "orchestrator/tree.py", "orchestrator/history.py",
                           "orchestrator/worker.py", "orchestrator/devserver.py", "orchestrator/replay.py",

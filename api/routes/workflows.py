@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Query, Response
-from fastapi.responses import PlainTextResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 
 from api.access import Asker, Editor, Reader, Runner
 from api.fields import IfMatch, Version, WorkflowId, etag, revision
@@ -25,7 +25,8 @@ from api.models import (
 from api.paging import Cursor, Limit, Page, cut, place
 from api.problems import described
 from api.strict import StrictRoute
-from orchestrator.graph import mermaid
+from orchestrator.drawing import svg
+from orchestrator.graph import graph_json, mermaid
 from orchestrator.service.house import House
 from orchestrator.store.definitions import Stored
 from orchestrator.store.definitions import Version as Published
@@ -37,6 +38,7 @@ ETAG_HEADER: dict[str, Any] = {
     "headers": {"ETag": {"description": "For If-Match.", "schema": {"type": "string"}, "required": True}}
 }
 CHANGED = {200: ETAG_HEADER, **described(401, 403, 404, 409, 412, 422, 429, 503)}
+PICTURE_ONLY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 FOUND = described(401, 403, 404, 422, 429, 503)
 
 
@@ -212,21 +214,31 @@ async def rollback(
     response_class=PlainTextResponse,
     responses={
         200: {
-            "description": "The graph, as Mermaid text.",
-            "content": {"text/vnd.mermaid": {"schema": {"type": "string"}}},
+            "description": "The graph.",
+            "content": {
+                "text/vnd.mermaid": {"schema": {"type": "string"}},
+                "image/svg+xml": {"schema": {"type": "string"}},
+                "application/json": {"schema": {"$ref": "#/components/schemas/GraphView"}},
+            },
         },
-        **FOUND,
+        **described(401, 403, 404, 409, 422, 429, 503),
     },
 )
 async def draw(
     workflow_id: WorkflowId,
     house: HouseDep,
     asker: Reader,
-    format: Annotated[Literal["mermaid"], Query(description="How it is drawn.")] = "mermaid",  # noqa: A002 - SPEC §10
+    format: Annotated[Literal["mermaid", "svg", "json"], Query(description="How it is drawn.")] = "mermaid",  # noqa: A002 - SPEC §10
 ) -> Response:
     """Draw a definition."""
     stored = await house.workflows.definitions.get(asker.customer_id, workflow_id)
-    return Response(mermaid(stored.definition), media_type="text/vnd.mermaid; charset=utf-8")
+    if format == "json":
+        return JSONResponse(graph_json(stored.definition))
+    text = mermaid(stored.definition)
+    if format == "mermaid":
+        return Response(text, media_type="text/vnd.mermaid; charset=utf-8")
+    # Names of nodes stand in the picture: whatever they hold, nothing in it may run.
+    return Response(await svg(text), media_type="image/svg+xml", headers={"Content-Security-Policy": PICTURE_ONLY})
 
 
 @router.get("/{workflow_id}/stats", operation_id="getWorkflowStats", responses=FOUND)

@@ -15,7 +15,7 @@ from orchestrator.store.index import RunIndex
 logger = logging.getLogger(__name__)
 MAX_WAITING = 10_000
 """Runs noted but not yet written; more are left to the indexer, which reads Temporal."""
-TOGETHER_SECONDS = 0.25
+TOGETHER_SECONDS = 1.0
 """Runs that start so close together are written at once: every write waits for the disk, and starts would with it."""
 
 

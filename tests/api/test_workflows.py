@@ -2,6 +2,7 @@
 
 import asyncio
 from typing import Any
+from xml.etree import ElementTree
 
 import httpx
 import pytest
@@ -186,6 +187,14 @@ async def test_a_definition_is_drawn(api: httpx.AsyncClient) -> None:
 
     assert drawn.headers["content-type"].startswith("text/vnd.mermaid")
     assert drawn.text.startswith("flowchart")
+    picture = await api.get("/workflows/greeting/graph", params={"format": "svg"})
+    assert picture.headers["content-type"] == "image/svg+xml"
+    assert "sandbox" in picture.headers["content-security-policy"]
+    written = "".join(ElementTree.fromstring(picture.text).itertext())
+    assert all(name in written for name in ("greet", "done"))
+    graph = (await api.get("/workflows/greeting/graph", params={"format": "json"})).json()
+    assert [node["id"] for node in graph["nodes"]] == ["greet", "done"]
+    assert [(edge["source"], edge["target"]) for edge in graph["edges"]] == [("trigger", "greet"), ("greet", "done")]
     assert (await api.get("/workflows/greeting/graph", params={"format": "png"})).status_code == 422
 
 

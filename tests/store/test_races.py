@@ -161,16 +161,37 @@ async def test_every_secret_that_is_given_out_opens(database: Database) -> None:
 
 MIGRATE = """
 import asyncio, sys
-from orchestrator.store.database import open_database
-asyncio.run(open_database(sys.argv[1]).migrate())
+from orchestrator.store.database import StoreOutdated, open_database
+
+async def migrate():
+    database = open_database(sys.argv[1])
+    try:
+        await database.check()  # connected, and everything imported: all begin together
+    except StoreOutdated:
+        print("ready", flush=True)
+    sys.stdin.readline()
+    await database.migrate()
+
+asyncio.run(migrate())
 """
+
+
+async def migrating(url: str) -> asyncio.subprocess.Process:
+    """A process that has seen that there are no tables, and waits for the word."""
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", MIGRATE, url, stdin=pipe, stdout=pipe)
+    assert process.stdout is not None
+    assert await process.stdout.readline() == b"ready\n"
+    return process
 
 
 async def test_processes_that_migrate_at_once_make_the_tables_once(empty: Database) -> None:
     url = empty.engine.url.render_as_string(hide_password=False)
-    started = [await asyncio.create_subprocess_exec(sys.executable, "-c", MIGRATE, url) for _ in range(3)]
+    processes = await asyncio.gather(*(migrating(url) for _ in range(4)))
 
-    assert [await each.wait() for each in started] == [0, 0, 0]
+    await asyncio.gather(*(each.communicate(b"\n") for each in processes))
+
+    assert [each.returncode for each in processes] == [0] * 4
     await empty.check()
 
 
