@@ -113,9 +113,13 @@ def database_url(settings: Settings) -> str:
 
 
 def open_database(url: str) -> Database:
-    """Make an engine; nothing is connected yet."""
+    """Make an engine; nothing is connected yet. Raises StoreUnavailable where SQLite's folder cannot be."""
     if url.startswith("sqlite"):
-        Path(make_url(url).database or "").parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(make_url(url).database or "").parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreUnavailable(f"the folder of the database cannot be made: {error}") from error
         engine = create_async_engine(url, connect_args={"timeout": BUSY_SECONDS}, pool_size=POOL_SIZE)
         event.listen(engine.sync_engine, "connect", _on_connect)
         event.listen(engine.sync_engine, "begin", _on_begin)

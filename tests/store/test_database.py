@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert, select, text
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from orchestrator.settings import Settings
 from orchestrator.store.database import (
@@ -66,7 +67,71 @@ def test_a_url_that_is_none_is_told() -> None:
         database_url(Settings(database_url="not a url"))
 
 
+@pytest.mark.parametrize("url", ["mysql://me:s3cret@127.0.0.1/none", "oracle://me:s3cret@x/y"])
+def test_a_database_that_is_not_known_is_told(url: str) -> None:
+    with pytest.raises(StoreUnavailable, match="is no database that is known") as caught:
+        database_url(Settings(database_url=url))
+
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("postgresql://test@{host}/nothere?password=s3cret", 'database "nothere" does not exist'),
+        ("postgresql://nobody:s3cret@{host}/postgres", 'role "nobody" does not exist'),
+    ],
+)
+async def test_a_server_that_lets_nobody_in_is_told_without_the_password(postgres: str, given: str, said: str) -> None:
+    url = given.format(host=postgres.partition("@")[2])
+    database = open_database(database_url(Settings(database_url=url)))
+
+    with pytest.raises(StoreUnavailable) as caught:
+        await database.check()
+
+    assert said in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+    await database.aclose()
+
+
+@pytest.mark.postgresql
+async def test_the_option_sslmode_is_understood(postgres: str) -> None:
+    database = open_database(database_url(Settings(database_url=f"postgresql://{postgres}/postgres?sslmode=disable")))
+
+    with pytest.raises(StoreOutdated, match="at version none"):
+        await database.check()
+
+    await database.aclose()
+
+
+def test_a_home_that_cannot_be_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    with pytest.raises(StoreUnavailable, match="cannot be made"):
+        open_database(database_url(Settings(home=tmp_path / "file" / "home")))
+
+
+async def test_too_many_at_once_are_told(tmp_path: Path) -> None:
+    engine = create_async_engine(f"sqlite+aiosqlite:///{tmp_path}/x.db", pool_size=1, max_overflow=0, pool_timeout=0.01)
+    database = Database(engine)
+
+    async with database.reading():
+        with pytest.raises(StoreUnavailable, match="does not answer"):
+            await database.check()
+
+    await database.aclose()
+
+
+async def test_a_database_of_another_release_is_told(database: Database) -> None:
+    async with database.writing() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+
+    with pytest.raises(StoreOutdated, match="at version 9999"):
+        await database.check()
+
+
 def test_drivers_are_found_by_the_kind_of_database(tmp_path: Path) -> None:
-    for given in ("postgresql://a/b", "postgres://a/b", "postgresql+asyncpg://a/b"):
+    for given in ("postgresql://a/b", "postgres://a/b", "postgresql+asyncpg://a/b", "postgresql+psycopg2://a/b"):
         assert database_url(Settings(database_url=given)) == "postgresql+asyncpg://a/b"
     assert database_url(Settings(home=tmp_path)) == f"sqlite+aiosqlite:///{tmp_path}/orchestrator.db"

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from orchestrator.errors import OrchestratorError
 from orchestrator.store.database import Database
 from orchestrator.store.definitions import (
     ACTIVE,
@@ -189,12 +188,29 @@ async def test_pages_hold_everything_once(definitions: Definitions) -> None:
     assert set(await definitions.published("a", ["w1", "none"])) == {"w1"}
 
 
-@pytest.mark.parametrize("text", ["nul \x00", "x" * 10_000, "\U0001f600" * 300, "quote ' \" ; --"])
-async def test_odd_text_is_kept_or_refused_by_name(definitions: Definitions, text: str) -> None:
-    content = {"id": "w", "name": text, "nodes": [{"id": text}]}
-    try:
-        await definitions.create("acme", "w", content, "ada")
-    except OrchestratorError:
-        return
+async def test_a_schedule_that_is_not_there_is_installed_again(definitions: Definitions) -> None:
+    for customer in ("acme", "other"):
+        await published(definitions, customer=customer, **SCHEDULE)
+    for row in await definitions.unapplied():
+        await definitions.applied(row)
+    assert await definitions.unapplied() == []
 
-    assert (await definitions.get("acme", "w")).definition == content
+    await definitions.unnoted("acme", "w")
+    await definitions.unnoted("acme", "none")
+
+    (row,) = await definitions.unapplied()
+    assert (row.customer_id, row.workflow_id, row.wanted, row.applied) == ("acme", "w", ACTIVE, None)
+
+
+async def test_a_pattern_starts_only_what_is_active_and_ones_own(definitions: Definitions) -> None:
+    event = {"trigger": {"type": "event", "event": "order.*"}}
+    for name in ("b", "a", "paused", "archived"):
+        await published(definitions, name, **event)
+    await published(definitions, "theirs", "other", **event)
+    await definitions.set_status(await definitions.get("acme", "paused"), PAUSED)
+    await definitions.set_status(await definitions.get("acme", "archived"), "archived")
+
+    assert [(each.workflow_id, each.event) for each in await definitions.subscribers("acme")] == [
+        ("a", "order.*"),
+        ("b", "order.*"),
+    ]

@@ -29,12 +29,30 @@ def run(name: str, took: int | None = None, at: int = 0, **more: Any) -> RunSumm
 async def test_an_end_is_never_taken_back(index: RunIndex) -> None:
     await index.put([run("a")])
     await index.put([run("a", 50), run("b")])
-    await index.put([run("a"), run("a", 99, status="failed")][:1])
+    await index.put([run("a"), run("a", 99, status="failed")])
 
     assert await index.get("a") == run("a", 50)
     assert await index.get("b") == run("b")
     assert await index.get("none") is None
     await index.put([])
+
+
+async def test_a_run_may_stand_in_a_batch_several_times(index: RunIndex) -> None:
+    await index.put([run("b"), run("a"), run("a", 50), run("a"), run("a", 99, status="failed")])
+
+    assert [await index.get("a"), await index.get("b")] == [run("a", 50), run("b")]
+
+
+async def test_what_is_open_is_paged_the_oldest_first(index: RunIndex) -> None:
+    await index.put([run(f"r{number}", at=number // 2) for number in range(7)] + [run("ended", 5)])
+
+    seen: list[RunSummary] = []
+    while page := await index.open(
+        NOW + timedelta(seconds=3), (seen[-1].started_at, seen[-1].id) if seen else (), limit=4
+    ):
+        seen += page
+
+    assert [each.id for each in seen] == [f"r{number}" for number in range(6)], "r6 begins at that moment"
 
 
 async def test_runs_are_found_by_what_they_are(index: RunIndex) -> None:
