@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -171,3 +172,35 @@ async def test_the_invoice_reminder_runs_end_to_end(tmp_path: Path) -> None:
     assert "to accounting@acme.example: 3 reminders sent" in done.out
     assert '"reminded": 3' in done.out
     assert "Temporal UI  http://127.0.0.1:" in done.out
+
+
+@pytest.mark.slow
+async def test_a_copy_of_the_folder_is_a_backup(tmp_path: Path) -> None:
+    """As docs/operations.md says: stop, copy, go on from the copy, with everything as it was."""
+    first: Any = await started_dev(tmp_path / "home")
+    asleep = {
+        "id": "asleep", "name": "Asleep", "trigger": {"type": "schedule", "cron": "@yearly"},
+        "nodes": [{"id": "wait", "type": "wait", "config": {"event": "go"}}],
+        "edges": [{"source": "trigger", "target": "wait"}],
+    }  # fmt: skip
+    async with httpx.AsyncClient(base_url=f"{first.ready['api']}/api/v1", timeout=SECONDS) as api:
+        await api.post("/workflows", json=asleep)
+        await api.post("/workflows/asleep/activate")
+        run_id = (await api.post("/workflows/asleep/runs")).json()["id"]
+        times = (await api.get("/workflows/asleep/schedule")).json()
+    key = (await first("keys", "create", "kept", "--customer", "default")).out.strip()
+    await stopped(first)
+    await asyncio.to_thread(shutil.copytree, tmp_path / "home", tmp_path / "copy")
+    await asyncio.to_thread(shutil.rmtree, tmp_path / "home")
+
+    second: Any = await started_dev(tmp_path / "copy")
+    headers = {"authorization": f"Bearer {key}"}
+    async with httpx.AsyncClient(base_url=f"{second.ready['api']}/api/v1", headers=headers, timeout=SECONDS) as api:
+        assert (await api.get("/workflows/asleep")).json()["status"] == "active"
+        assert (await api.get("/workflows/asleep/schedule")).json() == times
+        assert (await api.get("/runs")).json()["items"][0]["id"] == run_id
+        await api.post(f"/runs/{run_id}/events/go")
+        async with asyncio.timeout(SECONDS):
+            while (await api.get(f"/runs/{run_id}")).json()["status"] != "completed":
+                await asyncio.sleep(0.1)
+    await stopped(second)

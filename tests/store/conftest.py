@@ -1,5 +1,7 @@
 """A database with its tables, on SQLite and on PostgreSQL: the same tests on both."""
 
+import asyncio
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -7,7 +9,7 @@ from typing import Any
 import pytest
 
 from orchestrator.settings import Settings
-from orchestrator.store.database import Database, database_url, open_database
+from orchestrator.store.database import FILE, Database, database_url, open_database
 from tests.postgres import fresh_url, postgres_server
 
 BOTH = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)]
@@ -30,7 +32,24 @@ async def empty(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     await database.aclose()
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with all tables, for copies: migrating each anew took a third of the time of these tests."""
+    home = tmp_path_factory.mktemp("migrated")
+
+    async def make() -> None:
+        database = open_database(database_url(Settings(home=home)))
+        await database.migrate()
+        await database.aclose()
+
+    asyncio.run(make())
+    return home / FILE
+
+
 @pytest.fixture
-async def database(empty: Database) -> Database:
-    await empty.migrate()
+async def database(empty: Database, migrated: Path, tmp_path: Path) -> Database:
+    if empty.engine.dialect.name == "sqlite":
+        shutil.copy(migrated, tmp_path / FILE)
+    else:
+        await empty.migrate()
     return empty

@@ -187,11 +187,11 @@ async def migrating(url: str) -> asyncio.subprocess.Process:
 
 async def test_processes_that_migrate_at_once_make_the_tables_once(empty: Database) -> None:
     url = empty.engine.url.render_as_string(hide_password=False)
-    processes = await asyncio.gather(*(migrating(url) for _ in range(4)))
+    processes = await asyncio.gather(*(migrating(url) for _ in range(2)))
 
     await asyncio.gather(*(each.communicate(b"\n") for each in processes))
 
-    assert [each.returncode for each in processes] == [0] * 4
+    assert [each.returncode for each in processes] == [0, 0]
     await empty.check()
 
 
