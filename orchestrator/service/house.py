@@ -77,7 +77,7 @@ async def built(settings: Settings, runs: Runs, registry: Registry) -> AsyncIter
         schedules = Schedules(runs.client, settings)
         events = Events(workflows, deliveries, starts, operations)
         async with noting.writing():
-            yield House(
+            house = House(
                 settings=settings,
                 registry=registry,
                 database=database,
@@ -94,7 +94,10 @@ async def built(settings: Settings, runs: Runs, registry: Registry) -> AsyncIter
                 events=events,
                 webhooks=Webhooks(workflows.definitions, deliveries, events, runs, settings),
             )
-            await events.aclose()
+            try:
+                yield house
+            finally:
+                await events.aclose()
 
 
 @asynccontextmanager

@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from tests.api.conftest import opened
 from tests.temporal.world import World, definition, until
 
 pytestmark = pytest.mark.temporal
@@ -291,3 +293,25 @@ async def test_every_address_that_is_none_is_a_problem_document(api: httpx.Async
 
     assert (nowhere.status_code, nowhere.json()["code"]) == (404, "no_such_address")
     assert (wrong.status_code, wrong.json()["code"]) == (405, "method_not_allowed")
+
+
+async def test_an_index_that_is_lost_is_made_again_from_temporal(
+    api: httpx.AsyncClient, world: World, customer: str, tmp_path: Path
+) -> None:
+    ended, killed, going = [await started(api, {"a": WAIT}, "trigger -> a") for _ in range(3)]
+    await api.post(f"/runs/{ended}/events/go")
+    await api.post(f"/runs/{killed}/terminate", json={"reason": "enough"})
+    await stands(api, ended, "completed")
+    wanted = {ended: "completed", killed: "cancelled", going: "running"}
+
+    async with opened(world, tmp_path) as (house, _):
+
+        async def listed() -> bool:
+            return {run.id: run.status for run in await house.index.page(customer)} == wanted
+
+        await until(listed)
+        await house.runs.cancel(going)
+        wanted[going] = "cancelled"
+        await until(listed)
+        (found,) = [run for run in await house.index.page(customer) if run.id == killed]
+        assert found.completed_at is not None
