@@ -59,6 +59,7 @@ TITLES = {
     500: "A fault of ours",
     503: "Something we need does not answer",
 }
+NOT_JSON = "a body is JSON, and says so: content-type: application/json"
 PLACES = {"body": "", "query": "query", "path": "path", "header": "header", "cookie": "cookie"}
 
 
@@ -162,7 +163,9 @@ async def _request(request: Request, error: Exception) -> JSONResponse:
         return problem(400, "json_syntax", detail)
     mistakes = [{"code": each["type"], "path": _place(each["loc"]), "message": each["msg"]} for each in found]
     detail = "; ".join(f"{each['path'] or '/'}: {each['message']}" for each in mistakes[:3])
-    return problem(422, "bad_request", detail, errors=mistakes)
+    told = request.headers.get("content-type", "")
+    hint = None if "json" in told or not any(each["loc"][:1] == ("body",) for each in found) else NOT_JSON
+    return problem(422, "bad_request", detail, hint=hint, errors=mistakes)
 
 
 def _place(location: Sequence[Any]) -> str:

@@ -31,6 +31,8 @@ NAMES = {
 }
 metadata = MetaData(naming_convention=NAMES)
 ID = String(200)
+RUN_ID = String(500)
+"""A run that a run starts is named after the way to its step: see `orchestrator.tasks.MAX_ID`."""
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -127,7 +129,7 @@ starts = Table(
     Column("workflow_id", ID, primary_key=True),
     Column("customer_id", ID, nullable=False),
     Column("version", Integer, nullable=False),
-    Column("run_id", ID, nullable=False),
+    Column("run_id", RUN_ID, nullable=False),
     Column("state", String(20), nullable=False),  # pending, started, resumed or failed
     Column("reason", Text),
     Column("given", JSON(none_as_null=True)),
@@ -138,7 +140,7 @@ starts = Table(
 runs = Table(
     "runs",
     metadata,
-    Column("id", ID, primary_key=True),
+    Column("id", RUN_ID, primary_key=True),
     Column("customer_id", ID, nullable=False),
     Column("workflow_id", ID, nullable=False),
     Column("workflow_version", Integer, nullable=False),

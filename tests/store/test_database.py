@@ -4,11 +4,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, insert, select, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from orchestrator import store
+from orchestrator.client import RunSummary
 from orchestrator.settings import Settings
 from orchestrator.store.database import (
     Database,
@@ -17,6 +21,7 @@ from orchestrator.store.database import (
     database_url,
     open_database,
 )
+from orchestrator.store.index import RunIndex
 from orchestrator.store.leases import Leases
 from orchestrator.store.tables import leases, metadata
 
@@ -121,6 +126,29 @@ async def test_too_many_at_once_are_told(tmp_path: Path) -> None:
             await database.check()
 
     await database.aclose()
+
+
+async def test_rows_outlive_the_step_to_the_next_version(empty: Database) -> None:
+    def first(connection: Connection) -> None:
+        config = Config()
+        config.set_main_option("script_location", str(Path(store.__file__).parent / "migrations"))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+
+    async with empty.writing() as connection:
+        await connection.run_sync(first)
+    run = RunSummary(
+        id="r", workflow_id="w", workflow_version=1, customer_id="acme", status="running", trigger_type="manual",
+        started_at=datetime(2026, 5, 1, tzinfo=UTC), completed_at=None, duration_ms=None,
+    )  # fmt: skip
+    await RunIndex(empty).put([run])
+    with pytest.raises(StoreOutdated, match="at version 0001"):
+        await empty.check()
+
+    await empty.migrate()
+
+    await empty.check()
+    assert await RunIndex(empty).page("acme") == [run]
 
 
 async def test_a_database_of_another_release_is_told(database: Database) -> None:

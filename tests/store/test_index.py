@@ -7,7 +7,9 @@ import pytest
 
 from orchestrator.client import RunSummary
 from orchestrator.store.database import Database
+from orchestrator.store.deliveries import ACCEPTED, Deliveries, Delivery, Start
 from orchestrator.store.index import RunIndex
+from orchestrator.tasks import shortened
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
@@ -41,6 +43,18 @@ async def test_a_run_may_stand_in_a_batch_several_times(index: RunIndex) -> None
     await index.put([run("b"), run("a"), run("a", 50), run("a"), run("a", 99, status="failed")])
 
     assert [await index.get("a"), await index.get("b")] == [run("a", 50), run("b")]
+
+
+async def test_the_longest_id_of_a_run_has_room(index: RunIndex, database: Database) -> None:
+    name = shortened("/".join(["step[999]"] * 100))
+    start = Start("w", 1, name)
+    accepted = Delivery("d", "acme", "event", "e", None, ACCEPTED, {}, NOW, starts=(start,))
+
+    await index.put([run(name), run("short")])
+    await Deliveries(database).accept(accepted, None)
+
+    assert await index.get(name) == run(name)
+    assert [each.run_id for each in (await Deliveries(database).get("acme", "d")).starts] == [name]
 
 
 async def test_what_is_open_is_paged_the_oldest_first(index: RunIndex) -> None:
