@@ -46,7 +46,9 @@ class Settings(BaseSettings):
     api_port: int = Field(8080, ge=0, le=65535, description="Port that the HTTP API listens on; 0 is any free one.")
     max_body_bytes: int = Field(1_048_576, ge=1, description="Largest body that the HTTP API takes, in bytes.")
     rate_limit: str = Field(
-        "100/second", description="Requests that each API key, and each customer's webhooks, may make of one process."
+        "6000/minute",
+        description="Requests that each API key, and each customer's webhooks, may make of one process; "
+        "a burst may take them all at once.",
     )
     database_url: str | None = Field(None, description="Our own database; a SQLite file in `HOME` unless given.")
     metrics_address: str | None = Field(

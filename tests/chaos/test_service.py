@@ -95,6 +95,7 @@ async def service(tmp_path: Path) -> AsyncIterator[Service]:
                     "ORCHESTRATOR_DATABASE_URL": url,
                     "ORCHESTRATOR_HOME": str(tmp_path / "home"),
                     "ORCHESTRATOR_API_PORT": "0",
+                    "ORCHESTRATOR_RATE_LIMIT": "100000/minute",
                     "ORCHESTRATOR_LOG_LEVEL": "error",
                 },
             )
