@@ -12,7 +12,7 @@ from typing import Any
 from temporalio.client import WorkflowHistory
 
 HISTORIES = Path(__file__).parent / "histories"
-UNREAD = frozenset({"taskId", "identity", "requestId", "workerVersion"})
+UNREAD = frozenset({"taskId", "identity", "requestId", "workerVersion", "stackTrace"})
 
 
 def write(case: str, name: str, executions: list[tuple[str, str]]) -> None:
