@@ -10,7 +10,7 @@ from typing import Annotated, Any, Generic, TypeVar
 from fastapi import Query
 from pydantic import BaseModel, Field
 
-from orchestrator.errors import OrchestratorError
+from orchestrator.errors import BadCursor
 from orchestrator.run import timestamp
 
 ItemT = TypeVar("ItemT")
@@ -21,12 +21,6 @@ Limit = Annotated[int, Query(ge=1, le=500, description="Entries on a page.")]
 Cursor = Annotated[
     str | None, Query(max_length=MAX_CURSOR, description="`next_cursor` of the page before; the first page has none.")
 ]
-
-
-class BadCursor(OrchestratorError):
-    """The cursor is none that this list has given."""
-
-    code = "bad_cursor"
 
 
 class Page(BaseModel, Generic[ItemT]):

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -61,6 +61,10 @@ TITLES = {
 }
 NOT_JSON = "a body is JSON, and says so: content-type: application/json"
 PLACES = {"body": "", "query": "query", "path": "path", "header": "header", "cookie": "cookie"}
+
+
+class NothingMore(Exception):
+    """A stream has been read to its end: 204 keeps a browser from asking again and again."""
 
 
 class Mistake(BaseModel):
@@ -120,6 +124,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(OrchestratorError, _ours)
     app.add_exception_handler(RequestValidationError, _request)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(NothingMore, _nothing_more)
     app.add_exception_handler(Exception, _fault)
     describe = app.openapi
 
@@ -192,6 +197,10 @@ def _methods(request: Request) -> list[str]:
     paths, path = request.app.openapi()["paths"], request.url.path
     fitting = [path] if path in paths else [each for each in paths if compile_path(each)[0].match(path)]
     return sorted(method.upper() for each in fitting for method in paths[each])
+
+
+async def _nothing_more(request: Request, error: Exception) -> Response:
+    return Response(status_code=204)
 
 
 async def _fault(request: Request, error: Exception) -> JSONResponse:

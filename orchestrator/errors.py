@@ -11,6 +11,7 @@ No I/O and no imports from the project: everything else may import this. Replay-
     ├── StepFailed                   a step ended badly: carries the error document
     ├── RunNotFound                  no run of that id
     ├── OperationRefused             the run is not in a state that allows it
+    ├── BadCursor                    no place in this list or stream
     └── ServerUnavailable            Temporal does not answer
 """
 
@@ -154,6 +155,12 @@ class OperationRefused(OrchestratorError):
     """The run is not in a state that allows this."""
 
     code = "operation_refused"
+
+
+class BadCursor(OrchestratorError):
+    """The cursor is none that this list has given."""
+
+    code = "bad_cursor"
 
 
 class ServerUnavailable(OrchestratorError):

@@ -1,12 +1,12 @@
-"""Follow histories: the long poll that says when something happened. No load on workers, nothing written."""
+"""Follow histories by long poll, which says when something happens. No load on workers, nothing written."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 
-from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
 RETRY_SECONDS = 1.0
 
@@ -17,37 +17,58 @@ class Histories:
     def __init__(self, client: Client) -> None:
         self.client = client
 
+    async def events(self, workflow_id: str, execution: str | None = None) -> AsyncIterator[tuple[int, HistoryEvent]]:
+        """Give the events of a workflow as they happen, through continue-as-new, to its end.
+
+        Begins with an execution, the newest unless given (Temporal's run id); the numbers count executions from 0.
+        Ends, too, where Temporal keeps no history of it.
+        """
+        number, seen = 0, 0
+        while True:
+            handle = self.client.get_workflow_handle(workflow_id, run_id=execution)
+            following = ""
+            try:
+                async for event in handle.fetch_history_events(wait_new_event=True, skip_archival=True):
+                    if event.event_id <= seen:
+                        continue
+                    seen = event.event_id
+                    if seen == 1:
+                        execution = event.workflow_execution_started_event_attributes.original_execution_run_id
+                    following = event.workflow_execution_continued_as_new_event_attributes.new_execution_run_id
+                    yield number, event
+            except RPCError as error:
+                if error.status == RPCStatusCode.NOT_FOUND:
+                    return
+                await asyncio.sleep(RETRY_SECONDS)
+                continue
+            if not following:
+                return
+            execution, number, seen = following, number + 1, 0
+
     @asynccontextmanager
     async def tails(self, changed: asyncio.Event) -> AsyncIterator[Callable[[Collection[str]], None]]:
         """Set `changed` at each new event of the workflows that the block says to follow."""
         tasks: dict[str, asyncio.Task[None]] = {}
 
+        async def tail(workflow_id: str) -> None:
+            async for _ in self.events(workflow_id):
+                changed.set()
+
         def follow(wanted: Collection[str]) -> None:
             for workflow_id in wanted:
                 if workflow_id not in tasks:
-                    tasks[workflow_id] = asyncio.create_task(self._tail(workflow_id, changed))
+                    tasks[workflow_id] = asyncio.create_task(tail(workflow_id))
             for workflow_id in [known for known in tasks if known not in wanted]:
                 tasks.pop(workflow_id).cancel()
 
         try:
             yield follow
         finally:
-            # A long poll that is alive when the process ends can make it hang or abort: end them all first.
-            for task in tasks.values():
-                task.cancel()
-            await asyncio.gather(*tasks.values(), return_exceptions=True)
+            await ended(tasks.values())
 
-    async def _tail(self, workflow_id: str, changed: asyncio.Event) -> None:
-        """Follow one workflow, through continue-as-new, to its end."""
-        goes_on = True
-        while goes_on:
-            goes_on = False
-            handle = self.client.get_workflow_handle(workflow_id)
-            try:
-                async for event in handle.fetch_history_events(wait_new_event=True, skip_archival=True):
-                    goes_on = event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW
-                    changed.set()
-            except RPCError:
-                # The watcher looks anyway every second: the tail only makes it quicker.
-                await asyncio.sleep(RETRY_SECONDS)
-                goes_on = True
+
+async def ended(tasks: Collection["asyncio.Task[None]"]) -> None:
+    """End long polls: one that is alive when the process ends can make it hang or abort."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

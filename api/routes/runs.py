@@ -1,6 +1,5 @@
 """Runs: started, listed, shown, streamed, operated."""
 
-import hashlib
 from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -22,13 +21,15 @@ from api.models import (
     StepRequest,
     TerminateRequest,
 )
-from api.paging import Cursor, Limit, Page, cut, place, written
-from api.problems import described
+from api.paging import Cursor as PageCursor
+from api.paging import Limit, Page, cut, place, written
+from api.problems import NothingMore, described
 from api.routes.workflows import owner
 from api.strict import StrictRoute
 from orchestrator.client import RunSummary, Started
 from orchestrator.run import Run, StepDocument
 from orchestrator.service.house import House
+from orchestrator.stream import MAX_CURSOR, Cursor, follow
 
 router = APIRouter(tags=["runs"], route_class=StrictRoute)
 Wait = Annotated[
@@ -115,7 +116,7 @@ async def every(
     since: Since = None,
     until: Until = None,
     limit: Limit = 50,
-    cursor: Cursor = None,
+    cursor: PageCursor = None,
 ) -> Page[RunView]:
     """List runs, the newest first. It may be a second behind what a run's own document says."""
     found = await house.index.page(
@@ -144,7 +145,7 @@ async def get(run_id: RunId, house: HouseDep, asker: Reader) -> Run:
 
 @router.get("/runs/{run_id}/steps", operation_id="listSteps", responses=FOUND)
 async def steps(
-    run_id: RunId, house: HouseDep, asker: Reader, limit: Limit = 50, cursor: Cursor = None
+    run_id: RunId, house: HouseDep, asker: Reader, limit: Limit = 50, cursor: PageCursor = None
 ) -> Page[StepDocument]:
     """List what has been done so far, in order."""
     found = (await house.operations.document(asker.customer_id, run_id)).steps
@@ -154,30 +155,38 @@ async def steps(
     return Page(items=found[begin:end], next_cursor=following)
 
 
-async def _visible(run_id: RunId, house: HouseDep, asker: Reader) -> str:
-    """Refuse before the stream begins."""
+async def _from_there(
+    run_id: RunId,
+    house: HouseDep,
+    asker: Reader,
+    last_event_id: Annotated[
+        str | None, Header(max_length=MAX_CURSOR, description="Go on after this event: its `id`.")
+    ] = None,
+) -> Cursor:
+    """Refuse before the stream begins; raises NothingMore where the end has been read."""
     await house.operations.require(asker.customer_id, run_id)
-    return run_id
+    cursor = Cursor.read(last_event_id) if last_event_id else Cursor()
+    if cursor.over:
+        raise NothingMore
+    return cursor
 
 
 @router.get(
     "/runs/{run_id}/stream",
     operation_id="streamRun",
     response_class=EventSourceResponse,
-    responses=FOUND,
+    responses={204: {"description": "The end has been read: do not connect again."}, **FOUND},
 )
 async def stream(
-    run_id: Annotated[str, Depends(_visible)],
-    house: HouseDep,
-    last_event_id: Annotated[str | None, Header(max_length=200)] = None,
+    run_id: RunId, house: HouseDep, cursor: Annotated[Cursor, Depends(_from_there)]
 ) -> AsyncIterator[ServerSentEvent]:
-    """Send the run document now and after each change, as event `run`, until the run has ended."""
-    async for run in house.runs.watch(run_id):
-        text = run.model_dump_json()
-        digest = hashlib.sha256(text.encode()).hexdigest()[:32]
-        if digest != last_event_id:
-            yield ServerSentEvent(raw_data=text, event="run", id=digest)
-        last_event_id = digest
+    """Send what happens, from the beginning and live, until the run has ended.
+
+    Events are `run` (begun, ended), `step` (an action, timer, branch or called workflow begins or ends) and
+    `signal` (an event, a pause, an operator's word). They are read from history: no worker is asked.
+    """
+    async for reached, news in follow(house.runs.histories, run_id, cursor):
+        yield ServerSentEvent(raw_data=news.model_dump_json(), event=news.event, id=reached)
 
 
 @router.post("/runs/{run_id}/cancel", operation_id="cancelRun", status_code=202, responses=OPERATED)

@@ -212,7 +212,7 @@ async def test_a_run_that_goes_on_or_was_undone_is_not_tried_again(
     assert "undone" in refused[1].json()["detail"]
 
 
-async def test_a_stream_tells_each_change_until_the_end(api: httpx.AsyncClient) -> None:
+async def test_a_stream_tells_what_happens_until_the_end(api: httpx.AsyncClient) -> None:
     run_id = await started(api, {"a": WAIT}, "trigger -> a")
     events: list[dict[str, str]] = []
     async with api.stream("GET", f"/runs/{run_id}/stream") as answer:
@@ -222,13 +222,19 @@ async def test_a_stream_tells_each_change_until_the_end(api: httpx.AsyncClient) 
                 await api.post(f"/runs/{run_id}/events/go")
             events.append(event)
 
-    assert {event["event"] for event in events} == {"run"}
-    statuses = [json.loads(event["data"])["status"] for event in events]
-    assert statuses[0] in ("running", "waiting")
-    assert statuses[-1] == "completed"
+    assert [event["event"] for event in events] == ["run", "signal", "run"]
+    data = [json.loads(event["data"]) for event in events]
+    assert [data[0]["status"], data[1]["name"], data[2]["status"]] == ["running", "go", "completed"]
+    assert data[2]["id"] == run_id
 
-    async with api.stream("GET", f"/runs/{run_id}/stream", headers={"last-event-id": events[-1]["id"]}) as again:
-        assert [event async for event in _events(again)] == [], "all of it has been seen"
+    async def after(place: str) -> tuple[int, list[dict[str, str]]]:
+        async with api.stream("GET", f"/runs/{run_id}/stream", headers={"last-event-id": place}) as again:
+            return again.status_code, [event async for event in _events(again)]
+
+    assert await after(events[0]["id"]) == (200, events[1:])
+    assert await after(events[-1]["id"]) == (204, []), "a browser must not connect again"
+    refused = await api.get(f"/runs/{run_id}/stream", headers={"last-event-id": "x"})
+    assert (refused.status_code, refused.json()["code"]) == (422, "bad_cursor")
     assert (await api.get("/runs/nothing/stream")).status_code == 404
 
 

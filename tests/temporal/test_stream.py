@@ -1,0 +1,179 @@
+"""What a run does is told from its history: in order, live, and again from any place."""
+
+import asyncio
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.devserver import dev_server
+from orchestrator.errors import BadCursor
+from orchestrator.progress import News, RunNews, SignalNews, StepNews
+from orchestrator.stream import Cursor, follow
+from tests.temporal.world import World, opened, planned
+
+pytestmark = pytest.mark.temporal
+
+Read = tuple[str, News]
+
+
+async def read(world: World, run_id: str, after: str | None = None) -> list[Read]:
+    """Follow a run to its end."""
+    cursor = Cursor() if after is None else Cursor.read(after)
+    async with asyncio.timeout(20):
+        return [item async for item in follow(world.runs.histories, run_id, cursor)]
+
+
+def told(items: list[Read]) -> list[tuple[Any, ...]]:
+    """Shorten what was read."""
+    found: list[tuple[Any, ...]] = []
+    for _, news in items:
+        match news:
+            case RunNews():
+                found.append(("run", news.status))
+            case StepNews():
+                found.append((news.kind, news.step_id or news.node_id, news.status))
+            case SignalNews():
+                found.append((news.signal, news.name))
+    return found
+
+
+FORK = {
+    "fork": {"type": "parallel", "branches": [["a"], ["b"]]},
+    "a": "work",
+    "b": {"type": "parallel", "branches": [["c"], ["d"]]},
+    "c": "work",
+    "d": {"type": "delay", "name": "Breathe", "delay_seconds": 0.05},
+}
+
+
+async def test_actions_timers_and_events_are_told_in_order(world: World) -> None:
+    customer, _ = world.script({"flaky": [{"error": {"message": "busy"}}, {"output": {}}]})
+    nodes = {
+        "pure": {"type": "set", "config": {"x": 1}},
+        "flaky": {"type": "action", "action": "flaky", "retry": {"initial_interval": 0.01}},
+        "nap": {"type": "delay", "name": "Short nap", "delay_seconds": 0.05},
+        "ask": {"type": "wait", "config": {"event": "go", "timeout_seconds": 60}},
+        "done": {"type": "end", "config": {"output": {"x": "{{ x }}"}}},
+    }
+    chain = "trigger -> pure", "pure -> flaky", "flaky -> nap", "nap -> ask", "ask -> done"
+    run_id = await world.start(planned(nodes, *chain, customer=customer))
+    reading = asyncio.create_task(read(world, run_id))
+    await world.waits(run_id, "event")
+    await world.runs.send_event(run_id, "go", {"by": "Ada"})
+
+    found = await reading
+
+    assert told(found) == [
+        ("run", "running"),
+        ("action", "flaky", "running"),
+        ("action", "flaky", "completed"),
+        ("timer", "nap", "waiting"),
+        ("timer", "nap", "completed"),
+        ("timer", "ask", "waiting"),
+        ("event", "go"),
+        ("timer", "ask", "completed"),
+        ("run", "completed"),
+    ]
+    last = found[-1][1]
+    assert isinstance(last, RunNews)
+    assert (last.id, last.output, last.error) == (run_id, {"x": 1}, None)
+    attempts = [news.attempt for _, news in found if isinstance(news, StepNews) and news.status == "completed"]
+    assert attempts == [2, None, None]
+
+
+async def test_a_failure_says_what_happened(world: World) -> None:
+    customer, _ = world.script({"a": {"error": {"message": "no stock", "error_type": "action_error"}}})
+    run_id = await world.start(
+        planned({"a": {"type": "action", "action": "a", "retry": {"maximum_attempts": 1}}}, "trigger -> a",
+                customer=customer)
+    )  # fmt: skip
+
+    found = await read(world, run_id)
+
+    assert told(found) == [("run", "running"), ("action", "a", "running"), ("action", "a", "failed"), ("run", "failed")]
+    step, run = found[2][1], found[3][1]
+    assert isinstance(step, StepNews)
+    assert isinstance(run, RunNews)
+    assert step.error == {"message": "no stock", "error_type": "action_error"}
+    assert run.failure is not None
+    assert (run.error, run.failure["error_type"], run.failure["node_id"]) == ("no stock", "action_error", "a")
+
+
+async def test_branches_are_told_between_their_begin_and_their_end(world: World) -> None:
+    customer, _ = world.script()
+    run_id = await world.start(planned(FORK, "trigger -> fork", customer=customer))
+
+    found = told(await read(world, run_id))
+
+    assert Counter(found) == Counter(
+        [
+            ("run", "running"),
+            *(("branch", f"fork[{at}]", status) for at in (0, 1) for status in ("running", "completed")),
+            *(("branch", f"fork[1]/b[{at}]", status) for at in (0, 1) for status in ("running", "completed")),
+            *(("action", step, status) for step in ("fork[0]/a", "fork[1]/b[0]/c") for status in ("running", "completed")),
+            *(("timer", "d", status) for status in ("waiting", "completed")),
+            ("run", "completed"),
+        ]
+    )  # fmt: skip
+    for path, inside in (("fork[0]", ("action", "fork[0]/a")), ("fork[1]/b[1]", ("timer", "d"))):
+        begun, ended = (found.index(("branch", path, status)) for status in ("running", "completed"))
+        places = [at for at, each in enumerate(found) if each[:2] == inside]
+        assert all(begun < at < ended for at in places)
+
+
+async def test_from_any_place_the_rest_is_told_and_nothing_twice(world: World) -> None:
+    customer, _ = world.script()
+    run_id = await world.start(planned(FORK, "trigger -> fork", customer=customer))
+    whole = await read(world, run_id)
+
+    for at, (place, _) in enumerate(whole):
+        again = await read(world, run_id, place)
+
+        assert Counter(told(again)) == Counter(told(whole[at + 1 :])), place
+        assert {str(news) for _, news in again} == {str(news) for _, news in whole[at + 1 :]}
+    assert Cursor.read(whole[-1][0]).over
+
+
+async def test_it_goes_on_through_continue_as_new(tmp_path: Path) -> None:
+    config = ("limit.historyCount.suggestContinueAsNew=40",)
+    async with dev_server(tmp_path / "short", dynamic_config=config) as server, opened(server) as world:
+        customer, _ = world.script()
+        loop = {"type": "loop", "collection": 20, "item_variable": "n", "body": ["a"]}
+        run_id = await world.start(planned({"l": loop, "a": "work"}, "trigger -> l", customer=customer))
+        whole = await read(world, run_id)
+        middle = len(whole) // 2
+        again = await read(world, run_id, whole[middle][0])
+
+    assert {key.partition(".")[0] for key in (whole[0][0].split("=")[1], whole[-1][0].split("=")[1])} != {"0"}
+    assert told(whole) == [
+        ("run", "running"),
+        *(("action", f"l[{n}]/a", status) for n in range(20) for status in ("running", "completed")),
+        ("run", "completed"),
+    ]
+    assert told(again) == told(whole[middle + 1 :])
+
+
+async def test_no_worker_is_asked(world: World) -> None:
+    customer, _ = world.script()
+    plan = planned({"a": "work"}, "trigger -> a", customer=customer)
+    before, world.runs.settings = world.runs.settings, world.runs.settings.model_copy(update={"task_queue": "nobody"})
+    run_id = await world.start(plan)
+    world.runs.settings = before
+    found = follow(world.runs.histories, run_id, Cursor())
+    async with asyncio.timeout(5):
+        _, begun = await anext(found)
+        await world.runs.terminate(run_id, "enough")
+        _, ended = await anext(found)
+        assert [item async for item in found] == []
+
+    assert isinstance(begun, RunNews)
+    assert isinstance(ended, RunNews)
+    assert (begun.status, ended.status, ended.error) == ("running", "cancelled", "the run was terminated: enough")
+
+
+@pytest.mark.parametrize("text", ["x", "", "0" * 36, f"{'0' * 36};=1", f"{'0' * 36};=1.2;", f"{'0' * 36};a=1.2"])
+def test_a_place_of_something_else_is_refused(text: str) -> None:
+    with pytest.raises(BadCursor):
+        Cursor.read(text)
