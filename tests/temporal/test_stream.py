@@ -112,7 +112,7 @@ async def test_branches_are_told_between_their_begin_and_their_end(world: World)
             ("run", "running"),
             *(("branch", f"fork[{at}]", status) for at in (0, 1) for status in ("running", "completed")),
             *(("branch", f"fork[1]/b[{at}]", status) for at in (0, 1) for status in ("running", "completed")),
-            *(("action", step, status) for step in ("fork[0]/a", "fork[1]/b[0]/c") for status in ("running", "completed")),
+            *(("action", step, way) for step in ("fork[0]/a", "fork[1]/b[0]/c") for way in ("running", "completed")),
             *(("timer", "d", status) for status in ("waiting", "completed")),
             ("run", "completed"),
         ]
