@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from api.fields import Moment
 from orchestrator.client import RunSummary
+from orchestrator.effects import ResolutionAction
 from orchestrator.errors import Problem
 from orchestrator.store.deliveries import Delivery
 
@@ -206,10 +207,10 @@ class StepRequest(Model):
     """An operator's word on a step that waits for one."""
 
     node_id: str = Field(min_length=1, max_length=300, description="The node, or the id of one of its steps.")
-    action: str = Field(description="retry, skip, value, goto or abort", max_length=50, examples=["retry"])
-    parameters: dict[str, Any] | None = None
-    value: JsonValue = None
-    target: str | None = Field(None, max_length=300)
+    action: ResolutionAction = Field(examples=["retry"])
+    parameters: dict[str, Any] | None = Field(None, description="For `retry`: call the action with these.")
+    value: JsonValue = Field(None, description="For `fallback`: the output.")
+    target: str | None = Field(None, max_length=300, description="For `retry_from`: the node to go back to.")
 
 
 class TerminateRequest(Model):
@@ -219,9 +220,29 @@ class TerminateRequest(Model):
 
 
 class RetryRequest(Model):
-    """Where a new run begins with what an ended one has."""
+    """Where a new run begins with what an ended one has, and what is to be other."""
 
-    node_id: str | None = Field(None, min_length=1, max_length=300, description="The node that failed, unless given.")
+    from_node: str | None = Field(
+        None,
+        min_length=1,
+        max_length=300,
+        description="A node of the run's own scope; the one that failed, unless given.",
+    )
+    version: int | None = Field(
+        None, ge=1, le=2_147_483_647, description="Another published version of the workflow; the same, unless given."
+    )
+    input: JsonValue = Field(None, description="Another input; the same, unless given.")
+    variables: dict[str, JsonValue] = Field({}, description="Variables to set beforehand.")
+    dry_run: bool = Field(False, description="Say what would be done, and start nothing.")
+
+
+class RetryView(BaseModel):
+    """What a retry would do."""
+
+    from_node: str
+    version: int
+    reused: list[str] = Field(description="Steps whose results are kept, as far as the record of the old run goes.")
+    again: list[str] = Field(description="Steps that are done again.")
 
 
 class Resolved(BaseModel):

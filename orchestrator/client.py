@@ -32,13 +32,15 @@ from orchestrator.errors import OperationRefused, RunNotFound, ServerUnavailable
 from orchestrator.history import Histories
 from orchestrator.payloads import run_request
 from orchestrator.plan import Plan
-from orchestrator.retrying import resumed
+from orchestrator.retrying import EndedRun
 from orchestrator.run import ENDED, Document, Run, RunInfo, Status, milliseconds
 from orchestrator.settings import Settings
 from orchestrator.telemetry import RUNS_STARTED, interceptors
-from orchestrator.tree import QUERY_SECONDS, RunTree
+from orchestrator.tree import NOBODY, QUERY_SECONDS, RunTree
 
 CONNECT_SECONDS = 5
+RETRIED_FROM = "retried_from"
+"""Memo of a retry, so that lists know it: the run it retries."""
 FAIRNESS_KEY_LENGTH = 64
 """Temporal's limit."""
 REFRESH_SECONDS = 1.0
@@ -77,6 +79,7 @@ class RunSummary(Document):
     started_at: datetime
     completed_at: datetime | None = None
     duration_ms: int | None = None
+    retried_from: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +174,7 @@ class Runs:
                     id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
                     search_attributes=TypedSearchAttributes(search_attributes(plan, info)),
                     static_summary=plan.name[:200] or None,
+                    memo={RETRIED_FROM: retried_from} if retried_from else None,
                     request_eager_start=True,
                     priority=priority_of(plan),
                 )
@@ -180,39 +184,23 @@ class Runs:
         RUNS_STARTED.labels(trigger_type, "started").inc()
         return Started(info.id)
 
-    async def retry(self, run_id: str, node_id: str | None = None) -> tuple[Plan, Started]:
-        """Start a new run that begins at a node of one that has ended: the one that failed, unless named.
-
-        Raises RunNotFound and OperationRefused.
-        """
+    async def ended_run(self, run_id: str) -> EndedRun:
+        """Ask a run that has ended for what it knows; raises RunNotFound and OperationRefused."""
         async with speaking(run_id):
-            status = (await self._handle(run_id).describe()).status
-            if status == WorkflowExecutionStatus.RUNNING:
+            if (await self._handle(run_id).describe()).status == WorkflowExecutionStatus.RUNNING:
                 raise OperationRefused(f"run {run_id} has not ended", hint="cancel it first")
-            plan, before, kept = await self._kept(run_id)
+            try:
+                async with asyncio.timeout(QUERY_SECONDS):
+                    kept: dict[str, Any] = await self._handle(run_id).query("kept")
+            except WorkflowQueryFailedError as error:
+                raise OperationRefused(f"run {run_id} cannot say where it ended: {error}") from error
+            except (TimeoutError, RPCError) as error:
+                if isinstance(error, RPCError) and error.status not in NOBODY:
+                    raise
+                raise ServerUnavailable("no worker answers", hint="start one with `orchestrator worker`") from error
         failure = (await self.document(run_id)).failure or {}
-        info = before.model_copy(update={"id": str(uuid4()), "attempt": before.attempt + 1, "retried_from": run_id})
-        state = resumed(plan, kept, node_id, failure.get("node_id"), info, datetime.now(UTC))
-        started = await self.start(
-            plan,
-            trigger_type=info.trigger_type,
-            run_id=info.id,
-            state=state,
-            retried_from=run_id,
-            attempt=info.attempt,
-        )
-        return plan, started
-
-    async def _kept(self, run_id: str) -> tuple[Plan, RunInfo, dict[str, Any]]:
-        """Ask a run for its plan, who it is and its state."""
-        try:
-            async with asyncio.timeout(QUERY_SECONDS):
-                kept: dict[str, Any] = await self._handle(run_id).query("kept")
-        except WorkflowQueryFailedError as error:
-            raise OperationRefused(f"run {run_id} cannot say where it ended: {error}") from error
-        except TimeoutError as error:
-            raise ServerUnavailable("no worker answers", hint="start one with `orchestrator worker`") from error
-        return Plan.model_validate(kept["plan"]), RunInfo.model_validate(kept["run"]), kept["state"]
+        info = RunInfo.model_validate(kept["run"])
+        return EndedRun(Plan.model_validate(kept["plan"]), info, kept["state"], failure.get("node_id"))
 
     async def document(self, run_id: str) -> Run:
         """Give the run document, with the steps of all branches; raises RunNotFound."""
@@ -289,7 +277,7 @@ class Runs:
             parts.append(f"StartTime >= '{since.astimezone(UTC).isoformat()}'")
         async with speaking():
             found = self.client.list_workflows(" AND ".join(parts), limit=limit, page_size=min(limit, 1000))
-            return [_summary(execution) async for execution in found]
+            return [await _summary(execution) async for execution in found]
 
     async def changed(self, since: datetime | None) -> AsyncIterator[RunSummary]:
         """Give the runs that have started or ended since a moment, as far as Temporal's visibility knows."""
@@ -299,12 +287,12 @@ class Runs:
             query += f" AND (StartTime >= '{moment}' OR CloseTime >= '{moment}')"
         async with speaking():
             async for execution in self.client.list_workflows(query):
-                yield _summary(execution)
+                yield await _summary(execution)
 
     async def summary(self, run_id: str) -> RunSummary:
         """Give what lists show of a run; raises RunNotFound, of branches too."""
         async with speaking(run_id):
-            found = _summary(await self._handle(run_id).describe())
+            found = await _summary(await self._handle(run_id).describe())
         if not found.workflow_id:
             raise RunNotFound(f"there is no run {run_id!r}")
         return found
@@ -410,7 +398,7 @@ def quoted(value: str) -> str:
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
-def _summary(execution: WorkflowExecution) -> RunSummary:
+async def _summary(execution: WorkflowExecution) -> RunSummary:
     attributes = execution.typed_search_attributes
     status = STATUSES[execution.status] if execution.status is not None else "running"
     return RunSummary(
@@ -423,4 +411,5 @@ def _summary(execution: WorkflowExecution) -> RunSummary:
         started_at=execution.start_time,
         completed_at=execution.close_time,
         duration_ms=milliseconds(execution.start_time, execution.close_time),
+        retried_from=await execution.memo_value(RETRIED_FROM, None),
     )

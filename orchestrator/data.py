@@ -1,6 +1,6 @@
 """The variables and step results of one flow of control, with what going back needs. Replay-sensitive."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,12 @@ class Data:
     journal: list[list[Any]] | None = None
     """For going back: `[[node key, step number, {name: old}, {step: old}, active ranks, nodes left], …]`;
     in each entry the oldest value of a name wins."""
+    marked: set[str] = field(init=False)
+    """The node keys in the journal."""
+
+    def __post_init__(self) -> None:
+        """Know what is in the journal."""
+        self.marked = {entry[0] for entry in self.journal or ()}
 
     def set(self, name: str, value: Any) -> None:
         """Set a variable."""
@@ -62,15 +68,17 @@ class Data:
 
     def mark(self, key: str, number: int, frame: "Frame") -> None:
         """Remember this moment as the first start of a node, to go back to."""
-        if self.journal is not None and all(entry[0] != key for entry in self.journal):
+        if self.journal is not None and key not in self.marked:
+            self.marked.add(key)
             self.journal.append([key, number, {}, {}, list(frame.active), list(frame.left)])
 
     def rewind(self, key: str, frame: "Frame") -> int | None:
         """Undo everything since `mark(key)`; give the step number of then, or `None` if it never started."""
-        if self.journal is None or all(entry[0] != key for entry in self.journal):
+        if self.journal is None or key not in self.marked:
             return None
         while True:
             name, number, variables, steps, active, left = self.journal.pop()
+            self.marked.discard(name)
             restore(self.context, variables)
             restore(self.context["steps"], steps)
             if name == key:
@@ -81,10 +89,24 @@ class Data:
     def settle(self, prefix: str) -> None:
         """Forget the marks inside an iteration that has ended; what they kept goes to the mark before."""
         while self.journal and self.journal[-1][0].startswith(prefix):
-            _, _, variables, steps, _, _ = self.journal.pop()
+            name, _, variables, steps, _, _ = self.journal.pop()
+            self.marked.discard(name)
             if self.journal:
                 before = self.journal[-1]
                 before[2], before[3] = {**variables, **before[2]}, {**steps, **before[3]}
+
+    def keep(self, keys: Container[str]) -> None:
+        """Forget all marks but these; what the others kept goes to the mark before."""
+        kept: list[list[Any]] = []
+        for entry in self.journal or ():
+            if entry[0] in keys:
+                kept.append(entry)
+            elif kept:
+                before = kept[-1]
+                before[2], before[3] = {**entry[2], **before[2]}, {**entry[3], **before[3]}
+        if self.journal is not None:
+            self.journal[:] = kept
+            self.marked = {entry[0] for entry in kept}
 
 
 def restore(target: dict[str, Any], old: Mapping[str, Any]) -> None:

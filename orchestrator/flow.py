@@ -54,7 +54,7 @@ class Flow:
 
     def move_on(self) -> dict[str, Any] | None:
         """Write everything down for the execution that continues this one; `None` when it is too large."""
-        state = fitted_state(self.state)
+        state = fitted_state(self.state, rewinds=self.plan.rewinds)
         if state is None:
             return None
         request = run_request(self.plan, self.info, state=state)

@@ -102,7 +102,7 @@ def unreadable(what: str, error: Exception) -> ApplicationError:
     )
 
 
-def fitted_state(state: RunState) -> dict[str, Any] | None:
+def fitted_state(state: RunState, *, rewinds: bool) -> dict[str, Any] | None:
     """Write the state down, without what the oldest steps were given and gave where it is too large.
 
     `None` when even that does not fit.
@@ -113,6 +113,9 @@ def fitted_state(state: RunState) -> dict[str, Any] | None:
         if size <= MAX_STATE_BYTES:
             break
         size -= trim_step(step, "input", "output")
+    if size > MAX_PAYLOAD_BYTES and not rewinds:  # only a retry of the run would miss it
+        size -= json_size(whole["journal"])
+        whole["journal"] = None
     return whole if size <= MAX_PAYLOAD_BYTES else None
 
 

@@ -75,6 +75,8 @@ class Run(Document):
     """Open waits: `{node_id, step_id, kind: delay|event|operator|paused|branch, …}`."""
     parent_run_id: str | None = None
     retried_from: str | None = None
+    retried_by: list[str] = []
+    """Runs that begin where this one ended, the oldest first; known where an index of runs is."""
     links: dict[str, str] = {}
 
 
@@ -276,7 +278,7 @@ class RunState:
                 "input": given,
                 "steps": {},
             }
-        data = Data(context, journal=[] if plan.rewinds else None)
+        data = Data(context, journal=None if path and not plan.rewinds else [])
         frame = Frame(sorted(plan.scope.entries), left=list(plan.scope.exits))
         return cls(now, data, frame, log=deque(maxlen=max(plan.step_log_limit, 1)), path=path)
 

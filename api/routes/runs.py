@@ -15,6 +15,7 @@ from api.models import (
     AdHocRequest,
     Resolved,
     RetryRequest,
+    RetryView,
     RunStarted,
     RunView,
     StartRequest,
@@ -27,6 +28,7 @@ from api.problems import NothingMore, described
 from api.routes.workflows import owner
 from api.strict import StrictRoute
 from orchestrator.client import RunSummary, Started
+from orchestrator.retrying import Changes
 from orchestrator.run import Run, StepDocument
 from orchestrator.service.house import House
 from orchestrator.stream import MAX_CURSOR, Cursor, follow
@@ -217,8 +219,11 @@ async def resume(run_id: RunId, house: HouseDep, asker: Runner) -> None:
     "/runs/{run_id}/retry",
     operation_id="retryRun",
     status_code=202,
-    response_model=RunStarted | Run,
-    responses=STARTED,
+    response_model=RunStarted | Run | RetryView,
+    responses={
+        **STARTED,
+        200: {"model": Run | RetryView, "description": "The run has ended within `wait`, or what would be done."},
+    },
 )
 async def retry(
     run_id: RunId,
@@ -227,9 +232,18 @@ async def retry(
     response: Response,
     request: RetryRequest | None = None,
     wait: Wait = 0,
-) -> RunStarted | Run:
+    idempotency_key: IdempotencyKey = None,
+) -> RunStarted | Run | RetryView:
     """Start a new run that begins at a node of one that has ended, with what was known there."""
-    started = await house.operations.retry(asker.customer_id, run_id, request.node_id if request else None)
+    wanted = request or RetryRequest()
+    changes = Changes(
+        wanted.from_node, (wanted.input,) if "input" in wanted.model_fields_set else None, wanted.variables
+    )
+    if wanted.dry_run:
+        made = await house.retries.plan(asker.customer_id, run_id, changes, wanted.version)
+        response.status_code = 200
+        return RetryView(from_node=made.from_node, version=made.plan.version, reused=made.reused, again=made.again)
+    started = await house.retries.start(asker.customer_id, run_id, changes, version=wanted.version, key=idempotency_key)
     return await _started(house, started, None, wait, response)
 
 

@@ -7,7 +7,7 @@ import typer
 
 from orchestrator.cli import options
 from orchestrator.cli.catalogue import client_settings
-from orchestrator.cli.failures import FAILED
+from orchestrator.cli.failures import FAILED, UsageError
 from orchestrator.cli.files import json_argument
 from orchestrator.cli.following import follow, show_end
 from orchestrator.cli.output import document, line, note, styled, table
@@ -15,6 +15,7 @@ from orchestrator.cli.signals import Interrupted, run_until_signal
 
 if TYPE_CHECKING:
     from orchestrator.client import Runs
+    from orchestrator.service.house import House
 
 ResultT = TypeVar("ResultT")
 COLUMNS = ("run", "workflow", "version", "status", "trigger", "started", "took")
@@ -108,13 +109,34 @@ def retry(
         str | None,
         typer.Option("--from", metavar="NODE", help="A node of the run's own scope; the failed one unless given."),
     ] = None,
+    version: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Another published version of the workflow.")
+    ] = None,
+    given: Annotated[str | None, typer.Option("--input", metavar="JSON|@FILE", help="Another input.")] = None,
+    variables: Annotated[str | None, typer.Option(metavar="JSON|@FILE", help="Variables to set beforehand.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and start nothing.")] = False,
 ) -> None:
     """Start a new run where one that has ended failed, with what was known there; prints its id."""
+    from orchestrator.cli.housed import with_house
+    from orchestrator.retrying import Changes, Retry
 
-    async def work(runs: "Runs") -> str:
-        return (await runs.retry(run_id, node))[1].id
+    named = json_argument(variables, "--variables")
+    if named is not None and not isinstance(named, dict):
+        raise UsageError("--variables is no object", hint='--variables \'{"name": "Ada"}\'')
+    changes = Changes(node, None if given is None else (json_argument(given, "--input"),), named)
 
-    line(_ask(work))
+    async def work(house: "House") -> Retry | str:
+        if dry_run:
+            return await house.retries.plan(None, run_id, changes, version)
+        return (await house.retries.start(None, run_id, changes, version=version)).id
+
+    made = with_house(work)
+    if isinstance(made, str):
+        line(made)
+        return
+    line(f"begins at {made.from_node}, version {made.plan.version}")
+    line(f"kept       {', '.join(made.reused) or 'nothing'}")
+    line(f"again      {', '.join(made.again) or 'nothing that has run'}")
 
 
 @app.command()

@@ -89,7 +89,8 @@ class Machine:
         state.log.append(step)
         if opened:
             state.open[step_id] = step
-        if place.data.journal is not None:
+        # A run can be tried again from any node of its own scope; inside others only where the plan goes back.
+        if place.data.journal is not None and (not place.path or self.plan.rewinds):
             place.data.mark(f"{place.path}/{node.id}", state.started, frame)
         return step
 

@@ -15,6 +15,7 @@ from orchestrator.service.indexer import Indexer
 from orchestrator.service.noting import Noting
 from orchestrator.service.operations import Operations
 from orchestrator.service.reconciler import Reconciler
+from orchestrator.service.retries import Retries
 from orchestrator.service.starts import Starts
 from orchestrator.service.webhooks import Webhooks
 from orchestrator.service.workflows import Workflows
@@ -46,6 +47,7 @@ class House:
     workflows: Workflows
     starts: Starts
     operations: Operations
+    retries: Retries
     schedules: Schedules
     reconciler: Reconciler
     events: Events
@@ -73,7 +75,7 @@ async def built(settings: Settings, runs: Runs, registry: Registry) -> AsyncIter
         index, deliveries, leases = RunIndex(database), Deliveries(database), Leases(database, str(uuid4()))
         noting = Noting(index)
         workflows = Workflows(Definitions(database), index, registry)
-        starts, operations = Starts(runs, workflows, deliveries, noting), Operations(runs, index, noting)
+        starts, operations = Starts(runs, workflows, deliveries, noting), Operations(runs, index)
         schedules = Schedules(runs.client, settings)
         events = Events(workflows, deliveries, starts, operations)
         async with noting.writing():
@@ -89,6 +91,7 @@ async def built(settings: Settings, runs: Runs, registry: Registry) -> AsyncIter
                 workflows=workflows,
                 starts=starts,
                 operations=operations,
+                retries=Retries(runs, workflows, starts, operations),
                 schedules=schedules,
                 reconciler=Reconciler(workflows, schedules, leases),
                 events=events,

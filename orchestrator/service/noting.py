@@ -27,7 +27,7 @@ class Noting:
         self.waiting: list[RunSummary] = []
         self.news = asyncio.Event()
 
-    def started(self, plan: Plan, run_id: str, trigger_type: str) -> None:
+    def started(self, plan: Plan, run_id: str, trigger_type: str, retried_from: str | None = None) -> None:
         """Note a run that has just been started."""
         if len(self.waiting) >= MAX_WAITING:
             return
@@ -40,6 +40,7 @@ class Noting:
                 status="running",
                 trigger_type=trigger_type,
                 started_at=datetime.now(UTC),
+                retried_from=retried_from,
             )
         )
         self.news.set()

@@ -3,22 +3,19 @@
 from collections import OrderedDict
 from typing import Any
 
-from orchestrator.client import Runs, RunSummary, Started
+from orchestrator.client import Runs, RunSummary
 from orchestrator.errors import RunNotFound
 from orchestrator.run import Run
-from orchestrator.service.noting import Noting
 from orchestrator.store.index import RunIndex
 
 OWNERS_KEPT = 10_000
-MANUAL = "manual"
 
 
 class Operations:
     """The runs of all customers; every operation names who asks (`None`: an administrator)."""
 
-    def __init__(self, runs: Runs, index: RunIndex, noting: Noting) -> None:
+    def __init__(self, runs: Runs, index: RunIndex) -> None:
         self.runs = runs
-        self.noting = noting
         self.index = index
         self._owners: OrderedDict[str, str] = OrderedDict()
 
@@ -26,12 +23,13 @@ class Operations:
         """Give the run document; of a run that Temporal has forgotten, what the index knows."""
         try:
             await self.require(customer_id, run_id)
-            return await self.runs.document(run_id)
+            run = await self.runs.document(run_id)
         except RunNotFound:
-            kept = await self.index.get(run_id)
-            if kept is None or customer_id not in (None, kept.customer_id):
+            kept = await self.index.get(customer_id, run_id)
+            if kept is None:
                 raise
-            return _kept(kept)
+            run = _kept(kept)
+        return run.model_copy(update={"retried_by": await self.index.retries(customer_id, run_id)})
 
     async def require(self, customer_id: str | None, run_id: str) -> None:
         """Raise RunNotFound where a run is not there, or another customer's."""
@@ -69,13 +67,6 @@ class Operations:
         await self.require(customer_id, run_id)
         await self.runs.send_event(run_id, name, payload)
 
-    async def retry(self, customer_id: str | None, run_id: str, node_id: str | None) -> Started:
-        """Start a new run that begins at a node of one that has ended; raises RunNotFound and OperationRefused."""
-        await self.require(customer_id, run_id)
-        plan, started = await self.runs.retry(run_id, node_id)
-        self.noting.started(plan, started.id, MANUAL)
-        return started
-
     async def resolve(self, customer_id: str | None, run_id: str, node_id: str, action: str, **word: Any) -> str:
         """Give an operator's word on a step that waits for one; give the step's id."""
         await self.require(customer_id, run_id)
@@ -93,5 +84,6 @@ def _kept(summary: RunSummary) -> Run:
         started_at=summary.started_at,
         completed_at=summary.completed_at,
         duration_ms=summary.duration_ms,
+        retried_from=summary.retried_from,
         links={"self": f"/api/v1/runs/{summary.id}"},
     )

@@ -1,6 +1,6 @@
 """Start runs by hand: of a kept workflow or of a definition that comes along, once for each key."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -36,8 +36,15 @@ class Starts:
         fits(found.plan, given)
         if key is None:
             return await self.begin(found.plan, given)
+
+        async def begin(first: Start, again: bool) -> Started:
+            plan = found.plan
+            if again and first.version:  # what was accepted then is what is started, whatever has been published since
+                plan = (await self.workflows.startable(customer_id, workflow_id, first.version)).plan
+            return await self.begin(plan, first.given, first.run_id)
+
         start = Start(workflow_id, found.version, str(uuid4()), given)
-        return await self._once(customer_id, workflow_id, key, start, found.plan)
+        return await self.once(customer_id, workflow_id, key, start, begin)
 
     async def definition(
         self, customer_id: str, definition: Mapping[str, Any], given: Any, *, key: str | None = None
@@ -47,17 +54,31 @@ class Starts:
         fits(plan, given)
         if key is None:
             return await self.begin(plan, given)
-        return await self._once(customer_id, "", key, Start(plan.id, 0, str(uuid4()), given), plan)
+
+        async def begin(first: Start, again: bool) -> Started:
+            return await self.begin(plan, first.given, first.run_id)
+
+        return await self.once(customer_id, "", key, Start(plan.id, 0, str(uuid4()), given), begin)
 
     async def begin(self, plan: Plan, given: Any, run_id: str | None = None, **how: Any) -> Started:
         """Start a plan and note the run for the index."""
         started = await self.runs.start(plan, given=given, run_id=run_id, **how)
         if not started.duplicate:
-            self.noting.started(plan, started.id, how.get("trigger_type", MANUAL))
+            self.noting.started(plan, started.id, how.get("trigger_type", MANUAL), how.get("retried_from"))
         return started
 
-    async def _once(self, customer_id: str, place: str, key: str, start: Start, plan: Plan) -> Started:
-        """Keep the run's id under the key before anything starts: who sends it again meets this very run."""
+    async def once(
+        self,
+        customer_id: str,
+        place: str,
+        key: str,
+        start: Start,
+        begin: Callable[[Start, bool], Awaitable[Started]],
+    ) -> Started:
+        """Keep the run's id under the key before anything starts: who sends it again meets this very run.
+
+        `begin` gets the start that was accepted first, and whether that was another request's.
+        """
         delivery = Delivery(
             id=str(uuid4()),
             customer_id=customer_id,
@@ -73,17 +94,10 @@ class Starts:
         first = kept.starts[0]
         if first.state != PENDING:
             return Started(first.run_id, duplicate=True)
-        started = await self.begin(
-            plan if kept.id == delivery.id else await self._of(customer_id, first, plan), first.given, first.run_id
-        )
+        again = kept.id != delivery.id
+        started = await begin(first, again)
         await self.deliveries.settle([settled(kept, first, STARTED)])
-        return Started(started.id, duplicate=kept.id != delivery.id or started.duplicate)
-
-    async def _of(self, customer_id: str, first: Start, plan: Plan) -> Plan:
-        """Give the plan of a start that was accepted before, and not made yet."""
-        if not first.version:
-            return plan
-        return (await self.workflows.startable(customer_id, first.workflow_id, first.version)).plan
+        return Started(started.id, duplicate=again or started.duplicate)
 
 
 def fits(plan: Plan, given: Any) -> None:

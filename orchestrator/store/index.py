@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, func, select, tuple_
+from sqlalchemy import ColumnElement, Select, and_, delete, func, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
 from orchestrator.client import RunSummary
@@ -16,6 +16,8 @@ from orchestrator.store.database import Database
 from orchestrator.store.tables import runs
 
 ROWS_AT_ONCE = 500
+CHANGING = ("status", "completed_at", "duration_ms")
+MAX_RETRIES = 100
 PERCENTILES = {"p50_ms": 0.5, "p95_ms": 0.95}
 
 
@@ -53,18 +55,25 @@ class RunIndex:
             make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
             for at in range(0, len(rows), ROWS_AT_ONCE):
                 statement = make(runs).values(rows[at : at + ROWS_AT_ONCE])
-                changed = {name: statement.excluded[name] for name in ("status", "completed_at", "duration_ms")}
+                changed = {name: statement.excluded[name] for name in CHANGING}
                 await connection.execute(
                     statement.on_conflict_do_update(
                         index_elements=["id"], set_=changed, where=runs.c.completed_at.is_(None)
                     )
                 )
 
-    async def get(self, run_id: str) -> RunSummary | None:
+    async def get(self, customer_id: str | None, run_id: str) -> RunSummary | None:
         """Find a run."""
+        query = _of(customer_id, select(runs).where(runs.c.id == run_id))
         async with self.database.reading() as connection:
-            row = (await connection.execute(select(runs).where(runs.c.id == run_id))).mappings().first()
+            row = (await connection.execute(query)).mappings().first()
         return None if row is None else RunSummary(**row)
+
+    async def retries(self, customer_id: str | None, run_id: str) -> list[str]:
+        """Give the runs that are retries of a run, the oldest first."""
+        query = _of(customer_id, select(runs.c.id).where(runs.c.retried_from == run_id))
+        async with self.database.reading() as connection:
+            return list(await connection.scalars(query.order_by(runs.c.started_at, runs.c.id).limit(MAX_RETRIES)))
 
     async def page(
         self,
@@ -149,6 +158,11 @@ class RunIndex:
         """Forget runs that ended before a moment."""
         async with self.database.writing() as connection:
             return (await connection.execute(delete(runs).where(runs.c.completed_at < before))).rowcount
+
+
+def _of(customer_id: str | None, query: Select[Any]) -> Select[Any]:
+    """Ask for the runs of a customer; `None` is an administrator."""
+    return query if customer_id is None else query.where(runs.c.customer_id == customer_id)
 
 
 def _each_once(found: Iterable[RunSummary]) -> list[RunSummary]:

@@ -149,10 +149,12 @@ runs = Table(
     Column("started_at", UtcTime, nullable=False),
     Column("completed_at", UtcTime),
     Column("duration_ms", Integer),
+    Column("retried_from", RUN_ID),
     Index(None, "customer_id", "started_at", "id"),
     Index(None, "customer_id", "workflow_id", "started_at"),
     Index(None, "started_at", "id"),
     Index(None, "status", "started_at"),
+    Index(None, "retried_from"),
 )
 
 api_keys = Table(

@@ -1,4 +1,4 @@
-"""Runs over HTTP: started once, listed, streamed, operated, tried again."""
+"""Runs over HTTP: started once, listed, streamed, operated."""
 
 import asyncio
 import json
@@ -151,65 +151,6 @@ async def test_an_operator_resolves_a_failed_step(api: httpx.AsyncClient, world:
     assert wrong.status_code == 409
     assert right.json() == {"step_id": "call"}
     assert (await stands(api, run_id, "completed"))["steps"][0]["output_data"] == {"status": 200}
-
-
-async def test_a_failed_run_is_tried_again_from_where_it_failed(
-    api: httpx.AsyncClient, world: World, customer: str
-) -> None:
-    _, script = world.script(
-        {"http.request": [{"error": {"message": "down", "recoverable": False}}, {"output": {"status": 200}}]}, customer
-    )
-    call = {"type": "action", "action": "http.request", "config": {"url": "http://service.example"}}
-    before, after = (
-        {"type": "set", "config": {name: value}} for name, value in (("x", "{{ input.n }}"), ("y", "{{ x }}"))
-    )
-    nodes = {"before": before, "call": call, "after": after}
-    run_id = await started(api, nodes, "trigger -> before", "before -> call", "call -> after", given={"n": 7})
-    await stands(api, run_id, "failed")
-
-    again = await api.post(f"/runs/{run_id}/retry", params={"wait": 20})
-
-    ended = again.json()
-    assert (again.status_code, ended["status"], ended["retried_from"]) == (200, "completed", run_id)
-    assert ended["id"] != run_id
-    assert [step["node_id"] for step in ended["steps"]] == ["call", "after"], "what was done is not done again"
-    assert (ended["context"]["x"], ended["context"]["y"], ended["input_data"]) == (7, 7, {"n": 7})
-    assert len(script.calls) == 2
-    assert (await api.get(f"/runs/{run_id}")).json()["status"] == "failed"
-
-
-async def test_a_run_is_tried_again_from_a_node_that_is_named(api: httpx.AsyncClient) -> None:
-    nodes = {name: {"type": "set", "config": {name: "{{ run.attempt }}"}} for name in "abc"}
-    run_id = await started(api, nodes, "trigger -> a", "a -> b", "b -> c")
-    await stands(api, run_id, "completed")
-
-    again = (await api.post(f"/runs/{run_id}/retry", params={"wait": 20}, json={"node_id": "b"})).json()
-    nowhere = await api.post(f"/runs/{run_id}/retry", json={"node_id": "x"})
-    unnamed = await api.post(f"/runs/{run_id}/retry")
-
-    assert again["context"] | {} == {"a": 1, "b": 2, "c": 2}
-    assert [step["node_id"] for step in again["steps"]] == ["b", "c"]
-    assert nowhere.status_code == unnamed.status_code == 409
-    assert "a, b, c" in nowhere.json()["hint"]
-
-
-async def test_a_run_that_goes_on_or_was_undone_is_not_tried_again(
-    api: httpx.AsyncClient, world: World, customer: str
-) -> None:
-    world.script({"email.send": {"error": {"message": "no", "recoverable": False}}}, customer)
-    going = await started(api, {"a": WAIT}, "trigger -> a")
-    book = {
-        "type": "action", "action": "http.request", "config": {"url": "http://a.example"},
-        "compensate": {"action": "http.request", "config": {"url": "http://a.example/undo"}},
-    }  # fmt: skip
-    mail = {"type": "action", "action": "email.send", "config": {"to": "a@example.org", "subject": "s", "text": "b"}}
-    undone = await started(api, {"book": book, "mail": mail}, "trigger -> book", "book -> mail")
-    await stands(api, undone, "failed")
-
-    refused = [await api.post(f"/runs/{run_id}/retry") for run_id in (going, undone)]
-
-    assert [answer.status_code for answer in refused] == [409, 409]
-    assert "undone" in refused[1].json()["detail"]
 
 
 async def test_a_stream_tells_what_happens_until_the_end(api: httpx.AsyncClient) -> None:

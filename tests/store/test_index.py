@@ -33,16 +33,16 @@ async def test_an_end_is_never_taken_back(index: RunIndex) -> None:
     await index.put([run("a", 50), run("b")])
     await index.put([run("a"), run("a", 99, status="failed")])
 
-    assert await index.get("a") == run("a", 50)
-    assert await index.get("b") == run("b")
-    assert await index.get("none") is None
+    assert await index.get(None, "a") == run("a", 50)
+    assert await index.get(None, "b") == run("b")
+    assert await index.get(None, "none") is None
     await index.put([])
 
 
 async def test_a_run_may_stand_in_a_batch_several_times(index: RunIndex) -> None:
     await index.put([run("b"), run("a"), run("a", 50), run("a"), run("a", 99, status="failed")])
 
-    assert [await index.get("a"), await index.get("b")] == [run("a", 50), run("b")]
+    assert [await index.get(None, "a"), await index.get(None, "b")] == [run("a", 50), run("b")]
 
 
 async def test_the_longest_id_of_a_run_has_room(index: RunIndex, database: Database) -> None:
@@ -53,7 +53,7 @@ async def test_the_longest_id_of_a_run_has_room(index: RunIndex, database: Datab
     await index.put([run(name), run("short")])
     await Deliveries(database).accept(accepted, None)
 
-    assert await index.get(name) == run(name)
+    assert await index.get(None, name) == run(name)
     assert [each.run_id for each in (await Deliveries(database).get("acme", "d")).starts] == [name]
 
 

@@ -1,0 +1,246 @@
+"""Runs tried again: from where they failed or from a node that is named, linked both ways."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from orchestrator.client import Runs
+from orchestrator.devserver import dev_server
+from orchestrator.retrying import Changes, retried
+from tests.api.conftest import opened as served_from
+from tests.api.test_runs import WAIT, stands, started
+from tests.temporal.world import World, definition, opened, planned, until
+
+pytestmark = pytest.mark.temporal
+
+HTTP = {"type": "action", "action": "http.request", "config": {"url": "http://service.example"}}
+DOWN = {"error": {"message": "down", "recoverable": False}}
+UP = {"output": {"status": 200}}
+
+
+def put(**variables: Any) -> dict[str, Any]:
+    return {"type": "set", "config": variables}
+
+
+async def retry(api: httpx.AsyncClient, run_id: str, **body: Any) -> dict[str, Any]:
+    """Try a run again and wait for the end."""
+    answer = await api.post(f"/runs/{run_id}/retry", params={"wait": 20}, json=body)
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def nodes_of(run: dict[str, Any]) -> list[str]:
+    return [step["node_id"] for step in run["steps"]]
+
+
+async def test_a_failed_run_is_tried_again_from_where_it_failed(
+    api: httpx.AsyncClient, world: World, customer: str
+) -> None:
+    _, script = world.script({"http.request": [DOWN, UP]}, customer)
+    nodes = {"before": put(x="{{ input.n }}"), "call": HTTP, "after": put(y="{{ x }}")}
+    run_id = await started(api, nodes, "trigger -> before", "before -> call", "call -> after", given={"n": 7})
+    await stands(api, run_id, "failed")
+
+    ended = await retry(api, run_id)
+
+    assert (ended["status"], ended["retried_from"]) == ("completed", run_id)
+    assert ended["id"] != run_id
+    assert nodes_of(ended) == ["call", "after"], "what was done is not done again"
+    assert (ended["context"]["x"], ended["context"]["y"], ended["input_data"]) == (7, 7, {"n": 7})
+    assert len(script.calls) == 2
+    assert len({call["context"]["idempotency_key"] for call in script.calls}) == 2
+
+
+async def test_a_run_and_its_retries_name_each_other(
+    api: httpx.AsyncClient, world: World, customer: str, tmp_path: Path
+) -> None:
+    world.script({"http.request": DOWN}, customer)
+    run_id = await started(api, {"call": HTTP}, "trigger -> call")
+    await stands(api, run_id, "failed")
+    first = (await retry(api, run_id))["id"]
+    second = (await retry(api, first))["id"]
+    links = {run_id: None, first: run_id, second: first}
+
+    async def named() -> bool:
+        found = [(await api.get(f"/runs/{each}")).json()["retried_by"] for each in links]
+        return found == [[first], [second], []]
+
+    await until(named)
+    async with served_from(world, tmp_path) as (house, _):  # an index that begins anew learns it from Temporal
+
+        async def learnt() -> bool:
+            found = await house.index.page(customer)
+            return {run.id: run.retried_from for run in found} == links
+
+        await until(learnt)
+
+
+async def test_from_a_node_that_is_named_it_begins_with_what_was_known_at_its_first_start(
+    api: httpx.AsyncClient,
+) -> None:
+    nodes = {
+        "a": put(x="a", n="{{ run.attempt }}"), "b": put(x="{{ x }}b", late="{{ steps.c.output.y }}"),
+        "c": put(y="{{ x }}c"),
+    }  # fmt: skip
+    run_id = await started(api, nodes, "trigger -> a", "a -> b", "b -> c")
+    await stands(api, run_id, "completed")
+
+    again = await retry(api, run_id, from_node="b")
+    third = await retry(api, again["id"], from_node="a")
+
+    assert nodes_of(again) == ["b", "c"]
+    assert again["context"] == {"x": "ab", "n": 1, "late": None, "y": "abc"}
+    assert nodes_of(third) == ["a", "b", "c"]
+    assert third["context"] == {"x": "ab", "n": 3, "late": None, "y": "abc"}
+    nowhere = await api.post(f"/runs/{run_id}/retry", json={"from_node": "x"})
+    unnamed = await api.post(f"/runs/{run_id}/retry")
+    assert nowhere.status_code == unnamed.status_code == 409
+    assert "a, b, c" in nowhere.json()["hint"]
+
+
+async def test_paths_that_were_still_to_be_gone_are_gone(api: httpx.AsyncClient, world: World, customer: str) -> None:
+    world.script({"http.request": [DOWN, UP]}, customer)
+    nodes = {"a": HTTP, "then": put(x=1), "other": put(y=1)}
+    run_id = await started(api, nodes, "trigger -> a, other", "a -> then")
+    failed = await stands(api, run_id, "failed")
+    assert nodes_of(failed) == ["a"]
+
+    assert nodes_of(await retry(api, run_id)) == ["a", "then", "other"]
+
+
+async def test_a_cycle_goes_on_and_a_loop_begins_anew(api: httpx.AsyncClient, world: World, customer: str) -> None:
+    _, script = world.script({"http.request": [UP, UP, DOWN, UP]}, customer)
+    enough = {"type": "condition", "condition": {"field": "log", "operator": "length_equals", "value": 3}}
+    cycle = {"count": put(log="{{ log }}."), "poll": HTTP, "enough": enough}
+    edges = "trigger -> count", "count -> poll", "poll -> enough", "enough -false-> count"
+    run_id = await started(api, cycle, *edges)
+    failed = await stands(api, run_id, "failed")
+    assert failed["context"]["log"] == "..."
+
+    done = await retry(api, run_id)
+
+    assert (done["status"], nodes_of(done)[0]) == ("completed", "poll")
+    assert done["context"]["log"] == "...", "what earlier passes have set is kept"
+    _, script = world.script({"http.request": [UP, DOWN, UP]}, customer)
+    loop = {"type": "loop", "collection": ["p", "q"], "body": ["mark", "call"], "item_variable": "item"}
+    body = {"each": loop, "mark": put(marks="{{ marks }}{{ item }}"), "call": HTTP}
+    looped = await started(api, body, "trigger -> each", "mark -> call", variables={"marks": "", "item": "outer"})
+    await stands(api, looped, "failed")
+
+    ended = await retry(api, looped)
+
+    assert ended["context"] == {"marks": "pq", "item": "outer"}, "as before the loop's first iteration"
+    assert len(script.calls) == 4
+
+
+async def test_another_version_another_input_and_other_variables(
+    api: httpx.AsyncClient, world: World, customer: str
+) -> None:
+    world.script({"http.request": [DOWN, UP, UP]}, customer)
+    first = definition({"a": put(x="{{ input.n }}"), "call": HTTP}, "trigger -> a", "a -> call", variables={"v": 1})
+    schema = {"settings": {"input_schema": {"type": "object", "properties": {"n": {"type": "integer"}}}}}
+    second = definition(
+        {"a": put(x="{{ input.n }}"), "call": HTTP, "then": put(seen="{{ x }} {{ v }} {{ w }} {{ workflow.version }}")},
+        "trigger -> a", "a -> call", "call -> then", variables={"v": 1, "w": "new"},
+    )  # fmt: skip
+    assert (await api.post("/workflows", json=first | {"id": "w"} | schema)).status_code == 201
+    assert (await api.post("/workflows/w/activate")).status_code == 200
+    run_id = (await api.post("/workflows/w/runs", json={"input": {"n": 1}})).json()["id"]
+    await stands(api, run_id, "failed")
+    assert (await api.put("/workflows/w", json=second | {"id": "w"} | schema)).status_code == 200
+    assert (await api.post("/workflows/w/activate")).status_code == 200
+
+    fixed = await retry(api, run_id, version=2)
+    changed = await retry(api, run_id, version=2, from_node="a", input={"n": 5}, variables={"v": 9})
+
+    assert (fixed["workflow_version"], nodes_of(fixed)) == (2, ["call", "then"])
+    assert fixed["context"]["seen"] == "1 1 new 2"
+    assert changed["context"]["seen"] == "5 9 new 2"
+    assert changed["input_data"] == {"n": 5}
+    wrong = [
+        ({"input": {"n": "x"}}, 422, "/input/n"),
+        ({"version": 7}, 404, "no published version 7"),
+        ({"variables": {"steps": 1}}, 409, "steps: no names of variables"),
+        ({"node_id": "a"}, 422, "node_id"),
+    ]
+    for body, status, said in wrong:
+        refused = await api.post(f"/runs/{run_id}/retry", json=body)
+        assert (refused.status_code, said in refused.text) == (status, True), refused.text
+
+
+async def test_a_dry_run_says_what_would_be_done_and_starts_nothing(
+    api: httpx.AsyncClient, world: World, customer: str
+) -> None:
+    _, script = world.script({"http.request": DOWN}, customer)
+    run_id = await started(api, {"a": put(x=1), "b": put(y=1), "call": HTTP}, "trigger -> a", "a -> b", "b -> call")
+    await stands(api, run_id, "failed")
+
+    async def would(**body: Any) -> Any:
+        answer = await api.post(f"/runs/{run_id}/retry", json=body | {"dry_run": True})
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    assert await would() == {"from_node": "call", "version": 1, "reused": ["a", "b"], "again": ["call"]}
+    assert await would(from_node="b") == {"from_node": "b", "version": 1, "reused": ["a"], "again": ["b", "call"]}
+    assert len(script.calls) == 1
+    assert (await api.get(f"/runs/{run_id}")).json()["retried_by"] == []
+
+
+async def test_a_key_retries_once(api: httpx.AsyncClient, world: World, customer: str) -> None:
+    _, script = world.script({"http.request": [DOWN, UP]}, customer)
+    run_id = await started(api, {"call": HTTP}, "trigger -> call")
+    await stands(api, run_id, "failed")
+
+    answers = [await api.post(f"/runs/{run_id}/retry", headers={"idempotency-key": "once"}) for _ in range(3)]
+
+    assert {answer.status_code for answer in answers} == {202}
+    assert len({answer.json()["id"] for answer in answers}) == 1
+    assert [answer.headers.get("idempotent-replayed") for answer in answers] == [None, "true", "true"]
+    await stands(api, answers[0].json()["id"], "completed")
+    assert len(script.calls) == 2
+
+
+async def test_a_run_that_goes_on_or_was_undone_is_not_tried_again(
+    api: httpx.AsyncClient, world: World, customer: str
+) -> None:
+    world.script({"email.send": {"error": {"message": "no", "recoverable": False}}}, customer)
+    going = await started(api, {"a": WAIT}, "trigger -> a")
+    book = {
+        "type": "action", "action": "http.request", "config": {"url": "http://a.example"},
+        "compensate": {"action": "http.request", "config": {"url": "http://a.example/undo"}},
+    }  # fmt: skip
+    mail = {"type": "action", "action": "email.send", "config": {"to": "a@example.org", "subject": "s", "text": "b"}}
+    undone = await started(api, {"book": book, "mail": mail}, "trigger -> book", "book -> mail")
+    await stands(api, undone, "failed")
+
+    refused = [await api.post(f"/runs/{run_id}/retry") for run_id in (going, undone)]
+
+    assert [answer.status_code for answer in refused] == [409, 409]
+    assert "undone" in refused[1].json()["detail"]
+
+
+async def test_the_start_of_a_node_is_known_after_continue_as_new(tmp_path: Path) -> None:
+    config = ("limit.historyCount.suggestContinueAsNew=40",)
+    async with dev_server(tmp_path / "short", dynamic_config=config) as server, opened(server) as world:
+        customer, _ = world.script()
+        loop = {"type": "loop", "collection": 30, "body": ["work"]}
+        nodes = {"a": put(x="a"), "b": put(x="{{ x }}b"), "l": loop, "work": "work", "c": put(y="{{ x }}")}
+        plan = planned(nodes, "trigger -> a", "a -> b", "b -> l", "l -> c", customer=customer)
+        run_id = await world.start(plan)
+        await world.ended(run_id)
+        executions = [one async for one in world.client.list_workflows(f"WorkflowId = '{run_id}'")]
+        again = await _again(world.runs, run_id, "b")
+        run = await world.ended(again)
+
+    assert len(executions) > 1
+    assert (run.context["x"], run.context["y"], run.retried_from) == ("ab", "ab", run_id)
+
+
+async def _again(runs: Runs, run_id: str, node_id: str) -> str:
+    old = await runs.ended_run(run_id)
+    made = retried(old, old.plan, Changes(node_id), f"{run_id}-again", datetime.now(UTC))
+    return (await runs.start(made.plan, run_id=made.info.id, state=made.state, retried_from=run_id)).id
