@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from activities.http import Request, request
+from activities.http import Request, sent
 from activities.registry import ActionContext, ActionFailed, action
 
 
@@ -26,13 +26,16 @@ class Emitted(BaseModel):
 
 @action("event.emit", timeout_seconds=30, heartbeat_seconds=10)
 async def emit(parameters: Emit, context: ActionContext) -> Emitted:
-    """Emit an event: it is posted to `ORCHESTRATOR_EVENTS_URL`."""
+    """Emit an event of the run's customer: workflows that wait for its name start. See `ORCHESTRATOR_EVENTS_URL`."""
     url = context.resources.settings.events_url
     if not url:
         raise ActionFailed(
             "events have no place to go: set ORCHESTRATOR_EVENTS_URL", error_type="execution_error", recoverable=False
         )
     event_id = parameters.id or context.idempotency_key
-    body = {"id": event_id, "name": parameters.name, "data": parameters.data, "customer_id": context.customer_id}
-    await request(Request.model_validate({"method": "POST", "url": url, "json": body}), context)
+    body = {"id": event_id, "name": parameters.name, "data": parameters.data}
+    if context.customer_id:
+        body["customer_id"] = context.customer_id
+    posted = Request.model_validate({"method": "POST", "url": url, "json": body})
+    await sent(posted, context, context.resources.events)
     return Emitted(event_id=event_id)

@@ -82,7 +82,12 @@ class Response(BaseModel):
 @action("http.request", timeout_seconds=60, heartbeat_seconds=10)
 async def request(parameters: Request, context: ActionContext) -> Response:
     """Call a URL. Statuses that are not expected fail the step; 4xx but 408, 425 and 429 are not tried again."""
-    async with answered(parameters, context) as response:
+    return await sent(parameters, context, context.resources.http)
+
+
+async def sent(parameters: Request, context: ActionContext, client: httpx.AsyncClient) -> Response:
+    """Call a URL by a client; raises ActionFailed."""
+    async with answered(parameters, context, client) as response:
         body = await _read(response, context.resources.settings.http_max_response_bytes)
     shown = _parsed(body, response)
     if not _is_expected(response.status_code, parameters.expected_status):
@@ -92,7 +97,9 @@ async def request(parameters: Request, context: ActionContext) -> Response:
 
 
 @asynccontextmanager
-async def answered(parameters: Request, context: ActionContext) -> AsyncIterator[httpx.Response]:
+async def answered(
+    parameters: Request, context: ActionContext, client: httpx.AsyncClient
+) -> AsyncIterator[httpx.Response]:
     """Send a request and give the open answer; raises ActionFailed when none comes."""
     try:
         url = httpx.URL(parameters.url)
@@ -101,12 +108,11 @@ async def answered(parameters: Request, context: ActionContext) -> AsyncIterator
     if url.scheme not in ("http", "https") or not url.host:
         raise _never(f"{parameters.url[:200]!r} is no http:// or https:// URL")
     try:
-        sent = _built(parameters, url, context)
+        built = _built(parameters, url, context, client)
     except (httpx.InvalidURL, UnicodeError, TypeError, ValueError) as error:
         raise _never(f"the request cannot be written: {error}") from error
     try:
-        client = context.resources.http
-        response = await client.send(sent, stream=True, follow_redirects=parameters.follow_redirects)
+        response = await client.send(built, stream=True, follow_redirects=parameters.follow_redirects)
     except httpx.HTTPError as error:
         raise _no_answer(error, parameters) from error
     try:
@@ -117,7 +123,7 @@ async def answered(parameters: Request, context: ActionContext) -> AsyncIterator
         await response.aclose()
 
 
-def _built(parameters: Request, url: httpx.URL, context: ActionContext) -> httpx.Request:
+def _built(parameters: Request, url: httpx.URL, context: ActionContext, client: httpx.AsyncClient) -> httpx.Request:
     headers = dict(parameters.headers)
     named = {name.lower() for name in headers}
     if parameters.method in ("POST", "PATCH") and "idempotency-key" not in named:
@@ -133,7 +139,7 @@ def _built(parameters: Request, url: httpx.URL, context: ActionContext) -> httpx
         body["content"] = parameters.text
     if parameters.form is not None:
         body["data"] = {name: value for name, value in parameters.form.items() if value is not None}
-    built: httpx.Request = context.resources.http.build_request(
+    built: httpx.Request = client.build_request(
         parameters.method,
         url.copy_merge_params(query) if query else url,
         headers=headers,

@@ -21,6 +21,7 @@ class Resources:
         self.asked = asked
         self.secrets: dict[str, str] = settings.secrets()
         self._http: httpx.AsyncClient | None = None
+        self._events: httpx.AsyncClient | None = None
         self._engines: dict[str, AsyncEngine] = {}
 
     @property
@@ -33,13 +34,17 @@ class Resources:
                 # addresses fail if this ever stops working.
                 pool: Any = transport._pool
                 pool._network_backend = GuardedBackend(self.settings.networks, self.asked)
-            self._http = httpx.AsyncClient(
-                transport=transport,
-                trust_env=False,
-                max_redirects=MAX_REDIRECTS,
-                headers={"User-Agent": USER_AGENT},
-            )
+            self._http = _client(transport)
         return self._http
+
+    @property
+    def events(self) -> httpx.AsyncClient:
+        """Give the client for the events service: settings say where that is, so it may be a private address."""
+        if self._events is None:
+            self._events = _client(httpx.AsyncHTTPTransport(retries=0))
+            if self.settings.events_key is not None:
+                self._events.headers["Authorization"] = f"Bearer {self.settings.events_key.get_secret_value()}"
+        return self._events
 
     def engine(self, connection: str) -> AsyncEngine:
         """Give the engine of a named connection; raises ActionFailed for a name that settings do not have."""
@@ -57,9 +62,16 @@ class Resources:
 
     async def aclose(self) -> None:
         """Close what was opened."""
-        if self._http is not None:
-            await self._http.aclose()
-            self._http = None
+        for client in (self._http, self._events):
+            if client is not None:
+                await client.aclose()
+        self._http = self._events = None
         for engine in self._engines.values():
             await engine.dispose()
         self._engines.clear()
+
+
+def _client(transport: httpx.AsyncHTTPTransport) -> httpx.AsyncClient:
+    return httpx.AsyncClient(
+        transport=transport, trust_env=False, max_redirects=MAX_REDIRECTS, headers={"User-Agent": USER_AGENT}
+    )

@@ -79,7 +79,12 @@ class Settings(BaseSettings):
     sql_connections: dict[str, SecretStr] = Field(
         {}, description='Databases of `sql.query`, as JSON: `{"crm": "postgresql+asyncpg://…"}`.'
     )
-    events_url: str | None = Field(None, description="Where `event.emit` posts events to.")
+    events_url: str | None = Field(
+        None, description="Where `event.emit` posts events to: `…/api/v1/events`. `dev` and `server` take their own."
+    )
+    events_key: SecretStr | None = Field(
+        None, description="API key for it, with the scope `run`; an administrator's where there are several customers."
+    )
     secrets_file: Path | None = Field(
         None, description="JSON file of secrets, `{name: value}`; `ORCHESTRATOR_SECRET_<NAME>` comes first."
     )

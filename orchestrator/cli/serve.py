@@ -16,6 +16,9 @@ from orchestrator.cli.signals import Interrupted, run_until_signal
 
 if TYPE_CHECKING:
     from orchestrator.cli.embedded import Embedded
+    from orchestrator.settings import Settings
+
+EVENTS = "/api/v1/events"
 
 
 def dev(
@@ -40,7 +43,8 @@ def dev(
     from orchestrator.cli.logs import configure
     from orchestrator.service.house import serving
 
-    given = settings().model_copy(update={"api_port": port, **({} if home is None else {"home": home})})
+    named = settings().model_copy(update={"api_port": port, **({} if home is None else {"home": home})})
+    given = _hearing_itself(named)
     configure(given.log_format, given.log_level, metrics=True)
     known = registry(given)
 
@@ -105,7 +109,7 @@ def _serve_api(*, with_worker: bool) -> None:
     from orchestrator.service.house import serving
     from orchestrator.worker import running_worker
 
-    given = settings()
+    given = _hearing_itself(settings()) if with_worker else settings()
     configure(given.log_format, given.log_level, metrics=True)
     known = registry(given)
 
@@ -127,6 +131,17 @@ def _serve_api(*, with_worker: bool) -> None:
 def _serve(work: Coroutine[Any, Any, None]) -> None:
     with contextlib.suppress(Interrupted):
         run_until_signal(work)
+
+
+def _hearing_itself(given: "Settings") -> "Settings":
+    """Let `event.emit` of our worker reach our API, where no other place is named."""
+    from orchestrator.devserver import free_port
+
+    if given.events_url is not None:
+        return given
+    port = given.api_port or free_port()
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(given.api_host, given.api_host)  # noqa: S104 - read, not bound
+    return given.model_copy(update={"api_port": port, "events_url": f"http://{host}:{port}{EVENTS}"})
 
 
 class Announcement:

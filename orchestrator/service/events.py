@@ -129,8 +129,16 @@ class Events:
         await asyncio.gather(*self._working, return_exceptions=True)
 
     async def _subscribed(self, customer_id: str, received: dict[str, Any]) -> tuple[Start, ...]:
-        rows = await self.workflows.definitions.subscribers(customer_id)
-        return owed_to(row for row in rows if _wants(row, received))
+        """Make the starts of what waits for an event; a filter that cannot be decided fails its own start alone."""
+        found: list[Start] = []
+        for row in await self.workflows.definitions.subscribers(customer_id):
+            try:
+                if _wants(row, received):
+                    found += owed_to([row])
+            except OrchestratorError as error:
+                (start,) = owed_to([row])
+                found.append(replace(start, state=FAILED, reason=f"the filter cannot be decided: {error}"))
+        return tuple(found)
 
     async def _start_owed(self, kept: Delivery) -> None:
         """Start what is pending; raises ServerUnavailable with the rest still owed."""

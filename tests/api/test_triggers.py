@@ -76,6 +76,20 @@ async def test_an_event_starts_every_workflow_that_waits_for_it(api: httpx.Async
         assert run["trigger_type"] == "event"
 
 
+async def test_a_filter_that_cannot_be_decided_fails_its_own_start_alone(api: httpx.AsyncClient) -> None:
+    """A pattern that comes with the event may be none: nobody else's start may fall with it."""
+    matching = {"field": "data.name", "operator": "matches", "value": "{{ data.pattern }}"}
+    await active(api, "good", {"type": "event", "event": "order.paid"})
+    await active(api, "bad", {"type": "event", "event": "order.paid", "config": {"filter": matching}})
+
+    answer = await api.post("/events", json={"name": "order.paid", "data": {"name": "a", "pattern": "(("}})
+
+    states = {start["workflow_id"]: (start["state"], start["reason"]) for start in answer.json()["runs"]}
+    assert (answer.status_code, states["good"]) == (202, ("started", None))
+    assert states["bad"][0] == "failed"
+    assert "the filter cannot be decided: the pattern '((' cannot be read" in states["bad"][1]
+
+
 async def test_an_event_that_comes_again_starts_nothing(api: httpx.AsyncClient) -> None:
     await active(api, "one", {"type": "event", "event": "order.paid"})
     event = {"id": "e1", "name": "order.paid", "data": {}}

@@ -58,6 +58,28 @@ async def test_the_ready_file_says_where_everything_answers(dev: Dev) -> None:
     assert is_alive(said["pids"]["temporal"])
 
 
+async def test_an_emitted_event_starts_what_waits_for_it(dev: Dev, tmp_path: Path) -> None:
+    emit = {"id": "tell", "type": "action", "action": "event.emit", "config": {"name": "it.happened", "data": {"n": 7}}}
+    hear = {"id": "heard", "type": "end", "config": {"output": "{{ trigger.data.n }}"}}
+    for name, node, trigger in (
+        ("teller", emit, {"type": "manual"}),
+        ("hearer", hear, {"type": "event", "event": "it.*"}),
+    ):
+        made = {"id": name, "name": name, "trigger": trigger, "nodes": [node]}
+        edges = [{"source": "trigger", "target": node["id"]}]
+        (tmp_path / f"{name}.json").write_text(json.dumps(made | {"edges": edges}))
+    pushed = await dev("workflows", "push", "--activate", tmp_path / "hearer.json")
+    ran = await dev("run", tmp_path / "teller.json", "--json")
+
+    assert (pushed.code, ran.code) == (0, 0), (pushed.err, ran.out, ran.err)
+    async with httpx.AsyncClient(base_url=f"{dev.ready['api']}/api/v1") as api, asyncio.timeout(SECONDS):
+        while not (listed := (await api.get("/runs", params={"workflow_id": "hearer"})).json()["items"]):
+            await asyncio.sleep(0.05)
+        assert (await api.get("/deliveries")).json()["items"][0]["received"]["data"] == {"n": 7}
+    shown = await dev("runs", "watch", listed[0]["id"], "--json")
+    assert json.loads(shown.out)["output"] == 7
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_signal_ends_everything_with_0_and_takes_the_ready_file_away(
     tmp_path: Path, number: signal.Signals
