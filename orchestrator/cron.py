@@ -9,10 +9,10 @@ is what will happen.
 import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import islice
 from typing import NamedTuple
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo, available_timezones
 
 from croniter import croniter
 from croniter.croniter import CroniterError
@@ -27,6 +27,11 @@ RANGES = (range(60), range(24), range(1, 32), range(1, 13), range(7))
 YEARS_AHEAD = 50
 LAST_YEAR = 2100
 """Temporal looks no further."""
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+"""Nothing fires before it."""
+INSTANT = timedelta(microseconds=1)
+NO_ZONES = frozenset(("localtime",))
+"""What the system's folder lists beside zones: it means another one on each machine."""
 START = datetime(2000, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
@@ -89,10 +94,15 @@ def problem(expression: str) -> str | None:
 
 def zone(name: str) -> ZoneInfo:
     """Find a time zone by its IANA name; raises CronError."""
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise CronError(f"there is no time zone {name!r}", hint="use an IANA name such as Europe/Vienna") from None
+    # The folder of zones holds more that can be opened: `posixrules`, `right/UTC`.
+    if name != "UTC" and name not in _zones():
+        raise CronError(f"there is no time zone {name!r}", hint="use an IANA name such as Europe/Vienna")
+    return ZoneInfo(name)
+
+
+@cache
+def _zones() -> frozenset[str]:
+    return frozenset(available_timezones() - NO_ZONES)
 
 
 def next_fire(expression: str, after: datetime, timezone: str = "UTC") -> datetime:
@@ -108,9 +118,11 @@ def fire_times(expression: str, after: datetime, count: int, timezone: str = "UT
 
 
 def fires(expression: str, after: datetime, timezone: str = "UTC") -> Iterator[datetime]:
-    """Give the times after `after` to the end of 2100, in UTC; raises CronError."""
+    """Give the times after `after`, from 1970 to the end of 2100, in UTC; raises CronError."""
     sets, where = expanded(expression), zone(timezone)
-    moment = after.astimezone(UTC)
+    if after.year > LAST_YEAR + 1:  # the last hours of 2100 are in 2101 elsewhere
+        return
+    moment = max(after, EPOCH - INSTANT).astimezone(UTC)
     while True:
         found = [one for one in (_next(fields, moment, where) for fields in sets) if one is not None]
         if not found:

@@ -1,6 +1,6 @@
 """Cron expressions written out, and when schedules fire, without a server."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from itertools import islice
 from typing import Any
 
@@ -130,6 +130,33 @@ def test_nothing_fires_after_the_last_year_that_temporal_knows() -> None:
 )
 def test_the_times_of_a_schedule_before_it_is_installed(trigger: Trigger, after: str, times: list[str]) -> None:
     assert fire_times(trigger, at(after), 2) == [at(time) for time in times]
+
+
+@pytest.mark.parametrize(
+    ("trigger", "times"),
+    [
+        # 3,000,000,000 s are 95 years: 1970 + 95 = 2065, the next is past the end.
+        (schedule(interval_seconds=3_000_000_000), ["2065-01-24T05:20:00Z"]),
+        (schedule(interval_seconds=60, config={"start_at": "9999-12-31T23:59:59Z"}), []),
+        (schedule(cron="@daily", config={"start_at": "9999-12-31T23:59:59Z"}), []),
+        (schedule(cron="@daily", config={"start_at": "2100-12-30T12:00Z"}), ["2100-12-31T00:00Z"]),
+        (schedule(interval_seconds=86_400, config={"start_at": "2100-12-31"}), ["2100-12-31T00:00Z"]),
+    ],
+)
+def test_times_end_with_the_last_year_that_temporal_knows(trigger: Trigger, times: list[str]) -> None:
+    assert fire_times(trigger, START, 100) == [at(time) for time in times]
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Pacific/Kiritimati"])
+def test_times_are_found_from_any_time_on(zone: str) -> None:
+    earliest = datetime.min.replace(tzinfo=timezone(timedelta(hours=14)))
+    latest = datetime.max.replace(tzinfo=timezone(timedelta(hours=-12)))
+
+    assert next_fire("0 0 * * *", earliest, zone).year == 1970
+    assert list(fires("* * * * *", latest, zone)) == []
+    assert list(fires("* * * * *", at("2101-01-02T00:00Z"), zone)) == []
+    assert fire_times(schedule(interval_seconds=60), earliest, 1) == [at("1970-01-01T00:00Z")]
+    assert fire_times(schedule(interval_seconds=60), latest, 1) == []
 
 
 def test_bounds_without_an_offset_are_in_the_zone_of_the_schedule() -> None:
