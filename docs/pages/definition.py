@@ -19,7 +19,8 @@ from orchestrator.plan import (
 from orchestrator.planner.codes import CODES
 from orchestrator.planner.kinds import COMMON_KEYS, KINDS
 from orchestrator.planner.policies import SYNONYMS
-from orchestrator.planner.triggers import CONFIG_KEYS, METHODS, OVERLAPS, OWN_KEYS
+from orchestrator.planner.triggers import CONFIG_KEYS, METHODS, OWN_KEYS
+from orchestrator.timetable import OVERLAPS
 
 SMALLEST: dict[str, Any] = {
     "name": "Remind me",

@@ -1,18 +1,28 @@
 """What starts a workflow: one row a kind of trigger (SPEC §7)."""
 
 import re
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from orchestrator import conditions, cron
+from orchestrator import conditions, cron, timetable
 from orchestrator.definition import TRIGGER_TYPES, Trigger
+from orchestrator.errors import OrchestratorError
+from orchestrator.planner.names import uses_of
+from orchestrator.planner.reading import kind_of
 from orchestrator.planner.report import Report, did_you_mean, listed
 from orchestrator.planner.structure import check_keys
 
-OVERLAPS = ("skip", "buffer_one", "buffer_all", "cancel_other", "terminate_other", "allow_all")
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
-MIN_INTERVAL_SECONDS = 1
+MAX_ANSWER_SECONDS = 300
+"""How long a webhook may keep its sender waiting for the output."""
+MAX_PATH = 400
+MAX_EVENT = 200
+HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+"""A token (RFC 9110, section 5.6.2)."""
+HEADERS = ("signature_header", "timestamp_header", "idempotency_header")
+RESUME_KEYS = ("run_id", "event")
+REQUEST = ("body", "headers", "query", "method", "path", "trigger")
+"""What the templates of `resume` can read: the request."""
 WEBHOOK_PATH = re.compile(r"[A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*")
 EVENT_NAME = re.compile(r"(\*\*?|[A-Za-z0-9_-]+)(\.(\*\*?|[A-Za-z0-9_-]+))*")
 
@@ -65,42 +75,35 @@ def _schedule(trigger: Trigger, report: Report) -> None:
     wrong = cron.problem(trigger.cron) if trigger.cron else None
     if wrong is not None:
         report.error("bad_cron", f"{AT}/cron", wrong)
-    interval = trigger.interval_seconds
-    if interval is not None and interval < MIN_INTERVAL_SECONDS:
-        report.error("out_of_bounds", f"{AT}/interval_seconds", "interval_seconds must be 1 or more")
     config = trigger.config
-    _check_zone(config.get("timezone"), report)
-    overlap = config.get("overlap")
-    if overlap and overlap not in OVERLAPS:
-        hint = did_you_mean(overlap, OVERLAPS) or f"one of {listed(OVERLAPS)}"
-        report.error("bad_overlap", f"{AT}/config/overlap", f"there is no overlap policy {overlap!r}", hint)
+    interval = trigger.interval_seconds
+    if interval is not None:
+        _reads("out_of_bounds", f"{AT}/interval_seconds", report, timetable.every, interval)
     for key in ("catchup_window_seconds", "jitter_seconds"):
-        _check_seconds(config.get(key), f"{AT}/config/{key}", report)
+        if config.get(key) is not None:
+            _reads("out_of_bounds", f"{AT}/config/{key}", report, timetable.span, config[key], key)
+    _check_overlap(config.get("overlap"), report)
+    where = _reads("bad_timezone", f"{AT}/config/timezone", report, timetable.time_zone, config.get("timezone"))
     for key in ("start_at", "end_at"):
-        _check_time(config.get(key), f"{AT}/config/{key}", report)
+        zone = where or timetable.time_zone(None)
+        _reads("bad_time", f"{AT}/config/{key}", report, timetable.moment, config.get(key), key, zone)
 
 
-def _check_zone(name: Any, report: Report) -> None:
-    if not name:
-        return
+def _reads(code: str, pointer: str, report: Report, read: Callable[..., Any], *given: Any) -> Any:
+    """Read a value as the schedule will be made of it; report why it cannot be."""
     try:
-        cron.zone(str(name))
-    except cron.CronError as error:
-        report.error("bad_timezone", f"{AT}/config/timezone", error.message, error.hint)
+        return read(*given)
+    except OrchestratorError as error:
+        report.error(code, pointer, error.message, error.hint)
+        return None
 
 
-def _check_seconds(value: Any, pointer: str, report: Report) -> None:
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or value < 0):
-        report.error("out_of_bounds", pointer, f"a number of seconds, 0 or more, is needed, not {value!r:.60}")
-
-
-def _check_time(value: Any, pointer: str, report: Report) -> None:
-    if not value:
-        return
+def _check_overlap(given: Any, report: Report) -> None:
     try:
-        datetime.fromisoformat(value)
-    except (TypeError, ValueError):
-        report.error("bad_time", pointer, f"{value!r:.60} is not an ISO 8601 time")
+        timetable.overlap(given)
+    except OrchestratorError as error:
+        hint = did_you_mean(given, timetable.OVERLAPS) or error.hint
+        report.error("bad_overlap", f"{AT}/config/overlap", error.message, hint)
 
 
 def _event(trigger: Trigger, report: Report) -> None:
@@ -108,7 +111,9 @@ def _event(trigger: Trigger, report: Report) -> None:
         report.error("missing_event", f"{AT}/event", "an event trigger names the event")
     elif not EVENT_NAME.fullmatch(trigger.event):
         hint = "parts of letters, digits, `_`, `-`, joined by dots; `*` for one part, `**` for the rest"
-        report.error("bad_event", f"{AT}/event", f"{trigger.event!r} is not an event name", hint)
+        report.error("bad_event", f"{AT}/event", f"{trigger.event!r:.60} is not an event name", hint)
+    elif len(trigger.event) > MAX_EVENT:
+        report.error("bad_event", f"{AT}/event", f"an event name has {MAX_EVENT} characters at most")
     elif "**" in trigger.event.split(".")[:-1]:
         report.error("bad_event", f"{AT}/event", "`**` stands for the rest: it can only come last")
     condition = trigger.config.get("filter")
@@ -121,20 +126,91 @@ def _webhook(trigger: Trigger, report: Report) -> None:
     if not path:
         report.error("missing_webhook_path", f"{AT}/webhook_path", "a webhook trigger has a webhook_path")
     elif not WEBHOOK_PATH.fullmatch(path):
-        message = f"{trigger.webhook_path!r} cannot be a path: letters, digits, `.`, `_`, `~`, `-` and `/` can"
+        message = f"{trigger.webhook_path!r:.60} cannot be a path: letters, digits, `.`, `_`, `~`, `-` and `/` can"
         report.error("bad_webhook_path", f"{AT}/webhook_path", message)
+    elif len(path) > MAX_PATH:
+        report.error("bad_webhook_path", f"{AT}/webhook_path", f"a path has {MAX_PATH} characters at most")
     config = trigger.config
-    methods = config.get("methods") or []
-    for at, method in enumerate(methods if isinstance(methods, list) else [methods]):
-        if str(method).upper() not in METHODS:
-            pointer = f"{AT}/config/methods/{at}" if isinstance(methods, list) else f"{AT}/config/methods"
-            hint = did_you_mean(str(method).upper(), METHODS) or f"one of {listed(METHODS)}"
-            report.error("bad_method", pointer, f"{method!r} is no HTTP method", hint)
+    _check_methods(config.get("methods"), report)
     respond = config.get("respond")
     if respond and respond not in ("accepted", "output"):
-        report.error("bad_respond", f"{AT}/config/respond", f"{respond!r}: `accepted` or `output` can be answered")
-    for key in ("timeout_seconds", "tolerance_seconds"):
-        _check_seconds(config.get(key), f"{AT}/config/{key}", report)
+        report.error("bad_respond", f"{AT}/config/respond", f"{respond!r:.60}: `accepted` or `output` can be answered")
+    _check_above_zero(config, "timeout_seconds", MAX_ANSWER_SECONDS, report)
+    _check_signature(config, report)
+    _check_resume(config.get("resume"), report)
+
+
+def _check_signature(config: Mapping[str, Any], report: Report) -> None:
+    _check_above_zero(config, "tolerance_seconds", timetable.MAX_SECONDS, report)
+    for key in HEADERS:
+        name = config.get(key)
+        if name not in (None, "") and not (isinstance(name, str) and HEADER.fullmatch(name)):
+            report.error("bad_header", f"{AT}/config/{key}", f"no header can be named {name!r:.60}")
+    prefix = config.get("signature_prefix", "")
+    if not isinstance(prefix, str):
+        hint = "leave it out for the usual one, or give an empty text for none"
+        report.error("wrong_type", f"{AT}/config/signature_prefix", f"this must be text, it is {kind_of(prefix)}", hint)
+    _check_secret(config.get("secret"), report)
+
+
+def _check_methods(methods: Any, report: Report) -> None:
+    pointer = f"{AT}/config/methods"
+    if methods in (None, ""):
+        return
+    if not isinstance(methods, list | str):
+        report.error("wrong_type", pointer, f"this must be a list of methods, it is {kind_of(methods)}")
+        return
+    for at, method in enumerate([methods] if isinstance(methods, str) else methods):
+        if not isinstance(method, str) or method.upper() not in METHODS:
+            place = pointer if isinstance(methods, str) else f"{pointer}/{at}"
+            hint = did_you_mean(str(method).upper(), METHODS) or f"one of {listed(METHODS)}"
+            report.error("bad_method", place, f"{method!r:.60} is no HTTP method", hint)
+
+
+def _check_above_zero(config: Mapping[str, Any], key: str, most: int, report: Report) -> None:
+    value = config.get(key)
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= most:
+        message = f"{key} is a number above 0, {most:,} at most, not {value!r:.60}"
+        report.error("out_of_bounds", f"{AT}/config/{key}", message)
+
+
+def _check_secret(secret: Any, report: Report) -> None:
+    """Check what requests are signed with: a text, or a template of secrets alone."""
+    pointer = f"{AT}/config/secret"
+    if secret is None:
+        return
+    if not isinstance(secret, str):
+        report.error("bad_secret", pointer, f"a secret is text, this is {kind_of(secret)}")
+    elif not secret.strip():
+        hint = "leave it out where requests are not signed"
+        report.error("bad_secret", pointer, "an empty secret signs nothing", hint)
+    for _, name in uses_of([(pointer, secret, "secret")], report) if isinstance(secret, str) else ():
+        if name.root != "secrets":
+            message = f"{name.line}:{name.column}: a secret can name `secrets` only, not {name.root!r}"
+            report.error("bad_secret", pointer, message)
+
+
+def _check_resume(resume: Any, report: Report) -> None:
+    """Check how a waiting run is found: nothing given means that each request starts one."""
+    pointer = f"{AT}/config/resume"
+    if resume in (None, "", [], {}):
+        return
+    if not isinstance(resume, dict):
+        hint = 'write {"run_id": "{{ query.run }}", "event": "approved"}'
+        report.error("bad_resume", pointer, f"resume is an object, this is {kind_of(resume)}", hint)
+        return
+    check_keys(resume, RESUME_KEYS, pointer, "resume of a webhook", report)
+    for key in RESUME_KEYS:
+        text = resume.get(key)
+        if not isinstance(text, str) or not text.strip():
+            report.error("bad_resume", f"{pointer}/{key}", f"resume needs {key!r}: a text or a template")
+    texts = [(f"{pointer}/{key}", resume.get(key)) for key in RESUME_KEYS if isinstance(resume.get(key), str)]
+    for at, name in uses_of([(at, text, "template") for at, text in texts], report):
+        if name.root not in (*REQUEST, "secrets") and not name.optional:
+            message = f"{name.line}:{name.column}: a request has no {name.root!r}: it is null"
+            report.warning("unknown_variable", at, message, did_you_mean(name.root, REQUEST))
 
 
 CHECKS: dict[str, Callable[[Trigger, Report], None]] = {

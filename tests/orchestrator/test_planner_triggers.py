@@ -1,0 +1,198 @@
+"""What the planner says of triggers: nothing that it lets pass is refused where the trigger is installed."""
+
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator import timetable
+from orchestrator.calendars import OVERLAPS, fire_times, policy, specification
+from orchestrator.cron import CronError, zone
+from orchestrator.definition import Trigger
+from orchestrator.errors import Problem
+from orchestrator.planner import validate
+from orchestrator.planner.triggers import MAX_ANSWER_SECONDS
+from orchestrator.service.webhooks import MAX_TIMEOUT_SECONDS
+
+CONFIG = "/trigger/config"
+
+
+def problems(**trigger: Any) -> list[Problem]:
+    nodes = [{"id": "a", "type": "set", "config": {"x": 1}}]
+    edges = [{"source": "trigger", "target": "a"}]
+    return validate({"id": "w", "name": "W", "trigger": trigger, "nodes": nodes, "edges": edges})
+
+
+def said(**trigger: Any) -> list[tuple[str, str, str]]:
+    return [(problem.severity, problem.code, problem.path) for problem in problems(**trigger)]
+
+
+def daily(**config: Any) -> dict[str, Any]:
+    return {"type": "schedule", "cron": "@daily", "config": config}
+
+
+def hook(**config: Any) -> dict[str, Any]:
+    return {"type": "webhook", "webhook_path": "in", "config": config}
+
+
+REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
+    "broken interval": ({"type": "schedule", "interval_seconds": 1.5}, "out_of_bounds", "/trigger/interval_seconds"),
+    "interval of less": ({"type": "schedule", "interval_seconds": -5}, "out_of_bounds", "/trigger/interval_seconds"),
+    "endless interval": ({"type": "schedule", "interval_seconds": 1e12}, "out_of_bounds", "/trigger/interval_seconds"),
+    "long catchup": (daily(catchup_window_seconds=1e11), "out_of_bounds", f"{CONFIG}/catchup_window_seconds"),
+    "long jitter": (daily(jitter_seconds=1e300), "out_of_bounds", f"{CONFIG}/jitter_seconds"),
+    "jitter as text": (daily(jitter_seconds="5"), "out_of_bounds", f"{CONFIG}/jitter_seconds"),
+    "unknown overlap": (daily(overlap="queue"), "bad_overlap", f"{CONFIG}/overlap"),
+    "overlap in a list": (daily(overlap=["skip"]), "bad_overlap", f"{CONFIG}/overlap"),
+    "no time": (daily(start_at="tomorrow"), "bad_time", f"{CONFIG}/start_at"),
+    "a number as time": (daily(end_at=20260101), "bad_time", f"{CONFIG}/end_at"),
+    "a time before all": (daily(start_at="0001-01-01T00:00+14:00"), "bad_time", f"{CONFIG}/start_at"),
+    "a time after all in its zone": (
+        daily(end_at="9999-12-31T23:59", timezone="America/New_York"),
+        "bad_time",
+        f"{CONFIG}/end_at",
+    ),
+    "unknown zone": (daily(timezone="Mars/Base"), "bad_timezone", f"{CONFIG}/timezone"),
+    "a number as zone": (daily(timezone=2), "bad_timezone", f"{CONFIG}/timezone"),
+    "the zone of a machine": (daily(timezone="localtime"), "bad_timezone", f"{CONFIG}/timezone"),
+    "a zone with leap seconds": (daily(timezone="right/UTC"), "bad_timezone", f"{CONFIG}/timezone"),
+    "event of 201 letters": ({"type": "event", "event": "a" * 201}, "bad_event", "/trigger/event"),
+    "path of 401 letters": (
+        {"type": "webhook", "webhook_path": "a" * 401},
+        "bad_webhook_path",
+        "/trigger/webhook_path",
+    ),
+    "method that is none": (hook(methods=["POST", "SEND"]), "bad_method", f"{CONFIG}/methods/1"),
+    "method as number": (hook(methods=[1]), "bad_method", f"{CONFIG}/methods/0"),
+    "methods as object": (hook(methods={"POST": True}), "wrong_type", f"{CONFIG}/methods"),
+    "methods as number": (hook(methods=5), "wrong_type", f"{CONFIG}/methods"),
+    "no time to answer": (hook(timeout_seconds=0), "out_of_bounds", f"{CONFIG}/timeout_seconds"),
+    "longer than is waited": (hook(timeout_seconds=301), "out_of_bounds", f"{CONFIG}/timeout_seconds"),
+    "no tolerance": (hook(tolerance_seconds=0), "out_of_bounds", f"{CONFIG}/tolerance_seconds"),
+    "tolerance as text": (hook(tolerance_seconds="300"), "out_of_bounds", f"{CONFIG}/tolerance_seconds"),
+    "header with a space": (hook(signature_header="X Signature"), "bad_header", f"{CONFIG}/signature_header"),
+    "header with a line": (hook(timestamp_header="X-Time\r\n"), "bad_header", f"{CONFIG}/timestamp_header"),
+    "header as number": (hook(idempotency_header=5), "bad_header", f"{CONFIG}/idempotency_header"),
+    "prefix of null": (hook(signature_prefix=None), "wrong_type", f"{CONFIG}/signature_prefix"),
+    "secret as number": (hook(secret=5), "bad_secret", f"{CONFIG}/secret"),
+    "empty secret": (hook(secret=""), "bad_secret", f"{CONFIG}/secret"),
+    "blank secret": (hook(secret="  "), "bad_secret", f"{CONFIG}/secret"),
+    "broken secret": (hook(secret="{{ secrets.hook"), "template_syntax", f"{CONFIG}/secret"),
+    "secret of the request": (hook(secret="{{ body.secret? }}"), "bad_secret", f"{CONFIG}/secret"),
+    "resume as text": (hook(resume="abc"), "bad_resume", f"{CONFIG}/resume"),
+    "resume without run": (hook(resume={"event": "paid"}), "bad_resume", f"{CONFIG}/resume/run_id"),
+    "resume without event": (hook(resume={"run_id": "{{ body.run }}"}), "bad_resume", f"{CONFIG}/resume/event"),
+    "resume of numbers": (hook(resume={"run_id": 1, "event": "paid"}), "bad_resume", f"{CONFIG}/resume/run_id"),
+    "broken run": (
+        hook(resume={"run_id": "{{ broken", "event": "paid"}),
+        "template_syntax",
+        f"{CONFIG}/resume/run_id",
+    ),
+    "secret in resume": (
+        hook(resume={"run_id": "{{ secrets.run }}", "event": "paid"}),
+        "secret_outside_action",
+        f"{CONFIG}/resume/run_id",
+    ),
+    "misspelt resume": (
+        hook(resume={"run_id": "{{ body.run }}", "event": "paid", "runid": ""}),
+        "unknown_key",
+        f"{CONFIG}/resume/runid",
+    ),
+    "misspelt key of a schedule": (daily(timezon="UTC"), "unknown_key", f"{CONFIG}/timezon"),
+    "misspelt key of an event": (
+        {"type": "event", "event": "a", "config": {"filters": {}}},
+        "unknown_key",
+        f"{CONFIG}/filters",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_trigger_is_refused_where_it_is_wrong(case: str) -> None:
+    trigger, code, path = REFUSED[case]
+
+    assert said(**trigger) == [("error", code, path)]
+
+
+@pytest.mark.parametrize(
+    "trigger",
+    [
+        {"type": "schedule", "interval_seconds": 1},
+        daily(timezone="Europe/Vienna", overlap="buffer_all", jitter_seconds=0.5, catchup_window_seconds=0),
+        daily(start_at="2026-01-01", end_at="9999-12-31T23:59:59Z", timezone="", overlap=None),
+        {"type": "event", "event": "a" * 200},
+        hook(methods="post"),
+        hook(methods=["POST", "put"], respond="output", timeout_seconds=300, idempotency_header="Idempotency-Key"),
+        hook(secret="{{ secrets.hook }}", signature_prefix="", signature_header="X-Sign", tolerance_seconds=60),
+        hook(secret=None, resume=None, signature_header="", timestamp_header=None),
+        hook(resume={"run_id": "{{ query.run }}", "event": "{{ trigger.body.kind | lower }}"}),
+    ],
+)
+def test_what_can_be_installed_is_let_pass(trigger: dict[str, Any]) -> None:
+    assert said(**trigger) == []
+
+
+def test_what_a_request_does_not_have_and_keys_that_nothing_reads_are_doubtful() -> None:
+    resume = {"run_id": "{{ boddy.run }}", "event": "paid", "colour": "red"}
+
+    found = {problem.code: problem for problem in problems(**hook(resume=resume))}
+
+    assert {problem.severity for problem in found.values()} == {"warning"}
+    assert found["unknown_variable"].hint == "did you mean 'body'?"
+    assert found["unknown_key"].path == f"{CONFIG}/resume/colour"
+
+
+def test_the_policy_that_was_meant_is_said() -> None:
+    (problem,) = problems(**daily(overlap="bufer_one"))
+
+    assert problem.hint == "did you mean 'buffer_one'?"
+
+
+SECONDS = st.sampled_from([None, False, True, -1, 0, 0.5, 60, 10**11, 1e300, float("nan"), float("inf"), "", "5", []])
+INTERVALS = st.sampled_from([None, -1.0, 0.5, 1, 1.5, 90, 3_000_000_000, 1e11, float("nan"), float("inf")])
+TIMES = st.sampled_from(
+    [None, "", 0, 5, "x", "2026-01-01", "9999-12-31T23:59:59Z", "9999-12-31T23:59-12:00", "0001-01-01T00:00+14:00"]
+)
+CONFIGS = st.fixed_dictionaries(
+    {},
+    optional={
+        "timezone": st.sampled_from(["", None, "UTC", "Asia/Tokyo", "localtime", "right/UTC", "x", 1, ["UTC"]]),
+        "overlap": st.sampled_from(["", None, "skip", "allow_all", "SKIP", 1, ["skip"], {}]),
+        "catchup_window_seconds": SECONDS,
+        "jitter_seconds": SECONDS,
+        "start_at": TIMES,
+        "end_at": TIMES,
+    },
+)
+
+
+@given(st.sampled_from(["", "@daily", "61 * * * *", "0 0 30 2 *"]), INTERVALS, CONFIGS)
+def test_what_the_planner_lets_pass_makes_a_schedule(cron: str, seconds: float | None, config: dict[str, Any]) -> None:
+    trigger = {"type": "schedule", "cron": cron, "interval_seconds": seconds, "config": config}
+    if any(problem.severity == "error" for problem in problems(**trigger)):
+        return
+
+    read = Trigger.model_validate(trigger)
+
+    assert specification(read).time_zone_name
+    assert policy(read).catchup_window is not None
+    assert len(fire_times(read, datetime(2026, 1, 1, tzinfo=UTC), 3)) <= 3
+
+
+def test_bounds_that_are_written_in_two_places_are_the_same() -> None:
+    assert tuple(OVERLAPS) == timetable.OVERLAPS
+    assert MAX_ANSWER_SECONDS == MAX_TIMEOUT_SECONDS
+
+
+@pytest.mark.parametrize("name", ["localtime", "posixrules", "right/UTC", "posix/UTC", "/etc/localtime", "", "utc\0"])
+def test_a_zone_that_is_another_one_elsewhere_is_none(name: str) -> None:
+    with pytest.raises(CronError, match="there is no time zone"):
+        zone(name)
+
+
+@pytest.mark.parametrize("name", ["UTC", "Europe/Vienna", "Etc/GMT+1", "US/Eastern"])
+def test_a_zone_has_its_iana_name(name: str) -> None:
+    assert zone(name) == ZoneInfo(name)
