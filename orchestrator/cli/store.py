@@ -19,13 +19,14 @@ def migrate() -> None:
     """Bring the tables of ORCHESTRATOR_DATABASE_URL up to date; run it before a new release serves."""
     from orchestrator.store.database import database_url, open_database
 
-    async def work() -> None:
+    async def work() -> bool:
         database = open_database(database_url(settings()))
         try:
-            await database.migrate()
+            done = await database.migrate()
             await database.check()
         finally:
             await database.aclose()
+        return done
 
-    run_until_signal(work())
-    line("the database is up to date")
+    newer = "the database is of a newer release than this one: nothing is changed"
+    line("the database is up to date" if run_until_signal(work()) else newer)

@@ -1,7 +1,9 @@
 """Open the database, and bring its tables up to date."""
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, event, func, select
+from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -18,6 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from orchestrator.errors import OrchestratorError
 from orchestrator.settings import Settings
 
+logger = logging.getLogger(__name__)
 HINT = "postgresql+asyncpg://user:password@host/name"
 FILE = "orchestrator.db"
 """Of the embedded database, in the home."""
@@ -30,6 +34,8 @@ NOT_THERE = ("08", "28", "3D", "40", "53", "57")
 """Classes of SQLSTATE: connection, authorization, no such database, rolled back, resources, shut down."""
 NOT_KEPT = "22"
 """The class of values that a column cannot hold."""
+STALE = AsyncAdapt_asyncpg_dbapi.InvalidCachedStatementError
+"""A statement was prepared before a migration of a newer release; the driver prepares it anew the next time."""
 MIGRATION_LOCK = 7_365_221_340_911
 """Of PostgreSQL: one process at a time changes the tables. Any number that nobody else takes."""
 
@@ -41,7 +47,7 @@ class StoreUnavailable(OrchestratorError):
 
 
 class StoreOutdated(OrchestratorError):
-    """The database's tables are of another version of this program."""
+    """The database's tables are of an older version of this program, or there are none."""
 
     code = "store_outdated"
 
@@ -57,6 +63,7 @@ class Database:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
+        self._told_newer = False
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
@@ -74,21 +81,35 @@ class Database:
             async with connection.begin():
                 yield connection
 
-    async def migrate(self) -> None:
-        """Bring the tables up to date."""
+    async def migrate(self) -> bool:
+        """Bring the tables up to date; `False` where they are of a newer release: then nothing is changed."""
         async with _told(self.engine), self.engine.connect() as connection:
             connection = await connection.execution_options(writing=True)
             async with connection.begin():
-                await connection.run_sync(_upgrade)
+                return self._known(await connection.run_sync(_upgrade))
 
     async def check(self) -> None:
-        """Raise StoreOutdated where `migrate` has something to do, or comes from an older release."""
+        """Raise StoreOutdated where `migrate` has something to do.
+
+        A version that this release does not know is of a newer one: migrations only add, so the tables serve
+        this release too while it is being replaced.
+        """
         async with self.reading() as connection:
             found = await connection.run_sync(_revision)
-        wanted = ScriptDirectory.from_config(_config()).get_current_head()
-        if found != wanted:
+        newest, *older = _revisions()
+        if found is None or found in older:
             hint = "run `orchestrator store migrate` of the release that serves"
-            raise StoreOutdated(f"the database is at version {found or 'none'}, this release needs {wanted}", hint=hint)
+            raise StoreOutdated(f"the database is at version {found or 'none'}, this release needs {newest}", hint=hint)
+        self._known(found)
+
+    def _known(self, revision: str) -> bool:
+        """Tell whether this release made the tables; warn once where it did not."""
+        if revision in _revisions():
+            return True
+        if not self._told_newer:
+            logger.warning("the database is at version %s of a newer release, this one goes on with it", revision)
+            self._told_newer = True
+        return False
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -152,6 +173,8 @@ async def _told(engine: AsyncEngine) -> AsyncIterator[None]:
         if isinstance(error, DataError) or state.startswith(NOT_KEPT):
             raise ValueRefused(f"the database cannot hold a value: {_short(error)}") from error
         gone = not isinstance(error, DBAPIError) or isinstance(error, InterfaceError | OperationalError)
+        if isinstance(error, DBAPIError) and isinstance(error.orig, STALE):
+            raise StoreUnavailable("the database's tables have just been changed: try again") from error
         if not gone and not state.startswith(NOT_THERE):
             raise
         # What follows the name may hold a password too.
@@ -170,12 +193,23 @@ def _config() -> Config:
     return config
 
 
-def _upgrade(connection: Connection) -> None:
+@cache
+def _revisions() -> tuple[str, ...]:
+    """Name the versions that this release knows, the newest first."""
+    return tuple(each.revision for each in ScriptDirectory.from_config(_config()).walk_revisions())
+
+
+def _upgrade(connection: Connection) -> str:
+    """Bring the tables up to date where this release knows them; give their version then."""
     if connection.dialect.name == "postgresql":
         connection.execute(select(func.pg_advisory_xact_lock(MIGRATION_LOCK)))
+    found = _revision(connection)
+    if found is not None and found not in _revisions():
+        return found
     config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+    return _revisions()[0]
 
 
 def _revision(connection: Connection) -> str | None:

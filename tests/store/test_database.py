@@ -24,6 +24,7 @@ from orchestrator.store.database import (
 from orchestrator.store.index import RunIndex
 from orchestrator.store.leases import Leases
 from orchestrator.store.tables import leases, metadata, runs
+from tests.postgres import fresh_url
 
 
 async def test_migrating_makes_the_tables_that_the_code_knows(empty: Database) -> None:
@@ -151,12 +152,47 @@ async def test_rows_outlive_the_step_to_the_next_version(empty: Database) -> Non
     assert await RunIndex(empty).page("acme") == [run]
 
 
-async def test_a_database_of_another_release_is_told(database: Database) -> None:
+async def test_a_database_of_a_newer_release_is_served_and_left_alone(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    """While a newer release takes over, this one is still asked, and may be started again."""
     async with database.writing() as connection:
         await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
 
-    with pytest.raises(StoreOutdated, match="at version 9999"):
-        await database.check()
+    await database.check()
+    await database.check()
+    assert await database.migrate() is False
+
+    async with database.reading() as connection:
+        assert await connection.scalar(text("SELECT version_num FROM alembic_version")) == "9999"
+    assert [record.getMessage() for record in caplog.records if "9999" in record.getMessage()] == [
+        "the database is at version 9999 of a newer release, this one goes on with it"
+    ]
+
+
+async def test_migrating_says_that_the_tables_are_of_this_release(empty: Database) -> None:
+    assert [await empty.migrate(), await empty.migrate()] == [True, True]
+
+
+@pytest.mark.postgresql
+async def test_a_migration_beside_is_seen_once_and_then_served(postgres: str) -> None:
+    """A statement that was prepared before columns changed is refused once: whoever asked may ask again."""
+    url = database_url(Settings(database_url=await fresh_url(postgres)))
+    old, new = open_database(url), open_database(url)
+    await old.migrate()
+    async with old.reading() as connection:
+        await connection.execute(select(leases))
+
+    async with new.writing() as connection:
+        await connection.execute(text("ALTER TABLE leases ALTER COLUMN holder TYPE varchar(900)"))
+
+    with pytest.raises(StoreUnavailable, match="have just been changed"):
+        async with old.reading() as connection:
+            await connection.execute(select(leases))
+    async with old.reading() as connection:
+        assert list(await connection.execute(select(leases))) == []
+    await old.aclose()
+    await new.aclose()
 
 
 def test_drivers_are_found_by_the_kind_of_database(tmp_path: Path) -> None:
