@@ -19,9 +19,9 @@ JSON document on stdout. Everything that is not the result goes to stderr. `NO_C
 | exit code | meaning |
 |---|---|
 | 0 | done |
-| 1 | the run failed, a case did not hold, or the operation was refused |
-| 2 | bad usage, settings that cannot be read, or an invalid definition |
-| 3 | no Temporal server answers |
+| 1 | the run failed, a case did not hold, or a history does not replay |
+| 2 | bad usage, settings that cannot be read, an invalid definition, or what is asked for is refused or not there |
+| 3 | no Temporal server or no database answers |
 | 130 | interrupted (Ctrl-C); a run that was started goes on |
 
 `FILE` is a definition in JSON; `-` reads stdin. Problems are shown as `file:line:column: error code: message`, so

@@ -23,6 +23,7 @@ from orchestrator.cli import (
 )  # fmt: skip
 from orchestrator.cli.failures import INTERRUPTED, report
 from orchestrator.cli.output import show_everything
+from orchestrator.cli.signals import Interrupted
 from orchestrator.errors import OrchestratorError
 
 
@@ -35,6 +36,8 @@ class Commands(TyperGroup):
             return super().invoke(ctx)
         except OrchestratorError as error:
             raise typer.Exit(report(error)) from error
+        except Interrupted as interrupted:
+            raise typer.Exit(interrupted.code) from None
         except KeyboardInterrupt:
             raise typer.Exit(INTERRUPTED) from None
 

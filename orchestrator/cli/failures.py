@@ -7,23 +7,35 @@ from orchestrator.locate import MAX_SHOWN, JsonSyntaxError
 DONE, FAILED, USAGE, NO_SERVER, INTERRUPTED = 0, 1, 2, 3, 130
 
 CODES = {
-    "definition_invalid": USAGE,
-    "json_syntax": USAGE,
-    "bad_usage": USAGE,
-    "bad_cron": USAGE,
-    "bad_settings": USAGE,
-    "template_syntax": USAGE,
-    "run_not_found": USAGE,
-    "workflow_not_found": USAGE,
-    "key_not_found": USAGE,
-    "address_in_use": USAGE,
-    "home_in_use": USAGE,
-    "history_unreadable": USAGE,
-    "server_unavailable": NO_SERVER,
-    "store_unavailable": NO_SERVER,
-    "store_outdated": NO_SERVER,
+    **dict.fromkeys(("error", "step_failed", "execution_error", "condition_error", "simulation_stuck"), FAILED),
+    **dict.fromkeys(
+        (
+            "address_in_use",
+            "bad_cron",
+            "bad_cursor",
+            "bad_settings",
+            "bad_usage",
+            "definition_invalid",
+            "delivery_not_found",
+            "edit_conflict",
+            "expression_error",
+            "history_unreadable",
+            "home_in_use",
+            "json_syntax",
+            "key_not_found",
+            "operation_refused",
+            "run_not_found",
+            "template_syntax",
+            "value_refused",
+            "webhook_taken",
+            "workflow_exists",
+            "workflow_not_found",
+        ),
+        USAGE,
+    ),
+    **dict.fromkeys(("server_unavailable", "store_outdated", "store_unavailable"), NO_SERVER),
 }
-"""Exit code by the error's code; any other is FAILED."""
+"""Exit code by the error's code: FAILED where a run failed, USAGE where what was asked for is refused."""
 
 
 class UsageError(OrchestratorError):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from orchestrator.cli.catalogue import client_settings, registry, settings
-from orchestrator.cli.signals import Interrupted, run_until_signal
+from orchestrator.cli.signals import run_until_signal
 
 if TYPE_CHECKING:
     from orchestrator.service.house import House
@@ -52,7 +52,4 @@ def _through(work: Callable[[], Awaitable[ResultT]]) -> ResultT:
     async def coroutine() -> ResultT:
         return await work()
 
-    try:
-        return run_until_signal(coroutine())
-    except Interrupted as interrupted:
-        raise typer.Exit(interrupted.code) from None
+    return run_until_signal(coroutine())

@@ -9,7 +9,7 @@ from orchestrator.cli.catalogue import client_settings
 from orchestrator.cli.failures import FAILED
 from orchestrator.cli.files import read_text
 from orchestrator.cli.output import line
-from orchestrator.cli.signals import Interrupted, run_until_signal
+from orchestrator.cli.signals import run_until_signal
 
 
 def replay(
@@ -33,10 +33,7 @@ def replay(
             save.write_text(history)
         return await replay_history(Path(source).stem, history)
 
-    try:
-        failure = run_until_signal(work())
-    except Interrupted as interrupted:
-        raise typer.Exit(interrupted.code) from None
+    failure = run_until_signal(work())
     if failure is not None:
         line(f"{source} does not replay: {failure}", "red")
         raise typer.Exit(FAILED)

@@ -1,14 +1,18 @@
 """`schedule`: when a cron expression fires."""
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from orchestrator.cli import options
+from orchestrator.cli.failures import UsageError
 from orchestrator.cli.housed import Customer, WorkflowId, with_house
-from orchestrator.cli.output import document, line
+from orchestrator.cli.output import document, line, note
 from orchestrator.service import DEFAULT_CUSTOMER
+
+if TYPE_CHECKING:
+    from orchestrator.service.house import House
 
 app = typer.Typer(help="When schedules fire.", no_args_is_help=True)
 
@@ -27,10 +31,12 @@ def next_times(
     as_json: options.Json = False,
 ) -> None:
     """Give the next times a cron expression fires, in its zone and in UTC."""
-    from orchestrator.cron import fire_times, zone
+    from orchestrator.cron import LAST_YEAR, fire_times, zone
 
     where = zone(timezone)
     times = fire_times(cron, _moment(after, "--after"), count, timezone)
+    if len(times) < count:
+        note(f"there is no further time: schedules fire to the end of {LAST_YEAR}")
     if as_json:
         document([time.isoformat().replace("+00:00", "Z") for time in times])
         return
@@ -41,7 +47,12 @@ def next_times(
 @app.command()
 def trigger(workflow: WorkflowId, customer: Customer = DEFAULT_CUSTOMER) -> None:
     """Start a run of a scheduled workflow now, as if its time had come."""
-    with_house(lambda house: house.schedules.trigger(customer, workflow))
+
+    async def work(house: "House") -> None:
+        await house.reconciler.require(customer, workflow)
+        await house.schedules.trigger(customer, workflow)
+
+    with_house(work)
     line(f"{workflow}: a run is started")
 
 
@@ -54,12 +65,16 @@ def backfill(
 ) -> None:
     """Start the runs that a schedule would have started in a span of time, one after the other."""
     first, last = _moment(start, "--from"), _moment(end, "--to")
-    number = with_house(lambda house: house.schedules.backfill(customer, workflow, first, last))
-    line(f"{workflow}: {number} runs are started")
+
+    async def work(house: "House") -> int:
+        await house.reconciler.require(customer, workflow)
+        return await house.schedules.backfill(customer, workflow, first, last)
+
+    line(f"{workflow}: {with_house(work)} runs are started")
 
 
 def _moment(given: str | None, option: str) -> datetime:
-    from orchestrator.cli.failures import UsageError
+    from orchestrator.cron import EPOCH, LAST_YEAR
 
     if given is None:
         return datetime.now(UTC)
@@ -67,4 +82,7 @@ def _moment(given: str | None, option: str) -> datetime:
         moment = datetime.fromisoformat(given)
     except ValueError:
         raise UsageError(f"{option} {given!r} is no ISO 8601 time", hint="2026-03-01T08:00Z") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    if not EPOCH <= moment < datetime(LAST_YEAR + 1, 1, 1, tzinfo=UTC):
+        raise UsageError(f"{option} {given!r} is not between {EPOCH.year} and {LAST_YEAR}")
+    return moment

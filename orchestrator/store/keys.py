@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import func, insert, select, update
 
-from orchestrator.errors import OrchestratorError
+from orchestrator.errors import OperationRefused, OrchestratorError
 from orchestrator.store.database import Database
 from orchestrator.store.tables import api_keys
 
@@ -87,15 +87,18 @@ class Keys:
         return key if key.usable(now) else None
 
     async def rotate(self, key_id: str, former_until: datetime) -> str:
-        """Give a key a new secret; the old one opens until a moment. Raises KeyNotFound."""
+        """Give a key a new secret; the old one opens until a moment. Raises KeyNotFound and OperationRefused."""
         secret = secrets.token_urlsafe(32)
         same = api_keys.c.id == key_id
         async with self.database.writing() as connection:
             # Locked: of two that rotate at once, the second keeps the first's secret as the former one.
-            former = await connection.scalar(select(api_keys.c.digest).where(same).with_for_update())
-            if former is None:
+            row = (await connection.execute(select(api_keys).where(same).with_for_update())).mappings().first()
+            if row is None:
                 raise KeyNotFound(f"there is no key {key_id!r}")
-            changed = {"digest": _digest(secret), "former_digest": former, "former_until": former_until}
+            if not _key(row).usable(datetime.now(UTC)):
+                why = "is revoked" if row["revoked_at"] else "has expired"
+                raise OperationRefused(f"key {key_id!r} {why}: a new secret would open nothing", hint="make a new key")
+            changed = {"digest": _digest(secret), "former_digest": row["digest"], "former_until": former_until}
             await connection.execute(update(api_keys).where(same).values(changed))
         self._rows.pop(key_id, None)
         return f"{PREFIX}_{key_id}_{secret}"

@@ -1,13 +1,18 @@
 """Definitions, keys and the database from the command line."""
 
+import asyncio
 import json
+import signal
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.cli.shell import Dev, Done, Shell
+from orchestrator.store.database import FILE
+from tests.cli.shell import SECONDS, Dev, Done, Shell
 
 pytestmark = pytest.mark.temporal
 
@@ -85,7 +90,10 @@ async def test_a_schedule_is_triggered_and_backfilled(dev: Dev, tmp_path: Path) 
     assert (bad.code, "--from 'soon' is no ISO 8601 time" in bad.err) == (2, True)
     fine(await dev("workflows", "archive", "hourly", *mine))
     none = await dev("schedule", "trigger", "hourly", *mine)
-    assert (none.code, "has no schedule" in none.err) == (1, True)
+    assert (none.code, "has no schedule" in none.err) == (2, True)
+    for args in (("trigger", "nope"), ("backfill", "nope", *span)):
+        done = await dev("schedule", *args, *mine)
+        assert (done.code, "there is no workflow 'nope'" in done.err) == (2, True), done.err
 
 
 async def test_a_failed_run_is_tried_again(dev: Dev, tmp_path: Path) -> None:
@@ -103,7 +111,7 @@ async def test_a_failed_run_is_tried_again(dev: Dev, tmp_path: Path) -> None:
     ended = await dev("runs", "watch", again, "--json")
     assert (ended.code, json.loads(ended.out)["retried_from"]) == (1, run_id)
     nowhere = await dev("runs", "retry", run_id, "--from", "nowhere")
-    assert (nowhere.code, "one of first, fails" in nowhere.err) == (1, True)
+    assert (nowhere.code, "one of first, fails" in nowhere.err) == (2, True)
 
 
 async def test_keys_are_made_listed_rotated_and_revoked(tmp_path: Path) -> None:
@@ -121,9 +129,10 @@ async def test_keys_are_made_listed_rotated_and_revoked(tmp_path: Path) -> None:
     for args, message in (
         (("keys", "create", "x", "--scopes", "read,rite"), "rite is no scope"),
         (("keys", "revoke", "none"), "there is no key 'none'"),
+        (("keys", "rotate", key["id"]), "is revoked: a new secret would open nothing"),
     ):
         done = await shell(*args)
-        assert (done.code, message in done.err) == (2, True), done.err
+        assert (done.code, message in done.err, done.out) == (2, True, ""), done.err
 
 
 async def test_the_database_is_migrated_and_an_old_one_is_refused(tmp_path: Path) -> None:
@@ -138,6 +147,43 @@ async def test_the_database_is_migrated_and_an_old_one_is_refused(tmp_path: Path
     assert fine(await shell("keys", "list")) == ""
     nobody = await Shell({"ORCHESTRATOR_DATABASE_URL": "postgresql://me:s3cret@127.0.0.1:9/x"})("keys", "list")
     assert (nobody.code, "s3cret" in nobody.err) == (3, False)
+
+
+async def test_a_database_of_a_newer_release_is_left_alone(tmp_path: Path) -> None:
+    """Whoever opens an embedded home with an older release goes on with it."""
+    address = f"sqlite:///{tmp_path}/{FILE}"
+    shell = Shell({"ORCHESTRATOR_DATABASE_URL": address, "ORCHESTRATOR_HOME": str(tmp_path)})
+    fine(await shell("store", "migrate"))
+    with closing(sqlite3.connect(tmp_path / FILE)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+
+    done = await shell("store", "migrate")
+
+    assert fine(done) == "the database is of a newer release than this one: nothing is changed"
+    for env in (shell.env, {"ORCHESTRATOR_HOME": str(tmp_path)}):
+        listed = await Shell(env)("keys", "list")
+        assert (listed.code, "version 9999 of a newer release" in listed.err) == (0, True), listed.err
+
+
+@pytest.mark.parametrize("args", [("store", "migrate"), ("keys", "list")])
+async def test_ctrl_c_ends_what_waits_for_the_database_without_a_traceback(args: tuple[str, ...]) -> None:
+    asked = asyncio.Event()
+
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(say_nothing, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        shell = Shell({"ORCHESTRATOR_DATABASE_URL": f"postgresql://me@127.0.0.1:{port}/x?ssl=disable"})
+        process = await shell.begin(*args)
+        async with asyncio.timeout(SECONDS):
+            await asked.wait()
+        process.send_signal(signal.SIGINT)
+        done = await shell.end(process)
+
+    assert (done.code, done.out, done.err) == (130, "", "stopping ...\n")
 
 
 async def test_a_port_in_use_is_bad_usage(dev: Dev, tmp_path: Path) -> None:

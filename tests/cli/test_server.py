@@ -111,7 +111,7 @@ async def test_an_operator_resolves_a_failed_step(dev: Dev, tmp_path: Path) -> N
     ended = await shown_as(dev, run_id, "completed")
 
     assert f"orchestrator runs resolve {run_id} call retry|skip|fallback|abort" in shown.err
-    assert (wrong.code, right.code) == (1, 0)
+    assert (wrong.code, right.code) == (2, 0)
     assert "no step 'other' waits for an operator's word" in wrong.err
     assert ended["output"] == {"fallback": True, "value": 7}
 

@@ -68,6 +68,11 @@ def test_the_next_times_of_a_schedule(args: tuple[str, ...], times: list[str]) -
         (("61 * * * *",), "cannot be read"),
         (("@daily", "--timezone", "Mars/Base"), "there is no time zone 'Mars/Base'"),
         (("@daily", "--after", "soon"), "--after 'soon' is no ISO 8601 time"),
+        (("@daily", "--after", "9999-12-31T23:59"), "--after '9999-12-31T23:59' is not between 1970 and 2100"),
+        (("@daily", "--after", "2101-01-01"), "is not between 1970 and 2100"),
+        (("@daily", "--after", "0001-01-01", "--timezone", "America/New_York"), "is not between 1970 and 2100"),
+        (("@daily", "--after", "0001-01-01T00:00+14:00"), "is not between 1970 and 2100"),
+        (("@daily", "--timezone", "localtime"), "there is no time zone 'localtime'"),
         (("@daily", "--count", "0"), "Invalid value for '--count': "),
         (("@daily", "--count", "many"), "Invalid value for '--count': "),
     ],
@@ -78,6 +83,15 @@ def test_a_schedule_that_cannot_be_read_is_bad_usage(args: tuple[str, ...], mess
     assert result.exit_code == 2
     assert message in result.stderr
     assert result.stdout == ""
+
+
+def test_the_last_time_of_a_schedule_is_said_to_be_the_last() -> None:
+    result = orchestrator("schedule", "next", "@daily", "--after", "2100-12-30T12:00Z", "--count", "2")
+    none = orchestrator("schedule", "next", "@daily", "--after", "2100-12-31T00:00Z", "--json")
+
+    assert result.stdout.splitlines() == ["Fri 2100-12-31 00:00 UTC\t2100-12-31T00:00:00Z"]
+    assert (none.exit_code, none.stdout) == (0, "[]\n")
+    assert result.stderr == none.stderr == "there is no further time: schedules fire to the end of 2100\n"
 
 
 @pytest.mark.parametrize(

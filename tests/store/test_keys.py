@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import select
 
+from orchestrator.errors import OperationRefused
 from orchestrator.store.database import Database
 from orchestrator.store.keys import KeyNotFound, Keys
 from orchestrator.store.leases import Leases
@@ -66,6 +67,17 @@ async def test_a_rotated_key_opens_by_both_secrets_for_a_while(database: Databas
     for unknown in (keys.rotate("none", datetime.now(UTC)), keys.revoke("none")):
         with pytest.raises(KeyNotFound):
             await unknown
+
+
+@pytest.mark.parametrize(("ends", "why"), [(HOUR, "is revoked"), (-HOUR, "has expired")])
+async def test_a_key_that_opens_nothing_gets_no_new_secret(database: Database, ends: timedelta, why: str) -> None:
+    keys = Keys(database)
+    made, _ = await keys.create("acme", "ci", ("read",), datetime.now(UTC) + ends)
+    if ends > timedelta():
+        await keys.revoke(made.id)
+
+    with pytest.raises(OperationRefused, match=why):
+        await keys.rotate(made.id, datetime.now(UTC))
 
 
 async def test_a_lease_is_held_by_one_until_it_lets_go_or_dies(database: Database) -> None:

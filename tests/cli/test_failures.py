@@ -1,0 +1,42 @@
+"""Every error has its exit code: 1 says that a run failed, and nothing else does."""
+
+import pkgutil
+from collections.abc import Iterator
+from importlib import import_module
+
+import pytest
+
+import api
+import orchestrator
+from orchestrator.cli.failures import CODES, FAILED, USAGE
+from orchestrator.errors import OrchestratorError
+
+ANSWERS = {"forbidden", "method_not_allowed", "signature_refused", "too_many_requests", "unauthorized"}
+"""What requests alone are answered with."""
+
+
+def below(kind: type[OrchestratorError]) -> Iterator[type[OrchestratorError]]:
+    yield kind
+    for inner in kind.__subclasses__():
+        yield from below(inner)
+
+
+def test_every_error_has_an_exit_code() -> None:
+    for package in (orchestrator, api):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if not module.name.endswith("__main__") and ".migrations" not in module.name:
+                import_module(module.name)
+    ours = {kind.code for kind in below(OrchestratorError) if kind.__module__.startswith(("orchestrator.", "api."))}
+
+    assert ours - ANSWERS == CODES.keys()
+
+
+@pytest.mark.parametrize(
+    "code", ["operation_refused", "workflow_exists", "webhook_taken", "edit_conflict", "value_refused", "key_not_found"]
+)
+def test_what_is_refused_is_no_failed_run(code: str) -> None:
+    assert CODES[code] == USAGE
+
+
+def test_a_failed_step_is_one() -> None:
+    assert CODES["step_failed"] == FAILED
