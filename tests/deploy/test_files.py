@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 import yaml
+from sqlalchemy.pool import QueuePool
 from typer.main import get_command
 
 from orchestrator.attributes import KEYS
 from orchestrator.cli import app
 from orchestrator.devserver import binary
 from orchestrator.settings import PREFIX, Settings
+from orchestrator.store.database import open_database
 from tests.temporal.world import World
 
 ROOT = Path(__file__).parents[2]
@@ -23,6 +25,11 @@ SCRIPTS = sorted((ROOT / "deploy").glob("*.sh"))
 VARIABLE = re.compile(r"\$\{(\w+)(:?[-?][^}]*)?\}")
 FOR_OTHERS = {"ORCHESTRATOR_DB_PASSWORD", "ORCHESTRATOR_VERSION"}
 """Variables of the compose file itself, with our prefix."""
+
+TEMPORAL_PARTS = 4
+"""Frontend, history, matching and worker: each has pools of its own."""
+FOR_OPERATORS = 20
+"""Connections for migrations, back-ups, people, and those that PostgreSQL keeps for its superuser."""
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +110,24 @@ def test_a_worker_is_given_time_to_end(services: dict[str, Any]) -> None:
     assert grace > float(worker["environment"]["ORCHESTRATOR_SHUTDOWN_SECONDS"])
     assert "container_name" not in worker, "a name of its own would keep it from being scaled"
     assert "container_name" not in services["api"]
+
+
+def test_postgresql_has_a_connection_for_everybody(services: dict[str, Any]) -> None:
+    """Three APIs fit, as many as there are while one of two is being replaced; beside them jobs and an operator."""
+    settings = services["temporal"]["environment"]
+    temporal = TEMPORAL_PARTS * (int(settings["SQL_MAX_CONNS"]) + int(settings["SQL_VIS_MAX_CONNS"]))
+    api = open_database("postgresql+asyncpg://me@127.0.0.1/x").engine.pool
+    assert isinstance(api, QueuePool)
+    most = api.size() + api._max_overflow
+    (given,) = [word for word in services["postgresql"]["command"] if word.startswith("max_connections=")]
+
+    # 4 * (20 + 10) + 3 * (20 + 20) + 20 = 260
+    assert temporal + 3 * most + FOR_OPERATORS <= int(given.partition("=")[2])
+
+
+def test_postgresql_is_asked_where_it_listens_once_it_is_filled(services: dict[str, Any]) -> None:
+    """While a new volume is filled, a server answers at the socket and ends again."""
+    assert "--host 127.0.0.1" in services["postgresql"]["healthcheck"]["test"][1]
 
 
 def test_our_own_containers_may_do_little(services: dict[str, Any]) -> None:
