@@ -166,7 +166,7 @@ async def activate(
     """Publish what has been edited, and install the trigger."""
     customer_id = await owner(house, asker, workflow_id)
     stored = await house.workflows.activate(customer_id, workflow_id, revision(if_match), asker.name)
-    await house.reconciler.settle(customer_id, workflow_id)
+    await house.reconciler.settle(customer_id, workflow_id, anew=True)
     return await _answer(house, stored, response)
 
 

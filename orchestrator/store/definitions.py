@@ -1,5 +1,6 @@
 """Definitions, their versions, and the triggers that should be installed for them."""
 
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,9 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orchestrator.errors import OrchestratorError
 from orchestrator.store.database import Database
-from orchestrator.store.tables import triggers, versions, workflows
+from orchestrator.store.tables import installation, triggers, versions, workflows
 
 ACTIVE, PAUSED, REMOVED = "active", "paused", "removed"
+MAX_FIRST_REVISION = 2**30
+UNSURE = 0
+"""In `applied`: no revision."""
 MAX_VERSION = 2**31 - 1
 """What the column holds."""
 
@@ -180,13 +184,14 @@ class Definitions:
         version = found.version + 1
         published = {"definition": dict(definition), "plan": dict(plan), "published_by": by, "copy_of": copy_of}
         row = {"customer_id": found.customer_id, "workflow_id": found.id, "version": version, **published}
-        changed: dict[str, Any] = {"version": version, "status": ACTIVE}
+        status = PAUSED if copy_of is not None and found.status == PAUSED else ACTIVE
+        changed: dict[str, Any] = {"version": version, "status": status}
         if copy_of is None or not found.edited:
             changed |= {"definition": dict(definition), "name": _name(definition), "edited": False}
         async with self.database.writing() as connection:
             stored = await _change(connection, found, found.revision, **changed)
             await connection.execute(insert(versions).values(published_at=datetime.now(UTC), **row))
-            await _want(connection, stored, definition, ACTIVE)
+            await _want(connection, stored, definition, status)
         return stored
 
     async def set_status(self, found: Stored, status: str) -> Stored:
@@ -236,7 +241,7 @@ class Definitions:
         )
 
     async def unapplied(self) -> list[TriggerRow]:
-        """Give the triggers whose schedule in Temporal is not as it should be."""
+        """Give the triggers whose schedule in Temporal is not known to be as it should be."""
         behind = or_(triggers.c.applied.is_(None), triggers.c.applied != triggers.c.revision)
         scheduled = or_(triggers.c.kind == "schedule", triggers.c.applied.is_not(None))
         return await self._triggers(select(triggers).where(behind, scheduled))
@@ -259,12 +264,17 @@ class Definitions:
                 done = await connection.execute(update(triggers).where(*same).values(applied=value))
         return done.rowcount == 1
 
-    async def unnoted(self, customer_id: str, workflow_id: str) -> None:
-        """Note that a schedule is not there, so that it is installed again."""
+    async def unsure(self, customer_id: str, workflow_id: str) -> None:
+        """Note that a schedule may be there, and may be as it should be or not: it is made anew, or removed."""
         async with self.database.writing() as connection:
             await connection.execute(
-                update(triggers).where(*_same_of(customer_id, workflow_id, triggers)).values(applied=None)
+                update(triggers).where(*_same_of(customer_id, workflow_id, triggers)).values(applied=UNSURE)
             )
+
+    async def installation(self) -> str:
+        """Say which of several stores beside one Temporal this is."""
+        async with self.database.reading() as connection:
+            return str(await connection.scalar(select(installation.c.id)))
 
     async def _one(self, query: Select[Any]) -> TriggerRow | None:
         return next(iter(await self._triggers(query)), None)
@@ -350,7 +360,8 @@ async def _want(connection: AsyncConnection, found: Stored, definition: Mapping[
         "kind": kind,
         "wanted": wanted,
         "version": found.version,
-        "revision": 1 if before is None else before.revision + 1,
+        # A trigger that was removed and made anew never looks like the old one.
+        "revision": secrets.randbelow(MAX_FIRST_REVISION) + 1 if before is None else before.revision + 1,
         "event": trigger.get("event") if kind == "event" else None,
         "path": str(trigger.get("webhook_path", "")).strip("/") if kind == "webhook" and wanted != REMOVED else None,
         "config": trigger.get("config") or {},
