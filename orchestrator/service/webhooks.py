@@ -203,7 +203,8 @@ class Webhooks:
 
     def _owed(self, row: TriggerRow, received: Mapping[str, Any]) -> Start:
         """Say which run is started, or which one is answered."""
-        resume = row.config.get("resume") or {}
+        asked = row.config.get("resume")
+        resume = asked if isinstance(asked, Mapping) else {}
         seen = {**received, "trigger": received}
         run_id = _rendered(resume.get("run_id") or "", seen).strip()
         if not run_id:
