@@ -28,7 +28,7 @@ from temporalio.common import Priority, RawValue, TypedSearchAttributes, Workflo
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode, TLSConfig
 
-from orchestrator.attributes import CUSTOMER_ID, TRIGGER, VERSION, WORKFLOW_ID, search_attributes
+from orchestrator.attributes import BEGAN, CUSTOMER_ID, TRIGGER, VERSION, WORKFLOW_ID, search_attributes
 from orchestrator.children import WORKFLOW
 from orchestrator.errors import BadCursor, OperationRefused, RunNotFound, ServerUnavailable
 from orchestrator.history import Histories
@@ -312,7 +312,7 @@ class Runs:
             query += f" AND (StartTime >= '{moment}' OR CloseTime >= '{moment}')"
         async with speaking():
             async for execution in self.client.list_workflows(query):
-                yield await self._whole(execution)
+                yield await _summary(execution)
 
     async def running(self) -> AsyncIterator[RunSummary]:
         """Give the runs that go on, as far as Temporal's visibility knows."""
@@ -321,24 +321,11 @@ class Runs:
             async for execution in self.client.list_workflows(query):
                 yield await _summary(execution)
 
-    async def _whole(self, execution: WorkflowExecution) -> RunSummary:
-        """Give what lists show, with the start of the first execution where the run has continued as new."""
-        found, first = await _summary(execution), execution.raw_info.first_run_id
-        if first in ("", execution.run_id):
-            return found
-        try:
-            began = (await self.client.get_workflow_handle(execution.id, run_id=first).describe()).start_time
-        except RPCError as error:
-            if error.status != RPCStatusCode.NOT_FOUND:
-                raise
-            return found  # past Temporal's retention
-        return found.model_copy(update={"started_at": began, "duration_ms": milliseconds(began, found.completed_at)})
-
     async def summary(self, run_id: str) -> RunSummary:
         """Give what lists show of a run; raises RunNotFound, of branches and of others' workflows too."""
         async with speaking(run_id):
             described = await self._handle(run_id).describe()
-            found = await self._whole(described)
+            found = await _summary(described)
         if not found.workflow_id or described.workflow_type != WORKFLOW:
             raise RunNotFound(f"there is no run {run_id!r}")
         return found
@@ -471,6 +458,8 @@ def quoted(value: str) -> str:
 async def _summary(execution: WorkflowExecution) -> RunSummary:
     attributes = execution.typed_search_attributes
     status = STATUSES[execution.status] if execution.status is not None else "running"
+    told = await execution.memo_value(BEGAN, None)  # Temporal tells the start of the last execution
+    began = execution.start_time if told is None else datetime.fromisoformat(told)
     return RunSummary(
         id=execution.id,
         workflow_id=attributes.get(WORKFLOW_ID, ""),
@@ -478,8 +467,8 @@ async def _summary(execution: WorkflowExecution) -> RunSummary:
         customer_id=attributes.get(CUSTOMER_ID, ""),
         status=status,
         trigger_type=attributes.get(TRIGGER, "manual"),
-        started_at=execution.start_time,
+        started_at=began,
         completed_at=execution.close_time,
-        duration_ms=milliseconds(execution.start_time, execution.close_time),
+        duration_ms=milliseconds(began, execution.close_time),
         retried_from=await execution.memo_value(RETRIED_FROM, None),
     )

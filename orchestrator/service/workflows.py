@@ -79,7 +79,7 @@ class Workflows:
         """Plan a definition that is run without being kept; raises DefinitionInvalid."""
         workflow_id = str(definition.get("id") or uuid4())
         _check_id(workflow_id)
-        return _fitting(await self.judge(customer_id, _content(definition, workflow_id) | {"version": DRAFT_VERSION}))
+        return _draft(_fitting(await self.judge(customer_id, _content(definition, workflow_id))))
 
     async def judge(
         self,
@@ -127,7 +127,8 @@ class Workflows:
             raise OperationRefused(f"workflow {workflow_id!r} is archived", hint="activate it to start it")
         number = found.version if version is None else version
         if not number:
-            return Startable(await self._plan(customer_id, found.definition, DRAFT_VERSION), DRAFT_VERSION)
+            draft = _draft(_fitting(await self.judge(customer_id, found.definition)))
+            return Startable(draft, DRAFT_VERSION)
         # Versions never change; a workflow that was deleted and made anew is told by its time.
         name = (customer_id, workflow_id, number, found.created_at)
         plan = self._plans.get(name)
@@ -212,6 +213,10 @@ def _fitting(verdict: Verdict) -> Plan:
         hint = "keep large values elsewhere and pass references"
         raise DefinitionInvalid([Problem("error", "too_large", "", message, hint)])
     return plan
+
+
+def _draft(plan: Plan) -> Plan:
+    return plan.model_copy(update={"version": DRAFT_VERSION})
 
 
 def _content(definition: Mapping[str, Any], workflow_id: str) -> dict[str, Any]:
