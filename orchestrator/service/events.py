@@ -135,17 +135,15 @@ class Events:
         task = asyncio.create_task(work)
         self._working.add(task)
         task.add_done_callback(self._done)
-        try:
-            await asyncio.wait_for(asyncio.shield(task), ANSWER_SECONDS)
-        except (TimeoutError, ServerUnavailable, StoreUnavailable):
-            # It has been accepted and is written down: what is missing is started later.
-            return kept
-        return await self.deliveries.get(kept.customer_id, kept.id)
+        # It has been accepted and is written down: whatever goes wrong now, what is missing is started later.
+        await asyncio.wait({task}, timeout=ANSWER_SECONDS)
+        settled_now = task.done() and task.exception() is None
+        return await self.deliveries.get(kept.customer_id, kept.id) if settled_now else kept
 
     def _done(self, task: "asyncio.Task[None]") -> None:
         self._working.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            logger.warning("a delivery waits: %s", error)
+            logger.warning("a delivery waits: %s", error, exc_info=error)
 
     async def _settled(self, customer_id: str, delivery_id: str) -> None:
         """Wait until a delivery owes nothing, or nobody waits any more."""
@@ -184,7 +182,7 @@ class Events:
         return tuple(found)
 
     async def _start_owed(self, kept: Delivery) -> None:
-        """Start what is pending; raises ServerUnavailable with the rest still owed."""
+        """Start what is pending; raises, with the rest still owed, what kept some of it from being started."""
         owed = [start for start in kept.starts if start.state == PENDING]
         slots = asyncio.Semaphore(AT_ONCE)
 
@@ -192,12 +190,15 @@ class Events:
             async with slots:
                 return await self._start(kept, start)
 
+        failures: list[BaseException] = []
         for at in range(0, len(owed), SETTLED_AT_ONCE):
             made = await asyncio.gather(*map(one, owed[at : at + SETTLED_AT_ONCE]), return_exceptions=True)
             await self.deliveries.settle([start for start in made if isinstance(start, Start)])
-            for failure in made:
-                if isinstance(failure, BaseException):
-                    raise failure
+            failures += [each for each in made if isinstance(each, BaseException)]
+            if any(isinstance(each, ServerUnavailable | StoreUnavailable) for each in failures):
+                break  # nobody is there to start the rest, either
+        if failures:
+            raise failures[0]
 
     async def _start(self, kept: Delivery, start: Start) -> Start:
         """Start one run; what cannot be started ever is noted with the reason."""
