@@ -343,8 +343,8 @@ async def test_one_schedule_that_cannot_be_installed_holds_up_no_other(
         await house.reconciler.repair()
         return bool((await api.get("/workflows/good/schedule")).json()["installed"])
 
-    await until(repaired)
-    await api.delete("/workflows/bad")
+    assert await until(repaired)
+    assert (await api.delete("/workflows/bad")).status_code == 204
 
 
 # The index of runs
