@@ -26,12 +26,14 @@ class Starts:
         self.noting = noting
 
     async def workflow(
-        self, customer_id: str, workflow_id: str, given: Any, *, version: int | None = None, key: str | None = None
+        self, customer: str | None, workflow_id: str, given: Any, *, version: int | None = None, key: str | None = None
     ) -> Started:
         """Start a kept workflow; under a key that has been used the first run is the answer.
 
+        Without a customer any one's, if only one has it.
         Raises WorkflowNotFound, OperationRefused, and DefinitionInvalid with where the input does not fit.
         """
+        customer_id = customer or (await self.workflows.definitions.head(None, workflow_id)).customer_id
         before = await self.before(customer_id, workflow_id, key)
         if before is not None:
             return before

@@ -122,13 +122,13 @@ class Workflows:
 
     async def startable(self, customer_id: str, workflow_id: str, version: int | None = None) -> Startable:
         """Give the plan to start by hand: of the version named, the newest published, or the working copy."""
-        found = await self.definitions.get(customer_id, workflow_id)
+        found = await self.definitions.head(customer_id, workflow_id)
         if found.status == ARCHIVED:
             raise OperationRefused(f"workflow {workflow_id!r} is archived", hint="activate it to start it")
         number = found.version if version is None else version
         if not number:
-            draft = _draft(_fitting(await self.judge(customer_id, found.definition)))
-            return Startable(draft, DRAFT_VERSION)
+            content = (await self.definitions.get(customer_id, workflow_id)).definition
+            return Startable(_draft(_fitting(await self.judge(customer_id, content))), DRAFT_VERSION)
         # Versions never change; a workflow that was deleted and made anew is told by its time.
         name = (customer_id, workflow_id, number, found.created_at)
         plan = self._plans.get(name)

@@ -72,6 +72,16 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
+class Head:
+    """What a start asks of a workflow: little, for each start asks it."""
+
+    customer_id: str
+    status: str
+    version: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Version:
     """One published version: it never changes."""
 
@@ -126,6 +136,13 @@ class Definitions:
         """Give a definition; without a customer any one's, if only one has it. Raises WorkflowNotFound."""
         async with self.database.reading() as connection:
             return await _get(connection, customer_id, workflow_id)
+
+    async def head(self, customer_id: str | None, workflow_id: str) -> Head:
+        """Give whose a workflow is and how it stands; raises as `get` does."""
+        wanted = (workflows.c.customer_id, workflows.c.status, workflows.c.version, workflows.c.created_at)
+        async with self.database.reading() as connection:
+            found = await _only(connection, select(*wanted), customer_id, workflow_id)
+        return Head(**found)
 
     async def page(
         self, customer_id: str | None, *, status: str | None = None, after: Sequence[str] = (), limit: int = 50
@@ -301,12 +318,19 @@ def _same_of(customer_id: str, workflow_id: str, table: Any = versions) -> tuple
 
 
 async def _get(connection: AsyncConnection, customer_id: str | None, workflow_id: str, *, lock: bool = False) -> Stored:
-    query = select(workflows).where(workflows.c.id == workflow_id)
+    query = select(workflows)
     if lock:  # PostgreSQL lets others write between our read and our write; SQLite has one writer
         query = query.with_for_update()
+    return Stored(**await _only(connection, query, customer_id, workflow_id))
+
+
+async def _only(
+    connection: AsyncConnection, query: Select[Any], customer_id: str | None, workflow_id: str
+) -> dict[str, Any]:
+    query = query.where(workflows.c.id == workflow_id)
     if customer_id is not None:
         query = query.where(workflows.c.customer_id == customer_id)
-    found = [Stored(**row) for row in (await connection.execute(query.limit(2))).mappings()]
+    found = [dict(row) for row in (await connection.execute(query.limit(2))).mappings()]
     if len(found) > 1:
         raise WorkflowNotFound(f"several customers have a workflow {workflow_id!r}", hint="name one: ?customer_id=…")
     if not found:
