@@ -1,5 +1,6 @@
 """JSON bodies, read as strictly as definitions from files are: what cannot be kept or sent on is refused."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Any
 
@@ -7,23 +8,37 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
-from orchestrator.locate import JsonSyntaxError, read
+from orchestrator.locate import MAX_SHOWN, JsonSyntaxError, Source, read
+
+
+MAX_DEPTH = 200
+"""Lists and objects in each other: pydantic writes no answer deeper than 255, and an answer wraps what was sent."""
+LOCATED_CHARACTERS = 100_000
+"""Of a longer body only the key that is given twice is named: to say where it stands costs a second look."""
+LARGE_BYTES = 100_000
+"""A body that is read beside the event loop."""
 
 
 def parsed(raw: bytes) -> Any:
     """Read a body; raises HTTPException 400 with where it is no JSON."""
     try:
-        source = read(raw.decode())
+        source = read(raw.decode(), MAX_DEPTH)
     except UnicodeDecodeError as error:
         raise HTTPException(400, f"the body is not UTF-8: byte {error.start}") from None
     except JsonSyntaxError as error:
         raise HTTPException(
             400, f"{error.where}: {error.message}" + (f" ({error.hint})" if error.hint else "")
         ) from None
-    doubled = source.duplicates()
-    if doubled:
-        raise HTTPException(400, f"{doubled[0].path}: {doubled[0].message}")
+    if source.repeated is not None:
+        raise HTTPException(400, _doubled(source))
     return source.value
+
+
+def _doubled(source: Source) -> str:
+    if len(source.text) > LOCATED_CHARACTERS:
+        return f"a key is given twice in one object: {(source.repeated or '')[:MAX_SHOWN]!r}"
+    first = source.duplicates()[0]
+    return f"{first.path}: {first.message}"
 
 
 class _StrictRequest(Request):
@@ -41,7 +56,8 @@ class _StrictRequest(Request):
     async def json(self) -> Any:
         """Read the body."""
         if not hasattr(self, "_json"):
-            self._json = parsed(await self.body())
+            raw = await self.body()
+            self._json = parsed(raw) if len(raw) < LARGE_BYTES else await asyncio.to_thread(parsed, raw)
         return self._json
 
 
