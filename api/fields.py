@@ -63,7 +63,7 @@ def revision(if_match: str | None, found: Stored) -> int | None:
     if if_match is None or if_match.strip() == "*":
         return None
     if etag(found) not in {each.strip().removeprefix("W/") for each in if_match.split(",")}:
-        hint = f"read it again, and change that; If-Match is the ETag as given: {etag(found)}"
+        hint = "read it again, and change that: If-Match is its ETag as given"
         raise EditConflict("If-Match does not name the definition as it is", hint=hint)
     return found.revision
 
