@@ -1,5 +1,6 @@
 """What requests and answers look like, beside definitions and run documents."""
 
+from collections import Counter
 from datetime import datetime
 from typing import Any, Literal
 
@@ -191,7 +192,8 @@ class DeliveryView(BaseModel):
     redrive_of: str | None
     received: Any = Field(description="What runs see as their trigger.")
     received_at: datetime
-    runs: list[StartView]
+    runs: list[StartView] = Field(description="In a list only the first 20 of each delivery.")
+    states: dict[str, int] = Field(description="How many of its runs stand how.")
 
 
 class WebhookAnswer(BaseModel):
@@ -292,9 +294,10 @@ def problem_view(problem: Problem) -> ProblemView:
 
 def delivery_view(delivery: Delivery) -> DeliveryView:
     """Show an entry of the ledger."""
-    values = {name: getattr(delivery, name) for name in DeliveryView.model_fields if name != "runs"}
+    values = {name: getattr(delivery, name) for name in DeliveryView.model_fields if name not in ("runs", "states")}
     runs = [
         StartView.model_validate({name: getattr(start, name) for name in StartView.model_fields})
         for start in delivery.starts
     ]
-    return DeliveryView(**values, runs=runs)
+    states = delivery.states or Counter(start.state for start in delivery.starts)
+    return DeliveryView(**values, runs=runs, states=dict(states))

@@ -14,6 +14,7 @@ from temporalio.common import RawValue, RetryPolicy
 from temporalio.exceptions import CancelledError, FailureError
 from temporalio.workflow import ActivityCancellationType, ActivityHandle
 
+from orchestrator.attributes import BEGAN
 from orchestrator.children import Children
 from orchestrator.effects import (
     ATTEMPT_KEY,
@@ -242,7 +243,8 @@ class TemporalEffects:
             self._try_at = self._seen + RETRY_FROM_NOW
             workflow.logger.warning("the state is too large to continue as new")
             return
-        workflow.continue_as_new(packed(request, "the state of the run"))
+        memo = {**workflow.memo(), BEGAN: request["state"]["started_at"]}
+        workflow.continue_as_new(packed(request, "the state of the run"), memo=memo)
 
 
 def acted(answer: Any) -> Acted:

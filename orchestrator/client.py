@@ -12,6 +12,8 @@ from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
 
+from temporalio.api.common.v1 import Payloads
+from temporalio.api.workflowservice.v1 import SignalWorkflowExecutionRequest
 from temporalio.client import (
     Client,
     GrpcCompression,
@@ -22,15 +24,15 @@ from temporalio.client import (
     WorkflowQueryFailedError,
     WorkflowUpdateFailedError,
 )
-from temporalio.common import Priority, TypedSearchAttributes, WorkflowIDReusePolicy
+from temporalio.common import Priority, RawValue, TypedSearchAttributes, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode, TLSConfig
 
-from orchestrator.attributes import CUSTOMER_ID, TRIGGER, VERSION, WORKFLOW_ID, search_attributes
+from orchestrator.attributes import BEGAN, CUSTOMER_ID, TRIGGER, VERSION, WORKFLOW_ID, search_attributes
 from orchestrator.children import WORKFLOW
-from orchestrator.errors import OperationRefused, RunNotFound, ServerUnavailable
+from orchestrator.errors import BadCursor, OperationRefused, RunNotFound, ServerUnavailable
 from orchestrator.history import Histories
-from orchestrator.payloads import run_request
+from orchestrator.payloads import MAX_PAYLOAD_BYTES, run_request
 from orchestrator.plan import Plan
 from orchestrator.retrying import EndedRun
 from orchestrator.run import ENDED, Document, Run, RunInfo, Status, milliseconds
@@ -47,6 +49,14 @@ REFRESH_SECONDS = 1.0
 """What a run does between events of its history, such as attempts, is seen this often."""
 QUIET_SECONDS = 0.1
 """Changes closer together are shown as one."""
+
+ANOTHER_TIME = (
+    RPCStatusCode.UNAVAILABLE,
+    RPCStatusCode.DEADLINE_EXCEEDED,
+    RPCStatusCode.CANCELLED,
+    RPCStatusCode.RESOURCE_EXHAUSTED,  # too many requests: what is too large is refused before it is sent
+)
+NOT_FOR_US = (RPCStatusCode.UNAUTHENTICATED, RPCStatusCode.PERMISSION_DENIED)
 
 STATUSES: dict[WorkflowExecutionStatus, Status] = {
     WorkflowExecutionStatus.RUNNING: "running",
@@ -156,7 +166,10 @@ class Runs:
         retried_from: str | None = None,
         attempt: int = 1,
     ) -> Started:
-        """Start a run. Under an id that has been used nothing starts: the first run's id is the answer."""
+        """Start a run. Under an id that has been used nothing starts: the first run's id is the answer.
+
+        Raises OperationRefused where what the run begins with is more than Temporal holds.
+        """
         info = RunInfo(
             id=run_id or str(uuid4()),
             customer_id=plan.customer_id,
@@ -164,11 +177,12 @@ class Runs:
             retried_from=retried_from,
             attempt=attempt,
         )
+        request = self._written(run_request(plan, info, given=given, trigger=trigger, state=state))
         async with speaking():
             try:
                 await self.client.start_workflow(
                     WORKFLOW,
-                    run_request(plan, info, given=given, trigger=trigger, state=state),
+                    request,
                     id=info.id,
                     task_queue=self.settings.task_queue,
                     id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
@@ -183,6 +197,17 @@ class Runs:
                 return Started(info.id, duplicate=True)
         RUNS_STARTED.labels(trigger_type, "started").inc()
         return Started(info.id)
+
+    def _written(self, request: dict[str, Any]) -> RawValue:
+        """Write a request once, and measure it: what is too large is refused by name, not by the network."""
+        payload = self.client.data_converter.payload_converter.to_payload(request)
+        if len(payload.data) > MAX_PAYLOAD_BYTES:
+            raise OperationRefused(
+                f"the workflow with its input takes {len(payload.data):,} bytes, more than the {MAX_PAYLOAD_BYTES:,}"
+                " that a run can begin with",
+                hint="keep large data elsewhere and pass a reference",
+            )
+        return RawValue(payload)
 
     async def ended_run(self, run_id: str) -> EndedRun:
         """Ask a run that has ended for what it knows; raises RunNotFound and OperationRefused."""
@@ -289,13 +314,31 @@ class Runs:
             async for execution in self.client.list_workflows(query):
                 yield await _summary(execution)
 
+    async def running(self) -> AsyncIterator[RunSummary]:
+        """Give the runs that go on, as far as Temporal's visibility knows."""
+        query = f"{WORKFLOW_ID.name} IS NOT NULL AND ExecutionStatus = 'Running'"
+        async with speaking():
+            async for execution in self.client.list_workflows(query):
+                yield await _summary(execution)
+
     async def summary(self, run_id: str) -> RunSummary:
-        """Give what lists show of a run; raises RunNotFound, of branches too."""
+        """Give what lists show of a run; raises RunNotFound, of branches and of others' workflows too."""
         async with speaking(run_id):
-            found = await _summary(await self._handle(run_id).describe())
-        if not found.workflow_id:
+            described = await self._handle(run_id).describe()
+            found = await _summary(described)
+        if not found.workflow_id or described.workflow_type != WORKFLOW:
             raise RunNotFound(f"there is no run {run_id!r}")
         return found
+
+    async def require_execution(self, run_id: str, execution: str) -> None:
+        """Raise BadCursor where an execution is none of this run's, or is kept no more."""
+        async with speaking(run_id):
+            try:
+                await self.client.get_workflow_handle(run_id, run_id=execution).describe()
+            except RPCError as error:
+                if error.status not in (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT):
+                    raise
+                raise BadCursor("that is no place in this stream", hint="begin anew, without Last-Event-ID") from error
 
     async def cancel(self, run_id: str) -> None:
         """Ask a run to end: its actions and branches are cancelled, compensations made, then it is cancelled."""
@@ -320,10 +363,18 @@ class Runs:
         async with self._operating(run_id) as handle:
             await handle.signal("resume", {})
 
-    async def send_event(self, run_id: str, name: str, payload: Any = None) -> None:
-        """Send an event to a run's `wait` nodes; one that comes early is kept."""
-        async with self._operating(run_id) as handle:
-            await handle.signal("event", {"name": name, "payload": payload})
+    async def send_event(self, run_id: str, name: str, payload: Any = None, key: str | None = None) -> None:
+        """Send an event to a run's `wait` nodes, once for each key; one that comes early is kept."""
+        request = SignalWorkflowExecutionRequest(
+            namespace=self.client.namespace,
+            signal_name="event",
+            input=Payloads(payloads=await self.client.data_converter.encode([{"name": name, "payload": payload}])),
+            identity=self.client.identity,
+            request_id=key or str(uuid4()),
+        )
+        request.workflow_execution.workflow_id = run_id
+        async with self._operating(run_id):
+            await self.client.workflow_service.signal_workflow_execution(request, retry=True)
 
     async def resolve(
         self,
@@ -343,7 +394,10 @@ class Runs:
         tree = await self._tree(run_id)
         async with self._operating(tree.keeper_of(node_id)) as handle:
             try:
-                answer = await handle.execute_update("resolve", word)
+                async with asyncio.timeout(QUERY_SECONDS):
+                    answer = await handle.execute_update("resolve", word)
+            except TimeoutError as error:
+                raise ServerUnavailable("no worker answers", hint="start one with `orchestrator worker`") from error
             except WorkflowUpdateFailedError as error:
                 cause = error.cause
                 raise OperationRefused(cause.message if isinstance(cause, ApplicationError) else str(cause)) from error
@@ -381,8 +435,11 @@ async def speaking(run_id: str | None = None) -> AsyncIterator[None]:
     except RPCError as error:
         if error.status == RPCStatusCode.NOT_FOUND and run_id is not None:
             raise RunNotFound(f"there is no run {run_id!r}") from error
-        if error.status in (RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED):
+        if error.status in ANOTHER_TIME:
             raise ServerUnavailable(f"the Temporal server does not answer: {error.message}") from error
+        if error.status in NOT_FOR_US:
+            hint = "see ORCHESTRATOR_TEMPORAL_API_KEY, ORCHESTRATOR_TEMPORAL_TLS_CERT and _NAMESPACE"
+            raise ServerUnavailable(f"the Temporal server lets us not in: {error.message}", hint=hint) from error
         if error.status == RPCStatusCode.INVALID_ARGUMENT:
             raise OperationRefused(f"Temporal refuses: {error.message}") from error
         raise
@@ -401,6 +458,8 @@ def quoted(value: str) -> str:
 async def _summary(execution: WorkflowExecution) -> RunSummary:
     attributes = execution.typed_search_attributes
     status = STATUSES[execution.status] if execution.status is not None else "running"
+    told = await execution.memo_value(BEGAN, None)  # Temporal tells the start of the last execution
+    began = execution.start_time if told is None else datetime.fromisoformat(told)
     return RunSummary(
         id=execution.id,
         workflow_id=attributes.get(WORKFLOW_ID, ""),
@@ -408,8 +467,8 @@ async def _summary(execution: WorkflowExecution) -> RunSummary:
         customer_id=attributes.get(CUSTOMER_ID, ""),
         status=status,
         trigger_type=attributes.get(TRIGGER, "manual"),
-        started_at=execution.start_time,
+        started_at=began,
         completed_at=execution.close_time,
-        duration_ms=milliseconds(execution.start_time, execution.close_time),
+        duration_ms=milliseconds(began, execution.close_time),
         retried_from=await execution.memo_value(RETRIED_FROM, None),
     )

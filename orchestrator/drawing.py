@@ -3,10 +3,12 @@
 import asyncio
 import sys
 
+import mmdr
+
 from orchestrator.errors import OperationRefused
 
 # A process: the renderer holds the interpreter's lock for as long as it thinks, in a thread too.
-COMMAND = (sys.executable, "-I", "-X", "utf8", "-m", "mmdr")
+COMMAND = (sys.executable, "-I", "-X", "utf8", "-m", mmdr.__name__)
 MAX_LINES = 2_000
 """Of the text; the renderer gives up at about a thousand, after more and more time."""
 MAX_CHARACTERS = 200_000

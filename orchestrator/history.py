@@ -37,7 +37,7 @@ class Histories:
                     following = event.workflow_execution_continued_as_new_event_attributes.new_execution_run_id
                     yield number, event
             except RPCError as error:
-                if error.status == RPCStatusCode.NOT_FOUND:
+                if error.status in (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT):
                     return
                 await asyncio.sleep(RETRY_SECONDS)
                 continue

@@ -125,7 +125,7 @@ def _go_back(state: RunState, node_id: str, failed: str | None) -> int:
 
 def _context(state: RunState, plan: Plan, info: RunInfo, changes: Changes, now: datetime) -> dict[str, Any]:
     variables = dict(changes.variables or {})
-    reserved = [name for name in variables if name in RESERVED]
+    reserved = [name for name in variables if name in (*RESERVED, "secrets")]
     if reserved:
         raise OperationRefused(f"{', '.join(reserved)}: no names of variables", hint="the input is changed by `input`")
     context = {**plan.variables, **state.data.context, **variables}

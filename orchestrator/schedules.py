@@ -42,6 +42,8 @@ from orchestrator.settings import Settings
 
 PREFIX = "orchestrator"
 TRIGGER_TYPE = "schedule"
+INSTALLATION = "orchestrator_installation"
+"""Memo of a schedule."""
 MAX_BACKFILL = 1_000
 """Starts that one backfill may make: Temporal keeps no more waiting."""
 ATTEMPTS = 5
@@ -73,14 +75,18 @@ class Installed:
     version: int | None
     paused: bool
     note: str = ""
+    installation: str = ""
+    """The store that has installed it."""
 
 
 class Schedules:
     """The schedules of all customers in a namespace."""
 
-    def __init__(self, client: Client, settings: Settings) -> None:
+    def __init__(self, client: Client, settings: Settings, installation: str = "") -> None:
         self.client = client
         self.settings = settings
+        self.installation = installation
+        """Which of several stores beside one Temporal installs."""
 
     async def install(self, plan: Plan, trigger: Trigger, *, paused: bool, note: str = "") -> None:
         """Create the schedule of a workflow, or make it what the plan and the trigger say now.
@@ -97,7 +103,13 @@ class Schedules:
             state=ScheduleState(note=note or None, paused=paused),
         )
 
-        def change(found: ScheduleUpdateInput) -> ScheduleUpdate:
+        async def change(found: ScheduleUpdateInput) -> ScheduleUpdate:
+            theirs = str(await found.description.memo_value(INSTALLATION, ""))
+            if theirs not in ("", self.installation):
+                raise OperationRefused(
+                    f"the schedule {name!r} was installed from another database",
+                    hint="give each a namespace of its own; what a lost database has left is removed by hand",
+                )
             before = found.description.schedule.action
             if isinstance(before, ScheduleActionStartWorkflow):
                 # One name for ever: Temporal starts nothing twice for a time while the first run goes on.
@@ -128,7 +140,9 @@ class Schedules:
 
     async def _create(self, name: str, schedule: Schedule, attributes: TypedSearchAttributes) -> bool:
         try:
-            await self.client.create_schedule(name, schedule, search_attributes=attributes)
+            await self.client.create_schedule(
+                name, schedule, search_attributes=attributes, memo={INSTALLATION: self.installation}
+            )
         except ScheduleAlreadyRunningError:
             return False
         return True
@@ -205,9 +219,13 @@ class Schedules:
         return {one.typed_search_attributes[SCHEDULED_AT] async for one in found}
 
     async def next_times(self, customer_id: str, workflow_id: str, count: int = 10) -> list[datetime]:
-        """Give the next times in UTC as Temporal keeps them, with jitter, paused or not."""
+        """Give the next times in UTC as Temporal keeps them, with jitter, paused or not.
+
+        Raises OperationRefused where there is no schedule.
+        """
         now = datetime.now(UTC)
         async with self._operating(customer_id, workflow_id) as handle:
+            await handle.describe()  # Temporal tells times of schedules that are gone, too
             return (await self._matching(handle.id, now, now + AHEAD))[:count]
 
     async def _matching(self, name: str, after: datetime, until: datetime) -> list[datetime]:
@@ -222,7 +240,7 @@ class Schedules:
         """Give all schedules of ours in the namespace."""
         async with speaking():
             async for entry in await self.client.list_schedules():
-                shown = _shown(entry)
+                shown = await _shown(entry)
                 if shown is not None:
                     yield shown
 
@@ -239,7 +257,7 @@ class Schedules:
                 ) from error
 
 
-def _shown(entry: ScheduleListDescription) -> Installed | None:
+async def _shown(entry: ScheduleListDescription) -> Installed | None:
     owner = owner_of(entry.id)
     if owner is None:
         return None
@@ -249,4 +267,5 @@ def _shown(entry: ScheduleListDescription) -> Installed | None:
         version=entry.typed_search_attributes.get(VERSION),
         paused=state is not None and state.paused,
         note=(state.note or "") if state is not None else "",
+        installation=str(await entry.memo_value(INSTALLATION, "")),
     )

@@ -25,9 +25,9 @@ from api.models import (
 from api.paging import Cursor as PageCursor
 from api.paging import Limit, Page, cut, place, written
 from api.problems import NothingMore, described
-from api.routes.workflows import owner
 from api.strict import StrictRoute
 from orchestrator.client import RunSummary, Started
+from orchestrator.errors import ServerUnavailable
 from orchestrator.retrying import Changes
 from orchestrator.run import Run, StepDocument
 from orchestrator.service.house import House
@@ -59,12 +59,19 @@ async def _started(
     if started.duplicate:
         response.headers["Idempotent-Replayed"] = "true"
     if wait:
-        ended = await house.runs.ended(started.id, wait)
+        ended = await _ended(house, started.id, wait)
         if ended is not None:
             response.status_code = 200
             return ended
     links = house.runs.links(started.id)
     return RunStarted(id=started.id, workflow_id=workflow_id, duplicate=started.duplicate, links=links)
+
+
+async def _ended(house: House, run_id: str, wait: float) -> Run | None:
+    try:
+        return await house.runs.ended(run_id, wait)
+    except ServerUnavailable:  # the run has been started: whoever gets no id would start another
+        return None
 
 
 @router.post(
@@ -86,7 +93,7 @@ async def start(
     """Start a workflow: its newest published version, or the draft while there is none."""
     wanted = request or StartRequest()
     started = await house.starts.workflow(
-        await owner(house, asker, workflow_id), workflow_id, wanted.input, version=wanted.version, key=idempotency_key
+        asker.customer_id, workflow_id, wanted.input, version=wanted.version, key=idempotency_key
     )
     return await _started(house, started, workflow_id, wait, response)
 
@@ -114,7 +121,10 @@ async def every(
         Literal["running", "completed", "failed", "cancelled"] | None,
         Query(description="`running` is every run that has not ended; what it waits for is in its document."),
     ] = None,
-    trigger: Annotated[Literal["manual", "schedule", "event", "webhook"] | None, Query()] = None,
+    trigger: Annotated[
+        Literal["manual", "schedule", "event", "webhook", "workflow"] | None,
+        Query(description="What started it; `workflow` is a call by another run."),
+    ] = None,
     since: Since = None,
     until: Until = None,
     limit: Limit = 50,
@@ -170,6 +180,8 @@ async def _from_there(
     cursor = Cursor.read(last_event_id) if last_event_id else Cursor()
     if cursor.over:
         raise NothingMore
+    if cursor.execution:
+        await house.runs.require_execution(run_id, cursor.execution)
     return cursor
 
 

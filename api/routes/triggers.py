@@ -16,9 +16,9 @@ from api.models import DeliveryView, EventRequest, WebhookAnswer, delivery_view
 from api.paging import Cursor, Limit, Page, cut, place
 from api.problems import described
 from api.strict import StrictRoute, parsed
-from orchestrator.errors import OperationRefused
+from orchestrator.errors import OperationRefused, OrchestratorError
 from orchestrator.planner.triggers import METHODS
-from orchestrator.service.webhooks import Received
+from orchestrator.service.webhooks import BodyUnreadable, Received
 from orchestrator.store.definitions import WorkflowNotFound
 from orchestrator.store.deliveries import DUPLICATE, FAILED
 
@@ -85,10 +85,19 @@ async def hook(customer: str, path: str, request: Request, house: HouseDep) -> R
     if any(ord(letter) < 32 for letter in customer + path):
         raise WorkflowNotFound("no webhook is reached at this address")
     row = await house.webhooks.find(customer, path.strip("/"))
-    await request.app.state.limits.count(f"webhooks:{customer}")
+    limits = request.app.state.limits
     if not row.config.get("secret"):
         await local_only(request, house)
-    answer = await house.webhooks.receive(row, await _received(request, path.strip("/")))
+    received = await _received(request, path.strip("/"))
+    try:
+        house.webhooks.admit(row, received)
+    except OrchestratorError as error:
+        # A stranger's requests count apart: they neither use up the customer's nor fill the ledger.
+        await limits.count(f"refused:{customer}")
+        await house.webhooks.reject(row, received, error)
+        raise
+    await limits.count(f"webhooks:{customer}")
+    answer = await house.webhooks.receive(row, received)
     start = answer.delivery.starts[0]
     if start.state == FAILED:
         raise OperationRefused(start.reason or "the run could not be started")
@@ -122,22 +131,26 @@ for _method in METHODS:
 
 async def _received(request: Request, path: str) -> Received:
     raw = await request.body()
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     return Received(
         method=request.method,
         path=path,
-        headers={name.lower(): value for name, value in request.headers.items()},
+        headers={name.lower(): ", ".join(request.headers.getlist(name)) for name in request.headers},
         query=_flat(parse_qs(request.url.query, keep_blank_values=True)),
         raw=raw,
-        body=_body(raw, request.headers.get("content-type", "").partition(";")[0].strip().lower()),
+        read=lambda: _body(raw, kind),
     )
 
 
 def _body(raw: bytes, kind: str) -> Any:
-    """Read a body by its type: JSON, a form, text; anything else as base64."""
+    """Read a body by its type: JSON, a form, text; anything else as base64. Raises BodyUnreadable."""
     if not raw:
         return None
     if kind == "application/json" or kind.endswith("+json"):
-        return parsed(raw)
+        try:
+            return parsed(raw)
+        except HTTPException as error:
+            raise BodyUnreadable(str(error.detail)) from None
     try:
         text = raw.decode()
     except UnicodeDecodeError:

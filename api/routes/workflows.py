@@ -46,7 +46,7 @@ async def owner(house: House, asker: Asker, workflow_id: str) -> str:
     """Give whose workflow is meant; an administrator need not say so where only one customer has it."""
     if asker.customer_id is not None:
         return asker.customer_id
-    return (await house.workflows.definitions.get(None, workflow_id)).customer_id
+    return (await house.workflows.definitions.head(None, workflow_id)).customer_id
 
 
 async def _meant(house: House, asker: Asker, workflow_id: str, if_match: str | None) -> tuple[str, int | None]:
@@ -172,7 +172,7 @@ async def activate(
     """Publish what has been edited, and install the trigger."""
     customer_id, expected = await _meant(house, asker, workflow_id, if_match)
     stored = await house.workflows.activate(customer_id, workflow_id, expected, asker.name)
-    await house.reconciler.settle(customer_id, workflow_id)
+    await house.reconciler.settle(customer_id, workflow_id, anew=True)
     return await _answer(house, stored, response)
 
 

@@ -9,6 +9,7 @@ CODES: dict[str, str] = {
     "unknown_status": "The status is none of `draft`, `active`, `paused`, `archived`.",
     "no_nodes": "There is nothing to do.",
     "too_many_nodes": "The definition is larger than the planner takes.",
+    "too_large": "With all that it calls, the workflow is more than a run can begin with. Told when it is kept.",
     "reserved_name": "The name belongs to the engine: `workflow`, `run`, `trigger`, `input`, `steps`, `secrets`.",
     "unknown_key": "Nothing reads the key. Close to a known one it is an error, elsewhere a warning.",
     "unused_key": "The key is for another type of node or trigger.",

@@ -5,6 +5,7 @@ before the first one starts.
 """
 
 import asyncio
+import logging
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,6 +15,7 @@ from uuid import uuid4
 from orchestrator.conditions import compile_condition
 from orchestrator.errors import OperationRefused, OrchestratorError, ServerUnavailable
 from orchestrator.expressions import Env
+from orchestrator.payloads import json_size
 from orchestrator.plan import Plan
 from orchestrator.service.operations import Operations
 from orchestrator.service.starts import Starts, settled
@@ -37,9 +39,20 @@ AT_ONCE = 32
 SETTLED_AT_ONCE = 100
 ANSWER_SECONDS = 10.0
 """How long a sender waits for the starts; they go on after that."""
-OWED_AFTER = timedelta(seconds=15)
-"""What owes starts for so long has been left by a process that ended."""
-REDRIVEN_AT_ONCE = 20
+ASK_SECONDS = 0.05
+REDRIVEN_AT_ONCE = 100
+PAUSE = timedelta(minutes=5)
+"""Before a delivery that met a fault of ours is tried again."""
+MAX_RECEIVED_BYTES = 1_000_000
+"""What is received, as JSON in ASCII: with a workflow's plan it must fit into what a run begins with."""
+
+logger = logging.getLogger(__name__)
+
+
+class TooLarge(OrchestratorError):
+    """What was sent is more than a run can begin with."""
+
+    code = "too_large"
 
 
 class Events:
@@ -58,6 +71,7 @@ class Events:
         Gives the ledger's entry; one whose id has come before is a duplicate, with the runs of the first.
         """
         received = {"id": event_id or str(uuid4()), "name": name, "data": data}
+        fits(received)
         delivery = Delivery(
             id=str(uuid4()),
             customer_id=customer_id,
@@ -75,18 +89,6 @@ class Events:
     async def redrive(self, customer_id: str | None, delivery_id: str) -> Delivery:
         """Take in again what was delivered before, as news; raises DeliveryNotFound and OperationRefused."""
         old = await self.deliveries.get(customer_id, delivery_id)
-        if old.kind == "event":
-            starts = await self._subscribed(old.customer_id, old.received)
-        elif old.kind == "webhook" and old.outcome != REJECTED:
-            row = await self.workflows.definitions.webhook(old.customer_id, old.name)
-            starts = owed_to([row] if row is not None and row.wanted == ACTIVE else [])
-            if old.starts and old.starts[0].given is not None:
-                starts = tuple(replace(start, state=PENDING, reason=None, delivery_id="") for start in old.starts)
-        else:
-            raise OperationRefused(
-                f"a delivery of kind {old.kind!r} that was {old.outcome} cannot be redriven",
-                hint="what was refused must be sent again by whoever can sign it" if old.kind == "webhook" else None,
-            )
         again = Delivery(
             id=str(uuid4()),
             customer_id=old.customer_id,
@@ -97,32 +99,71 @@ class Events:
             received=old.received,
             received_at=datetime.now(UTC),
             redrive_of=old.id,
-            starts=starts,
+            starts=await self._again(old),
         )
         return await self.deliver(await self.deliveries.accept(again, None))
 
+    async def _again(self, old: Delivery) -> tuple[Start, ...]:
+        """Say what a delivery would start now; raises OperationRefused."""
+        if old.pending:
+            raise OperationRefused("this delivery is still being worked on", hint="what it owes will be started")
+        if old.kind == "event":
+            return await self._subscribed(old.customer_id, old.received)
+        if old.kind != "webhook" or old.outcome == REJECTED:
+            raise OperationRefused(
+                f"a delivery of kind {old.kind!r} that was {old.outcome} cannot be redriven",
+                hint="what was refused must be sent again by whoever can sign it" if old.kind == "webhook" else None,
+            )
+        if old.starts and old.starts[0].given is not None:
+            return tuple(replace(start, state=PENDING, reason=None, delivery_id="") for start in old.starts)
+        row = await self.workflows.definitions.webhook(old.customer_id, old.name)
+        if row is None or row.wanted != ACTIVE:
+            raise OperationRefused(f"no active workflow is reached at {old.name!r} now")
+        return owed_to([row])
+
     async def deliver(self, kept: Delivery) -> Delivery:
-        """Start what a delivery owes, and give it as it is then; what takes long goes on without the sender."""
-        if not any(start.state == PENDING for start in kept.starts):
+        """Start what a delivery owes, and give it as it is then; what takes long goes on without the sender.
+
+        A duplicate starts nothing: it waits for the one that won.
+        """
+        if not kept.pending:
             return kept
-        task = asyncio.create_task(self._start_owed(kept))
+        if kept.duplicate_of is None:
+            work = self._start_owed(kept)
+        else:
+            work = self._settled(kept.customer_id, kept.duplicate_of)
+        task = asyncio.create_task(work)
         self._working.add(task)
-        task.add_done_callback(self._working.discard)
-        try:
-            await asyncio.wait_for(asyncio.shield(task), ANSWER_SECONDS)
-        except (TimeoutError, ServerUnavailable, StoreUnavailable):
-            # It has been accepted and is written down: what is missing is started later.
-            return kept
-        return await self.deliveries.get(kept.customer_id, kept.id)
+        task.add_done_callback(self._done)
+        # It has been accepted and is written down: whatever goes wrong now, what is missing is started later.
+        await asyncio.wait({task}, timeout=ANSWER_SECONDS)
+        settled_now = task.done() and task.exception() is None
+        return await self.deliveries.get(kept.customer_id, kept.id) if settled_now else kept
+
+    def _done(self, task: "asyncio.Task[None]") -> None:
+        self._working.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.warning("a delivery waits: %s", error, exc_info=error)
+
+    async def _settled(self, customer_id: str, delivery_id: str) -> None:
+        """Wait until a delivery owes nothing, or nobody waits any more."""
+        for _ in range(round(ANSWER_SECONDS / ASK_SECONDS)):
+            if not (await self.deliveries.get(customer_id, delivery_id)).pending:
+                return
+            await asyncio.sleep(ASK_SECONDS)
 
     async def redrive_owed(self) -> None:
-        """Start what deliveries still owe that a process has left behind."""
-        while True:
-            owing = await self.deliveries.owed(datetime.now(UTC) - OWED_AFTER, REDRIVEN_AT_ONCE)
-            for delivery in owing:
-                await self._start_owed(delivery)
-            if len(owing) < REDRIVEN_AT_ONCE:
-                return
+        """Start what deliveries still owe that a process has left behind; one that cannot go on stops no other."""
+        for delivery_id in await self.deliveries.due(REDRIVEN_AT_ONCE):
+            if not await self.deliveries.claim(delivery_id):
+                continue
+            try:
+                await self._start_owed(await self.deliveries.get(None, delivery_id))
+            except (ServerUnavailable, StoreUnavailable):
+                raise
+            except Exception:
+                logger.exception("delivery %s waits: this attempt has failed", delivery_id)
+                await self.deliveries.leave(delivery_id, PAUSE)
 
     async def aclose(self) -> None:
         """Let starts under way come to their end."""
@@ -141,7 +182,7 @@ class Events:
         return tuple(found)
 
     async def _start_owed(self, kept: Delivery) -> None:
-        """Start what is pending; raises ServerUnavailable with the rest still owed."""
+        """Start what is pending; raises, with the rest still owed, what kept some of it from being started."""
         owed = [start for start in kept.starts if start.state == PENDING]
         slots = asyncio.Semaphore(AT_ONCE)
 
@@ -149,19 +190,22 @@ class Events:
             async with slots:
                 return await self._start(kept, start)
 
+        failures: list[BaseException] = []
         for at in range(0, len(owed), SETTLED_AT_ONCE):
             made = await asyncio.gather(*map(one, owed[at : at + SETTLED_AT_ONCE]), return_exceptions=True)
             await self.deliveries.settle([start for start in made if isinstance(start, Start)])
-            for failure in made:
-                if isinstance(failure, BaseException):
-                    raise failure
+            failures += [each for each in made if isinstance(each, BaseException)]
+            if any(isinstance(each, ServerUnavailable | StoreUnavailable) for each in failures):
+                break  # nobody is there to start the rest, either
+        if failures:
+            raise failures[0]
 
     async def _start(self, kept: Delivery, start: Start) -> Start:
         """Start one run; what cannot be started ever is noted with the reason."""
         try:
             if start.given is not None:  # a webhook that answers a run: the event that it is for the run
                 await self.operations.send_event(
-                    kept.customer_id, start.run_id, str(start.given["event"]), kept.received
+                    kept.customer_id, start.run_id, str(start.given["event"]), kept.received, key=kept.id
                 )
                 return settled(kept, start, RESUMED)
             plan = await self._plan(kept.customer_id, start)
@@ -175,6 +219,16 @@ class Events:
     async def _plan(self, customer_id: str, start: Start) -> Plan:
         version = await self.workflows.definitions.version(customer_id, start.workflow_id, start.version)
         return await self.workflows.published(version)
+
+
+def fits(received: Any) -> None:
+    """Raise TooLarge for what no run could begin with: accepted means started."""
+    size = json_size(received)
+    if size > MAX_RECEIVED_BYTES:
+        raise TooLarge(
+            f"what was sent takes {size:,} bytes as JSON, more than {MAX_RECEIVED_BYTES:,}",
+            hint="keep large data elsewhere and send a reference",
+        )
 
 
 def owed_to(rows: Iterable[TriggerRow]) -> tuple[Start, ...]:

@@ -74,9 +74,10 @@ async def built(settings: Settings, runs: Runs, registry: Registry) -> AsyncIter
     async with opened(settings) as database:
         index, deliveries, leases = RunIndex(database), Deliveries(database), Leases(database, str(uuid4()))
         noting = Noting(index)
-        workflows = Workflows(Definitions(database), index, registry)
+        definitions = Definitions(database)
+        workflows = Workflows(definitions, index, registry)
         starts, operations = Starts(runs, workflows, deliveries, noting), Operations(runs, index)
-        schedules = Schedules(runs.client, settings)
+        schedules = Schedules(runs.client, settings, await definitions.installation())
         events = Events(workflows, deliveries, starts, operations)
         async with noting.writing():
             house = House(

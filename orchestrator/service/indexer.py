@@ -7,8 +7,10 @@ import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from orchestrator.client import Runs, RunSummary
+from orchestrator.errors import RunNotFound
 from orchestrator.service.background import every
 from orchestrator.store.database import StoreUnavailable
 from orchestrator.store.index import RunIndex
@@ -23,6 +25,9 @@ OVERLAP = timedelta(seconds=5)
 WIDE_OVERLAP = timedelta(minutes=10)
 WIDE_EVERY = timedelta(minutes=1)
 """A server that is behind shows it later: from time to time more is read again."""
+SWEEP_EVERY = timedelta(hours=1)
+"""How often runs are looked for that Temporal knows no more."""
+SWEEP_OLDER = timedelta(minutes=10)
 BATCH = 500
 
 
@@ -35,6 +40,7 @@ class Indexer:
         self.leases = leases
         self._seen: dict[str, bool] = {}
         self._wide = datetime.now(UTC)
+        self._swept: datetime | None = None
 
     @asynccontextmanager
     async def going(self) -> AsyncIterator[None]:
@@ -48,6 +54,10 @@ class Indexer:
         """Catch up, where no other process does."""
         if await self.leases.take(LEASE, LEASE_SECONDS):
             await self.catch_up()
+            now = datetime.now(UTC)
+            if self._swept is None or now - self._swept >= SWEEP_EVERY:
+                await self.sweep(now - SWEEP_OLDER)
+                self._swept = now
 
     async def catch_up(self) -> int:
         """Read what has changed since the mark; give how many runs were written."""
@@ -55,19 +65,39 @@ class Indexer:
         now = datetime.now(UTC)
         wide = now - self._wide >= WIDE_EVERY
         overlap = WIDE_OVERLAP if wide else OVERLAP
-        written = 0
+        written, newest = 0, mark
         batch: list[RunSummary] = []
         async for run in self.runs.changed(None if mark is None else mark - overlap):
+            # Temporal's clock: ours may be another.
+            seen = run.completed_at or run.started_at
+            newest = seen if newest is None else max(newest, seen)
             if self._seen.get(run.id) == (run.completed_at is not None):
                 continue
             batch.append(run)
             if len(batch) == BATCH:
                 written += await self._write(batch)
         written += await self._write(batch)
-        await self.leases.set_mark(LEASE, now)
+        if newest is not None:
+            await self.leases.set_mark(LEASE, newest)
         if wide:
             self._wide = now
         return written
+
+    async def sweep(self, before: datetime) -> int:
+        """Note the end of runs that Temporal knows no more; give how many those are."""
+        going = {run.id async for run in self.runs.running()}
+        lost = 0
+        place: tuple[Any, ...] = ()
+        while open_runs := await self.index.open(before, place, BATCH):
+            place = (open_runs[-1].started_at, open_runs[-1].id)
+            missing = [run for run in open_runs if run.id not in going]
+            for run in missing:
+                try:
+                    await self.index.put([await self.runs.summary(run.id)])
+                except RunNotFound:
+                    await self.index.lost([run.id])
+                    lost += 1
+        return lost
 
     async def _write(self, batch: list[RunSummary]) -> int:
         await self.index.put(batch)

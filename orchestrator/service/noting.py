@@ -70,3 +70,5 @@ class Noting:
             await self.index.put(batch)
         except StoreUnavailable as error:
             logger.warning("%d runs are left to the indexer: %s", len(batch), error)
+        except Exception:
+            logger.exception("%d runs are left to the indexer", len(batch))

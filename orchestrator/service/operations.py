@@ -62,10 +62,12 @@ class Operations:
         await self.require(customer_id, run_id)
         await self.runs.resume(run_id)
 
-    async def send_event(self, customer_id: str | None, run_id: str, name: str, payload: Any) -> None:
-        """Send an event to the run's `wait` nodes."""
+    async def send_event(
+        self, customer_id: str | None, run_id: str, name: str, payload: Any, key: str | None = None
+    ) -> None:
+        """Send an event to the run's `wait` nodes, once for each key."""
         await self.require(customer_id, run_id)
-        await self.runs.send_event(run_id, name, payload)
+        await self.runs.send_event(run_id, name, payload, key)
 
     async def resolve(self, customer_id: str | None, run_id: str, node_id: str, action: str, **word: Any) -> str:
         """Give an operator's word on a step that waits for one; give the step's id."""

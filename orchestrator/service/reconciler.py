@@ -6,12 +6,12 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from orchestrator.calendars import fire_times
 from orchestrator.definition import Definition
-from orchestrator.errors import OperationRefused, OrchestratorError, ServerUnavailable
-from orchestrator.schedules import Schedules
+from orchestrator.errors import OperationRefused, ServerUnavailable
+from orchestrator.schedules import Installed, Schedules
 from orchestrator.service.background import every
 from orchestrator.service.workflows import Workflows
 from orchestrator.store.database import StoreUnavailable
@@ -21,6 +21,8 @@ from orchestrator.store.leases import Leases
 logger = logging.getLogger(__name__)
 LEASE = "reconciler"
 EVERY_SECONDS = 5.0
+COMPARE_EVERY = timedelta(minutes=5)
+"""How often everything is compared: somebody may have changed a schedule by hand."""
 ROUNDS = 5
 """Others may change what is wanted while it is being installed: that often it is done again."""
 
@@ -42,14 +44,17 @@ class Reconciler:
         self.definitions = workflows.definitions
         self.schedules = schedules
         self.leases = leases
-        self._compared = False
+        self._compared: datetime | None = None
 
-    async def settle(self, customer_id: str, workflow_id: str) -> None:
-        """Install, suspend or remove the schedule of one workflow, where there is something to do.
+    async def settle(self, customer_id: str, workflow_id: str, *, anew: bool = False) -> None:
+        """Install, suspend or remove the schedule of one workflow, where there is something to do, or `anew`.
 
         A Temporal that does not answer is no failure: what is wanted is written down, and is done when it answers.
         """
         try:
+            row = await self.definitions.trigger(customer_id, workflow_id) if anew else None
+            if row is not None and row.kind == "schedule":
+                await self.definitions.unsure(customer_id, workflow_id)
             await self._settle(customer_id, workflow_id)
         except ServerUnavailable as error:
             logger.warning("the schedule of %r waits: %s", workflow_id, error)
@@ -60,9 +65,13 @@ class Reconciler:
         Raises OperationRefused where the workflow does not start by time.
         """
         row = await self.definitions.trigger(customer_id, workflow_id)
-        if row is not None and row.kind == "schedule" and row.wanted != REMOVED and row.applied is not None:
-            found = await self.schedules.next_times(customer_id, workflow_id, count)
-            return Times(True, row.wanted == PAUSED, tuple(found))
+        if row is not None and row.kind == "schedule" and row.wanted != REMOVED and row.applied == row.revision:
+            try:
+                found = await self.schedules.next_times(customer_id, workflow_id, count)
+            except OperationRefused:  # somebody has removed it by hand: it is made anew
+                await self.definitions.unsure(customer_id, workflow_id)
+            else:
+                return Times(True, row.wanted == PAUSED, tuple(found))
         stored = await self.definitions.get(customer_id, workflow_id)
         trigger = Definition.model_validate(stored.definition).trigger
         if trigger.type != "schedule":
@@ -75,38 +84,49 @@ class Reconciler:
 
     async def repair(self) -> int:
         """Compare everything Temporal keeps with what should be; give how many schedules were touched."""
+        mine = self.schedules.installation
         shown = {(each.customer_id, each.workflow_id): each async for each in self.schedules.installed()}
         touched = 0
         for row in await self.definitions.schedules():
             there = shown.pop((row.customer_id, row.workflow_id), None)
-            right = there is not None and there.version == row.version and there.paused == (row.wanted == PAUSED)
-            if right and row.applied == row.revision:
-                continue
-            await self.definitions.unnoted(row.customer_id, row.workflow_id)
-            await self._settle(row.customer_id, row.workflow_id)
-            touched += 1
-        for customer_id, workflow_id in shown:
+            if there is not None and there.installation not in ("", mine):
+                _foreign(there)
+            elif there is None or _state(there) != (mine, _note(row), row.wanted == PAUSED):
+                await self.definitions.unsure(row.customer_id, row.workflow_id)
+                touched += await self._tried(row.customer_id, row.workflow_id)
+        for (customer_id, workflow_id), there in shown.items():
             found = await self.definitions.trigger(customer_id, workflow_id)
-            if found is None or found.kind != "schedule" or found.wanted == REMOVED:
+            if found is not None and found.kind == "schedule" and found.wanted != REMOVED:
+                continue
+            if there.installation == mine:
                 await self.schedules.remove(customer_id, workflow_id)
                 touched += 1
+            else:
+                _foreign(there)
         return touched
 
     async def round(self) -> None:
-        """Do what is still to be done; the first time, compare everything."""
+        """Do what is still to be done; at first, and from time to time, compare everything."""
         if not await self.leases.take(LEASE, 3 * EVERY_SECONDS):
-            self._compared = False
+            self._compared = None
             return
-        if not self._compared:
+        now = datetime.now(UTC)
+        if self._compared is None or now - self._compared >= COMPARE_EVERY:
             await self.repair()
-            self._compared = True
+            self._compared = now
         for row in await self.definitions.unapplied():
-            try:
-                await self._settle(row.customer_id, row.workflow_id)
-            except (ServerUnavailable, StoreUnavailable):
-                raise
-            except OrchestratorError as error:
-                logger.warning("the schedule of %r of %r: %s", row.workflow_id, row.customer_id, error)
+            await self._tried(row.customer_id, row.workflow_id)
+
+    async def _tried(self, customer_id: str, workflow_id: str) -> bool:
+        """Settle one of many: whatever is wrong with it, the others are settled, too."""
+        try:
+            await self._settle(customer_id, workflow_id)
+        except (ServerUnavailable, StoreUnavailable):
+            raise
+        except Exception:
+            logger.exception("the schedule of %r of %r", workflow_id, customer_id)
+            return False
+        return True
 
     @asynccontextmanager
     async def going(self) -> AsyncIterator[None]:
@@ -126,11 +146,13 @@ class Reconciler:
                 return
             if not _behind(row):
                 return
+            # Before Temporal hears of it: whatever happens from here on, a schedule may be there.
+            await self.definitions.unsure(customer_id, workflow_id)
             installed = await self._apply(row)
             if await self.definitions.applied(row):
                 return
             # What is wanted has changed meanwhile: what was installed last may not be the newest.
-            await self.definitions.unnoted(customer_id, workflow_id)
+            await self.definitions.unsure(customer_id, workflow_id)
             await asyncio.sleep(0)
 
     async def _apply(self, row: TriggerRow) -> bool:
@@ -141,9 +163,27 @@ class Reconciler:
         version = await self.definitions.version(row.customer_id, row.workflow_id, row.version)
         plan = await self.workflows.published(version)
         trigger = Definition.model_validate(version.definition).trigger
-        await self.schedules.install(plan, trigger, paused=row.wanted == PAUSED)
+        await self.schedules.install(plan, trigger, paused=row.wanted == PAUSED, note=_note(row))
         return True
+
+
+def _foreign(there: Installed) -> None:
+    logger.warning(
+        "the schedule of %r of %r was installed from another database: it is left alone; "
+        "each database needs a Temporal namespace of its own",
+        there.workflow_id,
+        there.customer_id,
+    )
 
 
 def _behind(row: TriggerRow) -> bool:
     return row.applied != row.revision if row.kind == "schedule" else row.applied is not None
+
+
+def _note(row: TriggerRow) -> str:
+    """Say in Temporal which revision of what is wanted a schedule shows."""
+    return f"revision {row.revision}"
+
+
+def _state(there: Installed) -> tuple[str, str, bool]:
+    return there.installation, there.note, there.paused

@@ -35,6 +35,9 @@ class Retries:
     ) -> Started:
         """Start the new run, once for each key; raises as `plan` does."""
         old = await self._old(customer_id, run_id)
+        before = await self.starts.before(old.info.customer_id, f"retry:{run_id}", key)
+        if before is not None:
+            return before
         made = await self._made(old, changes, version, str(uuid4()))
         if key is None:
             return await self._begin(made)

@@ -26,12 +26,17 @@ class Starts:
         self.noting = noting
 
     async def workflow(
-        self, customer_id: str, workflow_id: str, given: Any, *, version: int | None = None, key: str | None = None
+        self, customer: str | None, workflow_id: str, given: Any, *, version: int | None = None, key: str | None = None
     ) -> Started:
         """Start a kept workflow; under a key that has been used the first run is the answer.
 
+        Without a customer any one's, if only one has it.
         Raises WorkflowNotFound, OperationRefused, and DefinitionInvalid with where the input does not fit.
         """
+        customer_id = customer or (await self.workflows.definitions.head(None, workflow_id)).customer_id
+        before = await self.before(customer_id, workflow_id, key)
+        if before is not None:
+            return before
         found = await self.workflows.startable(customer_id, workflow_id, version)
         fits(found.plan, given)
         if key is None:
@@ -50,7 +55,10 @@ class Starts:
         self, customer_id: str, definition: Mapping[str, Any], given: Any, *, key: str | None = None
     ) -> Started:
         """Start a definition that is not kept; raises DefinitionInvalid."""
-        plan = (await self.workflows.judge(customer_id, definition)).require()
+        before = await self.before(customer_id, "", key)
+        if before is not None:
+            return before
+        plan = await self.workflows.unkept(customer_id, definition)
         fits(plan, given)
         if key is None:
             return await self.begin(plan, given)
@@ -59,6 +67,13 @@ class Starts:
             return await self.begin(plan, first.given, first.run_id)
 
         return await self.once(customer_id, "", key, Start(plan.id, 0, str(uuid4()), given), begin)
+
+    async def before(self, customer_id: str, place: str, key: str | None) -> Started | None:
+        """Find the run of a key, whatever has become of its workflow since; `None` while it has still to start."""
+        found = None if key is None else await self.deliveries.winner(customer_id, taken(place, key))
+        if found is None or found.pending:
+            return None
+        return Started(found.starts[0].run_id, duplicate=True)
 
     async def begin(self, plan: Plan, given: Any, run_id: str | None = None, **how: Any) -> Started:
         """Start a plan and note the run for the index."""
@@ -90,7 +105,7 @@ class Starts:
             received_at=datetime.now(UTC),
             starts=(start,),
         )
-        kept = await self.deliveries.accept(delivery, f"start:{place}:{key}")
+        kept = await self.deliveries.accept(delivery, taken(place, key))
         first = kept.starts[0]
         if first.state != PENDING:
             return Started(first.run_id, duplicate=True)
@@ -98,6 +113,11 @@ class Starts:
         started = await begin(first, again)
         await self.deliveries.settle([settled(kept, first, STARTED)])
         return Started(started.id, duplicate=again or started.duplicate)
+
+
+def taken(place: str, key: str) -> str:
+    """Name what a key is for: a start of this workflow, or a retry of this run."""
+    return f"start:{place}:{key}"
 
 
 def fits(plan: Plan, given: Any) -> None:

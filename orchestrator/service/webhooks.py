@@ -1,10 +1,12 @@
 """Webhooks: requests from outside that start a run, or answer one that waits.
 
-Every request is written down with what became of it. Credentials of a request are never kept.
+Every request is written down with what became of it, but floods of refused ones. Credentials are never kept.
 """
 
 import hmac
-from collections.abc import Mapping
+import logging
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -12,14 +14,15 @@ from typing import Any
 from uuid import uuid4
 
 from orchestrator.client import Runs
-from orchestrator.errors import OperationRefused, OrchestratorError
+from orchestrator.errors import OperationRefused, OrchestratorError, RunNotFound
 from orchestrator.expressions import Env, compile_template
 from orchestrator.run import Run
-from orchestrator.service.events import Events, owed_to
+from orchestrator.service.events import Events, fits, owed_to
 from orchestrator.settings import Settings
 from orchestrator.store.definitions import ACTIVE, REMOVED, Definitions, TriggerRow, WorkflowNotFound
-from orchestrator.store.deliveries import ACCEPTED, REJECTED, Deliveries, Delivery, Start
+from orchestrator.store.deliveries import ACCEPTED, FAILED, REJECTED, Deliveries, Delivery, Start
 
+logger = logging.getLogger(__name__)
 KIND = "webhook"
 SIGNATURE_HEADER = "X-Orchestrator-Signature"
 SIGNATURE_PREFIX = "sha256="
@@ -28,6 +31,8 @@ TOLERANCE_SECONDS = 300.0
 TIMEOUT_SECONDS = 30.0
 MAX_TIMEOUT_SECONDS = 300.0
 MAX_KEY = 255
+MAX_RUN_ID = 500
+STAMPED = re.compile(rb"\d{9,13}\.")
 PRIVATE_HEADERS = ("authorization", "proxy-authorization", "cookie")
 
 
@@ -47,6 +52,18 @@ class SignatureRefused(OrchestratorError):
     code = "signature_refused"
 
 
+class SecretMissing(OrchestratorError):
+    """The secret of this webhook is not set here: no request can be checked."""
+
+    code = "secret_missing"
+
+
+class BodyUnreadable(OrchestratorError):
+    """The body is not what its content type says."""
+
+    code = "json_syntax"
+
+
 @dataclass(frozen=True, slots=True)
 class Received:
     """A request as it came; header names in lower case."""
@@ -56,7 +73,8 @@ class Received:
     headers: Mapping[str, str]
     query: Mapping[str, Any]
     raw: bytes
-    body: Any
+    read: Callable[[], Any]
+    """Reads the body by its type; raises BodyUnreadable."""
 
     def header(self, name: str) -> str | None:
         """Give a header's value."""
@@ -91,31 +109,46 @@ class Webhooks:
             raise WorkflowNotFound("no webhook is reached at this address")
         return row
 
-    async def receive(self, row: TriggerRow, request: Received) -> Answer:
-        """Take a request in; raises MethodNotAllowed, SignatureRefused and OperationRefused, each written down."""
-        try:
-            key = self._admit(row, request)
-            start = self._owed(row, request)
-        except OrchestratorError as error:
-            await self._reject(row, request, error)
-            raise
-        delivery = self._delivery(row, request, key, ACCEPTED, starts=(start,))
-        kept = await self.deliveries.accept(delivery, None if key is None else f"{KIND}:{row.path}:{key}")
-        done = await self.events.deliver(kept)
-        if row.config.get("respond") != "output":
-            return Answer(done)
-        return Answer(done, await self._ended(done, row))
+    def admit(self, row: TriggerRow, request: Received) -> None:
+        """Check that whoever asks may; raises MethodNotAllowed, SignatureRefused and SecretMissing.
 
-    def _admit(self, row: TriggerRow, request: Received) -> str | None:
-        """Check that a request may come in; give its idempotency key."""
-        if row.wanted != ACTIVE:
-            raise OperationRefused(f"workflow {row.workflow_id!r} is paused")
+        Nothing of the request has been read but its bytes, and nothing is written down: see `reject`.
+        """
         methods = row.config.get("methods") or ["POST"]
         allowed = [str(each).upper() for each in (methods if isinstance(methods, list) else [methods])]
         if request.method not in allowed:
             raise MethodNotAllowed(request.method, allowed)
         if row.config.get("secret"):
             self._check_signature(row.config, request)
+
+    async def reject(self, row: TriggerRow, request: Received, error: OrchestratorError) -> None:
+        """Write down why a request was not let in: of it, nothing that a stranger could fill the ledger with."""
+        received = {"method": request.method, "path": request.path}
+        await self.deliveries.accept(_delivery(row, received, None, REJECTED, reason=str(error)), None)
+
+    async def receive(self, row: TriggerRow, request: Received) -> Answer:
+        """Take in a request that has been admitted; raises what refuses it, which is written down."""
+        try:
+            if row.wanted != ACTIVE:
+                raise OperationRefused("the workflow that is reached here is paused")
+            key = self._key(row, request)
+            received = _shown(request, request.read())
+            fits(received)
+            start = self._owed(row, received)
+        except OrchestratorError as error:
+            await self.reject(row, request, error)
+            raise
+        delivery = _delivery(row, received, key, ACCEPTED, starts=(start,))
+        kept = await self.deliveries.accept(delivery, None if key is None else f"{KIND}:{row.path}:{key}")
+        done = await self.events.deliver(kept)
+        if done.starts[0].state == FAILED:
+            await self.deliveries.release(done.duplicate_of or done.id)  # sent again, it is tried again
+        if row.config.get("respond") != "output":
+            return Answer(done)
+        return Answer(done, await self._ended(done, row))
+
+    def _key(self, row: TriggerRow, request: Received) -> str | None:
+        """Give what tells a request from others."""
         name = row.config.get("idempotency_header")
         key = request.header(str(name)) if name else None
         if key is not None and len(key) > MAX_KEY:
@@ -123,19 +156,32 @@ class Webhooks:
         return key or None
 
     def _check_signature(self, config: Mapping[str, Any], request: Received) -> None:
-        secret = _rendered(config["secret"], {"secrets": self.settings.secrets()})
-        prefix = str(config.get("signature_prefix", SIGNATURE_PREFIX))
+        secret = self._secret(config["secret"])
+        prefix = config.get("signature_prefix")
+        prefix = SIGNATURE_PREFIX if prefix is None else str(prefix)
         name = str(config.get("signature_header") or SIGNATURE_HEADER)
         given = request.header(name)
         if given is None:
             raise SignatureRefused(f"the request is not signed: it has no header {name}")
         moment = self._moment(config, request)
-        signed = [request.raw] if moment is None else [f"{moment}.".encode() + request.raw, request.raw]
-        wanted = [prefix + hmac.new(secret.encode(), each, sha256).hexdigest() for each in signed]
-        # Every form is compared, whichever fits: how long it takes tells nothing.
-        fitting = [hmac.compare_digest(given.encode(), each.encode()) for each in wanted]
-        if not any(fitting):
-            raise SignatureRefused(f"{name} does not fit the body")
+        if moment is None and STAMPED.match(request.raw):
+            # A signature of `<timestamp>.<body>` must not be taken for one of a body that begins so.
+            raise SignatureRefused("a body that begins like a timestamp is signed with one")
+        signed = request.raw if moment is None else f"{moment}.".encode() + request.raw
+        wanted = prefix + hmac.new(secret.encode(), signed, sha256).hexdigest()
+        if not hmac.compare_digest(given.encode(), wanted.encode()):
+            what = "the body" if moment is None else "the timestamp, a dot and the body"
+            raise SignatureRefused(f"{name} does not fit {what}")
+
+    def _secret(self, template: Any) -> str:
+        try:
+            secret = _rendered(template, {"secrets": self.settings.secrets()})
+        except OrchestratorError as error:
+            logger.error("the secret of a webhook cannot be read: %s", error)  # noqa: TRY400 - its name is enough
+            raise SecretMissing from None
+        if not secret:
+            raise SecretMissing
+        return secret
 
     def _moment(self, config: Mapping[str, Any], request: Received) -> str | None:
         """Give the time of sending, where one is sent and is not too far from now."""
@@ -155,44 +201,17 @@ class Webhooks:
             raise SignatureRefused(f"{name} is more than {tolerance:g} seconds from now")
         return given
 
-    def _owed(self, row: TriggerRow, request: Received) -> Start:
+    def _owed(self, row: TriggerRow, received: Mapping[str, Any]) -> Start:
         """Say which run is started, or which one is answered."""
-        resume = row.config.get("resume")
-        if not resume:
-            return owed_to([row])[0]
-        run_id = _rendered(resume.get("run_id") or "", {**_shown(request), "trigger": _shown(request)}).strip()
+        asked = row.config.get("resume")
+        resume = asked if isinstance(asked, Mapping) else {}
+        seen = {**received, "trigger": received}
+        run_id = _rendered(resume.get("run_id") or "", seen).strip()
         if not run_id:
             return owed_to([row])[0]
-        event = _rendered(resume.get("event") or "", {**_shown(request), "trigger": _shown(request)})
-        return Start(row.workflow_id, row.version, run_id, given={"event": event})
-
-    async def _reject(self, row: TriggerRow, request: Received, error: OrchestratorError) -> None:
-        await self.deliveries.accept(self._delivery(row, request, None, REJECTED, reason=str(error)), None)
-
-    def _delivery(
-        self,
-        row: TriggerRow,
-        request: Received,
-        key: str | None,
-        outcome: str,
-        *,
-        reason: str | None = None,
-        starts: tuple[Start, ...] = (),
-    ) -> Delivery:
-        # Of what is refused nothing is kept that a stranger could fill the ledger with.
-        received = _shown(request) if outcome == ACCEPTED else {"method": request.method, "path": request.path}
-        return Delivery(
-            id=str(uuid4()),
-            customer_id=row.customer_id,
-            kind=KIND,
-            name=row.path or "",
-            key=key,
-            outcome=outcome,
-            reason=reason,
-            received=received,
-            received_at=datetime.now(UTC),
-            starts=starts,
-        )
+        if len(run_id) > MAX_RUN_ID or not run_id.isprintable():
+            raise RunNotFound("that is no run's id")
+        return Start(row.workflow_id, row.version, run_id, given={"event": _rendered(resume.get("event") or "", seen)})
 
     async def _ended(self, delivery: Delivery, row: TriggerRow) -> Run | None:
         """Wait for the run, as long as its webhook says."""
@@ -203,11 +222,34 @@ class Webhooks:
         return await self.runs.ended(start.run_id, min(wanted, MAX_TIMEOUT_SECONDS))
 
 
-def _shown(request: Received) -> dict[str, Any]:
+def _delivery(
+    row: TriggerRow,
+    received: Mapping[str, Any],
+    key: str | None,
+    outcome: str,
+    *,
+    reason: str | None = None,
+    starts: tuple[Start, ...] = (),
+) -> Delivery:
+    return Delivery(
+        id=str(uuid4()),
+        customer_id=row.customer_id,
+        kind=KIND,
+        name=row.path or "",
+        key=key,
+        outcome=outcome,
+        reason=reason,
+        received=dict(received),
+        received_at=datetime.now(UTC),
+        starts=starts,
+    )
+
+
+def _shown(request: Received, body: Any) -> dict[str, Any]:
     """Give what runs see as their trigger."""
     headers = {name: value for name, value in request.headers.items() if name not in PRIVATE_HEADERS}
     return {
-        "body": request.body,
+        "body": body,
         "headers": headers,
         "query": dict(request.query),
         "method": request.method,

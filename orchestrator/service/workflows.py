@@ -13,6 +13,7 @@ from uuid import uuid4
 
 from activities.registry import Registry
 from orchestrator.errors import DefinitionInvalid, OperationRefused, Problem
+from orchestrator.payloads import json_size
 from orchestrator.plan import FORMAT, Plan
 from orchestrator.planner import Catalogue, Verdict, check
 from orchestrator.run import timestamp
@@ -28,6 +29,10 @@ KEPT_BESIDE = (
 )  # fmt: skip
 """Keys of a definition that the service knows, whatever is sent."""
 MAX_CALLEES = 200
+DRAFT_VERSION = 0
+"""Of runs of what is not published: tries of a draft, and definitions that are not kept."""
+MAX_PLAN_BYTES = 1_200_000
+"""What a run begins with holds the plan, and what it is given: see `orchestrator.payloads`."""
 PLANS_KEPT = 200
 LARGE_CHARACTERS = 100_000
 """Of JSON: what is larger is judged beside the event loop. A thousand plain nodes, and some 50 ms."""
@@ -55,11 +60,9 @@ class Workflows:
     async def create(self, customer_id: str, definition: Mapping[str, Any], by: str) -> Stored:
         """Keep a new draft; raises DefinitionInvalid and WorkflowExists."""
         workflow_id = str(definition.get("id") or uuid4())
-        if not WORKFLOW_NAME.fullmatch(workflow_id):
-            hint = "letters, digits, dots, dashes and underscores, 128 at most"
-            raise DefinitionInvalid([Problem("error", "bad_id", "/id", f"{workflow_id!r} cannot be an id", hint)])
+        _check_id(workflow_id)
         content = _content(definition, workflow_id)
-        (await self.judge(customer_id, content)).require()
+        _fitting(await self.judge(customer_id, content))
         return await self.definitions.create(customer_id, workflow_id, content, by)
 
     async def save(
@@ -74,8 +77,14 @@ class Workflows:
             message = f"the definition is of {named!r}, the address of {workflow_id!r}"
             raise DefinitionInvalid([Problem("error", "other_id", "/id", message)])
         content = _content(definition, workflow_id)
-        (await self.judge(customer_id, content)).require()
+        _fitting(await self.judge(customer_id, content))
         return await self.definitions.save(customer_id, workflow_id, content, revision)
+
+    async def unkept(self, customer_id: str, definition: Mapping[str, Any]) -> Plan:
+        """Plan a definition that is run without being kept; raises DefinitionInvalid."""
+        workflow_id = str(definition.get("id") or uuid4())
+        _check_id(workflow_id)
+        return _draft(_fitting(await self.judge(customer_id, _content(definition, workflow_id))))
 
     async def judge(
         self,
@@ -97,8 +106,10 @@ class Workflows:
         return await self.definitions.publish(found, found.definition, plan.to_json(), by=by)
 
     async def rollback(self, customer_id: str, workflow_id: str, version: int, revision: int | None, by: str) -> Stored:
-        """Publish an older version again, as the newest."""
+        """Publish an older version again, as the newest; what is paused stays paused."""
         found = await self._at(customer_id, workflow_id, revision)
+        if found.status == ARCHIVED:
+            raise OperationRefused(f"workflow {workflow_id!r} is archived", hint="activate it first")
         older = await self.definitions.version(customer_id, workflow_id, version)
         plan = await self._plan(customer_id, older.definition, found.version + 1)
         return await self.definitions.publish(found, older.definition, plan.to_json(), by=by, copy_of=version)
@@ -117,12 +128,13 @@ class Workflows:
 
     async def startable(self, customer_id: str, workflow_id: str, version: int | None = None) -> Startable:
         """Give the plan to start by hand: of the version named, the newest published, or the working copy."""
-        found = await self.definitions.get(customer_id, workflow_id)
+        found = await self.definitions.head(customer_id, workflow_id)
         if found.status == ARCHIVED:
             raise OperationRefused(f"workflow {workflow_id!r} is archived", hint="activate it to start it")
         number = found.version if version is None else version
         if not number:
-            return Startable(await self._plan(customer_id, found.definition, found.content_version), 0)
+            content = (await self.definitions.get(customer_id, workflow_id)).definition
+            return Startable(_draft(_fitting(await self.judge(customer_id, content))), DRAFT_VERSION)
         # Versions never change; a workflow that was deleted and made anew is told by its time.
         name = (customer_id, workflow_id, number, found.created_at)
         plan = self._plans.get(name)
@@ -153,7 +165,7 @@ class Workflows:
         return found
 
     async def _plan(self, customer_id: str, definition: Mapping[str, Any], version: int) -> Plan:
-        return (await self.judge(customer_id, {**definition, "version": version})).require()
+        return _fitting(await self.judge(customer_id, {**definition, "version": version}))
 
     async def _callees(self, customer_id: str, definition: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         """Read the definitions that are called, and those that they call."""
@@ -194,6 +206,27 @@ def called(definition: Mapping[str, Any]) -> dict[str, int | None]:
             version = config.get("version")
             found[name] = version if isinstance(version, int) and not isinstance(version, bool) else None
     return found
+
+
+def _check_id(workflow_id: str) -> None:
+    if not WORKFLOW_NAME.fullmatch(workflow_id):
+        hint = "letters, digits, dots, dashes and underscores, 128 at most"
+        raise DefinitionInvalid([Problem("error", "bad_id", "/id", f"{workflow_id!r:.100} cannot be an id", hint)])
+
+
+def _fitting(verdict: Verdict) -> Plan:
+    """Give the plan; raises DefinitionInvalid, also where no run could hold it."""
+    plan = verdict.require()
+    size = json_size(plan.to_json())
+    if size > MAX_PLAN_BYTES:
+        message = f"with what it calls the workflow takes {size:,} bytes, more than the {MAX_PLAN_BYTES:,} of a run"
+        hint = "keep large values elsewhere and pass references"
+        raise DefinitionInvalid([Problem("error", "too_large", "", message, hint)])
+    return plan
+
+
+def _draft(plan: Plan) -> Plan:
+    return plan.model_copy(update={"version": DRAFT_VERSION})
 
 
 def _content(definition: Mapping[str, Any], workflow_id: str) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Definitions, their versions, and the triggers that should be installed for them."""
 
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,9 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orchestrator.errors import OrchestratorError
 from orchestrator.store.database import Database
-from orchestrator.store.tables import triggers, versions, workflows
+from orchestrator.store.tables import installation, triggers, versions, workflows
 
 ACTIVE, PAUSED, REMOVED = "active", "paused", "removed"
+MAX_FIRST_REVISION = 2**30
+UNSURE = 0
+"""In `applied`: no revision."""
 MAX_VERSION = 2**31 - 1
 """What the column holds."""
 
@@ -65,6 +69,16 @@ class Stored:
     def content_version(self) -> int:
         """Give the version that the working copy has, or will have when it is published."""
         return self.version + 1 if self.edited else self.version
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What a start asks of a workflow: little, for each start asks it."""
+
+    customer_id: str
+    status: str
+    version: int
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +137,13 @@ class Definitions:
         async with self.database.reading() as connection:
             return await _get(connection, customer_id, workflow_id)
 
+    async def head(self, customer_id: str | None, workflow_id: str) -> Head:
+        """Give whose a workflow is and how it stands; raises as `get` does."""
+        wanted = (workflows.c.customer_id, workflows.c.status, workflows.c.version, workflows.c.created_at)
+        async with self.database.reading() as connection:
+            found = await _only(connection, select(*wanted), customer_id, workflow_id)
+        return Head(**found)
+
     async def page(
         self, customer_id: str | None, *, status: str | None = None, after: Sequence[str] = (), limit: int = 50
     ) -> list[Stored]:
@@ -180,13 +201,14 @@ class Definitions:
         version = found.version + 1
         published = {"definition": dict(definition), "plan": dict(plan), "published_by": by, "copy_of": copy_of}
         row = {"customer_id": found.customer_id, "workflow_id": found.id, "version": version, **published}
-        changed: dict[str, Any] = {"version": version, "status": ACTIVE}
+        status = PAUSED if copy_of is not None and found.status == PAUSED else ACTIVE
+        changed: dict[str, Any] = {"version": version, "status": status}
         if copy_of is None or not found.edited:
             changed |= {"definition": dict(definition), "name": _name(definition), "edited": False}
         async with self.database.writing() as connection:
             stored = await _change(connection, found, found.revision, **changed)
             await connection.execute(insert(versions).values(published_at=datetime.now(UTC), **row))
-            await _want(connection, stored, definition, ACTIVE)
+            await _want(connection, stored, definition, status)
         return stored
 
     async def set_status(self, found: Stored, status: str) -> Stored:
@@ -236,7 +258,7 @@ class Definitions:
         )
 
     async def unapplied(self) -> list[TriggerRow]:
-        """Give the triggers whose schedule in Temporal is not as it should be."""
+        """Give the triggers whose schedule in Temporal is not known to be as it should be."""
         behind = or_(triggers.c.applied.is_(None), triggers.c.applied != triggers.c.revision)
         scheduled = or_(triggers.c.kind == "schedule", triggers.c.applied.is_not(None))
         return await self._triggers(select(triggers).where(behind, scheduled))
@@ -259,12 +281,17 @@ class Definitions:
                 done = await connection.execute(update(triggers).where(*same).values(applied=value))
         return done.rowcount == 1
 
-    async def unnoted(self, customer_id: str, workflow_id: str) -> None:
-        """Note that a schedule is not there, so that it is installed again."""
+    async def unsure(self, customer_id: str, workflow_id: str) -> None:
+        """Note that a schedule may be there, and may be as it should be or not: it is made anew, or removed."""
         async with self.database.writing() as connection:
             await connection.execute(
-                update(triggers).where(*_same_of(customer_id, workflow_id, triggers)).values(applied=None)
+                update(triggers).where(*_same_of(customer_id, workflow_id, triggers)).values(applied=UNSURE)
             )
+
+    async def installation(self) -> str:
+        """Say which of several stores beside one Temporal this is."""
+        async with self.database.reading() as connection:
+            return str(await connection.scalar(select(installation.c.id)))
 
     async def _one(self, query: Select[Any]) -> TriggerRow | None:
         return next(iter(await self._triggers(query)), None)
@@ -291,12 +318,19 @@ def _same_of(customer_id: str, workflow_id: str, table: Any = versions) -> tuple
 
 
 async def _get(connection: AsyncConnection, customer_id: str | None, workflow_id: str, *, lock: bool = False) -> Stored:
-    query = select(workflows).where(workflows.c.id == workflow_id)
+    query = select(workflows)
     if lock:  # PostgreSQL lets others write between our read and our write; SQLite has one writer
         query = query.with_for_update()
+    return Stored(**await _only(connection, query, customer_id, workflow_id))
+
+
+async def _only(
+    connection: AsyncConnection, query: Select[Any], customer_id: str | None, workflow_id: str
+) -> dict[str, Any]:
+    query = query.where(workflows.c.id == workflow_id)
     if customer_id is not None:
         query = query.where(workflows.c.customer_id == customer_id)
-    found = [Stored(**row) for row in (await connection.execute(query.limit(2))).mappings()]
+    found = [dict(row) for row in (await connection.execute(query.limit(2))).mappings()]
     if len(found) > 1:
         raise WorkflowNotFound(f"several customers have a workflow {workflow_id!r}", hint="name one: ?customer_id=…")
     if not found:
@@ -350,7 +384,8 @@ async def _want(connection: AsyncConnection, found: Stored, definition: Mapping[
         "kind": kind,
         "wanted": wanted,
         "version": found.version,
-        "revision": 1 if before is None else before.revision + 1,
+        # A trigger that was removed and made anew never looks like the old one.
+        "revision": secrets.randbelow(MAX_FIRST_REVISION) + 1 if before is None else before.revision + 1,
         "event": trigger.get("event") if kind == "event" else None,
         "path": str(trigger.get("webhook_path", "")).strip("/") if kind == "webhook" and wanted != REMOVED else None,
         "config": trigger.get("config") or {},

@@ -4,12 +4,12 @@ A delivery and its starts are written together, before anything is started: whoe
 what is still owed. Run ids stand in it, so a start that is made twice starts once.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, delete, func, insert, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Select, and_, delete, func, insert, or_, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -20,6 +20,10 @@ from orchestrator.store.tables import deliveries, starts
 ACCEPTED, DUPLICATE, REJECTED = "accepted", "duplicate", "rejected"
 PENDING, STARTED, RESUMED, FAILED = "pending", "started", "resumed", "failed"
 ROWS_AT_ONCE = 500
+WORK = timedelta(seconds=15)
+"""So long a process may be silent about a delivery that it works on; then another one goes on with it."""
+LISTED_STARTS = 20
+"""Starts that a list shows of each delivery; the entry itself shows all."""
 
 
 class DeliveryNotFound(OrchestratorError):
@@ -64,6 +68,14 @@ class Delivery:
     duplicate_of: str | None = None
     redrive_of: str | None = None
     starts: tuple[Start, ...] = field(default=())
+    """Of a duplicate, those of the delivery that won."""
+    states: Mapping[str, int] = field(default_factory=dict)
+    """How many starts stand how, where not all are given."""
+
+    @property
+    def pending(self) -> bool:
+        """Tell whether some of its starts are still to be made."""
+        return any(start.state == PENDING for start in self.starts)
 
 
 class Deliveries:
@@ -75,7 +87,7 @@ class Deliveries:
     async def accept(self, delivery: Delivery, taken: str | None) -> Delivery:
         """Keep a delivery with what it will start; one whose key is `taken` is kept as a duplicate.
 
-        Gives what is kept: of a duplicate, the starts are those of the delivery that won.
+        Gives what is kept. It is the caller's to work on: nobody else takes it up before it is due.
         """
         async with self.database.writing() as connection:
             if await self._insert(connection, delivery, taken):
@@ -93,10 +105,12 @@ class Deliveries:
             winner = select(deliveries.c.id).where(
                 deliveries.c.customer_id == delivery.customer_id, deliveries.c.taken == taken
             )
-            first = str((await connection.execute(winner)).scalar_one())
-            again = _changed(delivery, outcome=DUPLICATE, duplicate_of=first, starts=())
-            await self._insert(connection, again, None)
-            return _changed(again, starts=tuple(await _starts_of(connection, [first])))
+            first = (await connection.execute(winner)).scalar()
+            if first is not None:
+                again = replace(delivery, outcome=DUPLICATE, duplicate_of=first, starts=())
+                await self._insert(connection, again, None)
+                return replace(again, starts=tuple(await _starts_of(connection, [first])))
+        return await self.accept(delivery, taken)  # the key has been let go of since
 
     async def winner(self, customer_id: str, taken: str) -> Delivery | None:
         """Find the delivery that has taken a key."""
@@ -107,15 +121,14 @@ class Deliveries:
 
     async def _insert(self, connection: AsyncConnection, delivery: Delivery, taken: str | None) -> bool:
         values = {name: getattr(delivery, name) for name in _OF_DELIVERY}
-        pending = any(start.state == PENDING for start in delivery.starts)
         make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-        done = await connection.execute(
-            make(deliveries).values(**values, taken=taken, open=pending).on_conflict_do_nothing()
+        statement = make(deliveries).values(
+            **values, taken=taken, open=delivery.pending, due_at=datetime.now(UTC) + WORK
         )
-        return done.rowcount == 1
+        return (await connection.execute(statement.on_conflict_do_nothing())).rowcount == 1
 
     async def settle(self, settled: Iterable[Start]) -> None:
-        """Note what became of starts."""
+        """Note what became of starts; the rest of the delivery is still being worked on."""
         made = list(settled)
         touched = {start.delivery_id for start in made}
         async with self.database.writing() as connection:
@@ -129,19 +142,41 @@ class Deliveries:
                     .values(state=start.state, reason=start.reason, run_id=start.run_id)
                 )
             owed = select(starts.c.delivery_id).where(starts.c.state == PENDING)
-            await connection.execute(
-                update(deliveries).where(deliveries.c.id.in_(touched), deliveries.c.id.not_in(owed)).values(open=False)
-            )
+            mine_still = update(deliveries).where(deliveries.c.id.in_(touched))
+            await connection.execute(mine_still.values(due_at=datetime.now(UTC) + WORK))
+            await connection.execute(mine_still.where(deliveries.c.id.not_in(owed)).values(open=False))
 
-    async def owed(self, before: datetime, limit: int) -> list[Delivery]:
-        """Give deliveries from before a moment that still owe starts, the oldest first.
+    async def due(self, limit: int) -> list[str]:
+        """Name deliveries that owe starts and that nobody works on, those that have waited longest first.
 
         A start by hand is left to who asked for it, and has had no answer: the same key meets the same run.
         """
-        query = select(deliveries).where(
-            deliveries.c.open, deliveries.c.received_at < before, deliveries.c.kind != "start"
-        )
-        return await self._read(query.order_by(deliveries.c.received_at).limit(limit))
+        query = select(deliveries.c.id).where(_due(datetime.now(UTC)), deliveries.c.kind != "start")
+        async with self.database.reading() as connection:
+            return list(await connection.scalars(query.order_by(deliveries.c.due_at).limit(limit)))
+
+    async def claim(self, delivery_id: str, work: timedelta = WORK) -> bool:
+        """Take a delivery up that nobody works on; False where another process has."""
+        now = datetime.now(UTC)
+        async with self.database.writing() as connection:
+            done = await connection.execute(
+                update(deliveries).where(deliveries.c.id == delivery_id, _due(now)).values(due_at=now + work)
+            )
+        return done.rowcount == 1
+
+    async def leave(self, delivery_id: str, pause: timedelta) -> None:
+        """Leave a delivery that cannot go on now: it is due again after a pause."""
+        async with self.database.writing() as connection:
+            await connection.execute(
+                update(deliveries)
+                .where(deliveries.c.id == delivery_id, deliveries.c.open)
+                .values(due_at=datetime.now(UTC) + pause)
+            )
+
+    async def release(self, delivery_id: str) -> None:
+        """Let the key of a delivery that came to nothing be used again."""
+        async with self.database.writing() as connection:
+            await connection.execute(update(deliveries).where(deliveries.c.id == delivery_id).values(taken=None))
 
     async def get(self, customer_id: str | None, delivery_id: str) -> Delivery:
         """Give a delivery; raises DeliveryNotFound."""
@@ -162,7 +197,7 @@ class Deliveries:
         after: Sequence[Any] = (),
         limit: int = 50,
     ) -> list[Delivery]:
-        """List deliveries, the newest first; `after` is `(received_at, id)` of the last one seen."""
+        """List deliveries, the newest first, each with its first starts; `after` is `(received_at, id)` of the last."""
         query = select(deliveries)
         equal = {"customer_id": customer_id, "kind": kind, "outcome": outcome}
         for name, value in equal.items():
@@ -171,7 +206,8 @@ class Deliveries:
         if after:
             moment, last = after
             query = query.where(tuple_(deliveries.c.received_at, deliveries.c.id) < tuple_(moment, last))
-        return await self._read(query.order_by(deliveries.c.received_at.desc(), deliveries.c.id.desc()).limit(limit))
+        newest = query.order_by(deliveries.c.received_at.desc(), deliveries.c.id.desc()).limit(limit)
+        return await self._read(newest, LISTED_STARTS)
 
     async def prune(self, before: datetime) -> int:
         """Forget what came in before a moment and owes nothing."""
@@ -190,27 +226,47 @@ class Deliveries:
             query = select(func.count()).select_from(starts).where(starts.c.state == PENDING)
             return int((await connection.execute(query)).scalar_one())
 
-    async def _read(self, query: Select[Any]) -> list[Delivery]:
+    async def _read(self, query: Select[Any], first: int | None = None) -> list[Delivery]:
         async with self.database.reading() as connection:
             found = [dict(row) for row in (await connection.execute(query)).mappings()]
             owners = [row["duplicate_of"] or row["id"] for row in found]
             made: dict[str, list[Start]] = {}
-            for start in await _starts_of(connection, owners):
+            for start in await _starts_of(connection, owners, first):
                 made.setdefault(start.delivery_id, []).append(start)
+            states: dict[str, dict[str, int]] = {}
+            for owner, state, number in await _states_of(connection, owners):
+                states.setdefault(owner, {})[state] = number
         return [
-            Delivery(**{name: row[name] for name in _OF_DELIVERY}, starts=tuple(made.get(owner, ())))
+            Delivery(
+                **{name: row[name] for name in _OF_DELIVERY},
+                starts=tuple(made.get(owner, ())),
+                states=states.get(owner, {}),
+            )
             for row, owner in zip(found, owners, strict=True)
         ]
 
 
 _OF_START = ("workflow_id", "version", "run_id", "given", "state", "reason")
-_OF_DELIVERY = tuple(name for name in Delivery.__slots__ if name != "starts")
+_OF_DELIVERY = tuple(name for name in Delivery.__slots__ if name not in ("starts", "states"))
 
 
-def _changed(delivery: Delivery, **changed: Any) -> Delivery:
-    return Delivery(**{**{name: getattr(delivery, name) for name in Delivery.__slots__}, **changed})
+def _due(now: datetime) -> ColumnElement[bool]:
+    return and_(deliveries.c.open, or_(deliveries.c.due_at.is_(None), deliveries.c.due_at < now))
 
 
-async def _starts_of(connection: AsyncConnection, owners: Sequence[str]) -> list[Start]:
-    query = select(starts).where(starts.c.delivery_id.in_(owners)).order_by(starts.c.workflow_id)
+async def _starts_of(connection: AsyncConnection, owners: Sequence[str], first: int | None = None) -> list[Start]:
+    query = select(starts).where(starts.c.delivery_id.in_(owners))
+    if first is not None:
+        place = func.row_number().over(partition_by=starts.c.delivery_id, order_by=starts.c.workflow_id)
+        numbered = query.add_columns(place.label("place")).subquery()
+        query = select(*(numbered.c[column.name] for column in starts.c)).where(numbered.c.place <= first)
+        query = query.order_by(numbered.c.workflow_id)
+    else:
+        query = query.order_by(starts.c.workflow_id)
     return [Start(**row) for row in (await connection.execute(query)).mappings()]
+
+
+async def _states_of(connection: AsyncConnection, owners: Sequence[str]) -> list[tuple[str, str, int]]:
+    query = select(starts.c.delivery_id, starts.c.state, func.count()).where(starts.c.delivery_id.in_(owners))
+    found = await connection.execute(query.group_by(starts.c.delivery_id, starts.c.state))
+    return [(row[0], row[1], row[2]) for row in found]

@@ -3,20 +3,24 @@
 Temporal alone says what a run is; this is written down from there, again and again, and may be a second behind.
 """
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, delete, func, select, tuple_
+from sqlalchemy import ColumnElement, Select, and_, func, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from orchestrator.client import RunSummary
-from orchestrator.store.database import Database
-from orchestrator.store.tables import runs
+from orchestrator.store.database import Database, ValueRefused
+from orchestrator.store.tables import runs, workflows
+
+logger = logging.getLogger(__name__)
 
 ROWS_AT_ONCE = 500
-CHANGING = ("status", "completed_at", "duration_ms")
+CHANGING = ("status", "started_at", "completed_at", "duration_ms")
+"""Temporal's clock is believed: what a process notes of a start is its own."""
 MAX_RETRIES = 100
 PERCENTILES = {"p50_ms": 0.5, "p95_ms": 0.95}
 
@@ -47,20 +51,41 @@ class RunIndex:
         self.database = database
 
     async def put(self, found: Iterable[RunSummary]) -> None:
-        """Write runs down; what says that a run has ended is never taken back."""
-        rows = [run.model_dump() for run in _each_once(found)]
-        if not rows:
-            return
+        """Write runs down; what says that a run has ended is never taken back.
+
+        One that the database cannot hold is left out: it must not keep all others from being seen.
+        """
+        each = _each_once(found)
+        for at in range(0, len(each), ROWS_AT_ONCE):
+            batch = each[at : at + ROWS_AT_ONCE]
+            try:
+                await self._put(batch)
+            except ValueRefused:
+                for run in batch:
+                    try:
+                        await self._put([run])
+                    except ValueRefused as error:
+                        logger.warning("run %r is not in the index: %s", run.id, error)
+
+    async def _put(self, batch: Sequence[RunSummary]) -> None:
         async with self.database.writing() as connection:
             make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-            for at in range(0, len(rows), ROWS_AT_ONCE):
-                statement = make(runs).values(rows[at : at + ROWS_AT_ONCE])
-                changed = {name: statement.excluded[name] for name in CHANGING}
-                await connection.execute(
-                    statement.on_conflict_do_update(
-                        index_elements=["id"], set_=changed, where=runs.c.completed_at.is_(None)
-                    )
+            statement = make(runs).values([run.model_dump() for run in batch])
+            changed = {name: statement.excluded[name] for name in CHANGING}
+            await connection.execute(
+                statement.on_conflict_do_update(
+                    index_elements=["id"], set_=changed, where=runs.c.completed_at.is_(None)
                 )
+            )
+
+    async def lost(self, run_ids: Sequence[str]) -> None:
+        """Note that Temporal knows runs no more: how they ended is not known."""
+        async with self.database.writing() as connection:
+            await connection.execute(
+                update(runs)
+                .where(runs.c.id.in_(run_ids), runs.c.completed_at.is_(None))
+                .values(status="cancelled", completed_at=datetime.now(UTC))
+            )
 
     async def get(self, customer_id: str | None, run_id: str) -> RunSummary | None:
         """Find a run."""
@@ -115,12 +140,10 @@ class RunIndex:
             return [RunSummary(**row) for row in found.mappings()]
 
     async def counts(self, customer_id: str, names: Sequence[str], version: int | None = None) -> dict[str, Counts]:
-        """Count the runs of workflows by status."""
+        """Count the runs of workflows by status: of their published versions, since each was made."""
         query = select(
             runs.c.workflow_id, runs.c.status, func.count().label("number"), func.max(runs.c.started_at).label("last")
-        ).where(runs.c.customer_id == customer_id, runs.c.workflow_id.in_(names))
-        if version is not None:
-            query = query.where(runs.c.workflow_version == version)
+        ).where(*_counted(customer_id, version), runs.c.workflow_id.in_(names))
         async with self.database.reading() as connection:
             rows = list(await connection.execute(query.group_by(runs.c.workflow_id, runs.c.status)))
         grouped: dict[str, list[Any]] = {}
@@ -137,14 +160,12 @@ class RunIndex:
 
     async def durations(self, customer_id: str, workflow_id: str, version: int | None = None) -> dict[str, int | None]:
         """Give percentiles of how long completed runs took, in milliseconds (nearest rank)."""
-        wanted: list[ColumnElement[bool]] = [
-            runs.c.customer_id == customer_id,
+        wanted = [
+            *_counted(customer_id, version),
             runs.c.workflow_id == workflow_id,
             runs.c.status == "completed",
             runs.c.duration_ms.is_not(None),
         ]
-        if version is not None:
-            wanted.append(runs.c.workflow_version == version)
         found: dict[str, int | None] = {}
         async with self.database.reading() as connection:
             number = int((await connection.execute(select(func.count()).where(and_(*wanted)))).scalar_one())
@@ -154,15 +175,17 @@ class RunIndex:
                 found[name] = (await connection.execute(query.offset(rank).limit(1))).scalar()
         return found
 
-    async def prune(self, before: datetime) -> int:
-        """Forget runs that ended before a moment."""
-        async with self.database.writing() as connection:
-            return (await connection.execute(delete(runs).where(runs.c.completed_at < before))).rowcount
-
 
 def _of(customer_id: str | None, query: Select[Any]) -> Select[Any]:
     """Ask for the runs of a customer; `None` is an administrator."""
     return query if customer_id is None else query.where(runs.c.customer_id == customer_id)
+
+
+def _counted(customer_id: str, version: int | None) -> list[ColumnElement[bool]]:
+    """Say which runs count: not tries of a draft, nor those of a workflow that had the id before."""
+    same = and_(workflows.c.customer_id == runs.c.customer_id, workflows.c.id == runs.c.workflow_id)
+    wanted = [runs.c.customer_id == customer_id, same, runs.c.started_at >= workflows.c.created_at]
+    return [*wanted, runs.c.workflow_version > 0 if version is None else runs.c.workflow_version == version]
 
 
 def _each_once(found: Iterable[RunSummary]) -> list[RunSummary]:

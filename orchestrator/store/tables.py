@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     Column,
     DateTime,
@@ -93,7 +94,7 @@ triggers = Table(
     Column("wanted", String(20), nullable=False),  # active, paused or removed
     Column("version", Integer, nullable=False),
     Column("revision", Integer, nullable=False),  # grows at each change of what is wanted
-    Column("applied", Integer),  # the revision that Temporal's schedule shows; null where there is none
+    Column("applied", Integer),  # the revision that Temporal's schedule shows; 0: one may be there; null: none is
     Column("event", Text),
     Column("path", String(500)),
     Column("config", JSON, nullable=False),
@@ -117,9 +118,10 @@ deliveries = Table(
     Column("received", JSON, nullable=False),  # the run's trigger
     Column("received_at", UtcTime, nullable=False),
     Column("open", Boolean, nullable=False),  # some of its starts are still to be made
+    Column("due_at", UtcTime),  # until then somebody is at it; null: nobody
     UniqueConstraint("customer_id", "taken"),
     Index(None, "customer_id", "received_at", "id"),
-    Index(None, "open"),
+    Index(None, "open", "due_at"),
 )
 
 starts = Table(
@@ -148,7 +150,7 @@ runs = Table(
     Column("trigger_type", String(20), nullable=False),
     Column("started_at", UtcTime, nullable=False),
     Column("completed_at", UtcTime),
-    Column("duration_ms", Integer),
+    Column("duration_ms", BigInteger),  # 2**31 ms are 25 days
     Column("retried_from", RUN_ID),
     Index(None, "customer_id", "started_at", "id"),
     Index(None, "customer_id", "workflow_id", "started_at"),
@@ -170,6 +172,12 @@ api_keys = Table(
     Column("created_at", UtcTime, nullable=False),
     Column("expires_at", UtcTime),
     Column("revoked_at", UtcTime),
+)
+
+installation = Table(
+    "installation",  # one row, made with the table: which of several stores beside one Temporal this is
+    metadata,
+    Column("id", String(32), primary_key=True),
 )
 
 leases = Table(

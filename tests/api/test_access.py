@@ -205,12 +205,6 @@ async def test_a_key_ends_and_a_rotated_one_has_a_time_of_grace(locked: Locked) 
     assert (await rotated.get("/workflows")).status_code == 401
 
 
-async def untouched(owner: httpx.AsyncClient, path: str) -> dict[str, Any]:
-    """Give a document without the counts of its runs, which follow by a second."""
-    shown = (await owner.get(path)).json()
-    return {name: value for name, value in shown.items() if name not in ("run_count", "last_run_at")}
-
-
 async def test_no_route_shows_or_touches_what_is_another_customers(locked: Locked) -> None:
     """Walks every operation that the description names, with the ids of one customer and the key of the other."""
     house = locked.house
@@ -226,7 +220,14 @@ async def test_no_route_shows_or_touches_what_is_another_customers(locked: Locke
         "resolveStep": {"node_id": "a", "action": "skip"},
         "backfillSchedule": {"start_at": "2026-01-01T00:00:00Z", "end_at": "2026-01-01T01:00:00Z"},
     }
-    before = [await untouched(owner, path) for path in ("/workflows/theirs", f"/runs/{run_id}")]
+
+    async def seen() -> list[dict[str, Any]]:
+        """What others might have changed; counts of runs follow by a second."""
+        found = [(await owner.get(path)).json() for path in ("/workflows/theirs", f"/runs/{run_id}")]
+        counted = ("run_count", "last_run_at")
+        return [{name: value for name, value in each.items() if name not in counted} for each in found]
+
+    before = await seen()
     missing = {name: f"no-such-{name}" if name != "version" else "1" for name in ids}
 
     walked = 0
@@ -246,7 +247,7 @@ async def test_no_route_shows_or_touches_what_is_another_customers(locked: Locke
             walked += 1
 
     assert walked > 25
-    assert [await untouched(owner, path) for path in ("/workflows/theirs", f"/runs/{run_id}")] == before
+    assert await seen() == before
     assert (await other.get("/workflows")).json()["items"] == []
     assert (await other.get("/runs")).json()["items"] == []
     assert (await other.get("/deliveries")).json()["items"] == []

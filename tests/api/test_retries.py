@@ -184,8 +184,8 @@ async def test_a_dry_run_says_what_would_be_done_and_starts_nothing(
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    assert await would() == {"from_node": "call", "version": 1, "reused": ["a", "b"], "again": ["call"]}
-    assert await would(from_node="b") == {"from_node": "b", "version": 1, "reused": ["a"], "again": ["b", "call"]}
+    assert await would() == {"from_node": "call", "version": 0, "reused": ["a", "b"], "again": ["call"]}
+    assert await would(from_node="b") == {"from_node": "b", "version": 0, "reused": ["a"], "again": ["b", "call"]}
     assert len(script.calls) == 1
     assert (await api.get(f"/runs/{run_id}")).json()["retried_by"] == []
 

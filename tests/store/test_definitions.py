@@ -11,6 +11,7 @@ from orchestrator.store.definitions import (
     ACTIVE,
     PAUSED,
     REMOVED,
+    UNSURE,
     Definitions,
     EditConflict,
     Stored,
@@ -195,11 +196,43 @@ async def test_a_schedule_that_is_not_there_is_installed_again(definitions: Defi
         await definitions.applied(row)
     assert await definitions.unapplied() == []
 
-    await definitions.unnoted("acme", "w")
-    await definitions.unnoted("acme", "none")
+    await definitions.unsure("acme", "w")
+    await definitions.unsure("acme", "none")
 
     (row,) = await definitions.unapplied()
-    assert (row.customer_id, row.workflow_id, row.wanted, row.applied) == ("acme", "w", ACTIVE, None)
+    assert (row.customer_id, row.workflow_id, row.wanted, row.applied) == ("acme", "w", ACTIVE, UNSURE)
+
+
+async def test_a_schedule_that_may_be_there_is_removed_when_something_else_is_wanted(definitions: Definitions) -> None:
+    """The process may have died after Temporal heard of it: the next version starts by an event."""
+    stored = await published(definitions, **SCHEDULE)
+    await definitions.unsure("acme", "w")
+    event = {"id": "w", "name": "n", "trigger": {"type": "event", "event": "e"}}
+
+    await definitions.publish(stored, event, {}, by="me")
+
+    (row,) = await definitions.unapplied()
+    assert (row.kind, row.applied) == ("event", UNSURE)
+    assert await definitions.applied(row)
+    assert await definitions.unapplied() == []
+
+
+async def test_a_trigger_that_is_made_anew_never_looks_like_the_old_one(definitions: Definitions) -> None:
+    seen = set()
+    for _ in range(3):
+        await published(definitions, **SCHEDULE)
+        (row,) = await definitions.unapplied()
+        seen.add(row.revision)
+        await definitions.delete("acme", "w", None)
+
+    assert len(seen) == 3
+
+
+async def test_each_store_has_a_name_of_its_own(definitions: Definitions) -> None:
+    name = await definitions.installation()
+
+    assert len(name) == 32
+    assert await definitions.installation() == name
 
 
 async def test_a_pattern_starts_only_what_is_active_and_ones_own(definitions: Definitions) -> None:

@@ -4,11 +4,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from orchestrator.client import RunSummary
 from orchestrator.store.database import Database
+from orchestrator.store.definitions import Definitions
 from orchestrator.store.deliveries import ACCEPTED, Deliveries, Delivery, Start
 from orchestrator.store.index import RunIndex
+from orchestrator.store.tables import workflows
 from orchestrator.tasks import shortened
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -102,7 +105,17 @@ async def test_pages_hold_everything_once(index: RunIndex) -> None:
     assert seen == sorted(seen, key=lambda each: (each.started_at, each.id), reverse=True)
 
 
-async def test_statistics_are_of_one_workflow_and_version(index: RunIndex) -> None:
+async def kept(database: Database, name: str, customer: str = "acme", made: datetime = NOW) -> None:
+    """Keep a workflow that was made then."""
+    await Definitions(database).create(customer, name, {"name": name}, "me")
+    async with database.writing() as connection:
+        same = (workflows.c.customer_id == customer, workflows.c.id == name)
+        await connection.execute(update(workflows).where(*same).values(created_at=made))
+
+
+async def test_statistics_are_of_one_workflow_and_version(index: RunIndex, database: Database) -> None:
+    await kept(database, "w")
+    await kept(database, "w", "other")
     runs = [run(f"r{took}", took, at=took) for took in range(1, 101)]
     runs += [run("f", 7, status="failed"), run("x", 7, status="cancelled"), run("now", at=500)]
     runs += [run("v2", 1000, workflow_version=2), run("other", 9, customer_id="other")]
@@ -119,9 +132,37 @@ async def test_statistics_are_of_one_workflow_and_version(index: RunIndex) -> No
     assert await index.durations("acme", "none") == {"p50_ms": None, "p95_ms": None}
 
 
-async def test_what_ended_long_ago_can_be_forgotten(index: RunIndex) -> None:
-    await index.put([run("old", 5), run("open"), run("young", 5, at=100)])
+async def test_tries_of_a_draft_and_runs_of_one_that_had_the_id_before_do_not_count(
+    index: RunIndex, database: Database
+) -> None:
+    await kept(database, "w", made=NOW + timedelta(seconds=10))
+    await index.put([run("before", 5), run("try", 5, at=20, workflow_version=0), run("counts", 7, at=20)])
 
-    assert await index.prune(NOW + timedelta(seconds=50)) == 1
+    assert (await index.counts("acme", ["w"]))["w"].total == 1
+    assert await index.durations("acme", "w") == {"p50_ms": 7, "p95_ms": 7}
 
-    assert [each.id for each in await index.page("acme")] == ["young", "open"]
+
+async def test_a_run_of_many_days_has_room_and_one_that_has_none_keeps_no_other_out(index: RunIndex) -> None:
+    month = 30 * 24 * 3600 * 1000
+    await index.put([run("a", 5), run("long", month), run("worse", workflow_version=2**40), run("z", 5)])
+
+    found = {each.id: each.duration_ms for each in await index.page("acme") if each.id != "worse"}
+    assert found == {"a": 5, "long": month, "z": 5}
+
+
+async def test_the_start_that_temporal_tells_is_believed(index: RunIndex) -> None:
+    await index.put([run("a", at=3)])
+    await index.put([run("a", 1000)])
+
+    assert await index.get(None, "a") == run("a", 1000)
+
+
+async def test_a_run_that_is_lost_has_ended(index: RunIndex) -> None:
+    await index.put([run("gone"), run("ended", 5)])
+
+    await index.lost(["gone", "ended"])
+
+    gone, ended = await index.get(None, "gone"), await index.get(None, "ended")
+    assert gone is not None
+    assert (gone.status, gone.duration_ms, gone.completed_at is not None) == ("cancelled", None, True)
+    assert ended == run("ended", 5)

@@ -75,16 +75,48 @@ async def test_what_is_owed_is_found_until_it_is_settled(ledger: Deliveries) -> 
     await ledger.accept(delivery("new", "a", received_at=NOW + timedelta(hours=1)), None)
     await ledger.accept(delivery("by hand", "a", kind="start"), None)
 
-    (owing,) = await ledger.owed(NOW + timedelta(minutes=1), 10)
-    assert owing.id == "old"
-    await ledger.settle([replace(owing.starts[0], state=STARTED)])
-    (owing,) = await ledger.owed(NOW + timedelta(minutes=1), 10)
-    await ledger.settle([replace(owing.starts[1], state=FAILED, reason="no such workflow")])
+    assert await ledger.due(10) == [], "whoever has accepted them is at it"
+    for number, name in enumerate(("by hand", "new", "old")):
+        await ledger.leave(name, timedelta(seconds=-number))
+    assert await ledger.due(10) == ["old", "new"], "a start by hand is its sender's"
 
-    assert await ledger.owed(NOW + timedelta(minutes=1), 10) == []
+    assert [await ledger.claim("old") for _ in range(2)] == [True, False]
+    assert await ledger.due(10) == ["new"]
+    first, second = (await ledger.get("acme", "old")).starts
+    await ledger.settle([replace(first, state=STARTED)])
+    await ledger.leave("old", timedelta(seconds=-1))
+    assert sorted(await ledger.due(10)) == ["new", "old"], "something is still to be made"
+    await ledger.settle([replace(second, state=FAILED, reason="no such workflow")])
+
+    assert await ledger.due(10) == ["new"]
     states = [(each.state, each.reason) for each in (await ledger.get("acme", "old")).starts]
     assert states == [("started", None), ("failed", "no such workflow")]
-    assert [each.id for each in await ledger.owed(NOW + timedelta(days=1), 10)] == ["new"]
+    assert not await ledger.claim("old")
+
+
+async def test_a_key_that_is_let_go_of_can_be_used_again(ledger: Deliveries) -> None:
+    await ledger.accept(delivery("d1", "a"), "webhook:k")
+    await ledger.release("d1")
+
+    assert (await ledger.accept(delivery("d2", "a"), "webhook:k")).outcome == ACCEPTED
+    assert (await ledger.accept(delivery("d3", "a"), "webhook:k")).duplicate_of == "d2"
+
+
+async def test_lists_show_some_starts_of_each_and_how_all_stand(ledger: Deliveries) -> None:
+    for name in ("d1", "d2"):
+        await ledger.accept(delivery(name, *(f"w{number:02}" for number in range(30))), None)
+    whole = await ledger.get("acme", "d1")
+    await ledger.settle([replace(start, state=STARTED) for start in whole.starts[:25]])
+
+    listed = await ledger.page("acme")
+
+    assert [len(each.starts) for each in listed] == [20, 20]
+    assert {each.id: dict(each.states) for each in listed} == {
+        "d1": {"started": 25, "pending": 5},
+        "d2": {"pending": 30},
+    }
+    assert [start.workflow_id for start in listed[0].starts] == [f"w{number:02}" for number in range(20)]
+    assert len(whole.starts) == 30
 
 
 async def test_pages_hold_everything_once_the_newest_first(ledger: Deliveries) -> None:
