@@ -1,9 +1,10 @@
 """Who asks, and for which customer. Without any key, only this machine is served."""
 
-from collections.abc import Awaitable, Callable
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Depends, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -13,10 +14,19 @@ from orchestrator.errors import OrchestratorError
 from orchestrator.service import DEFAULT_CUSTOMER
 from orchestrator.service.house import House
 from orchestrator.store.definitions import WorkflowNotFound
+from orchestrator.store.keys import ApiKey
 from orchestrator.telemetry import about
 
 ABOUT = ("run_id", "workflow_id")
 """Parts of an address that log lines name."""
+ADMITTED = "orchestrator.admitted"
+"""Key of a request's scope: who has been let in, by what was needed."""
+HOST = re.compile(r"(?:(?P<name>[a-z0-9.-]+)|\[(?P<address>[0-9a-f:.]+)\])(?::[0-9]{1,5})?")
+ORIGIN = re.compile(r"https?://(.*)")
+PROXY_HEADERS = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
+OTHER_SITES = ("cross-site", "same-site")
+"""What browsers say of a page that is not ours; another port of this machine is another page of the same site."""
+MAKE_A_KEY = "`orchestrator keys create NAME` makes the first key; a webhook may have a secret instead"
 bearer = HTTPBearer(auto_error=False, scheme_name="key", description="An API key: `orchestrator keys create`.")
 
 
@@ -57,45 +67,94 @@ Customer = Annotated[
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
 
 
-def needs(scope: str) -> Callable[..., Awaitable[Asker]]:
-    """Make a dependency that lets in who may: `read`, `run`, `edit` or `admin`."""
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """A dependency that lets in who may: `read`, `run`, `edit` or `admin`."""
 
-    async def asker(request: Request, house: HouseDep, credentials: Credentials, customer_id: Customer = None) -> Asker:
-        asker = await _asker(request, house, credentials, customer_id)
+    scope: str
+
+    async def __call__(
+        self, request: Request, house: HouseDep, credentials: Credentials, customer_id: Customer = None
+    ) -> Asker:
+        """Say who asks; raises Unauthorized, Forbidden, TooManyRequests and WorkflowNotFound."""
+        asker = _asker(await self.admit(request, house, credentials), customer_id)
         named = {name: value for name, value in request.path_params.items() if name in ABOUT}
         about.set({**named, "customer_id": asker.customer_id or "", "key": asker.name})
         return asker
 
-    async def _asker(request: Request, house: House, credentials: Any, customer_id: str | None) -> Asker:
+    async def admit(
+        self, request: Request, house: House, credentials: HTTPAuthorizationCredentials | None
+    ) -> ApiKey | None:
+        """Check the key, once for each request; `None` is this machine, without any."""
+        known = request.scope.setdefault(ADMITTED, {})
+        if self.scope not in known:
+            known[self.scope] = await self._key(request, house, credentials)
+        key: ApiKey | None = known[self.scope]
+        return key
+
+    async def _key(
+        self, request: Request, house: House, credentials: HTTPAuthorizationCredentials | None
+    ) -> ApiKey | None:
         if credentials is None:
-            if await house.keys.configured() or not _is_local(request):
+            if await house.keys.configured():
                 raise Unauthorized(hint="send it as: Authorization: Bearer ork_…")
-            return Asker("local", customer_id)
+            _require_local(request)
+            return None
         key = await house.keys.verify(credentials.credentials)
         if key is None:
             raise Unauthorized("the API key is not known, or no longer valid")
         await request.app.state.limits.count(f"key:{key.id}")
-        if scope not in key.scopes and "admin" not in key.scopes:
-            raise Forbidden(f"key {key.name!r} lacks the scope {scope!r}")
-        if key.customer_id and customer_id not in (None, key.customer_id):
-            # Whether another customer exists is not for this one to know.
-            raise WorkflowNotFound("there is nothing here for this key")
-        return Asker(key.name, key.customer_id or customer_id)
-
-    return asker
+        if self.scope not in key.scopes and "admin" not in key.scopes:
+            raise Forbidden(f"key {key.name!r} lacks the scope {self.scope!r}")
+        return key
 
 
-async def local_only(request: Request, house: House) -> None:
+def _asker(key: ApiKey | None, customer_id: str | None) -> Asker:
+    if key is None:
+        return Asker("local", customer_id)
+    if key.customer_id and customer_id not in (None, key.customer_id):
+        # Whether another customer exists is not for this one to know.
+        raise WorkflowNotFound("there is nothing here for this key")
+    return Asker(key.name, key.customer_id or customer_id)
+
+
+async def admitted(request: Request, house: House, gates: Iterable[Needs]) -> None:
+    """Let a request pass the gates of its route before anything of its body is read."""
+    for gate in gates:
+        await gate.admit(request, house, await bearer(request))
+
+
+async def local_only(request: Request, house: HouseDep) -> None:
     """Refuse strangers while there are no keys: nothing has been opened to the world yet."""
-    if not _is_local(request) and not await house.keys.configured():
-        raise Unauthorized("without API keys only this machine is served", hint="create a key, or sign the webhook")
+    if _foreign(request) is not None and not await house.keys.configured():
+        _require_local(request)
 
 
-def _is_local(request: Request) -> bool:
-    """Tell whether the client is on this machine, and means it: a page on the web may send a browser here."""
-    host = request.headers.get("host", "").rpartition("@")[2]
-    name = host.partition("]")[0].strip("[") if host.startswith("[") else host.partition(":")[0]
-    return request.client is not None and _loopback(request.client.host) and (name == "localhost" or _loopback(name))
+def _require_local(request: Request) -> None:
+    foreign = _foreign(request)
+    if foreign is not None:
+        raise Unauthorized(f"without API keys only this machine is served: {foreign}", hint=MAKE_A_KEY)
+
+
+def _foreign(request: Request) -> str | None:
+    """Say what shows that somebody elsewhere asks, or a page on the web through a browser on this machine."""
+    headers = request.headers
+    origin = ORIGIN.fullmatch(headers.get("origin", "http://localhost"))
+    if request.client is None or not _loopback(request.client.host):
+        return "the request comes from another one"
+    if any(name in headers for name in PROXY_HEADERS):
+        return "the request came through a proxy"
+    if not _names_this_machine(headers.get("host", "")):
+        return "it is called localhost or by a loopback address"
+    if headers.get("sec-fetch-site") in OTHER_SITES or origin is None or not _names_this_machine(origin[1]):
+        return "the request comes from a page of another site"
+    return None
+
+
+def _names_this_machine(host: str) -> bool:
+    """Tell whether a host, with or without a port, is this machine and nothing that only looks like it."""
+    found = HOST.fullmatch(host.lower())
+    return found is not None and (found["name"] == "localhost" or _loopback(found["name"] or found["address"]))
 
 
 def _loopback(address: str) -> bool:
@@ -105,6 +164,6 @@ def _loopback(address: str) -> bool:
         return False
 
 
-Reader = Annotated[Asker, Depends(needs("read"))]
-Runner = Annotated[Asker, Depends(needs("run"))]
-Editor = Annotated[Asker, Depends(needs("edit"))]
+Reader = Annotated[Asker, Depends(Needs("read"))]
+Runner = Annotated[Asker, Depends(Needs("run"))]
+Editor = Annotated[Asker, Depends(Needs("edit"))]

@@ -1,10 +1,12 @@
 """The HTTP API, put together: routes, errors, limits."""
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
-from api import problems
+from api import description, problems
+from api.access import local_only
 from api.limits import RateLimits
 from api.observed import Observed
+from api.problems import described
 from api.routes import builder, runs, service, triggers, workflows
 from orchestrator.service.house import House
 from orchestrator.telemetry import tracing
@@ -24,9 +26,7 @@ def create_app(house: House) -> FastAPI:
         title="Orchestrator",
         version="1",
         description=DESCRIPTION,
-        openapi_url=f"{PREFIX}/openapi.json",
-        docs_url="/docs",
-        redoc_url=None,
+        openapi_url=None,
         redirect_slashes=False,
         telemetry={"tracing": tracing(), "metrics": False, "logs": False},
     )
@@ -37,12 +37,15 @@ def create_app(house: House) -> FastAPI:
         app.include_router(module.router, prefix=PREFIX)
     app.include_router(service.router)
     app.include_router(service.ready)
+    app.include_router(service.measured, dependencies=[Depends(local_only)], responses=described(401, 503))
+    description.install(app, PREFIX)
     app.add_middleware(Observed)
     return app
 
 
 def metrics_app() -> FastAPI:
     """Make the application of a process that serves nothing but word of itself."""
-    app = FastAPI(title="Orchestrator worker", openapi_url=None, docs_url=None, redoc_url=None)
+    app = FastAPI(title="Orchestrator worker", openapi_url=None)
     app.include_router(service.router)
+    app.include_router(service.measured)
     return app

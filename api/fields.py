@@ -8,10 +8,9 @@ from fastapi import Header, Path, Query
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator
 
 from orchestrator.service.workflows import WORKFLOW_NAME
-from orchestrator.store.definitions import EditConflict
+from orchestrator.store.definitions import EditConflict, Stored
 
 RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)([Zz]|[+ -]\d\d:\d\d)")
-ETAG = re.compile(r'\s*"(\d{1,18})"\s*')
 PLAIN = r"^[^\x00-\x1f\x7f/]+$"
 """What can be a part of an address."""
 MAX_VERSION = 2_147_483_647
@@ -44,7 +43,7 @@ Since = Annotated[Moment | None, Query(description="Not before this time (RFC 33
 Until = Annotated[Moment | None, Query(description="Before this time (RFC 3339).")]
 
 IfMatch = Annotated[
-    str | None, Header(max_length=200, description="The ETag that was read: a definition changed since is left alone.")
+    str | None, Header(max_length=1000, description="The ETag that was read: a definition changed since is left alone.")
 ]
 IdempotencyKey = Annotated[
     str | None,
@@ -56,16 +55,19 @@ IdempotencyKey = Annotated[
 ]
 
 
-def revision(if_match: str | None) -> int | None:
-    """Read the revision that a change asks for; raises EditConflict for an ETag that was never ours."""
+def revision(if_match: str | None, found: Stored) -> int | None:
+    """Give the revision that a change asks for; raises EditConflict where the definition is no longer what was read.
+
+    Weak tags count: a proxy that compresses answers makes ours weak. Our tags have no comma in them.
+    """
     if if_match is None or if_match.strip() == "*":
         return None
-    found = ETAG.fullmatch(if_match)
-    if found is None:
-        raise EditConflict("If-Match does not name the definition as it is", hint='it is the ETag as given: "3"')
-    return int(found[1])
+    if etag(found) not in {each.strip().removeprefix("W/") for each in if_match.split(",")}:
+        hint = "read it again, and change that: If-Match is its ETag as given"
+        raise EditConflict("If-Match does not name the definition as it is", hint=hint)
+    return found.revision
 
 
-def etag(number: int) -> str:
-    """Write a revision as an ETag."""
-    return f'"{number}"'
+def etag(found: Stored) -> str:
+    """Write a state of a definition as an ETag; one that was deleted and made anew begins with another moment."""
+    return f'"{found.revision}-{int(found.created_at.timestamp() * 1_000_000):x}"'

@@ -11,9 +11,9 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.limits import TooManyRequests
-from api.models import GraphView
 from orchestrator.errors import DefinitionInvalid, OrchestratorError
 from orchestrator.service.webhooks import MethodNotAllowed
 
@@ -129,18 +129,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _request)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(NothingMore, _nothing_more)
-    app.add_exception_handler(Exception, _fault)
-    describe = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        made = describe()
-        for model in (ProblemDetails, GraphView):
-            schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
-            made["components"]["schemas"] |= {**schema.pop("$defs", {}), model.__name__: schema}
-        return made
-
-    # The way that FastAPI names to add to its description.
-    app.openapi = openapi  # type: ignore[method-assign]
+    app.add_middleware(Faults)
 
 
 async def _ours(request: Request, error: Exception) -> JSONResponse:
@@ -170,10 +159,19 @@ async def _request(request: Request, error: Exception) -> JSONResponse:
         each = found[0]
         detail = f"{each.get('ctx', {}).get('error', each['msg'])} at character {each['loc'][-1]}"
         return problem(400, "json_syntax", detail)
-    mistakes = [{"code": each["type"], "path": _place(each["loc"]), "message": each["msg"]} for each in found]
+    mistakes = [
+        {
+            "code": each["type"],
+            "path": _place(each["loc"]),
+            "message": each["msg"],
+            "hint": each.get("ctx", {}).get("hint"),
+        }
+        for each in found
+    ]
     detail = "; ".join(f"{each['path'] or '/'}: {each['message']}" for each in mistakes[:3])
     told = request.headers.get("content-type", "")
-    hint = None if "json" in told or not any(each["loc"][:1] == ("body",) for each in found) else NOT_JSON
+    no_json = "json" not in told and any(each["loc"][:1] == ("body",) for each in found)
+    hint = NOT_JSON if no_json else mistakes[0]["hint"]
     return problem(422, "bad_request", detail, hint=hint, errors=mistakes)
 
 
@@ -200,12 +198,37 @@ def _methods(request: Request) -> list[str]:
     """Say what an address takes; the router knows of the first of its routes only."""
     paths, path = request.app.openapi()["paths"], request.url.path
     fitting = [path] if path in paths else [each for each in paths if compile_path(each)[0].match(path)]
-    return sorted(method.upper() for each in fitting for method in paths[each])
+    methods = {method.upper() for each in fitting for method in paths[each]}
+    return sorted(methods | {"HEAD"} if "GET" in methods else methods)
 
 
 async def _nothing_more(request: Request, error: Exception) -> Response:
     return Response(status_code=204)
 
 
-async def _fault(request: Request, error: Exception) -> JSONResponse:
-    return problem(500, "internal", "something went wrong on our side; it has been logged")
+class Faults:
+    """Answers what nobody has foreseen.
+
+    Starlette raises it again after a handler of its own has answered: the server then drops the connection, and with
+    it the client's next request.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle a request; what goes wrong in the middle of an answer is left to the server, to cut it off."""
+        begun = False
+
+        async def watching(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watching)
+        except Exception:
+            if begun or scope["type"] != "http":
+                raise
+            logger.exception("%s %s", scope["method"], scope["path"])
+            await problem(500, "internal", "something went wrong on our side; it has been logged")(scope, receive, send)

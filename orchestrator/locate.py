@@ -6,6 +6,7 @@ No I/O here. The text is parsed by the standard library; positions are found onl
 import json
 import re
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,7 +16,14 @@ from orchestrator.errors import OrchestratorError, Problem
 
 MAX_SHOWN = 100
 """Characters of a line that an error shows."""
-TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
+MAX_REPEATS = 100
+"""Keys given twice that are named; each is named by its whole pointer."""
+# Possessive: what has been read is never read again, and long strings leave no trail.
+TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"|[{}\[\],:]|[^\s{}\[\],:"]++')
+BRACKET = re.compile(r'"(?:[^"\\]++|\\.)*+"|[{}\[\]]')
+INDEX = re.compile(r"0|[1-9][0-9]{0,9}")
+TOO_LARGE = re.compile(r"(?<!\d)\d{400,}+|\d[eE]\+?\d{3,}+")
+TOO_DEEP = "the text is nested too deeply"
 TRAILING_COMMA = ("a comma stands after the last entry", "remove the comma")
 SLIPS = {
     "//": "JSON has no comments",
@@ -52,19 +60,16 @@ class Source:
 
     text: str
     value: Any
-    repeats: bool = False
-    """Some object names a key twice."""
+    repeated: str | None = None
+    """The first key that its object has twice, where there is one."""
 
     def position(self, pointer: str) -> Position:
         """Find a JSON Pointer; of what is not there, the nearest thing around it."""
-        offsets = self._scan.offsets
-        while pointer not in offsets and pointer:
-            pointer = pointer.rpartition("/")[0]
-        return self._lines.position(offsets.get(pointer, 0))
+        return self._lines.position(_offset(self._scan.root, pointer))
 
     def duplicates(self) -> list[Problem]:
-        """Name every key that stands twice in one object: JSON keeps the last, silently."""
-        if not self.repeats:
+        """Name the keys that stand twice in one object, 100 at most: JSON keeps the last, silently."""
+        if self.repeated is None:
             return []
         return [
             Problem(
@@ -86,14 +91,15 @@ class Source:
         return _Lines(self.text)
 
 
-def read(text: str) -> Source:
-    """Parse a JSON text; raises JsonSyntaxError."""
-    repeats = False
+def read(text: str, max_depth: int | None = None) -> Source:
+    """Parse a JSON text, which may be so deep; raises JsonSyntaxError."""
+    repeated: str | None = None
 
     def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        nonlocal repeats
+        nonlocal repeated
         made = dict(pairs)
-        repeats = repeats or len(made) != len(pairs)
+        if repeated is None and len(made) != len(pairs):
+            repeated = _repeated(pairs)
         return made
 
     def constant(name: str) -> NoReturn:
@@ -106,14 +112,46 @@ def read(text: str) -> Source:
     except json.JSONDecodeError as error:
         _refuse_syntax(text, error)
     except RecursionError:
-        _refuse(text, 0, "the text is nested too deeply")
+        _refuse_depth(text, max_depth)
     except UnicodeEncodeError:
         found = LONE_SURROGATE.search(text)
         _refuse(text, found.start() if found else 0, "half of a surrogate pair is no character")
     except ValueError as error:
-        found = re.search(r"\d{400,}|\d[eE]\+?\d{3,}", text)
+        found = TOO_LARGE.search(text)
         _refuse(text, found.start() if found else 0, f"a number is too large: {error}")
-    return Source(text, value, repeats)
+    if max_depth is not None and _is_deeper(value, max_depth):
+        _refuse_depth(text, max_depth)
+    return Source(text, value, repeated)
+
+
+def _repeated(pairs: list[tuple[str, Any]]) -> str:
+    counted = Counter(key for key, _ in pairs)
+    return next(key for key, count in counted.items() if count > 1)
+
+
+def _is_deeper(value: Any, limit: int) -> bool:
+    """Tell whether lists and objects stand in each other more often than that; without recursion."""
+    level = [value]
+    for _ in range(limit):
+        level = [
+            part
+            for each in level
+            if isinstance(each, dict | list)
+            for part in (each.values() if isinstance(each, dict) else each)
+            if isinstance(part, dict | list)
+        ]
+    return bool(level)
+
+
+def _refuse_depth(text: str, limit: int | None) -> NoReturn:
+    if limit is None:
+        _refuse(text, 0, TOO_DEEP)
+    depth = 0
+    for match in BRACKET.finditer(text):
+        depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(match.group(), 0)
+        if depth > limit:
+            _refuse(text, match.start(), f"{TOO_DEEP}: {limit} levels are allowed")
+    _refuse(text, 0, TOO_DEEP)
 
 
 def _refuse(text: str, offset: int, message: str, hint: str | None = None) -> NoReturn:
@@ -157,20 +195,24 @@ class _Lines:
 
 
 @dataclass(slots=True)
-class _Scan:
-    offsets: dict[str, int] = field(default_factory=dict)
-    duplicates: list[tuple[str, int]] = field(default_factory=list)
-    """`(pointer, offset of the first key)`."""
+class _Container:
+    """Where an object or a list begins, and what is in it: only containers cost more than a number."""
+
+    offset: int
+    parts: "dict[str, _Place] | list[_Place]"
+    key: str = ""
+    """Of an object: the key of the value that comes next."""
+
+
+_Place = int | _Container
+"""Where a value begins."""
 
 
 @dataclass(slots=True)
-class _Container:
-    pointer: str
-    keys: dict[str, int] | None
-    """Offsets of an object's keys, by pointer; `None` for a list."""
-    index: int = 0
-    child: str = ""
-    """Pointer of the value that comes next."""
+class _Scan:
+    root: _Place = 0
+    duplicates: list[tuple[str, int]] = field(default_factory=list)
+    """`(pointer, offset of the first value)`."""
 
 
 def _tokens(text: str) -> Iterator[tuple[str, int]]:
@@ -182,35 +224,67 @@ def _scan(text: str) -> _Scan:
     scan, stack = _Scan(), list[_Container]()
     wants_key = False
     for word, offset in _tokens(text):
-        top = stack[-1] if stack else None
         if word in "}]":
             stack.pop()
             wants_key = False
         elif word == ",":
-            wants_key = top is not None and top.keys is not None
-            _advance(top)
+            wants_key = isinstance(stack[-1].parts, dict)
         elif word == ":":
             continue
-        elif wants_key and top is not None and top.keys is not None:
-            top.child = f"{top.pointer}/{json.loads(word).replace('~', '~0').replace('/', '~1')}"
-            _note(scan, top, top.keys, offset)
+        elif wants_key:
+            stack[-1].key = json.loads(word)
+            _note_repeat(scan, stack)
             wants_key = False
+        elif word in "{[":
+            opened = _Container(offset, {} if word == "{" else [])
+            _put(scan, stack, opened)
+            stack.append(opened)
+            wants_key = word == "{"
         else:
-            pointer = top.child if top else ""
-            scan.offsets[pointer] = offset
-            if word in "{[":
-                stack.append(_Container(pointer, {} if word == "{" else None, child=f"{pointer}/0"))
-                wants_key = word == "{"
+            _put(scan, stack, offset)
     return scan
 
 
-def _advance(container: _Container | None) -> None:
-    if container is not None and container.keys is None:
-        container.index += 1
-        container.child = f"{container.pointer}/{container.index}"
+def _put(scan: _Scan, stack: list[_Container], place: _Place) -> None:
+    if not stack:
+        scan.root = place
+    elif isinstance(stack[-1].parts, dict):
+        stack[-1].parts[stack[-1].key] = place
+    else:
+        stack[-1].parts.append(place)
 
 
-def _note(scan: _Scan, container: _Container, keys: dict[str, int], offset: int) -> None:
-    if container.child in keys:
-        scan.duplicates.append((container.child, keys[container.child]))
-    keys.setdefault(container.child, offset)
+def _note_repeat(scan: _Scan, stack: list[_Container]) -> None:
+    """Note the key that has just been read where its object has it already; only then is a pointer made."""
+    parts, key = stack[-1].parts, stack[-1].key
+    if not isinstance(parts, dict) or key not in parts or len(scan.duplicates) >= MAX_REPEATS:
+        return
+    first = parts[key]
+    pointer = "".join(f"/{_step(each)}" for each in stack)
+    scan.duplicates.append((pointer, first if isinstance(first, int) else first.offset))
+
+
+def _step(container: _Container) -> str:
+    """Name the part that has just begun, as a JSON Pointer does."""
+    if isinstance(container.parts, list):
+        return str(len(container.parts) - 1)
+    return container.key.replace("~", "~0").replace("/", "~1")
+
+
+def _offset(root: _Place, pointer: str) -> int:
+    place = root
+    for part in pointer.split("/")[1:]:
+        inner = _inside(place, part.replace("~1", "/").replace("~0", "~"))
+        if inner is None:
+            break
+        place = inner
+    return place if isinstance(place, int) else place.offset
+
+
+def _inside(place: _Place, name: str) -> _Place | None:
+    if isinstance(place, int):
+        return None
+    if isinstance(place.parts, dict):
+        return place.parts.get(name)
+    index = int(name) if INDEX.fullmatch(name) else len(place.parts)
+    return place.parts[index] if index < len(place.parts) else None

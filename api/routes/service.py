@@ -7,11 +7,13 @@ from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
 
 from api.house import HouseDep
+from api.strict import Route
 from orchestrator import telemetry
 from orchestrator.errors import OrchestratorError
 
-router = APIRouter(tags=["service"])
-ready = APIRouter(tags=["service"])
+router = APIRouter(tags=["service"], route_class=Route)
+measured = APIRouter(tags=["service"], route_class=Route)
+ready = APIRouter(tags=["service"], route_class=Route)
 
 
 class Health(BaseModel):
@@ -33,7 +35,7 @@ async def health() -> Health:
     return Health()
 
 
-@router.get(
+@measured.get(
     "/metrics",
     operation_id="getMetrics",
     response_class=PlainTextResponse,

@@ -49,8 +49,16 @@ async def owner(house: House, asker: Asker, workflow_id: str) -> str:
     return (await house.workflows.definitions.head(None, workflow_id)).customer_id
 
 
+async def _meant(house: House, asker: Asker, workflow_id: str, if_match: str | None) -> tuple[str, int | None]:
+    """Give whose workflow is changed, and the revision that it must have; raises EditConflict."""
+    if if_match is None:
+        return await owner(house, asker, workflow_id), None
+    found = await house.workflows.definitions.get(asker.customer_id, workflow_id)
+    return found.customer_id, revision(if_match, found)
+
+
 async def _answer(house: House, stored: Stored, response: Response) -> WorkflowDocument:
-    response.headers["ETag"] = etag(stored.revision)
+    response.headers["ETag"] = etag(stored)
     (shown,) = await house.workflows.shown([stored])
     return WorkflowDocument.model_validate(shown)
 
@@ -111,10 +119,8 @@ async def save(
     if_match: IfMatch = None,
 ) -> WorkflowDocument:
     """Change a definition. What is published stays as it is until it is activated again."""
-    customer_id = await owner(house, asker, workflow_id)
-    return await _answer(
-        house, await house.workflows.save(customer_id, workflow_id, definition, revision(if_match)), response
-    )
+    customer_id, expected = await _meant(house, asker, workflow_id, if_match)
+    return await _answer(house, await house.workflows.save(customer_id, workflow_id, definition, expected), response)
 
 
 @router.delete(
@@ -125,8 +131,8 @@ async def save(
 )
 async def delete(workflow_id: WorkflowId, house: HouseDep, asker: Editor, if_match: IfMatch = None) -> None:
     """Take a definition away, with its versions and its trigger; runs go on."""
-    customer_id = await owner(house, asker, workflow_id)
-    await house.workflows.definitions.delete(customer_id, workflow_id, revision(if_match))
+    customer_id, expected = await _meant(house, asker, workflow_id, if_match)
+    await house.workflows.definitions.delete(customer_id, workflow_id, expected)
     await house.reconciler.settle(customer_id, workflow_id)
 
 
@@ -164,8 +170,8 @@ async def activate(
     workflow_id: WorkflowId, house: HouseDep, asker: Editor, response: Response, if_match: IfMatch = None
 ) -> WorkflowDocument:
     """Publish what has been edited, and install the trigger."""
-    customer_id = await owner(house, asker, workflow_id)
-    stored = await house.workflows.activate(customer_id, workflow_id, revision(if_match), asker.name)
+    customer_id, expected = await _meant(house, asker, workflow_id, if_match)
+    stored = await house.workflows.activate(customer_id, workflow_id, expected, asker.name)
     await house.reconciler.settle(customer_id, workflow_id, anew=True)
     return await _answer(house, stored, response)
 
@@ -175,8 +181,8 @@ async def pause(
     workflow_id: WorkflowId, house: HouseDep, asker: Editor, response: Response, if_match: IfMatch = None
 ) -> WorkflowDocument:
     """Let the trigger start nothing until the workflow is activated again."""
-    customer_id = await owner(house, asker, workflow_id)
-    stored = await house.workflows.pause(customer_id, workflow_id, revision(if_match))
+    customer_id, expected = await _meant(house, asker, workflow_id, if_match)
+    stored = await house.workflows.pause(customer_id, workflow_id, expected)
     await house.reconciler.settle(customer_id, workflow_id)
     return await _answer(house, stored, response)
 
@@ -186,8 +192,8 @@ async def archive(
     workflow_id: WorkflowId, house: HouseDep, asker: Editor, response: Response, if_match: IfMatch = None
 ) -> WorkflowDocument:
     """Remove the trigger, and refuse edits and starts; runs go on."""
-    customer_id = await owner(house, asker, workflow_id)
-    stored = await house.workflows.archive(customer_id, workflow_id, revision(if_match))
+    customer_id, expected = await _meant(house, asker, workflow_id, if_match)
+    stored = await house.workflows.archive(customer_id, workflow_id, expected)
     await house.reconciler.settle(customer_id, workflow_id)
     return await _answer(house, stored, response)
 
@@ -202,8 +208,8 @@ async def rollback(
     if_match: IfMatch = None,
 ) -> WorkflowDocument:
     """Publish an older version again, as the newest."""
-    customer_id = await owner(house, asker, workflow_id)
-    stored = await house.workflows.rollback(customer_id, workflow_id, request.version, revision(if_match), asker.name)
+    customer_id, expected = await _meant(house, asker, workflow_id, if_match)
+    stored = await house.workflows.rollback(customer_id, workflow_id, request.version, expected, asker.name)
     await house.reconciler.settle(customer_id, workflow_id)
     return await _answer(house, stored, response)
 

@@ -11,11 +11,13 @@ import httpx
 import pytest
 
 from api.app import PREFIX, create_app
+from orchestrator.service import DEFAULT_CUSTOMER
 from orchestrator.service.house import House
 from tests.api.conftest import opened
 from tests.temporal.world import World, definition
 
 pytestmark = pytest.mark.temporal
+HOOK = {"type": "webhook", "webhook_path": "open"}
 EVENT = {"type": "event", "event": "order.paid"}
 MADE = definition({"a": {"type": "wait", "config": {"event": "go"}}}, "trigger -> a")
 
@@ -55,14 +57,26 @@ async def test_the_first_key_closes_the_door_to_whoever_has_none(locked: Locked)
         assert (await anybody.get("/workflows")).status_code == 401, "revoking the last key opens nothing"
 
 
+def from_(house: House, client_address: str = "127.0.0.1") -> httpx.AsyncClient:
+    """A client at an address, which a test cannot have."""
+    transport = httpx.ASGITransport(create_app(house), client=(client_address, 1234))
+    return httpx.AsyncClient(transport=transport, base_url="http://localhost")
+
+
 @pytest.mark.parametrize(
     ("host", "client_address", "status"),
     [
         ("127.0.0.1:8080", "127.0.0.1", 200),
         ("localhost", "127.0.0.1", 200),
+        ("LocalHost:8080", "127.0.0.1", 200),
         ("[::1]:8080", "::1", 200),
         ("evil.example", "127.0.0.1", 401),
         ("127.0.0.1.evil.example", "127.0.0.1", 401),
+        ("[::1].evil.example", "127.0.0.1", 401),
+        ("[::1", "127.0.0.1", 401),
+        ("evil.example@127.0.0.1", "127.0.0.1", 401),
+        ("localhost:evil.example", "127.0.0.1", 401),
+        ("localhost:80:80", "127.0.0.1", 401),
         ("127.0.0.1", "192.0.2.7", 401),
         ("", "127.0.0.1", 401),
     ],
@@ -70,9 +84,89 @@ async def test_the_first_key_closes_the_door_to_whoever_has_none(locked: Locked)
 async def test_without_keys_only_this_machine_is_served(
     house: House, host: str, client_address: str, status: int
 ) -> None:
-    transport = httpx.ASGITransport(create_app(house), client=(client_address, 1234))
-    async with httpx.AsyncClient(transport=transport, base_url="http://any") as asking:
-        assert (await asking.get(f"{PREFIX}/workflows", headers={"host": host})).status_code == status
+    async with from_(house, client_address) as asking:
+        for path in (f"{PREFIX}/workflows", f"{PREFIX}/openapi.json", "/docs", "/metrics"):
+            assert (await asking.get(path, headers={"host": host})).status_code == status, path
+        assert (await asking.get("/healthz", headers={"host": host})).status_code == 200
+        assert (await asking.get("/readyz", headers={"host": host})).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "told"),
+    [
+        ({"origin": "http://localhost:3000"}, None),
+        ({"origin": "https://[::1]:3000", "sec-fetch-site": "same-origin"}, None),
+        ({"sec-fetch-site": "none"}, None),
+        ({"origin": "https://evil.example"}, "a page of another site"),
+        ({"origin": "https://localhost.evil.example"}, "a page of another site"),
+        ({"origin": "null"}, "a page of another site"),
+        ({"sec-fetch-site": "cross-site"}, "a page of another site"),
+        ({"sec-fetch-site": "same-site"}, "a page of another site"),
+        ({"x-forwarded-for": "192.0.2.7"}, "a proxy"),
+        ({"forwarded": "for=192.0.2.7"}, "a proxy"),
+        ({"x-real-ip": "127.0.0.1"}, "a proxy"),
+    ],
+)
+async def test_without_keys_no_page_on_the_web_and_no_proxy_is_this_machine(
+    house: House, headers: dict[str, str], told: str | None
+) -> None:
+    """A `POST` without a body needs no leave of ours: a browser sends it for whatever page asks."""
+    await house.workflows.create(DEFAULT_CUSTOMER, MADE | {"id": "hooked", "trigger": HOOK}, "a test")
+    await house.workflows.activate(DEFAULT_CUSTOMER, "hooked", None, "a test")
+    try:
+        async with from_(house) as asking:
+            answers = [
+                await asking.post(f"{PREFIX}/workflows/no-such/pause", headers=headers),
+                await asking.post(f"{PREFIX}/hooks/{DEFAULT_CUSTOMER}/open", headers=headers),
+            ]
+    finally:
+        await house.workflows.definitions.delete(DEFAULT_CUSTOMER, "hooked", None)
+
+    assert [answer.status_code for answer in answers] == ([404, 202] if told is None else [401, 401])
+    for answer in answers if told else ():
+        assert told in answer.json()["detail"]
+        assert "orchestrator keys create" in answer.json()["hint"]
+
+
+async def test_with_keys_a_proxy_and_a_page_are_as_good_as_their_key(locked: Locked) -> None:
+    reader = await locked.client("acme", "read")
+    headers = {"x-forwarded-for": "192.0.2.7", "origin": "https://app.example", "sec-fetch-site": "cross-site"}
+
+    assert (await reader.get("/workflows", headers=headers)).status_code == 200
+    async with from_(locked.house, "192.0.2.7") as anybody:
+        for path in (f"{PREFIX}/openapi.json", "/docs", "/metrics", "/healthz"):
+            assert (await anybody.get(path)).status_code == 200, path
+
+
+async def test_who_asks_is_known_before_the_body_is_read(locked: Locked) -> None:
+    """A stranger costs us no memory and no time; webhooks have signatures of their own."""
+    reader = await locked.client("acme", "read")
+    read = 0
+
+    async def body() -> AsyncIterator[bytes]:
+        nonlocal read
+        for _ in range(10):
+            read += 1
+            yield b"["
+
+    json = {"content-type": "application/json"}
+    async with from_(locked.house) as asking:
+        stranger = await asking.post(f"{PREFIX}/workflows", content=body(), headers=json)
+        known = {**json, "authorization": reader.headers["authorization"]}
+        not_allowed = await asking.post(f"{PREFIX}/workflows", content=body(), headers=known)
+        assert (stranger.status_code, not_allowed.status_code, read) == (401, 403, 0)
+        judged = await asking.post(f"{PREFIX}/workflows/validate", content=body(), headers=known)
+
+    assert (judged.status_code, read) == (400, 10)
+
+
+async def test_a_request_counts_once_although_its_key_is_looked_at_early(world: World, tmp_path: Path) -> None:
+    async with opened(world, tmp_path, rate_limit="2/minute") as (house, address), AsyncExitStack() as clients:
+        asking = await Locked(house, address, clients).client("acme")
+
+        answers = [await asking.post("/workflows", json=MADE | {"id": f"w{number}"}) for number in range(3)]
+
+        assert [answer.status_code for answer in answers] == [201, 201, 429]
 
 
 async def test_scopes_allow_what_they_name(locked: Locked) -> None:

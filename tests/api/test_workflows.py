@@ -1,12 +1,18 @@
 """The life of definitions over HTTP."""
 
 import asyncio
+import gc
+import time
+from collections.abc import Awaitable
+from itertools import pairwise
 from typing import Any
 from xml.etree import ElementTree
 
 import httpx
 import pytest
 
+from orchestrator.drawing import svg
+from orchestrator.graph import mermaid
 from orchestrator.service.house import House
 from tests.temporal.world import until
 
@@ -37,7 +43,7 @@ async def test_a_definition_is_kept_as_a_draft(api: httpx.AsyncClient, customer:
     answer = await kept(api)
 
     assert answer.headers["location"] == "/api/v1/workflows/greeting"
-    assert answer.headers["etag"] == '"1"'
+    assert answer.headers["etag"].startswith('"1-')
     shown = (await api.get("/workflows/greeting")).json()
     assert shown == answer.json()
     assert {name: shown[name] for name in ("status", "version", "customer_id", "run_count")} == {
@@ -127,6 +133,42 @@ async def test_a_lost_race_is_told(api: httpx.AsyncClient) -> None:
     assert (await api.put("/workflows/greeting", json=greeting(), headers={"if-match": "nonsense"})).status_code == 412
 
 
+async def test_a_tag_of_a_workflow_that_is_gone_fits_none_that_was_made_anew(api: httpx.AsyncClient) -> None:
+    old = (await kept(api)).headers["etag"]
+    await api.delete("/workflows/greeting")
+    new = (await kept(api, greeting("Good day"))).headers["etag"]
+
+    refused = await api.put("/workflows/greeting", json=greeting("Lost"), headers={"if-match": old})
+    assert (refused.status_code, refused.json()["code"]) == (412, "edit_conflict")
+    assert (await api.delete("/workflows/greeting", headers={"if-match": old})).status_code == 412
+
+    assert (await api.put("/workflows/greeting", json=greeting(), headers={"if-match": new})).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("written", "status"),
+    [
+        ("{tag}", 200),
+        ("W/{tag}", 200),
+        ('"another", {tag}', 200),
+        ('W/"another" ,W/{tag}', 200),
+        ("*", 200),
+        ('"another", "1"', 412),
+        ('"another', 412),
+    ],
+)
+async def test_a_change_names_what_was_read_as_proxies_write_it(
+    api: httpx.AsyncClient, written: str, status: int
+) -> None:
+    tag = (await kept(api)).headers["etag"]
+
+    changed = await api.put(
+        "/workflows/greeting", json=greeting("A"), headers={"if-match": written.replace("{tag}", tag)}
+    )
+
+    assert changed.status_code == status
+
+
 async def test_a_draft_can_be_tried_and_an_archived_workflow_cannot(api: httpx.AsyncClient) -> None:
     await kept(api)
     tried = await api.post("/workflows/greeting/runs", params={"wait": 20}, json={"input": {"name": "Ada"}})
@@ -196,6 +238,51 @@ async def test_a_definition_is_drawn(api: httpx.AsyncClient) -> None:
     assert [node["id"] for node in graph["nodes"]] == ["greet", "done"]
     assert [(edge["source"], edge["target"]) for edge in graph["edges"]] == [("trigger", "greet"), ("greet", "done")]
     assert (await api.get("/workflows/greeting/graph", params={"format": "png"})).status_code == 422
+
+
+def row_of(count: int) -> dict[str, Any]:
+    """A workflow of so many nodes, one after the other."""
+    ids = ["trigger", *(f"n{number}" for number in range(count))]
+    nodes = [{"id": each, "type": "set", "config": {f"v{each}": "{{ input.name }}"}} for each in ids[1:]]
+    edges = [{"source": source, "target": target} for source, target in pairwise(ids)]
+    return greeting(nodes=nodes, edges=edges)
+
+
+async def longest_silence(doing: Awaitable[Any]) -> float:
+    """Give the longest time, in seconds, that the event loop served nobody else meanwhile."""
+    task, longest = asyncio.ensure_future(doing), 0.0
+    while not task.done():
+        began = time.perf_counter()
+        await asyncio.sleep(0.001)
+        longest = max(longest, time.perf_counter() - began)
+    task.result()
+    return longest
+
+
+async def test_a_picture_is_drawn_beside_the_event_loop() -> None:
+    """The renderer works for a quarter of a second and holds the interpreter's lock: a thread is not beside."""
+    assert await longest_silence(svg(mermaid(row_of(250)))) < 0.1
+
+
+@pytest.mark.parametrize("count", [500, 9_000])
+async def test_a_graph_that_is_too_large_for_a_picture_is_refused(api: httpx.AsyncClient, count: int) -> None:
+    await kept(api, row_of(count))
+    began = time.perf_counter()
+
+    refused = await api.get("/workflows/greeting/graph", params={"format": "svg"})
+
+    assert (refused.status_code, refused.json()["code"]) == (409, "operation_refused")
+    assert "cannot be drawn as a picture" in refused.json()["detail"]
+    assert time.perf_counter() - began < 5
+
+
+async def test_a_large_definition_is_judged_beside_the_event_loop(house: House) -> None:
+    """Judging 9,000 nodes takes about a second; the interpreter goes from thread to thread meanwhile."""
+    gc.disable()  # collecting the garbage of a whole test session stops every thread
+    silence = await longest_silence(house.workflows.judge("anybody", row_of(9_000)))
+    gc.enable()
+
+    assert silence < 0.3
 
 
 async def test_statistics_count_what_runs_did(api: httpx.AsyncClient, house: House) -> None:
