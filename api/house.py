@@ -7,7 +7,7 @@ from fastapi import Depends, Request
 from orchestrator.service.house import House
 
 
-def _house(request: Request) -> House:
+async def _house(request: Request) -> House:
     house: House = request.app.state.house
     return house
 

@@ -4,7 +4,7 @@ Temporal is the only keeper of what a run is: a run's document is asked of the r
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,11 +13,11 @@ from urllib.parse import quote
 from uuid import uuid4
 
 from temporalio.api.common.v1 import Payloads
-from temporalio.api.workflowservice.v1 import SignalWorkflowExecutionRequest
+from temporalio.api.workflow.v1 import WorkflowExecutionInfo
+from temporalio.api.workflowservice.v1 import ListWorkflowExecutionsRequest, SignalWorkflowExecutionRequest
 from temporalio.client import (
     Client,
     GrpcCompression,
-    WorkflowExecution,
     WorkflowExecutionStatus,
     WorkflowFailureError,
     WorkflowHandle,
@@ -25,6 +25,7 @@ from temporalio.client import (
     WorkflowUpdateFailedError,
 )
 from temporalio.common import Priority, RawValue, TypedSearchAttributes, WorkflowIDReusePolicy
+from temporalio.converter import DataConverter, decode_typed_search_attributes
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode, TLSConfig
 
@@ -41,6 +42,8 @@ from orchestrator.telemetry import RUNS_STARTED, interceptors
 from orchestrator.tree import NOBODY, QUERY_SECONDS, RunTree
 
 CONNECT_SECONDS = 5
+PAGE = 1000
+"""Entries of a list that Temporal sends at once."""
 RETRIED_FROM = "retried_from"
 """Memo of a retry, so that lists know it: the run it retries."""
 FAIRNESS_KEY_LENGTH = 64
@@ -302,30 +305,43 @@ class Runs:
             parts.append(f"StartTime >= '{since.astimezone(UTC).isoformat()}'")
         async with speaking():
             found = self.client.list_workflows(" AND ".join(parts), limit=limit, page_size=min(limit, 1000))
-            return [await _summary(execution) async for execution in found]
+            return [await _summary(each.raw_info, self.client.data_converter) async for each in found]
 
-    async def changed(self, since: datetime | None) -> AsyncIterator[RunSummary]:
-        """Give the runs that have started or ended since a moment, as far as Temporal's visibility knows."""
+    async def changed(self, since: datetime | None, known: Mapping[str, bool]) -> AsyncIterator[RunSummary]:
+        """Give the runs that have started or ended since a moment, as far as Temporal's visibility knows.
+
+        Those that are `known` to go on (False) or to have ended (True), and do, are passed over.
+        """
         query = f"{WORKFLOW_ID.name} IS NOT NULL AND ExecutionStatus != 'ContinuedAsNew'"
         if since is not None:
             moment = since.astimezone(UTC).isoformat()
             query += f" AND (StartTime >= '{moment}' OR CloseTime >= '{moment}')"
-        async with speaking():
-            async for execution in self.client.list_workflows(query):
-                yield await _summary(execution)
+        async for info in self._infos(query):
+            if known.get(info.execution.workflow_id) != info.HasField("close_time"):
+                yield await _summary(info, self.client.data_converter)
 
-    async def running(self) -> AsyncIterator[RunSummary]:
-        """Give the runs that go on, as far as Temporal's visibility knows."""
-        query = f"{WORKFLOW_ID.name} IS NOT NULL AND ExecutionStatus = 'Running'"
-        async with speaking():
-            async for execution in self.client.list_workflows(query):
-                yield await _summary(execution)
+    async def running(self) -> AsyncIterator[str]:
+        """Give the ids of runs that go on, as far as Temporal's visibility knows."""
+        async for info in self._infos(f"{WORKFLOW_ID.name} IS NOT NULL AND ExecutionStatus = 'Running'"):
+            yield info.execution.workflow_id
+
+    async def _infos(self, query: str) -> AsyncIterator[WorkflowExecutionInfo]:
+        """List as Temporal sends it: the SDK's own list decodes each entry, also those that nobody looks at."""
+        request = ListWorkflowExecutionsRequest(namespace=self.client.namespace, page_size=PAGE, query=query)
+        while True:
+            async with speaking():
+                page = await self.client.workflow_service.list_workflow_executions(request, retry=True)
+            for info in page.executions:
+                yield info
+            if not page.next_page_token:
+                return
+            request.next_page_token = page.next_page_token
 
     async def summary(self, run_id: str) -> RunSummary:
         """Give what lists show of a run; raises RunNotFound, of branches and of others' workflows too."""
         async with speaking(run_id):
             described = await self._handle(run_id).describe()
-            found = await _summary(described)
+            found = await _summary(described.raw_info, self.client.data_converter)
         if not found.workflow_id or described.workflow_type != WORKFLOW:
             raise RunNotFound(f"there is no run {run_id!r}")
         return found
@@ -455,20 +471,22 @@ def quoted(value: str) -> str:
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
-async def _summary(execution: WorkflowExecution) -> RunSummary:
-    attributes = execution.typed_search_attributes
-    status = STATUSES[execution.status] if execution.status is not None else "running"
-    told = await execution.memo_value(BEGAN, None)  # Temporal tells the start of the last execution
-    began = execution.start_time if told is None else datetime.fromisoformat(told)
+async def _summary(info: WorkflowExecutionInfo, converter: DataConverter) -> RunSummary:
+    attributes = decode_typed_search_attributes(info.search_attributes)
+    memo = {name: (await converter.decode([payload]))[0] for name, payload in info.memo.fields.items()}
+    status = STATUSES[WorkflowExecutionStatus(info.status)] if info.status else "running"
+    # Temporal tells the start of the last execution.
+    began = datetime.fromisoformat(memo[BEGAN]) if BEGAN in memo else info.start_time.ToDatetime(UTC)
+    ended = info.close_time.ToDatetime(UTC) if info.HasField("close_time") else None
     return RunSummary(
-        id=execution.id,
+        id=info.execution.workflow_id,
         workflow_id=attributes.get(WORKFLOW_ID, ""),
         workflow_version=attributes.get(VERSION, 0),
         customer_id=attributes.get(CUSTOMER_ID, ""),
         status=status,
         trigger_type=attributes.get(TRIGGER, "manual"),
         started_at=began,
-        completed_at=execution.close_time,
-        duration_ms=milliseconds(began, execution.close_time),
-        retried_from=await execution.memo_value(RETRIED_FROM, None),
+        completed_at=ended,
+        duration_ms=milliseconds(began, ended),
+        retried_from=memo.get(RETRIED_FROM),
     )

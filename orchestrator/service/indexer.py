@@ -67,12 +67,10 @@ class Indexer:
         overlap = WIDE_OVERLAP if wide else OVERLAP
         written, newest = 0, mark
         batch: list[RunSummary] = []
-        async for run in self.runs.changed(None if mark is None else mark - overlap):
+        async for run in self.runs.changed(None if mark is None else mark - overlap, self._seen):
             # Temporal's clock: ours may be another.
             seen = run.completed_at or run.started_at
             newest = seen if newest is None else max(newest, seen)
-            if self._seen.get(run.id) == (run.completed_at is not None):
-                continue
             batch.append(run)
             if len(batch) == BATCH:
                 written += await self._write(batch)
@@ -85,7 +83,7 @@ class Indexer:
 
     async def sweep(self, before: datetime) -> int:
         """Note the end of runs that Temporal knows no more; give how many those are."""
-        going = {run.id async for run in self.runs.running()}
+        going = {run_id async for run_id in self.runs.running()}
         lost = 0
         place: tuple[Any, ...] = ()
         while open_runs := await self.index.open(before, place, BATCH):

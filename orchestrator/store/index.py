@@ -70,13 +70,13 @@ class RunIndex:
     async def _put(self, batch: Sequence[RunSummary]) -> None:
         async with self.database.writing() as connection:
             make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-            statement = make(runs).values([run.model_dump() for run in batch])
+            statement = make(runs)
             changed = {name: statement.excluded[name] for name in CHANGING}
-            await connection.execute(
-                statement.on_conflict_do_update(
-                    index_elements=["id"], set_=changed, where=runs.c.completed_at.is_(None)
-                )
+            statement = statement.on_conflict_do_update(
+                index_elements=["id"], set_=changed, where=runs.c.completed_at.is_(None)
             )
+            # One statement for any number of rows: it is compiled once.
+            await connection.execute(statement, [run.model_dump() for run in batch])
 
     async def lost(self, run_ids: Sequence[str]) -> None:
         """Note that Temporal knows runs no more: how they ended is not known."""
