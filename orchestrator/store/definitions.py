@@ -1,6 +1,7 @@
 """Definitions, their versions, and the triggers that should be installed for them."""
 
 import secrets
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,6 +19,10 @@ ACTIVE, PAUSED, REMOVED = "active", "paused", "removed"
 MAX_FIRST_REVISION = 2**30
 UNSURE = 0
 """In `applied`: no revision."""
+KNOWN_SECONDS = 1.0
+"""So long what was read for a start holds, should another process write."""
+MAX_KNOWN = 10_000
+HEAD = (workflows.c.customer_id, workflows.c.status, workflows.c.version, workflows.c.created_at)
 MAX_VERSION = 2**31 - 1
 """What the column holds."""
 
@@ -116,6 +121,13 @@ class Definitions:
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        self._heads: dict[tuple[str, str], tuple[float, Head]] = {}
+        self._writes = 0
+
+    def _written(self) -> None:
+        """Know nothing any more: this process has written."""
+        self._writes += 1
+        self._heads.clear()
 
     async def create(self, customer_id: str, workflow_id: str, definition: Mapping[str, Any], by: str) -> Stored:
         """Keep a new definition as a draft; raises WorkflowExists."""
@@ -130,6 +142,7 @@ class Definitions:
             raise WorkflowExists(
                 f"there is a workflow {workflow_id!r} already", hint=f"change it with PUT /workflows/{workflow_id}"
             ) from None
+        self._written()
         return stored
 
     async def get(self, customer_id: str | None, workflow_id: str) -> Stored:
@@ -138,11 +151,21 @@ class Definitions:
             return await _get(connection, customer_id, workflow_id)
 
     async def head(self, customer_id: str | None, workflow_id: str) -> Head:
-        """Give whose a workflow is and how it stands; raises as `get` does."""
-        wanted = (workflows.c.customer_id, workflows.c.status, workflows.c.version, workflows.c.created_at)
+        """Give whose a workflow is and how it stands; raises as `get` does.
+
+        What another process has written is seen within a second, what this one has at once.
+        """
+        known = self._heads.get((customer_id or "", workflow_id))
+        if known is not None and time.monotonic() - known[0] < KNOWN_SECONDS:
+            return known[1]
+        writes, asked = self._writes, time.monotonic()
         async with self.database.reading() as connection:
-            found = await _only(connection, select(*wanted), customer_id, workflow_id)
-        return Head(**found)
+            found = Head(**await _only(connection, select(*HEAD), customer_id, workflow_id))
+        if writes == self._writes:
+            if len(self._heads) >= MAX_KNOWN:
+                self._heads.clear()
+            self._heads[customer_id or "", workflow_id] = (asked, found)
+        return found
 
     async def page(
         self, customer_id: str | None, *, status: str | None = None, after: Sequence[str] = (), limit: int = 50
@@ -183,6 +206,7 @@ class Definitions:
             expect(found, revision)
             await _want(connection, found, None, REMOVED)
             await connection.execute(delete(workflows).where(*_same(workflows, customer_id, workflow_id)))
+        self._written()
 
     async def publish(
         self,
@@ -209,6 +233,7 @@ class Definitions:
             stored = await _change(connection, found, found.revision, **changed)
             await connection.execute(insert(versions).values(published_at=datetime.now(UTC), **row))
             await _want(connection, stored, definition, status)
+        self._written()
         return stored
 
     async def set_status(self, found: Stored, status: str) -> Stored:
@@ -220,6 +245,7 @@ class Definitions:
             if found.version:
                 definition = (await _version(connection, found.customer_id, found.id, found.version)).definition
             await _want(connection, stored, definition, wanted)
+        self._written()
         return stored
 
     async def version(self, customer_id: str, workflow_id: str, number: int) -> Version:
