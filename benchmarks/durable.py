@@ -16,7 +16,7 @@ from activities.registry import Registry
 from activities.runtime import activities_for
 from benchmarks.cases import EXAMPLE, WORKFLOWS, Case, cases, echo, hand_echo
 from orchestrator.children import WORKFLOW
-from orchestrator.client import connect
+from orchestrator.connection import connect
 from orchestrator.devserver import dev_server
 from orchestrator.payloads import run_request
 from orchestrator.plan import Plan

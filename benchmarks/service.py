@@ -23,7 +23,8 @@ from uuid import uuid4
 import httpx
 
 from benchmarks.cases import workflow_of
-from orchestrator.client import Runs, RunSummary, connect
+from orchestrator.client import Runs, RunSummary
+from orchestrator.connection import connect
 from orchestrator.devserver import dev_server
 from orchestrator.plan import Plan
 from orchestrator.settings import Settings

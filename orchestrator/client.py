@@ -1,4 +1,4 @@
-"""Start, see and operate runs: the one importer of `temporalio.client` (with devserver.py and worker.py's wiring).
+"""Start, see and operate runs.
 
 Temporal is the only keeper of what a run is: a run's document is asked of the run itself, by query.
 """
@@ -17,7 +17,6 @@ from temporalio.api.workflow.v1 import WorkflowExecutionInfo
 from temporalio.api.workflowservice.v1 import ListWorkflowExecutionsRequest, SignalWorkflowExecutionRequest
 from temporalio.client import (
     Client,
-    GrpcCompression,
     WorkflowExecutionStatus,
     WorkflowFailureError,
     WorkflowHandle,
@@ -27,10 +26,11 @@ from temporalio.client import (
 from temporalio.common import Priority, RawValue, TypedSearchAttributes, WorkflowIDReusePolicy
 from temporalio.converter import DataConverter, decode_typed_search_attributes
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
-from temporalio.service import RPCError, RPCStatusCode, TLSConfig
+from temporalio.service import RPCError, RPCStatusCode
 
 from orchestrator.attributes import BEGAN, CUSTOMER_ID, TRIGGER, VERSION, WORKFLOW_ID, search_attributes
 from orchestrator.children import WORKFLOW
+from orchestrator.connection import CONNECT_SECONDS, speaking
 from orchestrator.errors import BadCursor, OperationRefused, RunNotFound, ServerUnavailable
 from orchestrator.history import Histories
 from orchestrator.payloads import MAX_PAYLOAD_BYTES, run_request
@@ -38,10 +38,9 @@ from orchestrator.plan import Plan
 from orchestrator.retrying import EndedRun
 from orchestrator.run import ENDED, Document, Run, RunInfo, Status, milliseconds
 from orchestrator.settings import Settings
-from orchestrator.telemetry import RUNS_STARTED, interceptors
+from orchestrator.telemetry import RUNS_STARTED
 from orchestrator.tree import NOBODY, QUERY_SECONDS, RunTree
 
-CONNECT_SECONDS = 5
 PAGE = 1000
 """Entries of a list that Temporal sends at once."""
 RETRIED_FROM = "retried_from"
@@ -52,14 +51,6 @@ REFRESH_SECONDS = 1.0
 """What a run does between events of its history, such as attempts, is seen this often."""
 QUIET_SECONDS = 0.1
 """Changes closer together are shown as one."""
-
-ANOTHER_TIME = (
-    RPCStatusCode.UNAVAILABLE,
-    RPCStatusCode.DEADLINE_EXCEEDED,
-    RPCStatusCode.CANCELLED,
-    RPCStatusCode.RESOURCE_EXHAUSTED,  # too many requests: what is too large is refused before it is sent
-)
-NOT_FOR_US = (RPCStatusCode.UNAUTHENTICATED, RPCStatusCode.PERMISSION_DENIED)
 
 STATUSES: dict[WorkflowExecutionStatus, Status] = {
     WorkflowExecutionStatus.RUNNING: "running",
@@ -101,40 +92,6 @@ class Started:
 
     id: str
     duplicate: bool = False
-
-
-async def connect(settings: Settings) -> Client:
-    """Connect to Temporal; raises ServerUnavailable."""
-    address = settings.temporal_address
-    loopback = address.rpartition(":")[0] in ("127.0.0.1", "localhost", "[::1]")
-    key = settings.temporal_api_key
-    try:
-        async with asyncio.timeout(CONNECT_SECONDS * 2):
-            return await Client.connect(
-                address,
-                namespace=settings.temporal_namespace,
-                api_key=key.get_secret_value() if key else None,
-                tls=_tls(settings),
-                interceptors=interceptors(),
-                connect_timeout=timedelta(seconds=CONNECT_SECONDS),
-                # Compression costs more than it saves where nothing leaves the machine.
-                grpc_compression=GrpcCompression.NONE if loopback else GrpcCompression.GZIP,
-            )
-    except (RuntimeError, RPCError, TimeoutError) as error:
-        raise ServerUnavailable(
-            f"no Temporal server answers at {address}",
-            hint="start one with `orchestrator dev`, or set ORCHESTRATOR_TEMPORAL_ADDRESS",
-        ) from error
-
-
-def _tls(settings: Settings) -> bool | TLSConfig:
-    files = (settings.temporal_tls_ca, settings.temporal_tls_cert, settings.temporal_tls_key)
-    if not any(files) and settings.temporal_tls_server_name is None:
-        return settings.temporal_tls or settings.temporal_api_key is not None
-    ca, cert, key = (path.read_bytes() if path else None for path in files)
-    return TLSConfig(
-        server_root_ca_cert=ca, client_cert=cert, client_private_key=key, domain=settings.temporal_tls_server_name
-    )
 
 
 class Runs:
@@ -441,24 +398,6 @@ class Runs:
                 status = (await handle.describe()).status
                 shown = STATUSES[status] if status is not None else "over"
                 raise OperationRefused(f"run {run_id} has ended: it is {shown}") from error
-
-
-@asynccontextmanager
-async def speaking(run_id: str | None = None) -> AsyncIterator[None]:
-    """Translate what Temporal answers; raises RunNotFound and ServerUnavailable."""
-    try:
-        yield
-    except RPCError as error:
-        if error.status == RPCStatusCode.NOT_FOUND and run_id is not None:
-            raise RunNotFound(f"there is no run {run_id!r}") from error
-        if error.status in ANOTHER_TIME:
-            raise ServerUnavailable(f"the Temporal server does not answer: {error.message}") from error
-        if error.status in NOT_FOR_US:
-            hint = "see ORCHESTRATOR_TEMPORAL_API_KEY, ORCHESTRATOR_TEMPORAL_TLS_CERT and _NAMESPACE"
-            raise ServerUnavailable(f"the Temporal server lets us not in: {error.message}", hint=hint) from error
-        if error.status == RPCStatusCode.INVALID_ARGUMENT:
-            raise OperationRefused(f"Temporal refuses: {error.message}") from error
-        raise
 
 
 def priority_of(plan: Plan) -> Priority:

@@ -32,7 +32,8 @@ from temporalio.service import RPCError, RPCStatusCode
 from orchestrator.attributes import CUSTOMER_ID, SCHEDULED_AT, VERSION, WORKFLOW_ID, search_attributes
 from orchestrator.calendars import overlap_policy, policy, specification
 from orchestrator.children import WORKFLOW
-from orchestrator.client import priority_of, quoted, speaking
+from orchestrator.client import priority_of, quoted
+from orchestrator.connection import speaking
 from orchestrator.definition import Trigger
 from orchestrator.errors import OperationRefused
 from orchestrator.payloads import run_request

@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 
 from activities.registry import Registry
 from orchestrator.cli.failures import UsageError
-from orchestrator.client import Runs, connect
+from orchestrator.client import Runs
+from orchestrator.connection import connect
 from orchestrator.devserver import NAMESPACE, DevServer, dev_server, end_left_over
 from orchestrator.errors import OrchestratorError, ServerUnavailable
 from orchestrator.settings import Settings

@@ -22,7 +22,8 @@ BY = "command line"
 
 def with_house(work: "Callable[[House], Awaitable[ResultT]]") -> ResultT:
     """Do something with all there is; raises ServerUnavailable where Temporal does not answer."""
-    from orchestrator.client import Runs, connect
+    from orchestrator.client import Runs
+    from orchestrator.connection import connect
     from orchestrator.service.house import built
 
     async def go() -> ResultT:

@@ -21,7 +21,8 @@ def replay(
 
     async def work() -> Exception | None:
         from orchestrator.cli.logs import configure
-        from orchestrator.client import Runs, connect
+        from orchestrator.client import Runs
+        from orchestrator.connection import connect
         from orchestrator.replay import replay as replay_history
 
         configure("text", "error")

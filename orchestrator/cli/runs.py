@@ -174,7 +174,8 @@ def send(
 def _ask(work: "Callable[[Runs], Awaitable[ResultT]]") -> ResultT:
     """Do something with a client."""
     from orchestrator.cli.logs import configure
-    from orchestrator.client import Runs, connect
+    from orchestrator.client import Runs
+    from orchestrator.connection import connect
 
     configure("text", "warning")
 

@@ -71,7 +71,7 @@ def worker() -> None:
 
     from api.serve import told
     from orchestrator.cli.logs import configure
-    from orchestrator.client import connect
+    from orchestrator.connection import connect
     from orchestrator.worker import running_worker
 
     given = settings()
@@ -105,7 +105,8 @@ def _serve_api(*, with_worker: bool) -> None:
 
     from api.serve import served
     from orchestrator.cli.logs import configure
-    from orchestrator.client import Runs, connect
+    from orchestrator.client import Runs
+    from orchestrator.connection import connect
     from orchestrator.service.house import serving
     from orchestrator.worker import running_worker
 

@@ -68,7 +68,8 @@ Work = Callable[["Runs", list[str]], Awaitable["Run | None"]]
 def _on_server(work: Work, server: str | None) -> "Run | None":
     """Do the work with a client; says what becomes of the run when a signal comes."""
     from orchestrator.cli.logs import configure
-    from orchestrator.client import Runs, connect
+    from orchestrator.client import Runs
+    from orchestrator.connection import connect
 
     started: list[str] = []
 

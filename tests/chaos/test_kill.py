@@ -14,7 +14,8 @@ from uuid import uuid4
 
 import pytest
 
-from orchestrator.client import Runs, connect
+from orchestrator.client import Runs
+from orchestrator.connection import connect
 from orchestrator.planner import check
 from orchestrator.run import Run
 from orchestrator.settings import Settings

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from orchestrator.client import connect
+from orchestrator.connection import connect
 from orchestrator.devserver import DevServer, dev_server
 from orchestrator.schedules import Schedules
 from orchestrator.settings import Settings

@@ -12,7 +12,8 @@ from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
-from orchestrator.client import Runs, connect
+from orchestrator.client import Runs
+from orchestrator.connection import connect
 from orchestrator.devserver import DevServer
 from orchestrator.plan import Plan
 from orchestrator.planner import check
