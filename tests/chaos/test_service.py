@@ -18,7 +18,7 @@ from orchestrator.devserver import DevServer, dev_server
 from orchestrator.schedules import Schedules
 from orchestrator.settings import Settings
 from orchestrator.store.database import database_url, open_database
-from orchestrator.store.definitions import Definitions
+from orchestrator.store.definitions import UNSURE, Definitions
 from orchestrator.store.deliveries import Deliveries
 from tests.postgres import fresh_url, postgres_server
 from tests.temporal.world import definition, until
@@ -124,6 +124,7 @@ async def test_runs_outlive_a_worker_and_the_api(service: Service) -> None:
         await service.start_worker(name)
     async with service.client() as api:
         await keep(api, "slow", {"type": "manual"}, a={"type": "delay", "delay_seconds": 2})
+        assert (await api.post("/workflows/slow/activate")).status_code == 200
         ids = [
             (await api.post("/workflows/slow/runs", headers={"idempotency-key": f"{n}"})).json()["id"]
             for n in range(40)
@@ -193,7 +194,7 @@ async def test_a_schedule_is_installed_although_the_process_was_killed_between_t
 
         async def written() -> bool:
             row = await Definitions(database).trigger("acme", "nightly")
-            return row is not None and row.applied is None
+            return row is not None and row.applied == UNSURE
 
         await until(written, PATIENCE)
         await service.kill("api")
