@@ -2,6 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
+BESIDE := -n 2 --dist loadfile# two test processes, each with servers of its own; what kills processes runs alone
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
@@ -20,15 +21,15 @@ dev: $(READY) ## Serve: embedded Temporal server and worker, until interrupted
 
 .PHONY: test
 test: $(READY) ## Run the tests that are quick, on real Temporal servers too
-	$(BIN)/pytest -q -m "not slow and not chaos and not postgresql"
+	$(BIN)/pytest -q $(BESIDE) -m "not slow and not chaos and not postgresql"
 
 .PHONY: test-slow
 test-slow: $(READY) ## Run the slow tests, those that kill processes, and those on PostgreSQL
-	$(BIN)/pytest -q -m "slow or chaos or postgresql"
+	$(BIN)/pytest -q $(BESIDE) -m "(slow or postgresql) and not chaos"
+	$(BIN)/pytest -q -m chaos
 
 .PHONY: test-all
-test-all: $(READY) ## Run every test, killing processes too
-	$(BIN)/pytest -q
+test-all: test test-slow ## Run every test, killing processes too
 
 .PHONY: lint
 lint: $(READY) ## Check style and types
