@@ -182,7 +182,7 @@ class Runs:
             except (TimeoutError, RPCError) as error:
                 if isinstance(error, RPCError) and error.status not in NOBODY:
                     raise
-                raise ServerUnavailable("no worker answers", hint="start one with `orchestrator worker`") from error
+                raise _nobody_answers() from error
         failure = (await self.document(run_id)).failure or {}
         info = RunInfo.model_validate(kept["run"])
         return EndedRun(Plan.model_validate(kept["plan"]), info, kept["state"], failure.get("node_id"))
@@ -260,9 +260,12 @@ class Runs:
             parts.append(f"ExecutionStatus = '{LISTED_AS[status]}'")
         if since is not None:
             parts.append(f"StartTime >= '{since.astimezone(UTC).isoformat()}'")
-        async with speaking():
-            found = self.client.list_workflows(" AND ".join(parts), limit=limit, page_size=min(limit, 1000))
-            return [await _summary(each.raw_info, self.client.data_converter) async for each in found]
+        found: list[RunSummary] = []
+        async for info in self._infos(" AND ".join(parts), min(limit, PAGE)):
+            found.append(await _summary(info, self.client.data_converter))
+            if len(found) == limit:
+                break
+        return found
 
     async def changed(self, since: datetime | None, known: Mapping[str, bool]) -> AsyncIterator[RunSummary]:
         """Give the runs that have started or ended since a moment, as far as Temporal's visibility knows.
@@ -282,9 +285,9 @@ class Runs:
         async for info in self._infos(f"{WORKFLOW_ID.name} IS NOT NULL AND ExecutionStatus = 'Running'"):
             yield info.execution.workflow_id
 
-    async def _infos(self, query: str) -> AsyncIterator[WorkflowExecutionInfo]:
+    async def _infos(self, query: str, page_size: int = PAGE) -> AsyncIterator[WorkflowExecutionInfo]:
         """List as Temporal sends it: the SDK's own list decodes each entry, also those that nobody looks at."""
-        request = ListWorkflowExecutionsRequest(namespace=self.client.namespace, page_size=PAGE, query=query)
+        request = ListWorkflowExecutionsRequest(namespace=self.client.namespace, page_size=page_size, query=query)
         while True:
             async with speaking():
                 page = await self.client.workflow_service.list_workflow_executions(request, retry=True)
@@ -370,7 +373,7 @@ class Runs:
                 async with asyncio.timeout(QUERY_SECONDS):
                     answer = await handle.execute_update("resolve", word)
             except TimeoutError as error:
-                raise ServerUnavailable("no worker answers", hint="start one with `orchestrator worker`") from error
+                raise _nobody_answers() from error
             except WorkflowUpdateFailedError as error:
                 cause = error.cause
                 raise OperationRefused(cause.message if isinstance(cause, ApplicationError) else str(cause)) from error
@@ -398,6 +401,10 @@ class Runs:
                 status = (await handle.describe()).status
                 shown = STATUSES[status] if status is not None else "over"
                 raise OperationRefused(f"run {run_id} has ended: it is {shown}") from error
+
+
+def _nobody_answers() -> ServerUnavailable:
+    return ServerUnavailable("no worker answers", hint="start one with `orchestrator worker`")
 
 
 def priority_of(plan: Plan) -> Priority:

@@ -71,7 +71,7 @@ class Events:
         Gives the ledger's entry; one whose id has come before is a duplicate, with the runs of the first.
         """
         received = {"id": event_id or str(uuid4()), "name": name, "data": data}
-        fits(received)
+        require_room(received)
         delivery = Delivery(
             id=str(uuid4()),
             customer_id=customer_id,
@@ -128,10 +128,7 @@ class Events:
         """
         if not kept.pending:
             return kept
-        if kept.duplicate_of is None:
-            work = self._start_owed(kept)
-        else:
-            work = self._settled(kept.customer_id, kept.duplicate_of)
+        work = self._start_owed(kept) if kept.duplicate_of is None else self._settled(kept.duplicate_of)
         task = asyncio.create_task(work)
         self._working.add(task)
         task.add_done_callback(self._done)
@@ -145,10 +142,10 @@ class Events:
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.warning("a delivery waits: %s", error, exc_info=error)
 
-    async def _settled(self, customer_id: str, delivery_id: str) -> None:
+    async def _settled(self, delivery_id: str) -> None:
         """Wait until a delivery owes nothing, or nobody waits any more."""
         for _ in range(round(ANSWER_SECONDS / ASK_SECONDS)):
-            if not (await self.deliveries.get(customer_id, delivery_id)).pending:
+            if not await self.deliveries.owes(delivery_id):
                 return
             await asyncio.sleep(ASK_SECONDS)
 
@@ -221,7 +218,7 @@ class Events:
         return await self.workflows.published(version)
 
 
-def fits(received: Any) -> None:
+def require_room(received: Any) -> None:
     """Raise TooLarge for what no run could begin with: accepted means started."""
     size = json_size(received)
     if size > MAX_RECEIVED_BYTES:

@@ -16,8 +16,9 @@ from uuid import uuid4
 from orchestrator.client import Runs
 from orchestrator.errors import OperationRefused, OrchestratorError, RunNotFound
 from orchestrator.expressions import Env, compile_template
+from orchestrator.planner.triggers import MAX_ANSWER_SECONDS
 from orchestrator.run import Run
-from orchestrator.service.events import Events, fits, owed_to
+from orchestrator.service.events import Events, owed_to, require_room
 from orchestrator.settings import Settings
 from orchestrator.store.definitions import ACTIVE, REMOVED, Definitions, TriggerRow, WorkflowNotFound
 from orchestrator.store.deliveries import ACCEPTED, FAILED, REJECTED, Deliveries, Delivery, Start
@@ -29,7 +30,6 @@ SIGNATURE_PREFIX = "sha256="
 TIMESTAMP_HEADER = "X-Orchestrator-Timestamp"
 TOLERANCE_SECONDS = 300.0
 TIMEOUT_SECONDS = 30.0
-MAX_TIMEOUT_SECONDS = 300.0
 MAX_KEY = 255
 MAX_RUN_ID = 500
 STAMPED = re.compile(rb"\d{9,13}\.")
@@ -133,7 +133,7 @@ class Webhooks:
                 raise OperationRefused("the workflow that is reached here is paused")
             key = self._key(row, request)
             received = _shown(request, request.read())
-            fits(received)
+            require_room(received)
             start = self._owed(row, received)
         except OrchestratorError as error:
             await self.reject(row, request, error)
@@ -219,7 +219,7 @@ class Webhooks:
         start = delivery.starts[0]
         if start.state not in ("started", "resumed"):
             return None
-        return await self.runs.ended(start.run_id, min(wanted, MAX_TIMEOUT_SECONDS))
+        return await self.runs.ended(start.run_id, min(wanted, MAX_ANSWER_SECONDS))
 
 
 def _delivery(

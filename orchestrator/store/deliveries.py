@@ -146,6 +146,11 @@ class Deliveries:
             await connection.execute(mine_still.values(due_at=datetime.now(UTC) + WORK))
             await connection.execute(mine_still.where(deliveries.c.id.not_in(owed)).values(open=False))
 
+    async def owes(self, delivery_id: str) -> bool:
+        """Tell whether some of a delivery's starts are still to be made, however many it has."""
+        async with self.database.reading() as connection:
+            return bool(await connection.scalar(select(deliveries.c.open).where(deliveries.c.id == delivery_id)))
+
     async def due(self, limit: int) -> list[str]:
         """Name deliveries that owe starts and that nobody works on, those that have waited longest first.
 
@@ -234,7 +239,7 @@ class Deliveries:
             for start in await _starts_of(connection, owners, first):
                 made.setdefault(start.delivery_id, []).append(start)
             states: dict[str, dict[str, int]] = {}
-            for owner, state, number in await _states_of(connection, owners):
+            for owner, state, number in await _states_of(connection, owners) if first is not None else ():
                 states.setdefault(owner, {})[state] = number
         return [
             Delivery(

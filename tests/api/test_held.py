@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -128,16 +128,15 @@ async def test_what_no_run_could_begin_with_is_not_accepted(api: httpx.AsyncClie
 async def test_a_delivery_that_meets_a_fault_holds_up_no_other(
     api: httpx.AsyncClient, house: House, customer: str
 ) -> None:
-    from datetime import UTC, datetime
-
     await active(api, "one", {"type": "event", "event": "e"})
     received = {"id": "1", "name": "e", "data": None}
 
     async def owing(name: str, given: Any) -> None:
         start = Start("one", 1, f"{customer}-{name}", given=given)
-        made = Delivery(f"{customer}-{name}", customer, "event", "e", None, ACCEPTED, received, datetime.now(UTC))
-        await house.deliveries.accept(Delivery(**{**_values(made), "starts": (start,)}), None)
-        await house.deliveries.leave(f"{customer}-{name}", timedelta(seconds=-60))
+        now = datetime.now(UTC)
+        made = Delivery(start.run_id, customer, "event", "e", None, ACCEPTED, received, now, starts=(start,))
+        await house.deliveries.accept(made, None)
+        await house.deliveries.leave(made.id, timedelta(seconds=-60))
 
     await owing("bad", 7)  # nothing that this program writes: a fault of ours
     await owing("good", None)
@@ -149,15 +148,9 @@ async def test_a_delivery_that_meets_a_fault_holds_up_no_other(
     assert "still being worked on" in refused.json()["detail"]
 
 
-def _values(made: Delivery) -> dict[str, Any]:
-    return {name: getattr(made, name) for name in Delivery.__slots__}
-
-
 async def test_an_event_that_is_owed_starts_with_its_own_data(
     api: httpx.AsyncClient, house: House, customer: str
 ) -> None:
-    from datetime import UTC, datetime
-
     await active(api, "one", {"type": "event", "event": "e"})
     start = Start("one", 1, f"{customer}-owed")
     received = {"id": "e1", "name": "e", "data": "first"}
