@@ -5,12 +5,14 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import Header, Path, Query
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, TypeAdapter
+from pydantic_core import PydanticCustomError
 
 from orchestrator.service.workflows import WORKFLOW_NAME
 from orchestrator.store.definitions import EditConflict, Stored
 
 RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)([Zz]|[+ -]\d\d:\d\d)")
+TIME = TypeAdapter(AwareDatetime)
 PLAIN = r"^[^\x00-\x1f\x7f/]+$"
 """What can be a part of an address."""
 MAX_VERSION = 2_147_483_647
@@ -22,19 +24,19 @@ RunId = Annotated[str, Path(pattern=PLAIN, max_length=300, description="Id of th
 Version = Annotated[int, Path(ge=1, le=MAX_VERSION, description="Number of a published version.")]
 
 
-def _written(value: Any) -> Any:
+def _written(value: Any) -> datetime:
     """Take times as RFC 3339 only; in an address a plus sign arrives as a space."""
     found = RFC3339.fullmatch(value) if isinstance(value, str) else None
-    if isinstance(value, str) and found is None:
-        raise ValueError("a time with its offset is needed: 2026-01-31T08:00:00Z")
-    return f"{found[1]}{found[2].replace(' ', '+')}" if found else value
+    if found is None:
+        raise PydanticCustomError("bad_time", "a time with its offset is needed: 2026-01-31T08:00:00Z")
+    return TIME.validate_python(f"{found[1]}{found[2].replace(' ', '+')}")
 
 
 def _utc(moment: datetime) -> datetime:
     try:
         return moment.astimezone(UTC)
     except OverflowError:
-        raise ValueError("that time is out of range") from None
+        raise PydanticCustomError("bad_time", "that time is out of range") from None
 
 
 Moment = Annotated[AwareDatetime, BeforeValidator(_written), AfterValidator(_utc)]

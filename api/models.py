@@ -2,9 +2,10 @@
 
 from collections import Counter
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic_core import PydanticCustomError
 
 from api.fields import Moment
 from orchestrator.client import RunSummary
@@ -26,9 +27,9 @@ EXAMPLE: dict[str, Any] = {
 
 
 class Model(BaseModel):
-    """What is sent to us: an unknown key is a mistake."""
+    """What is sent to us: an unknown key is a mistake, and so is `"1"` or `true` where a number is meant."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class WorkflowDocument(BaseModel):
@@ -133,7 +134,7 @@ class RunStarted(BaseModel):
     """A run that goes on."""
 
     id: str
-    workflow_id: str | None = None
+    workflow_id: str
     duplicate: bool = Field(False, description="It was started before, under the same key.")
     links: dict[str, str]
 
@@ -279,6 +280,12 @@ class BackfillRequest(Model):
 
     start_at: Moment = Field(examples=["2026-01-01T00:00:00Z"])
     end_at: Moment = Field(examples=["2026-01-02T00:00:00Z"])
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.end_at < self.start_at:
+            raise PydanticCustomError("bad_span", "`end_at` is before `start_at`")
+        return self
 
 
 class Backfilled(BaseModel):

@@ -91,6 +91,8 @@ class Started:
     """A run that has been started, or the one that was there already under its id."""
 
     id: str
+    workflow_id: str
+    customer_id: str
     duplicate: bool = False
 
 
@@ -154,9 +156,9 @@ class Runs:
                 )
             except WorkflowAlreadyStartedError:
                 RUNS_STARTED.labels(trigger_type, "duplicate").inc()
-                return Started(info.id, duplicate=True)
+                return Started(info.id, plan.id, plan.customer_id, duplicate=True)
         RUNS_STARTED.labels(trigger_type, "started").inc()
-        return Started(info.id)
+        return Started(info.id, plan.id, plan.customer_id)
 
     def _written(self, request: dict[str, Any]) -> RawValue:
         """Write a request once, and measure it: what is too large is refused by name, not by the network."""

@@ -163,6 +163,12 @@ class BadCursor(OrchestratorError):
     code = "bad_cursor"
 
 
+class SettingsError(OrchestratorError):
+    """A setting cannot be read, or what it asks for is not there."""
+
+    code = "bad_settings"
+
+
 class ServerUnavailable(OrchestratorError):
     """The Temporal server does not answer."""
 

@@ -13,7 +13,7 @@ import httpx
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, Counter, Histogram
 from prometheus_client.exposition import generate_latest
 
-from orchestrator.errors import OrchestratorError
+from orchestrator.errors import SettingsError
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
@@ -38,12 +38,6 @@ about: ContextVar[Mapping[str, Any]] = ContextVar("orchestrator_about")
 """Whom what is being done is for: `run_id`, `workflow_id`, `node_id`, `customer_id`; log lines carry it."""
 
 
-class TracingUnavailable(OrchestratorError):
-    """Traces are wanted, and what sends them is not installed."""
-
-    code = "bad_settings"
-
-
 class SdkMetrics:
     """Where the Temporal client's native part tells its own metrics, on this machine only."""
 
@@ -66,7 +60,7 @@ def tracing() -> bool:
 
 @cache
 def tracer() -> "Tracer":
-    """Set traces up by OpenTelemetry's own variables; raises TracingUnavailable."""
+    """Set traces up by OpenTelemetry's own variables; raises SettingsError."""
     try:
         from opentelemetry import trace
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -74,7 +68,7 @@ def tracer() -> "Tracer":
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
     except ImportError as error:
-        raise TracingUnavailable(
+        raise SettingsError(
             f"{ENDPOINT} is set, and what sends traces is not installed", hint="pip install 'orchestrator[tracing]'"
         ) from error
     resource = Resource.create({} if os.environ.get("OTEL_SERVICE_NAME") else {SERVICE_NAME: SERVICE})

@@ -32,6 +32,7 @@ from orchestrator.retrying import Changes
 from orchestrator.run import Run, StepDocument
 from orchestrator.service.house import House
 from orchestrator.stream import MAX_CURSOR, Cursor, follow
+from orchestrator.telemetry import about
 
 router = APIRouter(tags=["runs"], route_class=StrictRoute)
 Wait = Annotated[
@@ -52,9 +53,9 @@ OPERATED = described(401, 403, 404, 409, 422, 429, 503)
 SENT = described(400, 401, 403, 404, 409, 413, 422, 429, 503)
 
 
-async def _started(
-    house: House, started: Started, workflow_id: str | None, wait: float, response: Response
-) -> RunStarted | Run:
+async def _started(house: House, started: Started, wait: float, response: Response) -> RunStarted | Run:
+    named = {"run_id": started.id, "workflow_id": started.workflow_id, "customer_id": started.customer_id}
+    about.set({**about.get(), **named})
     response.headers["Location"] = f"/api/v1/runs/{started.id}"
     if started.duplicate:
         response.headers["Idempotent-Replayed"] = "true"
@@ -64,7 +65,7 @@ async def _started(
             response.status_code = 200
             return ended
     links = house.runs.links(started.id)
-    return RunStarted(id=started.id, workflow_id=workflow_id, duplicate=started.duplicate, links=links)
+    return RunStarted(id=started.id, workflow_id=started.workflow_id, duplicate=started.duplicate, links=links)
 
 
 async def _ended(house: House, run_id: str, wait: float) -> Run | None:
@@ -95,7 +96,7 @@ async def start(
     started = await house.starts.workflow(
         asker.customer_id, workflow_id, wanted.input, version=wanted.version, key=idempotency_key
     )
-    return await _started(house, started, workflow_id, wait, response)
+    return await _started(house, started, wait, response)
 
 
 @router.post("/runs", operation_id="runDefinition", status_code=202, response_model=RunStarted | Run, responses=STARTED)
@@ -109,7 +110,7 @@ async def run_definition(
 ) -> RunStarted | Run:
     """Run a definition without keeping it."""
     started = await house.starts.definition(asker.creates_for, request.definition, request.input, key=idempotency_key)
-    return await _started(house, started, None, wait, response)
+    return await _started(house, started, wait, response)
 
 
 @router.get("/runs", operation_id="listRuns", responses=described(401, 403, 404, 422, 429, 503))
@@ -256,7 +257,7 @@ async def retry(
         response.status_code = 200
         return RetryView(from_node=made.from_node, version=made.plan.version, reused=made.reused, again=made.again)
     started = await house.retries.start(asker.customer_id, run_id, changes, version=wanted.version, key=idempotency_key)
-    return await _started(house, started, None, wait, response)
+    return await _started(house, started, wait, response)
 
 
 @router.post("/runs/{run_id}/resolve", operation_id="resolveStep", responses=SENT)

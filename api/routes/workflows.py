@@ -308,5 +308,4 @@ async def trigger(workflow_id: WorkflowId, house: HouseDep, asker: Runner) -> No
 async def backfill(workflow_id: WorkflowId, span: BackfillRequest, house: HouseDep, asker: Runner) -> Backfilled:
     """Start what would have started in a span of time, both ends included."""
     customer_id = await owner(house, asker, workflow_id)
-    await house.reconciler.require(customer_id, workflow_id)
-    return Backfilled(runs=await house.schedules.backfill(customer_id, workflow_id, span.start_at, span.end_at))
+    return Backfilled(runs=await house.reconciler.backfill(customer_id, workflow_id, span.start_at, span.end_at))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from orchestrator.cli.failures import UsageError
 from orchestrator.cli.files import Loaded, read_json
 from orchestrator.cli.output import note
-from orchestrator.errors import OrchestratorError, Problem
+from orchestrator.errors import OrchestratorError, Problem, SettingsError
 
 if TYPE_CHECKING:
     from activities.registry import ActionSpec, Registry
@@ -55,24 +55,18 @@ DEV_FILE = "dev.json"
 
 
 def client_settings(server: str | None = None) -> "Settings":
-    """Read the settings to talk to a server with; the Web UI of a `dev` on this machine is found by its home."""
+    """Read the settings to talk to a server with; a `dev` on this machine and its Web UI are found by its home."""
     given = settings()
     if server is not None:
         given = given.model_copy(update={"temporal_address": server})
-    if given.ui_url is not None:
-        return given
     try:
         running = json.loads((given.home / DEV_FILE).read_text())
     except (OSError, ValueError):
         return given
-    same = running.get("temporal_address") == given.temporal_address.replace("localhost", "127.0.0.1")
-    return given.model_copy(update={"ui_url": running.get("ui")}) if same else given
-
-
-class SettingsError(OrchestratorError):
-    """A setting cannot be read."""
-
-    code = "bad_settings"
+    if "temporal_address" not in given.model_fields_set:
+        given = given.model_copy(update={"temporal_address": running["temporal_address"]})
+    same = running["temporal_address"] == given.temporal_address.replace("localhost", "127.0.0.1")
+    return given.model_copy(update={"ui_url": running["ui"]}) if same and given.ui_url is None else given
 
 
 class WithMocks:

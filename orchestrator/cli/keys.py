@@ -1,5 +1,6 @@
 """`keys`: who may use the HTTP API."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from orchestrator.store.database import Database
     from orchestrator.store.keys import ApiKey
 
+CUSTOMER = re.compile(r"(?=.*\S)[^\x00-\x1f\x7f]{1,128}")
 COLUMNS = ("key", "name", "customer", "scopes", "created", "expires", "state")
 KeyId = Annotated[str, typer.Argument(metavar="KEY", help="The key's id, as `keys list` shows it.")]
 
@@ -25,8 +27,8 @@ app = typer.Typer(help="API keys. With the first one, the API opens to whoever h
 def create(
     name: Annotated[str, typer.Argument(metavar="NAME", help="What it is for.")],
     customer: Annotated[
-        str, typer.Option(metavar="ID", help="Whose definitions and runs it opens; without, all customers'.")
-    ] = "",
+        str | None, typer.Option(metavar="ID", help="Whose definitions and runs it opens; without, all customers'.")
+    ] = None,
     scopes: Annotated[
         str, typer.Option(metavar="LIST", help="Of read, run, edit and admin, separated by commas.")
     ] = "read,run,edit",
@@ -41,10 +43,14 @@ def create(
     unknown = [scope for scope in wanted if scope not in SCOPES]
     if unknown or not wanted:
         raise UsageError(f"{', '.join(unknown) or 'nothing'} is no scope", hint=f"of {', '.join(SCOPES)}")
+    if customer is not None and not CUSTOMER.fullmatch(customer):  # an unset variable must not open everything
+        raise UsageError(
+            f"--customer {customer!r} names nobody", hint="leave it out for a key that opens all customers'"
+        )
     expires = None if days is None else datetime.now(UTC) + timedelta(days=days)
 
     async def work(database: "Database") -> tuple["ApiKey", str]:
-        return await Keys(database).create(customer, name, wanted, expires)
+        return await Keys(database).create(customer or "", name, wanted, expires)
 
     made, secret = with_database(work)
     note(f"key {made.id} for {customer or 'all customers'}: {', '.join(wanted)}; keep it, it is not shown again")

@@ -67,10 +67,10 @@ def backfill(
     first, last = _moment(start, "--from"), _moment(end, "--to")
 
     async def work(house: "House") -> int:
-        await house.reconciler.require(customer, workflow)
-        return await house.schedules.backfill(customer, workflow, first, last)
+        return await house.reconciler.backfill(customer, workflow, first, last)
 
-    line(f"{workflow}: {with_house(work)} runs are started")
+    count = with_house(work)
+    line(f"{workflow}: {count} {'run is' if count == 1 else 'runs are'} started")
 
 
 def _moment(given: str | None, option: str) -> datetime:

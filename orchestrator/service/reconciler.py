@@ -7,11 +7,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from uuid import uuid4
 
 from orchestrator.calendars import fire_times
 from orchestrator.definition import Definition
 from orchestrator.errors import OperationRefused, ServerUnavailable
-from orchestrator.schedules import Installed, Schedules
+from orchestrator.schedules import Installed, Schedules, schedule_id
 from orchestrator.service.background import every
 from orchestrator.service.workflows import Workflows
 from orchestrator.store.database import StoreUnavailable
@@ -23,6 +25,8 @@ LEASE = "reconciler"
 EVERY_SECONDS = 5.0
 COMPARE_EVERY = timedelta(minutes=5)
 """How often everything is compared: somebody may have changed a schedule by hand."""
+BACKFILL_SECONDS = 60.0
+"""Nobody asks for a backfill for longer, unless its process has ended."""
 ROUNDS = 5
 """Others may change what is wanted while it is being installed: that often it is done again."""
 
@@ -81,6 +85,21 @@ class Reconciler:
     async def require(self, customer_id: str, workflow_id: str) -> None:
         """Raise WorkflowNotFound where there is no such workflow."""
         await self.definitions.get(customer_id, workflow_id)
+
+    async def backfill(self, customer_id: str, workflow_id: str, start_at: datetime, end_at: datetime) -> int:
+        """Start what would have started in a span of time, both ends included; give how many runs those are.
+
+        Raises WorkflowNotFound, and OperationRefused as Schedules.backfill does.
+        """
+        await self.require(customer_id, workflow_id)
+        mine = Leases(self.leases.database, str(uuid4()))
+        name = f"backfill:{sha256(schedule_id(customer_id, workflow_id).encode()).hexdigest()}"
+        if not await mine.take(name, BACKFILL_SECONDS):  # two at once would each find the same times not yet started
+            raise OperationRefused("another backfill is being asked for", hint="try again in a moment")
+        try:
+            return await self.schedules.backfill(customer_id, workflow_id, start_at, end_at)
+        finally:
+            await mine.drop(name)
 
     async def repair(self) -> int:
         """Compare everything Temporal keeps with what should be; give how many schedules were touched."""

@@ -73,7 +73,7 @@ class Starts:
         found = None if key is None else await self.deliveries.winner(customer_id, taken(place, key))
         if found is None or found.pending:
             return None
-        return Started(found.starts[0].run_id, duplicate=True)
+        return Started(found.starts[0].run_id, found.starts[0].workflow_id, customer_id, duplicate=True)
 
     async def begin(self, plan: Plan, given: Any, run_id: str | None = None, **how: Any) -> Started:
         """Start a plan and note the run for the index."""
@@ -108,11 +108,11 @@ class Starts:
         kept = await self.deliveries.accept(delivery, taken(place, key))
         first = kept.starts[0]
         if first.state != PENDING:
-            return Started(first.run_id, duplicate=True)
+            return Started(first.run_id, first.workflow_id, customer_id, duplicate=True)
         again = kept.id != delivery.id
         started = await begin(first, again)
         await self.deliveries.settle([settled(kept, first, STARTED)])
-        return Started(started.id, duplicate=again or started.duplicate)
+        return Started(started.id, started.workflow_id, customer_id, duplicate=again or started.duplicate)
 
 
 def taken(place: str, key: str) -> str:

@@ -18,7 +18,7 @@ from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, InterfaceError,
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from orchestrator.errors import OrchestratorError
+from orchestrator.errors import OrchestratorError, SettingsError
 from orchestrator.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -123,10 +123,10 @@ def database_url(settings: Settings) -> str:
     try:
         url = make_url(settings.database_url)
     except ArgumentError:
-        raise StoreUnavailable("ORCHESTRATOR_DATABASE_URL is no database URL", hint=HINT) from None
+        raise SettingsError("ORCHESTRATOR_DATABASE_URL is no database URL", hint=HINT) from None
     driver = DRIVERS.get(url.get_backend_name())
     if driver is None:
-        raise StoreUnavailable(f"{url.get_backend_name()!r} is no database that is known", hint=HINT)
+        raise SettingsError(f"{url.get_backend_name()!r} is no database that is known", hint=HINT)
     query = dict(url.query)
     if driver == DRIVERS["postgresql"] and "sslmode" in query:
         query["ssl"] = query.pop("sslmode")  # libpq's name of the option, and asyncpg's

@@ -213,9 +213,11 @@ async def test_a_run_that_is_not_there_is_not_found(api: httpx.AsyncClient) -> N
         (b'{"input": ' + b"[" * 50_000 + b"]" * 50_000 + b"}", 400),
         (b'{"inptu": 1}', 422),
         (b"[1]", 422),
+        (b'{"version": true}', 422),
+        (b'{"version": "1"}', 422),
         (b'{"input": "' + b"x" * 1_100_000 + b'"}', 413),
     ],
-    ids=["comma", "nan", "surrogate", "twice", "no utf-8", "deep", "unknown key", "no object", "large"],
+    ids=["comma", "nan", "surrogate", "twice", "no utf-8", "deep", "unknown key", "no object", "no number", "text", "large"],
 )
 async def test_a_bad_body_is_refused_with_its_place(api: httpx.AsyncClient, body: bytes, status: int) -> None:
     answer = await api.post("/workflows/any/runs", content=body, headers={"content-type": "application/json"})

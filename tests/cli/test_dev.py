@@ -101,6 +101,8 @@ async def test_a_second_dev_on_the_same_home_is_refused_and_harms_nobody(dev: De
     assert done.code == 2
     assert f"process {dev.process.pid} serves from {dev.env['ORCHESTRATOR_HOME']} already" in done.err
     assert (await dev("runs", "list")).code == 0
+    there = Shell({name: value for name, value in dev.env.items() if name != "ORCHESTRATOR_TEMPORAL_ADDRESS"})
+    assert (await there("runs", "list")).code == 0, "a `dev` on other ports is found by its home"
 
 
 async def test_a_port_in_use_is_bad_usage(tmp_path: Path) -> None:

@@ -128,6 +128,8 @@ async def test_keys_are_made_listed_rotated_and_revoked(tmp_path: Path) -> None:
     assert fine(await shell("keys", "list")).endswith("revoked")
     for args, message in (
         (("keys", "create", "x", "--scopes", "read,rite"), "rite is no scope"),
+        (("keys", "create", "x", "--customer", ""), "--customer '' names nobody"),
+        (("keys", "create", "x", "--customer", " "), "--customer ' ' names nobody"),
         (("keys", "revoke", "none"), "there is no key 'none'"),
         (("keys", "rotate", key["id"]), "is revoked: a new secret would open nothing"),
     ):

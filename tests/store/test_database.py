@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from orchestrator import store
 from orchestrator.client import RunSummary
+from orchestrator.errors import SettingsError
 from orchestrator.settings import Settings
 from orchestrator.store.database import (
     Database,
@@ -69,13 +70,13 @@ async def test_a_server_that_is_not_there_is_told_without_the_password() -> None
 
 
 def test_a_url_that_is_none_is_told() -> None:
-    with pytest.raises(StoreUnavailable, match="no database URL"):
+    with pytest.raises(SettingsError, match="no database URL"):
         database_url(Settings(database_url="not a url"))
 
 
 @pytest.mark.parametrize("url", ["mysql://me:s3cret@127.0.0.1/none", "oracle://me:s3cret@x/y"])
 def test_a_database_that_is_not_known_is_told(url: str) -> None:
-    with pytest.raises(StoreUnavailable, match="is no database that is known") as caught:
+    with pytest.raises(SettingsError, match="is no database that is known") as caught:
         database_url(Settings(database_url=url))
 
     assert "s3cret" not in str(caught.value)

@@ -221,6 +221,19 @@ async def _nodes(script: Any) -> list[str]:
     return nodes
 
 
+async def filled(schedules: Schedules, customer: str, plan: Plan, first: datetime, last: datetime) -> int:
+    """Ask for a backfill until what was asked for before has started."""
+
+    async def asked() -> tuple[int] | None:
+        try:
+            return (await schedules.backfill(customer, plan.id, first, last),)
+        except OperationRefused as error:
+            assert "of before" in str(error)
+            return None
+
+    return (await until(asked))[0]
+
+
 async def test_backfill_starts_each_time_once_with_both_ends(world: World, schedules: Schedules) -> None:
     customer, _ = world.script()
     plan = simple(customer)
@@ -229,7 +242,8 @@ async def test_backfill_starts_each_time_once_with_both_ends(world: World, sched
 
     assert await schedules.backfill(customer, plan.id, LONG_AGO, end) == 3
     first = await runs_of(world, customer, 3)
-    assert await schedules.backfill(customer, plan.id, LONG_AGO, end + timedelta(minutes=1), "allow_all") == 1
+    assert await filled(schedules, customer, plan, LONG_AGO, end) == 0
+    assert await filled(schedules, customer, plan, LONG_AGO, end + timedelta(minutes=1)) == 1
     runs = await runs_of(world, customer, 4)
 
     assert sorted(run.trigger_data["scheduled_at"] for run in runs) == [
@@ -237,6 +251,24 @@ async def test_backfill_starts_each_time_once_with_both_ends(world: World, sched
     ]
     assert {run.id for run in first} < {run.id for run in runs}
     assert len(await world.runs.list(customer_id=customer)) == 4
+
+
+async def test_a_backfill_waits_for_the_one_before(world: World, schedules: Schedules) -> None:
+    customer, script = world.script()
+    script.gates["a"] = asyncio.Event()
+    plan = simple(customer)
+    await schedules.install(plan, MINUTE, paused=True)
+    end = LONG_AGO + timedelta(minutes=29)
+
+    assert await schedules.backfill(customer, plan.id, LONG_AGO, end) == 30
+    with pytest.raises(OperationRefused, match=r"starts of before are still being made up for: \d+ wait"):
+        await schedules.backfill(customer, plan.id, LONG_AGO, end)
+    script.gates["a"].set()
+    await runs_of(world, customer, 30)
+
+    assert await filled(schedules, customer, plan, LONG_AGO, end) == 0
+    assert len({run.id for run in await world.runs.list(customer_id=customer)}) == 30
+    assert len(await world.runs.list(customer_id=customer)) == 30
 
 
 async def test_a_backfill_of_more_than_a_thousand_times_is_refused(world: World, schedules: Schedules) -> None:
@@ -261,7 +293,7 @@ async def test_a_backfill_leaves_out_the_times_in_between_that_have_run(world: W
     assert await schedules.backfill(customer, plan.id, times[2], times[2]) == 1
     await runs_of(world, customer, 1)
 
-    assert await schedules.backfill(customer, plan.id, times[0], times[-1]) == 4
+    assert await filled(schedules, customer, plan, times[0], times[-1]) == 4
     runs = await runs_of(world, customer, 5)
 
     assert sorted(datetime.fromisoformat(run.trigger_data["scheduled_at"]) for run in runs) == times
