@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from api.fields import Moment
 from orchestrator.client import RunSummary
+from orchestrator.cron import EPOCH
 from orchestrator.effects import ResolutionAction
 from orchestrator.errors import Problem
 from orchestrator.store.deliveries import Delivery
@@ -285,6 +286,8 @@ class BackfillRequest(Model):
     def _in_order(self) -> Self:
         if self.end_at < self.start_at:
             raise PydanticCustomError("bad_span", "`end_at` is before `start_at`")
+        if self.start_at < EPOCH:
+            raise PydanticCustomError("bad_span", f"nothing starts before {EPOCH.year}")
         return self
 
 

@@ -22,6 +22,7 @@ from temporalio.client import (
     WorkflowHandle,
     WorkflowQueryFailedError,
     WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
 )
 from temporalio.common import Priority, RawValue, TypedSearchAttributes, WorkflowIDReusePolicy
 from temporalio.converter import DataConverter, decode_typed_search_attributes
@@ -62,13 +63,14 @@ STATUSES: dict[WorkflowExecutionStatus, Status] = {
     WorkflowExecutionStatus.TERMINATED: "cancelled",
 }
 LISTED_AS = {
-    "running": "Running",
-    "waiting": "Running",
-    "retrying": "Running",
-    "completed": "Completed",
-    "failed": "Failed",
-    "cancelled": "Canceled",
+    "running": ("Running",),
+    "waiting": ("Running",),
+    "retrying": ("Running",),
+    "completed": ("Completed",),
+    "failed": ("Failed", "TimedOut"),
+    "cancelled": ("Canceled", "Terminated"),
 }
+"""What Temporal calls them."""
 
 
 class RunSummary(Document):
@@ -159,6 +161,10 @@ class Runs:
                 return Started(info.id, plan.id, plan.customer_id, duplicate=True)
         RUNS_STARTED.labels(trigger_type, "started").inc()
         return Started(info.id, plan.id, plan.customer_id)
+
+    def require_room(self, plan: Plan, given: Any) -> None:
+        """Raise OperationRefused where a start would: before anything is promised."""
+        self._written(run_request(plan, RunInfo(id=str(uuid4()), customer_id=plan.customer_id), given=given))
 
     def _written(self, request: dict[str, Any]) -> RawValue:
         """Write a request once, and measure it: what is too large is refused by name, not by the network."""
@@ -259,7 +265,7 @@ class Runs:
         if status is not None:
             if status not in LISTED_AS:
                 raise OperationRefused(f"{status!r} is no status", hint=f"one of {', '.join(LISTED_AS)}")
-            parts.append(f"ExecutionStatus = '{LISTED_AS[status]}'")
+            parts.append(f"ExecutionStatus IN ({', '.join(map(quoted, LISTED_AS[status]))})")
         if since is not None:
             parts.append(f"StartTime >= '{since.astimezone(UTC).isoformat()}'")
         found: list[RunSummary] = []
@@ -374,7 +380,7 @@ class Runs:
             try:
                 async with asyncio.timeout(QUERY_SECONDS):
                     answer = await handle.execute_update("resolve", word)
-            except TimeoutError as error:
+            except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
                 raise _nobody_answers() from error
             except WorkflowUpdateFailedError as error:
                 cause = error.cause

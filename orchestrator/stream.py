@@ -70,7 +70,7 @@ async def follow(histories: Histories, run_id: str, cursor: Cursor) -> AsyncIter
     """Give what happens after the cursor, each with the cursor that follows it, until the run has ended."""
     reader = _Reader(histories, cursor)
     try:
-        reader.open(RUN, run_id, cursor.execution or None)
+        reader.open(RUN, run_id, cursor.execution or await histories.first(run_id))
         while (item := await reader.next()) is not None:
             _move(cursor, item)
             if item.news is not None:

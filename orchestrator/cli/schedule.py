@@ -65,6 +65,8 @@ def backfill(
 ) -> None:
     """Start the runs that a schedule would have started in a span of time, one after the other."""
     first, last = _moment(start, "--from"), _moment(end, "--to")
+    if last < first:
+        raise UsageError("--to is before --from")
 
     async def work(house: "House") -> int:
         return await house.reconciler.backfill(customer, workflow, first, last)

@@ -76,10 +76,13 @@ def _callees_first(files: list[Loaded]) -> list[Loaded]:
     """Order definitions so that those that others call come first; circles are refused later, by name."""
     from orchestrator.service.workflows import called
 
+    def others(file: Loaded) -> set[str]:
+        return {name for name, _ in called(file.value)} - {str(file.value.get("id"))}
+
     waiting = {str(file.value.get("id")): file for file in files if isinstance(file.value, dict)}
     ordered = [file for file in files if not isinstance(file.value, dict)]
     while waiting:
-        free = [name for name, file in waiting.items() if not (set(called(file.value)) - {name}) & set(waiting)]
+        free = [name for name, file in waiting.items() if not others(file) & set(waiting)]
         for name in free or list(waiting):
             ordered.append(waiting.pop(name))
     return ordered

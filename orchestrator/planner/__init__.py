@@ -10,6 +10,7 @@ from orchestrator.definition import Definition
 from orchestrator.errors import DefinitionInvalid, Problem
 from orchestrator.plan import DEFAULT_MAX_STEPS, DEFAULT_STEP_LOG_LIMIT, Plan
 from orchestrator.planner import checks
+from orchestrator.planner.configs import callee_key, pinned
 from orchestrator.planner.policies import ActionLike, Catalogue
 from orchestrator.planner.reading import read
 from orchestrator.planner.report import Report, did_you_mean
@@ -43,7 +44,8 @@ def check(
     """Judge a definition.
 
     `registry` knows the actions; without one their names are not checked. `workflows` holds the definitions
-    that `workflow` nodes run, by id: they are planned too and stand in the plan.
+    that `workflow` nodes run, by id, or by `id@version` for one that is not the newest: they are planned too
+    and stand in the plan.
     """
     return _Planner(registry, workflows or {}).check(definition, ())
 
@@ -128,17 +130,18 @@ class _Planner:
             if node.type != "workflow" or not isinstance(name, str) or not name:
                 continue
             pointer = f"/nodes/{place}/config/workflow_id"
-            verdict = self._callee(name, calling, pointer, report)
+            key = callee_key(node.config, self.workflows)
+            verdict = self._callee(name, key, calling, pointer, report)
             if verdict is None:
                 continue
-            found[name] = verdict
-            wanted = node.config.get("version")
-            if verdict.plan is not None and wanted and wanted != verdict.plan.version:
+            found[key] = verdict
+            wanted = pinned(node.config)
+            if verdict.plan is not None and wanted is not None and wanted != verdict.plan.version:
                 message = f"workflow {name!r} is here in version {verdict.plan.version}, not {wanted}"
                 report.error("unknown_version", f"/nodes/{place}/config/version", message)
         return found
 
-    def _callee(self, name: str, calling: tuple[str, ...], pointer: str, report: Report) -> Verdict | None:
+    def _callee(self, name: str, key: str, calling: tuple[str, ...], pointer: str, report: Report) -> Verdict | None:
         if name in calling:
             way = " → ".join((*calling[calling.index(name) :], name))
             hint = "repeat with a loop, or with an edge back"
@@ -147,13 +150,13 @@ class _Planner:
         if len(calling) > MAX_CALL_DEPTH:
             report.error("too_deep", pointer, f"more than {MAX_CALL_DEPTH} workflows call each other")
             return None
-        if name not in self.workflows:
+        if key not in self.workflows:
             meant = did_you_mean(name, self.workflows)
             report.error("unknown_workflow", pointer, f"there is no workflow {name!r}", meant)
             return None
-        if name not in self.done:
-            self.done[name] = self.check(self.workflows[name], calling)
-        verdict = self.done[name]
+        if key not in self.done:
+            self.done[key] = self.check(self.workflows[key], calling)
+        verdict = self.done[key]
         errors = [problem for problem in verdict.problems if problem.severity == "error"]
         if errors:
             first = f"{errors[0].path}: {errors[0].message}"

@@ -25,7 +25,7 @@ from orchestrator.plan import (
     Wait,
 )
 from orchestrator.planner.actions import Actions
-from orchestrator.planner.configs import is_template
+from orchestrator.planner.configs import callee_key, is_template
 from orchestrator.planner.names import Names, is_condition, members
 from orchestrator.planner.policies import read_on_error
 from orchestrator.planner.regions import Region, Regions
@@ -119,7 +119,7 @@ class Builder:
             case "workflow":
                 return Call(
                     kind="workflow",
-                    workflow=config["workflow_id"],
+                    workflow=callee_key(config, self.callees),
                     input=config.get("input"),
                     wait=config.get("wait", True),
                     **common,
@@ -187,7 +187,7 @@ class Builder:
         uses = [name for number in own for _, name in self.names.uses[number]]
         ids = {nodes[number].id: None for number in own}
         steps = [str(name.path[0]) if name.path else "*" for name in uses if name.root == "steps"]
-        called = [nodes[number].config["workflow_id"] for number in own if nodes[number].type == "workflow"]
+        called = [callee_key(nodes[number].config, self.callees) for number in own if nodes[number].type == "workflow"]
         return Branch(
             scope=self.scope(region),
             reads=_sorted(name.root for name in uses if name.root not in ("steps", "secrets", "workflow", "run")),

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from orchestrator import schema
@@ -117,7 +117,11 @@ def _check_settings(definition: Definition, report: Report) -> None:
             limit = "above 0" if most is None else f"from 1 to {most:g}"
             report.error("out_of_bounds", f"/settings/{key}", f"{key} must be {limit}")
     if settings.input_schema is not None:
-        report.problems.extend(schema.schema_problems(settings.input_schema, "/settings/input_schema"))
+        found = schema.schema_problems(settings.input_schema, "/settings/input_schema")
+        if not found and definition.trigger.type == "schedule":  # nobody is there to be told when its time comes
+            given = schema.problems(settings.input_schema, definition.trigger.config.get("input"))
+            found = [replace(each, path=f"/trigger/config/input{each.path}") for each in given]
+        report.problems.extend(found)
 
 
 def _check_reached(definition: Definition, found: Regions, report: Report) -> None:

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Container, Mapping
 from typing import Any
 
 from orchestrator import cron, schema
@@ -153,10 +153,25 @@ def _set(node: Node, pointer: str, report: Report) -> None:
             report.warning("bad_name", at, message, "letters, digits and `_`")
 
 
+def pinned(config: Mapping[str, Any]) -> int | None:
+    """Give the version that a `workflow` node asks for; `None` is the newest."""
+    version = config.get("version")
+    return version if isinstance(version, int) and not isinstance(version, bool) and version > 0 else None
+
+
+def callee_key(config: Mapping[str, Any], known: Container[str]) -> str:
+    """Name what a `workflow` node calls among those known: `id@version` where just that one is there, or `id`."""
+    exact = f"{config['workflow_id']}@{pinned(config)}"
+    return exact if exact in known else str(config["workflow_id"])
+
+
 def _workflow(node: Node, pointer: str, report: Report) -> None:
     if not node.config.get("workflow_id"):
         message = f"{node.id!r} does not say which workflow it runs"
         report.error("missing_workflow", f"{pointer}/config/workflow_id", message)
+    version = node.config.get("version")
+    if version and pinned(node.config) is None:
+        report.error("wrong_type", f"{pointer}/config/version", "version is a whole number from 1, or left out")
     wait = node.config.get("wait")
     if wait is not None and not isinstance(wait, bool):
         report.error("wrong_type", f"{pointer}/config/wait", "wait is true or false")

@@ -19,7 +19,7 @@ from orchestrator.payloads import json_size
 from orchestrator.plan import Plan
 from orchestrator.service.operations import Operations
 from orchestrator.service.starts import Starts, settled
-from orchestrator.service.workflows import Workflows
+from orchestrator.service.workflows import MAX_RECEIVED_BYTES, Workflows
 from orchestrator.store.database import StoreUnavailable
 from orchestrator.store.definitions import ACTIVE, TriggerRow
 from orchestrator.store.deliveries import (
@@ -43,8 +43,6 @@ ASK_SECONDS = 0.05
 REDRIVEN_AT_ONCE = 100
 PAUSE = timedelta(minutes=5)
 """Before a delivery that met a fault of ours is tried again."""
-MAX_RECEIVED_BYTES = 1_000_000
-"""What is received, as JSON in ASCII: with a workflow's plan it must fit into what a run begins with."""
 
 logger = logging.getLogger(__name__)
 

@@ -56,9 +56,11 @@ class Retries:
         plan = old.plan
         if version is not None and version != plan.version:
             plan = (await self.workflows.startable(old.info.customer_id, plan.id, version)).plan
-        if changes.given is not None:
-            fits(plan, changes.given[0])
-        return retried(old, plan, changes, run_id, datetime.now(UTC))
+        made = retried(old, plan, changes, run_id, datetime.now(UTC))
+        given = made.state["context"]["input"]
+        if changes.given is not None or (plan is not old.plan and given is not None):
+            fits(plan, given)
+        return made
 
     async def _begin(self, made: Retry) -> Started:
         return await self.starts.begin(

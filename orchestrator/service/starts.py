@@ -41,6 +41,7 @@ class Starts:
         fits(found.plan, given)
         if key is None:
             return await self.begin(found.plan, given)
+        self.runs.require_room(found.plan, given)
 
         async def begin(first: Start, again: bool) -> Started:
             plan = found.plan
@@ -62,6 +63,7 @@ class Starts:
         fits(plan, given)
         if key is None:
             return await self.begin(plan, given)
+        self.runs.require_room(plan, given)
 
         async def begin(first: Start, again: bool) -> Started:
             return await self.begin(plan, first.given, first.run_id)

@@ -14,7 +14,7 @@ from typing import Any
 from uuid import uuid4
 
 from orchestrator.client import Runs
-from orchestrator.errors import OperationRefused, OrchestratorError, RunNotFound
+from orchestrator.errors import OperationRefused, OrchestratorError, RunNotFound, ServerUnavailable
 from orchestrator.expressions import Env, compile_template
 from orchestrator.planner.triggers import MAX_ANSWER_SECONDS
 from orchestrator.run import Run
@@ -219,7 +219,10 @@ class Webhooks:
         start = delivery.starts[0]
         if start.state not in ("started", "resumed"):
             return None
-        return await self.runs.ended(start.run_id, min(wanted, MAX_ANSWER_SECONDS))
+        try:
+            return await self.runs.ended(start.run_id, min(wanted, MAX_ANSWER_SECONDS))
+        except ServerUnavailable:  # the run has been started: whoever is told otherwise sends it again
+            return None
 
 
 def _delivery(

@@ -13,9 +13,10 @@ from uuid import uuid4
 
 from activities.registry import Registry
 from orchestrator.errors import DefinitionInvalid, OperationRefused, Problem
-from orchestrator.payloads import json_size
+from orchestrator.payloads import MAX_PAYLOAD_BYTES, json_size
 from orchestrator.plan import FORMAT, Plan
 from orchestrator.planner import Catalogue, Verdict, check
+from orchestrator.planner.configs import pinned
 from orchestrator.run import timestamp
 from orchestrator.store.definitions import ACTIVE, PAUSED, Definitions, Stored, Version, expect
 from orchestrator.store.index import Counts, RunIndex
@@ -31,8 +32,10 @@ KEPT_BESIDE = (
 MAX_CALLEES = 200
 DRAFT_VERSION = 0
 """Of runs of what is not published: tries of a draft, and definitions that are not kept."""
-MAX_PLAN_BYTES = 1_200_000
-"""What a run begins with holds the plan, and what it is given: see `orchestrator.payloads`."""
+MAX_RECEIVED_BYTES = 1_000_000
+"""Of an event or a webhook's request, as JSON."""
+MAX_PLAN_BYTES = MAX_PAYLOAD_BYTES - MAX_RECEIVED_BYTES - 10_000
+"""What a run begins with holds the plan and what has come in: whatever is accepted can start."""
 PLANS_KEPT = 200
 LARGE_CHARACTERS = 100_000
 """Of JSON: what is larger is judged beside the event loop. A thousand plain nodes, and some 50 ms."""
@@ -62,7 +65,7 @@ class Workflows:
         workflow_id = str(definition.get("id") or uuid4())
         _check_id(workflow_id)
         content = _content(definition, workflow_id)
-        _fitting(await self.judge(customer_id, content))
+        _fitting(await self.judge(customer_id, content), content)
         return await self.definitions.create(customer_id, workflow_id, content, by)
 
     async def save(
@@ -77,14 +80,15 @@ class Workflows:
             message = f"the definition is of {named!r}, the address of {workflow_id!r}"
             raise DefinitionInvalid([Problem("error", "other_id", "/id", message)])
         content = _content(definition, workflow_id)
-        _fitting(await self.judge(customer_id, content))
+        _fitting(await self.judge(customer_id, content), content)
         return await self.definitions.save(customer_id, workflow_id, content, revision)
 
     async def unkept(self, customer_id: str, definition: Mapping[str, Any]) -> Plan:
         """Plan a definition that is run without being kept; raises DefinitionInvalid."""
         workflow_id = str(definition.get("id") or uuid4())
         _check_id(workflow_id)
-        return _draft(_fitting(await self.judge(customer_id, _content(definition, workflow_id))))
+        content = _content(definition, workflow_id)
+        return _draft(_fitting(await self.judge(customer_id, content), content))
 
     async def judge(
         self,
@@ -134,7 +138,7 @@ class Workflows:
         number = found.version if version is None else version
         if not number:
             content = (await self.definitions.get(customer_id, workflow_id)).definition
-            return Startable(_draft(_fitting(await self.judge(customer_id, content))), DRAFT_VERSION)
+            return Startable(_draft(_fitting(await self.judge(customer_id, content), content)), DRAFT_VERSION)
         # Versions never change; a workflow that was deleted and made anew is told by its time.
         name = (customer_id, workflow_id, number, found.created_at)
         plan = self._plans.get(name)
@@ -165,46 +169,45 @@ class Workflows:
         return found
 
     async def _plan(self, customer_id: str, definition: Mapping[str, Any], version: int) -> Plan:
-        return _fitting(await self.judge(customer_id, {**definition, "version": version}))
+        return _fitting(await self.judge(customer_id, {**definition, "version": version}), definition)
 
     async def _callees(self, customer_id: str, definition: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-        """Read the definitions that are called, and those that they call."""
+        """Read the definitions that are called, and those that they call: by id, and by `id@version` where named."""
         found: dict[str, dict[str, Any]] = {}
+        seen: set[tuple[str, int | None]] = set()
         wanted = called(definition)
         while wanted and len(found) < MAX_CALLEES:
-            stored = await self.definitions.published(customer_id, sorted(wanted))
-            news = {name: await self._called(row, wanted[name]) for name, row in stored.items()}
-            found |= news
-            wanted = {
-                name: version
-                for content in news.values()
-                for name, version in called(content).items()
-                if name not in found
-            }
+            seen |= wanted
+            stored = await self.definitions.published(customer_id, sorted({name for name, _ in wanted}))
+            news = [await self._called(stored[name], version) for name, version in wanted if name in stored]
+            found |= dict(news)
+            wanted = {each for _, content in news for each in called(content)} - seen
         return found
 
-    async def _called(self, row: Stored, version: int | None) -> dict[str, Any]:
-        number = version or row.version
-        if not number or (version and version > row.version):
-            return {**row.definition, "version": row.content_version}
+    async def _called(self, row: Stored, version: int | None) -> tuple[str, dict[str, Any]]:
+        """Read one; the newest for a version that is not there, so that this is what is told."""
+        there = version is not None and version <= row.version
+        number = version if there else row.version
+        name = f"{row.id}@{version}" if there else row.id
+        if not number:
+            return name, {**row.definition, "version": row.content_version}
         published = await self.definitions.version(row.customer_id, row.id, number)
-        return {**published.definition, "version": number}
+        return name, {**published.definition, "version": number}
 
 
 def _is_large(definitions: Any) -> bool:
     return len(json.dumps(definitions, default=str)) > LARGE_CHARACTERS
 
 
-def called(definition: Mapping[str, Any]) -> dict[str, int | None]:
+def called(definition: Mapping[str, Any]) -> set[tuple[str, int | None]]:
     """Name the workflows that a definition calls, each with the version it asks for."""
-    found: dict[str, int | None] = {}
+    found: set[tuple[str, int | None]] = set()
     nodes = definition.get("nodes")
     for node in nodes if isinstance(nodes, list) else ():
         config = node.get("config") if isinstance(node, Mapping) and node.get("type") == "workflow" else None
         name = config.get("workflow_id") if isinstance(config, Mapping) else None
-        if isinstance(name, str) and name and isinstance(config, Mapping):
-            version = config.get("version")
-            found[name] = version if isinstance(version, int) and not isinstance(version, bool) else None
+        if isinstance(name, str) and WORKFLOW_NAME.fullmatch(name) and isinstance(config, Mapping):
+            found.add((name, pinned(config)))
     return found
 
 
@@ -214,12 +217,13 @@ def _check_id(workflow_id: str) -> None:
         raise DefinitionInvalid([Problem("error", "bad_id", "/id", f"{workflow_id!r:.100} cannot be an id", hint)])
 
 
-def _fitting(verdict: Verdict) -> Plan:
+def _fitting(verdict: Verdict, definition: Mapping[str, Any]) -> Plan:
     """Give the plan; raises DefinitionInvalid, also where no run could hold it."""
     plan = verdict.require()
-    size = json_size(plan.to_json())
+    size = json_size(plan.to_json()) + json_size(definition["trigger"].get("config"))
     if size > MAX_PLAN_BYTES:
-        message = f"with what it calls the workflow takes {size:,} bytes, more than the {MAX_PLAN_BYTES:,} of a run"
+        whole = "the workflow with what it calls and what its trigger gives"
+        message = f"{whole} takes {size:,} bytes, more than the {MAX_PLAN_BYTES:,} of a run"
         hint = "keep large values elsewhere and pass references"
         raise DefinitionInvalid([Problem("error", "too_large", "", message, hint)])
     return plan

@@ -1,5 +1,6 @@
 """Definitions, their versions, and the triggers that should be installed for them."""
 
+import json
 import secrets
 import time
 from collections.abc import Mapping, Sequence
@@ -196,7 +197,7 @@ class Definitions:
             changed: dict[str, Any] = {"definition": dict(definition), "name": _name(definition)}
             if found.version:
                 published = await _version(connection, customer_id, workflow_id, found.version)
-                changed["edited"] = published.definition != definition
+                changed["edited"] = _as_text(published.definition) != _as_text(definition)
             return await _change(connection, found, revision, **changed)
 
     async def delete(self, customer_id: str, workflow_id: str, revision: int | None) -> None:
@@ -325,6 +326,11 @@ class Definitions:
     async def _triggers(self, query: Select[Any]) -> "list[TriggerRow]":
         async with self.database.reading() as connection:
             return [TriggerRow(**row) for row in (await connection.execute(query)).mappings()]
+
+
+def _as_text(definition: Mapping[str, Any]) -> str:
+    """Write JSON down to compare: in Python `1` is `true`."""
+    return json.dumps(definition, sort_keys=True)
 
 
 def _name(definition: Mapping[str, Any]) -> str:
