@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,13 +11,18 @@ from typing import Any
 import httpx
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from temporalio.client import Client
 
-from tests.cli.shell import Dev, Shell, started_dev, stopped
+from orchestrator.settings import Settings
+from tests.cli.shell import ROOT, SECONDS, Dev, Shell, started_dev, stopped
 
 pytestmark = pytest.mark.temporal
 LOGGING = {
     "id": "telling", "name": "Telling", "trigger": {"type": "manual"},
-    "nodes": [{"id": "tell", "type": "action", "action": "log.message", "config": {"message": "good day"}}],
+    "nodes": [
+        {"id": "tell", "type": "action", "action": "log.message", "execution": "activity",
+         "config": {"message": "good day"}},
+    ],
     "edges": [{"source": "trigger", "target": "tell"}],
 }  # fmt: skip
 
@@ -50,6 +56,32 @@ async def test_one_address_tells_the_metrics_of_api_worker_and_client(dev: Dev) 
     ):
         assert any(line.startswith(wanted) for line in lines), wanted
     assert not any("default-customer" in line or "telling" in line for line in lines), "ids would be too many"
+
+
+async def test_metrics_that_the_operations_page_names_are_there(dev: Dev) -> None:
+    page = (ROOT / "docs" / "operations.md").read_text()
+    named = set(re.findall(r"`((?:orchestrator|temporal)_\w+)(?:\{(\w+)=[^`]*)?`", page))
+    named -= {("temporal_visibility", "")}  # a database
+    assert {name.partition("_")[0] for name, _ in named} == {"orchestrator", "temporal"}
+    await told(dev)
+    temporal = await Client.connect(str(dev.ready["temporal_address"]))
+    # Failures are counted from the first one on, and a worker that does not know a workflow fails its task.
+    unknown = await temporal.start_workflow("Unknown", id="unknown", task_queue=Settings().task_queue)
+    try:
+        async with asyncio.timeout(SECONDS), httpx.AsyncClient() as client:
+            while "temporal_workflow_task_execution_failed{" not in (text := await metrics_of(dev, client)):
+                await asyncio.sleep(0.1)
+    finally:
+        await unknown.terminate()
+
+    there = {found for pair in re.findall(r"^# TYPE (\w+)|^(\w+)\{", text, re.MULTILINE) for found in pair}
+    assert {name for name, _ in named} - there == set()
+    for name, label in named:
+        assert not label or re.search(rf"^{name}\{{.*\b{label}=", text, re.MULTILINE), (name, label)
+
+
+async def metrics_of(dev: Dev, client: httpx.AsyncClient) -> str:
+    return (await client.get(f"{dev.ready['api']}/metrics")).text
 
 
 async def test_a_worker_tells_where_it_is_asked_to(dev: Dev, tmp_path: Path) -> None:
