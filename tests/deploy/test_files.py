@@ -14,7 +14,7 @@ from typer.main import get_command
 from orchestrator.attributes import KEYS
 from orchestrator.cli import app
 from orchestrator.devserver import binary
-from orchestrator.settings import PREFIX, Settings
+from orchestrator.settings import PREFIX, Settings, unknown_variables
 from orchestrator.store.database import open_database
 from tests.temporal.world import World
 
@@ -23,9 +23,6 @@ BIN = Path(sys.executable).parent
 COMPOSE = ROOT / "docker-compose.yml"
 SCRIPTS = sorted((ROOT / "deploy").glob("*.sh"))
 VARIABLE = re.compile(r"\$\{(\w+)(:?[-?][^}]*)?\}")
-FOR_OTHERS = {"ORCHESTRATOR_DB_PASSWORD", "ORCHESTRATOR_VERSION"}
-"""Variables of the compose file itself, with our prefix."""
-
 TEMPORAL_PARTS = 4
 """Frontend, history, matching and worker: each has pools of its own."""
 FOR_OPERATORS = 20
@@ -58,6 +55,13 @@ def test_every_variable_is_defaulted_or_required_and_explained() -> None:
             assert rest.startswith(":?"), f"{name} must be asked for"
 
 
+def test_commands_beside_the_compose_file_find_nothing_strange_in_its_env_file() -> None:
+    names = re.findall(r"^#? ?(\w+)=", (ROOT / "deploy" / ".env.example").read_text(), re.MULTILINE)
+
+    assert "POSTGRES_PASSWORD" in names
+    assert unknown_variables(names) == []
+
+
 def test_no_password_stands_in_any_file(services: dict[str, Any]) -> None:
     for name, service in services.items():
         for key, value in service.get("environment", {}).items():
@@ -69,7 +73,7 @@ def test_no_password_stands_in_any_file(services: dict[str, Any]) -> None:
 
 
 def test_every_setting_is_one_and_every_command_is_one(services: dict[str, Any]) -> None:
-    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields} | FOR_OTHERS
+    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
     root: Any = get_command(app)
     ours = {name: service for name, service in services.items() if "build" in service}
     assert set(ours) == {"migrate", "api", "worker"}
