@@ -19,7 +19,8 @@ Settings are environment variables with the prefix `{PREFIX}`, or lines of a fil
 {PREFIX}TEMPORAL_ADDRESS=temporal.internal:7233 orchestrator worker
 ```
 
-A variable with the prefix that is none of these is named when a command starts: a slip of the pen is not silent.
+A variable with the prefix that is none of these is named when a command that reads settings starts: a slip of the pen
+is not silent.
 Secrets for actions are `{SECRET_PREFIX}<NAME>`, read as `{{{{ secrets.<name> }}}}`.
 
 | variable | default | |
