@@ -33,7 +33,11 @@ def list_runs(
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at most.")] = 50,
     as_json: options.Json = False,
 ) -> None:
-    """List runs, the newest first."""
+    """List runs: first those that have not ended, then the others, the last to end first.
+
+    Temporal is asked, which forgets runs some time after their end (its retention). GET /api/v1/runs lists those, too,
+    by when they started, the newest first.
+    """
     from orchestrator.trace import duration
 
     async def work(runs: "Runs") -> Any:

@@ -46,7 +46,7 @@ def next_times(
 
 @app.command()
 def trigger(workflow: WorkflowId, customer: Customer = DEFAULT_CUSTOMER) -> None:
-    """Start a run of a scheduled workflow now, as if its time had come."""
+    """Start a run of a scheduled workflow now, as if its time had come, paused or not."""
 
     async def work(house: "House") -> None:
         await house.reconciler.require(customer, workflow)
