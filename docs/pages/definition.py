@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from orchestrator.calendars import DEFAULT_CATCHUP_SECONDS
 from orchestrator.definition import Definition, Edge, Node, Settings, Trigger
 from orchestrator.errors import ERROR_TYPES
 from orchestrator.plan import (
@@ -80,6 +81,30 @@ OUTPUTS = {
     "set": "what it set",
     "workflow": "`{run_id, status, output}`",
 }
+
+SCHEDULE = {
+    "timezone": ("`UTC`", "IANA name of the zone that `cron` is in, and times of this table that name no offset."),
+    "overlap": ("`skip`", "What happens at a time at which the run before still goes on, see below."),
+    "catchup_window_seconds": (
+        f"{DEFAULT_CATCHUP_SECONDS:,}",
+        "How late a start is made up for after an outage, in seconds; Temporal takes less than 10 as 10.",
+    ),
+    "jitter_seconds": ("0", "Moves each time later by up to so many seconds, but not past the next time."),
+    "start_at": ("", "ISO 8601; no time before it counts."),
+    "end_at": ("", "ISO 8601; no time after it counts."),
+    "input": ("`null`", "Input of the runs, taken as it is written."),
+}
+OVERLAP = {
+    "skip": "nothing starts",
+    "buffer_one": "one run starts when the one before has ended; further times are left out",
+    "buffer_all": "each time's run starts when the one before has ended",
+    "cancel_other": "the run before is asked to end, as by `runs cancel`; the new one starts when it has",
+    "terminate_other": "the run before is ended at once, nothing is undone, and the new one starts",
+    "allow_all": "runs go on beside each other",
+}
+TIMES = """\
+Times of `interval_seconds` are multiples of it since 1970, in UTC. The schedule that is shown before activation has the
+times without jitter; what is activated has them with it, and the last one may lie past `end_at` by as much."""
 
 ON_ERROR = """\
 ## Errors
@@ -170,7 +195,18 @@ def _triggers() -> Iterator[str]:
     for name, keys in CONFIG_KEYS.items():
         yield f"| `{name}` | {_names(OWN_KEYS[name])} | {_names(keys)} |"
     yield ""
-    yield f"Overlap policies: {_names(OVERLAPS)}. Methods of a webhook: {', '.join(METHODS)}."
+    yield f"Methods of a webhook: {', '.join(METHODS)}. [The HTTP API](api.md#webhooks) tells its keys."
+    yield "Those of a schedule:"
+    yield ""
+    yield "| key of `config` | default | |"
+    yield "|---|---|---|"
+    yield from (f"| `{key}` | {SCHEDULE[key][0]} | {SCHEDULE[key][1]} |" for key in CONFIG_KEYS["schedule"])
+    yield ""
+    yield TIMES
+    yield ""
+    yield "| `overlap` | where the run before still goes on |"
+    yield "|---|---|"
+    yield from (f"| `{name}` | {OVERLAP[name]} |" for name in OVERLAPS)
 
 
 def _nodes() -> Iterator[str]:
