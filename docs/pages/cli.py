@@ -26,6 +26,8 @@ JSON document on stdout. Everything that is not the result goes to stderr. `NO_C
 
 `FILE` is a definition in JSON; `-` reads stdin. Problems are shown as `file:line:column: error code: message`, so
 editors can jump to them. Settings come from the environment, see [settings](settings.md).
+
+In a checkout, `make run` installs the command into `.venv`; `. .venv/bin/activate` lets the shell find it.
 """
 
 MOCKS = """\

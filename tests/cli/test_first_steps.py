@@ -1,0 +1,80 @@
+"""What README and the HTTP API's page let a newcomer type first ends well, without any settings."""
+
+import argparse
+import asyncio
+import re
+import shlex
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.cli.shell import ROOT, SECONDS, Dev, started_dev, stopped
+
+pytestmark = pytest.mark.temporal
+SERVED = "localhost:8080"
+PAGES = {"README.md": "## Serve it", "docs/api.md": "# The HTTP API"}
+
+
+def shown(page: str) -> list[list[str]]:
+    """Give the commands of the first block after the page's heading."""
+    text = (ROOT / page).read_text().partition(PAGES[page])[2]
+    block = re.search(r"```console\n(.*?)```", text, re.DOTALL)
+    assert block is not None
+    lines = block[1].replace("\\\n", " ").splitlines()
+    return [shlex.split(line.removeprefix("$ "), comments=True) for line in lines]
+
+
+async def asked(dev: Dev, words: list[str]) -> httpx.Response:
+    """Do what curl would do."""
+    parser = argparse.ArgumentParser("curl", exit_on_error=False)
+    for flag in ("-s", "-N"):
+        parser.add_argument(flag, action="store_true")
+    parser.add_argument("-X")
+    parser.add_argument("-H", action="append", default=[])
+    parser.add_argument("-d")
+    parser.add_argument("url")
+    given = parser.parse_args(words)
+    body = (ROOT / given.d[1:]).read_text() if given.d and given.d.startswith("@") else given.d
+    assert given.url.startswith(SERVED)
+    async with httpx.AsyncClient(timeout=SECONDS) as client:
+        return await client.request(
+            given.X or ("POST" if given.d else "GET"),
+            f"{dev.ready['api']}{given.url.removeprefix(SERVED)}",
+            headers=dict(header.split(": ", 1) for header in given.H),
+            content=body,
+        )
+
+
+@pytest.mark.parametrize("page", PAGES)
+async def test_what_is_shown_first_ends_in_completed_runs(page: str, tmp_path: Path) -> None:
+    dev = await started_dev(tmp_path / "home")
+    try:
+        (program, command, *_), *others = shown(page)
+        assert (program, command) == ("orchestrator", "dev")
+        answer = None
+        for words in others:
+            if words[0] == "orchestrator":
+                done = await dev(*words[1:])
+                assert done.code == 0, done.err
+                continue
+            if "RUN" in words[-1]:
+                answer = await ended(dev)
+                words = [word.replace("RUN", answer.json()["items"][0]["id"]) for word in words]
+            answer = await asked(dev, words[1:])
+            assert answer.is_success, answer.text
+
+        runs = (await ended(dev)).json()["items"]
+        assert [run["status"] for run in runs] == ["completed"]
+    finally:
+        await stopped(dev)
+
+
+async def ended(dev: Dev) -> httpx.Response:
+    """Wait until the list of runs shows some, and all have ended."""
+    async with asyncio.timeout(SECONDS):
+        while True:
+            answer = await asked(dev, [f"{SERVED}/api/v1/runs"])
+            if (runs := answer.json()["items"]) and all(run["completed_at"] for run in runs):
+                return answer
+            await asyncio.sleep(0.1)
