@@ -1,6 +1,7 @@
 """The API's description of itself: OpenAPI 3.1, completed where FastAPI says less or other than is true."""
 
 import json
+import re
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -8,8 +9,10 @@ from typing import Any
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse, JSONResponse
+from pydantic import BaseModel
 
 from api.access import local_only
+from api.examples import ANSWERS
 from api.models import GraphView
 from api.problems import ProblemDetails
 from api.strict import Route
@@ -56,6 +59,8 @@ def completed(document: dict[str, Any]) -> dict[str, Any]:
         schema = model.model_json_schema(mode="serialization", ref_template=f"{SCHEMAS}{{model}}")
         schemas |= {**schema.pop("$defs", {}), model.__name__: schema}
     schemas |= _definition()
+    for answered, example in ANSWERS.items():
+        schemas[component(answered)]["examples"] = [example]
     for operation in _operations(document):
         for answer in operation["responses"].values():
             for kind, content in answer.get("content", {}).items():
@@ -63,6 +68,11 @@ def completed(document: dict[str, Any]) -> dict[str, Any]:
         if operation["operationId"] in TAKES_DEFINITION:
             operation["requestBody"]["content"]["application/json"]["schema"] = DEFINITION
     return document
+
+
+def component(model: type[BaseModel]) -> str:
+    """Name the schema of a model; brackets stand in no name of a component."""
+    return re.sub(r"[^\w.-]", "_", model.__name__)
 
 
 def _operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -36,7 +36,7 @@ class Model(BaseModel):
 class WorkflowDocument(BaseModel):
     """A definition as it is kept, with what the service knows of it."""
 
-    model_config = ConfigDict(extra="allow", json_schema_extra={"example": {**EXAMPLE, "status": "draft"}})
+    model_config = ConfigDict(extra="allow")
 
     id: str
     name: str | None = None
@@ -220,7 +220,7 @@ class StepRequest(Model):
 class TerminateRequest(Model):
     """Why a run is ended."""
 
-    reason: str = Field("", max_length=1000, pattern=r"^[^\x00]*$")
+    reason: str = Field("", max_length=1000, pattern=r"^[^\x00]*$", examples=["started by mistake"])
 
 
 class RetryRequest(Model):
@@ -231,12 +231,15 @@ class RetryRequest(Model):
         min_length=1,
         max_length=300,
         description="A node of the run's own scope; the one that failed, unless given.",
+        examples=["greet"],
     )
     version: int | None = Field(
         None, ge=1, le=2_147_483_647, description="Another published version of the workflow; the same, unless given."
     )
     input: JsonValue = Field(None, description="Another input; the same, unless given.")
-    variables: dict[str, JsonValue] = Field({}, description="Variables to set beforehand.")
+    variables: dict[str, JsonValue] = Field(
+        {}, description="Variables to set beforehand.", examples=[{"text": "Good morning"}]
+    )
     dry_run: bool = Field(False, description="Say what would be done, and start nothing.")
 
 

@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
+from pydantic import BaseModel
 from schemathesis.specs.openapi.definitions import OPENAPI_31
 
 from api.app import PREFIX, create_app
+from api.description import component
+from api.examples import ANSWERS
 from orchestrator.definition import json_schema
 from orchestrator.service.house import House
 from tests.api.conftest import opened
@@ -44,7 +47,65 @@ def test_every_operation_is_described_well_enough_to_make_a_client_from(house: H
                 assert content[0] == "application/problem+json"
                 assert content[1]["schema"]["$ref"].rpartition("/")[2] in known
         if method in ("post", "put") and "requestBody" in operation and "/hooks/" not in path:
-            assert "example" in str(operation["requestBody"]) or "$ref" in str(operation["requestBody"])
+            (content,) = operation["requestBody"]["content"].values()
+            assert has_example(content, known), (method, path)
+
+
+def has_example(part: Any, known: dict[str, Any]) -> bool:
+    """Tell whether there is an example: beside the schema, in it, in what it refers to, or of one of its keys."""
+    found: set[str] = set()
+
+    def within(part: Any) -> bool:
+        if isinstance(part, list):
+            return any(map(within, part))
+        if not isinstance(part, dict):
+            return False
+        if part.get("examples"):
+            return True
+        name = part.get("$ref", "").rpartition("/")[2]
+        if name and name not in found:
+            found.add(name)
+            return within(known[name])
+        properties = list(part.get("properties", {}).values())
+        return any(within(part.get(key)) for key in ("schema", "anyOf", "oneOf", "allOf", "items")) or within(
+            properties
+        )
+
+    return within(part)
+
+
+def test_a_body_without_an_example_would_be_seen() -> None:
+    known = {"Plain": {"properties": {"reason": {"type": "string"}}}, "Own": {"properties": {"examples": {}}}}
+
+    for name in known:
+        assert not has_example(
+            {"schema": {"anyOf": [{"$ref": f"#/components/schemas/{name}"}, {"type": "null"}]}}, known
+        )
+
+
+@pytest.mark.parametrize("model", ANSWERS, ids=component)
+def test_the_example_of_an_answer_is_one(model: type[BaseModel], house: House) -> None:
+    description = create_app(house).openapi()
+    schemas = description["components"]["schemas"]
+    (example,) = schemas[component(model)]["examples"]
+
+    assert model.model_validate(example).model_dump(mode="json") == example
+    schema = {"$ref": f"#/components/schemas/{component(model)}", "components": {"schemas": schemas}}
+    assert [error.message for error in Draft202012Validator(schema).iter_errors(example)] == []
+
+
+def test_main_answers_have_examples(house: House) -> None:
+    description = create_app(house).openapi()
+    operations = {each["operationId"]: each for path in description["paths"].values() for each in path.values()}
+    wanted = {
+        "getRun": "200", "startRun": "202", "runDefinition": "202", "retryRun": "202", "listRuns": "200",
+        "createWorkflow": "201", "getWorkflow": "200", "listWorkflows": "200", "getSchedule": "200",
+        "sendEventToWorkflows": "202", "listDeliveries": "200",
+    }  # fmt: skip
+
+    for name, status in wanted.items():
+        (content,) = operations[name]["responses"][status]["content"].values()
+        assert has_example(content, description["components"]["schemas"]), name
 
 
 def test_the_description_is_openapi_3_1(house: House) -> None:

@@ -1,0 +1,61 @@
+"""What answers look like, by their model: the description shows these, a test reads each with its model."""
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from api.models import EXAMPLE, DeliveryView, RetryView, RunStarted, RunView, ScheduleView, WorkflowDocument
+from api.paging import Page
+from orchestrator.run import Run
+
+RUN_ID = "3afb22bb-c790-43ed-8fb6-0f81eb6df7da"
+BEGIN, END = "2026-01-31T08:00:00.125000Z", "2026-01-31T08:00:00.141000Z"
+LINKS = {
+    "self": f"/api/v1/runs/{RUN_ID}",
+    "temporal_ui": f"http://127.0.0.1:8233/namespaces/default/workflows/{RUN_ID}",
+}
+SUMMARY = {
+    "id": RUN_ID, "workflow_id": "greeting", "workflow_version": 1, "customer_id": "acme", "status": "completed",
+    "trigger_type": "manual", "started_at": BEGIN, "completed_at": END, "duration_ms": 16, "retried_from": None,
+}  # fmt: skip
+STEP: dict[str, Any] = {
+    "path": "", "status": "completed", "started_at": BEGIN, "completed_at": BEGIN, "input_data": None,
+    "output_data": None, "error": None, "retry_count": 0, "duration_ms": 0, "warnings": [], "decision": None,
+}  # fmt: skip
+RUN = {
+    **SUMMARY,
+    "workflow_name": "Greeting", "trigger_data": None, "input_data": {"name": "Ada"}, "context": {"text": "Hello Ada"},
+    "steps": [
+        {**STEP, "id": "greet", "node_id": "greet", "output_data": {"text": "Hello Ada"}},
+        {**STEP, "id": "done", "node_id": "done"},
+    ],
+    "current_node_id": None, "error": None, "failure": None, "output": {"text": "Hello Ada"}, "steps_completed": 2,
+    "steps_total": 2, "waiting_for": [], "parent_run_id": None, "retried_by": [], "links": LINKS,
+}  # fmt: skip
+WORKFLOW = {
+    **EXAMPLE,
+    "customer_id": "acme", "status": "active", "version": 1, "created_at": "2026-01-30T16:20:00Z",
+    "updated_at": "2026-01-30T16:25:00Z", "created_by": "ci", "run_count": 1, "success_count": 1, "failure_count": 0,
+    "last_run_at": BEGIN, "success_rate": 100.0,
+}  # fmt: skip
+DELIVERY = {
+    "id": "b2dd0886-1293-404e-b1b8-9c63ef009fd3", "customer_id": "acme", "kind": "event", "name": "order.paid",
+    "key": "evt-1", "outcome": "accepted", "reason": None, "duplicate_of": None, "redrive_of": None,
+    "received": {"id": "evt-1", "name": "order.paid", "data": {"order_id": 4711}}, "received_at": BEGIN,
+    "runs": [{"workflow_id": "fulfilment", "run_id": RUN_ID, "state": "started", "reason": None}],
+    "states": {"started": 1},
+}  # fmt: skip
+
+ANSWERS: dict[type[BaseModel], dict[str, Any]] = {
+    Run: RUN,
+    RunStarted: {"id": RUN_ID, "workflow_id": "greeting", "duplicate": False, "links": LINKS},
+    Page[RunView]: {"items": [SUMMARY], "next_cursor": None},
+    RetryView: {"from_node": "done", "version": 1, "reused": ["greet"], "again": ["done"]},
+    WorkflowDocument: WORKFLOW,
+    Page[WorkflowDocument]: {"items": [WORKFLOW], "next_cursor": None},
+    ScheduleView: {
+        "installed": True, "paused": False, "next_times": ["2026-02-01T01:30:00Z", "2026-02-02T01:30:00Z"],
+    },
+    DeliveryView: DELIVERY,
+    Page[DeliveryView]: {"items": [DELIVERY], "next_cursor": None},
+}  # fmt: skip
