@@ -1,7 +1,12 @@
 """Opening the database, and bringing it up to date."""
 
+import contextlib
+import re
+import shlex
+import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO
 
 import pytest
 from alembic import command
@@ -22,10 +27,14 @@ from orchestrator.store.database import (
     database_url,
     open_database,
 )
+from orchestrator.store.definitions import Definitions
 from orchestrator.store.index import RunIndex
+from orchestrator.store.keys import Keys
 from orchestrator.store.leases import Leases
 from orchestrator.store.tables import leases, metadata, runs
-from tests.postgres import fresh_url
+from tests.postgres import binary, fresh_url
+
+ROOT = Path(__file__).parents[2]
 
 
 async def test_migrating_makes_the_tables_that_the_code_knows(empty: Database) -> None:
@@ -194,6 +203,61 @@ async def test_a_migration_beside_is_seen_once_and_then_served(postgres: str) ->
         assert list(await connection.execute(select(leases))) == []
     await old.aclose()
     await new.aclose()
+
+
+@pytest.mark.postgresql
+async def test_the_store_comes_back_as_the_operations_page_says(postgres: str, tmp_path: Path) -> None:
+    url = await fresh_url(postgres)
+    host, _, name = url.partition("@")[2].partition("/")
+    await as_superuser(url, "DROP ROLE IF EXISTS orchestrator", "CREATE ROLE orchestrator LOGIN")
+    await as_superuser(url, f"ALTER DATABASE {name} OWNER TO orchestrator")
+    kept = open_database(database_url(Settings(database_url=f"postgresql://orchestrator@{host}/{name}")))
+    await kept.migrate()
+    definitions, keys = Definitions(kept), Keys(kept)
+    stored = await definitions.create("acme", "w", {"id": "w", "name": "Ünïcode"}, "ada")
+    stored = await definitions.publish(stored, stored.definition, {"format": 1}, by="ada")
+    key, secret = await keys.create("acme", "ci", ("read",))
+    dump, restore = commands("pg_dump"), commands("pg_restore")
+    told(dump, host, name, stdout=(tmp_path / "dump").open("wb"))
+    await definitions.delete("acme", "w", None)
+    await keys.revoke(key.id)
+    await kept.aclose()
+
+    told(restore, host, name, stdin=(tmp_path / "dump").open("rb"))
+
+    await kept.check()
+    assert await definitions.get("acme", "w") == stored
+    assert (await definitions.version("acme", "w", 1)).definition == stored.definition
+    assert await keys.verify(secret) == key
+    assert (await definitions.create("acme", "new", {}, "ada")).status == "draft", "its role may still write"
+    await kept.aclose()
+
+
+async def as_superuser(url: str, *statements: str) -> None:
+    engine = create_async_engine(database_url(Settings(database_url=url)), isolation_level="AUTOCOMMIT")
+    async with engine.connect() as connection:
+        for statement in statements:
+            await connection.execute(text(statement))
+    await engine.dispose()
+
+
+def commands(program: str) -> list[str]:
+    """Give the command line of one of PostgreSQL's programs as the operations page shows it."""
+    page = (ROOT / "docs" / "operations.md").read_text().replace("\\\n", " ")
+    (line,) = re.findall(rf"postgresql ({program} [^<>\n]*)", page)
+    return shlex.split(line)
+
+
+def told(line: list[str], host: str, name: str, **streams: IO[bytes]) -> None:
+    """Run a command on the test's server and one of its databases."""
+    program, *rest = line
+    words = {"temporal": "test", "$name": name}
+    address, _, port = host.partition(":")
+    where = ["--host", address, "--port", port]
+    with contextlib.ExitStack() as open_files:
+        for file in streams.values():
+            open_files.enter_context(file)
+        subprocess.run([binary(program), *where, *(words.get(word, word) for word in rest)], check=True, **streams)
 
 
 def test_drivers_are_found_by_the_kind_of_database(tmp_path: Path) -> None:
