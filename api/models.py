@@ -2,12 +2,12 @@
 
 from collections import Counter
 from datetime import datetime
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 from pydantic_core import PydanticCustomError
 
-from api.fields import Moment
+from api.fields import MAX_VERSION, Moment
 from orchestrator.client import RunSummary
 from orchestrator.cron import EPOCH
 from orchestrator.effects import ResolutionAction
@@ -27,10 +27,18 @@ EXAMPLE: dict[str, Any] = {
 """A definition that can be kept and run as it is."""
 
 
+def _whole(value: Any) -> Any:
+    """JSON knows one kind of number: `1.0` is `1`."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 class Model(BaseModel):
     """What is sent to us: an unknown key is a mistake, and so is `"1"` or `true` where a number is meant."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
+
+
+PublishedVersion = Annotated[int, Field(ge=1, le=MAX_VERSION), BeforeValidator(_whole)]
 
 
 class WorkflowDocument(BaseModel):
@@ -112,15 +120,15 @@ class Judgement(BaseModel):
 class RollbackRequest(Model):
     """Which version to publish again."""
 
-    version: int = Field(ge=1, le=2_147_483_647, examples=[1])
+    version: PublishedVersion = Field(examples=[1])
 
 
 class StartRequest(Model):
     """How to start a workflow."""
 
     input: JsonValue = Field(None, examples=[{"name": "Ada"}])
-    version: int | None = Field(
-        None, ge=1, le=2_147_483_647, description="A published version; the newest, or else the draft, unless given."
+    version: PublishedVersion | None = Field(
+        None, description="A published version; the newest, or else the draft, unless given."
     )
 
 
@@ -233,8 +241,8 @@ class RetryRequest(Model):
         description="A node of the run's own scope; the one that failed, unless given.",
         examples=["greet"],
     )
-    version: int | None = Field(
-        None, ge=1, le=2_147_483_647, description="Another published version of the workflow; the same, unless given."
+    version: PublishedVersion | None = Field(
+        None, description="Another published version of the workflow; the same, unless given."
     )
     input: JsonValue = Field(None, description="Another input; the same, unless given.")
     variables: dict[str, JsonValue] = Field(

@@ -1,6 +1,8 @@
 """What one request, one customer or one crash does must not reach others, and nothing may be done twice."""
 
 import asyncio
+import os
+import signal
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -9,11 +11,18 @@ from typing import Any
 
 import httpx
 import pytest
-from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
+from google.protobuf.duration_pb2 import Duration
+from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest, RegisterNamespaceRequest
 
+from orchestrator import client, tree
+from orchestrator.client import Runs
+from orchestrator.connection import connect
 from orchestrator.devserver import dev_server
+from orchestrator.errors import ServerUnavailable
+from orchestrator.planner import check
 from orchestrator.schedules import schedule_id
 from orchestrator.service.house import House
+from orchestrator.settings import Settings
 from orchestrator.store.deliveries import ACCEPTED, Delivery, Start
 from tests.api.conftest import opened as served_from
 from tests.api.test_runs import WAIT, stands, started
@@ -380,3 +389,68 @@ async def test_a_run_that_continued_as_new_is_listed_with_its_first_start(tmp_pa
 
     assert abs((found.started_at - run.started_at).total_seconds()) < 0.5
     assert abs(found.duration_ms - run.duration_ms) < 500
+
+
+async def test_a_key_is_not_taken_by_what_is_too_large(api: httpx.AsyncClient) -> None:
+    large = definition(SET, "trigger -> a", variables={"text": "x" * 885_000})
+    assert (await api.post("/workflows", json=large | {"id": "w", "trigger": {"type": "manual"}})).status_code == 201
+    key = {"idempotency-key": "one"}
+
+    refused = await api.post("/workflows/w/runs", json={"input": "x" * 1_040_000}, headers=key)
+    taken = await api.post("/workflows/w/runs", json={"input": "small"}, headers=key)
+
+    assert (refused.status_code, taken.status_code) == (409, 202), taken.text
+
+
+async def test_a_namespace_without_its_search_attributes_is_not_ready(tmp_path: Path) -> None:
+    async with dev_server(tmp_path / "temporal") as server:
+        settings = Settings(home=tmp_path, temporal_address=server.address, temporal_namespace="bare")
+        runs = Runs(await connect(settings), settings)
+        day = Duration(seconds=86_400)
+        request = RegisterNamespaceRequest(namespace="bare", workflow_execution_retention_period=day)
+        await runs.client.workflow_service.register_namespace(request)
+        plan = check(definition(SET, "trigger -> a") | {"id": "w"}).require()
+
+        async def told() -> str:
+            with pytest.raises(ServerUnavailable) as caught:
+                await runs.start(plan)
+            return str(caught.value)
+
+        async with asyncio.timeout(30):
+            while "is not ready" not in await told():  # at first the namespace itself is not known everywhere
+                await asyncio.sleep(0.2)
+
+
+@pytest.mark.slow
+async def test_a_webhook_whose_run_has_started_says_so_whatever_becomes_of_the_server(tmp_path: Path) -> None:
+    nodes, edges = [{"id": "a", **WAIT}], [{"source": "trigger", "target": "a"}]
+    async with (
+        dev_server(tmp_path / "temporal") as server,
+        opened(server) as world,
+        served_from(world, tmp_path / "home") as (_, base),
+        httpx.AsyncClient(base_url=f"{base}/api/v1", timeout=60) as api,
+    ):
+        await active(api, "one", hook("in", respond="output"), nodes=nodes, edges=edges)
+        asked = asyncio.create_task(api.post("/hooks/default/in"))
+
+        async def accepted() -> bool:
+            items = (await api.get("/deliveries")).json()["items"]
+            return bool(items) and items[0]["states"] == {"started": 1}
+
+        await until(accepted)
+        os.kill(server.pid, signal.SIGKILL)
+        answer = await asked
+
+    assert (answer.status_code, answer.json()["state"]) == (202, "started"), answer.text
+
+
+async def test_a_word_that_no_worker_hears_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "QUERY_SECONDS", 0.5)
+    monkeypatch.setattr(tree, "QUERY_SECONDS", 0.5)
+    runs = Runs(world.client, world.runs.settings.model_copy(update={"task_queue": "nobody-is-there"}))
+    run_id = (await runs.start(planned({"a": "work"}, "trigger -> a", customer="nobody"))).id
+
+    with pytest.raises(ServerUnavailable, match="no worker answers"):
+        await runs.resolve(run_id, "a", "skip")
+
+    await runs.terminate(run_id)

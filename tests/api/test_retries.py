@@ -161,8 +161,12 @@ async def test_another_version_another_input_and_other_variables(
     assert fixed["context"]["seen"] == "1 1 new 2"
     assert changed["context"]["seen"] == "5 9 new 2"
     assert changed["input_data"] == {"n": 5}
+    stricter = {"settings": {"input_schema": {"type": "object", "required": ["m"]}}}
+    assert (await api.put("/workflows/w", json=second | {"id": "w"} | stricter)).status_code == 200
+    assert (await api.post("/workflows/w/activate")).status_code == 200
     wrong = [
         ({"input": {"n": "x"}}, 422, "/input/n"),
+        ({"version": 3}, 422, "/input"),
         ({"version": 7}, 404, "no published version 7"),
         ({"variables": {"steps": 1}}, 409, "steps: no names of variables"),
         ({"node_id": "a"}, 422, "node_id"),

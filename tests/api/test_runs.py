@@ -264,3 +264,4 @@ async def test_an_index_that_is_lost_is_made_again_from_temporal(
         await until(listed)
         (found,) = [run for run in await house.index.page(customer) if run.id == killed]
         assert found.completed_at is not None
+        assert {run.id for run in await house.runs.list(customer_id=customer, status="cancelled")} == {killed, going}

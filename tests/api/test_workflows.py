@@ -325,3 +325,54 @@ async def test_workflows_call_what_is_kept(api: httpx.AsyncClient) -> None:
     ran = await api.post("/workflows/caller/runs", params={"wait": 20})
 
     assert ran.json()["output"] == {"text": "Hello Bo"}
+
+
+async def test_each_call_runs_the_version_that_it_asks_for(api: httpx.AsyncClient) -> None:
+    def calls(name: str, **asked: dict[str, Any]) -> dict[str, Any]:
+        nodes = [{"id": node, "type": "workflow", "config": config} for node, config in asked.items()]
+        output = {node: f"{{{{ steps.{node}.output.output }}}}" for node in asked}
+        ids = ["trigger", *asked, "done"]
+        return {
+            "id": name, "name": name, "trigger": {"type": "manual"},
+            "nodes": [*nodes, {"id": "done", "type": "end", "config": {"output": output}}],
+            "edges": [{"source": one, "target": next_} for one, next_ in pairwise(ids)],
+        }  # fmt: skip
+
+    for text in ("One", "Two"):
+        await kept(api, greeting(text)) if text == "One" else await api.put("/workflows/greeting", json=greeting(text))
+        await api.post("/workflows/greeting/activate")
+    newest, first = {"workflow_id": "greeting"}, {"workflow_id": "greeting", "version": 1}
+    await kept(api, calls("middle", newest=newest))
+    outer = calls("outer", newest=newest, first=first, second=first | {"version": 2}, middle={"workflow_id": "middle"})
+
+    ran = await api.post("/runs", params={"wait": 20}, json={"definition": outer})
+
+    found = ran.json()["output"]
+    texts = {name: each["text"].split()[0] for name, each in found.items() if name != "middle"}
+    assert texts == {"newest": "Two", "first": "One", "second": "Two"}
+    assert found["middle"]["newest"]["text"].startswith("Two")
+    for version in (3, -1):
+        refused = await api.post("/workflows/validate", json=calls("x", a=newest | {"version": version}))
+        assert [each["path"] for each in refused.json()["problems"]] == ["/nodes/0/config/version"]
+
+
+async def test_what_python_takes_for_the_same_is_another_version(api: httpx.AsyncClient) -> None:
+    nodes = [{"id": "done", "type": "end", "config": {"output": {"paid": 1}}}]
+    made = greeting() | {"nodes": nodes, "edges": [{"source": "trigger", "target": "done"}]}
+    await kept(api, made)
+    await api.post("/workflows/greeting/activate")
+    nodes[0]["config"] = {"output": {"paid": True}}
+    await api.put("/workflows/greeting", json=made)
+
+    assert (await api.post("/workflows/greeting/activate")).json()["version"] == 2
+    ran = await api.post("/workflows/greeting/runs", params={"wait": 20})
+    assert ran.json()["output"]["paid"] is True
+
+
+async def test_what_no_run_could_begin_with_is_not_published(api: httpx.AsyncClient) -> None:
+    trigger = {"type": "schedule", "cron": "@daily", "config": {"input": {"text": "x" * 500_000}}}
+    large = greeting() | {"trigger": trigger, "variables": {"text": "x" * 400_000}}
+
+    refused = await api.post("/workflows", json=large)
+
+    assert (refused.status_code, refused.json()["errors"][0]["code"]) == (422, "too_large")

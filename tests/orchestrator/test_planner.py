@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from orchestrator.definition import Definition, json_schema
 from orchestrator.errors import DefinitionInvalid, Problem
-from orchestrator.plan import Action, Loop, Parallel, Plan
+from orchestrator.plan import Action, Call, Loop, Parallel, Plan
 from orchestrator.planner import check, check_input, plan, validate
 from tests.graphs import Generated, wild
 
@@ -464,6 +464,28 @@ def test_called_workflows_stand_in_the_plan() -> None:
 
     assert list(made.workflows) == ["inner", "middle"]
     assert made.workflows["middle"].workflows == {}
+
+
+def test_each_call_has_the_version_that_it_asks_for() -> None:
+    def calls(name: str, *asked: dict[str, Any]) -> dict[str, Any]:
+        nodes = [{"id": f"n{at}", "type": "workflow", "config": config} for at, config in enumerate(asked)]
+        return workflow(*nodes, id=name)
+
+    newest, first = workflow(put("b"), id="child", version=2), workflow(put("a"), id="child", version=1)
+    others = {"child": newest, "child@1": first, "middle": calls("middle", {"workflow_id": "child"})}
+    outer = calls("outer", {"workflow_id": "child", "version": 1}, {"workflow_id": "child"}, {"workflow_id": "middle"})
+
+    made = check(outer, workflows=others).require()
+
+    assert [node.workflow for node in made.scope.nodes if isinstance(node, Call)] == ["child@1", "child", "middle"]
+    assert {name: callee.version for name, callee in made.workflows.items()} == {"child": 2, "child@1": 1, "middle": 1}
+    inner = made.workflows["middle"].scope.nodes[0]
+    assert isinstance(inner, Call)
+    assert inner.workflow == "child"
+    for version, code in ((3, "unknown_version"), (-1, "wrong_type"), ("1", "wrong_type"), (True, "wrong_type")):
+        assert [
+            each[1] for each in found(calls("o", {"workflow_id": "child", "version": version}), workflows=others)
+        ] == [code]
 
 
 def test_workflows_that_call_each_other_are_refused() -> None:

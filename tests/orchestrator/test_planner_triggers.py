@@ -167,6 +167,22 @@ CONFIGS = st.fixed_dictionaries(
 )
 
 
+def test_what_a_schedule_gives_fits_the_workflow() -> None:
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+
+    def paths(**config: Any) -> list[str]:
+        made = {"id": "w", "name": "W", "trigger": daily(**config), "settings": {"input_schema": schema}}
+        nodes = {
+            "nodes": [{"id": "a", "type": "set", "config": {"x": 1}}],
+            "edges": [{"source": "trigger", "target": "a"}],
+        }
+        return [problem.path for problem in validate(made | nodes)]
+
+    assert paths(input={"n": "many"}) == [f"{CONFIG}/input/n"]
+    assert paths() == [f"{CONFIG}/input"]
+    assert paths(input={"n": 1}) == []
+
+
 @given(st.sampled_from(["", "@daily", "61 * * * *", "0 0 30 2 *"]), INTERVALS, CONFIGS)
 def test_what_the_planner_lets_pass_makes_a_schedule(cron: str, seconds: float | None, config: dict[str, Any]) -> None:
     trigger = {"type": "schedule", "cron": cron, "interval_seconds": seconds, "config": config}

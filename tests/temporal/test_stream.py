@@ -145,6 +145,7 @@ async def test_it_goes_on_through_continue_as_new(tmp_path: Path) -> None:
         whole = await read(world, run_id)
         middle = len(whole) // 2
         again = await read(world, run_id, whole[middle][0])
+        later = await read(world, run_id)
 
     assert {key.partition(".")[0] for key in (whole[0][0].split("=")[1], whole[-1][0].split("=")[1])} != {"0"}
     assert told(whole) == [
@@ -153,6 +154,7 @@ async def test_it_goes_on_through_continue_as_new(tmp_path: Path) -> None:
         ("run", "completed"),
     ]
     assert told(again) == told(whole[middle + 1 :])
+    assert later == whole, "who comes later hears everything, too"
 
 
 async def test_no_worker_is_asked(world: World) -> None:
