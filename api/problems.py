@@ -63,6 +63,7 @@ TITLES = {
     500: "A fault of ours",
     503: "Something we need does not answer",
 }
+NO_OBJECT = "the body is an object"
 NOT_JSON = "a body is JSON, and says so: content-type: application/json"
 PLACES = {"body": "", "query": "query", "path": "path", "header": "header", "cookie": "cookie"}
 
@@ -163,7 +164,7 @@ async def _request(request: Request, error: Exception) -> JSONResponse:
         {
             "code": each["type"],
             "path": _place(each["loc"]),
-            "message": each["msg"],
+            "message": NO_OBJECT if each["type"] in ("model_attributes_type", "model_type") else each["msg"],
             "hint": each.get("ctx", {}).get("hint"),
         }
         for each in found

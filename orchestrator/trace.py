@@ -62,7 +62,8 @@ def waiting_lines(run: Run) -> Iterator[str]:
     for wait in run.waiting_for:
         details = {key: value for key, value in wait.items() if key not in KNOWN_OTHERWISE and value is not None}
         more = f" {shown(details)}" if details else ""
-        yield f"waits at {wait.get('step_id') or wait.get('node_id')}: {wait.get('kind')}{more}"
+        node = wait.get("step_id") or wait.get("node_id")
+        yield f"waits{f' at {node}' if node else ''}: {wait.get('kind')}{more}"
 
 
 def ending(run: Run) -> str:

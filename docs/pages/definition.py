@@ -92,7 +92,7 @@ SCHEDULE = {
     "jitter_seconds": ("0", "Moves each time later by up to so many seconds, but not past the next time."),
     "start_at": ("", "ISO 8601; no time before it counts."),
     "end_at": ("", "ISO 8601; no time after it counts."),
-    "input": ("`null`", "Input of the runs, taken as it is written."),
+    "input": ("`null`", "Input of the runs, taken as it is written; it fits `settings.input_schema`."),
 }
 OVERLAP = {
     "skip": "nothing starts",

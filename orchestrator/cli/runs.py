@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from orchestrator.service.house import House
 
 ResultT = TypeVar("ResultT")
-COLUMNS = ("run", "workflow", "version", "status", "trigger", "started", "took")
+COLUMNS = ("run", "workflow", "version", "status", "trigger", "started", "took", "customer")
 
 app = typer.Typer(help="See and operate runs.", no_args_is_help=True)
 
@@ -52,6 +52,7 @@ def list_runs(
             *(run.id, run.workflow_id, run.workflow_version, run.status, run.trigger_type),
             f"{run.started_at:%Y-%m-%d %H:%M:%S}",
             "" if run.duration_ms is None else duration(run.duration_ms),
+            run.customer_id,
         )
         for run in found
     ]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from orchestrator.service.house import House
     from orchestrator.store.definitions import Stored
 
-COLUMNS = ("workflow", "name", "status", "version", "starts by", "runs", "success", "last run")
+COLUMNS = ("workflow", "name", "status", "version", "starts by", "runs", "success", "last run", "customer")
 
 app = typer.Typer(help="Keep definitions, publish them, and let them be started.", no_args_is_help=True)
 
@@ -121,6 +121,7 @@ def _row(shown: dict[str, Any]) -> list[str]:
         str(shown["run_count"]),
         "" if rate is None else f"{rate:g} %",
         last[:19].replace("T", " ") if last else "",
+        shown["customer_id"],
     ]
 
 
