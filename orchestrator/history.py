@@ -19,16 +19,18 @@ class Histories:
 
     async def first(self, workflow_id: str) -> str | None:
         """Name the execution that a run began with; `None` where Temporal tells none, or keeps it no more."""
-        try:
-            found = await self.client.get_workflow_handle(workflow_id).describe()
-            execution = found.raw_description.workflow_execution_info.first_run_id
-            if execution and execution != found.run_id:
-                await self.client.get_workflow_handle(workflow_id, run_id=execution).describe()
-        except RPCError as error:
-            if error.status != RPCStatusCode.NOT_FOUND:
-                raise
-            return None
-        return execution or None
+        while True:
+            try:
+                found = await self.client.get_workflow_handle(workflow_id).describe()
+                execution = found.raw_description.workflow_execution_info.first_run_id
+                if execution and execution != found.run_id:
+                    await self.client.get_workflow_handle(workflow_id, run_id=execution).describe()
+            except RPCError as error:
+                if error.status == RPCStatusCode.NOT_FOUND:
+                    return None
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                return execution or None
 
     async def events(self, workflow_id: str, execution: str | None = None) -> AsyncIterator[tuple[int, HistoryEvent]]:
         """Give the events of a workflow as they happen, through continue-as-new, to its end.
