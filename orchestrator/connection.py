@@ -69,9 +69,6 @@ async def speaking(run_id: str | None = None) -> AsyncIterator[None]:
         if error.status in NOT_FOR_US:
             hint = "see ORCHESTRATOR_TEMPORAL_API_KEY, ORCHESTRATOR_TEMPORAL_TLS_CERT and _NAMESPACE"
             raise ServerUnavailable(f"the Temporal server lets us not in: {error.message}", hint=hint) from error
-        if error.status == RPCStatusCode.INVALID_ARGUMENT and "search attribute" in error.message.lower():
-            hint = "register the search attributes in the namespace: docs/operations.md"
-            raise ServerUnavailable(f"the Temporal namespace is not ready: {error.message}", hint=hint) from error
         if error.status == RPCStatusCode.INVALID_ARGUMENT:
             raise OperationRefused(f"Temporal refuses: {error.message}") from error
         raise

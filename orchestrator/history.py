@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 
 from temporalio.api.history.v1 import HistoryEvent
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
 RETRY_SECONDS = 1.0
@@ -24,7 +24,9 @@ class Histories:
                 found = await self.client.get_workflow_handle(workflow_id).describe()
                 execution = found.raw_description.workflow_execution_info.first_run_id
                 if execution and execution != found.run_id:
-                    await self.client.get_workflow_handle(workflow_id, run_id=execution).describe()
+                    begun = await self.client.get_workflow_handle(workflow_id, run_id=execution).describe()
+                    if begun.status != WorkflowExecutionStatus.CONTINUED_AS_NEW:
+                        return None  # somebody has reset the run: it goes on elsewhere
             except RPCError as error:
                 if error.status == RPCStatusCode.NOT_FOUND:
                     return None

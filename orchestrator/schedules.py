@@ -5,7 +5,8 @@ it starts, so that a reconciler can compare without opening each.
 """
 
 import secrets
-from collections.abc import AsyncIterator
+from bisect import bisect_left
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -186,12 +187,20 @@ class Schedules:
             await handle.trigger(overlap=chosen)
 
     async def backfill(
-        self, customer_id: str, workflow_id: str, start_at: datetime, end_at: datetime, overlap: str = "buffer_all"
+        self,
+        customer_id: str,
+        workflow_id: str,
+        start_at: datetime,
+        end_at: datetime,
+        overlap: str = "buffer_all",
+        *,
+        done: Iterable[datetime] = (),
     ) -> int:
         """Start what would have started from `start_at` to `end_at`, both included; give how many runs those are.
 
-        A time for which a run has started already starts nothing. Raises OperationRefused where there are
-        more than 1,000 times, and while starts of before wait: which times those are for, Temporal does not tell.
+        A time for which a run has started starts nothing: one that Temporal knows, or of those `done`, which it may
+        have forgotten. Raises OperationRefused where there are more than 1,000 times, and while starts of before
+        wait: which times those are for, Temporal does not tell.
         """
         chosen = overlap_policy(overlap)
         after = start_at - INSTANT  # Temporal's own range leaves its start out
@@ -204,22 +213,33 @@ class Schedules:
                     hint="fill a shorter span at a time",
                 )
             # Temporal would start one under the id of the run that has ended, and hide it by that.
-            done = await self._started(customer_id, workflow_id, times)
-            spans = [list(part) for fresh, part in groupby(times, lambda time: time not in done) if fresh]
+            started = {*done, *await self._started(customer_id, workflow_id, after, times)}
+            # Runs are known by the time as it is written; these may be later by the jitter, but not past the next one.
+            ran = {times[at] for time in started if (at := bisect_left(times, time)) < len(times)}
+            spans = [list(part) for fresh, part in groupby(times, lambda time: time not in ran) if fresh]
+            before = dict(zip(times, [after, *times], strict=False))
             if spans:
-                fills = [ScheduleBackfill(part[0] - INSTANT, part[-1], overlap=chosen) for part in spans]
+                fills = [ScheduleBackfill(before[part[0]] + INSTANT, part[-1], overlap=chosen) for part in spans]
                 await handle.backfill(*fills)
         return sum(map(len, spans))
 
-    async def _started(self, customer_id: str, workflow_id: str, times: list[datetime]) -> set[datetime]:
-        """Give those of the times for which a run has started."""
+    async def run_prefix(self, customer_id: str, workflow_id: str) -> str:
+        """Give what the ids of a schedule's runs begin with, before the time; raises OperationRefused without one."""
+        async with self._operating(customer_id, workflow_id) as handle:
+            action = (await handle.describe()).schedule.action
+        return f"{action.id}-" if isinstance(action, ScheduleActionStartWorkflow) else ""
+
+    async def _started(
+        self, customer_id: str, workflow_id: str, after: datetime, times: list[datetime]
+    ) -> set[datetime]:
+        """Give the times for which a run has started, as far as Temporal knows: those that were written."""
         if not times:
             return set()
         parts = [
             f"{WORKFLOW_ID.name} = {quoted(workflow_id)}",
             f"{CUSTOMER_ID.name} = {quoted(customer_id)}",
             # Where lists are kept in SQLite, times are compared as text: one at the very bound may be left out.
-            f"{SCHEDULED_AT.name} BETWEEN '{timestamp(times[0] - INSTANT)}' AND '{timestamp(times[-1] + INSTANT)}'",
+            f"{SCHEDULED_AT.name} BETWEEN '{timestamp(after)}' AND '{timestamp(times[-1] + INSTANT)}'",
         ]
         found = self.client.list_workflows(" AND ".join(parts))
         return {one.typed_search_attributes[SCHEDULED_AT] async for one in found}
@@ -271,7 +291,7 @@ def _require_quiet(found: ScheduleDescription) -> None:
     if waiting or any(now - each.started_at < AT_WORK for each in late):
         raise OperationRefused(
             f"starts of before are still being made up for: {waiting or 'some'} wait for their turn",
-            hint="ask again when they have started: each time starts once",
+            hint="each time starts once: ask again when they have started; pause a workflow whose own times queue",
         )
 
 

@@ -1,6 +1,7 @@
 """Definitions and actions as the commands need them: read, checked, planned."""
 
 import json
+import os
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
@@ -61,12 +62,14 @@ def client_settings(server: str | None = None) -> "Settings":
         given = given.model_copy(update={"temporal_address": server})
     try:
         running = json.loads((given.home / DEV_FILE).read_text())
-    except (OSError, ValueError):
+        address, ui = str(running["temporal_address"]), str(running["ui"])
+        os.kill(running["pids"]["dev"], 0)  # one that was killed leaves its file
+    except (OSError, ValueError, LookupError, TypeError):
         return given
-    if "temporal_address" not in given.model_fields_set:
-        given = given.model_copy(update={"temporal_address": running["temporal_address"]})
-    same = running["temporal_address"] == given.temporal_address.replace("localhost", "127.0.0.1")
-    return given.model_copy(update={"ui_url": running["ui"]}) if same and given.ui_url is None else given
+    if given.database_url is None and "temporal_address" not in given.model_fields_set:
+        given = given.model_copy(update={"temporal_address": address})
+    same = address == given.temporal_address.replace("localhost", "127.0.0.1")
+    return given.model_copy(update={"ui_url": ui}) if same and given.ui_url is None else given
 
 
 class WithMocks:

@@ -137,7 +137,8 @@ class _Planner:
             found[key] = verdict
             wanted = pinned(node.config)
             if verdict.plan is not None and wanted is not None and wanted != verdict.plan.version:
-                message = f"workflow {name!r} is here in version {verdict.plan.version}, not {wanted}"
+                there = f"version {verdict.plan.version}" if verdict.plan.version else "a draft"
+                message = f"workflow {name!r} is here as {there}, not as version {wanted}"
                 report.error("unknown_version", f"/nodes/{place}/config/version", message)
         return found
 

@@ -13,6 +13,7 @@ from uuid import uuid4
 from orchestrator.calendars import fire_times
 from orchestrator.definition import Definition
 from orchestrator.errors import OperationRefused, ServerUnavailable
+from orchestrator.run import timestamp
 from orchestrator.schedules import Installed, Schedules, schedule_id
 from orchestrator.service.background import every
 from orchestrator.service.workflows import Workflows
@@ -97,7 +98,13 @@ class Reconciler:
         if not await mine.take(name, BACKFILL_SECONDS):  # two at once would each find the same times not yet started
             raise OperationRefused("another backfill is being asked for", hint="try again in a moment")
         try:
-            return await self.schedules.backfill(customer_id, workflow_id, start_at, end_at)
+            prefix = await self.schedules.run_prefix(customer_id, workflow_id)
+            first, last = (f"{prefix}{timestamp(moment.replace(microsecond=0))}" for moment in (start_at, end_at))
+            kept = await self.workflows.index.between(customer_id, first, last)
+            done = [datetime.fromisoformat(run_id.removeprefix(prefix)) for run_id in kept]
+            return await self.schedules.backfill(
+                customer_id, workflow_id, start_at, end_at, done=[time for time in done if time >= start_at]
+            )
         finally:
             await mine.drop(name)
 

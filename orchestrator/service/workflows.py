@@ -179,20 +179,25 @@ class Workflows:
         while wanted and len(found) < MAX_CALLEES:
             seen |= wanted
             stored = await self.definitions.published(customer_id, sorted({name for name, _ in wanted}))
-            news = [await self._called(stored[name], version) for name, version in wanted if name in stored]
+            # One that is not there is read as the newest, so that this is what is told.
+            there = {
+                (name, version if version is not None and version <= stored[name].version else None)
+                for name, version in wanted
+                if name in stored
+            }
+            reading = sorted(there, key=str)[: MAX_CALLEES - len(found)]
+            news = [await self._called(stored[name], version) for name, version in reading]
             found |= dict(news)
             wanted = {each for _, content in news for each in called(content)} - seen
         return found
 
     async def _called(self, row: Stored, version: int | None) -> tuple[str, dict[str, Any]]:
-        """Read one; the newest for a version that is not there, so that this is what is told."""
-        there = version is not None and version <= row.version
-        number = version if there else row.version
-        name = f"{row.id}@{version}" if there else row.id
+        """Read one: a version, or the newest; the draft while there is none."""
+        number = version or row.version
         if not number:
-            return name, {**row.definition, "version": row.content_version}
+            return row.id, {**row.definition, "version": DRAFT_VERSION}
         published = await self.definitions.version(row.customer_id, row.id, number)
-        return name, {**published.definition, "version": number}
+        return f"{row.id}@{version}" if version else row.id, {**published.definition, "version": number}
 
 
 def _is_large(definitions: Any) -> bool:

@@ -130,6 +130,14 @@ class RunIndex:
         async with self.database.reading() as connection:
             return [RunSummary(**row) for row in (await connection.execute(query)).mappings()]
 
+    async def between(self, customer_id: str, first: str, last: str) -> list[str]:
+        """Give the ids of runs from one to another, both included, as long as each other."""
+        query = select(runs.c.id).where(
+            runs.c.customer_id == customer_id, runs.c.id.between(first, last), func.length(runs.c.id) == len(first)
+        )
+        async with self.database.reading() as connection:
+            return list(await connection.scalars(query))
+
     async def open(self, before: datetime, after: Sequence[Any], limit: int) -> list[RunSummary]:
         """Give runs that started before a moment and are not known to have ended, the oldest first."""
         query = select(runs).where(runs.c.status == "running", runs.c.started_at < before)

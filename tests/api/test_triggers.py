@@ -5,11 +5,13 @@ import hashlib
 import hmac
 import time
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
 
+from orchestrator.client import RunSummary
 from orchestrator.service.events import matches
 from orchestrator.service.house import House
 from tests.temporal.world import definition, until
@@ -301,6 +303,23 @@ async def test_a_backfill_starts_what_was_missed(api: httpx.AsyncClient) -> None
         return len((await api.get("/runs", params={"trigger": "schedule"})).json()["items"]) == 4
 
     await until(listed)
+
+
+async def test_a_backfill_leaves_out_what_temporal_has_forgotten(
+    api: httpx.AsyncClient, house: House, customer: str
+) -> None:
+    made = definition({"a": {"type": "set", "config": {"x": 1}}}, "trigger -> a")
+    await api.post("/workflows", json=made | {"id": "w", "trigger": EVERY_MINUTE})
+    await api.post("/workflows/w/activate")
+    first, last = datetime(2025, 3, 1, tzinfo=UTC), datetime(2025, 3, 1, 3, tzinfo=UTC)
+    prefix = await house.schedules.run_prefix(customer, "w")
+    kept = RunSummary(
+        id=f"{prefix}2025-03-01T01:00:00Z", workflow_id="w", workflow_version=1, customer_id=customer,
+        status="completed", trigger_type="schedule", started_at=first, completed_at=last, duration_ms=1,
+    )  # fmt: skip
+    await house.index.put([kept])
+
+    assert await house.reconciler.backfill(customer, "w", first, last) == 3
 
 
 async def test_the_reconciler_repairs_what_temporal_lost_or_kept(

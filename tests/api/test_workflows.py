@@ -343,6 +343,10 @@ async def test_each_call_runs_the_version_that_it_asks_for(api: httpx.AsyncClien
         await api.post("/workflows/greeting/activate")
     newest, first = {"workflow_id": "greeting"}, {"workflow_id": "greeting", "version": 1}
     await kept(api, calls("middle", newest=newest))
+    await kept(api, greeting() | {"id": "draft"})
+    draft = calls("x", a={"workflow_id": "draft", "version": 1})
+    (problem,) = (await api.post("/workflows/validate", json=draft)).json()["problems"]
+    assert "as a draft, not as version 1" in problem["message"]
     outer = calls("outer", newest=newest, first=first, second=first | {"version": 2}, middle={"workflow_id": "middle"})
 
     ran = await api.post("/runs", params={"wait": 20}, json={"definition": outer})

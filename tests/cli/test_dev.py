@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
+from orchestrator.cli.catalogue import client_settings
 from tests.cli.shell import ROOT, SECONDS, Dev, Shell, started_dev, stopped
 
 pytestmark = pytest.mark.temporal
@@ -228,3 +229,26 @@ async def test_a_copy_of_the_folder_is_a_backup(tmp_path: Path) -> None:
             while (await api.get(f"/runs/{run_id}")).json()["status"] != "completed":
                 await asyncio.sleep(0.1)
     await stopped(second)
+
+
+@pytest.mark.parametrize(
+    ("kept", "address"),
+    [
+        ("{}", "127.0.0.1:7233"),
+        ("[]", "127.0.0.1:7233"),
+        ('{"temporal_address": "127.0.0.1:9", "ui": "u", "pids": {"dev": 4194304}}', "127.0.0.1:7233"),
+        (f'{{"temporal_address": "127.0.0.1:9", "ui": "u", "pids": {{"dev": {os.getpid()}}}}}', "127.0.0.1:9"),
+    ],
+    ids=["empty", "list", "ended", "alive"],
+)
+def test_a_dev_is_found_by_its_home_while_it_lives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: str, address: str
+) -> None:
+    (tmp_path / "dev.json").write_text(kept)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ORCHESTRATOR_HOME", str(tmp_path))
+    monkeypatch.delenv("ORCHESTRATOR_TEMPORAL_ADDRESS", raising=False)
+
+    assert client_settings().temporal_address == address
+    monkeypatch.setenv("ORCHESTRATOR_DATABASE_URL", "postgresql://elsewhere/db")
+    assert client_settings().temporal_address == "127.0.0.1:7233", "the definitions of one and the runs of another"

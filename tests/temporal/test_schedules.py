@@ -270,6 +270,21 @@ async def test_a_backfill_waits_for_the_one_before(world: World, schedules: Sche
     assert len(await world.runs.list(customer_id=customer)) == 30
 
 
+async def test_a_backfill_knows_times_that_jitter_moves(world: World, schedules: Schedules) -> None:
+    customer, _ = world.script()
+    plan = simple(customer)
+    moved = MINUTE.model_copy(update={"config": {"jitter_seconds": 40}})
+    await schedules.install(plan, moved, paused=True)
+    end = LONG_AGO + timedelta(minutes=4, seconds=59)
+
+    assert await schedules.backfill(customer, plan.id, LONG_AGO, end) == 5
+    runs = await runs_of(world, customer, 5)
+
+    assert await filled(schedules, customer, plan, LONG_AGO, end) == 0
+    assert {run.trigger_data["scheduled_at"] for run in runs} == {f"2024-05-01T12:0{minute}:00Z" for minute in range(5)}
+    assert len(await world.runs.list(customer_id=customer)) == 5
+
+
 async def test_a_backfill_of_more_than_a_thousand_times_is_refused(world: World, schedules: Schedules) -> None:
     customer, _ = world.script()
     plan = simple(customer)

@@ -4,8 +4,10 @@ import asyncio
 from collections import Counter
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 
 from orchestrator.devserver import dev_server
 from orchestrator.errors import BadCursor
@@ -155,6 +157,21 @@ async def test_it_goes_on_through_continue_as_new(tmp_path: Path) -> None:
     ]
     assert told(again) == told(whole[middle + 1 :])
     assert later == whole, "who comes later hears everything, too"
+
+
+async def test_a_run_that_was_reset_is_told_where_it_goes_on(world: World) -> None:
+    customer, _ = world.script()
+    ask = {"type": "wait", "config": {"event": "go"}}
+    run_id = await world.start(planned({"ask": ask}, "trigger -> ask", customer=customer))
+    await world.waits(run_id, "event")
+    request = ResetWorkflowExecutionRequest(
+        namespace="default", workflow_task_finish_event_id=4, reason="a test", request_id=str(uuid4())
+    )
+    request.workflow_execution.workflow_id = run_id
+    await world.client.workflow_service.reset_workflow_execution(request)
+    await world.runs.send_event(run_id, "go", None)
+
+    assert told(await read(world, run_id))[-1] == ("run", "completed")
 
 
 async def test_no_worker_is_asked(world: World) -> None:
