@@ -30,6 +30,8 @@ RETENTION = timedelta(days=365)
 """How long runs that have ended stay in Temporal; the dev server's own is 24 hours."""
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
+TRIES = 3
+"""Of starts on ports that were free a moment ago."""
 NAMESPACE = "default"
 
 DYNAMIC_CONFIG: tuple[str, ...] = (
@@ -96,17 +98,38 @@ async def dev_server(
     """
     home.mkdir(parents=True, exist_ok=True)
     await end_left_over(home)
-    port, ui_port = port or free_port(), ui_port or free_port()
-    with (home / "temporal.log").open("ab") as log:
-        process = await _start(command(home, port, ui_port, dynamic_config), log)
-    (home / "temporal.pid").write_text(str(process.pid))
+    process, server = await _begun(home, port, ui_port, dynamic_config)
     try:
-        address = f"127.0.0.1:{port}"
-        await _prepared(address, process, home)
-        yield DevServer(address, f"http://127.0.0.1:{ui_port}", process.pid)
+        yield server
     finally:
-        await _stop(process)
-        (home / "temporal.pid").unlink(missing_ok=True)
+        await _end(process, home)
+
+
+async def _begun(
+    home: Path, port: int, ui_port: int, extra: tuple[str, ...]
+) -> tuple[asyncio.subprocess.Process, DevServer]:
+    """Start it and wait until it answers; where somebody has taken a free port meanwhile, another one is found."""
+    for left in reversed(range(TRIES if 0 in (port, ui_port) else 1)):
+        here, ui = port or free_port(), ui_port or free_port()
+        with (home / "temporal.log").open("ab") as log:
+            process = await _start(command(home, here, ui, extra), log)
+        (home / "temporal.pid").write_text(str(process.pid))
+        server = DevServer(f"127.0.0.1:{here}", f"http://127.0.0.1:{ui}", process.pid)
+        try:
+            await _prepared(server.address, process, home)
+        except BaseException as error:
+            again = left and isinstance(error, ServerUnavailable) and process.returncode is not None
+            await _end(process, home)
+            if not again:
+                raise
+        else:
+            return process, server
+    raise AssertionError("the last try returns or raises")
+
+
+async def _end(process: asyncio.subprocess.Process, home: Path) -> None:
+    await _stop(process)
+    (home / "temporal.pid").unlink(missing_ok=True)
 
 
 async def _start(line: list[str], log: IO[bytes]) -> asyncio.subprocess.Process:

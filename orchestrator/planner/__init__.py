@@ -1,7 +1,7 @@
 """The only place that judges a definition: a Plan, or every problem it has (SPEC §8)."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,14 +40,15 @@ def check(
     *,
     registry: Catalogue | None = None,
     workflows: Mapping[str, Mapping[str, Any]] | None = None,
+    drafts: Collection[str] = (),
 ) -> Verdict:
     """Judge a definition.
 
     `registry` knows the actions; without one their names are not checked. `workflows` holds the definitions
     that `workflow` nodes run, by id, or by `id@version` for one that is not the newest: they are planned too
-    and stand in the plan.
+    and stand in the plan. Those named in `drafts` have no version yet: no node can ask for one.
     """
-    return _Planner(registry, workflows or {}).check(definition, ())
+    return _Planner(registry, workflows or {}, drafts).check(definition, ())
 
 
 def plan(
@@ -79,9 +80,12 @@ def check_input(made: Plan, given: Any) -> list[Problem]:
 class _Planner:
     """Plans a definition and those that it calls, each once."""
 
-    def __init__(self, registry: Catalogue | None, workflows: Mapping[str, Mapping[str, Any]]) -> None:
+    def __init__(
+        self, registry: Catalogue | None, workflows: Mapping[str, Mapping[str, Any]], drafts: Collection[str]
+    ) -> None:
         self.registry = registry
         self.workflows = workflows
+        self.drafts = drafts
         self.done: dict[str, Verdict] = {}
 
     def check(self, definition: Definition | Mapping[str, Any], calling: tuple[str, ...]) -> Verdict:
@@ -119,7 +123,8 @@ class _Planner:
         for name, verdict in calls.items():
             callee = verdict.require()
             found |= callee.workflows
-            found[name] = callee.model_copy(update={"workflows": {}})
+            version = 0 if name in self.drafts else callee.version
+            found[name] = callee.model_copy(update={"workflows": {}, "version": version})
         return {name: found[name] for name in sorted(found)}
 
     def _calls(self, definition: Definition, calling: tuple[str, ...], report: Report) -> dict[str, Verdict]:
@@ -136,8 +141,9 @@ class _Planner:
                 continue
             found[key] = verdict
             wanted = pinned(node.config)
-            if verdict.plan is not None and wanted is not None and wanted != verdict.plan.version:
-                there = f"version {verdict.plan.version}" if verdict.plan.version else "a draft"
+            has = 0 if verdict.plan is None or key in self.drafts else verdict.plan.version
+            if verdict.plan is not None and wanted is not None and wanted != has:
+                there = f"version {has}" if has else "a draft"
                 message = f"workflow {name!r} is here as {there}, not as version {wanted}"
                 report.error("unknown_version", f"/nodes/{place}/config/version", message)
         return found

@@ -97,8 +97,15 @@ class Workflows:
         beside: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
     ) -> Verdict:
         """Check a definition as if it were this customer's; what it calls is `beside` it, or read from the store."""
-        callees = {**await self._callees(customer_id, definition), **beside}
-        judging = partial(check, {**definition, "customer_id": customer_id}, registry=self.registry, workflows=callees)
+        found, drafts = await self._callees(customer_id, definition)
+        callees = {**found, **beside}
+        judging = partial(
+            check,
+            {**definition, "customer_id": customer_id},
+            registry=self.registry,
+            workflows=callees,
+            drafts=drafts - beside.keys(),
+        )
         return await asyncio.to_thread(judging) if _is_large([definition, callees]) else judging()
 
     async def activate(self, customer_id: str, workflow_id: str, revision: int | None, by: str) -> Stored:
@@ -171,9 +178,15 @@ class Workflows:
     async def _plan(self, customer_id: str, definition: Mapping[str, Any], version: int) -> Plan:
         return _fitting(await self.judge(customer_id, {**definition, "version": version}), definition)
 
-    async def _callees(self, customer_id: str, definition: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-        """Read the definitions that are called, and those that they call: by id, and by `id@version` where named."""
+    async def _callees(
+        self, customer_id: str, definition: Mapping[str, Any]
+    ) -> tuple[dict[str, dict[str, Any]], set[str]]:
+        """Read the definitions that are called, and those that they call: by id, and by `id@version` where named.
+
+        Gives also which of them have never been published.
+        """
         found: dict[str, dict[str, Any]] = {}
+        drafts: set[str] = set()
         seen: set[tuple[str, int | None]] = set()
         wanted = called(definition)
         while wanted and len(found) < MAX_CALLEES:
@@ -188,14 +201,15 @@ class Workflows:
             reading = sorted(there, key=str)[: MAX_CALLEES - len(found)]
             news = [await self._called(stored[name], version) for name, version in reading]
             found |= dict(news)
+            drafts |= {name for name, row in stored.items() if not row.version}
             wanted = {each for _, content in news for each in called(content)} - seen
-        return found
+        return found, drafts
 
     async def _called(self, row: Stored, version: int | None) -> tuple[str, dict[str, Any]]:
         """Read one: a version, or the newest; the draft while there is none."""
         number = version or row.version
         if not number:
-            return row.id, {**row.definition, "version": DRAFT_VERSION}
+            return row.id, dict(row.definition)
         published = await self.definitions.version(row.customer_id, row.id, number)
         return f"{row.id}@{version}" if version else row.id, {**published.definition, "version": number}
 

@@ -13,7 +13,9 @@ from typing import Any
 
 import httpx
 import pytest
+from temporalio.client import Client
 
+from orchestrator import devserver
 from orchestrator.cli.catalogue import client_settings
 from tests.cli.shell import ROOT, SECONDS, Dev, Shell, started_dev, stopped
 
@@ -252,3 +254,14 @@ def test_a_dev_is_found_by_its_home_while_it_lives(
     assert client_settings().temporal_address == address
     monkeypatch.setenv("ORCHESTRATOR_DATABASE_URL", "postgresql://elsewhere/db")
     assert client_settings().temporal_address == "127.0.0.1:7233", "the definitions of one and the runs of another"
+
+
+async def test_a_port_that_is_taken_meanwhile_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        found = iter([devserver.free_port(), taken.getsockname()[1]])
+        free = devserver.free_port
+        monkeypatch.setattr(devserver, "free_port", lambda: next(found, None) or free())
+
+        async with devserver.dev_server(tmp_path) as server:
+            assert taken.getsockname()[1] != int(server.ui_url.rpartition(":")[2])
+            await Client.connect(server.address)
