@@ -205,7 +205,8 @@ class Schedules:
         chosen = overlap_policy(overlap)
         after = start_at - INSTANT  # Temporal's own range leaves its start out
         async with self._operating(customer_id, workflow_id) as handle:
-            _require_quiet(await handle.describe())
+            found = await handle.describe()
+            _require_quiet(found)
             times = await self._matching(handle.id, after, end_at)
             if len(times) > MAX_BACKFILL or (times and await self._matching(handle.id, times[-1], end_at)):
                 raise OperationRefused(
@@ -214,8 +215,7 @@ class Schedules:
                 )
             # Temporal would start one under the id of the run that has ended, and hide it by that.
             started = {*done, *await self._started(customer_id, workflow_id, after, times)}
-            # Runs are known by the time as it is written; these may be later by the jitter, but not past the next one.
-            ran = {times[at] for time in started if (at := bisect_left(times, time)) < len(times)}
+            ran = _ran(times, started, found.schedule.spec.jitter or timedelta())
             spans = [list(part) for fresh, part in groupby(times, lambda time: time not in ran) if fresh]
             before = dict(zip(times, [after, *times], strict=False))
             if spans:
@@ -281,6 +281,20 @@ class Schedules:
                 raise OperationRefused(
                     f"workflow {workflow_id!r} has no schedule", hint="activate it with a trigger of type schedule"
                 ) from error
+
+
+def _ran(times: list[datetime], started: Iterable[datetime], jitter: timedelta) -> set[datetime]:
+    """Give those of the times for which a run has started.
+
+    A run is known by the time as it was written, which Temporal moves later by the jitter, but not past the next one.
+    One that somebody has started in between is of no time.
+    """
+    ran = set()
+    for time in started:
+        at = bisect_left(times, time)
+        if at < len(times) and times[at] - time <= jitter:
+            ran.add(times[at])
+    return ran
 
 
 def _require_quiet(found: ScheduleDescription) -> None:

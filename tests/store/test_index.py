@@ -42,6 +42,17 @@ async def test_an_end_is_never_taken_back(index: RunIndex) -> None:
     await index.put([])
 
 
+async def test_runs_of_a_schedule_are_found_by_their_times(index: RunIndex) -> None:
+    times = [f"2026-05-0{day}T0{hour}:00:00Z" for day in (1, 2) for hour in (1, 2, 9)]
+    await index.put(run(f"w-{time}") for time in times)
+    await index.put([run(f"w-{times[1]}/called"), run(f"v-{times[1]}"), run("w-other", customer_id="another")])
+
+    found = await index.between("acme", f"w-{times[1]}", f"w-{times[4]}")
+
+    assert sorted(found) == [f"w-{time}" for time in times[1:5]]
+    assert await index.between("another", f"w-{times[0]}", f"w-{times[5]}") == []
+
+
 async def test_a_run_may_stand_in_a_batch_several_times(index: RunIndex) -> None:
     await index.put([run("b"), run("a"), run("a", 50), run("a"), run("a", 99, status="failed")])
 

@@ -239,7 +239,8 @@ async def test_backfill_starts_each_time_once_with_both_ends(world: World, sched
     await schedules.install(plan, MINUTE, paused=True)
     end = LONG_AGO + timedelta(minutes=2)
 
-    assert await schedules.backfill(customer, plan.id, LONG_AGO, end) == 3
+    between = [LONG_AGO + timedelta(seconds=second) for second in (1, 30, 59)]  # somebody started one by hand
+    assert await schedules.backfill(customer, plan.id, LONG_AGO, end, done=between) == 3
     first = await runs_of(world, customer, 3)
     assert await filled(schedules, customer, plan, LONG_AGO, end) == 0
     assert await filled(schedules, customer, plan, LONG_AGO, end + timedelta(minutes=1)) == 1
