@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 
 from temporalio.api.history.v1 import HistoryEvent
-from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.client import Client, WorkflowHistoryEventFilterType
 from temporalio.service import RPCError, RPCStatusCode
 
 RETRY_SECONDS = 1.0
@@ -22,17 +22,24 @@ class Histories:
         while True:
             try:
                 found = await self.client.get_workflow_handle(workflow_id).describe()
-                execution = found.raw_description.workflow_execution_info.first_run_id
-                if execution and execution != found.run_id:
-                    begun = await self.client.get_workflow_handle(workflow_id, run_id=execution).describe()
-                    if begun.status != WorkflowExecutionStatus.CONTINUED_AS_NEW:
-                        return None  # somebody has reset the run: it goes on elsewhere
+                first = execution = found.raw_description.workflow_execution_info.first_run_id
+                while execution and execution != found.run_id:
+                    execution = await self._following(workflow_id, execution)
             except RPCError as error:
                 if error.status == RPCStatusCode.NOT_FOUND:
                     return None
                 await asyncio.sleep(RETRY_SECONDS)
             else:
-                return execution or None
+                return first if execution else None
+
+    async def _following(self, workflow_id: str, execution: str) -> str:
+        """Name the execution that one has continued as; empty where it has not, as after a reset in the middle."""
+        closing = self.client.get_workflow_handle(workflow_id, run_id=execution).fetch_history_events(
+            event_filter_type=WorkflowHistoryEventFilterType.CLOSE_EVENT, skip_archival=True
+        )
+        async for event in closing:
+            return event.workflow_execution_continued_as_new_event_attributes.new_execution_run_id
+        return ""
 
     async def events(self, workflow_id: str, execution: str | None = None) -> AsyncIterator[tuple[int, HistoryEvent]]:
         """Give the events of a workflow as they happen, through continue-as-new, to its end.

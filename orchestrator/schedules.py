@@ -6,7 +6,7 @@ it starts, so that a reconciler can compare without opening each.
 
 import secrets
 from bisect import bisect_left
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -195,15 +195,18 @@ class Schedules:
         overlap: str = "buffer_all",
         *,
         done: Iterable[datetime] = (),
+        is_time: Callable[[datetime], bool] = lambda _: True,
     ) -> int:
         """Start what would have started from `start_at` to `end_at`, both included; give how many runs those are.
 
-        A time for which a run has started starts nothing: one that Temporal knows, or of those `done`, which it may
-        have forgotten. Raises OperationRefused where there are more than 1,000 times, and while starts of before
-        wait: which times those are for, Temporal does not tell.
+        Nothing starts for times to come, nor for one for which a run has started: one that Temporal knows, or of
+        those `done`, which it may have forgotten. `is_time` tells times as they were written from those at which
+        somebody has started a run by hand. Raises OperationRefused where there are more than 1,000 times, and while
+        starts of before wait: which times those are for, Temporal does not tell.
         """
         chosen = overlap_policy(overlap)
         after = start_at - INSTANT  # Temporal's own range leaves its start out
+        end_at = min(end_at, datetime.now(UTC))
         async with self._operating(customer_id, workflow_id) as handle:
             found = await handle.describe()
             _require_quiet(found)
@@ -215,7 +218,7 @@ class Schedules:
                 )
             # Temporal would start one under the id of the run that has ended, and hide it by that.
             started = {*done, *await self._started(customer_id, workflow_id, after, times)}
-            ran = _ran(times, started, found.schedule.spec.jitter or timedelta())
+            ran = _ran(times, filter(is_time, started), found.schedule.spec.jitter or timedelta())
             spans = [list(part) for fresh, part in groupby(times, lambda time: time not in ran) if fresh]
             before = dict(zip(times, [after, *times], strict=False))
             if spans:
@@ -287,7 +290,6 @@ def _ran(times: list[datetime], started: Iterable[datetime], jitter: timedelta) 
     """Give those of the times for which a run has started.
 
     A run is known by the time as it was written, which Temporal moves later by the jitter, but not past the next one.
-    One that somebody has started in between is of no time.
     """
     ran = set()
     for time in started:

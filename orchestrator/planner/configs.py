@@ -169,6 +169,8 @@ def _workflow(node: Node, pointer: str, report: Report) -> None:
     if not node.config.get("workflow_id"):
         message = f"{node.id!r} does not say which workflow it runs"
         report.error("missing_workflow", f"{pointer}/config/workflow_id", message)
+    elif not isinstance(node.config["workflow_id"], str):
+        report.error("wrong_type", f"{pointer}/config/workflow_id", "workflow_id is text")
     version = node.config.get("version")
     if version and pinned(node.config) is None:
         report.error("wrong_type", f"{pointer}/config/version", "version is a whole number from 1, or left out")

@@ -11,7 +11,7 @@ from hashlib import sha256
 from uuid import uuid4
 
 from orchestrator.calendars import fire_times
-from orchestrator.definition import Definition
+from orchestrator.definition import Definition, Trigger
 from orchestrator.errors import OperationRefused, ServerUnavailable
 from orchestrator.run import timestamp
 from orchestrator.schedules import Installed, Schedules, schedule_id
@@ -28,6 +28,7 @@ COMPARE_EVERY = timedelta(minutes=5)
 """How often everything is compared: somebody may have changed a schedule by hand."""
 BACKFILL_SECONDS = 60.0
 """Nobody asks for a backfill for longer, unless its process has ended."""
+SECOND = timedelta(seconds=1)
 ROUNDS = 5
 """Others may change what is wanted while it is being installed: that often it is done again."""
 
@@ -102,11 +103,25 @@ class Reconciler:
             first, last = (f"{prefix}{timestamp(moment.replace(microsecond=0))}" for moment in (start_at, end_at))
             kept = await self.workflows.index.between(customer_id, first, last)
             done = [datetime.fromisoformat(run_id.removeprefix(prefix)) for run_id in kept]
+            trigger = await self._installed(customer_id, workflow_id)
+
+            def is_time(time: datetime) -> bool:
+                return fire_times(trigger, time - SECOND, 1) == [time]
+
+            given = [time for time in done if time >= start_at]
             return await self.schedules.backfill(
-                customer_id, workflow_id, start_at, end_at, done=[time for time in done if time >= start_at]
+                customer_id, workflow_id, start_at, end_at, done=given, is_time=is_time
             )
         finally:
             await mine.drop(name)
+
+    async def _installed(self, customer_id: str, workflow_id: str) -> Trigger:
+        """Give the trigger that is installed, or that the working copy has."""
+        row = await self.definitions.trigger(customer_id, workflow_id)
+        if row is None:
+            return Definition.model_validate((await self.definitions.get(customer_id, workflow_id)).definition).trigger
+        version = await self.definitions.version(customer_id, workflow_id, row.version)
+        return Definition.model_validate(version.definition).trigger
 
     async def repair(self) -> int:
         """Compare everything Temporal keeps with what should be; give how many schedules were touched."""

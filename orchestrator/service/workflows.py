@@ -189,7 +189,7 @@ class Workflows:
         drafts: set[str] = set()
         seen: set[tuple[str, int | None]] = set()
         wanted = called(definition)
-        while wanted and len(found) < MAX_CALLEES:
+        while wanted:
             seen |= wanted
             stored = await self.definitions.published(customer_id, sorted({name for name, _ in wanted}))
             # One that is not there is read as the newest, so that this is what is told.
@@ -198,8 +198,10 @@ class Workflows:
                 for name, version in wanted
                 if name in stored
             }
-            reading = sorted(there, key=str)[: MAX_CALLEES - len(found)]
-            news = [await self._called(stored[name], version) for name, version in reading]
+            if len(found) + len(there) > MAX_CALLEES:
+                message = f"more than {MAX_CALLEES} workflows are called, by this one and by those that it calls"
+                raise DefinitionInvalid([Problem("error", "too_many_callees", "/nodes", message)])
+            news = [await self._called(stored[name], version) for name, version in there]
             found |= dict(news)
             drafts |= {name for name, row in stored.items() if not row.version}
             wanted = {each for _, content in news for each in called(content)} - seen

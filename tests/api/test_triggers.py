@@ -317,7 +317,8 @@ async def test_a_backfill_leaves_out_what_temporal_has_forgotten(
         id=f"{prefix}2025-03-01T01:00:00Z", workflow_id="w", workflow_version=1, customer_id=customer,
         status="completed", trigger_type="schedule", started_at=first, completed_at=last, duration_ms=1,
     )  # fmt: skip
-    await house.index.put([kept])
+    by_hand = kept.model_copy(update={"id": f"{prefix}2025-03-01T01:59:00Z"})
+    await house.index.put([kept, by_hand])
 
     assert await house.reconciler.backfill(customer, "w", first, last) == 3
 

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from orchestrator.drawing import svg
+from orchestrator.errors import DefinitionInvalid
 from orchestrator.graph import mermaid
 from orchestrator.service.house import House
 from tests.temporal.world import until
@@ -380,3 +381,18 @@ async def test_what_no_run_could_begin_with_is_not_published(api: httpx.AsyncCli
     refused = await api.post("/workflows", json=large)
 
     assert (refused.status_code, refused.json()["errors"][0]["code"]) == (422, "too_large")
+
+
+async def test_too_many_callees_are_told(house: House, customer: str) -> None:
+    names = [f"w{number}" for number in range(201)]
+    for name in names:
+        await house.workflows.definitions.create(customer, name, greeting() | {"id": name}, "a test")
+    nodes = [{"id": name, "type": "workflow", "config": {"workflow_id": name}} for name in names]
+    edges = [{"source": one, "target": next_} for one, next_ in pairwise(["trigger", *names])]
+    made = {"id": "x", "name": "X", "trigger": {"type": "manual"}, "nodes": nodes, "edges": edges}
+
+    with pytest.raises(DefinitionInvalid, match="more than 200 workflows are called"):
+        await house.workflows.judge(customer, made)
+
+    made |= {"nodes": nodes[1:], "edges": [{"source": "trigger", "target": "w1"}, *edges[2:]]}
+    assert (await house.workflows.judge(customer, made)).plan is not None

@@ -488,6 +488,13 @@ def test_each_call_has_the_version_that_it_asks_for() -> None:
         ] == [code]
 
 
+@pytest.mark.parametrize("name", [5, True, ["child"]])
+def test_a_workflow_is_called_by_its_id_alone(name: Any) -> None:
+    asks = workflow({"id": "a", "type": "workflow", "config": {"workflow_id": name}})
+
+    assert [each[1] for each in found(asks)] == ["wrong_type"]
+
+
 def test_workflows_that_call_each_other_are_refused() -> None:
     one = workflow({"id": "o", "type": "workflow", "config": {"workflow_id": "two"}}, id="one")
     two = workflow({"id": "t", "type": "workflow", "config": {"workflow_id": "one"}}, id="two")

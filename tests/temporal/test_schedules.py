@@ -239,8 +239,7 @@ async def test_backfill_starts_each_time_once_with_both_ends(world: World, sched
     await schedules.install(plan, MINUTE, paused=True)
     end = LONG_AGO + timedelta(minutes=2)
 
-    between = [LONG_AGO + timedelta(seconds=second) for second in (1, 30, 59)]  # somebody started one by hand
-    assert await schedules.backfill(customer, plan.id, LONG_AGO, end, done=between) == 3
+    assert await schedules.backfill(customer, plan.id, LONG_AGO, end) == 3
     first = await runs_of(world, customer, 3)
     assert await filled(schedules, customer, plan, LONG_AGO, end) == 0
     assert await filled(schedules, customer, plan, LONG_AGO, end + timedelta(minutes=1)) == 1
@@ -278,12 +277,23 @@ async def test_a_backfill_knows_times_that_jitter_moves(world: World, schedules:
     await schedules.install(plan, moved, paused=True)
     end = LONG_AGO + timedelta(minutes=4, seconds=59)
 
-    assert await schedules.backfill(customer, plan.id, LONG_AGO, end) == 5
+    by_hand = [LONG_AGO + timedelta(minutes=minute, seconds=3) for minute in range(5)]
+    times = {"done": by_hand, "is_time": lambda time: time.second == 0}
+    assert await schedules.backfill(customer, plan.id, LONG_AGO, end, **times) == 5
     runs = await runs_of(world, customer, 5)
 
     assert await filled(schedules, customer, plan, LONG_AGO, end) == 0
     assert {run.trigger_data["scheduled_at"] for run in runs} == {f"2024-05-01T12:0{minute}:00Z" for minute in range(5)}
     assert len(await world.runs.list(customer_id=customer)) == 5
+
+
+async def test_a_backfill_starts_nothing_for_times_to_come(world: World, schedules: Schedules) -> None:
+    customer, _ = world.script()
+    plan = simple(customer)
+    await schedules.install(plan, Trigger(type="schedule", interval_seconds=3600), paused=True)
+    now = datetime.now(UTC)
+
+    assert await schedules.backfill(customer, plan.id, now - timedelta(hours=1), now + timedelta(hours=9)) == 1
 
 
 async def test_a_backfill_of_more_than_a_thousand_times_is_refused(world: World, schedules: Schedules) -> None:

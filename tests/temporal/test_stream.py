@@ -148,6 +148,12 @@ async def test_it_goes_on_through_continue_as_new(tmp_path: Path) -> None:
         middle = len(whole) // 2
         again = await read(world, run_id, whole[middle][0])
         later = await read(world, run_id)
+        request = ResetWorkflowExecutionRequest(
+            namespace="default", workflow_task_finish_event_id=4, reason="a test", request_id=str(uuid4())
+        )
+        request.workflow_execution.workflow_id = run_id
+        await world.client.workflow_service.reset_workflow_execution(request)
+        anew = await read(world, run_id)
 
     assert {key.partition(".")[0] for key in (whole[0][0].split("=")[1], whole[-1][0].split("=")[1])} != {"0"}
     assert told(whole) == [
@@ -157,6 +163,8 @@ async def test_it_goes_on_through_continue_as_new(tmp_path: Path) -> None:
     ]
     assert told(again) == told(whole[middle + 1 :])
     assert later == whole, "who comes later hears everything, too"
+    assert told(anew)[-1] == ("run", "completed")
+    assert Cursor.read(anew[0][0]).execution != Cursor.read(whole[0][0]).execution, "where it goes on since the reset"
 
 
 async def test_a_run_that_was_reset_is_told_where_it_goes_on(world: World) -> None:
