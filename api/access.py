@@ -11,7 +11,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from api.house import HouseDep
 from orchestrator.errors import OrchestratorError
-from orchestrator.service import DEFAULT_CUSTOMER
+from orchestrator.service import CUSTOMER_NAME, DEFAULT_CUSTOMER, MAX_CUSTOMER
 from orchestrator.service.house import House
 from orchestrator.store.definitions import WorkflowNotFound
 from orchestrator.store.keys import ApiKey
@@ -59,8 +59,8 @@ class Asker:
 Customer = Annotated[
     str | None,
     Query(
-        pattern=r"^[^\x00-\x1f\x7f]+$",
-        max_length=128,
+        pattern=CUSTOMER_NAME,
+        max_length=MAX_CUSTOMER,
         description="For administrators: whose definitions and runs are meant.",
     ),
 ]

@@ -12,6 +12,7 @@ from orchestrator.client import RunSummary
 from orchestrator.cron import EPOCH
 from orchestrator.effects import ResolutionAction
 from orchestrator.errors import Problem
+from orchestrator.service import CUSTOMER_NAME, MAX_CUSTOMER
 from orchestrator.store.deliveries import Delivery
 
 EXAMPLE: dict[str, Any] = {
@@ -173,8 +174,8 @@ class EventRequest(Model):
     customer_id: str | None = Field(
         None,
         min_length=1,
-        max_length=128,
-        pattern=r"^[^\x00-\x1f\x7f]+$",
+        max_length=MAX_CUSTOMER,
+        pattern=CUSTOMER_NAME,
         description="For administrators: whose event it is.",
     )
 

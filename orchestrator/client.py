@@ -29,9 +29,9 @@ from temporalio.converter import DataConverter, decode_typed_search_attributes
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from orchestrator.attributes import BEGAN, CUSTOMER_ID, KEYS, TRIGGER, VERSION, WORKFLOW_ID, search_attributes
+from orchestrator.attributes import BEGAN, CUSTOMER_ID, TRIGGER, VERSION, WORKFLOW_ID, search_attributes
 from orchestrator.children import WORKFLOW
-from orchestrator.connection import CONNECT_SECONDS, speaking
+from orchestrator.connection import CONNECT_SECONDS, require_attributes, speaking
 from orchestrator.errors import BadCursor, OperationRefused, RunNotFound, ServerUnavailable
 from orchestrator.history import Histories
 from orchestrator.payloads import MAX_PAYLOAD_BYTES, run_request
@@ -110,19 +110,7 @@ class Runs:
         """Raise ServerUnavailable where Temporal does not answer, or its namespace is not ready."""
         async with speaking():
             await self.client.service_client.check_health(timeout=timedelta(seconds=CONNECT_SECONDS))
-            await self._check_attributes()
-
-    async def _check_attributes(self) -> None:
-        """Raise ServerUnavailable where the namespace does not know the search attributes of runs."""
-        query = " OR ".join(f"{key.name} IS NOT NULL" for key in KEYS)
-        request = ListWorkflowExecutionsRequest(namespace=self.client.namespace, page_size=1, query=query)
-        try:
-            await self.client.workflow_service.list_workflow_executions(request, retry=True)
-        except RPCError as error:
-            if error.status != RPCStatusCode.INVALID_ARGUMENT:
-                raise
-            hint = "register the search attributes of runs in it: docs/operations.md"
-            raise ServerUnavailable(f"the Temporal namespace is not ready: {error.message}", hint=hint) from error
+            await require_attributes(self.client)
 
     def ui_url(self, run_id: str) -> str | None:
         """Give the address of a run in the Temporal Web UI."""
@@ -174,7 +162,7 @@ class Runs:
                 return Started(info.id, plan.id, plan.customer_id, duplicate=True)
             except RPCError as error:
                 if error.status == RPCStatusCode.INVALID_ARGUMENT:
-                    await self._check_attributes()
+                    await require_attributes(self.client)
                 raise
         RUNS_STARTED.labels(trigger_type, "started").inc()
         return Started(info.id, plan.id, plan.customer_id)

@@ -5,9 +5,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
+from temporalio.api.workflowservice.v1 import ListWorkflowExecutionsRequest
 from temporalio.client import Client, GrpcCompression
 from temporalio.service import RPCError, RPCStatusCode, TLSConfig
 
+from orchestrator.attributes import KEYS
 from orchestrator.errors import OperationRefused, RunNotFound, ServerUnavailable
 from orchestrator.settings import Settings
 from orchestrator.telemetry import interceptors
@@ -54,6 +56,19 @@ def _tls(settings: Settings) -> bool | TLSConfig:
     return TLSConfig(
         server_root_ca_cert=ca, client_cert=cert, client_private_key=key, domain=settings.temporal_tls_server_name
     )
+
+
+async def require_attributes(client: Client) -> None:
+    """Raise ServerUnavailable where the namespace does not know the search attributes of runs."""
+    query = " OR ".join(f"{key.name} IS NOT NULL" for key in KEYS)
+    request = ListWorkflowExecutionsRequest(namespace=client.namespace, page_size=1, query=query)
+    try:
+        await client.workflow_service.list_workflow_executions(request, retry=True)
+    except RPCError as error:
+        if error.status != RPCStatusCode.INVALID_ARGUMENT:
+            raise
+        hint = "register the search attributes of runs in it: docs/operations.md"
+        raise ServerUnavailable(f"the Temporal namespace is not ready: {error.message}", hint=hint) from error
 
 
 @asynccontextmanager

@@ -11,7 +11,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -47,6 +47,10 @@ INDEXED_TYPES = {
     "Keyword": IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
     "Int": IndexedValueType.INDEXED_VALUE_TYPE_INT,
 }
+
+
+class _EndedAtOnce(ServerUnavailable):
+    """The embedded server has ended before it answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,38 +102,30 @@ async def dev_server(
     """
     home.mkdir(parents=True, exist_ok=True)
     await end_left_over(home)
-    process, server = await _begun(home, port, ui_port, dynamic_config)
-    try:
+    async with AsyncExitStack() as stack:
+        for left in reversed(range(TRIES)):
+            here = _running(home, port or free_port(), ui_port or free_port(), dynamic_config)
+            try:
+                server = await stack.enter_async_context(here)
+                break
+            except _EndedAtOnce:  # somebody may have taken a free port meanwhile
+                if not left or 0 not in (port, ui_port):
+                    raise
         yield server
+
+
+@asynccontextmanager
+async def _running(home: Path, port: int, ui_port: int, extra: tuple[str, ...]) -> AsyncIterator[DevServer]:
+    with (home / "temporal.log").open("ab") as log:
+        process = await _start(command(home, port, ui_port, extra), log)
+    (home / "temporal.pid").write_text(str(process.pid))
+    try:
+        address = f"127.0.0.1:{port}"
+        await _prepared(address, process, home)
+        yield DevServer(address, f"http://127.0.0.1:{ui_port}", process.pid)
     finally:
-        await _end(process, home)
-
-
-async def _begun(
-    home: Path, port: int, ui_port: int, extra: tuple[str, ...]
-) -> tuple[asyncio.subprocess.Process, DevServer]:
-    """Start it and wait until it answers; where somebody has taken a free port meanwhile, another one is found."""
-    for left in reversed(range(TRIES if 0 in (port, ui_port) else 1)):
-        here, ui = port or free_port(), ui_port or free_port()
-        with (home / "temporal.log").open("ab") as log:
-            process = await _start(command(home, here, ui, extra), log)
-        (home / "temporal.pid").write_text(str(process.pid))
-        server = DevServer(f"127.0.0.1:{here}", f"http://127.0.0.1:{ui}", process.pid)
-        try:
-            await _prepared(server.address, process, home)
-        except BaseException as error:
-            again = left and isinstance(error, ServerUnavailable) and process.returncode is not None
-            await _end(process, home)
-            if not again:
-                raise
-        else:
-            return process, server
-    raise AssertionError("the last try returns or raises")
-
-
-async def _end(process: asyncio.subprocess.Process, home: Path) -> None:
-    await _stop(process)
-    (home / "temporal.pid").unlink(missing_ok=True)
+        await _stop(process)
+        (home / "temporal.pid").unlink(missing_ok=True)
 
 
 async def _start(line: list[str], log: IO[bytes]) -> asyncio.subprocess.Process:
@@ -156,7 +152,7 @@ async def _connected(address: str, process: asyncio.subprocess.Process, home: Pa
     while True:
         if process.returncode is not None:
             last = (home / "temporal.log").read_text(errors="replace").strip().splitlines()[-1:]
-            raise ServerUnavailable(
+            raise _EndedAtOnce(
                 f"the embedded Temporal server ended at once: {' '.join(last)[:300]}", hint=f"see {home}/temporal.log"
             )
         try:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from orchestrator import schema
@@ -123,8 +123,7 @@ class _Planner:
         for name, verdict in calls.items():
             callee = verdict.require()
             found |= callee.workflows
-            version = 0 if name in self.drafts else callee.version
-            found[name] = callee.model_copy(update={"workflows": {}, "version": version})
+            found[name] = callee.model_copy(update={"workflows": {}})
         return {name: found[name] for name in sorted(found)}
 
     def _calls(self, definition: Definition, calling: tuple[str, ...], report: Report) -> dict[str, Verdict]:
@@ -141,9 +140,8 @@ class _Planner:
                 continue
             found[key] = verdict
             wanted = pinned(node.config)
-            has = 0 if verdict.plan is None or key in self.drafts else verdict.plan.version
-            if verdict.plan is not None and wanted is not None and wanted != has:
-                there = f"version {has}" if has else "a draft"
+            if verdict.plan is not None and wanted is not None and wanted != verdict.plan.version:
+                there = f"version {verdict.plan.version}" if verdict.plan.version else "a draft"
                 message = f"workflow {name!r} is here as {there}, not as version {wanted}"
                 report.error("unknown_version", f"/nodes/{place}/config/version", message)
         return found
@@ -162,7 +160,10 @@ class _Planner:
             report.error("unknown_workflow", pointer, f"there is no workflow {name!r}", meant)
             return None
         if key not in self.done:
-            self.done[key] = self.check(self.workflows[key], calling)
+            verdict = self.check(self.workflows[key], calling)
+            if verdict.plan is not None and key in self.drafts:
+                verdict = replace(verdict, plan=verdict.plan.model_copy(update={"version": 0}))
+            self.done[key] = verdict
         verdict = self.done[key]
         errors = [problem for problem in verdict.problems if problem.severity == "error"]
         if errors:

@@ -65,7 +65,7 @@ class Workflows:
         workflow_id = str(definition.get("id") or uuid4())
         _check_id(workflow_id)
         content = _content(definition, workflow_id)
-        _fitting(await self.judge(customer_id, content), content)
+        await self._plan(customer_id, content)
         return await self.definitions.create(customer_id, workflow_id, content, by)
 
     async def save(
@@ -80,15 +80,14 @@ class Workflows:
             message = f"the definition is of {named!r}, the address of {workflow_id!r}"
             raise DefinitionInvalid([Problem("error", "other_id", "/id", message)])
         content = _content(definition, workflow_id)
-        _fitting(await self.judge(customer_id, content), content)
+        await self._plan(customer_id, content)
         return await self.definitions.save(customer_id, workflow_id, content, revision)
 
     async def unkept(self, customer_id: str, definition: Mapping[str, Any]) -> Plan:
         """Plan a definition that is run without being kept; raises DefinitionInvalid."""
         workflow_id = str(definition.get("id") or uuid4())
         _check_id(workflow_id)
-        content = _content(definition, workflow_id)
-        return _draft(_fitting(await self.judge(customer_id, content), content))
+        return _draft(await self._plan(customer_id, _content(definition, workflow_id)))
 
     async def judge(
         self,
@@ -113,7 +112,7 @@ class Workflows:
         found = await self._at(customer_id, workflow_id, revision)
         if found.version and not found.edited:
             return found if found.status == ACTIVE else await self.definitions.set_status(found, ACTIVE)
-        plan = await self._plan(customer_id, found.definition, found.version + 1)
+        plan = await self._plan(customer_id, {**found.definition, "version": found.version + 1})
         return await self.definitions.publish(found, found.definition, plan.to_json(), by=by)
 
     async def rollback(self, customer_id: str, workflow_id: str, version: int, revision: int | None, by: str) -> Stored:
@@ -122,7 +121,7 @@ class Workflows:
         if found.status == ARCHIVED:
             raise OperationRefused(f"workflow {workflow_id!r} is archived", hint="activate it first")
         older = await self.definitions.version(customer_id, workflow_id, version)
-        plan = await self._plan(customer_id, older.definition, found.version + 1)
+        plan = await self._plan(customer_id, {**older.definition, "version": found.version + 1})
         return await self.definitions.publish(found, older.definition, plan.to_json(), by=by, copy_of=version)
 
     async def pause(self, customer_id: str, workflow_id: str, revision: int | None) -> Stored:
@@ -145,7 +144,7 @@ class Workflows:
         number = found.version if version is None else version
         if not number:
             content = (await self.definitions.get(customer_id, workflow_id)).definition
-            return Startable(_draft(_fitting(await self.judge(customer_id, content), content)), DRAFT_VERSION)
+            return Startable(_draft(await self._plan(customer_id, content)), DRAFT_VERSION)
         # Versions never change; a workflow that was deleted and made anew is told by its time.
         name = (customer_id, workflow_id, number, found.created_at)
         plan = self._plans.get(name)
@@ -160,7 +159,7 @@ class Workflows:
         """Give the plan of a version: as it was made then, unless a later release writes plans otherwise."""
         if version.plan.get("format", FORMAT) == FORMAT:
             return Plan.model_validate(version.plan)
-        return await self._plan(version.customer_id, version.definition, version.version)
+        return await self._plan(version.customer_id, {**version.definition, "version": version.version})
 
     async def shown(self, found: Sequence[Stored]) -> list[dict[str, Any]]:
         """Give definitions as people see them, with what their runs did."""
@@ -175,8 +174,16 @@ class Workflows:
         expect(found, revision)
         return found
 
-    async def _plan(self, customer_id: str, definition: Mapping[str, Any], version: int) -> Plan:
-        return _fitting(await self.judge(customer_id, {**definition, "version": version}), definition)
+    async def _plan(self, customer_id: str, definition: Mapping[str, Any]) -> Plan:
+        """Give the plan; raises DefinitionInvalid, also where no run could hold it."""
+        plan = (await self.judge(customer_id, definition)).require()
+        size = json_size(plan.to_json()) + json_size(definition["trigger"].get("config"))
+        if size > MAX_PLAN_BYTES:
+            whole = "the workflow with what it calls and what its trigger gives"
+            message = f"{whole} takes {size:,} bytes, more than the {MAX_PLAN_BYTES:,} of a run"
+            hint = "keep large values elsewhere and pass references"
+            raise DefinitionInvalid([Problem("error", "too_large", "", message, hint)])
+        return plan
 
     async def _callees(
         self, customer_id: str, definition: Mapping[str, Any]
@@ -236,18 +243,6 @@ def _check_id(workflow_id: str) -> None:
     if not WORKFLOW_NAME.fullmatch(workflow_id):
         hint = "letters, digits, dots, dashes and underscores, 128 at most"
         raise DefinitionInvalid([Problem("error", "bad_id", "/id", f"{workflow_id!r:.100} cannot be an id", hint)])
-
-
-def _fitting(verdict: Verdict, definition: Mapping[str, Any]) -> Plan:
-    """Give the plan; raises DefinitionInvalid, also where no run could hold it."""
-    plan = verdict.require()
-    size = json_size(plan.to_json()) + json_size(definition["trigger"].get("config"))
-    if size > MAX_PLAN_BYTES:
-        whole = "the workflow with what it calls and what its trigger gives"
-        message = f"{whole} takes {size:,} bytes, more than the {MAX_PLAN_BYTES:,} of a run"
-        hint = "keep large values elsewhere and pass references"
-        raise DefinitionInvalid([Problem("error", "too_large", "", message, hint)])
-    return plan
 
 
 def _draft(plan: Plan) -> Plan:

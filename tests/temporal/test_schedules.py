@@ -221,12 +221,14 @@ async def _nodes(script: Any) -> list[str]:
     return nodes
 
 
-async def filled(schedules: Schedules, customer: str, plan: Plan, first: datetime, last: datetime) -> int:
+async def filled(
+    schedules: Schedules, customer: str, plan: Plan, first: datetime, last: datetime, overlap: str = "buffer_all"
+) -> int:
     """Ask for a backfill until what was asked for before has started."""
 
     async def asked() -> tuple[int] | None:
         try:
-            return (await schedules.backfill(customer, plan.id, first, last),)
+            return (await schedules.backfill(customer, plan.id, first, last, overlap),)
         except OperationRefused:  # the one before is at work
             return None
 
@@ -242,7 +244,7 @@ async def test_backfill_starts_each_time_once_with_both_ends(world: World, sched
     assert await schedules.backfill(customer, plan.id, LONG_AGO, end) == 3
     first = await runs_of(world, customer, 3)
     assert await filled(schedules, customer, plan, LONG_AGO, end) == 0
-    assert await filled(schedules, customer, plan, LONG_AGO, end + timedelta(minutes=1)) == 1
+    assert await filled(schedules, customer, plan, LONG_AGO, end + timedelta(minutes=1), "allow_all") == 1
     runs = await runs_of(world, customer, 4)
 
     assert sorted(run.trigger_data["scheduled_at"] for run in runs) == [

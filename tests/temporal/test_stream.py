@@ -27,6 +27,15 @@ async def read(world: World, run_id: str, after: str | None = None) -> list[Read
         return [item async for item in follow(world.runs.histories, run_id, cursor)]
 
 
+async def reset(world: World, run_id: str) -> None:
+    """Let a run begin anew, as the Web UI does: under another execution, with its first task done."""
+    request = ResetWorkflowExecutionRequest(
+        namespace="default", workflow_task_finish_event_id=4, reason="a test", request_id=str(uuid4())
+    )
+    request.workflow_execution.workflow_id = run_id
+    await world.client.workflow_service.reset_workflow_execution(request)
+
+
 def told(items: list[Read]) -> list[tuple[Any, ...]]:
     """Shorten what was read."""
     found: list[tuple[Any, ...]] = []
@@ -148,11 +157,7 @@ async def test_it_goes_on_through_continue_as_new(tmp_path: Path) -> None:
         middle = len(whole) // 2
         again = await read(world, run_id, whole[middle][0])
         later = await read(world, run_id)
-        request = ResetWorkflowExecutionRequest(
-            namespace="default", workflow_task_finish_event_id=4, reason="a test", request_id=str(uuid4())
-        )
-        request.workflow_execution.workflow_id = run_id
-        await world.client.workflow_service.reset_workflow_execution(request)
+        await reset(world, run_id)
         anew = await read(world, run_id)
 
     assert {key.partition(".")[0] for key in (whole[0][0].split("=")[1], whole[-1][0].split("=")[1])} != {"0"}
@@ -172,11 +177,7 @@ async def test_a_run_that_was_reset_is_told_where_it_goes_on(world: World) -> No
     ask = {"type": "wait", "config": {"event": "go"}}
     run_id = await world.start(planned({"ask": ask}, "trigger -> ask", customer=customer))
     await world.waits(run_id, "event")
-    request = ResetWorkflowExecutionRequest(
-        namespace="default", workflow_task_finish_event_id=4, reason="a test", request_id=str(uuid4())
-    )
-    request.workflow_execution.workflow_id = run_id
-    await world.client.workflow_service.reset_workflow_execution(request)
+    await reset(world, run_id)
     await world.runs.send_event(run_id, "go", None)
 
     assert told(await read(world, run_id))[-1] == ("run", "completed")
