@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from activities.registry import ActionContext, action
 
-log = logging.getLogger("orchestrator.run")
+log = logging.getLogger("orchestrator.model.run")
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 

@@ -17,11 +17,11 @@ from temporalio.exceptions import ApplicationError
 
 from activities.registry import ActionContext, ActionFailed, ActionSpec, Registry
 from activities.resources import Resources
-from orchestrator.effects import ATTEMPT_KEY
 from orchestrator.errors import ERROR_TYPES, ExpressionError
-from orchestrator.expressions import compile_expression, reveal
+from orchestrator.interpreter.effects import ATTEMPT_KEY
+from orchestrator.language import compile_expression, reveal
 from orchestrator.settings import Settings
-from orchestrator.telemetry import ACTION_SECONDS, ACTIONS, about
+from orchestrator.telemetry.metrics import ACTION_SECONDS, ACTIONS, about
 
 log = logging.getLogger("orchestrator.activities")
 

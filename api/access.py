@@ -9,13 +9,13 @@ from typing import Annotated
 from fastapi import Depends, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from api.house import HouseDep
+from api.services import HouseDep
 from orchestrator.errors import OrchestratorError
 from orchestrator.service import CUSTOMER_NAME, DEFAULT_CUSTOMER, MAX_CUSTOMER
-from orchestrator.service.house import House
-from orchestrator.store.definitions import WorkflowNotFound
-from orchestrator.store.keys import ApiKey
-from orchestrator.telemetry import about
+from orchestrator.service.services import House
+from orchestrator.store.api_keys import ApiKey
+from orchestrator.store.workflows import WorkflowNotFound
+from orchestrator.telemetry.metrics import about
 
 ABOUT = ("run_id", "workflow_id")
 """Parts of an address that log lines name."""

@@ -5,11 +5,11 @@ from fastapi import Depends, FastAPI
 from api import description, problems
 from api.access import local_only
 from api.limits import RateLimits
-from api.observed import Observed
 from api.problems import described
+from api.request_log import Observed
 from api.routes import builder, runs, service, triggers, workflows
-from orchestrator.service.house import House
-from orchestrator.telemetry import tracing
+from orchestrator.service.services import House
+from orchestrator.telemetry.metrics import tracing
 
 PREFIX = "/api/v1"
 DESCRIPTION = """

@@ -13,11 +13,11 @@ from pydantic import BaseModel
 
 from api.access import local_only
 from api.examples import ANSWERS
-from api.models import GraphView
+from api.json_bodies import Route
+from api.models.workflows import GraphView
 from api.problems import ProblemDetails
-from api.strict import Route
-from orchestrator.definition import json_schema
-from orchestrator.progress import RunNews, SignalNews, StepNews
+from orchestrator.model.definition import json_schema
+from orchestrator.temporal.history.stream_events import RunNews, SignalNews, StepNews
 
 SCHEMAS = "#/components/schemas/"
 DEFINITION = {"$ref": f"{SCHEMAS}Definition"}

@@ -4,9 +4,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from api.models import EXAMPLE, DeliveryView, RetryView, RunStarted, RunView, ScheduleView, WorkflowDocument
+from api.models.workflows import EXAMPLE, DeliveryView, RetryView, RunStarted, RunView, ScheduleView, WorkflowDocument
 from api.paging import Page
-from orchestrator.run import Run
+from orchestrator.model.run import Run
 
 RUN_ID = "3afb22bb-c790-43ed-8fb6-0f81eb6df7da"
 BEGIN, END = "2026-01-31T08:00:00.125000Z", "2026-01-31T08:00:00.141000Z"

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, AwareDatetime, BeforeValidator, TypeAdapter
 from pydantic_core import PydanticCustomError
 
 from orchestrator.service.workflows import WORKFLOW_NAME
-from orchestrator.store.definitions import EditConflict, Stored
+from orchestrator.store.workflows import EditConflict, Stored
 
 RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)([Zz]|[+ -]\d\d:\d\d)")
 TIME = TypeAdapter(AwareDatetime)

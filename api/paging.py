@@ -11,7 +11,7 @@ from fastapi import Query
 from pydantic import BaseModel, Field
 
 from orchestrator.errors import BadCursor
-from orchestrator.run import timestamp
+from orchestrator.model.run import timestamp
 
 ItemT = TypeVar("ItemT")
 MAX_CURSOR = 2_000

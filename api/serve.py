@@ -10,7 +10,7 @@ from fastapi import FastAPI
 
 from api.app import create_app, metrics_app
 from orchestrator.errors import OrchestratorError
-from orchestrator.service.house import House
+from orchestrator.service.services import House
 
 GRACE_SECONDS = 5
 BACKLOG = 1024

@@ -15,16 +15,16 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from activities.registry import Registry
 from activities.runtime import activities_for
 from benchmarks.cases import EXAMPLE, WORKFLOWS, Case, cases, echo, hand_echo
-from orchestrator.children import WORKFLOW
-from orchestrator.connection import connect
-from orchestrator.devserver import dev_server
-from orchestrator.payloads import run_request
-from orchestrator.plan import Plan
+from orchestrator.model.plan import Plan
+from orchestrator.model.run import RunInfo
 from orchestrator.planner import check
-from orchestrator.run import RunInfo
 from orchestrator.settings import Settings
-from orchestrator.worker import EAGER_ACTIVITIES, STICKY_SECONDS
-from orchestrator.workflow import RunWorkflow
+from orchestrator.temporal.client.connection import connect
+from orchestrator.temporal.devserver import dev_server
+from orchestrator.temporal.payloads import run_request
+from orchestrator.temporal.worker import EAGER_ACTIVITIES, STICKY_SECONDS
+from orchestrator.temporal.workflow.children import WORKFLOW
+from orchestrator.temporal.workflow.run_workflow import RunWorkflow
 
 QUEUE = "bench"
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from benchmarks.cases import EXAMPLE, workflow_of
 from orchestrator.planner import check
-from orchestrator.simulator import simulate
+from orchestrator.simulator.simulate import simulate
 
 
 def chain(count: int) -> dict[str, Any]:

@@ -23,14 +23,14 @@ from uuid import uuid4
 import httpx
 
 from benchmarks.cases import workflow_of
-from orchestrator.client import Runs, RunSummary
-from orchestrator.connection import connect
-from orchestrator.devserver import dev_server
-from orchestrator.plan import Plan
+from orchestrator.model.plan import Plan
 from orchestrator.settings import Settings
 from orchestrator.store.database import Database, database_url, open_database
-from orchestrator.store.definitions import Definitions
-from orchestrator.store.index import RunIndex
+from orchestrator.store.run_index import RunIndex
+from orchestrator.store.workflows import Definitions
+from orchestrator.temporal.client.connection import connect
+from orchestrator.temporal.client.runs import Runs, RunSummary
+from orchestrator.temporal.devserver import dev_server
 
 CUSTOMER = "bench"
 PREFIX = "/api/v1"

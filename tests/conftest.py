@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.devserver import DevServer, dev_server
+from orchestrator.temporal.devserver import DevServer, dev_server
 from tests.temporal.world import World, opened
 
 

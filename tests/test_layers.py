@@ -10,20 +10,20 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 CORE = (
-    "orchestrator.errors", "orchestrator.expressions", "orchestrator.conditions", "orchestrator.presets",
-    "orchestrator.definition", "orchestrator.plan", "orchestrator.planner", "orchestrator.run",
-    "orchestrator.interpreter", "orchestrator.simulator", "orchestrator.retrying",
-    "orchestrator.graph", "orchestrator.locate",
+    "orchestrator.errors", "orchestrator.language", "orchestrator.language.condition_reader", "orchestrator.language.presets",
+    "orchestrator.model.definition", "orchestrator.model.plan", "orchestrator.planner", "orchestrator.model.run",
+    "orchestrator.interpreter", "orchestrator.simulator.simulate", "orchestrator.interpreter.restart",
+    "orchestrator.drawing.mermaid", "orchestrator.jsontools.source",
 )  # fmt: skip
 HEAVY = ("temporalio", "sqlalchemy", "fastapi", "uvicorn", "httpx", "aiosmtplib", "activities", "api", "rich", "typer")
 
 ONLY_IMPORTERS = {
-    "croniter": {"orchestrator/cron.py"},
-    "mmdr": {"orchestrator/drawing.py"},
-    "jsonschema": {"orchestrator/schema.py"},
-    "temporalio.client": {"orchestrator/client.py", "orchestrator/connection.py", "orchestrator/tree.py",
-                          "orchestrator/history.py", "orchestrator/worker.py", "orchestrator/devserver.py",
-                          "orchestrator/replay.py", "orchestrator/schedules.py", "orchestrator/calendars.py"},
+    "croniter": {"orchestrator/timing/cron.py"},
+    "mmdr": {"orchestrator/drawing/svg.py"},
+    "jsonschema": {"orchestrator/jsontools/schema.py"},
+    "temporalio.client": {"orchestrator/temporal/client/runs.py", "orchestrator/temporal/client/connection.py", "orchestrator/temporal/client/run_tree.py",
+                          "orchestrator/temporal/history/histories.py", "orchestrator/temporal/worker.py", "orchestrator/temporal/devserver.py",
+                          "orchestrator/temporal/replay.py", "orchestrator/temporal/schedules/schedules.py", "orchestrator/temporal/schedules/spec.py"},
     "sqlalchemy": {"activities/sql.py", "activities/resources.py", "orchestrator/store/"},
     "alembic": {"orchestrator/store/"},
     "fastapi": {"api/"},
@@ -35,7 +35,7 @@ ONLY_IMPORTERS = {
 
 NEVER = {
     "orchestrator": ("api",),  # but for the commands that serve it
-    "activities": ("api", "orchestrator.planner", "orchestrator.interpreter", "orchestrator.client"),
+    "activities": ("api", "orchestrator.planner", "orchestrator.interpreter", "orchestrator.temporal.client.runs"),
 }
 """What the modules of a package never import."""
 ABOVE = {ROOT / "orchestrator" / "cli" / "serve.py"}
@@ -43,7 +43,9 @@ ABOVE = {ROOT / "orchestrator" / "cli" / "serve.py"}
 
 REPLAY_SENSITIVE = [
     *(ROOT / "orchestrator" / "interpreter").glob("*.py"),
-    *(ROOT / "orchestrator" / f"{name}.py" for name in ("workflow", "adapter", "children", "inbox", "payloads", "run")),
+    *(ROOT / "orchestrator" / "temporal" / "workflow").glob("*.py"),
+    ROOT / "orchestrator" / "temporal" / "payloads.py",
+    ROOT / "orchestrator" / "model" / "run.py",
 ]
 UNORDERED = {"TaskGroup", "wait", "as_completed"}
 """Members of asyncio that walk in heap order (DESIGN, law 2)."""

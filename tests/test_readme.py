@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from activities import builtin_registry
 from orchestrator.cli import app
 from orchestrator.planner import check
-from orchestrator.simulator import simulate
+from orchestrator.simulator.simulate import simulate
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

@@ -6,12 +6,12 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
 from api.access import Reader
-from api.house import HouseDep
+from api.json_bodies import StrictRoute
 from api.problems import described
-from api.strict import StrictRoute
-from orchestrator.definition import json_schema
-from orchestrator.expressions import FUNCTIONS, PIPES
-from orchestrator.presets import OPERATORS_BY_TYPE, PRESETS, FieldType
+from api.services import HouseDep
+from orchestrator.language import FUNCTIONS, PIPES
+from orchestrator.language.presets import OPERATORS_BY_TYPE, PRESETS, FieldType
+from orchestrator.model.definition import json_schema
 
 router = APIRouter(tags=["builder"], route_class=StrictRoute)
 READ = described(401, 403, 404, 422, 429, 503)

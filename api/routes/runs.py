@@ -10,8 +10,8 @@ from pydantic import JsonValue
 
 from api.access import Editor, Reader, Runner
 from api.fields import PLAIN, IdempotencyKey, RunId, Since, Until, WorkflowId
-from api.house import HouseDep
-from api.models import (
+from api.json_bodies import StrictRoute
+from api.models.workflows import (
     AdHocRequest,
     Resolved,
     RetryRequest,
@@ -25,14 +25,14 @@ from api.models import (
 from api.paging import Cursor as PageCursor
 from api.paging import Limit, Page, cut, place, written
 from api.problems import NothingMore, described
-from api.strict import StrictRoute
-from orchestrator.client import RunSummary, Started
+from api.services import HouseDep
 from orchestrator.errors import ServerUnavailable
-from orchestrator.retrying import Changes
-from orchestrator.run import Run, StepDocument
-from orchestrator.service.house import House
-from orchestrator.stream import MAX_CURSOR, Cursor, follow
-from orchestrator.telemetry import about
+from orchestrator.interpreter.restart import Changes
+from orchestrator.model.run import Run, StepDocument
+from orchestrator.service.services import House
+from orchestrator.telemetry.metrics import about
+from orchestrator.temporal.client.runs import RunSummary, Started
+from orchestrator.temporal.history.stream import MAX_CURSOR, Cursor, follow
 
 router = APIRouter(tags=["runs"], route_class=StrictRoute)
 Wait = Annotated[

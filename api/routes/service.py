@@ -6,10 +6,10 @@ from fastapi import APIRouter, Response
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
 
-from api.house import HouseDep
-from api.strict import Route
-from orchestrator import telemetry
+from api.json_bodies import Route
+from api.services import HouseDep
 from orchestrator.errors import OrchestratorError
+from orchestrator.telemetry.metrics import exposition
 
 router = APIRouter(tags=["service"], route_class=Route)
 measured = APIRouter(tags=["service"], route_class=Route)
@@ -43,7 +43,7 @@ async def health() -> Health:
 )
 async def metrics() -> Response:
     """Give the metrics of this process and of its Temporal client, for Prometheus."""
-    text, content_type = await telemetry.exposition()
+    text, content_type = await exposition()
     return Response(text, media_type=content_type)
 
 

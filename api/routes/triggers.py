@@ -11,16 +11,16 @@ from starlette.exceptions import HTTPException
 
 from api.access import Reader, Runner, local_only
 from api.fields import PLAIN, IdempotencyKey
-from api.house import HouseDep
-from api.models import DeliveryView, EventRequest, WebhookAnswer, delivery_view
+from api.json_bodies import StrictRoute, parsed
+from api.models.workflows import DeliveryView, EventRequest, WebhookAnswer, delivery_view
 from api.paging import Cursor, Limit, Page, cut, place
 from api.problems import described
-from api.strict import StrictRoute, parsed
+from api.services import HouseDep
 from orchestrator.errors import OperationRefused, OrchestratorError
-from orchestrator.planner.triggers import METHODS
+from orchestrator.planner.trigger_checks import METHODS
 from orchestrator.service.webhooks import BodyUnreadable, Received
-from orchestrator.store.definitions import WorkflowNotFound
 from orchestrator.store.deliveries import DUPLICATE, FAILED
+from orchestrator.store.workflows import WorkflowNotFound
 
 router = APIRouter(tags=["triggers"], route_class=StrictRoute)
 DeliveryId = Annotated[str, Path(pattern=PLAIN, max_length=100, description="Id of an entry of the ledger.")]

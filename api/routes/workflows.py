@@ -8,8 +8,8 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 
 from api.access import Asker, Editor, Reader, Runner
 from api.fields import IfMatch, Version, WorkflowId, etag, revision
-from api.house import HouseDep
-from api.models import (
+from api.json_bodies import StrictRoute
+from api.models.workflows import (
     EXAMPLE,
     Backfilled,
     BackfillRequest,
@@ -24,12 +24,12 @@ from api.models import (
 )
 from api.paging import Cursor, Limit, Page, cut, place
 from api.problems import described
-from api.strict import StrictRoute
-from orchestrator.drawing import svg
-from orchestrator.graph import graph_json, mermaid
-from orchestrator.service.house import House
-from orchestrator.store.definitions import Stored
-from orchestrator.store.definitions import Version as Published
+from api.services import HouseDep
+from orchestrator.drawing.mermaid import graph_json, mermaid
+from orchestrator.drawing.svg import svg
+from orchestrator.service.services import House
+from orchestrator.store.workflows import Stored
+from orchestrator.store.workflows import Version as Published
 
 router = APIRouter(prefix="/workflows", tags=["workflows"], route_class=StrictRoute)
 EXAMPLES: Any = {"greeting": {"summary": "A workflow that greets", "value": EXAMPLE}}

@@ -7,21 +7,21 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from orchestrator.calendars import DEFAULT_CATCHUP_SECONDS
-from orchestrator.definition import Definition, Edge, Node, Settings, Trigger
 from orchestrator.errors import ERROR_TYPES
-from orchestrator.plan import (
+from orchestrator.model.definition import Definition, Edge, Node, Settings, Trigger
+from orchestrator.model.node_types import COMMON_KEYS, KINDS
+from orchestrator.model.plan import (
     DEFAULT_MAX_STEPS,
     DEFAULT_RETRY_ON,
     DEFAULT_STEP_LOG_LIMIT,
     DEFAULT_TIMEOUT_SECONDS,
     Retry,
 )
-from orchestrator.planner.codes import CODES
-from orchestrator.planner.kinds import COMMON_KEYS, KINDS
 from orchestrator.planner.policies import SYNONYMS
-from orchestrator.planner.triggers import CONFIG_KEYS, METHODS, OWN_KEYS
-from orchestrator.timetable import OVERLAPS
+from orchestrator.planner.problem_codes import CODES
+from orchestrator.planner.trigger_checks import CONFIG_KEYS, METHODS, OWN_KEYS
+from orchestrator.temporal.schedules.spec import DEFAULT_CATCHUP_SECONDS
+from orchestrator.timing.schedule import OVERLAPS
 
 SMALLEST: dict[str, Any] = {
     "name": "Remind me",

@@ -6,13 +6,12 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from orchestrator import conditions
-from orchestrator.conditions import compile_condition, evidence
-from orchestrator.decisions import MAX_EVIDENCE
-from orchestrator.expressions import FUNCTIONS, PIPES, Env, env, lexer, parser, pipes, render, values
-from orchestrator.operands import TAKES
-from orchestrator.operators import MAX_PATTERN_LENGTH, OPERATORS
-from orchestrator.presets import OPERATORS_BY_TYPE, PRESETS
+from orchestrator.language import FUNCTIONS, PIPES, Env, condition_reader, env, lexer, parser, pipes, render, values
+from orchestrator.language.condition_reader import compile_condition, evidence
+from orchestrator.language.condition_tests import MAX_EVIDENCE
+from orchestrator.language.operands import TAKES
+from orchestrator.language.operators import MAX_PATTERN_LENGTH, OPERATORS
+from orchestrator.language.presets import OPERATORS_BY_TYPE, PRESETS
 
 NOW = datetime(2026, 5, 1, 12, 30, tzinfo=UTC)
 UUID = "6f1c2e0a-9d3b-4c58-8a77-2b1f0e4d5c66"
@@ -192,9 +191,9 @@ LIMITS = [
     (env.MAX_WORK, "characters and elements that all pipes of one template make; an element of a filter counts "
      f"{pipes.ELEMENT_WORK} and the length of the condition"),
     (pipes.MAX_FILTERS, "filters inside the conditions of filters"),
-    (conditions.MAX_DEPTH, "conditions inside each other"),
-    (conditions.MAX_CONDITIONS, "conditions in one"),
-    (conditions.MAX_CONDITION_TEXT, "characters of a condition written as text"),
+    (condition_reader.MAX_DEPTH, "conditions inside each other"),
+    (condition_reader.MAX_CONDITIONS, "conditions in one"),
+    (condition_reader.MAX_CONDITION_TEXT, "characters of a condition written as text"),
     (MAX_PATTERN_LENGTH, "characters in a pattern"),
 ]  # fmt: skip
 
@@ -332,7 +331,7 @@ def _filters() -> str:
     holds, seen = compile_condition(condition).decide(Env(DATA, lambda: NOW, lambda: UUID))
     shown = json.dumps(evidence(seen, "true" if holds else "false"), indent=2)
     return FILTER.format(
-        text=f"{conditions.MAX_CONDITION_TEXT:,}",
+        text=f"{condition_reader.MAX_CONDITION_TEXT:,}",
         filtered=json.dumps(computed(template)),
         bytes=f"{MAX_EVIDENCE:,}",
         decision=shown,

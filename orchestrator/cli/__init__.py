@@ -9,16 +9,16 @@ from typer.core import TyperGroup
 
 from orchestrator.cli import (
     actions,
-    check,
     keys,
-    replaying,
+    replay,
+    run,
     runs,
     schedule,
     serve,
-    simulating,
-    starting,
+    simulate,
     store,
-    testing,
+    test,
+    validate,
     workflows,
 )  # fmt: skip
 from orchestrator.cli.failures import INTERRUPTED, report
@@ -55,12 +55,12 @@ app.command()(serve.dev)
 app.command()(serve.server)
 app.command()(serve.api)
 app.command()(serve.worker)
-app.command()(starting.run)
-app.command()(check.validate)
-app.command()(check.graph)
-app.command()(simulating.simulate)
-app.command("test")(testing.run_cases)
-app.command()(replaying.replay)
+app.command()(run.run)
+app.command()(validate.validate)
+app.command()(validate.graph)
+app.command()(simulate.simulate)
+app.command("test")(test.run_cases)
+app.command()(replay.replay)
 app.add_typer(workflows.app, name="workflows")
 app.add_typer(runs.app, name="runs")
 app.add_typer(actions.app, name="actions")

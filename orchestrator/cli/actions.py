@@ -18,7 +18,7 @@ app = typer.Typer(help="Actions that nodes can call.", no_args_is_help=True)
 @app.command("list")
 def list_actions(as_json: options.Json = False) -> None:
     """List the registered actions."""
-    from orchestrator.cli.catalogue import registry
+    from orchestrator.cli.planning import registry
 
     known = registry()
     found = [spec.schema() for spec in known]
@@ -34,7 +34,7 @@ def show(
     as_json: options.Json = False,
 ) -> None:
     """Show an action's parameters, result and defaults."""
-    from orchestrator.cli.catalogue import registry
+    from orchestrator.cli.planning import registry
     from orchestrator.planner.report import did_you_mean
 
     known = registry()

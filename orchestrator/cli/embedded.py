@@ -12,12 +12,12 @@ from urllib.parse import urlsplit
 
 from activities.registry import Registry
 from orchestrator.cli.failures import UsageError
-from orchestrator.client import Runs
-from orchestrator.connection import connect
-from orchestrator.devserver import NAMESPACE, DevServer, dev_server, end_left_over
 from orchestrator.errors import OrchestratorError, ServerUnavailable
 from orchestrator.settings import Settings
-from orchestrator.worker import running_worker
+from orchestrator.temporal.client.connection import connect
+from orchestrator.temporal.client.runs import Runs
+from orchestrator.temporal.devserver import NAMESPACE, DevServer, dev_server, end_left_over
+from orchestrator.temporal.worker import running_worker
 
 LOCK = "dev.lock"
 UI_SECONDS = 20.0

@@ -2,7 +2,7 @@
 
 from orchestrator.cli.output import note
 from orchestrator.errors import DefinitionInvalid, OrchestratorError
-from orchestrator.locate import MAX_SHOWN, JsonSyntaxError
+from orchestrator.jsontools.source import MAX_SHOWN, JsonSyntaxError
 
 DONE, FAILED, USAGE, NO_SERVER, INTERRUPTED = 0, 1, 2, 3, 130
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from orchestrator.cli.failures import UsageError
 from orchestrator.errors import Problem
-from orchestrator.locate import JsonSyntaxError, Source, read
+from orchestrator.jsontools.source import JsonSyntaxError, Source, read
 
 MAX_BYTES = 32 * 1024 * 1024
 """Nobody writes a larger definition, and a wrong path should not fill the memory."""

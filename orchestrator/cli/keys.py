@@ -8,13 +8,13 @@ import typer
 
 from orchestrator.cli import options
 from orchestrator.cli.failures import UsageError
-from orchestrator.cli.housed import with_database
 from orchestrator.cli.output import document, line, note, table
+from orchestrator.cli.with_services import with_database
 from orchestrator.service import CUSTOMER_NAME, MAX_CUSTOMER
 
 if TYPE_CHECKING:
+    from orchestrator.store.api_keys import ApiKey
     from orchestrator.store.database import Database
-    from orchestrator.store.keys import ApiKey
 
 COLUMNS = ("key", "name", "customer", "scopes", "created", "expires", "state")
 KeyId = Annotated[str, typer.Argument(metavar="KEY", help="The key's id, as `keys list` shows it.")]
@@ -37,7 +37,7 @@ def create(
     ] = None,
 ) -> None:
     """Make a key, and print it: it is shown this once."""
-    from orchestrator.store.keys import SCOPES, Keys
+    from orchestrator.store.api_keys import SCOPES, Keys
 
     wanted = tuple(dict.fromkeys(part.strip() for part in scopes.split(",") if part.strip()))
     unknown = [scope for scope in wanted if scope not in SCOPES]
@@ -65,7 +65,7 @@ def _is_one(customer: str) -> bool:
 @app.command("list")
 def list_keys(as_json: options.Json = False) -> None:
     """List the keys; their secrets are kept as digests only."""
-    from orchestrator.store.keys import Keys
+    from orchestrator.store.api_keys import Keys
 
     found = with_database(lambda database: Keys(database).every())
     if as_json:
@@ -75,7 +75,7 @@ def list_keys(as_json: options.Json = False) -> None:
 
 
 def _shown(key: "ApiKey") -> dict[str, Any]:
-    from orchestrator.run import timestamp
+    from orchestrator.model.run import timestamp
 
     return {
         "id": key.id,
@@ -101,7 +101,7 @@ def rotate(
     grace_hours: Annotated[float, typer.Option(min=0, max=8760, help="How long the old secret still opens.")] = 24,
 ) -> None:
     """Give a key a new secret, and print it."""
-    from orchestrator.store.keys import Keys
+    from orchestrator.store.api_keys import Keys
 
     until = datetime.now(UTC) + timedelta(hours=grace_hours)
     secret = with_database(lambda database: Keys(database).rotate(key, until))
@@ -112,7 +112,7 @@ def rotate(
 @app.command()
 def revoke(key: KeyId) -> None:
     """Close a key for ever."""
-    from orchestrator.store.keys import Keys
+    from orchestrator.store.api_keys import Keys
 
     with_database(lambda database: Keys(database).revoke(key))
     line(f"key {key} is revoked")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from orchestrator.cli.output import clean
-from orchestrator.telemetry import SdkMetrics, about
+from orchestrator.telemetry.metrics import SdkMetrics, about
 
 TEXT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -85,7 +85,7 @@ def _forward_core(level: str, *, metrics: bool) -> None:
         TelemetryFilter,
     )
 
-    from orchestrator.devserver import free_port
+    from orchestrator.temporal.devserver import free_port
 
     core = TelemetryFilter(core_level="WARN" if level in ("debug", "info", "warning") else "ERROR", other_level="ERROR")
     forwarded = LogForwardingConfig(logging.getLogger("temporalio.core"), append_target_to_name=False)

@@ -6,7 +6,7 @@ from typing import Any
 from orchestrator.cli.failures import UsageError
 from orchestrator.cli.files import read_yaml
 from orchestrator.errors import OrchestratorError
-from orchestrator.locate import read as read_json_text
+from orchestrator.jsontools.source import read as read_json_text
 
 FORM = 'write {"output": …} or {"error": {"message": …, "error_type": …}}, or a list of them'
 

@@ -8,7 +8,7 @@ from orchestrator.cli.output import STYLES, clean, console, is_terminal, line, s
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from orchestrator.run import Run, StepDocument
+    from orchestrator.model.run import Run, StepDocument
 
 TOLD = frozenset({"completed", "failed", "cancelled", "skipped", "waiting", "retrying"})
 """Statuses that are worth a line."""
@@ -45,7 +45,7 @@ class Lines(Progress):
 
     def show(self, run: "Run") -> None:
         """Tell what is new."""
-        from orchestrator.trace import step_lines
+        from orchestrator.cli.trace import step_lines
 
         for step in run.steps:
             if step.status in TOLD and self._told.get(step.id) != step.status:
@@ -85,7 +85,7 @@ def drawn(run: "Run", height: int) -> "RenderableType":
     from rich.table import Table
     from rich.text import Text
 
-    from orchestrator.trace import ending, in_order
+    from orchestrator.cli.trace import ending, in_order
 
     steps = in_order(run.steps)
     table = Table.grid(padding=(0, 2))
@@ -101,7 +101,7 @@ def cells(step: "StepDocument") -> "list[RenderableType]":
     """Write a step as a row: status, id, what there is to say."""
     from rich.text import Text
 
-    from orchestrator.trace import facts, shortened
+    from orchestrator.cli.trace import facts, shortened
 
     said = ", ".join(facts(step))
     if step.error is not None:

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 import typer
 
 from orchestrator.cli import options
-from orchestrator.cli.catalogue import client_settings
 from orchestrator.cli.failures import FAILED, UsageError
 from orchestrator.cli.files import json_argument
-from orchestrator.cli.following import follow, show_end
+from orchestrator.cli.follow import follow, show_end
 from orchestrator.cli.output import document, line, note, styled, table
+from orchestrator.cli.planning import client_settings
 from orchestrator.cli.signals import Interrupted, run_until_signal
 
 if TYPE_CHECKING:
-    from orchestrator.client import Runs
-    from orchestrator.service.house import House
+    from orchestrator.service.services import House
+    from orchestrator.temporal.client.runs import Runs
 
 ResultT = TypeVar("ResultT")
 COLUMNS = ("run", "workflow", "version", "status", "trigger", "started", "took", "customer")
@@ -38,7 +38,7 @@ def list_runs(
     Temporal is asked, which forgets runs some time after their end (its retention). GET /api/v1/runs lists those, too,
     by when they started, the newest first.
     """
-    from orchestrator.trace import duration
+    from orchestrator.cli.trace import duration
 
     async def work(runs: "Runs") -> Any:
         return await runs.list(workflow_id=workflow, customer_id=customer, status=status, limit=limit)
@@ -62,7 +62,7 @@ def list_runs(
 @app.command()
 def show(run_id: options.RunId, as_json: options.Json = False) -> None:
     """Show a run: its steps, what it waits for, its output."""
-    from orchestrator.trace import lines
+    from orchestrator.cli.trace import lines
 
     found = _ask(lambda runs: runs.document(run_id))
     if as_json:
@@ -122,8 +122,8 @@ def retry(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and start nothing.")] = False,
 ) -> None:
     """Start a new run where one that has ended failed, with what was known there; prints its id."""
-    from orchestrator.cli.housed import with_house
-    from orchestrator.retrying import Changes, Retry
+    from orchestrator.cli.with_services import with_house
+    from orchestrator.interpreter.restart import Changes, Retry
 
     named = json_argument(variables, "--variables")
     if named is not None and not isinstance(named, dict):
@@ -179,8 +179,8 @@ def send(
 def _ask(work: "Callable[[Runs], Awaitable[ResultT]]") -> ResultT:
     """Do something with a client."""
     from orchestrator.cli.logs import configure
-    from orchestrator.client import Runs
-    from orchestrator.connection import connect
+    from orchestrator.temporal.client.connection import connect
+    from orchestrator.temporal.client.runs import Runs
 
     configure("text", "warning")
 

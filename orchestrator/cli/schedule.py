@@ -7,12 +7,12 @@ import typer
 
 from orchestrator.cli import options
 from orchestrator.cli.failures import UsageError
-from orchestrator.cli.housed import Customer, WorkflowId, with_house
 from orchestrator.cli.output import document, line, note
+from orchestrator.cli.with_services import Customer, WorkflowId, with_house
 from orchestrator.service import DEFAULT_CUSTOMER
 
 if TYPE_CHECKING:
-    from orchestrator.service.house import House
+    from orchestrator.service.services import House
 
 app = typer.Typer(help="When schedules fire.", no_args_is_help=True)
 
@@ -31,7 +31,7 @@ def next_times(
     as_json: options.Json = False,
 ) -> None:
     """Give the next times a cron expression fires, in its zone and in UTC."""
-    from orchestrator.cron import LAST_YEAR, fire_times, zone
+    from orchestrator.timing.cron import LAST_YEAR, fire_times, zone
 
     where = zone(timezone)
     times = fire_times(cron, _moment(after, "--after"), count, timezone)
@@ -76,7 +76,7 @@ def backfill(
 
 
 def _moment(given: str | None, option: str) -> datetime:
-    from orchestrator.cron import EPOCH, LAST_YEAR
+    from orchestrator.timing.cron import EPOCH, LAST_YEAR
 
     if given is None:
         return datetime.now(UTC)

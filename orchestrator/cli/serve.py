@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
 
-from orchestrator.cli.catalogue import DEV_FILE, registry, settings
 from orchestrator.cli.failures import UsageError
 from orchestrator.cli.output import line
+from orchestrator.cli.planning import DEV_FILE, registry, settings
 from orchestrator.cli.signals import Interrupted, run_until_signal
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def dev(
     from api.serve import served
     from orchestrator.cli.embedded import embedded
     from orchestrator.cli.logs import configure
-    from orchestrator.service.house import serving
+    from orchestrator.service.services import serving
 
     named = settings().model_copy(update={"api_port": port, **({} if home is None else {"home": home})})
     given = _hearing_itself(named)
@@ -71,8 +71,8 @@ def worker() -> None:
 
     from api.serve import told
     from orchestrator.cli.logs import configure
-    from orchestrator.connection import connect
-    from orchestrator.worker import running_worker
+    from orchestrator.temporal.client.connection import connect
+    from orchestrator.temporal.worker import running_worker
 
     given = settings()
     configure(given.log_format, given.log_level, metrics=given.metrics_address is not None)
@@ -105,10 +105,10 @@ def _serve_api(*, with_worker: bool) -> None:
 
     from api.serve import served
     from orchestrator.cli.logs import configure
-    from orchestrator.client import Runs
-    from orchestrator.connection import connect
-    from orchestrator.service.house import serving
-    from orchestrator.worker import running_worker
+    from orchestrator.service.services import serving
+    from orchestrator.temporal.client.connection import connect
+    from orchestrator.temporal.client.runs import Runs
+    from orchestrator.temporal.worker import running_worker
 
     given = _hearing_itself(settings()) if with_worker else settings()
     configure(given.log_format, given.log_level, metrics=True)
@@ -136,7 +136,7 @@ def _serve(work: Coroutine[Any, Any, None]) -> None:
 
 def _hearing_itself(given: "Settings") -> "Settings":
     """Let `event.emit` of our worker reach our API, where no other place is named."""
-    from orchestrator.devserver import free_port
+    from orchestrator.temporal.devserver import free_port
 
     if given.events_url is not None:
         return given

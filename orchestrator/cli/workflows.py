@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from orchestrator.cli import options
-from orchestrator.cli.catalogue import InvalidFileError, counted, show
 from orchestrator.cli.files import Loaded, json_argument, read_json
-from orchestrator.cli.housed import BY, Customer, WorkflowId, with_house
 from orchestrator.cli.output import document, line, table
+from orchestrator.cli.planning import InvalidFileError, counted, show
+from orchestrator.cli.with_services import BY, Customer, WorkflowId, with_house
 from orchestrator.service import DEFAULT_CUSTOMER
 
 if TYPE_CHECKING:
-    from orchestrator.service.house import House
-    from orchestrator.store.definitions import Stored
+    from orchestrator.service.services import House
+    from orchestrator.store.workflows import Stored
 
 COLUMNS = ("workflow", "name", "status", "version", "starts by", "runs", "success", "last run", "customer")
 
@@ -63,7 +63,7 @@ async def _check(house: "House", customer: str, files: list[Loaded]) -> None:
 
 
 async def _keep(house: "House", customer: str, definition: dict[str, Any]) -> "Stored":
-    from orchestrator.store.definitions import WorkflowNotFound
+    from orchestrator.store.workflows import WorkflowNotFound
 
     try:
         await house.workflows.definitions.get(customer, definition["id"])
@@ -138,7 +138,7 @@ def show_workflow(workflow: WorkflowId, customer: Customer = DEFAULT_CUSTOMER) -
 @app.command()
 def versions(workflow: WorkflowId, customer: Customer = DEFAULT_CUSTOMER, as_json: options.Json = False) -> None:
     """List the published versions, the newest first."""
-    from orchestrator.run import timestamp
+    from orchestrator.model.run import timestamp
 
     async def work(house: "House") -> list[dict[str, Any]]:
         stored = await house.workflows.definitions.get(customer, workflow)

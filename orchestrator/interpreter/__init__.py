@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal
 
-from orchestrator.effects import BranchResult, Effects
 from orchestrator.errors import StepFailed
-from orchestrator.interpreter.attempt import attempt
 from orchestrator.interpreter.compensation import compensate
 from orchestrator.interpreter.deadline import TimeUp, within
+from orchestrator.interpreter.effects import BranchResult, Effects
 from orchestrator.interpreter.failures import LimitReached, Rewind, error_document
-from orchestrator.interpreter.kinds import Closed, failure_of
-from orchestrator.interpreter.machine import Machine
 from orchestrator.interpreter.parallels import branch_output
-from orchestrator.plan import Plan
-from orchestrator.run import RunInfo, RunState, Status
+from orchestrator.interpreter.pure_nodes import Closed, failure_of
+from orchestrator.interpreter.scopes import Machine
+from orchestrator.interpreter.steps import attempt
+from orchestrator.model.plan import Plan
+from orchestrator.model.run import RunInfo, RunState, Status
 
 
 @dataclass(frozen=True, slots=True)

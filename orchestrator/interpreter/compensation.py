@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from orchestrator.effects import Acted, ActRequest
 from orchestrator.errors import StepFailed
+from orchestrator.interpreter.effects import Acted, ActRequest
 from orchestrator.interpreter.failures import KNOWN_ERRORS, as_failure, error_document
-from orchestrator.interpreter.machine import Machine, Place
-from orchestrator.plan import Action, ActionCall, Node, Retry
-from orchestrator.run import RunState, Step
+from orchestrator.interpreter.scopes import Machine, Place
+from orchestrator.model.plan import Action, ActionCall, Node, Retry
+from orchestrator.model.run import RunState, Step
 
 
 def owe(machine: Machine, node: Action, call: ActionCall, step: Step, place: Place) -> None:

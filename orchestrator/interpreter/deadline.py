@@ -5,7 +5,7 @@ from collections.abc import Coroutine
 from datetime import datetime
 from typing import Any, TypeVar
 
-from orchestrator.effects import Effects
+from orchestrator.interpreter.effects import Effects
 from orchestrator.interpreter.pool import discarded
 
 T = TypeVar("T")

@@ -4,8 +4,8 @@ from datetime import datetime
 from typing import Any, Literal
 
 from orchestrator.errors import ConditionError, ErrorType, ExpressionError, StepFailed
-from orchestrator.plan import Action, Call, Loop, Node, Parallel
-from orchestrator.run import timestamp
+from orchestrator.model.plan import Action, Call, Loop, Node, Parallel
+from orchestrator.model.run import timestamp
 
 KNOWN_ERRORS = (StepFailed, ExpressionError, ConditionError)
 CAN_PAUSE = (Action, Call, Loop, Parallel)

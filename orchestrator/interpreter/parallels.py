@@ -3,14 +3,14 @@
 from collections.abc import Coroutine
 from typing import Any
 
-from orchestrator.effects import BranchRequest, BranchResult
+from orchestrator.interpreter.effects import BranchRequest, BranchResult
 from orchestrator.interpreter.failures import KNOWN_ERRORS, as_failure, branch_failure, error_document
-from orchestrator.interpreter.kinds import Closed
 from orchestrator.interpreter.loops import check
-from orchestrator.interpreter.machine import Machine, Place, new_frame
 from orchestrator.interpreter.pool import IN_FLIGHT_LIMIT, run_pool
-from orchestrator.plan import Branch, Parallel
-from orchestrator.run import Step
+from orchestrator.interpreter.pure_nodes import Closed
+from orchestrator.interpreter.scopes import Machine, Place, new_frame
+from orchestrator.model.plan import Branch, Parallel
+from orchestrator.model.run import Step
 
 CANCELLED = BranchResult("cancelled")
 

@@ -5,14 +5,14 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from orchestrator import schema
-from orchestrator.definition import Definition
 from orchestrator.errors import DefinitionInvalid, Problem
-from orchestrator.plan import DEFAULT_MAX_STEPS, DEFAULT_STEP_LOG_LIMIT, Plan
+from orchestrator.jsontools import schema
+from orchestrator.model.definition import Definition
+from orchestrator.model.plan import DEFAULT_MAX_STEPS, DEFAULT_STEP_LOG_LIMIT, Plan
 from orchestrator.planner import checks
-from orchestrator.planner.configs import callee_key, pinned
+from orchestrator.planner.node_checks import callee_key, pinned
+from orchestrator.planner.parse import read
 from orchestrator.planner.policies import ActionLike, Catalogue
-from orchestrator.planner.reading import read
 from orchestrator.planner.report import Report, did_you_mean
 
 MAX_CALL_DEPTH = 20

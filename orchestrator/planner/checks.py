@@ -5,12 +5,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from orchestrator import schema
-from orchestrator.definition import Definition, Node
-from orchestrator.plan import ActionCall, Scope
-from orchestrator.planner import configs, graph, names, regions, structure, triggers
-from orchestrator.planner.actions import Actions
-from orchestrator.planner.build import Builder
+from orchestrator.jsontools import schema
+from orchestrator.model.definition import Definition, Node
+from orchestrator.model.plan import ActionCall, Scope
+from orchestrator.planner import graph, node_checks, regions, scoping, structure, trigger_checks
+from orchestrator.planner.action_calls import Actions
+from orchestrator.planner.plan_builder import Builder
 from orchestrator.planner.policies import Catalogue, read_on_error
 from orchestrator.planner.regions import Regions
 from orchestrator.planner.report import Report, did_you_mean, listed
@@ -40,21 +40,21 @@ def check(
 ) -> Scopes | None:
     """Run every check; `None` when the graph cannot be built."""
     usable = structure.check(definition, report)
-    triggers.check(definition.trigger, report)
+    trigger_checks.check(definition.trigger, report)
     _check_settings(definition, report)
     for place, node in usable:
         _check_id(node, f"/nodes/{place}/id", report)
-        configs.check(node, f"/nodes/{place}", report)
+        node_checks.check(node, f"/nodes/{place}", report)
     made = graph.build(definition, usable, report)
     found = regions.find(made)
     _check_reached(definition, found, report)
     _check_regions(found, report)
     uses = [
-        names.uses_of(names.sites(node, pointer), report)
+        scoping.uses_of(scoping.sites(node, pointer), report)
         for node, pointer in zip(made.nodes, made.pointers, strict=True)
     ]
-    notified = names.notify_uses(definition, report)
-    known = names.Names(definition, found, uses, report)
+    notified = scoping.notify_uses(definition, report)
+    known = scoping.Names(definition, found, uses, report)
     known.check()
     known.check_outside(notified)
     actions = Actions(definition, registry, report)

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from orchestrator.definition import TRIGGER, Definition, Node
-from orchestrator.planner.kinds import lists_of, ports_of
+from orchestrator.model.definition import TRIGGER, Definition, Node
+from orchestrator.model.node_types import lists_of, ports_of
 from orchestrator.planner.report import Report, did_you_mean, listed
 
 NEXT = "next"

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any, Protocol, cast
 
 from orchestrator.errors import ERROR_TYPES
-from orchestrator.plan import ActionCall, Fallback, OnError, Pause, Retry, RetryFrom, Skip
-from orchestrator.planner.reading import kind_of
+from orchestrator.model.plan import ActionCall, Fallback, OnError, Pause, Retry, RetryFrom, Skip
+from orchestrator.planner.parse import kind_of
 from orchestrator.planner.report import Report, did_you_mean, listed
 
 SYNONYMS = {

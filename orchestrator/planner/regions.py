@@ -7,8 +7,8 @@ its region. Dominators after Cooper, Harvey and Kennedy, "A Simple, Fast Dominan
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from orchestrator.model.node_types import ports_of
 from orchestrator.planner.graph import Graph, unique
-from orchestrator.planner.kinds import ports_of
 
 
 @dataclass(slots=True)

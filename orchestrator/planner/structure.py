@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from orchestrator.definition import NODE_TYPES, STATUSES, Definition, Node, Part
-from orchestrator.expressions.template import escaped
-from orchestrator.planner.kinds import COMMON_KEYS, KINDS
+from orchestrator.language.template import escaped
+from orchestrator.model.definition import NODE_TYPES, STATUSES, Definition, Node, Part
+from orchestrator.model.node_types import COMMON_KEYS, KINDS
+from orchestrator.model.run import RESERVED
 from orchestrator.planner.report import Report, closest, did_you_mean, listed
-from orchestrator.run import RESERVED
 
 MAX_NODES = 50_000
 RESERVED_NAMES = (*RESERVED, "secrets")

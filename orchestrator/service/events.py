@@ -12,16 +12,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from orchestrator.conditions import compile_condition
 from orchestrator.errors import OperationRefused, OrchestratorError, ServerUnavailable
-from orchestrator.expressions import Env
-from orchestrator.payloads import json_size
-from orchestrator.plan import Plan
-from orchestrator.service.operations import Operations
+from orchestrator.language import Env
+from orchestrator.language.condition_reader import compile_condition
+from orchestrator.model.plan import Plan
+from orchestrator.service.runs import Operations
 from orchestrator.service.starts import Starts, settled
 from orchestrator.service.workflows import MAX_RECEIVED_BYTES, Workflows
 from orchestrator.store.database import StoreUnavailable
-from orchestrator.store.definitions import ACTIVE, TriggerRow
 from orchestrator.store.deliveries import (
     ACCEPTED,
     FAILED,
@@ -33,6 +31,8 @@ from orchestrator.store.deliveries import (
     Delivery,
     Start,
 )
+from orchestrator.store.workflows import ACTIVE, TriggerRow
+from orchestrator.temporal.payloads import json_size
 
 AT_ONCE = 32
 """Starts under way at a time, for one delivery."""

@@ -9,13 +9,13 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from orchestrator.client import Runs, RunSummary
 from orchestrator.errors import RunNotFound
 from orchestrator.service.background import every
 from orchestrator.store.database import StoreUnavailable
-from orchestrator.store.index import RunIndex
 from orchestrator.store.leases import Leases
-from orchestrator.telemetry import RUNS_ENDED
+from orchestrator.store.run_index import RunIndex
+from orchestrator.telemetry.metrics import RUNS_ENDED
+from orchestrator.temporal.client.runs import Runs, RunSummary
 
 LEASE = "indexer"
 EVERY_SECONDS = 1.0

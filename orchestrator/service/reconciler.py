@@ -10,16 +10,16 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from uuid import uuid4
 
-from orchestrator.calendars import fire_times
-from orchestrator.definition import Definition, Trigger
 from orchestrator.errors import OperationRefused, ServerUnavailable
-from orchestrator.run import timestamp
-from orchestrator.schedules import Installed, Schedules, schedule_id
+from orchestrator.model.definition import Definition, Trigger
+from orchestrator.model.run import timestamp
 from orchestrator.service.background import every
 from orchestrator.service.workflows import Workflows
 from orchestrator.store.database import StoreUnavailable
-from orchestrator.store.definitions import PAUSED, REMOVED, TriggerRow
 from orchestrator.store.leases import Leases
+from orchestrator.store.workflows import PAUSED, REMOVED, TriggerRow
+from orchestrator.temporal.schedules.schedules import Installed, Schedules, schedule_id
+from orchestrator.temporal.schedules.spec import fire_times
 
 logger = logging.getLogger(__name__)
 LEASE = "reconciler"

@@ -5,13 +5,13 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from orchestrator.client import Runs, Started
 from orchestrator.errors import DefinitionInvalid, Problem
-from orchestrator.plan import Plan
+from orchestrator.model.plan import Plan
 from orchestrator.planner import check_input
-from orchestrator.service.noting import Noting
+from orchestrator.service.index_writer import Noting
 from orchestrator.service.workflows import Workflows
 from orchestrator.store.deliveries import ACCEPTED, PENDING, STARTED, Deliveries, Delivery, Start
+from orchestrator.temporal.client.runs import Runs, Started
 
 MANUAL = "manual"
 

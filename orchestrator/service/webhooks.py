@@ -13,15 +13,15 @@ from hashlib import sha256
 from typing import Any
 from uuid import uuid4
 
-from orchestrator.client import Runs
 from orchestrator.errors import OperationRefused, OrchestratorError, RunNotFound, ServerUnavailable
-from orchestrator.expressions import Env, compile_template
-from orchestrator.planner.triggers import MAX_ANSWER_SECONDS
-from orchestrator.run import Run
+from orchestrator.language import Env, compile_template
+from orchestrator.model.run import Run
+from orchestrator.planner.trigger_checks import MAX_ANSWER_SECONDS
 from orchestrator.service.events import Events, owed_to, require_room
 from orchestrator.settings import Settings
-from orchestrator.store.definitions import ACTIVE, REMOVED, Definitions, TriggerRow, WorkflowNotFound
 from orchestrator.store.deliveries import ACCEPTED, FAILED, REJECTED, Deliveries, Delivery, Start
+from orchestrator.store.workflows import ACTIVE, REMOVED, Definitions, TriggerRow, WorkflowNotFound
+from orchestrator.temporal.client.runs import Runs
 
 logger = logging.getLogger(__name__)
 KIND = "webhook"

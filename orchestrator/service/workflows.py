@@ -13,13 +13,13 @@ from uuid import uuid4
 
 from activities.registry import Registry
 from orchestrator.errors import DefinitionInvalid, OperationRefused, Problem
-from orchestrator.payloads import MAX_PAYLOAD_BYTES, json_size
-from orchestrator.plan import FORMAT, Plan
+from orchestrator.model.plan import FORMAT, Plan
+from orchestrator.model.run import timestamp
 from orchestrator.planner import Catalogue, Verdict, check
-from orchestrator.planner.configs import pinned
-from orchestrator.run import timestamp
-from orchestrator.store.definitions import ACTIVE, PAUSED, Definitions, Stored, Version, expect
-from orchestrator.store.index import Counts, RunIndex
+from orchestrator.planner.node_checks import pinned
+from orchestrator.store.run_index import Counts, RunIndex
+from orchestrator.store.workflows import ACTIVE, PAUSED, Definitions, Stored, Version, expect
+from orchestrator.temporal.payloads import MAX_PAYLOAD_BYTES, json_size
 
 DRAFT, ARCHIVED = "draft", "archived"
 WORKFLOW_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,127}")

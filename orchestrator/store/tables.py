@@ -33,7 +33,7 @@ NAMES = {
 metadata = MetaData(naming_convention=NAMES)
 ID = String(200)
 RUN_ID = String(500)
-"""A run that a run starts is named after the way to its step: see `orchestrator.tasks.MAX_ID`."""
+"""A run that a run starts is named after the way to its step: see `cancellation.MAX_ID`."""
 
 
 class UtcTime(TypeDecorator[datetime]):

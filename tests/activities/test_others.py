@@ -183,7 +183,7 @@ async def test_a_bad_expression_is_not_tried_again(call: Caller, expression: str
 
 
 async def test_a_message_is_logged_with_its_run(call: Caller, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO, "orchestrator.run"):
+    with caplog.at_level(logging.INFO, "orchestrator.model.run"):
         assert await call("log.message", {"message": "100 % done", "level": "warning"}) == {}
 
     record = caplog.records[0]

@@ -11,8 +11,8 @@ import pytest
 
 from activities import builtin_registry
 from api.serve import served
-from orchestrator.client import Runs
-from orchestrator.service.house import House, serving
+from orchestrator.service.services import House, serving
+from orchestrator.temporal.client.runs import Runs
 from tests.temporal.world import World
 
 NUMBERS = count(1)

@@ -12,7 +12,7 @@ import pytest
 
 from api.app import PREFIX, create_app
 from orchestrator.service import DEFAULT_CUSTOMER
-from orchestrator.service.house import House
+from orchestrator.service.services import House
 from tests.api.conftest import opened
 from tests.temporal.world import World, definition
 

@@ -14,16 +14,17 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest, RegisterNamespaceRequest
 
-from orchestrator import client, tree
-from orchestrator.client import Runs
-from orchestrator.connection import connect
-from orchestrator.devserver import dev_server
 from orchestrator.errors import ServerUnavailable
 from orchestrator.planner import check
-from orchestrator.schedules import schedule_id
-from orchestrator.service.house import House
+from orchestrator.service.services import House
 from orchestrator.settings import Settings
 from orchestrator.store.deliveries import ACCEPTED, Delivery, Start
+from orchestrator.temporal.client import run_tree
+from orchestrator.temporal.client import runs as runs_module
+from orchestrator.temporal.client.connection import connect
+from orchestrator.temporal.client.runs import Runs
+from orchestrator.temporal.devserver import dev_server
+from orchestrator.temporal.schedules.schedules import schedule_id
 from tests.api.conftest import opened as served_from
 from tests.api.test_runs import WAIT, stands, started
 from tests.api.test_triggers import EVERY_MINUTE, active, ended, hook, signed
@@ -445,8 +446,8 @@ async def test_a_webhook_whose_run_has_started_says_so_whatever_becomes_of_the_s
 
 
 async def test_a_word_that_no_worker_hears_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "QUERY_SECONDS", 0.5)
-    monkeypatch.setattr(tree, "QUERY_SECONDS", 0.5)
+    monkeypatch.setattr(runs_module, "QUERY_SECONDS", 0.5)
+    monkeypatch.setattr(run_tree, "QUERY_SECONDS", 0.5)
     runs = Runs(world.client, world.runs.settings.model_copy(update={"task_queue": "nobody-is-there"}))
     run_id = (await runs.start(planned({"a": "work"}, "trigger -> a", customer="nobody"))).id
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from orchestrator.service.house import House
+from orchestrator.service.services import House
 from orchestrator.store.database import ValueRefused
 
 pytestmark = pytest.mark.temporal

@@ -7,9 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
-from orchestrator.client import Runs
-from orchestrator.devserver import dev_server
-from orchestrator.retrying import Changes, retried
+from orchestrator.interpreter.restart import Changes, retried
+from orchestrator.temporal.client.runs import Runs
+from orchestrator.temporal.devserver import dev_server
 from tests.api.conftest import opened as served_from
 from tests.api.test_runs import WAIT, stands, started
 from tests.temporal.world import World, definition, opened, planned, until

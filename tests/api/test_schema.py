@@ -14,8 +14,8 @@ from schemathesis.specs.openapi.definitions import OPENAPI_31
 from api.app import PREFIX, create_app
 from api.description import component
 from api.examples import ANSWERS
-from orchestrator.definition import json_schema
-from orchestrator.service.house import House
+from orchestrator.model.definition import json_schema
+from orchestrator.service.services import House
 from tests.api.conftest import opened
 from tests.temporal.world import World
 

@@ -7,8 +7,8 @@ import httpx
 import pytest
 from starlette.exceptions import HTTPException
 
-from api.strict import LOCATED_CHARACTERS, MAX_DEPTH, parsed
-from orchestrator.service.house import House
+from api.json_bodies import LOCATED_CHARACTERS, MAX_DEPTH, parsed
+from orchestrator.service.services import House
 from tests.temporal.world import definition
 
 JSON = {"content-type": "application/json"}

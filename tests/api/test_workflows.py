@@ -9,10 +9,10 @@ from xml.etree import ElementTree
 import httpx
 import pytest
 
-from orchestrator.drawing import svg
+from orchestrator.drawing.mermaid import mermaid
+from orchestrator.drawing.svg import svg
 from orchestrator.errors import DefinitionInvalid
-from orchestrator.graph import mermaid
-from orchestrator.service.house import House
+from orchestrator.service.services import House
 from tests.temporal.world import until
 
 pytestmark = pytest.mark.temporal

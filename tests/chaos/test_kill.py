@@ -14,11 +14,11 @@ from uuid import uuid4
 
 import pytest
 
-from orchestrator.client import Runs
-from orchestrator.connection import connect
+from orchestrator.model.run import Run
 from orchestrator.planner import check
-from orchestrator.run import Run
 from orchestrator.settings import Settings
+from orchestrator.temporal.client.connection import connect
+from orchestrator.temporal.client.runs import Runs
 
 pytestmark = pytest.mark.chaos
 PATIENCE = 90.0

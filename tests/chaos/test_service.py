@@ -13,13 +13,13 @@ from typing import Any
 import httpx
 import pytest
 
-from orchestrator.connection import connect
-from orchestrator.devserver import DevServer, dev_server
-from orchestrator.schedules import Schedules
 from orchestrator.settings import Settings
 from orchestrator.store.database import database_url, open_database
-from orchestrator.store.definitions import UNSURE, Definitions
 from orchestrator.store.deliveries import Deliveries
+from orchestrator.store.workflows import UNSURE, Definitions
+from orchestrator.temporal.client.connection import connect
+from orchestrator.temporal.devserver import DevServer, dev_server
+from orchestrator.temporal.schedules.schedules import Schedules
 from tests.postgres import fresh_url, postgres_server
 from tests.temporal.world import definition, until
 

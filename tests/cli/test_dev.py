@@ -15,8 +15,8 @@ import httpx
 import pytest
 from temporalio.client import Client
 
-from orchestrator import devserver
-from orchestrator.cli.catalogue import client_settings
+from orchestrator.cli.planning import client_settings
+from orchestrator.temporal import devserver
 from tests.cli.shell import ROOT, SECONDS, Dev, Shell, started_dev, stopped
 
 pytestmark = pytest.mark.temporal

@@ -85,7 +85,7 @@ async def metrics_of(dev: Dev, client: httpx.AsyncClient) -> str:
 
 
 async def test_a_worker_tells_where_it_is_asked_to(dev: Dev, tmp_path: Path) -> None:
-    from orchestrator.devserver import free_port
+    from orchestrator.temporal.devserver import free_port
 
     address = f"127.0.0.1:{free_port()}"
     shell = Shell({**dev.env, "ORCHESTRATOR_METRICS_ADDRESS": address, "ORCHESTRATOR_HOME": str(tmp_path)})

@@ -11,11 +11,11 @@ import yaml
 from sqlalchemy.pool import QueuePool
 from typer.main import get_command
 
-from orchestrator.attributes import KEYS
 from orchestrator.cli import app
-from orchestrator.devserver import binary
 from orchestrator.settings import PREFIX, Settings, unknown_variables
 from orchestrator.store.database import open_database
+from orchestrator.temporal.devserver import binary
+from orchestrator.temporal.search_attributes import KEYS
 from tests.temporal.world import World
 
 ROOT = Path(__file__).parents[2]

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from docs.pages.expressions import DATA, LIMITS, NOW, SYNTAX, TRUE_ON_DATA, computed, example, expressions_page
-from orchestrator.conditions import evaluate, problems
-from orchestrator.expressions import FUNCTIONS, PIPES
-from orchestrator.operators import OPERATORS
-from orchestrator.presets import OPERATORS_BY_TYPE, PRESETS
+from orchestrator.language import FUNCTIONS, PIPES
+from orchestrator.language.condition_reader import evaluate, problems
+from orchestrator.language.operators import OPERATORS
+from orchestrator.language.presets import OPERATORS_BY_TYPE, PRESETS
 
 PAGE = Path(__file__).parents[2] / "docs" / "expressions.md"
 TEXT = PAGE.read_text()

@@ -12,9 +12,9 @@ import pytest
 from activities import builtin_registry
 from activities.registry import ActionContext
 from docs.pages import actions, definition, settings
-from orchestrator.definition import NODE_TYPES, json_schema
+from orchestrator.model.definition import NODE_TYPES, json_schema
 from orchestrator.planner import check
-from orchestrator.planner.codes import CODES
+from orchestrator.planner.problem_codes import CODES
 from orchestrator.settings import Settings
 
 DOCS = Path("docs")

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from croniter import croniter
 
-from orchestrator.calendars import bounds, calendars, fire_times, policy, ranges, specification
-from orchestrator.cron import CronError, Fields, expanded, fires, next_fire, problem
-from orchestrator.definition import Trigger
 from orchestrator.errors import OperationRefused
+from orchestrator.model.definition import Trigger
+from orchestrator.temporal.schedules.spec import bounds, calendars, fire_times, policy, ranges, specification
+from orchestrator.timing.cron import CronError, Fields, expanded, fires, next_fire, problem
 from tests.crons import EXPRESSIONS
 
 ANY_MINUTE, ANY_HOUR = tuple(range(60)), tuple(range(24))

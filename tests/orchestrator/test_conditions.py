@@ -6,12 +6,18 @@ from typing import Any
 
 import pytest
 
-from orchestrator import conditions
-from orchestrator.conditions import compile_condition, evaluate, evidence, of_text, problems
-from orchestrator.decisions import Seen
 from orchestrator.errors import ConditionError, EvaluationError, Warnings
-from orchestrator.expressions import MISSING, Env
-from orchestrator.operators import OPERATORS
+from orchestrator.language import MISSING, Env, condition_reader
+from orchestrator.language.condition_reader import (
+    MAX_TEXT_DEPTH,
+    compile_condition,
+    evaluate,
+    evidence,
+    of_text,
+    problems,
+)
+from orchestrator.language.condition_tests import Seen
+from orchestrator.language.operators import OPERATORS
 
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 
@@ -123,9 +129,9 @@ def test_strict_takes_a_missing_path_that_is_marked(condition: dict[str, Any], e
 
 
 NESTED: dict[str, Any] = OPEN
-for _ in range(conditions.MAX_DEPTH):
+for _ in range(condition_reader.MAX_DEPTH):
     NESTED = {"type": "not", "condition": NESTED}
-MANY = {"type": "or", "conditions": [OPEN] * conditions.MAX_CONDITIONS}
+MANY = {"type": "or", "conditions": [OPEN] * condition_reader.MAX_CONDITIONS}
 STRUCTURE = "condition_structure"
 
 
@@ -176,8 +182,8 @@ STRUCTURE = "condition_structure"
         ({"field": "secrets.key"}, "secret_in_condition", "/field", "action"),
         ({"field": "a", "value": "{{ secrets.key }}"}, "secret_in_condition", "/value", "action"),
         ({"expression": "{{ secrets.key }}"}, "secret_in_condition", "/expression", "action"),
-        (NESTED, STRUCTURE, "/condition" * conditions.MAX_DEPTH, None),
-        (MANY, STRUCTURE, f"/conditions/{conditions.MAX_CONDITIONS - 1}", None),
+        (NESTED, STRUCTURE, "/condition" * condition_reader.MAX_DEPTH, None),
+        (MANY, STRUCTURE, f"/conditions/{condition_reader.MAX_CONDITIONS - 1}", None),
     ],
     ids=lambda part: str(part)[:40],
 )  # fmt: skip
@@ -317,7 +323,7 @@ def test_a_condition_can_be_written_as_text() -> None:
     assert of_text('{"preset": "ticket_urgent"}').subject is None
 
 
-DEEP_TEXT = '{"type":"not","condition":' * conditions.MAX_TEXT_DEPTH + '{"field":"a"}' + "}" * conditions.MAX_TEXT_DEPTH
+DEEP_TEXT = '{"type":"not","condition":' * MAX_TEXT_DEPTH + '{"field":"a"}' + "}" * MAX_TEXT_DEPTH
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from orchestrator.errors import EvaluationError, TemplateSyntaxError, Warnings
-from orchestrator.expressions import (
+from orchestrator.language import (
     FUNCTIONS,
     MISSING,
     PIPES,
@@ -20,10 +20,10 @@ from orchestrator.expressions import (
     reveal,
     walk,
 )
-from orchestrator.expressions.lexer import MAX_TEMPLATE_LENGTH
-from orchestrator.expressions.parser import MAX_DEPTH, MAX_PARTS
-from orchestrator.expressions.template import MAX_NESTING
-from orchestrator.expressions.values import MAX_TEXT_LENGTH
+from orchestrator.language.lexer import MAX_TEMPLATE_LENGTH
+from orchestrator.language.parser import MAX_DEPTH, MAX_PARTS
+from orchestrator.language.template import MAX_NESTING
+from orchestrator.language.values import MAX_TEXT_LENGTH
 
 NOW = datetime(2026, 5, 1, 12, 30, tzinfo=UTC)
 CONTEXT = {

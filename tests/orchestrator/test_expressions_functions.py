@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from orchestrator.errors import EvaluationError, Warnings
-from orchestrator.expressions import FUNCTIONS, render
-from orchestrator.expressions.functions import MAX_DAYS
+from orchestrator.language import FUNCTIONS, render
+from orchestrator.language.functions import MAX_DAYS
 
 NOW = datetime(2026, 5, 1, 12, 30, 15, 250_000, tzinfo=UTC)
 

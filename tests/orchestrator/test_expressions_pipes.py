@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from orchestrator.errors import ConditionError, EvaluationError, Warnings
-from orchestrator.expressions import PIPES, render
-from orchestrator.expressions.env import MAX_WORK
-from orchestrator.expressions.values import MAX_TEXT_LENGTH
+from orchestrator.language import PIPES, render
+from orchestrator.language.env import MAX_WORK
+from orchestrator.language.values import MAX_TEXT_LENGTH
 
 NOW = datetime(2026, 5, 1, 12, 30, tzinfo=UTC)
 ROWS = [{"n": 1, "tag": "a"}, {"n": 5, "tag": "b"}, {"tag": "a"}, 7]

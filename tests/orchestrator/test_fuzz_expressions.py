@@ -9,12 +9,12 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orchestrator.conditions import compile_condition, evaluate, evidence, of_text, problems
 from orchestrator.errors import ConditionError, ExpressionError, Warnings
-from orchestrator.expressions import FUNCTIONS, PIPES, Env, render, render_parameters, reveal
-from orchestrator.expressions.values import json_equal
-from orchestrator.operators import OPERATORS
-from orchestrator.presets import PRESETS
+from orchestrator.language import FUNCTIONS, PIPES, Env, render, render_parameters, reveal
+from orchestrator.language.condition_reader import compile_condition, evaluate, evidence, of_text, problems
+from orchestrator.language.operators import OPERATORS
+from orchestrator.language.presets import PRESETS
+from orchestrator.language.values import json_equal
 
 NOW = datetime(2026, 5, 1, 12, 30, tzinfo=UTC)
 OURS = (ExpressionError, ConditionError)

@@ -3,7 +3,7 @@
 import pytest
 
 from orchestrator.errors import DefinitionInvalid
-from orchestrator.simulator import simulate
+from orchestrator.simulator.simulate import simulate
 from tests.golden import Case, differences, load_cases
 
 

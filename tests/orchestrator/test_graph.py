@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.graph import SHAPES, mermaid
+from orchestrator.drawing.mermaid import SHAPES, mermaid
 
 EXAMPLES = sorted(path for path in (Path(__file__).parents[2] / "examples").glob("*.json") if ".input" not in path.name)
 LINE = re.compile(

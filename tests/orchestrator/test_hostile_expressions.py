@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from orchestrator.conditions import MAX_DEPTH, compile_condition, evaluate, evidence, problems
 from orchestrator.errors import ConditionError, ExpressionError
-from orchestrator.expressions import Env, compile_template, render
-from orchestrator.expressions.values import MAX_TEXT_LENGTH, json_equal
+from orchestrator.language import Env, compile_template, render
+from orchestrator.language.condition_reader import MAX_DEPTH, compile_condition, evaluate, evidence, problems
+from orchestrator.language.values import MAX_TEXT_LENGTH, json_equal
 
 NOW = datetime(2026, 5, 1, 12, 30, tzinfo=UTC)
 OURS = (ExpressionError, ConditionError)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.locate import MAX_REPEATS, JsonSyntaxError, Position, read
-from orchestrator.schema import pointer
+from orchestrator.jsontools.schema import pointer
+from orchestrator.jsontools.source import MAX_REPEATS, JsonSyntaxError, Position, read
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "invoice_reminder.json"
 

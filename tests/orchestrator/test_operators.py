@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from orchestrator.conditions import compile_condition, problems
-from orchestrator.expressions import Env
-from orchestrator.operators import OPERATORS
+from orchestrator.language import Env
+from orchestrator.language.condition_reader import compile_condition, problems
+from orchestrator.language.operators import OPERATORS
 
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 ABSENT = object()

@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field
 
-from orchestrator.definition import Definition, json_schema
 from orchestrator.errors import DefinitionInvalid, Problem
-from orchestrator.plan import Action, Call, Loop, Parallel, Plan
+from orchestrator.model.definition import Definition, json_schema
+from orchestrator.model.plan import Action, Call, Loop, Parallel, Plan
 from orchestrator.planner import check, check_input, plan, validate
 from tests.graphs import Generated, wild
 

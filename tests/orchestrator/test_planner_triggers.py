@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator import timetable
-from orchestrator.calendars import OVERLAPS, fire_times, policy, specification
-from orchestrator.cron import CronError, zone
-from orchestrator.definition import Trigger
 from orchestrator.errors import Problem
+from orchestrator.model.definition import Trigger
 from orchestrator.planner import validate
+from orchestrator.temporal.schedules.spec import OVERLAPS, fire_times, policy, specification
+from orchestrator.timing import schedule
+from orchestrator.timing.cron import CronError, zone
 
 CONFIG = "/trigger/config"
 
@@ -197,7 +197,7 @@ def test_what_the_planner_lets_pass_makes_a_schedule(cron: str, seconds: float |
 
 
 def test_bounds_that_are_written_in_two_places_are_the_same() -> None:
-    assert tuple(OVERLAPS) == timetable.OVERLAPS
+    assert tuple(OVERLAPS) == schedule.OVERLAPS
 
 
 @pytest.mark.parametrize("name", ["localtime", "posixrules", "right/UTC", "posix/UTC", "/etc/localtime", "", "utc\0"])

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from orchestrator.conditions import evaluate, problems
-from orchestrator.expressions import render
-from orchestrator.operators import OPERATORS
-from orchestrator.presets import CONSTRUCTORS, OPERATORS_BY_TYPE, PRESETS, and_, not_, or_, simple
+from orchestrator.language import render
+from orchestrator.language.condition_reader import evaluate, problems
+from orchestrator.language.operators import OPERATORS
+from orchestrator.language.presets import CONSTRUCTORS, OPERATORS_BY_TYPE, PRESETS, and_, not_, or_, simple
 
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 

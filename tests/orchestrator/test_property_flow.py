@@ -4,10 +4,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from orchestrator.errors import DefinitionInvalid
-from orchestrator.plan import Plan
+from orchestrator.model.plan import Plan
+from orchestrator.model.run import Run
 from orchestrator.planner import plan
-from orchestrator.run import Run
-from orchestrator.simulator import simulate
+from orchestrator.simulator.simulate import simulate
 from tests.golden import by_scope
 from tests.graphs import Generated, structured, wild
 from tests.reference import Outcome, run_reference

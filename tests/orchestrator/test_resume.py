@@ -11,12 +11,11 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from orchestrator import simulator
 from orchestrator.interpreter import execute
-from orchestrator.plan import Plan
+from orchestrator.model.plan import Plan
+from orchestrator.model.run import Run, RunInfo, RunState
 from orchestrator.planner import check
-from orchestrator.run import Run, RunInfo, RunState
-from orchestrator.simulator import EPOCH, simulate
+from orchestrator.simulator.simulate import EPOCH, _close, _shown, _SimulatedEffects, _VirtualLoop, _World, simulate
 from tests.golden import Case, load_cases
 from tests.graphs import Generated, structured, wild
 
@@ -33,7 +32,7 @@ class MovedOnError(BaseException):
         self.written = written
 
 
-class MovingEffects(simulator._SimulatedEffects):
+class MovingEffects(_SimulatedEffects):
     """Stops the flow at every so many-th boundary that can be resumed."""
 
     every = 1
@@ -50,9 +49,9 @@ class MovingEffects(simulator._SimulatedEffects):
                 raise MovedOnError(json.dumps(self.state.to_json()))
 
 
-def interrupted(plan: Plan, given: Any, world: simulator._World, every: int) -> tuple[Run, int]:
+def interrupted(plan: Plan, given: Any, world: _World, every: int) -> tuple[Run, int]:
     """Run a plan, through JSON at every so many-th boundary; gives the document and how often it moved on."""
-    loop = simulator._VirtualLoop()
+    loop = _VirtualLoop()
     state = RunState.new(plan, INFO, given=given, trigger=None, now=world.start)
     moves = 0
 
@@ -72,9 +71,9 @@ def interrupted(plan: Plan, given: Any, world: simulator._World, every: int) -> 
                 moves += 1
                 state = RunState.from_json(plan, json.loads(moved.written))
             else:
-                return simulator._shown(plan, INFO, state, world), moves
+                return _shown(plan, INFO, state, world), moves
     finally:
-        simulator._close(loop)
+        _close(loop)
 
 
 def compare(definition: Mapping[str, Any], *, input: Any, actions: Any, workflows: Any = None, every: int) -> int:  # noqa: A002
@@ -83,7 +82,7 @@ def compare(definition: Mapping[str, Any], *, input: Any, actions: Any, workflow
     if verdict.plan is None:
         return 0
     plain = simulate(verdict.plan, input=input, actions=actions)
-    world = simulator._World(EPOCH, actions, [])
+    world = _World(EPOCH, actions, [])
     moved, moves = interrupted(verdict.plan, input, world, every)
 
     assert timeless(moved) == timeless(plain)

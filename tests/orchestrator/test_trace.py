@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.run import Run, StepDocument
-from orchestrator.trace import duration, in_order, lines, reason, shortened, step_lines
+from orchestrator.cli.trace import duration, in_order, lines, reason, shortened, step_lines
+from orchestrator.model.run import Run, StepDocument
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -17,9 +17,9 @@ from sqlalchemy import Connection, insert, select, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from orchestrator import store
-from orchestrator.client import RunSummary
 from orchestrator.errors import SettingsError
 from orchestrator.settings import Settings
+from orchestrator.store.api_keys import Keys
 from orchestrator.store.database import (
     Database,
     StoreOutdated,
@@ -27,11 +27,11 @@ from orchestrator.store.database import (
     database_url,
     open_database,
 )
-from orchestrator.store.definitions import Definitions
-from orchestrator.store.index import RunIndex
-from orchestrator.store.keys import Keys
 from orchestrator.store.leases import Leases
+from orchestrator.store.run_index import RunIndex
 from orchestrator.store.tables import leases, metadata, runs
+from orchestrator.store.workflows import Definitions
+from orchestrator.temporal.client.runs import RunSummary
 from tests.postgres import binary, fresh_url
 
 ROOT = Path(__file__).parents[2]

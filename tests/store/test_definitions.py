@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from orchestrator.store.database import Database
-from orchestrator.store.definitions import (
+from orchestrator.store.workflows import (
     ACTIVE,
     PAUSED,
     REMOVED,

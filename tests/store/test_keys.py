@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import select
 
 from orchestrator.errors import OperationRefused
+from orchestrator.store.api_keys import KeyNotFound, Keys
 from orchestrator.store.database import Database
-from orchestrator.store.keys import KeyNotFound, Keys
 from orchestrator.store.leases import Leases
 from orchestrator.store.tables import api_keys
 

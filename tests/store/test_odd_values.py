@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from orchestrator.errors import OrchestratorError
+from orchestrator.store.api_keys import KeyNotFound, Keys
 from orchestrator.store.database import Database, ValueRefused
-from orchestrator.store.definitions import Definitions, WorkflowNotFound
 from orchestrator.store.deliveries import ACCEPTED, Deliveries, Delivery, DeliveryNotFound, Start
-from orchestrator.store.index import RunIndex
-from orchestrator.store.keys import KeyNotFound, Keys
 from orchestrator.store.leases import Leases
+from orchestrator.store.run_index import RunIndex
+from orchestrator.store.workflows import Definitions, WorkflowNotFound
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 NUL, HALF, LONG = "nul \x00", "half \ud800", "x" * 20_000

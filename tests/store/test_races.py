@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
-from orchestrator.client import RunSummary
+from orchestrator.store.api_keys import Keys
 from orchestrator.store.database import Database
-from orchestrator.store.definitions import (
+from orchestrator.store.deliveries import ACCEPTED, STARTED, Deliveries, Delivery, Start
+from orchestrator.store.run_index import RunIndex
+from orchestrator.store.workflows import (
     ACTIVE,
     Definitions,
     EditConflict,
@@ -20,9 +22,7 @@ from orchestrator.store.definitions import (
     WorkflowExists,
     WorkflowNotFound,
 )
-from orchestrator.store.deliveries import ACCEPTED, STARTED, Deliveries, Delivery, Start
-from orchestrator.store.index import RunIndex
-from orchestrator.store.keys import Keys
+from orchestrator.temporal.client.runs import RunSummary
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 ROUNDS = 6

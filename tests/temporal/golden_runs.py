@@ -5,8 +5,8 @@ import re
 from typing import Any
 
 from orchestrator.errors import OperationRefused, RunNotFound
+from orchestrator.model.run import ENDED, Run
 from orchestrator.planner import check
-from orchestrator.run import ENDED, Run
 from tests.golden import Case, load_cases
 from tests.temporal.world import World
 

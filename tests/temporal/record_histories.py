@@ -12,7 +12,7 @@ from pathlib import Path
 
 from temporalio.client import Client
 
-from orchestrator.devserver import dev_server
+from orchestrator.temporal.devserver import dev_server
 from tests import histories
 from tests.golden import differences
 from tests.temporal.golden_runs import Golden, cases, slug

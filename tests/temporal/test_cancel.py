@@ -6,7 +6,7 @@ import pytest
 from temporalio.client import WorkflowExecutionStatus
 
 from orchestrator.errors import OperationRefused, RunNotFound
-from orchestrator.run import Run
+from orchestrator.model.run import Run
 from tests.golden import read_definition
 from tests.temporal.answers import Script
 from tests.temporal.world import World, planned, until

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.devserver import dev_server
-from orchestrator.run import Run
+from orchestrator.model.run import Run
+from orchestrator.temporal.devserver import dev_server
 from tests.golden import Case, differences
 from tests.temporal.golden_runs import Golden, cases
 from tests.temporal.record_histories import executions

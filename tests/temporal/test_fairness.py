@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from orchestrator.client import Runs
-from orchestrator.devserver import DevServer
+from orchestrator.temporal.client.runs import Runs
+from orchestrator.temporal.devserver import DevServer
 from tests.temporal.world import World, opened, planned, until, working
 
 pytestmark = [pytest.mark.temporal, pytest.mark.slow]

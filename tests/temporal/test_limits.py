@@ -8,7 +8,7 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
-from orchestrator.run import Run
+from orchestrator.model.run import Run
 from tests.temporal.world import NONE, QUEUE, World, planned, working
 
 pytestmark = pytest.mark.temporal

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from orchestrator.errors import OperationRefused
-from orchestrator.plan import Plan
-from orchestrator.run import Run
+from orchestrator.model.plan import Plan
+from orchestrator.model.run import Run
 from tests.temporal.world import World, planned, until
 
 pytestmark = pytest.mark.temporal

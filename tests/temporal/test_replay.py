@@ -8,8 +8,8 @@ from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
-from orchestrator.replay import replay
-from orchestrator.workflow import RunWorkflow
+from orchestrator.temporal.replay import replay
+from orchestrator.temporal.workflow.run_workflow import RunWorkflow
 from tests.histories import HISTORIES, recorded
 
 pytestmark = pytest.mark.temporal

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from temporalio.client import ScheduleActionStartWorkflow, ScheduleDescription
 
-from orchestrator.calendars import fire_times
-from orchestrator.definition import Trigger
-from orchestrator.devserver import dev_server
 from orchestrator.errors import OperationRefused
-from orchestrator.plan import Plan
-from orchestrator.run import Run
-from orchestrator.schedules import Schedules, owner_of, schedule_id
+from orchestrator.model.definition import Trigger
+from orchestrator.model.plan import Plan
+from orchestrator.model.run import Run
+from orchestrator.temporal.devserver import dev_server
+from orchestrator.temporal.schedules.schedules import Schedules, owner_of, schedule_id
+from orchestrator.temporal.schedules.spec import fire_times
 from tests.temporal.world import World, opened, planned, until
 
 pytestmark = pytest.mark.temporal

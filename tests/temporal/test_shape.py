@@ -11,7 +11,7 @@ from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
-from orchestrator.attributes import CUSTOMER_ID, TRIGGER, VERSION, WORKFLOW_ID
+from orchestrator.temporal.search_attributes import CUSTOMER_ID, TRIGGER, VERSION, WORKFLOW_ID
 from tests.golden import read_definition
 from tests.temporal.world import World, planned, until
 

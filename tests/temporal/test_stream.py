@@ -9,10 +9,10 @@ from uuid import uuid4
 import pytest
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 
-from orchestrator.devserver import dev_server
 from orchestrator.errors import BadCursor
-from orchestrator.progress import News, RunNews, SignalNews, StepNews
-from orchestrator.stream import Cursor, follow
+from orchestrator.temporal.devserver import dev_server
+from orchestrator.temporal.history.stream import Cursor, follow
+from orchestrator.temporal.history.stream_events import News, RunNews, SignalNews, StepNews
 from tests.temporal.world import World, opened, planned
 
 pytestmark = pytest.mark.temporal

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from activities.registry import Registry
-from orchestrator.run import Run
-from orchestrator.worker import running_worker
+from orchestrator.model.run import Run
+from orchestrator.temporal.worker import running_worker
 from tests.temporal import slow_actions
 from tests.temporal.world import STRICT, World, planned, until, working
 
@@ -83,7 +83,7 @@ async def test_a_run_that_is_evicted_after_every_task_is_the_same(alone: World) 
 async def test_without_a_worker_a_document_tells_what_history_knows(
     alone: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orchestrator.tree.QUERY_SECONDS", 0.5)
+    monkeypatch.setattr("orchestrator.temporal.client.run_tree.QUERY_SECONDS", 0.5)
     customer, _ = alone.script()
     run_id = await alone.start(planned({"a": "work"}, "trigger -> a", customer=customer), {"n": 1}, trigger={"t": 2})
 
@@ -102,7 +102,7 @@ async def test_without_a_worker_a_failed_run_still_says_why(alone: World, monkey
     customer, _ = alone.script({"buy": {"error": {"message": "no stock", "recoverable": False}}})
     async with working(alone):
         told = await alone.run(planned({"a": "buy"}, "trigger -> a", customer=customer))
-    monkeypatch.setattr("orchestrator.tree.QUERY_SECONDS", 0.5)
+    monkeypatch.setattr("orchestrator.temporal.client.run_tree.QUERY_SECONDS", 0.5)
     found: Run = await alone.runs.document(told.id)
 
     assert (found.status, found.failure, found.error) == ("failed", told.failure, "no stock")

@@ -12,14 +12,14 @@ from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
-from orchestrator.client import Runs
-from orchestrator.connection import connect
-from orchestrator.devserver import DevServer
-from orchestrator.plan import Plan
+from orchestrator.model.plan import Plan
+from orchestrator.model.run import Run
 from orchestrator.planner import check
-from orchestrator.run import Run
 from orchestrator.settings import Settings
-from orchestrator.workflow import RunWorkflow
+from orchestrator.temporal.client.connection import connect
+from orchestrator.temporal.client.runs import Runs
+from orchestrator.temporal.devserver import DevServer
+from orchestrator.temporal.workflow.run_workflow import RunWorkflow
 from tests.golden import read_definition
 from tests.temporal.answers import Script, Scripts
 

@@ -1,0 +1,47 @@
+"""Every request, counted, timed and logged, by the address it has in the description; FastAPI traces it itself."""
+
+import logging
+import time
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from orchestrator.planner.trigger_checks import METHODS
+from orchestrator.telemetry.metrics import HTTP_REQUESTS, HTTP_SECONDS, about
+
+logger = logging.getLogger("api.requests")
+NOWHERE = "(none)"
+QUIET = ("/healthz", "/readyz", "/metrics")
+"""What machines ask again and again."""
+
+
+class Observed:
+    """Sees requests come and go."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        began, status = time.perf_counter(), 500
+
+        async def watching(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        about.set({})
+        method = scope["method"] if scope["method"] in METHODS else "OTHER"
+        try:
+            await self.app(scope, receive, watching)
+        finally:
+            took = time.perf_counter() - began
+            route = getattr(scope.get("route"), "path_format", None) or NOWHERE
+            HTTP_REQUESTS.labels(method, route, str(status)).inc()
+            HTTP_SECONDS.labels(method, route).observe(took)
+            level = logging.DEBUG if route in QUIET else logging.INFO
+            told = {"method": method, "route": route, "status": status, "ms": round(took * 1000, 1)}
+            logger.log(level, "%s %s %d in %.1f ms", method, scope["path"], status, took * 1000, extra=told)

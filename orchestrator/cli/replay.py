@@ -1,0 +1,41 @@
+"""`replay`: a recorded history through the code of now."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orchestrator.cli.failures import FAILED
+from orchestrator.cli.files import read_text
+from orchestrator.cli.output import line
+from orchestrator.cli.planning import client_settings
+from orchestrator.cli.signals import run_until_signal
+
+
+def replay(
+    source: Annotated[str, typer.Argument(metavar="FILE|RUN", help="A history in JSON, or the id of a run.")],
+    save: Annotated[Path | None, typer.Option(metavar="FILE", help="Keep the run's history there.")] = None,
+) -> None:
+    """Check that this code does with a recorded history what it did when it was recorded."""
+    text = read_text(source) if Path(source).exists() else None
+
+    async def work() -> Exception | None:
+        from orchestrator.cli.logs import configure
+        from orchestrator.temporal.client.connection import connect
+        from orchestrator.temporal.client.runs import Runs
+        from orchestrator.temporal.replay import replay as replay_history
+
+        configure("text", "error")
+        history = text
+        if history is None:
+            here = client_settings()
+            history = await Runs(await connect(here), here).history_json(source)
+        if save is not None:
+            save.write_text(history)
+        return await replay_history(Path(source).stem, history)
+
+    failure = run_until_signal(work())
+    if failure is not None:
+        line(f"{source} does not replay: {failure}", "red")
+        raise typer.Exit(FAILED)
+    line(f"{source} replays", "green")

@@ -1,0 +1,1 @@
+"""Draw the graph of a definition: Mermaid text and SVG."""

@@ -1,0 +1,343 @@
+"""Compile conditions (SPEC §4) into closures that decide, and say what they saw.
+
+Replay-sensitive: no clock, no randomness, fields in order, lazy from left to right.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from difflib import get_close_matches
+from functools import lru_cache
+from typing import Any
+from uuid import uuid4
+
+from orchestrator.errors import (
+    ConditionError,
+    Problem,
+    Severity,
+    TemplateSyntaxError,
+    Warnings,
+)
+from orchestrator.language import (
+    CompiledValue,
+    Env,
+    Name,
+    Template,
+    compile_expression,
+    compile_template,
+    compile_value,
+    walk,
+)
+from orchestrator.language.condition_tests import (
+    Seen,
+    Test,
+    all_of,
+    any_of,
+    comparison,
+    evidence,
+    negated,
+    presence,
+    templated,
+    truth,
+    undecided,
+)
+from orchestrator.language.operands import HINTS, TAKES, fits, is_constant
+from orchestrator.language.operators import OPERATORS, Operator, pattern
+from orchestrator.language.presets import PRESETS
+from orchestrator.language.template import escaped
+from orchestrator.language.values import json_equal, kind_of, shown
+
+MAX_DEPTH = 32
+"""Conditions inside each other."""
+MAX_CONDITIONS = 1_000
+"""Conditions in one, itself included."""
+MAX_CONDITION_TEXT = 4_096
+"""Characters of a condition written as JSON text."""
+MAX_TEXT_DEPTH = 8
+"""Conditions inside each other in one written as text."""
+
+SHAPES: Mapping[str, tuple[str, ...]] = {
+    "and": ("conditions",),
+    "or": ("conditions",),
+    "not": ("condition",),
+    "simple": ("field", "operator", "value"),
+    "preset": ("preset",),
+    "expression": ("expression",),
+}
+"""The keys that each kind of condition has, beside `type`, which may be left out where these tell."""
+NOTES = ("id", "name", "label", "description")
+"""Keys that may stand in any condition for people to read."""
+EMPTY: tuple[Any, ...] = (None, "", [], {})
+
+
+class Condition:
+    """A condition, read once."""
+
+    __slots__ = ("_test", "names", "subject", "uses_secrets")
+
+    def __init__(self, test: Test, names: frozenset[Name], subject: str | None = None) -> None:
+        self._test = test
+        self.names = names
+        """Every path that it may read."""
+        self.uses_secrets = False
+        """Never: what a condition sees would stand in histories."""
+        self.subject = subject
+        """The variable that a preset reads, where the condition is one."""
+
+    def decide(self, env: Env) -> tuple[bool, list[Seen]]:
+        """Give the result and what was compared; `evidence` makes it readable.
+
+        Raises ConditionError and EvaluationError.
+        """
+        seen: list[Seen] = []
+        return self._test(env, seen), seen
+
+    def evaluate(self, env: Env) -> bool:
+        """Give the result alone."""
+        return self._test(env, [])
+
+
+def compile_condition(source: Any, *, max_depth: int = MAX_DEPTH) -> Condition:
+    """Read a condition; raises ConditionError with the JSON Pointer of what is wrong."""
+    reader = _Reader(max_depth)
+    test = reader.read(source, "", 0)
+    for problem in reader.problems:
+        if problem.severity == "error":
+            raise ConditionError(problem.message, where=problem.path or None, hint=problem.hint)
+    return Condition(test, frozenset(reader.names))
+
+
+def problems(condition: Any, path: str = "") -> list[Problem]:
+    """List everything wrong or doubtful with a condition that stands at a JSON Pointer."""
+    reader = _Reader(MAX_DEPTH)
+    reader.read(condition, path, 0)
+    return reader.problems
+
+
+@lru_cache(256)
+def of_text(text: str) -> Condition:
+    """Read a condition that is written as text: a preset's name, or JSON. Raises ConditionError."""
+    if len(text) > MAX_CONDITION_TEXT:
+        raise ConditionError(f"a condition written as text has at most {MAX_CONDITION_TEXT} characters")
+    written = text.strip()
+    if not written.startswith("{"):
+        condition = compile_condition({"type": "preset", "preset": written})
+        return Condition(condition._test, condition.names, PRESETS[written].subject)
+    try:
+        source = json.loads(written)
+    except (ValueError, RecursionError) as error:
+        raise ConditionError(f"the condition is not valid JSON: {error}") from None
+    return compile_condition(source, max_depth=MAX_TEXT_DEPTH)
+
+
+def evaluate(
+    condition: Any,
+    context: Mapping[str, Any],
+    *,
+    now: Callable[[], datetime] | None = None,
+    strict: bool = False,
+    warnings: Warnings | None = None,
+) -> bool:
+    """Decide a condition on a context, by default with the real clock.
+
+    Raises ConditionError where the condition is wrong, EvaluationError where a value cannot be computed.
+    """
+    clock = now or (lambda: datetime.now(UTC))
+    collected = Warnings() if warnings is None else warnings
+    env = Env(context, clock, lambda: str(uuid4()), strict, collected)
+    compiled = condition if isinstance(condition, Condition) else compile_condition(condition)
+    return compiled.evaluate(env)
+
+
+class _Reader:
+    """Goes through a condition once: makes its test and finds every problem."""
+
+    def __init__(self, max_depth: int) -> None:
+        self.max_depth = max_depth
+        self.problems: list[Problem] = []
+        self.names: list[Name] = []
+        self.count = 0
+
+    def report(self, code: str, path: str, message: str, hint: str | None = None, severity: Severity = "error") -> None:
+        self.problems.append(Problem(severity, code, path, message, hint))
+
+    def read(self, source: Any, path: str, depth: int) -> Test:
+        self.count += 1
+        if depth >= self.max_depth:
+            self.report("condition_structure", path, f"conditions are nested deeper than {self.max_depth}")
+        elif self.count == MAX_CONDITIONS + 1:
+            self.report("condition_structure", path, f"there are more than {MAX_CONDITIONS} conditions in one")
+        elif self.count <= MAX_CONDITIONS:
+            kind = self.kind(source, path)
+            if kind is not None:
+                self.check_keys(kind, source, path)
+                return self.of_kind(kind, source, path, depth)
+        return undecided
+
+    def kind(self, source: Any, path: str) -> str | None:
+        """Tell which shape a condition has."""
+        if not isinstance(source, dict):
+            found = "null" if source is None else type(source).__name__
+            self.report("condition_structure", path, f"a condition is an object, not {found}", _SHAPE_HINT)
+            return None
+        kind = source.get("type")
+        if kind in EMPTY:
+            for key, meant in (("preset", "preset"), ("expression", "expression"), ("field", "simple")):
+                if source.get(key) not in EMPTY:
+                    return meant
+            misspelt = (_near(key, ("field", "preset", "expression", "type")) for key in source)
+            hint = next(filter(None, misspelt), _SHAPE_HINT)
+            self.report("condition_structure", path, "the condition says neither `type` nor `field`", hint)
+            return None
+        if not isinstance(kind, str) or kind not in SHAPES:
+            hint = _near(kind, SHAPES) or f"known: {', '.join(SHAPES)}"
+            self.report("condition_structure", f"{path}/type", f"there is no condition type {shown(kind)}", hint)
+            return None
+        return kind
+
+    def check_keys(self, kind: str, source: dict[str, Any], path: str) -> None:
+        """Refuse keys that another kind uses or that are misspelt; doubt those that nothing reads."""
+        own = SHAPES[kind]
+        for key, value in source.items():
+            if key == "type" or key in own or key in NOTES or not value:
+                continue
+            at = f"{path}/{escaped(key)}"
+            near = _near(key, own)
+            if any(key in keys for keys in SHAPES.values()) or near:
+                self.report("unknown_key", at, f"a condition of kind `{kind}` has no `{key!s:.60}`", near)
+            else:
+                self.report("unknown_key", at, f"nothing reads `{key!s:.60}` here", None, "warning")
+
+    def of_kind(self, kind: str, source: dict[str, Any], path: str, depth: int) -> Test:
+        match kind:
+            case "and" | "or":
+                tests = self.several(source.get("conditions"), f"{path}/conditions", depth, kind)
+                return all_of(tests) if kind == "and" else any_of(tests)
+            case "not":
+                return negated(self.read(source.get("condition"), f"{path}/condition", depth + 1))
+            case "preset":
+                return self.preset(source.get("preset"), f"{path}/preset", depth)
+            case "expression":
+                return self.expression(source.get("expression"), f"{path}/expression")
+            case _:
+                return self.simple(source, path)
+
+    def several(self, sources: Any, path: str, depth: int, kind: str) -> tuple[Test, ...]:
+        if not isinstance(sources, list | tuple):
+            self.report("condition_structure", path, f"`{kind}` takes a list of conditions")
+            return ()
+        if not sources:
+            always = "true" if kind == "and" else "false"
+            message = f"`{kind}` of no conditions is always {always}"
+            self.report("condition_structure", path, message, None, "warning")
+        taken = sources[: MAX_CONDITIONS + 1]
+        return tuple(self.read(source, f"{path}/{index}", depth + 1) for index, source in enumerate(taken))
+
+    def preset(self, name: Any, path: str, depth: int) -> Test:
+        preset = PRESETS.get(name) if isinstance(name, str) else None
+        if preset is None:
+            hint = _near(name, PRESETS) or f"known: {', '.join(PRESETS)}"
+            self.report("unknown_preset", path, f"there is no preset {shown(name)}", hint)
+            return undecided
+        return self.read(preset.condition, path, depth + 1)
+
+    def expression(self, source: Any, path: str) -> Test:
+        text = source.strip() if isinstance(source, str) else ""
+        template = self.template(compile_template, text, path)
+        if template is None:
+            return undecided
+        if not template.is_expression:
+            self.report("condition_structure", path, "`expression` is one `{{ … }}`", "{{ input.ready }}")
+            return undecided
+        self.names.extend(template.names)
+        return truth(text, template)
+
+    def simple(self, source: dict[str, Any], path: str) -> Test:
+        template = self.field(source.get("field"), f"{path}/field")
+        operator = self.operator(source.get("operator"), f"{path}/operator")
+        value = self.value(source.get("value"), operator, f"{path}/value")
+        if template is None or operator is None or value is None:
+            return undecided
+        field = str(source["field"])
+        if operator.takes == "none" and not template.is_path and operator.sees_missing:
+            self.report("condition_structure", f"{path}/field", f"`{operator.name}` takes a path", "input.name")
+        names = template.names
+        self.names.extend(replace(name, optional=True) if operator.sees_missing else name for name in names)
+        self.names.extend(value.names)
+        if operator.sees_missing:
+            return presence(field, template, operator)
+        if is_constant(source.get("value")):
+            return comparison(field, template, operator, source.get("value"))
+        return templated(field, template, operator, value)
+
+    def field(self, source: Any, path: str) -> Template | None:
+        """Read what a simple condition looks at: a path, or a template."""
+        if not isinstance(source, str) or not source.strip():
+            self.report("condition_structure", path, "`field` is a path or a template", "input.amount")
+            return None
+        if "{{" in source:
+            return self.template(compile_template, source, path)
+        template = self.template(compile_expression, source, path)
+        if template is not None and not template.is_path:
+            self.report("condition_structure", path, f"{source[:60]!r} is no path", "write an expression as {{ … }}")
+            return None
+        return template
+
+    def operator(self, name: Any, path: str) -> Operator | None:
+        if name in EMPTY:
+            return OPERATORS["equals"]
+        operator = OPERATORS.get(name) if isinstance(name, str) else None
+        if operator is None:
+            hint = _near(name, OPERATORS) or f"known: {', '.join(OPERATORS)}"
+            self.report("unknown_operator", path, f"there is no operator {shown(name)}", hint)
+        return operator
+
+    def value(self, source: Any, operator: Operator | None, path: str) -> CompiledValue | None:
+        """Read what a simple condition compares with, and check what is known of it."""
+        before = len(self.problems)
+        try:
+            for at, text in walk(source, path):
+                self.template(compile_template, text, at)
+        except TemplateSyntaxError as error:
+            self.report("template_syntax", path, error.message)
+        if len(self.problems) > before:
+            return None
+        if operator is not None:
+            self.check_value(source, operator, path)
+        return compile_value(source)
+
+    def check_value(self, value: Any, operator: Operator, path: str) -> None:
+        if not fits(value, operator.takes):
+            severity: Severity = "warning" if operator.takes == "none" else "error"
+            message = f"`{operator.name}` takes {TAKES[operator.takes]}, not {kind_of(value)}"
+            self.report("value_type", path, message, HINTS.get(operator.takes), severity)
+        elif operator.takes == "pattern" and is_constant(value):
+            try:
+                pattern(value)
+            except ConditionError as error:
+                self.report("bad_pattern", path, error.message, error.hint)
+
+    def template(self, compile_: Callable[[str], Template], text: str, path: str) -> Template | None:
+        """Read a template; `None` with a problem when it is wrong or reads secrets."""
+        try:
+            template = compile_(text)
+        except TemplateSyntaxError as error:
+            self.report("template_syntax", path, f"{error.where}: {error.message}", error.hint)
+            return None
+        if template.uses_secrets:
+            message = "a condition cannot read secrets: what it sees would be recorded"
+            self.report("secret_in_condition", path, message, "compare inside an action")
+            return None
+        return template
+
+
+_SHAPE_HINT = 'write {"field": "input.amount", "operator": "greater_than", "value": 10}'
+
+
+def _near(word: Any, known: Iterable[str]) -> str | None:
+    near = get_close_matches(str(word)[:60], known, 1) if isinstance(word, str) else []
+    return f"did you mean `{near[0]}`?" if near else None
+
+
+__all__ = ["Condition", "compile_condition", "evaluate", "evidence", "json_equal", "of_text", "problems"]

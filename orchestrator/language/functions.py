@@ -1,0 +1,190 @@
+"""The table of functions (SPEC §3). The parser, the docs and the API's catalogue read it.
+
+Times come from the environment's clock, so a replay gives the same. Replay-sensitive.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from orchestrator.errors import EvaluationError
+from orchestrator.language.env import Env
+from orchestrator.language.values import is_day, read_date, read_number, shown, write_date
+
+MAX_DAYS = 366_000
+"""About a thousand years."""
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function: how it is written, what it gives, and its code."""
+
+    name: str
+    signature: str
+    description: str
+    example: str
+    arguments: tuple[int, int]
+    """Fewest and most."""
+    call: Callable[..., Any]
+
+
+def _now(env: Env) -> datetime:
+    return env.now().astimezone(UTC)
+
+
+def _days(name: str, value: Any) -> timedelta:
+    number = read_number(value)
+    if number is None or abs(number) > MAX_DAYS:
+        raise EvaluationError(f"{name}() takes a number of days up to {MAX_DAYS}, not {shown(value)}")
+    return timedelta(days=number)
+
+
+def _date(env: Env, name: str, given: tuple[Any, ...]) -> datetime | None:
+    """Read the argument, or now when there is none; `None` with a warning when it is no date."""
+    if not given:
+        return _now(env)
+    read = read_date(given[0])
+    if read is None and given[0] is not None:
+        env.warnings.add(f"{name}() takes a date, not {shown(given[0])}")
+    return read
+
+
+def _shift(name: str, env: Env, days: timedelta) -> str:
+    try:
+        return write_date(_now(env) + days)
+    except OverflowError:
+        raise EvaluationError(f"{name}() leaves the calendar") from None
+
+
+def _start_of(unit: str) -> Callable[..., str | None]:
+    def call(env: Env, *given: Any) -> str | None:
+        read = _date(env, f"start_of_{unit}", given)
+        if read is None:
+            return None
+        start = read.replace(hour=0, minute=0, second=0, microsecond=0)
+        if unit == "week":
+            start -= timedelta(days=start.weekday())
+        if unit == "month":
+            start = start.replace(day=1)
+        return write_date(start)
+
+    return call
+
+
+def _end_of_day(env: Env, *given: Any) -> str | None:
+    read = _date(env, "end_of_day", given)
+    return None if read is None else write_date(read.replace(hour=23, minute=59, second=59, microsecond=999999))
+
+
+def _is_overdue(env: Env, value: Any) -> bool:
+    read = _date(env, "is_overdue", (value,))
+    if read is None:
+        return False
+    now = _now(env)
+    return read.date() < now.date() if is_day(value) else read < now
+
+
+def _days_until(env: Env, value: Any) -> int | None:
+    read = _date(env, "days_until", (value,))
+    return None if read is None else (read.date() - _now(env).date()).days
+
+
+def _days_since(env: Env, value: Any) -> int | None:
+    read = _date(env, "days_since", (value,))
+    return None if read is None else (_now(env).date() - read.date()).days
+
+
+_TABLE = (
+    Function("now", "now()", "The time, RFC 3339 in UTC.", "{{ now() }}", (0, 0), lambda env: write_date(_now(env))),
+    Function(
+        "today",
+        "today()",
+        "The date in UTC.",
+        "{{ today() }}",
+        (0, 0),
+        lambda env: _now(env).date().isoformat(),
+    ),
+    Function(
+        "timestamp",
+        "timestamp()",
+        "Whole seconds since 1970-01-01 UTC.",
+        "{{ timestamp() }}",
+        (0, 0),
+        lambda env: int(_now(env).timestamp()),
+    ),
+    Function("uuid", "uuid()", "A new UUID.", "{{ uuid() }}", (0, 0), lambda env: env.uuid()),
+    Function(
+        "days_ago",
+        "days_ago(n)",
+        "The time n days ago.",
+        "{{ days_ago(30) }}",
+        (1, 1),
+        lambda env, n: _shift("days_ago", env, -_days("days_ago", n)),
+    ),
+    Function(
+        "days_from_now",
+        "days_from_now(n)",
+        "The time in n days.",
+        "{{ days_from_now(7) | date }}",
+        (1, 1),
+        lambda env, n: _shift("days_from_now", env, _days("days_from_now", n)),
+    ),
+    Function(
+        "start_of_day",
+        "start_of_day(d?)",
+        "Midnight of that day, or of today.",
+        "{{ start_of_day(input.due) }}",
+        (0, 1),
+        _start_of("day"),
+    ),
+    Function(
+        "end_of_day",
+        "end_of_day(d?)",
+        "The last moment of that day, or of today.",
+        "{{ end_of_day() }}",
+        (0, 1),
+        _end_of_day,
+    ),
+    Function(
+        "start_of_week",
+        "start_of_week(d?)",
+        "Midnight of that week's Monday.",
+        "{{ start_of_week() }}",
+        (0, 1),
+        _start_of("week"),
+    ),
+    Function(
+        "start_of_month",
+        "start_of_month(d?)",
+        "Midnight of the first of that month.",
+        "{{ start_of_month() }}",
+        (0, 1),
+        _start_of("month"),
+    ),
+    Function(
+        "is_overdue",
+        "is_overdue(d)",
+        "Whether that time has passed; a date without a time has passed the day after.",
+        "{{ is_overdue(invoice.due_date) }}",
+        (1, 1),
+        _is_overdue,
+    ),
+    Function(
+        "days_until",
+        "days_until(d)",
+        "Calendar days from today to that date; negative when it has passed.",
+        "{{ days_until(invoice.due_date) }}",
+        (1, 1),
+        _days_until,
+    ),
+    Function(
+        "days_since",
+        "days_since(d)",
+        "Calendar days from that date to today.",
+        "{{ days_since(invoice.due_date) }}",
+        (1, 1),
+        _days_since,
+    ),
+)
+FUNCTIONS: dict[str, Function] = {function.name: function for function in _TABLE}

@@ -1,0 +1,263 @@
+"""The table of operators (SPEC §4). Conditions, the builder's data, the docs and the API's catalogue read it.
+
+An operator that cannot take what it is given raises `CannotTake`: its condition is then false (true for a
+negation) with a warning. Replay-sensitive: no clock, no randomness.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+import re2
+
+from orchestrator.errors import ConditionError
+from orchestrator.language.evaluate import MISSING
+from orchestrator.language.values import CannotTake, is_number, json_equal, read_date, read_number, text_of
+
+MAX_PATTERN_LENGTH = 1_000
+"""Characters in one pattern."""
+MAX_PATTERN_MEMORY = 1_048_576
+"""Bytes that one compiled pattern may take; RE2 refuses what needs more."""
+MAX_MATCH_WORK = 100_000_000
+"""Instructions of a compiled pattern times bytes of the text: less than half a second at worst."""
+CACHED_PATTERNS = 128
+
+Takes = Literal["any", "none", "list", "text", "pattern", "order", "date", "dates", "size"]
+"""What an operator's value is: `order` a number or a date, `dates` is `[from, to]`, `size` a number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """An operator: how the builder shows it, what it takes, and its code `(seen, value)`."""
+
+    name: str
+    label: str
+    description: str
+    takes: Takes
+    call: Callable[[Any, Any], bool]
+    negates: str | None = None
+    """The operator that it is the opposite of."""
+    sees_missing: bool = False
+    """A path to nothing is handed over as `MISSING`, not as null."""
+
+
+def equal(seen: Any, value: Any) -> bool:
+    """Compare as JSON values; two dates as instants."""
+    if json_equal(seen, value):
+        return True
+    if type(seen) is not str or type(value) is not str:
+        return False
+    left = read_date(seen)
+    return left is not None and left == read_date(value)
+
+
+def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
+    def call(seen: Any, value: Any) -> bool:
+        kinds = type(seen), type(value)
+        if kinds == (int, int):
+            return compare(seen, value)
+        left, right = read_number(seen), read_number(value)
+        if left is not None and right is not None:
+            return compare(left, right)
+        earlier, later = read_date(seen), read_date(value)
+        if earlier is not None and later is not None:
+            return compare(earlier, later)
+        raise CannotTake("two numbers or two dates")
+
+    return call
+
+
+def _dated(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
+    def call(seen: Any, value: Any) -> bool:
+        left, right = read_date(seen), read_date(value)
+        if left is None or right is None:
+            raise CannotTake("two dates")
+        return compare(left, right)
+
+    return call
+
+
+def _between(seen: Any, value: Any) -> bool:
+    moment = read_date(seen)
+    ends = [read_date(end) for end in value] if isinstance(value, list | tuple) and len(value) == 2 else [None]
+    if moment is None or None in ends:
+        raise CannotTake("a date and [from, to]")
+    return bool(ends[0] <= moment <= ends[1])  # type: ignore[operator]  # None has just been ruled out
+
+
+def _text(value: Any) -> str | None:
+    if isinstance(value, str):
+        return value
+    return text_of(value) if is_number(value) else None
+
+
+def _contains(seen: Any, value: Any) -> bool:
+    if isinstance(seen, list):
+        return any(equal(item, value) for item in seen)
+    wanted = _text(value)
+    if isinstance(seen, dict):
+        return wanted is not None and wanted in seen
+    return _textual(seen, value, "a list, an object or text", lambda text, part: part in text)
+
+
+def _textual(seen: Any, value: Any, takes: str, test: Callable[[str, str], bool]) -> bool:
+    if seen is None:
+        return False
+    text, part = _text(seen), _text(value)
+    if text is None or part is None:
+        raise CannotTake(takes)
+    return test(text, part)
+
+
+def _starts_with(seen: Any, value: Any) -> bool:
+    return _textual(seen, value, "two texts", str.startswith)
+
+
+def _ends_with(seen: Any, value: Any) -> bool:
+    return _textual(seen, value, "two texts", str.endswith)
+
+
+def _is_empty(seen: Any, value: Any) -> bool:
+    return seen is None or (isinstance(seen, str | list | dict) and not seen)
+
+
+def _in(seen: Any, value: Any) -> bool:
+    if not isinstance(value, list | tuple):
+        raise CannotTake("a list as value")
+    return any(equal(seen, item) for item in value)
+
+
+@lru_cache(CACHED_PATTERNS)
+def pattern(source: str) -> Any:
+    """Compile an RE2 pattern; raises ConditionError when it is bad, too long or too large."""
+    if len(source) > MAX_PATTERN_LENGTH:
+        raise ConditionError(f"the pattern is longer than {MAX_PATTERN_LENGTH} characters")
+    options = re2.Options()
+    options.max_mem = MAX_PATTERN_MEMORY
+    options.log_errors = False
+    options.never_capture = True
+    try:
+        compiled = re2.compile(source, options)
+    except (re2.error, UnicodeEncodeError) as error:
+        reason = error.args[0] if isinstance(error, re2.error) and error.args else "it is not valid text"
+        said = reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
+        raise ConditionError(
+            f"the pattern {source[:60]!r} cannot be read: {said}",
+            hint="RE2 syntax: no look-around, no back-references",
+        ) from None
+    return compiled
+
+
+def _matches(seen: Any, value: Any) -> bool:
+    if not isinstance(value, str):
+        raise CannotTake("a pattern as value")
+    compiled = pattern(value)
+    if seen is None:
+        return False
+    text = _text(seen)
+    if text is None:
+        raise CannotTake("text")
+    data = text.encode("utf-8", "replace")
+    if len(data) * compiled.programsize > MAX_MATCH_WORK:
+        raise CannotTake("a shorter text for so large a pattern")
+    return compiled.match(data) is not None
+
+
+def _length(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
+    def call(seen: Any, value: Any) -> bool:
+        if seen is None:
+            return False
+        wanted = read_number(value)
+        if wanted is None or not isinstance(seen, str | list | dict):
+            raise CannotTake("a list, text or object, and a number")
+        return compare(len(seen), wanted)
+
+    return call
+
+
+def _exists(seen: Any, value: Any) -> bool:
+    return seen is not MISSING
+
+
+def _less(left: Any, right: Any) -> bool:
+    return bool(left < right)
+
+
+def _less_or_equal(left: Any, right: Any) -> bool:
+    return bool(left <= right)
+
+
+def _greater(left: Any, right: Any) -> bool:
+    return bool(left > right)
+
+
+def _greater_or_equal(left: Any, right: Any) -> bool:
+    return bool(left >= right)
+
+
+def _same(left: Any, right: Any) -> bool:
+    return bool(left == right)
+
+
+def _opposite(of: Operator, name: str, label: str, description: str) -> Operator:
+    call = of.call
+    return Operator(
+        name,
+        label,
+        description,
+        of.takes,
+        lambda seen, value: not call(seen, value),
+        of.name,
+        of.sees_missing,
+    )
+
+
+_EQUALS = Operator("equals", "equals", "Equal as JSON values; two dates compare as instants.", "any", equal)
+_CONTAINS = Operator(
+    "contains", "contains", "A list has the member, an object the key, text the part.", "any", _contains
+)
+_EMPTY = Operator(
+    "is_empty", "is empty", "Null, empty text, list or object; 0 and false are not empty.", "none", _is_empty
+)
+_IN = Operator("in", "is one of", "Equal to a member of the list.", "list", _in)
+_EXISTS = Operator("exists", "exists", "The path is there, null included.", "none", _exists, sees_missing=True)
+
+_TABLE = (
+    _EQUALS,
+    _opposite(_EQUALS, "not_equals", "does not equal", "Not equal."),
+    Operator("greater_than", "is greater than", "Larger number, or later date.", "order", _ordered(_greater)),
+    Operator(
+        "greater_than_or_equals",
+        "is greater than or equals",
+        "Larger or equal number, or a date not before.",
+        "order",
+        _ordered(_greater_or_equal),
+    ),
+    Operator("less_than", "is less than", "Smaller number, or earlier date.", "order", _ordered(_less)),
+    Operator(
+        "less_than_or_equals",
+        "is less than or equals",
+        "Smaller or equal number, or a date not after.",
+        "order",
+        _ordered(_less_or_equal),
+    ),
+    _CONTAINS,
+    _opposite(_CONTAINS, "not_contains", "does not contain", "Has no such member, key or part."),
+    Operator("starts_with", "starts with", "Text begins with the value.", "text", _starts_with),
+    Operator("ends_with", "ends with", "Text ends with the value.", "text", _ends_with),
+    _EMPTY,
+    _opposite(_EMPTY, "is_not_empty", "is not empty", "Anything but null, empty text, list or object."),
+    _IN,
+    _opposite(_IN, "not_in", "is none of", "Equal to no member of the list."),
+    Operator("matches", "matches", "Text fits the RE2 pattern, from its start.", "pattern", _matches),
+    Operator("before", "is before", "Earlier date.", "date", _dated(_less)),
+    Operator("after", "is after", "Later date.", "date", _dated(_greater)),
+    Operator("between", "is between", "Date within [from, to], both included.", "dates", _between),
+    Operator("length_equals", "has length", "List, text or object has that length.", "size", _length(_same)),
+    Operator("length_greater_than", "is longer than", "List, text or object is longer.", "size", _length(_greater)),
+    Operator("length_less_than", "is shorter than", "List, text or object is shorter.", "size", _length(_less)),
+    _EXISTS,
+    _opposite(_EXISTS, "not_exists", "does not exist", "The path is not there."),
+)
+OPERATORS: dict[str, Operator] = {operator.name: operator for operator in _TABLE}

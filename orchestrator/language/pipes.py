@@ -1,0 +1,374 @@
+"""The table of pipes (SPEC §3). A pipe that cannot take its value says so, and the value stays as it is.
+
+Each costs time linear in its value, sorting apart. Replay-sensitive.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
+from orchestrator.errors import EvaluationError
+from orchestrator.language.env import Env
+from orchestrator.language.values import (
+    MAX_TEXT_LENGTH,
+    CannotTake,
+    is_number,
+    json_equal,
+    json_of,
+    read_date,
+    read_index,
+    read_number,
+    text_of,
+)
+
+MAX_ROUND = 15
+ELEMENT_WORK = 64
+"""What one element costs a filter, beside the length of its condition; see `Env.spend`."""
+MAX_FILTERS = 3
+"""Filters inside the conditions of filters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pipe:
+    """A pipe: how it is written, what it does, and its code `(env, value, *arguments)`."""
+
+    name: str
+    signature: str
+    description: str
+    example: str
+    arguments: tuple[int, int]
+    call: Callable[..., Any]
+    check: Callable[..., None] | None = None
+    """Judges constant arguments when the template is read; raises ConditionError."""
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if is_number(value):
+        return text_of(value)
+    raise CannotTake("text")
+
+
+def _list(value: Any) -> list[Any]:
+    if isinstance(value, list):
+        return value
+    raise CannotTake("a list")
+
+
+def _sized(value: Any) -> Any:
+    if isinstance(value, str | list | dict):
+        return value
+    raise CannotTake("text, a list or an object")
+
+
+def _number(value: Any) -> int | float:
+    read = read_number(value)
+    if read is None:
+        raise CannotTake("a number")
+    return read
+
+
+def _whole(value: Any) -> int:
+    number = _number(value)
+    if number != int(number):
+        raise CannotTake("a whole number")
+    return int(number)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and value - value != 0:
+        raise CannotTake("numbers of a size that can be added")
+    return value
+
+
+def _comparable(values: list[Any]) -> list[Any]:
+    if all(map(is_number, values)) or all(isinstance(value, str) for value in values):
+        return values
+    raise CannotTake("a list of numbers or a list of texts")
+
+
+def _title(env: Env, value: Any) -> str:
+    return re.sub(r"\S+", lambda word: word.group()[:1].upper() + word.group()[1:].lower(), _text(value))
+
+
+def _end_item(index: int) -> Callable[..., Any]:
+    def call(env: Env, value: Any) -> Any:
+        if not isinstance(value, str | list):
+            raise CannotTake("text or a list")
+        return value[index] if value else None
+
+    return call
+
+
+def _sum(env: Env, value: Any) -> Any:
+    numbers = [_number(item) for item in _list(value)]
+    try:
+        return _finite(sum(numbers))
+    except OverflowError:
+        raise CannotTake("numbers of a size that can be added") from None
+
+
+def _extreme(choose: Callable[[list[Any]], Any]) -> Callable[..., Any]:
+    def call(env: Env, value: Any) -> Any:
+        values = _comparable(_list(value))
+        return choose(values) if values else None
+
+    return call
+
+
+def _join(env: Env, value: Any, separator: Any = ", ") -> str:
+    texts = [text_of(item) for item in _list(value)]
+    glue = text_of(separator)
+    if sum(map(len, texts)) + len(glue) * len(texts) > MAX_TEXT_LENGTH:
+        raise CannotTake(f"a list that makes at most {MAX_TEXT_LENGTH} characters")
+    return glue.join(texts)
+
+
+def _object(value: Any) -> dict[str, Any]:
+    if isinstance(value, dict):
+        return value
+    raise CannotTake("an object")
+
+
+def _default(env: Env, value: Any, other: Any) -> Any:
+    return other if value is None or value == "" else value
+
+
+def _rounded(value: Any, digits: int) -> Decimal:
+    try:
+        return Decimal(str(_number(value))).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)
+    except (ArithmeticError, ValueError):
+        raise CannotTake("a number of that size") from None
+
+
+def _currency(env: Env, value: Any) -> str:
+    amount = _rounded(value, 2)
+    return f"{'-' if amount < 0 else ''}${abs(amount):,.2f}"
+
+
+def _moment(value: Any) -> datetime:
+    if is_number(value):
+        try:
+            return datetime.fromtimestamp(value, UTC)
+        except (OverflowError, ValueError, OSError):
+            raise CannotTake("a date") from None
+    read = read_date(value)
+    if read is None:
+        raise CannotTake("a date")
+    return read
+
+
+def _round(env: Env, value: Any, digits: Any = 0) -> int | float:
+    places = max(-MAX_ROUND, min(MAX_ROUND, _whole(digits)))
+    number = _number(value)
+    if isinstance(number, int) and places >= 0:
+        return number
+    rounded = _rounded(number, places)
+    return int(rounded) if places <= 0 else float(rounded)
+
+
+def _replace(env: Env, value: Any, old: Any, new: Any) -> str:
+    text, before, after = _text(value), text_of(old), text_of(new)
+    if not before:
+        raise CannotTake("something to look for")
+    if text.count(before) * len(after) > MAX_TEXT_LENGTH:
+        raise CannotTake(f"a value that makes at most {MAX_TEXT_LENGTH} characters")
+    return text.replace(before, after)
+
+
+def _split(env: Env, value: Any, separator: Any = ",") -> list[str]:
+    glue = text_of(separator)
+    if not glue:
+        raise CannotTake("a separator")
+    return _text(value).split(glue)
+
+
+def _slice(env: Env, value: Any, start: Any, end: Any = None) -> Any:
+    if not isinstance(value, str | list):
+        raise CannotTake("text or a list")
+    return value[_whole(start) : None if end is None else _whole(end)]
+
+
+def _unique(env: Env, value: Any) -> list[Any]:
+    seen: set[str] = set()
+    kept = []
+    for item in _list(value):
+        key = json_of(float(item) if is_number(item) and abs(item) < 2**53 else item)
+        if key not in seen:
+            seen.add(key)
+            kept.append(item)
+    return kept
+
+
+TRUE_WORDS = frozenset({"true", "yes", "on", "1"})
+FALSE_WORDS = frozenset({"false", "no", "off", "0", ""})
+
+
+def _bool(env: Env, value: Any) -> bool:
+    if isinstance(value, str):
+        word = value.strip().lower()
+        if word in TRUE_WORDS or word in FALSE_WORDS:
+            return word in TRUE_WORDS
+        raise CannotTake("true, false, yes, no, on, off, 1 or 0")
+    return bool(value)
+
+
+def _map(env: Env, value: Any, path: Any) -> list[Any]:
+    keys = _text(path).split(".")
+    return [_reach(item, keys) for item in _list(value)]
+
+
+def _reach(value: Any, keys: list[str]) -> Any:
+    for key in keys:
+        if isinstance(value, dict):
+            value = value.get(key)
+        elif isinstance(value, list):
+            index = read_index(key)
+            value = None if index is None or not -len(value) <= index < len(value) else value[index]
+        else:
+            return None
+    return value
+
+
+def _check_filter(condition: Any) -> None:
+    from orchestrator.language.condition_reader import of_text  # conditions are made of expressions
+
+    of_text(condition if isinstance(condition, str) else "")
+
+
+def _filter(env: Env, value: Any, condition: Any) -> list[Any]:
+    from orchestrator.language.condition_reader import of_text  # conditions are made of expressions
+
+    text = condition
+    if not isinstance(text, str):
+        raise CannotTake("a list and a condition as text")
+    if env.filters == MAX_FILTERS:
+        raise EvaluationError(f"more than {MAX_FILTERS} filters inside each other")
+    test = of_text(text)
+    kept = []
+    inner = replace(env, strict=False, filters=env.filters + 1)
+    for item in _list(value):
+        names = item if isinstance(item, dict) else {}
+        inner.context = {test.subject or "item": item, **names, "item": item}
+        inner.spend(ELEMENT_WORK + len(text))
+        if test.evaluate(inner):
+            kept.append(item)
+    env.work = inner.work
+    return kept
+
+
+def _count(env: Env, value: Any, wanted: Any = None) -> int:
+    if wanted is None:
+        return len(_sized(value))
+    return sum(1 for item in _list(value) if json_equal(item, wanted))
+
+
+_TABLE = (
+    Pipe("upper", "upper", "Capital letters.", '{{ "a" | upper }}', (0, 0), lambda env, v: _text(v).upper()),
+    Pipe("lower", "lower", "Small letters.", '{{ "A" | lower }}', (0, 0), lambda env, v: _text(v).lower()),
+    Pipe("title", "title", "Each word with a capital.", '{{ "ann lee" | title }}', (0, 0), _title),
+    Pipe("trim", "trim", "No space at the ends.", '{{ " a " | trim }}', (0, 0), lambda env, v: _text(v).strip()),
+    Pipe(
+        "length",
+        "length",
+        "Number of characters, elements or keys.",
+        "{{ items | length }}",
+        (0, 0),
+        lambda env, v: len(_sized(v)),
+    ),
+    Pipe("first", "first", "First element or character.", "{{ items | first }}", (0, 0), _end_item(0)),
+    Pipe("last", "last", "Last element or character.", "{{ items | last }}", (0, 0), _end_item(-1)),
+    Pipe("sum", "sum", "Sum of a list of numbers.", '{{ items | map("total") | sum }}', (0, 0), _sum),
+    Pipe("min", "min", "Smallest of numbers or texts.", "{{ totals | min }}", (0, 0), _extreme(min)),
+    Pipe("max", "max", "Largest of numbers or texts.", "{{ totals | max }}", (0, 0), _extreme(max)),
+    Pipe("join", 'join(separator = ", ")', "Elements as one text.", '{{ tags | join("; ") }}', (0, 1), _join),
+    Pipe("keys", "keys", "Keys of an object.", "{{ input | keys }}", (0, 0), lambda env, v: list(_object(v))),
+    Pipe(
+        "values",
+        "values",
+        "Values of an object.",
+        "{{ input | values }}",
+        (0, 0),
+        lambda env, v: list(_object(v).values()),
+    ),
+    Pipe("json", "json", "JSON text.", "{{ input | json }}", (0, 0), lambda env, v: json_of(v)),
+    Pipe(
+        "default",
+        "default(x)",
+        "x in place of null or empty text.",
+        '{{ nick | default("none") }}',
+        (1, 1),
+        _default,
+    ),
+    Pipe("currency", "currency", "Dollars and cents: $1,234.50.", "{{ total | currency }}", (0, 0), _currency),
+    Pipe(
+        "date",
+        "date",
+        "Year-month-day in UTC; takes ISO text or seconds since 1970.",
+        "{{ now() | date }}",
+        (0, 0),
+        lambda env, v: _moment(v).date().isoformat(),
+    ),
+    Pipe(
+        "datetime",
+        "datetime",
+        "Year-month-day hour:minute in UTC.",
+        "{{ now() | datetime }}",
+        (0, 0),
+        lambda env, v: _moment(v).isoformat(" ", "minutes")[:16],
+    ),
+    Pipe(
+        "round",
+        "round(n = 0)",
+        "n decimals, halves away from zero.",
+        "{{ price | round(2) }}",
+        (0, 1),
+        _round,
+    ),
+    Pipe("replace", "replace(a, b)", "b for every a.", '{{ name | replace(" ", "_") }}', (2, 2), _replace),
+    Pipe("split", 'split(s = ",")', "Text cut at s.", '{{ csv | split(",") }}', (0, 1), _split),
+    Pipe("slice", "slice(a, b?)", "From a, up to but without b.", "{{ items | slice(0, 10) }}", (1, 2), _slice),
+    Pipe(
+        "sort",
+        "sort",
+        "Numbers or texts in order.",
+        "{{ totals | sort }}",
+        (0, 0),
+        lambda env, v: sorted(_comparable(_list(v))),
+    ),
+    Pipe("unique", "unique", "Each value once, in order.", "{{ tags | unique }}", (0, 0), _unique),
+    Pipe("number", "number", "A number out of text.", '{{ "12" | number }}', (0, 0), lambda env, v: _number(v)),
+    Pipe("string", "string", "The value as text.", "{{ total | string }}", (0, 0), lambda env, v: text_of(v)),
+    Pipe("bool", "bool", "True or false out of text or a value.", '{{ "yes" | bool }}', (0, 0), _bool),
+    Pipe(
+        "map",
+        "map(path)",
+        "What stands at the path in each element.",
+        '{{ items | map("total") }}',
+        (1, 1),
+        _map,
+    ),
+    Pipe(
+        "filter",
+        "filter(condition)",
+        "Elements for which a condition holds: a preset's name, or JSON text whose fields are the "
+        "element's keys, and `item`.",
+        """{{ items | filter('{"field": "total", "operator": "greater_than", "value": 10}') }}""",
+        (1, 1),
+        _filter,
+        _check_filter,
+    ),
+    Pipe(
+        "count",
+        "count(x?)",
+        "Number of elements, or of those equal to x.",
+        "{{ items | count }}",
+        (0, 1),
+        _count,
+    ),
+)
+PIPES: dict[str, Pipe] = {pipe.name: pipe for pipe in _TABLE}

@@ -1,0 +1,288 @@
+"""Templates: strings with expressions in them, and JSON values made of such strings. Replay-sensitive."""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+from uuid import uuid4
+
+from orchestrator.errors import EvaluationError, TemplateSyntaxError, Warnings
+from orchestrator.language.env import Env
+from orchestrator.language.evaluate import MISSING, Evaluate, compiled, lookup
+from orchestrator.language.lexer import Piece, pieces, position, syntax_error
+from orchestrator.language.nodes import Call, Literal, Name, Node, Path, Piped
+from orchestrator.language.parser import parse
+from orchestrator.language.values import bounded, read_index, text_of
+
+MAX_NESTING = 100
+"""Lists and objects inside each other in one value."""
+CACHED_TEMPLATES = 8192
+
+
+class Template:
+    """A string, read once. `render(env)` gives its value."""
+
+    __slots__ = ("_lookup", "_parts", "is_constant", "names", "render", "source", "uses_secrets")
+
+    render: Evaluate
+
+    def __init__(self, source: str, found: list[Piece]) -> None:
+        self.source = source
+        nodes = [parse(source, piece.text, piece.offset) if piece.is_expression else None for piece in found]
+        names: list[Name] = []
+        for node in nodes:
+            if node is not None:
+                names.extend(_names_of(node, source))
+        self.names = frozenset(names)
+        self.uses_secrets = any(name.root == "secrets" for name in names)
+        self.is_constant = not any(piece.is_expression for piece in found)
+        self._parts = [
+            (piece.text, None if node is None else compiled(node, source), node)
+            for piece, node in zip(found, nodes, strict=True)
+        ]
+        only = nodes[0] if len(nodes) == 1 else None
+        self._lookup = lookup(only) if isinstance(only, Path) else None
+        self.render = self._renderer()
+        if any(isinstance(node, Piped | Call) for node in nodes):
+            self.render = _counted(self.render)
+
+    @property
+    def is_path(self) -> bool:
+        """Tell whether this is one path and nothing else."""
+        return self._lookup is not None
+
+    @property
+    def is_expression(self) -> bool:
+        """Tell whether this is one `{{ … }}` and nothing else."""
+        return len(self._parts) == 1 and not self.is_constant
+
+    def find(self, env: Env) -> Any:
+        """Give the value, or `MISSING` where the template is one path to nothing."""
+        return self.render(env) if self._lookup is None else self._lookup(env)
+
+    def _renderer(self) -> Evaluate:
+        parts = [(text, evaluate) for text, evaluate, _ in self._parts]
+        if self.is_constant:
+            source = self.source
+            return lambda env: source
+        if len(parts) == 1 and parts[0][1] is not None:
+            return parts[0][1]
+
+        def render(env: Env) -> str:
+            texts = [text if evaluate is None else text_of(evaluate(env)) for text, evaluate in parts]
+            return bounded("".join(texts))
+
+        return render
+
+    def deferred(self, env: Env) -> list[Any]:
+        """Give the parts with secrets unread: text, or `{"expression": …}` for whoever knows them."""
+        done: list[Any] = []
+        for text, evaluate, node in self._parts:
+            if evaluate is None or node is None:
+                done.append(text)
+            elif any(name.root == "secrets" for name in _names_of(node, self.source)):
+                done.append({"expression": text.strip()})
+            else:
+                done.append(text_of(evaluate(env)))
+        return done
+
+
+def _names_of(node: Node, source: str) -> Iterator[Name]:
+    """List the paths of an expression, refusing one that mixes secrets with anything else."""
+    found = list(_walk_names(node, source, optional=False))
+    roots = {name.root for name in found}
+    if "secrets" in roots and (len(roots) > 1 or _calls(node)):
+        raise syntax_error(
+            source, _offset(node), "an expression with a secret can hold nothing but the secret and pipes"
+        )
+    return iter(found)
+
+
+def _walk_names(node: Node, source: str, *, optional: bool) -> Iterator[Name]:
+    match node:
+        case Literal():
+            return
+        case Path():
+            line, column = position(source, node.offset)
+            yield Name(node.root, node.parts, node.optional or optional, line, column)
+        case Call():
+            for argument in node.arguments:
+                yield from _walk_names(argument, source, optional=False)
+        case Piped():
+            yield from _walk_names(node.subject, source, optional=optional or node.name == "default")
+            for argument in node.arguments:
+                yield from _walk_names(argument, source, optional=False)
+
+
+def _calls(node: Node) -> bool:
+    if isinstance(node, Call):
+        return True
+    return isinstance(node, Piped) and (_calls(node.subject) or any(map(_calls, node.arguments)))
+
+
+def _offset(node: Node) -> int:
+    return 0 if isinstance(node, Literal) else node.offset
+
+
+def _counted(inner: Evaluate) -> Evaluate:
+    """Give each template its own bound of work, with all that its filters do."""
+
+    def render(env: Env) -> Any:
+        if not env.filters:
+            env.work = 0
+        return inner(env)
+
+    return render
+
+
+@lru_cache(CACHED_TEMPLATES)
+def compile_template(source: str) -> Template:
+    """Read a template; raises TemplateSyntaxError with line, column and hint."""
+    return Template(source, pieces(source))
+
+
+@lru_cache(CACHED_TEMPLATES)
+def compile_expression(source: str) -> Template:
+    """Read the inside of `{{ }}` alone: a path, say."""
+    return Template(source, [Piece(source, 0, is_expression=True)])
+
+
+class CompiledValue:
+    """A JSON value with templates anywhere in it, read once."""
+
+    __slots__ = ("names", "render", "uses_secrets")
+
+    def __init__(self, value: Any) -> None:
+        templates = [compile_template(text) for _, text in walk(value)]
+        self.names: frozenset[Name] = frozenset().union(*(template.names for template in templates))
+        self.uses_secrets = any(template.uses_secrets for template in templates)
+        self.render: Evaluate = _evaluator(value)
+
+
+def _evaluator(value: Any) -> Evaluate:
+    if isinstance(value, str):
+        return compile_template(value).render
+    if isinstance(value, dict):
+        if not any(isinstance(key, str) and "{{" in key for key in value):
+            plain = [(key, _evaluator(item)) for key, item in value.items()]
+            return lambda env: {key: item(env) for key, item in plain}
+        entries = [(_evaluator(key), _evaluator(item)) for key, item in value.items()]
+        return lambda env: {text_of(key(env)): item(env) for key, item in entries}
+    if isinstance(value, list | tuple):
+        items = [_evaluator(item) for item in value]
+        return lambda env: [item(env) for item in items]
+    return lambda env: value
+
+
+def compile_value(value: Any) -> CompiledValue:
+    """Read a JSON value; raises TemplateSyntaxError."""
+    return CompiledValue(value)
+
+
+def walk(value: Any, pointer: str = "") -> Iterator[tuple[str, str]]:
+    """List every string that may be a template, keys too, with the JSON Pointer of its place."""
+    stack: list[tuple[str, Any, int]] = [(pointer, value, 0)]
+    while stack:
+        at, item, depth = stack.pop()
+        if depth > MAX_NESTING:
+            raise TemplateSyntaxError(f"lists and objects are nested deeper than {MAX_NESTING}")
+        if isinstance(item, str):
+            yield at, item
+        elif isinstance(item, dict):
+            for key in reversed(item):
+                below = f"{at}/{escaped(key)}"
+                stack.append((below, item[key], depth + 1))
+                if isinstance(key, str) and "{{" in key:
+                    stack.append((below, key, depth + 1))
+        elif isinstance(item, list | tuple):
+            stack.extend((f"{at}/{index}", item[index], depth + 1) for index in reversed(range(len(item))))
+
+
+def escaped(key: Any) -> str:
+    """Write a key into a JSON Pointer."""
+    return str(key).replace("~", "~0").replace("/", "~1")
+
+
+def _default_env(
+    context: Mapping[str, Any],
+    now: Callable[[], datetime] | None,
+    uuid: Callable[[], str] | None,
+    strict: bool,
+    warnings: Warnings | None,
+) -> Env:
+    clock = now or (lambda: datetime.now(UTC))
+    collected = Warnings() if warnings is None else warnings
+    return Env(context, clock, uuid or (lambda: str(uuid4())), strict, collected)
+
+
+def render(
+    template: Any,
+    context: Mapping[str, Any],
+    *,
+    now: Callable[[], datetime] | None = None,
+    uuid: Callable[[], str] | None = None,
+    strict: bool = False,
+    warnings: Warnings | None = None,
+) -> Any:
+    """Compute a JSON value with templates in it, by default with the real clock.
+
+    Raises TemplateSyntaxError and EvaluationError.
+    """
+    return compile_value(template).render(_default_env(context, now, uuid, strict, warnings))
+
+
+def render_parameters(value: Any, env: Env, pointer: str = "") -> tuple[Any, dict[str, list[Any]]]:
+    """Compute parameters but for what needs secrets: null there, and its parts by JSON Pointer beside."""
+    deferred: dict[str, list[Any]] = {}
+    return _without_secrets(value, env, pointer, deferred), deferred
+
+
+def _without_secrets(value: Any, env: Env, pointer: str, deferred: dict[str, list[Any]]) -> Any:
+    if isinstance(value, str):
+        template = compile_template(value)
+        if not template.uses_secrets:
+            return template.render(env)
+        deferred[pointer] = template.deferred(env)
+        return None
+    if isinstance(value, dict):
+        done = {}
+        for key, item in value.items():
+            shown = text_of(compile_template(str(key)).render(env))
+            done[shown] = _without_secrets(item, env, f"{pointer}/{escaped(shown)}", deferred)
+        return done
+    if isinstance(value, list | tuple):
+        return [_without_secrets(item, env, f"{pointer}/{index}", deferred) for index, item in enumerate(value)]
+    return value
+
+
+def reveal(parameters: Any, deferred: Mapping[str, list[Any]], secrets: Mapping[str, Any]) -> Any:
+    """Put secrets into what `render_parameters` made; raises EvaluationError naming a missing one."""
+    env = _default_env({"secrets": dict(secrets)}, None, None, True, None)
+    for pointer, parts in deferred.items():
+        values = [
+            part if isinstance(part, str) else compile_expression(part["expression"]).render(env) for part in parts
+        ]
+        value = values[0] if len(values) == 1 else "".join(map(text_of, values))
+        parameters = _placed_at(parameters, unescaped(pointer), value)
+    return parameters
+
+
+def unescaped(pointer: str) -> list[str]:
+    """Read the keys of a JSON Pointer."""
+    return [key.replace("~1", "/").replace("~0", "~") for key in pointer.split("/")[1:]]
+
+
+def _placed_at(parameters: Any, keys: list[str], value: Any) -> Any:
+    """Give a copy with a value where the keys lead."""
+    if not keys:
+        return value
+    key, *below = keys
+    if isinstance(parameters, dict):
+        return {**parameters, key: _placed_at(parameters.get(key), below, value)}
+    index = read_index(key) if isinstance(parameters, list) else None
+    if index is not None and 0 <= index < len(parameters):
+        return [*parameters[:index], _placed_at(parameters[index], below, value), *parameters[index + 1 :]]
+    raise EvaluationError(f"there is no place {key!r:.60} for a secret")
+
+
+__all__ = ["MISSING", "CompiledValue", "Template"]

@@ -1,0 +1,80 @@
+"""Read a definition as far as it can be read: what has the wrong type becomes a problem and is left out."""
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from orchestrator.language.template import escaped
+from orchestrator.model.definition import Definition
+from orchestrator.planner.report import Report
+
+MAX_ROUNDS = 6
+"""Leaving a value out can bring to light one more problem around it."""
+KINDS = {
+    dict: "an object",
+    list: "a list",
+    str: "text",
+    bool: "true or false",
+    int: "a number",
+    float: "a number",
+    type(None): "null",
+}
+WANTED = {
+    "string_type": "text",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "list_type": "a list",
+    "dict_type": "an object",
+    "model_type": "an object",
+    "model_attributes_type": "an object",
+}
+
+
+def read(definition: Any, report: Report) -> Definition | None:
+    """Read a definition; `None` when it is not an object at all."""
+    if isinstance(definition, Definition):
+        return definition
+    if not isinstance(definition, Mapping):
+        report.unreadable("", f"a definition is an object, this is {kind_of(definition)}")
+        return None
+    data: Any = definition
+    for _ in range(MAX_ROUNDS):
+        try:
+            return Definition.model_validate(data)
+        except ValidationError as error:
+            data = copy.deepcopy(dict(data)) if data is definition else data
+            for wrong in error.errors(include_url=False, include_context=False):
+                _leave_out(data, wrong, report)
+    return None
+
+
+def _leave_out(data: Any, wrong: Any, report: Report) -> None:
+    """Report one wrong value and take it out of the data."""
+    parts: list[Any] = []
+    parent, here = None, data
+    for part in wrong["loc"]:
+        try:
+            parent, here = here, here[part]
+        except (KeyError, IndexError, TypeError):
+            break
+        parts.append(part)
+    path = "".join(f"/{escaped(part)}" for part in parts)
+    wanted = WANTED.get(wrong["type"])
+    report.unreadable(path, f"this must be {wanted}, it is {kind_of(here)}" if wanted else wrong["msg"])
+    if isinstance(parent, dict):
+        parent.pop(parts[-1], None)
+    elif isinstance(parent, list):
+        # The place stays, so that the pointers to those after it stay right.
+        parent[parts[-1]] = "" if wanted == "text" else [] if wanted == "a list" else {}
+
+
+def kind_of(value: Any) -> str:
+    """Name the JSON type of a value."""
+    return KINDS.get(type(value), type(value).__name__)

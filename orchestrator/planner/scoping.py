@@ -1,0 +1,311 @@
+"""What the templates and conditions of a node read: syntax, secrets, variables and steps that are named."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+from orchestrator.errors import TemplateSyntaxError
+from orchestrator.language import Name, compile_template, condition_reader, walk
+from orchestrator.language.template import escaped
+from orchestrator.model.definition import Definition, Node
+from orchestrator.model.run import RESERVED
+from orchestrator.planner.node_checks import is_template
+from orchestrator.planner.policies import read_call
+from orchestrator.planner.regions import Region, Regions
+from orchestrator.planner.report import Report, did_you_mean
+
+Site = tuple[str, Any, Literal["template", "secret", "condition"]]
+"""A place that is computed: its pointer, its value, and how. `secret`: a template that may name secrets."""
+Use = tuple[str, Name]
+"""A path that is read, and where."""
+
+FIELDS: dict[str, tuple[str, ...]] = {
+    "workflow": ("id", "name", "version"),
+    "run": ("id", "started_at", "attempt"),
+}
+STEP_FIELDS = ("status", "output", "error")
+CONDITION_KEYS = frozenset(("field", "operator", "conditions", "condition", "preset", "expression"))
+
+
+def is_condition(value: Any) -> bool:
+    """Tell a case that is a condition from one that is a value to compare with."""
+    return isinstance(value, Mapping) and not CONDITION_KEYS.isdisjoint(value)
+
+
+def sites(node: Node, pointer: str) -> Iterator[Site]:
+    """List the places of a node that are computed in a run."""
+    config, at = node.config, f"{pointer}/config"
+    if node.when is not None:
+        yield f"{pointer}/when", node.when, "condition"
+    if isinstance(node.on_error, Mapping) and "fallback" in node.on_error:
+        yield f"{pointer}/on_error/fallback", node.on_error["fallback"], "template"
+    match node.type:
+        case "action":
+            yield at, config, "secret"
+            if node.compensate is not None:
+                yield f"{pointer}/compensate/config", node.compensate.get("config"), "secret"
+        case "condition":
+            yield f"{pointer}/condition", node.condition, "condition"
+        case "switch":
+            yield from _switch_sites(config, at)
+        case "loop":
+            yield f"{pointer}/collection", node.collection, "template"
+            yield f"{at}/collect", config.get("collect"), "template"
+            yield f"{at}/while", config.get("while"), "condition"
+            yield f"{at}/break_when", config.get("break_when"), "condition"
+        case "delay":
+            yield f"{pointer}/delay_seconds", node.delay_seconds, "template"
+            yield f"{pointer}/delay_until", node.delay_until, "template"
+        case "set":
+            yield at, config, "template"
+        case _:
+            for key in ("event", "timeout_seconds", "input", "output", "message"):
+                yield f"{at}/{key}", config.get(key), "template"
+
+
+def _switch_sites(config: Mapping[str, Any], at: str) -> Iterator[Site]:
+    yield f"{at}/value", config.get("value"), "template"
+    cases = config.get("cases")
+    for name, case in cases.items() if isinstance(cases, dict) else ():
+        kind: Literal["condition", "template"] = "condition" if is_condition(case) else "template"
+        yield f"{at}/cases/{escaped(name)}", case, kind
+
+
+def uses_of(places: Iterable[Site], report: Report) -> list[Use]:
+    """Read the templates and conditions of some places; report what cannot be read."""
+    found: list[Use] = []
+    for pointer, value, kind in places:
+        if value is None or isinstance(value, bool | int | float):
+            continue
+        if kind == "condition":
+            wrong = condition_reader.problems(value, pointer)
+            report.problems.extend(wrong)
+            if not any(problem.severity == "error" for problem in wrong):
+                found += [(pointer, name) for name in _ordered(condition_reader.compile_condition(value).names)]
+        else:
+            found += _template_uses(value, pointer, report, secrets=kind == "secret")
+    return found
+
+
+def _template_uses(value: Any, pointer: str, report: Report, *, secrets: bool) -> Iterator[Use]:
+    try:
+        texts = [(at, text) for at, text in walk(value, pointer) if "{{" in text or "}}" in text]
+    except TemplateSyntaxError as error:
+        report.error("too_deep", pointer, error.message)
+        return
+    for at in secret_keys(value, pointer) if secrets else ():
+        report.error("secret_outside_action", at, "a key cannot hold a secret: it would be kept")
+    for at, text in texts:
+        try:
+            template = compile_template(text)
+        except TemplateSyntaxError as error:
+            report.error("template_syntax", at, f"{error.line}:{error.column}: {error.message}", error.hint)
+            continue
+        if template.uses_secrets and not secrets:
+            message = "secrets can be named in the parameters of actions only: elsewhere they would be kept"
+            report.error("secret_outside_action", at, message)
+        for name in _ordered(template.names):
+            yield at, name
+
+
+def secret_keys(value: Any, pointer: str) -> Iterator[str]:
+    """Find keys of objects that name secrets."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            at = f"{pointer}/{escaped(key)}"
+            if "{{" in key and "secrets" in key:
+                yield at
+            yield from secret_keys(item, at)
+    elif isinstance(value, list):
+        for place, item in enumerate(value):
+            yield from secret_keys(item, f"{pointer}/{place}")
+
+
+def _ordered(names: Iterable[Name]) -> list[Name]:
+    return sorted(names, key=lambda name: (name.line, name.column, name.root))
+
+
+@dataclass
+class Names:
+    """Who sets and who reads what in a graph."""
+
+    definition: Definition
+    regions: Regions
+    uses: list[list[Use]]
+    """Of each node."""
+    report: Report
+    setters: dict[str, list[int]] = field(default_factory=dict)
+    sets_anything: bool = False
+    """Some name of a variable is computed."""
+
+    def __post_init__(self) -> None:
+        for number, node in enumerate(self.regions.graph.nodes):
+            for name in sets_of(node):
+                self.setters.setdefault(name, []).append(number)
+            if node.type == "set" and any(is_template(key) for key in node.config):
+                self.sets_anything = True
+
+    def check(self) -> None:
+        """Warn of names that mean nothing."""
+        for number, uses in enumerate(self.uses):
+            if self.regions.home[number] is not None:
+                for pointer, name in uses:
+                    self._check_use(number, pointer, name)
+        for owner, inside in self.regions.inside.items():
+            if len(inside) > 1:
+                self._check_branches(owner, inside)
+
+    def check_outside(self, uses: Iterable[Use]) -> None:
+        """Check names that no node reads: those of `settings.notify`."""
+        for pointer, name in uses:
+            if name.root == "steps":
+                self._check_step(pointer, name)
+
+    def _check_use(self, number: int, pointer: str, name: Name) -> None:
+        root = name.root
+        if root == "steps":
+            self._check_step(pointer, name)
+        elif root in FIELDS:
+            if name.path and name.path[0] not in FIELDS[root]:
+                hint = did_you_mean(name.path[0], FIELDS[root])
+                self._warn("unknown_field", pointer, name, f"`{root}` has no {name.path[0]!r}", hint)
+        elif root == "input":
+            self._check_input(pointer, name)
+        elif root not in (*RESERVED, "secrets") and root not in self.definition.variables:
+            self._check_variable(number, pointer, name)
+
+    def _check_step(self, pointer: str, name: Name) -> None:
+        if not name.path:
+            return
+        step, known = name.path[0], self.regions.graph.index
+        if step not in known:
+            hint = self.report.did_you_mean(step, known)
+            self._warn("unknown_step", pointer, name, f"there is no node {step!r}", hint)
+        elif len(name.path) > 1 and name.path[1] not in STEP_FIELDS:
+            hint = did_you_mean(name.path[1], STEP_FIELDS) or f"did you mean 'output.{name.path[1]}'?"
+            self._warn("unknown_field", pointer, name, f"a step has no {name.path[1]!r}", hint)
+
+    @cached_property
+    def _inputs(self) -> list[str] | None:
+        schema = self.definition.settings.input_schema
+        properties = schema.get("properties") if isinstance(schema, dict) else None
+        return list(properties) if isinstance(properties, dict) else None
+
+    def _check_input(self, pointer: str, name: Name) -> None:
+        if self._inputs is None or not name.path or name.path[0] in self._inputs:
+            return
+        hint = did_you_mean(name.path[0], self._inputs)
+        if hint is not None:
+            message = f"the input_schema has no {name.path[0]!r}"
+            self._warn("unknown_input", pointer, name, message, hint)
+
+    def _check_variable(self, number: int, pointer: str, name: Name) -> None:
+        root = name.root
+        if root in self._loop_names(number) or self.sets_anything:
+            return
+        setters = [setter for setter in self.setters.get(root, ()) if self.regions.home[setter] is not None]
+        if not setters:
+            known = [*self.definition.variables, *self.setters, *self._loop_names(number), *RESERVED]
+            hint = self.report.did_you_mean(root, known)
+            if hint is None and root in (self._inputs or ()):
+                hint = f"did you mean 'input.{root}'?"
+            self._warn("unknown_variable", pointer, name, f"nothing sets {root!r}: it is null", hint)
+        elif not any(self.may_precede(setter, number) for setter in setters):
+            where = self.regions.graph.nodes[setters[0]].id
+            self._warn("set_later", pointer, name, f"{root!r} is set by {where!r} only, which does not come before")
+
+    def _warn(self, code: str, pointer: str, name: Name, message: str, hint: str | None = None) -> None:
+        if not name.optional:
+            self.report.warning(code, pointer, f"{name.line}:{name.column}: {message}", hint)
+
+    def _loop_names(self, number: int) -> list[str]:
+        nodes = self.regions.graph.nodes
+        owners = [region.owner for region in self.regions.enclosing(number)]
+        loops = [nodes[owner] for owner in (number, *owners) if owner is not None and nodes[owner].type == "loop"]
+        names = [loop.item_variable or "item" for loop in loops]
+        return [*names, *(f"{name}_index" for name in names)]
+
+    def may_precede(self, setter: int, reader: int) -> bool:
+        """Tell whether what one node sets can be there when another reads it."""
+        around: dict[int, int] = {}
+        here: int | None = setter
+        while here is not None:
+            region = self.regions.home[here]
+            if region is None:
+                return False
+            around[id(region)] = here
+            here = region.owner
+        here = reader
+        while here is not None:
+            region = self.regions.home[here]
+            if region is None:
+                return False
+            if id(region) in around:
+                first, then = around[id(region)], here
+                ranks = self.ranks
+                # What a body sets is there when its own loop computes `collect` or `break_when`.
+                inside = first == then == reader != setter
+                return inside or ranks[first] < ranks[then] or self._repeats(region)
+            here = region.owner
+        return False
+
+    @cached_property
+    def ranks(self) -> dict[int, int]:
+        """The rank of each node in its own region."""
+        listed = [self.regions.whole, *(one for inside in self.regions.inside.values() for one in inside)]
+        return {number: rank for region in listed for rank, number in enumerate(region.ranked)}
+
+    @cached_property
+    def _cyclic(self) -> dict[int, bool]:
+        return {}
+
+    def _repeats(self, region: Region | None) -> bool:
+        """Tell a scope whose nodes may run more than once."""
+        while region is not None:
+            if region.port == "body" or self._has_cycle(region):
+                return True
+            region = region.home
+        return False
+
+    def _has_cycle(self, region: Region) -> bool:
+        if id(region) not in self._cyclic:
+            ranks, home = self.ranks, self.regions.home
+            self._cyclic[id(region)] = any(
+                home[target] is region and ranks[target] <= ranks[number]
+                for number in region.ranked
+                for _, target in self.regions.onward(number)
+            )
+        return self._cyclic[id(region)]
+
+    def _check_branches(self, owner: int, inside: list[Region]) -> None:
+        """Warn where two branches set one variable: the later branch wins."""
+        graph = self.regions.graph
+        first: dict[str, int] = {}
+        for place, region in enumerate(inside):
+            for number in members(self.regions, region):
+                for name in sets_of(graph.nodes[number]):
+                    if first.setdefault(name, place) != place:
+                        message = f"branches {first[name]} and {place} both set {name!r}: the last one's stays"
+                        self.report.warning("variable_conflict", graph.pointers[owner], message)
+
+
+def sets_of(node: Node) -> Iterator[str]:
+    """Name the variables that a node sets, as far as they are known before the run."""
+    yield from node.outputs
+    if node.type == "set":
+        yield from (key for key in node.config if not is_template(key))
+
+
+def members(regions: Regions, region: Region) -> Iterator[int]:
+    """Give all nodes of a region, those of regions inside it too, in order."""
+    for number in region.ranked:
+        yield number
+        for inner in regions.inside.get(number, ()):
+            yield from members(regions, inner)
+
+
+def notify_uses(definition: Definition, report: Report) -> list[Use]:
+    """Read the templates of `settings.notify`."""
+    call = read_call(definition.settings.notify, "/settings/notify", report)
+    return [] if call is None else uses_of([("/settings/notify/config", call.get("config"), "secret")], report)

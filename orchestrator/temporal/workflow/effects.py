@@ -1,0 +1,293 @@
+"""Effects on Temporal: what the interpreter asks for becomes activities, timers, children and waits.
+
+Replay-sensitive. Nothing here waits on several things at once but by futures of its own, in order.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from temporalio import workflow
+from temporalio.common import RawValue, RetryPolicy
+from temporalio.exceptions import CancelledError, FailureError
+from temporalio.workflow import ActivityCancellationType, ActivityHandle
+
+from orchestrator.interpreter.effects import (
+    ATTEMPT_KEY,
+    Acted,
+    ActRequest,
+    BranchRequest,
+    BranchResult,
+    CallRequest,
+    Resolution,
+)
+from orchestrator.model.plan import Plan
+from orchestrator.model.run import RunInfo
+from orchestrator.temporal.failures import activity_failure, cause_of, not_retried
+from orchestrator.temporal.payloads import packed
+from orchestrator.temporal.search_attributes import BEGAN
+from orchestrator.temporal.workflow.cancellation import BREATH_SECONDS, Room, cancels, pass_on, shortened
+from orchestrator.temporal.workflow.children import Children
+from orchestrator.temporal.workflow.inbox import Event, Inbox
+
+NODES_BETWEEN_BREATHS = 5_000
+"""Pure nodes take no time of Temporal's; so many together stay far below the deadlock detector's 2 s."""
+LOCAL_RETRY_SECONDS = 5.0
+"""A longer pause before a local retry is a timer, so that the workflow task does not wait for it."""
+RETRY_FROM_NOW = 1_000
+"""Nodes to wait before a state that was too large is written down again."""
+
+
+@dataclass(slots=True)
+class _Waiter:
+    event: str
+    future: "asyncio.Future[Event]"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A step that waits for an operator's word."""
+
+    node_id: str
+    word: "asyncio.Future[Resolution]"
+
+
+class TemporalEffects:
+    """Effects for one run, or for one branch of it."""
+
+    def __init__(
+        self, plan: Plan, info: RunInfo, inbox: Inbox, *, paused: bool, move_on: Callable[[], dict[str, Any] | None]
+    ) -> None:
+        self.plan = plan
+        self.info = info
+        self.inbox = inbox
+        self.paused = paused
+        self.held = 0
+        """Flows that stand still at a node boundary."""
+        self.working = 0
+        """Actions, branches and called runs under way."""
+        self.decisions: dict[str, Decision] = {}
+        self.show: Callable[[], None] = lambda: None
+        """Called before the flow waits."""
+        self._move_on = move_on
+        """Write the whole state down; `None` when it is too large."""
+        self._waiters: list[_Waiter] = []
+        self._resumed = asyncio.Event()
+        self._nodes = 0
+        self._breath: asyncio.Event | None = None
+        self._try_at = 0
+        self._seen = 0
+        self.room = Room()
+        self.children = Children(plan, info, inbox, self.room, lambda: self.show())
+
+    def now(self) -> datetime:
+        """Give the time of the workflow task."""
+        return workflow.now()
+
+    def uuid(self) -> str:
+        """Give a UUID that a replay repeats."""
+        return str(workflow.uuid4())
+
+    async def act(self, request: ActRequest) -> Acted:
+        """Run an activity named after the action."""
+        arg = packed(self._activity_input(request), f"what {request.title!r} sends to {request.action}")
+        await self.room.take(arg)
+        before = cancels()
+        self.working += 1
+        self.show()
+        try:
+            result = await _started(request, arg)
+        except FailureError as error:
+            if isinstance(cause_of(error), CancelledError) and cancels() > before:
+                raise asyncio.CancelledError from error
+            pass_on(before)
+            raise activity_failure(error, request) from error
+        finally:
+            self.working -= 1
+        pass_on(before)
+        return acted(result)
+
+    def _activity_input(self, request: ActRequest) -> dict[str, Any]:
+        context = {
+            "run_id": self.info.id,
+            "workflow_id": self.plan.id,
+            "customer_id": self.info.customer_id,
+            "node_id": request.node_id,
+            "idempotency_key": request.idempotency_key,
+        }
+        if not self.info.customer_id:
+            del context["customer_id"]
+        sent: dict[str, Any] = {"parameters": request.parameters, "context": context}
+        if request.secrets:
+            sent["secrets"] = dict(request.secrets)
+        return sent
+
+    async def sleep(self, seconds: float, title: str) -> None:
+        """Start a durable timer."""
+        self.show()
+        await workflow.sleep(seconds, summary=title)
+
+    async def receive(self, event: str, timeout_seconds: float | None, title: str) -> tuple[Any] | None:
+        """Take an event, waiting for it if need be."""
+        early = self.inbox.take(event)
+        if early is not None:
+            return (early.payload,)
+        if timeout_seconds is not None and timeout_seconds <= 0:
+            return None
+        waiter = _Waiter(event, asyncio.get_running_loop().create_future())
+        self._waiters.append(waiter)
+        self.show()
+        try:
+            if timeout_seconds is None:
+                await waiter.future
+            else:
+                await workflow.wait_condition(waiter.future.done, timeout=timeout_seconds, timeout_summary=title)
+        except TimeoutError:
+            return (waiter.future.result().payload,) if waiter.future.done() else None
+        except asyncio.CancelledError:
+            if waiter.future.done() and not waiter.future.cancelled():
+                self.inbox.put_back(waiter.future.result())
+            raise
+        finally:
+            if waiter in self._waiters:
+                self._waiters.remove(waiter)
+        return (waiter.future.result().payload,)
+
+    async def deliver(self, event: str, payload: Any, number: int | None = None) -> None:
+        """Keep an event, hand it to who waits for it here, and to the branches that name it."""
+        kept = self.inbox.put(event, payload, number)
+        copy = {"name": event, "payload": payload, "number": kept.number}
+        for waiter in self._waiters:
+            if waiter.event == event and not waiter.future.done():
+                taken = self.inbox.take(event)
+                if taken is not None:
+                    waiter.future.set_result(taken)
+                break
+        await self.children.deliver(event, copy)
+
+    async def pause(self, paused: bool) -> None:
+        """Stand still at the next boundary, or go on; branches and called runs too."""
+        if paused == self.paused:
+            return
+        self.paused = paused
+        if not paused:
+            self._resumed.set()
+            self._resumed = asyncio.Event()
+        await self.children.tell_all("pause" if paused else "resume", {})
+
+    async def branch(self, request: BranchRequest) -> BranchResult:
+        """Run a branch as a child workflow."""
+        return await self.children.branch(request, paused=self.paused)
+
+    async def call(self, request: CallRequest) -> dict[str, Any]:
+        """Run another workflow as a child with a run id of its own."""
+        return await self.children.call(request)
+
+    async def decide(self, step_id: str, node_id: str, error: dict[str, Any]) -> Resolution:
+        """Wait for the update `resolve`."""
+        decision = Decision(node_id, asyncio.get_running_loop().create_future())
+        self.decisions[step_id] = decision
+        self.show()
+        try:
+            return await decision.word
+        finally:
+            self.decisions.pop(step_id, None)
+
+    def due(self, *, resumable: bool) -> bool:
+        """Count the node; tell whether there is a reason to stop at it."""
+        self._nodes += 1
+        self._seen += 1
+        return (
+            self.paused
+            or self._breath is not None
+            or self._nodes >= NODES_BETWEEN_BREATHS
+            or (resumable and self._seen >= self._try_at and workflow.info().is_continue_as_new_suggested())
+        )
+
+    async def boundary(self, *, resumable: bool) -> None:
+        """Take a breath, hold while paused, continue as new."""
+        if self._breath is not None or self._nodes >= NODES_BETWEEN_BREATHS:
+            await self._breathe()
+        while self.paused:
+            await self._hold()
+        if resumable and self._seen >= self._try_at and workflow.info().is_continue_as_new_suggested():
+            await self._continue_as_new()
+
+    async def _breathe(self) -> None:
+        """End the workflow task by a short timer, one for all flows."""
+        if self._breath is not None:
+            await self._breath.wait()
+            return
+        breath = self._breath = asyncio.Event()
+        try:
+            await workflow.sleep(BREATH_SECONDS)
+        finally:
+            self._nodes = 0
+            self._breath = None
+            breath.set()
+
+    async def _hold(self) -> None:
+        self.held += 1
+        self.show()
+        try:
+            await self._resumed.wait()
+        finally:
+            self.held -= 1
+
+    async def _continue_as_new(self) -> None:
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        request = self._move_on()
+        if request is None:
+            self._try_at = self._seen + RETRY_FROM_NOW
+            workflow.logger.warning("the state is too large to continue as new")
+            return
+        memo = {**workflow.memo(), BEGAN: request["state"]["started_at"]}
+        workflow.continue_as_new(packed(request, "the state of the run"), memo=memo)
+
+
+def acted(answer: Any) -> Acted:
+    """Read what an activity answered; one that was tried more than once says so."""
+    if isinstance(answer, Mapping) and answer.keys() == {ATTEMPT_KEY, "result"} and type(answer[ATTEMPT_KEY]) is int:
+        return Acted(answer["result"], max(answer[ATTEMPT_KEY], 1))
+    return Acted(answer)
+
+
+def _started(request: ActRequest, arg: RawValue) -> ActivityHandle[Any]:
+    """Schedule an activity. One without heartbeat cannot learn that it is cancelled: nobody waits for it then."""
+    retry = request.retry
+    policy = RetryPolicy(
+        initial_interval=timedelta(seconds=retry.initial_interval),
+        backoff_coefficient=retry.backoff_coefficient,
+        maximum_interval=timedelta(seconds=max(retry.maximum_interval, retry.initial_interval)),
+        maximum_attempts=retry.maximum_attempts,
+        non_retryable_error_types=not_retried(retry),
+    )
+    activity_id = shortened(request.step_id)
+    timeout = timedelta(seconds=request.timeout_seconds)
+    if request.local:
+        return workflow.start_local_activity(
+            request.action,
+            arg,
+            activity_id=activity_id,
+            summary=request.title,
+            start_to_close_timeout=timeout,
+            retry_policy=policy,
+            local_retry_threshold=timedelta(seconds=LOCAL_RETRY_SECONDS),
+            cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+        )
+    heartbeat = request.heartbeat_seconds
+    return workflow.start_activity(
+        request.action,
+        arg,
+        activity_id=activity_id,
+        summary=request.title,
+        task_queue=request.task_queue,
+        start_to_close_timeout=timeout,
+        heartbeat_timeout=timedelta(seconds=heartbeat) if heartbeat else None,
+        retry_policy=policy,
+        cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED
+        if heartbeat
+        else ActivityCancellationType.TRY_CANCEL,
+    )

@@ -1,0 +1,124 @@
+"""One flow under way, a run or one branch of it: read from its request, shown, written down. Replay-sensitive."""
+
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import Any
+
+from temporalio import workflow
+
+from orchestrator.interpreter.actions import inner_scopes
+from orchestrator.model.plan import Plan
+from orchestrator.model.run import Run, RunState, document
+from orchestrator.temporal.payloads import fitted_state, read_plan, run_request, unreadable, written
+from orchestrator.temporal.search_attributes import scheduled
+from orchestrator.temporal.workflow.effects import TemporalEffects
+from orchestrator.temporal.workflow.inbox import Inbox
+
+SHOWN_STEPS = 10
+"""Open steps that the details in the Temporal UI list."""
+
+
+class Flow:
+    """A flow's plan, its state and its effects."""
+
+    def __init__(self, request: Mapping[str, Any]) -> None:
+        self.plan, info = read_plan(request)
+        # A schedule starts all its runs with one request, which cannot know their ids.
+        self.info = info if info.id else info.model_copy(update={"id": workflow.info().workflow_id})
+        try:
+            self.branch: dict[str, Any] | None = request.get("branch")
+            self.state = self._state(request)
+            self.inbox = Inbox(request.get("inbox", ()), request.get("received", 0))
+            self.inbox.read.extend(request.get("read", ()))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise unreadable("the state", error) from error
+        self.effects = TemporalEffects(
+            self.plan, self.info, self.inbox, paused=bool(request.get("paused")), move_on=self.move_on
+        )
+        self.effects.children.branches.extend(request.get("branches", ()))
+        self.effects.show = self.show
+
+    def _state(self, request: Mapping[str, Any]) -> RunState:
+        if "state" in request:
+            return RunState.from_json(self.plan, request["state"])
+        branch = self.branch or {}
+        return RunState.new(
+            self.plan,
+            self.info,
+            given=request.get("input"),
+            trigger=scheduled(request.get("trigger"), workflow.info().typed_search_attributes),
+            now=workflow.now(),
+            context=branch.get("context"),
+            path=branch.get("path", ""),
+        )
+
+    def move_on(self) -> dict[str, Any] | None:
+        """Write everything down for the execution that continues this one; `None` when it is too large."""
+        state = fitted_state(self.state, rewinds=self.plan.rewinds)
+        if state is None:
+            return None
+        request = run_request(self.plan, self.info, state=state)
+        if self.branch is not None:
+            request["branch"] = {name: self.branch[name] for name in ("path", "exports")}
+        return {
+            **request,
+            **written(
+                inbox=[event.to_json() for event in self.inbox.unread()],
+                received=self.inbox.received,
+                read=self.inbox.read,
+                paused=self.effects.paused,
+                branches=list(self.effects.children.branches),
+            ),
+        }
+
+    def shown(self) -> Run:
+        """Make the document of this flow alone."""
+        shown = document(self.plan, self.info, self.state)
+        if not self.effects.held:
+            return shown
+        waits = [*shown.waiting_for, {"node_id": None, "step_id": None, "kind": "paused"}]
+        busy = self.effects.working or self.effects.children.running
+        status = shown.status if busy else "waiting"
+        return shown.model_copy(update={"status": status, "waiting_for": waits})
+
+    def show(self) -> None:
+        """Say in the Temporal UI where the run stands."""
+        workflow.set_current_details("\n".join(self._details()))
+
+    def _details(self) -> Iterator[str]:
+        state = self.state
+        # The summary that a run is started with does not outlive continue-as-new: the name stands here too.
+        yield f"**{self.plan.name or self.plan.id}**: {state.status}, {state.completed} steps done"
+        if self.effects.paused:
+            yield "- **paused** by an operator"
+        for step in islice(state.open.values(), SHOWN_STEPS):
+            waits = step.waiting_for or {}
+            more = {
+                "delay": f", until {waits.get('until')}",
+                "event": f", for the event `{waits.get('event')}`",
+                "operator": f", for an operator's word: {waits.get('message')}",
+            }.get(str(waits.get("kind")), "")
+            yield f"- `{step.id}` {step.status}{more}"
+        if len(state.open) > SHOWN_STEPS:
+            yield f"- and {len(state.open) - SHOWN_STEPS} more"
+
+
+def node_ids(plan: Plan) -> set[str]:
+    """Name every node of a plan."""
+    found: set[str] = set()
+    scopes = [plan.scope]
+    while scopes:
+        for node in scopes.pop().nodes:
+            found.add(node.id)
+            scopes.extend(inner_scopes(node))
+    return found
+
+
+def enclosing_paths(step_id: str) -> Iterator[str]:
+    """Give the path a step is in and those around it, the innermost first."""
+    while True:
+        path = step_id.rpartition("/")[0]
+        yield path
+        if not path:
+            return
+        step_id = path.rpartition("[")[0]

@@ -1,0 +1,1 @@
+"""Cron expressions, fire times and schedules. No clock: every time is passed in. Replay-sensitive."""
