@@ -18,10 +18,12 @@ from temporalio.exceptions import ApplicationError
 from activities.registry import ActionContext, ActionFailed, ActionSpec, Registry
 from activities.resources import Resources
 from orchestrator.errors import ERROR_TYPES, ExpressionError
-from orchestrator.interpreter.effects import ATTEMPT_KEY
+from orchestrator.expressions import default_env
 from orchestrator.language import compile_expression, reveal
+from orchestrator.model.run import ATTEMPT_KEY
 from orchestrator.settings import Settings
-from orchestrator.telemetry.metrics import ACTION_SECONDS, ACTIONS, about
+from orchestrator.telemetry.context import about
+from orchestrator.telemetry.metrics import ACTION_SECONDS, ACTIONS
 
 log = logging.getLogger("orchestrator.activities")
 
@@ -103,7 +105,7 @@ def _parameters(spec: ActionSpec, sent: Mapping[str, Any], resources: Resources)
     deferred = sent.get("secrets") or {}
     if deferred:
         try:
-            given = reveal(given, deferred, resources.secrets)
+            given = reveal(given, deferred, default_env({"secrets": dict(resources.secrets)}, strict=True))
         except ExpressionError as error:
             raise ActionFailed(str(error.message), error_type="validation_error", recoverable=False) from None
     try:

@@ -11,11 +11,11 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from api.services import HouseDep
 from orchestrator.errors import OrchestratorError
-from orchestrator.service import CUSTOMER_NAME, DEFAULT_CUSTOMER, MAX_CUSTOMER
+from orchestrator.service.customers import CUSTOMER_NAME, DEFAULT_CUSTOMER, MAX_CUSTOMER
 from orchestrator.service.services import House
 from orchestrator.store.api_keys import ApiKey
 from orchestrator.store.workflows import WorkflowNotFound
-from orchestrator.telemetry.metrics import about
+from orchestrator.telemetry.context import about
 
 ABOUT = ("run_id", "workflow_id")
 """Parts of an address that log lines name."""

@@ -9,7 +9,7 @@ from api.problems import described
 from api.request_log import Observed
 from api.routes import builder, runs, service, triggers, workflows
 from orchestrator.service.services import House
-from orchestrator.telemetry.metrics import tracing
+from orchestrator.telemetry.tracing import tracing
 
 PREFIX = "/api/v1"
 DESCRIPTION = """

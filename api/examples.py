@@ -4,7 +4,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from api.models.workflows import EXAMPLE, DeliveryView, RetryView, RunStarted, RunView, ScheduleView, WorkflowDocument
+from api.models.runs import RetryView, RunStarted, RunView
+from api.models.triggers import DeliveryView
+from api.models.workflows import EXAMPLE, ScheduleView, WorkflowDocument
 from api.paging import Page
 from orchestrator.model.run import Run
 

@@ -8,8 +8,9 @@ from fastapi import Header, Path, Query
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, TypeAdapter
 from pydantic_core import PydanticCustomError
 
-from orchestrator.service.workflows import WORKFLOW_NAME
-from orchestrator.store.workflows import EditConflict, Stored
+from orchestrator.model.definition import WORKFLOW_NAME
+from orchestrator.store.records import Stored
+from orchestrator.store.workflows import EditConflict
 
 RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)([Zz]|[+ -]\d\d:\d\d)")
 TIME = TypeAdapter(AwareDatetime)

@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from api.access import Needs, admitted
 from orchestrator.jsontools.source import MAX_SHOWN, JsonSyntaxError, Source, read
-from orchestrator.planner.report import did_you_mean, listed
+from orchestrator.jsontools.suggestions import did_you_mean, listed
 
 MAX_DEPTH = 200
 """Lists and objects in each other: pydantic writes no answer deeper than 255, and an answer wraps what was sent."""

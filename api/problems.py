@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.limits import TooManyRequests
 from orchestrator.errors import DefinitionInvalid, OrchestratorError
-from orchestrator.service.webhooks import MethodNotAllowed
+from orchestrator.service.webhook_request import MethodNotAllowed
 
 logger = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"

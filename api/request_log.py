@@ -6,7 +6,8 @@ import time
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from orchestrator.planner.trigger_checks import METHODS
-from orchestrator.telemetry.metrics import HTTP_REQUESTS, HTTP_SECONDS, about
+from orchestrator.telemetry.context import about
+from orchestrator.telemetry.metrics import HTTP_REQUESTS, HTTP_SECONDS
 
 logger = logging.getLogger("api.requests")
 NOWHERE = "(none)"

@@ -17,13 +17,13 @@ from activities.runtime import activities_for
 from benchmarks.cases import EXAMPLE, WORKFLOWS, Case, cases, echo, hand_echo
 from orchestrator.model.plan import Plan
 from orchestrator.model.run import RunInfo
-from orchestrator.planner import check
+from orchestrator.planner.planner import check
 from orchestrator.settings import Settings
 from orchestrator.temporal.client.connection import connect
 from orchestrator.temporal.devserver import dev_server
-from orchestrator.temporal.payloads import run_request
+from orchestrator.temporal.requests import run_request
+from orchestrator.temporal.search_attributes import WORKFLOW
 from orchestrator.temporal.worker import EAGER_ACTIVITIES, STICKY_SECONDS
-from orchestrator.temporal.workflow.children import WORKFLOW
 from orchestrator.temporal.workflow.run_workflow import RunWorkflow
 
 QUEUE = "bench"

@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 from benchmarks.cases import EXAMPLE, workflow_of
-from orchestrator.planner import check
+from orchestrator.planner.planner import check
 from orchestrator.simulator.simulate import simulate
 
 

@@ -24,12 +24,13 @@ import httpx
 
 from benchmarks.cases import workflow_of
 from orchestrator.model.plan import Plan
+from orchestrator.model.run import RunSummary
 from orchestrator.settings import Settings
 from orchestrator.store.database import Database, database_url, open_database
 from orchestrator.store.run_index import RunIndex
 from orchestrator.store.workflows import Definitions
 from orchestrator.temporal.client.connection import connect
-from orchestrator.temporal.client.runs import Runs, RunSummary
+from orchestrator.temporal.client.runs import Runs
 from orchestrator.temporal.devserver import dev_server
 
 CUSTOMER = "bench"

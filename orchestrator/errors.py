@@ -16,7 +16,7 @@ No I/O and no imports from the project: everything else may import this. Replay-
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 ErrorType = Literal[
@@ -173,16 +173,3 @@ class ServerUnavailable(OrchestratorError):
     """The Temporal server does not answer."""
 
     code = "server_unavailable"
-
-
-@dataclass(slots=True)
-class Warnings:
-    """Collects what an evaluation wants to say without failing; a step shows them."""
-
-    messages: list[str] = field(default_factory=list)
-    limit: int = 20
-
-    def add(self, message: str) -> None:
-        """Keep a message, once, up to the limit."""
-        if len(self.messages) < self.limit and message not in self.messages:
-            self.messages.append(message)

@@ -1,4 +1,4 @@
-"""Imports go one way (DESIGN, law 1): the core needs no server, no database and no network library."""
+"""Imports go one way, over folders (DESIGN, law 1), and replay-sensitive code is deterministic (laws 2 and 3)."""
 
 import ast
 import subprocess
@@ -9,49 +9,77 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-CORE = (
-    "orchestrator.errors", "orchestrator.language", "orchestrator.language.condition_reader", "orchestrator.language.presets",
-    "orchestrator.model.definition", "orchestrator.model.plan", "orchestrator.planner", "orchestrator.model.run",
-    "orchestrator.interpreter", "orchestrator.simulator.simulate", "orchestrator.interpreter.restart",
-    "orchestrator.drawing.mermaid", "orchestrator.jsontools.source",
+
+LEVELS = (
+    ("orchestrator/errors.py", "orchestrator/settings.py"),
+    ("orchestrator/model/", "orchestrator/jsontools/", "orchestrator/telemetry/"),
+    ("orchestrator/language/", "orchestrator/timing/", "orchestrator/store/"),
+    ("orchestrator/expressions.py",),
+    ("orchestrator/conditions.py",),
+    ("orchestrator/interpreter/", "orchestrator/planner/", "activities/"),
+    ("orchestrator/actions.py", "orchestrator/temporal/", "orchestrator/simulator/", "orchestrator/drawing/"),
+    ("orchestrator/service/",),
+    ("api/",),
+    ("orchestrator/cli/",),
+)
+"""From the bottom to the top; a name that ends in a slash is a folder and all below it."""
+
+PURE = (
+    "orchestrator.errors", "orchestrator.model.definition", "orchestrator.model.plan", "orchestrator.model.run",
+    "orchestrator.jsontools.source", "orchestrator.language", "orchestrator.timing.schedule",
+    "orchestrator.expressions", "orchestrator.conditions", "orchestrator.planner", "orchestrator.interpreter",
+    "orchestrator.simulator", "orchestrator.drawing.mermaid",
 )  # fmt: skip
-HEAVY = ("temporalio", "sqlalchemy", "fastapi", "uvicorn", "httpx", "aiosmtplib", "activities", "api", "rich", "typer")
+HEAVY = ("temporalio", "sqlalchemy", "fastapi", "uvicorn", "httpx", "aiosmtplib", "rich", "typer")
+LOADS_NOTHING_OF = {
+    ", ".join(PURE): (*HEAVY, "activities", "api"),
+    "orchestrator.store.database, orchestrator.store.workflows": ("temporalio", "fastapi", "httpx"),
+    "api.models.workflows, api.models.runs, api.models.triggers": ("temporalio", "httpx"),
+    "activities.registry": HEAVY,
+    "orchestrator.actions": HEAVY,
+}
+"""What an import must not load, by the modules that are imported."""
 
 ONLY_IMPORTERS = {
-    "croniter": {"orchestrator/timing/cron.py"},
-    "mmdr": {"orchestrator/drawing/svg.py"},
-    "jsonschema": {"orchestrator/jsontools/schema.py"},
-    "temporalio.client": {"orchestrator/temporal/client/runs.py", "orchestrator/temporal/client/connection.py", "orchestrator/temporal/client/run_tree.py",
-                          "orchestrator/temporal/history/histories.py", "orchestrator/temporal/worker.py", "orchestrator/temporal/devserver.py",
-                          "orchestrator/temporal/replay.py", "orchestrator/temporal/schedules/schedules.py", "orchestrator/temporal/schedules/spec.py"},
-    "sqlalchemy": {"activities/sql.py", "activities/resources.py", "orchestrator/store/"},
-    "alembic": {"orchestrator/store/"},
-    "fastapi": {"api/"},
-    "uvicorn": {"api/serve.py"},
-    "aiosmtplib": {"activities/email.py"},
-    "jmespath": {"activities/data.py"},
-}  # fmt: skip
-"""Libraries that a few modules alone may import; a name that ends in a slash is a folder and all below it."""
-
-NEVER = {
-    "orchestrator": ("api",),  # but for the commands that serve it
-    "activities": ("api", "orchestrator.planner", "orchestrator.interpreter", "orchestrator.temporal.client.runs"),
+    "croniter": ("orchestrator/timing/cron.py",),
+    "mmdr": ("orchestrator/drawing/svg.py",),
+    "jsonschema": ("orchestrator/jsontools/schema.py",),
+    "temporalio": (
+        "orchestrator/temporal/",
+        "activities/runtime.py",
+        "activities/events.py",
+        "orchestrator/telemetry/",
+        "orchestrator/cli/logs.py",
+    ),
+    "sqlalchemy": ("activities/sql.py", "activities/resources.py", "orchestrator/store/"),
+    "alembic": ("orchestrator/store/",),
+    "fastapi": ("api/",),
+    "uvicorn": ("api/serve.py",),
+    "aiosmtplib": ("activities/email.py",),
+    "jmespath": ("activities/data.py",),
 }
-"""What the modules of a package never import."""
-ABOVE = {ROOT / "orchestrator" / "cli" / "serve.py"}
-"""Modules that put everything together."""
+"""Libraries that a few modules alone may import."""
 
 REPLAY_SENSITIVE = [
-    *(ROOT / "orchestrator" / "interpreter").glob("*.py"),
-    *(ROOT / "orchestrator" / "temporal" / "workflow").glob("*.py"),
-    ROOT / "orchestrator" / "temporal" / "payloads.py",
-    ROOT / "orchestrator" / "model" / "run.py",
+    ROOT / "orchestrator" / "model" / "plan.py",
+    *(
+        path
+        for folder in ("language", "timing", "interpreter", "temporal/workflow")
+        for path in sorted((ROOT / "orchestrator" / folder).rglob("*.py"))
+    ),
 ]
-UNORDERED = {"TaskGroup", "wait", "as_completed"}
-"""Members of asyncio that walk in heap order (DESIGN, law 2)."""
+FORBIDDEN = {
+    "asyncio": {"TaskGroup", "wait", "as_completed"},  # they walk in heap order
+    "datetime": {"now", "utcnow", "today"},
+    "date": {"today"},
+    "os": {"environ", "getenv", "urandom"},
+    "uuid": {"uuid1", "uuid4"},
+}
+FORBIDDEN_MODULES = {"time", "random", "secrets", "os"}
+SETS = {"set", "frozenset"}
 
 
-def imports(path: Path) -> Iterator[str]:
+def imported_names(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names)
@@ -60,55 +88,109 @@ def imports(path: Path) -> Iterator[str]:
             yield from (f"{node.module}.{name.name}" for name in node.names)
 
 
-def sources(*packages: str) -> Iterator[Path]:
-    for package in packages:
-        yield from sorted((ROOT / package).rglob("*.py"))
+def sources() -> list[str]:
+    return [
+        str(path.relative_to(ROOT))
+        for package in ("orchestrator", "activities", "api")
+        for path in sorted((ROOT / package).rglob("*.py"))
+    ]
 
 
-def test_importing_the_core_loads_nothing_heavy() -> None:
-    code = f"import sys, {', '.join(CORE)}; print(*sorted({{name.partition('.')[0] for name in sys.modules}}))"
+def unit_of(path: str) -> tuple[int, str] | None:
+    """The level of a file, and the folder or file of it that a level names."""
+    for level, units in enumerate(LEVELS):
+        for unit in units:
+            if path == unit or (unit.endswith("/") and path.startswith(unit)):
+                return level, unit
+    return None
+
+
+def file_of(module: str) -> str | None:
+    path = module.replace(".", "/")
+    return next((name for name in (f"{path}.py", f"{path}/__init__.py") if (ROOT / name).exists()), None)
+
+
+def upward_imports(path: str) -> list[str]:
+    """Imports of a unit on the same level or above."""
+    here = unit_of(path)
+    targets = {name: unit_of(file) for name in imported_names(ROOT / path) if (file := file_of(name))}
+    return [name for name, there in targets.items() if here and there and there != here and there[0] >= here[0]]
+
+
+def test_every_module_is_on_a_level() -> None:
+    empty = {"orchestrator/__init__.py"}
+
+    assert [path for path in sources() if unit_of(path) is None and path not in empty] == []
+
+
+@pytest.mark.parametrize("path", sources())
+def test_imports_go_down(path: str) -> None:
+    assert upward_imports(path) == []
+
+
+def test_few_modules_are_loose() -> None:
+    assert len([path for path in (ROOT / "orchestrator").glob("*.py") if path.name != "__init__.py"]) <= 5
+
+
+@pytest.mark.parametrize("modules", LOADS_NOTHING_OF)
+def test_an_import_loads_nothing_heavy(modules: str) -> None:
+    code = f"import sys, {modules}; print(*sorted({{name.partition('.')[0] for name in sys.modules}}))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
 
-    assert [name for name in HEAVY if name in loaded.split()] == []
+    assert [name for name in LOADS_NOTHING_OF[modules] if name in loaded.split()] == []
 
 
 @pytest.mark.parametrize("library", ONLY_IMPORTERS)
 def test_a_library_has_few_importers(library: str) -> None:
-    found = {
-        str(path.relative_to(ROOT))
-        for path in sources("orchestrator", "activities", "api")
-        if any(name == library or name.startswith(f"{library}.") for name in imports(path))
-    }
-
+    importers = [
+        path
+        for path in sources()
+        if any(name == library or name.startswith(f"{library}.") for name in imported_names(ROOT / path))
+    ]
     allowed = ONLY_IMPORTERS[library]
-    folders = tuple(name for name in allowed if name.endswith("/"))
 
-    assert {path for path in found if path not in allowed and not path.startswith(folders)} == set()
-    assert found
-
-
-@pytest.mark.parametrize("package", NEVER)
-def test_nothing_imports_upwards(package: str) -> None:
-    wrong = [
-        (str(path.relative_to(ROOT)), name)
-        for path in sources(package)
-        if path not in ABOVE
-        for name in imports(path)
-        if any(name == never or name.startswith(f"{never}.") for never in NEVER[package])
-    ]
-
-    assert wrong == []
+    assert [path for path in importers if not any(path.startswith(name) for name in allowed)] == []
+    assert importers
 
 
-@pytest.mark.parametrize("path", REPLAY_SENSITIVE, ids=lambda path: path.name)
-def test_replay_sensitive_code_waits_in_order(path: Path) -> None:
-    wrong = [
-        f"{path.name}:{node.lineno} asyncio.{node.attr}"
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Attribute)
-        and node.attr in UNORDERED
-        and isinstance(node.value, ast.Name)
-        and node.value.id == "asyncio"
-    ]
+def nondeterministic(tree: ast.AST) -> Iterator[str]:
+    """What could differ on replay: clocks, randomness, the environment, and iteration over sets."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Attribute(value=ast.Name(id=owner), attr=name) if name in FORBIDDEN.get(owner, ()):
+                yield f"{node.lineno} {owner}.{name}"
+            case ast.ImportFrom(module=str(module), names=names):
+                yield from (
+                    f"{node.lineno} {module}.{name.name}"
+                    for name in names
+                    if module in FORBIDDEN_MODULES or name.name in FORBIDDEN.get(module, ())
+                )
+            case ast.Import(names=names):
+                yield from (f"{node.lineno} {name.name}" for name in names if name.name in FORBIDDEN_MODULES)
+            case ast.For(iter=iterated) | ast.AsyncFor(iter=iterated) | ast.comprehension(iter=iterated):
+                if isinstance(iterated, ast.Set | ast.SetComp) or (
+                    isinstance(iterated, ast.Call) and isinstance(iterated.func, ast.Name) and iterated.func.id in SETS
+                ):
+                    yield f"{iterated.lineno} iterates over a set"
 
-    assert wrong == []
+
+@pytest.mark.parametrize("path", REPLAY_SENSITIVE, ids=lambda path: str(path.relative_to(ROOT)))
+def test_replay_sensitive_code_is_deterministic(path: Path) -> None:
+    assert list(nondeterministic(ast.parse(path.read_text()))) == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "asyncio.wait(tasks)",
+        "datetime.now(UTC)",
+        "import time",
+        "import random",
+        "from uuid import uuid4",
+        "os.environ['X']",
+        "for name in {1, 2}: pass",
+        "[name for name in set(names)]",
+    ],
+)
+def test_the_guard_knows_what_differs_on_replay(code: str) -> None:
+    assert list(nondeterministic(ast.parse(code)))

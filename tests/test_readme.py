@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from activities import builtin_registry
 from orchestrator.cli import app
-from orchestrator.planner import check
+from orchestrator.planner.planner import check
 from orchestrator.simulator.simulate import simulate
 
 ROOT = Path(__file__).parent.parent

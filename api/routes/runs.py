@@ -11,7 +11,7 @@ from pydantic import JsonValue
 from api.access import Editor, Reader, Runner
 from api.fields import PLAIN, IdempotencyKey, RunId, Since, Until, WorkflowId
 from api.json_bodies import StrictRoute
-from api.models.workflows import (
+from api.models.runs import (
     AdHocRequest,
     Resolved,
     RetryRequest,
@@ -28,10 +28,10 @@ from api.problems import NothingMore, described
 from api.services import HouseDep
 from orchestrator.errors import ServerUnavailable
 from orchestrator.interpreter.restart import Changes
-from orchestrator.model.run import Run, StepDocument
+from orchestrator.model.run import Run, RunSummary, StepDocument
 from orchestrator.service.services import House
-from orchestrator.telemetry.metrics import about
-from orchestrator.temporal.client.runs import RunSummary, Started
+from orchestrator.telemetry.context import about
+from orchestrator.temporal.client.runs import Started
 from orchestrator.temporal.history.stream import MAX_CURSOR, Cursor, follow
 
 router = APIRouter(tags=["runs"], route_class=StrictRoute)

@@ -12,13 +12,13 @@ from starlette.exceptions import HTTPException
 from api.access import Reader, Runner, local_only
 from api.fields import PLAIN, IdempotencyKey
 from api.json_bodies import StrictRoute, parsed
-from api.models.workflows import DeliveryView, EventRequest, WebhookAnswer, delivery_view
+from api.models.triggers import DeliveryView, EventRequest, WebhookAnswer, delivery_view
 from api.paging import Cursor, Limit, Page, cut, place
 from api.problems import described
 from api.services import HouseDep
 from orchestrator.errors import OperationRefused, OrchestratorError
 from orchestrator.planner.trigger_checks import METHODS
-from orchestrator.service.webhooks import BodyUnreadable, Received
+from orchestrator.service.webhook_request import BodyUnreadable, Received
 from orchestrator.store.deliveries import DUPLICATE, FAILED
 from orchestrator.store.workflows import WorkflowNotFound
 

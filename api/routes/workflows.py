@@ -28,8 +28,8 @@ from api.services import HouseDep
 from orchestrator.drawing.mermaid import graph_json, mermaid
 from orchestrator.drawing.svg import svg
 from orchestrator.service.services import House
-from orchestrator.store.workflows import Stored
-from orchestrator.store.workflows import Version as Published
+from orchestrator.store.records import Stored
+from orchestrator.store.records import Version as Published
 
 router = APIRouter(prefix="/workflows", tags=["workflows"], route_class=StrictRoute)
 EXAMPLES: Any = {"greeting": {"summary": "A workflow that greets", "value": EXAMPLE}}

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from orchestrator.language import FUNCTIONS, PIPES, Env, condition_reader, env, lexer, parser, pipes, render, values
-from orchestrator.language.condition_reader import compile_condition, evidence
-from orchestrator.language.condition_tests import MAX_EVIDENCE
-from orchestrator.language.operands import TAKES
+from orchestrator.expressions import render
+from orchestrator.language import FUNCTIONS, PIPES, Env, condition_reader, env, lexer, parser, pipes, values
+from orchestrator.language.condition_reader import TAKES, compile_condition, evidence
+from orchestrator.language.evidence import MAX_EVIDENCE
 from orchestrator.language.operators import MAX_PATTERN_LENGTH, OPERATORS
 from orchestrator.language.presets import OPERATORS_BY_TYPE, PRESETS
 

@@ -18,7 +18,7 @@ app = typer.Typer(help="Actions that nodes can call.", no_args_is_help=True)
 @app.command("list")
 def list_actions(as_json: options.Json = False) -> None:
     """List the registered actions."""
-    from orchestrator.cli.planning import registry
+    from orchestrator.cli.environment import registry
 
     known = registry()
     found = [spec.schema() for spec in known]
@@ -34,8 +34,8 @@ def show(
     as_json: options.Json = False,
 ) -> None:
     """Show an action's parameters, result and defaults."""
-    from orchestrator.cli.planning import registry
-    from orchestrator.planner.report import did_you_mean
+    from orchestrator.cli.environment import registry
+    from orchestrator.jsontools.suggestions import did_you_mean
 
     known = registry()
     spec = known.get(name)

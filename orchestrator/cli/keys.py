@@ -10,7 +10,7 @@ from orchestrator.cli import options
 from orchestrator.cli.failures import UsageError
 from orchestrator.cli.output import document, line, note, table
 from orchestrator.cli.with_services import with_database
-from orchestrator.service import CUSTOMER_NAME, MAX_CUSTOMER
+from orchestrator.service.customers import CUSTOMER_NAME, MAX_CUSTOMER
 
 if TYPE_CHECKING:
     from orchestrator.store.api_keys import ApiKey

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from orchestrator.cli.output import clean
-from orchestrator.telemetry.metrics import SdkMetrics, about
+from orchestrator.telemetry.context import about
+from orchestrator.telemetry.metrics import SdkMetrics
 
 TEXT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}

@@ -1,12 +1,16 @@
 """Mocks of actions, and what happens to a simulated run: read and checked (SPEC §11)."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.cli.failures import UsageError
 from orchestrator.cli.files import read_yaml
 from orchestrator.errors import OrchestratorError
 from orchestrator.jsontools.source import read as read_json_text
+
+if TYPE_CHECKING:
+    from activities.registry import ActionSpec, Registry
 
 FORM = 'write {"output": …} or {"error": {"message": …, "error_type": …}}, or a list of them'
 
@@ -50,3 +54,43 @@ def event(given: str) -> dict[str, Any]:
     except OrchestratorError as error:
         hint = 'write name={"key": "value"}@seconds; text needs its quotes: name=\'"text"\'@5'
         raise UsageError(f"the payload of --event {name} is no JSON: {error.message}", hint=hint) from None
+
+
+class WithMocks:
+    """A registry in which every mocked action is known, whatever its parameters (SPEC §11)."""
+
+    def __init__(self, registered: "Registry", mocked: Collection[str]) -> None:
+        self.registered = registered
+        self.mocked = mocked
+
+    def get(self, name: str) -> "ActionSpec | MockedAction | None":
+        """Find an action."""
+        found = self.registered.get(name)
+        return MockedAction(name) if found is None and name in self.mocked else found
+
+    def names(self) -> list[str]:
+        """Name all actions."""
+        return sorted({*self.registered.names(), *self.mocked})
+
+
+def any_parameters() -> Any:
+    """Give a model that takes every parameter."""
+    from pydantic import ConfigDict, create_model
+
+    return create_model("AnyParameters", __config__=ConfigDict(extra="allow"))
+
+
+@dataclass(frozen=True, slots=True)
+class MockedAction:
+    """An action that only a mock answers."""
+
+    name: str
+    retry: None = None
+    timeout_seconds: None = None
+    heartbeat_seconds: None = None
+    execution: str = "activity"
+
+    @property
+    def parameters(self) -> Any:
+        """Give a model that takes every parameter."""
+        return any_parameters()

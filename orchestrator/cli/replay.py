@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
+from orchestrator.cli.environment import client_settings
 from orchestrator.cli.failures import FAILED
 from orchestrator.cli.files import read_text
 from orchestrator.cli.output import line
-from orchestrator.cli.planning import client_settings
 from orchestrator.cli.signals import run_until_signal
 
 

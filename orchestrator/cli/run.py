@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator.cli import options
+from orchestrator.cli.environment import client_settings, registry, settings
 from orchestrator.cli.failures import FAILED, UsageError
 from orchestrator.cli.files import json_argument
 from orchestrator.cli.follow import follow, show_end
 from orchestrator.cli.output import document, line, note
-from orchestrator.cli.planning import check_given, client_settings, planned, registry, settings
+from orchestrator.cli.planning import check_given, planned
 from orchestrator.cli.signals import Interrupted, run_until_signal
 
 if TYPE_CHECKING:

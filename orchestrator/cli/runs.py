@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 import typer
 
 from orchestrator.cli import options
+from orchestrator.cli.environment import client_settings
 from orchestrator.cli.failures import FAILED, UsageError
 from orchestrator.cli.files import json_argument
 from orchestrator.cli.follow import follow, show_end
 from orchestrator.cli.output import document, line, note, styled, table
-from orchestrator.cli.planning import client_settings
 from orchestrator.cli.signals import Interrupted, run_until_signal
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from orchestrator.cli import options
 from orchestrator.cli.failures import UsageError
 from orchestrator.cli.output import document, line, note
 from orchestrator.cli.with_services import Customer, WorkflowId, with_house
-from orchestrator.service import DEFAULT_CUSTOMER
+from orchestrator.service.customers import DEFAULT_CUSTOMER
 
 if TYPE_CHECKING:
     from orchestrator.service.services import House
@@ -31,7 +31,8 @@ def next_times(
     as_json: options.Json = False,
 ) -> None:
     """Give the next times a cron expression fires, in its zone and in UTC."""
-    from orchestrator.timing.cron import LAST_YEAR, fire_times, zone
+    from orchestrator.timing.cron import LAST_YEAR, zone
+    from orchestrator.timing.fire_times import fire_times
 
     where = zone(timezone)
     times = fire_times(cron, _moment(after, "--after"), count, timezone)

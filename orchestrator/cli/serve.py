@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
 
+from orchestrator.cli.environment import DEV_FILE, registry, settings
 from orchestrator.cli.failures import UsageError
 from orchestrator.cli.output import line
-from orchestrator.cli.planning import DEV_FILE, registry, settings
 from orchestrator.cli.signals import Interrupted, run_until_signal
 
 if TYPE_CHECKING:

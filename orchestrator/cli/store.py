@@ -2,8 +2,8 @@
 
 import typer
 
+from orchestrator.cli.environment import settings
 from orchestrator.cli.output import line
-from orchestrator.cli.planning import settings
 from orchestrator.cli.signals import run_until_signal
 
 app = typer.Typer(help="The database.", no_args_is_help=True)

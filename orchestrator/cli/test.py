@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from orchestrator.cli import mocks, options
+from orchestrator.cli.environment import registry
 from orchestrator.cli.failures import FAILED, UsageError
 from orchestrator.cli.files import Loaded, read_json, read_yaml
+from orchestrator.cli.mocks import WithMocks
 from orchestrator.cli.output import document, line, note, pretty
-from orchestrator.cli.planning import WithMocks, counted, judged, registry, workflows
+from orchestrator.cli.planning import counted, judged, workflows
 from orchestrator.errors import DefinitionInvalid
 
 if TYPE_CHECKING:

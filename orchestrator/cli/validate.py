@@ -6,10 +6,11 @@ from typing import Any
 import typer
 
 from orchestrator.cli import options
+from orchestrator.cli.environment import registry
 from orchestrator.cli.failures import USAGE, excerpt
 from orchestrator.cli.files import Loaded, read_json
 from orchestrator.cli.output import document, line, note
-from orchestrator.cli.planning import counted, judged, registry, workflows
+from orchestrator.cli.planning import counted, judged, workflows
 from orchestrator.errors import OrchestratorError, Problem
 from orchestrator.jsontools.source import JsonSyntaxError
 

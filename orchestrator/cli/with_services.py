@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from orchestrator.cli.planning import client_settings, registry, settings
+from orchestrator.cli.environment import client_settings, registry, settings
 from orchestrator.cli.signals import run_until_signal
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ from orchestrator.cli.files import Loaded, json_argument, read_json
 from orchestrator.cli.output import document, line, table
 from orchestrator.cli.planning import InvalidFileError, counted, show
 from orchestrator.cli.with_services import BY, Customer, WorkflowId, with_house
-from orchestrator.service import DEFAULT_CUSTOMER
+from orchestrator.service.customers import DEFAULT_CUSTOMER
 
 if TYPE_CHECKING:
     from orchestrator.service.services import House
-    from orchestrator.store.workflows import Stored
+    from orchestrator.store.records import Stored
 
 COLUMNS = ("workflow", "name", "status", "version", "starts by", "runs", "success", "last run", "customer")
 
@@ -74,7 +74,7 @@ async def _keep(house: "House", customer: str, definition: dict[str, Any]) -> "S
 
 def _callees_first(files: list[Loaded]) -> list[Loaded]:
     """Order definitions so that those that others call come first; circles are refused later, by name."""
-    from orchestrator.service.workflows import called
+    from orchestrator.service.callees import called
 
     def others(file: Loaded) -> set[str]:
         return {name for name, _ in called(file.value)} - {str(file.value.get("id"))}

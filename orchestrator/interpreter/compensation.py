@@ -5,9 +5,10 @@ from typing import Any
 from orchestrator.errors import StepFailed
 from orchestrator.interpreter.effects import Acted, ActRequest
 from orchestrator.interpreter.failures import KNOWN_ERRORS, as_failure, error_document
+from orchestrator.interpreter.frames import Step
 from orchestrator.interpreter.scopes import Machine, Place
+from orchestrator.interpreter.state import RunState
 from orchestrator.model.plan import Action, ActionCall, Node, Retry
-from orchestrator.model.run import RunState, Step
 
 
 def owe(machine: Machine, node: Action, call: ActionCall, step: Step, place: Place) -> None:

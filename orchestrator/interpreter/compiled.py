@@ -8,12 +8,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from orchestrator.errors import StepFailed, Warnings
+from orchestrator.errors import StepFailed
 from orchestrator.language import Env, compile_value, render_parameters
 from orchestrator.language.condition_reader import Condition, compile_condition
-
-MAX_DELAY_SECONDS = 10 * 366 * 86_400.0
-"""Ten years: longer is a mistake in a template."""
+from orchestrator.language.env import Warnings
+from orchestrator.model.plan import MAX_DELAY_SECONDS
 
 
 class Compiled:

@@ -9,11 +9,7 @@ from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from orchestrator.model.plan import Plan, Retry
-
-ATTEMPT_KEY = "$attempt"
-"""A worker that tried an action more than once may answer `{ATTEMPT_KEY: n, "result": …}`."""
-
-ResolutionAction = Literal["retry", "skip", "fallback", "abort", "retry_from"]
+from orchestrator.model.run import ResolutionAction
 
 
 @dataclass(frozen=True, slots=True)

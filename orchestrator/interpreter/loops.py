@@ -6,12 +6,12 @@ from typing import Any
 from orchestrator.errors import StepFailed
 from orchestrator.interpreter.compiled import items_of
 from orchestrator.interpreter.failures import KNOWN_ERRORS, as_failure
+from orchestrator.interpreter.frames import Frame, LoopFrame, Step
 from orchestrator.interpreter.pool import run_pool
 from orchestrator.interpreter.pure_nodes import Closed, failure_of
 from orchestrator.interpreter.scopes import Machine, Place, new_frame
 from orchestrator.interpreter.variables import MISSING, Data, restore
 from orchestrator.model.plan import Loop
-from orchestrator.model.run import Frame, LoopFrame, Step
 
 
 async def run_loop(machine: Machine, node: Loop, step: Step, frame: Frame, place: Place, left: list[str]) -> str:

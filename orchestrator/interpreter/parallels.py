@@ -5,12 +5,12 @@ from typing import Any
 
 from orchestrator.interpreter.effects import BranchRequest, BranchResult
 from orchestrator.interpreter.failures import KNOWN_ERRORS, as_failure, branch_failure, error_document
+from orchestrator.interpreter.frames import Step
 from orchestrator.interpreter.loops import check
-from orchestrator.interpreter.pool import IN_FLIGHT_LIMIT, run_pool
+from orchestrator.interpreter.pool import run_pool
 from orchestrator.interpreter.pure_nodes import Closed
 from orchestrator.interpreter.scopes import Machine, Place, new_frame
-from orchestrator.model.plan import Branch, Parallel
-from orchestrator.model.run import Step
+from orchestrator.model.plan import IN_FLIGHT_LIMIT, Branch, Parallel
 
 CANCELLED = BranchResult("cancelled")
 

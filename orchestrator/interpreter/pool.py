@@ -9,8 +9,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-IN_FLIGHT_LIMIT = 500
-"""Above 2,000 pending activities or children Temporal fails the workflow task for ever; stay far below."""
+from orchestrator.model.plan import IN_FLIGHT_LIMIT
 
 
 async def run_pool(

@@ -5,11 +5,11 @@ from typing import Any
 
 from orchestrator.errors import StepFailed
 from orchestrator.interpreter.compiled import Compiled
+from orchestrator.interpreter.frames import Step
 from orchestrator.interpreter.variables import Data
 from orchestrator.language import Env
 from orchestrator.language.condition_reader import json_equal
 from orchestrator.model.plan import Case, Condition, End, Set, Start, Switch
-from orchestrator.model.run import Step
 
 Pure = Start | Condition | Switch | Set | End
 PURE = (Start, Condition, Switch, Set, End)

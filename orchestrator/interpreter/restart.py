@@ -9,9 +9,10 @@ from datetime import datetime
 from typing import Any
 
 from orchestrator.errors import OperationRefused
+from orchestrator.interpreter.state import RunState
 from orchestrator.interpreter.variables import restore
 from orchestrator.model.plan import Plan
-from orchestrator.model.run import RESERVED, RunInfo, RunState, timestamp
+from orchestrator.model.run import RESERVED, RunInfo, timestamp
 
 WELL = ("completed", "skipped")
 

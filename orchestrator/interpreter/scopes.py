@@ -15,11 +15,13 @@ from orchestrator.errors import StepFailed
 from orchestrator.interpreter.compiled import Compiled, environment
 from orchestrator.interpreter.effects import Effects
 from orchestrator.interpreter.failures import KNOWN_ERRORS, LimitReached, Rewind, as_failure, error_document
+from orchestrator.interpreter.frames import Frame, Step
 from orchestrator.interpreter.pure_nodes import PURE, Closed, run_pure
+from orchestrator.interpreter.state import RunState
 from orchestrator.interpreter.variables import Data
 from orchestrator.language import Env
 from orchestrator.model.plan import AnyNode, Loop, Node, Parallel, Plan, Scope
-from orchestrator.model.run import Frame, RunInfo, RunState, Step
+from orchestrator.model.run import RunInfo
 
 
 @dataclass(frozen=True, slots=True)

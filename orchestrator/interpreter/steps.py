@@ -4,11 +4,12 @@ from datetime import timedelta
 from typing import assert_never
 
 from orchestrator.errors import StepFailed
-from orchestrator.interpreter import actions
+from orchestrator.interpreter import actions, calls, waits
 from orchestrator.interpreter.compensation import notify, owe
 from orchestrator.interpreter.deadline import TimeUp, within
 from orchestrator.interpreter.effects import Resolution
 from orchestrator.interpreter.failures import KNOWN_ERRORS, Rewind, as_failure, error_document
+from orchestrator.interpreter.frames import Frame, Step
 from orchestrator.interpreter.loops import run_loop
 from orchestrator.interpreter.parallels import run_parallel
 from orchestrator.interpreter.pure_nodes import Closed, run_pure
@@ -32,7 +33,6 @@ from orchestrator.model.plan import (
     Switch,
     Wait,
 )
-from orchestrator.model.run import Frame, Step
 
 
 async def attempt(
@@ -96,11 +96,11 @@ async def _run(
         case Parallel():
             return await run_parallel(machine, node, step, place, left)
         case Delay():
-            return await actions.delay(machine, node, step, place)
+            return await waits.delay(machine, node, step, place)
         case Wait():
-            return await actions.wait(machine, node, step, place)
+            return await waits.wait(machine, node, step, place)
         case Call():
-            return await actions.call(machine, node, step, place)
+            return await calls.call(machine, node, step, place)
         case Start() | Condition() | Switch() | Set() | End():
             return run_pure(node, step, place.data, place.env, machine.compiled)
         case _:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from orchestrator.model.run import Frame
+    from orchestrator.interpreter.frames import Frame
 
 MISSING: Any = {"__missing__": True}
 """Stands in a journal for a name that was not there."""

@@ -15,6 +15,7 @@ from referencing import Registry
 from referencing.exceptions import Unresolvable
 
 from orchestrator.errors import Problem
+from orchestrator.jsontools.pointer import pointer
 
 MAX_PROBLEMS = 50
 MAX_MESSAGE = 300
@@ -66,11 +67,6 @@ _Validator: Any = extend(  # type: ignore[no-untyped-call]  # the library has no
         "additionalProperties": _additional_properties,
     },
 )
-
-
-def pointer(parts: Any) -> str:
-    """Write a JSON Pointer (RFC 6901)."""
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
 
 
 def problems(schema: dict[str, Any] | bool, value: Any) -> list[Problem]:

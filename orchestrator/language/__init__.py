@@ -1,21 +1,19 @@
 """The expression language of SPEC §3: `{{ path | pipe }}` in strings. One pass a file, no I/O, no clock."""
 
 from orchestrator.language.env import Env
-from orchestrator.language.evaluate import MISSING
 from orchestrator.language.functions import FUNCTIONS, Function
 from orchestrator.language.nodes import Name
 from orchestrator.language.pipes import PIPES, Pipe
+from orchestrator.language.secrets import render_parameters, reveal
 from orchestrator.language.template import (
     CompiledValue,
     Template,
     compile_expression,
     compile_template,
     compile_value,
-    render,
-    render_parameters,
-    reveal,
     walk,
 )
+from orchestrator.language.values import MISSING
 
 __all__ = [
     "FUNCTIONS",
@@ -30,7 +28,6 @@ __all__ = [
     "compile_expression",
     "compile_template",
     "compile_value",
-    "render",
     "render_parameters",
     "reveal",
     "walk",

@@ -6,19 +6,12 @@ Replay-sensitive: no clock, no randomness, fields in order, lazy from left to ri
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from difflib import get_close_matches
 from functools import lru_cache
-from typing import Any
-from uuid import uuid4
+from typing import Any, assert_never
 
-from orchestrator.errors import (
-    ConditionError,
-    Problem,
-    Severity,
-    TemplateSyntaxError,
-    Warnings,
-)
+from orchestrator.errors import ConditionError, Problem, Severity, TemplateSyntaxError
+from orchestrator.jsontools.pointer import escaped
 from orchestrator.language import (
     CompiledValue,
     Env,
@@ -30,23 +23,20 @@ from orchestrator.language import (
     walk,
 )
 from orchestrator.language.condition_tests import (
-    Seen,
     Test,
     all_of,
     any_of,
     comparison,
-    evidence,
     negated,
     presence,
     templated,
     truth,
     undecided,
 )
-from orchestrator.language.operands import HINTS, TAKES, fits, is_constant
-from orchestrator.language.operators import OPERATORS, Operator, pattern
+from orchestrator.language.evidence import Seen, evidence
+from orchestrator.language.operators import OPERATORS, Operator, Takes, pattern
 from orchestrator.language.presets import PRESETS
-from orchestrator.language.template import escaped
-from orchestrator.language.values import json_equal, kind_of, shown
+from orchestrator.language.values import is_number, json_equal, kind_of, read_date, read_number, shown
 
 MAX_DEPTH = 32
 """Conditions inside each other."""
@@ -129,25 +119,6 @@ def of_text(text: str) -> Condition:
     except (ValueError, RecursionError) as error:
         raise ConditionError(f"the condition is not valid JSON: {error}") from None
     return compile_condition(source, max_depth=MAX_TEXT_DEPTH)
-
-
-def evaluate(
-    condition: Any,
-    context: Mapping[str, Any],
-    *,
-    now: Callable[[], datetime] | None = None,
-    strict: bool = False,
-    warnings: Warnings | None = None,
-) -> bool:
-    """Decide a condition on a context, by default with the real clock.
-
-    Raises ConditionError where the condition is wrong, EvaluationError where a value cannot be computed.
-    """
-    clock = now or (lambda: datetime.now(UTC))
-    collected = Warnings() if warnings is None else warnings
-    env = Env(context, clock, lambda: str(uuid4()), strict, collected)
-    compiled = condition if isinstance(condition, Condition) else compile_condition(condition)
-    return compiled.evaluate(env)
 
 
 class _Reader:
@@ -340,4 +311,56 @@ def _near(word: Any, known: Iterable[str]) -> str | None:
     return f"did you mean `{near[0]}`?" if near else None
 
 
-__all__ = ["Condition", "compile_condition", "evaluate", "evidence", "json_equal", "of_text", "problems"]
+__all__ = ["Condition", "compile_condition", "evidence", "json_equal", "of_text", "problems"]
+
+
+TAKES: Mapping[Takes, str] = {
+    "any": "any value",
+    "none": "no value",
+    "list": "a list",
+    "text": "text",
+    "pattern": "an RE2 pattern",
+    "order": "a number or a date",
+    "date": "a date",
+    "dates": "[from, to], two dates",
+    "size": "a number",
+}
+"""How the kinds of value are called."""
+
+
+HINTS: Mapping[Takes, str] = {
+    "dates": "for numbers use greater_than_or_equals and less_than_or_equals",
+    "date": "ISO 8601, as in 2026-01-31 or 2026-01-31T09:00:00Z",
+    "list": '["a", "b"]',
+}
+"""What to write instead."""
+
+
+def is_constant(value: Any) -> bool:
+    """Tell whether a value has no templates in it; raises TemplateSyntaxError for a bad one."""
+    return all(compile_template(text).is_constant for _, text in walk(value))
+
+
+def fits(value: Any, takes: Takes) -> bool:
+    """Tell whether a literal is what an operator takes; of a template nothing is known."""
+    if takes == "any" or (isinstance(value, str) and not is_constant(value)):
+        return True
+    match takes:
+        case "none":
+            return not value
+        case "list":
+            return isinstance(value, list | tuple)
+        case "pattern":
+            return isinstance(value, str)
+        case "text":
+            return isinstance(value, str) or is_number(value)
+        case "order":
+            return read_number(value) is not None or read_date(value) is not None
+        case "date":
+            return read_date(value) is not None
+        case "dates":
+            return isinstance(value, list | tuple) and len(value) == 2 and all(fits(end, "date") for end in value)
+        case "size":
+            return read_number(value) is not None
+        case _:
+            assert_never(takes)

@@ -5,7 +5,21 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from orchestrator.errors import EvaluationError, Warnings
+from orchestrator.errors import EvaluationError
+
+
+@dataclass(slots=True)
+class Warnings:
+    """Collects what an evaluation wants to say without failing; a step shows them."""
+
+    messages: list[str] = field(default_factory=list)
+    limit: int = 20
+
+    def add(self, message: str) -> None:
+        """Keep a message, once, up to the limit."""
+        if len(self.messages) < self.limit and message not in self.messages:
+            self.messages.append(message)
+
 
 MAX_WORK = 33_554_432
 """Characters and elements that the pipes of one template may make, all together."""

@@ -11,10 +11,9 @@ from orchestrator.language.functions import FUNCTIONS
 from orchestrator.language.lexer import position
 from orchestrator.language.nodes import Call, Literal, Node, Path, Piped
 from orchestrator.language.pipes import PIPES
-from orchestrator.language.values import CannotTake, kind_of, read_index
+from orchestrator.language.values import MISSING, CannotTake, kind_of, read_index
 
 Evaluate = Callable[[Env], Any]
-MISSING: Any = object()
 
 
 def compiled(node: Node, source: str) -> Evaluate:

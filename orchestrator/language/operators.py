@@ -12,8 +12,7 @@ from typing import Any, Literal
 import re2
 
 from orchestrator.errors import ConditionError
-from orchestrator.language.evaluate import MISSING
-from orchestrator.language.values import CannotTake, is_number, json_equal, read_date, read_number, text_of
+from orchestrator.language.values import MISSING, CannotTake, is_number, json_equal, read_date, read_number, text_of
 
 MAX_PATTERN_LENGTH = 1_000
 """Characters in one pattern."""

@@ -1,18 +1,17 @@
 """Templates: strings with expressions in them, and JSON values made of such strings. Replay-sensitive."""
 
-from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
-from uuid import uuid4
 
-from orchestrator.errors import EvaluationError, TemplateSyntaxError, Warnings
+from orchestrator.errors import TemplateSyntaxError
+from orchestrator.jsontools.pointer import escaped
 from orchestrator.language.env import Env
-from orchestrator.language.evaluate import MISSING, Evaluate, compiled, lookup
+from orchestrator.language.evaluate import Evaluate, compiled, lookup
 from orchestrator.language.lexer import Piece, pieces, position, syntax_error
 from orchestrator.language.nodes import Call, Literal, Name, Node, Path, Piped
 from orchestrator.language.parser import parse
-from orchestrator.language.values import bounded, read_index, text_of
+from orchestrator.language.values import MISSING, bounded, text_of
 
 MAX_NESTING = 100
 """Lists and objects inside each other in one value."""
@@ -196,93 +195,6 @@ def walk(value: Any, pointer: str = "") -> Iterator[tuple[str, str]]:
                     stack.append((below, key, depth + 1))
         elif isinstance(item, list | tuple):
             stack.extend((f"{at}/{index}", item[index], depth + 1) for index in reversed(range(len(item))))
-
-
-def escaped(key: Any) -> str:
-    """Write a key into a JSON Pointer."""
-    return str(key).replace("~", "~0").replace("/", "~1")
-
-
-def _default_env(
-    context: Mapping[str, Any],
-    now: Callable[[], datetime] | None,
-    uuid: Callable[[], str] | None,
-    strict: bool,
-    warnings: Warnings | None,
-) -> Env:
-    clock = now or (lambda: datetime.now(UTC))
-    collected = Warnings() if warnings is None else warnings
-    return Env(context, clock, uuid or (lambda: str(uuid4())), strict, collected)
-
-
-def render(
-    template: Any,
-    context: Mapping[str, Any],
-    *,
-    now: Callable[[], datetime] | None = None,
-    uuid: Callable[[], str] | None = None,
-    strict: bool = False,
-    warnings: Warnings | None = None,
-) -> Any:
-    """Compute a JSON value with templates in it, by default with the real clock.
-
-    Raises TemplateSyntaxError and EvaluationError.
-    """
-    return compile_value(template).render(_default_env(context, now, uuid, strict, warnings))
-
-
-def render_parameters(value: Any, env: Env, pointer: str = "") -> tuple[Any, dict[str, list[Any]]]:
-    """Compute parameters but for what needs secrets: null there, and its parts by JSON Pointer beside."""
-    deferred: dict[str, list[Any]] = {}
-    return _without_secrets(value, env, pointer, deferred), deferred
-
-
-def _without_secrets(value: Any, env: Env, pointer: str, deferred: dict[str, list[Any]]) -> Any:
-    if isinstance(value, str):
-        template = compile_template(value)
-        if not template.uses_secrets:
-            return template.render(env)
-        deferred[pointer] = template.deferred(env)
-        return None
-    if isinstance(value, dict):
-        done = {}
-        for key, item in value.items():
-            shown = text_of(compile_template(str(key)).render(env))
-            done[shown] = _without_secrets(item, env, f"{pointer}/{escaped(shown)}", deferred)
-        return done
-    if isinstance(value, list | tuple):
-        return [_without_secrets(item, env, f"{pointer}/{index}", deferred) for index, item in enumerate(value)]
-    return value
-
-
-def reveal(parameters: Any, deferred: Mapping[str, list[Any]], secrets: Mapping[str, Any]) -> Any:
-    """Put secrets into what `render_parameters` made; raises EvaluationError naming a missing one."""
-    env = _default_env({"secrets": dict(secrets)}, None, None, True, None)
-    for pointer, parts in deferred.items():
-        values = [
-            part if isinstance(part, str) else compile_expression(part["expression"]).render(env) for part in parts
-        ]
-        value = values[0] if len(values) == 1 else "".join(map(text_of, values))
-        parameters = _placed_at(parameters, unescaped(pointer), value)
-    return parameters
-
-
-def unescaped(pointer: str) -> list[str]:
-    """Read the keys of a JSON Pointer."""
-    return [key.replace("~1", "/").replace("~0", "~") for key in pointer.split("/")[1:]]
-
-
-def _placed_at(parameters: Any, keys: list[str], value: Any) -> Any:
-    """Give a copy with a value where the keys lead."""
-    if not keys:
-        return value
-    key, *below = keys
-    if isinstance(parameters, dict):
-        return {**parameters, key: _placed_at(parameters.get(key), below, value)}
-    index = read_index(key) if isinstance(parameters, list) else None
-    if index is not None and 0 <= index < len(parameters):
-        return [*parameters[:index], _placed_at(parameters[index], below, value), *parameters[index + 1 :]]
-    raise EvaluationError(f"there is no place {key!r:.60} for a secret")
 
 
 __all__ = ["MISSING", "CompiledValue", "Template"]

@@ -149,3 +149,6 @@ def json_equal(left: Any, right: Any) -> bool:
 
 
 _SCALARS = (str, int, float, bool)
+
+
+MISSING: Any = object()

@@ -3,6 +3,7 @@
 Exporters write all keys for every node: a key that is empty says nothing and is dropped.
 """
 
+import re
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -146,3 +147,7 @@ def json_schema() -> dict[str, Any]:
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["required"] = ["name", "trigger", "nodes"]
     return schema
+
+
+WORKFLOW_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,127}")
+"""What can stand in an address without escapes."""

@@ -291,3 +291,29 @@ Loop.model_rebuild()
 Branch.model_rebuild()
 Parallel.model_rebuild()
 Plan.model_rebuild()
+
+
+def inner_scopes(node: object) -> list[Scope]:
+    """Give the scopes that a node owns."""
+    if isinstance(node, Loop):
+        return [node.body]
+    return [branch.scope for branch in node.branches] if isinstance(node, Parallel) else []
+
+
+MAX_DELAY_SECONDS = 10 * 366 * 86_400.0
+"""Ten years: longer is a mistake in a template."""
+
+
+IN_FLIGHT_LIMIT = 500
+"""Above 2,000 pending activities or children Temporal fails the workflow task for ever; stay far below."""
+
+
+def node_ids(plan: Plan) -> set[str]:
+    """Name every node of a plan."""
+    found: set[str] = set()
+    scopes = [plan.scope]
+    while scopes:
+        for node in scopes.pop().nodes:
+            found.add(node.id)
+            scopes.extend(inner_scopes(node))
+    return found

@@ -6,7 +6,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from orchestrator.language.template import escaped
+from orchestrator.jsontools.pointer import escaped
+from orchestrator.jsontools.suggestions import did_you_mean
 from orchestrator.model.definition import Definition, Node
 from orchestrator.model.plan import DEFAULT_TIMEOUT_SECONDS, ActionCall, Retry
 from orchestrator.planner.policies import (
@@ -17,7 +18,7 @@ from orchestrator.planner.policies import (
     read_call,
     read_retry,
 )
-from orchestrator.planner.report import Report, did_you_mean
+from orchestrator.planner.report import Report
 
 LOCAL_TIMEOUT_SECONDS = 10.0
 """A local activity holds its workflow task: longer ones belong on a task queue."""

@@ -6,17 +6,18 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from orchestrator.jsontools import schema
+from orchestrator.jsontools.suggestions import did_you_mean, listed
 from orchestrator.model.definition import Definition, Node
 from orchestrator.model.plan import ActionCall, Scope
-from orchestrator.planner import graph, node_checks, regions, scoping, structure, trigger_checks
+from orchestrator.planner import graph, node_checks, references, regions, scoping, structure, trigger_checks
 from orchestrator.planner.action_calls import Actions
 from orchestrator.planner.plan_builder import Builder
 from orchestrator.planner.policies import Catalogue, read_on_error
 from orchestrator.planner.regions import Regions
-from orchestrator.planner.report import Report, did_you_mean, listed
+from orchestrator.planner.report import Report
 
 if TYPE_CHECKING:
-    from orchestrator.planner import Verdict
+    from orchestrator.planner.verdict import Verdict
 
 MAX_NESTING = 50
 """Loops and parallels inside each other."""
@@ -50,10 +51,10 @@ def check(
     _check_reached(definition, found, report)
     _check_regions(found, report)
     uses = [
-        scoping.uses_of(scoping.sites(node, pointer), report)
+        references.uses_of(references.sites(node, pointer), report)
         for node, pointer in zip(made.nodes, made.pointers, strict=True)
     ]
-    notified = scoping.notify_uses(definition, report)
+    notified = references.notify_uses(definition, report)
     known = scoping.Names(definition, found, uses, report)
     known.check()
     known.check_outside(notified)

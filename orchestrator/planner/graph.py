@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from orchestrator.jsontools.suggestions import did_you_mean, listed
 from orchestrator.model.definition import TRIGGER, Definition, Node
 from orchestrator.model.node_types import lists_of, ports_of
-from orchestrator.planner.report import Report, did_you_mean, listed
+from orchestrator.planner.report import Report
 
 NEXT = "next"
 

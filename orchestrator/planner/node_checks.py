@@ -5,12 +5,12 @@ import re
 from collections.abc import Callable, Container, Mapping
 from typing import Any
 
-from orchestrator.interpreter.compiled import MAX_DELAY_SECONDS
-from orchestrator.interpreter.pool import IN_FLIGHT_LIMIT
 from orchestrator.jsontools import schema
+from orchestrator.jsontools.suggestions import did_you_mean, listed
 from orchestrator.language.values import read_date
 from orchestrator.model.definition import Node
-from orchestrator.planner.report import Report, did_you_mean, listed
+from orchestrator.model.plan import IN_FLIGHT_LIMIT, MAX_DELAY_SECONDS
+from orchestrator.planner.report import Report
 from orchestrator.planner.structure import RESERVED_NAMES
 from orchestrator.timing import cron
 

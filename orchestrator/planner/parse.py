@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from orchestrator.language.template import escaped
+from orchestrator.jsontools.pointer import escaped
 from orchestrator.model.definition import Definition
 from orchestrator.planner.report import Report
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from orchestrator.jsontools.suggestions import did_you_mean
 from orchestrator.model.definition import Definition, Node
 from orchestrator.model.plan import (
     ANY_EVENT,
@@ -27,9 +28,10 @@ from orchestrator.model.plan import (
 from orchestrator.planner.action_calls import Actions
 from orchestrator.planner.node_checks import callee_key, is_template
 from orchestrator.planner.policies import read_on_error
+from orchestrator.planner.references import is_condition
 from orchestrator.planner.regions import Region, Regions
-from orchestrator.planner.report import Report, did_you_mean
-from orchestrator.planner.scoping import Names, is_condition, members
+from orchestrator.planner.report import Report
+from orchestrator.planner.scoping import Names, members
 
 INHERITS = ("action", "workflow", "loop", "parallel")
 """Types that can fail for reasons outside the graph: `settings.on_error` serves them (docs/flow.md)."""

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from typing import Any, Protocol, cast
 
 from orchestrator.errors import ERROR_TYPES
+from orchestrator.jsontools.suggestions import did_you_mean, listed
 from orchestrator.model.plan import ActionCall, Fallback, OnError, Pause, Retry, RetryFrom, Skip
 from orchestrator.planner.parse import kind_of
-from orchestrator.planner.report import Report, did_you_mean, listed
+from orchestrator.planner.report import Report
 
 SYNONYMS = {
     "max_retries": "maximum_attempts",

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from orchestrator.model.node_types import ports_of
+from orchestrator.planner.dominators import immediate_dominators, reverse_postorder
 from orchestrator.planner.graph import Graph, unique
 
 
@@ -68,14 +69,14 @@ class Regions:
 def find(graph: Graph) -> Regions:
     """Find all regions and rank them."""
     successors, owners = _with_regions(graph)
-    order = _reverse_postorder(successors, len(successors) - 1)
-    dominators = _dominators(successors, order)
+    order = reverse_postorder(successors, len(successors) - 1)
+    parents = immediate_dominators(successors, order)
     whole = Region(None, "")
     made = {number: Region(owner, port) for number, (owner, port) in owners.items()}
     home: list[Region | None] = [None] * len(graph.nodes)
     inside: dict[int, list[Region]] = {}
     for number in order[1:]:
-        dominator = dominators[number]
+        dominator = parents[number]
         around = whole if dominator == order[0] else made.get(dominator) or home[dominator]
         if number in made:
             region = made[number]
@@ -109,54 +110,6 @@ def _with_regions(graph: Graph) -> tuple[list[list[int]], dict[int, tuple[int, s
                 successors[number].extend(targets)
     successors.append(list(graph.starts))
     return successors, owners
-
-
-def _reverse_postorder(successors: list[list[int]], root: int) -> list[int]:
-    seen = {root}
-    order: list[int] = []
-    stack = [(root, iter(successors[root]))]
-    while stack:
-        number, rest = stack[-1]
-        for target in rest:
-            if target not in seen:
-                seen.add(target)
-                stack.append((target, iter(successors[target])))
-                break
-        else:
-            stack.pop()
-            order.append(number)
-    return order[::-1]
-
-
-def _dominators(successors: list[list[int]], order: list[int]) -> dict[int, int]:
-    """Give the immediate dominator of each node that is reached."""
-    place = {number: at for at, number in enumerate(order)}
-    predecessors: dict[int, list[int]] = {number: [] for number in order}
-    for number in order:
-        for target in successors[number]:
-            predecessors[target].append(number)
-    found = {order[0]: order[0]}
-    changed = True
-    while changed:
-        changed = False
-        for number in order[1:]:
-            known = [before for before in predecessors[number] if before in found]
-            nearest = known[0]
-            for before in known[1:]:
-                nearest = _meet(nearest, before, found, place)
-            if found.get(number) != nearest:
-                found[number] = nearest
-                changed = True
-    return found
-
-
-def _meet(one: int, other: int, dominators: dict[int, int], place: dict[int, int]) -> int:
-    while one != other:
-        while place[one] > place[other]:
-            one = dominators[one]
-        while place[other] > place[one]:
-            other = dominators[other]
-    return one
 
 
 def _rank(regions: Regions) -> None:

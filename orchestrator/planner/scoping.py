@@ -1,129 +1,23 @@
 """What the templates and conditions of a node read: syntax, secrets, variables and steps that are named."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
 
-from orchestrator.errors import TemplateSyntaxError
-from orchestrator.language import Name, compile_template, condition_reader, walk
-from orchestrator.language.template import escaped
+from orchestrator.jsontools.suggestions import did_you_mean
+from orchestrator.language import Name
 from orchestrator.model.definition import Definition, Node
 from orchestrator.model.run import RESERVED
 from orchestrator.planner.node_checks import is_template
-from orchestrator.planner.policies import read_call
+from orchestrator.planner.references import Use
 from orchestrator.planner.regions import Region, Regions
-from orchestrator.planner.report import Report, did_you_mean
-
-Site = tuple[str, Any, Literal["template", "secret", "condition"]]
-"""A place that is computed: its pointer, its value, and how. `secret`: a template that may name secrets."""
-Use = tuple[str, Name]
-"""A path that is read, and where."""
+from orchestrator.planner.report import Report
 
 FIELDS: dict[str, tuple[str, ...]] = {
     "workflow": ("id", "name", "version"),
     "run": ("id", "started_at", "attempt"),
 }
 STEP_FIELDS = ("status", "output", "error")
-CONDITION_KEYS = frozenset(("field", "operator", "conditions", "condition", "preset", "expression"))
-
-
-def is_condition(value: Any) -> bool:
-    """Tell a case that is a condition from one that is a value to compare with."""
-    return isinstance(value, Mapping) and not CONDITION_KEYS.isdisjoint(value)
-
-
-def sites(node: Node, pointer: str) -> Iterator[Site]:
-    """List the places of a node that are computed in a run."""
-    config, at = node.config, f"{pointer}/config"
-    if node.when is not None:
-        yield f"{pointer}/when", node.when, "condition"
-    if isinstance(node.on_error, Mapping) and "fallback" in node.on_error:
-        yield f"{pointer}/on_error/fallback", node.on_error["fallback"], "template"
-    match node.type:
-        case "action":
-            yield at, config, "secret"
-            if node.compensate is not None:
-                yield f"{pointer}/compensate/config", node.compensate.get("config"), "secret"
-        case "condition":
-            yield f"{pointer}/condition", node.condition, "condition"
-        case "switch":
-            yield from _switch_sites(config, at)
-        case "loop":
-            yield f"{pointer}/collection", node.collection, "template"
-            yield f"{at}/collect", config.get("collect"), "template"
-            yield f"{at}/while", config.get("while"), "condition"
-            yield f"{at}/break_when", config.get("break_when"), "condition"
-        case "delay":
-            yield f"{pointer}/delay_seconds", node.delay_seconds, "template"
-            yield f"{pointer}/delay_until", node.delay_until, "template"
-        case "set":
-            yield at, config, "template"
-        case _:
-            for key in ("event", "timeout_seconds", "input", "output", "message"):
-                yield f"{at}/{key}", config.get(key), "template"
-
-
-def _switch_sites(config: Mapping[str, Any], at: str) -> Iterator[Site]:
-    yield f"{at}/value", config.get("value"), "template"
-    cases = config.get("cases")
-    for name, case in cases.items() if isinstance(cases, dict) else ():
-        kind: Literal["condition", "template"] = "condition" if is_condition(case) else "template"
-        yield f"{at}/cases/{escaped(name)}", case, kind
-
-
-def uses_of(places: Iterable[Site], report: Report) -> list[Use]:
-    """Read the templates and conditions of some places; report what cannot be read."""
-    found: list[Use] = []
-    for pointer, value, kind in places:
-        if value is None or isinstance(value, bool | int | float):
-            continue
-        if kind == "condition":
-            wrong = condition_reader.problems(value, pointer)
-            report.problems.extend(wrong)
-            if not any(problem.severity == "error" for problem in wrong):
-                found += [(pointer, name) for name in _ordered(condition_reader.compile_condition(value).names)]
-        else:
-            found += _template_uses(value, pointer, report, secrets=kind == "secret")
-    return found
-
-
-def _template_uses(value: Any, pointer: str, report: Report, *, secrets: bool) -> Iterator[Use]:
-    try:
-        texts = [(at, text) for at, text in walk(value, pointer) if "{{" in text or "}}" in text]
-    except TemplateSyntaxError as error:
-        report.error("too_deep", pointer, error.message)
-        return
-    for at in secret_keys(value, pointer) if secrets else ():
-        report.error("secret_outside_action", at, "a key cannot hold a secret: it would be kept")
-    for at, text in texts:
-        try:
-            template = compile_template(text)
-        except TemplateSyntaxError as error:
-            report.error("template_syntax", at, f"{error.line}:{error.column}: {error.message}", error.hint)
-            continue
-        if template.uses_secrets and not secrets:
-            message = "secrets can be named in the parameters of actions only: elsewhere they would be kept"
-            report.error("secret_outside_action", at, message)
-        for name in _ordered(template.names):
-            yield at, name
-
-
-def secret_keys(value: Any, pointer: str) -> Iterator[str]:
-    """Find keys of objects that name secrets."""
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            at = f"{pointer}/{escaped(key)}"
-            if "{{" in key and "secrets" in key:
-                yield at
-            yield from secret_keys(item, at)
-    elif isinstance(value, list):
-        for place, item in enumerate(value):
-            yield from secret_keys(item, f"{pointer}/{place}")
-
-
-def _ordered(names: Iterable[Name]) -> list[Name]:
-    return sorted(names, key=lambda name: (name.line, name.column, name.root))
 
 
 @dataclass
@@ -303,9 +197,3 @@ def members(regions: Regions, region: Region) -> Iterator[int]:
         yield number
         for inner in regions.inside.get(number, ()):
             yield from members(regions, inner)
-
-
-def notify_uses(definition: Definition, report: Report) -> list[Use]:
-    """Read the templates of `settings.notify`."""
-    call = read_call(definition.settings.notify, "/settings/notify", report)
-    return [] if call is None else uses_of([("/settings/notify/config", call.get("config"), "secret")], report)

@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from orchestrator.language.template import escaped
+from orchestrator.jsontools.pointer import escaped
+from orchestrator.jsontools.suggestions import closest, did_you_mean, listed
 from orchestrator.model.definition import NODE_TYPES, STATUSES, Definition, Node, Part
 from orchestrator.model.node_types import COMMON_KEYS, KINDS
 from orchestrator.model.run import RESERVED
-from orchestrator.planner.report import Report, closest, did_you_mean, listed
+from orchestrator.planner.report import Report
 
 MAX_NODES = 50_000
 RESERVED_NAMES = (*RESERVED, "secrets")

@@ -5,11 +5,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from orchestrator.errors import OrchestratorError
+from orchestrator.jsontools.suggestions import did_you_mean, listed
 from orchestrator.language import condition_reader
 from orchestrator.model.definition import TRIGGER_TYPES, Trigger
 from orchestrator.planner.parse import kind_of
-from orchestrator.planner.report import Report, did_you_mean, listed
-from orchestrator.planner.scoping import uses_of
+from orchestrator.planner.references import uses_of
+from orchestrator.planner.report import Report
 from orchestrator.planner.structure import check_keys
 from orchestrator.timing import cron, schedule
 

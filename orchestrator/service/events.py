@@ -31,7 +31,7 @@ from orchestrator.store.deliveries import (
     Delivery,
     Start,
 )
-from orchestrator.store.workflows import ACTIVE, TriggerRow
+from orchestrator.store.records import ACTIVE, TriggerRow
 from orchestrator.temporal.payloads import json_size
 
 AT_ONCE = 32

@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 from orchestrator.model.plan import Plan
+from orchestrator.model.run import RunSummary
 from orchestrator.store.database import StoreUnavailable
 from orchestrator.store.run_index import RunIndex
-from orchestrator.temporal.client.runs import RunSummary
 
 logger = logging.getLogger(__name__)
 MAX_WAITING = 10_000

@@ -10,12 +10,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from orchestrator.errors import RunNotFound
+from orchestrator.model.run import RunSummary
 from orchestrator.service.background import every
 from orchestrator.store.database import StoreUnavailable
 from orchestrator.store.leases import Leases
 from orchestrator.store.run_index import RunIndex
 from orchestrator.telemetry.metrics import RUNS_ENDED
-from orchestrator.temporal.client.runs import Runs, RunSummary
+from orchestrator.temporal.client.runs import Runs
 
 LEASE = "indexer"
 EVERY_SECONDS = 1.0

@@ -5,7 +5,6 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from uuid import uuid4
@@ -14,32 +13,21 @@ from orchestrator.errors import OperationRefused, ServerUnavailable
 from orchestrator.model.definition import Definition, Trigger
 from orchestrator.model.run import timestamp
 from orchestrator.service.background import every
+from orchestrator.service.schedules import BACKFILL_SECONDS, SECOND, Times
 from orchestrator.service.workflows import Workflows
 from orchestrator.store.database import StoreUnavailable
 from orchestrator.store.leases import Leases
-from orchestrator.store.workflows import PAUSED, REMOVED, TriggerRow
+from orchestrator.store.records import PAUSED, REMOVED, TriggerRow
 from orchestrator.temporal.schedules.schedules import Installed, Schedules, schedule_id
-from orchestrator.temporal.schedules.spec import fire_times
+from orchestrator.timing.schedule import fire_times
 
 logger = logging.getLogger(__name__)
 LEASE = "reconciler"
 EVERY_SECONDS = 5.0
 COMPARE_EVERY = timedelta(minutes=5)
 """How often everything is compared: somebody may have changed a schedule by hand."""
-BACKFILL_SECONDS = 60.0
-"""Nobody asks for a backfill for longer, unless its process has ended."""
-SECOND = timedelta(seconds=1)
 ROUNDS = 5
 """Others may change what is wanted while it is being installed: that often it is done again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Times:
-    """When a workflow starts by time."""
-
-    installed: bool
-    paused: bool
-    times: tuple[datetime, ...]
 
 
 class Reconciler:

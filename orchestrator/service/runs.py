@@ -4,9 +4,9 @@ from collections import OrderedDict
 from typing import Any
 
 from orchestrator.errors import RunNotFound
-from orchestrator.model.run import Run
+from orchestrator.model.run import Run, RunSummary
 from orchestrator.store.run_index import RunIndex
-from orchestrator.temporal.client.runs import Runs, RunSummary
+from orchestrator.temporal.client.runs import Runs
 
 OWNERS_KEPT = 10_000
 

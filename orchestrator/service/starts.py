@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from orchestrator.errors import DefinitionInvalid, Problem
 from orchestrator.model.plan import Plan
-from orchestrator.planner import check_input
+from orchestrator.planner.planner import check_input
 from orchestrator.service.index_writer import Noting
 from orchestrator.service.workflows import Workflows
 from orchestrator.store.deliveries import ACCEPTED, PENDING, STARTED, Deliveries, Delivery, Start

@@ -5,8 +5,7 @@ Every request is written down with what became of it, but floods of refused ones
 
 import hmac
 import logging
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -14,71 +13,30 @@ from typing import Any
 from uuid import uuid4
 
 from orchestrator.errors import OperationRefused, OrchestratorError, RunNotFound, ServerUnavailable
-from orchestrator.language import Env, compile_template
 from orchestrator.model.run import Run
 from orchestrator.planner.trigger_checks import MAX_ANSWER_SECONDS
 from orchestrator.service.events import Events, owed_to, require_room
+from orchestrator.service.signatures import (
+    SIGNATURE_HEADER,
+    SIGNATURE_PREFIX,
+    STAMPED,
+    TIMESTAMP_HEADER,
+    TOLERANCE_SECONDS,
+    SecretMissing,
+    SignatureRefused,
+)
+from orchestrator.service.webhook_request import MethodNotAllowed, Received, render_field, trigger_data
 from orchestrator.settings import Settings
 from orchestrator.store.deliveries import ACCEPTED, FAILED, REJECTED, Deliveries, Delivery, Start
-from orchestrator.store.workflows import ACTIVE, REMOVED, Definitions, TriggerRow, WorkflowNotFound
+from orchestrator.store.records import ACTIVE, REMOVED, TriggerRow
+from orchestrator.store.workflows import Definitions, WorkflowNotFound
 from orchestrator.temporal.client.runs import Runs
 
 logger = logging.getLogger(__name__)
 KIND = "webhook"
-SIGNATURE_HEADER = "X-Orchestrator-Signature"
-SIGNATURE_PREFIX = "sha256="
-TIMESTAMP_HEADER = "X-Orchestrator-Timestamp"
-TOLERANCE_SECONDS = 300.0
 TIMEOUT_SECONDS = 30.0
 MAX_KEY = 255
 MAX_RUN_ID = 500
-STAMPED = re.compile(rb"\d{9,13}\.")
-PRIVATE_HEADERS = ("authorization", "proxy-authorization", "cookie")
-
-
-class MethodNotAllowed(OrchestratorError):
-    """The webhook is not called by this method."""
-
-    code = "method_not_allowed"
-
-    def __init__(self, method: str, allowed: list[str]) -> None:
-        self.allowed = allowed
-        super().__init__(f"this webhook does not take {method}", hint=f"it takes {', '.join(allowed)}")
-
-
-class SignatureRefused(OrchestratorError):
-    """The request is not signed as it must be."""
-
-    code = "signature_refused"
-
-
-class SecretMissing(OrchestratorError):
-    """The secret of this webhook is not set here: no request can be checked."""
-
-    code = "secret_missing"
-
-
-class BodyUnreadable(OrchestratorError):
-    """The body is not what its content type says."""
-
-    code = "json_syntax"
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """A request as it came; header names in lower case."""
-
-    method: str
-    path: str
-    headers: Mapping[str, str]
-    query: Mapping[str, Any]
-    raw: bytes
-    read: Callable[[], Any]
-    """Reads the body by its type; raises BodyUnreadable."""
-
-    def header(self, name: str) -> str | None:
-        """Give a header's value."""
-        return self.headers.get(name.lower())
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +90,7 @@ class Webhooks:
             if row.wanted != ACTIVE:
                 raise OperationRefused("the workflow that is reached here is paused")
             key = self._key(row, request)
-            received = _shown(request, request.read())
+            received = trigger_data(request, request.read())
             require_room(received)
             start = self._owed(row, received)
         except OrchestratorError as error:
@@ -175,7 +133,7 @@ class Webhooks:
 
     def _secret(self, template: Any) -> str:
         try:
-            secret = _rendered(template, {"secrets": self.settings.secrets()})
+            secret = render_field(template, {"secrets": self.settings.secrets()})
         except OrchestratorError as error:
             logger.error("the secret of a webhook cannot be read: %s", error)  # noqa: TRY400 - its name is enough
             raise SecretMissing from None
@@ -206,12 +164,14 @@ class Webhooks:
         asked = row.config.get("resume")
         resume = asked if isinstance(asked, Mapping) else {}
         seen = {**received, "trigger": received}
-        run_id = _rendered(resume.get("run_id") or "", seen).strip()
+        run_id = render_field(resume.get("run_id") or "", seen).strip()
         if not run_id:
             return owed_to([row])[0]
         if len(run_id) > MAX_RUN_ID or not run_id.isprintable():
             raise RunNotFound("that is no run's id")
-        return Start(row.workflow_id, row.version, run_id, given={"event": _rendered(resume.get("event") or "", seen)})
+        return Start(
+            row.workflow_id, row.version, run_id, given={"event": render_field(resume.get("event") or "", seen)}
+        )
 
     async def _ended(self, delivery: Delivery, row: TriggerRow) -> Run | None:
         """Wait for the run, as long as its webhook says."""
@@ -246,22 +206,3 @@ def _delivery(
         received_at=datetime.now(UTC),
         starts=starts,
     )
-
-
-def _shown(request: Received, body: Any) -> dict[str, Any]:
-    """Give what runs see as their trigger."""
-    headers = {name: value for name, value in request.headers.items() if name not in PRIVATE_HEADERS}
-    return {
-        "body": body,
-        "headers": headers,
-        "query": dict(request.query),
-        "method": request.method,
-        "path": request.path,
-    }
-
-
-def _rendered(template: Any, context: Mapping[str, Any]) -> str:
-    """Fill in a template of a webhook's config."""
-    env = Env(context, lambda: datetime.now(UTC), lambda: str(uuid4()), strict="secrets" in context)
-    value = compile_template(str(template)).render(env)
-    return "" if value is None else str(value)

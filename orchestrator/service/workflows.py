@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,23 +12,24 @@ from uuid import uuid4
 
 from activities.registry import Registry
 from orchestrator.errors import DefinitionInvalid, OperationRefused, Problem
+from orchestrator.model.definition import WORKFLOW_NAME
 from orchestrator.model.plan import FORMAT, Plan
 from orchestrator.model.run import timestamp
-from orchestrator.planner import Catalogue, Verdict, check
-from orchestrator.planner.node_checks import pinned
+from orchestrator.planner.planner import check
+from orchestrator.planner.policies import Catalogue
+from orchestrator.planner.verdict import Verdict
+from orchestrator.service.callees import MAX_CALLEES, called
+from orchestrator.store.records import ACTIVE, PAUSED, Stored, Version
 from orchestrator.store.run_index import Counts, RunIndex
-from orchestrator.store.workflows import ACTIVE, PAUSED, Definitions, Stored, Version, expect
+from orchestrator.store.workflows import Definitions, expect
 from orchestrator.temporal.payloads import MAX_PAYLOAD_BYTES, json_size
 
 DRAFT, ARCHIVED = "draft", "archived"
-WORKFLOW_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,127}")
-"""What can stand in an address without escapes."""
 KEPT_BESIDE = (
     "status", "version", "customer_id", "created_at", "updated_at", "created_by",
     "run_count", "success_count", "failure_count", "last_run_at", "success_rate",
 )  # fmt: skip
 """Keys of a definition that the service knows, whatever is sent."""
-MAX_CALLEES = 200
 DRAFT_VERSION = 0
 """Of runs of what is not published: tries of a draft, and definitions that are not kept."""
 MAX_RECEIVED_BYTES = 1_000_000
@@ -225,18 +225,6 @@ class Workflows:
 
 def _is_large(definitions: Any) -> bool:
     return len(json.dumps(definitions, default=str)) > LARGE_CHARACTERS
-
-
-def called(definition: Mapping[str, Any]) -> set[tuple[str, int | None]]:
-    """Name the workflows that a definition calls, each with the version it asks for."""
-    found: set[tuple[str, int | None]] = set()
-    nodes = definition.get("nodes")
-    for node in nodes if isinstance(nodes, list) else ():
-        config = node.get("config") if isinstance(node, Mapping) and node.get("type") == "workflow" else None
-        name = config.get("workflow_id") if isinstance(config, Mapping) else None
-        if isinstance(name, str) and WORKFLOW_NAME.fullmatch(name) and isinstance(config, Mapping):
-            found.add((name, pinned(config)))
-    return found
 
 
 def _check_id(workflow_id: str) -> None:

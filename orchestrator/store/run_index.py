@@ -12,9 +12,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, func, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from orchestrator.model.run import RunSummary
 from orchestrator.store.database import Database, ValueRefused
 from orchestrator.store.tables import runs, workflows
-from orchestrator.temporal.client.runs import RunSummary
 
 logger = logging.getLogger(__name__)
 

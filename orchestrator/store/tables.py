@@ -188,3 +188,8 @@ leases = Table(
     Column("until", UtcTime, nullable=False),
     Column("mark", UtcTime),  # how far the work has come
 )
+
+
+def same_workflow(customer_id: str, workflow_id: str, table: Any = versions) -> tuple[Any, Any]:
+    """Match the rows of one workflow of one customer."""
+    return table.c.customer_id == customer_id, table.c.workflow_id == workflow_id

@@ -1,10 +1,8 @@
 """Definitions, their versions, and the triggers that should be installed for them."""
 
 import json
-import secrets
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,12 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orchestrator.errors import OrchestratorError
 from orchestrator.store.database import Database
-from orchestrator.store.tables import installation, triggers, versions, workflows
+from orchestrator.store.records import ACTIVE, PAUSED, REMOVED, Head, Stored, TriggerRow, Version
+from orchestrator.store.tables import installation, same_workflow, triggers, versions, workflows
+from orchestrator.store.triggers import UNSURE, request_trigger
 
-ACTIVE, PAUSED, REMOVED = "active", "paused", "removed"
-MAX_FIRST_REVISION = 2**30
-UNSURE = 0
-"""In `applied`: no revision."""
 KNOWN_SECONDS = 1.0
 """So long what was read for a start holds, should another process write."""
 MAX_KNOWN = 10_000
@@ -44,77 +40,6 @@ class EditConflict(OrchestratorError):
     """Somebody else has changed the workflow since it was read."""
 
     code = "edit_conflict"
-
-
-class WebhookTaken(OrchestratorError):
-    """Another workflow is reached at that path."""
-
-    code = "webhook_taken"
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """A workflow as it is kept; times in UTC."""
-
-    customer_id: str
-    id: str
-    name: str
-    status: str
-    definition: dict[str, Any]
-    """The working copy."""
-    version: int
-    """The newest published; 0 before the first."""
-    edited: bool
-    """The working copy is not what is published."""
-    revision: int
-    created_at: datetime
-    updated_at: datetime
-    created_by: str
-
-    @property
-    def content_version(self) -> int:
-        """Give the version that the working copy has, or will have when it is published."""
-        return self.version + 1 if self.edited else self.version
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """What a start asks of a workflow: little, for each start asks it."""
-
-    customer_id: str
-    status: str
-    version: int
-    created_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Version:
-    """One published version: it never changes."""
-
-    customer_id: str
-    workflow_id: str
-    version: int
-    definition: dict[str, Any]
-    plan: dict[str, Any]
-    published_at: datetime
-    published_by: str
-    copy_of: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class TriggerRow:
-    """What should start a workflow."""
-
-    customer_id: str
-    workflow_id: str
-    kind: str
-    wanted: str
-    version: int
-    revision: int
-    applied: int | None
-    event: str | None
-    path: str | None
-    config: dict[str, Any]
 
 
 class Definitions:
@@ -205,7 +130,7 @@ class Definitions:
         async with self.database.writing() as connection:
             found = await _get(connection, customer_id, workflow_id, lock=True)
             expect(found, revision)
-            await _want(connection, found, None, REMOVED)
+            await request_trigger(connection, found, None, REMOVED)
             await connection.execute(delete(workflows).where(*_same(workflows, customer_id, workflow_id)))
         self._written()
 
@@ -233,7 +158,7 @@ class Definitions:
         async with self.database.writing() as connection:
             stored = await _change(connection, found, found.revision, **changed)
             await connection.execute(insert(versions).values(published_at=datetime.now(UTC), **row))
-            await _want(connection, stored, definition, status)
+            await request_trigger(connection, stored, definition, status)
         self._written()
         return stored
 
@@ -245,7 +170,7 @@ class Definitions:
             definition = None
             if found.version:
                 definition = (await _version(connection, found.customer_id, found.id, found.version)).definition
-            await _want(connection, stored, definition, wanted)
+            await request_trigger(connection, stored, definition, wanted)
         self._written()
         return stored
 
@@ -257,7 +182,7 @@ class Definitions:
     async def versions(self, customer_id: str, workflow_id: str, *, before: int, limit: int) -> list[Version]:
         """List published versions, the newest first."""
         below = versions.c.version < min(before, MAX_VERSION)
-        query = select(versions).where(*_same_of(customer_id, workflow_id), below)
+        query = select(versions).where(*same_workflow(customer_id, workflow_id), below)
         async with self.database.reading() as connection:
             found = await connection.execute(query.order_by(versions.c.version.desc()).limit(limit))
             return [Version(**row) for row in found.mappings()]
@@ -270,7 +195,7 @@ class Definitions:
 
     async def trigger(self, customer_id: str, workflow_id: str) -> TriggerRow | None:
         """Give what should start a workflow."""
-        return await self._one(select(triggers).where(*_same_of(customer_id, workflow_id, triggers)))
+        return await self._one(select(triggers).where(*same_workflow(customer_id, workflow_id, triggers)))
 
     async def webhook(self, customer_id: str, path: str) -> TriggerRow | None:
         """Find the trigger that is reached at a path."""
@@ -299,7 +224,7 @@ class Definitions:
 
         False where something else is wanted by now.
         """
-        same = (*_same_of(row.customer_id, row.workflow_id, triggers), triggers.c.revision == row.revision)
+        same = (*same_workflow(row.customer_id, row.workflow_id, triggers), triggers.c.revision == row.revision)
         async with self.database.writing() as connection:
             if row.wanted == REMOVED:
                 done = await connection.execute(delete(triggers).where(*same))
@@ -312,7 +237,7 @@ class Definitions:
         """Note that a schedule may be there, and may be as it should be or not: it is made anew, or removed."""
         async with self.database.writing() as connection:
             await connection.execute(
-                update(triggers).where(*_same_of(customer_id, workflow_id, triggers)).values(applied=UNSURE)
+                update(triggers).where(*same_workflow(customer_id, workflow_id, triggers)).values(applied=UNSURE)
             )
 
     async def installation(self) -> str:
@@ -345,10 +270,6 @@ def _same(table: Any, customer_id: str, workflow_id: str) -> tuple[Any, Any]:
     return table.c.customer_id == customer_id, table.c.id == workflow_id
 
 
-def _same_of(customer_id: str, workflow_id: str, table: Any = versions) -> tuple[Any, Any]:
-    return table.c.customer_id == customer_id, table.c.workflow_id == workflow_id
-
-
 async def _get(connection: AsyncConnection, customer_id: str | None, workflow_id: str, *, lock: bool = False) -> Stored:
     query = select(workflows)
     if lock:  # PostgreSQL lets others write between our read and our write; SQLite has one writer
@@ -371,7 +292,7 @@ async def _only(
 
 
 async def _version(connection: AsyncConnection, customer_id: str, workflow_id: str, number: int) -> Version:
-    query = select(versions).where(*_same_of(customer_id, workflow_id), versions.c.version == number)
+    query = select(versions).where(*same_workflow(customer_id, workflow_id), versions.c.version == number)
     row = (await connection.execute(query)).mappings().first() if 0 < number <= MAX_VERSION else None
     if row is None:
         raise WorkflowNotFound(f"workflow {workflow_id!r} has no published version {number}")
@@ -398,36 +319,3 @@ async def _change(connection: AsyncConnection, found: Stored, revision: int | No
     if done.rowcount != 1:
         raise EditConflict(f"workflow {found.id!r} has just been changed by somebody else", hint="read it again")
     return Stored(**{**_row(found), **values})
-
-
-async def _want(connection: AsyncConnection, found: Stored, definition: Mapping[str, Any] | None, wanted: str) -> None:
-    """Write down what should start a workflow; the schedule follows by `unapplied`."""
-    same = _same_of(found.customer_id, found.id, triggers)
-    # Locked: `applied` may be about to take away the row that we would change.
-    row = (await connection.execute(select(triggers).where(*same).with_for_update())).mappings().first()
-    before = TriggerRow(**row) if row else None
-    scheduled = before is not None and (before.kind == "schedule" or before.applied is not None)
-    trigger = dict((definition or {}).get("trigger") or {})
-    if wanted == REMOVED and not scheduled:
-        await connection.execute(delete(triggers).where(*same))
-        return
-    kind = str(trigger.get("type") or (before.kind if before else "manual"))
-    values = {
-        "kind": kind,
-        "wanted": wanted,
-        "version": found.version,
-        # A trigger that was removed and made anew never looks like the old one.
-        "revision": secrets.randbelow(MAX_FIRST_REVISION) + 1 if before is None else before.revision + 1,
-        "event": trigger.get("event") if kind == "event" else None,
-        "path": str(trigger.get("webhook_path", "")).strip("/") if kind == "webhook" and wanted != REMOVED else None,
-        "config": trigger.get("config") or {},
-    }
-    try:
-        if before is not None:
-            await connection.execute(update(triggers).where(*same).values(values))
-        elif kind != "manual":
-            await connection.execute(
-                insert(triggers).values(customer_id=found.customer_id, workflow_id=found.id, **values)
-            )
-    except IntegrityError:
-        raise WebhookTaken(f"another workflow is reached at {values['path']!r}", hint="choose another path") from None

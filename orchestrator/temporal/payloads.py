@@ -4,20 +4,15 @@ Replay-sensitive. Keys are left out where they say nothing: each byte is stored 
 """
 
 import json
-from collections.abc import Mapping
-from typing import Any, cast
+from hashlib import sha256
+from typing import Any
 
-from pydantic import ValidationError
 from temporalio import workflow
 from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
-from temporalio.exceptions import ApplicationError
 
 from orchestrator.errors import StepFailed
-from orchestrator.interpreter.effects import BranchResult
-from orchestrator.model.plan import FORMAT, Plan
-from orchestrator.model.run import RunInfo, RunState, timestamp
-from orchestrator.temporal.failures import run_error
+from orchestrator.interpreter.state import RunState
 
 MAX_PAYLOAD_BYTES = 1_900_000
 """Temporal refuses payloads of 2 MiB and more, and would refuse them at every retry of the workflow task."""
@@ -49,57 +44,6 @@ def packed(value: Any, what: str) -> RawValue:
 def json_size(value: Any) -> int:
     """Give the bytes that a value takes as JSON."""
     return len(json.dumps(value, separators=(",", ":")))
-
-
-def written(**entries: Any) -> dict[str, Any]:
-    """Make an object of the entries that say something."""
-    return {name: value for name, value in entries.items() if value not in (None, {}, [], (), "", 0, False)}
-
-
-def run_request(
-    plan: Plan, info: RunInfo, *, given: Any = None, trigger: Any = None, state: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
-    """Make the request that starts a whole run, from the start or from a state."""
-    request = {"plan": plan.to_json(), "run": info.model_dump(mode="json", exclude_defaults=True)}
-    if given is not None:
-        request["input"] = given
-    if trigger is not None:
-        request["trigger"] = trigger
-    if state is not None:
-        request["state"] = dict(state)
-    return request
-
-
-def read_plan(request: Mapping[str, Any]) -> tuple[Plan, RunInfo]:
-    """Read the plan and who the run is.
-
-    A plan that cannot be read fails the run. One that a newer release has made fails the workflow task:
-    it waits for a worker of that release.
-    """
-    written_plan = request.get("plan")
-    form = written_plan.get("format", FORMAT) if isinstance(written_plan, dict) else FORMAT
-    if form != FORMAT:
-        raise RuntimeError(f"the plan has format {form}, this worker reads {FORMAT}: upgrade the worker")
-    try:
-        return Plan.model_validate(written_plan), RunInfo.model_validate(request.get("run"))
-    except ValidationError as error:
-        if any(problem["type"] == "extra_forbidden" for problem in error.errors()):
-            raise RuntimeError(f"the plan names what this worker does not know: {error}") from error
-        raise unreadable("the plan", error) from error
-
-
-def unreadable(what: str, error: Exception) -> ApplicationError:
-    """Say that a request holds nothing that can be run; ends the run."""
-    return run_error(
-        {
-            "message": f"{what} of this run cannot be read: {error}",
-            "error_type": "validation_error",
-            "details": {},
-            "node_id": None,
-            "recoverable": False,
-            "timestamp": timestamp(workflow.now()),
-        }
-    )
 
 
 def fitted_state(state: RunState, *, rewinds: bool) -> dict[str, Any] | None:
@@ -144,49 +88,12 @@ def fitted_document(shown: dict[str, Any]) -> dict[str, Any]:
     return shown
 
 
-def branch_result_json(result: BranchResult, read: list[int]) -> dict[str, Any]:
-    """Write down what a branch gives back; an output that is the variables again is left out."""
-    entries = written(
-        variables=dict(result.variables),
-        steps=dict(result.steps),
-        compensations=list(result.compensations),
-        left=list(result.left),
-        steps_started=result.steps_started,
-        read=read,
-    )
-    if result.status == "completed" and result.output != result.variables:
-        entries["output"] = result.output
-    return entries
+MAX_ID = 400
+"""Temporal takes ids of 1,000; longer ones than this end in a digest."""
 
 
-def fitted_result(entries: dict[str, Any]) -> dict[str, Any]:
-    """Keep what a branch that has not completed gives back under Temporal's limit: what is owed comes first."""
-    if json_size(entries) <= MAX_PAYLOAD_BYTES:
-        return entries
-    kept = {name: value for name, value in entries.items() if name not in ("steps", "variables", "output")}
-    return kept if json_size(kept) <= MAX_PAYLOAD_BYTES else {**kept, "compensations": []}
-
-
-def read_branch_result(entries: Mapping[str, Any]) -> BranchResult:
-    """Read what a completed branch gave back."""
-    variables = entries.get("variables", {})
-    return BranchResult(
-        "completed",
-        output=entries.get("output", variables),
-        variables=variables,
-        steps=entries.get("steps", {}),
-        compensations=tuple(entries.get("compensations", ())),
-        left=tuple(entries.get("left", ())),
-        steps_started=entries.get("steps_started", 0),
-    )
-
-
-def ended_branch(status: str, error: dict[str, Any] | None, entries: Mapping[str, Any]) -> BranchResult:
-    """Read what a branch that failed or was cancelled gave back."""
-    return BranchResult(
-        cast(Any, status),
-        error=error,
-        steps=entries.get("steps", {}),
-        compensations=tuple(entries.get("compensations", ())),
-        steps_started=entries.get("steps_started", 0),
-    )
+def shortened(name: str) -> str:
+    """Keep an id within Temporal's limit."""
+    if len(name) <= MAX_ID:
+        return name
+    return f"{name[:MAX_ID]}~{sha256(name.encode()).hexdigest()[:16]}"

@@ -34,3 +34,6 @@ def scheduled(trigger: Any, attributes: TypedSearchAttributes) -> Any:
     if moment is None or not isinstance(trigger, dict):
         return trigger
     return {**trigger, "scheduled_at": timestamp(moment)}
+
+
+WORKFLOW = "Run"

@@ -7,10 +7,8 @@ is what will happen.
 """
 
 import re
-from collections.abc import Iterator
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
-from itertools import islice
 from typing import NamedTuple
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -33,8 +31,6 @@ INSTANT = timedelta(microseconds=1)
 NO_ZONES = frozenset(("localtime",))
 """What the system's folder lists beside zones: it means another one on each machine."""
 START = datetime(2000, 1, 1, tzinfo=UTC)
-HOUR = timedelta(hours=1)
-DAY = timedelta(days=1)
 
 
 class CronError(OrchestratorError):
@@ -103,96 +99,6 @@ def zone(name: str) -> ZoneInfo:
 @cache
 def _zones() -> frozenset[str]:
     return frozenset(available_timezones() - NO_ZONES)
-
-
-def next_fire(expression: str, after: datetime, timezone: str = "UTC") -> datetime:
-    """Give the first time after `after`, in UTC; raises CronError."""
-    for moment in fires(expression, after, timezone):
-        return moment
-    raise CronError(f"{expression!r} does not fire after {after}")
-
-
-def fire_times(expression: str, after: datetime, count: int, timezone: str = "UTC") -> list[datetime]:
-    """Give the next times after `after`, in UTC; raises CronError."""
-    return list(islice(fires(expression, after, timezone), count))
-
-
-def fires(expression: str, after: datetime, timezone: str = "UTC") -> Iterator[datetime]:
-    """Give the times after `after`, from 1970 to the end of 2100, in UTC; raises CronError."""
-    sets, where = expanded(expression), zone(timezone)
-    if after.year > LAST_YEAR + 1:  # the last hours of 2100 are in 2101 elsewhere
-        return
-    moment = max(after, EPOCH - INSTANT).astimezone(UTC)
-    while True:
-        found = [one for one in (_next(fields, moment, where) for fields in sets) if one is not None]
-        if not found:
-            return
-        if min(found) > moment:
-            moment = min(found)
-            yield moment
-        else:
-            moment += HOUR  # a zone that leaves out a whole day sends the search back
-
-
-def _next(fields: Fields, after: datetime, where: ZoneInfo) -> datetime | None:
-    """Give the first time after another, as Temporal finds it: wall clock fields are tried from the outside in.
-
-    `late` says that the hour is shown for the second time; Temporal adds an hour then.
-    """
-    shown = after.astimezone(where)
-    day, hour, minute = shown.date(), shown.hour, shown.minute + 1
-    late = (after - HOUR).astimezone(where).hour == hour
-    while True:
-        if minute > 59:
-            # An hour later it may be two hours later: then this one comes again.
-            again = not late and _instant(day, hour + 1, 0, where) - _instant(day, hour, 0, where) > HOUR
-            hour, minute, late = hour + (not again), 0, again
-        if hour > 23:
-            day, hour = day + DAY, 0
-        if day.year > LAST_YEAR:
-            return None
-        fitting = _day(fields, day, hour, minute, where)
-        if fitting != day:
-            day, hour, minute, late = fitting, 0, 0, False
-            continue
-        if hour not in fields.hours:
-            hour, minute, late = next((one for one in fields.hours if one > hour), 24), 0, False
-            continue
-        minute = next((one for one in fields.minutes if one >= minute), 60)
-        if minute > 59:
-            continue
-        moment = _instant(day, hour, minute, where)
-        if moment.astimezone(where).hour == hour:
-            return moment + HOUR if late else moment
-        hour, minute = hour + 1, 0  # the clocks were put forward over it
-
-
-def _day(fields: Fields, day: date, hour: int, minute: int, where: ZoneInfo) -> date:
-    """Give the first day from this one on that fits; past the last year where none does."""
-    while day.year <= LAST_YEAR:
-        if day.month not in fields.months:
-            day = day.replace(day=28) + 4 * DAY
-            day, hour, minute = day.replace(day=1), 0, 0
-            continue
-        # A midnight that clocks leave out belongs to the day before: so Temporal reads the day of the week.
-        if day.day in fields.days and _weekday(day, hour, minute, where) in fields.weekdays:
-            break
-        day, hour, minute = day + DAY, 0, 0
-    return day
-
-
-def _weekday(day: date, hour: int, minute: int, where: ZoneInfo) -> int:
-    return _instant(day, hour, minute, where).astimezone(where).isoweekday() % 7
-
-
-def _instant(day: date, hour: int, minute: int, where: ZoneInfo) -> datetime:
-    """Give the time at which clocks of a zone show this, as Temporal's server chooses it where there are two."""
-    wall = datetime.combine(day, time(), UTC) + timedelta(hours=hour, minutes=minute)
-    return wall - _offset(wall - _offset(wall, where), where)
-
-
-def _offset(moment: datetime, where: ZoneInfo) -> timedelta:
-    return moment.astimezone(where).utcoffset() or timedelta()
 
 
 _problem = lru_cache(1024)(problem)

@@ -3,12 +3,17 @@
 Each reading raises OperationRefused, or CronError where a time zone is not known.
 """
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from orchestrator.errors import OperationRefused
-from orchestrator.timing.cron import CronError, zone
+from orchestrator.model.definition import Trigger
+from orchestrator.timing import schedule
+from orchestrator.timing.cron import EPOCH, INSTANT, LAST_YEAR, CronError, zone
+from orchestrator.timing.fire_times import fires
 
 OVERLAPS = ("skip", "buffer_one", "buffer_all", "cancel_other", "terminate_other", "allow_all")
 MAX_SECONDS = 100 * 365 * 86_400
@@ -54,3 +59,40 @@ def moment(given: Any, name: str, where: ZoneInfo) -> datetime | None:
         return (read if read.tzinfo else read.replace(tzinfo=where)).astimezone(UTC).replace(microsecond=0)
     except (TypeError, ValueError, OverflowError):
         raise OperationRefused(f"{name}: {given!r:.60} is not an ISO 8601 time") from None
+
+
+def bounds(trigger: Trigger) -> tuple[datetime | None, datetime | None]:
+    """Give `start_at` and `end_at` in UTC; what names no offset is in the schedule's time zone."""
+    where, config = zone_of(trigger), trigger.config
+    start_at, end_at = (schedule.moment(config.get(name), name, where) for name in ("start_at", "end_at"))
+    return start_at, end_at
+
+
+def zone_of(trigger: Trigger) -> ZoneInfo:
+    """Return the time zone that a trigger names."""
+    return schedule.time_zone(trigger.config.get("timezone"))
+
+
+def fire_times(trigger: Trigger, after: datetime, count: int) -> list[datetime]:
+    """Give the next times a schedule fires after `after`, in UTC, as Temporal will keep them but for the jitter.
+
+    There are none after the year 2100.
+    """
+    start_at, end_at = bounds(trigger)
+    if start_at is not None and start_at > after:
+        after = start_at - INSTANT
+    times = islice(_times(trigger, after), count)
+    return [moment for moment in times if end_at is None or moment <= end_at]
+
+
+def _times(trigger: Trigger, after: datetime) -> Iterator[datetime]:
+    if trigger.cron:
+        yield from fires(trigger.cron, after, zone_of(trigger).key)
+        return
+    every = schedule.every(trigger.interval_seconds)
+    if after.year > LAST_YEAR:
+        return
+    moment = EPOCH + every * ((max(after, EPOCH - INSTANT) - EPOCH) // every + 1)
+    while moment.year <= LAST_YEAR:
+        yield moment
+        moment += every

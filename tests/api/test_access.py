@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from api.app import PREFIX, create_app
-from orchestrator.service import DEFAULT_CUSTOMER
+from orchestrator.service.customers import DEFAULT_CUSTOMER
 from orchestrator.service.services import House
 from tests.api.conftest import opened
 from tests.temporal.world import World, definition

@@ -15,7 +15,7 @@ from google.protobuf.duration_pb2 import Duration
 from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest, RegisterNamespaceRequest
 
 from orchestrator.errors import ServerUnavailable
-from orchestrator.planner import check
+from orchestrator.planner.planner import check
 from orchestrator.service.services import House
 from orchestrator.settings import Settings
 from orchestrator.store.deliveries import ACCEPTED, Delivery, Start

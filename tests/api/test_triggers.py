@@ -11,9 +11,9 @@ from typing import Any
 import httpx
 import pytest
 
+from orchestrator.model.run import RunSummary
 from orchestrator.service.events import matches
 from orchestrator.service.services import House
-from orchestrator.temporal.client.runs import RunSummary
 from tests.temporal.world import definition, until
 
 pytestmark = pytest.mark.temporal

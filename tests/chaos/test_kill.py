@@ -15,7 +15,7 @@ from uuid import uuid4
 import pytest
 
 from orchestrator.model.run import Run
-from orchestrator.planner import check
+from orchestrator.planner.planner import check
 from orchestrator.settings import Settings
 from orchestrator.temporal.client.connection import connect
 from orchestrator.temporal.client.runs import Runs

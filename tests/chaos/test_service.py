@@ -16,7 +16,8 @@ import pytest
 from orchestrator.settings import Settings
 from orchestrator.store.database import database_url, open_database
 from orchestrator.store.deliveries import Deliveries
-from orchestrator.store.workflows import UNSURE, Definitions
+from orchestrator.store.triggers import UNSURE
+from orchestrator.store.workflows import Definitions
 from orchestrator.temporal.client.connection import connect
 from orchestrator.temporal.devserver import DevServer, dev_server
 from orchestrator.temporal.schedules.schedules import Schedules

@@ -15,7 +15,7 @@ import httpx
 import pytest
 from temporalio.client import Client
 
-from orchestrator.cli.planning import client_settings
+from orchestrator.cli.environment import client_settings
 from orchestrator.temporal import devserver
 from tests.cli.shell import ROOT, SECONDS, Dev, Shell, started_dev, stopped
 

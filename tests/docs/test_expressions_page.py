@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from docs.pages.expressions import DATA, LIMITS, NOW, SYNTAX, TRUE_ON_DATA, computed, example, expressions_page
+from orchestrator.conditions import evaluate
 from orchestrator.language import FUNCTIONS, PIPES
-from orchestrator.language.condition_reader import evaluate, problems
+from orchestrator.language.condition_reader import problems
 from orchestrator.language.operators import OPERATORS
 from orchestrator.language.presets import OPERATORS_BY_TYPE, PRESETS
 

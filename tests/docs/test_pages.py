@@ -13,7 +13,7 @@ from activities import builtin_registry
 from activities.registry import ActionContext
 from docs.pages import actions, definition, settings
 from orchestrator.model.definition import NODE_TYPES, json_schema
-from orchestrator.planner import check
+from orchestrator.planner.planner import check
 from orchestrator.planner.problem_codes import CODES
 from orchestrator.settings import Settings
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from orchestrator.planner import validate
+from orchestrator.planner.planner import validate
 from tests.golden import CASES, ROOT
 
 EXAMPLES = sorted(path for path in (ROOT / "examples").glob("*.json") if not path.name.endswith(".input.json"))

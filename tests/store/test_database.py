@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from orchestrator import store
 from orchestrator.errors import SettingsError
+from orchestrator.model.run import RunSummary
 from orchestrator.settings import Settings
 from orchestrator.store.api_keys import Keys
 from orchestrator.store.database import (
@@ -31,7 +32,6 @@ from orchestrator.store.leases import Leases
 from orchestrator.store.run_index import RunIndex
 from orchestrator.store.tables import leases, metadata, runs
 from orchestrator.store.workflows import Definitions
-from orchestrator.temporal.client.runs import RunSummary
 from tests.postgres import binary, fresh_url
 
 ROOT = Path(__file__).parents[2]

@@ -7,18 +7,9 @@ from typing import Any
 import pytest
 
 from orchestrator.store.database import Database
-from orchestrator.store.workflows import (
-    ACTIVE,
-    PAUSED,
-    REMOVED,
-    UNSURE,
-    Definitions,
-    EditConflict,
-    Stored,
-    WebhookTaken,
-    WorkflowExists,
-    WorkflowNotFound,
-)
+from orchestrator.store.records import ACTIVE, PAUSED, REMOVED, Stored
+from orchestrator.store.triggers import UNSURE, WebhookTaken
+from orchestrator.store.workflows import Definitions, EditConflict, WorkflowExists, WorkflowNotFound
 
 PLAN = {"format": 1}
 SCHEDULE = {"trigger": {"type": "schedule", "cron": "@daily", "config": {"overlap": "skip"}}}

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
+from orchestrator.model.run import RunSummary
 from orchestrator.store.database import Database
 from orchestrator.store.deliveries import ACCEPTED, Deliveries, Delivery, Start
 from orchestrator.store.run_index import RunIndex
 from orchestrator.store.tables import workflows
 from orchestrator.store.workflows import Definitions
-from orchestrator.temporal.client.runs import RunSummary
-from orchestrator.temporal.workflow.cancellation import shortened
+from orchestrator.temporal.payloads import shortened
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 

@@ -8,21 +8,14 @@ from typing import Any
 
 import pytest
 
+from orchestrator.model.run import RunSummary
 from orchestrator.store.api_keys import Keys
 from orchestrator.store.database import Database
 from orchestrator.store.deliveries import ACCEPTED, STARTED, Deliveries, Delivery, Start
+from orchestrator.store.records import ACTIVE, Stored, TriggerRow
 from orchestrator.store.run_index import RunIndex
-from orchestrator.store.workflows import (
-    ACTIVE,
-    Definitions,
-    EditConflict,
-    Stored,
-    TriggerRow,
-    WebhookTaken,
-    WorkflowExists,
-    WorkflowNotFound,
-)
-from orchestrator.temporal.client.runs import RunSummary
+from orchestrator.store.triggers import WebhookTaken
+from orchestrator.store.workflows import Definitions, EditConflict, WorkflowExists, WorkflowNotFound
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 ROUNDS = 6

@@ -9,8 +9,8 @@ from temporalio import activity
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
-from orchestrator.interpreter.effects import ATTEMPT_KEY
-from orchestrator.language import render
+from orchestrator.expressions import render
+from orchestrator.model.run import ATTEMPT_KEY
 
 DEFAULT_ANSWER = {"output": {"node": "{{ node_id }}"}}
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from orchestrator.errors import OperationRefused, RunNotFound
 from orchestrator.model.run import ENDED, Run
-from orchestrator.planner import check
+from orchestrator.planner.planner import check
 from tests.golden import Case, load_cases
 from tests.temporal.world import World
 

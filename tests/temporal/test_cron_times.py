@@ -9,7 +9,7 @@ from temporalio.api.workflowservice.v1 import ListScheduleMatchingTimesRequest
 
 from orchestrator.model.definition import Trigger
 from orchestrator.temporal.schedules.schedules import Schedules, schedule_id
-from orchestrator.timing.cron import fires
+from orchestrator.timing.fire_times import fires
 from tests.crons import CLOCKS, EXPRESSIONS
 from tests.temporal.world import World, planned
 

@@ -15,7 +15,7 @@ from orchestrator.model.plan import Plan
 from orchestrator.model.run import Run
 from orchestrator.temporal.devserver import dev_server
 from orchestrator.temporal.schedules.schedules import Schedules, owner_of, schedule_id
-from orchestrator.temporal.schedules.spec import fire_times
+from orchestrator.timing.schedule import fire_times
 from tests.temporal.world import World, opened, planned, until
 
 pytestmark = pytest.mark.temporal

@@ -14,7 +14,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from orchestrator.model.plan import Plan
 from orchestrator.model.run import Run
-from orchestrator.planner import check
+from orchestrator.planner.planner import check
 from orchestrator.settings import Settings
 from orchestrator.temporal.client.connection import connect
 from orchestrator.temporal.client.runs import Runs

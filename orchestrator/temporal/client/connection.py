@@ -11,7 +11,7 @@ from temporalio.service import RPCError, RPCStatusCode, TLSConfig
 
 from orchestrator.errors import OperationRefused, RunNotFound, ServerUnavailable
 from orchestrator.settings import Settings
-from orchestrator.telemetry.metrics import interceptors
+from orchestrator.telemetry.tracing import interceptors
 from orchestrator.temporal.search_attributes import KEYS
 
 CONNECT_SECONDS = 5

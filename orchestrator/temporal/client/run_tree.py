@@ -17,8 +17,8 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from orchestrator.model.run import ENDED, Run, Status, StepDocument
 from orchestrator.temporal.closing_event import ended
+from orchestrator.temporal.payloads import shortened
 from orchestrator.temporal.search_attributes import scheduled
-from orchestrator.temporal.workflow.cancellation import shortened
 
 QUERY_SECONDS = 10.0
 """How long a worker may take to answer."""

@@ -25,67 +25,35 @@ from temporalio.client import (
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
 from temporalio.common import Priority, RawValue, TypedSearchAttributes, WorkflowIDReusePolicy
-from temporalio.converter import DataConverter, decode_typed_search_attributes
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from orchestrator.errors import BadCursor, OperationRefused, RunNotFound, ServerUnavailable
 from orchestrator.interpreter.restart import EndedRun
 from orchestrator.model.plan import Plan
-from orchestrator.model.run import ENDED, Document, Run, RunInfo, Status, milliseconds
+from orchestrator.model.run import ENDED, Run, RunInfo, RunSummary
 from orchestrator.settings import Settings
 from orchestrator.telemetry.metrics import RUNS_STARTED
 from orchestrator.temporal.client.connection import CONNECT_SECONDS, require_attributes, speaking
 from orchestrator.temporal.client.run_tree import NOBODY, QUERY_SECONDS, RunTree
+from orchestrator.temporal.client.visibility import LISTED_AS, PAGE, RETRIED_FROM, STATUSES, parse_summary, quoted
 from orchestrator.temporal.history.histories import Histories
-from orchestrator.temporal.payloads import MAX_PAYLOAD_BYTES, run_request
-from orchestrator.temporal.search_attributes import BEGAN, CUSTOMER_ID, TRIGGER, VERSION, WORKFLOW_ID, search_attributes
-from orchestrator.temporal.workflow.children import WORKFLOW
+from orchestrator.temporal.payloads import MAX_PAYLOAD_BYTES
+from orchestrator.temporal.requests import run_request
+from orchestrator.temporal.search_attributes import (
+    CUSTOMER_ID,
+    TRIGGER,
+    WORKFLOW,
+    WORKFLOW_ID,
+    search_attributes,
+)
 
-PAGE = 1000
-"""Entries of a list that Temporal sends at once."""
-RETRIED_FROM = "retried_from"
-"""Memo of a retry, so that lists know it: the run it retries."""
 FAIRNESS_KEY_LENGTH = 64
 """Temporal's limit."""
 REFRESH_SECONDS = 1.0
 """What a run does between events of its history, such as attempts, is seen this often."""
 QUIET_SECONDS = 0.1
 """Changes closer together are shown as one."""
-
-STATUSES: dict[WorkflowExecutionStatus, Status] = {
-    WorkflowExecutionStatus.RUNNING: "running",
-    WorkflowExecutionStatus.CONTINUED_AS_NEW: "running",
-    WorkflowExecutionStatus.COMPLETED: "completed",
-    WorkflowExecutionStatus.FAILED: "failed",
-    WorkflowExecutionStatus.TIMED_OUT: "failed",
-    WorkflowExecutionStatus.CANCELED: "cancelled",
-    WorkflowExecutionStatus.TERMINATED: "cancelled",
-}
-LISTED_AS = {
-    "running": ("Running",),
-    "waiting": ("Running",),
-    "retrying": ("Running",),
-    "completed": ("Completed",),
-    "failed": ("Failed", "TimedOut"),
-    "cancelled": ("Canceled", "Terminated"),
-}
-"""What Temporal calls them."""
-
-
-class RunSummary(Document):
-    """A run in a list; times in UTC."""
-
-    id: str
-    workflow_id: str
-    workflow_version: int
-    customer_id: str = ""
-    status: Status
-    trigger_type: str = "manual"
-    started_at: datetime
-    completed_at: datetime | None = None
-    duration_ms: int | None = None
-    retried_from: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +243,7 @@ class Runs:
             parts.append(f"StartTime >= '{since.astimezone(UTC).isoformat()}'")
         found: list[RunSummary] = []
         async for info in self._infos(" AND ".join(parts), min(limit, PAGE)):
-            found.append(await _summary(info, self.client.data_converter))
+            found.append(await parse_summary(info, self.client.data_converter))
             if len(found) == limit:
                 break
         return found
@@ -291,7 +259,7 @@ class Runs:
             query += f" AND (StartTime >= '{moment}' OR CloseTime >= '{moment}')"
         async for info in self._infos(query):
             if known.get(info.execution.workflow_id) != info.HasField("close_time"):
-                yield await _summary(info, self.client.data_converter)
+                yield await parse_summary(info, self.client.data_converter)
 
     async def running(self) -> AsyncIterator[str]:
         """Give the ids of runs that go on, as far as Temporal's visibility knows."""
@@ -314,7 +282,7 @@ class Runs:
         """Give what lists show of a run; raises RunNotFound, of branches and of others' workflows too."""
         async with speaking(run_id):
             described = await self._handle(run_id).describe()
-            found = await _summary(described.raw_info, self.client.data_converter)
+            found = await parse_summary(described.raw_info, self.client.data_converter)
         if not found.workflow_id or described.workflow_type != WORKFLOW:
             raise RunNotFound(f"there is no run {run_id!r}")
         return found
@@ -423,29 +391,3 @@ def _nobody_answers() -> ServerUnavailable:
 def priority_of(plan: Plan) -> Priority:
     """Share the workers fairly between customers."""
     return Priority(fairness_key=plan.customer_id[:FAIRNESS_KEY_LENGTH]) if plan.customer_id else Priority()
-
-
-def quoted(value: str) -> str:
-    """Write text for a query to Temporal's visibility."""
-    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
-
-
-async def _summary(info: WorkflowExecutionInfo, converter: DataConverter) -> RunSummary:
-    attributes = decode_typed_search_attributes(info.search_attributes)
-    memo = {name: (await converter.decode([payload]))[0] for name, payload in info.memo.fields.items()}
-    status = STATUSES[WorkflowExecutionStatus(info.status)] if info.status else "running"
-    # Temporal tells the start of the last execution.
-    began = datetime.fromisoformat(memo[BEGAN]) if BEGAN in memo else info.start_time.ToDatetime(UTC)
-    ended = info.close_time.ToDatetime(UTC) if info.HasField("close_time") else None
-    return RunSummary(
-        id=info.execution.workflow_id,
-        workflow_id=attributes.get(WORKFLOW_ID, ""),
-        workflow_version=attributes.get(VERSION, 0),
-        customer_id=attributes.get(CUSTOMER_ID, ""),
-        status=status,
-        trigger_type=attributes.get(TRIGGER, "manual"),
-        started_at=began,
-        completed_at=ended,
-        duration_ms=milliseconds(began, ended),
-        retried_from=memo.get(RETRIED_FROM),
-    )

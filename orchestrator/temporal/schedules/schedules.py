@@ -5,7 +5,6 @@ it starts, so that a reconciler can compare without opening each.
 """
 
 import secrets
-from bisect import bisect_left
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -21,7 +20,6 @@ from temporalio.client import (
     ScheduleActionStartWorkflow,
     ScheduleAlreadyRunningError,
     ScheduleBackfill,
-    ScheduleDescription,
     ScheduleHandle,
     ScheduleListDescription,
     ScheduleState,
@@ -37,23 +35,27 @@ from orchestrator.model.plan import Plan
 from orchestrator.model.run import RunInfo, timestamp
 from orchestrator.settings import Settings
 from orchestrator.temporal.client.connection import speaking
-from orchestrator.temporal.client.runs import priority_of, quoted
-from orchestrator.temporal.payloads import run_request
+from orchestrator.temporal.client.runs import priority_of
+from orchestrator.temporal.client.visibility import quoted
+from orchestrator.temporal.requests import run_request
+from orchestrator.temporal.schedules.backfill import MAX_BACKFILL, require_no_pending_starts, was_started
 from orchestrator.temporal.schedules.spec import overlap_policy, policy, specification
-from orchestrator.temporal.search_attributes import CUSTOMER_ID, SCHEDULED_AT, VERSION, WORKFLOW_ID, search_attributes
-from orchestrator.temporal.workflow.children import WORKFLOW
+from orchestrator.temporal.search_attributes import (
+    CUSTOMER_ID,
+    SCHEDULED_AT,
+    VERSION,
+    WORKFLOW,
+    WORKFLOW_ID,
+    search_attributes,
+)
 
 PREFIX = "orchestrator"
 TRIGGER_TYPE = "schedule"
 INSTALLATION = "orchestrator_installation"
 """Memo of a schedule."""
-MAX_BACKFILL = 1_000
-"""Starts that one backfill may make: Temporal keeps no more waiting."""
 ATTEMPTS = 5
 """An installation meets others' installations and removals this often at most."""
 INSTANT = timedelta(milliseconds=1)
-AT_WORK = timedelta(seconds=5)
-"""A backfill makes its starts some at a time, less than this apart."""
 AHEAD = timedelta(days=50 * 366)
 """How far next times are looked for; a cron expression that fires at all fires within that."""
 
@@ -209,7 +211,7 @@ class Schedules:
         end_at = min(end_at, datetime.now(UTC))
         async with self._operating(customer_id, workflow_id) as handle:
             found = await handle.describe()
-            _require_quiet(found)
+            require_no_pending_starts(found)
             times = await self._matching(handle.id, after, end_at)
             if len(times) > MAX_BACKFILL or (times and await self._matching(handle.id, times[-1], end_at)):
                 raise OperationRefused(
@@ -218,7 +220,7 @@ class Schedules:
                 )
             # Temporal would start one under the id of the run that has ended, and hide it by that.
             started = {*done, *await self._started(customer_id, workflow_id, after, times)}
-            ran = _ran(times, filter(is_time, started), found.schedule.spec.jitter or timedelta())
+            ran = was_started(times, filter(is_time, started), found.schedule.spec.jitter or timedelta())
             spans = [list(part) for fresh, part in groupby(times, lambda time: time not in ran) if fresh]
             before = dict(zip(times, [after, *times], strict=False))
             if spans:
@@ -284,31 +286,6 @@ class Schedules:
                 raise OperationRefused(
                     f"workflow {workflow_id!r} has no schedule", hint="activate it with a trigger of type schedule"
                 ) from error
-
-
-def _ran(times: list[datetime], started: Iterable[datetime], jitter: timedelta) -> set[datetime]:
-    """Give those of the times for which a run has started.
-
-    A run is known by the time as it was written, which Temporal moves later by the jitter, but not past the next one.
-    """
-    ran = set()
-    for time in started:
-        at = bisect_left(times, time)
-        if at < len(times) and times[at] - time <= jitter:
-            ran.add(times[at])
-    return ran
-
-
-def _require_quiet(found: ScheduleDescription) -> None:
-    """Raise OperationRefused while a schedule has starts to make up for."""
-    now = datetime.now(UTC)
-    waiting = found.raw_description.info.buffer_size
-    late = [each for each in found.info.recent_actions if each.started_at - each.scheduled_at > AT_WORK]
-    if waiting or any(now - each.started_at < AT_WORK for each in late):
-        raise OperationRefused(
-            f"starts of before are still being made up for: {waiting or 'some'} wait for their turn",
-            hint="each time starts once: ask again when they have started; pause a workflow whose own times queue",
-        )
 
 
 async def _shown(entry: ScheduleListDescription) -> Installed | None:

@@ -1,10 +1,6 @@
 """When a schedule fires, in Temporal's words: calendars, intervals, bounds. Pure."""
 
-from collections.abc import Iterator
-from datetime import datetime
-from itertools import islice
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from temporalio.client import (
     ScheduleCalendarSpec,
@@ -17,7 +13,8 @@ from temporalio.client import (
 
 from orchestrator.model.definition import Trigger
 from orchestrator.timing import schedule
-from orchestrator.timing.cron import EPOCH, INSTANT, LAST_YEAR, expanded, fires
+from orchestrator.timing.cron import expanded
+from orchestrator.timing.schedule import bounds, zone_of
 
 DEFAULT_CATCHUP_SECONDS = 3600
 """How late a start may be made up for; Temporal's own is a year."""
@@ -61,7 +58,7 @@ def specification(trigger: Trigger) -> ScheduleSpec:
         start_at=start_at,
         end_at=end_at,
         jitter=schedule.span(jitter, "jitter_seconds") if jitter else None,
-        time_zone_name=_zone(trigger).key,
+        time_zone_name=zone_of(trigger).key,
     )
     if trigger.cron:
         spec.calendars = calendars(trigger.cron)
@@ -83,39 +80,3 @@ def policy(trigger: Trigger) -> SchedulePolicy:
 def overlap_policy(name: Any) -> ScheduleOverlapPolicy:
     """Find an overlap policy by its name; raises OperationRefused."""
     return OVERLAPS[schedule.overlap(name)]
-
-
-def bounds(trigger: Trigger) -> tuple[datetime | None, datetime | None]:
-    """Give `start_at` and `end_at` in UTC; what names no offset is in the schedule's time zone."""
-    where, config = _zone(trigger), trigger.config
-    start_at, end_at = (schedule.moment(config.get(name), name, where) for name in ("start_at", "end_at"))
-    return start_at, end_at
-
-
-def _zone(trigger: Trigger) -> ZoneInfo:
-    return schedule.time_zone(trigger.config.get("timezone"))
-
-
-def fire_times(trigger: Trigger, after: datetime, count: int) -> list[datetime]:
-    """Give the next times a schedule fires after `after`, in UTC, as Temporal will keep them but for the jitter.
-
-    There are none after the year 2100.
-    """
-    start_at, end_at = bounds(trigger)
-    if start_at is not None and start_at > after:
-        after = start_at - INSTANT
-    times = islice(_times(trigger, after), count)
-    return [moment for moment in times if end_at is None or moment <= end_at]
-
-
-def _times(trigger: Trigger, after: datetime) -> Iterator[datetime]:
-    if trigger.cron:
-        yield from fires(trigger.cron, after, _zone(trigger).key)
-        return
-    every = schedule.every(trigger.interval_seconds)
-    if after.year > LAST_YEAR:
-        return
-    moment = EPOCH + every * ((max(after, EPOCH - INSTANT) - EPOCH) // every + 1)
-    while moment.year <= LAST_YEAR:
-        yield moment
-        moment += every

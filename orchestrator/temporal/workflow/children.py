@@ -25,13 +25,14 @@ from orchestrator.interpreter.effects import BranchRequest, BranchResult, CallRe
 from orchestrator.interpreter.pool import discarded
 from orchestrator.model.plan import ANY_EVENT, Plan
 from orchestrator.model.run import RunInfo
+from orchestrator.temporal.branch_results import ended_branch, read_branch_result
 from orchestrator.temporal.failures import child_error, first_object
-from orchestrator.temporal.payloads import ended_branch, packed, read_branch_result, run_request, written
-from orchestrator.temporal.search_attributes import search_attributes
-from orchestrator.temporal.workflow.cancellation import Room, cancels, pass_on, shortened
+from orchestrator.temporal.payloads import packed, shortened
+from orchestrator.temporal.requests import run_request, written
+from orchestrator.temporal.search_attributes import WORKFLOW, search_attributes
+from orchestrator.temporal.workflow.cancellation import cancels, pass_on
 from orchestrator.temporal.workflow.inbox import Inbox
-
-WORKFLOW = "Run"
+from orchestrator.temporal.workflow.task_budget import Room
 
 
 @dataclass(slots=True)

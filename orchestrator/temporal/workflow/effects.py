@@ -4,38 +4,28 @@ Replay-sensitive. Nothing here waits on several things at once but by futures of
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from temporalio import workflow
-from temporalio.common import RawValue, RetryPolicy
 from temporalio.exceptions import CancelledError, FailureError
-from temporalio.workflow import ActivityCancellationType, ActivityHandle
 
-from orchestrator.interpreter.effects import (
-    ATTEMPT_KEY,
-    Acted,
-    ActRequest,
-    BranchRequest,
-    BranchResult,
-    CallRequest,
-    Resolution,
-)
+from orchestrator.interpreter.effects import Acted, ActRequest, BranchRequest, BranchResult, CallRequest, Resolution
 from orchestrator.model.plan import Plan
 from orchestrator.model.run import RunInfo
-from orchestrator.temporal.failures import activity_failure, cause_of, not_retried
+from orchestrator.temporal.failures import activity_failure, cause_of
 from orchestrator.temporal.payloads import packed
 from orchestrator.temporal.search_attributes import BEGAN
-from orchestrator.temporal.workflow.cancellation import BREATH_SECONDS, Room, cancels, pass_on, shortened
+from orchestrator.temporal.workflow.activities import parse_activity_result, schedule_activity
+from orchestrator.temporal.workflow.cancellation import cancels, pass_on
 from orchestrator.temporal.workflow.children import Children
 from orchestrator.temporal.workflow.inbox import Event, Inbox
+from orchestrator.temporal.workflow.task_budget import BREATH_SECONDS, Room
 
 NODES_BETWEEN_BREATHS = 5_000
 """Pure nodes take no time of Temporal's; so many together stay far below the deadlock detector's 2 s."""
-LOCAL_RETRY_SECONDS = 5.0
-"""A longer pause before a local retry is a timer, so that the workflow task does not wait for it."""
 RETRY_FROM_NOW = 1_000
 """Nodes to wait before a state that was too large is written down again."""
 
@@ -98,7 +88,7 @@ class TemporalEffects:
         self.working += 1
         self.show()
         try:
-            result = await _started(request, arg)
+            result = await schedule_activity(request, arg)
         except FailureError as error:
             if isinstance(cause_of(error), CancelledError) and cancels() > before:
                 raise asyncio.CancelledError from error
@@ -107,7 +97,7 @@ class TemporalEffects:
         finally:
             self.working -= 1
         pass_on(before)
-        return acted(result)
+        return parse_activity_result(result)
 
     def _activity_input(self, request: ActRequest) -> dict[str, Any]:
         context = {
@@ -245,49 +235,3 @@ class TemporalEffects:
             return
         memo = {**workflow.memo(), BEGAN: request["state"]["started_at"]}
         workflow.continue_as_new(packed(request, "the state of the run"), memo=memo)
-
-
-def acted(answer: Any) -> Acted:
-    """Read what an activity answered; one that was tried more than once says so."""
-    if isinstance(answer, Mapping) and answer.keys() == {ATTEMPT_KEY, "result"} and type(answer[ATTEMPT_KEY]) is int:
-        return Acted(answer["result"], max(answer[ATTEMPT_KEY], 1))
-    return Acted(answer)
-
-
-def _started(request: ActRequest, arg: RawValue) -> ActivityHandle[Any]:
-    """Schedule an activity. One without heartbeat cannot learn that it is cancelled: nobody waits for it then."""
-    retry = request.retry
-    policy = RetryPolicy(
-        initial_interval=timedelta(seconds=retry.initial_interval),
-        backoff_coefficient=retry.backoff_coefficient,
-        maximum_interval=timedelta(seconds=max(retry.maximum_interval, retry.initial_interval)),
-        maximum_attempts=retry.maximum_attempts,
-        non_retryable_error_types=not_retried(retry),
-    )
-    activity_id = shortened(request.step_id)
-    timeout = timedelta(seconds=request.timeout_seconds)
-    if request.local:
-        return workflow.start_local_activity(
-            request.action,
-            arg,
-            activity_id=activity_id,
-            summary=request.title,
-            start_to_close_timeout=timeout,
-            retry_policy=policy,
-            local_retry_threshold=timedelta(seconds=LOCAL_RETRY_SECONDS),
-            cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-        )
-    heartbeat = request.heartbeat_seconds
-    return workflow.start_activity(
-        request.action,
-        arg,
-        activity_id=activity_id,
-        summary=request.title,
-        task_queue=request.task_queue,
-        start_to_close_timeout=timeout,
-        heartbeat_timeout=timedelta(seconds=heartbeat) if heartbeat else None,
-        retry_policy=policy,
-        cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED
-        if heartbeat
-        else ActivityCancellationType.TRY_CANCEL,
-    )

@@ -6,10 +6,11 @@ from typing import Any
 
 from temporalio import workflow
 
-from orchestrator.interpreter.actions import inner_scopes
-from orchestrator.model.plan import Plan
-from orchestrator.model.run import Run, RunState, document
-from orchestrator.temporal.payloads import fitted_state, read_plan, run_request, unreadable, written
+from orchestrator.interpreter.run_document import document
+from orchestrator.interpreter.state import RunState
+from orchestrator.model.run import Run
+from orchestrator.temporal.payloads import fitted_state
+from orchestrator.temporal.requests import read_plan, run_request, unreadable, written
 from orchestrator.temporal.search_attributes import scheduled
 from orchestrator.temporal.workflow.effects import TemporalEffects
 from orchestrator.temporal.workflow.inbox import Inbox
@@ -101,17 +102,6 @@ class Flow:
             yield f"- `{step.id}` {step.status}{more}"
         if len(state.open) > SHOWN_STEPS:
             yield f"- and {len(state.open) - SHOWN_STEPS} more"
-
-
-def node_ids(plan: Plan) -> set[str]:
-    """Name every node of a plan."""
-    found: set[str] = set()
-    scopes = [plan.scope]
-    while scopes:
-        for node in scopes.pop().nodes:
-            found.add(node.id)
-            scopes.extend(inner_scopes(node))
-    return found
 
 
 def enclosing_paths(step_id: str) -> Iterator[str]:

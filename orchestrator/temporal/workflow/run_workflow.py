@@ -16,17 +16,19 @@ from temporalio.exceptions import ApplicationError
 with workflow.unsafe.imports_passed_through():
     from orchestrator.errors import OrchestratorError, StepFailed
     from orchestrator.model.plan import FORMAT  # noqa: F401 - see above; the plan's types are pydantic models
-    from orchestrator.telemetry.metrics import about
+    from orchestrator.telemetry.context import about
 
-from orchestrator.interpreter import execute, execute_branch
-from orchestrator.interpreter.effects import BranchResult, Resolution, ResolutionAction
+from orchestrator.interpreter.effects import BranchResult, Resolution
+from orchestrator.interpreter.execute import execute, execute_branch
 from orchestrator.interpreter.failures import error_document
 from orchestrator.interpreter.pool import discarded
-from orchestrator.model.run import timestamp
+from orchestrator.model.plan import node_ids
+from orchestrator.model.run import ResolutionAction, timestamp
+from orchestrator.temporal.branch_results import branch_result_json, fitted_result
 from orchestrator.temporal.failures import run_error
-from orchestrator.temporal.payloads import branch_result_json, fitted_document, fitted_result, packed
-from orchestrator.temporal.workflow.children import WORKFLOW
-from orchestrator.temporal.workflow.flow import Flow, enclosing_paths, node_ids
+from orchestrator.temporal.payloads import fitted_document, packed
+from orchestrator.temporal.search_attributes import WORKFLOW
+from orchestrator.temporal.workflow.flow import Flow, enclosing_paths
 
 REFUSED = "refused"
 """Type of the error that an update which cannot be done answers."""

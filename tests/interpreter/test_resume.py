@@ -11,11 +11,14 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from orchestrator.interpreter import execute
+from orchestrator.interpreter.execute import execute
+from orchestrator.interpreter.state import RunState
 from orchestrator.model.plan import Plan
-from orchestrator.model.run import Run, RunInfo, RunState
-from orchestrator.planner import check
-from orchestrator.simulator.simulate import EPOCH, _close, _shown, _SimulatedEffects, _VirtualLoop, _World, simulate
+from orchestrator.model.run import Run, RunInfo
+from orchestrator.planner.planner import check
+from orchestrator.simulator.effects import SimulatedEffects, World
+from orchestrator.simulator.simulate import EPOCH, _shown, simulate
+from orchestrator.simulator.virtual_time import VirtualLoop, close_loop
 from tests.golden import Case, load_cases
 from tests.graphs import Generated, structured, wild
 
@@ -32,7 +35,7 @@ class MovedOnError(BaseException):
         self.written = written
 
 
-class MovingEffects(_SimulatedEffects):
+class MovingEffects(SimulatedEffects):
     """Stops the flow at every so many-th boundary that can be resumed."""
 
     every = 1
@@ -49,9 +52,9 @@ class MovingEffects(_SimulatedEffects):
                 raise MovedOnError(json.dumps(self.state.to_json()))
 
 
-def interrupted(plan: Plan, given: Any, world: _World, every: int) -> tuple[Run, int]:
+def interrupted(plan: Plan, given: Any, world: World, every: int) -> tuple[Run, int]:
     """Run a plan, through JSON at every so many-th boundary; gives the document and how often it moved on."""
-    loop = _VirtualLoop()
+    loop = VirtualLoop()
     state = RunState.new(plan, INFO, given=given, trigger=None, now=world.start)
     moves = 0
 
@@ -73,7 +76,7 @@ def interrupted(plan: Plan, given: Any, world: _World, every: int) -> tuple[Run,
             else:
                 return _shown(plan, INFO, state, world), moves
     finally:
-        _close(loop)
+        close_loop(loop)
 
 
 def compare(definition: Mapping[str, Any], *, input: Any, actions: Any, workflows: Any = None, every: int) -> int:  # noqa: A002
@@ -82,7 +85,7 @@ def compare(definition: Mapping[str, Any], *, input: Any, actions: Any, workflow
     if verdict.plan is None:
         return 0
     plain = simulate(verdict.plan, input=input, actions=actions)
-    world = _World(EPOCH, actions, [])
+    world = World(EPOCH, actions, [])
     moved, moves = interrupted(verdict.plan, input, world, every)
 
     assert timeless(moved) == timeless(plain)

@@ -6,17 +6,12 @@ from typing import Any
 
 import pytest
 
-from orchestrator.errors import ConditionError, EvaluationError, Warnings
+from orchestrator.conditions import evaluate
+from orchestrator.errors import ConditionError, EvaluationError
 from orchestrator.language import MISSING, Env, condition_reader
-from orchestrator.language.condition_reader import (
-    MAX_TEXT_DEPTH,
-    compile_condition,
-    evaluate,
-    evidence,
-    of_text,
-    problems,
-)
-from orchestrator.language.condition_tests import Seen
+from orchestrator.language.condition_reader import MAX_TEXT_DEPTH, compile_condition, evidence, of_text, problems
+from orchestrator.language.env import Warnings
+from orchestrator.language.evidence import Seen
 from orchestrator.language.operators import OPERATORS
 
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)

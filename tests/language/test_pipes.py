@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from orchestrator.errors import ConditionError, EvaluationError, Warnings
-from orchestrator.language import PIPES, render
-from orchestrator.language.env import MAX_WORK
+from orchestrator.errors import ConditionError, EvaluationError
+from orchestrator.expressions import render
+from orchestrator.language import PIPES
+from orchestrator.language.env import MAX_WORK, Warnings
 from orchestrator.language.values import MAX_TEXT_LENGTH
 
 NOW = datetime(2026, 5, 1, 12, 30, tzinfo=UTC)

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from orchestrator.language import render
-from orchestrator.language.condition_reader import evaluate, problems
+from orchestrator.conditions import evaluate
+from orchestrator.expressions import render
+from orchestrator.language.condition_reader import problems
 from orchestrator.language.operators import OPERATORS
 from orchestrator.language.presets import CONSTRUCTORS, OPERATORS_BY_TYPE, PRESETS, and_, not_, or_, simple
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.errors import EvaluationError, TemplateSyntaxError, Warnings
+from orchestrator.errors import EvaluationError, TemplateSyntaxError
+from orchestrator.expressions import default_env, render
 from orchestrator.language import (
     FUNCTIONS,
     MISSING,
@@ -15,11 +16,11 @@ from orchestrator.language import (
     compile_expression,
     compile_template,
     compile_value,
-    render,
     render_parameters,
     reveal,
     walk,
 )
+from orchestrator.language.env import Warnings
 from orchestrator.language.lexer import MAX_TEMPLATE_LENGTH
 from orchestrator.language.parser import MAX_DEPTH, MAX_PARTS
 from orchestrator.language.template import MAX_NESTING
@@ -287,7 +288,7 @@ def test_secrets_are_left_to_the_actions_side() -> None:
         "/token": [{"expression": "secrets.token"}],
         "/headers/0/a~1b": ["Bearer ", {"expression": "secrets.token | trim"}, " of ", "h"],
     }
-    assert reveal(parameters, deferred, {"token": " t "}) == {
+    assert reveal(parameters, deferred, default_env({"secrets": {"token": " t "}}, strict=True)) == {
         "url": "https://h/",
         "token": " t ",
         "headers": [{"a/b": "Bearer t of h"}],
@@ -299,24 +300,28 @@ def test_secrets_are_left_to_the_actions_side() -> None:
 def test_a_secret_finds_its_place_under_any_key(key: str) -> None:
     parameters, deferred = render_parameters({"x": [{key: "{{ secrets.s }}", "y": 1}]}, env({}))
 
-    assert reveal(parameters, deferred, {"s": "z"}) == {"x": [{key: "z", "y": 1}]}
+    assert reveal(parameters, deferred, default_env({"secrets": {"s": "z"}}, strict=True)) == {
+        "x": [{key: "z", "y": 1}]
+    }
 
 
 def test_a_parameter_that_is_a_secret_altogether_is_revealed() -> None:
     parameters, deferred = render_parameters("{{ secrets.all }}", env({}))
 
-    assert (parameters, reveal(parameters, deferred, {"all": {"k": 1}})) == (None, {"k": 1})
+    env_with_secret = default_env({"secrets": {"all": {"k": 1}}}, strict=True)
+
+    assert (parameters, reveal(parameters, deferred, env_with_secret)) == (None, {"k": 1})
 
 
 @pytest.mark.parametrize("pointer", ["/1", "/x", "/0/y", "/-1"])
 def test_a_secret_without_a_place_is_an_error(pointer: str) -> None:
     with pytest.raises(EvaluationError, match="no place"):
-        reveal(["text"], {pointer: ["v"]}, {})
+        reveal(["text"], {pointer: ["v"]}, default_env({"secrets": {}}, strict=True))
 
 
 def test_a_missing_secret_is_named() -> None:
     with pytest.raises(EvaluationError, match=r"there is no secret 'api\.key'"):
-        reveal([None], {"/0": [{"expression": "secrets.api.key"}]}, {"api": {}})
+        reveal([None], {"/0": [{"expression": "secrets.api.key"}]}, default_env({"secrets": {"api": {}}}, strict=True))
     with pytest.raises(EvaluationError, match="in the parameters of actions only"):
         render("{{ secrets.key }}", {})
 

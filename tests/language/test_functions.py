@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from orchestrator.errors import EvaluationError, Warnings
-from orchestrator.language import FUNCTIONS, render
+from orchestrator.errors import EvaluationError
+from orchestrator.expressions import render
+from orchestrator.language import FUNCTIONS
+from orchestrator.language.env import Warnings
 from orchestrator.language.functions import MAX_DAYS
 
 NOW = datetime(2026, 5, 1, 12, 30, 15, 250_000, tzinfo=UTC)

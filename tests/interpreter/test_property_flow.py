@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from orchestrator.errors import DefinitionInvalid
 from orchestrator.model.plan import Plan
 from orchestrator.model.run import Run
-from orchestrator.planner import plan
+from orchestrator.planner.planner import plan
 from orchestrator.simulator.simulate import simulate
 from tests.golden import by_scope
 from tests.graphs import Generated, structured, wild

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from orchestrator.conditions import evaluate
 from orchestrator.errors import ConditionError, ExpressionError
-from orchestrator.language import Env, compile_template, render
-from orchestrator.language.condition_reader import MAX_DEPTH, compile_condition, evaluate, evidence, problems
+from orchestrator.expressions import render
+from orchestrator.language import Env, compile_template
+from orchestrator.language.condition_reader import MAX_DEPTH, compile_condition, evidence, problems
 from orchestrator.language.values import MAX_TEXT_LENGTH, json_equal
 
 NOW = datetime(2026, 5, 1, 12, 30, tzinfo=UTC)

@@ -9,9 +9,12 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orchestrator.errors import ConditionError, ExpressionError, Warnings
-from orchestrator.language import FUNCTIONS, PIPES, Env, render, render_parameters, reveal
-from orchestrator.language.condition_reader import compile_condition, evaluate, evidence, of_text, problems
+from orchestrator.conditions import evaluate
+from orchestrator.errors import ConditionError, ExpressionError
+from orchestrator.expressions import default_env, render
+from orchestrator.language import FUNCTIONS, PIPES, Env, render_parameters, reveal
+from orchestrator.language.condition_reader import compile_condition, evidence, of_text, problems
+from orchestrator.language.env import Warnings
 from orchestrator.language.operators import OPERATORS
 from orchestrator.language.presets import PRESETS
 from orchestrator.language.values import json_equal
@@ -123,7 +126,7 @@ def test_secrets_are_revealed_or_refused(
 ) -> None:
     def there_and_back() -> Any:
         parameters, deferred = render_parameters(value, environment(context))
-        return reveal(parameters, json.loads(json.dumps(deferred)), secrets)
+        return reveal(parameters, json.loads(json.dumps(deferred)), default_env({"secrets": secrets}, strict=True))
 
     outcome(there_and_back)
 

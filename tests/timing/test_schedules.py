@@ -9,8 +9,10 @@ from croniter import croniter
 
 from orchestrator.errors import OperationRefused
 from orchestrator.model.definition import Trigger
-from orchestrator.temporal.schedules.spec import bounds, calendars, fire_times, policy, ranges, specification
-from orchestrator.timing.cron import CronError, Fields, expanded, fires, next_fire, problem
+from orchestrator.temporal.schedules.spec import calendars, policy, ranges, specification
+from orchestrator.timing.cron import CronError, Fields, expanded, problem
+from orchestrator.timing.fire_times import fires, next_fire
+from orchestrator.timing.schedule import bounds, fire_times
 from tests.crons import EXPRESSIONS
 
 ANY_MINUTE, ANY_HOUR = tuple(range(60)), tuple(range(24))

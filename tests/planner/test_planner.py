@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from orchestrator.errors import DefinitionInvalid, Problem
 from orchestrator.model.definition import Definition, json_schema
 from orchestrator.model.plan import Action, Call, Loop, Parallel, Plan
-from orchestrator.planner import check, check_input, plan, validate
+from orchestrator.planner.planner import check, check_input, plan, validate
 from tests.graphs import Generated, wild
 
 EXAMPLES = sorted(Path("examples").glob("*.input.json"))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.jsontools.schema import pointer
+from orchestrator.jsontools.pointer import pointer
 from orchestrator.jsontools.source import MAX_REPEATS, JsonSyntaxError, Position, read
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "invoice_reminder.json"

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from orchestrator.errors import Problem
 from orchestrator.model.definition import Trigger
-from orchestrator.planner import validate
-from orchestrator.temporal.schedules.spec import OVERLAPS, fire_times, policy, specification
+from orchestrator.planner.planner import validate
+from orchestrator.temporal.schedules.spec import OVERLAPS, policy, specification
 from orchestrator.timing import schedule
 from orchestrator.timing.cron import CronError, zone
+from orchestrator.timing.schedule import fire_times
 
 CONFIG = "/trigger/config"
 

@@ -1,0 +1,60 @@
+"""Settings and actions of a command, from the environment and the files of `dev`."""
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+from orchestrator.cli.output import note
+from orchestrator.errors import SettingsError
+
+if TYPE_CHECKING:
+    from activities.registry import Registry
+    from orchestrator.settings import Settings
+
+
+def settings() -> "Settings":
+    """Read the settings; raises SettingsError, and warns of variables that mean nothing."""
+    from pydantic import ValidationError
+
+    from orchestrator.settings import PREFIX, Settings, unknown_variables
+
+    for text in unknown_variables():
+        note(f"warning: {text}", "yellow")
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = PREFIX + "_".join(str(part) for part in first["loc"]).upper()
+        raise SettingsError(f"{name}: {first['msg']}") from None
+
+
+def registry(given: "Settings | None" = None) -> "Registry":
+    """Give the actions that a worker with these settings serves."""
+    from activities import load_registry
+    from activities.registry import ActionError
+
+    try:
+        return load_registry(given or settings())
+    except ActionError as error:
+        raise SettingsError(str(error)) from error
+
+
+DEV_FILE = "dev.json"
+"""In the home of a running `dev`: where it listens."""
+
+
+def client_settings(server: str | None = None) -> "Settings":
+    """Read the settings to talk to a server with; a `dev` on this machine and its Web UI are found by its home."""
+    given = settings()
+    if server is not None:
+        given = given.model_copy(update={"temporal_address": server})
+    try:
+        running = json.loads((given.home / DEV_FILE).read_text())
+        address, ui = str(running["temporal_address"]), str(running["ui"])
+        os.kill(running["pids"]["dev"], 0)  # one that was killed leaves its file
+    except (OSError, ValueError, LookupError, TypeError):
+        return given
+    if given.database_url is None and "temporal_address" not in given.model_fields_set:
+        given = given.model_copy(update={"temporal_address": address})
+    same = address == given.temporal_address.replace("localhost", "127.0.0.1")
+    return given.model_copy(update={"ui_url": ui}) if same and given.ui_url is None else given

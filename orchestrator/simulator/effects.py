@@ -1,0 +1,193 @@
+"""The interpreter's effects in a simulation: mocked actions, virtual time."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from orchestrator.errors import StepFailed
+from orchestrator.expressions import render
+from orchestrator.interpreter.effects import Acted, ActRequest, BranchRequest, BranchResult, CallRequest, Resolution
+from orchestrator.interpreter.execute import execute, execute_branch
+from orchestrator.interpreter.state import RunState
+from orchestrator.model.plan import ANY_EVENT
+from orchestrator.model.run import RunInfo
+from orchestrator.simulator.virtual_time import SimulationStuck
+
+Answer = Mapping[str, Any] | Sequence[Mapping[str, Any]] | Callable[[Any], Awaitable[Any]]
+"""`{"output": template}` or `{"error": {message, error_type}}`, a list of them for one call after another
+(the last repeats), or an async function of the parameters."""
+
+
+@dataclass(slots=True)
+class World:
+    """What all flows of one simulation share."""
+
+    start: datetime
+    answers: Mapping[str, Answer]
+    resolutions: list[Mapping[str, Any]]
+    calls: dict[str, int] = field(default_factory=dict)
+    """How often each action was called."""
+    uuids: int = 0
+    flows: list["SimulatedEffects"] = field(default_factory=list)
+    branches: list[RunState] = field(default_factory=list)
+    """Branches run beside the main flow: their steps belong to the run."""
+    background: list[asyncio.Task[Any]] = field(default_factory=list)
+    unanswered: dict[str, str] = field(default_factory=dict)
+    """By step id: the action that nothing answered."""
+
+    def now(self) -> datetime:
+        """Return the virtual time."""
+        return self.start + timedelta(seconds=asyncio.get_running_loop().time())
+
+
+class SimulatedEffects:
+    """Effects for one flow."""
+
+    def __init__(self, world: World, info: RunInfo, waits: Sequence[str] | None, early: dict[str, deque[Any]]) -> None:
+        self.world = world
+        self.info = info
+        self.waits = waits
+        self.inbox = early
+        self.arrived = asyncio.Event()
+        world.flows.append(self)
+
+    def now(self) -> datetime:
+        """Return the virtual time."""
+        return self.world.now()
+
+    def uuid(self) -> str:
+        """Return the next of a fixed series of UUIDs."""
+        self.world.uuids += 1
+        return str(UUID(int=self.world.uuids, version=4))
+
+    async def act(self, request: ActRequest) -> Acted:
+        """Answer an action from its mock."""
+        answer = self.world.answers.get(request.action)
+        if answer is None:
+            self.world.unanswered[request.step_id] = request.action
+            return Acted({"simulated": True})
+        if callable(answer):
+            return Acted(await answer(request.parameters))
+        policy = request.retry
+        interval, attempt = policy.initial_interval, 1
+        while True:
+            try:
+                return Acted(self._answer(answer, request, attempt), attempt)
+            except StepFailed as failure:
+                failure.attempts = attempt
+                if not failure.recoverable or failure.error_type not in policy.retry_on:
+                    raise
+                if attempt >= policy.maximum_attempts > 0:
+                    raise _exhausted(failure) if attempt > 1 else failure from None
+            await asyncio.sleep(min(interval, policy.maximum_interval))
+            interval *= policy.backoff_coefficient
+            attempt += 1
+
+    def _answer(self, answer: Any, request: ActRequest, attempt: int) -> Any:
+        call = self.world.calls.get(request.action, 0)
+        self.world.calls[request.action] = call + 1
+        if isinstance(answer, Sequence):
+            answer = answer[min(call, len(answer) - 1)]
+        given = {"params": request.parameters, "attempt": attempt, "node_id": request.node_id}
+        if "error" in answer:
+            error = render(answer["error"], given)
+            error = error if isinstance(error, Mapping) else {"message": str(error)}
+            raise StepFailed(
+                str(error.get("message", "the action failed")),
+                error_type=error.get("error_type", "action_error"),
+                details=dict(error.get("details") or {}),
+                recoverable=error.get("recoverable", True),
+            )
+        return render(answer.get("output", {}), given)
+
+    async def sleep(self, seconds: float, title: str) -> None:
+        """Pass virtual time."""
+        await asyncio.sleep(seconds)
+
+    async def receive(self, event: str, timeout_seconds: float | None, title: str) -> tuple[Any] | None:
+        """Wait for an event that the simulation was given."""
+        queue = self.inbox.setdefault(event, deque())
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                while not queue:
+                    self.arrived.clear()
+                    await self.arrived.wait()
+        except TimeoutError:
+            return None
+        return (queue.popleft(),)
+
+    def deliver(self, event: str, payload: Any) -> None:
+        """Hand over an event, if this flow reads that name."""
+        if self.waits is None or event in self.waits or ANY_EVENT in self.waits:
+            self.inbox.setdefault(event, deque()).append(payload)
+            self.arrived.set()
+
+    async def branch(self, request: BranchRequest) -> BranchResult:
+        """Run a branch as a child would."""
+        names = self.inbox if ANY_EVENT in request.waits else request.waits
+        early = {name: deque(self.inbox[name]) for name in names if name in self.inbox}
+        effects = SimulatedEffects(self.world, self.info, request.waits, early)
+        state = RunState.new(
+            request.plan,
+            self.info,
+            given=None,
+            trigger=None,
+            now=self.now(),
+            context=request.context,
+            path=request.path,
+        )
+        self.world.branches.append(state)
+        try:
+            return await execute_branch(request.plan, self.info, state, effects, request.exports)
+        finally:
+            self.world.flows.remove(effects)
+
+    async def call(self, request: CallRequest) -> dict[str, Any]:
+        """Answer a called workflow from its mock, or run it."""
+        info = RunInfo(id=f"{self.info.id}/{request.step_id}", parent_run_id=self.info.id)
+        state = RunState.new(request.plan, info, given=request.input, trigger=None, now=self.now())
+        flow = execute(request.plan, info, state, SimulatedEffects(self.world, info, None, {}))
+        if not request.wait:
+            self.world.background.append(asyncio.get_running_loop().create_task(flow))
+            return {"run_id": info.id, "status": "running", "output": None}
+        outcome = await flow
+        if outcome.error is not None:
+            raise StepFailed(
+                f"workflow {request.plan.id} failed: {outcome.error['message']}",
+                error_type=outcome.error["error_type"],
+                details={"run_id": info.id, "error": outcome.error},
+                recoverable=outcome.error["recoverable"],
+            )
+        return {"run_id": info.id, "status": outcome.status, "output": outcome.output}
+
+    async def decide(self, step_id: str, node_id: str, error: dict[str, Any]) -> Resolution:
+        """Return the resolution of a paused step."""
+        for word in self.world.resolutions:
+            if word.get("node_id") == node_id:
+                self.world.resolutions.remove(word)
+                target = word.get("target") or word.get("retry_from")
+                return Resolution(word["action"], word.get("parameters"), word.get("value"), target)
+        await asyncio.Event().wait()
+        raise SimulationStuck
+
+    def due(self, *, resumable: bool) -> bool:
+        """Return whether the run should continue as new; a simulation never does."""
+        return False
+
+    async def boundary(self, *, resumable: bool) -> None:
+        """Do nothing: nothing pauses a simulation."""
+
+
+def _exhausted(failure: StepFailed) -> StepFailed:
+    """Say that no attempt is left (SPEC §6)."""
+    last = {"message": failure.message, "error_type": failure.error_type, "details": failure.details}
+    return StepFailed(
+        failure.message,
+        error_type="retry_exhausted",
+        details={"attempts": failure.attempts, "last_error": last},
+        attempts=failure.attempts,
+    )

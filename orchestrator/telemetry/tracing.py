@@ -1,0 +1,53 @@
+"""OpenTelemetry traces, where configured."""
+
+import os
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.errors import SettingsError
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Tracer
+
+
+ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
+"""The standard variable that turns traces on."""
+
+
+SERVICE = "orchestrator"
+
+
+def tracing() -> bool:
+    """Tell whether traces are wanted."""
+    return bool(os.environ.get(ENDPOINT) or os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"))
+
+
+@cache
+def tracer() -> "Tracer":
+    """Set traces up by OpenTelemetry's own variables; raises SettingsError."""
+    try:
+        from opentelemetry import trace
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+    except ImportError as error:
+        raise SettingsError(
+            f"{ENDPOINT} is set, and what sends traces is not installed",
+            hint="pip install '.[tracing]' in the checkout; the image has it",
+        ) from error
+    resource = Resource.create({} if os.environ.get("OTEL_SERVICE_NAME") else {SERVICE_NAME: SERVICE})
+    provider = TracerProvider(resource=resource)
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    trace.set_tracer_provider(provider)
+    return provider.get_tracer(SERVICE)
+
+
+def interceptors() -> list[Any]:
+    """Give what carries traces through Temporal: nothing unless they are wanted."""
+    if not tracing():
+        return []
+    made = tracer()
+    from temporalio.contrib.opentelemetry import TracingInterceptor
+
+    return [TracingInterceptor(made)]

@@ -1,0 +1,56 @@
+"""Write and read the result of a branch that ran as a child workflow."""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from orchestrator.interpreter.effects import BranchResult
+from orchestrator.temporal.payloads import MAX_PAYLOAD_BYTES, json_size
+from orchestrator.temporal.requests import written
+
+
+def branch_result_json(result: BranchResult, read: list[int]) -> dict[str, Any]:
+    """Write down what a branch gives back; an output that is the variables again is left out."""
+    entries = written(
+        variables=dict(result.variables),
+        steps=dict(result.steps),
+        compensations=list(result.compensations),
+        left=list(result.left),
+        steps_started=result.steps_started,
+        read=read,
+    )
+    if result.status == "completed" and result.output != result.variables:
+        entries["output"] = result.output
+    return entries
+
+
+def fitted_result(entries: dict[str, Any]) -> dict[str, Any]:
+    """Keep what a branch that has not completed gives back under Temporal's limit: what is owed comes first."""
+    if json_size(entries) <= MAX_PAYLOAD_BYTES:
+        return entries
+    kept = {name: value for name, value in entries.items() if name not in ("steps", "variables", "output")}
+    return kept if json_size(kept) <= MAX_PAYLOAD_BYTES else {**kept, "compensations": []}
+
+
+def read_branch_result(entries: Mapping[str, Any]) -> BranchResult:
+    """Read what a completed branch gave back."""
+    variables = entries.get("variables", {})
+    return BranchResult(
+        "completed",
+        output=entries.get("output", variables),
+        variables=variables,
+        steps=entries.get("steps", {}),
+        compensations=tuple(entries.get("compensations", ())),
+        left=tuple(entries.get("left", ())),
+        steps_started=entries.get("steps_started", 0),
+    )
+
+
+def ended_branch(status: str, error: dict[str, Any] | None, entries: Mapping[str, Any]) -> BranchResult:
+    """Read what a branch that failed or was cancelled gave back."""
+    return BranchResult(
+        cast(Any, status),
+        error=error,
+        steps=entries.get("steps", {}),
+        compensations=tuple(entries.get("compensations", ())),
+        steps_started=entries.get("steps_started", 0),
+    )

@@ -1,0 +1,55 @@
+"""Register our search attributes in a namespace."""
+
+import asyncio
+import contextlib
+
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+from orchestrator.errors import ServerUnavailable
+from orchestrator.temporal.search_attributes import KEYS
+
+INDEXED_TYPES = {
+    "Keyword": IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
+    "Int": IndexedValueType.INDEXED_VALUE_TYPE_INT,
+}
+
+
+async def register_attributes(client: Client, namespace: str) -> None:
+    """Register the search attributes of runs; raises ServerUnavailable where one has another type."""
+    there = await client.operator_service.list_search_attributes(ListSearchAttributesRequest(namespace=namespace))
+    wanted = {key.name: INDEXED_TYPES["Int" if key.value_type is int else "Keyword"] for key in KEYS}
+    for name, kind in wanted.items():
+        found = there.custom_attributes.get(name, kind)
+        if found != kind:
+            raise ServerUnavailable(f"the search attribute {name} has another type in this Temporal namespace")
+    missing = {name: kind for name, kind in wanted.items() if name not in there.custom_attributes}
+    if missing:
+        request = AddSearchAttributesRequest(namespace=namespace, search_attributes=missing)
+        with contextlib.suppress(_AlreadyThere):
+            await _add(client, request)
+    await _visible(client, namespace, set(wanted))
+
+
+class _AlreadyThere(Exception):
+    """Another process has registered them just now."""
+
+
+async def _add(client: Client, request: AddSearchAttributesRequest) -> None:
+    try:
+        await client.operator_service.add_search_attributes(request)
+    except RPCError as error:
+        if error.status == RPCStatusCode.ALREADY_EXISTS:
+            raise _AlreadyThere from error
+        raise
+
+
+async def _visible(client: Client, namespace: str, names: set[str]) -> None:
+    """Wait until the server knows the attributes: it takes up to some seconds."""
+    while True:
+        there = await client.operator_service.list_search_attributes(ListSearchAttributesRequest(namespace=namespace))
+        if names <= there.custom_attributes.keys():
+            return
+        await asyncio.sleep(0.05)

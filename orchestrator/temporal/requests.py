@@ -1,0 +1,63 @@
+"""Write and read the request that starts a run."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+from temporalio import workflow
+from temporalio.exceptions import ApplicationError
+
+from orchestrator.model.plan import FORMAT, Plan
+from orchestrator.model.run import RunInfo, timestamp
+from orchestrator.temporal.failures import run_error
+
+
+def written(**entries: Any) -> dict[str, Any]:
+    """Make an object of the entries that say something."""
+    return {name: value for name, value in entries.items() if value not in (None, {}, [], (), "", 0, False)}
+
+
+def run_request(
+    plan: Plan, info: RunInfo, *, given: Any = None, trigger: Any = None, state: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Make the request that starts a whole run, from the start or from a state."""
+    request = {"plan": plan.to_json(), "run": info.model_dump(mode="json", exclude_defaults=True)}
+    if given is not None:
+        request["input"] = given
+    if trigger is not None:
+        request["trigger"] = trigger
+    if state is not None:
+        request["state"] = dict(state)
+    return request
+
+
+def read_plan(request: Mapping[str, Any]) -> tuple[Plan, RunInfo]:
+    """Read the plan and who the run is.
+
+    A plan that cannot be read fails the run. One that a newer release has made fails the workflow task:
+    it waits for a worker of that release.
+    """
+    written_plan = request.get("plan")
+    form = written_plan.get("format", FORMAT) if isinstance(written_plan, dict) else FORMAT
+    if form != FORMAT:
+        raise RuntimeError(f"the plan has format {form}, this worker reads {FORMAT}: upgrade the worker")
+    try:
+        return Plan.model_validate(written_plan), RunInfo.model_validate(request.get("run"))
+    except ValidationError as error:
+        if any(problem["type"] == "extra_forbidden" for problem in error.errors()):
+            raise RuntimeError(f"the plan names what this worker does not know: {error}") from error
+        raise unreadable("the plan", error) from error
+
+
+def unreadable(what: str, error: Exception) -> ApplicationError:
+    """Say that a request holds nothing that can be run; ends the run."""
+    return run_error(
+        {
+            "message": f"{what} of this run cannot be read: {error}",
+            "error_type": "validation_error",
+            "details": {},
+            "node_id": None,
+            "recoverable": False,
+            "timestamp": timestamp(workflow.now()),
+        }
+    )

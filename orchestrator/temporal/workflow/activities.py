@@ -1,0 +1,63 @@
+"""Schedule an action as a Temporal activity and read its result."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from temporalio import workflow
+from temporalio.common import RawValue, RetryPolicy
+from temporalio.workflow import ActivityCancellationType, ActivityHandle
+
+from orchestrator.interpreter.effects import Acted, ActRequest
+from orchestrator.model.run import ATTEMPT_KEY
+from orchestrator.temporal.failures import not_retried
+from orchestrator.temporal.payloads import shortened
+
+LOCAL_RETRY_SECONDS = 5.0
+"""A longer pause before a local retry is a timer, so that the workflow task does not wait for it."""
+
+
+def parse_activity_result(answer: Any) -> Acted:
+    """Read what an activity answered; one that was tried more than once says so."""
+    if isinstance(answer, Mapping) and answer.keys() == {ATTEMPT_KEY, "result"} and type(answer[ATTEMPT_KEY]) is int:
+        return Acted(answer["result"], max(answer[ATTEMPT_KEY], 1))
+    return Acted(answer)
+
+
+def schedule_activity(request: ActRequest, arg: RawValue) -> ActivityHandle[Any]:
+    """Schedule an activity. One without heartbeat cannot learn that it is cancelled: nobody waits for it then."""
+    retry = request.retry
+    policy = RetryPolicy(
+        initial_interval=timedelta(seconds=retry.initial_interval),
+        backoff_coefficient=retry.backoff_coefficient,
+        maximum_interval=timedelta(seconds=max(retry.maximum_interval, retry.initial_interval)),
+        maximum_attempts=retry.maximum_attempts,
+        non_retryable_error_types=not_retried(retry),
+    )
+    activity_id = shortened(request.step_id)
+    timeout = timedelta(seconds=request.timeout_seconds)
+    if request.local:
+        return workflow.start_local_activity(
+            request.action,
+            arg,
+            activity_id=activity_id,
+            summary=request.title,
+            start_to_close_timeout=timeout,
+            retry_policy=policy,
+            local_retry_threshold=timedelta(seconds=LOCAL_RETRY_SECONDS),
+            cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+        )
+    heartbeat = request.heartbeat_seconds
+    return workflow.start_activity(
+        request.action,
+        arg,
+        activity_id=activity_id,
+        summary=request.title,
+        task_queue=request.task_queue,
+        start_to_close_timeout=timeout,
+        heartbeat_timeout=timedelta(seconds=heartbeat) if heartbeat else None,
+        retry_policy=policy,
+        cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED
+        if heartbeat
+        else ActivityCancellationType.TRY_CANCEL,
+    )

@@ -1,0 +1,27 @@
+"""Limit how much one workflow task does before it yields."""
+
+from temporalio import workflow
+from temporalio.common import RawValue
+
+from orchestrator.temporal.payloads import MAX_TASK_BYTES
+
+BREATH_SECONDS = 0.001
+"""The shortest timer: it ends the workflow task."""
+
+
+class Room:
+    """Counts what the current workflow task sends: a gRPC message holds 4 MiB."""
+
+    def __init__(self) -> None:
+        self._task = (-1, 0)
+
+    async def take(self, arg: RawValue) -> None:
+        """Wait for another workflow task where this one could not send so much."""
+        size = len(arg.payload.data)
+        while True:
+            length = workflow.info().get_current_history_length()
+            sent = self._task[1] if self._task[0] == length else 0
+            if sent == 0 or sent + size <= MAX_TASK_BYTES:
+                self._task = (length, sent + size)
+                return
+            await workflow.sleep(BREATH_SECONDS)
