@@ -14,6 +14,8 @@ from temporalio.exceptions import ApplicationError
 # The sandbox runs the modules below again for every run. These are slow to load or do I/O then; they are tables
 # and frozen types, and errors must be the same classes on both sides.
 with workflow.unsafe.imports_passed_through():
+    import orchestrator.jsontools.schema
+    import orchestrator.timing.fire_times  # noqa: F401 - see above; the interpreter imports both
     from orchestrator.errors import OrchestratorError, StepFailed
     from orchestrator.model.plan import FORMAT  # noqa: F401 - see above; the plan's types are pydantic models
     from orchestrator.telemetry.context import about
