@@ -7,7 +7,7 @@ import importlib
 from importlib.metadata import entry_points
 from types import ModuleType
 
-from activities.registry import ActionError, Registry, registry_of
+from activities.registry import ActionError, Registry, build_registry
 from orchestrator.settings import Settings
 
 BUILTIN = ("http", "email", "notify", "data", "log", "events", "sql")
@@ -15,14 +15,14 @@ BUILTIN = ("http", "email", "notify", "data", "log", "events", "sql")
 ENTRY_POINTS = "orchestrator.actions"
 
 
-def builtin_registry() -> Registry:
+def load_builtin_registry() -> Registry:
     """Return a registry of the built-in actions."""
-    return registry_of(importlib.import_module(f"activities.{name}") for name in BUILTIN)
+    return build_registry(importlib.import_module(f"activities.{name}") for name in BUILTIN)
 
 
 def load_registry(settings: Settings) -> Registry:
     """Give the built-in actions, those of `ACTION_MODULES` and of installed packages; raises ActionError."""
-    registry = builtin_registry()
+    registry = load_builtin_registry()
     for name in settings.action_modules:
         try:
             module = importlib.import_module(name)

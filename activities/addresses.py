@@ -27,10 +27,10 @@ CONNECT_ATTEMPTS = 3
 async def resolve(host: str, port: int) -> list[str]:
     """Ask the system for the addresses of a host."""
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        addresses = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (socket.gaierror, UnicodeError) as error:
         raise ActionFailed(f"there is no host {host!r}: {error}", details={"host": host}) from error
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+    return list(dict.fromkeys(str(entry[4][0]) for entry in addresses))
 
 
 def is_public(address: Address) -> bool:
@@ -56,10 +56,10 @@ def is_allowed(text: str, networks: Iterable[Network]) -> bool:
     return is_public(address) or any(plain in network for network in networks)
 
 
-async def allowed_addresses(host: str, port: int, networks: Iterable[Network], asked: Resolve) -> list[str]:
+async def find_allowed_addresses(host: str, port: int, networks: Iterable[Network], resolver: Resolve) -> list[str]:
     """Give the addresses of a host that may be called; raises ActionFailed when there is none."""
-    found = await asked(host, port)
-    allowed = [address for address in found if is_allowed(address, networks)]
+    addresses = await resolver(host, port)
+    allowed = [address for address in addresses if is_allowed(address, networks)]
     if not allowed:
         raise ActionFailed(
             f"{host} is at a private address, which actions may not call: "
@@ -74,9 +74,9 @@ async def allowed_addresses(host: str, port: int, networks: Iterable[Network], a
 class GuardedBackend(httpcore.AsyncNetworkBackend):
     """Connects only to addresses that are allowed; TLS still checks the host's name."""
 
-    def __init__(self, networks: Iterable[Network], asked: Resolve = resolve) -> None:
+    def __init__(self, networks: Iterable[Network], resolver: Resolve = resolve) -> None:
         self.networks = list(networks)
-        self.asked = asked
+        self.resolver = resolver
         self.inner = httpcore.AnyIOBackend()
 
     async def connect_tcp(
@@ -88,7 +88,7 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         """Resolve, check and connect to the very address that was checked."""
-        addresses = await allowed_addresses(host.strip("[]"), port, self.networks, self.asked)
+        addresses = await find_allowed_addresses(host.strip("[]"), port, self.networks, self.resolver)
         failure: httpcore.ConnectError | None = None
         for address in addresses[:CONNECT_ATTEMPTS]:
             try:

@@ -18,30 +18,30 @@ OWN_HEADERS = frozenset({"from", "to", "cc", "bcc", "subject", "reply-to", "mess
 HEADER_NAME = re.compile(r"[A-Za-z0-9-]+")
 
 
-def _one_line(text: str) -> str:
+def _require_one_line(text: str) -> str:
     """Refuse line breaks: they would begin a header of their own."""
     if "\r" in text or "\n" in text:
         raise ValueError("a line break cannot be in a header")
     return text
 
 
-def _address(text: str) -> str:
-    address = parseaddr(_one_line(text))[1]
+def _require_address(text: str) -> str:
+    address = parseaddr(_require_one_line(text))[1]
     if not re.fullmatch(r"[^@\s]+@[^@\s]+", address):
         raise ValueError(f"{text!r} is no mail address")
     return text
 
 
-def _listed(value: Any) -> Any:
+def _wrap_in_list(value: Any) -> Any:
     """One address is a list of one; null is none."""
     if value is None or value == "":
         return []
     return [value] if isinstance(value, str) else value
 
 
-Line = Annotated[str, AfterValidator(_one_line)]
-Address = Annotated[str, AfterValidator(_address)]
-Addresses = Annotated[list[Address], BeforeValidator(_listed), Field(max_length=MAX_RECIPIENTS)]
+Line = Annotated[str, AfterValidator(_require_one_line)]
+Address = Annotated[str, AfterValidator(_require_address)]
+Addresses = Annotated[list[Address], BeforeValidator(_wrap_in_list), Field(max_length=MAX_RECIPIENTS)]
 
 
 class Mail(BaseModel):
@@ -49,7 +49,7 @@ class Mail(BaseModel):
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
-    to: Annotated[list[Address], BeforeValidator(_listed), Field(min_length=1, max_length=MAX_RECIPIENTS)]
+    to: Annotated[list[Address], BeforeValidator(_wrap_in_list), Field(min_length=1, max_length=MAX_RECIPIENTS)]
     cc: Addresses = []
     bcc: Addresses = Field([], description="Are sent the mail and named in no header.")
     subject: Line = ""
@@ -71,7 +71,7 @@ class Sent(BaseModel):
 async def send(parameters: Mail, context: ActionContext) -> Sent:
     """Send a mail. What the server refuses for good (5xx) is not tried again, a busy server (4xx) is."""
     settings: Settings = context.resources.settings
-    message = _message(parameters, settings, context)
+    message = _build_message(parameters, settings, context)
     recipients = [*parameters.to, *parameters.cc, *parameters.bcc]
     try:
         errors, _ = await aiosmtplib.send(
@@ -88,7 +88,7 @@ async def send(parameters: Mail, context: ActionContext) -> Sent:
     except aiosmtplib.SMTPTimeoutError as error:
         raise ActionFailed("the mail server is silent", error_type="timeout_error") from error
     except aiosmtplib.SMTPRecipientsRefused as error:
-        raise _refused(error) from error
+        raise _describe_refusal(error) from error
     except aiosmtplib.SMTPResponseException as error:
         details = {"code": error.code, "answer": error.message}
         message_text = f"the mail server answered {error.code} {error.message}"
@@ -98,13 +98,13 @@ async def send(parameters: Mail, context: ActionContext) -> Sent:
     return Sent(message_id=str(message["Message-ID"]), refused=sorted(errors))
 
 
-def _refused(error: aiosmtplib.SMTPRecipientsRefused) -> ActionFailed:
+def _describe_refusal(error: aiosmtplib.SMTPRecipientsRefused) -> ActionFailed:
     answers = {one.recipient: f"{one.code} {one.message}" for one in error.recipients}
     passing = any(one.code < 500 for one in error.recipients)
     return ActionFailed("the mail server takes no recipient", details={"refused": answers}, recoverable=passing)
 
 
-def _message(mail: Mail, settings: Settings, context: ActionContext) -> EmailMessage:
+def _build_message(mail: Mail, settings: Settings, context: ActionContext) -> EmailMessage:
     sender = mail.from_ or settings.smtp_from
     if not sender:
         raise ActionFailed(
@@ -121,7 +121,7 @@ def _message(mail: Mail, settings: Settings, context: ActionContext) -> EmailMes
         message["Reply-To"] = ", ".join(mail.reply_to)
     message["Subject"] = mail.subject
     message["Date"] = formatdate()
-    message["Message-ID"] = message_id(context.idempotency_key, sender)
+    message["Message-ID"] = make_message_id(context.idempotency_key, sender)
     for name, value in mail.headers.items():
         if name.lower() in OWN_HEADERS or not HEADER_NAME.fullmatch(name):
             raise ActionFailed(f"the header {name!r} cannot be set", error_type="validation_error", recoverable=False)
@@ -135,7 +135,7 @@ def _message(mail: Mail, settings: Settings, context: ActionContext) -> EmailMes
     return message
 
 
-def message_id(key: str, sender: str) -> str:
+def make_message_id(key: str, sender: str) -> str:
     """Make an id that every attempt of a step repeats, so that a mail sent twice can be told."""
     domain = parseaddr(sender)[1].rpartition("@")[2] or "localhost"
     if not key:

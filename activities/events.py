@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from activities.http import Request, sent
+from activities.http import Request, send_request
 from activities.registry import ActionContext, ActionFailed, action
 
 
@@ -36,6 +36,6 @@ async def emit(parameters: Emit, context: ActionContext) -> Emitted:
     body = {"id": event_id, "name": parameters.name, "data": parameters.data}
     if context.customer_id:
         body["customer_id"] = context.customer_id
-    posted = Request.model_validate({"method": "POST", "url": url, "json": body})
-    await sent(posted, context, context.resources.events)
+    request = Request.model_validate({"method": "POST", "url": url, "json": body})
+    await send_request(request, context, context.resources.events)
     return Emitted(event_id=event_id)

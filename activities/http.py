@@ -13,9 +13,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from activities.registry import ActionContext, ActionFailed, action
 
 MAX_RETRY_AFTER_SECONDS = 3600.0
-SHOWN_BODY = 2_000
+MAX_BODY_IN_ERROR = 2_000
 """Characters of an unexpected answer that its error shows."""
-TRY_AGAIN = frozenset({408, 425, 429})
+RETRYABLE_STATUSES = frozenset({408, 425, 429})
 """Client errors that another attempt may not meet (SPEC, http.request); so may 5xx."""
 HIDDEN_HEADERS = frozenset({"set-cookie", "set-cookie2", "www-authenticate", "proxy-authenticate"})
 """Answer headers that are no business of a run's history."""
@@ -64,9 +64,9 @@ class Request(BaseModel):
     follow_redirects: bool = Field(True, description="Go where the server points to, five times at most.")
 
     @model_validator(mode="after")
-    def _one_body(self) -> "Request":
-        given = (self.json_ is not None, self.text is not None, self.form is not None)
-        if sum(given) > 1:
+    def _require_one_body(self) -> "Request":
+        bodies = (self.json_ is not None, self.text is not None, self.form is not None)
+        if sum(bodies) > 1:
             raise ValueError("one of json, text and form can be the body")
         return self
 
@@ -82,51 +82,53 @@ class Response(BaseModel):
 @action("http.request", timeout_seconds=60, heartbeat_seconds=10)
 async def request(parameters: Request, context: ActionContext) -> Response:
     """Call a URL. Statuses that are not expected fail the step; 4xx but 408, 425 and 429 are not tried again."""
-    return await sent(parameters, context, context.resources.http)
+    return await send_request(parameters, context, context.resources.http)
 
 
-async def sent(parameters: Request, context: ActionContext, client: httpx.AsyncClient) -> Response:
+async def send_request(parameters: Request, context: ActionContext, client: httpx.AsyncClient) -> Response:
     """Call a URL by a client; raises ActionFailed."""
-    async with answered(parameters, context, client) as response:
-        body = await _read(response, context.resources.settings.http_max_response_bytes)
-    shown = _parsed(body, response)
+    async with open_response(parameters, context, client) as response:
+        body = await _read_body(response, context.resources.settings.http_max_response_bytes)
+    content = _parse_body(body, response)
     if not _is_expected(response.status_code, parameters.expected_status):
-        raise _unexpected(response, shown)
+        raise _describe_unexpected(response, content)
     headers = {name.lower(): value for name, value in response.headers.items() if name.lower() not in HIDDEN_HEADERS}
-    return Response(status=response.status_code, headers=headers, body=shown)
+    return Response(status=response.status_code, headers=headers, body=content)
 
 
 @asynccontextmanager
-async def answered(
+async def open_response(
     parameters: Request, context: ActionContext, client: httpx.AsyncClient
 ) -> AsyncIterator[httpx.Response]:
     """Send a request and give the open answer; raises ActionFailed when none comes."""
     try:
         url = httpx.URL(parameters.url)
     except (httpx.InvalidURL, ValueError) as error:
-        raise _never(f"{parameters.url[:200]!r} is not a URL: {error}") from error
+        raise _make_validation_error(f"{parameters.url[:200]!r} is not a URL: {error}") from error
     if url.scheme not in ("http", "https") or not url.host:
-        raise _never(f"{parameters.url[:200]!r} is no http:// or https:// URL")
+        raise _make_validation_error(f"{parameters.url[:200]!r} is no http:// or https:// URL")
     try:
-        built = _built(parameters, url, context, client)
+        outgoing = _build_request(parameters, url, context, client)
     except (httpx.InvalidURL, UnicodeError, TypeError, ValueError) as error:
-        raise _never(f"the request cannot be written: {error}") from error
+        raise _make_validation_error(f"the request cannot be written: {error}") from error
     try:
-        response = await client.send(built, stream=True, follow_redirects=parameters.follow_redirects)
+        response = await client.send(outgoing, stream=True, follow_redirects=parameters.follow_redirects)
     except httpx.HTTPError as error:
-        raise _no_answer(error, parameters) from error
+        raise _describe_no_answer(error, parameters) from error
     try:
         yield response
     except httpx.HTTPError as error:
-        raise _no_answer(error, parameters) from error
+        raise _describe_no_answer(error, parameters) from error
     finally:
         await response.aclose()
 
 
-def _built(parameters: Request, url: httpx.URL, context: ActionContext, client: httpx.AsyncClient) -> httpx.Request:
+def _build_request(
+    parameters: Request, url: httpx.URL, context: ActionContext, client: httpx.AsyncClient
+) -> httpx.Request:
     headers = dict(parameters.headers)
-    named = {name.lower() for name in headers}
-    if parameters.method in ("POST", "PATCH") and "idempotency-key" not in named:
+    names = {name.lower() for name in headers}
+    if parameters.method in ("POST", "PATCH") and "idempotency-key" not in names:
         headers["Idempotency-Key"] = context.idempotency_key
     auth = parameters.auth
     if isinstance(auth, BearerAuth):
@@ -139,7 +141,7 @@ def _built(parameters: Request, url: httpx.URL, context: ActionContext, client: 
         body["content"] = parameters.text
     if parameters.form is not None:
         body["data"] = {name: value for name, value in parameters.form.items() if value is not None}
-    built: httpx.Request = client.build_request(
+    outgoing: httpx.Request = client.build_request(
         parameters.method,
         url.copy_merge_params(query) if query else url,
         headers=headers,
@@ -147,25 +149,25 @@ def _built(parameters: Request, url: httpx.URL, context: ActionContext, client: 
         **body,
     )
     if isinstance(auth, BasicAuth):
-        return next(httpx.BasicAuth(auth.username, auth.password).sync_auth_flow(built))
-    return built
+        return next(httpx.BasicAuth(auth.username, auth.password).sync_auth_flow(outgoing))
+    return outgoing
 
 
-def _no_answer(error: httpx.HTTPError, parameters: Request) -> ActionFailed:
+def _describe_no_answer(error: httpx.HTTPError, parameters: Request) -> ActionFailed:
     host = httpx.URL(parameters.url).host
     if isinstance(error, httpx.TimeoutException):
         message = f"{host} was silent for {parameters.timeout_seconds:g} s"
         return ActionFailed(message, error_type="timeout_error", details={"host": host})
     if isinstance(error, httpx.TooManyRedirects | httpx.UnsupportedProtocol):
-        return _never(f"{host}: {error}")
+        return _make_validation_error(f"{host}: {error}")
     return ActionFailed(f"{host} cannot be called: {error or type(error).__name__}", details={"host": host})
 
 
-def _never(message: str) -> ActionFailed:
+def _make_validation_error(message: str) -> ActionFailed:
     return ActionFailed(message, error_type="validation_error", recoverable=False)
 
 
-async def _read(response: httpx.Response, limit: int) -> bytes:
+async def _read_body(response: httpx.Response, limit: int) -> bytes:
     """Read a body, no further than the limit."""
     parts: list[bytes] = []
     size = 0
@@ -181,7 +183,7 @@ async def _read(response: httpx.Response, limit: int) -> bytes:
     return b"".join(parts)
 
 
-def _parsed(body: bytes, response: httpx.Response) -> Any:
+def _parse_body(body: bytes, response: httpx.Response) -> Any:
     if not body:
         return None
     text = body.decode(response.charset_encoding or "utf-8", errors="replace")
@@ -198,18 +200,18 @@ def _is_expected(status: int, expected: int | str | list[int | str]) -> bool:
     return any(str(status) == str(one) or str(one).lower() == f"{status // 100}xx" for one in wanted)
 
 
-def _unexpected(response: httpx.Response, body: Any) -> ActionFailed:
+def _describe_unexpected(response: httpx.Response, body: Any) -> ActionFailed:
     status = response.status_code
-    shown = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)
+    content = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)
     return ActionFailed(
         f"{response.request.method} {response.request.url.host} answered {status} {response.reason_phrase}".rstrip(),
-        details={"status": status, "body": shown[:SHOWN_BODY]},
-        recoverable=status >= 500 or status in TRY_AGAIN,
-        retry_after_seconds=_retry_after(response.headers.get("retry-after")),
+        details={"status": status, "body": content[:MAX_BODY_IN_ERROR]},
+        recoverable=status >= 500 or status in RETRYABLE_STATUSES,
+        retry_after_seconds=_read_retry_after(response.headers.get("retry-after")),
     )
 
 
-def _retry_after(value: str | None) -> float | None:
+def _read_retry_after(value: str | None) -> float | None:
     """Read `Retry-After`: seconds, or a date (RFC 9110, 10.2.3)."""
     if not value:
         return None

@@ -26,7 +26,7 @@ class Logged(BaseModel):
 
 
 @action("log.message", timeout_seconds=5, execution="local")
-async def message(parameters: Message, context: ActionContext) -> Logged:
+async def log_message(parameters: Message, context: ActionContext) -> Logged:
     """Write a line to the log, with the run, the workflow, the node and the customer."""
     extra = {
         "run_id": context.run_id,

@@ -33,7 +33,7 @@ class Notified(BaseModel):
 
 
 @action("notify.webhook", timeout_seconds=30, heartbeat_seconds=10)
-async def webhook(parameters: Notification, context: ActionContext) -> Notified:
+async def post_webhook(parameters: Notification, context: ActionContext) -> Notified:
     """Tell a webhook. With a secret the body is signed; headers carry timestamp and `sha256=<hex>`."""
     content = dict(parameters.payload)
     if parameters.text is not None:
@@ -42,13 +42,13 @@ async def webhook(parameters: Notification, context: ActionContext) -> Notified:
     headers = {"Content-Type": "application/json"}
     if parameters.secret:
         now = str(int(time.time()))
-        headers |= {TIMESTAMP_HEADER: now, SIGNATURE_HEADER: f"sha256={signature(parameters.secret, now, body)}"}
+        headers |= {TIMESTAMP_HEADER: now, SIGNATURE_HEADER: f"sha256={sign(parameters.secret, now, body)}"}
     answer = await request(
         Request(method="POST", url=parameters.url, headers=headers, text=body, follow_redirects=False), context
     )
     return Notified(status=answer.status)
 
 
-def signature(secret: str, timestamp: str, body: str) -> str:
+def sign(secret: str, timestamp: str, body: str) -> str:
     """Sign a body: the hexadecimal HMAC-SHA256 of `<timestamp>.<body>`."""
     return hmac.new(secret.encode(), f"{timestamp}.{body}".encode(), sha256).hexdigest()

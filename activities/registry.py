@@ -75,7 +75,7 @@ class ActionSpec:
     """Longest silence; with it the action learns that it is cancelled."""
     execution: Execution = "activity"
 
-    def schema(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, Any]:
         """Give name, description and the JSON Schemas of parameters and result."""
         return {
             "name": self.name,
@@ -103,7 +103,7 @@ def action(
     """
 
     def declare(function: FunctionT) -> FunctionT:
-        parameters, result, takes_context = _signature(name, function)
+        parameters, result, takes_context = _read_signature(name, function)
         spec = ActionSpec(
             name=name,
             description=inspect.getdoc(function) or "",
@@ -122,7 +122,7 @@ def action(
     return declare
 
 
-def _signature(
+def _read_signature(
     name: str, function: Callable[..., Awaitable[Any]]
 ) -> tuple[type[BaseModel], type[BaseModel] | None, bool]:
     if not inspect.iscoroutinefunction(function):
@@ -138,8 +138,8 @@ def _signature(
     return model, result if _is_model(result) else None, len(names) == 2
 
 
-def _is_model(found: Any) -> Any:
-    return inspect.isclass(found) and issubclass(found, BaseModel)
+def _is_model(value: Any) -> Any:
+    return inspect.isclass(value) and issubclass(value, BaseModel)
 
 
 @dataclass(slots=True)
@@ -151,35 +151,35 @@ class Registry:
     def add(self, spec: ActionSpec) -> None:
         """Add an action; a name that is taken raises ActionError."""
         if spec.name in self.actions:
-            taken = self.actions[spec.name].function
-            raise ActionError(f"action {spec.name!r} is there already, from {taken.__module__}")
+            existing = self.actions[spec.name].function
+            raise ActionError(f"action {spec.name!r} is there already, from {existing.__module__}")
         self.actions[spec.name] = spec
 
     def add_module(self, module: Any) -> None:
         """Add every action that a module declares, in the order of their places."""
-        found = [
+        specs = [
             value.__orchestrator_action__
             for value in vars(module).values()
             if hasattr(value, SPEC_ATTRIBUTE) and value.__module__ == module.__name__
         ]
-        if not found:
+        if not specs:
             raise ActionError(f"module {module.__name__} declares no action")
-        for spec in found:
+        for spec in specs:
             self.add(spec)
 
     def get(self, name: str) -> ActionSpec | None:
         """Find an action."""
         return self.actions.get(name)
 
-    def names(self) -> list[str]:
+    def list_names(self) -> list[str]:
         """Name all actions, sorted."""
         return sorted(self.actions)
 
     def __iter__(self) -> Iterator[ActionSpec]:
-        return iter(self.actions[name] for name in self.names())
+        return iter(self.actions[name] for name in self.list_names())
 
 
-def registry_of(modules: Iterable[Any]) -> Registry:
+def build_registry(modules: Iterable[Any]) -> Registry:
     """Make a registry of modules."""
     registry = Registry()
     for module in modules:

@@ -16,10 +16,10 @@ USER_AGENT = "orchestrator"
 class Resources:
     """The means of the actions of one worker."""
 
-    def __init__(self, settings: Settings, asked: Resolve = resolve) -> None:
+    def __init__(self, settings: Settings, resolver: Resolve = resolve) -> None:
         self.settings = settings
-        self.asked = asked
-        self.secrets: dict[str, str] = settings.secrets()
+        self.resolver = resolver
+        self.secrets: dict[str, str] = settings.read_secrets()
         self._http: httpx.AsyncClient | None = None
         self._events: httpx.AsyncClient | None = None
         self._engines: dict[str, AsyncEngine] = {}
@@ -33,20 +33,20 @@ class Resources:
                 # httpx has no public way to hand its pool a backend: the tests of private
                 # addresses fail if this ever stops working.
                 pool: Any = transport._pool
-                pool._network_backend = GuardedBackend(self.settings.networks, self.asked)
-            self._http = _client(transport)
+                pool._network_backend = GuardedBackend(self.settings.networks, self.resolver)
+            self._http = _create_client(transport)
         return self._http
 
     @property
     def events(self) -> httpx.AsyncClient:
         """Give the client for the events service: settings say where that is, so it may be a private address."""
         if self._events is None:
-            self._events = _client(httpx.AsyncHTTPTransport(retries=0))
+            self._events = _create_client(httpx.AsyncHTTPTransport(retries=0))
             if self.settings.events_key is not None:
                 self._events.headers["Authorization"] = f"Bearer {self.settings.events_key.get_secret_value()}"
         return self._events
 
-    def engine(self, connection: str) -> AsyncEngine:
+    def get_engine(self, connection: str) -> AsyncEngine:
         """Give the engine of a named connection; raises ActionFailed for a name that settings do not have."""
         if connection not in self._engines:
             url = self.settings.sql_connections.get(connection)
@@ -71,7 +71,7 @@ class Resources:
         self._engines.clear()
 
 
-def _client(transport: httpx.AsyncHTTPTransport) -> httpx.AsyncClient:
+def _create_client(transport: httpx.AsyncHTTPTransport) -> httpx.AsyncClient:
     return httpx.AsyncClient(
         transport=transport, trust_env=False, max_redirects=MAX_REDIRECTS, headers={"User-Agent": USER_AGENT}
     )

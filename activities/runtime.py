@@ -22,19 +22,19 @@ from orchestrator.expressions import default_env
 from orchestrator.language import compile_expression, reveal
 from orchestrator.model.run import ATTEMPT_KEY
 from orchestrator.settings import Settings
-from orchestrator.telemetry.context import about
+from orchestrator.telemetry.context import log_context
 from orchestrator.telemetry.metrics import ACTION_SECONDS, ACTIONS
 
 log = logging.getLogger("orchestrator.activities")
 
 MAX_RESULT_BYTES = 1_800_000
 """Temporal holds payloads of up to 2 MiB."""
-LEAST_SCRUBBED = 4
+MIN_SCRUBBED_LENGTH = 4
 """Shorter secrets are not looked for: they are part of too many words."""
-HIDDEN = "[secret]"
-ABOUT = ("run_id", "workflow_id", "node_id", "customer_id")
-BEATS_PER_TIMEOUT = 3
-NEVER_RETRIED = frozenset({"validation_error"})
+REDACTED = "[secret]"
+LOGGED_FIELDS = ("run_id", "workflow_id", "node_id", "customer_id")
+HEARTBEATS_PER_TIMEOUT = 3
+NON_RETRYABLE = frozenset({"validation_error"})
 
 
 class Activities:
@@ -45,8 +45,8 @@ class Activities:
         self.activities: list[Callable[..., Any]] = [self._activity(spec) for spec in registry]
 
     def _activity(self, spec: ActionSpec) -> Callable[..., Any]:
-        async def run(sent: dict[str, Any]) -> Any:
-            return await run_action(spec, sent, self.resources)
+        async def run(activity_input: dict[str, Any]) -> Any:
+            return await run_action(spec, activity_input, self.resources)
 
         return activity.defn(name=spec.name)(run)
 
@@ -55,54 +55,54 @@ class Activities:
         await self.resources.aclose()
 
 
-def activities_for(registry: Registry, settings: Settings) -> Activities:
+def build_activities(registry: Registry, settings: Settings) -> Activities:
     """Make the activities of a registry's actions."""
     return Activities(registry, Resources(settings))
 
 
-async def run_action(spec: ActionSpec, sent: Mapping[str, Any], resources: Resources) -> Any:
+async def run_action(spec: ActionSpec, activity_input: Mapping[str, Any], resources: Resources) -> Any:
     """Run one attempt of an action; raises ApplicationError."""
-    about.set({name: (sent.get("context") or {}).get(name, "") for name in ABOUT})
+    log_context.set({name: (activity_input.get("context") or {}).get(name, "") for name in LOGGED_FIELDS})
     outcome = "failed"
     try:
         with ACTION_SECONDS.labels(spec.name).time():
-            written = await _run(spec, sent, resources)
+            result_json = await _run(spec, activity_input, resources)
         outcome = "completed"
     except asyncio.CancelledError:
         outcome = "cancelled"
         raise
     finally:
         ACTIONS.labels(spec.name, outcome).inc()
-    return written
+    return result_json
 
 
-async def _run(spec: ActionSpec, sent: Mapping[str, Any], resources: Resources) -> Any:
+async def _run(spec: ActionSpec, activity_input: Mapping[str, Any], resources: Resources) -> Any:
     info = activity.info()
-    hidden = _secrets_named(sent, resources)
+    secret_values = _find_secret_values(activity_input, resources)
     try:
-        parameters = _parameters(spec, sent, resources)
-        context = _context(sent, info.attempt, resources)
-        async with _heartbeats(spec, info), asyncio.timeout(_seconds(info.start_to_close_timeout)):
+        parameters = _validate_parameters(spec, activity_input, resources)
+        context = _build_context(activity_input, info.attempt, resources)
+        async with _send_heartbeats(spec, info), asyncio.timeout(_to_seconds(info.start_to_close_timeout)):
             result = await (spec.function(parameters, context) if spec.takes_context else spec.function(parameters))
-        written = _scrubbed(_as_json(result), hidden)
+        result_json = _scrub(_encode_result(result), secret_values)
     except ActionFailed as failure:
-        raise _application_error(failure, info.attempt, hidden) from None
+        raise _to_application_error(failure, info.attempt, secret_values) from None
     except TimeoutError:
-        silent = ActionFailed(f"{spec.name} took too long", error_type="timeout_error")
-        raise _application_error(silent, info.attempt, hidden) from None
+        timeout = ActionFailed(f"{spec.name} took too long", error_type="timeout_error")
+        raise _to_application_error(timeout, info.attempt, secret_values) from None
     except Exception as error:
         # The traceback is for the worker's log alone: it may show parameters, and so secrets.
         log.exception("%s failed", spec.name)
-        unknown = ActionFailed(
+        unhandled = ActionFailed(
             f"{type(error).__name__}: {error}", error_type="unknown", details={"type": type(error).__name__}
         )
-        raise _application_error(unknown, info.attempt, hidden) from None
-    return written if info.attempt == 1 else {ATTEMPT_KEY: info.attempt, "result": written}
+        raise _to_application_error(unhandled, info.attempt, secret_values) from None
+    return result_json if info.attempt == 1 else {ATTEMPT_KEY: info.attempt, "result": result_json}
 
 
-def _parameters(spec: ActionSpec, sent: Mapping[str, Any], resources: Resources) -> BaseModel:
-    given = sent.get("parameters") or {}
-    deferred = sent.get("secrets") or {}
+def _validate_parameters(spec: ActionSpec, activity_input: Mapping[str, Any], resources: Resources) -> BaseModel:
+    given = activity_input.get("parameters") or {}
+    deferred = activity_input.get("secrets") or {}
     if deferred:
         try:
             given = reveal(given, deferred, default_env({"secrets": dict(resources.secrets)}, strict=True))
@@ -112,21 +112,21 @@ def _parameters(spec: ActionSpec, sent: Mapping[str, Any], resources: Resources)
         return spec.parameters.model_validate(given)
     except ValidationError as error:
         # Without the values: they may be secrets.
-        wrong = [
+        problems = [
             {"path": "".join(f"/{part}" for part in found["loc"]), "message": found["msg"]}
             for found in error.errors(include_url=False, include_context=False, include_input=False)
         ]
-        listed = "; ".join(f"{one['path'] or '/'}: {one['message']}" for one in wrong[:5])
+        listed = "; ".join(f"{one['path'] or '/'}: {one['message']}" for one in problems[:5])
         raise ActionFailed(
             f"the parameters of {spec.name} are wrong: {listed}",
             error_type="validation_error",
-            details={"problems": wrong},
+            details={"problems": problems},
             recoverable=False,
         ) from None
 
 
-def _context(sent: Mapping[str, Any], attempt: int, resources: Resources) -> ActionContext:
-    given = sent.get("context") or {}
+def _build_context(activity_input: Mapping[str, Any], attempt: int, resources: Resources) -> ActionContext:
+    given = activity_input.get("context") or {}
     names = ("run_id", "workflow_id", "customer_id", "node_id", "idempotency_key")
     return ActionContext(
         **{name: str(given.get(name, "")) for name in names},
@@ -136,14 +136,14 @@ def _context(sent: Mapping[str, Any], attempt: int, resources: Resources) -> Act
     )
 
 
-def _seconds(timeout: timedelta | None) -> float | None:
+def _to_seconds(timeout: timedelta | None) -> float | None:
     return None if timeout is None else timeout.total_seconds()
 
 
 @contextlib.asynccontextmanager
-async def _heartbeats(spec: ActionSpec, info: activity.Info) -> Any:
+async def _send_heartbeats(spec: ActionSpec, info: activity.Info) -> Any:
     """Tell Temporal that the action is alive: so it can be cancelled, and its worker's death is noticed."""
-    limit = _seconds(info.heartbeat_timeout)
+    limit = _to_seconds(info.heartbeat_timeout)
     if not limit or info.is_local:
         yield
         return
@@ -151,25 +151,25 @@ async def _heartbeats(spec: ActionSpec, info: activity.Info) -> Any:
     async def beat() -> None:
         while True:
             activity.heartbeat()
-            await asyncio.sleep(limit / BEATS_PER_TIMEOUT)
+            await asyncio.sleep(limit / HEARTBEATS_PER_TIMEOUT)
 
-    beating = asyncio.create_task(beat())
+    heartbeat_task = asyncio.create_task(beat())
     try:
         yield
     finally:
-        beating.cancel()
-        await asyncio.gather(beating, return_exceptions=True)
+        heartbeat_task.cancel()
+        await asyncio.gather(heartbeat_task, return_exceptions=True)
 
 
-def _as_json(result: Any) -> Any:
+def _encode_result(result: Any) -> Any:
     """Write a result; raises ActionFailed for one that is too large or no JSON."""
     if result is None:
         return {}
-    written = result.model_dump(mode="json", by_alias=True) if isinstance(result, BaseModel) else result
-    if not isinstance(written, dict):
-        written = {"result": written}
+    result_json = result.model_dump(mode="json", by_alias=True) if isinstance(result, BaseModel) else result
+    if not isinstance(result_json, dict):
+        result_json = {"result": result_json}
     try:
-        size = len(json.dumps(written, allow_nan=False))
+        size = len(json.dumps(result_json, allow_nan=False))
     except (TypeError, ValueError, RecursionError) as error:
         raise ActionFailed(f"the result cannot be written as JSON: {error}", recoverable=False) from None
     if size > MAX_RESULT_BYTES:
@@ -179,49 +179,49 @@ def _as_json(result: Any) -> Any:
             details={"bytes": size, "limit": MAX_RESULT_BYTES},
             recoverable=False,
         )
-    return written
+    return result_json
 
 
-def _secrets_named(sent: Mapping[str, Any], resources: Resources) -> list[str]:
+def _find_secret_values(activity_input: Mapping[str, Any], resources: Resources) -> list[str]:
     """Give the values of the secrets that a call names, the longest first."""
     found: set[str] = set()
-    for parts in (sent.get("secrets") or {}).values():
+    for parts in (activity_input.get("secrets") or {}).values():
         for part in parts:
             if isinstance(part, Mapping):
                 for name in compile_expression(part["expression"]).names:
                     value = resources.secrets.get(str(name.path[0]) if name.path else "")
-                    if value is not None and len(value) >= LEAST_SCRUBBED:
+                    if value is not None and len(value) >= MIN_SCRUBBED_LENGTH:
                         found.add(value)
     return sorted(found, key=lambda value: (-len(value), value))
 
 
-def _scrubbed(value: Any, hidden: list[str]) -> Any:
+def _scrub(value: Any, secret_values: list[str]) -> Any:
     """Take secrets out of what an action tells: a server may have echoed them."""
-    if not hidden:
+    if not secret_values:
         return value
     if isinstance(value, str):
-        for secret in hidden:
-            value = value.replace(secret, HIDDEN)
+        for secret in secret_values:
+            value = value.replace(secret, REDACTED)
         return value
     if isinstance(value, Mapping):
-        return {_scrubbed(key, hidden): _scrubbed(item, hidden) for key, item in value.items()}
+        return {_scrub(key, secret_values): _scrub(item, secret_values) for key, item in value.items()}
     if isinstance(value, list):
-        return [_scrubbed(item, hidden) for item in value]
+        return [_scrub(item, secret_values) for item in value]
     return value
 
 
-def _application_error(failure: ActionFailed, attempt: int, hidden: list[str]) -> ApplicationError:
+def _to_application_error(failure: ActionFailed, attempt: int, secret_values: list[str]) -> ApplicationError:
     error_type = failure.error_type if failure.error_type in ERROR_TYPES else "unknown"
-    told = {
-        "details": _scrubbed(json.loads(json.dumps(failure.details, default=str)), hidden),
+    detail = {
+        "details": _scrub(json.loads(json.dumps(failure.details, default=str)), secret_values),
         "recoverable": failure.recoverable,
         "attempt": attempt,
     }
     delay = failure.retry_after_seconds
     return ApplicationError(
-        _scrubbed(failure.message, hidden),
-        told,
+        _scrub(failure.message, secret_values),
+        detail,
         type=error_type,
-        non_retryable=not failure.recoverable or error_type in NEVER_RETRIED,
+        non_retryable=not failure.recoverable or error_type in NON_RETRYABLE,
         next_retry_delay=None if delay is None else timedelta(seconds=delay),
     )

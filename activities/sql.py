@@ -37,40 +37,42 @@ class Rows(BaseModel):
 async def query(parameters: Query, context: ActionContext) -> Rows:
     """Run a statement in a transaction of its own. Dates and decimals become text."""
     if "{{" in parameters.statement:
-        raise _never("a statement holds no templates: name values as :name and give them in `parameters`")
+        raise _make_validation_error(
+            "a statement holds no templates: name values as :name and give them in `parameters`"
+        )
     try:
-        engine = context.resources.engine(parameters.connection)
+        engine = context.resources.get_engine(parameters.connection)
         async with engine.begin() as connection:
             result = await connection.execute(text(parameters.statement), parameters.parameters)
             if not result.returns_rows:
                 return Rows(row_count=max(result.rowcount, 0))
-            found = result.mappings().fetchmany(parameters.limit + 1)
+            fetched = result.mappings().fetchmany(parameters.limit + 1)
     except (OperationalError, InterfaceError) as error:
-        raise ActionFailed(f"the database cannot be asked: {_said(error)}") from error
+        raise ActionFailed(f"the database cannot be asked: {_describe_database_error(error)}") from error
     except DBAPIError as error:
-        raise ActionFailed(f"the database refuses: {_said(error)}", recoverable=False) from error
+        raise ActionFailed(f"the database refuses: {_describe_database_error(error)}", recoverable=False) from error
     except (SQLAlchemyError, ArgumentError) as error:
-        raise _never(f"the statement cannot be run: {error}") from error
+        raise _make_validation_error(f"the statement cannot be run: {error}") from error
     except OSError as error:
         raise ActionFailed(f"the database cannot be reached: {error}") from error
-    if len(found) > parameters.limit:
+    if len(fetched) > parameters.limit:
         raise ActionFailed(
             f"there are more than {parameters.limit} rows: ask for fewer, or raise `limit`", recoverable=False
         )
-    rows = [{str(name): _as_json(value) for name, value in row.items()} for row in found]
+    rows = [{str(name): _convert_to_json(value) for name, value in row.items()} for row in fetched]
     return Rows(rows=rows, row_count=len(rows))
 
 
-def _never(message: str) -> ActionFailed:
+def _make_validation_error(message: str) -> ActionFailed:
     return ActionFailed(message, error_type="validation_error", recoverable=False)
 
 
-def _said(error: DBAPIError) -> str:
+def _describe_database_error(error: DBAPIError) -> str:
     """Give the database's own words, without the statement and its values."""
     return str(error.orig)[:500]
 
 
-def _as_json(value: Any) -> Any:
+def _convert_to_json(value: Any) -> Any:
     match value:
         case None | bool() | int() | float() | str():
             return value
@@ -83,8 +85,8 @@ def _as_json(value: Any) -> Any:
         case bytes() | memoryview():
             return base64.b64encode(bytes(value)).decode()
         case list() | tuple():
-            return [_as_json(item) for item in value]
+            return [_convert_to_json(item) for item in value]
         case dict():
-            return {str(key): _as_json(item) for key, item in value.items()}
+            return {str(key): _convert_to_json(item) for key, item in value.items()}
         case _:
             return str(value)

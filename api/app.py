@@ -3,13 +3,13 @@
 from fastapi import Depends, FastAPI
 
 from api import description, problems
-from api.access import local_only
+from api.access import require_local_caller
 from api.limits import RateLimits
-from api.problems import described
-from api.request_log import Observed
+from api.problems import describe_problems
+from api.request_log import RequestLog
 from api.routes import builder, runs, service, triggers, workflows
-from orchestrator.service.services import House
-from orchestrator.telemetry.tracing import tracing
+from orchestrator.service.services import Services
+from orchestrator.telemetry.tracing import is_tracing_enabled
 
 PREFIX = "/api/v1"
 DESCRIPTION = """
@@ -20,32 +20,34 @@ exists, each request carries one: `Authorization: Bearer ork_…`; until then on
 """
 
 
-def create_app(house: House) -> FastAPI:
-    """Make the application that serves from a house."""
+def create_app(services: Services) -> FastAPI:
+    """Make the application that serves these services."""
     app = FastAPI(
         title="Orchestrator",
         version="1",
         description=DESCRIPTION,
         openapi_url=None,
         redirect_slashes=False,
-        telemetry={"tracing": tracing(), "metrics": False, "logs": False},
+        telemetry={"tracing": is_tracing_enabled(), "metrics": False, "logs": False},
     )
-    app.state.house = house
-    app.state.limits = RateLimits(house.settings.rate_limit)
+    app.state.services = services
+    app.state.limits = RateLimits(services.settings.rate_limit)
     problems.install(app)
     for module in (workflows, runs, triggers, builder):
         app.include_router(module.router, prefix=PREFIX)
     app.include_router(service.router)
-    app.include_router(service.ready)
-    app.include_router(service.measured, dependencies=[Depends(local_only)], responses=described(401, 503))
+    app.include_router(service.readiness_router)
+    app.include_router(
+        service.metrics_router, dependencies=[Depends(require_local_caller)], responses=describe_problems(401, 503)
+    )
     description.install(app, PREFIX)
-    app.add_middleware(Observed)
+    app.add_middleware(RequestLog)
     return app
 
 
-def metrics_app() -> FastAPI:
+def create_metrics_app() -> FastAPI:
     """Make the application of a process that serves nothing but word of itself."""
     app = FastAPI(title="Orchestrator worker", openapi_url=None)
     app.include_router(service.router)
-    app.include_router(service.measured)
+    app.include_router(service.metrics_router)
     return app

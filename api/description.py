@@ -11,39 +11,39 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse, JSONResponse
 from pydantic import BaseModel
 
-from api.access import local_only
-from api.examples import ANSWERS
+from api.access import require_local_caller
+from api.examples import RESPONSES
 from api.json_bodies import Route
 from api.models.workflows import GraphView
 from api.problems import ProblemDetails
-from orchestrator.model.definition import json_schema
-from orchestrator.temporal.history.stream_events import RunNews, SignalNews, StepNews
+from orchestrator.model.definition import build_definition_schema
+from orchestrator.temporal.history.stream_events import RunEvent, SignalEvent, StepEvent
 
 SCHEMAS = "#/components/schemas/"
 DEFINITION = {"$ref": f"{SCHEMAS}Definition"}
 TAKES_DEFINITION = ("createWorkflow", "saveWorkflow", "validateWorkflow")
-NEWS = (RunNews, StepNews, SignalNews)
+STREAM_EVENTS = (RunEvent, StepEvent, SignalEvent)
 EVENT_STREAM = "text/event-stream"
 EVENTS = "Server-sent events; `data` is JSON, by the name of the event: " + ", ".join(
-    f"`{model.event}` has `{model.__name__}`" for model in NEWS
+    f"`{model.event}` has `{model.__name__}`" for model in STREAM_EVENTS
 )
 
 
 def install(app: FastAPI, prefix: str) -> None:
     """Serve the description, to whom the API itself would answer."""
-    made = app.openapi
-    router = APIRouter(route_class=Route, include_in_schema=False, dependencies=[Depends(local_only)])
+    generate = app.openapi
+    router = APIRouter(route_class=Route, include_in_schema=False, dependencies=[Depends(require_local_caller)])
 
     @cache
     def openapi() -> dict[str, Any]:
-        return completed(made())
+        return complete_document(generate())
 
     @router.get(f"{prefix}/openapi.json")
-    async def document() -> JSONResponse:
+    async def get_document() -> JSONResponse:
         return JSONResponse(openapi())
 
     @router.get("/docs")
-    async def page() -> HTMLResponse:
+    async def get_page() -> HTMLResponse:
         # Relative: a proxy may serve us under a path of its own.
         return get_swagger_ui_html(openapi_url=f"{prefix}/openapi.json".lstrip("/"), title=app.title)
 
@@ -52,35 +52,35 @@ def install(app: FastAPI, prefix: str) -> None:
     app.include_router(router)
 
 
-def completed(document: dict[str, Any]) -> dict[str, Any]:
+def complete_document(document: dict[str, Any]) -> dict[str, Any]:
     """Add what routes refer to by name, and mend what is no OpenAPI 3.1."""
     schemas = document["components"]["schemas"]
-    for model in (ProblemDetails, GraphView, *NEWS):
+    for model in (ProblemDetails, GraphView, *STREAM_EVENTS):
         schema = model.model_json_schema(mode="serialization", ref_template=f"{SCHEMAS}{{model}}")
         schemas |= {**schema.pop("$defs", {}), model.__name__: schema}
-    schemas |= _definition()
-    for answered, example in ANSWERS.items():
-        schemas[component(answered)]["examples"] = [example]
-    for operation in _operations(document):
-        for answer in operation["responses"].values():
-            for kind, content in answer.get("content", {}).items():
-                _mend(kind, content)
+    schemas |= _read_definition_schemas()
+    for response_model, example in RESPONSES.items():
+        schemas[name_component(response_model)]["examples"] = [example]
+    for operation in _iterate_operations(document):
+        for response in operation["responses"].values():
+            for kind, content in response.get("content", {}).items():
+                _correct_content(kind, content)
         if operation["operationId"] in TAKES_DEFINITION:
             operation["requestBody"]["content"]["application/json"]["schema"] = DEFINITION
     return document
 
 
-def component(model: type[BaseModel]) -> str:
+def name_component(model: type[BaseModel]) -> str:
     """Name the schema of a model; brackets stand in no name of a component."""
     return re.sub(r"[^\w.-]", "_", model.__name__)
 
 
-def _operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _iterate_operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for methods in document["paths"].values():
         yield from methods.values()
 
 
-def _mend(kind: str, content: dict[str, Any]) -> None:
+def _correct_content(kind: str, content: dict[str, Any]) -> None:
     """Describe a stream by words, since `itemSchema` is OpenAPI 3.2; where a model was named, it is the answer."""
     if kind == EVENT_STREAM:
         content.pop("itemSchema", None)
@@ -90,8 +90,8 @@ def _mend(kind: str, content: dict[str, Any]) -> None:
         content["schema"] = {"$ref": schema["$ref"]}
 
 
-def _definition() -> dict[str, Any]:
+def _read_definition_schemas() -> dict[str, Any]:
     """Give the schemas of a definition and of its parts, as components."""
-    schema = json.loads(json.dumps(json_schema()).replace("#/$defs/", SCHEMAS))
+    schema = json.loads(json.dumps(build_definition_schema()).replace("#/$defs/", SCHEMAS))
     del schema["$schema"]
     return {**schema.pop("$defs"), "Definition": schema}

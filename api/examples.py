@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from api.models.runs import RetryView, RunStarted, RunView
+from api.models.runs import RerunView, RunStarted, RunView
 from api.models.triggers import DeliveryView
 from api.models.workflows import EXAMPLE, ScheduleView, WorkflowDocument
 from api.paging import Page
@@ -48,11 +48,11 @@ DELIVERY = {
     "states": {"started": 1},
 }  # fmt: skip
 
-ANSWERS: dict[type[BaseModel], dict[str, Any]] = {
+RESPONSES: dict[type[BaseModel], dict[str, Any]] = {
     Run: RUN,
     RunStarted: {"id": RUN_ID, "workflow_id": "greeting", "duplicate": False, "links": LINKS},
     Page[RunView]: {"items": [SUMMARY], "next_cursor": None},
-    RetryView: {"from_node": "done", "version": 1, "reused": ["greet"], "again": ["done"]},
+    RerunView: {"from_node": "done", "version": 1, "reused": ["greet"], "again": ["done"]},
     WorkflowDocument: WORKFLOW,
     Page[WorkflowDocument]: {"items": [WORKFLOW], "next_cursor": None},
     ScheduleView: {

@@ -25,25 +25,25 @@ RunId = Annotated[str, Path(pattern=PLAIN, max_length=300, description="Id of th
 Version = Annotated[int, Path(ge=1, le=MAX_VERSION, description="Number of a published version.")]
 
 
-def _written(value: Any) -> datetime:
+def _parse_time(value: Any) -> datetime:
     """Take times as RFC 3339 only; in an address a plus sign arrives as a space."""
-    found = RFC3339.fullmatch(value) if isinstance(value, str) else None
-    if found is None:
+    match = RFC3339.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
         raise PydanticCustomError("bad_time", "a time with its offset is needed: 2026-01-31T08:00:00Z")
-    return TIME.validate_python(f"{found[1]}{found[2].replace(' ', '+')}")
+    return TIME.validate_python(f"{match[1]}{match[2].replace(' ', '+')}")
 
 
-def _utc(moment: datetime) -> datetime:
+def _to_utc(moment: datetime) -> datetime:
     try:
         return moment.astimezone(UTC)
     except OverflowError:
         raise PydanticCustomError("bad_time", "that time is out of range") from None
 
 
-Moment = Annotated[AwareDatetime, BeforeValidator(_written), AfterValidator(_utc)]
+UtcTime = Annotated[AwareDatetime, BeforeValidator(_parse_time), AfterValidator(_to_utc)]
 """A time, in UTC."""
-Since = Annotated[Moment | None, Query(description="Not before this time (RFC 3339).")]
-Until = Annotated[Moment | None, Query(description="Before this time (RFC 3339).")]
+Since = Annotated[UtcTime | None, Query(description="Not before this time (RFC 3339).")]
+Until = Annotated[UtcTime | None, Query(description="Before this time (RFC 3339).")]
 
 IfMatch = Annotated[
     str | None, Header(max_length=1000, description="The ETag that was read: a definition changed since is left alone.")
@@ -58,19 +58,19 @@ IdempotencyKey = Annotated[
 ]
 
 
-def revision(if_match: str | None, found: Stored) -> int | None:
+def require_revision(if_match: str | None, stored: Stored) -> int | None:
     """Give the revision that a change asks for; raises EditConflict where the definition is no longer what was read.
 
     Weak tags count: a proxy that compresses answers makes ours weak. Our tags have no comma in them.
     """
     if if_match is None or if_match.strip() == "*":
         return None
-    if etag(found) not in {each.strip().removeprefix("W/") for each in if_match.split(",")}:
+    if format_etag(stored) not in {each.strip().removeprefix("W/") for each in if_match.split(",")}:
         hint = "read it again, and change that: If-Match is its ETag as given"
         raise EditConflict("If-Match does not name the definition as it is", hint=hint)
-    return found.revision
+    return stored.revision
 
 
-def etag(found: Stored) -> str:
+def format_etag(stored: Stored) -> str:
     """Write a state of a definition as an ETag; one that was deleted and made anew begins with another moment."""
-    return f'"{found.revision}-{int(found.created_at.timestamp() * 1_000_000):x}"'
+    return f'"{stored.revision}-{int(stored.created_at.timestamp() * 1_000_000):x}"'

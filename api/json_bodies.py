@@ -13,9 +13,9 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
-from api.access import Needs, admitted
-from orchestrator.jsontools.source import MAX_SHOWN, JsonSyntaxError, Source, read
-from orchestrator.jsontools.suggestions import did_you_mean, listed
+from api.access import RequireScope, admit_request
+from orchestrator.jsontools.source import MAX_SHOWN, JsonSyntaxError, Source, parse_json
+from orchestrator.jsontools.suggestions import did_you_mean, join_names
 
 MAX_DEPTH = 200
 """Lists and objects in each other: pydantic writes no answer deeper than 255, and an answer wraps what was sent."""
@@ -30,10 +30,10 @@ HEAD = "orchestrator.head"
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
-def parsed(raw: bytes) -> Any:
+def parse_body(raw: bytes) -> Any:
     """Read a body; raises HTTPException 400 with where it is no JSON."""
     try:
-        source = read(raw.decode(), MAX_DEPTH)
+        source = parse_json(raw.decode(), MAX_DEPTH)
     except UnicodeDecodeError as error:
         raise HTTPException(400, f"the body is not UTF-8: byte {error.start}") from None
     except JsonSyntaxError as error:
@@ -41,21 +41,21 @@ def parsed(raw: bytes) -> Any:
             400, f"{error.where}: {error.message}" + (f" ({error.hint})" if error.hint else "")
         ) from None
     if source.repeated is not None:
-        raise HTTPException(400, _doubled(source))
+        raise HTTPException(400, _describe_repeated_key(source))
     return source.value
 
 
-def _doubled(source: Source) -> str:
+def _describe_repeated_key(source: Source) -> str:
     if len(source.text) > LOCATED_CHARACTERS:
         return f"a key is given twice in one object: {(source.repeated or '')[:MAX_SHOWN]!r}"
-    first = source.duplicates()[0]
+    first = source.find_duplicates()[0]
     return f"{first.path}: {first.message}"
 
 
 class _StrictRequest(Request):
     async def stream(self) -> AsyncGenerator[bytes, None]:
         """Read the body piece by piece; raises HTTPException 413 for one that is too large."""
-        limit, size = self.app.state.house.settings.max_body_bytes, 0
+        limit, size = self.app.state.services.settings.max_body_bytes, 0
         if int(self.headers.get("content-length", 0)) > limit:
             raise HTTPException(413, f"the body is larger than {limit:,} bytes")
         async for part in super().stream():
@@ -68,7 +68,7 @@ class _StrictRequest(Request):
         """Read the body."""
         if not hasattr(self, "_json"):
             raw = await self.body()
-            self._json = parsed(raw) if len(raw) < LARGE_BYTES else await asyncio.to_thread(parsed, raw)
+            self._json = parse_body(raw) if len(raw) < LARGE_BYTES else await asyncio.to_thread(parse_body, raw)
         return self._json
 
 
@@ -88,8 +88,8 @@ class Route(APIRoute):
         handler = super().get_route_handler()
 
         async def handle(request: Request) -> Response:
-            answer = await handler(request)
-            return _head(answer) if HEAD in request.scope else answer
+            response = await handler(request)
+            return _strip_body(response) if HEAD in request.scope else response
 
         return handle
 
@@ -104,10 +104,10 @@ class Route(APIRoute):
         return {**scope, "method": "GET", HEAD: True}
 
 
-def _head(answer: Response) -> Response:
-    made = Response(status_code=answer.status_code)
-    made.raw_headers = answer.raw_headers
-    return made
+def _strip_body(response: Response) -> Response:
+    empty = Response(status_code=response.status_code)
+    empty.raw_headers = response.raw_headers
+    return empty
 
 
 class StrictRoute(Route):
@@ -116,12 +116,12 @@ class StrictRoute(Route):
     def get_route_handler(self) -> Handler:
         """Hand the strict request on."""
         handler = super().get_route_handler()
-        parts = list(_dependants(self.dependant))
-        gates = [part.call for part in parts if isinstance(part.call, Needs)]
+        parts = list(_iterate_dependants(self.dependant))
+        gates = [part.call for part in parts if isinstance(part.call, RequireScope)]
         known = {field.alias for part in parts for field in part.query_params}
 
         async def handle(request: Request) -> Response:
-            await admitted(request, request.app.state.house, gates)
+            await admit_request(request, request.app.state.services, gates)
             if not self.takes_whole_request:
                 _refuse_unknown(request.query_params, known)
             return await handler(_StrictRequest(request.scope, request.receive))
@@ -129,22 +129,22 @@ class StrictRoute(Route):
         return handle
 
 
-def _dependants(dependant: Dependant) -> Iterator[Dependant]:
+def _iterate_dependants(dependant: Dependant) -> Iterator[Dependant]:
     yield dependant
     for inner in dependant.dependencies:
-        yield from _dependants(inner)
+        yield from _iterate_dependants(inner)
 
 
-def _refuse_unknown(given: QueryParams, known: Collection[str]) -> None:
+def _refuse_unknown(parameters: QueryParams, known: Collection[str]) -> None:
     """Raise RequestValidationError for a parameter that would be passed over: a filter with a slip lists everything."""
     mistakes = [
         {
             "type": "unknown_parameter",
             "loc": ("query", name),
             "msg": f"there is no parameter {name[:MAX_SHOWN]!r}",
-            "ctx": {"hint": did_you_mean(name[:MAX_SHOWN], known) or f"known are {listed(sorted(known))}"},
+            "ctx": {"hint": did_you_mean(name[:MAX_SHOWN], known) or f"known are {join_names(sorted(known))}"},
         }
-        for name in given
+        for name in parameters
         if name not in known
     ]
     if mistakes:

@@ -11,7 +11,7 @@ from fastapi import Query
 from pydantic import BaseModel, Field
 
 from orchestrator.errors import BadCursor
-from orchestrator.model.run import timestamp
+from orchestrator.model.run import format_timestamp
 
 ItemT = TypeVar("ItemT")
 MAX_CURSOR = 2_000
@@ -30,19 +30,19 @@ class Page(BaseModel, Generic[ItemT]):
     next_cursor: str | None = Field(None, description="Where the next page begins; null on the last one.")
 
 
-def cut(found: Sequence[Any], limit: int, key: Any) -> tuple[Sequence[Any], str | None]:
+def cut_page(rows: Sequence[Any], limit: int, key: Any) -> tuple[Sequence[Any], str | None]:
     """Give a page of what was read (one more than the limit, to see whether there is more) and the next cursor."""
-    shown = found[:limit]
-    return shown, written(*key(shown[-1])) if len(found) > limit else None
+    page = rows[:limit]
+    return page, encode_cursor(*key(page[-1])) if len(rows) > limit else None
 
 
-def written(*place: Any) -> str:
+def encode_cursor(*position: Any) -> str:
     """Write a cursor."""
-    values = [timestamp(value) if isinstance(value, datetime) else value for value in place]
+    values = [format_timestamp(value) if isinstance(value, datetime) else value for value in position]
     return base64.urlsafe_b64encode(json.dumps(values).encode()).decode().rstrip("=")
 
 
-def place(cursor: str | None, *kinds: type) -> list[Any]:
+def decode_cursor(cursor: str | None, *kinds: type) -> list[Any]:
     """Read a cursor made of values of these kinds; raises BadCursor."""
     if cursor is None:
         return []
@@ -51,12 +51,12 @@ def place(cursor: str | None, *kinds: type) -> list[Any]:
         values = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
         if not isinstance(values, list):
             raise BadCursor
-        return [_read(kind, value) for kind, value in zip(kinds, values, strict=True)]
+        return [_check_value(kind, value) for kind, value in zip(kinds, values, strict=True)]
     except (binascii.Error, ValueError, TypeError, RecursionError, OverflowError):
         raise BadCursor("the cursor is none of this list", hint="send next_cursor as it was given") from None
 
 
-def _read(kind: type, value: Any) -> Any:
+def _check_value(kind: type, value: Any) -> Any:
     if kind is datetime:
         moment = datetime.fromisoformat(value)
         if moment.tzinfo is None:

@@ -63,12 +63,11 @@ TITLES = {
     500: "A fault of ours",
     503: "Something we need does not answer",
 }
-NO_OBJECT = "the body is an object"
+NOT_AN_OBJECT = "the body is an object"
 NOT_JSON = "a body is JSON, and says so: content-type: application/json"
-PLACES = {"body": "", "query": "query", "path": "path", "header": "header", "cookie": "cookie"}
 
 
-class NothingMore(Exception):
+class StreamEnded(Exception):
     """A stream has been read to its end: 204 keeps a browser from asking again and again."""
 
 
@@ -94,7 +93,7 @@ class ProblemDetails(BaseModel):
     errors: list[Mistake] = Field([], description="All mistakes, where there are several.")
 
 
-def described(*statuses: int) -> dict[int | str, dict[str, Any]]:
+def describe_problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Describe the problems that an operation may answer with, for OpenAPI."""
     reference = {"$ref": "#/components/schemas/ProblemDetails"}
     return {
@@ -102,7 +101,7 @@ def described(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
-def problem(
+def make_problem(
     status: int,
     code: str,
     detail: str,
@@ -112,7 +111,7 @@ def problem(
     headers: dict[str, str] | None = None,
 ) -> JSONResponse:
     """Make an answer."""
-    shown = ProblemDetails(
+    document = ProblemDetails(
         type=f"/problems/{code}",
         title=TITLES.get(status, "Refused"),
         status=status,
@@ -121,19 +120,19 @@ def problem(
         hint=hint,
         errors=[Mistake.model_validate(each) for each in errors],
     )
-    return JSONResponse(jsonable_encoder(shown), status, headers, MEDIA_TYPE)
+    return JSONResponse(jsonable_encoder(document), status, headers, MEDIA_TYPE)
 
 
 def install(app: FastAPI) -> None:
     """Answer every error of an application in this form."""
-    app.add_exception_handler(OrchestratorError, _ours)
-    app.add_exception_handler(RequestValidationError, _request)
-    app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(NothingMore, _nothing_more)
-    app.add_middleware(Faults)
+    app.add_exception_handler(OrchestratorError, _handle_our_error)
+    app.add_exception_handler(RequestValidationError, _handle_invalid_request)
+    app.add_exception_handler(HTTPException, _handle_http_error)
+    app.add_exception_handler(StreamEnded, _handle_end_of_stream)
+    app.add_middleware(UnhandledErrors)
 
 
-async def _ours(request: Request, error: Exception) -> JSONResponse:
+async def _handle_our_error(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, OrchestratorError):
         raise error
     status = STATUS.get(error.code, 500)
@@ -149,65 +148,65 @@ async def _ours(request: Request, error: Exception) -> JSONResponse:
         headers["Retry-After"] = "1"
     if status >= 500:
         logger.error("%s %s: %s", request.method, request.url.path, error, exc_info=error if status == 500 else None)
-    return problem(status, error.code, error.message, hint=error.hint, errors=errors, headers=headers)
+    return make_problem(status, error.code, error.message, hint=error.hint, errors=errors, headers=headers)
 
 
-async def _request(request: Request, error: Exception) -> JSONResponse:
+async def _handle_invalid_request(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, RequestValidationError):
         raise error
-    found = error.errors()
-    if any(each["type"] == "json_invalid" for each in found):
-        each = found[0]
+    errors_found = error.errors()
+    if any(each["type"] == "json_invalid" for each in errors_found):
+        each = errors_found[0]
         detail = f"{each.get('ctx', {}).get('error', each['msg'])} at character {each['loc'][-1]}"
-        return problem(400, "json_syntax", detail)
+        return make_problem(400, "json_syntax", detail)
     mistakes = [
         {
             "code": each["type"],
-            "path": _place(each["loc"]),
-            "message": NO_OBJECT if each["type"] in ("model_attributes_type", "model_type") else each["msg"],
+            "path": _format_location(each["loc"]),
+            "message": NOT_AN_OBJECT if each["type"] in ("model_attributes_type", "model_type") else each["msg"],
             "hint": each.get("ctx", {}).get("hint"),
         }
-        for each in found
+        for each in errors_found
     ]
     detail = "; ".join(f"{each['path'] or '/'}: {each['message']}" for each in mistakes[:3])
-    told = request.headers.get("content-type", "")
-    no_json = "json" not in told and any(each["loc"][:1] == ("body",) for each in found)
+    content_type = request.headers.get("content-type", "")
+    no_json = "json" not in content_type and any(each["loc"][:1] == ("body",) for each in errors_found)
     hint = NOT_JSON if no_json else mistakes[0]["hint"]
-    return problem(422, "bad_request", detail, hint=hint, errors=mistakes)
+    return make_problem(422, "bad_request", detail, hint=hint, errors=mistakes)
 
 
-def _place(location: Sequence[Any]) -> str:
-    where, *rest = location or ("",)
-    if where == "body":
+def _format_location(location: Sequence[Any]) -> str:
+    source, *rest = location or ("",)
+    if source == "body":
         return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in rest)
-    return " ".join(str(part) for part in (where, *rest))
+    return " ".join(str(part) for part in (source, *rest))
 
 
-async def _http(request: Request, error: Exception) -> JSONResponse:
+async def _handle_http_error(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, HTTPException):
         raise error
     codes = {400: "json_syntax", 404: "no_such_address", 405: "method_not_allowed", 413: "too_large", 502: "run_failed"}
     code = codes.get(error.status_code, "refused")
     headers = dict(error.headers or {})
-    allowed = _methods(request) if error.status_code == 405 else None
+    allowed = _list_methods(request) if error.status_code == 405 else None
     if allowed:
         headers["Allow"] = ", ".join(allowed)
-    return problem(error.status_code, code, str(error.detail), headers=headers)
+    return make_problem(error.status_code, code, str(error.detail), headers=headers)
 
 
-def _methods(request: Request) -> list[str]:
+def _list_methods(request: Request) -> list[str]:
     """Say what an address takes; the router knows of the first of its routes only."""
     paths, path = request.app.openapi()["paths"], request.url.path
-    fitting = [path] if path in paths else [each for each in paths if compile_path(each)[0].match(path)]
-    methods = {method.upper() for each in fitting for method in paths[each]}
+    paths_matching = [path] if path in paths else [each for each in paths if compile_path(each)[0].match(path)]
+    methods = {method.upper() for each in paths_matching for method in paths[each]}
     return sorted(methods | {"HEAD"} if "GET" in methods else methods)
 
 
-async def _nothing_more(request: Request, error: Exception) -> Response:
+async def _handle_end_of_stream(request: Request, error: Exception) -> Response:
     return Response(status_code=204)
 
 
-class Faults:
+class UnhandledErrors:
     """Answers what nobody has foreseen.
 
     Starlette raises it again after a handler of its own has answered: the server then drops the connection, and with
@@ -219,17 +218,19 @@ class Faults:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request; what goes wrong in the middle of an answer is left to the server, to cut it off."""
-        begun = False
+        response_started = False
 
-        async def watching(message: Message) -> None:
-            nonlocal begun
-            begun = True
+        async def send_and_record(message: Message) -> None:
+            nonlocal response_started
+            response_started = True
             await send(message)
 
         try:
-            await self.app(scope, receive, watching)
+            await self.app(scope, receive, send_and_record)
         except Exception:
-            if begun or scope["type"] != "http":
+            if response_started or scope["type"] != "http":
                 raise
             logger.exception("%s %s", scope["method"], scope["path"])
-            await problem(500, "internal", "something went wrong on our side; it has been logged")(scope, receive, send)
+            await make_problem(500, "internal", "something went wrong on our side; it has been logged")(
+                scope, receive, send
+            )

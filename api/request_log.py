@@ -6,16 +6,16 @@ import time
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from orchestrator.planner.trigger_checks import METHODS
-from orchestrator.telemetry.context import about
+from orchestrator.telemetry.context import log_context
 from orchestrator.telemetry.metrics import HTTP_REQUESTS, HTTP_SECONDS
 
 logger = logging.getLogger("api.requests")
-NOWHERE = "(none)"
+NO_ROUTE = "(none)"
 QUIET = ("/healthz", "/readyz", "/metrics")
 """What machines ask again and again."""
 
 
-class Observed:
+class RequestLog:
     """Sees requests come and go."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -26,23 +26,23 @@ class Observed:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        began, status = time.perf_counter(), 500
+        started, status = time.perf_counter(), 500
 
-        async def watching(message: Message) -> None:
+        async def send_and_record(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
             await send(message)
 
-        about.set({})
+        log_context.set({})
         method = scope["method"] if scope["method"] in METHODS else "OTHER"
         try:
-            await self.app(scope, receive, watching)
+            await self.app(scope, receive, send_and_record)
         finally:
-            took = time.perf_counter() - began
-            route = getattr(scope.get("route"), "path_format", None) or NOWHERE
+            seconds = time.perf_counter() - started
+            route = getattr(scope.get("route"), "path_format", None) or NO_ROUTE
             HTTP_REQUESTS.labels(method, route, str(status)).inc()
-            HTTP_SECONDS.labels(method, route).observe(took)
+            HTTP_SECONDS.labels(method, route).observe(seconds)
             level = logging.DEBUG if route in QUIET else logging.INFO
-            told = {"method": method, "route": route, "status": status, "ms": round(took * 1000, 1)}
-            logger.log(level, "%s %s %d in %.1f ms", method, scope["path"], status, took * 1000, extra=told)
+            fields = {"method": method, "route": route, "status": status, "ms": round(seconds * 1000, 1)}
+            logger.log(level, "%s %s %d in %.1f ms", method, scope["path"], status, seconds * 1000, extra=fields)

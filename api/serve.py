@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager, contextmanager
 import uvicorn
 from fastapi import FastAPI
 
-from api.app import create_app, metrics_app
+from api.app import create_app, create_metrics_app
 from orchestrator.errors import OrchestratorError
-from orchestrator.service.services import House
+from orchestrator.service.services import Services
 
 GRACE_SECONDS = 5
 BACKLOG = 1024
@@ -32,14 +32,14 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def served(house: House) -> AsyncIterator[str]:
+async def serve_http(services: Services) -> AsyncIterator[str]:
     """Serve the API, and give its address; connections are let finish for a moment at the end."""
-    async with _serving(create_app(house), house.settings.api_host, house.settings.api_port) as address:
+    async with _run_server(create_app(services), services.settings.api_host, services.settings.api_port) as address:
         yield address
 
 
 @asynccontextmanager
-async def told(address: str | None) -> AsyncIterator[None]:
+async def serve_metrics(address: str | None) -> AsyncIterator[None]:
     """Serve metrics and health of a process without an API, where that is wanted; raises AddressInUse."""
     if address is None:
         yield
@@ -49,12 +49,12 @@ async def told(address: str | None) -> AsyncIterator[None]:
         raise AddressInUse(
             f"{address!r} is no address to listen on", hint="ORCHESTRATOR_METRICS_ADDRESS=127.0.0.1:9464"
         )
-    async with _serving(metrics_app(), host.strip("[]") or "127.0.0.1", int(port)):
+    async with _run_server(create_metrics_app(), host.strip("[]") or "127.0.0.1", int(port)):
         yield
 
 
 @asynccontextmanager
-async def _serving(app: FastAPI, host: str, port: int) -> AsyncIterator[str]:
+async def _run_server(app: FastAPI, host: str, port: int) -> AsyncIterator[str]:
     listening = _listen(host, port)
     config = uvicorn.Config(
         app,

@@ -4,12 +4,12 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from orchestrator.service.services import House
+from orchestrator.service.services import Services
 
 
-async def _house(request: Request) -> House:
-    house: House = request.app.state.house
-    return house
+async def _get_services(request: Request) -> Services:
+    services: Services = request.app.state.services
+    return services
 
 
-HouseDep = Annotated[House, Depends(_house)]
+ServicesDep = Annotated[Services, Depends(_get_services)]

@@ -13,15 +13,15 @@ from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.registry import Registry
-from activities.runtime import activities_for
+from activities.runtime import build_activities
 from benchmarks.cases import EXAMPLE, WORKFLOWS, Case, cases, echo, hand_echo
 from orchestrator.model.plan import Plan
 from orchestrator.model.run import RunInfo
 from orchestrator.planner.planner import check
 from orchestrator.settings import Settings
 from orchestrator.temporal.client.connection import connect
-from orchestrator.temporal.devserver import dev_server
-from orchestrator.temporal.requests import run_request
+from orchestrator.temporal.devserver import run_dev_server
+from orchestrator.temporal.requests import build_run_request
 from orchestrator.temporal.search_attributes import WORKFLOW
 from orchestrator.temporal.worker import EAGER_ACTIVITIES, STICKY_SECONDS
 from orchestrator.temporal.workflow.run_workflow import RunWorkflow
@@ -56,10 +56,10 @@ async def compare_all(quick: bool) -> list[Compared]:
     registry = Registry()
     registry.add(echo.__orchestrator_action__)  # type: ignore[attr-defined]  # set by @action
     with tempfile.TemporaryDirectory() as home:
-        async with dev_server(Path(home)) as server:
+        async with run_dev_server(Path(home)) as server:
             settings = Settings(temporal_address=server.address)
             client = await connect(settings)
-            activities = activities_for(registry, settings)
+            activities = build_activities(registry, settings)
             async with Worker(
                 client,
                 task_queue=QUEUE,
@@ -109,7 +109,7 @@ async def one_run(client: Client, case: Case, plan: Plan | None) -> str:
     """Run once, to the end; give the id."""
     run_id = str(uuid4())
     by_hand = {"count": case.count, "data": EXAMPLE}
-    request = by_hand if plan is None else run_request(plan, RunInfo(id=run_id), given=EXAMPLE)
+    request = by_hand if plan is None else build_run_request(plan, RunInfo(id=run_id), input_data=EXAMPLE)
     name = case.hand if plan is None else WORKFLOW
     await client.execute_workflow(
         name, request, id=run_id, task_queue=QUEUE, static_summary="Bench", request_eager_start=True

@@ -26,12 +26,12 @@ from benchmarks.cases import workflow_of
 from orchestrator.model.plan import Plan
 from orchestrator.model.run import RunSummary
 from orchestrator.settings import Settings
-from orchestrator.store.database import Database, database_url, open_database
+from orchestrator.store.database import Database, create_database, get_database_url
 from orchestrator.store.run_index import RunIndex
 from orchestrator.store.workflows import Definitions
 from orchestrator.temporal.client.connection import connect
 from orchestrator.temporal.client.runs import Runs
-from orchestrator.temporal.devserver import dev_server
+from orchestrator.temporal.devserver import run_dev_server
 
 CUSTOMER = "bench"
 PREFIX = "/api/v1"
@@ -66,14 +66,14 @@ async def measure_service(quick: bool) -> dict[str, Any]:
     """Measure on a server, a database and an API of its own."""
     with tempfile.TemporaryDirectory() as name:
         home = Path(name)
-        async with dev_server(home / "temporal") as server:
+        async with run_dev_server(home / "temporal") as server:
             settings = Settings(home=home, temporal_address=server.address, task_queue="bench")
             runs = Runs(await connect(settings), settings)
             async with (
                 _api(settings) as address,
                 httpx.AsyncClient(base_url=f"{address}{PREFIX}", params={"customer_id": CUSTOMER}, timeout=120) as api,
             ):
-                database = open_database(database_url(settings))
+                database = create_database(get_database_url(settings))
                 place = Place(api, HTTPConnection(urlsplit(address).netloc), runs, await _kept(api, database), database)
                 try:
                     return await _measured(place, 100 if quick else 500)
@@ -112,7 +112,7 @@ async def _kept(api: httpx.AsyncClient, database: Database) -> Plan:
     made = workflow_of([{"id": "a", "type": "set", "config": {"x": 1}}], [{"source": "trigger", "target": "a"}])
     (await api.post("/workflows", json=made | {"id": "w"})).raise_for_status()
     (await api.post("/workflows/w/activate")).raise_for_status()
-    return Plan.model_validate((await Definitions(database).version(CUSTOMER, "w", 1)).plan)
+    return Plan.model_validate((await Definitions(database).get_version(CUSTOMER, "w", 1)).plan)
 
 
 async def _measured(place: Place, count: int) -> dict[str, Any]:
@@ -127,7 +127,7 @@ async def _starts(place: Place, count: int) -> dict[str, Any]:
         place.ask("POST", f"/workflows/w/runs?customer_id={CUSTOMER}", {"input": {"n": 1}})
 
     async def bare() -> None:
-        await place.runs.start(place.plan, given={"n": 1})
+        await place.runs.start(place.plan, input_data={"n": 1})
 
     place.line.close()  # the server closes what is silent for some seconds
     for _ in range(20):
@@ -165,7 +165,7 @@ async def _in_flight(place: Place) -> tuple[float, dict[str, Any]]:
     began = time.perf_counter()
     await asyncio.gather(*map(bare, ids))
     client = MANY / (time.perf_counter() - began)
-    there = [await place.runs.summary(run_id) for run_id in started]
+    there = [await place.runs.read_summary(run_id) for run_id in started]
     lost = MANY - len({run.id for run in there})
     told = f"{http:,.0f}/s over HTTP, {client:,.0f}/s bare, {lost} lost"
     return client, {f"{MANY:,} starts, {IN_FLIGHT} in flight": told}

@@ -98,13 +98,13 @@ class Settings(BaseSettings):
 
     @field_validator("rate_limit")
     @classmethod
-    def _rate(cls, value: str) -> str:
+    def _check_rate(cls, value: str) -> str:
         parse(value)
         return value
 
     @field_validator("http_allowed_networks")
     @classmethod
-    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _check_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for text in value:
             ip_network(text)
         return value
@@ -114,27 +114,27 @@ class Settings(BaseSettings):
         """Give the private networks that actions may call."""
         return [ip_network(text) for text in self.http_allowed_networks]
 
-    def secrets(self) -> dict[str, str]:
+    def read_secrets(self) -> dict[str, str]:
         """Read all secrets, by lower-case name: `ORCHESTRATOR_SECRET_CRM_TOKEN` is `secrets.crm_token`."""
-        found: dict[str, str] = {}
+        secrets: dict[str, str] = {}
         if self.secrets_file is not None:
-            found |= {str(name): str(value) for name, value in json.loads(self.secrets_file.read_text()).items()}
-        for name, value in _environment().items():
+            secrets |= {str(name): str(value) for name, value in json.loads(self.secrets_file.read_text()).items()}
+        for name, value in _read_environment().items():
             if name.upper().startswith(SECRET_PREFIX) and value is not None:
-                found[name[len(SECRET_PREFIX) :].lower()] = value
-        return found
+                secrets[name[len(SECRET_PREFIX) :].lower()] = value
+        return secrets
 
 
-def _environment() -> Mapping[str, str | None]:
+def _read_environment() -> Mapping[str, str | None]:
     return {**dotenv_values(ENV_FILE), **os.environ}
 
 
-def unknown_variables(names: Iterable[str] | None = None) -> list[str]:
+def find_unknown_variables(names: Iterable[str] | None = None) -> list[str]:
     """Say which variables with our prefix mean nothing, and what was likely meant."""
     known = [f"{PREFIX}{name.upper()}" for name in Settings.model_fields]
-    found = []
-    for name in sorted(_environment() if names is None else names):
+    messages = []
+    for name in sorted(_read_environment() if names is None else names):
         if name.upper().startswith(PREFIX) and name.upper() not in known and not name.upper().startswith(SECRET_PREFIX):
             close = get_close_matches(name.upper(), known, 1)
-            found.append(f"{name} is not a setting" + (f": did you mean {close[0]}?" if close else ""))
-    return found
+            messages.append(f"{name} is not a setting" + (f": did you mean {close[0]}?" if close else ""))
+    return messages

@@ -5,20 +5,20 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.temporal.devserver import DevServer, dev_server
-from tests.temporal.world import World, opened
+from orchestrator.temporal.devserver import DevServer, run_dev_server
+from tests.temporal.world import World, open_world
 
 
 @pytest.fixture(scope="session")
 async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[DevServer]:
-    async with dev_server(tmp_path_factory.mktemp("temporal") / "home") as running:
+    async with run_dev_server(tmp_path_factory.mktemp("temporal") / "home") as running:
         yield running
 
 
 @pytest.fixture(scope="session")
 async def world(server: DevServer) -> AsyncIterator[World]:
     """The server with one worker on it, for every test that ends no worker."""
-    async with opened(server) as made:
+    async with open_world(server) as made:
         yield made
 
 

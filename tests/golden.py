@@ -100,7 +100,7 @@ def read_case(raw: Mapping[str, Any], key: str) -> Case:
     }
     mocks = load_file(raw["actions_file"]) if "actions_file" in raw else dict(raw.get("actions", {}))
     for part in (definition, *workflows.values()):
-        for name in actions_of(part):
+        for name in list_actions(part):
             mocks.setdefault(name, DEFAULT_MOCK)
     return Case(
         name=raw["name"],
@@ -155,7 +155,7 @@ def read_edges(line: str) -> list[dict[str, Any]]:
     ]
 
 
-def actions_of(definition: Mapping[str, Any]) -> list[str]:
+def list_actions(definition: Mapping[str, Any]) -> list[str]:
     """Name the actions that a definition calls."""
     calls = [definition.get("settings", {}).get("notify")]
     for node in definition["nodes"]:
@@ -163,7 +163,7 @@ def actions_of(definition: Mapping[str, Any]) -> list[str]:
     return [call["action"] for call in calls if call and call.get("action")]
 
 
-def differences(case: Case, run: Mapping[str, Any], *, virtual: bool) -> list[str]:
+def list_differences(case: Case, run: Mapping[str, Any], *, virtual: bool) -> list[str]:
     """Say where a run document (as JSON) is not what the case expects; `virtual`: times are exact."""
     expect = case.expect
     found: list[str] = []
@@ -182,26 +182,26 @@ def differences(case: Case, run: Mapping[str, Any], *, virtual: bool) -> list[st
             compare(key, expect[key], failure.get(name))
     if "message" in expect and expect["message"] not in (failure.get("message") or ""):
         found.append(f"message: {expect['message']!r} is not in {failure.get('message')!r}")
-    found += order_differences(case, run)
+    found += list_order_differences(case, run)
     for step_id, wanted in expect.get("steps", {}).items():
         if step_id not in steps:
             found.append(f"no step {step_id!r} in {list(steps)}")
         else:
-            found += step_differences(step_id, wanted, steps[step_id])
+            found += list_step_differences(step_id, wanted, steps[step_id])
     ran = {step["node_id"] for step in run["steps"]}
     found += [f"{node_id!r} ran" for node_id in expect.get("absent", []) if node_id in ran]
     for name, value in expect.get("variables", {}).items():
         compare(f"variable {name}", value, run["context"].get(name))
-    return found + time_differences(expect, run, virtual=virtual)
+    return found + list_time_differences(expect, run, virtual=virtual)
 
 
-def order_differences(case: Case, run: Mapping[str, Any]) -> list[str]:
+def list_order_differences(case: Case, run: Mapping[str, Any]) -> list[str]:
     """Compare the order of steps, scope by scope, and of compensations."""
     expect = case.expect
     found = []
     normal = [step for step in run["steps"] if not is_compensation(step)]
     if "order" in expect:
-        wanted, got = by_scope(expect["order"]), by_scope([step["id"] for step in normal])
+        wanted, got = group_by_scope(expect["order"]), group_by_scope([step["id"] for step in normal])
         found += [
             f"order in {scope or 'the run'}: expected {wanted.get(scope)}, got {got.get(scope)}"
             for scope in {**wanted, **got}
@@ -220,7 +220,7 @@ def is_compensation(step: Mapping[str, Any]) -> bool:
     return name == "compensate" and parent != "" and not parent.endswith("]")
 
 
-def by_scope(step_ids: list[str]) -> dict[str, list[str]]:
+def group_by_scope(step_ids: list[str]) -> dict[str, list[str]]:
     """Group step ids by the iteration or branch they are of."""
     groups: dict[str, list[str]] = {}
     for step_id in step_ids:
@@ -228,7 +228,7 @@ def by_scope(step_ids: list[str]) -> dict[str, list[str]]:
     return groups
 
 
-def step_differences(step_id: str, wanted: Any, step: Mapping[str, Any]) -> list[str]:
+def list_step_differences(step_id: str, wanted: Any, step: Mapping[str, Any]) -> list[str]:
     """Compare one step with what is said about it."""
     wanted = {"status": wanted} if isinstance(wanted, str) else wanted
     got = {
@@ -255,7 +255,7 @@ def contains(got: Any, wanted: Any) -> bool:
     return bool(got == wanted)
 
 
-def time_differences(expect: Mapping[str, Any], run: Mapping[str, Any], *, virtual: bool) -> list[str]:
+def list_time_differences(expect: Mapping[str, Any], run: Mapping[str, Any], *, virtual: bool) -> list[str]:
     """Compare how long the run took."""
     took = (run["duration_ms"] or 0) / 1000
     found = []

@@ -17,20 +17,20 @@ UNREAD = frozenset({"taskId", "identity", "requestId", "workerVersion", "stackTr
 
 def write(case: str, name: str, executions: list[tuple[str, str]]) -> None:
     """Write the executions of a case: workflow id and JSON of each, the run's own first."""
-    kept = [{"workflow_id": one, "events": without(json.loads(text)["events"])} for one, text in executions]
+    kept = [{"workflow_id": one, "events": strip(json.loads(text)["events"])} for one, text in executions]
     HISTORIES.mkdir(exist_ok=True)
     text = json.dumps({"case": case, "executions": kept}, separators=(",", ":"), sort_keys=True)
     (HISTORIES / f"{name}.json").write_text(text + "\n")
 
 
-def without(value: Any) -> Any:
+def strip(value: Any) -> Any:
     """Drop what replay does not look at."""
     if isinstance(value, dict):
-        return {key: without(item) for key, item in value.items() if key not in UNREAD}
-    return [without(item) for item in value] if isinstance(value, list) else value
+        return {key: strip(item) for key, item in value.items() if key not in UNREAD}
+    return [strip(item) for item in value] if isinstance(value, list) else value
 
 
-def recorded() -> Iterator[tuple[str, list[WorkflowHistory]]]:
+def read_histories() -> Iterator[tuple[str, list[WorkflowHistory]]]:
     """Read all: the name of each file and its executions."""
     for path in sorted(HISTORIES.glob("*.json")):
         record = json.loads(path.read_text())

@@ -20,32 +20,32 @@ ACCOUNT = "postgres"
 """PostgreSQL refuses to run as root: root lends it this account."""
 
 
-def free_port() -> int:
+def find_free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
 
 
-def binary(name: str) -> str:
+def find_binary(name: str) -> str:
     found = shutil.which(name) or next(iter(sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))), None)
     assert found is not None, f"PostgreSQL's {name} is needed: install the package postgresql"
     return str(found)
 
 
 @contextmanager
-def postgres_server() -> Iterator[str]:
+def run_postgres() -> Iterator[str]:
     """Run a server; gives the start of its URLs, without driver and database: `test@127.0.0.1:port`."""
     # Not in pytest's folder: pytest closes that to others whenever it starts.
     with tempfile.TemporaryDirectory(prefix="postgres-") as name:
-        folder, port = Path(name), free_port()
+        folder, port = Path(name), find_free_port()
         options: dict[str, Any] = {"cwd": folder, "check": True, "stdout": subprocess.DEVNULL}
         if os.geteuid() == 0:
             owner = pwd.getpwnam(ACCOUNT)
             os.chown(folder, owner.pw_uid, owner.pw_gid)
             options |= {"user": ACCOUNT}
         data = folder / "data"
-        subprocess.run([binary("initdb"), "-D", data, "-U", "test", "-A", "trust", "--no-sync"], **options)
-        control = [binary("pg_ctl"), "-D", data, "-w", "-l", folder / "log"]
+        subprocess.run([find_binary("initdb"), "-D", data, "-U", "test", "-A", "trust", "--no-sync"], **options)
+        control = [find_binary("pg_ctl"), "-D", data, "-w", "-l", folder / "log"]
         listen = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={folder} -c fsync=off"
         subprocess.run([*control, "-o", listen, "start"], **options)
         try:
@@ -54,7 +54,7 @@ def postgres_server() -> Iterator[str]:
             subprocess.run([*control, "-m", "immediate", "stop"], **options)
 
 
-async def fresh_url(address: str) -> str:
+async def create_database_url(address: str) -> str:
     """Make an empty database on the server; gives its URL as an operator would write it."""
     name = f"store{next(NUMBERS)}"
     engine = create_async_engine(f"postgresql+asyncpg://{address}/postgres", isolation_level="AUTOCOMMIT")

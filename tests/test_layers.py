@@ -79,7 +79,7 @@ FORBIDDEN_MODULES = {"time", "random", "secrets", "os"}
 SETS = {"set", "frozenset"}
 
 
-def imported_names(path: Path) -> Iterator[str]:
+def iterate_imports(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names)
@@ -88,7 +88,7 @@ def imported_names(path: Path) -> Iterator[str]:
             yield from (f"{node.module}.{name.name}" for name in node.names)
 
 
-def sources() -> list[str]:
+def list_sources() -> list[str]:
     return [
         str(path.relative_to(ROOT))
         for package in ("orchestrator", "activities", "api")
@@ -96,7 +96,7 @@ def sources() -> list[str]:
     ]
 
 
-def unit_of(path: str) -> tuple[int, str] | None:
+def find_unit(path: str) -> tuple[int, str] | None:
     """The level of a file, and the folder or file of it that a level names."""
     for level, units in enumerate(LEVELS):
         for unit in units:
@@ -105,27 +105,27 @@ def unit_of(path: str) -> tuple[int, str] | None:
     return None
 
 
-def file_of(module: str) -> str | None:
+def find_file(module: str) -> str | None:
     path = module.replace(".", "/")
     return next((name for name in (f"{path}.py", f"{path}/__init__.py") if (ROOT / name).exists()), None)
 
 
-def upward_imports(path: str) -> list[str]:
+def list_upward_imports(path: str) -> list[str]:
     """Imports of a unit on the same level or above."""
-    here = unit_of(path)
-    targets = {name: unit_of(file) for name in imported_names(ROOT / path) if (file := file_of(name))}
+    here = find_unit(path)
+    targets = {name: find_unit(file) for name in iterate_imports(ROOT / path) if (file := find_file(name))}
     return [name for name, there in targets.items() if here and there and there != here and there[0] >= here[0]]
 
 
 def test_every_module_is_on_a_level() -> None:
     empty = {"orchestrator/__init__.py"}
 
-    assert [path for path in sources() if unit_of(path) is None and path not in empty] == []
+    assert [path for path in list_sources() if find_unit(path) is None and path not in empty] == []
 
 
-@pytest.mark.parametrize("path", sources())
+@pytest.mark.parametrize("path", list_sources())
 def test_imports_go_down(path: str) -> None:
-    assert upward_imports(path) == []
+    assert list_upward_imports(path) == []
 
 
 def test_few_modules_are_loose() -> None:
@@ -144,8 +144,8 @@ def test_an_import_loads_nothing_heavy(modules: str) -> None:
 def test_a_library_has_few_importers(library: str) -> None:
     importers = [
         path
-        for path in sources()
-        if any(name == library or name.startswith(f"{library}.") for name in imported_names(ROOT / path))
+        for path in list_sources()
+        if any(name == library or name.startswith(f"{library}.") for name in iterate_imports(ROOT / path))
     ]
     allowed = ONLY_IMPORTERS[library]
 
@@ -153,7 +153,7 @@ def test_a_library_has_few_importers(library: str) -> None:
     assert importers
 
 
-def nondeterministic(tree: ast.AST) -> Iterator[str]:
+def iterate_nondeterministic(tree: ast.AST) -> Iterator[str]:
     """What could differ on replay: clocks, randomness, the environment, and iteration over sets."""
     for node in ast.walk(tree):
         match node:
@@ -176,7 +176,7 @@ def nondeterministic(tree: ast.AST) -> Iterator[str]:
 
 @pytest.mark.parametrize("path", REPLAY_SENSITIVE, ids=lambda path: str(path.relative_to(ROOT)))
 def test_replay_sensitive_code_is_deterministic(path: Path) -> None:
-    assert list(nondeterministic(ast.parse(path.read_text()))) == []
+    assert list(iterate_nondeterministic(ast.parse(path.read_text()))) == []
 
 
 @pytest.mark.parametrize(
@@ -193,4 +193,4 @@ def test_replay_sensitive_code_is_deterministic(path: Path) -> None:
     ],
 )
 def test_the_guard_knows_what_differs_on_replay(code: str) -> None:
-    assert list(nondeterministic(ast.parse(code)))
+    assert list(iterate_nondeterministic(ast.parse(code)))

@@ -9,7 +9,7 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from activities import builtin_registry
+from activities import load_builtin_registry
 from orchestrator.cli import app
 from orchestrator.planner.planner import check
 from orchestrator.simulator.simulate import simulate
@@ -29,7 +29,7 @@ COMMANDS = [
 def test_the_definition_is_whole() -> None:
     definition = json.loads(next(text for kind, text in BLOCKS if kind == "json"))
 
-    assert check(definition, registry=builtin_registry()).problems == []
+    assert check(definition, registry=load_builtin_registry()).problems == []
     assert simulate(definition, input={"what": "milk"}).status == "completed"
 
 

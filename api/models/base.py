@@ -7,7 +7,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from api.fields import MAX_VERSION
 
 
-def _whole(value: Any) -> Any:
+def _convert_whole_number(value: Any) -> Any:
     """JSON knows one kind of number: `1.0` is `1`."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
@@ -18,4 +18,4 @@ class Model(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-PublishedVersion = Annotated[int, Field(ge=1, le=MAX_VERSION), BeforeValidator(_whole)]
+PublishedVersion = Annotated[int, Field(ge=1, le=MAX_VERSION), BeforeValidator(_convert_whole_number)]

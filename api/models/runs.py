@@ -38,7 +38,7 @@ class RunView(RunSummary):
     """A run in a list."""
 
 
-class StepRequest(Model):
+class ResolveRequest(Model):
     """An operator's word on a step that waits for one."""
 
     node_id: str = Field(min_length=1, max_length=300, description="The node, or the id of one of its steps.")
@@ -54,7 +54,7 @@ class TerminateRequest(Model):
     reason: str = Field("", max_length=1000, pattern=r"^[^\x00]*$", examples=["started by mistake"])
 
 
-class RetryRequest(Model):
+class RerunRequest(Model):
     """Where a new run begins with what an ended one has, and what is to be other."""
 
     from_node: str | None = Field(
@@ -74,7 +74,7 @@ class RetryRequest(Model):
     dry_run: bool = Field(False, description="Say what would be done, and start nothing.")
 
 
-class RetryView(BaseModel):
+class RerunView(BaseModel):
     """What a retry would do."""
 
     from_node: str
@@ -83,7 +83,7 @@ class RetryView(BaseModel):
     again: list[str] = Field(description="Steps that are done again.")
 
 
-class Resolved(BaseModel):
+class ResolvedStep(BaseModel):
     """The step that goes on."""
 
     step_id: str

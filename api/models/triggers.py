@@ -65,7 +65,7 @@ class DeliveryView(BaseModel):
     states: dict[str, int] = Field(description="How many of its runs stand how.")
 
 
-class WebhookAnswer(BaseModel):
+class WebhookResponse(BaseModel):
     """What became of a request to a webhook."""
 
     delivery_id: str
@@ -74,7 +74,7 @@ class WebhookAnswer(BaseModel):
     duplicate: bool
 
 
-def delivery_view(delivery: Delivery) -> DeliveryView:
+def make_delivery_view(delivery: Delivery) -> DeliveryView:
     """Show an entry of the ledger."""
     values = {name: getattr(delivery, name) for name in DeliveryView.model_fields if name not in ("runs", "states")}
     runs = [

@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from api.fields import Moment
+from api.fields import UtcTime
 from api.models.base import Model, PublishedVersion
 from orchestrator.errors import Problem
 from orchestrator.timing.cron import EPOCH
@@ -93,7 +93,7 @@ class ProblemView(BaseModel):
     hint: str | None = None
 
 
-class Judgement(BaseModel):
+class ValidationResult(BaseModel):
     """What is wrong with a definition; it can run when no problem is an error."""
 
     valid: bool
@@ -130,11 +130,11 @@ class ScheduleView(BaseModel):
 class BackfillRequest(Model):
     """A span of time to make up for."""
 
-    start_at: Moment = Field(examples=["2026-01-01T00:00:00Z"])
-    end_at: Moment = Field(examples=["2026-01-02T00:00:00Z"])
+    start_at: UtcTime = Field(examples=["2026-01-01T00:00:00Z"])
+    end_at: UtcTime = Field(examples=["2026-01-02T00:00:00Z"])
 
     @model_validator(mode="after")
-    def _in_order(self) -> Self:
+    def _check_order(self) -> Self:
         if self.end_at < self.start_at:
             raise PydanticCustomError("bad_span", "`end_at` is before `start_at`")
         if self.start_at < EPOCH:
@@ -142,12 +142,12 @@ class BackfillRequest(Model):
         return self
 
 
-class Backfilled(BaseModel):
+class BackfillResult(BaseModel):
     """How many runs were asked for."""
 
     runs: int
 
 
-def problem_view(problem: Problem) -> ProblemView:
+def make_problem_view(problem: Problem) -> ProblemView:
     """Show a problem of a definition."""
     return ProblemView.model_validate(problem.to_json())

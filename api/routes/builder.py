@@ -7,14 +7,14 @@ from pydantic import BaseModel
 
 from api.access import Reader
 from api.json_bodies import StrictRoute
-from api.problems import described
-from api.services import HouseDep
+from api.problems import describe_problems
+from api.services import ServicesDep
 from orchestrator.language import FUNCTIONS, PIPES
 from orchestrator.language.presets import OPERATORS_BY_TYPE, PRESETS, FieldType
-from orchestrator.model.definition import json_schema
+from orchestrator.model.definition import build_definition_schema
 
 router = APIRouter(tags=["builder"], route_class=StrictRoute)
-READ = described(401, 403, 404, 422, 429, 503)
+READ = describe_problems(401, 403, 404, 422, 429, 503)
 
 
 class ActionView(BaseModel):
@@ -59,19 +59,19 @@ class PresetView(BaseModel):
 
 
 @router.get("/actions", operation_id="listActions", responses=READ)
-async def actions(house: HouseDep, asker: Reader) -> list[ActionView]:
+async def list_actions(services: ServicesDep, caller: Reader) -> list[ActionView]:
     """List the actions that nodes can call, with the schemas of what they take and give."""
-    return [ActionView.model_validate(spec.schema()) for spec in house.registry]
+    return [ActionView.model_validate(spec.describe()) for spec in services.registry]
 
 
 @router.get("/schema", operation_id="getDefinitionSchema", responses=READ)
-async def schema(asker: Reader) -> dict[str, Any]:
+async def get_schema(caller: Reader) -> dict[str, Any]:
     """Give the JSON Schema of a definition."""
-    return json_schema()
+    return build_definition_schema()
 
 
 @router.get("/functions", operation_id="listFunctions", responses=READ)
-async def functions(asker: Reader) -> list[FunctionView]:
+async def list_functions(caller: Reader) -> list[FunctionView]:
     """List the functions and pipes of templates."""
     tables: tuple[tuple[Literal["function", "pipe"], Any], ...] = (("function", FUNCTIONS), ("pipe", PIPES))
     return [
@@ -84,8 +84,8 @@ async def functions(asker: Reader) -> list[FunctionView]:
 
 
 @router.get("/conditions/operators", operation_id="listOperators", responses=READ)
-async def operators(
-    asker: Reader,
+async def list_operators(
+    caller: Reader,
     type: Annotated[FieldType, Query(description="Type of the field.")] = "string",  # noqa: A002 - SPEC §10
 ) -> list[OperatorView]:
     """List the operators that make sense for a type of field, in the order to show them."""
@@ -93,6 +93,6 @@ async def operators(
 
 
 @router.get("/conditions/presets", operation_id="listPresets", responses=READ)
-async def presets(asker: Reader) -> list[PresetView]:
+async def list_presets(caller: Reader) -> list[PresetView]:
     """List ready conditions."""
     return [PresetView.model_validate(preset.to_json()) for preset in PRESETS.values()]

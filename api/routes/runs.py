@@ -13,25 +13,25 @@ from api.fields import PLAIN, IdempotencyKey, RunId, Since, Until, WorkflowId
 from api.json_bodies import StrictRoute
 from api.models.runs import (
     AdHocRequest,
-    Resolved,
-    RetryRequest,
-    RetryView,
+    RerunRequest,
+    RerunView,
+    ResolvedStep,
+    ResolveRequest,
     RunStarted,
     RunView,
     StartRequest,
-    StepRequest,
     TerminateRequest,
 )
 from api.paging import Cursor as PageCursor
-from api.paging import Limit, Page, cut, place, written
-from api.problems import NothingMore, described
-from api.services import HouseDep
+from api.paging import Limit, Page, cut_page, decode_cursor, encode_cursor
+from api.problems import StreamEnded, describe_problems
+from api.services import ServicesDep
 from orchestrator.errors import ServerUnavailable
 from orchestrator.interpreter.restart import Changes
 from orchestrator.model.run import Run, RunSummary, StepDocument
-from orchestrator.service.services import House
-from orchestrator.telemetry.context import about
-from orchestrator.temporal.client.runs import Started
+from orchestrator.service.services import Services
+from orchestrator.telemetry.context import log_context
+from orchestrator.temporal.client.runs import StartedRun
 from orchestrator.temporal.history.stream import MAX_CURSOR, Cursor, follow
 
 router = APIRouter(tags=["runs"], route_class=StrictRoute)
@@ -46,31 +46,33 @@ STARTED: dict[int | str, dict[str, Any]] = {
         "description": "The run goes on.",
         "headers": {**LOCATION, "Idempotent-Replayed": {"schema": {"type": "string", "enum": ["true"]}}},
     },
-    **described(400, 401, 403, 404, 409, 413, 422, 429, 503),
+    **describe_problems(400, 401, 403, 404, 409, 413, 422, 429, 503),
 }
-FOUND = described(401, 403, 404, 422, 429, 503)
-OPERATED = described(401, 403, 404, 409, 422, 429, 503)
-SENT = described(400, 401, 403, 404, 409, 413, 422, 429, 503)
+FOUND = describe_problems(401, 403, 404, 422, 429, 503)
+OPERATED = describe_problems(401, 403, 404, 409, 422, 429, 503)
+SENT = describe_problems(400, 401, 403, 404, 409, 413, 422, 429, 503)
 
 
-async def _started(house: House, started: Started, wait: float, response: Response) -> RunStarted | Run:
-    named = {"run_id": started.id, "workflow_id": started.workflow_id, "customer_id": started.customer_id}
-    about.set({**about.get(), **named})
+async def _respond_with_run(
+    services: Services, started: StartedRun, wait: float, response: Response
+) -> RunStarted | Run:
+    fields = {"run_id": started.id, "workflow_id": started.workflow_id, "customer_id": started.customer_id}
+    log_context.set({**log_context.get(), **fields})
     response.headers["Location"] = f"/api/v1/runs/{started.id}"
     if started.duplicate:
         response.headers["Idempotent-Replayed"] = "true"
     if wait:
-        ended = await _ended(house, started.id, wait)
+        ended = await _wait_for_end(services, started.id, wait)
         if ended is not None:
             response.status_code = 200
             return ended
-    links = house.runs.links(started.id)
+    links = services.runs.build_links(started.id)
     return RunStarted(id=started.id, workflow_id=started.workflow_id, duplicate=started.duplicate, links=links)
 
 
-async def _ended(house: House, run_id: str, wait: float) -> Run | None:
+async def _wait_for_end(services: Services, run_id: str, wait: float) -> Run | None:
     try:
-        return await house.runs.ended(run_id, wait)
+        return await services.runs.wait_for_end(run_id, wait)
     except ServerUnavailable:  # the run has been started: whoever gets no id would start another
         return None
 
@@ -82,10 +84,10 @@ async def _ended(house: House, run_id: str, wait: float) -> Run | None:
     response_model=RunStarted | Run,
     responses=STARTED,
 )
-async def start(
+async def start_run(
     workflow_id: WorkflowId,
-    house: HouseDep,
-    asker: Runner,
+    services: ServicesDep,
+    caller: Runner,
     response: Response,
     request: StartRequest | None = None,
     wait: Wait = 0,
@@ -93,30 +95,32 @@ async def start(
 ) -> RunStarted | Run:
     """Start a workflow: its newest published version, or the draft while there is none."""
     wanted = request or StartRequest()
-    started = await house.starts.workflow(
-        asker.customer_id, workflow_id, wanted.input, version=wanted.version, key=idempotency_key
+    started = await services.starts.start_workflow(
+        caller.customer_id, workflow_id, wanted.input, version=wanted.version, key=idempotency_key
     )
-    return await _started(house, started, wait, response)
+    return await _respond_with_run(services, started, wait, response)
 
 
 @router.post("/runs", operation_id="runDefinition", status_code=202, response_model=RunStarted | Run, responses=STARTED)
 async def run_definition(
     request: AdHocRequest,
-    house: HouseDep,
-    asker: Editor,
+    services: ServicesDep,
+    caller: Editor,
     response: Response,
     wait: Wait = 0,
     idempotency_key: IdempotencyKey = None,
 ) -> RunStarted | Run:
     """Run a definition without keeping it."""
-    started = await house.starts.definition(asker.creates_for, request.definition, request.input, key=idempotency_key)
-    return await _started(house, started, wait, response)
+    started = await services.starts.start_definition(
+        caller.creates_for, request.definition, request.input, key=idempotency_key
+    )
+    return await _respond_with_run(services, started, wait, response)
 
 
-@router.get("/runs", operation_id="listRuns", responses=described(401, 403, 404, 422, 429, 503))
-async def every(
-    house: HouseDep,
-    asker: Reader,
+@router.get("/runs", operation_id="listRuns", responses=describe_problems(401, 403, 404, 422, 429, 503))
+async def list_runs(
+    services: ServicesDep,
+    caller: Reader,
     workflow_id: Annotated[str | None, Query(pattern=PLAIN, max_length=200)] = None,
     status: Annotated[
         Literal["running", "completed", "failed", "cancelled"] | None,
@@ -132,57 +136,57 @@ async def every(
     cursor: PageCursor = None,
 ) -> Page[RunView]:
     """List runs, the newest first. It may be a second behind what a run's own document says."""
-    found = await house.index.page(
-        asker.customer_id,
+    rows = await services.index.list_runs(
+        caller.customer_id,
         workflow_id=workflow_id,
         status=status,
         trigger_type=trigger,
         since=since,
         until=until,
-        after=place(cursor, datetime, str),
+        after=decode_cursor(cursor, datetime, str),
         limit=limit + 1,
     )
-    shown, following = cut(found, limit, lambda run: (run.started_at, run.id))
-    return Page(items=[_view(each) for each in shown], next_cursor=following)
+    page, next_cursor = cut_page(rows, limit, lambda run: (run.started_at, run.id))
+    return Page(items=[_make_view(each) for each in page], next_cursor=next_cursor)
 
 
-def _view(run: RunSummary) -> RunView:
+def _make_view(run: RunSummary) -> RunView:
     return RunView.model_construct(**{name: getattr(run, name) for name in RunSummary.model_fields})
 
 
 @router.get("/runs/{run_id}", operation_id="getRun", responses=FOUND)
-async def get(run_id: RunId, house: HouseDep, asker: Reader) -> Run:
+async def get_run(run_id: RunId, services: ServicesDep, caller: Reader) -> Run:
     """Give the run document, as the run itself tells it now."""
-    return await house.operations.document(asker.customer_id, run_id)
+    return await services.operations.get_document(caller.customer_id, run_id)
 
 
 @router.get("/runs/{run_id}/steps", operation_id="listSteps", responses=FOUND)
-async def steps(
-    run_id: RunId, house: HouseDep, asker: Reader, limit: Limit = 50, cursor: PageCursor = None
+async def list_steps(
+    run_id: RunId, services: ServicesDep, caller: Reader, limit: Limit = 50, cursor: PageCursor = None
 ) -> Page[StepDocument]:
     """List what has been done so far, in order."""
-    found = (await house.operations.document(asker.customer_id, run_id)).steps
-    begin = max((place(cursor, int) or [0])[0], 0)
+    steps = (await services.operations.get_document(caller.customer_id, run_id)).steps
+    begin = max((decode_cursor(cursor, int) or [0])[0], 0)
     end = begin + limit
-    following = written(end) if end < len(found) else None
-    return Page(items=found[begin:end], next_cursor=following)
+    next_cursor = encode_cursor(end) if end < len(steps) else None
+    return Page(items=steps[begin:end], next_cursor=next_cursor)
 
 
-async def _from_there(
+async def _open_cursor(
     run_id: RunId,
-    house: HouseDep,
-    asker: Reader,
+    services: ServicesDep,
+    caller: Reader,
     last_event_id: Annotated[
         str | None, Header(max_length=MAX_CURSOR, description="Go on after this event: its `id`.")
     ] = None,
 ) -> Cursor:
-    """Refuse before the stream begins; raises NothingMore where the end has been read."""
-    await house.operations.require(asker.customer_id, run_id)
-    cursor = Cursor.read(last_event_id) if last_event_id else Cursor()
+    """Refuse before the stream begins; raises StreamEnded where the end has been read."""
+    await services.operations.require(caller.customer_id, run_id)
+    cursor = Cursor.parse(last_event_id) if last_event_id else Cursor()
     if cursor.over:
-        raise NothingMore
+        raise StreamEnded
     if cursor.execution:
-        await house.runs.require_execution(run_id, cursor.execution)
+        await services.runs.require_execution(run_id, cursor.execution)
     return cursor
 
 
@@ -192,79 +196,83 @@ async def _from_there(
     response_class=EventSourceResponse,
     responses={204: {"description": "The end has been read: do not connect again."}, **FOUND},
 )
-async def stream(
-    run_id: RunId, house: HouseDep, cursor: Annotated[Cursor, Depends(_from_there)]
+async def stream_run(
+    run_id: RunId, services: ServicesDep, cursor: Annotated[Cursor, Depends(_open_cursor)]
 ) -> AsyncIterator[ServerSentEvent]:
     """Send what happens, from the beginning and live, until the run has ended.
 
     Events are `run` (begun, ended), `step` (an action, timer, branch or called workflow begins or ends) and
     `signal` (an event, a pause, an operator's word). They are read from history: no worker is asked.
     """
-    async for reached, news in follow(house.runs.histories, run_id, cursor):
-        yield ServerSentEvent(raw_data=news.model_dump_json(), event=news.event, id=reached)
+    async for reached, event in follow(services.runs.histories, run_id, cursor):
+        yield ServerSentEvent(raw_data=event.model_dump_json(), event=event.event, id=reached)
 
 
 @router.post("/runs/{run_id}/cancel", operation_id="cancelRun", status_code=202, responses=OPERATED)
-async def cancel(run_id: RunId, house: HouseDep, asker: Runner) -> None:
+async def cancel_run(run_id: RunId, services: ServicesDep, caller: Runner) -> None:
     """Ask a run to end: what it does is cancelled, compensations are made, then it is cancelled."""
-    await house.operations.cancel(asker.customer_id, run_id)
+    await services.operations.cancel(caller.customer_id, run_id)
 
 
 @router.post("/runs/{run_id}/terminate", operation_id="terminateRun", status_code=202, responses=SENT)
-async def terminate(run_id: RunId, house: HouseDep, asker: Runner, request: TerminateRequest | None = None) -> None:
+async def terminate_run(
+    run_id: RunId, services: ServicesDep, caller: Runner, request: TerminateRequest | None = None
+) -> None:
     """End a run at once, without compensations."""
-    await house.operations.terminate(asker.customer_id, run_id, request.reason if request else "")
+    await services.operations.terminate(caller.customer_id, run_id, request.reason if request else "")
 
 
 @router.post("/runs/{run_id}/pause", operation_id="pauseRun", status_code=202, responses=OPERATED)
-async def pause(run_id: RunId, house: HouseDep, asker: Runner) -> None:
+async def pause_run(run_id: RunId, services: ServicesDep, caller: Runner) -> None:
     """Hold a run at its next node."""
-    await house.operations.pause(asker.customer_id, run_id)
+    await services.operations.pause(caller.customer_id, run_id)
 
 
 @router.post("/runs/{run_id}/resume", operation_id="resumeRun", status_code=202, responses=OPERATED)
-async def resume(run_id: RunId, house: HouseDep, asker: Runner) -> None:
+async def resume_run(run_id: RunId, services: ServicesDep, caller: Runner) -> None:
     """Let a paused run go on."""
-    await house.operations.resume(asker.customer_id, run_id)
+    await services.operations.resume(caller.customer_id, run_id)
 
 
 @router.post(
     "/runs/{run_id}/retry",
     operation_id="retryRun",
     status_code=202,
-    response_model=RunStarted | Run | RetryView,
+    response_model=RunStarted | Run | RerunView,
     responses={
         **STARTED,
-        200: {"model": Run | RetryView, "description": "The run has ended within `wait`, or what would be done."},
+        200: {"model": Run | RerunView, "description": "The run has ended within `wait`, or what would be done."},
     },
 )
-async def retry(
+async def retry_run(
     run_id: RunId,
-    house: HouseDep,
-    asker: Runner,
+    services: ServicesDep,
+    caller: Runner,
     response: Response,
-    request: RetryRequest | None = None,
+    request: RerunRequest | None = None,
     wait: Wait = 0,
     idempotency_key: IdempotencyKey = None,
-) -> RunStarted | Run | RetryView:
+) -> RunStarted | Run | RerunView:
     """Start a new run that begins at a node of one that has ended, with what was known there."""
-    wanted = request or RetryRequest()
+    wanted = request or RerunRequest()
     changes = Changes(
         wanted.from_node, (wanted.input,) if "input" in wanted.model_fields_set else None, wanted.variables
     )
     if wanted.dry_run:
-        made = await house.retries.plan(asker.customer_id, run_id, changes, wanted.version)
+        plan = await services.reruns.plan(caller.customer_id, run_id, changes, wanted.version)
         response.status_code = 200
-        return RetryView(from_node=made.from_node, version=made.plan.version, reused=made.reused, again=made.again)
-    started = await house.retries.start(asker.customer_id, run_id, changes, version=wanted.version, key=idempotency_key)
-    return await _started(house, started, wait, response)
+        return RerunView(from_node=plan.from_node, version=plan.plan.version, reused=plan.reused, again=plan.again)
+    started = await services.reruns.start(
+        caller.customer_id, run_id, changes, version=wanted.version, key=idempotency_key
+    )
+    return await _respond_with_run(services, started, wait, response)
 
 
 @router.post("/runs/{run_id}/resolve", operation_id="resolveStep", responses=SENT)
-async def resolve(run_id: RunId, request: StepRequest, house: HouseDep, asker: Runner) -> Resolved:
+async def resolve_step(run_id: RunId, request: ResolveRequest, services: ServicesDep, caller: Runner) -> ResolvedStep:
     """Say what becomes of a step that waits for an operator."""
-    step_id = await house.operations.resolve(
-        asker.customer_id,
+    step_id = await services.operations.resolve(
+        caller.customer_id,
         run_id,
         request.node_id,
         request.action,
@@ -272,16 +280,16 @@ async def resolve(run_id: RunId, request: StepRequest, house: HouseDep, asker: R
         value=request.value,
         target=request.target,
     )
-    return Resolved(step_id=step_id)
+    return ResolvedStep(step_id=step_id)
 
 
 @router.post("/runs/{run_id}/events/{name}", operation_id="sendEvent", status_code=202, responses=SENT)
 async def send_event(
     run_id: RunId,
     name: Annotated[str, Path(pattern=PLAIN, max_length=200, examples=["approved"])],
-    house: HouseDep,
-    asker: Runner,
+    services: ServicesDep,
+    caller: Runner,
     payload: Annotated[JsonValue, Body(examples=[{"by": "Ada"}])] = None,
 ) -> None:
     """Send an event to the run's `wait` nodes; one that comes early is kept."""
-    await house.operations.send_event(asker.customer_id, run_id, name, payload)
+    await services.operations.send_event(caller.customer_id, run_id, name, payload)

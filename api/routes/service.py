@@ -7,13 +7,13 @@ from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
 
 from api.json_bodies import Route
-from api.services import HouseDep
+from api.services import ServicesDep
 from orchestrator.errors import OrchestratorError
-from orchestrator.telemetry.metrics import exposition
+from orchestrator.telemetry.metrics import export_metrics
 
 router = APIRouter(tags=["service"], route_class=Route)
-measured = APIRouter(tags=["service"], route_class=Route)
-ready = APIRouter(tags=["service"], route_class=Route)
+metrics_router = APIRouter(tags=["service"], route_class=Route)
+readiness_router = APIRouter(tags=["service"], route_class=Route)
 
 
 class Health(BaseModel):
@@ -30,37 +30,37 @@ class Readiness(BaseModel):
 
 
 @router.get("/healthz", operation_id="getHealth")
-async def health() -> Health:
+async def get_health() -> Health:
     """Say that the process lives; nothing else is asked."""
     return Health()
 
 
-@measured.get(
+@metrics_router.get(
     "/metrics",
     operation_id="getMetrics",
     response_class=PlainTextResponse,
     responses={200: {"description": "Prometheus text.", "content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
-async def metrics() -> Response:
+async def get_metrics() -> Response:
     """Give the metrics of this process and of its Temporal client, for Prometheus."""
-    text, content_type = await exposition()
+    text, content_type = await export_metrics()
     return Response(text, media_type=content_type)
 
 
-@ready.get(
+@readiness_router.get(
     "/readyz",
     operation_id="getReadiness",
     responses={503: {"model": Readiness, "description": "Something needed does not answer."}},
 )
-async def readiness(house: HouseDep, response: Response) -> Readiness:
+async def get_readiness(services: ServicesDep, response: Response) -> Readiness:
     """Say whether Temporal and the database answer."""
     checks = {}
-    for name, check in (("temporal", house.runs.check), ("database", house.database.check)):
+    for name, check in (("temporal", services.runs.check), ("database", services.database.check)):
         try:
             await check()
             checks[name] = "ok"
         except OrchestratorError as error:
             checks[name] = error.code
-    ready = all(said == "ok" for said in checks.values())
+    ready = all(outcome == "ok" for outcome in checks.values())
     response.status_code = 200 if ready else 503
     return Readiness(ready=ready, checks=checks)

@@ -6,28 +6,28 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Body, Query, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 
-from api.access import Asker, Editor, Reader, Runner
-from api.fields import IfMatch, Version, WorkflowId, etag, revision
+from api.access import Caller, Editor, Reader, Runner
+from api.fields import IfMatch, Version, WorkflowId, format_etag, require_revision
 from api.json_bodies import StrictRoute
 from api.models.workflows import (
     EXAMPLE,
-    Backfilled,
     BackfillRequest,
-    Judgement,
+    BackfillResult,
     RollbackRequest,
     ScheduleView,
     Stats,
+    ValidationResult,
     VersionDocument,
     VersionSummary,
     WorkflowDocument,
-    problem_view,
+    make_problem_view,
 )
-from api.paging import Cursor, Limit, Page, cut, place
-from api.problems import described
-from api.services import HouseDep
-from orchestrator.drawing.mermaid import graph_json, mermaid
-from orchestrator.drawing.svg import svg
-from orchestrator.service.services import House
+from api.paging import Cursor, Limit, Page, cut_page, decode_cursor
+from api.problems import describe_problems
+from api.services import ServicesDep
+from orchestrator.drawing.mermaid import describe_graph, draw_mermaid
+from orchestrator.drawing.svg import draw_svg
+from orchestrator.service.services import Services
 from orchestrator.store.records import Stored
 from orchestrator.store.records import Version as Published
 
@@ -37,30 +37,32 @@ Definition = Annotated[dict[str, Any], Body(description="See `GET /schema`.", op
 ETAG_HEADER: dict[str, Any] = {
     "headers": {"ETag": {"description": "For If-Match.", "schema": {"type": "string"}, "required": True}}
 }
-CHANGED = {200: ETAG_HEADER, **described(401, 403, 404, 409, 412, 422, 429, 503)}
+CHANGED = {200: ETAG_HEADER, **describe_problems(401, 403, 404, 409, 412, 422, 429, 503)}
 PICTURE_ONLY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
-FOUND = described(401, 403, 404, 422, 429, 503)
+FOUND = describe_problems(401, 403, 404, 422, 429, 503)
 
 
-async def owner(house: House, asker: Asker, workflow_id: str) -> str:
+async def find_owner(services: Services, caller: Caller, workflow_id: str) -> str:
     """Give whose workflow is meant; an administrator need not say so where only one customer has it."""
-    if asker.customer_id is not None:
-        return asker.customer_id
-    return (await house.workflows.definitions.head(None, workflow_id)).customer_id
+    if caller.customer_id is not None:
+        return caller.customer_id
+    return (await services.workflows.definitions.get_head(None, workflow_id)).customer_id
 
 
-async def _meant(house: House, asker: Asker, workflow_id: str, if_match: str | None) -> tuple[str, int | None]:
+async def _resolve_target(
+    services: Services, caller: Caller, workflow_id: str, if_match: str | None
+) -> tuple[str, int | None]:
     """Give whose workflow is changed, and the revision that it must have; raises EditConflict."""
     if if_match is None:
-        return await owner(house, asker, workflow_id), None
-    found = await house.workflows.definitions.get(asker.customer_id, workflow_id)
-    return found.customer_id, revision(if_match, found)
+        return await find_owner(services, caller, workflow_id), None
+    stored = await services.workflows.definitions.get(caller.customer_id, workflow_id)
+    return stored.customer_id, require_revision(if_match, stored)
 
 
-async def _answer(house: House, stored: Stored, response: Response) -> WorkflowDocument:
-    response.headers["ETag"] = etag(stored)
-    (shown,) = await house.workflows.shown([stored])
-    return WorkflowDocument.model_validate(shown)
+async def _respond(services: Services, stored: Stored, response: Response) -> WorkflowDocument:
+    response.headers["ETag"] = format_etag(stored)
+    (document,) = await services.workflows.describe([stored])
+    return WorkflowDocument.model_validate(document)
 
 
 @router.post(
@@ -69,94 +71,110 @@ async def _answer(house: House, stored: Stored, response: Response) -> WorkflowD
     status_code=201,
     responses={
         201: {"headers": {**ETAG_HEADER["headers"], "Location": {"schema": {"type": "string"}, "required": True}}},
-        **described(400, 401, 403, 404, 409, 413, 422, 429, 503),
+        **describe_problems(400, 401, 403, 404, 409, 413, 422, 429, 503),
     },
 )
-async def create(definition: Definition, house: HouseDep, asker: Editor, response: Response) -> WorkflowDocument:
+async def create_workflow(
+    definition: Definition, services: ServicesDep, caller: Editor, response: Response
+) -> WorkflowDocument:
     """Keep a new definition, as a draft. One with mistakes is refused, with all of them."""
-    stored = await house.workflows.create(asker.creates_for, definition, asker.name)
+    stored = await services.workflows.create(caller.creates_for, definition, caller.name)
     response.headers["Location"] = f"/api/v1/workflows/{stored.id}"
-    return await _answer(house, stored, response)
+    return await _respond(services, stored, response)
 
 
-@router.get("", operation_id="listWorkflows", responses=described(401, 403, 404, 422, 429, 503))
-async def every(
-    house: HouseDep,
-    asker: Reader,
+@router.get("", operation_id="listWorkflows", responses=describe_problems(401, 403, 404, 422, 429, 503))
+async def list_workflows(
+    services: ServicesDep,
+    caller: Reader,
     status: Annotated[Literal["draft", "active", "paused", "archived"] | None, Query()] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[WorkflowDocument]:
     """List definitions by customer and id."""
-    found = await house.workflows.definitions.page(
-        asker.customer_id, status=status, after=place(cursor, str, str), limit=limit + 1
+    rows = await services.workflows.definitions.list_definitions(
+        caller.customer_id, status=status, after=decode_cursor(cursor, str, str), limit=limit + 1
     )
-    shown, following = cut(found, limit, lambda stored: (stored.customer_id, stored.id))
-    items = [WorkflowDocument.model_validate(each) for each in await house.workflows.shown(shown)]
-    return Page(items=items, next_cursor=following)
+    page, next_cursor = cut_page(rows, limit, lambda stored: (stored.customer_id, stored.id))
+    items = [WorkflowDocument.model_validate(each) for each in await services.workflows.describe(page)]
+    return Page(items=items, next_cursor=next_cursor)
 
 
-@router.post("/validate", operation_id="validateWorkflow", responses=described(400, 401, 403, 404, 413, 422, 429, 503))
-async def judge(definition: Definition, house: HouseDep, asker: Reader) -> Judgement:
+@router.post(
+    "/validate", operation_id="validateWorkflow", responses=describe_problems(400, 401, 403, 404, 413, 422, 429, 503)
+)
+async def validate_workflow(definition: Definition, services: ServicesDep, caller: Reader) -> ValidationResult:
     """Say everything that is wrong with a definition, without keeping it."""
-    verdict = await house.workflows.judge(asker.creates_for, definition)
-    return Judgement(valid=verdict.plan is not None, problems=[problem_view(each) for each in verdict.problems])
+    verdict = await services.workflows.check(caller.creates_for, definition)
+    return ValidationResult(
+        valid=verdict.plan is not None, problems=[make_problem_view(each) for each in verdict.problems]
+    )
 
 
 @router.get("/{workflow_id}", operation_id="getWorkflow", responses={200: ETAG_HEADER, **FOUND})
-async def get(workflow_id: WorkflowId, house: HouseDep, asker: Reader, response: Response) -> WorkflowDocument:
+async def get_workflow(
+    workflow_id: WorkflowId, services: ServicesDep, caller: Reader, response: Response
+) -> WorkflowDocument:
     """Give a definition as it is now, published or not."""
-    return await _answer(house, await house.workflows.definitions.get(asker.customer_id, workflow_id), response)
+    return await _respond(services, await services.workflows.definitions.get(caller.customer_id, workflow_id), response)
 
 
-@router.put("/{workflow_id}", operation_id="saveWorkflow", responses={**CHANGED, **described(400, 413)})
-async def save(
+@router.put("/{workflow_id}", operation_id="saveWorkflow", responses={**CHANGED, **describe_problems(400, 413)})
+async def save_workflow(
     workflow_id: WorkflowId,
     definition: Definition,
-    house: HouseDep,
-    asker: Editor,
+    services: ServicesDep,
+    caller: Editor,
     response: Response,
     if_match: IfMatch = None,
 ) -> WorkflowDocument:
     """Change a definition. What is published stays as it is until it is activated again."""
-    customer_id, expected = await _meant(house, asker, workflow_id, if_match)
-    return await _answer(house, await house.workflows.save(customer_id, workflow_id, definition, expected), response)
+    customer_id, expected = await _resolve_target(services, caller, workflow_id, if_match)
+    return await _respond(
+        services, await services.workflows.save(customer_id, workflow_id, definition, expected), response
+    )
 
 
 @router.delete(
     "/{workflow_id}",
     operation_id="deleteWorkflow",
     status_code=204,
-    responses=described(401, 403, 404, 412, 422, 429, 503),
+    responses=describe_problems(401, 403, 404, 412, 422, 429, 503),
 )
-async def delete(workflow_id: WorkflowId, house: HouseDep, asker: Editor, if_match: IfMatch = None) -> None:
+async def delete_workflow(
+    workflow_id: WorkflowId, services: ServicesDep, caller: Editor, if_match: IfMatch = None
+) -> None:
     """Take a definition away, with its versions and its trigger; runs go on."""
-    customer_id, expected = await _meant(house, asker, workflow_id, if_match)
-    await house.workflows.definitions.delete(customer_id, workflow_id, expected)
-    await house.reconciler.settle(customer_id, workflow_id)
+    customer_id, expected = await _resolve_target(services, caller, workflow_id, if_match)
+    await services.workflows.definitions.delete(customer_id, workflow_id, expected)
+    await services.reconciler.settle(customer_id, workflow_id)
 
 
 @router.get("/{workflow_id}/versions", operation_id="listVersions", responses=FOUND)
-async def versions(
-    workflow_id: WorkflowId, house: HouseDep, asker: Reader, limit: Limit = 50, cursor: Cursor = None
+async def list_versions(
+    workflow_id: WorkflowId, services: ServicesDep, caller: Reader, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[VersionSummary]:
     """List the published versions, the newest first."""
-    stored = await house.workflows.definitions.get(asker.customer_id, workflow_id)
-    before = (place(cursor, int) or [stored.version + 1])[0]
-    found = await house.workflows.definitions.versions(stored.customer_id, workflow_id, before=before, limit=limit + 1)
-    shown, following = cut(found, limit, lambda version: (version.version,))
-    return Page(items=[_summary(each) for each in shown], next_cursor=following)
+    stored = await services.workflows.definitions.get(caller.customer_id, workflow_id)
+    before = (decode_cursor(cursor, int) or [stored.version + 1])[0]
+    rows = await services.workflows.definitions.list_versions(
+        stored.customer_id, workflow_id, before=before, limit=limit + 1
+    )
+    page, next_cursor = cut_page(rows, limit, lambda version: (version.version,))
+    return Page(items=[_make_summary(each) for each in page], next_cursor=next_cursor)
 
 
 @router.get("/{workflow_id}/versions/{version}", operation_id="getVersion", responses=FOUND)
-async def version(workflow_id: WorkflowId, version: Version, house: HouseDep, asker: Reader) -> VersionDocument:
+async def get_version(
+    workflow_id: WorkflowId, version: Version, services: ServicesDep, caller: Reader
+) -> VersionDocument:
     """Give a published version."""
-    customer_id = await owner(house, asker, workflow_id)
-    found = await house.workflows.definitions.version(customer_id, workflow_id, version)
-    return VersionDocument(**_summary(found).model_dump(), definition=found.definition)
+    customer_id = await find_owner(services, caller, workflow_id)
+    published = await services.workflows.definitions.get_version(customer_id, workflow_id, version)
+    return VersionDocument(**_make_summary(published).model_dump(), definition=published.definition)
 
 
-def _summary(version: Published) -> VersionSummary:
+def _make_summary(version: Published) -> VersionSummary:
     return VersionSummary(
         version=version.version,
         published_at=version.published_at,
@@ -166,52 +184,54 @@ def _summary(version: Published) -> VersionSummary:
 
 
 @router.post("/{workflow_id}/activate", operation_id="activateWorkflow", responses=CHANGED)
-async def activate(
-    workflow_id: WorkflowId, house: HouseDep, asker: Editor, response: Response, if_match: IfMatch = None
+async def activate_workflow(
+    workflow_id: WorkflowId, services: ServicesDep, caller: Editor, response: Response, if_match: IfMatch = None
 ) -> WorkflowDocument:
     """Publish what has been edited, and install the trigger."""
-    customer_id, expected = await _meant(house, asker, workflow_id, if_match)
-    stored = await house.workflows.activate(customer_id, workflow_id, expected, asker.name)
-    await house.reconciler.settle(customer_id, workflow_id, anew=True)
-    return await _answer(house, stored, response)
+    customer_id, expected = await _resolve_target(services, caller, workflow_id, if_match)
+    stored = await services.workflows.activate(customer_id, workflow_id, expected, caller.name)
+    await services.reconciler.settle(customer_id, workflow_id, reinstall=True)
+    return await _respond(services, stored, response)
 
 
 @router.post("/{workflow_id}/pause", operation_id="pauseWorkflow", responses=CHANGED)
-async def pause(
-    workflow_id: WorkflowId, house: HouseDep, asker: Editor, response: Response, if_match: IfMatch = None
+async def pause_workflow(
+    workflow_id: WorkflowId, services: ServicesDep, caller: Editor, response: Response, if_match: IfMatch = None
 ) -> WorkflowDocument:
     """Let the trigger start nothing until the workflow is activated again."""
-    customer_id, expected = await _meant(house, asker, workflow_id, if_match)
-    stored = await house.workflows.pause(customer_id, workflow_id, expected)
-    await house.reconciler.settle(customer_id, workflow_id)
-    return await _answer(house, stored, response)
+    customer_id, expected = await _resolve_target(services, caller, workflow_id, if_match)
+    stored = await services.workflows.pause(customer_id, workflow_id, expected)
+    await services.reconciler.settle(customer_id, workflow_id)
+    return await _respond(services, stored, response)
 
 
 @router.post("/{workflow_id}/archive", operation_id="archiveWorkflow", responses=CHANGED)
-async def archive(
-    workflow_id: WorkflowId, house: HouseDep, asker: Editor, response: Response, if_match: IfMatch = None
+async def archive_workflow(
+    workflow_id: WorkflowId, services: ServicesDep, caller: Editor, response: Response, if_match: IfMatch = None
 ) -> WorkflowDocument:
     """Remove the trigger, and refuse edits and starts; runs go on."""
-    customer_id, expected = await _meant(house, asker, workflow_id, if_match)
-    stored = await house.workflows.archive(customer_id, workflow_id, expected)
-    await house.reconciler.settle(customer_id, workflow_id)
-    return await _answer(house, stored, response)
+    customer_id, expected = await _resolve_target(services, caller, workflow_id, if_match)
+    stored = await services.workflows.archive(customer_id, workflow_id, expected)
+    await services.reconciler.settle(customer_id, workflow_id)
+    return await _respond(services, stored, response)
 
 
-@router.post("/{workflow_id}/rollback", operation_id="rollbackWorkflow", responses={**CHANGED, **described(400, 413)})
-async def rollback(
+@router.post(
+    "/{workflow_id}/rollback", operation_id="rollbackWorkflow", responses={**CHANGED, **describe_problems(400, 413)}
+)
+async def rollback_workflow(
     workflow_id: WorkflowId,
     request: RollbackRequest,
-    house: HouseDep,
-    asker: Editor,
+    services: ServicesDep,
+    caller: Editor,
     response: Response,
     if_match: IfMatch = None,
 ) -> WorkflowDocument:
     """Publish an older version again, as the newest."""
-    customer_id, expected = await _meant(house, asker, workflow_id, if_match)
-    stored = await house.workflows.rollback(customer_id, workflow_id, request.version, expected, asker.name)
-    await house.reconciler.settle(customer_id, workflow_id)
-    return await _answer(house, stored, response)
+    customer_id, expected = await _resolve_target(services, caller, workflow_id, if_match)
+    stored = await services.workflows.rollback(customer_id, workflow_id, request.version, expected, caller.name)
+    await services.reconciler.settle(customer_id, workflow_id)
+    return await _respond(services, stored, response)
 
 
 @router.get(
@@ -227,38 +247,38 @@ async def rollback(
                 "application/json": {"schema": {"$ref": "#/components/schemas/GraphView"}},
             },
         },
-        **described(401, 403, 404, 409, 422, 429, 503),
+        **describe_problems(401, 403, 404, 409, 422, 429, 503),
     },
 )
-async def draw(
+async def draw_workflow(
     workflow_id: WorkflowId,
-    house: HouseDep,
-    asker: Reader,
+    services: ServicesDep,
+    caller: Reader,
     format: Annotated[Literal["mermaid", "svg", "json"], Query(description="How it is drawn.")] = "mermaid",  # noqa: A002 - SPEC §10
 ) -> Response:
     """Draw a definition."""
-    stored = await house.workflows.definitions.get(asker.customer_id, workflow_id)
+    stored = await services.workflows.definitions.get(caller.customer_id, workflow_id)
     if format == "json":
-        return JSONResponse(graph_json(stored.definition))
-    text = mermaid(stored.definition)
+        return JSONResponse(describe_graph(stored.definition))
+    text = draw_mermaid(stored.definition)
     if format == "mermaid":
         return Response(text, media_type="text/vnd.mermaid; charset=utf-8")
     # Names of nodes stand in the picture: whatever they hold, nothing in it may run.
-    return Response(await svg(text), media_type="image/svg+xml", headers={"Content-Security-Policy": PICTURE_ONLY})
+    return Response(await draw_svg(text), media_type="image/svg+xml", headers={"Content-Security-Policy": PICTURE_ONLY})
 
 
 @router.get("/{workflow_id}/stats", operation_id="getWorkflowStats", responses=FOUND)
-async def stats(
+async def get_stats(
     workflow_id: WorkflowId,
-    house: HouseDep,
-    asker: Reader,
+    services: ServicesDep,
+    caller: Reader,
     version: Annotated[int | None, Query(ge=0, le=2_147_483_647, description="Runs of this version only.")] = None,
 ) -> Stats:
     """Tell what the runs of a workflow did; they may be a second behind."""
-    stored = await house.workflows.definitions.get(asker.customer_id, workflow_id)
-    counted = await house.index.counts(stored.customer_id, [workflow_id], version)
-    durations = await house.index.durations(stored.customer_id, workflow_id, version)
-    counts = counted.get(workflow_id)
+    stored = await services.workflows.definitions.get(caller.customer_id, workflow_id)
+    counts_by_id = await services.index.count_runs(stored.customer_id, [workflow_id], version)
+    durations = await services.index.compute_percentiles(stored.customer_id, workflow_id, version)
+    counts = counts_by_id.get(workflow_id)
     return Stats(
         workflow_id=workflow_id,
         version=version,
@@ -272,40 +292,44 @@ async def stats(
 
 
 @router.get(
-    "/{workflow_id}/schedule", operation_id="getSchedule", responses=described(401, 403, 404, 409, 422, 429, 503)
+    "/{workflow_id}/schedule",
+    operation_id="getSchedule",
+    responses=describe_problems(401, 403, 404, 409, 422, 429, 503),
 )
-async def schedule(
+async def get_schedule(
     workflow_id: WorkflowId,
-    house: HouseDep,
-    asker: Reader,
+    services: ServicesDep,
+    caller: Reader,
     count: Annotated[int, Query(ge=1, le=100, description="How many times.")] = 10,
 ) -> ScheduleView:
     """Say when a workflow starts next by time: as Temporal keeps it, or as it would be."""
-    customer_id = await owner(house, asker, workflow_id)
-    found = await house.reconciler.times(customer_id, workflow_id, datetime.now(UTC), count)
-    return ScheduleView(installed=found.installed, paused=found.paused, next_times=list(found.times))
+    customer_id = await find_owner(services, caller, workflow_id)
+    schedule = await services.reconciler.list_next_times(customer_id, workflow_id, datetime.now(UTC), count)
+    return ScheduleView(installed=schedule.installed, paused=schedule.paused, next_times=list(schedule.times))
 
 
 @router.post(
     "/{workflow_id}/schedule/trigger",
     operation_id="triggerSchedule",
     status_code=202,
-    responses=described(401, 403, 404, 409, 422, 429, 503),
+    responses=describe_problems(401, 403, 404, 409, 422, 429, 503),
 )
-async def trigger(workflow_id: WorkflowId, house: HouseDep, asker: Runner) -> None:
+async def trigger_schedule(workflow_id: WorkflowId, services: ServicesDep, caller: Runner) -> None:
     """Start a run now, as if its time had come."""
-    customer_id = await owner(house, asker, workflow_id)
-    await house.reconciler.require(customer_id, workflow_id)
-    await house.schedules.trigger(customer_id, workflow_id)
+    customer_id = await find_owner(services, caller, workflow_id)
+    await services.reconciler.require(customer_id, workflow_id)
+    await services.schedules.trigger(customer_id, workflow_id)
 
 
 @router.post(
     "/{workflow_id}/schedule/backfill",
     operation_id="backfillSchedule",
     status_code=202,
-    responses=described(400, 401, 403, 404, 409, 413, 422, 429, 503),
+    responses=describe_problems(400, 401, 403, 404, 409, 413, 422, 429, 503),
 )
-async def backfill(workflow_id: WorkflowId, span: BackfillRequest, house: HouseDep, asker: Runner) -> Backfilled:
+async def backfill_schedule(
+    workflow_id: WorkflowId, span: BackfillRequest, services: ServicesDep, caller: Runner
+) -> BackfillResult:
     """Start what would have started in a span of time, both ends included."""
-    customer_id = await owner(house, asker, workflow_id)
-    return Backfilled(runs=await house.reconciler.backfill(customer_id, workflow_id, span.start_at, span.end_at))
+    customer_id = await find_owner(services, caller, workflow_id)
+    return BackfillResult(runs=await services.reconciler.backfill(customer_id, workflow_id, span.start_at, span.end_at))

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from activities import builtin_registry
+from activities import load_builtin_registry
 from activities.registry import ActionSpec
 
 OWN_ACTION = '''\
@@ -83,7 +83,7 @@ def _page() -> Iterator[str]:
     yield "```python"
     yield OWN_ACTION + "```"
     yield AFTER_OWN.rstrip("\n")
-    for spec in builtin_registry():
+    for spec in load_builtin_registry():
         yield from _action(spec)
 
 
@@ -97,7 +97,7 @@ def _action(spec: ActionSpec) -> Iterator[str]:
     heartbeat = f", heartbeat {spec.heartbeat_seconds:g} s" if spec.heartbeat_seconds else ""
     yield f"Runs {local}at most {spec.timeout_seconds or 60:g} s an attempt{heartbeat}."
     yield ""
-    schema = spec.schema()
+    schema = spec.describe()
     yield "| parameter | | |"
     yield "|---|---|---|"
     yield from _properties(schema["parameters"])
@@ -111,11 +111,11 @@ def _action(spec: ActionSpec) -> Iterator[str]:
 
 def _properties(schema: dict[str, Any]) -> Iterator[str]:
     required = schema.get("required", [])
-    for name, found in schema.get("properties", {}).items():
-        default = found.get("default")
-        given = f" Default `{default}`." if default not in (None, [], {}, "") else ""
-        must = "**required**. " if name in required and "default" not in found else ""
-        yield f"| `{name}` | {_type(found)} | {must}{found.get('description', '')}{given} |"
+    for name, parameter in schema.get("properties", {}).items():
+        default = parameter.get("default")
+        default_text = f" Default `{default}`." if default not in (None, [], {}, "") else ""
+        must = "**required**. " if name in required and "default" not in parameter else ""
+        yield f"| `{name}` | {_type(parameter)} | {must}{parameter.get('description', '')}{default_text} |"
 
 
 def _type(schema: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from orchestrator.expressions import render
 from orchestrator.language import FUNCTIONS, PIPES, Env, condition_reader, env, lexer, parser, pipes, values
-from orchestrator.language.condition_reader import TAKES, compile_condition, evidence
+from orchestrator.language.condition_reader import TAKES, build_evidence, compile_condition
 from orchestrator.language.evidence import MAX_EVIDENCE
 from orchestrator.language.operators import MAX_PATTERN_LENGTH, OPERATORS
 from orchestrator.language.presets import OPERATORS_BY_TYPE, PRESETS
@@ -329,7 +329,7 @@ def _filters() -> str:
         ],
     }
     holds, seen = compile_condition(condition).decide(Env(DATA, lambda: NOW, lambda: UUID))
-    shown = json.dumps(evidence(seen, "true" if holds else "false"), indent=2)
+    shown = json.dumps(build_evidence(seen, "true" if holds else "false"), indent=2)
     return FILTER.format(
         text=f"{condition_reader.MAX_CONDITION_TEXT:,}",
         filtered=json.dumps(computed(template)),

@@ -7,7 +7,7 @@ import typer
 
 from orchestrator.cli import options
 from orchestrator.cli.failures import UsageError
-from orchestrator.cli.output import document, line, pretty, table
+from orchestrator.cli.output import format_json, print_json, print_line, print_table
 
 DEFAULTS = ("execution", "timeout_seconds", "heartbeat_seconds", "retry")
 """What a node may say otherwise."""
@@ -18,14 +18,14 @@ app = typer.Typer(help="Actions that nodes can call.", no_args_is_help=True)
 @app.command("list")
 def list_actions(as_json: options.Json = False) -> None:
     """List the registered actions."""
-    from orchestrator.cli.environment import registry
+    from orchestrator.cli.environment import load_actions
 
-    known = registry()
-    found = [spec.schema() for spec in known]
+    known = load_actions()
+    schema = [spec.describe() for spec in known]
     if as_json:
-        document(found)
+        print_json(schema)
     else:
-        table(("action", "does"), [(entry["name"], entry["description"].partition("\n")[0]) for entry in found])
+        print_table(("action", "does"), [(entry["name"], entry["description"].partition("\n")[0]) for entry in schema])
 
 
 @app.command()
@@ -34,41 +34,41 @@ def show(
     as_json: options.Json = False,
 ) -> None:
     """Show an action's parameters, result and defaults."""
-    from orchestrator.cli.environment import registry
+    from orchestrator.cli.environment import load_actions
     from orchestrator.jsontools.suggestions import did_you_mean
 
-    known = registry()
+    known = load_actions()
     spec = known.get(name)
     if spec is None:
-        raise UsageError(f"there is no action {name!r}", hint=did_you_mean(name, known.names()))
-    found = spec.schema()
+        raise UsageError(f"there is no action {name!r}", hint=did_you_mean(name, known.list_names()))
+    schema = spec.describe()
     if as_json:
-        document(found)
+        print_json(schema)
         return
-    line(found["name"], "bold")
-    line(found["description"])
+    print_line(schema["name"], "bold")
+    print_line(schema["description"])
     for title in ("parameters", "result"):
-        line()
-        line(title, "bold")
-        table(("name", "type", "default", "meaning"), list(_fields(found[title] or {})))
-    line()
-    line("defaults", "bold")
-    table(("name", "value"), [(key, pretty(found[key])) for key in DEFAULTS])
+        print_line()
+        print_line(title, "bold")
+        print_table(("name", "type", "default", "meaning"), list(_list_fields(schema[title] or {})))
+    print_line()
+    print_line("defaults", "bold")
+    print_table(("name", "value"), [(key, format_json(schema[key])) for key in DEFAULTS])
 
 
-def _fields(schema: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
+def _list_fields(schema: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
     """Give a row for each property of a schema."""
     required = schema.get("required", ())
     for name, field in schema.get("properties", {}).items():
-        default = "required" if name in required else pretty(field.get("default"))
-        yield name, _type(field), default, field.get("description", "")
+        default = "required" if name in required else format_json(field.get("default"))
+        yield name, _describe_type(field), default, field.get("description", "")
 
 
-def _type(field: dict[str, Any]) -> str:
+def _describe_type(field: dict[str, Any]) -> str:
     if "enum" in field:
         return " | ".join(map(str, field["enum"]))
-    options = [_type(option) for option in field.get("anyOf", ()) if option.get("type") != "null"]
+    options = [_describe_type(option) for option in field.get("anyOf", ()) if option.get("type") != "null"]
     if options:
         return " | ".join(dict.fromkeys(options))
     kind = field.get("type") or field.get("$ref", "any").rpartition("/")[2]
-    return f"{kind} of {_type(field['items'])}" if kind == "array" and field.get("items") else str(kind)
+    return f"{kind} of {_describe_type(field['items'])}" if kind == "array" and field.get("items") else str(kind)

@@ -16,8 +16,8 @@ from orchestrator.errors import OrchestratorError, ServerUnavailable
 from orchestrator.settings import Settings
 from orchestrator.temporal.client.connection import connect
 from orchestrator.temporal.client.runs import Runs
-from orchestrator.temporal.devserver import NAMESPACE, DevServer, dev_server, end_left_over
-from orchestrator.temporal.worker import running_worker
+from orchestrator.temporal.devserver import NAMESPACE, DevServer, run_dev_server, stop_leftover_server
+from orchestrator.temporal.worker import run_worker
 
 LOCK = "dev.lock"
 UI_SECONDS = 20.0
@@ -30,7 +30,7 @@ class HomeInUseError(OrchestratorError):
 
 
 @dataclass(frozen=True, slots=True)
-class Embedded:
+class EmbeddedServer:
     """What has been started."""
 
     server: DevServer
@@ -40,15 +40,15 @@ class Embedded:
 
 
 @asynccontextmanager
-async def embedded(
+async def run_embedded(
     settings: Settings, registry: Registry, *, port: int = 0, ui_port: int = 0
-) -> AsyncIterator[Embedded]:
+) -> AsyncIterator[EmbeddedServer]:
     """Serve until the block ends; then stop the worker, the client and the server, in that order."""
-    with _alone(settings.home):
-        await end_left_over(settings.home)
-        _check_free(port, "--temporal-port")
-        _check_free(ui_port, "--ui-port")
-        async with dev_server(settings.home, port=port, ui_port=ui_port) as server:
+    with _lock_home(settings.home):
+        await stop_leftover_server(settings.home)
+        _require_free_port(port, "--temporal-port")
+        _require_free_port(ui_port, "--ui-port")
+        async with run_dev_server(settings.home, port=port, ui_port=ui_port) as server:
             here = settings.model_copy(
                 update={
                     "temporal_address": server.address,
@@ -59,15 +59,15 @@ async def embedded(
                 }
             )
             client = await connect(here)
-            async with running_worker(client, here, registry):
-                await _answers(server.ui_url)
-                yield Embedded(server, here, Runs(client, here))
+            async with run_worker(client, here, registry):
+                await _wait_until_listening(server.ui_url)
+                yield EmbeddedServer(server, here, Runs(client, here))
 
 
 @contextmanager
-def _alone(home: Path) -> Iterator[None]:
+def _lock_home(home: Path) -> Iterator[None]:
     """Hold the folder: two servers on one database would end each other. The system lets go of it after a kill."""
-    with made(home / LOCK).open("a+") as file:
+    with create_home_file(home / LOCK).open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -80,7 +80,7 @@ def _alone(home: Path) -> Iterator[None]:
         yield
 
 
-def made(file: Path) -> Path:
+def create_home_file(file: Path) -> Path:
     """Make a file of the home, and the folder; raises UsageError where that cannot be."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -90,12 +90,12 @@ def made(file: Path) -> Path:
     return file
 
 
-def _check_free(port: int, option: str) -> None:
-    if not is_free(port):
+def _require_free_port(port: int, option: str) -> None:
+    if not is_port_free(port):
         raise UsageError(f"port {port} is in use", hint=f"{option} 0 takes any free one")
 
 
-def is_free(port: int) -> bool:
+def is_port_free(port: int) -> bool:
     """Tell whether nobody listens on a port of this machine."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -106,14 +106,14 @@ def is_free(port: int) -> bool:
     return True
 
 
-async def _answers(url: str) -> None:
+async def _wait_until_listening(url: str) -> None:
     """Wait until somebody listens there."""
-    place = urlsplit(url)
+    address = urlsplit(url)
     try:
         async with asyncio.timeout(UI_SECONDS):
             while True:
                 try:
-                    _, writer = await asyncio.open_connection(place.hostname, place.port)
+                    _, writer = await asyncio.open_connection(address.hostname, address.port)
                 except OSError:
                     await asyncio.sleep(0.05)
                     continue

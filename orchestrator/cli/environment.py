@@ -4,7 +4,7 @@ import json
 import os
 from typing import TYPE_CHECKING
 
-from orchestrator.cli.output import note
+from orchestrator.cli.output import print_note
 from orchestrator.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from orchestrator.settings import Settings
 
 
-def settings() -> "Settings":
+def load_settings() -> "Settings":
     """Read the settings; raises SettingsError, and warns of variables that mean nothing."""
     from pydantic import ValidationError
 
-    from orchestrator.settings import PREFIX, Settings, unknown_variables
+    from orchestrator.settings import PREFIX, Settings, find_unknown_variables
 
-    for text in unknown_variables():
-        note(f"warning: {text}", "yellow")
+    for text in find_unknown_variables():
+        print_note(f"warning: {text}", "yellow")
     try:
         return Settings()
     except ValidationError as error:
@@ -28,13 +28,13 @@ def settings() -> "Settings":
         raise SettingsError(f"{name}: {first['msg']}") from None
 
 
-def registry(given: "Settings | None" = None) -> "Registry":
+def load_actions(loaded: "Settings | None" = None) -> "Registry":
     """Give the actions that a worker with these settings serves."""
     from activities import load_registry
     from activities.registry import ActionError
 
     try:
-        return load_registry(given or settings())
+        return load_registry(loaded or load_settings())
     except ActionError as error:
         raise SettingsError(str(error)) from error
 
@@ -43,18 +43,18 @@ DEV_FILE = "dev.json"
 """In the home of a running `dev`: where it listens."""
 
 
-def client_settings(server: str | None = None) -> "Settings":
+def load_client_settings(server: str | None = None) -> "Settings":
     """Read the settings to talk to a server with; a `dev` on this machine and its Web UI are found by its home."""
-    given = settings()
+    loaded = load_settings()
     if server is not None:
-        given = given.model_copy(update={"temporal_address": server})
+        loaded = loaded.model_copy(update={"temporal_address": server})
     try:
-        running = json.loads((given.home / DEV_FILE).read_text())
+        running = json.loads((loaded.home / DEV_FILE).read_text())
         address, ui = str(running["temporal_address"]), str(running["ui"])
         os.kill(running["pids"]["dev"], 0)  # one that was killed leaves its file
     except (OSError, ValueError, LookupError, TypeError):
-        return given
-    if given.database_url is None and "temporal_address" not in given.model_fields_set:
-        given = given.model_copy(update={"temporal_address": address})
-    same = address == given.temporal_address.replace("localhost", "127.0.0.1")
-    return given.model_copy(update={"ui_url": ui}) if same and given.ui_url is None else given
+        return loaded
+    if loaded.database_url is None and "temporal_address" not in loaded.model_fields_set:
+        loaded = loaded.model_copy(update={"temporal_address": address})
+    same = address == loaded.temporal_address.replace("localhost", "127.0.0.1")
+    return loaded.model_copy(update={"ui_url": ui}) if same and loaded.ui_url is None else loaded

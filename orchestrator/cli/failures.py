@@ -1,6 +1,6 @@
 """From errors to what the caller sees: a message with its hint on stderr, and an exit code (SPEC §11)."""
 
-from orchestrator.cli.output import note
+from orchestrator.cli.output import print_note
 from orchestrator.errors import DefinitionInvalid, OrchestratorError
 from orchestrator.jsontools.source import MAX_SHOWN, JsonSyntaxError
 
@@ -49,23 +49,23 @@ class UsageError(OrchestratorError):
 def report(error: OrchestratorError) -> int:
     """Print an error and give the exit code."""
     where = f"{error.where}: " if error.where else ""
-    note(f"{where}error: {error.message}", "bold red")
-    for extra in excerpt(error):
-        note(extra)
+    print_note(f"{where}error: {error.message}", "bold red")
+    for extra in format_excerpt(error):
+        print_note(extra)
     if isinstance(error, DefinitionInvalid):
         for problem in error.problems:
             hint = f" ({problem.hint})" if problem.hint else ""
-            note(f"  {problem.path or '/'}: {problem.severity} {problem.code}: {problem.message}{hint}")
+            print_note(f"  {problem.path or '/'}: {problem.severity} {problem.code}: {problem.message}{hint}")
     if error.hint:
-        note(f"hint: {error.hint}")
+        print_note(f"hint: {error.hint}")
     return CODES.get(error.code, FAILED)
 
 
-def excerpt(error: OrchestratorError) -> list[str]:
+def format_excerpt(error: OrchestratorError) -> list[str]:
     """Show the line that is no JSON, and where in it."""
     if not isinstance(error, JsonSyntaxError) or not error.line.strip():
         return []
     before = error.line[: error.position.column - 1]
     if len(before) == len(error.line) > MAX_SHOWN:
         return [f"    {error.line}"]
-    return [f"    {error.line}", "    " + "".join("\t" if letter == "\t" else " " for letter in before) + "^"]
+    return [f"    {error.line}", "    " + "".join("\t" if character == "\t" else " " for character in before) + "^"]

@@ -7,7 +7,7 @@ from typing import Any
 
 from orchestrator.cli.failures import UsageError
 from orchestrator.errors import Problem
-from orchestrator.jsontools.source import JsonSyntaxError, Source, read
+from orchestrator.jsontools.source import JsonSyntaxError, Source, parse_json
 
 MAX_BYTES = 32 * 1024 * 1024
 """Nobody writes a larger definition, and a wrong path should not fill the memory."""
@@ -15,7 +15,7 @@ STDIN = "-"
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
+class LoadedFile:
     """A JSON file that has been read."""
 
     name: str
@@ -26,15 +26,15 @@ class Loaded:
         """Give what the file says."""
         return self.source.value
 
-    def at(self, pointer: str) -> str:
+    def locate(self, pointer: str) -> str:
         """Say where a JSON Pointer leads: `file:line:column`."""
-        position = self.source.position(pointer)
+        position = self.source.locate(pointer)
         return f"{self.name}:{position.line}:{position.column}"
 
-    def line(self, problem: Problem) -> str:
+    def format_problem(self, problem: Problem) -> str:
         """Show a problem the way compilers do, so that editors can jump to it."""
         hint = f" ({problem.hint})" if problem.hint else ""
-        return f"{self.at(problem.path)}: {problem.severity} {problem.code}: {problem.message}{hint}"
+        return f"{self.locate(problem.path)}: {problem.severity} {problem.code}: {problem.message}{hint}"
 
 
 def read_text(name: str) -> str:
@@ -57,13 +57,13 @@ def _read_file(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        raise UsageError(f"there is no file {path}", hint=_nearby(path)) from None
+        raise UsageError(f"there is no file {path}", hint=_suggest_file(path)) from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise UsageError(f"{path} cannot be read: {reason}") from None
 
 
-def _nearby(path: Path) -> str | None:
+def _suggest_file(path: Path) -> str | None:
     """Guess which file was meant."""
     from difflib import get_close_matches
 
@@ -73,30 +73,30 @@ def _nearby(path: Path) -> str | None:
     return f"did you mean {path.parent / close[0]}?" if close else None
 
 
-def read_json(name: str) -> Loaded:
+def read_json(name: str) -> LoadedFile:
     """Read a JSON file; raises JsonSyntaxError with `file:line:column` or UsageError."""
-    shown = "<stdin>" if name == STDIN else name
+    label = "<stdin>" if name == STDIN else name
     try:
-        return Loaded(shown, read(read_text(name)))
+        return LoadedFile(label, parse_json(read_text(name)))
     except JsonSyntaxError as error:
-        raise located(error, shown) from None
+        raise locate_in_file(error, label) from None
 
 
-def located(error: JsonSyntaxError, name: str) -> JsonSyntaxError:
+def locate_in_file(error: JsonSyntaxError, name: str) -> JsonSyntaxError:
     """Say in which file it is."""
     moved = JsonSyntaxError(error.message, error.position, error.line, error.hint)
     moved.where = f"{name}:{error.where}"
     return moved
 
 
-def json_argument(given: str | None, option: str) -> Any:
+def parse_json_argument(text: str | None, option: str) -> Any:
     """Read JSON given on the command line, or in a file named as `@file`."""
-    if given is None:
+    if text is None:
         return None
-    if given.startswith("@"):
-        return read_json(given[1:]).value
+    if text.startswith("@"):
+        return read_json(text[1:]).value
     try:
-        return read(given).value
+        return parse_json(text).value
     except JsonSyntaxError as error:
         hint = error.hint or f'write {option} \'{{"key": "value"}}\', or {option} @file for a file'
         raise UsageError(f"{option} is no JSON: {error.message}", where=error.where, hint=hint) from None

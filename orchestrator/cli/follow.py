@@ -3,8 +3,8 @@
 import time
 from typing import TYPE_CHECKING
 
-from orchestrator.cli.output import STYLES, document, is_terminal, line, note
-from orchestrator.cli.progress import progress
+from orchestrator.cli.output import STYLES, is_terminal, print_json, print_line, print_note
+from orchestrator.cli.progress import choose_progress
 
 if TYPE_CHECKING:
     from orchestrator.model.run import Run
@@ -16,28 +16,30 @@ PATIENCE_SECONDS = 5.0
 
 async def follow(runs: "Runs", run_id: str, *, quiet: bool) -> "Run":
     """Show a run until it has ended; gives its last document."""
-    begun, told = time.monotonic(), False
-    with progress(quiet=quiet) as shown:
+    started_at, warned = time.monotonic(), False
+    with choose_progress(quiet=quiet) as display:
         async for run in runs.watch(run_id):
-            shown.show(run)
-            late = time.monotonic() - begun > PATIENCE_SECONDS
-            if late and not told and not run.steps and run.completed_at is None:
-                told = True
+            display.show(run)
+            late = time.monotonic() - started_at > PATIENCE_SECONDS
+            if late and not warned and not run.steps and run.completed_at is None:
+                warned = True
                 queue = runs.settings.task_queue
-                note(f"no worker answers on task queue {queue!r} yet: start one with `orchestrator worker`", "yellow")
+                print_note(
+                    f"no worker answers on task queue {queue!r} yet: start one with `orchestrator worker`", "yellow"
+                )
     return run
 
 
-def show_end(run: "Run", *, as_json: bool, told: bool = True) -> None:
-    """Show how a run ended, its output and where to look further; `told`: a terminal has seen the first already."""
-    from orchestrator.cli.trace import ending
+def show_end(run: "Run", *, as_json: bool, status_shown: bool = True) -> None:
+    """Show how a run ended, its output and where to look further; with `status_shown` not its status again."""
+    from orchestrator.cli.trace import format_ending
 
     if as_json:
-        document(run.model_dump(mode="json"))
+        print_json(run.model_dump(mode="json"))
         return
-    if not (told and is_terminal()):
-        line(ending(run), STYLES.get(run.status))
+    if not (status_shown and is_terminal()):
+        print_line(format_ending(run), STYLES.get(run.status))
     if run.output is not None:
-        document(run.output)
+        print_json(run.output)
     if "temporal_ui" in run.links:
-        line(f"Temporal UI  {run.links['temporal_ui']}")
+        print_line(f"Temporal UI  {run.links['temporal_ui']}")

@@ -8,8 +8,8 @@ import typer
 
 from orchestrator.cli import options
 from orchestrator.cli.failures import UsageError
-from orchestrator.cli.output import document, line, note, table
-from orchestrator.cli.with_services import with_database
+from orchestrator.cli.output import print_json, print_line, print_note, print_table
+from orchestrator.cli.with_services import run_with_database
 from orchestrator.service.customers import CUSTOMER_NAME, MAX_CUSTOMER
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def create(
     unknown = [scope for scope in wanted if scope not in SCOPES]
     if unknown or not wanted:
         raise UsageError(f"{', '.join(unknown) or 'nothing'} is no scope", hint=f"of {', '.join(SCOPES)}")
-    if customer is not None and not _is_one(customer):  # an unset variable must not open everything
+    if customer is not None and not _is_customer_name(customer):  # an unset variable must not open everything
         raise UsageError(
             f"--customer {customer!r} names nobody", hint="leave it out for a key that opens all customers'"
         )
@@ -52,14 +52,14 @@ def create(
     async def work(database: "Database") -> tuple["ApiKey", str]:
         return await Keys(database).create(customer or "", name, wanted, expires)
 
-    made, secret = with_database(work)
-    note(f"key {made.id} for {customer or 'all customers'}: {', '.join(wanted)}; keep it, it is not shown again")
-    line(secret)
+    key, secret = run_with_database(work)
+    print_note(f"key {key.id} for {customer or 'all customers'}: {', '.join(wanted)}; keep it, it is not shown again")
+    print_line(secret)
 
 
-def _is_one(customer: str) -> bool:
-    named = re.fullmatch(CUSTOMER_NAME, customer) is not None and not customer.isspace()
-    return named and len(customer) <= MAX_CUSTOMER
+def _is_customer_name(customer: str) -> bool:
+    well_formed = re.fullmatch(CUSTOMER_NAME, customer) is not None and not customer.isspace()
+    return well_formed and len(customer) <= MAX_CUSTOMER
 
 
 @app.command("list")
@@ -67,29 +67,29 @@ def list_keys(as_json: options.Json = False) -> None:
     """List the keys; their secrets are kept as digests only."""
     from orchestrator.store.api_keys import Keys
 
-    found = with_database(lambda database: Keys(database).every())
+    keys = run_with_database(lambda database: Keys(database).list_keys())
     if as_json:
-        document([_shown(key) for key in found])
+        print_json([_key_to_json(key) for key in keys])
         return
-    table(COLUMNS, [tuple(_row(key)) for key in found])
+    print_table(COLUMNS, [tuple(_format_row(key)) for key in keys])
 
 
-def _shown(key: "ApiKey") -> dict[str, Any]:
-    from orchestrator.model.run import timestamp
+def _key_to_json(key: "ApiKey") -> dict[str, Any]:
+    from orchestrator.model.run import format_timestamp
 
     return {
         "id": key.id,
         "name": key.name,
         "customer_id": key.customer_id or None,
         "scopes": list(key.scopes),
-        "created_at": timestamp(key.created_at),
-        "expires_at": key.expires_at and timestamp(key.expires_at),
-        "revoked_at": key.revoked_at and timestamp(key.revoked_at),
+        "created_at": format_timestamp(key.created_at),
+        "expires_at": key.expires_at and format_timestamp(key.expires_at),
+        "revoked_at": key.revoked_at and format_timestamp(key.revoked_at),
     }
 
 
-def _row(key: "ApiKey") -> list[str]:
-    state = "revoked" if key.revoked_at else "valid" if key.usable(datetime.now(UTC)) else "expired"
+def _format_row(key: "ApiKey") -> list[str]:
+    state = "revoked" if key.revoked_at else "valid" if key.is_usable(datetime.now(UTC)) else "expired"
     expires = f"{key.expires_at:%Y-%m-%d}" if key.expires_at else "never"
     scopes = ",".join(key.scopes)
     return [key.id, key.name, key.customer_id or "(all)", scopes, f"{key.created_at:%Y-%m-%d}", expires, state]
@@ -104,9 +104,9 @@ def rotate(
     from orchestrator.store.api_keys import Keys
 
     until = datetime.now(UTC) + timedelta(hours=grace_hours)
-    secret = with_database(lambda database: Keys(database).rotate(key, until))
-    note(f"the old secret of key {key} opens until {until:%Y-%m-%d %H:%M} UTC")
-    line(secret)
+    secret = run_with_database(lambda database: Keys(database).rotate(key, until))
+    print_note(f"the old secret of key {key} opens until {until:%Y-%m-%d %H:%M} UTC")
+    print_line(secret)
 
 
 @app.command()
@@ -114,5 +114,5 @@ def revoke(key: KeyId) -> None:
     """Close a key for ever."""
     from orchestrator.store.api_keys import Keys
 
-    with_database(lambda database: Keys(database).revoke(key))
-    line(f"key {key} is revoked")
+    run_with_database(lambda database: Keys(database).revoke(key))
+    print_line(f"key {key} is revoked")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from orchestrator.cli.output import clean
-from orchestrator.telemetry.context import about
+from orchestrator.telemetry.context import log_context
 from orchestrator.telemetry.metrics import SdkMetrics
 
 TEXT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
@@ -28,20 +28,20 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Write a record."""
-        given = {name: value for name, value in vars(record).items() if name not in STANDARD}
-        told = {
+        extra = {name: value for name, value in vars(record).items() if name not in STANDARD}
+        entry = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat().replace("+00:00", "Z"),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
-            **given,
+            **extra,
         }
         if record.exc_info:
-            told["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(told, ensure_ascii=False, default=str)
+            entry["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(entry, ensure_ascii=False, default=str)
 
 
-def shortened(record: logging.LogRecord) -> bool:
+def shorten_traceback(record: logging.LogRecord) -> bool:
     """Say in a line how an action failed: the traceback would only show the way through Temporal's own code."""
     error = record.exc_info[1] if record.exc_info else None
     if error is not None and type(error).__module__ == "temporalio.exceptions":
@@ -50,9 +50,9 @@ def shortened(record: logging.LogRecord) -> bool:
     return True
 
 
-def identified(record: logging.LogRecord) -> bool:
+def add_run_context(record: logging.LogRecord) -> bool:
     """Say in each line which run, workflow, node and customer it is about, as far as that is known."""
-    known = dict(about.get({}))
+    known = dict(log_context.get({}))
     temporal = getattr(record, "temporal_workflow", None) or getattr(record, "temporal_activity", None) or {}
     if "run_id" not in known and temporal.get("workflow_id"):
         known["run_id"] = temporal["workflow_id"]
@@ -65,8 +65,8 @@ def identified(record: logging.LogRecord) -> bool:
 def configure(log_format: str, level: str, file: Path | None = None, *, metrics: bool = False) -> None:
     """Send log records to stderr, or to a file; with `metrics` the Temporal client counts what it does."""
     handler = logging.StreamHandler(sys.stderr) if file is None else logging.FileHandler(file, encoding="utf-8")
-    handler.addFilter(shortened)
-    handler.addFilter(identified)
+    handler.addFilter(shorten_traceback)
+    handler.addFilter(add_run_context)
     handler.setFormatter(JsonLines() if log_format == "json" else TextLines(TEXT))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     _forward_core(level, metrics=metrics)
@@ -86,13 +86,13 @@ def _forward_core(level: str, *, metrics: bool) -> None:
         TelemetryFilter,
     )
 
-    from orchestrator.temporal.devserver import free_port
+    from orchestrator.temporal.devserver import find_free_port
 
     core = TelemetryFilter(core_level="WARN" if level in ("debug", "info", "warning") else "ERROR", other_level="ERROR")
     forwarded = LogForwardingConfig(logging.getLogger("temporalio.core"), append_target_to_name=False)
     counted = None
     if metrics:
-        SdkMetrics.address = f"127.0.0.1:{free_port()}"
+        SdkMetrics.address = f"127.0.0.1:{find_free_port()}"
         counted = PrometheusConfig(SdkMetrics.address, durations_as_seconds=True)
     telemetry = TelemetryConfig(logging=LoggingConfig(filter=core, forwarding=forwarded), metrics=counted)
     Runtime.set_default(Runtime(telemetry=telemetry), error_if_already_set=False)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.cli.failures import UsageError
 from orchestrator.cli.files import read_yaml
 from orchestrator.errors import OrchestratorError
-from orchestrator.jsontools.source import read as read_json_text
+from orchestrator.jsontools.source import parse_json as read_json_text
 
 if TYPE_CHECKING:
     from activities.registry import ActionSpec, Registry
@@ -20,10 +20,10 @@ def read_mocks(name: str | None) -> dict[str, Any]:
     if name is None:
         return {}
     value = read_yaml(name)
-    return checked_mocks({} if value is None else value, name)
+    return check_mocks({} if value is None else value, name)
 
 
-def checked_mocks(value: Any, where: str) -> dict[str, Any]:
+def check_mocks(value: Any, where: str) -> dict[str, Any]:
     """Give mocks whose form is right; raises UsageError."""
     if not isinstance(value, Mapping):
         raise UsageError("mocks are an object: action to answer", where=where, hint=FORM)
@@ -37,18 +37,18 @@ def checked_mocks(value: Any, where: str) -> dict[str, Any]:
     return {str(action): answer for action, answer in value.items()}
 
 
-def event(given: str) -> dict[str, Any]:
+def parse_event(argument: str) -> dict[str, Any]:
     """Read `name=payload@seconds`; payload (JSON) and seconds may be left out."""
-    text, seconds = given, 0.0
-    head, at, tail = given.rpartition("@")
+    text, seconds = argument, 0.0
+    head, at, tail = argument.rpartition("@")
     if at:
         try:
             text, seconds = head, float(tail)
         except ValueError:
-            text = given
+            text = argument
     name, equals, payload = text.partition("=")
     if not name or not 0 <= seconds < float("inf"):
-        raise UsageError(f"--event {given!r} cannot be read", hint="write name={json}@seconds")
+        raise UsageError(f"--event {argument!r} cannot be read", hint="write name={json}@seconds")
     try:
         return {"name": name, "payload": read_json_text(payload).value if equals else None, "at": seconds}
     except OrchestratorError as error:
@@ -56,7 +56,7 @@ def event(given: str) -> dict[str, Any]:
         raise UsageError(f"the payload of --event {name} is no JSON: {error.message}", hint=hint) from None
 
 
-class WithMocks:
+class MockedRegistry:
     """A registry in which every mocked action is known, whatever its parameters (SPEC §11)."""
 
     def __init__(self, registered: "Registry", mocked: Collection[str]) -> None:
@@ -65,15 +65,15 @@ class WithMocks:
 
     def get(self, name: str) -> "ActionSpec | MockedAction | None":
         """Find an action."""
-        found = self.registered.get(name)
-        return MockedAction(name) if found is None and name in self.mocked else found
+        spec = self.registered.get(name)
+        return MockedAction(name) if spec is None and name in self.mocked else spec
 
-    def names(self) -> list[str]:
+    def list_names(self) -> list[str]:
         """Name all actions."""
-        return sorted({*self.registered.names(), *self.mocked})
+        return sorted({*self.registered.list_names(), *self.mocked})
 
 
-def any_parameters() -> Any:
+def create_any_parameters() -> Any:
     """Give a model that takes every parameter."""
     from pydantic import ConfigDict, create_model
 
@@ -93,4 +93,4 @@ class MockedAction:
     @property
     def parameters(self) -> Any:
         """Give a model that takes every parameter."""
-        return any_parameters()
+        return create_any_parameters()

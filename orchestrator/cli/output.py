@@ -46,66 +46,66 @@ def is_terminal() -> bool:
     return sys.stdout.isatty()
 
 
-def console(*, stderr: bool = False) -> "Console":
+def make_console(*, stderr: bool = False) -> "Console":
     """Give a console for a terminal; NO_COLOR and the terminal's width are its matter."""
     from rich.console import Console
 
     return Console(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
-def line(text: str = "", style: str | None = None) -> None:
+def print_line(text: str = "", style: str | None = None) -> None:
     """Print a line of the result."""
     if style and is_terminal():
-        console().print(clean(text), style=style)
+        make_console().print(clean(text), style=style)
     else:
         print(clean(text))
 
 
-def note(text: str, style: str | None = None) -> None:
+def print_note(text: str, style: str | None = None) -> None:
     """Print a line beside the result, on stderr."""
     if style and sys.stderr.isatty():
-        console(stderr=True).print(clean(text), style=style)
+        make_console(stderr=True).print(clean(text), style=style)
     else:
         print(clean(text), file=sys.stderr)
 
 
-def document(value: Any) -> None:
+def print_json(value: Any) -> None:
     """Print JSON, indented for people and for diffs."""
-    speaks_all = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-    print(json.dumps(value, indent=2, ensure_ascii=not speaks_all))
+    is_utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    print(json.dumps(value, indent=2, ensure_ascii=not is_utf8))
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, status: str = "status") -> None:
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, status: str = "status") -> None:
     """Print rows: a table on a terminal, tabs and no heading in a pipe. The column `status` is coloured."""
-    shown = [[clean("" if cell is None else cell) for cell in row] for row in rows]
+    cells_by_row = [[clean("" if cell is None else cell) for cell in row] for row in rows]
     if not is_terminal():
-        for row in shown:
+        for row in cells_by_row:
             print("\t".join(cell.replace("\t", " ").replace("\n", " ") for cell in row))
         return
     from rich.table import Table
     from rich.text import Text
 
-    drawn = Table(box=None, header_style="bold", pad_edge=False)
+    rendered = Table(box=None, header_style="bold", pad_edge=False)
     for column in columns:
-        drawn.add_column(column)
-    for row in shown:
+        rendered.add_column(column)
+    for row in cells_by_row:
         cells = (
             Text(cell, style=STYLES.get(cell, "") if column == status else "")
             for column, cell in zip(columns, row, strict=True)
         )
-        drawn.add_row(*cells)
-    console().print(drawn)
+        rendered.add_row(*cells)
+    make_console().print(rendered)
 
 
-def pretty(value: Any, limit: int | None = None) -> str:
+def format_json(value: Any, limit: int | None = None) -> str:
     """Show a value in one line of JSON, cut where it is long."""
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if limit is None or len(text) <= limit else text[: limit - 1] + "…"
 
 
-def styled(text: str, ending: str) -> str | None:
+def choose_style(text: str, status: str) -> str | None:
     """Choose the colour of a line of a trace by the status in it."""
-    words = text.split()[:4]
-    return next((STYLES[word] for word in words if word in STYLES and word != "completed"), None) or (
-        STYLES.get(ending) if words[:1] == [ending] else None
+    fields = text.split()[:4]
+    return next((STYLES[field] for field in fields if field in STYLES and field != "completed"), None) or (
+        STYLES.get(status) if fields[:1] == [status] else None
     )

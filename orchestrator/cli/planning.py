@@ -3,11 +3,11 @@
 from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from orchestrator.cli.environment import registry
+from orchestrator.cli.environment import load_actions
 from orchestrator.cli.failures import UsageError
-from orchestrator.cli.files import Loaded, read_json
-from orchestrator.cli.mocks import WithMocks
-from orchestrator.cli.output import note
+from orchestrator.cli.files import LoadedFile, read_json
+from orchestrator.cli.mocks import MockedRegistry
+from orchestrator.cli.output import print_note
 from orchestrator.errors import OrchestratorError, Problem
 
 if TYPE_CHECKING:
@@ -22,16 +22,16 @@ class InvalidFileError(OrchestratorError):
     code = "definition_invalid"
 
 
-def workflows(files: Iterable[Loaded]) -> dict[str, Any]:
+def index_definitions(files: Iterable[LoadedFile]) -> dict[str, Any]:
     """Give definitions by id, for `workflow` nodes."""
-    found = {}
+    by_id = {}
     for file in files:
         if isinstance(file.value, Mapping) and isinstance(file.value.get("id"), str):
-            found[file.value["id"]] = file.value
-    return found
+            by_id[file.value["id"]] = file.value
+    return by_id
 
 
-def judged(file: Loaded, known: "Registry | WithMocks", others: Mapping[str, Any]) -> "Verdict":
+def check_definition(file: LoadedFile, known: "Registry | MockedRegistry", others: Mapping[str, Any]) -> "Verdict":
     """Check a definition; keys given twice are problems too."""
     from orchestrator.planner.planner import check
     from orchestrator.planner.policies import Catalogue
@@ -39,41 +39,41 @@ def judged(file: Loaded, known: "Registry | WithMocks", others: Mapping[str, Any
 
     # The planner only reads what it is given; a frozen ActionSpec is narrower than its protocol says.
     catalogue = cast("Catalogue", known)
-    verdict = check(file.value, registry=catalogue, workflows={**others, **workflows([file])})
-    twice = file.source.duplicates()
-    return Verdict(None if twice else verdict.plan, [*twice, *verdict.problems])
+    verdict = check(file.value, registry=catalogue, workflows={**others, **index_definitions([file])})
+    duplicates = file.source.find_duplicates()
+    return Verdict(None if duplicates else verdict.plan, [*duplicates, *verdict.problems])
 
 
-def planned(name: str, with_files: Iterable[str] | None, mocked: Collection[str] = ()) -> "tuple[Loaded, Plan]":
+def plan_file(name: str, with_files: Iterable[str] | None, mocked: Collection[str] = ()) -> "tuple[LoadedFile, Plan]":
     """Read and plan a definition; shows its problems and raises InvalidFileError."""
     file = read_json(name)
-    others = workflows(map(read_json, with_files or ()))
-    verdict = judged(file, WithMocks(registry(), mocked), others)
-    show(file, verdict.problems)
+    others = index_definitions(map(read_json, with_files or ()))
+    verdict = check_definition(file, MockedRegistry(load_actions(), mocked), others)
+    show_problems(file, verdict.problems)
     if verdict.plan is None:
         errors = sum(problem.severity == "error" for problem in verdict.problems)
-        raise InvalidFileError(f"{file.name} has {counted(errors, 'error')}: nothing was started")
+        raise InvalidFileError(f"{file.name} has {format_count(errors, 'error')}: nothing was started")
     return file, verdict.plan
 
 
-def check_given(plan: "Plan", given: Any) -> None:
+def require_valid_input(plan: "Plan", run_input: Any) -> None:
     """Show where an input does not fit the definition's `input_schema`; raises UsageError."""
     from orchestrator.planner.planner import check_input
 
-    problems = check_input(plan, given)
+    problems = check_input(plan, run_input)
     for problem in problems:
-        note(f"--input {problem.path or '/'}: {problem.severity} {problem.code}: {problem.message}", "red")
+        print_note(f"--input {problem.path or '/'}: {problem.severity} {problem.code}: {problem.message}", "red")
     if problems:
-        hint = "give one with --input JSON or --input @file" if given is None else None
+        hint = "give one with --input JSON or --input @file" if run_input is None else None
         raise UsageError(f"--input does not fit {plan.id}: nothing was started", hint=hint)
 
 
-def show(file: Loaded, problems: Iterable[Problem]) -> None:
+def show_problems(file: LoadedFile, problems: Iterable[Problem]) -> None:
     """Print problems on stderr."""
     for problem in problems:
-        note(file.line(problem), "red" if problem.severity == "error" else "yellow")
+        print_note(file.format_problem(problem), "red" if problem.severity == "error" else "yellow")
 
 
-def counted(number: int, noun: str) -> str:
+def format_count(number: int, noun: str) -> str:
     """Say how many: `1 error`, `2 errors`."""
     return f"{number} {noun}{'' if number == 1 else 's'}"

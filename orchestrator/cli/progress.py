@@ -3,14 +3,14 @@
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from orchestrator.cli.output import STYLES, clean, console, is_terminal, line, styled
+from orchestrator.cli.output import STYLES, choose_style, clean, is_terminal, make_console, print_line
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from orchestrator.model.run import Run, StepDocument
 
-TOLD = frozenset({"completed", "failed", "cancelled", "skipped", "waiting", "retrying"})
+SHOWN_STATUSES = frozenset({"completed", "failed", "cancelled", "skipped", "waiting", "retrying"})
 """Statuses that are worth a line."""
 
 
@@ -29,38 +29,38 @@ class Progress:
         """Show how the run stands now."""
 
 
-def progress(*, quiet: bool = False) -> Progress:
+def choose_progress(*, quiet: bool = False) -> Progress:
     """Choose by where stdout leads; `quiet` shows nothing."""
     if quiet:
         return Progress()
-    return Living() if is_terminal() else Lines()
+    return LiveProgress() if is_terminal() else LineProgress()
 
 
-class Lines(Progress):
+class LineProgress(Progress):
     """Appends a line when a step ends, waits or is tried again."""
 
     def __init__(self) -> None:
-        self._told: dict[str, str] = {}
+        self._last_status: dict[str, str] = {}
         """By step id: the status that was told last."""
 
     def show(self, run: "Run") -> None:
         """Tell what is new."""
-        from orchestrator.cli.trace import step_lines
+        from orchestrator.cli.trace import format_step
 
         for step in run.steps:
-            if step.status in TOLD and self._told.get(step.id) != step.status:
-                self._told[step.id] = step.status
-                for text in step_lines(step, run.started_at, 44):
-                    line(text, styled(text, run.status))
+            if step.status in SHOWN_STATUSES and self._last_status.get(step.id) != step.status:
+                self._last_status[step.id] = step.status
+                for text in format_step(step, run.started_at, 44):
+                    print_line(text, choose_style(text, run.status))
 
 
-class Living(Progress):
+class LiveProgress(Progress):
     """Draws the steps in place; those that no longer fit scroll away as plain lines do."""
 
     def __init__(self) -> None:
         from rich.live import Live
 
-        self._console = console()
+        self._console = make_console()
         self._live = Live(console=self._console, refresh_per_second=8, transient=False)
 
     def __enter__(self) -> Self:
@@ -75,36 +75,36 @@ class Living(Progress):
 
     def show(self, run: "Run") -> None:
         """Draw the newest steps."""
-        self._live.update(drawn(run, max(self._console.height - 4, 5)))
+        self._live.update(draw_run(run, max(self._console.height - 4, 5)))
 
 
-def drawn(run: "Run", height: int) -> "RenderableType":
+def draw_run(run: "Run", height: int) -> "RenderableType":
     """Draw a run: its newest steps, and how it stands."""
     from rich.console import Group
     from rich.spinner import Spinner
     from rich.table import Table
     from rich.text import Text
 
-    from orchestrator.cli.trace import ending, in_order
+    from orchestrator.cli.trace import format_ending, order_steps
 
-    steps = in_order(run.steps)
+    steps = order_steps(run.steps)
     table = Table.grid(padding=(0, 2))
     for step in steps[-height:]:
-        table.add_row(*cells(step))
-    said = Text(clean(ending(run)), style=STYLES.get(run.status, ""))
-    last: Any = Spinner("dots", text=said) if run.completed_at is None else said
+        table.add_row(*format_step_cells(step))
+    summary = Text(clean(format_ending(run)), style=STYLES.get(run.status, ""))
+    last: Any = Spinner("dots", text=summary) if run.completed_at is None else summary
     hidden = len(steps) - height
     return Group(*([Text(f"… {hidden} earlier steps", style="dim")] if hidden > 0 else []), table, last)
 
 
-def cells(step: "StepDocument") -> "list[RenderableType]":
+def format_step_cells(step: "StepDocument") -> "list[RenderableType]":
     """Write a step as a row: status, id, what there is to say."""
     from rich.text import Text
 
-    from orchestrator.cli.trace import facts, shortened
+    from orchestrator.cli.trace import list_facts, shorten
 
-    said = ", ".join(facts(step))
+    summary = ", ".join(list_facts(step))
     if step.error is not None:
-        said = f"{said} {step.error['error_type']}: {shortened(step.error['message'])}".strip()
+        summary = f"{summary} {step.error['error_type']}: {shorten(step.error['message'])}".strip()
     style = STYLES.get(step.status, "")
-    return [Text(step.status, style=style), Text(clean(step.id)), Text(clean(said), style="dim")]
+    return [Text(step.status, style=style), Text(clean(step.id)), Text(clean(summary), style="dim")]

@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.environment import client_settings
+from orchestrator.cli.environment import load_client_settings
 from orchestrator.cli.failures import FAILED
 from orchestrator.cli.files import read_text
-from orchestrator.cli.output import line
+from orchestrator.cli.output import print_line
 from orchestrator.cli.signals import run_until_signal
 
 
@@ -28,14 +28,14 @@ def replay(
         configure("text", "error")
         history = text
         if history is None:
-            here = client_settings()
-            history = await Runs(await connect(here), here).history_json(source)
+            here = load_client_settings()
+            history = await Runs(await connect(here), here).export_history(source)
         if save is not None:
             save.write_text(history)
         return await replay_history(Path(source).stem, history)
 
     failure = run_until_signal(work())
     if failure is not None:
-        line(f"{source} does not replay: {failure}", "red")
+        print_line(f"{source} does not replay: {failure}", "red")
         raise typer.Exit(FAILED)
-    line(f"{source} replays", "green")
+    print_line(f"{source} replays", "green")

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator.cli import options
-from orchestrator.cli.environment import client_settings, registry, settings
+from orchestrator.cli.environment import load_actions, load_client_settings, load_settings
 from orchestrator.cli.failures import FAILED, UsageError
-from orchestrator.cli.files import json_argument
+from orchestrator.cli.files import parse_json_argument
 from orchestrator.cli.follow import follow, show_end
-from orchestrator.cli.output import document, line, note
-from orchestrator.cli.planning import check_given, planned
+from orchestrator.cli.output import print_json, print_line, print_note
+from orchestrator.cli.planning import plan_file, require_valid_input
 from orchestrator.cli.signals import Interrupted, run_until_signal
 
 if TYPE_CHECKING:
@@ -24,12 +24,14 @@ UI_PORT = 8233
 
 def run(
     file: options.DefinitionFile,
-    given: options.Input = None,
+    run_input: options.Input = None,
     watch: Annotated[bool, typer.Option("--watch/--no-watch", help="Show the run while it goes.")] = True,
     detach: Annotated[bool, typer.Option("--detach", help="Print the run's id and return.")] = False,
     server: Annotated[
         str | None,
-        typer.Option(metavar="ADDRESS|embedded", help="Temporal's host:port; `embedded` starts one for this run."),
+        typer.Option(
+            metavar="ADDRESS|embedded", help="Temporal's host:port; `embedded` starts one for this run."
+        ),
     ] = None,
     with_files: options.With = None,
     as_json: options.Json = False,
@@ -40,33 +42,35 @@ def run(
     """
     if detach and server == EMBEDDED:
         raise UsageError("--detach leaves the run to a server, and the embedded one ends with this command")
-    value = json_argument(given, "--input")
-    _, plan = planned(file, with_files)
-    check_given(plan, value)
+    value = parse_json_argument(run_input, "--input")
+    _, plan = plan_file(file, with_files)
+    require_valid_input(plan, value)
 
     async def work(runs: "Runs", started: list[str]) -> "Run | None":
-        run_id = (await runs.start(plan, given=value)).id
+        run_id = (await runs.start(plan, input_data=value)).id
         started.append(run_id)
         if detach:
-            _tell_started(run_id, await runs.document(run_id) if as_json else None)
+            _print_started(run_id, await runs.read_document(run_id) if as_json else None)
             return None
-        note(f"run {run_id}")
+        print_note(f"run {run_id}")
         return await follow(runs, run_id, quiet=as_json or not watch)
 
-    ended = _on_server(work, server)
-    if ended is None:
+    finished = _run_on_server(work, server)
+    if finished is None:
         return
-    show_end(ended, as_json=as_json, told=watch)
+    show_end(finished, as_json=as_json, status_shown=watch)
     if server == EMBEDDED and not as_json:
-        note("the embedded server has ended; while `orchestrator dev` serves from the same home, the link works again")
-    if ended.status != "completed":
+        print_note(
+            "the embedded server has ended; while `orchestrator dev` serves from the same home, the link works again"
+        )
+    if finished.status != "completed":
         raise typer.Exit(FAILED)
 
 
 Work = Callable[["Runs", list[str]], Awaitable["Run | None"]]
 
 
-def _on_server(work: Work, server: str | None) -> "Run | None":
+def _run_on_server(work: Work, server: str | None) -> "Run | None":
     """Do the work with a client; says what becomes of the run when a signal comes."""
     from orchestrator.cli.logs import configure
     from orchestrator.temporal.client.connection import connect
@@ -75,30 +79,30 @@ def _on_server(work: Work, server: str | None) -> "Run | None":
     started: list[str] = []
 
     async def with_client() -> "Run | None":
-        here = client_settings(server)
+        here = load_client_settings(server)
         configure("text", "warning")
         return await work(Runs(await connect(here), here), started)
 
     async def with_embedded() -> "Run | None":
-        from orchestrator.cli.embedded import embedded, is_free, made
+        from orchestrator.cli.embedded import create_home_file, is_port_free, run_embedded
 
-        here = settings()
-        configure(here.log_format, here.log_level, made(here.home / "worker.log"))
-        async with embedded(here, registry(here), ui_port=UI_PORT if is_free(UI_PORT) else 0) as running:
+        here = load_settings()
+        configure(here.log_format, here.log_level, create_home_file(here.home / "worker.log"))
+        async with run_embedded(here, load_actions(here), ui_port=UI_PORT if is_port_free(UI_PORT) else 0) as running:
             return await work(running.runs, started)
 
     try:
         return run_until_signal(with_embedded() if server == EMBEDDED else with_client())
     except Interrupted as interrupted:
         for run_id in started:
-            goes_on = f"the run goes on; see it with: orchestrator runs watch {run_id}"
-            waits = f"the run is kept; `orchestrator dev` goes on with it: orchestrator runs watch {run_id}"
-            note(waits if server == EMBEDDED else goes_on)
+            still_running = f"the run goes on; see it with: orchestrator runs watch {run_id}"
+            stored = f"the run is kept; `orchestrator dev` goes on with it: orchestrator runs watch {run_id}"
+            print_note(stored if server == EMBEDDED else still_running)
         raise typer.Exit(interrupted.code) from None
 
 
-def _tell_started(run_id: str, shown: "Run | None") -> None:
-    if shown is None:
-        line(run_id)
+def _print_started(run_id: str, run: "Run | None") -> None:
+    if run is None:
+        print_line(run_id)
     else:
-        document(shown.model_dump(mode="json"))
+        print_json(run.model_dump(mode="json"))

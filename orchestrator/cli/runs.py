@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 import typer
 
 from orchestrator.cli import options
-from orchestrator.cli.environment import client_settings
+from orchestrator.cli.environment import load_client_settings
 from orchestrator.cli.failures import FAILED, UsageError
-from orchestrator.cli.files import json_argument
+from orchestrator.cli.files import parse_json_argument
 from orchestrator.cli.follow import follow, show_end
-from orchestrator.cli.output import document, line, note, styled, table
+from orchestrator.cli.output import choose_style, print_json, print_line, print_note, print_table
 from orchestrator.cli.signals import Interrupted, run_until_signal
 
 if TYPE_CHECKING:
-    from orchestrator.service.services import House
+    from orchestrator.service.services import Services
     from orchestrator.temporal.client.runs import Runs
 
 ResultT = TypeVar("ResultT")
@@ -38,73 +38,75 @@ def list_runs(
     Temporal is asked, which forgets runs some time after their end (its retention). GET /api/v1/runs lists those, too,
     by when they started, the newest first.
     """
-    from orchestrator.cli.trace import duration
+    from orchestrator.cli.trace import format_duration
 
     async def work(runs: "Runs") -> Any:
-        return await runs.list(workflow_id=workflow, customer_id=customer, status=status, limit=limit)
+        return await runs.list_runs(workflow_id=workflow, customer_id=customer, status=status, limit=limit)
 
-    found = _ask(work)
+    summaries = _call_runs(work)
     if as_json:
-        document([run.model_dump(mode="json") for run in found])
+        print_json([run.model_dump(mode="json") for run in summaries])
         return
     rows = [
         (
             *(run.id, run.workflow_id, run.workflow_version, run.status, run.trigger_type),
             f"{run.started_at:%Y-%m-%d %H:%M:%S}",
-            "" if run.duration_ms is None else duration(run.duration_ms),
+            "" if run.duration_ms is None else format_duration(run.duration_ms),
             run.customer_id,
         )
-        for run in found
+        for run in summaries
     ]
-    table(COLUMNS, rows)
+    print_table(COLUMNS, rows)
 
 
 @app.command()
 def show(run_id: options.RunId, as_json: options.Json = False) -> None:
     """Show a run: its steps, what it waits for, its output."""
-    from orchestrator.cli.trace import lines
+    from orchestrator.cli.trace import format_trace
 
-    found = _ask(lambda runs: runs.document(run_id))
+    run = _call_runs(lambda runs: runs.read_document(run_id))
     if as_json:
-        document(found.model_dump(mode="json"))
+        print_json(run.model_dump(mode="json"))
         return
-    line(f"run {found.id} of {found.workflow_id} version {found.workflow_version}", "bold")
-    for told in lines(found)[:-1]:
-        line(told, styled(told, found.status))
-    show_end(found, as_json=False, told=False)
-    for wait in found.waiting_for:
+    print_line(f"run {run.id} of {run.workflow_id} version {run.workflow_version}", "bold")
+    for text in format_trace(run)[:-1]:
+        print_line(text, choose_style(text, run.status))
+    show_end(run, as_json=False, status_shown=False)
+    for wait in run.waiting_for:
         if wait.get("kind") == "operator":
-            note(f"say how it goes on: orchestrator runs resolve {run_id} {wait['step_id']} retry|skip|fallback|abort")
+            print_note(
+                f"say how it goes on: orchestrator runs resolve {run_id} {wait['step_id']} retry|skip|fallback|abort"
+            )
 
 
 @app.command()
 def watch(run_id: options.RunId, as_json: options.Json = False) -> None:
     """Show a run while it goes, to its end; exits with 1 where it fails."""
-    ended = _ask(lambda runs: follow(runs, run_id, quiet=as_json))
-    show_end(ended, as_json=as_json)
-    if ended.status != "completed":
+    finished = _call_runs(lambda runs: follow(runs, run_id, quiet=as_json))
+    show_end(finished, as_json=as_json)
+    if finished.status != "completed":
         raise typer.Exit(FAILED)
 
 
 @app.command()
 def cancel(run_id: options.RunId) -> None:
     """Ask a run to end: what it has begun is cancelled or compensated first."""
-    _ask(lambda runs: runs.cancel(run_id))
-    line(f"run {run_id} is being cancelled")
+    _call_runs(lambda runs: runs.cancel(run_id))
+    print_line(f"run {run_id} is being cancelled")
 
 
 @app.command()
 def pause(run_id: options.RunId) -> None:
     """Hold a run at its next node."""
-    _ask(lambda runs: runs.pause(run_id))
-    line(f"run {run_id} will stand still at its next node")
+    _call_runs(lambda runs: runs.pause(run_id))
+    print_line(f"run {run_id} will stand still at its next node")
 
 
 @app.command()
 def resume(run_id: options.RunId) -> None:
     """Let a paused run go on."""
-    _ask(lambda runs: runs.resume(run_id))
-    line(f"run {run_id} goes on")
+    _call_runs(lambda runs: runs.resume(run_id))
+    print_line(f"run {run_id} goes on")
 
 
 @app.command()
@@ -117,31 +119,31 @@ def retry(
     version: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Another published version of the workflow.")
     ] = None,
-    given: Annotated[str | None, typer.Option("--input", metavar="JSON|@FILE", help="Another input.")] = None,
+    run_input: Annotated[str | None, typer.Option("--input", metavar="JSON|@FILE", help="Another input.")] = None,
     variables: Annotated[str | None, typer.Option(metavar="JSON|@FILE", help="Variables to set beforehand.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and start nothing.")] = False,
 ) -> None:
     """Start a new run where one that has ended failed, with what was known there; prints its id."""
-    from orchestrator.cli.with_services import with_house
-    from orchestrator.interpreter.restart import Changes, Retry
+    from orchestrator.cli.with_services import run_with_services
+    from orchestrator.interpreter.restart import Changes, Rerun
 
-    named = json_argument(variables, "--variables")
-    if named is not None and not isinstance(named, dict):
+    new_variables = parse_json_argument(variables, "--variables")
+    if new_variables is not None and not isinstance(new_variables, dict):
         raise UsageError("--variables is no object", hint='--variables \'{"name": "Ada"}\'')
-    changes = Changes(node, None if given is None else (json_argument(given, "--input"),), named)
+    changes = Changes(node, None if run_input is None else (parse_json_argument(run_input, "--input"),), new_variables)
 
-    async def work(house: "House") -> Retry | str:
+    async def work(services: "Services") -> Rerun | str:
         if dry_run:
-            return await house.retries.plan(None, run_id, changes, version)
-        return (await house.retries.start(None, run_id, changes, version=version)).id
+            return await services.reruns.plan(None, run_id, changes, version)
+        return (await services.reruns.start(None, run_id, changes, version=version)).id
 
-    made = with_house(work)
-    if isinstance(made, str):
-        line(made)
+    result = run_with_services(work)
+    if isinstance(result, str):
+        print_line(result)
         return
-    line(f"begins at {made.from_node}, version {made.plan.version}")
-    line(f"kept       {', '.join(made.reused) or 'nothing'}")
-    line(f"again      {', '.join(made.again) or 'nothing that has run'}")
+    print_line(f"begins at {result.from_node}, version {result.plan.version}")
+    print_line(f"kept       {', '.join(result.reused) or 'nothing'}")
+    print_line(f"again      {', '.join(result.again) or 'nothing that has run'}")
 
 
 @app.command()
@@ -156,12 +158,12 @@ def resolve(
     target: Annotated[str | None, typer.Option(metavar="NODE", help="For retry_from: where to go back to.")] = None,
 ) -> None:
     """Say how a run that paused on a failed step goes on."""
-    given, instead = json_argument(value, "--value"), json_argument(parameters, "--parameters")
+    fallback, new_parameters = parse_json_argument(value, "--value"), parse_json_argument(parameters, "--parameters")
 
     async def work(runs: "Runs") -> str:
-        return await runs.resolve(run_id, node, action, parameters=instead, value=given, target=target)
+        return await runs.resolve(run_id, node, action, parameters=new_parameters, value=fallback, target=target)
 
-    line(f"step {_ask(work)} of run {run_id}: {action}")
+    print_line(f"step {_call_runs(work)} of run {run_id}: {action}")
 
 
 @app.command()
@@ -171,12 +173,12 @@ def send(
     payload: Annotated[str | None, typer.Argument(metavar="[JSON|@FILE]", help="What it brings.")] = None,
 ) -> None:
     """Send an event to a run."""
-    given = json_argument(payload, "payload")
-    _ask(lambda runs: runs.send_event(run_id, event, given))
-    line(f"event {event} sent to run {run_id}")
+    value = parse_json_argument(payload, "payload")
+    _call_runs(lambda runs: runs.send_event(run_id, event, value))
+    print_line(f"event {event} sent to run {run_id}")
 
 
-def _ask(work: "Callable[[Runs], Awaitable[ResultT]]") -> ResultT:
+def _call_runs(work: "Callable[[Runs], Awaitable[ResultT]]") -> ResultT:
     """Do something with a client."""
     from orchestrator.cli.logs import configure
     from orchestrator.temporal.client.connection import connect
@@ -185,11 +187,11 @@ def _ask(work: "Callable[[Runs], Awaitable[ResultT]]") -> ResultT:
     configure("text", "warning")
 
     async def with_client() -> ResultT:
-        here = client_settings()
+        here = load_client_settings()
         return await work(Runs(await connect(here), here))
 
     try:
         return run_until_signal(with_client())
     except Interrupted as interrupted:
-        note("nothing was changed by this: runs go on")
+        print_note("nothing was changed by this: runs go on")
         raise typer.Exit(interrupted.code) from None

@@ -7,18 +7,18 @@ import typer
 
 from orchestrator.cli import options
 from orchestrator.cli.failures import UsageError
-from orchestrator.cli.output import document, line, note
-from orchestrator.cli.with_services import Customer, WorkflowId, with_house
+from orchestrator.cli.output import print_json, print_line, print_note
+from orchestrator.cli.with_services import Customer, WorkflowId, run_with_services
 from orchestrator.service.customers import DEFAULT_CUSTOMER
 
 if TYPE_CHECKING:
-    from orchestrator.service.services import House
+    from orchestrator.service.services import Services
 
 app = typer.Typer(help="When schedules fire.", no_args_is_help=True)
 
 
 @app.callback()
-def group() -> None:
+def define_group() -> None:
     """When schedules fire."""
 
 
@@ -31,30 +31,30 @@ def next_times(
     as_json: options.Json = False,
 ) -> None:
     """Give the next times a cron expression fires, in its zone and in UTC."""
-    from orchestrator.timing.cron import LAST_YEAR, zone
-    from orchestrator.timing.fire_times import fire_times
+    from orchestrator.timing.cron import LAST_YEAR, load_zone
+    from orchestrator.timing.fire_times import list_fire_times
 
-    where = zone(timezone)
-    times = fire_times(cron, _moment(after, "--after"), count, timezone)
+    where = load_zone(timezone)
+    times = list_fire_times(cron, _parse_time(after, "--after"), count, timezone)
     if len(times) < count:
-        note(f"there is no further time: schedules fire to the end of {LAST_YEAR}")
+        print_note(f"there is no further time: schedules fire to the end of {LAST_YEAR}")
     if as_json:
-        document([time.isoformat().replace("+00:00", "Z") for time in times])
+        print_json([time.isoformat().replace("+00:00", "Z") for time in times])
         return
     for time in times:
-        line(f"{time.astimezone(where):%a %Y-%m-%d %H:%M %Z}\t{time:%Y-%m-%dT%H:%M:%SZ}")
+        print_line(f"{time.astimezone(where):%a %Y-%m-%d %H:%M %Z}\t{time:%Y-%m-%dT%H:%M:%SZ}")
 
 
 @app.command()
 def trigger(workflow: WorkflowId, customer: Customer = DEFAULT_CUSTOMER) -> None:
     """Start a run of a scheduled workflow now, as if its time had come, paused or not."""
 
-    async def work(house: "House") -> None:
-        await house.reconciler.require(customer, workflow)
-        await house.schedules.trigger(customer, workflow)
+    async def work(services: "Services") -> None:
+        await services.reconciler.require(customer, workflow)
+        await services.schedules.trigger(customer, workflow)
 
-    with_house(work)
-    line(f"{workflow}: a run is started")
+    run_with_services(work)
+    print_line(f"{workflow}: a run is started")
 
 
 @app.command()
@@ -65,27 +65,27 @@ def backfill(
     customer: Customer = DEFAULT_CUSTOMER,
 ) -> None:
     """Start the runs that a schedule would have started in a span of time, one after the other."""
-    first, last = _moment(start, "--from"), _moment(end, "--to")
+    first, last = _parse_time(start, "--from"), _parse_time(end, "--to")
     if last < first:
         raise UsageError("--to is before --from")
 
-    async def work(house: "House") -> int:
-        return await house.reconciler.backfill(customer, workflow, first, last)
+    async def work(services: "Services") -> int:
+        return await services.reconciler.backfill(customer, workflow, first, last)
 
-    count = with_house(work)
-    line(f"{workflow}: {count} {'run is' if count == 1 else 'runs are'} started")
+    count = run_with_services(work)
+    print_line(f"{workflow}: {count} {'run is' if count == 1 else 'runs are'} started")
 
 
-def _moment(given: str | None, option: str) -> datetime:
+def _parse_time(text: str | None, option: str) -> datetime:
     from orchestrator.timing.cron import EPOCH, LAST_YEAR
 
-    if given is None:
+    if text is None:
         return datetime.now(UTC)
     try:
-        moment = datetime.fromisoformat(given)
+        moment = datetime.fromisoformat(text)
     except ValueError:
-        raise UsageError(f"{option} {given!r} is no ISO 8601 time", hint="2026-03-01T08:00Z") from None
+        raise UsageError(f"{option} {text!r} is no ISO 8601 time", hint="2026-03-01T08:00Z") from None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     if not EPOCH <= moment < datetime(LAST_YEAR + 1, 1, 1, tzinfo=UTC):
-        raise UsageError(f"{option} {given!r} is not between {EPOCH.year} and {LAST_YEAR}")
+        raise UsageError(f"{option} {text!r} is not between {EPOCH.year} and {LAST_YEAR}")
     return moment

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
 
-from orchestrator.cli.environment import DEV_FILE, registry, settings
+from orchestrator.cli.environment import DEV_FILE, load_actions, load_settings
 from orchestrator.cli.failures import UsageError
-from orchestrator.cli.output import line
+from orchestrator.cli.output import print_line
 from orchestrator.cli.signals import Interrupted, run_until_signal
 
 if TYPE_CHECKING:
-    from orchestrator.cli.embedded import Embedded
+    from orchestrator.cli.embedded import EmbeddedServer
     from orchestrator.settings import Settings
 
 EVENTS = "/api/v1/events"
@@ -38,24 +38,24 @@ def dev(
     """
     import asyncio
 
-    from api.serve import served
-    from orchestrator.cli.embedded import embedded
+    from api.serve import serve_http
+    from orchestrator.cli.embedded import run_embedded
     from orchestrator.cli.logs import configure
-    from orchestrator.service.services import serving
+    from orchestrator.service.services import run_services
 
-    named = settings().model_copy(update={"api_port": port, **({} if home is None else {"home": home})})
-    given = _hearing_itself(named)
-    configure(given.log_format, given.log_level, metrics=True)
-    known = registry(given)
+    named = load_settings().model_copy(update={"api_port": port, **({} if home is None else {"home": home})})
+    settings = _with_events_url(named)
+    configure(settings.log_format, settings.log_level, metrics=True)
+    known = load_actions(settings)
 
     async def serve() -> None:
-        with Announcement(given.home, ready_file) as announcement:
+        with Announcement(settings.home, ready_file) as announcement:
             async with (
-                embedded(given, known, port=temporal_port, ui_port=ui_port) as running,
-                serving(running.settings, running.runs, known) as house,
-                served(house) as address,
+                run_embedded(settings, known, port=temporal_port, ui_port=ui_port) as running,
+                run_services(running.settings, running.runs, known) as services,
+                serve_http(services) as address,
             ):
-                announcement.tell(running, address)
+                announcement.publish(running, address)
                 await asyncio.Event().wait()
 
     _serve(serve())
@@ -69,19 +69,19 @@ def worker() -> None:
     """
     import asyncio
 
-    from api.serve import told
+    from api.serve import serve_metrics
     from orchestrator.cli.logs import configure
     from orchestrator.temporal.client.connection import connect
-    from orchestrator.temporal.worker import running_worker
+    from orchestrator.temporal.worker import run_worker
 
-    given = settings()
-    configure(given.log_format, given.log_level, metrics=given.metrics_address is not None)
-    known = registry(given)
+    settings = load_settings()
+    configure(settings.log_format, settings.log_level, metrics=settings.metrics_address is not None)
+    known = load_actions(settings)
 
     async def serve() -> None:
-        client = await connect(given)
-        async with running_worker(client, given, known), told(given.metrics_address):
-            line(f"worker serves task queue {given.task_queue!r} of {given.temporal_address}")
+        client = await connect(settings)
+        async with run_worker(client, settings, known), serve_metrics(settings.metrics_address):
+            print_line(f"worker serves task queue {settings.task_queue!r} of {settings.temporal_address}")
             await asyncio.Event().wait()
 
     _serve(serve())
@@ -103,27 +103,27 @@ def server() -> None:
 def _serve_api(*, with_worker: bool) -> None:
     import asyncio
 
-    from api.serve import served
+    from api.serve import serve_http
     from orchestrator.cli.logs import configure
-    from orchestrator.service.services import serving
+    from orchestrator.service.services import run_services
     from orchestrator.temporal.client.connection import connect
     from orchestrator.temporal.client.runs import Runs
-    from orchestrator.temporal.worker import running_worker
+    from orchestrator.temporal.worker import run_worker
 
-    given = _hearing_itself(settings()) if with_worker else settings()
-    configure(given.log_format, given.log_level, metrics=True)
-    known = registry(given)
+    settings = _with_events_url(load_settings()) if with_worker else load_settings()
+    configure(settings.log_format, settings.log_level, metrics=True)
+    known = load_actions(settings)
 
     async def serve() -> None:
-        client = await connect(given)
+        client = await connect(settings)
         async with contextlib.AsyncExitStack() as stack:
             if with_worker:
-                await stack.enter_async_context(running_worker(client, given, known))
-            house = await stack.enter_async_context(serving(given, Runs(client, given), known))
-            address = await stack.enter_async_context(served(house))
+                await stack.enter_async_context(run_worker(client, settings, known))
+            services = await stack.enter_async_context(run_services(settings, Runs(client, settings), known))
+            address = await stack.enter_async_context(serve_http(services))
             if with_worker:
-                line(f"worker serves task queue {given.task_queue!r} of {given.temporal_address}")
-            line(f"API serves at {address}")
+                print_line(f"worker serves task queue {settings.task_queue!r} of {settings.temporal_address}")
+            print_line(f"API serves at {address}")
             await asyncio.Event().wait()
 
     _serve(serve())
@@ -134,15 +134,15 @@ def _serve(work: Coroutine[Any, Any, None]) -> None:
         run_until_signal(work)
 
 
-def _hearing_itself(given: "Settings") -> "Settings":
+def _with_events_url(settings: "Settings") -> "Settings":
     """Let `event.emit` of our worker reach our API, where no other place is named."""
-    from orchestrator.temporal.devserver import free_port
+    from orchestrator.temporal.devserver import find_free_port
 
-    if given.events_url is not None:
-        return given
-    port = given.api_port or free_port()
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(given.api_host, given.api_host)  # noqa: S104 - read, not bound
-    return given.model_copy(update={"api_port": port, "events_url": f"http://{host}:{port}{EVENTS}"})
+    if settings.events_url is not None:
+        return settings
+    port = settings.api_port or find_free_port()
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.api_host, settings.api_host)  # noqa: S104 - read, not bound
+    return settings.model_copy(update={"api_port": port, "events_url": f"http://{host}:{port}{EVENTS}"})
 
 
 class Announcement:
@@ -150,7 +150,7 @@ class Announcement:
 
     def __init__(self, home: Path, ready_file: Path | None) -> None:
         self.files = [home / DEV_FILE, *([ready_file] if ready_file else [])]
-        self.told = False
+        self.published = False
 
     def __enter__(self) -> Self:
         for file in self.files[1:]:
@@ -161,25 +161,25 @@ class Announcement:
         return self
 
     def __exit__(self, *raised: object) -> None:
-        for file in self.files if self.told else ():
+        for file in self.files if self.published else ():
             file.unlink(missing_ok=True)
 
-    def tell(self, running: "Embedded", api_address: str) -> None:
+    def publish(self, running: "EmbeddedServer", api_address: str) -> None:
         """Print it, and write each file in one go."""
         server = running.server
-        line(f"API          {api_address}  (description at /docs)")
-        line(f"Temporal     {server.address}")
-        line(f"Temporal UI  {server.ui_url}")
-        line(f"worker       task queue {running.settings.task_queue!r}")
-        line(f"state        {running.settings.home}")
-        said = {
+        print_line(f"API          {api_address}  (description at /docs)")
+        print_line(f"Temporal     {server.address}")
+        print_line(f"Temporal UI  {server.ui_url}")
+        print_line(f"worker       task queue {running.settings.task_queue!r}")
+        print_line(f"state        {running.settings.home}")
+        addresses = {
             "api": api_address,
             "temporal_address": server.address,
             "ui": server.ui_url,
             "pids": {"dev": os.getpid(), "temporal": server.pid},
         }
-        self.told = True
+        self.published = True
         for file in self.files:
             beside = file.with_name(f"{file.name}.{os.getpid()}")
-            beside.write_text(json.dumps(said))
+            beside.write_text(json.dumps(addresses))
             beside.replace(file)

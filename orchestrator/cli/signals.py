@@ -4,7 +4,7 @@ import signal
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from orchestrator.cli.output import note
+from orchestrator.cli.output import print_note
 
 ResultT = TypeVar("ResultT")
 
@@ -30,7 +30,7 @@ def run_until_signal(work: Coroutine[Any, Any, ResultT]) -> ResultT:
         def stop(number: int) -> None:
             received.append(number)
             if len(received) == 1:
-                note("stopping ...")
+                print_note("stopping ...")
                 task.cancel()
 
         for number in (signal.SIGINT, signal.SIGTERM):

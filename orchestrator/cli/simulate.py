@@ -6,14 +6,14 @@ import typer
 
 from orchestrator.cli import mocks, options
 from orchestrator.cli.failures import FAILED
-from orchestrator.cli.files import json_argument
-from orchestrator.cli.output import document, line, note, styled
-from orchestrator.cli.planning import check_given, planned
+from orchestrator.cli.files import parse_json_argument
+from orchestrator.cli.output import choose_style, print_json, print_line, print_note
+from orchestrator.cli.planning import plan_file, require_valid_input
 
 
 def simulate(
     file: options.DefinitionFile,
-    given: options.Input = None,
+    run_input: options.Input = None,
     actions: Annotated[str | None, typer.Option(metavar="FILE", help="Answers of actions, as YAML or JSON.")] = None,
     event: Annotated[
         list[str] | None,
@@ -23,23 +23,23 @@ def simulate(
     as_json: options.Json = False,
 ) -> None:
     """Run a definition on a virtual clock: nothing is called, months take milliseconds."""
-    from orchestrator.cli.trace import lines
+    from orchestrator.cli.trace import format_trace
     from orchestrator.simulator.simulate import simulate as run_simulation
 
     answers = mocks.read_mocks(actions)
-    events = [mocks.event(one) for one in event or ()]
-    value = json_argument(given, "--input")
-    _, plan = planned(file, with_files, answers)
-    check_given(plan, value)
+    events = [mocks.parse_event(one) for one in event or ()]
+    value = parse_json_argument(run_input, "--input")
+    _, plan = plan_file(file, with_files, answers)
+    require_valid_input(plan, value)
     run = run_simulation(plan, input=value, actions=answers, events=events)
     if as_json:
-        document(run.model_dump(mode="json"))
+        print_json(run.model_dump(mode="json"))
     else:
-        for told in lines(run):
-            line(told, styled(told, run.status))
+        for text in format_trace(run):
+            print_line(text, choose_style(text, run.status))
         if run.output is not None:
-            document(run.output)
+            print_json(run.output)
     if run.status == "waiting":
-        note("the run waits for what was not given", "yellow")
+        print_note("the run waits for what was not given", "yellow")
     if run.status != "completed":
         raise typer.Exit(FAILED)

@@ -2,25 +2,25 @@
 
 import typer
 
-from orchestrator.cli.environment import settings
-from orchestrator.cli.output import line
+from orchestrator.cli.environment import load_settings
+from orchestrator.cli.output import print_line
 from orchestrator.cli.signals import run_until_signal
 
 app = typer.Typer(help="The database.", no_args_is_help=True)
 
 
 @app.callback()
-def group() -> None:
+def define_group() -> None:
     """Keep the database in order."""
 
 
 @app.command()
 def migrate() -> None:
     """Bring the tables of ORCHESTRATOR_DATABASE_URL up to date; run it before a new release serves."""
-    from orchestrator.store.database import database_url, open_database
+    from orchestrator.store.database import create_database, get_database_url
 
     async def work() -> bool:
-        database = open_database(database_url(settings()))
+        database = create_database(get_database_url(load_settings()))
         try:
             done = await database.migrate()
             await database.check()
@@ -29,4 +29,4 @@ def migrate() -> None:
         return done
 
     newer = "the database is of a newer release than this one: nothing is changed"
-    line("the database is up to date" if run_until_signal(work()) else newer)
+    print_line("the database is up to date" if run_until_signal(work()) else newer)

@@ -8,22 +8,22 @@ from typing import Any
 from orchestrator.model.run import Run, StepDocument
 
 MAX_TEXT = 160
-KNOWN_OTHERWISE = frozenset({"node_id", "step_id", "kind", "message", "error_type"})
+KEYS_SHOWN_ELSEWHERE = frozenset({"node_id", "step_id", "kind", "message", "error_type"})
 """Keys of a wait that its line or its step tells already."""
 UNITS = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "m"))
 
 
-def lines(run: Run) -> list[str]:
+def format_trace(run: Run) -> list[str]:
     """Give the trace of a run: a line a step, what a step has to say under it, and how the run ended."""
     width = min(max((len(step.id) for step in run.steps), default=0), 60)
-    told = [text for step in in_order(run.steps) for text in step_lines(step, run.started_at, width)]
+    parts = [text for step in order_steps(run.steps) for text in format_step(step, run.started_at, width)]
     hidden = run.steps_total - len(run.steps)
     if hidden > 0:
-        told.insert(0, f"({hidden} earlier steps are not kept)")
-    return [*told, *waiting_lines(run), ending(run)]
+        parts.insert(0, f"({hidden} earlier steps are not kept)")
+    return [*parts, *format_waits(run), format_ending(run)]
 
 
-def in_order(steps: Sequence[StepDocument]) -> list[StepDocument]:
+def order_steps(steps: Sequence[StepDocument]) -> list[StepDocument]:
     """Put what ran inside a loop or a parallel right behind it."""
     inside: dict[str, list[StepDocument]] = {}
     ids = {step.id for step in steps}
@@ -39,101 +39,101 @@ def in_order(steps: Sequence[StepDocument]) -> list[StepDocument]:
     return ordered
 
 
-def step_lines(step: StepDocument, start: datetime | None, width: int = 0) -> Iterator[str]:
+def format_step(step: StepDocument, start: datetime | None, width: int = 0) -> Iterator[str]:
     """Tell one step; `width` aligns what follows its id."""
-    since = "" if start is None else f"+{duration(_since(start, step.started_at))}"
-    yield f"{since:>10}  {step.status:<9}  {step.id:<{width}}  {', '.join(facts(step))}".rstrip()
+    since = "" if start is None else f"+{format_duration(_milliseconds_between(start, step.started_at))}"
+    yield f"{since:>10}  {step.status:<9}  {step.id:<{width}}  {', '.join(list_facts(step))}".rstrip()
     indent = " " * 23
-    if step.decision is not None and (why := reason(step.decision)):
+    if step.decision is not None and (why := explain_decision(step.decision)):
         yield f"{indent}why: {why}"
     if step.error is not None:
-        yield f"{indent}{step.error['error_type']}: {shortened(step.error['message'])}"
+        yield f"{indent}{step.error['error_type']}: {shorten(step.error['message'])}"
     for warning in step.warnings:
-        yield f"{indent}warning: {shortened(warning)}"
+        yield f"{indent}warning: {shorten(warning)}"
 
 
-def facts(step: StepDocument) -> list[str]:
+def list_facts(step: StepDocument) -> list[str]:
     """Say in a few words how long a step took, which way it went and how often it was tried."""
-    return [fact for fact in (_took(step), _port(step), _retries(step)) if fact]
+    return [fact for fact in (_format_took(step), _format_port(step), _format_attempts(step)) if fact]
 
 
-def waiting_lines(run: Run) -> Iterator[str]:
+def format_waits(run: Run) -> Iterator[str]:
     """Say what a run that has not ended waits for."""
     for wait in run.waiting_for:
-        details = {key: value for key, value in wait.items() if key not in KNOWN_OTHERWISE and value is not None}
-        more = f" {shown(details)}" if details else ""
+        details = {key: value for key, value in wait.items() if key not in KEYS_SHOWN_ELSEWHERE and value is not None}
+        more = f" {format_value(details)}" if details else ""
         node = wait.get("step_id") or wait.get("node_id")
         yield f"waits{f' at {node}' if node else ''}: {wait.get('kind')}{more}"
 
 
-def ending(run: Run) -> str:
+def format_ending(run: Run) -> str:
     """Say in one line how the run stands."""
-    took = "" if run.duration_ms is None else f" after {duration(run.duration_ms)}"
-    said = f"{run.status}{took}, {run.steps_total} step{'' if run.steps_total == 1 else 's'}"
+    took = "" if run.duration_ms is None else f" after {format_duration(run.duration_ms)}"
+    summary = f"{run.status}{took}, {run.steps_total} step{'' if run.steps_total == 1 else 's'}"
     if run.failure is None:
-        return said
+        return summary
     node = run.failure.get("node_id")
     at = f" at {node}" if node else ""
-    return f"{said}: {run.failure['error_type']}{at}: {shortened(run.failure['message'])}"
+    return f"{summary}: {run.failure['error_type']}{at}: {shorten(run.failure['message'])}"
 
 
-def duration(milliseconds: int) -> str:
+def format_duration(milliseconds: int) -> str:
     """Write a time for people: `0 ms`, `2.5 s`, `3 m 20 s`, `2 d 4 h`."""
     if milliseconds < 1000:
         return f"{milliseconds} ms"
     if milliseconds < 60_000:
         return f"{milliseconds / 1000:.3g} s"
-    for place, (size, unit) in enumerate(UNITS):
+    for index, (size, unit) in enumerate(UNITS):
         if milliseconds >= size:
             rest = milliseconds % size
-            smaller, name = UNITS[place + 1] if place + 1 < len(UNITS) else (1000, "s")
+            smaller, name = UNITS[index + 1] if index + 1 < len(UNITS) else (1000, "s")
             more = f" {rest // smaller} {name}" if rest >= smaller else ""
             return f"{milliseconds // size} {unit}{more}"
     raise ValueError(milliseconds)
 
 
-def reason(decision: Any) -> str:
+def explain_decision(decision: Any) -> str:
     """Say what a decision saw: `total greater_than 10: true, saw 12`."""
     if not isinstance(decision, Mapping):
         return ""
     if "compared" not in decision:
-        return f"the value is {shown(decision.get('value'))}"
-    told = [_compared(entry) for entry in decision["compared"]]
+        return f"the value is {format_value(decision.get('value'))}"
+    parts = [_format_comparison(entry) for entry in decision["compared"]]
     if decision.get("omitted"):
-        told.insert(0, f"{decision['omitted']} more")
-    return "; ".join(told)
+        parts.insert(0, f"{decision['omitted']} more")
+    return "; ".join(parts)
 
 
-def _compared(entry: Mapping[str, Any]) -> str:
-    value = "" if entry.get("value") is None else f" {shown(entry['value'])}"
+def _format_comparison(entry: Mapping[str, Any]) -> str:
+    value = "" if entry.get("value") is None else f" {format_value(entry['value'])}"
     test = f" {entry['operator']}{value}" if "operator" in entry else ""
-    saw = "nothing there" if entry.get("missing") else f"saw {shown(entry['seen'])}"
-    return f"{entry['field']}{test}: {shown(entry['result'])}, {saw}"
+    saw = "nothing there" if entry.get("missing") else f"saw {format_value(entry['seen'])}"
+    return f"{entry['field']}{test}: {format_value(entry['result'])}, {saw}"
 
 
-def shown(value: Any) -> str:
+def format_value(value: Any) -> str:
     """Write a value as short JSON."""
-    return shortened(json.dumps(value, ensure_ascii=False, default=str))
+    return shorten(json.dumps(value, ensure_ascii=False, default=str))
 
 
-def shortened(text: str) -> str:
+def shorten(text: str) -> str:
     """Put a text into one line of bearable length."""
     flat = " ".join(text.split())
     return flat if len(flat) <= MAX_TEXT else flat[: MAX_TEXT - 1] + "…"
 
 
-def _since(start: datetime, moment: datetime) -> int:
+def _milliseconds_between(start: datetime, moment: datetime) -> int:
     return round((moment - start).total_seconds() * 1000)
 
 
-def _took(step: StepDocument) -> str:
-    return duration(step.duration_ms) if step.duration_ms else ""
+def _format_took(step: StepDocument) -> str:
+    return format_duration(step.duration_ms) if step.duration_ms else ""
 
 
-def _port(step: StepDocument) -> str:
+def _format_port(step: StepDocument) -> str:
     port = step.decision.get("port") if isinstance(step.decision, dict) else None
     return f"-> {port}" if port else ""
 
 
-def _retries(step: StepDocument) -> str:
+def _format_attempts(step: StepDocument) -> str:
     return f"tried {step.retry_count + 1} times" if step.retry_count else ""

@@ -6,11 +6,11 @@ from typing import Any
 import typer
 
 from orchestrator.cli import options
-from orchestrator.cli.environment import registry
-from orchestrator.cli.failures import USAGE, excerpt
-from orchestrator.cli.files import Loaded, read_json
-from orchestrator.cli.output import document, line, note
-from orchestrator.cli.planning import counted, judged, workflows
+from orchestrator.cli.environment import load_actions
+from orchestrator.cli.failures import USAGE, format_excerpt
+from orchestrator.cli.files import LoadedFile, read_json
+from orchestrator.cli.output import print_json, print_line, print_note
+from orchestrator.cli.planning import check_definition, format_count, index_definitions
 from orchestrator.errors import OrchestratorError, Problem
 from orchestrator.jsontools.source import JsonSyntaxError
 
@@ -20,25 +20,27 @@ def validate(files: options.DefinitionFiles, with_files: options.With = None, as
 
     Definitions given together know each other, so `workflow` nodes can name them.
     """
-    read = [(name, _read(name)) for name in files]
-    known = registry()
-    others = workflows([*map(read_json, with_files or ()), *(one for _, one in read if isinstance(one, Loaded))])
+    read = [(name, _try_read(name)) for name in files]
+    known = load_actions()
+    others = index_definitions(
+        [*map(read_json, with_files or ()), *(file for _, file in read if isinstance(file, LoadedFile))]
+    )
     reports = []
-    for name, one in read:
-        if isinstance(one, OrchestratorError):
-            reports.append(_unread(name, one, as_json=as_json))
+    for name, file in read:
+        if isinstance(file, OrchestratorError):
+            reports.append(_report_unreadable(name, file, as_json=as_json))
         else:
-            reports.append(_checked(one, judged(one, known, others).problems, as_json=as_json))
+            reports.append(_report_problems(file, check_definition(file, known, others).problems, as_json=as_json))
     failed = sum(not report["valid"] for report in reports)
     if as_json:
-        document(reports)
+        print_json(reports)
     else:
-        _summary(reports, failed)
+        _print_summary(reports, failed)
     if failed:
         raise typer.Exit(USAGE)
 
 
-def _read(name: str) -> Loaded | OrchestratorError:
+def _try_read(name: str) -> LoadedFile | OrchestratorError:
     """Read a file; what is wrong with it must not hide what is wrong with the others."""
     try:
         return read_json(name)
@@ -46,44 +48,44 @@ def _read(name: str) -> Loaded | OrchestratorError:
         return error
 
 
-def _unread(name: str, error: OrchestratorError, *, as_json: bool) -> dict[str, Any]:
-    shown = Problem("error", error.code, "", error.message, error.hint).to_json()
+def _report_unreadable(name: str, error: OrchestratorError, *, as_json: bool) -> dict[str, Any]:
+    entry = Problem("error", error.code, "", error.message, error.hint).to_json()
     if isinstance(error, JsonSyntaxError):
-        shown |= asdict(error.position)
+        entry |= asdict(error.position)
     if not as_json:
         hint = f" ({error.hint})" if error.hint else ""
-        line(f"{error.where or name}: error {error.code}: {error.message}{hint}", "red")
-        for extra in excerpt(error):
-            line(extra)
-    return {"file": name, "valid": False, "problems": [shown]}
+        print_line(f"{error.where or name}: error {error.code}: {error.message}{hint}", "red")
+        for extra in format_excerpt(error):
+            print_line(extra)
+    return {"file": name, "valid": False, "problems": [entry]}
 
 
-def _checked(file: Loaded, problems: list[Problem], *, as_json: bool) -> dict[str, Any]:
-    shown = []
-    for problem in sorted(problems, key=lambda problem: astuple(file.source.position(problem.path))):
-        shown.append({**problem.to_json(), **asdict(file.source.position(problem.path))})
+def _report_problems(file: LoadedFile, problems: list[Problem], *, as_json: bool) -> dict[str, Any]:
+    entries = []
+    for problem in sorted(problems, key=lambda problem: astuple(file.source.locate(problem.path))):
+        entries.append({**problem.to_json(), **asdict(file.source.locate(problem.path))})
         if not as_json:
-            line(file.line(problem), "red" if problem.severity == "error" else "yellow")
+            print_line(file.format_problem(problem), "red" if problem.severity == "error" else "yellow")
     valid = all(problem.severity != "error" for problem in problems)
-    return {"file": file.name, "valid": valid, "problems": shown}
+    return {"file": file.name, "valid": valid, "problems": entries}
 
 
-def _summary(reports: list[dict[str, Any]], failed: int) -> None:
+def _print_summary(reports: list[dict[str, Any]], failed: int) -> None:
     problems = [problem for report in reports for problem in report["problems"]]
     errors = sum(problem["severity"] == "error" for problem in problems)
-    warnings = counted(len(problems) - errors, "warning")
+    warnings = format_count(len(problems) - errors, "warning")
     if failed:
-        note(
-            f"{counted(errors, 'error')}, {warnings} in {failed} of {counted(len(reports), 'file')}",
+        print_note(
+            f"{format_count(errors, 'error')}, {warnings} in {failed} of {format_count(len(reports), 'file')}",
             "bold red",
         )
     else:
-        note(f"{counted(len(reports), 'file')} valid" + (f", {warnings}" if problems else ""), "green")
+        print_note(f"{format_count(len(reports), 'file')} valid" + (f", {warnings}" if problems else ""), "green")
 
 
 def graph(file: options.DefinitionFile) -> None:
     """Draw a definition as Mermaid text; a broken one as far as it goes."""
-    from orchestrator.drawing.mermaid import mermaid
+    from orchestrator.drawing.mermaid import draw_mermaid
 
     value = read_json(file).value
-    typer.echo(mermaid(value if isinstance(value, dict) else {}), nl=False)
+    typer.echo(draw_mermaid(value if isinstance(value, dict) else {}), nl=False)

@@ -5,47 +5,47 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from orchestrator.cli.environment import client_settings, registry, settings
+from orchestrator.cli.environment import load_actions, load_client_settings, load_settings
 from orchestrator.cli.signals import run_until_signal
 
 if TYPE_CHECKING:
-    from orchestrator.service.services import House
+    from orchestrator.service.services import Services
     from orchestrator.store.database import Database
 
 ResultT = TypeVar("ResultT")
 
 Customer = Annotated[str, typer.Option("--customer", metavar="ID", help="Whose it is.")]
 WorkflowId = Annotated[str, typer.Argument(metavar="WORKFLOW", help="The workflow's id.")]
-BY = "command line"
+DEFAULT_AUTHOR = "command line"
 """Who made or published a definition, where nobody says."""
 
 
-def with_house(work: "Callable[[House], Awaitable[ResultT]]") -> ResultT:
+def run_with_services(work: "Callable[[Services], Awaitable[ResultT]]") -> ResultT:
     """Do something with all there is; raises ServerUnavailable where Temporal does not answer."""
-    from orchestrator.service.services import built
+    from orchestrator.service.services import open_services
     from orchestrator.temporal.client.connection import connect
     from orchestrator.temporal.client.runs import Runs
 
     async def go() -> ResultT:
-        here = client_settings()
-        async with built(here, Runs(await connect(here), here), registry(here)) as house:
-            return await work(house)
+        here = load_client_settings()
+        async with open_services(here, Runs(await connect(here), here), load_actions(here)) as services:
+            return await work(services)
 
-    return _through(go)
+    return _run_logged(go)
 
 
-def with_database(work: "Callable[[Database], Awaitable[ResultT]]") -> ResultT:
+def run_with_database(work: "Callable[[Database], Awaitable[ResultT]]") -> ResultT:
     """Do something with the database alone."""
-    from orchestrator.service.services import opened
+    from orchestrator.service.services import open_database
 
     async def go() -> ResultT:
-        async with opened(settings()) as database:
+        async with open_database(load_settings()) as database:
             return await work(database)
 
-    return _through(go)
+    return _run_logged(go)
 
 
-def _through(work: Callable[[], Awaitable[ResultT]]) -> ResultT:
+def _run_logged(work: Callable[[], Awaitable[ResultT]]) -> ResultT:
     from orchestrator.cli.logs import configure
 
     configure("text", "warning")

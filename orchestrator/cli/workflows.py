@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from orchestrator.cli import options
-from orchestrator.cli.files import Loaded, json_argument, read_json
-from orchestrator.cli.output import document, line, table
-from orchestrator.cli.planning import InvalidFileError, counted, show
-from orchestrator.cli.with_services import BY, Customer, WorkflowId, with_house
+from orchestrator.cli.files import LoadedFile, parse_json_argument, read_json
+from orchestrator.cli.output import print_json, print_line, print_table
+from orchestrator.cli.planning import InvalidFileError, format_count, show_problems
+from orchestrator.cli.with_services import DEFAULT_AUTHOR, Customer, WorkflowId, run_with_services
 from orchestrator.service.customers import DEFAULT_CUSTOMER
 
 if TYPE_CHECKING:
-    from orchestrator.service.services import House
+    from orchestrator.service.services import Services
     from orchestrator.store.records import Stored
 
 COLUMNS = ("workflow", "name", "status", "version", "starts by", "runs", "success", "last run", "customer")
@@ -23,9 +23,7 @@ app = typer.Typer(help="Keep definitions, publish them, and let them be started.
 @app.command()
 def push(
     files: options.DefinitionFiles,
-    activate_them: Annotated[
-        bool, typer.Option("--activate", help="Publish them, and install their triggers.")
-    ] = False,
+    activate_all: Annotated[bool, typer.Option("--activate", help="Publish them, and install their triggers.")] = False,
     customer: Customer = DEFAULT_CUSTOMER,
 ) -> None:
     """Keep definitions, as drafts: new ones, or changes of those that are there.
@@ -34,50 +32,50 @@ def push(
     """
     loaded = [read_json(name) for name in files]
 
-    async def work(house: "House") -> None:
-        ordered = _callees_first(loaded)
-        await _check(house, customer, ordered)
+    async def work(services: "Services") -> None:
+        ordered = _order_callees_first(loaded)
+        await _require_valid(services, customer, ordered)
         for file in ordered:
-            stored = await _keep(house, customer, file.value)
-            if activate_them:
-                stored = await house.workflows.activate(customer, stored.id, None, BY)
-                await house.reconciler.settle(customer, stored.id)
-            line(f"{stored.id}: {stored.status}, version {stored.content_version}")
+            stored = await _store_definition(services, customer, file.value)
+            if activate_all:
+                stored = await services.workflows.activate(customer, stored.id, None, DEFAULT_AUTHOR)
+                await services.reconciler.settle(customer, stored.id)
+            print_line(f"{stored.id}: {stored.status}, version {stored.content_version}")
 
-    with_house(work)
+    run_with_services(work)
 
 
-async def _check(house: "House", customer: str, files: list[Loaded]) -> None:
+async def _require_valid(services: "Services", customer: str, files: list[LoadedFile]) -> None:
     """Show what is wrong with any of them; raises InvalidFileError before one is kept."""
     named = {file.value["id"]: file.value for file in files if isinstance(file.value, dict) and "id" in file.value}
     wrong = 0
     for file in files:
         if not isinstance(file.value, dict) or not file.value.get("id"):
             raise InvalidFileError(f"{file.name} has no id", hint="a definition that is kept needs one of its own")
-        verdict = await house.workflows.judge(customer, file.value, beside=named)
-        problems = [*file.source.duplicates(), *verdict.problems]
-        show(file, problems)
+        verdict = await services.workflows.check(customer, file.value, unsaved=named)
+        problems = [*file.source.find_duplicates(), *verdict.problems]
+        show_problems(file, problems)
         wrong += sum(problem.severity == "error" for problem in problems)
     if wrong:
-        raise InvalidFileError(f"{counted(wrong, 'error')}: nothing was kept")
+        raise InvalidFileError(f"{format_count(wrong, 'error')}: nothing was kept")
 
 
-async def _keep(house: "House", customer: str, definition: dict[str, Any]) -> "Stored":
+async def _store_definition(services: "Services", customer: str, definition: dict[str, Any]) -> "Stored":
     from orchestrator.store.workflows import WorkflowNotFound
 
     try:
-        await house.workflows.definitions.get(customer, definition["id"])
+        await services.workflows.definitions.get(customer, definition["id"])
     except WorkflowNotFound:
-        return await house.workflows.create(customer, definition, BY)
-    return await house.workflows.save(customer, definition["id"], definition, None)
+        return await services.workflows.create(customer, definition, DEFAULT_AUTHOR)
+    return await services.workflows.save(customer, definition["id"], definition, None)
 
 
-def _callees_first(files: list[Loaded]) -> list[Loaded]:
+def _order_callees_first(files: list[LoadedFile]) -> list[LoadedFile]:
     """Order definitions so that those that others call come first; circles are refused later, by name."""
-    from orchestrator.service.callees import called
+    from orchestrator.service.callees import find_callees
 
-    def others(file: Loaded) -> set[str]:
-        return {name for name, _ in called(file.value)} - {str(file.value.get("id"))}
+    def others(file: LoadedFile) -> set[str]:
+        return {name for name, _ in find_callees(file.value)} - {str(file.value.get("id"))}
 
     waiting = {str(file.value.get("id")): file for file in files if isinstance(file.value, dict)}
     ordered = [file for file in files if not isinstance(file.value, dict)]
@@ -99,29 +97,29 @@ def list_workflows(
 ) -> None:
     """List definitions, with what their runs did."""
 
-    async def work(house: "House") -> list[dict[str, Any]]:
-        found = await house.workflows.definitions.page(customer, status=status, limit=limit)
-        return await house.workflows.shown(found)
+    async def work(services: "Services") -> list[dict[str, Any]]:
+        page = await services.workflows.definitions.list_definitions(customer, status=status, limit=limit)
+        return await services.workflows.describe(page)
 
-    found = with_house(work)
+    entries = run_with_services(work)
     if as_json:
-        document(found)
+        print_json(entries)
         return
-    table(COLUMNS, [tuple(_row(each)) for each in found])
+    print_table(COLUMNS, [tuple(_format_row(each)) for each in entries])
 
 
-def _row(shown: dict[str, Any]) -> list[str]:
-    rate, last = shown["success_rate"], shown["last_run_at"]
+def _format_row(entry: dict[str, Any]) -> list[str]:
+    rate, last = entry["success_rate"], entry["last_run_at"]
     return [
-        shown["id"],
-        str(shown.get("name") or ""),
-        shown["status"],
-        str(shown["version"]),
-        str((shown.get("trigger") or {}).get("type", "")),
-        str(shown["run_count"]),
+        entry["id"],
+        str(entry.get("name") or ""),
+        entry["status"],
+        str(entry["version"]),
+        str((entry.get("trigger") or {}).get("type", "")),
+        str(entry["run_count"]),
         "" if rate is None else f"{rate:g} %",
         last[:19].replace("T", " ") if last else "",
-        shown["customer_id"],
+        entry["customer_id"],
     ]
 
 
@@ -129,74 +127,77 @@ def _row(shown: dict[str, Any]) -> list[str]:
 def show_workflow(workflow: WorkflowId, customer: Customer = DEFAULT_CUSTOMER) -> None:
     """Print a definition as it is kept, as JSON."""
 
-    async def work(house: "House") -> dict[str, Any]:
-        return (await house.workflows.shown([await house.workflows.definitions.get(customer, workflow)]))[0]
+    async def work(services: "Services") -> dict[str, Any]:
+        return (await services.workflows.describe([await services.workflows.definitions.get(customer, workflow)]))[0]
 
-    document(with_house(work))
+    print_json(run_with_services(work))
 
 
 @app.command()
 def versions(workflow: WorkflowId, customer: Customer = DEFAULT_CUSTOMER, as_json: options.Json = False) -> None:
     """List the published versions, the newest first."""
-    from orchestrator.model.run import timestamp
+    from orchestrator.model.run import format_timestamp
 
-    async def work(house: "House") -> list[dict[str, Any]]:
-        stored = await house.workflows.definitions.get(customer, workflow)
-        found = await house.workflows.definitions.versions(customer, workflow, before=stored.version + 1, limit=1000)
+    async def work(services: "Services") -> list[dict[str, Any]]:
+        stored = await services.workflows.definitions.get(customer, workflow)
+        page = await services.workflows.definitions.list_versions(
+            customer, workflow, before=stored.version + 1, limit=1000
+        )
         return [
             {
                 "version": each.version,
-                "published_at": timestamp(each.published_at),
+                "published_at": format_timestamp(each.published_at),
                 "published_by": each.published_by,
                 "copy_of": each.copy_of,
             }
-            for each in found
+            for each in page
         ]
 
-    found = with_house(work)
+    entries = run_with_services(work)
     if as_json:
-        document(found)
+        print_json(entries)
         return
     rows = [
-        (str(each["version"]), each["published_at"], each["published_by"], str(each["copy_of"] or "")) for each in found
+        (str(each["version"]), each["published_at"], each["published_by"], str(each["copy_of"] or ""))
+        for each in entries
     ]
-    table(("version", "published", "by", "copy of"), rows)
+    print_table(("version", "published", "by", "copy of"), rows)
 
 
 @app.command()
 def activate(workflow: WorkflowId, customer: Customer = DEFAULT_CUSTOMER) -> None:
     """Publish what has been edited, and install the trigger."""
 
-    async def work(house: "House") -> "Stored":
-        stored = await house.workflows.activate(customer, workflow, None, BY)
-        await house.reconciler.settle(customer, workflow)
+    async def work(services: "Services") -> "Stored":
+        stored = await services.workflows.activate(customer, workflow, None, DEFAULT_AUTHOR)
+        await services.reconciler.settle(customer, workflow)
         return stored
 
-    _tell(with_house(work))
+    _print_status(run_with_services(work))
 
 
 @app.command()
 def pause(workflow: WorkflowId, customer: Customer = DEFAULT_CUSTOMER) -> None:
     """Let the trigger start nothing until the workflow is activated again; runs go on."""
 
-    async def work(house: "House") -> "Stored":
-        stored = await house.workflows.pause(customer, workflow, None)
-        await house.reconciler.settle(customer, workflow)
+    async def work(services: "Services") -> "Stored":
+        stored = await services.workflows.pause(customer, workflow, None)
+        await services.reconciler.settle(customer, workflow)
         return stored
 
-    _tell(with_house(work))
+    _print_status(run_with_services(work))
 
 
 @app.command()
 def archive(workflow: WorkflowId, customer: Customer = DEFAULT_CUSTOMER) -> None:
     """Remove the trigger, and refuse edits and starts; runs go on."""
 
-    async def work(house: "House") -> "Stored":
-        stored = await house.workflows.archive(customer, workflow, None)
-        await house.reconciler.settle(customer, workflow)
+    async def work(services: "Services") -> "Stored":
+        stored = await services.workflows.archive(customer, workflow, None)
+        await services.reconciler.settle(customer, workflow)
         return stored
 
-    _tell(with_house(work))
+    _print_status(run_with_services(work))
 
 
 @app.command()
@@ -207,42 +208,42 @@ def rollback(
 ) -> None:
     """Publish an older version again, as the newest."""
 
-    async def work(house: "House") -> "Stored":
-        stored = await house.workflows.rollback(customer, workflow, version, None, BY)
-        await house.reconciler.settle(customer, workflow)
+    async def work(services: "Services") -> "Stored":
+        stored = await services.workflows.rollback(customer, workflow, version, None, DEFAULT_AUTHOR)
+        await services.reconciler.settle(customer, workflow)
         return stored
 
-    _tell(with_house(work))
+    _print_status(run_with_services(work))
 
 
 @app.command()
 def delete(workflow: WorkflowId, customer: Customer = DEFAULT_CUSTOMER) -> None:
     """Take a definition away, with its versions and its trigger; runs go on."""
 
-    async def work(house: "House") -> None:
-        await house.workflows.definitions.delete(customer, workflow, None)
-        await house.reconciler.settle(customer, workflow)
+    async def work(services: "Services") -> None:
+        await services.workflows.definitions.delete(customer, workflow, None)
+        await services.reconciler.settle(customer, workflow)
 
-    with_house(work)
-    line(f"{workflow}: deleted")
+    run_with_services(work)
+    print_line(f"{workflow}: deleted")
 
 
 @app.command()
 def start(
     workflow: WorkflowId,
-    given: options.Input = None,
+    run_input: options.Input = None,
     version: Annotated[int | None, typer.Option(min=1, help="A published version; the newest unless given.")] = None,
     key: Annotated[str | None, typer.Option(metavar="TEXT", help="Started once for each key.")] = None,
     customer: Customer = DEFAULT_CUSTOMER,
 ) -> None:
     """Start a kept workflow, and print the run's id."""
-    value = json_argument(given, "--input")
+    value = parse_json_argument(run_input, "--input")
 
-    async def work(house: "House") -> str:
-        return (await house.starts.workflow(customer, workflow, value, version=version, key=key)).id
+    async def work(services: "Services") -> str:
+        return (await services.starts.start_workflow(customer, workflow, value, version=version, key=key)).id
 
-    line(with_house(work))
+    print_line(run_with_services(work))
 
 
-def _tell(stored: "Stored") -> None:
-    line(f"{stored.id}: {stored.status}, version {stored.version}")
+def _print_status(stored: "Stored") -> None:
+    print_line(f"{stored.id}: {stored.status}, version {stored.version}")

@@ -12,7 +12,7 @@ from typing import Any
 from orchestrator.model.definition import TRIGGER, Definition, Node, Trigger
 from orchestrator.model.node_types import KINDS
 from orchestrator.planner import graph, regions
-from orchestrator.planner.parse import read
+from orchestrator.planner.parse import parse_definition
 from orchestrator.planner.regions import Region
 from orchestrator.planner.report import Report
 
@@ -34,14 +34,14 @@ SHAPES = {
     "end": ("([", "])"),
 }
 
-ABOUT: dict[str, Callable[[Node], object]] = {
+DETAILS: dict[str, Callable[[Node], object]] = {
     "trigger": lambda node: "",
     "action": lambda node: node.action,
     "condition": lambda node: "",
     "switch": lambda node: node.config.get("value"),
     "loop": lambda node: f"each {node.item_variable or 'item'}",
     "parallel": lambda node: f"join {node.config.get('join') or 'all'}",
-    "delay": lambda node: _pause(node),
+    "delay": lambda node: _describe_delay(node),
     "wait": lambda node: f"event {node.config.get('event')}",
     "set": lambda node: ", ".join(node.config),
     "workflow": lambda node: node.config.get("workflow_id"),
@@ -49,7 +49,7 @@ ABOUT: dict[str, Callable[[Node], object]] = {
 }
 """By type: what stands under the title of a node."""
 
-Way = tuple[str, str, str]
+EdgeKey = tuple[str, str, str]
 """Source, port, target."""
 
 
@@ -58,19 +58,21 @@ class Drawing:
     """Nodes, ways and boxes, before they are text."""
 
     nodes: dict[str, Node]
-    made: graph.Graph
+    structure: graph.Graph
     """What the planner reads: nodes of known types and the ways between them."""
     names: dict[str, str] = field(default_factory=lambda: {TRIGGER: "start"})
     """Mermaid's name of each node and of each id that no node has."""
-    ways: dict[Way, str] = field(default_factory=dict)
+    edges: dict[EdgeKey, str] = field(default_factory=dict)
     """To the label that the author gave."""
 
     @cached_property
     def regions(self) -> regions.Regions:
         """Find the bodies and branches; what nothing leads to counts as a start, for drafts without one."""
-        led_to = {target for ways in self.made.ways for targets in ways.values() for target in targets}
-        loose = [number for number in range(len(self.made.nodes)) if number not in led_to]
-        return regions.find(replace(self.made, starts=graph.unique([*self.made.starts, *loose])))
+        led_to = {target for ways in self.structure.successors for targets in ways.values() for target in targets}
+        loose = [number for number in range(len(self.structure.nodes)) if number not in led_to]
+        return regions.find_regions(
+            replace(self.structure, starts=graph.remove_duplicates([*self.structure.starts, *loose]))
+        )
 
     @property
     def missing(self) -> list[str]:
@@ -78,60 +80,64 @@ class Drawing:
         return [key for key in self.names if key not in self.nodes and key != TRIGGER]
 
 
-def mermaid(definition: Definition | Mapping[str, Any]) -> str:
+def draw_mermaid(definition: Definition | Mapping[str, Any]) -> str:
     """Give the flow chart of a definition: one Mermaid text, with a line feed at its end."""
-    known = read(definition, Report()) or Definition()
-    drawing = drawn(known)
-    lines = ["flowchart TD", f"    start{_shape('trigger', _trigger_lines(known.trigger))}", *_boxes(drawing)]
-    lines += [f"    {drawing.names[key]}{_shape('action', [key, 'missing'])}:::missing" for key in drawing.missing]
-    lines += [_arrow(way, label, drawing.names) for way, label in drawing.ways.items()]
+    parsed = parse_definition(definition, Report()) or Definition()
+    drawing = build_drawing(parsed)
+    lines = [
+        "flowchart TD",
+        f"    start{_draw_shape('trigger', _describe_trigger(parsed.trigger))}",
+        *_draw_boxes(drawing),
+    ]
+    lines += [f"    {drawing.names[key]}{_draw_shape('action', [key, 'missing'])}:::missing" for key in drawing.missing]
+    lines += [_draw_arrow(edge, label, drawing.names) for edge, label in drawing.edges.items()]
     if drawing.missing:
         lines.append("    classDef missing stroke-dasharray: 4")
     return "\n".join(lines) + "\n"
 
 
-def graph_json(definition: Definition | Mapping[str, Any]) -> dict[str, Any]:
+def describe_graph(definition: Definition | Mapping[str, Any]) -> dict[str, Any]:
     """Give the graph as the planner reads it: `{nodes: [{id, type, name}], edges: [{source, port, target, label}]}`."""
-    drawing = drawn(read(definition, Report()) or Definition())
+    drawing = build_drawing(parse_definition(definition, Report()) or Definition())
     nodes = [{"id": node.id, "type": node.type, "name": node.name} for node in drawing.nodes.values()]
     edges = [
         {"source": source, "port": port, "target": target, "label": label}
-        for (source, port, target), label in drawing.ways.items()
+        for (source, port, target), label in drawing.edges.items()
     ]
     return {"nodes": nodes, "edges": edges}
 
 
-def drawn(definition: Definition) -> Drawing:
+def build_drawing(definition: Definition) -> Drawing:
     """Find nodes and ways; edges that lead wrong are kept."""
     nodes: dict[str, Node] = {}
     for node in definition.nodes:
         if node.id and node.id != TRIGGER:
             nodes.setdefault(node.id, node)
-    usable = [(place, node) for place, node in enumerate(nodes.values()) if node.type in KINDS]
-    made = graph.build(definition, usable, Report())
-    ways = dict.fromkeys(_ways(made), "")
+    usable = [(index, node) for index, node in enumerate(nodes.values()) if node.type in KINDS]
+    structure = graph.build_graph(definition, usable, Report())
+    edges = dict.fromkeys(_list_edges(structure), "")
     for edge in definition.edges:
         if edge.source and edge.target:
-            ways[edge.source, edge.condition or graph.NEXT, edge.target] = edge.label
-    drawing = Drawing(nodes, made, ways=ways)
-    for key in [*nodes, *(key for source, _, target in ways for key in (source, target))]:
+            edges[edge.source, edge.condition or graph.NEXT, edge.target] = edge.label
+    drawing = Drawing(nodes, structure, edges=edges)
+    for key in [*nodes, *(key for source, _, target in edges for key in (source, target))]:
         drawing.names.setdefault(key, f"n{len(drawing.names)}")
     return drawing
 
 
-def _ways(made: graph.Graph) -> Iterator[Way]:
+def _list_edges(structure: graph.Graph) -> Iterator[EdgeKey]:
     """Give the ways of the graph as the planner reads it."""
-    starts = [made.nodes[number] for number in made.starts]
+    starts = [structure.nodes[number] for number in structure.starts]
     yield from ((TRIGGER, graph.NEXT, node.id) for node in starts if node.type != TRIGGER)
-    for node, ways in zip(made.nodes, made.ways, strict=True):
+    for node, ways in zip(structure.nodes, structure.successors, strict=True):
         for port, targets in ways.items():
             name = "branch" if node.type == "parallel" and port not in ("next", "error") else port
-            yield from ((node.id, name, made.nodes[target].id) for target in targets)
+            yield from ((node.id, name, structure.nodes[target].id) for target in targets)
 
 
-def _boxes(drawing: Drawing) -> Iterator[str]:
+def _draw_boxes(drawing: Drawing) -> Iterator[str]:
     """Write nodes, and boxes with what is in them."""
-    top, inside = _members(drawing)
+    top, inside = _group_members(drawing)
     open_boxes, count = [iter(top)], 0
     while open_boxes:
         indent = "    " * len(open_boxes)
@@ -141,67 +147,71 @@ def _boxes(drawing: Drawing) -> Iterator[str]:
             if open_boxes:
                 yield f"{indent[4:]}end"
         elif isinstance(member, Node):
-            yield f"{indent}{drawing.names[member.id]}{_shape(member.type, _lines(member))}"
+            yield f"{indent}{drawing.names[member.id]}{_draw_shape(member.type, _describe_node(member))}"
         elif id(member) in inside:
             count += 1
-            yield f'{indent}subgraph box{count}["{_safe(_box_title(drawing.made, member))}"]'
+            yield f'{indent}subgraph box{count}["{_escape_label(_title_box(drawing.structure, member))}"]'
             open_boxes.append(iter(inside[id(member)]))
 
 
-def _members(drawing: Drawing) -> tuple[list[Node | Region], dict[int, list[Node | Region]]]:
+def _group_members(drawing: Drawing) -> tuple[list[Node | Region], dict[int, list[Node | Region]]]:
     """Give what is in no box, and what is in each, by the region's identity; the order is the definition's."""
     top: list[Node | Region] = []
     inside: dict[int, list[Node | Region]] = {}
-    found = drawing.regions
+    regions_found = drawing.regions
     for key, node in drawing.nodes.items():
-        number = drawing.made.index.get(key)
-        home = None if number is None else found.home[number]
-        members = top if home is None or home is found.whole else inside.setdefault(id(home), [])
-        members += [node, *found.inside.get(-1 if number is None else number, ())]
+        number = drawing.structure.index.get(key)
+        region_of_node = None if number is None else regions_found.innermost[number]
+        members = (
+            top
+            if region_of_node is None or region_of_node is regions_found.whole
+            else inside.setdefault(id(region_of_node), [])
+        )
+        members += [node, *regions_found.inside.get(-1 if number is None else number, ())]
     return top, inside
 
 
-def _box_title(made: graph.Graph, region: Region) -> str:
+def _title_box(structure: graph.Graph, region: Region) -> str:
     if region.owner is None or region.port == "body":
-        owner = made.nodes[region.owner or 0]
+        owner = structure.nodes[region.owner or 0]
         return owner.name or owner.id
     return f"branch {int(region.port.removeprefix('branch ')) + 1}"
 
 
-def _shape(kind: str, lines: Iterable[object]) -> str:
+def _draw_shape(kind: str, lines: Iterable[object]) -> str:
     left, right = SHAPES.get(kind, SHAPES["action"])
-    label = "<br/>".join(_safe(str(line)) for line in lines if line)
+    label = "<br/>".join(_escape_label(str(line)) for line in lines if line)
     return f'{left}"{label}"{right}'
 
 
-def _safe(text: str) -> str:
+def _escape_label(text: str) -> str:
     """Cut a label to one short line and write as a code whatever Mermaid could read as syntax."""
     flat = " ".join(text.split())
     flat = flat if len(flat) <= MAX_LABEL else flat[: MAX_LABEL - 1] + "…"
-    return UNSAFE.sub(lambda found: f"#{ord(found.group())};", flat) or "#160;"
+    return UNSAFE.sub(lambda match: f"#{ord(match.group())};", flat) or "#160;"
 
 
-def _arrow(way: Way, label: str, names: Mapping[str, str]) -> str:
-    source, port, target = way
-    words = [label, "" if port in (graph.NEXT, label) else port]
-    said = ": ".join(word for word in words if word)
+def _draw_arrow(edge: EdgeKey, label: str, names: Mapping[str, str]) -> str:
+    source, port, target = edge
+    parts = [label, "" if port in (graph.NEXT, label) else port]
+    text = ": ".join(part for part in parts if part)
     line = "-.->" if port == "error" else "-->"
-    return f"    {names[source]} {line}" + (f'|"{_safe(said)}"|' if said else "") + f" {names[target]}"
+    return f"    {names[source]} {line}" + (f'|"{_escape_label(text)}"|' if text else "") + f" {names[target]}"
 
 
-def _lines(node: Node) -> list[object]:
+def _describe_node(node: Node) -> list[object]:
     """Give the title of a node and, under it, what it is about."""
-    about = ABOUT.get(node.type)
-    return [node.name or node.id, about(node) if about else f"{node.type or 'no type'}?"]
+    details = DETAILS.get(node.type)
+    return [node.name or node.id, details(node) if details else f"{node.type or 'no type'}?"]
 
 
-def _pause(node: Node) -> object:
+def _describe_delay(node: Node) -> object:
     if node.delay_seconds is not None:
         return f"{node.delay_seconds} s"
     return node.delay_until or node.config.get("cron")
 
 
-def _trigger_lines(trigger: Trigger) -> list[object]:
+def _describe_trigger(trigger: Trigger) -> list[object]:
     every = f"every {trigger.interval_seconds:g} s" if trigger.interval_seconds else ""
-    about = {"schedule": trigger.cron or every, "event": trigger.event, "webhook": trigger.webhook_path}
-    return [trigger.type or "start", about.get(trigger.type)]
+    details = {"schedule": trigger.cron or every, "event": trigger.event, "webhook": trigger.webhook_path}
+    return [trigger.type or "start", details.get(trigger.type)]

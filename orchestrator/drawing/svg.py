@@ -12,36 +12,36 @@ COMMAND = (sys.executable, "-I", "-X", "utf8", "-m", mmdr.__name__)
 MAX_LINES = 2_000
 """Of the text; the renderer gives up at about a thousand, after more and more time."""
 MAX_CHARACTERS = 200_000
-SECONDS = 20.0
-AT_ONCE = 2
+TIMEOUT_SECONDS = 20.0
+MAX_CONCURRENT = 2
 """Pictures that are made at the same time; others wait."""
-_drawing = asyncio.Semaphore(AT_ONCE)
+_slots = asyncio.Semaphore(MAX_CONCURRENT)
 
 
-async def svg(text: str) -> str:
+async def draw_svg(text: str) -> str:
     """Give the picture; raises OperationRefused for a graph that is too large to be laid out."""
     if len(text) > MAX_CHARACTERS or text.count("\n") > MAX_LINES:
-        raise _refusal("it is too large")
-    async with _drawing:
-        return await _rendered(text)
+        raise _make_refusal("it is too large")
+    async with _slots:
+        return await _run_renderer(text)
 
 
-async def _rendered(text: str) -> str:
+async def _run_renderer(text: str) -> str:
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(*COMMAND, stdin=pipe, stdout=pipe, stderr=pipe)
     try:
-        async with asyncio.timeout(SECONDS):
-            drawn, said = await process.communicate(text.encode())
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            picture, message = await process.communicate(text.encode())
     except TimeoutError:
-        raise _refusal(f"it takes more than {SECONDS:g} seconds") from None
+        raise _make_refusal(f"it takes more than {TIMEOUT_SECONDS:g} seconds") from None
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
     if process.returncode:
-        raise _refusal(said.decode(errors="replace").removeprefix("mmdr: ").strip()[-300:])
-    return drawn.decode()
+        raise _make_refusal(message.decode(errors="replace").removeprefix("mmdr: ").strip()[-300:])
+    return picture.decode()
 
 
-def _refusal(why: str) -> OperationRefused:
+def _make_refusal(why: str) -> OperationRefused:
     return OperationRefused(f"the graph cannot be drawn as a picture: {why}", hint="ask for it as mermaid or as json")

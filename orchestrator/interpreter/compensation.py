@@ -3,15 +3,15 @@
 from typing import Any
 
 from orchestrator.errors import StepFailed
-from orchestrator.interpreter.effects import Acted, ActRequest
-from orchestrator.interpreter.failures import KNOWN_ERRORS, as_failure, error_document
+from orchestrator.interpreter.effects import ActionResult, ActRequest
+from orchestrator.interpreter.failures import KNOWN_ERRORS, build_error_document, to_step_failure
 from orchestrator.interpreter.frames import Step
 from orchestrator.interpreter.scopes import Machine, Place
 from orchestrator.interpreter.state import RunState
 from orchestrator.model.plan import Action, ActionCall, Node, Retry
 
 
-def owe(machine: Machine, node: Action, call: ActionCall, step: Step, place: Place) -> None:
+def record_compensation(machine: Machine, node: Action, call: ActionCall, step: Step, place: Place) -> None:
     """Note what would undo a completed step, with its parameters as they are now."""
     if machine.plan.compensate == "never":
         return
@@ -48,7 +48,9 @@ async def compensate(machine: Machine) -> None:
             step.status = "completed"
         except StepFailed as failure:
             step.status = "failed"
-            step.error = error_document(as_failure(failure, step.node_id), step.node_id, machine.effects.now())
+            step.error = build_error_document(
+                to_step_failure(failure, step.node_id), step.node_id, machine.effects.now()
+            )
         _close(state, step, machine)
 
 
@@ -58,7 +60,7 @@ def _close(state: RunState, step: Step, machine: Machine) -> None:
     state.completed += 1
 
 
-async def _undo(machine: Machine, owed: dict[str, Any]) -> Acted:
+async def _undo(machine: Machine, owed: dict[str, Any]) -> ActionResult:
     if "error" in owed:
         raise StepFailed(f"the compensation's parameters could not be computed: {owed['error']}")
     return await machine.effects.act(
@@ -107,4 +109,4 @@ async def notify(machine: Machine, node: Node, step: Step, place: Place) -> None
             )
         )
     except KNOWN_ERRORS as error:
-        step.warnings += (f"nobody was notified: {as_failure(error, node.id).message}",)
+        step.warnings += (f"nobody was notified: {to_step_failure(error, node.id).message}",)

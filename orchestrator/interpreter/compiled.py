@@ -46,7 +46,7 @@ class Compiled:
         return render_parameters(source, env) if found.uses_secrets else (found.render(env), {})
 
 
-def number(value: Any, what: str) -> float:
+def parse_seconds(value: Any, what: str) -> float:
     """Read a number of seconds that a template gave."""
     if isinstance(value, str):
         try:
@@ -60,7 +60,7 @@ def number(value: Any, what: str) -> float:
     return max(float(value), 0.0)
 
 
-def moment(value: Any) -> datetime:
+def parse_time(value: Any) -> datetime:
     """Read a time that a template gave; no zone means UTC."""
     try:
         read = datetime.fromisoformat(value)
@@ -69,7 +69,7 @@ def moment(value: Any) -> datetime:
     return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
 
 
-def items_of(value: Any) -> tuple[list[Any] | None, int]:
+def parse_collection(value: Any) -> tuple[list[Any] | None, int]:
     """Read a loop's collection: `(list, its length)`, or `(None, n)` for a whole number."""
     if isinstance(value, list):
         return value, len(value)
@@ -81,6 +81,6 @@ def items_of(value: Any) -> tuple[list[Any] | None, int]:
     return None, value
 
 
-def environment(context: dict[str, Any], now: Callable[[], datetime], uuid: Callable[[], str], strict: bool) -> Env:
+def make_env(context: dict[str, Any], now: Callable[[], datetime], uuid: Callable[[], str], strict: bool) -> Env:
     """Make what evaluations over one flow's data see."""
     return Env(context=context, now=now, uuid=uuid, strict=strict, warnings=Warnings())

@@ -6,17 +6,17 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from orchestrator.interpreter.effects import Effects
-from orchestrator.interpreter.pool import discarded
+from orchestrator.interpreter.pool import is_discarded
 
 T = TypeVar("T")
 
 
-class TimeUp(Exception):
+class DeadlineExceeded(Exception):
     """The deadline came before the end."""
 
 
-async def within(effects: Effects, deadline: datetime, title: str, work: Coroutine[Any, Any, T]) -> T:
-    """Run the work, cancelled when the deadline comes first; raises TimeUp then, once the work has ended."""
+async def run_until(effects: Effects, deadline: datetime, title: str, work: Coroutine[Any, Any, T]) -> T:
+    """Run the work, cancelled when the deadline comes first; raises DeadlineExceeded then, once the work has ended."""
     loop = asyncio.get_running_loop()
     flow = loop.create_task(work)
     seconds = max((deadline - effects.now()).total_seconds(), 0.0)
@@ -35,8 +35,8 @@ async def within(effects: Effects, deadline: datetime, title: str, work: Corouti
     except asyncio.CancelledError:
         if not over:
             raise
-        raise TimeUp from None
+        raise DeadlineExceeded from None
     finally:
-        if not discarded():
+        if not is_discarded():
             timer.cancel()
             await asyncio.gather(timer, return_exceptions=True)

@@ -33,7 +33,7 @@ class ActRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Acted:
+class ActionResult:
     """What an action gave."""
 
     result: Any
@@ -108,7 +108,7 @@ class Effects(Protocol):
     def uuid(self) -> str:
         """Give a new UUID, the same at every replay."""
 
-    async def act(self, request: ActRequest) -> Acted:
+    async def act(self, request: ActRequest) -> ActionResult:
         """Call an action and give its result, or raise StepFailed when no attempt is left."""
 
     async def sleep(self, seconds: float, title: str) -> None:
@@ -117,17 +117,17 @@ class Effects(Protocol):
     async def receive(self, event: str, timeout_seconds: float | None, title: str) -> tuple[Any] | None:
         """Take the oldest unread event of that name; `None` when the time is over first."""
 
-    async def branch(self, request: BranchRequest) -> BranchResult:
+    async def run_branch(self, request: BranchRequest) -> BranchResult:
         """Run a branch to its end; when cancelled, end it first and answer `cancelled`."""
 
-    async def call(self, request: CallRequest) -> dict[str, Any]:
+    async def call_workflow(self, request: CallRequest) -> dict[str, Any]:
         """Run another workflow: `{run_id, status, output}`; StepFailed when it fails."""
 
     async def decide(self, step_id: str, node_id: str, error: dict[str, Any]) -> Resolution:
         """Wait for an operator's word on a failed step."""
 
-    def due(self, *, resumable: bool) -> bool:
+    def boundary_due(self, *, resumable: bool) -> bool:
         """Tell, at a node boundary, that `boundary` has something to do. Called once for each node."""
 
-    async def boundary(self, *, resumable: bool) -> None:
+    async def pass_boundary(self, *, resumable: bool) -> None:
         """Hold while paused; where the whole state can be written down, continue as new if that is due."""

@@ -8,11 +8,11 @@ from typing import Any, Literal
 
 from orchestrator.errors import StepFailed
 from orchestrator.interpreter.compensation import compensate
-from orchestrator.interpreter.deadline import TimeUp, within
+from orchestrator.interpreter.deadline import DeadlineExceeded, run_until
 from orchestrator.interpreter.effects import BranchResult, Effects
-from orchestrator.interpreter.failures import LimitReached, Rewind, error_document
-from orchestrator.interpreter.parallels import branch_output
-from orchestrator.interpreter.pure_nodes import Closed, failure_of
+from orchestrator.interpreter.failures import LimitReached, Rewind, build_error_document
+from orchestrator.interpreter.parallels import select_branch_output
+from orchestrator.interpreter.pure_nodes import Closed, failure_from_end
 from orchestrator.interpreter.scopes import Machine
 from orchestrator.interpreter.state import RunState
 from orchestrator.interpreter.steps import attempt
@@ -40,7 +40,7 @@ async def execute(plan: Plan, info: RunInfo, state: RunState, effects: Effects) 
         closed = await _before_deadline(machine)
         if closed is not None and closed.failed:
             state.output = closed.output
-            raise failure_of(closed)
+            raise failure_from_end(closed)
     except StepFailed as failure:
         return await _failed(machine, failure)
     except asyncio.CancelledError:
@@ -48,7 +48,7 @@ async def execute(plan: Plan, info: RunInfo, state: RunState, effects: Effects) 
             await compensate(machine)
         _end(machine, "cancelled")
         raise
-    state.output = branch_output(closed, state.data.variables())
+    state.output = select_branch_output(closed, state.data.variables())
     _end(machine, "completed")
     return Outcome("completed", state.output)
 
@@ -66,15 +66,15 @@ async def execute_branch(
     try:
         closed = await _scope(machine)
         if closed is not None and closed.failed:
-            raise failure_of(closed)
+            raise failure_from_end(closed)
     except StepFailed as failure:
         status = "failed"
-        state.failure = error_document(failure, "", effects.now())
+        state.failure = build_error_document(failure, "", effects.now())
     except asyncio.CancelledError:
         status = "cancelled"
     _end(machine, status)
     variables = state.data.variables() if status == "completed" else {}
-    state.output = branch_output(closed, variables)
+    state.output = select_branch_output(closed, variables)
     own = state.data.own_steps()
     return BranchResult(
         status,
@@ -110,8 +110,8 @@ async def _before_deadline(machine: Machine) -> Closed | None:
         return await _scope(machine)
     deadline = machine.state.started_at + timedelta(seconds=limit)
     try:
-        return await within(machine.effects, deadline, "timeout of the run", _scope(machine))
-    except TimeUp:
+        return await run_until(machine.effects, deadline, "timeout of the run", _scope(machine))
+    except DeadlineExceeded:
         raise StepFailed(
             f"the run took longer than timeout_seconds ({limit:g} s)",
             error_type="timeout_error",
@@ -121,7 +121,7 @@ async def _before_deadline(machine: Machine) -> Closed | None:
 
 async def _failed(machine: Machine, failure: StepFailed) -> Outcome:
     state = machine.state
-    state.failure = error_document(failure, "", machine.effects.now())
+    state.failure = build_error_document(failure, "", machine.effects.now())
     state.failure["node_id"] = failure.node_id
     _close_steps(machine, "failed")
     if machine.plan.compensate in ("on_failure", "both"):

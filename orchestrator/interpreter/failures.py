@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from orchestrator.errors import ConditionError, ErrorType, ExpressionError, StepFailed
 from orchestrator.model.plan import Action, Call, Loop, Node, Parallel
-from orchestrator.model.run import timestamp
+from orchestrator.model.run import format_timestamp
 
 KNOWN_ERRORS = (StepFailed, ExpressionError, ConditionError)
 CAN_PAUSE = (Action, Call, Loop, Parallel)
@@ -25,7 +25,7 @@ class LimitReached(Exception):
     """The run has made as many steps as it may."""
 
 
-def as_failure(error: StepFailed | ExpressionError | ConditionError, node_id: str) -> StepFailed:
+def to_step_failure(error: StepFailed | ExpressionError | ConditionError, node_id: str) -> StepFailed:
     """Turn what a node raised into a failure of its step; the innermost node keeps its name."""
     if isinstance(error, StepFailed):
         error.node_id = error.node_id or node_id
@@ -34,7 +34,7 @@ def as_failure(error: StepFailed | ExpressionError | ConditionError, node_id: st
     return StepFailed(str(error), error_type=error_type, recoverable=False, node_id=node_id)
 
 
-def error_document(failure: StepFailed, node_id: str, now: datetime) -> dict[str, Any]:
+def build_error_document(failure: StepFailed, node_id: str, now: datetime) -> dict[str, Any]:
     """Write the error document of SPEC §6."""
     return {
         "message": failure.message,
@@ -42,11 +42,11 @@ def error_document(failure: StepFailed, node_id: str, now: datetime) -> dict[str
         "details": failure.details,
         "node_id": failure.node_id or node_id,
         "recoverable": failure.recoverable,
-        "timestamp": timestamp(now),
+        "timestamp": format_timestamp(now),
     }
 
 
-def branch_failure(node: Node, index: int, error: dict[str, Any], branches: list[dict[str, Any]]) -> StepFailed:
+def build_branch_failure(node: Node, index: int, error: dict[str, Any], branches: list[dict[str, Any]]) -> StepFailed:
     """Say that a branch failed its parallel."""
     return StepFailed(
         f"branch {index} of {node.title} failed: {error['message']}",

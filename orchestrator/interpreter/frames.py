@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from orchestrator.language.condition_reader import evidence
-from orchestrator.model.run import Status, StepDocument, milliseconds, timestamp
+from orchestrator.language.condition_reader import build_evidence
+from orchestrator.model.run import Status, StepDocument, count_milliseconds, format_timestamp
 
 
 @dataclass(slots=True)
@@ -30,7 +30,7 @@ class Step:
     """Raw evidence; see `orchestrator.conditions.evidence`."""
     waiting_for: dict[str, Any] | None = None
 
-    def document(self) -> StepDocument:
+    def to_document(self) -> StepDocument:
         """Show the step."""
         return StepDocument(
             id=self.id,
@@ -43,17 +43,17 @@ class Step:
             output_data=self.output,
             error=self.error,
             retry_count=self.retry_count,
-            duration_ms=milliseconds(self.started_at, self.completed_at),
+            duration_ms=count_milliseconds(self.started_at, self.completed_at),
             warnings=list(self.warnings),
-            decision=shown_decision(self.decision),
+            decision=render_decision(self.decision),
         )
 
     def to_json(self) -> dict[str, Any]:
         """Write the step down."""
         written = {name: getattr(self, name) for name in self.__slots__}
-        written["started_at"] = timestamp(self.started_at)
-        written["completed_at"] = self.completed_at and timestamp(self.completed_at)
-        written["decision"] = shown_decision(self.decision)
+        written["started_at"] = format_timestamp(self.started_at)
+        written["completed_at"] = self.completed_at and format_timestamp(self.completed_at)
+        written["decision"] = render_decision(self.decision)
         return {name: value for name, value in written.items() if value not in (None, (), "", 0)}
 
     @classmethod
@@ -67,9 +67,9 @@ class Step:
         return cls(**read)
 
 
-def shown_decision(decision: Any) -> Any:
+def render_decision(decision: Any) -> Any:
     """Render raw evidence; what is already rendered, or absent, stays."""
-    return evidence(decision[0], decision[1]) if isinstance(decision, tuple) else decision
+    return build_evidence(decision[0], decision[1]) if isinstance(decision, tuple) else decision
 
 
 @dataclass(slots=True)

@@ -4,11 +4,11 @@ from collections.abc import Coroutine
 from typing import Any
 
 from orchestrator.errors import StepFailed
-from orchestrator.interpreter.compiled import items_of
-from orchestrator.interpreter.failures import KNOWN_ERRORS, as_failure
+from orchestrator.interpreter.compiled import parse_collection
+from orchestrator.interpreter.failures import KNOWN_ERRORS, to_step_failure
 from orchestrator.interpreter.frames import Frame, LoopFrame, Step
 from orchestrator.interpreter.pool import run_pool
-from orchestrator.interpreter.pure_nodes import Closed, failure_of
+from orchestrator.interpreter.pure_nodes import Closed, failure_from_end
 from orchestrator.interpreter.scopes import Machine, Place, new_frame
 from orchestrator.interpreter.variables import MISSING, Data, restore
 from orchestrator.model.plan import Loop
@@ -40,7 +40,7 @@ async def run_loop(machine: Machine, node: Loop, step: Step, frame: Frame, place
 def _start(machine: Machine, node: Loop, step: Step, frame: Frame, place: Place) -> LoopFrame:
     items, count = None, None
     if node.while_ is None or node.collection is not None:
-        items, count = items_of(machine.compiled.render(node.collection, place.env))
+        items, count = parse_collection(machine.compiled.render(node.collection, place.env))
     context = place.data.context
     shadowed = {}
     if node.max_concurrency == 1:
@@ -84,7 +84,7 @@ async def _one_after_another(machine: Machine, node: Loop, progress: LoopFrame, 
             collected = machine.compiled.render(node.collect, place.env) if node.has_collect else None
         except KNOWN_ERRORS as error:
             if not node.continue_on_error:
-                raise as_failure(error, node.id) from error
+                raise to_step_failure(error, node.id) from error
             failed, collected = True, None
         progress.frame = None
         place.data.settle(f"{path}/")
@@ -97,7 +97,7 @@ async def _one_after_another(machine: Machine, node: Loop, progress: LoopFrame, 
 def check(closed: Closed | None) -> None:
     """Fail when an `end` with outcome failed closed the scope."""
     if closed is not None and closed.failed:
-        raise failure_of(closed)
+        raise failure_from_end(closed)
 
 
 def _note(node: Loop, progress: LoopFrame, iteration: Frame, collected: Any, failed: bool) -> None:
@@ -135,7 +135,7 @@ async def _beside_each_other(machine: Machine, node: Loop, progress: LoopFrame, 
 
     async def drained(index: int) -> None:
         _fold(node, progress, ended)
-        await machine.effects.boundary(resumable=place.resumable)
+        await machine.effects.pass_boundary(resumable=place.resumable)
 
     total = progress.count if progress.count is not None else machine.plan.max_steps
     await run_pool(
@@ -143,7 +143,7 @@ async def _beside_each_other(machine: Machine, node: Loop, progress: LoopFrame, 
         node.max_concurrency,
         launch,
         note,
-        hold=lambda: machine.effects.due(resumable=place.resumable),
+        hold=lambda: machine.effects.boundary_due(resumable=place.resumable),
         drained=drained,
     )
     _fold(node, progress, ended)
@@ -156,7 +156,7 @@ async def _iteration(machine: Machine, node: Loop, index: int, inner: Place) -> 
         collected = machine.compiled.render(node.collect, inner.env) if node.has_collect else None
     except KNOWN_ERRORS as error:
         if not node.continue_on_error:
-            raise as_failure(error, node.id) from error
+            raise to_step_failure(error, node.id) from error
         return inner, frame, None, True
     return inner, frame, collected, False
 

@@ -4,7 +4,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from orchestrator.interpreter.effects import BranchRequest, BranchResult
-from orchestrator.interpreter.failures import KNOWN_ERRORS, as_failure, branch_failure, error_document
+from orchestrator.interpreter.failures import KNOWN_ERRORS, build_branch_failure, build_error_document, to_step_failure
 from orchestrator.interpreter.frames import Step
 from orchestrator.interpreter.loops import check
 from orchestrator.interpreter.pool import run_pool
@@ -32,7 +32,7 @@ async def run_parallel(machine: Machine, node: Parallel, step: Step, place: Plac
     step.output = {"branches": shown}
     if join.unreached():
         index, error = join.first_failure()
-        raise branch_failure(node, index, error, shown)
+        raise build_branch_failure(node, index, error, shown)
     for result in results:
         if result.status == "completed":
             place.data.merge(result.variables, result.steps)
@@ -82,7 +82,7 @@ async def _child(machine: Machine, node: Parallel, branch: Branch, path: str, in
             "workflows": {name: plan.workflows[name] for name in branch.workflows},
         }
     )
-    result = await machine.effects.branch(
+    result = await machine.effects.run_branch(
         BranchRequest(
             plan=part,
             path=path,
@@ -116,18 +116,18 @@ async def _inline(machine: Machine, branch: Branch, path: str, place: Place) -> 
         closed = await machine.run_scope(branch.scope, frame, inner)
         check(closed)
     except KNOWN_ERRORS as error:
-        failure = as_failure(error, "")
-        return BranchResult("failed", error=error_document(failure, "", machine.effects.now()))
+        failure = to_step_failure(error, "")
+        return BranchResult("failed", error=build_error_document(failure, "", machine.effects.now()))
     variables = inner.data.variables()
     return BranchResult(
         "completed",
-        output=branch_output(closed, variables),
+        output=select_branch_output(closed, variables),
         variables=variables,
         steps=inner.data.own_steps(),
         left=tuple(frame.left),
     )
 
 
-def branch_output(closed: Closed | None, variables: dict[str, Any]) -> Any:
+def select_branch_output(closed: Closed | None, variables: dict[str, Any]) -> Any:
     """Give a scope's output: what its closing `end` says, else the variables it set."""
     return closed.output if closed is not None and closed.has_output else variables

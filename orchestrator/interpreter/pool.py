@@ -56,11 +56,11 @@ async def run_pool(
                 await drained(upcoming)
                 held = True
     finally:
-        if not discarded():
+        if not is_discarded():
             await pool.cancel()
 
 
-def discarded() -> bool:
+def is_discarded() -> bool:
     """Tell, where a flow is left, that it is thrown away as it is: a stopping worker does so, and nothing can wait."""
     return isinstance(sys.exception(), GeneratorExit)
 

@@ -83,6 +83,6 @@ def _end(node: End, env: Env, compiled: Compiled) -> Closed | None:
     return Closed(node.id, output, node.has_output, failed=True, message=text)
 
 
-def failure_of(closed: Closed) -> StepFailed:
+def failure_from_end(closed: Closed) -> StepFailed:
     """Give the failure that an `end` with outcome failed stands for."""
     return StepFailed(closed.message, recoverable=False, node_id=closed.node_id)

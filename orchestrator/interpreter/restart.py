@@ -12,9 +12,9 @@ from orchestrator.errors import OperationRefused
 from orchestrator.interpreter.state import RunState
 from orchestrator.interpreter.variables import restore
 from orchestrator.model.plan import Plan
-from orchestrator.model.run import RESERVED, RunInfo, timestamp
+from orchestrator.model.run import RESERVED, RunInfo, format_timestamp
 
-WELL = ("completed", "skipped")
+SUCCEEDED = ("completed", "skipped")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +35,14 @@ class Changes:
 
     from_node: str | None = None
     """The node that has not ended well, unless given."""
-    given: tuple[Any] | None = None
+    run_input: tuple[Any] | None = None
     """The run's input, where it is another; it may be null."""
     variables: Mapping[str, Any] | None = None
     """Variables that are set beforehand."""
 
 
 @dataclass(frozen=True, slots=True)
-class Retry:
+class Rerun:
     """A new run, ready to be started."""
 
     plan: Plan
@@ -55,7 +55,7 @@ class Retry:
     """Steps of the old run that are done again."""
 
 
-def retried(old: EndedRun, plan: Plan, changes: Changes, run_id: str, now: datetime) -> Retry:
+def plan_rerun(old: EndedRun, plan: Plan, changes: Changes, run_id: str, now: datetime) -> Rerun:
     """Make a new run of a plan, which may be of another version; raises OperationRefused.
 
     A node that failed begins with what was known when it failed; any other one that has run with what was known at
@@ -67,7 +67,7 @@ def retried(old: EndedRun, plan: Plan, changes: Changes, run_id: str, now: datet
             "what this run had done has been undone by compensations: nothing is left to go on from",
             hint="start the workflow anew",
         )
-    failed = _unwell(old, state)
+    failed = _find_failed_node(old, state)
     node_id = changes.from_node or failed
     if node_id is None:
         raise OperationRefused("no node of this run has failed", hint="name the node to begin at: from_node")
@@ -80,22 +80,22 @@ def retried(old: EndedRun, plan: Plan, changes: Changes, run_id: str, now: datet
     info = old.info.model_copy(
         update={"id": run_id, "attempt": old.info.attempt + 1, "retried_from": old.info.id, "parent_run_id": None}
     )
-    return Retry(
+    return Rerun(
         plan,
         info,
-        _written(old.plan, plan, state, node_id, ranks, _context(state, plan, info, changes, now), now),
+        _write_state(old.plan, plan, state, node_id, ranks, _build_context(state, plan, info, changes, now), now),
         node_id,
-        [step.id for step in state.log if step.number < first and step.status in WELL],
+        [step.id for step in state.log if step.number < first and step.status in SUCCEEDED],
         [step.id for step in state.log if step.number >= first],
     )
 
 
-def _unwell(old: EndedRun, state: RunState) -> str | None:
+def _find_failed_node(old: EndedRun, state: RunState) -> str | None:
     """Name the node of the run's own scope that has failed, was cancelled, or was under way."""
     if state.frame.loop is not None:
         return state.frame.loop.step.node_id
     for step in reversed(state.log):
-        if not step.path and step.status not in WELL:
+        if not step.path and step.status not in SUCCEEDED:
             return step.node_id
     return old.failed_at
 
@@ -124,20 +124,20 @@ def _go_back(state: RunState, node_id: str, failed: str | None) -> int:
     return own[-1] if own and node_id == failed else state.started + 1
 
 
-def _context(state: RunState, plan: Plan, info: RunInfo, changes: Changes, now: datetime) -> dict[str, Any]:
+def _build_context(state: RunState, plan: Plan, info: RunInfo, changes: Changes, now: datetime) -> dict[str, Any]:
     variables = dict(changes.variables or {})
     reserved = [name for name in variables if name in (*RESERVED, "secrets")]
     if reserved:
         raise OperationRefused(f"{', '.join(reserved)}: no names of variables", hint="the input is changed by `input`")
     context = {**plan.variables, **state.data.context, **variables}
     context["workflow"] = {"id": plan.id, "name": plan.name, "version": plan.version}
-    context["run"] = {"id": info.id, "started_at": timestamp(now), "attempt": info.attempt}
-    if changes.given is not None:
-        (context["input"],) = changes.given
+    context["run"] = {"id": info.id, "started_at": format_timestamp(now), "attempt": info.attempt}
+    if changes.run_input is not None:
+        (context["input"],) = changes.run_input
     return context
 
 
-def _written(
+def _write_state(
     before: Plan,
     plan: Plan,
     state: RunState,
@@ -148,7 +148,7 @@ def _written(
 ) -> dict[str, Any]:
     """Write down the state that the new run begins with: its record begins anew, its steps are numbered from 1."""
 
-    def moved(old_ranks: Sequence[int]) -> list[int]:
+    def map_ranks(old_ranks: Sequence[int]) -> list[int]:
         """Give the ranks that these nodes have in the new plan."""
         names = [before.scope.nodes[rank].id for rank in old_ranks]
         missing = [name for name in names if name not in ranks]
@@ -161,11 +161,11 @@ def _written(
     state.data.keep({f"/{name}" for name in ranks})
     written = state.to_json()
     marks = written["journal"]
-    journal = marks and [[key, 0, *old, moved(active), left] for key, _, *old, active, left in marks]
-    active = sorted({ranks[node_id], *moved(state.frame.active)})
+    journal = marks and [[key, 0, *old, map_ranks(active), left] for key, _, *old, active, left in marks]
+    active = sorted({ranks[node_id], *map_ranks(state.frame.active)})
     return {
         **written,
-        "started_at": timestamp(now),
+        "started_at": format_timestamp(now),
         "context": context,
         "journal": journal,
         "frame": {**written["frame"], "active": active, "loop": None},

@@ -5,10 +5,10 @@ from typing import Any
 from orchestrator.interpreter.frames import Step
 from orchestrator.interpreter.state import RunState
 from orchestrator.model.plan import Plan
-from orchestrator.model.run import RESERVED, Run, RunInfo, Status, milliseconds
+from orchestrator.model.run import RESERVED, Run, RunInfo, Status, count_milliseconds
 
 
-def waiting(state: RunState) -> list[dict[str, Any]]:
+def list_waits(state: RunState) -> list[dict[str, Any]]:
     """Say what the run waits for."""
     return [
         {"node_id": step.node_id, "step_id": step.id, **step.waiting_for}
@@ -17,20 +17,22 @@ def waiting(state: RunState) -> list[dict[str, Any]]:
     ]
 
 
-def live_status(state: RunState) -> Status:
+def derive_status(state: RunState) -> Status:
     """Say how the run stands: waiting when nothing but waiting is under way."""
     if state.status != "running":
         return state.status
-    leaves = [step for step in state.open.values() if step.status != "running" or not owns_open(state, step)]
+    leaves = [
+        step for step in state.open.values() if step.status != "running" or not has_open_steps_inside(state, step)
+    ]
     return "waiting" if leaves and all(step.status == "waiting" for step in leaves) else "running"
 
 
-def owns_open(state: RunState, step: Step) -> bool:
+def has_open_steps_inside(state: RunState, step: Step) -> bool:
     """Tell a loop or parallel with open steps inside from a step that works."""
     return any(other.path.startswith(f"{step.id}[") for other in state.open.values())
 
 
-def document(plan: Plan, info: RunInfo, state: RunState) -> Run:
+def build_run_document(plan: Plan, info: RunInfo, state: RunState) -> Run:
     """Show the run as its own state knows it; steps of child branches are added by the client."""
     context = state.data.context
     leaf = next(reversed(state.open.values()), None)
@@ -40,22 +42,22 @@ def document(plan: Plan, info: RunInfo, state: RunState) -> Run:
         workflow_name=plan.name,
         workflow_version=plan.version,
         customer_id=info.customer_id,
-        status=live_status(state),
+        status=derive_status(state),
         trigger_type=info.trigger_type,
         trigger_data=context.get("trigger"),
         input_data=context.get("input"),
         context={name: value for name, value in context.items() if name not in RESERVED},
-        steps=[step.document() for step in state.log],
+        steps=[step.to_document() for step in state.log],
         current_node_id=leaf.node_id if leaf else None,
         started_at=state.started_at,
         completed_at=state.completed_at,
         error=state.failure["message"] if state.failure else None,
         failure=state.failure,
         output=state.output,
-        duration_ms=milliseconds(state.started_at, state.completed_at),
+        duration_ms=count_milliseconds(state.started_at, state.completed_at),
         steps_completed=state.completed,
         steps_total=state.started - state.dropped,
-        waiting_for=waiting(state),
+        waiting_for=list_waits(state),
         parent_run_id=info.parent_run_id,
         retried_from=info.retried_from,
     )

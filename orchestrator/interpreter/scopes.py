@@ -12,9 +12,9 @@ from hashlib import sha256
 from typing import Any
 
 from orchestrator.errors import StepFailed
-from orchestrator.interpreter.compiled import Compiled, environment
+from orchestrator.interpreter.compiled import Compiled, make_env
 from orchestrator.interpreter.effects import Effects
-from orchestrator.interpreter.failures import KNOWN_ERRORS, LimitReached, Rewind, as_failure, error_document
+from orchestrator.interpreter.failures import KNOWN_ERRORS, LimitReached, Rewind, build_error_document, to_step_failure
 from orchestrator.interpreter.frames import Frame, Step
 from orchestrator.interpreter.pure_nodes import PURE, Closed, run_pure
 from orchestrator.interpreter.state import RunState
@@ -50,7 +50,7 @@ class Machine:
 
     def place(self, path: str, data: Data, *, resumable: bool) -> Place:
         """Make the place for a scope's nodes."""
-        env = environment(data.context, self.effects.now, self.effects.uuid, self.plan.strict)
+        env = make_env(data.context, self.effects.now, self.effects.uuid, self.plan.strict)
         return Place(path, data, env, resumable)
 
     def key(self, step_id: str) -> str:
@@ -66,8 +66,8 @@ class Machine:
             if closed is not None:
                 return closed
         while frame.active:
-            if effects.due(resumable=place.resumable):
-                await effects.boundary(resumable=place.resumable)
+            if effects.boundary_due(resumable=place.resumable):
+                await effects.pass_boundary(resumable=place.resumable)
             node = scope.nodes[frame.active.pop(0)]
             if isinstance(node, PURE) and node.when is None and node.on_error is None:
                 closed = self._pure(scope, frame, node, place)
@@ -124,14 +124,14 @@ class Machine:
         try:
             port = run_pure(node, step, place.data, place.env, self.compiled)
         except KNOWN_ERRORS as error:
-            raise self.fail(node, step, place, as_failure(error, node.id)) from error
+            raise self.fail(node, step, place, to_step_failure(error, node.id)) from error
         self.finish(node, step, place)
         return self._leave(scope, frame, node, port, ())
 
     def fail(self, node: Node, step: Step, place: Place, failure: StepFailed) -> StepFailed:
         """Record that a step failed."""
         step.status = "failed"
-        step.error = error_document(failure, node.id, self.effects.now())
+        step.error = build_error_document(failure, node.id, self.effects.now())
         step.retry_count = max(failure.attempts - 1, 0)
         self._close(step, place)
         place.data.set_step(node.id, "failed", step.output, step.error)
@@ -183,7 +183,7 @@ class Machine:
         try:
             holds, seen = self.compiled.condition(node.when).decide(place.env)
         except KNOWN_ERRORS as error:
-            raise self.fail(node, step, place, as_failure(error, node.id)) from error
+            raise self.fail(node, step, place, to_step_failure(error, node.id)) from error
         step.decision = (seen, "when" if holds else "skipped")
         return holds
 

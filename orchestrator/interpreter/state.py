@@ -9,7 +9,7 @@ from typing import Any
 from orchestrator.interpreter.frames import Frame, Step
 from orchestrator.interpreter.variables import Data
 from orchestrator.model.plan import DEFAULT_STEP_LOG_LIMIT, Plan
-from orchestrator.model.run import RunInfo, Status, timestamp
+from orchestrator.model.run import RunInfo, Status, format_timestamp
 
 
 @dataclass(slots=True)
@@ -44,7 +44,7 @@ class RunState:
         plan: Plan,
         info: RunInfo,
         *,
-        given: Any,
+        run_input: Any,
         trigger: Any,
         now: datetime,
         context: dict[str, Any] | None = None,
@@ -55,9 +55,9 @@ class RunState:
             context = {
                 **plan.variables,
                 "workflow": {"id": plan.id, "name": plan.name, "version": plan.version},
-                "run": {"id": info.id, "started_at": timestamp(now), "attempt": info.attempt},
+                "run": {"id": info.id, "started_at": format_timestamp(now), "attempt": info.attempt},
                 "trigger": trigger,
-                "input": given,
+                "input": run_input,
                 "steps": {},
             }
         data = Data(context, journal=None if path and not plan.rewinds else [])
@@ -67,7 +67,7 @@ class RunState:
     def to_json(self) -> dict[str, Any]:
         """Write the state down: only between two nodes, when no step but loops is open."""
         return {
-            "started_at": timestamp(self.started_at),
+            "started_at": format_timestamp(self.started_at),
             "context": self.data.context,
             "changed": list(self.data.changed),
             "steps_changed": list(self.data.steps_changed),

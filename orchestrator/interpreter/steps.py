@@ -5,10 +5,10 @@ from typing import assert_never
 
 from orchestrator.errors import StepFailed
 from orchestrator.interpreter import actions, calls, waits
-from orchestrator.interpreter.compensation import notify, owe
-from orchestrator.interpreter.deadline import TimeUp, within
+from orchestrator.interpreter.compensation import notify, record_compensation
+from orchestrator.interpreter.deadline import DeadlineExceeded, run_until
 from orchestrator.interpreter.effects import Resolution
-from orchestrator.interpreter.failures import KNOWN_ERRORS, Rewind, as_failure, error_document
+from orchestrator.interpreter.failures import KNOWN_ERRORS, Rewind, build_error_document, to_step_failure
 from orchestrator.interpreter.frames import Frame, Step
 from orchestrator.interpreter.loops import run_loop
 from orchestrator.interpreter.parallels import run_parallel
@@ -45,14 +45,14 @@ async def attempt(
             port = await _timed(machine, node, step, frame, place, left, words)
         except KNOWN_ERRORS as error:
             frame.loop = None
-            handled = await _on_failure(machine, node, step, place, as_failure(error, node.id))
+            handled = await _on_failure(machine, node, step, place, to_step_failure(error, node.id))
             if isinstance(handled, str):
                 return handled
             words.append(handled)
         else:
             machine.finish(node, step, place)
             if isinstance(node, Action) and node.compensate is not None:
-                owe(machine, node, node.compensate, step, place)
+                record_compensation(machine, node, node.compensate, step, place)
             return port
 
 
@@ -72,8 +72,8 @@ async def _timed(
         return await work
     deadline = step.started_at + timedelta(seconds=limit)
     try:
-        return await within(machine.effects, deadline, f"timeout of {node.title}", work)
-    except TimeUp:
+        return await run_until(machine.effects, deadline, f"timeout of {node.title}", work)
+    except DeadlineExceeded:
         raise StepFailed(
             f"{node.title} took longer than timeout_seconds ({limit:g} s)", error_type="timeout_error"
         ) from None
@@ -129,7 +129,7 @@ async def _on_failure(machine: Machine, node: Node, step: Step, place: Place, fa
 
 
 def _skip(machine: Machine, node: Node, step: Step, place: Place, failure: StepFailed) -> str:
-    step.error = error_document(failure, node.id, machine.effects.now())
+    step.error = build_error_document(failure, node.id, machine.effects.now())
     step.status = "skipped"
     step.output = {"skipped": True}
     machine.finish(node, step, place)
@@ -140,8 +140,8 @@ def _fall_back(machine: Machine, node: Node, step: Step, place: Place, failure: 
     try:
         value = machine.compiled.render(template, place.env)
     except KNOWN_ERRORS as error:
-        raise machine.fail(node, step, place, as_failure(error, node.id)) from error
-    step.error = error_document(failure, node.id, machine.effects.now())
+        raise machine.fail(node, step, place, to_step_failure(error, node.id)) from error
+    step.error = build_error_document(failure, node.id, machine.effects.now())
     step.status = "completed"
     step.output = {"fallback": True, "value": value}
     machine.finish(node, step, place)
@@ -160,7 +160,7 @@ def _rewind(machine: Machine, node: Node, step: Step, place: Place, failure: Ste
 
 async def _ask(machine: Machine, node: Node, step: Step, place: Place, failure: StepFailed) -> str | Resolution:
     """Wait for an operator's word."""
-    step.error = error_document(failure, node.id, machine.effects.now())
+    step.error = build_error_document(failure, node.id, machine.effects.now())
     step.retry_count += max(failure.attempts - 1, 0)
     step.status = "waiting"
     step.waiting_for = {"kind": "operator", "message": failure.message, "error_type": failure.error_type}

@@ -15,39 +15,41 @@ from referencing import Registry
 from referencing.exceptions import Unresolvable
 
 from orchestrator.errors import Problem
-from orchestrator.jsontools.pointer import pointer
+from orchestrator.jsontools.pointer import format_pointer
 
 MAX_PROBLEMS = 50
 MAX_MESSAGE = 300
 
 
 @lru_cache(512)
-def compiled_pattern(pattern: str) -> Any:
+def compile_pattern(pattern: str) -> Any:
     """Compile a pattern once; raises `re2.error`."""
     return re2.compile(pattern)
 
 
-def _pattern(_: Any, pattern: str, instance: Any, schema: Any) -> Iterator[ValidationError]:
-    if isinstance(instance, str) and compiled_pattern(pattern).search(instance) is None:
+def _check_pattern(_: Any, pattern: str, instance: Any, schema: Any) -> Iterator[ValidationError]:
+    if isinstance(instance, str) and compile_pattern(pattern).search(instance) is None:
         yield ValidationError(f"{instance!r} does not match {pattern!r}")
 
 
-def _pattern_properties(
+def _check_pattern_properties(
     validator: Any, patterns: dict[str, Any], instance: Any, schema: Any
 ) -> Iterator[ValidationError]:
     if not isinstance(instance, dict):
         return
     for pattern, subschema in patterns.items():
-        found = compiled_pattern(pattern)
+        matcher = compile_pattern(pattern)
         for key, value in instance.items():
-            if found.search(key) is not None:
+            if matcher.search(key) is not None:
                 yield from validator.descend(value, subschema, path=key, schema_path=pattern)
 
 
-def _additional_properties(validator: Any, additional: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
+def _check_additional_properties(
+    validator: Any, additional: Any, instance: Any, schema: Any
+) -> Iterator[ValidationError]:
     if not isinstance(instance, dict):
         return
-    patterns = [compiled_pattern(pattern) for pattern in schema.get("patternProperties", {})]
+    patterns = [compile_pattern(pattern) for pattern in schema.get("patternProperties", {})]
     known = schema.get("properties", {})
     for key, value in instance.items():
         if key in known or any(pattern.search(key) is not None for pattern in patterns):
@@ -62,52 +64,52 @@ def _additional_properties(validator: Any, additional: Any, instance: Any, schem
 _Validator: Any = extend(  # type: ignore[no-untyped-call]  # the library has no types
     Draft202012Validator,
     {
-        "pattern": _pattern,
-        "patternProperties": _pattern_properties,
-        "additionalProperties": _additional_properties,
+        "pattern": _check_pattern,
+        "patternProperties": _check_pattern_properties,
+        "additionalProperties": _check_additional_properties,
     },
 )
 
 
-def problems(schema: dict[str, Any] | bool, value: Any) -> list[Problem]:
+def find_problems(schema: dict[str, Any] | bool, value: Any) -> list[Problem]:
     """Say all that is wrong with a value; paths point into the value."""
     validator = _Validator(schema, registry=Registry())
-    found: list[Problem] = []
+    problems: list[Problem] = []
     try:
         for error in validator.iter_errors(value):
-            if len(found) >= MAX_PROBLEMS:
+            if len(problems) >= MAX_PROBLEMS:
                 break
-            found.append(_problem("schema_mismatch", pointer(error.absolute_path), error.message))
+            problems.append(_make_problem("schema_mismatch", format_pointer(error.absolute_path), error.message))
     except RecursionError:
-        found.append(_problem("schema_mismatch", "", "the value or its schema is nested without end"))
+        problems.append(_make_problem("schema_mismatch", "", "the value or its schema is nested without end"))
     except Unresolvable as error:
-        found.append(_problem("bad_schema", "", f"the schema refers to {error.ref!r}, which is not in it"))
+        problems.append(_make_problem("bad_schema", "", f"the schema refers to {error.ref!r}, which is not in it"))
     except re2.error as error:
-        found.append(_problem("bad_schema", "", f"the schema holds a pattern that cannot be read: {error}"))
-    return found
+        problems.append(_make_problem("bad_schema", "", f"the schema holds a pattern that cannot be read: {error}"))
+    return problems
 
 
-def schema_problems(schema: Any, path: str) -> list[Problem]:
+def find_schema_problems(schema: Any, path: str) -> list[Problem]:
     """Say what is wrong with a schema itself; `path` is where it stands."""
     try:
         Draft202012Validator.check_schema(schema)
-        wrong = list(_bad_patterns(schema, path))
+        wrong = list(_find_bad_patterns(schema, path))
     except SchemaError as error:
-        wrong = [_problem("bad_schema", path + pointer(error.absolute_path), error.message)]
+        wrong = [_make_problem("bad_schema", path + format_pointer(error.absolute_path), error.message)]
     except RecursionError:
-        wrong = [_problem("bad_schema", path, "the schema is nested without end")]
+        wrong = [_make_problem("bad_schema", path, "the schema is nested without end")]
     return wrong or [
-        _problem("bad_schema", path, f"the schema refers to {reference!r}, which is not in it")
-        for reference in _references(schema)
+        _make_problem("bad_schema", path, f"the schema refers to {reference!r}, which is not in it")
+        for reference in _find_references(schema)
         if not reference.startswith("#")
     ]
 
 
-def _bad_patterns(schema: Any, path: str) -> Iterator[Problem]:
+def _find_bad_patterns(schema: Any, path: str) -> Iterator[Problem]:
     """Find patterns that RE2 does not read."""
     if isinstance(schema, list):
         for index, part in enumerate(schema):
-            yield from _bad_patterns(part, f"{path}/{index}")
+            yield from _find_bad_patterns(part, f"{path}/{index}")
     if not isinstance(schema, dict):
         return
     properties = schema.get("patternProperties")
@@ -115,24 +117,24 @@ def _bad_patterns(schema: Any, path: str) -> Iterator[Problem]:
     for pattern in patterns:
         if isinstance(pattern, str):
             try:
-                compiled_pattern(pattern)
+                compile_pattern(pattern)
             except re2.error as error:
-                yield _problem("bad_pattern", path, f"the pattern {pattern!r} cannot be read: {error}")
+                yield _make_problem("bad_pattern", path, f"the pattern {pattern!r} cannot be read: {error}")
     for key, part in schema.items():
-        yield from _bad_patterns(part, path + pointer([key]))
+        yield from _find_bad_patterns(part, path + format_pointer([key]))
 
 
-def _references(schema: Any) -> Iterator[str]:
+def _find_references(schema: Any) -> Iterator[str]:
     if isinstance(schema, list):
         for part in schema:
-            yield from _references(part)
+            yield from _find_references(part)
     elif isinstance(schema, dict):
         if isinstance(schema.get("$ref"), str):
             yield schema["$ref"]
         for part in schema.values():
-            yield from _references(part)
+            yield from _find_references(part)
 
 
-def _problem(code: str, path: str, message: str) -> Problem:
+def _make_problem(code: str, path: str, message: str) -> Problem:
     text = message if len(message) <= MAX_MESSAGE else message[:MAX_MESSAGE] + "…"
     return Problem("error", code, path, text)

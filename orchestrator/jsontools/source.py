@@ -36,7 +36,7 @@ LONE_SURROGATE = re.compile(r"\\u[dD][89abAB]\w\w(?!\\u[dD][c-fC-F]\w\w)|(?<!\\u
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A place in a text, both counted from 1; the column in characters."""
+    """A position in a text, both counted from 1; the column in characters."""
 
     line: int
     column: int
@@ -63,11 +63,11 @@ class Source:
     repeated: str | None = None
     """The first key that its object has twice, where there is one."""
 
-    def position(self, pointer: str) -> Position:
+    def locate(self, pointer: str) -> Position:
         """Find a JSON Pointer; of what is not there, the nearest thing around it."""
-        return self._lines.position(_offset(self._scan.root, pointer))
+        return self._lines.locate(_find_offset(self._scan.root, pointer))
 
-    def duplicates(self) -> list[Problem]:
+    def find_duplicates(self) -> list[Problem]:
         """Name the keys that stand twice in one object, 100 at most: JSON keeps the last, silently."""
         if self.repeated is None:
             return []
@@ -76,7 +76,7 @@ class Source:
                 "error",
                 "duplicate_key",
                 pointer,
-                f"this key is given twice in one object, first in line {self._lines.position(first).line}",
+                f"this key is given twice in one object, first in line {self._lines.locate(first).line}",
                 "only the last one would count: remove one",
             )
             for pointer, first in self._scan.duplicates
@@ -91,16 +91,16 @@ class Source:
         return _Lines(self.text)
 
 
-def read(text: str, max_depth: int | None = None) -> Source:
+def parse_json(text: str, max_depth: int | None = None) -> Source:
     """Parse a JSON text, which may be so deep; raises JsonSyntaxError."""
     repeated: str | None = None
 
     def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         nonlocal repeated
-        made = dict(pairs)
-        if repeated is None and len(made) != len(pairs):
-            repeated = _repeated(pairs)
-        return made
+        result = dict(pairs)
+        if repeated is None and len(result) != len(pairs):
+            repeated = _find_repeated(pairs)
+        return result
 
     def constant(name: str) -> NoReturn:
         _refuse(text, text.find(name), f"{name} is no JSON value")
@@ -114,17 +114,17 @@ def read(text: str, max_depth: int | None = None) -> Source:
     except RecursionError:
         _refuse_depth(text, max_depth)
     except UnicodeEncodeError:
-        found = LONE_SURROGATE.search(text)
-        _refuse(text, found.start() if found else 0, "half of a surrogate pair is no character")
+        match = LONE_SURROGATE.search(text)
+        _refuse(text, match.start() if match else 0, "half of a surrogate pair is no character")
     except ValueError as error:
-        found = TOO_LARGE.search(text)
-        _refuse(text, found.start() if found else 0, f"a number is too large: {error}")
+        match = TOO_LARGE.search(text)
+        _refuse(text, match.start() if match else 0, f"a number is too large: {error}")
     if max_depth is not None and _is_deeper(value, max_depth):
         _refuse_depth(text, max_depth)
     return Source(text, value, repeated)
 
 
-def _repeated(pairs: list[tuple[str, Any]]) -> str:
+def _find_repeated(pairs: list[tuple[str, Any]]) -> str:
     counted = Counter(key for key, _ in pairs)
     return next(key for key, count in counted.items() if count > 1)
 
@@ -156,7 +156,7 @@ def _refuse_depth(text: str, limit: int | None) -> NoReturn:
 
 def _refuse(text: str, offset: int, message: str, hint: str | None = None) -> NoReturn:
     lines = _Lines(text)
-    raise JsonSyntaxError(message, lines.position(offset), lines.shown(offset), hint) from None
+    raise JsonSyntaxError(message, lines.locate(offset), lines.get_line(offset), hint) from None
 
 
 def _refuse_syntax(text: str, error: json.JSONDecodeError) -> NoReturn:
@@ -182,11 +182,11 @@ class _Lines:
         self.text = text
         self.starts = [0, *(match.end() for match in re.finditer("\n", text))]
 
-    def position(self, offset: int) -> Position:
+    def locate(self, offset: int) -> Position:
         row = bisect_right(self.starts, offset) - 1
         return Position(row + 1, offset - self.starts[row] + 1)
 
-    def shown(self, offset: int) -> str:
+    def get_line(self, offset: int) -> str:
         """Give the line around an offset."""
         start = self.starts[bisect_right(self.starts, offset) - 1]
         end = self.text.find("\n", start)
@@ -199,23 +199,23 @@ class _Container:
     """Where an object or a list begins, and what is in it: only containers cost more than a number."""
 
     offset: int
-    parts: "dict[str, _Place] | list[_Place]"
+    parts: "dict[str, _Item] | list[_Item]"
     key: str = ""
     """Of an object: the key of the value that comes next."""
 
 
-_Place = int | _Container
+_Item = int | _Container
 """Where a value begins."""
 
 
 @dataclass(slots=True)
 class _Scan:
-    root: _Place = 0
+    root: _Item = 0
     duplicates: list[tuple[str, int]] = field(default_factory=list)
     """`(pointer, offset of the first value)`."""
 
 
-def _tokens(text: str) -> Iterator[tuple[str, int]]:
+def _tokenize(text: str) -> Iterator[tuple[str, int]]:
     return ((match.group(), match.start()) for match in TOKEN.finditer(text))
 
 
@@ -223,68 +223,68 @@ def _scan(text: str) -> _Scan:
     """Walk a text that is known to be JSON; without recursion, so that depth is no matter."""
     scan, stack = _Scan(), list[_Container]()
     wants_key = False
-    for word, offset in _tokens(text):
-        if word in "}]":
+    for symbol, offset in _tokenize(text):
+        if symbol in "}]":
             stack.pop()
             wants_key = False
-        elif word == ",":
+        elif symbol == ",":
             wants_key = isinstance(stack[-1].parts, dict)
-        elif word == ":":
+        elif symbol == ":":
             continue
         elif wants_key:
-            stack[-1].key = json.loads(word)
-            _note_repeat(scan, stack)
+            stack[-1].key = json.loads(symbol)
+            _record_repeat(scan, stack)
             wants_key = False
-        elif word in "{[":
-            opened = _Container(offset, {} if word == "{" else [])
-            _put(scan, stack, opened)
-            stack.append(opened)
-            wants_key = word == "{"
+        elif symbol in "{[":
+            container = _Container(offset, {} if symbol == "{" else [])
+            _put(scan, stack, container)
+            stack.append(container)
+            wants_key = symbol == "{"
         else:
             _put(scan, stack, offset)
     return scan
 
 
-def _put(scan: _Scan, stack: list[_Container], place: _Place) -> None:
+def _put(scan: _Scan, stack: list[_Container], item: _Item) -> None:
     if not stack:
-        scan.root = place
+        scan.root = item
     elif isinstance(stack[-1].parts, dict):
-        stack[-1].parts[stack[-1].key] = place
+        stack[-1].parts[stack[-1].key] = item
     else:
-        stack[-1].parts.append(place)
+        stack[-1].parts.append(item)
 
 
-def _note_repeat(scan: _Scan, stack: list[_Container]) -> None:
+def _record_repeat(scan: _Scan, stack: list[_Container]) -> None:
     """Note the key that has just been read where its object has it already; only then is a pointer made."""
     parts, key = stack[-1].parts, stack[-1].key
     if not isinstance(parts, dict) or key not in parts or len(scan.duplicates) >= MAX_REPEATS:
         return
     first = parts[key]
-    pointer = "".join(f"/{_step(each)}" for each in stack)
+    pointer = "".join(f"/{_get_part(each)}" for each in stack)
     scan.duplicates.append((pointer, first if isinstance(first, int) else first.offset))
 
 
-def _step(container: _Container) -> str:
+def _get_part(container: _Container) -> str:
     """Name the part that has just begun, as a JSON Pointer does."""
     if isinstance(container.parts, list):
         return str(len(container.parts) - 1)
     return container.key.replace("~", "~0").replace("/", "~1")
 
 
-def _offset(root: _Place, pointer: str) -> int:
-    place = root
+def _find_offset(root: _Item, pointer: str) -> int:
+    item = root
     for part in pointer.split("/")[1:]:
-        inner = _inside(place, part.replace("~1", "/").replace("~0", "~"))
+        inner = _get_child(item, part.replace("~1", "/").replace("~0", "~"))
         if inner is None:
             break
-        place = inner
-    return place if isinstance(place, int) else place.offset
+        item = inner
+    return item if isinstance(item, int) else item.offset
 
 
-def _inside(place: _Place, name: str) -> _Place | None:
-    if isinstance(place, int):
+def _get_child(item: _Item, name: str) -> _Item | None:
+    if isinstance(item, int):
         return None
-    if isinstance(place.parts, dict):
-        return place.parts.get(name)
-    index = int(name) if INDEX.fullmatch(name) else len(place.parts)
-    return place.parts[index] if index < len(place.parts) else None
+    if isinstance(item.parts, dict):
+        return item.parts.get(name)
+    index = int(name) if INDEX.fullmatch(name) else len(item.parts)
+    return item.parts[index] if index < len(item.parts) else None

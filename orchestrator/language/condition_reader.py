@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any, assert_never
 
 from orchestrator.errors import ConditionError, Problem, Severity, TemplateSyntaxError
-from orchestrator.jsontools.pointer import escaped
+from orchestrator.jsontools.pointer import escape
 from orchestrator.language import (
     CompiledValue,
     Env,
@@ -24,19 +24,19 @@ from orchestrator.language import (
 )
 from orchestrator.language.condition_tests import (
     Test,
-    all_of,
-    any_of,
-    comparison,
-    negated,
-    presence,
-    templated,
-    truth,
-    undecided,
+    check_presence,
+    check_truth,
+    combine_all,
+    combine_any,
+    compare_with_constant,
+    compare_with_template,
+    negate,
+    refuse_to_decide,
 )
-from orchestrator.language.evidence import Seen, evidence
-from orchestrator.language.operators import OPERATORS, Operator, Takes, pattern
+from orchestrator.language.evidence import Comparison, build_evidence
+from orchestrator.language.operators import OPERATORS, Operator, Takes, compile_pattern
 from orchestrator.language.presets import PRESETS
-from orchestrator.language.values import is_number, json_equal, kind_of, read_date, read_number, shown
+from orchestrator.language.values import describe_kind, describe_value, is_number, json_equal, read_date, read_number
 
 MAX_DEPTH = 32
 """Conditions inside each other."""
@@ -75,12 +75,12 @@ class Condition:
         self.subject = subject
         """The variable that a preset reads, where the condition is one."""
 
-    def decide(self, env: Env) -> tuple[bool, list[Seen]]:
+    def decide(self, env: Env) -> tuple[bool, list[Comparison]]:
         """Give the result and what was compared; `evidence` makes it readable.
 
         Raises ConditionError and EvaluationError.
         """
-        seen: list[Seen] = []
+        seen: list[Comparison] = []
         return self._test(env, seen), seen
 
     def evaluate(self, env: Env) -> bool:
@@ -91,17 +91,17 @@ class Condition:
 def compile_condition(source: Any, *, max_depth: int = MAX_DEPTH) -> Condition:
     """Read a condition; raises ConditionError with the JSON Pointer of what is wrong."""
     reader = _Reader(max_depth)
-    test = reader.read(source, "", 0)
+    test = reader.read_condition(source, "", 0)
     for problem in reader.problems:
         if problem.severity == "error":
             raise ConditionError(problem.message, where=problem.path or None, hint=problem.hint)
     return Condition(test, frozenset(reader.names))
 
 
-def problems(condition: Any, path: str = "") -> list[Problem]:
+def find_problems(condition: Any, path: str = "") -> list[Problem]:
     """List everything wrong or doubtful with a condition that stands at a JSON Pointer."""
     reader = _Reader(MAX_DEPTH)
-    reader.read(condition, path, 0)
+    reader.read_condition(condition, path, 0)
     return reader.problems
 
 
@@ -110,12 +110,12 @@ def of_text(text: str) -> Condition:
     """Read a condition that is written as text: a preset's name, or JSON. Raises ConditionError."""
     if len(text) > MAX_CONDITION_TEXT:
         raise ConditionError(f"a condition written as text has at most {MAX_CONDITION_TEXT} characters")
-    written = text.strip()
-    if not written.startswith("{"):
-        condition = compile_condition({"type": "preset", "preset": written})
-        return Condition(condition._test, condition.names, PRESETS[written].subject)
+    stripped = text.strip()
+    if not stripped.startswith("{"):
+        condition = compile_condition({"type": "preset", "preset": stripped})
+        return Condition(condition._test, condition.names, PRESETS[stripped].subject)
     try:
-        source = json.loads(written)
+        source = json.loads(stripped)
     except (ValueError, RecursionError) as error:
         raise ConditionError(f"the condition is not valid JSON: {error}") from None
     return compile_condition(source, max_depth=MAX_TEXT_DEPTH)
@@ -133,20 +133,20 @@ class _Reader:
     def report(self, code: str, path: str, message: str, hint: str | None = None, severity: Severity = "error") -> None:
         self.problems.append(Problem(severity, code, path, message, hint))
 
-    def read(self, source: Any, path: str, depth: int) -> Test:
+    def read_condition(self, source: Any, path: str, depth: int) -> Test:
         self.count += 1
         if depth >= self.max_depth:
             self.report("condition_structure", path, f"conditions are nested deeper than {self.max_depth}")
         elif self.count == MAX_CONDITIONS + 1:
             self.report("condition_structure", path, f"there are more than {MAX_CONDITIONS} conditions in one")
         elif self.count <= MAX_CONDITIONS:
-            kind = self.kind(source, path)
+            kind = self.find_kind(source, path)
             if kind is not None:
                 self.check_keys(kind, source, path)
-                return self.of_kind(kind, source, path, depth)
-        return undecided
+                return self.read_kind(kind, source, path, depth)
+        return refuse_to_decide
 
-    def kind(self, source: Any, path: str) -> str | None:
+    def find_kind(self, source: Any, path: str) -> str | None:
         """Tell which shape a condition has."""
         if not isinstance(source, dict):
             found = "null" if source is None else type(source).__name__
@@ -157,13 +157,15 @@ class _Reader:
             for key, meant in (("preset", "preset"), ("expression", "expression"), ("field", "simple")):
                 if source.get(key) not in EMPTY:
                     return meant
-            misspelt = (_near(key, ("field", "preset", "expression", "type")) for key in source)
+            misspelt = (_suggest(key, ("field", "preset", "expression", "type")) for key in source)
             hint = next(filter(None, misspelt), _SHAPE_HINT)
             self.report("condition_structure", path, "the condition says neither `type` nor `field`", hint)
             return None
         if not isinstance(kind, str) or kind not in SHAPES:
-            hint = _near(kind, SHAPES) or f"known: {', '.join(SHAPES)}"
-            self.report("condition_structure", f"{path}/type", f"there is no condition type {shown(kind)}", hint)
+            hint = _suggest(kind, SHAPES) or f"known: {', '.join(SHAPES)}"
+            self.report(
+                "condition_structure", f"{path}/type", f"there is no condition type {describe_value(kind)}", hint
+            )
             return None
         return kind
 
@@ -173,28 +175,28 @@ class _Reader:
         for key, value in source.items():
             if key == "type" or key in own or key in NOTES or not value:
                 continue
-            at = f"{path}/{escaped(key)}"
-            near = _near(key, own)
+            at = f"{path}/{escape(key)}"
+            near = _suggest(key, own)
             if any(key in keys for keys in SHAPES.values()) or near:
                 self.report("unknown_key", at, f"a condition of kind `{kind}` has no `{key!s:.60}`", near)
             else:
                 self.report("unknown_key", at, f"nothing reads `{key!s:.60}` here", None, "warning")
 
-    def of_kind(self, kind: str, source: dict[str, Any], path: str, depth: int) -> Test:
+    def read_kind(self, kind: str, source: dict[str, Any], path: str, depth: int) -> Test:
         match kind:
             case "and" | "or":
-                tests = self.several(source.get("conditions"), f"{path}/conditions", depth, kind)
-                return all_of(tests) if kind == "and" else any_of(tests)
+                tests = self.read_all(source.get("conditions"), f"{path}/conditions", depth, kind)
+                return combine_all(tests) if kind == "and" else combine_any(tests)
             case "not":
-                return negated(self.read(source.get("condition"), f"{path}/condition", depth + 1))
+                return negate(self.read_condition(source.get("condition"), f"{path}/condition", depth + 1))
             case "preset":
-                return self.preset(source.get("preset"), f"{path}/preset", depth)
+                return self.read_preset(source.get("preset"), f"{path}/preset", depth)
             case "expression":
-                return self.expression(source.get("expression"), f"{path}/expression")
+                return self.read_expression(source.get("expression"), f"{path}/expression")
             case _:
-                return self.simple(source, path)
+                return self.read_simple(source, path)
 
-    def several(self, sources: Any, path: str, depth: int, kind: str) -> tuple[Test, ...]:
+    def read_all(self, sources: Any, path: str, depth: int, kind: str) -> tuple[Test, ...]:
         if not isinstance(sources, list | tuple):
             self.report("condition_structure", path, f"`{kind}` takes a list of conditions")
             return ()
@@ -202,34 +204,34 @@ class _Reader:
             always = "true" if kind == "and" else "false"
             message = f"`{kind}` of no conditions is always {always}"
             self.report("condition_structure", path, message, None, "warning")
-        taken = sources[: MAX_CONDITIONS + 1]
-        return tuple(self.read(source, f"{path}/{index}", depth + 1) for index, source in enumerate(taken))
+        limited = sources[: MAX_CONDITIONS + 1]
+        return tuple(self.read_condition(source, f"{path}/{index}", depth + 1) for index, source in enumerate(limited))
 
-    def preset(self, name: Any, path: str, depth: int) -> Test:
+    def read_preset(self, name: Any, path: str, depth: int) -> Test:
         preset = PRESETS.get(name) if isinstance(name, str) else None
         if preset is None:
-            hint = _near(name, PRESETS) or f"known: {', '.join(PRESETS)}"
-            self.report("unknown_preset", path, f"there is no preset {shown(name)}", hint)
-            return undecided
-        return self.read(preset.condition, path, depth + 1)
+            hint = _suggest(name, PRESETS) or f"known: {', '.join(PRESETS)}"
+            self.report("unknown_preset", path, f"there is no preset {describe_value(name)}", hint)
+            return refuse_to_decide
+        return self.read_condition(preset.condition, path, depth + 1)
 
-    def expression(self, source: Any, path: str) -> Test:
+    def read_expression(self, source: Any, path: str) -> Test:
         text = source.strip() if isinstance(source, str) else ""
-        template = self.template(compile_template, text, path)
+        template = self.read_template(compile_template, text, path)
         if template is None:
-            return undecided
+            return refuse_to_decide
         if not template.is_expression:
             self.report("condition_structure", path, "`expression` is one `{{ … }}`", "{{ input.ready }}")
-            return undecided
+            return refuse_to_decide
         self.names.extend(template.names)
-        return truth(text, template)
+        return check_truth(text, template)
 
-    def simple(self, source: dict[str, Any], path: str) -> Test:
-        template = self.field(source.get("field"), f"{path}/field")
-        operator = self.operator(source.get("operator"), f"{path}/operator")
-        value = self.value(source.get("value"), operator, f"{path}/value")
+    def read_simple(self, source: dict[str, Any], path: str) -> Test:
+        template = self.read_field(source.get("field"), f"{path}/field")
+        operator = self.read_operator(source.get("operator"), f"{path}/operator")
+        value = self.read_value(source.get("value"), operator, f"{path}/value")
         if template is None or operator is None or value is None:
-            return undecided
+            return refuse_to_decide
         field = str(source["field"])
         if operator.takes == "none" and not template.is_path and operator.sees_missing:
             self.report("condition_structure", f"{path}/field", f"`{operator.name}` takes a path", "input.name")
@@ -237,39 +239,39 @@ class _Reader:
         self.names.extend(replace(name, optional=True) if operator.sees_missing else name for name in names)
         self.names.extend(value.names)
         if operator.sees_missing:
-            return presence(field, template, operator)
+            return check_presence(field, template, operator)
         if is_constant(source.get("value")):
-            return comparison(field, template, operator, source.get("value"))
-        return templated(field, template, operator, value)
+            return compare_with_constant(field, template, operator, source.get("value"))
+        return compare_with_template(field, template, operator, value)
 
-    def field(self, source: Any, path: str) -> Template | None:
+    def read_field(self, source: Any, path: str) -> Template | None:
         """Read what a simple condition looks at: a path, or a template."""
         if not isinstance(source, str) or not source.strip():
             self.report("condition_structure", path, "`field` is a path or a template", "input.amount")
             return None
         if "{{" in source:
-            return self.template(compile_template, source, path)
-        template = self.template(compile_expression, source, path)
+            return self.read_template(compile_template, source, path)
+        template = self.read_template(compile_expression, source, path)
         if template is not None and not template.is_path:
             self.report("condition_structure", path, f"{source[:60]!r} is no path", "write an expression as {{ … }}")
             return None
         return template
 
-    def operator(self, name: Any, path: str) -> Operator | None:
+    def read_operator(self, name: Any, path: str) -> Operator | None:
         if name in EMPTY:
             return OPERATORS["equals"]
         operator = OPERATORS.get(name) if isinstance(name, str) else None
         if operator is None:
-            hint = _near(name, OPERATORS) or f"known: {', '.join(OPERATORS)}"
-            self.report("unknown_operator", path, f"there is no operator {shown(name)}", hint)
+            hint = _suggest(name, OPERATORS) or f"known: {', '.join(OPERATORS)}"
+            self.report("unknown_operator", path, f"there is no operator {describe_value(name)}", hint)
         return operator
 
-    def value(self, source: Any, operator: Operator | None, path: str) -> CompiledValue | None:
+    def read_value(self, source: Any, operator: Operator | None, path: str) -> CompiledValue | None:
         """Read what a simple condition compares with, and check what is known of it."""
         before = len(self.problems)
         try:
             for at, text in walk(source, path):
-                self.template(compile_template, text, at)
+                self.read_template(compile_template, text, at)
         except TemplateSyntaxError as error:
             self.report("template_syntax", path, error.message)
         if len(self.problems) > before:
@@ -279,17 +281,17 @@ class _Reader:
         return compile_value(source)
 
     def check_value(self, value: Any, operator: Operator, path: str) -> None:
-        if not fits(value, operator.takes):
+        if not accepts_value(value, operator.takes):
             severity: Severity = "warning" if operator.takes == "none" else "error"
-            message = f"`{operator.name}` takes {TAKES[operator.takes]}, not {kind_of(value)}"
+            message = f"`{operator.name}` takes {TAKES[operator.takes]}, not {describe_kind(value)}"
             self.report("value_type", path, message, HINTS.get(operator.takes), severity)
         elif operator.takes == "pattern" and is_constant(value):
             try:
-                pattern(value)
+                compile_pattern(value)
             except ConditionError as error:
                 self.report("bad_pattern", path, error.message, error.hint)
 
-    def template(self, compile_: Callable[[str], Template], text: str, path: str) -> Template | None:
+    def read_template(self, compile_: Callable[[str], Template], text: str, path: str) -> Template | None:
         """Read a template; `None` with a problem when it is wrong or reads secrets."""
         try:
             template = compile_(text)
@@ -306,12 +308,12 @@ class _Reader:
 _SHAPE_HINT = 'write {"field": "input.amount", "operator": "greater_than", "value": 10}'
 
 
-def _near(word: Any, known: Iterable[str]) -> str | None:
-    near = get_close_matches(str(word)[:60], known, 1) if isinstance(word, str) else []
+def _suggest(name: Any, known: Iterable[str]) -> str | None:
+    near = get_close_matches(str(name)[:60], known, 1) if isinstance(name, str) else []
     return f"did you mean `{near[0]}`?" if near else None
 
 
-__all__ = ["Condition", "compile_condition", "evidence", "json_equal", "of_text", "problems"]
+__all__ = ["Condition", "build_evidence", "compile_condition", "find_problems", "json_equal", "of_text"]
 
 
 TAKES: Mapping[Takes, str] = {
@@ -341,7 +343,7 @@ def is_constant(value: Any) -> bool:
     return all(compile_template(text).is_constant for _, text in walk(value))
 
 
-def fits(value: Any, takes: Takes) -> bool:
+def accepts_value(value: Any, takes: Takes) -> bool:
     """Tell whether a literal is what an operator takes; of a template nothing is known."""
     if takes == "any" or (isinstance(value, str) and not is_constant(value)):
         return True
@@ -359,7 +361,9 @@ def fits(value: Any, takes: Takes) -> bool:
         case "date":
             return read_date(value) is not None
         case "dates":
-            return isinstance(value, list | tuple) and len(value) == 2 and all(fits(end, "date") for end in value)
+            return (
+                isinstance(value, list | tuple) and len(value) == 2 and all(accepts_value(end, "date") for end in value)
+            )
         case "size":
             return read_number(value) is not None
         case _:

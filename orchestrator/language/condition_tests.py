@@ -5,22 +5,22 @@ from typing import Any
 
 from orchestrator.errors import ConditionError
 from orchestrator.language import CompiledValue, Env, Template
-from orchestrator.language.evidence import Seen
+from orchestrator.language.evidence import Comparison
 from orchestrator.language.operators import Operator
-from orchestrator.language.values import CannotTake, kind_of
+from orchestrator.language.values import CannotTake, describe_kind
 
-Test = Callable[[Env, list[Seen]], bool]
+Test = Callable[[Env, list[Comparison]], bool]
 
 
-def undecided(env: Env, seen: list[Seen]) -> bool:
+def refuse_to_decide(env: Env, seen: list[Comparison]) -> bool:
     """Stand for a condition that has problems."""
     raise ConditionError("the condition has problems")
 
 
-def all_of(tests: tuple[Test, ...]) -> Test:
+def combine_all(tests: tuple[Test, ...]) -> Test:
     """Hold when every test does; the first that does not ends it."""
 
-    def test(env: Env, seen: list[Seen]) -> bool:
+    def test(env: Env, seen: list[Comparison]) -> bool:
         for one in tests:  # noqa: SIM110 - a generator would cost more than the tests
             if not one(env, seen):
                 return False
@@ -29,10 +29,10 @@ def all_of(tests: tuple[Test, ...]) -> Test:
     return test
 
 
-def any_of(tests: tuple[Test, ...]) -> Test:
+def combine_any(tests: tuple[Test, ...]) -> Test:
     """Hold when one test does; the first that does ends it."""
 
-    def test(env: Env, seen: list[Seen]) -> bool:
+    def test(env: Env, seen: list[Comparison]) -> bool:
         for one in tests:  # noqa: SIM110 - a generator would cost more than the tests
             if one(env, seen):
                 return True
@@ -41,16 +41,16 @@ def any_of(tests: tuple[Test, ...]) -> Test:
     return test
 
 
-def negated(inner: Test) -> Test:
+def negate(inner: Test) -> Test:
     """Hold when the test does not."""
     return lambda env, seen: not inner(env, seen)
 
 
-def truth(source: str, template: Template) -> Test:
+def check_truth(source: str, template: Template) -> Test:
     """Hold when an expression gives anything but null, false, 0 or something empty."""
     render = template.render
 
-    def test(env: Env, seen: list[Seen]) -> bool:
+    def test(env: Env, seen: list[Comparison]) -> bool:
         value = render(env)
         result = bool(value)
         seen.append((source, "", None, value, result))
@@ -59,11 +59,11 @@ def truth(source: str, template: Template) -> Test:
     return test
 
 
-def presence(field: str, template: Template, operator: Operator) -> Test:
+def check_presence(field: str, template: Template, operator: Operator) -> Test:
     """Hold by whether there is something at the path."""
     find, call, name = template.find, operator.call, operator.name
 
-    def test(env: Env, seen: list[Seen]) -> bool:
+    def test(env: Env, seen: list[Comparison]) -> bool:
         found = find(env)
         result = call(found, None)
         seen.append((field, name, None, found, result))
@@ -72,46 +72,46 @@ def presence(field: str, template: Template, operator: Operator) -> Test:
     return test
 
 
-def comparison(field: str, template: Template, operator: Operator, value: Any) -> Test:
+def compare_with_constant(field: str, template: Template, operator: Operator, value: Any) -> Test:
     """Compare with a value that never changes."""
     render, call, name = template.render, operator.call, operator.name
-    find = template.find if template.is_path else _null
+    find = template.find if template.is_path else _return_null
 
-    def test(env: Env, seen: list[Seen]) -> bool:
+    def test(env: Env, seen: list[Comparison]) -> bool:
         found = render(env)
         try:
             result = call(found, value)
         except CannotTake as refusal:
-            result = _declined(field, operator, found, value, refusal, env)
+            result = _warn_unfit(field, operator, found, value, refusal, env)
         seen.append((field, name, value, find(env) if found is None else found, result))
         return result
 
     return test
 
 
-def templated(field: str, template: Template, operator: Operator, value: CompiledValue) -> Test:
+def compare_with_template(field: str, template: Template, operator: Operator, value: CompiledValue) -> Test:
     """Compare with a value that is computed each time."""
     render, call, name, expected = template.render, operator.call, operator.name, value.render
-    find = template.find if template.is_path else _null
+    find = template.find if template.is_path else _return_null
 
-    def test(env: Env, seen: list[Seen]) -> bool:
+    def test(env: Env, seen: list[Comparison]) -> bool:
         found = render(env)
         wanted = expected(env)
         try:
             result = call(found, wanted)
         except CannotTake as refusal:
-            result = _declined(field, operator, found, wanted, refusal, env)
+            result = _warn_unfit(field, operator, found, wanted, refusal, env)
         seen.append((field, name, wanted, find(env) if found is None else found, result))
         return result
 
     return test
 
 
-def _declined(field: str, operator: Operator, seen: Any, value: Any, refusal: CannotTake, env: Env) -> bool:
-    kinds = f"`{field:.60}` is {kind_of(seen)}, the value is {kind_of(value)}"
+def _warn_unfit(field: str, operator: Operator, seen: Any, value: Any, refusal: CannotTake, env: Env) -> bool:
+    kinds = f"`{field:.60}` is {describe_kind(seen)}, the value is {describe_kind(value)}"
     env.warnings.add(f"`{operator.name}` takes {refusal.reason}; {kinds}")
     return operator.negates is not None
 
 
-def _null(env: Env) -> None:
+def _return_null(env: Env) -> None:
     return None

@@ -8,37 +8,37 @@ from typing import Any, assert_never
 from orchestrator.errors import EvaluationError
 from orchestrator.language.env import Env
 from orchestrator.language.functions import FUNCTIONS
-from orchestrator.language.lexer import position
+from orchestrator.language.lexer import locate
 from orchestrator.language.nodes import Call, Literal, Node, Path, Piped
 from orchestrator.language.pipes import PIPES
-from orchestrator.language.values import MISSING, CannotTake, kind_of, read_index
+from orchestrator.language.values import MISSING, CannotTake, describe_kind, read_index
 
 Evaluate = Callable[[Env], Any]
 
 
-def compiled(node: Node, source: str) -> Evaluate:
+def compile_node(node: Node, source: str) -> Evaluate:
     """Give a function that evaluates the node."""
     match node:
         case Literal(value):
             return lambda env: value
         case Path():
-            return _path(node, source)
+            return _compile_path(node, source)
         case Call():
-            return _call(node, source)
+            return _compile_call(node, source)
         case Piped():
-            return _piped(node, source)
+            return _compile_pipe(node, source)
         case _:
             assert_never(node)
 
 
-def lookup(node: Path) -> Evaluate:
+def compile_lookup(node: Path) -> Evaluate:
     """Give a function that finds what is at a path, or `MISSING`."""
     root, parts = node.root, node.parts
 
     def find(env: Env) -> Any:
         value = env.context.get(root, MISSING)
         for part in parts:
-            value = step(value, part)
+            value = get_child(value, part)
             if value is MISSING:
                 return MISSING
         return value
@@ -46,7 +46,7 @@ def lookup(node: Path) -> Evaluate:
     return find
 
 
-def step(value: Any, part: str | int) -> Any:
+def get_child(value: Any, part: str | int) -> Any:
     """Go one part down a path: a key of an object, a place in a list."""
     if isinstance(value, dict):
         return value.get(part if isinstance(part, str) else str(part), MISSING)
@@ -56,8 +56,8 @@ def step(value: Any, part: str | int) -> Any:
     return MISSING
 
 
-def _path(node: Path, source: str) -> Evaluate:
-    find = lookup(node)
+def _compile_path(node: Path, source: str) -> Evaluate:
+    find = compile_lookup(node)
     root, optional, secret = node.root, node.optional, node.root == "secrets"
     plain_root = not node.parts
 
@@ -65,16 +65,16 @@ def _path(node: Path, source: str) -> Evaluate:
         value = env.context.get(root, MISSING) if plain_root else find(env)
         if value is MISSING:
             if secret or (env.strict and not optional):
-                raise missing(node, source, env)
+                raise describe_missing(node, source, env)
             return None
         return value
 
     if len(node.parts) == 1 and isinstance(node.parts[0], str) and not secret:
-        return _member(node, root, node.parts[0], get)
+        return _compile_member(node, root, node.parts[0], get)
     return get
 
 
-def _member(node: Path, root: str, key: str, general: Evaluate) -> Evaluate:
+def _compile_member(node: Path, root: str, key: str, general: Evaluate) -> Evaluate:
     """Serve `a.b`, the commonest path, with two look-ups."""
 
     def get(env: Env) -> Any:
@@ -86,9 +86,9 @@ def _member(node: Path, root: str, key: str, general: Evaluate) -> Evaluate:
     return get
 
 
-def missing(node: Path, source: str, env: Env) -> EvaluationError:
+def describe_missing(node: Path, source: str, env: Env) -> EvaluationError:
     """Say what is not there, and what was likely meant."""
-    line, column = position(source, node.offset)
+    line, column = locate(source, node.offset)
     if node.root == "secrets":
         if "secrets" not in env.context:
             text = "secrets can be used in the parameters of actions only"
@@ -96,73 +96,73 @@ def missing(node: Path, source: str, env: Env) -> EvaluationError:
             text = f"there is no secret {'.'.join(map(str, node.parts))!r}"
         return EvaluationError(text, source=source, line=line, column=column)
     value: Any = env.context
-    shown = ""
+    prefix = ""
     for part in (node.root, *node.parts):
-        below = step(value, part)
+        below = get_child(value, part)
         if below is MISSING:
             keys = [str(key) for key in value] if isinstance(value, dict) else []
             near = get_close_matches(str(part), keys[:1000], 1)
-            hint = f"did you mean `{shown}{near[0]}`?" if near else "mark it with `?` if it may be missing"
-            name = f"{shown}{part}"
+            hint = f"did you mean `{prefix}{near[0]}`?" if near else "mark it with `?` if it may be missing"
+            name = f"{prefix}{part}"
             return EvaluationError(f"`{name}` is missing", source=source, line=line, column=column, hint=hint)
-        value, shown = below, f"{shown}{part}."
+        value, prefix = below, f"{prefix}{part}."
     return EvaluationError("the path is missing", source=source, line=line, column=column)
 
 
-def _call(node: Call, source: str) -> Evaluate:
+def _compile_call(node: Call, source: str) -> Evaluate:
     function = FUNCTIONS[node.name].call
-    arguments = tuple(compiled(argument, source) for argument in node.arguments)
+    arguments = tuple(compile_node(argument, source) for argument in node.arguments)
 
     def call(env: Env) -> Any:
         try:
             return function(env, *[argument(env) for argument in arguments])
         except EvaluationError as error:
-            raise _placed(error, node.offset, source) from None
+            raise _locate_error(error, node.offset, source) from None
 
     return call
 
 
-def _piped(node: Piped, source: str) -> Evaluate:
+def _compile_pipe(node: Piped, source: str) -> Evaluate:
     subject_node = node.subject
     if node.name == "default":
-        subject_node = _excused(subject_node)
-    subject = compiled(subject_node, source)
+        subject_node = _mark_optional(subject_node)
+    subject = compile_node(subject_node, source)
     name, pipe = node.name, PIPES[node.name].call
-    arguments = tuple(compiled(argument, source) for argument in node.arguments)
+    arguments = tuple(compile_node(argument, source) for argument in node.arguments)
 
     def apply(env: Env) -> Any:
         value = subject(env)
         try:
-            made = pipe(env, value, *[argument(env) for argument in arguments])
+            result = pipe(env, value, *[argument(env) for argument in arguments])
         except CannotTake as refusal:
-            kind = kind_of(value)
+            kind = describe_kind(value)
             env.warnings.add(f"`{name}` takes {refusal.reason}: the value ({kind}) is left as it is")
             return value
         except EvaluationError as error:
-            raise _placed(error, node.offset, source) from None
-        if isinstance(made, str | list):
-            env.spend(len(made))
-        return made
+            raise _locate_error(error, node.offset, source) from None
+        if isinstance(result, str | list):
+            env.spend(len(result))
+        return result
 
     return apply
 
 
-def _excused(node: Node) -> Node:
+def _mark_optional(node: Node) -> Node:
     """Mark the path that a chain of pipes begins with: a `default` serves it when it is missing."""
     match node:
         case Path():
             return replace(node, optional=True)
         case Piped():
-            return replace(node, subject=_excused(node.subject))
+            return replace(node, subject=_mark_optional(node.subject))
         case Literal() | Call():
             return node
         case _:
             assert_never(node)
 
 
-def _placed(error: EvaluationError, offset: int, source: str) -> EvaluationError:
+def _locate_error(error: EvaluationError, offset: int, source: str) -> EvaluationError:
     """Give an error the place it comes from, unless it knows a deeper one."""
     if error.source:
         return error
-    line, column = position(source, offset)
+    line, column = locate(source, offset)
     return EvaluationError(error.message, source=source, line=line, column=column, hint=error.hint)

@@ -5,7 +5,7 @@ from typing import Any
 
 from orchestrator.language import MISSING
 
-Seen = tuple[str, str, Any, Any, bool]
+Comparison = tuple[str, str, Any, Any, bool]
 """One comparison as it was made: field, operator, value, what was there (or `MISSING`), result."""
 
 
@@ -21,62 +21,62 @@ MAX_SHOWN_ITEMS = 8
 """A longer list or object is shown as its length."""
 
 
-def evidence(seen: list[Seen], port: str) -> dict[str, Any]:
+def build_evidence(seen: list[Comparison], port: str) -> dict[str, Any]:
     """Show a decision, at most 1 kB as JSON: the port, and what was compared.
 
     `{"port", "compared": [{"field", "operator", "value", "seen", "result"}]}`; an expression has neither
     operator nor value, and a path to nothing has `"missing": true`. What does not fit is left out from the
     front, because the last comparison decided, and counted in `omitted`.
     """
-    shown: dict[str, Any] = {"port": _shortened(port), "compared": []}
-    left = MAX_EVIDENCE - _size(shown) - len(', "omitted": 1000')
+    document: dict[str, Any] = {"port": _shorten(port), "compared": []}
+    left = MAX_EVIDENCE - _measure(document) - len(', "omitted": 1000')
     for index in range(len(seen) - 1, -1, -1):
-        entry = _entry(*seen[index])
-        left -= _size(entry) + 2
+        entry = _make_entry(*seen[index])
+        left -= _measure(entry) + 2
         if left < 0:
-            shown["omitted"] = index + 1
+            document["omitted"] = index + 1
             break
-        shown["compared"].insert(0, entry)
-    return shown
+        document["compared"].insert(0, entry)
+    return document
 
 
-def _entry(field: str, operator: str, value: Any, seen: Any, result: bool) -> dict[str, Any]:
-    entry: dict[str, Any] = {"field": _shortened(field)}
+def _make_entry(field: str, operator: str, value: Any, seen: Any, result: bool) -> dict[str, Any]:
+    entry: dict[str, Any] = {"field": _shorten(field)}
     if operator:
-        entry |= {"operator": operator, "value": _shortened(value)}
-    entry["seen"] = None if seen is MISSING else _shortened(seen)
+        entry |= {"operator": operator, "value": _shorten(value)}
+    entry["seen"] = None if seen is MISSING else _shorten(seen)
     if seen is MISSING:
         entry["missing"] = True
     entry["result"] = result
     return entry
 
 
-def _size(value: Any) -> int:
+def _measure(value: Any) -> int:
     return len(json.dumps(value))
 
 
-def _shortened(value: Any) -> Any:
+def _shorten(value: Any) -> Any:
     """Keep scalars and small flat structures; say of what else there is how much."""
     if isinstance(value, list | tuple | dict):
         inner = value.values() if isinstance(value, dict) else value
         if len(value) <= MAX_SHOWN_ITEMS and not any(isinstance(item, list | tuple | dict) for item in inner):
             return (
-                {_cut(key): _scalar(item) for key, item in value.items()}
+                {_cut_text(key): _shorten_scalar(item) for key, item in value.items()}
                 if isinstance(value, dict)
-                else [_scalar(item) for item in value]
+                else [_shorten_scalar(item) for item in value]
             )
         return f"{'object' if isinstance(value, dict) else 'list'} of {len(value)}"
-    return _scalar(value)
+    return _shorten_scalar(value)
 
 
-def _scalar(value: Any) -> Any:
+def _shorten_scalar(value: Any) -> Any:
     if value is None or isinstance(value, bool | float):
         return value
     if isinstance(value, int):
         return value if value.bit_length() <= 1024 else "a number of many digits"
-    return _cut(value if isinstance(value, str) else type(value).__name__)
+    return _cut_text(value if isinstance(value, str) else type(value).__name__)
 
 
-def _cut(text: Any) -> str:
-    shown = str(text)
-    return shown if len(shown) <= MAX_SHOWN_TEXT else f"{shown[:MAX_SHOWN_TEXT]}…"
+def _cut_text(text: Any) -> str:
+    full = str(text)
+    return full if len(full) <= MAX_SHOWN_TEXT else f"{full[:MAX_SHOWN_TEXT]}…"

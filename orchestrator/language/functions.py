@@ -10,7 +10,7 @@ from typing import Any
 
 from orchestrator.errors import EvaluationError
 from orchestrator.language.env import Env
-from orchestrator.language.values import is_day, read_date, read_number, shown, write_date
+from orchestrator.language.values import describe_value, is_day, read_date, read_number, write_date
 
 MAX_DAYS = 366_000
 """About a thousand years."""
@@ -29,40 +29,40 @@ class Function:
     call: Callable[..., Any]
 
 
-def _now(env: Env) -> datetime:
+def _read_clock(env: Env) -> datetime:
     return env.now().astimezone(UTC)
 
 
-def _days(name: str, value: Any) -> timedelta:
+def _read_days(name: str, value: Any) -> timedelta:
     number = read_number(value)
     if number is None or abs(number) > MAX_DAYS:
-        raise EvaluationError(f"{name}() takes a number of days up to {MAX_DAYS}, not {shown(value)}")
+        raise EvaluationError(f"{name}() takes a number of days up to {MAX_DAYS}, not {describe_value(value)}")
     return timedelta(days=number)
 
 
-def _date(env: Env, name: str, given: tuple[Any, ...]) -> datetime | None:
+def _read_date_or_now(env: Env, name: str, arguments: tuple[Any, ...]) -> datetime | None:
     """Read the argument, or now when there is none; `None` with a warning when it is no date."""
-    if not given:
-        return _now(env)
-    read = read_date(given[0])
-    if read is None and given[0] is not None:
-        env.warnings.add(f"{name}() takes a date, not {shown(given[0])}")
-    return read
+    if not arguments:
+        return _read_clock(env)
+    date = read_date(arguments[0])
+    if date is None and arguments[0] is not None:
+        env.warnings.add(f"{name}() takes a date, not {describe_value(arguments[0])}")
+    return date
 
 
 def _shift(name: str, env: Env, days: timedelta) -> str:
     try:
-        return write_date(_now(env) + days)
+        return write_date(_read_clock(env) + days)
     except OverflowError:
         raise EvaluationError(f"{name}() leaves the calendar") from None
 
 
-def _start_of(unit: str) -> Callable[..., str | None]:
-    def call(env: Env, *given: Any) -> str | None:
-        read = _date(env, f"start_of_{unit}", given)
-        if read is None:
+def _make_start_of(unit: str) -> Callable[..., str | None]:
+    def call(env: Env, *arguments: Any) -> str | None:
+        date = _read_date_or_now(env, f"start_of_{unit}", arguments)
+        if date is None:
             return None
-        start = read.replace(hour=0, minute=0, second=0, microsecond=0)
+        start = date.replace(hour=0, minute=0, second=0, microsecond=0)
         if unit == "week":
             start -= timedelta(days=start.weekday())
         if unit == "month":
@@ -72,38 +72,40 @@ def _start_of(unit: str) -> Callable[..., str | None]:
     return call
 
 
-def _end_of_day(env: Env, *given: Any) -> str | None:
-    read = _date(env, "end_of_day", given)
-    return None if read is None else write_date(read.replace(hour=23, minute=59, second=59, microsecond=999999))
+def _end_of_day(env: Env, *arguments: Any) -> str | None:
+    date = _read_date_or_now(env, "end_of_day", arguments)
+    return None if date is None else write_date(date.replace(hour=23, minute=59, second=59, microsecond=999999))
 
 
 def _is_overdue(env: Env, value: Any) -> bool:
-    read = _date(env, "is_overdue", (value,))
-    if read is None:
+    date = _read_date_or_now(env, "is_overdue", (value,))
+    if date is None:
         return False
-    now = _now(env)
-    return read.date() < now.date() if is_day(value) else read < now
+    now = _read_clock(env)
+    return date.date() < now.date() if is_day(value) else date < now
 
 
 def _days_until(env: Env, value: Any) -> int | None:
-    read = _date(env, "days_until", (value,))
-    return None if read is None else (read.date() - _now(env).date()).days
+    date = _read_date_or_now(env, "days_until", (value,))
+    return None if date is None else (date.date() - _read_clock(env).date()).days
 
 
 def _days_since(env: Env, value: Any) -> int | None:
-    read = _date(env, "days_since", (value,))
-    return None if read is None else (_now(env).date() - read.date()).days
+    date = _read_date_or_now(env, "days_since", (value,))
+    return None if date is None else (_read_clock(env).date() - date.date()).days
 
 
 _TABLE = (
-    Function("now", "now()", "The time, RFC 3339 in UTC.", "{{ now() }}", (0, 0), lambda env: write_date(_now(env))),
+    Function(
+        "now", "now()", "The time, RFC 3339 in UTC.", "{{ now() }}", (0, 0), lambda env: write_date(_read_clock(env))
+    ),
     Function(
         "today",
         "today()",
         "The date in UTC.",
         "{{ today() }}",
         (0, 0),
-        lambda env: _now(env).date().isoformat(),
+        lambda env: _read_clock(env).date().isoformat(),
     ),
     Function(
         "timestamp",
@@ -111,7 +113,7 @@ _TABLE = (
         "Whole seconds since 1970-01-01 UTC.",
         "{{ timestamp() }}",
         (0, 0),
-        lambda env: int(_now(env).timestamp()),
+        lambda env: int(_read_clock(env).timestamp()),
     ),
     Function("uuid", "uuid()", "A new UUID.", "{{ uuid() }}", (0, 0), lambda env: env.uuid()),
     Function(
@@ -120,7 +122,7 @@ _TABLE = (
         "The time n days ago.",
         "{{ days_ago(30) }}",
         (1, 1),
-        lambda env, n: _shift("days_ago", env, -_days("days_ago", n)),
+        lambda env, n: _shift("days_ago", env, -_read_days("days_ago", n)),
     ),
     Function(
         "days_from_now",
@@ -128,7 +130,7 @@ _TABLE = (
         "The time in n days.",
         "{{ days_from_now(7) | date }}",
         (1, 1),
-        lambda env, n: _shift("days_from_now", env, _days("days_from_now", n)),
+        lambda env, n: _shift("days_from_now", env, _read_days("days_from_now", n)),
     ),
     Function(
         "start_of_day",
@@ -136,7 +138,7 @@ _TABLE = (
         "Midnight of that day, or of today.",
         "{{ start_of_day(input.due) }}",
         (0, 1),
-        _start_of("day"),
+        _make_start_of("day"),
     ),
     Function(
         "end_of_day",
@@ -152,7 +154,7 @@ _TABLE = (
         "Midnight of that week's Monday.",
         "{{ start_of_week() }}",
         (0, 1),
-        _start_of("week"),
+        _make_start_of("week"),
     ),
     Function(
         "start_of_month",
@@ -160,7 +162,7 @@ _TABLE = (
         "Midnight of the first of that month.",
         "{{ start_of_month() }}",
         (0, 1),
-        _start_of("month"),
+        _make_start_of("month"),
     ),
     Function(
         "is_overdue",

@@ -48,25 +48,25 @@ class Piece:
     is_expression: bool
 
 
-def position(source: str, offset: int) -> tuple[int, int]:
+def locate(source: str, offset: int) -> tuple[int, int]:
     """Give line and column, from 1."""
-    starts = _line_starts(source)
+    starts = _find_line_starts(source)
     line = bisect_right(starts, offset)
     return line, offset - starts[line - 1] + 1
 
 
 @lru_cache(16)
-def _line_starts(source: str) -> tuple[int, ...]:
+def _find_line_starts(source: str) -> tuple[int, ...]:
     return (0, *(match.end() for match in re.finditer("\n", source)))
 
 
-def syntax_error(source: str, offset: int, message: str, hint: str | None = None) -> TemplateSyntaxError:
+def make_syntax_error(source: str, offset: int, message: str, hint: str | None = None) -> TemplateSyntaxError:
     """Make an error that says where."""
-    line, column = position(source, offset)
+    line, column = locate(source, offset)
     return TemplateSyntaxError(message, source=source, line=line, column=column, hint=hint)
 
 
-def pieces(source: str) -> list[Piece]:
+def split_template(source: str) -> list[Piece]:
     """Cut a template at its `{{ }}`; quotes inside may hold braces."""
     if len(source) > MAX_TEMPLATE_LENGTH:
         raise TemplateSyntaxError(f"the template is longer than {MAX_TEMPLATE_LENGTH} characters")
@@ -75,7 +75,7 @@ def pieces(source: str) -> list[Piece]:
     while (start := source.find("{{", at)) >= 0:
         if start > at:
             found.append(Piece(source[at:start], at, is_expression=False))
-        end = _closing(source, start)
+        end = _find_closing(source, start)
         found.append(Piece(source[start + 2 : end], start + 2, is_expression=True))
         at = end + 2
     if at < len(source):
@@ -86,18 +86,18 @@ def pieces(source: str) -> list[Piece]:
 CLOSING = re.compile(r"""\}\}|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\{\{|["']""", re.DOTALL)
 
 
-def _closing(source: str, start: int) -> int:
+def _find_closing(source: str, start: int) -> int:
     for match in CLOSING.finditer(source, start + 2):
         if match.group() == "}}":
             return match.start()
         if match.group() in ('"', "'"):
-            raise syntax_error(source, match.start(), "the quote is never closed")
+            raise make_syntax_error(source, match.start(), "the quote is never closed")
         if match.group() == "{{":
             break
-    raise syntax_error(source, start, "`{{` is never closed", "close it with `}}`")
+    raise make_syntax_error(source, start, "`{{` is never closed", "close it with `}}`")
 
 
-def tokens(source: str, text: str, offset: int) -> list[Token]:
+def tokenize(source: str, text: str, offset: int) -> list[Token]:
     """Read the tokens of one expression that stands at `offset` of the source."""
     found: list[Token] = []
     at = 0
@@ -106,7 +106,7 @@ def tokens(source: str, text: str, offset: int) -> list[Token]:
         match = TOKEN.match(text, at)
         if match is None or match.lastgroup is None:
             stripped = at + len(text[at:]) - len(text[at:].lstrip())
-            raise syntax_error(source, offset + stripped, f"{text[stripped]!r} is not expected here")
+            raise make_syntax_error(source, offset + stripped, f"{text[stripped]!r} is not expected here")
         kind: Kind = match.lastgroup  # type: ignore[assignment]  # the groups of TOKEN are the kinds
         found.append(Token(kind, match.group(kind), offset + match.start(kind)))
         at = match.end()
@@ -114,7 +114,7 @@ def tokens(source: str, text: str, offset: int) -> list[Token]:
     return found
 
 
-def unquoted(text: str) -> str:
+def unquote(text: str) -> str:
     """Give what a string literal says."""
 
     def replace(match: "re.Match[str]") -> str:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import re2
 
 from orchestrator.errors import ConditionError
-from orchestrator.language.values import MISSING, CannotTake, is_number, json_equal, read_date, read_number, text_of
+from orchestrator.language.values import MISSING, CannotTake, is_number, json_equal, read_date, read_number, to_text
 
 MAX_PATTERN_LENGTH = 1_000
 """Characters in one pattern."""
@@ -41,7 +41,7 @@ class Operator:
     """A path to nothing is handed over as `MISSING`, not as null."""
 
 
-def equal(seen: Any, value: Any) -> bool:
+def is_equal(seen: Any, value: Any) -> bool:
     """Compare as JSON values; two dates as instants."""
     if json_equal(seen, value):
         return True
@@ -51,7 +51,7 @@ def equal(seen: Any, value: Any) -> bool:
     return left is not None and left == read_date(value)
 
 
-def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
+def _compare_in_order(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
     def call(seen: Any, value: Any) -> bool:
         kinds = type(seen), type(value)
         if kinds == (int, int):
@@ -67,7 +67,7 @@ def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
     return call
 
 
-def _dated(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
+def _compare_dates(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
     def call(seen: Any, value: Any) -> bool:
         left, right = read_date(seen), read_date(value)
         if left is None or right is None:
@@ -85,36 +85,36 @@ def _between(seen: Any, value: Any) -> bool:
     return bool(ends[0] <= moment <= ends[1])  # type: ignore[operator]  # None has just been ruled out
 
 
-def _text(value: Any) -> str | None:
+def _read_text(value: Any) -> str | None:
     if isinstance(value, str):
         return value
-    return text_of(value) if is_number(value) else None
+    return to_text(value) if is_number(value) else None
 
 
 def _contains(seen: Any, value: Any) -> bool:
     if isinstance(seen, list):
-        return any(equal(item, value) for item in seen)
-    wanted = _text(value)
+        return any(is_equal(item, value) for item in seen)
+    wanted = _read_text(value)
     if isinstance(seen, dict):
         return wanted is not None and wanted in seen
-    return _textual(seen, value, "a list, an object or text", lambda text, part: part in text)
+    return _compare_texts(seen, value, "a list, an object or text", lambda text, part: part in text)
 
 
-def _textual(seen: Any, value: Any, takes: str, test: Callable[[str, str], bool]) -> bool:
+def _compare_texts(seen: Any, value: Any, takes: str, test: Callable[[str, str], bool]) -> bool:
     if seen is None:
         return False
-    text, part = _text(seen), _text(value)
+    text, part = _read_text(seen), _read_text(value)
     if text is None or part is None:
         raise CannotTake(takes)
     return test(text, part)
 
 
 def _starts_with(seen: Any, value: Any) -> bool:
-    return _textual(seen, value, "two texts", str.startswith)
+    return _compare_texts(seen, value, "two texts", str.startswith)
 
 
 def _ends_with(seen: Any, value: Any) -> bool:
-    return _textual(seen, value, "two texts", str.endswith)
+    return _compare_texts(seen, value, "two texts", str.endswith)
 
 
 def _is_empty(seen: Any, value: Any) -> bool:
@@ -124,11 +124,11 @@ def _is_empty(seen: Any, value: Any) -> bool:
 def _in(seen: Any, value: Any) -> bool:
     if not isinstance(value, list | tuple):
         raise CannotTake("a list as value")
-    return any(equal(seen, item) for item in value)
+    return any(is_equal(seen, item) for item in value)
 
 
 @lru_cache(CACHED_PATTERNS)
-def pattern(source: str) -> Any:
+def compile_pattern(source: str) -> Any:
     """Compile an RE2 pattern; raises ConditionError when it is bad, too long or too large."""
     if len(source) > MAX_PATTERN_LENGTH:
         raise ConditionError(f"the pattern is longer than {MAX_PATTERN_LENGTH} characters")
@@ -140,9 +140,9 @@ def pattern(source: str) -> Any:
         compiled = re2.compile(source, options)
     except (re2.error, UnicodeEncodeError) as error:
         reason = error.args[0] if isinstance(error, re2.error) and error.args else "it is not valid text"
-        said = reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
+        message = reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
         raise ConditionError(
-            f"the pattern {source[:60]!r} cannot be read: {said}",
+            f"the pattern {source[:60]!r} cannot be read: {message}",
             hint="RE2 syntax: no look-around, no back-references",
         ) from None
     return compiled
@@ -151,10 +151,10 @@ def pattern(source: str) -> Any:
 def _matches(seen: Any, value: Any) -> bool:
     if not isinstance(value, str):
         raise CannotTake("a pattern as value")
-    compiled = pattern(value)
+    compiled = compile_pattern(value)
     if seen is None:
         return False
-    text = _text(seen)
+    text = _read_text(seen)
     if text is None:
         raise CannotTake("text")
     data = text.encode("utf-8", "replace")
@@ -163,7 +163,7 @@ def _matches(seen: Any, value: Any) -> bool:
     return compiled.match(data) is not None
 
 
-def _length(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
+def _compare_length(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
     def call(seen: Any, value: Any) -> bool:
         if seen is None:
             return False
@@ -199,7 +199,7 @@ def _same(left: Any, right: Any) -> bool:
     return bool(left == right)
 
 
-def _opposite(of: Operator, name: str, label: str, description: str) -> Operator:
+def _negate(of: Operator, name: str, label: str, description: str) -> Operator:
     call = of.call
     return Operator(
         name,
@@ -212,7 +212,7 @@ def _opposite(of: Operator, name: str, label: str, description: str) -> Operator
     )
 
 
-_EQUALS = Operator("equals", "equals", "Equal as JSON values; two dates compare as instants.", "any", equal)
+_EQUALS = Operator("equals", "equals", "Equal as JSON values; two dates compare as instants.", "any", is_equal)
 _CONTAINS = Operator(
     "contains", "contains", "A list has the member, an object the key, text the part.", "any", _contains
 )
@@ -224,39 +224,41 @@ _EXISTS = Operator("exists", "exists", "The path is there, null included.", "non
 
 _TABLE = (
     _EQUALS,
-    _opposite(_EQUALS, "not_equals", "does not equal", "Not equal."),
-    Operator("greater_than", "is greater than", "Larger number, or later date.", "order", _ordered(_greater)),
+    _negate(_EQUALS, "not_equals", "does not equal", "Not equal."),
+    Operator("greater_than", "is greater than", "Larger number, or later date.", "order", _compare_in_order(_greater)),
     Operator(
         "greater_than_or_equals",
         "is greater than or equals",
         "Larger or equal number, or a date not before.",
         "order",
-        _ordered(_greater_or_equal),
+        _compare_in_order(_greater_or_equal),
     ),
-    Operator("less_than", "is less than", "Smaller number, or earlier date.", "order", _ordered(_less)),
+    Operator("less_than", "is less than", "Smaller number, or earlier date.", "order", _compare_in_order(_less)),
     Operator(
         "less_than_or_equals",
         "is less than or equals",
         "Smaller or equal number, or a date not after.",
         "order",
-        _ordered(_less_or_equal),
+        _compare_in_order(_less_or_equal),
     ),
     _CONTAINS,
-    _opposite(_CONTAINS, "not_contains", "does not contain", "Has no such member, key or part."),
+    _negate(_CONTAINS, "not_contains", "does not contain", "Has no such member, key or part."),
     Operator("starts_with", "starts with", "Text begins with the value.", "text", _starts_with),
     Operator("ends_with", "ends with", "Text ends with the value.", "text", _ends_with),
     _EMPTY,
-    _opposite(_EMPTY, "is_not_empty", "is not empty", "Anything but null, empty text, list or object."),
+    _negate(_EMPTY, "is_not_empty", "is not empty", "Anything but null, empty text, list or object."),
     _IN,
-    _opposite(_IN, "not_in", "is none of", "Equal to no member of the list."),
+    _negate(_IN, "not_in", "is none of", "Equal to no member of the list."),
     Operator("matches", "matches", "Text fits the RE2 pattern, from its start.", "pattern", _matches),
-    Operator("before", "is before", "Earlier date.", "date", _dated(_less)),
-    Operator("after", "is after", "Later date.", "date", _dated(_greater)),
+    Operator("before", "is before", "Earlier date.", "date", _compare_dates(_less)),
+    Operator("after", "is after", "Later date.", "date", _compare_dates(_greater)),
     Operator("between", "is between", "Date within [from, to], both included.", "dates", _between),
-    Operator("length_equals", "has length", "List, text or object has that length.", "size", _length(_same)),
-    Operator("length_greater_than", "is longer than", "List, text or object is longer.", "size", _length(_greater)),
-    Operator("length_less_than", "is shorter than", "List, text or object is shorter.", "size", _length(_less)),
+    Operator("length_equals", "has length", "List, text or object has that length.", "size", _compare_length(_same)),
+    Operator(
+        "length_greater_than", "is longer than", "List, text or object is longer.", "size", _compare_length(_greater)
+    ),
+    Operator("length_less_than", "is shorter than", "List, text or object is shorter.", "size", _compare_length(_less)),
     _EXISTS,
-    _opposite(_EXISTS, "not_exists", "does not exist", "The path is not there."),
+    _negate(_EXISTS, "not_exists", "does not exist", "The path is not there."),
 )
 OPERATORS: dict[str, Operator] = {operator.name: operator for operator in _TABLE}

@@ -8,7 +8,7 @@ from typing import Any
 
 from orchestrator.errors import ConditionError, TemplateSyntaxError
 from orchestrator.language.functions import FUNCTIONS
-from orchestrator.language.lexer import Token, syntax_error, tokens, unquoted
+from orchestrator.language.lexer import Token, make_syntax_error, tokenize, unquote
 from orchestrator.language.nodes import Call, Literal, Node, Path, Piped
 from orchestrator.language.pipes import PIPES
 
@@ -16,13 +16,13 @@ MAX_DEPTH = 16
 """Calls inside calls."""
 MAX_PARTS = 64
 """Functions and pipes in one expression."""
-WORDS = {"true": True, "false": False, "null": None}
+CONSTANTS = {"true": True, "false": False, "null": None}
 
 
 def parse(source: str, text: str, offset: int) -> Node:
     """Parse one expression that stands at `offset` of the source."""
-    parser = _Parser(source, tokens(source, text, offset))
-    node = parser.expression(0)
+    parser = _Parser(source, tokenize(source, text, offset))
+    node = parser.parse_expression(0)
     parser.expect("end", "")
     return node
 
@@ -34,7 +34,7 @@ class _Parser:
         self.source = source
         self.tokens = found
         self.at = 0
-        self.parts_made = 0
+        self.part_count = 0
 
     @property
     def token(self) -> Token:
@@ -45,8 +45,8 @@ class _Parser:
         self.at += 1
         return token
 
-    def error(self, token: Token, message: str, hint: str | None = None) -> TemplateSyntaxError:
-        return syntax_error(self.source, token.offset, message, hint)
+    def make_error(self, token: Token, message: str, hint: str | None = None) -> TemplateSyntaxError:
+        return make_syntax_error(self.source, token.offset, message, hint)
 
     def accept(self, text: str) -> bool:
         if self.token.kind == "symbol" and self.token.text == text:
@@ -59,49 +59,49 @@ class _Parser:
         if token.kind != kind or (text and token.text != text):
             wanted = repr(text) if text else {"end": "the end", "name": "a name"}.get(kind, kind)
             found = repr(token.text) if token.text else "the end"
-            raise self.error(token, f"expected {wanted}, found {found}")
+            raise self.make_error(token, f"expected {wanted}, found {found}")
         return self.take()
 
-    def expression(self, depth: int) -> Node:
+    def parse_expression(self, depth: int) -> Node:
         if depth > MAX_DEPTH:
-            raise self.error(self.token, f"more than {MAX_DEPTH} calls inside each other")
-        node = self.primary(depth)
+            raise self.make_error(self.token, f"more than {MAX_DEPTH} calls inside each other")
+        node = self.parse_primary(depth)
         while self.accept("|"):
-            node = self.pipe(node, depth)
+            node = self.parse_pipe(node, depth)
         return node
 
-    def primary(self, depth: int) -> Node:
+    def parse_primary(self, depth: int) -> Node:
         token = self.token
         match token.kind:
             case "string":
-                return Literal(unquoted(self.take().text))
+                return Literal(unquote(self.take().text))
             case "number":
-                return Literal(self.number(self.take()))
+                return Literal(self.parse_number(self.take()))
             case "name":
-                return self.named(depth)
+                return self.parse_name(depth)
             case _:
                 found = repr(token.text) if token.text else "nothing"
-                raise self.error(token, f"expected a value, found {found}")
+                raise self.make_error(token, f"expected a value, found {found}")
 
-    def number(self, token: Token) -> int | float:
+    def parse_number(self, token: Token) -> int | float:
         try:
             value = float(token.text) if any(c in token.text for c in ".eE") else int(token.text)
         except ValueError:
-            raise self.error(token, "the number has too many digits") from None
+            raise self.make_error(token, "the number has too many digits") from None
         if value in (float("inf"), float("-inf")):
-            raise self.error(token, "the number is too large")
+            raise self.make_error(token, "the number is too large")
         return value
 
-    def named(self, depth: int) -> Node:
+    def parse_name(self, depth: int) -> Node:
         token = self.take()
         if self.token.text == "(" and self.token.kind == "symbol":
-            return self.call(token, depth)
-        if token.text in WORDS and self.token.text not in (".", "["):
-            return Literal(WORDS[token.text])
-        parts = self.parts()
+            return self.parse_call(token, depth)
+        if token.text in CONSTANTS and self.token.text not in (".", "["):
+            return Literal(CONSTANTS[token.text])
+        parts = self.parse_parts()
         return Path(token.text, parts, self.accept("?"), token.offset)
 
-    def parts(self) -> tuple[str | int, ...]:
+    def parse_parts(self) -> tuple[str | int, ...]:
         found: list[str | int] = []
         while True:
             if self.accept("."):
@@ -111,44 +111,44 @@ class _Parser:
                 elif token.kind == "name":
                     found.append(token.text)
                 else:
-                    raise self.error(token, "expected a name after `.`", 'write odd keys as a["odd key"]')
+                    raise self.make_error(token, "expected a name after `.`", 'write odd keys as a["odd key"]')
             elif self.accept("["):
-                found.append(self.index())
+                found.append(self.parse_index())
                 self.expect("symbol", "]")
             else:
                 return tuple(found)
 
-    def index(self) -> str | int:
+    def parse_index(self) -> str | int:
         token = self.take()
         if token.kind == "string":
-            return unquoted(token.text)
+            return unquote(token.text)
         if token.kind == "number":
-            value = self.number(token)
+            value = self.parse_number(token)
             if isinstance(value, int):
                 return value
-        raise self.error(token, "expected a whole number or a quoted key in `[ ]`")
+        raise self.make_error(token, "expected a whole number or a quoted key in `[ ]`")
 
-    def arguments(self, depth: int) -> tuple[Node, ...]:
+    def parse_arguments(self, depth: int) -> tuple[Node, ...]:
         found: list[Node] = []
         if self.accept(")"):
             return ()
         while True:
-            found.append(self.expression(depth + 1))
+            found.append(self.parse_expression(depth + 1))
             if self.accept(")"):
                 return tuple(found)
             if not self.accept(","):
-                raise self.error(self.token, "expected `,` or `)`")
+                raise self.make_error(self.token, "expected `,` or `)`")
 
-    def call(self, token: Token, depth: int) -> Node:
+    def parse_call(self, token: Token, depth: int) -> Node:
         self.expect("symbol", "(")
-        arguments = self.arguments(depth)
-        self.known(token, FUNCTIONS, "function", len(arguments))
+        arguments = self.parse_arguments(depth)
+        self.check_entry(token, FUNCTIONS, "function", len(arguments))
         return Call(token.text, arguments, token.offset)
 
-    def pipe(self, subject: Node, depth: int) -> Node:
+    def parse_pipe(self, subject: Node, depth: int) -> Node:
         token = self.expect("name", "")
-        arguments = self.arguments(depth) if self.accept("(") else ()
-        self.known(token, PIPES, "pipe", len(arguments))
+        arguments = self.parse_arguments(depth) if self.accept("(") else ()
+        self.check_entry(token, PIPES, "pipe", len(arguments))
         self.check_literals(token, arguments)
         return Piped(subject, token.text, arguments, token.offset)
 
@@ -161,19 +161,21 @@ class _Parser:
         try:
             check(*constants)
         except ConditionError as error:
-            place = f"{error.where}: " if error.where else ""
-            raise self.error(token, f"`{token.text}`: {place}{error.message}", error.hint) from None
+            prefix = f"{error.where}: " if error.where else ""
+            raise self.make_error(token, f"`{token.text}`: {prefix}{error.message}", error.hint) from None
 
-    def known(self, token: Token, table: Any, what: str, count: int) -> None:
-        self.parts_made += 1
-        if self.parts_made > MAX_PARTS:
-            raise self.error(token, f"more than {MAX_PARTS} functions and pipes in one expression")
+    def check_entry(self, token: Token, table: Any, what: str, count: int) -> None:
+        self.part_count += 1
+        if self.part_count > MAX_PARTS:
+            raise self.make_error(token, f"more than {MAX_PARTS} functions and pipes in one expression")
         entry = table.get(token.text)
         if entry is None:
             near = get_close_matches(token.text[:60], table, 1)
             hint = f"did you mean `{near[0]}`?" if near else f"known: {', '.join(sorted(table))}"
-            raise self.error(token, f"there is no {what} `{token.text:.60}`", hint)
+            raise self.make_error(token, f"there is no {what} `{token.text:.60}`", hint)
         low, high = entry.arguments
         if not low <= count <= high:
             wanted = str(low) if low == high else f"{low} to {high}"
-            raise self.error(token, f"{what} `{token.text}` takes {wanted} arguments, {count} given", entry.signature)
+            raise self.make_error(
+                token, f"{what} `{token.text}` takes {wanted} arguments, {count} given", entry.signature
+            )

@@ -17,11 +17,11 @@ from orchestrator.language.values import (
     CannotTake,
     is_number,
     json_equal,
-    json_of,
     read_date,
     read_index,
     read_number,
-    text_of,
+    to_json_text,
+    to_text,
 )
 
 MAX_ROUND = 15
@@ -45,57 +45,57 @@ class Pipe:
     """Judges constant arguments when the template is read; raises ConditionError."""
 
 
-def _text(value: Any) -> str:
+def _require_text(value: Any) -> str:
     if isinstance(value, str):
         return value
     if is_number(value):
-        return text_of(value)
+        return to_text(value)
     raise CannotTake("text")
 
 
-def _list(value: Any) -> list[Any]:
+def _require_list(value: Any) -> list[Any]:
     if isinstance(value, list):
         return value
     raise CannotTake("a list")
 
 
-def _sized(value: Any) -> Any:
+def _require_sized(value: Any) -> Any:
     if isinstance(value, str | list | dict):
         return value
     raise CannotTake("text, a list or an object")
 
 
-def _number(value: Any) -> int | float:
+def _require_number(value: Any) -> int | float:
     read = read_number(value)
     if read is None:
         raise CannotTake("a number")
     return read
 
 
-def _whole(value: Any) -> int:
-    number = _number(value)
+def _require_whole(value: Any) -> int:
+    number = _require_number(value)
     if number != int(number):
         raise CannotTake("a whole number")
     return int(number)
 
 
-def _finite(value: Any) -> Any:
+def _require_finite(value: Any) -> Any:
     if isinstance(value, float) and value - value != 0:
         raise CannotTake("numbers of a size that can be added")
     return value
 
 
-def _comparable(values: list[Any]) -> list[Any]:
+def _require_comparable(values: list[Any]) -> list[Any]:
     if all(map(is_number, values)) or all(isinstance(value, str) for value in values):
         return values
     raise CannotTake("a list of numbers or a list of texts")
 
 
 def _title(env: Env, value: Any) -> str:
-    return re.sub(r"\S+", lambda word: word.group()[:1].upper() + word.group()[1:].lower(), _text(value))
+    return re.sub(r"\S+", lambda match: match.group()[:1].upper() + match.group()[1:].lower(), _require_text(value))
 
 
-def _end_item(index: int) -> Callable[..., Any]:
+def _take_item(index: int) -> Callable[..., Any]:
     def call(env: Env, value: Any) -> Any:
         if not isinstance(value, str | list):
             raise CannotTake("text or a list")
@@ -105,30 +105,30 @@ def _end_item(index: int) -> Callable[..., Any]:
 
 
 def _sum(env: Env, value: Any) -> Any:
-    numbers = [_number(item) for item in _list(value)]
+    numbers = [_require_number(item) for item in _require_list(value)]
     try:
-        return _finite(sum(numbers))
+        return _require_finite(sum(numbers))
     except OverflowError:
         raise CannotTake("numbers of a size that can be added") from None
 
 
-def _extreme(choose: Callable[[list[Any]], Any]) -> Callable[..., Any]:
+def _choose(choose: Callable[[list[Any]], Any]) -> Callable[..., Any]:
     def call(env: Env, value: Any) -> Any:
-        values = _comparable(_list(value))
+        values = _require_comparable(_require_list(value))
         return choose(values) if values else None
 
     return call
 
 
 def _join(env: Env, value: Any, separator: Any = ", ") -> str:
-    texts = [text_of(item) for item in _list(value)]
-    glue = text_of(separator)
+    texts = [to_text(item) for item in _require_list(value)]
+    glue = to_text(separator)
     if sum(map(len, texts)) + len(glue) * len(texts) > MAX_TEXT_LENGTH:
         raise CannotTake(f"a list that makes at most {MAX_TEXT_LENGTH} characters")
     return glue.join(texts)
 
 
-def _object(value: Any) -> dict[str, Any]:
+def _require_object(value: Any) -> dict[str, Any]:
     if isinstance(value, dict):
         return value
     raise CannotTake("an object")
@@ -138,19 +138,19 @@ def _default(env: Env, value: Any, other: Any) -> Any:
     return other if value is None or value == "" else value
 
 
-def _rounded(value: Any, digits: int) -> Decimal:
+def _round_decimal(value: Any, digits: int) -> Decimal:
     try:
-        return Decimal(str(_number(value))).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)
+        return Decimal(str(_require_number(value))).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)
     except (ArithmeticError, ValueError):
         raise CannotTake("a number of that size") from None
 
 
 def _currency(env: Env, value: Any) -> str:
-    amount = _rounded(value, 2)
+    amount = _round_decimal(value, 2)
     return f"{'-' if amount < 0 else ''}${abs(amount):,.2f}"
 
 
-def _moment(value: Any) -> datetime:
+def _require_date(value: Any) -> datetime:
     if is_number(value):
         try:
             return datetime.fromtimestamp(value, UTC)
@@ -163,16 +163,16 @@ def _moment(value: Any) -> datetime:
 
 
 def _round(env: Env, value: Any, digits: Any = 0) -> int | float:
-    places = max(-MAX_ROUND, min(MAX_ROUND, _whole(digits)))
-    number = _number(value)
+    places = max(-MAX_ROUND, min(MAX_ROUND, _require_whole(digits)))
+    number = _require_number(value)
     if isinstance(number, int) and places >= 0:
         return number
-    rounded = _rounded(number, places)
+    rounded = _round_decimal(number, places)
     return int(rounded) if places <= 0 else float(rounded)
 
 
 def _replace(env: Env, value: Any, old: Any, new: Any) -> str:
-    text, before, after = _text(value), text_of(old), text_of(new)
+    text, before, after = _require_text(value), to_text(old), to_text(new)
     if not before:
         raise CannotTake("something to look for")
     if text.count(before) * len(after) > MAX_TEXT_LENGTH:
@@ -181,48 +181,48 @@ def _replace(env: Env, value: Any, old: Any, new: Any) -> str:
 
 
 def _split(env: Env, value: Any, separator: Any = ",") -> list[str]:
-    glue = text_of(separator)
+    glue = to_text(separator)
     if not glue:
         raise CannotTake("a separator")
-    return _text(value).split(glue)
+    return _require_text(value).split(glue)
 
 
 def _slice(env: Env, value: Any, start: Any, end: Any = None) -> Any:
     if not isinstance(value, str | list):
         raise CannotTake("text or a list")
-    return value[_whole(start) : None if end is None else _whole(end)]
+    return value[_require_whole(start) : None if end is None else _require_whole(end)]
 
 
 def _unique(env: Env, value: Any) -> list[Any]:
     seen: set[str] = set()
-    kept = []
-    for item in _list(value):
-        key = json_of(float(item) if is_number(item) and abs(item) < 2**53 else item)
+    result = []
+    for item in _require_list(value):
+        key = to_json_text(float(item) if is_number(item) and abs(item) < 2**53 else item)
         if key not in seen:
             seen.add(key)
-            kept.append(item)
-    return kept
+            result.append(item)
+    return result
 
 
-TRUE_WORDS = frozenset({"true", "yes", "on", "1"})
-FALSE_WORDS = frozenset({"false", "no", "off", "0", ""})
+TRUE_TEXTS = frozenset({"true", "yes", "on", "1"})
+FALSE_TEXTS = frozenset({"false", "no", "off", "0", ""})
 
 
 def _bool(env: Env, value: Any) -> bool:
     if isinstance(value, str):
-        word = value.strip().lower()
-        if word in TRUE_WORDS or word in FALSE_WORDS:
-            return word in TRUE_WORDS
+        text = value.strip().lower()
+        if text in TRUE_TEXTS or text in FALSE_TEXTS:
+            return text in TRUE_TEXTS
         raise CannotTake("true, false, yes, no, on, off, 1 or 0")
     return bool(value)
 
 
 def _map(env: Env, value: Any, path: Any) -> list[Any]:
-    keys = _text(path).split(".")
-    return [_reach(item, keys) for item in _list(value)]
+    keys = _require_text(path).split(".")
+    return [_get_value(item, keys) for item in _require_list(value)]
 
 
-def _reach(value: Any, keys: list[str]) -> Any:
+def _get_value(value: Any, keys: list[str]) -> Any:
     for key in keys:
         if isinstance(value, dict):
             value = value.get(key)
@@ -249,53 +249,55 @@ def _filter(env: Env, value: Any, condition: Any) -> list[Any]:
     if env.filters == MAX_FILTERS:
         raise EvaluationError(f"more than {MAX_FILTERS} filters inside each other")
     test = of_text(text)
-    kept = []
+    result = []
     inner = replace(env, strict=False, filters=env.filters + 1)
-    for item in _list(value):
+    for item in _require_list(value):
         names = item if isinstance(item, dict) else {}
         inner.context = {test.subject or "item": item, **names, "item": item}
         inner.spend(ELEMENT_WORK + len(text))
         if test.evaluate(inner):
-            kept.append(item)
+            result.append(item)
     env.work = inner.work
-    return kept
+    return result
 
 
 def _count(env: Env, value: Any, wanted: Any = None) -> int:
     if wanted is None:
-        return len(_sized(value))
-    return sum(1 for item in _list(value) if json_equal(item, wanted))
+        return len(_require_sized(value))
+    return sum(1 for item in _require_list(value) if json_equal(item, wanted))
 
 
 _TABLE = (
-    Pipe("upper", "upper", "Capital letters.", '{{ "a" | upper }}', (0, 0), lambda env, v: _text(v).upper()),
-    Pipe("lower", "lower", "Small letters.", '{{ "A" | lower }}', (0, 0), lambda env, v: _text(v).lower()),
+    Pipe("upper", "upper", "Capital letters.", '{{ "a" | upper }}', (0, 0), lambda env, v: _require_text(v).upper()),
+    Pipe("lower", "lower", "Small letters.", '{{ "A" | lower }}', (0, 0), lambda env, v: _require_text(v).lower()),
     Pipe("title", "title", "Each word with a capital.", '{{ "ann lee" | title }}', (0, 0), _title),
-    Pipe("trim", "trim", "No space at the ends.", '{{ " a " | trim }}', (0, 0), lambda env, v: _text(v).strip()),
+    Pipe(
+        "trim", "trim", "No space at the ends.", '{{ " a " | trim }}', (0, 0), lambda env, v: _require_text(v).strip()
+    ),
     Pipe(
         "length",
         "length",
         "Number of characters, elements or keys.",
         "{{ items | length }}",
         (0, 0),
-        lambda env, v: len(_sized(v)),
+        lambda env, v: len(_require_sized(v)),
     ),
-    Pipe("first", "first", "First element or character.", "{{ items | first }}", (0, 0), _end_item(0)),
-    Pipe("last", "last", "Last element or character.", "{{ items | last }}", (0, 0), _end_item(-1)),
+    Pipe("first", "first", "First element or character.", "{{ items | first }}", (0, 0), _take_item(0)),
+    Pipe("last", "last", "Last element or character.", "{{ items | last }}", (0, 0), _take_item(-1)),
     Pipe("sum", "sum", "Sum of a list of numbers.", '{{ items | map("total") | sum }}', (0, 0), _sum),
-    Pipe("min", "min", "Smallest of numbers or texts.", "{{ totals | min }}", (0, 0), _extreme(min)),
-    Pipe("max", "max", "Largest of numbers or texts.", "{{ totals | max }}", (0, 0), _extreme(max)),
+    Pipe("min", "min", "Smallest of numbers or texts.", "{{ totals | min }}", (0, 0), _choose(min)),
+    Pipe("max", "max", "Largest of numbers or texts.", "{{ totals | max }}", (0, 0), _choose(max)),
     Pipe("join", 'join(separator = ", ")', "Elements as one text.", '{{ tags | join("; ") }}', (0, 1), _join),
-    Pipe("keys", "keys", "Keys of an object.", "{{ input | keys }}", (0, 0), lambda env, v: list(_object(v))),
+    Pipe("keys", "keys", "Keys of an object.", "{{ input | keys }}", (0, 0), lambda env, v: list(_require_object(v))),
     Pipe(
         "values",
         "values",
         "Values of an object.",
         "{{ input | values }}",
         (0, 0),
-        lambda env, v: list(_object(v).values()),
+        lambda env, v: list(_require_object(v).values()),
     ),
-    Pipe("json", "json", "JSON text.", "{{ input | json }}", (0, 0), lambda env, v: json_of(v)),
+    Pipe("json", "json", "JSON text.", "{{ input | json }}", (0, 0), lambda env, v: to_json_text(v)),
     Pipe(
         "default",
         "default(x)",
@@ -311,7 +313,7 @@ _TABLE = (
         "Year-month-day in UTC; takes ISO text or seconds since 1970.",
         "{{ now() | date }}",
         (0, 0),
-        lambda env, v: _moment(v).date().isoformat(),
+        lambda env, v: _require_date(v).date().isoformat(),
     ),
     Pipe(
         "datetime",
@@ -319,7 +321,7 @@ _TABLE = (
         "Year-month-day hour:minute in UTC.",
         "{{ now() | datetime }}",
         (0, 0),
-        lambda env, v: _moment(v).isoformat(" ", "minutes")[:16],
+        lambda env, v: _require_date(v).isoformat(" ", "minutes")[:16],
     ),
     Pipe(
         "round",
@@ -338,11 +340,11 @@ _TABLE = (
         "Numbers or texts in order.",
         "{{ totals | sort }}",
         (0, 0),
-        lambda env, v: sorted(_comparable(_list(v))),
+        lambda env, v: sorted(_require_comparable(_require_list(v))),
     ),
     Pipe("unique", "unique", "Each value once, in order.", "{{ tags | unique }}", (0, 0), _unique),
-    Pipe("number", "number", "A number out of text.", '{{ "12" | number }}', (0, 0), lambda env, v: _number(v)),
-    Pipe("string", "string", "The value as text.", "{{ total | string }}", (0, 0), lambda env, v: text_of(v)),
+    Pipe("number", "number", "A number out of text.", '{{ "12" | number }}', (0, 0), lambda env, v: _require_number(v)),
+    Pipe("string", "string", "The value as text.", "{{ total | string }}", (0, 0), lambda env, v: to_text(v)),
     Pipe("bool", "bool", "True or false out of text or a value.", '{{ "yes" | bool }}', (0, 0), _bool),
     Pipe(
         "map",

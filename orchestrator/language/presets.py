@@ -68,7 +68,7 @@ DATE_LABELS = {
 """How a comparison reads where the field is a date."""
 
 
-def _choices(kind: FieldType) -> tuple[dict[str, str], ...]:
+def _list_choices(kind: FieldType) -> tuple[dict[str, str], ...]:
     labels = DATE_LABELS if kind == "date" else {}
     return tuple(
         {"value": name, "label": labels.get(name, OPERATORS[name].label), "takes": OPERATORS[name].takes}
@@ -76,7 +76,7 @@ def _choices(kind: FieldType) -> tuple[dict[str, str], ...]:
     )
 
 
-OPERATORS_BY_TYPE: dict[str, tuple[dict[str, str], ...]] = {kind: _choices(kind) for kind in _BY_TYPE}
+OPERATORS_BY_TYPE: dict[str, tuple[dict[str, str], ...]] = {kind: _list_choices(kind) for kind in _BY_TYPE}
 """For each type of field, `{value, label, takes}` of the operators that make sense, in the order to show."""
 
 

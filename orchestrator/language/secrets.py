@@ -4,33 +4,33 @@ from collections.abc import Mapping
 from typing import Any
 
 from orchestrator.errors import EvaluationError
-from orchestrator.jsontools.pointer import escaped, unescaped
+from orchestrator.jsontools.pointer import escape, split_pointer
 from orchestrator.language.env import Env
 from orchestrator.language.template import compile_expression, compile_template
-from orchestrator.language.values import read_index, text_of
+from orchestrator.language.values import read_index, to_text
 
 
 def render_parameters(value: Any, env: Env, pointer: str = "") -> tuple[Any, dict[str, list[Any]]]:
     """Compute parameters but for what needs secrets: null there, and its parts by JSON Pointer beside."""
     deferred: dict[str, list[Any]] = {}
-    return _without_secrets(value, env, pointer, deferred), deferred
+    return _defer_secrets(value, env, pointer, deferred), deferred
 
 
-def _without_secrets(value: Any, env: Env, pointer: str, deferred: dict[str, list[Any]]) -> Any:
+def _defer_secrets(value: Any, env: Env, pointer: str, deferred: dict[str, list[Any]]) -> Any:
     if isinstance(value, str):
         template = compile_template(value)
         if not template.uses_secrets:
             return template.render(env)
-        deferred[pointer] = template.deferred(env)
+        deferred[pointer] = template.render_deferred(env)
         return None
     if isinstance(value, dict):
-        done = {}
+        rendered = {}
         for key, item in value.items():
-            shown = text_of(compile_template(str(key)).render(env))
-            done[shown] = _without_secrets(item, env, f"{pointer}/{escaped(shown)}", deferred)
-        return done
+            name = to_text(compile_template(str(key)).render(env))
+            rendered[name] = _defer_secrets(item, env, f"{pointer}/{escape(name)}", deferred)
+        return rendered
     if isinstance(value, list | tuple):
-        return [_without_secrets(item, env, f"{pointer}/{index}", deferred) for index, item in enumerate(value)]
+        return [_defer_secrets(item, env, f"{pointer}/{index}", deferred) for index, item in enumerate(value)]
     return value
 
 
@@ -40,19 +40,19 @@ def reveal(parameters: Any, deferred: Mapping[str, list[Any]], env: Env) -> Any:
         values = [
             part if isinstance(part, str) else compile_expression(part["expression"]).render(env) for part in parts
         ]
-        value = values[0] if len(values) == 1 else "".join(map(text_of, values))
-        parameters = _placed_at(parameters, unescaped(pointer), value)
+        value = values[0] if len(values) == 1 else "".join(map(to_text, values))
+        parameters = _set_at(parameters, split_pointer(pointer), value)
     return parameters
 
 
-def _placed_at(parameters: Any, keys: list[str], value: Any) -> Any:
+def _set_at(parameters: Any, keys: list[str], value: Any) -> Any:
     """Give a copy with a value where the keys lead."""
     if not keys:
         return value
     key, *below = keys
     if isinstance(parameters, dict):
-        return {**parameters, key: _placed_at(parameters.get(key), below, value)}
+        return {**parameters, key: _set_at(parameters.get(key), below, value)}
     index = read_index(key) if isinstance(parameters, list) else None
     if index is not None and 0 <= index < len(parameters):
-        return [*parameters[:index], _placed_at(parameters[index], below, value), *parameters[index + 1 :]]
+        return [*parameters[:index], _set_at(parameters[index], below, value), *parameters[index + 1 :]]
     raise EvaluationError(f"there is no place {key!r:.60} for a secret")

@@ -5,13 +5,13 @@ from functools import lru_cache
 from typing import Any
 
 from orchestrator.errors import TemplateSyntaxError
-from orchestrator.jsontools.pointer import escaped
+from orchestrator.jsontools.pointer import escape
 from orchestrator.language.env import Env
-from orchestrator.language.evaluate import Evaluate, compiled, lookup
-from orchestrator.language.lexer import Piece, pieces, position, syntax_error
+from orchestrator.language.evaluate import Evaluate, compile_lookup, compile_node
+from orchestrator.language.lexer import Piece, locate, make_syntax_error, split_template
 from orchestrator.language.nodes import Call, Literal, Name, Node, Path, Piped
 from orchestrator.language.parser import parse
-from orchestrator.language.values import MISSING, bounded, text_of
+from orchestrator.language.values import MISSING, require_bounded, to_text
 
 MAX_NESTING = 100
 """Lists and objects inside each other in one value."""
@@ -25,25 +25,25 @@ class Template:
 
     render: Evaluate
 
-    def __init__(self, source: str, found: list[Piece]) -> None:
+    def __init__(self, source: str, pieces: list[Piece]) -> None:
         self.source = source
-        nodes = [parse(source, piece.text, piece.offset) if piece.is_expression else None for piece in found]
+        nodes = [parse(source, piece.text, piece.offset) if piece.is_expression else None for piece in pieces]
         names: list[Name] = []
         for node in nodes:
             if node is not None:
-                names.extend(_names_of(node, source))
+                names.extend(_collect_names(node, source))
         self.names = frozenset(names)
         self.uses_secrets = any(name.root == "secrets" for name in names)
-        self.is_constant = not any(piece.is_expression for piece in found)
+        self.is_constant = not any(piece.is_expression for piece in pieces)
         self._parts = [
-            (piece.text, None if node is None else compiled(node, source), node)
-            for piece, node in zip(found, nodes, strict=True)
+            (piece.text, None if node is None else compile_node(node, source), node)
+            for piece, node in zip(pieces, nodes, strict=True)
         ]
         only = nodes[0] if len(nodes) == 1 else None
-        self._lookup = lookup(only) if isinstance(only, Path) else None
-        self.render = self._renderer()
+        self._lookup = compile_lookup(only) if isinstance(only, Path) else None
+        self.render = self._make_renderer()
         if any(isinstance(node, Piped | Call) for node in nodes):
-            self.render = _counted(self.render)
+            self.render = _limit_work(self.render)
 
     @property
     def is_path(self) -> bool:
@@ -59,7 +59,7 @@ class Template:
         """Give the value, or `MISSING` where the template is one path to nothing."""
         return self.render(env) if self._lookup is None else self._lookup(env)
 
-    def _renderer(self) -> Evaluate:
+    def _make_renderer(self) -> Evaluate:
         parts = [(text, evaluate) for text, evaluate, _ in self._parts]
         if self.is_constant:
             source = self.source
@@ -68,33 +68,33 @@ class Template:
             return parts[0][1]
 
         def render(env: Env) -> str:
-            texts = [text if evaluate is None else text_of(evaluate(env)) for text, evaluate in parts]
-            return bounded("".join(texts))
+            texts = [text if evaluate is None else to_text(evaluate(env)) for text, evaluate in parts]
+            return require_bounded("".join(texts))
 
         return render
 
-    def deferred(self, env: Env) -> list[Any]:
+    def render_deferred(self, env: Env) -> list[Any]:
         """Give the parts with secrets unread: text, or `{"expression": …}` for whoever knows them."""
-        done: list[Any] = []
+        parts: list[Any] = []
         for text, evaluate, node in self._parts:
             if evaluate is None or node is None:
-                done.append(text)
-            elif any(name.root == "secrets" for name in _names_of(node, self.source)):
-                done.append({"expression": text.strip()})
+                parts.append(text)
+            elif any(name.root == "secrets" for name in _collect_names(node, self.source)):
+                parts.append({"expression": text.strip()})
             else:
-                done.append(text_of(evaluate(env)))
-        return done
+                parts.append(to_text(evaluate(env)))
+        return parts
 
 
-def _names_of(node: Node, source: str) -> Iterator[Name]:
+def _collect_names(node: Node, source: str) -> Iterator[Name]:
     """List the paths of an expression, refusing one that mixes secrets with anything else."""
-    found = list(_walk_names(node, source, optional=False))
-    roots = {name.root for name in found}
-    if "secrets" in roots and (len(roots) > 1 or _calls(node)):
-        raise syntax_error(
-            source, _offset(node), "an expression with a secret can hold nothing but the secret and pipes"
+    names = list(_walk_names(node, source, optional=False))
+    roots = {name.root for name in names}
+    if "secrets" in roots and (len(roots) > 1 or _has_call(node)):
+        raise make_syntax_error(
+            source, _get_offset(node), "an expression with a secret can hold nothing but the secret and pipes"
         )
-    return iter(found)
+    return iter(names)
 
 
 def _walk_names(node: Node, source: str, *, optional: bool) -> Iterator[Name]:
@@ -102,7 +102,7 @@ def _walk_names(node: Node, source: str, *, optional: bool) -> Iterator[Name]:
         case Literal():
             return
         case Path():
-            line, column = position(source, node.offset)
+            line, column = locate(source, node.offset)
             yield Name(node.root, node.parts, node.optional or optional, line, column)
         case Call():
             for argument in node.arguments:
@@ -113,17 +113,17 @@ def _walk_names(node: Node, source: str, *, optional: bool) -> Iterator[Name]:
                 yield from _walk_names(argument, source, optional=False)
 
 
-def _calls(node: Node) -> bool:
+def _has_call(node: Node) -> bool:
     if isinstance(node, Call):
         return True
-    return isinstance(node, Piped) and (_calls(node.subject) or any(map(_calls, node.arguments)))
+    return isinstance(node, Piped) and (_has_call(node.subject) or any(map(_has_call, node.arguments)))
 
 
-def _offset(node: Node) -> int:
+def _get_offset(node: Node) -> int:
     return 0 if isinstance(node, Literal) else node.offset
 
 
-def _counted(inner: Evaluate) -> Evaluate:
+def _limit_work(inner: Evaluate) -> Evaluate:
     """Give each template its own bound of work, with all that its filters do."""
 
     def render(env: Env) -> Any:
@@ -137,7 +137,7 @@ def _counted(inner: Evaluate) -> Evaluate:
 @lru_cache(CACHED_TEMPLATES)
 def compile_template(source: str) -> Template:
     """Read a template; raises TemplateSyntaxError with line, column and hint."""
-    return Template(source, pieces(source))
+    return Template(source, split_template(source))
 
 
 @lru_cache(CACHED_TEMPLATES)
@@ -155,20 +155,20 @@ class CompiledValue:
         templates = [compile_template(text) for _, text in walk(value)]
         self.names: frozenset[Name] = frozenset().union(*(template.names for template in templates))
         self.uses_secrets = any(template.uses_secrets for template in templates)
-        self.render: Evaluate = _evaluator(value)
+        self.render: Evaluate = _compile_value(value)
 
 
-def _evaluator(value: Any) -> Evaluate:
+def _compile_value(value: Any) -> Evaluate:
     if isinstance(value, str):
         return compile_template(value).render
     if isinstance(value, dict):
         if not any(isinstance(key, str) and "{{" in key for key in value):
-            plain = [(key, _evaluator(item)) for key, item in value.items()]
+            plain = [(key, _compile_value(item)) for key, item in value.items()]
             return lambda env: {key: item(env) for key, item in plain}
-        entries = [(_evaluator(key), _evaluator(item)) for key, item in value.items()]
-        return lambda env: {text_of(key(env)): item(env) for key, item in entries}
+        entries = [(_compile_value(key), _compile_value(item)) for key, item in value.items()]
+        return lambda env: {to_text(key(env)): item(env) for key, item in entries}
     if isinstance(value, list | tuple):
-        items = [_evaluator(item) for item in value]
+        items = [_compile_value(item) for item in value]
         return lambda env: [item(env) for item in items]
     return lambda env: value
 
@@ -189,7 +189,7 @@ def walk(value: Any, pointer: str = "") -> Iterator[tuple[str, str]]:
             yield at, item
         elif isinstance(item, dict):
             for key in reversed(item):
-                below = f"{at}/{escaped(key)}"
+                below = f"{at}/{escape(key)}"
                 stack.append((below, item[key], depth + 1))
                 if isinstance(key, str) and "{{" in key:
                     stack.append((below, key, depth + 1))

@@ -22,18 +22,18 @@ class CannotTake(Exception):
     reason: str
 
 
-def text_of(value: Any) -> str:
+def to_text(value: Any) -> str:
     """Write a value into a longer string: null is empty, structures are JSON."""
     if isinstance(value, str):
         return value
     if value is None:
         return ""
     if isinstance(value, bool | list | dict):
-        return json_of(value)
-    return bounded(number_text(value))
+        return to_json_text(value)
+    return require_bounded(number_to_text(value))
 
 
-def number_text(value: Any) -> str:
+def number_to_text(value: Any) -> str:
     """Write a number; one with too many digits is refused."""
     try:
         return str(value)
@@ -41,15 +41,15 @@ def number_text(value: Any) -> str:
         raise EvaluationError("the number has too many digits to be written") from None
 
 
-def json_of(value: Any) -> str:
+def to_json_text(value: Any) -> str:
     """Write JSON, compact and in the data's order."""
     try:
-        return bounded(json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str))
+        return require_bounded(json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str))
     except (RecursionError, ValueError) as error:
         raise EvaluationError(f"the value cannot be written as JSON: {error}") from None
 
 
-def bounded(text: str) -> str:
+def require_bounded(text: str) -> str:
     """Refuse text that is too long."""
     if len(text) > MAX_TEXT_LENGTH:
         raise EvaluationError(f"the text is longer than {MAX_TEXT_LENGTH} characters")
@@ -90,7 +90,7 @@ def read_index(text: str) -> int | None:
     return int(text) if digits.isdecimal() and len(digits) < 10 else None
 
 
-def kind_of(value: Any) -> str:
+def describe_kind(value: Any) -> str:
     """Name the JSON type of a value."""
     return "null" if value is None else _KINDS.get(type(value), type(value).__name__)
 
@@ -105,13 +105,13 @@ _KINDS = {
 }
 
 
-def shown(value: Any) -> str:
+def describe_value(value: Any) -> str:
     """Write a value for an error's message, short whatever it is."""
     if isinstance(value, str):
         return repr(value[:40])
     if is_number(value) and abs(value) < 1e300:
         return repr(value)[:40]
-    return kind_of(value)
+    return describe_kind(value)
 
 
 def is_day(value: Any) -> bool:

@@ -141,7 +141,7 @@ class Definition(Part):
     success_rate: Any = Field(None, description="Read only; percent.")
 
 
-def json_schema() -> dict[str, Any]:
+def build_definition_schema() -> dict[str, Any]:
     """Give the JSON Schema (2020-12) of a definition."""
     schema = Definition.model_json_schema()
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"

@@ -125,7 +125,7 @@ KINDS: dict[str, Kind] = {
 }  # fmt: skip
 
 
-def ports_of(node: Node) -> tuple[str, ...]:
+def list_ports(node: Node) -> tuple[str, ...]:
     """Name the ports of a node, in order."""
     kind = KINDS[node.type]
     if node.type != "switch":
@@ -134,7 +134,7 @@ def ports_of(node: Node) -> tuple[str, ...]:
     return (*(str(name) for name in cases), *kind.ports) if isinstance(cases, dict) else kind.ports
 
 
-def lists_of(node: Node) -> list[tuple[str, str, list[str]]]:
+def list_target_lists(node: Node) -> list[tuple[str, str, list[str]]]:
     """Give what a node lists: `(place in the node, port, ids)`; a branch is the port `branch <index>`."""
     if node.type == "parallel":
         return [(f"/branches/{at}", f"branch {at}", ids) for at, ids in enumerate(node.branches)]

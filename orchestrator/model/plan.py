@@ -293,7 +293,7 @@ Parallel.model_rebuild()
 Plan.model_rebuild()
 
 
-def inner_scopes(node: object) -> list[Scope]:
+def list_inner_scopes(node: object) -> list[Scope]:
     """Give the scopes that a node owns."""
     if isinstance(node, Loop):
         return [node.body]
@@ -308,12 +308,12 @@ IN_FLIGHT_LIMIT = 500
 """Above 2,000 pending activities or children Temporal fails the workflow task for ever; stay far below."""
 
 
-def node_ids(plan: Plan) -> set[str]:
+def collect_node_ids(plan: Plan) -> set[str]:
     """Name every node of a plan."""
     found: set[str] = set()
     scopes = [plan.scope]
     while scopes:
         for node in scopes.pop().nodes:
             found.add(node.id)
-            scopes.extend(inner_scopes(node))
+            scopes.extend(list_inner_scopes(node))
     return found

@@ -86,12 +86,12 @@ class RunInfo(BaseModel):
     retried_from: str | None = None
 
 
-def timestamp(moment: datetime) -> str:
+def format_timestamp(moment: datetime) -> str:
     """Write a time as RFC 3339 in UTC with `Z`."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def milliseconds(start: datetime, end: datetime | None) -> int | None:
+def count_milliseconds(start: datetime, end: datetime | None) -> int | None:
     """Give the time between, rounded."""
     return None if end is None else round((end - start).total_seconds() * 1000)
 

@@ -6,17 +6,17 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from orchestrator.jsontools.pointer import escaped
+from orchestrator.jsontools.pointer import escape
 from orchestrator.jsontools.suggestions import did_you_mean
 from orchestrator.model.definition import Definition, Node
 from orchestrator.model.plan import DEFAULT_TIMEOUT_SECONDS, ActionCall, Retry
 from orchestrator.planner.policies import (
     ActionLike,
     Catalogue,
-    made_call,
-    merged_retry,
-    read_call,
+    build_side_call,
+    merge_retry,
     read_retry,
+    read_side_call,
 )
 from orchestrator.planner.report import Report
 
@@ -25,7 +25,7 @@ LOCAL_TIMEOUT_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Called:
+class CallSettings:
     """How an action is called."""
 
     retry: Retry
@@ -44,11 +44,11 @@ class Actions:
         self.retry = read_retry(self.settings.retry, "/settings/retry", report)
         if self.settings.execution and self.settings.execution not in ("activity", "local"):
             hint = did_you_mean(self.settings.execution, ("activity", "local"))
-            report.error("unknown_choice", "/settings/execution", "execution is `activity` or `local`", hint)
+            report.add_error("unknown_choice", "/settings/execution", "execution is `activity` or `local`", hint)
 
-    def call(self, node: Node, pointer: str) -> Called:
+    def complete_call(self, node: Node, pointer: str) -> CallSettings:
         """Complete the call of an action node."""
-        spec = self._spec(node.action, f"{pointer}/action", elsewhere=node.task_queue)
+        spec = self._find_action(node.action, f"{pointer}/action", task_queue=node.task_queue)
         if spec is not None:
             self._check_parameters(spec, node.config, f"{pointer}/config")
         own = read_retry(node.retry, f"{pointer}/retry", self.report)
@@ -56,42 +56,42 @@ class Actions:
         timeout = node.timeout_seconds or (spec and spec.timeout_seconds) or DEFAULT_TIMEOUT_SECONDS
         if local and node.execution == "local" and timeout > LOCAL_TIMEOUT_SECONDS and node.timeout_seconds:
             message = f"a local action holds up its workflow: {timeout:g} s is long for one"
-            self.report.warning("long_local", f"{pointer}/timeout_seconds", message, "use execution `activity`")
-        return Called(
-            retry=self._retry(spec, own),
+            self.report.add_warning("long_local", f"{pointer}/timeout_seconds", message, "use execution `activity`")
+        return CallSettings(
+            retry=self._merge_retry(spec, own),
             timeout_seconds=timeout,
             heartbeat_seconds=None if local or spec is None else spec.heartbeat_seconds,
             local=local,
         )
 
-    def outside(self, given: Any, pointer: str) -> ActionCall | None:
+    def complete_side_call(self, value: Any, pointer: str) -> ActionCall | None:
         """Complete a compensation or a notification."""
-        call = read_call(given, pointer, self.report)
+        call = read_side_call(value, pointer, self.report)
         if call is None:
             return None
-        spec = self._spec(call["action"], f"{pointer}/action", elsewhere="")
+        spec = self._find_action(call["action"], f"{pointer}/action", task_queue="")
         config = call.get("config") or {}
         if spec is not None:
             self._check_parameters(spec, config, f"{pointer}/config")
-        retry = self._retry(spec, read_retry(call.get("retry"), f"{pointer}/retry", self.report))
+        retry = self._merge_retry(spec, read_retry(call.get("retry"), f"{pointer}/retry", self.report))
         timeout = call.get("timeout_seconds")
         if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, int | float) or timeout <= 0):
-            self.report.error("out_of_bounds", f"{pointer}/timeout_seconds", "timeout_seconds must be above 0")
+            self.report.add_error("out_of_bounds", f"{pointer}/timeout_seconds", "timeout_seconds must be above 0")
             timeout = None
-        return made_call(call, retry, timeout or (spec and spec.timeout_seconds) or DEFAULT_TIMEOUT_SECONDS)
+        return build_side_call(call, retry, timeout or (spec and spec.timeout_seconds) or DEFAULT_TIMEOUT_SECONDS)
 
-    def _spec(self, name: str, pointer: str, elsewhere: str) -> ActionLike | None:
+    def _find_action(self, name: str, pointer: str, task_queue: str) -> ActionLike | None:
         """Find an action; one on another task queue may be served by somebody else."""
         if self.registry is None or not name:
             return None
         spec = self.registry.get(name)
-        if spec is None and not elsewhere and not self.settings.task_queue:
-            hint = did_you_mean(name, self.registry.names()) or "`orchestrator actions list` shows all"
-            self.report.error("unknown_action", pointer, f"there is no action {name!r}", hint)
+        if spec is None and not task_queue and not self.settings.task_queue:
+            hint = did_you_mean(name, self.registry.list_names()) or "`orchestrator actions list` shows all"
+            self.report.add_error("unknown_action", pointer, f"there is no action {name!r}", hint)
         return spec
 
-    def _retry(self, spec: ActionLike | None, own: Mapping[str, Any]) -> Retry:
-        return merged_retry((spec and spec.retry) or {}, self.retry, own)
+    def _merge_retry(self, spec: ActionLike | None, own: Mapping[str, Any]) -> Retry:
+        return merge_retry((spec and spec.retry) or {}, self.retry, own)
 
     def _is_local(self, node: Node, spec: ActionLike | None) -> bool:
         if node.execution:
@@ -107,25 +107,25 @@ class Actions:
             spec.parameters.model_validate(config)
         except ValidationError as error:
             for wrong in error.errors(include_url=False, include_context=False, include_input=False):
-                self._parameter_problem(spec, config, wrong, pointer)
+                self._report_parameter(spec, config, wrong, pointer)
 
-    def _parameter_problem(self, spec: ActionLike, config: Mapping[str, Any], wrong: Any, pointer: str) -> None:
-        parts, value = _place(config, wrong["loc"])
+    def _report_parameter(self, spec: ActionLike, config: Mapping[str, Any], wrong: Any, pointer: str) -> None:
+        parts, value = _follow_location(config, wrong["loc"])
         if wrong["type"] == "missing":
             name = str(wrong["loc"][-1])
             if has_template(value) and not isinstance(value, Mapping):
                 return
             message = f"{spec.name} needs {name!r}"
-            self.report.error("missing_parameter", _pointed(pointer, parts), message)
+            self.report.add_error("missing_parameter", _extend_pointer(pointer, parts), message)
         elif wrong["type"] == "extra_forbidden":
             hint = did_you_mean(parts[-1], spec.parameters.model_json_schema().get("properties", {}))
             message = f"{spec.name} has no parameter {parts[-1]!r}"
-            self.report.error("unknown_parameter", _pointed(pointer, parts), message, hint)
+            self.report.add_error("unknown_parameter", _extend_pointer(pointer, parts), message, hint)
         elif not has_template(value):
-            self.report.error("bad_parameter", _pointed(pointer, parts), f"{spec.name}: {wrong['msg']}")
+            self.report.add_error("bad_parameter", _extend_pointer(pointer, parts), f"{spec.name}: {wrong['msg']}")
 
 
-def _place(config: Any, loc: Iterable[Any]) -> tuple[list[Any], Any]:
+def _follow_location(config: Any, loc: Iterable[Any]) -> tuple[list[Any], Any]:
     """Follow a location as far as it is in the data; pydantic's go on with names of its own."""
     parts: list[Any] = []
     for part in loc:
@@ -137,8 +137,8 @@ def _place(config: Any, loc: Iterable[Any]) -> tuple[list[Any], Any]:
     return parts, config
 
 
-def _pointed(pointer: str, parts: Iterable[Any]) -> str:
-    return pointer + "".join(f"/{escaped(part)}" for part in parts)
+def _extend_pointer(pointer: str, parts: Iterable[Any]) -> str:
+    return pointer + "".join(f"/{escape(part)}" for part in parts)
 
 
 def has_template(value: Any) -> bool:

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from orchestrator.jsontools import schema
-from orchestrator.jsontools.suggestions import did_you_mean, listed
+from orchestrator.jsontools.suggestions import did_you_mean, join_names
 from orchestrator.model.definition import Definition, Node
 from orchestrator.model.plan import ActionCall, Scope
 from orchestrator.planner import graph, node_checks, references, regions, scoping, structure, trigger_checks
 from orchestrator.planner.action_calls import Actions
-from orchestrator.planner.plan_builder import Builder
+from orchestrator.planner.plan_builder import ScopeBuilder
 from orchestrator.planner.policies import Catalogue, read_on_error
 from orchestrator.planner.regions import Regions
 from orchestrator.planner.report import Report
@@ -43,47 +43,47 @@ def check(
     usable = structure.check(definition, report)
     trigger_checks.check(definition.trigger, report)
     _check_settings(definition, report)
-    for place, node in usable:
-        _check_id(node, f"/nodes/{place}/id", report)
-        node_checks.check(node, f"/nodes/{place}", report)
-    made = graph.build(definition, usable, report)
-    found = regions.find(made)
-    _check_reached(definition, found, report)
-    _check_regions(found, report)
+    for index, node in usable:
+        _check_id(node, f"/nodes/{index}/id", report)
+        node_checks.check(node, f"/nodes/{index}", report)
+    workflow_graph = graph.build_graph(definition, usable, report)
+    tree = regions.find_regions(workflow_graph)
+    _check_reached(definition, tree, report)
+    _check_regions(tree, report)
     uses = [
-        references.uses_of(references.sites(node, pointer), report)
-        for node, pointer in zip(made.nodes, made.pointers, strict=True)
+        references.collect_uses(references.find_sites(node, pointer), report)
+        for node, pointer in zip(workflow_graph.nodes, workflow_graph.pointers, strict=True)
     ]
-    notified = references.notify_uses(definition, report)
-    known = scoping.Names(definition, found, uses, report)
-    known.check()
-    known.check_outside(notified)
+    notify_names = references.collect_notify_uses(definition, report)
+    names = scoping.Names(definition, tree, uses, report)
+    names.check()
+    names.check_notify_uses(notify_names)
     actions = Actions(definition, registry, report)
-    if _nesting(found) > MAX_NESTING:
-        report.error("too_deep", "/nodes", f"loops and parallels are nested deeper than {MAX_NESTING}")
+    if _measure_nesting(tree) > MAX_NESTING:
+        report.add_error("too_deep", "/nodes", f"loops and parallels are nested deeper than {MAX_NESTING}")
         return None
     if report.failed:
-        _check_unbuilt(made, actions, report)
+        _check_without_building(workflow_graph, actions, report)
         return None
     # A branch that may pause calls `settings.notify`: it needs what that names.
-    for number, node in enumerate(made.nodes):
+    for number, node in enumerate(workflow_graph.nodes):
         if _pauses(definition, node):
-            uses[number] = [*uses[number], *notified]
-    builder = Builder(definition, found, known, actions, report)
+            uses[number] = [*uses[number], *notify_names]
+    builder = ScopeBuilder(definition, tree, names, actions, report)
     builder.callees = {name: tuple(verdict.require().workflows) for name, verdict in calls.items()}
-    scope = builder.scope(found.whole)
-    notify = actions.outside(definition.settings.notify, "/settings/notify")
+    scope = builder.build_scope(tree.whole)
+    notify = actions.complete_side_call(definition.settings.notify, "/settings/notify")
     return Scopes(scope, notify, _rewinds(definition))
 
 
-def _check_unbuilt(made: graph.Graph, actions: Actions, report: Report) -> None:
+def _check_without_building(workflow_graph: graph.Graph, actions: Actions, report: Report) -> None:
     """Check what the builder would have, where there is an error already."""
-    for node, pointer in zip(made.nodes, made.pointers, strict=True):
+    for node, pointer in zip(workflow_graph.nodes, workflow_graph.pointers, strict=True):
         read_on_error(node.on_error, f"{pointer}/on_error", report)
         if node.type == "action":
-            actions.call(node, pointer)
-            actions.outside(node.compensate, f"{pointer}/compensate")
-    actions.outside(actions.settings.notify, "/settings/notify")
+            actions.complete_call(node, pointer)
+            actions.complete_side_call(node.compensate, f"{pointer}/compensate")
+    actions.complete_side_call(actions.settings.notify, "/settings/notify")
     read_on_error(actions.settings.on_error, "/settings/on_error", report)
 
 
@@ -100,14 +100,14 @@ def _rewinds(definition: Definition) -> bool:
 def _check_id(node: Node, pointer: str, report: Report) -> None:
     if BAD_ID.search(node.id) or len(node.id) > 200:
         hint = "no `/`, `#`, `[`, `]`, at most 200 characters: step ids are made of it"
-        report.error("bad_id", pointer, f"{node.id[:60]!r} cannot be an id", hint)
+        report.add_error("bad_id", pointer, f"{node.id[:60]!r} cannot be an id", hint)
 
 
 def _check_settings(definition: Definition, report: Report) -> None:
     settings = definition.settings
     if settings.compensate and settings.compensate not in COMPENSATE:
-        hint = did_you_mean(settings.compensate, COMPENSATE) or f"one of {listed(COMPENSATE)}"
-        report.error("unknown_choice", "/settings/compensate", f"{settings.compensate!r} is not known here", hint)
+        hint = did_you_mean(settings.compensate, COMPENSATE) or f"one of {join_names(COMPENSATE)}"
+        report.add_error("unknown_choice", "/settings/compensate", f"{settings.compensate!r} is not known here", hint)
     bounds: Iterable[tuple[str, float | None, float | None]] = (
         ("timeout_seconds", settings.timeout_seconds, None),
         ("max_steps", settings.max_steps, None),
@@ -116,61 +116,68 @@ def _check_settings(definition: Definition, report: Report) -> None:
     for key, value, most in bounds:
         if value is not None and (value <= 0 or (most is not None and value > most)):
             limit = "above 0" if most is None else f"from 1 to {most:g}"
-            report.error("out_of_bounds", f"/settings/{key}", f"{key} must be {limit}")
+            report.add_error("out_of_bounds", f"/settings/{key}", f"{key} must be {limit}")
     if settings.input_schema is not None:
-        found = schema.schema_problems(settings.input_schema, "/settings/input_schema")
-        if not found and definition.trigger.type == "schedule":  # nobody is there to be told when its time comes
-            given = schema.problems(settings.input_schema, definition.trigger.config.get("input"))
-            found = [replace(each, path=f"/trigger/config/input{each.path}") for each in given]
-        report.problems.extend(found)
+        problems = schema.find_schema_problems(settings.input_schema, "/settings/input_schema")
+        if not problems and definition.trigger.type == "schedule":  # nobody is there to be told when its time comes
+            mismatches = schema.find_problems(settings.input_schema, definition.trigger.config.get("input"))
+            problems = [replace(each, path=f"/trigger/config/input{each.path}") for each in mismatches]
+        report.problems.extend(problems)
 
 
-def _check_reached(definition: Definition, found: Regions, report: Report) -> None:
-    made = found.graph
-    if not made.starts:
-        if made.nodes:
+def _check_reached(definition: Definition, tree: Regions, report: Report) -> None:
+    workflow_graph = tree.graph
+    if not workflow_graph.starts:
+        if workflow_graph.nodes:
             hint = 'an edge with source "trigger", or a node of type trigger, is the start'
-            report.error("no_start", "/edges", "nothing is the start: no node would run", hint)
+            report.add_error("no_start", "/edges", "nothing is the start: no node would run", hint)
         return
     reached_by_edge = {edge.target for edge in definition.edges} | {edge.source for edge in definition.edges}
-    for number, node in enumerate(made.nodes):
-        if found.home[number] is not None:
+    for number, node in enumerate(workflow_graph.nodes):
+        if tree.innermost[number] is not None:
             continue
-        if node.id in reached_by_edge or any(target == number for _, _, _, target in made.named):
-            report.warning("unreachable", made.pointers[number], f"no path from the start reaches {node.id!r}")
+        if node.id in reached_by_edge or any(target == number for _, _, _, target in workflow_graph.listings):
+            report.add_warning(
+                "unreachable", workflow_graph.pointers[number], f"no path from the start reaches {node.id!r}"
+            )
         else:
             message = f"{node.id!r} is connected to nothing: it never runs"
-            report.warning("orphan", made.pointers[number], message)
+            report.add_warning("orphan", workflow_graph.pointers[number], message)
 
 
-def _check_regions(found: Regions, report: Report) -> None:
+def _check_regions(tree: Regions, report: Report) -> None:
     """Find listed nodes that are not in the body or branch which lists them."""
-    made = found.graph
+    workflow_graph = tree.graph
     owned: dict[tuple[int, str], int] = {}
-    for pointer, owner, port, target in made.named:
-        region = _region(found, owner, port)
-        if region is None or found.home[owner] is None:
+    for pointer, owner, port, target in workflow_graph.listings:
+        region = _find_region(tree, owner, port)
+        if region is None or tree.innermost[owner] is None:
             continue
-        inside = any(around is region for around in found.enclosing(target))
+        inside = any(around is region for around in tree.iterate_enclosing(target))
         owned[owner, port] = owned.get((owner, port), 0) + inside
         if not inside:
-            message = f"{made.nodes[target].id!r} can also be reached without {made.nodes[owner].id!r}"
+            message = (
+                f"{workflow_graph.nodes[target].id!r} can also be reached without {workflow_graph.nodes[owner].id!r}"
+            )
             what = "body" if port == "body" else "branch"
-            report.warning("region_overlap", pointer, f"{message}: it runs once after it, not inside its {what}")
+            report.add_warning("region_overlap", pointer, f"{message}: it runs once after it, not inside its {what}")
     for (owner, port), count in owned.items():
         if count == 0:
             what = "body" if port == "body" else port
-            message = f"the {what} of {made.nodes[owner].id!r} owns none of the nodes it lists: nothing would run in it"
-            report.error("empty_region", made.pointers[owner], message)
-    for number, node in enumerate(made.nodes):
-        if node.type in ("loop", "parallel") and not any(region.entries for region in found.inside.get(number, ())):
+            node_id = workflow_graph.nodes[owner].id
+            message = f"the {what} of {node_id!r} owns none of the nodes it lists: nothing would run in it"
+            report.add_error("empty_region", workflow_graph.pointers[owner], message)
+    for number, node in enumerate(workflow_graph.nodes):
+        if node.type in ("loop", "parallel") and not any(region.entries for region in tree.inside.get(number, ())):
             what = "body" if node.type == "loop" else "branches"
-            report.warning("empty_region", made.pointers[number], f"the {node.type} {node.id!r} has no {what}")
+            report.add_warning(
+                "empty_region", workflow_graph.pointers[number], f"the {node.type} {node.id!r} has no {what}"
+            )
 
 
-def _region(found: Regions, owner: int, port: str) -> regions.Region | None:
-    return next((region for region in found.inside.get(owner, ()) if region.port == port), None)
+def _find_region(tree: Regions, owner: int, port: str) -> regions.Region | None:
+    return next((region for region in tree.inside.get(owner, ()) if region.port == port), None)
 
 
-def _nesting(found: Regions) -> int:
-    return max((region.depth for inside in found.inside.values() for region in inside), default=0)
+def _measure_nesting(tree: Regions) -> int:
+    return max((region.depth for inside in tree.inside.values() for region in inside), default=0)

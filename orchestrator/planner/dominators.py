@@ -1,7 +1,7 @@
 """Reverse postorder and dominators of a directed graph."""
 
 
-def reverse_postorder(successors: list[list[int]], root: int) -> list[int]:
+def compute_reverse_postorder(successors: list[list[int]], root: int) -> list[int]:
     """Return the nodes reached from the entries, in reverse postorder."""
     seen = {root}
     order: list[int] = []
@@ -19,32 +19,32 @@ def reverse_postorder(successors: list[list[int]], root: int) -> list[int]:
     return order[::-1]
 
 
-def immediate_dominators(successors: list[list[int]], order: list[int]) -> dict[int, int]:
+def compute_immediate_dominators(successors: list[list[int]], order: list[int]) -> dict[int, int]:
     """Give the immediate dominator of each node that is reached."""
-    place = {number: at for at, number in enumerate(order)}
+    position = {number: at for at, number in enumerate(order)}
     predecessors: dict[int, list[int]] = {number: [] for number in order}
     for number in order:
         for target in successors[number]:
             predecessors[target].append(number)
-    found = {order[0]: order[0]}
+    dominators = {order[0]: order[0]}
     changed = True
     while changed:
         changed = False
         for number in order[1:]:
-            known = [before for before in predecessors[number] if before in found]
-            nearest = known[0]
-            for before in known[1:]:
-                nearest = _meet(nearest, before, found, place)
-            if found.get(number) != nearest:
-                found[number] = nearest
+            processed = [before for before in predecessors[number] if before in dominators]
+            nearest = processed[0]
+            for before in processed[1:]:
+                nearest = _intersect(nearest, before, dominators, position)
+            if dominators.get(number) != nearest:
+                dominators[number] = nearest
                 changed = True
-    return found
+    return dominators
 
 
-def _meet(one: int, other: int, dominators: dict[int, int], place: dict[int, int]) -> int:
+def _intersect(one: int, other: int, dominators: dict[int, int], position: dict[int, int]) -> int:
     while one != other:
-        while place[one] > place[other]:
+        while position[one] > position[other]:
             one = dominators[one]
-        while place[other] > place[one]:
+        while position[other] > position[one]:
             other = dominators[other]
     return one

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from orchestrator.jsontools.suggestions import did_you_mean, listed
+from orchestrator.jsontools.suggestions import did_you_mean, join_names
 from orchestrator.model.definition import TRIGGER, Definition, Node
-from orchestrator.model.node_types import lists_of, ports_of
+from orchestrator.model.node_types import list_ports, list_target_lists
 from orchestrator.planner.report import Report
 
 NEXT = "next"
@@ -19,140 +19,142 @@ class Graph:
     pointers: list[str]
     """JSON Pointer of each node."""
     index: dict[str, int]
-    ways: list[dict[str, list[int]]]
+    successors: list[dict[str, list[int]]]
     """Of each node: port to the nodes it leads to. A branch is the port `branch <index>`."""
     starts: list[int] = field(default_factory=list)
-    named: list[tuple[str, int, str, int]] = field(default_factory=list)
+    listings: list[tuple[str, int, str, int]] = field(default_factory=list)
     """Every listed id: `(pointer, owner, port, node)`."""
 
 
-def build(definition: Definition, usable: Sequence[tuple[int, Node]], report: Report) -> Graph:
+def build_graph(definition: Definition, usable: Sequence[tuple[int, Node]], report: Report) -> Graph:
     """Read lists and edges; report ends that do not exist and ports that do not fit."""
     nodes = [node for _, node in usable]
     graph = Graph(
         nodes,
-        [f"/nodes/{place}" for place, _ in usable],
+        [f"/nodes/{index}" for index, _ in usable],
         {node.id: number for number, node in enumerate(nodes)},
         [{} for _ in nodes],
     )
-    edges = _edges(definition, graph, report)
-    lists = [_listed(graph, number, report) for number in range(len(nodes))]
+    edges = _read_edges(definition, graph, report)
+    lists = [_read_lists(graph, number, report) for number in range(len(nodes))]
     _add_lists(graph, lists, edges)
     _add_edges(graph, edges)
     graph.starts += [number for number, node in enumerate(nodes) if node.type == TRIGGER]
-    graph.starts = unique(graph.starts)
+    graph.starts = remove_duplicates(graph.starts)
     return graph
 
 
-def _listed(graph: Graph, number: int, report: Report) -> list[tuple[str, list[int]]]:
+def _read_lists(graph: Graph, number: int, report: Report) -> list[tuple[str, list[int]]]:
     """Give the lists of a node as `(port, nodes)`."""
-    found = []
-    for place, port, ids in lists_of(graph.nodes[number]):
-        known: list[int] = []
+    lists = []
+    for path, port, ids in list_target_lists(graph.nodes[number]):
+        targets: list[int] = []
         for at, node_id in enumerate(ids):
-            pointer = f"{graph.pointers[number]}{place}/{at}"
+            pointer = f"{graph.pointers[number]}{path}/{at}"
             target = graph.index.get(node_id)
             if target is None:
-                hint = report.did_you_mean(node_id, graph.index)
-                report.error("unknown_node", pointer, f"there is no node {node_id!r}", hint)
+                hint = report.suggest(node_id, graph.index)
+                report.add_error("unknown_node", pointer, f"there is no node {node_id!r}", hint)
             else:
-                known.append(target)
-                graph.named.append((pointer, number, port, target))
-        found.append((port, unique(known)))
-    return found
+                targets.append(target)
+                graph.listings.append((pointer, number, port, target))
+        lists.append((port, remove_duplicates(targets)))
+    return lists
 
 
-def _edges(definition: Definition, graph: Graph, report: Report) -> list[tuple[int | None, str, int]]:
+def _read_edges(definition: Definition, graph: Graph, report: Report) -> list[tuple[int | None, str, int]]:
     """Give the edges that lead somewhere, as `(source, port, target)`; no source is the start."""
-    found: list[tuple[int | None, str, int]] = []
-    for place, edge in enumerate(definition.edges):
-        pointer = f"/edges/{place}"
+    edges: list[tuple[int | None, str, int]] = []
+    for index, edge in enumerate(definition.edges):
+        pointer = f"/edges/{index}"
         source = graph.index.get(edge.source)
         starts = source is None and edge.source == TRIGGER
         if source is None and not starts:
-            _unknown_end(edge.source, f"{pointer}/source", (*graph.index, TRIGGER), report)
+            _report_unknown_end(edge.source, f"{pointer}/source", (*graph.index, TRIGGER), report)
         target = graph.index.get(edge.target)
         if target is None:
-            _unknown_end(edge.target, f"{pointer}/target", graph.index, report)
-        fits = starts or (source is not None and _port_fits(graph.nodes[source], edge.condition, pointer, report))
+            _report_unknown_end(edge.target, f"{pointer}/target", graph.index, report)
+        usable_port = starts or (
+            source is not None and _check_port(graph.nodes[source], edge.condition, pointer, report)
+        )
         if starts and edge.condition not in ("", NEXT):
-            report.error("unknown_port", f"{pointer}/condition", f"the start has no port {edge.condition!r}")
-        if fits and target is not None:
-            found.append((source, edge.condition or NEXT, target))
-    return found
+            report.add_error("unknown_port", f"{pointer}/condition", f"the start has no port {edge.condition!r}")
+        if usable_port and target is not None:
+            edges.append((source, edge.condition or NEXT, target))
+    return edges
 
 
-def _unknown_end(node_id: str, pointer: str, known: Iterable[str], report: Report) -> None:
+def _report_unknown_end(node_id: str, pointer: str, known: Iterable[str], report: Report) -> None:
     if node_id:
-        report.error("unknown_node", pointer, f"there is no node {node_id!r}", report.did_you_mean(node_id, known))
+        report.add_error("unknown_node", pointer, f"there is no node {node_id!r}", report.suggest(node_id, known))
     else:
-        report.error("missing_end", pointer, "the edge names no node here")
+        report.add_error("missing_end", pointer, "the edge names no node here")
 
 
-def _port_fits(node: Node, port: str, pointer: str, report: Report) -> bool:
-    ports = ports_of(node)
+def _check_port(node: Node, port: str, pointer: str, report: Report) -> bool:
+    ports = list_ports(node)
     if (port or NEXT) in ports:
         return True
     if not ports:
-        report.error("unknown_port", pointer, f"nothing follows {node.id!r}: an {node.type} node ends its path")
+        report.add_error("unknown_port", pointer, f"nothing follows {node.id!r}: an {node.type} node ends its path")
     elif not port:
-        report.error(
+        report.add_error(
             "missing_port",
             pointer,
             f"the edge out of {node.id!r} does not say which way it goes",
-            f"set its `condition` to one of {listed(ports)}",
+            f"set its `condition` to one of {join_names(ports)}",
         )
     else:
-        hint = did_you_mean(port, ports) or f"it has {listed(ports)}"
-        report.error("unknown_port", f"{pointer}/condition", f"{node.id!r} has no port {port!r}", hint)
+        hint = did_you_mean(port, ports) or f"it has {join_names(ports)}"
+        report.add_error("unknown_port", f"{pointer}/condition", f"{node.id!r} has no port {port!r}", hint)
     return False
 
 
 def _add_lists(
     graph: Graph, lists: list[list[tuple[str, list[int]]]], edges: list[tuple[int | None, str, int]]
 ) -> None:
-    loose: list[list[int]] = [[] for _ in graph.nodes]
+    adjacency: list[list[int]] = [[] for _ in graph.nodes]
     for source, _, target in edges:
         if source is not None:
-            loose[source].append(target)
+            adjacency[source].append(target)
     for number, own in enumerate(lists):
         for _, ids in own:
-            loose[number].extend(ids)
+            adjacency[number].extend(ids)
     for number, own in enumerate(lists):
         for port, ids in own:
-            graph.ways[number][port] = entries_of(ids, number, loose)
+            graph.successors[number][port] = reduce_to_entries(ids, number, adjacency)
 
 
-def entries_of(ids: list[int], owner: int, loose: list[list[int]]) -> list[int]:
+def reduce_to_entries(ids: list[int], owner: int, adjacency: list[list[int]]) -> list[int]:
     """Drop the ids that another one leads to; of two that lead to each other the first stays."""
     if len(ids) < 2:
         return ids
-    first = _unreached(ids, owner, loose)
-    return _unreached(first[::-1], owner, loose)[::-1]
+    first = _drop_reached(ids, owner, adjacency)
+    return _drop_reached(first[::-1], owner, adjacency)[::-1]
 
 
-def _unreached(ids: list[int], owner: int, loose: list[list[int]]) -> list[int]:
+def _drop_reached(ids: list[int], owner: int, adjacency: list[list[int]]) -> list[int]:
     """Keep each id that none before it leads to."""
-    kept: list[int] = []
+    entries: list[int] = []
     reached: set[int] = set()
     for number in ids:
         if number in reached:
             continue
-        kept.append(number)
-        waiting = [number]
-        while waiting:
-            here = waiting.pop()
+        entries.append(number)
+        stack = [number]
+        while stack:
+            here = stack.pop()
             if here == owner:
                 continue
-            fresh = [target for target in loose[here] if target not in reached]
+            fresh = [target for target in adjacency[here] if target not in reached]
             reached.update(fresh)
-            waiting.extend(fresh)
-    return kept
+            stack.extend(fresh)
+    return entries
 
 
 def _add_edges(graph: Graph, edges: list[tuple[int | None, str, int]]) -> None:
     in_branches: dict[int, set[int]] = {}
-    for _, owner, port, target in graph.named:
+    for _, owner, port, target in graph.listings:
         if port.startswith("branch "):
             in_branches.setdefault(owner, set()).add(target)
     for source, port, target in edges:
@@ -162,14 +164,14 @@ def _add_edges(graph: Graph, edges: list[tuple[int | None, str, int]]) -> None:
             known = in_branches.setdefault(source, set())
             if target not in known:
                 known.add(target)
-                count = sum(1 for name in graph.ways[source] if name.startswith("branch "))
-                graph.ways[source][f"branch {count}"] = [target]
+                count = sum(1 for name in graph.successors[source] if name.startswith("branch "))
+                graph.successors[source][f"branch {count}"] = [target]
         else:
-            targets = graph.ways[source].setdefault(port, [])
+            targets = graph.successors[source].setdefault(port, [])
             if target not in targets:
                 targets.append(target)
 
 
-def unique(numbers: Iterable[int]) -> list[int]:
+def remove_duplicates(numbers: Iterable[int]) -> list[int]:
     """Keep the first of each."""
     return list(dict.fromkeys(numbers))

@@ -6,13 +6,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from orchestrator.jsontools.pointer import escaped
+from orchestrator.jsontools.pointer import escape
 from orchestrator.model.definition import Definition
 from orchestrator.planner.report import Report
 
 MAX_ROUNDS = 6
 """Leaving a value out can bring to light one more problem around it."""
-KINDS = {
+JSON_TYPES = {
     dict: "an object",
     list: "a list",
     str: "text",
@@ -21,7 +21,7 @@ KINDS = {
     float: "a number",
     type(None): "null",
 }
-WANTED = {
+EXPECTED_TYPES = {
     "string_type": "text",
     "int_type": "a whole number",
     "int_parsing": "a whole number",
@@ -37,12 +37,12 @@ WANTED = {
 }
 
 
-def read(definition: Any, report: Report) -> Definition | None:
+def parse_definition(definition: Any, report: Report) -> Definition | None:
     """Read a definition; `None` when it is not an object at all."""
     if isinstance(definition, Definition):
         return definition
     if not isinstance(definition, Mapping):
-        report.unreadable("", f"a definition is an object, this is {kind_of(definition)}")
+        report.add_wrong_type("", f"a definition is an object, this is {name_json_type(definition)}")
         return None
     data: Any = definition
     for _ in range(MAX_ROUNDS):
@@ -65,16 +65,16 @@ def _leave_out(data: Any, wrong: Any, report: Report) -> None:
         except (KeyError, IndexError, TypeError):
             break
         parts.append(part)
-    path = "".join(f"/{escaped(part)}" for part in parts)
-    wanted = WANTED.get(wrong["type"])
-    report.unreadable(path, f"this must be {wanted}, it is {kind_of(here)}" if wanted else wrong["msg"])
+    path = "".join(f"/{escape(part)}" for part in parts)
+    expected = EXPECTED_TYPES.get(wrong["type"])
+    report.add_wrong_type(path, f"this must be {expected}, it is {name_json_type(here)}" if expected else wrong["msg"])
     if isinstance(parent, dict):
         parent.pop(parts[-1], None)
     elif isinstance(parent, list):
         # The place stays, so that the pointers to those after it stay right.
-        parent[parts[-1]] = "" if wanted == "text" else [] if wanted == "a list" else {}
+        parent[parts[-1]] = "" if expected == "text" else [] if expected == "a list" else {}
 
 
-def kind_of(value: Any) -> str:
+def name_json_type(value: Any) -> str:
     """Name the JSON type of a value."""
-    return KINDS.get(type(value), type(value).__name__)
+    return JSON_TYPES.get(type(value), type(value).__name__)

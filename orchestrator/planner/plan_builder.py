@@ -26,18 +26,18 @@ from orchestrator.model.plan import (
     Wait,
 )
 from orchestrator.planner.action_calls import Actions
-from orchestrator.planner.node_checks import callee_key, is_template
+from orchestrator.planner.node_checks import is_template, make_callee_key
 from orchestrator.planner.policies import read_on_error
 from orchestrator.planner.references import is_condition
 from orchestrator.planner.regions import Region, Regions
 from orchestrator.planner.report import Report
-from orchestrator.planner.scoping import Names, members
+from orchestrator.planner.scoping import Names, iterate_members
 
 INHERITS = ("action", "workflow", "loop", "parallel")
 """Types that can fail for reasons outside the graph: `settings.on_error` serves them (docs/flow.md)."""
 
 
-class Builder:
+class ScopeBuilder:
     """Builds the scopes of one definition."""
 
     def __init__(
@@ -51,24 +51,24 @@ class Builder:
         self.default_on_error = read_on_error(definition.settings.on_error, "/settings/on_error", report)
         self.callees: dict[str, tuple[str, ...]] = {}
         """Workflow ids to all that they call themselves."""
-        self._readers = self._steps_read()
+        self._readers = self._find_step_readers()
 
-    def scope(self, region: Region) -> Scope:
+    def build_scope(self, region: Region) -> Scope:
         """Build a scope."""
         rank = {number: at for at, number in enumerate(region.ranked)}
         nodes = self.regions.graph.nodes
         return Scope(
-            nodes=tuple(self._node(number, region, rank) for number in region.ranked),
+            nodes=tuple(self._build_node(number, region, rank) for number in region.ranked),
             entries=tuple(rank[number] for number in region.entries if number in rank),
             exits=tuple(nodes[number].id for number in region.entries if number not in rank),
         )
 
-    def _node(self, number: int, region: Region, rank: Mapping[int, int]) -> AnyNode:
+    def _build_node(self, number: int, region: Region, rank: Mapping[int, int]) -> AnyNode:
         graph = self.regions.graph
         node = graph.nodes[number]
         ports: dict[str, tuple[int, ...]] = {}
         exits: dict[str, tuple[str, ...]] = {}
-        for port, targets in graph.ways[number].items():
+        for port, targets in graph.successors[number].items():
             if port == "body" or port.startswith("branch "):
                 continue
             inner = tuple(rank[target] for target in targets if target in rank)
@@ -86,28 +86,28 @@ class Builder:
             "exits": exits,
             "when": node.when,
             "outputs": tuple(dict.fromkeys(node.outputs)),
-            "error_port": "error" in graph.ways[number],
+            "error_port": "error" in graph.successors[number],
         }
         if node.type in ("loop", "parallel", "workflow"):
             common["limit_seconds"] = node.timeout_seconds
-        common["on_error"] = self._on_error(number, node, error_port="error" in graph.ways[number])
-        return self._of_kind(number, node, common)
+        common["on_error"] = self._resolve_on_error(number, node, error_port="error" in graph.successors[number])
+        return self._build_by_type(number, node, common)
 
-    def _of_kind(self, number: int, node: Node, common: dict[str, Any]) -> AnyNode:
+    def _build_by_type(self, number: int, node: Node, common: dict[str, Any]) -> AnyNode:
         config = node.config
         match node.type:
             case "action":
-                return self._action(number, node, common)
+                return self._build_action(number, node, common)
             case "condition":
                 return Condition(kind="condition", condition=node.condition, **common)
             case "switch":
-                return Switch(kind="switch", value=config.get("value"), cases=_cases(config["cases"]), **common)
+                return Switch(kind="switch", value=config.get("value"), cases=_build_cases(config["cases"]), **common)
             case "loop":
-                return self._loop(number, node, common)
+                return self._build_loop(number, node, common)
             case "parallel":
-                return self._parallel(number, node, common)
+                return self._build_parallel(number, node, common)
             case "delay":
-                return _delay(node, common)
+                return _build_delay(node, common)
             case "wait":
                 return Wait(
                     kind="wait",
@@ -121,33 +121,33 @@ class Builder:
             case "workflow":
                 return Call(
                     kind="workflow",
-                    workflow=callee_key(config, self.callees),
+                    workflow=make_callee_key(config, self.callees),
                     input=config.get("input"),
                     wait=config.get("wait", True),
                     **common,
                 )
             case "end":
-                return _end(config, common)
+                return _build_end(config, common)
             case _:
                 return Start(kind="trigger", **common)
 
-    def _action(self, number: int, node: Node, common: dict[str, Any]) -> Action:
+    def _build_action(self, number: int, node: Node, common: dict[str, Any]) -> Action:
         pointer = self.regions.graph.pointers[number]
-        called = self.actions.call(node, pointer)
+        call = self.actions.complete_call(node, pointer)
         return Action(
             kind="action",
             action=node.action,
             config=node.config,
-            retry=called.retry,
-            timeout_seconds=called.timeout_seconds,
-            heartbeat_seconds=called.heartbeat_seconds,
+            retry=call.retry,
+            timeout_seconds=call.timeout_seconds,
+            heartbeat_seconds=call.heartbeat_seconds,
             task_queue=node.task_queue or None,
-            local=called.local,
-            compensate=self.actions.outside(node.compensate, f"{pointer}/compensate"),
+            local=call.local,
+            compensate=self.actions.complete_side_call(node.compensate, f"{pointer}/compensate"),
             **common,
         )
 
-    def _loop(self, number: int, node: Node, common: dict[str, Any]) -> Loop:
+    def _build_loop(self, number: int, node: Node, common: dict[str, Any]) -> Loop:
         config = node.config
         counted = node.collection if node.collection != [] or not config.get("while") else None
         return Loop(
@@ -161,21 +161,21 @@ class Builder:
             has_collect="collect" in config,
             continue_on_error=config.get("on_item_error") == "continue",
             max_iterations=config.get("max_iterations") or None,
-            body=self.scope(self.regions.inside[number][0]),
+            body=self.build_scope(self.regions.inside[number][0]),
             **common,
         )
 
-    def _parallel(self, number: int, node: Node, common: dict[str, Any]) -> Parallel:
+    def _build_parallel(self, number: int, node: Node, common: dict[str, Any]) -> Parallel:
         config = node.config
         join = {"all": None, "any": 1, "": None}.get(config.get("join") or "", config.get("join"))
         inside = self.regions.inside.get(number, [])
         pointer = f"{self.regions.graph.pointers[number]}/config/join"
         if join is not None and join > len(inside):
             message = f"the join waits for {join} branches, there are {len(inside)}"
-            self.report.error("bad_join", pointer, message)
+            self.report.add_error("bad_join", pointer, message)
         return Parallel(
             kind="parallel",
-            branches=tuple(self._branch(region) for region in inside),
+            branches=tuple(self._build_branch(region) for region in inside),
             join=join,
             on_branch_error=config.get("on_branch_error") or "fail_fast",
             max_concurrency=config.get("max_concurrency") or None,
@@ -183,23 +183,25 @@ class Builder:
             **common,
         )
 
-    def _branch(self, region: Region) -> Branch:
-        own = list(members(self.regions, region))
+    def _build_branch(self, region: Region) -> Branch:
+        own = list(iterate_members(self.regions, region))
         nodes = self.regions.graph.nodes
         uses = [name for number in own for _, name in self.names.uses[number]]
         ids = {nodes[number].id: None for number in own}
         steps = [str(name.path[0]) if name.path else "*" for name in uses if name.root == "steps"]
-        called = [callee_key(nodes[number].config, self.callees) for number in own if nodes[number].type == "workflow"]
+        called = [
+            make_callee_key(nodes[number].config, self.callees) for number in own if nodes[number].type == "workflow"
+        ]
         return Branch(
-            scope=self.scope(region),
-            reads=_sorted(name.root for name in uses if name.root not in ("steps", "secrets", "workflow", "run")),
-            steps=("*",) if "*" in steps else _sorted(steps),
-            exports=self._exports(ids, own),
-            waits=_sorted(_event(nodes[number]) for number in own if nodes[number].type == "wait"),
-            workflows=_sorted(other for name in called for other in (name, *self.callees.get(name, ()))),
+            scope=self.build_scope(region),
+            reads=_sort_names(name.root for name in uses if name.root not in ("steps", "secrets", "workflow", "run")),
+            steps=("*",) if "*" in steps else _sort_names(steps),
+            exports=self._find_exports(ids, own),
+            waits=_sort_names(_name_event(nodes[number]) for number in own if nodes[number].type == "wait"),
+            workflows=_sort_names(other for name in called for other in (name, *self.callees.get(name, ()))),
         )
 
-    def _steps_read(self) -> dict[str, set[int]]:
+    def _find_step_readers(self) -> dict[str, set[int]]:
         """Give the nodes that read each step; `*` where one reads them all."""
         readers: dict[str, set[int]] = {}
         for number, uses in enumerate(self.names.uses):
@@ -208,70 +210,72 @@ class Builder:
                     readers.setdefault(str(name.path[0]) if name.path else "*", set()).add(number)
         return readers
 
-    def _exports(self, ids: Mapping[str, None], own: list[int]) -> tuple[str, ...]:
+    def _find_exports(self, ids: Mapping[str, None], own: list[int]) -> tuple[str, ...]:
         """Name the steps of a branch that something outside it reads."""
         inside = set(own)
         if self._readers.get("*", set()) - inside:
             return ("*",)
         return tuple(name for name in ids if self._readers.get(name, set()) - inside)
 
-    def _on_error(self, number: int, node: Node, *, error_port: bool) -> OnError | None:
+    def _resolve_on_error(self, number: int, node: Node, *, error_port: bool) -> OnError | None:
         pointer = f"{self.regions.graph.pointers[number]}/on_error"
         policy = read_on_error(node.on_error, pointer, self.report)
         if node.on_error is None and node.type in INHERITS and not error_port:
             policy = self.default_on_error
-            if isinstance(policy, RetryFrom) and self._bad_target(number, policy.node) is not None:
+            if isinstance(policy, RetryFrom) and self._explain_bad_target(number, policy.node) is not None:
                 return None
             return policy
         if isinstance(policy, RetryFrom):
-            wrong = self._bad_target(number, policy.node)
+            wrong = self._explain_bad_target(number, policy.node)
             if wrong is not None:
                 hint = did_you_mean(policy.node, self.regions.graph.index)
-                self.report.error("bad_checkpoint", f"{pointer}/retry_from", wrong, hint)
+                self.report.add_error("bad_checkpoint", f"{pointer}/retry_from", wrong, hint)
         if (
             policy is not None
-            and "next" not in self.regions.graph.ways[number]
+            and "next" not in self.regions.graph.successors[number]
             and node.type in ("condition", "switch")
         ):
             message = f"a {node.type} has no port `next` to go on by"
-            self.report.warning("on_error_without_next", pointer, message)
+            self.report.add_warning("on_error_without_next", pointer, message)
         return policy
 
-    def _bad_target(self, number: int, target_id: str) -> str | None:
+    def _explain_bad_target(self, number: int, target_id: str) -> str | None:
         """Say why a run cannot go back to a node from here."""
         regions = self.regions
         target = regions.graph.index.get(target_id)
         if target is None:
             return f"there is no node {target_id!r}"
-        for region in regions.enclosing(number):
-            if regions.home[target] is region:
-                return None if self.names.may_precede(target, number) or target == number else _LATER.format(target_id)
+        for region in regions.iterate_enclosing(number):
+            if regions.innermost[target] is region:
+                return (
+                    None if self.names.may_precede(target, number) or target == number else NOT_BEFORE.format(target_id)
+                )
             owner = None if region.owner is None else regions.graph.nodes[region.owner]
             if owner is not None and (owner.type == "parallel" or owner.config.get("max_concurrency", 1) != 1):
                 return f"{target_id!r} is outside what runs beside others here: it cannot be gone back to"
         return f"{target_id!r} is inside another loop or branch: it cannot be gone back to"
 
 
-_LATER = "{!r} does not come before this node"
+NOT_BEFORE = "{!r} does not come before this node"
 
 
-def _event(node: Node) -> str:
+def _name_event(node: Node) -> str:
     event = str(node.config["event"])
     return ANY_EVENT if is_template(event) else event
 
 
-def _sorted(names: Any) -> tuple[str, ...]:
+def _sort_names(names: Any) -> tuple[str, ...]:
     return tuple(sorted(set(names)))
 
 
-def _cases(cases: Mapping[str, Any]) -> tuple[Case, ...]:
+def _build_cases(cases: Mapping[str, Any]) -> tuple[Case, ...]:
     return tuple(
         Case(port=str(name), condition=case) if is_condition(case) else Case(port=str(name), value=case)
         for name, case in cases.items()
     )
 
 
-def _delay(node: Node, common: dict[str, Any]) -> Delay:
+def _build_delay(node: Node, common: dict[str, Any]) -> Delay:
     expression = node.config.get("cron")
     if expression:
         return Delay(kind="delay", cron=expression, **common)
@@ -280,7 +284,7 @@ def _delay(node: Node, common: dict[str, Any]) -> Delay:
     return Delay(kind="delay", seconds=node.delay_seconds, **common)
 
 
-def _end(config: Mapping[str, Any], common: dict[str, Any]) -> End:
+def _build_end(config: Mapping[str, Any], common: dict[str, Any]) -> End:
     has_output = config.get("output") not in (None, "")
     return End(
         kind="end",

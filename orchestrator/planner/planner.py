@@ -11,8 +11,8 @@ from orchestrator.jsontools.suggestions import did_you_mean
 from orchestrator.model.definition import Definition
 from orchestrator.model.plan import DEFAULT_MAX_STEPS, DEFAULT_STEP_LOG_LIMIT, Plan
 from orchestrator.planner import checks
-from orchestrator.planner.node_checks import callee_key, pinned
-from orchestrator.planner.parse import read
+from orchestrator.planner.node_checks import make_callee_key, read_pinned_version
+from orchestrator.planner.parse import parse_definition
 from orchestrator.planner.policies import Catalogue
 from orchestrator.planner.report import Report
 from orchestrator.planner.verdict import Verdict
@@ -58,9 +58,9 @@ def validate(
     return check(definition, registry=registry, workflows=workflows).problems
 
 
-def check_input(made: Plan, given: Any) -> list[Problem]:
+def check_input(plan: Plan, value: Any) -> list[Problem]:
     """Say where a run's input does not fit `settings.input_schema`; paths point into the input."""
-    return [] if made.input_schema is None else schema.problems(made.input_schema, given)
+    return [] if plan.input_schema is None else schema.find_problems(plan.input_schema, value)
 
 
 class _Planner:
@@ -72,24 +72,24 @@ class _Planner:
         self.registry = registry
         self.workflows = workflows
         self.drafts = drafts
-        self.done: dict[str, Verdict] = {}
+        self.verdicts: dict[str, Verdict] = {}
 
     def check(self, definition: Definition | Mapping[str, Any], calling: tuple[str, ...]) -> Verdict:
         report = Report()
-        found = read(definition, report)
-        if found is None:
-            return Verdict(None, report.found())
-        calls = self._calls(found, (*calling, found.id), report)
-        scopes = checks.check(found, self.registry, calls, report)
+        parsed = parse_definition(definition, report)
+        if parsed is None:
+            return Verdict(None, report.list_problems())
+        calls = self._plan_callees(parsed, (*calling, parsed.id), report)
+        scopes = checks.check(parsed, self.registry, calls, report)
         if scopes is None or report.failed:
-            return Verdict(None, report.found())
-        settings = found.settings
-        made = Plan(
-            id=found.id or _slug(found.name),
-            name=found.name,
-            version=found.version,
-            customer_id=found.customer_id,
-            variables=found.variables,
+            return Verdict(None, report.list_problems())
+        settings = parsed.settings
+        planned = Plan(
+            id=parsed.id or _make_slug(parsed.name),
+            name=parsed.name,
+            version=parsed.version,
+            customer_id=parsed.customer_id,
+            variables=parsed.variables,
             scope=scopes.scope,
             strict=settings.strict,
             max_steps=settings.max_steps or DEFAULT_MAX_STEPS,
@@ -100,65 +100,68 @@ class _Planner:
             task_queue=settings.task_queue or None,
             rewinds=scopes.rewinds,
             input_schema=settings.input_schema,
-            workflows=self._embedded(calls),
+            workflows=self._embed_plans(calls),
         )
-        return Verdict(made, report.found())
+        return Verdict(planned, report.list_problems())
 
-    def _embedded(self, calls: Mapping[str, Verdict]) -> dict[str, Plan]:
-        found: dict[str, Plan] = {}
+    def _embed_plans(self, calls: Mapping[str, Verdict]) -> dict[str, Plan]:
+        plans: dict[str, Plan] = {}
         for name, verdict in calls.items():
             callee = verdict.require()
-            found |= callee.workflows
-            found[name] = callee.model_copy(update={"workflows": {}})
-        return {name: found[name] for name in sorted(found)}
+            plans |= callee.workflows
+            plans[name] = callee.model_copy(update={"workflows": {}})
+        return {name: plans[name] for name in sorted(plans)}
 
-    def _calls(self, definition: Definition, calling: tuple[str, ...], report: Report) -> dict[str, Verdict]:
+    def _plan_callees(self, definition: Definition, calling: tuple[str, ...], report: Report) -> dict[str, Verdict]:
         """Plan the workflows that a definition calls."""
-        found: dict[str, Verdict] = {}
-        for place, node in enumerate(definition.nodes):
+        verdicts: dict[str, Verdict] = {}
+        for index, node in enumerate(definition.nodes):
             name = node.config.get("workflow_id")
             if node.type != "workflow" or not isinstance(name, str) or not name:
                 continue
-            pointer = f"/nodes/{place}/config/workflow_id"
-            key = callee_key(node.config, self.workflows)
-            verdict = self._callee(name, key, calling, pointer, report)
+            pointer = f"/nodes/{index}/config/workflow_id"
+            key = make_callee_key(node.config, self.workflows)
+            verdict = self._plan_callee(name, key, calling, pointer, report)
             if verdict is None:
                 continue
-            found[key] = verdict
-            wanted = pinned(node.config)
-            if verdict.plan is not None and wanted is not None and wanted != verdict.plan.version:
+            verdicts[key] = verdict
+            version = read_pinned_version(node.config)
+            if verdict.plan is not None and version is not None and version != verdict.plan.version:
                 there = f"version {verdict.plan.version}" if verdict.plan.version else "a draft"
-                message = f"workflow {name!r} is here as {there}, not as version {wanted}"
-                report.error("unknown_version", f"/nodes/{place}/config/version", message)
-        return found
+                message = f"workflow {name!r} is here as {there}, not as version {version}"
+                report.add_error("unknown_version", f"/nodes/{index}/config/version", message)
+        return verdicts
 
-    def _callee(self, name: str, key: str, calling: tuple[str, ...], pointer: str, report: Report) -> Verdict | None:
+    def _plan_callee(
+        self, name: str, key: str, calling: tuple[str, ...], pointer: str, report: Report
+    ) -> Verdict | None:
         if name in calling:
-            way = " → ".join((*calling[calling.index(name) :], name))
+            cycle = " → ".join((*calling[calling.index(name) :], name))
             hint = "repeat with a loop, or with an edge back"
-            report.error("workflow_cycle", pointer, f"the workflows call each other without end: {way}", hint)
+            report.add_error("workflow_cycle", pointer, f"the workflows call each other without end: {cycle}", hint)
             return None
         if len(calling) > MAX_CALL_DEPTH:
-            report.error("too_deep", pointer, f"more than {MAX_CALL_DEPTH} workflows call each other")
+            report.add_error("too_deep", pointer, f"more than {MAX_CALL_DEPTH} workflows call each other")
             return None
         if key not in self.workflows:
-            meant = did_you_mean(name, self.workflows)
-            report.error("unknown_workflow", pointer, f"there is no workflow {name!r}", meant)
+            report.add_error(
+                "unknown_workflow", pointer, f"there is no workflow {name!r}", did_you_mean(name, self.workflows)
+            )
             return None
-        if key not in self.done:
+        if key not in self.verdicts:
             verdict = self.check(self.workflows[key], calling)
             if verdict.plan is not None and key in self.drafts:
                 verdict = replace(verdict, plan=verdict.plan.model_copy(update={"version": 0}))
-            self.done[key] = verdict
-        verdict = self.done[key]
+            self.verdicts[key] = verdict
+        verdict = self.verdicts[key]
         errors = [problem for problem in verdict.problems if problem.severity == "error"]
         if errors:
             first = f"{errors[0].path}: {errors[0].message}"
             message = f"workflow {name!r} has {len(errors)} errors, the first at {first}"
-            report.error("invalid_workflow", pointer, message)
+            report.add_error("invalid_workflow", pointer, message)
         return verdict
 
 
-def _slug(name: str) -> str:
+def _make_slug(name: str) -> str:
     """Make an id of a name."""
     return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") or "workflow"

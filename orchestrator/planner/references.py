@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 from orchestrator.errors import TemplateSyntaxError
-from orchestrator.jsontools.pointer import escaped
+from orchestrator.jsontools.pointer import escape
 from orchestrator.language import Name, compile_template, condition_reader, walk
 from orchestrator.model.definition import Definition, Node
-from orchestrator.planner.policies import read_call
+from orchestrator.planner.policies import read_side_call
 from orchestrator.planner.report import Report
 
 Site = tuple[str, Any, Literal["template", "secret", "condition"]]
@@ -26,7 +26,7 @@ def is_condition(value: Any) -> bool:
     return isinstance(value, Mapping) and not CONDITION_KEYS.isdisjoint(value)
 
 
-def sites(node: Node, pointer: str) -> Iterator[Site]:
+def find_sites(node: Node, pointer: str) -> Iterator[Site]:
     """List the places of a node that are computed in a run."""
     config, at = node.config, f"{pointer}/config"
     if node.when is not None:
@@ -41,7 +41,7 @@ def sites(node: Node, pointer: str) -> Iterator[Site]:
         case "condition":
             yield f"{pointer}/condition", node.condition, "condition"
         case "switch":
-            yield from _switch_sites(config, at)
+            yield from _find_switch_sites(config, at)
         case "loop":
             yield f"{pointer}/collection", node.collection, "template"
             yield f"{at}/collect", config.get("collect"), "template"
@@ -57,69 +57,69 @@ def sites(node: Node, pointer: str) -> Iterator[Site]:
                 yield f"{at}/{key}", config.get(key), "template"
 
 
-def _switch_sites(config: Mapping[str, Any], at: str) -> Iterator[Site]:
+def _find_switch_sites(config: Mapping[str, Any], at: str) -> Iterator[Site]:
     yield f"{at}/value", config.get("value"), "template"
     cases = config.get("cases")
     for name, case in cases.items() if isinstance(cases, dict) else ():
         kind: Literal["condition", "template"] = "condition" if is_condition(case) else "template"
-        yield f"{at}/cases/{escaped(name)}", case, kind
+        yield f"{at}/cases/{escape(name)}", case, kind
 
 
-def uses_of(places: Iterable[Site], report: Report) -> list[Use]:
+def collect_uses(sites: Iterable[Site], report: Report) -> list[Use]:
     """Read the templates and conditions of some places; report what cannot be read."""
-    found: list[Use] = []
-    for pointer, value, kind in places:
+    uses: list[Use] = []
+    for pointer, value, kind in sites:
         if value is None or isinstance(value, bool | int | float):
             continue
         if kind == "condition":
-            wrong = condition_reader.problems(value, pointer)
-            report.problems.extend(wrong)
-            if not any(problem.severity == "error" for problem in wrong):
-                found += [(pointer, name) for name in _ordered(condition_reader.compile_condition(value).names)]
+            problems = condition_reader.find_problems(value, pointer)
+            report.problems.extend(problems)
+            if not any(problem.severity == "error" for problem in problems):
+                uses += [(pointer, name) for name in _sort_names(condition_reader.compile_condition(value).names)]
         else:
-            found += _template_uses(value, pointer, report, secrets=kind == "secret")
-    return found
+            uses += _collect_template_uses(value, pointer, report, secrets=kind == "secret")
+    return uses
 
 
-def _template_uses(value: Any, pointer: str, report: Report, *, secrets: bool) -> Iterator[Use]:
+def _collect_template_uses(value: Any, pointer: str, report: Report, *, secrets: bool) -> Iterator[Use]:
     try:
         texts = [(at, text) for at, text in walk(value, pointer) if "{{" in text or "}}" in text]
     except TemplateSyntaxError as error:
-        report.error("too_deep", pointer, error.message)
+        report.add_error("too_deep", pointer, error.message)
         return
-    for at in secret_keys(value, pointer) if secrets else ():
-        report.error("secret_outside_action", at, "a key cannot hold a secret: it would be kept")
+    for at in find_secret_keys(value, pointer) if secrets else ():
+        report.add_error("secret_outside_action", at, "a key cannot hold a secret: it would be kept")
     for at, text in texts:
         try:
             template = compile_template(text)
         except TemplateSyntaxError as error:
-            report.error("template_syntax", at, f"{error.line}:{error.column}: {error.message}", error.hint)
+            report.add_error("template_syntax", at, f"{error.line}:{error.column}: {error.message}", error.hint)
             continue
         if template.uses_secrets and not secrets:
             message = "secrets can be named in the parameters of actions only: elsewhere they would be kept"
-            report.error("secret_outside_action", at, message)
-        for name in _ordered(template.names):
+            report.add_error("secret_outside_action", at, message)
+        for name in _sort_names(template.names):
             yield at, name
 
 
-def secret_keys(value: Any, pointer: str) -> Iterator[str]:
+def find_secret_keys(value: Any, pointer: str) -> Iterator[str]:
     """Find keys of objects that name secrets."""
     if isinstance(value, Mapping):
         for key, item in value.items():
-            at = f"{pointer}/{escaped(key)}"
+            at = f"{pointer}/{escape(key)}"
             if "{{" in key and "secrets" in key:
                 yield at
-            yield from secret_keys(item, at)
+            yield from find_secret_keys(item, at)
     elif isinstance(value, list):
-        for place, item in enumerate(value):
-            yield from secret_keys(item, f"{pointer}/{place}")
+        for index, item in enumerate(value):
+            yield from find_secret_keys(item, f"{pointer}/{index}")
 
 
-def _ordered(names: Iterable[Name]) -> list[Name]:
+def _sort_names(names: Iterable[Name]) -> list[Name]:
     return sorted(names, key=lambda name: (name.line, name.column, name.root))
 
 
-def notify_uses(definition: Definition, report: Report) -> list[Use]:
+def collect_notify_uses(definition: Definition, report: Report) -> list[Use]:
     """Read the templates of `settings.notify`."""
-    call = read_call(definition.settings.notify, "/settings/notify", report)
-    return [] if call is None else uses_of([("/settings/notify/config", call.get("config"), "secret")], report)
+    call = read_side_call(definition.settings.notify, "/settings/notify", report)
+    return [] if call is None else collect_uses([("/settings/notify/config", call.get("config"), "secret")], report)

@@ -7,9 +7,9 @@ its region. Dominators after Cooper, Harvey and Kennedy, "A Simple, Fast Dominan
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from orchestrator.model.node_types import ports_of
-from orchestrator.planner.dominators import immediate_dominators, reverse_postorder
-from orchestrator.planner.graph import Graph, unique
+from orchestrator.model.node_types import list_ports
+from orchestrator.planner.dominators import compute_immediate_dominators, compute_reverse_postorder
+from orchestrator.planner.graph import Graph, remove_duplicates
 
 
 @dataclass(slots=True)
@@ -18,13 +18,13 @@ class Region:
 
     owner: int | None
     port: str
-    home: "Region | None" = None
+    parent: "Region | None" = None
     """The region that the owner is in."""
     depth: int = 0
     entries: list[int] = field(default_factory=list)
     ranked: list[int] = field(default_factory=list)
     """Its own nodes, in order of rank."""
-    left: list[int] = field(default_factory=list)
+    exits: list[int] = field(default_factory=list)
     """Nodes outside that paths inside lead to."""
 
 
@@ -34,74 +34,74 @@ class Regions:
 
     graph: Graph
     whole: Region
-    home: list[Region | None]
+    innermost: list[Region | None]
     """The innermost region of each node; `None` for what is never reached."""
     inside: dict[int, list[Region]]
     """Of each loop and parallel: its regions, in order."""
 
-    def enclosing(self, number: int) -> Iterator[Region]:
+    def iterate_enclosing(self, number: int) -> Iterator[Region]:
         """Give the regions a node is in, innermost first."""
-        region = self.home[number]
+        region = self.innermost[number]
         while region is not None:
             yield region
-            region = region.home
+            region = region.parent
 
     def ends_path(self, source: int, target: int) -> bool:
         """Tell an edge back to a loop that encloses its source."""
         if self.graph.nodes[target].type != "loop":
             return False
-        return any(region.owner == target for region in self.enclosing(source))
+        return any(region.owner == target for region in self.iterate_enclosing(source))
 
-    def onward(self, number: int) -> Iterator[tuple[str, int]]:
+    def iterate_onward(self, number: int) -> Iterator[tuple[str, int]]:
         """Give `(port, node)` for every way on that is not into a region, in port order."""
-        ways = self.graph.ways[number]
-        for port in ports_of(self.graph.nodes[number]):
+        ports = self.graph.successors[number]
+        for port in list_ports(self.graph.nodes[number]):
             if port in ("body", "branch"):
                 continue
-            for target in ways.get(port, ()):
+            for target in ports.get(port, ()):
                 yield port, target
             if port == "next":
                 for region in self.inside.get(number, ()):
-                    for target in region.left:
+                    for target in region.exits:
                         yield "left", target
 
 
-def find(graph: Graph) -> Regions:
+def find_regions(graph: Graph) -> Regions:
     """Find all regions and rank them."""
-    successors, owners = _with_regions(graph)
-    order = reverse_postorder(successors, len(successors) - 1)
-    parents = immediate_dominators(successors, order)
+    successors, owners = _insert_region_nodes(graph)
+    order = compute_reverse_postorder(successors, len(successors) - 1)
+    parents = compute_immediate_dominators(successors, order)
     whole = Region(None, "")
-    made = {number: Region(owner, port) for number, (owner, port) in owners.items()}
-    home: list[Region | None] = [None] * len(graph.nodes)
+    region_nodes = {number: Region(owner, port) for number, (owner, port) in owners.items()}
+    innermost: list[Region | None] = [None] * len(graph.nodes)
     inside: dict[int, list[Region]] = {}
     for number in order[1:]:
         dominator = parents[number]
-        around = whole if dominator == order[0] else made.get(dominator) or home[dominator]
-        if number in made:
-            region = made[number]
-            region.home = around
+        around = whole if dominator == order[0] else region_nodes.get(dominator) or innermost[dominator]
+        if number in region_nodes:
+            region = region_nodes[number]
+            region.parent = around
             region.depth = around.depth + 1 if around else 0
             inside.setdefault(owners[number][0], []).append(region)
         else:
-            home[number] = around
+            innermost[number] = around
     for regions in inside.values():
-        regions.sort(key=lambda region: _place(region.port))
-    found = Regions(graph, whole, home, inside)
-    _rank(found)
-    return found
+        regions.sort(key=lambda region: _read_branch_index(region.port))
+    tree = Regions(graph, whole, innermost, inside)
+    _rank_regions(tree)
+    return tree
 
 
-def _place(port: str) -> int:
+def _read_branch_index(port: str) -> int:
     return int(port.removeprefix("branch ")) if port != "body" else 0
 
 
-def _with_regions(graph: Graph) -> tuple[list[list[int]], dict[int, tuple[int, str]]]:
+def _insert_region_nodes(graph: Graph) -> tuple[list[list[int]], dict[int, tuple[int, str]]]:
     """Put a node between each owner and what its region begins with; the last node is the start."""
     successors: list[list[int]] = [[] for _ in graph.nodes]
     owners: dict[int, tuple[int, str]] = {}
-    for number, ways in enumerate(graph.ways):
-        for port, targets in ways.items():
+    for number, ports in enumerate(graph.successors):
+        for port, targets in ports.items():
             if port == "body" or port.startswith("branch "):
                 owners[len(successors)] = (number, port)
                 successors[number].append(len(successors))
@@ -112,51 +112,51 @@ def _with_regions(graph: Graph) -> tuple[list[list[int]], dict[int, tuple[int, s
     return successors, owners
 
 
-def _rank(regions: Regions) -> None:
+def _rank_regions(regions: Regions) -> None:
     """Order the nodes of every region, the innermost first: an outer one needs to know what they lead to."""
     inner = [region for listed in regions.inside.values() for region in listed]
     for region in [*sorted(inner, key=lambda region: -region.depth), regions.whole]:
-        region.entries = _entries(regions, region)
-        region.ranked = _ranked(regions, region)
-        left = [target for target in region.entries if regions.home[target] is not region]
+        region.entries = _find_entries(regions, region)
+        region.ranked = _rank_nodes(regions, region)
+        left = [target for target in region.entries if regions.innermost[target] is not region]
         for number in region.ranked:
             left += [
                 target
-                for _, target in regions.onward(number)
-                if regions.home[target] is not region and not regions.ends_path(number, target)
+                for _, target in regions.iterate_onward(number)
+                if regions.innermost[target] is not region and not regions.ends_path(number, target)
             ]
-        region.left = unique(left)
+        region.exits = remove_duplicates(left)
 
 
-def _entries(regions: Regions, region: Region) -> list[int]:
+def _find_entries(regions: Regions, region: Region) -> list[int]:
     owner = region.owner
     if owner is None:
         return regions.graph.starts
     return [
         target
-        for target in regions.graph.ways[owner][region.port]
+        for target in regions.graph.successors[owner][region.port]
         if not regions.ends_path(owner, target) and not (region.port == "body" and target == owner)
     ]
 
 
-def _ranked(regions: Regions, region: Region) -> list[int]:
+def _rank_nodes(regions: Regions, region: Region) -> list[int]:
     """Walk depth first, children last to first, and number in reverse postorder (docs/flow.md)."""
-    home = regions.home
+    innermost = regions.innermost
 
     def children(number: int) -> Iterator[int]:
-        return iter([target for _, target in regions.onward(number)][::-1])
+        return iter([target for _, target in regions.iterate_onward(number)][::-1])
 
     seen: set[int] = set()
     postorder: list[int] = []
     for entry in reversed(region.entries):
-        if entry in seen or home[entry] is not region:
+        if entry in seen or innermost[entry] is not region:
             continue
         seen.add(entry)
         stack = [(entry, children(entry))]
         while stack:
             number, rest = stack[-1]
             for target in rest:
-                if target not in seen and home[target] is region:
+                if target not in seen and innermost[target] is region:
                     seen.add(target)
                     stack.append((target, children(target)))
                     break

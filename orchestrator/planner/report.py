@@ -8,7 +8,7 @@ from orchestrator.jsontools.suggestions import did_you_mean
 
 MAX_PROBLEMS = 1_000
 """A definition with more is beyond reading; the last one says so."""
-MAX_HINTS = 200
+MAX_SUGGESTIONS = 200
 
 
 @dataclass(slots=True)
@@ -16,30 +16,30 @@ class Report:
     """The problems found so far."""
 
     problems: list[Problem] = field(default_factory=list)
-    hints: int = 0
+    suggestions: int = 0
     """Hints that were looked for among many words."""
-    broken: list[str] = field(default_factory=list)
+    unreadable_paths: list[str] = field(default_factory=list)
     """Places that could not be read: nothing more is said of them."""
 
-    def error(self, code: str, path: str, message: str, hint: str | None = None) -> None:
+    def add_error(self, code: str, path: str, message: str, hint: str | None = None) -> None:
         """Note what makes the definition unusable."""
         self.problems.append(Problem("error", code, path, message, hint))
 
-    def warning(self, code: str, path: str, message: str, hint: str | None = None) -> None:
+    def add_warning(self, code: str, path: str, message: str, hint: str | None = None) -> None:
         """Note what is doubtful."""
         self.problems.append(Problem("warning", code, path, message, hint))
 
-    def did_you_mean(self, word: object, known: Iterable[str]) -> str | None:
+    def suggest(self, name: object, known: Iterable[str]) -> str | None:
         """Give a hint, as long as few were needed: each is looked for among all names of the definition."""
-        self.hints += 1
-        return did_you_mean(word, known) if self.hints <= MAX_HINTS else None
+        self.suggestions += 1
+        return did_you_mean(name, known) if self.suggestions <= MAX_SUGGESTIONS else None
 
-    def unreadable(self, path: str, message: str) -> None:
+    def add_wrong_type(self, path: str, message: str) -> None:
         """Note a value of the wrong type."""
-        self.broken.append(path)
+        self.unreadable_paths.append(path)
         self.problems.append(Problem("error", "wrong_type", path, message))
 
-    def found(self) -> list[Problem]:
+    def list_problems(self) -> list[Problem]:
         """Give all problems once, errors first, without those that only follow from a value of the wrong type."""
         unique = dict.fromkeys(
             problem for problem in self.problems if problem.code == "wrong_type" or not self._follows(problem)
@@ -54,7 +54,7 @@ class Report:
         ]
 
     def _follows(self, problem: Problem) -> bool:
-        return any(problem.path == path or problem.path.startswith(f"{path}/") for path in self.broken)
+        return any(problem.path == path or problem.path.startswith(f"{path}/") for path in self.unreadable_paths)
 
     @property
     def failed(self) -> bool:

@@ -35,7 +35,7 @@ class Names:
 
     def __post_init__(self) -> None:
         for number, node in enumerate(self.regions.graph.nodes):
-            for name in sets_of(node):
+            for name in list_variables_set(node):
                 self.setters.setdefault(name, []).append(number)
             if node.type == "set" and any(is_template(key) for key in node.config):
                 self.sets_anything = True
@@ -43,14 +43,14 @@ class Names:
     def check(self) -> None:
         """Warn of names that mean nothing."""
         for number, uses in enumerate(self.uses):
-            if self.regions.home[number] is not None:
+            if self.regions.innermost[number] is not None:
                 for pointer, name in uses:
                     self._check_use(number, pointer, name)
         for owner, inside in self.regions.inside.items():
             if len(inside) > 1:
                 self._check_branches(owner, inside)
 
-    def check_outside(self, uses: Iterable[Use]) -> None:
+    def check_notify_uses(self, uses: Iterable[Use]) -> None:
         """Check names that no node reads: those of `settings.notify`."""
         for pointer, name in uses:
             if name.root == "steps":
@@ -74,7 +74,7 @@ class Names:
             return
         step, known = name.path[0], self.regions.graph.index
         if step not in known:
-            hint = self.report.did_you_mean(step, known)
+            hint = self.report.suggest(step, known)
             self._warn("unknown_step", pointer, name, f"there is no node {step!r}", hint)
         elif len(name.path) > 1 and name.path[1] not in STEP_FIELDS:
             hint = did_you_mean(name.path[1], STEP_FIELDS) or f"did you mean 'output.{name.path[1]}'?"
@@ -96,12 +96,12 @@ class Names:
 
     def _check_variable(self, number: int, pointer: str, name: Name) -> None:
         root = name.root
-        if root in self._loop_names(number) or self.sets_anything:
+        if root in self._list_loop_variables(number) or self.sets_anything:
             return
-        setters = [setter for setter in self.setters.get(root, ()) if self.regions.home[setter] is not None]
+        setters = [setter for setter in self.setters.get(root, ()) if self.regions.innermost[setter] is not None]
         if not setters:
-            known = [*self.definition.variables, *self.setters, *self._loop_names(number), *RESERVED]
-            hint = self.report.did_you_mean(root, known)
+            known = [*self.definition.variables, *self.setters, *self._list_loop_variables(number), *RESERVED]
+            hint = self.report.suggest(root, known)
             if hint is None and root in (self._inputs or ()):
                 hint = f"did you mean 'input.{root}'?"
             self._warn("unknown_variable", pointer, name, f"nothing sets {root!r}: it is null", hint)
@@ -111,11 +111,11 @@ class Names:
 
     def _warn(self, code: str, pointer: str, name: Name, message: str, hint: str | None = None) -> None:
         if not name.optional:
-            self.report.warning(code, pointer, f"{name.line}:{name.column}: {message}", hint)
+            self.report.add_warning(code, pointer, f"{name.line}:{name.column}: {message}", hint)
 
-    def _loop_names(self, number: int) -> list[str]:
+    def _list_loop_variables(self, number: int) -> list[str]:
         nodes = self.regions.graph.nodes
-        owners = [region.owner for region in self.regions.enclosing(number)]
+        owners = [region.owner for region in self.regions.iterate_enclosing(number)]
         loops = [nodes[owner] for owner in (number, *owners) if owner is not None and nodes[owner].type == "loop"]
         names = [loop.item_variable or "item" for loop in loops]
         return [*names, *(f"{name}_index" for name in names)]
@@ -125,14 +125,14 @@ class Names:
         around: dict[int, int] = {}
         here: int | None = setter
         while here is not None:
-            region = self.regions.home[here]
+            region = self.regions.innermost[here]
             if region is None:
                 return False
             around[id(region)] = here
             here = region.owner
         here = reader
         while here is not None:
-            region = self.regions.home[here]
+            region = self.regions.innermost[here]
             if region is None:
                 return False
             if id(region) in around:
@@ -159,16 +159,16 @@ class Names:
         while region is not None:
             if region.port == "body" or self._has_cycle(region):
                 return True
-            region = region.home
+            region = region.parent
         return False
 
     def _has_cycle(self, region: Region) -> bool:
         if id(region) not in self._cyclic:
-            ranks, home = self.ranks, self.regions.home
+            ranks, home = self.ranks, self.regions.innermost
             self._cyclic[id(region)] = any(
                 home[target] is region and ranks[target] <= ranks[number]
                 for number in region.ranked
-                for _, target in self.regions.onward(number)
+                for _, target in self.regions.iterate_onward(number)
             )
         return self._cyclic[id(region)]
 
@@ -176,24 +176,24 @@ class Names:
         """Warn where two branches set one variable: the later branch wins."""
         graph = self.regions.graph
         first: dict[str, int] = {}
-        for place, region in enumerate(inside):
-            for number in members(self.regions, region):
-                for name in sets_of(graph.nodes[number]):
-                    if first.setdefault(name, place) != place:
-                        message = f"branches {first[name]} and {place} both set {name!r}: the last one's stays"
-                        self.report.warning("variable_conflict", graph.pointers[owner], message)
+        for index, region in enumerate(inside):
+            for number in iterate_members(self.regions, region):
+                for name in list_variables_set(graph.nodes[number]):
+                    if first.setdefault(name, index) != index:
+                        message = f"branches {first[name]} and {index} both set {name!r}: the last one's stays"
+                        self.report.add_warning("variable_conflict", graph.pointers[owner], message)
 
 
-def sets_of(node: Node) -> Iterator[str]:
+def list_variables_set(node: Node) -> Iterator[str]:
     """Name the variables that a node sets, as far as they are known before the run."""
     yield from node.outputs
     if node.type == "set":
         yield from (key for key in node.config if not is_template(key))
 
 
-def members(regions: Regions, region: Region) -> Iterator[int]:
+def iterate_members(regions: Regions, region: Region) -> Iterator[int]:
     """Give all nodes of a region, those of regions inside it too, in order."""
     for number in region.ranked:
         yield number
         for inner in regions.inside.get(number, ()):
-            yield from members(regions, inner)
+            yield from iterate_members(regions, inner)

@@ -13,20 +13,20 @@ logger = logging.getLogger(__name__)
 
 
 @asynccontextmanager
-async def every(seconds: float, what: str, work: Callable[[], Awaitable[object]]) -> AsyncIterator[None]:
+async def run_every(seconds: float, name: str, work: Callable[[], Awaitable[object]]) -> AsyncIterator[None]:
     """Do the work again and again until the block ends, whatever happens to one round of it."""
 
-    async def go() -> None:
+    async def loop() -> None:
         while True:
             try:
                 await work()
             except (ServerUnavailable, StoreUnavailable) as error:
-                logger.warning("%s: waiting: %s", what, error)
+                logger.warning("%s: waiting: %s", name, error)
             except Exception:
-                logger.exception("%s: this round has failed", what)
+                logger.exception("%s: this round has failed", name)
             await asyncio.sleep(seconds)
 
-    task = asyncio.create_task(go(), name=what)
+    task = asyncio.create_task(loop(), name=name)
     try:
         yield
     finally:

@@ -19,15 +19,15 @@ TOGETHER_SECONDS = 1.0
 """Runs that start so close together are written at once: every write waits for the disk, and starts would with it."""
 
 
-class Noting:
+class IndexWriter:
     """A list of runs to write down, and the task that does."""
 
     def __init__(self, index: RunIndex) -> None:
         self.index = index
         self.waiting: list[RunSummary] = []
-        self.news = asyncio.Event()
+        self.wakeup = asyncio.Event()
 
-    def started(self, plan: Plan, run_id: str, trigger_type: str, retried_from: str | None = None) -> None:
+    def add_start(self, plan: Plan, run_id: str, trigger_type: str, retried_from: str | None = None) -> None:
         """Note a run that has just been started."""
         if len(self.waiting) >= MAX_WAITING:
             return
@@ -43,10 +43,10 @@ class Noting:
                 retried_from=retried_from,
             )
         )
-        self.news.set()
+        self.wakeup.set()
 
     @asynccontextmanager
-    async def writing(self) -> AsyncIterator[None]:
+    async def run_in_background(self) -> AsyncIterator[None]:
         """Write until the block ends, then what is left."""
         task = asyncio.create_task(self._write())
         try:
@@ -59,9 +59,9 @@ class Noting:
 
     async def _write(self) -> None:
         while True:
-            await self.news.wait()
+            await self.wakeup.wait()
             await asyncio.sleep(TOGETHER_SECONDS)
-            self.news.clear()
+            self.wakeup.clear()
             await self._flush()
 
     async def _flush(self) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from orchestrator.errors import RunNotFound
 from orchestrator.model.run import RunSummary
-from orchestrator.service.background import every
+from orchestrator.service.background import run_every
 from orchestrator.store.database import StoreUnavailable
 from orchestrator.store.leases import Leases
 from orchestrator.store.run_index import RunIndex
@@ -44,16 +44,16 @@ class Indexer:
         self._swept: datetime | None = None
 
     @asynccontextmanager
-    async def going(self) -> AsyncIterator[None]:
+    async def run_in_background(self) -> AsyncIterator[None]:
         """Fill the index until the block ends."""
-        async with every(EVERY_SECONDS, "index of runs", self.round):
+        async with run_every(EVERY_SECONDS, "index of runs", self.run_once):
             yield
         with contextlib.suppress(StoreUnavailable):
-            await self.leases.drop(LEASE)
+            await self.leases.release(LEASE)
 
-    async def round(self) -> None:
+    async def run_once(self) -> None:
         """Catch up, where no other process does."""
-        if await self.leases.take(LEASE, LEASE_SECONDS):
+        if await self.leases.acquire(LEASE, LEASE_SECONDS):
             await self.catch_up()
             now = datetime.now(UTC)
             if self._swept is None or now - self._swept >= SWEEP_EVERY:
@@ -62,13 +62,13 @@ class Indexer:
 
     async def catch_up(self) -> int:
         """Read what has changed since the mark; give how many runs were written."""
-        mark = await self.leases.mark(LEASE)
+        mark = await self.leases.get_mark(LEASE)
         now = datetime.now(UTC)
         wide = now - self._wide >= WIDE_EVERY
         overlap = WIDE_OVERLAP if wide else OVERLAP
         written, newest = 0, mark
         batch: list[RunSummary] = []
-        async for run in self.runs.changed(None if mark is None else mark - overlap, self._seen):
+        async for run in self.runs.list_changed(None if mark is None else mark - overlap, self._seen):
             # Temporal's clock: ours may be another.
             seen = run.completed_at or run.started_at
             newest = seen if newest is None else max(newest, seen)
@@ -84,17 +84,17 @@ class Indexer:
 
     async def sweep(self, before: datetime) -> int:
         """Note the end of runs that Temporal knows no more; give how many those are."""
-        going = {run_id async for run_id in self.runs.running()}
+        running = {run_id async for run_id in self.runs.list_running()}
         lost = 0
-        place: tuple[Any, ...] = ()
-        while open_runs := await self.index.open(before, place, BATCH):
-            place = (open_runs[-1].started_at, open_runs[-1].id)
-            missing = [run for run in open_runs if run.id not in going]
+        position: tuple[Any, ...] = ()
+        while open_runs := await self.index.list_open(before, position, BATCH):
+            position = (open_runs[-1].started_at, open_runs[-1].id)
+            missing = [run for run in open_runs if run.id not in running]
             for run in missing:
                 try:
-                    await self.index.put([await self.runs.summary(run.id)])
+                    await self.index.put([await self.runs.read_summary(run.id)])
                 except RunNotFound:
-                    await self.index.lost([run.id])
+                    await self.index.mark_lost([run.id])
                     lost += 1
         return lost
 

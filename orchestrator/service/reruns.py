@@ -3,16 +3,16 @@
 from datetime import UTC, datetime
 from uuid import uuid4
 
-from orchestrator.interpreter.restart import Changes, EndedRun, Retry, retried
+from orchestrator.interpreter.restart import Changes, EndedRun, Rerun, plan_rerun
 from orchestrator.service.runs import Operations
-from orchestrator.service.starts import Starts, fits
+from orchestrator.service.starts import Starts, require_valid_input
 from orchestrator.service.workflows import Workflows
 from orchestrator.store.deliveries import Start
-from orchestrator.temporal.client.runs import Runs, Started
+from orchestrator.temporal.client.runs import Runs, StartedRun
 
 
-class Retries:
-    """Retries of all customers."""
+class Reruns:
+    """Reruns of all customers."""
 
     def __init__(self, runs: Runs, workflows: Workflows, starts: Starts, operations: Operations) -> None:
         self.runs = runs
@@ -20,9 +20,9 @@ class Retries:
         self.starts = starts
         self.operations = operations
 
-    async def plan(self, customer_id: str | None, run_id: str, changes: Changes, version: int | None = None) -> Retry:
+    async def plan(self, customer_id: str | None, run_id: str, changes: Changes, version: int | None = None) -> Rerun:
         """Say what a retry would do; raises RunNotFound, OperationRefused, WorkflowNotFound and DefinitionInvalid."""
-        return await self._made(await self._old(customer_id, run_id), changes, version, str(uuid4()))
+        return await self._plan_rerun(await self._load_ended_run(customer_id, run_id), changes, version, str(uuid4()))
 
     async def start(
         self,
@@ -32,43 +32,45 @@ class Retries:
         *,
         version: int | None = None,
         key: str | None = None,
-    ) -> Started:
+    ) -> StartedRun:
         """Start the new run, once for each key; raises as `plan` does."""
-        old = await self._old(customer_id, run_id)
-        before = await self.starts.before(old.info.customer_id, f"retry:{run_id}", key)
-        if before is not None:
-            return before
-        made = await self._made(old, changes, version, str(uuid4()))
+        old = await self._load_ended_run(customer_id, run_id)
+        earlier = await self.starts.find_earlier(old.info.customer_id, f"retry:{run_id}", key)
+        if earlier is not None:
+            return earlier
+        rerun = await self._plan_rerun(old, changes, version, str(uuid4()))
         if key is None:
-            return await self._begin(made)
+            return await self._begin(rerun)
 
-        async def begin(first: Start, again: bool) -> Started:
-            return await self._begin(await self._made(old, changes, version, first.run_id) if again else made)
+        async def begin(first: Start, is_duplicate: bool) -> StartedRun:
+            return await self._begin(
+                await self._plan_rerun(old, changes, version, first.run_id) if is_duplicate else rerun
+            )
 
-        start = Start(made.plan.id, made.plan.version, made.info.id)
-        return await self.starts.once(old.info.customer_id, f"retry:{run_id}", key, start, begin)
+        start = Start(rerun.plan.id, rerun.plan.version, rerun.info.id)
+        return await self.starts.start_once(old.info.customer_id, f"retry:{run_id}", key, start, begin)
 
-    async def _old(self, customer_id: str | None, run_id: str) -> EndedRun:
+    async def _load_ended_run(self, customer_id: str | None, run_id: str) -> EndedRun:
         await self.operations.require(customer_id, run_id)
-        return await self.runs.ended_run(run_id)
+        return await self.runs.read_ended_run(run_id)
 
-    async def _made(self, old: EndedRun, changes: Changes, version: int | None, run_id: str) -> Retry:
+    async def _plan_rerun(self, old: EndedRun, changes: Changes, version: int | None, run_id: str) -> Rerun:
         plan = old.plan
         if version is not None and version != plan.version:
-            plan = (await self.workflows.startable(old.info.customer_id, plan.id, version)).plan
-        made = retried(old, plan, changes, run_id, datetime.now(UTC))
-        given = made.state["context"]["input"]
-        if changes.given is not None or (plan is not old.plan and given is not None):
-            fits(plan, given)
-        return made
+            plan = (await self.workflows.plan_to_start(old.info.customer_id, plan.id, version)).plan
+        rerun = plan_rerun(old, plan, changes, run_id, datetime.now(UTC))
+        run_input = rerun.state["context"]["input"]
+        if changes.run_input is not None or (plan is not old.plan and run_input is not None):
+            require_valid_input(plan, run_input)
+        return rerun
 
-    async def _begin(self, made: Retry) -> Started:
+    async def _begin(self, rerun: Rerun) -> StartedRun:
         return await self.starts.begin(
-            made.plan,
+            rerun.plan,
             None,
-            made.info.id,
-            state=made.state,
-            trigger_type=made.info.trigger_type,
-            retried_from=made.info.retried_from,
-            attempt=made.info.attempt,
+            rerun.info.id,
+            state=rerun.state,
+            trigger_type=rerun.info.trigger_type,
+            retried_from=rerun.info.retried_from,
+            attempt=rerun.info.attempt,
         )

@@ -19,23 +19,23 @@ class Operations:
         self.index = index
         self._owners: OrderedDict[str, str] = OrderedDict()
 
-    async def document(self, customer_id: str | None, run_id: str) -> Run:
+    async def get_document(self, customer_id: str | None, run_id: str) -> Run:
         """Give the run document; of a run that Temporal has forgotten, what the index knows."""
         try:
             await self.require(customer_id, run_id)
-            run = await self.runs.document(run_id)
+            run = await self.runs.read_document(run_id)
         except RunNotFound:
-            kept = await self.index.get(customer_id, run_id)
-            if kept is None:
+            summary = await self.index.get(customer_id, run_id)
+            if summary is None:
                 raise
-            run = _kept(kept)
-        return run.model_copy(update={"retried_by": await self.index.retries(customer_id, run_id)})
+            run = _run_from_summary(summary)
+        return run.model_copy(update={"retried_by": await self.index.list_reruns(customer_id, run_id)})
 
     async def require(self, customer_id: str | None, run_id: str) -> None:
         """Raise RunNotFound where a run is not there, or another customer's."""
         owner = self._owners.get(run_id)
         if owner is None:
-            owner = (await self.runs.summary(run_id)).customer_id
+            owner = (await self.runs.read_summary(run_id)).customer_id
             self._owners[run_id] = owner
             if len(self._owners) > OWNERS_KEPT:
                 self._owners.popitem(last=False)
@@ -69,13 +69,13 @@ class Operations:
         await self.require(customer_id, run_id)
         await self.runs.send_event(run_id, name, payload, key)
 
-    async def resolve(self, customer_id: str | None, run_id: str, node_id: str, action: str, **word: Any) -> str:
+    async def resolve(self, customer_id: str | None, run_id: str, node_id: str, action: str, **resolution: Any) -> str:
         """Give an operator's word on a step that waits for one; give the step's id."""
         await self.require(customer_id, run_id)
-        return await self.runs.resolve(run_id, node_id, action, **word)
+        return await self.runs.resolve(run_id, node_id, action, **resolution)
 
 
-def _kept(summary: RunSummary) -> Run:
+def _run_from_summary(summary: RunSummary) -> Run:
     return Run(
         id=summary.id,
         workflow_id=summary.workflow_id,

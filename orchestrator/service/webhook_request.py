@@ -29,7 +29,7 @@ class BodyUnreadable(OrchestratorError):
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
+class WebhookRequest:
     """A request as it came; header names in lower case."""
 
     method: str
@@ -37,15 +37,15 @@ class Received:
     headers: Mapping[str, str]
     query: Mapping[str, Any]
     raw: bytes
-    read: Callable[[], Any]
+    read_body: Callable[[], Any]
     """Reads the body by its type; raises BodyUnreadable."""
 
-    def header(self, name: str) -> str | None:
+    def get_header(self, name: str) -> str | None:
         """Give a header's value."""
         return self.headers.get(name.lower())
 
 
-def trigger_data(request: Received, body: Any) -> dict[str, Any]:
+def build_trigger_data(request: WebhookRequest, body: Any) -> dict[str, Any]:
     """Give what runs see as their trigger."""
     headers = {name: value for name, value in request.headers.items() if name not in PRIVATE_HEADERS}
     return {

@@ -10,7 +10,14 @@ from uuid import UUID
 
 from orchestrator.errors import StepFailed
 from orchestrator.expressions import render
-from orchestrator.interpreter.effects import Acted, ActRequest, BranchRequest, BranchResult, CallRequest, Resolution
+from orchestrator.interpreter.effects import (
+    ActionResult,
+    ActRequest,
+    BranchRequest,
+    BranchResult,
+    CallRequest,
+    Resolution,
+)
 from orchestrator.interpreter.execute import execute, execute_branch
 from orchestrator.interpreter.state import RunState
 from orchestrator.model.plan import ANY_EVENT
@@ -23,19 +30,19 @@ Answer = Mapping[str, Any] | Sequence[Mapping[str, Any]] | Callable[[Any], Await
 
 
 @dataclass(slots=True)
-class World:
+class Simulation:
     """What all flows of one simulation share."""
 
     start: datetime
     answers: Mapping[str, Answer]
     resolutions: list[Mapping[str, Any]]
-    calls: dict[str, int] = field(default_factory=dict)
+    call_counts: dict[str, int] = field(default_factory=dict)
     """How often each action was called."""
-    uuids: int = 0
+    uuid_count: int = 0
     flows: list["SimulatedEffects"] = field(default_factory=list)
-    branches: list[RunState] = field(default_factory=list)
+    branch_states: list[RunState] = field(default_factory=list)
     """Branches run beside the main flow: their steps belong to the run."""
-    background: list[asyncio.Task[Any]] = field(default_factory=list)
+    background_tasks: list[asyncio.Task[Any]] = field(default_factory=list)
     unanswered: dict[str, str] = field(default_factory=dict)
     """By step id: the action that nothing answered."""
 
@@ -47,54 +54,56 @@ class World:
 class SimulatedEffects:
     """Effects for one flow."""
 
-    def __init__(self, world: World, info: RunInfo, waits: Sequence[str] | None, early: dict[str, deque[Any]]) -> None:
-        self.world = world
+    def __init__(
+        self, simulation: Simulation, info: RunInfo, waits: Sequence[str] | None, early: dict[str, deque[Any]]
+    ) -> None:
+        self.simulation = simulation
         self.info = info
         self.waits = waits
         self.inbox = early
         self.arrived = asyncio.Event()
-        world.flows.append(self)
+        simulation.flows.append(self)
 
     def now(self) -> datetime:
         """Return the virtual time."""
-        return self.world.now()
+        return self.simulation.now()
 
     def uuid(self) -> str:
         """Return the next of a fixed series of UUIDs."""
-        self.world.uuids += 1
-        return str(UUID(int=self.world.uuids, version=4))
+        self.simulation.uuid_count += 1
+        return str(UUID(int=self.simulation.uuid_count, version=4))
 
-    async def act(self, request: ActRequest) -> Acted:
+    async def act(self, request: ActRequest) -> ActionResult:
         """Answer an action from its mock."""
-        answer = self.world.answers.get(request.action)
+        answer = self.simulation.answers.get(request.action)
         if answer is None:
-            self.world.unanswered[request.step_id] = request.action
-            return Acted({"simulated": True})
+            self.simulation.unanswered[request.step_id] = request.action
+            return ActionResult({"simulated": True})
         if callable(answer):
-            return Acted(await answer(request.parameters))
+            return ActionResult(await answer(request.parameters))
         policy = request.retry
         interval, attempt = policy.initial_interval, 1
         while True:
             try:
-                return Acted(self._answer(answer, request, attempt), attempt)
+                return ActionResult(self._render_answer(answer, request, attempt), attempt)
             except StepFailed as failure:
                 failure.attempts = attempt
                 if not failure.recoverable or failure.error_type not in policy.retry_on:
                     raise
                 if attempt >= policy.maximum_attempts > 0:
-                    raise _exhausted(failure) if attempt > 1 else failure from None
+                    raise make_retry_exhausted(failure) if attempt > 1 else failure from None
             await asyncio.sleep(min(interval, policy.maximum_interval))
             interval *= policy.backoff_coefficient
             attempt += 1
 
-    def _answer(self, answer: Any, request: ActRequest, attempt: int) -> Any:
-        call = self.world.calls.get(request.action, 0)
-        self.world.calls[request.action] = call + 1
+    def _render_answer(self, answer: Any, request: ActRequest, attempt: int) -> Any:
+        call = self.simulation.call_counts.get(request.action, 0)
+        self.simulation.call_counts[request.action] = call + 1
         if isinstance(answer, Sequence):
             answer = answer[min(call, len(answer) - 1)]
-        given = {"params": request.parameters, "attempt": attempt, "node_id": request.node_id}
+        context = {"params": request.parameters, "attempt": attempt, "node_id": request.node_id}
         if "error" in answer:
-            error = render(answer["error"], given)
+            error = render(answer["error"], context)
             error = error if isinstance(error, Mapping) else {"message": str(error)}
             raise StepFailed(
                 str(error.get("message", "the action failed")),
@@ -102,7 +111,7 @@ class SimulatedEffects:
                 details=dict(error.get("details") or {}),
                 recoverable=error.get("recoverable", True),
             )
-        return render(answer.get("output", {}), given)
+        return render(answer.get("output", {}), context)
 
     async def sleep(self, seconds: float, title: str) -> None:
         """Pass virtual time."""
@@ -126,33 +135,33 @@ class SimulatedEffects:
             self.inbox.setdefault(event, deque()).append(payload)
             self.arrived.set()
 
-    async def branch(self, request: BranchRequest) -> BranchResult:
+    async def run_branch(self, request: BranchRequest) -> BranchResult:
         """Run a branch as a child would."""
         names = self.inbox if ANY_EVENT in request.waits else request.waits
         early = {name: deque(self.inbox[name]) for name in names if name in self.inbox}
-        effects = SimulatedEffects(self.world, self.info, request.waits, early)
+        effects = SimulatedEffects(self.simulation, self.info, request.waits, early)
         state = RunState.new(
             request.plan,
             self.info,
-            given=None,
+            run_input=None,
             trigger=None,
             now=self.now(),
             context=request.context,
             path=request.path,
         )
-        self.world.branches.append(state)
+        self.simulation.branch_states.append(state)
         try:
             return await execute_branch(request.plan, self.info, state, effects, request.exports)
         finally:
-            self.world.flows.remove(effects)
+            self.simulation.flows.remove(effects)
 
-    async def call(self, request: CallRequest) -> dict[str, Any]:
+    async def call_workflow(self, request: CallRequest) -> dict[str, Any]:
         """Answer a called workflow from its mock, or run it."""
         info = RunInfo(id=f"{self.info.id}/{request.step_id}", parent_run_id=self.info.id)
-        state = RunState.new(request.plan, info, given=request.input, trigger=None, now=self.now())
-        flow = execute(request.plan, info, state, SimulatedEffects(self.world, info, None, {}))
+        state = RunState.new(request.plan, info, run_input=request.input, trigger=None, now=self.now())
+        flow = execute(request.plan, info, state, SimulatedEffects(self.simulation, info, None, {}))
         if not request.wait:
-            self.world.background.append(asyncio.get_running_loop().create_task(flow))
+            self.simulation.background_tasks.append(asyncio.get_running_loop().create_task(flow))
             return {"run_id": info.id, "status": "running", "output": None}
         outcome = await flow
         if outcome.error is not None:
@@ -166,23 +175,23 @@ class SimulatedEffects:
 
     async def decide(self, step_id: str, node_id: str, error: dict[str, Any]) -> Resolution:
         """Return the resolution of a paused step."""
-        for word in self.world.resolutions:
-            if word.get("node_id") == node_id:
-                self.world.resolutions.remove(word)
-                target = word.get("target") or word.get("retry_from")
-                return Resolution(word["action"], word.get("parameters"), word.get("value"), target)
+        for resolution in self.simulation.resolutions:
+            if resolution.get("node_id") == node_id:
+                self.simulation.resolutions.remove(resolution)
+                target = resolution.get("target") or resolution.get("retry_from")
+                return Resolution(resolution["action"], resolution.get("parameters"), resolution.get("value"), target)
         await asyncio.Event().wait()
         raise SimulationStuck
 
-    def due(self, *, resumable: bool) -> bool:
+    def boundary_due(self, *, resumable: bool) -> bool:
         """Return whether the run should continue as new; a simulation never does."""
         return False
 
-    async def boundary(self, *, resumable: bool) -> None:
+    async def pass_boundary(self, *, resumable: bool) -> None:
         """Do nothing: nothing pauses a simulation."""
 
 
-def _exhausted(failure: StepFailed) -> StepFailed:
+def make_retry_exhausted(failure: StepFailed) -> StepFailed:
     """Say that no attempt is left (SPEC §6)."""
     last = {"message": failure.message, "error_type": failure.error_type, "details": failure.details}
     return StepFailed(

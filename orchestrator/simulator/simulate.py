@@ -11,13 +11,13 @@ from typing import Any
 
 from orchestrator.errors import DefinitionInvalid
 from orchestrator.interpreter.execute import execute
-from orchestrator.interpreter.run_document import document, waiting
+from orchestrator.interpreter.run_document import build_run_document, list_waits
 from orchestrator.interpreter.state import RunState
 from orchestrator.model.definition import Definition
 from orchestrator.model.plan import Plan
 from orchestrator.model.run import Run, RunInfo
 from orchestrator.planner.planner import check, check_input
-from orchestrator.simulator.effects import Answer, SimulatedEffects, World
+from orchestrator.simulator.effects import Answer, SimulatedEffects, Simulation
 from orchestrator.simulator.virtual_time import SimulationStuck, VirtualLoop, close_loop
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
@@ -41,15 +41,15 @@ def simulate(
     `{node_id, action, value | parameters | target}`, each used once. A run that waits for something it was
     not given ends the simulation as `waiting`. Raises DefinitionInvalid for a bad definition or input.
     """
-    made = definition if isinstance(definition, Plan) else _planned(definition, workflows)
-    found = check_input(made, input)
-    if found:
-        raise DefinitionInvalid(found)
-    world = World(start, actions or {}, list(resolutions))
-    info = RunInfo(id="simulated", customer_id=made.customer_id)
+    plan = definition if isinstance(definition, Plan) else _plan_definition(definition, workflows)
+    problems = check_input(plan, input)
+    if problems:
+        raise DefinitionInvalid(problems)
+    simulation = Simulation(start, actions or {}, list(resolutions))
+    info = RunInfo(id="simulated", customer_id=plan.customer_id)
 
     def work() -> Run:
-        return _simulate(made, info, world, input, trigger, events)
+        return _simulate(plan, info, simulation, input, trigger, events)
 
     try:
         asyncio.get_running_loop()
@@ -59,7 +59,7 @@ def simulate(
         return pool.submit(work).result()
 
 
-def _planned(definition: Any, workflows: Mapping[str, Mapping[str, Any]] | None) -> Plan:
+def _plan_definition(definition: Any, workflows: Mapping[str, Mapping[str, Any]] | None) -> Plan:
     verdict = check(definition, workflows=workflows)
     if verdict.plan is None:
         raise DefinitionInvalid(verdict.problems)
@@ -67,43 +67,45 @@ def _planned(definition: Any, workflows: Mapping[str, Mapping[str, Any]] | None)
 
 
 def _simulate(
-    plan: Plan, info: RunInfo, world: World, given: Any, trigger: Any, events: Sequence[Mapping[str, Any]]
+    plan: Plan, info: RunInfo, simulation: Simulation, run_input: Any, trigger: Any, events: Sequence[Mapping[str, Any]]
 ) -> Run:
-    state = RunState.new(plan, info, given=given, trigger=trigger, now=world.start)
+    state = RunState.new(plan, info, run_input=run_input, trigger=trigger, now=simulation.start)
     loop = VirtualLoop()
     try:
-        main = loop.create_task(_main(plan, info, state, world, events))
+        main = loop.create_task(_run_flow(plan, info, state, simulation, events))
         try:
             loop.run_until_complete(main)
         except SimulationStuck:
-            return _shown(plan, info, state, world)
-        return _shown(plan, info, state, world)
+            return build_document(plan, info, state, simulation)
+        return build_document(plan, info, state, simulation)
     finally:
         close_loop(loop)
 
 
-async def _main(plan: Plan, info: RunInfo, state: RunState, world: World, events: Sequence[Mapping[str, Any]]) -> None:
-    effects = SimulatedEffects(world, info, None, {})
-    deliveries = [asyncio.create_task(_deliver_later(world, event)) for event in events]
+async def _run_flow(
+    plan: Plan, info: RunInfo, state: RunState, simulation: Simulation, events: Sequence[Mapping[str, Any]]
+) -> None:
+    effects = SimulatedEffects(simulation, info, None, {})
+    deliveries = [asyncio.create_task(_deliver_later(simulation, event)) for event in events]
     await execute(plan, info, state, effects)
     for delivery in deliveries:
         delivery.cancel()
-    await asyncio.gather(*deliveries, *world.background, return_exceptions=True)
+    await asyncio.gather(*deliveries, *simulation.background_tasks, return_exceptions=True)
 
 
-async def _deliver_later(world: World, event: Mapping[str, Any]) -> None:
+async def _deliver_later(simulation: Simulation, event: Mapping[str, Any]) -> None:
     await asyncio.sleep(float(event.get("at", 0)))
-    for flow in list(world.flows):
+    for flow in list(simulation.flows):
         flow.deliver(event["name"], event.get("payload"))
 
 
-def _shown(plan: Plan, info: RunInfo, state: RunState, world: World) -> Run:
+def build_document(plan: Plan, info: RunInfo, state: RunState, simulation: Simulation) -> Run:
     """Make the run document, with the steps of branches in the order they started."""
-    shown = document(plan, info, state)
-    steps = [*shown.steps, *(step.document() for branch in world.branches for step in branch.log)]
+    run_document = build_run_document(plan, info, state)
+    steps = [*run_document.steps, *(step.to_document() for branch in simulation.branch_states for step in branch.log)]
     steps.sort(key=lambda step: step.started_at)
     for step in steps:
-        if step.id in world.unanswered:
-            step.warnings.append(f"no answer was given for {world.unanswered[step.id]}: simulated")
-    waits = [entry for branch in world.branches if branch.status == "running" for entry in waiting(branch)]
-    return shown.model_copy(update={"steps": steps, "waiting_for": [*shown.waiting_for, *waits]})
+        if step.id in simulation.unanswered:
+            step.warnings.append(f"no answer was given for {simulation.unanswered[step.id]}: simulated")
+    waits = [entry for branch in simulation.branch_states if branch.status == "running" for entry in list_waits(branch)]
+    return run_document.model_copy(update={"steps": steps, "waiting_for": [*run_document.waiting_for, *waits]})

@@ -30,9 +30,9 @@ BUSY_SECONDS = 30.0
 POOL_SIZE = 20
 DRIVERS = {"postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
 """By the kind of database, whatever driver the URL names."""
-NOT_THERE = ("08", "28", "3D", "40", "53", "57")
+UNAVAILABLE = ("08", "28", "3D", "40", "53", "57")
 """Classes of SQLSTATE: connection, authorization, no such database, rolled back, resources, shut down."""
-NOT_KEPT = "22"
+INVALID_DATA = "22"
 """The class of values that a column cannot hold."""
 STALE = AsyncAdapt_asyncpg_dbapi.InvalidCachedStatementError
 """A statement was prepared before a migration of a newer release; the driver prepares it anew the next time."""
@@ -63,19 +63,19 @@ class Database:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
-        self._told_newer = False
+        self._warned_of_newer = False
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncConnection]:
+    async def read_transaction(self) -> AsyncIterator[AsyncConnection]:
         """Read; raises StoreUnavailable."""
-        with_errors = _told(self.engine)
+        with_errors = _translate_errors(self.engine)
         async with with_errors, self.engine.connect() as connection, connection.begin():
             yield connection
 
     @asynccontextmanager
-    async def writing(self) -> AsyncIterator[AsyncConnection]:
+    async def write_transaction(self) -> AsyncIterator[AsyncConnection]:
         """Read and write in one transaction; raises StoreUnavailable."""
-        async with _told(self.engine), self.engine.connect() as connection:
+        async with _translate_errors(self.engine), self.engine.connect() as connection:
             # SQLite gives a writer the lock at the start: one that asks halfway is refused at once.
             connection = await connection.execution_options(writing=True)
             async with connection.begin():
@@ -83,10 +83,10 @@ class Database:
 
     async def migrate(self) -> bool:
         """Bring the tables up to date; `False` where they are of a newer release: then nothing is changed."""
-        async with _told(self.engine), self.engine.connect() as connection:
+        async with _translate_errors(self.engine), self.engine.connect() as connection:
             connection = await connection.execution_options(writing=True)
             async with connection.begin():
-                return self._known(await connection.run_sync(_upgrade))
+                return self._is_known(await connection.run_sync(_upgrade))
 
     async def check(self) -> None:
         """Raise StoreOutdated where `migrate` has something to do.
@@ -94,21 +94,21 @@ class Database:
         A version that this release does not know is of a newer one: migrations only add, so the tables serve
         this release too while it is being replaced.
         """
-        async with self.reading() as connection:
-            found = await connection.run_sync(_revision)
-        newest, *older = _revisions()
+        async with self.read_transaction() as connection:
+            found = await connection.run_sync(_read_revision)
+        newest, *older = _list_revisions()
         if found is None or found in older:
             hint = "run `orchestrator store migrate` of the release that serves"
             raise StoreOutdated(f"the database is at version {found or 'none'}, this release needs {newest}", hint=hint)
-        self._known(found)
+        self._is_known(found)
 
-    def _known(self, revision: str) -> bool:
+    def _is_known(self, revision: str) -> bool:
         """Tell whether this release made the tables; warn once where it did not."""
-        if revision in _revisions():
+        if revision in _list_revisions():
             return True
-        if not self._told_newer:
+        if not self._warned_of_newer:
             logger.warning("the database is at version %s of a newer release, this one goes on with it", revision)
-            self._told_newer = True
+            self._warned_of_newer = True
         return False
 
     async def aclose(self) -> None:
@@ -116,7 +116,7 @@ class Database:
         await self.engine.dispose()
 
 
-def database_url(settings: Settings) -> str:
+def get_database_url(settings: Settings) -> str:
     """Give the address of the database: as set, or a file in the home."""
     if settings.database_url is None:
         return f"sqlite+aiosqlite:///{settings.home.absolute() / FILE}"
@@ -133,7 +133,7 @@ def database_url(settings: Settings) -> str:
     return url.set(drivername=driver, query=query).render_as_string(hide_password=False)
 
 
-def open_database(url: str) -> Database:
+def create_database(url: str) -> Database:
     """Make an engine; nothing is connected yet. Raises StoreUnavailable where SQLite's folder cannot be."""
     if url.startswith("sqlite"):
         folder = Path(make_url(url).database or "").parent
@@ -162,7 +162,7 @@ def _on_begin(connection: Connection) -> None:
 
 
 @asynccontextmanager
-async def _told(engine: AsyncEngine) -> AsyncIterator[None]:
+async def _translate_errors(engine: AsyncEngine) -> AsyncIterator[None]:
     """Translate what says that nobody is there, or that a value is refused; anything else is a fault of ours."""
     try:
         yield
@@ -170,12 +170,12 @@ async def _told(engine: AsyncEngine) -> AsyncIterator[None]:
         raise ValueRefused(f"the database cannot hold a value: {error}") from error
     except (TimeoutError, PoolTimeout, OSError, DBAPIError) as error:
         state = getattr(error.orig, "sqlstate", None) or "" if isinstance(error, DBAPIError) else ""
-        if isinstance(error, DataError) or state.startswith(NOT_KEPT):
+        if isinstance(error, DataError) or state.startswith(INVALID_DATA):
             raise ValueRefused(f"the database cannot hold a value: {_short(error)}") from error
         gone = not isinstance(error, DBAPIError) or isinstance(error, InterfaceError | OperationalError)
         if isinstance(error, DBAPIError) and isinstance(error.orig, STALE):
             raise StoreUnavailable("the database's tables have just been changed: try again") from error
-        if not gone and not state.startswith(NOT_THERE):
+        if not gone and not state.startswith(UNAVAILABLE):
             raise
         # What follows the name may hold a password too.
         where = engine.url.set(query={}).render_as_string(hide_password=True)
@@ -187,30 +187,30 @@ def _short(error: BaseException) -> str:
     return (str(origin) or type(origin).__name__).splitlines()[0][:200]
 
 
-def _config() -> Config:
+def _make_config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     return config
 
 
 @cache
-def _revisions() -> tuple[str, ...]:
+def _list_revisions() -> tuple[str, ...]:
     """Name the versions that this release knows, the newest first."""
-    return tuple(each.revision for each in ScriptDirectory.from_config(_config()).walk_revisions())
+    return tuple(each.revision for each in ScriptDirectory.from_config(_make_config()).walk_revisions())
 
 
 def _upgrade(connection: Connection) -> str:
     """Bring the tables up to date where this release knows them; give their version then."""
     if connection.dialect.name == "postgresql":
         connection.execute(select(func.pg_advisory_xact_lock(MIGRATION_LOCK)))
-    found = _revision(connection)
-    if found is not None and found not in _revisions():
+    found = _read_revision(connection)
+    if found is not None and found not in _list_revisions():
         return found
-    config = _config()
+    config = _make_config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
-    return _revisions()[0]
+    return _list_revisions()[0]
 
 
-def _revision(connection: Connection) -> str | None:
+def _read_revision(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()

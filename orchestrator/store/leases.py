@@ -16,11 +16,11 @@ class Leases:
         self.database = database
         self.holder = holder
 
-    async def take(self, name: str, seconds: float) -> bool:
+    async def acquire(self, name: str, seconds: float) -> bool:
         """Take or renew a lease; False while another process has it."""
         now = datetime.now(UTC)
         values = {"name": name, "holder": self.holder, "until": now + timedelta(seconds=seconds)}
-        async with self.database.writing() as connection:
+        async with self.database.write_transaction() as connection:
             make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
             statement = make(leases).values(values)
             done = await connection.execute(
@@ -32,19 +32,19 @@ class Leases:
             )
         return done.rowcount == 1
 
-    async def drop(self, name: str) -> None:
+    async def release(self, name: str) -> None:
         """Let another process have it at once."""
-        async with self.database.writing() as connection:
+        async with self.database.write_transaction() as connection:
             mine = (leases.c.name == name, leases.c.holder == self.holder)
             await connection.execute(update(leases).where(*mine).values(until=datetime.now(UTC)))
 
-    async def mark(self, name: str) -> datetime | None:
+    async def get_mark(self, name: str) -> datetime | None:
         """Say how far the work has come."""
-        async with self.database.reading() as connection:
+        async with self.database.read_transaction() as connection:
             found: datetime | None = await connection.scalar(select(leases.c.mark).where(leases.c.name == name))
         return found
 
     async def set_mark(self, name: str, mark: datetime) -> None:
         """Write down how far the work has come."""
-        async with self.database.writing() as connection:
+        async with self.database.write_transaction() as connection:
             await connection.execute(update(leases).where(leases.c.name == name).values(mark=mark))

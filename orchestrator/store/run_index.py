@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 ROWS_AT_ONCE = 500
 CHANGING = ("status", "started_at", "completed_at", "duration_ms")
 """Temporal's clock is believed: what a process notes of a start is its own."""
-MAX_RETRIES = 100
+MAX_RERUNS = 100
 PERCENTILES = {"p50_ms": 0.5, "p95_ms": 0.95}
 
 
@@ -50,12 +50,12 @@ class RunIndex:
     def __init__(self, database: Database) -> None:
         self.database = database
 
-    async def put(self, found: Iterable[RunSummary]) -> None:
+    async def put(self, summaries: Iterable[RunSummary]) -> None:
         """Write runs down; what says that a run has ended is never taken back.
 
         One that the database cannot hold is left out: it must not keep all others from being seen.
         """
-        each = _each_once(found)
+        each = _deduplicate(summaries)
         for at in range(0, len(each), ROWS_AT_ONCE):
             batch = each[at : at + ROWS_AT_ONCE]
             try:
@@ -68,7 +68,7 @@ class RunIndex:
                         logger.warning("run %r is not in the index: %s", run.id, error)
 
     async def _put(self, batch: Sequence[RunSummary]) -> None:
-        async with self.database.writing() as connection:
+        async with self.database.write_transaction() as connection:
             make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
             statement = make(runs)
             changed = {name: statement.excluded[name] for name in CHANGING}
@@ -78,9 +78,9 @@ class RunIndex:
             # One statement for any number of rows: it is compiled once.
             await connection.execute(statement, [run.model_dump() for run in batch])
 
-    async def lost(self, run_ids: Sequence[str]) -> None:
+    async def mark_lost(self, run_ids: Sequence[str]) -> None:
         """Note that Temporal knows runs no more: how they ended is not known."""
-        async with self.database.writing() as connection:
+        async with self.database.write_transaction() as connection:
             await connection.execute(
                 update(runs)
                 .where(runs.c.id.in_(run_ids), runs.c.completed_at.is_(None))
@@ -89,18 +89,18 @@ class RunIndex:
 
     async def get(self, customer_id: str | None, run_id: str) -> RunSummary | None:
         """Find a run."""
-        query = _of(customer_id, select(runs).where(runs.c.id == run_id))
-        async with self.database.reading() as connection:
+        query = _filter_customer(customer_id, select(runs).where(runs.c.id == run_id))
+        async with self.database.read_transaction() as connection:
             row = (await connection.execute(query)).mappings().first()
         return None if row is None else RunSummary(**row)
 
-    async def retries(self, customer_id: str | None, run_id: str) -> list[str]:
+    async def list_reruns(self, customer_id: str | None, run_id: str) -> list[str]:
         """Give the runs that are retries of a run, the oldest first."""
-        query = _of(customer_id, select(runs.c.id).where(runs.c.retried_from == run_id))
-        async with self.database.reading() as connection:
-            return list(await connection.scalars(query.order_by(runs.c.started_at, runs.c.id).limit(MAX_RETRIES)))
+        query = _filter_customer(customer_id, select(runs.c.id).where(runs.c.retried_from == run_id))
+        async with self.database.read_transaction() as connection:
+            return list(await connection.scalars(query.order_by(runs.c.started_at, runs.c.id).limit(MAX_RERUNS)))
 
-    async def page(
+    async def list_runs(
         self,
         customer_id: str | None,
         *,
@@ -127,32 +127,32 @@ class RunIndex:
         if after:
             query = query.where(tuple_(runs.c.started_at, runs.c.id) < tuple_(*after))
         query = query.order_by(runs.c.started_at.desc(), runs.c.id.desc()).limit(limit)
-        async with self.database.reading() as connection:
+        async with self.database.read_transaction() as connection:
             return [RunSummary(**row) for row in (await connection.execute(query)).mappings()]
 
-    async def between(self, customer_id: str, first: str, last: str) -> list[str]:
+    async def list_ids_between(self, customer_id: str, first: str, last: str) -> list[str]:
         """Give the ids of runs from one to another, both included, as long as each other."""
         query = select(runs.c.id).where(
             runs.c.customer_id == customer_id, runs.c.id.between(first, last), func.length(runs.c.id) == len(first)
         )
-        async with self.database.reading() as connection:
+        async with self.database.read_transaction() as connection:
             return list(await connection.scalars(query))
 
-    async def open(self, before: datetime, after: Sequence[Any], limit: int) -> list[RunSummary]:
+    async def list_open(self, before: datetime, after: Sequence[Any], limit: int) -> list[RunSummary]:
         """Give runs that started before a moment and are not known to have ended, the oldest first."""
         query = select(runs).where(runs.c.status == "running", runs.c.started_at < before)
         if after:
             query = query.where(tuple_(runs.c.started_at, runs.c.id) > tuple_(*after))
-        async with self.database.reading() as connection:
+        async with self.database.read_transaction() as connection:
             found = await connection.execute(query.order_by(runs.c.started_at, runs.c.id).limit(limit))
             return [RunSummary(**row) for row in found.mappings()]
 
-    async def counts(self, customer_id: str, names: Sequence[str], version: int | None = None) -> dict[str, Counts]:
+    async def count_runs(self, customer_id: str, names: Sequence[str], version: int | None = None) -> dict[str, Counts]:
         """Count the runs of workflows by status: of their published versions, since each was made."""
         query = select(
             runs.c.workflow_id, runs.c.status, func.count().label("number"), func.max(runs.c.started_at).label("last")
-        ).where(*_counted(customer_id, version), runs.c.workflow_id.in_(names))
-        async with self.database.reading() as connection:
+        ).where(*_counting_conditions(customer_id, version), runs.c.workflow_id.in_(names))
+        async with self.database.read_transaction() as connection:
             rows = list(await connection.execute(query.group_by(runs.c.workflow_id, runs.c.status)))
         grouped: dict[str, list[Any]] = {}
         for row in rows:
@@ -166,16 +166,18 @@ class RunIndex:
             for name, group in grouped.items()
         }
 
-    async def durations(self, customer_id: str, workflow_id: str, version: int | None = None) -> dict[str, int | None]:
+    async def compute_percentiles(
+        self, customer_id: str, workflow_id: str, version: int | None = None
+    ) -> dict[str, int | None]:
         """Give percentiles of how long completed runs took, in milliseconds (nearest rank)."""
         wanted = [
-            *_counted(customer_id, version),
+            *_counting_conditions(customer_id, version),
             runs.c.workflow_id == workflow_id,
             runs.c.status == "completed",
             runs.c.duration_ms.is_not(None),
         ]
         found: dict[str, int | None] = {}
-        async with self.database.reading() as connection:
+        async with self.database.read_transaction() as connection:
             number = int((await connection.execute(select(func.count()).where(and_(*wanted)))).scalar_one())
             for name, part in PERCENTILES.items():
                 rank = max(-(-number * int(part * 100) // 100) - 1, 0)
@@ -184,22 +186,22 @@ class RunIndex:
         return found
 
 
-def _of(customer_id: str | None, query: Select[Any]) -> Select[Any]:
+def _filter_customer(customer_id: str | None, query: Select[Any]) -> Select[Any]:
     """Ask for the runs of a customer; `None` is an administrator."""
     return query if customer_id is None else query.where(runs.c.customer_id == customer_id)
 
 
-def _counted(customer_id: str, version: int | None) -> list[ColumnElement[bool]]:
+def _counting_conditions(customer_id: str, version: int | None) -> list[ColumnElement[bool]]:
     """Say which runs count: not tries of a draft, nor those of a workflow that had the id before."""
     same = and_(workflows.c.customer_id == runs.c.customer_id, workflows.c.id == runs.c.workflow_id)
     wanted = [runs.c.customer_id == customer_id, same, runs.c.started_at >= workflows.c.created_at]
     return [*wanted, runs.c.workflow_version > 0 if version is None else runs.c.workflow_version == version]
 
 
-def _each_once(found: Iterable[RunSummary]) -> list[RunSummary]:
+def _deduplicate(summaries: Iterable[RunSummary]) -> list[RunSummary]:
     """Leave what writing one after another would leave, in the order in which every writer locks rows."""
     latest: dict[str, RunSummary] = {}
-    for run in found:
+    for run in summaries:
         if run.id not in latest or latest[run.id].completed_at is None:
             latest[run.id] = run
     return [latest[name] for name in sorted(latest)]

@@ -15,7 +15,7 @@ from orchestrator.store.tables import same_workflow, triggers
 MAX_FIRST_REVISION = 2**30
 
 
-UNSURE = 0
+STALE = 0
 """In `applied`: no revision."""
 
 

@@ -14,7 +14,7 @@ from orchestrator.errors import OrchestratorError
 from orchestrator.store.database import Database
 from orchestrator.store.records import ACTIVE, PAUSED, REMOVED, Head, Stored, TriggerRow, Version
 from orchestrator.store.tables import installation, same_workflow, triggers, versions, workflows
-from orchestrator.store.triggers import UNSURE, request_trigger
+from orchestrator.store.triggers import STALE, request_trigger
 
 KNOWN_SECONDS = 1.0
 """So long what was read for a start holds, should another process write."""
@@ -50,7 +50,7 @@ class Definitions:
         self._heads: dict[tuple[str, str], tuple[float, Head]] = {}
         self._writes = 0
 
-    def _written(self) -> None:
+    def _invalidate(self) -> None:
         """Know nothing any more: this process has written."""
         self._writes += 1
         self._heads.clear()
@@ -59,24 +59,24 @@ class Definitions:
         """Keep a new definition as a draft; raises WorkflowExists."""
         now = datetime.now(UTC)
         stored = Stored(
-            customer_id, workflow_id, _name(definition), "draft", dict(definition), 0, True, 1, now, now, by
+            customer_id, workflow_id, _display_name(definition), "draft", dict(definition), 0, True, 1, now, now, by
         )
         try:
-            async with self.database.writing() as connection:
-                await connection.execute(insert(workflows).values(_row(stored)))
+            async with self.database.write_transaction() as connection:
+                await connection.execute(insert(workflows).values(_to_row(stored)))
         except IntegrityError:
             raise WorkflowExists(
                 f"there is a workflow {workflow_id!r} already", hint=f"change it with PUT /workflows/{workflow_id}"
             ) from None
-        self._written()
+        self._invalidate()
         return stored
 
     async def get(self, customer_id: str | None, workflow_id: str) -> Stored:
         """Give a definition; without a customer any one's, if only one has it. Raises WorkflowNotFound."""
-        async with self.database.reading() as connection:
+        async with self.database.read_transaction() as connection:
             return await _get(connection, customer_id, workflow_id)
 
-    async def head(self, customer_id: str | None, workflow_id: str) -> Head:
+    async def get_head(self, customer_id: str | None, workflow_id: str) -> Head:
         """Give whose a workflow is and how it stands; raises as `get` does.
 
         What another process has written is seen within a second, what this one has at once.
@@ -85,15 +85,15 @@ class Definitions:
         if known is not None and time.monotonic() - known[0] < KNOWN_SECONDS:
             return known[1]
         writes, asked = self._writes, time.monotonic()
-        async with self.database.reading() as connection:
-            found = Head(**await _only(connection, select(*HEAD), customer_id, workflow_id))
+        async with self.database.read_transaction() as connection:
+            found = Head(**await _select_one(connection, select(*HEAD), customer_id, workflow_id))
         if writes == self._writes:
             if len(self._heads) >= MAX_KNOWN:
                 self._heads.clear()
             self._heads[customer_id or "", workflow_id] = (asked, found)
         return found
 
-    async def page(
+    async def list_definitions(
         self, customer_id: str | None, *, status: str | None = None, after: Sequence[str] = (), limit: int = 50
     ) -> list[Stored]:
         """List definitions by customer and id; `after` is those of the last one seen."""
@@ -110,29 +110,29 @@ class Definitions:
                     and_(workflows.c.customer_id == customer, workflows.c.id > name),
                 )
             )
-        async with self.database.reading() as connection:
+        async with self.database.read_transaction() as connection:
             return [Stored(**row) for row in (await connection.execute(query)).mappings()]
 
     async def save(
         self, customer_id: str, workflow_id: str, definition: Mapping[str, Any], revision: int | None
     ) -> Stored:
         """Replace the working copy; what is published stays as it is. Raises EditConflict and WorkflowNotFound."""
-        async with self.database.writing() as connection:
+        async with self.database.write_transaction() as connection:
             found = await _get(connection, customer_id, workflow_id, lock=True)
-            changed: dict[str, Any] = {"definition": dict(definition), "name": _name(definition)}
+            changed: dict[str, Any] = {"definition": dict(definition), "name": _display_name(definition)}
             if found.version:
-                published = await _version(connection, customer_id, workflow_id, found.version)
-                changed["edited"] = _as_text(published.definition) != _as_text(definition)
+                published = await _get_version(connection, customer_id, workflow_id, found.version)
+                changed["edited"] = _canonical_json(published.definition) != _canonical_json(definition)
             return await _change(connection, found, revision, **changed)
 
     async def delete(self, customer_id: str, workflow_id: str, revision: int | None) -> None:
         """Take a definition and its versions away; its trigger is left to be removed."""
-        async with self.database.writing() as connection:
+        async with self.database.write_transaction() as connection:
             found = await _get(connection, customer_id, workflow_id, lock=True)
-            expect(found, revision)
+            require_revision(found, revision)
             await request_trigger(connection, found, None, REMOVED)
             await connection.execute(delete(workflows).where(*_same(workflows, customer_id, workflow_id)))
-        self._written()
+        self._invalidate()
 
     async def publish(
         self,
@@ -154,78 +154,82 @@ class Definitions:
         status = PAUSED if copy_of is not None and found.status == PAUSED else ACTIVE
         changed: dict[str, Any] = {"version": version, "status": status}
         if copy_of is None or not found.edited:
-            changed |= {"definition": dict(definition), "name": _name(definition), "edited": False}
-        async with self.database.writing() as connection:
+            changed |= {"definition": dict(definition), "name": _display_name(definition), "edited": False}
+        async with self.database.write_transaction() as connection:
             stored = await _change(connection, found, found.revision, **changed)
             await connection.execute(insert(versions).values(published_at=datetime.now(UTC), **row))
             await request_trigger(connection, stored, definition, status)
-        self._written()
+        self._invalidate()
         return stored
 
     async def set_status(self, found: Stored, status: str) -> Stored:
         """Activate again, pause or archive, with the trigger; raises EditConflict and WebhookTaken."""
         wanted = status if status in (ACTIVE, PAUSED) else REMOVED
-        async with self.database.writing() as connection:
+        async with self.database.write_transaction() as connection:
             stored = await _change(connection, found, found.revision, status=status)
             definition = None
             if found.version:
-                definition = (await _version(connection, found.customer_id, found.id, found.version)).definition
+                definition = (await _get_version(connection, found.customer_id, found.id, found.version)).definition
             await request_trigger(connection, stored, definition, wanted)
-        self._written()
+        self._invalidate()
         return stored
 
-    async def version(self, customer_id: str, workflow_id: str, number: int) -> Version:
+    async def get_version(self, customer_id: str, workflow_id: str, number: int) -> Version:
         """Give a published version; raises WorkflowNotFound."""
-        async with self.database.reading() as connection:
-            return await _version(connection, customer_id, workflow_id, number)
+        async with self.database.read_transaction() as connection:
+            return await _get_version(connection, customer_id, workflow_id, number)
 
-    async def versions(self, customer_id: str, workflow_id: str, *, before: int, limit: int) -> list[Version]:
+    async def list_versions(self, customer_id: str, workflow_id: str, *, before: int, limit: int) -> list[Version]:
         """List published versions, the newest first."""
         below = versions.c.version < min(before, MAX_VERSION)
         query = select(versions).where(*same_workflow(customer_id, workflow_id), below)
-        async with self.database.reading() as connection:
+        async with self.database.read_transaction() as connection:
             found = await connection.execute(query.order_by(versions.c.version.desc()).limit(limit))
             return [Version(**row) for row in found.mappings()]
 
-    async def published(self, customer_id: str, names: Sequence[str]) -> dict[str, Stored]:
+    async def get_many(self, customer_id: str, names: Sequence[str]) -> dict[str, Stored]:
         """Give some definitions of a customer by id; those that are not there are left out."""
         query = select(workflows).where(workflows.c.customer_id == customer_id, workflows.c.id.in_(names))
-        async with self.database.reading() as connection:
+        async with self.database.read_transaction() as connection:
             return {row["id"]: Stored(**row) for row in (await connection.execute(query)).mappings()}
 
-    async def trigger(self, customer_id: str, workflow_id: str) -> TriggerRow | None:
+    async def get_trigger(self, customer_id: str, workflow_id: str) -> TriggerRow | None:
         """Give what should start a workflow."""
-        return await self._one(select(triggers).where(*same_workflow(customer_id, workflow_id, triggers)))
+        return await self._select_trigger(select(triggers).where(*same_workflow(customer_id, workflow_id, triggers)))
 
-    async def webhook(self, customer_id: str, path: str) -> TriggerRow | None:
+    async def find_webhook(self, customer_id: str, path: str) -> TriggerRow | None:
         """Find the trigger that is reached at a path."""
-        return await self._one(select(triggers).where(triggers.c.customer_id == customer_id, triggers.c.path == path))
+        return await self._select_trigger(
+            select(triggers).where(triggers.c.customer_id == customer_id, triggers.c.path == path)
+        )
 
-    async def subscribers(self, customer_id: str) -> list[TriggerRow]:
+    async def list_subscribers(self, customer_id: str) -> list[TriggerRow]:
         """Give the active event triggers of a customer."""
-        return await self._triggers(
+        return await self._select_triggers(
             select(triggers)
             .where(triggers.c.customer_id == customer_id, triggers.c.kind == "event", triggers.c.wanted == ACTIVE)
             .order_by(triggers.c.workflow_id)
         )
 
-    async def unapplied(self) -> list[TriggerRow]:
+    async def list_pending(self) -> list[TriggerRow]:
         """Give the triggers whose schedule in Temporal is not known to be as it should be."""
         behind = or_(triggers.c.applied.is_(None), triggers.c.applied != triggers.c.revision)
         scheduled = or_(triggers.c.kind == "schedule", triggers.c.applied.is_not(None))
-        return await self._triggers(select(triggers).where(behind, scheduled))
+        return await self._select_triggers(select(triggers).where(behind, scheduled))
 
-    async def schedules(self) -> list[TriggerRow]:
+    async def list_schedules(self) -> list[TriggerRow]:
         """Give all triggers that should have a schedule in Temporal."""
-        return await self._triggers(select(triggers).where(triggers.c.kind == "schedule", triggers.c.wanted != REMOVED))
+        return await self._select_triggers(
+            select(triggers).where(triggers.c.kind == "schedule", triggers.c.wanted != REMOVED)
+        )
 
-    async def applied(self, row: TriggerRow) -> bool:
+    async def mark_applied(self, row: TriggerRow) -> bool:
         """Note that Temporal shows what was wanted; a row that asks for nothing any more goes.
 
         False where something else is wanted by now.
         """
         same = (*same_workflow(row.customer_id, row.workflow_id, triggers), triggers.c.revision == row.revision)
-        async with self.database.writing() as connection:
+        async with self.database.write_transaction() as connection:
             if row.wanted == REMOVED:
                 done = await connection.execute(delete(triggers).where(*same))
             else:
@@ -233,36 +237,36 @@ class Definitions:
                 done = await connection.execute(update(triggers).where(*same).values(applied=value))
         return done.rowcount == 1
 
-    async def unsure(self, customer_id: str, workflow_id: str) -> None:
+    async def mark_stale(self, customer_id: str, workflow_id: str) -> None:
         """Note that a schedule may be there, and may be as it should be or not: it is made anew, or removed."""
-        async with self.database.writing() as connection:
+        async with self.database.write_transaction() as connection:
             await connection.execute(
-                update(triggers).where(*same_workflow(customer_id, workflow_id, triggers)).values(applied=UNSURE)
+                update(triggers).where(*same_workflow(customer_id, workflow_id, triggers)).values(applied=STALE)
             )
 
-    async def installation(self) -> str:
+    async def get_installation(self) -> str:
         """Say which of several stores beside one Temporal this is."""
-        async with self.database.reading() as connection:
+        async with self.database.read_transaction() as connection:
             return str(await connection.scalar(select(installation.c.id)))
 
-    async def _one(self, query: Select[Any]) -> TriggerRow | None:
-        return next(iter(await self._triggers(query)), None)
+    async def _select_trigger(self, query: Select[Any]) -> TriggerRow | None:
+        return next(iter(await self._select_triggers(query)), None)
 
-    async def _triggers(self, query: Select[Any]) -> "list[TriggerRow]":
-        async with self.database.reading() as connection:
+    async def _select_triggers(self, query: Select[Any]) -> "list[TriggerRow]":
+        async with self.database.read_transaction() as connection:
             return [TriggerRow(**row) for row in (await connection.execute(query)).mappings()]
 
 
-def _as_text(definition: Mapping[str, Any]) -> str:
+def _canonical_json(definition: Mapping[str, Any]) -> str:
     """Write JSON down to compare: in Python `1` is `true`."""
     return json.dumps(definition, sort_keys=True)
 
 
-def _name(definition: Mapping[str, Any]) -> str:
+def _display_name(definition: Mapping[str, Any]) -> str:
     return str(definition.get("name") or definition.get("id") or "").replace("\x00", "")
 
 
-def _row(stored: Stored) -> dict[str, Any]:
+def _to_row(stored: Stored) -> dict[str, Any]:
     return {name: getattr(stored, name) for name in Stored.__slots__}
 
 
@@ -274,10 +278,10 @@ async def _get(connection: AsyncConnection, customer_id: str | None, workflow_id
     query = select(workflows)
     if lock:  # PostgreSQL lets others write between our read and our write; SQLite has one writer
         query = query.with_for_update()
-    return Stored(**await _only(connection, query, customer_id, workflow_id))
+    return Stored(**await _select_one(connection, query, customer_id, workflow_id))
 
 
-async def _only(
+async def _select_one(
     connection: AsyncConnection, query: Select[Any], customer_id: str | None, workflow_id: str
 ) -> dict[str, Any]:
     query = query.where(workflows.c.id == workflow_id)
@@ -291,7 +295,7 @@ async def _only(
     return found[0]
 
 
-async def _version(connection: AsyncConnection, customer_id: str, workflow_id: str, number: int) -> Version:
+async def _get_version(connection: AsyncConnection, customer_id: str, workflow_id: str, number: int) -> Version:
     query = select(versions).where(*same_workflow(customer_id, workflow_id), versions.c.version == number)
     row = (await connection.execute(query)).mappings().first() if 0 < number <= MAX_VERSION else None
     if row is None:
@@ -299,7 +303,7 @@ async def _version(connection: AsyncConnection, customer_id: str, workflow_id: s
     return Version(**row)
 
 
-def expect(found: Stored, revision: int | None) -> None:
+def require_revision(found: Stored, revision: int | None) -> None:
     """Raise EditConflict where a definition is not at the revision that was read."""
     if revision is not None and revision != found.revision:
         raise EditConflict(
@@ -309,7 +313,7 @@ def expect(found: Stored, revision: int | None) -> None:
 
 async def _change(connection: AsyncConnection, found: Stored, revision: int | None, **changed: Any) -> Stored:
     """Write a workflow where it is still at the revision that was read."""
-    expect(found, revision)
+    require_revision(found, revision)
     values = {**changed, "revision": found.revision + 1, "updated_at": datetime.now(UTC)}
     done = await connection.execute(
         update(workflows)
@@ -318,4 +322,4 @@ async def _change(connection: AsyncConnection, found: Stored, revision: int | No
     )
     if done.rowcount != 1:
         raise EditConflict(f"workflow {found.id!r} has just been changed by somebody else", hint="read it again")
-    return Stored(**{**_row(found), **values})
+    return Stored(**{**_to_row(found), **values})

@@ -4,5 +4,5 @@ from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import Any
 
-about: ContextVar[Mapping[str, Any]] = ContextVar("orchestrator_about")
+log_context: ContextVar[Mapping[str, Any]] = ContextVar("orchestrator_about")
 """Whom what is being done is for: `run_id`, `workflow_id`, `node_id`, `customer_id`; log lines carry it."""

@@ -32,7 +32,7 @@ class SdkMetrics:
     address: str | None = None
 
 
-async def exposition() -> tuple[bytes, str]:
+async def export_metrics() -> tuple[bytes, str]:
     """Give all metrics of this process, and their content type."""
     text = generate_latest()
     if SdkMetrics.address is not None:

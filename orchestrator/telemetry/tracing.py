@@ -17,13 +17,13 @@ ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 SERVICE = "orchestrator"
 
 
-def tracing() -> bool:
+def is_tracing_enabled() -> bool:
     """Tell whether traces are wanted."""
     return bool(os.environ.get(ENDPOINT) or os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"))
 
 
 @cache
-def tracer() -> "Tracer":
+def start_tracer() -> "Tracer":
     """Set traces up by OpenTelemetry's own variables; raises SettingsError."""
     try:
         from opentelemetry import trace
@@ -43,11 +43,11 @@ def tracer() -> "Tracer":
     return provider.get_tracer(SERVICE)
 
 
-def interceptors() -> list[Any]:
+def create_interceptors() -> list[Any]:
     """Give what carries traces through Temporal: nothing unless they are wanted."""
-    if not tracing():
+    if not is_tracing_enabled():
         return []
-    made = tracer()
+    tracer = start_tracer()
     from temporalio.contrib.opentelemetry import TracingInterceptor
 
-    return [TracingInterceptor(made)]
+    return [TracingInterceptor(tracer)]

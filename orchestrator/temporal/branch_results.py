@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from orchestrator.interpreter.effects import BranchResult
-from orchestrator.temporal.payloads import MAX_PAYLOAD_BYTES, json_size
-from orchestrator.temporal.requests import written
+from orchestrator.temporal.payloads import MAX_PAYLOAD_BYTES, measure_json
+from orchestrator.temporal.requests import omit_empty
 
 
-def branch_result_json(result: BranchResult, read: list[int]) -> dict[str, Any]:
+def encode_branch_result(result: BranchResult, read: list[int]) -> dict[str, Any]:
     """Write down what a branch gives back; an output that is the variables again is left out."""
-    entries = written(
+    entries = omit_empty(
         variables=dict(result.variables),
         steps=dict(result.steps),
         compensations=list(result.compensations),
@@ -23,12 +23,12 @@ def branch_result_json(result: BranchResult, read: list[int]) -> dict[str, Any]:
     return entries
 
 
-def fitted_result(entries: dict[str, Any]) -> dict[str, Any]:
+def result_within_limit(entries: dict[str, Any]) -> dict[str, Any]:
     """Keep what a branch that has not completed gives back under Temporal's limit: what is owed comes first."""
-    if json_size(entries) <= MAX_PAYLOAD_BYTES:
+    if measure_json(entries) <= MAX_PAYLOAD_BYTES:
         return entries
-    kept = {name: value for name, value in entries.items() if name not in ("steps", "variables", "output")}
-    return kept if json_size(kept) <= MAX_PAYLOAD_BYTES else {**kept, "compensations": []}
+    trimmed = {name: value for name, value in entries.items() if name not in ("steps", "variables", "output")}
+    return trimmed if measure_json(trimmed) <= MAX_PAYLOAD_BYTES else {**trimmed, "compensations": []}
 
 
 def read_branch_result(entries: Mapping[str, Any]) -> BranchResult:
@@ -45,7 +45,7 @@ def read_branch_result(entries: Mapping[str, Any]) -> BranchResult:
     )
 
 
-def ended_branch(status: str, error: dict[str, Any] | None, entries: Mapping[str, Any]) -> BranchResult:
+def read_unfinished_branch(status: str, error: dict[str, Any] | None, entries: Mapping[str, Any]) -> BranchResult:
     """Read what a branch that failed or was cancelled gave back."""
     return BranchResult(
         cast(Any, status),

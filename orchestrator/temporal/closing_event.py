@@ -12,30 +12,30 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.converter import DataConverter
 from temporalio.exceptions import ApplicationError
 
-from orchestrator.model.run import ENDED, Run, Status, StepDocument, milliseconds, timestamp
-from orchestrator.temporal.failures import error_type_of, first_object
+from orchestrator.model.run import ENDED, Run, Status, StepDocument, count_milliseconds, format_timestamp
+from orchestrator.temporal.failures import parse_error_type, read_detail
 
 
-async def ended(run: Run, event: HistoryEvent, converter: DataConverter) -> Run:
+async def run_from_close_event(run: Run, event: HistoryEvent, converter: DataConverter) -> Run:
     """Give the document of a run as its closing event tells it."""
     moment = event.event_time.ToDatetime(UTC)
     status, failure, output = "cancelled", None, None
     match event.event_type:
         case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED:
             status = "completed"
-            found = await converter.decode(event.workflow_execution_completed_event_attributes.result.payloads)
-            output = found[0].get("output") if found and isinstance(found[0], Mapping) else None
+            payloads = await converter.decode(event.workflow_execution_completed_event_attributes.result.payloads)
+            output = payloads[0].get("output") if payloads and isinstance(payloads[0], Mapping) else None
         case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED:
             status = "failed"
-            told = await converter.decode_failure(event.workflow_execution_failed_event_attributes.failure)
-            failure = _failure(told, moment)
+            detail = await converter.decode_failure(event.workflow_execution_failed_event_attributes.failure)
+            failure = _read_failure(detail, moment)
         case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT:
             status = "failed"
-            failure = _document("Temporal ended the run: it took too long", "timeout_error", moment)
+            failure = _build_error("Temporal ended the run: it took too long", "timeout_error", moment)
         case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED:
             reason = event.workflow_execution_terminated_event_attributes.reason
             message = f"the run was terminated: {reason}" if reason else "the run was terminated"
-            failure = _document(message, "cancelled", moment)
+            failure = _build_error(message, "cancelled", moment)
     return run.model_copy(
         update={
             "status": status,
@@ -43,39 +43,39 @@ async def ended(run: Run, event: HistoryEvent, converter: DataConverter) -> Run:
             "error": failure and failure["message"],
             "output": output,
             "completed_at": moment,
-            "duration_ms": milliseconds(run.started_at, moment) if run.started_at else None,
+            "duration_ms": count_milliseconds(run.started_at, moment) if run.started_at else None,
             "waiting_for": [],
             "current_node_id": None,
-            "steps": [closed(step, status, moment) for step in run.steps],
+            "steps": [close_step(step, status, moment) for step in run.steps],
         }
     )
 
 
-def closed(step: StepDocument, status: str, moment: datetime) -> StepDocument:
+def close_step(step: StepDocument, status: str, moment: datetime) -> StepDocument:
     """Close a step that the end of its run has left open."""
     if step.status in ENDED:
         return step
     left: Status = "failed" if status == "failed" else "cancelled"
-    took = milliseconds(step.started_at, moment)
+    took = count_milliseconds(step.started_at, moment)
     return step.model_copy(update={"status": left, "completed_at": moment, "duration_ms": took})
 
 
-def _failure(error: BaseException, moment: datetime) -> dict[str, Any]:
+def _read_failure(error: BaseException, moment: datetime) -> dict[str, Any]:
     """Give the error document that the run failed with, or make one."""
     if isinstance(error, ApplicationError):
-        told = first_object(error)
-        if "error_type" in told:
-            return dict(told)
-        return _document(error.message, error_type_of(error.type), moment)
-    return _document(str(error), "unknown", moment)
+        detail = read_detail(error)
+        if "error_type" in detail:
+            return dict(detail)
+        return _build_error(error.message, parse_error_type(error.type), moment)
+    return _build_error(str(error), "unknown", moment)
 
 
-def _document(message: str, error_type: str, moment: datetime) -> dict[str, Any]:
+def _build_error(message: str, error_type: str, moment: datetime) -> dict[str, Any]:
     return {
         "message": message,
         "error_type": error_type,
         "details": {},
         "node_id": None,
         "recoverable": True,
-        "timestamp": timestamp(moment),
+        "timestamp": format_timestamp(moment),
     }

@@ -28,7 +28,7 @@ RETENTION = timedelta(days=365)
 """How long runs that have ended stay in Temporal; the dev server's own is 24 hours."""
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
-TRIES = 3
+START_ATTEMPTS = 3
 """Of starts on ports that were free a moment ago."""
 NAMESPACE = "default"
 
@@ -43,7 +43,7 @@ DYNAMIC_CONFIG: tuple[str, ...] = (
 PRAGMAS: tuple[str, ...] = ("journal_mode=WAL", "synchronous=FULL")
 
 
-class _EndedAtOnce(ServerUnavailable):
+class _ExitedEarly(ServerUnavailable):
     """The embedded server has ended before it answered."""
 
 
@@ -57,7 +57,7 @@ class DevServer:
     pid: int
 
 
-def binary() -> str:
+def find_binary() -> str:
     """Find the server's program; raises ServerUnavailable when it is not installed."""
     beside = Path(sys.executable).parent / "temporal"
     found = str(beside) if beside.exists() else shutil.which("temporal")
@@ -68,26 +68,36 @@ def binary() -> str:
     return found
 
 
-def free_port() -> int:
+def find_free_port() -> int:
     """Find a port that nobody uses."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-def command(home: Path, port: int, ui_port: int, extra: tuple[str, ...] = ()) -> list[str]:
+def build_command(home: Path, port: int, ui_port: int, extra: tuple[str, ...] = ()) -> list[str]:
     """Write the command line of the server."""
-    line = [binary(), "server", "start-dev", "--ip", "127.0.0.1", "--port", str(port), "--ui-port", str(ui_port)]
-    line += ["--db-filename", str(home / "temporal.db"), "--log-level", "warn"]
+    arguments = [
+        find_binary(),
+        "server",
+        "start-dev",
+        "--ip",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--ui-port",
+        str(ui_port),
+    ]
+    arguments += ["--db-filename", str(home / "temporal.db"), "--log-level", "warn"]
     for pragma in PRAGMAS:
-        line += ["--sqlite-pragma", pragma]
+        arguments += ["--sqlite-pragma", pragma]
     for value in (*DYNAMIC_CONFIG, *extra):
-        line += ["--dynamic-config-value", value]
-    return line
+        arguments += ["--dynamic-config-value", value]
+    return arguments
 
 
 @asynccontextmanager
-async def dev_server(
+async def run_dev_server(
     home: Path, *, port: int = 0, ui_port: int = 0, dynamic_config: tuple[str, ...] = ()
 ) -> AsyncIterator[DevServer]:
     """Run the server until the block ends; port 0 is any free one.
@@ -95,45 +105,45 @@ async def dev_server(
     The state stays in `home`: a server with the same folder goes on where the last one was, however it ended.
     """
     home.mkdir(parents=True, exist_ok=True)
-    await end_left_over(home)
+    await stop_leftover_server(home)
     async with AsyncExitStack() as stack:
-        for left in reversed(range(TRIES)):
-            here = _running(home, port or free_port(), ui_port or free_port(), dynamic_config)
+        for left in reversed(range(START_ATTEMPTS)):
+            here = _run_server(home, port or find_free_port(), ui_port or find_free_port(), dynamic_config)
             try:
                 server = await stack.enter_async_context(here)
                 break
-            except _EndedAtOnce:  # somebody may have taken a free port meanwhile
+            except _ExitedEarly:  # somebody may have taken a free port meanwhile
                 if not left or 0 not in (port, ui_port):
                     raise
         yield server
 
 
 @asynccontextmanager
-async def _running(home: Path, port: int, ui_port: int, extra: tuple[str, ...]) -> AsyncIterator[DevServer]:
+async def _run_server(home: Path, port: int, ui_port: int, extra: tuple[str, ...]) -> AsyncIterator[DevServer]:
     with (home / "temporal.log").open("ab") as log:
-        process = await _start(command(home, port, ui_port, extra), log)
+        process = await _start(build_command(home, port, ui_port, extra), log)
     (home / "temporal.pid").write_text(str(process.pid))
     try:
         address = f"127.0.0.1:{port}"
-        await _prepared(address, process, home)
+        await _prepare_server(address, process, home)
         yield DevServer(address, f"http://127.0.0.1:{ui_port}", process.pid)
     finally:
         await _stop(process)
         (home / "temporal.pid").unlink(missing_ok=True)
 
 
-async def _start(line: list[str], log: IO[bytes]) -> asyncio.subprocess.Process:
+async def _start(arguments: list[str], log: IO[bytes]) -> asyncio.subprocess.Process:
     # A session of its own: Ctrl-C reaches this process alone, which then ends its parts in order.
     return await asyncio.create_subprocess_exec(
-        *line, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        *arguments, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
     )
 
 
-async def _prepared(address: str, process: asyncio.subprocess.Process, home: Path) -> None:
+async def _prepare_server(address: str, process: asyncio.subprocess.Process, home: Path) -> None:
     """Wait until the server answers; raise retention, register search attributes."""
     try:
         async with asyncio.timeout(START_SECONDS):
-            client = await _connected(address, process, home)
+            client = await _connect_when_ready(address, process, home)
             await _raise_retention(client)
             await register_attributes(client, NAMESPACE)
     except TimeoutError:
@@ -142,11 +152,11 @@ async def _prepared(address: str, process: asyncio.subprocess.Process, home: Pat
         ) from None
 
 
-async def _connected(address: str, process: asyncio.subprocess.Process, home: Path) -> Client:
+async def _connect_when_ready(address: str, process: asyncio.subprocess.Process, home: Path) -> Client:
     while True:
         if process.returncode is not None:
             last = (home / "temporal.log").read_text(errors="replace").strip().splitlines()[-1:]
-            raise _EndedAtOnce(
+            raise _ExitedEarly(
                 f"the embedded Temporal server ended at once: {' '.join(last)[:300]}", hint=f"see {home}/temporal.log"
             )
         try:
@@ -164,15 +174,15 @@ async def _raise_retention(client: Client) -> None:
     await client.workflow_service.update_namespace(request)
 
 
-async def end_left_over(home: Path) -> None:
+async def stop_leftover_server(home: Path) -> None:
     """End a server that a killed process has left behind with this folder: two cannot share it."""
     pid_file = home / "temporal.pid"
     try:
         pid = int(pid_file.read_text())
-        line = Path(f"/proc/{pid}/cmdline").read_bytes()
+        arguments = Path(f"/proc/{pid}/cmdline").read_bytes()
     except (OSError, ValueError):
         return
-    if str(home / "temporal.db").encode() not in line:
+    if str(home / "temporal.db").encode() not in arguments:
         return
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGTERM)

@@ -23,7 +23,7 @@ from temporalio.exceptions import (
 from orchestrator.errors import ERROR_TYPES, ErrorType, StepFailed
 from orchestrator.interpreter.effects import ActRequest
 from orchestrator.model.plan import Retry
-from orchestrator.model.run import timestamp
+from orchestrator.model.run import format_timestamp
 
 ENGINE_TYPES = ("retry_exhausted", "cancelled")
 """Error types that no attempt of an action ends with."""
@@ -31,7 +31,7 @@ TIMEOUTS = ("TemporalTimeout:StartToClose", "TemporalTimeout:Heartbeat")
 """How Temporal names timeouts among the error types that are not retried."""
 
 
-def not_retried(retry: Retry) -> list[str]:
+def select_non_retryable(retry: Retry) -> list[str]:
     """Give the error types after which Temporal makes no further attempt."""
     if retry.maximum_attempts == 1:
         return []
@@ -39,29 +39,29 @@ def not_retried(retry: Retry) -> list[str]:
     return [*types, *TIMEOUTS] if "timeout_error" in types else types
 
 
-def error_type_of(name: str | None) -> ErrorType:
+def parse_error_type(name: str | None) -> ErrorType:
     """Read an error type; one that is not of SPEC §6 is `unknown`."""
     return cast(ErrorType, name) if name in ERROR_TYPES else "unknown"
 
 
-def cause_of(error: FailureError) -> BaseException | None:
+def unwrap_cause(error: FailureError) -> BaseException | None:
     """Give what an activity ended with: a regular one's error is wrapped, a local one's is not."""
     return error.cause if isinstance(error, ActivityError) else error
 
 
-def activity_failure(error: FailureError, request: ActRequest) -> StepFailed:
+def translate_activity_error(error: FailureError, request: ActRequest) -> StepFailed:
     """Say why an action failed for good."""
     retry = request.retry
-    match cause_of(error):
+    match unwrap_cause(error):
         case ApplicationError() as cause:
-            failure = _application_failure(cause)
+            failure = _translate_application_error(cause)
         case TimeoutError() as cause:
-            failure = _timeout_failure(cause, request)
+            failure = _translate_timeout(cause, request)
         case CancelledError():
             failure = StepFailed(f"{request.action} was cancelled", error_type="cancelled", recoverable=False)
         case cause:
             failure = StepFailed(f"{request.action} failed: {cause or error}", error_type="unknown")
-    if not _exhausted(error, failure, retry):
+    if not _has_no_attempt_left(error, failure, retry):
         return failure
     failure.attempts = retry.maximum_attempts
     if retry.maximum_attempts < 2:
@@ -75,29 +75,29 @@ def activity_failure(error: FailureError, request: ActRequest) -> StepFailed:
     )
 
 
-def _exhausted(error: FailureError, failure: StepFailed, retry: Retry) -> bool:
+def _has_no_attempt_left(error: FailureError, failure: StepFailed, retry: Retry) -> bool:
     """Tell whether no attempt was left. Of a local activity Temporal does not say it: it must have been so, then."""
     if isinstance(error, ActivityError):
         return error.retry_state == RetryState.MAXIMUM_ATTEMPTS_REACHED
     return failure.recoverable and failure.error_type in retry.retry_on
 
 
-def _application_failure(cause: ApplicationError) -> StepFailed:
-    told = first_object(cause)
-    details = told.get("details") or {}
-    error_type = error_type_of(cause.type)
+def _translate_application_error(cause: ApplicationError) -> StepFailed:
+    detail = read_detail(cause)
+    details = detail.get("details") or {}
+    error_type = parse_error_type(cause.type)
     if error_type == "unknown" and cause.type not in (None, "unknown"):
         details = {"type": cause.type, **details}
     return StepFailed(
         cause.message,
         error_type=error_type,
         details=details,
-        recoverable=bool(told.get("recoverable", not cause.non_retryable)),
-        attempts=int(told.get("attempt", 1)),
+        recoverable=bool(detail.get("recoverable", not cause.non_retryable)),
+        attempts=int(detail.get("attempt", 1)),
     )
 
 
-def _timeout_failure(cause: TimeoutError, request: ActRequest) -> StepFailed:
+def _translate_timeout(cause: TimeoutError, request: ActRequest) -> StepFailed:
     if cause.type == TimeoutType.HEARTBEAT:
         message = f"{request.action} gave no sign of life for {request.heartbeat_seconds:g} s"
     else:
@@ -106,17 +106,19 @@ def _timeout_failure(cause: TimeoutError, request: ActRequest) -> StepFailed:
     return StepFailed(message, error_type="timeout_error", details={"timeout": kind})
 
 
-def first_object(cause: ApplicationError, index: int = 0) -> Mapping[str, Any]:
+def read_detail(cause: ApplicationError, index: int = 0) -> Mapping[str, Any]:
     """Give a detail that is an object; an empty one where there is none."""
-    found = cause.details[index] if len(cause.details) > index else None
-    return found if isinstance(found, Mapping) else {}
+    detail = cause.details[index] if len(cause.details) > index else None
+    return detail if isinstance(detail, Mapping) else {}
 
 
-def child_error(error: ChildWorkflowError | WorkflowAlreadyStartedError, what: str, now: datetime) -> dict[str, Any]:
+def translate_child_error(
+    error: ChildWorkflowError | WorkflowAlreadyStartedError, what: str, now: datetime
+) -> dict[str, Any]:
     """Give the error document of a child that did not complete."""
     cause = error.cause if isinstance(error, ChildWorkflowError) else error
-    if isinstance(cause, ApplicationError) and "error_type" in first_object(cause):
-        return dict(first_object(cause))
+    if isinstance(cause, ApplicationError) and "error_type" in read_detail(cause):
+        return dict(read_detail(cause))
     error_type: ErrorType = "unknown"
     match cause:
         case CancelledError():
@@ -128,7 +130,7 @@ def child_error(error: ChildWorkflowError | WorkflowAlreadyStartedError, what: s
         case WorkflowAlreadyStartedError():
             message, error_type = f"{what} runs already as {cause.workflow_id}", "execution_error"
         case ApplicationError():
-            message, error_type = cause.message, error_type_of(cause.type)
+            message, error_type = cause.message, parse_error_type(cause.type)
         case _:
             message = f"{what} failed: {cause or error}"
     return {
@@ -137,10 +139,10 @@ def child_error(error: ChildWorkflowError | WorkflowAlreadyStartedError, what: s
         "details": {},
         "node_id": None,
         "recoverable": True,
-        "timestamp": timestamp(now),
+        "timestamp": format_timestamp(now),
     }
 
 
-def run_error(error: Mapping[str, Any], *more: Mapping[str, Any]) -> ApplicationError:
+def build_run_failure(error: Mapping[str, Any], *more: Mapping[str, Any]) -> ApplicationError:
     """Make what a failed run or branch ends with in Temporal."""
     return ApplicationError(error["message"], error, *more, type=error["error_type"], non_retryable=True)

@@ -25,7 +25,7 @@ MAX_DOCUMENT_BYTES = 1_900_000
 TRIMMED = "(dropped: the record of this run is too long)"
 
 
-def packed(value: Any, what: str) -> RawValue:
+def encode_or_fail(value: Any, what: str) -> RawValue:
     """Convert a value for Temporal, once; StepFailed when it is too large or cannot be written as JSON."""
     try:
         payload: Payload = workflow.payload_converter().to_payload(value)
@@ -41,24 +41,24 @@ def packed(value: Any, what: str) -> RawValue:
     return RawValue(payload)
 
 
-def json_size(value: Any) -> int:
+def measure_json(value: Any) -> int:
     """Give the bytes that a value takes as JSON."""
     return len(json.dumps(value, separators=(",", ":")))
 
 
-def fitted_state(state: RunState, *, rewinds: bool) -> dict[str, Any] | None:
+def state_within_limit(state: RunState, *, rewinds: bool) -> dict[str, Any] | None:
     """Write the state down, without what the oldest steps were given and gave where it is too large.
 
     `None` when even that does not fit.
     """
     whole = state.to_json()
-    size = json_size(whole)
+    size = measure_json(whole)
     for step in whole["log"]:
         if size <= MAX_STATE_BYTES:
             break
         size -= trim_step(step, "input", "output")
     if size > MAX_PAYLOAD_BYTES and not rewinds:  # only a retry of the run would miss it
-        size -= json_size(whole["journal"])
+        size -= measure_json(whole["journal"])
         whole["journal"] = None
     return whole if size <= MAX_PAYLOAD_BYTES else None
 
@@ -67,32 +67,32 @@ def trim_step(step: dict[str, Any], *names: str) -> int:
     """Drop data of a step; give the bytes that this saves."""
     saved = 0
     for name in names:
-        size = json_size(step.get(name))
+        size = measure_json(step.get(name))
         if size > len(TRIMMED):
             step[name] = TRIMMED
             saved += size - len(TRIMMED) - 2
     return saved
 
 
-def fitted_document(shown: dict[str, Any]) -> dict[str, Any]:
+def document_within_limit(document: dict[str, Any]) -> dict[str, Any]:
     """Keep the answer to a query under Temporal's limit: the oldest steps lose their data first."""
-    size = json_size(shown)
-    for step in shown.get("steps", ()):
+    size = measure_json(document)
+    for step in document.get("steps", ()):
         if size <= MAX_DOCUMENT_BYTES:
             break
         size -= trim_step(step, "input_data", "output_data")
     for name in ("context", "input_data", "trigger_data", "output"):
-        if size > MAX_DOCUMENT_BYTES and name in shown:
-            size -= json_size(shown[name])
-            shown[name] = {"dropped": TRIMMED}
-    return shown
+        if size > MAX_DOCUMENT_BYTES and name in document:
+            size -= measure_json(document[name])
+            document[name] = {"dropped": TRIMMED}
+    return document
 
 
 MAX_ID = 400
 """Temporal takes ids of 1,000; longer ones than this end in a digest."""
 
 
-def shortened(name: str) -> str:
+def shorten_id(name: str) -> str:
     """Keep an id within Temporal's limit."""
     if len(name) <= MAX_ID:
         return name

@@ -19,21 +19,21 @@ INDEXED_TYPES = {
 
 async def register_attributes(client: Client, namespace: str) -> None:
     """Register the search attributes of runs; raises ServerUnavailable where one has another type."""
-    there = await client.operator_service.list_search_attributes(ListSearchAttributesRequest(namespace=namespace))
+    registered = await client.operator_service.list_search_attributes(ListSearchAttributesRequest(namespace=namespace))
     wanted = {key.name: INDEXED_TYPES["Int" if key.value_type is int else "Keyword"] for key in KEYS}
     for name, kind in wanted.items():
-        found = there.custom_attributes.get(name, kind)
-        if found != kind:
+        registered_type = registered.custom_attributes.get(name, kind)
+        if registered_type != kind:
             raise ServerUnavailable(f"the search attribute {name} has another type in this Temporal namespace")
-    missing = {name: kind for name, kind in wanted.items() if name not in there.custom_attributes}
+    missing = {name: kind for name, kind in wanted.items() if name not in registered.custom_attributes}
     if missing:
         request = AddSearchAttributesRequest(namespace=namespace, search_attributes=missing)
-        with contextlib.suppress(_AlreadyThere):
+        with contextlib.suppress(_AlreadyRegistered):
             await _add(client, request)
-    await _visible(client, namespace, set(wanted))
+    await _wait_until_visible(client, namespace, set(wanted))
 
 
-class _AlreadyThere(Exception):
+class _AlreadyRegistered(Exception):
     """Another process has registered them just now."""
 
 
@@ -42,14 +42,16 @@ async def _add(client: Client, request: AddSearchAttributesRequest) -> None:
         await client.operator_service.add_search_attributes(request)
     except RPCError as error:
         if error.status == RPCStatusCode.ALREADY_EXISTS:
-            raise _AlreadyThere from error
+            raise _AlreadyRegistered from error
         raise
 
 
-async def _visible(client: Client, namespace: str, names: set[str]) -> None:
+async def _wait_until_visible(client: Client, namespace: str, names: set[str]) -> None:
     """Wait until the server knows the attributes: it takes up to some seconds."""
     while True:
-        there = await client.operator_service.list_search_attributes(ListSearchAttributesRequest(namespace=namespace))
-        if names <= there.custom_attributes.keys():
+        registered = await client.operator_service.list_search_attributes(
+            ListSearchAttributesRequest(namespace=namespace)
+        )
+        if names <= registered.custom_attributes.keys():
             return
         await asyncio.sleep(0.05)

@@ -8,22 +8,22 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 from orchestrator.model.plan import FORMAT, Plan
-from orchestrator.model.run import RunInfo, timestamp
-from orchestrator.temporal.failures import run_error
+from orchestrator.model.run import RunInfo, format_timestamp
+from orchestrator.temporal.failures import build_run_failure
 
 
-def written(**entries: Any) -> dict[str, Any]:
+def omit_empty(**entries: Any) -> dict[str, Any]:
     """Make an object of the entries that say something."""
     return {name: value for name, value in entries.items() if value not in (None, {}, [], (), "", 0, False)}
 
 
-def run_request(
-    plan: Plan, info: RunInfo, *, given: Any = None, trigger: Any = None, state: Mapping[str, Any] | None = None
+def build_run_request(
+    plan: Plan, info: RunInfo, *, input_data: Any = None, trigger: Any = None, state: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     """Make the request that starts a whole run, from the start or from a state."""
     request = {"plan": plan.to_json(), "run": info.model_dump(mode="json", exclude_defaults=True)}
-    if given is not None:
-        request["input"] = given
+    if input_data is not None:
+        request["input"] = input_data
     if trigger is not None:
         request["trigger"] = trigger
     if state is not None:
@@ -37,27 +37,27 @@ def read_plan(request: Mapping[str, Any]) -> tuple[Plan, RunInfo]:
     A plan that cannot be read fails the run. One that a newer release has made fails the workflow task:
     it waits for a worker of that release.
     """
-    written_plan = request.get("plan")
-    form = written_plan.get("format", FORMAT) if isinstance(written_plan, dict) else FORMAT
-    if form != FORMAT:
-        raise RuntimeError(f"the plan has format {form}, this worker reads {FORMAT}: upgrade the worker")
+    plan_json = request.get("plan")
+    plan_format = plan_json.get("format", FORMAT) if isinstance(plan_json, dict) else FORMAT
+    if plan_format != FORMAT:
+        raise RuntimeError(f"the plan has format {plan_format}, this worker reads {FORMAT}: upgrade the worker")
     try:
-        return Plan.model_validate(written_plan), RunInfo.model_validate(request.get("run"))
+        return Plan.model_validate(plan_json), RunInfo.model_validate(request.get("run"))
     except ValidationError as error:
         if any(problem["type"] == "extra_forbidden" for problem in error.errors()):
             raise RuntimeError(f"the plan names what this worker does not know: {error}") from error
-        raise unreadable("the plan", error) from error
+        raise build_unreadable_error("the plan", error) from error
 
 
-def unreadable(what: str, error: Exception) -> ApplicationError:
+def build_unreadable_error(what: str, error: Exception) -> ApplicationError:
     """Say that a request holds nothing that can be run; ends the run."""
-    return run_error(
+    return build_run_failure(
         {
             "message": f"{what} of this run cannot be read: {error}",
             "error_type": "validation_error",
             "details": {},
             "node_id": None,
             "recoverable": False,
-            "timestamp": timestamp(workflow.now()),
+            "timestamp": format_timestamp(workflow.now()),
         }
     )

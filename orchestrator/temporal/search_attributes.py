@@ -5,7 +5,7 @@ from typing import Any
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 
 from orchestrator.model.plan import Plan
-from orchestrator.model.run import RunInfo, timestamp
+from orchestrator.model.run import RunInfo, format_timestamp
 
 WORKFLOW_ID = SearchAttributeKey.for_keyword("OrchestratorWorkflowId")
 VERSION = SearchAttributeKey.for_int("OrchestratorVersion")
@@ -13,12 +13,12 @@ CUSTOMER_ID = SearchAttributeKey.for_keyword("OrchestratorCustomerId")
 TRIGGER = SearchAttributeKey.for_keyword("OrchestratorTrigger")
 SCHEDULED_AT = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
 """Set by Temporal on what a schedule starts."""
-BEGAN = "began"
+FIRST_STARTED_AT = "began"
 """Memo of a run that has continued as new: when it began."""
 KEYS: tuple[SearchAttributeKey[Any], ...] = (WORKFLOW_ID, VERSION, CUSTOMER_ID, TRIGGER)
 
 
-def search_attributes(plan: Plan, info: RunInfo) -> list[SearchAttributePair[Any]]:
+def build_search_attributes(plan: Plan, info: RunInfo) -> list[SearchAttributePair[Any]]:
     """Give the attributes of a whole run; branches have none, so that lists show runs only."""
     return [
         SearchAttributePair(WORKFLOW_ID, plan.id),
@@ -28,12 +28,12 @@ def search_attributes(plan: Plan, info: RunInfo) -> list[SearchAttributePair[Any
     ]
 
 
-def scheduled(trigger: Any, attributes: TypedSearchAttributes) -> Any:
+def add_scheduled_time(trigger: Any, attributes: TypedSearchAttributes) -> Any:
     """Add to the trigger of a run that a schedule has started which of its times that was."""
     moment = attributes.get(SCHEDULED_AT)
     if moment is None or not isinstance(trigger, dict):
         return trigger
-    return {**trigger, "scheduled_at": timestamp(moment)}
+    return {**trigger, "scheduled_at": format_timestamp(moment)}
 
 
 WORKFLOW = "Run"

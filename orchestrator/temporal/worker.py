@@ -8,7 +8,7 @@ from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
 
 from activities.registry import Registry
-from activities.runtime import activities_for
+from activities.runtime import build_activities
 from orchestrator.settings import Settings
 from orchestrator.temporal.workflow.run_workflow import RunWorkflow
 
@@ -19,7 +19,7 @@ EAGER_ACTIVITIES = 20
 
 
 @asynccontextmanager
-async def running_worker(
+async def run_worker(
     client: Client,
     settings: Settings,
     registry: Registry,
@@ -31,7 +31,7 @@ async def running_worker(
 
     The sandbox costs 20 to 50 % of CPU and finds nothing that replay in tests does not: it is used there.
     """
-    activities = activities_for(registry, settings)
+    activities = build_activities(registry, settings)
     worker = Worker(
         client,
         task_queue=task_queue or settings.task_queue,

@@ -49,20 +49,20 @@ class Fields(NamedTuple):
     weekdays: tuple[int, ...]
 
 
-def expanded(expression: str) -> list[Fields]:
+def expand(expression: str) -> list[Fields]:
     """Write an expression out; raises CronError.
 
     Two sets where both the day of the month and the day of the week are restricted: either may fit.
     """
-    wrong = _problem(expression)
-    if wrong is not None:
-        raise CronError(wrong)
-    read, _ = croniter.expand(expression.strip().lower())
-    every = ["*" in values for values in read]
+    problem = _find_problem(expression)
+    if problem is not None:
+        raise CronError(problem)
+    columns, _ = croniter.expand(expression.strip().lower())
+    every = ["*" in values for values in columns]
     fields = Fields(
         *(
             tuple(limits) if free else tuple(sorted(map(int, values)))
-            for values, free, limits in zip(read, every, RANGES, strict=True)
+            for values, free, limits in zip(columns, every, RANGES, strict=True)
         )
     )
     if every[2] or every[4]:
@@ -70,7 +70,7 @@ def expanded(expression: str) -> list[Fields]:
     return [fields._replace(weekdays=tuple(RANGES[4])), fields._replace(days=tuple(RANGES[2]))]
 
 
-def problem(expression: str) -> str | None:
+def find_problem(expression: str) -> str | None:
     """Say what is wrong with an expression; `None` when it is good."""
     text = expression.strip().lower()
     if text.startswith("@"):
@@ -88,17 +88,17 @@ def problem(expression: str) -> str | None:
     return None
 
 
-def zone(name: str) -> ZoneInfo:
+def load_zone(name: str) -> ZoneInfo:
     """Find a time zone by its IANA name; raises CronError."""
     # The folder of zones holds more that can be opened: `posixrules`, `right/UTC`.
-    if name != "UTC" and name not in _zones():
+    if name != "UTC" and name not in _list_zones():
         raise CronError(f"there is no time zone {name!r}", hint="use an IANA name such as Europe/Vienna")
     return ZoneInfo(name)
 
 
 @cache
-def _zones() -> frozenset[str]:
+def _list_zones() -> frozenset[str]:
     return frozenset(available_timezones() - NO_ZONES)
 
 
-_problem = lru_cache(1024)(problem)
+_find_problem = lru_cache(1024)(find_problem)

@@ -12,17 +12,17 @@ from pydantic import SecretStr
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
-from activities import builtin_registry
+from activities import load_builtin_registry
 from activities.resources import Resources
 from activities.runtime import run_action
 from orchestrator.settings import Settings
-from tests.postgres import postgres_server
+from tests.postgres import run_postgres
 
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 
 
 @dataclass
-class Seen:
+class Comparison:
     """One request that the server got."""
 
     method: str
@@ -37,8 +37,8 @@ class Web:
     """A small HTTP server: `routes` answer by path, `seen` keeps what came."""
 
     url: str
-    seen: list[Seen] = field(default_factory=list)
-    routes: dict[str, Callable[[Seen], bytes | Awaitable[bytes]]] = field(default_factory=dict)
+    seen: list[Comparison] = field(default_factory=list)
+    routes: dict[str, Callable[[Comparison], bytes | Awaitable[bytes]]] = field(default_factory=dict)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -50,7 +50,7 @@ class Web:
             }
             body = await reader.readexactly(int(headers.get("content-length", 0)))
             parts = urlsplit(target)
-            request = Seen(method, parts.path, parse_qs(parts.query), headers, body)
+            request = Comparison(method, parts.path, parse_qs(parts.query), headers, body)
             self.seen.append(request)
             answer = self.routes[parts.path](request)
             writer.write(answer if isinstance(answer, bytes) else await answer)
@@ -88,7 +88,7 @@ class Caller:
     resources: Resources
 
     async def __call__(self, name: str, parameters: Any, *, attempt: int = 1, secrets: Any = None) -> Any:
-        spec = builtin_registry().get(name)
+        spec = load_builtin_registry().get(name)
         assert spec is not None
         environment = ActivityEnvironment()
         environment.info = type(environment.info)(**{**vars(environment.info), "attempt": attempt})
@@ -124,5 +124,5 @@ def call(make_caller: Callable[..., Caller]) -> Caller:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[SecretStr]:
-    with postgres_server() as place:
+    with run_postgres() as place:
         yield SecretStr(f"postgresql+asyncpg://{place}/postgres")

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
-from activities import BUILTIN, builtin_registry, load_registry
+from activities import BUILTIN, load_builtin_registry, load_registry
 from activities.registry import ActionContext, ActionError, ActionFailed, ActionSpec, Registry, action
 from activities.resources import Resources
 from activities.runtime import run_action
@@ -72,7 +72,7 @@ def test_secrets_come_from_the_environment_first(tmp_path: Any, monkeypatch: pyt
     monkeypatch.setenv("ORCHESTRATOR_SECRET_TOKEN", "other")
     monkeypatch.setenv("ORCHESTRATOR_SECRET_CRM_KEY", "crm")
 
-    assert Settings(**secret_settings(tmp_path)).secrets() == {"token": "other", "crm_key": "crm"}
+    assert Settings(**secret_settings(tmp_path)).read_secrets() == {"token": "other", "crm_key": "crm"}
 
 
 async def test_all_wrong_parameters_are_told_at_once(call: Caller) -> None:
@@ -223,11 +223,11 @@ def test_modules_that_cannot_be_loaded_are_named() -> None:
 
 
 def test_every_builtin_action_has_a_schema_and_words() -> None:
-    registry = builtin_registry()
+    registry = load_builtin_registry()
 
-    assert len(BUILTIN) == len(registry.names())
+    assert len(BUILTIN) == len(registry.list_names())
     for spec in registry:
-        schema = spec.schema()
+        schema = spec.describe()
         assert schema["description"]
         assert schema["parameters"]["properties"] is not None
         assert spec.parameters.model_config.get("extra") == "forbid"

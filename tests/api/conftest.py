@@ -1,45 +1,27 @@
 """The API, served on loopback over a real Temporal server and a database of its own."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from itertools import count
-from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
-from activities import builtin_registry
-from api.serve import served
-from orchestrator.service.services import House, serving
-from orchestrator.temporal.client.runs import Runs
+from orchestrator.service.services import Services
+from tests.api.support import serve_api
 from tests.temporal.world import World
 
 NUMBERS = count(1)
 
 
-@asynccontextmanager
-async def opened(world: World, home: Path, **more: Any) -> AsyncIterator[tuple[House, str]]:
-    """Serve from a folder; gives the house and where it listens."""
-    settings = world.runs.settings.model_copy(
-        update={"home": home, "api_port": 0, "rate_limit": "10000/second", **more}
-    )
-    async with (
-        serving(settings, Runs(world.client, settings), builtin_registry()) as house,
-        served(house) as address,
-    ):
-        yield house, address
-
-
 @pytest.fixture(scope="session")
-async def place(world: World, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[House, str]]:
-    async with opened(world, tmp_path_factory.mktemp("api")) as made:
+async def served_api(world: World, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[Services, str]]:
+    async with serve_api(world, tmp_path_factory.mktemp("api")) as made:
         yield made
 
 
 @pytest.fixture(scope="session")
-def house(place: tuple[House, str]) -> House:
-    return place[0]
+def services(served_api: tuple[Services, str]) -> Services:
+    return served_api[0]
 
 
 @pytest.fixture
@@ -49,8 +31,14 @@ def customer() -> str:
 
 
 @pytest.fixture
-async def api(place: tuple[House, str], customer: str) -> AsyncIterator[httpx.AsyncClient]:
+async def api(served_api: tuple[Services, str], customer: str) -> AsyncIterator[httpx.AsyncClient]:
     """A client that asks as an administrator for the test's own customer."""
-    base, params = f"{place[1]}/api/v1", {"customer_id": customer}
+    base, params = f"{served_api[1]}/api/v1", {"customer_id": customer}
     async with httpx.AsyncClient(base_url=base, params=params, timeout=30) as client:
+        yield client
+
+
+@pytest.fixture
+async def hooks(served_api: tuple[Services, str], customer: str) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=f"{served_api[1]}/api/v1/hooks/{customer}", timeout=30) as client:
         yield client

@@ -12,26 +12,26 @@ import pytest
 
 from api.app import PREFIX, create_app
 from orchestrator.service.customers import DEFAULT_CUSTOMER
-from orchestrator.service.services import House
-from tests.api.conftest import opened
-from tests.temporal.world import World, definition
+from orchestrator.service.services import Services
+from tests.api.support import serve_api
+from tests.temporal.world import World, make_definition
 
 pytestmark = pytest.mark.temporal
 HOOK = {"type": "webhook", "webhook_path": "open"}
 EVENT = {"type": "event", "event": "order.paid"}
-MADE = definition({"a": {"type": "wait", "config": {"event": "go"}}}, "trigger -> a")
+MADE = make_definition({"a": {"type": "wait", "config": {"event": "go"}}}, "trigger -> a")
 
 
 @dataclass
 class Locked:
     """A service of its own, for which keys are made."""
 
-    house: House
+    services: Services
     address: str
     clients: AsyncExitStack
 
     async def client(self, customer: str, *scopes: str, **more: Any) -> httpx.AsyncClient:
-        _, key = await self.house.keys.create(customer, "a key", scopes or ("read", "run", "edit"), **more)
+        _, key = await self.services.keys.create(customer, "a key", scopes or ("read", "run", "edit"), **more)
         headers = {"authorization": f"Bearer {key}"}
         made = httpx.AsyncClient(base_url=f"{self.address}{PREFIX}", headers=headers, timeout=30)
         return await self.clients.enter_async_context(made)
@@ -39,12 +39,12 @@ class Locked:
 
 @pytest.fixture
 async def locked(world: World, tmp_path: Path) -> AsyncIterator[Locked]:
-    async with opened(world, tmp_path) as (house, address), AsyncExitStack() as clients:
-        yield Locked(house, address, clients)
+    async with serve_api(world, tmp_path) as (services, address), AsyncExitStack() as clients:
+        yield Locked(services, address, clients)
 
 
 async def test_the_first_key_closes_the_door_to_whoever_has_none(locked: Locked) -> None:
-    house, address = locked.house, locked.address
+    services, address = locked.services, locked.address
     async with httpx.AsyncClient(base_url=f"{address}{PREFIX}") as anybody:
         assert (await anybody.get("/workflows")).status_code == 200
         await locked.client("acme")
@@ -52,14 +52,14 @@ async def test_the_first_key_closes_the_door_to_whoever_has_none(locked: Locked)
         assert (refused.status_code, refused.json()["code"]) == (401, "unauthorized")
         assert refused.headers["www-authenticate"] == "Bearer"
         assert (await anybody.get("/workflows", headers={"authorization": "Bearer ork_no_key"})).status_code == 401
-        (key,) = await house.keys.every()
-        await house.keys.revoke(key.id)
+        (key,) = await services.keys.list_keys()
+        await services.keys.revoke(key.id)
         assert (await anybody.get("/workflows")).status_code == 401, "revoking the last key opens nothing"
 
 
-def from_(house: House, client_address: str = "127.0.0.1") -> httpx.AsyncClient:
+def open_client_at(services: Services, client_address: str = "127.0.0.1") -> httpx.AsyncClient:
     """A client at an address, which a test cannot have."""
-    transport = httpx.ASGITransport(create_app(house), client=(client_address, 1234))
+    transport = httpx.ASGITransport(create_app(services), client=(client_address, 1234))
     return httpx.AsyncClient(transport=transport, base_url="http://localhost")
 
 
@@ -82,9 +82,9 @@ def from_(house: House, client_address: str = "127.0.0.1") -> httpx.AsyncClient:
     ],
 )
 async def test_without_keys_only_this_machine_is_served(
-    house: House, host: str, client_address: str, status: int
+    services: Services, host: str, client_address: str, status: int
 ) -> None:
-    async with from_(house, client_address) as asking:
+    async with open_client_at(services, client_address) as asking:
         for path in (f"{PREFIX}/workflows", f"{PREFIX}/openapi.json", "/docs", "/metrics"):
             assert (await asking.get(path, headers={"host": host})).status_code == status, path
         assert (await asking.get("/healthz", headers={"host": host})).status_code == 200
@@ -108,19 +108,19 @@ async def test_without_keys_only_this_machine_is_served(
     ],
 )
 async def test_without_keys_no_page_on_the_web_and_no_proxy_is_this_machine(
-    house: House, headers: dict[str, str], told: str | None
+    services: Services, headers: dict[str, str], told: str | None
 ) -> None:
     """A `POST` without a body needs no leave of ours: a browser sends it for whatever page asks."""
-    await house.workflows.create(DEFAULT_CUSTOMER, MADE | {"id": "hooked", "trigger": HOOK}, "a test")
-    await house.workflows.activate(DEFAULT_CUSTOMER, "hooked", None, "a test")
+    await services.workflows.create(DEFAULT_CUSTOMER, MADE | {"id": "hooked", "trigger": HOOK}, "a test")
+    await services.workflows.activate(DEFAULT_CUSTOMER, "hooked", None, "a test")
     try:
-        async with from_(house) as asking:
+        async with open_client_at(services) as asking:
             answers = [
                 await asking.post(f"{PREFIX}/workflows/no-such/pause", headers=headers),
                 await asking.post(f"{PREFIX}/hooks/{DEFAULT_CUSTOMER}/open", headers=headers),
             ]
     finally:
-        await house.workflows.definitions.delete(DEFAULT_CUSTOMER, "hooked", None)
+        await services.workflows.definitions.delete(DEFAULT_CUSTOMER, "hooked", None)
 
     assert [answer.status_code for answer in answers] == ([404, 202] if told is None else [401, 401])
     for answer in answers if told else ():
@@ -133,7 +133,7 @@ async def test_with_keys_a_proxy_and_a_page_are_as_good_as_their_key(locked: Loc
     headers = {"x-forwarded-for": "192.0.2.7", "origin": "https://app.example", "sec-fetch-site": "cross-site"}
 
     assert (await reader.get("/workflows", headers=headers)).status_code == 200
-    async with from_(locked.house, "192.0.2.7") as anybody:
+    async with open_client_at(locked.services, "192.0.2.7") as anybody:
         for path in (f"{PREFIX}/openapi.json", "/docs", "/metrics", "/healthz"):
             assert (await anybody.get(path)).status_code == 200, path
 
@@ -143,26 +143,26 @@ async def test_who_asks_is_known_before_the_body_is_read(locked: Locked) -> None
     reader = await locked.client("acme", "read")
     read = 0
 
-    async def body() -> AsyncIterator[bytes]:
+    async def send_body() -> AsyncIterator[bytes]:
         nonlocal read
         for _ in range(10):
             read += 1
             yield b"["
 
     json = {"content-type": "application/json"}
-    async with from_(locked.house) as asking:
-        stranger = await asking.post(f"{PREFIX}/workflows", content=body(), headers=json)
+    async with open_client_at(locked.services) as asking:
+        stranger = await asking.post(f"{PREFIX}/workflows", content=send_body(), headers=json)
         known = {**json, "authorization": reader.headers["authorization"]}
-        not_allowed = await asking.post(f"{PREFIX}/workflows", content=body(), headers=known)
+        not_allowed = await asking.post(f"{PREFIX}/workflows", content=send_body(), headers=known)
         assert (stranger.status_code, not_allowed.status_code, read) == (401, 403, 0)
-        judged = await asking.post(f"{PREFIX}/workflows/validate", content=body(), headers=known)
+        judged = await asking.post(f"{PREFIX}/workflows/validate", content=send_body(), headers=known)
 
     assert (judged.status_code, read) == (400, 10)
 
 
 async def test_a_request_counts_once_although_its_key_is_looked_at_early(world: World, tmp_path: Path) -> None:
-    async with opened(world, tmp_path, rate_limit="2/minute") as (house, address), AsyncExitStack() as clients:
-        asking = await Locked(house, address, clients).client("acme")
+    async with serve_api(world, tmp_path, rate_limit="2/minute") as (services, address), AsyncExitStack() as clients:
+        asking = await Locked(services, address, clients).client("acme")
 
         answers = [await asking.post("/workflows", json=MADE | {"id": f"w{number}"}) for number in range(3)]
 
@@ -192,22 +192,22 @@ async def test_scopes_allow_what_they_name(locked: Locked) -> None:
 
 
 async def test_a_key_ends_and_a_rotated_one_has_a_time_of_grace(locked: Locked) -> None:
-    house = locked.house
+    services = locked.services
     over = await locked.client("acme", expires_at=datetime.now(UTC) - timedelta(seconds=1))
     assert (await over.get("/workflows")).status_code == 401
     rotated = await locked.client("acme")
-    key = (await house.keys.every())[-1]
+    key = (await services.keys.list_keys())[-1]
 
-    fresh = await house.keys.rotate(key.id, datetime.now(UTC) + timedelta(hours=1))
+    fresh = await services.keys.rotate(key.id, datetime.now(UTC) + timedelta(hours=1))
     assert (await rotated.get("/workflows")).status_code == 200
     assert (await rotated.get("/workflows", headers={"authorization": f"Bearer {fresh}"})).status_code == 200
-    await house.keys.rotate(key.id, datetime.now(UTC))
+    await services.keys.rotate(key.id, datetime.now(UTC))
     assert (await rotated.get("/workflows")).status_code == 401
 
 
 async def test_no_route_shows_or_touches_what_is_another_customers(locked: Locked) -> None:
     """Walks every operation that the description names, with the ids of one customer and the key of the other."""
-    house = locked.house
+    services = locked.services
     owner, other = await locked.client("acme"), await locked.client("evil")
     await owner.post("/workflows", json=MADE | {"id": "theirs", "trigger": EVENT})
     await owner.post("/workflows/theirs/activate")
@@ -221,17 +221,17 @@ async def test_no_route_shows_or_touches_what_is_another_customers(locked: Locke
         "backfillSchedule": {"start_at": "2026-01-01T00:00:00Z", "end_at": "2026-01-01T01:00:00Z"},
     }
 
-    async def seen() -> list[dict[str, Any]]:
+    async def list_seen() -> list[dict[str, Any]]:
         """What others might have changed; counts of runs follow by a second."""
         found = [(await owner.get(path)).json() for path in ("/workflows/theirs", f"/runs/{run_id}")]
         counted = ("run_count", "last_run_at")
         return [{name: value for name, value in each.items() if name not in counted} for each in found]
 
-    before = await seen()
+    before = await list_seen()
     missing = {name: f"no-such-{name}" if name != "version" else "1" for name in ids}
 
     walked = 0
-    for path, methods in create_app(house).openapi()["paths"].items():
+    for path, methods in create_app(services).openapi()["paths"].items():
         if "{" not in path or "/hooks/" in path:
             continue
         for method, operation in methods.items():
@@ -247,7 +247,7 @@ async def test_no_route_shows_or_touches_what_is_another_customers(locked: Locke
             walked += 1
 
     assert walked > 25
-    assert await seen() == before
+    assert await list_seen() == before
     assert (await other.get("/workflows")).json()["items"] == []
     assert (await other.get("/runs")).json()["items"] == []
     assert (await other.get("/deliveries")).json()["items"] == []
@@ -267,7 +267,7 @@ async def test_no_start_crosses_from_one_customer_to_another(locked: Locked) -> 
     assert (await other.post("/events", json=event | {"customer_id": "acme"})).status_code == 404
     for path in ("/workflows", "/runs", "/deliveries"):
         assert (await other.get(path, params={"customer_id": "acme"})).status_code == 404
-    called = definition({"c": {"type": "workflow", "config": {"workflow_id": "only-acmes"}}}, "trigger -> c")
+    called = make_definition({"c": {"type": "workflow", "config": {"workflow_id": "only-acmes"}}}, "trigger -> c")
     await owner.post("/workflows", json=MADE | {"id": "only-acmes"})
     assert (await other.post("/workflows", json=called | {"id": "caller"})).status_code == 422
     assert (await owner.post("/workflows", json=called | {"id": "caller"})).status_code == 201
@@ -299,8 +299,8 @@ async def test_a_definition_cannot_name_another_customer(locked: Locked) -> None
 
 
 async def test_a_key_is_slowed_down_and_no_other(world: World, tmp_path: Path) -> None:
-    async with opened(world, tmp_path, rate_limit="3/minute") as (house, address), AsyncExitStack() as clients:
-        locked = Locked(house, address, clients)
+    async with serve_api(world, tmp_path, rate_limit="3/minute") as (services, address), AsyncExitStack() as clients:
+        locked = Locked(services, address, clients)
         busy, other = await locked.client("acme"), await locked.client("acme")
 
         answers = [await busy.get("/workflows") for _ in range(5)]

@@ -9,13 +9,13 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from orchestrator.service.services import House
+from orchestrator.service.services import Services
 from orchestrator.store.database import ValueRefused
 
 pytestmark = pytest.mark.temporal
 
 
-async def asked(connection: tuple[asyncio.StreamReader, asyncio.StreamWriter], path: str) -> tuple[int, Any]:
+async def request_raw(connection: tuple[asyncio.StreamReader, asyncio.StreamWriter], path: str) -> tuple[int, Any]:
     """Ask on a connection that stays open; gives status and body."""
     reader, writer = connection
     writer.write(f"GET /api/v1{path} HTTP/1.1\r\nhost: localhost\r\n\r\n".encode())
@@ -25,18 +25,18 @@ async def asked(connection: tuple[asyncio.StreamReader, asyncio.StreamWriter], p
 
 
 async def test_a_fault_of_ours_is_told_and_logged_and_the_connection_goes_on(
-    place: tuple[House, str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    served_api: tuple[Services, str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def broken(*_: object, **__: object) -> NoReturn:
+    async def raise_fault(*_: object, **__: object) -> NoReturn:
         raise ZeroDivisionError("nobody has foreseen this")
 
-    monkeypatch.setattr(place[0].workflows.definitions, "page", broken)
-    address = urlsplit(place[1])
+    monkeypatch.setattr(served_api[0].workflows.definitions, "list_definitions", raise_fault)
+    address = urlsplit(served_api[1])
     connection = await asyncio.open_connection(address.hostname, address.port)
     with caplog.at_level(logging.ERROR):
-        status, body = await asked(connection, "/workflows")
+        status, body = await request_raw(connection, "/workflows")
     monkeypatch.undo()
-    after, _ = await asked(connection, "/workflows")
+    after, _ = await request_raw(connection, "/workflows")
     connection[1].close()
 
     assert (status, body["code"], after) == (500, "internal", 200)
@@ -46,12 +46,12 @@ async def test_a_fault_of_ours_is_told_and_logged_and_the_connection_goes_on(
 
 
 async def test_a_value_that_cannot_be_kept_is_the_senders_matter(
-    api: httpx.AsyncClient, house: House, monkeypatch: pytest.MonkeyPatch
+    api: httpx.AsyncClient, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def refusing(*_: object, **__: object) -> NoReturn:
+    async def refuse(*_: object, **__: object) -> NoReturn:
         raise ValueRefused
 
-    monkeypatch.setattr(house.workflows.definitions, "page", refusing)
+    monkeypatch.setattr(services.workflows.definitions, "list_definitions", refuse)
     refused = await api.get("/workflows")
 
     assert (refused.status_code, refused.json()["code"]) == (422, "value_refused")

@@ -8,33 +8,16 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.api.conftest import opened
-from tests.temporal.world import World, definition, until
+from orchestrator.service.services import Services
+from orchestrator.temporal.schedules.schedules import schedule_id
+from tests.api.support import EVERY_HOUR, WAIT, create_workflow, serve_api, start_run, wait_for_status
+from tests.temporal.world import World, make_definition, wait_until
 
 pytestmark = pytest.mark.temporal
 
 
-async def started(api: httpx.AsyncClient, nodes: dict[str, Any], *edges: str, given: Any = None, **more: Any) -> str:
-    body = {"definition": definition(nodes, *edges, **more), "input": given}
-    answer = await api.post("/runs", json=body)
-    assert answer.status_code == 202, answer.text
-    return str(answer.json()["id"])
-
-
-async def stands(api: httpx.AsyncClient, run_id: str, *statuses: str) -> dict[str, Any]:
-    async def seen() -> dict[str, Any] | None:
-        run = (await api.get(f"/runs/{run_id}")).json()
-        return run if run["status"] in statuses else None
-
-    found: dict[str, Any] = await until(seen)
-    return found
-
-
-WAIT = {"type": "wait", "config": {"event": "go"}}
-
-
 async def test_a_key_starts_one_run_however_often_it_comes(api: httpx.AsyncClient) -> None:
-    body = {"definition": definition({"a": WAIT}, "trigger -> a")}
+    body = {"definition": make_definition({"a": WAIT}, "trigger -> a")}
     assert (await api.post("/workflows", json=body["definition"] | {"id": "w"})).status_code == 201
 
     answers = await asyncio.gather(
@@ -46,10 +29,10 @@ async def test_a_key_starts_one_run_however_often_it_comes(api: httpx.AsyncClien
     replayed = [answer.headers.get("idempotent-replayed") for answer in answers]
     assert sorted(replayed, key=str) == [None, *["true"] * 7]
 
-    async def listed() -> list[Any]:
+    async def list_runs() -> list[Any]:
         return list((await api.get("/runs", params={"workflow_id": "w"})).json()["items"])
 
-    assert len(await until(listed)) == 1
+    assert len(await wait_until(list_runs)) == 1
     other = await api.post("/workflows/w/runs", json={}, headers={"idempotency-key": "order 8"})
     assert other.json()["id"] != answers[0].json()["id"]
 
@@ -58,9 +41,11 @@ async def test_wait_answers_the_finished_run_or_where_it_goes_on(api: httpx.Asyn
     ended = await api.post(
         "/runs",
         params={"wait": 20},
-        json={"definition": definition({"a": {"type": "set", "config": {"x": 1}}}, "trigger -> a")},
+        json={"definition": make_definition({"a": {"type": "set", "config": {"x": 1}}}, "trigger -> a")},
     )
-    going = await api.post("/runs", params={"wait": 0.2}, json={"definition": definition({"a": WAIT}, "trigger -> a")})
+    going = await api.post(
+        "/runs", params={"wait": 0.2}, json={"definition": make_definition({"a": WAIT}, "trigger -> a")}
+    )
 
     assert (ended.status_code, ended.json()["status"], ended.json()["output"]) == (200, "completed", {"x": 1})
     assert going.status_code == 202
@@ -70,7 +55,7 @@ async def test_wait_answers_the_finished_run_or_where_it_goes_on(api: httpx.Asyn
 
 async def test_an_input_that_does_not_fit_is_refused_where_it_is_wrong(api: httpx.AsyncClient) -> None:
     schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
-    made = definition({"a": WAIT}, "trigger -> a", settings={"input_schema": schema})
+    made = make_definition({"a": WAIT}, "trigger -> a", settings={"input_schema": schema})
 
     answer = await api.post("/runs", json={"definition": made, "input": {"n": "many"}})
 
@@ -79,16 +64,16 @@ async def test_an_input_that_does_not_fit_is_refused_where_it_is_wrong(api: http
 
 
 async def test_runs_are_listed_by_what_they_are(api: httpx.AsyncClient) -> None:
-    ids = [await started(api, {"a": WAIT}, "trigger -> a") for _ in range(3)]
+    ids = [await start_run(api, {"a": WAIT}, "trigger -> a") for _ in range(3)]
     await api.post(f"/runs/{ids[0]}/events/go", json={"fine": True})
     await api.post(f"/runs/{ids[1]}/cancel")
 
-    async def listed() -> dict[str, str] | None:
+    async def list_runs() -> dict[str, str] | None:
         items = (await api.get("/runs")).json()["items"]
         found = {item["id"]: item["status"] for item in items}
         return found if sorted(found.values()) == ["cancelled", "completed", "running"] else None
 
-    assert await until(listed) == {ids[0]: "completed", ids[1]: "cancelled", ids[2]: "running"}
+    assert await wait_until(list_runs) == {ids[0]: "completed", ids[1]: "cancelled", ids[2]: "running"}
     running = (await api.get("/runs", params={"status": "running"})).json()["items"]
     assert [run["id"] for run in running] == [ids[2]]
     pages, cursor = [], None
@@ -107,8 +92,8 @@ async def test_runs_are_listed_by_what_they_are(api: httpx.AsyncClient) -> None:
 
 async def test_steps_are_paged(api: httpx.AsyncClient) -> None:
     nodes = {name: {"type": "set", "config": {name: 1}} for name in "abc"}
-    run_id = await started(api, nodes, "trigger -> a", "a -> b", "b -> c")
-    await stands(api, run_id, "completed")
+    run_id = await start_run(api, nodes, "trigger -> a", "a -> b", "b -> c")
+    await wait_for_status(api, run_id, "completed")
 
     first = (await api.get(f"/runs/{run_id}/steps", params={"limit": 2})).json()
     second = (await api.get(f"/runs/{run_id}/steps", params={"cursor": first["next_cursor"]})).json()
@@ -118,19 +103,19 @@ async def test_steps_are_paged(api: httpx.AsyncClient) -> None:
 
 
 async def test_a_run_is_paused_and_goes_on(api: httpx.AsyncClient) -> None:
-    run_id = await started(api, {"a": WAIT, "b": WAIT | {"config": {"event": "end"}}}, "trigger -> a", "a -> b")
+    run_id = await start_run(api, {"a": WAIT, "b": WAIT | {"config": {"event": "end"}}}, "trigger -> a", "a -> b")
     assert (await api.post(f"/runs/{run_id}/pause")).status_code == 202
     await api.post(f"/runs/{run_id}/events/go")
 
-    async def held() -> bool:
+    async def is_paused() -> bool:
         run = (await api.get(f"/runs/{run_id}")).json()
         return any(wait["kind"] == "paused" for wait in run["waiting_for"])
 
-    await until(held)
+    await wait_until(is_paused)
     await api.post(f"/runs/{run_id}/resume")
     await api.post(f"/runs/{run_id}/events/end", json={"answer": 42})
 
-    ended = await stands(api, run_id, "completed")
+    ended = await wait_for_status(api, run_id, "completed")
     assert ended["steps"][-1]["output_data"]["payload"] == {"answer": 42}
     late = await api.post(f"/runs/{run_id}/pause")
     assert (late.status_code, late.json()["code"]) == (409, "operation_refused")
@@ -142,23 +127,23 @@ async def test_an_operator_resolves_a_failed_step(api: httpx.AsyncClient, world:
         "type": "action", "action": "http.request", "config": {"url": "http://service.example"},
         "on_error": "pause", "retry": {"maximum_attempts": 1},
     }  # fmt: skip
-    run_id = await started(api, {"call": node}, "trigger -> call")
-    await world.waits(run_id, "operator")
+    run_id = await start_run(api, {"call": node}, "trigger -> call")
+    await world.wait_for_waiting(run_id, "operator")
 
     wrong = await api.post(f"/runs/{run_id}/resolve", json={"node_id": "other", "action": "retry"})
     right = await api.post(f"/runs/{run_id}/resolve", json={"node_id": "call", "action": "retry"})
 
     assert wrong.status_code == 409
     assert right.json() == {"step_id": "call"}
-    assert (await stands(api, run_id, "completed"))["steps"][0]["output_data"] == {"status": 200}
+    assert (await wait_for_status(api, run_id, "completed"))["steps"][0]["output_data"] == {"status": 200}
 
 
 async def test_a_stream_tells_what_happens_until_the_end(api: httpx.AsyncClient) -> None:
-    run_id = await started(api, {"a": WAIT}, "trigger -> a")
+    run_id = await start_run(api, {"a": WAIT}, "trigger -> a")
     events: list[dict[str, str]] = []
     async with api.stream("GET", f"/runs/{run_id}/stream") as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
-        async for event in _events(answer):
+        async for event in _read_events(answer):
             if not events:
                 await api.post(f"/runs/{run_id}/events/go")
             events.append(event)
@@ -168,18 +153,18 @@ async def test_a_stream_tells_what_happens_until_the_end(api: httpx.AsyncClient)
     assert [data[0]["status"], data[1]["name"], data[2]["status"]] == ["running", "go", "completed"]
     assert data[2]["id"] == run_id
 
-    async def after(place: str) -> tuple[int, list[dict[str, str]]]:
-        async with api.stream("GET", f"/runs/{run_id}/stream", headers={"last-event-id": place}) as again:
-            return again.status_code, [event async for event in _events(again)]
+    async def stream_after(event_id: str) -> tuple[int, list[dict[str, str]]]:
+        async with api.stream("GET", f"/runs/{run_id}/stream", headers={"last-event-id": event_id}) as again:
+            return again.status_code, [event async for event in _read_events(again)]
 
-    assert await after(events[0]["id"]) == (200, events[1:])
-    assert await after(events[-1]["id"]) == (204, []), "a browser must not connect again"
+    assert await stream_after(events[0]["id"]) == (200, events[1:])
+    assert await stream_after(events[-1]["id"]) == (204, []), "a browser must not connect again"
     refused = await api.get(f"/runs/{run_id}/stream", headers={"last-event-id": "x"})
     assert (refused.status_code, refused.json()["code"]) == (422, "bad_cursor")
     assert (await api.get("/runs/nothing/stream")).status_code == 404
 
 
-async def _events(answer: httpx.Response) -> Any:
+async def _read_events(answer: httpx.Response) -> Any:
     event: dict[str, str] = {}
     async for text in answer.aiter_lines():
         if not text and event:
@@ -228,11 +213,11 @@ async def test_a_bad_body_is_refused_with_its_place(api: httpx.AsyncClient, body
 
 
 async def test_a_body_without_a_length_is_cut_off_too(api: httpx.AsyncClient) -> None:
-    async def parts() -> Any:
+    async def send_parts() -> Any:
         for _ in range(40):
             yield b" " * 65_536
 
-    answer = await api.post("/workflows/any/runs", content=parts(), headers={"content-type": "application/json"})
+    answer = await api.post("/workflows/any/runs", content=send_parts(), headers={"content-type": "application/json"})
 
     assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
 
@@ -247,21 +232,43 @@ async def test_every_address_that_is_none_is_a_problem_document(api: httpx.Async
 async def test_an_index_that_is_lost_is_made_again_from_temporal(
     api: httpx.AsyncClient, world: World, customer: str, tmp_path: Path
 ) -> None:
-    ended, killed, going = [await started(api, {"a": WAIT}, "trigger -> a") for _ in range(3)]
+    ended, killed, going = [await start_run(api, {"a": WAIT}, "trigger -> a") for _ in range(3)]
     await api.post(f"/runs/{ended}/events/go")
     await api.post(f"/runs/{killed}/terminate", json={"reason": "enough"})
-    await stands(api, ended, "completed")
+    await wait_for_status(api, ended, "completed")
     wanted = {ended: "completed", killed: "cancelled", going: "running"}
 
-    async with opened(world, tmp_path) as (house, _):
+    async with serve_api(world, tmp_path) as (services, _):
 
-        async def listed() -> bool:
-            return {run.id: run.status for run in await house.index.page(customer)} == wanted
+        async def list_runs() -> bool:
+            return {run.id: run.status for run in await services.index.list_runs(customer)} == wanted
 
-        await until(listed)
-        await house.runs.cancel(going)
+        await wait_until(list_runs)
+        await services.runs.cancel(going)
         wanted[going] = "cancelled"
-        await until(listed)
-        (found,) = [run for run in await house.index.page(customer) if run.id == killed]
+        await wait_until(list_runs)
+        (found,) = [run for run in await services.index.list_runs(customer) if run.id == killed]
         assert found.completed_at is not None
-        assert {run.id for run in await house.runs.list(customer_id=customer, status="cancelled")} == {killed, going}
+        assert {run.id for run in await services.runs.list_runs(customer_id=customer, status="cancelled")} == {
+            killed,
+            going,
+        }
+
+
+async def test_a_workflow_of_temporals_own_is_no_run(api: httpx.AsyncClient, services: Services, customer: str) -> None:
+    await create_workflow(api, "w", EVERY_HOUR)
+    await api.post("/workflows/w/activate")
+    scheduler = f"temporal-sys-scheduler:{schedule_id(customer, 'w')}"
+
+    for method, path in (("GET", ""), ("POST", "/terminate"), ("POST", "/pause"), ("GET", "/stream")):
+        answer = await api.request(method, f"/runs/{scheduler}{path}")
+        assert answer.status_code == 404, (path, answer.text)
+    assert (await api.post("/workflows/w/schedule/trigger")).status_code == 202
+
+
+async def test_a_stream_goes_on_only_in_an_execution_that_is_there(api: httpx.AsyncClient) -> None:
+    run_id = await start_run(api, {"a": WAIT}, "trigger -> a")
+
+    for execution in ("-" * 36, "00000000-0000-4000-8000-000000000000"):
+        answer = await api.get(f"/runs/{run_id}/stream", headers={"last-event-id": f"{execution};=0.0"})
+        assert (answer.status_code, answer.json()["code"]) == (422, "bad_cursor")

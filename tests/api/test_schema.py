@@ -12,11 +12,11 @@ from pydantic import BaseModel
 from schemathesis.specs.openapi.definitions import OPENAPI_31
 
 from api.app import PREFIX, create_app
-from api.description import component
-from api.examples import ANSWERS
-from orchestrator.model.definition import json_schema
-from orchestrator.service.services import House
-from tests.api.conftest import opened
+from api.description import name_component
+from api.examples import RESPONSES
+from orchestrator.model.definition import build_definition_schema
+from orchestrator.service.services import Services
+from tests.api.support import serve_api
 from tests.temporal.world import World
 
 pytestmark = pytest.mark.temporal
@@ -24,8 +24,8 @@ CONFIG = Path(__file__).with_name("schemathesis.toml")
 SECONDS = 60
 
 
-def test_every_operation_is_described_well_enough_to_make_a_client_from(house: House) -> None:
-    description = create_app(house).openapi()
+def test_every_operation_is_described_well_enough_to_make_a_client_from(services: Services) -> None:
+    description = create_app(services).openapi()
     operations = [
         (path, method, operation)
         for path, methods in description["paths"].items()
@@ -55,9 +55,9 @@ def has_example(part: Any, known: dict[str, Any]) -> bool:
     """Tell whether there is an example: beside the schema, in it, in what it refers to, or of one of its keys."""
     found: set[str] = set()
 
-    def within(part: Any) -> bool:
+    def search(part: Any) -> bool:
         if isinstance(part, list):
-            return any(map(within, part))
+            return any(map(search, part))
         if not isinstance(part, dict):
             return False
         if part.get("examples"):
@@ -65,13 +65,13 @@ def has_example(part: Any, known: dict[str, Any]) -> bool:
         name = part.get("$ref", "").rpartition("/")[2]
         if name and name not in found:
             found.add(name)
-            return within(known[name])
+            return search(known[name])
         properties = list(part.get("properties", {}).values())
-        return any(within(part.get(key)) for key in ("schema", "anyOf", "oneOf", "allOf", "items")) or within(
+        return any(search(part.get(key)) for key in ("schema", "anyOf", "oneOf", "allOf", "items")) or search(
             properties
         )
 
-    return within(part)
+    return search(part)
 
 
 def test_a_body_without_an_example_would_be_seen() -> None:
@@ -83,19 +83,19 @@ def test_a_body_without_an_example_would_be_seen() -> None:
         )
 
 
-@pytest.mark.parametrize("model", ANSWERS, ids=component)
-def test_the_example_of_an_answer_is_one(model: type[BaseModel], house: House) -> None:
-    description = create_app(house).openapi()
+@pytest.mark.parametrize("model", RESPONSES, ids=name_component)
+def test_the_example_of_an_answer_is_one(model: type[BaseModel], services: Services) -> None:
+    description = create_app(services).openapi()
     schemas = description["components"]["schemas"]
-    (example,) = schemas[component(model)]["examples"]
+    (example,) = schemas[name_component(model)]["examples"]
 
     assert model.model_validate(example).model_dump(mode="json") == example
-    schema = {"$ref": f"#/components/schemas/{component(model)}", "components": {"schemas": schemas}}
+    schema = {"$ref": f"#/components/schemas/{name_component(model)}", "components": {"schemas": schemas}}
     assert [error.message for error in Draft202012Validator(schema).iter_errors(example)] == []
 
 
-def test_main_answers_have_examples(house: House) -> None:
-    description = create_app(house).openapi()
+def test_main_answers_have_examples(services: Services) -> None:
+    description = create_app(services).openapi()
     operations = {each["operationId"]: each for path in description["paths"].values() for each in path.values()}
     wanted = {
         "getRun": "200", "startRun": "202", "runDefinition": "202", "retryRun": "202", "listRuns": "200",
@@ -108,8 +108,8 @@ def test_main_answers_have_examples(house: House) -> None:
         assert has_example(content, description["components"]["schemas"]), name
 
 
-def test_the_description_is_openapi_3_1(house: House) -> None:
-    description = create_app(house).openapi()
+def test_the_description_is_openapi_3_1(services: Services) -> None:
+    description = create_app(services).openapi()
 
     told = [
         f"{error.json_path}: {error.message}" for error in Draft202012Validator(OPENAPI_31).iter_errors(description)
@@ -118,10 +118,10 @@ def test_the_description_is_openapi_3_1(house: House) -> None:
     for schema in description["components"]["schemas"].values():
         Draft202012Validator.check_schema(schema)
     known = {f"#/components/schemas/{name}" for name in description["components"]["schemas"]}
-    assert {each for each in named(description) if each.startswith("#/components/schemas/")} <= known
+    assert {each for each in iterate_names(description) if each.startswith("#/components/schemas/")} <= known
 
 
-def named(part: Any) -> Iterator[str]:
+def iterate_names(part: Any) -> Iterator[str]:
     """Give every reference; one that stands beside another schema would be two answers at once."""
     if isinstance(part, dict):
         if "$ref" in part:
@@ -129,32 +129,32 @@ def named(part: Any) -> Iterator[str]:
             assert not part.keys() & {"anyOf", "oneOf", "type"}, part
         part = list(part.values())
     for each in part if isinstance(part, list) else ():
-        yield from named(each)
+        yield from iterate_names(each)
 
 
-def test_clients_are_made_with_the_types_of_what_is_sent_and_told(house: House) -> None:
-    description = create_app(house).openapi()
+def test_clients_are_made_with_the_types_of_what_is_sent_and_told(services: Services) -> None:
+    description = create_app(services).openapi()
     operations = {each["operationId"]: each for path in description["paths"].values() for each in path.values()}
     schemas = description["components"]["schemas"]
 
     for name in ("createWorkflow", "saveWorkflow", "validateWorkflow"):
         content = operations[name]["requestBody"]["content"]["application/json"]
         assert content["schema"] == {"$ref": "#/components/schemas/Definition"}
-    assert schemas["Definition"]["properties"].keys() == json_schema()["properties"].keys()
+    assert schemas["Definition"]["properties"].keys() == build_definition_schema()["properties"].keys()
     for name in ("startRun", "runDefinition", "retryRun"):
         content = operations[name]["responses"]["202"]["content"]["application/json"]
         assert content["schema"] == {"$ref": "#/components/schemas/RunStarted"}
     (stream,) = operations["streamRun"]["responses"]["200"]["content"].values()
     assert (list(stream), stream["schema"]["type"]) == (["schema"], "string")
-    for name in ("RunNews", "StepNews", "SignalNews"):
+    for name in ("RunEvent", "StepEvent", "SignalEvent"):
         assert f"`{name}`" in stream["schema"]["description"]
         assert schemas[name]["properties"]
 
 
 @pytest.mark.slow
 async def test_schemathesis_finds_nothing(world: World, tmp_path: Path) -> None:
-    async with opened(world, tmp_path) as (house, address):
-        _, key = await house.keys.create("acme", "schemathesis", ("read", "run", "edit"))
+    async with serve_api(world, tmp_path) as (services, address):
+        _, key = await services.keys.create("acme", "schemathesis", ("read", "run", "edit"))
         process = await asyncio.create_subprocess_exec(
             *(Path(sys.executable).with_name("schemathesis"), "--config-file", CONFIG),
             *("run", f"{address}{PREFIX}/openapi.json", "--header", f"Authorization: Bearer {key}"),

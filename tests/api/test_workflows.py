@@ -9,16 +9,17 @@ from xml.etree import ElementTree
 import httpx
 import pytest
 
-from orchestrator.drawing.mermaid import mermaid
-from orchestrator.drawing.svg import svg
+from orchestrator.drawing.mermaid import draw_mermaid
+from orchestrator.drawing.svg import draw_svg
 from orchestrator.errors import DefinitionInvalid
-from orchestrator.service.services import House
-from tests.temporal.world import until
+from orchestrator.service.services import Services
+from tests.api.support import create_workflow
+from tests.temporal.world import wait_until
 
 pytestmark = pytest.mark.temporal
 
 
-def greeting(text: str = "Hello", **more: Any) -> dict[str, Any]:
+def make_greeting(text: str = "Hello", **more: Any) -> dict[str, Any]:
     return {
         "id": "greeting",
         "name": "Greeting",
@@ -32,14 +33,14 @@ def greeting(text: str = "Hello", **more: Any) -> dict[str, Any]:
     }
 
 
-async def kept(api: httpx.AsyncClient, definition: dict[str, Any] | None = None) -> httpx.Response:
-    answer = await api.post("/workflows", json=definition or greeting())
+async def store_workflow(api: httpx.AsyncClient, definition: dict[str, Any] | None = None) -> httpx.Response:
+    answer = await api.post("/workflows", json=definition or make_greeting())
     assert answer.status_code == 201, answer.text
     return answer
 
 
 async def test_a_definition_is_kept_as_a_draft(api: httpx.AsyncClient, customer: str) -> None:
-    answer = await kept(api)
+    answer = await store_workflow(api)
 
     assert answer.headers["location"] == "/api/v1/workflows/greeting"
     assert answer.headers["etag"].startswith('"1-')
@@ -48,11 +49,11 @@ async def test_a_definition_is_kept_as_a_draft(api: httpx.AsyncClient, customer:
     assert {name: shown[name] for name in ("status", "version", "customer_id", "run_count")} == {
         "status": "draft", "version": 1, "customer_id": customer, "run_count": 0,
     }  # fmt: skip
-    assert shown["nodes"] == greeting()["nodes"]
+    assert shown["nodes"] == make_greeting()["nodes"]
 
 
 async def test_all_mistakes_are_told_with_their_places_and_nothing_is_kept(api: httpx.AsyncClient) -> None:
-    wrong = greeting(trigger={"type": "schedule", "cron": "61 * * * *"})
+    wrong = make_greeting(trigger={"type": "schedule", "cron": "61 * * * *"})
     wrong["nodes"][1]["config"]["outcome"] = "finished"
 
     answer = await api.post("/workflows", json=wrong)
@@ -67,17 +68,17 @@ async def test_all_mistakes_are_told_with_their_places_and_nothing_is_kept(api: 
 
 
 async def test_an_id_is_taken_once(api: httpx.AsyncClient) -> None:
-    await kept(api)
+    await store_workflow(api)
 
-    again = await api.post("/workflows", json=greeting())
+    again = await api.post("/workflows", json=make_greeting())
 
     assert (again.status_code, again.json()["code"]) == (409, "workflow_exists")
 
 
 async def test_publishing_makes_the_next_version_and_edits_wait_for_it(api: httpx.AsyncClient) -> None:
-    await kept(api)
+    await store_workflow(api)
     assert (await api.post("/workflows/greeting/activate")).json()["status"] == "active"
-    edited = await api.put("/workflows/greeting", json=greeting("Good day"))
+    edited = await api.put("/workflows/greeting", json=make_greeting("Good day"))
     assert edited.json()["version"] == 2
 
     before = await api.post("/workflows/greeting/runs", params={"wait": 20}, json={"input": {"name": "Ada"}})
@@ -98,14 +99,14 @@ async def test_publishing_makes_the_next_version_and_edits_wait_for_it(api: http
 
 
 async def test_rollback_publishes_older_content_as_the_newest(api: httpx.AsyncClient) -> None:
-    await kept(api)
+    await store_workflow(api)
     await api.post("/workflows/greeting/activate")
-    await api.put("/workflows/greeting", json=greeting("Good day"))
+    await api.put("/workflows/greeting", json=make_greeting("Good day"))
     await api.post("/workflows/greeting/activate")
 
     back = await api.post("/workflows/greeting/rollback", json={"version": 1})
 
-    assert (back.json()["version"], back.json()["nodes"]) == (3, greeting()["nodes"])
+    assert (back.json()["version"], back.json()["nodes"]) == (3, make_greeting()["nodes"])
     listed = (await api.get("/workflows/greeting/versions")).json()["items"]
     assert [(each["version"], each["copy_of"]) for each in listed] == [(3, 1), (2, None), (1, None)]
     assert (
@@ -117,11 +118,14 @@ async def test_rollback_publishes_older_content_as_the_newest(api: httpx.AsyncCl
 
 
 async def test_a_lost_race_is_told(api: httpx.AsyncClient) -> None:
-    first = await kept(api)
+    first = await store_workflow(api)
     tag = first.headers["etag"]
 
     answers = await asyncio.gather(
-        *(api.put("/workflows/greeting", json=greeting(text), headers={"if-match": tag}) for text in ("A", "B", "C"))
+        *(
+            api.put("/workflows/greeting", json=make_greeting(text), headers={"if-match": tag})
+            for text in ("A", "B", "C")
+        )
     )
 
     assert sorted(answer.status_code for answer in answers) == [200, 412, 412]
@@ -129,19 +133,21 @@ async def test_a_lost_race_is_told(api: httpx.AsyncClient) -> None:
     shown = await api.get("/workflows/greeting")
     assert shown.headers["etag"] == won.headers["etag"]
     assert shown.json()["nodes"] == won.json()["nodes"]
-    assert (await api.put("/workflows/greeting", json=greeting(), headers={"if-match": "nonsense"})).status_code == 412
+    assert (
+        await api.put("/workflows/greeting", json=make_greeting(), headers={"if-match": "nonsense"})
+    ).status_code == 412
 
 
 async def test_a_tag_of_a_workflow_that_is_gone_fits_none_that_was_made_anew(api: httpx.AsyncClient) -> None:
-    old = (await kept(api)).headers["etag"]
+    old = (await store_workflow(api)).headers["etag"]
     await api.delete("/workflows/greeting")
-    new = (await kept(api, greeting("Good day"))).headers["etag"]
+    new = (await store_workflow(api, make_greeting("Good day"))).headers["etag"]
 
-    refused = await api.put("/workflows/greeting", json=greeting("Lost"), headers={"if-match": old})
+    refused = await api.put("/workflows/greeting", json=make_greeting("Lost"), headers={"if-match": old})
     assert (refused.status_code, refused.json()["code"]) == (412, "edit_conflict")
     assert (await api.delete("/workflows/greeting", headers={"if-match": old})).status_code == 412
 
-    assert (await api.put("/workflows/greeting", json=greeting(), headers={"if-match": new})).status_code == 200
+    assert (await api.put("/workflows/greeting", json=make_greeting(), headers={"if-match": new})).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -159,17 +165,17 @@ async def test_a_tag_of_a_workflow_that_is_gone_fits_none_that_was_made_anew(api
 async def test_a_change_names_what_was_read_as_proxies_write_it(
     api: httpx.AsyncClient, written: str, status: int
 ) -> None:
-    tag = (await kept(api)).headers["etag"]
+    tag = (await store_workflow(api)).headers["etag"]
 
     changed = await api.put(
-        "/workflows/greeting", json=greeting("A"), headers={"if-match": written.replace("{tag}", tag)}
+        "/workflows/greeting", json=make_greeting("A"), headers={"if-match": written.replace("{tag}", tag)}
     )
 
     assert changed.status_code == status
 
 
 async def test_a_draft_can_be_tried_and_an_archived_workflow_cannot(api: httpx.AsyncClient) -> None:
-    await kept(api)
+    await store_workflow(api)
     tried = await api.post("/workflows/greeting/runs", params={"wait": 20}, json={"input": {"name": "Ada"}})
     assert tried.json()["output"] == {"text": "Hello Ada"}
 
@@ -177,12 +183,12 @@ async def test_a_draft_can_be_tried_and_an_archived_workflow_cannot(api: httpx.A
     assert (await api.post("/workflows/greeting/archive")).json()["status"] == "archived"
 
     assert (await api.post("/workflows/greeting/runs")).status_code == 409
-    assert (await api.put("/workflows/greeting", json=greeting())).status_code == 409
+    assert (await api.put("/workflows/greeting", json=make_greeting())).status_code == 409
     assert (await api.post("/workflows/greeting/activate")).json()["status"] == "active"
 
 
 async def test_deleting_takes_it_away(api: httpx.AsyncClient) -> None:
-    await kept(api)
+    await store_workflow(api)
     await api.post("/workflows/greeting/activate")
 
     assert (await api.delete("/workflows/greeting", headers={"if-match": '"77"'})).status_code == 412
@@ -190,12 +196,12 @@ async def test_deleting_takes_it_away(api: httpx.AsyncClient) -> None:
 
     assert (await api.get("/workflows/greeting")).status_code == 404
     assert (await api.get("/workflows/greeting/versions/1")).status_code == 404
-    await kept(api)
+    await store_workflow(api)
 
 
 async def test_pages_of_a_list_hold_everything_once(api: httpx.AsyncClient) -> None:
     for number in range(5):
-        await kept(api, greeting(id=f"w{number}"))
+        await store_workflow(api, make_greeting(id=f"w{number}"))
 
     seen, cursor = [], None
     while True:
@@ -212,8 +218,8 @@ async def test_pages_of_a_list_hold_everything_once(api: httpx.AsyncClient) -> N
 
 
 async def test_a_definition_is_judged_without_being_kept(api: httpx.AsyncClient) -> None:
-    good = (await api.post("/workflows/validate", json=greeting())).json()
-    bad = (await api.post("/workflows/validate", json=greeting(nodes=[]))).json()
+    good = (await api.post("/workflows/validate", json=make_greeting())).json()
+    bad = (await api.post("/workflows/validate", json=make_greeting(nodes=[]))).json()
 
     assert good["valid"] is True
     assert bad["valid"] is False
@@ -222,7 +228,7 @@ async def test_a_definition_is_judged_without_being_kept(api: httpx.AsyncClient)
 
 
 async def test_a_definition_is_drawn(api: httpx.AsyncClient) -> None:
-    await kept(api)
+    await store_workflow(api)
 
     drawn = await api.get("/workflows/greeting/graph")
 
@@ -239,15 +245,15 @@ async def test_a_definition_is_drawn(api: httpx.AsyncClient) -> None:
     assert (await api.get("/workflows/greeting/graph", params={"format": "png"})).status_code == 422
 
 
-def row_of(count: int) -> dict[str, Any]:
+def make_row(count: int) -> dict[str, Any]:
     """A workflow of so many nodes, one after the other."""
     ids = ["trigger", *(f"n{number}" for number in range(count))]
     nodes = [{"id": each, "type": "set", "config": {f"v{each}": "{{ input.name }}"}} for each in ids[1:]]
     edges = [{"source": source, "target": target} for source, target in pairwise(ids)]
-    return greeting(nodes=nodes, edges=edges)
+    return make_greeting(nodes=nodes, edges=edges)
 
 
-async def turns_beside(doing: Awaitable[Any]) -> int:
+async def count_loop_turns(doing: Awaitable[Any]) -> int:
     """Count how often the event loop served somebody else meanwhile."""
     task, turns = asyncio.ensure_future(doing), 0
     while not task.done():
@@ -263,12 +269,12 @@ FEW = 5
 
 async def test_a_picture_is_drawn_beside_the_event_loop() -> None:
     """The renderer works for a quarter of a second and holds the interpreter's lock: a thread is not beside."""
-    assert await turns_beside(svg(mermaid(row_of(250)))) > FEW
+    assert await count_loop_turns(draw_svg(draw_mermaid(make_row(250)))) > FEW
 
 
 @pytest.mark.parametrize("count", [500, 9_000])
 async def test_a_graph_that_is_too_large_for_a_picture_is_refused(api: httpx.AsyncClient, count: int) -> None:
-    await kept(api, row_of(count))
+    await store_workflow(api, make_row(count))
 
     refused = await api.get("/workflows/greeting/graph", params={"format": "svg"})
 
@@ -276,12 +282,12 @@ async def test_a_graph_that_is_too_large_for_a_picture_is_refused(api: httpx.Asy
     assert "cannot be drawn as a picture" in refused.json()["detail"]
 
 
-async def test_a_large_definition_is_judged_beside_the_event_loop(house: House) -> None:
+async def test_a_large_definition_is_judged_beside_the_event_loop(services: Services) -> None:
     """Judging 9,000 nodes takes about a second; the interpreter goes from thread to thread meanwhile."""
-    assert await turns_beside(house.workflows.judge("anybody", row_of(9_000))) > FEW
+    assert await count_loop_turns(services.workflows.check("anybody", make_row(9_000))) > FEW
 
 
-async def test_statistics_count_what_runs_did(api: httpx.AsyncClient, house: House) -> None:
+async def test_statistics_count_what_runs_did(api: httpx.AsyncClient, services: Services) -> None:
     nodes = [
         {"id": "way", "type": "condition", "condition": {"field": "input.how", "operator": "equals", "value": "well"}},
         {"id": "well", "type": "end", "config": {}},
@@ -292,16 +298,16 @@ async def test_statistics_count_what_runs_did(api: httpx.AsyncClient, house: Hou
         {"source": "way", "target": "well", "condition": "true"},
         {"source": "way", "target": "ill", "condition": "false"},
     ]
-    await kept(api, greeting(nodes=nodes, edges=edges))
+    await store_workflow(api, make_greeting(nodes=nodes, edges=edges))
     await api.post("/workflows/greeting/activate")
     for how in ("well", "well", "ill"):
         await api.post("/workflows/greeting/runs", params={"wait": 20}, json={"input": {"how": how}})
 
-    async def counted() -> Any:
+    async def read_statistics() -> Any:
         found = (await api.get("/workflows/greeting/stats")).json()
         return found if found["by_status"] == {"completed": 2, "failed": 1} else None
 
-    found = await until(counted)
+    found = await wait_until(read_statistics)
     assert (found["runs"], found["success_rate"]) == (3, 66.67)
     assert 0 <= found["p50_ms"] <= found["p95_ms"]
     assert found["last_run_at"]
@@ -320,8 +326,8 @@ async def test_workflows_call_what_is_kept(api: httpx.AsyncClient) -> None:
         "edges": [{"source": "trigger", "target": "call"}, {"source": "call", "target": "done"}],
     }  # fmt: skip
     assert (await api.post("/workflows", json=caller)).status_code == 422, "there is no greeting yet"
-    await kept(api)
-    await kept(api, caller)
+    await store_workflow(api)
+    await store_workflow(api, caller)
 
     ran = await api.post("/workflows/caller/runs", params={"wait": 20})
 
@@ -329,7 +335,7 @@ async def test_workflows_call_what_is_kept(api: httpx.AsyncClient) -> None:
 
 
 async def test_each_call_runs_the_version_that_it_asks_for(api: httpx.AsyncClient) -> None:
-    def calls(name: str, **asked: dict[str, Any]) -> dict[str, Any]:
+    def make_caller(name: str, **asked: dict[str, Any]) -> dict[str, Any]:
         nodes = [{"id": node, "type": "workflow", "config": config} for node, config in asked.items()]
         output = {node: f"{{{{ steps.{node}.output.output }}}}" for node in asked}
         ids = ["trigger", *asked, "done"]
@@ -340,15 +346,19 @@ async def test_each_call_runs_the_version_that_it_asks_for(api: httpx.AsyncClien
         }  # fmt: skip
 
     for text in ("One", "Two"):
-        await kept(api, greeting(text)) if text == "One" else await api.put("/workflows/greeting", json=greeting(text))
+        await store_workflow(api, make_greeting(text)) if text == "One" else await api.put(
+            "/workflows/greeting", json=make_greeting(text)
+        )
         await api.post("/workflows/greeting/activate")
     newest, first = {"workflow_id": "greeting"}, {"workflow_id": "greeting", "version": 1}
-    await kept(api, calls("middle", newest=newest))
-    await kept(api, greeting() | {"id": "draft"})
-    draft = calls("x", a={"workflow_id": "draft", "version": 1})
+    await store_workflow(api, make_caller("middle", newest=newest))
+    await store_workflow(api, make_greeting() | {"id": "draft"})
+    draft = make_caller("x", a={"workflow_id": "draft", "version": 1})
     (problem,) = (await api.post("/workflows/validate", json=draft)).json()["problems"]
     assert "as a draft, not as version 1" in problem["message"]
-    outer = calls("outer", newest=newest, first=first, second=first | {"version": 2}, middle={"workflow_id": "middle"})
+    outer = make_caller(
+        "outer", newest=newest, first=first, second=first | {"version": 2}, middle={"workflow_id": "middle"}
+    )
 
     ran = await api.post("/runs", params={"wait": 20}, json={"definition": outer})
 
@@ -357,14 +367,14 @@ async def test_each_call_runs_the_version_that_it_asks_for(api: httpx.AsyncClien
     assert texts == {"newest": "Two", "first": "One", "second": "Two"}
     assert found["middle"]["newest"]["text"].startswith("Two")
     for version in (3, -1):
-        refused = await api.post("/workflows/validate", json=calls("x", a=newest | {"version": version}))
+        refused = await api.post("/workflows/validate", json=make_caller("x", a=newest | {"version": version}))
         assert [each["path"] for each in refused.json()["problems"]] == ["/nodes/0/config/version"]
 
 
 async def test_what_python_takes_for_the_same_is_another_version(api: httpx.AsyncClient) -> None:
     nodes = [{"id": "done", "type": "end", "config": {"output": {"paid": 1}}}]
-    made = greeting() | {"nodes": nodes, "edges": [{"source": "trigger", "target": "done"}]}
-    await kept(api, made)
+    made = make_greeting() | {"nodes": nodes, "edges": [{"source": "trigger", "target": "done"}]}
+    await store_workflow(api, made)
     await api.post("/workflows/greeting/activate")
     nodes[0]["config"] = {"output": {"paid": True}}
     await api.put("/workflows/greeting", json=made)
@@ -376,23 +386,36 @@ async def test_what_python_takes_for_the_same_is_another_version(api: httpx.Asyn
 
 async def test_what_no_run_could_begin_with_is_not_published(api: httpx.AsyncClient) -> None:
     trigger = {"type": "schedule", "cron": "@daily", "config": {"input": {"text": "x" * 500_000}}}
-    large = greeting() | {"trigger": trigger, "variables": {"text": "x" * 400_000}}
+    large = make_greeting() | {"trigger": trigger, "variables": {"text": "x" * 400_000}}
 
     refused = await api.post("/workflows", json=large)
 
     assert (refused.status_code, refused.json()["errors"][0]["code"]) == (422, "too_large")
 
 
-async def test_too_many_callees_are_told(house: House, customer: str) -> None:
+async def test_too_many_callees_are_told(services: Services, customer: str) -> None:
     names = [f"w{number}" for number in range(201)]
     for name in names:
-        await house.workflows.definitions.create(customer, name, greeting() | {"id": name}, "a test")
+        await services.workflows.definitions.create(customer, name, make_greeting() | {"id": name}, "a test")
     nodes = [{"id": name, "type": "workflow", "config": {"workflow_id": name}} for name in names]
     edges = [{"source": one, "target": next_} for one, next_ in pairwise(["trigger", *names])]
     made = {"id": "x", "name": "X", "trigger": {"type": "manual"}, "nodes": nodes, "edges": edges}
 
     with pytest.raises(DefinitionInvalid, match="more than 200 workflows are called"):
-        await house.workflows.judge(customer, made)
+        await services.workflows.check(customer, made)
 
     made |= {"nodes": nodes[1:], "edges": [{"source": "trigger", "target": "w1"}, *edges[2:]]}
-    assert (await house.workflows.judge(customer, made)).plan is not None
+    assert (await services.workflows.check(customer, made)).plan is not None
+
+
+async def test_a_rollback_leaves_paused_what_is_paused(api: httpx.AsyncClient) -> None:
+    await create_workflow(api, "w", {"type": "event", "event": "e"})
+    assert (await api.post("/workflows/w/activate")).status_code == 200
+    await api.post("/workflows/w/pause")
+
+    rolled = await api.post("/workflows/w/rollback", json={"version": 1})
+
+    assert (rolled.json()["status"], rolled.json()["version"]) == ("paused", 2)
+    assert (await api.post("/events", json={"name": "e"})).json()["runs"] == []
+    await api.post("/workflows/w/archive")
+    assert (await api.post("/workflows/w/rollback", json={"version": 1})).status_code == 409

@@ -124,7 +124,7 @@ async def devs() -> AsyncIterator[list[Dev]]:
             await dev.process.wait()
 
 
-def definition(url: str) -> dict[str, Any]:
+def make_definition(url: str) -> dict[str, Any]:
     def post(name: str, **more: Any) -> dict[str, Any]:
         config = {"method": "POST", "url": f"{url}/{name}", "json": {"n": "{{ input.n }}"}, "timeout_seconds": 60}
         return {"id": name, "type": "action", "action": "http.request", "config": config, **more}
@@ -144,15 +144,15 @@ def definition(url: str) -> dict[str, Any]:
     return {"id": "chaos", "name": "Chaos", "trigger": {"type": "manual"}, "nodes": nodes, "edges": edges}
 
 
-async def runs_of(dev: Dev) -> Runs:
+async def open_runs(dev: Dev) -> Runs:
     settings = Settings(temporal_address=dev.temporal_address)
     return Runs(await connect(settings), settings)
 
 
-async def until_waiting(runs: Runs, run_id: str) -> Run:
+async def wait_for_waiting(runs: Runs, run_id: str) -> Run:
     async with asyncio.timeout(PATIENCE):
         while True:
-            run = await runs.document(run_id)
+            run = await runs.read_document(run_id)
             if run.waiting_for and run.waiting_for[0]["kind"] == "delay":
                 return run
             await asyncio.sleep(0.1)
@@ -163,18 +163,20 @@ async def test_a_run_survives_the_death_of_everything(effects: Effects, devs: li
     effects.slow_once.add("/slow")
     home = tmp_path / "home"
     devs.append(await start_dev(home))
-    started = await (await runs_of(devs[-1])).start(check(definition(effects.url)).require(), given={"n": 7})
+    started = await (await open_runs(devs[-1])).start(
+        check(make_definition(effects.url)).require(), input_data={"n": 7}
+    )
 
     await effects.until("/slow")
     devs[-1].kill_worker()
     await devs[-1].process.wait()
     devs.append(await start_dev(home))
-    waiting = await until_waiting(await runs_of(devs[-1]), started.id)
+    waiting = await wait_for_waiting(await open_runs(devs[-1]), started.id)
     devs[-1].kill_everything()
     await devs[-1].process.wait()
     devs.append(await start_dev(home))
     async with asyncio.timeout(PATIENCE):
-        run = await (await runs_of(devs[-1])).result(started.id)
+        run = await (await open_runs(devs[-1])).result(started.id)
 
     assert run.status == "completed"
     assert run.output == {"first": "/before", "n": 7}

@@ -14,15 +14,15 @@ import httpx
 import pytest
 
 from orchestrator.settings import Settings
-from orchestrator.store.database import database_url, open_database
+from orchestrator.store.database import create_database, get_database_url
 from orchestrator.store.deliveries import Deliveries
-from orchestrator.store.triggers import UNSURE
+from orchestrator.store.triggers import STALE
 from orchestrator.store.workflows import Definitions
 from orchestrator.temporal.client.connection import connect
-from orchestrator.temporal.devserver import DevServer, dev_server
+from orchestrator.temporal.devserver import DevServer, run_dev_server
 from orchestrator.temporal.schedules.schedules import Schedules
-from tests.postgres import fresh_url, postgres_server
-from tests.temporal.world import definition, until
+from tests.postgres import create_database_url, run_postgres
+from tests.temporal.world import make_definition, wait_until
 
 pytestmark = [pytest.mark.chaos, pytest.mark.postgresql]
 PATIENCE = 90.0
@@ -84,9 +84,9 @@ class Service:
 
 @pytest.fixture
 async def service(tmp_path: Path) -> AsyncIterator[Service]:
-    with postgres_server() as address:
-        url = await fresh_url(address)
-        async with dev_server(tmp_path / "temporal") as temporal:
+    with run_postgres() as address:
+        url = await create_database_url(address)
+        async with run_dev_server(tmp_path / "temporal") as temporal:
             made = Service(
                 Settings(temporal_address=temporal.address, database_url=url, home=tmp_path / "home"),
                 temporal,
@@ -114,8 +114,8 @@ async def service(tmp_path: Path) -> AsyncIterator[Service]:
                     await asyncio.wait_for(process.wait(), PATIENCE)
 
 
-async def keep(api: httpx.AsyncClient, name: str, trigger: dict[str, Any], **nodes: Any) -> None:
-    made = definition(nodes or {"a": {"type": "set", "config": {"x": 1}}}, "trigger -> a")
+async def create_workflow(api: httpx.AsyncClient, name: str, trigger: dict[str, Any], **nodes: Any) -> None:
+    made = make_definition(nodes or {"a": {"type": "set", "config": {"x": 1}}}, "trigger -> a")
     answer = await api.post("/workflows", json=made | {"id": name, "trigger": trigger})
     assert answer.status_code == 201, answer.text
 
@@ -124,7 +124,7 @@ async def test_runs_outlive_a_worker_and_the_api(service: Service) -> None:
     for name in ("worker 1", "worker 2"):
         await service.start_worker(name)
     async with service.client() as api:
-        await keep(api, "slow", {"type": "manual"}, a={"type": "delay", "delay_seconds": 2})
+        await create_workflow(api, "slow", {"type": "manual"}, a={"type": "delay", "delay_seconds": 2})
         assert (await api.post("/workflows/slow/activate")).status_code == 200
         ids = [
             (await api.post("/workflows/slow/runs", headers={"idempotency-key": f"{n}"})).json()["id"]
@@ -136,11 +136,11 @@ async def test_runs_outlive_a_worker_and_the_api(service: Service) -> None:
 
     async with service.client() as api:
 
-        async def completed() -> bool:
+        async def are_completed() -> bool:
             listed = (await api.get("/runs", params={"status": "completed", "limit": 100})).json()["items"]
             return {run["id"] for run in listed} == set(ids)
 
-        await until(completed, PATIENCE)
+        await wait_until(are_completed, PATIENCE)
         again = await api.post("/workflows/slow/runs", headers={"idempotency-key": "7"})
         assert again.json()["id"] == ids[7]
         stats = (await api.get("/workflows/slow/stats")).json()
@@ -151,20 +151,20 @@ async def test_an_accepted_event_starts_all_its_runs_once_whatever_is_killed(ser
     await service.start_worker("worker")
     async with service.client() as api:
         for number in range(SUBSCRIBERS):
-            await keep(api, f"w{number}", {"type": "event", "event": "order.paid"})
+            await create_workflow(api, f"w{number}", {"type": "event", "event": "order.paid"})
             assert (await api.post(f"/workflows/w{number}/activate")).status_code == 200
         sending = asyncio.create_task(api.post("/events", json={"id": "e1", "name": "order.paid"}))
 
-        async def begun() -> int:
+        async def count_started() -> int:
             found = (await api.get("/runs", params={"trigger": "event", "limit": 500})).json()["items"]
             return len(found)
 
-        await until(begun, PATIENCE)
+        await wait_until(count_started, PATIENCE)
         await service.kill("api")
         with contextlib.suppress(httpx.HTTPError):
             await sending
-    database = open_database(database_url(service.settings))
-    assert 0 < await Deliveries(database).backlog() <= SUBSCRIBERS, "it was killed in the middle"
+    database = create_database(get_database_url(service.settings))
+    assert 0 < await Deliveries(database).count_pending_starts() <= SUBSCRIBERS, "it was killed in the middle"
     await database.aclose()
     await service.start_api()
 
@@ -174,11 +174,11 @@ async def test_an_accepted_event_starts_all_its_runs_once_whatever_is_killed(ser
         wanted = {start["workflow_id"]: start["run_id"] for start in again.json()["runs"]}
         assert len(wanted) == SUBSCRIBERS
 
-        async def completed() -> bool:
+        async def are_completed() -> bool:
             listed = (await api.get("/runs", params={"status": "completed", "limit": 500})).json()["items"]
             return len(listed) >= SUBSCRIBERS
 
-        await until(completed, PATIENCE)
+        await wait_until(are_completed, PATIENCE)
         listed = (await api.get("/runs", params={"limit": 500})).json()["items"]
         assert {run["workflow_id"]: run["id"] for run in listed} == wanted
         assert len(listed) == SUBSCRIBERS, "each workflow has started once"
@@ -188,35 +188,35 @@ async def test_a_schedule_is_installed_although_the_process_was_killed_between_t
     service: Service,
 ) -> None:
     async with service.client() as api:
-        await keep(api, "nightly", {"type": "schedule", "cron": "@daily"})
+        await create_workflow(api, "nightly", {"type": "schedule", "cron": "@daily"})
         os.kill(service.temporal.pid, signal.SIGSTOP)
         activating = asyncio.create_task(api.post("/workflows/nightly/activate"))
-        database = open_database(database_url(service.settings))
+        database = create_database(get_database_url(service.settings))
 
-        async def written() -> bool:
-            row = await Definitions(database).trigger("acme", "nightly")
-            return row is not None and row.applied == UNSURE
+        async def is_written() -> bool:
+            row = await Definitions(database).get_trigger("acme", "nightly")
+            return row is not None and row.applied == STALE
 
-        await until(written, PATIENCE)
+        await wait_until(is_written, PATIENCE)
         await service.kill("api")
         with contextlib.suppress(httpx.HTTPError):
             await activating
         os.kill(service.temporal.pid, signal.SIGCONT)
     schedules = Schedules(await connect(service.settings), service.settings)
 
-    async def installed() -> list[str]:
-        return [each.workflow_id async for each in schedules.installed()]
+    async def list_installed() -> list[str]:
+        return [each.workflow_id async for each in schedules.list_installed()]
 
     await service.start_api()
-    await until(installed, PATIENCE)
+    await wait_until(list_installed, PATIENCE)
 
-    assert await installed() == ["nightly"]
+    assert await list_installed() == ["nightly"]
     async with service.client() as api:
 
-        async def shown() -> bool:
+        async def is_installed() -> bool:
             return bool((await api.get("/workflows/nightly/schedule")).json()["installed"])
 
-        await until(shown, PATIENCE)
+        await wait_until(is_installed, PATIENCE)
         assert (await api.get("/workflows/nightly")).json()["status"] == "active"
         assert (await api.delete("/workflows/nightly")).status_code == 204
     await database.aclose()

@@ -4,11 +4,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.cli.shell import Dev, started_dev, stopped
+from tests.cli.shell import Dev, start_dev, stop_dev
 
 
 @pytest.fixture(scope="session")
 async def dev(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Dev]:
-    running = await started_dev(tmp_path_factory.mktemp("dev") / "home")
+    running = await start_dev(tmp_path_factory.mktemp("dev") / "home")
     yield running
-    assert (await stopped(running)).code == 0
+    assert (await stop_dev(running)).code == 0

@@ -61,7 +61,7 @@ class Dev(Shell):
     ready: dict[str, object]
 
 
-async def started_dev(home: Path, env: Mapping[str, str] = MappingProxyType({})) -> Dev:
+async def start_dev(home: Path, env: Mapping[str, str] = MappingProxyType({})) -> Dev:
     """Start `dev` on free ports and wait until it says that all parts answer."""
     ready = home.parent / f"{home.name}.ready.json"
     ready.unlink(missing_ok=True)  # a killed one has left its own
@@ -81,7 +81,7 @@ async def started_dev(home: Path, env: Mapping[str, str] = MappingProxyType({}))
     return Dev({**shell.env, "ORCHESTRATOR_TEMPORAL_ADDRESS": said["temporal_address"]}, process, said)
 
 
-async def stopped(dev: Dev) -> Done:
+async def stop_dev(dev: Dev) -> Done:
     """Ask a `dev` to end and wait for it."""
     if dev.process.returncode is None:
         dev.process.send_signal(signal.SIGTERM)

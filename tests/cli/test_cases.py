@@ -40,7 +40,7 @@ def run_cases(folder: Path, cases: Any, *options: str) -> Result:
     return CliRunner().invoke(app, ["test", str(path), *options])
 
 
-def case(price: int = 5, **expect: Any) -> dict[str, Any]:
+def make_case(price: int = 5, **expect: Any) -> dict[str, Any]:
     return {"name": "a case", "actions": {"shop.load": {"output": {"price": price}}}, "expect": expect}
 
 
@@ -55,15 +55,15 @@ def test_the_examples_pass_their_cases() -> None:
 @pytest.mark.parametrize(
     "given",
     [
-        case(5, output={"price": 5}),
-        case(5, order=["load", "dear", "done"], steps={"done": "completed", "ask": None}),
-        {**case(50, output={"price": 50}), "events": [{"at": 3, "name": "ok"}]},
-        case(50, status="waiting", steps={"ask": "waiting"}),
+        make_case(5, output={"price": 5}),
+        make_case(5, order=["load", "dear", "done"], steps={"done": "completed", "ask": None}),
+        {**make_case(50, output={"price": 50}), "events": [{"at": 3, "name": "ok"}]},
+        make_case(50, status="waiting", steps={"ask": "waiting"}),
         {
-            **case(error_type="action_error"),
+            **make_case(error_type="action_error"),
             "actions": {"shop.load": {"error": {"message": "x", "recoverable": False}}},
         },
-        {**case(output={"price": 7}), "actions": "@mocks.yaml", "input": "@input.json"},
+        {**make_case(output={"price": 7}), "actions": "@mocks.yaml", "input": "@input.json"},
     ],
 )
 def test_a_case_that_holds_passes(tmp_path: Path, given: dict[str, Any]) -> None:
@@ -79,18 +79,18 @@ def test_a_case_that_holds_passes(tmp_path: Path, given: dict[str, Any]) -> None
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (case(5, status="failed"), "status: expected failed, got completed"),
-        (case(50, output={"price": 50}), "status: expected completed, got waiting"),
-        (case(5, output={"price": 6}), '-  "price": 6\n      +  "price": 5'),
-        (case(5, output={"price": "5"}), '-  "price": "5"\n      +  "price": 5'),
-        (case(5, order=["load", "done"]), '   "load",\n      +  "dear",'),
-        (case(5, steps={"ask": "completed"}), "step ask: expected completed, got no such step"),
-        (case(5, steps={"dear": None}), "step dear: expected not to run, got completed"),
-        (case(5, error_type="timeout_error"), "error_type: expected timeout_error, got None"),
+        (make_case(5, status="failed"), "status: expected failed, got completed"),
+        (make_case(50, output={"price": 50}), "status: expected completed, got waiting"),
+        (make_case(5, output={"price": 6}), '-  "price": 6\n      +  "price": 5'),
+        (make_case(5, output={"price": "5"}), '-  "price": "5"\n      +  "price": 5'),
+        (make_case(5, order=["load", "done"]), '   "load",\n      +  "dear",'),
+        (make_case(5, steps={"ask": "completed"}), "step ask: expected completed, got no such step"),
+        (make_case(5, steps={"dear": None}), "step dear: expected not to run, got completed"),
+        (make_case(5, error_type="timeout_error"), "error_type: expected timeout_error, got None"),
     ],
 )
 def test_a_case_that_does_not_hold_fails_with_the_difference(tmp_path: Path, given: dict[str, Any], said: str) -> None:
-    result = run_cases(tmp_path, [case(5, status="completed"), given])
+    result = run_cases(tmp_path, [make_case(5, status="completed"), given])
 
     assert result.exit_code == 1
     assert said in result.stdout
@@ -98,7 +98,7 @@ def test_a_case_that_does_not_hold_fails_with_the_difference(tmp_path: Path, giv
 
 
 def test_json_tells_every_case(tmp_path: Path) -> None:
-    result = run_cases(tmp_path, [case(5, status="completed"), case(5, status="failed")], "--json")
+    result = run_cases(tmp_path, [make_case(5, status="completed"), make_case(5, status="failed")], "--json")
     told = json.loads(result.stdout)
 
     assert [entry["passed"] for entry in told] == [True, False]
@@ -120,10 +120,13 @@ def test_a_definition_with_problems_fails_its_cases_with_their_places(tmp_path: 
         ("{}", "the file is no list of cases"),
         ("[1]", "case 1: error: a case is an object"),
         ([{"name": "x"}], "a case has a `name` and says what to `expect`"),
-        ([{**case(5, status="completed"), "event": []}], "unknown key 'event'"),
-        ([case(5, outptu={})], "unknown key 'outptu'"),
-        ([{**case(5, status="completed"), "actions": {"a.b": {"outptu": 1}}}], "a.b has no answer that can be read"),
-        ([{**case(5, status="completed"), "actions": "@none.yaml"}], "there is no file"),
+        ([{**make_case(5, status="completed"), "event": []}], "unknown key 'event'"),
+        ([make_case(5, outptu={})], "unknown key 'outptu'"),
+        (
+            [{**make_case(5, status="completed"), "actions": {"a.b": {"outptu": 1}}}],
+            "a.b has no answer that can be read",
+        ),
+        ([{**make_case(5, status="completed"), "actions": "@none.yaml"}], "there is no file"),
         ("- name: [", "this is no YAML"),
     ],
 )

@@ -15,9 +15,9 @@ import httpx
 import pytest
 from temporalio.client import Client
 
-from orchestrator.cli.environment import client_settings
+from orchestrator.cli.environment import load_client_settings
 from orchestrator.temporal import devserver
-from tests.cli.shell import ROOT, SECONDS, Dev, Shell, started_dev, stopped
+from tests.cli.shell import ROOT, SECONDS, Dev, Shell, start_dev, stop_dev
 
 pytestmark = pytest.mark.temporal
 
@@ -25,7 +25,7 @@ DELAY = {"id": "rest", "type": "delay", "delay_seconds": 3}
 SAY = {"id": "say", "type": "end", "config": {"output": "rested"}}
 
 
-def resting(folder: Path) -> Path:
+def write_resting(folder: Path) -> Path:
     path = folder / "resting.json"
     edges = [{"source": "trigger", "target": "rest"}, {"source": "rest", "target": "say"}]
     definition = {"id": "resting", "name": "Resting", "trigger": {"type": "manual"}}
@@ -40,7 +40,7 @@ def is_alive(pid: int) -> bool:
         return False
 
 
-async def gone(pid: int) -> None:
+async def wait_for_exit(pid: int) -> None:
     async with asyncio.timeout(SECONDS):
         while is_alive(pid):
             await asyncio.sleep(0.05)
@@ -87,7 +87,7 @@ async def test_an_emitted_event_starts_what_waits_for_it(dev: Dev, tmp_path: Pat
 async def test_a_signal_ends_everything_with_0_and_takes_the_ready_file_away(
     tmp_path: Path, number: signal.Signals
 ) -> None:
-    dev: Any = await started_dev(tmp_path / "home")
+    dev: Any = await start_dev(tmp_path / "home")
     dev.process.send_signal(number)
     done = await dev.end(dev.process)
 
@@ -106,6 +106,17 @@ async def test_a_second_dev_on_the_same_home_is_refused_and_harms_nobody(dev: De
     assert (await dev("runs", "list")).code == 0
     there = Shell({name: value for name, value in dev.env.items() if name != "ORCHESTRATOR_TEMPORAL_ADDRESS"})
     assert (await there("runs", "list")).code == 0, "a `dev` on other ports is found by its home"
+
+
+async def test_an_api_port_in_use_is_bad_usage(dev: Dev, tmp_path: Path) -> None:
+    port = httpx.URL(str(dev.ready["api"])).port
+    shell = Shell({"ORCHESTRATOR_HOME": str(tmp_path / "home")})
+
+    done = await shell("dev", "--port", port, "--temporal-port", 0, "--ui-port", 0)
+
+    assert done.code == 2
+    assert "--port 0" in done.err
+    assert "Traceback" not in done.err
 
 
 async def test_a_port_in_use_is_bad_usage(tmp_path: Path) -> None:
@@ -137,16 +148,16 @@ async def test_what_dev_cannot_use_is_bad_usage(tmp_path: Path, args: tuple[str,
 @pytest.mark.chaos
 @pytest.mark.parametrize("killed", [("dev",), ("dev", "temporal"), ("temporal", "dev")], ids=" then ".join)
 async def test_after_a_kill_the_same_home_goes_on(tmp_path: Path, killed: tuple[str, ...]) -> None:
-    first: Any = await started_dev(tmp_path / "home")
-    run_id = (await first("run", resting(tmp_path), "--detach")).out.strip()
+    first: Any = await start_dev(tmp_path / "home")
+    run_id = (await first("run", write_resting(tmp_path), "--detach")).out.strip()
     for name in killed:
         with contextlib.suppress(ProcessLookupError):
             os.kill(first.ready["pids"][name], signal.SIGKILL)
     await first.end(first.process)
-    second: Any = await started_dev(tmp_path / "home")
+    second: Any = await start_dev(tmp_path / "home")
     watched = await second("runs", "watch", run_id, "--json")
-    await stopped(second)
-    await gone(first.ready["pids"]["temporal"])
+    await stop_dev(second)
+    await wait_for_exit(first.ready["pids"]["temporal"])
 
     assert watched.code == 0, watched.err
     run = json.loads(watched.out)
@@ -156,7 +167,7 @@ async def test_after_a_kill_the_same_home_goes_on(tmp_path: Path, killed: tuple[
 
 async def test_an_embedded_run_needs_no_server_and_leaves_none(tmp_path: Path) -> None:
     shell = Shell({"ORCHESTRATOR_HOME": str(tmp_path / "home")})
-    done = await shell("run", resting(tmp_path), "--server", "embedded", "--json")
+    done = await shell("run", write_resting(tmp_path), "--server", "embedded", "--json")
 
     assert (done.code, json.loads(done.out)["output"]) == (0, "rested")
     assert not (tmp_path / "home" / "temporal.pid").exists()
@@ -164,15 +175,15 @@ async def test_an_embedded_run_needs_no_server_and_leaves_none(tmp_path: Path) -
 
 async def test_an_embedded_run_that_is_interrupted_goes_on_in_its_home(tmp_path: Path) -> None:
     shell = Shell({"ORCHESTRATOR_HOME": str(tmp_path / "home")})
-    process = await shell.begin("run", resting(tmp_path), "--server", "embedded")
+    process = await shell.begin("run", write_resting(tmp_path), "--server", "embedded")
     assert process.stderr is not None
     async with asyncio.timeout(SECONDS):
         run_id = (await process.stderr.readline()).split()[1].decode()
     process.send_signal(signal.SIGINT)
     interrupted = await shell.end(process)
-    dev = await started_dev(tmp_path / "home")
+    dev = await start_dev(tmp_path / "home")
     watched = await dev("runs", "watch", run_id)
-    await stopped(dev)
+    await stop_dev(dev)
 
     assert interrupted.code == 130
     assert f"`orchestrator dev` goes on with it: orchestrator runs watch {run_id}" in interrupted.err
@@ -180,7 +191,7 @@ async def test_an_embedded_run_that_is_interrupted_goes_on_in_its_home(tmp_path:
 
 
 async def test_embedded_and_detached_is_bad_usage(tmp_path: Path) -> None:
-    done = await Shell({})("run", resting(tmp_path), "--server", "embedded", "--detach")
+    done = await Shell({})("run", write_resting(tmp_path), "--server", "embedded", "--detach")
 
     assert done.code == 2
     assert "the embedded one ends with this command" in done.err
@@ -204,7 +215,7 @@ async def test_the_invoice_reminder_runs_end_to_end(tmp_path: Path) -> None:
 @pytest.mark.slow
 async def test_a_copy_of_the_folder_is_a_backup(tmp_path: Path) -> None:
     """As docs/operations.md says: stop, copy, go on from the copy, with everything as it was."""
-    first: Any = await started_dev(tmp_path / "home")
+    first: Any = await start_dev(tmp_path / "home")
     asleep = {
         "id": "asleep", "name": "Asleep", "trigger": {"type": "schedule", "cron": "@yearly"},
         "nodes": [{"id": "wait", "type": "wait", "config": {"event": "go"}}],
@@ -216,11 +227,11 @@ async def test_a_copy_of_the_folder_is_a_backup(tmp_path: Path) -> None:
         run_id = (await api.post("/workflows/asleep/runs")).json()["id"]
         times = (await api.get("/workflows/asleep/schedule")).json()
     key = (await first("keys", "create", "kept", "--customer", "default")).out.strip()
-    await stopped(first)
+    await stop_dev(first)
     await asyncio.to_thread(shutil.copytree, tmp_path / "home", tmp_path / "copy")
     await asyncio.to_thread(shutil.rmtree, tmp_path / "home")
 
-    second: Any = await started_dev(tmp_path / "copy")
+    second: Any = await start_dev(tmp_path / "copy")
     headers = {"authorization": f"Bearer {key}"}
     async with httpx.AsyncClient(base_url=f"{second.ready['api']}/api/v1", headers=headers, timeout=SECONDS) as api:
         assert (await api.get("/workflows/asleep")).json()["status"] == "active"
@@ -230,7 +241,7 @@ async def test_a_copy_of_the_folder_is_a_backup(tmp_path: Path) -> None:
         async with asyncio.timeout(SECONDS):
             while (await api.get(f"/runs/{run_id}")).json()["status"] != "completed":
                 await asyncio.sleep(0.1)
-    await stopped(second)
+    await stop_dev(second)
 
 
 @pytest.mark.parametrize(
@@ -251,17 +262,17 @@ def test_a_dev_is_found_by_its_home_while_it_lives(
     monkeypatch.setenv("ORCHESTRATOR_HOME", str(tmp_path))
     monkeypatch.delenv("ORCHESTRATOR_TEMPORAL_ADDRESS", raising=False)
 
-    assert client_settings().temporal_address == address
+    assert load_client_settings().temporal_address == address
     monkeypatch.setenv("ORCHESTRATOR_DATABASE_URL", "postgresql://elsewhere/db")
-    assert client_settings().temporal_address == "127.0.0.1:7233", "the definitions of one and the runs of another"
+    assert load_client_settings().temporal_address == "127.0.0.1:7233", "the definitions of one and the runs of another"
 
 
 async def test_a_port_that_is_taken_meanwhile_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        found = iter([devserver.free_port(), taken.getsockname()[1]])
-        free = devserver.free_port
-        monkeypatch.setattr(devserver, "free_port", lambda: next(found, None) or free())
+        found = iter([devserver.find_free_port(), taken.getsockname()[1]])
+        free = devserver.find_free_port
+        monkeypatch.setattr(devserver, "find_free_port", lambda: next(found, None) or free())
 
-        async with devserver.dev_server(tmp_path) as server:
+        async with devserver.run_dev_server(tmp_path) as server:
             assert taken.getsockname()[1] != int(server.ui_url.rpartition(":")[2])
             await Client.connect(server.address)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from docs.pages.cli import page
-from tests.cli.test_small_commands import commands
+from tests.cli.commands import list_commands
 
 TEXT = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
 
@@ -14,6 +14,6 @@ def test_the_page_is_what_the_commands_write() -> None:
     assert page() == TEXT, "run: python -m docs.pages.cli > docs/cli.md"
 
 
-@pytest.mark.parametrize("command", commands(), ids=" ".join)
+@pytest.mark.parametrize("command", list_commands(), ids=" ".join)
 def test_every_command_has_a_heading(command: tuple[str, ...]) -> None:
     assert f"### orchestrator {' '.join(command)}\n" in TEXT

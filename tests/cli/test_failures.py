@@ -15,10 +15,10 @@ ANSWERS = {"forbidden", "method_not_allowed", "signature_refused", "too_many_req
 """What requests alone are answered with."""
 
 
-def below(kind: type[OrchestratorError]) -> Iterator[type[OrchestratorError]]:
+def iterate_subclasses(kind: type[OrchestratorError]) -> Iterator[type[OrchestratorError]]:
     yield kind
     for inner in kind.__subclasses__():
-        yield from below(inner)
+        yield from iterate_subclasses(inner)
 
 
 def test_every_error_has_an_exit_code() -> None:
@@ -26,7 +26,11 @@ def test_every_error_has_an_exit_code() -> None:
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if not module.name.endswith("__main__") and ".migrations" not in module.name:
                 import_module(module.name)
-    ours = {kind.code for kind in below(OrchestratorError) if kind.__module__.startswith(("orchestrator.", "api."))}
+    ours = {
+        kind.code
+        for kind in iterate_subclasses(OrchestratorError)
+        if kind.__module__.startswith(("orchestrator.", "api."))
+    }
 
     assert ours - ANSWERS == CODES.keys()
 

@@ -19,13 +19,19 @@ BAD = b'{"name": "x", "trigger": {"type": "manual"}, "nodes": []}'
 HEAVY = ("pydantic", "temporalio", "rich", "yaml", "httpx", "sqlalchemy", "asyncio", "orchestrator.planner")
 
 
-def command(*args: str) -> list[str]:
+def command_line(*args: str) -> list[str]:
     return [sys.executable, "-m", "orchestrator.cli", *args]
 
 
-def orchestrator(*args: str, stdin: bytes = b"", **env: str) -> subprocess.CompletedProcess[bytes]:
+def run_orchestrator(*args: str, stdin: bytes = b"", **env: str) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
-        command(*args), input=stdin, capture_output=True, cwd=ROOT, timeout=30, env={**os.environ, **env}, check=False
+        command_line(*args),
+        input=stdin,
+        capture_output=True,
+        cwd=ROOT,
+        timeout=30,
+        env={**os.environ, **env},
+        check=False,
     )
 
 
@@ -44,21 +50,21 @@ def orchestrator(*args: str, stdin: bytes = b"", **env: str) -> subprocess.Compl
     ],
 )
 def test_exit_codes(args: tuple[str, ...], code: int) -> None:
-    done = orchestrator(*args, stdin=BAD)
+    done = run_orchestrator(*args, stdin=BAD)
 
     assert done.returncode == code
     assert b"Traceback" not in done.stderr
 
 
 def test_results_and_messages_go_to_their_own_streams() -> None:
-    done = orchestrator("validate", "-", "--json", stdin=BAD)
+    done = run_orchestrator("validate", "-", "--json", stdin=BAD)
 
     assert json.loads(done.stdout)[0]["valid"] is False
     assert done.stderr == b""
 
 
 def test_a_pipe_that_closes_early_is_no_crash() -> None:
-    line = f"{' '.join(command('actions', 'list', '--json'))} | head -c 10"
+    line = f"{' '.join(command_line('actions', 'list', '--json'))} | head -c 10"
     done = subprocess.run(["bash", "-c", line], capture_output=True, cwd=ROOT, timeout=30, check=True)
 
     assert b"Traceback" not in done.stderr
@@ -69,8 +75,8 @@ def test_output_that_the_locale_cannot_show_is_no_crash(tmp_path: Path) -> None:
     path = tmp_path / "größe.json"
     path.write_text('{"name": "Größe 支払い", "trigger": {"type": "größe"}}')
     ascii_only = {"PYTHONIOENCODING": "ascii", "LC_ALL": "C", "PYTHONUTF8": "0"}
-    plain = orchestrator("validate", str(path), **ascii_only)
-    as_json = orchestrator("validate", str(path), "--json", **ascii_only)
+    plain = run_orchestrator("validate", str(path), **ascii_only)
+    as_json = run_orchestrator("validate", str(path), "--json", **ascii_only)
 
     assert (plain.returncode, as_json.returncode) == (2, 2)
     assert b"gr\\xf6\\xdfe" in plain.stdout
@@ -78,12 +84,12 @@ def test_output_that_the_locale_cannot_show_is_no_crash(tmp_path: Path) -> None:
     assert any("größe" in message for message in said)
 
 
-def on_a_terminal(*args: str, **env: str) -> str:
+def run_on_a_terminal(*args: str, **env: str) -> str:
     """Give what a person at a terminal of 120 columns is shown."""
     reader, writer = pty.openpty()
     given = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "120", **env}
     given = {name: value for name, value in given.items() if value != ""}
-    with subprocess.Popen(command(*args), stdin=writer, stdout=writer, stderr=writer, cwd=ROOT, env=given):
+    with subprocess.Popen(command_line(*args), stdin=writer, stdout=writer, stderr=writer, cwd=ROOT, env=given):
         os.close(writer)
         shown = b""
         try:
@@ -95,7 +101,7 @@ def on_a_terminal(*args: str, **env: str) -> str:
 
 
 def test_a_terminal_gets_a_table_with_headings_in_colour() -> None:
-    shown = on_a_terminal("actions", "list", NO_COLOR="")
+    shown = run_on_a_terminal("actions", "list", NO_COLOR="")
 
     assert "\x1b[" in shown
     assert "action" in shown.splitlines()[0]
@@ -103,7 +109,7 @@ def test_a_terminal_gets_a_table_with_headings_in_colour() -> None:
 
 
 def test_no_color_is_respected() -> None:
-    shown = on_a_terminal("actions", "list", NO_COLOR="1")
+    shown = run_on_a_terminal("actions", "list", NO_COLOR="1")
 
     assert "\x1b[3" not in shown
     assert "action" in shown.splitlines()[0]
@@ -113,8 +119,8 @@ def test_problems_are_red_on_a_terminal_and_plain_in_a_pipe(tmp_path: Path) -> N
     path = tmp_path / "bad.json"
     path.write_bytes(BAD)
 
-    assert "\x1b[31m" in on_a_terminal("validate", str(path), NO_COLOR="")
-    assert b"\x1b" not in orchestrator("validate", str(path)).stdout
+    assert "\x1b[31m" in run_on_a_terminal("validate", str(path), NO_COLOR="")
+    assert b"\x1b" not in run_orchestrator("validate", str(path)).stdout
 
 
 def test_help_loads_nothing_heavy() -> None:
@@ -128,12 +134,12 @@ def test_help_loads_nothing_heavy() -> None:
 async def test_many_short_commands_end_well_some_of_them_at_once() -> None:
     room = asyncio.Semaphore(4)
 
-    async def one() -> int:
+    async def run_one() -> int:
         async with room:
             quiet = asyncio.subprocess.DEVNULL
-            args = command("validate", EXAMPLE)
+            args = command_line("validate", EXAMPLE)
             process = await asyncio.create_subprocess_exec(*args, cwd=ROOT, stdout=quiet, stderr=quiet)
             async with asyncio.timeout(60):
                 return await process.wait()
 
-    assert await asyncio.gather(*(one() for _ in range(MANY))) == [0] * MANY
+    assert await asyncio.gather(*(run_one() for _ in range(MANY))) == [0] * MANY

@@ -17,7 +17,7 @@ def simulate(*args: object) -> Result:
     return CliRunner().invoke(app, ["simulate", *(str(arg) for arg in args)])
 
 
-def example(name: str) -> list[str]:
+def example_path(name: str) -> list[str]:
     return [
         str(EXAMPLES / f"{name}.json"),
         *("--input", f"@{EXAMPLES / name}.input.json"),
@@ -25,7 +25,7 @@ def example(name: str) -> list[str]:
     ]
 
 
-def written(folder: Path, nodes: list[dict[str, Any]], **more: Any) -> Path:
+def write_definition(folder: Path, nodes: list[dict[str, Any]], **more: Any) -> Path:
     path = folder / "flow.json"
     ids = ["trigger", *(node["id"] for node in nodes)]
     edges = [{"source": one, "target": other} for one, other in pairwise(ids)]
@@ -38,7 +38,7 @@ def written(folder: Path, nodes: list[dict[str, Any]], **more: Any) -> Path:
 
 
 def test_a_trace_tells_times_durations_decisions_and_the_output() -> None:
-    result = simulate(*example("approval_with_timeout"))
+    result = simulate(*example_path("approval_with_timeout"))
 
     assert result.exit_code == 0
     assert result.stdout.splitlines() == [
@@ -56,7 +56,7 @@ def test_a_trace_tells_times_durations_decisions_and_the_output() -> None:
 
 def test_an_event_is_delivered_at_its_time() -> None:
     event = 'approval.decided={"approved": true}@1.5'
-    result = simulate(*example("approval_with_timeout"), "--event", event, "--json")
+    result = simulate(*example_path("approval_with_timeout"), "--event", event, "--json")
     run = json.loads(result.stdout)
 
     assert run["output"] == {"decision": "approved", "order": "PO-9"}
@@ -66,7 +66,7 @@ def test_an_event_is_delivered_at_its_time() -> None:
 def test_a_run_that_fails_exits_with_1_and_shows_retries_and_compensations(tmp_path: Path) -> None:
     mocks = tmp_path / "mocks.yaml"
     mocks.write_text("crm.load: {error: {message: down, error_type: action_error}}")
-    path = written(tmp_path, [{"id": "load", "type": "action", "action": "crm.load"}])
+    path = write_definition(tmp_path, [{"id": "load", "type": "action", "action": "crm.load"}])
     result = simulate(path, "--actions", mocks)
 
     assert result.exit_code == 1
@@ -78,7 +78,7 @@ def test_a_run_that_fails_exits_with_1_and_shows_retries_and_compensations(tmp_p
 
 
 def test_what_ran_inside_a_branch_stands_behind_its_parallel() -> None:
-    result = simulate(*example("invoice_reminder"))
+    result = simulate(*example_path("invoice_reminder"))
     ids = [line.split()[3] for line in result.stdout.splitlines() if line.startswith("    ") and " completed " in line]
 
     assert ids[5:8] == [
@@ -89,7 +89,7 @@ def test_what_ran_inside_a_branch_stands_behind_its_parallel() -> None:
 
 
 def test_a_run_that_waits_for_what_was_not_given_says_for_what(tmp_path: Path) -> None:
-    path = written(tmp_path, [{"id": "hear", "type": "wait", "config": {"event": "go"}}])
+    path = write_definition(tmp_path, [{"id": "hear", "type": "wait", "config": {"event": "go"}}])
     result = simulate(path)
 
     assert result.exit_code == 1
@@ -98,13 +98,17 @@ def test_a_run_that_waits_for_what_was_not_given_says_for_what(tmp_path: Path) -
 
 
 def test_months_take_no_time(tmp_path: Path) -> None:
-    result = simulate(written(tmp_path, [{"id": "rest", "type": "delay", "delay_seconds": 90 * 86_400 + 3 * 3600}]))
+    result = simulate(
+        write_definition(tmp_path, [{"id": "rest", "type": "delay", "delay_seconds": 90 * 86_400 + 3 * 3600}])
+    )
 
     assert "completed  rest  90 d 3 h" in result.stdout
 
 
 def test_an_action_without_a_mock_is_simulated_with_a_warning(tmp_path: Path) -> None:
-    path = written(tmp_path, [{"id": "say", "type": "action", "action": "log.message", "config": {"message": "hi"}}])
+    path = write_definition(
+        tmp_path, [{"id": "say", "type": "action", "action": "log.message", "config": {"message": "hi"}}]
+    )
     result = simulate(path)
 
     assert result.exit_code == 0
@@ -112,7 +116,7 @@ def test_an_action_without_a_mock_is_simulated_with_a_warning(tmp_path: Path) ->
 
 
 def test_an_invalid_definition_is_refused_with_places(tmp_path: Path) -> None:
-    path = written(tmp_path, [{"id": "load", "type": "action", "action": "crm.load"}])
+    path = write_definition(tmp_path, [{"id": "load", "type": "action", "action": "crm.load"}])
     result = simulate(path)
 
     assert result.exit_code == 2
@@ -145,7 +149,7 @@ def test_an_input_that_does_not_fit_the_schema_is_refused() -> None:
     ],
 )
 def test_an_option_that_cannot_be_read_is_bad_usage(tmp_path: Path, option: str, value: str, message: str) -> None:
-    result = simulate(written(tmp_path, [{"id": "a", "type": "set", "config": {"x": 1}}]), option, value)
+    result = simulate(write_definition(tmp_path, [{"id": "a", "type": "set", "config": {"x": 1}}]), option, value)
 
     assert result.exit_code == 2
     assert message in result.stderr
@@ -165,7 +169,7 @@ def test_an_option_that_cannot_be_read_is_bad_usage(tmp_path: Path, option: str,
 )
 def test_mocks_that_cannot_be_read_are_bad_usage(tmp_path: Path, mocks: str, message: str) -> None:
     (tmp_path / "mocks.yaml").write_text(mocks)
-    path = written(tmp_path, [{"id": "a", "type": "set", "config": {"x": 1}}])
+    path = write_definition(tmp_path, [{"id": "a", "type": "set", "config": {"x": 1}}])
     result = simulate(path, "--actions", tmp_path / "mocks.yaml")
 
     assert result.exit_code == 2
@@ -174,7 +178,7 @@ def test_mocks_that_cannot_be_read_are_bad_usage(tmp_path: Path, mocks: str, mes
 
 def test_an_empty_file_of_mocks_is_none(tmp_path: Path) -> None:
     (tmp_path / "mocks.yaml").write_text("# nothing yet\n")
-    path = written(tmp_path, [{"id": "a", "type": "set", "config": {"x": 1}}])
+    path = write_definition(tmp_path, [{"id": "a", "type": "set", "config": {"x": 1}}])
 
     assert simulate(path, "--actions", tmp_path / "mocks.yaml").exit_code == 0
 
@@ -191,7 +195,7 @@ def test_a_called_workflow_is_given_by_with(tmp_path: Path) -> None:
     call = {"id": "call", "type": "workflow", "config": {"workflow_id": "double", "input": {"word": "{{ input.w }}"}}}
     end = {"id": "done", "type": "end", "config": {"output": "{{ steps.call.output.output.said }}"}}
     result = simulate(
-        written(tmp_path, [call, end]), "--with", tmp_path / "double.json", "--input", '{"w": "hi"}', "--json"
+        write_definition(tmp_path, [call, end]), "--with", tmp_path / "double.json", "--input", '{"w": "hi"}', "--json"
     )
 
     assert json.loads(result.stdout)["output"] == "HI"

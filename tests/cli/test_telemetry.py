@@ -14,7 +14,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from temporalio.client import Client
 
 from orchestrator.settings import Settings
-from tests.cli.shell import ROOT, SECONDS, Dev, Shell, started_dev, stopped
+from tests.cli.shell import ROOT, SECONDS, Dev, Shell, start_dev, stop_dev
 
 pytestmark = pytest.mark.temporal
 LOGGING = {
@@ -27,7 +27,7 @@ LOGGING = {
 }  # fmt: skip
 
 
-async def told(dev: Dev, **headers: str) -> dict[str, Any]:
+async def wait_for_log(dev: Dev, **headers: str) -> dict[str, Any]:
     """Keep the workflow and run it to its end over HTTP."""
     async with httpx.AsyncClient(base_url=f"{dev.ready['api']}/api/v1", headers=headers, timeout=60) as api:
         await api.post("/workflows", json=LOGGING)
@@ -38,7 +38,7 @@ async def told(dev: Dev, **headers: str) -> dict[str, Any]:
 
 
 async def test_one_address_tells_the_metrics_of_api_worker_and_client(dev: Dev) -> None:
-    await told(dev)
+    await wait_for_log(dev)
     async with httpx.AsyncClient() as client:
         await client.get(f"{dev.ready['api']}/no/such/address")
         answer = await client.get(f"{dev.ready['api']}/metrics")
@@ -63,13 +63,13 @@ async def test_metrics_that_the_operations_page_names_are_there(dev: Dev) -> Non
     named = set(re.findall(r"`((?:orchestrator|temporal)_\w+)(?:\{(\w+)=[^`]*)?`", page))
     named -= {("temporal_visibility", "")}  # a database
     assert {name.partition("_")[0] for name, _ in named} == {"orchestrator", "temporal"}
-    await told(dev)
+    await wait_for_log(dev)
     temporal = await Client.connect(str(dev.ready["temporal_address"]))
     # Failures are counted from the first one on, and a worker that does not know a workflow fails its task.
     unknown = await temporal.start_workflow("Unknown", id="unknown", task_queue=Settings().task_queue)
     try:
         async with asyncio.timeout(SECONDS), httpx.AsyncClient() as client:
-            while "temporal_workflow_task_execution_failed{" not in (text := await metrics_of(dev, client)):
+            while "temporal_workflow_task_execution_failed{" not in (text := await read_metrics(dev, client)):
                 await asyncio.sleep(0.1)
     finally:
         await unknown.terminate()
@@ -80,14 +80,14 @@ async def test_metrics_that_the_operations_page_names_are_there(dev: Dev) -> Non
         assert not label or re.search(rf"^{name}\{{.*\b{label}=", text, re.MULTILINE), (name, label)
 
 
-async def metrics_of(dev: Dev, client: httpx.AsyncClient) -> str:
+async def read_metrics(dev: Dev, client: httpx.AsyncClient) -> str:
     return (await client.get(f"{dev.ready['api']}/metrics")).text
 
 
 async def test_a_worker_tells_where_it_is_asked_to(dev: Dev, tmp_path: Path) -> None:
-    from orchestrator.temporal.devserver import free_port
+    from orchestrator.temporal.devserver import find_free_port
 
-    address = f"127.0.0.1:{free_port()}"
+    address = f"127.0.0.1:{find_free_port()}"
     shell = Shell({**dev.env, "ORCHESTRATOR_METRICS_ADDRESS": address, "ORCHESTRATOR_HOME": str(tmp_path)})
     process = await shell.begin("worker")
     try:
@@ -106,9 +106,9 @@ async def test_a_worker_tells_where_it_is_asked_to(dev: Dev, tmp_path: Path) -> 
 
 
 async def test_each_line_of_a_run_says_whose_it_is(tmp_path: Path) -> None:
-    dev = await started_dev(tmp_path / "home", {"ORCHESTRATOR_LOG_FORMAT": "json"})
-    run = await told(dev)
-    done = await stopped(dev)
+    dev = await start_dev(tmp_path / "home", {"ORCHESTRATOR_LOG_FORMAT": "json"})
+    run = await wait_for_log(dev)
+    done = await stop_dev(dev)
 
     lines = [json.loads(line) for line in done.err.splitlines() if line != "stopping ..."]
     (spoken,) = [line for line in lines if line["message"] == "good day"]
@@ -158,12 +158,12 @@ async def collector() -> AsyncIterator[Collector]:
 async def test_a_trace_leads_from_the_request_through_the_run_to_its_action(
     tmp_path: Path, collector: Collector
 ) -> None:
-    dev = await started_dev(
+    dev = await start_dev(
         tmp_path / "home", {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_BSP_SCHEDULE_DELAY": "100"}
     )
     trace = "0af7651916cd43dd8448eb211c80319c"
-    await told(dev, traceparent=f"00-{trace}-b7ad6b7169203331-01")
-    await stopped(dev)
+    await wait_for_log(dev, traceparent=f"00-{trace}-b7ad6b7169203331-01")
+    await stop_dev(dev)
 
     spans = {span.span_id: span for span in collector.spans if span.trace_id.hex() == trace}
     (action,) = [span for span in spans.values() if span.name == "RunActivity:log.message"]

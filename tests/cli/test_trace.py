@@ -5,19 +5,19 @@ from typing import Any
 
 import pytest
 
-from orchestrator.cli.trace import duration, in_order, lines, reason, shortened, step_lines
+from orchestrator.cli.trace import explain_decision, format_duration, format_step, format_trace, order_steps, shorten
 from orchestrator.model.run import Run, StepDocument
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def step(key: str, after: float = 0, took: float = 0, **more: Any) -> StepDocument:
+def make_step(key: str, after: float = 0, took: float = 0, **more: Any) -> StepDocument:
     begun = START + timedelta(seconds=after)
     given = {"status": "completed", "duration_ms": round(took * 1000), **more}
     return StepDocument(id=key, node_id=key, started_at=begun, path=key.rpartition("/")[0], **given)
 
 
-def run(*steps: StepDocument, **more: Any) -> Run:
+def make_run(*steps: StepDocument, **more: Any) -> Run:
     given = {"status": "completed", "duration_ms": 0, "steps_total": len(steps), **more}
     return Run(id="r", workflow_id="w", workflow_version=1, started_at=START, steps=list(steps), **given)
 
@@ -39,7 +39,7 @@ def run(*steps: StepDocument, **more: Any) -> Run:
     ],
 )
 def test_a_duration_is_written_for_people(milliseconds: int, text: str) -> None:
-    assert duration(milliseconds) == text
+    assert format_duration(milliseconds) == text
 
 
 EQUAL = {"field": "a", "operator": "equals", "value": 1, "seen": 2, "result": False}
@@ -58,14 +58,14 @@ EXPRESSION = {"field": "{{ a }}", "seen": 0, "result": False}
     ],
 )
 def test_a_decision_says_what_it_saw(decision: Any, text: str) -> None:
-    assert reason(decision) == text
+    assert explain_decision(decision) == text
 
 
 def test_a_step_tells_retries_error_and_warnings_under_it() -> None:
     error = {"error_type": "action_error", "message": "no\nanswer"}
-    told = step("load", 61, 2.5, status="failed", retry_count=2, error=error, warnings=["odd"])
+    told = make_step("load", 61, 2.5, status="failed", retry_count=2, error=error, warnings=["odd"])
 
-    assert list(step_lines(told, START, 6)) == [
+    assert list(format_step(told, START, 6)) == [
         "  +1 m 1 s  failed     load    2.5 s, tried 3 times",
         "                       action_error: no answer",
         "                       warning: odd",
@@ -74,20 +74,22 @@ def test_a_step_tells_retries_error_and_warnings_under_it() -> None:
 
 def test_what_ran_inside_stands_behind_its_owner_and_what_has_none_stays() -> None:
     steps = [
-        step(key)
+        make_step(key)
         for key in ("fork", "after", "fork[1]/b", "fork[0]/a", "fork[0]/each", "fork[0]/each[0]/x", "lost[4]/y")
     ]
 
-    order = [one.id for one in in_order(steps)]
+    order = [one.id for one in order_steps(steps)]
 
     assert order == ["fork", "fork[1]/b", "fork[0]/a", "fork[0]/each", "fork[0]/each[0]/x", "after", "lost[4]/y"]
 
 
 def test_a_trace_says_what_is_not_kept_what_is_waited_for_and_how_it_stands() -> None:
     wait = {"node_id": "hear", "step_id": "hear#2", "kind": "event", "event": "go"}
-    told = run(step("hear#2", status="waiting"), status="waiting", duration_ms=None, steps_total=9, waiting_for=[wait])
+    told = make_run(
+        make_step("hear#2", status="waiting"), status="waiting", duration_ms=None, steps_total=9, waiting_for=[wait]
+    )
 
-    assert lines(told) == [
+    assert format_trace(told) == [
         "(8 earlier steps are not kept)",
         "     +0 ms  waiting    hear#2",
         'waits at hear#2: event {"event": "go"}',
@@ -97,10 +99,10 @@ def test_a_trace_says_what_is_not_kept_what_is_waited_for_and_how_it_stands() ->
 
 def test_a_failure_is_told_in_the_last_line() -> None:
     failure = {"error_type": "timeout_error", "message": "too slow", "node_id": "load"}
-    told = run(step("load", took=3, status="failed"), status="failed", failure=failure, duration_ms=3000)
+    told = make_run(make_step("load", took=3, status="failed"), status="failed", failure=failure, duration_ms=3000)
 
-    assert lines(told)[-1] == "failed after 3 s, 1 step: timeout_error at load: too slow"
+    assert format_trace(told)[-1] == "failed after 3 s, 1 step: timeout_error at load: too slow"
 
 
 def test_a_long_text_is_one_short_line() -> None:
-    assert len(shortened("word \n" * 100)) == 160
+    assert len(shorten("word \n" * 100)) == 160

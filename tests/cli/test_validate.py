@@ -21,18 +21,18 @@ GOOD: dict[str, Any] = {
 }
 
 
-def orchestrator(*args: object, stdin: bytes | None = None) -> Result:
+def invoke(*args: object, stdin: bytes | None = None) -> Result:
     return CliRunner().invoke(app, [str(arg) for arg in args], input=stdin)
 
 
-def written(folder: Path, name: str, value: Any) -> Path:
+def write_definition(folder: Path, name: str, value: Any) -> Path:
     path = folder / name
     path.write_bytes(value if isinstance(value, bytes) else json.dumps(value, indent=2).encode())
     return path
 
 
 def test_a_valid_file_says_so_and_exits_with_0(tmp_path: Path) -> None:
-    result = orchestrator("validate", written(tmp_path, "good.json", GOOD))
+    result = invoke("validate", write_definition(tmp_path, "good.json", GOOD))
 
     assert (result.exit_code, result.stdout, result.stderr) == (0, "", "1 file valid\n")
 
@@ -42,8 +42,10 @@ def test_every_problem_of_every_file_has_its_place(tmp_path: Path) -> None:
         {"id": "ask", "type": "action", "action": "http.reques", "config": {"url": "{{ input.url | uper }}"}},
         {"id": "ask", "type": "acton"},
     ]
-    bad = written(tmp_path, "bad.json", {**GOOD, "nodes": nodes, "edges": [{"source": "trigger", "target": "aks"}]})
-    result = orchestrator("validate", bad, written(tmp_path, "good.json", GOOD))
+    bad = write_definition(
+        tmp_path, "bad.json", {**GOOD, "nodes": nodes, "edges": [{"source": "trigger", "target": "aks"}]}
+    )
+    result = invoke("validate", bad, write_definition(tmp_path, "good.json", GOOD))
 
     assert result.exit_code == 2
     lines = result.stdout.splitlines()
@@ -59,7 +61,7 @@ def test_every_problem_of_every_file_has_its_place(tmp_path: Path) -> None:
 
 def test_json_is_pure_json_with_lines_and_pointers(tmp_path: Path) -> None:
     broken = {**GOOD, "nodes": [{"id": "a", "type": "nothing"}]}
-    result = orchestrator("validate", "--json", written(tmp_path, "a.json", broken), tmp_path / "none.json")
+    result = invoke("validate", "--json", write_definition(tmp_path, "a.json", broken), tmp_path / "none.json")
     first, second = json.loads(result.stdout)
 
     assert result.exit_code == 2
@@ -70,7 +72,7 @@ def test_json_is_pure_json_with_lines_and_pointers(tmp_path: Path) -> None:
 
 
 def test_a_definition_on_stdin_is_read() -> None:
-    result = orchestrator("validate", "-", stdin=b'{"name": "x"')
+    result = invoke("validate", "-", stdin=b'{"name": "x"')
 
     assert result.exit_code == 2
     assert result.stdout.startswith("<stdin>:1:13: error json_syntax: ")
@@ -78,7 +80,7 @@ def test_a_definition_on_stdin_is_read() -> None:
 
 def test_a_key_given_twice_is_an_error_at_the_second(tmp_path: Path) -> None:
     text = json.dumps(GOOD)[:-1] + ',\n"name": "Other"}'
-    result = orchestrator("validate", written(tmp_path, "twice.json", text.encode()))
+    result = invoke("validate", write_definition(tmp_path, "twice.json", text.encode()))
 
     assert result.exit_code == 2
     assert "twice.json:2:9: error duplicate_key: " in result.stdout
@@ -86,20 +88,20 @@ def test_a_key_given_twice_is_an_error_at_the_second(tmp_path: Path) -> None:
 
 def test_definitions_given_together_or_with_know_each_other(tmp_path: Path) -> None:
     call = {"id": "call", "type": "workflow", "config": {"workflow_id": "hello"}}
-    parent = written(
+    parent = write_definition(
         tmp_path,
         "parent.json",
         {**GOOD, "id": "parent", "nodes": [call], "edges": [{"source": "trigger", "target": "call"}]},
     )
-    child = written(tmp_path, "child.json", GOOD)
+    child = write_definition(tmp_path, "child.json", GOOD)
 
-    assert orchestrator("validate", parent).exit_code == 2
-    assert orchestrator("validate", parent, child).exit_code == 0
-    assert orchestrator("validate", parent, "--with", child).exit_code == 0
+    assert invoke("validate", parent).exit_code == 2
+    assert invoke("validate", parent, child).exit_code == 0
+    assert invoke("validate", parent, "--with", child).exit_code == 0
 
 
 def test_warnings_alone_are_shown_and_pass(tmp_path: Path) -> None:
-    result = orchestrator("validate", written(tmp_path, "odd.json", {**GOOD, "colour": "red"}))
+    result = invoke("validate", write_definition(tmp_path, "odd.json", {**GOOD, "colour": "red"}))
 
     assert result.exit_code == 0
     assert ": warning unknown_key: 'colour' is not known" in result.stdout
@@ -108,7 +110,7 @@ def test_warnings_alone_are_shown_and_pass(tmp_path: Path) -> None:
 
 def test_the_examples_are_valid() -> None:
     files = sorted(path for path in EXAMPLES.glob("*.json") if not path.name.endswith(".input.json"))
-    result = orchestrator("validate", *files)
+    result = invoke("validate", *files)
 
     assert (result.exit_code, result.stderr) == (0, f"{len(files)} files valid\n")
 
@@ -129,7 +131,7 @@ def test_the_examples_are_valid() -> None:
     ids=["empty", "not UTF-8", "a list", "a text", "nothing in it", "wrong types", "a BOM", "deep", "huge"],
 )
 def test_a_file_that_is_no_definition_is_a_problem(tmp_path: Path, content: bytes, message: str) -> None:
-    result = orchestrator("validate", written(tmp_path, "odd.json", content))
+    result = invoke("validate", write_definition(tmp_path, "odd.json", content))
 
     assert result.exit_code == 2
     assert message in result.stdout
@@ -141,10 +143,10 @@ def test_a_file_that_is_no_definition_is_a_problem(tmp_path: Path, content: byte
 )
 def test_a_file_that_cannot_be_read_is_bad_usage(command: Sequence[str], tmp_path: Path) -> None:
     (tmp_path / "workflow.json").write_text("{}")
-    missing = orchestrator(*command, tmp_path / "workfow.json")
-    folder = orchestrator(*command, tmp_path)
-    nowhere = orchestrator(*command, tmp_path / "none" / "a.json")
-    odd = orchestrator(*command, "a\0b")
+    missing = invoke(*command, tmp_path / "workfow.json")
+    folder = invoke(*command, tmp_path)
+    nowhere = invoke(*command, tmp_path / "none" / "a.json")
+    odd = invoke(*command, "a\0b")
 
     assert [result.exit_code for result in (missing, folder, nowhere, odd)] == [2, 2, 2, 2]
     assert f"did you mean {tmp_path / 'workflow.json'}?" in missing.output
@@ -153,8 +155,8 @@ def test_a_file_that_cannot_be_read_is_bad_usage(command: Sequence[str], tmp_pat
 
 
 def test_broken_json_is_shown_with_its_line(tmp_path: Path) -> None:
-    path = written(tmp_path, "broken.json", b'{\n\t"name": "x",\n\t"nodes": [1, 2,]\n}\n')
-    result = orchestrator("graph", path)
+    path = write_definition(tmp_path, "broken.json", b'{\n\t"name": "x",\n\t"nodes": [1, 2,]\n}\n')
+    result = invoke("graph", path)
 
     assert result.exit_code == 2
     assert result.stderr.splitlines() == [
@@ -166,7 +168,7 @@ def test_broken_json_is_shown_with_its_line(tmp_path: Path) -> None:
 
 
 def test_a_graph_is_mermaid_text(tmp_path: Path) -> None:
-    result = orchestrator("graph", written(tmp_path, "good.json", GOOD))
+    result = invoke("graph", write_definition(tmp_path, "good.json", GOOD))
 
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout.splitlines() == [
@@ -178,8 +180,10 @@ def test_a_graph_is_mermaid_text(tmp_path: Path) -> None:
 
 
 def test_control_characters_in_a_name_do_not_reach_the_terminal(tmp_path: Path) -> None:
-    path = written(tmp_path, "odd.json", {**GOOD, "nodes": [{"id": "a\u001b[31m", "type": "\u001b]0;title\u0007"}]})
-    result = orchestrator("validate", path)
+    path = write_definition(
+        tmp_path, "odd.json", {**GOOD, "nodes": [{"id": "a\u001b[31m", "type": "\u001b]0;title\u0007"}]}
+    )
+    result = invoke("validate", path)
 
     assert "\u001b" not in result.output
     assert result.exit_code == 2

@@ -12,9 +12,9 @@ from sqlalchemy.pool import QueuePool
 from typer.main import get_command
 
 from orchestrator.cli import app
-from orchestrator.settings import PREFIX, Settings, unknown_variables
-from orchestrator.store.database import open_database
-from orchestrator.temporal.devserver import binary
+from orchestrator.settings import PREFIX, Settings, find_unknown_variables
+from orchestrator.store.database import create_database
+from orchestrator.temporal.devserver import find_binary
 from orchestrator.temporal.search_attributes import KEYS
 from tests.temporal.world import World
 
@@ -59,7 +59,7 @@ def test_commands_beside_the_compose_file_find_nothing_strange_in_its_env_file()
     names = re.findall(r"^#? ?(\w+)=", (ROOT / "deploy" / ".env.example").read_text(), re.MULTILINE)
 
     assert "POSTGRES_PASSWORD" in names
-    assert unknown_variables(names) == []
+    assert find_unknown_variables(names) == []
 
 
 def test_no_password_stands_in_any_file(services: dict[str, Any]) -> None:
@@ -120,7 +120,7 @@ def test_postgresql_has_a_connection_for_everybody(services: dict[str, Any]) -> 
     """Three APIs fit, as many as there are while one of two is being replaced; beside them jobs and an operator."""
     settings = services["temporal"]["environment"]
     temporal = TEMPORAL_PARTS * (int(settings["SQL_MAX_CONNS"]) + int(settings["SQL_VIS_MAX_CONNS"]))
-    api = open_database("postgresql+asyncpg://me@127.0.0.1/x").engine.pool
+    api = create_database("postgresql+asyncpg://me@127.0.0.1/x").engine.pool
     assert isinstance(api, QueuePool)
     most = api.size() + api._max_overflow
     (given,) = [word for word in services["postgresql"]["command"] if word.startswith("max_connections=")]
@@ -181,7 +181,7 @@ def test_the_attributes_are_those_that_runs_carry() -> None:
 def test_the_namespace_is_made_once_however_often_the_script_runs(world: World) -> None:
     """The real script and the real command line on a real server."""
     environment = {
-        "PATH": f"{Path(binary()).parent}:/usr/bin:/bin",
+        "PATH": f"{Path(find_binary()).parent}:/usr/bin:/bin",
         "HOME": "/nonexistent",
         "TEMPORAL_ADDRESS": world.runs.settings.temporal_address,
         "TEMPORAL_NAMESPACE": "made-by-script",
@@ -193,6 +193,6 @@ def test_the_namespace_is_made_once_however_often_the_script_runs(world: World) 
         assert done.returncode == 0, done.stdout + done.stderr
 
     assert all(f"{key.name} is there" in done.stdout for key in KEYS)
-    tool = [binary(), "operator", "search-attribute", "list", "--namespace", "made-by-script"]
+    tool = [find_binary(), "operator", "search-attribute", "list", "--namespace", "made-by-script"]
     shown = subprocess.run(tool, env=environment, capture_output=True, text=True, check=True).stdout
     assert all(key.name in shown for key in KEYS)

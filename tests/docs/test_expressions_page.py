@@ -10,7 +10,7 @@ import pytest
 from docs.pages.expressions import DATA, LIMITS, NOW, SYNTAX, TRUE_ON_DATA, computed, example, expressions_page
 from orchestrator.conditions import evaluate
 from orchestrator.language import FUNCTIONS, PIPES
-from orchestrator.language.condition_reader import problems
+from orchestrator.language.condition_reader import find_problems
 from orchestrator.language.operators import OPERATORS
 from orchestrator.language.presets import OPERATORS_BY_TYPE, PRESETS
 
@@ -62,13 +62,13 @@ def test_the_data_of_the_page_is_the_data_of_its_examples() -> None:
 def test_the_condition_of_the_page_is_valid_and_holds_on_its_data() -> None:
     condition = json.loads(re.findall(r"```json\n(.*?)```", TEXT, re.DOTALL)[1])
 
-    assert problems(condition, "") == []
+    assert find_problems(condition, "") == []
     assert evaluate(condition, DATA, now=lambda: NOW) is True
 
 
 @pytest.mark.parametrize("operator", sorted(OPERATORS))
 def test_the_example_of_an_operator_is_true(operator: str) -> None:
-    assert problems(example(operator), "") == []
+    assert find_problems(example(operator), "") == []
     assert evaluate(example(operator), DATA, now=lambda: NOW) is True
 
 

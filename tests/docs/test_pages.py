@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from activities import builtin_registry
+from activities import load_builtin_registry
 from activities.registry import ActionContext
 from docs.pages import actions, definition, settings
-from orchestrator.model.definition import NODE_TYPES, json_schema
+from orchestrator.model.definition import NODE_TYPES, build_definition_schema
 from orchestrator.planner.planner import check
 from orchestrator.planner.problem_codes import CODES
 from orchestrator.settings import Settings
@@ -29,7 +29,7 @@ def test_the_page_is_what_the_code_writes(name: str) -> None:
 
 
 def test_the_schema_file_is_what_the_code_writes() -> None:
-    assert json.loads((DOCS / "definition.schema.json").read_text()) == json_schema()
+    assert json.loads((DOCS / "definition.schema.json").read_text()) == build_definition_schema()
 
 
 def test_every_node_type_action_setting_and_code_is_told() -> None:
@@ -37,13 +37,13 @@ def test_every_node_type_action_setting_and_code_is_told() -> None:
 
     assert [name for name in NODE_TYPES if f"### {name}\n" not in text["definition.md"]] == []
     assert [code for code in CODES if f"| `{code}` |" not in text["definition.md"]] == []
-    assert [name for name in builtin_registry().names() if f"### {name}\n" not in text["actions.md"]] == []
+    assert [name for name in load_builtin_registry().list_names() if f"### {name}\n" not in text["actions.md"]] == []
     assert [name for name in Settings.model_fields if name.upper() not in text["settings.md"]] == []
 
 
 def test_every_code_that_is_reported_is_in_the_table() -> None:
     source = "".join(path.read_text() for path in Path("orchestrator").rglob("*.py"))
-    calls = r'(?:report\.(?:error|warning)|self\.report|_warn|_problem)\(\s*(?:"(?:error|warning)", )?"([a-z_]+)"'
+    calls = r'(?:report\.add_(?:error|warning)|self\.report|_warn|_problem)\(\s*(?:"(?:error|warning)", )?"([a-z_]+)"'
     reported = set(re.findall(calls, source))
 
     assert reported - CODES.keys() == set()
@@ -51,7 +51,7 @@ def test_every_code_that_is_reported_is_in_the_table() -> None:
 
 
 def test_examples_of_the_page_are_valid_nodes() -> None:
-    assert check(definition.SMALLEST, registry=builtin_registry()).problems == []
+    assert check(definition.SMALLEST, registry=load_builtin_registry()).problems == []
     for name, node in definition.EXAMPLES.items():
         others = [
             {"id": i, "type": "set", "config": {"x": 1}}
@@ -64,7 +64,7 @@ def test_examples_of_the_page_are_valid_nodes() -> None:
             "nodes": [node, *others],
             "edges": [{"source": "trigger", "target": node["id"]}] if name != "trigger" else [],
         }
-        verdict = check(made, registry=builtin_registry(), workflows={"provision": provision})
+        verdict = check(made, registry=load_builtin_registry(), workflows={"provision": provision})
 
         assert [problem for problem in verdict.problems if problem.severity == "error"] == []
 

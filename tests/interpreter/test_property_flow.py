@@ -8,9 +8,9 @@ from orchestrator.model.plan import Plan
 from orchestrator.model.run import Run
 from orchestrator.planner.planner import plan
 from orchestrator.simulator.simulate import simulate
-from tests.golden import by_scope
+from tests.golden import group_by_scope
 from tests.graphs import Generated, structured, wild
-from tests.reference import Outcome, run_reference
+from tests.reference_interpreter import Outcome, run_reference
 
 QUICK = settings(
     max_examples=120, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None
@@ -18,7 +18,7 @@ QUICK = settings(
 LONG = settings(max_examples=3000, deadline=None, suppress_health_check=list(HealthCheck), database=None)
 
 
-def simulated(graph: Generated) -> Run | None:
+def simulate_or_none(graph: Generated) -> Run | None:
     """Run on the simulator; `None` when the planner refuses the definition."""
     try:
         return simulate(graph.definition, actions=graph.mocks)
@@ -26,7 +26,7 @@ def simulated(graph: Generated) -> Run | None:
         return None
 
 
-def statuses(graph: Generated, steps: list[tuple[str, str]]) -> dict[str, str]:
+def collect_statuses(graph: Generated, steps: list[tuple[str, str]]) -> dict[str, str]:
     """Statuses by step id; what an `end` with outcome failed shows is not said in the contract."""
     ends = {node["id"] for node in graph.definition["nodes"] if node["type"] == "end"}
     return {step_id: status for step_id, status in steps if step_id.rpartition("/")[2].partition("#")[0] not in ends}
@@ -40,17 +40,19 @@ def compare(graph: Generated, run: Run, expected: Outcome) -> None:
         assert run.status == "failed" or run.steps_total >= 150
         return
     steps = [(step.id, step.status) for step in run.steps]
-    assert by_scope([step_id for step_id, _ in steps]) == by_scope([step_id for step_id, _ in expected.steps])
-    assert statuses(graph, [(i, str(s)) for i, s in steps]) == statuses(graph, expected.steps)
+    assert group_by_scope([step_id for step_id, _ in steps]) == group_by_scope(
+        [step_id for step_id, _ in expected.steps]
+    )
+    assert collect_statuses(graph, [(i, str(s)) for i, s in steps]) == collect_statuses(graph, expected.steps)
     assert run.status == expected.status
     assert run.context == expected.variables
     if run.status == "completed":
         assert run.output == expected.output
 
 
-def check(graph: Generated) -> None:
+def check_graph(graph: Generated) -> None:
     """Simulate a graph and hold the run against the reference."""
-    run = simulated(graph)
+    run = simulate_or_none(graph)
     if run is not None:
         compare(graph, run, run_reference(graph.definition, graph.answers))
 
@@ -58,7 +60,7 @@ def check(graph: Generated) -> None:
 @QUICK
 @given(structured())
 def test_well_formed_graphs_are_accepted_and_run_as_the_reference(graph: Generated) -> None:
-    run = simulated(graph)
+    run = simulate_or_none(graph)
 
     assert run is not None
     compare(graph, run, run_reference(graph.definition, graph.answers))
@@ -67,13 +69,13 @@ def test_well_formed_graphs_are_accepted_and_run_as_the_reference(graph: Generat
 @QUICK
 @given(structured(crossing=3))
 def test_graphs_with_crossing_edges_run_as_the_reference(graph: Generated) -> None:
-    check(graph)
+    check_graph(graph)
 
 
 @QUICK
 @given(wild())
 def test_wild_graphs_are_refused_or_run_as_the_reference(graph: Generated) -> None:
-    check(graph)
+    check_graph(graph)
 
 
 @QUICK
@@ -89,4 +91,4 @@ def test_the_planner_always_answers(graph: Generated) -> None:
 @LONG
 @given(structured(crossing=4) | wild())
 def test_many_graphs_run_as_the_reference(graph: Generated) -> None:
-    check(graph)
+    check_graph(graph)

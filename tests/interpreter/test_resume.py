@@ -16,8 +16,8 @@ from orchestrator.interpreter.state import RunState
 from orchestrator.model.plan import Plan
 from orchestrator.model.run import Run, RunInfo
 from orchestrator.planner.planner import check
-from orchestrator.simulator.effects import SimulatedEffects, World
-from orchestrator.simulator.simulate import EPOCH, _shown, simulate
+from orchestrator.simulator.effects import SimulatedEffects, Simulation
+from orchestrator.simulator.simulate import EPOCH, build_document, simulate
 from orchestrator.simulator.virtual_time import VirtualLoop, close_loop
 from tests.golden import Case, load_cases
 from tests.graphs import Generated, structured, wild
@@ -42,23 +42,23 @@ class MovingEffects(SimulatedEffects):
     seen = 0
     state: RunState
 
-    def due(self, *, resumable: bool) -> bool:
+    def boundary_due(self, *, resumable: bool) -> bool:
         return True
 
-    async def boundary(self, *, resumable: bool) -> None:
+    async def pass_boundary(self, *, resumable: bool) -> None:
         if resumable:
             self.seen += 1
             if self.seen > self.every:
                 raise MovedOnError(json.dumps(self.state.to_json()))
 
 
-def interrupted(plan: Plan, given: Any, world: World, every: int) -> tuple[Run, int]:
+def run_interrupted(plan: Plan, given: Any, world: Simulation, every: int) -> tuple[Run, int]:
     """Run a plan, through JSON at every so many-th boundary; gives the document and how often it moved on."""
     loop = VirtualLoop()
-    state = RunState.new(plan, INFO, given=given, trigger=None, now=world.start)
+    state = RunState.new(plan, INFO, run_input=given, trigger=None, now=world.start)
     moves = 0
 
-    async def go_on() -> None:
+    async def resume() -> None:
         effects = MovingEffects(world, INFO, None, {})
         effects.every, effects.state = every, state
         try:
@@ -69,12 +69,12 @@ def interrupted(plan: Plan, given: Any, world: World, every: int) -> tuple[Run, 
     try:
         while True:
             try:
-                loop.run_until_complete(go_on())
+                loop.run_until_complete(resume())
             except MovedOnError as moved:
                 moves += 1
                 state = RunState.from_json(plan, json.loads(moved.written))
             else:
-                return _shown(plan, INFO, state, world), moves
+                return build_document(plan, INFO, state, world), moves
     finally:
         close_loop(loop)
 
@@ -85,10 +85,10 @@ def compare(definition: Mapping[str, Any], *, input: Any, actions: Any, workflow
     if verdict.plan is None:
         return 0
     plain = simulate(verdict.plan, input=input, actions=actions)
-    world = World(EPOCH, actions, [])
-    moved, moves = interrupted(verdict.plan, input, world, every)
+    world = Simulation(EPOCH, actions, [])
+    moved, moves = run_interrupted(verdict.plan, input, world, every)
 
-    assert timeless(moved) == timeless(plain)
+    assert drop_times(moved) == drop_times(plain)
     return moves
 
 
@@ -96,24 +96,24 @@ TIMES = frozenset(("started_at", "completed_at", "duration_ms", "until", "timest
 """What may differ: iterations beside each other end before the flow moves on, so all takes longer."""
 
 
-def timeless(run: Run) -> Any:
+def drop_times(run: Run) -> Any:
     """Take the times out of a document; steps by id, because what runs side by side may start in another order."""
-    shown = stripped(run.model_dump(mode="json"))
+    shown = strip(run.model_dump(mode="json"))
     return {**shown, "steps": {step["id"]: step for step in shown["steps"]}}
 
 
-def stripped(value: Any) -> Any:
+def strip(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: stripped(item) for key, item in value.items() if key not in TIMES}
-    return [stripped(item) for item in value] if isinstance(value, list) else value
+        return {key: strip(item) for key, item in value.items() if key not in TIMES}
+    return [strip(item) for item in value] if isinstance(value, list) else value
 
 
-def plain_cases() -> list[Case]:
+def load_plain_cases() -> list[Case]:
     return [case for case in load_cases() if not case.events and not case.resolutions and "refused" not in case.expect]
 
 
 @pytest.mark.parametrize("every", [1, 3])
-@pytest.mark.parametrize("case", plain_cases(), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", load_plain_cases(), ids=lambda case: case.name)
 def test_golden_cases_end_the_same(case: Case, every: int) -> None:
     if case.expect.get("status") != "waiting":
         compare(case.definition, input=case.input, actions=case.actions, workflows=case.workflows, every=every)

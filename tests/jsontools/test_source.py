@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.jsontools.pointer import pointer
-from orchestrator.jsontools.source import MAX_REPEATS, JsonSyntaxError, Position, read
+from orchestrator.jsontools.pointer import format_pointer
+from orchestrator.jsontools.source import MAX_REPEATS, JsonSyntaxError, Position, parse_json
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "invoice_reminder.json"
 
@@ -42,7 +42,7 @@ TEXT = """{
     ],
 )
 def test_a_pointer_has_a_line_and_a_column(path: str, line: int, column: int) -> None:
-    assert read(TEXT).position(path) == Position(line, column)
+    assert parse_json(TEXT).locate(path) == Position(line, column)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_text_that_is_no_json_is_refused_where_it_goes_wrong(
     text: str, line: int, column: int, message: str, shown: str
 ) -> None:
     with pytest.raises(JsonSyntaxError) as refusal:
-        read(text)
+        parse_json(text)
 
     assert refusal.value.position == Position(line, column)
     assert refusal.value.line == shown
@@ -86,29 +86,29 @@ def test_text_that_is_no_json_is_refused_where_it_goes_wrong(
 )
 def test_the_usual_slips_get_a_hint(text: str, hint: str | None) -> None:
     with pytest.raises(JsonSyntaxError) as refusal:
-        read(text)
+        parse_json(text)
 
     assert refusal.value.hint == hint
 
 
 def test_a_number_of_five_thousand_digits_is_refused() -> None:
     with pytest.raises(JsonSyntaxError) as refusal:
-        read("[1, " + "9" * 5000 + "]")
+        parse_json("[1, " + "9" * 5000 + "]")
 
     assert refusal.value.position == Position(1, 5)
 
 
 def test_keys_given_twice_are_problems_where_the_second_stands() -> None:
-    source = read('{\n"a": 1,\n"b": {"c": 1, "c": {"d": 1}},\n"a": {"c": 2}}')
+    source = parse_json('{\n"a": 1,\n"b": {"c": 1, "c": {"d": 1}},\n"a": {"c": 2}}')
 
-    found = [(problem.path, problem.code, source.position(problem.path).line) for problem in source.duplicates()]
+    found = [(problem.path, problem.code, source.locate(problem.path).line) for problem in source.find_duplicates()]
 
     assert found == [("/b/c", "duplicate_key", 3), ("/a", "duplicate_key", 4)]
     assert source.value == {"a": {"c": 2}, "b": {"c": {"d": 1}}}
 
 
 def test_the_same_key_in_different_objects_is_no_duplicate() -> None:
-    assert read('[{"a": 1}, {"a": {"a": 1}}]').duplicates() == []
+    assert parse_json('[{"a": 1}, {"a": {"a": 1}}]').find_duplicates() == []
 
 
 JSON = st.recursive(
@@ -118,65 +118,65 @@ JSON = st.recursive(
 )
 
 
-def places(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[str, Any]]:
+def list_paths(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[str, Any]]:
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return [(pointer(at), value), *(place for key, part in inner for place in places(part, (*at, key)))]
+    return [(format_pointer(at), value), *(place for key, part in inner for place in list_paths(part, (*at, key)))]
 
 
 @settings(max_examples=150, deadline=None)
 @given(JSON, st.sampled_from([None, 2]), st.booleans())
 def test_every_pointer_leads_to_its_value(value: Any, indent: int | None, ascii_only: bool) -> None:
     text = json.dumps(value, indent=indent, ensure_ascii=ascii_only)
-    source = read(text)
+    source = parse_json(text)
     lines = text.split("\n")
 
-    for path, part in places(value):
-        position = source.position(path)
+    for path, part in list_paths(value):
+        position = source.locate(path)
         rest = "\n".join([lines[position.line - 1][position.column - 1 :], *lines[position.line :]])
         assert json.JSONDecoder().raw_decode(rest)[0] == part
 
 
 def test_a_large_text_is_located_in_well_under_a_second() -> None:
     nodes = json.loads(EXAMPLE.read_text())["nodes"] * 800
-    source = read(json.dumps({"nodes": nodes}, indent=1))
+    source = parse_json(json.dumps({"nodes": nodes}, indent=1))
 
-    assert source.position(f"/nodes/{len(nodes) - 1}/position/y").line > 100_000
+    assert source.locate(f"/nodes/{len(nodes) - 1}/position/y").line > 100_000
 
 
 def test_a_key_given_twice_is_named_once_where_the_values_of_the_first_are_gone() -> None:
-    source = read('{"a": {"x": 1}, "list": [0, {"b/c": 1, "b/c": 2}],\n"a": {"c": 2}}')
+    source = parse_json('{"a": {"x": 1}, "list": [0, {"b/c": 1, "b/c": 2}],\n"a": {"c": 2}}')
 
-    assert [problem.path for problem in source.duplicates()] == ["/list/1/b~1c", "/a"]
-    assert source.position("/a/c") == Position(2, 12)
-    assert source.position("/a/x") == Position(2, 6), "what the second left out is nowhere: the nearest thing is /a"
+    assert [problem.path for problem in source.find_duplicates()] == ["/list/1/b~1c", "/a"]
+    assert source.locate("/a/c") == Position(2, 12)
+    assert source.locate("/a/x") == Position(2, 6), "what the second left out is nowhere: the nearest thing is /a"
 
 
 @pytest.mark.parametrize("index", ["00", "-1", "²", "9" * 5000, "2"])
 def test_what_is_no_index_of_a_list_leads_to_the_list(index: str) -> None:
-    assert read("[[1, 2]]").position(f"/0/{index}") == Position(1, 2)
+    assert parse_json("[[1, 2]]").locate(f"/0/{index}") == Position(1, 2)
 
 
 def test_a_long_key_over_a_long_list_costs_memory_in_proportion() -> None:
     """Once a pointer was kept for each element: 424 MiB for these 60 kB."""
-    source = read('{"a": 1, "a": 1, "' + "k" * 20_000 + '": [' + "1," * 20_000 + "1]}")
+    source = parse_json('{"a": 1, "a": 1, "' + "k" * 20_000 + '": [' + "1," * 20_000 + "1]}")
 
     tracemalloc.start()
-    assert len(source.duplicates()) == 1
-    assert source.position(f"/{'k' * 20_000}/20000").column > 60_000
+    assert len(source.find_duplicates()) == 1
+    assert source.locate(f"/{'k' * 20_000}/20000").column > 60_000
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 8 * 2**20
 
 
 def test_keys_given_twice_are_named_as_long_as_they_are_few() -> None:
-    assert len(read("{" + '"a": 1, ' * 5_000 + '"a": 1}').duplicates()) == MAX_REPEATS
+    assert len(parse_json("{" + '"a": 1, ' * 5_000 + '"a": 1}').find_duplicates()) == MAX_REPEATS
 
 
 def test_a_number_that_is_too_large_is_found_behind_many_that_are_not() -> None:
     text = "[" + ",".join(["9" * 399] * 2_600) + ",1e999]"
 
     with pytest.raises(JsonSyntaxError) as refusal:
-        read(text)
+        parse_json(text)
 
     assert refusal.value.position == Position(1, len(text) - 5)
 
@@ -184,7 +184,7 @@ def test_a_number_that_is_too_large_is_found_behind_many_that_are_not() -> None:
 @pytest.mark.parametrize("text", ["[" * 201 + "]" * 201, '{"a": [' * 150 + "1" + "]}" * 150, "[" * 100_000])
 def test_a_text_that_is_deeper_than_asked_for_is_refused_where_it_is(text: str) -> None:
     with pytest.raises(JsonSyntaxError, match="nested too deeply: 200 levels") as refusal:
-        read(text, max_depth=200)
+        parse_json(text, max_depth=200)
 
     opened = text[: refusal.value.position.column]
     assert (opened.count("[") + opened.count("{"), opened[-1] in "[{") == (201, True)
@@ -193,5 +193,5 @@ def test_a_text_that_is_deeper_than_asked_for_is_refused_where_it_is(text: str) 
 def test_a_text_may_be_as_deep_as_asked_for_and_as_wide_as_it_likes() -> None:
     text = '{"a": ' * 200 + '"' + "[{" * 300 + '"' + "}" * 200
 
-    assert read(text, max_depth=200).text == text
-    assert read("[" + "[]," * 300 + "[[]]]", max_depth=3).repeated is None
+    assert parse_json(text, max_depth=200).text == text
+    assert parse_json("[" + "[]," * 300 + "[[]]]", max_depth=3).repeated is None

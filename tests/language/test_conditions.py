@@ -9,9 +9,15 @@ import pytest
 from orchestrator.conditions import evaluate
 from orchestrator.errors import ConditionError, EvaluationError
 from orchestrator.language import MISSING, Env, condition_reader
-from orchestrator.language.condition_reader import MAX_TEXT_DEPTH, compile_condition, evidence, of_text, problems
+from orchestrator.language.condition_reader import (
+    MAX_TEXT_DEPTH,
+    build_evidence,
+    compile_condition,
+    find_problems,
+    of_text,
+)
 from orchestrator.language.env import Warnings
-from orchestrator.language.evidence import Seen
+from orchestrator.language.evidence import Comparison
 from orchestrator.language.operators import OPERATORS
 
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
@@ -185,7 +191,7 @@ STRUCTURE = "condition_structure"
 def test_a_mistake_is_one_problem_at_its_place_and_an_error_at_run_time(
     condition: Any, code: str, path: str, hint: str | None
 ) -> None:
-    (problem,) = problems(condition, "/nodes/3/condition")
+    (problem,) = find_problems(condition, "/nodes/3/condition")
 
     assert (problem.severity, problem.code, problem.path) == ("error", code, f"/nodes/3/condition{path}")
     assert (hint or "") in (problem.hint or "")
@@ -203,7 +209,7 @@ def test_all_problems_come_at_once() -> None:
         ],
     }
 
-    assert [(problem.code, problem.path) for problem in problems(wrong, "")] == [
+    assert [(problem.code, problem.path) for problem in find_problems(wrong, "")] == [
         ("unknown_operator", "/conditions/0/operator"),
         ("unknown_preset", "/conditions/1/conditions/0/preset"),
         ("template_syntax", "/conditions/1/conditions/1/field"),
@@ -220,17 +226,17 @@ def test_all_problems_come_at_once() -> None:
     ],
 )
 def test_a_doubt_is_a_warning_and_does_not_stop_the_run(condition: dict[str, Any], code: str) -> None:
-    assert [(problem.severity, problem.code) for problem in problems(condition, "")] == [("warning", code)]
+    assert [(problem.severity, problem.code) for problem in find_problems(condition, "")] == [("warning", code)]
     assert compile_condition(condition).evaluate(env({})) in (True, False)
 
 
 @pytest.mark.parametrize("operator", sorted(OPERATORS))
 def test_of_a_templated_value_nothing_is_known_before_the_run(operator: str) -> None:
-    assert problems({"field": "a", "operator": operator, "value": "{{ b }}"}, "") == []
+    assert find_problems({"field": "a", "operator": operator, "value": "{{ b }}"}, "") == []
 
 
 def test_notes_for_people_are_no_problem() -> None:
-    assert problems({**OPEN, "id": "c1", "label": "Open", "description": "still open"}, "") == []
+    assert find_problems({**OPEN, "id": "c1", "label": "Open", "description": "still open"}, "") == []
 
 
 def test_the_names_that_a_condition_reads_are_known() -> None:
@@ -267,7 +273,7 @@ def test_a_decision_shows_what_was_compared() -> None:
     holds, seen = condition.decide(env(CONTEXT))
 
     assert holds is False
-    assert evidence(seen, "false") == {
+    assert build_evidence(seen, "false") == {
         "port": "false",
         "compared": [
             {"field": "amount", "operator": "greater_than", "value": 10, "seen": 12, "result": True},
@@ -293,7 +299,7 @@ def test_a_decision_shows_what_was_compared() -> None:
     ids=lambda part: str(part)[:20],
 )
 def test_a_large_value_is_shown_small(value: Any, shown: Any) -> None:
-    (entry,) = evidence([("f", "equals", None, value, True)], "true")["compared"]
+    (entry,) = build_evidence([("f", "equals", None, value, True)], "true")["compared"]
 
     assert entry["seen"] == shown
 
@@ -301,11 +307,11 @@ def test_a_large_value_is_shown_small(value: Any, shown: Any) -> None:
 @pytest.mark.parametrize("text", ["x" * 10_000, "é" * 10_000, "\ud800" * 10_000, '"' * 10_000])
 @pytest.mark.parametrize("count", [1, 7, 1000])
 def test_a_decision_takes_at_most_a_kilobyte_and_keeps_what_decided(text: str, count: int) -> None:
-    seen: list[Seen] = [
+    seen: list[Comparison] = [
         (f"f{index}.{text}", "equals", [text] * 8, {text: text}, index == count - 1) for index in range(count)
     ]
     seen[-1] = ("last", "equals", text[:9], text[:9], True)
-    shown = evidence(seen, text)
+    shown = build_evidence(seen, text)
 
     assert len(json.dumps(shown)) <= 1000
     assert shown["compared"][-1]["field"] == "last"

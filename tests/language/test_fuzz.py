@@ -13,7 +13,7 @@ from orchestrator.conditions import evaluate
 from orchestrator.errors import ConditionError, ExpressionError
 from orchestrator.expressions import default_env, render
 from orchestrator.language import FUNCTIONS, PIPES, Env, render_parameters, reveal
-from orchestrator.language.condition_reader import compile_condition, evidence, of_text, problems
+from orchestrator.language.condition_reader import build_evidence, compile_condition, find_problems, of_text
 from orchestrator.language.env import Warnings
 from orchestrator.language.operators import OPERATORS
 from orchestrator.language.presets import PRESETS
@@ -100,10 +100,10 @@ def test_a_template_gives_a_value_or_an_error_of_ours_and_the_same_again(
 ) -> None:
     before = copy.deepcopy(context)
 
-    def once() -> Any:
+    def render_once() -> Any:
         return outcome(lambda: render(template, context, now=lambda: NOW, uuid=lambda: "id", strict=strict))
 
-    assert repr(once()) == repr(once())
+    assert repr(render_once()) == repr(render_once())
     assert repr(context) == repr(before)
 
 
@@ -124,18 +124,18 @@ def test_an_error_of_a_template_stands_inside_it(template: str, context: dict[st
 def test_secrets_are_revealed_or_refused(
     value: dict[str, Any], context: dict[str, Any], secrets: dict[str, Any]
 ) -> None:
-    def there_and_back() -> Any:
+    def round_trip() -> Any:
         parameters, deferred = render_parameters(value, environment(context))
         return reveal(parameters, json.loads(json.dumps(deferred)), default_env({"secrets": secrets}, strict=True))
 
-    outcome(there_and_back)
+    outcome(round_trip)
 
 
 @quick
 @given(conditions, contexts, st.booleans())
 def test_a_condition_decides_or_is_an_error_of_ours(condition: Any, context: dict[str, Any], strict: bool) -> None:
     before = copy.deepcopy((condition, context))
-    found = problems(condition, "/at")
+    found = find_problems(condition, "/at")
     result = outcome(lambda: evaluate(condition, context, now=lambda: NOW, strict=strict, warnings=Warnings()))
 
     assert all(problem.path.startswith("/at") and problem.message for problem in found)
@@ -148,12 +148,12 @@ def test_a_condition_decides_or_is_an_error_of_ours(condition: Any, context: dic
 @quick
 @given(conditions, contexts)
 def test_a_decision_can_always_be_shown_small(condition: Any, context: dict[str, Any]) -> None:
-    def decided() -> Any:
+    def decide() -> Any:
         return compile_condition(condition).decide(environment(context))
 
-    made = outcome(decided)
+    made = outcome(decide)
     if isinstance(made[0], bool):
-        assert len(json.dumps(evidence(made[1], "true"))) <= 1000
+        assert len(json.dumps(build_evidence(made[1], "true"))) <= 1000
 
 
 @quick

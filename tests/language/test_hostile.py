@@ -12,7 +12,7 @@ from orchestrator.conditions import evaluate
 from orchestrator.errors import ConditionError, ExpressionError
 from orchestrator.expressions import render
 from orchestrator.language import Env, compile_template
-from orchestrator.language.condition_reader import MAX_DEPTH, compile_condition, evidence, problems
+from orchestrator.language.condition_reader import MAX_DEPTH, build_evidence, compile_condition, find_problems
 from orchestrator.language.values import MAX_TEXT_LENGTH, json_equal
 
 NOW = datetime(2026, 5, 1, 12, 30, tzinfo=UTC)
@@ -36,7 +36,7 @@ NOT = '{"type":"not","condition":'
 QUOTED = json.dumps({"expression": "{{ a | filter('%s') }}"})
 
 
-def nested_filters(levels: int) -> str:
+def nest_filters(levels: int) -> str:
     """Write filters inside the text of filters, each level escaped once more."""
     condition = '{"expression": "{{ item }}"}'
     for _ in range(levels):
@@ -76,7 +76,7 @@ TEMPLATES = [
     "{{ 'aaaaaaaaaa'" + " | replace('a', 'aaaaaaaaaa')" * 20 + " }}",
     "{{ a | filter('" + NOT * 150 + "') }}",
     "{{ a | filter('" + "[" * 4_000 + "') }}",
-    *(nested_filters(levels) for levels in range(6)),
+    *(nest_filters(levels) for levels in range(6)),
 ]
 
 
@@ -87,13 +87,13 @@ def test_a_hostile_template_ends_in_a_value_or_an_error_of_ours(index: int) -> N
     assert len(repr(result)) <= 8 * MAX_TEXT_LENGTH
 
 
-def nested(condition: Any, times: int) -> Any:
+def nest(condition: Any, times: int) -> Any:
     for _ in range(times):
         condition = {"type": "not", "condition": condition}
     return condition
 
 
-def deep(value: Any, times: int) -> Any:
+def nest_value(value: Any, times: int) -> Any:
     for _ in range(times):
         value = [value]
     return value
@@ -117,15 +117,15 @@ PATTERNS = (
     "(?i)" * 200,
 )
 HOSTILE: dict[str, Any] = {
-    "deep": nested(LEAF, 10_000),
+    "deep": nest(LEAF, 10_000),
     "wide": {"type": "and", "conditions": [LEAF] * SIZE},
     "many": {"type": "or", "conditions": [{"type": "and", "conditions": [LEAF] * 200}] * 200},
     "long words": {"field": "a" * SIZE, "operator": "b" * SIZE},
     "long type": {"type": "a" * SIZE},
     "huge type": {"type": 10**5000},
-    "deep preset": {"preset": deep("x", 10_000)},
-    "deep operator": {"field": "a", "operator": deep("x", 10_000)},
-    "deep value": {"field": "a", "value": deep("x", 10_000)},
+    "deep preset": {"preset": nest_value("x", 10_000)},
+    "deep operator": {"field": "a", "operator": nest_value("x", 10_000)},
+    "deep value": {"field": "a", "value": nest_value("x", 10_000)},
     "many templates": {"field": "a", "operator": "in", "value": ["{{ a }}"] * 20_000},
     "many keys": {**LEAF, **{f"key{index}": 1 for index in range(2_000)}},
     "long path": {"expression": "{{ a" + "[0]" * SIZE + " }}"},
@@ -140,24 +140,24 @@ def test_a_hostile_condition_ends_in_a_result_or_an_error_of_ours(name: str) -> 
     result = outcome(lambda: evaluate(condition, context))
 
     assert isinstance(result, bool) or result[0] in ("ConditionError", "EvaluationError")
-    assert len(problems(condition, "")) <= 2_000
+    assert len(find_problems(condition, "")) <= 2_000
     assert len(str(result)) <= 10_000
 
 
 def test_data_that_is_nested_deep_is_compared_and_shown() -> None:
-    context = {"a": deep(1, 50_000), "b": deep(1, 50_000), "c": deep(2, 50_000)}
+    context = {"a": nest_value(1, 50_000), "b": nest_value(1, 50_000), "c": nest_value(2, 50_000)}
     same = {"field": "a", "value": "{{ b }}"}
 
     assert evaluate(same, context) is True
     assert evaluate({**same, "value": "{{ c }}"}, context) is False
     assert evaluate({**same, "operator": "in", "value": ["{{ b }}"]}, context) is True
     seen = compile_condition(same).decide(environment(context))[1]
-    assert evidence(seen, "true")["compared"][0]["seen"] == "list of 1"
+    assert build_evidence(seen, "true")["compared"][0]["seen"] == "list of 1"
     for template in ("{{ a }}!", "{{ a | json }}", "{{ a | unique }}", "{{ days_ago(a) }}", "{{ a | currency }}"):
         outcome(lambda template=template: render(template, context))  # type: ignore[misc]  # binds the loop's value
 
 
-def operations(call: Callable[[], Any]) -> int:
+def count_operations(call: Callable[[], Any]) -> int:
     """Count the calls, of Python and C functions, that a call makes."""
     count = 0
 
@@ -173,14 +173,14 @@ def operations(call: Callable[[], Any]) -> int:
     return count
 
 
-def growing_filter(n: int) -> Callable[[], Any]:
+def make_filter(n: int) -> Callable[[], Any]:
     items = [{"n": index} for index in range(n)]
     return lambda: render(
         """{{ items | filter('{"field": "n", "operator": "less_than", "value": 9}') }}""", {"items": items}
     )
 
 
-def growing_pipes(n: int) -> Callable[[], Any]:
+def make_pipes(n: int) -> Callable[[], Any]:
     items = [{"n": f"{index}"} for index in range(n)]
     return lambda: render('{{ items | map("n") | unique | sort | join | split | count }}', {"items": items})
 
@@ -196,14 +196,14 @@ def growing_pipes(n: int) -> Callable[[], Any]:
         lambda n: lambda: json_equal([[index] for index in range(n)], [[index] for index in range(n)]),
         lambda n: lambda: evaluate({"field": "a", "operator": "in", "value": list(range(n))}, {"a": -1}),
         lambda n: lambda: evaluate({"type": "and", "conditions": [LEAF] * (n // 4)}, {"a": 1}),
-        lambda n: lambda: problems({"type": "or", "conditions": [{"field": "a b"}] * (n // 4)}, ""),
-        growing_filter,
-        growing_pipes,
+        lambda n: lambda: find_problems({"type": "or", "conditions": [{"field": "a b"}] * (n // 4)}, ""),
+        make_filter,
+        make_pipes,
     ],
     ids=["expressions", "path", "error", "list", "nesting", "equal", "in", "and", "problems", "filter", "pipes"],
 )
 def test_twice_the_size_takes_about_twice_the_work(family: Callable[[int], Callable[[], Any]]) -> None:
-    small, large = (operations(family(n)) for n in (1_001, 2_002))
+    small, large = (count_operations(family(n)) for n in (1_001, 2_002))
 
     assert large <= 2.3 * small + 100
 
@@ -222,6 +222,6 @@ def test_nested_filters_cannot_multiply_their_work() -> None:
 def test_the_deepest_that_the_bounds_allow_fits_into_the_stack() -> None:
     chain = "a" + " | default(b)" * 49
     template = f"{{{{ {'start_of_day(' * 15}{chain}{')' * 15} }}}}"
-    condition = nested({"field": template, "operator": "is_empty"}, MAX_DEPTH - 1)
+    condition = nest({"field": template, "operator": "is_empty"}, MAX_DEPTH - 1)
 
     assert evaluate(condition, {"a": 1, "b": 2}) is (MAX_DEPTH % 2 == 1)

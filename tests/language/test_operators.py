@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from orchestrator.language import Env
-from orchestrator.language.condition_reader import compile_condition, problems
+from orchestrator.language.condition_reader import compile_condition, find_problems
 from orchestrator.language.operators import OPERATORS
 
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
@@ -15,7 +15,7 @@ ABSENT = object()
 YES, NO, WARNED, WARNED_TRUE = (True, 0), (False, 0), (False, 1), (True, 1)
 
 
-def decided(operator: str, seen: Any, value: Any) -> tuple[bool, int]:
+def decide(operator: str, seen: Any, value: Any) -> tuple[bool, int]:
     """Give the result and how many warnings, the value as literal and as template alike."""
     context: dict[str, Any] = {"wanted": value} if seen is ABSENT else {"seen": seen, "wanted": value}
 
@@ -25,7 +25,7 @@ def decided(operator: str, seen: Any, value: Any) -> tuple[bool, int]:
         return holds, len(given.warnings.messages)
 
     templated = outcome("{{ wanted }}")
-    if problems({"field": "seen", "operator": operator, "value": value}, ""):
+    if find_problems({"field": "seen", "operator": operator, "value": value}, ""):
         assert templated[1] == 1  # only what would be warned of may be refused beforehand
     else:
         assert outcome(value) == templated
@@ -224,7 +224,7 @@ OPPOSITES = {
     ids=lambda part: "absent" if part is ABSENT else repr(part)[:24],
 )
 def test_an_operator_says(operator: str, seen: Any, value: Any, expected: tuple[bool, int]) -> None:
-    assert decided(operator, seen, value) == expected
+    assert decide(operator, seen, value) == expected
 
 
 @pytest.mark.parametrize(
@@ -239,7 +239,7 @@ def test_an_operator_says(operator: str, seen: Any, value: Any, expected: tuple[
 def test_a_negation_is_true_wherever_its_operator_is_false(
     negation: str, seen: Any, value: Any, expected: tuple[bool, int]
 ) -> None:
-    assert decided(negation, seen, value) == expected
+    assert decide(negation, seen, value) == expected
 
 
 def test_every_operator_of_the_contract_is_here_and_in_the_tables() -> None:

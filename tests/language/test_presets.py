@@ -7,7 +7,7 @@ import pytest
 
 from orchestrator.conditions import evaluate
 from orchestrator.expressions import render
-from orchestrator.language.condition_reader import problems
+from orchestrator.language.condition_reader import find_problems
 from orchestrator.language.operators import OPERATORS
 from orchestrator.language.presets import CONSTRUCTORS, OPERATORS_BY_TYPE, PRESETS, and_, not_, or_, simple
 
@@ -54,7 +54,7 @@ def test_the_presets_of_the_contract_are_here_each_complete_and_without_problems
         assert sorted(written) == ["condition", "description", "id", "name", "subject"]
         assert all(written.values())
         assert f"`{preset.subject}." in preset.description
-        assert problems(written["condition"], "") == []
+        assert find_problems(written["condition"], "") == []
 
 
 def test_what_a_preset_gives_away_is_a_copy() -> None:
@@ -123,7 +123,7 @@ def test_constructors_make_conditions_that_decide() -> None:
             },
         ],
     }
-    assert problems(made, "") == []
+    assert find_problems(made, "") == []
     assert evaluate(made, {"amount": 11}) is True
     assert evaluate(made, {"amount": 11, "note": ""}) is False
     assert list(CONSTRUCTORS) == ["simple", "and", "or", "not"]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field
 
 from orchestrator.errors import DefinitionInvalid, Problem
-from orchestrator.model.definition import Definition, json_schema
+from orchestrator.model.definition import Definition, build_definition_schema
 from orchestrator.model.plan import Action, Call, Loop, Parallel, Plan
 from orchestrator.planner.planner import check, check_input, plan, validate
 from tests.graphs import Generated, wild
@@ -42,7 +42,7 @@ class Catalogue:
     def get(self, name: str) -> Any:
         return Mail if name == "mail" else None
 
-    def names(self) -> list[str]:
+    def list_names(self) -> list[str]:
         return ["mail"]
 
 
@@ -68,11 +68,11 @@ def put(node_id: str, **config: Any) -> dict[str, Any]:
     return {"id": node_id, "type": "set", "config": config or {"x": 1}}
 
 
-def looped(*body: str, node_id: str = "each", **more: Any) -> dict[str, Any]:
+def loop(*body: str, node_id: str = "each", **more: Any) -> dict[str, Any]:
     return {"id": node_id, "type": "loop", "collection": [1, 2], "body": list(body), **more}
 
 
-def found(definition: Any, **options: Any) -> list[tuple[str, str, str]]:
+def find_codes(definition: Any, **options: Any) -> list[tuple[str, str, str]]:
     problems = validate(definition, registry=Catalogue(), **options)
     return [(problem.severity, problem.code, problem.path) for problem in problems]
 
@@ -91,7 +91,7 @@ ERRORS: dict[str, tuple[dict[str, Any], str, str]] = {
     "wrong type of a key": (workflow(put("a"), put("b") | {"outputs": "x"}), "wrong_type", "/nodes/1/outputs"),
     "key of another type": (workflow(put("a") | {"delay_seconds": 5}), "unused_key", "/nodes/0/delay_seconds"),
     "misspelt config": (
-        workflow(looped("b", config={"max_concurency": 2}), put("b"), edges=["trigger -> each"]),
+        workflow(loop("b", config={"max_concurency": 2}), put("b"), edges=["trigger -> each"]),
         "unknown_key",
         "/nodes/0/config/max_concurency",
     ),
@@ -138,13 +138,13 @@ ERRORS: dict[str, tuple[dict[str, Any], str, str]] = {
     "edge without end": (workflow(put("a"), edges=["trigger -> a", "a -> "]), "missing_end", "/edges/1/target"),
     "edge out of end": (workflow({"id": "e", "type": "end"}, put("a")), "unknown_port", "/edges/1"),
     "list names nothing": (
-        workflow(looped("b", "zz"), put("b"), edges=["trigger -> each"]),
+        workflow(loop("b", "zz"), put("b"), edges=["trigger -> each"]),
         "unknown_node",
         "/nodes/0/body/1",
     ),
     "no start": (workflow(put("a"), edges=[]), "no_start", "/edges"),
     "body owns nothing": (
-        workflow(looped("b"), put("b"), edges=["trigger -> each", "trigger -> b"]),
+        workflow(loop("b"), put("b"), edges=["trigger -> each", "trigger -> b"]),
         "empty_region",
         "/nodes/0",
     ),
@@ -155,17 +155,17 @@ ERRORS: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "switch without cases": (workflow({"id": "s", "type": "switch"}), "missing_cases", "/nodes/0/config/cases"),
     "plain text collection": (
-        workflow(looped("b") | {"collection": "input.items"}, put("b"), edges=["trigger -> each"]),
+        workflow(loop("b") | {"collection": "input.items"}, put("b"), edges=["trigger -> each"]),
         "bad_collection",
         "/nodes/0/collection",
     ),
     "no collection": (
-        workflow(looped("b") | {"collection": None}, put("b"), edges=["trigger -> each"]),
+        workflow(loop("b") | {"collection": None}, put("b"), edges=["trigger -> each"]),
         "missing_collection",
         "/nodes/0/collection",
     ),
     "too much concurrency": (
-        workflow(looped("b", config={"max_concurrency": 501}), put("b"), edges=["trigger -> each"]),
+        workflow(loop("b", config={"max_concurrency": 501}), put("b"), edges=["trigger -> each"]),
         "out_of_bounds",
         "/nodes/0/config/max_concurrency",
     ),
@@ -290,7 +290,7 @@ ERRORS: dict[str, tuple[dict[str, Any], str, str]] = {
 def test_it_is_refused_where_it_is_wrong(case: str) -> None:
     definition, code, path = ERRORS[case]
 
-    errors = [(code, path) for severity, code, path in found(definition) if severity == "error"]
+    errors = [(code, path) for severity, code, path in find_codes(definition) if severity == "error"]
 
     assert (code, path) in errors
 
@@ -331,7 +331,7 @@ WARNINGS: dict[str, tuple[dict[str, Any], str, str]] = {
         "/nodes/0",
     ),
     "listed but reached from outside": (
-        workflow(looped("a", "b"), put("a"), put("b"), edges=["trigger -> each", "trigger -> b"]),
+        workflow(loop("a", "b"), put("a"), put("b"), edges=["trigger -> each", "trigger -> b"]),
         "region_overlap",
         "/nodes/0/body/1",
     ),
@@ -347,7 +347,7 @@ WARNINGS: dict[str, tuple[dict[str, Any], str, str]] = {
 def test_it_is_doubtful_but_runs(case: str) -> None:
     definition, code, path = WARNINGS[case]
 
-    problems = found(definition)
+    problems = find_codes(definition)
 
     assert ("warning", code, path) in problems
     assert [problem for problem in problems if problem[0] == "error"] == []
@@ -358,7 +358,7 @@ def test_all_problems_come_at_once() -> None:
         put("a", x="{{ input. }}"), act("b") | {"action": "male"}, {"id": "d", "type": "delay"}, name=""
     )
 
-    codes = {code for _, code, _ in found(definition)}
+    codes = {code for _, code, _ in find_codes(definition)}
 
     assert {"missing_name", "template_syntax", "unknown_action", "missing_delay"} <= codes
 
@@ -398,7 +398,7 @@ def test_what_exporters_write_loads() -> None:
         "settings": {},
     }
 
-    assert found(definition) == []
+    assert find_codes(definition) == []
 
 
 def test_templates_in_parameters_are_left_to_the_run() -> None:
@@ -406,11 +406,11 @@ def test_templates_in_parameters_are_left_to_the_run() -> None:
         act("a", config={"to": "{{ input.to }}", "subject": "{{ input.subject }} and much more text"})
     )
 
-    assert found(definition) == []
+    assert find_codes(definition) == []
 
 
 def test_an_action_on_another_task_queue_need_not_be_registered() -> None:
-    assert found(workflow({"id": "a", "type": "action", "action": "java.thing", "task_queue": "java"})) == []
+    assert find_codes(workflow({"id": "a", "type": "action", "action": "java.thing", "task_queue": "java"})) == []
 
 
 def test_policies_lie_over_each_other() -> None:
@@ -445,7 +445,7 @@ def test_a_branch_is_given_what_it_names() -> None:
 
 
 def test_a_node_reached_from_outside_leaves_the_body() -> None:
-    definition = workflow(looped("a"), put("a"), put("b"), edges=["trigger -> each", "a -> b", "each -> b"])
+    definition = workflow(loop("a"), put("a"), put("b"), edges=["trigger -> each", "a -> b", "each -> b"])
 
     made = check(definition).require()
 
@@ -484,7 +484,7 @@ def test_each_call_has_the_version_that_it_asks_for() -> None:
     assert inner.workflow == "child"
     for version, code in ((3, "unknown_version"), (-1, "wrong_type"), ("1", "wrong_type"), (True, "wrong_type")):
         assert [
-            each[1] for each in found(calls("o", {"workflow_id": "child", "version": version}), workflows=others)
+            each[1] for each in find_codes(calls("o", {"workflow_id": "child", "version": version}), workflows=others)
         ] == [code]
 
 
@@ -492,14 +492,14 @@ def test_each_call_has_the_version_that_it_asks_for() -> None:
 def test_a_workflow_is_called_by_its_id_alone(name: Any) -> None:
     asks = workflow({"id": "a", "type": "workflow", "config": {"workflow_id": name}})
 
-    assert [each[1] for each in found(asks)] == ["wrong_type"]
+    assert [each[1] for each in find_codes(asks)] == ["wrong_type"]
 
 
 def test_workflows_that_call_each_other_are_refused() -> None:
     one = workflow({"id": "o", "type": "workflow", "config": {"workflow_id": "two"}}, id="one")
     two = workflow({"id": "t", "type": "workflow", "config": {"workflow_id": "one"}}, id="two")
 
-    codes = {code for _, code, _ in found(one, workflows={"one": one, "two": two})}
+    codes = {code for _, code, _ in find_codes(one, workflows={"one": one, "two": two})}
 
     assert "invalid_workflow" in codes
 
@@ -531,7 +531,7 @@ def test_plan_gives_a_plan_or_the_problems() -> None:
 
 
 def test_the_schema_describes_a_definition() -> None:
-    schema = json_schema()
+    schema = build_definition_schema()
 
     assert "nodes" in schema["properties"]
     assert schema["$defs"]["Node"]["properties"]["type"]["enum"][0] == "trigger"
@@ -545,10 +545,10 @@ def test_ten_thousand_nodes_in_a_row_are_planned() -> None:
 
 
 def test_deep_nesting_is_refused() -> None:
-    loops = [looped(f"l{i + 1}", node_id=f"l{i}") for i in range(60)]
+    loops = [loop(f"l{i + 1}", node_id=f"l{i}") for i in range(60)]
     definition = workflow(*loops, put("l60"), edges=["trigger -> l0"])
 
-    assert ("error", "too_deep", "/nodes") in found(definition)
+    assert ("error", "too_deep", "/nodes") in find_codes(definition)
 
 
 JUNK = st.recursive(

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from orchestrator.errors import Problem
 from orchestrator.model.definition import Trigger
 from orchestrator.planner.planner import validate
-from orchestrator.temporal.schedules.spec import OVERLAPS, policy, specification
+from orchestrator.temporal.schedules.spec import OVERLAPS, build_policy, build_spec
 from orchestrator.timing import schedule
-from orchestrator.timing.cron import CronError, zone
-from orchestrator.timing.schedule import fire_times
+from orchestrator.timing.cron import CronError, load_zone
+from orchestrator.timing.schedule import list_fire_times
 
 CONFIG = "/trigger/config"
 
@@ -25,7 +25,7 @@ def problems(**trigger: Any) -> list[Problem]:
     return validate({"id": "w", "name": "W", "trigger": trigger, "nodes": nodes, "edges": edges})
 
 
-def said(**trigger: Any) -> list[tuple[str, str, str]]:
+def list_problems(**trigger: Any) -> list[tuple[str, str, str]]:
     return [(problem.severity, problem.code, problem.path) for problem in problems(**trigger)]
 
 
@@ -113,7 +113,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
 def test_a_trigger_is_refused_where_it_is_wrong(case: str) -> None:
     trigger, code, path = REFUSED[case]
 
-    assert said(**trigger) == [("error", code, path)]
+    assert list_problems(**trigger) == [("error", code, path)]
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_a_trigger_is_refused_where_it_is_wrong(case: str) -> None:
     ],
 )
 def test_what_can_be_installed_is_let_pass(trigger: dict[str, Any]) -> None:
-    assert said(**trigger) == []
+    assert list_problems(**trigger) == []
 
 
 def test_what_a_request_does_not_have_and_keys_that_nothing_reads_are_doubtful() -> None:
@@ -171,7 +171,7 @@ CONFIGS = st.fixed_dictionaries(
 def test_what_a_schedule_gives_fits_the_workflow() -> None:
     schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
 
-    def paths(**config: Any) -> list[str]:
+    def list_paths(**config: Any) -> list[str]:
         made = {"id": "w", "name": "W", "trigger": daily(**config), "settings": {"input_schema": schema}}
         nodes = {
             "nodes": [{"id": "a", "type": "set", "config": {"x": 1}}],
@@ -179,9 +179,9 @@ def test_what_a_schedule_gives_fits_the_workflow() -> None:
         }
         return [problem.path for problem in validate(made | nodes)]
 
-    assert paths(input={"n": "many"}) == [f"{CONFIG}/input/n"]
-    assert paths() == [f"{CONFIG}/input"]
-    assert paths(input={"n": 1}) == []
+    assert list_paths(input={"n": "many"}) == [f"{CONFIG}/input/n"]
+    assert list_paths() == [f"{CONFIG}/input"]
+    assert list_paths(input={"n": 1}) == []
 
 
 @given(st.sampled_from(["", "@daily", "61 * * * *", "0 0 30 2 *"]), INTERVALS, CONFIGS)
@@ -192,9 +192,9 @@ def test_what_the_planner_lets_pass_makes_a_schedule(cron: str, seconds: float |
 
     read = Trigger.model_validate(trigger)
 
-    assert specification(read).time_zone_name
-    assert policy(read).catchup_window is not None
-    assert len(fire_times(read, datetime(2026, 1, 1, tzinfo=UTC), 3)) <= 3
+    assert build_spec(read).time_zone_name
+    assert build_policy(read).catchup_window is not None
+    assert len(list_fire_times(read, datetime(2026, 1, 1, tzinfo=UTC), 3)) <= 3
 
 
 def test_bounds_that_are_written_in_two_places_are_the_same() -> None:
@@ -204,9 +204,9 @@ def test_bounds_that_are_written_in_two_places_are_the_same() -> None:
 @pytest.mark.parametrize("name", ["localtime", "posixrules", "right/UTC", "posix/UTC", "/etc/localtime", "", "utc\0"])
 def test_a_zone_that_is_another_one_elsewhere_is_none(name: str) -> None:
     with pytest.raises(CronError, match="there is no time zone"):
-        zone(name)
+        load_zone(name)
 
 
 @pytest.mark.parametrize("name", ["UTC", "Europe/Vienna", "Etc/GMT+1", "US/Eastern"])
 def test_a_zone_has_its_iana_name(name: str) -> None:
-    assert zone(name) == ZoneInfo(name)
+    assert load_zone(name) == ZoneInfo(name)

@@ -4,7 +4,7 @@ import pytest
 
 from orchestrator.errors import DefinitionInvalid
 from orchestrator.simulator.simulate import simulate
-from tests.golden import Case, differences, load_cases
+from tests.golden import Case, list_differences, load_cases
 
 
 @pytest.mark.parametrize("case", load_cases(), ids=lambda case: case.name)
@@ -25,7 +25,7 @@ def test_the_simulator_runs_it_as_expected(case: Case) -> None:
         resolutions=case.resolutions,
     )
 
-    assert differences(case, run.model_dump(mode="json"), virtual=True) == []
+    assert list_differences(case, run.model_dump(mode="json"), virtual=True) == []
 
 
 def test_case_names_are_unique() -> None:

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 
 from orchestrator.settings import Settings
-from orchestrator.store.database import FILE, Database, database_url, open_database
-from tests.postgres import fresh_url, postgres_server
+from orchestrator.store.database import FILE, Database, create_database, get_database_url
+from tests.postgres import create_database_url, run_postgres
 
 BOTH = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)]
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
-    with postgres_server() as address:
+    with run_postgres() as address:
         yield address
 
 
@@ -26,8 +26,8 @@ async def empty(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     """A database without tables."""
     settings: dict[str, Any] = {"home": tmp_path}
     if request.param == "postgresql":
-        settings["database_url"] = await fresh_url(request.getfixturevalue("postgres"))
-    database = open_database(database_url(Settings(**settings)))
+        settings["database_url"] = await create_database_url(request.getfixturevalue("postgres"))
+    database = create_database(get_database_url(Settings(**settings)))
     yield database
     await database.aclose()
 
@@ -38,7 +38,7 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("migrated")
 
     async def make() -> None:
-        database = open_database(database_url(Settings(home=home)))
+        database = create_database(get_database_url(Settings(home=home)))
         await database.migrate()
         await database.aclose()
 

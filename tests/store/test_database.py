@@ -25,14 +25,14 @@ from orchestrator.store.database import (
     Database,
     StoreOutdated,
     StoreUnavailable,
-    database_url,
-    open_database,
+    create_database,
+    get_database_url,
 )
 from orchestrator.store.leases import Leases
 from orchestrator.store.run_index import RunIndex
 from orchestrator.store.tables import leases, metadata, runs
 from orchestrator.store.workflows import Definitions
-from tests.postgres import binary, fresh_url
+from tests.postgres import create_database_url, find_binary
 
 ROOT = Path(__file__).parents[2]
 
@@ -47,28 +47,28 @@ async def test_migrating_makes_the_tables_that_the_code_knows(empty: Database) -
     def differences(connection: Connection) -> list[object]:
         return list(compare_metadata(MigrationContext.configure(connection), metadata))
 
-    async with empty.reading() as connection:
+    async with empty.read_transaction() as connection:
         assert await connection.run_sync(differences) == []
 
 
 async def test_a_transaction_is_kept_whole_or_not_at_all(database: Database) -> None:
-    async def half() -> None:
-        async with database.writing() as connection:
-            await Leases(database, "me").mark("unrelated")  # a reader beside is not held up
+    async def write_half() -> None:
+        async with database.write_transaction() as connection:
+            await Leases(database, "me").get_mark("unrelated")  # a reader beside is not held up
             values = {"name": "half", "holder": "me", "until": datetime.now(UTC)}
             await connection.execute(insert(leases).values(values))
             raise LookupError
 
     with pytest.raises(LookupError):
-        await half()
+        await write_half()
 
-    async with database.reading() as connection:
+    async with database.read_transaction() as connection:
         assert list(await connection.execute(select(leases))) == []
 
 
 async def test_a_server_that_is_not_there_is_told_without_the_password() -> None:
-    url = database_url(Settings(database_url="postgresql://me:s3cret@127.0.0.1:9/none"))
-    database = open_database(url)
+    url = get_database_url(Settings(database_url="postgresql://me:s3cret@127.0.0.1:9/none"))
+    database = create_database(url)
 
     with pytest.raises(StoreUnavailable) as caught:
         await database.check()
@@ -80,13 +80,13 @@ async def test_a_server_that_is_not_there_is_told_without_the_password() -> None
 
 def test_a_url_that_is_none_is_told() -> None:
     with pytest.raises(SettingsError, match="no database URL"):
-        database_url(Settings(database_url="not a url"))
+        get_database_url(Settings(database_url="not a url"))
 
 
 @pytest.mark.parametrize("url", ["mysql://me:s3cret@127.0.0.1/none", "oracle://me:s3cret@x/y"])
 def test_a_database_that_is_not_known_is_told(url: str) -> None:
     with pytest.raises(SettingsError, match="is no database that is known") as caught:
-        database_url(Settings(database_url=url))
+        get_database_url(Settings(database_url=url))
 
     assert "s3cret" not in str(caught.value)
 
@@ -101,7 +101,7 @@ def test_a_database_that_is_not_known_is_told(url: str) -> None:
 )
 async def test_a_server_that_lets_nobody_in_is_told_without_the_password(postgres: str, given: str, said: str) -> None:
     url = given.format(host=postgres.partition("@")[2])
-    database = open_database(database_url(Settings(database_url=url)))
+    database = create_database(get_database_url(Settings(database_url=url)))
 
     with pytest.raises(StoreUnavailable) as caught:
         await database.check()
@@ -113,7 +113,9 @@ async def test_a_server_that_lets_nobody_in_is_told_without_the_password(postgre
 
 @pytest.mark.postgresql
 async def test_the_option_sslmode_is_understood(postgres: str) -> None:
-    database = open_database(database_url(Settings(database_url=f"postgresql://{postgres}/postgres?sslmode=disable")))
+    database = create_database(
+        get_database_url(Settings(database_url=f"postgresql://{postgres}/postgres?sslmode=disable"))
+    )
 
     with pytest.raises(StoreOutdated, match="at version none"):
         await database.check()
@@ -125,14 +127,14 @@ def test_a_home_that_cannot_be_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
     with pytest.raises(StoreUnavailable, match="cannot be made"):
-        open_database(database_url(Settings(home=tmp_path / "file" / "home")))
+        create_database(get_database_url(Settings(home=tmp_path / "file" / "home")))
 
 
 async def test_too_many_at_once_are_told(tmp_path: Path) -> None:
     engine = create_async_engine(f"sqlite+aiosqlite:///{tmp_path}/x.db", pool_size=1, max_overflow=0, pool_timeout=0.01)
     database = Database(engine)
 
-    async with database.reading():
+    async with database.read_transaction():
         with pytest.raises(StoreUnavailable, match="does not answer"):
             await database.check()
 
@@ -150,7 +152,7 @@ async def test_rows_outlive_the_step_to_the_next_version(empty: Database) -> Non
         id="r", workflow_id="w", workflow_version=1, customer_id="acme", status="running", trigger_type="manual",
         started_at=datetime(2026, 5, 1, tzinfo=UTC), completed_at=None, duration_ms=None,
     )  # fmt: skip
-    async with empty.writing() as connection:
+    async with empty.write_transaction() as connection:
         await connection.run_sync(first)
         await connection.execute(insert(runs).values(run.model_dump(exclude={"retried_from"})))
     with pytest.raises(StoreOutdated, match="at version 0001"):
@@ -159,21 +161,21 @@ async def test_rows_outlive_the_step_to_the_next_version(empty: Database) -> Non
     await empty.migrate()
 
     await empty.check()
-    assert await RunIndex(empty).page("acme") == [run]
+    assert await RunIndex(empty).list_runs("acme") == [run]
 
 
 async def test_a_database_of_a_newer_release_is_served_and_left_alone(
     database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     """While a newer release takes over, this one is still asked, and may be started again."""
-    async with database.writing() as connection:
+    async with database.write_transaction() as connection:
         await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
 
     await database.check()
     await database.check()
     assert await database.migrate() is False
 
-    async with database.reading() as connection:
+    async with database.read_transaction() as connection:
         assert await connection.scalar(text("SELECT version_num FROM alembic_version")) == "9999"
     assert [record.getMessage() for record in caplog.records if "9999" in record.getMessage()] == [
         "the database is at version 9999 of a newer release, this one goes on with it"
@@ -187,19 +189,19 @@ async def test_migrating_says_that_the_tables_are_of_this_release(empty: Databas
 @pytest.mark.postgresql
 async def test_a_migration_beside_is_seen_once_and_then_served(postgres: str) -> None:
     """A statement that was prepared before columns changed is refused once: whoever asked may ask again."""
-    url = database_url(Settings(database_url=await fresh_url(postgres)))
-    old, new = open_database(url), open_database(url)
+    url = get_database_url(Settings(database_url=await create_database_url(postgres)))
+    old, new = create_database(url), create_database(url)
     await old.migrate()
-    async with old.reading() as connection:
+    async with old.read_transaction() as connection:
         await connection.execute(select(leases))
 
-    async with new.writing() as connection:
+    async with new.write_transaction() as connection:
         await connection.execute(text("ALTER TABLE leases ALTER COLUMN holder TYPE varchar(900)"))
 
     with pytest.raises(StoreUnavailable, match="have just been changed"):
-        async with old.reading() as connection:
+        async with old.read_transaction() as connection:
             await connection.execute(select(leases))
-    async with old.reading() as connection:
+    async with old.read_transaction() as connection:
         assert list(await connection.execute(select(leases))) == []
     await old.aclose()
     await new.aclose()
@@ -207,34 +209,34 @@ async def test_a_migration_beside_is_seen_once_and_then_served(postgres: str) ->
 
 @pytest.mark.postgresql
 async def test_the_store_comes_back_as_the_operations_page_says(postgres: str, tmp_path: Path) -> None:
-    url = await fresh_url(postgres)
+    url = await create_database_url(postgres)
     host, _, name = url.partition("@")[2].partition("/")
     await as_superuser(url, "DROP ROLE IF EXISTS orchestrator", "CREATE ROLE orchestrator LOGIN")
     await as_superuser(url, f"ALTER DATABASE {name} OWNER TO orchestrator")
-    kept = open_database(database_url(Settings(database_url=f"postgresql://orchestrator@{host}/{name}")))
+    kept = create_database(get_database_url(Settings(database_url=f"postgresql://orchestrator@{host}/{name}")))
     await kept.migrate()
     definitions, keys = Definitions(kept), Keys(kept)
     stored = await definitions.create("acme", "w", {"id": "w", "name": "Ünïcode"}, "ada")
     stored = await definitions.publish(stored, stored.definition, {"format": 1}, by="ada")
     key, secret = await keys.create("acme", "ci", ("read",))
     dump, restore = commands("pg_dump"), commands("pg_restore")
-    told(dump, host, name, stdout=(tmp_path / "dump").open("wb"))
+    run_program(dump, host, name, stdout=(tmp_path / "dump").open("wb"))
     await definitions.delete("acme", "w", None)
     await keys.revoke(key.id)
     await kept.aclose()
 
-    told(restore, host, name, stdin=(tmp_path / "dump").open("rb"))
+    run_program(restore, host, name, stdin=(tmp_path / "dump").open("rb"))
 
     await kept.check()
     assert await definitions.get("acme", "w") == stored
-    assert (await definitions.version("acme", "w", 1)).definition == stored.definition
+    assert (await definitions.get_version("acme", "w", 1)).definition == stored.definition
     assert await keys.verify(secret) == key
     assert (await definitions.create("acme", "new", {}, "ada")).status == "draft", "its role may still write"
     await kept.aclose()
 
 
 async def as_superuser(url: str, *statements: str) -> None:
-    engine = create_async_engine(database_url(Settings(database_url=url)), isolation_level="AUTOCOMMIT")
+    engine = create_async_engine(get_database_url(Settings(database_url=url)), isolation_level="AUTOCOMMIT")
     async with engine.connect() as connection:
         for statement in statements:
             await connection.execute(text(statement))
@@ -248,7 +250,7 @@ def commands(program: str) -> list[str]:
     return shlex.split(line)
 
 
-def told(line: list[str], host: str, name: str, **streams: IO[bytes]) -> None:
+def run_program(line: list[str], host: str, name: str, **streams: IO[bytes]) -> None:
     """Run a command on the test's server and one of its databases."""
     program, *rest = line
     words = {"temporal": "test", "$name": name}
@@ -257,10 +259,10 @@ def told(line: list[str], host: str, name: str, **streams: IO[bytes]) -> None:
     with contextlib.ExitStack() as open_files:
         for file in streams.values():
             open_files.enter_context(file)
-        subprocess.run([binary(program), *where, *(words.get(word, word) for word in rest)], check=True, **streams)
+        subprocess.run([find_binary(program), *where, *(words.get(word, word) for word in rest)], check=True, **streams)
 
 
 def test_drivers_are_found_by_the_kind_of_database(tmp_path: Path) -> None:
     for given in ("postgresql://a/b", "postgres://a/b", "postgresql+asyncpg://a/b", "postgresql+psycopg2://a/b"):
-        assert database_url(Settings(database_url=given)) == "postgresql+asyncpg://a/b"
-    assert database_url(Settings(home=tmp_path)) == f"sqlite+aiosqlite:///{tmp_path}/orchestrator.db"
+        assert get_database_url(Settings(database_url=given)) == "postgresql+asyncpg://a/b"
+    assert get_database_url(Settings(home=tmp_path)) == f"sqlite+aiosqlite:///{tmp_path}/orchestrator.db"

@@ -20,7 +20,7 @@ NUL, HALF, LONG = "nul \x00", "half \ud800", "x" * 20_000
 TEXTS = {"nul": NUL, "half a pair": HALF, "long": LONG}
 
 
-def delivery(made: str, **more: Any) -> Delivery:
+def make_delivery(made: str, **more: Any) -> Delivery:
     values: dict[str, Any] = {"customer_id": "acme", "name": "e", "key": None, "received": {}} | more
     return Delivery(id=made, kind="event", outcome=ACCEPTED, received_at=NOW, **values)
 
@@ -28,11 +28,11 @@ def delivery(made: str, **more: Any) -> Delivery:
 WRITES: dict[str, Callable[[Database, str], Awaitable[object]]] = {
     "id": lambda to, text: Definitions(to).create("acme", text, {}, "ada"),
     "customer": lambda to, text: Definitions(to).create(text, "w", {}, "ada"),
-    "event": lambda to, text: Deliveries(to).accept(delivery("d", name=text), None),
-    "taken key": lambda to, text: Deliveries(to).accept(delivery("d"), text),
-    "run id": lambda to, text: Deliveries(to).accept(delivery("d", starts=(Start("w", 1, text),)), None),
+    "event": lambda to, text: Deliveries(to).accept(make_delivery("d", name=text), None),
+    "taken key": lambda to, text: Deliveries(to).accept(make_delivery("d"), text),
+    "run id": lambda to, text: Deliveries(to).accept(make_delivery("d", starts=(Start("w", 1, text),)), None),
     "key's customer": lambda to, text: Keys(to).create(text, "ci", ("read",)),
-    "lease": lambda to, text: Leases(to, "me").take(text, 1),
+    "lease": lambda to, text: Leases(to, "me").acquire(text, 1),
 }
 TEXT_COLUMNS = {"event"}
 """Of any length."""
@@ -49,8 +49,8 @@ async def test_what_a_column_cannot_hold_is_refused_by_name(database: Database, 
     else:
         with pytest.raises(ValueRefused, match="cannot hold a value"):
             await WRITES[written](database, TEXTS[said])
-        assert await Definitions(database).page(None) == []
-        assert await Deliveries(database).page(None) == [], "nothing of it is kept"
+        assert await Definitions(database).list_definitions(None) == []
+        assert await Deliveries(database).list_deliveries(None) == [], "nothing of it is kept"
 
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
@@ -79,7 +79,7 @@ async def test_a_definition_holds_any_text(database: Database, text: str) -> Non
     await definitions.publish(made, content, {"plan": text}, by="ada")
 
     assert (await definitions.get("acme", "w")).definition == content
-    assert (await definitions.version("acme", "w", 1)).plan == {"plan": text}
+    assert (await definitions.get_version("acme", "w", 1)).plan == {"plan": text}
 
 
 @pytest.mark.parametrize("name", [NUL, LONG, "\U0001f600" * 300, "quote ' \" ; --"])
@@ -95,7 +95,7 @@ async def test_half_a_pair_is_no_name(database: Database) -> None:
     with pytest.raises(ValueRefused):
         await Definitions(database).create("acme", "w", {"name": HALF}, "ada")
 
-    assert await Definitions(database).page("acme") == []
+    assert await Definitions(database).list_definitions("acme") == []
 
 
 @pytest.mark.parametrize("number", [-1, 0, 2, 2**31 - 1, 2**31, 2**63, 10**30])
@@ -105,21 +105,21 @@ async def test_a_version_of_any_size_is_not_found(database: Database, number: in
     await definitions.publish(stored, {}, {}, by="ada")
 
     with pytest.raises(WorkflowNotFound, match=f"no published version {number}"):
-        await definitions.version("acme", "w", number)
-    listed = await definitions.versions("acme", "w", before=number, limit=9)
+        await definitions.get_version("acme", "w", number)
+    listed = await definitions.list_versions("acme", "w", before=number, limit=9)
     assert [each.version for each in listed] == ([1] if number > 1 else [])
 
 
 async def test_times_come_back_in_utc_to_the_microsecond(database: Database) -> None:
     moment = datetime(2026, 3, 29, 2, 30, 0, 123456, timezone(timedelta(hours=5, minutes=45)))
     ledger, leases = Deliveries(database), Leases(database, "me")
-    await ledger.accept(replace(delivery("d"), received_at=moment), None)
-    await leases.take("work", 1)
+    await ledger.accept(replace(make_delivery("d"), received_at=moment), None)
+    await leases.acquire("work", 1)
     await leases.set_mark("work", moment)
     later = NOW.astimezone(moment.tzinfo) + timedelta(days=9999)
     _, secret = await Keys(database).create("acme", "ci", ("read",), later)
 
-    found = [(await ledger.get("acme", "d")).received_at, await leases.mark("work")]
+    found = [(await ledger.get("acme", "d")).received_at, await leases.get_mark("work")]
     assert found == [datetime(2026, 3, 28, 20, 45, 0, 123456, UTC)] * 2
     key = await Keys(database).verify(secret)
     assert key is not None
@@ -127,6 +127,6 @@ async def test_times_come_back_in_utc_to_the_microsecond(database: Database) -> 
 
 
 async def test_no_names_find_nothing(database: Database) -> None:
-    assert await Definitions(database).published("acme", []) == {}
-    assert await RunIndex(database).counts("acme", []) == {}
+    assert await Definitions(database).get_many("acme", []) == {}
+    assert await RunIndex(database).count_runs("acme", []) == {}
     await Deliveries(database).settle([])

@@ -27,7 +27,7 @@ def definitions(database: Database) -> Definitions:
     return Definitions(database)
 
 
-def errors(results: list[Any]) -> list[type]:
+def list_errors(results: list[Any]) -> list[type]:
     return [type(result) for result in results if isinstance(result, BaseException)]
 
 
@@ -36,7 +36,7 @@ async def test_many_that_create_at_once_are_told_but_for_one(definitions: Defini
         *(definitions.create("acme", "w", {"n": number}, "ada") for number in range(8)), return_exceptions=True
     )
 
-    assert errors(results) == [WorkflowExists] * 7
+    assert list_errors(results) == [WorkflowExists] * 7
     assert [await definitions.get("acme", "w")] == [each for each in results if isinstance(each, Stored)]
 
 
@@ -48,8 +48,8 @@ async def test_many_that_publish_at_once_make_one_version(definitions: Definitio
         return_exceptions=True,
     )
 
-    assert errors(results) == [EditConflict] * 7
-    assert [each.version for each in await definitions.versions("acme", "w", before=99, limit=9)] == [1]
+    assert list_errors(results) == [EditConflict] * 7
+    assert [each.version for each in await definitions.list_versions("acme", "w", before=99, limit=9)] == [1]
 
 
 async def test_of_many_that_want_one_path_one_has_it(definitions: Definitions) -> None:
@@ -61,11 +61,11 @@ async def test_of_many_that_want_one_path_one_has_it(definitions: Definitions) -
     )
 
     (winner,) = [each for each in results if isinstance(each, Stored)]
-    assert errors(results) == [WebhookTaken] * 5
-    found = await definitions.webhook("acme", "in")
+    assert list_errors(results) == [WebhookTaken] * 5
+    found = await definitions.find_webhook("acme", "in")
     assert found is not None
     assert found.workflow_id == winner.id
-    assert [each.id for each in await definitions.page("acme", status=ACTIVE)] == [winner.id]
+    assert [each.id for each in await definitions.list_definitions("acme", status=ACTIVE)] == [winner.id]
 
 
 async def test_saves_that_expect_no_revision_all_succeed(definitions: Definitions) -> None:
@@ -86,33 +86,33 @@ async def test_a_workflow_is_deleted_or_published_never_both(definitions: Defini
             definitions.delete("acme", draft.id, draft.revision),
             return_exceptions=True,
         )
-        assert errors(results) == [EditConflict]
+        assert list_errors(results) == [EditConflict]
 
-    left = [each.id for each in await definitions.page("acme")]
-    assert [each.workflow_id for each in await definitions.subscribers("acme")] == left, "no trigger of nothing"
+    left = [each.id for each in await definitions.list_definitions("acme")]
+    assert [each.workflow_id for each in await definitions.list_subscribers("acme")] == left, "no trigger of nothing"
 
 
-async def wanting(definitions: Definitions, name: str) -> tuple[Stored, TriggerRow]:
+async def publish_wanted(definitions: Definitions, name: str) -> tuple[Stored, TriggerRow]:
     """A workflow whose schedule is to be removed, and is still there."""
     content = {"trigger": {"type": "schedule", "cron": "@daily"}}
     stored = await definitions.publish(await definitions.create("acme", name, content, "ada"), content, {}, by="ada")
-    await definitions.applied((await definitions.unapplied())[0])
+    await definitions.mark_applied((await definitions.list_pending())[0])
     archived = await definitions.set_status(stored, "archived")
-    (row,) = await definitions.unapplied()
+    (row,) = await definitions.list_pending()
     return archived, row
 
 
 async def test_a_trigger_that_is_wanted_again_while_it_goes_is_there(definitions: Definitions) -> None:
     for number in range(ROUNDS):
-        archived, row = await wanting(definitions, f"w{number}")
+        archived, row = await publish_wanted(definitions, f"w{number}")
 
-        await asyncio.gather(definitions.applied(row), definitions.set_status(archived, ACTIVE))
+        await asyncio.gather(definitions.mark_applied(row), definitions.set_status(archived, ACTIVE))
 
-        found = await definitions.trigger("acme", archived.id)
+        found = await definitions.get_trigger("acme", archived.id)
         assert found is not None
         assert (found.wanted, found.applied) in {(ACTIVE, None), (ACTIVE, row.applied)}
-        assert [each.workflow_id for each in await definitions.unapplied()] == [archived.id]
-        await definitions.applied(found)
+        assert [each.workflow_id for each in await definitions.list_pending()] == [archived.id]
+        await definitions.mark_applied(found)
 
 
 async def test_starts_that_are_settled_at_once_leave_nothing_owed(database: Database) -> None:
@@ -125,9 +125,9 @@ async def test_starts_that_are_settled_at_once_leave_nothing_owed(database: Data
         await asyncio.gather(*(ledger.settle([replace(each, state=STARTED)]) for each in kept.starts))
 
     for number in range(ROUNDS):
-        await ledger.leave(f"d{number}", timedelta(seconds=-1))
-    assert await ledger.due(99) == []
-    assert await ledger.backlog() == 0
+        await ledger.postpone(f"d{number}", timedelta(seconds=-1))
+    assert await ledger.list_due(99) == []
+    assert await ledger.count_pending_starts() == 0
 
 
 async def test_writers_of_the_same_runs_do_not_lock_each_other_out(database: Database) -> None:
@@ -142,7 +142,7 @@ async def test_writers_of_the_same_runs_do_not_lock_each_other_out(database: Dat
 
     await asyncio.gather(*(index.put(runs if number % 2 else reversed(runs)) for number in range(8)))
 
-    assert len(await index.page("acme", limit=1000)) == 300
+    assert len(await index.list_runs("acme", limit=1000)) == 300
 
 
 async def test_every_secret_that_is_given_out_opens(database: Database) -> None:
@@ -156,10 +156,10 @@ async def test_every_secret_that_is_given_out_opens(database: Database) -> None:
 
 MIGRATE = """
 import asyncio, sys
-from orchestrator.store.database import StoreOutdated, open_database
+from orchestrator.store.database import StoreOutdated, create_database
 
 async def migrate():
-    database = open_database(sys.argv[1])
+    database = create_database(sys.argv[1])
     try:
         await database.check()  # connected, and everything imported: all begin together
     except StoreOutdated:
@@ -171,7 +171,7 @@ asyncio.run(migrate())
 """
 
 
-async def migrating(url: str) -> asyncio.subprocess.Process:
+async def start_migration(url: str) -> asyncio.subprocess.Process:
     """A process that has seen that there are no tables, and waits for the word."""
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", MIGRATE, url, stdin=pipe, stdout=pipe)
@@ -182,7 +182,7 @@ async def migrating(url: str) -> asyncio.subprocess.Process:
 
 async def test_processes_that_migrate_at_once_make_the_tables_once(empty: Database) -> None:
     url = empty.engine.url.render_as_string(hide_password=False)
-    processes = await asyncio.gather(*(migrating(url) for _ in range(2)))
+    processes = await asyncio.gather(*(start_migration(url) for _ in range(2)))
 
     await asyncio.gather(*(each.communicate(b"\n") for each in processes))
 
@@ -195,4 +195,4 @@ async def test_what_is_deleted_twice_is_gone_once(definitions: Definitions) -> N
 
     results = await asyncio.gather(*(definitions.delete("acme", "w", None) for _ in range(4)), return_exceptions=True)
 
-    assert errors(results) == [WorkflowNotFound] * 3
+    assert list_errors(results) == [WorkflowNotFound] * 3

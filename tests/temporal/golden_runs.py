@@ -15,12 +15,12 @@ SECONDS = 60.0
 POLL_SECONDS = 0.05
 
 
-def cases() -> list[Case]:
+def list_cases() -> list[Case]:
     """Give the cases that a real server with a real clock can run."""
     return [case for case in load_cases() if case.temporal and not case.time_skipping and "refused" not in case.expect]
 
 
-def slug(name: str) -> str:
+def make_slug(name: str) -> str:
     """Make a file name of a case's name."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
@@ -38,7 +38,7 @@ class Golden:
         for case in wanted:
             self._tasks[case.name] = asyncio.create_task(self._run(case))
 
-    async def ended(self, case: Case) -> Run:
+    async def run_to_end(self, case: Case) -> Run:
         """Give the run document of a case, once its run has ended."""
         return await self._tasks[case.name]
 
@@ -52,10 +52,10 @@ class Golden:
         async with self._room, asyncio.timeout(SECONDS):
             customer, _ = self.world.script(case.actions, f"golden {case.name}")
             plan = check({**case.definition, "customer_id": customer}, workflows=case.workflows).require()
-            run_id = await self.world.start(plan, case.input, run_id=slug(case.name))
+            run_id = await self.world.start(plan, case.input, run_id=make_slug(case.name))
             helpers = [self._send(run_id, event) for event in case.events]
             helpers.append(self._resolve(run_id, list(case.resolutions)))
-            run, *_ = await asyncio.gather(self.world.runs.result(run_id), *helpers)
+            run, *_ = await asyncio.gather(self.world.runs.wait_for_result(run_id), *helpers)
             return run
 
     async def _send(self, run_id: str, event: dict[str, Any]) -> None:
@@ -69,7 +69,7 @@ class Golden:
         """Give each word when its node waits for one."""
         while words:
             try:
-                run = await self.world.runs.document(run_id)
+                run = await self.world.runs.read_document(run_id)
             except RunNotFound:
                 await asyncio.sleep(POLL_SECONDS)
                 continue

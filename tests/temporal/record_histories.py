@@ -12,38 +12,40 @@ from pathlib import Path
 
 from temporalio.client import Client
 
-from orchestrator.temporal.devserver import dev_server
+from orchestrator.temporal.devserver import run_dev_server
 from tests import histories
-from tests.golden import differences
-from tests.temporal.golden_runs import Golden, cases, slug
-from tests.temporal.world import opened
+from tests.golden import list_differences
+from tests.temporal.golden_runs import Golden, list_cases, make_slug
+from tests.temporal.world import open_world
 
 
 async def record(only_new: bool) -> None:
     """Run the cases and write their histories; refuses what does not run as expected."""
     chosen = [
-        case for case in cases() if not only_new or not (histories.HISTORIES / f"{slug(case.name)}.json").exists()
+        case
+        for case in list_cases()
+        if not only_new or not (histories.HISTORIES / f"{make_slug(case.name)}.json").exists()
     ]
     with tempfile.TemporaryDirectory() as home:
-        async with dev_server(Path(home)) as server, opened(server) as world:
+        async with run_dev_server(Path(home)) as server, open_world(server) as world:
             golden = Golden(world)
             golden.begin(chosen)
             for case in chosen:
-                run = await golden.ended(case)
-                if found := differences(case, run.model_dump(mode="json"), virtual=False):
+                run = await golden.run_to_end(case)
+                if found := list_differences(case, run.model_dump(mode="json"), virtual=False):
                     raise SystemExit(f"{case.name}: {found}")
-                histories.write(case.name, slug(case.name), await executions(world.client, run.id))
+                histories.write(case.name, make_slug(case.name), await list_executions(world.client, run.id))
                 print(case.name)
 
 
-async def executions(client: Client, workflow_id: str) -> list[tuple[str, str]]:
+async def list_executions(client: Client, workflow_id: str) -> list[tuple[str, str]]:
     """Give workflow id and history of every execution of a run: those that continued it, and its children."""
     found: list[tuple[str, str]] = []
     waiting: list[tuple[str, str | None]] = [(workflow_id, None)]
     while waiting:
         name, run_id = waiting.pop(0)
         if run_id is None:
-            run_id = await first_run(client, name)
+            run_id = await find_first_run(client, name)
         history = await client.get_workflow_handle(name, run_id=run_id).fetch_history()
         found.append((name, history.to_json()))
         for event in history.events:
@@ -56,7 +58,7 @@ async def executions(client: Client, workflow_id: str) -> list[tuple[str, str]]:
     return found
 
 
-async def first_run(client: Client, workflow_id: str) -> str:
+async def find_first_run(client: Client, workflow_id: str) -> str:
     """Give the first of the executions that continue each other."""
     described = await client.get_workflow_handle(workflow_id).describe()
     return described.raw_description.workflow_execution_info.first_run_id

@@ -9,7 +9,7 @@ from orchestrator.errors import OperationRefused, RunNotFound
 from orchestrator.model.run import Run
 from tests.golden import read_definition
 from tests.temporal.answers import Script
-from tests.temporal.world import World, planned, until
+from tests.temporal.world import World, make_plan, wait_until
 
 pytestmark = pytest.mark.temporal
 
@@ -17,51 +17,51 @@ SLOW = {"type": "action", "action": "slow"}
 UNDO = {"action": "undo", "config": {"what": "{{ steps.book.output.seat }}"}}
 
 
-async def called(script: Script, *nodes: str) -> None:
+async def wait_for_calls(script: Script, *nodes: str) -> None:
     """Wait until these nodes have called their actions."""
 
-    async def seen() -> bool:
+    async def have_called() -> bool:
         return set(nodes) <= set(script.nodes())
 
-    await until(seen)
+    await wait_until(have_called)
 
 
-def statuses(run: Run) -> dict[str, str]:
+def collect_statuses(run: Run) -> dict[str, str]:
     return {step.id: step.status for step in run.steps}
 
 
-async def temporal_status(world: World, workflow_id: str) -> WorkflowExecutionStatus | None:
+async def read_temporal_status(world: World, workflow_id: str) -> WorkflowExecutionStatus | None:
     return (await world.client.get_workflow_handle(workflow_id).describe()).status
 
 
 async def test_a_heartbeating_action_learns_of_it_and_the_run_is_cancelled(world: World) -> None:
     customer, script = world.script()
     script.gates["a"] = asyncio.Event()
-    plan = planned({"a": SLOW, "b": "work"}, "trigger -> a", "a -> b", customer=customer)
+    plan = make_plan({"a": SLOW, "b": "work"}, "trigger -> a", "a -> b", customer=customer)
     node = plan.scope.nodes[0].model_copy(update={"heartbeat_seconds": 1.0})
     plan = plan.model_copy(update={"scope": plan.scope.model_copy(update={"nodes": (node, *plan.scope.nodes[1:])})})
     run_id = await world.start(plan)
-    await called(script, "a")
+    await wait_for_calls(script, "a")
 
     await world.runs.cancel(run_id)
-    run = await world.ended(run_id)
+    run = await world.wait_for_end(run_id)
 
-    assert (run.status, statuses(run)) == ("cancelled", {"a": "cancelled"})
+    assert (run.status, collect_statuses(run)) == ("cancelled", {"a": "cancelled"})
     assert script.cancelled == ["a"]
-    assert await temporal_status(world, run_id) == WorkflowExecutionStatus.CANCELED
+    assert await read_temporal_status(world, run_id) == WorkflowExecutionStatus.CANCELED
 
 
 async def test_an_action_without_heartbeat_is_left_behind(world: World) -> None:
     customer, script = world.script()
     script.gates["a"] = asyncio.Event()
-    run_id = await world.start(planned({"a": SLOW}, "trigger -> a", customer=customer))
-    await called(script, "a")
+    run_id = await world.start(make_plan({"a": SLOW}, "trigger -> a", customer=customer))
+    await wait_for_calls(script, "a")
 
     await world.runs.cancel(run_id)
-    run = await world.ended(run_id)
+    run = await world.wait_for_end(run_id)
     script.gates["a"].set()
 
-    assert (run.status, statuses(run)) == ("cancelled", {"a": "cancelled"})
+    assert (run.status, collect_statuses(run)) == ("cancelled", {"a": "cancelled"})
 
 
 async def test_it_reaches_branches_and_the_branches_in_them(world: World) -> None:
@@ -73,16 +73,16 @@ async def test_it_reaches_branches_and_the_branches_in_them(world: World) -> Non
         "nap": {"type": "delay", "delay_seconds": 600},
         "nap2": {"type": "delay", "delay_seconds": 600},
     }
-    run_id = await world.start(planned(nodes, "trigger -> fork", customer=customer))
-    await world.waits(run_id, "event")
+    run_id = await world.start(make_plan(nodes, "trigger -> fork", customer=customer))
+    await world.wait_for_waiting(run_id, "event")
 
     await world.runs.cancel(run_id)
-    run = await world.ended(run_id)
+    run = await world.wait_for_end(run_id)
 
     assert run.status == "cancelled"
-    assert set(statuses(run).values()) == {"cancelled"}
+    assert set(collect_statuses(run).values()) == {"cancelled"}
     for branch in ("fork[0]", "fork[1]", "fork[0]/inner[0]", "fork[0]/inner[1]"):
-        assert await temporal_status(world, f"{run_id}/{branch}") == WorkflowExecutionStatus.CANCELED
+        assert await read_temporal_status(world, f"{run_id}/{branch}") == WorkflowExecutionStatus.CANCELED
 
 
 async def test_it_reaches_a_called_run(world: World) -> None:
@@ -90,17 +90,17 @@ async def test_it_reaches_a_called_run(world: World) -> None:
     nap = {"nodes": {"nap": {"type": "delay", "delay_seconds": 600}}, "edges": ["trigger -> nap"]}
     nodes = {"call": {"type": "workflow", "config": {"workflow_id": "sleeper"}}}
     sleeper = read_definition(nap, "sleeper", "sleeper")
-    run_id = await world.start(planned(nodes, "trigger -> call", customer=customer, workflows={"sleeper": sleeper}))
+    run_id = await world.start(make_plan(nodes, "trigger -> call", customer=customer, workflows={"sleeper": sleeper}))
 
-    async def child() -> str | None:
-        found = await world.runs.list(customer_id=customer, workflow_id="sleeper")
+    async def find_child() -> str | None:
+        found = await world.runs.list_runs(customer_id=customer, workflow_id="sleeper")
         return found[0].id if found else None
 
-    child_id = await until(child)
+    child_id = await wait_until(find_child)
     await world.runs.cancel(run_id)
 
-    assert (await world.ended(run_id)).status == "cancelled"
-    assert (await world.ended(child_id)).status == "cancelled"
+    assert (await world.wait_for_end(run_id)).status == "cancelled"
+    assert (await world.wait_for_end(child_id)).status == "cancelled"
 
 
 async def test_compensations_are_made_before_the_end_where_settings_say_so(world: World) -> None:
@@ -110,19 +110,19 @@ async def test_compensations_are_made_before_the_end_where_settings_say_so(world
         "pay": {"type": "action", "action": "pay", "compensate": {"action": "refund", "config": {}}},
         "nap": {"type": "delay", "delay_seconds": 600},
     }
-    plan = planned(
+    plan = make_plan(
         nodes, "trigger -> book", "book -> pay", "pay -> nap", customer=customer, settings={"compensate": "on_cancel"}
     )
     run_id = await world.start(plan)
-    await world.waits(run_id, "delay")
+    await world.wait_for_waiting(run_id, "delay")
 
     await world.runs.cancel(run_id)
-    run = await world.ended(run_id)
+    run = await world.wait_for_end(run_id)
 
     assert run.status == "cancelled"
     assert [call["action"] for call in script.calls] == ["book", "pay", "refund", "undo"]
     assert script.calls[-1]["parameters"] == {"what": "12A"}
-    assert statuses(run) == {
+    assert collect_statuses(run) == {
         "book": "completed",
         "pay": "completed",
         "nap": "cancelled",
@@ -139,16 +139,16 @@ async def test_what_a_cancelled_branch_had_done_is_undone_too(world: World, mode
         "book": {"type": "action", "action": "book", "compensate": UNDO},
         "nap": {"type": "delay", "delay_seconds": 600},
     }
-    plan = planned(nodes, "trigger -> fork", "book -> nap", customer=customer, settings={"compensate": "both"})
+    plan = make_plan(nodes, "trigger -> fork", "book -> nap", customer=customer, settings={"compensate": "both"})
     run_id = await world.start(plan)
-    await world.waits(run_id, "delay")
+    await world.wait_for_waiting(run_id, "delay")
 
     await world.runs.cancel(run_id)
-    run = await world.ended(run_id)
+    run = await world.wait_for_end(run_id)
 
     assert run.status == "cancelled"
     assert [call["action"] for call in script.calls] == ["book", "undo"]
-    assert statuses(run)["fork[0]/book/compensate"] == "completed"
+    assert collect_statuses(run)["fork[0]/book/compensate"] == "completed"
 
 
 async def test_a_cancellation_does_not_cut_short_the_undoing_after_a_failure(world: World) -> None:
@@ -160,16 +160,16 @@ async def test_a_cancellation_does_not_cut_short_the_undoing_after_a_failure(wor
         "second": {"type": "action", "action": "book", "compensate": undo},
         "broken": "broken",
     }
-    plan = planned(nodes, "trigger -> first", "first -> second", "second -> broken", customer=customer)
+    plan = make_plan(nodes, "trigger -> first", "first -> second", "second -> broken", customer=customer)
     run_id = await world.start(plan)
 
-    async def undoing() -> bool:
+    async def is_undoing() -> bool:
         return bool(script.named("undo"))
 
-    await until(undoing)
+    await wait_until(is_undoing)
     await world.runs.cancel(run_id)
     script.gates["undo"].set()
-    run = await world.ended(run_id)
+    run = await world.wait_for_end(run_id)
 
     assert run.status == "failed"
     assert [call["node_id"] for call in script.named("undo")] == ["second", "first"]
@@ -177,7 +177,7 @@ async def test_a_cancellation_does_not_cut_short_the_undoing_after_a_failure(wor
 
 async def test_a_run_that_has_ended_cannot_be_cancelled(world: World) -> None:
     customer, _ = world.script()
-    run = await world.run(planned({"a": "work"}, "trigger -> a", customer=customer))
+    run = await world.run(make_plan({"a": "work"}, "trigger -> a", customer=customer))
 
     with pytest.raises(OperationRefused, match="has ended: it is completed"):
         await world.runs.cancel(run.id)
@@ -194,15 +194,15 @@ async def test_terminating_ends_at_once_and_says_so(world: World) -> None:
         "book": {"type": "action", "action": "book", "compensate": UNDO},
         "nap": {"type": "delay", "delay_seconds": 600},
     }
-    plan = planned(nodes, "trigger -> book", "book -> nap", customer=customer, settings={"compensate": "both"})
+    plan = make_plan(nodes, "trigger -> book", "book -> nap", customer=customer, settings={"compensate": "both"})
     run_id = await world.start(plan)
-    await world.waits(run_id, "delay")
+    await world.wait_for_waiting(run_id, "delay")
 
     await world.runs.terminate(run_id, "enough")
-    run = await world.ended(run_id)
+    run = await world.wait_for_end(run_id)
 
     assert run.status == "cancelled"
     assert run.failure is not None
     assert "enough" in run.failure["message"]
-    assert statuses(run) == {"book": "completed", "nap": "cancelled"}
+    assert collect_statuses(run) == {"book": "completed", "nap": "cancelled"}
     assert script.nodes() == ["book"]

@@ -7,17 +7,17 @@ from typing import Any
 import pytest
 
 from orchestrator.model.run import Run
-from orchestrator.temporal.devserver import dev_server
-from tests.golden import Case, differences
-from tests.temporal.golden_runs import Golden, cases
-from tests.temporal.record_histories import executions
-from tests.temporal.world import World, opened, planned, until
+from orchestrator.temporal.devserver import run_dev_server
+from tests.golden import Case, list_differences
+from tests.temporal.golden_runs import Golden, list_cases
+from tests.temporal.record_histories import list_executions
+from tests.temporal.world import World, make_plan, open_world, wait_until
 
 pytestmark = pytest.mark.temporal
 
 SUGGESTED_AT = 60
 """Events of history; Temporal's own figure is 4,096."""
-LOOPS = [case for case in cases() if any(node["type"] == "loop" for node in case.definition["nodes"])]
+LOOPS = [case for case in list_cases() if any(node["type"] == "loop" for node in case.definition["nodes"])]
 
 
 @pytest.fixture(scope="module")
@@ -25,26 +25,26 @@ async def short(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
     """A server whose histories are short."""
     config = (f"limit.historyCount.suggestContinueAsNew={SUGGESTED_AT}",)
     home = tmp_path_factory.mktemp("short")
-    async with dev_server(home, dynamic_config=config) as server, opened(server) as world:
+    async with run_dev_server(home, dynamic_config=config) as server, open_world(server) as world:
         yield world
 
 
-async def lengths(world: World, workflow_id: str) -> list[int]:
+async def measure_lengths(world: World, workflow_id: str) -> list[int]:
     """Give how many events each execution of a workflow has."""
     return [
         len(json.loads(history)["events"])
-        for name, history in await executions(world.client, workflow_id)
+        for name, history in await list_executions(world.client, workflow_id)
         if name == workflow_id
     ]
 
 
-def loop(collection: Any, item: str, *body: str, **config: Any) -> dict[str, Any]:
+def make_loop(collection: Any, item: str, *body: str, **config: Any) -> dict[str, Any]:
     return {"type": "loop", "collection": collection, "item_variable": item, "body": list(body), "config": config}
 
 
 ROWS = {
-    "rows": loop(4, "row", "cells", collect="{{ steps.cells.output.items }}"),
-    "cells": loop(6, "cell", "note", collect="{{ row }}-{{ cell }}"),
+    "rows": make_loop(4, "row", "cells", collect="{{ steps.cells.output.items }}"),
+    "cells": make_loop(6, "cell", "note", collect="{{ row }}-{{ cell }}"),
     "note": {"type": "action", "action": "work", "config": {"at": "{{ row }}{{ cell }}"}, "outputs": ["node"]},
     "count": {"type": "set", "config": {"seen": "{{ seen }}{{ row }}{{ cell }} "}},
     "after": "work",
@@ -55,8 +55,8 @@ TABLE = [[f"{row}-{cell}" for cell in range(6)] for row in range(4)]
 
 async def test_loops_in_loops_go_on_in_the_middle(short: World) -> None:
     customer, script = short.script()
-    run = await short.run(planned(ROWS, *EDGES, customer=customer, variables={"seen": ""}), {"given": 1})
-    parts = await lengths(short, run.id)
+    run = await short.run(make_plan(ROWS, *EDGES, customer=customer, variables={"seen": ""}), {"given": 1})
+    parts = await measure_lengths(short, run.id)
 
     assert run.status == "completed"
     assert next(step for step in run.steps if step.id == "rows").output_data == {"count": 4, "items": TABLE}
@@ -70,9 +70,9 @@ async def test_loops_in_loops_go_on_in_the_middle(short: World) -> None:
 
 async def test_a_run_keeps_who_it_is_and_how_it_is_found(short: World) -> None:
     customer, _ = short.script()
-    plan = planned(ROWS, *EDGES, customer=customer, variables={"seen": ""})
+    plan = make_plan(ROWS, *EDGES, customer=customer, variables={"seen": ""})
     run = await short.run(plan, trigger={"by": "hand"}, trigger_type="webhook")
-    (listed,) = await short.runs.list(customer_id=customer)
+    (listed,) = await short.runs.list_runs(customer_id=customer)
     described = await short.client.get_workflow_handle(run.id).describe()
 
     assert (run.trigger_type, run.trigger_data) == ("webhook", {"by": "hand"})
@@ -90,7 +90,7 @@ async def test_a_run_keeps_who_it_is_and_how_it_is_found(short: World) -> None:
 async def test_events_and_a_pause_are_carried_along(short: World) -> None:
     customer, script = short.script()
     nodes = {
-        "work": loop(20, "n", "step"),
+        "work": make_loop(20, "n", "step"),
         "step": "work",
         "first": {"type": "wait", "config": {"event": "part"}},
         "second": {"type": "wait", "config": {"event": "part"}},
@@ -100,18 +100,18 @@ async def test_events_and_a_pause_are_carried_along(short: World) -> None:
         },
     }
     edges = ("trigger -> work", "work -> first", "first -> second", "second -> seen")
-    run_id = await short.start(planned(nodes, *edges, customer=customer))
+    run_id = await short.start(make_plan(nodes, *edges, customer=customer))
     await short.runs.send_event(run_id, "part", 1)
     await short.runs.send_event(run_id, "part", 2)
 
-    async def moved_on() -> bool:
-        return len(await lengths(short, run_id)) > 1
+    async def has_continued() -> bool:
+        return len(await measure_lengths(short, run_id)) > 1
 
-    await until(moved_on)
+    await wait_until(has_continued)
     await short.runs.pause(run_id)
-    await short.waits(run_id, "paused")
+    await short.wait_for_waiting(run_id, "paused")
     await short.runs.resume(run_id)
-    run = await short.ended(run_id)
+    run = await short.wait_for_end(run_id)
 
     assert (run.status, run.output) == ("completed", {"seen": "12"})
     assert len(script.calls) == 20
@@ -121,20 +121,20 @@ async def test_a_branch_goes_on_too(short: World) -> None:
     customer, script = short.script()
     nodes = {
         "fork": {"type": "parallel", "branches": [["each"], ["ask"]]},
-        "each": loop(30, "n", "step", collect="{{ n }}"),
+        "each": make_loop(30, "n", "step", collect="{{ n }}"),
         "step": {"type": "action", "action": "work", "compensate": {"action": "undo", "config": {"n": "{{ n }}"}}},
         "ask": {"type": "wait", "config": {"event": "go"}},
         "stop": {"type": "end", "config": {"outcome": "failed", "message": "undo it all"}},
     }
-    run_id = await short.start(planned(nodes, "trigger -> fork", "fork -> stop", customer=customer))
+    run_id = await short.start(make_plan(nodes, "trigger -> fork", "fork -> stop", customer=customer))
 
-    async def worked() -> bool:
+    async def has_worked() -> bool:
         return len(script.named("work")) == 30
 
-    await until(worked)
+    await wait_until(has_worked)
     await short.runs.send_event(run_id, "go")
-    run = await short.ended(run_id)
-    parts = await lengths(short, f"{run_id}/fork[0]")
+    run = await short.wait_for_end(run_id)
+    parts = await measure_lengths(short, f"{run_id}/fork[0]")
 
     assert run.status == "failed"
     assert len(parts) >= 2
@@ -144,12 +144,12 @@ async def test_a_branch_goes_on_too(short: World) -> None:
 
 async def test_a_map_goes_on_between_its_iterations(short: World) -> None:
     customer, script = short.script()
-    nodes = {"each": loop(40, "n", "step", max_concurrency=5, collect="{{ n }}"), "step": "work"}
-    run = await short.run(planned(nodes, "trigger -> each", customer=customer))
+    nodes = {"each": make_loop(40, "n", "step", max_concurrency=5, collect="{{ n }}"), "step": "work"}
+    run = await short.run(make_plan(nodes, "trigger -> each", customer=customer))
 
     assert run.steps[0].output_data == {"count": 40, "items": list(range(40))}
     assert len(script.calls) == 40
-    assert len(await lengths(short, run.id)) >= 2
+    assert len(await measure_lengths(short, run.id)) >= 2
 
 
 async def test_a_checkpoint_is_carried_along(short: World) -> None:
@@ -157,12 +157,12 @@ async def test_a_checkpoint_is_carried_along(short: World) -> None:
     customer, _ = short.script({"last": [broken, {"output": {}}]})
     nodes = {
         "begin": {"type": "set", "config": {"x": "{{ x }}a"}},
-        "each": loop(20, "n", "step"),
+        "each": make_loop(20, "n", "step"),
         "step": "work",
         "last": {"type": "action", "action": "last", "on_error": {"retry_from": "begin", "max": 1}},
     }
     edges = ("trigger -> begin", "begin -> each", "each -> last")
-    run = await short.run(planned(nodes, *edges, customer=customer, variables={"x": ""}))
+    run = await short.run(make_plan(nodes, *edges, customer=customer, variables={"x": ""}))
 
     assert (run.status, run.output) == ("completed", {"x": "a"})
     assert [step.id for step in run.steps if step.path == ""] == ["begin#2", "each#2", "last#2"]
@@ -171,7 +171,7 @@ async def test_a_checkpoint_is_carried_along(short: World) -> None:
 async def test_a_long_run_is_seen_the_same_before_and_after(short: World) -> None:
     """Watching follows a run through its executions."""
     customer, _ = short.script()
-    run_id = await short.start(planned(ROWS, *EDGES, customer=customer, variables={"seen": ""}))
+    run_id = await short.start(make_plan(ROWS, *EDGES, customer=customer, variables={"seen": ""}))
 
     seen: list[Run] = [run async for run in short.runs.watch(run_id)]
 
@@ -186,7 +186,7 @@ async def golden(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gold
     """Loops of the golden cases on a server that suggests it all the time."""
     config = ("limit.historyCount.suggestContinueAsNew=8",)
     home = tmp_path_factory.mktemp("shortest")
-    async with dev_server(home, dynamic_config=config) as server, opened(server) as world:
+    async with run_dev_server(home, dynamic_config=config) as server, open_world(server) as world:
         runs = Golden(world, at_once=40)  # each piece takes a second, whatever it does
         runs.begin(LOOPS)
         yield runs
@@ -195,6 +195,6 @@ async def golden(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gold
 
 @pytest.mark.parametrize("case", LOOPS, ids=lambda case: case.name)
 async def test_golden_loops_are_the_same_when_cut_into_pieces(case: Case, golden: Golden) -> None:
-    run = await golden.ended(case)
+    run = await golden.run_to_end(case)
 
-    assert differences(case, run.model_dump(mode="json"), virtual=False) == []
+    assert list_differences(case, run.model_dump(mode="json"), virtual=False) == []

@@ -9,9 +9,9 @@ from temporalio.api.workflowservice.v1 import ListScheduleMatchingTimesRequest
 
 from orchestrator.model.definition import Trigger
 from orchestrator.temporal.schedules.schedules import Schedules, schedule_id
-from orchestrator.timing.fire_times import fires
+from orchestrator.timing.fire_times import iterate_fire_times
 from tests.crons import CLOCKS, EXPRESSIONS
-from tests.temporal.world import World, planned
+from tests.temporal.world import World, make_plan
 
 pytestmark = pytest.mark.temporal
 
@@ -45,12 +45,12 @@ def cases() -> list[tuple[str, str, tuple[datetime, ...]]]:
     return found
 
 
-def window(expression: str, moment: datetime) -> tuple[datetime, datetime]:
+def make_window(expression: str, moment: datetime) -> tuple[datetime, datetime]:
     """Give a span around a moment: days for times of day, weeks for dates."""
     return moment - timedelta(hours=5), moment + timedelta(days=1 if expression in CLOCKS else 36)
 
 
-async def asked(world: World, name: str, after: datetime, until: datetime) -> list[datetime]:
+async def list_matching_times(world: World, name: str, after: datetime, until: datetime) -> list[datetime]:
     request = ListScheduleMatchingTimesRequest(namespace=world.client.namespace, schedule_id=name)
     request.start_time.FromDatetime(after)
     request.end_time.FromDatetime(until)
@@ -58,14 +58,14 @@ async def asked(world: World, name: str, after: datetime, until: datetime) -> li
     return [moment.ToDatetime(UTC) for moment in answer.start_time]
 
 
-def ours(expression: str, zone: str, after: datetime, until: datetime) -> list[datetime]:
-    return list(islice(takewhile(lambda moment: moment <= until, fires(expression, after, zone)), MOST))
+def list_fire_times(expression: str, zone: str, after: datetime, until: datetime) -> list[datetime]:
+    return list(islice(takewhile(lambda moment: moment <= until, iterate_fire_times(expression, after, zone)), MOST))
 
 
 async def test_fire_times_are_those_of_temporal(world: World) -> None:
     customer, _ = world.script()
     schedules = Schedules(world.client, world.runs.settings)
-    plan = planned({"a": "work"}, "trigger -> a", customer=customer)
+    plan = make_plan({"a": "work"}, "trigger -> a", customer=customer)
     gate = asyncio.Semaphore(AT_ONCE)
     compared, wrong = 0, []
 
@@ -75,10 +75,10 @@ async def test_fire_times_are_those_of_temporal(world: World) -> None:
         async with gate:
             trigger = Trigger(type="schedule", cron=expression, config={"timezone": zone})
             await schedules.install(own, trigger, paused=True)
-            for after, until in (window(expression, moment) for moment in moments):
-                theirs = await asked(world, schedule_id(customer, own.id), after, until)
+            for after, until in (make_window(expression, moment) for moment in moments):
+                theirs = await list_matching_times(world, schedule_id(customer, own.id), after, until)
                 compared += len(theirs)
-                if theirs != ours(expression, zone, after, until):
+                if theirs != list_fire_times(expression, zone, after, until):
                     wrong.append((expression, zone, after.isoformat()))
             await schedules.remove(customer, own.id)
 

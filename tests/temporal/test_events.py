@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from temporalio.client import WorkflowHandle
 
-from tests.temporal.world import World, planned, working
+from tests.temporal.world import World, make_plan, run_scripted_worker
 
 pytestmark = pytest.mark.temporal
 
@@ -25,7 +25,7 @@ async def test_events_that_come_before_the_first_workflow_task_are_kept(world: W
         },
         "part": wait(),
     }
-    plan = planned(nodes, "trigger -> each", customer=customer)
+    plan = make_plan(nodes, "trigger -> each", customer=customer)
     queue, world.runs.settings = world.runs.settings, world.runs.settings.model_copy(update={"task_queue": "later"})
     run_id = await world.start(plan)
     world.runs.settings = queue
@@ -33,20 +33,20 @@ async def test_events_that_come_before_the_first_workflow_task_are_kept(world: W
         await world.runs.send_event(run_id, "part", {"n": number})
 
     later = World(world.client, world.runs, world.scripts, queue="later")
-    async with working(later):
-        run = await world.ended(run_id)
+    async with run_scripted_worker(later):
+        run = await world.wait_for_end(run_id)
 
     assert run.steps[0].output_data["items"] == [{"n": number} for number in range(5)]
 
 
 async def test_a_payload_that_does_not_fit_is_refused_and_the_wait_goes_on(world: World) -> None:
     customer, _ = world.script()
-    plan = planned({"ask": wait(schema={"type": "integer"})}, "trigger -> ask", customer=customer)
+    plan = make_plan({"ask": wait(schema={"type": "integer"})}, "trigger -> ask", customer=customer)
     run_id = await world.start(plan)
-    await world.waits(run_id, "event")
+    await world.wait_for_waiting(run_id, "event")
     await world.runs.send_event(run_id, "part", "seven")
     await world.runs.send_event(run_id, "part", 7)
-    run = await world.ended(run_id)
+    run = await world.wait_for_end(run_id)
 
     assert run.steps[0].output_data == {"event": "part", "payload": 7}
     assert [warning[:30] for warning in run.steps[0].warnings] == ["an event 'part' was refused: /"]
@@ -64,11 +64,11 @@ async def test_what_a_branch_has_read_the_run_does_not_read_again(world: World) 
             "config": {"seen": ["{{ steps.a.output.payload }}", "{{ steps.after.output.payload }}"]},
         },
     }
-    plan = planned(nodes, "trigger -> fork", "fork -> after", "after -> seen", customer=customer)
+    plan = make_plan(nodes, "trigger -> fork", "fork -> after", "after -> seen", customer=customer)
     run_id = await world.start(plan)
     await world.runs.send_event(run_id, "part", 1)
     await world.runs.send_event(run_id, "part", 2)
-    run = await world.ended(run_id)
+    run = await world.wait_for_end(run_id)
 
     assert run.output == {"seen": [1, 2]}
 
@@ -80,11 +80,11 @@ async def test_an_event_for_a_branch_of_a_branch_reaches_it(world: World) -> Non
         "inner": {"type": "parallel", "branches": [["ask"]]},
         "ask": wait("{{ input.name }}"),
     }
-    run_id = await world.start(planned(nodes, "trigger -> fork", customer=customer), {"name": "computed"})
-    await world.waits(run_id, "event")
+    run_id = await world.start(make_plan(nodes, "trigger -> fork", customer=customer), {"name": "computed"})
+    await world.wait_for_waiting(run_id, "event")
     await world.runs.send_event(run_id, "other", 1)
     await world.runs.send_event(run_id, "computed", 2)
-    run = await world.ended(run_id)
+    run = await world.wait_for_end(run_id)
 
     assert run.steps[-1].output_data == {"event": "computed", "payload": 2}
 
@@ -92,12 +92,12 @@ async def test_an_event_for_a_branch_of_a_branch_reaches_it(world: World) -> Non
 @pytest.mark.parametrize("sent", [None, [], "part", {}, {"name": 7}])
 async def test_a_signal_without_a_name_disturbs_nothing(world: World, sent: Any) -> None:
     customer, _ = world.script()
-    run_id = await world.start(planned({"ask": wait()}, "trigger -> ask", customer=customer))
+    run_id = await world.start(make_plan({"ask": wait()}, "trigger -> ask", customer=customer))
     handle: WorkflowHandle[Any, Any] = world.client.get_workflow_handle(run_id)
     await handle.signal("event", sent)
     await handle.signal("event")
     await world.runs.send_event(run_id, "part", 1)
-    run = await world.ended(run_id)
+    run = await world.wait_for_end(run_id)
 
     assert run.status == "completed"
 
@@ -114,10 +114,10 @@ async def test_many_events_at_once_keep_their_order(world: World) -> None:
         },
         "part": wait(),
     }
-    run_id = await world.start(planned(nodes, "trigger -> fork", customer=customer))
+    run_id = await world.start(make_plan(nodes, "trigger -> fork", customer=customer))
     for number in range(30):
         await world.runs.send_event(run_id, "part", number)
-    run = await world.ended(run_id)
+    run = await world.wait_for_end(run_id)
     loop = next(step for step in run.steps if step.node_id == "each")
 
     assert loop.output_data["items"] == list(range(30))

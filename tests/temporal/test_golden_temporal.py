@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.golden import Case, differences
-from tests.temporal.golden_runs import Golden, cases
+from tests.golden import Case, list_differences
+from tests.temporal.golden_runs import Golden, list_cases
 from tests.temporal.world import World
 
 pytestmark = pytest.mark.temporal
@@ -17,13 +17,13 @@ async def golden(world: World, request: pytest.FixtureRequest) -> AsyncIterator[
     chosen = [item.callspec.params.get("case") for item in request.session.items if hasattr(item, "callspec")]
     names = {case.name for case in chosen if isinstance(case, Case)}
     runs = Golden(world)
-    runs.begin([case for case in cases() if case.name in names])
+    runs.begin([case for case in list_cases() if case.name in names])
     yield runs
     await runs.close()
 
 
-@pytest.mark.parametrize("case", cases(), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", list_cases(), ids=lambda case: case.name)
 async def test_temporal_runs_it_as_expected(case: Case, golden: Golden) -> None:
-    run = await golden.ended(case)
+    run = await golden.run_to_end(case)
 
-    assert differences(case, run.model_dump(mode="json"), virtual=False) == []
+    assert list_differences(case, run.model_dump(mode="json"), virtual=False) == []

@@ -9,7 +9,7 @@ from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
 from orchestrator.model.run import Run
-from tests.temporal.world import NONE, QUEUE, World, planned, working
+from tests.temporal.world import NONE, QUEUE, World, make_plan, run_scripted_worker
 
 pytestmark = pytest.mark.temporal
 
@@ -27,7 +27,7 @@ async def test_parameters_that_are_too_large_fail_the_step(world: World) -> None
         "a": {"type": "action", "action": "work", "config": {"text": ["{{ input.text }}", "{{ input.text }}"]}},
         "repair": {"type": "set", "config": {"why": "{{ steps.a.error.details }}"}},
     }
-    plan = planned(nodes, "trigger -> a", "a -error-> repair", customer=customer)
+    plan = make_plan(nodes, "trigger -> a", "a -error-> repair", customer=customer)
     run = await world.run(plan, {"text": "x" * MEGABYTE})
 
     assert run.status == "completed"
@@ -38,7 +38,7 @@ async def test_parameters_that_are_too_large_fail_the_step(world: World) -> None
 
 async def test_an_output_that_is_too_large_fails_the_run(world: World) -> None:
     customer, _ = world.script()
-    plan = planned(
+    plan = make_plan(
         {"end": {"type": "end", "config": {"output": ["{{ input.text }}", "{{ input.text }}"]}}},
         "trigger -> end",
         customer=customer,
@@ -57,7 +57,9 @@ async def test_a_branch_that_is_given_too_much_fails_the_parallel(world: World) 
         "fork": {"type": "parallel", "branches": [["a"]]},
         "a": {"type": "set", "config": {"n": "{{ big | length }}"}},
     }
-    run = await world.run(planned(nodes, "trigger -> big", "big -> fork", customer=customer), {"text": "x" * MEGABYTE})
+    run = await world.run(
+        make_plan(nodes, "trigger -> big", "big -> fork", customer=customer), {"text": "x" * MEGABYTE}
+    )
 
     assert failure(run)[0] == "execution_error"
     assert failure(run)[1].startswith("what branch 'fork [0]' is given takes 2,000,")
@@ -69,7 +71,7 @@ async def test_a_document_that_is_too_large_loses_the_data_of_its_oldest_steps(w
         name: {"type": "action", "action": "work", "config": {"text": "{{ input.text }}", "name": name}}
         for name in "abcde"
     }
-    plan = planned(nodes, "trigger -> a", "a -> b", "b -> c", "c -> d", "d -> e", customer=customer)
+    plan = make_plan(nodes, "trigger -> a", "a -> b", "b -> c", "c -> d", "d -> e", customer=customer)
     run = await world.run(plan, {"text": "x" * (MEGABYTE // 5)})
 
     assert run.status == "completed"
@@ -84,7 +86,7 @@ async def test_several_large_activities_at_once_share_workflow_tasks(world: Worl
         "each": {"type": "loop", "collection": 4, "body": ["a"], "config": {"max_concurrency": 4}},
         "a": {"type": "action", "action": "work", "config": {"text": "{{ input.text }}"}},
     }
-    run = await world.run(planned(nodes, "trigger -> each", customer=customer), {"text": "x" * MEGABYTE})
+    run = await world.run(make_plan(nodes, "trigger -> each", customer=customer), {"text": "x" * MEGABYTE})
 
     assert (run.status, len(script.calls)) == ("completed", 4)
 
@@ -97,15 +99,15 @@ async def test_thousands_of_pure_nodes_in_a_row_run(world: World, runner: str) -
         "add": {"type": "set", "config": {"total": "{{ item }}"}},
         "check": {"type": "condition", "condition": {"field": "total", "operator": "greater_than", "value": 1}},
     }
-    plan = planned(nodes, "trigger -> each", "add -> check", customer=customer)
+    plan = make_plan(nodes, "trigger -> each", "add -> check", customer=customer)
     if runner == "none":
         apart = World(world.client, world.runs, world.scripts, queue="apart")
         settings = world.runs.settings
-        async with working(apart, NONE):
+        async with run_scripted_worker(apart, NONE):
             world.runs.settings = settings.model_copy(update={"task_queue": "apart"})
             run_id = await world.start(plan)
             world.runs.settings = settings
-            run = await world.ended(run_id)
+            run = await world.wait_for_end(run_id)
     else:
         run = await world.run(plan)
     history = await world.client.get_workflow_handle(run.id).fetch_history()
@@ -120,7 +122,7 @@ async def test_thousands_of_pure_nodes_in_a_row_run(world: World, runner: str) -
 async def test_the_step_log_keeps_the_newest(world: World) -> None:
     customer, _ = world.script()
     nodes = {"each": {"type": "loop", "collection": 20, "body": ["a"]}, "a": {"type": "set", "config": {"x": 1}}}
-    run = await world.run(planned(nodes, "trigger -> each", customer=customer, settings={"step_log_limit": 5}))
+    run = await world.run(make_plan(nodes, "trigger -> each", customer=customer, settings={"step_log_limit": 5}))
 
     assert [step.id for step in run.steps] == [f"each[{number}]/a" for number in range(15, 20)]
     assert (run.steps_completed, run.steps_total) == (21, 21)
@@ -128,9 +130,9 @@ async def test_the_step_log_keeps_the_newest(world: World) -> None:
 
 async def test_the_same_run_id_starts_once(world: World) -> None:
     customer, script = world.script()
-    plan = planned({"a": "work"}, "trigger -> a", customer=customer)
+    plan = make_plan({"a": "work"}, "trigger -> a", customer=customer)
     first, *others = await asyncio.gather(*(world.runs.start(plan, run_id=f"{customer}-once") for _ in range(5)))
-    run = await world.ended(first.id)
+    run = await world.wait_for_end(first.id)
     again = await world.runs.start(plan, run_id=run.id)
 
     assert {started.id for started in (first, *others, again)} == {run.id}
@@ -158,6 +160,6 @@ async def test_a_request_that_cannot_be_read_fails_the_run_and_not_the_worker(wo
 
 async def test_a_state_that_cannot_be_read_fails_the_run(world: World) -> None:
     customer, _ = world.script()
-    run = await world.run(planned({"a": "work"}, "trigger -> a", customer=customer), state={"context": 1})
+    run = await world.run(make_plan({"a": "work"}, "trigger -> a", customer=customer), state={"context": 1})
 
     assert failure(run)[0] == "validation_error"

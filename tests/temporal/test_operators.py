@@ -8,7 +8,7 @@ import pytest
 from orchestrator.errors import OperationRefused
 from orchestrator.model.plan import Plan
 from orchestrator.model.run import Run
-from tests.temporal.world import World, planned, until
+from tests.temporal.world import World, make_plan, wait_until
 
 pytestmark = pytest.mark.temporal
 
@@ -21,10 +21,10 @@ ASK = {"type": "action", "action": "door", "on_error": "pause", "config": {"door
 def door(customer: str, **more: Any) -> Plan:
     """Give a plan whose second step fails and asks."""
     nodes = {"before": {"type": "set", "config": {"x": 1}}, "door": ASK, "after": "work"}
-    return planned(nodes, "trigger -> before", "before -> door", "door -> after", customer=customer, **more)
+    return make_plan(nodes, "trigger -> before", "before -> door", "door -> after", customer=customer, **more)
 
 
-def statuses(run: Run) -> dict[str, str]:
+def collect_statuses(run: Run) -> dict[str, str]:
     return {step.id: step.status for step in run.steps}
 
 
@@ -41,20 +41,20 @@ async def signals(world: World, workflow_id: str) -> list[str]:
 async def test_a_paused_run_holds_at_the_next_node_and_goes_on(world: World) -> None:
     customer, script = world.script()
     script.gates["a"] = asyncio.Event()
-    run_id = await world.start(planned({"a": "work", "b": "work"}, "trigger -> a", "a -> b", customer=customer))
+    run_id = await world.start(make_plan({"a": "work", "b": "work"}, "trigger -> a", "a -> b", customer=customer))
 
-    async def called() -> bool:
+    async def has_called() -> bool:
         return "a" in script.nodes()
 
-    await until(called)
+    await wait_until(has_called)
     await world.runs.pause(run_id)
     script.gates["a"].set()
-    held = await world.waits(run_id, "paused")
+    held = await world.wait_for_waiting(run_id, "paused")
 
-    assert (held.status, statuses(held)) == ("waiting", {"a": "completed"})
+    assert (held.status, collect_statuses(held)) == ("waiting", {"a": "completed"})
 
     await world.runs.resume(run_id)
-    run = await world.ended(run_id)
+    run = await world.wait_for_end(run_id)
 
     assert (run.status, script.nodes()) == ("completed", ["a", "b"])
 
@@ -70,68 +70,68 @@ async def test_a_pause_holds_branches_too(world: World, mode: str) -> None:
         "b": "work",
         "b2": "work",
     }
-    run_id = await world.start(planned(nodes, "trigger -> fork", "a -> a2", "b -> b2", customer=customer))
+    run_id = await world.start(make_plan(nodes, "trigger -> fork", "a -> a2", "b -> b2", customer=customer))
 
-    async def called() -> bool:
+    async def has_called() -> bool:
         return {"a", "b"} <= set(script.nodes())
 
-    async def told() -> bool:
+    async def send_signal() -> bool:
         paths = ("fork[0]", "fork[1]") if mode == "child" else ()
         return all([await signals(world, f"{run_id}/{path}") == ["pause"] for path in paths])
 
-    await until(called)
+    await wait_until(has_called)
     await world.runs.pause(run_id)
-    await until(told)
+    await wait_until(send_signal)
     script.gates["a"].set()
 
-    async def all_held() -> Run | None:
-        run = await world.runs.document(run_id)
+    async def are_all_held() -> Run | None:
+        run = await world.runs.read_document(run_id)
         return run if run.status == "waiting" and run.steps_completed >= 2 else None
 
-    held = await until(all_held)
+    held = await wait_until(are_all_held)
 
     assert {wait["kind"] for wait in held.waiting_for} == {"paused"}
     assert "a2" not in script.nodes()
 
     await world.runs.resume(run_id)
 
-    assert (await world.ended(run_id)).status == "completed"
+    assert (await world.wait_for_end(run_id)).status == "completed"
     assert sorted(script.nodes()) == ["a", "a2", "b", "b2"]
 
 
 async def test_a_run_paused_before_a_branch_starts_starts_it_paused(world: World) -> None:
     customer, script = world.script()
     nodes = {"nap": {"type": "delay", "delay_seconds": 0.3}, "fork": {"type": "parallel", "branches": [["a"]]}}
-    plan = planned({**nodes, "a": "work"}, "trigger -> nap", "nap -> fork", customer=customer)
+    plan = make_plan({**nodes, "a": "work"}, "trigger -> nap", "nap -> fork", customer=customer)
     run_id = await world.start(plan)
     await world.runs.pause(run_id)
-    await world.waits(run_id, "paused")
+    await world.wait_for_waiting(run_id, "paused")
 
     await world.runs.resume(run_id)
 
-    assert (await world.ended(run_id)).status == "completed"
+    assert (await world.wait_for_end(run_id)).status == "completed"
     assert script.nodes() == ["a"]
 
 
 async def test_a_paused_run_can_be_cancelled(world: World) -> None:
     customer, _ = world.script()
     nodes = {"nap": {"type": "delay", "delay_seconds": 0.2}, "a": "work"}
-    run_id = await world.start(planned(nodes, "trigger -> nap", "nap -> a", customer=customer))
+    run_id = await world.start(make_plan(nodes, "trigger -> nap", "nap -> a", customer=customer))
     await world.runs.pause(run_id)
-    await world.waits(run_id, "paused")
+    await world.wait_for_waiting(run_id, "paused")
 
     await world.runs.cancel(run_id)
 
-    assert (await world.ended(run_id)).status == "cancelled"
+    assert (await world.wait_for_end(run_id)).status == "cancelled"
 
 
 async def test_a_failed_step_that_asks_makes_the_run_wait(world: World) -> None:
     customer, script = world.script(FAILS_ONCE)
     plan = door(customer, settings={"notify": {"action": "pager", "config": {"text": "{{ error.message }}"}}})
     run_id = await world.start(plan)
-    asked = await world.waits(run_id, "operator")
+    asked = await world.wait_for_waiting(run_id, "operator")
     await world.runs.resolve(run_id, "door", "skip")
-    await world.ended(run_id)
+    await world.wait_for_end(run_id)
 
     assert asked.status == "waiting"
     assert asked.waiting_for == [
@@ -143,10 +143,10 @@ async def test_a_failed_step_that_asks_makes_the_run_wait(world: World) -> None:
 async def test_each_try_with_other_parameters_has_a_key_of_its_own(world: World) -> None:
     customer, script = world.script(FAILS_ONCE)
     run_id = await world.start(door(customer))
-    await world.waits(run_id, "operator")
+    await world.wait_for_waiting(run_id, "operator")
 
     step_id = await world.runs.resolve(run_id, "door", "retry", parameters={"door": 2})
-    run = await world.ended(run_id)
+    run = await world.wait_for_end(run_id)
 
     assert (step_id, run.status) == ("door", "completed")
     calls = script.named("door")
@@ -169,31 +169,31 @@ async def test_each_try_with_other_parameters_has_a_key_of_its_own(world: World)
 async def test_a_word_that_cannot_be_followed_is_refused(world: World, word: dict[str, Any], message: str) -> None:
     customer, _ = world.script(FAILS_ONCE)
     run_id = await world.start(door(customer))
-    await world.waits(run_id, "operator")
+    await world.wait_for_waiting(run_id, "operator")
 
     with pytest.raises(OperationRefused, match=message):
         await world.runs.resolve(run_id, word.pop("node_id"), word.pop("action"), **word)
 
     await world.runs.resolve(run_id, "door", "abort")
-    assert (await world.ended(run_id)).status == "failed"
+    assert (await world.wait_for_end(run_id)).status == "failed"
 
 
 async def test_of_several_waiting_steps_of_a_node_one_must_be_named(world: World) -> None:
     customer, _ = world.script({"door": LOCKED})
     nodes = {"each": {"type": "loop", "collection": 2, "body": ["door"], "config": {"max_concurrency": 2}}, "door": ASK}
-    run_id = await world.start(planned(nodes, "trigger -> each", customer=customer))
+    run_id = await world.start(make_plan(nodes, "trigger -> each", customer=customer))
 
-    async def both() -> bool:
-        return len((await world.runs.document(run_id)).waiting_for) == 2
+    async def find_both() -> bool:
+        return len((await world.runs.read_document(run_id)).waiting_for) == 2
 
-    await until(both)
+    await wait_until(find_both)
 
     with pytest.raises(OperationRefused, match=r"name one of each\[0\]/door, each\[1\]/door"):
         await world.runs.resolve(run_id, "door", "skip")
 
     await world.runs.resolve(run_id, "each[1]/door", "skip")
     await world.runs.resolve(run_id, "each[0]/door", "skip")
-    assert (await world.ended(run_id)).status == "completed"
+    assert (await world.wait_for_end(run_id)).status == "completed"
 
 
 async def test_a_word_finds_its_step_in_a_branch_of_a_branch(world: World) -> None:
@@ -204,11 +204,11 @@ async def test_a_word_finds_its_step_in_a_branch_of_a_branch(world: World) -> No
         "nap": {"type": "delay", "delay_seconds": 0.1},
         "door": ASK,
     }
-    run_id = await world.start(planned(nodes, "trigger -> fork", customer=customer))
-    asked = await world.waits(run_id, "operator")
+    run_id = await world.start(make_plan(nodes, "trigger -> fork", customer=customer))
+    asked = await world.wait_for_waiting(run_id, "operator")
 
     step_id = await world.runs.resolve(run_id, "door", "retry", parameters={"door": 7})
-    run = await world.ended(run_id)
+    run = await world.wait_for_end(run_id)
 
     assert step_id == "fork[0]/inner[0]/door"
     assert [wait["step_id"] for wait in asked.waiting_for if wait["kind"] == "operator"] == [step_id]
@@ -218,7 +218,7 @@ async def test_a_word_finds_its_step_in_a_branch_of_a_branch(world: World) -> No
 
 async def test_nothing_can_be_done_to_a_run_that_has_ended(world: World) -> None:
     customer, _ = world.script()
-    run = await world.run(planned({"a": "work"}, "trigger -> a", customer=customer))
+    run = await world.run(make_plan({"a": "work"}, "trigger -> a", customer=customer))
     runs = world.runs
 
     for refused in (runs.pause(run.id), runs.resume(run.id), runs.send_event(run.id, "go"), runs.terminate(run.id)):

@@ -10,7 +10,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from orchestrator.temporal.replay import replay
 from orchestrator.temporal.workflow.run_workflow import RunWorkflow
-from tests.histories import HISTORIES, recorded
+from tests.histories import HISTORIES, read_histories
 
 pytestmark = pytest.mark.temporal
 
@@ -24,22 +24,22 @@ STRICT_CASES = (
 )
 
 
-async def misfits(executions: Iterable[WorkflowHistory]) -> dict[str, Exception]:
+async def find_mismatches(executions: Iterable[WorkflowHistory]) -> dict[str, Exception]:
     """Replay histories; give what does not fit, by run id."""
 
-    async def each() -> AsyncIterator[WorkflowHistory]:
+    async def compare_each() -> AsyncIterator[WorkflowHistory]:
         for execution in executions:
             yield execution
 
     replayer = Replayer(workflows=[RunWorkflow], workflow_runner=QUICK)
-    return dict((await replayer.replay_workflows(each(), raise_on_replay_failure=False)).replay_failures)
+    return dict((await replayer.replay_workflows(compare_each(), raise_on_replay_failure=False)).replay_failures)
 
 
 @pytest.fixture(scope="session")
 async def failures() -> dict[str, list[str]]:
     """Replay all at once; give what does not fit, by name."""
-    cases = dict(recorded())
-    found = await misfits(execution for executions in cases.values() for execution in executions)
+    cases = dict(read_histories())
+    found = await find_mismatches(execution for executions in cases.values() for execution in executions)
     return {
         name: [str(found[execution.run_id]) for execution in executions if execution.run_id in found]
         for name, executions in cases.items()
@@ -53,7 +53,7 @@ def test_a_recorded_history_still_replays(name: str, failures: dict[str, list[st
 
 @pytest.mark.parametrize("name", STRICT_CASES)
 async def test_the_workflow_does_nothing_that_the_sandbox_forbids(name: str) -> None:
-    executions = dict(recorded())[name]
+    executions = dict(read_histories())[name]
 
     found = [await replay(execution.workflow_id, execution.to_json()) for execution in executions]
 
@@ -61,9 +61,9 @@ async def test_the_workflow_does_nothing_that_the_sandbox_forbids(name: str) -> 
 
 
 async def test_a_history_that_does_not_fit_is_found_out() -> None:
-    (execution,) = dict(recorded())["a-sequence-runs-in-order"]
+    (execution,) = dict(read_histories())["a-sequence-runs-in-order"]
     other = json.loads(execution.to_json().replace('"activityId": "b"', '"activityId": "x"'))
 
-    found = await misfits([WorkflowHistory.from_json(execution.workflow_id, other)])
+    found = await find_mismatches([WorkflowHistory.from_json(execution.workflow_id, other)])
 
     assert [type(error).__name__ for error in found.values()] == ["NondeterminismError"]

@@ -13,10 +13,10 @@ from orchestrator.errors import OperationRefused
 from orchestrator.model.definition import Trigger
 from orchestrator.model.plan import Plan
 from orchestrator.model.run import Run
-from orchestrator.temporal.devserver import dev_server
+from orchestrator.temporal.devserver import run_dev_server
 from orchestrator.temporal.schedules.schedules import Schedules, owner_of, schedule_id
-from orchestrator.timing.schedule import fire_times
-from tests.temporal.world import World, opened, planned, until
+from orchestrator.timing.schedule import list_fire_times
+from tests.temporal.world import World, make_plan, open_world, wait_until
 
 pytestmark = pytest.mark.temporal
 
@@ -32,38 +32,38 @@ def schedules(world: World) -> Schedules:
     return Schedules(world.client, world.runs.settings)
 
 
-def simple(customer: str, **more: Any) -> Plan:
-    return planned({"a": "work"}, "trigger -> a", customer=customer, **more)
+def make_simple_plan(customer: str, **more: Any) -> Plan:
+    return make_plan({"a": "work"}, "trigger -> a", customer=customer, **more)
 
 
-async def described(schedules: Schedules, plan: Plan) -> ScheduleDescription:
+async def describe(schedules: Schedules, plan: Plan) -> ScheduleDescription:
     return await schedules.client.get_schedule_handle(schedule_id(plan.customer_id, plan.id)).describe()
 
 
-async def kept(schedules: Schedules, customer: str) -> list[tuple[str, int | None, bool, str]]:
+async def list_installed(schedules: Schedules, customer: str) -> list[tuple[str, int | None, bool, str]]:
     """Give what the list shows of a customer."""
-    found = [one async for one in schedules.installed() if one.customer_id == customer]
+    found = [one async for one in schedules.list_installed() if one.customer_id == customer]
     return [(one.workflow_id, one.version, one.paused, one.note) for one in found]
 
 
-async def runs_of(world: World, customer: str, count: int) -> list[Run]:
+async def wait_for_runs(world: World, customer: str, count: int) -> list[Run]:
     """Wait for runs of a customer, and for their ends."""
 
-    async def listed() -> list[str] | None:
-        found = await world.runs.list(customer_id=customer)
+    async def list_ids() -> list[str] | None:
+        found = await world.runs.list_runs(customer_id=customer)
         return [summary.id for summary in found] if len(found) >= count else None
 
-    return [await world.ended(run_id) for run_id in await until(listed)]
+    return [await world.wait_for_end(run_id) for run_id in await wait_until(list_ids)]
 
 
 async def test_a_run_that_a_schedule_starts_knows_its_id_and_its_time(world: World, schedules: Schedules) -> None:
     customer, script = world.script()
-    plan = simple(customer)
+    plan = make_simple_plan(customer)
     before = datetime.now(UTC).replace(microsecond=0)
     await schedules.install(plan, RARE.model_copy(update={"config": {"input": {"n": 7}}}), paused=False)
 
     await schedules.trigger(customer, plan.id)
-    (run,) = await runs_of(world, customer, 1)
+    (run,) = await wait_for_runs(world, customer, 1)
 
     assert (run.status, run.trigger_type, run.customer_id) == ("completed", "schedule", customer)
     assert run.input_data == {"n": 7}
@@ -72,18 +72,18 @@ async def test_a_run_that_a_schedule_starts_knows_its_id_and_its_time(world: Wor
     assert run.trigger_data["scheduled_at"].endswith("Z")
     assert before <= datetime.fromisoformat(run.trigger_data["scheduled_at"]) <= datetime.now(UTC)
     assert [call["context"]["run_id"] for call in script.calls] == [run.id]
-    summary = await world.runs.summary(run.id)
+    summary = await world.runs.read_summary(run.id)
     assert (summary.workflow_id, summary.workflow_version, summary.trigger_type) == (plan.id, 1, "schedule")
 
 
 async def test_branches_and_keys_are_those_of_one_run(world: World, schedules: Schedules) -> None:
     customer, script = world.script()
     fork = {"type": "parallel", "branches": [["a"], ["b"]]}
-    plan = planned({"fork": fork, "a": "work", "b": "work"}, "trigger -> fork", customer=customer)
+    plan = make_plan({"fork": fork, "a": "work", "b": "work"}, "trigger -> fork", customer=customer)
     await schedules.install(plan, RARE, paused=True)
     await schedules.backfill(customer, plan.id, datetime(2020, 1, 1, tzinfo=UTC), datetime(2025, 1, 1, tzinfo=UTC))
 
-    runs = await runs_of(world, customer, 2)
+    runs = await wait_for_runs(world, customer, 2)
 
     assert {run.trigger_data["scheduled_at"] for run in runs} == {"2020-02-29T00:00:00Z", "2024-02-29T00:00:00Z"}
     assert [sorted(step.node_id for step in run.steps) for run in runs] == [["a", "b", "fork"]] * 2
@@ -93,16 +93,16 @@ async def test_branches_and_keys_are_those_of_one_run(world: World, schedules: S
 
 async def test_its_time_and_id_outlive_continue_as_new(tmp_path: Path) -> None:
     config = ("limit.historyCount.suggestContinueAsNew=60",)
-    async with dev_server(tmp_path / "short", dynamic_config=config) as server, opened(server) as world:
+    async with run_dev_server(tmp_path / "short", dynamic_config=config) as server, open_world(server) as world:
         schedules = Schedules(world.client, world.runs.settings)
         customer, script = world.script()
         loop = {"type": "loop", "collection": 30, "item_variable": "n", "body": ["a"]}
         told = {"type": "set", "config": {"at": "{{ trigger.scheduled_at }}", "who": "{{ run.id }}"}}
-        plan = planned({"l": loop, "a": "work", "told": told}, "trigger -> l", "l -> told", customer=customer)
+        plan = make_plan({"l": loop, "a": "work", "told": told}, "trigger -> l", "l -> told", customer=customer)
         await schedules.install(plan, RARE, paused=True)
 
         await schedules.trigger(customer, plan.id)
-        (run,) = await runs_of(world, customer, 1)
+        (run,) = await wait_for_runs(world, customer, 1)
         executions = [one async for one in world.client.list_workflows(f"WorkflowId = '{run.id}'")]
 
     assert len(executions) > 1
@@ -115,16 +115,16 @@ async def test_its_time_and_id_outlive_continue_as_new(tmp_path: Path) -> None:
 @pytest.mark.slow
 async def test_a_run_that_no_worker_has_taken_shows_its_time(world: World, schedules: Schedules) -> None:
     customer, _ = world.script()
-    plan = simple(customer)
+    plan = make_simple_plan(customer)
     alone = Schedules(world.client, world.runs.settings.model_copy(update={"task_queue": "nobody"}))
     await alone.install(plan, RARE, paused=True)
     await alone.backfill(customer, plan.id, datetime(2024, 2, 29, tzinfo=UTC), datetime(2024, 2, 29, tzinfo=UTC))
 
-    async def started() -> Any:
-        return await world.runs.list(customer_id=customer)
+    async def find_started() -> Any:
+        return await world.runs.list_runs(customer_id=customer)
 
-    (summary,) = await until(started)
-    run = await world.runs.document(summary.id)
+    (summary,) = await wait_until(find_started)
+    run = await world.runs.read_document(summary.id)
     await world.runs.terminate(summary.id)
 
     assert (run.id, run.trigger_data) == (summary.id, {"type": "schedule", "scheduled_at": "2024-02-29T00:00:00Z"})
@@ -132,68 +132,68 @@ async def test_a_run_that_no_worker_has_taken_shows_its_time(world: World, sched
 
 async def test_installing_again_changes_the_one_schedule(world: World, schedules: Schedules) -> None:
     customer, _ = world.script()
-    plan = simple(customer)
+    plan = make_simple_plan(customer)
     await schedules.install(plan, RARE, paused=False, note="first")
-    before = await described(schedules, plan)
+    before = await describe(schedules, plan)
     newer = plan.model_copy(update={"version": 2, "name": "Newer"})
 
     await asyncio.gather(*(schedules.install(newer, DAILY, paused=True, note="second") for _ in range(4)))
 
-    await until(lambda: _equal(lambda: kept(schedules, customer), [(plan.id, 2, True, "second")]))
-    after = await described(schedules, plan)
+    await wait_until(lambda: _equals(lambda: list_installed(schedules, customer), [(plan.id, 2, True, "second")]))
+    after = await describe(schedules, plan)
     assert after.schedule.spec.time_zone_name == "Europe/Vienna"
     assert isinstance(before.schedule.action, ScheduleActionStartWorkflow)
     assert isinstance(after.schedule.action, ScheduleActionStartWorkflow)
     assert after.schedule.action.id == before.schedule.action.id
     await schedules.trigger(customer, plan.id)
-    (run,) = await runs_of(world, customer, 1)
+    (run,) = await wait_for_runs(world, customer, 1)
     assert (run.workflow_version, run.workflow_name) == (2, "Newer")
 
 
-async def _equal(what: Callable[[], Awaitable[Any]], wanted: Any) -> bool:
+async def _equals(what: Callable[[], Awaitable[Any]], wanted: Any) -> bool:
     return bool(await what() == wanted)
 
 
 async def test_installed_at_once_from_several_sides_there_is_one(world: World, schedules: Schedules) -> None:
     customer, _ = world.script()
-    plan = simple(customer)
+    plan = make_simple_plan(customer)
 
     await asyncio.gather(*(schedules.install(plan, DAILY, paused=True) for _ in range(6)))
 
-    await until(lambda: _equal(lambda: kept(schedules, customer), [(plan.id, 1, True, "")]))
+    await wait_until(lambda: _equals(lambda: list_installed(schedules, customer), [(plan.id, 1, True, "")]))
 
 
 async def test_a_paused_schedule_starts_nothing_until_it_is_unpaused(world: World, schedules: Schedules) -> None:
     customer, _ = world.script()
-    plan = simple(customer)
+    plan = make_simple_plan(customer)
     await schedules.install(plan, SECOND, paused=True)
-    await until(lambda: _equal(lambda: kept(schedules, customer), [(plan.id, 1, True, "")]))
+    await wait_until(lambda: _equals(lambda: list_installed(schedules, customer), [(plan.id, 1, True, "")]))
     await asyncio.sleep(1.5)
-    assert await world.runs.list(customer_id=customer) == []
+    assert await world.runs.list_runs(customer_id=customer) == []
 
     await schedules.unpause(customer, plan.id, "go")
-    runs = await runs_of(world, customer, 2)
+    runs = await wait_for_runs(world, customer, 2)
     await schedules.pause(customer, plan.id, "enough")
 
     assert len({run.trigger_data["scheduled_at"] for run in runs}) == len(runs)
-    await until(lambda: _equal(lambda: kept(schedules, customer), [(plan.id, 1, True, "enough")]))
+    await wait_until(lambda: _equals(lambda: list_installed(schedules, customer), [(plan.id, 1, True, "enough")]))
     await schedules.remove(customer, plan.id)
 
 
 async def test_a_start_is_left_out_while_the_last_run_goes_on(world: World, schedules: Schedules) -> None:
     customer, script = world.script()
     script.gates["a"] = asyncio.Event()
-    plan = simple(customer)
+    plan = make_simple_plan(customer)
     await schedules.install(plan, SECOND, paused=False)
 
-    async def skipped() -> bool:
-        return (await described(schedules, plan)).info.num_actions_skipped_overlap >= 2
+    async def has_skipped() -> bool:
+        return (await describe(schedules, plan)).info.num_actions_skipped_overlap >= 2
 
-    await until(skipped)
+    await wait_until(has_skipped)
     calls = len(script.calls)
     await schedules.remove(customer, plan.id)
     script.gates["a"].set()
-    (run,) = await runs_of(world, customer, 1)
+    (run,) = await wait_for_runs(world, customer, 1)
 
     assert (calls, run.status) == (1, "completed")
 
@@ -201,63 +201,63 @@ async def test_a_start_is_left_out_while_the_last_run_goes_on(world: World, sche
 async def test_removing_is_repeatable_and_leaves_runs_alone(world: World, schedules: Schedules) -> None:
     customer, script = world.script()
     script.gates["a"] = asyncio.Event()
-    plan = simple(customer)
+    plan = make_simple_plan(customer)
     await schedules.install(plan, RARE, paused=False)
     await schedules.trigger(customer, plan.id)
-    await until(lambda: _equal(lambda: _nodes(script), ["a"]))
+    await wait_until(lambda: _equals(lambda: _called_nodes(script), ["a"]))
 
     await schedules.remove(customer, plan.id)
     await schedules.remove(customer, plan.id)
     script.gates["a"].set()
 
-    assert [run.status for run in await runs_of(world, customer, 1)] == ["completed"]
-    await until(lambda: _equal(lambda: kept(schedules, customer), []))
+    assert [run.status for run in await wait_for_runs(world, customer, 1)] == ["completed"]
+    await wait_until(lambda: _equals(lambda: list_installed(schedules, customer), []))
     await schedules.install(plan, RARE, paused=True)
-    assert (await described(schedules, plan)).schedule.state.paused
+    assert (await describe(schedules, plan)).schedule.state.paused
 
 
-async def _nodes(script: Any) -> list[str]:
+async def _called_nodes(script: Any) -> list[str]:
     nodes: list[str] = script.nodes()
     return nodes
 
 
-async def filled(
+async def backfill(
     schedules: Schedules, customer: str, plan: Plan, first: datetime, last: datetime, overlap: str = "buffer_all"
 ) -> int:
     """Ask for a backfill until what was asked for before has started."""
 
-    async def asked() -> tuple[int] | None:
+    async def request() -> tuple[int] | None:
         try:
             return (await schedules.backfill(customer, plan.id, first, last, overlap),)
         except OperationRefused:  # the one before is at work
             return None
 
-    return (await until(asked))[0]
+    return (await wait_until(request))[0]
 
 
 async def test_backfill_starts_each_time_once_with_both_ends(world: World, schedules: Schedules) -> None:
     customer, _ = world.script()
-    plan = simple(customer)
+    plan = make_simple_plan(customer)
     await schedules.install(plan, MINUTE, paused=True)
     end = LONG_AGO + timedelta(minutes=2)
 
     assert await schedules.backfill(customer, plan.id, LONG_AGO, end) == 3
-    first = await runs_of(world, customer, 3)
-    assert await filled(schedules, customer, plan, LONG_AGO, end) == 0
-    assert await filled(schedules, customer, plan, LONG_AGO, end + timedelta(minutes=1), "allow_all") == 1
-    runs = await runs_of(world, customer, 4)
+    first = await wait_for_runs(world, customer, 3)
+    assert await backfill(schedules, customer, plan, LONG_AGO, end) == 0
+    assert await backfill(schedules, customer, plan, LONG_AGO, end + timedelta(minutes=1), "allow_all") == 1
+    runs = await wait_for_runs(world, customer, 4)
 
     assert sorted(run.trigger_data["scheduled_at"] for run in runs) == [
         f"2024-05-01T12:0{minute}:00Z" for minute in range(4)
     ]
     assert {run.id for run in first} < {run.id for run in runs}
-    assert len(await world.runs.list(customer_id=customer)) == 4
+    assert len(await world.runs.list_runs(customer_id=customer)) == 4
 
 
 async def test_a_backfill_waits_for_the_one_before(world: World, schedules: Schedules) -> None:
     customer, script = world.script()
     script.gates["a"] = asyncio.Event()
-    plan = simple(customer)
+    plan = make_simple_plan(customer)
     await schedules.install(plan, MINUTE, paused=True)
     end = LONG_AGO + timedelta(minutes=29)
 
@@ -265,16 +265,16 @@ async def test_a_backfill_waits_for_the_one_before(world: World, schedules: Sche
     with pytest.raises(OperationRefused, match=r"starts of before are still being made up for: \d+ wait"):
         await schedules.backfill(customer, plan.id, LONG_AGO, end)
     script.gates["a"].set()
-    await runs_of(world, customer, 30)
+    await wait_for_runs(world, customer, 30)
 
-    assert await filled(schedules, customer, plan, LONG_AGO, end) == 0
-    assert len({run.id for run in await world.runs.list(customer_id=customer)}) == 30
-    assert len(await world.runs.list(customer_id=customer)) == 30
+    assert await backfill(schedules, customer, plan, LONG_AGO, end) == 0
+    assert len({run.id for run in await world.runs.list_runs(customer_id=customer)}) == 30
+    assert len(await world.runs.list_runs(customer_id=customer)) == 30
 
 
 async def test_a_backfill_knows_times_that_jitter_moves(world: World, schedules: Schedules) -> None:
     customer, _ = world.script()
-    plan = simple(customer)
+    plan = make_simple_plan(customer)
     moved = MINUTE.model_copy(update={"config": {"jitter_seconds": 40}})
     await schedules.install(plan, moved, paused=True)
     end = LONG_AGO + timedelta(minutes=4, seconds=59)
@@ -282,16 +282,16 @@ async def test_a_backfill_knows_times_that_jitter_moves(world: World, schedules:
     by_hand = [LONG_AGO + timedelta(minutes=minute, seconds=3) for minute in range(5)]
     times = {"done": by_hand, "is_time": lambda time: time.second == 0}
     assert await schedules.backfill(customer, plan.id, LONG_AGO, end, **times) == 5
-    runs = await runs_of(world, customer, 5)
+    runs = await wait_for_runs(world, customer, 5)
 
-    assert await filled(schedules, customer, plan, LONG_AGO, end) == 0
+    assert await backfill(schedules, customer, plan, LONG_AGO, end) == 0
     assert {run.trigger_data["scheduled_at"] for run in runs} == {f"2024-05-01T12:0{minute}:00Z" for minute in range(5)}
-    assert len(await world.runs.list(customer_id=customer)) == 5
+    assert len(await world.runs.list_runs(customer_id=customer)) == 5
 
 
 async def test_a_backfill_starts_nothing_for_times_to_come(world: World, schedules: Schedules) -> None:
     customer, _ = world.script()
-    plan = simple(customer)
+    plan = make_simple_plan(customer)
     await schedules.install(plan, Trigger(type="schedule", interval_seconds=3600), paused=True)
     now = datetime.now(UTC)
 
@@ -300,7 +300,7 @@ async def test_a_backfill_starts_nothing_for_times_to_come(world: World, schedul
 
 async def test_a_backfill_of_more_than_a_thousand_times_is_refused(world: World, schedules: Schedules) -> None:
     customer, _ = world.script()
-    plan = simple(customer)
+    plan = make_simple_plan(customer)
     await schedules.install(plan, MINUTE, paused=True)
 
     with pytest.raises(OperationRefused, match="more than 1,000 times"):
@@ -309,19 +309,19 @@ async def test_a_backfill_of_more_than_a_thousand_times_is_refused(world: World,
         await schedules.backfill(customer, plan.id, LONG_AGO, LONG_AGO, "queue")
 
     nothing = await schedules.backfill(customer, plan.id, LONG_AGO + timedelta(seconds=1), LONG_AGO)
-    assert (nothing, await world.runs.list(customer_id=customer)) == (0, [])
+    assert (nothing, await world.runs.list_runs(customer_id=customer)) == (0, [])
 
 
 async def test_a_backfill_leaves_out_the_times_in_between_that_have_run(world: World, schedules: Schedules) -> None:
     customer, _ = world.script()
-    plan = simple(customer)
+    plan = make_simple_plan(customer)
     await schedules.install(plan, MINUTE, paused=True)
     times = [LONG_AGO + timedelta(minutes=minute) for minute in range(5)]
     assert await schedules.backfill(customer, plan.id, times[2], times[2]) == 1
-    await runs_of(world, customer, 1)
+    await wait_for_runs(world, customer, 1)
 
-    assert await filled(schedules, customer, plan, times[0], times[-1]) == 4
-    runs = await runs_of(world, customer, 5)
+    assert await backfill(schedules, customer, plan, times[0], times[-1]) == 4
+    runs = await wait_for_runs(world, customer, 5)
 
     assert sorted(datetime.fromisoformat(run.trigger_data["scheduled_at"]) for run in runs) == times
 
@@ -342,12 +342,12 @@ async def test_the_times_asked_for_before_are_those_that_temporal_keeps(
     world: World, schedules: Schedules, trigger: Trigger
 ) -> None:
     customer, _ = world.script()
-    plan = simple(customer)
-    before = fire_times(trigger, datetime.now(UTC), 13)
+    plan = make_simple_plan(customer)
+    before = list_fire_times(trigger, datetime.now(UTC), 13)
     await schedules.install(plan, trigger, paused=True)
 
-    assert await schedules.next_times(customer, plan.id, 13) == before
-    shown = (await described(schedules, plan)).info.next_action_times
+    assert await schedules.list_next_times(customer, plan.id, 13) == before
+    shown = (await describe(schedules, plan)).info.next_action_times
     assert shown == before[: len(shown)]
 
 
@@ -356,7 +356,7 @@ async def test_where_there_is_no_schedule_operations_are_refused(schedules: Sche
         schedules.pause("nobody", "nothing"),
         schedules.unpause("nobody", "nothing"),
         schedules.trigger("nobody", "nothing"),
-        schedules.next_times("nobody", "nothing"),
+        schedules.list_next_times("nobody", "nothing"),
         schedules.backfill("nobody", "nothing", LONG_AGO, LONG_AGO + timedelta(hours=1)),
     ]
     for operation in operations:

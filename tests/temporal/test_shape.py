@@ -13,7 +13,7 @@ from temporalio.exceptions import ApplicationError
 
 from orchestrator.temporal.search_attributes import CUSTOMER_ID, TRIGGER, VERSION, WORKFLOW_ID
 from tests.golden import read_definition
-from tests.temporal.world import World, planned, until
+from tests.temporal.world import World, make_plan, wait_until
 
 pytestmark = pytest.mark.temporal
 
@@ -35,7 +35,7 @@ def seconds(duration: Duration) -> float:
 
 async def test_a_run_is_found_by_its_attributes_and_named_after_its_workflow(world: World) -> None:
     customer, _ = world.script()
-    plan = planned({"a": "work"}, "trigger -> a", customer=customer).model_copy(
+    plan = make_plan({"a": "work"}, "trigger -> a", customer=customer).model_copy(
         update={"name": "Nice name", "version": 7}
     )
     run = await world.run(plan, trigger_type="event", trigger={"id": 1})
@@ -54,7 +54,7 @@ async def test_an_activity_is_of_the_actions_type_with_the_steps_id_and_the_node
         "each": {"type": "loop", "collection": 1, "body": ["send"]},
         "send": {"type": "action", "action": "email.send", "name": "Send the mail", "task_queue": "tests"},
     }
-    run = await world.run(planned(nodes, "trigger -> each", customer=customer))
+    run = await world.run(make_plan(nodes, "trigger -> each", customer=customer))
     (event,) = await events(world, run.id, "ACTIVITY_TASK_SCHEDULED")
     scheduled = event.activity_task_scheduled_event_attributes
 
@@ -68,7 +68,7 @@ async def test_an_activity_is_sent_its_parameters_and_a_small_context_alone(worl
         "a": {"type": "set", "config": {"large": "x" * 1000}},
         "b": {"type": "action", "action": "work", "config": {"n": "{{ input.n }}"}},
     }
-    run = await world.run(planned(nodes, "trigger -> a", "a -> b", customer=customer), {"n": 3})
+    run = await world.run(make_plan(nodes, "trigger -> a", "a -> b", customer=customer), {"n": 3})
     (call,) = script.calls
 
     assert call["parameters"] == {"n": 3}
@@ -85,7 +85,7 @@ async def test_an_activity_is_sent_its_parameters_and_a_small_context_alone(worl
 async def test_secrets_are_named_in_history_and_never_told(world: World) -> None:
     customer, script = world.script()
     nodes = {"a": {"type": "action", "action": "work", "config": {"auth": "Bearer {{ secrets.token }}", "n": 1}}}
-    await world.run(planned(nodes, "trigger -> a", customer=customer))
+    await world.run(make_plan(nodes, "trigger -> a", customer=customer))
     (call,) = script.calls
 
     assert call["parameters"]["n"] == 1
@@ -102,7 +102,7 @@ async def test_retries_and_timeouts_are_temporals_own(world: World) -> None:
         "retry_on": ["action_error"],
     }
     nodes = {"a": {"type": "action", "action": "work", "retry": retry, "timeout_seconds": 7}}
-    run = await world.run(planned(nodes, "trigger -> a", customer=customer))
+    run = await world.run(make_plan(nodes, "trigger -> a", customer=customer))
     (event,) = await events(world, run.id, "ACTIVITY_TASK_SCHEDULED")
     scheduled = event.activity_task_scheduled_event_attributes
     policy = scheduled.retry_policy
@@ -125,7 +125,7 @@ async def test_an_attempt_that_takes_too_long_is_a_timeout_error(world: World) -
     customer, script = world.script()
     script.gates["a"] = asyncio.Event()
     nodes = {"a": {"type": "action", "action": "work", "timeout_seconds": 0.3, "retry": {"maximum_attempts": 1}}}
-    run = await world.run(planned(nodes, "trigger -> a", customer=customer))
+    run = await world.run(make_plan(nodes, "trigger -> a", customer=customer))
     script.gates["a"].set()
 
     assert run.failure is not None
@@ -144,7 +144,7 @@ async def test_timers_and_children_carry_the_nodes_name(world: World) -> None:
     }
     other = read_definition({"nodes": {"c": "work"}, "edges": ["trigger -> c"]}, "other", "other")
     edges = ("trigger -> nap", "nap -> ask", "ask -timeout-> fork", "fork -> call")
-    run = await world.run(planned(nodes, *edges, customer=customer, workflows={"other": other}))
+    run = await world.run(make_plan(nodes, *edges, customer=customer, workflows={"other": other}))
     timers = await events(world, run.id, "TIMER_STARTED")
     children = await events(world, run.id, "START_CHILD_WORKFLOW_EXECUTION_INITIATED")
     called = children[2].start_child_workflow_execution_initiated_event_attributes
@@ -156,14 +156,14 @@ async def test_timers_and_children_carry_the_nodes_name(world: World) -> None:
         f"{run.id}/fork[0]",
         f"{run.id}/fork[1]",
     ]
-    assert (await world.runs.document(called.workflow_id)).parent_run_id == run.id
+    assert (await world.runs.read_document(called.workflow_id)).parent_run_id == run.id
 
 
 async def test_details_say_where_the_run_stands(world: World) -> None:
     customer, _ = world.script()
     nodes = {"a": "work", "ask": {"type": "wait", "config": {"event": "answer"}}}
-    run_id = await world.start(planned(nodes, "trigger -> a", "a -> ask", customer=customer))
-    await world.waits(run_id, "event")
+    run_id = await world.start(make_plan(nodes, "trigger -> a", "a -> ask", customer=customer))
+    await world.wait_for_waiting(run_id, "event")
     handle = world.client.get_workflow_handle(run_id)
     metadata = await handle.query("__temporal_workflow_metadata", result_type=WorkflowMetadata)
     await world.runs.cancel(run_id)
@@ -179,7 +179,7 @@ async def test_pure_nodes_leave_nothing_in_history(world: World) -> None:
     nodes: dict[str, Any] = {f"n{number}": {"type": "set", "config": {"x": number}} for number in range(50)}
     nodes["check"] = {"type": "condition", "condition": {"field": "x", "value": 49}}
     edges = ["trigger -> n0", *(f"n{number} -> n{number + 1}" for number in range(49)), "n49 -> check"]
-    run = await world.run(planned(nodes, *edges, customer=customer))
+    run = await world.run(make_plan(nodes, *edges, customer=customer))
     history = await world.client.get_workflow_handle(run.id).fetch_history()
 
     assert run.steps_completed == 51
@@ -199,7 +199,7 @@ async def test_local_actions_are_markers(world: World) -> None:
         "a": {"type": "action", "action": "quick", "execution": "local", "retry": {"initial_interval": 0.01}},
         "b": {"type": "action", "action": "other", "execution": "local"},
     }
-    run = await world.run(planned(nodes, "trigger -> a", "a -> b", customer=customer))
+    run = await world.run(make_plan(nodes, "trigger -> a", "a -> b", customer=customer))
 
     assert len(await events(world, run.id, "MARKER_RECORDED")) == 2
     assert await events(world, run.id, "ACTIVITY_TASK_SCHEDULED") == []
@@ -214,7 +214,7 @@ async def test_a_local_action_that_fails_is_the_same_failure(world: World) -> No
     customer, _ = world.script({"quick": {"error": {"message": "busy", "error_type": "action_error"}}})
     retry = {"maximum_attempts": 2, "initial_interval": 0.01}
     nodes = {"a": {"type": "action", "action": "quick", "execution": "local", "retry": retry}}
-    run = await world.run(planned(nodes, "trigger -> a", customer=customer))
+    run = await world.run(make_plan(nodes, "trigger -> a", customer=customer))
 
     assert run.failure is not None
     assert run.failure["error_type"] == "retry_exhausted"
@@ -227,14 +227,14 @@ async def test_a_local_action_stops_when_it_is_cancelled(world: World) -> None:
     customer, script = world.script()
     script.gates["a"] = asyncio.Event()
     nodes = {"a": {"type": "action", "action": "quick", "execution": "local"}}
-    run_id = await world.start(planned(nodes, "trigger -> a", customer=customer))
+    run_id = await world.start(make_plan(nodes, "trigger -> a", customer=customer))
 
-    async def called() -> bool:
+    async def has_called() -> bool:
         return script.nodes() == ["a"]
 
-    await until(called)
+    await wait_until(has_called)
     await world.runs.cancel(run_id)
-    run = await world.ended(run_id)
+    run = await world.wait_for_end(run_id)
 
     assert (run.status, [step.status for step in run.steps], script.cancelled) == ("cancelled", ["cancelled"], ["a"])
 
@@ -242,13 +242,13 @@ async def test_a_local_action_stops_when_it_is_cancelled(world: World) -> None:
 async def test_a_failed_run_fails_in_temporal_with_the_type_and_the_document(world: World) -> None:
     failing = {"message": "no stock", "error_type": "action_error", "recoverable": False, "details": {"n": 1}}
     customer, _ = world.script({"buy": {"error": failing}})
-    run_id = await world.start(planned({"a": "buy"}, "trigger -> a", customer=customer))
+    run_id = await world.start(make_plan({"a": "buy"}, "trigger -> a", customer=customer))
 
     with pytest.raises(WorkflowFailureError) as caught:
         await world.client.get_workflow_handle(run_id).result()
 
     cause = caught.value.cause
-    run = await world.runs.document(run_id)
+    run = await world.runs.read_document(run_id)
     assert isinstance(cause, ApplicationError)
     assert (cause.type, cause.message, cause.non_retryable) == ("action_error", "no stock", True)
     assert cause.details[0] == run.failure

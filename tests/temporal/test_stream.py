@@ -10,19 +10,19 @@ import pytest
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 
 from orchestrator.errors import BadCursor
-from orchestrator.temporal.devserver import dev_server
+from orchestrator.temporal.devserver import run_dev_server
 from orchestrator.temporal.history.stream import Cursor, follow
-from orchestrator.temporal.history.stream_events import News, RunNews, SignalNews, StepNews
-from tests.temporal.world import World, opened, planned
+from orchestrator.temporal.history.stream_events import RunEvent, SignalEvent, StepEvent, StreamEvent
+from tests.temporal.world import World, make_plan, open_world
 
 pytestmark = pytest.mark.temporal
 
-Read = tuple[str, News]
+Read = tuple[str, StreamEvent]
 
 
 async def read(world: World, run_id: str, after: str | None = None) -> list[Read]:
     """Follow a run to its end."""
-    cursor = Cursor() if after is None else Cursor.read(after)
+    cursor = Cursor() if after is None else Cursor.parse(after)
     async with asyncio.timeout(20):
         return [item async for item in follow(world.runs.histories, run_id, cursor)]
 
@@ -36,16 +36,16 @@ async def reset(world: World, run_id: str) -> None:
     await world.client.workflow_service.reset_workflow_execution(request)
 
 
-def told(items: list[Read]) -> list[tuple[Any, ...]]:
+def collect(items: list[Read]) -> list[tuple[Any, ...]]:
     """Shorten what was read."""
     found: list[tuple[Any, ...]] = []
     for _, news in items:
         match news:
-            case RunNews():
+            case RunEvent():
                 found.append(("run", news.status))
-            case StepNews():
+            case StepEvent():
                 found.append((news.kind, news.step_id or news.node_id, news.status))
-            case SignalNews():
+            case SignalEvent():
                 found.append((news.signal, news.name))
     return found
 
@@ -69,14 +69,14 @@ async def test_actions_timers_and_events_are_told_in_order(world: World) -> None
         "done": {"type": "end", "config": {"output": {"x": "{{ x }}"}}},
     }
     chain = "trigger -> pure", "pure -> flaky", "flaky -> nap", "nap -> ask", "ask -> done"
-    run_id = await world.start(planned(nodes, *chain, customer=customer))
+    run_id = await world.start(make_plan(nodes, *chain, customer=customer))
     reading = asyncio.create_task(read(world, run_id))
-    await world.waits(run_id, "event")
+    await world.wait_for_waiting(run_id, "event")
     await world.runs.send_event(run_id, "go", {"by": "Ada"})
 
     found = await reading
 
-    assert told(found) == [
+    assert collect(found) == [
         ("run", "running"),
         ("action", "flaky", "running"),
         ("action", "flaky", "completed"),
@@ -88,25 +88,30 @@ async def test_actions_timers_and_events_are_told_in_order(world: World) -> None
         ("run", "completed"),
     ]
     last = found[-1][1]
-    assert isinstance(last, RunNews)
+    assert isinstance(last, RunEvent)
     assert (last.id, last.output, last.error) == (run_id, {"x": 1}, None)
-    attempts = [news.attempt for _, news in found if isinstance(news, StepNews) and news.status == "completed"]
+    attempts = [news.attempt for _, news in found if isinstance(news, StepEvent) and news.status == "completed"]
     assert attempts == [2, None, None]
 
 
 async def test_a_failure_says_what_happened(world: World) -> None:
     customer, _ = world.script({"a": {"error": {"message": "no stock", "error_type": "action_error"}}})
     run_id = await world.start(
-        planned({"a": {"type": "action", "action": "a", "retry": {"maximum_attempts": 1}}}, "trigger -> a",
+        make_plan({"a": {"type": "action", "action": "a", "retry": {"maximum_attempts": 1}}}, "trigger -> a",
                 customer=customer)
     )  # fmt: skip
 
     found = await read(world, run_id)
 
-    assert told(found) == [("run", "running"), ("action", "a", "running"), ("action", "a", "failed"), ("run", "failed")]
+    assert collect(found) == [
+        ("run", "running"),
+        ("action", "a", "running"),
+        ("action", "a", "failed"),
+        ("run", "failed"),
+    ]
     step, run = found[2][1], found[3][1]
-    assert isinstance(step, StepNews)
-    assert isinstance(run, RunNews)
+    assert isinstance(step, StepEvent)
+    assert isinstance(run, RunEvent)
     assert step.error == {"message": "no stock", "error_type": "action_error"}
     assert run.failure is not None
     assert (run.error, run.failure["error_type"], run.failure["node_id"]) == ("no stock", "action_error", "a")
@@ -114,9 +119,9 @@ async def test_a_failure_says_what_happened(world: World) -> None:
 
 async def test_branches_are_told_between_their_begin_and_their_end(world: World) -> None:
     customer, _ = world.script()
-    run_id = await world.start(planned(FORK, "trigger -> fork", customer=customer))
+    run_id = await world.start(make_plan(FORK, "trigger -> fork", customer=customer))
 
-    found = told(await read(world, run_id))
+    found = collect(await read(world, run_id))
 
     assert Counter(found) == Counter(
         [
@@ -136,23 +141,23 @@ async def test_branches_are_told_between_their_begin_and_their_end(world: World)
 
 async def test_from_any_place_the_rest_is_told_and_nothing_twice(world: World) -> None:
     customer, _ = world.script()
-    run_id = await world.start(planned(FORK, "trigger -> fork", customer=customer))
+    run_id = await world.start(make_plan(FORK, "trigger -> fork", customer=customer))
     whole = await read(world, run_id)
 
     for at, (place, _) in enumerate(whole):
         again = await read(world, run_id, place)
 
-        assert Counter(told(again)) == Counter(told(whole[at + 1 :])), place
+        assert Counter(collect(again)) == Counter(collect(whole[at + 1 :])), place
         assert {str(news) for _, news in again} == {str(news) for _, news in whole[at + 1 :]}
-    assert Cursor.read(whole[-1][0]).over
+    assert Cursor.parse(whole[-1][0]).over
 
 
 async def test_it_goes_on_through_continue_as_new(tmp_path: Path) -> None:
     config = ("limit.historyCount.suggestContinueAsNew=40",)
-    async with dev_server(tmp_path / "short", dynamic_config=config) as server, opened(server) as world:
+    async with run_dev_server(tmp_path / "short", dynamic_config=config) as server, open_world(server) as world:
         customer, _ = world.script()
         loop = {"type": "loop", "collection": 20, "item_variable": "n", "body": ["a"]}
-        run_id = await world.start(planned({"l": loop, "a": "work"}, "trigger -> l", customer=customer))
+        run_id = await world.start(make_plan({"l": loop, "a": "work"}, "trigger -> l", customer=customer))
         whole = await read(world, run_id)
         middle = len(whole) // 2
         again = await read(world, run_id, whole[middle][0])
@@ -161,31 +166,31 @@ async def test_it_goes_on_through_continue_as_new(tmp_path: Path) -> None:
         anew = await read(world, run_id)
 
     assert {key.partition(".")[0] for key in (whole[0][0].split("=")[1], whole[-1][0].split("=")[1])} != {"0"}
-    assert told(whole) == [
+    assert collect(whole) == [
         ("run", "running"),
         *(("action", f"l[{n}]/a", status) for n in range(20) for status in ("running", "completed")),
         ("run", "completed"),
     ]
-    assert told(again) == told(whole[middle + 1 :])
+    assert collect(again) == collect(whole[middle + 1 :])
     assert later == whole, "who comes later hears everything, too"
-    assert told(anew)[-1] == ("run", "completed")
-    assert Cursor.read(anew[0][0]).execution != Cursor.read(whole[0][0]).execution, "where it goes on since the reset"
+    assert collect(anew)[-1] == ("run", "completed")
+    assert Cursor.parse(anew[0][0]).execution != Cursor.parse(whole[0][0]).execution, "where it goes on since the reset"
 
 
 async def test_a_run_that_was_reset_is_told_where_it_goes_on(world: World) -> None:
     customer, _ = world.script()
     ask = {"type": "wait", "config": {"event": "go"}}
-    run_id = await world.start(planned({"ask": ask}, "trigger -> ask", customer=customer))
-    await world.waits(run_id, "event")
+    run_id = await world.start(make_plan({"ask": ask}, "trigger -> ask", customer=customer))
+    await world.wait_for_waiting(run_id, "event")
     await reset(world, run_id)
     await world.runs.send_event(run_id, "go", None)
 
-    assert told(await read(world, run_id))[-1] == ("run", "completed")
+    assert collect(await read(world, run_id))[-1] == ("run", "completed")
 
 
 async def test_no_worker_is_asked(world: World) -> None:
     customer, _ = world.script()
-    plan = planned({"a": "work"}, "trigger -> a", customer=customer)
+    plan = make_plan({"a": "work"}, "trigger -> a", customer=customer)
     before, world.runs.settings = world.runs.settings, world.runs.settings.model_copy(update={"task_queue": "nobody"})
     run_id = await world.start(plan)
     world.runs.settings = before
@@ -196,12 +201,12 @@ async def test_no_worker_is_asked(world: World) -> None:
         _, ended = await anext(found)
         assert [item async for item in found] == []
 
-    assert isinstance(begun, RunNews)
-    assert isinstance(ended, RunNews)
+    assert isinstance(begun, RunEvent)
+    assert isinstance(ended, RunEvent)
     assert (begun.status, ended.status, ended.error) == ("running", "cancelled", "the run was terminated: enough")
 
 
 @pytest.mark.parametrize("text", ["x", "", "0" * 36, f"{'0' * 36};=1", f"{'0' * 36};=1.2;", f"{'0' * 36};a=1.2"])
 def test_a_place_of_something_else_is_refused(text: str) -> None:
     with pytest.raises(BadCursor):
-        Cursor.read(text)
+        Cursor.parse(text)

@@ -7,9 +7,9 @@ import pytest
 
 from activities.registry import Registry
 from orchestrator.model.run import Run
-from orchestrator.temporal.worker import running_worker
+from orchestrator.temporal.worker import run_worker
 from tests.temporal import slow_actions
-from tests.temporal.world import STRICT, World, planned, until, working
+from tests.temporal.world import STRICT, World, make_plan, run_scripted_worker, wait_until
 
 pytestmark = pytest.mark.temporal
 
@@ -33,24 +33,24 @@ async def test_a_run_goes_on_with_another_worker_where_the_first_one_stopped(alo
         "step": "work",
         "ask": {"type": "wait", "config": {"event": "go"}},
     }
-    plan = planned(nodes, "trigger -> fork", customer=customer)
-    async with working(alone):
+    plan = make_plan(nodes, "trigger -> fork", customer=customer)
+    async with run_scripted_worker(alone):
         run_id = await alone.start(plan)
 
-        async def called() -> bool:
+        async def has_called() -> bool:
             return bool(script.calls)
 
-        await until(called)
+        await wait_until(has_called)
         script.gates["step"].set()
 
-        async def some() -> bool:
+        async def have_some_called() -> bool:
             return len(script.calls) >= 4
 
-        await until(some)
+        await wait_until(have_some_called)
     before = len(script.calls)
     await alone.runs.send_event(run_id, "go", 1)
-    async with working(alone):
-        run = await alone.ended(run_id)
+    async with run_scripted_worker(alone):
+        run = await alone.wait_for_end(run_id)
 
     assert run.status == "completed"
     assert before < len(script.calls) == 12
@@ -69,11 +69,11 @@ async def test_a_run_that_is_evicted_after_every_task_is_the_same(alone: World) 
         "map": {"type": "loop", "collection": 5, "body": ["part"], "config": {"max_concurrency": 3}},
         "part": {"type": "action", "action": "flaky", "retry": {"initial_interval": 0.05}},
     }
-    plan = planned(nodes, "trigger -> fork", "fork -> map", customer=customer, settings={"timeout_seconds": 120})
-    async with working(alone, STRICT, max_cached_workflows=0, max_concurrent_workflow_task_polls=2):
+    plan = make_plan(nodes, "trigger -> fork", "fork -> map", customer=customer, settings={"timeout_seconds": 120})
+    async with run_scripted_worker(alone, STRICT, max_cached_workflows=0, max_concurrent_workflow_task_polls=2):
         run_id = await alone.start(plan)
         await alone.runs.send_event(run_id, "go", 1)
-        run = await alone.ended(run_id)
+        run = await alone.wait_for_end(run_id)
 
     assert run.status == "completed"
     assert len(script.named("work")) == 12
@@ -85,12 +85,12 @@ async def test_without_a_worker_a_document_tells_what_history_knows(
 ) -> None:
     monkeypatch.setattr("orchestrator.temporal.client.run_tree.QUERY_SECONDS", 0.5)
     customer, _ = alone.script()
-    run_id = await alone.start(planned({"a": "work"}, "trigger -> a", customer=customer), {"n": 1}, trigger={"t": 2})
+    run_id = await alone.start(make_plan({"a": "work"}, "trigger -> a", customer=customer), {"n": 1}, trigger={"t": 2})
 
-    waiting = await alone.runs.document(run_id)
-    async with working(alone):
-        await alone.ended(run_id)
-    over = await alone.runs.document(run_id)
+    waiting = await alone.runs.read_document(run_id)
+    async with run_scripted_worker(alone):
+        await alone.wait_for_end(run_id)
+    over = await alone.runs.read_document(run_id)
 
     assert (waiting.status, waiting.input_data, waiting.trigger_data) == ("running", {"n": 1}, {"t": 2})
     assert waiting.waiting_for == [{"node_id": None, "step_id": None, "kind": "worker", "message": "no worker answers"}]
@@ -100,33 +100,33 @@ async def test_without_a_worker_a_document_tells_what_history_knows(
 
 async def test_without_a_worker_a_failed_run_still_says_why(alone: World, monkeypatch: pytest.MonkeyPatch) -> None:
     customer, _ = alone.script({"buy": {"error": {"message": "no stock", "recoverable": False}}})
-    async with working(alone):
-        told = await alone.run(planned({"a": "buy"}, "trigger -> a", customer=customer))
+    async with run_scripted_worker(alone):
+        told = await alone.run(make_plan({"a": "buy"}, "trigger -> a", customer=customer))
     monkeypatch.setattr("orchestrator.temporal.client.run_tree.QUERY_SECONDS", 0.5)
-    found: Run = await alone.runs.document(told.id)
+    found: Run = await alone.runs.read_document(told.id)
 
     assert (found.status, found.failure, found.error) == ("failed", told.failure, "no stock")
 
 
 async def test_a_worker_ends_only_when_its_actions_have(world: World) -> None:
-    """With the real wiring: `running_worker` and a registry."""
+    """With the real wiring: `run_worker` and a registry."""
     registry = Registry()
     registry.add_module(slow_actions)
     settings = world.runs.settings.model_copy(update={"task_queue": "real", "shutdown_seconds": 5.0})
     runs = type(world.runs)(world.client, settings)
-    plan = planned(
+    plan = make_plan(
         {"a": {"type": "action", "action": "tests.slow", "config": {"seconds": 0.5}}}, "trigger -> a", customer="real"
     )
-    async with running_worker(world.client, settings, registry):
+    async with run_worker(world.client, settings, registry):
         run_id = (await runs.start(plan)).id
 
-        async def begun() -> bool:
+        async def has_begun() -> bool:
             return slow_actions.begun == 1
 
-        await until(begun)
+        await wait_until(has_begun)
     ended = slow_actions.ended
-    async with running_worker(world.client, settings, registry):
-        run = await runs.result(run_id)
+    async with run_worker(world.client, settings, registry):
+        run = await runs.wait_for_result(run_id)
 
     assert ended == 1
     assert (run.status, run.steps[0].output_data) == ("completed", {"slept": 0.5})

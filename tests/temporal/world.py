@@ -34,7 +34,7 @@ NONE = UnsandboxedWorkflowRunner()
 """What production has."""
 
 
-async def until(what: Callable[[], Awaitable[Any]], seconds: float = SECONDS) -> Any:
+async def wait_until(what: Callable[[], Awaitable[Any]], seconds: float = SECONDS) -> Any:
     """Ask until the answer is true, and give it; fails when the time is over."""
     async with asyncio.timeout(seconds):
         while True:
@@ -61,39 +61,39 @@ class World:
         return name, self.scripts.by_customer[name]
 
     async def start(self, plan: Plan, given: Any = None, **more: Any) -> str:
-        return (await self.runs.start(plan, given=given, **more)).id
+        return (await self.runs.start(plan, input_data=given, **more)).id
 
     async def run(self, plan: Plan, given: Any = None, **more: Any) -> Run:
         """Run a plan to its end."""
-        return await self.ended(await self.start(plan, given, **more))
+        return await self.wait_for_end(await self.start(plan, given, **more))
 
-    async def ended(self, run_id: str) -> Run:
+    async def wait_for_end(self, run_id: str) -> Run:
         async with asyncio.timeout(SECONDS):
-            return await self.runs.result(run_id)
+            return await self.runs.wait_for_result(run_id)
 
-    async def waits(self, run_id: str, kind: str) -> Run:
+    async def wait_for_waiting(self, run_id: str, kind: str) -> Run:
         """Wait until something in the run waits for that kind of thing."""
 
-        async def seen() -> Run | None:
-            run = await self.runs.document(run_id)
+        async def find_waiting() -> Run | None:
+            run = await self.runs.read_document(run_id)
             return run if any(wait["kind"] == kind for wait in run.waiting_for) else None
 
-        found: Run = await until(seen)
+        found: Run = await wait_until(find_waiting)
         return found
 
 
 @asynccontextmanager
-async def opened(server: DevServer, **more: Any) -> AsyncIterator[World]:
+async def open_world(server: DevServer, **more: Any) -> AsyncIterator[World]:
     """Open a world on a server."""
     settings = Settings(temporal_address=server.address, ui_url=server.ui_url, task_queue=QUEUE)
     client = await connect(settings)
     world = World(client, Runs(client, settings), Scripts())
-    async with working(world, **more):
+    async with run_scripted_worker(world, **more):
         yield world
 
 
 @asynccontextmanager
-async def working(world: World, runner: WorkflowRunner = QUICK, **more: Any) -> AsyncIterator[Worker]:
+async def run_scripted_worker(world: World, runner: WorkflowRunner = QUICK, **more: Any) -> AsyncIterator[Worker]:
     """Run a worker whose actions follow the world's scripts."""
     async with Worker(
         world.client,
@@ -107,14 +107,14 @@ async def working(world: World, runner: WorkflowRunner = QUICK, **more: Any) -> 
         yield worker
 
 
-def definition(nodes: Mapping[str, Any], *edges: str, **more: Any) -> dict[str, Any]:
+def make_definition(nodes: Mapping[str, Any], *edges: str, **more: Any) -> dict[str, Any]:
     """Write a definition in short: `{id: action name | node}` and edges `a -> b` or `a -port-> b, c`."""
     return read_definition({"nodes": nodes, "edges": edges, **more}, "short", "short")
 
 
-def planned(
+def make_plan(
     nodes: Mapping[str, Any], *edges: str, customer: str, workflows: Mapping[str, Any] | None = None, **more: Any
 ) -> Plan:
     """Plan such a definition."""
-    made = definition(nodes, *edges, **more) | {"customer_id": customer}
+    made = make_definition(nodes, *edges, **more) | {"customer_id": customer}
     return check(made, workflows=workflows).require()

@@ -9,10 +9,10 @@ from croniter import croniter
 
 from orchestrator.errors import OperationRefused
 from orchestrator.model.definition import Trigger
-from orchestrator.temporal.schedules.spec import calendars, policy, ranges, specification
-from orchestrator.timing.cron import CronError, Fields, expanded, problem
-from orchestrator.timing.fire_times import fires, next_fire
-from orchestrator.timing.schedule import bounds, fire_times
+from orchestrator.temporal.schedules.spec import build_calendars, build_policy, build_ranges, build_spec
+from orchestrator.timing.cron import CronError, Fields, expand, find_problem
+from orchestrator.timing.fire_times import find_next_fire, iterate_fire_times
+from orchestrator.timing.schedule import list_fire_times, parse_bounds
 from tests.crons import EXPRESSIONS
 
 ANY_MINUTE, ANY_HOUR = tuple(range(60)), tuple(range(24))
@@ -20,11 +20,11 @@ ANY_DAY, ANY_MONTH, ANY_WEEKDAY = tuple(range(1, 32)), tuple(range(1, 13)), tupl
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def at(text: str) -> datetime:
+def instant(text: str) -> datetime:
     return datetime.fromisoformat(text).astimezone(UTC)
 
 
-def schedule(**keys: Any) -> Trigger:
+def make_schedule(**keys: Any) -> Trigger:
     return Trigger(type="schedule", **keys)
 
 
@@ -47,8 +47,8 @@ def schedule(**keys: Any) -> Trigger:
     ],
 )
 def test_an_expression_written_out(expression: str, fields: list[Fields]) -> None:
-    assert expanded(expression) == fields
-    assert len(calendars(expression)) == len(fields)
+    assert expand(expression) == fields
+    assert len(build_calendars(expression)) == len(fields)
 
 
 @pytest.mark.parametrize(
@@ -70,21 +70,21 @@ def test_an_expression_written_out(expression: str, fields: list[Fields]) -> Non
     ],
 )
 def test_what_temporal_would_read_differently_or_never_fires_is_refused(expression: str, word: str) -> None:
-    assert word in str(problem(expression))
+    assert word in str(find_problem(expression))
     with pytest.raises(CronError):
-        calendars(expression)
+        build_calendars(expression)
 
 
 def test_ranges_are_short() -> None:
-    assert [(one.start, one.end) for one in ranges((0, 1, 2, 5, 7, 8))] == [(0, 2), (5, 5), (7, 8)]
-    assert [(one.start, one.end) for one in ranges(ANY_MINUTE)] == [(0, 59)]
+    assert [(one.start, one.end) for one in build_ranges((0, 1, 2, 5, 7, 8))] == [(0, 2), (5, 5), (7, 8)]
+    assert [(one.start, one.end) for one in build_ranges(ANY_MINUTE)] == [(0, 59)]
 
 
 @pytest.mark.parametrize("expression", EXPRESSIONS)
 def test_where_clocks_never_change_an_expression_fires_as_the_library_says(expression: str) -> None:
     walk = croniter(expression, START, max_years_between_matches=50)
 
-    assert list(islice(fires(expression, START), 15)) == [walk.get_next(datetime) for _ in range(15)]
+    assert list(islice(iterate_fire_times(expression, START), 15)) == [walk.get_next(datetime) for _ in range(15)]
 
 
 @pytest.mark.parametrize(
@@ -101,52 +101,56 @@ def test_where_clocks_never_change_an_expression_fires_as_the_library_says(expre
     ],
 )
 def test_fire_times_where_clocks_change(zone: str, expression: str, after: str, times: list[str]) -> None:
-    assert list(islice(fires(expression, at(after), zone), 2)) == [at(time) for time in times]
+    assert list(islice(iterate_fire_times(expression, instant(after), zone), 2)) == [instant(time) for time in times]
 
 
 def test_a_day_that_a_zone_left_out_does_not_hold_the_search() -> None:
-    found = list(islice(fires("0 12 * * *", at("2011-12-29T00:00Z"), "Pacific/Apia"), 3))
+    found = list(islice(iterate_fire_times("0 12 * * *", instant("2011-12-29T00:00Z"), "Pacific/Apia"), 3))
 
-    assert found == [at("2011-12-29T22:00Z"), at("2011-12-30T22:00Z"), at("2011-12-31T22:00Z")]
+    assert found == [instant("2011-12-29T22:00Z"), instant("2011-12-30T22:00Z"), instant("2011-12-31T22:00Z")]
 
 
 def test_nothing_fires_after_the_last_year_that_temporal_knows() -> None:
-    assert list(fires("0 0 1 1 *", at("2099-06-01T00:00Z"))) == [at("2100-01-01T00:00Z")]
+    assert list(iterate_fire_times("0 0 1 1 *", instant("2099-06-01T00:00Z"))) == [instant("2100-01-01T00:00Z")]
     with pytest.raises(CronError, match="does not fire after"):
-        next_fire("0 0 1 1 *", at("2100-06-01T00:00Z"))
+        find_next_fire("0 0 1 1 *", instant("2100-06-01T00:00Z"))
 
 
 @pytest.mark.parametrize(
     ("trigger", "after", "times"),
     [
-        (schedule(interval_seconds=90), "2026-01-01T00:00:01Z", ["2026-01-01T00:01:30Z", "2026-01-01T00:03:00Z"]),
-        (schedule(interval_seconds=90), "2026-01-01T00:01:30Z", ["2026-01-01T00:03:00Z", "2026-01-01T00:04:30Z"]),
+        (make_schedule(interval_seconds=90), "2026-01-01T00:00:01Z", ["2026-01-01T00:01:30Z", "2026-01-01T00:03:00Z"]),
+        (make_schedule(interval_seconds=90), "2026-01-01T00:01:30Z", ["2026-01-01T00:03:00Z", "2026-01-01T00:04:30Z"]),
         (
-            schedule(cron="@daily", config={"timezone": "Europe/Vienna", "start_at": "2026-07-02T00:00"}),
+            make_schedule(cron="@daily", config={"timezone": "Europe/Vienna", "start_at": "2026-07-02T00:00"}),
             "2026-01-01T00:00Z",
             ["2026-07-01T22:00Z", "2026-07-02T22:00Z"],
         ),
-        (schedule(cron="@daily", config={"end_at": "2026-01-02T00:00Z"}), "2026-01-01T00:00Z", ["2026-01-02T00:00Z"]),
-        (schedule(cron="@daily", config={"end_at": "2025-01-02"}), "2026-01-01T00:00Z", []),
+        (
+            make_schedule(cron="@daily", config={"end_at": "2026-01-02T00:00Z"}),
+            "2026-01-01T00:00Z",
+            ["2026-01-02T00:00Z"],
+        ),
+        (make_schedule(cron="@daily", config={"end_at": "2025-01-02"}), "2026-01-01T00:00Z", []),
     ],
 )
 def test_the_times_of_a_schedule_before_it_is_installed(trigger: Trigger, after: str, times: list[str]) -> None:
-    assert fire_times(trigger, at(after), 2) == [at(time) for time in times]
+    assert list_fire_times(trigger, instant(after), 2) == [instant(time) for time in times]
 
 
 @pytest.mark.parametrize(
     ("trigger", "times"),
     [
         # 3,000,000,000 s are 95 years: 1970 + 95 = 2065, the next is past the end.
-        (schedule(interval_seconds=3_000_000_000), ["2065-01-24T05:20:00Z"]),
-        (schedule(interval_seconds=60, config={"start_at": "9999-12-31T23:59:59Z"}), []),
-        (schedule(cron="@daily", config={"start_at": "9999-12-31T23:59:59Z"}), []),
-        (schedule(cron="@daily", config={"start_at": "2100-12-30T12:00Z"}), ["2100-12-31T00:00Z"]),
-        (schedule(interval_seconds=86_400, config={"start_at": "2100-12-31"}), ["2100-12-31T00:00Z"]),
+        (make_schedule(interval_seconds=3_000_000_000), ["2065-01-24T05:20:00Z"]),
+        (make_schedule(interval_seconds=60, config={"start_at": "9999-12-31T23:59:59Z"}), []),
+        (make_schedule(cron="@daily", config={"start_at": "9999-12-31T23:59:59Z"}), []),
+        (make_schedule(cron="@daily", config={"start_at": "2100-12-30T12:00Z"}), ["2100-12-31T00:00Z"]),
+        (make_schedule(interval_seconds=86_400, config={"start_at": "2100-12-31"}), ["2100-12-31T00:00Z"]),
     ],
 )
 def test_times_end_with_the_last_year_that_temporal_knows(trigger: Trigger, times: list[str]) -> None:
-    assert fire_times(trigger, START, 100) == [at(time) for time in times]
+    assert list_fire_times(trigger, START, 100) == [instant(time) for time in times]
 
 
 @pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Pacific/Kiritimati"])
@@ -154,27 +158,30 @@ def test_times_are_found_from_any_time_on(zone: str) -> None:
     earliest = datetime.min.replace(tzinfo=timezone(timedelta(hours=14)))
     latest = datetime.max.replace(tzinfo=timezone(timedelta(hours=-12)))
 
-    assert next_fire("0 0 * * *", earliest, zone).year == 1970
-    assert list(fires("* * * * *", latest, zone)) == []
-    assert list(fires("* * * * *", at("2101-01-02T00:00Z"), zone)) == []
-    assert fire_times(schedule(interval_seconds=60), earliest, 1) == [at("1970-01-01T00:00Z")]
-    assert fire_times(schedule(interval_seconds=60), latest, 1) == []
+    assert find_next_fire("0 0 * * *", earliest, zone).year == 1970
+    assert list(iterate_fire_times("* * * * *", latest, zone)) == []
+    assert list(iterate_fire_times("* * * * *", instant("2101-01-02T00:00Z"), zone)) == []
+    assert list_fire_times(make_schedule(interval_seconds=60), earliest, 1) == [instant("1970-01-01T00:00Z")]
+    assert list_fire_times(make_schedule(interval_seconds=60), latest, 1) == []
 
 
 def test_bounds_without_an_offset_are_in_the_zone_of_the_schedule() -> None:
     config = {"timezone": "Asia/Kolkata", "start_at": "2026-01-01", "end_at": "2026-01-02T00:00:00.5+01:00"}
 
-    assert bounds(schedule(cron="@daily", config=config)) == (at("2025-12-31T18:30Z"), at("2026-01-01T23:00Z"))
+    assert parse_bounds(make_schedule(cron="@daily", config=config)) == (
+        instant("2025-12-31T18:30Z"),
+        instant("2026-01-01T23:00Z"),
+    )
 
 
 def test_policies_and_their_defaults() -> None:
-    plain = policy(schedule(cron="@daily"))
-    chosen = policy(schedule(cron="@daily", config={"overlap": "buffer_one", "catchup_window_seconds": 60}))
+    plain = build_policy(make_schedule(cron="@daily"))
+    chosen = build_policy(make_schedule(cron="@daily", config={"overlap": "buffer_one", "catchup_window_seconds": 60}))
 
     assert (plain.overlap.name, plain.catchup_window) == ("SKIP", timedelta(hours=1))
     assert (chosen.overlap.name, chosen.catchup_window) == ("BUFFER_ONE", timedelta(minutes=1))
-    assert specification(schedule(cron="@daily")).time_zone_name == "UTC"
-    assert specification(schedule(cron="@daily", config={"jitter_seconds": 5})).jitter == timedelta(seconds=5)
+    assert build_spec(make_schedule(cron="@daily")).time_zone_name == "UTC"
+    assert build_spec(make_schedule(cron="@daily", config={"jitter_seconds": 5})).jitter == timedelta(seconds=5)
 
 
 @pytest.mark.parametrize(
@@ -190,11 +197,11 @@ def test_policies_and_their_defaults() -> None:
 )
 def test_what_no_schedule_can_be_made_of_is_refused(keys: dict[str, Any], word: str) -> None:
     with pytest.raises(OperationRefused, match=word):
-        specification(schedule(**keys))
+        build_spec(make_schedule(**keys))
 
 
 def test_an_unknown_overlap_policy_and_an_unknown_zone_are_refused() -> None:
     with pytest.raises(OperationRefused, match="buffer_one"):
-        policy(schedule(cron="@daily", config={"overlap": "queue"}))
+        build_policy(make_schedule(cron="@daily", config={"overlap": "queue"}))
     with pytest.raises(CronError, match="no time zone"):
-        specification(schedule(cron="@daily", config={"timezone": "Mars/Base"}))
+        build_spec(make_schedule(cron="@daily", config={"timezone": "Mars/Base"}))

@@ -11,17 +11,17 @@ from temporalio.service import RPCError, RPCStatusCode, TLSConfig
 
 from orchestrator.errors import OperationRefused, RunNotFound, ServerUnavailable
 from orchestrator.settings import Settings
-from orchestrator.telemetry.tracing import interceptors
+from orchestrator.telemetry.tracing import create_interceptors
 from orchestrator.temporal.search_attributes import KEYS
 
 CONNECT_SECONDS = 5
-ANOTHER_TIME = (
+TRANSIENT_STATUSES = (
     RPCStatusCode.UNAVAILABLE,
     RPCStatusCode.DEADLINE_EXCEEDED,
     RPCStatusCode.CANCELLED,
     RPCStatusCode.RESOURCE_EXHAUSTED,  # too many requests: what is too large is refused before it is sent
 )
-NOT_FOR_US = (RPCStatusCode.UNAUTHENTICATED, RPCStatusCode.PERMISSION_DENIED)
+DENIED_STATUSES = (RPCStatusCode.UNAUTHENTICATED, RPCStatusCode.PERMISSION_DENIED)
 
 
 async def connect(settings: Settings) -> Client:
@@ -36,7 +36,7 @@ async def connect(settings: Settings) -> Client:
                 namespace=settings.temporal_namespace,
                 api_key=key.get_secret_value() if key else None,
                 tls=_tls(settings),
-                interceptors=interceptors(),
+                interceptors=create_interceptors(),
                 connect_timeout=timedelta(seconds=CONNECT_SECONDS),
                 # Compression costs more than it saves where nothing leaves the machine.
                 grpc_compression=GrpcCompression.NONE if loopback else GrpcCompression.GZIP,
@@ -72,16 +72,16 @@ async def require_attributes(client: Client) -> None:
 
 
 @asynccontextmanager
-async def speaking(run_id: str | None = None) -> AsyncIterator[None]:
+async def translate_rpc_errors(run_id: str | None = None) -> AsyncIterator[None]:
     """Translate what Temporal answers; raises RunNotFound and ServerUnavailable."""
     try:
         yield
     except RPCError as error:
         if error.status == RPCStatusCode.NOT_FOUND and run_id is not None:
             raise RunNotFound(f"there is no run {run_id!r}") from error
-        if error.status in ANOTHER_TIME:
+        if error.status in TRANSIENT_STATUSES:
             raise ServerUnavailable(f"the Temporal server does not answer: {error.message}") from error
-        if error.status in NOT_FOR_US:
+        if error.status in DENIED_STATUSES:
             hint = "see ORCHESTRATOR_TEMPORAL_API_KEY, ORCHESTRATOR_TEMPORAL_TLS_CERT and _NAMESPACE"
             raise ServerUnavailable(f"the Temporal server lets us not in: {error.message}", hint=hint) from error
         if error.status == RPCStatusCode.INVALID_ARGUMENT:

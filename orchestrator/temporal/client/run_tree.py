@@ -16,21 +16,21 @@ from temporalio.client import (
 from temporalio.service import RPCError, RPCStatusCode
 
 from orchestrator.model.run import ENDED, Run, Status, StepDocument
-from orchestrator.temporal.closing_event import ended
-from orchestrator.temporal.payloads import shortened
-from orchestrator.temporal.search_attributes import scheduled
+from orchestrator.temporal.closing_event import run_from_close_event
+from orchestrator.temporal.payloads import shorten_id
+from orchestrator.temporal.search_attributes import add_scheduled_time
 
 QUERY_SECONDS = 10.0
 """How long a worker may take to answer."""
 MAX_BRANCHES = 1_000
 """Branches of a run that are asked; the newest."""
-ASKED_AT_ONCE = 20
-NOBODY = (RPCStatusCode.FAILED_PRECONDITION, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED)
+QUERIES_AT_ONCE = 20
+NO_WORKER_STATUSES = (RPCStatusCode.FAILED_PRECONDITION, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED)
 """What Temporal answers a query that no worker takes."""
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Branch:
     """What one branch tells."""
 
     workflow_id: str
@@ -47,7 +47,7 @@ class RunTree:
     """A run document, and which workflows it was made of."""
 
     run: Run
-    parts: list[Part] = field(default_factory=list)
+    parts: list[Branch] = field(default_factory=list)
     answered: bool = True
     """False: no worker was there to ask, and only what history tells is known."""
 
@@ -59,17 +59,17 @@ class RunTree:
         """
         described = await client.get_workflow_handle(run_id).describe()
         try:
-            answer = await _ask(client, run_id)
-        except _NobodyAnswersError:
-            tree = cls(await _from_start(client, described), answered=False)
+            answer = await _query_document(client, run_id)
+        except _NoWorkerAnswersError:
+            tree = cls(await _run_from_first_event(client, described), answered=False)
         else:
             tree = cls(Run.model_validate(answer["run"]))
-            tree.parts = await _branches(client, answer["branches"], before.parts if before else [])
-            tree.run = _merged(tree.run, tree.parts)
+            tree.parts = await _read_branches(client, answer["branches"], before.parts if before else [])
+            tree.run = _merge_branches(tree.run, tree.parts)
             pending = [*described.raw_description.pending_activities]
-            tree.run = _with_attempts(tree.run, pending + [one for part in tree.parts for one in part.pending])
+            tree.run = _mark_retrying(tree.run, pending + [one for part in tree.parts for one in part.pending])
         if described.status != WorkflowExecutionStatus.RUNNING and tree.run.status not in ENDED:
-            tree.run = await _closed(client, described, tree.run)
+            tree.run = await _apply_close_event(client, described, tree.run)
         return tree
 
     @property
@@ -77,7 +77,7 @@ class RunTree:
         """Give the workflow ids of branches that have not ended."""
         return [part.workflow_id for part in self.parts if part.running]
 
-    def keeper_of(self, wanted: str) -> str:
+    def find_waiting_workflow(self, wanted: str) -> str:
         """Give the workflow that keeps a waiting step, by the step's or its node's id; the run itself if none."""
         for part in self.parts:
             for wait in part.run.waiting_for if part.running else ():
@@ -86,39 +86,39 @@ class RunTree:
         return self.run.id
 
 
-class _NobodyAnswersError(Exception):
+class _NoWorkerAnswersError(Exception):
     """No worker has answered the query."""
 
 
-async def _ask(client: Client, workflow_id: str) -> dict[str, Any]:
+async def _query_document(client: Client, workflow_id: str) -> dict[str, Any]:
     handle = client.get_workflow_handle(workflow_id)
     try:
         async with asyncio.timeout(QUERY_SECONDS):
             answer: dict[str, Any] = await handle.query("document")
     except (TimeoutError, WorkflowQueryFailedError) as error:
-        raise _NobodyAnswersError from error
+        raise _NoWorkerAnswersError from error
     except RPCError as error:
-        if error.status in NOBODY:
-            raise _NobodyAnswersError from error
+        if error.status in NO_WORKER_STATUSES:
+            raise _NoWorkerAnswersError from error
         raise
     return answer
 
 
-async def _branches(client: Client, listed: list[dict[str, Any]], before: list[Part]) -> list[Part]:
+async def _read_branches(client: Client, listed: list[dict[str, Any]], before: list[Branch]) -> list[Branch]:
     """Ask the branches, and theirs; one that was never started has nothing to tell."""
     known = {part.workflow_id: part for part in before if not part.running}
     waiting = {branch["workflow_id"]: branch for branch in listed[-MAX_BRANCHES:]}
-    found: dict[str, Part] = {}
+    found: dict[str, Branch] = {}
     while waiting and len(found) < MAX_BRANCHES:
-        batch = [waiting.pop(name) for name in list(waiting)[:ASKED_AT_ONCE]]
-        for part in await asyncio.gather(*(_branch(client, branch, known) for branch in batch)):
+        batch = [waiting.pop(name) for name in list(waiting)[:QUERIES_AT_ONCE]]
+        for part in await asyncio.gather(*(_read_branch(client, branch, known) for branch in batch)):
             if part is not None:
                 found[part.workflow_id] = part
                 waiting |= {inner["workflow_id"]: inner for inner in part.branches}
     return list(found.values())
 
 
-async def _branch(client: Client, branch: dict[str, Any], known: dict[str, Part]) -> Part | None:
+async def _read_branch(client: Client, branch: dict[str, Any], known: dict[str, Branch]) -> Branch | None:
     """Ask one branch; one that has ended needs no description, and is asked once only."""
     workflow_id, over = branch["workflow_id"], branch["status"] != "running"
     if over and workflow_id in known:
@@ -129,33 +129,35 @@ async def _branch(client: Client, branch: dict[str, Any], known: dict[str, Part]
             described = await client.get_workflow_handle(workflow_id).describe()
             over = described.status != WorkflowExecutionStatus.RUNNING
             pending = [*described.raw_description.pending_activities]
-        answer = await _ask(client, workflow_id)
-    except _NobodyAnswersError:
+        answer = await _query_document(client, workflow_id)
+    except _NoWorkerAnswersError:
         return None
     except RPCError as error:
         if error.status == RPCStatusCode.NOT_FOUND:
             return None
         raise
-    return Part(workflow_id, branch["path"], Run.model_validate(answer["run"]), answer["branches"], pending, not over)
+    return Branch(workflow_id, branch["path"], Run.model_validate(answer["run"]), answer["branches"], pending, not over)
 
 
-async def _closed(client: Client, described: WorkflowExecutionDescription, run: Run) -> Run:
+async def _apply_close_event(client: Client, described: WorkflowExecutionDescription, run: Run) -> Run:
     """Say how Temporal ended a run that could not say so itself."""
     handle = client.get_workflow_handle(described.id, run_id=described.run_id)
     closing = WorkflowHistoryEventFilterType.CLOSE_EVENT
     async for event in handle.fetch_history_events(event_filter_type=closing):
-        return await ended(run, event, client.data_converter)
+        return await run_from_close_event(run, event, client.data_converter)
     return run
 
 
-async def _from_start(client: Client, described: WorkflowExecutionDescription) -> Run:
+async def _run_from_first_event(client: Client, described: WorkflowExecutionDescription) -> Run:
     """Say what stands in the first event, where no worker answers."""
     run_id = described.id
     async for event in client.get_workflow_handle(run_id).fetch_history_events(page_size=1):
         payloads = event.workflow_execution_started_event_attributes.input.payloads
         found = await client.data_converter.decode(payloads) or [None]
-        request = _object(found[0])
-        plan, info, context = (_object(one) for one in (request.get("plan"), request.get("run"), _context(request)))
+        request = _as_object(found[0])
+        plan, info, context = (
+            _as_object(one) for one in (request.get("plan"), request.get("run"), _read_context(request))
+        )
         return Run(
             id=run_id,
             workflow_id=str(plan.get("id", "")),
@@ -164,7 +166,9 @@ async def _from_start(client: Client, described: WorkflowExecutionDescription) -
             customer_id=str(info.get("customer_id", "")),
             status="running",
             trigger_type=str(info.get("trigger_type", "manual")),
-            trigger_data=scheduled(request.get("trigger", context.get("trigger")), described.typed_search_attributes),
+            trigger_data=add_scheduled_time(
+                request.get("trigger", context.get("trigger")), described.typed_search_attributes
+            ),
             input_data=request.get("input", context.get("input")),
             started_at=event.event_time.ToDatetime(UTC),
             waiting_for=[{"node_id": None, "step_id": None, "kind": "worker", "message": "no worker answers"}],
@@ -174,16 +178,16 @@ async def _from_start(client: Client, described: WorkflowExecutionDescription) -
     raise RPCError(f"run {run_id} has no history", RPCStatusCode.NOT_FOUND, b"")
 
 
-def _context(request: dict[str, Any]) -> Any:
-    return _object(request.get("state")).get("context")
+def _read_context(request: dict[str, Any]) -> Any:
+    return _as_object(request.get("state")).get("context")
 
 
-def _object(value: Any) -> dict[str, Any]:
+def _as_object(value: Any) -> dict[str, Any]:
     """Give an object; an empty one for what is none: the request may be one that no worker could read."""
     return value if isinstance(value, dict) else {}
 
 
-def _merged(run: Run, parts: list[Part]) -> Run:
+def _merge_branches(run: Run, parts: list[Branch]) -> Run:
     """Put the steps of branches among those of the run, in the order they started."""
     if not parts:
         return run
@@ -195,39 +199,41 @@ def _merged(run: Run, parts: list[Part]) -> Run:
         changed["steps_total"] = run.steps_total + sum(part.run.steps_total for part in live)
         changed["steps_completed"] = run.steps_completed + sum(part.run.steps_completed for part in live)
         changed["waiting_for"] = [*run.waiting_for, *(wait for part in live for wait in part.run.waiting_for)]
-        changed["status"] = _status(run, live)
+        changed["status"] = _combine_status(run, live)
     return run.model_copy(update=changed)
 
 
-def _status(run: Run, live: list[Part]) -> Status:
+def _combine_status(run: Run, live: list[Branch]) -> Status:
     """Say waiting where every flow does nothing but wait; what owns open steps or branches does not count."""
     flows = [run, *(part.run for part in live)]
-    inside = [step.path for flow in flows for step in _under_way(flow)] + [part.path for part in live]
+    inside = [step.path for flow in flows for step in _list_open_steps(flow)] + [part.path for part in live]
     owners = {path.rpartition("[")[0] for path in inside}
     found: list[str] = []
     for flow in flows:
         if flow.status == "waiting":
             found.append("waiting")
-        elif steps := _under_way(flow):
+        elif steps := _list_open_steps(flow):
             found += [step.status for step in steps if step.id not in owners]
         else:
             found.append("running")
     return "waiting" if found and all(status == "waiting" for status in found) else "running"
 
 
-def _under_way(run: Run) -> list[StepDocument]:
+def _list_open_steps(run: Run) -> list[StepDocument]:
     return [step for step in run.steps if step.status not in ENDED]
 
 
-def _with_attempts(run: Run, pending: list[Any]) -> Run:
+def _mark_retrying(run: Run, pending: list[Any]) -> Run:
     """Show activities between two attempts as `retrying`, with what went wrong last."""
     again = {one.activity_id: one for one in pending if one.attempt > 1}
     if not again:
         return run
-    return run.model_copy(update={"steps": [_attempted(step, again.get(shortened(step.id))) for step in run.steps]})
+    return run.model_copy(
+        update={"steps": [_mark_step_retrying(step, again.get(shorten_id(step.id))) for step in run.steps]}
+    )
 
 
-def _attempted(step: StepDocument, pending: Any) -> StepDocument:
+def _mark_step_retrying(step: StepDocument, pending: Any) -> StepDocument:
     if pending is None or step.status in ENDED:
         return step
     between = pending.state == PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED

@@ -34,18 +34,25 @@ from orchestrator.model.plan import Plan
 from orchestrator.model.run import ENDED, Run, RunInfo, RunSummary
 from orchestrator.settings import Settings
 from orchestrator.telemetry.metrics import RUNS_STARTED
-from orchestrator.temporal.client.connection import CONNECT_SECONDS, require_attributes, speaking
-from orchestrator.temporal.client.run_tree import NOBODY, QUERY_SECONDS, RunTree
-from orchestrator.temporal.client.visibility import LISTED_AS, PAGE, RETRIED_FROM, STATUSES, parse_summary, quoted
+from orchestrator.temporal.client.connection import CONNECT_SECONDS, require_attributes, translate_rpc_errors
+from orchestrator.temporal.client.run_tree import NO_WORKER_STATUSES, QUERY_SECONDS, RunTree
+from orchestrator.temporal.client.visibility import (
+    PAGE_SIZE,
+    RERUN_OF,
+    STATUSES,
+    TEMPORAL_STATUSES,
+    parse_summary,
+    quote_literal,
+)
 from orchestrator.temporal.history.histories import Histories
 from orchestrator.temporal.payloads import MAX_PAYLOAD_BYTES
-from orchestrator.temporal.requests import run_request
+from orchestrator.temporal.requests import build_run_request
 from orchestrator.temporal.search_attributes import (
     CUSTOMER_ID,
     TRIGGER,
     WORKFLOW,
     WORKFLOW_ID,
-    search_attributes,
+    build_search_attributes,
 )
 
 FAIRNESS_KEY_LENGTH = 64
@@ -57,7 +64,7 @@ QUIET_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
+class StartedRun:
     """A run that has been started, or the one that was there already under its id."""
 
     id: str
@@ -76,7 +83,7 @@ class Runs:
 
     async def check(self) -> None:
         """Raise ServerUnavailable where Temporal does not answer, or its namespace is not ready."""
-        async with speaking():
+        async with translate_rpc_errors():
             await self.client.service_client.check_health(timeout=timedelta(seconds=CONNECT_SECONDS))
             await require_attributes(self.client)
 
@@ -91,14 +98,14 @@ class Runs:
         self,
         plan: Plan,
         *,
-        given: Any = None,
+        input_data: Any = None,
         trigger: Any = None,
         trigger_type: str = "manual",
         run_id: str | None = None,
         state: dict[str, Any] | None = None,
         retried_from: str | None = None,
         attempt: int = 1,
-    ) -> Started:
+    ) -> StartedRun:
         """Start a run. Under an id that has been used nothing starts: the first run's id is the answer.
 
         Raises OperationRefused where what the run begins with is more than Temporal holds.
@@ -110,8 +117,10 @@ class Runs:
             retried_from=retried_from,
             attempt=attempt,
         )
-        request = self._written(run_request(plan, info, given=given, trigger=trigger, state=state))
-        async with speaking():
+        request = self._encode_request(
+            build_run_request(plan, info, input_data=input_data, trigger=trigger, state=state)
+        )
+        async with translate_rpc_errors():
             try:
                 await self.client.start_workflow(
                     WORKFLOW,
@@ -119,27 +128,29 @@ class Runs:
                     id=info.id,
                     task_queue=self.settings.task_queue,
                     id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-                    search_attributes=TypedSearchAttributes(search_attributes(plan, info)),
+                    search_attributes=TypedSearchAttributes(build_search_attributes(plan, info)),
                     static_summary=plan.name[:200] or None,
-                    memo={RETRIED_FROM: retried_from} if retried_from else None,
+                    memo={RERUN_OF: retried_from} if retried_from else None,
                     request_eager_start=True,
-                    priority=priority_of(plan),
+                    priority=build_priority(plan),
                 )
             except WorkflowAlreadyStartedError:
                 RUNS_STARTED.labels(trigger_type, "duplicate").inc()
-                return Started(info.id, plan.id, plan.customer_id, duplicate=True)
+                return StartedRun(info.id, plan.id, plan.customer_id, duplicate=True)
             except RPCError as error:
                 if error.status == RPCStatusCode.INVALID_ARGUMENT:
                     await require_attributes(self.client)
                 raise
         RUNS_STARTED.labels(trigger_type, "started").inc()
-        return Started(info.id, plan.id, plan.customer_id)
+        return StartedRun(info.id, plan.id, plan.customer_id)
 
-    def require_room(self, plan: Plan, given: Any) -> None:
+    def require_within_limit(self, plan: Plan, input_data: Any) -> None:
         """Raise OperationRefused where a start would: before anything is promised."""
-        self._written(run_request(plan, RunInfo(id=str(uuid4()), customer_id=plan.customer_id), given=given))
+        self._encode_request(
+            build_run_request(plan, RunInfo(id=str(uuid4()), customer_id=plan.customer_id), input_data=input_data)
+        )
 
-    def _written(self, request: dict[str, Any]) -> RawValue:
+    def _encode_request(self, request: dict[str, Any]) -> RawValue:
         """Write a request once, and measure it: what is too large is refused by name, not by the network."""
         payload = self.client.data_converter.payload_converter.to_payload(request)
         if len(payload.data) > MAX_PAYLOAD_BYTES:
@@ -150,52 +161,52 @@ class Runs:
             )
         return RawValue(payload)
 
-    async def ended_run(self, run_id: str) -> EndedRun:
+    async def read_ended_run(self, run_id: str) -> EndedRun:
         """Ask a run that has ended for what it knows; raises RunNotFound and OperationRefused."""
-        async with speaking(run_id):
+        async with translate_rpc_errors(run_id):
             if (await self._handle(run_id).describe()).status == WorkflowExecutionStatus.RUNNING:
                 raise OperationRefused(f"run {run_id} has not ended", hint="cancel it first")
             try:
                 async with asyncio.timeout(QUERY_SECONDS):
-                    kept: dict[str, Any] = await self._handle(run_id).query("kept")
+                    state: dict[str, Any] = await self._handle(run_id).query("kept")
             except WorkflowQueryFailedError as error:
                 raise OperationRefused(f"run {run_id} cannot say where it ended: {error}") from error
             except (TimeoutError, RPCError) as error:
-                if isinstance(error, RPCError) and error.status not in NOBODY:
+                if isinstance(error, RPCError) and error.status not in NO_WORKER_STATUSES:
                     raise
-                raise _nobody_answers() from error
-        failure = (await self.document(run_id)).failure or {}
-        info = RunInfo.model_validate(kept["run"])
-        return EndedRun(Plan.model_validate(kept["plan"]), info, kept["state"], failure.get("node_id"))
+                raise _no_worker_error() from error
+        failure = (await self.read_document(run_id)).failure or {}
+        info = RunInfo.model_validate(state["run"])
+        return EndedRun(Plan.model_validate(state["plan"]), info, state["state"], failure.get("node_id"))
 
-    async def document(self, run_id: str) -> Run:
+    async def read_document(self, run_id: str) -> Run:
         """Give the run document, with the steps of all branches; raises RunNotFound."""
         tree = await self._tree(run_id)
-        return tree.run.model_copy(update={"links": self.links(run_id)})
+        return tree.run.model_copy(update={"links": self.build_links(run_id)})
 
     async def _tree(self, run_id: str, before: RunTree | None = None) -> RunTree:
-        async with speaking(run_id):
+        async with translate_rpc_errors(run_id):
             return await RunTree.read(self.client, run_id, before)
 
-    def links(self, run_id: str) -> dict[str, str]:
+    def build_links(self, run_id: str) -> dict[str, str]:
         """Say where a run is shown."""
         links = {"self": f"/api/v1/runs/{quote(run_id, safe='')}"}
         ui = self.ui_url(run_id)
         return links if ui is None else {**links, "temporal_ui": ui}
 
-    async def result(self, run_id: str) -> Run:
+    async def wait_for_result(self, run_id: str) -> Run:
         """Wait for a run's end and give its document."""
-        async with speaking(run_id):
+        async with translate_rpc_errors(run_id):
             try:
                 await self._handle(run_id).result()
             except WorkflowFailureError:
-                return await self.document(run_id)  # how it failed stands in the document
-        return await self.document(run_id)
+                return await self.read_document(run_id)  # how it failed stands in the document
+        return await self.read_document(run_id)
 
-    async def ended(self, run_id: str, seconds: float) -> Run | None:
+    async def wait_for_end(self, run_id: str, seconds: float) -> Run | None:
         """Wait so long for a run's end and give its document; `None` while it goes on."""
         try:
-            return await asyncio.wait_for(self.result(run_id), seconds)
+            return await asyncio.wait_for(self.wait_for_result(run_id), seconds)
         except TimeoutError:
             return None
 
@@ -206,10 +217,10 @@ class Runs:
         """
         changed = asyncio.Event()
         tree: RunTree | None = None
-        async with self.histories.tails(changed) as follow:
+        async with self.histories.open_tails(changed) as follow:
             while True:
                 tree = await self._tree(run_id, tree)
-                yield tree.run.model_copy(update={"links": self.links(run_id)})
+                yield tree.run.model_copy(update={"links": self.build_links(run_id)})
                 if tree.run.status in ENDED:
                     return
                 follow([run_id, *tree.running])
@@ -221,7 +232,7 @@ class Runs:
                 finally:
                     changed.clear()
 
-    async def list(
+    async def list_runs(
         self,
         *,
         workflow_id: str | None = None,
@@ -234,21 +245,21 @@ class Runs:
         """List runs, newest first as far as Temporal's visibility knows; branches are not runs."""
         parts = [f"{WORKFLOW_ID.name} IS NOT NULL", "ExecutionStatus != 'ContinuedAsNew'"]
         equal = {WORKFLOW_ID.name: workflow_id, CUSTOMER_ID.name: customer_id, TRIGGER.name: trigger_type}
-        parts += [f"{name} = {quoted(value)}" for name, value in equal.items() if value is not None]
+        parts += [f"{name} = {quote_literal(value)}" for name, value in equal.items() if value is not None]
         if status is not None:
-            if status not in LISTED_AS:
-                raise OperationRefused(f"{status!r} is no status", hint=f"one of {', '.join(LISTED_AS)}")
-            parts.append(f"ExecutionStatus IN ({', '.join(map(quoted, LISTED_AS[status]))})")
+            if status not in TEMPORAL_STATUSES:
+                raise OperationRefused(f"{status!r} is no status", hint=f"one of {', '.join(TEMPORAL_STATUSES)}")
+            parts.append(f"ExecutionStatus IN ({', '.join(map(quote_literal, TEMPORAL_STATUSES[status]))})")
         if since is not None:
             parts.append(f"StartTime >= '{since.astimezone(UTC).isoformat()}'")
         found: list[RunSummary] = []
-        async for info in self._infos(" AND ".join(parts), min(limit, PAGE)):
+        async for info in self._infos(" AND ".join(parts), min(limit, PAGE_SIZE)):
             found.append(await parse_summary(info, self.client.data_converter))
             if len(found) == limit:
                 break
         return found
 
-    async def changed(self, since: datetime | None, known: Mapping[str, bool]) -> AsyncIterator[RunSummary]:
+    async def list_changed(self, since: datetime | None, known: Mapping[str, bool]) -> AsyncIterator[RunSummary]:
         """Give the runs that have started or ended since a moment, as far as Temporal's visibility knows.
 
         Those that are `known` to go on (False) or to have ended (True), and do, are passed over.
@@ -261,16 +272,16 @@ class Runs:
             if known.get(info.execution.workflow_id) != info.HasField("close_time"):
                 yield await parse_summary(info, self.client.data_converter)
 
-    async def running(self) -> AsyncIterator[str]:
+    async def list_running(self) -> AsyncIterator[str]:
         """Give the ids of runs that go on, as far as Temporal's visibility knows."""
         async for info in self._infos(f"{WORKFLOW_ID.name} IS NOT NULL AND ExecutionStatus = 'Running'"):
             yield info.execution.workflow_id
 
-    async def _infos(self, query: str, page_size: int = PAGE) -> AsyncIterator[WorkflowExecutionInfo]:
+    async def _infos(self, query: str, page_size: int = PAGE_SIZE) -> AsyncIterator[WorkflowExecutionInfo]:
         """List as Temporal sends it: the SDK's own list decodes each entry, also those that nobody looks at."""
         request = ListWorkflowExecutionsRequest(namespace=self.client.namespace, page_size=page_size, query=query)
         while True:
-            async with speaking():
+            async with translate_rpc_errors():
                 page = await self.client.workflow_service.list_workflow_executions(request, retry=True)
             for info in page.executions:
                 yield info
@@ -278,9 +289,9 @@ class Runs:
                 return
             request.next_page_token = page.next_page_token
 
-    async def summary(self, run_id: str) -> RunSummary:
+    async def read_summary(self, run_id: str) -> RunSummary:
         """Give what lists show of a run; raises RunNotFound, of branches and of others' workflows too."""
-        async with speaking(run_id):
+        async with translate_rpc_errors(run_id):
             described = await self._handle(run_id).describe()
             found = await parse_summary(described.raw_info, self.client.data_converter)
         if not found.workflow_id or described.workflow_type != WORKFLOW:
@@ -289,7 +300,7 @@ class Runs:
 
     async def require_execution(self, run_id: str, execution: str) -> None:
         """Raise BadCursor where an execution is none of this run's, or is kept no more."""
-        async with speaking(run_id):
+        async with translate_rpc_errors(run_id):
             try:
                 await self.client.get_workflow_handle(run_id, run_id=execution).describe()
             except RPCError as error:
@@ -347,22 +358,22 @@ class Runs:
 
         Raises OperationRefused when no such step waits, or the word cannot be followed.
         """
-        word = {"node_id": node_id, "action": action, "parameters": parameters, "value": value, "target": target}
+        resolution = {"node_id": node_id, "action": action, "parameters": parameters, "value": value, "target": target}
         tree = await self._tree(run_id)
-        async with self._operating(tree.keeper_of(node_id)) as handle:
+        async with self._operating(tree.find_waiting_workflow(node_id)) as handle:
             try:
                 async with asyncio.timeout(QUERY_SECONDS):
-                    answer = await handle.execute_update("resolve", word)
+                    answer = await handle.execute_update("resolve", resolution)
             except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
-                raise _nobody_answers() from error
+                raise _no_worker_error() from error
             except WorkflowUpdateFailedError as error:
                 cause = error.cause
                 raise OperationRefused(cause.message if isinstance(cause, ApplicationError) else str(cause)) from error
         return str(answer["step_id"])
 
-    async def history_json(self, run_id: str) -> str:
+    async def export_history(self, run_id: str) -> str:
         """Give the run's history as JSON, for replay."""
-        async with speaking(run_id):
+        async with translate_rpc_errors(run_id):
             return (await self._handle(run_id).fetch_history()).to_json()
 
     def _handle(self, run_id: str) -> WorkflowHandle[Any, Any]:
@@ -372,7 +383,7 @@ class Runs:
     async def _operating(self, run_id: str) -> AsyncIterator[WorkflowHandle[Any, Any]]:
         """Do something to a run that has not ended; raises RunNotFound and OperationRefused."""
         handle = self._handle(run_id)
-        async with speaking(run_id):
+        async with translate_rpc_errors(run_id):
             try:
                 yield handle
             except RPCError as error:
@@ -384,10 +395,10 @@ class Runs:
                 raise OperationRefused(f"run {run_id} has ended: it is {shown}") from error
 
 
-def _nobody_answers() -> ServerUnavailable:
+def _no_worker_error() -> ServerUnavailable:
     return ServerUnavailable("no worker answers", hint="start one with `orchestrator worker`")
 
 
-def priority_of(plan: Plan) -> Priority:
+def build_priority(plan: Plan) -> Priority:
     """Share the workers fairly between customers."""
     return Priority(fairness_key=plan.customer_id[:FAIRNESS_KEY_LENGTH]) if plan.customer_id else Priority()

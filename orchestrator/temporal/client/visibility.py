@@ -6,14 +6,14 @@ from temporalio.api.workflow.v1 import WorkflowExecutionInfo
 from temporalio.client import WorkflowExecutionStatus
 from temporalio.converter import DataConverter, decode_typed_search_attributes
 
-from orchestrator.model.run import RunSummary, Status, milliseconds
-from orchestrator.temporal.search_attributes import BEGAN, CUSTOMER_ID, TRIGGER, VERSION, WORKFLOW_ID
+from orchestrator.model.run import RunSummary, Status, count_milliseconds
+from orchestrator.temporal.search_attributes import CUSTOMER_ID, FIRST_STARTED_AT, TRIGGER, VERSION, WORKFLOW_ID
 
-PAGE = 1000
+PAGE_SIZE = 1000
 """Entries of a list that Temporal sends at once."""
 
 
-RETRIED_FROM = "retried_from"
+RERUN_OF = "retried_from"
 """Memo of a retry, so that lists know it: the run it retries."""
 
 
@@ -28,7 +28,7 @@ STATUSES: dict[WorkflowExecutionStatus, Status] = {
 }
 
 
-LISTED_AS = {
+TEMPORAL_STATUSES = {
     "running": ("Running",),
     "waiting": ("Running",),
     "retrying": ("Running",),
@@ -39,7 +39,7 @@ LISTED_AS = {
 """What Temporal calls them."""
 
 
-def quoted(value: str) -> str:
+def quote_literal(value: str) -> str:
     """Write text for a query to Temporal's visibility."""
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
@@ -50,8 +50,10 @@ async def parse_summary(info: WorkflowExecutionInfo, converter: DataConverter) -
     memo = {name: (await converter.decode([payload]))[0] for name, payload in info.memo.fields.items()}
     status = STATUSES[WorkflowExecutionStatus(info.status)] if info.status else "running"
     # Temporal tells the start of the last execution.
-    began = datetime.fromisoformat(memo[BEGAN]) if BEGAN in memo else info.start_time.ToDatetime(UTC)
-    ended = info.close_time.ToDatetime(UTC) if info.HasField("close_time") else None
+    started_at = (
+        datetime.fromisoformat(memo[FIRST_STARTED_AT]) if FIRST_STARTED_AT in memo else info.start_time.ToDatetime(UTC)
+    )
+    completed_at = info.close_time.ToDatetime(UTC) if info.HasField("close_time") else None
     return RunSummary(
         id=info.execution.workflow_id,
         workflow_id=attributes.get(WORKFLOW_ID, ""),
@@ -59,8 +61,8 @@ async def parse_summary(info: WorkflowExecutionInfo, converter: DataConverter) -
         customer_id=attributes.get(CUSTOMER_ID, ""),
         status=status,
         trigger_type=attributes.get(TRIGGER, "manual"),
-        started_at=began,
-        completed_at=ended,
-        duration_ms=milliseconds(began, ended),
-        retried_from=memo.get(RETRIED_FROM),
+        started_at=started_at,
+        completed_at=completed_at,
+        duration_ms=count_milliseconds(started_at, completed_at),
+        retried_from=memo.get(RERUN_OF),
     )

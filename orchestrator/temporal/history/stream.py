@@ -10,18 +10,18 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 
 from orchestrator.errors import BadCursor
-from orchestrator.temporal.history.histories import Histories, ended
-from orchestrator.temporal.history.stream_events import ENDINGS, News, Told, begun_by
+from orchestrator.temporal.history.histories import Histories, cancel_and_wait
+from orchestrator.temporal.history.stream_events import ENDINGS, EventReader, StreamEvent, find_starting_event
 
 RUN = ""
 """Key of the run itself; that of a branch is `<key of its parent>/<where it was begun>`."""
-WAITING = 100
+QUEUE_SIZE = 100
 """News that nobody has taken yet: histories are read no further then."""
 CURSOR = re.compile(r"(?P<execution>[0-9a-f-]{36})(?P<seen>(?:;[\d./]*=\d{1,9}\.\d{1,9})+)(?P<over>!?)")
 MAX_CURSOR = 16_000
 
 
-Place = tuple[int, int]
+Position = tuple[int, int]
 """An event: the number of its execution, and its own number in that one's history."""
 
 
@@ -31,7 +31,7 @@ class Cursor:
 
     execution: str = ""
     """Temporal's id of the execution that reading began with."""
-    seen: dict[str, Place] = field(default_factory=lambda: {RUN: (0, 0)})
+    seen: dict[str, Position] = field(default_factory=lambda: {RUN: (0, 0)})
     over: bool = False
     """The end has been read."""
 
@@ -40,17 +40,17 @@ class Cursor:
         return f"{self.execution}{seen}{'!' if self.over else ''}"
 
     @classmethod
-    def read(cls, text: str) -> "Cursor":
+    def parse(cls, text: str) -> "Cursor":
         """Read what `str` wrote; raises BadCursor."""
-        found = CURSOR.fullmatch(text)
-        if found is None:
+        match = CURSOR.fullmatch(text)
+        if match is None:
             raise BadCursor("that is no place in this stream", hint="send the id of the last event, as it was given")
-        seen: dict[str, Place] = {}
-        for part in found["seen"].split(";")[1:]:
-            key, _, place = part.partition("=")
-            number, _, event = place.partition(".")
+        seen: dict[str, Position] = {}
+        for part in match["seen"].split(";")[1:]:
+            key, _, position = part.partition("=")
+            number, _, event = position.partition(".")
             seen[key] = (int(number), int(event))
-        return cls(found["execution"], {RUN: (0, 0), **seen}, bool(found["over"]))
+        return cls(match["execution"], {RUN: (0, 0), **seen}, bool(match["over"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,29 +58,29 @@ class _Item:
     """One thing to tell, where it stands, and which branch it begins or ends."""
 
     key: str
-    place: Place
-    news: News | None
+    position: Position
+    stream_event: StreamEvent | None
     execution: str = ""
     begins: str | None = None
     ends: str | None = None
     over: bool = False
 
 
-async def follow(histories: Histories, run_id: str, cursor: Cursor) -> AsyncIterator[tuple[str, News]]:
+async def follow(histories: Histories, run_id: str, cursor: Cursor) -> AsyncIterator[tuple[str, StreamEvent]]:
     """Give what happens after the cursor, each with the cursor that follows it, until the run has ended."""
     reader = _Reader(histories, cursor)
     try:
-        reader.open(RUN, run_id, cursor.execution or await histories.first(run_id))
+        reader.open(RUN, run_id, cursor.execution or await histories.find_first_execution(run_id))
         while (item := await reader.next()) is not None:
-            _move(cursor, item)
-            if item.news is not None:
-                yield str(cursor), item.news
+            _advance(cursor, item)
+            if item.stream_event is not None:
+                yield str(cursor), item.stream_event
     finally:
         await reader.aclose()
 
 
-def _move(cursor: Cursor, item: _Item) -> None:
-    cursor.seen[item.key] = item.place
+def _advance(cursor: Cursor, item: _Item) -> None:
+    cursor.seen[item.key] = item.position
     if item.key == RUN:
         cursor.execution = cursor.execution or item.execution
     if item.begins is not None:
@@ -98,7 +98,7 @@ class _Reader:
         self.histories = histories
         self.before = dict(cursor.seen)
         self.tails: dict[str, asyncio.Task[None]] = {}
-        self.items: asyncio.Queue[_Item | None] = asyncio.Queue(WAITING)
+        self.items: asyncio.Queue[_Item | None] = asyncio.Queue(QUEUE_SIZE)
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def next(self) -> _Item | None:
@@ -113,52 +113,52 @@ class _Reader:
 
     async def aclose(self) -> None:
         """End all reading."""
-        await ended(self.tails.values())
+        await cancel_and_wait(self.tails.values())
 
     def open(self, key: str, workflow_id: str, execution: str | None) -> None:
         """Begin to read a history."""
-        task = self.tails[key] = asyncio.create_task(self._read(key, workflow_id, execution))
-        task.add_done_callback(self._done)
+        task = self.tails[key] = asyncio.create_task(self._read_history(key, workflow_id, execution))
+        task.add_done_callback(self._on_done)
 
-    def _done(self, task: "asyncio.Task[None]") -> None:
+    def _on_done(self, task: "asyncio.Task[None]") -> None:
         if not task.cancelled() and task.exception() is not None and not self.failed.done():
             self.failed.set_exception(task.exception() or AssertionError)
 
-    async def _read(self, key: str, workflow_id: str, execution: str | None) -> None:
-        told = Told(workflow_id, self.histories.client.data_converter, branch=key != RUN)
+    async def _read_history(self, key: str, workflow_id: str, execution: str | None) -> None:
+        events = EventReader(workflow_id, self.histories.client.data_converter, branch=key != RUN)
         branches: dict[int, str] = {}
         after = self.before.get(key, (0, 0))
         first = execution or ""
-        async for number, event in self.histories.events(workflow_id, execution):
-            place = (number, event.event_id)
+        async for number, event in self.histories.follow_events(workflow_id, execution):
+            position = (number, event.event_id)
             if event.event_id == 1:
                 branches = {}
                 first = first or event.workflow_execution_started_event_attributes.original_execution_run_id
-            begins, ends = self._branch(key, place, event, branches, after)
+            begins, ends = self._track_branch(key, position, event, branches, after)
             if ends is not None and ends in self.tails:
                 await asyncio.wait({self.tails[ends]})  # what a branch did comes before its end
-            news = await told.news(event)
+            stream_event = await events.read(event)
             over = key == RUN and event.event_type in ENDINGS
-            if place > after and (news is not None or begins or ends):
-                await self.items.put(_Item(key, place, news, first, begins, ends, over))
+            if position > after and (stream_event is not None or begins or ends):
+                await self.items.put(_Item(key, position, stream_event, first, begins, ends, over))
         if key == RUN:
             await self.items.put(None)
 
-    def _branch(
-        self, key: str, place: Place, event: HistoryEvent, branches: dict[int, str], after: Place
+    def _track_branch(
+        self, key: str, position: Position, event: HistoryEvent, branches: dict[int, str], after: Position
     ) -> tuple[str | None, str | None]:
         """Begin to read a branch when it has started; say which branch an event begins or ends."""
         match event.event_type:
             case EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED:
                 initiated = event.start_child_workflow_execution_initiated_event_attributes
                 if not initiated.search_attributes.indexed_fields:  # those of a called run: it has a stream of its own
-                    branches[event.event_id] = f"{key}/{place[0]}.{place[1]}"
+                    branches[event.event_id] = f"{key}/{position[0]}.{position[1]}"
                 return branches.get(event.event_id), None
             case EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED:
                 started = event.child_workflow_execution_started_event_attributes
                 branch = branches.get(started.initiated_event_id)
-                known = (place[0], started.initiated_event_id) > after or branch in self.before
+                known = (position[0], started.initiated_event_id) > after or branch in self.before
                 if branch is not None and known:
                     self.open(branch, started.workflow_execution.workflow_id, started.workflow_execution.run_id)
                 return None, None
-        return None, branches.pop(begun_by(event), None)
+        return None, branches.pop(find_starting_event(event), None)

@@ -15,8 +15,8 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.converter import DataConverter
 
 from orchestrator.model.run import Document, Run, Status
-from orchestrator.temporal.closing_event import ended
-from orchestrator.temporal.failures import error_type_of
+from orchestrator.temporal.closing_event import run_from_close_event
+from orchestrator.temporal.failures import parse_error_type
 
 LOCAL_ACTIVITY = "core_local_activity"
 """Name of the marker that Temporal's SDK records for a local activity."""
@@ -56,7 +56,7 @@ CLOSINGS: dict[int, tuple[str, str, Status]] = {
 """By the event that ends something: where it says what it ends, by the event that began that, and how."""
 
 
-class RunNews(Document):
+class RunEvent(Document):
     """The run has begun, or has ended."""
 
     event: ClassVar = "run"
@@ -70,7 +70,7 @@ class RunNews(Document):
     failure: dict[str, Any] | None = Field(None, description="The error document.")
 
 
-class StepNews(Document):
+class StepEvent(Document):
     """Something outside the workflow has begun, or has ended: an action, a timer, a branch, a called workflow."""
 
     event: ClassVar = "step"
@@ -85,7 +85,7 @@ class StepNews(Document):
     error: dict[str, Any] | None = Field(None, description="`{message, error_type}`")
 
 
-class SignalNews(Document):
+class SignalEvent(Document):
     """Somebody has spoken to the run."""
 
     event: ClassVar = "signal"
@@ -94,10 +94,10 @@ class SignalNews(Document):
     name: str | None = Field(None, description="The event, or the node that an operator's word is for.")
 
 
-News = RunNews | StepNews | SignalNews
+StreamEvent = RunEvent | StepEvent | SignalEvent
 
 
-class Told:
+class EventReader:
     """What one execution has told so far: names of what is under way, by the event that began it."""
 
     def __init__(self, workflow_id: str, converter: DataConverter, *, branch: bool) -> None:
@@ -106,127 +106,131 @@ class Told:
         self.branch = branch
         self.run = Run(id=workflow_id, workflow_id="", workflow_version=0, status="running")
         self._nodes: dict[tuple[str, str], str | None] = {}
-        self._open: dict[int, StepNews] = {}
+        self._open: dict[int, StepEvent] = {}
         self._attempts: dict[int, int] = {}
 
-    async def news(self, event: HistoryEvent) -> News | None:
+    async def read(self, event: HistoryEvent) -> StreamEvent | None:
         """Read the next event; most say nothing to people."""
         at = event.event_time.ToDatetime(UTC)
         if event.event_type in ENDINGS:
-            return None if self.branch else _run_news(await ended(self.run, event, self.converter))
+            return (
+                None if self.branch else _build_run_event(await run_from_close_event(self.run, event, self.converter))
+            )
         match event.event_type:
             case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
-                return await self._begun(event, at)
+                return await self._read_start(event, at)
             case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED:
-                return await self._signal(event, at)
+                return await self._read_signal(event, at)
             case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED:
-                return None if self.branch else SignalNews(at=at, signal="cancel")
+                return None if self.branch else SignalEvent(at=at, signal="cancel")
             case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED:
-                word = await self._object(
+                resolution = await self._decode_object(
                     event.workflow_execution_update_accepted_event_attributes.accepted_request.input.args.payloads
                 )
-                return SignalNews(at=at, signal="resolve", name=_text(word.get("step_id") or word.get("node_id")))
+                return SignalEvent(
+                    at=at, signal="resolve", name=_as_text(resolution.get("step_id") or resolution.get("node_id"))
+                )
             case EventType.EVENT_TYPE_MARKER_RECORDED:
-                return await self._local(event, at)
-        return await self._outside(event, at)
+                return await self._read_local_activity(event, at)
+        return await self._read_external(event, at)
 
-    async def _begun(self, event: HistoryEvent, at: datetime) -> News | None:
-        request = await self._object(event.workflow_execution_started_event_attributes.input.payloads)
-        state = _object(request.get("state"))
+    async def _read_start(self, event: HistoryEvent, at: datetime) -> StreamEvent | None:
+        request = await self._decode_object(event.workflow_execution_started_event_attributes.input.payloads)
+        state = _as_object(request.get("state"))
         started = datetime.fromisoformat(state["started_at"]) if "started_at" in state else at
         continued = self.run.started_at is not None
         self.run = self.run.model_copy(update={"started_at": started})
-        for kind, title, node_id in _named(_object(_object(request.get("plan")).get("scope"))):
+        for kind, title, node_id in _list_nodes(_as_object(_as_object(request.get("plan")).get("scope"))):
             name = (kind, title)
             self._nodes[name] = node_id if self._nodes.get(name, node_id) == node_id else None
-        return None if self.branch or continued else _run_news(self.run)
+        return None if self.branch or continued else _build_run_event(self.run)
 
-    async def _signal(self, event: HistoryEvent, at: datetime) -> News | None:
+    async def _read_signal(self, event: HistoryEvent, at: datetime) -> StreamEvent | None:
         signal = event.workflow_execution_signaled_event_attributes
         if self.branch or signal.signal_name not in ("event", "pause", "resume"):
             return None  # branches get copies of what the run was sent
-        sent = await self._object(signal.input.payloads)
-        return SignalNews.model_validate({"at": at, "signal": signal.signal_name, "name": _text(sent.get("name"))})
+        sent = await self._decode_object(signal.input.payloads)
+        return SignalEvent.model_validate({"at": at, "signal": signal.signal_name, "name": _as_text(sent.get("name"))})
 
-    async def _local(self, event: HistoryEvent, at: datetime) -> News | None:
+    async def _read_local_activity(self, event: HistoryEvent, at: datetime) -> StreamEvent | None:
         """Read a local activity: it is known when it has ended."""
         marker = event.marker_recorded_event_attributes
         if marker.marker_name != LOCAL_ACTIVITY or "data" not in marker.details:
             return None
-        about = await self._object(marker.details["data"].payloads)
-        step_id = str(about.get("activity_id", ""))
+        marker_data = await self._decode_object(marker.details["data"].payloads)
+        step_id = str(marker_data.get("activity_id", ""))
         failed = marker.HasField("failure")
-        return StepNews(
+        return StepEvent(
             at=at,
             kind="action",
-            status=_failed(marker.failure) if failed else "completed",
-            name=await self._summary(event) or step_id,
-            node_id=_node_of(step_id),
+            status=_read_failed_status(marker.failure) if failed else "completed",
+            name=await self._decode_summary(event) or step_id,
+            node_id=_parse_node_id(step_id),
             step_id=step_id,
-            attempt=about.get("attempt"),
-            error=_error(marker.failure) if failed else None,
+            attempt=marker_data.get("attempt"),
+            error=_read_error(marker.failure) if failed else None,
         )
 
-    async def _outside(self, event: HistoryEvent, at: datetime) -> News | None:
+    async def _read_external(self, event: HistoryEvent, at: datetime) -> StreamEvent | None:
         """Read what happens outside: it begins with one event and ends with another that names the first."""
         match event.event_type:
             case EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
-                return self._opened(event, await self._action(event, at))
+                return self._open_step(event, await self._read_action(event, at))
             case EventType.EVENT_TYPE_TIMER_STARTED:
-                return self._opened(event, await self._timer(event, at))
+                return self._open_step(event, await self._read_timer(event, at))
             case EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED:
-                return self._opened(event, await self._child(event, at))
+                return self._open_step(event, await self._read_child(event, at))
             case EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED:
                 started = event.activity_task_started_event_attributes
                 self._attempts[started.scheduled_event_id] = started.attempt
                 return None
-        return self._closed(event, at)
+        return self._close_step(event, at)
 
-    def _closed(self, event: HistoryEvent, at: datetime) -> StepNews | None:
-        begun = begun_by(event)
-        attempt, before = self._attempts.pop(begun, None), self._open.pop(begun, None)
+    def _close_step(self, event: HistoryEvent, at: datetime) -> StepEvent | None:
+        started_by = find_starting_event(event)
+        attempt, before = self._attempts.pop(started_by, None), self._open.pop(started_by, None)
         if before is None:
             return None
-        attributes, status = _ended(event)
+        attributes, status = _read_closing(event)
         if before.kind == "timer" and status == "cancelled" and ("wait", before.name) in self._nodes:
             status = "completed"  # what was waited for has come
         failure = getattr(attributes, "failure", None) if status == "failed" else None
-        error = None if failure is None else _error(failure)
+        error = None if failure is None else _read_error(failure)
         return before.model_copy(update={"at": at, "status": status, "attempt": attempt, "error": error})
 
-    def _opened(self, event: HistoryEvent, news: StepNews | None) -> StepNews | None:
-        if news is not None:
-            self._open[event.event_id] = news
-        return news
+    def _open_step(self, event: HistoryEvent, step: StepEvent | None) -> StepEvent | None:
+        if step is not None:
+            self._open[event.event_id] = step
+        return step
 
-    async def _action(self, event: HistoryEvent, at: datetime) -> StepNews:
+    async def _read_action(self, event: HistoryEvent, at: datetime) -> StepEvent:
         scheduled = event.activity_task_scheduled_event_attributes
-        sent = await self._object(scheduled.input.payloads)
-        node_id = _text(_object(sent.get("context")).get("node_id")) or _node_of(scheduled.activity_id)
-        name = await self._summary(event) or node_id
-        return StepNews(
+        sent = await self._decode_object(scheduled.input.payloads)
+        node_id = _as_text(_as_object(sent.get("context")).get("node_id")) or _parse_node_id(scheduled.activity_id)
+        name = await self._decode_summary(event) or node_id
+        return StepEvent(
             at=at, kind="action", status="running", name=name, node_id=node_id, step_id=scheduled.activity_id
         )
 
-    async def _timer(self, event: HistoryEvent, at: datetime) -> StepNews | None:
+    async def _read_timer(self, event: HistoryEvent, at: datetime) -> StepEvent | None:
         """Read a timer of a node; time limits, and breaths between many nodes, are nobody's."""
-        name = await self._summary(event)
+        name = await self._decode_summary(event)
         for kind in ("delay", "wait"):
             if name and (kind, name) in self._nodes:
                 node_id = self._nodes[kind, name]
-                return StepNews(at=at, kind="timer", status="waiting", name=name, node_id=node_id, step_id=None)
+                return StepEvent(at=at, kind="timer", status="waiting", name=name, node_id=node_id, step_id=None)
         return None
 
-    async def _child(self, event: HistoryEvent, at: datetime) -> StepNews:
+    async def _read_child(self, event: HistoryEvent, at: datetime) -> StepEvent:
         initiated = event.start_child_workflow_execution_initiated_event_attributes
-        request = await self._object(initiated.input.payloads)
-        name = await self._summary(event)
-        place = request.get("branch")
-        if isinstance(place, Mapping):
-            path = str(place.get("path", ""))
-            node_id = _node_of(path.rpartition("[")[0])
-            return StepNews(at=at, kind="branch", status="running", name=name or path, node_id=node_id, step_id=path)
-        return StepNews(
+        request = await self._decode_object(initiated.input.payloads)
+        name = await self._decode_summary(event)
+        branch = request.get("branch")
+        if isinstance(branch, Mapping):
+            path = str(branch.get("path", ""))
+            node_id = _parse_node_id(path.rpartition("[")[0])
+            return StepEvent(at=at, kind="branch", status="running", name=name or path, node_id=node_id, step_id=path)
+        return StepEvent(
             at=at,
             kind="workflow",
             status="running",
@@ -236,66 +240,66 @@ class Told:
             run_id=initiated.workflow_id,
         )
 
-    async def _summary(self, event: HistoryEvent) -> str:
+    async def _decode_summary(self, event: HistoryEvent) -> str:
         """Give the name that Temporal's Web UI shows beside an event."""
-        found = await self._decoded([event.user_metadata.summary]) if event.user_metadata.HasField("summary") else []
-        return str(found[0]) if found else ""
+        values = await self._decode([event.user_metadata.summary]) if event.user_metadata.HasField("summary") else []
+        return str(values[0]) if values else ""
 
-    async def _object(self, payloads: Sequence[Payload]) -> Mapping[str, Any]:
-        found = await self._decoded(payloads)
-        return _object(found[0] if found else None)
+    async def _decode_object(self, payloads: Sequence[Payload]) -> Mapping[str, Any]:
+        values = await self._decode(payloads)
+        return _as_object(values[0] if values else None)
 
-    async def _decoded(self, payloads: Sequence[Payload]) -> list[Any]:
+    async def _decode(self, payloads: Sequence[Payload]) -> list[Any]:
         return await self.converter.decode(payloads)
 
 
-def begun_by(event: HistoryEvent) -> int:
+def find_starting_event(event: HistoryEvent) -> int:
     """Give the event that began what ends with this one; 0 where it ends nothing."""
     if event.event_type not in CLOSINGS:
         return 0
-    return int(getattr(_ended(event)[0], f"{CLOSINGS[event.event_type][1]}_event_id"))
+    return int(getattr(_read_closing(event)[0], f"{CLOSINGS[event.event_type][1]}_event_id"))
 
 
-def _ended(event: HistoryEvent) -> tuple[Any, Status]:
+def _read_closing(event: HistoryEvent) -> tuple[Any, Status]:
     name, _, status = CLOSINGS[event.event_type]
     return getattr(event, f"{name}_event_attributes"), status
 
 
-def _run_news(run: Run) -> RunNews:
-    return RunNews.model_validate({name: getattr(run, name) for name in RunNews.model_fields})
+def _build_run_event(run: Run) -> RunEvent:
+    return RunEvent.model_validate({name: getattr(run, name) for name in RunEvent.model_fields})
 
 
-def _failed(failure: Failure) -> Status:
+def _read_failed_status(failure: Failure) -> Status:
     return "cancelled" if failure.HasField("canceled_failure_info") else "failed"
 
 
-def _error(failure: Failure) -> dict[str, Any]:
+def _read_error(failure: Failure) -> dict[str, Any]:
     """Write a failure; the innermost says what happened."""
     while failure.HasField("cause"):
         failure = failure.cause
     timed_out = failure.HasField("timeout_failure_info")
-    kind = "timeout_error" if timed_out else error_type_of(failure.application_failure_info.type)
+    kind = "timeout_error" if timed_out else parse_error_type(failure.application_failure_info.type)
     return {"message": failure.message, "error_type": kind}
 
 
-def _named(scope: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+def _list_nodes(scope: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     """Give kind, name and id of every node of a plan, also of one that another release has made."""
     for node in scope.get("nodes") or ():
         yield str(node.get("kind")), str(node.get("name") or node.get("id")), str(node.get("id"))
         inner = [node.get("body"), *(branch.get("scope") for branch in node.get("branches") or ())]
         for each in inner:
             if isinstance(each, Mapping):
-                yield from _named(each)
+                yield from _list_nodes(each)
 
 
-def _node_of(step_id: str) -> str:
+def _parse_node_id(step_id: str) -> str:
     """Read the node's id from a step's: `remind[3]/send#2`."""
     return step_id.removesuffix("/compensate").rpartition("/")[2].partition("#")[0]
 
 
-def _object(value: Any) -> Mapping[str, Any]:
+def _as_object(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _text(value: Any) -> str | None:
+def _as_text(value: Any) -> str | None:
     return None if value is None else str(value)

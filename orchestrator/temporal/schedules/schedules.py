@@ -32,21 +32,21 @@ from temporalio.service import RPCError, RPCStatusCode
 from orchestrator.errors import OperationRefused
 from orchestrator.model.definition import Trigger
 from orchestrator.model.plan import Plan
-from orchestrator.model.run import RunInfo, timestamp
+from orchestrator.model.run import RunInfo, format_timestamp
 from orchestrator.settings import Settings
-from orchestrator.temporal.client.connection import speaking
-from orchestrator.temporal.client.runs import priority_of
-from orchestrator.temporal.client.visibility import quoted
-from orchestrator.temporal.requests import run_request
-from orchestrator.temporal.schedules.backfill import MAX_BACKFILL, require_no_pending_starts, was_started
-from orchestrator.temporal.schedules.spec import overlap_policy, policy, specification
+from orchestrator.temporal.client.connection import translate_rpc_errors
+from orchestrator.temporal.client.runs import build_priority
+from orchestrator.temporal.client.visibility import quote_literal
+from orchestrator.temporal.requests import build_run_request
+from orchestrator.temporal.schedules.backfill import MAX_BACKFILL, match_started_times, require_no_pending_starts
+from orchestrator.temporal.schedules.spec import build_policy, build_spec, parse_overlap_policy
 from orchestrator.temporal.search_attributes import (
     CUSTOMER_ID,
     SCHEDULED_AT,
     VERSION,
     WORKFLOW,
     WORKFLOW_ID,
-    search_attributes,
+    build_search_attributes,
 )
 
 PREFIX = "orchestrator"
@@ -55,8 +55,8 @@ INSTALLATION = "orchestrator_installation"
 """Memo of a schedule."""
 ATTEMPTS = 5
 """An installation meets others' installations and removals this often at most."""
-INSTANT = timedelta(milliseconds=1)
-AHEAD = timedelta(days=50 * 366)
+MILLISECOND = timedelta(milliseconds=1)
+LOOKAHEAD = timedelta(days=50 * 366)
 """How far next times are looked for; a cron expression that fires at all fires within that."""
 
 
@@ -74,7 +74,7 @@ def owner_of(name: str) -> tuple[str, str] | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Installed:
+class InstalledSchedule:
     """A schedule that Temporal keeps, as its list shows it: changes appear there after a moment."""
 
     customer_id: str
@@ -101,30 +101,30 @@ class Schedules:
         Raises CronError and OperationRefused where the trigger is none that Temporal could keep.
         """
         info = RunInfo(id="", customer_id=plan.customer_id, trigger_type=TRIGGER_TYPE)
-        attributes = TypedSearchAttributes(search_attributes(plan, info))
+        attributes = TypedSearchAttributes(build_search_attributes(plan, info))
         action = self._action(plan, trigger, info, attributes)
         schedule = Schedule(
             action=action,
-            spec=specification(trigger),
-            policy=policy(trigger),
+            spec=build_spec(trigger),
+            policy=build_policy(trigger),
             state=ScheduleState(note=note or None, paused=paused),
         )
 
-        async def change(found: ScheduleUpdateInput) -> ScheduleUpdate:
-            theirs = str(await found.description.memo_value(INSTALLATION, ""))
-            if theirs not in ("", self.installation):
+        async def change(description: ScheduleUpdateInput) -> ScheduleUpdate:
+            installed_by = str(await description.description.memo_value(INSTALLATION, ""))
+            if installed_by not in ("", self.installation):
                 raise OperationRefused(
                     f"the schedule {name!r} was installed from another database",
                     hint="give each a namespace of its own; what a lost database has left is removed by hand",
                 )
-            before = found.description.schedule.action
+            before = description.description.schedule.action
             if isinstance(before, ScheduleActionStartWorkflow):
                 # One name for ever: Temporal starts nothing twice for a time while the first run goes on.
                 action.id = before.id
             return ScheduleUpdate(schedule, attributes)
 
         name = schedule_id(plan.customer_id, plan.id)
-        async with speaking():
+        async with translate_rpc_errors():
             for _ in range(ATTEMPTS):
                 if await self._create(name, schedule, attributes) or await self._update(name, change):
                     return
@@ -133,7 +133,7 @@ class Schedules:
     def _action(
         self, plan: Plan, trigger: Trigger, info: RunInfo, attributes: TypedSearchAttributes
     ) -> ScheduleActionStartWorkflow:
-        request = run_request(plan, info, given=trigger.config.get("input"), trigger={"type": TRIGGER_TYPE})
+        request = build_run_request(plan, info, input_data=trigger.config.get("input"), trigger={"type": TRIGGER_TYPE})
         return ScheduleActionStartWorkflow(
             WORKFLOW,
             args=[request],
@@ -142,7 +142,7 @@ class Schedules:
             task_queue=self.settings.task_queue,
             typed_search_attributes=attributes,
             static_summary=plan.name[:200] or None,
-            priority=priority_of(plan),
+            priority=build_priority(plan),
         )
 
     async def _create(self, name: str, schedule: Schedule, attributes: TypedSearchAttributes) -> bool:
@@ -165,7 +165,7 @@ class Schedules:
 
     async def remove(self, customer_id: str, workflow_id: str) -> None:
         """Remove the schedule of a workflow, if there is one; runs under way go on."""
-        async with speaking():
+        async with translate_rpc_errors():
             try:
                 await self.client.get_schedule_handle(schedule_id(customer_id, workflow_id)).delete()
             except RPCError as error:
@@ -174,18 +174,18 @@ class Schedules:
 
     async def pause(self, customer_id: str, workflow_id: str, note: str = "") -> None:
         """Let nothing start until it is unpaused; raises OperationRefused where there is no schedule."""
-        async with self._operating(customer_id, workflow_id) as handle:
+        async with self._open_handle(customer_id, workflow_id) as handle:
             await handle.pause(note=note or None)
 
     async def unpause(self, customer_id: str, workflow_id: str, note: str = "") -> None:
         """Let the schedule go on; raises OperationRefused where there is none."""
-        async with self._operating(customer_id, workflow_id) as handle:
+        async with self._open_handle(customer_id, workflow_id) as handle:
             await handle.unpause(note=note or None)
 
     async def trigger(self, customer_id: str, workflow_id: str, overlap: str = "allow_all") -> None:
         """Start a run now, as if its time had come, paused or not; a second one in the same second is not made."""
-        chosen = overlap_policy(overlap)
-        async with self._operating(customer_id, workflow_id) as handle:
+        chosen = parse_overlap_policy(overlap)
+        async with self._open_handle(customer_id, workflow_id) as handle:
             await handle.trigger(overlap=chosen)
 
     async def backfill(
@@ -206,60 +206,61 @@ class Schedules:
         somebody has started a run by hand. Raises OperationRefused where there are more than 1,000 times, and while
         starts of before wait: which times those are for, Temporal does not tell.
         """
-        chosen = overlap_policy(overlap)
-        after = start_at - INSTANT  # Temporal's own range leaves its start out
+        chosen = parse_overlap_policy(overlap)
+        after = start_at - MILLISECOND  # Temporal's own range leaves its start out
         end_at = min(end_at, datetime.now(UTC))
-        async with self._operating(customer_id, workflow_id) as handle:
-            found = await handle.describe()
-            require_no_pending_starts(found)
-            times = await self._matching(handle.id, after, end_at)
-            if len(times) > MAX_BACKFILL or (times and await self._matching(handle.id, times[-1], end_at)):
+        async with self._open_handle(customer_id, workflow_id) as handle:
+            description = await handle.describe()
+            require_no_pending_starts(description)
+            times = await self._list_matching_times(handle.id, after, end_at)
+            if len(times) > MAX_BACKFILL or (times and await self._list_matching_times(handle.id, times[-1], end_at)):
                 raise OperationRefused(
                     f"more than {MAX_BACKFILL:,} times lie between {start_at} and {end_at}",
                     hint="fill a shorter span at a time",
                 )
             # Temporal would start one under the id of the run that has ended, and hide it by that.
-            started = {*done, *await self._started(customer_id, workflow_id, after, times)}
-            ran = was_started(times, filter(is_time, started), found.schedule.spec.jitter or timedelta())
+            started = {*done, *await self._list_started_times(customer_id, workflow_id, after, times)}
+            ran = match_started_times(times, filter(is_time, started), description.schedule.spec.jitter or timedelta())
             spans = [list(part) for fresh, part in groupby(times, lambda time: time not in ran) if fresh]
             before = dict(zip(times, [after, *times], strict=False))
             if spans:
-                fills = [ScheduleBackfill(before[part[0]] + INSTANT, part[-1], overlap=chosen) for part in spans]
+                fills = [ScheduleBackfill(before[part[0]] + MILLISECOND, part[-1], overlap=chosen) for part in spans]
                 await handle.backfill(*fills)
         return sum(map(len, spans))
 
-    async def run_prefix(self, customer_id: str, workflow_id: str) -> str:
+    async def find_run_prefix(self, customer_id: str, workflow_id: str) -> str:
         """Give what the ids of a schedule's runs begin with, before the time; raises OperationRefused without one."""
-        async with self._operating(customer_id, workflow_id) as handle:
+        async with self._open_handle(customer_id, workflow_id) as handle:
             action = (await handle.describe()).schedule.action
         return f"{action.id}-" if isinstance(action, ScheduleActionStartWorkflow) else ""
 
-    async def _started(
+    async def _list_started_times(
         self, customer_id: str, workflow_id: str, after: datetime, times: list[datetime]
     ) -> set[datetime]:
         """Give the times for which a run has started, as far as Temporal knows: those that were written."""
         if not times:
             return set()
         parts = [
-            f"{WORKFLOW_ID.name} = {quoted(workflow_id)}",
-            f"{CUSTOMER_ID.name} = {quoted(customer_id)}",
+            f"{WORKFLOW_ID.name} = {quote_literal(workflow_id)}",
+            f"{CUSTOMER_ID.name} = {quote_literal(customer_id)}",
             # Where lists are kept in SQLite, times are compared as text: one at the very bound may be left out.
-            f"{SCHEDULED_AT.name} BETWEEN '{timestamp(after)}' AND '{timestamp(times[-1] + INSTANT)}'",
+            f"{SCHEDULED_AT.name} BETWEEN '{format_timestamp(after)}'"
+            f" AND '{format_timestamp(times[-1] + MILLISECOND)}'",
         ]
         found = self.client.list_workflows(" AND ".join(parts))
         return {one.typed_search_attributes[SCHEDULED_AT] async for one in found}
 
-    async def next_times(self, customer_id: str, workflow_id: str, count: int = 10) -> list[datetime]:
+    async def list_next_times(self, customer_id: str, workflow_id: str, count: int = 10) -> list[datetime]:
         """Give the next times in UTC as Temporal keeps them, with jitter, paused or not.
 
         Raises OperationRefused where there is no schedule.
         """
         now = datetime.now(UTC)
-        async with self._operating(customer_id, workflow_id) as handle:
+        async with self._open_handle(customer_id, workflow_id) as handle:
             await handle.describe()  # Temporal tells times of schedules that are gone, too
-            return (await self._matching(handle.id, now, now + AHEAD))[:count]
+            return (await self._list_matching_times(handle.id, now, now + LOOKAHEAD))[:count]
 
-    async def _matching(self, name: str, after: datetime, until: datetime) -> list[datetime]:
+    async def _list_matching_times(self, name: str, after: datetime, until: datetime) -> list[datetime]:
         """Ask Temporal for fire times after one and up to the other; it gives the first 1,000."""
         request = ListScheduleMatchingTimesRequest(namespace=self.client.namespace, schedule_id=name)
         request.start_time.FromDatetime(after)
@@ -267,17 +268,17 @@ class Schedules:
         answer = await self.client.workflow_service.list_schedule_matching_times(request, retry=True)
         return [moment.ToDatetime(UTC) for moment in answer.start_time]
 
-    async def installed(self) -> AsyncIterator[Installed]:
+    async def list_installed(self) -> AsyncIterator[InstalledSchedule]:
         """Give all schedules of ours in the namespace."""
-        async with speaking():
+        async with translate_rpc_errors():
             async for entry in await self.client.list_schedules():
-                shown = await _shown(entry)
-                if shown is not None:
-                    yield shown
+                installed = await _read_entry(entry)
+                if installed is not None:
+                    yield installed
 
     @asynccontextmanager
-    async def _operating(self, customer_id: str, workflow_id: str) -> AsyncIterator[ScheduleHandle]:
-        async with speaking():
+    async def _open_handle(self, customer_id: str, workflow_id: str) -> AsyncIterator[ScheduleHandle]:
+        async with translate_rpc_errors():
             try:
                 yield self.client.get_schedule_handle(schedule_id(customer_id, workflow_id))
             except RPCError as error:
@@ -288,12 +289,12 @@ class Schedules:
                 ) from error
 
 
-async def _shown(entry: ScheduleListDescription) -> Installed | None:
+async def _read_entry(entry: ScheduleListDescription) -> InstalledSchedule | None:
     owner = owner_of(entry.id)
     if owner is None:
         return None
     state = entry.schedule.state if entry.schedule is not None else None
-    return Installed(
+    return InstalledSchedule(
         *owner,
         version=entry.typed_search_attributes.get(VERSION),
         paused=state is not None and state.paused,

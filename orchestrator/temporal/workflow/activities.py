@@ -8,20 +8,20 @@ from temporalio import workflow
 from temporalio.common import RawValue, RetryPolicy
 from temporalio.workflow import ActivityCancellationType, ActivityHandle
 
-from orchestrator.interpreter.effects import Acted, ActRequest
+from orchestrator.interpreter.effects import ActionResult, ActRequest
 from orchestrator.model.run import ATTEMPT_KEY
-from orchestrator.temporal.failures import not_retried
-from orchestrator.temporal.payloads import shortened
+from orchestrator.temporal.failures import select_non_retryable
+from orchestrator.temporal.payloads import shorten_id
 
 LOCAL_RETRY_SECONDS = 5.0
 """A longer pause before a local retry is a timer, so that the workflow task does not wait for it."""
 
 
-def parse_activity_result(answer: Any) -> Acted:
+def parse_activity_result(answer: Any) -> ActionResult:
     """Read what an activity answered; one that was tried more than once says so."""
     if isinstance(answer, Mapping) and answer.keys() == {ATTEMPT_KEY, "result"} and type(answer[ATTEMPT_KEY]) is int:
-        return Acted(answer["result"], max(answer[ATTEMPT_KEY], 1))
-    return Acted(answer)
+        return ActionResult(answer["result"], max(answer[ATTEMPT_KEY], 1))
+    return ActionResult(answer)
 
 
 def schedule_activity(request: ActRequest, arg: RawValue) -> ActivityHandle[Any]:
@@ -32,9 +32,9 @@ def schedule_activity(request: ActRequest, arg: RawValue) -> ActivityHandle[Any]
         backoff_coefficient=retry.backoff_coefficient,
         maximum_interval=timedelta(seconds=max(retry.maximum_interval, retry.initial_interval)),
         maximum_attempts=retry.maximum_attempts,
-        non_retryable_error_types=not_retried(retry),
+        non_retryable_error_types=select_non_retryable(retry),
     )
-    activity_id = shortened(request.step_id)
+    activity_id = shorten_id(request.step_id)
     timeout = timedelta(seconds=request.timeout_seconds)
     if request.local:
         return workflow.start_local_activity(

@@ -6,13 +6,13 @@ Replay-sensitive.
 import asyncio
 
 
-def cancels() -> int:
+def count_cancellations() -> int:
     """Give how often the current flow has been cancelled."""
     task = asyncio.current_task()
     return 0 if task is None else task.cancelling()
 
 
-def pass_on(before: int) -> None:
+def pass_on_cancellation(before: int) -> None:
     """Cancel the flow at its next wait when what it awaited has ended on its own all the same."""
     task = asyncio.current_task()
     if task is not None and task.cancelling() > before:

@@ -22,17 +22,17 @@ from temporalio.workflow import ChildWorkflowHandle, ParentClosePolicy
 
 from orchestrator.errors import StepFailed
 from orchestrator.interpreter.effects import BranchRequest, BranchResult, CallRequest
-from orchestrator.interpreter.pool import discarded
+from orchestrator.interpreter.pool import is_discarded
 from orchestrator.model.plan import ANY_EVENT, Plan
 from orchestrator.model.run import RunInfo
-from orchestrator.temporal.branch_results import ended_branch, read_branch_result
-from orchestrator.temporal.failures import child_error, first_object
-from orchestrator.temporal.payloads import packed, shortened
-from orchestrator.temporal.requests import run_request, written
-from orchestrator.temporal.search_attributes import WORKFLOW, search_attributes
-from orchestrator.temporal.workflow.cancellation import cancels, pass_on
+from orchestrator.temporal.branch_results import read_branch_result, read_unfinished_branch
+from orchestrator.temporal.failures import read_detail, translate_child_error
+from orchestrator.temporal.payloads import encode_or_fail, shorten_id
+from orchestrator.temporal.requests import build_run_request, omit_empty
+from orchestrator.temporal.search_attributes import WORKFLOW, build_search_attributes
+from orchestrator.temporal.workflow.cancellation import count_cancellations, pass_on_cancellation
 from orchestrator.temporal.workflow.inbox import Inbox
-from orchestrator.temporal.workflow.task_budget import Room
+from orchestrator.temporal.workflow.task_budget import TaskBudget
 
 
 @dataclass(slots=True)
@@ -47,21 +47,21 @@ class Child:
     backlog: deque[tuple[str, Any]] = field(default_factory=deque)
     """Signals that came before it had started."""
 
-    async def tell(self, signal: str, value: Any) -> None:
+    async def send_signal(self, signal: str, value: Any) -> None:
         """Send a signal, later where the child has not started."""
         if self.handle is None:
             self.backlog.append((signal, value))
         else:
-            await self._send(self.handle, signal, value)
+            await self._send_now(self.handle, signal, value)
 
     async def catch_up(self, handle: ChildWorkflowHandle[Any, Any]) -> None:
         """Send what came before the child had started; what comes meanwhile stands behind it."""
         while self.backlog:
             signal, value = self.backlog.popleft()
-            await self._send(handle, signal, value)
+            await self._send_now(handle, signal, value)
         self.handle = handle
 
-    async def _send(self, handle: ChildWorkflowHandle[Any, Any], signal: str, value: Any) -> None:
+    async def _send_now(self, handle: ChildWorkflowHandle[Any, Any], signal: str, value: Any) -> None:
         """Send a signal; a child that has ended needs none."""
         try:
             await handle.signal(signal, value)
@@ -72,33 +72,33 @@ class Child:
 class Children:
     """The child workflows of one flow."""
 
-    def __init__(self, plan: Plan, info: RunInfo, inbox: Inbox, room: Room, show: Callable[[], None]) -> None:
+    def __init__(self, plan: Plan, info: RunInfo, inbox: Inbox, budget: TaskBudget, show: Callable[[], None]) -> None:
         self.plan = plan
         self.info = info
         self.inbox = inbox
-        self.room = room
+        self.budget = budget
         self.show = show
         self.running: dict[str, Child] = {}
         self.branches: deque[dict[str, str]] = deque(maxlen=max(plan.step_log_limit, 1))
         """`{workflow_id, path, status}` of the newest branches."""
 
-    async def tell_all(self, signal: str, value: Any) -> None:
+    async def signal_all(self, signal: str, value: Any) -> None:
         """Send a signal to every child."""
-        await asyncio.gather(*(child.tell(signal, value) for child in list(self.running.values())))
+        await asyncio.gather(*(child.send_signal(signal, value) for child in list(self.running.values())))
 
     async def deliver(self, event: str, copy: dict[str, Any]) -> None:
         """Give a copy of an event to the branches that wait for that name."""
         readers = [child for child in self.running.values() if event in child.waits or ANY_EVENT in child.waits]
-        await asyncio.gather(*(child.tell("event", copy) for child in readers))
+        await asyncio.gather(*(child.send_signal("event", copy) for child in readers))
 
     async def branch(self, request: BranchRequest, *, paused: bool) -> BranchResult:
         """Run a branch as a child workflow."""
         parallel = request.path.rpartition("[")[0]
-        child = Child(shortened(f"{self.info.id}/{request.path}"), request.path, request.waits)
-        shown = {"workflow_id": child.workflow_id, "path": request.path, "status": "running"}
-        arg = packed(self._branch_input(request, parallel, paused), f"what branch {request.title!r} is given")
-        await self.room.take(arg)
-        self.branches.append(shown)
+        child = Child(shorten_id(f"{self.info.id}/{request.path}"), request.path, request.waits)
+        entry = {"workflow_id": child.workflow_id, "path": request.path, "status": "running"}
+        arg = encode_or_fail(self._branch_input(request, parallel, paused), f"what branch {request.title!r} is given")
+        await self.budget.take(arg)
+        self.branches.append(entry)
         self.show()
         try:
             entries = await self._run_child(child, arg, request.title)
@@ -106,29 +106,33 @@ class Children:
             result = BranchResult("cancelled")
         except (ChildWorkflowError, WorkflowAlreadyStartedError) as error:
             result, entries = self._failed_branch(error, request.title)
-            self.inbox.note(entries.get("read", ()), parallel)
+            self.inbox.mark_read(entries.get("read", ()), parallel)
         else:
             result = read_branch_result(entries)
-            self.inbox.note(entries.get("read", ()), parallel)
-        shown["status"] = result.status
+            self.inbox.mark_read(entries.get("read", ()), parallel)
+        entry["status"] = result.status
         return result
 
     def _branch_input(self, request: BranchRequest, parallel: str, paused: bool) -> dict[str, Any]:
-        place = {"path": request.path, "context": request.context, "exports": list(request.exports)}
-        early = [event.to_json() for event in self.inbox.copies(request.waits, parallel)]
-        return {**run_request(request.plan, self.info), "branch": place, **written(inbox=early, paused=paused)}
+        branch = {"path": request.path, "context": request.context, "exports": list(request.exports)}
+        early = [event.to_json() for event in self.inbox.copy_for_branch(request.waits, parallel)]
+        return {
+            **build_run_request(request.plan, self.info),
+            "branch": branch,
+            **omit_empty(inbox=early, paused=paused),
+        }
 
     def _failed_branch(
         self, error: ChildWorkflowError | WorkflowAlreadyStartedError, title: str
     ) -> tuple[BranchResult, Any]:
         cause = error.cause if isinstance(error, ChildWorkflowError) else None
-        entries = first_object(cause, 1) if isinstance(cause, ApplicationError) else {}
-        if isinstance(cause, CancelledError) and cancels():
+        entries = read_detail(cause, 1) if isinstance(cause, ApplicationError) else {}
+        if isinstance(cause, CancelledError) and count_cancellations():
             return BranchResult("cancelled"), entries
-        document = child_error(error, f"branch {title!r}", workflow.now())
+        document = translate_child_error(error, f"branch {title!r}", workflow.now())
         if isinstance(cause, ApplicationError) and entries.get("cancelled"):
-            return ended_branch("cancelled", None, entries), entries
-        return ended_branch("failed", document, entries), entries
+            return read_unfinished_branch("cancelled", None, entries), entries
+        return read_unfinished_branch("failed", document, entries), entries
 
     async def call(self, request: CallRequest) -> dict[str, Any]:
         """Run another workflow as a child with a run id of its own."""
@@ -139,14 +143,18 @@ class Children:
             trigger_type="workflow",
             parent_run_id=self.info.id,
         )
-        arg = packed(run_request(callee, info, given=request.input), f"what {request.title!r} is given")
-        await self.room.take(arg)
+        arg = encode_or_fail(
+            build_run_request(callee, info, input_data=request.input), f"what {request.title!r} is given"
+        )
+        await self.budget.take(arg)
         self.show()
         child = Child(info.id, "", ())
         try:
-            result = await self._run_child(child, arg, request.title, search_attributes(callee, info), request.wait)
+            result = await self._run_child(
+                child, arg, request.title, build_search_attributes(callee, info), request.wait
+            )
         except (ChildWorkflowError, WorkflowAlreadyStartedError) as error:
-            if isinstance(error.cause, CancelledError) and cancels():
+            if isinstance(error.cause, CancelledError) and count_cancellations():
                 raise asyncio.CancelledError from error
             raise self._failed_call(error, callee, info.id) from error
         if not request.wait:
@@ -156,7 +164,7 @@ class Children:
     def _failed_call(
         self, error: ChildWorkflowError | WorkflowAlreadyStartedError, callee: Plan, run_id: str
     ) -> StepFailed:
-        document = child_error(error, f"workflow {callee.id}", workflow.now())
+        document = translate_child_error(error, f"workflow {callee.id}", workflow.now())
         return StepFailed(
             f"workflow {callee.id} failed: {document['message']}",
             error_type=document["error_type"],
@@ -186,25 +194,25 @@ class Children:
         )
         if wait:
             self.running[child.workflow_id] = child
-        before = cancels()
-        talk: asyncio.Task[None] | None = None
+        before = count_cancellations()
+        backlog_task: asyncio.Task[None] | None = None
         try:
-            handle = await _settled(start)
+            handle = await _wait_for_start(start)
             if not wait:
                 return {}
-            if cancels() > before:
+            if count_cancellations() > before:
                 handle.cancel()
-            talk = asyncio.get_running_loop().create_task(child.catch_up(handle))
+            backlog_task = asyncio.get_running_loop().create_task(child.catch_up(handle))
             result: dict[str, Any] = await handle
         finally:
             self.running.pop(child.workflow_id, None)
-            if talk is not None and not discarded():
-                await talk
-        pass_on(before)
+            if backlog_task is not None and not is_discarded():
+                await backlog_task
+        pass_on_cancellation(before)
         return result
 
 
-async def _settled(task: "asyncio.Task[ChildWorkflowHandle[Any, Any]]") -> ChildWorkflowHandle[Any, Any]:
+async def _wait_for_start(task: "asyncio.Task[ChildWorkflowHandle[Any, Any]]") -> ChildWorkflowHandle[Any, Any]:
     """Wait for a start that a cancellation must not leave half done."""
     try:
         return await asyncio.shield(task)

@@ -12,21 +12,28 @@ from typing import Any
 from temporalio import workflow
 from temporalio.exceptions import CancelledError, FailureError
 
-from orchestrator.interpreter.effects import Acted, ActRequest, BranchRequest, BranchResult, CallRequest, Resolution
+from orchestrator.interpreter.effects import (
+    ActionResult,
+    ActRequest,
+    BranchRequest,
+    BranchResult,
+    CallRequest,
+    Resolution,
+)
 from orchestrator.model.plan import Plan
 from orchestrator.model.run import RunInfo
-from orchestrator.temporal.failures import activity_failure, cause_of
-from orchestrator.temporal.payloads import packed
-from orchestrator.temporal.search_attributes import BEGAN
+from orchestrator.temporal.failures import translate_activity_error, unwrap_cause
+from orchestrator.temporal.payloads import encode_or_fail
+from orchestrator.temporal.search_attributes import FIRST_STARTED_AT
 from orchestrator.temporal.workflow.activities import parse_activity_result, schedule_activity
-from orchestrator.temporal.workflow.cancellation import cancels, pass_on
+from orchestrator.temporal.workflow.cancellation import count_cancellations, pass_on_cancellation
 from orchestrator.temporal.workflow.children import Children
 from orchestrator.temporal.workflow.inbox import Event, Inbox
-from orchestrator.temporal.workflow.task_budget import BREATH_SECONDS, Room
+from orchestrator.temporal.workflow.task_budget import YIELD_SECONDS, TaskBudget
 
-NODES_BETWEEN_BREATHS = 5_000
+NODES_BETWEEN_YIELDS = 5_000
 """Pure nodes take no time of Temporal's; so many together stay far below the deadlock detector's 2 s."""
-RETRY_FROM_NOW = 1_000
+NODES_UNTIL_NEXT_TRY = 1_000
 """Nodes to wait before a state that was too large is written down again."""
 
 
@@ -41,14 +48,20 @@ class Decision:
     """A step that waits for an operator's word."""
 
     node_id: str
-    word: "asyncio.Future[Resolution]"
+    resolution: "asyncio.Future[Resolution]"
 
 
 class TemporalEffects:
     """Effects for one run, or for one branch of it."""
 
     def __init__(
-        self, plan: Plan, info: RunInfo, inbox: Inbox, *, paused: bool, move_on: Callable[[], dict[str, Any] | None]
+        self,
+        plan: Plan,
+        info: RunInfo,
+        inbox: Inbox,
+        *,
+        paused: bool,
+        encode_continuation: Callable[[], dict[str, Any] | None],
     ) -> None:
         self.plan = plan
         self.info = info
@@ -61,16 +74,16 @@ class TemporalEffects:
         self.decisions: dict[str, Decision] = {}
         self.show: Callable[[], None] = lambda: None
         """Called before the flow waits."""
-        self._move_on = move_on
+        self._move_on = encode_continuation
         """Write the whole state down; `None` when it is too large."""
         self._waiters: list[_Waiter] = []
         self._resumed = asyncio.Event()
-        self._nodes = 0
-        self._breath: asyncio.Event | None = None
-        self._try_at = 0
-        self._seen = 0
-        self.room = Room()
-        self.children = Children(plan, info, inbox, self.room, lambda: self.show())
+        self._nodes_since_yield = 0
+        self._yielding: asyncio.Event | None = None
+        self._next_try_at = 0
+        self._nodes_total = 0
+        self.budget = TaskBudget()
+        self.children = Children(plan, info, inbox, self.budget, lambda: self.show())
 
     def now(self) -> datetime:
         """Give the time of the workflow task."""
@@ -80,23 +93,23 @@ class TemporalEffects:
         """Give a UUID that a replay repeats."""
         return str(workflow.uuid4())
 
-    async def act(self, request: ActRequest) -> Acted:
+    async def act(self, request: ActRequest) -> ActionResult:
         """Run an activity named after the action."""
-        arg = packed(self._activity_input(request), f"what {request.title!r} sends to {request.action}")
-        await self.room.take(arg)
-        before = cancels()
+        arg = encode_or_fail(self._activity_input(request), f"what {request.title!r} sends to {request.action}")
+        await self.budget.take(arg)
+        before = count_cancellations()
         self.working += 1
         self.show()
         try:
             result = await schedule_activity(request, arg)
         except FailureError as error:
-            if isinstance(cause_of(error), CancelledError) and cancels() > before:
+            if isinstance(unwrap_cause(error), CancelledError) and count_cancellations() > before:
                 raise asyncio.CancelledError from error
-            pass_on(before)
-            raise activity_failure(error, request) from error
+            pass_on_cancellation(before)
+            raise translate_activity_error(error, request) from error
         finally:
             self.working -= 1
-        pass_on(before)
+        pass_on_cancellation(before)
         return parse_activity_result(result)
 
     def _activity_input(self, request: ActRequest) -> dict[str, Any]:
@@ -147,13 +160,13 @@ class TemporalEffects:
 
     async def deliver(self, event: str, payload: Any, number: int | None = None) -> None:
         """Keep an event, hand it to who waits for it here, and to the branches that name it."""
-        kept = self.inbox.put(event, payload, number)
-        copy = {"name": event, "payload": payload, "number": kept.number}
+        event_kept = self.inbox.put(event, payload, number)
+        copy = {"name": event, "payload": payload, "number": event_kept.number}
         for waiter in self._waiters:
             if waiter.event == event and not waiter.future.done():
-                taken = self.inbox.take(event)
-                if taken is not None:
-                    waiter.future.set_result(taken)
+                unread = self.inbox.take(event)
+                if unread is not None:
+                    waiter.future.set_result(unread)
                 break
         await self.children.deliver(event, copy)
 
@@ -165,13 +178,13 @@ class TemporalEffects:
         if not paused:
             self._resumed.set()
             self._resumed = asyncio.Event()
-        await self.children.tell_all("pause" if paused else "resume", {})
+        await self.children.signal_all("pause" if paused else "resume", {})
 
-    async def branch(self, request: BranchRequest) -> BranchResult:
+    async def run_branch(self, request: BranchRequest) -> BranchResult:
         """Run a branch as a child workflow."""
         return await self.children.branch(request, paused=self.paused)
 
-    async def call(self, request: CallRequest) -> dict[str, Any]:
+    async def call_workflow(self, request: CallRequest) -> dict[str, Any]:
         """Run another workflow as a child with a run id of its own."""
         return await self.children.call(request)
 
@@ -181,42 +194,42 @@ class TemporalEffects:
         self.decisions[step_id] = decision
         self.show()
         try:
-            return await decision.word
+            return await decision.resolution
         finally:
             self.decisions.pop(step_id, None)
 
-    def due(self, *, resumable: bool) -> bool:
+    def boundary_due(self, *, resumable: bool) -> bool:
         """Count the node; tell whether there is a reason to stop at it."""
-        self._nodes += 1
-        self._seen += 1
+        self._nodes_since_yield += 1
+        self._nodes_total += 1
         return (
             self.paused
-            or self._breath is not None
-            or self._nodes >= NODES_BETWEEN_BREATHS
-            or (resumable and self._seen >= self._try_at and workflow.info().is_continue_as_new_suggested())
+            or self._yielding is not None
+            or self._nodes_since_yield >= NODES_BETWEEN_YIELDS
+            or (resumable and self._nodes_total >= self._next_try_at and workflow.info().is_continue_as_new_suggested())
         )
 
-    async def boundary(self, *, resumable: bool) -> None:
+    async def pass_boundary(self, *, resumable: bool) -> None:
         """Take a breath, hold while paused, continue as new."""
-        if self._breath is not None or self._nodes >= NODES_BETWEEN_BREATHS:
-            await self._breathe()
+        if self._yielding is not None or self._nodes_since_yield >= NODES_BETWEEN_YIELDS:
+            await self._yield_to_server()
         while self.paused:
             await self._hold()
-        if resumable and self._seen >= self._try_at and workflow.info().is_continue_as_new_suggested():
+        if resumable and self._nodes_total >= self._next_try_at and workflow.info().is_continue_as_new_suggested():
             await self._continue_as_new()
 
-    async def _breathe(self) -> None:
+    async def _yield_to_server(self) -> None:
         """End the workflow task by a short timer, one for all flows."""
-        if self._breath is not None:
-            await self._breath.wait()
+        if self._yielding is not None:
+            await self._yielding.wait()
             return
-        breath = self._breath = asyncio.Event()
+        yielding = self._yielding = asyncio.Event()
         try:
-            await workflow.sleep(BREATH_SECONDS)
+            await workflow.sleep(YIELD_SECONDS)
         finally:
-            self._nodes = 0
-            self._breath = None
-            breath.set()
+            self._nodes_since_yield = 0
+            self._yielding = None
+            yielding.set()
 
     async def _hold(self) -> None:
         self.held += 1
@@ -230,8 +243,8 @@ class TemporalEffects:
         await workflow.wait_condition(workflow.all_handlers_finished)
         request = self._move_on()
         if request is None:
-            self._try_at = self._seen + RETRY_FROM_NOW
+            self._next_try_at = self._nodes_total + NODES_UNTIL_NEXT_TRY
             workflow.logger.warning("the state is too large to continue as new")
             return
-        memo = {**workflow.memo(), BEGAN: request["state"]["started_at"]}
-        workflow.continue_as_new(packed(request, "the state of the run"), memo=memo)
+        memo = {**workflow.memo(), FIRST_STARTED_AT: request["state"]["started_at"]}
+        workflow.continue_as_new(encode_or_fail(request, "the state of the run"), memo=memo)

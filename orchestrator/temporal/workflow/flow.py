@@ -6,12 +6,12 @@ from typing import Any
 
 from temporalio import workflow
 
-from orchestrator.interpreter.run_document import document
+from orchestrator.interpreter.run_document import build_run_document
 from orchestrator.interpreter.state import RunState
 from orchestrator.model.run import Run
-from orchestrator.temporal.payloads import fitted_state
-from orchestrator.temporal.requests import read_plan, run_request, unreadable, written
-from orchestrator.temporal.search_attributes import scheduled
+from orchestrator.temporal.payloads import state_within_limit
+from orchestrator.temporal.requests import build_run_request, build_unreadable_error, omit_empty, read_plan
+from orchestrator.temporal.search_attributes import add_scheduled_time
 from orchestrator.temporal.workflow.effects import TemporalEffects
 from orchestrator.temporal.workflow.inbox import Inbox
 
@@ -32,9 +32,13 @@ class Flow:
             self.inbox = Inbox(request.get("inbox", ()), request.get("received", 0))
             self.inbox.read.extend(request.get("read", ()))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise unreadable("the state", error) from error
+            raise build_unreadable_error("the state", error) from error
         self.effects = TemporalEffects(
-            self.plan, self.info, self.inbox, paused=bool(request.get("paused")), move_on=self.move_on
+            self.plan,
+            self.info,
+            self.inbox,
+            paused=bool(request.get("paused")),
+            encode_continuation=self.encode_continuation,
         )
         self.effects.children.branches.extend(request.get("branches", ()))
         self.effects.show = self.show
@@ -46,25 +50,25 @@ class Flow:
         return RunState.new(
             self.plan,
             self.info,
-            given=request.get("input"),
-            trigger=scheduled(request.get("trigger"), workflow.info().typed_search_attributes),
+            run_input=request.get("input"),
+            trigger=add_scheduled_time(request.get("trigger"), workflow.info().typed_search_attributes),
             now=workflow.now(),
             context=branch.get("context"),
             path=branch.get("path", ""),
         )
 
-    def move_on(self) -> dict[str, Any] | None:
+    def encode_continuation(self) -> dict[str, Any] | None:
         """Write everything down for the execution that continues this one; `None` when it is too large."""
-        state = fitted_state(self.state, rewinds=self.plan.rewinds)
+        state = state_within_limit(self.state, rewinds=self.plan.rewinds)
         if state is None:
             return None
-        request = run_request(self.plan, self.info, state=state)
+        request = build_run_request(self.plan, self.info, state=state)
         if self.branch is not None:
             request["branch"] = {name: self.branch[name] for name in ("path", "exports")}
         return {
             **request,
-            **written(
-                inbox=[event.to_json() for event in self.inbox.unread()],
+            **omit_empty(
+                inbox=[event.to_json() for event in self.inbox.list_unread()],
                 received=self.inbox.received,
                 read=self.inbox.read,
                 paused=self.effects.paused,
@@ -72,21 +76,21 @@ class Flow:
             ),
         }
 
-    def shown(self) -> Run:
+    def build_document(self) -> Run:
         """Make the document of this flow alone."""
-        shown = document(self.plan, self.info, self.state)
+        document_now = build_run_document(self.plan, self.info, self.state)
         if not self.effects.held:
-            return shown
-        waits = [*shown.waiting_for, {"node_id": None, "step_id": None, "kind": "paused"}]
+            return document_now
+        waits = [*document_now.waiting_for, {"node_id": None, "step_id": None, "kind": "paused"}]
         busy = self.effects.working or self.effects.children.running
-        status = shown.status if busy else "waiting"
-        return shown.model_copy(update={"status": status, "waiting_for": waits})
+        status = document_now.status if busy else "waiting"
+        return document_now.model_copy(update={"status": status, "waiting_for": waits})
 
     def show(self) -> None:
         """Say in the Temporal UI where the run stands."""
-        workflow.set_current_details("\n".join(self._details()))
+        workflow.set_current_details("\n".join(self._describe()))
 
-    def _details(self) -> Iterator[str]:
+    def _describe(self) -> Iterator[str]:
         state = self.state
         # The summary that a run is started with does not outlive continue-as-new: the name stands here too.
         yield f"**{self.plan.name or self.plan.id}**: {state.status}, {state.completed} steps done"
@@ -104,7 +108,7 @@ class Flow:
             yield f"- and {len(state.open) - SHOWN_STEPS} more"
 
 
-def enclosing_paths(step_id: str) -> Iterator[str]:
+def iterate_enclosing_paths(step_id: str) -> Iterator[str]:
     """Give the path a step is in and those around it, the innermost first."""
     while True:
         path = step_id.rpartition("/")[0]

@@ -30,8 +30,8 @@ class Event:
 class Inbox:
     """Unread events of one flow."""
 
-    def __init__(self, written: Iterable[Sequence[Any]] = (), received: int = 0) -> None:
-        self.events = [Event(*entry) for entry in written]
+    def __init__(self, entries: Iterable[Sequence[Any]] = (), received: int = 0) -> None:
+        self.events = [Event(*entry) for entry in entries]
         self.received = received
         """How many events the flow has been sent in all."""
         self.read: list[int] = []
@@ -48,7 +48,7 @@ class Inbox:
         """Undo a `take`."""
         self.read.remove(event.number)
         self.events.append(event)
-        self.events.sort(key=lambda kept: kept.number)
+        self.events.sort(key=lambda event: event.number)
 
     def take(self, name: str) -> Event | None:
         """Read the oldest event of that name that nobody has read."""
@@ -59,17 +59,17 @@ class Inbox:
                 return event
         return None
 
-    def copies(self, names: Collection[str], parallel: str) -> list[Event]:
+    def copy_for_branch(self, names: Collection[str], parallel: str) -> list[Event]:
         """Give what a new branch of that parallel is to know: unread events, and those its siblings read."""
-        named = [event for event in self.events if event.name in names or ANY_EVENT in names]
-        return [event for event in named if not event.readers or parallel in event.readers]
+        matching = [event for event in self.events if event.name in names or ANY_EVENT in names]
+        return [event for event in matching if not event.readers or parallel in event.readers]
 
-    def note(self, numbers: Collection[int], parallel: str) -> None:
+    def mark_read(self, numbers: Collection[int], parallel: str) -> None:
         """Take note that a branch of that parallel has read these."""
         for event in self.events:
             if event.number in numbers and parallel not in event.readers:
                 event.readers.append(parallel)
 
-    def unread(self) -> list[Event]:
+    def list_unread(self) -> list[Event]:
         """Give what no branch has read; asked for when no parallel is open."""
         return [event for event in self.events if not event.readers]

@@ -18,19 +18,19 @@ with workflow.unsafe.imports_passed_through():
     import orchestrator.timing.fire_times  # noqa: F401 - see above; the interpreter imports both
     from orchestrator.errors import OrchestratorError, StepFailed
     from orchestrator.model.plan import FORMAT  # noqa: F401 - see above; the plan's types are pydantic models
-    from orchestrator.telemetry.context import about
+    from orchestrator.telemetry.context import log_context
 
 from orchestrator.interpreter.effects import BranchResult, Resolution
 from orchestrator.interpreter.execute import execute, execute_branch
-from orchestrator.interpreter.failures import error_document
-from orchestrator.interpreter.pool import discarded
-from orchestrator.model.plan import node_ids
-from orchestrator.model.run import ResolutionAction, timestamp
-from orchestrator.temporal.branch_results import branch_result_json, fitted_result
-from orchestrator.temporal.failures import run_error
-from orchestrator.temporal.payloads import fitted_document, packed
+from orchestrator.interpreter.failures import build_error_document
+from orchestrator.interpreter.pool import is_discarded
+from orchestrator.model.plan import collect_node_ids
+from orchestrator.model.run import ResolutionAction, format_timestamp
+from orchestrator.temporal.branch_results import encode_branch_result, result_within_limit
+from orchestrator.temporal.failures import build_run_failure
+from orchestrator.temporal.payloads import document_within_limit, encode_or_fail
 from orchestrator.temporal.search_attributes import WORKFLOW
-from orchestrator.temporal.workflow.flow import Flow, enclosing_paths
+from orchestrator.temporal.workflow.flow import Flow, iterate_enclosing_paths
 
 REFUSED = "refused"
 """Type of the error that an update which cannot be done answers."""
@@ -61,34 +61,34 @@ class RunWorkflow:
     async def run(self, request: Any = None) -> Any:
         """Run to the end: `{"output": …}`, or what a branch gives back."""
         flow = self.flow
-        about.set({"run_id": flow.info.id, "workflow_id": flow.plan.id, "customer_id": flow.info.customer_id})
-        work = self._whole(flow) if flow.branch is None else self._branch(flow, flow.branch.get("exports", []))
+        log_context.set({"run_id": flow.info.id, "workflow_id": flow.plan.id, "customer_id": flow.info.customer_id})
+        work = self._run_whole(flow) if flow.branch is None else self._run_branch(flow, flow.branch.get("exports", []))
         try:
-            return await _to_its_end(flow, work)
+            return await _run_shielded(flow, work)
         finally:
-            if not discarded():
+            if not is_discarded():
                 flow.show()
                 await workflow.wait_condition(workflow.all_handlers_finished)
 
-    async def _whole(self, flow: Flow) -> Any:
+    async def _run_whole(self, flow: Flow) -> Any:
         outcome = await execute(flow.plan, flow.info, flow.state, flow.effects)
         if outcome.error is not None:
-            raise run_error(outcome.error)
+            raise build_run_failure(outcome.error)
         try:
-            return packed({"output": outcome.output}, "the output of the run")
+            return encode_or_fail({"output": outcome.output}, "the output of the run")
         except StepFailed as failure:
             flow.state.status, flow.state.output = "failed", None
-            flow.state.failure = {**error_document(failure, "", workflow.now()), "node_id": None}
-            raise run_error(flow.state.failure) from failure
+            flow.state.failure = {**build_error_document(failure, "", workflow.now()), "node_id": None}
+            raise build_run_failure(flow.state.failure) from failure
 
-    async def _branch(self, flow: Flow, exports: list[str]) -> Any:
+    async def _run_branch(self, flow: Flow, exports: list[str]) -> Any:
         result = await execute_branch(flow.plan, flow.info, flow.state, flow.effects, exports)
-        given = branch_result_json(result, flow.inbox.read)
+        entries = encode_branch_result(result, flow.inbox.read)
         if result.status == "completed":
-            return packed(given, "what the branch gives back")
+            return encode_or_fail(entries, "what the branch gives back")
         if result.status == "failed" and result.error is not None:
-            raise run_error(result.error, fitted_result(given))
-        raise _cancelled(result, given)
+            raise build_run_failure(result.error, result_within_limit(entries))
+        raise _build_cancellation(result, entries)
 
     @workflow.signal
     async def event(self, sent: Any = None) -> None:
@@ -112,60 +112,62 @@ class RunWorkflow:
             await self._flow.effects.pause(False)
 
     @workflow.update
-    async def resolve(self, word: Any = None) -> dict[str, Any]:
+    async def resolve(self, resolution: Any = None) -> dict[str, Any]:
         """Take an operator's word on a step that waits for one: `{step_id | node_id, action, …}`."""
-        step_id = self._waiting(word)
+        step_id = self._find_waiting_step(resolution)
         decision = self.flow.effects.decisions[step_id]
-        decision.word.set_result(
-            Resolution(word["action"], word.get("parameters"), word.get("value"), word.get("target"))
+        decision.resolution.set_result(
+            Resolution(
+                resolution["action"], resolution.get("parameters"), resolution.get("value"), resolution.get("target")
+            )
         )
         return {"step_id": step_id, "node_id": decision.node_id}
 
     @resolve.validator
-    def _check_word(self, word: Any = None) -> None:
-        if not isinstance(word, Mapping):
-            raise _refusal("an operator's word is an object: {node_id, action, …}")
-        if word.get("action") not in get_args(ResolutionAction):
+    def _validate_resolution(self, resolution: Any = None) -> None:
+        if not isinstance(resolution, Mapping):
+            raise _refuse("an operator's word is an object: {node_id, action, …}")
+        if resolution.get("action") not in get_args(ResolutionAction):
             known = ", ".join(get_args(ResolutionAction))
-            raise _refusal(f"{word.get('action')!r} is no word for a waiting step: {known}")
-        if word.get("parameters") is not None and not isinstance(word["parameters"], Mapping):
-            raise _refusal("parameters are an object")
-        step_id = self._waiting(word)
-        if word["action"] == "retry_from":
-            self._check_target(step_id, word.get("target"))
+            raise _refuse(f"{resolution.get('action')!r} is no word for a waiting step: {known}")
+        if resolution.get("parameters") is not None and not isinstance(resolution["parameters"], Mapping):
+            raise _refuse("parameters are an object")
+        step_id = self._find_waiting_step(resolution)
+        if resolution["action"] == "retry_from":
+            self._check_target(step_id, resolution.get("target"))
 
-    def _waiting(self, word: Mapping[str, Any]) -> str:
+    def _find_waiting_step(self, resolution: Mapping[str, Any]) -> str:
         """Find the step that is meant; raises when none, or more than one, waits."""
         decisions = self.flow.effects.decisions
-        wanted = word.get("step_id") or word.get("node_id")
-        found = [
+        wanted = resolution.get("step_id") or resolution.get("node_id")
+        matching = [
             step_id
             for step_id, decision in decisions.items()
-            if wanted in (step_id, decision.node_id) and not decision.word.done()
+            if wanted in (step_id, decision.node_id) and not decision.resolution.done()
         ]
-        if len(found) == 1:
-            return found[0]
-        if wanted in found:
+        if len(matching) == 1:
+            return matching[0]
+        if wanted in matching:
             return str(wanted)
         waiting = ", ".join(decisions) or "none"
-        if not found:
-            raise _refusal(f"no step {wanted!r} waits for an operator's word (waiting: {waiting})")
-        raise _refusal(f"more than one step of {wanted!r} waits: name one of {', '.join(found)} as step_id")
+        if not matching:
+            raise _refuse(f"no step {wanted!r} waits for an operator's word (waiting: {waiting})")
+        raise _refuse(f"more than one step of {wanted!r} waits: name one of {', '.join(matching)} as step_id")
 
     def _check_target(self, step_id: str, target: Any) -> None:
         """Refuse a node that cannot be gone back to: the run would fail by an operator's slip."""
-        if target not in node_ids(self.flow.plan):
-            raise _refusal(f"there is no node {target!r} to go back to")
+        if target not in collect_node_ids(self.flow.plan):
+            raise _refuse(f"there is no node {target!r} to go back to")
         started = {entry[0] for entry in self.flow.state.data.journal or ()}
-        if not any(f"{path}/{target}" in started for path in enclosing_paths(step_id)):
-            raise _refusal(f"{target!r} has not run before {step_id!r}, or is in another loop or branch")
+        if not any(f"{path}/{target}" in started for path in iterate_enclosing_paths(step_id)):
+            raise _refuse(f"{target!r} has not run before {step_id!r}, or is in another loop or branch")
 
     @workflow.query
     def document(self) -> dict[str, Any]:
         """Give the run document of this flow, and the branches it has started: `{run, branches}`."""
         flow = self.flow
-        shown = flow.shown().model_dump(mode="json")
-        return {"run": fitted_document(shown), "branches": list(flow.effects.children.branches)}
+        document = flow.build_document().model_dump(mode="json")
+        return {"run": document_within_limit(document), "branches": list(flow.effects.children.branches)}
 
     @workflow.query
     def kept(self) -> dict[str, Any]:
@@ -174,7 +176,7 @@ class RunWorkflow:
         return {"plan": flow.plan.to_json(), "run": flow.info.model_dump(mode="json"), "state": flow.state.to_json()}
 
 
-async def _to_its_end(flow: Flow, work: Coroutine[Any, Any, Any]) -> Any:
+async def _run_shielded(flow: Flow, work: Coroutine[Any, Any, Any]) -> Any:
     """Run the flow in a task of its own: a cancellation must not cut short the undoing after a failure."""
     task = asyncio.get_running_loop().create_task(work)
     try:
@@ -187,7 +189,7 @@ async def _to_its_end(flow: Flow, work: Coroutine[Any, Any, Any]) -> Any:
         return await task
 
 
-def _cancelled(result: BranchResult, given: dict[str, Any]) -> BaseException:
+def _build_cancellation(result: BranchResult, entries: dict[str, Any]) -> BaseException:
     """End as cancelled; compensations that are owed can travel in a failure only."""
     if not result.compensations:
         return asyncio.CancelledError()
@@ -197,12 +199,12 @@ def _cancelled(result: BranchResult, given: dict[str, Any]) -> BaseException:
         "details": {},
         "node_id": None,
         "recoverable": True,
-        "timestamp": timestamp(workflow.now()),
+        "timestamp": format_timestamp(workflow.now()),
     }
-    return run_error(error, fitted_result({**given, "cancelled": True}))
+    return build_run_failure(error, result_within_limit({**entries, "cancelled": True}))
 
 
-def _refusal(message: str) -> ApplicationError:
+def _refuse(message: str) -> ApplicationError:
     return ApplicationError(message, type=REFUSED, non_retryable=True)
 
 

@@ -5,11 +5,11 @@ from temporalio.common import RawValue
 
 from orchestrator.temporal.payloads import MAX_TASK_BYTES
 
-BREATH_SECONDS = 0.001
+YIELD_SECONDS = 0.001
 """The shortest timer: it ends the workflow task."""
 
 
-class Room:
+class TaskBudget:
     """Counts what the current workflow task sends: a gRPC message holds 4 MiB."""
 
     def __init__(self) -> None:
@@ -24,4 +24,4 @@ class Room:
             if sent == 0 or sent + size <= MAX_TASK_BYTES:
                 self._task = (length, sent + size)
                 return
-            await workflow.sleep(BREATH_SECONDS)
+            await workflow.sleep(YIELD_SECONDS)

@@ -1,4 +1,4 @@
-"""Runs tried again: from where they failed or from a node that is named, linked both ways."""
+"""Reruns: from where a run failed or from a named node, linked both ways."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -7,15 +7,18 @@ from typing import Any
 import httpx
 import pytest
 
-from orchestrator.interpreter.restart import Changes, retried
+from orchestrator.interpreter.restart import Changes, plan_rerun
 from orchestrator.temporal.client.runs import Runs
-from orchestrator.temporal.devserver import dev_server
-from tests.api.conftest import opened as served_from
-from tests.api.test_runs import WAIT, stands, started
-from tests.temporal.world import World, definition, opened, planned, until
+from orchestrator.temporal.devserver import run_dev_server
+from tests.api.support import (
+    WAIT,
+    serve_api,
+    start_run,
+    wait_for_status,
+)
+from tests.temporal.world import World, make_definition, make_plan, open_world, wait_until
 
 pytestmark = pytest.mark.temporal
-
 HTTP = {"type": "action", "action": "http.request", "config": {"url": "http://service.example"}}
 DOWN = {"error": {"message": "down", "recoverable": False}}
 UP = {"output": {"status": 200}}
@@ -25,7 +28,7 @@ def put(**variables: Any) -> dict[str, Any]:
     return {"type": "set", "config": variables}
 
 
-async def retry(api: httpx.AsyncClient, run_id: str, **body: Any) -> dict[str, Any]:
+async def rerun(api: httpx.AsyncClient, run_id: str, **body: Any) -> dict[str, Any]:
     """Try a run again and wait for the end."""
     answer = await api.post(f"/runs/{run_id}/retry", params={"wait": 20}, json=body)
     assert answer.status_code == 200, answer.text
@@ -33,7 +36,7 @@ async def retry(api: httpx.AsyncClient, run_id: str, **body: Any) -> dict[str, A
     return found
 
 
-def nodes_of(run: dict[str, Any]) -> list[str]:
+def list_node_ids(run: dict[str, Any]) -> list[str]:
     return [step["node_id"] for step in run["steps"]]
 
 
@@ -42,14 +45,14 @@ async def test_a_failed_run_is_tried_again_from_where_it_failed(
 ) -> None:
     _, script = world.script({"http.request": [DOWN, UP]}, customer)
     nodes = {"before": put(x="{{ input.n }}"), "call": HTTP, "after": put(y="{{ x }}")}
-    run_id = await started(api, nodes, "trigger -> before", "before -> call", "call -> after", given={"n": 7})
-    await stands(api, run_id, "failed")
+    run_id = await start_run(api, nodes, "trigger -> before", "before -> call", "call -> after", given={"n": 7})
+    await wait_for_status(api, run_id, "failed")
 
-    ended = await retry(api, run_id)
+    ended = await rerun(api, run_id)
 
     assert (ended["status"], ended["retried_from"]) == ("completed", run_id)
     assert ended["id"] != run_id
-    assert nodes_of(ended) == ["call", "after"], "what was done is not done again"
+    assert list_node_ids(ended) == ["call", "after"], "what was done is not done again"
     assert (ended["context"]["x"], ended["context"]["y"], ended["input_data"]) == (7, 7, {"n": 7})
     assert len(script.calls) == 2
     assert len({call["context"]["idempotency_key"] for call in script.calls}) == 2
@@ -59,24 +62,24 @@ async def test_a_run_and_its_retries_name_each_other(
     api: httpx.AsyncClient, world: World, customer: str, tmp_path: Path
 ) -> None:
     world.script({"http.request": DOWN}, customer)
-    run_id = await started(api, {"call": HTTP}, "trigger -> call")
-    await stands(api, run_id, "failed")
-    first = (await retry(api, run_id))["id"]
-    second = (await retry(api, first))["id"]
+    run_id = await start_run(api, {"call": HTTP}, "trigger -> call")
+    await wait_for_status(api, run_id, "failed")
+    first = (await rerun(api, run_id))["id"]
+    second = (await rerun(api, first))["id"]
     links = {run_id: None, first: run_id, second: first}
 
-    async def named() -> bool:
+    async def are_linked() -> bool:
         found = [(await api.get(f"/runs/{each}")).json()["retried_by"] for each in links]
         return found == [[first], [second], []]
 
-    await until(named)
-    async with served_from(world, tmp_path) as (house, _):  # an index that begins anew learns it from Temporal
+    await wait_until(are_linked)
+    async with serve_api(world, tmp_path) as (services, _):  # an index that begins anew learns it from Temporal
 
-        async def learnt() -> bool:
-            found = await house.index.page(customer)
+        async def is_indexed() -> bool:
+            found = await services.index.list_runs(customer)
             return {run.id: run.retried_from for run in found} == links
 
-        await until(learnt)
+        await wait_until(is_indexed)
 
 
 async def test_from_a_node_that_is_named_it_begins_with_what_was_known_at_its_first_start(
@@ -86,15 +89,15 @@ async def test_from_a_node_that_is_named_it_begins_with_what_was_known_at_its_fi
         "a": put(x="a", n="{{ run.attempt }}"), "b": put(x="{{ x }}b", late="{{ steps.c.output.y }}"),
         "c": put(y="{{ x }}c"),
     }  # fmt: skip
-    run_id = await started(api, nodes, "trigger -> a", "a -> b", "b -> c")
-    await stands(api, run_id, "completed")
+    run_id = await start_run(api, nodes, "trigger -> a", "a -> b", "b -> c")
+    await wait_for_status(api, run_id, "completed")
 
-    again = await retry(api, run_id, from_node="b")
-    third = await retry(api, again["id"], from_node="a")
+    again = await rerun(api, run_id, from_node="b")
+    third = await rerun(api, again["id"], from_node="a")
 
-    assert nodes_of(again) == ["b", "c"]
+    assert list_node_ids(again) == ["b", "c"]
     assert again["context"] == {"x": "ab", "n": 1, "late": None, "y": "abc"}
-    assert nodes_of(third) == ["a", "b", "c"]
+    assert list_node_ids(third) == ["a", "b", "c"]
     assert third["context"] == {"x": "ab", "n": 3, "late": None, "y": "abc"}
     nowhere = await api.post(f"/runs/{run_id}/retry", json={"from_node": "x"})
     unnamed = await api.post(f"/runs/{run_id}/retry")
@@ -105,11 +108,11 @@ async def test_from_a_node_that_is_named_it_begins_with_what_was_known_at_its_fi
 async def test_paths_that_were_still_to_be_gone_are_gone(api: httpx.AsyncClient, world: World, customer: str) -> None:
     world.script({"http.request": [DOWN, UP]}, customer)
     nodes = {"a": HTTP, "then": put(x=1), "other": put(y=1)}
-    run_id = await started(api, nodes, "trigger -> a, other", "a -> then")
-    failed = await stands(api, run_id, "failed")
-    assert nodes_of(failed) == ["a"]
+    run_id = await start_run(api, nodes, "trigger -> a, other", "a -> then")
+    failed = await wait_for_status(api, run_id, "failed")
+    assert list_node_ids(failed) == ["a"]
 
-    assert nodes_of(await retry(api, run_id)) == ["a", "then", "other"]
+    assert list_node_ids(await rerun(api, run_id)) == ["a", "then", "other"]
 
 
 async def test_a_cycle_goes_on_and_a_loop_begins_anew(api: httpx.AsyncClient, world: World, customer: str) -> None:
@@ -117,21 +120,21 @@ async def test_a_cycle_goes_on_and_a_loop_begins_anew(api: httpx.AsyncClient, wo
     enough = {"type": "condition", "condition": {"field": "log", "operator": "length_equals", "value": 3}}
     cycle = {"count": put(log="{{ log }}."), "poll": HTTP, "enough": enough}
     edges = "trigger -> count", "count -> poll", "poll -> enough", "enough -false-> count"
-    run_id = await started(api, cycle, *edges)
-    failed = await stands(api, run_id, "failed")
+    run_id = await start_run(api, cycle, *edges)
+    failed = await wait_for_status(api, run_id, "failed")
     assert failed["context"]["log"] == "..."
 
-    done = await retry(api, run_id)
+    done = await rerun(api, run_id)
 
-    assert (done["status"], nodes_of(done)[0]) == ("completed", "poll")
+    assert (done["status"], list_node_ids(done)[0]) == ("completed", "poll")
     assert done["context"]["log"] == "...", "what earlier passes have set is kept"
     _, script = world.script({"http.request": [UP, DOWN, UP]}, customer)
     loop = {"type": "loop", "collection": ["p", "q"], "body": ["mark", "call"], "item_variable": "item"}
     body = {"each": loop, "mark": put(marks="{{ marks }}{{ item }}"), "call": HTTP}
-    looped = await started(api, body, "trigger -> each", "mark -> call", variables={"marks": "", "item": "outer"})
-    await stands(api, looped, "failed")
+    looped = await start_run(api, body, "trigger -> each", "mark -> call", variables={"marks": "", "item": "outer"})
+    await wait_for_status(api, looped, "failed")
 
-    ended = await retry(api, looped)
+    ended = await rerun(api, looped)
 
     assert ended["context"] == {"marks": "pq", "item": "outer"}, "as before the loop's first iteration"
     assert len(script.calls) == 4
@@ -141,23 +144,25 @@ async def test_another_version_another_input_and_other_variables(
     api: httpx.AsyncClient, world: World, customer: str
 ) -> None:
     world.script({"http.request": [DOWN, UP, UP]}, customer)
-    first = definition({"a": put(x="{{ input.n }}"), "call": HTTP}, "trigger -> a", "a -> call", variables={"v": 1})
+    first = make_definition(
+        {"a": put(x="{{ input.n }}"), "call": HTTP}, "trigger -> a", "a -> call", variables={"v": 1}
+    )
     schema = {"settings": {"input_schema": {"type": "object", "properties": {"n": {"type": "integer"}}}}}
-    second = definition(
+    second = make_definition(
         {"a": put(x="{{ input.n }}"), "call": HTTP, "then": put(seen="{{ x }} {{ v }} {{ w }} {{ workflow.version }}")},
         "trigger -> a", "a -> call", "call -> then", variables={"v": 1, "w": "new"},
     )  # fmt: skip
     assert (await api.post("/workflows", json=first | {"id": "w"} | schema)).status_code == 201
     assert (await api.post("/workflows/w/activate")).status_code == 200
     run_id = (await api.post("/workflows/w/runs", json={"input": {"n": 1}})).json()["id"]
-    await stands(api, run_id, "failed")
+    await wait_for_status(api, run_id, "failed")
     assert (await api.put("/workflows/w", json=second | {"id": "w"} | schema)).status_code == 200
     assert (await api.post("/workflows/w/activate")).status_code == 200
 
-    fixed = await retry(api, run_id, version=2)
-    changed = await retry(api, run_id, version=2, from_node="a", input={"n": 5}, variables={"v": 9})
+    fixed = await rerun(api, run_id, version=2)
+    changed = await rerun(api, run_id, version=2, from_node="a", input={"n": 5}, variables={"v": 9})
 
-    assert (fixed["workflow_version"], nodes_of(fixed)) == (2, ["call", "then"])
+    assert (fixed["workflow_version"], list_node_ids(fixed)) == (2, ["call", "then"])
     assert fixed["context"]["seen"] == "1 1 new 2"
     assert changed["context"]["seen"] == "5 9 new 2"
     assert changed["input_data"] == {"n": 5}
@@ -180,31 +185,31 @@ async def test_a_dry_run_says_what_would_be_done_and_starts_nothing(
     api: httpx.AsyncClient, world: World, customer: str
 ) -> None:
     _, script = world.script({"http.request": DOWN}, customer)
-    run_id = await started(api, {"a": put(x=1), "b": put(y=1), "call": HTTP}, "trigger -> a", "a -> b", "b -> call")
-    await stands(api, run_id, "failed")
+    run_id = await start_run(api, {"a": put(x=1), "b": put(y=1), "call": HTTP}, "trigger -> a", "a -> b", "b -> call")
+    await wait_for_status(api, run_id, "failed")
 
-    async def would(**body: Any) -> Any:
+    async def dry_run(**body: Any) -> Any:
         answer = await api.post(f"/runs/{run_id}/retry", json=body | {"dry_run": True})
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    assert await would() == {"from_node": "call", "version": 0, "reused": ["a", "b"], "again": ["call"]}
-    assert await would(from_node="b") == {"from_node": "b", "version": 0, "reused": ["a"], "again": ["b", "call"]}
+    assert await dry_run() == {"from_node": "call", "version": 0, "reused": ["a", "b"], "again": ["call"]}
+    assert await dry_run(from_node="b") == {"from_node": "b", "version": 0, "reused": ["a"], "again": ["b", "call"]}
     assert len(script.calls) == 1
     assert (await api.get(f"/runs/{run_id}")).json()["retried_by"] == []
 
 
 async def test_a_key_retries_once(api: httpx.AsyncClient, world: World, customer: str) -> None:
     _, script = world.script({"http.request": [DOWN, UP]}, customer)
-    run_id = await started(api, {"call": HTTP}, "trigger -> call")
-    await stands(api, run_id, "failed")
+    run_id = await start_run(api, {"call": HTTP}, "trigger -> call")
+    await wait_for_status(api, run_id, "failed")
 
     answers = [await api.post(f"/runs/{run_id}/retry", headers={"idempotency-key": "once"}) for _ in range(3)]
 
     assert {answer.status_code for answer in answers} == {202}
     assert len({answer.json()["id"] for answer in answers}) == 1
     assert [answer.headers.get("idempotent-replayed") for answer in answers] == [None, "true", "true"]
-    await stands(api, answers[0].json()["id"], "completed")
+    await wait_for_status(api, answers[0].json()["id"], "completed")
     assert len(script.calls) == 2
 
 
@@ -212,14 +217,14 @@ async def test_a_run_that_goes_on_or_was_undone_is_not_tried_again(
     api: httpx.AsyncClient, world: World, customer: str
 ) -> None:
     world.script({"email.send": {"error": {"message": "no", "recoverable": False}}}, customer)
-    going = await started(api, {"a": WAIT}, "trigger -> a")
+    going = await start_run(api, {"a": WAIT}, "trigger -> a")
     book = {
         "type": "action", "action": "http.request", "config": {"url": "http://a.example"},
         "compensate": {"action": "http.request", "config": {"url": "http://a.example/undo"}},
     }  # fmt: skip
     mail = {"type": "action", "action": "email.send", "config": {"to": "a@example.org", "subject": "s", "text": "b"}}
-    undone = await started(api, {"book": book, "mail": mail}, "trigger -> book", "book -> mail")
-    await stands(api, undone, "failed")
+    undone = await start_run(api, {"book": book, "mail": mail}, "trigger -> book", "book -> mail")
+    await wait_for_status(api, undone, "failed")
 
     refused = [await api.post(f"/runs/{run_id}/retry") for run_id in (going, undone)]
 
@@ -229,22 +234,22 @@ async def test_a_run_that_goes_on_or_was_undone_is_not_tried_again(
 
 async def test_the_start_of_a_node_is_known_after_continue_as_new(tmp_path: Path) -> None:
     config = ("limit.historyCount.suggestContinueAsNew=40",)
-    async with dev_server(tmp_path / "short", dynamic_config=config) as server, opened(server) as world:
+    async with run_dev_server(tmp_path / "short", dynamic_config=config) as server, open_world(server) as world:
         customer, _ = world.script()
         loop = {"type": "loop", "collection": 30, "body": ["work"]}
         nodes = {"a": put(x="a"), "b": put(x="{{ x }}b"), "l": loop, "work": "work", "c": put(y="{{ x }}")}
-        plan = planned(nodes, "trigger -> a", "a -> b", "b -> l", "l -> c", customer=customer)
+        plan = make_plan(nodes, "trigger -> a", "a -> b", "b -> l", "l -> c", customer=customer)
         run_id = await world.start(plan)
-        await world.ended(run_id)
+        await world.wait_for_end(run_id)
         executions = [one async for one in world.client.list_workflows(f"WorkflowId = '{run_id}'")]
-        again = await _again(world.runs, run_id, "b")
-        run = await world.ended(again)
+        again = await _rerun_from(world.runs, run_id, "b")
+        run = await world.wait_for_end(again)
 
     assert len(executions) > 1
     assert (run.context["x"], run.context["y"], run.retried_from) == ("ab", "ab", run_id)
 
 
-async def _again(runs: Runs, run_id: str, node_id: str) -> str:
-    old = await runs.ended_run(run_id)
-    made = retried(old, old.plan, Changes(node_id), f"{run_id}-again", datetime.now(UTC))
+async def _rerun_from(runs: Runs, run_id: str, node_id: str) -> str:
+    old = await runs.read_ended_run(run_id)
+    made = plan_rerun(old, old.plan, Changes(node_id), f"{run_id}-again", datetime.now(UTC))
     return (await runs.start(made.plan, run_id=made.info.id, state=made.state, retried_from=run_id)).id

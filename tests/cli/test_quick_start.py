@@ -1,4 +1,4 @@
-"""What README and the HTTP API's page let a newcomer type first ends well, without any settings."""
+"""The commands that README and the HTTP API's page show first work without any settings."""
 
 import argparse
 import asyncio
@@ -9,14 +9,14 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.cli.shell import ROOT, SECONDS, Dev, started_dev, stopped
+from tests.cli.shell import ROOT, SECONDS, Dev, start_dev, stop_dev
 
 pytestmark = pytest.mark.temporal
 SERVED = "localhost:8080"
 PAGES = {"README.md": "## Serve it", "docs/api.md": "# The HTTP API"}
 
 
-def shown(page: str) -> list[list[str]]:
+def read_commands(page: str) -> list[list[str]]:
     """Give the commands of the first block after the page's heading."""
     text = (ROOT / page).read_text().partition(PAGES[page])[2]
     block = re.search(r"```console\n(.*?)```", text, re.DOTALL)
@@ -25,7 +25,7 @@ def shown(page: str) -> list[list[str]]:
     return [shlex.split(line.removeprefix("$ "), comments=True) for line in lines]
 
 
-async def asked(dev: Dev, words: list[str]) -> httpx.Response:
+async def request_like_curl(dev: Dev, words: list[str]) -> httpx.Response:
     """Do what curl would do."""
     parser = argparse.ArgumentParser("curl", exit_on_error=False)
     for flag in ("-s", "-N"):
@@ -48,9 +48,9 @@ async def asked(dev: Dev, words: list[str]) -> httpx.Response:
 
 @pytest.mark.parametrize("page", PAGES)
 async def test_what_is_shown_first_ends_in_completed_runs(page: str, tmp_path: Path) -> None:
-    dev = await started_dev(tmp_path / "home")
+    dev = await start_dev(tmp_path / "home")
     try:
-        (program, command, *_), *others = shown(page)
+        (program, command, *_), *others = read_commands(page)
         assert (program, command) == ("orchestrator", "dev")
         answer = None
         for words in others:
@@ -59,22 +59,22 @@ async def test_what_is_shown_first_ends_in_completed_runs(page: str, tmp_path: P
                 assert done.code == 0, done.err
                 continue
             if "RUN" in words[-1]:
-                answer = await ended(dev)
+                answer = await wait_for_runs(dev)
                 words = [word.replace("RUN", answer.json()["items"][0]["id"]) for word in words]
-            answer = await asked(dev, words[1:])
+            answer = await request_like_curl(dev, words[1:])
             assert answer.is_success, answer.text
 
-        runs = (await ended(dev)).json()["items"]
+        runs = (await wait_for_runs(dev)).json()["items"]
         assert [run["status"] for run in runs] == ["completed"]
     finally:
-        await stopped(dev)
+        await stop_dev(dev)
 
 
-async def ended(dev: Dev) -> httpx.Response:
+async def wait_for_runs(dev: Dev) -> httpx.Response:
     """Wait until the list of runs shows some, and all have ended."""
     async with asyncio.timeout(SECONDS):
         while True:
-            answer = await asked(dev, [f"{SERVED}/api/v1/runs"])
+            answer = await request_like_curl(dev, [f"{SERVED}/api/v1/runs"])
             if (runs := answer.json()["items"]) and all(run["completed_at"] for run in runs):
                 return answer
             await asyncio.sleep(0.1)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.drawing.mermaid import SHAPES, mermaid
+from orchestrator.drawing.mermaid import SHAPES, draw_mermaid
 
 EXAMPLES = sorted(path for path in (Path(__file__).parents[2] / "examples").glob("*.json") if ".input" not in path.name)
 LINE = re.compile(
@@ -23,32 +23,32 @@ LINE = re.compile(
 )
 
 
-def node(key: str, kind: str = "action", **more: Any) -> dict[str, Any]:
+def make_node(key: str, kind: str = "action", **more: Any) -> dict[str, Any]:
     return {"id": key, "type": kind, "name": key, **more}
 
 
-def edge(source: str, target: str, port: str | None = None, label: str | None = None) -> dict[str, Any]:
+def make_edge(source: str, target: str, port: str | None = None, label: str | None = None) -> dict[str, Any]:
     return {"source": source, "target": target, "condition": port, "label": label}
 
 
-def drawn(nodes: list[Any], edges: list[Any], **more: Any) -> list[str]:
-    return mermaid({"trigger": {"type": "manual"}, "nodes": nodes, "edges": edges, **more}).splitlines()
+def draw(nodes: list[Any], edges: list[Any], **more: Any) -> list[str]:
+    return draw_mermaid({"trigger": {"type": "manual"}, "nodes": nodes, "edges": edges, **more}).splitlines()
 
 
 def test_a_small_definition_is_drawn_whole() -> None:
     nodes = [
-        node("check", "condition"),
-        node("pay", action="http.request", name="Pay it"),
-        node("stop", "end"),
+        make_node("check", "condition"),
+        make_node("pay", action="http.request", name="Pay it"),
+        make_node("stop", "end"),
     ]
     edges = [
-        edge("trigger", "check"),
-        edge("check", "pay", "true"),
-        edge("check", "stop", "false", "no"),
-        edge("pay", "stop", "error"),
+        make_edge("trigger", "check"),
+        make_edge("check", "pay", "true"),
+        make_edge("check", "stop", "false", "no"),
+        make_edge("pay", "stop", "error"),
     ]
 
-    assert drawn(nodes, edges) == [
+    assert draw(nodes, edges) == [
         "flowchart TD",
         '    start(["manual"])',
         '    n1{"check"}',
@@ -63,15 +63,15 @@ def test_a_small_definition_is_drawn_whole() -> None:
 
 def test_bodies_and_branches_are_boxes_of_what_only_they_reach() -> None:
     nodes = [
-        node("each", "loop", body=["fork"]),
-        node("fork", "parallel", branches=[["a", "a2"], ["b"]]),
-        *(node(key) for key in ("a", "a2", "b", "meet", "after")),
+        make_node("each", "loop", body=["fork"]),
+        make_node("fork", "parallel", branches=[["a", "a2"], ["b"]]),
+        *(make_node(key) for key in ("a", "a2", "b", "meet", "after")),
     ]
     edges = [
-        *(edge("trigger", "each"), edge("a", "a2"), edge("a2", "meet"), edge("b", "meet")),
-        *(edge("meet", "each"), edge("each", "after")),
+        *(make_edge("trigger", "each"), make_edge("a", "a2"), make_edge("a2", "meet"), make_edge("b", "meet")),
+        *(make_edge("meet", "each"), make_edge("each", "after")),
     ]
-    lines = drawn(nodes, edges)
+    lines = draw(nodes, edges)
 
     assert lines[3:17] == [
         '    subgraph box1["each"]',
@@ -93,15 +93,15 @@ def test_bodies_and_branches_are_boxes_of_what_only_they_reach() -> None:
 
 
 def test_edges_of_the_ports_body_and_branch_open_boxes_too() -> None:
-    nodes = [node("each", "loop"), node("fork", "parallel"), node("a"), node("b")]
+    nodes = [make_node("each", "loop"), make_node("fork", "parallel"), make_node("a"), make_node("b")]
     edges = [
-        edge("trigger", "each"),
-        edge("each", "fork", "body"),
-        edge("fork", "a", "branch"),
-        edge("fork", "b", "branch"),
+        make_edge("trigger", "each"),
+        make_edge("each", "fork", "body"),
+        make_edge("fork", "a", "branch"),
+        make_edge("fork", "b", "branch"),
     ]
 
-    assert [line.strip() for line in drawn(nodes, edges) if "subgraph" in line] == [
+    assert [line.strip() for line in draw(nodes, edges) if "subgraph" in line] == [
         'subgraph box1["each"]',
         'subgraph box2["branch 1"]',
         'subgraph box3["branch 2"]',
@@ -109,21 +109,21 @@ def test_edges_of_the_ports_body_and_branch_open_boxes_too() -> None:
 
 
 def test_a_node_reached_from_outside_stays_outside_the_box() -> None:
-    nodes = [node("check", "condition"), node("each", "loop", body=["shared"]), node("shared")]
-    edges = [edge("trigger", "check"), edge("check", "each", "true"), edge("check", "shared", "false")]
+    nodes = [make_node("check", "condition"), make_node("each", "loop", body=["shared"]), make_node("shared")]
+    edges = [make_edge("trigger", "check"), make_edge("check", "each", "true"), make_edge("check", "shared", "false")]
 
-    assert not [line for line in drawn(nodes, edges) if "subgraph" in line]
+    assert not [line for line in draw(nodes, edges) if "subgraph" in line]
 
 
 def test_an_edge_that_a_list_has_said_is_drawn_once() -> None:
-    nodes = [node("check", "condition", true_branch=["a", "b"]), node("a"), node("b")]
-    edges = [edge("trigger", "check"), edge("check", "a", "true"), edge("a", "b")]
+    nodes = [make_node("check", "condition", true_branch=["a", "b"]), make_node("a"), make_node("b")]
+    edges = [make_edge("trigger", "check"), make_edge("check", "a", "true"), make_edge("a", "b")]
 
-    assert drawn(nodes, edges)[5:] == ["    start --> n1", '    n1 -->|"true"| n2', "    n2 --> n3"]
+    assert draw(nodes, edges)[5:] == ["    start --> n1", '    n1 -->|"true"| n2', "    n2 --> n3"]
 
 
 def test_a_draft_without_a_start_has_its_boxes() -> None:
-    lines = drawn([node("each", "loop", body=["a"]), node("a"), node("odd", "looop")], [])
+    lines = draw([make_node("each", "loop", body=["a"]), make_node("a"), make_node("odd", "looop")], [])
 
     assert lines[2:8] == [
         '    n1{{"each<br/>each item"}}',
@@ -136,7 +136,7 @@ def test_a_draft_without_a_start_has_its_boxes() -> None:
 
 
 def test_what_leads_nowhere_is_drawn_as_missing() -> None:
-    lines = drawn([node("a")], [edge("trigger", "a"), edge("a", "ghost"), edge("a", "a")])
+    lines = draw([make_node("a")], [make_edge("trigger", "a"), make_edge("a", "ghost"), make_edge("a", "a")])
 
     assert '    n2["ghost<br/>missing"]:::missing' in lines
     assert "    n1 --> n2" in lines
@@ -154,7 +154,7 @@ def test_what_leads_nowhere_is_drawn_as_missing() -> None:
     ],
 )
 def test_the_start_says_what_starts_it(trigger: Any, label: str) -> None:
-    assert mermaid({"trigger": trigger}).splitlines()[1] == f'    start(["{label}"])'
+    assert draw_mermaid({"trigger": trigger}).splitlines()[1] == f'    start(["{label}"])'
 
 
 @pytest.mark.parametrize(
@@ -171,13 +171,13 @@ def test_the_start_says_what_starts_it(trigger: Any, label: str) -> None:
     ],
 )
 def test_a_name_cannot_be_read_as_syntax(name: str, label: str) -> None:
-    assert f'    n1(["{label}"])' in drawn([node("a", "end", name=name)], [])
+    assert f'    n1(["{label}"])' in draw([make_node("a", "end", name=name)], [])
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_is_drawn_with_every_node_and_edge(path: Path) -> None:
     definition = json.loads(path.read_text())
-    lines = mermaid(definition).splitlines()
+    lines = draw_mermaid(definition).splitlines()
 
     assert [line for line in lines if not LINE.fullmatch(line)] == []
     assert not [line for line in lines if "missing" in line]
@@ -211,16 +211,16 @@ EDGES = st.fixed_dictionaries(
 @settings(max_examples=300, deadline=None)
 @given(st.lists(NODES | JSON, max_size=5) | JSON, st.lists(EDGES | JSON, max_size=8) | JSON, JSON)
 def test_anything_is_drawn(nodes: Any, edges: Any, trigger: Any) -> None:
-    text = mermaid({"nodes": nodes, "edges": edges, "trigger": trigger})
+    text = draw_mermaid({"nodes": nodes, "edges": edges, "trigger": trigger})
 
     assert [line for line in text.splitlines() if not LINE.fullmatch(line)] == []
     assert text.count("subgraph") == len(re.findall(r"^\s+end$", text, re.MULTILINE))
 
 
 def test_a_long_chain_and_deep_nesting_are_drawn() -> None:
-    chain = [node(f"c{place}") for place in range(5000)]
-    nested = [node(f"l{place}", "loop", body=[f"l{place + 1}"]) for place in range(400)]
-    links = [edge(f"c{place}", f"c{place + 1}") for place in range(4999)]
-    lines = drawn([*chain, *nested, node("l400")], [edge("trigger", "c0"), *links, edge("c4999", "l0")])
+    chain = [make_node(f"c{place}") for place in range(5000)]
+    nested = [make_node(f"l{place}", "loop", body=[f"l{place + 1}"]) for place in range(400)]
+    links = [make_edge(f"c{place}", f"c{place + 1}") for place in range(4999)]
+    lines = draw([*chain, *nested, make_node("l400")], [make_edge("trigger", "c0"), *links, make_edge("c4999", "l0")])
 
     assert len([line for line in lines if "subgraph" in line]) == 400

@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.store.database import Database
 from orchestrator.store.records import ACTIVE, PAUSED, REMOVED, Stored
-from orchestrator.store.triggers import UNSURE, WebhookTaken
+from orchestrator.store.triggers import STALE, WebhookTaken
 from orchestrator.store.workflows import Definitions, EditConflict, WorkflowExists, WorkflowNotFound
 
 PLAN = {"format": 1}
@@ -20,7 +20,7 @@ def definitions(database: Database) -> Definitions:
     return Definitions(database)
 
 
-async def published(definitions: Definitions, name: str = "w", customer: str = "acme", **content: Any) -> Stored:
+async def publish(definitions: Definitions, name: str = "w", customer: str = "acme", **content: Any) -> Stored:
     stored = await definitions.create(customer, name, {"id": name, "name": "N", **content}, "ada")
     return await definitions.publish(stored, stored.definition, PLAN, by="ada")
 
@@ -65,39 +65,39 @@ async def test_many_that_save_at_once_are_told_but_for_one(definitions: Definiti
 
 
 async def test_publishing_is_numbered_and_versions_never_change(definitions: Definitions) -> None:
-    first = await published(definitions, n=1)
+    first = await publish(definitions, n=1)
     edited = await definitions.save("acme", "w", {**first.definition, "n": 2}, first.revision)
     assert (edited.version, edited.content_version, edited.edited) == (1, 2, True)
     same = await definitions.save("acme", "w", first.definition, None)
     assert (same.content_version, same.edited) == (1, False), "edited back to what is published"
     second = await definitions.publish(same, {**first.definition, "n": 2}, PLAN, by="bo")
 
-    listed = await definitions.versions("acme", "w", before=99, limit=10)
+    listed = await definitions.list_versions("acme", "w", before=99, limit=10)
 
     assert [(each.version, each.definition["n"], each.published_by) for each in listed] == [(2, 2, "bo"), (1, 1, "ada")]
-    assert [each.version for each in await definitions.versions("acme", "w", before=2, limit=10)] == [1]
+    assert [each.version for each in await definitions.list_versions("acme", "w", before=2, limit=10)] == [1]
     assert (second.version, second.definition["n"]) == (2, 2)
     with pytest.raises(EditConflict):
         await definitions.publish(same, {}, PLAN, by="late")
     with pytest.raises(WorkflowNotFound):
-        await definitions.version("acme", "w", 3)
+        await definitions.get_version("acme", "w", 3)
     with pytest.raises(WorkflowNotFound):
-        await definitions.version("other", "w", 1)
+        await definitions.get_version("other", "w", 1)
 
 
 async def test_rolling_back_leaves_unpublished_edits_alone(definitions: Definitions) -> None:
-    first = await published(definitions, n=1)
+    first = await publish(definitions, n=1)
     edited = await definitions.save("acme", "w", {**first.definition, "n": 2}, None)
 
     back = await definitions.publish(edited, first.definition, PLAN, by="ada", copy_of=1)
 
     assert (back.version, back.definition["n"], back.edited) == (2, 2, True)
-    assert (await definitions.version("acme", "w", 2)).copy_of == 1
+    assert (await definitions.get_version("acme", "w", 2)).copy_of == 1
 
 
 async def test_what_should_start_it_follows_its_life(definitions: Definitions) -> None:
-    stored = await published(definitions, **SCHEDULE)
-    (row,) = await definitions.unapplied()
+    stored = await publish(definitions, **SCHEDULE)
+    (row,) = await definitions.list_pending()
     assert (row.kind, row.wanted, row.version, row.applied, row.config) == (
         "schedule",
         ACTIVE,
@@ -106,63 +106,63 @@ async def test_what_should_start_it_follows_its_life(definitions: Definitions) -
         {"overlap": "skip"},
     )
 
-    assert await definitions.applied(row) is True
-    assert await definitions.unapplied() == []
+    assert await definitions.mark_applied(row) is True
+    assert await definitions.list_pending() == []
     paused = await definitions.set_status(stored, PAUSED)
-    (row,) = await definitions.unapplied()
+    (row,) = await definitions.list_pending()
     assert row.wanted == PAUSED
     newer = await definitions.set_status(paused, "archived")
-    assert await definitions.applied(row) is False, "something else is wanted by now"
-    (row,) = await definitions.unapplied()
+    assert await definitions.mark_applied(row) is False, "something else is wanted by now"
+    (row,) = await definitions.list_pending()
     assert row.wanted == REMOVED
-    assert await definitions.applied(row) is True
-    assert await definitions.trigger("acme", "w") is None
+    assert await definitions.mark_applied(row) is True
+    assert await definitions.get_trigger("acme", "w") is None
     await definitions.set_status(newer, ACTIVE)
-    assert [each.wanted for each in await definitions.schedules()] == [ACTIVE]
+    assert [each.wanted for each in await definitions.list_schedules()] == [ACTIVE]
 
 
 async def test_a_deleted_workflow_leaves_its_schedule_to_be_removed(definitions: Definitions) -> None:
-    stored = await published(definitions, **SCHEDULE)
-    await definitions.applied((await definitions.unapplied())[0])
+    stored = await publish(definitions, **SCHEDULE)
+    await definitions.mark_applied((await definitions.list_pending())[0])
 
     with pytest.raises(EditConflict):
         await definitions.delete("acme", "w", stored.revision + 1)
     await definitions.delete("acme", "w", stored.revision)
 
-    (row,) = await definitions.unapplied()
+    (row,) = await definitions.list_pending()
     assert (row.wanted, row.workflow_id) == (REMOVED, "w")
-    assert await definitions.versions("acme", "w", before=99, limit=9) == []
+    assert await definitions.list_versions("acme", "w", before=99, limit=9) == []
     with pytest.raises(WorkflowNotFound):
         await definitions.delete("acme", "w", None)
 
 
 async def test_a_schedule_that_becomes_an_event_is_taken_away(definitions: Definitions) -> None:
-    stored = await published(definitions, **SCHEDULE)
-    await definitions.applied((await definitions.unapplied())[0])
+    stored = await publish(definitions, **SCHEDULE)
+    await definitions.mark_applied((await definitions.list_pending())[0])
 
     await definitions.publish(stored, {"trigger": {"type": "event", "event": "e"}}, PLAN, by="ada")
 
-    (row,) = await definitions.unapplied()
+    (row,) = await definitions.list_pending()
     assert (row.kind, row.event) == ("event", "e")
-    await definitions.applied(row)
-    assert await definitions.unapplied() == []
-    assert [each.workflow_id for each in await definitions.subscribers("acme")] == ["w"]
-    assert await definitions.subscribers("other") == []
+    await definitions.mark_applied(row)
+    assert await definitions.list_pending() == []
+    assert [each.workflow_id for each in await definitions.list_subscribers("acme")] == ["w"]
+    assert await definitions.list_subscribers("other") == []
 
 
 async def test_a_path_is_one_workflows_of_a_customer(definitions: Definitions) -> None:
     hook = {"trigger": {"type": "webhook", "webhook_path": "/shop/in/"}}
-    await published(definitions, **hook)
-    await published(definitions, customer="other", **hook)
+    await publish(definitions, **hook)
+    await publish(definitions, customer="other", **hook)
 
-    found = await definitions.webhook("acme", "shop/in")
+    found = await definitions.find_webhook("acme", "shop/in")
     assert found is not None
     assert (found.workflow_id, found.customer_id) == ("w", "acme")
     with pytest.raises(WebhookTaken):
-        await published(definitions, name="second", **hook)
+        await publish(definitions, name="second", **hook)
     assert (await definitions.get("acme", "second")).status == "draft", "nothing of it was kept"
     await definitions.set_status(await definitions.get("acme", "w"), "archived")
-    await published(definitions, name="third", **hook)
+    await publish(definitions, name="third", **hook)
 
 
 async def test_pages_hold_everything_once(definitions: Definitions) -> None:
@@ -171,48 +171,48 @@ async def test_pages_hold_everything_once(definitions: Definitions) -> None:
             await definitions.create(customer, f"w{number}", {}, "ada")
 
     seen: list[tuple[str, str]] = []
-    while page := await definitions.page(None, after=seen[-1] if seen else (), limit=3):
+    while page := await definitions.list_definitions(None, after=seen[-1] if seen else (), limit=3):
         seen += [(each.customer_id, each.id) for each in page]
 
     assert seen == [(customer, f"w{number}") for customer in "ab" for number in range(4)]
-    assert [each.id for each in await definitions.page("a", status="draft", limit=2)] == ["w0", "w1"]
-    assert await definitions.page("a", status="active") == []
-    assert set(await definitions.published("a", ["w1", "none"])) == {"w1"}
+    assert [each.id for each in await definitions.list_definitions("a", status="draft", limit=2)] == ["w0", "w1"]
+    assert await definitions.list_definitions("a", status="active") == []
+    assert set(await definitions.get_many("a", ["w1", "none"])) == {"w1"}
 
 
 async def test_a_schedule_that_is_not_there_is_installed_again(definitions: Definitions) -> None:
     for customer in ("acme", "other"):
-        await published(definitions, customer=customer, **SCHEDULE)
-    for row in await definitions.unapplied():
-        await definitions.applied(row)
-    assert await definitions.unapplied() == []
+        await publish(definitions, customer=customer, **SCHEDULE)
+    for row in await definitions.list_pending():
+        await definitions.mark_applied(row)
+    assert await definitions.list_pending() == []
 
-    await definitions.unsure("acme", "w")
-    await definitions.unsure("acme", "none")
+    await definitions.mark_stale("acme", "w")
+    await definitions.mark_stale("acme", "none")
 
-    (row,) = await definitions.unapplied()
-    assert (row.customer_id, row.workflow_id, row.wanted, row.applied) == ("acme", "w", ACTIVE, UNSURE)
+    (row,) = await definitions.list_pending()
+    assert (row.customer_id, row.workflow_id, row.wanted, row.applied) == ("acme", "w", ACTIVE, STALE)
 
 
 async def test_a_schedule_that_may_be_there_is_removed_when_something_else_is_wanted(definitions: Definitions) -> None:
     """The process may have died after Temporal heard of it: the next version starts by an event."""
-    stored = await published(definitions, **SCHEDULE)
-    await definitions.unsure("acme", "w")
+    stored = await publish(definitions, **SCHEDULE)
+    await definitions.mark_stale("acme", "w")
     event = {"id": "w", "name": "n", "trigger": {"type": "event", "event": "e"}}
 
     await definitions.publish(stored, event, {}, by="me")
 
-    (row,) = await definitions.unapplied()
-    assert (row.kind, row.applied) == ("event", UNSURE)
-    assert await definitions.applied(row)
-    assert await definitions.unapplied() == []
+    (row,) = await definitions.list_pending()
+    assert (row.kind, row.applied) == ("event", STALE)
+    assert await definitions.mark_applied(row)
+    assert await definitions.list_pending() == []
 
 
 async def test_a_trigger_that_is_made_anew_never_looks_like_the_old_one(definitions: Definitions) -> None:
     seen = set()
     for _ in range(3):
-        await published(definitions, **SCHEDULE)
-        (row,) = await definitions.unapplied()
+        await publish(definitions, **SCHEDULE)
+        (row,) = await definitions.list_pending()
         seen.add(row.revision)
         await definitions.delete("acme", "w", None)
 
@@ -220,21 +220,21 @@ async def test_a_trigger_that_is_made_anew_never_looks_like_the_old_one(definiti
 
 
 async def test_each_store_has_a_name_of_its_own(definitions: Definitions) -> None:
-    name = await definitions.installation()
+    name = await definitions.get_installation()
 
     assert len(name) == 32
-    assert await definitions.installation() == name
+    assert await definitions.get_installation() == name
 
 
 async def test_a_pattern_starts_only_what_is_active_and_ones_own(definitions: Definitions) -> None:
     event = {"trigger": {"type": "event", "event": "order.*"}}
     for name in ("b", "a", "paused", "archived"):
-        await published(definitions, name, **event)
-    await published(definitions, "theirs", "other", **event)
+        await publish(definitions, name, **event)
+    await publish(definitions, "theirs", "other", **event)
     await definitions.set_status(await definitions.get("acme", "paused"), PAUSED)
     await definitions.set_status(await definitions.get("acme", "archived"), "archived")
 
-    assert [(each.workflow_id, each.event) for each in await definitions.subscribers("acme")] == [
+    assert [(each.workflow_id, each.event) for each in await definitions.list_subscribers("acme")] == [
         ("a", "order.*"),
         ("b", "order.*"),
     ]

@@ -17,19 +17,19 @@ HOUR = timedelta(hours=1)
 
 async def test_a_key_opens_until_it_is_revoked_and_its_secret_is_not_kept(database: Database) -> None:
     keys = Keys(database)
-    assert await keys.configured() is False
+    assert await keys.is_configured() is False
     made, secret = await keys.create("acme", "ci", ("read", "run"))
 
     assert await keys.verify(secret) == made
     assert (made.customer_id, made.scopes) == ("acme", ("read", "run"))
-    async with database.reading() as connection:
+    async with database.read_transaction() as connection:
         stored = str([dict(row) for row in (await connection.execute(select(api_keys))).mappings()])
     assert secret.rpartition("_")[2] not in stored
     await keys.revoke(made.id)
     assert await keys.verify(secret) is None
-    assert await keys.configured() is True
-    assert [each.id for each in await keys.every("acme")] == [made.id]
-    assert await keys.every("other") == []
+    assert await keys.is_configured() is True
+    assert [each.id for each in await keys.list_keys("acme")] == [made.id]
+    assert await keys.list_keys("other") == []
 
 
 NO_KEYS = [
@@ -83,26 +83,26 @@ async def test_a_key_that_opens_nothing_gets_no_new_secret(database: Database, e
 async def test_a_lease_is_held_by_one_until_it_lets_go_or_dies(database: Database) -> None:
     holders = [Leases(database, f"process {number}") for number in range(5)]
 
-    taken = await asyncio.gather(*(each.take("work", 60) for each in holders))
+    taken = await asyncio.gather(*(each.acquire("work", 60) for each in holders))
 
     assert sum(taken) == 1
     owner = holders[taken.index(True)]
     other = holders[taken.index(False)]
-    assert await owner.take("work", 60) is True
-    assert await other.take("work", 60) is False
-    await other.drop("work")
-    assert await other.take("work", 60) is False, "only the holder lets go"
-    await owner.drop("work")
-    assert await other.take("work", 0) is True, "at once"
-    assert await owner.take("work", 60) is True, "a holder that does not come back loses it"
+    assert await owner.acquire("work", 60) is True
+    assert await other.acquire("work", 60) is False
+    await other.release("work")
+    assert await other.acquire("work", 60) is False, "only the holder lets go"
+    await owner.release("work")
+    assert await other.acquire("work", 0) is True, "at once"
+    assert await owner.acquire("work", 60) is True, "a holder that does not come back loses it"
 
 
 async def test_a_mark_is_kept_whoever_holds_the_lease(database: Database) -> None:
     leases, moment = Leases(database, "a"), datetime(2026, 5, 1, 12, 0, 0, 123456, UTC)
-    assert await leases.mark("work") is None
-    await leases.take("work", 0)
+    assert await leases.get_mark("work") is None
+    await leases.acquire("work", 0)
     await leases.set_mark("work", moment)
     other = Leases(database, "b")
-    assert await other.take("work", 60) is True
+    assert await other.acquire("work", 60) is True
 
-    assert await other.mark("work") == moment
+    assert await other.get_mark("work") == moment

@@ -27,18 +27,18 @@ def ledger(database: Database) -> Deliveries:
     return Deliveries(database)
 
 
-def delivery(name: str, *starts: str, customer: str = "acme", **more: object) -> Delivery:
+def make_delivery(name: str, *starts: str, customer: str = "acme", **more: object) -> Delivery:
     made = tuple(Start(each, 1, f"{name}-{each}", given={"x": [1, None]}) for each in starts)
     base = Delivery(name, customer, "event", "order.paid", None, ACCEPTED, {"data": {"ü": 1}}, NOW, starts=made)
     return replace(base, **more)  # type: ignore[arg-type] # names of the tests
 
 
 async def test_what_is_accepted_is_given_back_with_what_it_owes(ledger: Deliveries) -> None:
-    kept = await ledger.accept(delivery("d1", "a", "b"), "event:1")
+    kept = await ledger.accept(make_delivery("d1", "a", "b"), "event:1")
 
     found = await ledger.get("acme", "d1")
 
-    assert kept == delivery("d1", "a", "b")
+    assert kept == make_delivery("d1", "a", "b")
     assert (found.received, found.received_at, found.outcome) == ({"data": {"ü": 1}}, NOW, ACCEPTED)
     assert [(s.workflow_id, s.run_id, s.given, s.state) for s in found.starts] == [
         (name, f"d1-{name}", {"x": [1, None]}, "pending") for name in "ab"
@@ -49,66 +49,66 @@ async def test_what_is_accepted_is_given_back_with_what_it_owes(ledger: Deliveri
 
 
 async def test_of_many_at_once_under_one_key_exactly_one_wins(ledger: Deliveries) -> None:
-    kept = await asyncio.gather(*(ledger.accept(delivery(f"d{n}", "a"), "event:same") for n in range(10)))
+    kept = await asyncio.gather(*(ledger.accept(make_delivery(f"d{n}", "a"), "event:same") for n in range(10)))
 
     winners = [each for each in kept if each.outcome == ACCEPTED]
     assert len(winners) == 1
     losers = [each for each in kept if each.outcome == DUPLICATE]
     assert {each.duplicate_of for each in losers} == {winners[0].id}
     assert {each.starts[0].run_id for each in losers} == {winners[0].starts[0].run_id}
-    assert len(await ledger.page("acme", outcome=DUPLICATE)) == 9
-    assert await ledger.winner("acme", "event:same") is not None
-    assert await ledger.backlog() == 1
+    assert len(await ledger.list_deliveries("acme", outcome=DUPLICATE)) == 9
+    assert await ledger.find_by_slot("acme", "event:same") is not None
+    assert await ledger.count_pending_starts() == 1
 
 
 async def test_keys_are_each_customers_own(ledger: Deliveries) -> None:
-    first = await ledger.accept(delivery("d1"), "event:1")
-    second = await ledger.accept(delivery("d2", customer="other"), "event:1")
+    first = await ledger.accept(make_delivery("d1"), "event:1")
+    second = await ledger.accept(make_delivery("d2", customer="other"), "event:1")
 
     assert [first.outcome, second.outcome] == [ACCEPTED, ACCEPTED]
-    assert [each.id for each in await ledger.page("other")] == ["d2"]
-    assert await ledger.winner("third", "event:1") is None
+    assert [each.id for each in await ledger.list_deliveries("other")] == ["d2"]
+    assert await ledger.find_by_slot("third", "event:1") is None
 
 
 async def test_what_is_owed_is_found_until_it_is_settled(ledger: Deliveries) -> None:
-    await ledger.accept(delivery("old", "a", "b"), None)
-    await ledger.accept(delivery("new", "a", received_at=NOW + timedelta(hours=1)), None)
-    await ledger.accept(delivery("by hand", "a", kind="start"), None)
+    await ledger.accept(make_delivery("old", "a", "b"), None)
+    await ledger.accept(make_delivery("new", "a", received_at=NOW + timedelta(hours=1)), None)
+    await ledger.accept(make_delivery("by hand", "a", kind="start"), None)
 
-    assert await ledger.due(10) == [], "whoever has accepted them is at it"
+    assert await ledger.list_due(10) == [], "whoever has accepted them is at it"
     for number, name in enumerate(("by hand", "new", "old")):
-        await ledger.leave(name, timedelta(seconds=-number))
-    assert await ledger.due(10) == ["old", "new"], "a start by hand is its sender's"
+        await ledger.postpone(name, timedelta(seconds=-number))
+    assert await ledger.list_due(10) == ["old", "new"], "a start by hand is its sender's"
 
     assert [await ledger.claim("old") for _ in range(2)] == [True, False]
-    assert await ledger.due(10) == ["new"]
+    assert await ledger.list_due(10) == ["new"]
     first, second = (await ledger.get("acme", "old")).starts
     await ledger.settle([replace(first, state=STARTED)])
-    await ledger.leave("old", timedelta(seconds=-1))
-    assert sorted(await ledger.due(10)) == ["new", "old"], "something is still to be made"
+    await ledger.postpone("old", timedelta(seconds=-1))
+    assert sorted(await ledger.list_due(10)) == ["new", "old"], "something is still to be made"
     await ledger.settle([replace(second, state=FAILED, reason="no such workflow")])
 
-    assert await ledger.due(10) == ["new"]
+    assert await ledger.list_due(10) == ["new"]
     states = [(each.state, each.reason) for each in (await ledger.get("acme", "old")).starts]
     assert states == [("started", None), ("failed", "no such workflow")]
     assert not await ledger.claim("old")
 
 
 async def test_a_key_that_is_let_go_of_can_be_used_again(ledger: Deliveries) -> None:
-    await ledger.accept(delivery("d1", "a"), "webhook:k")
-    await ledger.release("d1")
+    await ledger.accept(make_delivery("d1", "a"), "webhook:k")
+    await ledger.release_slot("d1")
 
-    assert (await ledger.accept(delivery("d2", "a"), "webhook:k")).outcome == ACCEPTED
-    assert (await ledger.accept(delivery("d3", "a"), "webhook:k")).duplicate_of == "d2"
+    assert (await ledger.accept(make_delivery("d2", "a"), "webhook:k")).outcome == ACCEPTED
+    assert (await ledger.accept(make_delivery("d3", "a"), "webhook:k")).duplicate_of == "d2"
 
 
 async def test_lists_show_some_starts_of_each_and_how_all_stand(ledger: Deliveries) -> None:
     for name in ("d1", "d2"):
-        await ledger.accept(delivery(name, *(f"w{number:02}" for number in range(30))), None)
+        await ledger.accept(make_delivery(name, *(f"w{number:02}" for number in range(30))), None)
     whole = await ledger.get("acme", "d1")
     await ledger.settle([replace(start, state=STARTED) for start in whole.starts[:25]])
 
-    listed = await ledger.page("acme")
+    listed = await ledger.list_deliveries("acme")
 
     assert [len(each.starts) for each in listed] == [20, 20]
     assert {each.id: dict(each.states) for each in listed} == {
@@ -122,36 +122,38 @@ async def test_lists_show_some_starts_of_each_and_how_all_stand(ledger: Deliveri
 async def test_pages_hold_everything_once_the_newest_first(ledger: Deliveries) -> None:
     for number in range(7):
         moment = NOW + timedelta(seconds=number // 2)  # some at the very same time
-        await ledger.accept(delivery(f"d{number}", received_at=moment), None)
-    await ledger.accept(delivery("hook", kind="webhook", outcome=REJECTED, reason="not signed"), None)
+        await ledger.accept(make_delivery(f"d{number}", received_at=moment), None)
+    await ledger.accept(make_delivery("hook", kind="webhook", outcome=REJECTED, reason="not signed"), None)
 
     seen: list[Delivery] = []
-    while page := await ledger.page("acme", after=(seen[-1].received_at, seen[-1].id) if seen else (), limit=3):
+    while page := await ledger.list_deliveries(
+        "acme", after=(seen[-1].received_at, seen[-1].id) if seen else (), limit=3
+    ):
         seen += page
 
     assert len({each.id for each in seen}) == len(seen) == 8
     assert [each.received_at for each in seen] == sorted((each.received_at for each in seen), reverse=True)
-    assert [each.reason for each in await ledger.page(None, kind="webhook")] == ["not signed"]
+    assert [each.reason for each in await ledger.list_deliveries(None, kind="webhook")] == ["not signed"]
 
 
 async def test_what_is_old_and_owes_nothing_is_forgotten(ledger: Deliveries) -> None:
-    await ledger.accept(delivery("owing", "a"), "event:1")
-    await ledger.accept(delivery("done"), "event:2")
-    await ledger.accept(delivery("young", received_at=NOW + timedelta(days=2)), None)
+    await ledger.accept(make_delivery("owing", "a"), "event:1")
+    await ledger.accept(make_delivery("done"), "event:2")
+    await ledger.accept(make_delivery("young", received_at=NOW + timedelta(days=2)), None)
 
     assert await ledger.prune(NOW + timedelta(days=1)) == 1
 
-    assert {each.id for each in await ledger.page("acme")} == {"owing", "young"}
-    again = await ledger.accept(delivery("later"), "event:2")
+    assert {each.id for each in await ledger.list_deliveries("acme")} == {"owing", "young"}
+    again = await ledger.accept(make_delivery("later"), "event:2")
     assert again.outcome == ACCEPTED, "a key that is forgotten can be used again"
 
 
 async def test_thousands_of_starts_are_kept_at_once(ledger: Deliveries) -> None:
     names = [f"w{number:04}" for number in range(2000)]
-    await ledger.accept(delivery("d", *names), None)
+    await ledger.accept(make_delivery("d", *names), None)
 
     found = await ledger.get("acme", "d")
 
     assert [each.workflow_id for each in found.starts] == names
     await ledger.settle([replace(each, state=STARTED) for each in found.starts[:1000]])
-    assert await ledger.backlog() == 1000
+    assert await ledger.count_pending_starts() == 1000

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from tests.golden import read_definition
-from tests.reference import Outcome, run_reference
 from tests.reference_graph import Graph
+from tests.reference_interpreter import Outcome, run_reference
 
 YES, NO = {"v": True}, {"v": False}
 CHECK = {"type": "condition", "condition": {"field": "v", "value": True}}

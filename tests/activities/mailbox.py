@@ -1,0 +1,34 @@
+"""An SMTP server on loopback that keeps what it takes."""
+
+from email import message_from_bytes
+from email.message import Message
+from typing import Any
+
+from aiosmtpd import smtp
+from aiosmtpd.controller import Controller
+
+
+class Mailbox:
+    """Takes mail; an address says how it is answered: `busy@…`, `gone@…`."""
+
+    def __init__(self) -> None:
+        self.mails: list[tuple[list[str], Message]] = []
+
+    async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:  # noqa: N802
+        if address.startswith("busy"):
+            return "450 try later"
+        if address.startswith("gone"):
+            return "550 no such user"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
+        self.mails.append((list(envelope.rcpt_tos), message_from_bytes(envelope.content)))
+        return "250 OK"
+
+
+class QuietController(Controller):
+    """A server without the options whose defaults are being changed."""
+
+    def factory(self) -> smtp.SMTP:
+        return smtp.SMTP(self.handler, enable_SMTPUTF8=True, hostname="localhost")

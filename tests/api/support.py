@@ -1,0 +1,82 @@
+"""Definitions that tests of the API create, and what they do with them."""
+
+import hashlib
+import hmac
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from activities import load_builtin_registry
+from api.serve import serve_http
+from orchestrator.service.services import Services, run_services
+from orchestrator.temporal.client.runs import Runs
+from tests.temporal.world import World, make_definition, wait_until
+
+SET = {"a": {"type": "set", "config": {"x": 1}}}
+SIGNATURE, TIMESTAMP = "X-Orchestrator-Signature", "X-Orchestrator-Timestamp"
+WAIT = {"type": "wait", "config": {"event": "go"}}
+EVERY_HOUR = {"type": "schedule", "interval_seconds": 3600, "config": {"input": {"from": "schedule"}}}
+
+
+async def create_workflow(api: httpx.AsyncClient, name: str, trigger: dict[str, Any], **more: Any) -> None:
+    made = make_definition(SET, "trigger -> a") | more | {"id": name, "trigger": trigger}
+    answer = await api.post("/workflows", json=made)
+    assert answer.status_code == 201, answer.text
+
+
+async def start_run(api: httpx.AsyncClient, nodes: dict[str, Any], *edges: str, given: Any = None, **more: Any) -> str:
+    body = {"definition": make_definition(nodes, *edges, **more), "input": given}
+    answer = await api.post("/runs", json=body)
+    assert answer.status_code == 202, answer.text
+    return str(answer.json()["id"])
+
+
+async def wait_for_status(api: httpx.AsyncClient, run_id: str, *statuses: str) -> dict[str, Any]:
+    async def find_run() -> dict[str, Any] | None:
+        run = (await api.get(f"/runs/{run_id}")).json()
+        return run if run["status"] in statuses else None
+
+    found: dict[str, Any] = await wait_until(find_run)
+    return found
+
+
+async def create_active_workflow(api: httpx.AsyncClient, name: str, trigger: dict[str, Any], **more: Any) -> None:
+    made = make_definition({"keep": {"type": "set", "config": {"seen": "{{ trigger }}"}}}, "trigger -> keep") | more
+    answer = await api.post("/workflows", json=made | {"id": name, "trigger": trigger})
+    assert answer.status_code == 201, answer.text
+    answer = await api.post(f"/workflows/{name}/activate")
+    assert answer.status_code == 200, answer.text
+
+
+async def wait_for_end(api: httpx.AsyncClient, run_id: str) -> dict[str, Any]:
+    async def find_run() -> dict[str, Any] | None:
+        answer = await api.get(f"/runs/{run_id}")
+        return answer.json() if answer.status_code == 200 and answer.json()["completed_at"] else None
+
+    found: dict[str, Any] = await wait_until(find_run)
+    return found
+
+
+def make_hook(path: str, **config: Any) -> dict[str, Any]:
+    return {"type": "webhook", "webhook_path": path, "config": config}
+
+
+def sign(secret: str, body: bytes, moment: int | None = None) -> str:
+    message = body if moment is None else f"{moment}.".encode() + body
+    return "sha256=" + hmac.new(secret.encode(), message, hashlib.sha256).hexdigest()
+
+
+@asynccontextmanager
+async def serve_api(world: World, home: Path, **more: Any) -> AsyncIterator[tuple[Services, str]]:
+    """Serve from a folder; gives the services and where it listens."""
+    settings = world.runs.settings.model_copy(
+        update={"home": home, "api_port": 0, "rate_limit": "10000/second", **more}
+    )
+    async with (
+        run_services(settings, Runs(world.client, settings), load_builtin_registry()) as services,
+        serve_http(services) as address,
+    ):
+        yield services, address

@@ -1,0 +1,86 @@
+"""Deliveries: an accepted one is started whatever happens in between, and can be driven again."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from orchestrator.service.services import Services
+from orchestrator.store.deliveries import ACCEPTED, Delivery, Start
+from tests.api.support import create_active_workflow, wait_for_end
+
+pytestmark = pytest.mark.temporal
+
+
+async def test_a_delivery_can_be_driven_again(api: httpx.AsyncClient) -> None:
+    await create_active_workflow(api, "one", {"type": "event", "event": "order.paid"})
+    first = (await api.post("/events", json={"id": "e1", "name": "order.paid", "data": 7})).json()
+
+    again = (await api.post(f"/deliveries/{first['id']}/redrive")).json()
+
+    assert (again["redrive_of"], again["outcome"]) == (first["id"], "accepted")
+    assert again["runs"][0]["run_id"] != first["runs"][0]["run_id"]
+    assert (await wait_for_end(api, again["runs"][0]["run_id"]))["context"]["seen"]["data"] == 7
+    assert (await api.post("/deliveries/none/redrive")).status_code == 404
+
+
+async def test_what_a_crash_left_owed_is_started(api: httpx.AsyncClient, services: Services, customer: str) -> None:
+    """Accepted and never started: what `kill -9` leaves between the two."""
+    from datetime import UTC, datetime, timedelta
+
+    from orchestrator.store.deliveries import ACCEPTED, Delivery, Start
+
+    await create_active_workflow(api, "one", {"type": "event", "event": "order.paid"})
+    received = {"id": "e1", "name": "order.paid", "data": 7}
+    start = Start("one", 1, f"{customer}-owed")
+    long_ago = datetime.now(UTC) - timedelta(minutes=5)
+    owing = Delivery(
+        f"{customer}-delivery", customer, "event", "order.paid", "e1", ACCEPTED, received, long_ago, starts=(start,)
+    )
+    await services.deliveries.accept(owing, "event:e1")
+
+    assert (await wait_for_end(api, f"{customer}-owed"))["context"]["seen"] == received
+    again = (await api.post("/events", json={"id": "e1", "name": "order.paid"})).json()
+    assert (again["outcome"], again["runs"][0]["run_id"]) == ("duplicate", f"{customer}-owed")
+
+
+async def test_a_delivery_that_meets_a_fault_holds_up_no_other(
+    api: httpx.AsyncClient, services: Services, customer: str
+) -> None:
+    await create_active_workflow(api, "one", {"type": "event", "event": "e"})
+    received = {"id": "1", "name": "e", "data": None}
+
+    async def accept(name: str, given: Any) -> None:
+        start = Start("one", 1, f"{customer}-{name}", given=given)
+        now = datetime.now(UTC)
+        made = Delivery(start.run_id, customer, "event", "e", None, ACCEPTED, received, now, starts=(start,))
+        await services.deliveries.accept(made, None)
+        await services.deliveries.postpone(made.id, timedelta(seconds=-60))
+
+    await accept("bad", 7)  # nothing that this program writes: a fault of ours
+    await accept("good", None)
+
+    assert (await wait_for_end(api, f"{customer}-good"))["status"] == "completed"
+    assert (await services.deliveries.get(customer, f"{customer}-bad")).pending
+    refused = await api.post(f"/deliveries/{customer}-bad/redrive")
+    assert refused.status_code == 409
+    assert "still being worked on" in refused.json()["detail"]
+
+
+async def test_an_event_that_is_owed_starts_with_its_own_data(
+    api: httpx.AsyncClient, services: Services, customer: str
+) -> None:
+    await create_active_workflow(api, "one", {"type": "event", "event": "e"})
+    start = Start("one", 1, f"{customer}-owed")
+    received = {"id": "e1", "name": "e", "data": "first"}
+    made = Delivery(
+        f"{customer}-d", customer, "event", "e", "e1", ACCEPTED, received, datetime.now(UTC), starts=(start,)
+    )
+    await services.deliveries.accept(made, "event:e1")
+    again = asyncio.create_task(api.post("/events", json={"id": "e1", "name": "e", "data": "second"}))
+    await services.deliveries.postpone(made.id, timedelta(seconds=-1))
+
+    assert (await wait_for_end(api, f"{customer}-owed"))["context"]["seen"]["data"] == "first"
+    assert (await again).json()["outcome"] == "duplicate"

@@ -1,0 +1,71 @@
+"""Events over HTTP: each starts every workflow that listens for it, once."""
+
+import asyncio
+
+import httpx
+import pytest
+
+from tests.api.support import create_active_workflow, make_hook, wait_for_end
+
+pytestmark = pytest.mark.temporal
+
+
+async def test_an_event_starts_every_workflow_that_waits_for_it(api: httpx.AsyncClient) -> None:
+    large = {"field": "data.total", "operator": "greater_than", "value": 100}
+    await create_active_workflow(api, "one", {"type": "event", "event": "order.paid"})
+    await create_active_workflow(api, "any", {"type": "event", "event": "order.*"})
+    await create_active_workflow(api, "large", {"type": "event", "event": "order.paid", "config": {"filter": large}})
+    await create_active_workflow(api, "paused", {"type": "event", "event": "order.paid"})
+    await api.post("/workflows/paused/pause")
+
+    answer = await api.post("/events", json={"id": "e1", "name": "order.paid", "data": {"total": 40}})
+
+    body = answer.json()
+    assert (answer.status_code, body["outcome"]) == (202, "accepted")
+    assert {start["workflow_id"]: start["state"] for start in body["runs"]} == {"any": "started", "one": "started"}
+    for start in body["runs"]:
+        run = await wait_for_end(api, start["run_id"])
+        assert run["context"]["seen"] == {"id": "e1", "name": "order.paid", "data": {"total": 40}}
+        assert run["trigger_type"] == "event"
+
+
+async def test_a_filter_that_cannot_be_decided_fails_its_own_start_alone(api: httpx.AsyncClient) -> None:
+    """A pattern that comes with the event may be none: nobody else's start may fall with it."""
+    matching = {"field": "data.name", "operator": "matches", "value": "{{ data.pattern }}"}
+    await create_active_workflow(api, "good", {"type": "event", "event": "order.paid"})
+    await create_active_workflow(api, "bad", {"type": "event", "event": "order.paid", "config": {"filter": matching}})
+
+    answer = await api.post("/events", json={"name": "order.paid", "data": {"name": "a", "pattern": "(("}})
+
+    states = {start["workflow_id"]: (start["state"], start["reason"]) for start in answer.json()["runs"]}
+    assert (answer.status_code, states["good"]) == (202, ("started", None))
+    assert states["bad"][0] == "failed"
+    assert "the filter cannot be decided: the pattern '((' cannot be read" in states["bad"][1]
+
+
+async def test_an_event_that_comes_again_starts_nothing(api: httpx.AsyncClient) -> None:
+    await create_active_workflow(api, "one", {"type": "event", "event": "order.paid"})
+    event = {"id": "e1", "name": "order.paid", "data": {}}
+
+    answers = [answer.json() for answer in await asyncio.gather(*(api.post("/events", json=event) for _ in range(6)))]
+
+    assert sorted(answer["outcome"] for answer in answers) == ["accepted", *["duplicate"] * 5]
+    first = next(answer for answer in answers if answer["outcome"] == "accepted")
+    assert {answer["runs"][0]["run_id"] for answer in answers} == {first["runs"][0]["run_id"]}
+    assert {answer["duplicate_of"] for answer in answers} == {None, first["id"]}
+    assert len((await api.get("/deliveries", params={"outcome": "duplicate"})).json()["items"]) == 5
+    nameless = [(await api.post("/events", json={"name": "order.paid"})).json() for _ in range(2)]
+    assert [answer["outcome"] for answer in nameless] == ["accepted"] * 2, "without an id each is its own"
+
+
+async def test_what_no_run_could_begin_with_is_not_accepted(api: httpx.AsyncClient, hooks: httpx.AsyncClient) -> None:
+    """A million control characters are six million bytes of JSON."""
+    await create_active_workflow(api, "one", make_hook("in"))
+    await create_active_workflow(api, "two", {"type": "event", "event": "e"})
+
+    answers = [
+        await hooks.post("/in", content=b"\x01" * 1_000_000, headers={"content-type": "text/plain"}),
+        await api.post("/events", json={"name": "e", "data": "ä" * 400_000}),
+    ]
+
+    assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(413, "too_large")] * 2

@@ -1,0 +1,166 @@
+"""Schedules over HTTP: installed, paused, removed, backfilled and repaired."""
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from orchestrator.model.run import RunSummary
+from orchestrator.service.services import Services
+from orchestrator.temporal.devserver import run_dev_server
+from tests.api.support import EVERY_HOUR, create_workflow, serve_api, wait_for_end
+from tests.temporal.world import World, make_definition, open_world, wait_until
+
+pytestmark = pytest.mark.temporal
+
+
+async def test_a_schedule_is_installed_paused_and_removed(
+    api: httpx.AsyncClient, services: Services, customer: str
+) -> None:
+    made = make_definition({"a": {"type": "set", "config": {"x": "{{ input.from }}"}}}, "trigger -> a")
+    await api.post("/workflows", json=made | {"id": "w", "trigger": EVERY_HOUR})
+    preview = (await api.get("/workflows/w/schedule", params={"count": 3})).json()
+    await api.post("/workflows/w/activate")
+    installed = (await api.get("/workflows/w/schedule", params={"count": 3})).json()
+
+    assert (preview["installed"], installed["installed"]) == (False, True)
+    assert preview["next_times"] == installed["next_times"]
+    assert (await api.post("/workflows/w/schedule/trigger")).status_code == 202
+
+    async def list_runs() -> list[Any]:
+        return list((await api.get("/runs", params={"trigger": "schedule"})).json()["items"])
+
+    run = (await wait_until(list_runs))[0]
+    assert (await wait_for_end(api, run["id"]))["context"]["x"] == "schedule"
+    await api.post("/workflows/w/pause")
+    assert (await api.get("/workflows/w/schedule")).json()["paused"] is True
+    await api.post("/workflows/w/archive")
+    gone = await api.post("/workflows/w/schedule/trigger")
+    assert gone.status_code == 409
+    assert await services.workflows.definitions.get_trigger(customer, "w") is None, "nothing is left to be removed"
+
+
+async def test_a_backfill_starts_what_was_missed(api: httpx.AsyncClient) -> None:
+    made = make_definition({"a": {"type": "set", "config": {"x": 1}}}, "trigger -> a")
+    await api.post("/workflows", json=made | {"id": "w", "trigger": EVERY_HOUR})
+    await api.post("/workflows/w/activate")
+    span = {"start_at": "2026-03-01T00:00:00Z", "end_at": "2026-03-01T03:00:00Z"}
+
+    answers = await asyncio.gather(*(api.post("/workflows/w/schedule/backfill", json=span) for _ in range(4)))
+
+    codes = sorted(answer.status_code for answer in answers)
+    assert codes == [202, 409, 409, 409], "who asks at the same time starts nothing twice"
+    assert {"runs": 4} in [answer.json() for answer in answers]
+
+    async def list_runs() -> bool:
+        return len((await api.get("/runs", params={"trigger": "schedule"})).json()["items"]) == 4
+
+    await wait_until(list_runs)
+
+
+async def test_a_backfill_leaves_out_what_temporal_has_forgotten(
+    api: httpx.AsyncClient, services: Services, customer: str
+) -> None:
+    made = make_definition({"a": {"type": "set", "config": {"x": 1}}}, "trigger -> a")
+    await api.post("/workflows", json=made | {"id": "w", "trigger": EVERY_HOUR})
+    await api.post("/workflows/w/activate")
+    first, last = datetime(2025, 3, 1, tzinfo=UTC), datetime(2025, 3, 1, 3, tzinfo=UTC)
+    prefix = await services.schedules.find_run_prefix(customer, "w")
+    kept = RunSummary(
+        id=f"{prefix}2025-03-01T01:00:00Z", workflow_id="w", workflow_version=1, customer_id=customer,
+        status="completed", trigger_type="schedule", started_at=first, completed_at=last, duration_ms=1,
+    )  # fmt: skip
+    by_hand = kept.model_copy(update={"id": f"{prefix}2025-03-01T01:59:00Z"})
+    await services.index.put([kept, by_hand])
+
+    assert await services.reconciler.backfill(customer, "w", first, last) == 3
+
+
+async def test_the_reconciler_repairs_what_temporal_lost_or_kept(
+    api: httpx.AsyncClient, services: Services, customer: str
+) -> None:
+    made = make_definition({"a": {"type": "set", "config": {"x": 1}}}, "trigger -> a")
+    for name in ("lost", "gone"):
+        await api.post("/workflows", json=made | {"id": name, "trigger": EVERY_HOUR})
+        await api.post(f"/workflows/{name}/activate")
+
+    async def list_installed() -> set[str]:
+        return {each.workflow_id async for each in services.schedules.list_installed() if each.customer_id == customer}
+
+    await wait_until(lambda: _equals_one_of(list_installed, {"lost", "gone"}))
+    await services.schedules.remove(customer, "lost")
+    # What a crash leaves between the two writes: the row says `removed`, the schedule is there.
+    await services.workflows.definitions.delete(customer, "gone", None)
+    await wait_until(lambda: _equals_one_of(list_installed, {"gone"}, {"lost", "gone"}, set()))
+
+    async def is_repaired() -> bool:
+        await services.reconciler.repair()
+        await services.reconciler.run_once()
+        return await list_installed() == {"lost"}
+
+    await wait_until(is_repaired)
+    assert (await api.get("/workflows/lost/schedule")).json()["installed"] is True
+
+
+async def _equals_one_of(ask: Any, *wanted: set[str]) -> bool:
+    return await ask() in wanted
+
+
+async def test_schedules_of_another_store_are_left_alone(world: World, tmp_path: Path) -> None:
+    async with (
+        run_dev_server(tmp_path / "temporal") as server,
+        open_world(server) as alone,
+        serve_api(alone, tmp_path / "one") as (_, address),
+        _open_client(address) as api,
+    ):
+        await create_workflow(api, "mine", EVERY_HOUR)
+        await api.post("/workflows/mine/activate")
+        async with serve_api(alone, tmp_path / "two") as (other, there), _open_client(there) as second:
+            assert await other.reconciler.repair() == 0
+            await create_workflow(second, "mine", EVERY_HOUR)
+            taken = await second.post("/workflows/mine/activate")
+        shown = (await api.get("/workflows/mine/schedule")).json()
+
+    assert (taken.status_code, "another database" in taken.json()["detail"]) == (409, True)
+    assert shown["installed"] is True
+
+
+def _open_client(address: str) -> httpx.AsyncClient:
+    return httpx.AsyncClient(base_url=f"{address}/api/v1", timeout=30)
+
+
+async def test_a_schedule_that_was_removed_by_hand_is_seen_and_made_anew(
+    api: httpx.AsyncClient, services: Services, customer: str
+) -> None:
+    await create_workflow(api, "w", EVERY_HOUR)
+    await api.post("/workflows/w/activate")
+    await services.schedules.remove(customer, "w")
+
+    seen = await api.get("/workflows/w/schedule")
+
+    assert (seen.status_code, seen.json()["installed"]) == (200, False)
+    await services.schedules.remove(customer, "w")
+    await api.post("/workflows/w/activate")
+    assert (await api.get("/workflows/w/schedule")).json()["installed"] is True
+
+
+async def test_one_schedule_that_cannot_be_installed_holds_up_no_other(
+    api: httpx.AsyncClient, services: Services, customer: str
+) -> None:
+    """One whose plan says what this program never writes stands for whatever nobody has thought of."""
+    await create_workflow(api, "bad", EVERY_HOUR)
+    await create_workflow(api, "good", EVERY_HOUR)
+    stored = await services.workflows.definitions.get(customer, "bad")
+    await services.workflows.definitions.publish(stored, stored.definition, {"scope": 7}, by="a fault")
+    await api.post("/workflows/good/activate")
+    await services.schedules.remove(customer, "good")
+
+    async def is_repaired() -> bool:
+        await services.reconciler.repair()
+        return bool((await api.get("/workflows/good/schedule")).json()["installed"])
+
+    assert await wait_until(is_repaired)
+    assert (await api.delete("/workflows/bad")).status_code == 204

@@ -1,0 +1,190 @@
+"""Webhooks: each request starts a run or resumes one, once."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import httpx
+import pytest
+
+from orchestrator.temporal.devserver import run_dev_server
+from tests.api.support import (
+    SIGNATURE,
+    WAIT,
+    create_active_workflow,
+    make_hook,
+    serve_api,
+    sign,
+    start_run,
+    wait_for_end,
+    wait_for_status,
+)
+from tests.temporal.world import World, make_definition, make_plan, open_world, wait_until
+
+pytestmark = pytest.mark.temporal
+
+
+async def test_a_webhook_starts_a_run_with_the_request_as_its_trigger(
+    api: httpx.AsyncClient, hooks: httpx.AsyncClient
+) -> None:
+    await create_active_workflow(api, "one", make_hook("shop/orders", methods=["POST", "PUT"]))
+
+    answer = await hooks.post(
+        "/shop/orders", params={"a": "1", "b": ["2", "3"]}, json={"total": 4}, headers={"authorization": "secret"}
+    )
+
+    assert answer.status_code == 202
+    seen = (await wait_for_end(api, answer.json()["run_id"]))["context"]["seen"]
+    assert (seen["body"], seen["query"], seen["method"]) == ({"total": 4}, {"a": "1", "b": ["2", "3"]}, "POST")
+    assert seen["headers"]["content-type"] == "application/json"
+    assert "authorization" not in seen["headers"]
+    refused = await hooks.get("/shop/orders")
+    assert (refused.status_code, refused.headers["allow"]) == (405, "POST, PUT")
+    assert (await hooks.post("/shop/other")).status_code == 404
+    rejected = (await api.get("/deliveries", params={"outcome": "rejected"})).json()["items"]
+    assert [each["received"] for each in rejected] == [{"method": "GET", "path": "shop/orders"}]
+    form = await hooks.post("/shop/orders", data={"x": "1"})
+    assert (await wait_for_end(api, form.json()["run_id"]))["context"]["seen"]["body"] == {"x": "1"}
+    assert (
+        await hooks.post("/shop/orders", content=b"{", headers={"content-type": "application/json"})
+    ).status_code == 400
+
+
+async def test_a_webhook_answers_with_the_output(api: httpx.AsyncClient, hooks: httpx.AsyncClient) -> None:
+    nodes = [{"id": "done", "type": "end", "config": {"output": {"echo": "{{ trigger.body }}"}}}]
+    edges = [{"source": "trigger", "target": "done"}]
+    await create_active_workflow(api, "one", make_hook("echo", respond="output"), nodes=nodes, edges=edges)
+
+    answer = await hooks.post("/echo", json=[1, 2])
+
+    assert (answer.status_code, answer.json()) == (200, {"echo": [1, 2]})
+    failing = [{"id": "done", "type": "end", "config": {"outcome": "failed", "message": "no stock"}}]
+    await create_active_workflow(api, "two", make_hook("fail", respond="output"), nodes=failing, edges=edges)
+    failed = await hooks.post("/fail")
+    assert (failed.status_code, failed.json()["code"]) == (502, "run_failed")
+    assert "no stock" in failed.json()["detail"]
+
+
+async def test_a_webhook_is_taken_once_for_each_key(api: httpx.AsyncClient, hooks: httpx.AsyncClient) -> None:
+    await create_active_workflow(api, "one", make_hook("in", idempotency_header="X-Request-Id"))
+
+    answers = [(await hooks.post("/in", headers={"x-request-id": key})).json() for key in ("a", "a", "b")]
+
+    assert [answer["duplicate"] for answer in answers] == [False, True, False]
+    assert answers[0]["run_id"] == answers[1]["run_id"] != answers[2]["run_id"]
+
+
+async def test_a_webhook_answers_a_run_that_waits_or_starts_one(
+    api: httpx.AsyncClient, hooks: httpx.AsyncClient
+) -> None:
+    resume = {"run_id": "{{ query.run }}", "event": "approval"}
+    nodes = [{"id": "wait", "type": "wait", "config": {"event": "approval"}}]
+    await create_active_workflow(
+        api, "one", make_hook("in", resume=resume), nodes=nodes, edges=[{"source": "trigger", "target": "wait"}]
+    )  # fmt: skip
+    started = (await hooks.post("/in")).json()
+
+    answered = await hooks.post("/in", params={"run": started["run_id"]}, json={"ok": True})
+
+    assert (answered.json()["state"], answered.json()["run_id"]) == ("resumed", started["run_id"])
+    run = await wait_for_end(api, started["run_id"])
+    assert run["steps"][0]["output_data"]["payload"]["body"] == {"ok": True}
+    late = await hooks.post("/in", params={"run": started["run_id"]})
+    assert late.status_code == 409
+    assert (await hooks.post("/in", params={"run": "nobody"})).status_code == 409
+
+
+async def test_two_workflows_of_a_customer_cannot_share_a_path(api: httpx.AsyncClient) -> None:
+    await create_active_workflow(api, "one", make_hook("in"))
+    made = make_definition({"a": {"type": "set", "config": {"x": 1}}}, "trigger -> a") | {
+        "id": "two",
+        "trigger": make_hook("in"),
+    }
+    await api.post("/workflows", json=made)
+
+    answer = await api.post("/workflows/two/activate")
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "webhook_taken")
+    assert (await api.get("/workflows/two")).json()["status"] == "draft"
+
+
+async def test_one_answer_is_given_once_however_often_it_comes(
+    api: httpx.AsyncClient, hooks: httpx.AsyncClient
+) -> None:
+    resume = {"run_id": "{{ query.run }}", "event": "ok"}
+    await create_active_workflow(api, "one", make_hook("in", resume=resume, idempotency_header="X-Id"))
+    for number in range(3):
+        two = {"a": {"type": "wait", "config": {"event": "ok"}}, "b": {"type": "wait", "config": {"event": "ok"}}}
+        run_id = await start_run(api, two, "trigger -> a", "a -> b")
+
+        answers = await asyncio.gather(
+            *(hooks.post("/in", params={"run": run_id}, headers={"x-id": f"{number}"}) for _ in range(6))
+        )
+
+        assert {answer.status_code for answer in answers} == {202}
+        waiting = await wait_for_status(api, run_id, "waiting")
+        assert [wait["node_id"] for wait in waiting["waiting_for"]] == ["b"]
+        await api.post(f"/runs/{run_id}/cancel")
+
+
+async def test_an_answer_that_came_to_nothing_can_be_sent_again(
+    api: httpx.AsyncClient, hooks: httpx.AsyncClient, customer: str, world: World
+) -> None:
+    resume = {"run_id": "{{ query.run }}", "event": "go"}
+    await create_active_workflow(api, "one", make_hook("in", resume=resume, idempotency_header="X-Id"))
+    run_id = f"{customer}-later"
+    asked = {"params": {"run": run_id}, "headers": {"x-id": "1"}}
+    assert (await hooks.post("/in", **asked)).status_code == 409
+    await world.start(make_plan({"a": WAIT}, "trigger -> a", customer=customer), run_id=run_id)
+
+    again = await hooks.post("/in", **asked)
+
+    assert (again.status_code, again.json()["state"]) == (202, "resumed")
+
+
+async def test_a_header_that_comes_twice_keeps_both_values(api: httpx.AsyncClient, hooks: httpx.AsyncClient) -> None:
+    await create_active_workflow(api, "one", make_hook("in"))
+
+    answer = await hooks.post("/in", headers=[("x-a", "1"), ("x-a", "2")])
+
+    assert (await wait_for_end(api, answer.json()["run_id"]))["context"]["seen"]["headers"]["x-a"] == "1, 2"
+
+
+async def test_a_flood_of_refused_requests_uses_up_nothing_of_the_customers(world: World, tmp_path: Path) -> None:
+    async with (
+        serve_api(world, tmp_path, rate_limit="5/minute") as (services, address),
+        httpx.AsyncClient(base_url=f"{address}/api/v1") as api,
+    ):
+        await create_active_workflow(api, "one", make_hook("in", secret="k"))
+        body = b"{}"
+        refused = [(await api.post("/hooks/default/in", content=body)).status_code for _ in range(8)]
+        good = await api.post("/hooks/default/in", content=body, headers={SIGNATURE: sign("k", body)})
+        written = await services.deliveries.list_deliveries("default", outcome="rejected")
+
+    assert refused == [401] * 5 + [429] * 3
+    assert good.status_code == 202
+    assert len(written) == 5
+
+
+@pytest.mark.slow
+async def test_a_webhook_whose_run_has_started_says_so_whatever_becomes_of_the_server(tmp_path: Path) -> None:
+    nodes, edges = [{"id": "a", **WAIT}], [{"source": "trigger", "target": "a"}]
+    async with (
+        run_dev_server(tmp_path / "temporal") as server,
+        open_world(server) as world,
+        serve_api(world, tmp_path / "home") as (_, base),
+        httpx.AsyncClient(base_url=f"{base}/api/v1", timeout=60) as api,
+    ):
+        await create_active_workflow(api, "one", make_hook("in", respond="output"), nodes=nodes, edges=edges)
+        asked = asyncio.create_task(api.post("/hooks/default/in"))
+
+        async def is_started() -> bool:
+            items = (await api.get("/deliveries")).json()["items"]
+            return bool(items) and items[0]["states"] == {"started": 1}
+
+        await wait_until(is_started)
+        os.kill(server.pid, signal.SIGKILL)
+        answer = await asked
+
+    assert (answer.status_code, answer.json()["state"]) == (202, "started"), answer.text

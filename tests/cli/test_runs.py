@@ -1,0 +1,103 @@
+"""`runs`: runs listed, shown, watched and operated, as processes against a real server."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.shell import Dev, Shell
+from tests.cli.support import require_success, wait_for_status, write_definition, write_failing, write_listening
+
+pytestmark = pytest.mark.temporal
+MANY = 30
+
+
+async def test_a_detached_run_is_listed_shown_sent_an_event_and_watched(dev: Dev, tmp_path: Path) -> None:
+    run_id = (await dev("run", write_listening(tmp_path), "--detach")).out.strip()
+    waiting = await wait_for_status(dev, run_id, "waiting")
+    sent = await dev("runs", "send", run_id, "go", '{"n": 1}')
+    watched = await dev("runs", "watch", run_id)
+    listed = await dev("runs", "list", "--workflow", "listening", "--json")
+
+    assert waiting["waiting_for"][0]["event"] == "go"
+    assert (sent.code, watched.code) == (0, 0)
+    assert '"n": 1' in watched.out
+    assert run_id in [run["id"] for run in json.loads(listed.out)]
+
+
+async def test_a_run_is_paused_resumed_and_cancelled(dev: Dev, tmp_path: Path) -> None:
+    run_id = (await dev("run", write_listening(tmp_path), "--detach")).out.strip()
+    await wait_for_status(dev, run_id, "waiting")
+    codes = [(await dev("runs", word, run_id)).code for word in ("pause", "resume", "cancel")]
+    ended = await wait_for_status(dev, run_id, "cancelled")
+    watched = await dev("runs", "watch", run_id)
+
+    assert codes == [0, 0, 0]
+    assert ended["completed_at"] is not None
+    assert watched.code == 1
+
+
+async def test_an_operator_resolves_a_failed_step(dev: Dev, tmp_path: Path) -> None:
+    run_id = (await dev("run", write_failing(tmp_path, on_error="pause"), "--detach")).out.strip()
+    await wait_for_status(dev, run_id, "waiting")
+    shown = await dev("runs", "show", run_id)
+    wrong = await dev("runs", "resolve", run_id, "other", "skip")
+    right = await dev("runs", "resolve", run_id, "call", "fallback", "--value", "7")
+    ended = await wait_for_status(dev, run_id, "completed")
+
+    assert f"orchestrator runs resolve {run_id} call retry|skip|fallback|abort" in shown.err
+    assert (wrong.code, right.code) == (2, 0)
+    assert "no step 'other' waits for an operator's word" in wrong.err
+    assert ended["output"] == {"fallback": True, "value": 7}
+
+
+@pytest.mark.parametrize("args", [("show",), ("watch",), ("cancel",), ("pause",), ("resume",), ("send", "go")])
+async def test_a_run_that_is_not_there_is_bad_usage(dev: Dev, args: tuple[str, ...]) -> None:
+    done = await dev("runs", args[0], "no-such-run", *args[1:])
+
+    assert done.code == 2
+    assert "error: there is no run 'no-such-run'" in done.err
+
+
+@pytest.mark.parametrize(
+    "args",
+    [("run", "examples/nightly_report.json"), ("runs", "list"), ("runs", "show", "x"), ("replay", "x"), ("worker",)],
+    ids=lambda args: " ".join(args[:2]),
+)
+async def test_without_a_server_commands_teach_and_exit_with_3(args: tuple[str, ...]) -> None:
+    done = await Shell({"ORCHESTRATOR_TEMPORAL_ADDRESS": "127.0.0.1:1"})(*args)
+
+    assert done.code == 3
+    assert "no Temporal server answers at 127.0.0.1:1" in done.err
+    assert "orchestrator dev" in done.err
+    assert "Traceback" not in done.err
+
+
+@pytest.mark.slow
+async def test_many_short_commands_with_a_client_end_well_some_of_them_at_once(dev: Dev) -> None:
+    room = asyncio.Semaphore(3)
+
+    async def run_one() -> int:
+        async with room:
+            return (await dev("runs", "list")).code
+
+    assert await asyncio.gather(*(run_one() for _ in range(MANY))) == [0] * MANY
+
+
+async def test_a_failed_run_is_tried_again(dev: Dev, tmp_path: Path) -> None:
+    nodes = [
+        {"id": "first", "type": "set", "config": {"x": 1}},
+        {"id": "fails", "type": "end", "config": {"outcome": "failed", "message": "no stock"}},
+    ]
+    edges = [{"source": "trigger", "target": "first"}, {"source": "first", "target": "fails"}]
+    file = write_definition(tmp_path, "failing", nodes=nodes, edges=edges)
+    run_id = require_success(await dev("run", file, "--detach"))
+    assert (await dev("runs", "watch", run_id)).code == 1
+
+    again = require_success(await dev("runs", "retry", run_id, "--from", "first"))
+
+    ended = await dev("runs", "watch", again, "--json")
+    assert (ended.code, json.loads(ended.out)["retried_from"]) == (1, run_id)
+    nowhere = await dev("runs", "retry", run_id, "--from", "nowhere")
+    assert (nowhere.code, "one of first, fails" in nowhere.err) == (2, True)

@@ -1,0 +1,43 @@
+"""`worker`: a worker process, until a signal."""
+
+import asyncio
+import json
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.cli.shell import SECONDS, Dev, Shell
+from tests.cli.support import write_greeting
+
+pytestmark = pytest.mark.temporal
+MANY = 30
+
+
+async def test_a_worker_serves_until_a_signal(dev: Dev, tmp_path: Path) -> None:
+    other = Shell({**dev.env, "ORCHESTRATOR_TASK_QUEUE": "elsewhere"})
+    worker = await other.begin("worker")
+    done = await other("run", write_greeting(tmp_path), "--json")
+    worker.send_signal(signal.SIGINT)
+    ended = await other.end(worker)
+
+    assert json.loads(done.out)["status"] == "completed"
+    assert ended.code == 0
+    assert ended.out == f"worker serves task queue 'elsewhere' of {dev.ready['temporal_address']}\n"
+
+
+@pytest.mark.slow
+async def test_many_workers_start_and_stop_without_a_crash_or_a_hang(dev: Dev) -> None:
+    room = asyncio.Semaphore(3)
+
+    async def run_one(number: int) -> int:
+        shell = Shell({**dev.env, "ORCHESTRATOR_TASK_QUEUE": f"short-{number}"})
+        async with room:
+            worker = await shell.begin("worker")
+            assert worker.stdout is not None
+            async with asyncio.timeout(SECONDS):
+                await worker.stdout.readline()
+            worker.send_signal(signal.SIGTERM)
+            return (await shell.end(worker)).code
+
+    assert await asyncio.gather(*(run_one(number) for number in range(MANY))) == [0] * MANY

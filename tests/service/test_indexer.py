@@ -1,0 +1,53 @@
+"""The index of runs follows Temporal."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
+
+from orchestrator.temporal.devserver import run_dev_server
+from tests.api.support import WAIT, serve_api
+from tests.temporal.world import World, make_plan, open_world, wait_until
+
+pytestmark = pytest.mark.temporal
+
+
+async def test_the_index_learns_of_runs_that_temporal_knows_no_more(world: World, tmp_path: Path) -> None:
+    customer, _ = world.script()
+    run_id = await world.start(make_plan({"a": WAIT}, "trigger -> a", customer=customer))
+    async with serve_api(world, tmp_path) as (services, _):
+
+        async def read_indexed() -> Any:
+            return await services.index.get(customer, run_id)
+
+        run = await wait_until(read_indexed)
+        request = DeleteWorkflowExecutionRequest(namespace=world.client.namespace)
+        request.workflow_execution.workflow_id = run_id
+        await world.client.workflow_service.delete_workflow_execution(request)
+
+        async def is_cancelled() -> bool:
+            await services.indexer.sweep(run.started_at + timedelta(hours=1))
+            return (await read_indexed()).status == "cancelled"
+
+        await wait_until(is_cancelled)
+
+
+async def test_a_run_that_continued_as_new_is_listed_with_its_first_start(tmp_path: Path) -> None:
+    config = ("limit.historyCount.suggestContinueAsNew=40",)
+    async with run_dev_server(tmp_path / "short", dynamic_config=config) as server, open_world(server) as world:
+        customer, _ = world.script()
+        nodes = {"l": {"type": "loop", "collection": 30, "body": ["work"]}, "work": "work"}
+        run_id = await world.start(make_plan(nodes, "trigger -> l", customer=customer))
+        run = await world.wait_for_end(run_id)
+        async with serve_api(world, tmp_path / "anew") as (services, _):
+
+            async def find_completed() -> Any:
+                found = await services.index.get(customer, run_id)
+                return found if found is not None and found.completed_at else None
+
+            found = await wait_until(find_completed)
+
+    assert abs((found.started_at - run.started_at).total_seconds()) < 0.5
+    assert abs(found.duration_ms - run.duration_ms) < 500

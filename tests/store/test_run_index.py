@@ -1,0 +1,187 @@
+"""The index of runs: written again and again, never back from an end."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from orchestrator.model.run import RunSummary
+from orchestrator.store.database import Database
+from orchestrator.store.deliveries import ACCEPTED, Deliveries, Delivery, Start
+from orchestrator.store.run_index import RunIndex
+from orchestrator.store.tables import workflows
+from orchestrator.store.workflows import Definitions
+from orchestrator.temporal.payloads import shorten_id
+
+NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def index(database: Database) -> RunIndex:
+    return RunIndex(database)
+
+
+def make_run(name: str, took: int | None = None, at: int = 0, **more: Any) -> RunSummary:
+    started = NOW + timedelta(seconds=at)
+    ended = None if took is None else started + timedelta(milliseconds=took)
+    values = {"workflow_id": "w", "workflow_version": 1, "customer_id": "acme", "status": "running"} | more
+    if took is not None and "status" not in more:
+        values["status"] = "completed"
+    return RunSummary(id=name, started_at=started, completed_at=ended, duration_ms=took, **values)
+
+
+async def test_an_end_is_never_taken_back(index: RunIndex) -> None:
+    await index.put([make_run("a")])
+    await index.put([make_run("a", 50), make_run("b")])
+    await index.put([make_run("a"), make_run("a", 99, status="failed")])
+
+    assert await index.get(None, "a") == make_run("a", 50)
+    assert await index.get(None, "b") == make_run("b")
+    assert await index.get(None, "none") is None
+    await index.put([])
+
+
+async def test_runs_of_a_schedule_are_found_by_their_times(index: RunIndex) -> None:
+    times = [f"2026-05-0{day}T0{hour}:00:00Z" for day in (1, 2) for hour in (1, 2, 9)]
+    await index.put(make_run(f"w-{time}") for time in times)
+    await index.put(
+        [make_run(f"w-{times[1]}/called"), make_run(f"v-{times[1]}"), make_run("w-other", customer_id="another")]
+    )
+
+    found = await index.list_ids_between("acme", f"w-{times[1]}", f"w-{times[4]}")
+
+    assert sorted(found) == [f"w-{time}" for time in times[1:5]]
+    assert await index.list_ids_between("another", f"w-{times[0]}", f"w-{times[5]}") == []
+
+
+async def test_a_run_may_stand_in_a_batch_several_times(index: RunIndex) -> None:
+    await index.put(
+        [make_run("b"), make_run("a"), make_run("a", 50), make_run("a"), make_run("a", 99, status="failed")]
+    )
+
+    assert [await index.get(None, "a"), await index.get(None, "b")] == [make_run("a", 50), make_run("b")]
+
+
+async def test_the_longest_id_of_a_run_has_room(index: RunIndex, database: Database) -> None:
+    name = shorten_id("/".join(["step[999]"] * 100))
+    start = Start("w", 1, name)
+    accepted = Delivery("d", "acme", "event", "e", None, ACCEPTED, {}, NOW, starts=(start,))
+
+    await index.put([make_run(name), make_run("short")])
+    await Deliveries(database).accept(accepted, None)
+
+    assert await index.get(None, name) == make_run(name)
+    assert [each.run_id for each in (await Deliveries(database).get("acme", "d")).starts] == [name]
+
+
+async def test_what_is_open_is_paged_the_oldest_first(index: RunIndex) -> None:
+    await index.put([make_run(f"r{number}", at=number // 2) for number in range(7)] + [make_run("ended", 5)])
+
+    seen: list[RunSummary] = []
+    while page := await index.list_open(
+        NOW + timedelta(seconds=3), (seen[-1].started_at, seen[-1].id) if seen else (), limit=4
+    ):
+        seen += page
+
+    assert [each.id for each in seen] == [f"r{number}" for number in range(6)], "r6 begins at that moment"
+
+
+async def test_runs_are_found_by_what_they_are(index: RunIndex) -> None:
+    await index.put(
+        [
+            make_run("a", 5, at=1),
+            make_run("b", at=2, trigger_type="event"),
+            make_run("c", 5, at=3, status="failed", workflow_id="other"),
+            make_run("d", at=4, customer_id="third"),
+        ]
+    )
+
+    async def list_ids(customer: str | None = "acme", **wanted: Any) -> list[str]:
+        return [each.id for each in await index.list_runs(customer, **wanted)]
+
+    assert await list_ids() == ["c", "b", "a"]
+    assert await list_ids(None) == ["d", "c", "b", "a"]
+    assert await list_ids(status="running") == ["b"]
+    assert await list_ids(trigger_type="event") == ["b"]
+    assert await list_ids(workflow_id="other", status="failed") == ["c"]
+    assert await list_ids(since=NOW + timedelta(seconds=2), until=NOW + timedelta(seconds=3)) == ["b"]
+    assert [each.id for each in await index.list_open(NOW + timedelta(minutes=1), (), 10)] == ["b", "d"]
+
+
+async def test_pages_hold_everything_once(index: RunIndex) -> None:
+    await index.put(make_run(f"r{number}", at=number // 3) for number in range(1200))
+
+    seen: list[RunSummary] = []
+    while page := await index.list_runs("acme", after=(seen[-1].started_at, seen[-1].id) if seen else (), limit=500):
+        seen += page
+
+    assert len({each.id for each in seen}) == len(seen) == 1200
+    assert seen == sorted(seen, key=lambda each: (each.started_at, each.id), reverse=True)
+
+
+async def store_workflow(database: Database, name: str, customer: str = "acme", made: datetime = NOW) -> None:
+    """Keep a workflow that was made then."""
+    await Definitions(database).create(customer, name, {"name": name}, "me")
+    async with database.write_transaction() as connection:
+        same = (workflows.c.customer_id == customer, workflows.c.id == name)
+        await connection.execute(update(workflows).where(*same).values(created_at=made))
+
+
+async def test_statistics_are_of_one_workflow_and_version(index: RunIndex, database: Database) -> None:
+    await store_workflow(database, "w")
+    await store_workflow(database, "w", "other")
+    runs = [make_run(f"r{took}", took, at=took) for took in range(1, 101)]
+    runs += [make_run("f", 7, status="failed"), make_run("x", 7, status="cancelled"), make_run("now", at=500)]
+    runs += [make_run("v2", 1000, workflow_version=2), make_run("other", 9, customer_id="other")]
+    await index.put(runs)
+
+    counts = (await index.count_runs("acme", ["w", "none"]))["w"]
+    assert (counts.total, counts.of("completed"), counts.of("failed"), counts.of("running")) == (104, 101, 1, 1)
+    assert counts.success_rate == round(100 * 101 / 102, 2)
+    assert counts.last_run_at == NOW + timedelta(seconds=500)
+    assert (await index.count_runs("acme", ["w"], version=2))["w"].total == 1
+    assert await index.count_runs("acme", []) == {}
+    assert await index.compute_percentiles("acme", "w", 1) == {"p50_ms": 50, "p95_ms": 95}
+    assert await index.compute_percentiles("acme", "w", 2) == {"p50_ms": 1000, "p95_ms": 1000}
+    assert await index.compute_percentiles("acme", "none") == {"p50_ms": None, "p95_ms": None}
+
+
+async def test_tries_of_a_draft_and_runs_of_one_that_had_the_id_before_do_not_count(
+    index: RunIndex, database: Database
+) -> None:
+    await store_workflow(database, "w", made=NOW + timedelta(seconds=10))
+    await index.put(
+        [make_run("before", 5), make_run("try", 5, at=20, workflow_version=0), make_run("counts", 7, at=20)]
+    )
+
+    assert (await index.count_runs("acme", ["w"]))["w"].total == 1
+    assert await index.compute_percentiles("acme", "w") == {"p50_ms": 7, "p95_ms": 7}
+
+
+async def test_a_run_of_many_days_has_room_and_one_that_has_none_keeps_no_other_out(index: RunIndex) -> None:
+    month = 30 * 24 * 3600 * 1000
+    await index.put(
+        [make_run("a", 5), make_run("long", month), make_run("worse", workflow_version=2**40), make_run("z", 5)]
+    )
+
+    found = {each.id: each.duration_ms for each in await index.list_runs("acme") if each.id != "worse"}
+    assert found == {"a": 5, "long": month, "z": 5}
+
+
+async def test_the_start_that_temporal_tells_is_believed(index: RunIndex) -> None:
+    await index.put([make_run("a", at=3)])
+    await index.put([make_run("a", 1000)])
+
+    assert await index.get(None, "a") == make_run("a", 1000)
+
+
+async def test_a_run_that_is_lost_has_ended(index: RunIndex) -> None:
+    await index.put([make_run("gone"), make_run("ended", 5)])
+
+    await index.mark_lost(["gone", "ended"])
+
+    gone, ended = await index.get(None, "gone"), await index.get(None, "ended")
+    assert gone is not None
+    assert (gone.status, gone.duration_ms, gone.completed_at is not None) == ("cancelled", None, True)
+    assert ended == make_run("ended", 5)
