@@ -1,6 +1,7 @@
 """Golden cases: small definitions with what a run of them must show, on the simulator and on Temporal alike.
 
-A file in `tests/cases` is a list of cases. A case holds, beside `name` (a sentence) and `pattern`:
+A file in `tests/cases` is a list of cases. A case is called `<pattern>: <name>`: `pattern` is a workflow pattern
+(workflowpatterns.com) or the subject, `name` is a sentence. Beside these it holds:
 
     nodes       {id: action name | node of SPEC §1 without its id}
     edges       ["a -> b", "check -true-> c"]: the word between is the port; more than one target: "a -> b, c"
@@ -67,7 +68,6 @@ class Case:
     """A definition, what happens to its run, and what the run must show."""
 
     name: str
-    pattern: str
     definition: dict[str, Any]
     actions: dict[str, Any]
     expect: dict[str, Any]
@@ -103,8 +103,7 @@ def read_case(raw: Mapping[str, Any], key: str) -> Case:
         for name in list_actions(part):
             mocks.setdefault(name, DEFAULT_MOCK)
     return Case(
-        name=raw["name"],
-        pattern=raw["pattern"],
+        name=f"{raw['pattern']}: {raw['name']}",
         definition=definition,
         actions=mocks,
         expect=dict(raw["expect"]),

@@ -17,10 +17,10 @@ pytestmark = pytest.mark.temporal
 QUICK = SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules("orchestrator"))
 NAMES = sorted(path.stem for path in HISTORIES.glob("*.json"))
 STRICT_CASES = (
-    "a-parallel-in-a-loop-in-a-branch-keeps-its-paths",
-    "an-operator-may-go-back-to-an-earlier-node",
-    "early-events-are-kept-in-order",
-    "saga-booking-cancels-what-was-booked",
+    "recursion-a-parallel-in-a-loop-in-a-branch-keeps-its-paths",
+    "rollback-an-operator-goes-back-to-an-earlier-node",
+    "persistent-trigger-early-events-are-buffered-in-order",
+    "example-saga-booking-cancels-what-was-booked",
 )
 
 
@@ -61,7 +61,7 @@ async def test_the_workflow_does_nothing_that_the_sandbox_forbids(name: str) -> 
 
 
 async def test_a_history_that_does_not_fit_is_found_out() -> None:
-    (execution,) = dict(read_histories())["a-sequence-runs-in-order"]
+    (execution,) = dict(read_histories())["sequence-nodes-run-in-order"]
     other = json.loads(execution.to_json().replace('"activityId": "b"', '"activityId": "x"'))
 
     found = await find_mismatches([WorkflowHistory.from_json(execution.workflow_id, other)])
