@@ -29,9 +29,7 @@ def run(
     detach: Annotated[bool, typer.Option("--detach", help="Print the run's id and return.")] = False,
     server: Annotated[
         str | None,
-        typer.Option(
-            metavar="ADDRESS|embedded", help="Temporal's host:port; `embedded` starts one for this run."
-        ),
+        typer.Option(metavar="ADDRESS|embedded", help="Temporal's host:port; `embedded` starts one for this run."),
     ] = None,
     with_files: options.With = None,
     as_json: options.Json = False,
