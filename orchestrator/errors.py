@@ -17,7 +17,7 @@ No I/O and no imports from the project: everything else may import this. Replay-
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 ErrorType = Literal[
     "validation_error",
@@ -30,6 +30,12 @@ ErrorType = Literal[
     "unknown",
 ]
 ERROR_TYPES: tuple[str, ...] = get_args(ErrorType)
+
+
+def parse_error_type(name: object) -> ErrorType:
+    """Return an error type of SPEC §6; every other name is `unknown`."""
+    return cast(ErrorType, name) if name in ERROR_TYPES else "unknown"
+
 
 Severity = Literal["error", "warning"]
 

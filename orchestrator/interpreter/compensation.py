@@ -48,9 +48,7 @@ async def compensate(machine: Machine) -> None:
             step.status = "completed"
         except StepFailed as failure:
             step.status = "failed"
-            step.error = build_error_document(
-                to_step_failure(failure, step.node_id), step.node_id, machine.effects.now()
-            )
+            step.error = build_error_document(failure, machine.effects.now(), step.node_id)
         _close(state, step, machine)
 
 
@@ -86,7 +84,7 @@ async def notify(machine: Machine, node: Node, step: Step, place: Place) -> None
         return
     context = {
         **place.data.context,
-        "error": step.error,
+        "error": step.error and step.error.to_json(),
         "step": {"id": step.id, "node_id": node.id, "name": node.title},
     }
     # Each pause of a step is told: another failure must not hide behind the first one's key.

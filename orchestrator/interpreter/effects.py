@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from orchestrator.model.plan import Plan, Retry
-from orchestrator.model.run import ResolutionAction
+from orchestrator.model.run import ErrorDocument, ResolutionAction
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +70,8 @@ class BranchResult:
     compensations: tuple[dict[str, Any], ...] = ()
     left: tuple[str, ...] = ()
     """Nodes outside the branch that its paths reached."""
-    error: dict[str, Any] | None = None
-    """The error document when it failed."""
+    error: ErrorDocument | None = None
+    """Set when it failed."""
     steps_started: int = 0
 
 
@@ -123,7 +123,7 @@ class Effects(Protocol):
     async def call_workflow(self, request: CallRequest) -> dict[str, Any]:
         """Run another workflow: `{run_id, status, output}`; StepFailed when it fails."""
 
-    async def decide(self, step_id: str, node_id: str, error: dict[str, Any]) -> Resolution:
+    async def decide(self, step_id: str, node_id: str) -> Resolution:
         """Wait for an operator's word on a failed step."""
 
     def boundary_due(self, *, resumable: bool) -> bool:

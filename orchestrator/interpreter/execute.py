@@ -17,7 +17,7 @@ from orchestrator.interpreter.scopes import Machine
 from orchestrator.interpreter.state import RunState
 from orchestrator.interpreter.steps import attempt
 from orchestrator.model.plan import Plan
-from orchestrator.model.run import RunInfo, Status
+from orchestrator.model.run import ErrorDocument, RunInfo, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +26,7 @@ class Outcome:
 
     status: Literal["completed", "failed"]
     output: Any = None
-    error: dict[str, Any] | None = None
-    """The error document (SPEC §6)."""
+    error: ErrorDocument | None = None
 
 
 async def execute(plan: Plan, info: RunInfo, state: RunState, effects: Effects) -> Outcome:
@@ -69,7 +68,7 @@ async def execute_branch(
             raise failure_from_end(closed)
     except StepFailed as failure:
         status = "failed"
-        state.failure = build_error_document(failure, "", effects.now())
+        state.failure = build_error_document(failure, effects.now())
     except asyncio.CancelledError:
         status = "cancelled"
     _end(machine, status)
@@ -121,8 +120,7 @@ async def _before_deadline(machine: Machine) -> Closed | None:
 
 async def _failed(machine: Machine, failure: StepFailed) -> Outcome:
     state = machine.state
-    state.failure = build_error_document(failure, "", machine.effects.now())
-    state.failure["node_id"] = failure.node_id
+    state.failure = build_error_document(failure, machine.effects.now())
     _close_steps(machine, "failed")
     if machine.plan.compensate in ("on_failure", "both"):
         await compensate(machine)

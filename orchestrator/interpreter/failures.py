@@ -1,14 +1,12 @@
 """What an error becomes: the error document, and what `on_error` says to do. Replay-sensitive."""
 
 from datetime import datetime
-from typing import Any, Literal
 
 from orchestrator.errors import ConditionError, ErrorType, ExpressionError, StepFailed
-from orchestrator.model.plan import Action, Call, Loop, Node, Parallel
-from orchestrator.model.run import format_timestamp
+from orchestrator.model.plan import Node
+from orchestrator.model.run import ErrorDocument
 
 KNOWN_ERRORS = (StepFailed, ExpressionError, ConditionError)
-CAN_PAUSE = (Action, Call, Loop, Parallel)
 
 
 class Rewind(Exception):
@@ -25,7 +23,7 @@ class LimitReached(Exception):
     """The run has made as many steps as it may."""
 
 
-def to_step_failure(error: StepFailed | ExpressionError | ConditionError, node_id: str) -> StepFailed:
+def to_step_failure(error: StepFailed | ExpressionError | ConditionError, node_id: str | None) -> StepFailed:
     """Turn what a node raised into a failure of its step; the innermost node keeps its name."""
     if isinstance(error, StepFailed):
         error.node_id = error.node_id or node_id
@@ -34,27 +32,35 @@ def to_step_failure(error: StepFailed | ExpressionError | ConditionError, node_i
     return StepFailed(str(error), error_type=error_type, recoverable=False, node_id=node_id)
 
 
-def build_error_document(failure: StepFailed, node_id: str, now: datetime) -> dict[str, Any]:
-    """Write the error document of SPEC §6."""
-    return {
-        "message": failure.message,
-        "error_type": failure.error_type,
-        "details": failure.details,
-        "node_id": failure.node_id or node_id,
-        "recoverable": failure.recoverable,
-        "timestamp": format_timestamp(now),
-    }
-
-
-def build_branch_failure(node: Node, index: int, error: dict[str, Any], branches: list[dict[str, Any]]) -> StepFailed:
-    """Say that a branch failed its parallel."""
-    return StepFailed(
-        f"branch {index} of {node.title} failed: {error['message']}",
-        error_type=error["error_type"],
-        details={"branch": index, "error": error, "statuses": [branch["status"] for branch in branches]},
-        recoverable=error.get("recoverable", True),
-        node_id=error.get("node_id"),
+def build_error_document(failure: StepFailed, now: datetime, node_id: str | None = None) -> ErrorDocument:
+    """Return the error document of a failure; `node_id` is the node to name where the failure names none."""
+    return ErrorDocument(
+        message=failure.message,
+        error_type=failure.error_type,
+        details=failure.details,
+        node_id=failure.node_id or node_id,
+        recoverable=failure.recoverable,
+        timestamp=now,
     )
 
 
-Handled = Literal["next", "error", "retry"]
+def build_retry_exhausted(failure: StepFailed, attempts: int) -> StepFailed:
+    """Return the failure of a step whose last attempt failed with `failure` (SPEC §6)."""
+    last = {"message": failure.message, "error_type": failure.error_type, "details": failure.details}
+    return StepFailed(
+        failure.message,
+        error_type="retry_exhausted",
+        details={"attempts": attempts, "last_error": last},
+        attempts=attempts,
+    )
+
+
+def build_branch_failure(node: Node, index: int, error: ErrorDocument, statuses: list[str]) -> StepFailed:
+    """Return the failure of a parallel that one of its branches failed."""
+    return StepFailed(
+        f"branch {index} of {node.title} failed: {error.message}",
+        error_type=error.error_type,
+        details={"branch": index, "error": error.to_json(), "statuses": statuses},
+        recoverable=error.recoverable,
+        node_id=error.node_id,
+    )

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from orchestrator.language.condition_reader import build_evidence
-from orchestrator.model.run import Status, StepDocument, count_milliseconds, format_timestamp
+from orchestrator.model.run import ErrorDocument, Status, StepDocument, count_milliseconds, format_timestamp
 
 
 @dataclass(slots=True)
@@ -23,7 +23,7 @@ class Step:
     completed_at: datetime | None = None
     input: Any = None
     output: Any = None
-    error: dict[str, Any] | None = None
+    error: ErrorDocument | None = None
     retry_count: int = 0
     warnings: tuple[str, ...] = ()
     decision: Any = None
@@ -41,7 +41,7 @@ class Step:
             completed_at=self.completed_at,
             input_data=self.input,
             output_data=self.output,
-            error=self.error,
+            error=self.error and self.error.to_json(),
             retry_count=self.retry_count,
             duration_ms=count_milliseconds(self.started_at, self.completed_at),
             warnings=list(self.warnings),
@@ -53,6 +53,7 @@ class Step:
         written = {name: getattr(self, name) for name in self.__slots__}
         written["started_at"] = format_timestamp(self.started_at)
         written["completed_at"] = self.completed_at and format_timestamp(self.completed_at)
+        written["error"] = self.error and self.error.to_json()
         written["decision"] = render_decision(self.decision)
         return {name: value for name, value in written.items() if value not in (None, (), "", 0)}
 
@@ -63,6 +64,8 @@ class Step:
         read["started_at"] = datetime.fromisoformat(read["started_at"])
         if "completed_at" in read:
             read["completed_at"] = datetime.fromisoformat(read["completed_at"])
+        if "error" in read:
+            read["error"] = ErrorDocument.from_json(read["error"])
         read["warnings"] = tuple(read.get("warnings", ()))
         return cls(**read)
 

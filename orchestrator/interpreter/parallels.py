@@ -11,6 +11,7 @@ from orchestrator.interpreter.pool import run_pool
 from orchestrator.interpreter.pure_nodes import Closed
 from orchestrator.interpreter.scopes import Machine, Place, new_frame
 from orchestrator.model.plan import IN_FLIGHT_LIMIT, Branch, Parallel
+from orchestrator.model.run import ErrorDocument
 
 CANCELLED = BranchResult("cancelled")
 
@@ -32,7 +33,7 @@ async def run_parallel(machine: Machine, node: Parallel, step: Step, place: Plac
     step.output = {"branches": shown}
     if join.unreached():
         index, error = join.first_failure()
-        raise build_branch_failure(node, index, error, shown)
+        raise build_branch_failure(node, index, error, [result.status for result in results])
     for result in results:
         if result.status == "completed":
             place.data.merge(result.variables, result.steps)
@@ -59,7 +60,7 @@ class _Join:
         """Tell, after all, whether the step fails."""
         return self.node.on_branch_error != "ignore" and self._count("completed") < self.needed
 
-    def first_failure(self) -> tuple[int, dict[str, Any]]:
+    def first_failure(self) -> tuple[int, ErrorDocument]:
         """Give the failure to report: the first in branch order."""
         return next((index, result.error) for index, result in sorted(self.results.items()) if result.error is not None)
 
@@ -116,8 +117,8 @@ async def _inline(machine: Machine, branch: Branch, path: str, place: Place) -> 
         closed = await machine.run_scope(branch.scope, frame, inner)
         check(closed)
     except KNOWN_ERRORS as error:
-        failure = to_step_failure(error, "")
-        return BranchResult("failed", error=build_error_document(failure, "", machine.effects.now()))
+        failure = to_step_failure(error, None)
+        return BranchResult("failed", error=build_error_document(failure, machine.effects.now()))
     variables = inner.data.variables()
     return BranchResult(
         "completed",

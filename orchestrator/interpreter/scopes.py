@@ -101,7 +101,7 @@ class Machine:
         step.status = "completed" if step.status in ("running", "waiting") else step.status
         self._close(step, place)
         output = step.output
-        place.data.set_step(node.id, step.status, output, step.error)
+        place.data.set_step(node.id, step.status, output, step.error and step.error.to_json())
         if node.outputs and step.status == "completed":
             source = output["value"] if step.error is not None and isinstance(output, dict) else output
             for name in node.outputs:
@@ -131,10 +131,10 @@ class Machine:
     def fail(self, node: Node, step: Step, place: Place, failure: StepFailed) -> StepFailed:
         """Record that a step failed."""
         step.status = "failed"
-        step.error = build_error_document(failure, node.id, self.effects.now())
+        step.error = build_error_document(failure, self.effects.now(), node.id)
         step.retry_count = max(failure.attempts - 1, 0)
         self._close(step, place)
-        place.data.set_step(node.id, "failed", step.output, step.error)
+        place.data.set_step(node.id, "failed", step.output, step.error.to_json())
         return failure
 
     async def _advance_or_rewind(self, scope: Scope, frame: Frame, node: Any, place: Place) -> Closed | None:

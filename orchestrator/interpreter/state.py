@@ -9,7 +9,7 @@ from typing import Any
 from orchestrator.interpreter.frames import Frame, Step
 from orchestrator.interpreter.variables import Data
 from orchestrator.model.plan import DEFAULT_STEP_LOG_LIMIT, Plan
-from orchestrator.model.run import RunInfo, Status, format_timestamp
+from orchestrator.model.run import ErrorDocument, RunInfo, Status, format_timestamp
 
 
 @dataclass(slots=True)
@@ -36,7 +36,7 @@ class RunState:
     status: Status = "running"
     completed_at: datetime | None = None
     output: Any = None
-    failure: dict[str, Any] | None = None
+    failure: ErrorDocument | None = None
 
     @classmethod
     def new(

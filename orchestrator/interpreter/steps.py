@@ -129,7 +129,7 @@ async def _on_failure(machine: Machine, node: Node, step: Step, place: Place, fa
 
 
 def _skip(machine: Machine, node: Node, step: Step, place: Place, failure: StepFailed) -> str:
-    step.error = build_error_document(failure, node.id, machine.effects.now())
+    step.error = build_error_document(failure, machine.effects.now(), node.id)
     step.status = "skipped"
     step.output = {"skipped": True}
     machine.finish(node, step, place)
@@ -141,7 +141,7 @@ def _fall_back(machine: Machine, node: Node, step: Step, place: Place, failure: 
         value = machine.compiled.render(template, place.env)
     except KNOWN_ERRORS as error:
         raise machine.fail(node, step, place, to_step_failure(error, node.id)) from error
-    step.error = build_error_document(failure, node.id, machine.effects.now())
+    step.error = build_error_document(failure, machine.effects.now(), node.id)
     step.status = "completed"
     step.output = {"fallback": True, "value": value}
     machine.finish(node, step, place)
@@ -160,12 +160,12 @@ def _rewind(machine: Machine, node: Node, step: Step, place: Place, failure: Ste
 
 async def _ask(machine: Machine, node: Node, step: Step, place: Place, failure: StepFailed) -> str | Resolution:
     """Wait for an operator's word."""
-    step.error = build_error_document(failure, node.id, machine.effects.now())
+    step.error = build_error_document(failure, machine.effects.now(), node.id)
     step.retry_count += max(failure.attempts - 1, 0)
     step.status = "waiting"
     step.waiting_for = {"kind": "operator", "message": failure.message, "error_type": failure.error_type}
     await notify(machine, node, step, place)
-    word = await machine.effects.decide(step.id, node.id, step.error)
+    word = await machine.effects.decide(step.id, node.id)
     step.waiting_for = None
     match word.action:
         case "retry":

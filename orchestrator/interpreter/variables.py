@@ -37,7 +37,7 @@ class Data:
         self.changed[name] = None
 
     def set_step(self, node_id: str, status: str, output: Any, error: Any) -> None:
-        """Record what `steps.<id>` shows."""
+        """Record what `steps.<id>` shows; `error` is JSON."""
         steps = self.context["steps"]
         if self.journal:
             self.journal[-1][3].setdefault(node_id, steps.get(node_id, MISSING))

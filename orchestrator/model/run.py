@@ -4,10 +4,13 @@ The interpreter is the only writer; the workflow, the simulator and the client r
 Times are aware and in UTC; `*_ms` are milliseconds.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
+
+from orchestrator.errors import ErrorType, parse_error_type
 
 Status = Literal["pending", "running", "waiting", "retrying", "completed", "failed", "cancelled", "skipped"]
 ENDED: frozenset[str] = frozenset({"completed", "failed", "cancelled", "skipped"})
@@ -18,6 +21,45 @@ class Document(BaseModel):
     """A part of what people and programs are shown."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+class ErrorDocument(Document):
+    """What went wrong with a step or a run (SPEC §6)."""
+
+    model_config = ConfigDict(frozen=True)
+
+    message: str
+    error_type: ErrorType
+    details: dict[str, Any] = {}
+    node_id: str | None = None
+    """The innermost node that failed; null where no node is to blame."""
+    recoverable: bool = True
+    timestamp: datetime | None = None
+    """When it failed; null where the server does not say."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the document as it stands in histories, templates (`steps.<id>.error`) and responses."""
+        return {
+            "message": self.message,
+            "error_type": self.error_type,
+            "details": self.details,
+            "node_id": self.node_id,
+            "recoverable": self.recoverable,
+            "timestamp": self.timestamp and format_timestamp(self.timestamp),
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> "ErrorDocument":
+        """Read a document that `to_json` wrote, in this process or in a recorded history."""
+        at = document.get("timestamp")
+        return cls(
+            message=str(document.get("message", "")),
+            error_type=parse_error_type(document.get("error_type")),
+            details=document.get("details") or {},
+            node_id=document.get("node_id") or None,
+            recoverable=bool(document.get("recoverable", True)),
+            timestamp=datetime.fromisoformat(at) if at else None,
+        )
 
 
 class StepDocument(Document):

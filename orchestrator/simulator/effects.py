@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from orchestrator.errors import StepFailed
+from orchestrator.errors import StepFailed, parse_error_type
 from orchestrator.expressions import render
 from orchestrator.interpreter.effects import (
     ActionResult,
@@ -19,6 +19,7 @@ from orchestrator.interpreter.effects import (
     Resolution,
 )
 from orchestrator.interpreter.execute import execute, execute_branch
+from orchestrator.interpreter.failures import build_retry_exhausted
 from orchestrator.interpreter.state import RunState
 from orchestrator.model.plan import ANY_EVENT
 from orchestrator.model.run import RunInfo
@@ -91,7 +92,7 @@ class SimulatedEffects:
                 if not failure.recoverable or failure.error_type not in policy.retry_on:
                     raise
                 if attempt >= policy.maximum_attempts > 0:
-                    raise make_retry_exhausted(failure) if attempt > 1 else failure from None
+                    raise build_retry_exhausted(failure, attempt) if attempt > 1 else failure from None
             await asyncio.sleep(min(interval, policy.maximum_interval))
             interval *= policy.backoff_coefficient
             attempt += 1
@@ -107,7 +108,7 @@ class SimulatedEffects:
             error = error if isinstance(error, Mapping) else {"message": str(error)}
             raise StepFailed(
                 str(error.get("message", "the action failed")),
-                error_type=error.get("error_type", "action_error"),
+                error_type=parse_error_type(error.get("error_type", "action_error")),
                 details=dict(error.get("details") or {}),
                 recoverable=error.get("recoverable", True),
             )
@@ -166,14 +167,14 @@ class SimulatedEffects:
         outcome = await flow
         if outcome.error is not None:
             raise StepFailed(
-                f"workflow {request.plan.id} failed: {outcome.error['message']}",
-                error_type=outcome.error["error_type"],
-                details={"run_id": info.id, "error": outcome.error},
-                recoverable=outcome.error["recoverable"],
+                f"workflow {request.plan.id} failed: {outcome.error.message}",
+                error_type=outcome.error.error_type,
+                details={"run_id": info.id, "error": outcome.error.to_json()},
+                recoverable=outcome.error.recoverable,
             )
         return {"run_id": info.id, "status": outcome.status, "output": outcome.output}
 
-    async def decide(self, step_id: str, node_id: str, error: dict[str, Any]) -> Resolution:
+    async def decide(self, step_id: str, node_id: str) -> Resolution:
         """Return the resolution of a paused step."""
         for resolution in self.simulation.resolutions:
             if resolution.get("node_id") == node_id:
@@ -189,14 +190,3 @@ class SimulatedEffects:
 
     async def pass_boundary(self, *, resumable: bool) -> None:
         """Do nothing: nothing pauses a simulation."""
-
-
-def make_retry_exhausted(failure: StepFailed) -> StepFailed:
-    """Say that no attempt is left (SPEC §6)."""
-    last = {"message": failure.message, "error_type": failure.error_type, "details": failure.details}
-    return StepFailed(
-        failure.message,
-        error_type="retry_exhausted",
-        details={"attempts": failure.attempts, "last_error": last},
-        attempts=failure.attempts,
-    )

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from orchestrator.interpreter.effects import BranchResult
+from orchestrator.model.run import ErrorDocument
 from orchestrator.temporal.payloads import MAX_PAYLOAD_BYTES, measure_json
 from orchestrator.temporal.requests import omit_empty
 
@@ -45,7 +46,7 @@ def read_branch_result(entries: Mapping[str, Any]) -> BranchResult:
     )
 
 
-def read_unfinished_branch(status: str, error: dict[str, Any] | None, entries: Mapping[str, Any]) -> BranchResult:
+def read_unfinished_branch(status: str, error: ErrorDocument | None, entries: Mapping[str, Any]) -> BranchResult:
     """Read what a branch that failed or was cancelled gave back."""
     return BranchResult(
         cast(Any, status),

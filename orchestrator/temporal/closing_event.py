@@ -5,15 +5,15 @@ Those were terminated, or timed out, or no worker is there to be asked. No I/O h
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
 
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.converter import DataConverter
 from temporalio.exceptions import ApplicationError
 
-from orchestrator.model.run import ENDED, Run, Status, StepDocument, count_milliseconds, format_timestamp
-from orchestrator.temporal.failures import parse_error_type, read_detail
+from orchestrator.errors import parse_error_type
+from orchestrator.model.run import ENDED, ErrorDocument, Run, Status, StepDocument, count_milliseconds
+from orchestrator.temporal.failures import read_detail
 
 
 async def run_from_close_event(run: Run, event: HistoryEvent, converter: DataConverter) -> Run:
@@ -31,16 +31,17 @@ async def run_from_close_event(run: Run, event: HistoryEvent, converter: DataCon
             failure = _read_failure(detail, moment)
         case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT:
             status = "failed"
-            failure = _build_error("Temporal ended the run: it took too long", "timeout_error", moment)
+            message = "Temporal ended the run: it took too long"
+            failure = ErrorDocument(message=message, error_type="timeout_error", timestamp=moment)
         case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED:
             reason = event.workflow_execution_terminated_event_attributes.reason
             message = f"the run was terminated: {reason}" if reason else "the run was terminated"
-            failure = _build_error(message, "cancelled", moment)
+            failure = ErrorDocument(message=message, error_type="cancelled", timestamp=moment)
     return run.model_copy(
         update={
             "status": status,
-            "failure": failure,
-            "error": failure and failure["message"],
+            "failure": failure and failure.to_json(),
+            "error": failure and failure.message,
             "output": output,
             "completed_at": moment,
             "duration_ms": count_milliseconds(run.started_at, moment) if run.started_at else None,
@@ -60,22 +61,11 @@ def close_step(step: StepDocument, status: str, moment: datetime) -> StepDocumen
     return step.model_copy(update={"status": left, "completed_at": moment, "duration_ms": took})
 
 
-def _read_failure(error: BaseException, moment: datetime) -> dict[str, Any]:
-    """Give the error document that the run failed with, or make one."""
+def _read_failure(error: BaseException, moment: datetime) -> ErrorDocument:
+    """Return the error document that the run failed with, or make one."""
     if isinstance(error, ApplicationError):
         detail = read_detail(error)
         if "error_type" in detail:
-            return dict(detail)
-        return _build_error(error.message, parse_error_type(error.type), moment)
-    return _build_error(str(error), "unknown", moment)
-
-
-def _build_error(message: str, error_type: str, moment: datetime) -> dict[str, Any]:
-    return {
-        "message": message,
-        "error_type": error_type,
-        "details": {},
-        "node_id": None,
-        "recoverable": True,
-        "timestamp": format_timestamp(moment),
-    }
+            return ErrorDocument.from_json(detail)
+        return ErrorDocument(message=error.message, error_type=parse_error_type(error.type), timestamp=moment)
+    return ErrorDocument(message=str(error), error_type="unknown", timestamp=moment)

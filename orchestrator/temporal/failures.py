@@ -5,7 +5,7 @@ Class and type decide, never the text of a message.
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
 from temporalio.exceptions import (
     ActivityError,
@@ -20,10 +20,11 @@ from temporalio.exceptions import (
     WorkflowAlreadyStartedError,
 )
 
-from orchestrator.errors import ERROR_TYPES, ErrorType, StepFailed
+from orchestrator.errors import ERROR_TYPES, ErrorType, StepFailed, parse_error_type
 from orchestrator.interpreter.effects import ActRequest
+from orchestrator.interpreter.failures import build_retry_exhausted
 from orchestrator.model.plan import Retry
-from orchestrator.model.run import format_timestamp
+from orchestrator.model.run import ErrorDocument
 
 ENGINE_TYPES = ("retry_exhausted", "cancelled")
 """Error types that no attempt of an action ends with."""
@@ -37,11 +38,6 @@ def select_non_retryable(retry: Retry) -> list[str]:
         return []
     types = [name for name in ERROR_TYPES if name not in retry.retry_on and name not in ENGINE_TYPES]
     return [*types, *TIMEOUTS] if "timeout_error" in types else types
-
-
-def parse_error_type(name: str | None) -> ErrorType:
-    """Read an error type; one that is not of SPEC §6 is `unknown`."""
-    return cast(ErrorType, name) if name in ERROR_TYPES else "unknown"
 
 
 def unwrap_cause(error: FailureError) -> BaseException | None:
@@ -64,15 +60,7 @@ def translate_activity_error(error: FailureError, request: ActRequest) -> StepFa
     if not _has_no_attempt_left(error, failure, retry):
         return failure
     failure.attempts = retry.maximum_attempts
-    if retry.maximum_attempts < 2:
-        return failure
-    last = {"message": failure.message, "error_type": failure.error_type, "details": failure.details}
-    return StepFailed(
-        failure.message,
-        error_type="retry_exhausted",
-        details={"attempts": retry.maximum_attempts, "last_error": last},
-        attempts=retry.maximum_attempts,
-    )
+    return failure if retry.maximum_attempts < 2 else build_retry_exhausted(failure, retry.maximum_attempts)
 
 
 def _has_no_attempt_left(error: FailureError, failure: StepFailed, retry: Retry) -> bool:
@@ -114,11 +102,11 @@ def read_detail(cause: ApplicationError, index: int = 0) -> Mapping[str, Any]:
 
 def translate_child_error(
     error: ChildWorkflowError | WorkflowAlreadyStartedError, what: str, now: datetime
-) -> dict[str, Any]:
-    """Give the error document of a child that did not complete."""
+) -> ErrorDocument:
+    """Return the error document of a child that did not complete."""
     cause = error.cause if isinstance(error, ChildWorkflowError) else error
     if isinstance(cause, ApplicationError) and "error_type" in read_detail(cause):
-        return dict(read_detail(cause))
+        return ErrorDocument.from_json(read_detail(cause))
     error_type: ErrorType = "unknown"
     match cause:
         case CancelledError():
@@ -133,16 +121,9 @@ def translate_child_error(
             message, error_type = cause.message, parse_error_type(cause.type)
         case _:
             message = f"{what} failed: {cause or error}"
-    return {
-        "message": message,
-        "error_type": error_type,
-        "details": {},
-        "node_id": None,
-        "recoverable": True,
-        "timestamp": format_timestamp(now),
-    }
+    return ErrorDocument(message=message, error_type=error_type, timestamp=now)
 
 
-def build_run_failure(error: Mapping[str, Any], *more: Mapping[str, Any]) -> ApplicationError:
-    """Make what a failed run or branch ends with in Temporal."""
-    return ApplicationError(error["message"], error, *more, type=error["error_type"], non_retryable=True)
+def build_run_failure(error: ErrorDocument, *more: Mapping[str, Any]) -> ApplicationError:
+    """Return the Temporal failure that a run or a branch ends with."""
+    return ApplicationError(error.message, error.to_json(), *more, type=error.error_type, non_retryable=True)

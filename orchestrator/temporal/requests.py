@@ -8,7 +8,7 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 from orchestrator.model.plan import FORMAT, Plan
-from orchestrator.model.run import RunInfo, format_timestamp
+from orchestrator.model.run import ErrorDocument, RunInfo
 from orchestrator.temporal.failures import build_run_failure
 
 
@@ -51,13 +51,7 @@ def read_plan(request: Mapping[str, Any]) -> tuple[Plan, RunInfo]:
 
 def build_unreadable_error(what: str, error: Exception) -> ApplicationError:
     """Say that a request holds nothing that can be run; ends the run."""
+    message = f"{what} of this run cannot be read: {error}"
     return build_run_failure(
-        {
-            "message": f"{what} of this run cannot be read: {error}",
-            "error_type": "validation_error",
-            "details": {},
-            "node_id": None,
-            "recoverable": False,
-            "timestamp": format_timestamp(workflow.now()),
-        }
+        ErrorDocument(message=message, error_type="validation_error", recoverable=False, timestamp=workflow.now())
     )

@@ -15,7 +15,8 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
-from orchestrator.model.run import ENDED, Run, Status, StepDocument
+from orchestrator.errors import parse_error_type
+from orchestrator.model.run import ENDED, ErrorDocument, Run, Status, StepDocument
 from orchestrator.temporal.closing_event import run_from_close_event
 from orchestrator.temporal.payloads import shorten_id
 from orchestrator.temporal.search_attributes import add_scheduled_time
@@ -238,13 +239,7 @@ def _mark_step_retrying(step: StepDocument, pending: Any) -> StepDocument:
         return step
     between = pending.state == PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED
     failure = pending.last_failure
-    error = {
-        "message": failure.message,
-        "error_type": failure.application_failure_info.type or "unknown",
-        "details": {},
-        "node_id": step.node_id,
-        "recoverable": True,
-        "timestamp": None,
-    }
+    error_type = parse_error_type(failure.application_failure_info.type)
+    error = ErrorDocument(message=failure.message, error_type=error_type, node_id=step.node_id).to_json()
     status = "retrying" if between else step.status
     return step.model_copy(update={"status": status, "retry_count": pending.attempt - 1, "error": error})

@@ -14,9 +14,9 @@ from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.converter import DataConverter
 
+from orchestrator.errors import parse_error_type
 from orchestrator.model.run import Document, Run, Status
 from orchestrator.temporal.closing_event import run_from_close_event
-from orchestrator.temporal.failures import parse_error_type
 
 LOCAL_ACTIVITY = "core_local_activity"
 """Name of the marker that Temporal's SDK records for a local activity."""

@@ -166,10 +166,10 @@ class Children:
     ) -> StepFailed:
         document = translate_child_error(error, f"workflow {callee.id}", workflow.now())
         return StepFailed(
-            f"workflow {callee.id} failed: {document['message']}",
-            error_type=document["error_type"],
-            details={"run_id": run_id, "error": document},
-            recoverable=document.get("recoverable", True),
+            f"workflow {callee.id} failed: {document.message}",
+            error_type=document.error_type,
+            details={"run_id": run_id, "error": document.to_json()},
+            recoverable=document.recoverable,
         )
 
     async def _run_child(

@@ -188,7 +188,7 @@ class TemporalEffects:
         """Run another workflow as a child with a run id of its own."""
         return await self.children.call(request)
 
-    async def decide(self, step_id: str, node_id: str, error: dict[str, Any]) -> Resolution:
+    async def decide(self, step_id: str, node_id: str) -> Resolution:
         """Wait for the update `resolve`."""
         decision = Decision(node_id, asyncio.get_running_loop().create_future())
         self.decisions[step_id] = decision

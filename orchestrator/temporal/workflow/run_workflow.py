@@ -25,7 +25,7 @@ from orchestrator.interpreter.execute import execute, execute_branch
 from orchestrator.interpreter.failures import build_error_document
 from orchestrator.interpreter.pool import is_discarded
 from orchestrator.model.plan import collect_node_ids
-from orchestrator.model.run import ResolutionAction, format_timestamp
+from orchestrator.model.run import ErrorDocument, ResolutionAction
 from orchestrator.temporal.branch_results import encode_branch_result, result_within_limit
 from orchestrator.temporal.failures import build_run_failure
 from orchestrator.temporal.payloads import document_within_limit, encode_or_fail
@@ -78,7 +78,7 @@ class RunWorkflow:
             return encode_or_fail({"output": outcome.output}, "the output of the run")
         except StepFailed as failure:
             flow.state.status, flow.state.output = "failed", None
-            flow.state.failure = {**build_error_document(failure, "", workflow.now()), "node_id": None}
+            flow.state.failure = build_error_document(failure, workflow.now())
             raise build_run_failure(flow.state.failure) from failure
 
     async def _run_branch(self, flow: Flow, exports: list[str]) -> Any:
@@ -193,14 +193,7 @@ def _build_cancellation(result: BranchResult, entries: dict[str, Any]) -> BaseEx
     """End as cancelled; compensations that are owed can travel in a failure only."""
     if not result.compensations:
         return asyncio.CancelledError()
-    error: dict[str, Any] = {
-        "message": "the branch was cancelled",
-        "error_type": "cancelled",
-        "details": {},
-        "node_id": None,
-        "recoverable": True,
-        "timestamp": format_timestamp(workflow.now()),
-    }
+    error = ErrorDocument(message="the branch was cancelled", error_type="cancelled", timestamp=workflow.now())
     return build_run_failure(error, result_within_limit({**entries, "cancelled": True}))
 
 
