@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.limits import TooManyRequests
 from orchestrator.errors import DefinitionInvalid, OrchestratorError
+from orchestrator.jsontools.pointer import format_pointer
 from orchestrator.service.webhook_request import MethodNotAllowed
 
 logger = logging.getLogger(__name__)
@@ -178,7 +179,7 @@ async def _handle_invalid_request(request: Request, error: Exception) -> JSONRes
 def _format_location(location: Sequence[Any]) -> str:
     source, *rest = location or ("",)
     if source == "body":
-        return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in rest)
+        return format_pointer(rest)
     return " ".join(str(part) for part in (source, *rest))
 
 

@@ -3,7 +3,6 @@
 import json
 import os
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -129,12 +128,17 @@ def _read_environment() -> Mapping[str, str | None]:
     return {**dotenv_values(ENV_FILE), **os.environ}
 
 
+def list_variables() -> list[str]:
+    """Return the variable of each setting."""
+    return [f"{PREFIX}{name.upper()}" for name in Settings.model_fields]
+
+
 def find_unknown_variables(names: Iterable[str] | None = None) -> list[str]:
-    """Say which variables with our prefix mean nothing, and what was likely meant."""
-    known = [f"{PREFIX}{name.upper()}" for name in Settings.model_fields]
-    messages = []
-    for name in sorted(_read_environment() if names is None else names):
-        if name.upper().startswith(PREFIX) and name.upper() not in known and not name.upper().startswith(SECRET_PREFIX):
-            close = get_close_matches(name.upper(), known, 1)
-            messages.append(f"{name} is not a setting" + (f": did you mean {close[0]}?" if close else ""))
-    return messages
+    """Return the variables that have our prefix and are neither a setting nor a secret."""
+    return [
+        name
+        for name in sorted(_read_environment() if names is None else names)
+        if name.upper().startswith(PREFIX)
+        and name.upper() not in list_variables()
+        and not name.upper().startswith(SECRET_PREFIX)
+    ]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.cli.output import print_note
 from orchestrator.errors import SettingsError
+from orchestrator.jsontools.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from activities.registry import Registry
@@ -16,10 +17,11 @@ def load_settings() -> "Settings":
     """Read the settings; raises SettingsError, and warns of variables that mean nothing."""
     from pydantic import ValidationError
 
-    from orchestrator.settings import PREFIX, Settings, find_unknown_variables
+    from orchestrator.settings import PREFIX, Settings, find_unknown_variables, list_variables
 
-    for text in find_unknown_variables():
-        print_note(f"warning: {text}", "yellow")
+    for name in find_unknown_variables():
+        hint = did_you_mean(name.upper(), list_variables())
+        print_note(f"warning: {name} is not a setting" + (f": {hint}" if hint else ""), "yellow")
     try:
         return Settings()
     except ValidationError as error:

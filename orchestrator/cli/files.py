@@ -8,6 +8,7 @@ from typing import Any
 from orchestrator.cli.failures import UsageError
 from orchestrator.errors import Problem
 from orchestrator.jsontools.source import JsonSyntaxError, Source, parse_json
+from orchestrator.jsontools.suggestions import did_you_mean
 
 MAX_BYTES = 32 * 1024 * 1024
 """Nobody writes a larger definition, and a wrong path should not fill the memory."""
@@ -65,12 +66,9 @@ def _read_file(path: Path) -> bytes:
 
 def _suggest_file(path: Path) -> str | None:
     """Guess which file was meant."""
-    from difflib import get_close_matches
-
     if not path.parent.is_dir():
         return f"there is no folder {path.parent} either"
-    close = get_close_matches(path.name, [entry.name for entry in path.parent.iterdir()], 1)
-    return f"did you mean {path.parent / close[0]}?" if close else None
+    return did_you_mean(path.name, (entry.name for entry in path.parent.iterdir()), f"{path.parent}/")
 
 
 def read_json(name: str) -> LoadedFile:

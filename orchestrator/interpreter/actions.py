@@ -3,6 +3,7 @@
 from orchestrator.interpreter.effects import ActRequest, Resolution
 from orchestrator.interpreter.frames import Step
 from orchestrator.interpreter.scopes import Machine, Place
+from orchestrator.jsontools.pointer import split_pointer
 from orchestrator.model.plan import Action
 
 
@@ -12,7 +13,7 @@ async def act(machine: Machine, node: Action, step: Step, place: Place, words: l
     edits = [word.parameters for word in words if word.parameters]
     for edit in edits:
         parameters = {**parameters, **edit}
-        secrets = {at: parts for at, parts in secrets.items() if _first_key(at) not in edit}
+        secrets = {at: parts for at, parts in secrets.items() if split_pointer(at)[0] not in edit}
     step.input = parameters
     # A request with other parameters is another effect: it must not hide behind the first one's key.
     suffix = f"~{len(edits)}" if edits else ""
@@ -36,7 +37,3 @@ async def act(machine: Machine, node: Action, step: Step, place: Place, words: l
     step.output = result if isinstance(result, dict) else {"result": result}
     step.retry_count += acted.attempts - 1
     return "next"
-
-
-def _first_key(pointer: str) -> str:
-    return pointer.split("/", 2)[1].replace("~1", "/").replace("~0", "~")

@@ -12,6 +12,7 @@ from orchestrator.errors import StepFailed
 from orchestrator.language import Env, compile_value, render_parameters
 from orchestrator.language.condition_reader import Condition, compile_condition
 from orchestrator.language.env import Warnings
+from orchestrator.language.values import describe_value
 from orchestrator.model.plan import MAX_DELAY_SECONDS
 
 
@@ -76,7 +77,7 @@ def parse_collection(value: Any) -> tuple[list[Any] | None, int]:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        kind = "missing" if value is None else f"a {type(value).__name__}: {value!r:.60}"
+        kind = "missing" if value is None else describe_value(value)
         raise StepFailed(f"the collection must be a list or a whole number, it is {kind}", recoverable=False)
     return None, value
 

@@ -1,18 +1,18 @@
-"""JSON Pointer (RFC 6901): write and read its escapes."""
+"""JSON Pointer (RFC 6901): join, split and escape its keys."""
 
-from typing import Any
-
-
-def format_pointer(parts: Any) -> str:
-    """Write a JSON Pointer (RFC 6901)."""
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
+from collections.abc import Iterable
 
 
-def escape(key: Any) -> str:
-    """Write a key into a JSON Pointer."""
+def format_pointer(keys: Iterable[object]) -> str:
+    """Return the pointer that leads through these keys and indexes."""
+    return "".join(f"/{escape(key)}" for key in keys)
+
+
+def escape(key: object) -> str:
+    """Return one key as it is written in a pointer."""
     return str(key).replace("~", "~0").replace("/", "~1")
 
 
 def split_pointer(pointer: str) -> list[str]:
-    """Read the keys of a JSON Pointer."""
+    """Return the keys of a pointer, without escapes."""
     return [key.replace("~1", "/").replace("~0", "~") for key in pointer.split("/")[1:]]

@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Any, NoReturn
 
 from orchestrator.errors import OrchestratorError, Problem
+from orchestrator.jsontools.pointer import escape, split_pointer
 
 MAX_SHOWN = 100
 """Characters of a line that an error shows."""
@@ -268,13 +269,13 @@ def _get_part(container: _Container) -> str:
     """Name the part that has just begun, as a JSON Pointer does."""
     if isinstance(container.parts, list):
         return str(len(container.parts) - 1)
-    return container.key.replace("~", "~0").replace("/", "~1")
+    return escape(container.key)
 
 
 def _find_offset(root: _Item, pointer: str) -> int:
     item = root
-    for part in pointer.split("/")[1:]:
-        inner = _get_child(item, part.replace("~1", "/").replace("~0", "~"))
+    for key in split_pointer(pointer):
+        inner = _get_child(item, key)
         if inner is None:
             break
         item = inner

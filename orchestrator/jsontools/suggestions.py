@@ -1,23 +1,31 @@
-"""Suggest what a misspelt name was likely meant to be."""
+"""Suggest the name that a misspelt one was likely meant to be."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from itertools import islice
+
+MAX_NAME = 60
+"""Characters of a name that are compared: the comparison takes quadratic time."""
+MAX_KNOWN = 1_000
+"""Known names that are compared."""
 
 
-def did_you_mean(name: object, known: Iterable[str]) -> str | None:
-    """Give a hint naming the closest of the known names."""
-    close = find_closest(name, known)
-    return None if close is None else f"did you mean {close!r}?"
+def did_you_mean(name: object, known: Iterable[str], prefix: str = "") -> str | None:
+    """Return a hint that names the closest known name; `prefix` is the path in front of it."""
+    closest = find_closest(name, known)
+    return None if closest is None else f"did you mean `{prefix}{closest}`?"
 
 
-def find_closest(name: object, known: Iterable[str]) -> str | None:
-    """Find the name that was likely meant."""
-    names = list(known)
-    text = str(name)
-    same = [name for name in names if name.lower() == text.lower()]
-    return next(iter(same or get_close_matches(text, names, 1, 0.7)), None)
+def find_closest(name: object, known: Iterable[str], similarity: float = 0.6) -> str | None:
+    """Return the known name that is most like this one, if any is similar enough."""
+    if not isinstance(name, str):
+        return None
+    text = name[:MAX_NAME]
+    names = list(islice(known, MAX_KNOWN))
+    same = (known_name for known_name in names if known_name.lower() == text.lower())
+    return next(same, None) or next(iter(get_close_matches(text, names, 1, similarity)), None)
 
 
 def join_names(names: Iterable[str]) -> str:
-    """List names for a message."""
+    """Return names as a list for a message."""
     return ", ".join(names)

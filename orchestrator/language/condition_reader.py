@@ -4,14 +4,15 @@ Replay-sensitive: no clock, no randomness, fields in order, lazy from left to ri
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any, assert_never
 
 from orchestrator.errors import ConditionError, Problem, Severity, TemplateSyntaxError
+from orchestrator.jsontools.json_types import describe_type
 from orchestrator.jsontools.pointer import escape
+from orchestrator.jsontools.suggestions import did_you_mean
 from orchestrator.language import (
     CompiledValue,
     Env,
@@ -36,7 +37,7 @@ from orchestrator.language.condition_tests import (
 from orchestrator.language.evidence import Comparison, build_evidence
 from orchestrator.language.operators import OPERATORS, Operator, Takes, compile_pattern
 from orchestrator.language.presets import PRESETS
-from orchestrator.language.values import describe_kind, describe_value, is_number, json_equal, read_date, read_number
+from orchestrator.language.values import describe_value, is_number, json_equal, read_date, read_number
 
 MAX_DEPTH = 32
 """Conditions inside each other."""
@@ -149,20 +150,20 @@ class _Reader:
     def find_kind(self, source: Any, path: str) -> str | None:
         """Tell which shape a condition has."""
         if not isinstance(source, dict):
-            found = "null" if source is None else type(source).__name__
-            self.report("condition_structure", path, f"a condition is an object, not {found}", _SHAPE_HINT)
+            message = f"a condition is an object, not {describe_type(source)}"
+            self.report("condition_structure", path, message, _SHAPE_HINT)
             return None
         kind = source.get("type")
         if kind in EMPTY:
             for key, meant in (("preset", "preset"), ("expression", "expression"), ("field", "simple")):
                 if source.get(key) not in EMPTY:
                     return meant
-            misspelt = (_suggest(key, ("field", "preset", "expression", "type")) for key in source)
+            misspelt = (did_you_mean(key, ("field", "preset", "expression", "type")) for key in source)
             hint = next(filter(None, misspelt), _SHAPE_HINT)
             self.report("condition_structure", path, "the condition says neither `type` nor `field`", hint)
             return None
         if not isinstance(kind, str) or kind not in SHAPES:
-            hint = _suggest(kind, SHAPES) or f"known: {', '.join(SHAPES)}"
+            hint = did_you_mean(kind, SHAPES) or f"known: {', '.join(SHAPES)}"
             self.report(
                 "condition_structure", f"{path}/type", f"there is no condition type {describe_value(kind)}", hint
             )
@@ -176,7 +177,7 @@ class _Reader:
             if key == "type" or key in own or key in NOTES or not value:
                 continue
             at = f"{path}/{escape(key)}"
-            near = _suggest(key, own)
+            near = did_you_mean(key, own)
             if any(key in keys for keys in SHAPES.values()) or near:
                 self.report("unknown_key", at, f"a condition of kind `{kind}` has no `{key!s:.60}`", near)
             else:
@@ -210,7 +211,7 @@ class _Reader:
     def read_preset(self, name: Any, path: str, depth: int) -> Test:
         preset = PRESETS.get(name) if isinstance(name, str) else None
         if preset is None:
-            hint = _suggest(name, PRESETS) or f"known: {', '.join(PRESETS)}"
+            hint = did_you_mean(name, PRESETS) or f"known: {', '.join(PRESETS)}"
             self.report("unknown_preset", path, f"there is no preset {describe_value(name)}", hint)
             return refuse_to_decide
         return self.read_condition(preset.condition, path, depth + 1)
@@ -262,7 +263,7 @@ class _Reader:
             return OPERATORS["equals"]
         operator = OPERATORS.get(name) if isinstance(name, str) else None
         if operator is None:
-            hint = _suggest(name, OPERATORS) or f"known: {', '.join(OPERATORS)}"
+            hint = did_you_mean(name, OPERATORS) or f"known: {', '.join(OPERATORS)}"
             self.report("unknown_operator", path, f"there is no operator {describe_value(name)}", hint)
         return operator
 
@@ -283,7 +284,7 @@ class _Reader:
     def check_value(self, value: Any, operator: Operator, path: str) -> None:
         if not accepts_value(value, operator.takes):
             severity: Severity = "warning" if operator.takes == "none" else "error"
-            message = f"`{operator.name}` takes {TAKES[operator.takes]}, not {describe_kind(value)}"
+            message = f"`{operator.name}` takes {TAKES[operator.takes]}, not {describe_type(value)}"
             self.report("value_type", path, message, HINTS.get(operator.takes), severity)
         elif operator.takes == "pattern" and is_constant(value):
             try:
@@ -306,11 +307,6 @@ class _Reader:
 
 
 _SHAPE_HINT = 'write {"field": "input.amount", "operator": "greater_than", "value": 10}'
-
-
-def _suggest(name: Any, known: Iterable[str]) -> str | None:
-    near = get_close_matches(str(name)[:60], known, 1) if isinstance(name, str) else []
-    return f"did you mean `{near[0]}`?" if near else None
 
 
 __all__ = ["Condition", "build_evidence", "compile_condition", "find_problems", "json_equal", "of_text"]

@@ -4,10 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 from orchestrator.errors import ConditionError
+from orchestrator.jsontools.json_types import describe_type
 from orchestrator.language import CompiledValue, Env, Template
 from orchestrator.language.evidence import Comparison
 from orchestrator.language.operators import Operator
-from orchestrator.language.values import CannotTake, describe_kind
+from orchestrator.language.values import CannotTake
 
 Test = Callable[[Env, list[Comparison]], bool]
 
@@ -108,7 +109,7 @@ def compare_with_template(field: str, template: Template, operator: Operator, va
 
 
 def _warn_unfit(field: str, operator: Operator, seen: Any, value: Any, refusal: CannotTake, env: Env) -> bool:
-    kinds = f"`{field:.60}` is {describe_kind(seen)}, the value is {describe_kind(value)}"
+    kinds = f"`{field:.60}` is {describe_type(seen)}, the value is {describe_type(value)}"
     env.warnings.add(f"`{operator.name}` takes {refusal.reason}; {kinds}")
     return operator.negates is not None
 

@@ -2,16 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from difflib import get_close_matches
 from typing import Any, assert_never
 
 from orchestrator.errors import EvaluationError
+from orchestrator.jsontools.json_types import describe_type
+from orchestrator.jsontools.suggestions import did_you_mean
 from orchestrator.language.env import Env
 from orchestrator.language.functions import FUNCTIONS
 from orchestrator.language.lexer import locate
 from orchestrator.language.nodes import Call, Literal, Node, Path, Piped
 from orchestrator.language.pipes import PIPES
-from orchestrator.language.values import MISSING, CannotTake, describe_kind, read_index
+from orchestrator.language.values import MISSING, CannotTake, read_index
 
 Evaluate = Callable[[Env], Any]
 
@@ -101,8 +102,7 @@ def describe_missing(node: Path, source: str, env: Env) -> EvaluationError:
         below = get_child(value, part)
         if below is MISSING:
             keys = [str(key) for key in value] if isinstance(value, dict) else []
-            near = get_close_matches(str(part), keys[:1000], 1)
-            hint = f"did you mean `{prefix}{near[0]}`?" if near else "mark it with `?` if it may be missing"
+            hint = did_you_mean(part, keys, prefix) or "mark it with `?` if it may be missing"
             name = f"{prefix}{part}"
             return EvaluationError(f"`{name}` is missing", source=source, line=line, column=column, hint=hint)
         value, prefix = below, f"{prefix}{part}."
@@ -135,7 +135,7 @@ def _compile_pipe(node: Piped, source: str) -> Evaluate:
         try:
             result = pipe(env, value, *[argument(env) for argument in arguments])
         except CannotTake as refusal:
-            kind = describe_kind(value)
+            kind = describe_type(value)
             env.warnings.add(f"`{name}` takes {refusal.reason}: the value ({kind}) is left as it is")
             return value
         except EvaluationError as error:

@@ -3,10 +3,10 @@
 Depth is bounded, so hostile input cannot overflow the stack. Replay-sensitive.
 """
 
-from difflib import get_close_matches
 from typing import Any
 
 from orchestrator.errors import ConditionError, TemplateSyntaxError
+from orchestrator.jsontools.suggestions import did_you_mean, join_names
 from orchestrator.language.functions import FUNCTIONS
 from orchestrator.language.lexer import Token, make_syntax_error, tokenize, unquote
 from orchestrator.language.nodes import Call, Literal, Node, Path, Piped
@@ -170,8 +170,7 @@ class _Parser:
             raise self.make_error(token, f"more than {MAX_PARTS} functions and pipes in one expression")
         entry = table.get(token.text)
         if entry is None:
-            near = get_close_matches(token.text[:60], table, 1)
-            hint = f"did you mean `{near[0]}`?" if near else f"known: {', '.join(sorted(table))}"
+            hint = did_you_mean(token.text, table) or f"known: {join_names(sorted(table))}"
             raise self.make_error(token, f"there is no {what} `{token.text:.60}`", hint)
         low, high = entry.arguments
         if not low <= count <= high:

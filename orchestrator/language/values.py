@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from orchestrator.errors import EvaluationError
+from orchestrator.jsontools.json_types import describe_type
 
 MAX_TEXT_LENGTH = 1_048_576
 """Characters that one template or pipe may make."""
@@ -90,28 +91,13 @@ def read_index(text: str) -> int | None:
     return int(text) if digits.isdecimal() and len(digits) < 10 else None
 
 
-def describe_kind(value: Any) -> str:
-    """Name the JSON type of a value."""
-    return "null" if value is None else _KINDS.get(type(value), type(value).__name__)
-
-
-_KINDS = {
-    bool: "true or false",
-    str: "text",
-    int: "a number",
-    float: "a number",
-    list: "a list",
-    dict: "an object",
-}
-
-
 def describe_value(value: Any) -> str:
     """Write a value for an error's message, short whatever it is."""
     if isinstance(value, str):
         return repr(value[:40])
     if is_number(value) and abs(value) < 1e300:
         return repr(value)[:40]
-    return describe_kind(value)
+    return describe_type(value)
 
 
 def is_day(value: Any) -> bool:

@@ -6,21 +6,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from orchestrator.jsontools.json_types import describe_type
 from orchestrator.jsontools.pointer import escape
 from orchestrator.model.definition import Definition
 from orchestrator.planner.report import Report
 
 MAX_ROUNDS = 6
 """Leaving a value out can bring to light one more problem around it."""
-JSON_TYPES = {
-    dict: "an object",
-    list: "a list",
-    str: "text",
-    bool: "true or false",
-    int: "a number",
-    float: "a number",
-    type(None): "null",
-}
 EXPECTED_TYPES = {
     "string_type": "text",
     "int_type": "a whole number",
@@ -42,7 +34,7 @@ def parse_definition(definition: Any, report: Report) -> Definition | None:
     if isinstance(definition, Definition):
         return definition
     if not isinstance(definition, Mapping):
-        report.add_wrong_type("", f"a definition is an object, this is {name_json_type(definition)}")
+        report.add_wrong_type("", f"a definition is an object, this is {describe_type(definition)}")
         return None
     data: Any = definition
     for _ in range(MAX_ROUNDS):
@@ -67,14 +59,9 @@ def _leave_out(data: Any, wrong: Any, report: Report) -> None:
         parts.append(part)
     path = "".join(f"/{escape(part)}" for part in parts)
     expected = EXPECTED_TYPES.get(wrong["type"])
-    report.add_wrong_type(path, f"this must be {expected}, it is {name_json_type(here)}" if expected else wrong["msg"])
+    report.add_wrong_type(path, f"this must be {expected}, it is {describe_type(here)}" if expected else wrong["msg"])
     if isinstance(parent, dict):
         parent.pop(parts[-1], None)
     elif isinstance(parent, list):
         # The place stays, so that the pointers to those after it stay right.
         parent[parts[-1]] = "" if expected == "text" else [] if expected == "a list" else {}
-
-
-def name_json_type(value: Any) -> str:
-    """Name the JSON type of a value."""
-    return JSON_TYPES.get(type(value), type(value).__name__)

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any, Protocol, cast
 
 from orchestrator.errors import ERROR_TYPES
+from orchestrator.jsontools.json_types import describe_type
 from orchestrator.jsontools.suggestions import did_you_mean, join_names
 from orchestrator.model.plan import ActionCall, Fallback, OnError, Pause, Retry, RetryFrom, Skip
-from orchestrator.planner.parse import name_json_type
 from orchestrator.planner.report import Report
 
 SYNONYMS = {
@@ -69,7 +69,7 @@ def read_retry(policy: Mapping[str, Any] | None, pointer: str, report: Report) -
 def _read_bounded(name: str, value: Any, at: str, read: dict[str, Any], report: Report) -> None:
     least, most = BOUNDS[name]
     if isinstance(value, bool) or not isinstance(value, int | float):
-        report.add_error("wrong_type", at, f"this must be a number, it is {name_json_type(value)}")
+        report.add_error("wrong_type", at, f"this must be a number, it is {describe_type(value)}")
     elif name == "maximum_attempts" and value == 0:
         hint = "1 is no retry; Temporal's 0 (without end) is not offered"
         report.add_error("out_of_bounds", at, "0 attempts would never run the action", hint)
@@ -84,7 +84,7 @@ def _read_bounded(name: str, value: Any, at: str, read: dict[str, Any], report: 
 def _read_retry_on(value: Any, at: str, read: dict[str, Any], report: Report) -> None:
     names = [value] if isinstance(value, str) else value
     if not isinstance(names, list):
-        report.add_error("wrong_type", at, f"this must be a list of error types, it is {name_json_type(value)}")
+        report.add_error("wrong_type", at, f"this must be a list of error types, it is {describe_type(value)}")
         return
     for index, name in enumerate(names):
         if name not in RETRYABLE:
@@ -145,7 +145,7 @@ def read_side_call(value: Any, pointer: str, report: Report) -> dict[str, Any] |
             report.add_error("unknown_key", f"{pointer}/{key}", f"{key!r} is not known here", did_you_mean(key, known))
     if not isinstance(value.get("config") or {}, dict):
         report.add_error(
-            "wrong_type", f"{pointer}/config", f"this must be an object, it is {name_json_type(value['config'])}"
+            "wrong_type", f"{pointer}/config", f"this must be an object, it is {describe_type(value['config'])}"
         )
         return None
     return cast(dict[str, Any], value)

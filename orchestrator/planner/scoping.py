@@ -77,7 +77,7 @@ class Names:
             hint = self.report.suggest(step, known)
             self._warn("unknown_step", pointer, name, f"there is no node {step!r}", hint)
         elif len(name.path) > 1 and name.path[1] not in STEP_FIELDS:
-            hint = did_you_mean(name.path[1], STEP_FIELDS) or f"did you mean 'output.{name.path[1]}'?"
+            hint = did_you_mean(name.path[1], STEP_FIELDS) or f"did you mean `output.{name.path[1]}`?"
             self._warn("unknown_field", pointer, name, f"a step has no {name.path[1]!r}", hint)
 
     @cached_property
@@ -103,7 +103,7 @@ class Names:
             known = [*self.definition.variables, *self.setters, *self._list_loop_variables(number), *RESERVED]
             hint = self.report.suggest(root, known)
             if hint is None and root in (self._inputs or ()):
-                hint = f"did you mean 'input.{root}'?"
+                hint = f"did you mean `input.{root}`?"
             self._warn("unknown_variable", pointer, name, f"nothing sets {root!r}: it is null", hint)
         elif not any(self.may_precede(setter, number) for setter in setters):
             where = self.regions.graph.nodes[setters[0]].id

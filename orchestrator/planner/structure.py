@@ -11,6 +11,8 @@ from orchestrator.model.run import RESERVED
 from orchestrator.planner.report import Report
 
 MAX_NODES = 50_000
+MISTAKE = 0.7
+"""Similarity to a known key from which an unknown one is a mistake and not a key of another tool."""
 RESERVED_NAMES = (*RESERVED, "secrets")
 
 
@@ -107,10 +109,10 @@ def check_config_keys(value: Mapping[str, Any], known: Iterable[str], pointer: s
     for key, content in value.items():
         if key in names:
             continue
-        suggestion = find_closest(key, names)
+        suggestion = find_closest(key, names, MISTAKE)
         path = f"{pointer}/{escape(key)}"
         if suggestion is not None:
-            report.add_error("unknown_key", path, f"the {what} has no {key!r}", f"did you mean {suggestion!r}?")
+            report.add_error("unknown_key", path, f"the {what} has no {key!r}", f"did you mean `{suggestion}`?")
         elif content not in (None, "", [], {}):
             report.add_warning("unknown_key", path, f"the {what} has no {key!r}: it is ignored")
 

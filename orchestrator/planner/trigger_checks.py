@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from orchestrator.errors import OrchestratorError
+from orchestrator.jsontools.json_types import describe_type
 from orchestrator.jsontools.suggestions import did_you_mean, join_names
 from orchestrator.language import condition_reader
 from orchestrator.model.definition import TRIGGER_TYPES, Trigger
-from orchestrator.planner.parse import name_json_type
 from orchestrator.planner.references import collect_uses
 from orchestrator.planner.report import Report
 from orchestrator.planner.structure import check_config_keys
@@ -156,7 +156,7 @@ def _check_signature(config: Mapping[str, Any], report: Report) -> None:
     if not isinstance(prefix, str):
         hint = "leave it out for the usual one, or give an empty text for none"
         report.add_error(
-            "wrong_type", f"{AT}/config/signature_prefix", f"this must be text, it is {name_json_type(prefix)}", hint
+            "wrong_type", f"{AT}/config/signature_prefix", f"this must be text, it is {describe_type(prefix)}", hint
         )
     _check_secret(config.get("secret"), report)
 
@@ -166,7 +166,7 @@ def _check_methods(methods: Any, report: Report) -> None:
     if methods in (None, ""):
         return
     if not isinstance(methods, list | str):
-        report.add_error("wrong_type", pointer, f"this must be a list of methods, it is {name_json_type(methods)}")
+        report.add_error("wrong_type", pointer, f"this must be a list of methods, it is {describe_type(methods)}")
         return
     for index, method in enumerate([methods] if isinstance(methods, str) else methods):
         if not isinstance(method, str) or method.upper() not in METHODS:
@@ -190,7 +190,7 @@ def _check_secret(secret: Any, report: Report) -> None:
     if secret is None:
         return
     if not isinstance(secret, str):
-        report.add_error("bad_secret", pointer, f"a secret is text, this is {name_json_type(secret)}")
+        report.add_error("bad_secret", pointer, f"a secret is text, this is {describe_type(secret)}")
     elif not secret.strip():
         hint = "leave it out where requests are not signed"
         report.add_error("bad_secret", pointer, "an empty secret signs nothing", hint)
@@ -207,7 +207,7 @@ def _check_resume(resume: Any, report: Report) -> None:
         return
     if not isinstance(resume, dict):
         hint = 'write {"run_id": "{{ query.run }}", "event": "approved"}'
-        report.add_error("bad_resume", pointer, f"resume is an object, this is {name_json_type(resume)}", hint)
+        report.add_error("bad_resume", pointer, f"resume is an object, this is {describe_type(resume)}", hint)
         return
     check_config_keys(resume, RESUME_KEYS, pointer, "resume of a webhook", report)
     for key in RESUME_KEYS:

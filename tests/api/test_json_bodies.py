@@ -66,7 +66,7 @@ async def test_what_is_kept_can_be_listed_however_deep_it_is(api: httpx.AsyncCli
 @pytest.mark.parametrize(
     ("path", "name", "hint"),
     [
-        ("/runs", "statsu", "did you mean 'status'?"),
+        ("/runs", "statsu", "did you mean `status`?"),
         ("/workflows/none", "format", "known are customer_id"),
         ("/actions", "limit", "known are customer_id"),
     ],

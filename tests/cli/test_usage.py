@@ -42,7 +42,7 @@ def test_a_misspelt_setting_is_a_warning() -> None:
     result = invoke("actions", "list", env={"ORCHESTRATOR_SMTP_PROT": "25"})
 
     assert result.exit_code == 0
-    assert "warning: ORCHESTRATOR_SMTP_PROT is not a setting: did you mean ORCHESTRATOR_SMTP_PORT?" in result.stderr
+    assert "warning: ORCHESTRATOR_SMTP_PROT is not a setting: did you mean `ORCHESTRATOR_SMTP_PORT`?" in result.stderr
 
 
 @pytest.mark.parametrize("command", list_commands(), ids=" ".join)

@@ -50,7 +50,7 @@ def test_every_problem_of_every_file_has_its_place(tmp_path: Path) -> None:
     assert result.exit_code == 2
     lines = result.stdout.splitlines()
     assert (
-        f"{bad}:11:17: error unknown_action: there is no action 'http.reques' (did you mean 'http.request'?)" in lines
+        f"{bad}:11:17: error unknown_action: there is no action 'http.reques' (did you mean `http.request`?)" in lines
     )
     places = {tuple(line.removeprefix(f"{bad}:").split(": ")[:2]) for line in lines}
     expected = {("18:15", "error unknown_type"), ("17:13", "error duplicate_id"), ("24:17", "error unknown_node")}
@@ -149,7 +149,7 @@ def test_a_file_that_cannot_be_read_is_bad_usage(command: Sequence[str], tmp_pat
     odd = invoke(*command, "a\0b")
 
     assert [result.exit_code for result in (missing, folder, nowhere, odd)] == [2, 2, 2, 2]
-    assert f"did you mean {tmp_path / 'workflow.json'}?" in missing.output
+    assert f"did you mean `{tmp_path / 'workflow.json'}`?" in missing.output
     assert f"{tmp_path} is a folder" in folder.output
     assert f"there is no folder {tmp_path / 'none'} either" in nowhere.output
 

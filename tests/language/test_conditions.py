@@ -144,7 +144,7 @@ STRUCTURE = "condition_structure"
         ([OPEN], STRUCTURE, "", "write"),
         ({}, STRUCTURE, "", "write"),
         ({"feild": "a", "value": 1}, STRUCTURE, "", "did you mean `field`?"),
-        ({"type": "AND", "conditions": [OPEN]}, STRUCTURE, "/type", "known: and, or, not"),
+        ({"type": "AND", "conditions": [OPEN]}, STRUCTURE, "/type", "did you mean `and`?"),
         ({"type": "adn", "conditions": [OPEN]}, STRUCTURE, "/type", "did you mean `and`?"),
         ({"type": 7}, STRUCTURE, "/type", "known"),
         ({"type": "and", "conditions": OPEN}, STRUCTURE, "/conditions", None),

@@ -371,7 +371,7 @@ def test_hints_say_what_was_meant() -> None:
     hints = {problem.code: problem.hint or "" for problem in validate(definition, registry=Catalogue())}
 
     assert "mail" in hints["unknown_action"]
-    assert "'later'" in hints["unknown_node"]
+    assert "`later`" in hints["unknown_node"]
     assert "upper" in hints["template_syntax"]
 
 

@@ -140,14 +140,14 @@ def test_what_a_request_does_not_have_and_keys_that_nothing_reads_are_doubtful()
     found = {problem.code: problem for problem in problems(**hook(resume=resume))}
 
     assert {problem.severity for problem in found.values()} == {"warning"}
-    assert found["unknown_variable"].hint == "did you mean 'body'?"
+    assert found["unknown_variable"].hint == "did you mean `body`?"
     assert found["unknown_key"].path == f"{CONFIG}/resume/colour"
 
 
 def test_the_policy_that_was_meant_is_said() -> None:
     (problem,) = problems(**daily(overlap="bufer_one"))
 
-    assert problem.hint == "did you mean 'buffer_one'?"
+    assert problem.hint == "did you mean `buffer_one`?"
 
 
 SECONDS = st.sampled_from([None, False, True, -1, 0, 0.5, 60, 10**11, 1e300, float("nan"), float("inf"), "", "5", []])
