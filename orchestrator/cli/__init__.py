@@ -23,6 +23,7 @@ from orchestrator.cli import (
 )  # fmt: skip
 from orchestrator.cli.failures import INTERRUPTED, report
 from orchestrator.cli.output import show_everything
+from orchestrator.cli.own_packages import import_own_packages_first
 from orchestrator.cli.signals import Interrupted
 from orchestrator.errors import OrchestratorError
 
@@ -33,6 +34,7 @@ class Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was named."""
         try:
+            import_own_packages_first()
             return super().invoke(ctx)
         except OrchestratorError as error:
             raise typer.Exit(report(error)) from error

@@ -5,6 +5,7 @@ import os
 from typing import TYPE_CHECKING
 
 from orchestrator.cli.output import print_note
+from orchestrator.cli.own_packages import require_other_names
 from orchestrator.errors import SettingsError
 from orchestrator.jsontools.suggestions import did_you_mean
 
@@ -35,8 +36,10 @@ def load_actions(loaded: "Settings | None" = None) -> "Registry":
     from activities import load_registry
     from activities.registry import ActionError
 
+    settings = loaded or load_settings()
+    require_other_names(settings.action_modules)
     try:
-        return load_registry(loaded or load_settings())
+        return load_registry(settings)
     except ActionError as error:
         raise SettingsError(str(error)) from error
 

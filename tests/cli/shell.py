@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
@@ -29,13 +29,14 @@ class Shell:
     """Runs commands with an environment."""
 
     env: dict[str, str]
+    folder: Path = field(default=ROOT, kw_only=True)
 
     async def begin(self, *args: object) -> asyncio.subprocess.Process:
         pipe = asyncio.subprocess.PIPE
         line = [sys.executable, "-m", "orchestrator.cli", *map(str, args)]
         env = {**os.environ, "PYTHONUNBUFFERED": "1", **self.env}
         return await asyncio.create_subprocess_exec(
-            *line, stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe, cwd=ROOT, env=env
+            *line, stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe, cwd=self.folder, env=env
         )
 
     async def end(self, process: asyncio.subprocess.Process) -> Done:
@@ -61,11 +62,13 @@ class Dev(Shell):
     ready: dict[str, object]
 
 
-async def start_dev(home: Path, env: Mapping[str, str] = MappingProxyType({})) -> Dev:
+async def start_dev(home: Path, env: Mapping[str, str] = MappingProxyType({}), *, folder: Path = ROOT) -> Dev:
     """Start `dev` on free ports and wait until it says that all parts answer."""
     ready = home.parent / f"{home.name}.ready.json"
     ready.unlink(missing_ok=True)  # a killed one has left its own
-    shell = Shell({"ORCHESTRATOR_HOME": str(home), "ORCHESTRATOR_HTTP_ALLOWED_NETWORKS": "127.0.0.1/32", **env})
+    shell = Shell(
+        {"ORCHESTRATOR_HOME": str(home), "ORCHESTRATOR_HTTP_ALLOWED_NETWORKS": "127.0.0.1/32", **env}, folder=folder
+    )
     args = ("dev", "--port", 0, "--temporal-port", 0, "--ui-port", 0, "--ready-file", ready)
     process = await shell.begin(*args)
     try:
@@ -78,7 +81,7 @@ async def start_dev(home: Path, env: Mapping[str, str] = MappingProxyType({})) -
             process.kill()
         raise
     said = json.loads(ready.read_text())
-    return Dev({**shell.env, "ORCHESTRATOR_TEMPORAL_ADDRESS": said["temporal_address"]}, process, said)
+    return Dev({**shell.env, "ORCHESTRATOR_TEMPORAL_ADDRESS": said["temporal_address"]}, process, said, folder=folder)
 
 
 async def stop_dev(dev: Dev) -> Done:
