@@ -3,11 +3,9 @@
 Replay-sensitive: no clock, no randomness, fields in order, lazy from left to right.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import lru_cache
-from typing import Any, assert_never
+from typing import Any
 
 from orchestrator.errors import ConditionError, Problem, Severity, TemplateSyntaxError
 from orchestrator.jsontools.json_types import describe_type
@@ -35,18 +33,14 @@ from orchestrator.language.condition_tests import (
     refuse_to_decide,
 )
 from orchestrator.language.evidence import Comparison, build_evidence
-from orchestrator.language.operators import OPERATORS, Operator, Takes, compile_pattern
+from orchestrator.language.operators import HINTS, OPERATORS, TAKES, Operator, accepts_value, compile_pattern
 from orchestrator.language.presets import PRESETS
-from orchestrator.language.values import describe_value, is_number, json_equal, read_date, read_number
+from orchestrator.language.values import describe_value, json_equal
 
 MAX_DEPTH = 32
 """Conditions inside each other."""
 MAX_CONDITIONS = 1_000
 """Conditions in one, itself included."""
-MAX_CONDITION_TEXT = 4_096
-"""Characters of a condition written as JSON text."""
-MAX_TEXT_DEPTH = 8
-"""Conditions inside each other in one written as text."""
 
 SHAPES: Mapping[str, tuple[str, ...]] = {
     "and": ("conditions",),
@@ -65,16 +59,14 @@ EMPTY: tuple[Any, ...] = (None, "", [], {})
 class Condition:
     """A condition, read once."""
 
-    __slots__ = ("_test", "names", "subject", "uses_secrets")
+    __slots__ = ("_test", "names", "uses_secrets")
 
-    def __init__(self, test: Test, names: frozenset[Name], subject: str | None = None) -> None:
+    def __init__(self, test: Test, names: frozenset[Name]) -> None:
         self._test = test
         self.names = names
         """Every path that it may read."""
         self.uses_secrets = False
         """Never: what a condition sees would stand in histories."""
-        self.subject = subject
-        """The variable that a preset reads, where the condition is one."""
 
     def decide(self, env: Env) -> tuple[bool, list[Comparison]]:
         """Give the result and what was compared; `evidence` makes it readable.
@@ -89,9 +81,9 @@ class Condition:
         return self._test(env, [])
 
 
-def compile_condition(source: Any, *, max_depth: int = MAX_DEPTH) -> Condition:
+def compile_condition(source: Any) -> Condition:
     """Read a condition; raises ConditionError with the JSON Pointer of what is wrong."""
-    reader = _Reader(max_depth)
+    reader = _Reader()
     test = reader.read_condition(source, "", 0)
     for problem in reader.problems:
         if problem.severity == "error":
@@ -101,32 +93,15 @@ def compile_condition(source: Any, *, max_depth: int = MAX_DEPTH) -> Condition:
 
 def find_problems(condition: Any, path: str = "") -> list[Problem]:
     """List everything wrong or doubtful with a condition that stands at a JSON Pointer."""
-    reader = _Reader(MAX_DEPTH)
+    reader = _Reader()
     reader.read_condition(condition, path, 0)
     return reader.problems
-
-
-@lru_cache(256)
-def of_text(text: str) -> Condition:
-    """Read a condition that is written as text: a preset's name, or JSON. Raises ConditionError."""
-    if len(text) > MAX_CONDITION_TEXT:
-        raise ConditionError(f"a condition written as text has at most {MAX_CONDITION_TEXT} characters")
-    stripped = text.strip()
-    if not stripped.startswith("{"):
-        condition = compile_condition({"type": "preset", "preset": stripped})
-        return Condition(condition._test, condition.names, PRESETS[stripped].subject)
-    try:
-        source = json.loads(stripped)
-    except (ValueError, RecursionError) as error:
-        raise ConditionError(f"the condition is not valid JSON: {error}") from None
-    return compile_condition(source, max_depth=MAX_TEXT_DEPTH)
 
 
 class _Reader:
     """Goes through a condition once: makes its test and finds every problem."""
 
-    def __init__(self, max_depth: int) -> None:
-        self.max_depth = max_depth
+    def __init__(self) -> None:
         self.problems: list[Problem] = []
         self.names: list[Name] = []
         self.count = 0
@@ -136,8 +111,8 @@ class _Reader:
 
     def read_condition(self, source: Any, path: str, depth: int) -> Test:
         self.count += 1
-        if depth >= self.max_depth:
-            self.report("condition_structure", path, f"conditions are nested deeper than {self.max_depth}")
+        if depth >= MAX_DEPTH:
+            self.report("condition_structure", path, f"conditions are nested deeper than {MAX_DEPTH}")
         elif self.count == MAX_CONDITIONS + 1:
             self.report("condition_structure", path, f"there are more than {MAX_CONDITIONS} conditions in one")
         elif self.count <= MAX_CONDITIONS:
@@ -282,7 +257,7 @@ class _Reader:
         return compile_value(source)
 
     def check_value(self, value: Any, operator: Operator, path: str) -> None:
-        if not accepts_value(value, operator.takes):
+        if not accepts_value(value, operator.takes, _is_template):
             severity: Severity = "warning" if operator.takes == "none" else "error"
             message = f"`{operator.name}` takes {TAKES[operator.takes]}, not {describe_type(value)}"
             self.report("value_type", path, message, HINTS.get(operator.takes), severity)
@@ -309,58 +284,13 @@ class _Reader:
 _SHAPE_HINT = 'write {"field": "input.amount", "operator": "greater_than", "value": 10}'
 
 
-__all__ = ["Condition", "build_evidence", "compile_condition", "find_problems", "json_equal", "of_text"]
-
-
-TAKES: Mapping[Takes, str] = {
-    "any": "any value",
-    "none": "no value",
-    "list": "a list",
-    "text": "text",
-    "pattern": "an RE2 pattern",
-    "order": "a number or a date",
-    "date": "a date",
-    "dates": "[from, to], two dates",
-    "size": "a number",
-}
-"""How the kinds of value are called."""
-
-
-HINTS: Mapping[Takes, str] = {
-    "dates": "for numbers use greater_than_or_equals and less_than_or_equals",
-    "date": "ISO 8601, as in 2026-01-31 or 2026-01-31T09:00:00Z",
-    "list": '["a", "b"]',
-}
-"""What to write instead."""
-
-
 def is_constant(value: Any) -> bool:
-    """Tell whether a value has no templates in it; raises TemplateSyntaxError for a bad one."""
+    """Return whether a value has no templates in it; raises TemplateSyntaxError for a bad one."""
     return all(compile_template(text).is_constant for _, text in walk(value))
 
 
-def accepts_value(value: Any, takes: Takes) -> bool:
-    """Tell whether a literal is what an operator takes; of a template nothing is known."""
-    if takes == "any" or (isinstance(value, str) and not is_constant(value)):
-        return True
-    match takes:
-        case "none":
-            return not value
-        case "list":
-            return isinstance(value, list | tuple)
-        case "pattern":
-            return isinstance(value, str)
-        case "text":
-            return isinstance(value, str) or is_number(value)
-        case "order":
-            return read_number(value) is not None or read_date(value) is not None
-        case "date":
-            return read_date(value) is not None
-        case "dates":
-            return (
-                isinstance(value, list | tuple) and len(value) == 2 and all(accepts_value(end, "date") for end in value)
-            )
-        case "size":
-            return read_number(value) is not None
-        case _:
-            assert_never(takes)
+def _is_template(text: str) -> bool:
+    return not compile_template(text).is_constant
+
+
+__all__ = ["Condition", "build_evidence", "compile_condition", "find_problems", "json_equal"]

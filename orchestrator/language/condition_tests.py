@@ -4,11 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 from orchestrator.errors import ConditionError
-from orchestrator.jsontools.json_types import describe_type
 from orchestrator.language import CompiledValue, Env, Template
 from orchestrator.language.evidence import Comparison
-from orchestrator.language.operators import Operator
-from orchestrator.language.values import CannotTake
+from orchestrator.language.operators import Operator, compare
 
 Test = Callable[[Env, list[Comparison]], bool]
 
@@ -75,15 +73,12 @@ def check_presence(field: str, template: Template, operator: Operator) -> Test:
 
 def compare_with_constant(field: str, template: Template, operator: Operator, value: Any) -> Test:
     """Compare with a value that never changes."""
-    render, call, name = template.render, operator.call, operator.name
+    render, name = template.render, operator.name
     find = template.find if template.is_path else _return_null
 
     def test(env: Env, seen: list[Comparison]) -> bool:
         found = render(env)
-        try:
-            result = call(found, value)
-        except CannotTake as refusal:
-            result = _warn_unfit(field, operator, found, value, refusal, env)
+        result = compare(operator, field, found, value, env)
         seen.append((field, name, value, find(env) if found is None else found, result))
         return result
 
@@ -92,26 +87,17 @@ def compare_with_constant(field: str, template: Template, operator: Operator, va
 
 def compare_with_template(field: str, template: Template, operator: Operator, value: CompiledValue) -> Test:
     """Compare with a value that is computed each time."""
-    render, call, name, expected = template.render, operator.call, operator.name, value.render
+    render, name, expected = template.render, operator.name, value.render
     find = template.find if template.is_path else _return_null
 
     def test(env: Env, seen: list[Comparison]) -> bool:
         found = render(env)
         wanted = expected(env)
-        try:
-            result = call(found, wanted)
-        except CannotTake as refusal:
-            result = _warn_unfit(field, operator, found, wanted, refusal, env)
+        result = compare(operator, field, found, wanted, env)
         seen.append((field, name, wanted, find(env) if found is None else found, result))
         return result
 
     return test
-
-
-def _warn_unfit(field: str, operator: Operator, seen: Any, value: Any, refusal: CannotTake, env: Env) -> bool:
-    kinds = f"`{field:.60}` is {describe_type(seen)}, the value is {describe_type(value)}"
-    env.warnings.add(f"`{operator.name}` takes {refusal.reason}; {kinds}")
-    return operator.negates is not None
 
 
 def _return_null(env: Env) -> None:

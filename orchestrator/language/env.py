@@ -35,8 +35,6 @@ class Env:
     strict: bool = False
     """A missing path is an error unless it is marked `?` or given a `default`."""
     warnings: Warnings = field(default_factory=Warnings)
-    filters: int = 0
-    """How many `filter` pipes this evaluation stands in."""
     work: int = 0
     """What the pipes of the outermost template have made so far."""
 

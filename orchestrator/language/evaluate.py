@@ -12,7 +12,7 @@ from orchestrator.language.functions import FUNCTIONS
 from orchestrator.language.lexer import locate
 from orchestrator.language.nodes import Call, Literal, Node, Path, Piped
 from orchestrator.language.pipes import PIPES
-from orchestrator.language.values import MISSING, CannotTake, read_index
+from orchestrator.language.values import MISSING, CannotTake, get_child
 
 Evaluate = Callable[[Env], Any]
 
@@ -45,16 +45,6 @@ def compile_lookup(node: Path) -> Evaluate:
         return value
 
     return find
-
-
-def get_child(value: Any, part: str | int) -> Any:
-    """Go one part down a path: a key of an object, a place in a list."""
-    if isinstance(value, dict):
-        return value.get(part if isinstance(part, str) else str(part), MISSING)
-    if isinstance(value, list):
-        index = read_index(part) if isinstance(part, str) else part
-        return MISSING if index is None or not -len(value) <= index < len(value) else value[index]
-    return MISSING
 
 
 def _compile_path(node: Path, source: str) -> Evaluate:

@@ -4,15 +4,25 @@ An operator that cannot take what it is given raises `CannotTake`: its condition
 negation) with a warning. Replay-sensitive: no clock, no randomness.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, assert_never
 
 import re2
 
 from orchestrator.errors import ConditionError
-from orchestrator.language.values import MISSING, CannotTake, is_number, json_equal, read_date, read_number, to_text
+from orchestrator.jsontools.json_types import describe_type
+from orchestrator.language.env import Env
+from orchestrator.language.values import (
+    MISSING,
+    CannotTake,
+    is_number,
+    json_equal,
+    read_date,
+    read_number,
+    to_text,
+)
 
 MAX_PATTERN_LENGTH = 1_000
 """Characters in one pattern."""
@@ -39,6 +49,63 @@ class Operator:
     """The operator that it is the opposite of."""
     sees_missing: bool = False
     """A path to nothing is handed over as `MISSING`, not as null."""
+
+
+TAKES: Mapping[Takes, str] = {
+    "any": "any value",
+    "none": "no value",
+    "list": "a list",
+    "text": "text",
+    "pattern": "an RE2 pattern",
+    "order": "a number or a date",
+    "date": "a date",
+    "dates": "[from, to], two dates",
+    "size": "a number",
+}
+"""Names of the kinds of value, for messages and the docs."""
+
+HINTS: Mapping[Takes, str] = {
+    "dates": "for numbers use greater_than_or_equals and less_than_or_equals",
+    "date": "ISO 8601, as in 2026-01-31 or 2026-01-31T09:00:00Z",
+    "list": '["a", "b"]',
+}
+"""What to write instead."""
+
+
+def accepts_value(value: Any, takes: Takes, is_template: Callable[[str], bool] = lambda text: False) -> bool:
+    """Return whether an operator takes a literal; a template is accepted, its value is not known yet."""
+    if takes == "any" or (isinstance(value, str) and is_template(value)):
+        return True
+    match takes:
+        case "none":
+            return not value
+        case "list":
+            return isinstance(value, list | tuple)
+        case "pattern":
+            return isinstance(value, str)
+        case "text":
+            return isinstance(value, str) or is_number(value)
+        case "order":
+            return read_number(value) is not None or read_date(value) is not None
+        case "date":
+            return read_date(value) is not None
+        case "dates":
+            pair = isinstance(value, list | tuple) and len(value) == 2
+            return pair and all(accepts_value(end, "date", is_template) for end in value)
+        case "size":
+            return read_number(value) is not None
+        case _:
+            assert_never(takes)
+
+
+def compare(operator: Operator, field: str, seen: Any, value: Any, env: Env) -> bool:
+    """Apply an operator; where it cannot take a value, warn and return false, or true for a negation."""
+    try:
+        return operator.call(seen, value)
+    except CannotTake as refusal:
+        kinds = f"`{field:.60}` is {describe_type(seen)}, the value is {describe_type(value)}"
+        env.warnings.add(f"`{operator.name}` takes {refusal.reason}; {kinds}")
+        return operator.negates is not None
 
 
 def is_equal(seen: Any, value: Any) -> bool:
@@ -161,6 +228,20 @@ def _matches(seen: Any, value: Any) -> bool:
     if len(data) * compiled.programsize > MAX_MATCH_WORK:
         raise CannotTake("a shorter text for so large a pattern")
     return compiled.match(data) is not None
+
+
+PATTERN_WORK = 8
+"""Instructions of a pattern that cost as much as one character that a pipe produces."""
+ITEM_WORK = 64
+
+
+def comparison_work(operator: Operator, seen: Any, value: Any) -> int:
+    """Return what a comparison costs where it costs more than its own element; see `Env.spend`."""
+    if operator.takes == "list" and isinstance(value, list):
+        return ITEM_WORK * len(value)
+    if operator.takes == "pattern" and isinstance(value, str) and isinstance(seen, str):
+        return int(compile_pattern(value).programsize) * len(seen) // PATTERN_WORK
+    return 0
 
 
 def _compare_length(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:

@@ -149,20 +149,18 @@ class _Parser:
         token = self.expect("name", "")
         arguments = self.parse_arguments(depth) if self.accept("(") else ()
         self.check_entry(token, PIPES, "pipe", len(arguments))
-        self.check_literals(token, arguments)
+        self.check_arguments(token, arguments)
         return Piped(subject, token.text, arguments, token.offset)
 
-    def check_literals(self, token: Token, arguments: tuple[Node, ...]) -> None:
-        """Let a pipe judge constant arguments here, not in the middle of a run."""
+    def check_arguments(self, token: Token, arguments: tuple[Node, ...]) -> None:
+        """Let a pipe refuse its arguments now, not in the middle of a run."""
         check = PIPES[token.text].check
-        constants = [argument.value for argument in arguments if isinstance(argument, Literal)]
-        if check is None or len(constants) < len(arguments):
+        if check is None:
             return
         try:
-            check(*constants)
+            check(arguments)
         except ConditionError as error:
-            prefix = f"{error.where}: " if error.where else ""
-            raise self.make_error(token, f"`{token.text}`: {prefix}{error.message}", error.hint) from None
+            raise self.make_error(token, f"`{token.text}`: {error.message}", error.hint) from None
 
     def check_entry(self, token: Token, table: Any, what: str, count: int) -> None:
         self.part_count += 1
@@ -174,7 +172,7 @@ class _Parser:
             raise self.make_error(token, f"there is no {what} `{token.text:.60}`", hint)
         low, high = entry.arguments
         if not low <= count <= high:
-            wanted = str(low) if low == high else f"{low} to {high}"
-            raise self.make_error(
-                token, f"{what} `{token.text}` takes {wanted} arguments, {count} given", entry.signature
-            )
+            wanted = (str(low) if low else "no") if low == high else f"{low} or {high}"
+            plural = "" if wanted == "1" else "s"
+            message = f"`{token.text}` takes {wanted} argument{plural}, not {count}"
+            raise self.make_error(token, message, f"{entry.signature}, as in {entry.example}")

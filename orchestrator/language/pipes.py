@@ -5,20 +5,35 @@ Each costs time linear in its value, sorting apart. Replay-sensitive.
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-from orchestrator.errors import EvaluationError
+from orchestrator.errors import ConditionError, EvaluationError
+from orchestrator.jsontools.json_types import describe_type
+from orchestrator.jsontools.suggestions import did_you_mean, join_names
 from orchestrator.language.env import Env
+from orchestrator.language.nodes import Literal, Node
+from orchestrator.language.operators import (
+    HINTS,
+    OPERATORS,
+    TAKES,
+    Operator,
+    accepts_value,
+    compare,
+    comparison_work,
+    compile_pattern,
+)
 from orchestrator.language.values import (
     MAX_TEXT_LENGTH,
+    MISSING,
     CannotTake,
+    describe_value,
+    get_child,
     is_number,
     json_equal,
     read_date,
-    read_index,
     read_number,
     to_json_text,
     to_text,
@@ -26,9 +41,8 @@ from orchestrator.language.values import (
 
 MAX_ROUND = 15
 ELEMENT_WORK = 64
-"""What one element costs a filter, beside the length of its condition; see `Env.spend`."""
-MAX_FILTERS = 3
-"""Filters inside the conditions of filters."""
+"""What one element costs a filter, beside the comparison itself; see `Env.spend`."""
+FILTER_EXAMPLE = 'filter("total", "greater_than", 10)'
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +55,8 @@ class Pipe:
     example: str
     arguments: tuple[int, int]
     call: Callable[..., Any]
-    check: Callable[..., None] | None = None
-    """Judges constant arguments when the template is read; raises ConditionError."""
+    check: Callable[[tuple[Node, ...]], None] | None = None
+    """Check the arguments when the template is compiled; raises ConditionError."""
 
 
 def _require_text(value: Any) -> str:
@@ -219,45 +233,59 @@ def _bool(env: Env, value: Any) -> bool:
 
 def _map(env: Env, value: Any, path: Any) -> list[Any]:
     keys = _require_text(path).split(".")
-    return [_get_value(item, keys) for item in _require_list(value)]
+    found = (_get_value(item, keys) for item in _require_list(value))
+    return [None if item is MISSING else item for item in found]
 
 
 def _get_value(value: Any, keys: list[str]) -> Any:
+    """Return what is at a path in an element, or `MISSING`."""
     for key in keys:
-        if isinstance(value, dict):
-            value = value.get(key)
-        elif isinstance(value, list):
-            index = read_index(key)
-            value = None if index is None or not -len(value) <= index < len(value) else value[index]
-        else:
-            return None
+        value = get_child(value, key)
+        if value is MISSING:
+            break
     return value
 
 
-def _check_filter(condition: Any) -> None:
-    from orchestrator.language.condition_reader import of_text  # conditions are made of expressions
+def _check_filter(arguments: tuple[Node, ...]) -> None:
+    """Check everything about a filter that is known before the run; raises ConditionError."""
+    path, name, *operand = arguments
+    if not (isinstance(path, Literal) and isinstance(path.value, str)):
+        raise ConditionError("the path must be text in quotes", hint=FILTER_EXAMPLE)
+    if not (isinstance(name, Literal) and isinstance(name.value, str)):
+        raise ConditionError("the operator must be text in quotes", hint=FILTER_EXAMPLE)
+    operator = OPERATORS.get(name.value)
+    if operator is None:
+        hint = did_you_mean(name.value, OPERATORS) or f"known operators: {join_names(OPERATORS)}"
+        raise ConditionError(f"unknown operator {describe_value(name.value)}", hint=hint)
+    if operator.takes == "none" and operand:
+        raise ConditionError(f"`{operator.name}` takes no value", hint=f'filter("name", "{operator.name}")')
+    if operator.takes != "none" and not operand:
+        raise ConditionError(f"`{operator.name}` needs a value", hint=FILTER_EXAMPLE)
+    if operand and isinstance(operand[0], Literal):
+        _check_operand(operator, operand[0].value)
 
-    of_text(condition if isinstance(condition, str) else "")
+
+def _check_operand(operator: Operator, value: Any) -> None:
+    if not accepts_value(value, operator.takes):
+        message = f"`{operator.name}` takes {TAKES[operator.takes]}, not {describe_type(value)}"
+        raise ConditionError(message, hint=HINTS.get(operator.takes))
+    if operator.takes == "pattern":
+        compile_pattern(value)
 
 
-def _filter(env: Env, value: Any, condition: Any) -> list[Any]:
-    from orchestrator.language.condition_reader import of_text  # conditions are made of expressions
-
-    text = condition
-    if not isinstance(text, str):
-        raise CannotTake("a list and a condition as text")
-    if env.filters == MAX_FILTERS:
-        raise EvaluationError(f"more than {MAX_FILTERS} filters inside each other")
-    test = of_text(text)
+def _filter(env: Env, value: Any, path: str, name: str, operand: Any = None) -> list[Any]:
+    operator, keys = OPERATORS[name], path.split(".") if path else []
     result = []
-    inner = replace(env, strict=False, filters=env.filters + 1)
-    for item in _require_list(value):
-        names = item if isinstance(item, dict) else {}
-        inner.context = {test.subject or "item": item, **names, "item": item}
-        inner.spend(ELEMENT_WORK + len(text))
-        if test.evaluate(inner):
-            result.append(item)
-    env.work = inner.work
+    try:
+        for item in _require_list(value):
+            seen = _get_value(item, keys)
+            if seen is MISSING and not operator.sees_missing:
+                seen = None
+            env.spend(ELEMENT_WORK + comparison_work(operator, seen, operand))
+            if compare(operator, path or "the element", seen, operand, env):
+                result.append(item)
+    except ConditionError as error:  # a bad pattern out of the data
+        raise EvaluationError(error.message, hint=error.hint) from None
     return result
 
 
@@ -356,11 +384,10 @@ _TABLE = (
     ),
     Pipe(
         "filter",
-        "filter(condition)",
-        "Elements for which a condition holds: a preset's name, or JSON text whose fields are the "
-        "element's keys, and `item`.",
-        """{{ items | filter('{"field": "total", "operator": "greater_than", "value": 10}') }}""",
-        (1, 1),
+        "filter(path, operator, value?)",
+        "Elements in which the value at the path passes the operator; an empty path means the element itself.",
+        f"{{{{ items | {FILTER_EXAMPLE} }}}}",
+        (2, 3),
         _filter,
         _check_filter,
     ),

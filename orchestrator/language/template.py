@@ -124,11 +124,10 @@ def _get_offset(node: Node) -> int:
 
 
 def _limit_work(inner: Evaluate) -> Evaluate:
-    """Give each template its own bound of work, with all that its filters do."""
+    """Return an evaluation whose pipes have a budget of work of their own."""
 
     def render(env: Env) -> Any:
-        if not env.filters:
-            env.work = 0
+        env.work = 0
         return inner(env)
 
     return render

@@ -13,7 +13,9 @@ from orchestrator.errors import EvaluationError
 from orchestrator.jsontools.json_types import describe_type
 
 MAX_TEXT_LENGTH = 1_048_576
-"""Characters that one template or pipe may make."""
+"""Characters that one template or pipe may produce."""
+MISSING: Any = object()
+"""The value of a path that leads to nothing."""
 
 
 @dataclass(slots=True)
@@ -91,6 +93,16 @@ def read_index(text: str) -> int | None:
     return int(text) if digits.isdecimal() and len(digits) < 10 else None
 
 
+def get_child(value: Any, part: str | int) -> Any:
+    """Return the value under a key of an object or an index of a list, or `MISSING`."""
+    if isinstance(value, dict):
+        return value.get(part if isinstance(part, str) else str(part), MISSING)
+    if isinstance(value, list):
+        index = read_index(part) if isinstance(part, str) else part
+        return MISSING if index is None or not -len(value) <= index < len(value) else value[index]
+    return MISSING
+
+
 def describe_value(value: Any) -> str:
     """Write a value for an error's message, short whatever it is."""
     if isinstance(value, str):
@@ -135,6 +147,3 @@ def json_equal(left: Any, right: Any) -> bool:
 
 
 _SCALARS = (str, int, float, bool)
-
-
-MISSING: Any = object()

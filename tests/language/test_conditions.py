@@ -10,11 +10,9 @@ from orchestrator.conditions import evaluate
 from orchestrator.errors import ConditionError, EvaluationError
 from orchestrator.language import MISSING, Env, condition_reader
 from orchestrator.language.condition_reader import (
-    MAX_TEXT_DEPTH,
     build_evidence,
     compile_condition,
     find_problems,
-    of_text,
 )
 from orchestrator.language.env import Warnings
 from orchestrator.language.evidence import Comparison
@@ -316,40 +314,3 @@ def test_a_decision_takes_at_most_a_kilobyte_and_keeps_what_decided(text: str, c
     assert len(json.dumps(shown)) <= 1000
     assert shown["compared"][-1]["field"] == "last"
     assert len(shown["compared"]) + shown.get("omitted", 0) == count
-
-
-def test_a_condition_can_be_written_as_text() -> None:
-    assert of_text(" ticket_urgent ").subject == "ticket"
-    assert of_text('{"field": "a", "value": 1}').evaluate(env({"a": 1})) is True
-    assert of_text('{"preset": "ticket_urgent"}').subject is None
-
-
-DEEP_TEXT = '{"type":"not","condition":' * MAX_TEXT_DEPTH + '{"field":"a"}' + "}" * MAX_TEXT_DEPTH
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "no preset"),
-        ("ticket_urgnt", "no preset"),
-        ("{", "not valid JSON"),
-        ('{"a":' * 2000, "at most 4096"),
-        ('{"a":' * 800, "not valid JSON"),
-        ('{"field": "a", "operator": "eq"}', "no operator"),
-        (DEEP_TEXT, "nested deeper than 8"),
-    ],
-    ids=lambda text: text[:20],
-)
-def test_bad_text_is_a_condition_error(text: str, message: str) -> None:
-    with pytest.raises(ConditionError, match=message):
-        of_text(text)
-
-
-def test_deciding_leaves_the_data_as_it_is_and_says_the_same_twice() -> None:
-    context = {"items": [{"n": 1}, {"n": 2}], "x": {"a": [1]}}
-    before = json.dumps(context)
-    condition = compile_condition({"field": "x", "value": {"a": ["{{ items | count }}"]}})
-    first, second = condition.decide(env(context)), condition.decide(env(context))
-
-    assert first == second
-    assert json.dumps(context) == before

@@ -13,7 +13,7 @@ from orchestrator.conditions import evaluate
 from orchestrator.errors import ConditionError, ExpressionError
 from orchestrator.expressions import default_env, render
 from orchestrator.language import FUNCTIONS, PIPES, Env, render_parameters, reveal
-from orchestrator.language.condition_reader import build_evidence, compile_condition, find_problems, of_text
+from orchestrator.language.condition_reader import build_evidence, compile_condition, find_problems
 from orchestrator.language.env import Warnings
 from orchestrator.language.operators import OPERATORS
 from orchestrator.language.presets import PRESETS
@@ -186,6 +186,16 @@ def test_every_pipe_takes_every_value_and_any_arguments(name: str, value: Any, a
 
 
 @quick
-@given(sources | conditions.map(lambda value: json.dumps(value, default=str, skipkeys=True)))
-def test_condition_text_is_read_or_refused(text: str) -> None:
-    outcome(lambda: of_text(text))
+@given(
+    st.sampled_from(["", "a", "a.0", ".", "²"]),
+    st.sampled_from(sorted(OPERATORS)),
+    st.lists(values, max_size=4) | values,
+    values,
+)
+def test_a_filter_takes_every_list_and_every_value(path: str, operator: str, items: Any, value: Any) -> None:
+    argument = "" if OPERATORS[operator].takes == "none" else ", x"
+    template = f'{{{{ v | filter("{path}", "{operator}"{argument}) }}}}'
+    result = outcome(lambda: render(template, {"v": items, "x": value}, now=lambda: NOW))
+
+    if isinstance(items, list) and isinstance(result, list):
+        assert all(any(item is kept for item in items) for kept in result)

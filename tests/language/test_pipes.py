@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from orchestrator.errors import ConditionError, EvaluationError
+from orchestrator.errors import EvaluationError, TemplateSyntaxError
 from orchestrator.expressions import render
-from orchestrator.language import PIPES
+from orchestrator.language import PIPES, compile_template
 from orchestrator.language.env import MAX_WORK, Warnings
 from orchestrator.language.values import MAX_TEXT_LENGTH
 
@@ -98,14 +98,18 @@ MAKES: dict[str, list[tuple[Any, str, Any]]] = {
         ([[1]], 'map("²")', [None]),
     ],
     "filter": [
-        (ROWS[:2], """filter('{"field": "n", "operator": "greater_than", "value": 2}')""", [{"n": 5, "tag": "b"}]),
-        (ROWS, """filter('{"field": "item", "value": 7}')""", [7]),
-        (ROWS, """filter('{"field": "item.tag", "operator": "exists"}')""", ROWS[:3]),
-        (ROWS, """filter('{"expression": "{{ n }}"}') | count""", 2),
-        ([{"at": "2026-04-01"}, {"at": "2026-06-01"}],
-         """filter('{"field": "at", "operator": "after", "value": "{{ now() }}"}')""", [{"at": "2026-06-01"}]),
-        ([], 'filter("payment_failed")', []),
-        ([{"status": "failed"}, {"payment": {"status": "failed"}}, 1], 'filter("payment_failed") | length', 2),
+        (ROWS[:2], 'filter("n", "greater_than", 2)', [{"n": 5, "tag": "b"}]),
+        (ROWS, 'filter("", "equals", 7)', [7]),
+        (ROWS, 'filter("tag", "exists")', ROWS[:3]),
+        (ROWS, 'filter("tag", "not_exists")', ROWS[3:]),
+        (ROWS, 'filter("tag", "equals", null)', [7]),
+        (ROWS, 'filter("n", "is_empty") | count', 2),
+        (ROWS, 'filter("n", "equals", y)', [{"n": 5, "tag": "b"}]),
+        (ROWS, 'filter("tag", "in", "b,c" | split)', [{"n": 5, "tag": "b"}]),
+        (ROWS, 'filter("tag", "matches", "[ab]$") | count', 3),
+        ([{"a": [{"b": 1}]}, {"a": []}], 'filter("a.0.b", "equals", 1)', [{"a": [{"b": 1}]}]),
+        ([{"at": "2026-04-01"}, {"at": "2026-06-01"}], 'filter("at", "after", now())', [{"at": "2026-06-01"}]),
+        ([], 'filter("a", "equals", 1)', []),
     ],
     "count": [
         ([1, 2, 1], "count", 3),
@@ -142,7 +146,7 @@ DECLINES: dict[str, list[tuple[Any, str]]] = {
     "number": [("12 apples", "number"), ("1_000", "number"), ("nan", "number"), (None, "number"), (True, "number")],
     "bool": [("maybe", "bool")],
     "map": [({"a": 1}, 'map("a")'), ([1], "map(null)"), (None, 'map("a")')],
-    "filter": [({"a": 1}, 'filter("payment_failed")'), (None, 'filter("payment_failed")'), ([1], "filter(y)")],
+    "filter": [({"a": 1}, 'filter("a", "exists")'), (None, 'filter("a", "equals", 1)'), ("ab", 'filter("", "exists")')],
     "count": [(None, "count"), (5, "count"), ("abc", 'count("a")')],
 }
 # fmt: on
@@ -192,50 +196,80 @@ def test_the_example_of_a_pipe_can_be_read_and_shows_it(name: str) -> None:
     assert pipe.signature.startswith(name)
 
 
-def test_a_filter_sees_its_element_only() -> None:
-    context = {"items": [{"a": 1}], "limit": 1}
-
-    assert render("""{{ items | filter('{"field": "a", "value": "{{ limit }}"}') }}""", context) == []
-
-
 def test_a_filter_is_not_strict_about_elements_that_lack_a_field() -> None:
-    template = """{{ items | filter('{"field": "a", "value": 1}') }}"""
+    template = '{{ items | filter("a", "equals", 1) }}'
 
     assert render(template, {"items": [{"a": 1}, {"b": 1}]}, strict=True) == [{"a": 1}]
 
 
-def test_a_condition_out_of_the_data_filters_or_fails() -> None:
-    items = [{"a": 1}, {"a": 2}]
+def test_an_element_that_the_operator_cannot_take_is_left_out_with_a_warning() -> None:
+    warnings = Warnings()
+    items = [{"total": "many"}, {"total": 20}]
 
-    assert render("{{ items | filter(c) }}", {"items": items, "c": '{"field": "a", "value": 2}'}) == [{"a": 2}]
-    with pytest.raises(ConditionError, match="no operator"):
-        render("{{ items | filter(c) }}", {"items": items, "c": '{"field": "a", "operator": "eq"}'})
+    assert render('{{ items | filter("total", "greater_than", 10) }}', {"items": items}, warnings=warnings) == items[1:]
+    assert warnings.messages == [
+        "`greater_than` takes two numbers or two dates; `total` is text, the value is a number"
+    ]
 
 
-def test_filters_inside_filters_are_bounded() -> None:
-    inner = '{"expression": "{{ below | filter(keep) | count }}"}'
-    leaf: dict[str, Any] = {"below": [1], "keep": '{"field": "item", "value": 1}'}
-    three = {"below": [{"below": [leaf], "keep": inner}], "keep": inner}
-    four = {"below": [three], "keep": inner}
+def test_a_bad_pattern_out_of_the_data_fails_the_filter() -> None:
+    with pytest.raises(EvaluationError, match="pattern") as caught:
+        render('{{ items | filter("a", "matches", pattern) }}', {"items": [{"a": "x"}], "pattern": "("})
 
-    assert render("{{ below | filter(keep) | count }}", three) == 1
-    with pytest.raises(EvaluationError, match="filters inside each other"):
-        render("{{ below | filter(keep) }}", four)
+    assert (caught.value.line, caught.value.column) == (1, 12)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message", "hint"),
+    [
+        ('"invoice_overdue"', "takes 2 or 3 arguments, not 1", "filter(path, operator, value?), as in "),
+        ("""'{"field": "a", "value": 1}'""", "takes 2 or 3 arguments, not 1", 'filter("total", "greater_than", 10)'),
+        ('total, "equals", 1', "the path must be text in quotes", 'filter("total", "greater_than", 10)'),
+        ('"total", equals, 1', "the operator must be text in quotes", 'filter("total", "greater_than", 10)'),
+        ('"total", "greater_then", 1', "unknown operator 'greater_then'", "did you mean `greater_than`?"),
+        ('"total", "?", 1', "unknown operator '?'", "known operators: equals, not_equals"),
+        ('"total", "greater_than"', "`greater_than` needs a value", 'filter("total", "greater_than", 10)'),
+        ('"total", "is_empty", 1', "`is_empty` takes no value", 'filter("name", "is_empty")'),
+        ('"total", "less_than", "many"', "`less_than` takes a number or a date, not text", None),
+        ('"total", "in", "a"', "`in` takes a list, not text", None),
+        ('"total", "matches", "("', "the pattern '('", None),
+    ],
+)  # fmt: skip
+def test_a_filter_is_checked_when_it_is_compiled(arguments: str, message: str, hint: str | None) -> None:
+    with pytest.raises(TemplateSyntaxError) as caught:
+        compile_template(f"{{{{ items | filter({arguments}) }}}}")
+
+    assert caught.value.column == 12
+    assert message in caught.value.message
+    assert (hint or "") in (caught.value.hint or "")
 
 
 def test_all_that_the_pipes_of_a_template_make_is_bounded_together() -> None:
     text = "x" * (MAX_TEXT_LENGTH - 2)
     pairs = MAX_WORK // MAX_TEXT_LENGTH
-    small = '{"expression": "{{ big | upper | length }}"}'
 
     assert render("{{ s | upper | length }}" * (pairs - 1), {"s": text}) == str(len(text)) * (pairs - 1)
     with pytest.raises(EvaluationError, match="make too much"):
         render("{{ s | upper | length }}" * (pairs + 1), {"s": text})
-    with pytest.raises(EvaluationError, match="make too much"):
-        render("{{ items | filter(c) }}", {"items": [{"big": text}] * (pairs + 1), "c": small})
 
 
 def test_each_template_has_its_own_bound() -> None:
     text = "x" * (MAX_TEXT_LENGTH - 2)
 
     assert len(render(["{{ s | upper }}"] * 40, {"s": text})) == 40
+
+
+@pytest.mark.parametrize(
+    ("arguments", "value"),
+    [
+        ('"", "in", x', list(range(1_000))),
+        ('"", "not_in", x', list(range(1_000))),
+        ('"", "matches", x', "(a|b)*a(a|b){200}c"),
+    ],
+)
+def test_what_a_filter_compares_is_bounded(arguments: str, value: Any) -> None:
+    template = f"{{{{ items | filter({arguments}) | count }}}}"
+
+    assert render(template, {"items": ["ab"] * 10, "x": value}) in (0, 10)
+    with pytest.raises(EvaluationError, match="make too much"):
+        render(template, {"items": ["ab" * 200] * 5_000, "x": value})

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from orchestrator.conditions import evaluate
-from orchestrator.expressions import render
 from orchestrator.language.condition_reader import find_problems
 from orchestrator.language.operators import OPERATORS
 from orchestrator.language.presets import CONSTRUCTORS, OPERATORS_BY_TYPE, PRESETS, and_, not_, or_, simple
@@ -61,12 +60,6 @@ def test_what_a_preset_gives_away_is_a_copy() -> None:
     PRESETS["ticket_urgent"].to_json()["condition"]["value"].append("normal")
 
     assert PRESETS["ticket_urgent"].condition["value"] == ["urgent", "high"]
-
-
-def test_a_preset_filters_elements_as_its_subject() -> None:
-    invoices = [{"id": 1, "amount": 10_001}, {"id": 2, "amount": 5}, {"id": 3, "amount": 20_000}]
-
-    assert render('{{ invoices | filter("invoice_high_value") | map("id") }}', {"invoices": invoices}) == [1, 3]
 
 
 def test_each_type_of_field_has_operators_with_labels_that_exist() -> None:
