@@ -7,7 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from docs.pages.expressions import DATA, LIMITS, NOW, SYNTAX, TRUE_ON_DATA, computed, example, expressions_page
+from docs.pages.expressions import (
+    DATA,
+    FILTERS,
+    LIMITS,
+    NOW,
+    SYNTAX,
+    TRUE_ON_DATA,
+    compute,
+    generate_page,
+    make_example,
+)
 from orchestrator.conditions import evaluate
 from orchestrator.language import FUNCTIONS, PIPES
 from orchestrator.language.condition_reader import find_problems
@@ -19,7 +29,7 @@ TEXT = PAGE.read_text()
 
 
 def test_the_page_is_the_one_that_the_tables_make() -> None:
-    assert expressions_page() == TEXT, "run: python -m docs.pages.expressions > docs/expressions.md"
+    assert generate_page() == TEXT, "run: python -m docs.pages.expressions > docs/expressions.md"
 
 
 @pytest.mark.parametrize(
@@ -40,7 +50,7 @@ def test_each_entry_of_the_tables_has_a_row(start: str) -> None:
 def test_each_row_has_the_cells_of_its_table() -> None:
     tables = re.findall(r"(?:^\|.*\n)+", TEXT, re.MULTILINE)
 
-    assert len(tables) == 8
+    assert len(tables) == 9
     for table in tables:
         assert len({len(re.findall(r"(?<!\\)\|", row)) for row in table.splitlines()}) == 1
 
@@ -68,8 +78,8 @@ def test_the_condition_of_the_page_is_valid_and_holds_on_its_data() -> None:
 
 @pytest.mark.parametrize("operator", sorted(OPERATORS))
 def test_the_example_of_an_operator_is_true(operator: str) -> None:
-    assert find_problems(example(operator), "") == []
-    assert evaluate(example(operator), DATA, now=lambda: NOW) is True
+    assert find_problems(make_example(operator), "") == []
+    assert evaluate(make_example(operator), DATA, now=lambda: NOW) is True
 
 
 def test_every_operator_has_an_example() -> None:
@@ -78,10 +88,10 @@ def test_every_operator_has_an_example() -> None:
 
 @pytest.mark.parametrize("template", [entry.example for table in (FUNCTIONS, PIPES) for entry in table.values()])
 def test_the_example_of_a_function_or_pipe_shows_something(template: str) -> None:
-    assert computed(template) not in (None, "", [])
+    assert compute(template) not in (None, "", [])
 
 
 def test_the_examples_of_syntax_have_their_results_beside_them() -> None:
-    for template in SYNTAX:
-        result = json.dumps(computed(template), ensure_ascii=False)
+    for template in (*SYNTAX, *FILTERS):
+        result = json.dumps(compute(template), ensure_ascii=False)
         assert f"| `{template}` | `{result}` |" in TEXT.replace("\\|", "|")
