@@ -49,7 +49,9 @@ def _try_read(name: str) -> LoadedFile | OrchestratorError:
 
 
 def _report_unreadable(name: str, error: OrchestratorError, *, as_json: bool) -> dict[str, Any]:
-    entry = Problem("error", error.code, "", error.message, error.hint).to_json()
+    entry: dict[str, Any] = {
+        "severity": "error", "code": error.code, "path": "", "message": error.message, "hint": error.hint
+    }  # fmt: skip
     if isinstance(error, JsonSyntaxError):
         entry |= asdict(error.position)
     if not as_json:

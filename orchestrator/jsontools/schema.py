@@ -14,7 +14,7 @@ from jsonschema.validators import extend
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
-from orchestrator.errors import Problem
+from orchestrator.errors import Problem, ProblemCode
 from orchestrator.jsontools.pointer import format_pointer
 
 MAX_PROBLEMS = 50
@@ -135,6 +135,6 @@ def _find_references(schema: Any) -> Iterator[str]:
             yield from _find_references(part)
 
 
-def _make_problem(code: str, path: str, message: str) -> Problem:
+def _make_problem(code: ProblemCode, path: str, message: str) -> Problem:
     text = message if len(message) <= MAX_MESSAGE else message[:MAX_MESSAGE] + "…"
     return Problem("error", code, path, text)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from orchestrator.errors import ConditionError, Problem, Severity, TemplateSyntaxError
+from orchestrator.errors import ConditionError, Problem, ProblemCode, Severity, TemplateSyntaxError
 from orchestrator.jsontools.json_types import describe_type
 from orchestrator.jsontools.pointer import escape
 from orchestrator.jsontools.suggestions import did_you_mean
@@ -106,7 +106,9 @@ class _Reader:
         self.names: list[Name] = []
         self.count = 0
 
-    def report(self, code: str, path: str, message: str, hint: str | None = None, severity: Severity = "error") -> None:
+    def report(
+        self, code: ProblemCode, path: str, message: str, hint: str | None = None, severity: Severity = "error"
+    ) -> None:
         self.problems.append(Problem(severity, code, path, message, hint))
 
     def read_condition(self, source: Any, path: str, depth: int) -> Test:

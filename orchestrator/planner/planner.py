@@ -48,16 +48,6 @@ def plan(
     return verdict.problems if verdict.plan is None else verdict.plan
 
 
-def validate(
-    definition: Definition | Mapping[str, Any],
-    *,
-    registry: Catalogue | None = None,
-    workflows: Mapping[str, Mapping[str, Any]] | None = None,
-) -> list[Problem]:
-    """Give all problems of a definition, warnings too."""
-    return check(definition, registry=registry, workflows=workflows).problems
-
-
 def check_input(plan: Plan, value: Any) -> list[Problem]:
     """Say where a run's input does not fit `settings.input_schema`; paths point into the input."""
     return [] if plan.input_schema is None else schema.find_problems(plan.input_schema, value)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from orchestrator.errors import Problem
+from orchestrator.errors import Problem, ProblemCode
 from orchestrator.jsontools.suggestions import did_you_mean
 
 MAX_PROBLEMS = 1_000
@@ -21,11 +21,11 @@ class Report:
     unreadable_paths: list[str] = field(default_factory=list)
     """Places that could not be read: nothing more is said of them."""
 
-    def add_error(self, code: str, path: str, message: str, hint: str | None = None) -> None:
+    def add_error(self, code: ProblemCode, path: str, message: str, hint: str | None = None) -> None:
         """Note what makes the definition unusable."""
         self.problems.append(Problem("error", code, path, message, hint))
 
-    def add_warning(self, code: str, path: str, message: str, hint: str | None = None) -> None:
+    def add_warning(self, code: ProblemCode, path: str, message: str, hint: str | None = None) -> None:
         """Note what is doubtful."""
         self.problems.append(Problem("warning", code, path, message, hint))
 

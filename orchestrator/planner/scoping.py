@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from orchestrator.errors import ProblemCode
 from orchestrator.jsontools.suggestions import did_you_mean
 from orchestrator.language import Name
 from orchestrator.model.definition import Definition, Node
@@ -109,7 +110,7 @@ class Names:
             where = self.regions.graph.nodes[setters[0]].id
             self._warn("set_later", pointer, name, f"{root!r} is set by {where!r} only, which does not come before")
 
-    def _warn(self, code: str, pointer: str, name: Name, message: str, hint: str | None = None) -> None:
+    def _warn(self, code: ProblemCode, pointer: str, name: Name, message: str, hint: str | None = None) -> None:
         if not name.optional:
             self.report.add_warning(code, pointer, f"{name.line}:{name.column}: {message}", hint)
 

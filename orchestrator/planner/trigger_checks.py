@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from orchestrator.errors import OrchestratorError
+from orchestrator.errors import OrchestratorError, ProblemCode
 from orchestrator.jsontools.json_types import describe_type
 from orchestrator.jsontools.suggestions import did_you_mean, join_names
 from orchestrator.language import condition_reader
@@ -93,7 +93,7 @@ def _check_schedule(trigger: Trigger, report: Report) -> None:
         _check_readable("bad_time", f"{AT}/config/{key}", report, schedule.parse_time, config.get(key), key, zone)
 
 
-def _check_readable(code: str, pointer: str, report: Report, read: Callable[..., Any], *arguments: Any) -> Any:
+def _check_readable(code: ProblemCode, pointer: str, report: Report, read: Callable[..., Any], *arguments: Any) -> Any:
     """Read a value as the schedule will be made of it; report why it cannot be."""
     try:
         return read(*arguments)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from orchestrator.planner.planner import validate
+from orchestrator.planner.planner import check
 from tests.golden import CASES, ROOT
 
 EXAMPLES = sorted(path for path in (ROOT / "examples").glob("*.json") if not path.name.endswith(".input.json"))
@@ -35,7 +35,7 @@ def test_an_example_uses_the_contracts_keys(path: Path) -> None:
 def test_an_example_is_valid(path: Path) -> None:
     workflows = {other.stem: load(other) for other in EXAMPLES}
 
-    assert validate(load(path), workflows=workflows) == []
+    assert check(load(path), workflows=workflows).problems == []
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)

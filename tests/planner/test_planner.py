@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from orchestrator.errors import DefinitionInvalid, Problem
 from orchestrator.model.definition import Definition, build_definition_schema
 from orchestrator.model.plan import Action, Call, Loop, Parallel, Plan
-from orchestrator.planner.planner import check, check_input, plan, validate
+from orchestrator.planner.planner import check, check_input, plan
 from tests.graphs import Generated, wild
 
 EXAMPLES = sorted(Path("examples").glob("*.input.json"))
@@ -73,7 +73,7 @@ def loop(*body: str, node_id: str = "each", **more: Any) -> dict[str, Any]:
 
 
 def find_codes(definition: Any, **options: Any) -> list[tuple[str, str, str]]:
-    problems = validate(definition, registry=Catalogue(), **options)
+    problems = check(definition, registry=Catalogue(), **options).problems
     return [(problem.severity, problem.code, problem.path) for problem in problems]
 
 
@@ -368,7 +368,7 @@ def test_hints_say_what_was_meant() -> None:
         act("a") | {"action": "mial"}, put("later", x="{{ input.x | uper }}"), edges=["trigger -> a", "a -> latter"]
     )
 
-    hints = {problem.code: problem.hint or "" for problem in validate(definition, registry=Catalogue())}
+    hints = {problem.code: problem.hint or "" for problem in check(definition, registry=Catalogue()).problems}
 
     assert "mail" in hints["unknown_action"]
     assert "`later`" in hints["unknown_node"]
@@ -596,4 +596,4 @@ def test_anything_at_all_is_judged(junk: Any) -> None:
 @QUICK
 @given(wild())
 def test_problems_are_the_same_each_time(graph: Generated) -> None:
-    assert validate(graph.definition) == validate(graph.definition)
+    assert check(graph.definition).problems == check(graph.definition).problems

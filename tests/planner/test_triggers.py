@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from orchestrator.errors import Problem
 from orchestrator.model.definition import Trigger
-from orchestrator.planner.planner import validate
+from orchestrator.planner.planner import check
 from orchestrator.temporal.schedules.spec import OVERLAPS, build_policy, build_spec
 from orchestrator.timing import schedule
 from orchestrator.timing.cron import CronError, load_zone
@@ -22,7 +22,7 @@ CONFIG = "/trigger/config"
 def problems(**trigger: Any) -> list[Problem]:
     nodes = [{"id": "a", "type": "set", "config": {"x": 1}}]
     edges = [{"source": "trigger", "target": "a"}]
-    return validate({"id": "w", "name": "W", "trigger": trigger, "nodes": nodes, "edges": edges})
+    return check({"id": "w", "name": "W", "trigger": trigger, "nodes": nodes, "edges": edges}).problems
 
 
 def list_problems(**trigger: Any) -> list[tuple[str, str, str]]:
@@ -177,7 +177,7 @@ def test_what_a_schedule_gives_fits_the_workflow() -> None:
             "nodes": [{"id": "a", "type": "set", "config": {"x": 1}}],
             "edges": [{"source": "trigger", "target": "a"}],
         }
-        return [problem.path for problem in validate(made | nodes)]
+        return [problem.path for problem in check(made | nodes).problems]
 
     assert list_paths(input={"n": "many"}) == [f"{CONFIG}/input/n"]
     assert list_paths() == [f"{CONFIG}/input"]
