@@ -19,6 +19,8 @@ from activities.registry import ActionContext, ActionFailed, ActionSpec, Registr
 from activities.resources import Resources
 from orchestrator.errors import ERROR_TYPES, ExpressionError
 from orchestrator.expressions import default_env
+from orchestrator.jsontools.pointer import format_pointer
+from orchestrator.jsontools.validation_messages import describe_validation_error
 from orchestrator.language import compile_expression, reveal
 from orchestrator.model.run import ATTEMPT_KEY
 from orchestrator.settings import Settings
@@ -111,10 +113,10 @@ def _validate_parameters(spec: ActionSpec, activity_input: Mapping[str, Any], re
     try:
         return spec.parameters.model_validate(given)
     except ValidationError as error:
-        # Without the values: they may be secrets.
+        # Types, not values: they may be secrets.
         problems = [
-            {"path": "".join(f"/{part}" for part in found["loc"]), "message": found["msg"]}
-            for found in error.errors(include_url=False, include_context=False, include_input=False)
+            {"path": format_pointer(found["loc"]), "message": describe_validation_error(found)}
+            for found in error.errors(include_url=False)
         ]
         listed = "; ".join(f"{one['path'] or '/'}: {one['message']}" for one in problems[:5])
         raise ActionFailed(

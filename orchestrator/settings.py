@@ -75,7 +75,7 @@ class Settings(BaseSettings):
     smtp_password: SecretStr | None = Field(None, description="Password to log in to the mail server with.")
     smtp_tls: Literal["none", "starttls", "tls"] = Field("none", description="How mail is protected on its way.")
     smtp_from: str | None = Field(None, description="Sender of mails that name none.")
-    sql_connections: dict[str, SecretStr] = Field(
+    sql_connections: Annotated[dict[str, SecretStr], NoDecode] = Field(
         {}, description='Databases of `sql.query`, as JSON: `{"crm": "postgresql+asyncpg://…"}`.'
     )
     events_url: str | None = Field(
@@ -95,17 +95,33 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
+    @field_validator("sql_connections", mode="before")
+    @classmethod
+    def _parse_connections(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        try:
+            return json.loads(value)
+        except ValueError:
+            raise ValueError('must be a JSON object, such as {"crm": "postgresql+asyncpg://…"}') from None
+
     @field_validator("rate_limit")
     @classmethod
     def _check_rate(cls, value: str) -> str:
-        parse(value)
+        try:
+            parse(value)
+        except ValueError:
+            raise ValueError(f"must be a number of requests per time, such as 6000/minute, not {value!r}") from None
         return value
 
     @field_validator("http_allowed_networks")
     @classmethod
     def _check_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for text in value:
-            ip_network(text)
+            try:
+                ip_network(text)
+            except ValueError:
+                raise ValueError(f"must be a list of networks such as 10.1.0.0/16, not {text!r}") from None
         return value
 
     @cached_property

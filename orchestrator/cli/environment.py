@@ -8,6 +8,7 @@ from orchestrator.cli.output import print_note
 from orchestrator.cli.own_packages import require_other_names
 from orchestrator.errors import SettingsError
 from orchestrator.jsontools.suggestions import did_you_mean
+from orchestrator.jsontools.validation_messages import describe_validation_error, suggest_choice
 
 if TYPE_CHECKING:
     from activities.registry import Registry
@@ -28,7 +29,7 @@ def load_settings() -> "Settings":
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name = PREFIX + "_".join(str(part) for part in first["loc"]).upper()
-        raise SettingsError(f"{name}: {first['msg']}") from None
+        raise SettingsError(f"{name} {describe_validation_error(first)}", hint=suggest_choice(first)) from None
 
 
 def load_actions(loaded: "Settings | None" = None) -> "Registry":

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from orchestrator.jsontools.pointer import escape
 from orchestrator.jsontools.suggestions import did_you_mean
+from orchestrator.jsontools.validation_messages import describe_validation_error, suggest_choice
 from orchestrator.model.definition import Definition, Node
 from orchestrator.model.plan import DEFAULT_TIMEOUT_SECONDS, ActionCall, Retry
 from orchestrator.planner.policies import (
@@ -106,7 +107,7 @@ class Actions:
         try:
             spec.parameters.model_validate(config)
         except ValidationError as error:
-            for wrong in error.errors(include_url=False, include_context=False, include_input=False):
+            for wrong in error.errors(include_url=False):
                 self._report_parameter(spec, config, wrong, pointer)
 
     def _report_parameter(self, spec: ActionLike, config: Mapping[str, Any], wrong: Any, pointer: str) -> None:
@@ -122,7 +123,12 @@ class Actions:
             message = f"{spec.name} has no parameter {parts[-1]!r}"
             self.report.add_error("unknown_parameter", _extend_pointer(pointer, parts), message, hint)
         elif not has_template(value):
-            self.report.add_error("bad_parameter", _extend_pointer(pointer, parts), f"{spec.name}: {wrong['msg']}")
+            self.report.add_error(
+                "bad_parameter",
+                _extend_pointer(pointer, parts),
+                f"{spec.name}: {describe_validation_error(wrong)}",
+                suggest_choice(wrong),
+            )
 
 
 def _follow_location(config: Any, loc: Iterable[Any]) -> tuple[list[Any], Any]:

@@ -7,26 +7,15 @@ from typing import Any
 from pydantic import ValidationError
 
 from orchestrator.jsontools.json_types import describe_type
-from orchestrator.jsontools.pointer import escape
+from orchestrator.jsontools.pointer import format_pointer
+from orchestrator.jsontools.validation_messages import describe_validation_error
 from orchestrator.model.definition import Definition
 from orchestrator.planner.report import Report
 
+EMPTY: dict[str, type] = {"string_type": str, "list_type": list}
+"""What takes the position of an item that is left out."""
 MAX_ROUNDS = 6
 """Leaving a value out can bring to light one more problem around it."""
-EXPECTED_TYPES = {
-    "string_type": "text",
-    "int_type": "a whole number",
-    "int_parsing": "a whole number",
-    "int_from_float": "a whole number",
-    "float_type": "a number",
-    "float_parsing": "a number",
-    "bool_type": "true or false",
-    "bool_parsing": "true or false",
-    "list_type": "a list",
-    "dict_type": "an object",
-    "model_type": "an object",
-    "model_attributes_type": "an object",
-}
 
 
 def parse_definition(definition: Any, report: Report) -> Definition | None:
@@ -42,7 +31,7 @@ def parse_definition(definition: Any, report: Report) -> Definition | None:
             return Definition.model_validate(data)
         except ValidationError as error:
             data = copy.deepcopy(dict(data)) if data is definition else data
-            for wrong in error.errors(include_url=False, include_context=False):
+            for wrong in error.errors(include_url=False):
                 _leave_out(data, wrong, report)
     return None
 
@@ -57,11 +46,9 @@ def _leave_out(data: Any, wrong: Any, report: Report) -> None:
         except (KeyError, IndexError, TypeError):
             break
         parts.append(part)
-    path = "".join(f"/{escape(part)}" for part in parts)
-    expected = EXPECTED_TYPES.get(wrong["type"])
-    report.add_wrong_type(path, f"this must be {expected}, it is {describe_type(here)}" if expected else wrong["msg"])
+    report.add_wrong_type(format_pointer(parts), describe_validation_error(wrong | {"input": here}))
     if isinstance(parent, dict):
         parent.pop(parts[-1], None)
     elif isinstance(parent, list):
         # The place stays, so that the pointers to those after it stay right.
-        parent[parts[-1]] = "" if expected == "text" else [] if expected == "a list" else {}
+        parent[parts[-1]] = EMPTY.get(wrong["type"], dict)()

@@ -27,7 +27,7 @@ def test_unknown_commands_and_options_are_bad_usage(args: tuple[str, ...]) -> No
 @pytest.mark.parametrize(
     ("env", "message"),
     [
-        ({"ORCHESTRATOR_SMTP_PORT": "many"}, "error: ORCHESTRATOR_SMTP_PORT: "),
+        ({"ORCHESTRATOR_SMTP_PORT": "many"}, "error: ORCHESTRATOR_SMTP_PORT must be a whole number"),
         ({"ORCHESTRATOR_ACTION_MODULES": "no.such.module"}, "'no.such.module', which cannot be imported"),
     ],
 )
