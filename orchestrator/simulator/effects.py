@@ -1,4 +1,4 @@
-"""The interpreter's effects in a simulation: mocked actions, virtual time."""
+"""Answer the interpreter's effects in memory: mocked actions, delivered events, virtual time."""
 
 import asyncio
 from collections import deque
@@ -26,26 +26,26 @@ from orchestrator.model.run import RunInfo
 from orchestrator.simulator.virtual_time import SimulationStuck
 
 Answer = Mapping[str, Any] | Sequence[Mapping[str, Any]] | Callable[[Any], Awaitable[Any]]
-"""`{"output": template}` or `{"error": {message, error_type}}`, a list of them for one call after another
-(the last repeats), or an async function of the parameters."""
+"""`{"output": template}`, `{"error": {message, error_type}}`, a list of these for successive calls (the last one
+repeats), or an async function of the parameters."""
 
 
 @dataclass(slots=True)
 class Simulation:
-    """What all flows of one simulation share."""
+    """State shared by the main flow, its branches and the workflows that it calls."""
 
     start: datetime
     answers: Mapping[str, Answer]
     resolutions: list[Mapping[str, Any]]
     call_counts: dict[str, int] = field(default_factory=dict)
-    """How often each action was called."""
+    """Number of calls by action."""
     uuid_count: int = 0
     flows: list["SimulatedEffects"] = field(default_factory=list)
     branch_states: list[RunState] = field(default_factory=list)
-    """Branches run beside the main flow: their steps belong to the run."""
+    """State of each branch that ran as a child: its steps belong to the run."""
     background_tasks: list[asyncio.Task[Any]] = field(default_factory=list)
     unanswered: dict[str, str] = field(default_factory=dict)
-    """By step id: the action that nothing answered."""
+    """Actions that had no mock, by step id."""
 
     def now(self) -> datetime:
         """Return the virtual time."""
@@ -53,7 +53,7 @@ class Simulation:
 
 
 class SimulatedEffects:
-    """Effects for one flow."""
+    """Effects of one flow: a run, or a branch of one."""
 
     def __init__(
         self, simulation: Simulation, info: RunInfo, waits: Sequence[str] | None, early: dict[str, deque[Any]]
@@ -70,12 +70,12 @@ class SimulatedEffects:
         return self.simulation.now()
 
     def uuid(self) -> str:
-        """Return the next of a fixed series of UUIDs."""
+        """Return the next UUID of a fixed sequence."""
         self.simulation.uuid_count += 1
         return str(UUID(int=self.simulation.uuid_count, version=4))
 
     async def act(self, request: ActRequest) -> ActionResult:
-        """Answer an action from its mock."""
+        """Return the mocked result of an action, retrying by its policy in virtual time."""
         answer = self.simulation.answers.get(request.action)
         if answer is None:
             self.simulation.unanswered[request.step_id] = request.action
@@ -115,11 +115,11 @@ class SimulatedEffects:
         return render(answer.get("output", {}), context)
 
     async def sleep(self, seconds: float, title: str) -> None:
-        """Pass virtual time."""
+        """Advance virtual time."""
         await asyncio.sleep(seconds)
 
     async def receive(self, event: str, timeout_seconds: float | None, title: str) -> tuple[Any] | None:
-        """Wait for an event that the simulation was given."""
+        """Wait for an event; return its payload in a tuple, or None on timeout."""
         queue = self.inbox.setdefault(event, deque())
         try:
             async with asyncio.timeout(timeout_seconds):
@@ -131,13 +131,13 @@ class SimulatedEffects:
         return (queue.popleft(),)
 
     def deliver(self, event: str, payload: Any) -> None:
-        """Hand over an event, if this flow reads that name."""
+        """Queue an event if this flow waits for events of that name."""
         if self.waits is None or event in self.waits or ANY_EVENT in self.waits:
             self.inbox.setdefault(event, deque()).append(payload)
             self.arrived.set()
 
     async def run_branch(self, request: BranchRequest) -> BranchResult:
-        """Run a branch as a child would."""
+        """Run a branch with state and effects of its own, as a child workflow would."""
         names = self.inbox if ANY_EVENT in request.waits else request.waits
         early = {name: deque(self.inbox[name]) for name in names if name in self.inbox}
         effects = SimulatedEffects(self.simulation, self.info, request.waits, early)
@@ -157,7 +157,7 @@ class SimulatedEffects:
             self.simulation.flows.remove(effects)
 
     async def call_workflow(self, request: CallRequest) -> dict[str, Any]:
-        """Answer a called workflow from its mock, or run it."""
+        """Run a called workflow in the same simulation."""
         info = RunInfo(id=f"{self.info.id}/{request.step_id}", parent_run_id=self.info.id)
         state = RunState.new(request.plan, info, run_input=request.input, trigger=None, now=self.now())
         flow = execute(request.plan, info, state, SimulatedEffects(self.simulation, info, None, {}))
@@ -175,12 +175,16 @@ class SimulatedEffects:
         return {"run_id": info.id, "status": outcome.status, "output": outcome.output}
 
     async def decide(self, step_id: str, node_id: str) -> Resolution:
-        """Return the resolution of a paused step."""
+        """Return the resolution of a step that waits for an operator; each is used once."""
         for resolution in self.simulation.resolutions:
             if resolution.get("node_id") == node_id:
                 self.simulation.resolutions.remove(resolution)
-                target = resolution.get("target") or resolution.get("retry_from")
-                return Resolution(resolution["action"], resolution.get("parameters"), resolution.get("value"), target)
+                return Resolution(
+                    resolution["action"],
+                    resolution.get("parameters"),
+                    resolution.get("value"),
+                    resolution.get("target"),
+                )
         await asyncio.Event().wait()
         raise SimulationStuck
 
@@ -189,4 +193,4 @@ class SimulatedEffects:
         return False
 
     async def pass_boundary(self, *, resumable: bool) -> None:
-        """Do nothing: nothing pauses a simulation."""
+        """Do nothing: a simulation is never paused."""

@@ -1,9 +1,10 @@
-"""Effects in memory: the same interpreter on a virtual clock, with answers in place of actions.
+"""Run the interpreter in memory, on a virtual clock and with mocked actions: months of delays take milliseconds.
 
-Months of delays take milliseconds. The only I/O is what a callable answer does.
+No I/O here, except in answers that are functions.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -21,7 +22,7 @@ from orchestrator.simulator.effects import Answer, SimulatedEffects, Simulation
 from orchestrator.simulator.virtual_time import SimulationStuck, VirtualLoop, close_loop
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
-"""When a simulation begins unless told otherwise: the same at every run, so that traces compare."""
+"""Default start time of a simulation: fixed, so that traces can be compared."""
 
 
 def simulate(
@@ -35,11 +36,12 @@ def simulate(
     trigger: Any = None,
     start: datetime = EPOCH,
 ) -> Run:
-    """Run a definition in memory and give its run document.
+    """Run a definition in memory and return its run document.
 
-    `events` are `{at: seconds from the start, name, payload}`; `resolutions` are operators' words:
-    `{node_id, action, value | parameters | target}`, each used once. A run that waits for something it was
-    not given ends the simulation as `waiting`. Raises DefinitionInvalid for a bad definition or input.
+    `events` are `{at, name, payload}`, with `at` in seconds from the start. `resolutions` are what an operator would
+    answer for paused steps: `{node_id, action, value | parameters | target}`, each used once. A run that waits for an
+    event or a resolution that is not among them ends as `waiting`. Raises DefinitionInvalid for an invalid definition
+    or input.
     """
     plan = definition if isinstance(definition, Plan) else _plan_definition(definition, workflows)
     problems = check_input(plan, input)
@@ -73,10 +75,8 @@ def _simulate(
     loop = VirtualLoop()
     try:
         main = loop.create_task(_run_flow(plan, info, state, simulation, events))
-        try:
+        with contextlib.suppress(SimulationStuck):
             loop.run_until_complete(main)
-        except SimulationStuck:
-            return build_document(plan, info, state, simulation)
         return build_document(plan, info, state, simulation)
     finally:
         close_loop(loop)
@@ -100,12 +100,12 @@ async def _deliver_later(simulation: Simulation, event: Mapping[str, Any]) -> No
 
 
 def build_document(plan: Plan, info: RunInfo, state: RunState, simulation: Simulation) -> Run:
-    """Make the run document, with the steps of branches in the order they started."""
+    """Return the run document, with the steps of branches among the others by start time."""
     run_document = build_run_document(plan, info, state)
     steps = [*run_document.steps, *(step.to_document() for branch in simulation.branch_states for step in branch.log)]
     steps.sort(key=lambda step: step.started_at)
     for step in steps:
         if step.id in simulation.unanswered:
-            step.warnings.append(f"no answer was given for {simulation.unanswered[step.id]}: simulated")
+            step.warnings.append(f'{simulation.unanswered[step.id]} has no mock: its output is {{"simulated": true}}')
     waits = [entry for branch in simulation.branch_states if branch.status == "running" for entry in list_waits(branch)]
     return run_document.model_copy(update={"steps": steps, "waiting_for": [*run_document.waiting_for, *waits]})

@@ -8,13 +8,13 @@ from orchestrator.errors import OrchestratorError
 
 
 class SimulationStuck(OrchestratorError):
-    """The run waits for something that the simulation was not given."""
+    """The run waits for an event or a resolution that the simulation does not have."""
 
     code = "simulation_stuck"
 
 
 class _VirtualSelector(selectors.SelectSelector):
-    """Never waits: moves the clock instead."""
+    """Selector that advances the clock instead of waiting."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class _VirtualSelector(selectors.SelectSelector):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop whose time passes only by sleeping."""
+    """Event loop whose clock advances only when every task sleeps."""
 
     def __init__(self) -> None:
         self.virtual = _VirtualSelector()
@@ -43,7 +43,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 def close_loop(loop: VirtualLoop) -> None:
-    """End what still waits, so that nothing is left pending."""
+    """Cancel all pending tasks and close the loop."""
     tasks = asyncio.all_tasks(loop)
     for task in tasks:
         task.cancel()

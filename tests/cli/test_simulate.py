@@ -112,7 +112,7 @@ def test_an_action_without_a_mock_is_simulated_with_a_warning(tmp_path: Path) ->
     result = simulate(path)
 
     assert result.exit_code == 0
-    assert "warning: no answer was given for log.message: simulated" in result.stdout
+    assert 'warning: log.message has no mock: its output is {"simulated": true}' in result.stdout
 
 
 def test_an_invalid_definition_is_refused_with_places(tmp_path: Path) -> None:

@@ -1,9 +1,8 @@
-"""A run that is written down between two nodes and read again ends as if nothing had happened.
+"""A run whose state is written to JSON between two nodes and read back ends as if nothing had happened.
 
-Continue-as-new relies on this: at every boundary that can be resumed the state goes through JSON.
+Continue-as-new relies on this: at every resumable boundary the state goes through JSON.
 """
 
-import json
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -11,93 +10,36 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from orchestrator.interpreter.execute import execute
-from orchestrator.interpreter.state import RunState
-from orchestrator.model.plan import Plan
-from orchestrator.model.run import Run, RunInfo
+from orchestrator.model.run import Run
 from orchestrator.planner.planner import check
-from orchestrator.simulator.effects import SimulatedEffects, Simulation
-from orchestrator.simulator.simulate import EPOCH, build_document, simulate
-from orchestrator.simulator.virtual_time import VirtualLoop, close_loop
+from orchestrator.simulator.simulate import EPOCH, simulate
+from orchestrator.simulator.testing import simulate_interrupted
 from tests.golden import Case, load_cases
 from tests.graphs import Generated, structured, wild
 
-INFO = RunInfo(id="simulated", customer_id="golden")
 QUICK = settings(
     max_examples=80, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None
 )
 
 
-class MovedOnError(BaseException):
-    """The flow has been written down: what Temporal's continue-as-new raises is no Exception either."""
-
-    def __init__(self, written: str) -> None:
-        self.written = written
-
-
-class MovingEffects(SimulatedEffects):
-    """Stops the flow at every so many-th boundary that can be resumed."""
-
-    every = 1
-    seen = 0
-    state: RunState
-
-    def boundary_due(self, *, resumable: bool) -> bool:
-        return True
-
-    async def pass_boundary(self, *, resumable: bool) -> None:
-        if resumable:
-            self.seen += 1
-            if self.seen > self.every:
-                raise MovedOnError(json.dumps(self.state.to_json()))
-
-
-def run_interrupted(plan: Plan, given: Any, world: Simulation, every: int) -> tuple[Run, int]:
-    """Run a plan, through JSON at every so many-th boundary; gives the document and how often it moved on."""
-    loop = VirtualLoop()
-    state = RunState.new(plan, INFO, run_input=given, trigger=None, now=world.start)
-    moves = 0
-
-    async def resume() -> None:
-        effects = MovingEffects(world, INFO, None, {})
-        effects.every, effects.state = every, state
-        try:
-            await execute(plan, INFO, state, effects)
-        finally:
-            world.flows.remove(effects)
-
-    try:
-        while True:
-            try:
-                loop.run_until_complete(resume())
-            except MovedOnError as moved:
-                moves += 1
-                state = RunState.from_json(plan, json.loads(moved.written))
-            else:
-                return build_document(plan, INFO, state, world), moves
-    finally:
-        close_loop(loop)
-
-
 def compare(definition: Mapping[str, Any], *, input: Any, actions: Any, workflows: Any = None, every: int) -> int:  # noqa: A002
-    """Hold an interrupted run against one that is left alone."""
+    """Compare an interrupted run with an uninterrupted one; return the number of interruptions."""
     verdict = check(definition, workflows=workflows)
     if verdict.plan is None:
         return 0
     plain = simulate(verdict.plan, input=input, actions=actions)
-    world = Simulation(EPOCH, actions, [])
-    moved, moves = run_interrupted(verdict.plan, input, world, every)
+    interrupted, count = simulate_interrupted(verdict.plan, input=input, actions=actions, every=every)
 
-    assert drop_times(moved) == drop_times(plain)
-    return moves
+    assert drop_times(interrupted) == drop_times(plain)
+    return count
 
 
 TIMES = frozenset(("started_at", "completed_at", "duration_ms", "until", "timestamp", "customer_id"))
-"""What may differ: iterations beside each other end before the flow moves on, so all takes longer."""
+"""What may differ: concurrent iterations end before an interruption, so the run takes longer."""
 
 
 def drop_times(run: Run) -> Any:
-    """Take the times out of a document; steps by id, because what runs side by side may start in another order."""
+    """Remove the times from a document; steps by id, because concurrent ones may start in another order."""
     shown = strip(run.model_dump(mode="json"))
     return {**shown, "steps": {step["id"]: step for step in shown["steps"]}}
 
@@ -131,7 +73,7 @@ def test_wild_graphs_end_the_same(graph: Generated) -> None:
     compare(graph.definition, input=None, actions=graph.mocks, every=2)
 
 
-def test_a_loop_in_a_loop_moves_on_at_every_node() -> None:
+def test_a_nested_loop_is_interrupted_at_every_node() -> None:
     inner = {"id": "inner", "type": "loop", "collection": 3, "item_variable": "j", "body": ["work"]}
     definition = {
         "name": "Nested",
@@ -144,13 +86,13 @@ def test_a_loop_in_a_loop_moves_on_at_every_node() -> None:
         "edges": [{"source": "trigger", "target": "outer"}],
     }
 
-    moves = compare(definition, input=None, actions={}, every=1)
+    interruptions = compare(definition, input=None, actions={}, every=1)
 
-    assert moves >= 9
+    assert interruptions >= 9
 
 
-def test_virtual_time_goes_on() -> None:
-    """The clock of the double is the loop's: a delay before and after moving on takes its whole time."""
+def test_virtual_time_continues_after_an_interruption() -> None:
+    """The clock is the loop's: delays before and after an interruption take their whole time."""
     definition = {
         "name": "Delays",
         "trigger": {"type": "manual"},
