@@ -127,7 +127,7 @@ async def _starts(place: Place, count: int) -> dict[str, Any]:
         place.ask("POST", f"/workflows/w/runs?customer_id={CUSTOMER}", {"input": {"n": 1}})
 
     async def bare() -> None:
-        await place.runs.start(place.plan, input_data={"n": 1})
+        await place.runs.start(place.runs.prepare(place.plan, input_data={"n": 1}))
 
     place.line.close()  # the server closes what is silent for some seconds
     for _ in range(20):
@@ -157,7 +157,7 @@ async def _in_flight(place: Place) -> tuple[float, dict[str, Any]]:
 
     async def bare(run_id: str) -> str:
         async with slots:
-            return (await place.runs.start(place.plan, run_id=run_id)).id
+            return (await place.runs.start(place.runs.prepare(place.plan, run_id=run_id))).id
 
     began = time.perf_counter()
     started = await asyncio.gather(*map(over_http, ids))
@@ -165,7 +165,7 @@ async def _in_flight(place: Place) -> tuple[float, dict[str, Any]]:
     began = time.perf_counter()
     await asyncio.gather(*map(bare, ids))
     client = MANY / (time.perf_counter() - began)
-    there = [await place.runs.read_summary(run_id) for run_id in started]
+    there = [await place.runs.visibility.read_summary(run_id) for run_id in started]
     lost = MANY - len({run.id for run in there})
     told = f"{http:,.0f}/s over HTTP, {client:,.0f}/s bare, {lost} lost"
     return client, {f"{MANY:,} starts, {IN_FLIGHT} in flight": told}

@@ -32,7 +32,8 @@ from orchestrator.model.run import Run, RunSummary, StepDocument
 from orchestrator.service.services import Services
 from orchestrator.telemetry.context import log_context
 from orchestrator.temporal.client.runs import StartedRun
-from orchestrator.temporal.history.stream import MAX_CURSOR, Cursor, follow
+from orchestrator.temporal.history.stream import MAX_CURSOR, Cursor
+from orchestrator.temporal.history.stream_events import StreamEvent
 
 router = APIRouter(tags=["runs"], route_class=StrictRoute)
 Wait = Annotated[
@@ -66,13 +67,13 @@ async def _respond_with_run(
         if ended is not None:
             response.status_code = 200
             return ended
-    links = services.runs.build_links(started.id)
+    links = services.runs.reader.build_links(started.id)
     return RunStarted(id=started.id, workflow_id=started.workflow_id, duplicate=started.duplicate, links=links)
 
 
 async def _wait_for_end(services: Services, run_id: str, wait: float) -> Run | None:
     try:
-        return await services.runs.wait_for_end(run_id, wait)
+        return await services.runs.reader.wait_for_end(run_id, wait)
     except ServerUnavailable:  # the run has been started: whoever gets no id would start another
         return None
 
@@ -172,22 +173,20 @@ async def list_steps(
     return Page(items=steps[begin:end], next_cursor=next_cursor)
 
 
-async def _open_cursor(
+async def _open_stream(
     run_id: RunId,
     services: ServicesDep,
     caller: Reader,
     last_event_id: Annotated[
         str | None, Header(max_length=MAX_CURSOR, description="Go on after this event: its `id`.")
     ] = None,
-) -> Cursor:
-    """Refuse before the stream begins; raises StreamEnded where the end has been read."""
+) -> AsyncIterator[tuple[str, StreamEvent]]:
+    """Open the stream, or refuse before it begins; raises StreamEnded where its end has been read."""
     await services.operations.require(caller.customer_id, run_id)
     cursor = Cursor.parse(last_event_id) if last_event_id else Cursor()
     if cursor.over:
         raise StreamEnded
-    if cursor.execution:
-        await services.runs.require_execution(run_id, cursor.execution)
-    return cursor
+    return await services.runs.reader.follow(run_id, cursor)
 
 
 @router.get(
@@ -197,14 +196,14 @@ async def _open_cursor(
     responses={204: {"description": "The end has been read: do not connect again."}, **FOUND},
 )
 async def stream_run(
-    run_id: RunId, services: ServicesDep, cursor: Annotated[Cursor, Depends(_open_cursor)]
+    run_id: RunId, stream: Annotated[AsyncIterator[tuple[str, StreamEvent]], Depends(_open_stream)]
 ) -> AsyncIterator[ServerSentEvent]:
     """Send what happens, from the beginning and live, until the run has ended.
 
     Events are `run` (begun, ended), `step` (an action, timer, branch or called workflow begins or ends) and
     `signal` (an event, a pause, an operator's word). They are read from history: no worker is asked.
     """
-    async for reached, event in follow(services.runs.histories, run_id, cursor):
+    async for reached, event in stream:
         yield ServerSentEvent(raw_data=event.model_dump_json(), event=event.event, id=reached)
 
 

@@ -18,7 +18,7 @@ async def follow(runs: "Runs", run_id: str, *, quiet: bool) -> "Run":
     """Show a run until it has ended; gives its last document."""
     started_at, warned = time.monotonic(), False
     with choose_progress(quiet=quiet) as display:
-        async for run in runs.watch(run_id):
+        async for run in runs.reader.watch(run_id):
             display.show(run)
             late = time.monotonic() - started_at > PATIENCE_SECONDS
             if late and not warned and not run.steps and run.completed_at is None:

@@ -22,14 +22,14 @@ def replay(
     async def work() -> Exception | None:
         from orchestrator.cli.logs import configure
         from orchestrator.temporal.client.connection import connect
-        from orchestrator.temporal.client.runs import Runs
+        from orchestrator.temporal.client.run_reader import RunReader
         from orchestrator.temporal.replay import replay as replay_history
 
         configure("text", "error")
         history = text
         if history is None:
             here = load_client_settings()
-            history = await Runs(await connect(here), here).export_history(source)
+            history = await RunReader(await connect(here), here).export_history(source)
         if save is not None:
             save.write_text(history)
         return await replay_history(Path(source).stem, history)

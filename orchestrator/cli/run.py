@@ -45,10 +45,10 @@ def run(
     require_valid_input(plan, value)
 
     async def work(runs: "Runs", started: list[str]) -> "Run | None":
-        run_id = (await runs.start(plan, input_data=value)).id
+        run_id = (await runs.start(runs.prepare(plan, input_data=value))).id
         started.append(run_id)
         if detach:
-            _print_started(run_id, await runs.read_document(run_id) if as_json else None)
+            _print_started(run_id, await runs.reader.read_document(run_id) if as_json else None)
             return None
         print_note(f"run {run_id}")
         return await follow(runs, run_id, quiet=as_json or not watch)

@@ -41,7 +41,7 @@ def list_runs(
     from orchestrator.cli.trace import format_duration
 
     async def work(runs: "Runs") -> Any:
-        return await runs.list_runs(workflow_id=workflow, customer_id=customer, status=status, limit=limit)
+        return await runs.visibility.list_runs(workflow_id=workflow, customer_id=customer, status=status, limit=limit)
 
     summaries = _call_runs(work)
     if as_json:
@@ -64,7 +64,7 @@ def show(run_id: options.RunId, as_json: options.Json = False) -> None:
     """Show a run: its steps, what it waits for, its output."""
     from orchestrator.cli.trace import format_trace
 
-    run = _call_runs(lambda runs: runs.read_document(run_id))
+    run = _call_runs(lambda runs: runs.reader.read_document(run_id))
     if as_json:
         print_json(run.model_dump(mode="json"))
         return

@@ -5,7 +5,7 @@ from typing import Any
 from orchestrator.interpreter.frames import Step
 from orchestrator.interpreter.state import RunState
 from orchestrator.model.plan import Plan
-from orchestrator.model.run import RESERVED, Run, RunInfo, Status, count_milliseconds
+from orchestrator.model.run import RESERVED, Run, RunInfo, Status, summarize_run
 
 
 def list_waits(state: RunState) -> list[dict[str, Any]]:
@@ -36,28 +36,21 @@ def build_run_document(plan: Plan, info: RunInfo, state: RunState) -> Run:
     """Show the run as its own state knows it; steps of child branches are added by the client."""
     context = state.data.context
     leaf = next(reversed(state.open.values()), None)
-    return Run(
-        id=info.id,
-        workflow_id=plan.id,
+    return Run.from_summary(
+        summarize_run(
+            plan, info, status=derive_status(state), started_at=state.started_at, completed_at=state.completed_at
+        ),
         workflow_name=plan.name,
-        workflow_version=plan.version,
-        customer_id=info.customer_id,
-        status=derive_status(state),
-        trigger_type=info.trigger_type,
         trigger_data=context.get("trigger"),
         input_data=context.get("input"),
         context={name: value for name, value in context.items() if name not in RESERVED},
         steps=[step.to_document() for step in state.log],
         current_node_id=leaf.node_id if leaf else None,
-        started_at=state.started_at,
-        completed_at=state.completed_at,
         error=state.failure.message if state.failure else None,
         failure=state.failure and state.failure.to_json(),
         output=state.output,
-        duration_ms=count_milliseconds(state.started_at, state.completed_at),
         steps_completed=state.completed,
         steps_total=state.started - state.dropped,
         waiting_for=list_waits(state),
         parent_run_id=info.parent_run_id,
-        retried_from=info.retried_from,
     )

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from orchestrator.errors import ErrorType, parse_error_type
+from orchestrator.model.plan import Plan
 
 Status = Literal["pending", "running", "waiting", "retrying", "completed", "failed", "cancelled", "skipped"]
 ENDED: frozenset[str] = frozenset({"completed", "failed", "cancelled", "skipped"})
@@ -80,6 +81,21 @@ class StepDocument(Document):
     decision: Any = None
 
 
+class RunSummary(Document):
+    """A run in a list; times in UTC."""
+
+    id: str
+    workflow_id: str
+    workflow_version: int
+    customer_id: str = ""
+    status: Status
+    trigger_type: str = "manual"
+    started_at: datetime
+    completed_at: datetime | None = None
+    duration_ms: int | None = None
+    retried_from: str | None = None
+
+
 class Run(Document):
     """The run document (SPEC §9)."""
 
@@ -114,6 +130,11 @@ class Run(Document):
     """Runs that begin where this one ended, the oldest first; known where an index of runs is."""
     links: dict[str, str] = {}
 
+    @classmethod
+    def from_summary(cls, summary: RunSummary, **details: Any) -> "Run":
+        """Build the document of a run from its summary and what else is known of it."""
+        return cls(**summary.model_dump(), **details)
+
 
 class RunInfo(BaseModel):
     """Who a run is; stands in history."""
@@ -126,6 +147,24 @@ class RunInfo(BaseModel):
     attempt: int = 1
     parent_run_id: str | None = None
     retried_from: str | None = None
+
+
+def summarize_run(
+    plan: Plan, info: RunInfo, *, status: Status, started_at: datetime, completed_at: datetime | None = None
+) -> RunSummary:
+    """Build the summary of a run of a plan."""
+    return RunSummary(
+        id=info.id,
+        workflow_id=plan.id,
+        workflow_version=plan.version,
+        customer_id=info.customer_id,
+        status=status,
+        trigger_type=info.trigger_type,
+        started_at=started_at,
+        completed_at=completed_at,
+        duration_ms=count_milliseconds(started_at, completed_at),
+        retried_from=info.retried_from,
+    )
 
 
 def format_timestamp(moment: datetime) -> str:
@@ -143,18 +182,3 @@ ATTEMPT_KEY = "$attempt"
 
 
 ResolutionAction = Literal["retry", "skip", "fallback", "abort", "retry_from"]
-
-
-class RunSummary(Document):
-    """A run in a list; times in UTC."""
-
-    id: str
-    workflow_id: str
-    workflow_version: int
-    customer_id: str = ""
-    status: Status
-    trigger_type: str = "manual"
-    started_at: datetime
-    completed_at: datetime | None = None
-    duration_ms: int | None = None
-    retried_from: str | None = None

@@ -208,9 +208,10 @@ class Events:
                 )
                 return record_outcome(delivery, start, RESUMED)
             plan = await self._plan(delivery.customer_id, start)
-            await self.starts.begin(
-                plan, start.given, start.run_id, trigger=delivery.received, trigger_type=delivery.kind
+            run = self.starts.runs.prepare(
+                plan, run_id=start.run_id, trigger=delivery.received, trigger_type=delivery.kind
             )
+            await self.starts.begin(run)
         except (ServerUnavailable, StoreUnavailable):
             raise
         except OrchestratorError as error:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 from orchestrator.model.plan import Plan
-from orchestrator.model.run import RunSummary
+from orchestrator.model.run import RunInfo, RunSummary, summarize_run
 from orchestrator.store.database import StoreUnavailable
 from orchestrator.store.run_index import RunIndex
 
@@ -27,22 +27,11 @@ class IndexWriter:
         self.waiting: list[RunSummary] = []
         self.wakeup = asyncio.Event()
 
-    def add_start(self, plan: Plan, run_id: str, trigger_type: str, retried_from: str | None = None) -> None:
-        """Note a run that has just been started."""
+    def add_start(self, plan: Plan, info: RunInfo) -> None:
+        """Add a run that has just been started."""
         if len(self.waiting) >= MAX_WAITING:
             return
-        self.waiting.append(
-            RunSummary(
-                id=run_id,
-                workflow_id=plan.id,
-                workflow_version=plan.version,
-                customer_id=plan.customer_id,
-                status="running",
-                trigger_type=trigger_type,
-                started_at=datetime.now(UTC),
-                retried_from=retried_from,
-            )
-        )
+        self.waiting.append(summarize_run(plan, info, status="running", started_at=datetime.now(UTC)))
         self.wakeup.set()
 
     @asynccontextmanager

@@ -68,7 +68,7 @@ class Indexer:
         overlap = WIDE_OVERLAP if wide else OVERLAP
         written, newest = 0, mark
         batch: list[RunSummary] = []
-        async for run in self.runs.list_changed(None if mark is None else mark - overlap, self._seen):
+        async for run in self.runs.visibility.list_changed(None if mark is None else mark - overlap, self._seen):
             # Temporal's clock: ours may be another.
             seen = run.completed_at or run.started_at
             newest = seen if newest is None else max(newest, seen)
@@ -84,7 +84,7 @@ class Indexer:
 
     async def sweep(self, before: datetime) -> int:
         """Note the end of runs that Temporal knows no more; give how many those are."""
-        running = {run_id async for run_id in self.runs.list_running()}
+        running = {run_id async for run_id in self.runs.visibility.list_running()}
         lost = 0
         position: tuple[Any, ...] = ()
         while open_runs := await self.index.list_open(before, position, BATCH):
@@ -92,7 +92,7 @@ class Indexer:
             missing = [run for run in open_runs if run.id not in running]
             for run in missing:
                 try:
-                    await self.index.put([await self.runs.read_summary(run.id)])
+                    await self.index.put([await self.runs.visibility.read_summary(run.id)])
                 except RunNotFound:
                     await self.index.mark_lost([run.id])
                     lost += 1

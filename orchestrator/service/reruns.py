@@ -8,7 +8,7 @@ from orchestrator.service.runs import Operations
 from orchestrator.service.starts import Starts, require_valid_input
 from orchestrator.service.workflows import Workflows
 from orchestrator.store.deliveries import Start
-from orchestrator.temporal.client.runs import Runs, StartedRun
+from orchestrator.temporal.client.runs import PreparedRun, Runs, StartedRun
 
 
 class Reruns:
@@ -35,24 +35,24 @@ class Reruns:
     ) -> StartedRun:
         """Start the new run, once for each key; raises as `plan` does."""
         old = await self._load_ended_run(customer_id, run_id)
-        earlier = await self.starts.find_earlier(old.info.customer_id, f"retry:{run_id}", key)
-        if earlier is not None:
-            return earlier
-        rerun = await self._plan_rerun(old, changes, version, str(uuid4()))
-        if key is None:
-            return await self._begin(rerun)
 
-        async def begin(first: Start, is_duplicate: bool) -> StartedRun:
-            return await self._begin(
-                await self._plan_rerun(old, changes, version, first.run_id) if is_duplicate else rerun
+        async def prepare(accepted: Start | None) -> PreparedRun:
+            new_id = accepted.run_id if accepted else str(uuid4())
+            rerun = await self._plan_rerun(old, changes, version, new_id)
+            return self.runs.prepare(
+                rerun.plan,
+                run_id=new_id,
+                state=rerun.state,
+                trigger_type=rerun.info.trigger_type,
+                retried_from=rerun.info.retried_from,
+                attempt=rerun.info.attempt,
             )
 
-        start = Start(rerun.plan.id, rerun.plan.version, rerun.info.id)
-        return await self.starts.start_once(old.info.customer_id, f"retry:{run_id}", key, start, begin)
+        return await self.starts.start_once(old.info.customer_id, f"retry:{run_id}", key, prepare)
 
     async def _load_ended_run(self, customer_id: str | None, run_id: str) -> EndedRun:
         await self.operations.require(customer_id, run_id)
-        return await self.runs.read_ended_run(run_id)
+        return await self.runs.reader.read_ended_run(run_id)
 
     async def _plan_rerun(self, old: EndedRun, changes: Changes, version: int | None, run_id: str) -> Rerun:
         plan = old.plan
@@ -63,14 +63,3 @@ class Reruns:
         if changes.run_input is not None or (plan is not old.plan and run_input is not None):
             require_valid_input(plan, run_input)
         return rerun
-
-    async def _begin(self, rerun: Rerun) -> StartedRun:
-        return await self.starts.begin(
-            rerun.plan,
-            None,
-            rerun.info.id,
-            state=rerun.state,
-            trigger_type=rerun.info.trigger_type,
-            retried_from=rerun.info.retried_from,
-            attempt=rerun.info.attempt,
-        )

@@ -4,7 +4,7 @@ from collections import OrderedDict
 from typing import Any
 
 from orchestrator.errors import RunNotFound
-from orchestrator.model.run import Run, RunSummary
+from orchestrator.model.run import Run
 from orchestrator.store.run_index import RunIndex
 from orchestrator.temporal.client.runs import Runs
 
@@ -23,19 +23,19 @@ class Operations:
         """Give the run document; of a run that Temporal has forgotten, what the index knows."""
         try:
             await self.require(customer_id, run_id)
-            run = await self.runs.read_document(run_id)
+            run = await self.runs.reader.read_document(run_id)
         except RunNotFound:
             summary = await self.index.get(customer_id, run_id)
             if summary is None:
                 raise
-            run = _run_from_summary(summary)
+            run = Run.from_summary(summary, links={"self": f"/api/v1/runs/{run_id}"})
         return run.model_copy(update={"retried_by": await self.index.list_reruns(customer_id, run_id)})
 
     async def require(self, customer_id: str | None, run_id: str) -> None:
         """Raise RunNotFound where a run is not there, or another customer's."""
         owner = self._owners.get(run_id)
         if owner is None:
-            owner = (await self.runs.read_summary(run_id)).customer_id
+            owner = (await self.runs.visibility.read_summary(run_id)).customer_id
             self._owners[run_id] = owner
             if len(self._owners) > OWNERS_KEPT:
                 self._owners.popitem(last=False)
@@ -73,19 +73,3 @@ class Operations:
         """Give an operator's word on a step that waits for one; give the step's id."""
         await self.require(customer_id, run_id)
         return await self.runs.resolve(run_id, node_id, action, **resolution)
-
-
-def _run_from_summary(summary: RunSummary) -> Run:
-    return Run(
-        id=summary.id,
-        workflow_id=summary.workflow_id,
-        workflow_version=summary.workflow_version,
-        customer_id=summary.customer_id,
-        status=summary.status,
-        trigger_type=summary.trigger_type,
-        started_at=summary.started_at,
-        completed_at=summary.completed_at,
-        duration_ms=summary.duration_ms,
-        retried_from=summary.retried_from,
-        links={"self": f"/api/v1/runs/{summary.id}"},
-    )

@@ -1,6 +1,7 @@
 """Start runs by hand: of a stored workflow or of a definition that comes along, once for each key."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -11,7 +12,7 @@ from orchestrator.planner.planner import check_input
 from orchestrator.service.index_writer import IndexWriter
 from orchestrator.service.workflows import Workflows
 from orchestrator.store.deliveries import ACCEPTED, PENDING, STARTED, Deliveries, Delivery, Start
-from orchestrator.temporal.client.runs import Runs, StartedRun
+from orchestrator.temporal.client.runs import PreparedRun, Runs, StartedRun
 
 MANUAL = "manual"
 
@@ -40,89 +41,85 @@ class Starts:
         Raises WorkflowNotFound, OperationRefused, and DefinitionInvalid with where the input does not fit.
         """
         customer_id = customer or (await self.workflows.definitions.get_head(None, workflow_id)).customer_id
-        earlier = await self.find_earlier(customer_id, workflow_id, key)
-        if earlier is not None:
-            return earlier
-        to_start = await self.workflows.plan_to_start(customer_id, workflow_id, version)
-        require_valid_input(to_start.plan, run_input)
-        if key is None:
-            return await self.begin(to_start.plan, run_input)
-        self.runs.require_within_limit(to_start.plan, run_input)
 
-        async def begin(first: Start, is_duplicate: bool) -> StartedRun:
-            plan = to_start.plan
-            if (
-                is_duplicate and first.version
-            ):  # what was accepted then is what is started, whatever has been published since
-                plan = (await self.workflows.plan_to_start(customer_id, workflow_id, first.version)).plan
-            return await self.begin(plan, first.given, first.run_id)
+        async def prepare(accepted: Start | None) -> PreparedRun:
+            # What an earlier request was accepted for is what starts, whatever has been published since.
+            chosen = (accepted.version if accepted else 0) or version
+            plan = (await self.workflows.plan_to_start(customer_id, workflow_id, chosen)).plan
+            return self._prepare(plan, run_input, accepted)
 
-        start = Start(workflow_id, to_start.version, str(uuid4()), run_input)
-        return await self.start_once(customer_id, workflow_id, key, start, begin)
+        return await self.start_once(customer_id, workflow_id, key, prepare)
 
     async def start_definition(
         self, customer_id: str, definition: Mapping[str, Any], run_input: Any, *, key: str | None = None
     ) -> StartedRun:
         """Start a definition that is not stored; raises DefinitionInvalid."""
-        earlier = await self.find_earlier(customer_id, "", key)
-        if earlier is not None:
-            return earlier
-        plan = await self.workflows.plan_unsaved(customer_id, definition)
+
+        async def prepare(accepted: Start | None) -> PreparedRun:
+            return self._prepare(await self.workflows.plan_unsaved(customer_id, definition), run_input, accepted)
+
+        return await self.start_once(customer_id, "", key, prepare)
+
+    def _prepare(self, plan: Plan, run_input: Any, accepted: Start | None) -> PreparedRun:
+        if accepted is not None:
+            return self.runs.prepare(plan, input_data=accepted.given, run_id=accepted.run_id)
         require_valid_input(plan, run_input)
-        if key is None:
-            return await self.begin(plan, run_input)
-        self.runs.require_within_limit(plan, run_input)
-
-        async def begin(first: Start, is_duplicate: bool) -> StartedRun:
-            return await self.begin(plan, first.given, first.run_id)
-
-        return await self.start_once(customer_id, "", key, Start(plan.id, 0, str(uuid4()), run_input), begin)
-
-    async def find_earlier(self, customer_id: str, target: str, key: str | None) -> StartedRun | None:
-        """Find the run of a key, whatever has become of its workflow since; `None` while it has still to start."""
-        stored = None if key is None else await self.deliveries.find_by_slot(customer_id, idempotency_slot(target, key))
-        if stored is None or stored.pending:
-            return None
-        return StartedRun(stored.starts[0].run_id, stored.starts[0].workflow_id, customer_id, duplicate=True)
-
-    async def begin(self, plan: Plan, run_input: Any, run_id: str | None = None, **how: Any) -> StartedRun:
-        """Start a plan and note the run for the index."""
-        started = await self.runs.start(plan, input_data=run_input, run_id=run_id, **how)
-        if not started.duplicate:
-            self.index_writer.add_start(plan, started.id, how.get("trigger_type", MANUAL), how.get("retried_from"))
-        return started
+        return self.runs.prepare(plan, input_data=run_input)
 
     async def start_once(
         self,
         customer_id: str,
         target: str,
-        key: str,
-        start: Start,
-        begin: Callable[[Start, bool], Awaitable[StartedRun]],
+        key: str | None,
+        prepare: Callable[[Start | None], Awaitable[PreparedRun]],
     ) -> StartedRun:
-        """Keep the run's id under the key before anything starts: who sends it again meets this very run.
+        """Start the run that `prepare` returns, once for each key: the first run answers later requests.
 
-        `begin` gets the start that was accepted first, and whether that was another request's.
+        The id of the run is stored under the key before the run starts, so that a request sent again after a crash
+        meets this very run. `prepare` gets the start that another request has stored under the key, if any.
         """
-        delivery = Delivery(
-            id=str(uuid4()),
-            customer_id=customer_id,
-            kind="start",
-            name=start.workflow_id,
-            key=key,
-            outcome=ACCEPTED,
-            received={"type": MANUAL},
-            received_at=datetime.now(UTC),
-            starts=(start,),
-        )
-        stored = await self.deliveries.accept(delivery, idempotency_slot(target, key))
+        if key is None:
+            return await self.begin(await prepare(None))
+        slot = idempotency_slot(target, key)
+        earlier = await self.deliveries.find_by_slot(customer_id, slot)
+        if earlier is not None and not earlier.pending:
+            return _duplicate(earlier)
+        run = await prepare(None)
+        stored = await self.deliveries.accept(_build_delivery(customer_id, key, run), slot)
         first = stored.starts[0]
         if first.state != PENDING:
-            return StartedRun(first.run_id, first.workflow_id, customer_id, duplicate=True)
-        is_duplicate = stored.id != delivery.id
-        started = await begin(first, is_duplicate)
+            return _duplicate(stored)
+        is_duplicate = first.run_id != run.info.id
+        started = await self.begin(await prepare(first) if is_duplicate else run)
         await self.deliveries.settle([record_outcome(stored, first, STARTED)])
-        return StartedRun(started.id, started.workflow_id, customer_id, duplicate=is_duplicate or started.duplicate)
+        return replace(started, duplicate=is_duplicate or started.duplicate)
+
+    async def begin(self, run: PreparedRun) -> StartedRun:
+        """Start a run and add it to the index."""
+        started = await self.runs.start(run)
+        if not started.duplicate:
+            self.index_writer.add_start(run.plan, run.info)
+        return started
+
+
+def _build_delivery(customer_id: str, key: str, run: PreparedRun) -> Delivery:
+    start = Start(run.plan.id, run.plan.version, run.info.id, run.input_data)
+    return Delivery(
+        id=str(uuid4()),
+        customer_id=customer_id,
+        kind="start",
+        name=start.workflow_id,
+        key=key,
+        outcome=ACCEPTED,
+        received={"type": MANUAL},
+        received_at=datetime.now(UTC),
+        starts=(start,),
+    )
+
+
+def _duplicate(delivery: Delivery) -> StartedRun:
+    first = delivery.starts[0]
+    return StartedRun(first.run_id, first.workflow_id, delivery.customer_id, duplicate=True)
 
 
 def idempotency_slot(target: str, key: str) -> str:

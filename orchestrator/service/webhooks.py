@@ -180,7 +180,7 @@ class Webhooks:
         if start.state not in ("started", "resumed"):
             return None
         try:
-            return await self.runs.wait_for_end(start.run_id, min(wanted, MAX_ANSWER_SECONDS))
+            return await self.runs.reader.wait_for_end(start.run_id, min(wanted, MAX_ANSWER_SECONDS))
         except ServerUnavailable:  # the run has been started: whoever is told otherwise sends it again
             return None
 

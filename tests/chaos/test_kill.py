@@ -152,7 +152,7 @@ async def open_runs(dev: Dev) -> Runs:
 async def wait_for_waiting(runs: Runs, run_id: str) -> Run:
     async with asyncio.timeout(PATIENCE):
         while True:
-            run = await runs.read_document(run_id)
+            run = await runs.reader.read_document(run_id)
             if run.waiting_for and run.waiting_for[0]["kind"] == "delay":
                 return run
             await asyncio.sleep(0.1)
@@ -163,9 +163,8 @@ async def test_a_run_survives_the_death_of_everything(effects: Effects, devs: li
     effects.slow_once.add("/slow")
     home = tmp_path / "home"
     devs.append(await start_dev(home))
-    started = await (await open_runs(devs[-1])).start(
-        check(make_definition(effects.url)).require(), input_data={"n": 7}
-    )
+    runs = await open_runs(devs[-1])
+    started = await runs.start(runs.prepare(check(make_definition(effects.url)).require(), input_data={"n": 7}))
 
     await effects.until("/slow")
     devs[-1].kill_worker()

@@ -55,7 +55,7 @@ class Golden:
             run_id = await self.world.start(plan, case.input, run_id=make_slug(case.name))
             helpers = [self._send(run_id, event) for event in case.events]
             helpers.append(self._resolve(run_id, list(case.resolutions)))
-            run, *_ = await asyncio.gather(self.world.runs.wait_for_result(run_id), *helpers)
+            run, *_ = await asyncio.gather(self.world.runs.reader.wait_for_result(run_id), *helpers)
             return run
 
     async def _send(self, run_id: str, event: dict[str, Any]) -> None:
@@ -69,7 +69,7 @@ class Golden:
         """Give each word when its node waits for one."""
         while words:
             try:
-                run = await self.world.runs.read_document(run_id)
+                run = await self.world.runs.reader.read_document(run_id)
             except RunNotFound:
                 await asyncio.sleep(POLL_SECONDS)
                 continue

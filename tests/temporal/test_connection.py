@@ -34,7 +34,7 @@ async def test_a_namespace_without_its_search_attributes_is_not_ready(tmp_path: 
 
         async def read_error() -> str:
             with pytest.raises(ServerUnavailable) as caught:
-                await runs.start(plan)
+                await runs.start(runs.prepare(plan))
             return str(caught.value)
 
         async with asyncio.timeout(30):
@@ -46,7 +46,7 @@ async def test_a_word_that_no_worker_hears_is_told(world: World, monkeypatch: py
     monkeypatch.setattr(runs_module, "QUERY_SECONDS", 0.5)
     monkeypatch.setattr(run_tree, "QUERY_SECONDS", 0.5)
     runs = Runs(world.client, world.runs.settings.model_copy(update={"task_queue": "nobody-is-there"}))
-    run_id = (await runs.start(make_plan({"a": "work"}, "trigger -> a", customer="nobody"))).id
+    run_id = (await runs.start(runs.prepare(make_plan({"a": "work"}, "trigger -> a", customer="nobody")))).id
 
     with pytest.raises(ServerUnavailable, match="no worker answers"):
         await runs.resolve(run_id, "a", "skip")

@@ -72,7 +72,7 @@ async def test_a_run_keeps_who_it_is_and_how_it_is_found(short: World) -> None:
     customer, _ = short.script()
     plan = make_plan(ROWS, *EDGES, customer=customer, variables={"seen": ""})
     run = await short.run(plan, trigger={"by": "hand"}, trigger_type="webhook")
-    (listed,) = await short.runs.list_runs(customer_id=customer)
+    (listed,) = await short.runs.visibility.list_runs(customer_id=customer)
     described = await short.client.get_workflow_handle(run.id).describe()
 
     assert (run.trigger_type, run.trigger_data) == ("webhook", {"by": "hand"})
@@ -173,7 +173,7 @@ async def test_a_long_run_is_seen_the_same_before_and_after(short: World) -> Non
     customer, _ = short.script()
     run_id = await short.start(make_plan(ROWS, *EDGES, customer=customer, variables={"seen": ""}))
 
-    seen: list[Run] = [run async for run in short.runs.watch(run_id)]
+    seen: list[Run] = [run async for run in short.runs.reader.watch(run_id)]
 
     assert seen[-1].status == "completed"
     counts = [run.steps_completed for run in seen]

@@ -131,9 +131,11 @@ async def test_the_step_log_keeps_the_newest(world: World) -> None:
 async def test_the_same_run_id_starts_once(world: World) -> None:
     customer, script = world.script()
     plan = make_plan({"a": "work"}, "trigger -> a", customer=customer)
-    first, *others = await asyncio.gather(*(world.runs.start(plan, run_id=f"{customer}-once") for _ in range(5)))
+    first, *others = await asyncio.gather(
+        *(world.runs.start(world.runs.prepare(plan, run_id=f"{customer}-once")) for _ in range(5))
+    )
     run = await world.wait_for_end(first.id)
-    again = await world.runs.start(plan, run_id=run.id)
+    again = await world.runs.start(world.runs.prepare(plan, run_id=run.id))
 
     assert {started.id for started in (first, *others, again)} == {run.id}
     assert [started.duplicate for started in (first, *others)].count(False) == 1

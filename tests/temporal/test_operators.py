@@ -85,7 +85,7 @@ async def test_a_pause_holds_branches_too(world: World, mode: str) -> None:
     script.gates["a"].set()
 
     async def are_all_held() -> Run | None:
-        run = await world.runs.read_document(run_id)
+        run = await world.runs.reader.read_document(run_id)
         return run if run.status == "waiting" and run.steps_completed >= 2 else None
 
     held = await wait_until(are_all_held)
@@ -184,7 +184,7 @@ async def test_of_several_waiting_steps_of_a_node_one_must_be_named(world: World
     run_id = await world.start(make_plan(nodes, "trigger -> each", customer=customer))
 
     async def find_both() -> bool:
-        return len((await world.runs.read_document(run_id)).waiting_for) == 2
+        return len((await world.runs.reader.read_document(run_id)).waiting_for) == 2
 
     await wait_until(find_both)
 
@@ -222,7 +222,7 @@ async def test_nothing_can_be_done_to_a_run_that_has_ended(world: World) -> None
     runs = world.runs
 
     for refused in (runs.pause(run.id), runs.resume(run.id), runs.send_event(run.id, "go"), runs.terminate(run.id)):
-        with pytest.raises(OperationRefused, match=f"run {run.id} has ended: it is completed"):
+        with pytest.raises(OperationRefused, match=rf"run {run.id} has already ended \(completed\)"):
             await refused
     with pytest.raises(OperationRefused):
         await runs.resolve(run.id, "a", "skip")

@@ -50,7 +50,7 @@ async def wait_for_runs(world: World, customer: str, count: int) -> list[Run]:
     """Wait for runs of a customer, and for their ends."""
 
     async def list_ids() -> list[str] | None:
-        found = await world.runs.list_runs(customer_id=customer)
+        found = await world.runs.visibility.list_runs(customer_id=customer)
         return [summary.id for summary in found] if len(found) >= count else None
 
     return [await world.wait_for_end(run_id) for run_id in await wait_until(list_ids)]
@@ -72,7 +72,7 @@ async def test_a_run_that_a_schedule_starts_knows_its_id_and_its_time(world: Wor
     assert run.trigger_data["scheduled_at"].endswith("Z")
     assert before <= datetime.fromisoformat(run.trigger_data["scheduled_at"]) <= datetime.now(UTC)
     assert [call["context"]["run_id"] for call in script.calls] == [run.id]
-    summary = await world.runs.read_summary(run.id)
+    summary = await world.runs.visibility.read_summary(run.id)
     assert (summary.workflow_id, summary.workflow_version, summary.trigger_type) == (plan.id, 1, "schedule")
 
 
@@ -121,10 +121,10 @@ async def test_a_run_that_no_worker_has_taken_shows_its_time(world: World, sched
     await alone.backfill(customer, plan.id, datetime(2024, 2, 29, tzinfo=UTC), datetime(2024, 2, 29, tzinfo=UTC))
 
     async def find_started() -> Any:
-        return await world.runs.list_runs(customer_id=customer)
+        return await world.runs.visibility.list_runs(customer_id=customer)
 
     (summary,) = await wait_until(find_started)
-    run = await world.runs.read_document(summary.id)
+    run = await world.runs.reader.read_document(summary.id)
     await world.runs.terminate(summary.id)
 
     assert (run.id, run.trigger_data) == (summary.id, {"type": "schedule", "scheduled_at": "2024-02-29T00:00:00Z"})
@@ -169,7 +169,7 @@ async def test_a_paused_schedule_starts_nothing_until_it_is_unpaused(world: Worl
     await schedules.install(plan, SECOND, paused=True)
     await wait_until(lambda: _equals(lambda: list_installed(schedules, customer), [(plan.id, 1, True, "")]))
     await asyncio.sleep(1.5)
-    assert await world.runs.list_runs(customer_id=customer) == []
+    assert await world.runs.visibility.list_runs(customer_id=customer) == []
 
     await schedules.unpause(customer, plan.id, "go")
     runs = await wait_for_runs(world, customer, 2)
@@ -251,7 +251,7 @@ async def test_backfill_starts_each_time_once_with_both_ends(world: World, sched
         f"2024-05-01T12:0{minute}:00Z" for minute in range(4)
     ]
     assert {run.id for run in first} < {run.id for run in runs}
-    assert len(await world.runs.list_runs(customer_id=customer)) == 4
+    assert len(await world.runs.visibility.list_runs(customer_id=customer)) == 4
 
 
 async def test_a_backfill_waits_for_the_one_before(world: World, schedules: Schedules) -> None:
@@ -268,8 +268,8 @@ async def test_a_backfill_waits_for_the_one_before(world: World, schedules: Sche
     await wait_for_runs(world, customer, 30)
 
     assert await backfill(schedules, customer, plan, LONG_AGO, end) == 0
-    assert len({run.id for run in await world.runs.list_runs(customer_id=customer)}) == 30
-    assert len(await world.runs.list_runs(customer_id=customer)) == 30
+    assert len({run.id for run in await world.runs.visibility.list_runs(customer_id=customer)}) == 30
+    assert len(await world.runs.visibility.list_runs(customer_id=customer)) == 30
 
 
 async def test_a_backfill_knows_times_that_jitter_moves(world: World, schedules: Schedules) -> None:
@@ -286,7 +286,7 @@ async def test_a_backfill_knows_times_that_jitter_moves(world: World, schedules:
 
     assert await backfill(schedules, customer, plan, LONG_AGO, end) == 0
     assert {run.trigger_data["scheduled_at"] for run in runs} == {f"2024-05-01T12:0{minute}:00Z" for minute in range(5)}
-    assert len(await world.runs.list_runs(customer_id=customer)) == 5
+    assert len(await world.runs.visibility.list_runs(customer_id=customer)) == 5
 
 
 async def test_a_backfill_starts_nothing_for_times_to_come(world: World, schedules: Schedules) -> None:
@@ -309,7 +309,7 @@ async def test_a_backfill_of_more_than_a_thousand_times_is_refused(world: World,
         await schedules.backfill(customer, plan.id, LONG_AGO, LONG_AGO, "queue")
 
     nothing = await schedules.backfill(customer, plan.id, LONG_AGO + timedelta(seconds=1), LONG_AGO)
-    assert (nothing, await world.runs.list_runs(customer_id=customer)) == (0, [])
+    assert (nothing, await world.runs.visibility.list_runs(customer_id=customer)) == (0, [])
 
 
 async def test_a_backfill_leaves_out_the_times_in_between_that_have_run(world: World, schedules: Schedules) -> None:

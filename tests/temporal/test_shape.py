@@ -156,7 +156,7 @@ async def test_timers_and_children_carry_the_nodes_name(world: World) -> None:
         f"{run.id}/fork[0]",
         f"{run.id}/fork[1]",
     ]
-    assert (await world.runs.read_document(called.workflow_id)).parent_run_id == run.id
+    assert (await world.runs.reader.read_document(called.workflow_id)).parent_run_id == run.id
 
 
 async def test_details_say_where_the_run_stands(world: World) -> None:
@@ -248,7 +248,7 @@ async def test_a_failed_run_fails_in_temporal_with_the_type_and_the_document(wor
         await world.client.get_workflow_handle(run_id).result()
 
     cause = caught.value.cause
-    run = await world.runs.read_document(run_id)
+    run = await world.runs.reader.read_document(run_id)
     assert isinstance(cause, ApplicationError)
     assert (cause.type, cause.message, cause.non_retryable) == ("action_error", "no stock", True)
     assert cause.details[0] == run.failure

@@ -11,7 +11,7 @@ from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 
 from orchestrator.errors import BadCursor
 from orchestrator.temporal.devserver import run_dev_server
-from orchestrator.temporal.history.stream import Cursor, follow
+from orchestrator.temporal.history.stream import Cursor
 from orchestrator.temporal.history.stream_events import RunEvent, SignalEvent, StepEvent, StreamEvent
 from tests.temporal.world import World, make_plan, open_world
 
@@ -24,7 +24,7 @@ async def read(world: World, run_id: str, after: str | None = None) -> list[Read
     """Follow a run to its end."""
     cursor = Cursor() if after is None else Cursor.parse(after)
     async with asyncio.timeout(20):
-        return [item async for item in follow(world.runs.histories, run_id, cursor)]
+        return [item async for item in await world.runs.reader.follow(run_id, cursor)]
 
 
 async def reset(world: World, run_id: str) -> None:
@@ -194,7 +194,7 @@ async def test_no_worker_is_asked(world: World) -> None:
     before, world.runs.settings = world.runs.settings, world.runs.settings.model_copy(update={"task_queue": "nobody"})
     run_id = await world.start(plan)
     world.runs.settings = before
-    found = follow(world.runs.histories, run_id, Cursor())
+    found = await world.runs.reader.follow(run_id, Cursor())
     async with asyncio.timeout(5):
         _, begun = await anext(found)
         await world.runs.terminate(run_id, "enough")

@@ -87,10 +87,10 @@ async def test_without_a_worker_a_document_tells_what_history_knows(
     customer, _ = alone.script()
     run_id = await alone.start(make_plan({"a": "work"}, "trigger -> a", customer=customer), {"n": 1}, trigger={"t": 2})
 
-    waiting = await alone.runs.read_document(run_id)
+    waiting = await alone.runs.reader.read_document(run_id)
     async with run_scripted_worker(alone):
         await alone.wait_for_end(run_id)
-    over = await alone.runs.read_document(run_id)
+    over = await alone.runs.reader.read_document(run_id)
 
     assert (waiting.status, waiting.input_data, waiting.trigger_data) == ("running", {"n": 1}, {"t": 2})
     assert waiting.waiting_for == [{"node_id": None, "step_id": None, "kind": "worker", "message": "no worker answers"}]
@@ -103,7 +103,7 @@ async def test_without_a_worker_a_failed_run_still_says_why(alone: World, monkey
     async with run_scripted_worker(alone):
         told = await alone.run(make_plan({"a": "buy"}, "trigger -> a", customer=customer))
     monkeypatch.setattr("orchestrator.temporal.client.run_tree.QUERY_SECONDS", 0.5)
-    found: Run = await alone.runs.read_document(told.id)
+    found: Run = await alone.runs.reader.read_document(told.id)
 
     assert (found.status, found.failure, found.error) == ("failed", told.failure, "no stock")
 
@@ -118,7 +118,7 @@ async def test_a_worker_ends_only_when_its_actions_have(world: World) -> None:
         {"a": {"type": "action", "action": "tests.slow", "config": {"seconds": 0.5}}}, "trigger -> a", customer="real"
     )
     async with run_worker(world.client, settings, registry):
-        run_id = (await runs.start(plan)).id
+        run_id = (await runs.start(runs.prepare(plan))).id
 
         async def has_begun() -> bool:
             return slow_actions.begun == 1
@@ -126,7 +126,7 @@ async def test_a_worker_ends_only_when_its_actions_have(world: World) -> None:
         await wait_until(has_begun)
     ended = slow_actions.ended
     async with run_worker(world.client, settings, registry):
-        run = await runs.wait_for_result(run_id)
+        run = await runs.reader.wait_for_result(run_id)
 
     assert ended == 1
     assert (run.status, run.steps[0].output_data) == ("completed", {"slept": 0.5})

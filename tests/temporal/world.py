@@ -61,7 +61,7 @@ class World:
         return name, self.scripts.by_customer[name]
 
     async def start(self, plan: Plan, given: Any = None, **more: Any) -> str:
-        return (await self.runs.start(plan, input_data=given, **more)).id
+        return (await self.runs.start(self.runs.prepare(plan, input_data=given, **more))).id
 
     async def run(self, plan: Plan, given: Any = None, **more: Any) -> Run:
         """Run a plan to its end."""
@@ -69,13 +69,13 @@ class World:
 
     async def wait_for_end(self, run_id: str) -> Run:
         async with asyncio.timeout(SECONDS):
-            return await self.runs.wait_for_result(run_id)
+            return await self.runs.reader.wait_for_result(run_id)
 
     async def wait_for_waiting(self, run_id: str, kind: str) -> Run:
         """Wait until something in the run waits for that kind of thing."""
 
         async def find_waiting() -> Run | None:
-            run = await self.runs.read_document(run_id)
+            run = await self.runs.reader.read_document(run_id)
             return run if any(wait["kind"] == kind for wait in run.waiting_for) else None
 
         found: Run = await wait_until(find_waiting)

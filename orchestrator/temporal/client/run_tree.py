@@ -15,8 +15,8 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
-from orchestrator.errors import parse_error_type
-from orchestrator.model.run import ENDED, ErrorDocument, Run, Status, StepDocument
+from orchestrator.errors import ServerUnavailable, parse_error_type
+from orchestrator.model.run import ENDED, ErrorDocument, Run, RunSummary, Status, StepDocument
 from orchestrator.temporal.closing_event import run_from_close_event
 from orchestrator.temporal.payloads import shorten_id
 from orchestrator.temporal.search_attributes import add_scheduled_time
@@ -156,31 +156,28 @@ async def _run_from_first_event(client: Client, described: WorkflowExecutionDesc
         payloads = event.workflow_execution_started_event_attributes.input.payloads
         found = await client.data_converter.decode(payloads) or [None]
         request = _as_object(found[0])
-        plan, info, context = (
-            _as_object(one) for one in (request.get("plan"), request.get("run"), _read_context(request))
-        )
-        return Run(
+        plan, info = _as_object(request.get("plan")), _as_object(request.get("run"))
+        context = _as_object(_as_object(request.get("state")).get("context"))
+        summary = RunSummary(
             id=run_id,
             workflow_id=str(plan.get("id", "")),
-            workflow_name=str(plan.get("name", "")),
             workflow_version=int(plan.get("version", 1)),
             customer_id=str(info.get("customer_id", "")),
             status="running",
             trigger_type=str(info.get("trigger_type", "manual")),
-            trigger_data=add_scheduled_time(
-                request.get("trigger", context.get("trigger")), described.typed_search_attributes
-            ),
-            input_data=request.get("input", context.get("input")),
             started_at=event.event_time.ToDatetime(UTC),
-            waiting_for=[{"node_id": None, "step_id": None, "kind": "worker", "message": "no worker answers"}],
-            parent_run_id=info.get("parent_run_id"),
             retried_from=info.get("retried_from"),
         )
+        trigger = request.get("trigger", context.get("trigger"))
+        return Run.from_summary(
+            summary,
+            workflow_name=str(plan.get("name", "")),
+            trigger_data=add_scheduled_time(trigger, described.typed_search_attributes),
+            input_data=request.get("input", context.get("input")),
+            waiting_for=[{"node_id": None, "step_id": None, "kind": "worker", "message": "no worker answers"}],
+            parent_run_id=info.get("parent_run_id"),
+        )
     raise RPCError(f"run {run_id} has no history", RPCStatusCode.NOT_FOUND, b"")
-
-
-def _read_context(request: dict[str, Any]) -> Any:
-    return _as_object(request.get("state")).get("context")
 
 
 def _as_object(value: Any) -> dict[str, Any]:
@@ -218,6 +215,11 @@ def _combine_status(run: Run, live: list[Branch]) -> Status:
         else:
             found.append("running")
     return "waiting" if found and all(status == "waiting" for status in found) else "running"
+
+
+def no_worker_error() -> ServerUnavailable:
+    """Build the error for a query or an update that no worker has answered."""
+    return ServerUnavailable("no worker answers", hint="start one with `orchestrator worker`")
 
 
 def _list_open_steps(run: Run) -> list[StepDocument]:

@@ -1,22 +1,31 @@
-"""List runs by Temporal's visibility store."""
+"""List runs through Temporal's visibility store, which lags a little behind the runs themselves."""
 
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 
 from temporalio.api.workflow.v1 import WorkflowExecutionInfo
-from temporalio.client import WorkflowExecutionStatus
+from temporalio.api.workflowservice.v1 import ListWorkflowExecutionsRequest
+from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.converter import DataConverter, decode_typed_search_attributes
 
+from orchestrator.errors import OperationRefused, RunNotFound
 from orchestrator.model.run import RunSummary, Status, count_milliseconds
-from orchestrator.temporal.search_attributes import CUSTOMER_ID, FIRST_STARTED_AT, TRIGGER, VERSION, WORKFLOW_ID
+from orchestrator.temporal.client.connection import translate_rpc_errors
+from orchestrator.temporal.search_attributes import (
+    CUSTOMER_ID,
+    FIRST_STARTED_AT,
+    TRIGGER,
+    VERSION,
+    WORKFLOW,
+    WORKFLOW_ID,
+)
 
 PAGE_SIZE = 1000
-"""Entries of a list that Temporal sends at once."""
-
-
+"""Entries that Temporal returns in one page."""
 RERUN_OF = "retried_from"
-"""Memo of a retry, so that lists know it: the run it retries."""
-
-
+"""Memo of a rerun: the run that it continues, so that lists show it."""
+ALL_RUNS = f"{WORKFLOW_ID.name} IS NOT NULL AND ExecutionStatus != 'ContinuedAsNew'"
+"""Branches have no search attributes, so they are not listed."""
 STATUSES: dict[WorkflowExecutionStatus, Status] = {
     WorkflowExecutionStatus.RUNNING: "running",
     WorkflowExecutionStatus.CONTINUED_AS_NEW: "running",
@@ -26,8 +35,6 @@ STATUSES: dict[WorkflowExecutionStatus, Status] = {
     WorkflowExecutionStatus.CANCELED: "cancelled",
     WorkflowExecutionStatus.TERMINATED: "cancelled",
 }
-
-
 TEMPORAL_STATUSES = {
     "running": ("Running",),
     "waiting": ("Running",),
@@ -36,23 +43,95 @@ TEMPORAL_STATUSES = {
     "failed": ("Failed", "TimedOut"),
     "cancelled": ("Canceled", "Terminated"),
 }
-"""What Temporal calls them."""
+"""Temporal's names for each status."""
+
+
+class Visibility:
+    """Lists the runs of a namespace."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+
+    async def list_runs(
+        self,
+        *,
+        workflow_id: str | None = None,
+        customer_id: str | None = None,
+        status: str | None = None,
+        trigger_type: str | None = None,
+        since: datetime | None = None,
+        limit: int = 50,
+    ) -> list[RunSummary]:
+        """List runs, newest first; raises OperationRefused for an unknown status."""
+        parts = [ALL_RUNS]
+        equal = {WORKFLOW_ID.name: workflow_id, CUSTOMER_ID.name: customer_id, TRIGGER.name: trigger_type}
+        parts += [f"{name} = {quote_literal(value)}" for name, value in equal.items() if value is not None]
+        if status is not None:
+            if status not in TEMPORAL_STATUSES:
+                raise OperationRefused(f"unknown status {status!r}", hint=f"use one of {', '.join(TEMPORAL_STATUSES)}")
+            parts.append(f"ExecutionStatus IN ({', '.join(map(quote_literal, TEMPORAL_STATUSES[status]))})")
+        if since is not None:
+            parts.append(f"StartTime >= '{since.astimezone(UTC).isoformat()}'")
+        summaries: list[RunSummary] = []
+        async for info in self._list_infos(" AND ".join(parts), min(limit, PAGE_SIZE)):
+            summaries.append(await parse_summary(info, self.client.data_converter))
+            if len(summaries) == limit:
+                break
+        return summaries
+
+    async def list_changed(self, since: datetime | None, known: Mapping[str, bool]) -> AsyncIterator[RunSummary]:
+        """Yield the runs that have started or ended since a time.
+
+        `known` maps run ids to whether the run was seen to have ended; runs that are still so are skipped.
+        """
+        query = ALL_RUNS
+        if since is not None:
+            moment = since.astimezone(UTC).isoformat()
+            query += f" AND (StartTime >= '{moment}' OR CloseTime >= '{moment}')"
+        async for info in self._list_infos(query):
+            if known.get(info.execution.workflow_id) != info.HasField("close_time"):
+                yield await parse_summary(info, self.client.data_converter)
+
+    async def list_running(self) -> AsyncIterator[str]:
+        """Yield the ids of running runs."""
+        async for info in self._list_infos(f"{WORKFLOW_ID.name} IS NOT NULL AND ExecutionStatus = 'Running'"):
+            yield info.execution.workflow_id
+
+    async def read_summary(self, run_id: str) -> RunSummary:
+        """Return a run's summary; raises RunNotFound, also for branches and for workflows that are not runs."""
+        async with translate_rpc_errors(run_id):
+            description = await self.client.get_workflow_handle(run_id).describe()
+            summary = await parse_summary(description.raw_info, self.client.data_converter)
+        if not summary.workflow_id or description.workflow_type != WORKFLOW:
+            raise RunNotFound(f"there is no run {run_id!r}")
+        return summary
+
+    async def _list_infos(self, query: str, page_size: int = PAGE_SIZE) -> AsyncIterator[WorkflowExecutionInfo]:
+        """Yield entries as Temporal sends them: the SDK's own list decodes all of them, also those that are skipped."""
+        request = ListWorkflowExecutionsRequest(namespace=self.client.namespace, page_size=page_size, query=query)
+        while True:
+            async with translate_rpc_errors():
+                page = await self.client.workflow_service.list_workflow_executions(request, retry=True)
+            for info in page.executions:
+                yield info
+            if not page.next_page_token:
+                return
+            request.next_page_token = page.next_page_token
 
 
 def quote_literal(value: str) -> str:
-    """Write text for a query to Temporal's visibility."""
+    """Quote text for a visibility query."""
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 async def parse_summary(info: WorkflowExecutionInfo, converter: DataConverter) -> RunSummary:
-    """Return a run's summary from what Temporal lists."""
+    """Return the run summary in a visibility entry."""
     attributes = decode_typed_search_attributes(info.search_attributes)
     memo = {name: (await converter.decode([payload]))[0] for name, payload in info.memo.fields.items()}
     status = STATUSES[WorkflowExecutionStatus(info.status)] if info.status else "running"
-    # Temporal tells the start of the last execution.
-    started_at = (
-        datetime.fromisoformat(memo[FIRST_STARTED_AT]) if FIRST_STARTED_AT in memo else info.start_time.ToDatetime(UTC)
-    )
+    # A run that has continued as new: Temporal reports when its latest execution started.
+    first_started_at = memo.get(FIRST_STARTED_AT)
+    started_at = datetime.fromisoformat(first_started_at) if first_started_at else info.start_time.ToDatetime(UTC)
     completed_at = info.close_time.ToDatetime(UTC) if info.HasField("close_time") else None
     return RunSummary(
         id=info.execution.workflow_id,

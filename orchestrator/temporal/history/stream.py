@@ -44,7 +44,7 @@ class Cursor:
         """Read what `str` wrote; raises BadCursor."""
         match = CURSOR.fullmatch(text)
         if match is None:
-            raise BadCursor("that is no place in this stream", hint="send the id of the last event, as it was given")
+            raise BadCursor("invalid cursor", hint="send the id of the last event, unchanged, as Last-Event-ID")
         seen: dict[str, Position] = {}
         for part in match["seen"].split(";")[1:]:
             key, _, position = part.partition("=")

@@ -170,7 +170,7 @@ class RunWorkflow:
         return {"run": document_within_limit(document), "branches": list(flow.effects.children.branches)}
 
     @workflow.query
-    def kept(self) -> dict[str, Any]:
+    def state(self) -> dict[str, Any]:
         """Give the plan and the state, for a new run that goes on from here."""
         flow = self.flow
         return {"plan": flow.plan.to_json(), "run": flow.info.model_dump(mode="json"), "state": flow.state.to_json()}

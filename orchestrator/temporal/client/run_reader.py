@@ -1,0 +1,147 @@
+"""Read, watch and follow runs.
+
+Temporal is the only record of a run: its document is read from the run itself, by query.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+from urllib.parse import quote
+
+from temporalio.client import (
+    Client,
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
+    WorkflowHandle,
+    WorkflowQueryFailedError,
+)
+from temporalio.service import RPCError, RPCStatusCode
+
+from orchestrator.errors import BadCursor, OperationRefused
+from orchestrator.interpreter.restart import EndedRun
+from orchestrator.model.plan import Plan
+from orchestrator.model.run import ENDED, Run, RunInfo
+from orchestrator.settings import Settings
+from orchestrator.temporal.client.connection import translate_rpc_errors
+from orchestrator.temporal.client.run_tree import NO_WORKER_STATUSES, QUERY_SECONDS, RunTree, no_worker_error
+from orchestrator.temporal.history.histories import Histories
+from orchestrator.temporal.history.stream import Cursor, follow
+from orchestrator.temporal.history.stream_events import StreamEvent
+
+REFRESH_SECONDS = 1.0
+"""How often a watched run is read again: some changes, such as attempts, are not events of its history."""
+DEBOUNCE_SECONDS = 0.1
+"""Changes closer together are shown as one."""
+
+
+class RunReader:
+    """Reads the runs of a namespace."""
+
+    def __init__(self, client: Client, settings: Settings) -> None:
+        self.client = client
+        self.settings = settings
+        self.histories = Histories(client)
+
+    async def read_document(self, run_id: str) -> Run:
+        """Return the run document with the steps of all branches; raises RunNotFound."""
+        return self._with_links((await self.read_tree(run_id)).run)
+
+    async def read_tree(self, run_id: str, previous: RunTree | None = None) -> RunTree:
+        """Return the run with its branches; `previous` saves reading branches that had ended by then."""
+        async with translate_rpc_errors(run_id):
+            return await RunTree.read(self.client, run_id, previous)
+
+    async def read_ended_run(self, run_id: str) -> EndedRun:
+        """Return the plan and the state of a run that has ended; raises RunNotFound and OperationRefused."""
+        async with translate_rpc_errors(run_id):
+            if (await self._handle(run_id).describe()).status == WorkflowExecutionStatus.RUNNING:
+                raise OperationRefused(f"run {run_id} has not ended", hint="cancel it first")
+            try:
+                async with asyncio.timeout(QUERY_SECONDS):
+                    answer: dict[str, Any] = await self._handle(run_id).query("state")
+            except WorkflowQueryFailedError as error:
+                raise OperationRefused(f"the state of run {run_id} cannot be read: {error}") from error
+            except (TimeoutError, RPCError) as error:
+                if isinstance(error, RPCError) and error.status not in NO_WORKER_STATUSES:
+                    raise
+                raise no_worker_error() from error
+        failure = (await self.read_document(run_id)).failure or {}
+        info = RunInfo.model_validate(answer["run"])
+        return EndedRun(Plan.model_validate(answer["plan"]), info, answer["state"], failure.get("node_id"))
+
+    async def wait_for_result(self, run_id: str) -> Run:
+        """Wait for a run's end and return its document."""
+        async with translate_rpc_errors(run_id):
+            try:
+                await self._handle(run_id).result()
+            except WorkflowFailureError:
+                return await self.read_document(run_id)  # the document holds the failure
+        return await self.read_document(run_id)
+
+    async def wait_for_end(self, run_id: str, seconds: float) -> Run | None:
+        """Wait at most `seconds` for a run's end and return its document; `None` while it is running."""
+        try:
+            return await asyncio.wait_for(self.wait_for_result(run_id), seconds)
+        except TimeoutError:
+            return None
+
+    async def watch(self, run_id: str) -> AsyncIterator[Run]:
+        """Yield the run document now and after each change, until the run has ended.
+
+        New events in the histories of the run and its branches say when to read; nothing is written.
+        """
+        changed = asyncio.Event()
+        tree: RunTree | None = None
+        async with self.histories.open_tails(changed) as follow_workflows:
+            while True:
+                tree = await self.read_tree(run_id, tree)
+                yield self._with_links(tree.run)
+                if tree.run.status in ENDED:
+                    return
+                follow_workflows([run_id, *tree.running])
+                await asyncio.sleep(DEBOUNCE_SECONDS)
+                try:
+                    await asyncio.wait_for(changed.wait(), REFRESH_SECONDS)
+                except TimeoutError:
+                    continue
+                finally:
+                    changed.clear()
+
+    async def follow(self, run_id: str, cursor: Cursor) -> AsyncIterator[tuple[str, StreamEvent]]:
+        """Return the stream of a run's events after the cursor, each with the cursor that follows it.
+
+        Raises BadCursor, before anything is streamed, where the cursor is not one of this run.
+        """
+        if cursor.execution:
+            await self._require_execution(run_id, cursor.execution)
+        return follow(self.histories, run_id, cursor)
+
+    async def _require_execution(self, run_id: str, execution: str) -> None:
+        """Raise BadCursor where an execution is not one of this run, or is no longer stored."""
+        async with translate_rpc_errors(run_id):
+            try:
+                await self.client.get_workflow_handle(run_id, run_id=execution).describe()
+            except RPCError as error:
+                if error.status not in (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT):
+                    raise
+                raise BadCursor("invalid cursor", hint="start over, without Last-Event-ID") from error
+
+    async def export_history(self, run_id: str) -> str:
+        """Return the run's history as JSON, for replay."""
+        async with translate_rpc_errors(run_id):
+            return (await self._handle(run_id).fetch_history()).to_json()
+
+    def build_links(self, run_id: str) -> dict[str, str]:
+        """Return where a run is shown: `self` in the API, and `temporal_ui`."""
+        run = quote(run_id, safe="")
+        links = {"self": f"/api/v1/runs/{run}"}
+        if self.settings.ui_url is not None:
+            namespace = quote(self.settings.temporal_namespace, safe="")
+            links["temporal_ui"] = f"{self.settings.ui_url.rstrip('/')}/namespaces/{namespace}/workflows/{run}"
+        return links
+
+    def _with_links(self, run: Run) -> Run:
+        return run.model_copy(update={"links": self.build_links(run.id)})
+
+    def _handle(self, run_id: str) -> WorkflowHandle[Any, Any]:
+        return self.client.get_workflow_handle(run_id)
