@@ -9,7 +9,7 @@ from orchestrator.model.run import Run
 from orchestrator.planner.planner import plan
 from orchestrator.simulator.simulate import simulate
 from tests.golden import group_by_scope
-from tests.graphs import Generated, structured, wild
+from tests.graphs import Generated, draw_structured, draw_wild
 from tests.reference_interpreter import Outcome, run_reference
 
 QUICK = settings(
@@ -58,7 +58,7 @@ def check_graph(graph: Generated) -> None:
 
 
 @QUICK
-@given(structured())
+@given(draw_structured())
 def test_well_formed_graphs_are_accepted_and_run_as_the_reference(graph: Generated) -> None:
     run = simulate_or_none(graph)
 
@@ -67,19 +67,19 @@ def test_well_formed_graphs_are_accepted_and_run_as_the_reference(graph: Generat
 
 
 @QUICK
-@given(structured(crossing=3))
+@given(draw_structured(crossing=3))
 def test_graphs_with_crossing_edges_run_as_the_reference(graph: Generated) -> None:
     check_graph(graph)
 
 
 @QUICK
-@given(wild())
+@given(draw_wild())
 def test_wild_graphs_are_refused_or_run_as_the_reference(graph: Generated) -> None:
     check_graph(graph)
 
 
 @QUICK
-@given(wild())
+@given(draw_wild())
 def test_the_planner_always_answers(graph: Generated) -> None:
     verdict = plan(graph.definition)
 
@@ -89,6 +89,6 @@ def test_the_planner_always_answers(graph: Generated) -> None:
 
 @pytest.mark.slow
 @LONG
-@given(structured(crossing=4) | wild())
+@given(draw_structured(crossing=4) | draw_wild())
 def test_many_graphs_run_as_the_reference(graph: Generated) -> None:
     check_graph(graph)

@@ -15,7 +15,7 @@ from orchestrator.planner.planner import check
 from orchestrator.simulator.simulate import EPOCH, simulate
 from orchestrator.simulator.testing import simulate_interrupted
 from tests.golden import Case, load_cases
-from tests.graphs import Generated, structured, wild
+from tests.graphs import Generated, draw_structured, draw_wild
 
 QUICK = settings(
     max_examples=80, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None
@@ -62,13 +62,13 @@ def test_golden_cases_end_the_same(case: Case, every: int) -> None:
 
 
 @QUICK
-@given(structured(crossing=2))
+@given(draw_structured(crossing=2))
 def test_random_graphs_end_the_same(graph: Generated) -> None:
     compare(graph.definition, input=None, actions=graph.mocks, every=1)
 
 
 @QUICK
-@given(wild())
+@given(draw_wild())
 def test_wild_graphs_end_the_same(graph: Generated) -> None:
     compare(graph.definition, input=None, actions=graph.mocks, every=2)
 

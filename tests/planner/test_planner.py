@@ -15,7 +15,7 @@ from orchestrator.errors import DefinitionInvalid, Problem
 from orchestrator.model.definition import Definition, build_definition_schema
 from orchestrator.model.plan import Action, Call, Loop, Parallel, Plan
 from orchestrator.planner.planner import check, check_input, plan
-from tests.graphs import Generated, wild
+from tests.graphs import Generated, draw_wild
 
 EXAMPLES = sorted(Path("examples").glob("*.input.json"))
 
@@ -594,6 +594,6 @@ def test_anything_at_all_is_judged(junk: Any) -> None:
 
 
 @QUICK
-@given(wild())
+@given(draw_wild())
 def test_problems_are_the_same_each_time(graph: Generated) -> None:
     assert check(graph.definition).problems == check(graph.definition).problems
