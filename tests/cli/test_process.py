@@ -12,7 +12,7 @@ import pytest
 
 pytestmark = pytest.mark.process
 
-MANY = 30
+MANY = 50
 ROOT = Path(__file__).parents[2]
 EXAMPLE = "examples/invoice_reminder.json"
 BAD = b'{"name": "x", "trigger": {"type": "manual"}, "nodes": []}'

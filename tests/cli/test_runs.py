@@ -10,7 +10,7 @@ from tests.cli.shell import Dev, Shell
 from tests.cli.support import require_success, wait_for_status, write_definition, write_failing, write_listening
 
 pytestmark = pytest.mark.temporal
-MANY = 30
+MANY = 50
 
 
 async def test_a_detached_run_is_listed_shown_sent_an_event_and_watched(dev: Dev, tmp_path: Path) -> None:

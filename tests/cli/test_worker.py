@@ -11,7 +11,7 @@ from tests.cli.shell import SECONDS, Dev, Shell
 from tests.cli.support import write_greeting
 
 pytestmark = pytest.mark.temporal
-MANY = 30
+MANY = 50
 
 
 async def test_a_worker_serves_until_a_signal(dev: Dev, tmp_path: Path) -> None:
