@@ -1,8 +1,9 @@
-# The same commands for people and for CI. Needs Python 3.11 or newer with pip, and make.
+# The same commands for people and for CI. They need Python 3.11 or newer with pip, and make.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
-BESIDE := -n 2 --dist loadfile# two test processes, each with servers of its own; what kills processes runs alone
+PARALLEL := -n 2 --dist loadfile# two test processes, each with its own servers; tests that kill processes run alone
+PURE := not (temporal or process or postgresql or chaos or slow)
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
@@ -16,20 +17,24 @@ run: $(READY) ## Set up, then run the invoice reminder on an embedded Temporal s
 	@$(BIN)/python -m examples.invoice_reminder
 
 .PHONY: dev
-dev: $(READY) ## Serve: embedded Temporal server and worker, until interrupted
+dev: $(READY) ## Serve with an embedded Temporal server, until interrupted
 	@$(BIN)/orchestrator dev
 
+.PHONY: test-fast
+test-fast: $(READY) ## Run the pure tests: no server, no subprocess, seconds
+	$(BIN)/pytest -q -n 2 -m "$(PURE)"
+
 .PHONY: test
-test: $(READY) ## Run the tests that are quick, on real Temporal servers too
-	$(BIN)/pytest -q $(BESIDE) -m "not slow and not chaos and not postgresql"
+test: $(READY) ## Run all but the slow tests, on real Temporal servers too
+	$(BIN)/pytest -q $(PARALLEL) -m "not slow and not chaos and not postgresql"
 
 .PHONY: test-slow
-test-slow: $(READY) ## Run the slow tests, those that kill processes, and those on PostgreSQL
-	$(BIN)/pytest -q $(BESIDE) -m "(slow or postgresql) and not chaos"
+test-slow: $(READY) ## Run the slow tests, those on PostgreSQL, and those that kill processes
+	$(BIN)/pytest -q $(PARALLEL) -m "(slow or postgresql) and not chaos"
 	$(BIN)/pytest -q -m chaos
 
 .PHONY: test-all
-test-all: test test-slow ## Run every test, killing processes too
+test-all: test test-slow ## Run every test
 
 .PHONY: lint
 lint: $(READY) ## Check style and types
@@ -38,7 +43,7 @@ lint: $(READY) ## Check style and types
 	$(BIN)/mypy
 
 .PHONY: bench
-bench: $(READY) ## Measure
+bench: $(READY) ## Measure the engine beside hand-written workflows
 	$(BIN)/python -m benchmarks
 
 define resolve
@@ -47,7 +52,7 @@ echo 'setuptools>=77' | $(VENV)-lock/bin/uv pip compile --quiet --upgrade --univ
 endef
 
 .PHONY: lock
-lock: ## Resolve both lock files again from pyproject.toml: for development, and for the production image
+lock: ## Resolve both lock files (development, production image) from pyproject.toml
 	$(PYTHON) -m venv $(VENV)-lock
 	$(VENV)-lock/bin/python -m pip install --quiet uv
 	$(call resolve,--extra dev,requirements.lock)
@@ -56,7 +61,7 @@ lock: ## Resolve both lock files again from pyproject.toml: for development, and
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-		|| { echo "Python 3.11 or newer is needed; name one with: make PYTHON=/path/to/python" >&2; exit 1; }
+		|| { echo "Python 3.11 or newer is required; choose one with: make PYTHON=/path/to/python" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
