@@ -1,9 +1,10 @@
-"""Imports go one way, over folders (DESIGN, law 1), and replay-sensitive code is deterministic (laws 2 and 3)."""
+"""Imports between folders go down only, and replay-sensitive code is deterministic (docs/design.md)."""
 
 import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ LEVELS = (
     ("api/",),
     ("orchestrator/cli/",),
 )
-"""From the bottom to the top; a name that ends in a slash is a folder and all below it."""
+"""From bottom to top; a name that ends in a slash is a folder with everything below it."""
 
 PURE = (
     "orchestrator.errors", "orchestrator.model.definition", "orchestrator.model.plan", "orchestrator.model.run",
@@ -38,7 +39,7 @@ LOADS_NOTHING_OF = {
     "activities.registry": HEAVY,
     "orchestrator.actions": HEAVY,
 }
-"""What an import must not load, by the modules that are imported."""
+"""Imported modules, and what importing them must not load."""
 
 ONLY_IMPORTERS = {
     "croniter": ("orchestrator/timing/cron.py",),
@@ -58,7 +59,7 @@ ONLY_IMPORTERS = {
     "aiosmtplib": ("activities/email.py",),
     "jmespath": ("activities/data.py",),
 }
-"""Libraries that a few modules alone may import."""
+"""Libraries, and the only modules that may import them."""
 
 REPLAY_SENSITIVE = [
     ROOT / "orchestrator" / "model" / "plan.py",
@@ -79,13 +80,16 @@ FORBIDDEN_MODULES = {"time", "random", "secrets", "os"}
 SETS = {"set", "frozenset"}
 
 
-def iterate_imports(path: Path) -> Iterator[str]:
+@cache
+def list_imports(path: Path) -> list[str]:
+    """Return what a file imports: modules, and the names taken from them."""
+    imports = []
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            yield from (name.name for name in node.names)
+            imports += [name.name for name in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{name.name}" for name in node.names)
+            imports += [node.module, *(f"{node.module}.{name.name}" for name in node.names)]
+    return imports
 
 
 def list_sources() -> list[str]:
@@ -97,7 +101,7 @@ def list_sources() -> list[str]:
 
 
 def find_unit(path: str) -> tuple[int, str] | None:
-    """The level of a file, and the folder or file of it that a level names."""
+    """Return the level of a file and the entry of `LEVELS` that covers it."""
     for level, units in enumerate(LEVELS):
         for unit in units:
             if path == unit or (unit.endswith("/") and path.startswith(unit)):
@@ -111,9 +115,9 @@ def find_file(module: str) -> str | None:
 
 
 def list_upward_imports(path: str) -> list[str]:
-    """Imports of a unit on the same level or above."""
+    """Return the imports of units on the same level or above."""
     here = find_unit(path)
-    targets = {name: find_unit(file) for name in iterate_imports(ROOT / path) if (file := find_file(name))}
+    targets = {name: find_unit(file) for name in list_imports(ROOT / path) if (file := find_file(name))}
     return [name for name, there in targets.items() if here and there and there != here and there[0] >= here[0]]
 
 
@@ -128,7 +132,7 @@ def test_imports_go_down(path: str) -> None:
     assert list_upward_imports(path) == []
 
 
-def test_few_modules_are_loose() -> None:
+def test_few_modules_lie_outside_a_package() -> None:
     assert len([path for path in (ROOT / "orchestrator").glob("*.py") if path.name != "__init__.py"]) <= 5
 
 
@@ -145,7 +149,7 @@ def test_a_library_has_few_importers(library: str) -> None:
     importers = [
         path
         for path in list_sources()
-        if any(name == library or name.startswith(f"{library}.") for name in iterate_imports(ROOT / path))
+        if any(name == library or name.startswith(f"{library}.") for name in list_imports(ROOT / path))
     ]
     allowed = ONLY_IMPORTERS[library]
 
@@ -154,7 +158,7 @@ def test_a_library_has_few_importers(library: str) -> None:
 
 
 def iterate_nondeterministic(tree: ast.AST) -> Iterator[str]:
-    """What could differ on replay: clocks, randomness, the environment, and iteration over sets."""
+    """Yield what could differ on replay: clocks, randomness, the environment, iteration over sets."""
     for node in ast.walk(tree):
         match node:
             case ast.Attribute(value=ast.Name(id=owner), attr=name) if name in FORBIDDEN.get(owner, ()):
@@ -192,5 +196,5 @@ def test_replay_sensitive_code_is_deterministic(path: Path) -> None:
         "[name for name in set(names)]",
     ],
 )
-def test_the_guard_knows_what_differs_on_replay(code: str) -> None:
+def test_the_guard_finds_what_could_differ_on_replay(code: str) -> None:
     assert list(iterate_nondeterministic(ast.parse(code)))

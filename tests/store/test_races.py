@@ -180,6 +180,7 @@ async def start_migration(url: str) -> asyncio.subprocess.Process:
     return process
 
 
+@pytest.mark.process
 async def test_processes_that_migrate_at_once_make_the_tables_once(empty: Database) -> None:
     url = empty.engine.url.render_as_string(hide_password=False)
     processes = await asyncio.gather(*(start_migration(url) for _ in range(2)))
