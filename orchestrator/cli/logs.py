@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from orchestrator.cli.output import clean
+from orchestrator.model.run import format_timestamp
 from orchestrator.telemetry.context import log_context
 from orchestrator.telemetry.metrics import SdkMetrics
 
@@ -30,7 +31,7 @@ class JsonLines(logging.Formatter):
         """Write a record."""
         extra = {name: value for name, value in vars(record).items() if name not in STANDARD}
         entry = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat().replace("+00:00", "Z"),
+            "time": format_timestamp(datetime.fromtimestamp(record.created, UTC)),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),

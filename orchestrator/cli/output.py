@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.jsontools.text import shorten
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -100,7 +102,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, sta
 def format_json(value: Any, limit: int | None = None) -> str:
     """Show a value in one line of JSON, cut where it is long."""
     text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if limit is None or len(text) <= limit else text[: limit - 1] + "…"
+    return text if limit is None else shorten(text, limit - 1)
 
 
 def choose_style(text: str, status: str) -> str | None:

@@ -101,10 +101,10 @@ def format_step_cells(step: "StepDocument") -> "list[RenderableType]":
     """Write a step as a row: status, id, what there is to say."""
     from rich.text import Text
 
-    from orchestrator.cli.trace import list_facts, shorten
+    from orchestrator.cli.trace import format_line, list_facts
 
     summary = ", ".join(list_facts(step))
     if step.error is not None:
-        summary = f"{summary} {step.error['error_type']}: {shorten(step.error['message'])}".strip()
+        summary = f"{summary} {step.error['error_type']}: {format_line(step.error['message'])}".strip()
     style = STYLES.get(step.status, "")
     return [Text(step.status, style=style), Text(clean(step.id)), Text(clean(summary), style="dim")]

@@ -31,6 +31,7 @@ def next_times(
     as_json: options.Json = False,
 ) -> None:
     """Give the next times a cron expression fires, in its zone and in UTC."""
+    from orchestrator.model.run import format_timestamp
     from orchestrator.timing.cron import LAST_YEAR, load_zone
     from orchestrator.timing.fire_times import list_fire_times
 
@@ -39,7 +40,7 @@ def next_times(
     if len(times) < count:
         print_note(f"there is no further time: schedules fire to the end of {LAST_YEAR}")
     if as_json:
-        print_json([time.isoformat().replace("+00:00", "Z") for time in times])
+        print_json([format_timestamp(time) for time in times])
         return
     for time in times:
         print_line(f"{time.astimezone(where):%a %Y-%m-%d %H:%M %Z}\t{time:%Y-%m-%dT%H:%M:%SZ}")

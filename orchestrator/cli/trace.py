@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from orchestrator.jsontools.text import shorten
 from orchestrator.model.run import Run, StepDocument
 
 MAX_TEXT = 160
@@ -47,9 +48,9 @@ def format_step(step: StepDocument, start: datetime | None, width: int = 0) -> I
     if step.decision is not None and (why := explain_decision(step.decision)):
         yield f"{indent}why: {why}"
     if step.error is not None:
-        yield f"{indent}{step.error['error_type']}: {shorten(step.error['message'])}"
+        yield f"{indent}{step.error['error_type']}: {format_line(step.error['message'])}"
     for warning in step.warnings:
-        yield f"{indent}warning: {shorten(warning)}"
+        yield f"{indent}warning: {format_line(warning)}"
 
 
 def list_facts(step: StepDocument) -> list[str]:
@@ -74,7 +75,7 @@ def format_ending(run: Run) -> str:
         return summary
     node = run.failure.get("node_id")
     at = f" at {node}" if node else ""
-    return f"{summary}: {run.failure['error_type']}{at}: {shorten(run.failure['message'])}"
+    return f"{summary}: {run.failure['error_type']}{at}: {format_line(run.failure['message'])}"
 
 
 def format_duration(milliseconds: int) -> str:
@@ -113,13 +114,12 @@ def _format_comparison(entry: Mapping[str, Any]) -> str:
 
 def format_value(value: Any) -> str:
     """Write a value as short JSON."""
-    return shorten(json.dumps(value, ensure_ascii=False, default=str))
+    return format_line(json.dumps(value, ensure_ascii=False, default=str))
 
 
-def shorten(text: str) -> str:
-    """Put a text into one line of bearable length."""
-    flat = " ".join(text.split())
-    return flat if len(flat) <= MAX_TEXT else flat[: MAX_TEXT - 1] + "…"
+def format_line(text: str) -> str:
+    """Return a text in one line, truncated to `MAX_TEXT` characters."""
+    return shorten(" ".join(text.split()), MAX_TEXT - 1)
 
 
 def _milliseconds_between(start: datetime, moment: datetime) -> int:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+from orchestrator.jsontools.text import shorten
 from orchestrator.model.definition import TRIGGER, Definition, Node, Trigger
 from orchestrator.model.node_types import KINDS
 from orchestrator.planner import graph, regions
@@ -186,8 +187,7 @@ def _draw_shape(kind: str, lines: Iterable[object]) -> str:
 
 def _escape_label(text: str) -> str:
     """Cut a label to one short line and write as a code whatever Mermaid could read as syntax."""
-    flat = " ".join(text.split())
-    flat = flat if len(flat) <= MAX_LABEL else flat[: MAX_LABEL - 1] + "…"
+    flat = shorten(" ".join(text.split()), MAX_LABEL - 1)
     return UNSAFE.sub(lambda match: f"#{ord(match.group())};", flat) or "#160;"
 
 

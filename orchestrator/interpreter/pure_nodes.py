@@ -7,6 +7,7 @@ from orchestrator.errors import StepFailed
 from orchestrator.interpreter.compiled import Compiled
 from orchestrator.interpreter.frames import Step
 from orchestrator.interpreter.variables import Data
+from orchestrator.jsontools.text import shorten
 from orchestrator.language import Env
 from orchestrator.language.condition_reader import json_equal
 from orchestrator.model.plan import Case, Condition, End, Set, Start, Switch
@@ -68,7 +69,7 @@ def _shortened(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, str):
-        return value if len(value) <= 1000 else value[:1000] + "…"
+        return shorten(value, 1000)
     return f"{type(value).__name__} of {len(value)}" if isinstance(value, list | dict) else str(value)[:1000]
 
 

@@ -16,6 +16,7 @@ from referencing.exceptions import Unresolvable
 
 from orchestrator.errors import Problem, ProblemCode
 from orchestrator.jsontools.pointer import format_pointer
+from orchestrator.jsontools.text import shorten
 
 MAX_PROBLEMS = 50
 MAX_MESSAGE = 300
@@ -136,5 +137,4 @@ def _find_references(schema: Any) -> Iterator[str]:
 
 
 def _make_problem(code: ProblemCode, path: str, message: str) -> Problem:
-    text = message if len(message) <= MAX_MESSAGE else message[:MAX_MESSAGE] + "…"
-    return Problem("error", code, path, text)
+    return Problem("error", code, path, shorten(message, MAX_MESSAGE))

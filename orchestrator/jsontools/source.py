@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 from orchestrator.errors import OrchestratorError, Problem
 from orchestrator.jsontools.pointer import escape, split_pointer
+from orchestrator.jsontools.text import shorten
 
 MAX_SHOWN = 100
 """Characters of a line that an error shows."""
@@ -192,7 +193,7 @@ class _Lines:
         start = self.starts[bisect_right(self.starts, offset) - 1]
         end = self.text.find("\n", start)
         line = self.text[start : end if end >= 0 else None].rstrip("\r")
-        return line if len(line) <= MAX_SHOWN else line[:MAX_SHOWN] + "…"
+        return shorten(line, MAX_SHOWN)
 
 
 @dataclass(slots=True)

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from orchestrator.jsontools.text import shorten
 from orchestrator.language import MISSING
 
 Comparison = tuple[str, str, Any, Any, bool]
@@ -78,5 +79,4 @@ def _shorten_scalar(value: Any) -> Any:
 
 
 def _cut_text(text: Any) -> str:
-    full = str(text)
-    return full if len(full) <= MAX_SHOWN_TEXT else f"{full[:MAX_SHOWN_TEXT]}…"
+    return shorten(str(text), MAX_SHOWN_TEXT)

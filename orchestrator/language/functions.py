@@ -10,7 +10,8 @@ from typing import Any
 
 from orchestrator.errors import EvaluationError
 from orchestrator.language.env import Env
-from orchestrator.language.values import describe_value, is_day, read_date, read_number, write_date
+from orchestrator.language.values import describe_value, is_day, read_date, read_number
+from orchestrator.model.run import format_timestamp
 
 MAX_DAYS = 366_000
 """About a thousand years."""
@@ -52,7 +53,7 @@ def _read_date_or_now(env: Env, name: str, arguments: tuple[Any, ...]) -> dateti
 
 def _shift(name: str, env: Env, days: timedelta) -> str:
     try:
-        return write_date(_read_clock(env) + days)
+        return format_timestamp(_read_clock(env) + days)
     except OverflowError:
         raise EvaluationError(f"{name}() leaves the calendar") from None
 
@@ -67,14 +68,14 @@ def _make_start_of(unit: str) -> Callable[..., str | None]:
             start -= timedelta(days=start.weekday())
         if unit == "month":
             start = start.replace(day=1)
-        return write_date(start)
+        return format_timestamp(start)
 
     return call
 
 
 def _end_of_day(env: Env, *arguments: Any) -> str | None:
     date = _read_date_or_now(env, "end_of_day", arguments)
-    return None if date is None else write_date(date.replace(hour=23, minute=59, second=59, microsecond=999999))
+    return None if date is None else format_timestamp(date.replace(hour=23, minute=59, second=59, microsecond=999999))
 
 
 def _is_overdue(env: Env, value: Any) -> bool:
@@ -97,7 +98,12 @@ def _days_since(env: Env, value: Any) -> int | None:
 
 _TABLE = (
     Function(
-        "now", "now()", "The time, RFC 3339 in UTC.", "{{ now() }}", (0, 0), lambda env: write_date(_read_clock(env))
+        "now",
+        "now()",
+        "The time, RFC 3339 in UTC.",
+        "{{ now() }}",
+        (0, 0),
+        lambda env: format_timestamp(_read_clock(env)),
     ),
     Function(
         "today",

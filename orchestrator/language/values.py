@@ -117,11 +117,6 @@ def is_day(value: Any) -> bool:
     return isinstance(value, str) and len(value) == 10
 
 
-def write_date(value: datetime) -> str:
-    """Write a time as RFC 3339 in UTC with `Z`."""
-    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
 def json_equal(left: Any, right: Any) -> bool:
     """Compare as JSON values: 1 equals 1.0, but not true."""
     kind = type(left)

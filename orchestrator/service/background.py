@@ -3,8 +3,9 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
+from typing import Any
 
 from orchestrator.errors import ServerUnavailable
 from orchestrator.store.database import StoreUnavailable
@@ -26,7 +27,14 @@ async def run_every(seconds: float, name: str, work: Callable[[], Awaitable[obje
                 logger.exception("%s: this round has failed", name)
             await asyncio.sleep(seconds)
 
-    task = asyncio.create_task(loop(), name=name)
+    async with run_in_background(loop(), name):
+        yield
+
+
+@asynccontextmanager
+async def run_in_background(work: Coroutine[Any, Any, None], name: str) -> AsyncIterator[None]:
+    """Run a coroutine for the duration of the context, then cancel it and wait for its end."""
+    task = asyncio.create_task(work, name=name)
     try:
         yield
     finally:

@@ -1,7 +1,6 @@
 """Write runs into the index beside the work: a start does not wait for it, and what a crash loses is found again."""
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,6 +8,7 @@ from datetime import UTC, datetime
 
 from orchestrator.model.plan import Plan
 from orchestrator.model.run import RunInfo, RunSummary, summarize_run
+from orchestrator.service.background import run_in_background
 from orchestrator.store.database import StoreUnavailable
 from orchestrator.store.run_index import RunIndex
 
@@ -37,13 +37,10 @@ class IndexWriter:
     @asynccontextmanager
     async def run_in_background(self) -> AsyncIterator[None]:
         """Write until the block ends, then what is left."""
-        task = asyncio.create_task(self._write())
         try:
-            yield
+            async with run_in_background(self._write(), "index writer"):
+                yield
         finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
             await self._flush()
 
     async def _write(self) -> None:

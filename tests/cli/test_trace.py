@@ -5,7 +5,14 @@ from typing import Any
 
 import pytest
 
-from orchestrator.cli.trace import explain_decision, format_duration, format_step, format_trace, order_steps, shorten
+from orchestrator.cli.trace import (
+    explain_decision,
+    format_duration,
+    format_line,
+    format_step,
+    format_trace,
+    order_steps,
+)
 from orchestrator.model.run import Run, StepDocument
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -105,4 +112,4 @@ def test_a_failure_is_told_in_the_last_line() -> None:
 
 
 def test_a_long_text_is_one_short_line() -> None:
-    assert len(shorten("word \n" * 100)) == 160
+    assert len(format_line("word \n" * 100)) == 160
