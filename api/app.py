@@ -1,4 +1,4 @@
-"""The HTTP API, put together: routes, errors, limits."""
+"""Assemble the HTTP API: routes, errors, rate limits."""
 
 from fastapi import Depends, FastAPI
 
@@ -15,13 +15,13 @@ PREFIX = "/api/v1"
 DESCRIPTION = """
 Automations as JSON graphs, run durably on Temporal.
 
-Every error is a problem document (RFC 9457). Lists are paged: send `next_cursor` as `cursor`. Where an API key
-exists, each request carries one: `Authorization: Bearer ork_…`; until then only this machine is served.
+Errors are problem documents (RFC 9457). Lists are paginated: send `next_cursor` as `cursor`. Once an API key exists,
+every request needs one: `Authorization: Bearer ork_…`. Until then, only requests from this machine are accepted.
 """
 
 
 def create_app(services: Services) -> FastAPI:
-    """Make the application that serves these services."""
+    """Create the application of the API."""
     app = FastAPI(
         title="Orchestrator",
         version="1",
@@ -46,7 +46,7 @@ def create_app(services: Services) -> FastAPI:
 
 
 def create_metrics_app() -> FastAPI:
-    """Make the application of a process that serves nothing but word of itself."""
+    """Create the application of a process that serves only its health and metrics."""
     app = FastAPI(title="Orchestrator worker", openapi_url=None)
     app.include_router(service.router)
     app.include_router(service.metrics_router)

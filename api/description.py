@@ -1,4 +1,4 @@
-"""The API's description of itself: OpenAPI 3.1, completed where FastAPI says less or other than is true."""
+"""Serve the OpenAPI 3.1 description, with corrections to what FastAPI generates."""
 
 import json
 import re
@@ -13,7 +13,6 @@ from pydantic import BaseModel
 
 from api.access import require_local_caller
 from api.examples import RESPONSES
-from api.json_bodies import Route
 from api.models.workflows import GraphView
 from api.problems import ProblemDetails
 from orchestrator.model.definition import build_definition_schema
@@ -24,15 +23,15 @@ DEFINITION = {"$ref": f"{SCHEMAS}Definition"}
 TAKES_DEFINITION = ("createWorkflow", "saveWorkflow", "validateWorkflow")
 STREAM_EVENTS = (RunEvent, StepEvent, SignalEvent)
 EVENT_STREAM = "text/event-stream"
-EVENTS = "Server-sent events; `data` is JSON, by the name of the event: " + ", ".join(
-    f"`{model.event}` has `{model.__name__}`" for model in STREAM_EVENTS
+EVENTS = "Server-sent events. `data` is JSON; its schema depends on the event name: " + ", ".join(
+    f"`{model.event}` is `{model.__name__}`" for model in STREAM_EVENTS
 )
 
 
 def install(app: FastAPI, prefix: str) -> None:
-    """Serve the description, to whom the API itself would answer."""
+    """Serve the description to the same callers as the API."""
     generate = app.openapi
-    router = APIRouter(route_class=Route, include_in_schema=False, dependencies=[Depends(require_local_caller)])
+    router = APIRouter(include_in_schema=False, dependencies=[Depends(require_local_caller)])
 
     @cache
     def openapi() -> dict[str, Any]:
@@ -42,18 +41,18 @@ def install(app: FastAPI, prefix: str) -> None:
     async def get_document() -> JSONResponse:
         return JSONResponse(openapi())
 
-    @router.get("/docs")
+    @router.api_route("/docs", methods=["GET", "HEAD"])
     async def get_page() -> HTMLResponse:
-        # Relative: a proxy may serve us under a path of its own.
+        # A relative URL: a proxy may serve the API under a path prefix.
         return get_swagger_ui_html(openapi_url=f"{prefix}/openapi.json".lstrip("/"), title=app.title)
 
-    # The way that FastAPI names to add to its description.
+    # The documented way to extend FastAPI's OpenAPI.
     app.openapi = openapi  # type: ignore[method-assign]
     app.include_router(router)
 
 
 def complete_document(document: dict[str, Any]) -> dict[str, Any]:
-    """Add what routes refer to by name, and mend what is no OpenAPI 3.1."""
+    """Add the schemas that routes reference by name, and correct what is not OpenAPI 3.1."""
     schemas = document["components"]["schemas"]
     for model in (ProblemDetails, GraphView, *STREAM_EVENTS):
         schema = model.model_json_schema(mode="serialization", ref_template=f"{SCHEMAS}{{model}}")
@@ -71,7 +70,7 @@ def complete_document(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def name_component(model: type[BaseModel]) -> str:
-    """Name the schema of a model; brackets stand in no name of a component."""
+    """Return the component name of a model; brackets are not allowed in one."""
     return re.sub(r"[^\w.-]", "_", model.__name__)
 
 
@@ -81,7 +80,7 @@ def _iterate_operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _correct_content(kind: str, content: dict[str, Any]) -> None:
-    """Describe a stream by words, since `itemSchema` is OpenAPI 3.2; where a model was named, it is the answer."""
+    """Describe event streams in prose, since `itemSchema` is OpenAPI 3.2; keep a `$ref` without siblings."""
     if kind == EVENT_STREAM:
         content.pop("itemSchema", None)
         content["schema"] = {"type": "string", "description": EVENTS}
@@ -91,7 +90,7 @@ def _correct_content(kind: str, content: dict[str, Any]) -> None:
 
 
 def _read_definition_schemas() -> dict[str, Any]:
-    """Give the schemas of a definition and of its parts, as components."""
+    """Return the schemas of a definition and of its parts as components."""
     schema = json.loads(json.dumps(build_definition_schema()).replace("#/$defs/", SCHEMAS))
     del schema["$schema"]
     return {**schema.pop("$defs"), "Definition": schema}

@@ -1,4 +1,4 @@
-"""What answers look like, by their model: the description shows these, a test reads each with its model."""
+"""Examples of responses by model: shown in the OpenAPI description, and validated by a test."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Parameters that several routes take."""
+"""Parameters shared by several routes."""
 
 import re
 from datetime import UTC, datetime
@@ -14,22 +14,34 @@ from orchestrator.store.workflows import EditConflict
 
 RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)([Zz]|[+ -]\d\d:\d\d)")
 TIME = TypeAdapter(AwareDatetime)
+WORKFLOW_ID = f"^{WORKFLOW_NAME.pattern}$"
 PLAIN = r"^[^\x00-\x1f\x7f/]+$"
-"""What can be a part of an address."""
+"""One segment of a path."""
+LINE = r"^[^\x00-\x1f\x7f]+$"
+TEXT = r"^[^\x00]*$"
+EVENT_NAME = r"^[^\s\x00-\x1f\x7f.*]+(\.[^\s\x00-\x1f\x7f.*]+)*$"
+HEADER_VALUE = r"^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$"
+ALLOWED_CHARACTERS = {
+    WORKFLOW_ID: "use letters, digits, `.`, `_`, `~` and `-`; begin with a letter or a digit; at most 128 characters",
+    PLAIN: "control characters and `/` are not allowed",
+    LINE: "control characters are not allowed",
+    TEXT: "the character NUL is not allowed",
+    EVENT_NAME: "use words separated by dots, such as order.paid; spaces and `*` are not allowed",
+    HEADER_VALUE: "use printable ASCII characters, without a space at either end",
+}
+"""What to write instead, by pattern."""
 MAX_VERSION = 2_147_483_647
 
-WorkflowId = Annotated[
-    str, Path(pattern=f"^{WORKFLOW_NAME.pattern}$", description="Id of the workflow.", examples=["invoice-reminder"])
-]
-RunId = Annotated[str, Path(pattern=PLAIN, max_length=300, description="Id of the run.")]
+WorkflowId = Annotated[str, Path(pattern=WORKFLOW_ID, description="Workflow ID.", examples=["invoice-reminder"])]
+RunId = Annotated[str, Path(pattern=PLAIN, max_length=300, description="Run ID.")]
 Version = Annotated[int, Path(ge=1, le=MAX_VERSION, description="Number of a published version.")]
 
 
 def _parse_time(value: Any) -> datetime:
-    """Take times as RFC 3339 only; in an address a plus sign arrives as a space."""
+    """Parse an RFC 3339 time; the plus sign of its offset arrives as a space from a URL."""
     match = RFC3339.fullmatch(value) if isinstance(value, str) else None
     if match is None:
-        raise PydanticCustomError("bad_time", "a time with its offset is needed: 2026-01-31T08:00:00Z")
+        raise PydanticCustomError("bad_time", "must be a time with its offset, such as 2026-01-31T08:00:00Z")
     return TIME.validate_python(f"{match[1]}{match[2].replace(' ', '+')}")
 
 
@@ -37,40 +49,44 @@ def _to_utc(moment: datetime) -> datetime:
     try:
         return moment.astimezone(UTC)
     except OverflowError:
-        raise PydanticCustomError("bad_time", "that time is out of range") from None
+        raise PydanticCustomError("bad_time", "must be a time between the years 1 and 9999 in UTC") from None
 
 
 UtcTime = Annotated[AwareDatetime, BeforeValidator(_parse_time), AfterValidator(_to_utc)]
 """A time, in UTC."""
-Since = Annotated[UtcTime | None, Query(description="Not before this time (RFC 3339).")]
-Until = Annotated[UtcTime | None, Query(description="Before this time (RFC 3339).")]
+Since = Annotated[UtcTime | None, Query(description="Runs that started at or after this time (RFC 3339).")]
+Until = Annotated[UtcTime | None, Query(description="Runs that started before this time (RFC 3339).")]
 
 IfMatch = Annotated[
-    str | None, Header(max_length=1000, description="The ETag that was read: a definition changed since is left alone.")
+    str | None,
+    Header(
+        max_length=1000,
+        description="ETag of the definition as it was read. If the definition has changed since, the request fails with 412.",
+    ),
 ]
 IdempotencyKey = Annotated[
     str | None,
     Header(
-        pattern=r"^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$",
+        pattern=HEADER_VALUE,
         max_length=255,
-        description="Started once for each key: a second request answers the first one's run.",
+        description="At most one run is started per key: a repeated request returns the run of the first.",
     ),
 ]
 
 
 def require_revision(if_match: str | None, stored: Stored) -> int | None:
-    """Give the revision that a change asks for; raises EditConflict where the definition is no longer what was read.
+    """Return the revision that a change expects; raises EditConflict if the definition has changed since it was read.
 
-    Weak tags count: a proxy that compresses answers makes ours weak. Our tags have no comma in them.
+    Weak tags match as well: a proxy that compresses responses weakens ours. Our tags contain no comma.
     """
     if if_match is None or if_match.strip() == "*":
         return None
     if format_etag(stored) not in {each.strip().removeprefix("W/") for each in if_match.split(",")}:
-        hint = "read it again, and change that: If-Match is its ETag as given"
-        raise EditConflict("If-Match does not name the definition as it is", hint=hint)
+        hint = "read it again, apply the change to that, and send its ETag as If-Match"
+        raise EditConflict("the definition has changed since it was read: If-Match is not its current ETag", hint=hint)
     return stored.revision
 
 
 def format_etag(stored: Stored) -> str:
-    """Write a state of a definition as an ETag; one that was deleted and made anew begins with another moment."""
+    """Return the ETag of a definition; its creation time tells it from a deleted one with the same id."""
     return f'"{stored.revision}-{int(stored.created_at.timestamp() * 1_000_000):x}"'

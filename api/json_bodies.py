@@ -1,4 +1,4 @@
-"""JSON bodies, read as strictly as definitions from files are: what cannot be kept or sent on is refused."""
+"""Parse JSON bodies as strictly as definition files, and refuse unknown query parameters."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Iterator
@@ -10,32 +10,28 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
-from starlette.routing import Match
-from starlette.types import Receive, Scope, Send
 
 from api.access import RequireScope, admit_request
 from orchestrator.jsontools.source import MAX_SHOWN, JsonSyntaxError, Source, parse_json
 from orchestrator.jsontools.suggestions import did_you_mean, join_names
 
 MAX_DEPTH = 200
-"""Lists and objects in each other: pydantic writes no answer deeper than 255, and an answer wraps what was sent."""
+"""Levels of nesting. pydantic serializes at most 255, and a response wraps what was sent."""
 LOCATED_CHARACTERS = 100_000
-"""Of a longer body only the key that is given twice is named: to say where it stands costs a second look."""
+"""Size up to which a duplicate key is reported with its position, which takes a second pass."""
 LARGE_BYTES = 100_000
-"""A body that is read beside the event loop."""
+"""Size from which a body is parsed in a thread, off the event loop."""
 MAX_UNKNOWN = 10
-"""Unknown parameters of one request that are named."""
-HEAD = "orchestrator.head"
-"""Key of the scope of a request that asks for headers alone."""
+"""Unknown query parameters that are reported per request."""
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 def parse_body(raw: bytes) -> Any:
-    """Read a body; raises HTTPException 400 with where it is no JSON."""
+    """Parse a body; raises HTTPException 400 with the position of the first syntax error."""
     try:
         source = parse_json(raw.decode(), MAX_DEPTH)
     except UnicodeDecodeError as error:
-        raise HTTPException(400, f"the body is not UTF-8: byte {error.start}") from None
+        raise HTTPException(400, f"the body is not valid UTF-8 at byte {error.start}") from None
     except JsonSyntaxError as error:
         raise HTTPException(
             400, f"{error.where}: {error.message}" + (f" ({error.hint})" if error.hint else "")
@@ -47,14 +43,14 @@ def parse_body(raw: bytes) -> Any:
 
 def _describe_repeated_key(source: Source) -> str:
     if len(source.text) > LOCATED_CHARACTERS:
-        return f"a key is given twice in one object: {(source.repeated or '')[:MAX_SHOWN]!r}"
+        return f"duplicate key in an object: {(source.repeated or '')[:MAX_SHOWN]!r}"
     first = source.find_duplicates()[0]
     return f"{first.path}: {first.message}"
 
 
 class _StrictRequest(Request):
     async def stream(self) -> AsyncGenerator[bytes, None]:
-        """Read the body piece by piece; raises HTTPException 413 for one that is too large."""
+        """Yield the body in chunks; raises HTTPException 413 if it is too large."""
         limit, size = self.app.state.services.settings.max_body_bytes, 0
         if int(self.headers.get("content-length", 0)) > limit:
             raise HTTPException(413, f"the body is larger than {limit:,} bytes")
@@ -65,64 +61,28 @@ class _StrictRequest(Request):
             yield part
 
     async def json(self) -> Any:
-        """Read the body."""
+        """Return the parsed body."""
         if not hasattr(self, "_json"):
             raw = await self.body()
             self._json = parse_body(raw) if len(raw) < LARGE_BYTES else await asyncio.to_thread(parse_body, raw)
         return self._json
 
 
-class Route(APIRoute):
-    """A route that answers HEAD as it answers GET, without the body."""
-
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Match HEAD where GET does."""
-        return super().matches(self._as_get(scope))
-
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle HEAD as GET; the server, which knows better, sends no body."""
-        await super().handle(self._as_get(scope), receive, send)
+class StrictRoute(APIRoute):
+    """A route that authenticates before it reads the body, parses JSON strictly and refuses unknown parameters."""
 
     def get_route_handler(self) -> Handler:
-        """Leave out what HEAD does not ask for: a stream would go on until its run has ended."""
-        handler = super().get_route_handler()
-
-        async def handle(request: Request) -> Response:
-            response = await handler(request)
-            return _strip_body(response) if HEAD in request.scope else response
-
-        return handle
-
-    @property
-    def takes_whole_request(self) -> bool:
-        """Tell whether the endpoint reads the request itself: its method, and any query."""
-        return self.dependant.request_param_name is not None
-
-    def _as_get(self, scope: Scope) -> Scope:
-        if scope.get("method") != "HEAD" or "GET" not in (self.methods or ()) or self.takes_whole_request:
-            return scope
-        return {**scope, "method": "GET", HEAD: True}
-
-
-def _strip_body(response: Response) -> Response:
-    empty = Response(status_code=response.status_code)
-    empty.raw_headers = response.raw_headers
-    return empty
-
-
-class StrictRoute(Route):
-    """A route that knows who asks before it reads a body, reads JSON strictly, and takes no unknown parameter."""
-
-    def get_route_handler(self) -> Handler:
-        """Hand the strict request on."""
+        """Return a handler that checks the request first."""
         handler = super().get_route_handler()
         parts = list(_iterate_dependants(self.dependant))
         gates = [part.call for part in parts if isinstance(part.call, RequireScope)]
+        # A webhook reads the request itself, with any query.
+        reads_request = self.dependant.request_param_name is not None
         known = {field.alias for part in parts for field in part.query_params}
 
         async def handle(request: Request) -> Response:
             await admit_request(request, request.app.state.services, gates)
-            if not self.takes_whole_request:
+            if not reads_request:
                 _refuse_unknown(request.query_params, known)
             return await handler(_StrictRequest(request.scope, request.receive))
 
@@ -136,13 +96,13 @@ def _iterate_dependants(dependant: Dependant) -> Iterator[Dependant]:
 
 
 def _refuse_unknown(parameters: QueryParams, known: Collection[str]) -> None:
-    """Raise RequestValidationError for a parameter that would be passed over: a filter with a slip lists everything."""
+    """Raise RequestValidationError for unknown parameters: a misspelt filter would otherwise list everything."""
     mistakes = [
         {
             "type": "unknown_parameter",
             "loc": ("query", name),
-            "msg": f"there is no parameter {name[:MAX_SHOWN]!r}",
-            "ctx": {"hint": did_you_mean(name[:MAX_SHOWN], known) or f"known are {join_names(sorted(known))}"},
+            "msg": f"unknown query parameter `{name[:MAX_SHOWN]}`",
+            "ctx": {"hint": did_you_mean(name[:MAX_SHOWN], known) or f"known parameters: {join_names(sorted(known))}"},
         }
         for name in parameters
         if name not in known

@@ -1,4 +1,4 @@
-"""How many requests a key may make: counted in this process, over a sliding window."""
+"""Rate limits per API key: counted in this process over a sliding window."""
 
 import math
 import time
@@ -11,18 +11,18 @@ from orchestrator.errors import OrchestratorError
 
 
 class TooManyRequests(OrchestratorError):
-    """More requests than are allowed."""
+    """The rate limit is exceeded."""
 
     code = "too_many_requests"
 
     def __init__(self, allowed: str, seconds: int) -> None:
         self.seconds = seconds
-        """After which the next one is taken."""
-        super().__init__(f"more than {allowed}", hint=f"try again in {seconds} s")
+        """Seconds until the next request is accepted."""
+        super().__init__(f"more requests than {allowed}", hint=f"retry in {seconds} s")
 
 
 class RateLimits:
-    """The limits of one process."""
+    """The rate limits of one process."""
 
     def __init__(self, rate: str) -> None:
         self.rate = parse(rate)

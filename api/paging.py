@@ -1,4 +1,4 @@
-"""Pages of long lists: an opaque cursor says where the next one begins."""
+"""Cursor pagination: an opaque cursor marks where the next page begins."""
 
 import base64
 import binascii
@@ -17,33 +17,33 @@ ItemT = TypeVar("ItemT")
 MAX_CURSOR = 2_000
 MAX_INT = 1 << 31
 
-Limit = Annotated[int, Query(ge=1, le=500, description="Entries on a page.")]
+Limit = Annotated[int, Query(ge=1, le=500, description="Maximum number of items on the page.")]
 Cursor = Annotated[
-    str | None, Query(max_length=MAX_CURSOR, description="`next_cursor` of the page before; the first page has none.")
+    str | None, Query(max_length=MAX_CURSOR, description="`next_cursor` of the previous page; omit it for the first.")
 ]
 
 
 class Page(BaseModel, Generic[ItemT]):
-    """A part of a list."""
+    """One page of a list."""
 
     items: list[ItemT]
-    next_cursor: str | None = Field(None, description="Where the next page begins; null on the last one.")
+    next_cursor: str | None = Field(None, description="Cursor of the next page; null on the last page.")
 
 
 def cut_page(rows: Sequence[Any], limit: int, key: Any) -> tuple[Sequence[Any], str | None]:
-    """Give a page of what was read (one more than the limit, to see whether there is more) and the next cursor."""
+    """Return a page and the cursor of the next; `rows` holds one more than the limit if there is a next page."""
     page = rows[:limit]
     return page, encode_cursor(*key(page[-1])) if len(rows) > limit else None
 
 
 def encode_cursor(*position: Any) -> str:
-    """Write a cursor."""
+    """Return the cursor of a position."""
     values = [format_timestamp(value) if isinstance(value, datetime) else value for value in position]
     return base64.urlsafe_b64encode(json.dumps(values).encode()).decode().rstrip("=")
 
 
 def decode_cursor(cursor: str | None, *kinds: type) -> list[Any]:
-    """Read a cursor made of values of these kinds; raises BadCursor."""
+    """Return the values of a cursor, checked by type; raises BadCursor."""
     if cursor is None:
         return []
     try:
@@ -53,7 +53,7 @@ def decode_cursor(cursor: str | None, *kinds: type) -> list[Any]:
             raise BadCursor
         return [_check_value(kind, value) for kind, value in zip(kinds, values, strict=True)]
     except (binascii.Error, ValueError, TypeError, RecursionError, OverflowError):
-        raise BadCursor("the cursor is none of this list", hint="send next_cursor as it was given") from None
+        raise BadCursor("invalid cursor", hint="send `next_cursor` of the previous page unchanged") from None
 
 
 def _check_value(kind: type, value: Any) -> Any:

@@ -1,8 +1,8 @@
-"""Every error of the API, as problem details (RFC 9457): which code has which status."""
+"""Answer every error with problem details (RFC 9457): the HTTP status of each error code."""
 
 import logging
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, get_args
 
 from fastapi import FastAPI, Request, Response
 from fastapi.encoders import jsonable_encoder
@@ -13,9 +13,13 @@ from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.fields import ALLOWED_CHARACTERS
 from api.limits import TooManyRequests
+from api.models.base import Model
 from orchestrator.errors import DefinitionInvalid, OrchestratorError
 from orchestrator.jsontools.pointer import format_pointer
+from orchestrator.jsontools.suggestions import did_you_mean, join_names
+from orchestrator.jsontools.validation_messages import describe_validation_error, suggest_choice
 from orchestrator.service.webhook_request import MethodNotAllowed
 
 logger = logging.getLogger(__name__)
@@ -46,56 +50,59 @@ STATUS = {
     "store_unavailable": 503,
     "store_outdated": 503,
 }
-"""HTTP status by the error's code; any other is a fault of ours."""
+"""HTTP status by error code; any other code is an internal error."""
 
 TITLES = {
-    400: "The body is no JSON",
-    401: "A key is needed",
-    403: "The key does not allow this",
+    400: "The body is not valid JSON",
+    401: "Authentication failed",
+    403: "The API key lacks a scope",
     404: "Not found",
     405: "Method not allowed",
-    409: "Refused as things stand",
-    412: "It has changed since you read it",
+    409: "Conflict with the current state",
+    412: "Changed since it was read",
     413: "The body is too large",
-    415: "The body is not of a known type",
-    422: "The request has mistakes",
-    502: "The run did not complete",
+    415: "Unsupported media type",
+    422: "Invalid request",
     429: "Too many requests",
-    500: "A fault of ours",
-    503: "Something we need does not answer",
+    500: "Internal error",
+    502: "The run did not complete",
+    503: "Service unavailable",
 }
-NOT_AN_OBJECT = "the body is an object"
-NOT_JSON = "a body is JSON, and says so: content-type: application/json"
+"""Title by HTTP status."""
+NOT_JSON = "send the body as JSON, with the header `content-type: application/json`"
 
 
 class StreamEnded(Exception):
-    """A stream has been read to its end: 204 keeps a browser from asking again and again."""
+    """The stream was read to its end. Answered with 204, which stops a browser from reconnecting."""
 
 
 class Mistake(BaseModel):
-    """One thing wrong with a request."""
+    """One error in a request or a definition."""
 
     severity: str = Field("error", examples=["error"])
     code: str = Field(examples=["unknown_action"])
-    path: str = Field(description="JSON Pointer into the body, or the name of a parameter.", examples=["/nodes/0/type"])
+    path: str = Field(
+        description="JSON Pointer into the body, or the name of a parameter, such as `query limit`.",
+        examples=["/nodes/0/type"],
+    )
     message: str
-    hint: str | None = None
+    hint: str | None = Field(None, description="What to do about it.")
 
 
 class ProblemDetails(BaseModel):
-    """What went wrong (RFC 9457)."""
+    """An error (RFC 9457)."""
 
-    type: str = Field("about:blank", description="A URI reference that names the kind of problem.")
-    title: str
-    status: int
-    detail: str
-    code: str = Field(description="Stable name, for programs.", examples=["workflow_not_found"])
-    hint: str | None = None
-    errors: list[Mistake] = Field([], description="All mistakes, where there are several.")
+    type: str = Field("about:blank", description="URI reference of the problem type.")
+    title: str = Field(description="The HTTP status in words.")
+    status: int = Field(description="The HTTP status.")
+    detail: str = Field(description="What is wrong.")
+    code: str = Field(description="Stable error code for programs.", examples=["workflow_not_found"])
+    hint: str | None = Field(None, description="What to do about it.")
+    errors: list[Mistake] = Field([], description="Every error of an invalid request or definition.")
 
 
 def describe_problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Describe the problems that an operation may answer with, for OpenAPI."""
+    """Return the OpenAPI responses of an operation for these statuses."""
     reference = {"$ref": "#/components/schemas/ProblemDetails"}
     return {
         status: {"description": TITLES[status], "content": {MEDIA_TYPE: {"schema": reference}}} for status in statuses
@@ -108,24 +115,24 @@ def make_problem(
     detail: str,
     *,
     hint: str | None = None,
-    errors: Sequence[Any] = (),
+    errors: Sequence[Mistake] = (),
     headers: dict[str, str] | None = None,
 ) -> JSONResponse:
-    """Make an answer."""
+    """Create the response of an error."""
     document = ProblemDetails(
         type=f"/problems/{code}",
-        title=TITLES.get(status, "Refused"),
+        title=TITLES.get(status, "Request refused"),
         status=status,
         detail=detail,
         code=code,
         hint=hint,
-        errors=[Mistake.model_validate(each) for each in errors],
+        errors=list(errors),
     )
     return JSONResponse(jsonable_encoder(document), status, headers, MEDIA_TYPE)
 
 
 def install(app: FastAPI) -> None:
-    """Answer every error of an application in this form."""
+    """Install the error handlers of an application."""
     app.add_exception_handler(OrchestratorError, _handle_our_error)
     app.add_exception_handler(RequestValidationError, _handle_invalid_request)
     app.add_exception_handler(HTTPException, _handle_http_error)
@@ -137,7 +144,11 @@ async def _handle_our_error(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, OrchestratorError):
         raise error
     status = STATUS.get(error.code, 500)
-    errors = [each.to_json() for each in error.problems] if isinstance(error, DefinitionInvalid) else []
+    errors = (
+        [Mistake.model_validate(each.to_json()) for each in error.problems]
+        if isinstance(error, DefinitionInvalid)
+        else []
+    )
     headers = {}
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
@@ -155,25 +166,42 @@ async def _handle_our_error(request: Request, error: Exception) -> JSONResponse:
 async def _handle_invalid_request(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, RequestValidationError):
         raise error
-    errors_found = error.errors()
-    if any(each["type"] == "json_invalid" for each in errors_found):
-        each = errors_found[0]
-        detail = f"{each.get('ctx', {}).get('error', each['msg'])} at character {each['loc'][-1]}"
+    errors = error.errors()
+    if any(each["type"] == "json_invalid" for each in errors):
+        first = errors[0]
+        detail = f"{first.get('ctx', {}).get('error', first['msg'])} at character {first['loc'][-1]}"
         return make_problem(400, "json_syntax", detail)
-    mistakes = [
-        {
-            "code": each["type"],
-            "path": _format_location(each["loc"]),
-            "message": NOT_AN_OBJECT if each["type"] in ("model_attributes_type", "model_type") else each["msg"],
-            "hint": each.get("ctx", {}).get("hint"),
-        }
-        for each in errors_found
-    ]
-    detail = "; ".join(f"{each['path'] or '/'}: {each['message']}" for each in mistakes[:3])
+    mistakes = [_describe_mistake(each, request) for each in errors]
+    detail = "; ".join(f"{each.path or 'body'}: {each.message}" for each in mistakes[:3])
     content_type = request.headers.get("content-type", "")
-    no_json = "json" not in content_type and any(each["loc"][:1] == ("body",) for each in errors_found)
-    hint = NOT_JSON if no_json else mistakes[0]["hint"]
+    not_json = "json" not in content_type and any(each["loc"][:1] == ("body",) for each in errors)
+    hint = NOT_JSON if not_json else next((each.hint for each in mistakes if each.hint), None)
     return make_problem(422, "bad_request", detail, hint=hint, errors=mistakes)
+
+
+def _describe_mistake(error: Mapping[str, Any], request: Request) -> Mistake:
+    name, hint = str(error["loc"][-1]), error.get("ctx", {}).get("hint")
+    message = describe_validation_error(error)
+    if error["type"] == "extra_forbidden":
+        message, known = f"unknown field `{name}`", _list_fields(request)
+        hint = did_you_mean(name, known) or f"known fields: {join_names(known)}"
+    elif error["type"] == "string_pattern_mismatch":
+        hint = ALLOWED_CHARACTERS.get(error["ctx"]["pattern"])
+    return Mistake(
+        code=error["type"],
+        path=_format_location(error["loc"]),
+        message=message,
+        hint=hint or suggest_choice(error),
+    )
+
+
+def _list_fields(request: Request) -> list[str]:
+    """Return the fields of the request body; bodies are flat."""
+    annotations = [field.field_info.annotation for field in request.scope["route"].dependant.body_params]
+    models = [each for annotation in annotations for each in (annotation, *get_args(annotation))]
+    return [
+        name for model in models if isinstance(model, type) and issubclass(model, Model) for name in model.model_fields
+    ]
 
 
 def _format_location(location: Sequence[Any]) -> str:
@@ -196,11 +224,10 @@ async def _handle_http_error(request: Request, error: Exception) -> JSONResponse
 
 
 def _list_methods(request: Request) -> list[str]:
-    """Say what an address takes; the router knows of the first of its routes only."""
+    """Return the methods of a path: those of all its routes; the router reports the first route only."""
     paths, path = request.app.openapi()["paths"], request.url.path
     paths_matching = [path] if path in paths else [each for each in paths if compile_path(each)[0].match(path)]
-    methods = {method.upper() for each in paths_matching for method in paths[each]}
-    return sorted(methods | {"HEAD"} if "GET" in methods else methods)
+    return sorted({method.upper() for each in paths_matching for method in paths[each]})
 
 
 async def _handle_end_of_stream(request: Request, error: Exception) -> Response:
@@ -208,17 +235,17 @@ async def _handle_end_of_stream(request: Request, error: Exception) -> Response:
 
 
 class UnhandledErrors:
-    """Answers what nobody has foreseen.
+    """Middleware that answers unhandled exceptions.
 
-    Starlette raises it again after a handler of its own has answered: the server then drops the connection, and with
-    it the client's next request.
+    Starlette's own handler re-raises after it has answered; the server then closes the connection, and the client's
+    next request on it fails.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle a request; what goes wrong in the middle of an answer is left to the server, to cut it off."""
+        """Handle a request. After the response has started, the server has to cut it off."""
         response_started = False
 
         async def send_and_record(message: Message) -> None:
@@ -232,6 +259,4 @@ class UnhandledErrors:
             if response_started or scope["type"] != "http":
                 raise
             logger.exception("%s %s", scope["method"], scope["path"])
-            await make_problem(500, "internal", "something went wrong on our side; it has been logged")(
-                scope, receive, send
-            )
+            await make_problem(500, "internal", "internal error; the server has logged it")(scope, receive, send)

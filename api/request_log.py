@@ -1,4 +1,4 @@
-"""Every request, counted, timed and logged, by the address it has in the description; FastAPI traces it itself."""
+"""Count, time and log every request by its route; FastAPI traces it itself."""
 
 import logging
 import time
@@ -12,17 +12,17 @@ from orchestrator.telemetry.metrics import HTTP_REQUESTS, HTTP_SECONDS
 logger = logging.getLogger("api.requests")
 NO_ROUTE = "(none)"
 QUIET = ("/healthz", "/readyz", "/metrics")
-"""What machines ask again and again."""
+"""Routes that are polled: logged at debug level only."""
 
 
 class RequestLog:
-    """Sees requests come and go."""
+    """Middleware that records the metrics and the log line of a request."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one."""
+        """Handle a request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return

@@ -1,4 +1,4 @@
-"""Serve the API until the block ends."""
+"""Run the HTTP servers for the duration of a context."""
 
 import asyncio
 import socket
@@ -17,37 +17,38 @@ BACKLOG = 1024
 
 
 class AddressInUse(OrchestratorError):
-    """The API cannot listen where it should."""
+    """The address cannot be listened on."""
 
     code = "address_in_use"
 
 
 class _Server(uvicorn.Server):
-    """Leaves signals to the command."""
+    """A server that leaves signal handling to the command."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Do nothing."""
+        """Install no handlers."""
         yield
 
 
 @asynccontextmanager
 async def serve_http(services: Services) -> AsyncIterator[str]:
-    """Serve the API, and give its address; connections are let finish for a moment at the end."""
+    """Serve the API and yield its address; at the end, open requests have a few seconds to finish."""
     async with _run_server(create_app(services), services.settings.api_host, services.settings.api_port) as address:
         yield address
 
 
 @asynccontextmanager
 async def serve_metrics(address: str | None) -> AsyncIterator[None]:
-    """Serve metrics and health of a process without an API, where that is wanted; raises AddressInUse."""
+    """Serve the metrics and health of a process without an API, if an address is set; raises AddressInUse."""
     if address is None:
         yield
         return
     host, _, port = address.rpartition(":")
     if not port.isdigit():
         raise AddressInUse(
-            f"{address!r} is no address to listen on", hint="ORCHESTRATOR_METRICS_ADDRESS=127.0.0.1:9464"
+            f"{address!r} is not an address to listen on: it has no port",
+            hint="ORCHESTRATOR_METRICS_ADDRESS=127.0.0.1:9464",
         )
     async with _run_server(create_metrics_app(), host.strip("[]") or "127.0.0.1", int(port)):
         yield
@@ -76,15 +77,15 @@ async def _run_server(app: FastAPI, host: str, port: int) -> AsyncIterator[str]:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """Listen before anything is promised; raises AddressInUse."""
+    """Bind the socket before the server starts, so that a taken port is an error here; raises AddressInUse."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         listening = socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         raise AddressInUse(
-            f"{host}:{port} cannot be listened on: {error.strerror}",
-            hint="`--port 0` of `dev`, or ORCHESTRATOR_API_PORT=0, takes a free one",
+            f"cannot listen on {host}:{port}: {error.strerror}",
+            hint="`dev --port 0` or ORCHESTRATOR_API_PORT=0 takes any free port",
         ) from None
-    # asyncio does so only where a socket names its protocol; without it an answer in two parts waits for 40 ms.
+    # asyncio sets this only on sockets that name their protocol; without it a response in two parts waits 40 ms.
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listening

@@ -1,4 +1,4 @@
-"""How a route reaches the service."""
+"""Dependency that hands a route the services."""
 
 from typing import Annotated
 

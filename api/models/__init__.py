@@ -1,1 +1,1 @@
-"""Request and response bodies of the API, by subject."""
+"""Request and response bodies by subject."""

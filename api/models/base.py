@@ -1,4 +1,4 @@
-"""What every body of the API shares."""
+"""Base of the request bodies."""
 
 from typing import Annotated, Any
 
@@ -8,12 +8,12 @@ from api.fields import MAX_VERSION
 
 
 def _convert_whole_number(value: Any) -> Any:
-    """JSON knows one kind of number: `1.0` is `1`."""
+    """Return `1` for `1.0`: JSON has one number type."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 class Model(BaseModel):
-    """What is sent to us: an unknown key is a mistake, and so is `"1"` or `true` where a number is meant."""
+    """A request body: unknown fields are errors, and so are `"1"` or `true` for a number."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 

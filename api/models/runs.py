@@ -1,37 +1,38 @@
-"""Bodies of the routes about runs."""
+"""Bodies of the routes for runs."""
 
 from typing import Any
 
 from pydantic import BaseModel, Field, JsonValue
 
+from api.fields import TEXT
 from api.models.base import Model, PublishedVersion
 from api.models.workflows import EXAMPLE
 from orchestrator.model.run import ResolutionAction, RunSummary
 
 
 class StartRequest(Model):
-    """How to start a workflow."""
+    """The input and version of a new run."""
 
-    input: JsonValue = Field(None, examples=[{"name": "Ada"}])
+    input: JsonValue = Field(None, description="Input of the run.", examples=[{"name": "Ada"}])
     version: PublishedVersion | None = Field(
-        None, description="A published version; the newest, or else the draft, unless given."
+        None, description="A published version. Default: the latest, or the draft if none is published."
     )
 
 
 class AdHocRequest(Model):
-    """A definition to run without keeping it."""
+    """A definition to run without saving it."""
 
-    definition: dict[str, Any] = Field(examples=[EXAMPLE])
-    input: JsonValue = None
+    definition: dict[str, Any] = Field(description="The definition; see `GET /schema`.", examples=[EXAMPLE])
+    input: JsonValue = Field(None, description="Input of the run.")
 
 
 class RunStarted(BaseModel):
-    """A run that goes on."""
+    """A run that is in progress."""
 
     id: str
     workflow_id: str
-    duplicate: bool = Field(False, description="It was started before, under the same key.")
-    links: dict[str, str]
+    duplicate: bool = Field(False, description="Whether an earlier request with the same idempotency key started it.")
+    links: dict[str, str] = Field(description="URLs of the run in this API and in the Temporal Web UI.")
 
 
 class RunView(RunSummary):
@@ -39,51 +40,57 @@ class RunView(RunSummary):
 
 
 class ResolveRequest(Model):
-    """An operator's word on a step that waits for one."""
+    """How to resolve a step that is waiting for an operator."""
 
-    node_id: str = Field(min_length=1, max_length=300, description="The node, or the id of one of its steps.")
-    action: ResolutionAction = Field(examples=["retry"])
-    parameters: dict[str, Any] | None = Field(None, description="For `retry`: call the action with these.")
-    value: JsonValue = Field(None, description="For `fallback`: the output.")
-    target: str | None = Field(None, max_length=300, description="For `retry_from`: the node to go back to.")
+    node_id: str = Field(min_length=1, max_length=300, description="ID of the node, or of one of its steps.")
+    action: ResolutionAction = Field(description="What to do with the step.", examples=["retry"])
+    parameters: dict[str, Any] | None = Field(
+        None, description="With `retry`: parameters that replace those of the node."
+    )
+    value: JsonValue = Field(None, description="With `fallback`: the output of the step.")
+    target: str | None = Field(None, max_length=300, description="With `retry_from`: ID of the node to go back to.")
 
 
 class TerminateRequest(Model):
-    """Why a run is ended."""
+    """The reason for terminating a run."""
 
-    reason: str = Field("", max_length=1000, pattern=r"^[^\x00]*$", examples=["started by mistake"])
+    reason: str = Field(
+        "", description="Shown in the run.", max_length=1000, pattern=TEXT, examples=["started by mistake"]
+    )
 
 
 class RerunRequest(Model):
-    """Where a new run begins with what an ended one has, and what is to be other."""
+    """From which node to run again, and what to change."""
 
     from_node: str | None = Field(
         None,
         min_length=1,
         max_length=300,
-        description="A node of the run's own scope; the one that failed, unless given.",
+        description="ID of a node outside loops and parallel branches. Default: the node that failed.",
         examples=["greet"],
     )
     version: PublishedVersion | None = Field(
-        None, description="Another published version of the workflow; the same, unless given."
+        None, description="Another published version of the workflow. Default: the same version."
     )
-    input: JsonValue = Field(None, description="Another input; the same, unless given.")
+    input: JsonValue = Field(None, description="Another input. Default: the same input.")
     variables: dict[str, JsonValue] = Field(
-        {}, description="Variables to set beforehand.", examples=[{"text": "Good morning"}]
+        {}, description="Variables to set before the node runs.", examples=[{"text": "Good morning"}]
     )
-    dry_run: bool = Field(False, description="Say what would be done, and start nothing.")
+    dry_run: bool = Field(False, description="Return the plan without starting a run.")
 
 
 class RerunView(BaseModel):
-    """What a retry would do."""
+    """The plan of a rerun."""
 
-    from_node: str
-    version: int
-    reused: list[str] = Field(description="Steps whose results are kept, as far as the record of the old run goes.")
-    again: list[str] = Field(description="Steps that are done again.")
+    from_node: str = Field(description="ID of the first node that runs.")
+    version: int = Field(description="Version of the new run.")
+    reused: list[str] = Field(
+        description="IDs of the steps whose results are reused, as far as the old run recorded them."
+    )
+    again: list[str] = Field(description="IDs of the steps that run again.")
 
 
 class ResolvedStep(BaseModel):
-    """The step that goes on."""
+    """The step that was resolved."""
 
     step_id: str

@@ -1,4 +1,4 @@
-"""Bodies of the routes about events, webhooks and deliveries."""
+"""Bodies of the routes for events, webhooks and deliveries."""
 
 from collections import Counter
 from datetime import datetime
@@ -6,76 +6,80 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field, JsonValue
 
+from api.fields import EVENT_NAME, LINE
 from api.models.base import Model
 from orchestrator.service.customers import CUSTOMER_NAME, MAX_CUSTOMER
 from orchestrator.store.deliveries import Delivery
 
 
 class EventRequest(Model):
-    """An event: every active workflow that waits for its name starts."""
+    """An event; it starts every active workflow with a matching trigger."""
 
     id: str | None = Field(
         None,
         min_length=1,
         max_length=255,
-        pattern=r"^[^\x00-\x1f\x7f]+$",
-        description="The same id starts nothing twice.",
+        pattern=LINE,
+        description="Deduplicates the event: the same ID is accepted once.",
         examples=["evt-1"],
     )
     name: str = Field(
         min_length=1,
         max_length=200,
-        pattern=r"^[^\s\x00-\x1f\x7f.*]+(\.[^\s\x00-\x1f\x7f.*]+)*$",
+        pattern=EVENT_NAME,
+        description="Event name: words separated by dots.",
         examples=["order.paid"],
     )
-    data: JsonValue = Field(None, examples=[{"order_id": 4711}])
+    data: JsonValue = Field(None, description="Payload of the event.", examples=[{"order_id": 4711}])
     customer_id: str | None = Field(
         None,
         min_length=1,
         max_length=MAX_CUSTOMER,
         pattern=CUSTOMER_NAME,
-        description="For administrators: whose event it is.",
+        description="Customer ID, for administrators.",
     )
 
 
 class StartView(BaseModel):
-    """A run that a delivery started, or should have."""
+    """The start of one run by a delivery."""
 
     workflow_id: str
     run_id: str
     state: Literal["pending", "started", "resumed", "failed"]
-    reason: str | None = None
+    reason: str | None = Field(None, description="Why the start failed.")
 
 
 class DeliveryView(BaseModel):
-    """What came in, and what became of it."""
+    """An incoming event, webhook request or start, and its outcome."""
 
     id: str
     customer_id: str
     kind: Literal["event", "webhook", "start"]
-    name: str
-    key: str | None
+    name: str = Field(description="Name of the event, path of the webhook, or ID of the workflow.")
+    key: str | None = Field(description="Event ID or idempotency key.")
     outcome: Literal["accepted", "duplicate", "rejected"]
-    reason: str | None
-    duplicate_of: str | None = Field(description="The delivery that won; the runs are its.")
-    redrive_of: str | None
-    received: Any = Field(description="What runs see as their trigger.")
+    reason: str | None = Field(description="Why it was rejected.")
+    duplicate_of: str | None = Field(
+        description="ID of the first delivery with this key; `runs` are the runs of that one."
+    )
+    redrive_of: str | None = Field(description="ID of the delivery that was redriven.")
+    received: Any = Field(description="The `trigger` of the runs.")
     received_at: datetime
-    runs: list[StartView] = Field(description="In a list only the first 20 of each delivery.")
-    states: dict[str, int] = Field(description="How many of its runs stand how.")
+    runs: list[StartView] = Field(description="The runs; in a list, the first 20 of each delivery.")
+    states: dict[str, int] = Field(description="Number of runs by state.")
 
 
 class WebhookResponse(BaseModel):
-    """What became of a request to a webhook."""
+    """The run that a webhook request started or resumed."""
 
     delivery_id: str
     run_id: str
     state: Literal["pending", "started", "resumed"]
-    duplicate: bool
+    duplicate: bool = Field(description="Whether an earlier request with the same key was accepted instead.")
 
 
 def make_delivery_view(delivery: Delivery) -> DeliveryView:
-    """Show an entry of the ledger."""
+    """Return the response body of a delivery."""
     values = {name: getattr(delivery, name) for name in DeliveryView.model_fields if name not in ("runs", "states")}
     runs = [
         StartView.model_validate({name: getattr(start, name) for name in StartView.model_fields})

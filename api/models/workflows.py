@@ -1,4 +1,4 @@
-"""What requests and answers look like, beside definitions and run documents."""
+"""Bodies of the routes for workflows, versions and schedules."""
 
 from datetime import datetime
 from typing import Any, Literal, Self
@@ -21,11 +21,11 @@ EXAMPLE: dict[str, Any] = {
     ],
     "edges": [{"source": "trigger", "target": "greet"}, {"source": "greet", "target": "done"}],
 }
-"""A definition that can be kept and run as it is."""
+"""A definition that can be saved and run as it is."""
 
 
 class WorkflowDocument(BaseModel):
-    """A definition as it is kept, with what the service knows of it."""
+    """A saved definition with its status and statistics."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -33,28 +33,30 @@ class WorkflowDocument(BaseModel):
     name: str | None = None
     customer_id: str
     status: Literal["draft", "active", "paused", "archived"]
-    version: int = Field(description="The version that the content has, or will have when it is published.")
+    version: int = Field(description="Version of the content, or the one it will have once published.")
     created_at: datetime
     updated_at: datetime
-    created_by: str
+    created_by: str = Field(description="Name of the API key that created it.")
     run_count: int
     success_count: int
     failure_count: int
     last_run_at: datetime | None
-    success_rate: float | None = Field(description="Percentage of the runs that completed or failed; null without any.")
+    success_rate: float | None = Field(
+        description="Percentage of completed runs among completed and failed ones; null if there are none."
+    )
 
 
 class VersionSummary(BaseModel):
-    """A published version in a list."""
+    """A published version, without its definition."""
 
     version: int
     published_at: datetime
-    published_by: str
-    copy_of: int | None = Field(description="The version that a rollback published again.")
+    published_by: str = Field(description="Name of the API key that published it.")
+    copy_of: int | None = Field(description="The version that a rollback republished.")
 
 
 class VersionDocument(VersionSummary):
-    """A published version: it never changes."""
+    """A published version. It never changes."""
 
     definition: dict[str, Any]
 
@@ -68,7 +70,7 @@ class GraphNode(BaseModel):
 
 
 class GraphEdge(BaseModel):
-    """A way from one node to another; `trigger` is the start."""
+    """An edge of a graph; `trigger` is the source of the first."""
 
     source: str
     port: str
@@ -77,77 +79,81 @@ class GraphEdge(BaseModel):
 
 
 class GraphView(BaseModel):
-    """A graph, as the planner reads it."""
+    """The graph of a definition, as the planner reads it."""
 
     nodes: list[GraphNode]
     edges: list[GraphEdge]
 
 
 class ProblemView(BaseModel):
-    """One thing wrong with a definition, or doubtful."""
+    """An error or a warning about a definition."""
 
     severity: Literal["error", "warning"]
     code: str
     path: str = Field(description="JSON Pointer into the definition.")
     message: str
-    hint: str | None = None
+    hint: str | None = Field(None, description="What to do about it.")
 
 
 class ValidationResult(BaseModel):
-    """What is wrong with a definition; it can run when no problem is an error."""
+    """The problems of a definition; it is valid if none of them is an error."""
 
     valid: bool
     problems: list[ProblemView]
 
 
 class RollbackRequest(Model):
-    """Which version to publish again."""
+    """The version to republish."""
 
     version: PublishedVersion = Field(examples=[1])
 
 
 class Stats(BaseModel):
-    """What the runs of a workflow did."""
+    """Statistics of the runs of a workflow."""
 
     workflow_id: str
-    version: int | None = Field(description="Of this version only, where asked for.")
-    runs: int
-    by_status: dict[str, int]
-    success_rate: float | None
+    version: int | None = Field(description="The version the statistics are limited to.")
+    runs: int = Field(description="Number of runs.")
+    by_status: dict[str, int] = Field(description="Number of runs by status.")
+    success_rate: float | None = Field(
+        description="Percentage of completed runs among completed and failed ones; null if there are none."
+    )
     last_run_at: datetime | None
-    p50_ms: int | None = Field(description="Half of the completed runs took no longer.")
-    p95_ms: int | None
+    p50_ms: int | None = Field(description="Median duration of the completed runs, in milliseconds.")
+    p95_ms: int | None = Field(description="95th percentile of the durations, in milliseconds.")
 
 
 class ScheduleView(BaseModel):
-    """When a workflow starts by time."""
+    """The schedule of a workflow."""
 
-    installed: bool = Field(description="Temporal keeps it; otherwise the times are those that it would have.")
+    installed: bool = Field(
+        description="Whether the schedule exists in Temporal. If not, `next_times` is computed from the definition."
+    )
     paused: bool
-    next_times: list[datetime]
+    next_times: list[datetime] = Field(description="The next fire times.")
 
 
 class BackfillRequest(Model):
-    """A span of time to make up for."""
+    """The time range of a backfill."""
 
-    start_at: UtcTime = Field(examples=["2026-01-01T00:00:00Z"])
-    end_at: UtcTime = Field(examples=["2026-01-02T00:00:00Z"])
+    start_at: UtcTime = Field(description="First fire time, inclusive (RFC 3339).", examples=["2026-01-01T00:00:00Z"])
+    end_at: UtcTime = Field(description="Last fire time, inclusive (RFC 3339).", examples=["2026-01-02T00:00:00Z"])
 
     @model_validator(mode="after")
     def _check_order(self) -> Self:
         if self.end_at < self.start_at:
             raise PydanticCustomError("bad_span", "`end_at` is before `start_at`")
         if self.start_at < EPOCH:
-            raise PydanticCustomError("bad_span", f"nothing starts before {EPOCH.year}")
+            raise PydanticCustomError("bad_span", f"`start_at` is before {EPOCH.year}")
         return self
 
 
 class BackfillResult(BaseModel):
-    """How many runs were asked for."""
+    """The number of starts in a backfill."""
 
     runs: int
 
 
 def make_problem_view(problem: Problem) -> ProblemView:
-    """Show a problem of a definition."""
+    """Return the response body of a problem."""
     return ProblemView.model_validate(problem.to_json())

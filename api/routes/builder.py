@@ -1,9 +1,9 @@
-"""What a builder of definitions needs to know: actions, functions, operators, presets, the schema."""
+"""Catalogues for a workflow builder: actions, functions, operators, presets, the definition schema."""
 
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from api.access import Reader
 from api.json_bodies import StrictRoute
@@ -22,16 +22,16 @@ class ActionView(BaseModel):
 
     name: str
     description: str
-    parameters: dict[str, Any]
-    result: dict[str, Any] | None
-    retry: dict[str, Any] | None
-    timeout_seconds: float | None
-    heartbeat_seconds: float | None
-    execution: Literal["activity", "local"]
+    parameters: dict[str, Any] = Field(description="JSON Schema of the parameters.")
+    result: dict[str, Any] | None = Field(description="JSON Schema of the result, if declared.")
+    retry: dict[str, Any] | None = Field(description="Default retry policy.")
+    timeout_seconds: float | None = Field(description="Default timeout of one attempt, in seconds.")
+    heartbeat_seconds: float | None = Field(description="Heartbeat timeout, in seconds.")
+    execution: Literal["activity", "local"] = Field(description="As a Temporal activity or a local activity.")
 
 
 class FunctionView(BaseModel):
-    """A function or pipe of templates."""
+    """A function or a pipe of the expression language."""
 
     name: str
     kind: Literal["function", "pipe"]
@@ -41,15 +41,15 @@ class FunctionView(BaseModel):
 
 
 class OperatorView(BaseModel):
-    """An operator, as a builder offers it."""
+    """A condition operator."""
 
     value: str
     label: str
-    takes: str
+    takes: str = Field(description="Kind of value it takes; `none` for no value.")
 
 
 class PresetView(BaseModel):
-    """A ready condition."""
+    """A predefined condition."""
 
     id: str
     name: str
@@ -60,19 +60,19 @@ class PresetView(BaseModel):
 
 @router.get("/actions", operation_id="listActions", responses=READ)
 async def list_actions(services: ServicesDep, caller: Reader) -> list[ActionView]:
-    """List the actions that nodes can call, with the schemas of what they take and give."""
+    """List the actions that nodes can call, with the schemas of their parameters and results."""
     return [ActionView.model_validate(spec.describe()) for spec in services.registry]
 
 
 @router.get("/schema", operation_id="getDefinitionSchema", responses=READ)
 async def get_schema(caller: Reader) -> dict[str, Any]:
-    """Give the JSON Schema of a definition."""
+    """Return the JSON Schema of a definition."""
     return build_definition_schema()
 
 
 @router.get("/functions", operation_id="listFunctions", responses=READ)
 async def list_functions(caller: Reader) -> list[FunctionView]:
-    """List the functions and pipes of templates."""
+    """List the functions and pipes of the expression language."""
     tables: tuple[tuple[Literal["function", "pipe"], Any], ...] = (("function", FUNCTIONS), ("pipe", PIPES))
     return [
         FunctionView(
@@ -86,13 +86,13 @@ async def list_functions(caller: Reader) -> list[FunctionView]:
 @router.get("/conditions/operators", operation_id="listOperators", responses=READ)
 async def list_operators(
     caller: Reader,
-    type: Annotated[FieldType, Query(description="Type of the field.")] = "string",  # noqa: A002 - SPEC §10
+    type: Annotated[FieldType, Query(description="Field type.")] = "string",  # noqa: A002 - SPEC §10
 ) -> list[OperatorView]:
-    """List the operators that make sense for a type of field, in the order to show them."""
+    """List the condition operators that apply to a field type, in display order."""
     return [OperatorView.model_validate(each) for each in OPERATORS_BY_TYPE[type]]
 
 
 @router.get("/conditions/presets", operation_id="listPresets", responses=READ)
 async def list_presets(caller: Reader) -> list[PresetView]:
-    """List ready conditions."""
+    """List the predefined conditions."""
     return [PresetView.model_validate(preset.to_json()) for preset in PRESETS.values()]

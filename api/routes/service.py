@@ -1,37 +1,42 @@
-"""Whether the service lives, and whether it can work."""
+"""Health, readiness and metrics."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from fastapi import APIRouter, Response
 from fastapi.responses import PlainTextResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
-from api.json_bodies import Route
 from api.services import ServicesDep
 from orchestrator.errors import OrchestratorError
 from orchestrator.telemetry.metrics import export_metrics
 
-router = APIRouter(tags=["service"], route_class=Route)
-metrics_router = APIRouter(tags=["service"], route_class=Route)
-readiness_router = APIRouter(tags=["service"], route_class=Route)
+router = APIRouter(tags=["service"])
+metrics_router = APIRouter(tags=["service"])
+readiness_router = APIRouter(tags=["service"])
 
 
 class Health(BaseModel):
-    """The process answers."""
+    """The process is alive."""
 
     status: Literal["ok"] = "ok"
 
 
 class Readiness(BaseModel):
-    """Whether what the service needs answers."""
+    """Whether the dependencies of the service answer."""
 
     ready: bool
-    checks: dict[str, str]
+    checks: dict[str, str] = Field(description="`ok` or an error code, for `temporal` and `database`.")
 
 
+NOT_READY: dict[int | str, dict[str, Any]] = {
+    503: {"model": Readiness, "description": "Temporal or the database does not answer."}
+}
+
+
+@router.head("/healthz", operation_id="headHealth", name="head_health")
 @router.get("/healthz", operation_id="getHealth")
 async def get_health() -> Health:
-    """Say that the process lives; nothing else is asked."""
+    """Return 200 while the process is alive. Checks nothing else."""
     return Health()
 
 
@@ -39,21 +44,23 @@ async def get_health() -> Health:
     "/metrics",
     operation_id="getMetrics",
     response_class=PlainTextResponse,
-    responses={200: {"description": "Prometheus text.", "content": {"text/plain": {"schema": {"type": "string"}}}}},
+    responses={
+        200: {
+            "description": "Metrics in the Prometheus text format.",
+            "content": {"text/plain": {"schema": {"type": "string"}}},
+        }
+    },
 )
 async def get_metrics() -> Response:
-    """Give the metrics of this process and of its Temporal client, for Prometheus."""
+    """Return the metrics of this process and of its Temporal client in the Prometheus text format."""
     text, content_type = await export_metrics()
     return Response(text, media_type=content_type)
 
 
-@readiness_router.get(
-    "/readyz",
-    operation_id="getReadiness",
-    responses={503: {"model": Readiness, "description": "Something needed does not answer."}},
-)
+@readiness_router.head("/readyz", operation_id="headReadiness", name="head_readiness", responses=NOT_READY)
+@readiness_router.get("/readyz", operation_id="getReadiness", responses=NOT_READY)
 async def get_readiness(services: ServicesDep, response: Response) -> Readiness:
-    """Say whether Temporal and the database answer."""
+    """Return 200 if Temporal and the database answer, else 503."""
     checks = {}
     for name, check in (("temporal", services.runs.check), ("database", services.database.check)):
         try:
