@@ -61,7 +61,7 @@ IfMatch = Annotated[
     str | None,
     Header(
         max_length=1000,
-        description="ETag of the definition as it was read. If the definition has changed since, the request fails with 412.",
+        description="ETag of the definition as it was read. The request fails with 412 if it has changed since.",
     ),
 ]
 IdempotencyKey = Annotated[

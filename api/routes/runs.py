@@ -1,4 +1,4 @@
-"""Runs: started, listed, shown, streamed, operated."""
+"""Start, list, read, stream and operate runs."""
 
 from collections.abc import AsyncIterator
 from datetime import datetime
@@ -37,14 +37,19 @@ from orchestrator.temporal.history.stream_events import StreamEvent
 
 router = APIRouter(tags=["runs"], route_class=StrictRoute)
 Wait = Annotated[
-    float, Query(ge=0, le=60, description="Seconds to wait for the run's end; then it is answered as it has ended.")
+    float,
+    Query(
+        ge=0,
+        le=60,
+        description="Seconds to wait for the run to end. If it ends in time, the response is the run document.",
+    ),
 ]
 LOCATION = {"Location": {"schema": {"type": "string"}}}
 STARTED: dict[int | str, dict[str, Any]] = {
-    200: {"model": Run, "description": "The run has ended within `wait`.", "headers": LOCATION},
+    200: {"model": Run, "description": "The run ended within `wait`.", "headers": LOCATION},
     202: {
         "model": RunStarted,
-        "description": "The run goes on.",
+        "description": "The run has started and is in progress.",
         "headers": {**LOCATION, "Idempotent-Replayed": {"schema": {"type": "string", "enum": ["true"]}}},
     },
     **describe_problems(400, 401, 403, 404, 409, 413, 422, 429, 503),
@@ -74,7 +79,7 @@ async def _respond_with_run(
 async def _wait_for_end(services: Services, run_id: str, wait: float) -> Run | None:
     try:
         return await services.runs.reader.wait_for_end(run_id, wait)
-    except ServerUnavailable:  # the run has been started: whoever gets no id would start another
+    except ServerUnavailable:  # the run has started: a client without its id would start another
         return None
 
 
@@ -94,7 +99,7 @@ async def start_run(
     wait: Wait = 0,
     idempotency_key: IdempotencyKey = None,
 ) -> RunStarted | Run:
-    """Start a workflow: its newest published version, or the draft while there is none."""
+    """Start a run of a workflow: of the latest published version, or of the draft if none is published."""
     wanted = request or StartRequest()
     started = await services.starts.start_workflow(
         caller.customer_id, workflow_id, wanted.input, version=wanted.version, key=idempotency_key
@@ -111,7 +116,7 @@ async def run_definition(
     wait: Wait = 0,
     idempotency_key: IdempotencyKey = None,
 ) -> RunStarted | Run:
-    """Run a definition without keeping it."""
+    """Run a definition without saving it."""
     started = await services.starts.start_definition(
         caller.creates_for, request.definition, request.input, key=idempotency_key
     )
@@ -122,21 +127,21 @@ async def run_definition(
 async def list_runs(
     services: ServicesDep,
     caller: Reader,
-    workflow_id: Annotated[str | None, Query(pattern=PLAIN, max_length=200)] = None,
+    workflow_id: Annotated[str | None, Query(pattern=PLAIN, max_length=200, description="Workflow ID.")] = None,
     status: Annotated[
         Literal["running", "completed", "failed", "cancelled"] | None,
-        Query(description="`running` is every run that has not ended; what it waits for is in its document."),
+        Query(description="`running` includes every run that has not ended; the run document has more detail."),
     ] = None,
     trigger: Annotated[
         Literal["manual", "schedule", "event", "webhook", "workflow"] | None,
-        Query(description="What started it; `workflow` is a call by another run."),
+        Query(description="What started the run; `workflow` is another run."),
     ] = None,
     since: Since = None,
     until: Until = None,
     limit: Limit = 50,
     cursor: PageCursor = None,
 ) -> Page[RunView]:
-    """List runs, the newest first. It may be a second behind what a run's own document says."""
+    """List runs, newest first. The list may lag the run documents by about a second."""
     rows = await services.index.list_runs(
         caller.customer_id,
         workflow_id=workflow_id,
@@ -157,7 +162,7 @@ def _make_view(run: RunSummary) -> RunView:
 
 @router.get("/runs/{run_id}", operation_id="getRun", responses=FOUND)
 async def get_run(run_id: RunId, services: ServicesDep, caller: Reader) -> Run:
-    """Give the run document, as the run itself tells it now."""
+    """Return the run document, read from the run itself."""
     return await services.operations.get_document(caller.customer_id, run_id)
 
 
@@ -165,7 +170,7 @@ async def get_run(run_id: RunId, services: ServicesDep, caller: Reader) -> Run:
 async def list_steps(
     run_id: RunId, services: ServicesDep, caller: Reader, limit: Limit = 50, cursor: PageCursor = None
 ) -> Page[StepDocument]:
-    """List what has been done so far, in order."""
+    """List the steps of a run so far, in order."""
     steps = (await services.operations.get_document(caller.customer_id, run_id)).steps
     begin = max((decode_cursor(cursor, int) or [0])[0], 0)
     end = begin + limit
@@ -178,10 +183,11 @@ async def _open_stream(
     services: ServicesDep,
     caller: Reader,
     last_event_id: Annotated[
-        str | None, Header(max_length=MAX_CURSOR, description="Go on after this event: its `id`.")
+        str | None,
+        Header(max_length=MAX_CURSOR, description="ID of the last event received; the stream continues after it."),
     ] = None,
 ) -> AsyncIterator[tuple[str, StreamEvent]]:
-    """Open the stream, or refuse before it begins; raises StreamEnded where its end has been read."""
+    """Open the stream before the response starts; raises StreamEnded if all of it has been read."""
     await services.operations.require(caller.customer_id, run_id)
     cursor = Cursor.parse(last_event_id) if last_event_id else Cursor()
     if cursor.over:
@@ -193,15 +199,16 @@ async def _open_stream(
     "/runs/{run_id}/stream",
     operation_id="streamRun",
     response_class=EventSourceResponse,
-    responses={204: {"description": "The end has been read: do not connect again."}, **FOUND},
+    responses={204: {"description": "All events have been read: do not reconnect."}, **FOUND},
 )
 async def stream_run(
     run_id: RunId, stream: Annotated[AsyncIterator[tuple[str, StreamEvent]], Depends(_open_stream)]
 ) -> AsyncIterator[ServerSentEvent]:
-    """Send what happens, from the beginning and live, until the run has ended.
+    """Stream the events of a run from its start until it ends, as server-sent events.
 
-    Events are `run` (begun, ended), `step` (an action, timer, branch or called workflow begins or ends) and
-    `signal` (an event, a pause, an operator's word). They are read from history: no worker is asked.
+    Events are `run` (start and end), `step` (start and end of an action, timer, branch or called workflow) and
+    `signal` (an event, pause, resume, resolution or cancellation). They are read from the Temporal history; no
+    worker is needed.
     """
     async for reached, event in stream:
         yield ServerSentEvent(raw_data=event.model_dump_json(), event=event.event, id=reached)
@@ -209,7 +216,7 @@ async def stream_run(
 
 @router.post("/runs/{run_id}/cancel", operation_id="cancelRun", status_code=202, responses=OPERATED)
 async def cancel_run(run_id: RunId, services: ServicesDep, caller: Runner) -> None:
-    """Ask a run to end: what it does is cancelled, compensations are made, then it is cancelled."""
+    """Cancel a run: cancel its open steps, run the compensations, then end it as cancelled."""
     await services.operations.cancel(caller.customer_id, run_id)
 
 
@@ -217,19 +224,19 @@ async def cancel_run(run_id: RunId, services: ServicesDep, caller: Runner) -> No
 async def terminate_run(
     run_id: RunId, services: ServicesDep, caller: Runner, request: TerminateRequest | None = None
 ) -> None:
-    """End a run at once, without compensations."""
+    """Terminate a run immediately, without compensations."""
     await services.operations.terminate(caller.customer_id, run_id, request.reason if request else "")
 
 
 @router.post("/runs/{run_id}/pause", operation_id="pauseRun", status_code=202, responses=OPERATED)
 async def pause_run(run_id: RunId, services: ServicesDep, caller: Runner) -> None:
-    """Hold a run at its next node."""
+    """Pause a run before its next node."""
     await services.operations.pause(caller.customer_id, run_id)
 
 
 @router.post("/runs/{run_id}/resume", operation_id="resumeRun", status_code=202, responses=OPERATED)
 async def resume_run(run_id: RunId, services: ServicesDep, caller: Runner) -> None:
-    """Let a paused run go on."""
+    """Resume a paused run."""
     await services.operations.resume(caller.customer_id, run_id)
 
 
@@ -240,7 +247,7 @@ async def resume_run(run_id: RunId, services: ServicesDep, caller: Runner) -> No
     response_model=RunStarted | Run | RerunView,
     responses={
         **STARTED,
-        200: {"model": Run | RerunView, "description": "The run has ended within `wait`, or what would be done."},
+        200: {"model": Run | RerunView, "description": "The run ended within `wait`, or the plan of a dry run."},
     },
 )
 async def retry_run(
@@ -252,7 +259,7 @@ async def retry_run(
     wait: Wait = 0,
     idempotency_key: IdempotencyKey = None,
 ) -> RunStarted | Run | RerunView:
-    """Start a new run that begins at a node of one that has ended, with what was known there."""
+    """Start a new run from a node of a run that has ended, with the state it had there."""
     wanted = request or RerunRequest()
     changes = Changes(
         wanted.from_node, (wanted.input,) if "input" in wanted.model_fields_set else None, wanted.variables
@@ -269,7 +276,7 @@ async def retry_run(
 
 @router.post("/runs/{run_id}/resolve", operation_id="resolveStep", responses=SENT)
 async def resolve_step(run_id: RunId, request: ResolveRequest, services: ServicesDep, caller: Runner) -> ResolvedStep:
-    """Say what becomes of a step that waits for an operator."""
+    """Resolve a step that is waiting for an operator."""
     step_id = await services.operations.resolve(
         caller.customer_id,
         run_id,
@@ -285,10 +292,10 @@ async def resolve_step(run_id: RunId, request: ResolveRequest, services: Service
 @router.post("/runs/{run_id}/events/{name}", operation_id="sendEvent", status_code=202, responses=SENT)
 async def send_event(
     run_id: RunId,
-    name: Annotated[str, Path(pattern=PLAIN, max_length=200, examples=["approved"])],
+    name: Annotated[str, Path(pattern=PLAIN, max_length=200, description="Event name.", examples=["approved"])],
     services: ServicesDep,
     caller: Runner,
-    payload: Annotated[JsonValue, Body(examples=[{"by": "Ada"}])] = None,
+    payload: Annotated[JsonValue, Body(description="Payload of the event.", examples=[{"by": "Ada"}])] = None,
 ) -> None:
-    """Send an event to the run's `wait` nodes; one that comes early is kept."""
+    """Send an event to the `wait` nodes of a run. An early event is kept until a node waits for it."""
     await services.operations.send_event(caller.customer_id, run_id, name, payload)

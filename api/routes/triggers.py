@@ -1,4 +1,4 @@
-"""What starts runs from outside: events and webhooks, and the ledger of both."""
+"""Events and webhooks that start runs, and the log of deliveries."""
 
 import base64
 from datetime import datetime
@@ -23,7 +23,7 @@ from orchestrator.store.deliveries import DUPLICATE, FAILED
 from orchestrator.store.workflows import WorkflowNotFound
 
 router = APIRouter(tags=["triggers"], route_class=StrictRoute)
-DeliveryId = Annotated[str, Path(pattern=PLAIN, max_length=100, description="Id of an entry of the ledger.")]
+DeliveryId = Annotated[str, Path(pattern=PLAIN, max_length=100, description="Delivery ID.")]
 
 
 @router.post(
@@ -35,12 +35,12 @@ DeliveryId = Annotated[str, Path(pattern=PLAIN, max_length=100, description="Id 
 async def send_event_to_workflows(
     request: EventRequest, services: ServicesDep, caller: Runner, idempotency_key: IdempotencyKey = None
 ) -> DeliveryView:
-    """Start every active workflow that waits for this event. Once answered, no start is lost.
+    """Start every active workflow whose trigger matches the event. Accepted starts survive a crash.
 
-    The same `id` (or Idempotency-Key) sent again starts nothing: the answer names the runs of the first time.
+    An event with the same `id` (or Idempotency-Key) is accepted once; a repeated request returns the runs of the first.
     """
     if caller.customer_id is not None and request.customer_id not in (None, caller.customer_id):
-        raise WorkflowNotFound("there is nothing here for this key")
+        raise WorkflowNotFound("not found for this API key")
     customer_id = caller.customer_id or request.customer_id or caller.creates_for
     delivery = await services.events.accept(customer_id, request.name, request.data, request.id or idempotency_key)
     return make_delivery_view(delivery)
@@ -50,12 +50,12 @@ async def send_event_to_workflows(
 async def list_deliveries(
     services: ServicesDep,
     caller: Reader,
-    kind: Annotated[Literal["event", "webhook", "start"] | None, Query()] = None,
-    outcome: Annotated[Literal["accepted", "duplicate", "rejected"] | None, Query()] = None,
+    kind: Annotated[Literal["event", "webhook", "start"] | None, Query(description="What was received.")] = None,
+    outcome: Annotated[Literal["accepted", "duplicate", "rejected"] | None, Query(description="Its outcome.")] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[DeliveryView]:
-    """List what came in to start runs, the newest first, with what became of it; kept for 90 days."""
+    """List the events, webhook requests and starts of the last 90 days, newest first, with their outcome."""
     rows = await services.deliveries.list_deliveries(
         caller.customer_id, kind=kind, outcome=outcome, after=decode_cursor(cursor, datetime, str), limit=limit + 1
     )
@@ -67,7 +67,7 @@ async def list_deliveries(
     "/deliveries/{delivery_id}", operation_id="getDelivery", responses=describe_problems(401, 403, 404, 422, 429, 503)
 )
 async def get_delivery(delivery_id: DeliveryId, services: ServicesDep, caller: Reader) -> DeliveryView:
-    """Give an entry of the ledger."""
+    """Return a delivery."""
     return make_delivery_view(await services.deliveries.get(caller.customer_id, delivery_id))
 
 
@@ -78,14 +78,19 @@ async def get_delivery(delivery_id: DeliveryId, services: ServicesDep, caller: R
     responses=describe_problems(401, 403, 404, 409, 422, 429, 503),
 )
 async def redrive_delivery(delivery_id: DeliveryId, services: ServicesDep, caller: Runner) -> DeliveryView:
-    """Take an event or a webhook in again, as if it came now: what is subscribed now starts."""
+    """Process an event or a webhook request again, with the workflows that are active now."""
     return make_delivery_view(await services.events.redrive(caller.customer_id, delivery_id))
 
 
-async def handle_webhook(customer: str, path: str, request: Request, services: ServicesDep) -> Response:
-    """Start the workflow whose webhook this is, or answer the run that waits for it."""
+async def handle_webhook(
+    customer: Annotated[str, Path(description="Customer ID; `default` without customers.")],
+    path: Annotated[str, Path(description="Webhook path of the workflow.")],
+    request: Request,
+    services: ServicesDep,
+) -> Response:
+    """Start the workflow of this webhook, or resume the run that waits for it."""
     if any(ord(letter) < 32 for letter in customer + path):
-        raise WorkflowNotFound("no webhook is reached at this address")
+        raise WorkflowNotFound("no active workflow has this webhook path")
     row = await services.webhooks.find(customer, path.strip("/"))
     limits = request.app.state.limits
     if not row.config.get("secret"):
@@ -94,7 +99,7 @@ async def handle_webhook(customer: str, path: str, request: Request, services: S
     try:
         services.webhooks.admit(row, received)
     except OrchestratorError as error:
-        # A stranger's requests count apart: they neither use up the customer's nor fill the ledger.
+        # Refused requests have a limit of their own: they neither use up the customer's nor fill the table.
         await limits.count(f"refused:{customer}")
         await services.webhooks.reject(row, received, error)
         raise
@@ -124,8 +129,8 @@ for _method in METHODS:
         operation_id=f"webhook{_method.title()}",
         response_class=JSONResponse,
         responses={
-            200: {"description": "The output of the run, where the webhook answers with it."},
-            202: {"model": WebhookResponse, "description": "It has been taken in."},
+            200: {"description": "The output of the run, with `respond: output`."},
+            202: {"model": WebhookResponse, "description": "The request was accepted."},
             **describe_problems(400, 401, 404, 405, 409, 413, 422, 429, 502, 503),
         },
     )
@@ -145,7 +150,7 @@ async def _read_request(request: Request, path: str) -> WebhookRequest:
 
 
 def _read_body(raw: bytes, kind: str) -> Any:
-    """Read a body by its type: JSON, a form, text; anything else as base64. Raises BodyUnreadable."""
+    """Parse a body by its content type: JSON, a form, text; anything else as base64. Raises BodyUnreadable."""
     if not raw:
         return None
     if kind == "application/json" or kind.endswith("+json"):

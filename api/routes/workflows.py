@@ -1,4 +1,4 @@
-"""Definitions: kept, published, paused, archived, drawn."""
+"""Save, publish, pause, archive, roll back and draw definitions."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
@@ -32,10 +32,18 @@ from orchestrator.store.records import Stored
 from orchestrator.store.records import Version as Published
 
 router = APIRouter(prefix="/workflows", tags=["workflows"], route_class=StrictRoute)
-EXAMPLES: Any = {"greeting": {"summary": "A workflow that greets", "value": EXAMPLE}}
-Definition = Annotated[dict[str, Any], Body(description="See `GET /schema`.", openapi_examples=EXAMPLES)]
+EXAMPLES: Any = {"greeting": {"summary": "A greeting", "value": EXAMPLE}}
+Definition = Annotated[
+    dict[str, Any], Body(description="The definition; see `GET /schema`.", openapi_examples=EXAMPLES)
+]
 ETAG_HEADER: dict[str, Any] = {
-    "headers": {"ETag": {"description": "For If-Match.", "schema": {"type": "string"}, "required": True}}
+    "headers": {
+        "ETag": {
+            "description": "Revision of the definition, for If-Match.",
+            "schema": {"type": "string"},
+            "required": True,
+        }
+    }
 }
 CHANGED = {200: ETAG_HEADER, **describe_problems(401, 403, 404, 409, 412, 422, 429, 503)}
 PICTURE_ONLY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
@@ -43,7 +51,7 @@ FOUND = describe_problems(401, 403, 404, 422, 429, 503)
 
 
 async def find_owner(services: Services, caller: Caller, workflow_id: str) -> str:
-    """Give whose workflow is meant; an administrator need not say so where only one customer has it."""
+    """Return the customer of a workflow; an administrator need not name it if only one customer has this id."""
     if caller.customer_id is not None:
         return caller.customer_id
     return (await services.workflows.definitions.get_head(None, workflow_id)).customer_id
@@ -52,7 +60,7 @@ async def find_owner(services: Services, caller: Caller, workflow_id: str) -> st
 async def _resolve_target(
     services: Services, caller: Caller, workflow_id: str, if_match: str | None
 ) -> tuple[str, int | None]:
-    """Give whose workflow is changed, and the revision that it must have; raises EditConflict."""
+    """Return the customer of a workflow and the revision that a change expects; raises EditConflict."""
     if if_match is None:
         return await find_owner(services, caller, workflow_id), None
     stored = await services.workflows.definitions.get(caller.customer_id, workflow_id)
@@ -77,7 +85,7 @@ async def _respond(services: Services, stored: Stored, response: Response) -> Wo
 async def create_workflow(
     definition: Definition, services: ServicesDep, caller: Editor, response: Response
 ) -> WorkflowDocument:
-    """Keep a new definition, as a draft. One with mistakes is refused, with all of them."""
+    """Save a new definition as a draft. An invalid one is refused with all of its problems."""
     stored = await services.workflows.create(caller.creates_for, definition, caller.name)
     response.headers["Location"] = f"/api/v1/workflows/{stored.id}"
     return await _respond(services, stored, response)
@@ -87,11 +95,13 @@ async def create_workflow(
 async def list_workflows(
     services: ServicesDep,
     caller: Reader,
-    status: Annotated[Literal["draft", "active", "paused", "archived"] | None, Query()] = None,
+    status: Annotated[
+        Literal["draft", "active", "paused", "archived"] | None, Query(description="Status of the workflow.")
+    ] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[WorkflowDocument]:
-    """List definitions by customer and id."""
+    """List workflows, ordered by customer and id."""
     rows = await services.workflows.definitions.list_definitions(
         caller.customer_id, status=status, after=decode_cursor(cursor, str, str), limit=limit + 1
     )
@@ -104,7 +114,7 @@ async def list_workflows(
     "/validate", operation_id="validateWorkflow", responses=describe_problems(400, 401, 403, 404, 413, 422, 429, 503)
 )
 async def validate_workflow(definition: Definition, services: ServicesDep, caller: Reader) -> ValidationResult:
-    """Say everything that is wrong with a definition, without keeping it."""
+    """Return every problem of a definition, without saving it."""
     verdict = await services.workflows.check(caller.creates_for, definition)
     return ValidationResult(
         valid=verdict.plan is not None, problems=[make_problem_view(each) for each in verdict.problems]
@@ -115,7 +125,7 @@ async def validate_workflow(definition: Definition, services: ServicesDep, calle
 async def get_workflow(
     workflow_id: WorkflowId, services: ServicesDep, caller: Reader, response: Response
 ) -> WorkflowDocument:
-    """Give a definition as it is now, published or not."""
+    """Return the current definition, published or not."""
     return await _respond(services, await services.workflows.definitions.get(caller.customer_id, workflow_id), response)
 
 
@@ -128,7 +138,7 @@ async def save_workflow(
     response: Response,
     if_match: IfMatch = None,
 ) -> WorkflowDocument:
-    """Change a definition. What is published stays as it is until it is activated again."""
+    """Replace the definition. The published version stays active until the workflow is activated again."""
     customer_id, expected = await _resolve_target(services, caller, workflow_id, if_match)
     return await _respond(
         services, await services.workflows.save(customer_id, workflow_id, definition, expected), response
@@ -144,7 +154,7 @@ async def save_workflow(
 async def delete_workflow(
     workflow_id: WorkflowId, services: ServicesDep, caller: Editor, if_match: IfMatch = None
 ) -> None:
-    """Take a definition away, with its versions and its trigger; runs go on."""
+    """Delete a workflow with its versions and its trigger. Runs in progress continue."""
     customer_id, expected = await _resolve_target(services, caller, workflow_id, if_match)
     await services.workflows.definitions.delete(customer_id, workflow_id, expected)
     await services.reconciler.settle(customer_id, workflow_id)
@@ -154,7 +164,7 @@ async def delete_workflow(
 async def list_versions(
     workflow_id: WorkflowId, services: ServicesDep, caller: Reader, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[VersionSummary]:
-    """List the published versions, the newest first."""
+    """List the published versions, newest first."""
     stored = await services.workflows.definitions.get(caller.customer_id, workflow_id)
     before = (decode_cursor(cursor, int) or [stored.version + 1])[0]
     rows = await services.workflows.definitions.list_versions(
@@ -168,7 +178,7 @@ async def list_versions(
 async def get_version(
     workflow_id: WorkflowId, version: Version, services: ServicesDep, caller: Reader
 ) -> VersionDocument:
-    """Give a published version."""
+    """Return a published version."""
     customer_id = await find_owner(services, caller, workflow_id)
     published = await services.workflows.definitions.get_version(customer_id, workflow_id, version)
     return VersionDocument(**_make_summary(published).model_dump(), definition=published.definition)
@@ -187,7 +197,7 @@ def _make_summary(version: Published) -> VersionSummary:
 async def activate_workflow(
     workflow_id: WorkflowId, services: ServicesDep, caller: Editor, response: Response, if_match: IfMatch = None
 ) -> WorkflowDocument:
-    """Publish what has been edited, and install the trigger."""
+    """Publish the current definition and install its trigger."""
     customer_id, expected = await _resolve_target(services, caller, workflow_id, if_match)
     stored = await services.workflows.activate(customer_id, workflow_id, expected, caller.name)
     await services.reconciler.settle(customer_id, workflow_id, reinstall=True)
@@ -198,7 +208,7 @@ async def activate_workflow(
 async def pause_workflow(
     workflow_id: WorkflowId, services: ServicesDep, caller: Editor, response: Response, if_match: IfMatch = None
 ) -> WorkflowDocument:
-    """Let the trigger start nothing until the workflow is activated again."""
+    """Stop the trigger until the workflow is activated again."""
     customer_id, expected = await _resolve_target(services, caller, workflow_id, if_match)
     stored = await services.workflows.pause(customer_id, workflow_id, expected)
     await services.reconciler.settle(customer_id, workflow_id)
@@ -209,7 +219,7 @@ async def pause_workflow(
 async def archive_workflow(
     workflow_id: WorkflowId, services: ServicesDep, caller: Editor, response: Response, if_match: IfMatch = None
 ) -> WorkflowDocument:
-    """Remove the trigger, and refuse edits and starts; runs go on."""
+    """Remove the trigger and refuse edits and starts. Runs in progress continue."""
     customer_id, expected = await _resolve_target(services, caller, workflow_id, if_match)
     stored = await services.workflows.archive(customer_id, workflow_id, expected)
     await services.reconciler.settle(customer_id, workflow_id)
@@ -227,7 +237,7 @@ async def rollback_workflow(
     response: Response,
     if_match: IfMatch = None,
 ) -> WorkflowDocument:
-    """Publish an older version again, as the newest."""
+    """Publish an older version again, as the latest."""
     customer_id, expected = await _resolve_target(services, caller, workflow_id, if_match)
     stored = await services.workflows.rollback(customer_id, workflow_id, request.version, expected, caller.name)
     await services.reconciler.settle(customer_id, workflow_id)
@@ -254,16 +264,16 @@ async def draw_workflow(
     workflow_id: WorkflowId,
     services: ServicesDep,
     caller: Reader,
-    format: Annotated[Literal["mermaid", "svg", "json"], Query(description="How it is drawn.")] = "mermaid",  # noqa: A002 - SPEC §10
+    format: Annotated[Literal["mermaid", "svg", "json"], Query(description="Format of the drawing.")] = "mermaid",  # noqa: A002 - SPEC §10
 ) -> Response:
-    """Draw a definition."""
+    """Draw the graph of a definition."""
     stored = await services.workflows.definitions.get(caller.customer_id, workflow_id)
     if format == "json":
         return JSONResponse(describe_graph(stored.definition))
     text = draw_mermaid(stored.definition)
     if format == "mermaid":
         return Response(text, media_type="text/vnd.mermaid; charset=utf-8")
-    # Names of nodes stand in the picture: whatever they hold, nothing in it may run.
+    # The picture contains names of nodes: no script in them may run.
     return Response(await draw_svg(text), media_type="image/svg+xml", headers={"Content-Security-Policy": PICTURE_ONLY})
 
 
@@ -272,9 +282,11 @@ async def get_stats(
     workflow_id: WorkflowId,
     services: ServicesDep,
     caller: Reader,
-    version: Annotated[int | None, Query(ge=0, le=2_147_483_647, description="Runs of this version only.")] = None,
+    version: Annotated[
+        int | None, Query(ge=0, le=2_147_483_647, description="Only runs of this version; 0 is the draft.")
+    ] = None,
 ) -> Stats:
-    """Tell what the runs of a workflow did; they may be a second behind."""
+    """Return statistics of the runs of a workflow. They may lag by about a second."""
     stored = await services.workflows.definitions.get(caller.customer_id, workflow_id)
     counts_by_id = await services.index.count_runs(stored.customer_id, [workflow_id], version)
     durations = await services.index.compute_percentiles(stored.customer_id, workflow_id, version)
@@ -300,9 +312,9 @@ async def get_schedule(
     workflow_id: WorkflowId,
     services: ServicesDep,
     caller: Reader,
-    count: Annotated[int, Query(ge=1, le=100, description="How many times.")] = 10,
+    count: Annotated[int, Query(ge=1, le=100, description="Number of fire times.")] = 10,
 ) -> ScheduleView:
-    """Say when a workflow starts next by time: as Temporal keeps it, or as it would be."""
+    """Return the next fire times: of the schedule in Temporal, or computed from the definition."""
     customer_id = await find_owner(services, caller, workflow_id)
     schedule = await services.reconciler.list_next_times(customer_id, workflow_id, datetime.now(UTC), count)
     return ScheduleView(installed=schedule.installed, paused=schedule.paused, next_times=list(schedule.times))
@@ -315,7 +327,7 @@ async def get_schedule(
     responses=describe_problems(401, 403, 404, 409, 422, 429, 503),
 )
 async def trigger_schedule(workflow_id: WorkflowId, services: ServicesDep, caller: Runner) -> None:
-    """Start a run now, as if its time had come."""
+    """Start a run of the schedule now, paused or not."""
     customer_id = await find_owner(services, caller, workflow_id)
     await services.reconciler.require(customer_id, workflow_id)
     await services.schedules.trigger(customer_id, workflow_id)
@@ -330,6 +342,6 @@ async def trigger_schedule(workflow_id: WorkflowId, services: ServicesDep, calle
 async def backfill_schedule(
     workflow_id: WorkflowId, span: BackfillRequest, services: ServicesDep, caller: Runner
 ) -> BackfillResult:
-    """Start what would have started in a span of time, both ends included."""
+    """Start a run for every fire time in a time range, both ends included."""
     customer_id = await find_owner(services, caller, workflow_id)
     return BackfillResult(runs=await services.reconciler.backfill(customer_id, workflow_id, span.start_at, span.end_at))
