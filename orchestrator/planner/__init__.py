@@ -1,4 +1,4 @@
-"""The only place that judges a definition: a Plan, or every problem it has (SPEC §8)."""
+"""Plan a definition: the only package that decides whether one is valid (SPEC §8)."""
 
 from orchestrator.planner.planner import check, check_input, plan
 from orchestrator.planner.verdict import Verdict

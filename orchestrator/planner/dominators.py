@@ -1,8 +1,11 @@
-"""Reverse postorder and dominators of a directed graph."""
+"""Compute the reverse postorder and the dominators of a directed graph.
+
+Dominators after Cooper, Harvey and Kennedy, "A Simple, Fast Dominance Algorithm" (2001).
+"""
 
 
 def compute_reverse_postorder(successors: list[list[int]], root: int) -> list[int]:
-    """Return the nodes reached from the entries, in reverse postorder."""
+    """Return the nodes that the root reaches, in reverse postorder."""
     seen = {root}
     order: list[int] = []
     stack = [(root, iter(successors[root]))]
@@ -20,7 +23,7 @@ def compute_reverse_postorder(successors: list[list[int]], root: int) -> list[in
 
 
 def compute_immediate_dominators(successors: list[list[int]], order: list[int]) -> dict[int, int]:
-    """Give the immediate dominator of each node that is reached."""
+    """Return the immediate dominator of each node; `order` is the reverse postorder."""
     position = {number: at for at, number in enumerate(order)}
     predecessors: dict[int, list[int]] = {number: [] for number in order}
     for number in order:
@@ -42,6 +45,7 @@ def compute_immediate_dominators(successors: list[list[int]], order: list[int]) 
 
 
 def _intersect(one: int, other: int, dominators: dict[int, int], position: dict[int, int]) -> int:
+    """Return the nearest common dominator: walk up from whichever node comes later in the order."""
     while one != other:
         while position[one] > position[other]:
             one = dominators[one]

@@ -1,33 +1,33 @@
-"""The graph as ways: which nodes each port of a node leads to (SPEC §2.1, docs/flow.md)."""
+"""Build the graph: the nodes that each port of a node leads to (SPEC §2.1, docs/flow.md)."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from orchestrator.jsontools.suggestions import did_you_mean, join_names
+from orchestrator.jsontools.suggestions import join_names
 from orchestrator.model.definition import TRIGGER, Definition, Node
 from orchestrator.model.node_types import list_ports, list_target_lists
-from orchestrator.planner.report import Report
+from orchestrator.planner.report import Report, suggest_choice
 
 NEXT = "next"
 
 
 @dataclass(slots=True)
 class Graph:
-    """Nodes by number, and the ways between them."""
+    """Nodes by number, and the edges between them, both drawn and listed."""
 
     nodes: list[Node]
     pointers: list[str]
     """JSON Pointer of each node."""
     index: dict[str, int]
     successors: list[dict[str, list[int]]]
-    """Of each node: port to the nodes it leads to. A branch is the port `branch <index>`."""
+    """The targets of each node, by port. A branch of a parallel is the port `branch <index>`."""
     starts: list[int] = field(default_factory=list)
     listings: list[tuple[str, int, str, int]] = field(default_factory=list)
-    """Every listed id: `(pointer, owner, port, node)`."""
+    """Each id in `body`, `true_branch` and other lists: `(pointer, owner, port, target)`."""
 
 
 def build_graph(definition: Definition, usable: Sequence[tuple[int, Node]], report: Report) -> Graph:
-    """Read lists and edges; report ends that do not exist and ports that do not fit."""
+    """Read lists and edges; report unknown nodes and ports."""
     nodes = [node for _, node in usable]
     graph = Graph(
         nodes,
@@ -45,7 +45,7 @@ def build_graph(definition: Definition, usable: Sequence[tuple[int, Node]], repo
 
 
 def _read_lists(graph: Graph, number: int, report: Report) -> list[tuple[str, list[int]]]:
-    """Give the lists of a node as `(port, nodes)`."""
+    """Return the lists of a node as `(port, targets)`."""
     lists = []
     for path, port, ids in list_target_lists(graph.nodes[number]):
         targets: list[int] = []
@@ -54,7 +54,7 @@ def _read_lists(graph: Graph, number: int, report: Report) -> list[tuple[str, li
             target = graph.index.get(node_id)
             if target is None:
                 hint = report.suggest(node_id, graph.index)
-                report.add_error("unknown_node", pointer, f"there is no node {node_id!r}", hint)
+                report.add_error("unknown_node", pointer, f"there is no node {node_id!r:.60}", hint)
             else:
                 targets.append(target)
                 graph.listings.append((pointer, number, port, target))
@@ -63,7 +63,7 @@ def _read_lists(graph: Graph, number: int, report: Report) -> list[tuple[str, li
 
 
 def _read_edges(definition: Definition, graph: Graph, report: Report) -> list[tuple[int | None, str, int]]:
-    """Give the edges that lead somewhere, as `(source, port, target)`; no source is the start."""
+    """Return the valid edges as `(source, port, target)`; the source of a start is None."""
     edges: list[tuple[int | None, str, int]] = []
     for index, edge in enumerate(definition.edges):
         pointer = f"/edges/{index}"
@@ -78,7 +78,9 @@ def _read_edges(definition: Definition, graph: Graph, report: Report) -> list[tu
             source is not None and _check_port(graph.nodes[source], edge.condition, pointer, report)
         )
         if starts and edge.condition not in ("", NEXT):
-            report.add_error("unknown_port", f"{pointer}/condition", f"the start has no port {edge.condition!r}")
+            report.add_error(
+                "unknown_port", f"{pointer}/condition", f"the start has no port {edge.condition!r:.60}", "remove it"
+            )
         if usable_port and target is not None:
             edges.append((source, edge.condition or NEXT, target))
     return edges
@@ -86,9 +88,9 @@ def _read_edges(definition: Definition, graph: Graph, report: Report) -> list[tu
 
 def _report_unknown_end(node_id: str, pointer: str, known: Iterable[str], report: Report) -> None:
     if node_id:
-        report.add_error("unknown_node", pointer, f"there is no node {node_id!r}", report.suggest(node_id, known))
+        report.add_error("unknown_node", pointer, f"there is no node {node_id!r:.60}", report.suggest(node_id, known))
     else:
-        report.add_error("missing_end", pointer, "the edge names no node here")
+        report.add_error("missing_end", pointer, f"the edge has no {pointer.rpartition('/')[2]}", "name a node")
 
 
 def _check_port(node: Node, port: str, pointer: str, report: Report) -> bool:
@@ -96,17 +98,18 @@ def _check_port(node: Node, port: str, pointer: str, report: Report) -> bool:
     if (port or NEXT) in ports:
         return True
     if not ports:
-        report.add_error("unknown_port", pointer, f"nothing follows {node.id!r}: an {node.type} node ends its path")
+        message = f"no edge can leave {node.id!r}: a node of type {node.type} has no ports"
+        report.add_error("unknown_port", pointer, message, "remove the edge")
     elif not port:
         report.add_error(
             "missing_port",
             pointer,
-            f"the edge out of {node.id!r} does not say which way it goes",
-            f"set its `condition` to one of {join_names(ports)}",
+            f"the edge from {node.id!r} names no port",
+            f"set its `condition` to one of: {join_names(ports)}",
         )
     else:
-        hint = did_you_mean(port, ports) or f"it has {join_names(ports)}"
-        report.add_error("unknown_port", f"{pointer}/condition", f"{node.id!r} has no port {port!r}", hint)
+        message = f"node {node.id!r} has no port {port!r:.60}"
+        report.add_error("unknown_port", f"{pointer}/condition", message, suggest_choice(port, ports))
     return False
 
 
@@ -126,7 +129,7 @@ def _add_lists(
 
 
 def reduce_to_entries(ids: list[int], owner: int, adjacency: list[list[int]]) -> list[int]:
-    """Drop the ids that another one leads to; of two that lead to each other the first stays."""
+    """Drop the ids that another one leads to; of two that lead to each other, keep the first."""
     if len(ids) < 2:
         return ids
     first = _drop_reached(ids, owner, adjacency)
@@ -134,7 +137,7 @@ def reduce_to_entries(ids: list[int], owner: int, adjacency: list[list[int]]) ->
 
 
 def _drop_reached(ids: list[int], owner: int, adjacency: list[list[int]]) -> list[int]:
-    """Keep each id that none before it leads to."""
+    """Return the ids that no earlier one leads to."""
     entries: list[int] = []
     reached: set[int] = set()
     for number in ids:
@@ -173,5 +176,5 @@ def _add_edges(graph: Graph, edges: list[tuple[int | None, str, int]]) -> None:
 
 
 def remove_duplicates(numbers: Iterable[int]) -> list[int]:
-    """Keep the first of each."""
+    """Return the numbers in order, each once."""
     return list(dict.fromkeys(numbers))

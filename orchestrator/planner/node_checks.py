@@ -1,4 +1,4 @@
-"""What each node type needs to work: bounds, choices and what must be there."""
+"""Check what each node type needs: required keys, bounds and choices."""
 
 import math
 import re
@@ -6,76 +6,92 @@ from collections.abc import Callable, Container, Mapping
 from typing import Any
 
 from orchestrator.jsontools import schema
-from orchestrator.jsontools.suggestions import did_you_mean, join_names
-from orchestrator.language.values import read_date
+from orchestrator.jsontools.json_types import describe_type
+from orchestrator.jsontools.pointer import escape
+from orchestrator.language.values import describe_value, read_date
 from orchestrator.model.definition import Node
 from orchestrator.model.plan import IN_FLIGHT_LIMIT, MAX_DELAY_SECONDS
-from orchestrator.planner.report import Report
-from orchestrator.planner.structure import RESERVED_NAMES
+from orchestrator.planner.report import Report, suggest_choice
+from orchestrator.planner.structure import RESERVED_NAMES, check_reserved
 from orchestrator.timing import cron
 
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+NAME_HINT = "use letters, digits and `_`, and begin with a letter or `_`"
 
 
 def check(node: Node, pointer: str, report: Report) -> None:
-    """Check what is particular to the node's type."""
+    """Run the checks of the node's type."""
     if node.type in CHECKS:
         CHECKS[node.type](node, pointer, report)
 
 
 def is_template(value: Any) -> bool:
-    """Tell a string whose value is not known before the run."""
+    """Return whether a value is a string with a template, so that only the run knows it."""
     return isinstance(value, str) and "{{" in value
 
 
 def _check_action(node: Node, pointer: str, report: Report) -> None:
     if not node.action:
-        report.add_error("missing_action", f"{pointer}/action", f"{node.id!r} does not say which action it calls")
+        hint = "name one in `action`; `orchestrator actions list` lists all actions"
+        report.add_error("missing_action", f"{pointer}/action", f"node {node.id!r} names no action", hint)
     _check_choice(node.execution, ("activity", "local"), f"{pointer}/execution", report)
 
 
 def _check_condition(node: Node, pointer: str, report: Report) -> None:
     if not node.condition:
-        report.add_error("missing_condition", f"{pointer}/condition", f"{node.id!r} has no condition")
+        hint = "write {field: path, operator: name, value: value}"
+        report.add_error("missing_condition", f"{pointer}/condition", f"node {node.id!r} has no condition", hint)
     _check_no_when(node, pointer, report)
 
 
 def _check_no_when(node: Node, pointer: str, report: Report) -> None:
     if node.when:
-        message = f"a {node.type} has no port `next` to go on by when it is skipped"
-        report.add_error("when_without_next", f"{pointer}/when", message)
+        message = f"`when` does not work on a {node.type}: a skipped node continues by port `next`, which it lacks"
+        report.add_error("when_without_next", f"{pointer}/when", message, "decide in a condition before this node")
 
 
 def _check_switch(node: Node, pointer: str, report: Report) -> None:
     _check_no_when(node, pointer, report)
     cases = node.config.get("cases")
     if not isinstance(cases, dict) or not cases:
-        report.add_error("missing_cases", f"{pointer}/config/cases", "a switch has cases: {name: value or condition}")
+        message = f"the switch {node.id!r} has no cases"
+        report.add_error("missing_cases", f"{pointer}/config/cases", message, "write {name: value or condition}")
         return
     if "default" in cases:
-        message = "`default` is the port of what fits no case: it cannot be a case"
-        report.add_error("reserved_name", f"{pointer}/config/cases/default", message)
+        message = "a case cannot be named `default`: that port is taken when no case matches"
+        report.add_error("reserved_name", f"{pointer}/config/cases/default", message, "use another name")
 
 
 def _check_loop(node: Node, pointer: str, report: Report) -> None:
     config = node.config
     if node.collection in (None, [], "") and not config.get("while"):
         if node.collection != []:
-            report.add_error("missing_collection", f"{pointer}/collection", f"the loop {node.id!r} has no collection")
-    elif isinstance(node.collection, str) and not is_template(node.collection):
-        hint = f"write {{{{ {node.collection} }}}} for the value of that path"
-        report.add_error("bad_collection", f"{pointer}/collection", "the collection is plain text", hint)
-    elif not _can_be_collection(node.collection):
-        report.add_error("bad_collection", f"{pointer}/collection", "a collection is a list or a whole number from 0")
+            hint = "set `collection` to a list, a whole number or a template"
+            message = f"the loop {node.id!r} has no collection"
+            report.add_error("missing_collection", f"{pointer}/collection", message, hint)
+    else:
+        _check_collection(node.collection, f"{pointer}/collection", report)
     name = node.item_variable or "item"
     if not IDENTIFIER.fullmatch(name):
-        report.add_error("bad_name", f"{pointer}/item_variable", f"{name!r} cannot be named in a template")
-    elif name in RESERVED_NAMES:
-        report.add_error("reserved_name", f"{pointer}/item_variable", f"{name!r} is the engine's own name")
+        message = f"templates cannot refer to a variable named {name!r:.60}"
+        report.add_error("bad_name", f"{pointer}/item_variable", message, NAME_HINT)
+    check_reserved(name, f"{pointer}/item_variable", report)
     at = f"{pointer}/config"
     _check_whole_number(config.get("max_concurrency"), 1, IN_FLIGHT_LIMIT, f"{at}/max_concurrency", report)
     _check_whole_number(config.get("max_iterations"), 1, None, f"{at}/max_iterations", report)
     _check_choice(config.get("on_item_error"), ("fail", "continue"), f"{at}/on_item_error", report)
+
+
+def _check_collection(value: Any, pointer: str, report: Report) -> None:
+    if isinstance(value, str) and not is_template(value):
+        hint = f"write `{{{{ {value[:60]} }}}}` for the value of that path"
+        report.add_error("bad_collection", pointer, "the collection is plain text, not a list", hint)
+    elif isinstance(value, dict):
+        hint = "write the items as a list, or use the pipe `values` on a path: {{ … | values }}"
+        report.add_error("bad_collection", pointer, "the collection is an object, not a list", hint)
+    elif not _can_be_collection(value):
+        message = f"the collection must be a list or a whole number of at least 0, not {describe_value(value)}"
+        report.add_error("bad_collection", pointer, message)
 
 
 def _can_be_collection(value: Any) -> bool:
@@ -90,9 +106,10 @@ def _check_parallel(node: Node, pointer: str, report: Report) -> None:
     config, at = node.config, f"{pointer}/config"
     join = config.get("join")
     if isinstance(join, bool) or (not isinstance(join, int) and join not in (None, "", "all", "any")):
-        report.add_error("bad_join", f"{at}/join", f"{join!r}: a join is `all`, `any` or a number of branches")
+        message = f"join must be `all`, `any` or a number of branches, not {describe_value(join)}"
+        report.add_error("bad_join", f"{at}/join", message)
     elif isinstance(join, int) and join < 1:
-        report.add_error("bad_join", f"{at}/join", "a join waits for one branch or more")
+        report.add_error("bad_join", f"{at}/join", f"join must be at least 1, not {join}")
     _check_choice(config.get("on_branch_error"), ("fail_fast", "wait", "ignore"), f"{at}/on_branch_error", report)
     _check_choice(config.get("mode"), ("child", "inline"), f"{at}/mode", report)
     _check_whole_number(config.get("max_concurrency"), 1, IN_FLIGHT_LIMIT, f"{at}/max_concurrency", report)
@@ -100,19 +117,24 @@ def _check_parallel(node: Node, pointer: str, report: Report) -> None:
 
 def _check_delay(node: Node, pointer: str, report: Report) -> None:
     expression = node.config.get("cron")
-    keys_set = [bool(node.delay_seconds), bool(node.delay_until), bool(expression)]
-    if sum(keys_set) > 1:
-        message = "a delay says one of delay_seconds, delay_until and config.cron, this one says more"
-        report.add_error("bad_delay", pointer, message)
-    elif not any(keys_set) and node.delay_seconds is None:
-        message = f"the delay {node.id!r} does not say how long"
+    durations = {
+        "delay_seconds": node.delay_seconds, "delay_until": node.delay_until, "config.cron": expression
+    }  # fmt: skip
+    named = [name for name, value in durations.items() if value]
+    if len(named) > 1:
+        message = f"the delay {node.id!r} sets {' and '.join(named)}"
+        report.add_error("bad_delay", pointer, message, "keep one of them")
+    elif not named and node.delay_seconds is None:
+        message = f"the delay {node.id!r} has no duration"
         report.add_error(
-            "missing_delay", f"{pointer}/delay_seconds", message, "delay_seconds, delay_until or config.cron"
+            "missing_delay", f"{pointer}/delay_seconds", message, "set delay_seconds, delay_until or config.cron"
         )
     _check_seconds(node.delay_seconds, f"{pointer}/delay_seconds", report)
     until = node.delay_until
     if until and not is_template(until) and read_date(until) is None:
-        report.add_error("bad_time", f"{pointer}/delay_until", f"{until!r:.60} is not an ISO 8601 time")
+        hint = "write it as 2026-01-31T08:00:00Z"
+        message = f"{describe_value(until)} is not an ISO 8601 time"
+        report.add_error("bad_time", f"{pointer}/delay_until", message, hint)
     problem = cron.find_problem(str(expression)) if expression else None
     if problem is not None:
         report.add_error("bad_cron", f"{pointer}/config/cron", problem)
@@ -127,81 +149,89 @@ def _check_seconds(value: Any, pointer: str, report: Report) -> None:
     except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number):
-        report.add_error("bad_seconds", pointer, f"{value!r:.60} is not a number of seconds")
+        report.add_error("bad_seconds", pointer, f"{describe_value(value)} is not a number of seconds")
     elif not 0 <= number <= MAX_DELAY_SECONDS:
-        message = f"{number:g} s is not between 0 and {MAX_DELAY_SECONDS:g} s (ten years)"
+        message = f"seconds must be between 0 and {MAX_DELAY_SECONDS:,.0f} (ten years), not {number:g}"
         report.add_error("out_of_bounds", pointer, message)
 
 
 def _check_wait(node: Node, pointer: str, report: Report) -> None:
     event = node.config.get("event")
-    if not event or not isinstance(event, str):
-        message = f"the wait {node.id!r} does not name its event"
+    if not event:
+        message = f"the wait {node.id!r} names no event"
+        report.add_error("missing_event", f"{pointer}/config/event", message, "set config.event to the event's name")
+    elif not isinstance(event, str):
+        message = f"config.event must be text, not {describe_type(event)}"
         report.add_error("missing_event", f"{pointer}/config/event", message)
     _check_seconds(node.config.get("timeout_seconds"), f"{pointer}/config/timeout_seconds", report)
-    wanted = node.config.get("schema")
-    if wanted:
-        report.problems.extend(schema.find_schema_problems(wanted, f"{pointer}/config/schema"))
+    payload_schema = node.config.get("schema")
+    if payload_schema:
+        report.problems.extend(schema.find_schema_problems(payload_schema, f"{pointer}/config/schema"))
 
 
 def _check_set(node: Node, pointer: str, report: Report) -> None:
     if not node.config:
-        report.add_warning("no_effect", f"{pointer}/config", f"{node.id!r} sets nothing")
+        report.add_warning("no_effect", f"{pointer}/config", f"the set node {node.id!r} sets no variables")
     for name in node.config:
-        at = f"{pointer}/config/{name}"
-        if name in RESERVED_NAMES:
-            report.add_error("reserved_name", at, f"{name!r} is the engine's own name")
-        elif not is_template(name) and not IDENTIFIER.fullmatch(name):
-            message = f"no template can name the variable {name!r}"
-            report.add_warning("bad_name", at, message, "letters, digits and `_`")
+        at = f"{pointer}/config/{escape(name)}"
+        check_reserved(name, at, report)
+        if name not in RESERVED_NAMES and not is_template(name) and not IDENTIFIER.fullmatch(name):
+            message = f"templates cannot refer to a variable named {name!r:.60}"
+            report.add_warning("bad_name", at, message, NAME_HINT)
 
 
 def read_pinned_version(config: Mapping[str, Any]) -> int | None:
-    """Give the version that a `workflow` node asks for; `None` is the newest."""
+    """Return the version that a `workflow` node asks for, or None for the newest."""
     version = config.get("version")
     return version if isinstance(version, int) and not isinstance(version, bool) and version > 0 else None
 
 
 def make_callee_key(config: Mapping[str, Any], known: Container[str]) -> str:
-    """Name what a `workflow` node calls among those known: `id@version` where just that one is there, or `id`."""
+    """Return the key of the workflow that a node calls: `id@version` if that version is known, else `id`."""
     exact = f"{config['workflow_id']}@{read_pinned_version(config)}"
     return exact if exact in known else str(config["workflow_id"])
 
 
 def _check_workflow(node: Node, pointer: str, report: Report) -> None:
-    if not node.config.get("workflow_id"):
-        message = f"{node.id!r} does not say which workflow it runs"
-        report.add_error("missing_workflow", f"{pointer}/config/workflow_id", message)
-    elif not isinstance(node.config["workflow_id"], str):
-        report.add_error("wrong_type", f"{pointer}/config/workflow_id", "workflow_id is text")
+    workflow_id = node.config.get("workflow_id")
+    if not workflow_id:
+        message = f"node {node.id!r} names no workflow to call"
+        report.add_error("missing_workflow", f"{pointer}/config/workflow_id", message, "set config.workflow_id")
+    elif not isinstance(workflow_id, str):
+        message = f"workflow_id must be text, not {describe_type(workflow_id)}"
+        report.add_error("wrong_type", f"{pointer}/config/workflow_id", message)
     version = node.config.get("version")
     if version and read_pinned_version(node.config) is None:
-        report.add_error("wrong_type", f"{pointer}/config/version", "version is a whole number from 1, or left out")
+        message = f"version must be a whole number of at least 1, not {describe_value(version)}"
+        report.add_error("wrong_type", f"{pointer}/config/version", message, "leave it out for the newest version")
     wait = node.config.get("wait")
     if wait is not None and not isinstance(wait, bool):
-        report.add_error("wrong_type", f"{pointer}/config/wait", "wait is true or false")
+        message = f"wait must be true or false, not {describe_value(wait)}"
+        report.add_error("wrong_type", f"{pointer}/config/wait", message)
 
 
 def _check_end(node: Node, pointer: str, report: Report) -> None:
     _check_choice(node.config.get("outcome"), ("completed", "failed"), f"{pointer}/config/outcome", report)
     if node.config.get("message") and node.config.get("outcome") != "failed":
-        report.add_warning("no_effect", f"{pointer}/config/message", "a message is shown with outcome `failed` only")
+        message = "the message is used only with outcome `failed`"
+        report.add_warning("no_effect", f"{pointer}/config/message", message)
 
 
-def _check_choice(value: Any, known: tuple[str, ...], pointer: str, report: Report) -> None:
-    if value and value not in known:
-        hint = did_you_mean(value, known) or f"one of {join_names(known)}"
-        report.add_error("unknown_choice", pointer, f"{value!r:.60} is not known here", hint)
+def _check_choice(value: Any, choices: tuple[str, ...], pointer: str, report: Report) -> None:
+    if value and value not in choices:
+        message = f"unknown value {describe_value(value)} for `{pointer.rpartition('/')[2]}`"
+        report.add_error("unknown_choice", pointer, message, suggest_choice(value, choices))
 
 
-def _check_whole_number(value: Any, least: int, most: int | None, pointer: str, report: Report) -> None:
+def _check_whole_number(value: Any, minimum: int, maximum: int | None, pointer: str, report: Report) -> None:
     if value in (None, ""):
         return
+    name = pointer.rpartition("/")[2]
     if isinstance(value, bool) or not isinstance(value, int):
-        report.add_error("wrong_type", pointer, f"a whole number is needed, not {value!r:.60}")
-    elif value < least or (most is not None and value > most):
-        bound = f"from {least}" if most is None else f"from {least} to {most}"
-        report.add_error("out_of_bounds", pointer, f"{value} is not {bound}")
+        report.add_error("wrong_type", pointer, f"{name} must be a whole number, not {describe_value(value)}")
+    elif value < minimum or (maximum is not None and value > maximum):
+        bound = f"at least {minimum}" if maximum is None else f"between {minimum} and {maximum}"
+        report.add_error("out_of_bounds", pointer, f"{name} must be {bound}, not {value}")
 
 
 CHECKS: dict[str, Callable[[Node, str, Report], None]] = {

@@ -1,4 +1,4 @@
-"""Read a definition as far as it can be read: what has the wrong type becomes a problem and is left out."""
+"""Parse a definition as far as possible: a value of the wrong type is reported and left out."""
 
 import copy
 from collections.abc import Mapping
@@ -12,18 +12,18 @@ from orchestrator.jsontools.validation_messages import describe_validation_error
 from orchestrator.model.definition import Definition
 from orchestrator.planner.report import Report
 
-EMPTY: dict[str, type] = {"string_type": str, "list_type": list}
-"""What takes the position of an item that is left out."""
 MAX_ROUNDS = 6
-"""Leaving a value out can bring to light one more problem around it."""
+"""Leaving out a value can reveal one more problem around it."""
+EMPTY: dict[str, type] = {"string_type": str, "list_type": list}
+"""The empty value that replaces an invalid item of a list, by type of error."""
 
 
 def parse_definition(definition: Any, report: Report) -> Definition | None:
-    """Read a definition; `None` when it is not an object at all."""
+    """Parse a definition; return None when it is not an object at all."""
     if isinstance(definition, Definition):
         return definition
     if not isinstance(definition, Mapping):
-        report.add_wrong_type("", f"a definition is an object, this is {describe_type(definition)}")
+        report.add_wrong_type("", f"a definition must be an object, not {describe_type(definition)}")
         return None
     data: Any = definition
     for _ in range(MAX_ROUNDS):
@@ -31,24 +31,25 @@ def parse_definition(definition: Any, report: Report) -> Definition | None:
             return Definition.model_validate(data)
         except ValidationError as error:
             data = copy.deepcopy(dict(data)) if data is definition else data
-            for wrong in error.errors(include_url=False):
-                _leave_out(data, wrong, report)
+            for invalid in error.errors(include_url=False):
+                _leave_out(data, invalid, report)
     return None
 
 
-def _leave_out(data: Any, wrong: Any, report: Report) -> None:
-    """Report one wrong value and take it out of the data."""
-    parts: list[Any] = []
-    parent, here = None, data
-    for part in wrong["loc"]:
+def _leave_out(data: Any, invalid: Any, report: Report) -> None:
+    """Report one value of the wrong type and remove it from the data."""
+    keys: list[Any] = []
+    parent, value = None, data
+    for key in invalid["loc"]:
         try:
-            parent, here = here, here[part]
+            parent, value = value, value[key]
         except (KeyError, IndexError, TypeError):
             break
-        parts.append(part)
-    report.add_wrong_type(format_pointer(parts), describe_validation_error(wrong | {"input": here}))
+        keys.append(key)
+    name = f"`{keys[-1]}`" if keys and isinstance(keys[-1], str) else "this value"
+    report.add_wrong_type(format_pointer(keys), f"{name} {describe_validation_error(invalid | {'input': value})}")
     if isinstance(parent, dict):
-        parent.pop(parts[-1], None)
+        parent.pop(keys[-1], None)
     elif isinstance(parent, list):
-        # The place stays, so that the pointers to those after it stay right.
-        parent[parts[-1]] = EMPTY.get(wrong["type"], dict)()
+        # The index stays occupied, so that pointers to later items stay right.
+        parent[keys[-1]] = EMPTY.get(invalid["type"], dict)()

@@ -1,9 +1,8 @@
-"""Turn the graph and its regions into the frozen tree of scopes that the engine runs."""
+"""Build the frozen tree of scopes that the interpreter runs from the graph and its regions."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from orchestrator.jsontools.suggestions import did_you_mean
 from orchestrator.model.definition import Definition, Node
 from orchestrator.model.plan import (
     ANY_EVENT,
@@ -34,11 +33,11 @@ from orchestrator.planner.report import Report
 from orchestrator.planner.scoping import Names, iterate_members
 
 INHERITS = ("action", "workflow", "loop", "parallel")
-"""Types that can fail for reasons outside the graph: `settings.on_error` serves them (docs/flow.md)."""
+"""Types that can fail for reasons outside the graph: `settings.on_error` applies to them (docs/flow.md)."""
 
 
 class ScopeBuilder:
-    """Builds the scopes of one definition."""
+    """Builds the scopes of one definition; every check that needs regions and names has passed."""
 
     def __init__(
         self, definition: Definition, regions: Regions, names: Names, actions: Actions, report: Report
@@ -50,11 +49,11 @@ class ScopeBuilder:
         self.report = report
         self.default_on_error = read_on_error(definition.settings.on_error, "/settings/on_error", report)
         self.callees: dict[str, tuple[str, ...]] = {}
-        """Workflow ids to all that they call themselves."""
+        """Each called workflow, to all workflows that it calls in turn."""
         self._readers = self._find_step_readers()
 
     def build_scope(self, region: Region) -> Scope:
-        """Build a scope."""
+        """Build the scope of a region."""
         rank = {number: at for at, number in enumerate(region.ranked)}
         nodes = self.regions.graph.nodes
         return Scope(
@@ -171,7 +170,8 @@ class ScopeBuilder:
         inside = self.regions.inside.get(number, [])
         pointer = f"{self.regions.graph.pointers[number]}/config/join"
         if join is not None and join > len(inside):
-            message = f"the join waits for {join} branches, there are {len(inside)}"
+            count = "1 branch" if len(inside) == 1 else f"{len(inside)} branches"
+            message = f"join waits for {join} branches, but the parallel has {count}"
             self.report.add_error("bad_join", pointer, message)
         return Parallel(
             kind="parallel",
@@ -202,7 +202,7 @@ class ScopeBuilder:
         )
 
     def _find_step_readers(self) -> dict[str, set[int]]:
-        """Give the nodes that read each step; `*` where one reads them all."""
+        """Return the nodes that read each step, by step; the key `*` has those that read all steps."""
         readers: dict[str, set[int]] = {}
         for number, uses in enumerate(self.names.uses):
             for _, name in uses:
@@ -211,7 +211,7 @@ class ScopeBuilder:
         return readers
 
     def _find_exports(self, ids: Mapping[str, None], own: list[int]) -> tuple[str, ...]:
-        """Name the steps of a branch that something outside it reads."""
+        """Return the steps of a branch that nodes outside it read."""
         inside = set(own)
         if self._readers.get("*", set()) - inside:
             return ("*",)
@@ -226,25 +226,25 @@ class ScopeBuilder:
                 return None
             return policy
         if isinstance(policy, RetryFrom):
-            wrong = self._explain_bad_target(number, policy.node)
-            if wrong is not None:
-                hint = did_you_mean(policy.node, self.regions.graph.index)
-                self.report.add_error("bad_checkpoint", f"{pointer}/retry_from", wrong, hint)
+            reason = self._explain_bad_target(number, policy.node)
+            if reason is not None:
+                hint = self.report.suggest(policy.node, self.regions.graph.index)
+                self.report.add_error("bad_checkpoint", f"{pointer}/retry_from", reason, hint)
         if (
             policy is not None
             and "next" not in self.regions.graph.successors[number]
             and node.type in ("condition", "switch")
         ):
-            message = f"a {node.type} has no port `next` to go on by"
+            message = f"a {node.type} cannot continue after an error: it has no port `next`"
             self.report.add_warning("on_error_without_next", pointer, message)
         return policy
 
     def _explain_bad_target(self, number: int, target_id: str) -> str | None:
-        """Say why a run cannot go back to a node from here."""
+        """Return why a run cannot return to a node from here, or None if it can."""
         regions = self.regions
         target = regions.graph.index.get(target_id)
         if target is None:
-            return f"there is no node {target_id!r}"
+            return f"there is no node {target_id!r:.60}"
         for region in regions.iterate_enclosing(number):
             if regions.innermost[target] is region:
                 return (
@@ -252,11 +252,11 @@ class ScopeBuilder:
                 )
             owner = None if region.owner is None else regions.graph.nodes[region.owner]
             if owner is not None and (owner.type == "parallel" or owner.config.get("max_concurrency", 1) != 1):
-                return f"{target_id!r} is outside what runs beside others here: it cannot be gone back to"
-        return f"{target_id!r} is inside another loop or branch: it cannot be gone back to"
+                return f"a run cannot return to {target_id!r} from here: it is outside a concurrent loop or branch"
+        return f"a run cannot return to {target_id!r} from here: it is inside another loop or branch"
 
 
-NOT_BEFORE = "{!r} does not come before this node"
+NOT_BEFORE = "a run cannot return to {!r}: it does not run before this node"
 
 
 def _name_event(node: Node) -> str:

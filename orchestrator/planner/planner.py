@@ -1,4 +1,4 @@
-"""Check a definition and plan it: the only place that judges (SPEC §8)."""
+"""Plan a definition: return a Plan, or every problem it has (SPEC §8)."""
 
 import re
 from collections.abc import Collection, Mapping
@@ -18,7 +18,7 @@ from orchestrator.planner.report import Report
 from orchestrator.planner.verdict import Verdict
 
 MAX_CALL_DEPTH = 20
-"""Workflows that call each other, one in another."""
+"""Levels of workflows that call each other."""
 
 
 def check(
@@ -28,11 +28,11 @@ def check(
     workflows: Mapping[str, Mapping[str, Any]] | None = None,
     drafts: Collection[str] = (),
 ) -> Verdict:
-    """Judge a definition.
+    """Check a definition and plan it.
 
-    `registry` knows the actions; without one their names are not checked. `workflows` holds the definitions
-    that `workflow` nodes run, by id, or by `id@version` for one that is not the newest: they are planned too
-    and stand in the plan. Those named in `drafts` have no version yet: no node can ask for one.
+    `registry` has the actions; without one their names and parameters are not checked. `workflows` has the
+    definitions that `workflow` nodes call, by id, or by `id@version` for one that is not the newest: they are
+    planned too and embedded in the plan. Those named in `drafts` have no version yet, so no node can pin one.
     """
     return _Planner(registry, workflows or {}, drafts).check(definition, ())
 
@@ -43,18 +43,18 @@ def plan(
     registry: Catalogue | None = None,
     workflows: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Plan | list[Problem]:
-    """Give the plan of a definition, or all its problems (SPEC §13)."""
+    """Return the plan of a definition, or all its problems (SPEC §13)."""
     verdict = check(definition, registry=registry, workflows=workflows)
     return verdict.problems if verdict.plan is None else verdict.plan
 
 
 def check_input(plan: Plan, value: Any) -> list[Problem]:
-    """Say where a run's input does not fit `settings.input_schema`; paths point into the input."""
+    """Return where a run's input does not match `settings.input_schema`; paths point into the input."""
     return [] if plan.input_schema is None else schema.find_problems(plan.input_schema, value)
 
 
 class _Planner:
-    """Plans a definition and those that it calls, each once."""
+    """Plans a definition and the workflows that it calls, each once."""
 
     def __init__(
         self, registry: Catalogue | None, workflows: Mapping[str, Mapping[str, Any]], drafts: Collection[str]
@@ -103,7 +103,7 @@ class _Planner:
         return {name: plans[name] for name in sorted(plans)}
 
     def _plan_callees(self, definition: Definition, calling: tuple[str, ...], report: Report) -> dict[str, Verdict]:
-        """Plan the workflows that a definition calls."""
+        """Plan the workflows that a definition calls; return their verdicts by key."""
         verdicts: dict[str, Verdict] = {}
         for index, node in enumerate(definition.nodes):
             name = node.config.get("workflow_id")
@@ -117,9 +117,10 @@ class _Planner:
             verdicts[key] = verdict
             version = read_pinned_version(node.config)
             if verdict.plan is not None and version is not None and version != verdict.plan.version:
-                there = f"version {verdict.plan.version}" if verdict.plan.version else "a draft"
-                message = f"workflow {name!r} is here as {there}, not as version {version}"
-                report.add_error("unknown_version", f"/nodes/{index}/config/version", message)
+                newest = verdict.plan.version
+                message = f"workflow {name!r} has no version {version}"
+                hint = f"the newest version is {newest}" if newest else "it has never been published"
+                report.add_error("unknown_version", f"/nodes/{index}/config/version", message, hint)
         return verdicts
 
     def _plan_callee(
@@ -127,15 +128,15 @@ class _Planner:
     ) -> Verdict | None:
         if name in calling:
             cycle = " → ".join((*calling[calling.index(name) :], name))
-            hint = "repeat with a loop, or with an edge back"
-            report.add_error("workflow_cycle", pointer, f"the workflows call each other without end: {cycle}", hint)
+            hint = "to repeat nodes, use a loop or an edge back to an earlier node"
+            report.add_error("workflow_cycle", pointer, f"these workflows call each other in a cycle: {cycle}", hint)
             return None
         if len(calling) > MAX_CALL_DEPTH:
-            report.add_error("too_deep", pointer, f"more than {MAX_CALL_DEPTH} workflows call each other")
+            report.add_error("too_deep", pointer, f"workflow calls are nested more than {MAX_CALL_DEPTH} levels deep")
             return None
         if key not in self.workflows:
             report.add_error(
-                "unknown_workflow", pointer, f"there is no workflow {name!r}", did_you_mean(name, self.workflows)
+                "unknown_workflow", pointer, f"there is no workflow {name!r:.60}", did_you_mean(name, self.workflows)
             )
             return None
         if key not in self.verdicts:
@@ -146,12 +147,12 @@ class _Planner:
         verdict = self.verdicts[key]
         errors = [problem for problem in verdict.problems if problem.severity == "error"]
         if errors:
-            first = f"{errors[0].path}: {errors[0].message}"
-            message = f"workflow {name!r} has {len(errors)} errors, the first at {first}"
+            count = "an error" if len(errors) == 1 else f"{len(errors)} errors"
+            message = f"workflow {name!r} has {count}: {errors[0].path}: {errors[0].message}"
             report.add_error("invalid_workflow", pointer, message)
         return verdict
 
 
 def _make_slug(name: str) -> str:
-    """Make an id of a name."""
+    """Return an id made from a name."""
     return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") or "workflow"

@@ -1,13 +1,15 @@
-"""Retry, on_error, compensation and notification: what their short forms stand for (SPEC §6)."""
+"""Parse retry policies, `on_error`, compensations and notifications (SPEC §6)."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol, cast
 
 from orchestrator.errors import ERROR_TYPES
 from orchestrator.jsontools.json_types import describe_type
+from orchestrator.jsontools.pointer import escape
 from orchestrator.jsontools.suggestions import did_you_mean, join_names
+from orchestrator.language.values import describe_value
 from orchestrator.model.plan import ActionCall, Fallback, OnError, Pause, Retry, RetryFrom, Skip
-from orchestrator.planner.report import Report
+from orchestrator.planner.report import Report, suggest_choice
 
 SYNONYMS = {
     "max_retries": "maximum_attempts",
@@ -22,12 +24,13 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "maximum_interval": (0.001, 366 * 86_400),
     "backoff_coefficient": (1, 1_000),
 }
+SIDE_CALL_KEYS = ("action", "config", "retry", "timeout_seconds")
 RETRYABLE = tuple(name for name in ERROR_TYPES if name not in ("retry_exhausted", "cancelled"))
-ON_ERROR_FORMS = "`fail`, `skip`, `pause`, {fallback: value} or {retry_from: node, max: n}"
+ON_ERROR_FORMS = "use `fail`, `skip`, `pause`, {fallback: value} or {retry_from: node, max: n}"
 
 
 class ActionLike(Protocol):
-    """What the planner asks of a registered action."""
+    """The part of a registered action that the planner needs."""
 
     name: str
     parameters: Any
@@ -42,25 +45,25 @@ class Catalogue(Protocol):
     """The actions that a worker serves."""
 
     def get(self, name: str) -> ActionLike | None:
-        """Find an action."""
+        """Return an action, or None."""
 
     def list_names(self) -> list[str]:
-        """Name all actions."""
+        """Return the names of all actions."""
 
 
 def read_retry(policy: Mapping[str, Any] | None, pointer: str, report: Report) -> dict[str, Any]:
-    """Read a retry policy; what is wrong is reported and left out."""
+    """Return a retry policy under Temporal's names; report invalid values and leave them out."""
     read: dict[str, Any] = {}
     for key, value in (policy or {}).items():
         name = SYNONYMS.get(key, key)
-        at = f"{pointer}/{key}"
+        at = f"{pointer}/{escape(key)}"
         if name == "retry_on":
             _read_retry_on(value, at, read, report)
         elif name not in BOUNDS:
-            known = (*BOUNDS, "retry_on", *SYNONYMS)
-            report.add_error("unknown_key", at, f"a retry policy has no {key!r}", did_you_mean(key, known))
+            hint = did_you_mean(key, (*BOUNDS, "retry_on", *SYNONYMS)) or f"known keys: {join_names(BOUNDS)}, retry_on"
+            report.add_error("unknown_key", at, f"unknown key {key!r:.60} in a retry policy", hint)
         elif name in read:
-            report.add_error("duplicate_key", at, f"{key!r} says again what another key has said")
+            report.add_error("duplicate_key", at, f"`{key}` sets `{name}` a second time", "remove one of the two keys")
         elif value is not None:
             _read_bounded(name, value, at, read, report)
     return read
@@ -69,14 +72,14 @@ def read_retry(policy: Mapping[str, Any] | None, pointer: str, report: Report) -
 def _read_bounded(name: str, value: Any, at: str, read: dict[str, Any], report: Report) -> None:
     least, most = BOUNDS[name]
     if isinstance(value, bool) or not isinstance(value, int | float):
-        report.add_error("wrong_type", at, f"this must be a number, it is {describe_type(value)}")
+        report.add_error("wrong_type", at, f"{name} must be a number, not {describe_type(value)}")
     elif name == "maximum_attempts" and value == 0:
-        hint = "1 is no retry; Temporal's 0 (without end) is not offered"
-        report.add_error("out_of_bounds", at, "0 attempts would never run the action", hint)
+        hint = "use 1 for a single attempt; unlimited attempts are not supported"
+        report.add_error("out_of_bounds", at, "maximum_attempts must be at least 1", hint)
     elif not least <= value <= most:
-        report.add_error("out_of_bounds", at, f"{value:g} is not between {least:g} and {most:g}")
+        report.add_error("out_of_bounds", at, f"{name} must be between {least:g} and {most:g}, not {value:g}")
     elif name == "maximum_attempts" and value != int(value):
-        report.add_error("wrong_type", at, "attempts are a whole number")
+        report.add_error("wrong_type", at, f"maximum_attempts must be a whole number, not {value:g}")
     else:
         read[name] = int(value) if name == "maximum_attempts" else float(value)
 
@@ -84,17 +87,18 @@ def _read_bounded(name: str, value: Any, at: str, read: dict[str, Any], report: 
 def _read_retry_on(value: Any, at: str, read: dict[str, Any], report: Report) -> None:
     names = [value] if isinstance(value, str) else value
     if not isinstance(names, list):
-        report.add_error("wrong_type", at, f"this must be a list of error types, it is {describe_type(value)}")
+        report.add_error("wrong_type", at, f"retry_on must be a list of error types, not {describe_type(value)}")
         return
     for index, name in enumerate(names):
         if name not in RETRYABLE:
-            hint = did_you_mean(name, RETRYABLE) or f"one of {join_names(RETRYABLE)}"
-            report.add_error("unknown_error_type", f"{at}/{index}", f"{name!r} is no error type to retry on", hint)
+            path = at if names is not value else f"{at}/{index}"
+            message = f"{describe_value(name)} is not an error type that can be retried"
+            report.add_error("unknown_error_type", path, message, suggest_choice(name, RETRYABLE))
     read["retry_on"] = tuple(name for name in names if name in RETRYABLE)
 
 
 def merge_retry(*policies: Mapping[str, Any]) -> Retry:
-    """Lay policies over each other, the strongest last."""
+    """Merge retry policies; later ones override earlier ones."""
     merged: dict[str, Any] = {}
     for policy in policies:
         merged |= policy
@@ -105,7 +109,7 @@ def merge_retry(*policies: Mapping[str, Any]) -> Retry:
 
 
 def read_on_error(value: Any, pointer: str, report: Report) -> OnError | None:
-    """Read an `on_error`; `None` is `fail`."""
+    """Parse an `on_error`; return None for `fail`."""
     match value:
         case None | "fail" | "":
             return None
@@ -115,43 +119,44 @@ def read_on_error(value: Any, pointer: str, report: Report) -> OnError | None:
             return Pause(kind="pause")
         case str():
             hint = did_you_mean(value, ("fail", "skip", "pause", "fallback", "retry_from")) or ON_ERROR_FORMS
-            report.add_error("bad_on_error", pointer, f"{value!r} is not known here", hint)
+            report.add_error("bad_on_error", pointer, f"unknown on_error {value!r:.60}", hint)
         case {"fallback": value, **rest} if not rest:
             return Fallback(kind="fallback", value=value)
         case {"retry_from": str() as node, **rest} if not rest.keys() - {"max"}:
             return _read_retry_from(node, rest.get("max", 1), pointer, report)
         case _:
-            report.add_error("bad_on_error", pointer, "this cannot be read", ON_ERROR_FORMS)
+            report.add_error("bad_on_error", pointer, "on_error has an unknown form", ON_ERROR_FORMS)
     return None
 
 
 def _read_retry_from(node: str, most: Any, pointer: str, report: Report) -> OnError | None:
     if isinstance(most, bool) or not isinstance(most, int) or most < 1:
-        report.add_error("out_of_bounds", f"{pointer}/max", "max is a whole number from 1")
+        message = f"max must be a whole number of at least 1, not {describe_value(most)}"
+        report.add_error("out_of_bounds", f"{pointer}/max", message)
         return None
     return RetryFrom(kind="retry_from", node=node, max=most)
 
 
 def read_side_call(value: Any, pointer: str, report: Report) -> dict[str, Any] | None:
-    """Check an `{action, config}` outside the flow."""
+    """Return the `{action, config}` of a compensation or notification, or None if there is none or it is invalid."""
     if not value:
         return None
     if not isinstance(value, dict) or not isinstance(value.get("action"), str) or not value["action"]:
-        report.add_error("missing_action", f"{pointer}/action", "this names no action", "{action: name, config: {…}}")
+        hint = "write {action: name, config: {…}}"
+        report.add_error("missing_action", f"{pointer}/action", "no action is named", hint)
         return None
     for key in value:
-        if key not in ("action", "config", "retry", "timeout_seconds"):
-            known = ("action", "config", "retry", "timeout_seconds")
-            report.add_error("unknown_key", f"{pointer}/{key}", f"{key!r} is not known here", did_you_mean(key, known))
+        if key not in SIDE_CALL_KEYS:
+            hint = suggest_choice(key, SIDE_CALL_KEYS)
+            report.add_error("unknown_key", f"{pointer}/{escape(key)}", f"unknown key {key!r:.60}", hint)
     if not isinstance(value.get("config") or {}, dict):
-        report.add_error(
-            "wrong_type", f"{pointer}/config", f"this must be an object, it is {describe_type(value['config'])}"
-        )
+        message = f"config must be an object, not {describe_type(value['config'])}"
+        report.add_error("wrong_type", f"{pointer}/config", message)
         return None
     return cast(dict[str, Any], value)
 
 
 def build_side_call(value: Mapping[str, Any], retry: Retry, timeout_seconds: float) -> ActionCall:
-    """Make the call that stands in the plan."""
+    """Build the call for the plan."""
     config = value.get("config") or {}
     return ActionCall(action=value["action"], config=config, retry=retry, timeout_seconds=timeout_seconds)

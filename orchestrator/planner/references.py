@@ -1,4 +1,4 @@
-"""Find what a node reads: the names in its templates and conditions."""
+"""Find the names that a node's templates and conditions read."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
@@ -11,23 +11,23 @@ from orchestrator.planner.policies import read_side_call
 from orchestrator.planner.report import Report
 
 Site = tuple[str, Any, Literal["template", "secret", "condition"]]
-"""A place that is computed: its pointer, its value, and how. `secret`: a template that may name secrets."""
+"""A value that a run computes: its pointer, the value, and its kind. `secret` is a template that may use secrets."""
 
 
 Use = tuple[str, Name]
-"""A path that is read, and where."""
+"""The pointer of a site, and a name that it reads."""
 
 
 CONDITION_KEYS = frozenset(("field", "operator", "conditions", "condition", "preset", "expression"))
 
 
 def is_condition(value: Any) -> bool:
-    """Tell a case that is a condition from one that is a value to compare with."""
+    """Return whether a case of a switch is a condition, not a value to compare with."""
     return isinstance(value, Mapping) and not CONDITION_KEYS.isdisjoint(value)
 
 
 def find_sites(node: Node, pointer: str) -> Iterator[Site]:
-    """List the places of a node that are computed in a run."""
+    """Yield the values of a node that are computed in a run."""
     config, at = node.config, f"{pointer}/config"
     if node.when is not None:
         yield f"{pointer}/when", node.when, "condition"
@@ -66,7 +66,7 @@ def _find_switch_sites(config: Mapping[str, Any], at: str) -> Iterator[Site]:
 
 
 def collect_uses(sites: Iterable[Site], report: Report) -> list[Use]:
-    """Read the templates and conditions of some places; report what cannot be read."""
+    """Return the names that sites read; report syntax errors."""
     uses: list[Use] = []
     for pointer, value, kind in sites:
         if value is None or isinstance(value, bool | int | float):
@@ -88,7 +88,9 @@ def _collect_template_uses(value: Any, pointer: str, report: Report, *, secrets:
         report.add_error("too_deep", pointer, error.message)
         return
     for at in find_secret_keys(value, pointer) if secrets else ():
-        report.add_error("secret_outside_action", at, "a key cannot hold a secret: it would be kept")
+        report.add_error(
+            "secret_outside_action", at, "a key cannot contain a secret: keys are recorded", "use the secret in a value"
+        )
     for at, text in texts:
         try:
             template = compile_template(text)
@@ -96,14 +98,14 @@ def _collect_template_uses(value: Any, pointer: str, report: Report, *, secrets:
             report.add_error("template_syntax", at, f"{error.line}:{error.column}: {error.message}", error.hint)
             continue
         if template.uses_secrets and not secrets:
-            message = "secrets can be named in the parameters of actions only: elsewhere they would be kept"
+            message = "secrets can be used in the parameters of actions only: values elsewhere are recorded"
             report.add_error("secret_outside_action", at, message)
         for name in _sort_names(template.names):
             yield at, name
 
 
 def find_secret_keys(value: Any, pointer: str) -> Iterator[str]:
-    """Find keys of objects that name secrets."""
+    """Yield the pointers of object keys that contain secrets."""
     if isinstance(value, Mapping):
         for key, item in value.items():
             at = f"{pointer}/{escape(key)}"
@@ -120,6 +122,6 @@ def _sort_names(names: Iterable[Name]) -> list[Name]:
 
 
 def collect_notify_uses(definition: Definition, report: Report) -> list[Use]:
-    """Read the templates of `settings.notify`."""
+    """Return the names that `settings.notify` reads."""
     call = read_side_call(definition.settings.notify, "/settings/notify", report)
     return [] if call is None else collect_uses([("/settings/notify/config", call.get("config"), "secret")], report)

@@ -1,7 +1,20 @@
-"""Regions and ranks: which scope each node belongs to, and in what order a scope runs (SPEC §2.3, §2.4).
+"""Find regions and ranks: the scope of each node, and the order in which a scope runs (SPEC §2.3, §2.4).
 
-A port `body` or `branch <n>` becomes a node of its own between owner and targets; what that node dominates is
-its region. Dominators after Cooper, Harvey and Kennedy, "A Simple, Fast Dominance Algorithm" (2001).
+A region is the whole graph, the body of a loop, or a branch of a parallel. A node is in a body or branch if every
+path from the start to it leads through that body or branch, that is, by dominance. To compute it, each port `body`
+or `branch <n>` becomes a node of its own between the owner and its targets, here `(each.body)`; the region is what
+that node dominates.
+
+    trigger -> each      each -body-> charge      charge -> mail      mail -> report      each -> report
+
+    trigger ── each ── (each.body) ── charge ── mail
+                │                                │
+                └────────────── report ──────────┘
+
+`charge` and `mail` are the region of the body: no path avoids `(each.body)`. `report` is not, as the edge from `each`
+reaches it too. The edge from `mail` to `report` is an exit of the body: the parent scope follows it, once, after the
+loop has ended. So for ranks it is an edge from `each`, and inner regions are ranked first: their exits are edges of
+the region around them.
 """
 
 from collections.abc import Iterator
@@ -19,13 +32,13 @@ class Region:
     owner: int | None
     port: str
     parent: "Region | None" = None
-    """The region that the owner is in."""
+    """The innermost region of the owner."""
     depth: int = 0
     entries: list[int] = field(default_factory=list)
     ranked: list[int] = field(default_factory=list)
-    """Its own nodes, in order of rank."""
+    """The nodes whose innermost region this is, by rank."""
     exits: list[int] = field(default_factory=list)
-    """Nodes outside that paths inside lead to."""
+    """Nodes outside the region that edges inside it lead to."""
 
 
 @dataclass(slots=True)
@@ -35,25 +48,25 @@ class Regions:
     graph: Graph
     whole: Region
     innermost: list[Region | None]
-    """The innermost region of each node; `None` for what is never reached."""
+    """The innermost region of each node; None for a node that is never reached."""
     inside: dict[int, list[Region]]
-    """Of each loop and parallel: its regions, in order."""
+    """The regions of each loop and parallel, in order."""
 
     def iterate_enclosing(self, number: int) -> Iterator[Region]:
-        """Give the regions a node is in, innermost first."""
+        """Yield the regions that contain a node, innermost first."""
         region = self.innermost[number]
         while region is not None:
             yield region
             region = region.parent
 
     def ends_path(self, source: int, target: int) -> bool:
-        """Tell an edge back to a loop that encloses its source."""
+        """Return whether an edge leads back to a loop around its source: it ends that path of the iteration."""
         if self.graph.nodes[target].type != "loop":
             return False
         return any(region.owner == target for region in self.iterate_enclosing(source))
 
     def iterate_onward(self, number: int) -> Iterator[tuple[str, int]]:
-        """Give `(port, node)` for every way on that is not into a region, in port order."""
+        """Yield `(port, target)` for the edges that do not enter a region, in port order; exits follow `next`."""
         ports = self.graph.successors[number]
         for port in list_ports(self.graph.nodes[number]):
             if port in ("body", "branch"):
@@ -63,11 +76,11 @@ class Regions:
             if port == "next":
                 for region in self.inside.get(number, ()):
                     for target in region.exits:
-                        yield "left", target
+                        yield "exit", target
 
 
 def find_regions(graph: Graph) -> Regions:
-    """Find all regions and rank them."""
+    """Return the tree of regions of a graph, each with its nodes ranked."""
     successors, owners = _insert_region_nodes(graph)
     order = compute_reverse_postorder(successors, len(successors) - 1)
     parents = compute_immediate_dominators(successors, order)
@@ -97,7 +110,7 @@ def _read_branch_index(port: str) -> int:
 
 
 def _insert_region_nodes(graph: Graph) -> tuple[list[list[int]], dict[int, tuple[int, str]]]:
-    """Put a node between each owner and what its region begins with; the last node is the start."""
+    """Insert a node between each owner and the targets of its region; the last node is the start."""
     successors: list[list[int]] = [[] for _ in graph.nodes]
     owners: dict[int, tuple[int, str]] = {}
     for number, ports in enumerate(graph.successors):
@@ -113,7 +126,7 @@ def _insert_region_nodes(graph: Graph) -> tuple[list[list[int]], dict[int, tuple
 
 
 def _rank_regions(regions: Regions) -> None:
-    """Order the nodes of every region, the innermost first: an outer one needs to know what they lead to."""
+    """Rank the nodes of every region, inner regions first: a region needs the exits of those inside it."""
     inner = [region for listed in regions.inside.values() for region in listed]
     for region in [*sorted(inner, key=lambda region: -region.depth), regions.whole]:
         region.entries = _find_entries(regions, region)
@@ -140,7 +153,10 @@ def _find_entries(regions: Regions, region: Region) -> list[int]:
 
 
 def _rank_nodes(regions: Regions, region: Region) -> list[int]:
-    """Walk depth first, children last to first, and number in reverse postorder (docs/flow.md)."""
+    """Return the nodes of a region in reverse postorder (docs/flow.md).
+
+    Children are visited last to first, so that in the reversed order the first child comes first.
+    """
     innermost = regions.innermost
 
     def children(number: int) -> Iterator[int]:

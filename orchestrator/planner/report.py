@@ -1,46 +1,47 @@
-"""Collects problems, and says what was likely meant."""
+"""Collect the problems of a definition."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from orchestrator.errors import Problem, ProblemCode
-from orchestrator.jsontools.suggestions import did_you_mean
+from orchestrator.jsontools.suggestions import did_you_mean, join_names
 
 MAX_PROBLEMS = 1_000
-"""A definition with more is beyond reading; the last one says so."""
+"""Problems in one answer; the last one says how many are left out."""
 MAX_SUGGESTIONS = 200
+"""Suggestions in one report: each compares a name with all ids of the definition."""
 
 
 @dataclass(slots=True)
 class Report:
-    """The problems found so far."""
+    """The problems collected so far."""
 
     problems: list[Problem] = field(default_factory=list)
     suggestions: int = 0
-    """Hints that were looked for among many words."""
+    """Suggestions that were looked for among all ids of the definition."""
     unreadable_paths: list[str] = field(default_factory=list)
-    """Places that could not be read: nothing more is said of them."""
+    """Values of the wrong type: other problems at or below them only follow from that."""
 
     def add_error(self, code: ProblemCode, path: str, message: str, hint: str | None = None) -> None:
-        """Note what makes the definition unusable."""
+        """Add a problem that makes the definition unusable."""
         self.problems.append(Problem("error", code, path, message, hint))
 
     def add_warning(self, code: ProblemCode, path: str, message: str, hint: str | None = None) -> None:
-        """Note what is doubtful."""
+        """Add a likely mistake."""
         self.problems.append(Problem("warning", code, path, message, hint))
 
-    def suggest(self, name: object, known: Iterable[str]) -> str | None:
-        """Give a hint, as long as few were needed: each is looked for among all names of the definition."""
-        self.suggestions += 1
-        return did_you_mean(name, known) if self.suggestions <= MAX_SUGGESTIONS else None
-
     def add_wrong_type(self, path: str, message: str) -> None:
-        """Note a value of the wrong type."""
+        """Add a value of the wrong type, which is left out of the definition."""
         self.unreadable_paths.append(path)
         self.problems.append(Problem("error", "wrong_type", path, message))
 
+    def suggest(self, name: object, known: Iterable[str]) -> str | None:
+        """Return a hint with the closest of all ids of the definition; None after `MAX_SUGGESTIONS`."""
+        self.suggestions += 1
+        return did_you_mean(name, known) if self.suggestions <= MAX_SUGGESTIONS else None
+
     def list_problems(self) -> list[Problem]:
-        """Give all problems once, errors first, without those that only follow from a value of the wrong type."""
+        """Return each problem once, errors first, without those that follow from a value of the wrong type."""
         unique = dict.fromkeys(
             problem for problem in self.problems if problem.code == "wrong_type" or not self._follows(problem)
         )
@@ -58,5 +59,10 @@ class Report:
 
     @property
     def failed(self) -> bool:
-        """Tell whether there is an error."""
+        """Whether there is an error."""
         return any(problem.severity == "error" for problem in self.problems)
+
+
+def suggest_choice(name: object, choices: Collection[str]) -> str:
+    """Return a hint with the closest of a few choices, or with all of them."""
+    return did_you_mean(name, choices) or f"use one of: {join_names(choices)}"

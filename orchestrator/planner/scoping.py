@@ -1,4 +1,21 @@
-"""What the templates and conditions of a node read: syntax, secrets, variables and steps that are named."""
+"""Check the names that templates and conditions read: variables, steps, and fields of `run` and `workflow`.
+
+Whether a variable may be set when a node reads it is decided in the lowest common region of setter and reader: the
+innermost region that contains both. There each is either itself or the loop or parallel that contains it, and ranks
+of one region can be compared.
+
+    whole graph       init, each, done
+      body of each      ask, both
+        branch 0          left
+        branch 1          right
+
+    init  -> right    in the whole graph: init before each, so yes
+    right -> done     in the whole graph: each before done, so yes
+    left  -> right    in the body, both are in `both`: not in this iteration, but an earlier one may have set it
+    ask   -> each     `each` computes `collect` and `break_when` after its body: yes
+
+Without the loop around them, `left` would never precede `right`: branches do not see each other's variables.
+"""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -23,16 +40,16 @@ STEP_FIELDS = ("status", "output", "error")
 
 @dataclass
 class Names:
-    """Who sets and who reads what in a graph."""
+    """The variables that the nodes of a graph set, and the names that they read."""
 
     definition: Definition
     regions: Regions
     uses: list[list[Use]]
-    """Of each node."""
+    """The uses of each node."""
     report: Report
     setters: dict[str, list[int]] = field(default_factory=dict)
     sets_anything: bool = False
-    """Some name of a variable is computed."""
+    """Whether the name of some variable is computed, so that any variable may be set."""
 
     def __post_init__(self) -> None:
         for number, node in enumerate(self.regions.graph.nodes):
@@ -42,7 +59,7 @@ class Names:
                 self.sets_anything = True
 
     def check(self) -> None:
-        """Warn of names that mean nothing."""
+        """Warn about names that do not exist, and about variables that two branches set."""
         for number, uses in enumerate(self.uses):
             if self.regions.innermost[number] is not None:
                 for pointer, name in uses:
@@ -52,7 +69,7 @@ class Names:
                 self._check_branches(owner, inside)
 
     def check_notify_uses(self, uses: Iterable[Use]) -> None:
-        """Check names that no node reads: those of `settings.notify`."""
+        """Check the steps that `settings.notify` reads."""
         for pointer, name in uses:
             if name.root == "steps":
                 self._check_step(pointer, name)
@@ -64,7 +81,7 @@ class Names:
         elif root in FIELDS:
             if name.path and name.path[0] not in FIELDS[root]:
                 hint = did_you_mean(name.path[0], FIELDS[root])
-                self._warn("unknown_field", pointer, name, f"`{root}` has no {name.path[0]!r}", hint)
+                self._warn("unknown_field", pointer, name, f"`{root}` has no field {name.path[0]!r:.60}", hint)
         elif root == "input":
             self._check_input(pointer, name)
         elif root not in (*RESERVED, "secrets") and root not in self.definition.variables:
@@ -76,10 +93,10 @@ class Names:
         step, known = name.path[0], self.regions.graph.index
         if step not in known:
             hint = self.report.suggest(step, known)
-            self._warn("unknown_step", pointer, name, f"there is no node {step!r}", hint)
+            self._warn("unknown_step", pointer, name, f"there is no node {step!r:.60}", hint)
         elif len(name.path) > 1 and name.path[1] not in STEP_FIELDS:
             hint = did_you_mean(name.path[1], STEP_FIELDS) or f"did you mean `output.{name.path[1]}`?"
-            self._warn("unknown_field", pointer, name, f"a step has no {name.path[1]!r}", hint)
+            self._warn("unknown_field", pointer, name, f"a step has no field {name.path[1]!r:.60}", hint)
 
     @cached_property
     def _inputs(self) -> list[str] | None:
@@ -92,7 +109,7 @@ class Names:
             return
         hint = did_you_mean(name.path[0], self._inputs)
         if hint is not None:
-            message = f"the input_schema has no {name.path[0]!r}"
+            message = f"settings.input_schema has no property {name.path[0]!r:.60}"
             self._warn("unknown_input", pointer, name, message, hint)
 
     def _check_variable(self, number: int, pointer: str, name: Name) -> None:
@@ -105,10 +122,15 @@ class Names:
             hint = self.report.suggest(root, known)
             if hint is None and root in (self._inputs or ()):
                 hint = f"did you mean `input.{root}`?"
-            self._warn("unknown_variable", pointer, name, f"nothing sets {root!r}: it is null", hint)
+            self._warn("unknown_variable", pointer, name, f"variable {root!r:.60} is never set: it is null", hint)
         elif not any(self.may_precede(setter, number) for setter in setters):
-            where = self.regions.graph.nodes[setters[0]].id
-            self._warn("set_later", pointer, name, f"{root!r} is set by {where!r} only, which does not come before")
+            setter = self.regions.graph.nodes[setters[0]].id
+            self._warn(
+                "set_later",
+                pointer,
+                name,
+                f"variable {root!r:.60} is set only by {setter!r}, which does not run before this",
+            )
 
     def _warn(self, code: ProblemCode, pointer: str, name: Name, message: str, hint: str | None = None) -> None:
         if not name.optional:
@@ -122,7 +144,7 @@ class Names:
         return [*names, *(f"{name}_index" for name in names)]
 
     def may_precede(self, setter: int, reader: int) -> bool:
-        """Tell whether what one node sets can be there when another reads it."""
+        """Return whether a variable that one node sets may be set when another reads it."""
         around: dict[int, int] = {}
         here: int | None = setter
         while here is not None:
@@ -139,7 +161,7 @@ class Names:
             if id(region) in around:
                 first, then = around[id(region)], here
                 ranks = self.ranks
-                # What a body sets is there when its own loop computes `collect` or `break_when`.
+                # A loop computes `collect` and `break_when` after its body.
                 inside = first == then == reader != setter
                 return inside or ranks[first] < ranks[then] or self._repeats(region)
             here = region.owner
@@ -156,7 +178,7 @@ class Names:
         return {}
 
     def _repeats(self, region: Region | None) -> bool:
-        """Tell a scope whose nodes may run more than once."""
+        """Return whether the nodes of a region may run more than once."""
         while region is not None:
             if region.port == "body" or self._has_cycle(region):
                 return True
@@ -174,26 +196,26 @@ class Names:
         return self._cyclic[id(region)]
 
     def _check_branches(self, owner: int, inside: list[Region]) -> None:
-        """Warn where two branches set one variable: the later branch wins."""
+        """Warn when two branches set the same variable: after the join the later branch wins."""
         graph = self.regions.graph
         first: dict[str, int] = {}
         for index, region in enumerate(inside):
             for number in iterate_members(self.regions, region):
                 for name in list_variables_set(graph.nodes[number]):
                     if first.setdefault(name, index) != index:
-                        message = f"branches {first[name]} and {index} both set {name!r}: the last one's stays"
+                        message = f"branches {first[name]} and {index} both set {name!r:.60}: branch {index} wins"
                         self.report.add_warning("variable_conflict", graph.pointers[owner], message)
 
 
 def list_variables_set(node: Node) -> Iterator[str]:
-    """Name the variables that a node sets, as far as they are known before the run."""
+    """Yield the variables that a node sets, except computed names."""
     yield from node.outputs
     if node.type == "set":
         yield from (key for key in node.config if not is_template(key))
 
 
 def iterate_members(regions: Regions, region: Region) -> Iterator[int]:
-    """Give all nodes of a region, those of regions inside it too, in order."""
+    """Yield all nodes of a region in order, with those of the regions inside it."""
     for number in region.ranked:
         yield number
         for inner in regions.inside.get(number, ()):

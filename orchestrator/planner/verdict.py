@@ -1,4 +1,4 @@
-"""The result of planning: a plan or its problems."""
+"""The result of planning: a plan, or problems."""
 
 from dataclasses import dataclass
 
@@ -8,15 +8,15 @@ from orchestrator.model.plan import Plan
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the planner says."""
+    """The result of planning a definition."""
 
     plan: Plan | None
     """`None` when there is an error."""
     problems: list[Problem]
-    """All of them, errors first; warnings too where there is a plan."""
+    """All problems, errors first. A plan may come with warnings."""
 
     def require(self) -> Plan:
-        """Give the plan; raises DefinitionInvalid."""
+        """Return the plan; raises DefinitionInvalid if there is none."""
         if self.plan is None:
             raise DefinitionInvalid(self.problems)
         return self.plan

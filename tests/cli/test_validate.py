@@ -104,7 +104,7 @@ def test_warnings_alone_are_shown_and_pass(tmp_path: Path) -> None:
     result = invoke("validate", write_definition(tmp_path, "odd.json", {**GOOD, "colour": "red"}))
 
     assert result.exit_code == 0
-    assert ": warning unknown_key: 'colour' is not known" in result.stdout
+    assert ": warning unknown_key: unknown key 'colour'" in result.stdout
     assert result.stderr == "1 file valid, 1 warning\n"
 
 
@@ -120,7 +120,7 @@ def test_the_examples_are_valid() -> None:
     [
         (b"", "error json_syntax: the text is empty"),
         (b"\xff\xfe\x00", "error bad_usage: byte 0 is no UTF-8 (save the file as UTF-8)"),
-        (b"[1, 2]", "error wrong_type: a definition is an object, this is a list"),
+        (b"[1, 2]", "error wrong_type: a definition must be an object, not a list"),
         (b'"text"', "error wrong_type"),
         (b"{}", "error missing_name"),
         (b'{"nodes": 7}', "error wrong_type"),

@@ -1,0 +1,106 @@
+"""Check the literal parameters of an action call; what contains templates is checked when the step runs."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from orchestrator.jsontools.pointer import format_pointer
+from orchestrator.jsontools.suggestions import did_you_mean, join_names
+from orchestrator.jsontools.validation_messages import EXPECTED_TYPES, describe_validation_error, suggest_choice
+from orchestrator.planner.policies import ActionLike
+from orchestrator.planner.report import Report
+
+Keys = tuple[Any, ...]
+"""The keys and indexes that lead to a value within the parameters."""
+
+
+def check_parameters(action: ActionLike, config: Mapping[str, Any], pointer: str, report: Report) -> None:
+    """Report each literal value of `config` that does not fit the action's parameters."""
+    try:
+        action.parameters.model_validate(config)
+    except ValidationError as error:
+        alternatives: dict[Keys, list[Mapping[str, Any]]] = {}
+        for invalid in error.errors(include_url=False):
+            keys, value = _follow(config, invalid["loc"])
+            if invalid["type"] == "missing" and len(invalid["loc"]) == len(keys) + 1:
+                if isinstance(value, Mapping) or not has_template(value):
+                    _report_missing(action, str(invalid["loc"][-1]), keys, pointer, report)
+            elif invalid["type"] == "extra_forbidden" and invalid["loc"] == keys:
+                _report_unknown(action, keys, pointer, report)
+            elif has_template(value):
+                continue
+            elif len(keys) < len(invalid["loc"]):
+                alternatives.setdefault(keys, []).append(invalid)
+            else:
+                message = f"`{_name(keys)}` of {action.name} {describe_validation_error(invalid)}"
+                path = pointer + format_pointer(keys)
+                report.add_error("bad_parameter", path, message, suggest_choice(invalid) or _hint_json(invalid, value))
+        for keys, errors in alternatives.items():
+            _report_alternatives(action, keys, errors, pointer, report)
+
+
+def _report_missing(action: ActionLike, name: str, keys: Keys, pointer: str, report: Report) -> None:
+    where = f"`{_name(keys)}` of {action.name}" if keys else action.name
+    message = f"{where} requires the {'field' if keys else 'parameter'} `{name}`"
+    hint = None if keys else _describe_parameter(action, name)
+    report.add_error("missing_parameter", pointer + format_pointer(keys), message, hint)
+
+
+def _report_unknown(action: ActionLike, keys: Keys, pointer: str, report: Report) -> None:
+    if len(keys) == 1:
+        names = list(action.parameters.model_json_schema().get("properties", {}))
+        hint = did_you_mean(keys[0], names) or f"parameters: {join_names(names) or 'none'}"
+        message = f"{action.name} has no parameter {keys[0]!r:.60}"
+    else:
+        hint, message = None, f"`{_name(keys[:-1])}` of {action.name} has no field {keys[-1]!r:.60}"
+    report.add_error("unknown_parameter", pointer + format_pointer(keys), message, hint)
+
+
+def _report_alternatives(
+    action: ActionLike, keys: Keys, errors: list[Mapping[str, Any]], pointer: str, report: Report
+) -> None:
+    """Report a value that fits none of several types: pydantic has one error for each, with a location of its own."""
+    expected = [EXPECTED_TYPES.get(each["type"]) for each in errors if len(each["loc"]) == len(keys) + 1]
+    types = list(dict.fromkeys(each for each in expected if each))
+    message = f"must be {' or '.join(types)}" if types and all(expected) else "does not have an accepted form"
+    hint = _describe_parameter(action, str(keys[0])) if len(keys) == 1 else None
+    report.add_error(
+        "bad_parameter", pointer + format_pointer(keys), f"`{_name(keys)}` of {action.name} {message}", hint
+    )
+
+
+def _describe_parameter(action: ActionLike, name: str) -> str | None:
+    schema = action.parameters.model_json_schema().get("properties", {}).get(name, {})
+    description = schema.get("description")
+    return f"{name}: {description}" if description else None
+
+
+def _hint_json(invalid: Mapping[str, Any], value: Any) -> str | None:
+    wants_text = invalid["type"] == "string_type" and isinstance(value, dict | list)
+    return "to send an object or a list as text, use the pipe `json`: {{ … | json }}" if wants_text else None
+
+
+def _name(keys: Keys) -> str:
+    return ".".join(map(str, keys)) or "config"
+
+
+def _follow(config: Any, location: Iterable[Any]) -> tuple[Keys, Any]:
+    """Return the part of a location that is in the data, and the value there; pydantic adds names of types to it."""
+    keys: list[Any] = []
+    for key in location:
+        inside = isinstance(config, Mapping) and key in config
+        if not inside and not (isinstance(config, list) and isinstance(key, int) and key < len(config)):
+            break
+        config = config[key]
+        keys.append(key)
+    return tuple(keys), config
+
+
+def has_template(value: Any) -> bool:
+    """Return whether a value contains a template anywhere."""
+    if isinstance(value, str):
+        return "{{" in value
+    if isinstance(value, Mapping):
+        return any(has_template(key) or has_template(item) for key, item in value.items())
+    return isinstance(value, list) and any(map(has_template, value))
