@@ -63,7 +63,9 @@ def _report_alternatives(
     """Report a value that fits none of several types: pydantic has one error for each, with a location of its own."""
     expected = [EXPECTED_TYPES.get(each["type"]) for each in errors if len(each["loc"]) == len(keys) + 1]
     types = list(dict.fromkeys(each for each in expected if each))
-    message = f"must be {' or '.join(types)}" if types and all(expected) else "does not have an accepted form"
+    message = "does not have an accepted form"
+    if types and all(expected):
+        message = f"must be {' or '.join([', '.join(types[:-1]), types[-1]]) if len(types) > 1 else types[0]}"
     hint = _describe_parameter(action, str(keys[0])) if len(keys) == 1 else None
     report.add_error(
         "bad_parameter", pointer + format_pointer(keys), f"`{_name(keys)}` of {action.name} {message}", hint
