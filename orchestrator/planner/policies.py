@@ -63,7 +63,7 @@ def read_retry(policy: Mapping[str, Any] | None, pointer: str, report: Report) -
             hint = did_you_mean(key, (*BOUNDS, "retry_on", *SYNONYMS)) or f"known keys: {join_names(BOUNDS)}, retry_on"
             report.add_error("unknown_key", at, f"unknown key {key!r:.60} in a retry policy", hint)
         elif name in read:
-            report.add_error("duplicate_key", at, f"`{name}` is set twice, here as `{key}`", "remove one of the two keys")
+            report.add_error("duplicate_key", at, f"`{name}` is set twice, here as `{key}`", "remove one of the keys")
         elif value is not None:
             _read_bounded(name, value, at, read, report)
     return read

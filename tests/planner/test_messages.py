@@ -125,7 +125,7 @@ MESSAGES: dict[str, tuple[dict[str, Any], str, str, str | None]] = {
         request() | {"retry": {"max_retries": 2, "maximum_attempts": 3}},
         "/nodes/0/retry/maximum_attempts",
         "`maximum_attempts` is set twice, here as `maximum_attempts`",
-        "remove one of the two keys",
+        "remove one of the keys",
     ),
 }
 
