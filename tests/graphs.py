@@ -27,6 +27,9 @@ SHAPES: tuple[Shape, ...] = ("simple", "sequence", "sequence", "choice", "switch
 Tail = tuple[str, str]
 """A node and a port to attach the next block to."""
 
+MAX_STEPS = 150
+"""Settings of every graph: cycles end here."""
+
 
 @dataclass(frozen=True)
 class Generated:
@@ -277,7 +280,7 @@ class Builder:
             "customer_id": "property",
             "trigger": {"type": "manual"},
             "variables": variables,
-            "settings": {"max_steps": 150, "step_log_limit": 10_000},
+            "settings": {"max_steps": MAX_STEPS, "step_log_limit": 10_000},
             "nodes": self.nodes,
             "edges": self.edges,
         }

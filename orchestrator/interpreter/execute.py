@@ -94,12 +94,20 @@ async def _scope(machine: Machine) -> Closed | None:
         return await machine.run_scope(machine.plan.scope, machine.state.frame, place)
     except LimitReached:
         raise StepFailed(
-            f"the run has made max_steps ({machine.plan.max_steps}) steps",
+            _describe_limit(machine),
             details={"limit": "max_steps", "max_steps": machine.plan.max_steps},
             recoverable=False,
         ) from None
     except Rewind as rewind:
         raise rewind.failure from None
+
+
+def _describe_limit(machine: Machine) -> str:
+    limit = machine.plan.max_steps
+    # A branch's limit is what was left of the run's; the run's own failure names the number in the definition.
+    if machine.state.path:
+        return f"the branch needs more than the {limit} steps that were left of the run's max_steps"
+    return f"the run needs more than max_steps ({limit}) steps"
 
 
 async def _before_deadline(machine: Machine) -> Closed | None:

@@ -4,7 +4,13 @@ from collections.abc import Coroutine
 from typing import Any
 
 from orchestrator.interpreter.effects import BranchRequest, BranchResult
-from orchestrator.interpreter.failures import KNOWN_ERRORS, build_branch_failure, build_error_document, to_step_failure
+from orchestrator.interpreter.failures import (
+    KNOWN_ERRORS,
+    LimitReached,
+    build_branch_failure,
+    build_error_document,
+    to_step_failure,
+)
 from orchestrator.interpreter.frames import Step
 from orchestrator.interpreter.loops import check
 from orchestrator.interpreter.pool import run_pool
@@ -19,16 +25,21 @@ CANCELLED = BranchResult("cancelled")
 async def run_parallel(machine: Machine, node: Parallel, step: Step, place: Place, left: list[str]) -> str:
     """Run the branches until the join is reached or cannot be."""
     join = _Join(node)
+    # One budget for all: what is left is read once, before any branch starts, so that it does not depend on which
+    # branch is the first to end. Child workflows then count on their own and are added up after the join.
+    steps_left = max(machine.plan.max_steps - machine.state.started, 0)
 
     def launch(index: int) -> Coroutine[Any, Any, BranchResult]:
         path = f"{step.id}[{index}]"
         if node.inline:
             return _inline(machine, node.branches[index], path, place)
-        return _child(machine, node, node.branches[index], path, index, place)
+        return _child(machine, node, node.branches[index], path, index, place, steps_left)
 
     limit = node.max_concurrency or IN_FLIGHT_LIMIT
     await run_pool(range(len(node.branches)), limit, launch, join.ended)
     results = [join.results.get(index, CANCELLED) for index in range(len(node.branches))]
+    if machine.state.started > machine.plan.max_steps or any(_has_no_steps_left(r, steps_left) for r in results):
+        raise LimitReached
     shown = [{"status": result.status, "output": result.output} for result in results]
     step.output = {"branches": shown}
     if join.unreached():
@@ -39,6 +50,12 @@ async def run_parallel(machine: Machine, node: Parallel, step: Step, place: Plac
             place.data.merge(result.variables, result.steps)
             left.extend(node_id for node_id in result.left if node_id not in left)
     return "next"
+
+
+def _has_no_steps_left(result: BranchResult, steps_left: int) -> bool:
+    """Return whether a child failed because it took every step that was left of the run's `max_steps`."""
+    error = result.error
+    return error is not None and result.steps_started >= steps_left and error.details.get("limit") == "max_steps"
 
 
 class _Join:
@@ -71,13 +88,15 @@ class _Join:
         return sum(1 for result in self.results.values() if result.status == status)
 
 
-async def _child(machine: Machine, node: Parallel, branch: Branch, path: str, index: int, place: Place) -> BranchResult:
+async def _child(
+    machine: Machine, node: Parallel, branch: Branch, path: str, index: int, place: Place, steps_left: int
+) -> BranchResult:
     plan = machine.plan
     part = plan.model_copy(
         update={
             "scope": branch.scope,
             "variables": {},
-            "max_steps": max(plan.max_steps - machine.state.started, 1),
+            "max_steps": steps_left,
             "timeout_seconds": None,
             "input_schema": None,
             "workflows": {name: plan.workflows[name] for name in branch.workflows},
