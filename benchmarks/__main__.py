@@ -1,4 +1,4 @@
-"""Measure and print: `python -m benchmarks [--quick] [--service] [--json]`."""
+"""Run the benchmarks: `python -m benchmarks [--quick] [--service] [--json]`."""
 
 import asyncio
 import atexit
@@ -11,29 +11,29 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.durable import Compared, compare_all
-from benchmarks.pure import actions_per_second, conditions_per_second, plan_seconds
+from benchmarks.pure import measure_actions, measure_conditions, measure_planning
 from benchmarks.service import measure_service
 
 
 def main() -> None:
-    """Run all measurements."""
+    """Run and print all measurements."""
     quick = "--quick" in sys.argv
     size = 20_000 if quick else 100_000
     pure = {
-        "planning 10,000 nodes (s)": plan_seconds(10_000),
-        "condition nodes a second": conditions_per_second(size),
-        "action nodes a second": actions_per_second(size),
+        "planning 10,000 nodes (s)": measure_planning(10_000),
+        "condition nodes per second": measure_conditions(size),
+        "action nodes per second": measure_actions(size),
     }
     service = asyncio.run(measure_service(quick))
     compared = [] if "--service" in sys.argv else asyncio.run(compare_all(quick))
     if "--json" in sys.argv:
-        print(json.dumps({"pure": pure, "service": service, "durable": [row(one) for one in compared]}, indent=2))
+        print(json.dumps({"pure": pure, "service": service, "durable": [build_row(one) for one in compared]}, indent=2))
     else:
-        show(pure | service, compared)
+        print_results(pure | service, compared)
 
 
-def row(one: Compared) -> dict[str, Any]:
-    """Write one comparison."""
+def build_row(one: Compared) -> dict[str, Any]:
+    """Return one comparison as JSON."""
     return {
         "case": one.case.name,
         "ratio": round(one.ratio, 3),
@@ -44,10 +44,10 @@ def row(one: Compared) -> dict[str, Any]:
     }
 
 
-def show(told: dict[str, float | str], compared: list[Compared]) -> None:
-    """Print for people."""
+def print_results(figures: dict[str, float | str], compared: list[Compared]) -> None:
+    """Print tables."""
     console = Console()
-    table = Table("", "ms a run", "by hand", "ratio", "events", "by hand", "bytes", "by hand", "bytes ratio")
+    table = Table("", "ms per run", "by hand", "ratio", "events", "by hand", "bytes", "by hand", "bytes ratio")
     for one in compared:
         table.add_row(
             one.case.name,
@@ -61,9 +61,9 @@ def show(told: dict[str, float | str], compared: list[Compared]) -> None:
             f"{one.ours.size / one.hand.size:.2f}",
         )
     console.print(table)
-    for name, value in told.items():
-        shown = value if isinstance(value, str) else f"{value:,.2f}" if value < 10 else f"{value:,.0f}"
-        console.print(f"{name}: {shown}")
+    for name, value in figures.items():
+        text = value if isinstance(value, str) else f"{value:,.2f}" if value < 10 else f"{value:,.0f}"
+        console.print(f"{name}: {text}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The same work twice: as a definition, and as a Temporal workflow written by hand."""
+"""The same work twice: as a definition, and as a hand-written Temporal workflow."""
 
 import asyncio
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ EXAMPLE: dict[str, Any] = {
     "json": {"type": "invoice_reminder", "invoice": "2026-04711", "amount": 1299.5, "currency": "EUR"},
     "text": "Reminder sent to the customer by mail; the next one is due in fourteen days.",
 }
-"""About what a call of an HTTP service takes and gives."""
+"""About as much as an HTTP request sends and returns."""
 TEMPLATES = {name: f"{{{{ input.{name} }}}}" for name in EXAMPLE}
 
 
 class Echo(BaseModel):
-    """What is given back."""
+    """Parameters and result of the benchmark action."""
 
     order: int = 0
     url: str = ""
@@ -32,18 +32,18 @@ class Echo(BaseModel):
 
 @action("bench.echo")
 async def echo(parameters: Echo) -> Echo:
-    """Give back the parameters."""
+    """Return the parameters."""
     return parameters
 
 
 @activity.defn(name="hand.echo")
 async def hand_echo(parameters: dict[str, Any]) -> dict[str, Any]:
-    """Give back the parameters."""
+    """Return the parameters."""
     return parameters
 
 
-async def step(number: int, data: dict[str, Any], *, local: bool = False) -> Any:
-    """Call the activity, as one would by hand."""
+async def run_step(number: int, data: dict[str, Any], *, local: bool = False) -> Any:
+    """Call the activity as hand-written code would."""
     start = workflow.execute_local_activity if local else workflow.execute_activity
     return await start(
         "hand.echo", data, start_to_close_timeout=TIMEOUT, activity_id=f"s{number}", summary=f"Step {number}"
@@ -52,54 +52,54 @@ async def step(number: int, data: dict[str, Any], *, local: bool = False) -> Any
 
 @workflow.defn(name="HandSequence", sandboxed=False)
 class HandSequence:
-    """So many steps, one after another."""
+    """`count` steps in sequence."""
 
     @workflow.run
-    async def run(self, given: dict[str, Any]) -> dict[str, Any]:
+    async def run(self, request: dict[str, Any]) -> dict[str, Any]:
         """Run the steps."""
         result: Any = None
-        for number in range(given["count"]):
-            result = await step(number, given["data"])
+        for number in range(request["count"]):
+            result = await run_step(number, request["data"])
         return {"output": result}
 
 
 @workflow.defn(name="HandLocal", sandboxed=False)
 class HandLocal:
-    """So many local steps, one after another."""
+    """`count` local steps in sequence."""
 
     @workflow.run
-    async def run(self, given: dict[str, Any]) -> dict[str, Any]:
+    async def run(self, request: dict[str, Any]) -> dict[str, Any]:
         """Run the steps."""
-        for number in range(given["count"]):
-            await step(number, given["data"], local=True)
+        for number in range(request["count"]):
+            await run_step(number, request["data"], local=True)
         return {"output": {}}
 
 
 @workflow.defn(name="HandFanOut", sandboxed=False)
 class HandFanOut:
-    """So many steps at the same time."""
+    """`count` steps concurrently."""
 
     @workflow.run
-    async def run(self, given: dict[str, Any]) -> dict[str, Any]:
+    async def run(self, request: dict[str, Any]) -> dict[str, Any]:
         """Run the steps."""
-        await asyncio.gather(*(step(number, given["data"]) for number in range(given["count"])))
+        await asyncio.gather(*(run_step(number, request["data"]) for number in range(request["count"])))
         return {"output": {}}
 
 
 @workflow.defn(name="HandChildren", sandboxed=False)
 class HandChildren:
-    """So many child workflows of one step each, at the same time."""
+    """`count` child workflows of one step each, concurrently."""
 
     @workflow.run
-    async def run(self, given: dict[str, Any]) -> dict[str, Any]:
+    async def run(self, request: dict[str, Any]) -> dict[str, Any]:
         """Run the children."""
         me = workflow.info().workflow_id
         await asyncio.gather(
             *(
                 workflow.execute_child_workflow(
-                    "HandSequence", {**given, "count": 1}, id=f"{me}/{n}", static_summary=f"Branch {n}"
+                    "HandSequence", {**request, "count": 1}, id=f"{me}/{n}", static_summary=f"Branch {n}"
                 )
-                for n in range(given["count"])
+                for n in range(request["count"])
             )
         )
         return {"output": {}}
@@ -118,32 +118,32 @@ class Case:
     definition: dict[str, Any]
     repeats: int
     nodes: int
-    """Steps that do something, for figures by node."""
+    """Steps that do work, for figures per node."""
     at_once: int = 1
     runs: int = 1
     """Runs in each measurement."""
 
 
-def call(node_id: str, **more: Any) -> dict[str, Any]:
-    """Write a node that calls the activity."""
+def build_call(node_id: str, **more: Any) -> dict[str, Any]:
+    """Build a node that calls the activity."""
     return {"id": node_id, "type": "action", "action": "bench.echo", "config": TEMPLATES, **more}
 
 
-def sequence(count: int, **more: Any) -> dict[str, Any]:
-    """Write a definition of so many steps in a row."""
+def build_sequence(count: int, **more: Any) -> dict[str, Any]:
+    """Build a definition of `count` steps in sequence."""
     ids = [f"s{number}" for number in range(count)]
     edges = [{"source": a, "target": b} for a, b in zip(["trigger", *ids], ids, strict=False)]
-    return workflow_of([call(node_id, name=f"Step {n}", **more) for n, node_id in enumerate(ids)], edges)
+    return build_workflow([build_call(node_id, name=f"Step {n}", **more) for n, node_id in enumerate(ids)], edges)
 
 
-def workflow_of(nodes: list[dict[str, Any]], edges: list[dict[str, Any]]) -> dict[str, Any]:
-    """Write a definition."""
+def build_workflow(nodes: list[dict[str, Any]], edges: list[dict[str, Any]]) -> dict[str, Any]:
+    """Build a definition."""
     return {"id": "bench", "name": "Bench", "trigger": {"type": "manual"}, "nodes": nodes, "edges": edges}
 
 
-def fan_out(count: int, mode: str) -> dict[str, Any]:
-    """Write a definition of so many branches with a step each."""
-    nodes = [call(f"s{number}", name=f"Step {number}") for number in range(count)]
+def build_fan_out(count: int, mode: str) -> dict[str, Any]:
+    """Build a definition of `count` branches with one step each."""
+    nodes = [build_call(f"s{number}", name=f"Step {number}") for number in range(count)]
     parallel = {
         "id": "fan",
         "type": "parallel",
@@ -151,25 +151,25 @@ def fan_out(count: int, mode: str) -> dict[str, Any]:
         "branches": [[node["id"]] for node in nodes],
         "config": {"mode": mode},
     }
-    return workflow_of([parallel, *nodes], [{"source": "trigger", "target": "fan"}])
+    return build_workflow([parallel, *nodes], [{"source": "trigger", "target": "fan"}])
 
 
-def loop(count: int) -> dict[str, Any]:
-    """Write a definition that runs a step so many times."""
+def build_loop(count: int) -> dict[str, Any]:
+    """Build a definition that loops over one step `count` times."""
     each = {"id": "each", "type": "loop", "collection": count, "body": ["step"]}
-    return workflow_of([each, call("step", name="Step")], [{"source": "trigger", "target": "each"}])
+    return build_workflow([each, build_call("step", name="Step")], [{"source": "trigger", "target": "each"}])
 
 
-def cases(quick: bool) -> list[Case]:
-    """Give what is compared; `quick` for a first look."""
+def list_cases(quick: bool) -> list[Case]:
+    """Return the comparisons; fewer repeats if `quick`."""
     few = 3 if quick else 15
     many = 100 if quick else 1000
     return [
-        Case("one step", "HandSequence", 1, sequence(1), 10 if quick else 60, 1),
-        Case("ten steps", "HandSequence", 10, sequence(10), few, 10),
-        Case("ten steps, 50 in flight", "HandSequence", 10, sequence(10), 1 if quick else 3, 10, 50, 100),
-        Case("ten local steps", "HandLocal", 10, sequence(10, execution="local"), few, 10),
-        Case("20 branches inline", "HandFanOut", 20, fan_out(20, "inline"), few, 20),
-        Case("20 branches as children", "HandChildren", 20, fan_out(20, "child"), few, 20),
-        Case("loop of 1,000 steps", "HandSequence", many, loop(many), 1 if quick else 2, many),
+        Case("one step", "HandSequence", 1, build_sequence(1), 10 if quick else 60, 1),
+        Case("ten steps", "HandSequence", 10, build_sequence(10), few, 10),
+        Case("ten steps, 50 in flight", "HandSequence", 10, build_sequence(10), 1 if quick else 3, 10, 50, 100),
+        Case("ten local steps", "HandLocal", 10, build_sequence(10, execution="local"), few, 10),
+        Case("20 branches inline", "HandFanOut", 20, build_fan_out(20, "inline"), few, 20),
+        Case("20 branches as children", "HandChildren", 20, build_fan_out(20, "child"), few, 20),
+        Case("loop of 1,000 steps", "HandSequence", many, build_loop(many), 1 if quick else 2, many),
     ]

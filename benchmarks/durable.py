@@ -1,4 +1,4 @@
-"""Runs on the tuned embedded server: ours and by hand in turn, in one process, on one worker."""
+"""Runs on the tuned embedded server: ours and hand-written in turn, in one process, on one worker."""
 
 import asyncio
 import statistics
@@ -14,7 +14,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.registry import Registry
 from activities.runtime import build_activities
-from benchmarks.cases import EXAMPLE, WORKFLOWS, Case, cases, echo, hand_echo
+from benchmarks.cases import EXAMPLE, WORKFLOWS, Case, echo, hand_echo, list_cases
 from orchestrator.model.plan import Plan
 from orchestrator.model.run import RunInfo
 from orchestrator.planner.planner import check
@@ -31,18 +31,18 @@ QUEUE = "bench"
 
 @dataclass(frozen=True)
 class Cost:
-    """What a run costs."""
+    """The cost of a run."""
 
     seconds: float
     """Median of the measurements."""
     events: int
     size: int
-    """Bytes of history, children included."""
+    """Bytes of history, including children."""
 
 
 @dataclass(frozen=True)
 class Compared:
-    """Ours beside the one by hand."""
+    """Our run compared with the hand-written one."""
 
     case: Case
     ours: Cost
@@ -70,43 +70,43 @@ async def compare_all(quick: bool) -> list[Compared]:
                 max_eager_activity_reservations_per_workflow_task=EAGER_ACTIVITIES,
                 sticky_queue_schedule_to_start_timeout=timedelta(seconds=STICKY_SECONDS),
             ):
-                return [await compare(client, case) for case in cases(quick)]
+                return [await compare_case(client, case) for case in list_cases(quick)]
 
 
-async def compare(client: Client, case: Case) -> Compared:
-    """Measure one case, ours and by hand in turn; the first round warms up."""
+async def compare_case(client: Client, case: Case) -> Compared:
+    """Measure one case, ours and hand-written in turn; the first round warms up."""
     plan = check(case.definition).require()
     ours: list[float] = []
     hand: list[float] = []
-    for place in range(case.repeats + 1):
-        # Whoever comes second may find the machine warmer: take turns.
-        order = (True, False) if place % 2 else (False, True)
+    for repeat in range(case.repeats + 1):
+        # The second of a pair may find warmer caches: take turns.
+        order = (True, False) if repeat % 2 else (False, True)
         for mine in order:
-            (ours if mine else hand).append(await measure(client, case, plan if mine else None))
+            (ours if mine else hand).append(await measure_case(client, case, plan if mine else None))
     ratios = [one / other for one, other in zip(ours[1:], hand[1:], strict=True)]
     return Compared(
         case,
-        Cost(statistics.median(ours[1:]), *await history(client, await one_run(client, case, plan))),
-        Cost(statistics.median(hand[1:]), *await history(client, await one_run(client, case, None))),
+        Cost(statistics.median(ours[1:]), *await measure_history(client, await run_once(client, case, plan))),
+        Cost(statistics.median(hand[1:]), *await measure_history(client, await run_once(client, case, None))),
         statistics.median(ratios),
     )
 
 
-async def measure(client: Client, case: Case, plan: Plan | None) -> float:
-    """Time all runs of one measurement; seconds for each run."""
+async def measure_case(client: Client, case: Case, plan: Plan | None) -> float:
+    """Return the seconds per run of one measurement."""
     limit = asyncio.Semaphore(case.at_once)
 
-    async def one() -> None:
+    async def run_one() -> None:
         async with limit:
-            await one_run(client, case, plan)
+            await run_once(client, case, plan)
 
     start = time.perf_counter()
-    await asyncio.gather(*(one() for _ in range(case.runs)))
+    await asyncio.gather(*(run_one() for _ in range(case.runs)))
     return (time.perf_counter() - start) / case.runs
 
 
-async def one_run(client: Client, case: Case, plan: Plan | None) -> str:
-    """Run once, to the end; give the id."""
+async def run_once(client: Client, case: Case, plan: Plan | None) -> str:
+    """Run once to completion and return the run id."""
     run_id = str(uuid4())
     by_hand = {"count": case.count, "data": EXAMPLE}
     request = by_hand if plan is None else build_run_request(plan, RunInfo(id=run_id), input_data=EXAMPLE)
@@ -117,14 +117,14 @@ async def one_run(client: Client, case: Case, plan: Plan | None) -> str:
     return run_id
 
 
-async def history(client: Client, run_id: str) -> tuple[int, int]:
-    """Count events and bytes of a run, with those of its children and of the executions that continued it."""
+async def measure_history(client: Client, run_id: str) -> tuple[int, int]:
+    """Count the history events and bytes of a run, including children and continuations."""
     events, size = 0, 0
-    waiting: list[tuple[str, str | None]] = [(run_id, await first_execution(client, run_id))]
+    waiting: list[tuple[str, str | None]] = [(run_id, await find_first_execution(client, run_id))]
     while waiting:
         name, execution = waiting.pop()
-        found = await client.get_workflow_handle(name, run_id=execution).fetch_history()
-        for event in found.events:
+        history = await client.get_workflow_handle(name, run_id=execution).fetch_history()
+        for event in history.events:
             events += 1
             size += event.ByteSize()
             if event.HasField("child_workflow_execution_started_event_attributes"):
@@ -136,8 +136,8 @@ async def history(client: Client, run_id: str) -> tuple[int, int]:
     return events, size
 
 
-async def first_execution(client: Client, run_id: str) -> str:
-    """Give the id of the execution that a run began with."""
+async def find_first_execution(client: Client, run_id: str) -> str:
+    """Return the id of the first execution of a run."""
     async for event in client.get_workflow_handle(run_id).fetch_history_events(page_size=1):
         return event.workflow_execution_started_event_attributes.first_execution_run_id
     raise LookupError(run_id)

@@ -1,15 +1,15 @@
-"""Planning and interpreting without Temporal."""
+"""Planning and interpretation without Temporal."""
 
 import time
 from typing import Any
 
-from benchmarks.cases import EXAMPLE, workflow_of
+from benchmarks.cases import EXAMPLE, build_workflow
 from orchestrator.planner.planner import check
 from orchestrator.simulator.simulate import simulate
 
 
-def chain(count: int) -> dict[str, Any]:
-    """Write a definition of so many nodes of several types."""
+def build_chain(count: int) -> dict[str, Any]:
+    """Build a definition of `count` nodes of several types."""
     nodes: list[dict[str, Any]] = []
     edges: list[dict[str, Any]] = []
     before = "trigger"
@@ -29,37 +29,37 @@ def chain(count: int) -> dict[str, Any]:
             {"source": f"l{n}", "target": f"d{n}"},
         ]
         before = f"d{n}"
-    return workflow_of(nodes, edges)
+    return build_workflow(nodes, edges)
 
 
-def plan_seconds(count: int) -> float:
-    """Time the check of a definition of so many nodes; the best of three."""
-    return min(timed(lambda: check(chain(count)).require()) for _ in range(3))
+def measure_planning(count: int) -> float:
+    """Return the seconds it takes to plan `count` nodes; best of three."""
+    return min(measure_time(lambda: check(build_chain(count)).require()) for _ in range(3))
 
 
-def timed(work: Any) -> float:
-    """Time one call."""
+def measure_time(work: Any) -> float:
+    """Return the seconds that one call takes."""
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
 
 
-def conditions_per_second(count: int) -> float:
-    """Time a loop over a condition node, planning included."""
+def measure_conditions(count: int) -> float:
+    """Return condition nodes per second in a loop, planning included."""
     test = {"field": "item_index", "operator": "greater_than_or_equals", "value": 0}
-    definition = workflow_of(
+    definition = build_workflow(
         [
             {"id": "each", "type": "loop", "collection": count, "body": ["c"]},
             {"id": "c", "type": "condition", "condition": test},
         ],
         [{"source": "trigger", "target": "each"}],
     )
-    return count / min(timed(lambda: simulate(definition)) for _ in range(3))
+    return count / min(measure_time(lambda: simulate(definition)) for _ in range(3))
 
 
-def actions_per_second(count: int) -> float:
-    """Time a loop over an action node, planning included."""
-    definition = workflow_of(
+def measure_actions(count: int) -> float:
+    """Return action nodes per second in a loop, planning included."""
+    definition = build_workflow(
         [
             {"id": "each", "type": "loop", "collection": count, "body": ["a"]},
             {"id": "a", "type": "action", "action": "bench.echo", "config": {**EXAMPLE, "order": "{{ item_index }}"}},
@@ -67,4 +67,4 @@ def actions_per_second(count: int) -> float:
         [{"source": "trigger", "target": "each"}],
     )
     answer = {"bench.echo": {"output": {"done": True}}}
-    return count / min(timed(lambda: simulate(definition, actions=answer)) for _ in range(3))
+    return count / min(measure_time(lambda: simulate(definition, actions=answer)) for _ in range(3))

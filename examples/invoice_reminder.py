@@ -1,7 +1,7 @@
 """The invoice reminder, end to end: a local ERP, CRM and mail server, an embedded Temporal server, one run.
 
-`python -m examples.invoice_reminder`, which is what `make run` does. It is `orchestrator run --server embedded`
-with servers to talk to; all that it starts it stops again. The state stays in `.orchestrator/`.
+`make run` calls `python -m examples.invoice_reminder`. It is `orchestrator run --server embedded` with servers to talk
+to. It stops everything that it starts; the state stays in `.orchestrator/`.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ import signal
 import sys
 from pathlib import Path
 
-from examples.servers import Mail, Servers, servers
+from examples.servers import Mail, Servers, run_servers
 
 HERE = Path(__file__).parent
 DEFINITION = HERE / "invoice_reminder.json"
@@ -20,22 +20,22 @@ LOOPBACK = "127.0.0.1/32"
 
 
 async def main() -> int:
-    """Serve, run, show what arrived; give the run's exit code."""
+    """Serve, run, print what arrived and return the exit code of the run."""
     task = asyncio.current_task()
     if task is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    async with servers() as running:
+    async with run_servers() as running:
         print(f"ERP and CRM  {running.http_url}\nmail server  {running.smtp_host}:{running.smtp_port}\n", flush=True)
         code = await run(running)
         print(f"\n{len(running.mails)} mails arrived, {len(running.activities)} entries in the CRM:")
         for mail in running.mails:
-            print(shown(mail))
+            print(format_mail(mail))
     return code
 
 
 async def run(running: Servers) -> int:
-    """Start the command, with the addresses of the servers in its input and settings, and wait for its end."""
-    given = {**json.loads(INPUT.read_text()), **running.input}
+    """Run the command with the addresses of the servers in its input and settings."""
+    input_data = {**json.loads(INPUT.read_text()), **running.input}
     settings = {
         "ORCHESTRATOR_SMTP_HOST": running.smtp_host,
         "ORCHESTRATOR_SMTP_PORT": str(running.smtp_port),
@@ -43,7 +43,7 @@ async def run(running: Servers) -> int:
     }
     command = (sys.executable, "-m", "orchestrator.cli", "run", str(DEFINITION), "--server", "embedded")
     process = await asyncio.create_subprocess_exec(
-        *command, "--input", json.dumps(given), env={**os.environ, **settings}
+        *command, "--input", json.dumps(input_data), env={**os.environ, **settings}
     )
     try:
         return await process.wait()
@@ -53,8 +53,8 @@ async def run(running: Servers) -> int:
             await process.wait()
 
 
-def shown(mail: Mail) -> str:
-    """Write a mail in one line."""
+def format_mail(mail: Mail) -> str:
+    """Return a mail as one line."""
     return f"  to {', '.join(mail.to)}: {mail.subject}"
 
 

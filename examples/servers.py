@@ -1,7 +1,7 @@
 """A real ERP and CRM over HTTP and a real SMTP server on loopback, for `invoice_reminder`.
 
-`async with servers() as s:` gives the addresses and what has arrived; `python -m examples.servers` serves
-until interrupted. Ports are free ones; data is invented.
+`async with run_servers() as servers:` yields their addresses and what they received; `python -m examples.servers`
+serves until interrupted, on any free ports. The data is invented.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ Answer = tuple[int, Any]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request that the HTTP server has answered."""
+    """A request that the HTTP server answered."""
 
     method: str
     path: str
@@ -39,7 +39,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """A mail that the SMTP server has taken."""
+    """A mail that the SMTP server accepted."""
 
     sender: str
     to: tuple[str, ...]
@@ -63,7 +63,7 @@ class Servers:
 
     @property
     def input(self) -> dict[str, str]:
-        """Give the input that `invoice_reminder` needs to work with these servers."""
+        """The input that `invoice_reminder` needs for these servers."""
         return {
             "erp_url": f"{self.http_url}/erp",
             "crm_url": f"{self.http_url}/crm",
@@ -71,8 +71,8 @@ class Servers:
         }
 
 
-def invoices(today: datetime | None = None) -> list[dict[str, Any]]:
-    """Give the ERP's open invoices: three overdue, one not yet due."""
+def list_invoices(today: datetime | None = None) -> list[dict[str, Any]]:
+    """Return the ERP's open invoices: three overdue, one not yet due."""
     now = today or datetime.now(UTC)
     rows = [
         ("INV-1001", 18250.0, 45, "eva@acme.example", ("C-1", "northwind traders", "enterprise")),
@@ -94,12 +94,12 @@ def invoices(today: datetime | None = None) -> list[dict[str, Any]]:
 
 
 def answer(servers: Servers, request: Request) -> Answer:
-    """Answer as the ERP and the CRM do."""
+    """Answer like the ERP and the CRM."""
     match request.method, request.path:
         case "GET", "/erp/invoices":
             today = datetime.now(UTC).date().isoformat()
             overdue = request.query.get("overdue") == "true"
-            return 200, {"invoices": [row for row in invoices() if not overdue or row["due_date"] < today]}
+            return 200, {"invoices": [row for row in list_invoices() if not overdue or row["due_date"] < today]}
         case "POST", "/crm/activities":
             key = request.headers.get("idempotency-key", f"request-{len(servers.requests)}")
             entry = servers.activities.setdefault(
@@ -113,7 +113,7 @@ def answer(servers: Servers, request: Request) -> Answer:
 
 
 async def read_request(reader: asyncio.StreamReader) -> Request | None:
-    """Read one HTTP/1.1 request; `None` when the client has closed."""
+    """Read one HTTP/1.1 request, or return `None` if the client closed the connection."""
     head = await reader.readline()
     if not head.strip():
         return None
@@ -126,11 +126,11 @@ async def read_request(reader: asyncio.StreamReader) -> Request | None:
     raw = await reader.readexactly(length)
     parts = urlsplit(target)
     query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
-    return Request(method, parts.path, query, headers, parsed(raw))
+    return Request(method, parts.path, query, headers, parse_body(raw))
 
 
-def parsed(raw: bytes) -> Any:
-    """Read a body as JSON where it is JSON, else as text."""
+def parse_body(raw: bytes) -> Any:
+    """Parse a body as JSON, or return it as text."""
     text = raw.decode("utf-8", "replace")
     try:
         return json.loads(text)
@@ -156,13 +156,13 @@ async def serve_http(servers: Servers, reader: asyncio.StreamReader, writer: asy
 
 
 class Inbox:
-    """Takes every mail; aiosmtpd calls the handler by name."""
+    """Accepts every mail; aiosmtpd calls the handler by name."""
 
     def __init__(self, servers: Servers) -> None:
         self.servers = servers
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
-        """Keep the mail."""
+        """Store the mail."""
         content = envelope.content if isinstance(envelope.content, bytes) else b""
         message = message_from_bytes(content, policy=policy.default)
         part = message.get_body(("plain", "html"))
@@ -179,18 +179,18 @@ class Inbox:
 
 
 @asynccontextmanager
-async def servers(report: Callable[[str], None] = lambda line: None) -> AsyncIterator[Servers]:
-    """Serve on free loopback ports while the block runs; `report` is given a line for each thing received."""
+async def run_servers(report: Callable[[str], None] = lambda line: None) -> AsyncIterator[Servers]:
+    """Serve on free loopback ports for the duration of the context. `report` gets a line per request or mail."""
     state = Servers(report=report)
     loop = asyncio.get_running_loop()
     open_writers: set[asyncio.StreamWriter] = set()
 
-    async def connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         open_writers.add(writer)
         await serve_http(state, reader, writer)
         open_writers.discard(writer)
 
-    http = await asyncio.start_server(connection, HOST, 0)
+    http = await asyncio.start_server(serve_connection, HOST, 0)
     smtp = await loop.create_server(lambda: SMTP(Inbox(state), enable_SMTPUTF8=True), HOST, 0)
     state.http_url = f"http://{HOST}:{http.sockets[0].getsockname()[1]}"
     state.smtp_port = smtp.sockets[0].getsockname()[1]
@@ -206,16 +206,16 @@ async def servers(report: Callable[[str], None] = lambda line: None) -> AsyncIte
 
 async def main() -> None:
     """Serve until interrupted and print what arrives."""
-    stopped = asyncio.Event()
+    stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(name, stopped.set)
-    async with servers(report=lambda line: print(line, flush=True)) as running:
+        loop.add_signal_handler(name, stop.set)
+    async with run_servers(report=lambda line: print(line, flush=True)) as running:
         print(
             json.dumps({"http": running.http_url, "smtp": f"{HOST}:{running.smtp_port}", "input": running.input}),
             flush=True,
         )
-        await stopped.wait()
+        await stop.wait()
 
 
 if __name__ == "__main__":

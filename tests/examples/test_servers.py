@@ -6,11 +6,11 @@ from email.message import EmailMessage
 import aiosmtplib
 import httpx
 
-from examples.servers import Mail, invoices, servers
+from examples.servers import Mail, list_invoices, run_servers
 
 
 async def test_the_erp_lists_overdue_invoices_only_when_asked_to() -> None:
-    async with servers() as running, httpx.AsyncClient(base_url=running.http_url) as client:
+    async with run_servers() as running, httpx.AsyncClient(base_url=running.http_url) as client:
         overdue = (await client.get("/erp/invoices", params={"overdue": "true"})).json()["invoices"]
         everything = (await client.get("/erp/invoices")).json()["invoices"]
 
@@ -19,7 +19,7 @@ async def test_the_erp_lists_overdue_invoices_only_when_asked_to() -> None:
 
 
 async def test_the_crm_keeps_one_entry_for_one_idempotency_key() -> None:
-    async with servers() as running, httpx.AsyncClient(base_url=running.http_url) as client:
+    async with run_servers() as running, httpx.AsyncClient(base_url=running.http_url) as client:
         answers = [
             await client.post("/crm/activities", json={"type": "call"}, headers={"Idempotency-Key": key})
             for key in ("one", "one", "two")
@@ -32,7 +32,7 @@ async def test_the_crm_keeps_one_entry_for_one_idempotency_key() -> None:
 
 
 async def test_an_unknown_path_is_not_found() -> None:
-    async with servers() as running, httpx.AsyncClient() as client:
+    async with run_servers() as running, httpx.AsyncClient() as client:
         assert (await client.get(f"{running.http_url}/nowhere")).status_code == 404
 
 
@@ -43,7 +43,7 @@ async def test_the_mail_server_keeps_what_was_sent_and_reports_it() -> None:
     message.set_content("Please pay.")
     lines: list[str] = []
 
-    async with servers(report=lines.append) as running:
+    async with run_servers(report=lines.append) as running:
         await aiosmtplib.send(message, hostname=running.smtp_host, port=running.smtp_port, start_tls=False)
 
     expected = Mail("billing@acme.example", ("office@bluebakery.example",), "Ünpaid", "eva@acme.example", "Please pay.")
@@ -52,6 +52,6 @@ async def test_the_mail_server_keeps_what_was_sent_and_reports_it() -> None:
 
 
 def test_one_open_invoice_is_not_due_yet() -> None:
-    due = [row["due_date"] for row in invoices(datetime(2026, 3, 1, tzinfo=UTC))]
+    due = [row["due_date"] for row in list_invoices(datetime(2026, 3, 1, tzinfo=UTC))]
 
     assert due == ["2026-01-15", "2026-02-17", "2026-02-26", "2026-03-15"]
