@@ -1,4 +1,4 @@
-"""Define an action of one's own: what a user's module imports (SPEC §5)."""
+"""The names that a module with custom actions imports (SPEC §5)."""
 
 from activities.registry import ActionContext, ActionFailed, action
 

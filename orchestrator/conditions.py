@@ -17,9 +17,9 @@ def evaluate(
     strict: bool = False,
     warnings: Warnings | None = None,
 ) -> bool:
-    """Evaluate a condition on a context, by default with the real clock.
+    """Evaluate a condition with a context, by default with the real clock.
 
-    Raises ConditionError where the condition is wrong, EvaluationError where a value cannot be computed.
+    Raises ConditionError if the condition is invalid, EvaluationError if a value cannot be evaluated.
     """
     compiled = condition if isinstance(condition, Condition) else compile_condition(condition)
     return compiled.evaluate(default_env(context, now=now, strict=strict, warnings=warnings))

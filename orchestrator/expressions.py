@@ -32,7 +32,7 @@ def render(
     strict: bool = False,
     warnings: Warnings | None = None,
 ) -> Any:
-    """Compute a JSON value with templates in it, by default with the real clock.
+    """Render the templates in a JSON value, by default with the real clock.
 
     Raises TemplateSyntaxError and EvaluationError.
     """

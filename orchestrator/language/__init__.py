@@ -1,4 +1,4 @@
-"""The expression language of SPEC §3: `{{ path | pipe }}` in strings. One pass a file, no I/O, no clock."""
+"""The expression language of SPEC §3, `{{ path | pipe }}` in strings: one module per pass, no I/O, no clock."""
 
 from orchestrator.language.env import Env
 from orchestrator.language.functions import FUNCTIONS, Function

@@ -1,6 +1,6 @@
-"""Compile conditions (SPEC §4) into closures that decide, and say what they saw.
+"""Compile conditions (SPEC §4) into closures that return a result and the comparisons behind it.
 
-Replay-sensitive: no clock, no randomness, fields in order, lazy from left to right.
+Replay-sensitive: no clock, no randomness; evaluation is lazy and from left to right.
 """
 
 from collections.abc import Callable, Mapping
@@ -38,9 +38,9 @@ from orchestrator.language.presets import PRESETS
 from orchestrator.language.values import describe_value, json_equal
 
 MAX_DEPTH = 32
-"""Conditions inside each other."""
+"""Nested conditions."""
 MAX_CONDITIONS = 1_000
-"""Conditions in one, itself included."""
+"""Conditions within one condition, itself included."""
 
 SHAPES: Mapping[str, tuple[str, ...]] = {
     "and": ("conditions",),
@@ -50,14 +50,14 @@ SHAPES: Mapping[str, tuple[str, ...]] = {
     "preset": ("preset",),
     "expression": ("expression",),
 }
-"""The keys that each kind of condition has, beside `type`, which may be left out where these tell."""
+"""The keys of each kind of condition. `type` can be omitted where the keys identify the kind."""
 NOTES = ("id", "name", "label", "description")
-"""Keys that may stand in any condition for people to read."""
+"""Notes for people, allowed in any condition."""
 EMPTY: tuple[Any, ...] = (None, "", [], {})
 
 
 class Condition:
-    """A condition, read once."""
+    """A compiled condition."""
 
     __slots__ = ("_test", "names", "uses_secrets")
 
@@ -66,10 +66,10 @@ class Condition:
         self.names = names
         """Every path that it may read."""
         self.uses_secrets = False
-        """Never: what a condition sees would stand in histories."""
+        """Always false: the compared values are recorded in histories."""
 
     def decide(self, env: Env) -> tuple[bool, list[Comparison]]:
-        """Give the result and what was compared; `evidence` makes it readable.
+        """Return the result and the comparisons; `build_evidence` formats them.
 
         Raises ConditionError and EvaluationError.
         """
@@ -77,12 +77,12 @@ class Condition:
         return self._test(env, seen), seen
 
     def evaluate(self, env: Env) -> bool:
-        """Give the result alone."""
+        """Return the result without the comparisons."""
         return self._test(env, [])
 
 
 def compile_condition(source: Any) -> Condition:
-    """Read a condition; raises ConditionError with the JSON Pointer of what is wrong."""
+    """Compile a condition; raises ConditionError with the JSON Pointer of the first error."""
     reader = _Reader()
     test = reader.read_condition(source, "", 0)
     for problem in reader.problems:
@@ -92,14 +92,14 @@ def compile_condition(source: Any) -> Condition:
 
 
 def find_problems(condition: Any, path: str = "") -> list[Problem]:
-    """List everything wrong or doubtful with a condition that stands at a JSON Pointer."""
+    """Return every error and warning of a condition; `path` is its JSON Pointer in the definition."""
     reader = _Reader()
     reader.read_condition(condition, path, 0)
     return reader.problems
 
 
 class _Reader:
-    """Goes through a condition once: makes its test and finds every problem."""
+    """Walks a condition once, compiles its test and collects every problem."""
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []
@@ -114,9 +114,9 @@ class _Reader:
     def read_condition(self, source: Any, path: str, depth: int) -> Test:
         self.count += 1
         if depth >= MAX_DEPTH:
-            self.report("condition_structure", path, f"conditions are nested deeper than {MAX_DEPTH}")
+            self.report("condition_structure", path, f"conditions are nested deeper than {MAX_DEPTH} levels")
         elif self.count == MAX_CONDITIONS + 1:
-            self.report("condition_structure", path, f"there are more than {MAX_CONDITIONS} conditions in one")
+            self.report("condition_structure", path, f"the condition contains more than {MAX_CONDITIONS:,} conditions")
         elif self.count <= MAX_CONDITIONS:
             kind = self.find_kind(source, path)
             if kind is not None:
@@ -125,9 +125,9 @@ class _Reader:
         return refuse_to_decide
 
     def find_kind(self, source: Any, path: str) -> str | None:
-        """Tell which shape a condition has."""
+        """Return the kind of a condition, from its `type` or its keys."""
         if not isinstance(source, dict):
-            message = f"a condition is an object, not {describe_type(source)}"
+            message = f"a condition must be an object, not {describe_type(source)}"
             self.report("condition_structure", path, message, _SHAPE_HINT)
             return None
         kind = source.get("type")
@@ -137,18 +137,18 @@ class _Reader:
                     return meant
             misspelt = (did_you_mean(key, ("field", "preset", "expression", "type")) for key in source)
             hint = next(filter(None, misspelt), _SHAPE_HINT)
-            self.report("condition_structure", path, "the condition says neither `type` nor `field`", hint)
+            self.report(
+                "condition_structure", path, "the condition has no `field`, `preset`, `expression` or `type`", hint
+            )
             return None
         if not isinstance(kind, str) or kind not in SHAPES:
-            hint = did_you_mean(kind, SHAPES) or f"known: {', '.join(SHAPES)}"
-            self.report(
-                "condition_structure", f"{path}/type", f"there is no condition type {describe_value(kind)}", hint
-            )
+            hint = did_you_mean(kind, SHAPES) or f"known types: {', '.join(SHAPES)}"
+            self.report("condition_structure", f"{path}/type", f"unknown condition type {describe_value(kind)}", hint)
             return None
         return kind
 
     def check_keys(self, kind: str, source: dict[str, Any], path: str) -> None:
-        """Refuse keys that another kind uses or that are misspelt; doubt those that nothing reads."""
+        """Report keys of another kind and misspelt keys as errors, other unused keys as warnings."""
         own = SHAPES[kind]
         for key, value in source.items():
             if key == "type" or key in own or key in NOTES or not value:
@@ -156,9 +156,9 @@ class _Reader:
             at = f"{path}/{escape(key)}"
             near = did_you_mean(key, own)
             if any(key in keys for keys in SHAPES.values()) or near:
-                self.report("unknown_key", at, f"a condition of kind `{kind}` has no `{key!s:.60}`", near)
+                self.report("unknown_key", at, f"a condition of type `{kind}` has no key `{key!s:.60}`", near)
             else:
-                self.report("unknown_key", at, f"nothing reads `{key!s:.60}` here", None, "warning")
+                self.report("unknown_key", at, f"the key `{key!s:.60}` is not used", None, "warning")
 
     def read_kind(self, kind: str, source: dict[str, Any], path: str, depth: int) -> Test:
         match kind:
@@ -176,11 +176,11 @@ class _Reader:
 
     def read_all(self, sources: Any, path: str, depth: int, kind: str) -> tuple[Test, ...]:
         if not isinstance(sources, list | tuple):
-            self.report("condition_structure", path, f"`{kind}` takes a list of conditions")
+            self.report("condition_structure", path, f"`{kind}` needs a list of conditions")
             return ()
         if not sources:
             always = "true" if kind == "and" else "false"
-            message = f"`{kind}` of no conditions is always {always}"
+            message = f"`{kind}` without conditions is always {always}"
             self.report("condition_structure", path, message, None, "warning")
         limited = sources[: MAX_CONDITIONS + 1]
         return tuple(self.read_condition(source, f"{path}/{index}", depth + 1) for index, source in enumerate(limited))
@@ -188,8 +188,8 @@ class _Reader:
     def read_preset(self, name: Any, path: str, depth: int) -> Test:
         preset = PRESETS.get(name) if isinstance(name, str) else None
         if preset is None:
-            hint = did_you_mean(name, PRESETS) or f"known: {', '.join(PRESETS)}"
-            self.report("unknown_preset", path, f"there is no preset {describe_value(name)}", hint)
+            hint = did_you_mean(name, PRESETS) or f"known presets: {', '.join(PRESETS)}"
+            self.report("unknown_preset", path, f"unknown preset {describe_value(name)}", hint)
             return refuse_to_decide
         return self.read_condition(preset.condition, path, depth + 1)
 
@@ -199,7 +199,9 @@ class _Reader:
         if template is None:
             return refuse_to_decide
         if not template.is_expression:
-            self.report("condition_structure", path, "`expression` is one `{{ … }}`", "{{ input.ready }}")
+            self.report(
+                "condition_structure", path, "`expression` must be a single `{{ … }}`", "for example {{ input.ready }}"
+            )
             return refuse_to_decide
         self.names.extend(template.names)
         return check_truth(text, template)
@@ -212,7 +214,12 @@ class _Reader:
             return refuse_to_decide
         field = str(source["field"])
         if operator.takes == "none" and not template.is_path and operator.sees_missing:
-            self.report("condition_structure", f"{path}/field", f"`{operator.name}` takes a path", "input.name")
+            self.report(
+                "condition_structure",
+                f"{path}/field",
+                f"`field` of `{operator.name}` must be a path",
+                "for example input.name",
+            )
         names = template.names
         self.names.extend(replace(name, optional=True) if operator.sees_missing else name for name in names)
         self.names.extend(value.names)
@@ -223,15 +230,15 @@ class _Reader:
         return compare_with_template(field, template, operator, value)
 
     def read_field(self, source: Any, path: str) -> Template | None:
-        """Read what a simple condition looks at: a path, or a template."""
+        """Compile the field of a simple condition: a path or a template."""
         if not isinstance(source, str) or not source.strip():
-            self.report("condition_structure", path, "`field` is a path or a template", "input.amount")
+            self.report("condition_structure", path, "`field` must be a path or a template", "for example input.amount")
             return None
         if "{{" in source:
             return self.read_template(compile_template, source, path)
         template = self.read_template(compile_expression, source, path)
         if template is not None and not template.is_path:
-            self.report("condition_structure", path, f"{source[:60]!r} is no path", "write an expression as {{ … }}")
+            self.report("condition_structure", path, f"{source[:60]!r} is not a path", "write an expression as {{ … }}")
             return None
         return template
 
@@ -240,12 +247,12 @@ class _Reader:
             return OPERATORS["equals"]
         operator = OPERATORS.get(name) if isinstance(name, str) else None
         if operator is None:
-            hint = did_you_mean(name, OPERATORS) or f"known: {', '.join(OPERATORS)}"
-            self.report("unknown_operator", path, f"there is no operator {describe_value(name)}", hint)
+            hint = did_you_mean(name, OPERATORS) or f"known operators: {', '.join(OPERATORS)}"
+            self.report("unknown_operator", path, f"unknown operator {describe_value(name)}", hint)
         return operator
 
     def read_value(self, source: Any, operator: Operator | None, path: str) -> CompiledValue | None:
-        """Read what a simple condition compares with, and check what is known of it."""
+        """Compile the value of a simple condition and check what is known before the run."""
         before = len(self.problems)
         try:
             for at, text in walk(source, path):
@@ -270,15 +277,15 @@ class _Reader:
                 self.report("bad_pattern", path, error.message, error.hint)
 
     def read_template(self, compile_: Callable[[str], Template], text: str, path: str) -> Template | None:
-        """Read a template; `None` with a problem when it is wrong or reads secrets."""
+        """Compile a template; return `None` and report a problem if it is invalid or reads secrets."""
         try:
             template = compile_(text)
         except TemplateSyntaxError as error:
             self.report("template_syntax", path, f"{error.where}: {error.message}", error.hint)
             return None
         if template.uses_secrets:
-            message = "a condition cannot read secrets: what it sees would be recorded"
-            self.report("secret_in_condition", path, message, "compare inside an action")
+            message = "a condition cannot read secrets, because the values it compares are recorded"
+            self.report("secret_in_condition", path, message, "compare the secret inside an action")
             return None
         return template
 
@@ -287,7 +294,7 @@ _SHAPE_HINT = 'write {"field": "input.amount", "operator": "greater_than", "valu
 
 
 def is_constant(value: Any) -> bool:
-    """Return whether a value has no templates in it; raises TemplateSyntaxError for a bad one."""
+    """Return whether a value contains no templates; raises TemplateSyntaxError."""
     return all(compile_template(text).is_constant for _, text in walk(value))
 
 

@@ -1,4 +1,4 @@
-"""The tests that conditions become, and what a step shows of what they saw. Replay-sensitive."""
+"""The closures that conditions compile to; each records its comparisons. Replay-sensitive."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,12 +12,12 @@ Test = Callable[[Env, list[Comparison]], bool]
 
 
 def refuse_to_decide(env: Env, seen: list[Comparison]) -> bool:
-    """Stand for a condition that has problems."""
-    raise ConditionError("the condition has problems")
+    """Raise ConditionError: the test of a condition that does not compile."""
+    raise ConditionError("the condition is invalid")
 
 
 def combine_all(tests: tuple[Test, ...]) -> Test:
-    """Hold when every test does; the first that does not ends it."""
+    """Return a test that is true if all tests are; it stops at the first false one."""
 
     def test(env: Env, seen: list[Comparison]) -> bool:
         for one in tests:  # noqa: SIM110 - a generator would cost more than the tests
@@ -29,7 +29,7 @@ def combine_all(tests: tuple[Test, ...]) -> Test:
 
 
 def combine_any(tests: tuple[Test, ...]) -> Test:
-    """Hold when one test does; the first that does ends it."""
+    """Return a test that is true if any test is; it stops at the first true one."""
 
     def test(env: Env, seen: list[Comparison]) -> bool:
         for one in tests:  # noqa: SIM110 - a generator would cost more than the tests
@@ -41,12 +41,12 @@ def combine_any(tests: tuple[Test, ...]) -> Test:
 
 
 def negate(inner: Test) -> Test:
-    """Hold when the test does not."""
+    """Return a test that is true if the other is false."""
     return lambda env, seen: not inner(env, seen)
 
 
 def check_truth(source: str, template: Template) -> Test:
-    """Hold when an expression gives anything but null, false, 0 or something empty."""
+    """Return a test that is true unless the expression is null, false, 0 or empty."""
     render = template.render
 
     def test(env: Env, seen: list[Comparison]) -> bool:
@@ -59,7 +59,7 @@ def check_truth(source: str, template: Template) -> Test:
 
 
 def check_presence(field: str, template: Template, operator: Operator) -> Test:
-    """Hold by whether there is something at the path."""
+    """Return a test of whether a path exists."""
     find, call, name = template.find, operator.call, operator.name
 
     def test(env: Env, seen: list[Comparison]) -> bool:
@@ -72,7 +72,7 @@ def check_presence(field: str, template: Template, operator: Operator) -> Test:
 
 
 def compare_with_constant(field: str, template: Template, operator: Operator, value: Any) -> Test:
-    """Compare with a value that never changes."""
+    """Return a comparison with a constant."""
     render, name = template.render, operator.name
     find = template.find if template.is_path else _return_null
 
@@ -86,7 +86,7 @@ def compare_with_constant(field: str, template: Template, operator: Operator, va
 
 
 def compare_with_template(field: str, template: Template, operator: Operator, value: CompiledValue) -> Test:
-    """Compare with a value that is computed each time."""
+    """Return a comparison with a value that is rendered each time."""
     render, name, expected = template.render, operator.name, value.render
     find = template.find if template.is_path else _return_null
 

@@ -1,4 +1,4 @@
-"""Turn nodes into closures, once, so that an evaluation costs next to nothing. Replay-sensitive."""
+"""Compile nodes from the parser into closures, so that each evaluation is cheap. Replay-sensitive."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,7 +18,7 @@ Evaluate = Callable[[Env], Any]
 
 
 def compile_node(node: Node, source: str) -> Evaluate:
-    """Give a function that evaluates the node."""
+    """Return a function that evaluates a node."""
     match node:
         case Literal(value):
             return lambda env: value
@@ -33,7 +33,7 @@ def compile_node(node: Node, source: str) -> Evaluate:
 
 
 def compile_lookup(node: Path) -> Evaluate:
-    """Give a function that finds what is at a path, or `MISSING`."""
+    """Return a function that returns the value at a path, or `MISSING`."""
     root, parts = node.root, node.parts
 
     def find(env: Env) -> Any:
@@ -66,7 +66,7 @@ def _compile_path(node: Path, source: str) -> Evaluate:
 
 
 def _compile_member(node: Path, root: str, key: str, general: Evaluate) -> Evaluate:
-    """Serve `a.b`, the commonest path, with two look-ups."""
+    """Evaluate `a.b`, the most common path, with two lookups."""
 
     def get(env: Env) -> Any:
         holder = env.context.get(root)
@@ -78,7 +78,7 @@ def _compile_member(node: Path, root: str, key: str, general: Evaluate) -> Evalu
 
 
 def describe_missing(node: Path, source: str, env: Env) -> EvaluationError:
-    """Say what is not there, and what was likely meant."""
+    """Return the error for a missing path, with the closest name as its hint."""
     line, column = locate(source, node.offset)
     if node.root == "secrets":
         if "secrets" not in env.context:
@@ -92,7 +92,7 @@ def describe_missing(node: Path, source: str, env: Env) -> EvaluationError:
         below = get_child(value, part)
         if below is MISSING:
             keys = [str(key) for key in value] if isinstance(value, dict) else []
-            hint = did_you_mean(part, keys, prefix) or "mark it with `?` if it may be missing"
+            hint = did_you_mean(part, keys, prefix) or "mark it with `?` if it is optional"
             name = f"{prefix}{part}"
             return EvaluationError(f"`{name}` is missing", source=source, line=line, column=column, hint=hint)
         value, prefix = below, f"{prefix}{part}."
@@ -126,7 +126,8 @@ def _compile_pipe(node: Piped, source: str) -> Evaluate:
             result = pipe(env, value, *[argument(env) for argument in arguments])
         except CannotTake as refusal:
             kind = describe_type(value)
-            env.warnings.add(f"`{name}` takes {refusal.reason}: the value ({kind}) is left as it is")
+            hint = f": {refusal.hint}" if refusal.hint else ""
+            env.warnings.add(f"`{name}` takes {refusal.reason}; the value ({kind}) is left unchanged{hint}")
             return value
         except EvaluationError as error:
             raise _locate_error(error, node.offset, source) from None
@@ -138,7 +139,7 @@ def _compile_pipe(node: Piped, source: str) -> Evaluate:
 
 
 def _mark_optional(node: Node) -> Node:
-    """Mark the path that a chain of pipes begins with: a `default` serves it when it is missing."""
+    """Mark the path at the start of a chain of pipes as optional: the chain has a `default` for it."""
     match node:
         case Path():
             return replace(node, optional=True)
@@ -151,7 +152,7 @@ def _mark_optional(node: Node) -> Node:
 
 
 def _locate_error(error: EvaluationError, offset: int, source: str) -> EvaluationError:
-    """Give an error the place it comes from, unless it knows a deeper one."""
+    """Add the position to an error that has none yet."""
     if error.source:
         return error
     line, column = locate(source, offset)

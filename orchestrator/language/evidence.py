@@ -1,4 +1,4 @@
-"""What a decision compared, cut to a bounded size."""
+"""The comparisons of a decision, truncated to a bounded size."""
 
 import json
 from typing import Any
@@ -7,27 +7,27 @@ from orchestrator.jsontools.text import shorten
 from orchestrator.language import MISSING
 
 Comparison = tuple[str, str, Any, Any, bool]
-"""One comparison as it was made: field, operator, value, what was there (or `MISSING`), result."""
+"""Field, operator, value, the value of the field (or `MISSING`), result."""
 
 
 MAX_EVIDENCE = 1_000
-"""Bytes that a decision may take, as JSON."""
+"""Maximum size of a decision, in bytes of JSON."""
 
 
 MAX_SHOWN_TEXT = 120
-"""Characters shown of a text."""
+"""Longer text is truncated to this number of characters."""
 
 
 MAX_SHOWN_ITEMS = 8
-"""A longer list or object is shown as its length."""
+"""Longer lists and objects are replaced by their length."""
 
 
 def build_evidence(seen: list[Comparison], port: str) -> dict[str, Any]:
-    """Show a decision, at most 1 kB as JSON: the port, and what was compared.
+    """Return a decision as JSON of at most 1 kB: the port and the comparisons.
 
-    `{"port", "compared": [{"field", "operator", "value", "seen", "result"}]}`; an expression has neither
-    operator nor value, and a path to nothing has `"missing": true`. What does not fit is left out from the
-    front, because the last comparison decided, and counted in `omitted`.
+    `{"port", "compared": [{"field", "operator", "value", "seen", "result"}]}`. An expression has neither operator
+    nor value; a missing field has `"missing": true`. The earliest comparisons are dropped if they do not fit, because
+    the last one decided; `omitted` is their number.
     """
     document: dict[str, Any] = {"port": _shorten(port), "compared": []}
     left = MAX_EVIDENCE - _measure(document) - len(', "omitted": 1000')
@@ -57,7 +57,7 @@ def _measure(value: Any) -> int:
 
 
 def _shorten(value: Any) -> Any:
-    """Keep scalars and small flat structures; say of what else there is how much."""
+    """Keep scalars and small flat lists and objects; replace larger ones by their length."""
     if isinstance(value, list | tuple | dict):
         inner = value.values() if isinstance(value, dict) else value
         if len(value) <= MAX_SHOWN_ITEMS and not any(isinstance(item, list | tuple | dict) for item in inner):

@@ -1,6 +1,6 @@
 """The table of functions (SPEC §3). The parser, the docs and the API's catalogue read it.
 
-Times come from the environment's clock, so a replay gives the same. Replay-sensitive.
+Times come from the clock of the environment, so a replay returns the same. Replay-sensitive.
 """
 
 from collections.abc import Callable
@@ -19,14 +19,14 @@ MAX_DAYS = 366_000
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function: how it is written, what it gives, and its code."""
+    """A function: its signature, its description, and its code `(env, *arguments)`."""
 
     name: str
     signature: str
     description: str
     example: str
     arguments: tuple[int, int]
-    """Fewest and most."""
+    """Minimum and maximum number."""
     call: Callable[..., Any]
 
 
@@ -37,12 +37,12 @@ def _read_clock(env: Env) -> datetime:
 def _read_days(name: str, value: Any) -> timedelta:
     number = read_number(value)
     if number is None or abs(number) > MAX_DAYS:
-        raise EvaluationError(f"{name}() takes a number of days up to {MAX_DAYS}, not {describe_value(value)}")
+        raise EvaluationError(f"{name}() takes a number of days up to {MAX_DAYS:,}, not {describe_value(value)}")
     return timedelta(days=number)
 
 
 def _read_date_or_now(env: Env, name: str, arguments: tuple[Any, ...]) -> datetime | None:
-    """Read the argument, or now when there is none; `None` with a warning when it is no date."""
+    """Return the argument as a date, by default now; `None` with a warning if it is not a date."""
     if not arguments:
         return _read_clock(env)
     date = read_date(arguments[0])
@@ -55,7 +55,7 @@ def _shift(name: str, env: Env, days: timedelta) -> str:
     try:
         return format_timestamp(_read_clock(env) + days)
     except OverflowError:
-        raise EvaluationError(f"{name}() leaves the calendar") from None
+        raise EvaluationError(f"{name}() is outside the years 1 to 9999") from None
 
 
 def _make_start_of(unit: str) -> Callable[..., str | None]:

@@ -12,7 +12,7 @@ from typing import Literal
 from orchestrator.errors import TemplateSyntaxError
 
 MAX_TEMPLATE_LENGTH = 262_144
-"""Characters in one template."""
+"""Maximum characters of a template."""
 
 Kind = Literal["name", "number", "string", "symbol", "end"]
 
@@ -31,17 +31,17 @@ ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A word of an expression."""
+    """A token of an expression."""
 
     kind: Kind
     text: str
     offset: int
-    """Place in the whole template, from 0."""
+    """Index in the whole template, from 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A stretch of a template: plain text, or the inside of `{{ }}`."""
+    """A part of a template: plain text, or the inside of `{{ }}`."""
 
     text: str
     offset: int
@@ -49,7 +49,7 @@ class Piece:
 
 
 def locate(source: str, offset: int) -> tuple[int, int]:
-    """Give line and column, from 1."""
+    """Return line and column, from 1."""
     starts = _find_line_starts(source)
     line = bisect_right(starts, offset)
     return line, offset - starts[line - 1] + 1
@@ -61,15 +61,15 @@ def _find_line_starts(source: str) -> tuple[int, ...]:
 
 
 def make_syntax_error(source: str, offset: int, message: str, hint: str | None = None) -> TemplateSyntaxError:
-    """Make an error that says where."""
+    """Return an error with its line and column."""
     line, column = locate(source, offset)
     return TemplateSyntaxError(message, source=source, line=line, column=column, hint=hint)
 
 
 def split_template(source: str) -> list[Piece]:
-    """Cut a template at its `{{ }}`; quotes inside may hold braces."""
+    """Split a template at its `{{ }}`; quoted text inside may contain braces."""
     if len(source) > MAX_TEMPLATE_LENGTH:
-        raise TemplateSyntaxError(f"the template is longer than {MAX_TEMPLATE_LENGTH} characters")
+        raise TemplateSyntaxError(f"the template is longer than {MAX_TEMPLATE_LENGTH:,} characters")
     found: list[Piece] = []
     at = 0
     while (start := source.find("{{", at)) >= 0:
@@ -98,7 +98,7 @@ def _find_closing(source: str, start: int) -> int:
 
 
 def tokenize(source: str, text: str, offset: int) -> list[Token]:
-    """Read the tokens of one expression that stands at `offset` of the source."""
+    """Return the tokens of the expression at `offset` of the source."""
     found: list[Token] = []
     at = 0
     end = len(text.rstrip())
@@ -106,7 +106,7 @@ def tokenize(source: str, text: str, offset: int) -> list[Token]:
         match = TOKEN.match(text, at)
         if match is None or match.lastgroup is None:
             stripped = at + len(text[at:]) - len(text[at:].lstrip())
-            raise make_syntax_error(source, offset + stripped, f"{text[stripped]!r} is not expected here")
+            raise make_syntax_error(source, offset + stripped, f"unexpected {text[stripped]!r}")
         kind: Kind = match.lastgroup  # type: ignore[assignment]  # the groups of TOKEN are the kinds
         found.append(Token(kind, match.group(kind), offset + match.start(kind)))
         at = match.end()
@@ -115,12 +115,12 @@ def tokenize(source: str, text: str, offset: int) -> list[Token]:
 
 
 def unquote(text: str) -> str:
-    """Give what a string literal says."""
+    """Return the text of a string literal."""
 
     def replace(match: "re.Match[str]") -> str:
         code = match.group(1)
         return chr(int(code[1:], 16)) if len(code) == 5 else ESCAPES.get(code, code)
 
     said = ESCAPE.sub(replace, text[1:-1])
-    # \ud83d\ude00 is one character, as in JSON; half of a pair can be written nowhere
+    # \ud83d\ude00 is one character, as in JSON; half of a pair cannot be encoded
     return said if said.isascii() else said.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -1,4 +1,4 @@
-"""What an expression says, as a closed set of frozen nodes. Replay-sensitive."""
+"""The syntax tree of an expression: a closed union of frozen nodes. Replay-sensitive."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +13,7 @@ class Literal:
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """A place in the data: a top-level name and what follows."""
+    """A path into the data: a top-level name, then keys and indexes."""
 
     root: str
     parts: tuple[str | int, ...]
@@ -23,7 +23,7 @@ class Path:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A function of the table."""
+    """A function call."""
 
     name: str
     arguments: tuple["Node", ...]
@@ -32,7 +32,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Piped:
-    """A pipe of the table, applied to a value."""
+    """A pipe applied to a value."""
 
     subject: "Node"
     name: str
@@ -45,11 +45,11 @@ Node = Literal | Path | Call | Piped
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A path that a template reads, for whoever asks what it needs."""
+    """A path that a template reads, for checks of references."""
 
     root: str
     path: tuple[str | int, ...]
     optional: bool
-    """Marked with `?`, or given a `default`."""
+    """Marked with `?`, or with a `default`."""
     line: int
     column: int

@@ -1,7 +1,7 @@
 """The table of operators (SPEC §4). Conditions, the builder's data, the docs and the API's catalogue read it.
 
-An operator that cannot take what it is given raises `CannotTake`: its condition is then false (true for a
-negation) with a warning. Replay-sensitive: no clock, no randomness.
+An operator that cannot handle its values raises `CannotTake`: the condition is then false (true for a
+negation), with a warning. Replay-sensitive: no clock, no randomness.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,20 +25,20 @@ from orchestrator.language.values import (
 )
 
 MAX_PATTERN_LENGTH = 1_000
-"""Characters in one pattern."""
+"""Maximum characters of a pattern."""
 MAX_PATTERN_MEMORY = 1_048_576
-"""Bytes that one compiled pattern may take; RE2 refuses what needs more."""
+"""Maximum memory of a compiled pattern, in bytes; RE2 rejects larger ones."""
 MAX_MATCH_WORK = 100_000_000
-"""Instructions of a compiled pattern times bytes of the text: less than half a second at worst."""
+"""Maximum of a pattern's instructions times the bytes of the text: at worst half a second."""
 CACHED_PATTERNS = 128
 
 Takes = Literal["any", "none", "list", "text", "pattern", "order", "date", "dates", "size"]
-"""What an operator's value is: `order` a number or a date, `dates` is `[from, to]`, `size` a number."""
+"""Kinds of value: `order` is a number or a date, `dates` is `[from, to]`, `size` is a number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """An operator: how the builder shows it, what it takes, and its code `(seen, value)`."""
+    """An operator: its label in builders, the kind of its value, and its code `(seen, value)`."""
 
     name: str
     label: str
@@ -46,9 +46,9 @@ class Operator:
     takes: Takes
     call: Callable[[Any, Any], bool]
     negates: str | None = None
-    """The operator that it is the opposite of."""
+    """The operator whose negation this is."""
     sees_missing: bool = False
-    """A path to nothing is handed over as `MISSING`, not as null."""
+    """A missing field is passed as `MISSING`, not as null."""
 
 
 TAKES: Mapping[Takes, str] = {
@@ -66,10 +66,10 @@ TAKES: Mapping[Takes, str] = {
 
 HINTS: Mapping[Takes, str] = {
     "dates": "for numbers use greater_than_or_equals and less_than_or_equals",
-    "date": "ISO 8601, as in 2026-01-31 or 2026-01-31T09:00:00Z",
-    "list": '["a", "b"]',
+    "date": "write ISO 8601: 2026-01-31 or 2026-01-31T09:00:00Z",
+    "list": 'write a list: ["a", "b"]',
 }
-"""What to write instead."""
+"""Hints for a value of the wrong kind."""
 
 
 def accepts_value(value: Any, takes: Takes, is_template: Callable[[str], bool] = lambda text: False) -> bool:
@@ -99,17 +99,17 @@ def accepts_value(value: Any, takes: Takes, is_template: Callable[[str], bool] =
 
 
 def compare(operator: Operator, field: str, seen: Any, value: Any, env: Env) -> bool:
-    """Apply an operator; where it cannot take a value, warn and return false, or true for a negation."""
+    """Apply an operator; if it cannot handle the values, add a warning and return false, or true for a negation."""
     try:
         return operator.call(seen, value)
     except CannotTake as refusal:
-        kinds = f"`{field:.60}` is {describe_type(seen)}, the value is {describe_type(value)}"
-        env.warnings.add(f"`{operator.name}` takes {refusal.reason}; {kinds}")
+        kinds = f"`{field:.60}` is {describe_type(seen)} and the value is {describe_type(value)}"
+        env.warnings.add(f"`{operator.name}` takes {refusal.reason}, but {kinds}")
         return operator.negates is not None
 
 
 def is_equal(seen: Any, value: Any) -> bool:
-    """Compare as JSON values; two dates as instants."""
+    """Return whether two values are equal as JSON, or two dates are the same instant."""
     if json_equal(seen, value):
         return True
     if type(seen) is not str or type(value) is not str:
@@ -196,9 +196,9 @@ def _in(seen: Any, value: Any) -> bool:
 
 @lru_cache(CACHED_PATTERNS)
 def compile_pattern(source: str) -> Any:
-    """Compile an RE2 pattern; raises ConditionError when it is bad, too long or too large."""
+    """Compile an RE2 pattern; raises ConditionError if it is invalid, too long or too large."""
     if len(source) > MAX_PATTERN_LENGTH:
-        raise ConditionError(f"the pattern is longer than {MAX_PATTERN_LENGTH} characters")
+        raise ConditionError(f"the pattern is longer than {MAX_PATTERN_LENGTH:,} characters")
     options = re2.Options()
     options.max_mem = MAX_PATTERN_MEMORY
     options.log_errors = False
@@ -209,8 +209,8 @@ def compile_pattern(source: str) -> Any:
         reason = error.args[0] if isinstance(error, re2.error) and error.args else "it is not valid text"
         message = reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
         raise ConditionError(
-            f"the pattern {source[:60]!r} cannot be read: {message}",
-            hint="RE2 syntax: no look-around, no back-references",
+            f"invalid pattern {source[:60]!r}: {message}",
+            hint="patterns are RE2: no lookaround, no backreferences",
         ) from None
     return compiled
 
@@ -226,7 +226,7 @@ def _matches(seen: Any, value: Any) -> bool:
         raise CannotTake("text")
     data = text.encode("utf-8", "replace")
     if len(data) * compiled.programsize > MAX_MATCH_WORK:
-        raise CannotTake("a shorter text for so large a pattern")
+        raise CannotTake("shorter text or a simpler pattern")
     return compiled.match(data) is not None
 
 
@@ -236,7 +236,7 @@ ITEM_WORK = 64
 
 
 def comparison_work(operator: Operator, seen: Any, value: Any) -> int:
-    """Return what a comparison costs where it costs more than its own element; see `Env.spend`."""
+    """Return the work of a comparison that costs more than reading its field; see `Env.spend`."""
     if operator.takes == "list" and isinstance(value, list):
         return ITEM_WORK * len(value)
     if operator.takes == "pattern" and isinstance(value, str) and isinstance(seen, str):
@@ -293,15 +293,15 @@ def _negate(of: Operator, name: str, label: str, description: str) -> Operator:
     )
 
 
-_EQUALS = Operator("equals", "equals", "Equal as JSON values; two dates compare as instants.", "any", is_equal)
+_EQUALS = Operator("equals", "equals", "Equal as JSON values; two dates are compared as instants.", "any", is_equal)
 _CONTAINS = Operator(
-    "contains", "contains", "A list has the member, an object the key, text the part.", "any", _contains
+    "contains", "contains", "A list has the element, an object the key, text the substring.", "any", _contains
 )
 _EMPTY = Operator(
     "is_empty", "is empty", "Null, empty text, list or object; 0 and false are not empty.", "none", _is_empty
 )
-_IN = Operator("in", "is one of", "Equal to a member of the list.", "list", _in)
-_EXISTS = Operator("exists", "exists", "The path is there, null included.", "none", _exists, sees_missing=True)
+_IN = Operator("in", "is one of", "Equal to an element of the list.", "list", _in)
+_EXISTS = Operator("exists", "exists", "The field exists, even if it is null.", "none", _exists, sees_missing=True)
 
 _TABLE = (
     _EQUALS,
@@ -323,14 +323,14 @@ _TABLE = (
         _compare_in_order(_less_or_equal),
     ),
     _CONTAINS,
-    _negate(_CONTAINS, "not_contains", "does not contain", "Has no such member, key or part."),
+    _negate(_CONTAINS, "not_contains", "does not contain", "Has no such element, key or substring."),
     Operator("starts_with", "starts with", "Text begins with the value.", "text", _starts_with),
     Operator("ends_with", "ends with", "Text ends with the value.", "text", _ends_with),
     _EMPTY,
     _negate(_EMPTY, "is_not_empty", "is not empty", "Anything but null, empty text, list or object."),
     _IN,
-    _negate(_IN, "not_in", "is none of", "Equal to no member of the list."),
-    Operator("matches", "matches", "Text fits the RE2 pattern, from its start.", "pattern", _matches),
+    _negate(_IN, "not_in", "is none of", "Not equal to any element of the list."),
+    Operator("matches", "matches", "Text matches the RE2 pattern from the start.", "pattern", _matches),
     Operator("before", "is before", "Earlier date.", "date", _compare_dates(_less)),
     Operator("after", "is after", "Later date.", "date", _compare_dates(_greater)),
     Operator("between", "is between", "Date within [from, to], both included.", "dates", _between),
@@ -340,6 +340,6 @@ _TABLE = (
     ),
     Operator("length_less_than", "is shorter than", "List, text or object is shorter.", "size", _compare_length(_less)),
     _EXISTS,
-    _negate(_EXISTS, "not_exists", "does not exist", "The path is not there."),
+    _negate(_EXISTS, "not_exists", "does not exist", "The field does not exist."),
 )
 OPERATORS: dict[str, Operator] = {operator.name: operator for operator in _TABLE}

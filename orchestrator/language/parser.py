@@ -1,4 +1,4 @@
-"""Parse tokens from the lexer into nodes for `evaluate`; functions and pipes are looked up here.
+"""Parse tokens from the lexer into nodes for `evaluate`; functions and pipes are resolved here.
 
 Depth is bounded, so hostile input cannot overflow the stack. Replay-sensitive.
 """
@@ -13,14 +13,14 @@ from orchestrator.language.nodes import Call, Literal, Node, Path, Piped
 from orchestrator.language.pipes import PIPES
 
 MAX_DEPTH = 16
-"""Calls inside calls."""
+"""Nested calls."""
 MAX_PARTS = 64
 """Functions and pipes in one expression."""
 CONSTANTS = {"true": True, "false": False, "null": None}
 
 
 def parse(source: str, text: str, offset: int) -> Node:
-    """Parse one expression that stands at `offset` of the source."""
+    """Parse the expression at `offset` of the source; raises TemplateSyntaxError."""
     parser = _Parser(source, tokenize(source, text, offset))
     node = parser.parse_expression(0)
     parser.expect("end", "")
@@ -28,7 +28,7 @@ def parse(source: str, text: str, offset: int) -> Node:
 
 
 class _Parser:
-    """Goes through the tokens once."""
+    """Recursive descent over the tokens, once."""
 
     def __init__(self, source: str, found: list[Token]) -> None:
         self.source = source
@@ -64,7 +64,7 @@ class _Parser:
 
     def parse_expression(self, depth: int) -> Node:
         if depth > MAX_DEPTH:
-            raise self.make_error(self.token, f"more than {MAX_DEPTH} calls inside each other")
+            raise self.make_error(self.token, f"calls are nested deeper than {MAX_DEPTH} levels")
         node = self.parse_primary(depth)
         while self.accept("|"):
             node = self.parse_pipe(node, depth)
@@ -111,7 +111,7 @@ class _Parser:
                 elif token.kind == "name":
                     found.append(token.text)
                 else:
-                    raise self.make_error(token, "expected a name after `.`", 'write odd keys as a["odd key"]')
+                    raise self.make_error(token, "expected a name after `.`", 'quote other keys: a["odd key"]')
             elif self.accept("["):
                 found.append(self.parse_index())
                 self.expect("symbol", "]")
@@ -153,7 +153,7 @@ class _Parser:
         return Piped(subject, token.text, arguments, token.offset)
 
     def check_arguments(self, token: Token, arguments: tuple[Node, ...]) -> None:
-        """Let a pipe refuse its arguments now, not in the middle of a run."""
+        """Let a pipe check its arguments now, not in the middle of a run."""
         check = PIPES[token.text].check
         if check is None:
             return
@@ -168,8 +168,8 @@ class _Parser:
             raise self.make_error(token, f"more than {MAX_PARTS} functions and pipes in one expression")
         entry = table.get(token.text)
         if entry is None:
-            hint = did_you_mean(token.text, table) or f"known: {join_names(sorted(table))}"
-            raise self.make_error(token, f"there is no {what} `{token.text:.60}`", hint)
+            hint = did_you_mean(token.text, table) or f"known {what}s: {join_names(sorted(table))}"
+            raise self.make_error(token, f"unknown {what} `{token.text:.60}`", hint)
         low, high = entry.arguments
         if not low <= count <= high:
             wanted = (str(low) if low else "no") if low == high else f"{low} or {high}"

@@ -1,6 +1,6 @@
-"""The table of pipes (SPEC §3). A pipe that cannot take its value says so, and the value stays as it is.
+"""The table of pipes (SPEC §3). A pipe that cannot handle its value leaves it unchanged, with a warning.
 
-Each costs time linear in its value, sorting apart. Replay-sensitive.
+Each takes time linear in its value, except for sorting. Replay-sensitive.
 """
 
 import re
@@ -35,19 +35,21 @@ from orchestrator.language.values import (
     json_equal,
     read_date,
     read_number,
+    suggest_list,
+    suggest_text,
     to_json_text,
     to_text,
 )
 
 MAX_ROUND = 15
 ELEMENT_WORK = 64
-"""What one element costs a filter, beside the comparison itself; see `Env.spend`."""
+"""Work that each element of a filtered list costs, besides the comparison; see `Env.spend`."""
 FILTER_EXAMPLE = 'filter("total", "greater_than", 10)'
 
 
 @dataclass(frozen=True, slots=True)
 class Pipe:
-    """A pipe: how it is written, what it does, and its code `(env, value, *arguments)`."""
+    """A pipe: its signature, its description, and its code `(env, value, *arguments)`."""
 
     name: str
     signature: str
@@ -64,13 +66,13 @@ def _require_text(value: Any) -> str:
         return value
     if is_number(value):
         return to_text(value)
-    raise CannotTake("text")
+    raise CannotTake("text", suggest_text(value))
 
 
 def _require_list(value: Any) -> list[Any]:
     if isinstance(value, list):
         return value
-    raise CannotTake("a list")
+    raise CannotTake("a list", suggest_list(value))
 
 
 def _require_sized(value: Any) -> Any:
@@ -95,14 +97,14 @@ def _require_whole(value: Any) -> int:
 
 def _require_finite(value: Any) -> Any:
     if isinstance(value, float) and value - value != 0:
-        raise CannotTake("numbers of a size that can be added")
+        raise CannotTake("numbers with a finite sum")
     return value
 
 
 def _require_comparable(values: list[Any]) -> list[Any]:
     if all(map(is_number, values)) or all(isinstance(value, str) for value in values):
         return values
-    raise CannotTake("a list of numbers or a list of texts")
+    raise CannotTake("a list with only numbers or only text")
 
 
 def _title(env: Env, value: Any) -> str:
@@ -119,11 +121,13 @@ def _take_item(index: int) -> Callable[..., Any]:
 
 
 def _sum(env: Env, value: Any) -> Any:
-    numbers = [_require_number(item) for item in _require_list(value)]
+    numbers = [read_number(item) for item in _require_list(value)]
+    if None in numbers:
+        raise CannotTake("a list of numbers")
     try:
         return _require_finite(sum(numbers))
     except OverflowError:
-        raise CannotTake("numbers of a size that can be added") from None
+        raise CannotTake("numbers with a finite sum") from None
 
 
 def _choose(choose: Callable[[list[Any]], Any]) -> Callable[..., Any]:
@@ -138,7 +142,7 @@ def _join(env: Env, value: Any, separator: Any = ", ") -> str:
     texts = [to_text(item) for item in _require_list(value)]
     glue = to_text(separator)
     if sum(map(len, texts)) + len(glue) * len(texts) > MAX_TEXT_LENGTH:
-        raise CannotTake(f"a list that makes at most {MAX_TEXT_LENGTH} characters")
+        raise CannotTake(f"a list whose text has at most {MAX_TEXT_LENGTH:,} characters")
     return glue.join(texts)
 
 
@@ -156,7 +160,7 @@ def _round_decimal(value: Any, digits: int) -> Decimal:
     try:
         return Decimal(str(_require_number(value))).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)
     except (ArithmeticError, ValueError):
-        raise CannotTake("a number of that size") from None
+        raise CannotTake("a smaller number") from None
 
 
 def _currency(env: Env, value: Any) -> str:
@@ -188,16 +192,16 @@ def _round(env: Env, value: Any, digits: Any = 0) -> int | float:
 def _replace(env: Env, value: Any, old: Any, new: Any) -> str:
     text, before, after = _require_text(value), to_text(old), to_text(new)
     if not before:
-        raise CannotTake("something to look for")
+        raise CannotTake("text to replace that is not empty")
     if text.count(before) * len(after) > MAX_TEXT_LENGTH:
-        raise CannotTake(f"a value that makes at most {MAX_TEXT_LENGTH} characters")
+        raise CannotTake(f"a value whose result has at most {MAX_TEXT_LENGTH:,} characters")
     return text.replace(before, after)
 
 
 def _split(env: Env, value: Any, separator: Any = ",") -> list[str]:
     glue = to_text(separator)
     if not glue:
-        raise CannotTake("a separator")
+        raise CannotTake("a separator that is not empty")
     return _require_text(value).split(glue)
 
 
@@ -238,7 +242,7 @@ def _map(env: Env, value: Any, path: Any) -> list[Any]:
 
 
 def _get_value(value: Any, keys: list[str]) -> Any:
-    """Return what is at a path in an element, or `MISSING`."""
+    """Return the value at a path of an element, or `MISSING`."""
     for key in keys:
         value = get_child(value, key)
         if value is MISSING:
@@ -298,9 +302,14 @@ def _count(env: Env, value: Any, wanted: Any = None) -> int:
 _TABLE = (
     Pipe("upper", "upper", "Capital letters.", '{{ "a" | upper }}', (0, 0), lambda env, v: _require_text(v).upper()),
     Pipe("lower", "lower", "Small letters.", '{{ "A" | lower }}', (0, 0), lambda env, v: _require_text(v).lower()),
-    Pipe("title", "title", "Each word with a capital.", '{{ "ann lee" | title }}', (0, 0), _title),
+    Pipe("title", "title", "The first letter of each word as a capital.", '{{ "ann lee" | title }}', (0, 0), _title),
     Pipe(
-        "trim", "trim", "No space at the ends.", '{{ " a " | trim }}', (0, 0), lambda env, v: _require_text(v).strip()
+        "trim",
+        "trim",
+        "Text without space at both ends.",
+        '{{ " a " | trim }}',
+        (0, 0),
+        lambda env, v: _require_text(v).strip(),
     ),
     Pipe(
         "length",
@@ -313,9 +322,9 @@ _TABLE = (
     Pipe("first", "first", "First element or character.", "{{ items | first }}", (0, 0), _take_item(0)),
     Pipe("last", "last", "Last element or character.", "{{ items | last }}", (0, 0), _take_item(-1)),
     Pipe("sum", "sum", "Sum of a list of numbers.", '{{ items | map("total") | sum }}', (0, 0), _sum),
-    Pipe("min", "min", "Smallest of numbers or texts.", "{{ totals | min }}", (0, 0), _choose(min)),
-    Pipe("max", "max", "Largest of numbers or texts.", "{{ totals | max }}", (0, 0), _choose(max)),
-    Pipe("join", 'join(separator = ", ")', "Elements as one text.", '{{ tags | join("; ") }}', (0, 1), _join),
+    Pipe("min", "min", "Smallest number or text of a list.", "{{ totals | min }}", (0, 0), _choose(min)),
+    Pipe("max", "max", "Largest number or text of a list.", "{{ totals | max }}", (0, 0), _choose(max)),
+    Pipe("join", 'join(separator = ", ")', "All elements as one text.", '{{ tags | join("; ") }}', (0, 1), _join),
     Pipe("keys", "keys", "Keys of an object.", "{{ input | keys }}", (0, 0), lambda env, v: list(_require_object(v))),
     Pipe(
         "values",
@@ -329,7 +338,7 @@ _TABLE = (
     Pipe(
         "default",
         "default(x)",
-        "x in place of null or empty text.",
+        "x instead of null or empty text.",
         '{{ nick | default("none") }}',
         (1, 1),
         _default,

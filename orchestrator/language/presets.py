@@ -1,4 +1,4 @@
-"""What a builder of conditions offers: operators by field type, constructors, ready conditions (SPEC §4)."""
+"""Data for condition builders: operators by field type, constructors, presets (SPEC §4)."""
 
 from collections.abc import Mapping
 from copy import deepcopy
@@ -65,7 +65,7 @@ DATE_LABELS = {
     "less_than": "is earlier than",
     "less_than_or_equals": "is at or before",
 }
-"""How a comparison reads where the field is a date."""
+"""Labels of comparisons for date fields."""
 
 
 def _list_choices(kind: FieldType) -> tuple[dict[str, str], ...]:
@@ -77,26 +77,26 @@ def _list_choices(kind: FieldType) -> tuple[dict[str, str], ...]:
 
 
 OPERATORS_BY_TYPE: dict[str, tuple[dict[str, str], ...]] = {kind: _list_choices(kind) for kind in _BY_TYPE}
-"""For each type of field, `{value, label, takes}` of the operators that make sense, in the order to show."""
+"""For each field type, `{value, label, takes}` of its operators, in the order of display."""
 
 
 def simple(field: str, operator: str = "equals", value: Any = None) -> dict[str, Any]:
-    """Make a condition on one field."""
+    """Return a condition on one field."""
     return {"type": "simple", "field": field, "operator": operator, "value": value}
 
 
 def and_(*conditions: Mapping[str, Any]) -> dict[str, Any]:
-    """Make a condition that holds when all of these do."""
+    """Return a condition that is true if all of these are."""
     return {"type": "and", "conditions": [dict(condition) for condition in conditions]}
 
 
 def or_(*conditions: Mapping[str, Any]) -> dict[str, Any]:
-    """Make a condition that holds when one of these does."""
+    """Return a condition that is true if one of these is."""
     return {"type": "or", "conditions": [dict(condition) for condition in conditions]}
 
 
 def not_(condition: Mapping[str, Any]) -> dict[str, Any]:
-    """Make a condition that holds when this one does not."""
+    """Return a condition that is true if this one is false."""
     return {"type": "not", "condition": dict(condition)}
 
 
@@ -106,18 +106,18 @@ CONSTRUCTORS = MappingProxyType({"simple": simple, "and": and_, "or": or_, "not"
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """A ready condition."""
+    """A predefined condition."""
 
     id: str
     name: str
     description: str
     subject: str
-    """The variable that it reads; in the `filter` pipe, each element."""
+    """The variable that it reads."""
     condition: Mapping[str, Any]
-    """Read only; `to_json` gives a copy."""
+    """Read-only; `to_json` returns a copy."""
 
     def to_json(self) -> dict[str, Any]:
-        """Give the preset as a JSON object."""
+        """Return the preset as a JSON object."""
         return {
             "id": self.id,
             "name": self.name,

@@ -1,4 +1,4 @@
-"""Render the parameters of an action, with its secrets as references; reveal them in the worker."""
+"""Render the parameters of an action without its secrets, and insert the secrets in the worker."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,7 @@ from orchestrator.language.values import read_index, to_text
 
 
 def render_parameters(value: Any, env: Env, pointer: str = "") -> tuple[Any, dict[str, list[Any]]]:
-    """Compute parameters but for what needs secrets: null there, and its parts by JSON Pointer beside."""
+    """Render parameters; a string with a secret becomes null, and its parts are returned by JSON Pointer."""
     deferred: dict[str, list[Any]] = {}
     return _defer_secrets(value, env, pointer, deferred), deferred
 
@@ -35,7 +35,7 @@ def _defer_secrets(value: Any, env: Env, pointer: str, deferred: dict[str, list[
 
 
 def reveal(parameters: Any, deferred: Mapping[str, list[Any]], env: Env) -> Any:
-    """Put secrets, from `env`, into what `render_parameters` returned; raises EvaluationError naming a missing one."""
+    """Insert the secrets of `env` into rendered parameters; raises EvaluationError that names a missing secret."""
     for pointer, parts in deferred.items():
         values = [
             part if isinstance(part, str) else compile_expression(part["expression"]).render(env) for part in parts
@@ -46,7 +46,7 @@ def reveal(parameters: Any, deferred: Mapping[str, list[Any]], env: Env) -> Any:
 
 
 def _set_at(parameters: Any, keys: list[str], value: Any) -> Any:
-    """Give a copy with a value where the keys lead."""
+    """Return a copy with the value set at the path."""
     if not keys:
         return value
     key, *below = keys
@@ -55,4 +55,4 @@ def _set_at(parameters: Any, keys: list[str], value: Any) -> Any:
     index = read_index(key) if isinstance(parameters, list) else None
     if index is not None and 0 <= index < len(parameters):
         return [*parameters[:index], _set_at(parameters[index], below, value), *parameters[index + 1 :]]
-    raise EvaluationError(f"there is no place {key!r:.60} for a secret")
+    raise EvaluationError(f"the parameters have no {key!r:.60} to hold a secret")

@@ -14,12 +14,12 @@ from orchestrator.language.parser import parse
 from orchestrator.language.values import MISSING, require_bounded, to_text
 
 MAX_NESTING = 100
-"""Lists and objects inside each other in one value."""
+"""Nested lists and objects in a value."""
 CACHED_TEMPLATES = 8192
 
 
 class Template:
-    """A string, read once. `render(env)` gives its value."""
+    """A compiled string. `render(env)` returns its value."""
 
     __slots__ = ("_lookup", "_parts", "is_constant", "names", "render", "source", "uses_secrets")
 
@@ -47,16 +47,16 @@ class Template:
 
     @property
     def is_path(self) -> bool:
-        """Tell whether this is one path and nothing else."""
+        """Return whether this is a single path."""
         return self._lookup is not None
 
     @property
     def is_expression(self) -> bool:
-        """Tell whether this is one `{{ … }}` and nothing else."""
+        """Return whether this is a single `{{ … }}`."""
         return len(self._parts) == 1 and not self.is_constant
 
     def find(self, env: Env) -> Any:
-        """Give the value, or `MISSING` where the template is one path to nothing."""
+        """Return the value, or `MISSING` for a single path that leads to nothing."""
         return self.render(env) if self._lookup is None else self._lookup(env)
 
     def _make_renderer(self) -> Evaluate:
@@ -74,7 +74,7 @@ class Template:
         return render
 
     def render_deferred(self, env: Env) -> list[Any]:
-        """Give the parts with secrets unread: text, or `{"expression": …}` for whoever knows them."""
+        """Return the parts: rendered text, or `{"expression": …}` for a part that reads secrets."""
         parts: list[Any] = []
         for text, evaluate, node in self._parts:
             if evaluate is None or node is None:
@@ -87,12 +87,12 @@ class Template:
 
 
 def _collect_names(node: Node, source: str) -> Iterator[Name]:
-    """List the paths of an expression, refusing one that mixes secrets with anything else."""
+    """Return the paths of an expression; raises TemplateSyntaxError if it mixes secrets with other data."""
     names = list(_walk_names(node, source, optional=False))
     roots = {name.root for name in names}
     if "secrets" in roots and (len(roots) > 1 or _has_call(node)):
         raise make_syntax_error(
-            source, _get_offset(node), "an expression with a secret can hold nothing but the secret and pipes"
+            source, _get_offset(node), "an expression with a secret can contain only the secret and pipes"
         )
     return iter(names)
 
@@ -135,18 +135,18 @@ def _limit_work(inner: Evaluate) -> Evaluate:
 
 @lru_cache(CACHED_TEMPLATES)
 def compile_template(source: str) -> Template:
-    """Read a template; raises TemplateSyntaxError with line, column and hint."""
+    """Compile a template; raises TemplateSyntaxError with line, column and hint."""
     return Template(source, split_template(source))
 
 
 @lru_cache(CACHED_TEMPLATES)
 def compile_expression(source: str) -> Template:
-    """Read the inside of `{{ }}` alone: a path, say."""
+    """Compile an expression without its `{{ }}`, such as a path."""
     return Template(source, [Piece(source, 0, is_expression=True)])
 
 
 class CompiledValue:
-    """A JSON value with templates anywhere in it, read once."""
+    """A compiled JSON value with templates at any depth."""
 
     __slots__ = ("names", "render", "uses_secrets")
 
@@ -173,17 +173,17 @@ def _compile_value(value: Any) -> Evaluate:
 
 
 def compile_value(value: Any) -> CompiledValue:
-    """Read a JSON value; raises TemplateSyntaxError."""
+    """Compile a JSON value; raises TemplateSyntaxError."""
     return CompiledValue(value)
 
 
 def walk(value: Any, pointer: str = "") -> Iterator[tuple[str, str]]:
-    """List every string that may be a template, keys too, with the JSON Pointer of its place."""
+    """Yield the JSON Pointer and text of every string that may be a template, keys included."""
     stack: list[tuple[str, Any, int]] = [(pointer, value, 0)]
     while stack:
         at, item, depth = stack.pop()
         if depth > MAX_NESTING:
-            raise TemplateSyntaxError(f"lists and objects are nested deeper than {MAX_NESTING}")
+            raise TemplateSyntaxError(f"lists and objects are nested deeper than {MAX_NESTING} levels")
         if isinstance(item, str):
             yield at, item
         elif isinstance(item, dict):

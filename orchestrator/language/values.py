@@ -1,6 +1,6 @@
-"""Read and write single values: text, numbers, dates. Shared by pipes, functions and conditions.
+"""Parse and format single values: text, numbers, dates. Shared by pipes, functions and conditions.
 
-Replay-sensitive: nothing here knows the time.
+Replay-sensitive: no clock.
 """
 
 import json
@@ -20,13 +20,15 @@ MISSING: Any = object()
 
 @dataclass(slots=True)
 class CannotTake(Exception):
-    """A pipe cannot take its value."""
+    """A pipe or an operator cannot handle its value."""
 
     reason: str
+    """What it takes instead."""
+    hint: str | None = None
 
 
 def to_text(value: Any) -> str:
-    """Write a value into a longer string: null is empty, structures are JSON."""
+    """Return a value as part of longer text: null is empty, lists and objects are JSON."""
     if isinstance(value, str):
         return value
     if value is None:
@@ -37,35 +39,37 @@ def to_text(value: Any) -> str:
 
 
 def number_to_text(value: Any) -> str:
-    """Write a number; one with too many digits is refused."""
+    """Return a number as text; raises EvaluationError if it has too many digits."""
     try:
         return str(value)
     except ValueError:
-        raise EvaluationError("the number has too many digits to be written") from None
+        raise EvaluationError("the number has too many digits to be formatted") from None
 
 
 def to_json_text(value: Any) -> str:
-    """Write JSON, compact and in the data's order."""
+    """Return compact JSON with the keys in their order."""
     try:
         return require_bounded(json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str))
-    except (RecursionError, ValueError) as error:
-        raise EvaluationError(f"the value cannot be written as JSON: {error}") from None
+    except (RecursionError, ValueError):
+        raise EvaluationError(
+            "the value cannot be formatted as JSON: it is nested too deeply, or a number has too many digits"
+        ) from None
 
 
 def require_bounded(text: str) -> str:
-    """Refuse text that is too long."""
+    """Return the text; raises EvaluationError if it is too long."""
     if len(text) > MAX_TEXT_LENGTH:
-        raise EvaluationError(f"the text is longer than {MAX_TEXT_LENGTH} characters")
+        raise EvaluationError(f"the text is longer than {MAX_TEXT_LENGTH:,} characters")
     return text
 
 
 def is_number(value: Any) -> bool:
-    """Tell a number; true and false are none."""
+    """Return whether a value is a number; true and false are not."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def read_number(value: Any) -> int | float | None:
-    """Read a number, or text that is one; `None` when it is neither."""
+    """Return a number, also from text; `None` if it is not a number."""
     if isinstance(value, str):
         try:
             value = int(value) if value.strip().lstrip("+-").isdecimal() else float(value.replace("_", "?"))
@@ -77,7 +81,7 @@ def read_number(value: Any) -> int | float | None:
 
 
 def read_date(value: Any) -> datetime | None:
-    """Read an ISO 8601 date or time; without a zone it is UTC; `None` when it is neither."""
+    """Parse an ISO 8601 date or time, in UTC if it has no offset; `None` if it is neither."""
     if not isinstance(value, str) or len(value) < 10 or value[4] != "-" or value[7] != "-":
         return None
     try:
@@ -88,7 +92,7 @@ def read_date(value: Any) -> datetime | None:
 
 
 def read_index(text: str) -> int | None:
-    """Read a place in a list; `None` when the text is none."""
+    """Parse an index of a list; `None` if the text is not an index."""
     digits = text[1:] if text.startswith("-") else text
     return int(text) if digits.isdecimal() and len(digits) < 10 else None
 
@@ -104,7 +108,7 @@ def get_child(value: Any, part: str | int) -> Any:
 
 
 def describe_value(value: Any) -> str:
-    """Write a value for an error's message, short whatever it is."""
+    """Return a short description of a value for an error message."""
     if isinstance(value, str):
         return repr(value[:40])
     if is_number(value) and abs(value) < 1e300:
@@ -112,13 +116,25 @@ def describe_value(value: Any) -> str:
     return describe_type(value)
 
 
+def suggest_list(value: Any) -> str | None:
+    """Return a hint on how to make a list of a value that is not one."""
+    if isinstance(value, dict):
+        return "use `| values` for the values of an object"
+    return "use `| default([])` if it may be missing" if value is None else None
+
+
+def suggest_text(value: Any) -> str | None:
+    """Return a hint on how to make text of a value that is not text."""
+    return "use `| json` for JSON text" if isinstance(value, list | dict) else None
+
+
 def is_day(value: Any) -> bool:
-    """Tell a date without a time."""
+    """Return whether a value has the length of a date without a time."""
     return isinstance(value, str) and len(value) == 10
 
 
 def json_equal(left: Any, right: Any) -> bool:
-    """Compare as JSON values: 1 equals 1.0, but not true."""
+    """Return whether two values are equal as JSON: 1 equals 1.0, but not true."""
     kind = type(left)
     if kind is type(right) and kind in _SCALARS:
         return bool(left == right)

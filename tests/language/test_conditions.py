@@ -85,7 +85,9 @@ def test_a_warning_names_the_field_the_operator_and_what_was_there() -> None:
     warnings = Warnings()
     evaluate({"field": "input.n", "operator": "less_than", "value": 3}, {"input": {"n": "many"}}, warnings=warnings)
 
-    assert warnings.messages == ["`less_than` takes two numbers or two dates; `input.n` is text, the value is a number"]
+    assert warnings.messages == [
+        "`less_than` takes two numbers or two dates, but `input.n` is text and the value is a number"
+    ]
 
 
 @pytest.mark.parametrize("value", ["(", "a(?=b)", r"(a)\1", "a{1001}", "\ud800"])
@@ -156,7 +158,7 @@ STRUCTURE = "condition_structure"
         ({"field": "name | lower", "value": "x"}, STRUCTURE, "/field", "{{ … }}"),
         ({"field": "{{ name | lowr }}"}, "template_syntax", "/field", "did you mean `lower`?"),
         ({"field": "a", "operator": "equal"}, "unknown_operator", "/operator", "did you mean `equals`?"),
-        ({"field": "a", "operator": "=="}, "unknown_operator", "/operator", "known: equals"),
+        ({"field": "a", "operator": "=="}, "unknown_operator", "/operator", "known operators: equals"),
         ({"field": "a", "operator": ["equals"]}, "unknown_operator", "/operator", "known"),
         ({"field": "a", "opertor": "is_empty"}, "unknown_key", "/opertor", "did you mean `operator`?"),
         ({**OPEN, "type": "simple", "conditions": [OPEN]}, "unknown_key", "/conditions", None),

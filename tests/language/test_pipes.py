@@ -173,13 +173,29 @@ def test_a_pipe_makes(value: Any, pipe: str, expected: Any) -> None:
     [(name, *row) for name, rows in DECLINES.items() for row in rows],
     ids=lambda part: str(type(part)) if isinstance(part, int) else repr(part)[:30],
 )
-def test_a_pipe_that_cannot_take_its_value_leaves_it_and_warns(name: str, value: Any, pipe: str) -> None:
+def test_a_pipe_that_cannot_handle_its_value_leaves_it_unchanged_and_warns(name: str, value: Any, pipe: str) -> None:
     made, warnings = run(value, pipe)
 
     assert made is value
     assert len(warnings) == 1
     assert warnings[0].startswith(f"`{name}` takes ")
-    assert warnings[0].endswith(") is left as it is")
+    assert warnings[0].partition(": use ")[0].endswith(") is left unchanged")
+
+
+@pytest.mark.parametrize(
+    ("value", "pipe", "hint"),
+    [
+        ({"a": 1}, 'map("a")', "use `| values` for the values of an object"),
+        (None, 'map("a")', "use `| default([])` if it may be missing"),
+        ([1], "upper", "use `| json` for JSON text"),
+        ({"a": 1}, "trim", "use `| json` for JSON text"),
+        (5, 'map("a")', ""),
+    ],
+)
+def test_a_warning_suggests_the_pipe_that_converts_the_value(value: Any, pipe: str, hint: str) -> None:
+    _, (warning,) = run(value, pipe)
+
+    assert warning.partition("left unchanged")[2] == (f": {hint}" if hint else "")
 
 
 def test_the_tables_speak_of_every_pipe() -> None:
@@ -208,7 +224,7 @@ def test_an_element_that_the_operator_cannot_take_is_left_out_with_a_warning() -
 
     assert render('{{ items | filter("total", "greater_than", 10) }}', {"items": items}, warnings=warnings) == items[1:]
     assert warnings.messages == [
-        "`greater_than` takes two numbers or two dates; `total` is text, the value is a number"
+        "`greater_than` takes two numbers or two dates, but `total` is text and the value is a number"
     ]
 
 
@@ -232,7 +248,7 @@ def test_a_bad_pattern_out_of_the_data_fails_the_filter() -> None:
         ('"total", "is_empty", 1', "`is_empty` takes no value", 'filter("name", "is_empty")'),
         ('"total", "less_than", "many"', "`less_than` takes a number or a date, not text", None),
         ('"total", "in", "a"', "`in` takes a list, not text", None),
-        ('"total", "matches", "("', "the pattern '('", None),
+        ('"total", "matches", "("', "invalid pattern '('", None),
     ],
 )  # fmt: skip
 def test_a_filter_is_checked_when_it_is_compiled(arguments: str, message: str, hint: str | None) -> None:
@@ -249,7 +265,7 @@ def test_all_that_the_pipes_of_a_template_make_is_bounded_together() -> None:
     pairs = MAX_WORK // MAX_TEXT_LENGTH
 
     assert render("{{ s | upper | length }}" * (pairs - 1), {"s": text}) == str(len(text)) * (pairs - 1)
-    with pytest.raises(EvaluationError, match="make too much"):
+    with pytest.raises(EvaluationError, match="do too much work"):
         render("{{ s | upper | length }}" * (pairs + 1), {"s": text})
 
 
@@ -271,5 +287,5 @@ def test_what_a_filter_compares_is_bounded(arguments: str, value: Any) -> None:
     template = f"{{{{ items | filter({arguments}) | count }}}}"
 
     assert render(template, {"items": ["ab"] * 10, "x": value}) in (0, 10)
-    with pytest.raises(EvaluationError, match="make too much"):
+    with pytest.raises(EvaluationError, match="do too much work"):
         render(template, {"items": ["ab" * 200] * 5_000, "x": value})
