@@ -43,6 +43,7 @@ SYNTAX = [
     '{{ "text" }}',
     "{{ -1.5 }}",
     "{{ true }}",
+    '{{ [total, 1, "a"] }}',
     "{{ days_until(input.due) }}",
     "{{ input.name | trim | title }}",
     '{{ tags | join("; ") }}',
@@ -53,7 +54,7 @@ SYNTAX = [
 
 LIMITS = [
     (lexer.MAX_TEMPLATE_LENGTH, "characters in a template"),
-    (parser.MAX_DEPTH, "nested calls"),
+    (parser.MAX_DEPTH, "nested calls and lists"),
     (parser.MAX_PARTS, "functions and pipes in an expression"),
     (values.MAX_TEXT_LENGTH, "characters in the result of a template or a pipe"),
     (env.MAX_WORK, "characters and elements that all pipes of a template produce; each element of a filtered list "
@@ -94,6 +95,7 @@ TRUE_ON_DATA: dict[str, tuple[str, Any]] = {
 FILTERS = (
     '{{ items | filter("total", "greater_than", 10) | map("name") }}',
     '{{ tags | filter("", "not_equals", "vip") }}',
+    '{{ items | filter("name", "in", ["Pen", "Cap"]) }}',
     '{{ items | filter("discount", "not_exists") | count }}',
     '{{ items | filter("total", "less_than", totals | first) }}',
 )

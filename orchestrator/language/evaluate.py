@@ -10,7 +10,7 @@ from orchestrator.jsontools.suggestions import did_you_mean
 from orchestrator.language.env import Env
 from orchestrator.language.functions import FUNCTIONS
 from orchestrator.language.lexer import locate
-from orchestrator.language.nodes import Call, Literal, Node, Path, Piped
+from orchestrator.language.nodes import Call, List, Literal, Node, Path, Piped
 from orchestrator.language.pipes import PIPES
 from orchestrator.language.values import MISSING, CannotTake, get_child
 
@@ -22,6 +22,8 @@ def compile_node(node: Node, source: str) -> Evaluate:
     match node:
         case Literal(value):
             return lambda env: value
+        case List():
+            return _compile_list(node, source)
         case Path():
             return _compile_path(node, source)
         case Call():
@@ -30,6 +32,11 @@ def compile_node(node: Node, source: str) -> Evaluate:
             return _compile_pipe(node, source)
         case _:
             assert_never(node)
+
+
+def _compile_list(node: List, source: str) -> Evaluate:
+    items = tuple(compile_node(item, source) for item in node.items)
+    return lambda env: [item(env) for item in items]
 
 
 def compile_lookup(node: Path) -> Evaluate:
@@ -145,7 +152,7 @@ def _mark_optional(node: Node) -> Node:
             return replace(node, optional=True)
         case Piped():
             return replace(node, subject=_mark_optional(node.subject))
-        case Literal() | Call():
+        case Literal() | List() | Call():
             return node
         case _:
             assert_never(node)

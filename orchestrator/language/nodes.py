@@ -12,6 +12,14 @@ class Literal:
 
 
 @dataclass(frozen=True, slots=True)
+class List:
+    """A list literal: `[a, 1]`."""
+
+    items: tuple["Node", ...]
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
 class Path:
     """A path into the data: a top-level name, then keys and indexes."""
 
@@ -40,7 +48,7 @@ class Piped:
     offset: int
 
 
-Node = Literal | Path | Call | Piped
+Node = Literal | List | Path | Call | Piped
 
 
 @dataclass(frozen=True, slots=True)

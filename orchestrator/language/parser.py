@@ -9,11 +9,11 @@ from orchestrator.errors import ConditionError, TemplateSyntaxError
 from orchestrator.jsontools.suggestions import did_you_mean, join_names
 from orchestrator.language.functions import FUNCTIONS
 from orchestrator.language.lexer import Token, make_syntax_error, tokenize, unquote
-from orchestrator.language.nodes import Call, Literal, Node, Path, Piped
+from orchestrator.language.nodes import Call, List, Literal, Node, Path, Piped
 from orchestrator.language.pipes import PIPES
 
 MAX_DEPTH = 16
-"""Nested calls."""
+"""Nested calls and lists."""
 MAX_PARTS = 64
 """Functions and pipes in one expression."""
 CONSTANTS = {"true": True, "false": False, "null": None}
@@ -64,7 +64,7 @@ class _Parser:
 
     def parse_expression(self, depth: int) -> Node:
         if depth > MAX_DEPTH:
-            raise self.make_error(self.token, f"calls are nested deeper than {MAX_DEPTH} levels")
+            raise self.make_error(self.token, f"expressions are nested deeper than {MAX_DEPTH} levels")
         node = self.parse_primary(depth)
         while self.accept("|"):
             node = self.parse_pipe(node, depth)
@@ -79,6 +79,8 @@ class _Parser:
                 return Literal(self.parse_number(self.take()))
             case "name":
                 return self.parse_name(depth)
+            case "symbol" if token.text == "[":
+                return self.parse_list(depth)
             case _:
                 found = repr(token.text) if token.text else "nothing"
                 raise self.make_error(token, f"expected a value, found {found}")
@@ -128,26 +130,31 @@ class _Parser:
                 return value
         raise self.make_error(token, "expected a whole number or a quoted key in `[ ]`")
 
-    def parse_arguments(self, depth: int) -> tuple[Node, ...]:
-        found: list[Node] = []
-        if self.accept(")"):
+    def parse_list(self, depth: int) -> Node:
+        opening = self.expect("symbol", "[")
+        return List(self.parse_items("]", depth), opening.offset)
+
+    def parse_items(self, closing: str, depth: int) -> tuple[Node, ...]:
+        """Parse the expressions between brackets: arguments, or the items of a list."""
+        items: list[Node] = []
+        if self.accept(closing):
             return ()
         while True:
-            found.append(self.parse_expression(depth + 1))
-            if self.accept(")"):
-                return tuple(found)
+            items.append(self.parse_expression(depth + 1))
+            if self.accept(closing):
+                return tuple(items)
             if not self.accept(","):
-                raise self.make_error(self.token, "expected `,` or `)`")
+                raise self.make_error(self.token, f"expected `,` or `{closing}`")
 
     def parse_call(self, token: Token, depth: int) -> Node:
         self.expect("symbol", "(")
-        arguments = self.parse_arguments(depth)
+        arguments = self.parse_items(")", depth)
         self.check_entry(token, FUNCTIONS, "function", len(arguments))
         return Call(token.text, arguments, token.offset)
 
     def parse_pipe(self, subject: Node, depth: int) -> Node:
         token = self.expect("name", "")
-        arguments = self.parse_arguments(depth) if self.accept("(") else ()
+        arguments = self.parse_items(")", depth) if self.accept("(") else ()
         self.check_entry(token, PIPES, "pipe", len(arguments))
         self.check_arguments(token, arguments)
         return Piped(subject, token.text, arguments, token.offset)

@@ -14,7 +14,7 @@ from orchestrator.errors import ConditionError, EvaluationError
 from orchestrator.jsontools.json_types import describe_type
 from orchestrator.jsontools.suggestions import did_you_mean, join_names
 from orchestrator.language.env import Env
-from orchestrator.language.nodes import Literal, Node
+from orchestrator.language.nodes import List, Literal, Node
 from orchestrator.language.operators import (
     HINTS,
     OPERATORS,
@@ -265,11 +265,18 @@ def _check_filter(arguments: tuple[Node, ...]) -> None:
         raise ConditionError(f"`{operator.name}` takes no value", hint=f'filter("name", "{operator.name}")')
     if operator.takes != "none" and not operand:
         raise ConditionError(f"`{operator.name}` needs a value", hint=FILTER_EXAMPLE)
-    if operand and isinstance(operand[0], Literal):
-        _check_operand(operator, operand[0].value)
+    if operand:
+        _check_operand(operator, operand[0])
 
 
-def _check_operand(operator: Operator, value: Any) -> None:
+def _check_operand(operator: Operator, operand: Node) -> None:
+    match operand:
+        case Literal(value):
+            pass
+        case List(items) if all(isinstance(item, Literal) for item in items):
+            value = [item.value for item in items if isinstance(item, Literal)]
+        case _:
+            return
     if not accepts_value(value, operator.takes):
         message = f"`{operator.name}` takes {TAKES[operator.takes]}, not {describe_type(value)}"
         raise ConditionError(message, hint=HINTS.get(operator.takes))

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any
+from typing import Any, assert_never
 
 from orchestrator.errors import TemplateSyntaxError
 from orchestrator.jsontools.pointer import escape
 from orchestrator.language.env import Env
 from orchestrator.language.evaluate import Evaluate, compile_lookup, compile_node
 from orchestrator.language.lexer import Piece, locate, make_syntax_error, split_template
-from orchestrator.language.nodes import Call, Literal, Name, Node, Path, Piped
+from orchestrator.language.nodes import Call, List, Literal, Name, Node, Path, Piped
 from orchestrator.language.parser import parse
 from orchestrator.language.values import MISSING, require_bounded, to_text
 
@@ -42,7 +42,7 @@ class Template:
         only = nodes[0] if len(nodes) == 1 else None
         self._lookup = compile_lookup(only) if isinstance(only, Path) else None
         self.render = self._make_renderer()
-        if any(isinstance(node, Piped | Call) for node in nodes):
+        if any(isinstance(node, List | Piped | Call) for node in nodes):
             self.render = _limit_work(self.render)
 
     @property
@@ -104,6 +104,9 @@ def _walk_names(node: Node, source: str, *, optional: bool) -> Iterator[Name]:
         case Path():
             line, column = locate(source, node.offset)
             yield Name(node.root, node.parts, node.optional or optional, line, column)
+        case List():
+            for item in node.items:
+                yield from _walk_names(item, source, optional=False)
         case Call():
             for argument in node.arguments:
                 yield from _walk_names(argument, source, optional=False)
@@ -111,10 +114,12 @@ def _walk_names(node: Node, source: str, *, optional: bool) -> Iterator[Name]:
             yield from _walk_names(node.subject, source, optional=optional or node.name == "default")
             for argument in node.arguments:
                 yield from _walk_names(argument, source, optional=False)
+        case _:
+            assert_never(node)
 
 
 def _has_call(node: Node) -> bool:
-    if isinstance(node, Call):
+    if isinstance(node, Call | List):
         return True
     return isinstance(node, Piped) and (_has_call(node.subject) or any(map(_has_call, node.arguments)))
 

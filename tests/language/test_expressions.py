@@ -142,6 +142,10 @@ def test_a_template_gives(template: Any, expected: Any) -> None:
             "`slice` takes 1 or 2 arguments, not 0",
             "slice(a, b?), as in {{ items | slice(0, 10) }}",
         ),
+        ("{{ [1, 2 }}", (1, 9), "expected `,` or `]`", None),
+        ("{{ [1,] }}", (1, 7), "expected a value, found ']'", None),
+        ("{{ " + "[" * 20 + " }}", (1, 21), "expressions are nested deeper than 16", None),
+        ("{{ [secrets.a] }}", (1, 4), "an expression with a secret can contain only the secret", None),
         ("{{ days_ago(3 }}", (1, 14), "expected `,` or `)`", None),
         ("{{ a.upper() }}", (1, 11), "expected the end, found '('", None),
         ("{{ 1x }}", (1, 4), "unexpected '1'", None),
@@ -358,3 +362,25 @@ def test_the_tables_hold_the_words_of_the_contract() -> None:
 
     assert sorted(FUNCTIONS) == sorted(functions.split())
     assert sorted(PIPES) == sorted(pipes.split())
+
+
+@pytest.mark.parametrize(
+    ("template", "expected"),
+    [
+        ("{{ [] }}", []),
+        ("{{ items | default([]) }}", []),
+        ('{{ [1, "a", null, [true], n, n | string] }}', [1, "a", None, [True], 5, "5"]),
+        ("{{ [1, 2] | sum }} of {{ [n] }}", "3 of [5]"),
+        ("{{ [n?, missing?] }}", [5, None]),
+    ],
+)
+def test_a_list_can_be_written_in_an_expression(template: str, expected: Any) -> None:
+    assert render(template, {"n": 5}, strict="?" in template) == expected
+
+
+def test_a_list_literal_is_a_new_list_each_time() -> None:
+    template = compile_template("{{ [1] }}")
+    first, second = (template.render(default_env({})) for _ in range(2))
+
+    assert first == second
+    assert first is not second
