@@ -1,4 +1,4 @@
-"""The command line: wiring only. A command imports what it needs when it runs, so that `--help` is quick."""
+"""Register the commands. A command imports what it needs when it runs, so that `--help` is fast."""
 
 import atexit
 import time
@@ -29,10 +29,10 @@ from orchestrator.errors import OrchestratorError
 
 
 class Commands(TyperGroup):
-    """Turns errors into messages and exit codes: the one boundary of the command line."""
+    """Turns errors into messages and exit codes: the only place of the command line that does."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command that was named."""
+        """Run a command and report its errors."""
         try:
             import_own_packages_first()
             return super().invoke(ctx)
@@ -47,7 +47,7 @@ class Commands(TyperGroup):
 app = typer.Typer(
     name="orchestrator",
     cls=Commands,
-    help="Automations described as JSON graphs, run durably on Temporal.",
+    help="Run workflows defined as JSON graphs durably on Temporal.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -73,7 +73,7 @@ app.add_typer(store.app, name="store")
 
 def main() -> None:
     """Run the command line."""
-    # Native threads of the Temporal client may still be ending; see docs/design.md.
+    # Native threads of the Temporal client may still be shutting down; see docs/design.md.
     atexit.register(time.sleep, 0.05)
     show_everything()
     app()

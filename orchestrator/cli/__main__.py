@@ -1,4 +1,4 @@
-"""`python -m orchestrator.cli`: the command line without its script."""
+"""Run the command line as `python -m orchestrator.cli`, without its installed script."""
 
 from orchestrator.cli import main
 

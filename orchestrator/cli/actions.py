@@ -1,4 +1,4 @@
-"""`actions`: what nodes can call."""
+"""`actions`: list and describe the actions that nodes can call."""
 
 from collections.abc import Iterator
 from typing import Annotated, Any
@@ -10,9 +10,9 @@ from orchestrator.cli.failures import UsageError
 from orchestrator.cli.output import format_json, print_json, print_line, print_table
 
 DEFAULTS = ("execution", "timeout_seconds", "heartbeat_seconds", "retry")
-"""What a node may say otherwise."""
+"""Defaults that a node can override."""
 
-app = typer.Typer(help="Actions that nodes can call.", no_args_is_help=True)
+app = typer.Typer(help="List and describe the actions that nodes can call.", no_args_is_help=True)
 
 
 @app.command("list")
@@ -25,7 +25,9 @@ def list_actions(as_json: options.Json = False) -> None:
     if as_json:
         print_json(schema)
     else:
-        print_table(("action", "does"), [(entry["name"], entry["description"].partition("\n")[0]) for entry in schema])
+        print_table(
+            ("action", "description"), [(entry["name"], entry["description"].partition("\n")[0]) for entry in schema]
+        )
 
 
 @app.command()
@@ -40,7 +42,7 @@ def show(
     known = load_actions()
     spec = known.get(name)
     if spec is None:
-        raise UsageError(f"there is no action {name!r}", hint=did_you_mean(name, known.list_names()))
+        raise UsageError(f"unknown action {name!r}", hint=did_you_mean(name, known.list_names()))
     schema = spec.describe()
     if as_json:
         print_json(schema)
@@ -50,14 +52,14 @@ def show(
     for title in ("parameters", "result"):
         print_line()
         print_line(title, "bold")
-        print_table(("name", "type", "default", "meaning"), list(_list_fields(schema[title] or {})))
+        print_table(("name", "type", "default", "description"), list(_list_fields(schema[title] or {})))
     print_line()
     print_line("defaults", "bold")
     print_table(("name", "value"), [(key, format_json(schema[key])) for key in DEFAULTS])
 
 
 def _list_fields(schema: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
-    """Give a row for each property of a schema."""
+    """Yield a row for each property of a schema."""
     required = schema.get("required", ())
     for name, field in schema.get("properties", {}).items():
         default = "required" if name in required else format_json(field.get("default"))

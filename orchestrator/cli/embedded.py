@@ -1,4 +1,4 @@
-"""Temporal, a client and a worker in one process tree, in a folder: what `dev` and `run --server embedded` start."""
+"""Start Temporal, a client and a worker for one state folder, for `dev` and `run --server embedded`."""
 
 import asyncio
 import fcntl
@@ -24,18 +24,18 @@ UI_SECONDS = 20.0
 
 
 class HomeInUseError(OrchestratorError):
-    """Another process serves from this folder."""
+    """Another process uses this state folder."""
 
     code = "home_in_use"
 
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedServer:
-    """What has been started."""
+    """A running embedded server with its client."""
 
     server: DevServer
     settings: Settings
-    """Those given, pointing to the embedded server."""
+    """The settings of the caller, with the address of the embedded server."""
     runs: Runs
 
 
@@ -43,7 +43,7 @@ class EmbeddedServer:
 async def run_embedded(
     settings: Settings, registry: Registry, *, port: int = 0, ui_port: int = 0
 ) -> AsyncIterator[EmbeddedServer]:
-    """Serve until the block ends; then stop the worker, the client and the server, in that order."""
+    """Run the server for the duration of the context; then stop worker, client and server, in that order."""
     with _lock_home(settings.home):
         await stop_leftover_server(settings.home)
         _require_free_port(port, "--temporal-port")
@@ -66,14 +66,14 @@ async def run_embedded(
 
 @contextmanager
 def _lock_home(home: Path) -> Iterator[None]:
-    """Hold the folder: two servers on one database would end each other. The system lets go of it after a kill."""
+    """Lock the folder: two servers on one database would stop each other. The lock ends with the process."""
     with create_home_file(home / LOCK).open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
-            hint = "stop it, or name another folder: ORCHESTRATOR_HOME"
-            raise HomeInUseError(f"process {file.read().strip()} serves from {home} already", hint=hint) from None
+            hint = "stop it, or set ORCHESTRATOR_HOME to another folder"
+            raise HomeInUseError(f"process {file.read().strip()} is already using {home}", hint=hint) from None
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
@@ -81,22 +81,22 @@ def _lock_home(home: Path) -> Iterator[None]:
 
 
 def create_home_file(file: Path) -> Path:
-    """Make a file of the home, and the folder; raises UsageError where that cannot be."""
+    """Create a file in the state folder, and the folder; raises UsageError where that fails."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch()
     except OSError as error:
-        raise UsageError(f"{file.parent} cannot be used as a home: {error.strerror}") from None
+        raise UsageError(f"cannot use {file.parent} as the state folder: {error.strerror}") from None
     return file
 
 
 def _require_free_port(port: int, option: str) -> None:
     if not is_port_free(port):
-        raise UsageError(f"port {port} is in use", hint=f"{option} 0 takes any free one")
+        raise UsageError(f"port {port} is already in use", hint=f"{option} 0 picks a free port")
 
 
 def is_port_free(port: int) -> bool:
-    """Tell whether nobody listens on a port of this machine."""
+    """Return whether a port of this machine is free."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -107,7 +107,7 @@ def is_port_free(port: int) -> bool:
 
 
 async def _wait_until_listening(url: str) -> None:
-    """Wait until somebody listens there."""
+    """Wait until a URL accepts connections; raises ServerUnavailable after UI_SECONDS."""
     address = urlsplit(url)
     try:
         async with asyncio.timeout(UI_SECONDS):
@@ -120,4 +120,4 @@ async def _wait_until_listening(url: str) -> None:
                 writer.close()
                 return
     except TimeoutError:
-        raise ServerUnavailable(f"the Temporal Web UI does not answer at {url}") from None
+        raise ServerUnavailable(f"the Temporal Web UI at {url} is not responding") from None

@@ -1,4 +1,4 @@
-"""Settings and actions of a command, from the environment and the files of `dev`."""
+"""Load the settings and actions of a command, from the environment and from a running `dev`."""
 
 import json
 import os
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def load_settings() -> "Settings":
-    """Read the settings; raises SettingsError, and warns of variables that mean nothing."""
+    """Return the settings; raises SettingsError, and warns about unknown variables."""
     from pydantic import ValidationError
 
     from orchestrator.settings import PREFIX, Settings, find_unknown_variables, list_variables
@@ -33,7 +33,7 @@ def load_settings() -> "Settings":
 
 
 def load_actions(loaded: "Settings | None" = None) -> "Registry":
-    """Give the actions that a worker with these settings serves."""
+    """Return the actions that a worker with these settings runs; raises SettingsError."""
     from activities import load_registry
     from activities.registry import ActionError
 
@@ -46,18 +46,18 @@ def load_actions(loaded: "Settings | None" = None) -> "Registry":
 
 
 DEV_FILE = "dev.json"
-"""In the home of a running `dev`: where it listens."""
+"""File in the state folder of a running `dev`, with its addresses."""
 
 
 def load_client_settings(server: str | None = None) -> "Settings":
-    """Read the settings to talk to a server with; a `dev` on this machine and its Web UI are found by its home."""
+    """Return the settings of a client; finds a `dev` on this machine, and its Web UI, by its state folder."""
     loaded = load_settings()
     if server is not None:
         loaded = loaded.model_copy(update={"temporal_address": server})
     try:
         running = json.loads((loaded.home / DEV_FILE).read_text())
         address, ui = str(running["temporal_address"]), str(running["ui"])
-        os.kill(running["pids"]["dev"], 0)  # one that was killed leaves its file
+        os.kill(running["pids"]["dev"], 0)  # a killed process leaves its file behind
     except (OSError, ValueError, LookupError, TypeError):
         return loaded
     if loaded.database_url is None and "temporal_address" not in loaded.model_fields_set:

@@ -1,4 +1,4 @@
-"""From errors to what the caller sees: a message with its hint on stderr, and an exit code (SPEC §11)."""
+"""Report errors: a message with its hint on stderr, and an exit code (SPEC §11)."""
 
 from orchestrator.cli.output import print_note
 from orchestrator.errors import DefinitionInvalid, OrchestratorError
@@ -37,17 +37,17 @@ CODES = {
     ),
     **dict.fromkeys(("server_unavailable", "store_outdated", "store_unavailable"), NO_SERVER),
 }
-"""Exit code by the error's code: FAILED where a run failed, USAGE where what was asked for is refused."""
+"""Exit code by error code: FAILED where a run failed, USAGE where a request is refused."""
 
 
 class UsageError(OrchestratorError):
-    """The command cannot be understood."""
+    """The command line is invalid."""
 
     code = "bad_usage"
 
 
 def report(error: OrchestratorError) -> int:
-    """Print an error and give the exit code."""
+    """Print an error and return its exit code."""
     where = f"{error.where}: " if error.where else ""
     print_note(f"{where}error: {error.message}", "bold red")
     for extra in format_excerpt(error):
@@ -62,7 +62,7 @@ def report(error: OrchestratorError) -> int:
 
 
 def format_excerpt(error: OrchestratorError) -> list[str]:
-    """Show the line that is no JSON, and where in it."""
+    """Return the line that is not valid JSON, with a caret under the position."""
     if not isinstance(error, JsonSyntaxError) or not error.line.strip():
         return []
     before = error.line[: error.position.column - 1]

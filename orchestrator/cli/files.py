@@ -1,4 +1,4 @@
-"""Read what the caller names: files, stdin, JSON on the command line. Every fault says where it is."""
+"""Read files, stdin, and JSON on the command line. Every error names its file, line and column."""
 
 import sys
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from orchestrator.jsontools.source import JsonSyntaxError, Source, parse_json
 from orchestrator.jsontools.suggestions import did_you_mean
 
 MAX_BYTES = 32 * 1024 * 1024
-"""Nobody writes a larger definition, and a wrong path should not fill the memory."""
+"""Limit of a file: far above any definition, and a wrong path must not fill the memory."""
 STDIN = "-"
 
 
@@ -24,16 +24,16 @@ class LoadedFile:
 
     @property
     def value(self) -> Any:
-        """Give what the file says."""
+        """The parsed JSON value."""
         return self.source.value
 
     def locate(self, pointer: str) -> str:
-        """Say where a JSON Pointer leads: `file:line:column`."""
+        """Return where a JSON Pointer leads, as `file:line:column`."""
         position = self.source.locate(pointer)
         return f"{self.name}:{position.line}:{position.column}"
 
     def format_problem(self, problem: Problem) -> str:
-        """Show a problem the way compilers do, so that editors can jump to it."""
+        """Format a problem like a compiler does, so that editors can jump to it."""
         hint = f" ({problem.hint})" if problem.hint else ""
         return f"{self.locate(problem.path)}: {problem.severity} {problem.code}: {problem.message}{hint}"
 
@@ -42,37 +42,37 @@ def read_text(name: str) -> str:
     """Read a file, or stdin for `-`; raises UsageError."""
     raw = sys.stdin.buffer.read(MAX_BYTES + 1) if name == STDIN else _read_file(Path(name))
     if len(raw) > MAX_BYTES:
-        raise UsageError(f"{name} is larger than {MAX_BYTES // 2**20} MiB", hint="is this the right file?")
+        raise UsageError(f"{name} is larger than {MAX_BYTES // 2**20} MiB", hint="check that this is the right file")
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         hint = "save the file as UTF-8"
-        raise UsageError(f"byte {error.start} is no UTF-8", where=f"{name}:{line}", hint=hint) from None
+        raise UsageError(f"the file is not UTF-8 (byte {error.start})", where=f"{name}:{line}", hint=hint) from None
 
 
 def _read_file(path: Path) -> bytes:
     try:
         if path.is_dir():
-            raise UsageError(f"{path} is a folder", hint="name the files in it")
+            raise UsageError(f"{path} is a folder", hint="name a file in it")
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        raise UsageError(f"there is no file {path}", hint=_suggest_file(path)) from None
+        raise UsageError(f"file {path} does not exist", hint=_suggest_file(path)) from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise UsageError(f"{path} cannot be read: {reason}") from None
+        raise UsageError(f"cannot read {path}: {reason}") from None
 
 
 def _suggest_file(path: Path) -> str | None:
-    """Guess which file was meant."""
+    """Return a hint with the closest file name."""
     if not path.parent.is_dir():
-        return f"there is no folder {path.parent} either"
+        return f"folder {path.parent} does not exist either"
     return did_you_mean(path.name, (entry.name for entry in path.parent.iterdir()), f"{path.parent}/")
 
 
 def read_json(name: str) -> LoadedFile:
-    """Read a JSON file; raises JsonSyntaxError with `file:line:column` or UsageError."""
+    """Read a JSON file; raises UsageError, or JsonSyntaxError with `file:line:column`."""
     label = "<stdin>" if name == STDIN else name
     try:
         return LoadedFile(label, parse_json(read_text(name)))
@@ -81,14 +81,14 @@ def read_json(name: str) -> LoadedFile:
 
 
 def locate_in_file(error: JsonSyntaxError, name: str) -> JsonSyntaxError:
-    """Say in which file it is."""
+    """Return the error with its file in front of line and column."""
     moved = JsonSyntaxError(error.message, error.position, error.line, error.hint)
     moved.where = f"{name}:{error.where}"
     return moved
 
 
 def parse_json_argument(text: str | None, option: str) -> Any:
-    """Read JSON given on the command line, or in a file named as `@file`."""
+    """Parse an argument: JSON, or `@file` for a file that holds it."""
     if text is None:
         return None
     if text.startswith("@"):
@@ -96,8 +96,8 @@ def parse_json_argument(text: str | None, option: str) -> Any:
     try:
         return parse_json(text).value
     except JsonSyntaxError as error:
-        hint = error.hint or f'write {option} \'{{"key": "value"}}\', or {option} @file for a file'
-        raise UsageError(f"{option} is no JSON: {error.message}", where=error.where, hint=hint) from None
+        hint = error.hint or f'write {option} \'{{"key": "value"}}\', or {option} @file to read a file'
+        raise UsageError(f"{option} is not valid JSON: {error.message}", where=error.where, hint=hint) from None
 
 
 def read_yaml(name: str) -> Any:
@@ -110,6 +110,6 @@ def read_yaml(name: str) -> Any:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
-        raise UsageError(f"this is no YAML: {error.problem}", where=where) from None
+        raise UsageError(f"invalid YAML: {error.problem}", where=where) from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise UsageError(f"this is no YAML: {error}", where=name) from None
+        raise UsageError(f"invalid YAML: {error}", where=name) from None

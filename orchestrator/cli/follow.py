@@ -1,4 +1,4 @@
-"""See a run through to its end, and show how it ended."""
+"""Follow a run to its end, and show the result."""
 
 import time
 from typing import TYPE_CHECKING
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from orchestrator.temporal.client.runs import Runs
 
 PATIENCE_SECONDS = 5.0
-"""A run that no worker has touched for so long deserves a word."""
+"""Time without any step after which a missing worker is suspected."""
 
 
 async def follow(runs: "Runs", run_id: str, *, quiet: bool) -> "Run":
-    """Show a run until it has ended; gives its last document."""
+    """Show the progress of a run until it ends; return its last document."""
     started_at, warned = time.monotonic(), False
     with choose_progress(quiet=quiet) as display:
         async for run in runs.reader.watch(run_id):
@@ -25,13 +25,17 @@ async def follow(runs: "Runs", run_id: str, *, quiet: bool) -> "Run":
                 warned = True
                 queue = runs.settings.task_queue
                 print_note(
-                    f"no worker answers on task queue {queue!r} yet: start one with `orchestrator worker`", "yellow"
+                    f"no worker polls task queue {queue!r} yet: start one with `orchestrator worker`",
+                    "yellow",
                 )
     return run
 
 
 def show_end(run: "Run", *, as_json: bool, status_shown: bool = True) -> None:
-    """Show how a run ended, its output and where to look further; with `status_shown` not its status again."""
+    """Print the status of an ended run, its output and its link.
+
+    With `status_shown` a terminal shows the status already, in its live table.
+    """
     from orchestrator.cli.trace import format_ending
 
     if as_json:

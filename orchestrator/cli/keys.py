@@ -1,4 +1,4 @@
-"""`keys`: who may use the HTTP API."""
+"""`keys`: manage the keys of the HTTP API."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -17,35 +17,41 @@ if TYPE_CHECKING:
     from orchestrator.store.database import Database
 
 COLUMNS = ("key", "name", "customer", "scopes", "created", "expires", "state")
-KeyId = Annotated[str, typer.Argument(metavar="KEY", help="The key's id, as `keys list` shows it.")]
+KeyId = Annotated[str, typer.Argument(metavar="KEY", help="The key's ID, as shown by `keys list`.")]
 
-app = typer.Typer(help="API keys. With the first one, the API opens to whoever has a key, and to nobody else.",
+app = typer.Typer(help="Manage API keys. Once a first key exists, every API request needs a key.",
                   no_args_is_help=True)  # fmt: skip
 
 
 @app.command()
 def create(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="What it is for.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A name that says what the key is for.")],
     customer: Annotated[
-        str | None, typer.Option(metavar="ID", help="Whose definitions and runs it opens; without, all customers'.")
+        str | None,
+        typer.Option(
+            metavar="ID", help="Customer whose definitions and runs the key may use; all customers if omitted."
+        ),
     ] = None,
     scopes: Annotated[
-        str, typer.Option(metavar="LIST", help="Of read, run, edit and admin, separated by commas.")
+        str, typer.Option(metavar="LIST", help="Scopes, separated by commas: read, run, edit, admin.")
     ] = "read,run,edit",
     days: Annotated[
-        int | None, typer.Option(min=1, max=36_500, help="Days until it expires; never unless given.")
+        int | None, typer.Option(min=1, max=36_500, help="Days until the key expires; never if omitted.")
     ] = None,
 ) -> None:
-    """Make a key, and print it: it is shown this once."""
+    """Create a key and print its secret, which is shown only once."""
     from orchestrator.store.api_keys import SCOPES, Keys
 
     wanted = tuple(dict.fromkeys(part.strip() for part in scopes.split(",") if part.strip()))
     unknown = [scope for scope in wanted if scope not in SCOPES]
     if unknown or not wanted:
-        raise UsageError(f"{', '.join(unknown) or 'nothing'} is no scope", hint=f"of {', '.join(SCOPES)}")
-    if customer is not None and not _is_customer_name(customer):  # an unset variable must not open everything
+        message = f"unknown scope {', '.join(unknown)}" if unknown else "--scopes is empty"
+        raise UsageError(message, hint=f"scopes are {', '.join(SCOPES)}")
+    if customer is not None and not _is_customer_name(
+        customer
+    ):  # an unset shell variable must not grant access to all customers
         raise UsageError(
-            f"--customer {customer!r} names nobody", hint="leave it out for a key that opens all customers'"
+            f"--customer {customer!r} is not a valid customer ID", hint="omit it for a key to all customers"
         )
     expires = None if days is None else datetime.now(UTC) + timedelta(days=days)
 
@@ -53,7 +59,7 @@ def create(
         return await Keys(database).create(customer or "", name, wanted, expires)
 
     key, secret = run_with_database(work)
-    print_note(f"key {key.id} for {customer or 'all customers'}: {', '.join(wanted)}; keep it, it is not shown again")
+    print_note(f"key {key.id} for {customer or 'all customers'}: {', '.join(wanted)}; the secret is shown only once")
     print_line(secret)
 
 
@@ -64,7 +70,7 @@ def _is_customer_name(customer: str) -> bool:
 
 @app.command("list")
 def list_keys(as_json: options.Json = False) -> None:
-    """List the keys; their secrets are kept as digests only."""
+    """List the keys, without their secrets: only digests of these are stored."""
     from orchestrator.store.api_keys import Keys
 
     keys = run_with_database(lambda database: Keys(database).list_keys())
@@ -98,20 +104,22 @@ def _format_row(key: "ApiKey") -> list[str]:
 @app.command()
 def rotate(
     key: KeyId,
-    grace_hours: Annotated[float, typer.Option(min=0, max=8760, help="How long the old secret still opens.")] = 24,
+    grace_hours: Annotated[
+        float, typer.Option(min=0, max=8760, help="Hours for which the old secret stays valid.")
+    ] = 24,
 ) -> None:
-    """Give a key a new secret, and print it."""
+    """Replace the secret of a key, and print the new one."""
     from orchestrator.store.api_keys import Keys
 
     until = datetime.now(UTC) + timedelta(hours=grace_hours)
     secret = run_with_database(lambda database: Keys(database).rotate(key, until))
-    print_note(f"the old secret of key {key} opens until {until:%Y-%m-%d %H:%M} UTC")
+    print_note(f"the old secret of key {key} stays valid until {until:%Y-%m-%d %H:%M} UTC")
     print_line(secret)
 
 
 @app.command()
 def revoke(key: KeyId) -> None:
-    """Close a key for ever."""
+    """Revoke a key permanently."""
     from orchestrator.store.api_keys import Keys
 
     run_with_database(lambda database: Keys(database).revoke(key))

@@ -1,4 +1,4 @@
-"""Log lines, on stderr: for people, or as JSON for what collects them. Stdout is for results alone."""
+"""Configure logging to stderr, as text or JSON lines. Stdout is for results only."""
 
 import json
 import logging
@@ -13,22 +13,22 @@ from orchestrator.telemetry.metrics import SdkMetrics
 
 TEXT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-"""What every record has; anything else was given as `extra`."""
+"""Attributes of every record; all others come from `extra`."""
 
 
 class TextLines(logging.Formatter):
-    """One line a record but for tracebacks; without control characters."""
+    """Formats a record as one line, and its traceback; replaces control characters."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Write a record."""
+        """Format a record."""
         return "\n".join(clean(part) for part in super().format(record).split("\n"))
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a record, with everything it was given."""
+    """Formats a record as a JSON object, with all `extra` fields."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Write a record."""
+        """Format a record."""
         extra = {name: value for name, value in vars(record).items() if name not in STANDARD}
         entry = {
             "time": format_timestamp(datetime.fromtimestamp(record.created, UTC)),
@@ -43,7 +43,7 @@ class JsonLines(logging.Formatter):
 
 
 def shorten_traceback(record: logging.LogRecord) -> bool:
-    """Say in a line how an action failed: the traceback would only show the way through Temporal's own code."""
+    """Replace the traceback of a failed action by one line: it would only show Temporal's own code."""
     error = record.exc_info[1] if record.exc_info else None
     if error is not None and type(error).__module__ == "temporalio.exceptions":
         record.msg, record.args = f"{record.getMessage()}: {error}", ()
@@ -52,7 +52,7 @@ def shorten_traceback(record: logging.LogRecord) -> bool:
 
 
 def add_run_context(record: logging.LogRecord) -> bool:
-    """Say in each line which run, workflow, node and customer it is about, as far as that is known."""
+    """Add the IDs of run, workflow, node and customer to a record, as far as they are known."""
     known = dict(log_context.get({}))
     temporal = getattr(record, "temporal_workflow", None) or getattr(record, "temporal_activity", None) or {}
     if "run_id" not in known and temporal.get("workflow_id"):
@@ -64,20 +64,20 @@ def add_run_context(record: logging.LogRecord) -> bool:
 
 
 def configure(log_format: str, level: str, file: Path | None = None, *, metrics: bool = False) -> None:
-    """Send log records to stderr, or to a file; with `metrics` the Temporal client counts what it does."""
+    """Send log records to stderr or a file; with `metrics` the Temporal client exports its own metrics."""
     handler = logging.StreamHandler(sys.stderr) if file is None else logging.FileHandler(file, encoding="utf-8")
     handler.addFilter(shorten_traceback)
     handler.addFilter(add_run_context)
     handler.setFormatter(JsonLines() if log_format == "json" else TextLines(TEXT))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     _forward_core(level, metrics=metrics)
-    # httpx tells every request at `info`; the step says it already.
+    # httpx logs every request at `info`; the step shows it already.
     for noisy in ("httpx", "httpcore", "asyncio", "alembic", "uvicorn"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLogger().level))
 
 
 def _forward_core(level: str, *, metrics: bool) -> None:
-    """Let the native part of the Temporal client log through here: by itself it writes to stdout."""
+    """Forward the log of the Temporal client's native core, which writes to stdout otherwise."""
     from temporalio.runtime import (
         LogForwardingConfig,
         LoggingConfig,

@@ -1,4 +1,4 @@
-"""Mocks of actions, and what happens to a simulated run: read and checked (SPEC §11)."""
+"""Read and check mocks of actions, and events for simulated runs (SPEC §11)."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -24,21 +24,21 @@ def read_mocks(name: str | None) -> dict[str, Any]:
 
 
 def check_mocks(value: Any, where: str) -> dict[str, Any]:
-    """Give mocks whose form is right; raises UsageError."""
+    """Return well-formed mocks; raises UsageError for others."""
     if not isinstance(value, Mapping):
-        raise UsageError("mocks are an object: action to answer", where=where, hint=FORM)
+        raise UsageError("mocks must be an object of actions and their answers", where=where, hint=FORM)
     for action, answer in value.items():
         answers = answer if isinstance(answer, list) else [answer]
         if not answers:
-            raise UsageError(f"the list of answers of {action} is empty", where=where, hint=FORM)
+            raise UsageError(f"the list of answers for {action} is empty", where=where, hint=FORM)
         for one in answers:
             if not isinstance(one, Mapping) or len(one) != 1 or not one.keys() <= {"output", "error"}:
-                raise UsageError(f"{action} has no answer that can be read", where=where, hint=FORM)
+                raise UsageError(f"invalid answer for {action}", where=where, hint=FORM)
     return {str(action): answer for action, answer in value.items()}
 
 
 def parse_event(argument: str) -> dict[str, Any]:
-    """Read `name=payload@seconds`; payload (JSON) and seconds may be left out."""
+    """Parse `name=payload@seconds`; the payload (JSON) and the seconds are optional."""
     text, seconds = argument, 0.0
     head, at, tail = argument.rpartition("@")
     if at:
@@ -48,33 +48,33 @@ def parse_event(argument: str) -> dict[str, Any]:
             text = argument
     name, equals, payload = text.partition("=")
     if not name or not 0 <= seconds < float("inf"):
-        raise UsageError(f"--event {argument!r} cannot be read", hint="write name={json}@seconds")
+        raise UsageError(f"invalid --event {argument!r}", hint="write name=JSON@SECONDS")
     try:
         return {"name": name, "payload": read_json_text(payload).value if equals else None, "at": seconds}
     except OrchestratorError as error:
-        hint = 'write name={"key": "value"}@seconds; text needs its quotes: name=\'"text"\'@5'
-        raise UsageError(f"the payload of --event {name} is no JSON: {error.message}", hint=hint) from None
+        hint = 'write name={"key": "value"}@seconds; text needs double quotes: name=\'"text"\'@5'
+        raise UsageError(f"the payload of --event {name} is not valid JSON: {error.message}", hint=hint) from None
 
 
 class MockedRegistry:
-    """A registry in which every mocked action is known, whatever its parameters (SPEC §11)."""
+    """A registry that also knows every mocked action, with any parameters (SPEC §11)."""
 
     def __init__(self, registered: "Registry", mocked: Collection[str]) -> None:
         self.registered = registered
         self.mocked = mocked
 
     def get(self, name: str) -> "ActionSpec | MockedAction | None":
-        """Find an action."""
+        """Return an action, or None."""
         spec = self.registered.get(name)
         return MockedAction(name) if spec is None and name in self.mocked else spec
 
     def list_names(self) -> list[str]:
-        """Name all actions."""
+        """Return the names of all actions."""
         return sorted({*self.registered.list_names(), *self.mocked})
 
 
 def create_any_parameters() -> Any:
-    """Give a model that takes every parameter."""
+    """Return a model that accepts any parameters."""
     from pydantic import ConfigDict, create_model
 
     return create_model("AnyParameters", __config__=ConfigDict(extra="allow"))
@@ -82,7 +82,7 @@ def create_any_parameters() -> Any:
 
 @dataclass(frozen=True, slots=True)
 class MockedAction:
-    """An action that only a mock answers."""
+    """An action that exists only as a mock."""
 
     name: str
     retry: None = None
@@ -92,5 +92,5 @@ class MockedAction:
 
     @property
     def parameters(self) -> Any:
-        """Give a model that takes every parameter."""
+        """Return a model that accepts any parameters."""
         return create_any_parameters()

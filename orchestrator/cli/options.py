@@ -1,15 +1,15 @@
-"""Options that several commands share, said once."""
+"""Options that several commands share."""
 
 from typing import Annotated
 
 import typer
 
-DefinitionFile = Annotated[str, typer.Argument(metavar="FILE", help="A definition; `-` reads stdin.")]
-DefinitionFiles = Annotated[list[str], typer.Argument(metavar="FILE...", help="Definitions; `-` reads stdin.")]
+DefinitionFile = Annotated[str, typer.Argument(metavar="FILE", help="Definition file; `-` reads stdin.")]
+DefinitionFiles = Annotated[list[str], typer.Argument(metavar="FILE...", help="Definition files; `-` reads stdin.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 With = Annotated[
     list[str] | None,
-    typer.Option("--with", metavar="FILE", help="A definition that `workflow` nodes call; may be repeated."),
+    typer.Option("--with", metavar="FILE", help="Definition that `workflow` nodes call; repeatable."),
 ]
-Input = Annotated[str | None, typer.Option("--input", metavar="JSON|@FILE", help="The run's input.")]
-RunId = Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")]
+Input = Annotated[str | None, typer.Option("--input", metavar="JSON|@FILE", help="Input of the run.")]
+RunId = Annotated[str, typer.Argument(metavar="RUN", help="ID of the run.")]

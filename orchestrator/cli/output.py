@@ -1,7 +1,7 @@
-"""What people, pipes and programs are shown: the one place that decides by where stdout leads.
+"""Print results and messages: the only module that depends on whether stdout is a terminal.
 
 A terminal gets colour and tables (rich), a pipe plain lines with tabs, `--json` one JSON document on stdout.
-Everything that is not the result goes to stderr.
+Everything but the result goes to stderr.
 """
 
 import json
@@ -32,24 +32,24 @@ STYLES = {
 
 
 def clean(text: object) -> str:
-    """Take out control characters: a name in a run must not steer the reader's terminal."""
+    """Replace control characters: a name in a run must not send commands to the terminal."""
     return CONTROL.sub("�", str(text))
 
 
 def show_everything() -> None:
-    """Write what the locale has no letter for as an escape, instead of failing."""
+    """Print characters that the locale cannot encode as escapes, instead of failing."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
 def is_terminal() -> bool:
-    """Tell whether a person reads stdout."""
+    """Return whether stdout is a terminal."""
     return sys.stdout.isatty()
 
 
 def make_console(*, stderr: bool = False) -> "Console":
-    """Give a console for a terminal; NO_COLOR and the terminal's width are its matter."""
+    """Return a console, which respects NO_COLOR and the width of the terminal."""
     from rich.console import Console
 
     return Console(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=True)
@@ -64,7 +64,7 @@ def print_line(text: str = "", style: str | None = None) -> None:
 
 
 def print_note(text: str, style: str | None = None) -> None:
-    """Print a line beside the result, on stderr."""
+    """Print a line on stderr, next to the result."""
     if style and sys.stderr.isatty():
         make_console(stderr=True).print(clean(text), style=style)
     else:
@@ -72,13 +72,13 @@ def print_note(text: str, style: str | None = None) -> None:
 
 
 def print_json(value: Any) -> None:
-    """Print JSON, indented for people and for diffs."""
+    """Print indented JSON."""
     is_utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
     print(json.dumps(value, indent=2, ensure_ascii=not is_utf8))
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, status: str = "status") -> None:
-    """Print rows: a table on a terminal, tabs and no heading in a pipe. The column `status` is coloured."""
+    """Print rows: a table on a terminal, lines with tabs and no heading in a pipe. The column `status` is coloured."""
     cells_by_row = [[clean("" if cell is None else cell) for cell in row] for row in rows]
     if not is_terminal():
         for row in cells_by_row:
@@ -100,13 +100,13 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, sta
 
 
 def format_json(value: Any, limit: int | None = None) -> str:
-    """Show a value in one line of JSON, cut where it is long."""
+    """Return a value as one line of JSON, truncated to `limit` characters."""
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if limit is None else shorten(text, limit - 1)
 
 
 def choose_style(text: str, status: str) -> str | None:
-    """Choose the colour of a line of a trace by the status in it."""
+    """Return the colour of a line of a trace, by the status in it."""
     fields = text.split()[:4]
     return next((STYLES[field] for field in fields if field in STYLES and field != "completed"), None) or (
         STYLES.get(status) if fields[:1] == [status] else None

@@ -1,4 +1,4 @@
-"""Show a run while it goes: a living table on a terminal, one appended line a finished step in a pipe."""
+"""Show the progress of a run: a live table on a terminal, one line per finished step in a pipe."""
 
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from orchestrator.model.run import Run, StepDocument
 
 SHOWN_STATUSES = frozenset({"completed", "failed", "cancelled", "skipped", "waiting", "retrying"})
-"""Statuses that are worth a line."""
+"""Statuses that get a line."""
 
 
 class Progress:
-    """What is told of a run, again and again; this one is silent."""
+    """Shows the progress of a run; this base class shows nothing."""
 
     def __enter__(self) -> Self:
         return self
@@ -23,28 +23,28 @@ class Progress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End, also in the middle."""
+        """Stop, also before the run has ended."""
 
     def show(self, run: "Run") -> None:
-        """Show how the run stands now."""
+        """Show the current state of the run."""
 
 
 def choose_progress(*, quiet: bool = False) -> Progress:
-    """Choose by where stdout leads; `quiet` shows nothing."""
+    """Return the display for a terminal or a pipe; `quiet` shows nothing."""
     if quiet:
         return Progress()
     return LiveProgress() if is_terminal() else LineProgress()
 
 
 class LineProgress(Progress):
-    """Appends a line when a step ends, waits or is tried again."""
+    """Prints a line when a step ends, waits or is retried."""
 
     def __init__(self) -> None:
         self._last_status: dict[str, str] = {}
-        """By step id: the status that was told last."""
+        """The status printed last, by step ID."""
 
     def show(self, run: "Run") -> None:
-        """Tell what is new."""
+        """Print the steps whose status has changed."""
         from orchestrator.cli.trace import format_step
 
         for step in run.steps:
@@ -55,7 +55,7 @@ class LineProgress(Progress):
 
 
 class LiveProgress(Progress):
-    """Draws the steps in place; those that no longer fit scroll away as plain lines do."""
+    """Redraws the newest steps in place."""
 
     def __init__(self) -> None:
         from rich.live import Live
@@ -70,16 +70,16 @@ class LiveProgress(Progress):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Leave the last picture standing."""
+        """Stop, and leave the last table on the screen."""
         self._live.__exit__(kind, error, trace)
 
     def show(self, run: "Run") -> None:
-        """Draw the newest steps."""
+        """Redraw the table."""
         self._live.update(draw_run(run, max(self._console.height - 4, 5)))
 
 
 def draw_run(run: "Run", height: int) -> "RenderableType":
-    """Draw a run: its newest steps, and how it stands."""
+    """Return a table of the newest steps, with the status of the run below."""
     from rich.console import Group
     from rich.spinner import Spinner
     from rich.table import Table
@@ -98,7 +98,7 @@ def draw_run(run: "Run", height: int) -> "RenderableType":
 
 
 def format_step_cells(step: "StepDocument") -> "list[RenderableType]":
-    """Write a step as a row: status, id, what there is to say."""
+    """Return a step as a row: status, ID, details."""
     from rich.text import Text
 
     from orchestrator.cli.trace import format_line, list_facts

@@ -1,4 +1,4 @@
-"""`replay`: a recorded history through the code of now."""
+"""`replay`: check recorded histories against the current code."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,10 +13,12 @@ from orchestrator.cli.signals import run_until_signal
 
 
 def replay(
-    source: Annotated[str, typer.Argument(metavar="FILE|RUN", help="A history in JSON, or the id of a run.")],
-    save: Annotated[Path | None, typer.Option(metavar="FILE", help="Keep the run's history there.")] = None,
+    source: Annotated[str, typer.Argument(metavar="FILE|RUN", help="A history as JSON, or the ID of a run.")],
+    save: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the history of the run to this file.")
+    ] = None,
 ) -> None:
-    """Check that this code does with a recorded history what it did when it was recorded."""
+    """Check that a recorded history replays on the current code without a difference."""
     text = read_text(source) if Path(source).exists() else None
 
     async def work() -> Exception | None:

@@ -1,4 +1,4 @@
-"""`run`: start a run of a definition and see it through."""
+"""`run`: start a run of a definition file and wait for its end."""
 
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated
@@ -25,21 +25,23 @@ UI_PORT = 8233
 def run(
     file: options.DefinitionFile,
     run_input: options.Input = None,
-    watch: Annotated[bool, typer.Option("--watch/--no-watch", help="Show the run while it goes.")] = True,
-    detach: Annotated[bool, typer.Option("--detach", help="Print the run's id and return.")] = False,
+    watch: Annotated[bool, typer.Option("--watch/--no-watch", help="Show the progress of the run.")] = True,
+    detach: Annotated[bool, typer.Option("--detach", help="Print the ID of the run and exit.")] = False,
     server: Annotated[
         str | None,
-        typer.Option(metavar="ADDRESS|embedded", help="Temporal's host:port; `embedded` starts one for this run."),
+        typer.Option(
+            metavar="ADDRESS|embedded", help="Temporal server as host:port; `embedded` starts one for this run."
+        ),
     ] = None,
     with_files: options.With = None,
     as_json: options.Json = False,
 ) -> None:
     """Run a definition on Temporal and wait for its end.
 
-    Ctrl-C leaves the run alone: it goes on, and `orchestrator runs watch` shows it again.
+    Ctrl-C does not stop the run: follow it again with `orchestrator runs watch`.
     """
     if detach and server == EMBEDDED:
-        raise UsageError("--detach leaves the run to a server, and the embedded one ends with this command")
+        raise UsageError("--detach needs a server that keeps running, and the embedded one stops with this command")
     value = parse_json_argument(run_input, "--input")
     _, plan = plan_file(file, with_files)
     require_valid_input(plan, value)
@@ -59,7 +61,7 @@ def run(
     show_end(finished, as_json=as_json, status_shown=watch)
     if server == EMBEDDED and not as_json:
         print_note(
-            "the embedded server has ended; while `orchestrator dev` serves from the same home, the link works again"
+            "the embedded server has stopped; the link works while `orchestrator dev` runs on the same state folder"
         )
     if finished.status != "completed":
         raise typer.Exit(FAILED)
@@ -69,7 +71,7 @@ Work = Callable[["Runs", list[str]], Awaitable["Run | None"]]
 
 
 def _run_on_server(work: Work, server: str | None) -> "Run | None":
-    """Do the work with a client; says what becomes of the run when a signal comes."""
+    """Do the work with a client; on a signal, print how to follow the run later."""
     from orchestrator.cli.logs import configure
     from orchestrator.temporal.client.connection import connect
     from orchestrator.temporal.client.runs import Runs
@@ -93,8 +95,8 @@ def _run_on_server(work: Work, server: str | None) -> "Run | None":
         return run_until_signal(with_embedded() if server == EMBEDDED else with_client())
     except Interrupted as interrupted:
         for run_id in started:
-            still_running = f"the run goes on; see it with: orchestrator runs watch {run_id}"
-            stored = f"the run is kept; `orchestrator dev` goes on with it: orchestrator runs watch {run_id}"
+            still_running = f"the run continues; follow it with: orchestrator runs watch {run_id}"
+            stored = f"the run is stored and resumes with `orchestrator dev`: orchestrator runs watch {run_id}"
             print_note(stored if server == EMBEDDED else still_running)
         raise typer.Exit(interrupted.code) from None
 

@@ -1,4 +1,4 @@
-"""`runs`: see and operate what has been started."""
+"""`runs`: list, show and operate runs."""
 
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
@@ -20,23 +20,23 @@ if TYPE_CHECKING:
 ResultT = TypeVar("ResultT")
 COLUMNS = ("run", "workflow", "version", "status", "trigger", "started", "took", "customer")
 
-app = typer.Typer(help="See and operate runs.", no_args_is_help=True)
+app = typer.Typer(help="List, show and operate runs.", no_args_is_help=True)
 
 
 @app.command("list")
 def list_runs(
     workflow: Annotated[str | None, typer.Option(metavar="ID", help="Only runs of this workflow.")] = None,
     status: Annotated[
-        Literal["running", "completed", "failed", "cancelled"] | None, typer.Option(help="Only runs that stand so.")
+        Literal["running", "completed", "failed", "cancelled"] | None, typer.Option(help="Only runs with this status.")
     ] = None,
     customer: Annotated[str | None, typer.Option(metavar="ID", help="Only runs of this customer.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at most.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Maximum number of runs.")] = 50,
     as_json: options.Json = False,
 ) -> None:
-    """List runs: first those that have not ended, then the others, the last to end first.
+    """List runs: open runs first, then closed ones, the most recently closed first.
 
-    Temporal is asked, which forgets runs some time after their end (its retention). GET /api/v1/runs lists those, too,
-    by when they started, the newest first.
+    Reads from Temporal, which deletes closed runs after its retention period. GET /api/v1/runs lists older runs too,
+    the newest first.
     """
     from orchestrator.cli.trace import format_duration
 
@@ -61,7 +61,7 @@ def list_runs(
 
 @app.command()
 def show(run_id: options.RunId, as_json: options.Json = False) -> None:
-    """Show a run: its steps, what it waits for, its output."""
+    """Show a run: its steps, what it waits for, and its output."""
     from orchestrator.cli.trace import format_trace
 
     run = _call_runs(lambda runs: runs.reader.read_document(run_id))
@@ -75,13 +75,13 @@ def show(run_id: options.RunId, as_json: options.Json = False) -> None:
     for wait in run.waiting_for:
         if wait.get("kind") == "operator":
             print_note(
-                f"say how it goes on: orchestrator runs resolve {run_id} {wait['step_id']} retry|skip|fallback|abort"
+                f"continue it with: orchestrator runs resolve {run_id} {wait['step_id']} retry|skip|fallback|abort"
             )
 
 
 @app.command()
 def watch(run_id: options.RunId, as_json: options.Json = False) -> None:
-    """Show a run while it goes, to its end; exits with 1 where it fails."""
+    """Show the progress of a run until it ends; exits with 1 unless it completes."""
     finished = _call_runs(lambda runs: follow(runs, run_id, quiet=as_json))
     show_end(finished, as_json=as_json)
     if finished.status != "completed":
@@ -90,23 +90,23 @@ def watch(run_id: options.RunId, as_json: options.Json = False) -> None:
 
 @app.command()
 def cancel(run_id: options.RunId) -> None:
-    """Ask a run to end: what it has begun is cancelled or compensated first."""
+    """Request cancellation of a run: running steps are cancelled, completed ones compensated."""
     _call_runs(lambda runs: runs.cancel(run_id))
     print_line(f"run {run_id} is being cancelled")
 
 
 @app.command()
 def pause(run_id: options.RunId) -> None:
-    """Hold a run at its next node."""
+    """Pause a run before its next node."""
     _call_runs(lambda runs: runs.pause(run_id))
-    print_line(f"run {run_id} will stand still at its next node")
+    print_line(f"run {run_id} will pause before its next node")
 
 
 @app.command()
 def resume(run_id: options.RunId) -> None:
-    """Let a paused run go on."""
+    """Resume a paused run."""
     _call_runs(lambda runs: runs.resume(run_id))
-    print_line(f"run {run_id} goes on")
+    print_line(f"run {run_id} is resumed")
 
 
 @app.command()
@@ -114,22 +114,30 @@ def retry(
     run_id: options.RunId,
     node: Annotated[
         str | None,
-        typer.Option("--from", metavar="NODE", help="A node of the run's own scope; the failed one unless given."),
+        typer.Option(
+            "--from",
+            metavar="NODE",
+            help="Node to rerun from, not inside a loop or parallel; the failed node by default.",
+        ),
     ] = None,
     version: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Another published version of the workflow.")
+        int | None, typer.Option(min=1, metavar="N", help="Published version of the workflow to use instead.")
     ] = None,
-    run_input: Annotated[str | None, typer.Option("--input", metavar="JSON|@FILE", help="Another input.")] = None,
-    variables: Annotated[str | None, typer.Option(metavar="JSON|@FILE", help="Variables to set beforehand.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and start nothing.")] = False,
+    run_input: Annotated[
+        str | None, typer.Option("--input", metavar="JSON|@FILE", help="Input to use instead.")
+    ] = None,
+    variables: Annotated[
+        str | None, typer.Option(metavar="JSON|@FILE", help="Variables to set before the first node.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan without starting a run.")] = False,
 ) -> None:
-    """Start a new run where one that has ended failed, with what was known there; prints its id."""
+    """Rerun a closed run from a node, with the results of the steps before it; print the ID of the new run."""
     from orchestrator.cli.with_services import run_with_services
     from orchestrator.interpreter.restart import Changes, Rerun
 
     new_variables = parse_json_argument(variables, "--variables")
     if new_variables is not None and not isinstance(new_variables, dict):
-        raise UsageError("--variables is no object", hint='--variables \'{"name": "Ada"}\'')
+        raise UsageError("--variables must be an object", hint='--variables \'{"name": "Ada"}\'')
     changes = Changes(node, None if run_input is None else (parse_json_argument(run_input, "--input"),), new_variables)
 
     async def work(services: "Services") -> Rerun | str:
@@ -141,23 +149,28 @@ def retry(
     if isinstance(result, str):
         print_line(result)
         return
-    print_line(f"begins at {result.from_node}, version {result.plan.version}")
-    print_line(f"kept       {', '.join(result.reused) or 'nothing'}")
-    print_line(f"again      {', '.join(result.again) or 'nothing that has run'}")
+    print_line(f"starts at  {result.from_node}, version {result.plan.version}")
+    print_line(f"reuses     {', '.join(result.reused) or 'nothing'}")
+    print_line(f"reruns     {', '.join(result.again) or 'nothing that has run'}")
 
 
 @app.command()
 def resolve(
     run_id: options.RunId,
-    node: Annotated[str, typer.Argument(metavar="NODE", help="The node, or the step, that waits for your word.")],
+    node: Annotated[str, typer.Argument(metavar="NODE", help="Node ID, or step ID, that waits for an operator.")],
     action: Annotated[
-        Literal["retry", "skip", "fallback", "abort", "retry_from"], typer.Argument(metavar="ACTION", help="Your word.")
+        Literal["retry", "skip", "fallback", "abort", "retry_from"],
+        typer.Argument(metavar="ACTION", help="How to continue."),
     ],
-    value: Annotated[str | None, typer.Option(metavar="JSON|@FILE", help="For fallback: the output.")] = None,
-    parameters: Annotated[str | None, typer.Option(metavar="JSON|@FILE", help="For retry: call it with these.")] = None,
-    target: Annotated[str | None, typer.Option(metavar="NODE", help="For retry_from: where to go back to.")] = None,
+    value: Annotated[
+        str | None, typer.Option(metavar="JSON|@FILE", help="For fallback: the output of the step.")
+    ] = None,
+    parameters: Annotated[
+        str | None, typer.Option(metavar="JSON|@FILE", help="For retry: the parameters to call the action with.")
+    ] = None,
+    target: Annotated[str | None, typer.Option(metavar="NODE", help="For retry_from: the node to go back to.")] = None,
 ) -> None:
-    """Say how a run that paused on a failed step goes on."""
+    """Decide how a run that waits at a failed step continues."""
     fallback, new_parameters = parse_json_argument(value, "--value"), parse_json_argument(parameters, "--parameters")
 
     async def work(runs: "Runs") -> str:
@@ -169,8 +182,8 @@ def resolve(
 @app.command()
 def send(
     run_id: options.RunId,
-    event: Annotated[str, typer.Argument(metavar="EVENT", help="The name that a wait node waits for.")],
-    payload: Annotated[str | None, typer.Argument(metavar="[JSON|@FILE]", help="What it brings.")] = None,
+    event: Annotated[str, typer.Argument(metavar="EVENT", help="Event name that a wait node waits for.")],
+    payload: Annotated[str | None, typer.Argument(metavar="[JSON|@FILE]", help="Payload of the event.")] = None,
 ) -> None:
     """Send an event to a run."""
     value = parse_json_argument(payload, "payload")
@@ -179,7 +192,7 @@ def send(
 
 
 def _call_runs(work: "Callable[[Runs], Awaitable[ResultT]]") -> ResultT:
-    """Do something with a client."""
+    """Run a coroutine function with a client."""
     from orchestrator.cli.logs import configure
     from orchestrator.temporal.client.connection import connect
     from orchestrator.temporal.client.runs import Runs
@@ -193,5 +206,5 @@ def _call_runs(work: "Callable[[Runs], Awaitable[ResultT]]") -> ResultT:
     try:
         return run_until_signal(with_client())
     except Interrupted as interrupted:
-        print_note("nothing was changed by this: runs go on")
+        print_note("runs are not affected by this")
         raise typer.Exit(interrupted.code) from None

@@ -1,4 +1,4 @@
-"""`schedule`: when a cron expression fires."""
+"""`schedule`: show fire times, trigger and backfill schedules."""
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
@@ -14,23 +14,23 @@ from orchestrator.service.customers import DEFAULT_CUSTOMER
 if TYPE_CHECKING:
     from orchestrator.service.services import Services
 
-app = typer.Typer(help="When schedules fire.", no_args_is_help=True)
+app = typer.Typer(help="Show fire times, trigger and backfill schedules.", no_args_is_help=True)
 
 
 @app.callback()
 def define_group() -> None:
-    """When schedules fire."""
+    """Show fire times, trigger and backfill schedules."""
 
 
 @app.command("next")
 def next_times(
     cron: Annotated[str, typer.Argument(metavar="CRON", help='Five fields in quotes, or "@daily".')],
-    count: Annotated[int, typer.Option(min=1, max=1000, help="How many times.")] = 5,
-    timezone: Annotated[str, typer.Option(help="IANA name of the zone that the fields are in.")] = "UTC",
-    after: Annotated[str | None, typer.Option(help="ISO 8601 time to count from; now unless given.")] = None,
+    count: Annotated[int, typer.Option(min=1, max=1000, help="Number of fire times.")] = 5,
+    timezone: Annotated[str, typer.Option(help="IANA name of the time zone of the fields.")] = "UTC",
+    after: Annotated[str | None, typer.Option(help="ISO 8601 time to start from; now by default.")] = None,
     as_json: options.Json = False,
 ) -> None:
-    """Give the next times a cron expression fires, in its zone and in UTC."""
+    """Print the next fire times of a cron expression, in its time zone and in UTC."""
     from orchestrator.model.run import format_timestamp
     from orchestrator.timing.cron import LAST_YEAR, load_zone
     from orchestrator.timing.fire_times import list_fire_times
@@ -38,7 +38,7 @@ def next_times(
     where = load_zone(timezone)
     times = list_fire_times(cron, _parse_time(after, "--after"), count, timezone)
     if len(times) < count:
-        print_note(f"there is no further time: schedules fire to the end of {LAST_YEAR}")
+        print_note(f"no further fire times: schedules end with the year {LAST_YEAR}")
     if as_json:
         print_json([format_timestamp(time) for time in times])
         return
@@ -48,24 +48,24 @@ def next_times(
 
 @app.command()
 def trigger(workflow: WorkflowId, customer: Customer = DEFAULT_CUSTOMER) -> None:
-    """Start a run of a scheduled workflow now, as if its time had come, paused or not."""
+    """Start a run of a scheduled workflow now, even if the schedule is paused."""
 
     async def work(services: "Services") -> None:
         await services.reconciler.require(customer, workflow)
         await services.schedules.trigger(customer, workflow)
 
     run_with_services(work)
-    print_line(f"{workflow}: a run is started")
+    print_line(f"{workflow}: run started")
 
 
 @app.command()
 def backfill(
     workflow: WorkflowId,
-    start: Annotated[str, typer.Option("--from", metavar="TIME", help="ISO 8601; this time included.")],
-    end: Annotated[str, typer.Option("--to", metavar="TIME", help="ISO 8601; this time included.")],
+    start: Annotated[str, typer.Option("--from", metavar="TIME", help="ISO 8601 time, inclusive.")],
+    end: Annotated[str, typer.Option("--to", metavar="TIME", help="ISO 8601 time, inclusive.")],
     customer: Customer = DEFAULT_CUSTOMER,
 ) -> None:
-    """Start the runs that a schedule would have started in a span of time, one after the other."""
+    """Start the runs that a schedule would have started in a period, one after another."""
     first, last = _parse_time(start, "--from"), _parse_time(end, "--to")
     if last < first:
         raise UsageError("--to is before --from")
@@ -74,7 +74,7 @@ def backfill(
         return await services.reconciler.backfill(customer, workflow, first, last)
 
     count = run_with_services(work)
-    print_line(f"{workflow}: {count} {'run is' if count == 1 else 'runs are'} started")
+    print_line(f"{workflow}: {count} {'run' if count == 1 else 'runs'} started")
 
 
 def _parse_time(text: str | None, option: str) -> datetime:
@@ -85,7 +85,7 @@ def _parse_time(text: str | None, option: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise UsageError(f"{option} {text!r} is no ISO 8601 time", hint="2026-03-01T08:00Z") from None
+        raise UsageError(f"{option} {text!r} is not an ISO 8601 time", hint="for example 2026-03-01T08:00Z") from None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     if not EPOCH <= moment < datetime(LAST_YEAR + 1, 1, 1, tzinfo=UTC):
         raise UsageError(f"{option} {text!r} is not between {EPOCH.year} and {LAST_YEAR}")

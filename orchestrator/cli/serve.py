@@ -1,4 +1,4 @@
-"""`dev`, `server`, `api` and `worker`: processes that serve until a signal ends them."""
+"""`dev`, `server`, `api` and `worker`: processes that run until a signal."""
 
 import contextlib
 import json
@@ -23,18 +23,23 @@ EVENTS = "/api/v1/events"
 
 def dev(
     home: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Where the state is kept (.orchestrator).")
+        Path | None, typer.Option(metavar="FOLDER", help="State folder (.orchestrator by default).")
     ] = None,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Of the HTTP API; 0 takes a free one.")] = 8080,
-    temporal_port: Annotated[int, typer.Option(min=0, max=65535, help="Of Temporal; 0 takes a free one.")] = 7233,
-    ui_port: Annotated[int, typer.Option(min=0, max=65535, help="Of its Web UI; 0 takes a free one.")] = 8233,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the HTTP API; 0 picks a free port.")] = 8080,
+    temporal_port: Annotated[int, typer.Option(min=0, max=65535, help="Port of Temporal; 0 picks a free port.")] = 7233,
+    ui_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port of the Temporal Web UI; 0 picks a free port.")
+    ] = 8233,
     ready_file: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write what listens where to it, as JSON.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Write the addresses of all services to this file as JSON, once they are ready."
+        ),
     ] = None,
 ) -> None:
-    """Serve everything here: Temporal with its Web UI, a worker, and the HTTP API.
+    """Run everything on this machine: Temporal with its Web UI, a worker, and the HTTP API.
 
-    The state is kept in a folder: started again with the same one, even after a kill, all runs go on.
+    The state folder holds all data: restart with the same one, even after a crash, and all runs continue.
     """
     import asyncio
 
@@ -62,10 +67,10 @@ def dev(
 
 
 def worker() -> None:
-    """Serve runs and actions on a Temporal server.
+    """Run a worker, which executes workflows and actions, on a Temporal server.
 
-    Which server, namespace and task queue: ORCHESTRATOR_TEMPORAL_ADDRESS, _NAMESPACE, ORCHESTRATOR_TASK_QUEUE.
-    Metrics and health, where they are wanted: ORCHESTRATOR_METRICS_ADDRESS.
+    Set the server with ORCHESTRATOR_TEMPORAL_ADDRESS, the namespace with ORCHESTRATOR_TEMPORAL_NAMESPACE and the task
+    queue with ORCHESTRATOR_TASK_QUEUE. ORCHESTRATOR_METRICS_ADDRESS serves metrics and a health check.
     """
     import asyncio
 
@@ -81,22 +86,22 @@ def worker() -> None:
     async def serve() -> None:
         client = await connect(settings)
         async with run_worker(client, settings, known), serve_metrics(settings.metrics_address):
-            print_line(f"worker serves task queue {settings.task_queue!r} of {settings.temporal_address}")
+            print_line(f"worker polls task queue {settings.task_queue!r} on {settings.temporal_address}")
             await asyncio.Event().wait()
 
     _serve(serve())
 
 
 def api() -> None:
-    """Serve the HTTP API on a Temporal server, with what goes on beside it: schedules, events, the index of runs.
+    """Run the HTTP API on a Temporal server, with its background tasks: schedules, events, the index of runs.
 
-    Where it listens: ORCHESTRATOR_API_HOST, ORCHESTRATOR_API_PORT. Several may serve from one database.
+    Set the address with ORCHESTRATOR_API_HOST and ORCHESTRATOR_API_PORT. Several API processes can share a database.
     """
     _serve_api(with_worker=False)
 
 
 def server() -> None:
-    """Serve the HTTP API and a worker on a Temporal server, in one process."""
+    """Run the HTTP API and a worker on a Temporal server, in one process."""
     _serve_api(with_worker=True)
 
 
@@ -122,8 +127,8 @@ def _serve_api(*, with_worker: bool) -> None:
             services = await stack.enter_async_context(run_services(settings, Runs(client, settings), known))
             address = await stack.enter_async_context(serve_http(services))
             if with_worker:
-                print_line(f"worker serves task queue {settings.task_queue!r} of {settings.temporal_address}")
-            print_line(f"API serves at {address}")
+                print_line(f"worker polls task queue {settings.task_queue!r} on {settings.temporal_address}")
+            print_line(f"API listens on {address}")
             await asyncio.Event().wait()
 
     _serve(serve())
@@ -135,7 +140,7 @@ def _serve(work: Coroutine[Any, Any, None]) -> None:
 
 
 def _with_events_url(settings: "Settings") -> "Settings":
-    """Let `event.emit` of our worker reach our API, where no other place is named."""
+    """Point `event.emit` of this worker to this API, unless the settings name another URL."""
     from orchestrator.temporal.devserver import find_free_port
 
     if settings.events_url is not None:
@@ -146,7 +151,7 @@ def _with_events_url(settings: "Settings") -> "Settings":
 
 
 class Announcement:
-    """Says where everything listens: to people, in the home for other commands, and in a file for programs."""
+    """Publishes the addresses: on stdout, in the state folder for other commands, and in the ready file."""
 
     def __init__(self, home: Path, ready_file: Path | None) -> None:
         self.files = [home / DEV_FILE, *([ready_file] if ready_file else [])]
@@ -155,8 +160,8 @@ class Announcement:
     def __enter__(self) -> Self:
         for file in self.files[1:]:
             if not file.parent.is_dir():
-                raise UsageError(f"there is no folder {file.parent} for the ready file")
-            # What a killed process has left would mislead whoever waits for the file.
+                raise UsageError(f"the folder of the ready file, {file.parent}, does not exist")
+            # A file left by a killed process would look ready too early.
             file.unlink(missing_ok=True)
         return self
 
@@ -165,9 +170,9 @@ class Announcement:
             file.unlink(missing_ok=True)
 
     def publish(self, running: "EmbeddedServer", api_address: str) -> None:
-        """Print it, and write each file in one go."""
+        """Print the addresses, and write each file atomically."""
         server = running.server
-        print_line(f"API          {api_address}  (description at /docs)")
+        print_line(f"API          {api_address}  (documentation at /docs)")
         print_line(f"Temporal     {server.address}")
         print_line(f"Temporal UI  {server.ui_url}")
         print_line(f"worker       task queue {running.settings.task_queue!r}")

@@ -1,4 +1,4 @@
-"""Run until a signal, and leave everything tidy: SIGINT and SIGTERM end the work from inside, once."""
+"""Run until a signal: SIGINT and SIGTERM cancel the work, which then cleans up."""
 
 import signal
 from collections.abc import Coroutine
@@ -10,16 +10,16 @@ ResultT = TypeVar("ResultT")
 
 
 class Interrupted(Exception):
-    """The work was asked to end, and has ended."""
+    """A signal stopped the work, which has cleaned up."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
         self.code = 128 + number
-        """The exit code that shells expect: 130, 143."""
+        """The exit code by shell convention: 130 or 143."""
 
 
 def run_until_signal(work: Coroutine[Any, Any, ResultT]) -> ResultT:
-    """Run to the end; raises Interrupted after the work has cleaned up. Further signals change nothing."""
+    """Run a coroutine to its end; raises Interrupted after a signal and its cleanup. Further signals are ignored."""
     import asyncio
 
     received: list[int] = []

@@ -1,4 +1,4 @@
-"""`simulate`: a run on a virtual clock, without any server, told step by step."""
+"""`simulate`: run a definition on a virtual clock, without a server."""
 
 from typing import Annotated
 
@@ -14,15 +14,15 @@ from orchestrator.cli.planning import plan_file, require_valid_input
 def simulate(
     file: options.DefinitionFile,
     run_input: options.Input = None,
-    actions: Annotated[str | None, typer.Option(metavar="FILE", help="Answers of actions, as YAML or JSON.")] = None,
+    actions: Annotated[str | None, typer.Option(metavar="FILE", help="Mocks of actions, as YAML or JSON.")] = None,
     event: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=JSON@SECONDS", help="Send the run an event; may be repeated."),
+        typer.Option(metavar="NAME=JSON@SECONDS", help="Send an event to the run; repeatable."),
     ] = None,
     with_files: options.With = None,
     as_json: options.Json = False,
 ) -> None:
-    """Run a definition on a virtual clock: nothing is called, months take milliseconds."""
+    """Run a definition on a virtual clock: no action is called, and months take milliseconds."""
     from orchestrator.cli.trace import format_trace
     from orchestrator.simulator.simulate import simulate as run_simulation
 
@@ -40,6 +40,6 @@ def simulate(
         if run.output is not None:
             print_json(run.output)
     if run.status == "waiting":
-        print_note("the run waits for what was not given", "yellow")
+        print_note("the run is waiting for an event or an operator: see --event", "yellow")
     if run.status != "completed":
         raise typer.Exit(FAILED)

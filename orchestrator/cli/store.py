@@ -1,4 +1,4 @@
-"""`store`: the database of definitions, triggers, keys and the index of runs."""
+"""`store`: migrate the database of definitions, triggers, keys and the index of runs."""
 
 import typer
 
@@ -6,17 +6,17 @@ from orchestrator.cli.environment import load_settings
 from orchestrator.cli.output import print_line
 from orchestrator.cli.signals import run_until_signal
 
-app = typer.Typer(help="The database.", no_args_is_help=True)
+app = typer.Typer(help="Migrate the database.", no_args_is_help=True)
 
 
 @app.callback()
 def define_group() -> None:
-    """Keep the database in order."""
+    """Migrate the database."""
 
 
 @app.command()
 def migrate() -> None:
-    """Bring the tables of ORCHESTRATOR_DATABASE_URL up to date; run it before a new release serves."""
+    """Migrate the database of ORCHESTRATOR_DATABASE_URL to this release; run it before the new release starts."""
     from orchestrator.store.database import create_database, get_database_url
 
     async def work() -> bool:
@@ -28,5 +28,5 @@ def migrate() -> None:
             await database.aclose()
         return done
 
-    newer = "the database is of a newer release than this one: nothing is changed"
+    newer = "the database belongs to a newer release; nothing was changed"
     print_line("the database is up to date" if run_until_signal(work()) else newer)

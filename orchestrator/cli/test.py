@@ -1,4 +1,4 @@
-"""`test`: cases that stand beside a definition, run on the simulator."""
+"""`test`: run the test cases next to a definition on the simulator."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -27,7 +27,7 @@ EXPECT_KEYS = {"status", "output", "steps", "order", "error_type"}
 
 
 def run_cases(files: options.DefinitionFiles, as_json: options.Json = False) -> None:
-    """Run the cases of `NAME.tests.yaml` beside each `NAME.json` on a virtual clock."""
+    """Run the test cases in `NAME.tests.yaml` next to each `NAME.json` on a virtual clock."""
     known = load_actions()
     results = []
     for name in files:
@@ -58,39 +58,47 @@ def _print_result(result: Mapping[str, Any]) -> None:
 
 
 def read_cases(name: str) -> list[dict[str, Any]]:
-    """Read the cases beside a definition; raises UsageError."""
+    """Read the test cases next to a definition; raises UsageError."""
     path = Path(name).with_suffix(SUFFIX)
     if not path.exists():
-        hint = "a list of {name, input, actions, expect}; see docs/cli.md"
-        raise UsageError(f"there are no cases beside {name}", hint=f"write {path}: {hint}")
+        hint = "with a list of {name, input, actions, expect}; see docs/cli.md"
+        raise UsageError(f"{name} has no test cases", hint=f"create {path} {hint}")
     cases = read_yaml(str(path))
     if not isinstance(cases, list) or not cases:
-        raise UsageError("the file is no list of cases", where=str(path))
+        raise UsageError("the file must hold a list of test cases", where=str(path))
     return [_parse_case(case, f"{path}: case {index}", path.parent) for index, case in enumerate(cases, 1)]
 
 
 def _parse_case(case: Any, where: str, folder: Path) -> dict[str, Any]:
     if not isinstance(case, Mapping):
-        raise UsageError("a case is an object", where=where)
+        raise UsageError("a case must be an object", where=where)
     expect = case.get("expect")
     if not isinstance(case.get("name"), str) or not isinstance(expect, Mapping) or not expect:
-        raise UsageError("a case has a `name` and says what to `expect`", where=where)
-    unknown = sorted({*(case.keys() - CASE_KEYS), *(expect.keys() - EXPECT_KEYS)}, key=str)
-    if unknown:
-        raise UsageError(f"unknown key {unknown[0]!r}", where=where, hint=f"known are {', '.join(sorted(CASE_KEYS))}")
+        raise UsageError("a case needs a `name` and a non-empty `expect`", where=where)
+    _require_known_keys(case, CASE_KEYS, where)
+    _require_known_keys(expect, EXPECT_KEYS, f"{where}: expect")
     read = {**case, "input": _read_reference(case.get("input"), folder)}
     read["actions"] = mocks.check_mocks(_read_reference(case.get("actions"), folder) or {}, where)
     read["with"] = [read_json(str(folder / name)) for name in case.get("with") or ()]
     return read
 
 
+def _require_known_keys(value: Mapping[str, Any], known: set[str], where: str) -> None:
+    from orchestrator.jsontools.suggestions import did_you_mean
+
+    for key in value:
+        if key not in known:
+            hint = did_you_mean(str(key), known) or f"keys are {', '.join(sorted(known))}"
+            raise UsageError(f"unknown key {key!r}", where=where, hint=hint)
+
+
 def _read_reference(value: Any, folder: Path) -> Any:
-    """Give a value, or what the file says that it names as `@file`."""
+    """Return a value, or the content of the file that it names as `@file`."""
     return read_yaml(str(folder / value[1:])) if isinstance(value, str) and value.startswith("@") else value
 
 
 def find_differences(file: LoadedFile, case: Mapping[str, Any], known: "Registry") -> list[str]:
-    """Run a case and say where the run is not as expected."""
+    """Run a case and return where the run differs from what it expects."""
     from orchestrator.simulator.simulate import simulate
 
     verdict = check_definition(file, MockedRegistry(known, case["actions"]), index_definitions(case["with"]))
@@ -110,7 +118,7 @@ def find_differences(file: LoadedFile, case: Mapping[str, Any], known: "Registry
 
 
 def compare(expect: Mapping[str, Any], run: "Run") -> Iterator[str]:
-    """Say where a run is not as expected; only what is named counts, but the run must have completed."""
+    """Yield where a run differs from `expect`; only its keys are compared, and `status` is `completed` by default."""
     statuses = {step.id: step.status for step in run.steps}
     failure = run.failure or {}
     wanted_status = expect.get("status", "failed" if "error_type" in expect else "completed")
@@ -129,7 +137,7 @@ def compare(expect: Mapping[str, Any], run: "Run") -> Iterator[str]:
 
 
 def format_diff(what: str, wanted: Any, got: Any) -> str:
-    """Show two JSON values beside each other, line by line."""
+    """Return a unified diff of two JSON values."""
     one, other = (
         json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True).splitlines() for value in (wanted, got)
     )

@@ -1,4 +1,4 @@
-"""Tell a run as lines, one a step: what happened when, for how long, and why. No I/O, no colour."""
+"""Format a run as lines, one per step: what happened when, for how long, and why. No I/O, no colour."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,22 +10,22 @@ from orchestrator.model.run import Run, StepDocument
 
 MAX_TEXT = 160
 KEYS_SHOWN_ELSEWHERE = frozenset({"node_id", "step_id", "kind", "message", "error_type"})
-"""Keys of a wait that its line or its step tells already."""
+"""Keys of a wait that its line or its step shows already."""
 UNITS = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "m"))
 
 
 def format_trace(run: Run) -> list[str]:
-    """Give the trace of a run: a line a step, what a step has to say under it, and how the run ended."""
+    """Return the trace of a run: a line per step with its details below, and how the run ended."""
     width = min(max((len(step.id) for step in run.steps), default=0), 60)
     parts = [text for step in order_steps(run.steps) for text in format_step(step, run.started_at, width)]
     hidden = run.steps_total - len(run.steps)
     if hidden > 0:
-        parts.insert(0, f"({hidden} earlier steps are not kept)")
+        parts.insert(0, f"({hidden} earlier steps are not stored)")
     return [*parts, *format_waits(run), format_ending(run)]
 
 
 def order_steps(steps: Sequence[StepDocument]) -> list[StepDocument]:
-    """Put what ran inside a loop or a parallel right behind it."""
+    """Order steps so that those inside a loop or a parallel follow it."""
     inside: dict[str, list[StepDocument]] = {}
     ids = {step.id for step in steps}
     for step in steps:
@@ -41,7 +41,7 @@ def order_steps(steps: Sequence[StepDocument]) -> list[StepDocument]:
 
 
 def format_step(step: StepDocument, start: datetime | None, width: int = 0) -> Iterator[str]:
-    """Tell one step; `width` aligns what follows its id."""
+    """Yield the lines of a step; `width` aligns what follows its ID."""
     since = "" if start is None else f"+{format_duration(_milliseconds_between(start, step.started_at))}"
     yield f"{since:>10}  {step.status:<9}  {step.id:<{width}}  {', '.join(list_facts(step))}".rstrip()
     indent = " " * 23
@@ -54,12 +54,12 @@ def format_step(step: StepDocument, start: datetime | None, width: int = 0) -> I
 
 
 def list_facts(step: StepDocument) -> list[str]:
-    """Say in a few words how long a step took, which way it went and how often it was tried."""
+    """Return the duration of a step, its port and its number of attempts, as far as they matter."""
     return [fact for fact in (_format_took(step), _format_port(step), _format_attempts(step)) if fact]
 
 
 def format_waits(run: Run) -> Iterator[str]:
-    """Say what a run that has not ended waits for."""
+    """Yield what an open run waits for."""
     for wait in run.waiting_for:
         details = {key: value for key, value in wait.items() if key not in KEYS_SHOWN_ELSEWHERE and value is not None}
         more = f" {format_value(details)}" if details else ""
@@ -68,7 +68,7 @@ def format_waits(run: Run) -> Iterator[str]:
 
 
 def format_ending(run: Run) -> str:
-    """Say in one line how the run stands."""
+    """Return the status of a run in one line."""
     took = "" if run.duration_ms is None else f" after {format_duration(run.duration_ms)}"
     summary = f"{run.status}{took}, {run.steps_total} step{'' if run.steps_total == 1 else 's'}"
     if run.failure is None:
@@ -79,7 +79,7 @@ def format_ending(run: Run) -> str:
 
 
 def format_duration(milliseconds: int) -> str:
-    """Write a time for people: `0 ms`, `2.5 s`, `3 m 20 s`, `2 d 4 h`."""
+    """Return a readable duration: `0 ms`, `2.5 s`, `3 m 20 s`, `2 d 4 h`."""
     if milliseconds < 1000:
         return f"{milliseconds} ms"
     if milliseconds < 60_000:
@@ -94,7 +94,7 @@ def format_duration(milliseconds: int) -> str:
 
 
 def explain_decision(decision: Any) -> str:
-    """Say what a decision saw: `total greater_than 10: true, saw 12`."""
+    """Return the evidence of a decision: `total greater_than 10: true, saw 12`."""
     if not isinstance(decision, Mapping):
         return ""
     if "compared" not in decision:
@@ -108,12 +108,12 @@ def explain_decision(decision: Any) -> str:
 def _format_comparison(entry: Mapping[str, Any]) -> str:
     value = "" if entry.get("value") is None else f" {format_value(entry['value'])}"
     test = f" {entry['operator']}{value}" if "operator" in entry else ""
-    saw = "nothing there" if entry.get("missing") else f"saw {format_value(entry['seen'])}"
+    saw = "no value" if entry.get("missing") else f"saw {format_value(entry['seen'])}"
     return f"{entry['field']}{test}: {format_value(entry['result'])}, {saw}"
 
 
 def format_value(value: Any) -> str:
-    """Write a value as short JSON."""
+    """Return a value as JSON, truncated to one line."""
     return format_line(json.dumps(value, ensure_ascii=False, default=str))
 
 
@@ -136,4 +136,4 @@ def _format_port(step: StepDocument) -> str:
 
 
 def _format_attempts(step: StepDocument) -> str:
-    return f"tried {step.retry_count + 1} times" if step.retry_count else ""
+    return f"{step.retry_count + 1} attempts" if step.retry_count else ""

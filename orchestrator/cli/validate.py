@@ -1,4 +1,4 @@
-"""`validate` and `graph`: what a definition says, before anything runs."""
+"""`validate` and `graph`: check and draw definitions without running them."""
 
 from dataclasses import asdict, astuple
 from typing import Any
@@ -16,9 +16,9 @@ from orchestrator.jsontools.source import JsonSyntaxError
 
 
 def validate(files: options.DefinitionFiles, with_files: options.With = None, as_json: options.Json = False) -> None:
-    """Say all that is wrong with definitions, as `file:line:column: error code: message`.
+    """Report all problems of definitions, as `file:line:column: error code: message`.
 
-    Definitions given together know each other, so `workflow` nodes can name them.
+    `workflow` nodes can call any of the definitions on the command line.
     """
     read = [(name, _try_read(name)) for name in files]
     known = load_actions()
@@ -41,7 +41,7 @@ def validate(files: options.DefinitionFiles, with_files: options.With = None, as
 
 
 def _try_read(name: str) -> LoadedFile | OrchestratorError:
-    """Read a file; what is wrong with it must not hide what is wrong with the others."""
+    """Read a file, or return its error: the other files are checked all the same."""
     try:
         return read_json(name)
     except OrchestratorError as error:
@@ -86,7 +86,7 @@ def _print_summary(reports: list[dict[str, Any]], failed: int) -> None:
 
 
 def graph(file: options.DefinitionFile) -> None:
-    """Draw a definition as Mermaid text; a broken one as far as it goes."""
+    """Draw a definition as Mermaid text; an invalid one as far as possible."""
     from orchestrator.drawing.mermaid import draw_mermaid
 
     value = read_json(file).value

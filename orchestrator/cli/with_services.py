@@ -1,4 +1,4 @@
-"""Commands that work on what is kept: with the database, and with Temporal where schedules are touched."""
+"""Run commands that need the database, alone or with Temporal."""
 
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 ResultT = TypeVar("ResultT")
 
-Customer = Annotated[str, typer.Option("--customer", metavar="ID", help="Whose it is.")]
-WorkflowId = Annotated[str, typer.Argument(metavar="WORKFLOW", help="The workflow's id.")]
+Customer = Annotated[str, typer.Option("--customer", metavar="ID", help="Customer ID.")]
+WorkflowId = Annotated[str, typer.Argument(metavar="WORKFLOW", help="ID of the workflow.")]
 DEFAULT_AUTHOR = "command line"
-"""Who made or published a definition, where nobody says."""
+"""Author recorded for changes made by commands."""
 
 
 def run_with_services(work: "Callable[[Services], Awaitable[ResultT]]") -> ResultT:
-    """Do something with all there is; raises ServerUnavailable where Temporal does not answer."""
+    """Run a coroutine function with all services; raises ServerUnavailable without Temporal."""
     from orchestrator.service.services import open_services
     from orchestrator.temporal.client.connection import connect
     from orchestrator.temporal.client.runs import Runs
@@ -35,7 +35,7 @@ def run_with_services(work: "Callable[[Services], Awaitable[ResultT]]") -> Resul
 
 
 def run_with_database(work: "Callable[[Database], Awaitable[ResultT]]") -> ResultT:
-    """Do something with the database alone."""
+    """Run a coroutine function with the database only."""
     from orchestrator.service.services import open_database
 
     async def go() -> ResultT:

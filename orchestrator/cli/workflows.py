@@ -1,4 +1,4 @@
-"""`workflows`: definitions that are kept, and their life."""
+"""`workflows`: store, publish and start definitions."""
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -17,18 +17,20 @@ if TYPE_CHECKING:
 
 COLUMNS = ("workflow", "name", "status", "version", "starts by", "runs", "success", "last run", "customer")
 
-app = typer.Typer(help="Keep definitions, publish them, and let them be started.", no_args_is_help=True)
+app = typer.Typer(help="Store, publish and start definitions.", no_args_is_help=True)
 
 
 @app.command()
 def push(
     files: options.DefinitionFiles,
-    activate_all: Annotated[bool, typer.Option("--activate", help="Publish them, and install their triggers.")] = False,
+    activate_all: Annotated[
+        bool, typer.Option("--activate", help="Publish the definitions and install their triggers.")
+    ] = False,
     customer: Customer = DEFAULT_CUSTOMER,
 ) -> None:
-    """Keep definitions, as drafts: new ones, or changes of those that are there.
+    """Store definitions as drafts, new or changed.
 
-    All are checked before any is kept; those that others call come first.
+    All files are checked before the first is stored. Workflows that others call are stored first.
     """
     loaded = [read_json(name) for name in files]
 
@@ -46,18 +48,18 @@ def push(
 
 
 async def _require_valid(services: "Services", customer: str, files: list[LoadedFile]) -> None:
-    """Show what is wrong with any of them; raises InvalidFileError before one is kept."""
+    """Print the problems of all files; raises InvalidFileError where there are errors."""
     named = {file.value["id"]: file.value for file in files if isinstance(file.value, dict) and "id" in file.value}
     wrong = 0
     for file in files:
         if not isinstance(file.value, dict) or not file.value.get("id"):
-            raise InvalidFileError(f"{file.name} has no id", hint="a definition that is kept needs one of its own")
+            raise InvalidFileError(f"{file.name} has no id", hint="a stored definition needs one")
         verdict = await services.workflows.check(customer, file.value, unsaved=named)
         problems = [*file.source.find_duplicates(), *verdict.problems]
         show_problems(file, problems)
         wrong += sum(problem.severity == "error" for problem in problems)
     if wrong:
-        raise InvalidFileError(f"{format_count(wrong, 'error')}: nothing was kept")
+        raise InvalidFileError(f"{format_count(wrong, 'error')}; nothing was stored")
 
 
 async def _store_definition(services: "Services", customer: str, definition: dict[str, Any]) -> "Stored":
@@ -71,7 +73,7 @@ async def _store_definition(services: "Services", customer: str, definition: dic
 
 
 def _order_callees_first(files: list[LoadedFile]) -> list[LoadedFile]:
-    """Order definitions so that those that others call come first; circles are refused later, by name."""
+    """Order definitions so that callees come first; the planner reports cycles."""
     from orchestrator.service.callees import find_callees
 
     def others(file: LoadedFile) -> set[str]:
@@ -89,13 +91,13 @@ def _order_callees_first(files: list[LoadedFile]) -> list[LoadedFile]:
 @app.command("list")
 def list_workflows(
     status: Annotated[
-        Literal["draft", "active", "paused", "archived"] | None, typer.Option(help="Only those that stand so.")
+        Literal["draft", "active", "paused", "archived"] | None, typer.Option(help="Only workflows with this status.")
     ] = None,
-    customer: Annotated[str | None, typer.Option(metavar="ID", help="Only this customer's.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many at most.")] = 1000,
+    customer: Annotated[str | None, typer.Option(metavar="ID", help="Only workflows of this customer.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Maximum number of workflows.")] = 1000,
     as_json: options.Json = False,
 ) -> None:
-    """List definitions, with what their runs did."""
+    """List workflows, with statistics of their runs."""
 
     async def work(services: "Services") -> list[dict[str, Any]]:
         page = await services.workflows.definitions.list_definitions(customer, status=status, limit=limit)
@@ -125,7 +127,7 @@ def _format_row(entry: dict[str, Any]) -> list[str]:
 
 @app.command("show")
 def show_workflow(workflow: WorkflowId, customer: Customer = DEFAULT_CUSTOMER) -> None:
-    """Print a definition as it is kept, as JSON."""
+    """Print a stored definition as JSON."""
 
     async def work(services: "Services") -> dict[str, Any]:
         return (await services.workflows.describe([await services.workflows.definitions.get(customer, workflow)]))[0]
@@ -135,7 +137,7 @@ def show_workflow(workflow: WorkflowId, customer: Customer = DEFAULT_CUSTOMER) -
 
 @app.command()
 def versions(workflow: WorkflowId, customer: Customer = DEFAULT_CUSTOMER, as_json: options.Json = False) -> None:
-    """List the published versions, the newest first."""
+    """List the published versions of a workflow, the newest first."""
     from orchestrator.model.run import format_timestamp
 
     async def work(services: "Services") -> list[dict[str, Any]]:
@@ -166,7 +168,7 @@ def versions(workflow: WorkflowId, customer: Customer = DEFAULT_CUSTOMER, as_jso
 
 @app.command()
 def activate(workflow: WorkflowId, customer: Customer = DEFAULT_CUSTOMER) -> None:
-    """Publish what has been edited, and install the trigger."""
+    """Publish the draft and install the trigger."""
 
     async def work(services: "Services") -> "Stored":
         stored = await services.workflows.activate(customer, workflow, None, DEFAULT_AUTHOR)
@@ -178,7 +180,7 @@ def activate(workflow: WorkflowId, customer: Customer = DEFAULT_CUSTOMER) -> Non
 
 @app.command()
 def pause(workflow: WorkflowId, customer: Customer = DEFAULT_CUSTOMER) -> None:
-    """Let the trigger start nothing until the workflow is activated again; runs go on."""
+    """Disable the trigger until the workflow is activated again; open runs continue."""
 
     async def work(services: "Services") -> "Stored":
         stored = await services.workflows.pause(customer, workflow, None)
@@ -190,7 +192,7 @@ def pause(workflow: WorkflowId, customer: Customer = DEFAULT_CUSTOMER) -> None:
 
 @app.command()
 def archive(workflow: WorkflowId, customer: Customer = DEFAULT_CUSTOMER) -> None:
-    """Remove the trigger, and refuse edits and starts; runs go on."""
+    """Remove the trigger and refuse edits and starts; open runs continue."""
 
     async def work(services: "Services") -> "Stored":
         stored = await services.workflows.archive(customer, workflow, None)
@@ -203,10 +205,10 @@ def archive(workflow: WorkflowId, customer: Customer = DEFAULT_CUSTOMER) -> None
 @app.command()
 def rollback(
     workflow: WorkflowId,
-    version: Annotated[int, typer.Argument(min=1, metavar="VERSION", help="The version to publish again.")],
+    version: Annotated[int, typer.Argument(min=1, metavar="VERSION", help="Version to publish again.")],
     customer: Customer = DEFAULT_CUSTOMER,
 ) -> None:
-    """Publish an older version again, as the newest."""
+    """Publish an older version again, as a new version."""
 
     async def work(services: "Services") -> "Stored":
         stored = await services.workflows.rollback(customer, workflow, version, None, DEFAULT_AUTHOR)
@@ -218,7 +220,7 @@ def rollback(
 
 @app.command()
 def delete(workflow: WorkflowId, customer: Customer = DEFAULT_CUSTOMER) -> None:
-    """Take a definition away, with its versions and its trigger; runs go on."""
+    """Delete a workflow, its versions and its trigger; open runs continue."""
 
     async def work(services: "Services") -> None:
         await services.workflows.definitions.delete(customer, workflow, None)
@@ -232,11 +234,11 @@ def delete(workflow: WorkflowId, customer: Customer = DEFAULT_CUSTOMER) -> None:
 def start(
     workflow: WorkflowId,
     run_input: options.Input = None,
-    version: Annotated[int | None, typer.Option(min=1, help="A published version; the newest unless given.")] = None,
-    key: Annotated[str | None, typer.Option(metavar="TEXT", help="Started once for each key.")] = None,
+    version: Annotated[int | None, typer.Option(min=1, help="Published version; the newest by default.")] = None,
+    key: Annotated[str | None, typer.Option(metavar="TEXT", help="Idempotency key: a key starts one run only.")] = None,
     customer: Customer = DEFAULT_CUSTOMER,
 ) -> None:
-    """Start a kept workflow, and print the run's id."""
+    """Start a stored workflow and print the ID of the run."""
     value = parse_json_argument(run_input, "--input")
 
     async def work(services: "Services") -> str:

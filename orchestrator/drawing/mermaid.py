@@ -1,6 +1,6 @@
-"""Draw a definition as Mermaid text. No I/O, and no opinion: what is wrong is drawn as far as it goes.
+"""Draw a definition as Mermaid text. No I/O and no checks: an invalid definition is drawn as far as possible.
 
-Bodies and branches are boxes: the regions that the planner finds (SPEC §2.4).
+Loop bodies and branches are boxes: the regions that the planner finds (SPEC §2.4).
 """
 
 import re
@@ -19,7 +19,7 @@ from orchestrator.planner.report import Report
 
 MAX_LABEL = 80
 UNSAFE = re.compile(r"""[\x00-\x1f\x7f"#$%&*;<>\[\]\\^`{|}~]|(?<=\d)\.(?= )|^[-+](?= )""")
-"""What Mermaid could read as syntax, a directive, a formula or Markdown."""
+"""Text that Mermaid would parse as syntax, a directive, a formula or Markdown."""
 
 SHAPES = {
     "trigger": ("([", "])"),
@@ -48,7 +48,7 @@ DETAILS: dict[str, Callable[[Node], object]] = {
     "workflow": lambda node: node.config.get("workflow_id"),
     "end": lambda node: node.config.get("outcome"),
 }
-"""By type: what stands under the title of a node."""
+"""The line below the title of a node, by type."""
 
 EdgeKey = tuple[str, str, str]
 """Source, port, target."""
@@ -56,19 +56,19 @@ EdgeKey = tuple[str, str, str]
 
 @dataclass
 class Drawing:
-    """Nodes, ways and boxes, before they are text."""
+    """Nodes, edges and boxes, before they are text."""
 
     nodes: dict[str, Node]
     structure: graph.Graph
-    """What the planner reads: nodes of known types and the ways between them."""
+    """The graph that the planner reads: nodes of known types and the edges between them."""
     names: dict[str, str] = field(default_factory=lambda: {TRIGGER: "start"})
-    """Mermaid's name of each node and of each id that no node has."""
+    """Mermaid's name of each node, and of each ID that an edge names and no node has."""
     edges: dict[EdgeKey, str] = field(default_factory=dict)
-    """To the label that the author gave."""
+    """Label of each edge; empty without one."""
 
     @cached_property
     def regions(self) -> regions.Regions:
-        """Find the bodies and branches; what nothing leads to counts as a start, for drafts without one."""
+        """Loop bodies and branches; nodes without an incoming edge count as starts, for unfinished drafts."""
         led_to = {target for ways in self.structure.successors for targets in ways.values() for target in targets}
         loose = [number for number in range(len(self.structure.nodes)) if number not in led_to]
         return regions.find_regions(
@@ -77,12 +77,12 @@ class Drawing:
 
     @property
     def missing(self) -> list[str]:
-        """Name the ids that something leads to and that no node has."""
+        """IDs that an edge names and no node has."""
         return [key for key in self.names if key not in self.nodes and key != TRIGGER]
 
 
 def draw_mermaid(definition: Definition | Mapping[str, Any]) -> str:
-    """Give the flow chart of a definition: one Mermaid text, with a line feed at its end."""
+    """Return the flow chart of a definition as Mermaid text, with a final newline."""
     parsed = parse_definition(definition, Report()) or Definition()
     drawing = build_drawing(parsed)
     lines = [
@@ -98,7 +98,7 @@ def draw_mermaid(definition: Definition | Mapping[str, Any]) -> str:
 
 
 def describe_graph(definition: Definition | Mapping[str, Any]) -> dict[str, Any]:
-    """Give the graph as the planner reads it: `{nodes: [{id, type, name}], edges: [{source, port, target, label}]}`."""
+    """Return `{nodes: [{id, type, name}], edges: [{source, port, target, label}]}`, as the planner reads the graph."""
     drawing = build_drawing(parse_definition(definition, Report()) or Definition())
     nodes = [{"id": node.id, "type": node.type, "name": node.name} for node in drawing.nodes.values()]
     edges = [
@@ -109,7 +109,7 @@ def describe_graph(definition: Definition | Mapping[str, Any]) -> dict[str, Any]
 
 
 def build_drawing(definition: Definition) -> Drawing:
-    """Find nodes and ways; edges that lead wrong are kept."""
+    """Collect nodes and edges, with edges to missing nodes."""
     nodes: dict[str, Node] = {}
     for node in definition.nodes:
         if node.id and node.id != TRIGGER:
@@ -127,7 +127,7 @@ def build_drawing(definition: Definition) -> Drawing:
 
 
 def _list_edges(structure: graph.Graph) -> Iterator[EdgeKey]:
-    """Give the ways of the graph as the planner reads it."""
+    """Yield the edges of the graph that the planner reads."""
     starts = [structure.nodes[number] for number in structure.starts]
     yield from ((TRIGGER, graph.NEXT, node.id) for node in starts if node.type != TRIGGER)
     for node, ways in zip(structure.nodes, structure.successors, strict=True):
@@ -137,7 +137,7 @@ def _list_edges(structure: graph.Graph) -> Iterator[EdgeKey]:
 
 
 def _draw_boxes(drawing: Drawing) -> Iterator[str]:
-    """Write nodes, and boxes with what is in them."""
+    """Yield nodes, and boxes with their content."""
     top, inside = _group_members(drawing)
     open_boxes, count = [iter(top)], 0
     while open_boxes:
@@ -156,7 +156,7 @@ def _draw_boxes(drawing: Drawing) -> Iterator[str]:
 
 
 def _group_members(drawing: Drawing) -> tuple[list[Node | Region], dict[int, list[Node | Region]]]:
-    """Give what is in no box, and what is in each, by the region's identity; the order is the definition's."""
+    """Return the members outside all boxes, and those of each box by the identity of its region, in source order."""
     top: list[Node | Region] = []
     inside: dict[int, list[Node | Region]] = {}
     regions_found = drawing.regions
@@ -186,7 +186,7 @@ def _draw_shape(kind: str, lines: Iterable[object]) -> str:
 
 
 def _escape_label(text: str) -> str:
-    """Cut a label to one short line and write as a code whatever Mermaid could read as syntax."""
+    """Truncate a label to one line, and escape what Mermaid would parse as syntax."""
     flat = shorten(" ".join(text.split()), MAX_LABEL - 1)
     return UNSAFE.sub(lambda match: f"#{ord(match.group())};", flat) or "#160;"
 
@@ -200,7 +200,7 @@ def _draw_arrow(edge: EdgeKey, label: str, names: Mapping[str, str]) -> str:
 
 
 def _describe_node(node: Node) -> list[object]:
-    """Give the title of a node and, under it, what it is about."""
+    """Return the title of a node and the line below it."""
     details = DETAILS.get(node.type)
     return [node.name or node.id, details(node) if details else f"{node.type or 'no type'}?"]
 

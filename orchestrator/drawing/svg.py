@@ -1,4 +1,4 @@
-"""Draw Mermaid text as SVG, without a browser."""
+"""Render Mermaid text as SVG, without a browser."""
 
 import asyncio
 import sys
@@ -7,19 +7,19 @@ import mmdr
 
 from orchestrator.errors import OperationRefused
 
-# A process: the renderer holds the interpreter's lock for as long as it thinks, in a thread too.
+# A process: the renderer holds the GIL while it works, so a thread would block the event loop.
 COMMAND = (sys.executable, "-I", "-X", "utf8", "-m", mmdr.__name__)
 MAX_LINES = 2_000
-"""Of the text; the renderer gives up at about a thousand, after more and more time."""
+"""Limit of the text; the renderer itself fails at about a thousand."""
 MAX_CHARACTERS = 200_000
 TIMEOUT_SECONDS = 20.0
 MAX_CONCURRENT = 2
-"""Pictures that are made at the same time; others wait."""
+"""Renderers that run at the same time; further requests wait."""
 _slots = asyncio.Semaphore(MAX_CONCURRENT)
 
 
 async def draw_svg(text: str) -> str:
-    """Give the picture; raises OperationRefused for a graph that is too large to be laid out."""
+    """Return the SVG; raises OperationRefused for a graph that is too large to lay out."""
     if len(text) > MAX_CHARACTERS or text.count("\n") > MAX_LINES:
         raise _make_refusal("it is too large")
     async with _slots:
@@ -33,7 +33,7 @@ async def _run_renderer(text: str) -> str:
         async with asyncio.timeout(TIMEOUT_SECONDS):
             picture, message = await process.communicate(text.encode())
     except TimeoutError:
-        raise _make_refusal(f"it takes more than {TIMEOUT_SECONDS:g} seconds") from None
+        raise _make_refusal(f"rendering takes more than {TIMEOUT_SECONDS:g} seconds") from None
     finally:
         if process.returncode is None:
             process.kill()
@@ -44,4 +44,4 @@ async def _run_renderer(text: str) -> str:
 
 
 def _make_refusal(why: str) -> OperationRefused:
-    return OperationRefused(f"the graph cannot be drawn as a picture: {why}", hint="ask for it as mermaid or as json")
+    return OperationRefused(f"cannot render the graph as SVG: {why}", hint="request it as mermaid or json")

@@ -279,7 +279,7 @@ async def test_a_graph_that_is_too_large_for_a_picture_is_refused(api: httpx.Asy
     refused = await api.get("/workflows/greeting/graph", params={"format": "svg"})
 
     assert (refused.status_code, refused.json()["code"]) == (409, "operation_refused")
-    assert "cannot be drawn as a picture" in refused.json()["detail"]
+    assert "cannot render the graph as SVG" in refused.json()["detail"]
 
 
 async def test_a_large_definition_is_judged_beside_the_event_loop(services: Services) -> None:

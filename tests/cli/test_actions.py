@@ -33,4 +33,4 @@ def test_a_misspelt_action_gets_a_suggestion() -> None:
     result = invoke("actions", "show", "email.sent")
 
     assert result.exit_code == 2
-    assert result.stderr == "error: there is no action 'email.sent'\nhint: did you mean `email.send`?\n"
+    assert result.stderr == "error: unknown action 'email.sent'\nhint: did you mean `email.send`?\n"

@@ -116,18 +116,18 @@ def test_a_definition_with_problems_fails_its_cases_with_their_places(tmp_path: 
 @pytest.mark.parametrize(
     ("cases", "message"),
     [
-        ("", "the file is no list of cases"),
-        ("{}", "the file is no list of cases"),
-        ("[1]", "case 1: error: a case is an object"),
-        ([{"name": "x"}], "a case has a `name` and says what to `expect`"),
+        ("", "the file must hold a list of test cases"),
+        ("{}", "the file must hold a list of test cases"),
+        ("[1]", "case 1: error: a case must be an object"),
+        ([{"name": "x"}], "a case needs a `name` and a non-empty `expect`"),
         ([{**make_case(5, status="completed"), "event": []}], "unknown key 'event'"),
         ([make_case(5, outptu={})], "unknown key 'outptu'"),
         (
             [{**make_case(5, status="completed"), "actions": {"a.b": {"outptu": 1}}}],
-            "a.b has no answer that can be read",
+            "invalid answer for a.b",
         ),
-        ([{**make_case(5, status="completed"), "actions": "@none.yaml"}], "there is no file"),
-        ("- name: [", "this is no YAML"),
+        ([{**make_case(5, status="completed"), "actions": "@none.yaml"}], "does not exist"),
+        ("- name: [", "invalid YAML"),
     ],
 )
 def test_cases_that_cannot_be_read_are_bad_usage(tmp_path: Path, cases: Any, message: str) -> None:
@@ -143,4 +143,4 @@ def test_a_definition_without_cases_is_bad_usage(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["test", str(path)])
 
     assert result.exit_code == 2
-    assert f"there are no cases beside {path}" in result.stderr
+    assert f"{path} has no test cases" in result.stderr

@@ -102,7 +102,7 @@ async def test_a_second_dev_on_the_same_home_is_refused_and_harms_nobody(dev: De
     done = await dev("dev", "--port", 0, "--temporal-port", 0, "--ui-port", 0)
 
     assert done.code == 2
-    assert f"process {dev.process.pid} serves from {dev.env['ORCHESTRATOR_HOME']} already" in done.err
+    assert f"process {dev.process.pid} is already using {dev.env['ORCHESTRATOR_HOME']}" in done.err
     assert (await dev("runs", "list")).code == 0
     there = Shell({name: value for name, value in dev.env.items() if name != "ORCHESTRATOR_TEMPORAL_ADDRESS"})
     assert (await there("runs", "list")).code == 0, "a `dev` on other ports is found by its home"
@@ -125,15 +125,15 @@ async def test_a_port_in_use_is_bad_usage(tmp_path: Path) -> None:
         done = await Shell({"ORCHESTRATOR_HOME": str(tmp_path / "home")})("dev", "--temporal-port", port)
 
     assert done.code == 2
-    assert f"port {port} is in use" in done.err
+    assert f"port {port} is already in use" in done.err
     assert "--temporal-port 0 takes any free one" in done.err
 
 
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (("--home", "pyproject.toml"), "pyproject.toml cannot be used as a home"),
-        (("--ready-file", "no/such/folder/ready.json"), "there is no folder no/such/folder"),
+        (("--home", "pyproject.toml"), "cannot use pyproject.toml as the state folder"),
+        (("--ready-file", "no/such/folder/ready.json"), "the folder of the ready file, no/such/folder, does not exist"),
         (("--temporal-port", "70000"), "Invalid value for '--temporal-port'"),
     ],
 )
@@ -186,7 +186,7 @@ async def test_an_embedded_run_that_is_interrupted_goes_on_in_its_home(tmp_path:
     await stop_dev(dev)
 
     assert interrupted.code == 130
-    assert f"`orchestrator dev` goes on with it: orchestrator runs watch {run_id}" in interrupted.err
+    assert f"the run is stored and resumes with `orchestrator dev`: orchestrator runs watch {run_id}" in interrupted.err
     assert watched.code == 0
 
 

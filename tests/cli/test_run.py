@@ -81,6 +81,6 @@ async def test_a_run_that_no_worker_takes_gets_a_word(dev: Dev, tmp_path: Path) 
     process.send_signal(signal.SIGTERM)
     done = await nobody.end(process)
 
-    assert b"no worker answers on task queue 'nobody-here' yet" in said[1]
+    assert b"no worker polls task queue 'nobody-here' yet" in said[1]
     assert done.code == 143
     await dev("runs", "cancel", said[0].split()[1].decode())

@@ -33,7 +33,7 @@ def test_the_next_times_of_a_schedule(args: tuple[str, ...], times: list[str]) -
         (("0 8 * *",), "five fields are needed"),
         (("61 * * * *",), "cannot be read"),
         (("@daily", "--timezone", "Mars/Base"), "there is no time zone 'Mars/Base'"),
-        (("@daily", "--after", "soon"), "--after 'soon' is no ISO 8601 time"),
+        (("@daily", "--after", "soon"), "--after 'soon' is not an ISO 8601 time"),
         (("@daily", "--after", "9999-12-31T23:59"), "--after '9999-12-31T23:59' is not between 1970 and 2100"),
         (("@daily", "--after", "2101-01-01"), "is not between 1970 and 2100"),
         (("@daily", "--after", "0001-01-01", "--timezone", "America/New_York"), "is not between 1970 and 2100"),
@@ -57,7 +57,7 @@ def test_the_last_time_of_a_schedule_is_said_to_be_the_last() -> None:
 
     assert result.stdout.splitlines() == ["Fri 2100-12-31 00:00 UTC\t2100-12-31T00:00:00Z"]
     assert (none.exit_code, none.stdout) == (0, "[]\n")
-    assert result.stderr == none.stderr == "there is no further time: schedules fire to the end of 2100\n"
+    assert result.stderr == none.stderr == "no further fire times: schedules end with the year 2100\n"
 
 
 @pytest.mark.temporal
@@ -66,11 +66,11 @@ async def test_a_schedule_is_triggered_and_backfilled(dev: Dev, tmp_path: Path) 
     mine = ("--customer", "kept-hourly")
     require_success(await dev("workflows", "push", "--activate", hourly, *mine))
 
-    assert require_success(await dev("schedule", "trigger", "hourly", *mine)) == "hourly: a run is started"
+    assert require_success(await dev("schedule", "trigger", "hourly", *mine)) == "hourly: run started"
     span = ("--from", "2026-03-01T00:00Z", "--to", "2026-03-01T05:00Z")
-    assert require_success(await dev("schedule", "backfill", "hourly", *span, *mine)) == "hourly: 6 runs are started"
+    assert require_success(await dev("schedule", "backfill", "hourly", *span, *mine)) == "hourly: 6 runs started"
     bad = await dev("schedule", "backfill", "hourly", "--from", "soon", "--to", "2026-03-01T05:00Z", *mine)
-    assert (bad.code, "--from 'soon' is no ISO 8601 time" in bad.err) == (2, True)
+    assert (bad.code, "--from 'soon' is not an ISO 8601 time" in bad.err) == (2, True)
     require_success(await dev("workflows", "archive", "hourly", *mine))
     none = await dev("schedule", "trigger", "hourly", *mine)
     assert (none.code, "has no schedule" in none.err) == (2, True)

@@ -71,7 +71,7 @@ def test_a_run_that_fails_exits_with_1_and_shows_retries_and_compensations(tmp_p
 
     assert result.exit_code == 1
     assert result.stdout.splitlines() == [
-        "     +0 ms  failed     load  3 s, tried 3 times",
+        "     +0 ms  failed     load  3 s, 3 attempts",
         "                       retry_exhausted: down",
         "failed after 3 s, 1 step: retry_exhausted at load: down",
     ]
@@ -94,7 +94,7 @@ def test_a_run_that_waits_for_what_was_not_given_says_for_what(tmp_path: Path) -
 
     assert result.exit_code == 1
     assert 'waits at hear: event {"event": "go"' in result.stdout
-    assert result.stderr == "the run waits for what was not given\n"
+    assert result.stderr == "the run is waiting for an event or an operator: see --event\n"
 
 
 def test_months_take_no_time(tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_an_invalid_definition_is_refused_with_places(tmp_path: Path) -> None:
     assert result.exit_code == 2
     assert f"{path}:1:" in result.stderr
     assert "error unknown_action: there is no action 'crm.load'" in result.stderr
-    assert "flow.json has 1 error: nothing was started" in result.stderr
+    assert "flow.json has 1 error; no run was started" in result.stderr
     assert result.stdout == ""
 
 
@@ -137,15 +137,15 @@ def test_an_input_that_does_not_fit_the_schema_is_refused() -> None:
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("--input", "{", "--input is no JSON"),
+        ("--input", "{", "--input is not valid JSON"),
         ("--input", "{'a': 1}", "JSON writes text in double quotes"),
-        ("--input", "@none.json", "there is no file none.json"),
+        ("--input", "@none.json", "file none.json does not exist"),
         ("--input", "@", "is a folder"),
-        ("--event", "=1@2", "write name={json}@seconds"),
-        ("--event", "go=oops@2", "the payload of --event go is no JSON"),
-        ("--event", "go@-1", "cannot be read"),
-        ("--event", "go@nan", "cannot be read"),
-        ("--actions", "none.yaml", "there is no file none.yaml"),
+        ("--event", "=1@2", "write name=JSON@SECONDS"),
+        ("--event", "go=oops@2", "the payload of --event go is not valid JSON"),
+        ("--event", "go@-1", "invalid --event 'go@-1'"),
+        ("--event", "go@nan", "invalid --event 'go@nan'"),
+        ("--actions", "none.yaml", "file none.yaml does not exist"),
     ],
 )
 def test_an_option_that_cannot_be_read_is_bad_usage(tmp_path: Path, option: str, value: str, message: str) -> None:
@@ -159,12 +159,12 @@ def test_an_option_that_cannot_be_read_is_bad_usage(tmp_path: Path, option: str,
 @pytest.mark.parametrize(
     ("mocks", "message"),
     [
-        ("[1, 2]", "mocks are an object"),
-        ("a.b: 1", "a.b has no answer that can be read"),
-        ("a.b: []", "the list of answers of a.b is empty"),
-        ("a.b: {ouput: 1}", "a.b has no answer that can be read"),
-        ("a: b: c", "this is no YAML"),
-        ("a.b: !!python/object:os.system {}", "this is no YAML"),
+        ("[1, 2]", "mocks must be an object of actions and their answers"),
+        ("a.b: 1", "invalid answer for a.b"),
+        ("a.b: []", "the list of answers for a.b is empty"),
+        ("a.b: {ouput: 1}", "invalid answer for a.b"),
+        ("a: b: c", "invalid YAML"),
+        ("a.b: !!python/object:os.system {}", "invalid YAML"),
     ],
 )
 def test_mocks_that_cannot_be_read_are_bad_usage(tmp_path: Path, mocks: str, message: str) -> None:

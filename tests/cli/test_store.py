@@ -39,7 +39,7 @@ async def test_a_database_of_a_newer_release_is_left_alone(tmp_path: Path) -> No
 
     done = await shell("store", "migrate")
 
-    assert require_success(done) == "the database is of a newer release than this one: nothing is changed"
+    assert require_success(done) == "the database belongs to a newer release; nothing was changed"
     for env in (shell.env, {"ORCHESTRATOR_HOME": str(tmp_path)}):
         listed = await Shell(env)("keys", "list")
         assert (listed.code, "version 9999 of a newer release" in listed.err) == (0, True), listed.err

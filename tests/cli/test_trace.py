@@ -58,7 +58,7 @@ EXPRESSION = {"field": "{{ a }}", "seen": 0, "result": False}
     ("decision", "text"),
     [
         ({"port": "true", "compared": [EQUAL]}, "a equals 1: false, saw 2"),
-        ({"port": "x", "compared": [EQUAL, EMPTY]}, "a equals 1: false, saw 2; a is_empty: true, nothing there"),
+        ({"port": "x", "compared": [EQUAL, EMPTY]}, "a equals 1: false, saw 2; a is_empty: true, no value"),
         ({"port": "x", "compared": [EXPRESSION], "omitted": 3}, "3 more; {{ a }}: false, saw 0"),
         ({"value": "gold", "port": "vip"}, 'the value is "gold"'),
         (None, ""),
@@ -73,7 +73,7 @@ def test_a_step_tells_retries_error_and_warnings_under_it() -> None:
     told = make_step("load", 61, 2.5, status="failed", retry_count=2, error=error, warnings=["odd"])
 
     assert list(format_step(told, START, 6)) == [
-        "  +1 m 1 s  failed     load    2.5 s, tried 3 times",
+        "  +1 m 1 s  failed     load    2.5 s, 3 attempts",
         "                       action_error: no answer",
         "                       warning: odd",
     ]
@@ -97,7 +97,7 @@ def test_a_trace_says_what_is_not_kept_what_is_waited_for_and_how_it_stands() ->
     )
 
     assert format_trace(told) == [
-        "(8 earlier steps are not kept)",
+        "(8 earlier steps are not stored)",
         "     +0 ms  waiting    hear#2",
         'waits at hear#2: event {"event": "go"}',
         "waiting, 9 steps",

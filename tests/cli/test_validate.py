@@ -119,7 +119,7 @@ def test_the_examples_are_valid() -> None:
     ("content", "message"),
     [
         (b"", "error json_syntax: the text is empty"),
-        (b"\xff\xfe\x00", "error bad_usage: byte 0 is no UTF-8 (save the file as UTF-8)"),
+        (b"\xff\xfe\x00", "error bad_usage: the file is not UTF-8 (byte 0) (save the file as UTF-8)"),
         (b"[1, 2]", "error wrong_type: a definition must be an object, not a list"),
         (b'"text"', "error wrong_type"),
         (b"{}", "error missing_name"),
@@ -151,7 +151,7 @@ def test_a_file_that_cannot_be_read_is_bad_usage(command: Sequence[str], tmp_pat
     assert [result.exit_code for result in (missing, folder, nowhere, odd)] == [2, 2, 2, 2]
     assert f"did you mean `{tmp_path / 'workflow.json'}`?" in missing.output
     assert f"{tmp_path} is a folder" in folder.output
-    assert f"there is no folder {tmp_path / 'none'} either" in nowhere.output
+    assert f"folder {tmp_path / 'none'} does not exist either" in nowhere.output
 
 
 def test_broken_json_is_shown_with_its_line(tmp_path: Path) -> None:

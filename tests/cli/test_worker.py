@@ -23,7 +23,7 @@ async def test_a_worker_serves_until_a_signal(dev: Dev, tmp_path: Path) -> None:
 
     assert json.loads(done.out)["status"] == "completed"
     assert ended.code == 0
-    assert ended.out == f"worker serves task queue 'elsewhere' of {dev.ready['temporal_address']}\n"
+    assert ended.out == f"worker polls task queue 'elsewhere' on {dev.ready['temporal_address']}\n"
 
 
 @pytest.mark.slow

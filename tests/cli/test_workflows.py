@@ -49,7 +49,7 @@ async def test_nothing_is_kept_where_one_file_is_wrong(dev: Dev, tmp_path: Path)
 
     assert done.code == 2
     assert "wrong.json:" in done.err
-    assert "nothing was kept" in done.err
+    assert "nothing was stored" in done.err
     assert require_success(await dev("workflows", "list", *mine)) == ""
     nameless = await dev("workflows", "push", write_definition(tmp_path, "nameless", id=""), *mine)
     assert (nameless.code, "has no id" in nameless.err) == (2, True)
