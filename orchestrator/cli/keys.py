@@ -36,7 +36,7 @@ def create(
         str, typer.Option(metavar="LIST", help="Scopes, separated by commas: read, run, edit, admin.")
     ] = "read,run,edit",
     days: Annotated[
-        int | None, typer.Option(min=1, max=36_500, help="Days until the key expires; never if omitted.")
+        int | None, typer.Option(metavar="N", min=1, max=36_500, help="Days until the key expires; never if omitted.")
     ] = None,
 ) -> None:
     """Create a key and print its secret, which is shown only once."""
@@ -105,7 +105,7 @@ def _format_row(key: "ApiKey") -> list[str]:
 def rotate(
     key: KeyId,
     grace_hours: Annotated[
-        float, typer.Option(min=0, max=8760, help="Hours for which the old secret stays valid.")
+        float, typer.Option(metavar="HOURS", min=0, max=8760, help="Hours for which the old secret stays valid.")
     ] = 24,
 ) -> None:
     """Replace the secret of a key, and print the new one."""

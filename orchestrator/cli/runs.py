@@ -30,7 +30,7 @@ def list_runs(
         Literal["running", "completed", "failed", "cancelled"] | None, typer.Option(help="Only runs with this status.")
     ] = None,
     customer: Annotated[str | None, typer.Option(metavar="ID", help="Only runs of this customer.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="Maximum number of runs.")] = 50,
+    limit: Annotated[int, typer.Option(metavar="N", min=1, max=1000, help="Maximum number of runs.")] = 50,
     as_json: options.Json = False,
 ) -> None:
     """List runs: open runs first, then closed ones, the most recently closed first.

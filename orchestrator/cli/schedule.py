@@ -25,9 +25,11 @@ def define_group() -> None:
 @app.command("next")
 def next_times(
     cron: Annotated[str, typer.Argument(metavar="CRON", help='Five fields in quotes, or "@daily".')],
-    count: Annotated[int, typer.Option(min=1, max=1000, help="Number of fire times.")] = 5,
-    timezone: Annotated[str, typer.Option(help="IANA name of the time zone of the fields.")] = "UTC",
-    after: Annotated[str | None, typer.Option(help="ISO 8601 time to start from; now by default.")] = None,
+    count: Annotated[int, typer.Option(metavar="N", min=1, max=1000, help="Number of fire times.")] = 5,
+    timezone: Annotated[str, typer.Option(metavar="NAME", help="IANA name of the time zone of the fields.")] = "UTC",
+    after: Annotated[
+        str | None, typer.Option(metavar="TIME", help="ISO 8601 time to start from; now by default.")
+    ] = None,
     as_json: options.Json = False,
 ) -> None:
     """Print the next fire times of a cron expression, in its time zone and in UTC."""

@@ -25,10 +25,14 @@ def dev(
     home: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="State folder (.orchestrator by default).")
     ] = None,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the HTTP API; 0 picks a free port.")] = 8080,
-    temporal_port: Annotated[int, typer.Option(min=0, max=65535, help="Port of Temporal; 0 picks a free port.")] = 7233,
+    port: Annotated[
+        int, typer.Option(metavar="PORT", min=0, max=65535, help="Port of the HTTP API; 0 picks a free port.")
+    ] = 8080,
+    temporal_port: Annotated[
+        int, typer.Option(metavar="PORT", min=0, max=65535, help="Port of Temporal; 0 picks a free port.")
+    ] = 7233,
     ui_port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Port of the Temporal Web UI; 0 picks a free port.")
+        int, typer.Option(metavar="PORT", min=0, max=65535, help="Port of the Temporal Web UI; 0 picks a free port.")
     ] = 8233,
     ready_file: Annotated[
         Path | None,

@@ -94,7 +94,7 @@ def list_workflows(
         Literal["draft", "active", "paused", "archived"] | None, typer.Option(help="Only workflows with this status.")
     ] = None,
     customer: Annotated[str | None, typer.Option(metavar="ID", help="Only workflows of this customer.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Maximum number of workflows.")] = 1000,
+    limit: Annotated[int, typer.Option(metavar="N", min=1, max=10_000, help="Maximum number of workflows.")] = 1000,
     as_json: options.Json = False,
 ) -> None:
     """List workflows, with statistics of their runs."""
@@ -234,7 +234,9 @@ def delete(workflow: WorkflowId, customer: Customer = DEFAULT_CUSTOMER) -> None:
 def start(
     workflow: WorkflowId,
     run_input: options.Input = None,
-    version: Annotated[int | None, typer.Option(min=1, help="Published version; the newest by default.")] = None,
+    version: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Published version; the newest by default.")
+    ] = None,
     key: Annotated[str | None, typer.Option(metavar="TEXT", help="Idempotency key: a key starts one run only.")] = None,
     customer: Customer = DEFAULT_CUSTOMER,
 ) -> None:
