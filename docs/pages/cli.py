@@ -46,8 +46,7 @@ def _join_lines(text: str) -> str:
 
 
 def _format_option(param: Any) -> str:
-    choices = "|".join(getattr(param.type, "choices", ()))
-    value = "" if param.is_flag else f" {param.metavar or choices or param.name.upper()}"
+    value = "" if param.is_flag else f" {param.metavar or param.name.upper()}"
     return f"{', '.join([*param.opts, *param.secondary_opts])}{value}".replace("|", "\\|")
 
 

@@ -27,7 +27,8 @@ app = typer.Typer(help="List, show and operate runs.", no_args_is_help=True)
 def list_runs(
     workflow: Annotated[str | None, typer.Option(metavar="ID", help="Only runs of this workflow.")] = None,
     status: Annotated[
-        Literal["running", "completed", "failed", "cancelled"] | None, typer.Option(help="Only runs with this status.")
+        Literal["running", "completed", "failed", "cancelled"] | None,
+        typer.Option(metavar="running|completed|failed|cancelled", help="Only runs with this status."),
     ] = None,
     customer: Annotated[str | None, typer.Option(metavar="ID", help="Only runs of this customer.")] = None,
     limit: Annotated[int, typer.Option(metavar="N", min=1, max=1000, help="Maximum number of runs.")] = 50,
@@ -160,7 +161,7 @@ def resolve(
     node: Annotated[str, typer.Argument(metavar="NODE", help="Node ID, or step ID, that waits for an operator.")],
     action: Annotated[
         Literal["retry", "skip", "fallback", "abort", "retry_from"],
-        typer.Argument(metavar="ACTION", help="How to continue."),
+        typer.Argument(metavar="retry|skip|fallback|abort|retry_from", help="How to continue."),
     ],
     value: Annotated[
         str | None, typer.Option(metavar="JSON|@FILE", help="For fallback: the output of the step.")

@@ -91,7 +91,8 @@ def _order_callees_first(files: list[LoadedFile]) -> list[LoadedFile]:
 @app.command("list")
 def list_workflows(
     status: Annotated[
-        Literal["draft", "active", "paused", "archived"] | None, typer.Option(help="Only workflows with this status.")
+        Literal["draft", "active", "paused", "archived"] | None,
+        typer.Option(metavar="draft|active|paused|archived", help="Only workflows with this status."),
     ] = None,
     customer: Annotated[str | None, typer.Option(metavar="ID", help="Only workflows of this customer.")] = None,
     limit: Annotated[int, typer.Option(metavar="N", min=1, max=10_000, help="Maximum number of workflows.")] = 1000,

@@ -126,7 +126,7 @@ async def test_a_port_in_use_is_bad_usage(tmp_path: Path) -> None:
 
     assert done.code == 2
     assert f"port {port} is already in use" in done.err
-    assert "--temporal-port 0 takes any free one" in done.err
+    assert "--temporal-port 0 picks a free port" in done.err
 
 
 @pytest.mark.parametrize(
