@@ -1,4 +1,4 @@
-"""The one wrapper around every action: secrets, validation, heartbeats, errors (SPEC §5, §6).
+"""Run one attempt of an action as a Temporal activity: secrets, validation, heartbeats, errors (SPEC §5, §6).
 
 The named boundary where any exception becomes an ApplicationError; nothing else here catches all.
 """
@@ -22,6 +22,7 @@ from orchestrator.expressions import default_env
 from orchestrator.jsontools.pointer import format_pointer
 from orchestrator.jsontools.validation_messages import describe_validation_error
 from orchestrator.language import compile_expression, reveal
+from orchestrator.model.activity_input import ActivityInput
 from orchestrator.model.run import ATTEMPT_KEY
 from orchestrator.settings import Settings
 from orchestrator.telemetry.context import log_context
@@ -30,25 +31,24 @@ from orchestrator.telemetry.metrics import ACTION_SECONDS, ACTIONS
 log = logging.getLogger("orchestrator.activities")
 
 MAX_RESULT_BYTES = 1_800_000
-"""Temporal holds payloads of up to 2 MiB."""
+"""Temporal refuses payloads over 2 MiB, and would retry the attempt; here the step fails with the size it has."""
 MIN_SCRUBBED_LENGTH = 4
-"""Shorter secrets are not looked for: they are part of too many words."""
+"""Shorter secrets are not redacted: too much other text contains them."""
 REDACTED = "[secret]"
-LOGGED_FIELDS = ("run_id", "workflow_id", "node_id", "customer_id")
 HEARTBEATS_PER_TIMEOUT = 3
 NON_RETRYABLE = frozenset({"validation_error"})
 
 
 class Activities:
-    """The activities of a worker, and what they share."""
+    """The activities of a worker and the connections they share."""
 
     def __init__(self, registry: Registry, resources: Resources) -> None:
         self.resources = resources
         self.activities: list[Callable[..., Any]] = [self._activity(spec) for spec in registry]
 
     def _activity(self, spec: ActionSpec) -> Callable[..., Any]:
-        async def run(activity_input: dict[str, Any]) -> Any:
-            return await run_action(spec, activity_input, self.resources)
+        async def run(argument: dict[str, Any]) -> Any:
+            return await run_action(spec, argument, self.resources)
 
         return activity.defn(name=spec.name)(run)
 
@@ -58,17 +58,25 @@ class Activities:
 
 
 def build_activities(registry: Registry, settings: Settings) -> Activities:
-    """Make the activities of a registry's actions."""
+    """Build the activities of a registry's actions."""
     return Activities(registry, Resources(settings))
 
 
-async def run_action(spec: ActionSpec, activity_input: Mapping[str, Any], resources: Resources) -> Any:
-    """Run one attempt of an action; raises ApplicationError."""
-    log_context.set({name: (activity_input.get("context") or {}).get(name, "") for name in LOGGED_FIELDS})
+async def run_action(spec: ActionSpec, argument: Mapping[str, Any], resources: Resources) -> Any:
+    """Run one attempt of an action with the argument of its activity; raises ApplicationError."""
+    call = ActivityInput.from_json(argument)
+    log_context.set(
+        {
+            "run_id": call.run_id,
+            "workflow_id": call.workflow_id,
+            "node_id": call.node_id,
+            "customer_id": call.customer_id,
+        }
+    )
     outcome = "failed"
     try:
         with ACTION_SECONDS.labels(spec.name).time():
-            result_json = await _run(spec, activity_input, resources)
+            result_json = await _run(spec, call, resources)
         outcome = "completed"
     except asyncio.CancelledError:
         outcome = "cancelled"
@@ -78,12 +86,12 @@ async def run_action(spec: ActionSpec, activity_input: Mapping[str, Any], resour
     return result_json
 
 
-async def _run(spec: ActionSpec, activity_input: Mapping[str, Any], resources: Resources) -> Any:
+async def _run(spec: ActionSpec, call: ActivityInput, resources: Resources) -> Any:
     info = activity.info()
-    secret_values = _find_secret_values(activity_input, resources)
+    secret_values = _find_secret_values(call, resources)
     try:
-        parameters = _validate_parameters(spec, activity_input, resources)
-        context = _build_context(activity_input, info.attempt, resources)
+        parameters = _validate_parameters(spec, call, resources)
+        context = _build_context(call, info.attempt, resources)
         async with _send_heartbeats(spec, info), asyncio.timeout(_to_seconds(info.start_to_close_timeout)):
             result = await (spec.function(parameters, context) if spec.takes_context else spec.function(parameters))
         result_json = _scrub(_encode_result(result), secret_values)
@@ -93,7 +101,7 @@ async def _run(spec: ActionSpec, activity_input: Mapping[str, Any], resources: R
         timeout = ActionFailed(f"{spec.name} took too long", error_type="timeout_error")
         raise _to_application_error(timeout, info.attempt, secret_values) from None
     except Exception as error:
-        # The traceback is for the worker's log alone: it may show parameters, and so secrets.
+        # The traceback stays in the worker's log: it may show parameters, and so secrets.
         log.exception("%s failed", spec.name)
         unhandled = ActionFailed(
             f"{type(error).__name__}: {error}", error_type="unknown", details={"type": type(error).__name__}
@@ -102,36 +110,40 @@ async def _run(spec: ActionSpec, activity_input: Mapping[str, Any], resources: R
     return result_json if info.attempt == 1 else {ATTEMPT_KEY: info.attempt, "result": result_json}
 
 
-def _validate_parameters(spec: ActionSpec, activity_input: Mapping[str, Any], resources: Resources) -> BaseModel:
-    given = activity_input.get("parameters") or {}
-    deferred = activity_input.get("secrets") or {}
-    if deferred:
+def _validate_parameters(spec: ActionSpec, call: ActivityInput, resources: Resources) -> BaseModel:
+    """Put the secrets in and validate; raises ActionFailed."""
+    parameters = call.parameters
+    if call.secrets:
         try:
-            given = reveal(given, deferred, default_env({"secrets": dict(resources.secrets)}, strict=True))
+            parameters = reveal(
+                parameters, call.secrets, default_env({"secrets": dict(resources.secrets)}, strict=True)
+            )
         except ExpressionError as error:
             raise ActionFailed(str(error.message), error_type="validation_error", recoverable=False) from None
     try:
-        return spec.parameters.model_validate(given)
+        return spec.parameters.model_validate(parameters)
     except ValidationError as error:
         # Types, not values: they may be secrets.
         problems = [
             {"path": format_pointer(found["loc"]), "message": describe_validation_error(found)}
             for found in error.errors(include_url=False)
         ]
-        listed = "; ".join(f"{one['path'] or '/'}: {one['message']}" for one in problems[:5])
+        listed = "; ".join(f"{problem['path'] or '/'}: {problem['message']}" for problem in problems[:5])
         raise ActionFailed(
-            f"the parameters of {spec.name} are wrong: {listed}",
+            f"invalid parameters for {spec.name}: {listed}",
             error_type="validation_error",
             details={"problems": problems},
             recoverable=False,
         ) from None
 
 
-def _build_context(activity_input: Mapping[str, Any], attempt: int, resources: Resources) -> ActionContext:
-    given = activity_input.get("context") or {}
-    names = ("run_id", "workflow_id", "customer_id", "node_id", "idempotency_key")
+def _build_context(call: ActivityInput, attempt: int, resources: Resources) -> ActionContext:
     return ActionContext(
-        **{name: str(given.get(name, "")) for name in names},
+        run_id=call.run_id,
+        workflow_id=call.workflow_id,
+        customer_id=call.customer_id,
+        node_id=call.node_id,
+        idempotency_key=call.idempotency_key,
         attempt=attempt,
         resources=resources,
         heartbeat=activity.heartbeat,
@@ -144,16 +156,16 @@ def _to_seconds(timeout: timedelta | None) -> float | None:
 
 @contextlib.asynccontextmanager
 async def _send_heartbeats(spec: ActionSpec, info: activity.Info) -> Any:
-    """Tell Temporal that the action is alive: so it can be cancelled, and its worker's death is noticed."""
-    limit = _to_seconds(info.heartbeat_timeout)
-    if not limit or info.is_local:
+    """Send heartbeats for the duration of the context: they carry cancellation back, and show that the worker lives."""
+    timeout = _to_seconds(info.heartbeat_timeout)
+    if not timeout or info.is_local:
         yield
         return
 
     async def beat() -> None:
         while True:
             activity.heartbeat()
-            await asyncio.sleep(limit / HEARTBEATS_PER_TIMEOUT)
+            await asyncio.sleep(timeout / HEARTBEATS_PER_TIMEOUT)
 
     heartbeat_task = asyncio.create_task(beat())
     try:
@@ -164,7 +176,7 @@ async def _send_heartbeats(spec: ActionSpec, info: activity.Info) -> Any:
 
 
 def _encode_result(result: Any) -> Any:
-    """Write a result; raises ActionFailed for one that is too large or no JSON."""
+    """Return a result as JSON; raises ActionFailed where it is too large or not JSON."""
     if result is None:
         return {}
     result_json = result.model_dump(mode="json", by_alias=True) if isinstance(result, BaseModel) else result
@@ -173,32 +185,30 @@ def _encode_result(result: Any) -> Any:
     try:
         size = len(json.dumps(result_json, allow_nan=False))
     except (TypeError, ValueError, RecursionError) as error:
-        raise ActionFailed(f"the result cannot be written as JSON: {error}", recoverable=False) from None
+        raise ActionFailed(f"the action's result is not JSON: {error}", recoverable=False) from None
     if size > MAX_RESULT_BYTES:
         raise ActionFailed(
-            f"the result takes {size:,} bytes, more than the {MAX_RESULT_BYTES:,} that Temporal holds;"
-            " keep large data elsewhere and give a reference",
+            f"the action's result is {size:,} bytes; the limit is {MAX_RESULT_BYTES:,}."
+            " Store large data elsewhere and return a reference",
             details={"bytes": size, "limit": MAX_RESULT_BYTES},
             recoverable=False,
         )
     return result_json
 
 
-def _find_secret_values(activity_input: Mapping[str, Any], resources: Resources) -> list[str]:
-    """Give the values of the secrets that a call names, the longest first."""
-    found: set[str] = set()
-    for parts in (activity_input.get("secrets") or {}).values():
-        for part in parts:
-            if isinstance(part, Mapping):
-                for name in compile_expression(part["expression"]).names:
-                    value = resources.secrets.get(str(name.path[0]) if name.path else "")
-                    if value is not None and len(value) >= MIN_SCRUBBED_LENGTH:
-                        found.add(value)
-    return sorted(found, key=lambda value: (-len(value), value))
+def _find_secret_values(call: ActivityInput, resources: Resources) -> list[str]:
+    """Return the values of the secrets that a call names, the longest first."""
+    values: set[str] = set()
+    for part in (part for parts in call.secrets.values() for part in parts if isinstance(part, Mapping)):
+        for name in compile_expression(part["expression"]).names:
+            value = resources.secrets.get(str(name.path[0]) if name.path else "")
+            if value is not None and len(value) >= MIN_SCRUBBED_LENGTH:
+                values.add(value)
+    return sorted(values, key=lambda value: (-len(value), value))
 
 
 def _scrub(value: Any, secret_values: list[str]) -> Any:
-    """Take secrets out of what an action tells: a server may have echoed them."""
+    """Redact secrets in what an action returns: a server may have echoed them."""
     if not secret_values:
         return value
     if isinstance(value, str):

@@ -20,6 +20,7 @@ from orchestrator.interpreter.effects import (
     CallRequest,
     Resolution,
 )
+from orchestrator.model.activity_input import ActivityInput
 from orchestrator.model.plan import Plan
 from orchestrator.model.run import RunInfo
 from orchestrator.temporal.failures import translate_activity_error, unwrap_cause
@@ -95,7 +96,16 @@ class TemporalEffects:
 
     async def act(self, request: ActRequest) -> ActionResult:
         """Run an activity named after the action."""
-        arg = encode_or_fail(self._activity_input(request), f"what {request.title!r} sends to {request.action}")
+        call = ActivityInput(
+            parameters=request.parameters,
+            run_id=self.info.id,
+            workflow_id=self.plan.id,
+            node_id=request.node_id,
+            idempotency_key=request.idempotency_key,
+            customer_id=self.info.customer_id,
+            secrets=request.secrets,
+        )
+        arg = encode_or_fail(call.to_json(), f"the input of action {request.title!r}")
         await self.budget.take(arg)
         before = count_cancellations()
         self.working += 1
@@ -111,21 +121,6 @@ class TemporalEffects:
             self.working -= 1
         pass_on_cancellation(before)
         return parse_activity_result(result)
-
-    def _activity_input(self, request: ActRequest) -> dict[str, Any]:
-        context = {
-            "run_id": self.info.id,
-            "workflow_id": self.plan.id,
-            "customer_id": self.info.customer_id,
-            "node_id": request.node_id,
-            "idempotency_key": request.idempotency_key,
-        }
-        if not self.info.customer_id:
-            del context["customer_id"]
-        sent: dict[str, Any] = {"parameters": request.parameters, "context": context}
-        if request.secrets:
-            sent["secrets"] = dict(request.secrets)
-        return sent
 
     async def sleep(self, seconds: float, title: str) -> None:
         """Start a durable timer."""

@@ -1,0 +1,48 @@
+"""What an activity is sent: the wire contract of workers in any language (docs/actions.md).
+
+Written by the workflow, read by `activities/runtime.py`. An activity gets this one argument and never the context of
+the run, so that history grows with the work and not with its square (DESIGN, law 6).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityInput:
+    """The argument of an activity."""
+
+    parameters: Any
+    """The rendered parameters of the action; `null` where a secret belongs."""
+    run_id: str
+    workflow_id: str
+    node_id: str
+    idempotency_key: str
+    """The same for every attempt of a step, different for every other step."""
+    customer_id: str = ""
+    secrets: Mapping[str, list[Any]] = field(default_factory=dict)
+    """By JSON Pointer into the parameters: the parts of a string, each a text or `{"expression": …}`."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the argument as it is recorded in history: entries that are empty are left out."""
+        context = {"run_id": self.run_id, "workflow_id": self.workflow_id}
+        if self.customer_id:
+            context["customer_id"] = self.customer_id
+        context |= {"node_id": self.node_id, "idempotency_key": self.idempotency_key}
+        entries = {"parameters": self.parameters, "context": context}
+        return {**entries, "secrets": dict(self.secrets)} if self.secrets else entries
+
+    @classmethod
+    def from_json(cls, argument: Mapping[str, Any]) -> "ActivityInput":
+        """Read the argument; whatever it lacks is empty."""
+        context = argument.get("context") or {}
+        return cls(
+            parameters=argument.get("parameters") or {},
+            run_id=str(context.get("run_id", "")),
+            workflow_id=str(context.get("workflow_id", "")),
+            node_id=str(context.get("node_id", "")),
+            idempotency_key=str(context.get("idempotency_key", "")),
+            customer_id=str(context.get("customer_id", "")),
+            secrets=argument.get("secrets") or {},
+        )
