@@ -1,4 +1,4 @@
-"""Write and read the result of a branch that ran as a child workflow."""
+"""Encode and read the result of a branch that ran as a child workflow. Replay-sensitive."""
 
 from collections.abc import Mapping
 from typing import Any, cast
@@ -10,7 +10,7 @@ from orchestrator.temporal.requests import omit_empty
 
 
 def encode_branch_result(result: BranchResult, read: list[int]) -> dict[str, Any]:
-    """Write down what a branch gives back; an output that is the variables again is left out."""
+    """Encode the result of a branch; an output that equals the variables is left out."""
     entries = omit_empty(
         variables=dict(result.variables),
         steps=dict(result.steps),
@@ -25,7 +25,7 @@ def encode_branch_result(result: BranchResult, read: list[int]) -> dict[str, Any
 
 
 def result_within_limit(entries: dict[str, Any]) -> dict[str, Any]:
-    """Keep what a branch that has not completed gives back under Temporal's limit: what is owed comes first."""
+    """Trim the result of a branch that has not completed; its compensations are dropped last."""
     if measure_json(entries) <= MAX_PAYLOAD_BYTES:
         return entries
     trimmed = {name: value for name, value in entries.items() if name not in ("steps", "variables", "output")}
@@ -33,7 +33,7 @@ def result_within_limit(entries: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_branch_result(entries: Mapping[str, Any]) -> BranchResult:
-    """Read what a completed branch gave back."""
+    """Read the result of a completed branch."""
     variables = entries.get("variables", {})
     return BranchResult(
         "completed",
@@ -47,7 +47,7 @@ def read_branch_result(entries: Mapping[str, Any]) -> BranchResult:
 
 
 def read_unfinished_branch(status: str, error: ErrorDocument | None, entries: Mapping[str, Any]) -> BranchResult:
-    """Read what a branch that failed or was cancelled gave back."""
+    """Read the result of a branch that failed or was cancelled."""
     return BranchResult(
         cast(Any, status),
         error=error,

@@ -1,6 +1,6 @@
-"""Temporal's errors become ours here, and ours Temporal's. Replay-sensitive.
+"""Translate errors between Temporal and the interpreter. Replay-sensitive.
 
-Class and type decide, never the text of a message.
+The class and the type of an error decide, never its message.
 """
 
 from collections.abc import Mapping
@@ -27,13 +27,13 @@ from orchestrator.model.plan import Retry
 from orchestrator.model.run import ErrorDocument
 
 ENGINE_TYPES = ("retry_exhausted", "cancelled")
-"""Error types that no attempt of an action ends with."""
+"""Error types that an attempt of an action never raises."""
 TIMEOUTS = ("TemporalTimeout:StartToClose", "TemporalTimeout:Heartbeat")
-"""How Temporal names timeouts among the error types that are not retried."""
+"""Temporal's names for timeouts among the non-retryable error types."""
 
 
 def select_non_retryable(retry: Retry) -> list[str]:
-    """Give the error types after which Temporal makes no further attempt."""
+    """Return the error types that Temporal does not retry."""
     if retry.maximum_attempts == 1:
         return []
     types = [name for name in ERROR_TYPES if name not in retry.retry_on and name not in ENGINE_TYPES]
@@ -41,12 +41,12 @@ def select_non_retryable(retry: Retry) -> list[str]:
 
 
 def unwrap_cause(error: FailureError) -> BaseException | None:
-    """Give what an activity ended with: a regular one's error is wrapped, a local one's is not."""
+    """Return the error that an activity ended with: for a regular activity it is wrapped, for a local one not."""
     return error.cause if isinstance(error, ActivityError) else error
 
 
 def translate_activity_error(error: FailureError, request: ActRequest) -> StepFailed:
-    """Say why an action failed for good."""
+    """Return the failure of the step whose action has finally failed."""
     retry = request.retry
     match unwrap_cause(error):
         case ApplicationError() as cause:
@@ -64,7 +64,7 @@ def translate_activity_error(error: FailureError, request: ActRequest) -> StepFa
 
 
 def _has_no_attempt_left(error: FailureError, failure: StepFailed, retry: Retry) -> bool:
-    """Tell whether no attempt was left. Of a local activity Temporal does not say it: it must have been so, then."""
+    """Return whether the retries were exhausted; for a local activity, which does not say so, derive it."""
     if isinstance(error, ActivityError):
         return error.retry_state == RetryState.MAXIMUM_ATTEMPTS_REACHED
     return failure.recoverable and failure.error_type in retry.retry_on
@@ -87,7 +87,7 @@ def _translate_application_error(cause: ApplicationError) -> StepFailed:
 
 def _translate_timeout(cause: TimeoutError, request: ActRequest) -> StepFailed:
     if cause.type == TimeoutType.HEARTBEAT:
-        message = f"{request.action} gave no sign of life for {request.heartbeat_seconds:g} s"
+        message = f"{request.action} sent no heartbeat for {request.heartbeat_seconds:g} s"
     else:
         message = f"{request.action} took longer than {request.timeout_seconds:g} s"
     kind = cause.type.name.lower() if cause.type is not None else "unknown"
@@ -95,7 +95,7 @@ def _translate_timeout(cause: TimeoutError, request: ActRequest) -> StepFailed:
 
 
 def read_detail(cause: ApplicationError, index: int = 0) -> Mapping[str, Any]:
-    """Give a detail that is an object; an empty one where there is none."""
+    """Return a detail of the error that is an object; an empty one where there is none."""
     detail = cause.details[index] if len(cause.details) > index else None
     return detail if isinstance(detail, Mapping) else {}
 
@@ -116,7 +116,7 @@ def translate_child_error(
         case TimeoutError():
             message, error_type = f"{what} took too long", "timeout_error"
         case WorkflowAlreadyStartedError():
-            message, error_type = f"{what} runs already as {cause.workflow_id}", "execution_error"
+            message, error_type = f"{what} is already running as {cause.workflow_id}", "execution_error"
         case ApplicationError():
             message, error_type = cause.message, parse_error_type(cause.type)
         case _:

@@ -1,6 +1,18 @@
-"""What stands in history: the request of a run, the result of a branch, and how large either may be.
+"""Encode values for Temporal, and keep them within its size limits. Replay-sensitive.
 
-Replay-sensitive. Keys are left out where they say nothing: each byte is stored for every run.
+Temporal refuses payloads over 2 MiB and gRPC messages over 4 MiB. A workflow task that sends one fails and is retried
+for ever, so each limit is checked before the server would:
+
+    limit               whose              enforced by                what is lost above it
+    MAX_RESULT_BYTES    ours, 1.8 MB       activities/runtime.py      the step fails (not retried)
+    MAX_PAYLOAD_BYTES   Temporal's 2 MiB   encode_or_fail, prepare    the step or run fails; a start is refused
+                                           result_within_limit        a failed branch's steps, then compensations
+    MAX_TASK_BYTES      gRPC's 4 MiB       workflow/task_budget.py    nothing: the rest waits for the next task
+    MAX_STATE_BYTES     ours, 1 MiB        state_within_limit         input and output of the oldest logged steps
+    MAX_DOCUMENT_BYTES  Temporal's 2 MiB   document_within_limit      the same in the answer to a query, then context
+
+Each stays under the limit of the server because the payload's metadata and the command around it count as well. A
+state that is still over MAX_PAYLOAD_BYTES loses its journal (no rerun from a node), or stays in this execution.
 """
 
 import json
@@ -15,26 +27,26 @@ from orchestrator.errors import StepFailed
 from orchestrator.interpreter.state import RunState
 
 MAX_PAYLOAD_BYTES = 1_900_000
-"""Temporal refuses payloads of 2 MiB and more, and would refuse them at every retry of the workflow task."""
 MAX_TASK_BYTES = 3_000_000
-"""What one workflow task may send: a gRPC message holds 4 MiB."""
 MAX_STATE_BYTES = 1_048_576
-"""What a run that continues as new carries along."""
 MAX_DOCUMENT_BYTES = 1_900_000
+MAX_ID = 400
+"""Temporal takes ids of 1,000 characters (`limit.maxIDLength`); ours are part of longer ones."""
 
 TRIMMED = "(dropped: the record of this run is too long)"
+"""Replaces dropped data; recorded in histories."""
 
 
 def encode_or_fail(value: Any, what: str) -> RawValue:
-    """Convert a value for Temporal, once; StepFailed when it is too large or cannot be written as JSON."""
+    """Encode a value for Temporal, once; raises StepFailed where it is too large or not JSON."""
     try:
         payload: Payload = workflow.payload_converter().to_payload(value)
     except (TypeError, ValueError, RuntimeError, RecursionError) as error:
-        raise StepFailed(f"{what} cannot be written as JSON: {error}", recoverable=False) from error
+        raise StepFailed(f"{what} is not JSON: {error}", recoverable=False) from error
     if len(payload.data) > MAX_PAYLOAD_BYTES:
         raise StepFailed(
-            f"{what} takes {len(payload.data):,} bytes, more than the {MAX_PAYLOAD_BYTES:,} that Temporal holds;"
-            " keep large data elsewhere and pass a reference",
+            f"{what} is {len(payload.data):,} bytes; the limit is {MAX_PAYLOAD_BYTES:,}."
+            " Store large data elsewhere and pass a reference",
             details={"bytes": len(payload.data), "limit": MAX_PAYLOAD_BYTES},
             recoverable=False,
         )
@@ -42,14 +54,15 @@ def encode_or_fail(value: Any, what: str) -> RawValue:
 
 
 def measure_json(value: Any) -> int:
-    """Give the bytes that a value takes as JSON."""
+    """Return the size of a value as JSON, in bytes."""
     return len(json.dumps(value, separators=(",", ":")))
 
 
 def state_within_limit(state: RunState, *, rewinds: bool) -> dict[str, Any] | None:
-    """Write the state down, without what the oldest steps were given and gave where it is too large.
+    """Return the state as JSON, without the input and output of the oldest steps where it is too large.
 
-    `None` when even that does not fit.
+    `rewinds` says that the plan can go back to a node, so that the journal must stay. Returns `None` where even the
+    trimmed state is too large.
     """
     whole = state.to_json()
     size = measure_json(whole)
@@ -57,14 +70,14 @@ def state_within_limit(state: RunState, *, rewinds: bool) -> dict[str, Any] | No
         if size <= MAX_STATE_BYTES:
             break
         size -= trim_step(step, "input", "output")
-    if size > MAX_PAYLOAD_BYTES and not rewinds:  # only a retry of the run would miss it
+    if size > MAX_PAYLOAD_BYTES and not rewinds:  # only a rerun would need it
         size -= measure_json(whole["journal"])
         whole["journal"] = None
     return whole if size <= MAX_PAYLOAD_BYTES else None
 
 
 def trim_step(step: dict[str, Any], *names: str) -> int:
-    """Drop data of a step; give the bytes that this saves."""
+    """Drop data of a step; return the bytes that this saves."""
     saved = 0
     for name in names:
         size = measure_json(step.get(name))
@@ -75,7 +88,7 @@ def trim_step(step: dict[str, Any], *names: str) -> int:
 
 
 def document_within_limit(document: dict[str, Any]) -> dict[str, Any]:
-    """Keep the answer to a query under Temporal's limit: the oldest steps lose their data first."""
+    """Trim the answer to a query: the oldest steps lose their data first."""
     size = measure_json(document)
     for step in document.get("steps", ()):
         if size <= MAX_DOCUMENT_BYTES:
@@ -88,12 +101,8 @@ def document_within_limit(document: dict[str, Any]) -> dict[str, Any]:
     return document
 
 
-MAX_ID = 400
-"""Temporal takes ids of 1,000; longer ones than this end in a digest."""
-
-
 def shorten_id(name: str) -> str:
-    """Keep an id within Temporal's limit."""
+    """Return an id that Temporal accepts: a long one ends in a digest."""
     if len(name) <= MAX_ID:
         return name
     return f"{name[:MAX_ID]}~{sha256(name.encode()).hexdigest()[:16]}"

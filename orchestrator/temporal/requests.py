@@ -1,4 +1,4 @@
-"""Write and read the request that starts a run."""
+"""Build and read the request that starts a run. Replay-sensitive."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,14 +13,14 @@ from orchestrator.temporal.failures import build_run_failure
 
 
 def omit_empty(**entries: Any) -> dict[str, Any]:
-    """Make an object of the entries that say something."""
+    """Return the entries that are not empty: each byte of a request is stored for every run."""
     return {name: value for name, value in entries.items() if value not in (None, {}, [], (), "", 0, False)}
 
 
 def build_run_request(
     plan: Plan, info: RunInfo, *, input_data: Any = None, trigger: Any = None, state: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Make the request that starts a whole run, from the start or from a state."""
+    """Build the request of a run that begins at the trigger, or from a state."""
     request = {"plan": plan.to_json(), "run": info.model_dump(mode="json", exclude_defaults=True)}
     if input_data is not None:
         request["input"] = input_data
@@ -32,26 +32,30 @@ def build_run_request(
 
 
 def read_plan(request: Mapping[str, Any]) -> tuple[Plan, RunInfo]:
-    """Read the plan and who the run is.
+    """Return the plan and the identity of the run.
 
-    A plan that cannot be read fails the run. One that a newer release has made fails the workflow task:
-    it waits for a worker of that release.
+    Raises ApplicationError, which fails the run, where the plan is invalid. A plan of a newer release raises
+    RuntimeError, which fails the workflow task: the run waits for a worker of that release.
     """
     plan_json = request.get("plan")
     plan_format = plan_json.get("format", FORMAT) if isinstance(plan_json, dict) else FORMAT
     if plan_format != FORMAT:
-        raise RuntimeError(f"the plan has format {plan_format}, this worker reads {FORMAT}: upgrade the worker")
+        raise RuntimeError(
+            f"plan format {plan_format} is not supported by this worker (format {FORMAT}): upgrade the worker"
+        )
     try:
         return Plan.model_validate(plan_json), RunInfo.model_validate(request.get("run"))
     except ValidationError as error:
         if any(problem["type"] == "extra_forbidden" for problem in error.errors()):
-            raise RuntimeError(f"the plan names what this worker does not know: {error}") from error
-        raise build_unreadable_error("the plan", error) from error
+            raise RuntimeError(
+                f"the plan has fields that this worker does not know: upgrade the worker: {error}"
+            ) from error
+        raise build_unreadable_error("plan", error) from error
 
 
 def build_unreadable_error(what: str, error: Exception) -> ApplicationError:
-    """Say that a request holds nothing that can be run; ends the run."""
-    message = f"{what} of this run cannot be read: {error}"
+    """Return the error that fails a run whose request is invalid."""
+    message = f"the {what} of this run is invalid: {error}"
     return build_run_failure(
         ErrorDocument(message=message, error_type="validation_error", recoverable=False, timestamp=workflow.now())
     )

@@ -48,7 +48,7 @@ async def test_an_operator_resolves_a_failed_step(dev: Dev, tmp_path: Path) -> N
 
     assert f"orchestrator runs resolve {run_id} call retry|skip|fallback|abort" in shown.err
     assert (wrong.code, right.code) == (2, 0)
-    assert "no step 'other' waits for an operator's word" in wrong.err
+    assert "step 'other' is not waiting for an operator" in wrong.err
     assert ended["output"] == {"fallback": True, "value": 7}
 
 

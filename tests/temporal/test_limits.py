@@ -47,7 +47,7 @@ async def test_an_output_that_is_too_large_fails_the_run(world: World) -> None:
 
     assert run.status == "failed"
     assert failure(run)[0] == "execution_error"
-    assert failure(run)[1].startswith("the output of the run takes 2,000,0")
+    assert failure(run)[1].startswith("the output of the run is 2,000,0")
 
 
 async def test_a_branch_that_is_given_too_much_fails_the_parallel(world: World) -> None:
@@ -62,7 +62,7 @@ async def test_a_branch_that_is_given_too_much_fails_the_parallel(world: World) 
     )
 
     assert failure(run)[0] == "execution_error"
-    assert failure(run)[1].startswith("what branch 'fork [0]' is given takes 2,000,")
+    assert failure(run)[1].startswith("the input of branch 'fork [0]' is 2,000,")
 
 
 async def test_a_document_that_is_too_large_loses_the_data_of_its_oldest_steps(world: World) -> None:
@@ -157,7 +157,7 @@ async def test_a_request_that_cannot_be_read_fails_the_run_and_not_the_worker(wo
 
     assert isinstance(caught.value.cause, ApplicationError)
     assert caught.value.cause.type == "validation_error"
-    assert caught.value.cause.message.startswith("the plan of this run cannot be read")
+    assert caught.value.cause.message.startswith("the plan of this run is invalid")
 
 
 async def test_a_state_that_cannot_be_read_fails_the_run(world: World) -> None:

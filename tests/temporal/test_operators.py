@@ -157,13 +157,16 @@ async def test_each_try_with_other_parameters_has_a_key_of_its_own(world: World)
 @pytest.mark.parametrize(
     ("word", "message"),
     [
-        ({"node_id": "door", "action": "burn"}, "'burn' is no word for a waiting step"),
-        ({"node_id": "after", "action": "skip"}, r"no step 'after' waits .* \(waiting: door\)"),
-        ({"node_id": "nowhere", "action": "retry"}, "no step 'nowhere' waits"),
-        ({"node_id": "door", "action": "retry_from", "target": "nowhere"}, "there is no node 'nowhere'"),
-        ({"node_id": "door", "action": "retry_from"}, "there is no node None"),
-        ({"node_id": "door", "action": "retry_from", "target": "after"}, "'after' has not run before 'door'"),
-        ({"node_id": "door", "action": "retry", "parameters": [1]}, "parameters are an object"),
+        ({"node_id": "door", "action": "burn"}, "unknown action 'burn'"),
+        ({"node_id": "after", "action": "skip"}, r"step 'after' is not waiting .* \(waiting: door\)"),
+        ({"node_id": "nowhere", "action": "retry"}, "step 'nowhere' is not waiting"),
+        ({"node_id": "door", "action": "retry_from", "target": "nowhere"}, "unknown node 'nowhere'"),
+        ({"node_id": "door", "action": "retry_from"}, "unknown node None"),
+        (
+            {"node_id": "door", "action": "retry_from", "target": "after"},
+            "cannot go back to 'after': it did not run before 'door'",
+        ),
+        ({"node_id": "door", "action": "retry", "parameters": [1]}, "`parameters` must be an object"),
     ],
 )
 async def test_a_word_that_cannot_be_followed_is_refused(world: World, word: dict[str, Any], message: str) -> None:
@@ -188,7 +191,7 @@ async def test_of_several_waiting_steps_of_a_node_one_must_be_named(world: World
 
     await wait_until(find_both)
 
-    with pytest.raises(OperationRefused, match=r"name one of each\[0\]/door, each\[1\]/door"):
+    with pytest.raises(OperationRefused, match=r"pass one of each\[0\]/door, each\[1\]/door"):
         await world.runs.resolve(run_id, "door", "skip")
 
     await world.runs.resolve(run_id, "each[1]/door", "skip")

@@ -1,4 +1,4 @@
-"""Schedule an action as a Temporal activity and read its result."""
+"""Schedule an action as a Temporal activity and parse its result. Replay-sensitive."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -14,18 +14,21 @@ from orchestrator.temporal.failures import select_non_retryable
 from orchestrator.temporal.payloads import shorten_id
 
 LOCAL_RETRY_SECONDS = 5.0
-"""A longer pause before a local retry is a timer, so that the workflow task does not wait for it."""
+"""A longer wait before a local retry is a timer, so that it does not hold the workflow task open."""
 
 
 def parse_activity_result(answer: Any) -> ActionResult:
-    """Read what an activity answered; one that was tried more than once says so."""
+    """Parse what an activity returned; one that took several attempts wraps its result (`ATTEMPT_KEY`)."""
     if isinstance(answer, Mapping) and answer.keys() == {ATTEMPT_KEY, "result"} and type(answer[ATTEMPT_KEY]) is int:
         return ActionResult(answer["result"], max(answer[ATTEMPT_KEY], 1))
     return ActionResult(answer)
 
 
 def schedule_activity(request: ActRequest, arg: RawValue) -> ActivityHandle[Any]:
-    """Schedule an activity. One without heartbeat cannot learn that it is cancelled: nobody waits for it then."""
+    """Schedule an activity.
+
+    One without heartbeats cannot learn that it is cancelled, so a cancelled flow does not wait for it.
+    """
     retry = request.retry
     policy = RetryPolicy(
         initial_interval=timedelta(seconds=retry.initial_interval),

@@ -1,7 +1,4 @@
-"""Branches and called workflows: Temporal child workflows, the signals they are sent and what they give back.
-
-Replay-sensitive.
-"""
+"""Run branches and called workflows as Temporal child workflows. Replay-sensitive."""
 
 import asyncio
 from collections import deque
@@ -37,32 +34,32 @@ from orchestrator.temporal.workflow.task_budget import TaskBudget
 
 @dataclass(slots=True)
 class Child:
-    """A branch or a called run under way."""
+    """A running branch or called run."""
 
     workflow_id: str
     path: str
-    """Empty for a called run."""
+    """Path prefix of the branch; empty for a called run."""
     waits: tuple[str, ...]
     handle: ChildWorkflowHandle[Any, Any] | None = None
     backlog: deque[tuple[str, Any]] = field(default_factory=deque)
-    """Signals that came before it had started."""
+    """Signals sent before it had started."""
 
     async def send_signal(self, signal: str, value: Any) -> None:
-        """Send a signal, later where the child has not started."""
+        """Send a signal, or queue it until the child has started."""
         if self.handle is None:
             self.backlog.append((signal, value))
         else:
             await self._send_now(self.handle, signal, value)
 
     async def catch_up(self, handle: ChildWorkflowHandle[Any, Any]) -> None:
-        """Send what came before the child had started; what comes meanwhile stands behind it."""
+        """Send the queued signals in order, then let new ones go directly."""
         while self.backlog:
             signal, value = self.backlog.popleft()
             await self._send_now(handle, signal, value)
         self.handle = handle
 
     async def _send_now(self, handle: ChildWorkflowHandle[Any, Any], signal: str, value: Any) -> None:
-        """Send a signal; a child that has ended needs none."""
+        """Send a signal; a child that has ended ignores it."""
         try:
             await handle.signal(signal, value)
         except FailureError:
@@ -87,7 +84,7 @@ class Children:
         await asyncio.gather(*(child.send_signal(signal, value) for child in list(self.running.values())))
 
     async def deliver(self, event: str, copy: dict[str, Any]) -> None:
-        """Give a copy of an event to the branches that wait for that name."""
+        """Send a copy of an event to the branches that wait for its name."""
         readers = [child for child in self.running.values() if event in child.waits or ANY_EVENT in child.waits]
         await asyncio.gather(*(child.send_signal("event", copy) for child in readers))
 
@@ -96,7 +93,7 @@ class Children:
         parallel = request.path.rpartition("[")[0]
         child = Child(shorten_id(f"{self.info.id}/{request.path}"), request.path, request.waits)
         entry = {"workflow_id": child.workflow_id, "path": request.path, "status": "running"}
-        arg = encode_or_fail(self._branch_input(request, parallel, paused), f"what branch {request.title!r} is given")
+        arg = encode_or_fail(self._branch_input(request, parallel, paused), f"the input of branch {request.title!r}")
         await self.budget.take(arg)
         self.branches.append(entry)
         self.show()
@@ -135,7 +132,7 @@ class Children:
         return read_unfinished_branch("failed", document, entries), entries
 
     async def call(self, request: CallRequest) -> dict[str, Any]:
-        """Run another workflow as a child with a run id of its own."""
+        """Run another workflow as a child with its own run id."""
         callee = request.plan
         info = RunInfo(
             id=str(workflow.uuid4()),
@@ -144,7 +141,7 @@ class Children:
             parent_run_id=self.info.id,
         )
         arg = encode_or_fail(
-            build_run_request(callee, info, input_data=request.input), f"what {request.title!r} is given"
+            build_run_request(callee, info, input_data=request.input), f"the input of {request.title!r}"
         )
         await self.budget.take(arg)
         self.show()
@@ -180,7 +177,7 @@ class Children:
         attributes: list[SearchAttributePair[Any]] | None = None,
         wait: bool = True,
     ) -> dict[str, Any]:
-        """Start a child and wait for its result; when cancelled, cancel it and wait for its end."""
+        """Start a child and return its result; when cancelled, cancel the child and wait for its end."""
         policy = ParentClosePolicy.REQUEST_CANCEL if attributes else ParentClosePolicy.TERMINATE
         start = asyncio.get_running_loop().create_task(
             workflow.start_child_workflow(
@@ -213,7 +210,7 @@ class Children:
 
 
 async def _wait_for_start(task: "asyncio.Task[ChildWorkflowHandle[Any, Any]]") -> ChildWorkflowHandle[Any, Any]:
-    """Wait for a start that a cancellation must not leave half done."""
+    """Wait until the child has started, also when cancelled meanwhile: only a started child can be cancelled."""
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:

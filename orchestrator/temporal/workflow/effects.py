@@ -1,6 +1,6 @@
-"""Effects on Temporal: what the interpreter asks for becomes activities, timers, children and waits.
+"""The effects of the interpreter on Temporal: activities, timers, child workflows and waits. Replay-sensitive.
 
-Replay-sensitive. Nothing here waits on several things at once but by futures of its own, in order.
+Nothing here waits for the first of several asyncio tasks: their order may differ in a replay (DESIGN, law 2).
 """
 
 import asyncio
@@ -33,9 +33,9 @@ from orchestrator.temporal.workflow.inbox import Event, Inbox
 from orchestrator.temporal.workflow.task_budget import YIELD_SECONDS, TaskBudget
 
 NODES_BETWEEN_YIELDS = 5_000
-"""Pure nodes take no time of Temporal's; so many together stay far below the deadlock detector's 2 s."""
+"""Pure nodes end no workflow task; this many stay far below the 2 s of the deadlock detector."""
 NODES_UNTIL_NEXT_TRY = 1_000
-"""Nodes to wait before a state that was too large is written down again."""
+"""Nodes until continue-as-new is tried again after the state was too large."""
 
 
 @dataclass(slots=True)
@@ -46,7 +46,7 @@ class _Waiter:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A step that waits for an operator's word."""
+    """A failed step that waits for an operator."""
 
     node_id: str
     resolution: "asyncio.Future[Resolution]"
@@ -69,14 +69,13 @@ class TemporalEffects:
         self.inbox = inbox
         self.paused = paused
         self.held = 0
-        """Flows that stand still at a node boundary."""
+        """Number of paths held at a node boundary by a pause."""
         self.working = 0
-        """Actions, branches and called runs under way."""
+        """Number of running actions."""
         self.decisions: dict[str, Decision] = {}
         self.show: Callable[[], None] = lambda: None
-        """Called before the flow waits."""
-        self._move_on = encode_continuation
-        """Write the whole state down; `None` when it is too large."""
+        """Update the details in the Temporal UI; called before the flow waits."""
+        self._encode_continuation = encode_continuation
         self._waiters: list[_Waiter] = []
         self._resumed = asyncio.Event()
         self._nodes_since_yield = 0
@@ -87,15 +86,15 @@ class TemporalEffects:
         self.children = Children(plan, info, inbox, self.budget, lambda: self.show())
 
     def now(self) -> datetime:
-        """Give the time of the workflow task."""
+        """Return the time of the workflow task."""
         return workflow.now()
 
     def uuid(self) -> str:
-        """Give a UUID that a replay repeats."""
+        """Return a UUID that a replay repeats."""
         return str(workflow.uuid4())
 
     async def act(self, request: ActRequest) -> ActionResult:
-        """Run an activity named after the action."""
+        """Run the activity that has the action's name."""
         call = ActivityInput(
             parameters=request.parameters,
             run_id=self.info.id,
@@ -128,7 +127,7 @@ class TemporalEffects:
         await workflow.sleep(seconds, summary=title)
 
     async def receive(self, event: str, timeout_seconds: float | None, title: str) -> tuple[Any] | None:
-        """Take an event, waiting for it if need be."""
+        """Read an event, waiting for it if necessary; `None` after the timeout."""
         early = self.inbox.take(event)
         if early is not None:
             return (early.payload,)
@@ -154,9 +153,9 @@ class TemporalEffects:
         return (waiter.future.result().payload,)
 
     async def deliver(self, event: str, payload: Any, number: int | None = None) -> None:
-        """Keep an event, hand it to who waits for it here, and to the branches that name it."""
-        event_kept = self.inbox.put(event, payload, number)
-        copy = {"name": event, "payload": payload, "number": event_kept.number}
+        """Add an event, pass it to the first waiter here and a copy to the branches that wait for it."""
+        added = self.inbox.put(event, payload, number)
+        copy = {"name": event, "payload": payload, "number": added.number}
         for waiter in self._waiters:
             if waiter.event == event and not waiter.future.done():
                 unread = self.inbox.take(event)
@@ -166,7 +165,7 @@ class TemporalEffects:
         await self.children.deliver(event, copy)
 
     async def pause(self, paused: bool) -> None:
-        """Stand still at the next boundary, or go on; branches and called runs too."""
+        """Pause before the next node, or resume; branches and called runs as well."""
         if paused == self.paused:
             return
         self.paused = paused
@@ -180,11 +179,11 @@ class TemporalEffects:
         return await self.children.branch(request, paused=self.paused)
 
     async def call_workflow(self, request: CallRequest) -> dict[str, Any]:
-        """Run another workflow as a child with a run id of its own."""
+        """Run another workflow as a child with its own run id."""
         return await self.children.call(request)
 
     async def decide(self, step_id: str, node_id: str) -> Resolution:
-        """Wait for the update `resolve`."""
+        """Wait for the update `resolve` of this step."""
         decision = Decision(node_id, asyncio.get_running_loop().create_future())
         self.decisions[step_id] = decision
         self.show()
@@ -194,7 +193,7 @@ class TemporalEffects:
             self.decisions.pop(step_id, None)
 
     def boundary_due(self, *, resumable: bool) -> bool:
-        """Count the node; tell whether there is a reason to stop at it."""
+        """Count the node; return whether `boundary` has something to do."""
         self._nodes_since_yield += 1
         self._nodes_total += 1
         return (
@@ -205,7 +204,7 @@ class TemporalEffects:
         )
 
     async def pass_boundary(self, *, resumable: bool) -> None:
-        """Take a breath, hold while paused, continue as new."""
+        """Yield, wait while paused, and continue as new, each where it is due."""
         if self._yielding is not None or self._nodes_since_yield >= NODES_BETWEEN_YIELDS:
             await self._yield_to_server()
         while self.paused:
@@ -214,7 +213,7 @@ class TemporalEffects:
             await self._continue_as_new()
 
     async def _yield_to_server(self) -> None:
-        """End the workflow task by a short timer, one for all flows."""
+        """End the workflow task with a short timer, shared by all paths of the flow."""
         if self._yielding is not None:
             await self._yielding.wait()
             return
@@ -236,7 +235,7 @@ class TemporalEffects:
 
     async def _continue_as_new(self) -> None:
         await workflow.wait_condition(workflow.all_handlers_finished)
-        request = self._move_on()
+        request = self._encode_continuation()
         if request is None:
             self._next_try_at = self._nodes_total + NODES_UNTIL_NEXT_TRY
             workflow.logger.warning("the state is too large to continue as new")

@@ -1,4 +1,4 @@
-"""One flow under way, a run or one branch of it: read from its request, shown, written down. Replay-sensitive."""
+"""One flow: a run or one branch of it, read from its request and encoded for continue-as-new. Replay-sensitive."""
 
 from collections.abc import Iterator, Mapping
 from itertools import islice
@@ -16,15 +16,15 @@ from orchestrator.temporal.workflow.effects import TemporalEffects
 from orchestrator.temporal.workflow.inbox import Inbox
 
 SHOWN_STEPS = 10
-"""Open steps that the details in the Temporal UI list."""
+"""Maximum number of open steps in the details that the Temporal UI shows."""
 
 
 class Flow:
-    """A flow's plan, its state and its effects."""
+    """The plan, state and effects of a flow."""
 
     def __init__(self, request: Mapping[str, Any]) -> None:
         self.plan, info = read_plan(request)
-        # A schedule starts all its runs with one request, which cannot know their ids.
+        # A schedule starts all its runs with the same request, which cannot hold their ids.
         self.info = info if info.id else info.model_copy(update={"id": workflow.info().workflow_id})
         try:
             self.branch: dict[str, Any] | None = request.get("branch")
@@ -32,7 +32,7 @@ class Flow:
             self.inbox = Inbox(request.get("inbox", ()), request.get("received", 0))
             self.inbox.read.extend(request.get("read", ()))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise build_unreadable_error("the state", error) from error
+            raise build_unreadable_error("state", error) from error
         self.effects = TemporalEffects(
             self.plan,
             self.info,
@@ -58,7 +58,7 @@ class Flow:
         )
 
     def encode_continuation(self) -> dict[str, Any] | None:
-        """Write everything down for the execution that continues this one; `None` when it is too large."""
+        """Return the request of the execution that continues this one; `None` where it is too large."""
         state = state_within_limit(self.state, rewinds=self.plan.rewinds)
         if state is None:
             return None
@@ -77,22 +77,22 @@ class Flow:
         }
 
     def build_document(self) -> Run:
-        """Make the document of this flow alone."""
-        document_now = build_run_document(self.plan, self.info, self.state)
+        """Build the run document of this flow, without its branches."""
+        document = build_run_document(self.plan, self.info, self.state)
         if not self.effects.held:
-            return document_now
-        waits = [*document_now.waiting_for, {"node_id": None, "step_id": None, "kind": "paused"}]
+            return document
+        waits = [*document.waiting_for, {"node_id": None, "step_id": None, "kind": "paused"}]
         busy = self.effects.working or self.effects.children.running
-        status = document_now.status if busy else "waiting"
-        return document_now.model_copy(update={"status": status, "waiting_for": waits})
+        status = document.status if busy else "waiting"
+        return document.model_copy(update={"status": status, "waiting_for": waits})
 
     def show(self) -> None:
-        """Say in the Temporal UI where the run stands."""
+        """Update the details that the Temporal UI shows."""
         workflow.set_current_details("\n".join(self._describe()))
 
     def _describe(self) -> Iterator[str]:
         state = self.state
-        # The summary that a run is started with does not outlive continue-as-new: the name stands here too.
+        # The static summary is lost on continue-as-new, so the details hold the name as well.
         yield f"**{self.plan.name or self.plan.id}**: {state.status}, {state.completed} steps done"
         if self.effects.paused:
             yield "- **paused** by an operator"
@@ -101,7 +101,7 @@ class Flow:
             more = {
                 "delay": f", until {waits.get('until')}",
                 "event": f", for the event `{waits.get('event')}`",
-                "operator": f", for an operator's word: {waits.get('message')}",
+                "operator": f", for an operator: {waits.get('message')}",
             }.get(str(waits.get("kind")), "")
             yield f"- `{step.id}` {step.status}{more}"
         if len(state.open) > SHOWN_STEPS:
@@ -109,7 +109,7 @@ class Flow:
 
 
 def iterate_enclosing_paths(step_id: str) -> Iterator[str]:
-    """Give the path a step is in and those around it, the innermost first."""
+    """Yield the path of a step and those that enclose it, the innermost first."""
     while True:
         path = step_id.rpartition("/")[0]
         yield path

@@ -1,7 +1,7 @@
-"""RunWorkflow: a run, or one branch of a run, on Temporal. Replay-sensitive.
+"""The workflow of a run, or of one branch of a run. Replay-sensitive.
 
-The only place for `workflow.patched`. An OrchestratorError that escapes fails the run; anything else is a fault
-of this program and holds the run where it is until a worker that knows better comes along.
+The only module that may use `workflow.patched`. An OrchestratorError that escapes fails the run. Any other exception
+is a bug: it fails the workflow task, which Temporal retries until a fixed worker is deployed.
 """
 
 import asyncio
@@ -11,8 +11,8 @@ from typing import Any, get_args
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
-# The sandbox runs the modules below again for every run. These are slow to load or do I/O then; they are tables
-# and frozen types, and errors must be the same classes on both sides.
+# The sandbox imports modules again for every run. These are slow to import or do I/O on import; they hold tables and
+# frozen types only, and errors must be the same classes on both sides.
 with workflow.unsafe.imports_passed_through():
     import orchestrator.jsontools.schema
     import orchestrator.timing.fire_times  # noqa: F401 - see above; the interpreter imports both
@@ -33,16 +33,16 @@ from orchestrator.temporal.search_attributes import WORKFLOW
 from orchestrator.temporal.workflow.flow import Flow, iterate_enclosing_paths
 
 REFUSED = "refused"
-"""Type of the error that an update which cannot be done answers."""
+"""Error type of a rejected update."""
 
 
 @workflow.defn(name=WORKFLOW, failure_exception_types=[OrchestratorError])
 class RunWorkflow:
-    """Runs a plan that stands in its input."""
+    """Runs the plan in its input."""
 
     @workflow.init
     def __init__(self, request: Any = None) -> None:
-        # What cannot be read fails the run, not the workflow task, and only `run` can say so.
+        # A request that cannot be read must fail the run, not the workflow task; only `run` can do that.
         self._flow: Flow | None = None
         self._fault: ApplicationError | None = None
         try:
@@ -52,14 +52,14 @@ class RunWorkflow:
 
     @property
     def flow(self) -> Flow:
-        """Give the flow; raises what kept it from being read."""
+        """Return the flow; raises the error that its request had."""
         if self._flow is None:
             raise self._fault or AssertionError("neither flow nor fault")
         return self._flow
 
     @workflow.run
     async def run(self, request: Any = None) -> Any:
-        """Run to the end: `{"output": …}`, or what a branch gives back."""
+        """Run to the end; return `{"output": …}`, or the result of a branch."""
         flow = self.flow
         log_context.set({"run_id": flow.info.id, "workflow_id": flow.plan.id, "customer_id": flow.info.customer_id})
         work = self._run_whole(flow) if flow.branch is None else self._run_branch(flow, flow.branch.get("exports", []))
@@ -85,35 +85,37 @@ class RunWorkflow:
         result = await execute_branch(flow.plan, flow.info, flow.state, flow.effects, exports)
         entries = encode_branch_result(result, flow.inbox.read)
         if result.status == "completed":
-            return encode_or_fail(entries, "what the branch gives back")
+            return encode_or_fail(entries, "the result of the branch")
         if result.status == "failed" and result.error is not None:
             raise build_run_failure(result.error, result_within_limit(entries))
         raise _build_cancellation(result, entries)
 
     @workflow.signal
-    async def event(self, sent: Any = None) -> None:
-        """Take an event: `{name, payload}`."""
-        if self._flow is None or not isinstance(sent, Mapping) or not isinstance(sent.get("name"), str):
-            workflow.logger.warning("an event without a name was dropped")
+    async def event(self, message: Any = None) -> None:
+        """Receive an event: `{name, payload}`."""
+        if self._flow is None or not isinstance(message, Mapping) or not isinstance(message.get("name"), str):
+            workflow.logger.warning("ignored an event without a name")
             return
-        number = sent.get("number")
-        await self.flow.effects.deliver(sent["name"], sent.get("payload"), number if isinstance(number, int) else None)
+        number = message.get("number")  # in the copy that a branch gets
+        if not isinstance(number, int):
+            number = None
+        await self.flow.effects.deliver(message["name"], message.get("payload"), number)
 
     @workflow.signal
     async def pause(self, _: Any = None) -> None:
-        """Stand still at the next node."""
+        """Pause before the next node."""
         if self._flow is not None:
             await self._flow.effects.pause(True)
 
     @workflow.signal
     async def resume(self, _: Any = None) -> None:
-        """Go on."""
+        """Resume after a pause."""
         if self._flow is not None:
             await self._flow.effects.pause(False)
 
     @workflow.update
     async def resolve(self, resolution: Any = None) -> dict[str, Any]:
-        """Take an operator's word on a step that waits for one: `{step_id | node_id, action, …}`."""
+        """Resolve a step that waits for an operator: `{step_id | node_id, action, …}`; return its ids."""
         step_id = self._find_waiting_step(resolution)
         decision = self.flow.effects.decisions[step_id]
         decision.resolution.set_result(
@@ -126,18 +128,18 @@ class RunWorkflow:
     @resolve.validator
     def _validate_resolution(self, resolution: Any = None) -> None:
         if not isinstance(resolution, Mapping):
-            raise _refuse("an operator's word is an object: {node_id, action, …}")
+            raise _refuse("a resolution is an object: {node_id, action, …}")
         if resolution.get("action") not in get_args(ResolutionAction):
             known = ", ".join(get_args(ResolutionAction))
-            raise _refuse(f"{resolution.get('action')!r} is no word for a waiting step: {known}")
+            raise _refuse(f"unknown action {resolution.get('action')!r}: use one of {known}")
         if resolution.get("parameters") is not None and not isinstance(resolution["parameters"], Mapping):
-            raise _refuse("parameters are an object")
+            raise _refuse("`parameters` must be an object")
         step_id = self._find_waiting_step(resolution)
         if resolution["action"] == "retry_from":
             self._check_target(step_id, resolution.get("target"))
 
     def _find_waiting_step(self, resolution: Mapping[str, Any]) -> str:
-        """Find the step that is meant; raises when none, or more than one, waits."""
+        """Return the id of the waiting step; raises where none matches, or more than one."""
         decisions = self.flow.effects.decisions
         wanted = resolution.get("step_id") or resolution.get("node_id")
         matching = [
@@ -151,33 +153,33 @@ class RunWorkflow:
             return str(wanted)
         waiting = ", ".join(decisions) or "none"
         if not matching:
-            raise _refuse(f"no step {wanted!r} waits for an operator's word (waiting: {waiting})")
-        raise _refuse(f"more than one step of {wanted!r} waits: name one of {', '.join(matching)} as step_id")
+            raise _refuse(f"step {wanted!r} is not waiting for an operator (waiting: {waiting})")
+        raise _refuse(f"several steps of {wanted!r} are waiting: pass one of {', '.join(matching)} as step_id")
 
     def _check_target(self, step_id: str, target: Any) -> None:
-        """Refuse a node that cannot be gone back to: the run would fail by an operator's slip."""
+        """Reject a node that the run cannot go back to: it would fail because of an operator's typo."""
         if target not in collect_node_ids(self.flow.plan):
-            raise _refuse(f"there is no node {target!r} to go back to")
+            raise _refuse(f"unknown node {target!r}")
         started = {entry[0] for entry in self.flow.state.data.journal or ()}
         if not any(f"{path}/{target}" in started for path in iterate_enclosing_paths(step_id)):
-            raise _refuse(f"{target!r} has not run before {step_id!r}, or is in another loop or branch")
+            raise _refuse(f"cannot go back to {target!r}: it did not run before {step_id!r} in the same loop or branch")
 
     @workflow.query
     def document(self) -> dict[str, Any]:
-        """Give the run document of this flow, and the branches it has started: `{run, branches}`."""
+        """Return the run document of this flow and the branches it has started: `{run, branches}`."""
         flow = self.flow
         document = flow.build_document().model_dump(mode="json")
         return {"run": document_within_limit(document), "branches": list(flow.effects.children.branches)}
 
     @workflow.query
     def state(self) -> dict[str, Any]:
-        """Give the plan and the state, for a new run that goes on from here."""
+        """Return the plan and the state, from which a rerun begins: `{plan, run, state}`."""
         flow = self.flow
         return {"plan": flow.plan.to_json(), "run": flow.info.model_dump(mode="json"), "state": flow.state.to_json()}
 
 
 async def _run_shielded(flow: Flow, work: Coroutine[Any, Any, Any]) -> Any:
-    """Run the flow in a task of its own: a cancellation must not cut short the undoing after a failure."""
+    """Run the flow in its own task, so that a cancellation does not interrupt the compensation of a failure."""
     task = asyncio.get_running_loop().create_task(work)
     try:
         return await asyncio.shield(task)
@@ -190,7 +192,7 @@ async def _run_shielded(flow: Flow, work: Coroutine[Any, Any, Any]) -> Any:
 
 
 def _build_cancellation(result: BranchResult, entries: dict[str, Any]) -> BaseException:
-    """End as cancelled; compensations that are owed can travel in a failure only."""
+    """Return how a cancelled branch ends: its pending compensations can only be returned in a failure."""
     if not result.compensations:
         return asyncio.CancelledError()
     error = ErrorDocument(message="the branch was cancelled", error_type="cancelled", timestamp=workflow.now())

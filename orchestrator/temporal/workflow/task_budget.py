@@ -1,4 +1,4 @@
-"""Limit how much one workflow task does before it yields."""
+"""Limit what one workflow task sends before it yields to the server. Replay-sensitive."""
 
 from temporalio import workflow
 from temporalio.common import RawValue
@@ -10,13 +10,14 @@ YIELD_SECONDS = 0.001
 
 
 class TaskBudget:
-    """Counts what the current workflow task sends: a gRPC message holds 4 MiB."""
+    """Counts the bytes that the current workflow task sends."""
 
     def __init__(self) -> None:
         self._task = (-1, 0)
+        """The history length that identifies the task, and the bytes it has sent."""
 
     async def take(self, arg: RawValue) -> None:
-        """Wait for another workflow task where this one could not send so much."""
+        """Wait for the next workflow task where this one has no budget left for the argument."""
         size = len(arg.payload.data)
         while True:
             length = workflow.info().get_current_history_length()
