@@ -1,6 +1,7 @@
-"""Actions: what a node of type `action` can do. The built-in ones are in the modules named here.
+"""Actions: what nodes of type `action` call. The built-in ones are in the modules named here.
 
-They are imported when a registry is built, so that `import activities.registry` loads nothing but pydantic.
+These modules are imported when a registry is built, so that `import activities.registry` loads nothing heavier than
+pydantic.
 """
 
 import importlib
@@ -11,7 +12,7 @@ from activities.registry import ActionError, Registry, build_registry
 from orchestrator.settings import Settings
 
 BUILTIN = ("http", "email", "notify", "data", "log", "events", "sql")
-"""Modules of this package, in the order of the catalogue."""
+"""Modules of this package that declare actions."""
 ENTRY_POINTS = "orchestrator.actions"
 
 
@@ -21,19 +22,17 @@ def load_builtin_registry() -> Registry:
 
 
 def load_registry(settings: Settings) -> Registry:
-    """Give the built-in actions, those of `ACTION_MODULES` and of installed packages; raises ActionError."""
+    """Return the built-in actions, those of `ACTION_MODULES` and those of entry points; raises ActionError."""
     registry = load_builtin_registry()
     for name in settings.action_modules:
         try:
             module = importlib.import_module(name)
         except ImportError as error:
-            raise ActionError(
-                f"ORCHESTRATOR_ACTION_MODULES names {name!r}, which cannot be imported: {error}"
-            ) from error
+            raise ActionError(f"cannot import {name!r}, named in ORCHESTRATOR_ACTION_MODULES: {error}") from error
         registry.add_module(module)
     for point in entry_points(group=ENTRY_POINTS):
         loaded = point.load()
         if not isinstance(loaded, ModuleType):
-            raise ActionError(f"the entry point {point.name!r} of {ENTRY_POINTS} is no module")
+            raise ActionError(f"entry point {point.name!r} in group {ENTRY_POINTS} must name a module")
         registry.add_module(loaded)
     return registry

@@ -1,7 +1,7 @@
-"""Which network addresses actions may connect to: public ones, and the private ones that settings allow.
+"""Restrict the network addresses that actions connect to: public ones, and private ones that settings allow.
 
-The address that was checked is the address connected to, so a name that changes its mind between the two
-(DNS rebinding) gains nothing; redirects connect anew and are checked anew.
+A connection goes to the very address that was checked, so a name that resolves differently a moment later (DNS
+rebinding) gains nothing. A redirect opens a new connection, which is checked too.
 """
 
 import asyncio
@@ -17,24 +17,24 @@ from activities.registry import ActionFailed
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
-"""Host and port to the addresses of the host."""
+"""Resolves a host and port to the addresses of the host."""
 
 NAT64 = ip_network("64:ff9b::/96")
 CONNECT_ATTEMPTS = 3
-"""Addresses of one host that are tried."""
+"""Addresses of one host that are tried in turn."""
 
 
 async def resolve(host: str, port: int) -> list[str]:
-    """Ask the system for the addresses of a host."""
+    """Return the addresses of a host, from the system's resolver; raises ActionFailed if there are none."""
     try:
         addresses = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (socket.gaierror, UnicodeError) as error:
-        raise ActionFailed(f"there is no host {host!r}: {error}", details={"host": host}) from error
+        raise ActionFailed(f"cannot resolve host {host!r}: {error}", details={"host": host}) from error
     return list(dict.fromkeys(str(entry[4][0]) for entry in addresses))
 
 
 def is_public(address: Address) -> bool:
-    """Tell an address on the open Internet; one that wraps another is judged by the inner one."""
+    """Return whether an address is on the public Internet; one that wraps another is as public as the inner one."""
     if isinstance(address, IPv6Address):
         inner = address.ipv4_mapped or address.sixtofour
         if address in NAT64:
@@ -47,7 +47,7 @@ def is_public(address: Address) -> bool:
 
 
 def is_allowed(text: str, networks: Iterable[Network]) -> bool:
-    """Tell whether an address is public, or in a network that settings allow."""
+    """Return whether an address is public, or in a network that settings allow."""
     try:
         address: Address = ip_address(text.partition("%")[0])
     except ValueError:
@@ -57,13 +57,13 @@ def is_allowed(text: str, networks: Iterable[Network]) -> bool:
 
 
 async def find_allowed_addresses(host: str, port: int, networks: Iterable[Network], resolver: Resolve) -> list[str]:
-    """Give the addresses of a host that may be called; raises ActionFailed when there is none."""
+    """Return the addresses of a host that actions may connect to; raises ActionFailed if there are none."""
     addresses = await resolver(host, port)
     allowed = [address for address in addresses if is_allowed(address, networks)]
     if not allowed:
         raise ActionFailed(
-            f"{host} is at a private address, which actions may not call: "
-            "ORCHESTRATOR_HTTP_ALLOWED_NETWORKS can allow it",
+            f"{host} has a private address, which actions may not connect to; "
+            "to allow it, add its network to ORCHESTRATOR_HTTP_ALLOWED_NETWORKS",
             error_type="validation_error",
             details={"host": host},
             recoverable=False,
@@ -72,7 +72,7 @@ async def find_allowed_addresses(host: str, port: int, networks: Iterable[Networ
 
 
 class GuardedBackend(httpcore.AsyncNetworkBackend):
-    """Connects only to addresses that are allowed; TLS still checks the host's name."""
+    """Connects only to allowed addresses; TLS still verifies the host's name."""
 
     def __init__(self, networks: Iterable[Network], resolver: Resolve = resolve) -> None:
         self.networks = list(networks)
@@ -87,7 +87,7 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """Resolve, check and connect to the very address that was checked."""
+        """Resolve the host, check its addresses, and connect to one that was checked."""
         addresses = await find_allowed_addresses(host.strip("[]"), port, self.networks, self.resolver)
         failure: httpcore.ConnectError | None = None
         for address in addresses[:CONNECT_ATTEMPTS]:
@@ -95,7 +95,7 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
                 return await self.inner.connect_tcp(address, port, timeout, local_address, socket_options)
             except httpcore.ConnectError as error:
                 failure = error
-        raise failure or httpcore.ConnectError(f"no address of {host} answers")
+        raise failure or httpcore.ConnectError(f"cannot connect to any address of {host}")
 
     async def connect_unix_socket(
         self,
@@ -103,8 +103,8 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         timeout: float | None = None,  # noqa: ASYNC109 - the library's signature
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """Refuse: a file of this machine is no place for an action."""
-        raise ActionFailed("unix sockets cannot be called", recoverable=False)
+        """Refuse: actions have no access to sockets in the file system."""
+        raise ActionFailed("actions cannot connect to Unix sockets", recoverable=False)
 
     async def sleep(self, seconds: float) -> None:
         """Wait between connection attempts."""

@@ -1,4 +1,4 @@
-"""`data.transform`: reshape data by a JMESPath expression."""
+"""`data.transform`: reshape data with a JMESPath expression."""
 
 from typing import Any
 
@@ -16,8 +16,10 @@ class Transform(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    expression: str = Field(description="JMESPath.", min_length=1, max_length=MAX_EXPRESSION)
-    data: Any = None
+    expression: str = Field(
+        description="JMESPath expression, applied to `data`.", min_length=1, max_length=MAX_EXPRESSION
+    )
+    data: Any = Field(None, description="Data that the expression reads.")
 
 
 class Transformed(BaseModel):
@@ -28,9 +30,9 @@ class Transformed(BaseModel):
 
 @action("data.transform", timeout_seconds=5, execution="local")
 async def transform(parameters: Transform) -> Transformed:
-    """Reshape data."""
+    """Reshape data with a JMESPath expression."""
     try:
         return Transformed(result=jmespath.search(parameters.expression, parameters.data))
     except (JMESPathError, RecursionError, TypeError, ValueError) as error:
-        message = f"the expression cannot be applied: {error}"
+        message = f"cannot evaluate the JMESPath expression: {error}"
         raise ActionFailed(message, error_type="execution_error", recoverable=False) from error

@@ -1,4 +1,4 @@
-"""`email.send`: a mail by SMTP."""
+"""`email.send`: send an email by SMTP."""
 
 import re
 from email.message import EmailMessage
@@ -19,21 +19,21 @@ HEADER_NAME = re.compile(r"[A-Za-z0-9-]+")
 
 
 def _require_one_line(text: str) -> str:
-    """Refuse line breaks: they would begin a header of their own."""
+    """Refuse line breaks: they would start another header."""
     if "\r" in text or "\n" in text:
-        raise ValueError("a line break cannot be in a header")
+        raise ValueError("must not contain line breaks")
     return text
 
 
 def _require_address(text: str) -> str:
     address = parseaddr(_require_one_line(text))[1]
     if not re.fullmatch(r"[^@\s]+@[^@\s]+", address):
-        raise ValueError(f"{text!r} is no mail address")
+        raise ValueError(f"{text!r:.60} is not an email address")
     return text
 
 
 def _wrap_in_list(value: Any) -> Any:
-    """One address is a list of one; null is none."""
+    """Accept a single address, and null for none."""
     if value is None or value == "":
         return []
     return [value] if isinstance(value, str) else value
@@ -51,25 +51,25 @@ class Mail(BaseModel):
 
     to: Annotated[list[Address], BeforeValidator(_wrap_in_list), Field(min_length=1, max_length=MAX_RECIPIENTS)]
     cc: Addresses = []
-    bcc: Addresses = Field([], description="Are sent the mail and named in no header.")
+    bcc: Addresses = Field([], description="Recipients that no header names.")
     subject: Line = ""
     text: str | None = Field(None, description="Body as plain text.")
-    html: str | None = Field(None, description="Body as HTML, beside the text where both are given.")
-    from_: Address | None = Field(None, alias="from", description="Sender; `ORCHESTRATOR_SMTP_FROM` unless given.")
+    html: str | None = Field(None, description="Body as HTML, as an alternative to `text` if both are set.")
+    from_: Address | None = Field(None, alias="from", description="Sender; defaults to `ORCHESTRATOR_SMTP_FROM`.")
     reply_to: Addresses = []
-    headers: dict[str, Line] = Field({}, description="Further headers.")
+    headers: dict[str, Line] = Field({}, description="Additional headers.")
 
 
 class Sent(BaseModel):
     """Result of `email.send`."""
 
     message_id: str
-    refused: list[str] = Field([], description="Recipients that the server did not take.")
+    refused: list[str] = Field([], description="Recipients that the server refused.")
 
 
 @action("email.send", timeout_seconds=60, heartbeat_seconds=10)
 async def send(parameters: Mail, context: ActionContext) -> Sent:
-    """Send a mail. What the server refuses for good (5xx) is not tried again, a busy server (4xx) is."""
+    """Send an email by SMTP. Permanent failures (5xx) are not retried, temporary ones (4xx) are."""
     settings: Settings = context.resources.settings
     message = _build_message(parameters, settings, context)
     recipients = [*parameters.to, *parameters.cc, *parameters.bcc]
@@ -86,7 +86,9 @@ async def send(parameters: Mail, context: ActionContext) -> Sent:
             timeout=CONNECT_SECONDS,
         )
     except aiosmtplib.SMTPTimeoutError as error:
-        raise ActionFailed("the mail server is silent", error_type="timeout_error") from error
+        raise ActionFailed(
+            f"the mail server did not answer within {CONNECT_SECONDS:g} s", error_type="timeout_error"
+        ) from error
     except aiosmtplib.SMTPRecipientsRefused as error:
         raise _describe_refusal(error) from error
     except aiosmtplib.SMTPResponseException as error:
@@ -94,21 +96,22 @@ async def send(parameters: Mail, context: ActionContext) -> Sent:
         message_text = f"the mail server answered {error.code} {error.message}"
         raise ActionFailed(message_text, details=details, recoverable=error.code < 500) from error
     except (aiosmtplib.SMTPException, OSError) as error:
-        raise ActionFailed(f"the mail server cannot be reached: {error}") from error
+        raise ActionFailed(f"cannot reach the mail server: {error}") from error
     return Sent(message_id=str(message["Message-ID"]), refused=sorted(errors))
 
 
 def _describe_refusal(error: aiosmtplib.SMTPRecipientsRefused) -> ActionFailed:
     answers = {one.recipient: f"{one.code} {one.message}" for one in error.recipients}
-    passing = any(one.code < 500 for one in error.recipients)
-    return ActionFailed("the mail server takes no recipient", details={"refused": answers}, recoverable=passing)
+    temporary = any(one.code < 500 for one in error.recipients)
+    message = f"the mail server refused all recipients: {', '.join(answers)}"
+    return ActionFailed(message, details={"refused": answers}, recoverable=temporary)
 
 
 def _build_message(mail: Mail, settings: Settings, context: ActionContext) -> EmailMessage:
     sender = mail.from_ or settings.smtp_from
     if not sender:
         raise ActionFailed(
-            "the mail has no sender: give `from`, or set ORCHESTRATOR_SMTP_FROM",
+            "the email has no sender: set `from`, or ORCHESTRATOR_SMTP_FROM",
             error_type="validation_error",
             recoverable=False,
         )
@@ -124,7 +127,7 @@ def _build_message(mail: Mail, settings: Settings, context: ActionContext) -> Em
     message["Message-ID"] = make_message_id(context.idempotency_key, sender)
     for name, value in mail.headers.items():
         if name.lower() in OWN_HEADERS or not HEADER_NAME.fullmatch(name):
-            raise ActionFailed(f"the header {name!r} cannot be set", error_type="validation_error", recoverable=False)
+            raise ActionFailed(f"cannot set header {name!r:.60}", error_type="validation_error", recoverable=False)
         message[name] = value
     message.set_content(mail.text or "")
     if mail.html is not None:
@@ -136,7 +139,7 @@ def _build_message(mail: Mail, settings: Settings, context: ActionContext) -> Em
 
 
 def make_message_id(key: str, sender: str) -> str:
-    """Make an id that every attempt of a step repeats, so that a mail sent twice can be told."""
+    """Return a message id that is the same for every attempt of a step, so that duplicates can be recognised."""
     domain = parseaddr(sender)[1].rpartition("@")[2] or "localhost"
     if not key:
         return make_msgid(domain=domain)

@@ -1,4 +1,4 @@
-"""`event.emit`: tell the events service that something happened."""
+"""`event.emit`: send an event to the events service."""
 
 from typing import Any
 
@@ -13,9 +13,16 @@ class Emit(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: str = Field(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$")
-    data: Any = None
-    id: str | None = Field(None, max_length=200, description="The same id is taken once; the step's key unless given.")
+    name: str = Field(
+        description="Event name: parts of letters, digits, `_` and `-`, joined by dots.",
+        min_length=1,
+        max_length=200,
+        pattern=r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$",
+    )
+    data: Any = Field(None, description="Payload: `trigger.data` of the workflows that it starts.")
+    id: str | None = Field(
+        None, max_length=200, description="Events with the same id are accepted once; defaults to the idempotency key."
+    )
 
 
 class Emitted(BaseModel):
@@ -26,11 +33,11 @@ class Emitted(BaseModel):
 
 @action("event.emit", timeout_seconds=30, heartbeat_seconds=10)
 async def emit(parameters: Emit, context: ActionContext) -> Emitted:
-    """Emit an event of the run's customer: workflows that wait for its name start. See `ORCHESTRATOR_EVENTS_URL`."""
+    """Emit an event of the run's customer; it starts the workflows whose trigger matches its name."""
     url = context.resources.settings.events_url
     if not url:
         raise ActionFailed(
-            "events have no place to go: set ORCHESTRATOR_EVENTS_URL", error_type="execution_error", recoverable=False
+            "cannot emit events: ORCHESTRATOR_EVENTS_URL is not set", error_type="execution_error", recoverable=False
         )
     event_id = parameters.id or context.idempotency_key
     body = {"id": event_id, "name": parameters.name, "data": parameters.data}

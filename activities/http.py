@@ -1,4 +1,4 @@
-"""`http.request`: one HTTP call, guarded and bounded."""
+"""`http.request`: send an HTTP request."""
 
 import json
 import time
@@ -14,11 +14,11 @@ from activities.registry import ActionContext, ActionFailed, action
 
 MAX_RETRY_AFTER_SECONDS = 3600.0
 MAX_BODY_IN_ERROR = 2_000
-"""Characters of an unexpected answer that its error shows."""
+"""Characters of an unexpected response that its error contains."""
 RETRYABLE_STATUSES = frozenset({408, 425, 429})
-"""Client errors that another attempt may not meet (SPEC, http.request); so may 5xx."""
+"""Client errors that are retried, as 5xx are (SPEC, http.request)."""
 HIDDEN_HEADERS = frozenset({"set-cookie", "set-cookie2", "www-authenticate", "proxy-authenticate"})
-"""Answer headers that are no business of a run's history."""
+"""Response headers that are not recorded: they may carry credentials."""
 
 Method = Annotated[
     Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"],
@@ -28,7 +28,7 @@ Scalar = str | int | float | bool | None
 
 
 class BasicAuth(BaseModel):
-    """Name and password."""
+    """Basic authentication."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -37,7 +37,7 @@ class BasicAuth(BaseModel):
 
 
 class BearerAuth(BaseModel):
-    """A token."""
+    """Bearer authentication."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -50,24 +50,26 @@ class Request(BaseModel):
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
     method: Method = "GET"
-    url: str = Field(description="`http://` or `https://`.", min_length=1)
+    url: str = Field(description="URL that begins with `http://` or `https://`.", min_length=1)
     headers: dict[str, str] = Field({}, description="Header names and values.")
-    query: dict[str, Scalar | list[Scalar]] = Field({}, description="Query parameters; null ones are left out.")
-    json_: Any = Field(None, alias="json", description="Body, sent as JSON; null is none.")
-    text: str | None = Field(None, description="Body, sent as it is.")
+    query: dict[str, Scalar | list[Scalar]] = Field({}, description="Query parameters; null values are left out.")
+    json_: Any = Field(None, alias="json", description="Body, sent as JSON; null sends no body.")
+    text: str | None = Field(None, description="Body, sent as plain text.")
     form: dict[str, Scalar] | None = Field(None, description="Body, sent as a form.")
     auth: BasicAuth | BearerAuth | None = Field(None, description="`{username, password}` or `{token}`.")
-    timeout_seconds: float = Field(30.0, gt=0, le=3600, description="Longest silence of the server.")
-    expected_status: int | str | list[int | str] = Field(
-        "2xx", description="Statuses that are a success: `200`, `[200, 404]`, `2xx`."
+    timeout_seconds: float = Field(
+        30.0, gt=0, le=3600, description="Longest wait, in seconds, for the server to connect or to send data."
     )
-    follow_redirects: bool = Field(True, description="Go where the server points to, five times at most.")
+    expected_status: int | str | list[int | str] = Field(
+        "2xx", description="Statuses that count as success: `200`, `[200, 404]` or `2xx`."
+    )
+    follow_redirects: bool = Field(True, description="Follow redirects, at most five.")
 
     @model_validator(mode="after")
     def _require_one_body(self) -> "Request":
         bodies = (self.json_ is not None, self.text is not None, self.form is not None)
         if sum(bodies) > 1:
-            raise ValueError("one of json, text and form can be the body")
+            raise ValueError("set only one of json, text and form: a request has one body")
         return self
 
 
@@ -75,18 +77,18 @@ class Response(BaseModel):
     """Result of `http.request`."""
 
     status: int
-    headers: dict[str, str] = Field(description="Names in lower case.")
-    body: Any = Field(None, description="Parsed when it is JSON, else text; null when it is empty.")
+    headers: dict[str, str] = Field(description="Response headers, with names in lower case.")
+    body: Any = Field(None, description="Parsed JSON, or text if it is not JSON; null if it is empty.")
 
 
 @action("http.request", timeout_seconds=60, heartbeat_seconds=10)
 async def request(parameters: Request, context: ActionContext) -> Response:
-    """Call a URL. Statuses that are not expected fail the step; 4xx but 408, 425 and 429 are not tried again."""
+    """Send an HTTP request. An unexpected status fails the step; 4xx except 408, 425 and 429 is not retried."""
     return await send_request(parameters, context, context.resources.http)
 
 
 async def send_request(parameters: Request, context: ActionContext, client: httpx.AsyncClient) -> Response:
-    """Call a URL by a client; raises ActionFailed."""
+    """Send a request with a client and return its response; raises ActionFailed."""
     async with open_response(parameters, context, client) as response:
         body = await _read_body(response, context.resources.settings.http_max_response_bytes)
     content = _parse_body(body, response)
@@ -100,17 +102,17 @@ async def send_request(parameters: Request, context: ActionContext, client: http
 async def open_response(
     parameters: Request, context: ActionContext, client: httpx.AsyncClient
 ) -> AsyncIterator[httpx.Response]:
-    """Send a request and give the open answer; raises ActionFailed when none comes."""
+    """Open the response to a request; raises ActionFailed if there is none."""
     try:
         url = httpx.URL(parameters.url)
     except (httpx.InvalidURL, ValueError) as error:
         raise _make_validation_error(f"{parameters.url[:200]!r} is not a URL: {error}") from error
     if url.scheme not in ("http", "https") or not url.host:
-        raise _make_validation_error(f"{parameters.url[:200]!r} is no http:// or https:// URL")
+        raise _make_validation_error(f"{parameters.url[:200]!r} is not a URL that begins with http:// or https://")
     try:
         outgoing = _build_request(parameters, url, context, client)
     except (httpx.InvalidURL, UnicodeError, TypeError, ValueError) as error:
-        raise _make_validation_error(f"the request cannot be written: {error}") from error
+        raise _make_validation_error(f"invalid request: {error}") from error
     try:
         response = await client.send(outgoing, stream=True, follow_redirects=parameters.follow_redirects)
     except httpx.HTTPError as error:
@@ -156,11 +158,11 @@ def _build_request(
 def _describe_no_answer(error: httpx.HTTPError, parameters: Request) -> ActionFailed:
     host = httpx.URL(parameters.url).host
     if isinstance(error, httpx.TimeoutException):
-        message = f"{host} was silent for {parameters.timeout_seconds:g} s"
+        message = f"{host} did not respond within {parameters.timeout_seconds:g} s"
         return ActionFailed(message, error_type="timeout_error", details={"host": host})
     if isinstance(error, httpx.TooManyRedirects | httpx.UnsupportedProtocol):
         return _make_validation_error(f"{host}: {error}")
-    return ActionFailed(f"{host} cannot be called: {error or type(error).__name__}", details={"host": host})
+    return ActionFailed(f"cannot connect to {host}: {error or type(error).__name__}", details={"host": host})
 
 
 def _make_validation_error(message: str) -> ActionFailed:
@@ -168,14 +170,14 @@ def _make_validation_error(message: str) -> ActionFailed:
 
 
 async def _read_body(response: httpx.Response, limit: int) -> bytes:
-    """Read a body, no further than the limit."""
+    """Return the body; raises ActionFailed if it is larger than `limit` bytes."""
     parts: list[bytes] = []
     size = 0
     async for part in response.aiter_bytes():
         size += len(part)
         if size > limit:
             raise ActionFailed(
-                f"the answer is larger than {limit:,} bytes (ORCHESTRATOR_HTTP_MAX_RESPONSE_BYTES)",
+                f"the response is larger than {limit:,} bytes (ORCHESTRATOR_HTTP_MAX_RESPONSE_BYTES)",
                 details={"status": response.status_code, "limit": limit},
                 recoverable=False,
             )
@@ -212,7 +214,7 @@ def _describe_unexpected(response: httpx.Response, body: Any) -> ActionFailed:
 
 
 def _read_retry_after(value: str | None) -> float | None:
-    """Read `Retry-After`: seconds, or a date (RFC 9110, 10.2.3)."""
+    """Return the seconds that `Retry-After` asks for, as a number or as a date (RFC 9110, 10.2.3)."""
     if not value:
         return None
     try:

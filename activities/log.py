@@ -1,4 +1,4 @@
-"""`log.message`: a line in the worker's log."""
+"""`log.message`: write a line to the worker's log."""
 
 import logging
 from typing import Literal
@@ -17,17 +17,17 @@ class Message(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    message: str = Field(max_length=10_000)
-    level: Literal["debug", "info", "warning", "error"] = "info"
+    message: str = Field(description="Text of the line.", max_length=10_000)
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="Log level.")
 
 
 class Logged(BaseModel):
-    """Result of `log.message`: nothing."""
+    """Result of `log.message`: an empty object."""
 
 
 @action("log.message", timeout_seconds=5, execution="local")
 async def log_message(parameters: Message, context: ActionContext) -> Logged:
-    """Write a line to the log, with the run, the workflow, the node and the customer."""
+    """Write a line to the worker's log, with the run, workflow, node and customer."""
     extra = {
         "run_id": context.run_id,
         "workflow_id": context.workflow_id,

@@ -1,4 +1,4 @@
-"""`notify.webhook`: a signed POST, readable by Slack and its like."""
+"""`notify.webhook`: post a message to a webhook, signed if wanted, in the form that Slack accepts."""
 
 import hmac
 import json
@@ -20,10 +20,10 @@ class Notification(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    url: str = Field(min_length=1)
-    text: str | None = Field(None, description="For people: the key `text` of the body, as Slack reads it.")
-    payload: dict[str, Any] = Field({}, description="Further keys of the body.")
-    secret: str | None = Field(None, description="Signs the body: HMAC-SHA256 of `<timestamp>.<body>`.")
+    url: str = Field(description="URL of the webhook.", min_length=1)
+    text: str | None = Field(None, description="Message: the key `text` of the body, as Slack expects it.")
+    payload: dict[str, Any] = Field({}, description="Additional keys of the body.")
+    secret: str | None = Field(None, description="Secret that signs the body: HMAC-SHA256 of `<timestamp>.<body>`.")
 
 
 class Notified(BaseModel):
@@ -34,7 +34,7 @@ class Notified(BaseModel):
 
 @action("notify.webhook", timeout_seconds=30, heartbeat_seconds=10)
 async def post_webhook(parameters: Notification, context: ActionContext) -> Notified:
-    """Tell a webhook. With a secret the body is signed; headers carry timestamp and `sha256=<hex>`."""
+    """Post a message to a webhook. With `secret`, headers carry a timestamp and the signature `sha256=<hex>`."""
     content = dict(parameters.payload)
     if parameters.text is not None:
         content["text"] = parameters.text
@@ -50,5 +50,5 @@ async def post_webhook(parameters: Notification, context: ActionContext) -> Noti
 
 
 def sign(secret: str, timestamp: str, body: str) -> str:
-    """Sign a body: the hexadecimal HMAC-SHA256 of `<timestamp>.<body>`."""
+    """Return the signature of a body: the hexadecimal HMAC-SHA256 of `<timestamp>.<body>`."""
     return hmac.new(secret.encode(), f"{timestamp}.{body}".encode(), sha256).hexdigest()

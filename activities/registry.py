@@ -1,4 +1,4 @@
-"""Actions and where they are kept: all that an action of somebody else depends on. No Temporal here."""
+"""Declare actions and register them: all that a module with actions imports. No Temporal here."""
 
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
@@ -13,11 +13,11 @@ SPEC_ATTRIBUTE = "__orchestrator_action__"
 
 
 class ActionError(TypeError):
-    """An action is declared in a way that cannot work."""
+    """The declaration of an action is invalid."""
 
 
 class ActionFailed(Exception):
-    """The action could not do what it was asked; says what kind of failure it is and whether to try again."""
+    """The action failed. Carries the type of the error and whether a retry may help."""
 
     def __init__(
         self,
@@ -34,32 +34,32 @@ class ActionFailed(Exception):
         """One of `validation_error`, `execution_error`, `action_error`, `timeout_error`, `unknown`."""
         self.details = dict(details or {})
         self.recoverable = recoverable
-        """False: another attempt would fail the same way."""
+        """Whether the action is retried; False if another attempt would fail the same way."""
         self.retry_after_seconds = retry_after_seconds
-        """Not before this time; from a server's `Retry-After`."""
+        """Seconds to wait before the next attempt, such as a server's `Retry-After`."""
 
 
 @dataclass(frozen=True, slots=True)
 class ActionContext:
-    """Who calls, and the means an action has."""
+    """The run and step that call an action, and the resources it can use."""
 
     run_id: str
     workflow_id: str
     customer_id: str
     node_id: str
     attempt: int
-    """1 at first."""
+    """Number of this attempt, from 1."""
     idempotency_key: str
     """The same for every attempt of a step, different for every other step."""
     resources: Any = None
-    """The worker's settings and clients; see `activities.resources`."""
+    """The worker's settings and clients: `activities.resources.Resources`."""
     heartbeat: Callable[..., None] = lambda *details: None
-    """Tell Temporal that the action is alive, with what it has done so far."""
+    """Report to Temporal that the action is alive, with details of its progress."""
 
 
 @dataclass(frozen=True, slots=True)
 class ActionSpec:
-    """One action."""
+    """A declared action."""
 
     name: str
     description: str
@@ -68,15 +68,15 @@ class ActionSpec:
     result: type[BaseModel] | None
     takes_context: bool
     retry: Mapping[str, Any] | None = None
-    """Over Temporal's defaults; a definition's own words come over it."""
+    """Default retry policy; the definition's overrides it."""
     timeout_seconds: float | None = None
-    """Longest one attempt may take."""
+    """Default timeout of one attempt, in seconds."""
     heartbeat_seconds: float | None = None
-    """Longest silence; with it the action learns that it is cancelled."""
+    """Heartbeat timeout, in seconds; required for an action to notice that it is cancelled."""
     execution: Execution = "activity"
 
     def describe(self) -> dict[str, Any]:
-        """Give name, description and the JSON Schemas of parameters and result."""
+        """Return the name, description, defaults, and the JSON Schemas of parameters and result."""
         return {
             "name": self.name,
             "description": self.description,
@@ -97,9 +97,9 @@ def action(
     heartbeat_seconds: float | None = None,
     execution: Execution = "activity",
 ) -> Callable[[FunctionT], FunctionT]:
-    """Declare an async function an action: `async def f(parameters: Model[, context: ActionContext]) -> Model`.
+    """Declare an action: `async def f(parameters: Model[, context: ActionContext]) -> Model`.
 
-    It is registered only when its module is; raises ActionError for a declaration that cannot work.
+    The function is registered when its module is. Raises ActionError if the declaration is invalid.
     """
 
     def declare(function: FunctionT) -> FunctionT:
@@ -131,7 +131,9 @@ def _read_signature(
     names = list(inspect.signature(function).parameters)
     model = hints.get(names[0]) if names else None
     if model is None or not _is_model(model) or len(names) > 2:
-        raise ActionError(f"action {name!r} takes a pydantic model of its parameters, and an ActionContext if it likes")
+        raise ActionError(
+            f"action {name!r}: {function.__qualname__} must take a pydantic model, and optionally an ActionContext"
+        )
     if len(names) == 2 and hints.get(names[1]) is not ActionContext:
         raise ActionError(f"action {name!r}: the second parameter must be an ActionContext")
     result = hints.get("return")
@@ -149,30 +151,32 @@ class Registry:
     actions: dict[str, ActionSpec] = field(default_factory=dict)
 
     def add(self, spec: ActionSpec) -> None:
-        """Add an action; a name that is taken raises ActionError."""
+        """Add an action; raises ActionError if the name is taken."""
         if spec.name in self.actions:
             existing = self.actions[spec.name].function
-            raise ActionError(f"action {spec.name!r} is there already, from {existing.__module__}")
+            raise ActionError(
+                f"action {spec.name!r} of {spec.function.__module__} is already declared in {existing.__module__}"
+            )
         self.actions[spec.name] = spec
 
     def add_module(self, module: Any) -> None:
-        """Add every action that a module declares, in the order of their places."""
+        """Add every action that a module declares; raises ActionError if there are none."""
         specs = [
             value.__orchestrator_action__
             for value in vars(module).values()
             if hasattr(value, SPEC_ATTRIBUTE) and value.__module__ == module.__name__
         ]
         if not specs:
-            raise ActionError(f"module {module.__name__} declares no action")
+            raise ActionError(f"module {module.__name__} declares no actions: decorate functions with @action")
         for spec in specs:
             self.add(spec)
 
     def get(self, name: str) -> ActionSpec | None:
-        """Find an action."""
+        """Return an action, or None."""
         return self.actions.get(name)
 
     def list_names(self) -> list[str]:
-        """Name all actions, sorted."""
+        """Return the names of all actions, sorted."""
         return sorted(self.actions)
 
     def __iter__(self) -> Iterator[ActionSpec]:
@@ -180,7 +184,7 @@ class Registry:
 
 
 def build_registry(modules: Iterable[Any]) -> Registry:
-    """Make a registry of modules."""
+    """Return a registry of the actions of some modules."""
     registry = Registry()
     for module in modules:
         registry.add_module(module)

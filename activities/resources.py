@@ -1,4 +1,4 @@
-"""What a worker's actions share: settings, secrets, an HTTP client, database engines. Made when first needed."""
+"""Resources that the actions of a worker share: settings, secrets, HTTP clients and database engines."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ USER_AGENT = "orchestrator"
 
 
 class Resources:
-    """The means of the actions of one worker."""
+    """The shared resources of one worker; clients and engines are created on first use."""
 
     def __init__(self, settings: Settings, resolver: Resolve = resolve) -> None:
         self.settings = settings
@@ -26,12 +26,12 @@ class Resources:
 
     @property
     def http(self) -> httpx.AsyncClient:
-        """Give the HTTP client: no proxies or credentials from the environment, guarded addresses."""
+        """The HTTP client: it ignores proxies and credentials of the environment, and guards addresses."""
         if self._http is None:
             transport = httpx.AsyncHTTPTransport(retries=0)
             if not self.settings.http_allow_private:
-                # httpx has no public way to hand its pool a backend: the tests of private
-                # addresses fail if this ever stops working.
+                # httpx has no public way to set the backend of its pool. The tests of private
+                # addresses fail if this stops working.
                 pool: Any = transport._pool
                 pool._network_backend = GuardedBackend(self.settings.networks, self.resolver)
             self._http = _create_client(transport)
@@ -39,7 +39,7 @@ class Resources:
 
     @property
     def events(self) -> httpx.AsyncClient:
-        """Give the client for the events service: settings say where that is, so it may be a private address."""
+        """The HTTP client for the events service, which may have a private address: settings name it."""
         if self._events is None:
             self._events = _create_client(httpx.AsyncHTTPTransport(retries=0))
             if self.settings.events_key is not None:
@@ -47,13 +47,13 @@ class Resources:
         return self._events
 
     def get_engine(self, connection: str) -> AsyncEngine:
-        """Give the engine of a named connection; raises ActionFailed for a name that settings do not have."""
+        """Return the engine of a named connection; raises ActionFailed if settings have no such name."""
         if connection not in self._engines:
             url = self.settings.sql_connections.get(connection)
             if url is None:
                 known = ", ".join(sorted(self.settings.sql_connections)) or "none"
                 raise ActionFailed(
-                    f"there is no database connection {connection!r} (ORCHESTRATOR_SQL_CONNECTIONS has: {known})",
+                    f"there is no connection {connection!r:.60} in ORCHESTRATOR_SQL_CONNECTIONS (it has: {known})",
                     error_type="validation_error",
                     recoverable=False,
                 )
@@ -61,7 +61,7 @@ class Resources:
         return self._engines[connection]
 
     async def aclose(self) -> None:
-        """Close what was opened."""
+        """Close all clients and engines."""
         for client in (self._http, self._events):
             if client is not None:
                 await client.aclose()

@@ -1,4 +1,4 @@
-"""`sql.query`: one statement on a named connection, with bound parameters only."""
+"""`sql.query`: run one SQL statement on a named connection, with bound parameters only."""
 
 import base64
 from datetime import date, datetime, time, timedelta
@@ -20,25 +20,31 @@ class Query(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    connection: str = Field(description="A name in `ORCHESTRATOR_SQL_CONNECTIONS`.")
-    statement: str = Field(description="One statement; values are named `:name`.", min_length=1, max_length=100_000)
-    parameters: dict[str, Any] = Field({}, description="Values of the names in the statement.")
-    limit: int = Field(1_000, ge=1, le=MAX_ROWS, description="Rows at most; more fail the step.")
+    connection: str = Field(description="Name of a connection in `ORCHESTRATOR_SQL_CONNECTIONS`.")
+    statement: str = Field(
+        description="One SQL statement, with parameters written as `:name`. Templates are not allowed in it.",
+        min_length=1,
+        max_length=100_000,
+    )
+    parameters: dict[str, Any] = Field({}, description="Values of the parameters, by name.")
+    limit: int = Field(
+        1_000, ge=1, le=MAX_ROWS, description="Maximum number of rows; the step fails if there are more."
+    )
 
 
 class Rows(BaseModel):
     """Result of `sql.query`."""
 
     rows: list[dict[str, Any]] = []
-    row_count: int = Field(0, description="Rows given, or changed.")
+    row_count: int = Field(0, description="Number of rows returned or changed.")
 
 
 @action("sql.query", timeout_seconds=60, heartbeat_seconds=10)
 async def query(parameters: Query, context: ActionContext) -> Rows:
-    """Run a statement in a transaction of its own. Dates and decimals become text."""
+    """Run an SQL statement in its own transaction. Dates and decimals are returned as text."""
     if "{{" in parameters.statement:
         raise _make_validation_error(
-            "a statement holds no templates: name values as :name and give them in `parameters`"
+            "the statement contains a template: write `:name` instead, and pass the value in `parameters`"
         )
     try:
         engine = context.resources.get_engine(parameters.connection)
@@ -48,16 +54,18 @@ async def query(parameters: Query, context: ActionContext) -> Rows:
                 return Rows(row_count=max(result.rowcount, 0))
             fetched = result.mappings().fetchmany(parameters.limit + 1)
     except (OperationalError, InterfaceError) as error:
-        raise ActionFailed(f"the database cannot be asked: {_describe_database_error(error)}") from error
+        raise ActionFailed(f"cannot query the database: {_describe_database_error(error)}") from error
     except DBAPIError as error:
-        raise ActionFailed(f"the database refuses: {_describe_database_error(error)}", recoverable=False) from error
+        raise ActionFailed(
+            f"the database rejected the statement: {_describe_database_error(error)}", recoverable=False
+        ) from error
     except (SQLAlchemyError, ArgumentError) as error:
-        raise _make_validation_error(f"the statement cannot be run: {error}") from error
+        raise _make_validation_error(f"invalid statement: {error}") from error
     except OSError as error:
-        raise ActionFailed(f"the database cannot be reached: {error}") from error
+        raise ActionFailed(f"cannot reach the database: {error}") from error
     if len(fetched) > parameters.limit:
         raise ActionFailed(
-            f"there are more than {parameters.limit} rows: ask for fewer, or raise `limit`", recoverable=False
+            f"the statement returned more than {parameters.limit} rows: narrow it, or raise `limit`", recoverable=False
         )
     rows = [{str(name): _convert_to_json(value) for name, value in row.items()} for row in fetched]
     return Rows(rows=rows, row_count=len(rows))
@@ -68,7 +76,7 @@ def _make_validation_error(message: str) -> ActionFailed:
 
 
 def _describe_database_error(error: DBAPIError) -> str:
-    """Give the database's own words, without the statement and its values."""
+    """Return the database's own message, without the statement and its values."""
     return str(error.orig)[:500]
 
 

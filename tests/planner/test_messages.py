@@ -47,7 +47,7 @@ MESSAGES: dict[str, tuple[dict[str, Any], str, str, str | None]] = {
         action("http.request"),
         "/nodes/0/config",
         "http.request requires the parameter `url`",
-        "url: `http://` or `https://`.",
+        "url: URL that begins with `http://` or `https://`.",
     ),
     "misspelt parameter": (
         request(headrs={}),
@@ -83,7 +83,7 @@ MESSAGES: dict[str, tuple[dict[str, Any], str, str, str | None]] = {
         request(expected_status={"from": 200}),
         "/nodes/0/config/expected_status",
         "`expected_status` of http.request must be a whole number, text or a list",
-        "expected_status: Statuses that are a success: `200`, `[200, 404]`, `2xx`.",
+        "expected_status: Statuses that count as success: `200`, `[200, 404]` or `2xx`.",
     ),
     "none of several forms": (
         request(auth={"user": "me"}),
