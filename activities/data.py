@@ -25,7 +25,7 @@ class Transform(BaseModel):
 class Transformed(BaseModel):
     """Result of `data.transform`."""
 
-    result: Any = None
+    result: Any = Field(None, description="Value of the expression; null if nothing matches.")
 
 
 @action("data.transform", timeout_seconds=5, execution="local")

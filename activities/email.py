@@ -49,21 +49,25 @@ class Mail(BaseModel):
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
-    to: Annotated[list[Address], BeforeValidator(_wrap_in_list), Field(min_length=1, max_length=MAX_RECIPIENTS)]
-    cc: Addresses = []
-    bcc: Addresses = Field([], description="Recipients that no header names.")
-    subject: Line = ""
+    to: Annotated[
+        list[Address],
+        BeforeValidator(_wrap_in_list),
+        Field(description="Recipients: one address, or a list.", min_length=1, max_length=MAX_RECIPIENTS),
+    ]
+    cc: Addresses = Field([], description="Recipients of copies.")
+    bcc: Addresses = Field([], description="Recipients of copies that no header names.")
+    subject: Line = Field("", description="Subject line.")
     text: str | None = Field(None, description="Body as plain text.")
     html: str | None = Field(None, description="Body as HTML, as an alternative to `text` if both are set.")
     from_: Address | None = Field(None, alias="from", description="Sender; defaults to `ORCHESTRATOR_SMTP_FROM`.")
-    reply_to: Addresses = []
+    reply_to: Addresses = Field([], description="Addresses for replies.")
     headers: dict[str, Line] = Field({}, description="Additional headers.")
 
 
 class Sent(BaseModel):
     """Result of `email.send`."""
 
-    message_id: str
+    message_id: str = Field(description="`Message-ID` header; the same for every attempt of a step.")
     refused: list[str] = Field([], description="Recipients that the server refused.")
 
 

@@ -28,7 +28,7 @@ class Emit(BaseModel):
 class Emitted(BaseModel):
     """Result of `event.emit`."""
 
-    event_id: str
+    event_id: str = Field(description="Id of the event.")
 
 
 @action("event.emit", timeout_seconds=30, heartbeat_seconds=10)

@@ -49,7 +49,7 @@ class Request(BaseModel):
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
-    method: Method = "GET"
+    method: Method = Field("GET", description="HTTP method.")
     url: str = Field(description="URL that begins with `http://` or `https://`.", min_length=1)
     headers: dict[str, str] = Field({}, description="Header names and values.")
     query: dict[str, Scalar | list[Scalar]] = Field({}, description="Query parameters; null values are left out.")
@@ -76,7 +76,7 @@ class Request(BaseModel):
 class Response(BaseModel):
     """Result of `http.request`."""
 
-    status: int
+    status: int = Field(description="HTTP status.")
     headers: dict[str, str] = Field(description="Response headers, with names in lower case.")
     body: Any = Field(None, description="Parsed JSON, or text if it is not JSON; null if it is empty.")
 

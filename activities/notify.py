@@ -29,7 +29,7 @@ class Notification(BaseModel):
 class Notified(BaseModel):
     """Result of `notify.webhook`."""
 
-    status: int
+    status: int = Field(description="HTTP status of the response.")
 
 
 @action("notify.webhook", timeout_seconds=30, heartbeat_seconds=10)

@@ -35,7 +35,7 @@ class Query(BaseModel):
 class Rows(BaseModel):
     """Result of `sql.query`."""
 
-    rows: list[dict[str, Any]] = []
+    rows: list[dict[str, Any]] = Field([], description="Rows, each an object with the names of its columns.")
     row_count: int = Field(0, description="Number of rows returned or changed.")
 
 
