@@ -1,4 +1,4 @@
-"""Settings from the environment (prefix `ORCHESTRATOR_`) and a `.env` file (SPEC §12)."""
+"""Read settings from the environment (prefix `ORCHESTRATOR_`) and a `.env` file (SPEC §12)."""
 
 import json
 import os
@@ -13,79 +13,95 @@ from limits import parse
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from orchestrator.errors import SettingsError
+
 PREFIX = "ORCHESTRATOR_"
-SECRET_PREFIX = "ORCHESTRATOR_SECRET_"  # noqa: S105 - a name of variables, no secret
+SECRET_PREFIX = "ORCHESTRATOR_SECRET_"  # noqa: S105 - a prefix of names, not a secret
 ENV_FILE = ".env"
 
 Names = Annotated[tuple[str, ...], NoDecode]
-"""A list written with commas."""
+"""Names separated by commas."""
 
 
 class Settings(BaseSettings):
-    """How this process runs and what it talks to."""
+    """The settings of a process."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, env_file=ENV_FILE, extra="ignore", frozen=True, env_ignore_empty=True
     )
 
     home: Path = Field(
-        Path(".orchestrator"), description="Folder for the state of `dev`: Temporal's and our SQLite files, and logs."
+        Path(".orchestrator"),
+        description="Directory for the state of `dev`: the SQLite files of Temporal and the orchestrator, and logs.",
     )
-    temporal_address: str = Field("127.0.0.1:7233", description="Temporal's frontend, `host:port`.")
-    temporal_namespace: str = Field("default", description="Temporal namespace of the runs.")
-    temporal_api_key: SecretStr | None = Field(None, description="API key of Temporal Cloud; turns TLS on.")
-    temporal_tls: bool = Field(False, description="Speak TLS with Temporal.")
-    temporal_tls_ca: Path | None = Field(None, description="PEM file of the certificate authority of the server.")
-    temporal_tls_cert: Path | None = Field(None, description="PEM file of the client's certificate.")
-    temporal_tls_key: Path | None = Field(None, description="PEM file of the client's key.")
-    temporal_tls_server_name: str | None = Field(None, description="Name that the server's certificate must carry.")
+    temporal_address: str = Field("127.0.0.1:7233", description="Address of the Temporal frontend, `host:port`.")
+    temporal_namespace: str = Field("default", description="Temporal namespace.")
+    temporal_api_key: SecretStr | None = Field(None, description="API key of Temporal Cloud; enables TLS.")
+    temporal_tls: bool = Field(False, description="Connect to Temporal with TLS.")
+    temporal_tls_ca: Path | None = Field(None, description="PEM file of the CA that signed the server certificate.")
+    temporal_tls_cert: Path | None = Field(None, description="PEM file of the client certificate.")
+    temporal_tls_key: Path | None = Field(None, description="PEM file of the client's private key.")
+    temporal_tls_server_name: str | None = Field(None, description="Server name expected in the server certificate.")
     task_queue: str = Field("orchestrator", description="Temporal task queue of the workers.")
-    ui_url: str | None = Field(None, description="Address of the Temporal Web UI, for links.")
-    api_host: str = Field("127.0.0.1", description="Address that the HTTP API listens on.")
-    api_port: int = Field(8080, ge=0, le=65535, description="Port that the HTTP API listens on; 0 is any free one.")
-    max_body_bytes: int = Field(1_048_576, ge=1, description="Largest body that the HTTP API takes, in bytes.")
+    ui_url: str | None = Field(None, description="URL of the Temporal Web UI, for links.")
+    api_host: str = Field("127.0.0.1", description="Address the HTTP API listens on.")
+    api_port: int = Field(8080, ge=0, le=65535, description="Port the HTTP API listens on; 0 is any free port.")
+    max_body_bytes: int = Field(1_048_576, ge=1, description="Maximum size of a request body, in bytes.")
     rate_limit: str = Field(
         "6000/minute",
-        description="Requests that each API key, and each customer's webhooks, may make of one process; "
-        "a burst may take them all at once.",
+        description="Rate limit of one process, for each API key and for the webhooks of each customer; "
+        "a burst may use all of it at once.",
     )
-    database_url: str | None = Field(None, description="Our own database; a SQLite file in `HOME` unless given.")
+    database_url: str | None = Field(
+        None, description="URL of the database. Default: a SQLite file in `ORCHESTRATOR_HOME`."
+    )
     metrics_address: str | None = Field(
-        None, description="`host:port` where a worker serves `/metrics` and `/healthz`; the API has its own."
+        None, description="`host:port` where a worker serves `/metrics` and `/healthz`; the API serves its own."
     )
-    action_modules: Names = Field((), description="Python modules with further actions, separated by commas.")
-    log_format: Literal["text", "json"] = Field("text", description="How log lines are written.")
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
-    max_concurrent_activities: int = Field(100, ge=1, le=10_000, description="Actions that one worker runs at once.")
-    max_concurrent_workflow_tasks: int = Field(100, ge=2, le=10_000, description="Workflow tasks of a worker at once.")
-    max_cached_workflows: int = Field(1000, ge=0, description="Runs that a worker keeps in memory between steps.")
-    shutdown_seconds: float = Field(10.0, ge=0, description="How long a stopping worker lets actions go on.")
+    action_modules: Names = Field((), description="Python modules with custom actions, separated by commas.")
+    log_format: Literal["text", "json"] = Field("text", description="Format of log lines.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged.")
+    max_concurrent_activities: int = Field(
+        100, ge=1, le=10_000, description="Maximum number of concurrent actions per worker."
+    )
+    max_concurrent_workflow_tasks: int = Field(
+        100, ge=2, le=10_000, description="Maximum number of concurrent workflow tasks per worker."
+    )
+    max_cached_workflows: int = Field(
+        1000, ge=0, description="Maximum number of runs that a worker caches between workflow tasks."
+    )
+    shutdown_seconds: float = Field(
+        10.0, ge=0, description="Grace period for running actions when a worker stops, in seconds."
+    )
     http_allow_private: bool = Field(
-        False, description="Actions may call private, loopback and link-local addresses: all of them."
+        False, description="Allow actions to call every private, loopback and link-local address."
     )
     http_allowed_networks: Names = Field(
         (), description="Private networks that actions may call, separated by commas: `127.0.0.0/8,10.1.0.0/16`."
     )
     http_max_response_bytes: int = Field(
-        1_048_576, ge=1, le=1_800_000, description="Largest body that `http.request` takes, in bytes."
+        1_048_576, ge=1, le=1_800_000, description="Maximum response size of `http.request`, in bytes."
     )
-    smtp_host: str = Field("127.0.0.1", description="Mail server of `email.send`.")
-    smtp_port: int = Field(25, ge=1, le=65535, description="Port of the mail server.")
-    smtp_username: str | None = Field(None, description="Name to log in to the mail server with.")
-    smtp_password: SecretStr | None = Field(None, description="Password to log in to the mail server with.")
-    smtp_tls: Literal["none", "starttls", "tls"] = Field("none", description="How mail is protected on its way.")
-    smtp_from: str | None = Field(None, description="Sender of mails that name none.")
+    smtp_host: str = Field("127.0.0.1", description="SMTP server of `email.send`.")
+    smtp_port: int = Field(25, ge=1, le=65535, description="Port of the SMTP server.")
+    smtp_username: str | None = Field(None, description="User name for the SMTP server.")
+    smtp_password: SecretStr | None = Field(None, description="Password for the SMTP server.")
+    smtp_tls: Literal["none", "starttls", "tls"] = Field("none", description="Encryption of the SMTP connection.")
+    smtp_from: str | None = Field(None, description="Default sender of `email.send`.")
     sql_connections: Annotated[dict[str, SecretStr], NoDecode] = Field(
-        {}, description='Databases of `sql.query`, as JSON: `{"crm": "postgresql+asyncpg://…"}`.'
+        {}, description='Database URLs of `sql.query` by name, as JSON: `{"crm": "postgresql+asyncpg://…"}`.'
     )
     events_url: str | None = Field(
-        None, description="Where `event.emit` posts events to: `…/api/v1/events`. `dev` and `server` take their own."
+        None,
+        description="URL that `event.emit` posts to: `…/api/v1/events`. Default in `dev` and `server`: their own API.",
     )
     events_key: SecretStr | None = Field(
-        None, description="API key for it, with the scope `run`; an administrator's where there are several customers."
+        None,
+        description="API key for `ORCHESTRATOR_EVENTS_URL`, with the scope `run`. "
+        "With several customers, use an administrator's key.",
     )
     secrets_file: Path | None = Field(
-        None, description="JSON file of secrets, `{name: value}`; `ORCHESTRATOR_SECRET_<NAME>` comes first."
+        None, description="JSON file of secrets, `{name: value}`; `ORCHESTRATOR_SECRET_<NAME>` takes precedence."
     )
 
     @field_validator("action_modules", "http_allowed_networks", mode="before")
@@ -126,18 +142,32 @@ class Settings(BaseSettings):
 
     @cached_property
     def networks(self) -> list[IPv4Network | IPv6Network]:
-        """Give the private networks that actions may call."""
+        """Return the private networks that actions may call."""
         return [ip_network(text) for text in self.http_allowed_networks]
 
     def read_secrets(self) -> dict[str, str]:
-        """Read all secrets, by lower-case name: `ORCHESTRATOR_SECRET_CRM_TOKEN` is `secrets.crm_token`."""
-        secrets: dict[str, str] = {}
-        if self.secrets_file is not None:
-            secrets |= {str(name): str(value) for name, value in json.loads(self.secrets_file.read_text()).items()}
+        """Return all secrets by lower-case name: `ORCHESTRATOR_SECRET_CRM_TOKEN` is `secrets.crm_token`.
+
+        Raises SettingsError if the secrets file cannot be read.
+        """
+        secrets = _read_secrets_file(self.secrets_file) if self.secrets_file else {}
         for name, value in _read_environment().items():
             if name.upper().startswith(SECRET_PREFIX) and value is not None:
                 secrets[name[len(SECRET_PREFIX) :].lower()] = value
         return secrets
+
+
+def _read_secrets_file(path: Path) -> dict[str, str]:
+    try:
+        content = json.loads(path.read_text())
+    except OSError as error:
+        raise SettingsError(f"{PREFIX}SECRETS_FILE: {path} cannot be read: {error.strerror}") from None
+    except ValueError:
+        # Without the cause: it may show a secret.
+        raise SettingsError(f"{PREFIX}SECRETS_FILE: {path} is not valid JSON") from None
+    if not isinstance(content, dict):
+        raise SettingsError(f'{PREFIX}SECRETS_FILE: {path} must hold a JSON object, such as {{"crm_token": "…"}}')
+    return {str(name): str(value) for name, value in content.items()}
 
 
 def _read_environment() -> Mapping[str, str | None]:

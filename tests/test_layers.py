@@ -12,7 +12,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 LEVELS = (
-    ("orchestrator/errors.py", "orchestrator/settings.py"),
+    ("orchestrator/errors.py",),
+    ("orchestrator/settings.py",),
     ("orchestrator/model/", "orchestrator/jsontools/", "orchestrator/telemetry/"),
     ("orchestrator/language/", "orchestrator/timing/", "orchestrator/store/"),
     ("orchestrator/expressions.py",),

@@ -1,43 +1,28 @@
-"""Write docs/settings.md from the settings: `python -m docs.pages.settings > docs/settings.md`."""
+"""Generate docs/settings.md from its template and the settings: `python -m docs.pages.settings > docs/settings.md`."""
 
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from pydantic.fields import FieldInfo
 
-from orchestrator.settings import PREFIX, SECRET_PREFIX, Settings
+from orchestrator.settings import PREFIX, Settings
 
-INTRODUCTION = f"""\
-# Settings
-
-<!-- Written by docs/pages/settings.py from the class Settings: change that. -->
-
-Settings are environment variables with the prefix `{PREFIX}`, or lines of a file `.env` in the working folder:
-
-```sh
-{PREFIX}TEMPORAL_ADDRESS=temporal.internal:7233 orchestrator worker
-```
-
-A variable with the prefix that is none of these is named when a command that reads settings starts: a slip of the pen
-is not silent.
-Secrets for actions are `{SECRET_PREFIX}<NAME>`, read as `{{{{ secrets.<name> }}}}`.
-
-| variable | default | |
-|---|---|---|"""
+TEMPLATE = Path(__file__).with_suffix(".md")
 
 
 def page() -> str:
-    """Write the page."""
-    return "\n".join((INTRODUCTION, *_rows())) + "\n"
+    """Return the page."""
+    return TEMPLATE.read_text().replace("<!-- settings -->", "\n".join(_iterate_rows()))
 
 
-def _rows() -> Iterator[str]:
+def _iterate_rows() -> Iterator[str]:
     for name, field in Settings.model_fields.items():
-        yield f"| `{PREFIX}{name.upper()}` | {_default(field)} | {field.description} |"
+        yield f"| `{PREFIX}{name.upper()}` | {_format_default(field)} | {field.description} |"
 
 
-def _default(field: FieldInfo) -> str:
+def _format_default(field: FieldInfo) -> str:
     value: Any = field.default
     if value is None or value in ((), {}):
         return ""

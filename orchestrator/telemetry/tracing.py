@@ -1,4 +1,4 @@
-"""OpenTelemetry traces, where configured."""
+"""OpenTelemetry traces, if configured."""
 
 import os
 from functools import cache
@@ -11,20 +11,20 @@ if TYPE_CHECKING:
 
 
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
-"""The standard variable that turns traces on."""
+"""The standard variable that enables traces."""
 
 
 SERVICE = "orchestrator"
 
 
 def is_tracing_enabled() -> bool:
-    """Tell whether traces are wanted."""
+    """Return whether an exporter is configured."""
     return bool(os.environ.get(ENDPOINT) or os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"))
 
 
 @cache
 def start_tracer() -> "Tracer":
-    """Set traces up by OpenTelemetry's own variables; raises SettingsError."""
+    """Configure tracing from OpenTelemetry's own variables; raises SettingsError."""
     try:
         from opentelemetry import trace
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -33,8 +33,8 @@ def start_tracer() -> "Tracer":
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
     except ImportError as error:
         raise SettingsError(
-            f"{ENDPOINT} is set, and what sends traces is not installed",
-            hint="pip install '.[tracing]' in the checkout; the image has it",
+            f"{ENDPOINT} is set, but the OpenTelemetry packages are not installed",
+            hint="run `pip install '.[tracing]'` in the checkout; the image includes them",
         ) from error
     resource = Resource.create({} if os.environ.get("OTEL_SERVICE_NAME") else {SERVICE_NAME: SERVICE})
     provider = TracerProvider(resource=resource)
@@ -44,7 +44,7 @@ def start_tracer() -> "Tracer":
 
 
 def create_interceptors() -> list[Any]:
-    """Give what carries traces through Temporal: nothing unless they are wanted."""
+    """Return the interceptors that propagate traces through Temporal; none without an exporter."""
     if not is_tracing_enabled():
         return []
     tracer = start_tracer()
