@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from orchestrator.errors import StepFailed
+from orchestrator.jsontools.json_types import describe_value
 from orchestrator.language import Env, compile_value, render_parameters
 from orchestrator.language.condition_reader import Condition, compile_condition
 from orchestrator.language.env import Warnings
-from orchestrator.language.values import describe_value
 from orchestrator.model.plan import MAX_DELAY_SECONDS
 
 

@@ -1,4 +1,4 @@
-"""Name the type of a JSON value in the words of a message for people."""
+"""Describe JSON values and their types in messages for people."""
 
 from typing import Any
 
@@ -16,3 +16,12 @@ NAMES: dict[type, str] = {
 def describe_type(value: Any) -> str:
     """Return the JSON type of a value with its article: `a list`, `text`."""
     return NAMES.get(type(value), type(value).__name__)
+
+
+def describe_value(value: Any) -> str:
+    """Return a short description of a value: short text and numbers themselves, otherwise the type."""
+    if isinstance(value, str):
+        return repr(value[:40])
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300:
+        return repr(value)[:40]
+    return describe_type(value)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from orchestrator.errors import ConditionError, Problem, ProblemCode, Severity, TemplateSyntaxError
-from orchestrator.jsontools.json_types import describe_type
+from orchestrator.jsontools.json_types import describe_type, describe_value
 from orchestrator.jsontools.pointer import escape
 from orchestrator.jsontools.suggestions import did_you_mean
 from orchestrator.language import (
@@ -35,7 +35,7 @@ from orchestrator.language.condition_tests import (
 from orchestrator.language.evidence import Comparison, build_evidence
 from orchestrator.language.operators import HINTS, OPERATORS, TAKES, Operator, accepts_value, compile_pattern
 from orchestrator.language.presets import PRESETS
-from orchestrator.language.values import describe_value, json_equal
+from orchestrator.language.values import json_equal
 
 MAX_DEPTH = 32
 """Nested conditions."""

@@ -9,8 +9,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from orchestrator.errors import EvaluationError
+from orchestrator.jsontools.json_types import describe_value
 from orchestrator.language.env import Env
-from orchestrator.language.values import describe_value, is_day, read_date, read_number
+from orchestrator.language.values import is_day, read_date, read_number
 from orchestrator.model.run import format_timestamp
 
 MAX_DAYS = 366_000

@@ -11,7 +11,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from orchestrator.errors import ConditionError, EvaluationError
-from orchestrator.jsontools.json_types import describe_type
+from orchestrator.jsontools.json_types import describe_type, describe_value
 from orchestrator.jsontools.suggestions import did_you_mean, join_names
 from orchestrator.language.env import Env
 from orchestrator.language.nodes import List, Literal, Node
@@ -29,7 +29,6 @@ from orchestrator.language.values import (
     MAX_TEXT_LENGTH,
     MISSING,
     CannotTake,
-    describe_value,
     get_child,
     is_number,
     json_equal,

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from orchestrator.errors import EvaluationError
-from orchestrator.jsontools.json_types import describe_type
 
 MAX_TEXT_LENGTH = 1_048_576
 """Characters that one template or pipe may produce."""
@@ -105,15 +104,6 @@ def get_child(value: Any, part: str | int) -> Any:
         index = read_index(part) if isinstance(part, str) else part
         return MISSING if index is None or not -len(value) <= index < len(value) else value[index]
     return MISSING
-
-
-def describe_value(value: Any) -> str:
-    """Return a short description of a value for an error message."""
-    if isinstance(value, str):
-        return repr(value[:40])
-    if is_number(value) and abs(value) < 1e300:
-        return repr(value)[:40]
-    return describe_type(value)
 
 
 def suggest_list(value: Any) -> str | None:

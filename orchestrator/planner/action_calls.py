@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator.jsontools.json_types import describe_value
 from orchestrator.jsontools.suggestions import did_you_mean
-from orchestrator.language.values import describe_value
 from orchestrator.model.definition import Definition, Node
 from orchestrator.model.plan import DEFAULT_TIMEOUT_SECONDS, ActionCall, Retry
 from orchestrator.planner.parameter_checks import check_parameters

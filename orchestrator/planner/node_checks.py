@@ -6,9 +6,9 @@ from collections.abc import Callable, Container, Mapping
 from typing import Any
 
 from orchestrator.jsontools import schema
-from orchestrator.jsontools.json_types import describe_type
+from orchestrator.jsontools.json_types import describe_type, describe_value
 from orchestrator.jsontools.pointer import escape
-from orchestrator.language.values import describe_value, read_date
+from orchestrator.language.values import read_date
 from orchestrator.model.definition import Node
 from orchestrator.model.plan import IN_FLIGHT_LIMIT, MAX_DELAY_SECONDS
 from orchestrator.planner.report import Report, suggest_choice

@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from typing import Any, Protocol, cast
 
 from orchestrator.errors import ERROR_TYPES
-from orchestrator.jsontools.json_types import describe_type
+from orchestrator.jsontools.json_types import describe_type, describe_value
 from orchestrator.jsontools.pointer import escape
 from orchestrator.jsontools.suggestions import did_you_mean, join_names
-from orchestrator.language.values import describe_value
 from orchestrator.model.plan import ActionCall, Fallback, OnError, Pause, Retry, RetryFrom, Skip
 from orchestrator.planner.report import Report, suggest_choice
 

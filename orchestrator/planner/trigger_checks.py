@@ -5,10 +5,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from orchestrator.errors import OrchestratorError, ProblemCode
-from orchestrator.jsontools.json_types import describe_type
+from orchestrator.jsontools.json_types import describe_type, describe_value
 from orchestrator.jsontools.suggestions import did_you_mean, join_names
 from orchestrator.language import condition_reader
-from orchestrator.language.values import describe_value
 from orchestrator.model.definition import TRIGGER_TYPES, Trigger
 from orchestrator.planner.references import collect_uses
 from orchestrator.planner.report import Report, suggest_choice

@@ -1,9 +1,6 @@
-"""When a cron expression fires: the one importer of croniter. Replay-sensitive: no clock.
+"""Cron expressions: the only module that imports croniter. Replay-sensitive: no clock.
 
-Five fields or an `@` form. Times are those at which Temporal's schedules fire, also in the nights when clocks
-change: a skipped hour does not fire. When clocks go back, zones west of Greenwich fire twice in the doubled hour.
-East of it Temporal takes the first of the two hours for the hour before, and so do we: what is asked for before
-is what will happen.
+An expression has five fields or is one of the `@` aliases. `fire_times` turns its fields into times.
 """
 
 import re
@@ -16,31 +13,42 @@ from croniter import croniter
 from croniter.croniter import CroniterError
 
 from orchestrator.errors import OrchestratorError
+from orchestrator.jsontools.suggestions import did_you_mean
 
 ALIASES = ("@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly")
 FIELDS = ("minute", "hour", "day of month", "month", "day of week")
 NAMES = re.compile("jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|sun|mon|tue|wed|thu|fri|sat")
 FIELD = re.compile(r"[0-9*,/-]+")
+PART = re.compile(r"(?:\*|(?P<start>\d+|[a-z]{3})(?:-(?P<end>\d+|[a-z]{3}))?)(?:/(?P<step>\d+))?")
+"""One part of a field: `5`, `1-5`, `mon-fri`, `*/15`."""
+VALUE_NAMES = {
+    "month": ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"),
+    "day of week": ("sun", "mon", "tue", "wed", "thu", "fri", "sat"),
+}
+LIMITS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
+"""Smallest and largest number in each field; 0 and 7 are both Sunday."""
+UNREADABLE = (CroniterError, ValueError, KeyError, IndexError)
+"""What croniter raises for an expression that it cannot read or that never fires."""
 RANGES = (range(60), range(24), range(1, 32), range(1, 13), range(7))
 YEARS_AHEAD = 50
 LAST_YEAR = 2100
-"""Temporal looks no further."""
+"""Temporal schedules nothing after it."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 """Nothing fires before it."""
 INSTANT = timedelta(microseconds=1)
 NO_ZONES = frozenset(("localtime",))
-"""What the system's folder lists beside zones: it means another one on each machine."""
+"""Names that `zoneinfo` lists but that depend on the machine."""
 START = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 class CronError(OrchestratorError):
-    """The cron expression cannot be read."""
+    """The cron expression or its time zone is invalid."""
 
     code = "bad_cron"
 
 
 class Fields(NamedTuple):
-    """Values that a time must have to be a fire time: one of each; Sunday is 0."""
+    """The values that each part of a fire time can have; Sunday is 0."""
 
     minutes: tuple[int, ...]
     hours: tuple[int, ...]
@@ -50,9 +58,9 @@ class Fields(NamedTuple):
 
 
 def expand(expression: str) -> list[Fields]:
-    """Write an expression out; raises CronError.
+    """Return the values of each field; raises CronError.
 
-    Two sets where both the day of the month and the day of the week are restricted: either may fit.
+    Cron fires if either matches where both the day of the month and the day of the week are restricted: two sets then.
     """
     problem = _find_problem(expression)
     if problem is not None:
@@ -71,29 +79,56 @@ def expand(expression: str) -> list[Fields]:
 
 
 def find_problem(expression: str) -> str | None:
-    """Say what is wrong with an expression; `None` when it is good."""
+    """Return what is wrong with an expression and in which field; `None` if it is valid."""
     text = expression.strip().lower()
     if text.startswith("@"):
-        return None if text in ALIASES else f"{expression!r} is none of {', '.join(ALIASES)}"
+        return None if text in ALIASES else f"{expression!r} is not one of {', '.join(ALIASES)}"
     fields = text.split()
     if len(fields) != len(FIELDS):
-        return f"five fields are needed ({', '.join(FIELDS)}), {len(fields)} are given"
-    for name, field in zip(FIELDS, fields, strict=True):
+        return f"a cron expression has five fields ({', '.join(FIELDS)}), not {len(fields)}"
+    for name, field, original in zip(FIELDS, fields, expression.split(), strict=True):
         if not FIELD.fullmatch(NAMES.sub("1", field)):
-            return f"{field!r} in {name} is of another dialect: names, numbers, `*`, `,`, `-` and `/` are read"
+            return f"{name}: {original!r:.60} is not supported; use numbers, names, `*`, `,`, `-` and `/`"
+    try:
+        croniter.expand(text)
+    except UNREADABLE:
+        problems = map(_find_field_problem, FIELDS, fields, LIMITS)
+        return next(filter(None, problems), f"{expression!r} is not a cron expression")
     try:
         croniter(text, START, max_years_between_matches=YEARS_AHEAD).get_next()
-    except (CroniterError, ValueError, KeyError, IndexError) as error:
-        return f"{expression!r} cannot be read or never fires: {error}"
+    except UNREADABLE:
+        return f"{expression!r} never fires: no date has that day and month"
+    return None
+
+
+def _find_field_problem(name: str, field: str, limits: tuple[int, int]) -> str | None:
+    """Return what is wrong with one field, such as `minute: 75 is not between 0 and 59`."""
+    low, high = limits
+    for part in field.split(","):
+        match = PART.fullmatch(part)
+        if match is None:
+            return f"{name}: {part!r:.60} is not a value, a range such as {low}-{high}, `*`, or one of them with a step"
+        for value in filter(None, match.group("start", "end")):
+            if value.isdecimal() and not low <= int(value[:9]) <= high:
+                return f"{name}: {value[:20]} is not between {low} and {high}"
+            if not value.isdecimal() and value not in VALUE_NAMES.get(name, ()):
+                return f"{name}: {value!r} is not a {name}"
+        step = match.group("step")
+        if step is not None and int(step[:9]) == 0:
+            return f"{name}: the step must be 1 or more, not 0"
     return None
 
 
 def load_zone(name: str) -> ZoneInfo:
-    """Find a time zone by its IANA name; raises CronError."""
-    # The folder of zones holds more that can be opened: `posixrules`, `right/UTC`.
+    """Return a time zone by its IANA name; raises CronError."""
+    # ZoneInfo also opens files that are not zones, such as `posixrules` and `right/UTC`.
     if name != "UTC" and name not in _list_zones():
-        raise CronError(f"there is no time zone {name!r}", hint="use an IANA name such as Europe/Vienna")
+        raise CronError(f"unknown time zone {name!r:.60}", hint=_suggest_zone(name))
     return ZoneInfo(name)
+
+
+def _suggest_zone(name: str) -> str:
+    return did_you_mean(name, sorted(_list_zones())) or "use an IANA name such as Europe/Vienna"
 
 
 @cache

@@ -1,6 +1,6 @@
-"""What a trigger of type `schedule` may say: the planner checks by these, and schedules are made by them. Pure.
+"""Parse the config of `schedule` triggers, for the planner's checks and for Temporal's schedules. No clock.
 
-Each reading raises OperationRefused, or CronError where a time zone is not known.
+The parsers raise OperationRefused, or CronError for an unknown time zone.
 """
 
 from collections.abc import Iterator
@@ -10,8 +10,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from orchestrator.errors import OperationRefused
+from orchestrator.jsontools.json_types import describe_type, describe_value
+from orchestrator.jsontools.suggestions import did_you_mean
 from orchestrator.model.definition import Trigger
-from orchestrator.timing import schedule
 from orchestrator.timing.cron import EPOCH, INSTANT, LAST_YEAR, CronError, load_zone
 from orchestrator.timing.fire_times import iterate_fire_times
 
@@ -20,61 +21,65 @@ MAX_SECONDS = 100 * 365 * 86_400
 
 
 def parse_interval(seconds: float | None) -> timedelta:
-    """Read the time between two starts."""
-    given = seconds or 0
-    if given < 1 or given % 1:
-        raise OperationRefused(f"interval_seconds is a whole number, 1 or more, not {given:g}")
-    return parse_seconds(given, "interval_seconds")
+    """Parse the interval between two starts, in seconds."""
+    number = seconds or 0
+    if number < 1 or number % 1:
+        raise OperationRefused(f"interval_seconds must be a whole number of at least 1, not {number:g}")
+    return parse_seconds(number, "interval_seconds")
 
 
 def parse_seconds(seconds: Any, name: str) -> timedelta:
-    """Read a number of seconds."""
+    """Parse a number of seconds."""
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= MAX_SECONDS:
-        raise OperationRefused(f"{name} is a number from 0 to {MAX_SECONDS:,} (a hundred years), not {seconds!r:.60}")
+        limits = f"from 0 to {MAX_SECONDS:,} (a hundred years)"
+        raise OperationRefused(f"{name} must be a number {limits}, not {describe_value(seconds)}")
     return timedelta(seconds=seconds)
 
 
-def parse_overlap(given: Any) -> str:
-    """Read the name of an overlap policy; `skip` unless one is given."""
-    name = given or "skip"
+def parse_overlap(value: Any) -> str:
+    """Parse the name of an overlap policy, by default `skip`."""
+    name = value or "skip"
     if name not in OVERLAPS:
-        raise OperationRefused(f"there is no overlap policy {name!r:.60}", hint=f"one of {', '.join(OVERLAPS)}")
+        hint = did_you_mean(name, OVERLAPS) or f"known policies: {', '.join(OVERLAPS)}"
+        raise OperationRefused(f"unknown overlap policy {describe_value(name)}", hint=hint)
     return str(name)
 
 
-def parse_time_zone(given: Any) -> ZoneInfo:
-    """Read the name of a time zone; UTC unless one is given."""
-    name = given or "UTC"
+def parse_time_zone(value: Any) -> ZoneInfo:
+    """Parse the name of a time zone, by default UTC."""
+    name = value or "UTC"
     if not isinstance(name, str):
-        raise CronError(f"a time zone is named, not {name!r:.60}", hint="use an IANA name such as Europe/Vienna")
+        message = f"a time zone must be a name, not {describe_type(name)}"
+        raise CronError(message, hint="use an IANA name such as Europe/Vienna")
     return load_zone(name)
 
 
-def parse_time(given: Any, name: str, where: ZoneInfo) -> datetime | None:
-    """Read an ISO 8601 time; what names no offset is in that time zone."""
-    if not given:
+def parse_time(value: Any, name: str, where: ZoneInfo) -> datetime | None:
+    """Parse an ISO 8601 time; without an offset it is in that time zone."""
+    if not value:
         return None
     try:
-        read = datetime.fromisoformat(given)
-        return (read if read.tzinfo else read.replace(tzinfo=where)).astimezone(UTC).replace(microsecond=0)
+        time = datetime.fromisoformat(value)
+        return (time if time.tzinfo else time.replace(tzinfo=where)).astimezone(UTC).replace(microsecond=0)
     except (TypeError, ValueError, OverflowError):
-        raise OperationRefused(f"{name}: {given!r:.60} is not an ISO 8601 time") from None
+        message = f"{name}: {describe_value(value)} is not an ISO 8601 time"
+        raise OperationRefused(message, hint="for example 2026-03-01T08:00Z") from None
 
 
 def parse_bounds(trigger: Trigger) -> tuple[datetime | None, datetime | None]:
-    """Give `start_at` and `end_at` in UTC; what names no offset is in the schedule's time zone."""
+    """Return `start_at` and `end_at` in UTC; without an offset they are in the time zone of the schedule."""
     where, config = read_zone(trigger), trigger.config
-    start_at, end_at = (schedule.parse_time(config.get(name), name, where) for name in ("start_at", "end_at"))
+    start_at, end_at = (parse_time(config.get(name), name, where) for name in ("start_at", "end_at"))
     return start_at, end_at
 
 
 def read_zone(trigger: Trigger) -> ZoneInfo:
-    """Return the time zone that a trigger names."""
-    return schedule.parse_time_zone(trigger.config.get("timezone"))
+    """Return the time zone of a trigger."""
+    return parse_time_zone(trigger.config.get("timezone"))
 
 
 def list_fire_times(trigger: Trigger, after: datetime, count: int) -> list[datetime]:
-    """Give the next times a schedule fires after `after`, in UTC, as Temporal will keep them but for the jitter.
+    """Return the next fire times of a schedule after `after`, in UTC, without the jitter that Temporal adds.
 
     There are none after the year 2100.
     """
@@ -89,7 +94,7 @@ def _iterate_times(trigger: Trigger, after: datetime) -> Iterator[datetime]:
     if trigger.cron:
         yield from iterate_fire_times(trigger.cron, after, read_zone(trigger).key)
         return
-    every = schedule.parse_interval(trigger.interval_seconds)
+    every = parse_interval(trigger.interval_seconds)
     if after.year > LAST_YEAR:
         return
     moment = EPOCH + every * ((max(after, EPOCH - INSTANT) - EPOCH) // every + 1)

@@ -305,7 +305,7 @@ async def test_a_backfill_of_more_than_a_thousand_times_is_refused(world: World,
 
     with pytest.raises(OperationRefused, match="more than 1,000 times"):
         await schedules.backfill(customer, plan.id, LONG_AGO, LONG_AGO + timedelta(minutes=1000))
-    with pytest.raises(OperationRefused, match="no overlap policy 'queue'"):
+    with pytest.raises(OperationRefused, match="unknown overlap policy 'queue'"):
         await schedules.backfill(customer, plan.id, LONG_AGO, LONG_AGO, "queue")
 
     nothing = await schedules.backfill(customer, plan.id, LONG_AGO + timedelta(seconds=1), LONG_AGO)
