@@ -140,45 +140,60 @@ async def test_a_cycle_goes_on_and_a_loop_begins_anew(api: httpx.AsyncClient, wo
     assert len(script.calls) == 4
 
 
-async def test_another_version_another_input_and_other_variables(
-    api: httpx.AsyncClient, world: World, customer: str
-) -> None:
-    world.script({"http.request": [DOWN, UP, UP]}, customer)
-    first = make_definition(
-        {"a": put(x="{{ input.n }}"), "call": HTTP}, "trigger -> a", "a -> call", variables={"v": 1}
-    )
-    schema = {"settings": {"input_schema": {"type": "object", "properties": {"n": {"type": "integer"}}}}}
-    second = make_definition(
-        {"a": put(x="{{ input.n }}"), "call": HTTP, "then": put(seen="{{ x }} {{ v }} {{ w }} {{ workflow.version }}")},
-        "trigger -> a", "a -> call", "call -> then", variables={"v": 1, "w": "new"},
-    )  # fmt: skip
-    assert (await api.post("/workflows", json=first | {"id": "w"} | schema)).status_code == 201
+INTEGER = {"input_schema": {"type": "object", "properties": {"n": {"type": "integer"}}}}
+FIXED = {"a": put(x="{{ input.n }}"), "call": HTTP, "then": put(seen="{{ x }} {{ v }} {{ w }} {{ workflow.version }}")}
+
+
+async def publish(api: httpx.AsyncClient, nodes: dict[str, Any], *edges: str, **more: Any) -> None:
+    """Publish the next version of the workflow `w`."""
+    definition = make_definition(nodes, "trigger -> a", "a -> call", *edges, **more) | {"id": "w"}
+    stored = await api.put("/workflows/w", json=definition)
+    if stored.status_code == 404:
+        stored = await api.post("/workflows", json=definition)
+    assert stored.is_success, stored.text
     assert (await api.post("/workflows/w/activate")).status_code == 200
-    run_id = (await api.post("/workflows/w/runs", json={"input": {"n": 1}})).json()["id"]
+
+
+@pytest.fixture
+async def failed(api: httpx.AsyncClient, world: World, customer: str) -> str:
+    """A failed run of version 1 of `w`, which version 2 fixes."""
+    world.script({"http.request": [DOWN, UP]}, customer)
+    await publish(api, {"a": FIXED["a"], "call": HTTP}, variables={"v": 1}, settings=INTEGER)
+    run_id = str((await api.post("/workflows/w/runs", json={"input": {"n": 1}})).json()["id"])
     await wait_for_status(api, run_id, "failed")
-    assert (await api.put("/workflows/w", json=second | {"id": "w"} | schema)).status_code == 200
-    assert (await api.post("/workflows/w/activate")).status_code == 200
+    await publish(api, FIXED, "call -> then", variables={"v": 1, "w": "new"}, settings=INTEGER)
+    return run_id
 
-    fixed = await rerun(api, run_id, version=2)
-    changed = await rerun(api, run_id, version=2, from_node="a", input={"n": 5}, variables={"v": 9})
 
-    assert (fixed["workflow_version"], list_node_ids(fixed)) == (2, ["call", "then"])
-    assert fixed["context"]["seen"] == "1 1 new 2"
-    assert changed["context"]["seen"] == "5 9 new 2"
-    assert changed["input_data"] == {"n": 5}
-    stricter = {"settings": {"input_schema": {"type": "object", "required": ["m"]}}}
-    assert (await api.put("/workflows/w", json=second | {"id": "w"} | stricter)).status_code == 200
-    assert (await api.post("/workflows/w/activate")).status_code == 200
-    wrong = [
+async def test_a_rerun_may_use_another_version(api: httpx.AsyncClient, failed: str) -> None:
+    run = await rerun(api, failed, version=2)
+
+    assert (run["workflow_version"], list_node_ids(run)) == (2, ["call", "then"])
+    assert run["context"]["seen"] == "1 1 new 2"
+
+
+async def test_a_rerun_may_use_another_input_and_other_variables(api: httpx.AsyncClient, failed: str) -> None:
+    run = await rerun(api, failed, version=2, from_node="a", input={"n": 5}, variables={"v": 9})
+
+    assert run["context"]["seen"] == "5 9 new 2"
+    assert run["input_data"] == {"n": 5}
+
+
+async def test_a_rerun_that_does_not_fit_is_rejected(api: httpx.AsyncClient, failed: str) -> None:
+    stricter = {"input_schema": {"type": "object", "required": ["m"]}}
+    await publish(api, FIXED, "call -> then", variables={"v": 1, "w": "new"}, settings=stricter)
+    expected = [
         ({"input": {"n": "x"}}, 422, "/input/n"),
         ({"version": 3}, 422, "/input"),
         ({"version": 7}, 404, "no published version 7"),
         ({"variables": {"steps": 1}}, 409, "steps: no names of variables"),
         ({"node_id": "a"}, 422, "node_id"),
     ]
-    for body, status, said in wrong:
-        refused = await api.post(f"/runs/{run_id}/retry", json=body)
-        assert (refused.status_code, said in refused.text) == (status, True), refused.text
+
+    answers = [(await api.post(f"/runs/{failed}/retry", json=body)) for body, *_ in expected]
+
+    for answer, (_, status, text) in zip(answers, expected, strict=True):
+        assert (answer.status_code, text in answer.text) == (status, True), answer.text
 
 
 async def test_a_dry_run_says_what_would_be_done_and_starts_nothing(
