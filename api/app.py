@@ -35,7 +35,7 @@ def create_app(services: Services) -> FastAPI:
     problems.install(app)
     for module in (workflows, runs, triggers, builder):
         app.include_router(module.router, prefix=PREFIX)
-    app.include_router(service.router)
+    app.include_router(service.health_router)
     app.include_router(service.readiness_router)
     app.include_router(
         service.metrics_router, dependencies=[Depends(require_local_caller)], responses=describe_problems(401, 503)
@@ -48,6 +48,6 @@ def create_app(services: Services) -> FastAPI:
 def create_metrics_app() -> FastAPI:
     """Create the application of a process that serves only its health and metrics."""
     app = FastAPI(title="Orchestrator worker", openapi_url=None)
-    app.include_router(service.router)
+    app.include_router(service.health_router)
     app.include_router(service.metrics_router)
     return app

@@ -1,40 +1,26 @@
 """Health, readiness and metrics."""
 
-from typing import Any, Literal
+from typing import Any
 
 from fastapi import APIRouter, Response
 from fastapi.responses import PlainTextResponse
-from pydantic import BaseModel, Field
 
+from api.models.service import Health, Readiness
 from api.services import ServicesDep
 from orchestrator.errors import OrchestratorError
 from orchestrator.telemetry.metrics import export_metrics
 
-router = APIRouter(tags=["service"])
+health_router = APIRouter(tags=["service"])
 metrics_router = APIRouter(tags=["service"])
 readiness_router = APIRouter(tags=["service"])
-
-
-class Health(BaseModel):
-    """The process is alive."""
-
-    status: Literal["ok"] = "ok"
-
-
-class Readiness(BaseModel):
-    """Whether the dependencies of the service answer."""
-
-    ready: bool
-    checks: dict[str, str] = Field(description="`ok` or an error code, for `temporal` and `database`.")
-
 
 NOT_READY: dict[int | str, dict[str, Any]] = {
     503: {"model": Readiness, "description": "Temporal or the database does not answer."}
 }
 
 
-@router.head("/healthz", operation_id="headHealth", name="head_health")
-@router.get("/healthz", operation_id="getHealth")
+@health_router.head("/healthz", operation_id="headHealth", name="head_health")
+@health_router.get("/healthz", operation_id="getHealth")
 async def get_health() -> Health:
     """Return 200 while the process is alive. Checks nothing else."""
     return Health()
