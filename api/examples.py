@@ -5,8 +5,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from api.models.runs import RerunView, RunStarted, RunView
+from api.models.schedules import ScheduleView
 from api.models.triggers import DeliveryView
-from api.models.workflows import EXAMPLE, ScheduleView, WorkflowDocument
+from api.models.workflows import EXAMPLE, WorkflowDocument
 from api.paging import Page
 from orchestrator.model.run import Run
 

@@ -36,7 +36,7 @@ HEAVY = ("temporalio", "sqlalchemy", "fastapi", "uvicorn", "httpx", "aiosmtplib"
 LOADS_NOTHING_OF = {
     ", ".join(PURE): (*HEAVY, "activities", "api"),
     "orchestrator.store.database, orchestrator.store.workflows": ("temporalio", "fastapi", "httpx"),
-    "api.models.workflows, api.models.runs, api.models.triggers": ("temporalio", "httpx"),
+    "api.models.workflows, api.models.runs, api.models.schedules, api.models.triggers": ("temporalio", "httpx"),
     "activities.registry": HEAVY,
     "orchestrator.actions": HEAVY,
 }

@@ -1,15 +1,12 @@
-"""Bodies of the routes for workflows, versions and schedules."""
+"""Bodies of the routes for workflows and versions."""
 
 from datetime import datetime
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Field
 
-from api.fields import UtcTime
 from api.models.base import Model, PublishedVersion
 from orchestrator.errors import Problem
-from orchestrator.timing.cron import EPOCH
 
 EXAMPLE: dict[str, Any] = {
     "id": "greeting",
@@ -121,37 +118,6 @@ class Stats(BaseModel):
     last_run_at: datetime | None
     p50_ms: int | None = Field(description="Median duration of the completed runs, in milliseconds.")
     p95_ms: int | None = Field(description="95th percentile of the durations, in milliseconds.")
-
-
-class ScheduleView(BaseModel):
-    """The schedule of a workflow."""
-
-    installed: bool = Field(
-        description="Whether the schedule exists in Temporal. If not, `next_times` is computed from the definition."
-    )
-    paused: bool
-    next_times: list[datetime] = Field(description="The next fire times.")
-
-
-class BackfillRequest(Model):
-    """The time range of a backfill."""
-
-    start_at: UtcTime = Field(description="First fire time, inclusive (RFC 3339).", examples=["2026-01-01T00:00:00Z"])
-    end_at: UtcTime = Field(description="Last fire time, inclusive (RFC 3339).", examples=["2026-01-02T00:00:00Z"])
-
-    @model_validator(mode="after")
-    def _check_order(self) -> Self:
-        if self.end_at < self.start_at:
-            raise PydanticCustomError("bad_span", "`end_at` is before `start_at`")
-        if self.start_at < EPOCH:
-            raise PydanticCustomError("bad_span", f"`start_at` is before {EPOCH.year}")
-        return self
-
-
-class BackfillResult(BaseModel):
-    """The number of starts in a backfill."""
-
-    runs: int
 
 
 def make_problem_view(problem: Problem) -> ProblemView:

@@ -9,12 +9,10 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from api.access import Caller, Editor, Reader, Runner
 from api.fields import IfMatch, Version, WorkflowId, format_etag, require_revision
 from api.json_bodies import StrictRoute
+from api.models.schedules import BackfillRequest, BackfillResult, ScheduleView
 from api.models.workflows import (
     EXAMPLE,
-    BackfillRequest,
-    BackfillResult,
     RollbackRequest,
-    ScheduleView,
     Stats,
     ValidationResult,
     VersionDocument,
