@@ -18,7 +18,8 @@ from orchestrator.service.workflows import Workflows
 from orchestrator.store.database import StoreUnavailable
 from orchestrator.store.leases import Leases
 from orchestrator.store.records import PAUSED, REMOVED, TriggerRow
-from orchestrator.temporal.schedules.schedules import InstalledSchedule, Schedules, schedule_id
+from orchestrator.temporal.schedules.backfill import Backfill
+from orchestrator.temporal.schedules.schedules import InstalledSchedule, Schedules, build_schedule_id
 from orchestrator.timing.schedule import list_fire_times
 
 logger = logging.getLogger(__name__)
@@ -79,15 +80,16 @@ class Reconciler:
     async def backfill(self, customer_id: str, workflow_id: str, start_at: datetime, end_at: datetime) -> int:
         """Start what would have started in a span of time, both ends included; give how many runs those are.
 
-        Raises WorkflowNotFound, and OperationRefused as Schedules.backfill does.
+        Raises WorkflowNotFound, and OperationRefused as Backfill.start does.
         """
         await self.require(customer_id, workflow_id)
         mine = Leases(self.leases.database, str(uuid4()))
-        name = f"backfill:{sha256(schedule_id(customer_id, workflow_id).encode()).hexdigest()}"
+        name = f"backfill:{sha256(build_schedule_id(customer_id, workflow_id).encode()).hexdigest()}"
         if not await mine.acquire(name, BACKFILL_SECONDS):  # two at once would each find the same times not yet started
             raise OperationRefused("another backfill is being asked for", hint="try again in a moment")
         try:
-            prefix = await self.schedules.find_run_prefix(customer_id, workflow_id)
+            backfill = Backfill(self.schedules)
+            prefix = await backfill.find_run_prefix(customer_id, workflow_id)
             first, last = (
                 f"{prefix}{format_timestamp(moment.replace(microsecond=0))}" for moment in (start_at, end_at)
             )
@@ -99,9 +101,7 @@ class Reconciler:
                 return list_fire_times(trigger, time - SECOND, 1) == [time]
 
             done_in_span = [time for time in done if time >= start_at]
-            return await self.schedules.backfill(
-                customer_id, workflow_id, start_at, end_at, done=done_in_span, is_time=is_time
-            )
+            return await backfill.start(customer_id, workflow_id, start_at, end_at, done=done_in_span, is_time=is_time)
         finally:
             await mine.release(name)
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from orchestrator.service.services import Services
-from orchestrator.temporal.schedules.schedules import schedule_id
+from orchestrator.temporal.schedules.schedules import build_schedule_id
 from tests.api.support import EVERY_HOUR, WAIT, create_workflow, serve_api, start_run, wait_for_status
 from tests.temporal.world import World, make_definition, wait_until
 
@@ -256,7 +256,7 @@ async def test_an_index_that_is_lost_is_made_again_from_temporal(
 async def test_a_workflow_of_temporals_own_is_no_run(api: httpx.AsyncClient, services: Services, customer: str) -> None:
     await create_workflow(api, "w", EVERY_HOUR)
     await api.post("/workflows/w/activate")
-    scheduler = f"temporal-sys-scheduler:{schedule_id(customer, 'w')}"
+    scheduler = f"temporal-sys-scheduler:{build_schedule_id(customer, 'w')}"
 
     for method, path in (("GET", ""), ("POST", "/terminate"), ("POST", "/pause"), ("GET", "/stream")):
         answer = await api.request(method, f"/runs/{scheduler}{path}")

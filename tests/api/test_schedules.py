@@ -11,6 +11,7 @@ import pytest
 from orchestrator.model.run import RunSummary
 from orchestrator.service.services import Services
 from orchestrator.temporal.devserver import run_dev_server
+from orchestrator.temporal.schedules.backfill import Backfill
 from tests.api.support import EVERY_HOUR, create_workflow, serve_api, wait_for_end
 from tests.temporal.world import World, make_definition, open_world, wait_until
 
@@ -68,7 +69,7 @@ async def test_a_backfill_leaves_out_what_temporal_has_forgotten(
     await api.post("/workflows", json=made | {"id": "w", "trigger": EVERY_HOUR})
     await api.post("/workflows/w/activate")
     first, last = datetime(2025, 3, 1, tzinfo=UTC), datetime(2025, 3, 1, 3, tzinfo=UTC)
-    prefix = await services.schedules.find_run_prefix(customer, "w")
+    prefix = await Backfill(services.schedules).find_run_prefix(customer, "w")
     kept = RunSummary(
         id=f"{prefix}2025-03-01T01:00:00Z", workflow_id="w", workflow_version=1, customer_id=customer,
         status="completed", trigger_type="schedule", started_at=first, completed_at=last, duration_ms=1,

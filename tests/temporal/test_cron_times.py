@@ -8,7 +8,7 @@ import pytest
 from temporalio.api.workflowservice.v1 import ListScheduleMatchingTimesRequest
 
 from orchestrator.model.definition import Trigger
-from orchestrator.temporal.schedules.schedules import Schedules, schedule_id
+from orchestrator.temporal.schedules.schedules import Schedules, build_schedule_id
 from orchestrator.timing.fire_times import iterate_fire_times
 from tests.crons import CLOCKS, EXPRESSIONS
 from tests.temporal.world import World, make_plan
@@ -76,7 +76,7 @@ async def test_fire_times_are_those_of_temporal(world: World) -> None:
             trigger = Trigger(type="schedule", cron=expression, config={"timezone": zone})
             await schedules.install(own, trigger, paused=True)
             for after, until in (make_window(expression, moment) for moment in moments):
-                theirs = await list_matching_times(world, schedule_id(customer, own.id), after, until)
+                theirs = await list_matching_times(world, build_schedule_id(customer, own.id), after, until)
                 compared += len(theirs)
                 if theirs != list_fire_times(expression, zone, after, until):
                     wrong.append((expression, zone, after.isoformat()))

@@ -14,7 +14,8 @@ from orchestrator.model.definition import Trigger
 from orchestrator.model.plan import Plan
 from orchestrator.model.run import Run
 from orchestrator.temporal.devserver import run_dev_server
-from orchestrator.temporal.schedules.schedules import Schedules, owner_of, schedule_id
+from orchestrator.temporal.schedules.backfill import Backfill
+from orchestrator.temporal.schedules.schedules import Schedules, build_schedule_id, parse_schedule_id
 from orchestrator.timing.schedule import list_fire_times
 from tests.temporal.world import World, make_plan, open_world, wait_until
 
@@ -37,7 +38,7 @@ def make_simple_plan(customer: str, **more: Any) -> Plan:
 
 
 async def describe(schedules: Schedules, plan: Plan) -> ScheduleDescription:
-    return await schedules.client.get_schedule_handle(schedule_id(plan.customer_id, plan.id)).describe()
+    return await schedules.client.get_schedule_handle(build_schedule_id(plan.customer_id, plan.id)).describe()
 
 
 async def list_installed(schedules: Schedules, customer: str) -> list[tuple[str, int | None, bool, str]]:
@@ -81,7 +82,9 @@ async def test_branches_and_keys_are_those_of_one_run(world: World, schedules: S
     fork = {"type": "parallel", "branches": [["a"], ["b"]]}
     plan = make_plan({"fork": fork, "a": "work", "b": "work"}, "trigger -> fork", customer=customer)
     await schedules.install(plan, RARE, paused=True)
-    await schedules.backfill(customer, plan.id, datetime(2020, 1, 1, tzinfo=UTC), datetime(2025, 1, 1, tzinfo=UTC))
+    await Backfill(schedules).start(
+        customer, plan.id, datetime(2020, 1, 1, tzinfo=UTC), datetime(2025, 1, 1, tzinfo=UTC)
+    )
 
     runs = await wait_for_runs(world, customer, 2)
 
@@ -171,9 +174,9 @@ async def test_a_paused_schedule_starts_nothing_until_it_is_unpaused(world: Worl
     await asyncio.sleep(1.5)
     assert await world.runs.visibility.list_runs(customer_id=customer) == []
 
-    await schedules.unpause(customer, plan.id, "go")
+    await schedules.install(plan, SECOND, paused=False, note="go")
     runs = await wait_for_runs(world, customer, 2)
-    await schedules.pause(customer, plan.id, "enough")
+    await schedules.install(plan, SECOND, paused=True, note="enough")
 
     assert len({run.trigger_data["scheduled_at"] for run in runs}) == len(runs)
     await wait_until(lambda: _equals(lambda: list_installed(schedules, customer), [(plan.id, 1, True, "enough")]))
@@ -228,7 +231,7 @@ async def backfill(
 
     async def request() -> tuple[int] | None:
         try:
-            return (await schedules.backfill(customer, plan.id, first, last, overlap),)
+            return (await Backfill(schedules).start(customer, plan.id, first, last, overlap),)
         except OperationRefused:  # the one before is at work
             return None
 
@@ -241,7 +244,7 @@ async def test_backfill_starts_each_time_once_with_both_ends(world: World, sched
     await schedules.install(plan, MINUTE, paused=True)
     end = LONG_AGO + timedelta(minutes=2)
 
-    assert await schedules.backfill(customer, plan.id, LONG_AGO, end) == 3
+    assert await Backfill(schedules).start(customer, plan.id, LONG_AGO, end) == 3
     first = await wait_for_runs(world, customer, 3)
     assert await backfill(schedules, customer, plan, LONG_AGO, end) == 0
     assert await backfill(schedules, customer, plan, LONG_AGO, end + timedelta(minutes=1), "allow_all") == 1
@@ -261,9 +264,9 @@ async def test_a_backfill_waits_for_the_one_before(world: World, schedules: Sche
     await schedules.install(plan, MINUTE, paused=True)
     end = LONG_AGO + timedelta(minutes=29)
 
-    assert await schedules.backfill(customer, plan.id, LONG_AGO, end) == 30
-    with pytest.raises(OperationRefused, match=r"starts of before are still being made up for: \d+ wait"):
-        await schedules.backfill(customer, plan.id, LONG_AGO, end)
+    assert await Backfill(schedules).start(customer, plan.id, LONG_AGO, end) == 30
+    with pytest.raises(OperationRefused, match=r"a previous backfill is still running \(\d+ starts pending\)"):
+        await Backfill(schedules).start(customer, plan.id, LONG_AGO, end)
     script.gates["a"].set()
     await wait_for_runs(world, customer, 30)
 
@@ -281,7 +284,7 @@ async def test_a_backfill_knows_times_that_jitter_moves(world: World, schedules:
 
     by_hand = [LONG_AGO + timedelta(minutes=minute, seconds=3) for minute in range(5)]
     times = {"done": by_hand, "is_time": lambda time: time.second == 0}
-    assert await schedules.backfill(customer, plan.id, LONG_AGO, end, **times) == 5
+    assert await Backfill(schedules).start(customer, plan.id, LONG_AGO, end, **times) == 5
     runs = await wait_for_runs(world, customer, 5)
 
     assert await backfill(schedules, customer, plan, LONG_AGO, end) == 0
@@ -295,7 +298,7 @@ async def test_a_backfill_starts_nothing_for_times_to_come(world: World, schedul
     await schedules.install(plan, Trigger(type="schedule", interval_seconds=3600), paused=True)
     now = datetime.now(UTC)
 
-    assert await schedules.backfill(customer, plan.id, now - timedelta(hours=1), now + timedelta(hours=9)) == 1
+    assert await Backfill(schedules).start(customer, plan.id, now - timedelta(hours=1), now + timedelta(hours=9)) == 1
 
 
 async def test_a_backfill_of_more_than_a_thousand_times_is_refused(world: World, schedules: Schedules) -> None:
@@ -304,11 +307,11 @@ async def test_a_backfill_of_more_than_a_thousand_times_is_refused(world: World,
     await schedules.install(plan, MINUTE, paused=True)
 
     with pytest.raises(OperationRefused, match="more than 1,000 times"):
-        await schedules.backfill(customer, plan.id, LONG_AGO, LONG_AGO + timedelta(minutes=1000))
+        await Backfill(schedules).start(customer, plan.id, LONG_AGO, LONG_AGO + timedelta(minutes=1000))
     with pytest.raises(OperationRefused, match="unknown overlap policy 'queue'"):
-        await schedules.backfill(customer, plan.id, LONG_AGO, LONG_AGO, "queue")
+        await Backfill(schedules).start(customer, plan.id, LONG_AGO, LONG_AGO, "queue")
 
-    nothing = await schedules.backfill(customer, plan.id, LONG_AGO + timedelta(seconds=1), LONG_AGO)
+    nothing = await Backfill(schedules).start(customer, plan.id, LONG_AGO + timedelta(seconds=1), LONG_AGO)
     assert (nothing, await world.runs.visibility.list_runs(customer_id=customer)) == (0, [])
 
 
@@ -317,7 +320,7 @@ async def test_a_backfill_leaves_out_the_times_in_between_that_have_run(world: W
     plan = make_simple_plan(customer)
     await schedules.install(plan, MINUTE, paused=True)
     times = [LONG_AGO + timedelta(minutes=minute) for minute in range(5)]
-    assert await schedules.backfill(customer, plan.id, times[2], times[2]) == 1
+    assert await Backfill(schedules).start(customer, plan.id, times[2], times[2]) == 1
     await wait_for_runs(world, customer, 1)
 
     assert await backfill(schedules, customer, plan, times[0], times[-1]) == 4
@@ -353,11 +356,9 @@ async def test_the_times_asked_for_before_are_those_that_temporal_keeps(
 
 async def test_where_there_is_no_schedule_operations_are_refused(schedules: Schedules) -> None:
     operations: list[Awaitable[Any]] = [
-        schedules.pause("nobody", "nothing"),
-        schedules.unpause("nobody", "nothing"),
         schedules.trigger("nobody", "nothing"),
         schedules.list_next_times("nobody", "nothing"),
-        schedules.backfill("nobody", "nothing", LONG_AGO, LONG_AGO + timedelta(hours=1)),
+        Backfill(schedules).start("nobody", "nothing", LONG_AGO, LONG_AGO + timedelta(hours=1)),
     ]
     for operation in operations:
         with pytest.raises(OperationRefused, match="workflow 'nothing' has no schedule"):
@@ -367,8 +368,10 @@ async def test_where_there_is_no_schedule_operations_are_refused(schedules: Sche
 def test_no_two_tenants_share_a_name_and_names_can_be_read() -> None:
     owners = [("a", "b:c"), ("a:b", "c"), ("", "a:b:c"), ("a%3Ab", "c"), ("ä/ö", "x y"), ("", "")]
 
-    names = [schedule_id(*owner) for owner in owners]
+    names = [build_schedule_id(*owner) for owner in owners]
 
     assert len(set(names)) == len(owners)
-    assert [owner_of(name) for name in names] == owners
-    assert [owner_of(name) for name in ("other", "other:a:b", "orchestrator:a", "orchestrator:a:b:c")] == [None] * 4
+    assert [parse_schedule_id(name) for name in names] == owners
+    assert [parse_schedule_id(name) for name in ("other", "other:a:b", "orchestrator:a", "orchestrator:a:b:c")] == [
+        None
+    ] * 4

@@ -1,15 +1,14 @@
-"""Temporal Schedules: the one of each workflow that starts by time.
+"""The Temporal Schedules of workflows with a trigger of type `schedule`, one each.
 
-Temporal is the only keeper of what is installed. A schedule's search attributes say whose it is and which version
-it starts, so that a reconciler can compare without opening each.
+Temporal is the only record of what is installed. The search attributes of a schedule hold its customer and version,
+so that a reconciler can compare all of them from the list.
 """
 
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import groupby
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -19,7 +18,6 @@ from temporalio.client import (
     Schedule,
     ScheduleActionStartWorkflow,
     ScheduleAlreadyRunningError,
-    ScheduleBackfill,
     ScheduleHandle,
     ScheduleListDescription,
     ScheduleState,
@@ -32,41 +30,35 @@ from temporalio.service import RPCError, RPCStatusCode
 from orchestrator.errors import OperationRefused
 from orchestrator.model.definition import Trigger
 from orchestrator.model.plan import Plan
-from orchestrator.model.run import RunInfo, format_timestamp
+from orchestrator.model.run import RunInfo
 from orchestrator.settings import Settings
 from orchestrator.temporal.client.connection import translate_rpc_errors
 from orchestrator.temporal.client.runs import build_priority
-from orchestrator.temporal.client.visibility import quote_literal
 from orchestrator.temporal.requests import build_run_request
-from orchestrator.temporal.schedules.backfill import MAX_BACKFILL, match_started_times, require_no_pending_starts
 from orchestrator.temporal.schedules.spec import build_policy, build_spec, parse_overlap_policy
 from orchestrator.temporal.search_attributes import (
-    CUSTOMER_ID,
-    SCHEDULED_AT,
     VERSION,
     WORKFLOW,
-    WORKFLOW_ID,
     build_search_attributes,
 )
 
 PREFIX = "orchestrator"
 TRIGGER_TYPE = "schedule"
 INSTALLATION = "orchestrator_installation"
-"""Memo of a schedule."""
+"""Memo of a schedule: the id of the database that installed it."""
 ATTEMPTS = 5
-"""An installation meets others' installations and removals this often at most."""
-MILLISECOND = timedelta(milliseconds=1)
+"""Attempts to install while other processes install and remove the same schedule."""
 LOOKAHEAD = timedelta(days=50 * 366)
-"""How far next times are looked for; a cron expression that fires at all fires within that."""
+"""How far ahead fire times are searched; a cron expression that ever fires does so within it."""
 
 
-def schedule_id(customer_id: str, workflow_id: str) -> str:
-    """Name the schedule of a workflow; two tenants never meet under one name."""
+def build_schedule_id(customer_id: str, workflow_id: str) -> str:
+    """Return the id of a workflow's schedule, unique over customers."""
     return f"{PREFIX}:{quote(customer_id, safe='')}:{quote(workflow_id, safe='')}"
 
 
-def owner_of(name: str) -> tuple[str, str] | None:
-    """Read `(customer id, workflow id)` from a schedule's name; `None` for schedules of others."""
+def parse_schedule_id(name: str) -> tuple[str, str] | None:
+    """Return `(customer id, workflow id)` of a schedule; `None` where it is not one of this engine's."""
     parts = name.split(":")
     if len(parts) != 3 or parts[0] != PREFIX:
         return None
@@ -75,7 +67,7 @@ def owner_of(name: str) -> tuple[str, str] | None:
 
 @dataclass(frozen=True, slots=True)
 class InstalledSchedule:
-    """A schedule that Temporal keeps, as its list shows it: changes appear there after a moment."""
+    """A schedule as Temporal lists it; changes appear after a moment."""
 
     customer_id: str
     workflow_id: str
@@ -83,22 +75,23 @@ class InstalledSchedule:
     paused: bool
     note: str = ""
     installation: str = ""
-    """The store that has installed it."""
+    """The id of the database that installed it."""
 
 
 class Schedules:
-    """The schedules of all customers in a namespace."""
+    """The schedules of a namespace."""
 
     def __init__(self, client: Client, settings: Settings, installation: str = "") -> None:
         self.client = client
         self.settings = settings
         self.installation = installation
-        """Which of several stores beside one Temporal installs."""
+        """The id of the database that this process installs schedules for."""
 
     async def install(self, plan: Plan, trigger: Trigger, *, paused: bool, note: str = "") -> None:
-        """Create the schedule of a workflow, or make it what the plan and the trigger say now.
+        """Create or update the schedule of a workflow.
 
-        Raises CronError and OperationRefused where the trigger is none that Temporal could keep.
+        Raises CronError and OperationRefused where Temporal cannot represent the trigger, and OperationRefused where
+        the schedule belongs to another database.
         """
         info = RunInfo(id="", customer_id=plan.customer_id, trigger_type=TRIGGER_TYPE)
         attributes = TypedSearchAttributes(build_search_attributes(plan, info))
@@ -110,25 +103,25 @@ class Schedules:
             state=ScheduleState(note=note or None, paused=paused),
         )
 
-        async def change(description: ScheduleUpdateInput) -> ScheduleUpdate:
-            installed_by = str(await description.description.memo_value(INSTALLATION, ""))
+        async def change(update: ScheduleUpdateInput) -> ScheduleUpdate:
+            installed_by = str(await update.description.memo_value(INSTALLATION, ""))
             if installed_by not in ("", self.installation):
                 raise OperationRefused(
                     f"the schedule {name!r} was installed from another database",
-                    hint="give each a namespace of its own; what a lost database has left is removed by hand",
+                    hint="use one namespace for each database; delete schedules of a lost database by hand",
                 )
-            before = description.description.schedule.action
+            before = update.description.schedule.action
             if isinstance(before, ScheduleActionStartWorkflow):
-                # One name for ever: Temporal starts nothing twice for a time while the first run goes on.
+                # The same workflow id keeps Temporal from starting a time twice while its first run is running.
                 action.id = before.id
             return ScheduleUpdate(schedule, attributes)
 
-        name = schedule_id(plan.customer_id, plan.id)
+        name = build_schedule_id(plan.customer_id, plan.id)
         async with translate_rpc_errors():
             for _ in range(ATTEMPTS):
                 if await self._create(name, schedule, attributes) or await self._update(name, change):
                     return
-        raise OperationRefused(f"the schedule of {plan.id!r} is being removed and installed by others")
+        raise OperationRefused(f"the schedule of {plan.id!r} is being changed by other processes")
 
     def _action(
         self, plan: Plan, trigger: Trigger, info: RunInfo, attributes: TypedSearchAttributes
@@ -137,7 +130,7 @@ class Schedules:
         return ScheduleActionStartWorkflow(
             WORKFLOW,
             args=[request],
-            # Temporal appends the time: the rest keeps others from guessing ids of runs.
+            # Temporal appends the time; the random part keeps run ids from being guessed.
             id=f"{quote(plan.id, safe='')[:100]}-{secrets.token_hex(10)}",
             task_queue=self.settings.task_queue,
             typed_search_attributes=attributes,
@@ -164,104 +157,32 @@ class Schedules:
         return True
 
     async def remove(self, customer_id: str, workflow_id: str) -> None:
-        """Remove the schedule of a workflow, if there is one; runs under way go on."""
+        """Remove the schedule of a workflow, if there is one; its runs continue."""
         async with translate_rpc_errors():
             try:
-                await self.client.get_schedule_handle(schedule_id(customer_id, workflow_id)).delete()
+                await self.client.get_schedule_handle(build_schedule_id(customer_id, workflow_id)).delete()
             except RPCError as error:
                 if error.status != RPCStatusCode.NOT_FOUND:
                     raise
 
-    async def pause(self, customer_id: str, workflow_id: str, note: str = "") -> None:
-        """Let nothing start until it is unpaused; raises OperationRefused where there is no schedule."""
-        async with self._open_handle(customer_id, workflow_id) as handle:
-            await handle.pause(note=note or None)
-
-    async def unpause(self, customer_id: str, workflow_id: str, note: str = "") -> None:
-        """Let the schedule go on; raises OperationRefused where there is none."""
-        async with self._open_handle(customer_id, workflow_id) as handle:
-            await handle.unpause(note=note or None)
-
     async def trigger(self, customer_id: str, workflow_id: str, overlap: str = "allow_all") -> None:
-        """Start a run now, as if its time had come, paused or not; a second one in the same second is not made."""
-        chosen = parse_overlap_policy(overlap)
-        async with self._open_handle(customer_id, workflow_id) as handle:
-            await handle.trigger(overlap=chosen)
-
-    async def backfill(
-        self,
-        customer_id: str,
-        workflow_id: str,
-        start_at: datetime,
-        end_at: datetime,
-        overlap: str = "buffer_all",
-        *,
-        done: Iterable[datetime] = (),
-        is_time: Callable[[datetime], bool] = lambda _: True,
-    ) -> int:
-        """Start what would have started from `start_at` to `end_at`, both included; give how many runs those are.
-
-        Nothing starts for times to come, nor for one for which a run has started: one that Temporal knows, or of
-        those `done`, which it may have forgotten. `is_time` tells times as they were written from those at which
-        somebody has started a run by hand. Raises OperationRefused where there are more than 1,000 times, and while
-        starts of before wait: which times those are for, Temporal does not tell.
-        """
-        chosen = parse_overlap_policy(overlap)
-        after = start_at - MILLISECOND  # Temporal's own range leaves its start out
-        end_at = min(end_at, datetime.now(UTC))
-        async with self._open_handle(customer_id, workflow_id) as handle:
-            description = await handle.describe()
-            require_no_pending_starts(description)
-            times = await self._list_matching_times(handle.id, after, end_at)
-            if len(times) > MAX_BACKFILL or (times and await self._list_matching_times(handle.id, times[-1], end_at)):
-                raise OperationRefused(
-                    f"more than {MAX_BACKFILL:,} times lie between {start_at} and {end_at}",
-                    hint="fill a shorter span at a time",
-                )
-            # Temporal would start one under the id of the run that has ended, and hide it by that.
-            started = {*done, *await self._list_started_times(customer_id, workflow_id, after, times)}
-            ran = match_started_times(times, filter(is_time, started), description.schedule.spec.jitter or timedelta())
-            spans = [list(part) for fresh, part in groupby(times, lambda time: time not in ran) if fresh]
-            before = dict(zip(times, [after, *times], strict=False))
-            if spans:
-                fills = [ScheduleBackfill(before[part[0]] + MILLISECOND, part[-1], overlap=chosen) for part in spans]
-                await handle.backfill(*fills)
-        return sum(map(len, spans))
-
-    async def find_run_prefix(self, customer_id: str, workflow_id: str) -> str:
-        """Give what the ids of a schedule's runs begin with, before the time; raises OperationRefused without one."""
-        async with self._open_handle(customer_id, workflow_id) as handle:
-            action = (await handle.describe()).schedule.action
-        return f"{action.id}-" if isinstance(action, ScheduleActionStartWorkflow) else ""
-
-    async def _list_started_times(
-        self, customer_id: str, workflow_id: str, after: datetime, times: list[datetime]
-    ) -> set[datetime]:
-        """Give the times for which a run has started, as far as Temporal knows: those that were written."""
-        if not times:
-            return set()
-        parts = [
-            f"{WORKFLOW_ID.name} = {quote_literal(workflow_id)}",
-            f"{CUSTOMER_ID.name} = {quote_literal(customer_id)}",
-            # Where lists are kept in SQLite, times are compared as text: one at the very bound may be left out.
-            f"{SCHEDULED_AT.name} BETWEEN '{format_timestamp(after)}'"
-            f" AND '{format_timestamp(times[-1] + MILLISECOND)}'",
-        ]
-        found = self.client.list_workflows(" AND ".join(parts))
-        return {one.typed_search_attributes[SCHEDULED_AT] async for one in found}
+        """Start a run now, also while paused; Temporal starts only one in the same second."""
+        policy = parse_overlap_policy(overlap)
+        async with self.open_handle(customer_id, workflow_id) as handle:
+            await handle.trigger(overlap=policy)
 
     async def list_next_times(self, customer_id: str, workflow_id: str, count: int = 10) -> list[datetime]:
-        """Give the next times in UTC as Temporal keeps them, with jitter, paused or not.
+        """Return the next fire times in UTC, with jitter, also while paused.
 
         Raises OperationRefused where there is no schedule.
         """
         now = datetime.now(UTC)
-        async with self._open_handle(customer_id, workflow_id) as handle:
-            await handle.describe()  # Temporal tells times of schedules that are gone, too
-            return (await self._list_matching_times(handle.id, now, now + LOOKAHEAD))[:count]
+        async with self.open_handle(customer_id, workflow_id) as handle:
+            await handle.describe()  # Temporal lists fire times of deleted schedules as well
+            return (await self.list_matching_times(handle.id, now, now + LOOKAHEAD))[:count]
 
-    async def _list_matching_times(self, name: str, after: datetime, until: datetime) -> list[datetime]:
-        """Ask Temporal for fire times after one and up to the other; it gives the first 1,000."""
+    async def list_matching_times(self, name: str, after: datetime, until: datetime) -> list[datetime]:
+        """Return the fire times after one time, up to and including another; at most the first 1,000."""
         request = ListScheduleMatchingTimesRequest(namespace=self.client.namespace, schedule_id=name)
         request.start_time.FromDatetime(after)
         request.end_time.FromDatetime(until)
@@ -269,7 +190,7 @@ class Schedules:
         return [moment.ToDatetime(UTC) for moment in answer.start_time]
 
     async def list_installed(self) -> AsyncIterator[InstalledSchedule]:
-        """Give all schedules of ours in the namespace."""
+        """Yield the schedules of workflows in the namespace."""
         async with translate_rpc_errors():
             async for entry in await self.client.list_schedules():
                 installed = await _read_entry(entry)
@@ -277,10 +198,11 @@ class Schedules:
                     yield installed
 
     @asynccontextmanager
-    async def _open_handle(self, customer_id: str, workflow_id: str) -> AsyncIterator[ScheduleHandle]:
+    async def open_handle(self, customer_id: str, workflow_id: str) -> AsyncIterator[ScheduleHandle]:
+        """Open a handle to a workflow's schedule; raises OperationRefused where there is none."""
         async with translate_rpc_errors():
             try:
-                yield self.client.get_schedule_handle(schedule_id(customer_id, workflow_id))
+                yield self.client.get_schedule_handle(build_schedule_id(customer_id, workflow_id))
             except RPCError as error:
                 if error.status != RPCStatusCode.NOT_FOUND:
                     raise
@@ -290,7 +212,7 @@ class Schedules:
 
 
 async def _read_entry(entry: ScheduleListDescription) -> InstalledSchedule | None:
-    owner = owner_of(entry.id)
+    owner = parse_schedule_id(entry.id)
     if owner is None:
         return None
     state = entry.schedule.state if entry.schedule is not None else None

@@ -1,4 +1,4 @@
-"""When a schedule fires, in Temporal's words: calendars, intervals, bounds. Pure."""
+"""Translate a schedule trigger to Temporal's spec: calendars, intervals, bounds. No I/O here."""
 
 from typing import Any
 
@@ -17,14 +17,14 @@ from orchestrator.timing.cron import expand
 from orchestrator.timing.schedule import parse_bounds, read_zone
 
 DEFAULT_CATCHUP_SECONDS = 3600
-"""How late a start may be made up for; Temporal's own is a year."""
+"""How late a missed start is still made; Temporal's default is a year."""
 OVERLAPS = {policy.name.lower(): policy for policy in ScheduleOverlapPolicy}
 
 
 def build_calendars(expression: str) -> list[ScheduleCalendarSpec]:
     """Translate a cron expression; raises CronError.
 
-    Temporal reads cron strings in a dialect of its own, so it never sees one.
+    Temporal has its own cron dialect, so it gets calendars and never a cron string.
     """
     return [
         ScheduleCalendarSpec(
@@ -39,7 +39,7 @@ def build_calendars(expression: str) -> list[ScheduleCalendarSpec]:
 
 
 def build_ranges(values: tuple[int, ...]) -> list[ScheduleRange]:
-    """Write ascending numbers as ranges."""
+    """Merge ascending numbers into ranges."""
     merged: list[ScheduleRange] = []
     for value in values:
         if merged and merged[-1].end == value - 1:
@@ -50,7 +50,7 @@ def build_ranges(values: tuple[int, ...]) -> list[ScheduleRange]:
 
 
 def build_spec(trigger: Trigger) -> ScheduleSpec:
-    """Say when a trigger of type `schedule` fires; raises CronError and OperationRefused."""
+    """Build the spec of a trigger of type `schedule`; raises CronError and OperationRefused."""
     config = trigger.config
     start_at, end_at = parse_bounds(trigger)
     jitter = config.get("jitter_seconds")
@@ -68,7 +68,7 @@ def build_spec(trigger: Trigger) -> ScheduleSpec:
 
 
 def build_policy(trigger: Trigger) -> SchedulePolicy:
-    """Say what happens when starts overlap or come late; raises OperationRefused."""
+    """Build the policy for overlapping and late starts; raises OperationRefused."""
     catchup = trigger.config.get("catchup_window_seconds")
     seconds = DEFAULT_CATCHUP_SECONDS if catchup is None else catchup
     return SchedulePolicy(
@@ -78,5 +78,5 @@ def build_policy(trigger: Trigger) -> SchedulePolicy:
 
 
 def parse_overlap_policy(name: Any) -> ScheduleOverlapPolicy:
-    """Find an overlap policy by its name; raises OperationRefused."""
+    """Return the overlap policy of a name; raises OperationRefused."""
     return OVERLAPS[schedule.parse_overlap(name)]

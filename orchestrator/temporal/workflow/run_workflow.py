@@ -154,7 +154,7 @@ class RunWorkflow:
         waiting = ", ".join(decisions) or "none"
         if not matching:
             raise _refuse(f"step {wanted!r} is not waiting for an operator (waiting: {waiting})")
-        raise _refuse(f"several steps of {wanted!r} are waiting: pass one of {', '.join(matching)} as step_id")
+        raise _refuse(f"several steps of {wanted!r} are waiting: pass one of {', '.join(sorted(matching))} as step_id")
 
     def _check_target(self, step_id: str, target: Any) -> None:
         """Reject a node that the run cannot go back to: it would fail because of an operator's typo."""
