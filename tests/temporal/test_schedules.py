@@ -121,7 +121,8 @@ async def test_a_run_that_no_worker_has_taken_shows_its_time(world: World, sched
     plan = make_simple_plan(customer)
     alone = Schedules(world.client, world.runs.settings.model_copy(update={"task_queue": "nobody"}))
     await alone.install(plan, RARE, paused=True)
-    await alone.backfill(customer, plan.id, datetime(2024, 2, 29, tzinfo=UTC), datetime(2024, 2, 29, tzinfo=UTC))
+    leap_day = datetime(2024, 2, 29, tzinfo=UTC)
+    await Backfill(alone).start(customer, plan.id, leap_day, leap_day)
 
     async def find_started() -> Any:
         return await world.runs.visibility.list_runs(customer_id=customer)
