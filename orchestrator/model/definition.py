@@ -1,6 +1,6 @@
-"""What an author wrote: the JSON of a workflow (SPEC §1). No behaviour; the planner judges.
+"""The JSON of a workflow as its author wrote it (SPEC §1). No behaviour: the planner checks it.
 
-Exporters write all keys for every node: a key that is empty says nothing and is dropped.
+Exporters write all keys for every node, so empty keys are dropped.
 """
 
 import re
@@ -16,11 +16,11 @@ STATUSES = ("draft", "active", "paused", "archived")
 TRIGGER = "trigger"
 """The source of edges that start the graph."""
 KEEPS_ZERO = frozenset({"collection", "delay_seconds"})
-"""Keys for which `0` and `[]` say something."""
+"""Keys for which `0` and `[]` have a meaning."""
 
 
 class Part(BaseModel):
-    """A part of a definition; unknown keys are kept, for the planner to name."""
+    """A part of a definition; unknown keys are kept, for the planner to report."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
@@ -37,24 +37,26 @@ class Part(BaseModel):
 
 
 class Trigger(Part):
-    """What starts the workflow."""
+    """The trigger of a workflow."""
 
-    type: str = Field("", description="What starts it.", json_schema_extra={"enum": list(TRIGGER_TYPES)})
-    event: str = Field("", description="Event name; `order.*` matches one part, `order.**` the rest.")
-    cron: str = Field("", description="Five fields, or `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`.")
-    interval_seconds: float | None = Field(None, description="Seconds between starts, instead of `cron`.")
-    webhook_path: str = Field("", description="Last part of the webhook's URL.")
-    config: dict[str, Any] = Field(default_factory=dict, description="Settings of that kind of trigger.")
+    type: str = Field("", description="Trigger type.", json_schema_extra={"enum": list(TRIGGER_TYPES)})
+    event: str = Field("", description="event: name of the event; `order.*` matches one part, `order.**` the rest.")
+    cron: str = Field(
+        "", description="schedule: five fields, or `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`."
+    )
+    interval_seconds: float | None = Field(None, description="schedule: seconds between starts, instead of `cron`.")
+    webhook_path: str = Field("", description="webhook: last part of the URL, after `/hooks/<customer>/`.")
+    config: dict[str, Any] = Field(default_factory=dict, description="Options of the trigger type.")
 
 
 class Edge(Part):
-    """A way from a port of one node to another node."""
+    """An edge from a port of one node to another node."""
 
-    id: str = Field("", description="Unique among the edges.")
-    source: str = Field("", description='A node\'s id, or `"trigger"`, the start.')
-    target: str = Field("", description="A node's id.")
-    label: str = Field("", description="For people.")
-    condition: str = Field("", description="The port it leaves by; empty means `next`.")
+    id: str = Field("", description="Unique id among the edges.")
+    source: str = Field("", description='Id of a node, or `"trigger"` for the start.')
+    target: str = Field("", description="Id of a node.")
+    label: str = Field("", description="Label for people.")
+    condition: str = Field("", description="Port of the source; empty means `next`.")
 
     @field_validator("condition", mode="before")
     @classmethod
@@ -63,74 +65,82 @@ class Edge(Part):
 
 
 class Node(Part):
-    """One step of the graph."""
+    """A node of the graph."""
 
-    id: str = Field("", description="Unique in the workflow; templates name it as `steps.<id>`.")
-    type: str = Field("", description="What it does.", json_schema_extra={"enum": list(NODE_TYPES)})
-    name: str = Field("", description="For people; shown wherever the node appears.")
-    description: str = Field("", description="For people.")
-    config: dict[str, Any] = Field(default_factory=dict, description="What the type needs; an action's parameters.")
-    position: Any = Field(None, description="`{x, y}` on a canvas; not used.")
-    outputs: list[str] = Field(default_factory=list, description="Keys of the output to copy to variables.")
-    retry: dict[str, Any] | None = Field(None, description="How a failed attempt is made again.")
+    id: str = Field("", description="Unique id in the workflow; templates read its step as `steps.<id>`.")
+    type: str = Field("", description="Node type.", json_schema_extra={"enum": list(NODE_TYPES)})
+    name: str = Field("", description="Name for people, shown wherever the node appears.")
+    description: str = Field("", description="Description for people.")
+    config: dict[str, Any] = Field(default_factory=dict, description="Options of the type; parameters of an action.")
+    position: Any = Field(None, description="`{x, y}` on a canvas; ignored.")
+    outputs: list[str] = Field(default_factory=list, description="Keys of the output that are copied to variables.")
+    retry: dict[str, Any] | None = Field(None, description="Retry policy of an action.")
     timeout_seconds: float | None = Field(
-        None, description="Longest one attempt of an action, or a whole loop, parallel or workflow, may take."
+        None, description="Timeout of one attempt of an action, or of a whole loop, parallel or called workflow."
     )
     on_error: Any = Field(
         None, description="`fail`, `skip`, `pause`, `{fallback: value}` or `{retry_from: node, max: n}`."
     )
-    when: Any = Field(None, description="A condition; false skips the node.")
+    when: Any = Field(None, description="Condition; if it is false, the node is skipped.")
     action: str = Field("", description="action: name of the action.")
-    task_queue: str = Field("", description="action: Temporal task queue of the worker that serves it.")
+    task_queue: str = Field("", description="action: Temporal task queue of the worker that runs it.")
     execution: str = Field("", description="action: `activity` or `local`.")
     compensate: dict[str, Any] | None = Field(None, description="action: `{action, config}` that undoes it.")
-    condition: Any = Field(None, description="condition: what is decided.")
-    true_branch: list[str] = Field(default_factory=list, description="condition: ids to go on with when it holds.")
-    false_branch: list[str] = Field(default_factory=list, description="condition: ids to go on with when it does not.")
-    collection: Any = Field(None, description="loop: a list, a whole number, or a template of one.")
-    item_variable: str = Field("", description="loop: variable of the item; its index is `<item>_index`.")
-    body: list[str] = Field(default_factory=list, description="loop: ids each pass begins with.")
-    branches: list[list[str]] = Field(default_factory=list, description="parallel: ids each branch begins with.")
-    delay_seconds: Any = Field(None, description="delay: seconds, or a template of them.")
-    delay_until: Any = Field(None, description="delay: ISO 8601 time, or a template of one.")
+    condition: Any = Field(None, description="condition: the condition.")
+    true_branch: list[str] = Field(
+        default_factory=list, description="condition: ids of the nodes that run if it is true."
+    )
+    false_branch: list[str] = Field(
+        default_factory=list, description="condition: ids of the nodes that run if it is false."
+    )
+    collection: Any = Field(None, description="loop: a list, a whole number, or a template that returns one.")
+    item_variable: str = Field("", description="loop: variable for the item (`item`); its index is `<item>_index`.")
+    body: list[str] = Field(default_factory=list, description="loop: ids of the nodes that each iteration starts with.")
+    branches: list[list[str]] = Field(
+        default_factory=list, description="parallel: ids of the nodes that each branch starts with."
+    )
+    delay_seconds: Any = Field(None, description="delay: seconds, or a template that returns them.")
+    delay_until: Any = Field(None, description="delay: ISO 8601 time, or a template that returns one.")
 
 
 class Settings(Part):
-    """How the whole workflow runs."""
+    """The settings of a workflow."""
 
-    retry: dict[str, Any] | None = Field(None, description="For actions that say nothing themselves.")
-    on_error: Any = Field(None, description="For nodes that say nothing themselves.")
-    notify: dict[str, Any] | None = Field(None, description="`{action, config}` that tells an operator.")
-    timeout_seconds: float | None = Field(None, description="Longest the whole run may take.")
-    strict: bool = Field(False, description="A missing path in a template is an error.")
-    max_steps: int | None = Field(None, description="Steps after which the run fails.")
-    step_log_limit: int | None = Field(None, description="Steps kept whole in the run document.")
+    retry: dict[str, Any] | None = Field(None, description="Default retry policy of actions.")
+    on_error: Any = Field(None, description="Default `on_error` of nodes.")
+    notify: dict[str, Any] | None = Field(
+        None, description="`{action, config}` that notifies an operator when a run pauses."
+    )
+    timeout_seconds: float | None = Field(None, description="Timeout of the whole run.")
+    strict: bool = Field(False, description="Whether a missing path in a template is an error.")
+    max_steps: int | None = Field(None, description="Number of steps after which the run fails.")
+    step_log_limit: int | None = Field(None, description="Number of steps that the run document keeps in full.")
     compensate: str = Field(
         "",
-        description="When completed actions are undone.",
+        description="When completed actions are compensated.",
         json_schema_extra={"enum": ["on_failure", "on_cancel", "both", "never"]},
     )
-    task_queue: str = Field("", description="For actions that name none.")
+    task_queue: str = Field("", description="Default task queue of actions.")
     execution: str = Field(
-        "", description="For actions that name none.", json_schema_extra={"enum": ["activity", "local"]}
+        "", description="Default `execution` of actions.", json_schema_extra={"enum": ["activity", "local"]}
     )
-    input_schema: Any = Field(None, description="JSON Schema that a run's input must fit.")
+    input_schema: Any = Field(None, description="JSON Schema for the input of runs.")
 
 
 class Definition(Part):
     """A workflow."""
 
-    id: str = Field("", description="Unique; a new one is made where it is empty.")
-    name: str = Field("", description="For people.")
-    customer_id: str = Field("", description="Whose it is.")
-    description: str = Field("", description="For people.")
-    status: str = Field("draft", description="Where it is in its life.", json_schema_extra={"enum": list(STATUSES)})
-    version: int = Field(1, description="Grows by one each time it is published.")
-    trigger: Trigger = Field(Trigger(), description="What starts it.")
-    nodes: list[Node] = Field(default_factory=list, description="What it does.")
-    edges: list[Edge] = Field(default_factory=list, description="In which order.")
-    variables: dict[str, Any] = Field(default_factory=dict, description="Data that every run begins with.")
-    settings: Settings = Field(Settings(), description="How it runs.")
+    id: str = Field("", description="Unique id; generated if empty.")
+    name: str = Field("", description="Name for people.")
+    customer_id: str = Field("", description="Customer ID.")
+    description: str = Field("", description="Description for people.")
+    status: str = Field("draft", description="Status.", json_schema_extra={"enum": list(STATUSES)})
+    version: int = Field(1, description="Newest published version.")
+    trigger: Trigger = Field(Trigger(), description="Trigger that starts runs.")
+    nodes: list[Node] = Field(default_factory=list, description="Nodes of the graph.")
+    edges: list[Edge] = Field(default_factory=list, description="Edges between the nodes.")
+    variables: dict[str, Any] = Field(default_factory=dict, description="Variables that every run starts with.")
+    settings: Settings = Field(Settings(), description="Settings.")
     created_at: Any = Field(None, description="Read only.")
     updated_at: Any = Field(None, description="Read only.")
     created_by: Any = Field(None, description="Read only.")
@@ -142,7 +152,7 @@ class Definition(Part):
 
 
 def build_definition_schema() -> dict[str, Any]:
-    """Give the JSON Schema (2020-12) of a definition."""
+    """Return the JSON Schema (2020-12) of a definition."""
     schema = Definition.model_json_schema()
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["required"] = ["name", "trigger", "nodes"]
@@ -150,4 +160,4 @@ def build_definition_schema() -> dict[str, Any]:
 
 
 WORKFLOW_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,127}")
-"""What can stand in an address without escapes."""
+"""A workflow id: text that needs no escapes in a URL."""

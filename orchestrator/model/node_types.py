@@ -1,4 +1,4 @@
-"""What each node type may say, and the ports it has: one row a type (SPEC §1)."""
+"""The keys and ports of each node type: one row a type (SPEC §1)."""
 
 from dataclasses import dataclass
 
@@ -27,36 +27,36 @@ class Kind:
 
     summary: str
     keys: tuple[str, ...] = ()
-    """Keys of its own, beside the common ones."""
+    """Keys that only this type uses."""
     config: dict[str, str] | None = None
-    """Keys of `config` and what they say; `None` where the author names them."""
+    """Keys of `config`, with their descriptions; None if the author names them."""
     ports: tuple[str, ...] = ("next",)
     lists: dict[str, str] | None = None
-    """Keys that list ids, to the ports they belong to."""
+    """Keys that list ids, to their ports."""
     times_out: bool = False
-    """`timeout_seconds` has a meaning."""
+    """Whether `timeout_seconds` has an effect."""
 
 
 KINDS: dict[str, Kind] = {
-    "trigger": Kind("A start, drawn as a node.", config={}),
+    "trigger": Kind("Starts the graph, like an edge from `trigger`.", config={}),
     "action": Kind(
-        "Does something outside: an HTTP call, a mail, a query.",
+        "Calls an action: an HTTP request, an email, a query.",
         keys=("action", "task_queue", "execution", "compensate"),
         ports=("next", "error"),
         times_out=True,
     ),
     "condition": Kind(
-        "Goes one of two ways.",
+        "Decides between two ports.",
         keys=("condition", "true_branch", "false_branch"),
         config={},
         ports=("true", "false"),
         lists={"true_branch": "true", "false_branch": "false"},
     ),
     "switch": Kind(
-        "Goes one of many ways.",
+        "Decides between several ports.",
         config={
-            "value": "What is compared: a template.",
-            "cases": "`{name: value or condition}`; the first that fits is the port.",
+            "value": "Template of the value to compare.",
+            "cases": "`{name: value or condition}`; the first case that matches is the port.",
         },
         ports=("default",),
     ),
@@ -64,61 +64,61 @@ KINDS: dict[str, Kind] = {
         "Runs its body once for each item.",
         keys=("collection", "item_variable", "body"),
         config={
-            "while": "A condition checked before each pass.",
-            "max_concurrency": "Passes at the same time (1).",
-            "break_when": "A condition checked after each pass: true ends the loop.",
-            "collect": "A template computed after each pass; the results are `items` of the output.",
+            "while": "Condition evaluated before each iteration; false ends the loop.",
+            "max_concurrency": "Number of concurrent iterations (1).",
+            "break_when": "Condition evaluated after each iteration; true ends the loop.",
+            "collect": "Template evaluated after each iteration; the output lists the results as `items`.",
             "on_item_error": "`fail` (default) or `continue`.",
-            "max_iterations": "More passes than this fail the step.",
+            "max_iterations": "Maximum number of iterations; more fail the step.",
         },
         ports=("body", "next", "error"),
         lists={"body": "body"},
         times_out=True,
     ),
     "parallel": Kind(
-        "Runs its branches at the same time.",
+        "Runs its branches concurrently.",
         keys=("branches",),
         config={
-            "join": "`all` (default), `any`, or how many branches must complete.",
+            "join": "Number of branches that must complete: `all` (default), `any` or a number.",
             "on_branch_error": "`fail_fast` (default), `wait` or `ignore`.",
-            "max_concurrency": "Branches at the same time.",
-            "mode": "`child` workflows (default) or `inline`.",
+            "max_concurrency": "Number of concurrent branches.",
+            "mode": "`child` workflows (default), or `inline` in the same workflow.",
         },
         ports=("branch", "next", "error"),
         times_out=True,
     ),
     "delay": Kind(
-        "Waits for a time, however long.",
+        "Waits for a duration or until a time, for up to ten years.",
         keys=("delay_seconds", "delay_until"),
-        config={"cron": "Waits for the next time that this cron expression fires (UTC)."},
+        config={"cron": "Cron expression in UTC; waits for its next fire time."},
     ),
     "wait": Kind(
-        "Waits for an event that somebody sends to the run.",
+        "Waits for an event that is sent to the run.",
         config={
             "event": "Name of the event.",
-            "timeout_seconds": "Longest wait; then it leaves by `timeout`.",
-            "schema": "JSON Schema of the payload; events that do not fit are refused.",
+            "timeout_seconds": "Timeout of the wait; then the run continues by port `timeout`.",
+            "schema": "JSON Schema for the payload; events that do not match are refused.",
         },
         ports=("next", "timeout"),
     ),
     "set": Kind("Sets variables: each key of `config` to the value of its template."),
     "workflow": Kind(
-        "Runs another workflow.",
+        "Calls another workflow.",
         config={
-            "workflow_id": "Which one.",
-            "version": "Which version of it; the newest when empty.",
-            "input": "Its input: a template.",
-            "wait": "Wait for its end (true).",
+            "workflow_id": "Id of the workflow.",
+            "version": "Version to call; the newest if empty.",
+            "input": "Template of its input.",
+            "wait": "Whether to wait until it ends (true).",
         },
         ports=("next", "error"),
         times_out=True,
     ),
     "end": Kind(
-        "Ends the path; with `output` or `outcome` it ends its scope at once.",
+        "Ends its path; with `output` or `outcome` it ends its whole scope at once.",
         config={
-            "output": "Output of the run, iteration or branch: a template.",
+            "output": "Template of the output of the run, iteration or branch.",
             "outcome": "`completed` or `failed`.",
-            "message": "Why it failed: a template.",
+            "message": "Template of the error message for outcome `failed`.",
         },
         ports=(),
     ),
@@ -126,7 +126,7 @@ KINDS: dict[str, Kind] = {
 
 
 def list_ports(node: Node) -> tuple[str, ...]:
-    """Name the ports of a node, in order."""
+    """Return the ports of a node, in order."""
     kind = KINDS[node.type]
     if node.type != "switch":
         return kind.ports
@@ -135,7 +135,7 @@ def list_ports(node: Node) -> tuple[str, ...]:
 
 
 def list_target_lists(node: Node) -> list[tuple[str, str, list[str]]]:
-    """Give what a node lists: `(place in the node, port, ids)`; a branch is the port `branch <index>`."""
+    """Return the lists of ids of a node: `(path in the node, port, ids)`; a branch is the port `branch <index>`."""
     if node.type == "parallel":
         return [(f"/branches/{at}", f"branch {at}", ids) for at, ids in enumerate(node.branches)]
     named = KINDS[node.type].lists or {}

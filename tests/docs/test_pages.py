@@ -16,10 +16,12 @@ from orchestrator.errors import ProblemCode
 from orchestrator.model.definition import NODE_TYPES, build_definition_schema
 from orchestrator.planner.planner import check
 from orchestrator.planner.problem_codes import CODES
+from orchestrator.planner.trigger_checks import CONFIG_KEYS
 from orchestrator.settings import Settings
+from orchestrator.timing.schedule import OVERLAPS
 
 DOCS = Path("docs")
-PAGES = {"definition.md": definition.page, "actions.md": actions.generate_page, "settings.md": settings.page}
+PAGES = {"definition.md": definition.generate_page, "actions.md": actions.generate_page, "settings.md": settings.page}
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -31,10 +33,12 @@ def test_the_schema_file_is_what_the_code_writes() -> None:
     assert json.loads((DOCS / "definition.schema.json").read_text()) == build_definition_schema()
 
 
-def test_every_node_type_action_setting_and_code_is_told() -> None:
+def test_every_node_type_action_setting_and_code_is_documented() -> None:
     text = {name: (DOCS / name).read_text() for name in PAGES}
 
     assert [name for name in NODE_TYPES if f"### {name}\n" not in text["definition.md"]] == []
+    assert [key for key in CONFIG_KEYS["schedule"] if f"\n| `{key}` |" not in text["definition.md"]] == []
+    assert [name for name in OVERLAPS if f"\n| `{name}` |" not in text["definition.md"]] == []
     assert [code for code in CODES if f"| `{code}` |" not in text["definition.md"]] == []
     assert [name for name in load_builtin_registry().list_names() if f"### {name}\n" not in text["actions.md"]] == []
     assert [name for name in Settings.model_fields if name.upper() not in text["settings.md"]] == []
