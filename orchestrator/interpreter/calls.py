@@ -1,42 +1,41 @@
-"""Calls of other workflows."""
+"""Call other workflows. Replay-sensitive."""
 
 from orchestrator.errors import StepFailed
+from orchestrator.interpreter.base import NodeRun
 from orchestrator.interpreter.effects import CallRequest
-from orchestrator.interpreter.frames import Step
-from orchestrator.interpreter.scopes import Machine, Place
-from orchestrator.jsontools import schema
+from orchestrator.interpreter.pure_nodes import NEXT, Exit
+from orchestrator.interpreter.waits import describe_problems
 from orchestrator.model.plan import Call, Plan, list_inner_scopes
 
 
-async def call(machine: Machine, node: Call, step: Step, place: Place) -> str:
+async def call(run: NodeRun, node: Call) -> Exit:
     """Run another workflow."""
-    callee = machine.plan.workflows[node.workflow]
-    given = machine.compiled.render(node.input, place.env)
-    step.input = given
-    if callee.input_schema is not None and (found := schema.find_problems(callee.input_schema, given)):
-        listed = "; ".join(f"{problem.path or '/'}: {problem.message}" for problem in found[:5])
+    callee = run.plan.workflows[node.workflow]
+    call_input = run.render(node.input)
+    run.step.input = call_input
+    if callee.input_schema is not None and (problems := describe_problems(callee.input_schema, call_input)):
         raise StepFailed(
-            f"the input does not fit workflow {callee.id}: {listed}",
+            f"config.input does not match the input_schema of workflow {callee.id}: {problems}",
             error_type="validation_error",
             recoverable=False,
         )
-    needed = {name: machine.plan.workflows[name] for name in sorted(collect_callees(callee, machine.plan.workflows))}
-    plan = callee.model_copy(update={"workflows": needed})
-    step.output = await machine.effects.call_workflow(
-        CallRequest(plan=plan, input=given, wait=node.wait, step_id=step.id, title=node.title)
+    callee_names = sorted(collect_callees(callee, run.plan.workflows))
+    plan = callee.model_copy(update={"workflows": {name: run.plan.workflows[name] for name in callee_names}})
+    run.step.output = await run.effects.call_workflow(
+        CallRequest(plan=plan, input=call_input, wait=node.wait, step_id=run.step.id, title=node.title)
     )
-    return "next"
+    return NEXT
 
 
 def collect_callees(plan: Plan, workflows: dict[str, Plan]) -> set[str]:
-    """Give the names of the workflows that a plan calls, directly or through others."""
-    found: set[str] = set()
+    """Return the names of the workflows that a plan calls, directly or through others."""
+    names: set[str] = set()
     scopes = [plan.scope]
     while scopes:
         for node in scopes.pop().nodes:
-            if isinstance(node, Call) and node.workflow not in found:
-                found.add(node.workflow)
+            if isinstance(node, Call) and node.workflow not in names:
+                names.add(node.workflow)
                 scopes.append(workflows[node.workflow].scope)
             else:
                 scopes.extend(list_inner_scopes(node))
-    return found
+    return names

@@ -1,4 +1,4 @@
-"""Compile and compute the values, conditions and times that nodes hold, once for each plan.
+"""Compile the templates and conditions of a plan, once each, and parse rendered values.
 
 Replay-sensitive: no clock, no randomness.
 """
@@ -10,78 +10,91 @@ from typing import Any
 
 from orchestrator.errors import StepFailed
 from orchestrator.jsontools.json_types import describe_value
-from orchestrator.language import Env, compile_value, render_parameters
+from orchestrator.language import CompiledValue, Env, compile_value, render_parameters
 from orchestrator.language.condition_reader import Condition, compile_condition
 from orchestrator.language.env import Warnings
 from orchestrator.model.plan import MAX_DELAY_SECONDS
 
 
 class Compiled:
-    """What has been compiled for a plan; keyed by the identity of the value in it, which the plan keeps alive."""
+    """The compiled templates and conditions of a plan, by the identity of their source, which the plan keeps alive."""
 
     def __init__(self) -> None:
         self._conditions: dict[int, Condition] = {}
-        self._values: dict[int, Any] = {}
+        self._values: dict[int, CompiledValue] = {}
 
     def condition(self, source: Any) -> Condition:
-        """Compile a condition."""
-        found = self._conditions.get(id(source))
-        if found is None:
-            found = self._conditions[id(source)] = compile_condition(source)
-        return found
+        """Return a condition, compiled."""
+        condition = self._conditions.get(id(source))
+        if condition is None:
+            condition = self._conditions[id(source)] = compile_condition(source)
+        return condition
 
     def render(self, source: Any, env: Env) -> Any:
-        """Compute a value that may hold templates."""
+        """Render a value that may hold templates."""
         if source is None or isinstance(source, int | float):
             return source
-        found = self._values.get(id(source))
-        if found is None:
-            found = self._values[id(source)] = compile_value(source)
-        return found.render(env)
+        return self._compile(source).render(env)
 
     def parameters(self, source: dict[str, Any], env: Env) -> tuple[Any, dict[str, list[Any]]]:
-        """Compute an action's parameters; what needs secrets is left to the action's side."""
-        found = self._values.get(id(source))
-        if found is None:
-            found = self._values[id(source)] = compile_value(source)
-        return render_parameters(source, env) if found.uses_secrets else (found.render(env), {})
+        """Render an action's parameters; parts that need secrets are rendered by the worker that has them."""
+        template = self._compile(source)
+        return render_parameters(source, env) if template.uses_secrets else (template.render(env), {})
+
+    def _compile(self, source: Any) -> CompiledValue:
+        template = self._values.get(id(source))
+        if template is None:
+            template = self._values[id(source)] = compile_value(source)
+        return template
 
 
 def parse_seconds(value: Any, what: str) -> float:
-    """Read a number of seconds that a template gave."""
+    """Parse a rendered number of seconds."""
     if isinstance(value, str):
         try:
             value = float(value)
         except ValueError:
             raise StepFailed(f"{what} is not a number: {value[:60]!r}", recoverable=False) from None
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise StepFailed(f"{what} is not a number: {value!r:.60}", recoverable=False)
+        raise StepFailed(f"{what} is not a number: it is {describe_kind(value)}", recoverable=False)
     if value > MAX_DELAY_SECONDS:
         raise StepFailed(f"{what} is longer than ten years: {value:g} s", recoverable=False)
     return max(float(value), 0.0)
 
 
 def parse_time(value: Any) -> datetime:
-    """Read a time that a template gave; no zone means UTC."""
+    """Parse a rendered time; without a zone it is in UTC."""
     try:
-        read = datetime.fromisoformat(value)
+        parsed = datetime.fromisoformat(value)
     except (TypeError, ValueError):
-        raise StepFailed(f"delay_until is not an ISO 8601 time: {value!r:.60}", recoverable=False) from None
-    return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
+        message = f"delay_until is not an ISO 8601 time: it is {describe_kind(value)}"
+        raise StepFailed(message, recoverable=False) from None
+    return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
 
 
 def parse_collection(value: Any) -> tuple[list[Any] | None, int]:
-    """Read a loop's collection: `(list, its length)`, or `(None, n)` for a whole number."""
+    """Parse a loop's rendered collection: `(list, its length)`, or `(None, n)` for a whole number."""
     if isinstance(value, list):
         return value, len(value)
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        kind = "missing" if value is None else describe_value(value)
-        raise StepFailed(f"the collection must be a list or a whole number, it is {kind}", recoverable=False)
+        message = f"the collection is {describe_kind(value)}; expected a list or a whole number"
+        raise StepFailed(f"{message}{COLLECTION_HINTS.get(type(value), '')}", recoverable=False)
     return None, value
 
 
+COLLECTION_HINTS: dict[type, str] = {
+    dict: ": add `| values` to loop over the values of an object",
+    type(None): ": add `| default([])` where it may be missing",
+}
+
+
+def describe_kind(value: Any) -> str:
+    """Describe a value that has the wrong type."""
+    return "missing" if value is None else describe_value(value)
+
+
 def make_env(context: dict[str, Any], now: Callable[[], datetime], uuid: Callable[[], str], strict: bool) -> Env:
-    """Make what evaluations over one flow's data see."""
+    """Return what templates and conditions over one flow's data see."""
     return Env(context=context, now=now, uuid=uuid, strict=strict, warnings=Warnings())

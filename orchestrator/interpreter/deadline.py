@@ -12,28 +12,33 @@ T = TypeVar("T")
 
 
 class DeadlineExceeded(Exception):
-    """The deadline came before the end."""
+    """The deadline passed before the work ended."""
 
 
 async def run_until(effects: Effects, deadline: datetime, title: str, work: Coroutine[Any, Any, T]) -> T:
-    """Run the work, cancelled when the deadline comes first; raises DeadlineExceeded then, once the work has ended."""
+    """Run the work and cancel it at the deadline; raises DeadlineExceeded once the cancelled work has ended.
+
+    The work has a task of its own, so that it can be cancelled alone. `exceeded` tells the timer's cancellation from
+    that of the run: both arrive here as CancelledError, also when the work returned in the same turn, because asyncio
+    ends a task as cancelled when its coroutine returns while a cancellation is pending.
+    """
     loop = asyncio.get_running_loop()
     flow = loop.create_task(work)
     seconds = max((deadline - effects.now()).total_seconds(), 0.0)
     timer = loop.create_task(effects.sleep(seconds, title))
-    over = False
+    exceeded = False
 
-    def ring(task: "asyncio.Task[None]") -> None:
-        nonlocal over
+    def cancel_flow(task: "asyncio.Task[None]") -> None:
+        nonlocal exceeded
         if not task.cancelled() and task.exception() is None and not flow.done():
-            over = True
+            exceeded = True
             flow.cancel()
 
-    timer.add_done_callback(ring)
+    timer.add_done_callback(cancel_flow)
     try:
         return await flow
     except asyncio.CancelledError:
-        if not over:
+        if not exceeded:
             raise
         raise DeadlineExceeded from None
     finally:

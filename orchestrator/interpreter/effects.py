@@ -1,6 +1,7 @@
 """The port through which the interpreter asks for everything outside its own control flow.
 
-`workflow.py` answers on Temporal, `simulator.py` on a virtual clock. Replay-sensitive: values only.
+Implemented by `temporal/workflow/effects.py` on Temporal and by `simulator/effects.py` on a virtual clock.
+Replay-sensitive: values only.
 """
 
 from collections.abc import Mapping
@@ -8,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
+from orchestrator.interpreter.pending_compensation import PendingCompensation
 from orchestrator.model.plan import Plan, Retry
 from orchestrator.model.run import ErrorDocument, ResolutionAction
 
@@ -19,7 +21,7 @@ class ActRequest:
     action: str
     parameters: Any
     secrets: Mapping[str, list[Any]]
-    """JSON Pointer into the parameters to the parts that hold secrets; see `expressions.render_parameters`."""
+    """JSON Pointers into the parameters, and the template parts there that need secrets; see `render_parameters`."""
     step_id: str
     """Unique in the run, the same for every attempt of the step: the activity id."""
     node_id: str
@@ -34,16 +36,20 @@ class ActRequest:
 
 @dataclass(frozen=True, slots=True)
 class ActionResult:
-    """What an action gave."""
+    """The result of an action."""
 
     result: Any
     attempts: int = 1
-    """How many times it was tried."""
+    """Number of attempts, including the one that succeeded."""
+
+    def to_output(self) -> dict[str, Any]:
+        """Return the step's output: an object, so that templates can name its parts."""
+        return self.result if isinstance(self.result, dict) else {"result": self.result}
 
 
 @dataclass(frozen=True, slots=True)
 class BranchRequest:
-    """Run a branch beside this flow."""
+    """Run a branch concurrently with this flow."""
 
     plan: Plan
     """The part of the graph, ready to run by itself."""
@@ -52,24 +58,25 @@ class BranchRequest:
     context: dict[str, Any]
     """Only what the part names."""
     waits: tuple[str, ...]
-    """Events it receives."""
+    """Names of the events it receives."""
     exports: tuple[str, ...]
+    """Ids of its nodes whose `steps.<id>` is named outside the branch; `*` is all of them."""
     title: str
     node_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class BranchResult:
-    """What a branch gives back."""
+    """The result of a branch."""
 
     status: Literal["completed", "failed", "cancelled"]
     output: Any = None
     variables: Mapping[str, Any] = field(default_factory=dict)
     steps: Mapping[str, Any] = field(default_factory=dict)
-    """Entries of `steps.<id>` that something outside the branch names."""
-    compensations: tuple[dict[str, Any], ...] = ()
-    left: tuple[str, ...] = ()
-    """Nodes outside the branch that its paths reached."""
+    """Entries of `steps.<id>` that are named outside the branch."""
+    compensations: tuple[PendingCompensation, ...] = ()
+    exits: tuple[str, ...] = ()
+    """Nodes outside the branch that its paths have reached."""
     error: ErrorDocument | None = None
     """Set when it failed."""
     steps_started: int = 0
@@ -88,11 +95,11 @@ class CallRequest:
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """An operator's word on a step that failed and paused the run."""
+    """An operator's decision on a step that failed and paused the run."""
 
     action: ResolutionAction
     parameters: dict[str, Any] | None = None
-    """For `retry`: parameters to call the action with instead."""
+    """For `retry`: parameters that replace those of the step."""
     value: Any = None
     """For `fallback`."""
     node_id: str | None = None
@@ -103,31 +110,31 @@ class Effects(Protocol):
     """Everything the interpreter cannot do by itself."""
 
     def now(self) -> datetime:
-        """Give the time, the same at every replay."""
+        """Return the time, the same at every replay."""
 
     def uuid(self) -> str:
-        """Give a new UUID, the same at every replay."""
+        """Return a new UUID, the same at every replay."""
 
     async def act(self, request: ActRequest) -> ActionResult:
-        """Call an action and give its result, or raise StepFailed when no attempt is left."""
+        """Call an action and return its result; raise StepFailed when no attempt is left."""
 
     async def sleep(self, seconds: float, title: str) -> None:
-        """Come back after that time, however often the process dies meanwhile."""
+        """Return after that time, however often the process is restarted meanwhile."""
 
     async def receive(self, event: str, timeout_seconds: float | None, title: str) -> tuple[Any] | None:
-        """Take the oldest unread event of that name; `None` when the time is over first."""
+        """Return the oldest unread event of that name in a tuple, or `None` after the timeout."""
 
     async def run_branch(self, request: BranchRequest) -> BranchResult:
-        """Run a branch to its end; when cancelled, end it first and answer `cancelled`."""
+        """Run a branch to its end; when cancelled, wait for its end and return `cancelled`."""
 
     async def call_workflow(self, request: CallRequest) -> dict[str, Any]:
-        """Run another workflow: `{run_id, status, output}`; StepFailed when it fails."""
+        """Run another workflow and return `{run_id, status, output}`; raise StepFailed when it fails."""
 
     async def decide(self, step_id: str, node_id: str) -> Resolution:
-        """Wait for an operator's word on a failed step."""
+        """Wait for an operator's resolution of a failed step."""
 
     def boundary_due(self, *, resumable: bool) -> bool:
-        """Tell, at a node boundary, that `boundary` has something to do. Called once for each node."""
+        """Return whether `pass_boundary` has something to do. Called once before each node."""
 
     async def pass_boundary(self, *, resumable: bool) -> None:
-        """Hold while paused; where the whole state can be written down, continue as new if that is due."""
+        """Wait while paused; where the whole state can be written down, continue as new if that is due."""

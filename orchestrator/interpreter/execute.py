@@ -1,4 +1,4 @@
-"""Execute a plan, or one branch of it, from a state to its outcome."""
+"""Execute a plan, or one branch of it, from a state to its outcome. Replay-sensitive."""
 
 import asyncio
 from collections.abc import Sequence
@@ -7,15 +7,14 @@ from datetime import timedelta
 from typing import Any, Literal
 
 from orchestrator.errors import StepFailed
+from orchestrator.interpreter.base import ScopeRun
 from orchestrator.interpreter.compensation import compensate
 from orchestrator.interpreter.deadline import DeadlineExceeded, run_until
 from orchestrator.interpreter.effects import BranchResult, Effects
 from orchestrator.interpreter.failures import LimitReached, Rewind, build_error_document
-from orchestrator.interpreter.parallels import select_branch_output
-from orchestrator.interpreter.pure_nodes import Closed, failure_from_end
-from orchestrator.interpreter.scopes import Machine
+from orchestrator.interpreter.pure_nodes import Closed, raise_if_failed, select_output
+from orchestrator.interpreter.scopes import ScopeInterpreter
 from orchestrator.interpreter.state import RunState
-from orchestrator.interpreter.steps import attempt
 from orchestrator.model.plan import Plan
 from orchestrator.model.run import ErrorDocument, RunInfo, Status
 
@@ -32,92 +31,94 @@ class Outcome:
 async def execute(plan: Plan, info: RunInfo, state: RunState, effects: Effects) -> Outcome:
     """Run a plan from its state to its end.
 
-    `state` is kept up to date at every step. On cancellation compensations owed are made first.
+    `state` is kept up to date at every step. Pending compensations are called before a cancellation is raised.
     """
-    machine = Machine(plan, info, state, effects, attempt)
+    interpreter = ScopeInterpreter(plan, info, state, effects)
     try:
-        closed = await _before_deadline(machine)
+        closed = await _run_before_deadline(interpreter)
         if closed is not None and closed.failed:
             state.output = closed.output
-            raise failure_from_end(closed)
+        raise_if_failed(closed)
     except StepFailed as failure:
-        return await _failed(machine, failure)
+        return await _fail(interpreter, failure)
     except asyncio.CancelledError:
         if plan.compensate in ("on_cancel", "both"):
-            await compensate(machine)
-        _end(machine, "cancelled")
+            await compensate(interpreter)
+        _end(interpreter, "cancelled")
         raise
-    state.output = select_branch_output(closed, state.data.variables())
-    _end(machine, "completed")
+    state.output = select_output(closed, state.data.collect_variables())
+    _end(interpreter, "completed")
     return Outcome("completed", state.output)
 
 
 async def execute_branch(
     plan: Plan, info: RunInfo, state: RunState, effects: Effects, exports: Sequence[str]
 ) -> BranchResult:
-    """Run one branch by itself; never raises for a failure or a cancellation, the result tells.
+    """Run one branch by itself; a failure or a cancellation is returned, never raised.
 
-    Compensations are not made here: they are owed by the run.
+    Compensations are returned, not called: only the run as a whole knows whether they are needed.
     """
-    machine = Machine(plan, info, state, effects, attempt)
+    interpreter = ScopeInterpreter(plan, info, state, effects)
     status: Literal["completed", "failed", "cancelled"] = "completed"
     closed: Closed | None = None
     try:
-        closed = await _scope(machine)
-        if closed is not None and closed.failed:
-            raise failure_from_end(closed)
+        closed = await _run_whole_scope(interpreter)
+        raise_if_failed(closed)
     except StepFailed as failure:
         status = "failed"
         state.failure = build_error_document(failure, effects.now())
     except asyncio.CancelledError:
         status = "cancelled"
-    _end(machine, status)
-    variables = state.data.variables() if status == "completed" else {}
-    state.output = select_branch_output(closed, variables)
-    own = state.data.own_steps()
+    _end(interpreter, status)
+    variables = state.data.collect_variables() if status == "completed" else {}
+    state.output = select_output(closed, variables)
+    own = state.data.collect_steps()
     return BranchResult(
         status,
         output=state.output if status == "completed" else None,
         variables=variables,
         steps=own if "*" in exports else {name: own[name] for name in exports if name in own},
         compensations=tuple(state.compensations),
-        left=tuple(state.frame.left) if status == "completed" else (),
+        exits=tuple(state.frame.exits) if status == "completed" else (),
         error=state.failure,
         steps_started=state.started,
     )
 
 
-async def _scope(machine: Machine) -> Closed | None:
-    """Run the flow's own scope; what only unwinds becomes a failure here."""
-    place = machine.place(machine.state.path, machine.state.data, resumable=True)
+async def _run_whole_scope(interpreter: ScopeInterpreter) -> Closed | None:
+    """Run the flow's own scope; a limit or a rewind that no scope has caught becomes a failure here."""
+    plan, state = interpreter.plan, interpreter.state
+    env = interpreter.make_env(state.data.context)
     try:
-        return await machine.run_scope(machine.plan.scope, machine.state.frame, place)
+        return await interpreter.run_scope(
+            ScopeRun(plan.scope, state.frame, state.path, state.data, env, resumable=True)
+        )
     except LimitReached:
         raise StepFailed(
-            _describe_limit(machine),
-            details={"limit": "max_steps", "max_steps": machine.plan.max_steps},
+            _describe_limit(plan.max_steps, is_branch=bool(state.path)),
+            details={"limit": "max_steps", "max_steps": plan.max_steps},
             recoverable=False,
         ) from None
     except Rewind as rewind:
         raise rewind.failure from None
 
 
-def _describe_limit(machine: Machine) -> str:
-    limit = machine.plan.max_steps
+def _describe_limit(max_steps: int, *, is_branch: bool) -> str:
     # A branch's limit is what was left of the run's; the run's own failure names the number in the definition.
-    if machine.state.path:
-        return f"the branch needs more than the {limit} steps that were left of the run's max_steps"
-    return f"the run needs more than max_steps ({limit}) steps"
+    if is_branch:
+        return f"the branch needs more than the {max_steps} steps that were left of the run's max_steps"
+    return f"the run needs more than max_steps ({max_steps}) steps"
 
 
-async def _before_deadline(machine: Machine) -> Closed | None:
-    """Run the scope, cancelled when `timeout_seconds` of the whole run are over."""
-    limit = machine.plan.timeout_seconds
+async def _run_before_deadline(interpreter: ScopeInterpreter) -> Closed | None:
+    """Run the scope and cancel it when `timeout_seconds` of the whole run are over."""
+    limit = interpreter.plan.timeout_seconds
+    work = _run_whole_scope(interpreter)
     if limit is None:
-        return await _scope(machine)
-    deadline = machine.state.started_at + timedelta(seconds=limit)
+        return await work
+    deadline = interpreter.state.started_at + timedelta(seconds=limit)
     try:
-        return await run_until(machine.effects, deadline, "timeout of the run", _scope(machine))
+        return await run_until(interpreter.effects, deadline, "timeout of the run", work)
     except DeadlineExceeded:
         raise StepFailed(
             f"the run took longer than timeout_seconds ({limit:g} s)",
@@ -126,26 +127,24 @@ async def _before_deadline(machine: Machine) -> Closed | None:
         ) from None
 
 
-async def _failed(machine: Machine, failure: StepFailed) -> Outcome:
-    state = machine.state
-    state.failure = build_error_document(failure, machine.effects.now())
-    _close_steps(machine, "failed")
-    if machine.plan.compensate in ("on_failure", "both"):
-        await compensate(machine)
-    _end(machine, "failed")
+async def _fail(interpreter: ScopeInterpreter, failure: StepFailed) -> Outcome:
+    state = interpreter.state
+    state.failure = build_error_document(failure, interpreter.effects.now())
+    _close_open_steps(interpreter, "failed")
+    if interpreter.plan.compensate in ("on_failure", "both"):
+        await compensate(interpreter)
+    _end(interpreter, "failed")
     return Outcome("failed", state.output, state.failure)
 
 
-def _close_steps(machine: Machine, status: Status) -> None:
-    """Close what a limit or a cancellation left open."""
-    for step in machine.state.open.values():
-        step.status = status
-        step.completed_at = machine.effects.now()
-        step.waiting_for = None
-    machine.state.open.clear()
+def _close_open_steps(interpreter: ScopeInterpreter, status: Status) -> None:
+    """Close what a limit or a cancellation has left open; these steps are not counted as completed."""
+    for step in interpreter.state.open.values():
+        step.close(status, interpreter.effects.now())
+    interpreter.state.open.clear()
 
 
-def _end(machine: Machine, status: Status) -> None:
-    _close_steps(machine, status)
-    machine.state.status = status
-    machine.state.completed_at = machine.effects.now()
+def _end(interpreter: ScopeInterpreter, status: Status) -> None:
+    _close_open_steps(interpreter, status)
+    interpreter.state.status = status
+    interpreter.state.completed_at = interpreter.effects.now()

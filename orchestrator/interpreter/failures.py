@@ -1,4 +1,4 @@
-"""What an error becomes: the error document, and what `on_error` says to do. Replay-sensitive."""
+"""Failures of steps, and what unwinds scopes. Replay-sensitive."""
 
 from datetime import datetime
 
@@ -10,21 +10,21 @@ KNOWN_ERRORS = (StepFailed, ExpressionError, ConditionError)
 
 
 class Rewind(Exception):
-    """Go back to a node of an enclosing scope."""
+    """Unwind to the scope that has a node, and go back to that node."""
 
     def __init__(self, node_id: str, failure: StepFailed) -> None:
         super().__init__(node_id)
         self.node_id = node_id
         self.failure = failure
-        """What to fail with when that node has never started."""
+        """Raised instead when that node has never started."""
 
 
 class LimitReached(Exception):
-    """The run has made as many steps as it may."""
+    """The run needs more than `max_steps` steps."""
 
 
 def to_step_failure(error: StepFailed | ExpressionError | ConditionError, node_id: str | None) -> StepFailed:
-    """Turn what a node raised into a failure of its step; the innermost node keeps its name."""
+    """Return what a node raised as the failure of its step; the id of the innermost node stays."""
     if isinstance(error, StepFailed):
         error.node_id = error.node_id or node_id
         return error

@@ -1,4 +1,7 @@
-"""The state of one scope of a run: its frame, its steps, its loops."""
+"""The state of one scope of a run: its frame, its steps, its loops. Replay-sensitive.
+
+The keys that `to_json` writes are read by later releases: they do not follow a renamed field.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,12 +9,13 @@ from datetime import datetime
 from typing import Any
 
 from orchestrator.language.condition_reader import build_evidence
+from orchestrator.model.plan import Scope
 from orchestrator.model.run import ErrorDocument, Status, StepDocument, count_milliseconds, format_timestamp
 
 
 @dataclass(slots=True)
 class Step:
-    """One execution of one node, while it is being written."""
+    """One execution of one node, while it is being recorded."""
 
     id: str
     node_id: str
@@ -19,7 +23,7 @@ class Step:
     status: Status
     started_at: datetime
     number: int = 0
-    """Place in the order of starts, from 1."""
+    """Position in the order of starts, from 1."""
     completed_at: datetime | None = None
     input: Any = None
     output: Any = None
@@ -27,11 +31,17 @@ class Step:
     retry_count: int = 0
     warnings: tuple[str, ...] = ()
     decision: Any = None
-    """Raw evidence; see `orchestrator.conditions.evidence`."""
+    """Raw evidence, rendered only when the step is shown; see `render_decision`."""
     waiting_for: dict[str, Any] | None = None
 
+    def close(self, status: Status, now: datetime) -> None:
+        """Record that the step has ended."""
+        self.status = status
+        self.completed_at = now
+        self.waiting_for = None
+
     def to_document(self) -> StepDocument:
-        """Show the step."""
+        """Return the step as the run document shows it."""
         return StepDocument(
             id=self.id,
             node_id=self.node_id,
@@ -49,25 +59,36 @@ class Step:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Write the step down."""
-        written = {name: getattr(self, name) for name in self.__slots__}
-        written["started_at"] = format_timestamp(self.started_at)
-        written["completed_at"] = self.completed_at and format_timestamp(self.completed_at)
-        written["error"] = self.error and self.error.to_json()
-        written["decision"] = render_decision(self.decision)
-        return {name: value for name, value in written.items() if value not in (None, (), "", 0)}
+        """Return the step as it is carried over continue-as-new; empty fields are left out."""
+        fields = {
+            "id": self.id,
+            "node_id": self.node_id,
+            "path": self.path,
+            "status": self.status,
+            "started_at": format_timestamp(self.started_at),
+            "number": self.number,
+            "completed_at": self.completed_at and format_timestamp(self.completed_at),
+            "input": self.input,
+            "output": self.output,
+            "error": self.error and self.error.to_json(),
+            "retry_count": self.retry_count,
+            "warnings": self.warnings,
+            "decision": render_decision(self.decision),
+            "waiting_for": self.waiting_for,
+        }
+        return {name: value for name, value in fields.items() if value not in (None, (), "", 0)}
 
     @classmethod
-    def from_json(cls, written: Mapping[str, Any]) -> "Step":
+    def from_json(cls, fields: Mapping[str, Any]) -> "Step":
         """Read what `to_json` wrote."""
-        read = {"path": "", **written}
-        read["started_at"] = datetime.fromisoformat(read["started_at"])
-        if "completed_at" in read:
-            read["completed_at"] = datetime.fromisoformat(read["completed_at"])
-        if "error" in read:
-            read["error"] = ErrorDocument.from_json(read["error"])
-        read["warnings"] = tuple(read.get("warnings", ()))
-        return cls(**read)
+        values = {"path": "", **fields}
+        values["started_at"] = datetime.fromisoformat(values["started_at"])
+        if "completed_at" in values:
+            values["completed_at"] = datetime.fromisoformat(values["completed_at"])
+        if "error" in values:
+            values["error"] = ErrorDocument.from_json(values["error"])
+        values["warnings"] = tuple(values.get("warnings", ()))
+        return cls(**values)
 
 
 def render_decision(decision: Any) -> Any:
@@ -77,63 +98,82 @@ def render_decision(decision: Any) -> Any:
 
 @dataclass(slots=True)
 class LoopFrame:
-    """Where a loop that runs one after another stands."""
+    """Progress of a loop: it can be carried over continue-as-new between two nodes of an iteration."""
 
     step: Step
     items: list[Any] | None
     """`None` for a count or a bare `while`."""
     count: int | None
-    """How many iterations there are at most; `None` when only `while` says."""
+    """Number of iterations at most; `None` when only `while` decides."""
     index: int = 0
+    """The iteration in progress, or the next one."""
     collected: list[Any] = field(default_factory=list)
     failed: int = 0
+    """Number of failed iterations."""
     shadowed: dict[str, Any] = field(default_factory=dict)
     """Variables that the loop variables hide."""
-    left: list[str] = field(default_factory=list)
+    exits: list[str] = field(default_factory=list)
+    """Nodes outside the body that iterations have reached."""
     merged: dict[str, Any] = field(default_factory=dict)
-    """What iterations beside each other have set, in their order; given to the flow when the loop ends."""
+    """Variables that concurrent iterations have set, in their order; set in the flow when the loop ends."""
     merged_steps: dict[str, Any] = field(default_factory=dict)
     frame: "Frame | None" = None
     """The iteration in progress."""
 
     def to_json(self) -> dict[str, Any]:
-        """Write it down."""
-        written = {name: getattr(self, name) for name in self.__slots__}
-        written["step"] = self.step.to_json()
-        written["frame"] = self.frame and self.frame.to_json()
-        return written
+        """Return the loop as it is carried over continue-as-new."""
+        return {
+            "step": self.step.to_json(),
+            "items": self.items,
+            "count": self.count,
+            "index": self.index,
+            "collected": self.collected,
+            "failed": self.failed,
+            "shadowed": self.shadowed,
+            "left": self.exits,
+            "merged": self.merged,
+            "merged_steps": self.merged_steps,
+            "frame": self.frame and self.frame.to_json(),
+        }
 
     @classmethod
-    def from_json(cls, written: Mapping[str, Any]) -> "LoopFrame":
+    def from_json(cls, fields: Mapping[str, Any]) -> "LoopFrame":
         """Read what `to_json` wrote."""
-        frame = written["frame"]
-        read = {**written, "step": Step.from_json(written["step"]), "frame": frame and Frame.from_json(frame)}
-        return cls(**read)
+        values = {**fields, "step": Step.from_json(fields["step"]), "exits": fields["left"]}
+        del values["left"]
+        values["frame"] = fields["frame"] and Frame.from_json(fields["frame"])
+        return cls(**values)
 
 
 @dataclass(slots=True)
 class Frame:
-    """Where a scope stands between two nodes."""
+    """Progress of a scope between two nodes."""
 
     active: list[int]
     """Ranks to run, ascending."""
     visits: dict[str, int] = field(default_factory=dict)
     """How often each node has started; numbers the steps of a cycle."""
-    left: list[str] = field(default_factory=list)
-    """Nodes outside that a path has reached, in order."""
+    exits: list[str] = field(default_factory=list)
+    """Nodes outside the scope that a path has reached, in order."""
     loop: LoopFrame | None = None
+    """The loop of this scope in progress: its node is not among `active` any longer."""
+
+    @classmethod
+    def new(cls, scope: Scope) -> "Frame":
+        """Return the frame of a scope that is about to start."""
+        return cls(sorted(scope.entries), exits=list(scope.exits))
 
     def to_json(self) -> dict[str, Any]:
-        """Write it down."""
+        """Return the frame as it is carried over continue-as-new."""
         return {
             "active": self.active,
             "visits": self.visits,
-            "left": self.left,
+            "left": self.exits,
             "loop": self.loop and self.loop.to_json(),
         }
 
     @classmethod
-    def from_json(cls, written: Mapping[str, Any]) -> "Frame":
+    def from_json(cls, fields: Mapping[str, Any]) -> "Frame":
         """Read what `to_json` wrote."""
-        loop = written["loop"]
-        return cls(**{**written, "loop": loop and LoopFrame.from_json(loop)})
+        loop = fields["loop"] and LoopFrame.from_json(fields["loop"])
+        return cls(fields["active"], fields["visits"], fields["left"], loop)

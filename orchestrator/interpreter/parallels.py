@@ -1,8 +1,9 @@
-"""Parallels: branches beside each other, joined (SPEC §2.5, docs/flow.md). Replay-sensitive."""
+"""Parallels: concurrent branches and their join (SPEC §2.5, docs/flow.md). Replay-sensitive."""
 
 from collections.abc import Coroutine
 from typing import Any
 
+from orchestrator.interpreter.base import NodeRun
 from orchestrator.interpreter.effects import BranchRequest, BranchResult
 from orchestrator.interpreter.failures import (
     KNOWN_ERRORS,
@@ -11,87 +12,82 @@ from orchestrator.interpreter.failures import (
     build_error_document,
     to_step_failure,
 )
-from orchestrator.interpreter.frames import Step
-from orchestrator.interpreter.loops import check
 from orchestrator.interpreter.pool import run_pool
-from orchestrator.interpreter.pure_nodes import Closed
-from orchestrator.interpreter.scopes import Machine, Place, new_frame
+from orchestrator.interpreter.pure_nodes import Exit, raise_if_failed, select_output
 from orchestrator.model.plan import IN_FLIGHT_LIMIT, Branch, Parallel
 from orchestrator.model.run import ErrorDocument
 
 CANCELLED = BranchResult("cancelled")
 
 
-async def run_parallel(machine: Machine, node: Parallel, step: Step, place: Place, left: list[str]) -> str:
-    """Run the branches until the join is reached or cannot be."""
+async def run_parallel(run: NodeRun, node: Parallel) -> Exit:
+    """Run the branches until the join is reached or can no longer be reached."""
     join = _Join(node)
     # One budget for all: what is left is read once, before any branch starts, so that it does not depend on which
     # branch is the first to end. Child workflows then count on their own and are added up after the join.
-    steps_left = max(machine.plan.max_steps - machine.state.started, 0)
+    steps_left = max(run.plan.max_steps - run.state.started, 0)
 
     def launch(index: int) -> Coroutine[Any, Any, BranchResult]:
-        path = f"{step.id}[{index}]"
+        path = f"{run.step.id}[{index}]"
         if node.inline:
-            return _inline(machine, node.branches[index], path, place)
-        return _child(machine, node, node.branches[index], path, index, place, steps_left)
+            return _run_inline(run, node.branches[index], path)
+        return _run_child(run, _build_request(run, node, index, path, steps_left))
 
-    limit = node.max_concurrency or IN_FLIGHT_LIMIT
-    await run_pool(range(len(node.branches)), limit, launch, join.ended)
+    await run_pool(range(len(node.branches)), node.max_concurrency or IN_FLIGHT_LIMIT, launch, join.record_end)
     results = [join.results.get(index, CANCELLED) for index in range(len(node.branches))]
-    if machine.state.started > machine.plan.max_steps or any(_has_no_steps_left(r, steps_left) for r in results):
+    if run.state.started > run.plan.max_steps or any(_used_up(result, steps_left) for result in results):
         raise LimitReached
-    shown = [{"status": result.status, "output": result.output} for result in results]
-    step.output = {"branches": shown}
-    if join.unreached():
-        index, error = join.first_failure()
+    run.step.output = {"branches": [{"status": result.status, "output": result.output} for result in results]}
+    if join.has_failed():
+        index, error = join.find_first_failure()
         raise build_branch_failure(node, index, error, [result.status for result in results])
+    reached: dict[str, None] = {}
     for result in results:
         if result.status == "completed":
-            place.data.merge(result.variables, result.steps)
-            left.extend(node_id for node_id in result.left if node_id not in left)
-    return "next"
+            run.scope.data.merge(result.variables, result.steps)
+            reached.update(dict.fromkeys(result.exits))
+    return Exit("next", tuple(reached))
 
 
-def _has_no_steps_left(result: BranchResult, steps_left: int) -> bool:
-    """Return whether a child failed because it took every step that was left of the run's `max_steps`."""
+def _used_up(result: BranchResult, steps_left: int) -> bool:
+    """Return whether a child failed because it needs more steps than were left of the run's `max_steps`."""
     error = result.error
     return error is not None and result.steps_started >= steps_left and error.details.get("limit") == "max_steps"
 
 
 class _Join:
-    """Counts branches against what the join asks."""
+    """Counts ended branches against what the join needs."""
 
     def __init__(self, node: Parallel) -> None:
         self.node = node
         self.results: dict[int, BranchResult] = {}
         self.needed = len(node.branches) if node.join is None else min(node.join, len(node.branches))
 
-    def ended(self, index: int, result: BranchResult) -> bool:
-        """Note an end; tell whether the rest is to be cancelled."""
+    def record_end(self, index: int, result: BranchResult) -> bool:
+        """Record the end of a branch; return whether to cancel the rest."""
         self.results[index] = result
         if self.node.join is not None and self._count("completed") >= self.needed:
             return True
-        return self.node.on_branch_error == "fail_fast" and not self._reachable()
+        return self.node.on_branch_error == "fail_fast" and not self._is_reachable()
 
-    def unreached(self) -> bool:
-        """Tell, after all, whether the step fails."""
+    def has_failed(self) -> bool:
+        """Return whether the join failed."""
         return self.node.on_branch_error != "ignore" and self._count("completed") < self.needed
 
-    def first_failure(self) -> tuple[int, ErrorDocument]:
-        """Give the failure to report: the first in branch order."""
+    def find_first_failure(self) -> tuple[int, ErrorDocument]:
+        """Return the failure to report: the first in branch order."""
         return next((index, result.error) for index, result in sorted(self.results.items()) if result.error is not None)
 
-    def _reachable(self) -> bool:
+    def _is_reachable(self) -> bool:
         return len(self.node.branches) - self._count("failed") >= self.needed
 
     def _count(self, status: str) -> int:
         return sum(1 for result in self.results.values() if result.status == status)
 
 
-async def _child(
-    machine: Machine, node: Parallel, branch: Branch, path: str, index: int, place: Place, steps_left: int
-) -> BranchResult:
-    plan = machine.plan
+def _build_request(run: NodeRun, node: Parallel, index: int, path: str, steps_left: int) -> BranchRequest:
+    """Return a branch as a plan of its own, with the part of the context that it names."""
+    plan, branch = run.plan, node.branches[index]
     part = plan.model_copy(
         update={
             "scope": branch.scope,
@@ -102,25 +98,19 @@ async def _child(
             "workflows": {name: plan.workflows[name] for name in branch.workflows},
         }
     )
-    result = await machine.effects.run_branch(
-        BranchRequest(
-            plan=part,
-            path=path,
-            context=_given(branch, place.data.context),
-            waits=branch.waits,
-            exports=branch.exports,
-            title=f"{node.title} [{index}]",
-            node_id=node.id,
-        )
+    return BranchRequest(
+        plan=part,
+        path=path,
+        context=_select_context(branch, run.scope.data.context),
+        waits=branch.waits,
+        exports=branch.exports,
+        title=f"{node.title} [{index}]",
+        node_id=node.id,
     )
-    machine.state.compensations.extend(result.compensations)
-    machine.state.started += result.steps_started
-    machine.state.completed += result.steps_started
-    return result
 
 
-def _given(branch: Branch, context: dict[str, Any]) -> dict[str, Any]:
-    """Pick what a branch names out of the context."""
+def _select_context(branch: Branch, context: dict[str, Any]) -> dict[str, Any]:
+    """Return what a branch names of the context."""
     names = [name for name in branch.reads if name in context and name != "steps"]
     steps = context["steps"]
     if "*" not in branch.steps:
@@ -129,25 +119,27 @@ def _given(branch: Branch, context: dict[str, Any]) -> dict[str, Any]:
     return {**always, **{name: context[name] for name in names}, "steps": steps}
 
 
-async def _inline(machine: Machine, branch: Branch, path: str, place: Place) -> BranchResult:
-    inner = machine.place(path, place.data.fork(), resumable=False)
-    frame = new_frame(branch.scope)
+async def _run_child(run: NodeRun, request: BranchRequest) -> BranchResult:
+    result = await run.effects.run_branch(request)
+    run.state.compensations.extend(result.compensations)
+    run.state.started += result.steps_started
+    run.state.completed += result.steps_started
+    return result
+
+
+async def _run_inline(run: NodeRun, branch: Branch, path: str) -> BranchResult:
+    inner = run.interpreter.open_scope(branch.scope, path, run.scope.data.fork())
     try:
-        closed = await machine.run_scope(branch.scope, frame, inner)
-        check(closed)
+        closed = await run.interpreter.run_scope(inner)
+        raise_if_failed(closed)
     except KNOWN_ERRORS as error:
         failure = to_step_failure(error, None)
-        return BranchResult("failed", error=build_error_document(failure, machine.effects.now()))
-    variables = inner.data.variables()
+        return BranchResult("failed", error=build_error_document(failure, run.effects.now()))
+    variables = inner.data.collect_variables()
     return BranchResult(
         "completed",
-        output=select_branch_output(closed, variables),
+        output=select_output(closed, variables),
         variables=variables,
-        steps=inner.data.own_steps(),
-        left=tuple(frame.left),
+        steps=inner.data.collect_steps(),
+        exits=tuple(inner.frame.exits),
     )
-
-
-def select_branch_output(closed: Closed | None, variables: dict[str, Any]) -> Any:
-    """Give a scope's output: what its closing `end` says, else the variables it set."""
-    return closed.output if closed is not None and closed.has_output else variables

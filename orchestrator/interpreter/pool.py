@@ -1,6 +1,15 @@
-"""Run coroutines beside each other, in an order that a replay repeats.
+"""Run coroutines concurrently, in an order that a replay repeats. Replay-sensitive.
 
-No `asyncio.wait`, `TaskGroup` or `as_completed`: they walk in heap order. Replay-sensitive.
+No `asyncio.wait`, `TaskGroup` or `as_completed`: they iterate over sets of tasks, whose order is that of addresses in
+memory, so a replay could start and cancel in another order than the history has. Here each task appends its index to
+a queue when it is done, and the queue is read in that order. With three indices and a limit of two:
+
+    launch 0, launch 1      both slots are taken
+    1 is done               on_end(1, …), launch 2
+    0 is done               on_end(0, …); true: nothing more is launched, 2 is cancelled and awaited, on_end(2, …)
+
+A task's index is queued by its callback and its result read later, in the pool's own turn: callbacks run in the order
+in which tasks end, and `on_end` never runs inside of one.
 """
 
 import asyncio
@@ -15,93 +24,98 @@ from orchestrator.model.plan import IN_FLIGHT_LIMIT
 async def run_pool(
     indices: range,
     limit: int,
-    run: Callable[[int], Coroutine[Any, Any, Any] | None],
-    ended: Callable[[int, Any], bool],
+    launch: Callable[[int], Coroutine[Any, Any, Any] | None],
+    on_end: Callable[[int, Any], bool],
     *,
-    hold: Callable[[], bool] | None = None,
-    drained: Callable[[int], Awaitable[None]] | None = None,
+    should_drain: Callable[[], bool] | None = None,
+    on_drained: Callable[[int], Awaitable[None]] | None = None,
 ) -> None:
-    """Run `run(i)` for each index, at most `limit` at a time, launched in order.
+    """Run `launch(index)` for each index, at most `limit` at a time, launched in order.
 
-    `ended(i, result)` is told of each end, in the order they happen; true launches no more and cancels the
-    rest, in order, and waits for them (their results are told too). `run` may answer `None`: there is no more.
-    When `hold()` is true before a launch, what is in flight ends first and `drained(next index)` is awaited; one
-    more is launched then in any case, so that the flow goes on where nothing could be done about it.
+    `launch` returns `None` when there is no more. `on_end(index, result)` is called for each end, in the order in
+    which they happen; when it returns true nothing more is launched and the rest is cancelled, in order, and awaited
+    (`on_end` is called for its results too). A task that raises ends the pool the same way, with its error.
+
+    When `should_drain()` is true before a launch, what is in flight ends first and `on_drained(next index)` is
+    awaited. The next launch then does not ask again: a run that cannot continue as new has to make progress.
     """
-    pool = _Pool(ended)
+    pool = _Pool(on_end)
     limit = min(limit, IN_FLIGHT_LIMIT)
     queue = iter(indices)
     upcoming = next(queue, None)
-    held = False
+    drained = False
     try:
         while True:
-            holding = False
+            draining = False
             while upcoming is not None and len(pool.tasks) < limit:
-                if hold is not None and not held and hold():
-                    holding = True
+                if should_drain is not None and not drained and should_drain():
+                    draining = True
                     break
-                held = False
-                coroutine = run(upcoming)
+                drained = False
+                coroutine = launch(upcoming)
                 if coroutine is None:
                     upcoming = None
                     break
-                pool.launch(upcoming, coroutine)
+                pool.add(upcoming, coroutine)
                 upcoming = next(queue, None)
             if pool.tasks:
-                if await pool.collect(drain=holding):
+                if await pool.collect(drain=draining):
                     return
-            elif not holding:
+            elif not draining:
                 return
-            if holding and drained is not None and upcoming is not None:
-                await drained(upcoming)
-                held = True
+            if draining and on_drained is not None and upcoming is not None:
+                await on_drained(upcoming)
+                drained = True
     finally:
         if not is_discarded():
             await pool.cancel()
 
 
 def is_discarded() -> bool:
-    """Tell, where a flow is left, that it is thrown away as it is: a stopping worker does so, and nothing can wait."""
+    """Return, in a `finally`, whether the flow is thrown away as it is.
+
+    A worker that evicts a workflow closes its coroutines: awaiting anything on GeneratorExit is a RuntimeError.
+    """
     return isinstance(sys.exception(), GeneratorExit)
 
 
 class _Pool:
     """Tasks in flight and the queue of those that have ended."""
 
-    def __init__(self, ended: Callable[[int, Any], bool]) -> None:
-        self.ended = ended
+    def __init__(self, on_end: Callable[[int, Any], bool]) -> None:
+        self.on_end = on_end
         self.tasks: dict[int, asyncio.Task[Any]] = {}
         self.done: deque[int] = deque()
         self.wake = asyncio.Event()
 
-    def launch(self, index: int, coroutine: Coroutine[Any, Any, Any]) -> None:
+    def add(self, index: int, coroutine: Coroutine[Any, Any, Any]) -> None:
         task = asyncio.get_running_loop().create_task(coroutine)
         self.tasks[index] = task
 
-        def finished(_: object) -> None:
+        def enqueue(_: object) -> None:
             self.done.append(index)
             self.wake.set()
 
-        task.add_done_callback(finished)
+        task.add_done_callback(enqueue)
 
     async def collect(self, *, drain: bool) -> bool:
-        """Wait for one task, or with `drain` for all; tell whether to stop."""
+        """Wait for one task, or with `drain` for all; return whether to stop."""
         while True:
             await self.wake.wait()
             self.wake.clear()
             while self.done:
                 index = self.done.popleft()
-                if self.ended(index, self.tasks.pop(index).result()):
+                if self.on_end(index, self.tasks.pop(index).result()):
                     return True
             if not drain or not self.tasks:
                 return False
 
     async def cancel(self) -> None:
-        """End what is still in flight, in order, and tell its results."""
+        """Cancel what is still in flight, in order, await it and report its results."""
         for task in self.tasks.values():
             task.cancel()
         await asyncio.gather(*self.tasks.values(), return_exceptions=True)
         for index, task in self.tasks.items():
             if not task.cancelled() and task.exception() is None:
-                self.ended(index, task.result())
+                self.on_end(index, task.result())
         self.tasks.clear()

@@ -1,4 +1,4 @@
-"""The nodes that need nothing from outside: each decides at once. Replay-sensitive."""
+"""Nodes that need nothing from outside and end at once. Replay-sensitive."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +17,18 @@ PURE = (Start, Condition, Switch, Set, End)
 
 
 @dataclass(frozen=True, slots=True)
+class Exit:
+    """A node was left by a port."""
+
+    port: str
+    reached: tuple[str, ...] = ()
+    """Nodes outside the scopes that the node owns which their paths have reached, in order."""
+
+
+NEXT = Exit("next")
+
+
+@dataclass(frozen=True, slots=True)
 class Closed:
     """A scope was closed by an `end`."""
 
@@ -26,51 +38,72 @@ class Closed:
     failed: bool = False
     message: str = ""
 
+    def to_failure(self) -> StepFailed:
+        """Return the failure that an `end` with outcome failed stands for."""
+        return StepFailed(self.message, recoverable=False, node_id=self.node_id)
 
-def run_pure(node: Pure, step: Step, data: Data, env: Env, compiled: Compiled) -> str | Closed | None:
-    """Run a node of these kinds: the port to leave by, what closed the scope, or `None` where the path ends."""
+
+def raise_if_failed(closed: Closed | None) -> None:
+    """Raise StepFailed when an `end` with outcome failed closed the scope."""
+    if closed is not None and closed.failed:
+        raise closed.to_failure()
+
+
+def select_output(closed: Closed | None, variables: dict[str, Any]) -> Any:
+    """Return a scope's output: that of its closing `end`, else the variables it set."""
+    return closed.output if closed is not None and closed.has_output else variables
+
+
+def run_pure(node: Pure, step: Step, data: Data, env: Env, compiled: Compiled) -> Exit | Closed | None:
+    """Run a node: return how it was left, what closed the scope, or `None` where the path ends."""
     match node:
         case Condition():
             holds, seen = compiled.condition(node.condition).decide(env)
             port = "true" if holds else "false"
             step.output = {"branch": holds}
             step.decision = (seen, port)
-            return port
+            return Exit(port)
         case Set():
             values = compiled.render(node.values, env)
             for name, value in values.items():
                 data.set(name, value)
             step.output = values
-            return "next"
+            return NEXT
         case Switch():
             return _switch(node, step, env, compiled)
         case Start():
-            return "next"
+            return NEXT
         case End():
             return _end(node, env, compiled)
 
 
-def _switch(node: Switch, step: Step, env: Env, compiled: Compiled) -> str:
+def _switch(node: Switch, step: Step, env: Env, compiled: Compiled) -> Exit:
     value = compiled.render(node.value, env)
-    port = next((case.port for case in node.cases if _fits(case, value, env, compiled)), "default")
+    port = next((case.port for case in node.cases if _matches(case, value, env, compiled)), "default")
     step.output = {"case": port}
-    step.decision = {"value": _shortened(value), "port": port}
-    return port
+    step.decision = {"value": _summarize(value), "port": port}
+    return Exit(port)
 
 
-def _fits(case: Case, value: Any, env: Env, compiled: Compiled) -> bool:
+def _matches(case: Case, value: Any, env: Env, compiled: Compiled) -> bool:
     if case.condition is not None:
         return compiled.condition(case.condition).evaluate(env)
     return json_equal(value, compiled.render(case.value, env))
 
 
-def _shortened(value: Any) -> Any:
-    """Keep a decision small: 1 kB at most."""
-    if value is None or isinstance(value, bool | int | float):
-        return value
-    if isinstance(value, str):
-        return shorten(value, 1000)
-    return f"{type(value).__name__} of {len(value)}" if isinstance(value, list | dict) else str(value)[:1000]
+def _summarize(value: Any) -> Any:
+    """Return a value for a decision: 1 kB at most."""
+    match value:
+        case None | bool() | int() | float():
+            return value
+        case str():
+            return shorten(value, 1000)
+        case list():
+            return f"list of {len(value)}"
+        case dict():
+            return f"object of {len(value)}"
+        case _:
+            return str(value)[:1000]
 
 
 def _end(node: End, env: Env, compiled: Compiled) -> Closed | None:
@@ -80,10 +113,5 @@ def _end(node: End, env: Env, compiled: Compiled) -> Closed | None:
     if node.outcome == "completed":
         return Closed(node.id, output, node.has_output)
     message = compiled.render(node.message, env)
-    text = str(message) if message not in (None, "") else f"ended as failed at {node.title}"
+    text = str(message) if message not in (None, "") else f"{node.title} ended the flow as failed"
     return Closed(node.id, output, node.has_output, failed=True, message=text)
-
-
-def failure_from_end(closed: Closed) -> StepFailed:
-    """Give the failure that an `end` with outcome failed stands for."""
-    return StepFailed(closed.message, recoverable=False, node_id=closed.node_id)

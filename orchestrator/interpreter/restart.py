@@ -1,16 +1,17 @@
 """Begin a new run at a node of one that has ended, with what was known there. No I/O.
 
-Only nodes of the run's own scope: a loop, a parallel or a called workflow begins anew as a whole.
+Only at nodes of the run's own scope: a loop, a parallel or a called workflow starts from its beginning.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from orchestrator.errors import OperationRefused
 from orchestrator.interpreter.state import RunState
-from orchestrator.interpreter.variables import restore
+from orchestrator.interpreter.variables import UndoEntry, restore
+from orchestrator.jsontools.suggestions import did_you_mean
 from orchestrator.model.plan import Plan
 from orchestrator.model.run import RESERVED, RunInfo, format_timestamp
 
@@ -19,7 +20,7 @@ SUCCEEDED = ("completed", "skipped")
 
 @dataclass(frozen=True, slots=True)
 class EndedRun:
-    """What a run that has ended knows."""
+    """What is known about a run that has ended."""
 
     plan: Plan
     info: RunInfo
@@ -31,14 +32,14 @@ class EndedRun:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What is to be other in the new run."""
+    """How the new run differs from the old one."""
 
     from_node: str | None = None
-    """The node that has not ended well, unless given."""
+    """The node to begin at; by default the one that has not ended well."""
     run_input: tuple[Any] | None = None
-    """The run's input, where it is another; it may be null."""
+    """The run's input where it is replaced; it may be null."""
     variables: Mapping[str, Any] | None = None
-    """Variables that are set beforehand."""
+    """Variables to set before the run begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,48 +51,48 @@ class Rerun:
     state: dict[str, Any]
     from_node: str
     reused: list[str]
-    """Steps of the old run whose results the new one has, as far as the old one's record goes."""
+    """Ids of the old run's steps whose results the new one keeps, as far as the old record goes."""
     again: list[str]
-    """Steps of the old run that are done again."""
+    """Ids of the old run's steps that run again."""
 
 
 def plan_rerun(old: EndedRun, plan: Plan, changes: Changes, run_id: str, now: datetime) -> Rerun:
-    """Make a new run of a plan, which may be of another version; raises OperationRefused.
+    """Return a new run of a plan, which may be of another version; raises OperationRefused.
 
     A node that failed begins with what was known when it failed; any other one that has run with what was known at
-    its first start. Paths that were still to be gone are gone, too.
+    its first start. Other pending paths are resumed as well.
     """
     state = RunState.from_json(old.plan, old.state)
     if any(step.id.endswith("/compensate") for step in state.log):
         raise OperationRefused(
-            "what this run had done has been undone by compensations: nothing is left to go on from",
-            hint="start the workflow anew",
+            "the steps of this run have been undone by compensations: there is nothing to continue from",
+            hint="start a new run of the workflow",
         )
     failed = _find_failed_node(old, state)
     node_id = changes.from_node or failed
     if node_id is None:
-        raise OperationRefused("no node of this run has failed", hint="name the node to begin at: from_node")
+        raise OperationRefused("no node of this run has failed", hint="name the node to begin at as from_node")
     ranks = {node.id: rank for rank, node in enumerate(plan.scope.nodes)}
     if node_id not in ranks:
-        hint = f"one of {', '.join(list(ranks)[:20])}"
-        raise OperationRefused(f"a run cannot begin at {node_id!r}: it is no node of the run's own scope", hint=hint)
+        raise OperationRefused(
+            f"a run cannot begin at {node_id!r}: it is not a node outside of loops and branches",
+            hint=did_you_mean(node_id, ranks) or f"one of {', '.join(list(ranks)[:20])}",
+        )
     _close_loops(state)
     first = _go_back(state, node_id, failed)
     info = old.info.model_copy(
         update={"id": run_id, "attempt": old.info.attempt + 1, "retried_from": old.info.id, "parent_run_id": None}
     )
-    return Rerun(
-        plan,
-        info,
-        _write_state(old.plan, plan, state, node_id, ranks, _build_context(state, plan, info, changes, now), now),
-        node_id,
-        [step.id for step in state.log if step.number < first and step.status in SUCCEEDED],
-        [step.id for step in state.log if step.number >= first],
-    )
+    reused = [step.id for step in state.log if step.number < first and step.status in SUCCEEDED]
+    again = [step.id for step in state.log if step.number >= first]
+    state.data.context = _build_context(state, plan, info, changes, now)
+    _move_to_plan(state, old.plan, plan, ranks)
+    state.frame.active = sorted({ranks[node_id], *state.frame.active})
+    return Rerun(plan, info, _reset_record(state, now), node_id, reused, again)
 
 
 def _find_failed_node(old: EndedRun, state: RunState) -> str | None:
-    """Name the node of the run's own scope that has failed, was cancelled, or was under way."""
+    """Return the node of the run's own scope that has failed, was cancelled, or was in progress."""
     if state.frame.loop is not None:
         return state.frame.loop.step.node_id
     for step in reversed(state.log):
@@ -101,7 +102,7 @@ def _find_failed_node(old: EndedRun, state: RunState) -> str | None:
 
 
 def _close_loops(state: RunState) -> None:
-    """Take the loop variables of loops under way off again, from the inside out."""
+    """Take the loop variables of loops in progress off again, from the inside out."""
     loops, frame = [], state.frame
     while frame is not None and frame.loop is not None:
         loops.append(frame.loop)
@@ -112,14 +113,17 @@ def _close_loops(state: RunState) -> None:
 
 
 def _go_back(state: RunState, node_id: str, failed: str | None) -> int:
-    """Bring the data back to when the node began; give the number of its first step that is done again."""
+    """Restore the data of when the node began; return the number of its first step that runs again."""
     visits = state.frame.visits.get(node_id, 0)
     if visits and not (node_id == failed and visits > 1):
         number = state.data.rewind(f"/{node_id}", state.frame)
         if number is not None:
             return number
         if node_id != failed:
-            raise OperationRefused(f"what was known before {node_id!r} is not kept: this run's record is too long")
+            raise OperationRefused(
+                f"the data from before {node_id!r} is no longer stored: this run's record was too long",
+                hint="begin at the node that failed, or start a new run of the workflow",
+            )
     own = [step.number for step in state.log if not step.path and step.node_id == node_id]
     return own[-1] if own and node_id == failed else state.started + 1
 
@@ -128,7 +132,10 @@ def _build_context(state: RunState, plan: Plan, info: RunInfo, changes: Changes,
     variables = dict(changes.variables or {})
     reserved = [name for name in variables if name in (*RESERVED, "secrets")]
     if reserved:
-        raise OperationRefused(f"{', '.join(reserved)}: no names of variables", hint="the input is changed by `input`")
+        raise OperationRefused(
+            f"{', '.join(reserved)}: reserved names cannot be set as variables",
+            hint="the run's input is replaced by `input`",
+        )
     context = {**plan.variables, **state.data.context, **variables}
     context["workflow"] = {"id": plan.id, "name": plan.name, "version": plan.version}
     context["run"] = {"id": info.id, "started_at": format_timestamp(now), "attempt": info.attempt}
@@ -137,38 +144,33 @@ def _build_context(state: RunState, plan: Plan, info: RunInfo, changes: Changes,
     return context
 
 
-def _write_state(
-    before: Plan,
-    plan: Plan,
-    state: RunState,
-    node_id: str,
-    ranks: Mapping[str, int],
-    context: dict[str, Any],
-    now: datetime,
-) -> dict[str, Any]:
-    """Write down the state that the new run begins with: its record begins anew, its steps are numbered from 1."""
+def _move_to_plan(state: RunState, before: Plan, plan: Plan, ranks: Mapping[str, int]) -> None:
+    """Rewrite ranks, which are positions in the old plan, to those of the same nodes in the new one."""
 
     def map_ranks(old_ranks: Sequence[int]) -> list[int]:
-        """Give the ranks that these nodes have in the new plan."""
         names = [before.scope.nodes[rank].id for rank in old_ranks]
         missing = [name for name in names if name not in ranks]
         if missing:
             raise OperationRefused(
-                f"version {plan.version} has no node {', '.join(missing)}, which this run had still to come to"
+                f"version {plan.version} has no node {', '.join(missing)}, which this run has yet to run",
+                hint="rerun on the version of the old run",
             )
         return sorted(ranks[name] for name in names)
 
-    state.data.keep({f"/{name}" for name in ranks})
-    written = state.to_json()
-    marks = written["journal"]
-    journal = marks and [[key, 0, *old, map_ranks(active), left] for key, _, *old, active, left in marks]
-    active = sorted({ranks[node_id], *map_ranks(state.frame.active)})
+    def move(entry: UndoEntry) -> UndoEntry:
+        return replace(entry, step_number=0, active=map_ranks(entry.active))
+
+    state.data.retain({f"/{name}" for name in ranks})
+    if state.data.undo_log is not None:
+        state.data.undo_log[:] = [move(entry) for entry in state.data.undo_log]
+    state.frame.active = map_ranks(state.frame.active)
+
+
+def _reset_record(state: RunState, now: datetime) -> dict[str, Any]:
+    """Return the state with an empty record: the new run's steps are numbered from 1."""
     return {
-        **written,
+        **state.to_json(),
         "started_at": format_timestamp(now),
-        "context": context,
-        "journal": journal,
-        "frame": {**written["frame"], "active": active, "loop": None},
         "log": [],
         "rewinds": {},
         "started": 0,

@@ -9,7 +9,7 @@ from orchestrator.model.run import RESERVED, Run, RunInfo, Status, summarize_run
 
 
 def list_waits(state: RunState) -> list[dict[str, Any]]:
-    """Say what the run waits for."""
+    """Return the open waits of the run."""
     return [
         {"node_id": step.node_id, "step_id": step.id, **step.waiting_for}
         for step in state.open.values()
@@ -18,7 +18,7 @@ def list_waits(state: RunState) -> list[dict[str, Any]]:
 
 
 def derive_status(state: RunState) -> Status:
-    """Say how the run stands: waiting when nothing but waiting is under way."""
+    """Return the status of the run: `waiting` when every open step waits."""
     if state.status != "running":
         return state.status
     leaves = [
@@ -28,12 +28,12 @@ def derive_status(state: RunState) -> Status:
 
 
 def has_open_steps_inside(state: RunState, step: Step) -> bool:
-    """Tell a loop or parallel with open steps inside from a step that works."""
+    """Return whether a step is a loop or a parallel with open steps inside."""
     return any(other.path.startswith(f"{step.id}[") for other in state.open.values())
 
 
 def build_run_document(plan: Plan, info: RunInfo, state: RunState) -> Run:
-    """Show the run as its own state knows it; steps of child branches are added by the client."""
+    """Return the run document of this flow alone; the client adds the steps of child branches."""
     context = state.data.context
     leaf = next(reversed(state.open.values()), None)
     return Run.from_summary(

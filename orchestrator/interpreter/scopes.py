@@ -1,217 +1,135 @@
-"""Run scopes: take the activated node of lowest rank, run it, activate what its port leads to (SPEC §2).
+"""Run scopes: take the active node of lowest rank, run it, activate what its port leads to (SPEC §2).
 
 Replay-sensitive. Everything from outside comes through `Effects`.
 """
 
 import asyncio
-from base64 import urlsafe_b64encode
 from bisect import bisect_left
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from hashlib import sha256
-from typing import Any
 
-from orchestrator.errors import StepFailed
-from orchestrator.interpreter.compiled import Compiled, make_env
+from orchestrator.interpreter.base import Interpreter, NodeRun, ScopeRun
 from orchestrator.interpreter.effects import Effects
-from orchestrator.interpreter.failures import KNOWN_ERRORS, LimitReached, Rewind, build_error_document, to_step_failure
+from orchestrator.interpreter.failures import KNOWN_ERRORS, Rewind, to_step_failure
 from orchestrator.interpreter.frames import Frame, Step
-from orchestrator.interpreter.pure_nodes import PURE, Closed, run_pure
+from orchestrator.interpreter.pure_nodes import NEXT, PURE, Closed, Exit, Pure, run_pure
 from orchestrator.interpreter.state import RunState
-from orchestrator.interpreter.variables import Data
-from orchestrator.language import Env
-from orchestrator.model.plan import AnyNode, Loop, Node, Parallel, Plan, Scope
+from orchestrator.interpreter.steps import run_node
+from orchestrator.model.plan import AnyNode, Node, Plan, Scope
 from orchestrator.model.run import RunInfo
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where in the run a scope runs."""
+class ScopeInterpreter(Interpreter):
+    """The interpreter of one flow of a plan."""
 
-    path: str
-    """Prefix of the ids of its steps: iterations and branches."""
-    data: Data
-    env: Env
-    resumable: bool
-    """All that encloses it runs one after another, so the state can be written down."""
+    def __init__(self, plan: Plan, info: RunInfo, state: RunState, effects: Effects) -> None:
+        super().__init__(plan, info, state, effects)
+        self._ranks: dict[int, dict[str, int]] = {}
 
-
-class Machine:
-    """One flow of a plan: the whole run, or one branch of it."""
-
-    def __init__(self, plan: Plan, info: RunInfo, state: RunState, effects: Effects, attempt: "Attempt") -> None:
-        self.plan = plan
-        self.info = info
-        self.state = state
-        self.effects = effects
-        self.compiled = Compiled()
-        self._attempt = attempt
-        self._indexes: dict[int, dict[str, int]] = {}
-
-    def place(self, path: str, data: Data, *, resumable: bool) -> Place:
-        """Make the place for a scope's nodes."""
-        env = make_env(data.context, self.effects.now, self.effects.uuid, self.plan.strict)
-        return Place(path, data, env, resumable)
-
-    def key(self, step_id: str) -> str:
-        """Make a step's idempotency key: short, however deep the step is, for servers that limit theirs."""
-        return urlsafe_b64encode(sha256(f"{self.info.id}:{step_id}".encode()).digest()[:18]).decode()
-
-    async def run_scope(self, scope: Scope, frame: Frame, place: Place) -> Closed | None:
-        """Run until nothing is activated, or an `end` closes the scope."""
-        effects = self.effects
+    async def run_scope(self, run: ScopeRun) -> Closed | None:
+        """Run until no node is active, or an `end` closes the scope."""
+        effects, frame, nodes = self.effects, run.frame, run.scope.nodes
+        # After continue-as-new a loop may be in progress. Its node was taken off `active` when it started, so nothing
+        # else would find it; and it comes first, because nodes of higher rank may depend on it.
         if frame.loop is not None:
-            rank = self._index(scope)[frame.loop.step.node_id]
-            closed = await self._advance_or_rewind(scope, frame, scope.nodes[rank], place)
+            rank = self._index_ranks(run.scope)[frame.loop.step.node_id]
+            closed = await self._advance_or_rewind(run, nodes[rank])
             if closed is not None:
                 return closed
         while frame.active:
-            if effects.boundary_due(resumable=place.resumable):
-                await effects.pass_boundary(resumable=place.resumable)
-            node = scope.nodes[frame.active.pop(0)]
+            if effects.boundary_due(resumable=run.resumable):
+                await effects.pass_boundary(resumable=run.resumable)
+            node = nodes[frame.active.pop(0)]
+            # A node that neither waits nor has a policy ends in the same turn: no coroutine, no open step, no task
+            # that could be cancelled. Thousands of these may run in one workflow task, which must end within 2 s.
             if isinstance(node, PURE) and node.when is None and node.on_error is None:
-                closed = self._pure(scope, frame, node, place)
+                closed = self._run_pure(run, node)
             else:
-                closed = await self._advance_or_rewind(scope, frame, node, place)
+                closed = await self._advance_or_rewind(run, node)
             if closed is not None:
                 return closed
         return None
 
-    def begin(self, node: Node, frame: Frame, place: Place, *, opened: bool) -> Step:
-        """Start a step: number it, name it, log it."""
-        state = self.state
-        if state.started >= self.plan.max_steps:
-            raise LimitReached
-        state.started += 1
-        visit = frame.visits.get(node.id, 0) + 1
-        frame.visits[node.id] = visit
-        name = node.id if visit == 1 else f"{node.id}#{visit}"
-        step_id = f"{place.path}/{name}" if place.path else name
-        step = Step(step_id, node.id, place.path, "running", self.effects.now(), state.started)
-        state.log.append(step)
-        if opened:
-            state.open[step_id] = step
-        # A run can be tried again from any node of its own scope; inside others only where the plan goes back.
-        if place.data.journal is not None and (not place.path or self.plan.rewinds):
-            place.data.mark(f"{place.path}/{node.id}", state.started, frame)
-        return step
-
-    def finish(self, node: Node, step: Step, place: Place) -> None:
-        """Complete a step: its output becomes visible and its `outputs` become variables."""
-        step.status = "completed" if step.status in ("running", "waiting") else step.status
-        self._close(step, place)
-        output = step.output
-        place.data.set_step(node.id, step.status, output, step.error and step.error.to_json())
-        if node.outputs and step.status == "completed":
-            source = output["value"] if step.error is not None and isinstance(output, dict) else output
-            for name in node.outputs:
-                if not isinstance(source, dict) or name not in source:
-                    step.warnings += (f"the result has no {name!r}: the variable is null",)
-                place.data.set(name, source.get(name) if isinstance(source, dict) else None)
-
-    def _close(self, step: Step, place: Place) -> None:
-        step.completed_at = self.effects.now()
-        step.waiting_for = None
-        self.state.open.pop(step.id, None)
-        self.state.completed += 1
-        warnings = place.env.warnings
-        if warnings.messages:
-            step.warnings += tuple(warnings.messages)
-            warnings.messages.clear()
-
-    def _pure(self, scope: Scope, frame: Frame, node: Any, place: Place) -> Closed | None:
-        step = self.begin(node, frame, place, opened=False)
+    def _run_pure(self, run: ScopeRun, node: Pure) -> Closed | None:
+        step = self.begin(run, node, opened=False)
         try:
-            port = run_pure(node, step, place.data, place.env, self.compiled)
+            outcome = run_pure(node, step, run.data, run.env, self.compiled)
         except KNOWN_ERRORS as error:
-            raise self.fail(node, step, place, to_step_failure(error, node.id)) from error
-        self.finish(node, step, place)
-        return self._leave(scope, frame, node, port, ())
+            raise self.fail(run, node, step, to_step_failure(error, node.id)) from error
+        self.complete(run, node, step)
+        return self._leave(run, node, outcome)
 
-    def fail(self, node: Node, step: Step, place: Place, failure: StepFailed) -> StepFailed:
-        """Record that a step failed."""
-        step.status = "failed"
-        step.error = build_error_document(failure, self.effects.now(), node.id)
-        step.retry_count = max(failure.attempts - 1, 0)
-        self._close(step, place)
-        place.data.set_step(node.id, "failed", step.output, step.error.to_json())
-        return failure
-
-    async def _advance_or_rewind(self, scope: Scope, frame: Frame, node: Any, place: Place) -> Closed | None:
+    async def _advance_or_rewind(self, run: ScopeRun, node: AnyNode) -> Closed | None:
         try:
-            return await self._advance(scope, frame, node, place)
+            return await self._advance(run, node)
         except Rewind as rewind:
-            rank = self._index(scope).get(rewind.node_id)
+            rank = self._index_ranks(run.scope).get(rewind.node_id)
             if rank is None:
                 raise
-            number = place.data.rewind(f"{place.path}/{rewind.node_id}", frame)
+            number = run.data.rewind(f"{run.path}/{rewind.node_id}", run.frame)
             if number is None:
                 raise rewind.failure from None
             self._drop_steps(number)
-            frame.loop = None
-            activate(frame, rank)
+            run.frame.loop = None
+            activate(run.frame, rank)
             return None
 
     def _drop_steps(self, number: int) -> None:
-        """Take steps begun since then off the record."""
-        kept = [step for step in self.state.log if step.number < number]
-        ended = sum(1 for step in self.state.log if step.number >= number and step.completed_at)
-        self.state.dropped += len(self.state.log) - len(kept)
-        self.state.completed -= ended
-        self.state.log.clear()
-        self.state.log.extend(kept)
+        """Take steps with this number and higher ones off the record."""
+        state = self.state
+        kept = [step for step in state.log if step.number < number]
+        ended = sum(1 for step in state.log if step.number >= number and step.completed_at)
+        state.dropped += len(state.log) - len(kept)
+        state.completed -= ended
+        state.log.clear()
+        state.log.extend(kept)
 
-    async def _advance(self, scope: Scope, frame: Frame, node: AnyNode, place: Place) -> Closed | None:
+    async def _advance(self, run: ScopeRun, node: AnyNode) -> Closed | None:
         """Run one node that may wait, fail or be skipped."""
-        resumed = frame.loop
-        step = resumed.step if resumed is not None else self.begin(node, frame, place, opened=True)
-        if resumed is None and node.when is not None and not self._wanted(node, step, place):
+        resumed = run.frame.loop
+        step = resumed.step if resumed is not None else self.begin(run, node, opened=True)
+        if resumed is None and node.when is not None and not self._decide_when(run, node, step):
             step.status = "skipped"
-            self.finish(node, step, place)
-            return self._leave(scope, frame, node, "next", ())
-        left: list[str] = []
+            self.complete(run, node, step)
+            return self._leave(run, node, NEXT)
         try:
-            port = await self._attempt(self, node, step, frame, place, left)
+            outcome = await run_node(NodeRun(self, run, node, step))
         except asyncio.CancelledError:
-            step.status = "cancelled"
-            self._close(step, place)
+            self.close(run, step, "cancelled")
             raise
-        frame.loop = None
-        return self._leave(scope, frame, node, port, left)
+        run.frame.loop = None
+        return self._leave(run, node, outcome)
 
-    def _wanted(self, node: Node, step: Step, place: Place) -> bool:
+    def _decide_when(self, run: ScopeRun, node: Node, step: Step) -> bool:
         try:
-            holds, seen = self.compiled.condition(node.when).decide(place.env)
+            holds, seen = self.compiled.condition(node.when).decide(run.env)
         except KNOWN_ERRORS as error:
-            raise self.fail(node, step, place, to_step_failure(error, node.id)) from error
+            raise self.fail(run, node, step, to_step_failure(error, node.id)) from error
         step.decision = (seen, "when" if holds else "skipped")
         return holds
 
-    def _leave(self, scope: Scope, frame: Frame, node: Node, port: str | Closed | None, left: Any) -> Closed | None:
-        """Activate what the port leads to; hand what lies outside to the enclosing scope."""
-        if isinstance(port, Closed):
-            return port
-        if port is None:
-            return None
-        for rank in node.ports.get(port, ()):
+    def _leave(self, run: ScopeRun, node: Node, outcome: Exit | Closed | None) -> Closed | None:
+        """Activate what the port leads to; leave what lies outside to the enclosing scope."""
+        if not isinstance(outcome, Exit):
+            return outcome
+        frame = run.frame
+        for rank in node.ports.get(outcome.port, ()):
             activate(frame, rank)
-        if port == "next" and isinstance(node, Loop | Parallel):
-            index = self._index(scope)
-            for node_id in left:
-                if node_id in index:
-                    activate(frame, index[node_id])
-                elif node_id not in frame.left:
-                    frame.left.append(node_id)
-        for node_id in node.exits.get(port, ()):
-            if node_id not in frame.left:
-                frame.left.append(node_id)
+        if outcome.reached:
+            ranks = self._index_ranks(run.scope)
+            for node_id in outcome.reached:
+                if node_id in ranks:
+                    activate(frame, ranks[node_id])
+                elif node_id not in frame.exits:
+                    frame.exits.append(node_id)
+        for node_id in node.exits.get(outcome.port, ()):
+            if node_id not in frame.exits:
+                frame.exits.append(node_id)
         return None
 
-    def _index(self, scope: Scope) -> dict[str, int]:
-        found = self._indexes.get(id(scope))
-        if found is None:
-            found = self._indexes[id(scope)] = {node.id: rank for rank, node in enumerate(scope.nodes)}
-        return found
+    def _index_ranks(self, scope: Scope) -> dict[str, int]:
+        ranks = self._ranks.get(id(scope))
+        if ranks is None:
+            ranks = self._ranks[id(scope)] = {node.id: rank for rank, node in enumerate(scope.nodes)}
+        return ranks
 
 
 def activate(frame: Frame, rank: int) -> None:
@@ -220,12 +138,3 @@ def activate(frame: Frame, rank: int) -> None:
     at = bisect_left(active, rank)
     if at == len(active) or active[at] != rank:
         active.insert(at, rank)
-
-
-def new_frame(scope: Scope) -> Frame:
-    """Begin a scope."""
-    return Frame(sorted(scope.entries), left=list(scope.exits))
-
-
-Attempt = Callable[[Machine, AnyNode, Step, Frame, Place, list[str]], Awaitable[str | Closed | None]]
-"""Run one node that may wait or fail, with what `on_error` says: the port to leave by. Fills nodes left."""

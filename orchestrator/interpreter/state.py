@@ -1,4 +1,4 @@
-"""The state of a run, as it is carried over continue-as-new."""
+"""The state of a run, as it is carried over continue-as-new. Replay-sensitive."""
 
 from collections import deque
 from collections.abc import Mapping
@@ -7,14 +7,15 @@ from datetime import datetime
 from typing import Any
 
 from orchestrator.interpreter.frames import Frame, Step
-from orchestrator.interpreter.variables import Data
+from orchestrator.interpreter.pending_compensation import PendingCompensation
+from orchestrator.interpreter.variables import Data, UndoEntry
 from orchestrator.model.plan import DEFAULT_STEP_LOG_LIMIT, Plan
 from orchestrator.model.run import ErrorDocument, RunInfo, Status, format_timestamp
 
 
 @dataclass(slots=True)
 class RunState:
-    """All that a run is, between two nodes."""
+    """Everything known about a run, or about one branch of it, between two nodes."""
 
     started_at: datetime
     data: Data
@@ -22,17 +23,18 @@ class RunState:
     log: deque[Step] = field(default_factory=lambda: deque(maxlen=DEFAULT_STEP_LOG_LIMIT))
     """The newest steps."""
     open: dict[str, Step] = field(default_factory=dict)
-    """Steps under way, by id, oldest first."""
-    compensations: list[dict[str, Any]] = field(default_factory=list)
-    """Owed if the run fails, in order of completion."""
+    """Steps in progress, by id, oldest first."""
+    compensations: list[PendingCompensation] = field(default_factory=list)
+    """To call if the run fails, in order of completion."""
     rewinds: dict[str, int] = field(default_factory=dict)
+    """How often each `retry_from` has gone back, by `<path>/<node id>`."""
     started: int = 0
-    """Steps begun, those dropped by going back too."""
+    """Number of steps started, including those dropped by going back."""
     completed: int = 0
     dropped: int = 0
-    """Steps taken off the record by going back."""
+    """Number of steps taken off the record by going back."""
     path: str = ""
-    """The branch this state is of: prefix of every step's path."""
+    """Prefix of every step's path in a branch; empty for a whole run."""
     status: Status = "running"
     completed_at: datetime | None = None
     output: Any = None
@@ -50,7 +52,7 @@ class RunState:
         context: dict[str, Any] | None = None,
         path: str = "",
     ) -> "RunState":
-        """Begin: a whole run, or with `context` and `path` one branch of it."""
+        """Return the state of a whole run that is about to start, or with `context` and `path` of one branch."""
         if context is None:
             context = {
                 **plan.variables,
@@ -60,21 +62,27 @@ class RunState:
                 "input": run_input,
                 "steps": {},
             }
-        data = Data(context, journal=None if path and not plan.rewinds else [])
-        frame = Frame(sorted(plan.scope.entries), left=list(plan.scope.exits))
-        return cls(now, data, frame, log=deque(maxlen=max(plan.step_log_limit, 1)), path=path)
+        data = Data(context, undo_log=None if path and not plan.rewinds else [])
+        return cls(now, data, Frame.new(plan.scope), log=deque(maxlen=max(plan.step_log_limit, 1)), path=path)
+
+    def close_step(self, step: Step, status: Status, now: datetime) -> None:
+        """Record that a step has ended, and count it."""
+        step.close(status, now)
+        self.open.pop(step.id, None)
+        self.completed += 1
 
     def to_json(self) -> dict[str, Any]:
-        """Write the state down: only between two nodes, when no step but loops is open."""
+        """Return the state as JSON: only between two nodes, when no step but loops is open."""
+        undo_log = self.data.undo_log
         return {
             "started_at": format_timestamp(self.started_at),
             "context": self.data.context,
             "changed": list(self.data.changed),
             "steps_changed": list(self.data.steps_changed),
-            "journal": self.data.journal,
+            "journal": None if undo_log is None else [entry.to_json() for entry in undo_log],
             "frame": self.frame.to_json(),
             "log": [step.to_json() for step in self.log],
-            "compensations": self.compensations,
+            "compensations": [pending.to_json() for pending in self.compensations],
             "rewinds": self.rewinds,
             "started": self.started,
             "completed": self.completed,
@@ -83,25 +91,26 @@ class RunState:
         }
 
     @classmethod
-    def from_json(cls, plan: Plan, written: Mapping[str, Any]) -> "RunState":
-        """Read what `to_json` wrote; steps that are open are shared between the log and the loops again."""
+    def from_json(cls, plan: Plan, fields: Mapping[str, Any]) -> "RunState":
+        """Read what `to_json` wrote; open steps are shared between the log and the loops again."""
+        undo_log = fields["journal"]
         data = Data(
-            written["context"],
-            dict.fromkeys(written["changed"]),
-            dict.fromkeys(written["steps_changed"]),
-            written["journal"],
+            fields["context"],
+            dict.fromkeys(fields["changed"]),
+            dict.fromkeys(fields["steps_changed"]),
+            None if undo_log is None else [UndoEntry.from_json(entry) for entry in undo_log],
         )
         state = cls(
-            datetime.fromisoformat(written["started_at"]),
+            datetime.fromisoformat(fields["started_at"]),
             data,
-            Frame.from_json(written["frame"]),
-            log=deque((Step.from_json(step) for step in written["log"]), maxlen=max(plan.step_log_limit, 1)),
-            compensations=written["compensations"],
-            rewinds=written["rewinds"],
-            started=written["started"],
-            completed=written["completed"],
-            dropped=written["dropped"],
-            path=written["path"],
+            Frame.from_json(fields["frame"]),
+            log=deque((Step.from_json(step) for step in fields["log"]), maxlen=max(plan.step_log_limit, 1)),
+            compensations=[PendingCompensation.from_json(entry) for entry in fields["compensations"]],
+            rewinds=fields["rewinds"],
+            started=fields["started"],
+            completed=fields["completed"],
+            dropped=fields["dropped"],
+            path=fields["path"],
         )
         logged = {step.number: step for step in state.log}
         loop = state.frame.loop

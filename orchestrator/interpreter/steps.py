@@ -1,29 +1,29 @@
 """Run one node that may wait or fail, and do what its `on_error` says (SPEC §6). Replay-sensitive."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import assert_never
 
 from orchestrator.errors import StepFailed
-from orchestrator.interpreter import actions, calls, waits
+from orchestrator.interpreter.actions import act
+from orchestrator.interpreter.base import NodeRun
+from orchestrator.interpreter.calls import call
 from orchestrator.interpreter.compensation import notify, record_compensation
 from orchestrator.interpreter.deadline import DeadlineExceeded, run_until
 from orchestrator.interpreter.effects import Resolution
 from orchestrator.interpreter.failures import KNOWN_ERRORS, Rewind, build_error_document, to_step_failure
-from orchestrator.interpreter.frames import Frame, Step
 from orchestrator.interpreter.loops import run_loop
 from orchestrator.interpreter.parallels import run_parallel
-from orchestrator.interpreter.pure_nodes import Closed, run_pure
-from orchestrator.interpreter.scopes import Machine, Place
+from orchestrator.interpreter.pure_nodes import NEXT, Closed, Exit, run_pure
+from orchestrator.interpreter.waits import delay, wait
 from orchestrator.model.plan import (
     Action,
-    AnyNode,
     Call,
     Condition,
     Delay,
     End,
     Fallback,
     Loop,
-    Node,
     Parallel,
     Pause,
     RetryFrom,
@@ -35,151 +35,138 @@ from orchestrator.model.plan import (
 )
 
 
-async def attempt(
-    machine: Machine, node: AnyNode, step: Step, frame: Frame, place: Place, left: list[str]
-) -> str | Closed | None:
-    """Run the node until it has left by a port; raise StepFailed when it fails the scope."""
-    words: list[Resolution] = []
+async def run_node(run: NodeRun) -> Exit | Closed | None:
+    """Run the node until it is left; raise StepFailed when it fails the scope."""
+    resolutions: list[Resolution] = []
     while True:
         try:
-            port = await _timed(machine, node, step, frame, place, left, words)
+            outcome = await _run_within_limit(run, resolutions)
         except KNOWN_ERRORS as error:
-            frame.loop = None
-            handled = await _on_failure(machine, node, step, place, to_step_failure(error, node.id))
-            if isinstance(handled, str):
+            run.scope.frame.loop = None
+            handled = await _handle_failure(run, to_step_failure(error, run.node.id))
+            if isinstance(handled, Exit):
                 return handled
-            words.append(handled)
+            resolutions.append(handled)
         else:
-            machine.finish(node, step, place)
-            if isinstance(node, Action) and node.compensate is not None:
-                record_compensation(machine, node, node.compensate, step, place)
-            return port
+            run.complete()
+            if isinstance(run.node, Action) and run.node.compensate is not None:
+                record_compensation(run, run.node.compensate)
+            return outcome
 
 
-async def _timed(
-    machine: Machine,
-    node: AnyNode,
-    step: Step,
-    frame: Frame,
-    place: Place,
-    left: list[str],
-    words: list[Resolution],
-) -> str | Closed | None:
+async def _run_within_limit(run: NodeRun, resolutions: Sequence[Resolution]) -> Exit | Closed | None:
     """Run the node within its own `timeout_seconds`; that of an action is for each attempt."""
-    work = _run(machine, node, step, frame, place, left, words)
-    limit = node.limit_seconds
+    work = _run(run, resolutions)
+    limit = run.node.limit_seconds
     if limit is None:
         return await work
-    deadline = step.started_at + timedelta(seconds=limit)
+    deadline = run.step.started_at + timedelta(seconds=limit)
     try:
-        return await run_until(machine.effects, deadline, f"timeout of {node.title}", work)
+        return await run_until(run.effects, deadline, f"timeout of {run.node.title}", work)
     except DeadlineExceeded:
         raise StepFailed(
-            f"{node.title} took longer than timeout_seconds ({limit:g} s)", error_type="timeout_error"
+            f"{run.node.title} took longer than timeout_seconds ({limit:g} s)", error_type="timeout_error"
         ) from None
 
 
-async def _run(
-    machine: Machine,
-    node: AnyNode,
-    step: Step,
-    frame: Frame,
-    place: Place,
-    left: list[str],
-    words: list[Resolution],
-) -> str | Closed | None:
+async def _run(run: NodeRun, resolutions: Sequence[Resolution]) -> Exit | Closed | None:
+    node = run.node
     match node:
         case Action():
-            return await actions.act(machine, node, step, place, words)
+            return await act(run, node, resolutions)
         case Loop():
-            return await run_loop(machine, node, step, frame, place, left)
+            return await run_loop(run, node)
         case Parallel():
-            return await run_parallel(machine, node, step, place, left)
+            return await run_parallel(run, node)
         case Delay():
-            return await waits.delay(machine, node, step, place)
+            return await delay(run, node)
         case Wait():
-            return await waits.wait(machine, node, step, place)
+            return await wait(run, node)
         case Call():
-            return await calls.call(machine, node, step, place)
+            return await call(run, node)
         case Start() | Condition() | Switch() | Set() | End():
-            return run_pure(node, step, place.data, place.env, machine.compiled)
+            return run_pure(node, run.step, run.scope.data, run.scope.env, run.interpreter.compiled)
         case _:
             assert_never(node)
 
 
-async def _on_failure(machine: Machine, node: Node, step: Step, place: Place, failure: StepFailed) -> str | Resolution:
-    """Give the port to go on by, or the operator's word to try again; raise to fail."""
-    policy = node.on_error
+async def _handle_failure(run: NodeRun, failure: StepFailed) -> Exit | Resolution:
+    """Return how the node is left all the same, or the operator's resolution to try again; raise to fail."""
+    policy = run.node.on_error
     match policy:
         case None:
-            if not node.error_port:
-                raise machine.fail(node, step, place, failure)
-            machine.fail(node, step, place, failure)
-            return "error"
+            run.fail(failure)
+            if not run.node.error_port:
+                raise failure
+            return Exit("error")
         case Skip():
-            return _skip(machine, node, step, place, failure)
+            return _skip(run, failure)
         case Fallback():
-            return _fall_back(machine, node, step, place, failure, policy.value)
+            return _fall_back(run, failure, policy.value)
         case RetryFrom():
-            return _rewind(machine, node, step, place, failure, policy)
+            return _rewind(run, failure, policy)
         case Pause():
-            return await _ask(machine, node, step, place, failure)
+            return await _ask_operator(run, failure)
         case _:
             assert_never(policy)
 
 
-def _skip(machine: Machine, node: Node, step: Step, place: Place, failure: StepFailed) -> str:
-    step.error = build_error_document(failure, machine.effects.now(), node.id)
+def _skip(run: NodeRun, failure: StepFailed) -> Exit:
+    step = run.step
+    step.error = build_error_document(failure, run.effects.now(), run.node.id)
     step.status = "skipped"
     step.output = {"skipped": True}
-    machine.finish(node, step, place)
-    return "next"
+    run.complete()
+    return NEXT
 
 
-def _fall_back(machine: Machine, node: Node, step: Step, place: Place, failure: StepFailed, template: object) -> str:
+def _fall_back(run: NodeRun, failure: StepFailed, template: object) -> Exit:
     try:
-        value = machine.compiled.render(template, place.env)
+        value = run.render(template)
     except KNOWN_ERRORS as error:
-        raise machine.fail(node, step, place, to_step_failure(error, node.id)) from error
-    step.error = build_error_document(failure, machine.effects.now(), node.id)
+        raise run.fail(to_step_failure(error, run.node.id)) from error
+    step = run.step
+    step.error = build_error_document(failure, run.effects.now(), run.node.id)
     step.status = "completed"
     step.output = {"fallback": True, "value": value}
-    machine.finish(node, step, place)
-    return "next"
+    run.complete()
+    return NEXT
 
 
-def _rewind(machine: Machine, node: Node, step: Step, place: Place, failure: StepFailed, policy: RetryFrom) -> str:
-    key = f"{place.path}/{node.id}"
-    count = machine.state.rewinds.get(key, 0)
-    machine.fail(node, step, place, failure)
+def _rewind(run: NodeRun, failure: StepFailed, policy: RetryFrom) -> Exit:
+    rewinds = run.state.rewinds
+    key = f"{run.scope.path}/{run.node.id}"
+    count = rewinds.get(key, 0)
+    run.fail(failure)
     if count >= policy.max:
         raise failure
-    machine.state.rewinds[key] = count + 1
+    rewinds[key] = count + 1
     raise Rewind(policy.node, failure)
 
 
-async def _ask(machine: Machine, node: Node, step: Step, place: Place, failure: StepFailed) -> str | Resolution:
-    """Wait for an operator's word."""
-    step.error = build_error_document(failure, machine.effects.now(), node.id)
+async def _ask_operator(run: NodeRun, failure: StepFailed) -> Exit | Resolution:
+    """Wait for an operator's resolution."""
+    step = run.step
+    step.error = build_error_document(failure, run.effects.now(), run.node.id)
     step.retry_count += max(failure.attempts - 1, 0)
     step.status = "waiting"
     step.waiting_for = {"kind": "operator", "message": failure.message, "error_type": failure.error_type}
-    await notify(machine, node, step, place)
-    word = await machine.effects.decide(step.id, node.id)
+    await notify(run)
+    resolution = await run.effects.decide(step.id, run.node.id)
     step.waiting_for = None
-    match word.action:
+    match resolution.action:
         case "retry":
             step.status, step.error = "running", None
             step.retry_count += 1
-            return word
+            return resolution
         case "skip":
-            return _skip(machine, node, step, place, failure)
+            return _skip(run, failure)
         case "fallback":
-            return _fall_back(machine, node, step, place, failure, word.value)
+            return _fall_back(run, failure, resolution.value)
         case "abort":
-            raise machine.fail(node, step, place, failure)
+            raise run.fail(failure)
         case "retry_from":
-            machine.fail(node, step, place, failure)
-            raise Rewind(word.node_id or node.id, failure)
+            run.fail(failure)
+            raise Rewind(resolution.node_id or run.node.id, failure)
         case _:
-            assert_never(word.action)
+            assert_never(resolution.action)

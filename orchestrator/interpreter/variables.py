@@ -1,6 +1,20 @@
-"""The variables and step results of one flow of control, with what going back needs. Replay-sensitive."""
+"""The variables and step results of one flow of control, and the undo log that going back needs. Replay-sensitive.
 
-from collections.abc import Container, Mapping
+`retry_from`, an operator and a rerun go back to a node: what it and later nodes have set must be undone. The undo
+log has one entry for each node's first start, and an entry has the old value of each name set since, up to the next
+entry. With nodes a, b, c in sequence, where a sets x = 1 and b sets x = 2 and y = 5, the log after c has started is
+
+    key   step  variables               steps          active   exits
+    /a    1     x: missing              a: missing     -        -
+    /b    2     x: 1, y: missing        b: missing     -        -
+    /c    3     -                       -              -        -
+
+To go back to b, entries are taken off the end and their values put back, that of b last: x is 1 again, y and the
+results of b and c are gone, a's entry stays. Inside an entry the oldest value of a name wins, so a node that is
+passed a hundred times costs one entry. A name that was not there stands as `MISSING`.
+"""
+
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -8,7 +22,38 @@ if TYPE_CHECKING:
     from orchestrator.interpreter.frames import Frame
 
 MISSING: Any = {"__missing__": True}
-"""Stands in a journal for a name that was not there."""
+"""Old value of a name that did not exist; JSON, because the log is carried over continue-as-new."""
+
+
+@dataclass(slots=True)
+class UndoEntry:
+    """What a flow knew when a node started for the first time, as far as it has changed since."""
+
+    key: str
+    """`<path>/<node id>`."""
+    step_number: int
+    variables: dict[str, Any]
+    """Old values, by name."""
+    steps: dict[str, Any]
+    """Old values of `steps.<id>`, by node id."""
+    active: list[int]
+    """Ranks that were active beside the node."""
+    exits: list[str]
+    """Nodes outside the scope that its paths had reached."""
+
+    def to_json(self) -> list[Any]:
+        """Return the entry as it is carried over continue-as-new."""
+        return [self.key, self.step_number, self.variables, self.steps, self.active, self.exits]
+
+    @classmethod
+    def from_json(cls, entry: Sequence[Any]) -> "UndoEntry":
+        """Read what `to_json` wrote."""
+        return cls(*entry)
+
+    def absorb(self, later: "UndoEntry") -> None:
+        """Take over the old values of the entry after this one, which is dropped."""
+        self.variables = {**later.variables, **self.variables}
+        self.steps = {**later.steps, **self.steps}
 
 
 @dataclass(slots=True)
@@ -19,98 +64,95 @@ class Data:
     changed: dict[str, None] = field(default_factory=dict)
     """Names that `outputs` and `set` have set, in order."""
     steps_changed: dict[str, None] = field(default_factory=dict)
-    journal: list[list[Any]] | None = None
-    """For going back: `[[node key, step number, {name: old}, {step: old}, active ranks, nodes left], …]`;
-    in each entry the oldest value of a name wins."""
+    undo_log: list[UndoEntry] | None = None
+    """`None` where nothing can go back, so that nothing is recorded."""
     marked: set[str] = field(init=False)
-    """The node keys in the journal."""
+    """The keys in the undo log."""
 
     def __post_init__(self) -> None:
-        """Know what is in the journal."""
-        self.marked = {entry[0] for entry in self.journal or ()}
+        """Index the undo log."""
+        self.marked = {entry.key for entry in self.undo_log or ()}
 
     def set(self, name: str, value: Any) -> None:
         """Set a variable."""
-        if self.journal:
-            self.journal[-1][2].setdefault(name, self.context.get(name, MISSING))
+        if self.undo_log:
+            self.undo_log[-1].variables.setdefault(name, self.context.get(name, MISSING))
         self.context[name] = value
         self.changed[name] = None
 
     def set_step(self, node_id: str, status: str, output: Any, error: Any) -> None:
-        """Record what `steps.<id>` shows; `error` is JSON."""
+        """Set what `steps.<id>` shows; `error` is JSON."""
         steps = self.context["steps"]
-        if self.journal:
-            self.journal[-1][3].setdefault(node_id, steps.get(node_id, MISSING))
+        if self.undo_log:
+            self.undo_log[-1].steps.setdefault(node_id, steps.get(node_id, MISSING))
         steps[node_id] = {"status": status, "output": output, "error": error}
         self.steps_changed[node_id] = None
 
     def fork(self) -> "Data":
-        """Give a flow beside this one the same view; it sets without disturbing this one."""
+        """Return a copy for a concurrent flow: it sees the same and sets without disturbing this one."""
         context = dict(self.context)
         context["steps"] = dict(context["steps"])
-        return Data(context, journal=None if self.journal is None else [])
+        return Data(context, undo_log=None if self.undo_log is None else [])
 
     def merge(self, variables: Mapping[str, Any], steps: Mapping[str, Any]) -> None:
-        """Take over what a flow beside this one set."""
+        """Set what a concurrent flow has set."""
         for name, value in variables.items():
             self.set(name, value)
         for node_id, entry in steps.items():
             self.set_step(node_id, entry["status"], entry["output"], entry["error"])
 
-    def variables(self) -> dict[str, Any]:
-        """Give what `outputs` and `set` have set."""
+    def collect_variables(self) -> dict[str, Any]:
+        """Return the variables that `outputs` and `set` have set."""
         return {name: self.context.get(name) for name in self.changed}
 
-    def own_steps(self) -> dict[str, Any]:
-        """Give the step results that this flow has set."""
+    def collect_steps(self) -> dict[str, Any]:
+        """Return the step results that this flow has set."""
         steps = self.context["steps"]
         return {node_id: steps[node_id] for node_id in self.steps_changed}
 
-    def mark(self, key: str, number: int, frame: "Frame") -> None:
-        """Remember this moment as the first start of a node, to go back to."""
-        if self.journal is not None and key not in self.marked:
+    def mark(self, key: str, step_number: int, frame: "Frame") -> None:
+        """Open an entry of the undo log at the first start of a node."""
+        if self.undo_log is not None and key not in self.marked:
             self.marked.add(key)
-            self.journal.append([key, number, {}, {}, list(frame.active), list(frame.left)])
+            self.undo_log.append(UndoEntry(key, step_number, {}, {}, list(frame.active), list(frame.exits)))
 
     def rewind(self, key: str, frame: "Frame") -> int | None:
-        """Undo everything since `mark(key)`; give the step number of then, or `None` if it never started."""
-        if self.journal is None or key not in self.marked:
+        """Undo everything since `mark(key)`; return the step number of then, or `None` if the node never started."""
+        if self.undo_log is None or key not in self.marked:
             return None
         while True:
-            name, number, variables, steps, active, left = self.journal.pop()
-            self.marked.discard(name)
-            restore(self.context, variables)
-            restore(self.context["steps"], steps)
-            if name == key:
+            entry = self.undo_log.pop()
+            self.marked.discard(entry.key)
+            restore(self.context, entry.variables)
+            restore(self.context["steps"], entry.steps)
+            if entry.key == key:
                 self.changed = {name: None for name in self.changed if name in self.context}
-                frame.active, frame.left = list(active), list(left)
-                return int(number)
+                frame.active, frame.exits = list(entry.active), list(entry.exits)
+                return int(entry.step_number)
 
     def settle(self, prefix: str) -> None:
-        """Forget the marks inside an iteration that has ended; what they kept goes to the mark before."""
-        while self.journal and self.journal[-1][0].startswith(prefix):
-            name, _, variables, steps, _, _ = self.journal.pop()
-            self.marked.discard(name)
-            if self.journal:
-                before = self.journal[-1]
-                before[2], before[3] = {**variables, **before[2]}, {**steps, **before[3]}
+        """Fold the entries of a finished iteration into the one before: nothing can go back into the iteration."""
+        while self.undo_log and self.undo_log[-1].key.startswith(prefix):
+            entry = self.undo_log.pop()
+            self.marked.discard(entry.key)
+            if self.undo_log:
+                self.undo_log[-1].absorb(entry)
 
-    def keep(self, keys: Container[str]) -> None:
-        """Forget all marks but these; what the others kept goes to the mark before."""
-        kept: list[list[Any]] = []
-        for entry in self.journal or ():
-            if entry[0] in keys:
-                kept.append(entry)
-            elif kept:
-                before = kept[-1]
-                before[2], before[3] = {**entry[2], **before[2]}, {**entry[3], **before[3]}
-        if self.journal is not None:
-            self.journal[:] = kept
-            self.marked = {entry[0] for entry in kept}
+    def retain(self, keys: Container[str]) -> None:
+        """Fold all entries but those of `keys` into the retained one before."""
+        retained: list[UndoEntry] = []
+        for entry in self.undo_log or ():
+            if entry.key in keys:
+                retained.append(entry)
+            elif retained:
+                retained[-1].absorb(entry)
+        if self.undo_log is not None:
+            self.undo_log[:] = retained
+            self.marked = {entry.key for entry in retained}
 
 
 def restore(target: dict[str, Any], old: Mapping[str, Any]) -> None:
-    """Put old values back; what was missing goes."""
+    """Put old values back and remove names that were missing."""
     for name, value in old.items():
         if value == MISSING:
             target.pop(name, None)

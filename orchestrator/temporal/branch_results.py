@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from orchestrator.interpreter.effects import BranchResult
+from orchestrator.interpreter.pending_compensation import PendingCompensation
 from orchestrator.model.run import ErrorDocument
 from orchestrator.temporal.payloads import MAX_PAYLOAD_BYTES, measure_json
 from orchestrator.temporal.requests import omit_empty
@@ -14,8 +15,8 @@ def encode_branch_result(result: BranchResult, read: list[int]) -> dict[str, Any
     entries = omit_empty(
         variables=dict(result.variables),
         steps=dict(result.steps),
-        compensations=list(result.compensations),
-        left=list(result.left),
+        compensations=[pending.to_json() for pending in result.compensations],
+        left=list(result.exits),
         steps_started=result.steps_started,
         read=read,
     )
@@ -40,8 +41,8 @@ def read_branch_result(entries: Mapping[str, Any]) -> BranchResult:
         output=entries.get("output", variables),
         variables=variables,
         steps=entries.get("steps", {}),
-        compensations=tuple(entries.get("compensations", ())),
-        left=tuple(entries.get("left", ())),
+        compensations=_read_compensations(entries),
+        exits=tuple(entries.get("left", ())),
         steps_started=entries.get("steps_started", 0),
     )
 
@@ -52,6 +53,10 @@ def read_unfinished_branch(status: str, error: ErrorDocument | None, entries: Ma
         cast(Any, status),
         error=error,
         steps=entries.get("steps", {}),
-        compensations=tuple(entries.get("compensations", ())),
+        compensations=_read_compensations(entries),
         steps_started=entries.get("steps_started", 0),
     )
+
+
+def _read_compensations(entries: Mapping[str, Any]) -> tuple[PendingCompensation, ...]:
+    return tuple(PendingCompensation.from_json(entry) for entry in entries.get("compensations", ()))

@@ -186,7 +186,7 @@ async def test_a_rerun_that_does_not_fit_is_rejected(api: httpx.AsyncClient, fai
         ({"input": {"n": "x"}}, 422, "/input/n"),
         ({"version": 3}, 422, "/input"),
         ({"version": 7}, 404, "no published version 7"),
-        ({"variables": {"steps": 1}}, 409, "steps: no names of variables"),
+        ({"variables": {"steps": 1}}, 409, "steps: reserved names cannot be set as variables"),
         ({"node_id": "a"}, 422, "node_id"),
     ]
 

@@ -1,0 +1,148 @@
+"""What the code of every node kind works with: the interpreter of one flow, a scope and a node in progress.
+
+A flow is a whole run, or one branch of it. Replay-sensitive.
+"""
+
+from abc import ABC, abstractmethod
+from base64 import urlsafe_b64encode
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from orchestrator.errors import StepFailed
+from orchestrator.interpreter.compiled import Compiled, make_env
+from orchestrator.interpreter.effects import Effects
+from orchestrator.interpreter.failures import LimitReached, build_error_document
+from orchestrator.interpreter.frames import Frame, Step
+from orchestrator.interpreter.pure_nodes import Closed
+from orchestrator.interpreter.state import RunState
+from orchestrator.interpreter.variables import Data
+from orchestrator.language import Env
+from orchestrator.model.plan import AnyNode, Node, Plan, Scope
+from orchestrator.model.run import RunInfo, Status
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeRun:
+    """One pass through a scope: the whole run, one iteration or one branch."""
+
+    scope: Scope
+    frame: Frame
+    path: str
+    """Prefix of the ids of its steps."""
+    data: Data
+    env: Env
+    resumable: bool
+    """Everything around it runs in sequence, so the state can be written down here."""
+
+
+class Interpreter(ABC):
+    """Runs the nodes of one flow and records their steps."""
+
+    def __init__(self, plan: Plan, info: RunInfo, state: RunState, effects: Effects) -> None:
+        self.plan = plan
+        self.info = info
+        self.state = state
+        self.effects = effects
+        self.compiled = Compiled()
+
+    @abstractmethod
+    async def run_scope(self, run: ScopeRun) -> Closed | None:
+        """Run until no node is active, or an `end` closes the scope. Nodes that own a scope call this."""
+
+    def open_scope(self, scope: Scope, path: str, data: Data) -> ScopeRun:
+        """Return a new pass through a scope, beside the flow that starts it."""
+        return ScopeRun(scope, Frame.new(scope), path, data, self.make_env(data.context), resumable=False)
+
+    def make_env(self, context: dict[str, Any]) -> Env:
+        """Return what templates and conditions see."""
+        return make_env(context, self.effects.now, self.effects.uuid, self.plan.strict)
+
+    def make_idempotency_key(self, step_id: str) -> str:
+        """Return a step's idempotency key: short, however deep the step is, for servers that limit theirs."""
+        return urlsafe_b64encode(sha256(f"{self.info.id}:{step_id}".encode()).digest()[:18]).decode()
+
+    def begin(self, run: ScopeRun, node: Node, *, opened: bool) -> Step:
+        """Start a step: number it, name it, log it."""
+        state = self.state
+        if state.started >= self.plan.max_steps:
+            raise LimitReached
+        state.started += 1
+        visit = run.frame.visits.get(node.id, 0) + 1
+        run.frame.visits[node.id] = visit
+        name = node.id if visit == 1 else f"{node.id}#{visit}"
+        step_id = f"{run.path}/{name}" if run.path else name
+        step = Step(step_id, node.id, run.path, "running", self.effects.now(), state.started)
+        state.log.append(step)
+        if opened:
+            state.open[step_id] = step
+        # Without any `retry_from` the undo log still serves reruns, which begin at a node of the run's own scope;
+        # inside loops and branches it is needed only where the plan itself goes back.
+        if run.data.undo_log is not None and (not run.path or self.plan.rewinds):
+            run.data.mark(f"{run.path}/{node.id}", state.started, run.frame)
+        return step
+
+    def complete(self, run: ScopeRun, node: Node, step: Step) -> None:
+        """Close a step that went well: its output becomes visible and its `outputs` become variables."""
+        self.close(run, step, "completed" if step.status in ("running", "waiting") else step.status)
+        output = step.output
+        run.data.set_step(node.id, step.status, output, step.error and step.error.to_json())
+        if node.outputs and step.status == "completed":
+            source = output["value"] if step.error is not None and isinstance(output, dict) else output
+            for name in node.outputs:
+                if not isinstance(source, dict) or name not in source:
+                    step.warnings += (f"the result has no {name!r}: the variable is null",)
+                run.data.set(name, source.get(name) if isinstance(source, dict) else None)
+
+    def fail(self, run: ScopeRun, node: Node, step: Step, failure: StepFailed) -> StepFailed:
+        """Close a step that failed; return the failure, to be raised."""
+        step.error = build_error_document(failure, self.effects.now(), node.id)
+        step.retry_count = max(failure.attempts - 1, 0)
+        self.close(run, step, "failed")
+        run.data.set_step(node.id, "failed", step.output, step.error.to_json())
+        return failure
+
+    def close(self, run: ScopeRun, step: Step, status: Status) -> None:
+        """Close a step and hand it the warnings of its evaluations."""
+        self.state.close_step(step, status, self.effects.now())
+        warnings = run.env.warnings
+        if warnings.messages:
+            step.warnings += tuple(warnings.messages)
+            warnings.messages.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRun:
+    """One node in progress that may wait or fail."""
+
+    interpreter: Interpreter
+    scope: ScopeRun
+    node: AnyNode
+    step: Step
+
+    @property
+    def effects(self) -> Effects:
+        """The port to everything outside."""
+        return self.interpreter.effects
+
+    @property
+    def state(self) -> RunState:
+        """The state of the flow."""
+        return self.interpreter.state
+
+    @property
+    def plan(self) -> Plan:
+        """The plan of the flow."""
+        return self.interpreter.plan
+
+    def render(self, source: Any) -> Any:
+        """Render a value of the node."""
+        return self.interpreter.compiled.render(source, self.scope.env)
+
+    def complete(self) -> None:
+        """Close the step: it went well."""
+        self.interpreter.complete(self.scope, self.node, self.step)
+
+    def fail(self, failure: StepFailed) -> StepFailed:
+        """Close the step as failed; return the failure, to be raised."""
+        return self.interpreter.fail(self.scope, self.node, self.step, failure)
