@@ -121,7 +121,8 @@ def _describe_node_type(name: str, kind: Kind) -> str:
     output = f" Output: {OUTPUTS[name]}." if name in OUTPUTS else ""
     paragraphs = [f"\n### {name}", f"{kind.summary} Ports: {port_names}.{output}"]
     if kind.keys:
-        paragraphs.append(_describe_keys(Node, kind.keys))
+        rows = ((f"`{key}`", _describe_own_key(key, name)) for key in kind.keys)
+        paragraphs.append(format_table(("key", ""), rows))
     if kind.config:
         rows = ((f"`{key}`", description) for key, description in kind.config.items())
         paragraphs.append(format_table(("key of `config`", ""), rows))
@@ -138,6 +139,12 @@ def _describe_key(model: type[BaseModel], name: str) -> str:
     choices: Any = extra.get("enum") if isinstance(extra, dict) else None
     description = str(field.description)
     return f"{description.removesuffix('.')}: {format_names(choices)}." if choices else description
+
+
+def _describe_own_key(key: str, node_type: str) -> str:
+    """Return the description of a key without the node type in front of it."""
+    description = _describe_key(Node, key).removeprefix(f"{node_type}: ")
+    return description[:1].upper() + description[1:]
 
 
 def _iterate_retry_rows() -> Iterator[tuple[str, str, str]]:

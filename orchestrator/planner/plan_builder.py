@@ -37,7 +37,7 @@ INHERITS = ("action", "workflow", "loop", "parallel")
 
 
 class ScopeBuilder:
-    """Builds the scopes of one definition; every check that needs regions and names has passed."""
+    """Builds the scopes of one definition, and makes the checks that need a complete graph."""
 
     def __init__(
         self, definition: Definition, regions: Regions, names: Names, actions: Actions, report: Report

@@ -21,7 +21,7 @@ async def test_data_is_reshaped(call: Caller, expression: str, data: Any, result
 
 
 @pytest.mark.parametrize("expression", ["a[", "nothing(@)", "length(`5`)"])
-async def test_a_bad_expression_is_not_tried_again(call: Caller, expression: str) -> None:
+async def test_an_invalid_expression_is_not_retried(call: Caller, expression: str) -> None:
     failure = await call.failure("data.transform", {"expression": expression})
 
     assert failure.type == "execution_error"

@@ -20,7 +20,7 @@ def mailbox() -> Iterator[tuple[Mailbox, int]]:
     controller.stop()
 
 
-async def test_a_mail_arrives(mailbox: tuple[Mailbox, int], make_caller: Any) -> None:
+async def test_an_email_is_delivered(mailbox: tuple[Mailbox, int], make_caller: Any) -> None:
     box, port = mailbox
     call = make_caller(smtp_port=port)
     more = {"cc": ["bob@example.org"], "bcc": "eve@example.org", "html": "<p>Hello</p>", "headers": {"X-Run": "r"}}
@@ -49,7 +49,7 @@ async def test_every_attempt_has_the_same_message_id(mailbox: tuple[Mailbox, int
 
 
 @pytest.mark.parametrize(("to", "tried_again"), [("busy@example.org", True), ("gone@example.org", False)])
-async def test_refusals_for_good_are_not_tried_again(
+async def test_permanent_failures_are_not_retried(
     mailbox: tuple[Mailbox, int], make_caller: Any, to: str, tried_again: bool
 ) -> None:
     failure = await make_caller(smtp_port=mailbox[1]).failure("email.send", {**MAIL, "to": to})
@@ -58,7 +58,7 @@ async def test_refusals_for_good_are_not_tried_again(
     assert failure.non_retryable is not tried_again
 
 
-async def test_some_refused_recipients_are_told(mailbox: tuple[Mailbox, int], make_caller: Any) -> None:
+async def test_refused_recipients_are_in_the_result(mailbox: tuple[Mailbox, int], make_caller: Any) -> None:
     call = make_caller(smtp_port=mailbox[1])
 
     result = await call("email.send", {**MAIL, "to": ["ann@example.org", "gone@example.org"]})
@@ -78,13 +78,13 @@ async def test_some_refused_recipients_are_told(mailbox: tuple[Mailbox, int], ma
         {"from": None},
     ],
 )
-async def test_nothing_slips_into_the_headers(make_caller: Any, change: dict[str, Any]) -> None:
+async def test_values_cannot_inject_headers(make_caller: Any, change: dict[str, Any]) -> None:
     failure = await make_caller(smtp_port=9).failure("email.send", {**MAIL, **change})
 
     assert failure.type == "validation_error"
 
 
-async def test_no_mail_server_is_tried_again(make_caller: Any) -> None:
+async def test_an_unreachable_mail_server_is_retried(make_caller: Any) -> None:
     failure = await make_caller(smtp_port=find_free_port()).failure("email.send", MAIL)
 
     assert failure.type == "action_error"

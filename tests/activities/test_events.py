@@ -20,7 +20,7 @@ async def test_events_are_posted_with_the_step_as_their_id(web: Web, make_caller
     assert sent == {"id": "r:n", "name": "order.paid", "data": {"n": 1}, "customer_id": "c"}
 
 
-async def test_events_without_a_place_to_go_fail(call: Caller) -> None:
+async def test_emit_fails_without_an_events_url(call: Caller) -> None:
     failure = await call.failure("event.emit", {"name": "order.paid"})
 
     assert failure.type == "execution_error"

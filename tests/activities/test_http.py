@@ -22,7 +22,7 @@ async def test_json_is_parsed_and_headers_are_lower_case(web: Web, call: Caller)
     assert web.seen[0].query == {"q": ["x y"], "l": ["1", "2"]}
 
 
-async def test_text_stays_text_and_nothing_is_null(web: Web, call: Caller) -> None:
+async def test_a_text_body_is_text_and_an_empty_one_is_null(web: Web, call: Caller) -> None:
     web.routes["/t"] = lambda _: answer(200, b"hello", kind="text/plain")
     web.routes["/n"] = lambda _: answer(204)
     web.routes["/bad"] = lambda _: answer(200, b"{no json")
@@ -58,7 +58,7 @@ async def test_post_and_patch_carry_the_idempotency_key(web: Web, call: Caller, 
     assert web.seen[0].headers.get("idempotency-key") == ("r:n" if has_key else None)
 
 
-async def test_an_own_idempotency_key_stays(web: Web, call: Caller) -> None:
+async def test_an_idempotency_key_in_headers_is_kept(web: Web, call: Caller) -> None:
     web.routes["/p"] = lambda _: answer()
 
     await call("http.request", {"method": "POST", "url": f"{web.url}/p", "headers": {"idempotency-KEY": "mine"}})
@@ -76,19 +76,19 @@ async def test_authorization(web: Web, call: Caller) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "tried_again"),
+    ("status", "retried"),
     [
         (400, False), (401, False), (404, False), (409, False),
         (408, True), (425, True), (429, True), (500, True), (503, True),
     ],
 )  # fmt: skip
-async def test_only_some_statuses_are_tried_again(web: Web, call: Caller, status: int, tried_again: bool) -> None:
+async def test_only_some_statuses_are_retried(web: Web, call: Caller, status: int, retried: bool) -> None:
     web.routes["/s"] = lambda _: answer(status, {"why": "x"})
 
     failure = await call.failure("http.request", {"url": f"{web.url}/s"})
 
     assert failure.type == "action_error"
-    assert failure.non_retryable is not tried_again
+    assert failure.non_retryable is not retried
     assert failure.details[0]["details"] == {"status": status, "body": '{"why": "x"}'}
 
 
@@ -120,7 +120,7 @@ async def test_retry_after_is_the_next_delay(web: Web, call: Caller) -> None:
     assert [None if delay is None else round(delay.total_seconds(), -1) for delay in delays] == [10, 100, 3600, None]
 
 
-async def test_a_large_answer_is_cut_off(web: Web, make_caller: Any) -> None:
+async def test_a_response_over_the_limit_fails(web: Web, make_caller: Any) -> None:
     web.routes["/big"] = lambda _: answer(200, b"x" * 5000, kind="text/plain")
 
     failure = await make_caller(http_max_response_bytes=1000).failure("http.request", {"url": f"{web.url}/big"})
@@ -142,7 +142,7 @@ async def test_silence_is_a_timeout(web: Web, call: Caller) -> None:
     assert not failure.non_retryable
 
 
-async def test_nobody_listening_is_tried_again(call: Caller) -> None:
+async def test_a_refused_connection_is_retried(call: Caller) -> None:
     failure = await call.failure("http.request", {"url": "http://127.0.0.1:9/"})
 
     assert failure.type == "action_error"
@@ -163,7 +163,7 @@ async def test_nobody_listening_is_tried_again(call: Caller) -> None:
         {},
     ],
 )
-async def test_bad_parameters_are_not_tried_again(call: Caller, parameters: dict[str, Any]) -> None:
+async def test_invalid_parameters_are_not_retried(call: Caller, parameters: dict[str, Any]) -> None:
     failure = await call.failure("http.request", parameters)
 
     assert failure.type in ("validation_error", "action_error")
@@ -181,12 +181,12 @@ async def test_bad_parameters_are_not_tried_again(call: Caller, parameters: dict
         "::ffff:10.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "2001:0:4136:e378:8000:63bf:80ff:fffe", "nonsense",
     ],
 )  # fmt: skip
-def test_it_is_private(address: str) -> None:
+def test_private_addresses_are_recognised(address: str) -> None:
     assert not is_allowed(address, [])
 
 
 @pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"])
-def test_it_is_public(address: str) -> None:
+def test_public_addresses_are_recognised(address: str) -> None:
     assert is_allowed(address, [])
 
 
@@ -222,7 +222,7 @@ async def test_a_redirect_to_a_private_address_is_refused(web: Web, make_caller:
 
 
 async def test_the_address_that_was_checked_is_the_one_called(web: Web, make_caller: Any) -> None:
-    """A name that changes its mind between check and call gains nothing: it is asked once."""
+    """A host is resolved once, so a different second answer has no effect."""
     asked: list[str] = []
 
     async def resolve(host: str, port: int) -> list[str]:
@@ -252,7 +252,7 @@ async def test_a_host_with_public_and_private_addresses_is_called_at_the_allowed
     assert (await call("http.request", {"url": f"http://both.test:{port}/a"}))["status"] == 200
 
 
-async def test_redirects_end(web: Web, call: Caller) -> None:
+async def test_endless_redirects_fail(web: Web, call: Caller) -> None:
     web.routes["/loop"] = lambda _: answer(302, Location="/loop")
 
     failure = await call.failure("http.request", {"url": f"{web.url}/loop"})

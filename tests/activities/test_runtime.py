@@ -75,7 +75,7 @@ def test_secrets_come_from_the_environment_first(tmp_path: Any, monkeypatch: pyt
     assert Settings(**secret_settings(tmp_path)).read_secrets() == {"token": "other", "crm_key": "crm"}
 
 
-async def test_all_wrong_parameters_are_told_at_once(call: Caller) -> None:
+async def test_all_invalid_parameters_are_reported_at_once(call: Caller) -> None:
     failure = await call.failure("email.send", {"to": ["nobody"], "subjekt": 1})
 
     paths = [problem["path"] for problem in failure.details[0]["details"]["problems"]]
@@ -103,7 +103,7 @@ async def test_results_are_objects(value: Any, result: Any) -> None:
 
 
 @pytest.mark.parametrize("value", [float("nan"), object(), {"x": b"y"}])
-async def test_a_result_that_is_no_json_fails(value: Any) -> None:
+async def test_a_result_that_is_not_json_fails(value: Any) -> None:
     with pytest.raises(ApplicationError) as caught:
         await attempt(plain, {"value": value})
 
@@ -137,7 +137,7 @@ async def test_errors_have_types(error: Exception, error_type: str, non_retryabl
     assert caught.value.details[0]["attempt"] == 1
 
 
-async def test_a_later_attempt_tells_its_number(call: Caller) -> None:
+async def test_a_later_attempt_reports_its_number(call: Caller) -> None:
     result = await call("data.transform", {"expression": "a", "data": {"a": 1}}, attempt=3)
 
     assert result == {"$attempt": 3, "result": {"result": 1}}
@@ -198,7 +198,7 @@ def test_a_name_that_is_taken_is_refused() -> None:
         registry.add(plain.__orchestrator_action__)
 
 
-def test_declarations_that_cannot_work_are_refused() -> None:
+def test_invalid_declarations_are_refused() -> None:
     with pytest.raises(ActionError, match="async"):
         action("x")(lambda parameters: None)  # type: ignore[arg-type, return-value]  # the mistake
 
@@ -222,7 +222,7 @@ def test_modules_that_cannot_be_loaded_are_named() -> None:
         load_registry(Settings(action_modules=("json",)))
 
 
-def test_every_builtin_action_has_a_schema_and_words() -> None:
+def test_every_builtin_action_has_a_schema_and_a_description() -> None:
     registry = load_builtin_registry()
 
     assert len(BUILTIN) == len(registry.list_names())

@@ -50,7 +50,7 @@ async def test_more_rows_than_the_limit_fail(sql: Caller) -> None:
         {"connection": "crm", "statement": "select :missing"},
     ],
 )
-async def test_what_cannot_be_asked_is_not_tried_again(sql: Caller, parameters: Any) -> None:
+async def test_an_invalid_query_is_not_retried(sql: Caller, parameters: Any) -> None:
     failure = await sql.failure("sql.query", parameters)
 
     assert failure.non_retryable

@@ -50,12 +50,12 @@ def workflow(*nodes: dict[str, Any], edges: list[str] | None = None, **more: Any
     """A definition of nodes in a row, unless edges say otherwise: `a -port-> b`."""
     ids = ["trigger", *(node.get("id", "") for node in nodes)]
     lines = edges if edges is not None else [f"{a} -> {b}" for a, b in pairwise(ids)]
-    made = []
+    planned = []
     for line in lines:
         left, target = line.split("-> ")
         source, _, port = left.strip().partition(" -")
-        made.append({"source": source.strip(), "target": target.strip(), "condition": port.strip("- ") or None})
-    base = {"id": "w", "name": "W", "trigger": {"type": "manual"}, "nodes": list(nodes), "edges": made}
+        planned.append({"source": source.strip(), "target": target.strip(), "condition": port.strip("- ") or None})
+    base = {"id": "w", "name": "W", "trigger": {"type": "manual"}, "nodes": list(nodes), "edges": planned}
     return {**base, **more}
 
 
@@ -287,7 +287,7 @@ ERRORS: dict[str, tuple[dict[str, Any], str, str]] = {
 
 
 @pytest.mark.parametrize("case", ERRORS)
-def test_it_is_refused_where_it_is_wrong(case: str) -> None:
+def test_an_error_is_reported_at_its_path(case: str) -> None:
     definition, code, path = ERRORS[case]
 
     errors = [(code, path) for severity, code, path in find_codes(definition) if severity == "error"]
@@ -344,7 +344,7 @@ WARNINGS: dict[str, tuple[dict[str, Any], str, str]] = {
 
 
 @pytest.mark.parametrize("case", WARNINGS)
-def test_it_is_doubtful_but_runs(case: str) -> None:
+def test_a_warning_does_not_prevent_a_plan(case: str) -> None:
     definition, code, path = WARNINGS[case]
 
     problems = find_codes(definition)
@@ -353,7 +353,7 @@ def test_it_is_doubtful_but_runs(case: str) -> None:
     assert [problem for problem in problems if problem[0] == "error"] == []
 
 
-def test_all_problems_come_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     definition = workflow(
         put("a", x="{{ input. }}"), act("b") | {"action": "male"}, {"id": "d", "type": "delay"}, name=""
     )
@@ -363,7 +363,7 @@ def test_all_problems_come_at_once() -> None:
     assert {"missing_name", "template_syntax", "unknown_action", "missing_delay"} <= codes
 
 
-def test_hints_say_what_was_meant() -> None:
+def test_hints_suggest_the_closest_name() -> None:
     definition = workflow(
         act("a") | {"action": "mial"}, put("later", x="{{ input.x | uper }}"), edges=["trigger -> a", "a -> latter"]
     )
@@ -375,7 +375,7 @@ def test_hints_say_what_was_meant() -> None:
     assert "upper" in hints["template_syntax"]
 
 
-def test_what_exporters_write_loads() -> None:
+def test_empty_keys_of_exporters_are_ignored() -> None:
     """Every key on every node, empty where it is not used."""
     empty: dict[str, Any] = {
         "description": "", "action": "", "config": {}, "condition": None, "true_branch": [], "false_branch": [],
@@ -401,7 +401,7 @@ def test_what_exporters_write_loads() -> None:
     assert find_codes(definition) == []
 
 
-def test_templates_in_parameters_are_left_to_the_run() -> None:
+def test_parameters_with_templates_are_not_checked() -> None:
     definition = workflow(
         act("a", config={"to": "{{ input.to }}", "subject": "{{ input.subject }} and much more text"})
     )
@@ -413,19 +413,19 @@ def test_an_action_on_another_task_queue_need_not_be_registered() -> None:
     assert find_codes(workflow({"id": "a", "type": "action", "action": "java.thing", "task_queue": "java"})) == []
 
 
-def test_policies_lie_over_each_other() -> None:
+def test_retry_policies_are_merged() -> None:
     definition = workflow(act("a", retry={"max_delay": 9}), settings={"retry": {"initial_delay": 2}})
 
-    made = check(definition, registry=Catalogue()).require()
+    planned = check(definition, registry=Catalogue()).require()
 
-    node = made.scope.nodes[0]
+    node = planned.scope.nodes[0]
     assert isinstance(node, Action)
     assert (
         node.retry.maximum_attempts, node.retry.initial_interval, node.retry.maximum_interval, node.timeout_seconds
     ) == (7, 2.0, 9.0, 12.0)  # fmt: skip
 
 
-def test_a_branch_is_given_what_it_names() -> None:
+def test_a_branch_lists_the_variables_and_steps_that_it_reads() -> None:
     definition = workflow(
         put("a", n=1),
         {"id": "p", "type": "parallel", "branches": [["b"], ["d"]]},
@@ -435,9 +435,9 @@ def test_a_branch_is_given_what_it_names() -> None:
         edges=["trigger -> a", "a -> p", "p -> z"],
     )
 
-    made = check(definition).require()
+    planned = check(definition).require()
 
-    parallel = made.scope.nodes[1]
+    parallel = planned.scope.nodes[1]
     assert isinstance(parallel, Parallel)
     first, second = parallel.branches
     assert (first.reads, first.steps, first.exports, first.waits) == (("n",), ("a",), (), ())
@@ -447,23 +447,23 @@ def test_a_branch_is_given_what_it_names() -> None:
 def test_a_node_reached_from_outside_leaves_the_body() -> None:
     definition = workflow(loop("a"), put("a"), put("b"), edges=["trigger -> each", "a -> b", "each -> b"])
 
-    made = check(definition).require()
+    planned = check(definition).require()
 
-    each = made.scope.nodes[0]
+    each = planned.scope.nodes[0]
     assert isinstance(each, Loop)
     assert [node.id for node in each.body.nodes] == ["a"]
     assert each.body.nodes[0].exits == {"next": ("b",)}
 
 
-def test_called_workflows_stand_in_the_plan() -> None:
+def test_called_workflows_are_embedded_in_the_plan() -> None:
     inner = workflow(put("a"), id="inner")
     middle = workflow({"id": "m", "type": "workflow", "config": {"workflow_id": "inner"}}, id="middle")
     outer = workflow({"id": "o", "type": "workflow", "config": {"workflow_id": "middle"}}, id="outer")
 
-    made = check(outer, workflows={"inner": inner, "middle": middle}).require()
+    planned = check(outer, workflows={"inner": inner, "middle": middle}).require()
 
-    assert list(made.workflows) == ["inner", "middle"]
-    assert made.workflows["middle"].workflows == {}
+    assert list(planned.workflows) == ["inner", "middle"]
+    assert planned.workflows["middle"].workflows == {}
 
 
 def test_each_call_has_the_version_that_it_asks_for() -> None:
@@ -475,11 +475,15 @@ def test_each_call_has_the_version_that_it_asks_for() -> None:
     others = {"child": newest, "child@1": first, "middle": calls("middle", {"workflow_id": "child"})}
     outer = calls("outer", {"workflow_id": "child", "version": 1}, {"workflow_id": "child"}, {"workflow_id": "middle"})
 
-    made = check(outer, workflows=others).require()
+    planned = check(outer, workflows=others).require()
 
-    assert [node.workflow for node in made.scope.nodes if isinstance(node, Call)] == ["child@1", "child", "middle"]
-    assert {name: callee.version for name, callee in made.workflows.items()} == {"child": 2, "child@1": 1, "middle": 1}
-    inner = made.workflows["middle"].scope.nodes[0]
+    assert [node.workflow for node in planned.scope.nodes if isinstance(node, Call)] == ["child@1", "child", "middle"]
+    assert {name: callee.version for name, callee in planned.workflows.items()} == {
+        "child": 2,
+        "child@1": 1,
+        "middle": 1,
+    }
+    inner = planned.workflows["middle"].scope.nodes[0]
     assert isinstance(inner, Call)
     assert inner.workflow == "child"
     for version, code in ((3, "unknown_version"), (-1, "wrong_type"), ("1", "wrong_type"), (True, "wrong_type")):
@@ -489,7 +493,7 @@ def test_each_call_has_the_version_that_it_asks_for() -> None:
 
 
 @pytest.mark.parametrize("name", [5, True, ["child"]])
-def test_a_workflow_is_called_by_its_id_alone(name: Any) -> None:
+def test_a_workflow_id_that_is_not_text_is_an_error(name: Any) -> None:
     asks = workflow({"id": "a", "type": "workflow", "config": {"workflow_id": name}})
 
     assert [each[1] for each in find_codes(asks)] == ["wrong_type"]
@@ -508,20 +512,20 @@ def test_workflows_that_call_each_other_are_refused() -> None:
 def test_a_plan_survives_its_json(path: Path) -> None:
     definition = json.loads(Path(str(path).replace(".input", "")).read_text())
     others = {"provision_account": json.loads(Path("examples/provision_account.json").read_text())}
-    made = check(definition, workflows=others).require()
+    planned = check(definition, workflows=others).require()
 
-    assert made == Plan.model_validate(json.loads(json.dumps(made.to_json())))
+    assert planned == Plan.model_validate(json.loads(json.dumps(planned.to_json())))
 
 
 def test_input_is_checked_against_the_schema() -> None:
-    made = check(workflow(put("a"), settings={"input_schema": {"type": "object", "required": ["n"]}})).require()
+    planned = check(workflow(put("a"), settings={"input_schema": {"type": "object", "required": ["n"]}})).require()
 
-    assert check_input(made, {"n": 1}) == []
-    assert [problem.path for problem in check_input(made, {})] == [""]
-    assert [problem.code for problem in check_input(made, None)] == ["schema_mismatch"]
+    assert check_input(planned, {"n": 1}) == []
+    assert [problem.path for problem in check_input(planned, {})] == [""]
+    assert [problem.code for problem in check_input(planned, None)] == ["schema_mismatch"]
 
 
-def test_plan_gives_a_plan_or_the_problems() -> None:
+def test_plan_returns_a_plan_or_problems() -> None:
     assert isinstance(plan(workflow(put("a"))), Plan)
     problems = plan({})
     assert isinstance(problems, list)
@@ -539,9 +543,9 @@ def test_the_schema_describes_a_definition() -> None:
 
 
 def test_ten_thousand_nodes_in_a_row_are_planned() -> None:
-    made = check(workflow(*(put(f"n{i}") for i in range(10_000)))).require()
+    planned = check(workflow(*(put(f"n{i}") for i in range(10_000)))).require()
 
-    assert len(made.scope.nodes) == 10_000
+    assert len(planned.scope.nodes) == 10_000
 
 
 def test_deep_nesting_is_refused() -> None:
@@ -586,7 +590,7 @@ def test_no_definition_breaks_the_planner(data: st.DataObject) -> None:
 
 @QUICK
 @given(JUNK)
-def test_anything_at_all_is_judged(junk: Any) -> None:
+def test_any_json_value_is_checked(junk: Any) -> None:
     verdict = check(junk)
 
     assert verdict.plan is None
