@@ -38,7 +38,11 @@ def hook(**config: Any) -> dict[str, Any]:
 
 
 INVALID: dict[str, tuple[dict[str, Any], str, str]] = {
-    "fractional interval": ({"type": "schedule", "interval_seconds": 1.5}, "out_of_bounds", "/trigger/interval_seconds"),
+    "fractional interval": (
+        {"type": "schedule", "interval_seconds": 1.5},
+        "out_of_bounds",
+        "/trigger/interval_seconds",
+    ),
     "negative interval": ({"type": "schedule", "interval_seconds": -5}, "out_of_bounds", "/trigger/interval_seconds"),
     "endless interval": ({"type": "schedule", "interval_seconds": 1e12}, "out_of_bounds", "/trigger/interval_seconds"),
     "long catchup": (daily(catchup_window_seconds=1e11), "out_of_bounds", f"{CONFIG}/catchup_window_seconds"),
