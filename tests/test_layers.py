@@ -45,7 +45,7 @@ LOADS_NOTHING_OF = {
 ONLY_IMPORTERS = {
     "croniter": ("orchestrator/timing/cron.py",),
     "mmdr": ("orchestrator/drawing/svg.py",),
-    "jsonschema": ("orchestrator/jsontools/schema.py",),
+    "jsonschema": ("orchestrator/jsontools/schema.py", "orchestrator/jsontools/schema_messages.py"),
     "temporalio": (
         "orchestrator/temporal/",
         "activities/runtime.py",

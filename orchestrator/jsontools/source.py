@@ -1,6 +1,6 @@
-"""Read JSON so that faults can be shown where they stand: syntax errors, keys given twice, JSON Pointers.
+"""Parse JSON with positions: of syntax errors, of duplicate keys and of JSON Pointers.
 
-No I/O here. The text is parsed by the standard library; positions are found only when somebody asks.
+No I/O here. The standard library parses the text; positions are computed only on request.
 """
 
 import json
@@ -17,28 +17,28 @@ from orchestrator.jsontools.pointer import escape, split_pointer
 from orchestrator.jsontools.text import shorten
 
 MAX_SHOWN = 100
-"""Characters of a line that an error shows."""
+"""Longer lines are truncated to this number of characters in an error."""
 MAX_REPEATS = 100
-"""Keys given twice that are named; each is named by its whole pointer."""
-# Possessive: what has been read is never read again, and long strings leave no trail.
+"""Maximum duplicate keys that are reported; each report holds a whole pointer."""
+# Possessive quantifiers: no backtracking, and long strings need no backtracking stack.
 TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"|[{}\[\],:]|[^\s{}\[\],:"]++')
 BRACKET = re.compile(r'"(?:[^"\\]++|\\.)*+"|[{}\[\]]')
 INDEX = re.compile(r"0|[1-9][0-9]{0,9}")
 TOO_LARGE = re.compile(r"(?<!\d)\d{400,}+|\d[eE]\+?\d{3,}+")
 TOO_DEEP = "the text is nested too deeply"
-TRAILING_COMMA = ("a comma stands after the last entry", "remove the comma")
+TRAILING_COMMA = ("trailing comma after the last entry", "remove the comma")
 SLIPS = {
     "//": "JSON has no comments",
     "/*": "JSON has no comments",
     "#": "JSON has no comments",
-    "'": "JSON writes text in double quotes",
+    "'": "JSON uses double quotes for text",
 }
 LONE_SURROGATE = re.compile(r"\\u[dD][89abAB]\w\w(?!\\u[dD][c-fC-F]\w\w)|(?<!\\u[dD][89abAB]\w\w)\\u[dD][c-fC-F]\w\w")
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A position in a text, both counted from 1; the column in characters."""
+    """A line and a column, both from 1; the column in characters."""
 
     line: int
     column: int
@@ -52,25 +52,25 @@ class JsonSyntaxError(OrchestratorError):
     def __init__(self, message: str, position: Position, line: str, hint: str | None = None) -> None:
         self.position = position
         self.line = line
-        """The line itself, cut to what fits."""
+        """The text of the line, truncated."""
         super().__init__(message, where=f"{position.line}:{position.column}", hint=hint)
 
 
 @dataclass(frozen=True)
 class Source:
-    """A JSON text, what it says and where it says it."""
+    """A JSON text, its value and the positions in it."""
 
     text: str
     value: Any
     repeated: str | None = None
-    """The first key that its object has twice, where there is one."""
+    """The first duplicate key, if there is one."""
 
     def locate(self, pointer: str) -> Position:
-        """Find a JSON Pointer; of what is not there, the nearest thing around it."""
+        """Return the position of a JSON Pointer, or of the closest parent that exists."""
         return self._lines.locate(_find_offset(self._scan.root, pointer))
 
     def find_duplicates(self) -> list[Problem]:
-        """Name the keys that stand twice in one object, 100 at most: JSON keeps the last, silently."""
+        """Return a problem for each duplicate key, at most 100: JSON parsers silently keep the last one."""
         if self.repeated is None:
             return []
         return [
@@ -78,8 +78,8 @@ class Source:
                 "error",
                 "duplicate_key",
                 pointer,
-                f"this key is given twice in one object, first in line {self._lines.locate(first).line}",
-                "only the last one would count: remove one",
+                f"duplicate key; the first one is in line {self._lines.locate(first).line}",
+                "remove one of them; only the last one would be used",
             )
             for pointer, first in self._scan.duplicates
         ]
@@ -94,7 +94,7 @@ class Source:
 
 
 def parse_json(text: str, max_depth: int | None = None) -> Source:
-    """Parse a JSON text, which may be so deep; raises JsonSyntaxError."""
+    """Parse a JSON text, nested at most `max_depth` levels; raises JsonSyntaxError."""
     repeated: str | None = None
 
     def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -105,11 +105,11 @@ def parse_json(text: str, max_depth: int | None = None) -> Source:
         return result
 
     def constant(name: str) -> NoReturn:
-        _refuse(text, text.find(name), f"{name} is no JSON value")
+        _refuse(text, text.find(name), f"{name} is not a JSON value")
 
     try:
         value = json.loads(text, object_pairs_hook=members, parse_constant=constant)
-        # What JSON lets through and nothing can send on: lone surrogates, numbers beyond a double.
+        # The parser accepts lone surrogates and numbers beyond a double; neither can be encoded again.
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except json.JSONDecodeError as error:
         _refuse_syntax(text, error)
@@ -117,10 +117,10 @@ def parse_json(text: str, max_depth: int | None = None) -> Source:
         _refuse_depth(text, max_depth)
     except UnicodeEncodeError:
         match = LONE_SURROGATE.search(text)
-        _refuse(text, match.start() if match else 0, "half of a surrogate pair is no character")
-    except ValueError as error:
+        _refuse(text, match.start() if match else 0, "half of a surrogate pair is not a character")
+    except ValueError:
         match = TOO_LARGE.search(text)
-        _refuse(text, match.start() if match else 0, f"a number is too large: {error}")
+        _refuse(text, match.start() if match else 0, "a number is too large")
     if max_depth is not None and _is_deeper(value, max_depth):
         _refuse_depth(text, max_depth)
     return Source(text, value, repeated)
@@ -132,7 +132,7 @@ def _find_repeated(pairs: list[tuple[str, Any]]) -> str:
 
 
 def _is_deeper(value: Any, limit: int) -> bool:
-    """Tell whether lists and objects stand in each other more often than that; without recursion."""
+    """Return whether lists and objects are nested deeper than the limit; without recursion."""
     level = [value]
     for _ in range(limit):
         level = [
@@ -152,7 +152,7 @@ def _refuse_depth(text: str, limit: int | None) -> NoReturn:
     for match in BRACKET.finditer(text):
         depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(match.group(), 0)
         if depth > limit:
-            _refuse(text, match.start(), f"{TOO_DEEP}: {limit} levels are allowed")
+            _refuse(text, match.start(), f"{TOO_DEEP}: the maximum is {limit} levels")
     _refuse(text, 0, TOO_DEEP)
 
 
@@ -162,23 +162,23 @@ def _refuse(text: str, offset: int, message: str, hint: str | None = None) -> No
 
 
 def _refuse_syntax(text: str, error: json.JSONDecodeError) -> NoReturn:
-    """Say it better than the library for the usual slips."""
+    """Raise JsonSyntaxError with a better message than the library's for common mistakes."""
     before = text[: error.pos].rstrip()
     at = text[error.pos : error.pos + 2]
     if not text.strip():
         _refuse(text, 0, "the text is empty")
-    if error.msg.startswith("Illegal trailing comma"):  # Python 3.13 stands on the comma, 3.11 behind it
+    if error.msg.startswith("Illegal trailing comma"):  # Python 3.13 reports the comma, 3.11 what follows it
         _refuse(text, error.pos, *TRAILING_COMMA)
     if before.endswith(",") and at[:1] in ("}", "]"):
         _refuse(text, len(before) - 1, *TRAILING_COMMA)
     hint = next((hint for start, hint in SLIPS.items() if at.startswith(start)), None)
     if error.msg.startswith("Extra data"):
-        hint = "one file holds one JSON value"
+        hint = "a file contains a single JSON value"
     _refuse(text, error.pos, error.msg[0].lower() + error.msg[1:], hint)
 
 
 class _Lines:
-    """Where lines begin."""
+    """The offsets at which lines begin."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -189,7 +189,7 @@ class _Lines:
         return Position(row + 1, offset - self.starts[row] + 1)
 
     def get_line(self, offset: int) -> str:
-        """Give the line around an offset."""
+        """Return the line at an offset, truncated."""
         start = self.starts[bisect_right(self.starts, offset) - 1]
         end = self.text.find("\n", start)
         line = self.text[start : end if end >= 0 else None].rstrip("\r")
@@ -198,16 +198,16 @@ class _Lines:
 
 @dataclass(slots=True)
 class _Container:
-    """Where an object or a list begins, and what is in it: only containers cost more than a number."""
+    """An object or a list: its offset and its parts. Other values are stored as their offset alone."""
 
     offset: int
     parts: "dict[str, _Item] | list[_Item]"
     key: str = ""
-    """Of an object: the key of the value that comes next."""
+    """In an object, the key of the next value."""
 
 
 _Item = int | _Container
-"""Where a value begins."""
+"""A value by its offset."""
 
 
 @dataclass(slots=True)
@@ -222,7 +222,7 @@ def _tokenize(text: str) -> Iterator[tuple[str, int]]:
 
 
 def _scan(text: str) -> _Scan:
-    """Walk a text that is known to be JSON; without recursion, so that depth is no matter."""
+    """Scan a text that is known to be JSON; without recursion, so that any depth works."""
     scan, stack = _Scan(), list[_Container]()
     wants_key = False
     for symbol, offset in _tokenize(text):
@@ -257,7 +257,7 @@ def _put(scan: _Scan, stack: list[_Container], item: _Item) -> None:
 
 
 def _record_repeat(scan: _Scan, stack: list[_Container]) -> None:
-    """Note the key that has just been read where its object has it already; only then is a pointer made."""
+    """Record the current key if its object already has it; pointers are built for duplicates only."""
     parts, key = stack[-1].parts, stack[-1].key
     if not isinstance(parts, dict) or key not in parts or len(scan.duplicates) >= MAX_REPEATS:
         return
@@ -267,7 +267,7 @@ def _record_repeat(scan: _Scan, stack: list[_Container]) -> None:
 
 
 def _get_part(container: _Container) -> str:
-    """Name the part that has just begun, as a JSON Pointer does."""
+    """Return the current key or index as a part of a JSON Pointer."""
     if isinstance(container.parts, list):
         return str(len(container.parts) - 1)
     return escape(container.key)

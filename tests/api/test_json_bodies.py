@@ -33,7 +33,7 @@ def read_refusal(raw: bytes) -> str:
 
 
 def test_a_key_given_twice_is_named_with_its_place_or_by_itself_in_a_long_body() -> None:
-    assert read_refusal(b'{"a": [{"b": 1, "b": 2}]}').startswith("/a/0/b: this key is given twice")
+    assert read_refusal(b'{"a": [{"b": 1, "b": 2}]}').startswith("/a/0/b: duplicate key; the first one is in line 1")
     assert read_refusal(b'{"a": "' + b"-" * LOCATED_CHARACTERS + b'", "a": 1}').endswith(
         "duplicate key in an object: 'a'"
     )
@@ -49,7 +49,7 @@ def test_keys_given_twice_are_refused_at_once_however_many(part: str) -> None:
 def test_a_body_is_as_deep_as_an_answer_can_be() -> None:
     assert parse_body(json.dumps(nest(MAX_DEPTH)).encode()) == nest(MAX_DEPTH)
     assert read_refusal(json.dumps(nest(MAX_DEPTH + 1)).encode()) == (
-        "1:201: the text is nested too deeply: 200 levels are allowed"
+        "1:201: the text is nested too deeply: the maximum is 200 levels"
     )
 
 

@@ -131,14 +131,14 @@ def test_an_input_that_does_not_fit_the_schema_is_refused() -> None:
 
     assert result.exit_code == 2
     assert "/erp_url" in result.stderr
-    assert "'crm_url' is a required property" in result.stderr
+    assert "`crm_url` is missing" in result.stderr
 
 
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
         ("--input", "{", "--input is not valid JSON"),
-        ("--input", "{'a': 1}", "JSON writes text in double quotes"),
+        ("--input", "{'a': 1}", "JSON uses double quotes for text"),
         ("--input", "@none.json", "file none.json does not exist"),
         ("--input", "@", "is a folder"),
         ("--event", "=1@2", "write name=JSON@SECONDS"),

@@ -160,7 +160,7 @@ def test_broken_json_is_shown_with_its_line(tmp_path: Path) -> None:
 
     assert result.exit_code == 2
     assert result.stderr.splitlines() == [
-        f"{path}:3:16: error: a comma stands after the last entry",
+        f"{path}:3:16: error: trailing comma after the last entry",
         '    \t"nodes": [1, 2,]',
         "    \t              ^",
         "hint: remove the comma",

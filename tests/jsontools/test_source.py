@@ -54,7 +54,7 @@ def test_a_pointer_has_a_line_and_a_column(path: str, line: int, column: int) ->
         ('{"a": 1,}', 1, 8, "after the last entry", '{"a": 1,}'),
         ('{"a": 1 // one\n}', 1, 9, "delimiter", '{"a": 1 // one'),
         ("{'a': 1}", 1, 2, "double quotes", "{'a': 1}"),
-        ('{"a": NaN}', 1, 7, "NaN is no JSON value", '{"a": NaN}'),
+        ('{"a": NaN}', 1, 7, "NaN is not a JSON value", '{"a": NaN}'),
         ("[1]\n[2]", 2, 1, "extra data", "[2]"),
         ('["a\nb"]', 1, 4, "control character", '["a'),
         ('["ok",\n "\\ud83d"]', 2, 3, "surrogate", ' "\\ud83d"]'),
@@ -78,8 +78,8 @@ def test_text_that_is_no_json_is_refused_where_it_goes_wrong(
     [
         ('{"a": 1 // one\n}', "JSON has no comments"),
         ('{"a": 1 # one\n}', "JSON has no comments"),
-        ("{'a': 1}", "JSON writes text in double quotes"),
-        ("{} {}", "one file holds one JSON value"),
+        ("{'a': 1}", "JSON uses double quotes for text"),
+        ("{} {}", "a file contains a single JSON value"),
         ('{"a": [1,]}', "remove the comma"),
         ('{"a": tru}', None),
     ],
@@ -183,7 +183,7 @@ def test_a_number_that_is_too_large_is_found_behind_many_that_are_not() -> None:
 
 @pytest.mark.parametrize("text", ["[" * 201 + "]" * 201, '{"a": [' * 150 + "1" + "]}" * 150, "[" * 100_000])
 def test_a_text_that_is_deeper_than_asked_for_is_refused_where_it_is(text: str) -> None:
-    with pytest.raises(JsonSyntaxError, match="nested too deeply: 200 levels") as refusal:
+    with pytest.raises(JsonSyntaxError, match="nested too deeply: the maximum is 200 levels") as refusal:
         parse_json(text, max_depth=200)
 
     opened = text[: refusal.value.position.column]
