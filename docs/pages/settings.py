@@ -12,7 +12,7 @@ from orchestrator.settings import PREFIX, Settings
 TEMPLATE = Path(__file__).with_suffix(".md")
 
 
-def page() -> str:
+def generate_page() -> str:
     """Return the page."""
     return TEMPLATE.read_text().replace("<!-- settings -->", "\n".join(_iterate_rows()))
 
@@ -30,4 +30,4 @@ def _format_default(field: FieldInfo) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(page())
+    sys.stdout.write(generate_page())
