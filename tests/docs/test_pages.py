@@ -21,7 +21,11 @@ from orchestrator.settings import Settings
 from orchestrator.timing.schedule import OVERLAPS
 
 DOCS = Path("docs")
-PAGES = {"definition.md": definition.generate_page, "actions.md": actions.generate_page, "settings.md": settings.generate_page}
+PAGES = {
+    "definition.md": definition.generate_page,
+    "actions.md": actions.generate_page,
+    "settings.md": settings.generate_page,
+}
 
 
 @pytest.mark.parametrize("name", PAGES)
