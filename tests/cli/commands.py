@@ -1,9 +1,30 @@
 """The command run in this process, and the names of all commands."""
 
+import logging
+from dataclasses import dataclass
+
 from typer.main import get_command
 from typer.testing import CliRunner, Result
 
 from orchestrator.cli import app
+from tests.cli.shell import Done
+
+
+@dataclass(frozen=True, slots=True)
+class InProcess:
+    """Runs commands in this process: the same code without the second that a new interpreter takes to import it."""
+
+    env: dict[str, str]
+
+    def __call__(self, *args: object) -> Done:
+        root = logging.getLogger()
+        handlers, level = root.handlers[:], root.level
+        try:
+            result = invoke(*map(str, args), env=self.env)
+        finally:  # a command sends its log to its own stderr
+            root.handlers[:] = handlers
+            root.setLevel(level)
+        return Done(result.exit_code, result.stdout, result.stderr)
 
 
 def invoke(*args: str, env: dict[str, str] | None = None) -> Result:

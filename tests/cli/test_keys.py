@@ -6,43 +6,41 @@ from typing import Any
 
 import pytest
 
-from tests.cli.shell import Shell
+from tests.cli.commands import InProcess
 from tests.cli.support import require_success
-
-pytestmark = pytest.mark.process
 
 
 @pytest.fixture
-def shell(tmp_path: Path) -> Shell:
-    return Shell({"ORCHESTRATOR_HOME": str(tmp_path)})
+def command(tmp_path: Path) -> InProcess:
+    return InProcess({"ORCHESTRATOR_HOME": str(tmp_path)})
 
 
 CREATE = ("keys", "create", "shop", "--customer", "acme", "--scopes", "read,run", "--days", 30)
 
 
-async def read_key(shell: Shell) -> dict[str, Any]:
-    (key,) = json.loads(require_success(await shell("keys", "list", "--json")))
+def read_key(command: InProcess) -> dict[str, Any]:
+    (key,) = json.loads(require_success(command("keys", "list", "--json")))
     return dict(key)
 
 
-async def test_a_secret_is_shown_once(shell: Shell) -> None:
-    created = await shell(*CREATE)
+def test_a_secret_is_shown_once(command: InProcess) -> None:
+    created = command(*CREATE)
     secret = require_success(created)
-    key = await read_key(shell)
+    key = read_key(command)
 
     assert secret.startswith("ork_")
     assert "shown only once" in created.err
     assert (key["customer_id"], key["scopes"], key["revoked_at"]) == ("acme", ["read", "run"], None)
-    assert secret not in require_success(await shell("keys", "list"))
+    assert secret not in require_success(command("keys", "list"))
 
 
-async def test_keys_are_rotated_and_revoked(shell: Shell) -> None:
-    secret = require_success(await shell(*CREATE))
-    key = await read_key(shell)
-    rotated = require_success(await shell("keys", "rotate", key["id"]))
-    require_success(await shell("keys", "revoke", key["id"]))
-    listed = require_success(await shell("keys", "list"))
-    again = await shell("keys", "rotate", key["id"])
+def test_keys_are_rotated_and_revoked(command: InProcess) -> None:
+    secret = require_success(command(*CREATE))
+    key = read_key(command)
+    rotated = require_success(command("keys", "rotate", key["id"]))
+    require_success(command("keys", "revoke", key["id"]))
+    listed = require_success(command("keys", "list"))
+    again = command("keys", "rotate", key["id"])
 
     assert rotated != secret
     assert listed.endswith("revoked")
@@ -59,7 +57,7 @@ async def test_keys_are_rotated_and_revoked(shell: Shell) -> None:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
-async def test_a_bad_key_command_is_bad_usage(shell: Shell, args: tuple[str, ...], message: str) -> None:
-    done = await shell("keys", *args)
+def test_a_bad_key_command_is_bad_usage(command: InProcess, args: tuple[str, ...], message: str) -> None:
+    done = command("keys", *args)
 
     assert (done.code, message in done.err, done.out) == (2, True, ""), done.err

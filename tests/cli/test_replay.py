@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.shell import Dev, Shell
+from tests.cli.commands import InProcess
+from tests.cli.shell import Dev
 from tests.cli.support import write_greeting
 
 pytestmark = pytest.mark.temporal
@@ -40,10 +41,10 @@ async def test_a_history_that_the_code_contradicts_does_not_replay(dev: Dev, tmp
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"events": []}', '{"events": 7}', STARTED])
-async def test_a_file_that_is_no_history_is_bad_usage(text: str, tmp_path: Path) -> None:
+def test_a_file_that_is_no_history_is_bad_usage(text: str, tmp_path: Path) -> None:
     path = tmp_path / "history.json"
     path.write_text(text)
-    done = await Shell({})("replay", path)
+    done = InProcess({})("replay", path)
 
     assert done.code == 2
     assert "Traceback" not in done.err

@@ -1,4 +1,4 @@
-"""`runs`: runs listed, shown, watched and operated, as processes against a real server."""
+"""`runs`: runs listed, shown, watched and operated, against a real server."""
 
 import asyncio
 import json
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.commands import InProcess
 from tests.cli.shell import Dev, Shell
 from tests.cli.support import require_success, wait_for_status, write_definition, write_failing, write_listening
 
@@ -26,25 +27,25 @@ async def test_a_detached_run_is_listed_shown_sent_an_event_and_watched(dev: Dev
     assert run_id in [run["id"] for run in json.loads(listed.out)]
 
 
-async def test_a_run_is_paused_resumed_and_cancelled(dev: Dev, tmp_path: Path) -> None:
-    run_id = (await dev("run", write_listening(tmp_path), "--detach")).out.strip()
-    await wait_for_status(dev, run_id, "waiting")
-    codes = [(await dev("runs", word, run_id)).code for word in ("pause", "resume", "cancel")]
-    ended = await wait_for_status(dev, run_id, "cancelled")
-    watched = await dev("runs", "watch", run_id)
+def test_a_run_is_paused_resumed_and_cancelled(dev: Dev, command: InProcess, tmp_path: Path) -> None:
+    run_id = (command("run", write_listening(tmp_path), "--detach")).out.strip()
+    asyncio.run(wait_for_status(dev, run_id, "waiting"))
+    codes = [command("runs", verb, run_id).code for verb in ("pause", "resume", "cancel")]
+    ended = asyncio.run(wait_for_status(dev, run_id, "cancelled"))
+    watched = command("runs", "watch", run_id)
 
     assert codes == [0, 0, 0]
     assert ended["completed_at"] is not None
     assert watched.code == 1
 
 
-async def test_an_operator_resolves_a_failed_step(dev: Dev, tmp_path: Path) -> None:
-    run_id = (await dev("run", write_failing(tmp_path, on_error="pause"), "--detach")).out.strip()
-    await wait_for_status(dev, run_id, "waiting")
-    shown = await dev("runs", "show", run_id)
-    wrong = await dev("runs", "resolve", run_id, "other", "skip")
-    right = await dev("runs", "resolve", run_id, "call", "fallback", "--value", "7")
-    ended = await wait_for_status(dev, run_id, "completed")
+def test_an_operator_resolves_a_failed_step(dev: Dev, command: InProcess, tmp_path: Path) -> None:
+    run_id = (command("run", write_failing(tmp_path, on_error="pause"), "--detach")).out.strip()
+    asyncio.run(wait_for_status(dev, run_id, "waiting"))
+    shown = command("runs", "show", run_id)
+    wrong = command("runs", "resolve", run_id, "other", "skip")
+    right = command("runs", "resolve", run_id, "call", "fallback", "--value", "7")
+    ended = asyncio.run(wait_for_status(dev, run_id, "completed"))
 
     assert f"orchestrator runs resolve {run_id} call retry|skip|fallback|abort" in shown.err
     assert (wrong.code, right.code) == (2, 0)
@@ -53,8 +54,8 @@ async def test_an_operator_resolves_a_failed_step(dev: Dev, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("args", [("show",), ("watch",), ("cancel",), ("pause",), ("resume",), ("send", "go")])
-async def test_a_run_that_is_not_there_is_bad_usage(dev: Dev, args: tuple[str, ...]) -> None:
-    done = await dev("runs", args[0], "no-such-run", *args[1:])
+def test_a_run_that_is_not_there_is_bad_usage(command: InProcess, args: tuple[str, ...]) -> None:
+    done = command("runs", args[0], "no-such-run", *args[1:])
 
     assert done.code == 2
     assert "error: there is no run 'no-such-run'" in done.err
@@ -62,16 +63,27 @@ async def test_a_run_that_is_not_there_is_bad_usage(dev: Dev, args: tuple[str, .
 
 @pytest.mark.parametrize(
     "args",
-    [("run", "examples/nightly_report.json"), ("runs", "list"), ("runs", "show", "x"), ("replay", "x"), ("worker",)],
+    [("run", "examples/nightly_report.json"), ("runs", "list"), ("runs", "show", "x"), ("replay", "x")],
     ids=lambda args: " ".join(args[:2]),
 )
-async def test_without_a_server_commands_teach_and_exit_with_3(args: tuple[str, ...]) -> None:
-    done = await Shell({"ORCHESTRATOR_TEMPORAL_ADDRESS": "127.0.0.1:1"})(*args)
+def test_without_a_server_commands_teach_and_exit_with_3(args: tuple[str, ...]) -> None:
+    done = InProcess({"ORCHESTRATOR_TEMPORAL_ADDRESS": "127.0.0.1:1"})(*args)
 
     assert done.code == 3
     assert "no Temporal server answers at 127.0.0.1:1" in done.err
     assert "orchestrator dev" in done.err
     assert "Traceback" not in done.err
+
+
+@pytest.mark.process
+async def test_a_worker_without_a_server_exits_with_3() -> None:
+    done = await Shell({"ORCHESTRATOR_TEMPORAL_ADDRESS": "127.0.0.1:1"})("worker")
+
+    assert (done.code, "no Temporal server answers at 127.0.0.1:1" in done.err, "Traceback" in done.err) == (
+        3,
+        True,
+        False,
+    )
 
 
 @pytest.mark.slow
@@ -85,19 +97,19 @@ async def test_many_short_commands_with_a_client_end_well_some_of_them_at_once(d
     assert await asyncio.gather(*(run_one() for _ in range(MANY))) == [0] * MANY
 
 
-async def test_a_failed_run_is_tried_again(dev: Dev, tmp_path: Path) -> None:
+def test_a_failed_run_is_tried_again(dev: Dev, command: InProcess, tmp_path: Path) -> None:
     nodes = [
         {"id": "first", "type": "set", "config": {"x": 1}},
         {"id": "fails", "type": "end", "config": {"outcome": "failed", "message": "no stock"}},
     ]
     edges = [{"source": "trigger", "target": "first"}, {"source": "first", "target": "fails"}]
     file = write_definition(tmp_path, "failing", nodes=nodes, edges=edges)
-    run_id = require_success(await dev("run", file, "--detach"))
-    assert (await dev("runs", "watch", run_id)).code == 1
+    run_id = require_success(command("run", file, "--detach"))
+    assert (command("runs", "watch", run_id)).code == 1
 
-    again = require_success(await dev("runs", "retry", run_id, "--from", "first"))
+    again = require_success(command("runs", "retry", run_id, "--from", "first"))
 
-    ended = await dev("runs", "watch", again, "--json")
+    ended = command("runs", "watch", again, "--json")
     assert (ended.code, json.loads(ended.out)["retried_from"]) == (1, run_id)
-    nowhere = await dev("runs", "retry", run_id, "--from", "nowhere")
+    nowhere = command("runs", "retry", run_id, "--from", "nowhere")
     assert (nowhere.code, "one of first, fails" in nowhere.err) == (2, True)

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.commands import invoke
-from tests.cli.shell import Dev
+from tests.cli.commands import InProcess, invoke
 from tests.cli.support import require_success, write_definition
 
 
@@ -60,20 +59,47 @@ def test_the_last_time_of_a_schedule_is_said_to_be_the_last() -> None:
     assert result.stderr == none.stderr == "no further fire times: schedules end with the year 2100\n"
 
 
-@pytest.mark.temporal
-async def test_a_schedule_is_triggered_and_backfilled(dev: Dev, tmp_path: Path) -> None:
-    hourly = write_definition(tmp_path, "hourly", trigger={"type": "schedule", "cron": "@hourly"})
-    mine = ("--customer", "kept-hourly")
-    require_success(await dev("workflows", "push", "--activate", hourly, *mine))
+@pytest.fixture
+def hourly(command: InProcess, tmp_path: Path) -> tuple[str, str]:
+    """Options that name a customer with the active workflow `hourly`."""
+    customer = ("--customer", f"hourly-{tmp_path.name}")
+    file = write_definition(tmp_path, "hourly", trigger={"type": "schedule", "cron": "@hourly"})
+    require_success(command("workflows", "push", "--activate", file, *customer))
+    return customer
 
-    assert require_success(await dev("schedule", "trigger", "hourly", *mine)) == "hourly: run started"
-    span = ("--from", "2026-03-01T00:00Z", "--to", "2026-03-01T05:00Z")
-    assert require_success(await dev("schedule", "backfill", "hourly", *span, *mine)) == "hourly: 6 runs started"
-    bad = await dev("schedule", "backfill", "hourly", "--from", "soon", "--to", "2026-03-01T05:00Z", *mine)
-    assert (bad.code, "--from 'soon' is not an ISO 8601 time" in bad.err) == (2, True)
-    require_success(await dev("workflows", "archive", "hourly", *mine))
-    none = await dev("schedule", "trigger", "hourly", *mine)
-    assert (none.code, "has no schedule" in none.err) == (2, True)
-    for args in (("trigger", "nope"), ("backfill", "nope", *span)):
-        done = await dev("schedule", *args, *mine)
-        assert (done.code, "there is no workflow 'nope'" in done.err) == (2, True), done.err
+
+SPAN = ("--from", "2026-03-01T00:00Z", "--to", "2026-03-01T05:00Z")
+
+
+@pytest.mark.temporal
+def test_a_schedule_is_triggered(command: InProcess, hourly: tuple[str, str]) -> None:
+    assert require_success(command("schedule", "trigger", "hourly", *hourly)) == "hourly: run started"
+
+
+@pytest.mark.temporal
+def test_a_schedule_is_backfilled(command: InProcess, hourly: tuple[str, str]) -> None:
+    assert require_success(command("schedule", "backfill", "hourly", *SPAN, *hourly)) == "hourly: 6 runs started"
+
+
+@pytest.mark.temporal
+def test_a_backfill_between_times_that_cannot_be_read_is_bad_usage(command: InProcess, hourly: tuple[str, str]) -> None:
+    done = command("schedule", "backfill", "hourly", "--from", "soon", "--to", "2026-03-01T05:00Z", *hourly)
+
+    assert (done.code, "--from 'soon' is not an ISO 8601 time" in done.err) == (2, True)
+
+
+@pytest.mark.temporal
+def test_an_archived_workflow_has_no_schedule(command: InProcess, hourly: tuple[str, str]) -> None:
+    require_success(command("workflows", "archive", "hourly", *hourly))
+
+    done = command("schedule", "trigger", "hourly", *hourly)
+
+    assert (done.code, "has no schedule" in done.err) == (2, True)
+
+
+@pytest.mark.temporal
+@pytest.mark.parametrize("args", [("trigger", "nope"), ("backfill", "nope", *SPAN)], ids=lambda args: args[0])
+def test_a_schedule_of_an_unknown_workflow_is_bad_usage(command: InProcess, args: tuple[str, ...]) -> None:
+    done = command("schedule", *args)
+
+    assert (done.code, "there is no workflow 'nope'" in done.err) == (2, True), done.err

@@ -9,42 +9,42 @@ from pathlib import Path
 import pytest
 
 from orchestrator.store.database import FILE
+from tests.cli.commands import InProcess
 from tests.cli.shell import SECONDS, Shell
 from tests.cli.support import require_success
 
-pytestmark = pytest.mark.process
 
-
-async def test_the_database_is_migrated_and_an_old_one_is_refused(tmp_path: Path) -> None:
+def test_the_database_is_migrated_and_an_old_one_is_refused(tmp_path: Path) -> None:
     address = f"sqlite:///{tmp_path}/own.db"
-    shell = Shell({"ORCHESTRATOR_DATABASE_URL": address, "ORCHESTRATOR_HOME": str(tmp_path)})
-    old = await shell("keys", "list")
+    command = InProcess({"ORCHESTRATOR_DATABASE_URL": address, "ORCHESTRATOR_HOME": str(tmp_path)})
+    old = command("keys", "list")
     assert (old.code, "orchestrator store migrate" in old.err) == (3, True)
 
     for _ in range(2):
-        assert require_success(await shell("store", "migrate")) == "the database is up to date"
+        assert require_success(command("store", "migrate")) == "the database is up to date"
 
-    assert require_success(await shell("keys", "list")) == ""
-    nobody = await Shell({"ORCHESTRATOR_DATABASE_URL": "postgresql://me:s3cret@127.0.0.1:9/x"})("keys", "list")
+    assert require_success(command("keys", "list")) == ""
+    nobody = InProcess({"ORCHESTRATOR_DATABASE_URL": "postgresql://me:s3cret@127.0.0.1:9/x"})("keys", "list")
     assert (nobody.code, "s3cret" in nobody.err) == (3, False)
 
 
-async def test_a_database_of_a_newer_release_is_left_alone(tmp_path: Path) -> None:
+def test_a_database_of_a_newer_release_is_left_alone(tmp_path: Path) -> None:
     """Whoever opens an embedded home with an older release goes on with it."""
     address = f"sqlite:///{tmp_path}/{FILE}"
-    shell = Shell({"ORCHESTRATOR_DATABASE_URL": address, "ORCHESTRATOR_HOME": str(tmp_path)})
-    require_success(await shell("store", "migrate"))
+    command = InProcess({"ORCHESTRATOR_DATABASE_URL": address, "ORCHESTRATOR_HOME": str(tmp_path)})
+    require_success(command("store", "migrate"))
     with closing(sqlite3.connect(tmp_path / FILE)) as connection, connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
 
-    done = await shell("store", "migrate")
+    done = command("store", "migrate")
 
     assert require_success(done) == "the database belongs to a newer release; nothing was changed"
-    for env in (shell.env, {"ORCHESTRATOR_HOME": str(tmp_path)}):
-        listed = await Shell(env)("keys", "list")
+    for env in (command.env, {"ORCHESTRATOR_HOME": str(tmp_path)}):
+        listed = InProcess(env)("keys", "list")
         assert (listed.code, "version 9999 of a newer release" in listed.err) == (0, True), listed.err
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("args", [("store", "migrate"), ("keys", "list")])
 async def test_ctrl_c_ends_what_waits_for_the_database_without_a_traceback(args: tuple[str, ...]) -> None:
     asked = asyncio.Event()
