@@ -28,7 +28,10 @@ def test_unknown_commands_and_options_are_bad_usage(args: tuple[str, ...]) -> No
     ("env", "message"),
     [
         ({"ORCHESTRATOR_SMTP_PORT": "many"}, "error: ORCHESTRATOR_SMTP_PORT must be a whole number"),
-        ({"ORCHESTRATOR_ACTION_MODULES": "no.such.module"}, "cannot import 'no.such.module', named in ORCHESTRATOR_ACTION_MODULES"),
+        (
+            {"ORCHESTRATOR_ACTION_MODULES": "no.such.module"},
+            "cannot import 'no.such.module', named in ORCHESTRATOR_ACTION_MODULES",
+        ),
     ],
 )
 def test_settings_that_cannot_be_read_are_bad_usage(env: dict[str, str], message: str) -> None:
