@@ -67,20 +67,26 @@ class ScopeInterpreter(Interpreter):
             number = run.data.rewind(f"{run.path}/{rewind.node_id}", run.frame)
             if number is None:
                 raise rewind.failure from None
-            self._drop_steps(number)
+            self._drop_steps(run.path, number)
             run.frame.loop = None
             activate(run.frame, rank)
             return None
 
-    def _drop_steps(self, number: int) -> None:
-        """Take steps with this number and higher ones off the record."""
+    def _drop_steps(self, path: str, number: int) -> None:
+        """Take the steps of a scope, and of those inside it, from this number on off the record."""
         state = self.state
-        kept = [step for step in state.log if step.number < number]
-        ended = sum(1 for step in state.log if step.number >= number and step.completed_at)
-        state.dropped += len(state.log) - len(kept)
-        state.completed -= ended
+
+        def is_undone(step: Step) -> bool:
+            return step.number >= number and _is_inside(step.path, path)
+
+        undone = [step for step in state.log if is_undone(step)]
+        kept = [step for step in state.log if not is_undone(step)]
+        state.dropped += len(undone)
+        state.completed -= sum(1 for step in undone if step.completed_at)
         state.log.clear()
         state.log.extend(kept)
+        # A rewind that passes through a loop or a parallel leaves its step open.
+        state.open = {step_id: step for step_id, step in state.open.items() if not is_undone(step)}
 
     async def _advance(self, run: ScopeRun, node: AnyNode) -> Closed | None:
         """Run one node that may wait, fail or be skipped."""
@@ -130,6 +136,10 @@ class ScopeInterpreter(Interpreter):
         if ranks is None:
             ranks = self._ranks[id(scope)] = {node.id: rank for rank, node in enumerate(scope.nodes)}
         return ranks
+
+
+def _is_inside(path: str, scope_path: str) -> bool:
+    return not scope_path or path == scope_path or path.startswith(f"{scope_path}/")
 
 
 def activate(frame: Frame, rank: int) -> None:

@@ -1,0 +1,57 @@
+"""What going back to a node leaves on the record."""
+
+from typing import Any
+
+from orchestrator.model.run import Run
+from orchestrator.simulator.simulate import simulate
+
+FAILS_ONCE = [{"error": {"message": "down", "recoverable": False}}, {"output": {}}]
+
+
+def run_nodes(nodes: dict[str, Any], edges: list[tuple[str, str]]) -> Run:
+    """Simulate a graph whose only action fails at its first call."""
+    definition = {
+        "name": "Rewind",
+        "trigger": {"type": "manual"},
+        "nodes": [{"id": node_id, **node} for node_id, node in nodes.items()],
+        "edges": [{"source": source, "target": target} for source, target in edges],
+    }
+    return simulate(definition, actions={"http.request": FAILS_ONCE})
+
+
+def call(target: str) -> dict[str, Any]:
+    """An action that goes back to a node when it fails."""
+    config = {"url": "https://example.org"}
+    return {"type": "action", "action": "http.request", "config": config, "on_error": {"retry_from": target, "max": 1}}
+
+
+def test_a_loop_that_is_rewound_through_is_not_open_any_longer() -> None:
+    run = run_nodes(
+        {
+            "a": {"type": "set", "config": {"x": 1}},
+            "each": {"type": "loop", "collection": 2, "body": ["call"]},
+            "call": call("a"),
+            "hear": {"type": "wait", "config": {"event": "go"}},
+        },
+        [("trigger", "a"), ("a", "each"), ("each", "hear")],
+    )
+
+    assert (run.status, run.current_node_id) == ("waiting", "hear")
+    assert [step.id for step in run.steps] == ["a#2", "each#2", "each#2[0]/call", "each#2[1]/call", "hear"]
+
+
+def test_a_branch_that_goes_back_keeps_the_steps_of_its_siblings() -> None:
+    run = run_nodes(
+        {
+            "fork": {"type": "parallel", "branches": [["a"], ["b"]], "config": {"mode": "inline"}},
+            "a": {"type": "set", "config": {"x": 1}},
+            "pause": {"type": "delay", "delay_seconds": 2},
+            "call": call("a"),
+            "b": {"type": "delay", "delay_seconds": 1},
+        },
+        [("trigger", "fork"), ("a", "pause"), ("pause", "call")],
+    )
+
+    assert run.status == "completed"
+    assert {step.id for step in run.steps} == {"fork", "fork[0]/a#2", "fork[0]/pause#2", "fork[0]/call#2", "fork[1]/b"}
+    assert (run.steps_completed, run.steps_total) == (5, 5)
