@@ -2,17 +2,22 @@
 
 No I/O and no imports from the project: everything else may import this. Replay-sensitive.
 
-    OrchestratorError                code, message, where, hint
-    ├── DefinitionInvalid            the author must act: every problem of a definition
-    ├── ExpressionError              a template or an expression
-    │   ├── TemplateSyntaxError      cannot be read; found at validation
-    │   └── EvaluationError          cannot be computed on this data
-    ├── ConditionError               a condition cannot be decided
-    ├── StepFailed                   a step ended badly: carries the error document
-    ├── RunNotFound                  no run of that id
-    ├── OperationRefused             the run is not in a state that allows it
-    ├── BadCursor                    no place in this list or stream
-    └── ServerUnavailable            Temporal does not answer
+    OrchestratorError                message, where, hint; `code` for programs
+    ├── DefinitionInvalid            the definition has errors: all of its problems
+    ├── ExpressionError              a template or an expression, with line and column
+    │   ├── TemplateSyntaxError      it cannot be parsed; found at validation
+    │   └── EvaluationError          it cannot be evaluated on the data of a run
+    ├── ConditionError               a condition cannot be evaluated
+    ├── StepFailed                   a step failed: becomes its error document, or is handled by `on_error`
+    ├── RunNotFound                  no run has that id
+    ├── OperationRefused             the state of the run does not allow the operation
+    ├── BadCursor                    a pagination or stream cursor is invalid
+    ├── SettingsError                a setting is invalid
+    └── ServerUnavailable            the Temporal server does not answer
+
+Packages that are not replay-sensitive add subclasses of OrchestratorError beside the code that raises them, such as
+`WorkflowNotFound` in the store and `SignatureRefused` in the service. The API maps classes to HTTP statuses, the
+command line to exit codes. A class's docstring is its default message.
 """
 
 from collections.abc import Iterable
@@ -134,19 +139,19 @@ ProblemCode = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong, or doubtful, with a definition (SPEC §8)."""
+    """One error or warning about a definition (SPEC §8)."""
 
     severity: Severity
     code: ProblemCode
     """Stable name of the rule, for programs: `unknown_action`."""
     path: str
-    """JSON Pointer (RFC 6901) into the definition; `""` is the whole."""
+    """JSON Pointer (RFC 6901) into the definition; `""` is the definition as a whole."""
     message: str
     hint: str | None = None
-    """What was likely meant or what to do."""
+    """What was likely meant, or what to do."""
 
     def to_json(self) -> dict[str, Any]:
-        """Give the problem as a JSON object of SPEC §8."""
+        """Return the problem as a JSON object of SPEC §8."""
         return {
             "severity": self.severity,
             "code": self.code,
@@ -185,7 +190,7 @@ class DefinitionInvalid(OrchestratorError):
 
 
 class ExpressionError(OrchestratorError):
-    """An expression is wrong."""
+    """The expression is invalid."""
 
     code = "expression_error"
 
@@ -201,19 +206,19 @@ class ExpressionError(OrchestratorError):
 
 
 class TemplateSyntaxError(ExpressionError):
-    """The template cannot be read."""
+    """The template cannot be parsed."""
 
     code = "template_syntax"
 
 
 class EvaluationError(ExpressionError):
-    """The expression cannot be computed on this data."""
+    """The expression cannot be evaluated on this data."""
 
     code = "execution_error"
 
 
 class ConditionError(OrchestratorError):
-    """The condition cannot be decided."""
+    """The condition cannot be evaluated."""
 
     code = "condition_error"
 
@@ -240,7 +245,7 @@ class StepFailed(OrchestratorError):
         self.details = details or {}
         self.recoverable = recoverable
         self.attempts = attempts
-        """How many times the step was tried, the failing one included."""
+        """Number of attempts, including the failed one."""
 
 
 class RunNotFound(OrchestratorError):
@@ -250,19 +255,19 @@ class RunNotFound(OrchestratorError):
 
 
 class OperationRefused(OrchestratorError):
-    """The run is not in a state that allows this."""
+    """The state of the run does not allow this operation."""
 
     code = "operation_refused"
 
 
 class BadCursor(OrchestratorError):
-    """The cursor is none that this list has given."""
+    """Invalid cursor."""
 
     code = "bad_cursor"
 
 
 class SettingsError(OrchestratorError):
-    """A setting cannot be read, or what it asks for is not there."""
+    """A setting is invalid, or names something that does not exist."""
 
     code = "bad_settings"
 

@@ -31,8 +31,6 @@ class Kind:
     config: dict[str, str] | None = None
     """Keys of `config`, with their descriptions; None if the author names them."""
     ports: tuple[str, ...] = ("next",)
-    lists: dict[str, str] | None = None
-    """Keys that list ids, to their ports."""
     times_out: bool = False
     """Whether `timeout_seconds` has an effect."""
 
@@ -50,7 +48,6 @@ KINDS: dict[str, Kind] = {
         keys=("condition", "true_branch", "false_branch"),
         config={},
         ports=("true", "false"),
-        lists={"true_branch": "true", "false_branch": "false"},
     ),
     "switch": Kind(
         "Decides between several ports.",
@@ -72,7 +69,6 @@ KINDS: dict[str, Kind] = {
             "max_iterations": "Maximum number of iterations; more fail the step.",
         },
         ports=("body", "next", "error"),
-        lists={"body": "body"},
         times_out=True,
     ),
     "parallel": Kind(
@@ -136,7 +132,12 @@ def list_ports(node: Node) -> tuple[str, ...]:
 
 def list_target_lists(node: Node) -> list[tuple[str, str, list[str]]]:
     """Return the lists of ids of a node: `(path in the node, port, ids)`; a branch is the port `branch <index>`."""
-    if node.type == "parallel":
-        return [(f"/branches/{at}", f"branch {at}", ids) for at, ids in enumerate(node.branches)]
-    named = KINDS[node.type].lists or {}
-    return [(f"/{key}", port, getattr(node, key)) for key, port in named.items()]
+    match node.type:
+        case "condition":
+            return [("/true_branch", "true", node.true_branch), ("/false_branch", "false", node.false_branch)]
+        case "loop":
+            return [("/body", "body", node.body)]
+        case "parallel":
+            return [(f"/branches/{index}", f"branch {index}", ids) for index, ids in enumerate(node.branches)]
+        case _:
+            return []

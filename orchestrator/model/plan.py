@@ -3,7 +3,7 @@
 A Plan is self-contained: no later release, setting or registry changes what it means. Replay-sensitive:
 a field may be added with a default, never renamed, and a change of meaning bumps `FORMAT`.
 
-Inside a scope a node is known by its rank, its place in `Scope.nodes` (SPEC §2.3); `ports` lead to ranks of
+Inside a scope a node is identified by its rank, its position in `Scope.nodes` (SPEC §2.3); `ports` lead to ranks of
 the same scope, `exits` to node ids of an enclosing one.
 """
 
@@ -23,13 +23,13 @@ ANY_EVENT = "*"
 
 
 class Frozen(BaseModel):
-    """A value that never changes and takes no unknown field."""
+    """An immutable value that accepts no unknown field."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Retry(Frozen):
-    """How often and how soon a failed attempt is made again; Temporal's names and meanings."""
+    """The retry policy of an action, with Temporal's names and meanings."""
 
     maximum_attempts: int = 3
     """Attempts in total; 1 is no retry."""
@@ -42,20 +42,20 @@ class Retry(Frozen):
 
 
 class Skip(Frozen):
-    """Mark the failed step skipped and go on by `next`."""
+    """Mark the failed step skipped and continue by `next`."""
 
     kind: Literal["skip"]
 
 
 class Fallback(Frozen):
-    """Put a value (template) in place of the failed step's output and go on by `next`."""
+    """Use a value (template) instead of the failed step's output and continue by `next`."""
 
     kind: Literal["fallback"]
     value: Any = None
 
 
 class Pause(Frozen):
-    """Wait for an operator's word."""
+    """Wait for an operator's resolution."""
 
     kind: Literal["pause"]
 
@@ -82,7 +82,7 @@ class ActionCall(Frozen):
 
 
 class Node(Frozen):
-    """What every kind of node has."""
+    """The fields of every kind of node."""
 
     id: str
     name: str = ""
@@ -90,7 +90,7 @@ class Node(Frozen):
     ports: dict[str, tuple[int, ...]] = {}
     """Port to the ranks it activates, in this scope."""
     exits: dict[str, tuple[str, ...]] = {}
-    """Port to the ids of nodes outside this scope: followed by an enclosing one after this scope's owner ends."""
+    """Port to the ids of nodes outside this scope: an enclosing scope runs them after the owner of this scope ends."""
     when: Any = None
     """A condition (SPEC §4); false skips the node."""
     outputs: tuple[str, ...] = ()
@@ -98,7 +98,7 @@ class Node(Frozen):
     error_port: bool = False
     """The node has an edge out of its `error` port."""
     limit_seconds: float | None = None
-    """Longest the whole step may take; of loops, parallels and workflows."""
+    """Timeout of the whole step in seconds; of loops, parallels and workflows."""
 
     @property
     def title(self) -> str:
@@ -120,7 +120,7 @@ class Action(Node):
     config: dict[str, Any] = {}
     retry: Retry = Retry()
     timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
-    """Longest one attempt may take."""
+    """Timeout of one attempt, in seconds."""
     heartbeat_seconds: float | None = None
     task_queue: str | None = None
     local: bool = False
@@ -129,14 +129,14 @@ class Action(Node):
 
 
 class Condition(Node):
-    """Two ways by one condition."""
+    """Two ports, chosen by one condition."""
 
     kind: Literal["condition"]
     condition: Any
 
 
 class Case(Frozen):
-    """One way out of a switch: taken when the condition holds, or the values are equal as JSON."""
+    """One port of a switch: chosen when the condition holds, or the values are equal as JSON."""
 
     port: str
     value: Any = None
@@ -144,7 +144,7 @@ class Case(Frozen):
 
 
 class Switch(Node):
-    """Many ways by one value; the first case that fits, else `default`."""
+    """Many ports, chosen by one value: the first case that matches, else `default`."""
 
     kind: Literal["switch"]
     value: Any = None
@@ -152,7 +152,7 @@ class Switch(Node):
 
 
 class Loop(Node):
-    """One pass of the body for each item, in order or some at a time."""
+    """One pass of the body for each item, in sequence or several at a time."""
 
     kind: Literal["loop"]
     collection: Any = None
@@ -169,7 +169,7 @@ class Loop(Node):
 
 
 class Branch(Frozen):
-    """One branch of a parallel and what it must be given and give back."""
+    """One branch of a parallel, with what a child workflow needs to run it."""
 
     scope: "Scope"
     reads: tuple[str, ...] = ()
@@ -185,7 +185,7 @@ class Branch(Frozen):
 
 
 class Parallel(Node):
-    """Branches at the same time, then one way on."""
+    """Concurrent branches that join."""
 
     kind: Literal["parallel"]
     branches: tuple[Branch, ...]
@@ -255,7 +255,7 @@ class Scope(Frozen):
     """In order of rank."""
     entries: tuple[int, ...] = ()
     exits: tuple[str, ...] = ()
-    """Entries that belong to an enclosing scope: left for it at once."""
+    """Entries that belong to an enclosing scope: they are reached at once."""
 
 
 class Plan(Frozen):
@@ -272,18 +272,18 @@ class Plan(Frozen):
     max_steps: int = DEFAULT_MAX_STEPS
     step_log_limit: int = DEFAULT_STEP_LOG_LIMIT
     timeout_seconds: float | None = None
-    """Longest the whole run may take."""
+    """Timeout of the whole run, in seconds."""
     compensate: Literal["on_failure", "on_cancel", "both", "never"] = "on_failure"
     notify: ActionCall | None = None
     task_queue: str | None = None
     rewinds: bool = False
-    """Some node may go back (`retry_from` or `pause`): old values of variables are kept."""
+    """Some node may go back (`retry_from` or `pause`): the undo log is kept in loops and branches, too."""
     input_schema: dict[str, Any] | None = None
     workflows: dict[str, "Plan"] = {}
-    """The plans that `workflow` nodes call, by id; nested calls are in here too, not deeper."""
+    """The plans that `workflow` nodes call, by id; this includes those of nested calls, whose own are empty."""
 
     def to_json(self) -> dict[str, Any]:
-        """Give the compact JSON that stands in history: fields at their default are left out."""
+        """Return the compact JSON that is recorded in history: fields at their defaults are left out."""
         return self.model_dump(mode="json", exclude_defaults=True)
 
 
@@ -294,7 +294,7 @@ Plan.model_rebuild()
 
 
 def list_inner_scopes(node: object) -> list[Scope]:
-    """Give the scopes that a node owns."""
+    """Return the scopes that a node owns."""
     if isinstance(node, Loop):
         return [node.body]
     return [branch.scope for branch in node.branches] if isinstance(node, Parallel) else []
@@ -309,11 +309,11 @@ IN_FLIGHT_LIMIT = 500
 
 
 def collect_node_ids(plan: Plan) -> set[str]:
-    """Name every node of a plan."""
-    found: set[str] = set()
+    """Return the ids of all nodes of a plan."""
+    ids: set[str] = set()
     scopes = [plan.scope]
     while scopes:
         for node in scopes.pop().nodes:
-            found.add(node.id)
+            ids.add(node.id)
             scopes.extend(list_inner_scopes(node))
-    return found
+    return ids

@@ -1,6 +1,5 @@
-"""What has happened so far in a run, as a value that can be written down at any node boundary.
+"""The run document and its parts, as programs and people read them (SPEC §9). Replay-sensitive.
 
-The interpreter is the only writer; the workflow, the simulator and the client read. Replay-sensitive.
 Times are aware and in UTC; `*_ms` are milliseconds.
 """
 
@@ -19,7 +18,7 @@ RESERVED = ("workflow", "run", "trigger", "input", "steps")
 
 
 class Document(BaseModel):
-    """A part of what people and programs are shown."""
+    """A part of the run document."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -121,23 +120,23 @@ class Run(Document):
     duration_ms: int | None = None
     steps_completed: int = 0
     steps_total: int = 0
-    """Steps begun so far; each pass through a node counts."""
+    """Steps started so far; each pass through a node counts."""
     waiting_for: list[dict[str, Any]] = []
     """Open waits: `{node_id, step_id, kind: delay|event|operator|paused|branch, …}`."""
     parent_run_id: str | None = None
     retried_from: str | None = None
     retried_by: list[str] = []
-    """Runs that begin where this one ended, the oldest first; known where an index of runs is."""
+    """Reruns of this run, the oldest first; empty where there is no index of runs."""
     links: dict[str, str] = {}
 
     @classmethod
     def from_summary(cls, summary: RunSummary, **details: Any) -> "Run":
-        """Build the document of a run from its summary and what else is known of it."""
+        """Return the document of a run from its summary and the other fields."""
         return cls(**summary.model_dump(), **details)
 
 
 class RunInfo(BaseModel):
-    """Who a run is; stands in history."""
+    """The identity of a run, as it is recorded in history."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -152,7 +151,7 @@ class RunInfo(BaseModel):
 def summarize_run(
     plan: Plan, info: RunInfo, *, status: Status, started_at: datetime, completed_at: datetime | None = None
 ) -> RunSummary:
-    """Build the summary of a run of a plan."""
+    """Return the summary of a run of a plan."""
     return RunSummary(
         id=info.id,
         workflow_id=plan.id,
@@ -168,17 +167,17 @@ def summarize_run(
 
 
 def format_timestamp(moment: datetime) -> str:
-    """Write a time as RFC 3339 in UTC with `Z`."""
+    """Return a time as RFC 3339 in UTC with `Z`."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def count_milliseconds(start: datetime, end: datetime | None) -> int | None:
-    """Give the time between, rounded."""
+    """Return the milliseconds between two times, rounded; `None` without an end."""
     return None if end is None else round((end - start).total_seconds() * 1000)
 
 
 ATTEMPT_KEY = "$attempt"
-"""A worker that tried an action more than once may answer `{ATTEMPT_KEY: n, "result": …}`."""
+"""A worker that needed more than one attempt may return `{ATTEMPT_KEY: n, "result": …}`."""
 
 
 ResolutionAction = Literal["retry", "skip", "fallback", "abort", "retry_from"]
