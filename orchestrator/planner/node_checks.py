@@ -46,7 +46,7 @@ def _check_condition(node: Node, pointer: str, report: Report) -> None:
 
 def _check_no_when(node: Node, pointer: str, report: Report) -> None:
     if node.when:
-        message = f"`when` does not work on a {node.type}: a skipped node continues by port `next`, which it lacks"
+        message = f"a {node.type} cannot have `when`: a skipped node continues by port `next`, which it does not have"
         report.add_error("when_without_next", f"{pointer}/when", message, "decide in a condition before this node")
 
 
@@ -151,7 +151,8 @@ def _check_seconds(value: Any, pointer: str, report: Report) -> None:
     if not math.isfinite(number):
         report.add_error("bad_seconds", pointer, f"{describe_value(value)} is not a number of seconds")
     elif not 0 <= number <= MAX_DELAY_SECONDS:
-        message = f"seconds must be between 0 and {MAX_DELAY_SECONDS:,.0f} (ten years), not {number:g}"
+        name = pointer.rpartition("/")[2]
+        message = f"{name} must be between 0 and {MAX_DELAY_SECONDS:,.0f} (ten years), not {number:g}"
         report.add_error("out_of_bounds", pointer, message)
 
 

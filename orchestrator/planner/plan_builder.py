@@ -228,7 +228,8 @@ class ScopeBuilder:
         if isinstance(policy, RetryFrom):
             reason = self._explain_bad_target(number, policy.node)
             if reason is not None:
-                hint = self.report.suggest(policy.node, self.regions.graph.index)
+                known = self.regions.graph.index
+                hint = None if policy.node in known else self.report.suggest(policy.node, known)
                 self.report.add_error("bad_checkpoint", f"{pointer}/retry_from", reason, hint)
         if (
             policy is not None

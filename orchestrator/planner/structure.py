@@ -50,7 +50,9 @@ def _check_edge_ids(definition: Definition, report: Report) -> None:
     seen: set[str] = set()
     for index, edge in enumerate(definition.edges):
         if edge.id in seen:
-            report.add_error("duplicate_id", f"/edges/{index}/id", f"another edge has the id {edge.id!r:.60}")
+            report.add_error(
+                "duplicate_id", f"/edges/{index}/id", f"the id {edge.id!r:.60} is already used by another edge"
+            )
         elif edge.id:
             seen.add(edge.id)
 
@@ -63,7 +65,7 @@ def _check_nodes(definition: Definition, report: Report) -> list[tuple[int, Node
         if not node.id:
             report.add_error("missing_id", f"{pointer}/id", "the node has no id")
         elif node.id in seen:
-            message = f"node {seen[node.id]} has the id {node.id!r:.60} too (/nodes/{seen[node.id]})"
+            message = f"the id {node.id!r:.60} is already used by /nodes/{seen[node.id]}"
             report.add_error("duplicate_id", f"{pointer}/id", message, "give each node an id of its own")
         elif node.id == "trigger" and node.type != "trigger":
             message = "the id 'trigger' is reserved for the start of the graph"
@@ -97,7 +99,7 @@ def _check_node_keys(node: Node, pointer: str, report: Report) -> None:
             message = f"a node of type {node.type} does not use `{key}`"
             report.add_error("unused_key", f"{pointer}/{key}", message, f"remove it; `{key}` belongs to type {users}")
     if kind.config is not None:
-        check_config_keys(node.config, kind.config, f"{pointer}/config", f"config of type {node.type}", report)
+        check_config_keys(node.config, kind.config, f"{pointer}/config", f"config of the {node.type} node", report)
     if node.retry is not None and node.type != "action":
         message = f"`retry` has no effect on a node of type {node.type}: only actions are retried"
         report.add_warning("no_effect", f"{pointer}/retry", message)

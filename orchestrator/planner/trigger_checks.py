@@ -64,7 +64,7 @@ def check(trigger: Trigger, report: Report) -> None:
             message = f"a trigger of type {trigger.type} does not use `{key}`"
             report.add_error("unused_key", f"{AT}/{key}", message, f"remove it; `{key}` belongs to type {users}")
     known = CONFIG_KEYS[trigger.type]
-    check_config_keys(trigger.config, known, f"{AT}/config", f"config of a {trigger.type} trigger", report)
+    check_config_keys(trigger.config, known, f"{AT}/config", f"config of the {trigger.type} trigger", report)
     CHECKS[trigger.type](trigger, report)
 
 
@@ -220,7 +220,7 @@ def _check_resume(resume: Any, report: Report) -> None:
         hint = 'write {"run_id": "{{ query.run }}", "event": "approved"}'
         report.add_error("bad_resume", pointer, f"resume must be an object, not {describe_type(resume)}", hint)
         return
-    check_config_keys(resume, RESUME_KEYS, pointer, "resume of a webhook", report)
+    check_config_keys(resume, RESUME_KEYS, pointer, "resume of the webhook trigger", report)
     for key in RESUME_KEYS:
         text = resume.get(key)
         if not isinstance(text, str) or not text.strip():
