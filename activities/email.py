@@ -28,7 +28,7 @@ def _require_one_line(text: str) -> str:
 def _require_address(text: str) -> str:
     address = parseaddr(_require_one_line(text))[1]
     if not re.fullmatch(r"[^@\s]+@[^@\s]+", address):
-        raise ValueError(f"{text!r:.60} is not an email address")
+        raise ValueError(f"must be an email address, not {text!r:.60}")
     return text
 
 

@@ -69,7 +69,7 @@ class Request(BaseModel):
     def _require_one_body(self) -> "Request":
         bodies = (self.json_ is not None, self.text is not None, self.form is not None)
         if sum(bodies) > 1:
-            raise ValueError("set only one of json, text and form: a request has one body")
+            raise ValueError("must have only one of json, text and form")
         return self
 
 

@@ -20,7 +20,7 @@ from activities.resources import Resources
 from orchestrator.errors import ERROR_TYPES, ExpressionError
 from orchestrator.expressions import default_env
 from orchestrator.jsontools.pointer import format_pointer
-from orchestrator.jsontools.validation_messages import describe_validation_error
+from orchestrator.jsontools.validation_messages import describe_validation_error, suggest_choice, suggest_pipe
 from orchestrator.language import compile_expression, reveal
 from orchestrator.model.activity_input import ActivityInput
 from orchestrator.model.run import ATTEMPT_KEY
@@ -125,7 +125,7 @@ def _validate_parameters(spec: ActionSpec, call: ActivityInput, resources: Resou
     except ValidationError as error:
         # Types, not values: they may be secrets.
         problems = [
-            {"path": format_pointer(found["loc"]), "message": describe_validation_error(found)}
+            {"path": format_pointer(found["loc"]), "message": _describe_problem(found)}
             for found in error.errors(include_url=False)
         ]
         listed = "; ".join(f"{problem['path'] or '/'}: {problem['message']}" for problem in problems[:5])
@@ -135,6 +135,11 @@ def _validate_parameters(spec: ActionSpec, call: ActivityInput, resources: Resou
             details={"problems": problems},
             recoverable=False,
         ) from None
+
+
+def _describe_problem(error: Mapping[str, Any]) -> str:
+    hint = suggest_choice(error) or suggest_pipe(error)
+    return describe_validation_error(error) + (f" ({hint})" if hint else "")
 
 
 def _build_context(call: ActivityInput, attempt: int, resources: Resources) -> ActionContext:

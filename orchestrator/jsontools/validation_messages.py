@@ -87,6 +87,19 @@ def suggest_choice(error: Mapping[str, Any]) -> str | None:
     return did_you_mean(error.get("input"), CHOICE.findall(expected))
 
 
+def suggest_pipe(error: Mapping[str, Any]) -> str | None:
+    """Return a hint with the pipe that turns the value of a template into the expected type."""
+    match error["type"], error.get("input", ...):
+        case "string_type", dict() | list():
+            return "to pass an object or a list as text, use `| json`"
+        case "list_type", dict():
+            return "to pass the values of an object as a list, use `| values`"
+        case "list_type", None:
+            return "for a list that may be missing, use `| default([])`"
+        case _:
+            return None
+
+
 def _require_size(count: int, bound: str, unit: str) -> str:
     if (count, bound) == (1, "at least"):
         return "must not be empty"

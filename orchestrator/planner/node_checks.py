@@ -87,7 +87,7 @@ def _check_collection(value: Any, pointer: str, report: Report) -> None:
         hint = f"write `{{{{ {value[:60]} }}}}` for the value of that path"
         report.add_error("bad_collection", pointer, "the collection is plain text, not a list", hint)
     elif isinstance(value, dict):
-        hint = "write the items as a list, or use the pipe `values` on a path: {{ … | values }}"
+        hint = "write the items as a list, or use `| values` on a path"
         report.add_error("bad_collection", pointer, "the collection is an object, not a list", hint)
     elif not _can_be_collection(value):
         message = f"the collection must be a list or a whole number of at least 0, not {describe_value(value)}"

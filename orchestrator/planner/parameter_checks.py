@@ -7,7 +7,12 @@ from pydantic import ValidationError
 
 from orchestrator.jsontools.pointer import format_pointer
 from orchestrator.jsontools.suggestions import did_you_mean, join_names
-from orchestrator.jsontools.validation_messages import EXPECTED_TYPES, describe_validation_error, suggest_choice
+from orchestrator.jsontools.validation_messages import (
+    EXPECTED_TYPES,
+    describe_validation_error,
+    suggest_choice,
+    suggest_pipe,
+)
 from orchestrator.planner.policies import ActionLike
 from orchestrator.planner.report import Report
 
@@ -35,7 +40,7 @@ def check_parameters(action: ActionLike, config: Mapping[str, Any], pointer: str
             else:
                 message = f"`{_name(keys)}` of {action.name} {describe_validation_error(invalid)}"
                 path = pointer + format_pointer(keys)
-                report.add_error("bad_parameter", path, message, suggest_choice(invalid) or _hint_json(invalid, value))
+                report.add_error("bad_parameter", path, message, suggest_choice(invalid) or suggest_pipe(invalid))
         for keys, errors in alternatives.items():
             _report_alternatives(action, keys, errors, pointer, report)
 
@@ -76,11 +81,6 @@ def _describe_parameter(action: ActionLike, name: str) -> str | None:
     schema = action.parameters.model_json_schema().get("properties", {}).get(name, {})
     description = schema.get("description")
     return f"{name}: {description}" if description else None
-
-
-def _hint_json(invalid: Mapping[str, Any], value: Any) -> str | None:
-    wants_text = invalid["type"] == "string_type" and isinstance(value, dict | list)
-    return "to send an object or a list as text, use the pipe `json`: {{ … | json }}" if wants_text else None
 
 
 def _name(keys: Keys) -> str:

@@ -83,6 +83,15 @@ async def test_all_invalid_parameters_are_reported_at_once(call: Caller) -> None
     assert failure.non_retryable
 
 
+async def test_an_object_in_a_text_parameter_gets_a_hint(call: Caller) -> None:
+    failure = await call.failure("log.message", {"message": {"total": 5}})
+
+    assert failure.message == (
+        "invalid parameters for log.message: /message: must be text, not an object "
+        "(to pass an object or a list as text, use `| json`)"
+    )
+
+
 @action("test.plain")
 async def plain(parameters: Given) -> Any:
     """Give back what is given."""

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
-from orchestrator.jsontools.validation_messages import describe_validation_error, suggest_choice
+from orchestrator.jsontools.validation_messages import describe_validation_error, suggest_choice, suggest_pipe
 
 
 class Even(BaseModel):
@@ -56,3 +56,18 @@ def test_a_misspelt_choice_is_suggested() -> None:
     assert suggest_choice(find_error(Literal["running", "failed"], "runing")) == "did you mean `running`?"
     assert suggest_choice(find_error(Literal["running", "failed"], "x")) is None
     assert suggest_choice(find_error(int, "x")) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "hint"),
+    [
+        (str, {"a": 1}, "to pass an object or a list as text, use `| json`"),
+        (str, ["a"], "to pass an object or a list as text, use `| json`"),
+        (list[int], {"a": 1}, "to pass the values of an object as a list, use `| values`"),
+        (list[int], None, "for a list that may be missing, use `| default([])`"),
+        (str, 5, None),
+        (list[int], "a", None),
+    ],
+)
+def test_a_pipe_is_suggested_for_a_value_of_another_type(kind: Any, value: object, hint: str | None) -> None:
+    assert suggest_pipe(find_error(kind, value)) == hint

@@ -61,6 +61,18 @@ MESSAGES: dict[str, tuple[dict[str, Any], str, str, str | None]] = {
         "log.message has no parameter 'to'",
         "parameters: message, level",
     ),
+    "address without a domain": (
+        action("email.send", to=["nobody"]),
+        "/nodes/0/config/to/0",
+        "`to.0` of email.send must be an email address, not 'nobody'",
+        None,
+    ),
+    "two bodies": (
+        request(text="a", form={"b": 1}),
+        "/nodes/0/config",
+        "`config` of http.request must have only one of json, text and form",
+        None,
+    ),
     "misspelt choice": (
         request(method="PSOT"),
         "/nodes/0/config/method",
@@ -71,7 +83,7 @@ MESSAGES: dict[str, tuple[dict[str, Any], str, str, str | None]] = {
         request(url={"host": "x"}),
         "/nodes/0/config/url",
         "`url` of http.request must be text, not an object",
-        "to send an object or a list as text, use the pipe `json`: {{ … | json }}",
+        "to pass an object or a list as text, use `| json`",
     ),
     "nested value": (
         request(headers={"x-id": 5}),
@@ -95,7 +107,7 @@ MESSAGES: dict[str, tuple[dict[str, Any], str, str, str | None]] = {
         {"id": "a", "type": "loop", "collection": {"x": 1}},
         "/nodes/0/collection",
         "the collection is an object, not a list",
-        "write the items as a list, or use the pipe `values` on a path: {{ … | values }}",
+        "write the items as a list, or use `| values` on a path",
     ),
     "path as a collection": (
         {"id": "a", "type": "loop", "collection": "input.items"},
