@@ -97,18 +97,18 @@ def parse_json(text: str, max_depth: int | None = None) -> Source:
     """Parse a JSON text, nested at most `max_depth` levels; raises JsonSyntaxError."""
     repeated: str | None = None
 
-    def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    def collect_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         nonlocal repeated
         result = dict(pairs)
         if repeated is None and len(result) != len(pairs):
             repeated = _find_repeated(pairs)
         return result
 
-    def constant(name: str) -> NoReturn:
+    def refuse_constant(name: str) -> NoReturn:
         _refuse(text, text.find(name), f"{name} is not a JSON value")
 
     try:
-        value = json.loads(text, object_pairs_hook=members, parse_constant=constant)
+        value = json.loads(text, object_pairs_hook=collect_members, parse_constant=refuse_constant)
         # The parser accepts lone surrogates and numbers beyond a double; neither can be encoded again.
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except json.JSONDecodeError as error:

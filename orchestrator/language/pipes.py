@@ -294,7 +294,7 @@ def _filter(env: Env, value: Any, path: str, name: str, operand: Any = None) -> 
             env.spend(ELEMENT_WORK + comparison_work(operator, seen, operand))
             if compare(operator, path or "the element", seen, operand, env):
                 result.append(item)
-    except ConditionError as error:  # a bad pattern out of the data
+    except ConditionError as error:  # a bad pattern from the data
         raise EvaluationError(error.message, hint=error.hint) from None
     return result
 
@@ -386,13 +386,13 @@ _TABLE = (
         lambda env, v: sorted(_require_comparable(_require_list(v))),
     ),
     Pipe("unique", "unique", "Each value once, in order.", "{{ tags | unique }}", (0, 0), _unique),
-    Pipe("number", "number", "A number out of text.", '{{ "12" | number }}', (0, 0), lambda env, v: _require_number(v)),
+    Pipe("number", "number", "The number in text.", '{{ "12" | number }}', (0, 0), lambda env, v: _require_number(v)),
     Pipe("string", "string", "The value as text.", "{{ total | string }}", (0, 0), lambda env, v: to_text(v)),
-    Pipe("bool", "bool", "True or false out of text or a value.", '{{ "yes" | bool }}', (0, 0), _bool),
+    Pipe("bool", "bool", "True or false, from text or any value.", '{{ "yes" | bool }}', (0, 0), _bool),
     Pipe(
         "map",
         "map(path)",
-        "What stands at the path in each element.",
+        "The value at the path in each element.",
         '{{ items | map("total") }}',
         (1, 1),
         _map,

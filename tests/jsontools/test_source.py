@@ -1,4 +1,4 @@
-"""Where things stand in a JSON text, and what is said about text that is no JSON."""
+"""Positions in a JSON text, and the errors of invalid JSON."""
 
 import json
 import tracemalloc
@@ -62,7 +62,7 @@ def test_a_pointer_has_a_line_and_a_column(path: str, line: int, column: int) ->
         ("[" * 100_000, 1, 1, "nested too deeply", "[" * 100 + "…"),
     ],
 )
-def test_text_that_is_no_json_is_refused_where_it_goes_wrong(
+def test_invalid_json_is_rejected_with_its_position(
     text: str, line: int, column: int, message: str, shown: str
 ) -> None:
     with pytest.raises(JsonSyntaxError) as refusal:
@@ -84,21 +84,21 @@ def test_text_that_is_no_json_is_refused_where_it_goes_wrong(
         ('{"a": tru}', None),
     ],
 )
-def test_the_usual_slips_get_a_hint(text: str, hint: str | None) -> None:
+def test_common_mistakes_get_a_hint(text: str, hint: str | None) -> None:
     with pytest.raises(JsonSyntaxError) as refusal:
         parse_json(text)
 
     assert refusal.value.hint == hint
 
 
-def test_a_number_of_five_thousand_digits_is_refused() -> None:
+def test_a_number_of_five_thousand_digits_is_rejected() -> None:
     with pytest.raises(JsonSyntaxError) as refusal:
         parse_json("[1, " + "9" * 5000 + "]")
 
     assert refusal.value.position == Position(1, 5)
 
 
-def test_keys_given_twice_are_problems_where_the_second_stands() -> None:
+def test_a_duplicate_key_is_a_problem_at_its_second_position() -> None:
     source = parse_json('{\n"a": 1,\n"b": {"c": 1, "c": {"d": 1}},\n"a": {"c": 2}}')
 
     found = [(problem.path, problem.code, source.locate(problem.path).line) for problem in source.find_duplicates()]
@@ -107,7 +107,7 @@ def test_keys_given_twice_are_problems_where_the_second_stands() -> None:
     assert source.value == {"a": {"c": 2}, "b": {"c": {"d": 1}}}
 
 
-def test_the_same_key_in_different_objects_is_no_duplicate() -> None:
+def test_the_same_key_in_different_objects_is_not_a_duplicate() -> None:
     assert parse_json('[{"a": 1}, {"a": {"a": 1}}]').find_duplicates() == []
 
 
@@ -143,7 +143,7 @@ def test_a_large_text_is_located_in_well_under_a_second() -> None:
     assert source.locate(f"/nodes/{len(nodes) - 1}/position/y").line > 100_000
 
 
-def test_a_key_given_twice_is_named_once_where_the_values_of_the_first_are_gone() -> None:
+def test_a_duplicate_key_is_reported_once_and_hides_the_first_value() -> None:
     source = parse_json('{"a": {"x": 1}, "list": [0, {"b/c": 1, "b/c": 2}],\n"a": {"c": 2}}')
 
     assert [problem.path for problem in source.find_duplicates()] == ["/list/1/b~1c", "/a"]
@@ -152,12 +152,12 @@ def test_a_key_given_twice_is_named_once_where_the_values_of_the_first_are_gone(
 
 
 @pytest.mark.parametrize("index", ["00", "-1", "²", "9" * 5000, "2"])
-def test_what_is_no_index_of_a_list_leads_to_the_list(index: str) -> None:
+def test_an_invalid_index_leads_to_the_list(index: str) -> None:
     assert parse_json("[[1, 2]]").locate(f"/0/{index}") == Position(1, 2)
 
 
-def test_a_long_key_over_a_long_list_costs_memory_in_proportion() -> None:
-    """Once a pointer was kept for each element: 424 MiB for these 60 kB."""
+def test_a_long_key_over_a_long_list_takes_linear_memory() -> None:
+    """An earlier version kept a pointer for each element: 424 MiB for these 60 kB."""
     source = parse_json('{"a": 1, "a": 1, "' + "k" * 20_000 + '": [' + "1," * 20_000 + "1]}")
 
     tracemalloc.start()
@@ -168,11 +168,11 @@ def test_a_long_key_over_a_long_list_costs_memory_in_proportion() -> None:
     assert peak < 8 * 2**20
 
 
-def test_keys_given_twice_are_named_as_long_as_they_are_few() -> None:
+def test_the_number_of_reported_duplicate_keys_is_limited() -> None:
     assert len(parse_json("{" + '"a": 1, ' * 5_000 + '"a": 1}').find_duplicates()) == MAX_REPEATS
 
 
-def test_a_number_that_is_too_large_is_found_behind_many_that_are_not() -> None:
+def test_a_number_that_is_too_large_is_found_behind_many_others() -> None:
     text = "[" + ",".join(["9" * 399] * 2_600) + ",1e999]"
 
     with pytest.raises(JsonSyntaxError) as refusal:
@@ -182,7 +182,7 @@ def test_a_number_that_is_too_large_is_found_behind_many_that_are_not() -> None:
 
 
 @pytest.mark.parametrize("text", ["[" * 201 + "]" * 201, '{"a": [' * 150 + "1" + "]}" * 150, "[" * 100_000])
-def test_a_text_that_is_deeper_than_asked_for_is_refused_where_it_is(text: str) -> None:
+def test_a_text_deeper_than_the_maximum_is_rejected_with_its_position(text: str) -> None:
     with pytest.raises(JsonSyntaxError, match="nested too deeply: the maximum is 200 levels") as refusal:
         parse_json(text, max_depth=200)
 
@@ -190,7 +190,7 @@ def test_a_text_that_is_deeper_than_asked_for_is_refused_where_it_is(text: str) 
     assert (opened.count("[") + opened.count("{"), opened[-1] in "[{") == (201, True)
 
 
-def test_a_text_may_be_as_deep_as_asked_for_and_as_wide_as_it_likes() -> None:
+def test_a_text_at_the_maximum_depth_can_have_any_width() -> None:
     text = '{"a": ' * 200 + '"' + "[{" * 300 + '"' + "}" * 200
 
     assert parse_json(text, max_depth=200).text == text

@@ -60,7 +60,7 @@ CONTEXT = {"amount": 12, "status": "open", "limit": {"amount": 10}, "tags": ["a"
         ({"type": "expression", "expression": "{{ status }}"}, True),
     ],
 )  # fmt: skip
-def test_a_shape_is_read(condition: dict[str, Any], expected: bool) -> None:
+def test_a_kind_of_condition_is_evaluated(condition: dict[str, Any], expected: bool) -> None:
     assert evaluate(condition, CONTEXT) is expected
 
 
@@ -74,14 +74,14 @@ def test_conditions_are_lazy_from_left_to_right() -> None:
         evaluate({"type": "and", "conditions": [OPEN, fails]}, CONTEXT)
 
 
-def test_the_clock_is_the_callers() -> None:
+def test_the_clock_is_that_of_the_caller() -> None:
     condition = {"field": "due", "operator": "before", "value": "{{ now() }}"}
 
     assert evaluate(condition, {"due": "2026-05-01T11:59:59Z"}, now=lambda: NOW) is True
     assert evaluate(condition, {"due": "2026-05-01T12:00:00Z"}, now=lambda: NOW) is False
 
 
-def test_a_warning_names_the_field_the_operator_and_what_was_there() -> None:
+def test_a_warning_names_the_field_the_operator_and_the_types() -> None:
     warnings = Warnings()
     evaluate({"field": "input.n", "operator": "less_than", "value": 3}, {"input": {"n": "many"}}, warnings=warnings)
 
@@ -91,7 +91,7 @@ def test_a_warning_names_the_field_the_operator_and_what_was_there() -> None:
 
 
 @pytest.mark.parametrize("value", ["(", "a(?=b)", r"(a)\1", "a{1001}", "\ud800"])
-def test_a_bad_pattern_out_of_the_data_is_a_condition_error(value: str) -> None:
+def test_a_bad_pattern_from_the_data_is_a_condition_error(value: str) -> None:
     with pytest.raises(ConditionError, match="pattern"):
         evaluate({"field": "a", "operator": "matches", "value": "{{ b }}"}, {"a": "x", "b": value})
 
@@ -107,7 +107,7 @@ def test_a_bad_pattern_out_of_the_data_is_a_condition_error(value: str) -> None:
         {"expression": "{{ input.nope }}"},
     ],
 )
-def test_strict_refuses_a_missing_path(condition: dict[str, Any]) -> None:
+def test_strict_rejects_a_missing_path(condition: dict[str, Any]) -> None:
     with pytest.raises(EvaluationError, match=r"`input\.nope` is missing"):
         evaluate(condition, {"input": {"n": 1}}, strict=True)
 
@@ -125,7 +125,7 @@ def test_strict_refuses_a_missing_path(condition: dict[str, Any]) -> None:
         ({"field": "input.null", "value": None}, True),
     ],
 )
-def test_strict_takes_a_missing_path_that_is_marked(condition: dict[str, Any], expected: bool) -> None:
+def test_strict_accepts_a_missing_path_that_is_marked(condition: dict[str, Any], expected: bool) -> None:
     assert evaluate(condition, {"input": {"n": 1, "null": None}}, strict=True) is expected
 
 
@@ -188,7 +188,7 @@ STRUCTURE = "condition_structure"
     ],
     ids=lambda part: str(part)[:40],
 )  # fmt: skip
-def test_a_mistake_is_one_problem_at_its_place_and_an_error_at_run_time(
+def test_a_mistake_is_one_problem_with_its_path_and_an_error_at_run_time(
     condition: Any, code: str, path: str, hint: str | None
 ) -> None:
     (problem,) = find_problems(condition, "/nodes/3/condition")
@@ -200,7 +200,7 @@ def test_a_mistake_is_one_problem_at_its_place_and_an_error_at_run_time(
     assert (caught.value.message, caught.value.where) == (problem.message, path or None)
 
 
-def test_all_problems_come_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     wrong = {
         "type": "and",
         "conditions": [
@@ -225,21 +225,21 @@ def test_all_problems_come_at_once() -> None:
         ({"field": "a", "operator": "is_empty", "value": True}, "value_type"),
     ],
 )
-def test_a_doubt_is_a_warning_and_does_not_stop_the_run(condition: dict[str, Any], code: str) -> None:
+def test_a_warning_does_not_stop_the_run(condition: dict[str, Any], code: str) -> None:
     assert [(problem.severity, problem.code) for problem in find_problems(condition, "")] == [("warning", code)]
     assert compile_condition(condition).evaluate(env({})) in (True, False)
 
 
 @pytest.mark.parametrize("operator", sorted(OPERATORS))
-def test_of_a_templated_value_nothing_is_known_before_the_run(operator: str) -> None:
+def test_a_templated_value_is_not_checked_before_the_run(operator: str) -> None:
     assert find_problems({"field": "a", "operator": operator, "value": "{{ b }}"}, "") == []
 
 
-def test_notes_for_people_are_no_problem() -> None:
+def test_notes_for_people_are_allowed() -> None:
     assert find_problems({**OPEN, "id": "c1", "label": "Open", "description": "still open"}, "") == []
 
 
-def test_the_names_that_a_condition_reads_are_known() -> None:
+def test_a_condition_lists_the_names_it_reads() -> None:
     condition = compile_condition({
         "type": "and",
         "conditions": [
@@ -298,7 +298,7 @@ def test_a_decision_shows_what_was_compared() -> None:
     ],
     ids=lambda part: str(part)[:20],
 )
-def test_a_large_value_is_shown_small(value: Any, shown: Any) -> None:
+def test_a_large_value_is_truncated(value: Any, shown: Any) -> None:
     (entry,) = build_evidence([("f", "equals", None, value, True)], "true")["compared"]
 
     assert entry["seen"] == shown
@@ -306,7 +306,7 @@ def test_a_large_value_is_shown_small(value: Any, shown: Any) -> None:
 
 @pytest.mark.parametrize("text", ["x" * 10_000, "é" * 10_000, "\ud800" * 10_000, '"' * 10_000])
 @pytest.mark.parametrize("count", [1, 7, 1000])
-def test_a_decision_takes_at_most_a_kilobyte_and_keeps_what_decided(text: str, count: int) -> None:
+def test_a_decision_is_at_most_a_kilobyte_and_keeps_the_last_comparison(text: str, count: int) -> None:
     seen: list[Comparison] = [
         (f"f{index}.{text}", "equals", [text] * 8, {text: text}, index == count - 1) for index in range(count)
     ]

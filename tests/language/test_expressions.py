@@ -1,4 +1,4 @@
-"""Templates (SPEC §3): paths, literals, types kept, text made, strictness, secrets, and errors at their place."""
+"""Templates (SPEC §3): paths, literals, types, text, strict mode, secrets, and errors with their positions."""
 
 import copy
 from datetime import UTC, datetime
@@ -87,7 +87,7 @@ def env(context: dict[str, Any], *, strict: bool = False) -> Env:
         ('none | default(items[0].x | string)', "1"),
     ],
 )  # fmt: skip
-def test_an_expression_gives(expression: str, expected: Any) -> None:
+def test_an_expression_evaluates_to(expression: str, expected: Any) -> None:
     value = render(f"{{{{{expression}}}}}", CONTEXT)
 
     assert (value, type(value)) == (expected, type(expected))
@@ -114,7 +114,7 @@ def test_an_expression_gives(expression: str, expected: Any) -> None:
     ],
     ids=str,
 )
-def test_a_template_gives(template: Any, expected: Any) -> None:
+def test_a_template_renders_to(template: Any, expected: Any) -> None:
     assert render(template, CONTEXT) == expected
 
 
@@ -158,7 +158,7 @@ def test_a_template_gives(template: Any, expected: Any) -> None:
     ],
     ids=lambda part: str(part)[:30],
 )
-def test_a_mistake_is_told_with_its_place(
+def test_a_syntax_error_has_a_position_and_a_hint(
     template: str, place: tuple[int, int], message: str, hint: str | None
 ) -> None:
     with pytest.raises(TemplateSyntaxError) as caught:
@@ -184,7 +184,7 @@ def test_a_mistake_is_told_with_its_place(
         ("{{ n | default(days_from_now(true)) }}", (1, 16), "days_from_now() takes a number of days", None),
     ],
 )
-def test_strict_says_what_is_missing_where_and_what_was_likely_meant(
+def test_strict_reports_the_missing_path_its_position_and_the_closest_name(
     template: str, place: tuple[int, int], message: str, hint: str | None
 ) -> None:
     with pytest.raises(EvaluationError) as caught:
@@ -198,11 +198,11 @@ def test_strict_says_what_is_missing_where_and_what_was_likely_meant(
 @pytest.mark.parametrize(
     "template", ["{{ a.b? }}", "{{ a.b | default(null) }}", "{{ a.b | trim | default(null) }}", "{{ a.c }}"]
 )
-def test_strict_takes_what_is_there_marked_or_given_a_default(template: str) -> None:
+def test_strict_accepts_a_path_that_exists_is_marked_or_has_a_default(template: str) -> None:
     assert render(template, {"a": {"c": None}}, strict=True) is None
 
 
-def test_only_a_path_to_nothing_is_found_missing() -> None:
+def test_only_a_path_that_leads_to_nothing_is_missing() -> None:
     given = env({"a": {"b": None}})
 
     assert compile_expression("a.b").find(given) is None
@@ -212,7 +212,7 @@ def test_only_a_path_to_nothing_is_found_missing() -> None:
     assert compile_template("<{{ a.c }}>").find(given) == "<>"
 
 
-def test_the_names_that_a_value_reads_are_known_with_their_places() -> None:
+def test_the_names_that_a_value_reads_have_their_positions() -> None:
     names = compile_value({"k": "x {{ a.b[0] }}\n{{ c? }}", "{{ d | default(e) }}": []}).names
 
     assert sorted((name.root, name.path, name.optional, name.line, name.column) for name in names) == [
@@ -233,7 +233,7 @@ def test_every_string_is_walked_with_its_pointer() -> None:
     ]
 
 
-def test_rendering_leaves_template_and_context_as_they_are() -> None:
+def test_rendering_does_not_change_template_or_context() -> None:
     template = {"{{ text }}": ["{{ items | sort }}", "{{ items | unique }}", "{{ a }}"]}
     before = copy.deepcopy((template, CONTEXT))
     first = render(template, CONTEXT)
@@ -257,7 +257,7 @@ for _ in range(MAX_NESTING + 1):
     ],
     ids=["length", "nesting", "depth", "parts"],
 )
-def test_a_template_over_a_bound_is_refused(template: Any, message: str) -> None:
+def test_a_template_over_a_limit_is_an_error(template: Any, message: str) -> None:
     with pytest.raises(TemplateSyntaxError, match=message):
         render(template, CONTEXT)
 
@@ -272,11 +272,11 @@ def test_a_template_over_a_bound_is_refused(template: Any, message: str) -> None
     ],
     ids=["length", "nesting", "depth", "parts"],
 )
-def test_a_template_at_a_bound_is_taken(template: Any) -> None:
+def test_a_template_at_a_limit_is_accepted(template: Any) -> None:
     assert render(template, CONTEXT) is not None
 
 
-def test_a_text_over_its_bound_is_an_error() -> None:
+def test_a_text_over_its_limit_is_an_error() -> None:
     context = {"s": "x" * (MAX_TEXT_LENGTH // 2)}
 
     assert len(render("{{ s }}{{ s }}", context)) == MAX_TEXT_LENGTH
@@ -284,7 +284,7 @@ def test_a_text_over_its_bound_is_an_error() -> None:
         render("{{ s }}{{ s }}!", context)
 
 
-def test_secrets_are_left_to_the_actions_side() -> None:
+def test_secrets_are_deferred_to_the_action() -> None:
     value = {
         "url": "https://{{ host }}/",
         "token": "{{ secrets.token }}",
@@ -306,7 +306,7 @@ def test_secrets_are_left_to_the_actions_side() -> None:
 
 
 @pytest.mark.parametrize("key", ["", "a/", "/", "~", "~1", "0", "a/b~c"])
-def test_a_secret_finds_its_place_under_any_key(key: str) -> None:
+def test_a_secret_is_inserted_under_any_key(key: str) -> None:
     parameters, deferred = render_parameters({"x": [{key: "{{ secrets.s }}", "y": 1}]}, env({}))
 
     assert reveal(parameters, deferred, default_env({"secrets": {"s": "z"}}, strict=True)) == {
@@ -314,7 +314,7 @@ def test_a_secret_finds_its_place_under_any_key(key: str) -> None:
     }
 
 
-def test_a_parameter_that_is_a_secret_altogether_is_revealed() -> None:
+def test_a_parameter_that_is_only_a_secret_is_revealed() -> None:
     parameters, deferred = render_parameters("{{ secrets.all }}", env({}))
 
     env_with_secret = default_env({"secrets": {"all": {"k": 1}}}, strict=True)
@@ -323,7 +323,7 @@ def test_a_parameter_that_is_a_secret_altogether_is_revealed() -> None:
 
 
 @pytest.mark.parametrize("pointer", ["/1", "/x", "/0/y", "/-1"])
-def test_a_secret_without_a_place_is_an_error(pointer: str) -> None:
+def test_a_secret_for_a_missing_parameter_is_an_error(pointer: str) -> None:
     with pytest.raises(EvaluationError, match="to hold a secret"):
         reveal(["text"], {pointer: ["v"]}, default_env({"secrets": {}}, strict=True))
 
@@ -335,7 +335,7 @@ def test_a_missing_secret_is_named() -> None:
         render("{{ secrets.key }}", {})
 
 
-def test_warnings_are_said_once_and_bounded() -> None:
+def test_warnings_are_unique_and_limited() -> None:
     warnings = Warnings(limit=3)
     render(
         ["{{ 1 | default(2) | keys }}", "{{ 1 | keys }}", *(f"{{{{ 1 | {p} }}}}" for p in ("first", "join"))],
@@ -350,7 +350,7 @@ def test_warnings_are_said_once_and_bounded() -> None:
     ]
 
 
-def test_the_tables_hold_the_words_of_the_contract() -> None:
+def test_the_tables_have_the_names_of_the_contract() -> None:
     functions = (
         "now today timestamp uuid days_ago days_from_now start_of_day end_of_day start_of_week start_of_month "
         "is_overdue days_until days_since"

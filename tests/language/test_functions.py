@@ -93,14 +93,14 @@ def run(expression: str) -> tuple[Any, list[str]]:
 
 
 @pytest.mark.parametrize(("expression", "expected"), [row for rows in GIVES.values() for row in rows])
-def test_a_function_gives(expression: str, expected: Any) -> None:
+def test_a_function_returns(expression: str, expected: Any) -> None:
     value, warnings = run(expression)
 
     assert (value, type(value), warnings) == (expected, type(expected), [])
 
 
 @pytest.mark.parametrize(("expression", "message"), REFUSES)
-def test_a_function_refuses_what_gives_no_time(expression: str, message: str) -> None:
+def test_a_function_rejects_arguments_outside_the_calendar(expression: str, message: str) -> None:
     with pytest.raises(EvaluationError) as caught:
         run(expression)
 
@@ -109,16 +109,16 @@ def test_a_function_refuses_what_gives_no_time(expression: str, message: str) ->
 
 
 @pytest.mark.parametrize(("expression", "expected", "message"), WARNS)
-def test_a_function_warns_of_what_is_no_date(expression: str, expected: Any, message: str) -> None:
+def test_a_function_warns_if_its_argument_is_not_a_date(expression: str, expected: Any, message: str) -> None:
     assert run(expression) == (expected, [message])
 
 
-def test_the_table_speaks_of_every_function() -> None:
+def test_the_table_covers_every_function() -> None:
     assert set(GIVES) == set(FUNCTIONS)
 
 
 @pytest.mark.parametrize("name", sorted(FUNCTIONS))
-def test_the_example_of_a_function_can_be_read_and_shows_it(name: str) -> None:
+def test_the_example_of_a_function_is_valid_and_uses_it(name: str) -> None:
     function = FUNCTIONS[name]
     render(function.example, {})
 
@@ -126,12 +126,12 @@ def test_the_example_of_a_function_can_be_read_and_shows_it(name: str) -> None:
     assert function.signature.startswith(f"{name}(")
 
 
-def test_a_time_outside_the_calendar_is_refused() -> None:
+def test_a_time_outside_the_calendar_is_an_error() -> None:
     with pytest.raises(EvaluationError, match=r"days_ago\(\) is outside the years 1 to 9999"):
         render("{{ days_ago(300000) }}", {}, now=lambda: datetime(500, 1, 1, tzinfo=UTC))
 
 
-def test_the_callers_clock_may_stand_in_any_zone() -> None:
+def test_the_clock_of_the_caller_can_be_in_any_zone() -> None:
     late = NOW.astimezone(timezone(timedelta(hours=14)))
 
     assert render("{{ now() }} {{ today() }}", {}, now=lambda: late) == "2026-05-01T12:30:15.250000Z 2026-05-01"

@@ -1,4 +1,4 @@
-"""Random templates, conditions and data: each gives a value or one of our errors, and changes nothing."""
+"""Random templates, conditions and data: each returns a value or one of our errors, and changes nothing."""
 
 import copy
 import json
@@ -77,7 +77,7 @@ def environment(context: dict[str, Any], strict: bool = False) -> Env:
 
 
 def outcome(call: Callable[[], Any]) -> Any:
-    """Give what a call gives, or the error of ours that it raises; anything else escapes and fails the test."""
+    """Return the result of a call, or our error that it raises; any other error fails the test."""
     try:
         return call()
     except OURS as error:
@@ -85,7 +85,7 @@ def outcome(call: Callable[[], Any]) -> Any:
 
 
 def failure(call: Callable[[], Any]) -> Exception | None:
-    """Give the error of ours that a call raises."""
+    """Return our error that a call raises, if any."""
     try:
         call()
     except OURS as error:
@@ -95,7 +95,7 @@ def failure(call: Callable[[], Any]) -> Exception | None:
 
 @quick
 @given(templates | st.dictionaries(templates, templates, max_size=3), contexts, st.booleans())
-def test_a_template_gives_a_value_or_an_error_of_ours_and_the_same_again(
+def test_a_template_returns_the_same_value_or_error_each_time(
     template: Any, context: dict[str, Any], strict: bool
 ) -> None:
     before = copy.deepcopy(context)
@@ -109,7 +109,7 @@ def test_a_template_gives_a_value_or_an_error_of_ours_and_the_same_again(
 
 @quick
 @given(templates, contexts)
-def test_an_error_of_a_template_stands_inside_it(template: str, context: dict[str, Any]) -> None:
+def test_the_position_of_an_error_is_inside_the_template(template: str, context: dict[str, Any]) -> None:
     error = failure(lambda: render(template, context))
     if isinstance(error, ExpressionError):
         lines = (error.source or template).split("\n")
@@ -121,7 +121,7 @@ def test_an_error_of_a_template_stands_inside_it(template: str, context: dict[st
 @given(
     st.dictionaries(st.text(max_size=4), templates, max_size=3), contexts, st.dictionaries(texts, values, max_size=2)
 )
-def test_secrets_are_revealed_or_refused(
+def test_secrets_are_revealed_or_an_error(
     value: dict[str, Any], context: dict[str, Any], secrets: dict[str, Any]
 ) -> None:
     def round_trip() -> Any:
@@ -133,7 +133,7 @@ def test_secrets_are_revealed_or_refused(
 
 @quick
 @given(conditions, contexts, st.booleans())
-def test_a_condition_decides_or_is_an_error_of_ours(condition: Any, context: dict[str, Any], strict: bool) -> None:
+def test_a_condition_returns_a_result_or_a_known_error(condition: Any, context: dict[str, Any], strict: bool) -> None:
     before = copy.deepcopy((condition, context))
     found = find_problems(condition, "/at")
     result = outcome(lambda: evaluate(condition, context, now=lambda: NOW, strict=strict, warnings=Warnings()))
@@ -147,7 +147,7 @@ def test_a_condition_decides_or_is_an_error_of_ours(condition: Any, context: dic
 
 @quick
 @given(conditions, contexts)
-def test_a_decision_can_always_be_shown_small(condition: Any, context: dict[str, Any]) -> None:
+def test_the_evidence_of_a_decision_is_always_small(condition: Any, context: dict[str, Any]) -> None:
     def decide() -> Any:
         return compile_condition(condition).decide(environment(context))
 
@@ -158,7 +158,7 @@ def test_a_decision_can_always_be_shown_small(condition: Any, context: dict[str,
 
 @quick
 @given(st.sampled_from(sorted(OPERATORS)), values, values)
-def test_every_operator_takes_every_pair_of_values(operator: str, seen: Any, value: Any) -> None:
+def test_every_operator_handles_every_pair_of_values(operator: str, seen: Any, value: Any) -> None:
     context = {"seen": seen, "wanted": value}
     condition = {"field": "seen", "operator": operator, "value": "{{ wanted }}"}
     opposite = next((name for name, other in OPERATORS.items() if other.negates == operator), None)
@@ -171,14 +171,14 @@ def test_every_operator_takes_every_pair_of_values(operator: str, seen: Any, val
 
 @quick
 @given(values, values)
-def test_equality_is_that_of_the_json_texts(left: Any, right: Any) -> None:
+def test_equality_is_reflexive_and_symmetric(left: Any, right: Any) -> None:
     assert json_equal(left, left) is (repr(left) == repr(left) and "nan" not in repr(left))
     assert json_equal(left, right) is json_equal(right, left)
 
 
 @quick
 @given(st.sampled_from(sorted(PIPES)), values, st.lists(values, max_size=2))
-def test_every_pipe_takes_every_value_and_any_arguments(name: str, value: Any, arguments: list[Any]) -> None:
+def test_every_pipe_handles_every_value_and_any_arguments(name: str, value: Any, arguments: list[Any]) -> None:
     written = ", ".join(f"x[{index}]" for index in range(len(arguments)))
     template = f"{{{{ v | {name}({written}) }}}}"
 
@@ -192,7 +192,7 @@ def test_every_pipe_takes_every_value_and_any_arguments(name: str, value: Any, a
     st.lists(values, max_size=4) | values,
     values,
 )
-def test_a_filter_takes_every_list_and_every_value(path: str, operator: str, items: Any, value: Any) -> None:
+def test_a_filter_handles_every_list_and_every_value(path: str, operator: str, items: Any, value: Any) -> None:
     argument = "" if OPERATORS[operator].takes == "none" else ", x"
     template = f'{{{{ v | filter("{path}", "{operator}"{argument}) }}}}'
     result = outcome(lambda: render(template, {"v": items, "x": value}, now=lambda: NOW))

@@ -1,4 +1,4 @@
-"""Templates and conditions written to hurt: each ends in a value or one of our errors, in bounded work."""
+"""Hostile templates and conditions: each returns a value or one of our errors, in bounded work."""
 
 import json
 import sys
@@ -24,7 +24,7 @@ def environment(context: dict[str, Any]) -> Env:
 
 
 def outcome(call: Callable[[], Any]) -> Any:
-    """Give what a call gives, or the error of ours that it raises; anything else escapes and fails the test."""
+    """Return the result of a call, or our error that it raises; any other error fails the test."""
     try:
         return call()
     except OURS as error:
@@ -68,7 +68,7 @@ TEMPLATES = [
 
 
 @pytest.mark.parametrize("index", range(len(TEMPLATES)), ids=lambda index: TEMPLATES[index][:24])
-def test_a_hostile_template_ends_in_a_value_or_an_error_of_ours(index: int) -> None:
+def test_a_hostile_template_returns_a_value_or_a_known_error(index: int) -> None:
     result = outcome(lambda: render(TEMPLATES[index], {"a": "x", "items": [[[[[["y"]]]]]]}))
 
     assert len(repr(result)) <= 8 * MAX_TEXT_LENGTH
@@ -121,7 +121,7 @@ HOSTILE: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_condition_ends_in_a_result_or_an_error_of_ours(name: str) -> None:
+def test_a_hostile_condition_returns_a_result_or_a_known_error(name: str) -> None:
     condition = HOSTILE[name]
     context = {"a": 1, "long": "ab" * 30_000}
     result = outcome(lambda: evaluate(condition, context))
@@ -131,7 +131,7 @@ def test_a_hostile_condition_ends_in_a_result_or_an_error_of_ours(name: str) -> 
     assert len(str(result)) <= 10_000
 
 
-def test_data_that_is_nested_deep_is_compared_and_shown() -> None:
+def test_deeply_nested_data_is_compared_and_shown() -> None:
     context = {"a": nest_value(1, 50_000), "b": nest_value(1, 50_000), "c": nest_value(2, 50_000)}
     same = {"field": "a", "value": "{{ b }}"}
 
@@ -193,7 +193,7 @@ def test_twice_the_size_takes_about_twice_the_work(family: Callable[[int], Calla
     assert large <= 2.3 * small + 100
 
 
-def test_the_deepest_that_the_bounds_allow_fits_into_the_stack() -> None:
+def test_the_maximum_depth_fits_into_the_stack() -> None:
     chain = "a" + " | default(b)" * 49
     template = f"{{{{ {'start_of_day(' * 15}{chain}{')' * 15} }}}}"
     condition = nest({"field": template, "operator": "is_empty"}, MAX_DEPTH - 1)

@@ -16,7 +16,7 @@ YES, NO, WARNED, WARNED_TRUE = (True, 0), (False, 0), (False, 1), (True, 1)
 
 
 def decide(operator: str, seen: Any, value: Any) -> tuple[bool, int]:
-    """Give the result and how many warnings, the value as literal and as template alike."""
+    """Return the result and the number of warnings, the same for a literal and a template."""
     context: dict[str, Any] = {"wanted": value} if seen is ABSENT else {"seen": seen, "wanted": value}
 
     def outcome(written: Any) -> tuple[bool, int]:
@@ -223,7 +223,7 @@ OPPOSITES = {
     [(operator, *row) for operator, rows in TRUTHS.items() for row in rows],
     ids=lambda part: "absent" if part is ABSENT else repr(part)[:24],
 )
-def test_an_operator_says(operator: str, seen: Any, value: Any, expected: tuple[bool, int]) -> None:
+def test_an_operator_returns(operator: str, seen: Any, value: Any, expected: tuple[bool, int]) -> None:
     assert decide(operator, seen, value) == expected
 
 
@@ -236,13 +236,13 @@ def test_an_operator_says(operator: str, seen: Any, value: Any, expected: tuple[
     ],
     ids=lambda part: "absent" if part is ABSENT else repr(part)[:24],
 )
-def test_a_negation_is_true_wherever_its_operator_is_false(
+def test_a_negation_is_true_where_its_operator_is_false(
     negation: str, seen: Any, value: Any, expected: tuple[bool, int]
 ) -> None:
     assert decide(negation, seen, value) == expected
 
 
-def test_every_operator_of_the_contract_is_here_and_in_the_tables() -> None:
+def test_every_operator_of_the_contract_exists() -> None:
     named = (
         "equals not_equals greater_than greater_than_or_equals less_than less_than_or_equals contains not_contains "
         "starts_with ends_with is_empty is_not_empty in not_in matches before after between length_equals "

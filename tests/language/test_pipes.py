@@ -1,4 +1,4 @@
-"""Every pipe of SPEC §3: what it makes, and that it leaves what it cannot take, with a warning."""
+"""Every pipe of SPEC §3: its results, and the values that it leaves unchanged with a warning."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -163,7 +163,7 @@ def run(value: Any, pipe: str) -> tuple[Any, list[str]]:
 @pytest.mark.parametrize(
     ("value", "pipe", "expected"), [row for rows in MAKES.values() for row in rows], ids=lambda part: repr(part)[:30]
 )
-def test_a_pipe_makes(value: Any, pipe: str, expected: Any) -> None:
+def test_a_pipe_returns(value: Any, pipe: str, expected: Any) -> None:
     made, warnings = run(value, pipe)
 
     assert (made, type(made), warnings) == (expected, type(expected), [])
@@ -199,13 +199,13 @@ def test_a_warning_suggests_the_pipe_that_converts_the_value(value: Any, pipe: s
     assert warning.partition("left unchanged")[2] == (f": {hint}" if hint else "")
 
 
-def test_the_tables_speak_of_every_pipe() -> None:
+def test_the_tables_cover_every_pipe() -> None:
     assert set(MAKES) == set(PIPES)
     assert set(DECLINES) == set(PIPES) - ALWAYS_TAKE
 
 
 @pytest.mark.parametrize("name", sorted(PIPES))
-def test_the_example_of_a_pipe_can_be_read_and_shows_it(name: str) -> None:
+def test_the_example_of_a_pipe_is_valid_and_uses_it(name: str) -> None:
     pipe = PIPES[name]
     render(pipe.example, {})
 
@@ -219,7 +219,7 @@ def test_a_filter_is_not_strict_about_elements_that_lack_a_field() -> None:
     assert render(template, {"items": [{"a": 1}, {"b": 1}]}, strict=True) == [{"a": 1}]
 
 
-def test_an_element_that_the_operator_cannot_take_is_left_out_with_a_warning() -> None:
+def test_a_filter_drops_an_element_that_the_operator_cannot_compare_and_warns() -> None:
     warnings = Warnings()
     items = [{"total": "many"}, {"total": 20}]
 
@@ -229,7 +229,7 @@ def test_an_element_that_the_operator_cannot_take_is_left_out_with_a_warning() -
     ]
 
 
-def test_a_bad_pattern_out_of_the_data_fails_the_filter() -> None:
+def test_a_bad_pattern_from_the_data_fails_the_filter() -> None:
     with pytest.raises(EvaluationError, match="pattern") as caught:
         render('{{ items | filter("a", "matches", pattern) }}', {"items": [{"a": "x"}], "pattern": "("})
 
@@ -264,7 +264,7 @@ def test_a_filter_is_checked_when_it_is_compiled(arguments: str, message: str, h
     assert (hint or "") in (caught.value.hint or "")
 
 
-def test_all_that_the_pipes_of_a_template_make_is_bounded_together() -> None:
+def test_the_pipes_of_a_template_share_a_budget_of_work() -> None:
     text = "x" * (MAX_TEXT_LENGTH - 2)
     pairs = MAX_WORK // MAX_TEXT_LENGTH
 
@@ -273,7 +273,7 @@ def test_all_that_the_pipes_of_a_template_make_is_bounded_together() -> None:
         render("{{ s | upper | length }}" * (pairs + 1), {"s": text})
 
 
-def test_each_template_has_its_own_bound() -> None:
+def test_each_template_has_its_own_budget_of_work() -> None:
     text = "x" * (MAX_TEXT_LENGTH - 2)
 
     assert len(render(["{{ s | upper }}"] * 40, {"s": text})) == 40
@@ -287,7 +287,7 @@ def test_each_template_has_its_own_bound() -> None:
         ('"", "matches", x', "(a|b)*a(a|b){200}c"),
     ],
 )
-def test_what_a_filter_compares_is_bounded(arguments: str, value: Any) -> None:
+def test_the_comparisons_of_a_filter_are_bounded(arguments: str, value: Any) -> None:
     template = f"{{{{ items | filter({arguments}) | count }}}}"
 
     assert render(template, {"items": ["ab"] * 10, "x": value}) in (0, 10)

@@ -1,4 +1,4 @@
-"""The builder's data: operators by type of field, constructors, and ready conditions on data that people have."""
+"""Data for condition builders: operators by field type, constructors, and presets on typical data."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -40,11 +40,11 @@ NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
         ("payment_failed", {"payment": {"status": "settled"}}, False),
     ],
 )
-def test_a_preset_holds(preset: str, context: dict[str, Any], expected: bool) -> None:
+def test_a_preset_is_true_or_false(preset: str, context: dict[str, Any], expected: bool) -> None:
     assert evaluate({"preset": preset}, context, now=lambda: NOW) is expected
 
 
-def test_the_presets_of_the_contract_are_here_each_complete_and_without_problems() -> None:
+def test_every_preset_of_the_contract_is_complete_and_valid() -> None:
     named = "invoice_overdue invoice_high_value customer_enterprise ticket_urgent project_near_deadline payment_failed"
 
     assert " ".join(PRESETS) == named
@@ -56,7 +56,7 @@ def test_the_presets_of_the_contract_are_here_each_complete_and_without_problems
         assert find_problems(written["condition"], "") == []
 
 
-def test_what_a_preset_gives_away_is_a_copy() -> None:
+def test_a_preset_returns_a_copy_of_its_condition() -> None:
     PRESETS["ticket_urgent"].to_json()["condition"]["value"].append("normal")
 
     assert PRESETS["ticket_urgent"].condition["value"] == ["urgent", "high"]
@@ -82,19 +82,19 @@ def test_each_type_of_field_has_operators_with_labels_that_exist() -> None:
         ("array", "length_equals", "before"),
     ],
 )
-def test_a_type_offers_what_makes_sense(kind: str, has: str, lacks: str) -> None:
+def test_a_field_type_offers_its_operators_only(kind: str, has: str, lacks: str) -> None:
     names = [choice["value"] for choice in OPERATORS_BY_TYPE[kind]]
 
     assert (has in names, lacks in names) == (True, False)
 
 
-def test_a_comparison_of_dates_reads_as_one() -> None:
+def test_comparisons_of_dates_have_labels_for_dates() -> None:
     labels = {choice["value"]: choice["label"] for choice in OPERATORS_BY_TYPE["date"]}
 
     assert labels["greater_than"] == "is later than"
 
 
-def test_constructors_make_conditions_that_decide() -> None:
+def test_constructors_return_valid_conditions() -> None:
     made = and_(
         simple("amount", "greater_than", 10),
         or_(simple("tier", value="gold"), not_(simple("note", "exists"))),

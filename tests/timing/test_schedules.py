@@ -1,4 +1,4 @@
-"""Cron expressions written out, and when schedules fire, without a server."""
+"""Cron expressions and the fire times of schedules, without a server."""
 
 import re
 from datetime import UTC, datetime, timedelta, timezone
@@ -49,7 +49,7 @@ def make_schedule(**keys: Any) -> Trigger:
         ),
     ],
 )
-def test_an_expression_written_out(expression: str, fields: list[Fields]) -> None:
+def test_a_cron_expression_is_expanded(expression: str, fields: list[Fields]) -> None:
     assert expand(expression) == fields
     assert len(build_calendars(expression)) == len(fields)
 
@@ -82,7 +82,7 @@ def test_an_expression_written_out(expression: str, fields: list[Fields]) -> Non
         ("1-5/0 * * * *", "minute: the step must be 1 or more, not 0"),
     ],
 )
-def test_what_temporal_would_read_differently_or_never_fires_is_refused(expression: str, word: str) -> None:
+def test_an_invalid_or_unsupported_expression_is_rejected_with_the_field(expression: str, word: str) -> None:
     assert word in str(find_problem(expression))
     with pytest.raises(CronError):
         build_calendars(expression)
@@ -102,7 +102,7 @@ def test_ranges_are_short() -> None:
 
 
 @pytest.mark.parametrize("expression", EXPRESSIONS)
-def test_where_clocks_never_change_an_expression_fires_as_the_library_says(expression: str) -> None:
+def test_fire_times_in_utc_are_those_of_croniter(expression: str) -> None:
     walk = croniter(expression, START, max_years_between_matches=50)
 
     assert list(islice(iterate_fire_times(expression, START), 15)) == [walk.get_next(datetime) for _ in range(15)]
@@ -121,17 +121,17 @@ def test_where_clocks_never_change_an_expression_fires_as_the_library_says(expre
         ("UTC", "0 0 29 2 *", "2026-01-01T00:00Z", ["2028-02-29T00:00Z", "2032-02-29T00:00Z"]),
     ],
 )
-def test_fire_times_where_clocks_change(zone: str, expression: str, after: str, times: list[str]) -> None:
+def test_fire_times_when_clocks_change(zone: str, expression: str, after: str, times: list[str]) -> None:
     assert list(islice(iterate_fire_times(expression, instant(after), zone), 2)) == [instant(time) for time in times]
 
 
-def test_a_day_that_a_zone_left_out_does_not_hold_the_search() -> None:
+def test_a_day_that_a_zone_skipped_does_not_stop_the_search() -> None:
     found = list(islice(iterate_fire_times("0 12 * * *", instant("2011-12-29T00:00Z"), "Pacific/Apia"), 3))
 
     assert found == [instant("2011-12-29T22:00Z"), instant("2011-12-30T22:00Z"), instant("2011-12-31T22:00Z")]
 
 
-def test_nothing_fires_after_the_last_year_that_temporal_knows() -> None:
+def test_nothing_fires_after_the_last_year_of_temporal() -> None:
     assert list(iterate_fire_times("0 0 1 1 *", instant("2099-06-01T00:00Z"))) == [instant("2100-01-01T00:00Z")]
     with pytest.raises(CronError, match="does not fire after"):
         find_next_fire("0 0 1 1 *", instant("2100-06-01T00:00Z"))
@@ -155,7 +155,9 @@ def test_nothing_fires_after_the_last_year_that_temporal_knows() -> None:
         (make_schedule(cron="@daily", config={"end_at": "2025-01-02"}), "2026-01-01T00:00Z", []),
     ],
 )
-def test_the_times_of_a_schedule_before_it_is_installed(trigger: Trigger, after: str, times: list[str]) -> None:
+def test_the_fire_times_of_a_schedule_are_known_before_it_is_installed(
+    trigger: Trigger, after: str, times: list[str]
+) -> None:
     assert list_fire_times(trigger, instant(after), 2) == [instant(time) for time in times]
 
 
@@ -170,12 +172,12 @@ def test_the_times_of_a_schedule_before_it_is_installed(trigger: Trigger, after:
         (make_schedule(interval_seconds=86_400, config={"start_at": "2100-12-31"}), ["2100-12-31T00:00Z"]),
     ],
 )
-def test_times_end_with_the_last_year_that_temporal_knows(trigger: Trigger, times: list[str]) -> None:
+def test_fire_times_end_with_the_last_year_of_temporal(trigger: Trigger, times: list[str]) -> None:
     assert list_fire_times(trigger, START, 100) == [instant(time) for time in times]
 
 
 @pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Pacific/Kiritimati"])
-def test_times_are_found_from_any_time_on(zone: str) -> None:
+def test_fire_times_start_at_any_time(zone: str) -> None:
     earliest = datetime.min.replace(tzinfo=timezone(timedelta(hours=14)))
     latest = datetime.max.replace(tzinfo=timezone(timedelta(hours=-12)))
 
@@ -216,12 +218,12 @@ def test_policies_and_their_defaults() -> None:
         ({"cron": "@daily", "config": {"end_at": "tomorrow"}}, "end_at"),
     ],
 )
-def test_what_no_schedule_can_be_made_of_is_refused(keys: dict[str, Any], word: str) -> None:
+def test_an_invalid_schedule_is_rejected(keys: dict[str, Any], word: str) -> None:
     with pytest.raises(OperationRefused, match=word):
         build_spec(make_schedule(**keys))
 
 
-def test_an_unknown_overlap_policy_and_an_unknown_zone_are_refused() -> None:
+def test_an_unknown_overlap_policy_and_an_unknown_zone_are_rejected() -> None:
     with pytest.raises(OperationRefused, match="buffer_one"):
         build_policy(make_schedule(cron="@daily", config={"overlap": "queue"}))
     with pytest.raises(CronError, match="unknown time zone"):
