@@ -142,7 +142,7 @@ async def list_runs(
     cursor: PageCursor = None,
 ) -> Page[RunView]:
     """List runs, newest first. The list may lag the run documents by about a second."""
-    rows = await services.index.list_runs(
+    rows = await services.operations.list_runs(
         caller.customer_id,
         workflow_id=workflow_id,
         status=status,

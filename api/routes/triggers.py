@@ -1,7 +1,9 @@
 """Events and webhooks that start runs, and the log of deliveries."""
 
 import base64
+from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, Literal
 from urllib.parse import parse_qs
 
@@ -16,10 +18,10 @@ from api.models.triggers import DeliveryView, EventRequest, WebhookResponse, mak
 from api.paging import Cursor, Limit, Page, cut_page, decode_cursor
 from api.problems import describe_problems
 from api.services import ServicesDep
-from orchestrator.errors import OperationRefused, OrchestratorError
 from orchestrator.planner.trigger_checks import METHODS
+from orchestrator.service.services import Services
 from orchestrator.service.webhook_request import BodyUnreadable, WebhookRequest
-from orchestrator.store.deliveries import DUPLICATE, FAILED
+from orchestrator.store.deliveries import DUPLICATE
 from orchestrator.store.workflows import WorkflowNotFound
 
 router = APIRouter(tags=["triggers"], route_class=StrictRoute)
@@ -56,7 +58,7 @@ async def list_deliveries(
     cursor: Cursor = None,
 ) -> Page[DeliveryView]:
     """List the events, webhook requests and starts of the last 90 days, newest first, with their outcome."""
-    rows = await services.deliveries.list_deliveries(
+    rows = await services.events.list_deliveries(
         caller.customer_id, kind=kind, outcome=outcome, after=decode_cursor(cursor, datetime, str), limit=limit + 1
     )
     page, next_cursor = cut_page(rows, limit, lambda delivery: (delivery.received_at, delivery.id))
@@ -68,7 +70,7 @@ async def list_deliveries(
 )
 async def get_delivery(delivery_id: DeliveryId, services: ServicesDep, caller: Reader) -> DeliveryView:
     """Return a delivery."""
-    return make_delivery_view(await services.deliveries.get(caller.customer_id, delivery_id))
+    return make_delivery_view(await services.events.get_delivery(caller.customer_id, delivery_id))
 
 
 @router.post(
@@ -82,6 +84,20 @@ async def redrive_delivery(delivery_id: DeliveryId, services: ServicesDep, calle
     return make_delivery_view(await services.events.redrive(caller.customer_id, delivery_id))
 
 
+@dataclass(frozen=True, slots=True)
+class _HttpGate:
+    """The access rules and rate limits of the API, for webhooks."""
+
+    request: Request
+    services: Services
+
+    async def require_local(self) -> None:
+        await require_local_caller(self.request, self.services)
+
+    async def count(self, bucket: str) -> None:
+        await self.request.app.state.limits.count(bucket)
+
+
 async def handle_webhook(
     customer: Annotated[str, Path(description="Customer ID; `default` without customers.")],
     path: Annotated[str, Path(description="Webhook path of the workflow.")],
@@ -91,27 +107,13 @@ async def handle_webhook(
     """Start the workflow of this webhook, or resume the run that waits for it."""
     if any(ord(letter) < 32 for letter in customer + path):
         raise WorkflowNotFound("no active workflow has this webhook path")
-    row = await services.webhooks.find(customer, path.strip("/"))
-    limits = request.app.state.limits
-    if not row.config.get("secret"):
-        await require_local_caller(request, services)
-    received = await _read_request(request, path.strip("/"))
-    try:
-        services.webhooks.admit(row, received)
-    except OrchestratorError as error:
-        # Refused requests have a limit of their own: they neither use up the customer's nor fill the table.
-        await limits.count(f"refused:{customer}")
-        await services.webhooks.reject(row, received, error)
-        raise
-    await limits.count(f"webhooks:{customer}")
-    answer = await services.webhooks.receive(row, received)
-    start = answer.delivery.starts[0]
-    if start.state == FAILED:
-        raise OperationRefused(start.reason or "the run could not be started")
+    webhook_request = await _read_request(request, customer, path.strip("/"))
+    answer = await services.webhooks.handle(webhook_request, _HttpGate(request, services))
     if answer.run is not None:
         if answer.run.status != "completed":
             raise HTTPException(502, f"run {answer.run.id} is {answer.run.status}: {answer.run.error or ''}".strip())
         return JSONResponse(answer.run.output)
+    start = answer.delivery.starts[0]
     body = WebhookResponse(
         delivery_id=answer.delivery.id,
         run_id=start.run_id,
@@ -136,20 +138,21 @@ for _method in METHODS:
     )
 
 
-async def _read_request(request: Request, path: str) -> WebhookRequest:
+async def _read_request(request: Request, customer_id: str, path: str) -> WebhookRequest:
     raw = await request.body()
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     return WebhookRequest(
+        customer_id=customer_id,
         method=request.method,
         path=path,
         headers={name.lower(): ", ".join(request.headers.getlist(name)) for name in request.headers},
         query=_flatten(parse_qs(request.url.query, keep_blank_values=True)),
         raw=raw,
-        read_body=lambda: _read_body(raw, kind),
+        parse_body=partial(_parse_body, kind=kind),
     )
 
 
-def _read_body(raw: bytes, kind: str) -> Any:
+def _parse_body(raw: bytes, kind: str) -> Any:
     """Parse a body by its content type: JSON, a form, text; anything else as base64. Raises BodyUnreadable."""
     if not raw:
         return None

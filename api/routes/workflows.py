@@ -1,6 +1,5 @@
 """Save, publish, pause, archive, roll back and draw definitions."""
 
-from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Query, Response
@@ -48,21 +47,11 @@ PICTURE_ONLY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 FOUND = describe_problems(401, 403, 404, 422, 429, 503)
 
 
-async def find_owner(services: Services, caller: Caller, workflow_id: str) -> str:
-    """Return the customer of a workflow; an administrator need not name it if only one customer has this id."""
-    if caller.customer_id is not None:
-        return caller.customer_id
-    return (await services.workflows.definitions.get_head(None, workflow_id)).customer_id
-
-
-async def _resolve_target(
-    services: Services, caller: Caller, workflow_id: str, if_match: str | None
-) -> tuple[str, int | None]:
-    """Return the customer of a workflow and the revision that a change expects; raises EditConflict."""
+async def _read_expected(services: Services, caller: Caller, workflow_id: str, if_match: str | None) -> int | None:
+    """Return the revision that a change expects; raises EditConflict."""
     if if_match is None:
-        return await find_owner(services, caller, workflow_id), None
-    stored = await services.workflows.definitions.get(caller.customer_id, workflow_id)
-    return stored.customer_id, require_revision(if_match, stored)
+        return None
+    return require_revision(if_match, await services.workflows.get(caller.customer_id, workflow_id))
 
 
 async def _respond(services: Services, stored: Stored, response: Response) -> WorkflowDocument:
@@ -100,7 +89,7 @@ async def list_workflows(
     cursor: Cursor = None,
 ) -> Page[WorkflowDocument]:
     """List workflows, ordered by customer and id."""
-    rows = await services.workflows.definitions.list_definitions(
+    rows = await services.workflows.list_workflows(
         caller.customer_id, status=status, after=decode_cursor(cursor, str, str), limit=limit + 1
     )
     page, next_cursor = cut_page(rows, limit, lambda stored: (stored.customer_id, stored.id))
@@ -113,7 +102,7 @@ async def list_workflows(
 )
 async def validate_workflow(definition: Definition, services: ServicesDep, caller: Reader) -> ValidationResult:
     """Return every problem of a definition, without saving it."""
-    verdict = await services.workflows.check(caller.creates_for, definition)
+    verdict = await services.plans.check(caller.creates_for, definition)
     return ValidationResult(
         valid=verdict.plan is not None, problems=[make_problem_view(each) for each in verdict.problems]
     )
@@ -124,7 +113,7 @@ async def get_workflow(
     workflow_id: WorkflowId, services: ServicesDep, caller: Reader, response: Response
 ) -> WorkflowDocument:
     """Return the current definition, published or not."""
-    return await _respond(services, await services.workflows.definitions.get(caller.customer_id, workflow_id), response)
+    return await _respond(services, await services.workflows.get(caller.customer_id, workflow_id), response)
 
 
 @router.put("/{workflow_id}", operation_id="saveWorkflow", responses={**CHANGED, **describe_problems(400, 413)})
@@ -137,9 +126,9 @@ async def save_workflow(
     if_match: IfMatch = None,
 ) -> WorkflowDocument:
     """Replace the definition. The published version stays active until the workflow is activated again."""
-    customer_id, expected = await _resolve_target(services, caller, workflow_id, if_match)
+    expected = await _read_expected(services, caller, workflow_id, if_match)
     return await _respond(
-        services, await services.workflows.save(customer_id, workflow_id, definition, expected), response
+        services, await services.workflows.save(caller.customer_id, workflow_id, definition, expected), response
     )
 
 
@@ -153,9 +142,8 @@ async def delete_workflow(
     workflow_id: WorkflowId, services: ServicesDep, caller: Editor, if_match: IfMatch = None
 ) -> None:
     """Delete a workflow with its versions and its trigger. Runs in progress continue."""
-    customer_id, expected = await _resolve_target(services, caller, workflow_id, if_match)
-    await services.workflows.definitions.delete(customer_id, workflow_id, expected)
-    await services.reconciler.settle(customer_id, workflow_id)
+    expected = await _read_expected(services, caller, workflow_id, if_match)
+    await services.workflows.delete(caller.customer_id, workflow_id, revision=expected)
 
 
 @router.get("/{workflow_id}/versions", operation_id="listVersions", responses=FOUND)
@@ -163,11 +151,8 @@ async def list_versions(
     workflow_id: WorkflowId, services: ServicesDep, caller: Reader, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[VersionSummary]:
     """List the published versions, newest first."""
-    stored = await services.workflows.definitions.get(caller.customer_id, workflow_id)
-    before = (decode_cursor(cursor, int) or [stored.version + 1])[0]
-    rows = await services.workflows.definitions.list_versions(
-        stored.customer_id, workflow_id, before=before, limit=limit + 1
-    )
+    before = next(iter(decode_cursor(cursor, int)), None)
+    rows = await services.workflows.list_versions(caller.customer_id, workflow_id, before=before, limit=limit + 1)
     page, next_cursor = cut_page(rows, limit, lambda version: (version.version,))
     return Page(items=[_make_summary(each) for each in page], next_cursor=next_cursor)
 
@@ -177,8 +162,7 @@ async def get_version(
     workflow_id: WorkflowId, version: Version, services: ServicesDep, caller: Reader
 ) -> VersionDocument:
     """Return a published version."""
-    customer_id = await find_owner(services, caller, workflow_id)
-    published = await services.workflows.definitions.get_version(customer_id, workflow_id, version)
+    published = await services.workflows.get_version(caller.customer_id, workflow_id, version)
     return VersionDocument(**_make_summary(published).model_dump(), definition=published.definition)
 
 
@@ -196,9 +180,8 @@ async def activate_workflow(
     workflow_id: WorkflowId, services: ServicesDep, caller: Editor, response: Response, if_match: IfMatch = None
 ) -> WorkflowDocument:
     """Publish the current definition and install its trigger."""
-    customer_id, expected = await _resolve_target(services, caller, workflow_id, if_match)
-    stored = await services.workflows.activate(customer_id, workflow_id, expected, caller.name)
-    await services.reconciler.settle(customer_id, workflow_id, reinstall=True)
+    expected = await _read_expected(services, caller, workflow_id, if_match)
+    stored = await services.workflows.activate(caller.customer_id, workflow_id, caller.name, revision=expected)
     return await _respond(services, stored, response)
 
 
@@ -207,9 +190,8 @@ async def pause_workflow(
     workflow_id: WorkflowId, services: ServicesDep, caller: Editor, response: Response, if_match: IfMatch = None
 ) -> WorkflowDocument:
     """Stop the trigger until the workflow is activated again."""
-    customer_id, expected = await _resolve_target(services, caller, workflow_id, if_match)
-    stored = await services.workflows.pause(customer_id, workflow_id, expected)
-    await services.reconciler.settle(customer_id, workflow_id)
+    expected = await _read_expected(services, caller, workflow_id, if_match)
+    stored = await services.workflows.pause(caller.customer_id, workflow_id, revision=expected)
     return await _respond(services, stored, response)
 
 
@@ -218,9 +200,8 @@ async def archive_workflow(
     workflow_id: WorkflowId, services: ServicesDep, caller: Editor, response: Response, if_match: IfMatch = None
 ) -> WorkflowDocument:
     """Remove the trigger and refuse edits and starts. Runs in progress continue."""
-    customer_id, expected = await _resolve_target(services, caller, workflow_id, if_match)
-    stored = await services.workflows.archive(customer_id, workflow_id, expected)
-    await services.reconciler.settle(customer_id, workflow_id)
+    expected = await _read_expected(services, caller, workflow_id, if_match)
+    stored = await services.workflows.archive(caller.customer_id, workflow_id, revision=expected)
     return await _respond(services, stored, response)
 
 
@@ -236,9 +217,10 @@ async def rollback_workflow(
     if_match: IfMatch = None,
 ) -> WorkflowDocument:
     """Publish an older version again, as the latest."""
-    customer_id, expected = await _resolve_target(services, caller, workflow_id, if_match)
-    stored = await services.workflows.rollback(customer_id, workflow_id, request.version, expected, caller.name)
-    await services.reconciler.settle(customer_id, workflow_id)
+    expected = await _read_expected(services, caller, workflow_id, if_match)
+    stored = await services.workflows.rollback(
+        caller.customer_id, workflow_id, request.version, caller.name, revision=expected
+    )
     return await _respond(services, stored, response)
 
 
@@ -265,7 +247,7 @@ async def draw_workflow(
     format: Annotated[Literal["mermaid", "svg", "json"], Query(description="Format of the drawing.")] = "mermaid",  # noqa: A002 - SPEC §10
 ) -> Response:
     """Draw the graph of a definition."""
-    stored = await services.workflows.definitions.get(caller.customer_id, workflow_id)
+    stored = await services.workflows.get(caller.customer_id, workflow_id)
     if format == "json":
         return JSONResponse(describe_graph(stored.definition))
     text = draw_mermaid(stored.definition)
@@ -285,19 +267,17 @@ async def get_stats(
     ] = None,
 ) -> Stats:
     """Return statistics of the runs of a workflow. They may lag by about a second."""
-    stored = await services.workflows.definitions.get(caller.customer_id, workflow_id)
-    counts_by_id = await services.index.count_runs(stored.customer_id, [workflow_id], version)
-    durations = await services.index.compute_percentiles(stored.customer_id, workflow_id, version)
-    counts = counts_by_id.get(workflow_id)
+    statistics = await services.workflows.compute_statistics(caller.customer_id, workflow_id, version)
+    counts = statistics.counts
     return Stats(
         workflow_id=workflow_id,
         version=version,
-        runs=counts.total if counts else 0,
-        by_status=dict(counts.by_status) if counts else {},
-        success_rate=counts.success_rate if counts else None,
-        last_run_at=counts.last_run_at if counts else None,
-        p50_ms=durations["p50_ms"],
-        p95_ms=durations["p95_ms"],
+        runs=counts.total,
+        by_status=dict(counts.by_status),
+        success_rate=counts.success_rate,
+        last_run_at=counts.last_run_at,
+        p50_ms=statistics.durations["p50_ms"],
+        p95_ms=statistics.durations["p95_ms"],
     )
 
 
@@ -313,8 +293,7 @@ async def get_schedule(
     count: Annotated[int, Query(ge=1, le=100, description="Number of fire times.")] = 10,
 ) -> ScheduleView:
     """Return the next fire times: of the schedule in Temporal, or computed from the definition."""
-    customer_id = await find_owner(services, caller, workflow_id)
-    schedule = await services.reconciler.list_next_times(customer_id, workflow_id, datetime.now(UTC), count)
+    schedule = await services.schedules.list_next_times(caller.customer_id, workflow_id, count)
     return ScheduleView(installed=schedule.installed, paused=schedule.paused, next_times=list(schedule.times))
 
 
@@ -326,9 +305,7 @@ async def get_schedule(
 )
 async def trigger_schedule(workflow_id: WorkflowId, services: ServicesDep, caller: Runner) -> None:
     """Start a run of the schedule now, paused or not."""
-    customer_id = await find_owner(services, caller, workflow_id)
-    await services.reconciler.require(customer_id, workflow_id)
-    await services.schedules.trigger(customer_id, workflow_id)
+    await services.schedules.trigger(caller.customer_id, workflow_id)
 
 
 @router.post(
@@ -341,5 +318,5 @@ async def backfill_schedule(
     workflow_id: WorkflowId, span: BackfillRequest, services: ServicesDep, caller: Runner
 ) -> BackfillResult:
     """Start a run for every fire time in a time range, both ends included."""
-    customer_id = await find_owner(services, caller, workflow_id)
-    return BackfillResult(runs=await services.reconciler.backfill(customer_id, workflow_id, span.start_at, span.end_at))
+    runs = await services.schedules.backfill(caller.customer_id, workflow_id, span.start_at, span.end_at)
+    return BackfillResult(runs=runs)

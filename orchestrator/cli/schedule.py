@@ -53,7 +53,6 @@ def trigger(workflow: WorkflowId, customer: Customer = DEFAULT_CUSTOMER) -> None
     """Start a run of a scheduled workflow now, even if the schedule is paused."""
 
     async def work(services: "Services") -> None:
-        await services.reconciler.require(customer, workflow)
         await services.schedules.trigger(customer, workflow)
 
     run_with_services(work)
@@ -73,7 +72,7 @@ def backfill(
         raise UsageError("--to is before --from")
 
     async def work(services: "Services") -> int:
-        return await services.reconciler.backfill(customer, workflow, first, last)
+        return await services.schedules.backfill(customer, workflow, first, last)
 
     count = run_with_services(work)
     print_line(f"{workflow}: {count} {'run' if count == 1 else 'runs'} started")

@@ -38,10 +38,9 @@ def push(
         ordered = _order_callees_first(loaded)
         await _require_valid(services, customer, ordered)
         for file in ordered:
-            stored = await _store_definition(services, customer, file.value)
+            stored = await services.workflows.create_or_save(customer, file.value, DEFAULT_AUTHOR)
             if activate_all:
-                stored = await services.workflows.activate(customer, stored.id, None, DEFAULT_AUTHOR)
-                await services.reconciler.settle(customer, stored.id)
+                stored = await services.workflows.activate(customer, stored.id, DEFAULT_AUTHOR)
             print_line(f"{stored.id}: {stored.status}, version {stored.content_version}")
 
     run_with_services(work)
@@ -54,22 +53,12 @@ async def _require_valid(services: "Services", customer: str, files: list[Loaded
     for file in files:
         if not isinstance(file.value, dict) or not file.value.get("id"):
             raise InvalidFileError(f"{file.name} has no id", hint="a stored definition needs one")
-        verdict = await services.workflows.check(customer, file.value, unsaved=named)
+        verdict = await services.plans.check(customer, file.value, unsaved=named)
         problems = [*file.source.find_duplicates(), *verdict.problems]
         show_problems(file, problems)
         wrong += sum(problem.severity == "error" for problem in problems)
     if wrong:
         raise InvalidFileError(f"{format_count(wrong, 'error')}; nothing was stored")
-
-
-async def _store_definition(services: "Services", customer: str, definition: dict[str, Any]) -> "Stored":
-    from orchestrator.store.workflows import WorkflowNotFound
-
-    try:
-        await services.workflows.definitions.get(customer, definition["id"])
-    except WorkflowNotFound:
-        return await services.workflows.create(customer, definition, DEFAULT_AUTHOR)
-    return await services.workflows.save(customer, definition["id"], definition, None)
 
 
 def _order_callees_first(files: list[LoadedFile]) -> list[LoadedFile]:
@@ -101,7 +90,7 @@ def list_workflows(
     """List workflows, with statistics of their runs."""
 
     async def work(services: "Services") -> list[dict[str, Any]]:
-        page = await services.workflows.definitions.list_definitions(customer, status=status, limit=limit)
+        page = await services.workflows.list_workflows(customer, status=status, limit=limit)
         return await services.workflows.describe(page)
 
     entries = run_with_services(work)
@@ -131,7 +120,7 @@ def show_workflow(workflow: WorkflowId, customer: Customer = DEFAULT_CUSTOMER) -
     """Print a stored definition as JSON."""
 
     async def work(services: "Services") -> dict[str, Any]:
-        return (await services.workflows.describe([await services.workflows.definitions.get(customer, workflow)]))[0]
+        return (await services.workflows.describe([await services.workflows.get(customer, workflow)]))[0]
 
     print_json(run_with_services(work))
 
@@ -142,10 +131,7 @@ def versions(workflow: WorkflowId, customer: Customer = DEFAULT_CUSTOMER, as_jso
     from orchestrator.model.run import format_timestamp
 
     async def work(services: "Services") -> list[dict[str, Any]]:
-        stored = await services.workflows.definitions.get(customer, workflow)
-        page = await services.workflows.definitions.list_versions(
-            customer, workflow, before=stored.version + 1, limit=1000
-        )
+        page = await services.workflows.list_versions(customer, workflow, limit=1000)
         return [
             {
                 "version": each.version,
@@ -172,9 +158,7 @@ def activate(workflow: WorkflowId, customer: Customer = DEFAULT_CUSTOMER) -> Non
     """Publish the draft and install the trigger."""
 
     async def work(services: "Services") -> "Stored":
-        stored = await services.workflows.activate(customer, workflow, None, DEFAULT_AUTHOR)
-        await services.reconciler.settle(customer, workflow)
-        return stored
+        return await services.workflows.activate(customer, workflow, DEFAULT_AUTHOR)
 
     _print_status(run_with_services(work))
 
@@ -184,9 +168,7 @@ def pause(workflow: WorkflowId, customer: Customer = DEFAULT_CUSTOMER) -> None:
     """Disable the trigger until the workflow is activated again; open runs continue."""
 
     async def work(services: "Services") -> "Stored":
-        stored = await services.workflows.pause(customer, workflow, None)
-        await services.reconciler.settle(customer, workflow)
-        return stored
+        return await services.workflows.pause(customer, workflow)
 
     _print_status(run_with_services(work))
 
@@ -196,9 +178,7 @@ def archive(workflow: WorkflowId, customer: Customer = DEFAULT_CUSTOMER) -> None
     """Remove the trigger and refuse edits and starts; open runs continue."""
 
     async def work(services: "Services") -> "Stored":
-        stored = await services.workflows.archive(customer, workflow, None)
-        await services.reconciler.settle(customer, workflow)
-        return stored
+        return await services.workflows.archive(customer, workflow)
 
     _print_status(run_with_services(work))
 
@@ -212,9 +192,7 @@ def rollback(
     """Publish an older version again, as a new version."""
 
     async def work(services: "Services") -> "Stored":
-        stored = await services.workflows.rollback(customer, workflow, version, None, DEFAULT_AUTHOR)
-        await services.reconciler.settle(customer, workflow)
-        return stored
+        return await services.workflows.rollback(customer, workflow, version, DEFAULT_AUTHOR)
 
     _print_status(run_with_services(work))
 
@@ -224,8 +202,7 @@ def delete(workflow: WorkflowId, customer: Customer = DEFAULT_CUSTOMER) -> None:
     """Delete a workflow, its versions and its trigger; open runs continue."""
 
     async def work(services: "Services") -> None:
-        await services.workflows.definitions.delete(customer, workflow, None)
-        await services.reconciler.settle(customer, workflow)
+        await services.workflows.delete(customer, workflow)
 
     run_with_services(work)
     print_line(f"{workflow}: deleted")

@@ -1,1 +1,1 @@
-"""What the API and the command line do with definitions, triggers and runs of many customers. No HTTP, no printing."""
+"""Everything that the API and the command line do with definitions, triggers and runs. No HTTP, no printing."""

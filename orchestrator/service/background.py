@@ -1,4 +1,4 @@
-"""Work that goes on beside requests."""
+"""Background tasks."""
 
 import asyncio
 import contextlib
@@ -15,16 +15,16 @@ logger = logging.getLogger(__name__)
 
 @asynccontextmanager
 async def run_every(seconds: float, name: str, work: Callable[[], Awaitable[object]]) -> AsyncIterator[None]:
-    """Do the work again and again until the block ends, whatever happens to one round of it."""
+    """Repeat the work for the duration of the context; an error is logged and does not end it."""
 
     async def loop() -> None:
         while True:
             try:
                 await work()
             except (ServerUnavailable, StoreUnavailable) as error:
-                logger.warning("%s: waiting: %s", name, error)
+                logger.warning("%s: unavailable, trying again: %s", name, error)
             except Exception:
-                logger.exception("%s: this round has failed", name)
+                logger.exception("%s: failed, trying again", name)
             await asyncio.sleep(seconds)
 
     async with run_in_background(loop(), name):

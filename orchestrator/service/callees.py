@@ -1,21 +1,72 @@
-"""Find the workflows that a definition calls."""
+"""Find and load the workflows that a definition calls."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
+from orchestrator.errors import DefinitionInvalid, Problem
 from orchestrator.model.definition import WORKFLOW_NAME
 from orchestrator.planner.node_checks import read_pinned_version
+from orchestrator.store.workflows import Definitions
 
 MAX_CALLEES = 200
 
+Call = tuple[str, int | None]
+"""The ID of a workflow and the version that is called; `None` is the newest."""
 
-def find_callees(definition: Mapping[str, Any]) -> set[tuple[str, int | None]]:
-    """Name the workflows that a definition calls, each with the version it asks for."""
-    found: set[tuple[str, int | None]] = set()
+
+@dataclass(frozen=True, slots=True)
+class Callees:
+    """The definitions that a definition calls, directly or indirectly."""
+
+    definitions: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """By ID for the newest version, by `id@version` for a pinned one."""
+    drafts: set[str] = field(default_factory=set)
+    """IDs of those that have never been published."""
+
+
+def find_callees(definition: Mapping[str, Any]) -> set[Call]:
+    """Return the workflows that a definition calls directly."""
+    callees: set[Call] = set()
     nodes = definition.get("nodes")
     for node in nodes if isinstance(nodes, list) else ():
         config = node.get("config") if isinstance(node, Mapping) and node.get("type") == "workflow" else None
         name = config.get("workflow_id") if isinstance(config, Mapping) else None
         if isinstance(name, str) and WORKFLOW_NAME.fullmatch(name) and isinstance(config, Mapping):
-            found.add((name, read_pinned_version(config)))
-    return found
+            callees.add((name, read_pinned_version(config)))
+    return callees
+
+
+async def load_callees(definitions: Definitions, customer_id: str, definition: Mapping[str, Any]) -> Callees:
+    """Load the definitions that are called, level by level, with one query for each level.
+
+    Missing workflows are left out. Raises DefinitionInvalid where there are more than MAX_CALLEES.
+    """
+    callees = Callees()
+    seen: set[Call] = set()
+    calls = find_callees(definition)
+    while calls:
+        seen |= calls
+        level: dict[str, dict[str, Any]] = {}
+        for callee in await definitions.load_callees(customer_id, calls):
+            content = {**callee.definition, "version": callee.version} if callee.version else dict(callee.definition)
+            if not callee.version:
+                callees.drafts.add(callee.workflow_id)
+            if (callee.workflow_id, callee.version) in calls:
+                level[f"{callee.workflow_id}@{callee.version}"] = content
+            if callee.newest and _calls_newest(callee.workflow_id, callee.version, calls):
+                level[callee.workflow_id] = content
+        if len(callees.definitions.keys() | level.keys()) > MAX_CALLEES:
+            message = f"more than {MAX_CALLEES} workflows are called, by this one and by those that it calls"
+            raise DefinitionInvalid([Problem("error", "too_many_callees", "/nodes", message)])
+        callees.definitions.update(level)
+        calls = {call for content in level.values() for call in find_callees(content)} - seen
+    return callees
+
+
+def _calls_newest(workflow_id: str, newest: int, calls: set[Call]) -> bool:
+    """Return whether a call runs the newest version, or pins one that does not exist.
+
+    The planner reports a missing version by comparing it with the newest.
+    """
+    return any(name == workflow_id and (version is None or version > newest) for name, version in calls)

@@ -1,12 +1,8 @@
-"""Names of customers."""
+"""IDs of customers."""
 
 CUSTOMER_NAME = r"^[^\x00-\x1f\x7f]+$"
-"""What can be a customer's id."""
-
-
+"""Pattern of a customer ID."""
 MAX_CUSTOMER = 128
-"""Its characters."""
-
-
+"""Maximum length of a customer ID, in characters."""
 DEFAULT_CUSTOMER = "default"
-"""Whose everything is where nobody says."""
+"""The customer of requests that name none. Where `None` is accepted, it means all customers."""

@@ -1,4 +1,4 @@
-"""Write runs into the index beside the work: a start does not wait for it, and what a crash loses is found again."""
+"""Write started runs to the index in the background; the indexer finds those that a crash loses."""
 
 import asyncio
 import logging
@@ -14,13 +14,13 @@ from orchestrator.store.run_index import RunIndex
 
 logger = logging.getLogger(__name__)
 MAX_WAITING = 10_000
-"""Runs noted but not yet written; more are left to the indexer, which reads Temporal."""
-TOGETHER_SECONDS = 1.0
-"""Runs that start so close together are written at once: every write waits for the disk, and starts would with it."""
+"""Maximum number of runs that wait to be written; the rest is left to the indexer."""
+BATCH_SECONDS = 1.0
+"""Runs that start within this time are written in one transaction: every transaction waits for the disk."""
 
 
 class IndexWriter:
-    """A list of runs to write down, and the task that does."""
+    """A queue of runs, and the task that writes them."""
 
     def __init__(self, index: RunIndex) -> None:
         self.index = index
@@ -36,7 +36,7 @@ class IndexWriter:
 
     @asynccontextmanager
     async def run_in_background(self) -> AsyncIterator[None]:
-        """Write until the block ends, then what is left."""
+        """Write for the duration of the context, and at its end what is left."""
         try:
             async with run_in_background(self._write(), "index writer"):
                 yield
@@ -46,7 +46,7 @@ class IndexWriter:
     async def _write(self) -> None:
         while True:
             await self.wakeup.wait()
-            await asyncio.sleep(TOGETHER_SECONDS)
+            await asyncio.sleep(BATCH_SECONDS)
             self.wakeup.clear()
             await self._flush()
 
@@ -55,6 +55,6 @@ class IndexWriter:
         try:
             await self.index.put(batch)
         except StoreUnavailable as error:
-            logger.warning("%d runs are left to the indexer: %s", len(batch), error)
+            logger.warning("%d runs were not written and are left to the indexer: %s", len(batch), error)
         except Exception:
-            logger.exception("%d runs are left to the indexer", len(batch))
+            logger.exception("%d runs were not written and are left to the indexer", len(batch))

@@ -1,6 +1,7 @@
-"""Fill the index of runs from Temporal: what was started elsewhere, what has ended, however it ended.
+"""Copy runs from Temporal's visibility to the run index: those started elsewhere, and those that have ended.
 
-One process at a time does it. A mark says how far it has come, so that a crash repeats and never skips.
+One process at a time does this, under a lease. A mark records how far it has got, so that a crash repeats runs but
+never skips any.
 """
 
 import contextlib
@@ -22,18 +23,18 @@ LEASE = "indexer"
 EVERY_SECONDS = 1.0
 LEASE_SECONDS = 10.0
 OVERLAP = timedelta(seconds=5)
-"""Temporal's visibility shows a run a little after it has started or ended: that much is read again."""
+"""Visibility lags behind: this much before the mark is read again."""
 WIDE_OVERLAP = timedelta(minutes=10)
 WIDE_EVERY = timedelta(minutes=1)
-"""A server that is behind shows it later: from time to time more is read again."""
+"""A server under load lags further behind: from time to time more is read again."""
 SWEEP_EVERY = timedelta(hours=1)
-"""How often runs are looked for that Temporal knows no more."""
+"""How often the index is searched for open runs that Temporal no longer knows."""
 SWEEP_OLDER = timedelta(minutes=10)
 BATCH = 500
 
 
 class Indexer:
-    """Reads Temporal's visibility, and writes the index."""
+    """Reads Temporal's visibility and writes the run index."""
 
     def __init__(self, runs: Runs, index: RunIndex, leases: Leases) -> None:
         self.runs = runs
@@ -45,14 +46,14 @@ class Indexer:
 
     @asynccontextmanager
     async def run_in_background(self) -> AsyncIterator[None]:
-        """Fill the index until the block ends."""
+        """Fill the index for the duration of the context."""
         async with run_every(EVERY_SECONDS, "index of runs", self.run_once):
             yield
         with contextlib.suppress(StoreUnavailable):
             await self.leases.release(LEASE)
 
     async def run_once(self) -> None:
-        """Catch up, where no other process does."""
+        """Catch up, unless another process holds the lease."""
         if await self.leases.acquire(LEASE, LEASE_SECONDS):
             await self.catch_up()
             now = datetime.now(UTC)
@@ -61,7 +62,7 @@ class Indexer:
                 self._swept = now
 
     async def catch_up(self) -> int:
-        """Read what has changed since the mark; give how many runs were written."""
+        """Copy what has changed since the mark; return the number of runs."""
         mark = await self.leases.get_mark(LEASE)
         now = datetime.now(UTC)
         wide = now - self._wide >= WIDE_EVERY
@@ -69,7 +70,7 @@ class Indexer:
         written, newest = 0, mark
         batch: list[RunSummary] = []
         async for run in self.runs.visibility.list_changed(None if mark is None else mark - overlap, self._seen):
-            # Temporal's clock: ours may be another.
+            # The mark is in the time of Temporal's clock; the local one may differ.
             seen = run.completed_at or run.started_at
             newest = seen if newest is None else max(newest, seen)
             batch.append(run)
@@ -83,7 +84,7 @@ class Indexer:
         return written
 
     async def sweep(self, before: datetime) -> int:
-        """Note the end of runs that Temporal knows no more; give how many those are."""
+        """Record the end of runs that Temporal no longer knows; return their number."""
         running = {run_id async for run_id in self.runs.visibility.list_running()}
         lost = 0
         position: tuple[Any, ...] = ()

@@ -1,27 +1,27 @@
-"""Try a run again from one of its nodes: a new run, linked with the old one."""
+"""Rerun a run that has ended from one of its nodes: a new run that is linked to the old one."""
 
 from datetime import UTC, datetime
 from uuid import uuid4
 
 from orchestrator.interpreter.restart import Changes, EndedRun, Rerun, plan_rerun
+from orchestrator.service.plans import Plans
 from orchestrator.service.runs import Operations
 from orchestrator.service.starts import Starts, require_valid_input
-from orchestrator.service.workflows import Workflows
 from orchestrator.store.deliveries import Start
 from orchestrator.temporal.client.runs import PreparedRun, Runs, StartedRun
 
 
 class Reruns:
-    """Reruns of all customers."""
+    """The reruns of all customers."""
 
-    def __init__(self, runs: Runs, workflows: Workflows, starts: Starts, operations: Operations) -> None:
+    def __init__(self, runs: Runs, plans: Plans, starts: Starts, operations: Operations) -> None:
         self.runs = runs
-        self.workflows = workflows
+        self.plans = plans
         self.starts = starts
         self.operations = operations
 
     async def plan(self, customer_id: str | None, run_id: str, changes: Changes, version: int | None = None) -> Rerun:
-        """Say what a retry would do; raises RunNotFound, OperationRefused, WorkflowNotFound and DefinitionInvalid."""
+        """Plan a rerun; raises RunNotFound, OperationRefused, WorkflowNotFound and DefinitionInvalid."""
         return await self._plan_rerun(await self._load_ended_run(customer_id, run_id), changes, version, str(uuid4()))
 
     async def start(
@@ -33,7 +33,7 @@ class Reruns:
         version: int | None = None,
         key: str | None = None,
     ) -> StartedRun:
-        """Start the new run, once for each key; raises as `plan` does."""
+        """Start the new run, once for each idempotency key; raises as `plan` does."""
         old = await self._load_ended_run(customer_id, run_id)
 
         async def prepare(accepted: Start | None) -> PreparedRun:
@@ -57,7 +57,7 @@ class Reruns:
     async def _plan_rerun(self, old: EndedRun, changes: Changes, version: int | None, run_id: str) -> Rerun:
         plan = old.plan
         if version is not None and version != plan.version:
-            plan = (await self.workflows.plan_to_start(old.info.customer_id, plan.id, version)).plan
+            plan = (await self.plans.load_to_start(old.info.customer_id, plan.id, version)).plan
         rerun = plan_rerun(old, plan, changes, run_id, datetime.now(UTC))
         run_input = rerun.state["context"]["input"]
         if changes.run_input is not None or (plan is not old.plan and run_input is not None):

@@ -1,26 +1,31 @@
-"""See and operate runs, each customer its own: others' do not exist."""
+"""Read and operate runs; to a customer, the runs of others do not exist."""
 
-from collections import OrderedDict
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from orchestrator.errors import RunNotFound
-from orchestrator.model.run import Run
+from orchestrator.model.run import Run, RunSummary
 from orchestrator.store.run_index import RunIndex
+from orchestrator.store.ttl_cache import TtlCache
 from orchestrator.temporal.client.runs import Runs
 
-OWNERS_KEPT = 10_000
+MAX_OWNERS = 10_000
 
 
 class Operations:
-    """The runs of all customers; every operation names who asks (`None`: an administrator)."""
+    """The runs of all customers. `None` as the customer is an administrator, who has access to all.
+
+    Operations raise RunNotFound, and OperationRefused where the run has ended.
+    """
 
     def __init__(self, runs: Runs, index: RunIndex) -> None:
         self.runs = runs
         self.index = index
-        self._owners: OrderedDict[str, str] = OrderedDict()
+        self._owners: TtlCache[str, str] = TtlCache(MAX_OWNERS)
 
     async def get_document(self, customer_id: str | None, run_id: str) -> Run:
-        """Give the run document; of a run that Temporal has forgotten, what the index knows."""
+        """Return the run document; for a run that Temporal no longer stores, what the index knows."""
         try:
             await self.require(customer_id, run_id)
             run = await self.runs.reader.read_document(run_id)
@@ -31,34 +36,57 @@ class Operations:
             run = Run.from_summary(summary, links={"self": f"/api/v1/runs/{run_id}"})
         return run.model_copy(update={"retried_by": await self.index.list_reruns(customer_id, run_id)})
 
+    async def list_runs(
+        self,
+        customer_id: str | None,
+        *,
+        workflow_id: str | None = None,
+        status: str | None = None,
+        trigger_type: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        after: Sequence[Any] = (),
+        limit: int = 50,
+    ) -> list[RunSummary]:
+        """List runs, the newest first; `after` is `(started_at, id)` of the last one on the page before."""
+        return await self.index.list_runs(
+            customer_id,
+            workflow_id=workflow_id,
+            status=status,
+            trigger_type=trigger_type,
+            since=since,
+            until=until,
+            after=after,
+            limit=limit,
+        )
+
     async def require(self, customer_id: str | None, run_id: str) -> None:
-        """Raise RunNotFound where a run is not there, or another customer's."""
-        owner = self._owners.get(run_id)
-        if owner is None:
-            owner = (await self.runs.visibility.read_summary(run_id)).customer_id
-            self._owners[run_id] = owner
-            if len(self._owners) > OWNERS_KEPT:
-                self._owners.popitem(last=False)
+        """Raise RunNotFound where a run does not exist or belongs to another customer."""
+
+        async def load() -> str:
+            return (await self.runs.visibility.read_summary(run_id)).customer_id
+
+        owner = await self._owners.get(run_id, load)
         if customer_id not in (None, owner):
             raise RunNotFound(f"there is no run {run_id!r}")
 
     async def cancel(self, customer_id: str | None, run_id: str) -> None:
-        """Ask a run to end; raises RunNotFound and OperationRefused, as those below do."""
+        """Request the cancellation of a run."""
         await self.require(customer_id, run_id)
         await self.runs.cancel(run_id)
 
     async def terminate(self, customer_id: str | None, run_id: str, reason: str) -> None:
-        """End a run at once."""
+        """End a run at once, without compensation."""
         await self.require(customer_id, run_id)
         await self.runs.terminate(run_id, reason)
 
     async def pause(self, customer_id: str | None, run_id: str) -> None:
-        """Hold a run at its next node."""
+        """Pause a run before its next node."""
         await self.require(customer_id, run_id)
         await self.runs.pause(run_id)
 
     async def resume(self, customer_id: str | None, run_id: str) -> None:
-        """Let a paused run go on."""
+        """Resume a paused run."""
         await self.require(customer_id, run_id)
         await self.runs.resume(run_id)
 
@@ -70,6 +98,6 @@ class Operations:
         await self.runs.send_event(run_id, name, payload, key)
 
     async def resolve(self, customer_id: str | None, run_id: str, node_id: str, action: str, **resolution: Any) -> str:
-        """Give an operator's word on a step that waits for one; give the step's id."""
+        """Resolve a step that waits for an operator; return the step's ID."""
         await self.require(customer_id, run_id)
         return await self.runs.resolve(run_id, node_id, action, **resolution)

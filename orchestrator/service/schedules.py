@@ -1,19 +1,115 @@
-"""Fire times and backfills of active workflows."""
+"""Fire times, manual triggers and backfills of scheduled workflows."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from uuid import uuid4
+
+from orchestrator.errors import OperationRefused
+from orchestrator.model.definition import Definition, Trigger
+from orchestrator.model.run import format_timestamp
+from orchestrator.store.database import Database
+from orchestrator.store.leases import Leases
+from orchestrator.store.records import PAUSED, REMOVED
+from orchestrator.store.run_index import RunIndex
+from orchestrator.store.triggers import Triggers
+from orchestrator.store.workflows import Definitions
+from orchestrator.temporal.schedules.backfill import Backfill
+from orchestrator.temporal.schedules.schedules import Schedules, build_schedule_id
+from orchestrator.timing.schedule import list_fire_times
 
 BACKFILL_SECONDS = 60.0
-"""Nobody asks for a backfill for longer, unless its process has ended."""
-
-
+"""Lease on a backfill; it expires only where the process has died."""
 SECOND = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Times:
-    """When a workflow starts by time."""
+class FireTimes:
+    """The next fire times of a workflow."""
 
     installed: bool
+    """The schedule exists in Temporal; otherwise the times are what activation would install."""
     paused: bool
     times: tuple[datetime, ...]
+
+
+class WorkflowSchedules:
+    """The schedules of all customers. `None` as the customer means any, where only one has the workflow.
+
+    Operations raise WorkflowNotFound, and OperationRefused for a workflow without a schedule.
+    """
+
+    def __init__(self, definitions: Definitions, index: RunIndex, schedules: Schedules, database: Database) -> None:
+        self.definitions = definitions
+        self.index = index
+        self.schedules = schedules
+        self.database = database
+        self.triggers = Triggers(database)
+
+    async def list_next_times(
+        self, customer_id: str | None, workflow_id: str, count: int, after: datetime | None = None
+    ) -> FireTimes:
+        """Return the next fire times: those of Temporal, or those that activation would install."""
+        stored = await self.definitions.get(customer_id, workflow_id)
+        row = await self.triggers.get(stored.customer_id, workflow_id)
+        if row is not None and row.kind == "schedule" and row.wanted != REMOVED and row.applied == row.revision:
+            try:
+                times = await self.schedules.list_next_times(stored.customer_id, workflow_id, count)
+            except OperationRefused:  # the schedule was deleted in Temporal; the reconciler installs it again
+                await self.triggers.mark_stale(stored.customer_id, workflow_id)
+            else:
+                return FireTimes(True, row.wanted == PAUSED, tuple(times))
+        trigger = Definition.model_validate(stored.definition).trigger
+        if trigger.type != "schedule":
+            raise OperationRefused(
+                f"workflow {workflow_id!r} has no schedule: its trigger is of type {trigger.type or 'manual'!r}"
+            )
+        return FireTimes(False, False, tuple(list_fire_times(trigger, after or datetime.now(UTC), count)))
+
+    async def trigger(self, customer_id: str | None, workflow_id: str) -> None:
+        """Start a run now, as if the schedule had fired, even while it is paused."""
+        stored = await self.definitions.get(customer_id, workflow_id)
+        await self.schedules.trigger(stored.customer_id, workflow_id)
+
+    async def backfill(self, customer_id: str | None, workflow_id: str, start_at: datetime, end_at: datetime) -> int:
+        """Start the runs of all fire times in a range, both ends included, and return their number.
+
+        Raises OperationRefused as Backfill.start does, and while another backfill is being requested.
+        """
+        customer_id = (await self.definitions.get(customer_id, workflow_id)).customer_id
+        async with self._lock_backfill(customer_id, workflow_id):
+            backfill = Backfill(self.schedules)
+            prefix = await backfill.find_run_prefix(customer_id, workflow_id)
+            # Temporal forgets runs after its retention, so that only the index knows all of them.
+            first, last = (f"{prefix}{format_timestamp(time.replace(microsecond=0))}" for time in (start_at, end_at))
+            run_ids = await self.index.list_ids_between(customer_id, first, last)
+            started = [datetime.fromisoformat(run_id.removeprefix(prefix)) for run_id in run_ids]
+            trigger = await self._get_trigger(customer_id, workflow_id)
+
+            def is_time(time: datetime) -> bool:
+                return list_fire_times(trigger, time - SECOND, 1) == [time]
+
+            done = [time for time in started if time >= start_at]
+            return await backfill.start(customer_id, workflow_id, start_at, end_at, done=done, is_time=is_time)
+
+    @asynccontextmanager
+    async def _lock_backfill(self, customer_id: str, workflow_id: str) -> AsyncIterator[None]:
+        """Hold a lease: two concurrent backfills would find the same times not yet started."""
+        leases = Leases(self.database, str(uuid4()))
+        name = f"backfill:{sha256(build_schedule_id(customer_id, workflow_id).encode()).hexdigest()}"
+        if not await leases.acquire(name, BACKFILL_SECONDS):
+            raise OperationRefused("another backfill of this workflow is being requested", hint="try again in a moment")
+        try:
+            yield
+        finally:
+            await leases.release(name)
+
+    async def _get_trigger(self, customer_id: str, workflow_id: str) -> Trigger:
+        """Return the installed trigger, or that of the working copy."""
+        row = await self.triggers.get(customer_id, workflow_id)
+        if row is None:
+            return Definition.model_validate((await self.definitions.get(customer_id, workflow_id)).definition).trigger
+        version = await self.definitions.get_version(customer_id, workflow_id, row.version)
+        return Definition.model_validate(version.definition).trigger

@@ -1,4 +1,4 @@
-"""Everything that serves customers, put together: wiring only."""
+"""Construct the services. Wiring only."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -11,9 +11,11 @@ from orchestrator.service.background import run_every
 from orchestrator.service.events import Events
 from orchestrator.service.index_writer import IndexWriter
 from orchestrator.service.indexer import Indexer
+from orchestrator.service.plans import Plans
 from orchestrator.service.reconciler import Reconciler
 from orchestrator.service.reruns import Reruns
 from orchestrator.service.runs import Operations
+from orchestrator.service.schedules import WorkflowSchedules
 from orchestrator.service.starts import Starts
 from orchestrator.service.webhooks import Webhooks
 from orchestrator.service.workflows import Workflows
@@ -23,40 +25,40 @@ from orchestrator.store.database import Database, create_database, get_database_
 from orchestrator.store.deliveries import Deliveries
 from orchestrator.store.leases import Leases
 from orchestrator.store.run_index import RunIndex
+from orchestrator.store.triggers import Triggers
 from orchestrator.store.workflows import Definitions
 from orchestrator.temporal.client.runs import Runs
 from orchestrator.temporal.schedules.schedules import Schedules
 
 PENDING_SECONDS = 5.0
 PRUNE_SECONDS = 3600.0
-LEDGER_KEPT = timedelta(days=90)
+LEDGER_RETENTION = timedelta(days=90)
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What a process serves with."""
+    """The services of a process."""
 
     settings: Settings
     registry: Registry
     database: Database
     runs: Runs
     keys: Keys
-    index: RunIndex
-    indexer: Indexer
-    deliveries: Deliveries
+    plans: Plans
     workflows: Workflows
+    schedules: WorkflowSchedules
     starts: Starts
     operations: Operations
     reruns: Reruns
-    schedules: Schedules
-    reconciler: Reconciler
     events: Events
     webhooks: Webhooks
+    indexer: Indexer
+    reconciler: Reconciler
 
 
 @asynccontextmanager
 async def open_database(settings: Settings) -> AsyncIterator[Database]:
-    """Open the database until the block ends: the embedded one is brought up to date, any other must be."""
+    """Open the database; the embedded one is migrated, any other has to be up to date. Raises StoreOutdated."""
     database = create_database(get_database_url(settings))
     try:
         if settings.database_url is None:
@@ -70,15 +72,15 @@ async def open_database(settings: Settings) -> AsyncIterator[Database]:
 
 @asynccontextmanager
 async def open_services(settings: Settings, runs: Runs, registry: Registry) -> AsyncIterator[Services]:
-    """Put everything together until the block ends; nothing goes on beside what is asked for."""
+    """Open the services without background tasks other than the index writer."""
     async with open_database(settings) as database:
-        index, deliveries, leases = RunIndex(database), Deliveries(database), Leases(database, str(uuid4()))
-        index_writer = IndexWriter(index)
-        definitions = Definitions(database)
-        workflows = Workflows(definitions, index, registry)
-        starts, operations = Starts(runs, workflows, deliveries, index_writer), Operations(runs, index)
-        schedules = Schedules(runs.client, settings, await definitions.get_installation())
-        events = Events(workflows, deliveries, starts, operations)
+        index, triggers, deliveries = RunIndex(database), Triggers(database), Deliveries(database)
+        definitions, leases = Definitions(database), Leases(database, str(uuid4()))
+        index_writer, plans = IndexWriter(index), Plans(definitions, registry)
+        schedules = Schedules(runs.client, settings, await triggers.get_installation())
+        reconciler = Reconciler(definitions, triggers, plans, schedules, leases)
+        starts, operations = Starts(runs, plans, deliveries, index_writer), Operations(runs, index)
+        events = Events(triggers, plans, deliveries, starts, operations)
         async with index_writer.run_in_background():
             services = Services(
                 settings=settings,
@@ -86,17 +88,16 @@ async def open_services(settings: Settings, runs: Runs, registry: Registry) -> A
                 database=database,
                 runs=runs,
                 keys=Keys(database),
-                index=index,
-                indexer=Indexer(runs, index, leases),
-                deliveries=deliveries,
-                workflows=workflows,
+                plans=plans,
+                workflows=Workflows(definitions, index, plans, reconciler),
+                schedules=WorkflowSchedules(definitions, index, schedules, database),
                 starts=starts,
                 operations=operations,
-                reruns=Reruns(runs, workflows, starts, operations),
-                schedules=schedules,
-                reconciler=Reconciler(workflows, schedules, leases),
+                reruns=Reruns(runs, plans, starts, operations),
                 events=events,
-                webhooks=Webhooks(workflows.definitions, deliveries, events, runs, settings),
+                webhooks=Webhooks(triggers, deliveries, events, runs, settings),
+                indexer=Indexer(runs, index, leases),
+                reconciler=reconciler,
             )
             try:
                 yield services
@@ -106,13 +107,15 @@ async def open_services(settings: Settings, runs: Runs, registry: Registry) -> A
 
 @asynccontextmanager
 async def run_services(settings: Settings, runs: Runs, registry: Registry) -> AsyncIterator[Services]:
-    """Put everything together, with what goes on beside requests."""
+    """Open the services and run their background tasks: indexer, reconciler, pending deliveries and pruning."""
     async with open_services(settings, runs, registry) as services, AsyncExitStack() as stack:
         for work in (
             services.indexer.run_in_background(),
             services.reconciler.run_in_background(),
             run_every(PENDING_SECONDS, "deliveries", services.events.start_pending),
-            run_every(PRUNE_SECONDS, "ledger", lambda: services.deliveries.prune(datetime.now(UTC) - LEDGER_KEPT)),
+            run_every(
+                PRUNE_SECONDS, "ledger", lambda: services.events.deliveries.prune(datetime.now(UTC) - LEDGER_RETENTION)
+            ),
         ):
             await stack.enter_async_context(work)
         yield services

@@ -1,31 +1,84 @@
-"""Check the signature of a webhook's request."""
+"""Verify the HMAC signature of a webhook request."""
 
+import hmac
+import logging
 import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any
 
 from orchestrator.errors import OrchestratorError
+from orchestrator.service.webhook_request import WebhookRequest, render_field
 
+logger = logging.getLogger(__name__)
 SIGNATURE_HEADER = "X-Orchestrator-Signature"
-
-
 SIGNATURE_PREFIX = "sha256="
-
-
 TIMESTAMP_HEADER = "X-Orchestrator-Timestamp"
-
-
 TOLERANCE_SECONDS = 300.0
-
-
-STAMPED = re.compile(rb"\d{9,13}\.")
+TIMESTAMPED_BODY = re.compile(rb"\d{9,13}\.")
 
 
 class SignatureRefused(OrchestratorError):
-    """The request is not signed as it must be."""
+    """The signature of the request is missing or wrong."""
 
     code = "signature_refused"
 
 
 class SecretMissing(OrchestratorError):
-    """The secret of this webhook is not set here: no request can be checked."""
+    """The secret of this webhook is not set on this server, so that no request can be verified."""
 
     code = "secret_missing"
+
+
+def check_signature(config: Mapping[str, Any], request: WebhookRequest, secrets: Mapping[str, str]) -> None:
+    """Raise SignatureRefused where a request is not signed with the secret of its webhook, and SecretMissing.
+
+    The signature covers the body, or `<timestamp>.<body>` where the request has a timestamp header.
+    """
+    secret = _resolve_secret(config["secret"], secrets)
+    prefix = config.get("signature_prefix")
+    prefix = SIGNATURE_PREFIX if prefix is None else str(prefix)
+    name = str(config.get("signature_header") or SIGNATURE_HEADER)
+    signature = request.get_header(name)
+    if signature is None:
+        raise SignatureRefused(f"missing signature header {name}")
+    timestamp = _check_timestamp(config, request)
+    if timestamp is None and TIMESTAMPED_BODY.match(request.raw):
+        # Otherwise a signature of `<timestamp>.<body>` could be replayed as one of a body that begins so.
+        raise SignatureRefused("a body that begins like a timestamp must be sent with a timestamp header")
+    signed = request.raw if timestamp is None else f"{timestamp}.".encode() + request.raw
+    expected = prefix + hmac.new(secret.encode(), signed, sha256).hexdigest()
+    if not hmac.compare_digest(signature.encode(), expected.encode()):
+        what = "the body" if timestamp is None else "the timestamp, a dot and the body"
+        raise SignatureRefused(f"{name} is not the signature of {what}")
+
+
+def _resolve_secret(template: Any, secrets: Mapping[str, str]) -> str:
+    try:
+        secret = render_field(template, {"secrets": secrets})
+    except OrchestratorError as error:
+        logger.error("cannot read the secret of a webhook: %s", error)  # noqa: TRY400 - the message names the secret
+        raise SecretMissing from None
+    if not secret:
+        raise SecretMissing
+    return secret
+
+
+def _check_timestamp(config: Mapping[str, Any], request: WebhookRequest) -> str | None:
+    """Return the time of sending as it was sent, or `None` where it is optional and missing."""
+    required = config.get("timestamp_header")
+    name = str(required or TIMESTAMP_HEADER)
+    timestamp = request.get_header(name)
+    if timestamp is None:
+        if required:
+            raise SignatureRefused(f"missing timestamp header {name}")
+        return None
+    tolerance = float(config.get("tolerance_seconds") or TOLERANCE_SECONDS)
+    try:
+        difference = abs(datetime.now(UTC).timestamp() - float(timestamp))
+    except ValueError:
+        raise SignatureRefused(f"{name} is not a Unix time in seconds") from None
+    if not difference <= tolerance:  # also refuses NaN
+        raise SignatureRefused(f"{name} is more than {tolerance:g} seconds from the current time")
+    return timestamp

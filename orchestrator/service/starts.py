@@ -1,54 +1,51 @@
-"""Start runs by hand: of a stored workflow or of a definition that comes along, once for each key."""
+"""Start runs on request, of a stored workflow or of a definition that is sent along, once for each idempotency key."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid4
 
 from orchestrator.errors import DefinitionInvalid, Problem
 from orchestrator.model.plan import Plan
 from orchestrator.planner.planner import check_input
 from orchestrator.service.index_writer import IndexWriter
-from orchestrator.service.workflows import Workflows
-from orchestrator.store.deliveries import ACCEPTED, PENDING, STARTED, Deliveries, Delivery, Start
+from orchestrator.service.plans import Plans
+from orchestrator.store.deliveries import PENDING, STARTED, Deliveries, Delivery, Start
 from orchestrator.temporal.client.runs import PreparedRun, Runs, StartedRun
 
 MANUAL = "manual"
 
 
 class Starts:
-    """Starts of all customers."""
+    """The starts of all customers."""
 
-    def __init__(self, runs: Runs, workflows: Workflows, deliveries: Deliveries, index_writer: IndexWriter) -> None:
+    def __init__(self, runs: Runs, plans: Plans, deliveries: Deliveries, index_writer: IndexWriter) -> None:
         self.runs = runs
-        self.workflows = workflows
+        self.plans = plans
         self.deliveries = deliveries
         self.index_writer = index_writer
 
     async def start_workflow(
         self,
-        customer: str | None,
+        customer_id: str | None,
         workflow_id: str,
         run_input: Any,
         *,
         version: int | None = None,
         key: str | None = None,
     ) -> StartedRun:
-        """Start a stored workflow; under a key that has been used the first run is the answer.
+        """Start a stored workflow; `None` as the customer means any, where only one has the workflow.
 
-        Without a customer any one's, if only one has it.
-        Raises WorkflowNotFound, OperationRefused, and DefinitionInvalid with where the input does not fit.
+        Raises WorkflowNotFound, OperationRefused, and DefinitionInvalid where the input is not valid.
         """
-        customer_id = customer or (await self.workflows.definitions.get_head(None, workflow_id)).customer_id
+        owner = customer_id or (await self.plans.definitions.get_head(None, workflow_id)).customer_id
 
         async def prepare(accepted: Start | None) -> PreparedRun:
-            # What an earlier request was accepted for is what starts, whatever has been published since.
+            # The version that was accepted starts, even if a newer one has been published in the meantime.
             chosen = (accepted.version if accepted else 0) or version
-            plan = (await self.workflows.plan_to_start(customer_id, workflow_id, chosen)).plan
+            plan = (await self.plans.load_to_start(owner, workflow_id, chosen)).plan
             return self._prepare(plan, run_input, accepted)
 
-        return await self.start_once(customer_id, workflow_id, key, prepare)
+        return await self.start_once(owner, workflow_id, key, prepare)
 
     async def start_definition(
         self, customer_id: str, definition: Mapping[str, Any], run_input: Any, *, key: str | None = None
@@ -56,13 +53,13 @@ class Starts:
         """Start a definition that is not stored; raises DefinitionInvalid."""
 
         async def prepare(accepted: Start | None) -> PreparedRun:
-            return self._prepare(await self.workflows.plan_unsaved(customer_id, definition), run_input, accepted)
+            return self._prepare(await self.plans.make_unsaved(customer_id, definition), run_input, accepted)
 
         return await self.start_once(customer_id, "", key, prepare)
 
     def _prepare(self, plan: Plan, run_input: Any, accepted: Start | None) -> PreparedRun:
         if accepted is not None:
-            return self.runs.prepare(plan, input_data=accepted.given, run_id=accepted.run_id)
+            return self.runs.prepare(plan, input_data=accepted.input_data, run_id=accepted.run_id)
         require_valid_input(plan, run_input)
         return self.runs.prepare(plan, input_data=run_input)
 
@@ -91,7 +88,7 @@ class Starts:
             return _duplicate(stored)
         is_duplicate = first.run_id != run.info.id
         started = await self.begin(await prepare(first) if is_duplicate else run)
-        await self.deliveries.settle([record_outcome(stored, first, STARTED)])
+        await self.deliveries.settle([replace(first, state=STARTED)])
         return replace(started, duplicate=is_duplicate or started.duplicate)
 
     async def begin(self, run: PreparedRun) -> StartedRun:
@@ -104,17 +101,7 @@ class Starts:
 
 def _build_delivery(customer_id: str, key: str, run: PreparedRun) -> Delivery:
     start = Start(run.plan.id, run.plan.version, run.info.id, run.input_data)
-    return Delivery(
-        id=str(uuid4()),
-        customer_id=customer_id,
-        kind="start",
-        name=start.workflow_id,
-        key=key,
-        outcome=ACCEPTED,
-        received={"type": MANUAL},
-        received_at=datetime.now(UTC),
-        starts=(start,),
-    )
+    return Delivery.new("start", customer_id, start.workflow_id, {"type": MANUAL}, key=key, starts=(start,))
 
 
 def _duplicate(delivery: Delivery) -> StartedRun:
@@ -123,20 +110,14 @@ def _duplicate(delivery: Delivery) -> StartedRun:
 
 
 def idempotency_slot(target: str, key: str) -> str:
-    """Name what a key is for: a start of this workflow, or a retry of this run."""
+    """Return the slot that a key occupies, within the starts of a workflow or the reruns of a run."""
     return f"start:{target}:{key}"
 
 
 def require_valid_input(plan: Plan, run_input: Any) -> None:
-    """Raise DefinitionInvalid with where an input does not fit, as pointers into the request."""
+    """Raise DefinitionInvalid where an input is not valid, with pointers into the request."""
     problems = check_input(plan, run_input)
     if problems:
         raise DefinitionInvalid(
             [Problem(each.severity, each.code, f"/input{each.path}", each.message, each.hint) for each in problems]
         )
-
-
-def record_outcome(stored: Delivery, start: Start, state: str, reason: str | None = None) -> Start:
-    """Give a start with what became of it."""
-    owner = start.delivery_id or stored.id
-    return Start(start.workflow_id, start.version, start.run_id, start.given, state, reason, owner, start.customer_id)

@@ -1,4 +1,5 @@
-"""What the service keeps: definitions, triggers, deliveries, the index of runs, keys.
+"""The database of the service: definitions, triggers, deliveries, the run index and API keys.
 
-On SQLite in the home, or on PostgreSQL. The one importer of SQLAlchemy and Alembic but for `sql.query`.
+SQLite in the home directory, or PostgreSQL. Only this package and the action `sql.query` import
+SQLAlchemy; only this package imports Alembic.
 """

@@ -1,12 +1,11 @@
-"""API keys: whose they are and what they allow. Of the secret itself only a digest is kept.
+"""API keys and their scopes; only a digest of the secret is stored.
 
-A key is `ork_<id>_<secret>`: 256 random bits, so that one round of SHA-256 is enough to keep it.
+A key is `ork_<id>_<secret>`. The secret has 256 random bits, so a single round of SHA-256 is a sufficient hash.
 """
 
 import hashlib
 import hmac
 import secrets
-import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -16,13 +15,14 @@ from sqlalchemy import func, insert, select, update
 from orchestrator.errors import OperationRefused, OrchestratorError
 from orchestrator.store.database import Database
 from orchestrator.store.tables import api_keys
+from orchestrator.store.ttl_cache import TtlCache
 
 PREFIX = "ork"
-KNOWN_SECONDS = 1.0
+CACHE_SECONDS = 1.0
 """How long another process's change of a key may go unseen."""
-MAX_KNOWN = 10_000
+MAX_CACHED = 10_000
 SCOPES = ("read", "run", "edit", "admin")
-"""Each is its own: `admin` alone allows everything. See the table of routes for what each allows."""
+"""Scopes do not include each other; only `admin` allows everything."""
 
 
 class KeyNotFound(OrchestratorError):
@@ -33,11 +33,11 @@ class KeyNotFound(OrchestratorError):
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key without its secret; times in UTC."""
+    """A key without its secret; times are in UTC."""
 
     id: str
-    customer_id: str
-    """Empty: an administrator's, for all customers."""
+    customer_id: str | None
+    """`None` for an administrator's key, which is valid for all customers."""
     name: str
     scopes: tuple[str, ...]
     created_at: datetime
@@ -45,7 +45,7 @@ class ApiKey:
     revoked_at: datetime | None = None
 
     def is_usable(self, now: datetime) -> bool:
-        """Tell whether the key opens anything now."""
+        """Return whether the key is neither revoked nor expired."""
         return self.revoked_at is None and (self.expires_at is None or self.expires_at > now)
 
 
@@ -54,57 +54,57 @@ class Keys:
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        self._configured = False
-        self._asked = -KNOWN_SECONDS
-        self._rows: dict[str, tuple[float, Any]] = {}
+        self._rows: TtlCache[str, Any] = TtlCache(MAX_CACHED, CACHE_SECONDS)
+        self._configured: TtlCache[str, bool] = TtlCache(1, CACHE_SECONDS)
 
     async def create(
-        self, customer_id: str, name: str, scopes: tuple[str, ...], expires_at: datetime | None = None
+        self, customer_id: str | None, name: str, scopes: tuple[str, ...], expires_at: datetime | None = None
     ) -> tuple[ApiKey, str]:
-        """Make a key; the second value is what is shown once."""
+        """Create a key for a customer, or for administrators; the second value is the full key, shown only once."""
         key = ApiKey(secrets.token_hex(8), customer_id, name, scopes, datetime.now(UTC), expires_at)
         secret = secrets.token_urlsafe(32)
-        values = {name: getattr(key, name) for name in ApiKey.__slots__} | {"scopes": list(scopes)}
+        values = {name: getattr(key, name) for name in ApiKey.__slots__}
+        values |= {"customer_id": customer_id or "", "scopes": list(scopes)}
         async with self.database.write_transaction() as connection:
             await connection.execute(insert(api_keys).values(**values, digest=_compute_digest(secret)))
-        self._configured = True
+        self._configured.clear()
         return key, f"{PREFIX}_{key.id}_{secret}"
 
     async def verify(self, presented: str) -> ApiKey | None:
-        """Find the key that is presented; `None` when it opens nothing."""
+        """Return the key that was presented, or `None` if it is not valid."""
         parts = presented.split("_", 2)
-        known = len(parts) == 3 and parts[0] == PREFIX and parts[1].isascii() and parts[1].isalnum()
-        row = await self._load_row(parts[1] if known else "")
-        digest = _compute_digest(parts[2] if known else presented)
+        well_formed = len(parts) == 3 and parts[0] == PREFIX and parts[1].isascii() and parts[1].isalnum()
+        row = await self._load_row(parts[1] if well_formed else "")
+        digest = _compute_digest(parts[2] if well_formed else presented)
         now = datetime.now(UTC)
-        # The same work is done for an unknown id: how long it takes tells nothing.
-        fits = hmac.compare_digest(digest, row["digest"] if row else _compute_digest(""))
+        # An unknown id takes the same work, so that the response time reveals nothing.
+        matches = hmac.compare_digest(digest, row["digest"] if row else _compute_digest(""))
         former = row["former_digest"] if row and row["former_until"] and row["former_until"] > now else None
-        fits_former = hmac.compare_digest(digest, former or _compute_digest(""))
-        if row is None or not (fits or (former and fits_former)):
+        matches_former = hmac.compare_digest(digest, former or _compute_digest(""))
+        if row is None or not (matches or (former and matches_former)):
             return None
         key = _key_from_row(row)
         return key if key.is_usable(now) else None
 
     async def rotate(self, key_id: str, former_until: datetime) -> str:
-        """Give a key a new secret; the old one opens until a moment. Raises KeyNotFound and OperationRefused."""
+        """Replace the secret of a key; the old one is valid until a time. Raises KeyNotFound and OperationRefused."""
         secret = secrets.token_urlsafe(32)
         same = api_keys.c.id == key_id
         async with self.database.write_transaction() as connection:
-            # Locked: of two that rotate at once, the second keeps the first's secret as the former one.
+            # Locked: of two concurrent rotations, the second keeps the secret of the first as the former one.
             row = (await connection.execute(select(api_keys).where(same).with_for_update())).mappings().first()
             if row is None:
                 raise KeyNotFound(f"there is no key {key_id!r}")
             if not _key_from_row(row).is_usable(datetime.now(UTC)):
                 why = "is revoked" if row["revoked_at"] else "has expired"
-                raise OperationRefused(f"key {key_id!r} {why}: a new secret would open nothing", hint="make a new key")
+                raise OperationRefused(f"key {key_id!r} {why} and cannot be rotated", hint="create a new key")
             changed = {"digest": _compute_digest(secret), "former_digest": row["digest"], "former_until": former_until}
             await connection.execute(update(api_keys).where(same).values(changed))
-        self._rows.pop(key_id, None)
+        self._rows.clear()
         return f"{PREFIX}_{key_id}_{secret}"
 
     async def revoke(self, key_id: str) -> None:
-        """Close a key for ever; raises KeyNotFound."""
+        """Revoke a key for good; raises KeyNotFound."""
         await self._update(key_id, {"revoked_at": datetime.now(UTC)})
 
     async def list_keys(self, customer_id: str | None = None) -> list[ApiKey]:
@@ -116,31 +116,36 @@ class Keys:
             return [_key_from_row(row) for row in (await connection.execute(query)).mappings()]
 
     async def is_configured(self) -> bool:
-        """Tell whether there has ever been a key: revoking the last one must not open the doors."""
-        if not self._configured and time.monotonic() - self._asked >= KNOWN_SECONDS:
+        """Return whether a key has ever been created: revoking the last one must not open the API to everybody."""
+
+        async def load() -> bool:
             async with self.database.read_transaction() as connection:
                 count = (await connection.execute(select(func.count()).select_from(api_keys))).scalar_one()
-            self._configured, self._asked = bool(count), time.monotonic()
-        return self._configured
+            return bool(count)
+
+        return await self._configured.get("", load)
 
     async def _load_row(self, key_id: str) -> Any:
-        """Read a key; what was read a moment ago still holds."""
-        known = self._rows.get(key_id)
-        if known is not None and time.monotonic() - known[0] < KNOWN_SECONDS:
-            return known[1]
-        async with self.database.read_transaction() as connection:
-            row = (await connection.execute(select(api_keys).where(api_keys.c.id == key_id))).mappings().first()
-        if len(self._rows) >= MAX_KNOWN:
-            self._rows.clear()
-        if row is not None:
-            self._rows[key_id] = (time.monotonic(), row)
-        return row
+        """Return the row of a key, or `None`; only rows that exist are cached."""
+
+        async def load() -> Any:
+            async with self.database.read_transaction() as connection:
+                query = select(api_keys).where(api_keys.c.id == key_id)
+                row = (await connection.execute(query)).mappings().first()
+            if row is None:
+                raise KeyNotFound(f"there is no key {key_id!r}")
+            return row
+
+        try:
+            return await self._rows.get(key_id, load)
+        except KeyNotFound:
+            return None
 
     async def _update(self, key_id: str, changed: dict[str, Any]) -> None:
         async with self.database.write_transaction() as connection:
-            done = await connection.execute(update(api_keys).where(api_keys.c.id == key_id).values(changed))
-        self._rows.pop(key_id, None)
-        if done.rowcount != 1:
+            result = await connection.execute(update(api_keys).where(api_keys.c.id == key_id).values(changed))
+        self._rows.clear()
+        if result.rowcount != 1:
             raise KeyNotFound(f"there is no key {key_id!r}")
 
 
@@ -149,4 +154,5 @@ def _compute_digest(secret: str) -> str:
 
 
 def _key_from_row(row: Any) -> ApiKey:
-    return ApiKey(**{**{name: row[name] for name in ApiKey.__slots__}, "scopes": tuple(row["scopes"])})
+    values = {name: row[name] for name in ApiKey.__slots__}
+    return ApiKey(**{**values, "customer_id": row["customer_id"] or None, "scopes": tuple(row["scopes"])})

@@ -1,4 +1,4 @@
-"""Open the database, and bring its tables up to date."""
+"""Connect to the database, translate its errors, and migrate its tables."""
 
 import logging
 from collections.abc import AsyncIterator
@@ -24,42 +24,42 @@ from orchestrator.settings import Settings
 logger = logging.getLogger(__name__)
 HINT = "postgresql+asyncpg://user:password@host/name"
 FILE = "orchestrator.db"
-"""Of the embedded database, in the home."""
+"""Name of the embedded database in the home directory."""
 BUSY_SECONDS = 30.0
-"""How long a write waits for another process's."""
+"""How long SQLite waits for the write lock."""
 POOL_SIZE = 20
 DRIVERS = {"postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
-"""By the kind of database, whatever driver the URL names."""
+"""Driver by database; a driver named in the URL is ignored."""
 UNAVAILABLE = ("08", "28", "3D", "40", "53", "57")
-"""Classes of SQLSTATE: connection, authorization, no such database, rolled back, resources, shut down."""
+"""SQLSTATE classes: connection, authorization, unknown database, rollback, resources, operator intervention."""
 INVALID_DATA = "22"
-"""The class of values that a column cannot hold."""
+"""SQLSTATE class of values that a column cannot hold."""
 STALE = AsyncAdapt_asyncpg_dbapi.InvalidCachedStatementError
-"""A statement was prepared before a migration of a newer release; the driver prepares it anew the next time."""
+"""A statement was prepared before the migration of a newer release; the driver prepares it again on the next use."""
 MIGRATION_LOCK = 7_365_221_340_911
-"""Of PostgreSQL: one process at a time changes the tables. Any number that nobody else takes."""
+"""PostgreSQL advisory lock that lets one process at a time migrate; an arbitrary number."""
 
 
 class StoreUnavailable(OrchestratorError):
-    """Our database does not answer."""
+    """The database does not respond."""
 
     code = "store_unavailable"
 
 
 class StoreOutdated(OrchestratorError):
-    """The database's tables are of an older version of this program, or there are none."""
+    """The tables of the database are missing or belong to an older release."""
 
     code = "store_outdated"
 
 
 class ValueRefused(OrchestratorError):
-    """The database cannot hold a value: it is too long, or no text."""
+    """The database cannot store a value: it is too long or not valid text."""
 
     code = "value_refused"
 
 
 class Database:
-    """Connections to the database. A transaction is a block: it is kept whole or not at all."""
+    """Connections to the database. A transaction is a context: it is committed at its end, or rolled back."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
@@ -67,22 +67,21 @@ class Database:
 
     @asynccontextmanager
     async def read_transaction(self) -> AsyncIterator[AsyncConnection]:
-        """Read; raises StoreUnavailable."""
-        with_errors = _translate_errors(self.engine)
-        async with with_errors, self.engine.connect() as connection, connection.begin():
+        """Open a transaction that only reads; raises StoreUnavailable."""
+        async with _translate_errors(self.engine), self.engine.connect() as connection, connection.begin():
             yield connection
 
     @asynccontextmanager
     async def write_transaction(self) -> AsyncIterator[AsyncConnection]:
-        """Read and write in one transaction; raises StoreUnavailable."""
+        """Open a transaction that writes; raises StoreUnavailable."""
         async with _translate_errors(self.engine), self.engine.connect() as connection:
-            # SQLite gives a writer the lock at the start: one that asks halfway is refused at once.
+            # On SQLite a transaction that starts as a reader and then writes fails at once with SQLITE_BUSY.
             connection = await connection.execution_options(writing=True)
             async with connection.begin():
                 yield connection
 
     async def migrate(self) -> bool:
-        """Bring the tables up to date; `False` where they are of a newer release: then nothing is changed."""
+        """Migrate the tables; return `False`, and change nothing, where they belong to a newer release."""
         async with _translate_errors(self.engine), self.engine.connect() as connection:
             connection = await connection.execution_options(writing=True)
             async with connection.begin():
@@ -91,23 +90,25 @@ class Database:
     async def check(self) -> None:
         """Raise StoreOutdated where `migrate` has something to do.
 
-        A version that this release does not know is of a newer one: migrations only add, so the tables serve
-        this release too while it is being replaced.
+        A revision unknown to this release belongs to a newer one. Migrations only add, so this release can use
+        the tables while it is being replaced.
         """
         async with self.read_transaction() as connection:
-            found = await connection.run_sync(_read_revision)
+            revision = await connection.run_sync(_read_revision)
         newest, *older = _list_revisions()
-        if found is None or found in older:
-            hint = "run `orchestrator store migrate` of the release that serves"
-            raise StoreOutdated(f"the database is at version {found or 'none'}, this release needs {newest}", hint=hint)
-        self._is_known(found)
+        if revision is None or revision in older:
+            raise StoreOutdated(
+                f"the database is at version {revision or 'none'}, this release needs {newest}",
+                hint="run `orchestrator store migrate`",
+            )
+        self._is_known(revision)
 
     def _is_known(self, revision: str) -> bool:
-        """Tell whether this release made the tables; warn once where it did not."""
+        """Return whether this release knows the revision of the tables; warn once where it does not."""
         if revision in _list_revisions():
             return True
         if not self._warned_of_newer:
-            logger.warning("the database is at version %s of a newer release, this one goes on with it", revision)
+            logger.warning("the database is at version %s of a newer release; continuing with it", revision)
             self._warned_of_newer = True
         return False
 
@@ -117,30 +118,33 @@ class Database:
 
 
 def get_database_url(settings: Settings) -> str:
-    """Give the address of the database: as set, or a file in the home."""
+    """Return the URL of the database: ORCHESTRATOR_DATABASE_URL, or a file in the home directory."""
     if settings.database_url is None:
         return f"sqlite+aiosqlite:///{settings.home.absolute() / FILE}"
     try:
         url = make_url(settings.database_url)
     except ArgumentError:
-        raise SettingsError("ORCHESTRATOR_DATABASE_URL is no database URL", hint=HINT) from None
+        raise SettingsError("ORCHESTRATOR_DATABASE_URL is not a database URL", hint=f"write it as {HINT}") from None
     driver = DRIVERS.get(url.get_backend_name())
     if driver is None:
-        raise SettingsError(f"{url.get_backend_name()!r} is no database that is known", hint=HINT)
+        raise SettingsError(
+            f"ORCHESTRATOR_DATABASE_URL: {url.get_backend_name()!r} is not supported; use PostgreSQL or SQLite",
+            hint=f"write it as {HINT}",
+        )
     query = dict(url.query)
     if driver == DRIVERS["postgresql"] and "sslmode" in query:
-        query["ssl"] = query.pop("sslmode")  # libpq's name of the option, and asyncpg's
+        query["ssl"] = query.pop("sslmode")  # libpq calls the option `sslmode`, asyncpg `ssl`
     return url.set(drivername=driver, query=query).render_as_string(hide_password=False)
 
 
 def create_database(url: str) -> Database:
-    """Make an engine; nothing is connected yet. Raises StoreUnavailable where SQLite's folder cannot be."""
+    """Create an engine without connecting; raises StoreUnavailable where the folder of SQLite cannot be created."""
     if url.startswith("sqlite"):
         folder = Path(make_url(url).database or "").parent
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise StoreUnavailable(f"the folder of the database cannot be made: {error}") from error
+            raise StoreUnavailable(f"cannot create the folder of the database: {error}") from error
         engine = create_async_engine(url, connect_args={"timeout": BUSY_SECONDS}, pool_size=POOL_SIZE)
         event.listen(engine.sync_engine, "connect", _on_connect)
         event.listen(engine.sync_engine, "begin", _on_begin)
@@ -149,7 +153,7 @@ def create_database(url: str) -> Database:
 
 
 def _on_connect(connection: Any, _: Any) -> None:
-    connection.isolation_level = None  # transactions are begun below
+    connection.isolation_level = None  # _on_begin begins the transactions
     cursor = connection.cursor()
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
@@ -163,26 +167,26 @@ def _on_begin(connection: Connection) -> None:
 
 @asynccontextmanager
 async def _translate_errors(engine: AsyncEngine) -> AsyncIterator[None]:
-    """Translate what says that nobody is there, or that a value is refused; anything else is a fault of ours."""
+    """Raise StoreUnavailable and ValueRefused for errors of the driver; let programming errors pass."""
     try:
         yield
-    except (UnicodeEncodeError, OverflowError) as error:  # SQLite's driver, before it asks
-        raise ValueRefused(f"the database cannot hold a value: {error}") from error
+    except (UnicodeEncodeError, OverflowError) as error:  # raised by the driver of SQLite itself
+        raise ValueRefused(f"the database cannot store a value: {error}") from error
     except (TimeoutError, PoolTimeout, OSError, DBAPIError) as error:
         state = getattr(error.orig, "sqlstate", None) or "" if isinstance(error, DBAPIError) else ""
         if isinstance(error, DataError) or state.startswith(INVALID_DATA):
-            raise ValueRefused(f"the database cannot hold a value: {_short(error)}") from error
+            raise ValueRefused(f"the database cannot store a value: {_shorten(error)}") from error
         gone = not isinstance(error, DBAPIError) or isinstance(error, InterfaceError | OperationalError)
         if isinstance(error, DBAPIError) and isinstance(error.orig, STALE):
-            raise StoreUnavailable("the database's tables have just been changed: try again") from error
+            raise StoreUnavailable("the tables have just been migrated; try again") from error
         if not gone and not state.startswith(UNAVAILABLE):
             raise
-        # What follows the name may hold a password too.
+        # Parameters of the URL may contain a password too.
         where = engine.url.set(query={}).render_as_string(hide_password=True)
-        raise StoreUnavailable(f"the database does not answer: {where}: {_short(error)}") from error
+        raise StoreUnavailable(f"the database does not respond: {where}: {_shorten(error)}") from error
 
 
-def _short(error: BaseException) -> str:
+def _shorten(error: BaseException) -> str:
     origin = error.orig if isinstance(error, DBAPIError) else error
     return (str(origin) or type(origin).__name__).splitlines()[0][:200]
 
@@ -195,17 +199,17 @@ def _make_config() -> Config:
 
 @cache
 def _list_revisions() -> tuple[str, ...]:
-    """Name the versions that this release knows, the newest first."""
+    """Return the revisions that this release knows, the newest first."""
     return tuple(each.revision for each in ScriptDirectory.from_config(_make_config()).walk_revisions())
 
 
 def _upgrade(connection: Connection) -> str:
-    """Bring the tables up to date where this release knows them; give their version then."""
+    """Migrate tables whose revision this release knows, and return their revision."""
     if connection.dialect.name == "postgresql":
         connection.execute(select(func.pg_advisory_xact_lock(MIGRATION_LOCK)))
-    found = _read_revision(connection)
-    if found is not None and found not in _list_revisions():
-        return found
+    revision = _read_revision(connection)
+    if revision is not None and revision not in _list_revisions():
+        return revision
     config = _make_config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")

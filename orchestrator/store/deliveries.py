@@ -1,13 +1,14 @@
-"""The ledger of what came in to start runs, and the starts that each delivery owes.
+"""The ledger of deliveries (events, webhooks, starts with an idempotency key) and of the runs that each one starts.
 
-A delivery and its starts are written together, before anything is started: whoever comes after a crash finds
-what is still owed. Run ids stand in it, so a start that is made twice starts once.
+A delivery and its starts are written in one transaction before any run starts, so that pending starts survive a
+crash. The run IDs are part of it: a start that is repeated starts one run.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 from sqlalchemy import ColumnElement, Select, and_, delete, func, insert, or_, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -21,9 +22,9 @@ ACCEPTED, DUPLICATE, REJECTED = "accepted", "duplicate", "rejected"
 PENDING, STARTED, RESUMED, FAILED = "pending", "started", "resumed", "failed"
 ROWS_AT_ONCE = 500
 CLAIM_TIMEOUT = timedelta(seconds=15)
-"""So long a process may be silent about a delivery that it works on; then another one goes on with it."""
+"""A process that has not settled a start for this long loses its claim on the delivery."""
 LISTED_STARTS = 20
-"""Starts that a list shows of each delivery; the entry itself shows all."""
+"""Number of starts that a list shows of each delivery."""
 
 
 class DeliveryNotFound(OrchestratorError):
@@ -34,14 +35,14 @@ class DeliveryNotFound(OrchestratorError):
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A run that a delivery starts, or has started."""
+    """A run that a delivery starts or has started."""
 
     workflow_id: str
     version: int
-    """0 is the working copy."""
+    """0 is the draft."""
     run_id: str
-    given: Any = None
-    """The run's input; of a webhook that answers a run, `{"event": name}`."""
+    input_data: Any = None
+    """The input of the run; for a webhook that resumes a run, `{"event": name}`."""
     state: str = PENDING
     reason: str | None = None
     delivery_id: str = ""
@@ -50,31 +51,53 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What came in."""
+    """An accepted, duplicate or rejected request to start runs."""
 
     id: str
     customer_id: str
     kind: str
     """`event`, `webhook` or `start`."""
     name: str
-    """The event, the path or the workflow."""
+    """The name of the event, the path of the webhook or the ID of the workflow."""
     key: str | None
-    """What tells it from others, as the sender says."""
+    """The idempotency key that the sender chose."""
     outcome: str
     received: Any
-    """What runs see as their trigger."""
+    """The trigger data of the runs."""
     received_at: datetime
     reason: str | None = None
     duplicate_of: str | None = None
     redrive_of: str | None = None
     starts: tuple[Start, ...] = field(default=())
-    """Of a duplicate, those of the delivery that won."""
+    """The starts; those of the first delivery where this one is a duplicate."""
     states: Mapping[str, int] = field(default_factory=dict)
-    """How many starts stand how, where not all are given."""
+    """Number of starts by state, where `starts` is incomplete."""
+
+    @classmethod
+    def new(
+        cls,
+        kind: str,
+        customer_id: str,
+        name: str,
+        received: Any,
+        *,
+        starts: Iterable[Start] = (),
+        key: str | None = None,
+        outcome: str = ACCEPTED,
+        reason: str | None = None,
+        redrive_of: str | None = None,
+    ) -> "Delivery":
+        """Return a delivery that has just been received; accepted unless `outcome` says otherwise."""
+        delivery_id = str(uuid4())
+        owned = tuple(replace(start, delivery_id=delivery_id, customer_id=customer_id) for start in starts)
+        received_at = datetime.now(UTC)
+        return cls(
+            delivery_id, customer_id, kind, name, key, outcome, received, received_at, reason, None, redrive_of, owned
+        )
 
     @property
     def pending(self) -> bool:
-        """Tell whether some of its starts are still to be started."""
+        """Return whether some of its starts are pending."""
         return any(start.state == PENDING for start in self.starts)
 
 
@@ -85,9 +108,9 @@ class Deliveries:
         self.database = database
 
     async def accept(self, delivery: Delivery, slot: str | None) -> Delivery:
-        """Keep a delivery with what it will start; one whose key is taken is kept as a duplicate.
+        """Store a delivery with its starts, or as a duplicate where another delivery holds the idempotency slot.
 
-        Gives what is kept. It is the caller's to work on: nobody else takes it up before it is due.
+        Return what is stored. The caller has the claim on it until CLAIM_TIMEOUT.
         """
         async with self.database.write_transaction() as connection:
             if await self._insert(connection, delivery, slot):
@@ -96,6 +119,7 @@ class Deliveries:
                         "delivery_id": delivery.id,
                         "customer_id": delivery.customer_id,
                         **{name: getattr(start, name) for name in _START_FIELDS},
+                        "given": start.input_data,
                     }
                     for start in delivery.starts
                 ]
@@ -110,14 +134,14 @@ class Deliveries:
                 again = replace(delivery, outcome=DUPLICATE, duplicate_of=first, starts=())
                 await self._insert(connection, again, None)
                 return replace(again, starts=tuple(await _load_starts(connection, [first])))
-        return await self.accept(delivery, slot)  # the key has been let go of since
+        return await self.accept(delivery, slot)  # the slot has been released in the meantime
 
     async def find_by_slot(self, customer_id: str, slot: str) -> Delivery | None:
-        """Find the delivery that has taken a key."""
-        found = await self._read(
+        """Return the delivery that holds an idempotency slot."""
+        rows = await self._read(
             select(deliveries).where(deliveries.c.customer_id == customer_id, deliveries.c.taken == slot)
         )
-        return next(iter(found), None)
+        return next(iter(rows), None)
 
     async def _insert(self, connection: AsyncConnection, delivery: Delivery, slot: str | None) -> bool:
         values = {name: getattr(delivery, name) for name in _DELIVERY_FIELDS}
@@ -128,11 +152,11 @@ class Deliveries:
         return (await connection.execute(statement.on_conflict_do_nothing())).rowcount == 1
 
     async def settle(self, outcomes: Iterable[Start]) -> None:
-        """Note what became of starts; the rest of the delivery is still being worked on."""
+        """Record the outcome of starts, and renew the claim on their deliveries."""
         start_rows = list(outcomes)
         touched = {start.delivery_id for start in start_rows}
         async with self.database.write_transaction() as connection:
-            # Locked: two that settle the last starts of a delivery at once would each see the other's as pending.
+            # Locked: of two that settle the last starts of a delivery at once, each would see the other's as pending.
             mine = select(deliveries.c.id).where(deliveries.c.id.in_(touched)).order_by(deliveries.c.id)
             await connection.execute(mine.with_for_update())
             for start in start_rows:
@@ -147,21 +171,21 @@ class Deliveries:
             await connection.execute(mine_still.where(deliveries.c.id.not_in(pending)).values(open=False))
 
     async def is_pending(self, delivery_id: str) -> bool:
-        """Tell whether some of a delivery's starts are still to be made, however many it has."""
+        """Return whether some starts of a delivery are pending."""
         async with self.database.read_transaction() as connection:
             return bool(await connection.scalar(select(deliveries.c.open).where(deliveries.c.id == delivery_id)))
 
     async def list_due(self, limit: int) -> list[str]:
-        """Name deliveries that owe starts and that nobody works on, those that have waited longest first.
+        """List deliveries with pending starts whose claim has expired, the longest overdue first.
 
-        A start by hand is left to who asked for it, and has had no answer: the same key meets the same run.
+        Manual starts are left out: their sender has had no response, and repeats the request with the same key.
         """
         query = select(deliveries.c.id).where(_is_due(datetime.now(UTC)), deliveries.c.kind != "start")
         async with self.database.read_transaction() as connection:
             return list(await connection.scalars(query.order_by(deliveries.c.due_at).limit(limit)))
 
     async def claim(self, delivery_id: str, work: timedelta = CLAIM_TIMEOUT) -> bool:
-        """Take a delivery up that nobody works on; False where another process has."""
+        """Claim a due delivery; return `False` where another process has claimed it."""
         now = datetime.now(UTC)
         async with self.database.write_transaction() as connection:
             done = await connection.execute(
@@ -170,7 +194,7 @@ class Deliveries:
         return done.rowcount == 1
 
     async def postpone(self, delivery_id: str, pause: timedelta) -> None:
-        """Leave a delivery that cannot go on now: it is due again after a pause."""
+        """Give up the claim on a delivery until after a pause."""
         async with self.database.write_transaction() as connection:
             await connection.execute(
                 update(deliveries)
@@ -179,19 +203,19 @@ class Deliveries:
             )
 
     async def release_slot(self, delivery_id: str) -> None:
-        """Let the key of a delivery that came to nothing be used again."""
+        """Release the idempotency slot of a delivery that failed, so that its key can be used again."""
         async with self.database.write_transaction() as connection:
             await connection.execute(update(deliveries).where(deliveries.c.id == delivery_id).values(taken=None))
 
     async def get(self, customer_id: str | None, delivery_id: str) -> Delivery:
-        """Give a delivery; raises DeliveryNotFound."""
+        """Return a delivery; raises DeliveryNotFound."""
         query = select(deliveries).where(deliveries.c.id == delivery_id)
         if customer_id is not None:
             query = query.where(deliveries.c.customer_id == customer_id)
-        found = await self._read(query)
-        if not found:
+        rows = await self._read(query)
+        if not rows:
             raise DeliveryNotFound(f"there is no delivery {delivery_id!r}")
-        return found[0]
+        return rows[0]
 
     async def list_deliveries(
         self,
@@ -202,7 +226,7 @@ class Deliveries:
         after: Sequence[Any] = (),
         limit: int = 50,
     ) -> list[Delivery]:
-        """List deliveries, the newest first, each with its first starts; `after` is `(received_at, id)` of the last."""
+        """List deliveries with their first starts, newest first; `after` is `(received_at, id)` of the last one."""
         query = select(deliveries)
         equal = {"customer_id": customer_id, "kind": kind, "outcome": outcome}
         for name, value in equal.items():
@@ -215,7 +239,7 @@ class Deliveries:
         return await self._read(newest, LISTED_STARTS)
 
     async def prune(self, before: datetime) -> int:
-        """Forget what came in before a moment and owes nothing."""
+        """Delete deliveries that were received before a time and have no pending starts; return their number."""
         async with self.database.write_transaction() as connection:
             done = await connection.execute(
                 delete(deliveries).where(
@@ -226,15 +250,15 @@ class Deliveries:
             return done.rowcount
 
     async def count_pending_starts(self) -> int:
-        """Count the starts that are still owed."""
+        """Return the number of pending starts."""
         async with self.database.read_transaction() as connection:
             query = select(func.count()).select_from(starts).where(starts.c.state == PENDING)
             return int((await connection.execute(query)).scalar_one())
 
     async def _read(self, query: Select[Any], first: int | None = None) -> list[Delivery]:
         async with self.database.read_transaction() as connection:
-            found = [dict(row) for row in (await connection.execute(query)).mappings()]
-            owners = [row["duplicate_of"] or row["id"] for row in found]
+            rows = [dict(row) for row in (await connection.execute(query)).mappings()]
+            owners = [row["duplicate_of"] or row["id"] for row in rows]
             start_rows: dict[str, list[Start]] = {}
             for start in await _load_starts(connection, owners, first):
                 start_rows.setdefault(start.delivery_id, []).append(start)
@@ -247,11 +271,15 @@ class Deliveries:
                 starts=tuple(start_rows.get(owner, ())),
                 states=states.get(owner, {}),
             )
-            for row, owner in zip(found, owners, strict=True)
+            for row, owner in zip(rows, owners, strict=True)
         ]
 
 
-_START_FIELDS = ("workflow_id", "version", "run_id", "given", "state", "reason")
+_START_FIELDS = ("workflow_id", "version", "run_id", "state", "reason")
+_START_COLUMNS = (
+    *(starts.c[name] for name in (*_START_FIELDS, "delivery_id", "customer_id")),
+    starts.c.given.label("input_data"),
+)
 _DELIVERY_FIELDS = tuple(name for name in Delivery.__slots__ if name not in ("starts", "states"))
 
 
@@ -260,11 +288,11 @@ def _is_due(now: datetime) -> ColumnElement[bool]:
 
 
 async def _load_starts(connection: AsyncConnection, owners: Sequence[str], first: int | None = None) -> list[Start]:
-    query = select(starts).where(starts.c.delivery_id.in_(owners))
+    query = select(*_START_COLUMNS).where(starts.c.delivery_id.in_(owners))
     if first is not None:
         position = func.row_number().over(partition_by=starts.c.delivery_id, order_by=starts.c.workflow_id)
         numbered = query.add_columns(position.label("position")).subquery()
-        query = select(*(numbered.c[column.name] for column in starts.c)).where(numbered.c.position <= first)
+        query = select(*(numbered.c[column.name] for column in _START_COLUMNS)).where(numbered.c.position <= first)
         query = query.order_by(numbered.c.workflow_id)
     else:
         query = query.order_by(starts.c.workflow_id)
@@ -273,5 +301,5 @@ async def _load_starts(connection: AsyncConnection, owners: Sequence[str], first
 
 async def _count_states(connection: AsyncConnection, owners: Sequence[str]) -> list[tuple[str, str, int]]:
     query = select(starts.c.delivery_id, starts.c.state, func.count()).where(starts.c.delivery_id.in_(owners))
-    found = await connection.execute(query.group_by(starts.c.delivery_id, starts.c.state))
-    return [(row[0], row[1], row[2]) for row in found]
+    rows = await connection.execute(query.group_by(starts.c.delivery_id, starts.c.state))
+    return [(row[0], row[1], row[2]) for row in rows]

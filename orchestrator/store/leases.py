@@ -1,4 +1,4 @@
-"""Work that one process at a time does, and how far it has come."""
+"""Leases on work that one process at a time does, with a mark of how far it has got."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -10,14 +10,14 @@ from orchestrator.store.tables import leases
 
 
 class Leases:
-    """Leases by name: whoever stops renewing one loses it."""
+    """Leases by name; one that is not renewed expires."""
 
     def __init__(self, database: Database, holder: str) -> None:
         self.database = database
         self.holder = holder
 
     async def acquire(self, name: str, seconds: float) -> bool:
-        """Take or renew a lease; False while another process has it."""
+        """Acquire or renew a lease; return `False` while another process holds it."""
         now = datetime.now(UTC)
         values = {"name": name, "holder": self.holder, "until": now + timedelta(seconds=seconds)}
         async with self.database.write_transaction() as connection:
@@ -33,18 +33,18 @@ class Leases:
         return done.rowcount == 1
 
     async def release(self, name: str) -> None:
-        """Let another process have it at once."""
+        """Release a lease before it expires."""
         async with self.database.write_transaction() as connection:
             mine = (leases.c.name == name, leases.c.holder == self.holder)
             await connection.execute(update(leases).where(*mine).values(until=datetime.now(UTC)))
 
     async def get_mark(self, name: str) -> datetime | None:
-        """Say how far the work has come."""
+        """Return how far the work has got."""
         async with self.database.read_transaction() as connection:
-            found: datetime | None = await connection.scalar(select(leases.c.mark).where(leases.c.name == name))
-        return found
+            mark: datetime | None = await connection.scalar(select(leases.c.mark).where(leases.c.name == name))
+        return mark
 
     async def set_mark(self, name: str, mark: datetime) -> None:
-        """Write down how far the work has come."""
+        """Record how far the work has got."""
         async with self.database.write_transaction() as connection:
             await connection.execute(update(leases).where(leases.c.name == name).values(mark=mark))

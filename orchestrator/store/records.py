@@ -9,7 +9,7 @@ ACTIVE, PAUSED, REMOVED = "active", "paused", "removed"
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A workflow as it is kept; times in UTC."""
+    """A stored workflow; times are in UTC."""
 
     customer_id: str
     id: str
@@ -18,9 +18,9 @@ class Stored:
     definition: dict[str, Any]
     """The working copy."""
     version: int
-    """The newest published; 0 before the first."""
+    """The newest published version; 0 before the first."""
     edited: bool
-    """The working copy is not what is published."""
+    """The working copy differs from the published version."""
     revision: int
     created_at: datetime
     updated_at: datetime
@@ -28,13 +28,13 @@ class Stored:
 
     @property
     def content_version(self) -> int:
-        """Give the version that the working copy has, or will have when it is published."""
+        """Return the version that the working copy has, or will have once it is published."""
         return self.version + 1 if self.edited else self.version
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What a start asks of a workflow: little, for each start asks it."""
+    """The few columns of a workflow that every start reads."""
 
     customer_id: str
     status: str
@@ -44,7 +44,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One published version: it never changes."""
+    """One published version; it never changes."""
 
     customer_id: str
     workflow_id: str
@@ -57,8 +57,20 @@ class Version:
 
 
 @dataclass(frozen=True, slots=True)
+class Callee:
+    """The definition that a call of a workflow runs."""
+
+    workflow_id: str
+    version: int
+    """0 is the draft of a workflow that has never been published."""
+    definition: dict[str, Any]
+    newest: bool
+    """The newest version, or the draft."""
+
+
+@dataclass(frozen=True, slots=True)
 class TriggerRow:
-    """What should start a workflow."""
+    """The desired state of a workflow's trigger."""
 
     customer_id: str
     workflow_id: str

@@ -1,6 +1,6 @@
-"""The index of runs: what lists and statistics are made of, kept beyond Temporal's retention.
+"""The run index, from which lists and statistics are read; it outlives Temporal's retention.
 
-Temporal alone says what a run is; this is written down from there, again and again, and may be a second behind.
+Temporal is the source of truth. The indexer copies from there, so the index may be a second behind.
 """
 
 import logging
@@ -20,26 +20,26 @@ logger = logging.getLogger(__name__)
 
 ROWS_AT_ONCE = 500
 CHANGING = ("status", "started_at", "completed_at", "duration_ms")
-"""Temporal's clock is believed: what a process notes of a start is its own."""
+"""Columns that an update overwrites; `started_at` is first recorded by the clock of a process, not of Temporal."""
 MAX_RERUNS = 100
 PERCENTILES = {"p50_ms": 0.5, "p95_ms": 0.95}
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What became of the runs of a workflow."""
+    """The number of runs of a workflow by status."""
 
     total: int = 0
     by_status: tuple[tuple[str, int], ...] = ()
     last_run_at: datetime | None = None
 
     def of(self, status: str) -> int:
-        """Count the runs of a status."""
+        """Return the number of runs with a status."""
         return dict(self.by_status).get(status, 0)
 
     @property
     def success_rate(self) -> float | None:
-        """Give the percentage of runs that completed among those that completed or failed."""
+        """Return the percentage of runs that completed, of those that completed or failed."""
         decided = self.of("completed") + self.of("failed")
         return round(100 * self.of("completed") / decided, 2) if decided else None
 
@@ -51,13 +51,13 @@ class RunIndex:
         self.database = database
 
     async def put(self, summaries: Iterable[RunSummary]) -> None:
-        """Write runs down; what says that a run has ended is never taken back.
+        """Insert or update runs; the end of a run is never overwritten.
 
-        One that the database cannot hold is left out: it must not keep all others from being seen.
+        A run that the database cannot store is skipped, so that it does not block the others.
         """
-        each = _deduplicate(summaries)
-        for at in range(0, len(each), ROWS_AT_ONCE):
-            batch = each[at : at + ROWS_AT_ONCE]
+        distinct = _deduplicate(summaries)
+        for at in range(0, len(distinct), ROWS_AT_ONCE):
+            batch = distinct[at : at + ROWS_AT_ONCE]
             try:
                 await self._put(batch)
             except ValueRefused:
@@ -65,7 +65,7 @@ class RunIndex:
                     try:
                         await self._put([run])
                     except ValueRefused as error:
-                        logger.warning("run %r is not in the index: %s", run.id, error)
+                        logger.warning("skipped run %r, which cannot be stored in the index: %s", run.id, error)
 
     async def _put(self, batch: Sequence[RunSummary]) -> None:
         async with self.database.write_transaction() as connection:
@@ -75,11 +75,11 @@ class RunIndex:
             statement = statement.on_conflict_do_update(
                 index_elements=["id"], set_=changed, where=runs.c.completed_at.is_(None)
             )
-            # One statement for any number of rows: it is compiled once.
+            # One statement for any number of rows, so that it is compiled once.
             await connection.execute(statement, [run.model_dump() for run in batch])
 
     async def mark_lost(self, run_ids: Sequence[str]) -> None:
-        """Note that Temporal knows runs no more: how they ended is not known."""
+        """Record that Temporal no longer knows runs, so that how they ended is unknown."""
         async with self.database.write_transaction() as connection:
             await connection.execute(
                 update(runs)
@@ -88,14 +88,14 @@ class RunIndex:
             )
 
     async def get(self, customer_id: str | None, run_id: str) -> RunSummary | None:
-        """Find a run."""
+        """Return a run, or `None`."""
         query = _filter_customer(customer_id, select(runs).where(runs.c.id == run_id))
         async with self.database.read_transaction() as connection:
             row = (await connection.execute(query)).mappings().first()
         return None if row is None else RunSummary(**row)
 
     async def list_reruns(self, customer_id: str | None, run_id: str) -> list[str]:
-        """Give the runs that are retries of a run, the oldest first."""
+        """List the reruns of a run, the oldest first."""
         query = _filter_customer(customer_id, select(runs.c.id).where(runs.c.retried_from == run_id))
         async with self.database.read_transaction() as connection:
             return list(await connection.scalars(query.order_by(runs.c.started_at, runs.c.id).limit(MAX_RERUNS)))
@@ -112,7 +112,7 @@ class RunIndex:
         after: Sequence[Any] = (),
         limit: int = 50,
     ) -> list[RunSummary]:
-        """List runs, the newest first; `after` is `(started_at, id)` of the last one seen."""
+        """List runs, the newest first; `after` is `(started_at, id)` of the last one on the page before."""
         query = select(runs)
         equal = {
             "customer_id": customer_id, "workflow_id": workflow_id, "status": status, "trigger_type": trigger_type,
@@ -131,7 +131,7 @@ class RunIndex:
             return [RunSummary(**row) for row in (await connection.execute(query)).mappings()]
 
     async def list_ids_between(self, customer_id: str, first: str, last: str) -> list[str]:
-        """Give the ids of runs from one to another, both included, as long as each other."""
+        """List the IDs of runs between two IDs of equal length, both included."""
         query = select(runs.c.id).where(
             runs.c.customer_id == customer_id, runs.c.id.between(first, last), func.length(runs.c.id) == len(first)
         )
@@ -139,16 +139,16 @@ class RunIndex:
             return list(await connection.scalars(query))
 
     async def list_open(self, before: datetime, after: Sequence[Any], limit: int) -> list[RunSummary]:
-        """Give runs that started before a moment and are not known to have ended, the oldest first."""
+        """List runs that started before a time and have no recorded end, the oldest first."""
         query = select(runs).where(runs.c.status == "running", runs.c.started_at < before)
         if after:
             query = query.where(tuple_(runs.c.started_at, runs.c.id) > tuple_(*after))
         async with self.database.read_transaction() as connection:
-            found = await connection.execute(query.order_by(runs.c.started_at, runs.c.id).limit(limit))
-            return [RunSummary(**row) for row in found.mappings()]
+            rows = await connection.execute(query.order_by(runs.c.started_at, runs.c.id).limit(limit))
+            return [RunSummary(**row) for row in rows.mappings()]
 
     async def count_runs(self, customer_id: str, names: Sequence[str], version: int | None = None) -> dict[str, Counts]:
-        """Count the runs of workflows by status: of their published versions, since each was made."""
+        """Count the runs of published versions by status, since the workflow was created."""
         query = select(
             runs.c.workflow_id, runs.c.status, func.count().label("number"), func.max(runs.c.started_at).label("last")
         ).where(*_counting_conditions(customer_id, version), runs.c.workflow_id.in_(names))
@@ -169,37 +169,37 @@ class RunIndex:
     async def compute_percentiles(
         self, customer_id: str, workflow_id: str, version: int | None = None
     ) -> dict[str, int | None]:
-        """Give percentiles of how long completed runs took, in milliseconds (nearest rank)."""
+        """Return percentiles of the duration of completed runs, in milliseconds (nearest rank)."""
         wanted = [
             *_counting_conditions(customer_id, version),
             runs.c.workflow_id == workflow_id,
             runs.c.status == "completed",
             runs.c.duration_ms.is_not(None),
         ]
-        found: dict[str, int | None] = {}
+        percentiles: dict[str, int | None] = {}
         async with self.database.read_transaction() as connection:
             number = int((await connection.execute(select(func.count()).where(and_(*wanted)))).scalar_one())
             for name, part in PERCENTILES.items():
                 rank = max(-(-number * int(part * 100) // 100) - 1, 0)
                 query = select(runs.c.duration_ms).where(and_(*wanted)).order_by(runs.c.duration_ms)
-                found[name] = (await connection.execute(query.offset(rank).limit(1))).scalar()
-        return found
+                percentiles[name] = (await connection.execute(query.offset(rank).limit(1))).scalar()
+        return percentiles
 
 
 def _filter_customer(customer_id: str | None, query: Select[Any]) -> Select[Any]:
-    """Ask for the runs of a customer; `None` is an administrator."""
+    """Restrict a query to a customer; `None` is an administrator, who reads the runs of all."""
     return query if customer_id is None else query.where(runs.c.customer_id == customer_id)
 
 
 def _counting_conditions(customer_id: str, version: int | None) -> list[ColumnElement[bool]]:
-    """Say which runs count: not tries of a draft, nor those of a workflow that had the id before."""
+    """Return the conditions that leave out runs of drafts and of a deleted workflow with the same id."""
     same = and_(workflows.c.customer_id == runs.c.customer_id, workflows.c.id == runs.c.workflow_id)
     wanted = [runs.c.customer_id == customer_id, same, runs.c.started_at >= workflows.c.created_at]
     return [*wanted, runs.c.workflow_version > 0 if version is None else runs.c.workflow_version == version]
 
 
 def _deduplicate(summaries: Iterable[RunSummary]) -> list[RunSummary]:
-    """Leave what writing one after another would leave, in the order in which every writer locks rows."""
+    """Keep the summary that would win if all were written in turn, in the order in which every writer locks rows."""
     latest: dict[str, RunSummary] = {}
     for run in summaries:
         if run.id not in latest or latest[run.id].completed_at is None:

@@ -1,6 +1,6 @@
-"""The tables of our own database, the same on SQLite and PostgreSQL. Every row belongs to a customer.
+"""The tables of the database, the same on SQLite and PostgreSQL.
 
-Runs live in Temporal: what is kept of them here is an index for lists and statistics, filled from there.
+Runs live in Temporal; the table of runs is an index for lists and statistics.
 """
 
 from datetime import UTC, datetime
@@ -33,24 +33,24 @@ NAMES = {
 metadata = MetaData(naming_convention=NAMES)
 ID = String(200)
 RUN_ID = String(500)
-"""A run that a run starts is named after the way to its step: see `cancellation.MAX_ID`."""
+"""The ID of a child run contains the path of the step that started it: see `cancellation.MAX_ID`."""
 
 
 class UtcTime(TypeDecorator[datetime]):
-    """A time, always aware and in UTC; SQLite has no zones of its own."""
+    """A time in UTC; SQLite does not store the offset."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Write a time."""
+        """Convert a time for the database."""
         if value is None:
             return None
         moved = value.astimezone(UTC)
         return moved.replace(tzinfo=None) if dialect.name == "sqlite" else moved
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        """Read a time."""
+        """Convert a time from the database."""
         return None if value is None else value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
@@ -62,9 +62,9 @@ workflows = Table(
     Column("name", Text, nullable=False),
     Column("status", String(20), nullable=False),
     Column("definition", JSON, nullable=False),  # the working copy
-    Column("version", Integer, nullable=False),  # the newest that is published; 0 before the first
-    Column("edited", Boolean, nullable=False),  # the working copy is not what is published
-    Column("revision", Integer, nullable=False),  # grows at each write: the ETag
+    Column("version", Integer, nullable=False),  # the newest published version; 0 before the first
+    Column("edited", Boolean, nullable=False),  # the working copy differs from the published version
+    Column("revision", Integer, nullable=False),  # incremented by each write; part of the ETag
     Column("created_at", UtcTime, nullable=False),
     Column("updated_at", UtcTime, nullable=False),
     Column("created_by", Text, nullable=False),
@@ -81,7 +81,7 @@ versions = Table(
     Column("plan", JSON, nullable=False),
     Column("published_at", UtcTime, nullable=False),
     Column("published_by", Text, nullable=False),
-    Column("copy_of", Integer),  # the version that a rollback published again
+    Column("copy_of", Integer),  # the version that was published again by a rollback
     ForeignKeyConstraint(["customer_id", "workflow_id"], ["workflows.customer_id", "workflows.id"], ondelete="CASCADE"),
 )
 
@@ -93,8 +93,8 @@ triggers = Table(
     Column("kind", String(20), nullable=False),
     Column("wanted", String(20), nullable=False),  # active, paused or removed
     Column("version", Integer, nullable=False),
-    Column("revision", Integer, nullable=False),  # grows at each change of what is wanted
-    Column("applied", Integer),  # the revision that Temporal's schedule shows; 0: one may be there; null: none is
+    Column("revision", Integer, nullable=False),  # incremented when the desired state changes
+    Column("applied", Integer),  # revision of the schedule in Temporal; 0: may exist; null: none
     Column("event", Text),
     Column("path", String(500)),
     Column("config", JSON, nullable=False),
@@ -109,16 +109,16 @@ deliveries = Table(
     Column("customer_id", ID, nullable=False),
     Column("kind", String(20), nullable=False),  # event, webhook or start
     Column("name", Text, nullable=False),  # the event, the path or the workflow
-    Column("key", Text),  # as it was sent
-    Column("taken", String(1000)),  # kind, place and key; null where it does not count
+    Column("key", Text),  # the idempotency key as sent
+    Column("taken", String(1000)),  # the idempotency slot: kind, target and key; null once released
     Column("outcome", String(20), nullable=False),  # accepted, duplicate or rejected
     Column("reason", Text),
     Column("duplicate_of", ID),
     Column("redrive_of", ID),
-    Column("received", JSON, nullable=False),  # the run's trigger
+    Column("received", JSON, nullable=False),  # the trigger data of the run
     Column("received_at", UtcTime, nullable=False),
-    Column("open", Boolean, nullable=False),  # some of its starts are still to be made
-    Column("due_at", UtcTime),  # until then somebody is at it; null: nobody
+    Column("open", Boolean, nullable=False),  # some of its starts are pending
+    Column("due_at", UtcTime),  # end of the claim of a worker process; null: unclaimed
     UniqueConstraint("customer_id", "taken"),
     Index(None, "customer_id", "received_at", "id"),
     Index(None, "open", "due_at"),
@@ -163,7 +163,7 @@ api_keys = Table(
     "api_keys",
     metadata,
     Column("id", ID, primary_key=True),
-    Column("customer_id", ID, nullable=False),  # empty: an administrator's
+    Column("customer_id", ID, nullable=False),  # empty for an administrator's key
     Column("name", Text, nullable=False),
     Column("scopes", JSON, nullable=False),
     Column("digest", String(64), nullable=False),
@@ -175,7 +175,7 @@ api_keys = Table(
 )
 
 installation = Table(
-    "installation",  # one row, made with the table: which of several stores beside one Temporal this is
+    "installation",  # one row: the ID that tells this database from others that use the same Temporal namespace
     metadata,
     Column("id", String(32), primary_key=True),
 )
@@ -186,10 +186,10 @@ leases = Table(
     Column("name", ID, primary_key=True),
     Column("holder", ID, nullable=False),
     Column("until", UtcTime, nullable=False),
-    Column("mark", UtcTime),  # how far the work has come
+    Column("mark", UtcTime),  # how far the work has got
 )
 
 
 def same_workflow(customer_id: str, workflow_id: str, table: Any = versions) -> tuple[Any, Any]:
-    """Match the rows of one workflow of one customer."""
+    """Return the conditions that select the rows of one workflow."""
     return table.c.customer_id == customer_id, table.c.workflow_id == workflow_id

@@ -112,7 +112,7 @@ async def test_without_keys_no_page_on_the_web_and_no_proxy_is_this_machine(
 ) -> None:
     """A `POST` without a body needs no leave of ours: a browser sends it for whatever page asks."""
     await services.workflows.create(DEFAULT_CUSTOMER, MADE | {"id": "hooked", "trigger": HOOK}, "a test")
-    await services.workflows.activate(DEFAULT_CUSTOMER, "hooked", None, "a test")
+    await services.workflows.activate(DEFAULT_CUSTOMER, "hooked", "a test")
     try:
         async with open_client_at(services) as asking:
             answers = [
@@ -120,7 +120,7 @@ async def test_without_keys_no_page_on_the_web_and_no_proxy_is_this_machine(
                 await asking.post(f"{PREFIX}/hooks/{DEFAULT_CUSTOMER}/open", headers=headers),
             ]
     finally:
-        await services.workflows.definitions.delete(DEFAULT_CUSTOMER, "hooked", None)
+        await services.workflows.delete(DEFAULT_CUSTOMER, "hooked")
 
     assert [answer.status_code for answer in answers] == ([404, 202] if told is None else [401, 401])
     for answer in answers if told else ():

@@ -39,7 +39,7 @@ async def test_what_a_crash_left_owed_is_started(api: httpx.AsyncClient, service
     owing = Delivery(
         f"{customer}-delivery", customer, "event", "order.paid", "e1", ACCEPTED, received, long_ago, starts=(start,)
     )
-    await services.deliveries.accept(owing, "event:e1")
+    await services.events.deliveries.accept(owing, "event:e1")
 
     assert (await wait_for_end(api, f"{customer}-owed"))["context"]["seen"] == received
     again = (await api.post("/events", json={"id": "e1", "name": "order.paid"})).json()
@@ -53,20 +53,20 @@ async def test_a_delivery_that_meets_a_fault_holds_up_no_other(
     received = {"id": "1", "name": "e", "data": None}
 
     async def accept(name: str, given: Any) -> None:
-        start = Start("one", 1, f"{customer}-{name}", given=given)
+        start = Start("one", 1, f"{customer}-{name}", input_data=given)
         now = datetime.now(UTC)
         made = Delivery(start.run_id, customer, "event", "e", None, ACCEPTED, received, now, starts=(start,))
-        await services.deliveries.accept(made, None)
-        await services.deliveries.postpone(made.id, timedelta(seconds=-60))
+        await services.events.deliveries.accept(made, None)
+        await services.events.deliveries.postpone(made.id, timedelta(seconds=-60))
 
     await accept("bad", 7)  # nothing that this program writes: a fault of ours
     await accept("good", None)
 
     assert (await wait_for_end(api, f"{customer}-good"))["status"] == "completed"
-    assert (await services.deliveries.get(customer, f"{customer}-bad")).pending
+    assert (await services.events.deliveries.get(customer, f"{customer}-bad")).pending
     refused = await api.post(f"/deliveries/{customer}-bad/redrive")
     assert refused.status_code == 409
-    assert "still being worked on" in refused.json()["detail"]
+    assert "still has pending starts" in refused.json()["detail"]
 
 
 async def test_an_event_that_is_owed_starts_with_its_own_data(
@@ -78,9 +78,9 @@ async def test_an_event_that_is_owed_starts_with_its_own_data(
     made = Delivery(
         f"{customer}-d", customer, "event", "e", "e1", ACCEPTED, received, datetime.now(UTC), starts=(start,)
     )
-    await services.deliveries.accept(made, "event:e1")
+    await services.events.deliveries.accept(made, "event:e1")
     again = asyncio.create_task(api.post("/events", json={"id": "e1", "name": "e", "data": "second"}))
-    await services.deliveries.postpone(made.id, timedelta(seconds=-1))
+    await services.events.deliveries.postpone(made.id, timedelta(seconds=-1))
 
     assert (await wait_for_end(api, f"{customer}-owed"))["context"]["seen"]["data"] == "first"
     assert (await again).json()["outcome"] == "duplicate"

@@ -40,7 +40,7 @@ async def test_a_filter_that_cannot_be_decided_fails_its_own_start_alone(api: ht
     states = {start["workflow_id"]: (start["state"], start["reason"]) for start in answer.json()["runs"]}
     assert (answer.status_code, states["good"]) == (202, ("started", None))
     assert states["bad"][0] == "failed"
-    assert "the filter cannot be decided: invalid pattern '(('" in states["bad"][1]
+    assert "the trigger's filter failed: invalid pattern '(('" in states["bad"][1]
 
 
 async def test_an_event_that_comes_again_starts_nothing(api: httpx.AsyncClient) -> None:

@@ -76,7 +76,7 @@ async def test_a_run_and_its_retries_name_each_other(
     async with serve_api(world, tmp_path) as (services, _):  # an index that begins anew learns it from Temporal
 
         async def is_indexed() -> bool:
-            found = await services.index.list_runs(customer)
+            found = await services.operations.index.list_runs(customer)
             return {run.id: run.retried_from for run in found} == links
 
         await wait_until(is_indexed)

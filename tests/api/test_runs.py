@@ -241,13 +241,13 @@ async def test_an_index_that_is_lost_is_made_again_from_temporal(
     async with serve_api(world, tmp_path) as (services, _):
 
         async def list_runs() -> bool:
-            return {run.id: run.status for run in await services.index.list_runs(customer)} == wanted
+            return {run.id: run.status for run in await services.operations.index.list_runs(customer)} == wanted
 
         await wait_until(list_runs)
         await services.runs.cancel(going)
         wanted[going] = "cancelled"
         await wait_until(list_runs)
-        (found,) = [run for run in await services.index.list_runs(customer) if run.id == killed]
+        (found,) = [run for run in await services.operations.index.list_runs(customer) if run.id == killed]
         assert found.completed_at is not None
         cancelled = await services.runs.visibility.list_runs(customer_id=customer, status="cancelled")
         assert {run.id for run in cancelled} == {killed, going}

@@ -41,7 +41,7 @@ async def test_a_schedule_is_installed_paused_and_removed(
     await api.post("/workflows/w/archive")
     gone = await api.post("/workflows/w/schedule/trigger")
     assert gone.status_code == 409
-    assert await services.workflows.definitions.get_trigger(customer, "w") is None, "nothing is left to be removed"
+    assert await services.reconciler.triggers.get(customer, "w") is None, "nothing is left to be removed"
 
 
 async def test_a_backfill_starts_what_was_missed(api: httpx.AsyncClient) -> None:
@@ -69,15 +69,15 @@ async def test_a_backfill_leaves_out_what_temporal_has_forgotten(
     await api.post("/workflows", json=made | {"id": "w", "trigger": EVERY_HOUR})
     await api.post("/workflows/w/activate")
     first, last = datetime(2025, 3, 1, tzinfo=UTC), datetime(2025, 3, 1, 3, tzinfo=UTC)
-    prefix = await Backfill(services.schedules).find_run_prefix(customer, "w")
+    prefix = await Backfill(services.reconciler.schedules).find_run_prefix(customer, "w")
     kept = RunSummary(
         id=f"{prefix}2025-03-01T01:00:00Z", workflow_id="w", workflow_version=1, customer_id=customer,
         status="completed", trigger_type="schedule", started_at=first, completed_at=last, duration_ms=1,
     )  # fmt: skip
     by_hand = kept.model_copy(update={"id": f"{prefix}2025-03-01T01:59:00Z"})
-    await services.index.put([kept, by_hand])
+    await services.operations.index.put([kept, by_hand])
 
-    assert await services.reconciler.backfill(customer, "w", first, last) == 3
+    assert await services.schedules.backfill(customer, "w", first, last) == 3
 
 
 async def test_the_reconciler_repairs_what_temporal_lost_or_kept(
@@ -89,10 +89,14 @@ async def test_the_reconciler_repairs_what_temporal_lost_or_kept(
         await api.post(f"/workflows/{name}/activate")
 
     async def list_installed() -> set[str]:
-        return {each.workflow_id async for each in services.schedules.list_installed() if each.customer_id == customer}
+        return {
+            each.workflow_id
+            async for each in services.reconciler.schedules.list_installed()
+            if each.customer_id == customer
+        }
 
     await wait_until(lambda: _equals_one_of(list_installed, {"lost", "gone"}))
-    await services.schedules.remove(customer, "lost")
+    await services.reconciler.schedules.remove(customer, "lost")
     # What a crash leaves between the two writes: the row says `removed`, the schedule is there.
     await services.workflows.definitions.delete(customer, "gone", None)
     await wait_until(lambda: _equals_one_of(list_installed, {"gone"}, {"lost", "gone"}, set()))
@@ -138,12 +142,12 @@ async def test_a_schedule_that_was_removed_by_hand_is_seen_and_made_anew(
 ) -> None:
     await create_workflow(api, "w", EVERY_HOUR)
     await api.post("/workflows/w/activate")
-    await services.schedules.remove(customer, "w")
+    await services.reconciler.schedules.remove(customer, "w")
 
     seen = await api.get("/workflows/w/schedule")
 
     assert (seen.status_code, seen.json()["installed"]) == (200, False)
-    await services.schedules.remove(customer, "w")
+    await services.reconciler.schedules.remove(customer, "w")
     await api.post("/workflows/w/activate")
     assert (await api.get("/workflows/w/schedule")).json()["installed"] is True
 
@@ -157,7 +161,7 @@ async def test_one_schedule_that_cannot_be_installed_holds_up_no_other(
     stored = await services.workflows.definitions.get(customer, "bad")
     await services.workflows.definitions.publish(stored, stored.definition, {"scope": 7}, by="a fault")
     await api.post("/workflows/good/activate")
-    await services.schedules.remove(customer, "good")
+    await services.reconciler.schedules.remove(customer, "good")
 
     async def is_repaired() -> bool:
         await services.reconciler.repair()

@@ -160,7 +160,7 @@ async def test_a_flood_of_refused_requests_uses_up_nothing_of_the_customers(worl
         body = b"{}"
         refused = [(await api.post("/hooks/default/in", content=body)).status_code for _ in range(8)]
         good = await api.post("/hooks/default/in", content=body, headers={SIGNATURE: sign("k", body)})
-        written = await services.deliveries.list_deliveries("default", outcome="rejected")
+        written = await services.events.deliveries.list_deliveries("default", outcome="rejected")
 
     assert refused == [401] * 5 + [429] * 3
     assert good.status_code == 202

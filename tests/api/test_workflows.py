@@ -284,7 +284,7 @@ async def test_a_graph_that_is_too_large_for_a_picture_is_refused(api: httpx.Asy
 
 async def test_a_large_definition_is_judged_beside_the_event_loop(services: Services) -> None:
     """Judging 9,000 nodes takes about a second; the interpreter goes from thread to thread meanwhile."""
-    assert await count_loop_turns(services.workflows.check("anybody", make_row(9_000))) > FEW
+    assert await count_loop_turns(services.plans.check("anybody", make_row(9_000))) > FEW
 
 
 async def test_statistics_count_what_runs_did(api: httpx.AsyncClient, services: Services) -> None:
@@ -355,7 +355,7 @@ async def test_each_call_runs_the_version_that_it_asks_for(api: httpx.AsyncClien
     await store_workflow(api, make_greeting() | {"id": "draft"})
     draft = make_caller("x", a={"workflow_id": "draft", "version": 1})
     (problem,) = (await api.post("/workflows/validate", json=draft)).json()["problems"]
-    assert "as a draft, not as version 1" in problem["message"]
+    assert problem["hint"] == "it has never been published"
     outer = make_caller(
         "outer", newest=newest, first=first, second=first | {"version": 2}, middle={"workflow_id": "middle"}
     )
@@ -402,10 +402,10 @@ async def test_too_many_callees_are_told(services: Services, customer: str) -> N
     made = {"id": "x", "name": "X", "trigger": {"type": "manual"}, "nodes": nodes, "edges": edges}
 
     with pytest.raises(DefinitionInvalid, match="more than 200 workflows are called"):
-        await services.workflows.check(customer, made)
+        await services.plans.check(customer, made)
 
     made |= {"nodes": nodes[1:], "edges": [{"source": "trigger", "target": "w1"}, *edges[2:]]}
-    assert (await services.workflows.check(customer, made)).plan is not None
+    assert (await services.plans.check(customer, made)).plan is not None
 
 
 async def test_a_rollback_leaves_paused_what_is_paused(api: httpx.AsyncClient) -> None:

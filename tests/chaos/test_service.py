@@ -16,8 +16,7 @@ import pytest
 from orchestrator.settings import Settings
 from orchestrator.store.database import create_database, get_database_url
 from orchestrator.store.deliveries import Deliveries
-from orchestrator.store.triggers import STALE
-from orchestrator.store.workflows import Definitions
+from orchestrator.store.triggers import STALE, Triggers
 from orchestrator.temporal.client.connection import connect
 from orchestrator.temporal.devserver import DevServer, run_dev_server
 from orchestrator.temporal.schedules.schedules import Schedules
@@ -194,7 +193,7 @@ async def test_a_schedule_is_installed_although_the_process_was_killed_between_t
         database = create_database(get_database_url(service.settings))
 
         async def is_written() -> bool:
-            row = await Definitions(database).get_trigger("acme", "nightly")
+            row = await Triggers(database).get("acme", "nightly")
             return row is not None and row.applied == STALE
 
         await wait_until(is_written, PATIENCE)

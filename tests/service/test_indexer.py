@@ -20,7 +20,7 @@ async def test_the_index_learns_of_runs_that_temporal_knows_no_more(world: World
     async with serve_api(world, tmp_path) as (services, _):
 
         async def read_indexed() -> Any:
-            return await services.index.get(customer, run_id)
+            return await services.operations.index.get(customer, run_id)
 
         run = await wait_until(read_indexed)
         request = DeleteWorkflowExecutionRequest(namespace=world.client.namespace)
@@ -44,7 +44,7 @@ async def test_a_run_that_continued_as_new_is_listed_with_its_first_start(tmp_pa
         async with serve_api(world, tmp_path / "anew") as (services, _):
 
             async def find_completed() -> Any:
-                found = await services.index.get(customer, run_id)
+                found = await services.operations.index.get(customer, run_id)
                 return found if found is not None and found.completed_at else None
 
             found = await wait_until(find_completed)

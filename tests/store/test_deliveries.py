@@ -28,7 +28,7 @@ def ledger(database: Database) -> Deliveries:
 
 
 def make_delivery(name: str, *starts: str, customer: str = "acme", **more: object) -> Delivery:
-    made = tuple(Start(each, 1, f"{name}-{each}", given={"x": [1, None]}) for each in starts)
+    made = tuple(Start(each, 1, f"{name}-{each}", input_data={"x": [1, None]}) for each in starts)
     base = Delivery(name, customer, "event", "order.paid", None, ACCEPTED, {"data": {"ü": 1}}, NOW, starts=made)
     return replace(base, **more)  # type: ignore[arg-type] # names of the tests
 
@@ -40,7 +40,7 @@ async def test_what_is_accepted_is_given_back_with_what_it_owes(ledger: Deliveri
 
     assert kept == make_delivery("d1", "a", "b")
     assert (found.received, found.received_at, found.outcome) == ({"data": {"ü": 1}}, NOW, ACCEPTED)
-    assert [(s.workflow_id, s.run_id, s.given, s.state) for s in found.starts] == [
+    assert [(s.workflow_id, s.run_id, s.input_data, s.state) for s in found.starts] == [
         (name, f"d1-{name}", {"x": [1, None]}, "pending") for name in "ab"
     ]
     with pytest.raises(DeliveryNotFound):

@@ -47,7 +47,7 @@ async def test_what_a_column_cannot_hold_is_refused_by_name(database: Database, 
     if kept:
         await WRITES[written](database, TEXTS[said])
     else:
-        with pytest.raises(ValueRefused, match="cannot hold a value"):
+        with pytest.raises(ValueRefused, match="cannot store a value"):
             await WRITES[written](database, TEXTS[said])
         assert await Definitions(database).list_definitions(None) == []
         assert await Deliveries(database).list_deliveries(None) == [], "nothing of it is kept"
@@ -127,6 +127,6 @@ async def test_times_come_back_in_utc_to_the_microsecond(database: Database) -> 
 
 
 async def test_no_names_find_nothing(database: Database) -> None:
-    assert await Definitions(database).get_many("acme", []) == {}
+    assert await Definitions(database).load_callees("acme", []) == []
     assert await RunIndex(database).count_runs("acme", []) == {}
     await Deliveries(database).settle([])

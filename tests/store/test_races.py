@@ -14,7 +14,7 @@ from orchestrator.store.database import Database
 from orchestrator.store.deliveries import ACCEPTED, STARTED, Deliveries, Delivery, Start
 from orchestrator.store.records import ACTIVE, Stored, TriggerRow
 from orchestrator.store.run_index import RunIndex
-from orchestrator.store.triggers import WebhookTaken
+from orchestrator.store.triggers import Triggers, WebhookTaken
 from orchestrator.store.workflows import Definitions, EditConflict, WorkflowExists, WorkflowNotFound
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -62,7 +62,7 @@ async def test_of_many_that_want_one_path_one_has_it(definitions: Definitions) -
 
     (winner,) = [each for each in results if isinstance(each, Stored)]
     assert list_errors(results) == [WebhookTaken] * 5
-    found = await definitions.find_webhook("acme", "in")
+    found = await Triggers(definitions.database).find_webhook("acme", "in")
     assert found is not None
     assert found.workflow_id == winner.id
     assert [each.id for each in await definitions.list_definitions("acme", status=ACTIVE)] == [winner.id]
@@ -89,16 +89,18 @@ async def test_a_workflow_is_deleted_or_published_never_both(definitions: Defini
         assert list_errors(results) == [EditConflict]
 
     left = [each.id for each in await definitions.list_definitions("acme")]
-    assert [each.workflow_id for each in await definitions.list_subscribers("acme")] == left, "no trigger of nothing"
+    assert [each.workflow_id for each in await Triggers(definitions.database).list_subscribers("acme")] == left, (
+        "no trigger of nothing"
+    )
 
 
 async def publish_wanted(definitions: Definitions, name: str) -> tuple[Stored, TriggerRow]:
     """A workflow whose schedule is to be removed, and is still there."""
     content = {"trigger": {"type": "schedule", "cron": "@daily"}}
     stored = await definitions.publish(await definitions.create("acme", name, content, "ada"), content, {}, by="ada")
-    await definitions.mark_applied((await definitions.list_pending())[0])
+    await Triggers(definitions.database).mark_applied((await Triggers(definitions.database).list_pending())[0])
     archived = await definitions.set_status(stored, "archived")
-    (row,) = await definitions.list_pending()
+    (row,) = await Triggers(definitions.database).list_pending()
     return archived, row
 
 
@@ -106,13 +108,13 @@ async def test_a_trigger_that_is_wanted_again_while_it_goes_is_there(definitions
     for number in range(ROUNDS):
         archived, row = await publish_wanted(definitions, f"w{number}")
 
-        await asyncio.gather(definitions.mark_applied(row), definitions.set_status(archived, ACTIVE))
+        await asyncio.gather(Triggers(definitions.database).mark_applied(row), definitions.set_status(archived, ACTIVE))
 
-        found = await definitions.get_trigger("acme", archived.id)
+        found = await Triggers(definitions.database).get("acme", archived.id)
         assert found is not None
         assert (found.wanted, found.applied) in {(ACTIVE, None), (ACTIVE, row.applied)}
-        assert [each.workflow_id for each in await definitions.list_pending()] == [archived.id]
-        await definitions.mark_applied(found)
+        assert [each.workflow_id for each in await Triggers(definitions.database).list_pending()] == [archived.id]
+        await Triggers(definitions.database).mark_applied(found)
 
 
 async def test_starts_that_are_settled_at_once_leave_nothing_owed(database: Database) -> None:

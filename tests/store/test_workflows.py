@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.store.database import Database
 from orchestrator.store.records import ACTIVE, PAUSED, REMOVED, Stored
-from orchestrator.store.triggers import STALE, WebhookTaken
+from orchestrator.store.triggers import STALE, Triggers, WebhookTaken
 from orchestrator.store.workflows import Definitions, EditConflict, WorkflowExists, WorkflowNotFound
 
 PLAN = {"format": 1}
@@ -97,7 +97,7 @@ async def test_rolling_back_leaves_unpublished_edits_alone(definitions: Definiti
 
 async def test_what_should_start_it_follows_its_life(definitions: Definitions) -> None:
     stored = await publish(definitions, **SCHEDULE)
-    (row,) = await definitions.list_pending()
+    (row,) = await Triggers(definitions.database).list_pending()
     assert (row.kind, row.wanted, row.version, row.applied, row.config) == (
         "schedule",
         ACTIVE,
@@ -106,30 +106,30 @@ async def test_what_should_start_it_follows_its_life(definitions: Definitions) -
         {"overlap": "skip"},
     )
 
-    assert await definitions.mark_applied(row) is True
-    assert await definitions.list_pending() == []
+    assert await Triggers(definitions.database).mark_applied(row) is True
+    assert await Triggers(definitions.database).list_pending() == []
     paused = await definitions.set_status(stored, PAUSED)
-    (row,) = await definitions.list_pending()
+    (row,) = await Triggers(definitions.database).list_pending()
     assert row.wanted == PAUSED
     newer = await definitions.set_status(paused, "archived")
-    assert await definitions.mark_applied(row) is False, "something else is wanted by now"
-    (row,) = await definitions.list_pending()
+    assert await Triggers(definitions.database).mark_applied(row) is False, "something else is wanted by now"
+    (row,) = await Triggers(definitions.database).list_pending()
     assert row.wanted == REMOVED
-    assert await definitions.mark_applied(row) is True
-    assert await definitions.get_trigger("acme", "w") is None
+    assert await Triggers(definitions.database).mark_applied(row) is True
+    assert await Triggers(definitions.database).get("acme", "w") is None
     await definitions.set_status(newer, ACTIVE)
-    assert [each.wanted for each in await definitions.list_schedules()] == [ACTIVE]
+    assert [each.wanted for each in await Triggers(definitions.database).list_schedules()] == [ACTIVE]
 
 
 async def test_a_deleted_workflow_leaves_its_schedule_to_be_removed(definitions: Definitions) -> None:
     stored = await publish(definitions, **SCHEDULE)
-    await definitions.mark_applied((await definitions.list_pending())[0])
+    await Triggers(definitions.database).mark_applied((await Triggers(definitions.database).list_pending())[0])
 
     with pytest.raises(EditConflict):
         await definitions.delete("acme", "w", stored.revision + 1)
     await definitions.delete("acme", "w", stored.revision)
 
-    (row,) = await definitions.list_pending()
+    (row,) = await Triggers(definitions.database).list_pending()
     assert (row.wanted, row.workflow_id) == (REMOVED, "w")
     assert await definitions.list_versions("acme", "w", before=99, limit=9) == []
     with pytest.raises(WorkflowNotFound):
@@ -138,16 +138,16 @@ async def test_a_deleted_workflow_leaves_its_schedule_to_be_removed(definitions:
 
 async def test_a_schedule_that_becomes_an_event_is_taken_away(definitions: Definitions) -> None:
     stored = await publish(definitions, **SCHEDULE)
-    await definitions.mark_applied((await definitions.list_pending())[0])
+    await Triggers(definitions.database).mark_applied((await Triggers(definitions.database).list_pending())[0])
 
     await definitions.publish(stored, {"trigger": {"type": "event", "event": "e"}}, PLAN, by="ada")
 
-    (row,) = await definitions.list_pending()
+    (row,) = await Triggers(definitions.database).list_pending()
     assert (row.kind, row.event) == ("event", "e")
-    await definitions.mark_applied(row)
-    assert await definitions.list_pending() == []
-    assert [each.workflow_id for each in await definitions.list_subscribers("acme")] == ["w"]
-    assert await definitions.list_subscribers("other") == []
+    await Triggers(definitions.database).mark_applied(row)
+    assert await Triggers(definitions.database).list_pending() == []
+    assert [each.workflow_id for each in await Triggers(definitions.database).list_subscribers("acme")] == ["w"]
+    assert await Triggers(definitions.database).list_subscribers("other") == []
 
 
 async def test_a_path_is_one_workflows_of_a_customer(definitions: Definitions) -> None:
@@ -155,7 +155,7 @@ async def test_a_path_is_one_workflows_of_a_customer(definitions: Definitions) -
     await publish(definitions, **hook)
     await publish(definitions, customer="other", **hook)
 
-    found = await definitions.find_webhook("acme", "shop/in")
+    found = await Triggers(definitions.database).find_webhook("acme", "shop/in")
     assert found is not None
     assert (found.workflow_id, found.customer_id) == ("w", "acme")
     with pytest.raises(WebhookTaken):
@@ -177,42 +177,59 @@ async def test_pages_hold_everything_once(definitions: Definitions) -> None:
     assert seen == [(customer, f"w{number}") for customer in "ab" for number in range(4)]
     assert [each.id for each in await definitions.list_definitions("a", status="draft", limit=2)] == ["w0", "w1"]
     assert await definitions.list_definitions("a", status="active") == []
-    assert set(await definitions.get_many("a", ["w1", "none"])) == {"w1"}
+
+
+async def test_callees_are_the_newest_version_the_pinned_ones_or_the_draft(definitions: Definitions) -> None:
+    first = await publish(definitions, "published", n=1)
+    edited = await definitions.save("acme", "published", {"id": "published", "n": 2}, first.revision)
+    await definitions.publish(edited, edited.definition, PLAN, by="ada")
+    await definitions.save("acme", "published", {"id": "published", "n": 3}, None)
+    await definitions.create("acme", "draft", {"id": "draft", "n": 4}, "ada")
+    await publish(definitions, "published", "other", n=5)
+
+    calls = {("published", None), ("published", 1), ("published", 9), ("draft", 1), ("missing", None)}
+    callees = await definitions.load_callees("acme", calls)
+
+    assert {(each.workflow_id, each.version, each.definition["n"], each.newest) for each in callees} == {
+        ("published", 2, 2, True),
+        ("published", 1, 1, False),
+        ("draft", 0, 4, True),
+    }
 
 
 async def test_a_schedule_that_is_not_there_is_installed_again(definitions: Definitions) -> None:
     for customer in ("acme", "other"):
         await publish(definitions, customer=customer, **SCHEDULE)
-    for row in await definitions.list_pending():
-        await definitions.mark_applied(row)
-    assert await definitions.list_pending() == []
+    for row in await Triggers(definitions.database).list_pending():
+        await Triggers(definitions.database).mark_applied(row)
+    assert await Triggers(definitions.database).list_pending() == []
 
-    await definitions.mark_stale("acme", "w")
-    await definitions.mark_stale("acme", "none")
+    await Triggers(definitions.database).mark_stale("acme", "w")
+    await Triggers(definitions.database).mark_stale("acme", "none")
 
-    (row,) = await definitions.list_pending()
+    (row,) = await Triggers(definitions.database).list_pending()
     assert (row.customer_id, row.workflow_id, row.wanted, row.applied) == ("acme", "w", ACTIVE, STALE)
 
 
 async def test_a_schedule_that_may_be_there_is_removed_when_something_else_is_wanted(definitions: Definitions) -> None:
     """The process may have died after Temporal heard of it: the next version starts by an event."""
     stored = await publish(definitions, **SCHEDULE)
-    await definitions.mark_stale("acme", "w")
+    await Triggers(definitions.database).mark_stale("acme", "w")
     event = {"id": "w", "name": "n", "trigger": {"type": "event", "event": "e"}}
 
     await definitions.publish(stored, event, {}, by="me")
 
-    (row,) = await definitions.list_pending()
+    (row,) = await Triggers(definitions.database).list_pending()
     assert (row.kind, row.applied) == ("event", STALE)
-    assert await definitions.mark_applied(row)
-    assert await definitions.list_pending() == []
+    assert await Triggers(definitions.database).mark_applied(row)
+    assert await Triggers(definitions.database).list_pending() == []
 
 
 async def test_a_trigger_that_is_made_anew_never_looks_like_the_old_one(definitions: Definitions) -> None:
     seen = set()
     for _ in range(3):
         await publish(definitions, **SCHEDULE)
-        (row,) = await definitions.list_pending()
+        (row,) = await Triggers(definitions.database).list_pending()
         seen.add(row.revision)
         await definitions.delete("acme", "w", None)
 
@@ -220,10 +237,10 @@ async def test_a_trigger_that_is_made_anew_never_looks_like_the_old_one(definiti
 
 
 async def test_each_store_has_a_name_of_its_own(definitions: Definitions) -> None:
-    name = await definitions.get_installation()
+    name = await Triggers(definitions.database).get_installation()
 
     assert len(name) == 32
-    assert await definitions.get_installation() == name
+    assert await Triggers(definitions.database).get_installation() == name
 
 
 async def test_a_pattern_starts_only_what_is_active_and_ones_own(definitions: Definitions) -> None:
@@ -234,7 +251,9 @@ async def test_a_pattern_starts_only_what_is_active_and_ones_own(definitions: De
     await definitions.set_status(await definitions.get("acme", "paused"), PAUSED)
     await definitions.set_status(await definitions.get("acme", "archived"), "archived")
 
-    assert [(each.workflow_id, each.event) for each in await definitions.list_subscribers("acme")] == [
+    assert [
+        (each.workflow_id, each.event) for each in await Triggers(definitions.database).list_subscribers("acme")
+    ] == [
         ("a", "order.*"),
         ("b", "order.*"),
     ]

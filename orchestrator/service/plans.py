@@ -1,0 +1,135 @@
+"""Check definitions, and make the plans that runs start with."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from types import MappingProxyType
+from typing import Any, cast
+from uuid import uuid4
+
+from activities.registry import Registry
+from orchestrator.errors import DefinitionInvalid, OperationRefused, Problem
+from orchestrator.model.definition import WORKFLOW_NAME
+from orchestrator.model.plan import FORMAT, Plan
+from orchestrator.planner.planner import check
+from orchestrator.planner.policies import Catalogue
+from orchestrator.planner.verdict import Verdict
+from orchestrator.service.callees import load_callees
+from orchestrator.store.records import Version
+from orchestrator.store.ttl_cache import TtlCache
+from orchestrator.store.workflows import Definitions
+from orchestrator.temporal.payloads import MAX_PAYLOAD_BYTES, measure_json
+
+ARCHIVED = "archived"
+SERVICE_KEYS = (
+    "status", "version", "customer_id", "created_at", "updated_at", "created_by",
+    "run_count", "success_count", "failure_count", "last_run_at", "success_rate",
+)  # fmt: skip
+"""Keys that the service adds to a definition; they are ignored when a definition is sent."""
+DRAFT_VERSION = 0
+"""The version of runs of drafts and of definitions that are not stored."""
+MAX_RECEIVED_BYTES = 1_000_000
+"""Limit of an event or the request to a webhook, as JSON."""
+MAX_PLAN_BYTES = MAX_PAYLOAD_BYTES - MAX_RECEIVED_BYTES - 10_000
+"""The request of a run holds the plan and the trigger data: whatever is accepted must be able to start."""
+MAX_PLANS = 200
+LARGE_CHARACTERS = 100_000
+"""Larger definitions are checked in a thread; at this size, a thousand plain nodes, the check takes some 50 ms."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartPlan:
+    """The plan of a workflow that is about to start."""
+
+    plan: Plan
+    version: int
+    """0 is the draft."""
+
+
+class Plans:
+    """The plans of all customers' workflows."""
+
+    def __init__(self, definitions: Definitions, registry: Registry) -> None:
+        self.definitions = definitions
+        # The planner only reads the registry, and a frozen ActionSpec is narrower than the protocol.
+        self.registry = cast("Catalogue", registry)
+        self._plans: TtlCache[tuple[str, str, int, datetime], Plan] = TtlCache(MAX_PLANS)
+
+    async def check(
+        self,
+        customer_id: str,
+        definition: Mapping[str, Any],
+        unsaved: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+    ) -> Verdict:
+        """Check a definition of a customer; callees are read from `unsaved`, then from the store."""
+        stored = await load_callees(self.definitions, customer_id, definition)
+        callees = {**stored.definitions, **unsaved}
+        run_check = partial(
+            check,
+            {**definition, "customer_id": customer_id},
+            registry=self.registry,
+            workflows=callees,
+            drafts=stored.drafts - unsaved.keys(),
+        )
+        return await asyncio.to_thread(run_check) if _is_large([definition, callees]) else run_check()
+
+    async def make(self, customer_id: str, definition: Mapping[str, Any]) -> Plan:
+        """Return the plan of a definition; raises DefinitionInvalid, also where the plan is too large for a run."""
+        plan = (await self.check(customer_id, definition)).require()
+        size = measure_json(plan.to_json()) + measure_json(definition["trigger"].get("config"))
+        if size > MAX_PLAN_BYTES:
+            message = (
+                f"the workflow takes {size:,} bytes with its callees and the input of its trigger;"
+                f" a run can start with at most {MAX_PLAN_BYTES:,}"
+            )
+            hint = "keep large values elsewhere and pass references"
+            raise DefinitionInvalid([Problem("error", "too_large", "", message, hint)])
+        return plan
+
+    async def make_unsaved(self, customer_id: str, definition: Mapping[str, Any]) -> Plan:
+        """Return the plan of a definition that runs without being stored; raises DefinitionInvalid."""
+        return _as_draft(await self.make(customer_id, normalize(definition, str(definition.get("id") or uuid4()))))
+
+    async def load(self, version: Version) -> Plan:
+        """Return the plan of a published version, made again only where it has an older format."""
+        if version.plan.get("format", FORMAT) == FORMAT:
+            return Plan.model_validate(version.plan)
+        return await self.make(version.customer_id, {**version.definition, "version": version.version})
+
+    async def load_to_start(self, customer_id: str, workflow_id: str, version: int | None = None) -> StartPlan:
+        """Return the plan of a version: the given one, or the newest published, or the draft where there is none.
+
+        Raises WorkflowNotFound, DefinitionInvalid, and OperationRefused for an archived workflow.
+        """
+        head = await self.definitions.get_head(customer_id, workflow_id)
+        if head.status == ARCHIVED:
+            raise OperationRefused(f"workflow {workflow_id!r} is archived", hint="activate it to start it")
+        number = head.version if version is None else version
+        if not number:
+            definition = (await self.definitions.get(customer_id, workflow_id)).definition
+            return StartPlan(_as_draft(await self.make(customer_id, definition)), DRAFT_VERSION)
+
+        async def load() -> Plan:
+            return await self.load(await self.definitions.get_version(customer_id, workflow_id, number))
+
+        # Versions never change; the creation time tells a workflow from a deleted one with the same id.
+        return StartPlan(await self._plans.get((customer_id, workflow_id, number, head.created_at), load), number)
+
+
+def normalize(definition: Mapping[str, Any], workflow_id: str) -> dict[str, Any]:
+    """Return a definition with its ID and without the keys of the service; raises DefinitionInvalid for a bad ID."""
+    if not WORKFLOW_NAME.fullmatch(workflow_id):
+        hint = "use up to 128 letters, digits, dots, dashes and underscores"
+        raise DefinitionInvalid([Problem("error", "bad_id", "/id", f"{workflow_id!r:.100} is not a valid id", hint)])
+    return {**{name: value for name, value in definition.items() if name not in SERVICE_KEYS}, "id": workflow_id}
+
+
+def _is_large(definitions: Any) -> bool:
+    return len(json.dumps(definitions, default=str)) > LARGE_CHARACTERS
+
+
+def _as_draft(plan: Plan) -> Plan:
+    return plan.model_copy(update={"version": DRAFT_VERSION})
