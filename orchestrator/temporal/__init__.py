@@ -1,1 +1,1 @@
-"""Everything that talks to Temporal; nothing outside this package imports temporalio, except activities."""
+"""Everything that talks to Temporal; besides this package, only the activity runtime imports temporalio."""

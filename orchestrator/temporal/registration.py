@@ -1,4 +1,4 @@
-"""Register our search attributes in a namespace."""
+"""Register the search attributes of runs in a namespace."""
 
 import asyncio
 import contextlib
@@ -18,13 +18,13 @@ INDEXED_TYPES = {
 
 
 async def register_attributes(client: Client, namespace: str) -> None:
-    """Register the search attributes of runs; raises ServerUnavailable where one has another type."""
+    """Register the search attributes of runs; raises ServerUnavailable where one has a different type."""
     registered = await client.operator_service.list_search_attributes(ListSearchAttributesRequest(namespace=namespace))
     wanted = {key.name: INDEXED_TYPES["Int" if key.value_type is int else "Keyword"] for key in KEYS}
     for name, kind in wanted.items():
         registered_type = registered.custom_attributes.get(name, kind)
         if registered_type != kind:
-            raise ServerUnavailable(f"the search attribute {name} has another type in this Temporal namespace")
+            raise ServerUnavailable(f"the search attribute {name} has a different type in this Temporal namespace")
     missing = {name: kind for name, kind in wanted.items() if name not in registered.custom_attributes}
     if missing:
         request = AddSearchAttributesRequest(namespace=namespace, search_attributes=missing)
@@ -34,7 +34,7 @@ async def register_attributes(client: Client, namespace: str) -> None:
 
 
 class _AlreadyRegistered(Exception):
-    """Another process has registered them just now."""
+    """Another process has registered them meanwhile."""
 
 
 async def _add(client: Client, request: AddSearchAttributesRequest) -> None:
@@ -47,7 +47,7 @@ async def _add(client: Client, request: AddSearchAttributesRequest) -> None:
 
 
 async def _wait_until_visible(client: Client, namespace: str, names: set[str]) -> None:
-    """Wait until the server knows the attributes: it takes up to some seconds."""
+    """Wait until the server knows the attributes: it takes up to a few seconds."""
     while True:
         registered = await client.operator_service.list_search_attributes(
             ListSearchAttributesRequest(namespace=namespace)

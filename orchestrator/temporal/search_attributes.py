@@ -1,4 +1,4 @@
-"""The search attributes of a run: what the Temporal UI and lists filter by (SPEC §9). Replay-sensitive."""
+"""The search attributes of a run, by which lists and the Temporal UI filter (SPEC §9). Replay-sensitive."""
 
 from typing import Any
 
@@ -12,14 +12,14 @@ VERSION = SearchAttributeKey.for_int("OrchestratorVersion")
 CUSTOMER_ID = SearchAttributeKey.for_keyword("OrchestratorCustomerId")
 TRIGGER = SearchAttributeKey.for_keyword("OrchestratorTrigger")
 SCHEDULED_AT = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
-"""Set by Temporal on what a schedule starts."""
+"""Set by Temporal on workflows that a schedule starts."""
 FIRST_STARTED_AT = "began"
-"""Memo of a run that has continued as new: when it began."""
+"""Memo of a run that has continued as new: when its first execution started."""
 KEYS: tuple[SearchAttributeKey[Any], ...] = (WORKFLOW_ID, VERSION, CUSTOMER_ID, TRIGGER)
 
 
 def build_search_attributes(plan: Plan, info: RunInfo) -> list[SearchAttributePair[Any]]:
-    """Give the attributes of a whole run; branches have none, so that lists show runs only."""
+    """Return the attributes of a run; branches have none, so that lists show runs only."""
     return [
         SearchAttributePair(WORKFLOW_ID, plan.id),
         SearchAttributePair(VERSION, plan.version),
@@ -29,7 +29,7 @@ def build_search_attributes(plan: Plan, info: RunInfo) -> list[SearchAttributePa
 
 
 def add_scheduled_time(trigger: Any, attributes: TypedSearchAttributes) -> Any:
-    """Add to the trigger of a run that a schedule has started which of its times that was."""
+    """Add the scheduled time to the trigger of a run that a schedule has started."""
     moment = attributes.get(SCHEDULED_AT)
     if moment is None or not isinstance(trigger, dict):
         return trigger
@@ -37,3 +37,4 @@ def add_scheduled_time(trigger: Any, attributes: TypedSearchAttributes) -> Any:
 
 
 WORKFLOW = "Run"
+"""Name of the workflow type."""

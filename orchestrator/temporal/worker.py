@@ -1,4 +1,4 @@
-"""A worker: wiring only."""
+"""Wire a worker."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,9 +13,9 @@ from orchestrator.settings import Settings
 from orchestrator.temporal.workflow.run_workflow import RunWorkflow
 
 STICKY_SECONDS = 2.0
-"""After a worker's death its runs go to another one this soon: 3 s in all, not 10 (DESIGN, Speed)."""
+"""How soon the runs of a dead worker go to another: in 3 s in all instead of 10 (docs/design.md)."""
 EAGER_ACTIVITIES = 20
-"""Activities that a workflow task may start on this very worker without a way through the server."""
+"""Activities that a workflow task may start on its own worker without a round trip to the server."""
 
 
 @asynccontextmanager
@@ -27,9 +27,9 @@ async def run_worker(
     runner: WorkflowRunner | None = None,
     task_queue: str | None = None,
 ) -> AsyncIterator[Worker]:
-    """Serve runs and actions until the block ends; then let running actions end for `shutdown_seconds`.
+    """Run a worker for the duration of the context; running actions then have `shutdown_seconds` to end.
 
-    The sandbox costs 20 to 50 % of CPU and finds nothing that replay in tests does not: it is used there.
+    The sandbox costs 20 to 50 % of CPU and finds nothing that replay in tests does not, so only tests use it.
     """
     activities = build_activities(registry, settings)
     worker = Worker(

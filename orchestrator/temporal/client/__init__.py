@@ -1,1 +1,1 @@
-"""Clients of the Temporal server: connect, start and operate runs, list them, read their trees."""
+"""Clients of the Temporal server: connect, start and operate runs, read them, list them."""

@@ -1,4 +1,4 @@
-"""Reach Temporal, and say what it answers in our own words."""
+"""Connect to Temporal and translate its errors."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -19,7 +19,7 @@ TRANSIENT_STATUSES = (
     RPCStatusCode.UNAVAILABLE,
     RPCStatusCode.DEADLINE_EXCEEDED,
     RPCStatusCode.CANCELLED,
-    RPCStatusCode.RESOURCE_EXHAUSTED,  # too many requests: what is too large is refused before it is sent
+    RPCStatusCode.RESOURCE_EXHAUSTED,  # too many requests; what is too large is refused before it is sent
 )
 DENIED_STATUSES = (RPCStatusCode.UNAUTHENTICATED, RPCStatusCode.PERMISSION_DENIED)
 
@@ -38,7 +38,7 @@ async def connect(settings: Settings) -> Client:
                 tls=_tls(settings),
                 interceptors=create_interceptors(),
                 connect_timeout=timedelta(seconds=CONNECT_SECONDS),
-                # Compression costs more than it saves where nothing leaves the machine.
+                # Compression costs more than it saves on loopback.
                 grpc_compression=GrpcCompression.NONE if loopback else GrpcCompression.GZIP,
             )
     except (RuntimeError, RPCError, TimeoutError) as error:
@@ -59,7 +59,7 @@ def _tls(settings: Settings) -> bool | TLSConfig:
 
 
 async def require_attributes(client: Client) -> None:
-    """Raise ServerUnavailable where the namespace does not know the search attributes of runs."""
+    """Raise ServerUnavailable where the namespace lacks the search attributes of runs."""
     query = " OR ".join(f"{key.name} IS NOT NULL" for key in KEYS)
     request = ListWorkflowExecutionsRequest(namespace=client.namespace, page_size=1, query=query)
     try:
@@ -67,13 +67,13 @@ async def require_attributes(client: Client) -> None:
     except RPCError as error:
         if error.status != RPCStatusCode.INVALID_ARGUMENT:
             raise
-        hint = "register the search attributes of runs in it: docs/operations.md"
+        hint = "register the search attributes: see docs/operations.md"
         raise ServerUnavailable(f"the Temporal namespace is not ready: {error.message}", hint=hint) from error
 
 
 @asynccontextmanager
 async def translate_rpc_errors(run_id: str | None = None) -> AsyncIterator[None]:
-    """Translate what Temporal answers; raises RunNotFound and ServerUnavailable."""
+    """Translate Temporal's errors; raises RunNotFound, ServerUnavailable and OperationRefused."""
     try:
         yield
     except RPCError as error:
@@ -82,8 +82,10 @@ async def translate_rpc_errors(run_id: str | None = None) -> AsyncIterator[None]
         if error.status in TRANSIENT_STATUSES:
             raise ServerUnavailable(f"the Temporal server does not answer: {error.message}") from error
         if error.status in DENIED_STATUSES:
-            hint = "see ORCHESTRATOR_TEMPORAL_API_KEY, ORCHESTRATOR_TEMPORAL_TLS_CERT and _NAMESPACE"
-            raise ServerUnavailable(f"the Temporal server lets us not in: {error.message}", hint=hint) from error
+            hint = "check the settings ORCHESTRATOR_TEMPORAL_API_KEY, …_TLS_CERT and …_NAMESPACE"
+            raise ServerUnavailable(
+                f"the Temporal server rejected our credentials: {error.message}", hint=hint
+            ) from error
         if error.status == RPCStatusCode.INVALID_ARGUMENT:
-            raise OperationRefused(f"Temporal refuses: {error.message}") from error
+            raise OperationRefused(f"the Temporal server rejected the request: {error.message}") from error
         raise

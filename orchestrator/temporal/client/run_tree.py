@@ -1,4 +1,4 @@
-"""A run with all its branches, each asked for its own part of the run document."""
+"""Read a run with all its branches: each is queried for its part of the run document."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -22,41 +22,41 @@ from orchestrator.temporal.payloads import shorten_id
 from orchestrator.temporal.search_attributes import add_scheduled_time
 
 QUERY_SECONDS = 10.0
-"""How long a worker may take to answer."""
+"""How long to wait for a worker's answer."""
 MAX_BRANCHES = 1_000
-"""Branches of a run that are asked; the newest."""
+"""Branches of a run that are queried, the newest first."""
 QUERIES_AT_ONCE = 20
 NO_WORKER_STATUSES = (RPCStatusCode.FAILED_PRECONDITION, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED)
-"""What Temporal answers a query that no worker takes."""
+"""Temporal's answers to a query that no worker takes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """What one branch tells."""
+    """The part of the run document that one branch returned."""
 
     workflow_id: str
     path: str
     run: Run
     branches: list[dict[str, Any]]
     pending: list[Any]
-    """Activities under way, as Temporal describes them."""
+    """Its pending activities, as Temporal describes them."""
     running: bool
 
 
 @dataclass(slots=True)
 class RunTree:
-    """A run document, and which workflows it was made of."""
+    """The document of a run, and the branches that it was read from."""
 
     run: Run
     parts: list[Branch] = field(default_factory=list)
     answered: bool = True
-    """False: no worker was there to ask, and only what history tells is known."""
+    """False where no worker answered: the document holds only what the history does."""
 
     @classmethod
-    async def read(cls, client: Client, run_id: str, before: "RunTree | None" = None) -> "RunTree":
-        """Ask a run and its branches; raises RPCError where the run is not there.
+    async def read(cls, client: Client, run_id: str, previous: "RunTree | None" = None) -> "RunTree":
+        """Query a run and its branches; raises RPCError where there is no such run.
 
-        `before` is what was read last: branches that had ended by then are not asked again.
+        Branches that had ended in `previous` are not queried again.
         """
         described = await client.get_workflow_handle(run_id).describe()
         try:
@@ -65,7 +65,7 @@ class RunTree:
             tree = cls(await _run_from_first_event(client, described), answered=False)
         else:
             tree = cls(Run.model_validate(answer["run"]))
-            tree.parts = await _read_branches(client, answer["branches"], before.parts if before else [])
+            tree.parts = await _read_branches(client, answer["branches"], previous.parts if previous else [])
             tree.run = _merge_branches(tree.run, tree.parts)
             pending = [*described.raw_description.pending_activities]
             tree.run = _mark_retrying(tree.run, pending + [one for part in tree.parts for one in part.pending])
@@ -75,11 +75,11 @@ class RunTree:
 
     @property
     def running(self) -> list[str]:
-        """Give the workflow ids of branches that have not ended."""
+        """Return the workflow ids of the branches that are running."""
         return [part.workflow_id for part in self.parts if part.running]
 
     def find_waiting_workflow(self, wanted: str) -> str:
-        """Give the workflow that keeps a waiting step, by the step's or its node's id; the run itself if none."""
+        """Return the workflow that a step waits in, by the step's or its node's id; the run itself if none does."""
         for part in self.parts:
             for wait in part.run.waiting_for if part.running else ():
                 if wait["kind"] == "operator" and wanted in (wait["step_id"], wait["node_id"]):
@@ -88,7 +88,7 @@ class RunTree:
 
 
 class _NoWorkerAnswersError(Exception):
-    """No worker has answered the query."""
+    """No worker answered the query."""
 
 
 async def _query_document(client: Client, workflow_id: str) -> dict[str, Any]:
@@ -106,7 +106,7 @@ async def _query_document(client: Client, workflow_id: str) -> dict[str, Any]:
 
 
 async def _read_branches(client: Client, listed: list[dict[str, Any]], before: list[Branch]) -> list[Branch]:
-    """Ask the branches, and theirs; one that was never started has nothing to tell."""
+    """Query the branches and their branches; one that has never started is left out."""
     known = {part.workflow_id: part for part in before if not part.running}
     waiting = {branch["workflow_id"]: branch for branch in listed[-MAX_BRANCHES:]}
     found: dict[str, Branch] = {}
@@ -120,7 +120,7 @@ async def _read_branches(client: Client, listed: list[dict[str, Any]], before: l
 
 
 async def _read_branch(client: Client, branch: dict[str, Any], known: dict[str, Branch]) -> Branch | None:
-    """Ask one branch; one that has ended needs no description, and is asked once only."""
+    """Query one branch; one that has ended is queried once and needs no description."""
     workflow_id, over = branch["workflow_id"], branch["status"] != "running"
     if over and workflow_id in known:
         return known[workflow_id]
@@ -141,7 +141,7 @@ async def _read_branch(client: Client, branch: dict[str, Any], known: dict[str, 
 
 
 async def _apply_close_event(client: Client, described: WorkflowExecutionDescription, run: Run) -> Run:
-    """Say how Temporal ended a run that could not say so itself."""
+    """Return the run as its closing event says it ended."""
     handle = client.get_workflow_handle(described.id, run_id=described.run_id)
     closing = WorkflowHistoryEventFilterType.CLOSE_EVENT
     async for event in handle.fetch_history_events(event_filter_type=closing):
@@ -150,7 +150,7 @@ async def _apply_close_event(client: Client, described: WorkflowExecutionDescrip
 
 
 async def _run_from_first_event(client: Client, described: WorkflowExecutionDescription) -> Run:
-    """Say what stands in the first event, where no worker answers."""
+    """Return what the first history event says of a run, where no worker answers."""
     run_id = described.id
     async for event in client.get_workflow_handle(run_id).fetch_history_events(page_size=1):
         payloads = event.workflow_execution_started_event_attributes.input.payloads
@@ -181,19 +181,19 @@ async def _run_from_first_event(client: Client, described: WorkflowExecutionDesc
 
 
 def _as_object(value: Any) -> dict[str, Any]:
-    """Give an object; an empty one for what is none: the request may be one that no worker could read."""
+    """Return an object, or an empty one: the request may be one that no worker could read."""
     return value if isinstance(value, dict) else {}
 
 
 def _merge_branches(run: Run, parts: list[Branch]) -> Run:
-    """Put the steps of branches among those of the run, in the order they started."""
+    """Merge the steps of branches into those of the run, in the order they started."""
     if not parts:
         return run
     steps = sorted([*run.steps, *(step for part in parts for step in part.run.steps)], key=lambda step: step.started_at)
     live = [part for part in parts if part.running]
     changed: dict[str, Any] = {"steps": steps}
     if run.status not in ENDED:
-        # The run counts the steps of a branch when it has ended.
+        # The run itself counts the steps of a branch once that has ended.
         changed["steps_total"] = run.steps_total + sum(part.run.steps_total for part in live)
         changed["steps_completed"] = run.steps_completed + sum(part.run.steps_completed for part in live)
         changed["waiting_for"] = [*run.waiting_for, *(wait for part in live for wait in part.run.waiting_for)]
@@ -202,7 +202,7 @@ def _merge_branches(run: Run, parts: list[Branch]) -> Run:
 
 
 def _combine_status(run: Run, live: list[Branch]) -> Status:
-    """Say waiting where every flow does nothing but wait; what owns open steps or branches does not count."""
+    """Return `waiting` where every flow only waits; loops and parallels with open steps inside do not count."""
     flows = [run, *(part.run for part in live)]
     inside = [step.path for flow in flows for step in _list_open_steps(flow)] + [part.path for part in live]
     owners = {path.rpartition("[")[0] for path in inside}
@@ -227,7 +227,7 @@ def _list_open_steps(run: Run) -> list[StepDocument]:
 
 
 def _mark_retrying(run: Run, pending: list[Any]) -> Run:
-    """Show activities between two attempts as `retrying`, with what went wrong last."""
+    """Show activities between two attempts as `retrying`, with their last error."""
     again = {one.activity_id: one for one in pending if one.attempt > 1}
     if not again:
         return run

@@ -1,4 +1,4 @@
-"""Follow histories by long poll, which says when something happens. No load on workers, nothing written."""
+"""Follow histories by long poll: no worker is queried, and nothing is written."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection
@@ -9,6 +9,7 @@ from temporalio.client import Client, WorkflowHistoryEventFilterType
 from temporalio.service import RPCError, RPCStatusCode
 
 RETRY_SECONDS = 1.0
+"""Wait after an error of the server."""
 
 
 class Histories:
@@ -18,7 +19,7 @@ class Histories:
         self.client = client
 
     async def find_first_execution(self, workflow_id: str) -> str | None:
-        """Name the execution that a run began with; `None` where Temporal tells none, or keeps it no more."""
+        """Return the id of a run's first execution; `None` where Temporal does not know it, or no longer stores it."""
         while True:
             try:
                 described = await self.client.get_workflow_handle(workflow_id).describe()
@@ -33,7 +34,7 @@ class Histories:
                 return first if execution else None
 
     async def _find_next_execution(self, workflow_id: str, execution: str) -> str:
-        """Name the execution that one has continued as; empty where it has not, as after a reset in the middle."""
+        """Return the execution that one has continued as; empty where it has not, as after a reset."""
         closing = self.client.get_workflow_handle(workflow_id, run_id=execution).fetch_history_events(
             event_filter_type=WorkflowHistoryEventFilterType.CLOSE_EVENT, skip_archival=True
         )
@@ -44,10 +45,10 @@ class Histories:
     async def follow_events(
         self, workflow_id: str, execution: str | None = None
     ) -> AsyncIterator[tuple[int, HistoryEvent]]:
-        """Give the events of a workflow as they happen, through continue-as-new, to its end.
+        """Yield `(number of the execution, event)` as events happen, through continue-as-new, to the workflow's end.
 
-        Begins with an execution, the newest unless given (Temporal's run id); the numbers count executions from 0.
-        Ends, too, where Temporal keeps no history of it.
+        Starts with `execution` (Temporal's run id), or with the latest one; numbers count from 0. Ends as well where
+        Temporal has no history of the workflow.
         """
         number, seen = 0, 0
         while True:
@@ -73,7 +74,7 @@ class Histories:
 
     @asynccontextmanager
     async def open_tails(self, changed: asyncio.Event) -> AsyncIterator[Callable[[Collection[str]], None]]:
-        """Set `changed` at each new event of the workflows that the block says to follow."""
+        """Open long polls that set `changed` at each new event; yield a function that takes the workflow ids."""
         tasks: dict[str, asyncio.Task[None]] = {}
 
         async def tail(workflow_id: str) -> None:
@@ -94,7 +95,7 @@ class Histories:
 
 
 async def cancel_and_wait(tasks: Collection["asyncio.Task[None]"]) -> None:
-    """End long polls: one that is alive when the process ends can make it hang or abort."""
+    """Cancel tasks and wait for their end: a long poll that is open at exit can make the process hang or abort."""
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,4 +1,17 @@
-"""Follow a run and its branches event by event, and again from where somebody has left off."""
+"""Follow a run and its branches event by event, from the start or from a cursor.
+
+The histories of a run and of its branches are read at once. They have no common clock and no common numbering, so a
+cursor holds a position in each of them: `<execution>(;<key>=<number>.<event>)+`, with `!` after the end of the run.
+
+    3f0c…e1;=0.11                           the run has been read to its event 11
+    3f0c…e1;=0.17;/0.12=0.6                 its event 12 began a branch, which has been read to event 6
+    3f0c…e1;=0.17;/0.12=0.9;/0.12/0.7=0.3   event 7 of that branch began a branch inside it
+    3f0c…e1;=1.15!                          both branches have ended; the run has continued as new, and then ended
+
+A key is the path of the events that began the branch; that of the run is empty. `<number>` counts executions, from 0
+for `<execution>`, the one that reading began with. A client that returns with a cursor gets each event after these
+positions once: histories do not change, and a branch leaves the cursor when its end has been read.
+"""
 
 import asyncio
 import re
@@ -14,26 +27,26 @@ from orchestrator.temporal.history.histories import Histories, cancel_and_wait
 from orchestrator.temporal.history.stream_events import ENDINGS, EventReader, StreamEvent, find_starting_event
 
 RUN = ""
-"""Key of the run itself; that of a branch is `<key of its parent>/<where it was begun>`."""
+"""Key of the run itself; that of a branch is `<key of its parent>/<position that began it>`."""
 QUEUE_SIZE = 100
-"""News that nobody has taken yet: histories are read no further then."""
+"""Events read ahead of the client: reading stops there until it takes some."""
 CURSOR = re.compile(r"(?P<execution>[0-9a-f-]{36})(?P<seen>(?:;[\d./]*=\d{1,9}\.\d{1,9})+)(?P<over>!?)")
 MAX_CURSOR = 16_000
 
 
 Position = tuple[int, int]
-"""An event: the number of its execution, and its own number in that one's history."""
+"""Position of an event: the number of its execution, and its id in the history of that execution."""
 
 
 @dataclass(slots=True)
 class Cursor:
-    """How far somebody has read: exactly these events, of the run and of each branch that has not ended."""
+    """How far a client has read, in the run and in each branch that has not ended."""
 
     execution: str = ""
     """Temporal's id of the execution that reading began with."""
     seen: dict[str, Position] = field(default_factory=lambda: {RUN: (0, 0)})
     over: bool = False
-    """The end has been read."""
+    """The end of the run has been read."""
 
     def __str__(self) -> str:
         seen = "".join(f";{key}={number}.{event}" for key, (number, event) in self.seen.items())
@@ -41,7 +54,7 @@ class Cursor:
 
     @classmethod
     def parse(cls, text: str) -> "Cursor":
-        """Read what `str` wrote; raises BadCursor."""
+        """Parse what `str` returned; raises BadCursor."""
         match = CURSOR.fullmatch(text)
         if match is None:
             raise BadCursor("invalid cursor", hint="send the id of the last event, unchanged, as Last-Event-ID")
@@ -55,19 +68,21 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class _Item:
-    """One thing to tell, where it stands, and which branch it begins or ends."""
+    """What one history event means to the stream."""
 
     key: str
     position: Position
     stream_event: StreamEvent | None
     execution: str = ""
     begins: str | None = None
+    """Key of the branch that it begins."""
     ends: str | None = None
+    """Key of the branch that it ends."""
     over: bool = False
 
 
 async def follow(histories: Histories, run_id: str, cursor: Cursor) -> AsyncIterator[tuple[str, StreamEvent]]:
-    """Give what happens after the cursor, each with the cursor that follows it, until the run has ended."""
+    """Yield the events after the cursor, each with the cursor that follows it, until the run has ended."""
     reader = _Reader(histories, cursor)
     try:
         reader.open(RUN, run_id, cursor.execution or await histories.find_first_execution(run_id))
@@ -92,17 +107,17 @@ def _advance(cursor: Cursor, item: _Item) -> None:
 
 
 class _Reader:
-    """Reads the histories of a run and of its branches at once, each in its order."""
+    """Reads the histories of a run and its branches concurrently, each in order."""
 
     def __init__(self, histories: Histories, cursor: Cursor) -> None:
         self.histories = histories
-        self.before = dict(cursor.seen)
+        self.start = dict(cursor.seen)
         self.tails: dict[str, asyncio.Task[None]] = {}
         self.items: asyncio.Queue[_Item | None] = asyncio.Queue(QUEUE_SIZE)
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def next(self) -> _Item | None:
-        """Give the next thing; `None` at the end. Raises what reading has raised."""
+        """Return the next item; `None` at the end. Raises what reading has raised."""
         taking = asyncio.create_task(self.items.get())
         both: set[asyncio.Future[Any]] = {taking, self.failed}
         try:
@@ -112,11 +127,11 @@ class _Reader:
             taking.cancel()
 
     async def aclose(self) -> None:
-        """End all reading."""
+        """Stop reading."""
         await cancel_and_wait(self.tails.values())
 
     def open(self, key: str, workflow_id: str, execution: str | None) -> None:
-        """Begin to read a history."""
+        """Start to read a history."""
         task = self.tails[key] = asyncio.create_task(self._read_history(key, workflow_id, execution))
         task.add_done_callback(self._on_done)
 
@@ -125,39 +140,41 @@ class _Reader:
             self.failed.set_exception(task.exception() or AssertionError)
 
     async def _read_history(self, key: str, workflow_id: str, execution: str | None) -> None:
-        events = EventReader(workflow_id, self.histories.client.data_converter, branch=key != RUN)
+        reader = EventReader(workflow_id, self.histories.client.data_converter, branch=key != RUN)
         branches: dict[int, str] = {}
-        after = self.before.get(key, (0, 0))
+        start_position = self.start.get(key, (0, 0))
         first = execution or ""
         async for number, event in self.histories.follow_events(workflow_id, execution):
             position = (number, event.event_id)
             if event.event_id == 1:
                 branches = {}
                 first = first or event.workflow_execution_started_event_attributes.original_execution_run_id
-            begins, ends = self._track_branch(key, position, event, branches, after)
+            begins, ends = self._track_branch(key, position, event, branches, start_position)
             if ends is not None and ends in self.tails:
-                await asyncio.wait({self.tails[ends]})  # what a branch did comes before its end
-            stream_event = await events.read(event)
+                await asyncio.wait({self.tails[ends]})  # the events of a branch come before its end
+            stream_event = await reader.read(event)
             over = key == RUN and event.event_type in ENDINGS
-            if position > after and (stream_event is not None or begins or ends):
+            if position > start_position and (stream_event is not None or begins or ends):
                 await self.items.put(_Item(key, position, stream_event, first, begins, ends, over))
         if key == RUN:
             await self.items.put(None)
 
     def _track_branch(
-        self, key: str, position: Position, event: HistoryEvent, branches: dict[int, str], after: Position
+        self, key: str, position: Position, event: HistoryEvent, branches: dict[int, str], start_position: Position
     ) -> tuple[str | None, str | None]:
-        """Begin to read a branch when it has started; say which branch an event begins or ends."""
+        """Start to read a branch when it starts; return the keys of the branches that an event begins and ends."""
         match event.event_type:
             case EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED:
                 initiated = event.start_child_workflow_execution_initiated_event_attributes
-                if not initiated.search_attributes.indexed_fields:  # those of a called run: it has a stream of its own
+                if (
+                    not initiated.search_attributes.indexed_fields
+                ):  # a called run has search attributes, and a stream of its own
                     branches[event.event_id] = f"{key}/{position[0]}.{position[1]}"
                 return branches.get(event.event_id), None
             case EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED:
                 started = event.child_workflow_execution_started_event_attributes
                 branch = branches.get(started.initiated_event_id)
-                known = (position[0], started.initiated_event_id) > after or branch in self.before
+                known = (position[0], started.initiated_event_id) > start_position or branch in self.start
                 if branch is not None and known:
                     self.open(branch, started.workflow_execution.workflow_id, started.workflow_execution.run_id)
                 return None, None

@@ -1,6 +1,6 @@
-"""What a run does, as its history tells it event by event. No I/O here but decoding.
+"""Read stream events from the history of a run. No I/O here except decoding.
 
-Nothing is asked of workers, so pure nodes (condition, set, switch, end) do not appear: they leave no event.
+No worker is queried, so pure nodes (condition, set, switch, end) do not appear: they leave no history event.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +19,7 @@ from orchestrator.model.run import Document, Run, Status
 from orchestrator.temporal.closing_event import run_from_close_event
 
 LOCAL_ACTIVITY = "core_local_activity"
-"""Name of the marker that Temporal's SDK records for a local activity."""
+"""Name of the marker that Temporal's SDKs record for a local activity."""
 ENDINGS = frozenset(
     {
         EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED,
@@ -53,11 +53,11 @@ CLOSINGS: dict[int, tuple[str, str, Status]] = {
         "child_workflow_execution_terminated", "initiated", "cancelled",
     ),
 }  # fmt: skip
-"""By the event that ends something: where it says what it ends, by the event that began that, and how."""
+"""By closing event type: its attributes, the attribute that names the event it closes, and the resulting status."""
 
 
 class RunEvent(Document):
-    """The run has begun, or has ended."""
+    """The run has started or ended."""
 
     event: ClassVar = "run"
     id: str
@@ -71,34 +71,36 @@ class RunEvent(Document):
 
 
 class StepEvent(Document):
-    """Something outside the workflow has begun, or has ended: an action, a timer, a branch, a called workflow."""
+    """An action, timer, branch or called workflow has started or ended."""
 
     event: ClassVar = "step"
     at: datetime
     kind: Literal["action", "timer", "branch", "workflow"]
-    status: Status = Field(description="What a node makes of a failure stands in the run document.")
-    name: str = Field(description="The node's name, or its id.")
+    status: Status = Field(
+        description="Status of the operation; how its node handled a failure is in the run document."
+    )
+    name: str = Field(description="Name of the node, or its id.")
     node_id: str | None = Field(description="Null where several nodes have this name.")
-    step_id: str | None = Field(description="Null for timers and called workflows: history does not say it.")
-    attempt: int | None = Field(None, description="Of an action: the attempt that ended it.")
-    run_id: str | None = Field(None, description="Of a called workflow: its run.")
+    step_id: str | None = Field(description="Null for timers and called workflows: the history does not hold it.")
+    attempt: int | None = Field(None, description="The last attempt of an action.")
+    run_id: str | None = Field(None, description="Run id of a called workflow.")
     error: dict[str, Any] | None = Field(None, description="`{message, error_type}`")
 
 
 class SignalEvent(Document):
-    """Somebody has spoken to the run."""
+    """A signal or update reached the run."""
 
     event: ClassVar = "signal"
     at: datetime
     signal: Literal["event", "pause", "resume", "resolve", "cancel"]
-    name: str | None = Field(None, description="The event, or the node that an operator's word is for.")
+    name: str | None = Field(None, description="Name of the event, or the node or step that an operator resolved.")
 
 
 StreamEvent = RunEvent | StepEvent | SignalEvent
 
 
 class EventReader:
-    """What one execution has told so far: names of what is under way, by the event that began it."""
+    """Reads one history after the other; remembers what has started and not ended."""
 
     def __init__(self, workflow_id: str, converter: DataConverter, *, branch: bool) -> None:
         self.workflow_id = workflow_id
@@ -110,7 +112,7 @@ class EventReader:
         self._attempts: dict[int, int] = {}
 
     async def read(self, event: HistoryEvent) -> StreamEvent | None:
-        """Read the next event; most say nothing to people."""
+        """Return the stream event of the next history event; most have none."""
         at = event.event_time.ToDatetime(UTC)
         if event.event_type in ENDINGS:
             return (
@@ -148,12 +150,14 @@ class EventReader:
     async def _read_signal(self, event: HistoryEvent, at: datetime) -> StreamEvent | None:
         signal = event.workflow_execution_signaled_event_attributes
         if self.branch or signal.signal_name not in ("event", "pause", "resume"):
-            return None  # branches get copies of what the run was sent
-        sent = await self._decode_object(signal.input.payloads)
-        return SignalEvent.model_validate({"at": at, "signal": signal.signal_name, "name": _as_text(sent.get("name"))})
+            return None  # branches get copies of the signals of the run
+        message = await self._decode_object(signal.input.payloads)
+        return SignalEvent.model_validate(
+            {"at": at, "signal": signal.signal_name, "name": _as_text(message.get("name"))}
+        )
 
     async def _read_local_activity(self, event: HistoryEvent, at: datetime) -> StreamEvent | None:
-        """Read a local activity: it is known when it has ended."""
+        """Read a local activity: it appears in the history when it has ended."""
         marker = event.marker_recorded_event_attributes
         if marker.marker_name != LOCAL_ACTIVITY or "data" not in marker.details:
             return None
@@ -172,7 +176,7 @@ class EventReader:
         )
 
     async def _read_external(self, event: HistoryEvent, at: datetime) -> StreamEvent | None:
-        """Read what happens outside: it begins with one event and ends with another that names the first."""
+        """Read what starts with one event and ends with another that names the first."""
         match event.event_type:
             case EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
                 return self._open_step(event, await self._read_action(event, at))
@@ -193,7 +197,7 @@ class EventReader:
             return None
         attributes, status = _read_closing(event)
         if before.kind == "timer" and status == "cancelled" and ("wait", before.name) in self._nodes:
-            status = "completed"  # what was waited for has come
+            status = "completed"  # the event that the node waits for has arrived
         failure = getattr(attributes, "failure", None) if status == "failed" else None
         error = None if failure is None else _read_error(failure)
         return before.model_copy(update={"at": at, "status": status, "attempt": attempt, "error": error})
@@ -205,15 +209,15 @@ class EventReader:
 
     async def _read_action(self, event: HistoryEvent, at: datetime) -> StepEvent:
         scheduled = event.activity_task_scheduled_event_attributes
-        sent = await self._decode_object(scheduled.input.payloads)
-        node_id = _as_text(_as_object(sent.get("context")).get("node_id")) or _parse_node_id(scheduled.activity_id)
+        message = await self._decode_object(scheduled.input.payloads)
+        node_id = _as_text(_as_object(message.get("context")).get("node_id")) or _parse_node_id(scheduled.activity_id)
         name = await self._decode_summary(event) or node_id
         return StepEvent(
             at=at, kind="action", status="running", name=name, node_id=node_id, step_id=scheduled.activity_id
         )
 
     async def _read_timer(self, event: HistoryEvent, at: datetime) -> StepEvent | None:
-        """Read a timer of a node; time limits, and breaths between many nodes, are nobody's."""
+        """Read a timer; only those of `delay` and `wait` nodes are shown."""
         name = await self._decode_summary(event)
         for kind in ("delay", "wait"):
             if name and (kind, name) in self._nodes:
@@ -241,7 +245,7 @@ class EventReader:
         )
 
     async def _decode_summary(self, event: HistoryEvent) -> str:
-        """Give the name that Temporal's Web UI shows beside an event."""
+        """Return the name that Temporal's Web UI shows beside an event."""
         values = await self._decode([event.user_metadata.summary]) if event.user_metadata.HasField("summary") else []
         return str(values[0]) if values else ""
 
@@ -254,7 +258,7 @@ class EventReader:
 
 
 def find_starting_event(event: HistoryEvent) -> int:
-    """Give the event that began what ends with this one; 0 where it ends nothing."""
+    """Return the id of the event that began what this one closes; 0 where it closes nothing."""
     if event.event_type not in CLOSINGS:
         return 0
     return int(getattr(_read_closing(event)[0], f"{CLOSINGS[event.event_type][1]}_event_id"))
@@ -274,7 +278,7 @@ def _read_failed_status(failure: Failure) -> Status:
 
 
 def _read_error(failure: Failure) -> dict[str, Any]:
-    """Write a failure; the innermost says what happened."""
+    """Return `{message, error_type}` of the innermost cause."""
     while failure.HasField("cause"):
         failure = failure.cause
     timed_out = failure.HasField("timeout_failure_info")
@@ -283,7 +287,7 @@ def _read_error(failure: Failure) -> dict[str, Any]:
 
 
 def _list_nodes(scope: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """Give kind, name and id of every node of a plan, also of one that another release has made."""
+    """Yield kind, name and id of every node of a plan, which another release may have written."""
     for node in scope.get("nodes") or ():
         yield str(node.get("kind")), str(node.get("name") or node.get("id")), str(node.get("id"))
         inner = [node.get("body"), *(branch.get("scope") for branch in node.get("branches") or ())]
@@ -293,7 +297,7 @@ def _list_nodes(scope: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
 
 
 def _parse_node_id(step_id: str) -> str:
-    """Read the node's id from a step's: `remind[3]/send#2`."""
+    """Return the node id in a step id such as `remind[3]/send#2`."""
     return step_id.removesuffix("/compensate").rpartition("/")[2].partition("#")[0]
 
 
