@@ -42,6 +42,7 @@ async def compensate(interpreter: Interpreter) -> None:
     """Undo completed steps, the last one first; a compensation that fails is recorded and the rest still run."""
     state, effects = interpreter.state, interpreter.effects
     while state.compensations:
+        # Taken off first: a compensation that fails is not called a second time.
         pending = state.compensations.pop()
         state.started += 1
         step = Step(pending.step_id, pending.node_id, pending.path, "running", effects.now(), state.started)

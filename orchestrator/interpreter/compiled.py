@@ -19,6 +19,7 @@ from orchestrator.model.plan import MAX_DELAY_SECONDS
 class Compiled:
     """The compiled templates and conditions of a plan, by the identity of their source, which the plan keeps alive."""
 
+    # By identity: lists and objects cannot be hashed.
     def __init__(self) -> None:
         self._conditions: dict[int, Condition] = {}
         self._values: dict[int, CompiledValue] = {}

@@ -68,6 +68,7 @@ async def execute_branch(
         status = "failed"
         state.failure = build_error_document(failure, effects.now())
     except asyncio.CancelledError:
+        # Not raised: the result has to carry the compensations of what the branch had completed.
         status = "cancelled"
     _end(interpreter, status)
     variables = state.data.collect_variables() if status == "completed" else {}

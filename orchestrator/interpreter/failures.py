@@ -6,6 +6,8 @@ from orchestrator.errors import ConditionError, ErrorType, ExpressionError, Step
 from orchestrator.model.plan import Node
 from orchestrator.model.run import ErrorDocument
 
+# Rewind and LimitReached are not in here, so that no `on_error`, `continue_on_error` or join can swallow them: they
+# unwind every scope on their way and are turned into failures at the top of the flow only.
 KNOWN_ERRORS = (StepFailed, ExpressionError, ConditionError)
 
 

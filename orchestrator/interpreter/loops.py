@@ -31,6 +31,7 @@ async def run_loop(run: NodeRun, node: Loop) -> Exit:
     progress = frame.loop
     if progress is None:
         progress = frame.loop = _start(run, node)
+    # `finally`: an error edge, or a node that is gone back to, must not see the variables of a loop that has failed.
     try:
         if node.max_concurrency == 1:
             await _run_in_sequence(run, node, progress)
@@ -89,6 +90,7 @@ async def _run_in_sequence(run: NodeRun, node: Loop, progress: LoopFrame) -> Non
             progress.frame = Frame.new(node.body)
         inner = ScopeRun(node.body, progress.frame, path, outer.data, outer.env, outer.resumable)
         result = await _run_iteration(run, node, inner)
+        # No iteration is in progress: a state that is written down from here on begins with the next one.
         progress.frame = None
         outer.data.settle(f"{path}/")
         _record(node, progress, result)
@@ -126,7 +128,7 @@ def _breaks(run: NodeRun, node: Loop, progress: LoopFrame, result: IterationResu
 
 
 async def _run_concurrently(run: NodeRun, node: Loop, progress: LoopFrame) -> None:
-    """Run up to `max_concurrency` iterations at a time, each on the variables as they were when it started."""
+    """Run up to `max_concurrency` iterations at a time, each on the variables as they were when the loop began."""
     effects, resumable = run.effects, run.scope.resumable
     ended: dict[int, IterationResult] = {}
     broken = False
@@ -149,6 +151,7 @@ async def _run_concurrently(run: NodeRun, node: Loop, progress: LoopFrame) -> No
         _merge(node, progress, ended)
         await effects.pass_boundary(resumable=resumable)
 
+    # A bare `while` has no count: max_steps bounds it, also where an iteration takes no step.
     total = progress.count if progress.count is not None else run.plan.max_steps
     await run_pool(
         range(progress.index, total),
@@ -161,6 +164,9 @@ async def _run_concurrently(run: NodeRun, node: Loop, progress: LoopFrame) -> No
     _merge(node, progress, ended)
 
 
+# What iterations have set is merged in the order of items, not of ends: a replay and the simulator then agree with the
+# first run, however long each iteration took. It is set in the flow when the loop ends, so that no iteration sees what
+# another one did only because it was slower.
 def _merge(node: Loop, progress: LoopFrame, ended: dict[int, IterationResult]) -> None:
     """Take over what iterations that have ended have set, in order."""
     for index in sorted(ended):

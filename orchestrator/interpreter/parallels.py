@@ -34,6 +34,7 @@ async def run_parallel(run: NodeRun, node: Parallel) -> Exit:
         return _run_child(run, _build_request(run, node, index, path, steps_left))
 
     await run_pool(range(len(node.branches)), node.max_concurrency or IN_FLIGHT_LIMIT, launch, join.record_end)
+    # A branch that was never launched, or was cancelled before it could return, has no result.
     results = [join.results.get(index, CANCELLED) for index in range(len(node.branches))]
     if run.state.started > run.plan.max_steps or any(_used_up(result, steps_left) for result in results):
         raise LimitReached
@@ -41,6 +42,7 @@ async def run_parallel(run: NodeRun, node: Parallel) -> Exit:
     if join.has_failed():
         index, error = join.find_first_failure()
         raise build_branch_failure(node, index, error, [result.status for result in results])
+    # In branch order, not in the order of ends: which value wins must not depend on which branch was slower.
     reached: dict[str, None] = {}
     for result in results:
         if result.status == "completed":

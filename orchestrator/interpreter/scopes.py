@@ -65,6 +65,7 @@ class ScopeInterpreter(Interpreter):
             if rank is None:
                 raise
             number = run.data.rewind(f"{run.path}/{rewind.node_id}", run.frame)
+            # The node is in this scope but was never started: on another path, or before a state without undo log.
             if number is None:
                 raise rewind.failure from None
             self._drop_steps(run.path, number)
@@ -99,6 +100,8 @@ class ScopeInterpreter(Interpreter):
         try:
             outcome = await run_node(NodeRun(self, run, node, step))
         except asyncio.CancelledError:
+            # `run_node` closes the step unless something unwinds through it. A cancellation is recorded where it passes,
+            # because the run itself may continue: only a branch or an iteration was cancelled.
             self.close(run, step, "cancelled")
             raise
         run.frame.loop = None
@@ -119,6 +122,8 @@ class ScopeInterpreter(Interpreter):
         frame = run.frame
         for rank in node.ports.get(outcome.port, ()):
             activate(frame, rank)
+        # A node that paths of several branches reach is owned by the innermost scope around them all (SPEC §2): it runs
+        # once, after the branches have joined. What is not in this scope either is left to the one around it.
         if outcome.reached:
             ranks = self._index_ranks(run.scope)
             for node_id in outcome.reached:

@@ -42,7 +42,7 @@ async def run_node(run: NodeRun) -> Exit | Closed | None:
         try:
             outcome = await _run_within_limit(run, resolutions)
         except KNOWN_ERRORS as error:
-            run.scope.frame.loop = None
+            run.scope.frame.loop = None  # a loop that is tried again starts from its first item
             handled = await _handle_failure(run, to_step_failure(error, run.node.id))
             if isinstance(handled, Exit):
                 return handled

@@ -90,6 +90,7 @@ class Data:
 
     def fork(self) -> "Data":
         """Return a copy for a concurrent flow: it sees the same and sets without disturbing this one."""
+        # Its undo log is its own and starts empty: going back ends at the border of a branch or an iteration.
         context = dict(self.context)
         context["steps"] = dict(context["steps"])
         return Data(context, undo_log=None if self.undo_log is None else [])
