@@ -100,8 +100,8 @@ class ScopeInterpreter(Interpreter):
         try:
             outcome = await run_node(NodeRun(self, run, node, step))
         except asyncio.CancelledError:
-            # `run_node` closes the step unless something unwinds through it. A cancellation is recorded where it passes,
-            # because the run itself may continue: only a branch or an iteration was cancelled.
+            # `run_node` closes the step unless something unwinds through it. A cancellation is recorded where it
+            # passes, because the run itself may continue: only a branch or an iteration was cancelled.
             self.close(run, step, "cancelled")
             raise
         run.frame.loop = None
