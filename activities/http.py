@@ -54,7 +54,7 @@ class Request(BaseModel):
     headers: dict[str, str] = Field({}, description="Header names and values.")
     query: dict[str, Scalar | list[Scalar]] = Field({}, description="Query parameters; null values are left out.")
     json_: Any = Field(None, alias="json", description="Body, sent as JSON; null sends no body.")
-    text: str | None = Field(None, description="Body, sent as plain text.")
+    text: str | None = Field(None, description="Body, sent as it is; `headers` can name its type.")
     form: dict[str, Scalar] | None = Field(None, description="Body, sent as a form.")
     auth: BasicAuth | BearerAuth | None = Field(None, description="`{username, password}` or `{token}`.")
     timeout_seconds: float = Field(

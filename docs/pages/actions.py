@@ -40,11 +40,12 @@ def _describe_action(spec: ActionSpec) -> str:
         spec.description,
         f"{placement}. {timeout}",
         format_table(
-            ("parameter", "type", ""), _iterate_properties(parameters, required=parameters.get("required", ()))
+            ("parameter", "type", "description"),
+            _iterate_properties(parameters, required=parameters.get("required", ())),
         ),
     ]
     if result and result.get("properties"):
-        paragraphs.append(format_table(("result", "type", ""), _iterate_properties(result)))
+        paragraphs.append(format_table(("result", "type", "description"), _iterate_properties(result)))
     return "\n\n".join(paragraphs) + "\n"
 
 
@@ -54,9 +55,13 @@ def _iterate_properties(schema: dict[str, Any], *, required: Collection[str] = (
         texts = [
             "**Required.**" if name in required else "",
             value.get("description", ""),
-            f"Default `{json.dumps(default)}`." if default not in (None, [], {}, "") else "",
+            f"Default `{_format_default(default)}`." if default not in (None, [], {}, "") else "",
         ]
         yield f"`{name}`", _name_type(value), " ".join(filter(None, texts))
+
+
+def _format_default(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else json.dumps(value)
 
 
 def _name_type(schema: dict[str, Any]) -> str:
@@ -65,7 +70,7 @@ def _name_type(schema: dict[str, Any]) -> str:
         return " or ".join(dict.fromkeys(names))
     if "enum" in schema:
         return ", ".join(str(value) for value in schema["enum"])
-    return "object" if "$ref" in schema else TYPES[schema.get("type", "")]
+    return "object" if "$ref" in schema else TYPES[schema.get("type", "description")]
 
 
 if __name__ == "__main__":

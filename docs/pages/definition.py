@@ -122,15 +122,15 @@ def _describe_node_type(name: str, kind: Kind) -> str:
     paragraphs = [f"\n### {name}", f"{kind.summary} Ports: {port_names}.{output}"]
     if kind.keys:
         rows = ((f"`{key}`", _describe_own_key(key, name)) for key in kind.keys)
-        paragraphs.append(format_table(("key", ""), rows))
+        paragraphs.append(format_table(("key", "description"), rows))
     if kind.config:
         rows = ((f"`{key}`", description) for key, description in kind.config.items())
-        paragraphs.append(format_table(("key of `config`", ""), rows))
+        paragraphs.append(format_table(("key of `config`", "description"), rows))
     return "\n\n".join([*paragraphs, format_json(EXAMPLES[name])]) + "\n"
 
 
 def _describe_keys(model: type[BaseModel], names: Iterable[str]) -> str:
-    return format_table(("key", ""), ((f"`{name}`", _describe_key(model, name)) for name in names))
+    return format_table(("key", "description"), ((f"`{name}`", _describe_key(model, name)) for name in names))
 
 
 def _describe_key(model: type[BaseModel], name: str) -> str:
