@@ -70,7 +70,7 @@ def _name_type(schema: dict[str, Any]) -> str:
         return " or ".join(dict.fromkeys(names))
     if "enum" in schema:
         return ", ".join(str(value) for value in schema["enum"])
-    return "object" if "$ref" in schema else TYPES[schema.get("type", "description")]
+    return "object" if "$ref" in schema else TYPES[schema.get("type", "")]
 
 
 if __name__ == "__main__":
