@@ -80,8 +80,10 @@ async def start_dev(home: Path, env: Mapping[str, str] = MappingProxyType({}), *
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         raise
-    said = json.loads(ready.read_text())
-    return Dev({**shell.env, "ORCHESTRATOR_TEMPORAL_ADDRESS": said["temporal_address"]}, process, said, folder=folder)
+    addresses = json.loads(ready.read_text())
+    return Dev(
+        {**shell.env, "ORCHESTRATOR_TEMPORAL_ADDRESS": addresses["temporal_address"]}, process, addresses, folder=folder
+    )
 
 
 async def stop_dev(dev: Dev) -> Done:

@@ -7,14 +7,14 @@ from activities import BUILTIN, load_builtin_registry
 from tests.cli.commands import invoke
 
 
-def test_actions_are_listed_with_what_they_do() -> None:
+def test_actions_are_listed_with_descriptions() -> None:
     lines = [line.split("\t") for line in invoke("actions", "list").stdout.splitlines()]
 
     assert [name for name, _ in lines] == load_builtin_registry().list_names()
     assert all(does.endswith(".") for _, does in lines)
 
 
-def test_actions_as_json_carry_their_schemas() -> None:
+def test_json_lists_actions_with_their_schemas() -> None:
     listed = json.loads(invoke("actions", "list", "--json").stdout)
 
     assert len(listed) >= len(BUILTIN)

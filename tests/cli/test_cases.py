@@ -1,4 +1,4 @@
-"""`orchestrator test`: cases beside a definition, and what is said of those that fail."""
+"""`orchestrator test`: test cases next to a definition, and the differences of failed ones."""
 
 import json
 from pathlib import Path
@@ -53,7 +53,7 @@ def test_the_examples_pass_their_cases() -> None:
 
 
 @pytest.mark.parametrize(
-    "given",
+    "case",
     [
         make_case(5, output={"price": 5}),
         make_case(5, order=["load", "dear", "done"], steps={"done": "completed", "ask": None}),
@@ -66,10 +66,10 @@ def test_the_examples_pass_their_cases() -> None:
         {**make_case(output={"price": 7}), "actions": "@mocks.yaml", "input": "@input.json"},
     ],
 )
-def test_a_case_that_holds_passes(tmp_path: Path, given: dict[str, Any]) -> None:
+def test_a_matching_case_passes(tmp_path: Path, case: dict[str, Any]) -> None:
     (tmp_path / "mocks.yaml").write_text('shop.load: {output: {price: "{{ params.sku }}"}}')
     (tmp_path / "input.json").write_text('{"sku": 7}')
-    result = run_cases(tmp_path, [given])
+    result = run_cases(tmp_path, [case])
 
     assert result.exit_code == 0, result.output
     assert result.stdout == f"pass  {tmp_path / 'price.json'}: a case\n"
@@ -77,7 +77,7 @@ def test_a_case_that_holds_passes(tmp_path: Path, given: dict[str, Any]) -> None
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("case", "difference"),
     [
         (make_case(5, status="failed"), "status: expected failed, got completed"),
         (make_case(50, output={"price": 50}), "status: expected completed, got waiting"),
@@ -89,28 +89,28 @@ def test_a_case_that_holds_passes(tmp_path: Path, given: dict[str, Any]) -> None
         (make_case(5, error_type="timeout_error"), "error_type: expected timeout_error, got None"),
     ],
 )
-def test_a_case_that_does_not_hold_fails_with_the_difference(tmp_path: Path, given: dict[str, Any], said: str) -> None:
-    result = run_cases(tmp_path, [make_case(5, status="completed"), given])
+def test_a_differing_case_fails_with_the_difference(tmp_path: Path, case: dict[str, Any], difference: str) -> None:
+    result = run_cases(tmp_path, [make_case(5, status="completed"), case])
 
     assert result.exit_code == 1
-    assert said in result.stdout
+    assert difference in result.stdout
     assert result.stderr == "1 case passed, 1 failed\n"
 
 
-def test_json_tells_every_case(tmp_path: Path) -> None:
+def test_json_lists_every_case(tmp_path: Path) -> None:
     result = run_cases(tmp_path, [make_case(5, status="completed"), make_case(5, status="failed")], "--json")
-    told = json.loads(result.stdout)
+    results = json.loads(result.stdout)
 
-    assert [entry["passed"] for entry in told] == [True, False]
-    assert told[1]["differences"] == ["status: expected failed, got completed"]
+    assert [entry["passed"] for entry in results] == [True, False]
+    assert results[1]["differences"] == ["status: expected failed, got completed"]
 
 
-def test_a_definition_with_problems_fails_its_cases_with_their_places(tmp_path: Path) -> None:
+def test_an_invalid_definition_fails_its_cases(tmp_path: Path) -> None:
     result = run_cases(tmp_path, [{"name": "a case", "expect": {"status": "completed"}}])
 
     assert result.exit_code == 1
-    place = json.dumps(DEFINITION).index('"shop.load"') + 1
-    assert f"price.json:1:{place}: error unknown_action: there is no action 'shop.load'" in result.stdout
+    column = json.dumps(DEFINITION).index('"shop.load"') + 1
+    assert f"price.json:1:{column}: error unknown_action: there is no action 'shop.load'" in result.stdout
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_a_definition_with_problems_fails_its_cases_with_their_places(tmp_path: 
         ("- name: [", "invalid YAML"),
     ],
 )
-def test_cases_that_cannot_be_read_are_bad_usage(tmp_path: Path, cases: Any, message: str) -> None:
+def test_malformed_cases_are_bad_usage(tmp_path: Path, cases: Any, message: str) -> None:
     result = run_cases(tmp_path, cases)
 
     assert result.exit_code == 2

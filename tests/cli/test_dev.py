@@ -1,4 +1,4 @@
-"""`dev` and embedded runs: what they start, where it listens, how it ends and goes on."""
+"""`dev` and embedded runs: start, addresses, shutdown and recovery."""
 
 import asyncio
 import contextlib
@@ -46,31 +46,31 @@ async def wait_for_exit(pid: int) -> None:
             await asyncio.sleep(0.05)
 
 
-async def test_the_ready_file_says_where_everything_answers(dev: Dev) -> None:
-    said: dict[str, Any] = dev.ready
-    host, _, port = said["temporal_address"].partition(":")
+async def test_the_ready_file_has_all_addresses(dev: Dev) -> None:
+    ready_file: dict[str, Any] = dev.ready
+    host, _, port = ready_file["temporal_address"].partition(":")
     async with httpx.AsyncClient() as client:
-        page = await client.get(said["ui"])
-        ready = await client.get(f"{said['api']}/readyz")
+        page = await client.get(ready_file["ui"])
+        ready = await client.get(f"{ready_file['api']}/readyz")
     _, writer = await asyncio.open_connection(host, int(port))
     writer.close()
 
-    assert said.keys() == {"api", "temporal_address", "ui", "pids"}
+    assert ready_file.keys() == {"api", "temporal_address", "ui", "pids"}
     assert page.status_code == ready.status_code == 200
-    assert said["pids"]["dev"] == dev.process.pid
-    assert is_alive(said["pids"]["temporal"])
+    assert ready_file["pids"]["dev"] == dev.process.pid
+    assert is_alive(ready_file["pids"]["temporal"])
 
 
-async def test_an_emitted_event_starts_what_waits_for_it(dev: Dev, tmp_path: Path) -> None:
+async def test_an_emitted_event_starts_its_subscribers(dev: Dev, tmp_path: Path) -> None:
     emit = {"id": "tell", "type": "action", "action": "event.emit", "config": {"name": "it.happened", "data": {"n": 7}}}
     hear = {"id": "heard", "type": "end", "config": {"output": "{{ trigger.data.n }}"}}
     for name, node, trigger in (
         ("teller", emit, {"type": "manual"}),
         ("hearer", hear, {"type": "event", "event": "it.*"}),
     ):
-        made = {"id": name, "name": name, "trigger": trigger, "nodes": [node]}
+        definition = {"id": name, "name": name, "trigger": trigger, "nodes": [node]}
         edges = [{"source": "trigger", "target": node["id"]}]
-        (tmp_path / f"{name}.json").write_text(json.dumps(made | {"edges": edges}))
+        (tmp_path / f"{name}.json").write_text(json.dumps(definition | {"edges": edges}))
     pushed = await dev("workflows", "push", "--activate", tmp_path / "hearer.json")
     ran = await dev("run", tmp_path / "teller.json", "--json")
 
@@ -84,9 +84,7 @@ async def test_an_emitted_event_starts_what_waits_for_it(dev: Dev, tmp_path: Pat
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_signal_ends_everything_with_0_and_takes_the_ready_file_away(
-    tmp_path: Path, number: signal.Signals
-) -> None:
+async def test_a_signal_stops_everything_and_removes_the_ready_file(tmp_path: Path, number: signal.Signals) -> None:
     dev: Any = await start_dev(tmp_path / "home")
     dev.process.send_signal(number)
     done = await dev.end(dev.process)
@@ -98,7 +96,7 @@ async def test_a_signal_ends_everything_with_0_and_takes_the_ready_file_away(
     assert not is_alive(dev.ready["pids"]["temporal"])
 
 
-async def test_a_second_dev_on_the_same_home_is_refused_and_harms_nobody(dev: Dev, tmp_path: Path) -> None:
+async def test_a_second_dev_on_the_same_home_is_refused(dev: Dev, tmp_path: Path) -> None:
     done = await dev("dev", "--port", 0, "--temporal-port", 0, "--ui-port", 0)
 
     assert done.code == 2
@@ -137,7 +135,7 @@ async def test_a_port_in_use_is_bad_usage(tmp_path: Path) -> None:
         (("--temporal-port", "70000"), "Invalid value for '--temporal-port'"),
     ],
 )
-async def test_what_dev_cannot_use_is_bad_usage(tmp_path: Path, args: tuple[str, ...], message: str) -> None:
+async def test_an_unusable_folder_is_bad_usage(tmp_path: Path, args: tuple[str, ...], message: str) -> None:
     done = await Shell({"ORCHESTRATOR_HOME": str(tmp_path / "home")})("dev", *args)
 
     assert done.code == 2
@@ -147,7 +145,7 @@ async def test_what_dev_cannot_use_is_bad_usage(tmp_path: Path, args: tuple[str,
 
 @pytest.mark.chaos
 @pytest.mark.parametrize("killed", [("dev",), ("dev", "temporal"), ("temporal", "dev")], ids=" then ".join)
-async def test_after_a_kill_the_same_home_goes_on(tmp_path: Path, killed: tuple[str, ...]) -> None:
+async def test_a_run_continues_after_dev_was_killed(tmp_path: Path, killed: tuple[str, ...]) -> None:
     first: Any = await start_dev(tmp_path / "home")
     run_id = (await first("run", write_resting(tmp_path), "--detach")).out.strip()
     for name in killed:
@@ -165,7 +163,7 @@ async def test_after_a_kill_the_same_home_goes_on(tmp_path: Path, killed: tuple[
     assert [step["id"] for step in run["steps"]] == ["rest", "say"]
 
 
-async def test_an_embedded_run_needs_no_server_and_leaves_none(tmp_path: Path) -> None:
+async def test_an_embedded_run_starts_and_stops_its_server(tmp_path: Path) -> None:
     shell = Shell({"ORCHESTRATOR_HOME": str(tmp_path / "home")})
     done = await shell("run", write_resting(tmp_path), "--server", "embedded", "--json")
 
@@ -173,7 +171,7 @@ async def test_an_embedded_run_needs_no_server_and_leaves_none(tmp_path: Path) -
     assert not (tmp_path / "home" / "temporal.pid").exists()
 
 
-async def test_an_embedded_run_that_is_interrupted_goes_on_in_its_home(tmp_path: Path) -> None:
+async def test_an_interrupted_embedded_run_resumes_from_its_home(tmp_path: Path) -> None:
     shell = Shell({"ORCHESTRATOR_HOME": str(tmp_path / "home")})
     process = await shell.begin("run", write_resting(tmp_path), "--server", "embedded")
     assert process.stderr is not None
@@ -194,7 +192,7 @@ async def test_embedded_and_detached_is_bad_usage(tmp_path: Path) -> None:
     done = await Shell({})("run", write_resting(tmp_path), "--server", "embedded", "--detach")
 
     assert done.code == 2
-    assert "the embedded one ends with this command" in done.err
+    assert "the embedded one stops with this command" in done.err
 
 
 async def test_the_invoice_reminder_runs_end_to_end(tmp_path: Path) -> None:
@@ -214,7 +212,7 @@ async def test_the_invoice_reminder_runs_end_to_end(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 async def test_a_copy_of_the_folder_is_a_backup(tmp_path: Path) -> None:
-    """As docs/operations.md says: stop, copy, go on from the copy, with everything as it was."""
+    """The steps of docs/operations.md: stop, copy, and continue from the copy without a difference."""
     first: Any = await start_dev(tmp_path / "home")
     asleep = {
         "id": "asleep", "name": "Asleep", "trigger": {"type": "schedule", "cron": "@yearly"},
@@ -245,7 +243,7 @@ async def test_a_copy_of_the_folder_is_a_backup(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kept", "address"),
+    ("dev_file", "address"),
     [
         ("{}", "127.0.0.1:7233"),
         ("[]", "127.0.0.1:7233"),
@@ -254,24 +252,26 @@ async def test_a_copy_of_the_folder_is_a_backup(tmp_path: Path) -> None:
     ],
     ids=["empty", "list", "ended", "alive"],
 )
-def test_a_dev_is_found_by_its_home_while_it_lives(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: str, address: str
+def test_commands_find_a_running_dev_by_its_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dev_file: str, address: str
 ) -> None:
-    (tmp_path / "dev.json").write_text(kept)
+    (tmp_path / "dev.json").write_text(dev_file)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ORCHESTRATOR_HOME", str(tmp_path))
     monkeypatch.delenv("ORCHESTRATOR_TEMPORAL_ADDRESS", raising=False)
 
     assert load_client_settings().temporal_address == address
     monkeypatch.setenv("ORCHESTRATOR_DATABASE_URL", "postgresql://elsewhere/db")
-    assert load_client_settings().temporal_address == "127.0.0.1:7233", "the definitions of one and the runs of another"
+    assert load_client_settings().temporal_address == "127.0.0.1:7233", (
+        "definitions and runs must not come from different servers"
+    )
 
 
-async def test_a_port_that_is_taken_meanwhile_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_port_that_was_taken_meanwhile_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        found = iter([devserver.find_free_port(), taken.getsockname()[1]])
+        ports = iter([devserver.find_free_port(), taken.getsockname()[1]])
         free = devserver.find_free_port
-        monkeypatch.setattr(devserver, "find_free_port", lambda: next(found, None) or free())
+        monkeypatch.setattr(devserver, "find_free_port", lambda: next(ports, None) or free())
 
         async with devserver.run_dev_server(tmp_path) as server:
             assert taken.getsockname()[1] != int(server.ui_url.rpartition(":")[2])

@@ -1,4 +1,4 @@
-"""Every error has its exit code: 1 says that a run failed, and nothing else does."""
+"""Every error has an exit code, and only failed runs exit with 1."""
 
 import pkgutil
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from orchestrator.cli.failures import CODES, FAILED, USAGE
 from orchestrator.errors import OrchestratorError
 
 ANSWERS = {"forbidden", "method_not_allowed", "signature_refused", "too_many_requests", "unauthorized"}
-"""What requests alone are answered with."""
+"""Codes that occur in HTTP responses only."""
 
 
 def iterate_subclasses(kind: type[OrchestratorError]) -> Iterator[type[OrchestratorError]]:
@@ -38,9 +38,9 @@ def test_every_error_has_an_exit_code() -> None:
 @pytest.mark.parametrize(
     "code", ["operation_refused", "workflow_exists", "webhook_taken", "edit_conflict", "value_refused", "key_not_found"]
 )
-def test_what_is_refused_is_no_failed_run(code: str) -> None:
+def test_a_refused_request_is_not_a_failed_run(code: str) -> None:
     assert CODES[code] == USAGE
 
 
-def test_a_failed_step_is_one() -> None:
+def test_a_failed_step_is_a_failed_run() -> None:
     assert CODES["step_failed"] == FAILED

@@ -1,4 +1,4 @@
-"""The command as a process: exit codes, streams, terminals, many at once."""
+"""The command as a process: exit codes, streams, terminals, concurrency."""
 
 import asyncio
 import json
@@ -56,14 +56,14 @@ def test_exit_codes(args: tuple[str, ...], code: int) -> None:
     assert b"Traceback" not in done.stderr
 
 
-def test_results_and_messages_go_to_their_own_streams() -> None:
+def test_results_go_to_stdout_only() -> None:
     done = run_orchestrator("validate", "-", "--json", stdin=BAD)
 
     assert json.loads(done.stdout)[0]["valid"] is False
     assert done.stderr == b""
 
 
-def test_a_pipe_that_closes_early_is_no_crash() -> None:
+def test_a_pipe_that_closes_early_causes_no_traceback() -> None:
     line = f"{' '.join(command_line('actions', 'list', '--json'))} | head -c 10"
     done = subprocess.run(["bash", "-c", line], capture_output=True, cwd=ROOT, timeout=30, check=True)
 
@@ -71,7 +71,7 @@ def test_a_pipe_that_closes_early_is_no_crash() -> None:
     assert len(done.stdout) == 10
 
 
-def test_output_that_the_locale_cannot_show_is_no_crash(tmp_path: Path) -> None:
+def test_characters_that_the_locale_cannot_encode_are_escaped(tmp_path: Path) -> None:
     path = tmp_path / "größe.json"
     path.write_text('{"name": "Größe 支払い", "trigger": {"type": "größe"}}')
     ascii_only = {"PYTHONIOENCODING": "ascii", "LC_ALL": "C", "PYTHONUTF8": "0"}
@@ -80,24 +80,24 @@ def test_output_that_the_locale_cannot_show_is_no_crash(tmp_path: Path) -> None:
 
     assert (plain.returncode, as_json.returncode) == (2, 2)
     assert b"gr\\xf6\\xdfe" in plain.stdout
-    said = [problem["message"] for problem in json.loads(as_json.stdout)[0]["problems"]]
-    assert any("größe" in message for message in said)
+    messages = [problem["message"] for problem in json.loads(as_json.stdout)[0]["problems"]]
+    assert any("größe" in message for message in messages)
 
 
 def run_on_a_terminal(*args: str, **env: str) -> str:
-    """Give what a person at a terminal of 120 columns is shown."""
+    """Return the output on a terminal of 120 columns."""
     reader, writer = pty.openpty()
-    given = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "120", **env}
-    given = {name: value for name, value in given.items() if value != ""}
-    with subprocess.Popen(command_line(*args), stdin=writer, stdout=writer, stderr=writer, cwd=ROOT, env=given):
+    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "120", **env}
+    environment = {name: value for name, value in environment.items() if value != ""}
+    with subprocess.Popen(command_line(*args), stdin=writer, stdout=writer, stderr=writer, cwd=ROOT, env=environment):
         os.close(writer)
-        shown = b""
+        output = b""
         try:
             while chunk := os.read(reader, 4096):
-                shown += chunk
-        except OSError:  # Linux says so when the other end has closed
+                output += chunk
+        except OSError:  # raised by Linux when the other end has closed
             os.close(reader)
-    return shown.decode().replace("\r\n", "\n")
+    return output.decode().replace("\r\n", "\n")
 
 
 def test_a_terminal_gets_a_table_with_headings_in_colour() -> None:
@@ -131,11 +131,11 @@ def test_help_loads_nothing_heavy() -> None:
 
 
 @pytest.mark.slow
-async def test_many_short_commands_end_well_some_of_them_at_once() -> None:
-    room = asyncio.Semaphore(4)
+async def test_many_concurrent_commands_exit_cleanly() -> None:
+    slots = asyncio.Semaphore(4)
 
     async def run_one() -> int:
-        async with room:
+        async with slots:
             quiet = asyncio.subprocess.DEVNULL
             args = command_line("validate", EXAMPLE)
             process = await asyncio.create_subprocess_exec(*args, cwd=ROOT, stdout=quiet, stderr=quiet)

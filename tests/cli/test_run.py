@@ -1,4 +1,4 @@
-"""`run`: a definition run from a file, as a process against a real server."""
+"""`run`: run a definition file, as a process against a real server."""
 
 import asyncio
 import json
@@ -13,26 +13,26 @@ from tests.cli.support import wait_for_status, write_failing, write_greeting, wr
 pytestmark = pytest.mark.temporal
 
 
-async def test_run_tells_steps_result_and_where_to_look(dev: Dev, tmp_path: Path) -> None:
+async def test_run_prints_steps_output_and_link(dev: Dev, tmp_path: Path) -> None:
     done = await dev("run", write_greeting(tmp_path), "--input", '{"name": "Ann"}')
+    lines = done.out.splitlines()
+    run_id = done.err.split()[1]
 
     assert done.code == 0
-    lines = done.out.splitlines()
     assert lines[0].split()[2:] == ["completed", "say"]
     assert lines[1].startswith("completed after ")
     assert json.loads("".join(lines[2:5])) == {"said": "Hello Ann"}
-    run_id = done.err.split()[1]
     assert lines[5] == f"Temporal UI  {dev.ready['ui']}/namespaces/default/workflows/{run_id}"
 
 
-async def test_json_is_the_run_document_alone(dev: Dev, tmp_path: Path) -> None:
+async def test_json_prints_only_the_run_document(dev: Dev, tmp_path: Path) -> None:
     done = await dev("run", write_greeting(tmp_path), "--json", "--input", '{"name": "Ann"}')
     run = json.loads(done.out)
 
     assert (done.code, run["status"], run["output"]) == (0, "completed", {"said": "Hello Ann"})
 
 
-async def test_a_run_that_fails_exits_with_1(dev: Dev, tmp_path: Path) -> None:
+async def test_a_failed_run_exits_with_1(dev: Dev, tmp_path: Path) -> None:
     done = await dev("run", write_failing(tmp_path))
 
     assert done.code == 1
@@ -40,7 +40,7 @@ async def test_a_run_that_fails_exits_with_1(dev: Dev, tmp_path: Path) -> None:
     assert "failed after " in done.out
 
 
-async def test_ctrl_c_leaves_the_run_alone_and_says_how_to_see_it(dev: Dev, tmp_path: Path) -> None:
+async def test_ctrl_c_does_not_stop_the_run(dev: Dev, tmp_path: Path) -> None:
     process = await dev.begin("run", write_listening(tmp_path))
     assert process.stdout is not None
     async with asyncio.timeout(SECONDS):
@@ -56,7 +56,7 @@ async def test_ctrl_c_leaves_the_run_alone_and_says_how_to_see_it(dev: Dev, tmp_
     await dev("runs", "cancel", run_id)
 
 
-async def test_a_called_workflow_is_given_by_with(dev: Dev, tmp_path: Path) -> None:
+async def test_with_names_the_called_workflow(dev: Dev, tmp_path: Path) -> None:
     child = write_greeting(tmp_path)
     call = {"id": "call", "type": "workflow", "config": {"workflow_id": "flow", "input": {"name": "Bo"}}}
     end = {"id": "done", "type": "end", "config": {"output": "{{ steps.call.output.output.said }}"}}
@@ -65,22 +65,22 @@ async def test_a_called_workflow_is_given_by_with(dev: Dev, tmp_path: Path) -> N
     assert json.loads(done.out)["output"] == "Hello Bo"
 
 
-async def test_a_server_is_named_by_option(dev: Dev, tmp_path: Path) -> None:
+async def test_server_selects_the_temporal_server(dev: Dev, tmp_path: Path) -> None:
     elsewhere = Shell({"ORCHESTRATOR_TEMPORAL_ADDRESS": "127.0.0.1:1"})
     done = await elsewhere("run", write_greeting(tmp_path), "--server", dev.ready["temporal_address"], "--json")
 
     assert json.loads(done.out)["status"] == "completed"
 
 
-async def test_a_run_that_no_worker_takes_gets_a_word(dev: Dev, tmp_path: Path) -> None:
-    nobody = Shell({**dev.env, "ORCHESTRATOR_TASK_QUEUE": "nobody-here"})
-    process = await nobody.begin("run", write_greeting(tmp_path))
+async def test_a_run_without_a_worker_gets_a_warning(dev: Dev, tmp_path: Path) -> None:
+    without_worker = Shell({**dev.env, "ORCHESTRATOR_TASK_QUEUE": "nobody-here"})
+    process = await without_worker.begin("run", write_greeting(tmp_path))
     assert process.stderr is not None
     async with asyncio.timeout(SECONDS):
-        said = [await process.stderr.readline(), await process.stderr.readline()]
+        messages = [await process.stderr.readline(), await process.stderr.readline()]
     process.send_signal(signal.SIGTERM)
-    done = await nobody.end(process)
+    done = await without_worker.end(process)
 
-    assert b"no worker polls task queue 'nobody-here' yet" in said[1]
+    assert b"no worker polls task queue 'nobody-here' yet" in messages[1]
     assert done.code == 143
-    await dev("runs", "cancel", said[0].split()[1].decode())
+    await dev("runs", "cancel", messages[0].split()[1].decode())

@@ -1,4 +1,4 @@
-"""`orchestrator simulate`: a run told step by step, without a server."""
+"""`simulate`: run a definition on a virtual clock, without a server."""
 
 import json
 from itertools import pairwise
@@ -37,7 +37,7 @@ def write_definition(folder: Path, nodes: list[dict[str, Any]], **more: Any) -> 
     return path
 
 
-def test_a_trace_tells_times_durations_decisions_and_the_output() -> None:
+def test_a_trace_shows_times_durations_decisions_and_the_output() -> None:
     result = simulate(*example_path("approval_with_timeout"))
 
     assert result.exit_code == 0
@@ -63,7 +63,7 @@ def test_an_event_is_delivered_at_its_time() -> None:
     assert run["duration_ms"] == 1500
 
 
-def test_a_run_that_fails_exits_with_1_and_shows_retries_and_compensations(tmp_path: Path) -> None:
+def test_a_failed_run_exits_with_1_and_shows_its_attempts(tmp_path: Path) -> None:
     mocks = tmp_path / "mocks.yaml"
     mocks.write_text("crm.load: {error: {message: down, error_type: action_error}}")
     path = write_definition(tmp_path, [{"id": "load", "type": "action", "action": "crm.load"}])
@@ -77,7 +77,7 @@ def test_a_run_that_fails_exits_with_1_and_shows_retries_and_compensations(tmp_p
     ]
 
 
-def test_what_ran_inside_a_branch_stands_behind_its_parallel() -> None:
+def test_the_steps_of_branches_follow_their_parallel() -> None:
     result = simulate(*example_path("invoice_reminder"))
     ids = [line.split()[3] for line in result.stdout.splitlines() if line.startswith("    ") and " completed " in line]
 
@@ -88,7 +88,7 @@ def test_what_ran_inside_a_branch_stands_behind_its_parallel() -> None:
     ]
 
 
-def test_a_run_that_waits_for_what_was_not_given_says_for_what(tmp_path: Path) -> None:
+def test_a_run_that_waits_shows_the_event_it_waits_for(tmp_path: Path) -> None:
     path = write_definition(tmp_path, [{"id": "hear", "type": "wait", "config": {"event": "go"}}])
     result = simulate(path)
 
@@ -97,7 +97,7 @@ def test_a_run_that_waits_for_what_was_not_given_says_for_what(tmp_path: Path) -
     assert result.stderr == "the run is waiting for an event or an operator: see --event\n"
 
 
-def test_months_take_no_time(tmp_path: Path) -> None:
+def test_months_take_milliseconds(tmp_path: Path) -> None:
     result = simulate(
         write_definition(tmp_path, [{"id": "rest", "type": "delay", "delay_seconds": 90 * 86_400 + 3 * 3600}])
     )
@@ -105,7 +105,7 @@ def test_months_take_no_time(tmp_path: Path) -> None:
     assert "completed  rest  90 d 3 h" in result.stdout
 
 
-def test_an_action_without_a_mock_is_simulated_with_a_warning(tmp_path: Path) -> None:
+def test_an_action_without_a_mock_gets_a_warning(tmp_path: Path) -> None:
     path = write_definition(
         tmp_path, [{"id": "say", "type": "action", "action": "log.message", "config": {"message": "hi"}}]
     )
@@ -115,7 +115,7 @@ def test_an_action_without_a_mock_is_simulated_with_a_warning(tmp_path: Path) ->
     assert 'warning: log.message has no mock: its output is {"simulated": true}' in result.stdout
 
 
-def test_an_invalid_definition_is_refused_with_places(tmp_path: Path) -> None:
+def test_an_invalid_definition_is_refused_with_its_problems(tmp_path: Path) -> None:
     path = write_definition(tmp_path, [{"id": "load", "type": "action", "action": "crm.load"}])
     result = simulate(path)
 
@@ -126,7 +126,7 @@ def test_an_invalid_definition_is_refused_with_places(tmp_path: Path) -> None:
     assert result.stdout == ""
 
 
-def test_an_input_that_does_not_fit_the_schema_is_refused() -> None:
+def test_an_input_that_does_not_match_the_schema_is_refused() -> None:
     result = simulate(EXAMPLES / "invoice_reminder.json", "--input", '{"erp_url": 1}')
 
     assert result.exit_code == 2
@@ -148,7 +148,7 @@ def test_an_input_that_does_not_fit_the_schema_is_refused() -> None:
         ("--actions", "none.yaml", "file none.yaml does not exist"),
     ],
 )
-def test_an_option_that_cannot_be_read_is_bad_usage(tmp_path: Path, option: str, value: str, message: str) -> None:
+def test_a_malformed_option_is_bad_usage(tmp_path: Path, option: str, value: str, message: str) -> None:
     result = simulate(write_definition(tmp_path, [{"id": "a", "type": "set", "config": {"x": 1}}]), option, value)
 
     assert result.exit_code == 2
@@ -167,7 +167,7 @@ def test_an_option_that_cannot_be_read_is_bad_usage(tmp_path: Path, option: str,
         ("a.b: !!python/object:os.system {}", "invalid YAML"),
     ],
 )
-def test_mocks_that_cannot_be_read_are_bad_usage(tmp_path: Path, mocks: str, message: str) -> None:
+def test_malformed_mocks_are_bad_usage(tmp_path: Path, mocks: str, message: str) -> None:
     (tmp_path / "mocks.yaml").write_text(mocks)
     path = write_definition(tmp_path, [{"id": "a", "type": "set", "config": {"x": 1}}])
     result = simulate(path, "--actions", tmp_path / "mocks.yaml")
@@ -176,14 +176,14 @@ def test_mocks_that_cannot_be_read_are_bad_usage(tmp_path: Path, mocks: str, mes
     assert message in result.stderr
 
 
-def test_an_empty_file_of_mocks_is_none(tmp_path: Path) -> None:
+def test_an_empty_file_of_mocks_is_allowed(tmp_path: Path) -> None:
     (tmp_path / "mocks.yaml").write_text("# nothing yet\n")
     path = write_definition(tmp_path, [{"id": "a", "type": "set", "config": {"x": 1}}])
 
     assert simulate(path, "--actions", tmp_path / "mocks.yaml").exit_code == 0
 
 
-def test_a_called_workflow_is_given_by_with(tmp_path: Path) -> None:
+def test_with_names_the_called_workflow(tmp_path: Path) -> None:
     child = {
         "id": "double",
         "name": "Double",

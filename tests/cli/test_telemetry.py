@@ -1,4 +1,4 @@
-"""What processes tell of themselves: metrics, log lines, traces."""
+"""Metrics, log lines and traces of real processes."""
 
 import asyncio
 import json
@@ -27,8 +27,8 @@ LOGGING = {
 }  # fmt: skip
 
 
-async def wait_for_log(dev: Dev, **headers: str) -> dict[str, Any]:
-    """Keep the workflow and run it to its end over HTTP."""
+async def run_logging_workflow(dev: Dev, **headers: str) -> dict[str, Any]:
+    """Store the workflow and run it to its end over HTTP."""
     async with httpx.AsyncClient(base_url=f"{dev.ready['api']}/api/v1", headers=headers, timeout=60) as api:
         await api.post("/workflows", json=LOGGING)
         answer = await api.post("/workflows/telling/runs", params={"wait": 30})
@@ -37,8 +37,8 @@ async def wait_for_log(dev: Dev, **headers: str) -> dict[str, Any]:
         return run
 
 
-async def test_one_address_tells_the_metrics_of_api_worker_and_client(dev: Dev) -> None:
-    await wait_for_log(dev)
+async def test_one_endpoint_serves_metrics_of_api_worker_and_client(dev: Dev) -> None:
+    await run_logging_workflow(dev)
     async with httpx.AsyncClient() as client:
         await client.get(f"{dev.ready['api']}/no/such/address")
         answer = await client.get(f"{dev.ready['api']}/metrics")
@@ -58,12 +58,12 @@ async def test_one_address_tells_the_metrics_of_api_worker_and_client(dev: Dev) 
     assert not any("default-customer" in line or "telling" in line for line in lines), "ids would be too many"
 
 
-async def test_metrics_that_the_operations_page_names_are_there(dev: Dev) -> None:
+async def test_the_metrics_of_the_operations_page_exist(dev: Dev) -> None:
     page = (ROOT / "docs" / "operations.md").read_text()
     named = set(re.findall(r"`((?:orchestrator|temporal)_\w+)(?:\{(\w+)=[^`]*)?`", page))
     named -= {("temporal_visibility", "")}  # a database
     assert {name.partition("_")[0] for name, _ in named} == {"orchestrator", "temporal"}
-    await wait_for_log(dev)
+    await run_logging_workflow(dev)
     temporal = await Client.connect(str(dev.ready["temporal_address"]))
     # Failures are counted from the first one on, and a worker that does not know a workflow fails its task.
     unknown = await temporal.start_workflow("Unknown", id="unknown", task_queue=Settings().task_queue)
@@ -74,7 +74,7 @@ async def test_metrics_that_the_operations_page_names_are_there(dev: Dev) -> Non
     finally:
         await unknown.terminate()
 
-    there = {found for pair in re.findall(r"^# TYPE (\w+)|^(\w+)\{", text, re.MULTILINE) for found in pair}
+    there = {name for pair in re.findall(r"^# TYPE (\w+)|^(\w+)\{", text, re.MULTILINE) for name in pair}
     assert {name for name, _ in named} - there == set()
     for name, label in named:
         assert not label or re.search(rf"^{name}\{{.*\b{label}=", text, re.MULTILINE), (name, label)
@@ -84,7 +84,7 @@ async def read_metrics(dev: Dev, client: httpx.AsyncClient) -> str:
     return (await client.get(f"{dev.ready['api']}/metrics")).text
 
 
-async def test_a_worker_tells_where_it_is_asked_to(dev: Dev, tmp_path: Path) -> None:
+async def test_a_worker_serves_metrics_at_its_address(dev: Dev, tmp_path: Path) -> None:
     from orchestrator.temporal.devserver import find_free_port
 
     address = f"127.0.0.1:{find_free_port()}"
@@ -92,29 +92,34 @@ async def test_a_worker_tells_where_it_is_asked_to(dev: Dev, tmp_path: Path) -> 
     process = await shell.begin("worker")
     try:
         assert process.stdout is not None
-        assert b"worker serves" in await asyncio.wait_for(process.stdout.readline(), 30)
+        assert b"worker polls" in await asyncio.wait_for(process.stdout.readline(), 30)
         async with httpx.AsyncClient() as client:
             health, metrics = [await client.get(f"http://{address}/{name}") for name in ("healthz", "metrics")]
-        assert (health.status_code, metrics.status_code) == (200, 200)
-        assert "temporal_" in metrics.text
     finally:
         process.terminate()
         await shell.end(process)
+
+    assert (health.status_code, metrics.status_code) == (200, 200)
+    assert "temporal_" in metrics.text
+
+
+async def test_a_malformed_metrics_address_is_bad_usage(dev: Dev) -> None:
     refused = await Shell({**dev.env, "ORCHESTRATOR_METRICS_ADDRESS": "nowhere"})("worker")
+
     assert refused.code == 2
     assert "nowhere" in refused.err
 
 
-async def test_each_line_of_a_run_says_whose_it_is(tmp_path: Path) -> None:
+async def test_each_log_line_of_a_run_has_its_ids(tmp_path: Path) -> None:
     dev = await start_dev(tmp_path / "home", {"ORCHESTRATOR_LOG_FORMAT": "json"})
-    run = await wait_for_log(dev)
+    run = await run_logging_workflow(dev)
     done = await stop_dev(dev)
 
     lines = [json.loads(line) for line in done.err.splitlines() if line != "stopping ..."]
-    (spoken,) = [line for line in lines if line["message"] == "good day"]
+    (logged,) = [line for line in lines if line["message"] == "good day"]
     wanted = {"run_id": run["id"], "workflow_id": "telling", "node_id": "tell", "customer_id": "default"}
-    assert {name: spoken[name] for name in wanted} == wanted
-    assert (spoken["level"], spoken["time"][-1]) == ("info", "Z")
+    assert {name: logged[name] for name in wanted} == wanted
+    assert (logged["level"], logged["time"][-1]) == ("info", "Z")
     (request,) = [line for line in lines if line.get("route") == "/workflows/{workflow_id}/runs"]
     assert (request["status"], request["key"]) == (200, "local")
     assert [request[name] for name in ("run_id", "workflow_id", "customer_id")] == [run["id"], "telling", "default"]
@@ -123,7 +128,7 @@ async def test_each_line_of_a_run_says_whose_it_is(tmp_path: Path) -> None:
 
 @dataclass
 class Collector:
-    """Takes traces in over OTLP/HTTP, as OpenTelemetry's own does."""
+    """A minimal OTLP/HTTP collector of traces."""
 
     spans: list[Any] = field(default_factory=list)
     url: str = ""
@@ -148,21 +153,19 @@ class Collector:
 
 @pytest.fixture
 async def collector() -> AsyncIterator[Collector]:
-    made = Collector()
-    server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
-    made.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    yield made
+    collector = Collector()
+    server = await asyncio.start_server(collector.serve, "127.0.0.1", 0)
+    collector.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    yield collector
     server.close()
 
 
-async def test_a_trace_leads_from_the_request_through_the_run_to_its_action(
-    tmp_path: Path, collector: Collector
-) -> None:
+async def test_a_trace_connects_request_run_and_action(tmp_path: Path, collector: Collector) -> None:
     dev = await start_dev(
         tmp_path / "home", {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_BSP_SCHEDULE_DELAY": "100"}
     )
     trace = "0af7651916cd43dd8448eb211c80319c"
-    await wait_for_log(dev, traceparent=f"00-{trace}-b7ad6b7169203331-01")
+    await run_logging_workflow(dev, traceparent=f"00-{trace}-b7ad6b7169203331-01")
     await stop_dev(dev)
 
     spans = {span.span_id: span for span in collector.spans if span.trace_id.hex() == trace}

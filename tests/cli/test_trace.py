@@ -1,4 +1,4 @@
-"""A run told as lines."""
+"""The trace of a run, as lines."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,14 +19,14 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def make_step(key: str, after: float = 0, took: float = 0, **more: Any) -> StepDocument:
-    begun = START + timedelta(seconds=after)
-    given = {"status": "completed", "duration_ms": round(took * 1000), **more}
-    return StepDocument(id=key, node_id=key, started_at=begun, path=key.rpartition("/")[0], **given)
+    start = START + timedelta(seconds=after)
+    fields = {"status": "completed", "duration_ms": round(took * 1000), **more}
+    return StepDocument(id=key, node_id=key, started_at=start, path=key.rpartition("/")[0], **fields)
 
 
 def make_run(*steps: StepDocument, **more: Any) -> Run:
-    given = {"status": "completed", "duration_ms": 0, "steps_total": len(steps), **more}
-    return Run(id="r", workflow_id="w", workflow_version=1, started_at=START, steps=list(steps), **given)
+    fields = {"status": "completed", "duration_ms": 0, "steps_total": len(steps), **more}
+    return Run(id="r", workflow_id="w", workflow_version=1, started_at=START, steps=list(steps), **fields)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def make_run(*steps: StepDocument, **more: Any) -> Run:
         (100 * 86_400_000 + 4 * 3_600_000 + 59_000, "100 d 4 h"),
     ],
 )
-def test_a_duration_is_written_for_people(milliseconds: int, text: str) -> None:
+def test_a_duration_is_readable(milliseconds: int, text: str) -> None:
     assert format_duration(milliseconds) == text
 
 
@@ -64,22 +64,22 @@ EXPRESSION = {"field": "{{ a }}", "seen": 0, "result": False}
         (None, ""),
     ],
 )
-def test_a_decision_says_what_it_saw(decision: Any, text: str) -> None:
+def test_a_decision_is_explained_with_its_evidence(decision: Any, text: str) -> None:
     assert explain_decision(decision) == text
 
 
-def test_a_step_tells_retries_error_and_warnings_under_it() -> None:
+def test_a_step_shows_attempts_error_and_warnings() -> None:
     error = {"error_type": "action_error", "message": "no\nanswer"}
-    told = make_step("load", 61, 2.5, status="failed", retry_count=2, error=error, warnings=["odd"])
+    step = make_step("load", 61, 2.5, status="failed", retry_count=2, error=error, warnings=["odd"])
 
-    assert list(format_step(told, START, 6)) == [
+    assert list(format_step(step, START, 6)) == [
         "  +1 m 1 s  failed     load    2.5 s, 3 attempts",
         "                       action_error: no answer",
         "                       warning: odd",
     ]
 
 
-def test_what_ran_inside_stands_behind_its_owner_and_what_has_none_stays() -> None:
+def test_inner_steps_follow_their_owner() -> None:
     steps = [
         make_step(key)
         for key in ("fork", "after", "fork[1]/b", "fork[0]/a", "fork[0]/each", "fork[0]/each[0]/x", "lost[4]/y")
@@ -90,13 +90,13 @@ def test_what_ran_inside_stands_behind_its_owner_and_what_has_none_stays() -> No
     assert order == ["fork", "fork[1]/b", "fork[0]/a", "fork[0]/each", "fork[0]/each[0]/x", "after", "lost[4]/y"]
 
 
-def test_a_trace_says_what_is_not_kept_what_is_waited_for_and_how_it_stands() -> None:
+def test_a_trace_shows_missing_steps_waits_and_status() -> None:
     wait = {"node_id": "hear", "step_id": "hear#2", "kind": "event", "event": "go"}
-    told = make_run(
+    run = make_run(
         make_step("hear#2", status="waiting"), status="waiting", duration_ms=None, steps_total=9, waiting_for=[wait]
     )
 
-    assert format_trace(told) == [
+    assert format_trace(run) == [
         "(8 earlier steps are not stored)",
         "     +0 ms  waiting    hear#2",
         'waits at hear#2: event {"event": "go"}',
@@ -104,12 +104,12 @@ def test_a_trace_says_what_is_not_kept_what_is_waited_for_and_how_it_stands() ->
     ]
 
 
-def test_a_failure_is_told_in_the_last_line() -> None:
+def test_the_last_line_shows_the_failure() -> None:
     failure = {"error_type": "timeout_error", "message": "too slow", "node_id": "load"}
-    told = make_run(make_step("load", took=3, status="failed"), status="failed", failure=failure, duration_ms=3000)
+    run = make_run(make_step("load", took=3, status="failed"), status="failed", failure=failure, duration_ms=3000)
 
-    assert format_trace(told)[-1] == "failed after 3 s, 1 step: timeout_error at load: too slow"
+    assert format_trace(run)[-1] == "failed after 3 s, 1 step: timeout_error at load: too slow"
 
 
-def test_a_long_text_is_one_short_line() -> None:
+def test_a_long_text_is_truncated_to_one_line() -> None:
     assert len(format_line("word \n" * 100)) == 160

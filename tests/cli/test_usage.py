@@ -34,7 +34,7 @@ def test_unknown_commands_and_options_are_bad_usage(args: tuple[str, ...]) -> No
         ),
     ],
 )
-def test_settings_that_cannot_be_read_are_bad_usage(env: dict[str, str], message: str) -> None:
+def test_invalid_settings_are_bad_usage(env: dict[str, str], message: str) -> None:
     result = invoke("actions", "list", env=env)
 
     assert result.exit_code == 2

@@ -1,4 +1,4 @@
-"""`orchestrator validate` and `graph`: every problem with its place, whatever the file is."""
+"""`validate` and `graph`: every problem with its position, whatever the file is."""
 
 import json
 from collections.abc import Sequence
@@ -31,13 +31,13 @@ def write_definition(folder: Path, name: str, value: Any) -> Path:
     return path
 
 
-def test_a_valid_file_says_so_and_exits_with_0(tmp_path: Path) -> None:
+def test_a_valid_file_exits_with_0(tmp_path: Path) -> None:
     result = invoke("validate", write_definition(tmp_path, "good.json", GOOD))
 
     assert (result.exit_code, result.stdout, result.stderr) == (0, "", "1 file valid\n")
 
 
-def test_every_problem_of_every_file_has_its_place(tmp_path: Path) -> None:
+def test_every_problem_has_its_line_and_column(tmp_path: Path) -> None:
     nodes = [
         {"id": "ask", "type": "action", "action": "http.reques", "config": {"url": "{{ input.url | uper }}"}},
         {"id": "ask", "type": "acton"},
@@ -47,19 +47,20 @@ def test_every_problem_of_every_file_has_its_place(tmp_path: Path) -> None:
     )
     result = invoke("validate", bad, write_definition(tmp_path, "good.json", GOOD))
 
-    assert result.exit_code == 2
     lines = result.stdout.splitlines()
+    positions = {tuple(line.removeprefix(f"{bad}:").split(": ")[:2]) for line in lines}
+    expected = {("18:15", "error unknown_type"), ("17:13", "error duplicate_id"), ("24:17", "error unknown_node")}
+
+    assert result.exit_code == 2
     assert (
         f"{bad}:11:17: error unknown_action: there is no action 'http.reques' (did you mean `http.request`?)" in lines
     )
-    places = {tuple(line.removeprefix(f"{bad}:").split(": ")[:2]) for line in lines}
-    expected = {("18:15", "error unknown_type"), ("17:13", "error duplicate_id"), ("24:17", "error unknown_node")}
-    assert expected <= places
+    assert expected <= positions
     assert lines == sorted(lines, key=lambda line: int(line.split(":")[1]))
     assert result.stderr.endswith("in 1 of 2 files\n")
 
 
-def test_json_is_pure_json_with_lines_and_pointers(tmp_path: Path) -> None:
+def test_json_has_lines_and_pointers(tmp_path: Path) -> None:
     broken = {**GOOD, "nodes": [{"id": "a", "type": "nothing"}]}
     result = invoke("validate", "--json", write_definition(tmp_path, "a.json", broken), tmp_path / "none.json")
     first, second = json.loads(result.stdout)
@@ -78,7 +79,7 @@ def test_a_definition_on_stdin_is_read() -> None:
     assert result.stdout.startswith("<stdin>:1:13: error json_syntax: ")
 
 
-def test_a_key_given_twice_is_an_error_at_the_second(tmp_path: Path) -> None:
+def test_a_duplicate_key_is_an_error_at_the_second(tmp_path: Path) -> None:
     text = json.dumps(GOOD)[:-1] + ',\n"name": "Other"}'
     result = invoke("validate", write_definition(tmp_path, "twice.json", text.encode()))
 
@@ -86,7 +87,7 @@ def test_a_key_given_twice_is_an_error_at_the_second(tmp_path: Path) -> None:
     assert "twice.json:2:9: error duplicate_key: " in result.stdout
 
 
-def test_definitions_given_together_or_with_know_each_other(tmp_path: Path) -> None:
+def test_a_workflow_node_can_call_the_other_definitions(tmp_path: Path) -> None:
     call = {"id": "call", "type": "workflow", "config": {"workflow_id": "hello"}}
     parent = write_definition(
         tmp_path,
@@ -100,7 +101,7 @@ def test_definitions_given_together_or_with_know_each_other(tmp_path: Path) -> N
     assert invoke("validate", parent, "--with", child).exit_code == 0
 
 
-def test_warnings_alone_are_shown_and_pass(tmp_path: Path) -> None:
+def test_a_file_with_only_warnings_is_valid(tmp_path: Path) -> None:
     result = invoke("validate", write_definition(tmp_path, "odd.json", {**GOOD, "colour": "red"}))
 
     assert result.exit_code == 0
@@ -130,7 +131,7 @@ def test_the_examples_are_valid() -> None:
     ],
     ids=["empty", "not UTF-8", "a list", "a text", "nothing in it", "wrong types", "a BOM", "deep", "huge"],
 )
-def test_a_file_that_is_no_definition_is_a_problem(tmp_path: Path, content: bytes, message: str) -> None:
+def test_a_file_that_is_not_a_definition_is_a_problem(tmp_path: Path, content: bytes, message: str) -> None:
     result = invoke("validate", write_definition(tmp_path, "odd.json", content))
 
     assert result.exit_code == 2

@@ -19,20 +19,20 @@ async def test_a_worker_serves_until_a_signal(dev: Dev, tmp_path: Path) -> None:
     worker = await other.begin("worker")
     done = await other("run", write_greeting(tmp_path), "--json")
     worker.send_signal(signal.SIGINT)
-    ended = await other.end(worker)
+    stopped = await other.end(worker)
 
     assert json.loads(done.out)["status"] == "completed"
-    assert ended.code == 0
-    assert ended.out == f"worker polls task queue 'elsewhere' on {dev.ready['temporal_address']}\n"
+    assert stopped.code == 0
+    assert stopped.out == f"worker polls task queue 'elsewhere' on {dev.ready['temporal_address']}\n"
 
 
 @pytest.mark.slow
 async def test_many_workers_start_and_stop_without_a_crash_or_a_hang(dev: Dev) -> None:
-    room = asyncio.Semaphore(3)
+    slots = asyncio.Semaphore(3)
 
     async def run_one(number: int) -> int:
         shell = Shell({**dev.env, "ORCHESTRATOR_TASK_QUEUE": f"short-{number}"})
-        async with room:
+        async with slots:
             worker = await shell.begin("worker")
             assert worker.stdout is not None
             async with asyncio.timeout(SECONDS):

@@ -1,4 +1,4 @@
-"""Definitions as Mermaid text: whole ones, broken ones, hostile ones."""
+"""Definitions as Mermaid text: valid, invalid and malicious ones."""
 
 import json
 import re
@@ -35,7 +35,7 @@ def draw(nodes: list[Any], edges: list[Any], **more: Any) -> list[str]:
     return draw_mermaid({"trigger": {"type": "manual"}, "nodes": nodes, "edges": edges, **more}).splitlines()
 
 
-def test_a_small_definition_is_drawn_whole() -> None:
+def test_nodes_and_edges_are_drawn() -> None:
     nodes = [
         make_node("check", "condition"),
         make_node("pay", action="http.request", name="Pay it"),
@@ -61,7 +61,7 @@ def test_a_small_definition_is_drawn_whole() -> None:
     ]
 
 
-def test_bodies_and_branches_are_boxes_of_what_only_they_reach() -> None:
+def test_bodies_and_branches_are_boxes() -> None:
     nodes = [
         make_node("each", "loop", body=["fork"]),
         make_node("fork", "parallel", branches=[["a", "a2"], ["b"]]),
@@ -115,7 +115,7 @@ def test_a_node_reached_from_outside_stays_outside_the_box() -> None:
     assert not [line for line in draw(nodes, edges) if "subgraph" in line]
 
 
-def test_an_edge_that_a_list_has_said_is_drawn_once() -> None:
+def test_an_edge_named_twice_is_drawn_once() -> None:
     nodes = [make_node("check", "condition", true_branch=["a", "b"]), make_node("a"), make_node("b")]
     edges = [make_edge("trigger", "check"), make_edge("check", "a", "true"), make_edge("a", "b")]
 
@@ -135,7 +135,7 @@ def test_a_draft_without_a_start_has_its_boxes() -> None:
     ]
 
 
-def test_what_leads_nowhere_is_drawn_as_missing() -> None:
+def test_an_edge_to_an_unknown_node_is_drawn_as_missing() -> None:
     lines = draw([make_node("a")], [make_edge("trigger", "a"), make_edge("a", "ghost"), make_edge("a", "a")])
 
     assert '    n2["ghost<br/>missing"]:::missing' in lines
@@ -153,7 +153,7 @@ def test_what_leads_nowhere_is_drawn_as_missing() -> None:
         (None, "start"),
     ],
 )
-def test_the_start_says_what_starts_it(trigger: Any, label: str) -> None:
+def test_the_start_node_shows_the_trigger(trigger: Any, label: str) -> None:
     assert draw_mermaid({"trigger": trigger}).splitlines()[1] == f'    start(["{label}"])'
 
 
@@ -170,7 +170,7 @@ def test_the_start_says_what_starts_it(trigger: Any, label: str) -> None:
         ("x" * 200, "x" * 79 + "…"),
     ],
 )
-def test_a_name_cannot_be_read_as_syntax(name: str, label: str) -> None:
+def test_names_are_escaped(name: str, label: str) -> None:
     assert f'    n1(["{label}"])' in draw([make_node("a", "end", name=name)], [])
 
 
@@ -210,7 +210,7 @@ EDGES = st.fixed_dictionaries(
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(NODES | JSON, max_size=5) | JSON, st.lists(EDGES | JSON, max_size=8) | JSON, JSON)
-def test_anything_is_drawn(nodes: Any, edges: Any, trigger: Any) -> None:
+def test_any_input_is_drawn(nodes: Any, edges: Any, trigger: Any) -> None:
     text = draw_mermaid({"nodes": nodes, "edges": edges, "trigger": trigger})
 
     assert [line for line in text.splitlines() if not LINE.fullmatch(line)] == []
@@ -218,9 +218,9 @@ def test_anything_is_drawn(nodes: Any, edges: Any, trigger: Any) -> None:
 
 
 def test_a_long_chain_and_deep_nesting_are_drawn() -> None:
-    chain = [make_node(f"c{place}") for place in range(5000)]
-    nested = [make_node(f"l{place}", "loop", body=[f"l{place + 1}"]) for place in range(400)]
-    links = [make_edge(f"c{place}", f"c{place + 1}") for place in range(4999)]
+    chain = [make_node(f"c{index}") for index in range(5000)]
+    nested = [make_node(f"l{index}", "loop", body=[f"l{index + 1}"]) for index in range(400)]
+    links = [make_edge(f"c{index}", f"c{index + 1}") for index in range(4999)]
     lines = draw([*chain, *nested, make_node("l400")], [make_edge("trigger", "c0"), *links, make_edge("c4999", "l0")])
 
     assert len([line for line in lines if "subgraph" in line]) == 400
