@@ -166,9 +166,8 @@ class _Reader:
         match event.event_type:
             case EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED:
                 initiated = event.start_child_workflow_execution_initiated_event_attributes
-                if (
-                    not initiated.search_attributes.indexed_fields
-                ):  # a called run has search attributes, and a stream of its own
+                # A called run has search attributes, and a stream of its own.
+                if not initiated.search_attributes.indexed_fields:
                     branches[event.event_id] = f"{key}/{position[0]}.{position[1]}"
                 return branches.get(event.event_id), None
             case EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED:
