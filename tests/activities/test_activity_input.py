@@ -1,0 +1,38 @@
+"""What an activity is sent is a contract with workers in other languages: the bytes stay as docs/actions.md has them."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from orchestrator.model.activity_input import ActivityInput
+
+PAGE = Path(__file__).parents[2] / "docs" / "actions.md"
+
+
+def read_documented_input() -> dict[str, Any]:
+    section = PAGE.read_text().partition("## Workers in other languages")[2]
+    block = re.search(r"```json\n(.*?)```", section, re.DOTALL)
+    assert block is not None
+    document: dict[str, Any] = json.loads(block[1])
+    return document
+
+
+def test_the_documented_input_is_what_is_sent() -> None:
+    documented = read_documented_input()
+
+    sent = ActivityInput.from_json(documented).to_json()
+
+    assert json.dumps(sent) == json.dumps(documented)
+
+
+def test_a_call_without_customer_and_secrets_names_neither() -> None:
+    call = ActivityInput({"a": 1}, run_id="r", workflow_id="w", node_id="n", idempotency_key="k")
+
+    assert json.dumps(call.to_json()) == json.dumps(
+        {"parameters": {"a": 1}, "context": {"run_id": "r", "workflow_id": "w", "node_id": "n", "idempotency_key": "k"}}
+    )
+
+
+def test_whatever_an_input_lacks_is_empty() -> None:
+    assert ActivityInput.from_json({}) == ActivityInput({}, "", "", "", "")
