@@ -1,4 +1,4 @@
-"""What an activity is sent is a contract with workers in other languages: the bytes stay as docs/actions.md has them."""
+"""What an activity is sent is a contract with workers in other languages: docs/actions.md has its bytes."""
 
 import json
 import re
