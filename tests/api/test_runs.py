@@ -138,7 +138,15 @@ async def test_an_operator_resolves_a_failed_step(api: httpx.AsyncClient, world:
     assert (await wait_for_status(api, run_id, "completed"))["steps"][0]["output_data"] == {"status": 200}
 
 
-async def test_a_stream_tells_what_happens_until_the_end(api: httpx.AsyncClient) -> None:
+async def stream_from(api: httpx.AsyncClient, run_id: str, event_id: str) -> tuple[int, list[dict[str, str]]]:
+    """Read what follows an event."""
+    async with api.stream("GET", f"/runs/{run_id}/stream", headers={"last-event-id": event_id}) as answer:
+        return answer.status_code, [event async for event in _read_events(answer)]
+
+
+@pytest.fixture
+async def streamed(api: httpx.AsyncClient) -> tuple[str, list[dict[str, str]]]:
+    """A run and its stream, from the start to the end."""
     run_id = await start_run(api, {"a": WAIT}, "trigger -> a")
     events: list[dict[str, str]] = []
     async with api.stream("GET", f"/runs/{run_id}/stream") as answer:
@@ -147,20 +155,35 @@ async def test_a_stream_tells_what_happens_until_the_end(api: httpx.AsyncClient)
             if not events:
                 await api.post(f"/runs/{run_id}/events/go")
             events.append(event)
+    return run_id, events
+
+
+async def test_a_stream_shows_what_happens_until_the_end(streamed: tuple[str, list[dict[str, str]]]) -> None:
+    run_id, events = streamed
+    first, signal, last = (json.loads(event["data"]) for event in events)
 
     assert [event["event"] for event in events] == ["run", "signal", "run"]
-    data = [json.loads(event["data"]) for event in events]
-    assert [data[0]["status"], data[1]["name"], data[2]["status"]] == ["running", "go", "completed"]
-    assert data[2]["id"] == run_id
+    assert (first["status"], signal["name"], last["status"], last["id"]) == ("running", "go", "completed", run_id)
 
-    async def stream_after(event_id: str) -> tuple[int, list[dict[str, str]]]:
-        async with api.stream("GET", f"/runs/{run_id}/stream", headers={"last-event-id": event_id}) as again:
-            return again.status_code, [event async for event in _read_events(again)]
 
-    assert await stream_after(events[0]["id"]) == (200, events[1:])
-    assert await stream_after(events[-1]["id"]) == (204, []), "a browser must not connect again"
-    refused = await api.get(f"/runs/{run_id}/stream", headers={"last-event-id": "x"})
+async def test_a_stream_resumes_after_the_last_event_id(
+    api: httpx.AsyncClient, streamed: tuple[str, list[dict[str, str]]]
+) -> None:
+    run_id, events = streamed
+
+    assert await stream_from(api, run_id, events[0]["id"]) == (200, events[1:])
+    assert await stream_from(api, run_id, events[-1]["id"]) == (204, []), "a browser must not connect again"
+
+
+async def test_a_cursor_that_cannot_be_read_is_rejected(
+    api: httpx.AsyncClient, streamed: tuple[str, list[dict[str, str]]]
+) -> None:
+    refused = await api.get(f"/runs/{streamed[0]}/stream", headers={"last-event-id": "x"})
+
     assert (refused.status_code, refused.json()["code"]) == (422, "bad_cursor")
+
+
+async def test_an_unknown_run_has_no_stream(api: httpx.AsyncClient) -> None:
     assert (await api.get("/runs/nothing/stream")).status_code == 404
 
 

@@ -18,30 +18,54 @@ from tests.temporal.world import World, make_definition, open_world, wait_until
 pytestmark = pytest.mark.temporal
 
 
-async def test_a_schedule_is_installed_paused_and_removed(
-    api: httpx.AsyncClient, services: Services, customer: str
-) -> None:
-    made = make_definition({"a": {"type": "set", "config": {"x": "{{ input.from }}"}}}, "trigger -> a")
-    await api.post("/workflows", json=made | {"id": "w", "trigger": EVERY_HOUR})
-    preview = (await api.get("/workflows/w/schedule", params={"count": 3})).json()
+@pytest.fixture
+async def hourly(api: httpx.AsyncClient) -> dict[str, Any]:
+    """The schedule of the workflow `w` before it was activated."""
+    definition = make_definition({"a": {"type": "set", "config": {"x": "{{ input.from }}"}}}, "trigger -> a")
+    await api.post("/workflows", json=definition | {"id": "w", "trigger": EVERY_HOUR})
+    preview: dict[str, Any] = (await api.get("/workflows/w/schedule", params={"count": 3})).json()
     await api.post("/workflows/w/activate")
+    return preview
+
+
+async def test_activating_installs_the_schedule_that_was_shown_before(
+    api: httpx.AsyncClient, hourly: dict[str, Any]
+) -> None:
     installed = (await api.get("/workflows/w/schedule", params={"count": 3})).json()
 
-    assert (preview["installed"], installed["installed"]) == (False, True)
-    assert preview["next_times"] == installed["next_times"]
-    assert (await api.post("/workflows/w/schedule/trigger")).status_code == 202
+    assert (hourly["installed"], installed["installed"]) == (False, True)
+    assert hourly["next_times"] == installed["next_times"]
+
+
+@pytest.mark.usefixtures("hourly")
+async def test_a_schedule_is_triggered_by_hand(api: httpx.AsyncClient) -> None:
+    answer = await api.post("/workflows/w/schedule/trigger")
 
     async def list_runs() -> list[Any]:
         return list((await api.get("/runs", params={"trigger": "schedule"})).json()["items"])
 
-    run = (await wait_until(list_runs))[0]
+    (run,) = await wait_until(list_runs)
+    assert answer.status_code == 202
     assert (await wait_for_end(api, run["id"]))["context"]["x"] == "schedule"
+
+
+@pytest.mark.usefixtures("hourly")
+async def test_pausing_a_workflow_pauses_its_schedule(api: httpx.AsyncClient) -> None:
     await api.post("/workflows/w/pause")
+
     assert (await api.get("/workflows/w/schedule")).json()["paused"] is True
+
+
+@pytest.mark.usefixtures("hourly")
+async def test_archiving_a_workflow_removes_its_schedule(
+    api: httpx.AsyncClient, services: Services, customer: str
+) -> None:
     await api.post("/workflows/w/archive")
+
     gone = await api.post("/workflows/w/schedule/trigger")
+
     assert gone.status_code == 409
-    assert await services.reconciler.triggers.get(customer, "w") is None, "nothing is left to be removed"
+    assert await services.reconciler.triggers.get(customer, "w") is None, "nothing is pending"
 
 
 async def test_a_backfill_starts_what_was_missed(api: httpx.AsyncClient) -> None:

@@ -24,31 +24,50 @@ CONFIG = Path(__file__).with_name("schemathesis.toml")
 SECONDS = 60
 
 
-def test_every_operation_is_described_well_enough_to_make_a_client_from(services: Services) -> None:
-    description = create_app(services).openapi()
-    operations = [
-        (path, method, operation)
-        for path, methods in description["paths"].items()
-        for method, operation in methods.items()
-    ]
+@pytest.fixture(scope="module")
+def openapi(services: Services) -> dict[str, Any]:
+    return create_app(services).openapi()
 
-    ids = [operation["operationId"] for _, _, operation in operations]
+
+def list_operations(openapi: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    return [(path, method, each) for path, methods in openapi["paths"].items() for method, each in methods.items()]
+
+
+def test_operations_have_unique_ids(openapi: dict[str, Any]) -> None:
+    ids = [operation["operationId"] for _, _, operation in list_operations(openapi)]
+
     assert len(set(ids)) == len(ids)
     assert len(ids) > 40
-    known = description["components"]["schemas"]
-    for path, method, operation in operations:
-        assert operation.get("summary"), (method, path)
-        assert operation.get("description"), (method, path)
+
+
+def test_operations_have_a_summary_and_a_description(openapi: dict[str, Any]) -> None:
+    lacking = [
+        (method, path)
+        for path, method, operation in list_operations(openapi)
+        if not (operation.get("summary") and operation.get("description"))
+    ]
+
+    assert lacking == []
+
+
+def test_operations_describe_their_errors_as_problems(openapi: dict[str, Any]) -> None:
+    schemas = openapi["components"]["schemas"]
+    for path, method, operation in list_operations(openapi):
+        if not path.startswith(PREFIX):
+            continue
         refused = {status: answer for status, answer in operation["responses"].items() if status >= "400"}
-        if path.startswith(PREFIX):
-            assert {"401", "503"} <= set(refused), (method, path)
-            for answer in refused.values():
-                (content,) = answer["content"].items()
-                assert content[0] == "application/problem+json"
-                assert content[1]["schema"]["$ref"].rpartition("/")[2] in known
+        assert {"401", "503"} <= set(refused), (method, path)
+        for answer in refused.values():
+            ((media_type, content),) = answer["content"].items()
+            assert media_type == "application/problem+json"
+            assert content["schema"]["$ref"].rpartition("/")[2] in schemas
+
+
+def test_operations_show_an_example_of_their_body(openapi: dict[str, Any]) -> None:
+    for path, method, operation in list_operations(openapi):
         if method in ("post", "put") and "requestBody" in operation and "/hooks/" not in path:
             (content,) = operation["requestBody"]["content"].values()
-            assert has_example(content, known), (method, path)
+            assert has_example(content, openapi["components"]["schemas"]), (method, path)
 
 
 def has_example(part: Any, known: dict[str, Any]) -> bool:

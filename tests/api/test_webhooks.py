@@ -25,30 +25,48 @@ from tests.temporal.world import World, make_definition, make_plan, open_world, 
 pytestmark = pytest.mark.temporal
 
 
-async def test_a_webhook_starts_a_run_with_the_request_as_its_trigger(
-    api: httpx.AsyncClient, hooks: httpx.AsyncClient
-) -> None:
+@pytest.fixture
+async def orders(api: httpx.AsyncClient, hooks: httpx.AsyncClient) -> httpx.AsyncClient:
+    """A client of webhooks, one of which is `shop/orders`."""
     await create_active_workflow(api, "one", make_hook("shop/orders", methods=["POST", "PUT"]))
+    return hooks
 
-    answer = await hooks.post(
+
+async def test_a_webhook_starts_a_run_with_the_request_as_its_trigger(
+    api: httpx.AsyncClient, orders: httpx.AsyncClient
+) -> None:
+    answer = await orders.post(
         "/shop/orders", params={"a": "1", "b": ["2", "3"]}, json={"total": 4}, headers={"authorization": "secret"}
     )
+    trigger = (await wait_for_end(api, answer.json()["run_id"]))["context"]["seen"]
 
     assert answer.status_code == 202
-    seen = (await wait_for_end(api, answer.json()["run_id"]))["context"]["seen"]
-    assert (seen["body"], seen["query"], seen["method"]) == ({"total": 4}, {"a": "1", "b": ["2", "3"]}, "POST")
-    assert seen["headers"]["content-type"] == "application/json"
-    assert "authorization" not in seen["headers"]
-    refused = await hooks.get("/shop/orders")
-    assert (refused.status_code, refused.headers["allow"]) == (405, "POST, PUT")
-    assert (await hooks.post("/shop/other")).status_code == 404
+    assert (trigger["body"], trigger["query"]) == ({"total": 4}, {"a": "1", "b": ["2", "3"]})
+    assert (trigger["method"], trigger["headers"]["content-type"]) == ("POST", "application/json")
+    assert "authorization" not in trigger["headers"]
+
+
+async def test_a_form_becomes_an_object(api: httpx.AsyncClient, orders: httpx.AsyncClient) -> None:
+    answer = await orders.post("/shop/orders", data={"x": "1"})
+
+    assert (await wait_for_end(api, answer.json()["run_id"]))["context"]["seen"]["body"] == {"x": "1"}
+
+
+async def test_a_method_that_a_webhook_does_not_accept_is_rejected_and_recorded(
+    api: httpx.AsyncClient, orders: httpx.AsyncClient
+) -> None:
+    refused = await orders.get("/shop/orders")
     rejected = (await api.get("/deliveries", params={"outcome": "rejected"})).json()["items"]
+
+    assert (refused.status_code, refused.headers["allow"]) == (405, "POST, PUT")
     assert [each["received"] for each in rejected] == [{"method": "GET", "path": "shop/orders"}]
-    form = await hooks.post("/shop/orders", data={"x": "1"})
-    assert (await wait_for_end(api, form.json()["run_id"]))["context"]["seen"]["body"] == {"x": "1"}
-    assert (
-        await hooks.post("/shop/orders", content=b"{", headers={"content-type": "application/json"})
-    ).status_code == 400
+
+
+async def test_an_unknown_path_is_not_found_and_bad_json_is_a_bad_request(orders: httpx.AsyncClient) -> None:
+    unknown = await orders.post("/shop/other")
+    broken = await orders.post("/shop/orders", content=b"{", headers={"content-type": "application/json"})
+
+    assert (unknown.status_code, broken.status_code) == (404, 400)
 
 
 async def test_a_webhook_answers_with_the_output(api: httpx.AsyncClient, hooks: httpx.AsyncClient) -> None:

@@ -227,21 +227,38 @@ async def test_a_definition_is_judged_without_being_kept(api: httpx.AsyncClient)
     assert (await api.get("/workflows")).json()["items"] == []
 
 
-async def test_a_definition_is_drawn(api: httpx.AsyncClient) -> None:
+async def test_a_definition_is_drawn_as_mermaid(api: httpx.AsyncClient) -> None:
     await store_workflow(api)
 
     drawn = await api.get("/workflows/greeting/graph")
 
     assert drawn.headers["content-type"].startswith("text/vnd.mermaid")
     assert drawn.text.startswith("flowchart")
+
+
+async def test_a_definition_is_drawn_as_svg(api: httpx.AsyncClient) -> None:
+    await store_workflow(api)
+
     picture = await api.get("/workflows/greeting/graph", params={"format": "svg"})
+
     assert picture.headers["content-type"] == "image/svg+xml"
     assert "sandbox" in picture.headers["content-security-policy"]
-    written = "".join(ElementTree.fromstring(picture.text).itertext())
-    assert all(name in written for name in ("greet", "done"))
+    text = "".join(ElementTree.fromstring(picture.text).itertext())
+    assert all(name in text for name in ("greet", "done"))
+
+
+async def test_a_definition_is_drawn_as_json(api: httpx.AsyncClient) -> None:
+    await store_workflow(api)
+
     graph = (await api.get("/workflows/greeting/graph", params={"format": "json"})).json()
+
     assert [node["id"] for node in graph["nodes"]] == ["greet", "done"]
     assert [(edge["source"], edge["target"]) for edge in graph["edges"]] == [("trigger", "greet"), ("greet", "done")]
+
+
+async def test_a_definition_is_not_drawn_in_an_unknown_format(api: httpx.AsyncClient) -> None:
+    await store_workflow(api)
+
     assert (await api.get("/workflows/greeting/graph", params={"format": "png"})).status_code == 422
 
 

@@ -15,20 +15,38 @@ from orchestrator.store.tables import api_keys
 HOUR = timedelta(hours=1)
 
 
-async def test_a_key_opens_until_it_is_revoked_and_its_secret_is_not_kept(database: Database) -> None:
+async def test_a_key_is_valid_until_it_is_revoked(database: Database) -> None:
     keys = Keys(database)
-    assert await keys.is_configured() is False
-    made, secret = await keys.create("acme", "ci", ("read", "run"))
+    created, secret = await keys.create("acme", "ci", ("read", "run"))
 
-    assert await keys.verify(secret) == made
-    assert (made.customer_id, made.scopes) == ("acme", ("read", "run"))
+    assert (created.customer_id, created.scopes) == ("acme", ("read", "run"))
+    assert await keys.verify(secret) == created
+    await keys.revoke(created.id)
+    assert await keys.verify(secret) is None
+
+
+async def test_the_secret_of_a_key_is_not_stored(database: Database) -> None:
+    _, secret = await Keys(database).create("acme", "ci", ("read", "run"))
     async with database.read_transaction() as connection:
         stored = str([dict(row) for row in (await connection.execute(select(api_keys))).mappings()])
+
     assert secret.rpartition("_")[2] not in stored
-    await keys.revoke(made.id)
-    assert await keys.verify(secret) is None
-    assert await keys.is_configured() is True
-    assert [each.id for each in await keys.list_keys("acme")] == [made.id]
+
+
+async def test_keys_are_configured_from_the_first_one_on(database: Database) -> None:
+    keys = Keys(database)
+    before = await keys.is_configured()
+    created, _ = await keys.create("acme", "ci", ("read", "run"))
+    await keys.revoke(created.id)
+
+    assert (before, await keys.is_configured()) == (False, True)
+
+
+async def test_a_customer_lists_its_own_keys(database: Database) -> None:
+    keys = Keys(database)
+    created, _ = await keys.create("acme", "ci", ("read", "run"))
+
+    assert [each.id for each in await keys.list_keys("acme")] == [created.id]
     assert await keys.list_keys("other") == []
 
 

@@ -128,23 +128,35 @@ async def store_workflow(database: Database, name: str, customer: str = "acme", 
         await connection.execute(update(workflows).where(*same).values(created_at=made))
 
 
-async def test_statistics_are_of_one_workflow_and_version(index: RunIndex, database: Database) -> None:
+@pytest.fixture
+async def counted(index: RunIndex, database: Database) -> RunIndex:
+    """An index of 104 runs of version 1 of `w`, one of version 2, and one of another customer."""
     await store_workflow(database, "w")
     await store_workflow(database, "w", "other")
     runs = [make_run(f"r{took}", took, at=took) for took in range(1, 101)]
     runs += [make_run("f", 7, status="failed"), make_run("x", 7, status="cancelled"), make_run("now", at=500)]
     runs += [make_run("v2", 1000, workflow_version=2), make_run("other", 9, customer_id="other")]
     await index.put(runs)
+    return index
 
-    counts = (await index.count_runs("acme", ["w", "none"]))["w"]
+
+async def test_runs_are_counted_by_workflow_and_status(counted: RunIndex) -> None:
+    counts = (await counted.count_runs("acme", ["w", "none"]))["w"]
+
     assert (counts.total, counts.of("completed"), counts.of("failed"), counts.of("running")) == (104, 101, 1, 1)
     assert counts.success_rate == round(100 * 101 / 102, 2)
     assert counts.last_run_at == NOW + timedelta(seconds=500)
-    assert (await index.count_runs("acme", ["w"], version=2))["w"].total == 1
-    assert await index.count_runs("acme", []) == {}
-    assert await index.compute_percentiles("acme", "w", 1) == {"p50_ms": 50, "p95_ms": 95}
-    assert await index.compute_percentiles("acme", "w", 2) == {"p50_ms": 1000, "p95_ms": 1000}
-    assert await index.compute_percentiles("acme", "none") == {"p50_ms": None, "p95_ms": None}
+    assert await counted.count_runs("acme", []) == {}
+
+
+async def test_runs_are_counted_by_version(counted: RunIndex) -> None:
+    assert (await counted.count_runs("acme", ["w"], version=2))["w"].total == 1
+
+
+async def test_percentiles_are_of_one_workflow_and_version(counted: RunIndex) -> None:
+    assert await counted.compute_percentiles("acme", "w", 1) == {"p50_ms": 50, "p95_ms": 95}
+    assert await counted.compute_percentiles("acme", "w", 2) == {"p50_ms": 1000, "p95_ms": 1000}
+    assert await counted.compute_percentiles("acme", "none") == {"p50_ms": None, "p95_ms": None}
 
 
 async def test_tries_of_a_draft_and_runs_of_one_that_had_the_id_before_do_not_count(

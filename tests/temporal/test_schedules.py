@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from temporalio.client import ScheduleActionStartWorkflow, ScheduleDescription
@@ -17,6 +17,7 @@ from orchestrator.temporal.devserver import run_dev_server
 from orchestrator.temporal.schedules.backfill import Backfill
 from orchestrator.temporal.schedules.schedules import Schedules, build_schedule_id, parse_schedule_id
 from orchestrator.timing.schedule import list_fire_times
+from tests.temporal.answers import Script
 from tests.temporal.world import World, make_plan, open_world, wait_until
 
 pytestmark = pytest.mark.temporal
@@ -57,24 +58,43 @@ async def wait_for_runs(world: World, customer: str, count: int) -> list[Run]:
     return [await world.wait_for_end(run_id) for run_id in await wait_until(list_ids)]
 
 
-async def test_a_run_that_a_schedule_starts_knows_its_id_and_its_time(world: World, schedules: Schedules) -> None:
+class Triggered(NamedTuple):
+    """A run that a schedule started."""
+
+    plan: Plan
+    run: Run
+    script: Script
+    before: datetime
+
+
+@pytest.fixture
+async def triggered(world: World, schedules: Schedules) -> Triggered:
     customer, script = world.script()
     plan = make_simple_plan(customer)
     before = datetime.now(UTC).replace(microsecond=0)
     await schedules.install(plan, RARE.model_copy(update={"config": {"input": {"n": 7}}}), paused=False)
-
     await schedules.trigger(customer, plan.id)
     (run,) = await wait_for_runs(world, customer, 1)
+    return Triggered(plan, run, script, before)
 
-    assert (run.status, run.trigger_type, run.customer_id) == ("completed", "schedule", customer)
+
+async def test_a_run_that_a_schedule_starts_gets_its_input(triggered: Triggered) -> None:
+    plan, run = triggered.plan, triggered.run
+
+    assert (run.status, run.trigger_type, run.customer_id) == ("completed", "schedule", plan.customer_id)
     assert run.input_data == {"n": 7}
+
+
+async def test_a_run_that_a_schedule_starts_knows_its_id_and_its_time(world: World, triggered: Triggered) -> None:
+    plan, run, script, before = triggered
+    summary = await world.runs.visibility.read_summary(run.id)
+
     assert run.id.startswith(f"{plan.id}-")
+    assert [call["context"]["run_id"] for call in script.calls] == [run.id]
+    assert (summary.workflow_id, summary.workflow_version, summary.trigger_type) == (plan.id, 1, "schedule")
     assert set(run.trigger_data) == {"type", "scheduled_at"}
     assert run.trigger_data["scheduled_at"].endswith("Z")
     assert before <= datetime.fromisoformat(run.trigger_data["scheduled_at"]) <= datetime.now(UTC)
-    assert [call["context"]["run_id"] for call in script.calls] == [run.id]
-    summary = await world.runs.visibility.read_summary(run.id)
-    assert (summary.workflow_id, summary.workflow_version, summary.trigger_type) == (plan.id, 1, "schedule")
 
 
 async def test_branches_and_keys_are_those_of_one_run(world: World, schedules: Schedules) -> None:
