@@ -20,12 +20,15 @@ from typing import Any
 
 from orchestrator.model.plan import IN_FLIGHT_LIMIT
 
+Launch = Callable[[int], Coroutine[Any, Any, Any] | None]
+OnEnd = Callable[[int, Any], bool]
+
 
 async def run_pool(
     indices: range,
     limit: int,
-    launch: Callable[[int], Coroutine[Any, Any, Any] | None],
-    on_end: Callable[[int, Any], bool],
+    launch: Launch,
+    on_end: OnEnd,
     *,
     should_drain: Callable[[], bool] | None = None,
     on_drained: Callable[[int], Awaitable[None]] | None = None,
@@ -39,33 +42,17 @@ async def run_pool(
     When `should_drain()` is true before a launch, what is in flight ends first and `on_drained(next index)` is
     awaited. The next launch then does not ask again: a run that cannot continue as new has to make progress.
     """
-    pool = _Pool(on_end)
-    limit = min(limit, IN_FLIGHT_LIMIT)
-    queue = iter(indices)
-    upcoming = next(queue, None)
-    drained = False
+    pool = _Pool(indices, min(limit, IN_FLIGHT_LIMIT), launch, on_end, should_drain)
     try:
         while True:
-            draining = False
-            while upcoming is not None and len(pool.tasks) < limit:
-                if should_drain is not None and not drained and should_drain():
-                    draining = True
-                    break
-                drained = False
-                coroutine = launch(upcoming)
-                if coroutine is None:
-                    upcoming = None
-                    break
-                pool.add(upcoming, coroutine)
-                upcoming = next(queue, None)
-            if pool.tasks:
-                if await pool.collect(drain=draining):
-                    return
-            elif not draining:
+            draining = pool.fill()
+            if not pool.tasks and not draining:
                 return
-            if draining and on_drained is not None and upcoming is not None:
-                await on_drained(upcoming)
-                drained = True
+            if pool.tasks and await pool.collect(drain=draining):
+                return
+            if draining and on_drained is not None and pool.upcoming is not None:
+                await on_drained(pool.upcoming)
+                pool.drained = True
     finally:
         if not is_discarded():
             await pool.cancel()
@@ -82,13 +69,37 @@ def is_discarded() -> bool:
 class _Pool:
     """Tasks in flight and the queue of those that have ended."""
 
-    def __init__(self, on_end: Callable[[int, Any], bool]) -> None:
+    def __init__(
+        self, indices: range, limit: int, launch: Launch, on_end: OnEnd, should_drain: Callable[[], bool] | None
+    ) -> None:
+        self.limit = limit
+        self.launch = launch
         self.on_end = on_end
+        self.should_drain = should_drain
+        self.drained = False
+        """The next launch does not ask `should_drain`."""
+        self.queue = iter(indices)
+        self.upcoming = next(self.queue, None)
         self.tasks: dict[int, asyncio.Task[Any]] = {}
         self.done: deque[int] = deque()
         self.wake = asyncio.Event()
 
+    def fill(self) -> bool:
+        """Launch up to the limit; return whether to drain before the next launch."""
+        while self.upcoming is not None and len(self.tasks) < self.limit:
+            if self.should_drain is not None and not self.drained and self.should_drain():
+                return True
+            self.drained = False
+            coroutine = self.launch(self.upcoming)
+            if coroutine is None:
+                self.upcoming = None
+                break
+            self.add(self.upcoming, coroutine)
+            self.upcoming = next(self.queue, None)
+        return False
+
     def add(self, index: int, coroutine: Coroutine[Any, Any, Any]) -> None:
+        """Run a coroutine in a task."""
         task = asyncio.get_running_loop().create_task(coroutine)
         self.tasks[index] = task
 

@@ -73,7 +73,7 @@ class RunState:
 
     def to_json(self) -> dict[str, Any]:
         """Return the state as JSON: only between two nodes, when no step but loops is open."""
-        undo_log = self.data.undo_log
+        undo_log = self.data.undo_log  # `journal` in histories
         return {
             "started_at": format_timestamp(self.started_at),
             "context": self.data.context,

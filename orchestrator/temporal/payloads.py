@@ -12,7 +12,7 @@ for ever, so each limit is checked before the server would:
     MAX_DOCUMENT_BYTES  Temporal's 2 MiB   document_within_limit      the same in the answer to a query, then context
 
 Each stays under the limit of the server because the payload's metadata and the command around it count as well. A
-state that is still over MAX_PAYLOAD_BYTES loses its journal (no rerun from a node), or stays in this execution.
+state that is still over MAX_PAYLOAD_BYTES loses its undo log (no rerun from a node), or stays in this execution.
 """
 
 import json
@@ -61,7 +61,7 @@ def measure_json(value: Any) -> int:
 def state_within_limit(state: RunState, *, rewinds: bool) -> dict[str, Any] | None:
     """Return the state as JSON, without the input and output of the oldest steps where it is too large.
 
-    `rewinds` says that the plan can go back to a node, so that the journal must stay. Returns `None` where even the
+    `rewinds` says that the plan can go back to a node, so that the undo log must stay. Returns `None` where even the
     trimmed state is too large.
     """
     whole = state.to_json()
