@@ -3,20 +3,25 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from orchestrator.jsontools import schema
 from orchestrator.model.definition import Definition, Node
 from orchestrator.model.plan import ActionCall, Scope
-from orchestrator.planner import graph, node_checks, references, regions, scoping, structure, trigger_checks
+from orchestrator.planner import (
+    graph,
+    node_checks,
+    references,
+    region_checks,
+    regions,
+    scoping,
+    structure,
+    trigger_checks,
+)
 from orchestrator.planner.action_calls import Actions
 from orchestrator.planner.plan_builder import ScopeBuilder
 from orchestrator.planner.policies import Catalogue, read_on_error
-from orchestrator.planner.regions import Regions
 from orchestrator.planner.report import Report, suggest_choice
-
-if TYPE_CHECKING:
-    from orchestrator.planner.verdict import Verdict
+from orchestrator.planner.verdict import Verdict
 
 MAX_NESTING = 50
 """Levels of loops and parallels."""
@@ -38,7 +43,7 @@ class Scopes:
 
 
 def check(
-    definition: Definition, registry: Catalogue | None, calls: Mapping[str, "Verdict"], report: Report
+    definition: Definition, registry: Catalogue | None, calls: Mapping[str, Verdict], report: Report
 ) -> Scopes | None:
     """Run every check; return None when there is an error."""
     usable = structure.check(definition, report)
@@ -49,8 +54,8 @@ def check(
         node_checks.check(node, f"/nodes/{index}", report)
     workflow_graph = graph.build_graph(definition, usable, report)
     tree = regions.find_regions(workflow_graph)
-    _check_reached(definition, tree, report)
-    _check_regions(tree, report)
+    region_checks.check_reached(definition, tree, report)
+    region_checks.check_regions(tree, report)
     uses = [
         references.collect_uses(references.find_sites(node, pointer), report)
         for node, pointer in zip(workflow_graph.nodes, workflow_graph.pointers, strict=True)
@@ -60,7 +65,7 @@ def check(
     names.check()
     names.check_notify_uses(notify_names)
     actions = Actions(definition, registry, report)
-    if _measure_nesting(tree) > MAX_NESTING:
+    if region_checks.measure_nesting(tree) > MAX_NESTING:
         message = f"loops and parallels are nested more than {MAX_NESTING} levels deep"
         report.add_error("too_deep", "/nodes", message, "move inner parts into workflows that it calls")
         return None
@@ -129,59 +134,3 @@ def _check_settings(definition: Definition, report: Report) -> None:
             mismatches = schema.find_problems(settings.input_schema, definition.trigger.config.get("input"))
             problems = [replace(each, path=f"/trigger/config/input{each.path}") for each in mismatches]
         report.problems.extend(problems)
-
-
-def _check_reached(definition: Definition, tree: Regions, report: Report) -> None:
-    workflow_graph = tree.graph
-    if not workflow_graph.starts:
-        if workflow_graph.nodes:
-            hint = 'add an edge with source "trigger", or a node of type trigger'
-            report.add_error("no_start", "/edges", "the graph has no start: no node would run", hint)
-        return
-    connected = {edge.target for edge in definition.edges} | {edge.source for edge in definition.edges}
-    listed = {target for _, _, _, target in workflow_graph.listings}
-    for number, node in enumerate(workflow_graph.nodes):
-        if tree.innermost[number] is not None:
-            continue
-        if node.id in connected or number in listed:
-            message = f"node {node.id!r} never runs: no path from the start reaches it"
-            report.add_warning("unreachable", workflow_graph.pointers[number], message)
-        else:
-            message = f"node {node.id!r} never runs: no edge or list names it"
-            report.add_warning("orphan", workflow_graph.pointers[number], message, "connect it with an edge")
-
-
-def _check_regions(tree: Regions, report: Report) -> None:
-    """Report listed nodes that are not in the body or branch that lists them."""
-    workflow_graph = tree.graph
-    owned: dict[tuple[int, str], int] = {}
-    for pointer, owner, port, target in workflow_graph.listings:
-        region = _find_region(tree, owner, port)
-        if region is None or tree.innermost[owner] is None:
-            continue
-        inside = any(enclosing is region for enclosing in tree.iterate_enclosing(target))
-        owned[owner, port] = owned.get((owner, port), 0) + inside
-        if not inside:
-            target_id, owner_id = workflow_graph.nodes[target].id, workflow_graph.nodes[owner].id
-            part = "body" if port == "body" else "branch"
-            message = f"{target_id!r} runs once after {owner_id!r}, not in its {part}"
-            hint = f"another path reaches {target_id!r} without {owner_id!r}: remove that path, or the entry here"
-            report.add_warning("region_overlap", pointer, message, hint)
-    for (owner, port), count in owned.items():
-        if count == 0:
-            message = f"the {port} of {workflow_graph.nodes[owner].id!r} is empty: other paths reach all nodes it lists"
-            hint = "remove the edges that reach these nodes from outside"
-            report.add_error("empty_region", workflow_graph.pointers[owner], message, hint)
-    for number, node in enumerate(workflow_graph.nodes):
-        if node.type in ("loop", "parallel") and not any(region.entries for region in tree.inside.get(number, ())):
-            part = "body" if node.type == "loop" else "branches"
-            message = f"the {node.type} {node.id!r} has no {part}"
-            report.add_warning("empty_region", workflow_graph.pointers[number], message)
-
-
-def _find_region(tree: Regions, owner: int, port: str) -> regions.Region | None:
-    return next((region for region in tree.inside.get(owner, ()) if region.port == port), None)
-
-
-def _measure_nesting(tree: Regions) -> int:
-    return max((region.depth for inside in tree.inside.values() for region in inside), default=0)

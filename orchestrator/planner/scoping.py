@@ -145,27 +145,21 @@ class Names:
 
     def may_precede(self, setter: int, reader: int) -> bool:
         """Return whether a variable that one node sets may be set when another reads it."""
-        around: dict[int, int] = {}
-        here: int | None = setter
-        while here is not None:
-            region = self.regions.innermost[here]
-            if region is None:
-                return False
-            around[id(region)] = here
-            here = region.owner
-        here = reader
-        while here is not None:
-            region = self.regions.innermost[here]
-            if region is None:
-                return False
-            if id(region) in around:
-                first, then = around[id(region)], here
-                ranks = self.ranks
+        setters = {id(region): node for region, node in self._iterate_representatives(setter)}
+        for region, then in self._iterate_representatives(reader):
+            first = setters.get(id(region))
+            if first is not None:
                 # A loop computes `collect` and `break_when` after its body.
-                inside = first == then == reader != setter
-                return inside or ranks[first] < ranks[then] or self._repeats(region)
-            here = region.owner
+                after_body = first == then == reader != setter
+                return after_body or self.ranks[first] < self.ranks[then] or self._repeats(region)
         return False
+
+    def _iterate_representatives(self, number: int) -> Iterator[tuple[Region, int]]:
+        """Yield the regions that contain a node, innermost first, each with the node that contains it there."""
+        node: int | None = number
+        while node is not None and (region := self.regions.innermost[node]) is not None:
+            yield region, node
+            node = region.owner
 
     @cached_property
     def ranks(self) -> dict[int, int]:
