@@ -1,4 +1,4 @@
-"""Real servers on loopback for the actions, and a way to run one attempt of an action."""
+"""Real servers on loopback for the actions, and a caller that runs one attempt of an action."""
 
 import asyncio
 import json
@@ -23,7 +23,7 @@ LOOPBACK = ("127.0.0.0/8", "::1/128")
 
 @dataclass
 class Comparison:
-    """One request that the server got."""
+    """A request that the server received."""
 
     method: str
     path: str
@@ -34,7 +34,7 @@ class Comparison:
 
 @dataclass
 class Web:
-    """A small HTTP server: `routes` answer by path, `seen` keeps what came."""
+    """A small HTTP server: `routes` has the responses by path, `seen` the requests."""
 
     url: str
     seen: list[Comparison] = field(default_factory=list)
@@ -56,13 +56,13 @@ class Web:
             writer.write(answer if isinstance(answer, bytes) else await answer)
             await writer.drain()
         except (ConnectionError, asyncio.IncompleteReadError):
-            return  # the client has gone: that is what some tests are about
+            return  # the client disconnected, as some tests do
         finally:
             writer.close()
 
 
 def answer(status: int = 200, body: Any = b"", *, kind: str = "application/json", **headers: str) -> bytes:
-    """Write an HTTP answer."""
+    """Return an HTTP response."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     named = {"Content-Type": kind, "Content-Length": str(len(content)), "Connection": "close"}
     named |= {name.replace("_", "-"): value for name, value in headers.items()}
@@ -83,7 +83,7 @@ async def web() -> AsyncIterator[Web]:
 
 @dataclass
 class Caller:
-    """Runs attempts of actions as a worker would."""
+    """Runs attempts of actions as a worker does."""
 
     resources: Resources
 
@@ -107,9 +107,9 @@ class Caller:
 async def make_caller() -> AsyncIterator[Callable[..., Caller]]:
     made: list[Resources] = []
 
-    def make(asked: Any = None, **values: Any) -> Caller:
+    def make(resolver: Any = None, **values: Any) -> Caller:
         settings = Settings(**{"http_allowed_networks": LOOPBACK, **values})
-        made.append(Resources(settings, asked) if asked else Resources(settings))
+        made.append(Resources(settings, resolver) if resolver else Resources(settings))
         return Caller(made[-1])
 
     yield make

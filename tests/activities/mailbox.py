@@ -1,4 +1,4 @@
-"""An SMTP server on loopback that keeps what it takes."""
+"""An SMTP server on loopback that stores the mail it accepts."""
 
 from email import message_from_bytes
 from email.message import Message
@@ -9,7 +9,7 @@ from aiosmtpd.controller import Controller
 
 
 class Mailbox:
-    """Takes mail; an address says how it is answered: `busy@…`, `gone@…`."""
+    """Accepts mail; the recipient chooses the reply: `busy@…`, `gone@…`."""
 
     def __init__(self) -> None:
         self.mails: list[tuple[list[str], Message]] = []
