@@ -96,7 +96,7 @@ def test_a_shared_branch_target_belongs_to_no_branch() -> None:
     assert ids(outcome) == ["fork", "a"]
 
 
-def test_loop_variables_hide_and_give_back() -> None:
+def test_a_loop_variable_shadows_a_variable_inside_the_loop_only() -> None:
     outcome = reference(
         {
             "each": {"type": "loop", "collection": ["p", "q"], "item_variable": "x", "body": ["look"]},

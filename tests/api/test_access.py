@@ -43,7 +43,7 @@ async def locked(world: World, tmp_path: Path) -> AsyncIterator[Locked]:
         yield Locked(services, address, clients)
 
 
-async def test_the_first_key_closes_the_door_to_whoever_has_none(locked: Locked) -> None:
+async def test_requests_need_a_key_once_the_first_key_exists(locked: Locked) -> None:
     services, address = locked.services, locked.address
     async with httpx.AsyncClient(base_url=f"{address}{PREFIX}") as anybody:
         assert (await anybody.get("/workflows")).status_code == 200
@@ -81,7 +81,7 @@ def open_client_at(services: Services, client_address: str = "127.0.0.1") -> htt
         ("", "127.0.0.1", 401),
     ],
 )
-async def test_without_keys_only_this_machine_is_served(
+async def test_without_keys_only_loopback_is_served(
     services: Services, host: str, client_address: str, status: int
 ) -> None:
     async with open_client_at(services, client_address) as asking:
@@ -107,7 +107,7 @@ async def test_without_keys_only_this_machine_is_served(
         ({"x-real-ip": "127.0.0.1"}, "a proxy"),
     ],
 )
-async def test_without_keys_no_page_on_the_web_and_no_proxy_is_this_machine(
+async def test_without_keys_web_pages_and_proxies_are_not_loopback(
     services: Services, headers: dict[str, str], told: str | None
 ) -> None:
     """A `POST` without a body needs no leave of ours: a browser sends it for whatever page asks."""
@@ -128,7 +128,7 @@ async def test_without_keys_no_page_on_the_web_and_no_proxy_is_this_machine(
         assert "orchestrator keys create" in answer.json()["hint"]
 
 
-async def test_with_keys_a_proxy_and_a_page_are_as_good_as_their_key(locked: Locked) -> None:
+async def test_with_keys_proxies_and_web_pages_are_served(locked: Locked) -> None:
     reader = await locked.client("acme", "read")
     headers = {"x-forwarded-for": "192.0.2.7", "origin": "https://app.example", "sec-fetch-site": "cross-site"}
 
@@ -138,7 +138,7 @@ async def test_with_keys_a_proxy_and_a_page_are_as_good_as_their_key(locked: Loc
             assert (await anybody.get(path)).status_code == 200, path
 
 
-async def test_who_asks_is_known_before_the_body_is_read(locked: Locked) -> None:
+async def test_the_key_is_checked_before_the_body_is_read(locked: Locked) -> None:
     """A stranger costs us no memory and no time; webhooks have signatures of their own."""
     reader = await locked.client("acme", "read")
     read = 0
@@ -160,7 +160,7 @@ async def test_who_asks_is_known_before_the_body_is_read(locked: Locked) -> None
     assert (judged.status_code, read) == (400, 10)
 
 
-async def test_a_request_counts_once_although_its_key_is_looked_at_early(world: World, tmp_path: Path) -> None:
+async def test_a_request_counts_once_against_the_rate_limit(world: World, tmp_path: Path) -> None:
     async with serve_api(world, tmp_path, rate_limit="2/minute") as (services, address), AsyncExitStack() as clients:
         asking = await Locked(services, address, clients).client("acme")
 
@@ -191,7 +191,7 @@ async def test_scopes_allow_what_they_name(locked: Locked) -> None:
     assert (await admin.delete("/workflows/w")).status_code == 204
 
 
-async def test_a_key_ends_and_a_rotated_one_has_a_time_of_grace(locked: Locked) -> None:
+async def test_a_key_expires_and_a_rotated_one_has_a_grace_period(locked: Locked) -> None:
     services = locked.services
     over = await locked.client("acme", expires_at=datetime.now(UTC) - timedelta(seconds=1))
     assert (await over.get("/workflows")).status_code == 401
@@ -205,7 +205,7 @@ async def test_a_key_ends_and_a_rotated_one_has_a_time_of_grace(locked: Locked) 
     assert (await rotated.get("/workflows")).status_code == 401
 
 
-async def test_no_route_shows_or_touches_what_is_another_customers(locked: Locked) -> None:
+async def test_no_route_reads_or_changes_resources_of_another_customer(locked: Locked) -> None:
     """Walks every operation that the description names, with the ids of one customer and the key of the other."""
     services = locked.services
     owner, other = await locked.client("acme"), await locked.client("evil")
@@ -253,7 +253,7 @@ async def test_no_route_shows_or_touches_what_is_another_customers(locked: Locke
     assert (await other.get("/deliveries")).json()["items"] == []
 
 
-async def test_no_start_crosses_from_one_customer_to_another(locked: Locked) -> None:
+async def test_no_start_reaches_another_customer(locked: Locked) -> None:
     owner, other = await locked.client("acme"), await locked.client("evil")
     for asking in (owner, other):
         await asking.post("/workflows", json=MADE | {"id": "same", "trigger": EVENT})
@@ -273,7 +273,7 @@ async def test_no_start_crosses_from_one_customer_to_another(locked: Locked) -> 
     assert (await owner.post("/workflows", json=called | {"id": "caller"})).status_code == 201
 
 
-async def test_an_administrator_sees_all_and_says_whose_is_meant(locked: Locked) -> None:
+async def test_an_administrator_sees_all_and_names_the_customer(locked: Locked) -> None:
     owner, other, admin = await locked.client("acme"), await locked.client("evil"), await locked.client("", "admin")
     for asking in (owner, other):
         await asking.post("/workflows", json=MADE | {"id": "same"})
@@ -298,7 +298,7 @@ async def test_a_definition_cannot_name_another_customer(locked: Locked) -> None
     assert shown.json()["customer_id"] == "evil"
 
 
-async def test_a_key_is_slowed_down_and_no_other(world: World, tmp_path: Path) -> None:
+async def test_the_rate_limit_applies_to_each_key(world: World, tmp_path: Path) -> None:
     async with serve_api(world, tmp_path, rate_limit="3/minute") as (services, address), AsyncExitStack() as clients:
         locked = Locked(services, address, clients)
         busy, other = await locked.client("acme"), await locked.client("acme")

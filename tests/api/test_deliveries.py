@@ -14,7 +14,7 @@ from tests.api.support import create_active_workflow, wait_for_end
 pytestmark = pytest.mark.temporal
 
 
-async def test_a_delivery_can_be_driven_again(api: httpx.AsyncClient) -> None:
+async def test_a_delivery_can_be_redriven(api: httpx.AsyncClient) -> None:
     await create_active_workflow(api, "one", {"type": "event", "event": "order.paid"})
     first = (await api.post("/events", json={"id": "e1", "name": "order.paid", "data": 7})).json()
 
@@ -26,7 +26,9 @@ async def test_a_delivery_can_be_driven_again(api: httpx.AsyncClient) -> None:
     assert (await api.post("/deliveries/none/redrive")).status_code == 404
 
 
-async def test_what_a_crash_left_owed_is_started(api: httpx.AsyncClient, services: Services, customer: str) -> None:
+async def test_pending_starts_are_completed_after_a_crash(
+    api: httpx.AsyncClient, services: Services, customer: str
+) -> None:
     """Accepted and never started: what `kill -9` leaves between the two."""
     from datetime import UTC, datetime, timedelta
 
@@ -46,7 +48,7 @@ async def test_what_a_crash_left_owed_is_started(api: httpx.AsyncClient, service
     assert (again["outcome"], again["runs"][0]["run_id"]) == ("duplicate", f"{customer}-owed")
 
 
-async def test_a_delivery_that_meets_a_fault_holds_up_no_other(
+async def test_a_broken_delivery_does_not_block_others(
     api: httpx.AsyncClient, services: Services, customer: str
 ) -> None:
     await create_active_workflow(api, "one", {"type": "event", "event": "e"})
@@ -69,7 +71,7 @@ async def test_a_delivery_that_meets_a_fault_holds_up_no_other(
     assert "still has pending starts" in refused.json()["detail"]
 
 
-async def test_an_event_that_is_owed_starts_with_its_own_data(
+async def test_a_pending_event_starts_with_its_own_data(
     api: httpx.AsyncClient, services: Services, customer: str
 ) -> None:
     await create_active_workflow(api, "one", {"type": "event", "event": "e"})

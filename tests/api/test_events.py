@@ -10,7 +10,7 @@ from tests.api.support import create_active_workflow, make_hook, wait_for_end
 pytestmark = pytest.mark.temporal
 
 
-async def test_an_event_starts_every_workflow_that_waits_for_it(api: httpx.AsyncClient) -> None:
+async def test_an_event_starts_every_subscribed_workflow(api: httpx.AsyncClient) -> None:
     large = {"field": "data.total", "operator": "greater_than", "value": 100}
     await create_active_workflow(api, "one", {"type": "event", "event": "order.paid"})
     await create_active_workflow(api, "any", {"type": "event", "event": "order.*"})
@@ -29,7 +29,7 @@ async def test_an_event_starts_every_workflow_that_waits_for_it(api: httpx.Async
         assert run["trigger_type"] == "event"
 
 
-async def test_a_filter_that_cannot_be_decided_fails_its_own_start_alone(api: httpx.AsyncClient) -> None:
+async def test_a_filter_that_fails_affects_its_own_start_only(api: httpx.AsyncClient) -> None:
     """A pattern that comes with the event may be none: nobody else's start may fall with it."""
     matching = {"field": "data.name", "operator": "matches", "value": "{{ data.pattern }}"}
     await create_active_workflow(api, "good", {"type": "event", "event": "order.paid"})
@@ -43,7 +43,7 @@ async def test_a_filter_that_cannot_be_decided_fails_its_own_start_alone(api: ht
     assert "the trigger's filter failed: invalid pattern '(('" in states["bad"][1]
 
 
-async def test_an_event_that_comes_again_starts_nothing(api: httpx.AsyncClient) -> None:
+async def test_a_repeated_event_starts_nothing(api: httpx.AsyncClient) -> None:
     await create_active_workflow(api, "one", {"type": "event", "event": "order.paid"})
     event = {"id": "e1", "name": "order.paid", "data": {}}
 
@@ -58,7 +58,9 @@ async def test_an_event_that_comes_again_starts_nothing(api: httpx.AsyncClient) 
     assert [answer["outcome"] for answer in nameless] == ["accepted"] * 2, "without an id each is its own"
 
 
-async def test_what_no_run_could_begin_with_is_not_accepted(api: httpx.AsyncClient, hooks: httpx.AsyncClient) -> None:
+async def test_an_event_or_request_too_large_for_a_run_is_not_accepted(
+    api: httpx.AsyncClient, hooks: httpx.AsyncClient
+) -> None:
     """A million control characters are six million bytes of JSON."""
     await create_active_workflow(api, "one", make_hook("in"))
     await create_active_workflow(api, "two", {"type": "event", "event": "e"})

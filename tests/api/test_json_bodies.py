@@ -32,7 +32,7 @@ def read_refusal(raw: bytes) -> str:
     return refusal.value.detail
 
 
-def test_a_key_given_twice_is_named_with_its_place_or_by_itself_in_a_long_body() -> None:
+def test_a_duplicate_key_is_reported_with_its_path() -> None:
     assert read_refusal(b'{"a": [{"b": 1, "b": 2}]}').startswith("/a/0/b: duplicate key; the first one is in line 1")
     assert read_refusal(b'{"a": "' + b"-" * LOCATED_CHARACTERS + b'", "a": 1}').endswith(
         "duplicate key in an object: 'a'"
@@ -40,13 +40,13 @@ def test_a_key_given_twice_is_named_with_its_place_or_by_itself_in_a_long_body()
 
 
 @pytest.mark.parametrize("part", ['"a":1,', '"a":1,"b":[' + "1," * 400_000 + "1],", '"a":{},"b":{"a":1,"a":1},'])
-def test_keys_given_twice_are_refused_at_once_however_many(part: str) -> None:
+def test_many_duplicate_keys_are_rejected_quickly(part: str) -> None:
     raw = ("{" + part * (900_000 // len(part)) + '"a":1,"a":2}').encode()
 
     assert any(words in read_refusal(raw) for words in ("twice", "duplicate key"))
 
 
-def test_a_body_is_as_deep_as_an_answer_can_be() -> None:
+def test_the_depth_of_a_body_is_limited() -> None:
     assert parse_body(json.dumps(nest(MAX_DEPTH)).encode()) == nest(MAX_DEPTH)
     assert read_refusal(json.dumps(nest(MAX_DEPTH + 1)).encode()) == (
         "1:201: the text is nested too deeply: the maximum is 200 levels"
@@ -54,7 +54,7 @@ def test_a_body_is_as_deep_as_an_answer_can_be() -> None:
 
 
 @pytest.mark.temporal
-async def test_what_is_kept_can_be_listed_however_deep_it_is(api: httpx.AsyncClient) -> None:
+async def test_a_deep_definition_can_be_listed(api: httpx.AsyncClient) -> None:
     nodes = [{"id": "a", "type": "wait", "config": {"event": "go", "note": nest(MAX_DEPTH - 4)}}]
     deepest = WAITS | {"id": "deep", "nodes": nodes}
     deeper = WAITS | {"id": "deep", "nodes": [nodes[0] | {"config": {"note": nest(MAX_DEPTH)}}]}
@@ -76,7 +76,7 @@ async def test_what_is_kept_can_be_listed_however_deep_it_is(api: httpx.AsyncCli
         ("/actions", "limit", "known parameters: customer_id"),
     ],
 )
-async def test_a_parameter_that_nobody_knows_is_named(api: httpx.AsyncClient, path: str, name: str, hint: str) -> None:
+async def test_an_unknown_parameter_is_named(api: httpx.AsyncClient, path: str, name: str, hint: str) -> None:
     refused = await api.get(path, params={name: "running"})
 
     assert (refused.status_code, refused.json()["code"]) == (422, "bad_request")
@@ -85,7 +85,7 @@ async def test_a_parameter_that_nobody_knows_is_named(api: httpx.AsyncClient, pa
 
 
 @pytest.mark.temporal
-async def test_a_webhook_takes_any_query_and_head_is_a_method_of_its_own(api: httpx.AsyncClient, customer: str) -> None:
+async def test_a_webhook_accepts_any_query_and_head_is_its_own_method(api: httpx.AsyncClient, customer: str) -> None:
     hook = {"type": "webhook", "webhook_path": "open", "config": {"methods": ["GET"]}}
     await api.post("/workflows", json=WAITS | {"id": "hooked", "trigger": hook})
     await api.post("/workflows/hooked/activate")

@@ -24,7 +24,7 @@ async def request_raw(connection: tuple[asyncio.StreamReader, asyncio.StreamWrit
     return int(head.split()[1]), json.loads(await reader.readexactly(length))
 
 
-async def test_a_fault_of_ours_is_told_and_logged_and_the_connection_goes_on(
+async def test_an_internal_error_is_reported_and_logged_and_the_connection_stays_open(
     served_api: tuple[Services, str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def raise_fault(*_: object, **__: object) -> NoReturn:
@@ -45,7 +45,7 @@ async def test_a_fault_of_ours_is_told_and_logged_and_the_connection_goes_on(
     assert isinstance(record.exc_info[1], ZeroDivisionError)
 
 
-async def test_a_value_that_cannot_be_kept_is_the_senders_matter(
+async def test_a_value_that_cannot_be_stored_is_a_client_error(
     api: httpx.AsyncClient, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def refuse(*_: object, **__: object) -> NoReturn:

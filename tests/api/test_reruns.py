@@ -40,9 +40,7 @@ def list_node_ids(run: dict[str, Any]) -> list[str]:
     return [step["node_id"] for step in run["steps"]]
 
 
-async def test_a_failed_run_is_tried_again_from_where_it_failed(
-    api: httpx.AsyncClient, world: World, customer: str
-) -> None:
+async def test_a_failed_run_is_rerun_from_where_it_failed(api: httpx.AsyncClient, world: World, customer: str) -> None:
     _, script = world.script({"http.request": [DOWN, UP]}, customer)
     nodes = {"before": put(x="{{ input.n }}"), "call": HTTP, "after": put(y="{{ x }}")}
     run_id = await start_run(api, nodes, "trigger -> before", "before -> call", "call -> after", given={"n": 7})
@@ -58,7 +56,7 @@ async def test_a_failed_run_is_tried_again_from_where_it_failed(
     assert len({call["context"]["idempotency_key"] for call in script.calls}) == 2
 
 
-async def test_a_run_and_its_retries_name_each_other(
+async def test_a_run_and_its_reruns_link_to_each_other(
     api: httpx.AsyncClient, world: World, customer: str, tmp_path: Path
 ) -> None:
     world.script({"http.request": DOWN}, customer)
@@ -82,7 +80,7 @@ async def test_a_run_and_its_retries_name_each_other(
         await wait_until(is_indexed)
 
 
-async def test_from_a_node_that_is_named_it_begins_with_what_was_known_at_its_first_start(
+async def test_a_rerun_from_a_node_starts_with_the_state_before_its_first_start(
     api: httpx.AsyncClient,
 ) -> None:
     nodes = {
@@ -105,7 +103,7 @@ async def test_from_a_node_that_is_named_it_begins_with_what_was_known_at_its_fi
     assert "a, b, c" in nowhere.json()["hint"]
 
 
-async def test_paths_that_were_still_to_be_gone_are_gone(api: httpx.AsyncClient, world: World, customer: str) -> None:
+async def test_other_pending_paths_are_resumed(api: httpx.AsyncClient, world: World, customer: str) -> None:
     world.script({"http.request": [DOWN, UP]}, customer)
     nodes = {"a": HTTP, "then": put(x=1), "other": put(y=1)}
     run_id = await start_run(api, nodes, "trigger -> a, other", "a -> then")
@@ -115,7 +113,9 @@ async def test_paths_that_were_still_to_be_gone_are_gone(api: httpx.AsyncClient,
     assert list_node_ids(await rerun(api, run_id)) == ["a", "then", "other"]
 
 
-async def test_a_cycle_goes_on_and_a_loop_begins_anew(api: httpx.AsyncClient, world: World, customer: str) -> None:
+async def test_a_rerun_continues_a_cycle_and_restarts_a_loop(
+    api: httpx.AsyncClient, world: World, customer: str
+) -> None:
     _, script = world.script({"http.request": [UP, UP, DOWN, UP]}, customer)
     enough = {"type": "condition", "condition": {"field": "log", "operator": "length_equals", "value": 3}}
     cycle = {"count": put(log="{{ log }}."), "poll": HTTP, "enough": enough}
@@ -196,7 +196,7 @@ async def test_a_rerun_that_does_not_fit_is_rejected(api: httpx.AsyncClient, fai
         assert (answer.status_code, text in answer.text) == (status, True), answer.text
 
 
-async def test_a_dry_run_says_what_would_be_done_and_starts_nothing(
+async def test_a_dry_run_lists_the_steps_and_starts_nothing(
     api: httpx.AsyncClient, world: World, customer: str
 ) -> None:
     _, script = world.script({"http.request": DOWN}, customer)
@@ -214,7 +214,7 @@ async def test_a_dry_run_says_what_would_be_done_and_starts_nothing(
     assert (await api.get(f"/runs/{run_id}")).json()["retried_by"] == []
 
 
-async def test_a_key_retries_once(api: httpx.AsyncClient, world: World, customer: str) -> None:
+async def test_a_rerun_with_the_same_key_starts_once(api: httpx.AsyncClient, world: World, customer: str) -> None:
     _, script = world.script({"http.request": [DOWN, UP]}, customer)
     run_id = await start_run(api, {"call": HTTP}, "trigger -> call")
     await wait_for_status(api, run_id, "failed")
@@ -228,7 +228,7 @@ async def test_a_key_retries_once(api: httpx.AsyncClient, world: World, customer
     assert len(script.calls) == 2
 
 
-async def test_a_run_that_goes_on_or_was_undone_is_not_tried_again(
+async def test_a_run_that_is_running_or_was_undone_cannot_be_rerun(
     api: httpx.AsyncClient, world: World, customer: str
 ) -> None:
     world.script({"email.send": {"error": {"message": "no", "recoverable": False}}}, customer)
@@ -247,7 +247,7 @@ async def test_a_run_that_goes_on_or_was_undone_is_not_tried_again(
     assert "undone" in refused[1].json()["detail"]
 
 
-async def test_the_start_of_a_node_is_known_after_continue_as_new(tmp_path: Path) -> None:
+async def test_a_rerun_finds_the_start_of_a_node_after_continue_as_new(tmp_path: Path) -> None:
     config = ("limit.historyCount.suggestContinueAsNew=40",)
     async with run_dev_server(tmp_path / "short", dynamic_config=config) as server, open_world(server) as world:
         customer, _ = world.script()

@@ -16,7 +16,7 @@ from tests.temporal.world import World, make_definition, wait_until
 pytestmark = pytest.mark.temporal
 
 
-async def test_a_key_starts_one_run_however_often_it_comes(api: httpx.AsyncClient) -> None:
+async def test_a_key_starts_one_run(api: httpx.AsyncClient) -> None:
     body = {"definition": make_definition({"a": WAIT}, "trigger -> a")}
     assert (await api.post("/workflows", json=body["definition"] | {"id": "w"})).status_code == 201
 
@@ -37,7 +37,7 @@ async def test_a_key_starts_one_run_however_often_it_comes(api: httpx.AsyncClien
     assert other.json()["id"] != answers[0].json()["id"]
 
 
-async def test_wait_answers_the_finished_run_or_where_it_goes_on(api: httpx.AsyncClient) -> None:
+async def test_wait_returns_the_finished_run_or_its_location(api: httpx.AsyncClient) -> None:
     ended = await api.post(
         "/runs",
         params={"wait": 20},
@@ -53,7 +53,7 @@ async def test_wait_answers_the_finished_run_or_where_it_goes_on(api: httpx.Asyn
     assert (await api.get(f"/runs/{going.json()['id']}")).json()["status"] == "waiting"
 
 
-async def test_an_input_that_does_not_fit_is_refused_where_it_is_wrong(api: httpx.AsyncClient) -> None:
+async def test_an_invalid_input_is_rejected_with_its_path(api: httpx.AsyncClient) -> None:
     schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
     made = make_definition({"a": WAIT}, "trigger -> a", settings={"input_schema": schema})
 
@@ -63,7 +63,7 @@ async def test_an_input_that_does_not_fit_is_refused_where_it_is_wrong(api: http
     assert [each["path"] for each in answer.json()["errors"]] == ["/input/n"]
 
 
-async def test_runs_are_listed_by_what_they_are(api: httpx.AsyncClient) -> None:
+async def test_runs_are_filtered(api: httpx.AsyncClient) -> None:
     ids = [await start_run(api, {"a": WAIT}, "trigger -> a") for _ in range(3)]
     await api.post(f"/runs/{ids[0]}/events/go", json={"fine": True})
     await api.post(f"/runs/{ids[1]}/cancel")
@@ -102,7 +102,7 @@ async def test_steps_are_paged(api: httpx.AsyncClient) -> None:
     assert second["next_cursor"] is None
 
 
-async def test_a_run_is_paused_and_goes_on(api: httpx.AsyncClient) -> None:
+async def test_a_run_is_paused_and_resumed(api: httpx.AsyncClient) -> None:
     run_id = await start_run(api, {"a": WAIT, "b": WAIT | {"config": {"event": "end"}}}, "trigger -> a", "a -> b")
     assert (await api.post(f"/runs/{run_id}/pause")).status_code == 202
     await api.post(f"/runs/{run_id}/events/go")
@@ -198,7 +198,7 @@ async def _read_events(answer: httpx.Response) -> Any:
             event[name] = value.strip()
 
 
-async def test_a_run_that_is_not_there_is_not_found(api: httpx.AsyncClient) -> None:
+async def test_an_unknown_run_is_not_found(api: httpx.AsyncClient) -> None:
     for method, path in (
         ("GET", ""),
         ("GET", "/steps"),
@@ -227,7 +227,7 @@ async def test_a_run_that_is_not_there_is_not_found(api: httpx.AsyncClient) -> N
     ],
     ids=["comma", "nan", "surrogate", "twice", "no utf-8", "deep", "unknown", "no object", "bool", "text", "large"],
 )
-async def test_a_bad_body_is_refused_with_its_place(api: httpx.AsyncClient, body: bytes, status: int) -> None:
+async def test_a_malformed_body_is_rejected_with_its_position(api: httpx.AsyncClient, body: bytes, status: int) -> None:
     answer = await api.post("/workflows/any/runs", content=body, headers={"content-type": "application/json"})
 
     assert answer.status_code == status, answer.text
@@ -235,7 +235,7 @@ async def test_a_bad_body_is_refused_with_its_place(api: httpx.AsyncClient, body
     assert answer.json()["detail"]
 
 
-async def test_a_body_without_a_length_is_cut_off_too(api: httpx.AsyncClient) -> None:
+async def test_a_body_without_a_length_is_limited_too(api: httpx.AsyncClient) -> None:
     async def send_parts() -> Any:
         for _ in range(40):
             yield b" " * 65_536
@@ -245,14 +245,14 @@ async def test_a_body_without_a_length_is_cut_off_too(api: httpx.AsyncClient) ->
     assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
 
 
-async def test_every_address_that_is_none_is_a_problem_document(api: httpx.AsyncClient) -> None:
+async def test_an_unknown_url_is_a_problem_document(api: httpx.AsyncClient) -> None:
     nowhere, wrong = await api.get("/nowhere"), await api.delete("/runs")
 
     assert (nowhere.status_code, nowhere.json()["code"]) == (404, "no_such_address")
     assert (wrong.status_code, wrong.json()["code"]) == (405, "method_not_allowed")
 
 
-async def test_an_index_that_is_lost_is_made_again_from_temporal(
+async def test_a_lost_index_is_rebuilt_from_temporal(
     api: httpx.AsyncClient, world: World, customer: str, tmp_path: Path
 ) -> None:
     ended, killed, going = [await start_run(api, {"a": WAIT}, "trigger -> a") for _ in range(3)]
@@ -276,7 +276,9 @@ async def test_an_index_that_is_lost_is_made_again_from_temporal(
         assert {run.id for run in cancelled} == {killed, going}
 
 
-async def test_a_workflow_of_temporals_own_is_no_run(api: httpx.AsyncClient, services: Services, customer: str) -> None:
+async def test_an_internal_workflow_of_temporal_is_not_a_run(
+    api: httpx.AsyncClient, services: Services, customer: str
+) -> None:
     await create_workflow(api, "w", EVERY_HOUR)
     await api.post("/workflows/w/activate")
     scheduler = f"temporal-sys-scheduler:{build_schedule_id(customer, 'w')}"
@@ -287,7 +289,7 @@ async def test_a_workflow_of_temporals_own_is_no_run(api: httpx.AsyncClient, ser
     assert (await api.post("/workflows/w/schedule/trigger")).status_code == 202
 
 
-async def test_a_stream_goes_on_only_in_an_execution_that_is_there(api: httpx.AsyncClient) -> None:
+async def test_a_stream_resumes_only_in_an_existing_execution(api: httpx.AsyncClient) -> None:
     run_id = await start_run(api, {"a": WAIT}, "trigger -> a")
 
     for execution in ("-" * 36, "00000000-0000-4000-8000-000000000000"):

@@ -86,7 +86,7 @@ async def test_a_backfill_starts_what_was_missed(api: httpx.AsyncClient) -> None
     await wait_until(list_runs)
 
 
-async def test_a_backfill_leaves_out_what_temporal_has_forgotten(
+async def test_a_backfill_skips_runs_that_temporal_has_deleted(
     api: httpx.AsyncClient, services: Services, customer: str
 ) -> None:
     made = make_definition({"a": {"type": "set", "config": {"x": 1}}}, "trigger -> a")
@@ -104,7 +104,7 @@ async def test_a_backfill_leaves_out_what_temporal_has_forgotten(
     assert await services.schedules.backfill(customer, "w", first, last) == 3
 
 
-async def test_the_reconciler_repairs_what_temporal_lost_or_kept(
+async def test_the_reconciler_repairs_missing_and_orphaned_schedules(
     api: httpx.AsyncClient, services: Services, customer: str
 ) -> None:
     made = make_definition({"a": {"type": "set", "config": {"x": 1}}}, "trigger -> a")
@@ -161,7 +161,7 @@ def _open_client(address: str) -> httpx.AsyncClient:
     return httpx.AsyncClient(base_url=f"{address}/api/v1", timeout=30)
 
 
-async def test_a_schedule_that_was_removed_by_hand_is_seen_and_made_anew(
+async def test_a_schedule_that_was_removed_by_hand_is_installed_again(
     api: httpx.AsyncClient, services: Services, customer: str
 ) -> None:
     await create_workflow(api, "w", EVERY_HOUR)
@@ -176,7 +176,7 @@ async def test_a_schedule_that_was_removed_by_hand_is_seen_and_made_anew(
     assert (await api.get("/workflows/w/schedule")).json()["installed"] is True
 
 
-async def test_one_schedule_that_cannot_be_installed_holds_up_no_other(
+async def test_a_schedule_that_cannot_be_installed_does_not_block_others(
     api: httpx.AsyncClient, services: Services, customer: str
 ) -> None:
     """One whose plan says what this program never writes stands for whatever nobody has thought of."""

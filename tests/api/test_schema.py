@@ -93,7 +93,7 @@ def has_example(part: Any, known: dict[str, Any]) -> bool:
     return search(part)
 
 
-def test_a_body_without_an_example_would_be_seen() -> None:
+def test_the_check_finds_a_body_without_an_example() -> None:
     known = {"Plain": {"properties": {"reason": {"type": "string"}}}, "Own": {"properties": {"examples": {}}}}
 
     for name in known:
@@ -103,7 +103,7 @@ def test_a_body_without_an_example_would_be_seen() -> None:
 
 
 @pytest.mark.parametrize("model", RESPONSES, ids=name_component)
-def test_the_example_of_an_answer_is_one(model: type[BaseModel], services: Services) -> None:
+def test_the_example_of_a_response_is_valid(model: type[BaseModel], services: Services) -> None:
     description = create_app(services).openapi()
     schemas = description["components"]["schemas"]
     (example,) = schemas[name_component(model)]["examples"]
@@ -151,7 +151,7 @@ def iterate_names(part: Any) -> Iterator[str]:
         yield from iterate_names(each)
 
 
-def test_clients_are_made_with_the_types_of_what_is_sent_and_told(services: Services) -> None:
+def test_a_client_can_be_generated_with_typed_requests_and_responses(services: Services) -> None:
     description = create_app(services).openapi()
     operations = {each["operationId"]: each for path in description["paths"].values() for each in path.values()}
     schemas = description["components"]["schemas"]

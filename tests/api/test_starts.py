@@ -10,7 +10,7 @@ pytestmark = pytest.mark.temporal
 
 
 @pytest.mark.parametrize("name", ["x" * 129, "a/b", "a\u0000b", " "])
-async def test_a_definition_that_is_not_kept_is_named_like_one_that_is(api: httpx.AsyncClient, name: str) -> None:
+async def test_an_ad_hoc_definition_has_a_valid_id(api: httpx.AsyncClient, name: str) -> None:
     made = make_definition(SET, "trigger -> a") | {"id": name}
 
     answer = await api.post("/runs", json={"definition": made})
@@ -18,7 +18,7 @@ async def test_a_definition_that_is_not_kept_is_named_like_one_that_is(api: http
     assert (answer.status_code, answer.json()["errors"][0]["path"]) == (422, "/id"), answer.text
 
 
-async def test_what_is_not_published_is_version_0_and_counts_nowhere(api: httpx.AsyncClient) -> None:
+async def test_an_unpublished_run_has_version_0_and_is_not_counted(api: httpx.AsyncClient) -> None:
     await create_workflow(api, "w", {"type": "manual"})
     draft = (await api.post("/workflows/w/runs", params={"wait": 20})).json()
     made = make_definition(SET, "trigger -> a") | {"id": "w", "version": 2**40}
@@ -33,7 +33,7 @@ async def test_what_is_not_published_is_version_0_and_counts_nowhere(api: httpx.
     assert (await api.get("/workflows/w/stats")).json()["runs"] == 0
 
 
-async def test_a_key_answers_the_first_run_whatever_has_become_of_the_workflow(api: httpx.AsyncClient) -> None:
+async def test_a_key_returns_the_first_run_of_an_archived_workflow(api: httpx.AsyncClient) -> None:
     await create_workflow(api, "w", {"type": "manual"})
     key = {"idempotency-key": "k"}
     first = (await api.post("/workflows/w/runs", headers=key)).json()["id"]
@@ -45,7 +45,7 @@ async def test_a_key_answers_the_first_run_whatever_has_become_of_the_workflow(a
     assert (await api.post("/workflows/w/runs")).status_code == 409
 
 
-async def test_a_key_is_not_taken_by_what_is_too_large(api: httpx.AsyncClient) -> None:
+async def test_a_start_that_is_too_large_does_not_use_up_its_key(api: httpx.AsyncClient) -> None:
     large = make_definition(SET, "trigger -> a", variables={"text": "x" * 885_000})
     assert (await api.post("/workflows", json=large | {"id": "w", "trigger": {"type": "manual"}})).status_code == 201
     key = {"idempotency-key": "one"}

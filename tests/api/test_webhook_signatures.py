@@ -10,7 +10,7 @@ from tests.api.support import SIGNATURE, TIMESTAMP, create_active_workflow, make
 pytestmark = pytest.mark.temporal
 
 
-async def test_a_signed_webhook_takes_nothing_else(api: httpx.AsyncClient, hooks: httpx.AsyncClient) -> None:
+async def test_a_signed_webhook_rejects_everything_else(api: httpx.AsyncClient, hooks: httpx.AsyncClient) -> None:
     await create_active_workflow(api, "one", make_hook("in", secret="s3cret", tolerance_seconds=60))
     now, body = int(time.time()), b'{"a":1}'
     name, when = "X-Orchestrator-Signature", "X-Orchestrator-Timestamp"
@@ -35,9 +35,7 @@ async def test_a_signed_webhook_takes_nothing_else(api: httpx.AsyncClient, hooks
     assert status == {case: taken.get(case, 401) for case in answers}
 
 
-async def test_a_signature_with_a_timestamp_is_good_for_nothing_else(
-    api: httpx.AsyncClient, hooks: httpx.AsyncClient
-) -> None:
+async def test_a_signature_with_a_timestamp_cannot_be_reused(api: httpx.AsyncClient, hooks: httpx.AsyncClient) -> None:
     await create_active_workflow(
         api, "named", make_hook("named", secret="k", timestamp_header="X-T", tolerance_seconds=60)
     )
@@ -61,7 +59,7 @@ async def test_a_signature_with_a_timestamp_is_good_for_nothing_else(
     assert bare.status_code == 401, "a time that is sent is signed"
 
 
-async def test_a_secret_that_is_not_set_lets_nobody_in(
+async def test_a_webhook_whose_secret_is_missing_rejects_everything(
     api: httpx.AsyncClient, hooks: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ORCHESTRATOR_SECRET_EMPTY", "")

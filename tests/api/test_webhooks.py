@@ -84,7 +84,7 @@ async def test_a_webhook_answers_with_the_output(api: httpx.AsyncClient, hooks: 
     assert "no stock" in failed.json()["detail"]
 
 
-async def test_a_webhook_is_taken_once_for_each_key(api: httpx.AsyncClient, hooks: httpx.AsyncClient) -> None:
+async def test_a_webhook_starts_once_per_key(api: httpx.AsyncClient, hooks: httpx.AsyncClient) -> None:
     await create_active_workflow(api, "one", make_hook("in", idempotency_header="X-Request-Id"))
 
     answers = [(await hooks.post("/in", headers={"x-request-id": key})).json() for key in ("a", "a", "b")]
@@ -93,9 +93,7 @@ async def test_a_webhook_is_taken_once_for_each_key(api: httpx.AsyncClient, hook
     assert answers[0]["run_id"] == answers[1]["run_id"] != answers[2]["run_id"]
 
 
-async def test_a_webhook_answers_a_run_that_waits_or_starts_one(
-    api: httpx.AsyncClient, hooks: httpx.AsyncClient
-) -> None:
+async def test_a_webhook_resumes_a_waiting_run_or_starts_one(api: httpx.AsyncClient, hooks: httpx.AsyncClient) -> None:
     resume = {"run_id": "{{ query.run }}", "event": "approval"}
     nodes = [{"id": "wait", "type": "wait", "config": {"event": "approval"}}]
     await create_active_workflow(
@@ -127,9 +125,7 @@ async def test_two_workflows_of_a_customer_cannot_share_a_path(api: httpx.AsyncC
     assert (await api.get("/workflows/two")).json()["status"] == "draft"
 
 
-async def test_one_answer_is_given_once_however_often_it_comes(
-    api: httpx.AsyncClient, hooks: httpx.AsyncClient
-) -> None:
+async def test_a_repeated_request_resumes_a_run_once(api: httpx.AsyncClient, hooks: httpx.AsyncClient) -> None:
     resume = {"run_id": "{{ query.run }}", "event": "ok"}
     await create_active_workflow(api, "one", make_hook("in", resume=resume, idempotency_header="X-Id"))
     for number in range(3):
@@ -146,7 +142,7 @@ async def test_one_answer_is_given_once_however_often_it_comes(
         await api.post(f"/runs/{run_id}/cancel")
 
 
-async def test_an_answer_that_came_to_nothing_can_be_sent_again(
+async def test_a_request_that_resumed_nothing_can_be_sent_again(
     api: httpx.AsyncClient, hooks: httpx.AsyncClient, customer: str, world: World
 ) -> None:
     resume = {"run_id": "{{ query.run }}", "event": "go"}
@@ -161,7 +157,7 @@ async def test_an_answer_that_came_to_nothing_can_be_sent_again(
     assert (again.status_code, again.json()["state"]) == (202, "resumed")
 
 
-async def test_a_header_that_comes_twice_keeps_both_values(api: httpx.AsyncClient, hooks: httpx.AsyncClient) -> None:
+async def test_a_repeated_header_keeps_both_values(api: httpx.AsyncClient, hooks: httpx.AsyncClient) -> None:
     await create_active_workflow(api, "one", make_hook("in"))
 
     answer = await hooks.post("/in", headers=[("x-a", "1"), ("x-a", "2")])
@@ -169,7 +165,7 @@ async def test_a_header_that_comes_twice_keeps_both_values(api: httpx.AsyncClien
     assert (await wait_for_end(api, answer.json()["run_id"]))["context"]["seen"]["headers"]["x-a"] == "1, 2"
 
 
-async def test_a_flood_of_refused_requests_uses_up_nothing_of_the_customers(world: World, tmp_path: Path) -> None:
+async def test_rejected_requests_do_not_use_up_the_rate_limit_of_valid_ones(world: World, tmp_path: Path) -> None:
     async with (
         serve_api(world, tmp_path, rate_limit="5/minute") as (services, address),
         httpx.AsyncClient(base_url=f"{address}/api/v1") as api,
@@ -186,7 +182,7 @@ async def test_a_flood_of_refused_requests_uses_up_nothing_of_the_customers(worl
 
 
 @pytest.mark.slow
-async def test_a_webhook_whose_run_has_started_says_so_whatever_becomes_of_the_server(tmp_path: Path) -> None:
+async def test_a_webhook_reports_a_started_run_although_the_server_died(tmp_path: Path) -> None:
     nodes, edges = [{"id": "a", **WAIT}], [{"source": "trigger", "target": "a"}]
     async with (
         run_dev_server(tmp_path / "temporal") as server,

@@ -39,7 +39,7 @@ async def store_workflow(api: httpx.AsyncClient, definition: dict[str, Any] | No
     return answer
 
 
-async def test_a_definition_is_kept_as_a_draft(api: httpx.AsyncClient, customer: str) -> None:
+async def test_a_definition_is_stored_as_a_draft(api: httpx.AsyncClient, customer: str) -> None:
     answer = await store_workflow(api)
 
     assert answer.headers["location"] == "/api/v1/workflows/greeting"
@@ -52,7 +52,7 @@ async def test_a_definition_is_kept_as_a_draft(api: httpx.AsyncClient, customer:
     assert shown["nodes"] == make_greeting()["nodes"]
 
 
-async def test_all_mistakes_are_told_with_their_places_and_nothing_is_kept(api: httpx.AsyncClient) -> None:
+async def test_all_problems_are_reported_with_their_paths_and_nothing_is_stored(api: httpx.AsyncClient) -> None:
     wrong = make_greeting(trigger={"type": "schedule", "cron": "61 * * * *"})
     wrong["nodes"][1]["config"]["outcome"] = "finished"
 
@@ -67,7 +67,7 @@ async def test_all_mistakes_are_told_with_their_places_and_nothing_is_kept(api: 
     assert (await api.get("/workflows/greeting")).status_code == 404
 
 
-async def test_an_id_is_taken_once(api: httpx.AsyncClient) -> None:
+async def test_an_id_is_unique(api: httpx.AsyncClient) -> None:
     await store_workflow(api)
 
     again = await api.post("/workflows", json=make_greeting())
@@ -75,7 +75,7 @@ async def test_an_id_is_taken_once(api: httpx.AsyncClient) -> None:
     assert (again.status_code, again.json()["code"]) == (409, "workflow_exists")
 
 
-async def test_publishing_makes_the_next_version_and_edits_wait_for_it(api: httpx.AsyncClient) -> None:
+async def test_publishing_creates_the_next_version_of_the_edited_draft(api: httpx.AsyncClient) -> None:
     await store_workflow(api)
     assert (await api.post("/workflows/greeting/activate")).json()["status"] == "active"
     edited = await api.put("/workflows/greeting", json=make_greeting("Good day"))
@@ -117,7 +117,7 @@ async def test_rollback_publishes_older_content_as_the_newest(api: httpx.AsyncCl
     assert (await api.post("/workflows/greeting/rollback", json={"version": 9})).status_code == 404
 
 
-async def test_a_lost_race_is_told(api: httpx.AsyncClient) -> None:
+async def test_a_lost_race_is_a_conflict(api: httpx.AsyncClient) -> None:
     first = await store_workflow(api)
     tag = first.headers["etag"]
 
@@ -138,7 +138,7 @@ async def test_a_lost_race_is_told(api: httpx.AsyncClient) -> None:
     ).status_code == 412
 
 
-async def test_a_tag_of_a_workflow_that_is_gone_fits_none_that_was_made_anew(api: httpx.AsyncClient) -> None:
+async def test_an_etag_of_a_deleted_workflow_does_not_match_a_new_one(api: httpx.AsyncClient) -> None:
     old = (await store_workflow(api)).headers["etag"]
     await api.delete("/workflows/greeting")
     new = (await store_workflow(api, make_greeting("Good day"))).headers["etag"]
@@ -162,7 +162,7 @@ async def test_a_tag_of_a_workflow_that_is_gone_fits_none_that_was_made_anew(api
         ('"another', 412),
     ],
 )
-async def test_a_change_names_what_was_read_as_proxies_write_it(
+async def test_if_match_accepts_etags_as_proxies_rewrite_them(
     api: httpx.AsyncClient, written: str, status: int
 ) -> None:
     tag = (await store_workflow(api)).headers["etag"]
@@ -187,7 +187,7 @@ async def test_a_draft_can_be_tried_and_an_archived_workflow_cannot(api: httpx.A
     assert (await api.post("/workflows/greeting/activate")).json()["status"] == "active"
 
 
-async def test_deleting_takes_it_away(api: httpx.AsyncClient) -> None:
+async def test_a_deleted_workflow_is_not_found(api: httpx.AsyncClient) -> None:
     await store_workflow(api)
     await api.post("/workflows/greeting/activate")
 
@@ -199,7 +199,7 @@ async def test_deleting_takes_it_away(api: httpx.AsyncClient) -> None:
     await store_workflow(api)
 
 
-async def test_pages_of_a_list_hold_everything_once(api: httpx.AsyncClient) -> None:
+async def test_pages_of_a_list_contain_every_item_once(api: httpx.AsyncClient) -> None:
     for number in range(5):
         await store_workflow(api, make_greeting(id=f"w{number}"))
 
@@ -217,7 +217,7 @@ async def test_pages_of_a_list_hold_everything_once(api: httpx.AsyncClient) -> N
     assert (bad.status_code, bad.json()["code"]) == (422, "bad_cursor")
 
 
-async def test_a_definition_is_judged_without_being_kept(api: httpx.AsyncClient) -> None:
+async def test_a_definition_is_validated_without_being_stored(api: httpx.AsyncClient) -> None:
     good = (await api.post("/workflows/validate", json=make_greeting())).json()
     bad = (await api.post("/workflows/validate", json=make_greeting(nodes=[]))).json()
 
@@ -284,13 +284,13 @@ FEW = 5
 """Turns that the loop gets before and after what holds it."""
 
 
-async def test_a_picture_is_drawn_beside_the_event_loop() -> None:
+async def test_drawing_does_not_block_the_event_loop() -> None:
     """The renderer works for a quarter of a second and holds the interpreter's lock: a thread is not beside."""
     assert await count_loop_turns(draw_svg(draw_mermaid(make_row(250)))) > FEW
 
 
 @pytest.mark.parametrize("count", [500, 9_000])
-async def test_a_graph_that_is_too_large_for_a_picture_is_refused(api: httpx.AsyncClient, count: int) -> None:
+async def test_a_graph_that_is_too_large_is_not_drawn(api: httpx.AsyncClient, count: int) -> None:
     await store_workflow(api, make_row(count))
 
     refused = await api.get("/workflows/greeting/graph", params={"format": "svg"})
@@ -299,12 +299,12 @@ async def test_a_graph_that_is_too_large_for_a_picture_is_refused(api: httpx.Asy
     assert "cannot render the graph as SVG" in refused.json()["detail"]
 
 
-async def test_a_large_definition_is_judged_beside_the_event_loop(services: Services) -> None:
+async def test_validation_does_not_block_the_event_loop(services: Services) -> None:
     """Judging 9,000 nodes takes about a second; the interpreter goes from thread to thread meanwhile."""
     assert await count_loop_turns(services.plans.check("anybody", make_row(9_000))) > FEW
 
 
-async def test_statistics_count_what_runs_did(api: httpx.AsyncClient, services: Services) -> None:
+async def test_statistics_count_runs(api: httpx.AsyncClient, services: Services) -> None:
     nodes = [
         {"id": "way", "type": "condition", "condition": {"field": "input.how", "operator": "equals", "value": "well"}},
         {"id": "well", "type": "end", "config": {}},
@@ -333,7 +333,7 @@ async def test_statistics_count_what_runs_did(api: httpx.AsyncClient, services: 
     assert (shown["run_count"], shown["success_count"], shown["failure_count"]) == (3, 2, 1)
 
 
-async def test_workflows_call_what_is_kept(api: httpx.AsyncClient) -> None:
+async def test_workflows_call_stored_workflows(api: httpx.AsyncClient) -> None:
     caller = {
         "id": "caller", "name": "Caller", "trigger": {"type": "manual"},
         "nodes": [
@@ -351,7 +351,7 @@ async def test_workflows_call_what_is_kept(api: httpx.AsyncClient) -> None:
     assert ran.json()["output"] == {"text": "Hello Bo"}
 
 
-async def test_each_call_runs_the_version_that_it_asks_for(api: httpx.AsyncClient) -> None:
+async def test_each_call_runs_the_version_that_it_names(api: httpx.AsyncClient) -> None:
     def make_caller(name: str, **asked: dict[str, Any]) -> dict[str, Any]:
         nodes = [{"id": node, "type": "workflow", "config": config} for node, config in asked.items()]
         output = {node: f"{{{{ steps.{node}.output.output }}}}" for node in asked}
@@ -388,7 +388,7 @@ async def test_each_call_runs_the_version_that_it_asks_for(api: httpx.AsyncClien
         assert [each["path"] for each in refused.json()["problems"]] == ["/nodes/0/config/version"]
 
 
-async def test_what_python_takes_for_the_same_is_another_version(api: httpx.AsyncClient) -> None:
+async def test_values_that_python_considers_equal_are_different_versions(api: httpx.AsyncClient) -> None:
     nodes = [{"id": "done", "type": "end", "config": {"output": {"paid": 1}}}]
     made = make_greeting() | {"nodes": nodes, "edges": [{"source": "trigger", "target": "done"}]}
     await store_workflow(api, made)
@@ -401,7 +401,7 @@ async def test_what_python_takes_for_the_same_is_another_version(api: httpx.Asyn
     assert ran.json()["output"]["paid"] is True
 
 
-async def test_what_no_run_could_begin_with_is_not_published(api: httpx.AsyncClient) -> None:
+async def test_a_plan_that_is_too_large_for_a_run_is_not_published(api: httpx.AsyncClient) -> None:
     trigger = {"type": "schedule", "cron": "@daily", "config": {"input": {"text": "x" * 500_000}}}
     large = make_greeting() | {"trigger": trigger, "variables": {"text": "x" * 400_000}}
 
@@ -410,7 +410,7 @@ async def test_what_no_run_could_begin_with_is_not_published(api: httpx.AsyncCli
     assert (refused.status_code, refused.json()["errors"][0]["code"]) == (422, "too_large")
 
 
-async def test_too_many_callees_are_told(services: Services, customer: str) -> None:
+async def test_too_many_callees_are_rejected(services: Services, customer: str) -> None:
     names = [f"w{number}" for number in range(201)]
     for name in names:
         await services.workflows.definitions.create(customer, name, make_greeting() | {"id": name}, "a test")
@@ -425,7 +425,7 @@ async def test_too_many_callees_are_told(services: Services, customer: str) -> N
     assert (await services.plans.check(customer, made)).plan is not None
 
 
-async def test_a_rollback_leaves_paused_what_is_paused(api: httpx.AsyncClient) -> None:
+async def test_a_rollback_keeps_a_paused_workflow_paused(api: httpx.AsyncClient) -> None:
     await create_workflow(api, "w", {"type": "event", "event": "e"})
     assert (await api.post("/workflows/w/activate")).status_code == 200
     await api.post("/workflows/w/pause")

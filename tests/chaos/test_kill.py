@@ -158,7 +158,7 @@ async def wait_for_waiting(runs: Runs, run_id: str) -> Run:
             await asyncio.sleep(0.1)
 
 
-async def test_a_run_survives_the_death_of_everything(effects: Effects, devs: list[Dev], tmp_path: Path) -> None:
+async def test_a_run_survives_when_every_process_is_killed(effects: Effects, devs: list[Dev], tmp_path: Path) -> None:
     """The worker dies during an action; then Temporal, worker and all die during the delay."""
     effects.slow_once.add("/slow")
     home = tmp_path / "home"

@@ -47,7 +47,7 @@ async def request_like_curl(dev: Dev, words: list[str]) -> httpx.Response:
 
 
 @pytest.mark.parametrize("page", PAGES)
-async def test_what_is_shown_first_ends_in_completed_runs(page: str, tmp_path: Path) -> None:
+async def test_the_commands_of_a_page_end_in_completed_runs(page: str, tmp_path: Path) -> None:
     dev = await start_dev(tmp_path / "home")
     try:
         (program, command, *_), *others = read_commands(page)

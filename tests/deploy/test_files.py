@@ -35,7 +35,7 @@ def services() -> dict[str, Any]:
     return made
 
 
-def test_the_compose_file_fits_the_schema_of_compose() -> None:
+def test_the_compose_file_matches_its_schema() -> None:
     line = [BIN / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", COMPOSE]
     done = subprocess.run(line, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -46,7 +46,7 @@ def test_the_compose_file_fits_the_schema_of_compose() -> None:
     assert broken.returncode == 1, "the schema refuses what is wrong"
 
 
-def test_every_variable_is_defaulted_or_required_and_explained() -> None:
+def test_every_variable_has_a_default_or_is_required_and_is_documented() -> None:
     example = (ROOT / "deploy" / ".env.example").read_text()
     for name, rest in VARIABLE.findall(COMPOSE.read_text()):
         assert rest, f"{name} has neither a default nor is it required"
@@ -55,14 +55,14 @@ def test_every_variable_is_defaulted_or_required_and_explained() -> None:
             assert rest.startswith(":?"), f"{name} must be asked for"
 
 
-def test_commands_beside_the_compose_file_find_nothing_strange_in_its_env_file() -> None:
+def test_commands_accept_the_env_file_of_compose() -> None:
     names = re.findall(r"^#? ?(\w+)=", (ROOT / "deploy" / ".env.example").read_text(), re.MULTILINE)
 
     assert "POSTGRES_PASSWORD" in names
     assert find_unknown_variables(names) == []
 
 
-def test_no_password_stands_in_any_file(services: dict[str, Any]) -> None:
+def test_no_file_contains_a_password(services: dict[str, Any]) -> None:
     for name, service in services.items():
         for key, value in service.get("environment", {}).items():
             if re.search("PASSWORD|PWD|SECRET|KEY", key):
@@ -72,7 +72,7 @@ def test_no_password_stands_in_any_file(services: dict[str, Any]) -> None:
             assert line.endswith("="), line
 
 
-def test_every_setting_is_one_and_every_command_is_one(services: dict[str, Any]) -> None:
+def test_every_setting_and_every_command_exists(services: dict[str, Any]) -> None:
     known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
     root: Any = get_command(app)
     ours = {name: service for name, service in services.items() if "build" in service}
@@ -87,7 +87,7 @@ def test_every_setting_is_one_and_every_command_is_one(services: dict[str, Any])
             command = command.commands[word]
 
 
-def test_whoever_waits_for_another_can_be_told(services: dict[str, Any]) -> None:
+def test_dependencies_have_a_health_check_or_complete(services: dict[str, Any]) -> None:
     for name, service in services.items():
         for other, how in service.get("depends_on", {}).items():
             waited = services[other]
@@ -98,7 +98,7 @@ def test_whoever_waits_for_another_can_be_told(services: dict[str, Any]) -> None
                 assert waited["restart"].startswith("on-failure"), f"{other} would never be seen to end"
 
 
-def test_mounted_files_are_there_and_ports_stay_on_this_machine(services: dict[str, Any]) -> None:
+def test_mounted_files_exist_and_ports_bind_to_loopback(services: dict[str, Any]) -> None:
     for service in services.values():
         for volume in service.get("volumes", ()):
             source = volume.partition(":")[0]
@@ -107,7 +107,7 @@ def test_mounted_files_are_there_and_ports_stay_on_this_machine(services: dict[s
             assert port.startswith(("127.0.0.1:", "${API_BIND:-127.0.0.1}:")), port
 
 
-def test_a_worker_is_given_time_to_end(services: dict[str, Any]) -> None:
+def test_a_worker_has_time_to_shut_down(services: dict[str, Any]) -> None:
     worker = services["worker"]
     grace = int(worker["stop_grace_period"].removesuffix("s"))
 
@@ -116,7 +116,7 @@ def test_a_worker_is_given_time_to_end(services: dict[str, Any]) -> None:
     assert "container_name" not in services["api"]
 
 
-def test_postgresql_has_a_connection_for_everybody(services: dict[str, Any]) -> None:
+def test_postgresql_has_enough_connections(services: dict[str, Any]) -> None:
     """Three APIs fit, as many as there are while one of two is being replaced; beside them jobs and an operator."""
     settings = services["temporal"]["environment"]
     temporal = TEMPORAL_PARTS * (int(settings["SQL_MAX_CONNS"]) + int(settings["SQL_VIS_MAX_CONNS"]))
@@ -129,12 +129,12 @@ def test_postgresql_has_a_connection_for_everybody(services: dict[str, Any]) -> 
     assert temporal + 3 * most + FOR_OPERATORS <= int(given.partition("=")[2])
 
 
-def test_postgresql_is_asked_where_it_listens_once_it_is_filled(services: dict[str, Any]) -> None:
+def test_the_health_check_of_postgresql_waits_for_its_setup(services: dict[str, Any]) -> None:
     """While a new volume is filled, a server answers at the socket and ends again."""
     assert "--host 127.0.0.1" in services["postgresql"]["healthcheck"]["test"][1]
 
 
-def test_our_own_containers_may_do_little(services: dict[str, Any]) -> None:
+def test_our_containers_have_few_privileges(services: dict[str, Any]) -> None:
     for name in ("api", "worker", "migrate"):
         assert (services[name]["read_only"], services[name]["cap_drop"]) == (True, ["ALL"])
     dockerfile = (ROOT / "Dockerfile").read_text()
@@ -142,7 +142,7 @@ def test_our_own_containers_may_do_little(services: dict[str, Any]) -> None:
     assert re.search(r'^ENTRYPOINT \["orchestrator"\]$', dockerfile, re.MULTILINE)
 
 
-def test_the_image_is_made_of_files_that_are_there_and_nothing_for_development() -> None:
+def test_the_image_contains_existing_files_and_no_development_tools() -> None:
     dockerfile, ignored = (ROOT / "Dockerfile").read_text(), (ROOT / ".dockerignore").read_text().splitlines()
     copied = [
         source
@@ -164,13 +164,13 @@ def test_the_image_is_made_of_files_that_are_there_and_nothing_for_development()
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
-def test_scripts_are_sound(script: Path) -> None:
+def test_scripts_pass_shellcheck(script: Path) -> None:
     done = subprocess.run([BIN / "shellcheck", script], capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stdout
 
 
-def test_the_attributes_are_those_that_runs_carry() -> None:
+def test_the_script_creates_the_search_attributes_of_runs() -> None:
     text = (ROOT / "deploy" / "temporal-setup.sh").read_text()
 
     named = dict(re.findall(r"^attribute (\w+) (\w+)$", text, re.MULTILINE))
@@ -178,7 +178,7 @@ def test_the_attributes_are_those_that_runs_carry() -> None:
 
 
 @pytest.mark.temporal
-def test_the_namespace_is_made_once_however_often_the_script_runs(world: World) -> None:
+def test_the_setup_script_can_run_again(world: World) -> None:
     """The real script and the real command line on a real server."""
     environment = {
         "PATH": f"{Path(find_binary()).parent}:/usr/bin:/bin",

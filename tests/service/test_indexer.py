@@ -14,7 +14,7 @@ from tests.temporal.world import World, make_plan, open_world, wait_until
 pytestmark = pytest.mark.temporal
 
 
-async def test_the_index_learns_of_runs_that_temporal_knows_no_more(world: World, tmp_path: Path) -> None:
+async def test_the_index_closes_runs_that_temporal_has_deleted(world: World, tmp_path: Path) -> None:
     customer, _ = world.script()
     run_id = await world.start(make_plan({"a": WAIT}, "trigger -> a", customer=customer))
     async with serve_api(world, tmp_path) as (services, _):

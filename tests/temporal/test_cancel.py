@@ -34,7 +34,7 @@ async def read_temporal_status(world: World, workflow_id: str) -> WorkflowExecut
     return (await world.client.get_workflow_handle(workflow_id).describe()).status
 
 
-async def test_a_heartbeating_action_learns_of_it_and_the_run_is_cancelled(world: World) -> None:
+async def test_cancellation_reaches_a_heartbeating_action(world: World) -> None:
     customer, script = world.script()
     script.gates["a"] = asyncio.Event()
     plan = make_plan({"a": SLOW, "b": "work"}, "trigger -> a", "a -> b", customer=customer)
@@ -51,7 +51,7 @@ async def test_a_heartbeating_action_learns_of_it_and_the_run_is_cancelled(world
     assert await read_temporal_status(world, run_id) == WorkflowExecutionStatus.CANCELED
 
 
-async def test_an_action_without_heartbeat_is_left_behind(world: World) -> None:
+async def test_cancellation_abandons_an_action_without_heartbeat(world: World) -> None:
     customer, script = world.script()
     script.gates["a"] = asyncio.Event()
     run_id = await world.start(make_plan({"a": SLOW}, "trigger -> a", customer=customer))
@@ -64,7 +64,7 @@ async def test_an_action_without_heartbeat_is_left_behind(world: World) -> None:
     assert (run.status, collect_statuses(run)) == ("cancelled", {"a": "cancelled"})
 
 
-async def test_it_reaches_branches_and_the_branches_in_them(world: World) -> None:
+async def test_cancellation_reaches_nested_branches(world: World) -> None:
     customer, _ = world.script()
     nodes = {
         "fork": {"type": "parallel", "branches": [["inner"], ["nap"]]},
@@ -85,7 +85,7 @@ async def test_it_reaches_branches_and_the_branches_in_them(world: World) -> Non
         assert await read_temporal_status(world, f"{run_id}/{branch}") == WorkflowExecutionStatus.CANCELED
 
 
-async def test_it_reaches_a_called_run(world: World) -> None:
+async def test_cancellation_reaches_a_called_run(world: World) -> None:
     customer, _ = world.script()
     nap = {"nodes": {"nap": {"type": "delay", "delay_seconds": 600}}, "edges": ["trigger -> nap"]}
     nodes = {"call": {"type": "workflow", "config": {"workflow_id": "sleeper"}}}
@@ -103,7 +103,7 @@ async def test_it_reaches_a_called_run(world: World) -> None:
     assert (await world.wait_for_end(child_id)).status == "cancelled"
 
 
-async def test_compensations_are_made_before_the_end_where_settings_say_so(world: World) -> None:
+async def test_compensations_run_before_a_cancelled_run_ends_if_set(world: World) -> None:
     customer, script = world.script({"book": {"output": {"seat": "12A"}}, "pay": {"output": {"paid": True}}})
     nodes = {
         "book": {"type": "action", "action": "book", "compensate": UNDO},
@@ -132,7 +132,7 @@ async def test_compensations_are_made_before_the_end_where_settings_say_so(world
 
 
 @pytest.mark.parametrize("mode", ["child", "inline"])
-async def test_what_a_cancelled_branch_had_done_is_undone_too(world: World, mode: str) -> None:
+async def test_steps_of_a_cancelled_branch_are_undone_too(world: World, mode: str) -> None:
     customer, script = world.script({"book": {"output": {"seat": "12A"}}})
     nodes = {
         "fork": {"type": "parallel", "branches": [["book"]], "config": {"mode": mode}},
@@ -151,7 +151,7 @@ async def test_what_a_cancelled_branch_had_done_is_undone_too(world: World, mode
     assert collect_statuses(run)["fork[0]/book/compensate"] == "completed"
 
 
-async def test_a_cancellation_does_not_cut_short_the_undoing_after_a_failure(world: World) -> None:
+async def test_a_cancellation_does_not_interrupt_compensation(world: World) -> None:
     customer, script = world.script({"broken": {"error": {"message": "no", "recoverable": False}}})
     script.gates["undo"] = asyncio.Event()
     undo = {"action": "undo", "config": {}}
@@ -183,12 +183,12 @@ async def test_a_run_that_has_ended_cannot_be_cancelled(world: World) -> None:
         await world.runs.cancel(run.id)
 
 
-async def test_what_is_no_run_is_not_found(world: World) -> None:
+async def test_an_id_that_is_not_a_run_is_not_found(world: World) -> None:
     with pytest.raises(RunNotFound, match="no run 'nobody'"):
         await world.runs.cancel("nobody")
 
 
-async def test_terminating_ends_at_once_and_says_so(world: World) -> None:
+async def test_a_terminated_run_ends_at_once_with_its_reason(world: World) -> None:
     customer, script = world.script({"book": {"output": {"seat": "1"}}})
     nodes = {
         "book": {"type": "action", "action": "book", "compensate": UNDO},

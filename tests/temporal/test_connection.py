@@ -42,7 +42,7 @@ async def test_a_namespace_without_its_search_attributes_is_not_ready(tmp_path: 
                 await asyncio.sleep(0.2)
 
 
-async def test_a_word_that_no_worker_hears_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_update_without_a_worker_is_reported(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runs_module, "QUERY_SECONDS", 0.5)
     monkeypatch.setattr(run_tree, "QUERY_SECONDS", 0.5)
     runs = Runs(world.client, world.runs.settings.model_copy(update={"task_queue": "nobody-is-there"}))

@@ -74,7 +74,7 @@ async def test_each_execution_stays_near_the_suggested_length(short: World) -> N
     assert max(lengths) < SUGGESTED_AT * 2
 
 
-async def test_a_run_keeps_who_it_is_and_how_it_is_found(short: World) -> None:
+async def test_a_run_keeps_its_id_and_search_attributes(short: World) -> None:
     customer, _ = short.script()
     plan = make_plan(ROWS, *EDGES, customer=customer, variables={"seen": ""})
     run = await short.run(plan, trigger={"by": "hand"}, trigger_type="webhook")
@@ -123,7 +123,7 @@ async def test_events_and_a_pause_are_carried_along(short: World) -> None:
     assert len(script.calls) == 20
 
 
-async def test_a_branch_goes_on_too(short: World) -> None:
+async def test_a_branch_continues_as_new_too(short: World) -> None:
     customer, script = short.script()
     nodes = {
         "fork": {"type": "parallel", "branches": [["each"], ["ask"]]},
@@ -148,7 +148,7 @@ async def test_a_branch_goes_on_too(short: World) -> None:
     assert next(step for step in run.steps if step.id == "fork[0]/each").output_data["items"] == list(range(30))
 
 
-async def test_a_map_goes_on_between_its_iterations(short: World) -> None:
+async def test_a_map_continues_between_iterations(short: World) -> None:
     customer, script = short.script()
     nodes = {"each": make_loop(40, "n", "step", max_concurrency=5, collect="{{ n }}"), "step": "work"}
     run = await short.run(make_plan(nodes, "trigger -> each", customer=customer))
@@ -174,7 +174,7 @@ async def test_a_checkpoint_is_carried_along(short: World) -> None:
     assert [step.id for step in run.steps if step.path == ""] == ["begin#2", "each#2", "last#2"]
 
 
-async def test_a_long_run_is_seen_the_same_before_and_after(short: World) -> None:
+async def test_a_document_is_the_same_before_and_after(short: World) -> None:
     """Watching follows a run through its executions."""
     customer, _ = short.script()
     run_id = await short.start(make_plan(ROWS, *EDGES, customer=customer, variables={"seen": ""}))

@@ -14,7 +14,7 @@ def wait(event: str = "part", **config: Any) -> dict[str, Any]:
     return {"type": "wait", "config": {"event": event, **config}}
 
 
-async def test_events_that_come_before_the_first_workflow_task_are_kept(world: World) -> None:
+async def test_events_before_the_first_workflow_task_are_buffered(world: World) -> None:
     customer, _ = world.script()
     nodes = {
         "each": {
@@ -39,7 +39,7 @@ async def test_events_that_come_before_the_first_workflow_task_are_kept(world: W
     assert run.steps[0].output_data["items"] == [{"n": number} for number in range(5)]
 
 
-async def test_a_payload_that_does_not_fit_is_refused_and_the_wait_goes_on(world: World) -> None:
+async def test_an_invalid_payload_is_rejected_and_the_wait_continues(world: World) -> None:
     customer, _ = world.script()
     plan = make_plan({"ask": wait(schema={"type": "integer"})}, "trigger -> ask", customer=customer)
     run_id = await world.start(plan)
@@ -52,7 +52,7 @@ async def test_a_payload_that_does_not_fit_is_refused_and_the_wait_goes_on(world
     assert [warning[:30] for warning in run.steps[0].warnings] == ["an event 'part' was refused: /"]
 
 
-async def test_what_a_branch_has_read_the_run_does_not_read_again(world: World) -> None:
+async def test_an_event_that_a_branch_received_is_not_received_again(world: World) -> None:
     customer, _ = world.script()
     nodes = {
         "fork": {"type": "parallel", "branches": [["a"], ["b"]]},
@@ -90,7 +90,7 @@ async def test_an_event_for_a_branch_of_a_branch_reaches_it(world: World) -> Non
 
 
 @pytest.mark.parametrize("sent", [None, [], "part", {}, {"name": 7}])
-async def test_a_signal_without_a_name_disturbs_nothing(world: World, sent: Any) -> None:
+async def test_a_signal_without_a_name_is_ignored(world: World, sent: Any) -> None:
     customer, _ = world.script()
     run_id = await world.start(make_plan({"ask": wait()}, "trigger -> ask", customer=customer))
     handle: WorkflowHandle[Any, Any] = world.client.get_workflow_handle(run_id)

@@ -50,7 +50,7 @@ async def test_an_output_that_is_too_large_fails_the_run(world: World) -> None:
     assert failure(run)[1].startswith("the output of the run is 2,000,0")
 
 
-async def test_a_branch_that_is_given_too_much_fails_the_parallel(world: World) -> None:
+async def test_an_input_too_large_for_a_branch_fails_the_parallel(world: World) -> None:
     customer, _ = world.script()
     nodes = {
         "big": {"type": "set", "config": {"big": ["{{ input.text }}", "{{ input.text }}"]}},

@@ -38,7 +38,7 @@ async def signals(world: World, workflow_id: str) -> list[str]:
     ]
 
 
-async def test_a_paused_run_holds_at_the_next_node_and_goes_on(world: World) -> None:
+async def test_a_paused_run_stops_at_the_next_node_and_resumes(world: World) -> None:
     customer, script = world.script()
     script.gates["a"] = asyncio.Event()
     run_id = await world.start(make_plan({"a": "work", "b": "work"}, "trigger -> a", "a -> b", customer=customer))
@@ -60,7 +60,7 @@ async def test_a_paused_run_holds_at_the_next_node_and_goes_on(world: World) -> 
 
 
 @pytest.mark.parametrize("mode", ["child", "inline"])
-async def test_a_pause_holds_branches_too(world: World, mode: str) -> None:
+async def test_a_pause_stops_branches_too(world: World, mode: str) -> None:
     customer, script = world.script()
     script.gates["a"] = script.gates["b"] = asyncio.Event()
     nodes = {
@@ -125,7 +125,7 @@ async def test_a_paused_run_can_be_cancelled(world: World) -> None:
     assert (await world.wait_for_end(run_id)).status == "cancelled"
 
 
-async def test_a_failed_step_that_asks_makes_the_run_wait(world: World) -> None:
+async def test_a_failed_step_with_on_error_pause_makes_the_run_wait(world: World) -> None:
     customer, script = world.script(FAILS_ONCE)
     plan = door(customer, settings={"notify": {"action": "pager", "config": {"text": "{{ error.message }}"}}})
     run_id = await world.start(plan)
@@ -140,7 +140,7 @@ async def test_a_failed_step_that_asks_makes_the_run_wait(world: World) -> None:
     assert [call["parameters"] for call in script.named("pager")] == [{"text": "locked"}]
 
 
-async def test_each_try_with_other_parameters_has_a_key_of_its_own(world: World) -> None:
+async def test_a_retry_with_other_parameters_has_a_new_idempotency_key(world: World) -> None:
     customer, script = world.script(FAILS_ONCE)
     run_id = await world.start(door(customer))
     await world.wait_for_waiting(run_id, "operator")
@@ -169,7 +169,7 @@ async def test_each_try_with_other_parameters_has_a_key_of_its_own(world: World)
         ({"node_id": "door", "action": "retry", "parameters": [1]}, "`parameters` must be an object"),
     ],
 )
-async def test_a_word_that_cannot_be_followed_is_refused(world: World, word: dict[str, Any], message: str) -> None:
+async def test_an_invalid_resolution_is_rejected(world: World, word: dict[str, Any], message: str) -> None:
     customer, _ = world.script(FAILS_ONCE)
     run_id = await world.start(door(customer))
     await world.wait_for_waiting(run_id, "operator")
@@ -199,7 +199,7 @@ async def test_of_several_waiting_steps_of_a_node_one_must_be_named(world: World
     assert (await world.wait_for_end(run_id)).status == "completed"
 
 
-async def test_a_word_finds_its_step_in_a_branch_of_a_branch(world: World) -> None:
+async def test_a_resolution_reaches_a_nested_branch(world: World) -> None:
     customer, script = world.script(FAILS_ONCE)
     nodes = {
         "fork": {"type": "parallel", "branches": [["inner"]]},
@@ -219,7 +219,7 @@ async def test_a_word_finds_its_step_in_a_branch_of_a_branch(world: World) -> No
     assert [call["parameters"] for call in script.named("door")] == [{"door": 1}, {"door": 7}]
 
 
-async def test_nothing_can_be_done_to_a_run_that_has_ended(world: World) -> None:
+async def test_operations_on_an_ended_run_are_rejected(world: World) -> None:
     customer, _ = world.script()
     run = await world.run(make_plan({"a": "work"}, "trigger -> a", customer=customer))
     runs = world.runs

@@ -52,7 +52,7 @@ def test_a_recorded_history_still_replays(name: str, failures: dict[str, list[st
 
 
 @pytest.mark.parametrize("name", STRICT_CASES)
-async def test_the_workflow_does_nothing_that_the_sandbox_forbids(name: str) -> None:
+async def test_a_workflow_does_nothing_that_the_sandbox_forbids(name: str) -> None:
     executions = dict(read_histories())[name]
 
     found = [await replay(execution.workflow_id, execution.to_json()) for execution in executions]
@@ -60,7 +60,7 @@ async def test_the_workflow_does_nothing_that_the_sandbox_forbids(name: str) -> 
     assert found == [None] * len(executions)
 
 
-async def test_a_history_that_does_not_fit_is_found_out() -> None:
+async def test_a_history_that_does_not_replay_is_detected() -> None:
     (execution,) = dict(read_histories())["sequence-nodes-run-in-order"]
     other = json.loads(execution.to_json().replace('"activityId": "b"', '"activityId": "x"'))
 

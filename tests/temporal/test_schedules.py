@@ -97,7 +97,7 @@ async def test_a_run_that_a_schedule_starts_knows_its_id_and_its_time(world: Wor
     assert before <= datetime.fromisoformat(run.trigger_data["scheduled_at"]) <= datetime.now(UTC)
 
 
-async def test_branches_and_keys_are_those_of_one_run(world: World, schedules: Schedules) -> None:
+async def test_branches_and_idempotency_keys_belong_to_one_run(world: World, schedules: Schedules) -> None:
     customer, script = world.script()
     fork = {"type": "parallel", "branches": [["a"], ["b"]]}
     plan = make_plan({"fork": fork, "a": "work", "b": "work"}, "trigger -> fork", customer=customer)
@@ -114,7 +114,7 @@ async def test_branches_and_keys_are_those_of_one_run(world: World, schedules: S
     assert len({call["context"]["idempotency_key"] for call in script.calls}) == 4
 
 
-async def test_its_time_and_id_outlive_continue_as_new(tmp_path: Path) -> None:
+async def test_scheduled_time_and_id_survive_continue_as_new(tmp_path: Path) -> None:
     config = ("limit.historyCount.suggestContinueAsNew=60",)
     async with run_dev_server(tmp_path / "short", dynamic_config=config) as server, open_world(server) as world:
         schedules = Schedules(world.client, world.runs.settings)
@@ -178,7 +178,7 @@ async def _equals(what: Callable[[], Awaitable[Any]], wanted: Any) -> bool:
     return bool(await what() == wanted)
 
 
-async def test_installed_at_once_from_several_sides_there_is_one(world: World, schedules: Schedules) -> None:
+async def test_concurrent_installs_create_one_schedule(world: World, schedules: Schedules) -> None:
     customer, _ = world.script()
     plan = make_simple_plan(customer)
 
@@ -204,7 +204,7 @@ async def test_a_paused_schedule_starts_nothing_until_it_is_unpaused(world: Worl
     await schedules.remove(customer, plan.id)
 
 
-async def test_a_start_is_left_out_while_the_last_run_goes_on(world: World, schedules: Schedules) -> None:
+async def test_a_start_is_skipped_while_the_last_run_is_running(world: World, schedules: Schedules) -> None:
     customer, script = world.script()
     script.gates["a"] = asyncio.Event()
     plan = make_simple_plan(customer)
@@ -278,7 +278,7 @@ async def test_backfill_starts_each_time_once_with_both_ends(world: World, sched
     assert len(await world.runs.visibility.list_runs(customer_id=customer)) == 4
 
 
-async def test_a_backfill_waits_for_the_one_before(world: World, schedules: Schedules) -> None:
+async def test_a_backfill_waits_for_the_previous_one(world: World, schedules: Schedules) -> None:
     customer, script = world.script()
     script.gates["a"] = asyncio.Event()
     plan = make_simple_plan(customer)
@@ -296,7 +296,7 @@ async def test_a_backfill_waits_for_the_one_before(world: World, schedules: Sche
     assert len(await world.runs.visibility.list_runs(customer_id=customer)) == 30
 
 
-async def test_a_backfill_knows_times_that_jitter_moves(world: World, schedules: Schedules) -> None:
+async def test_a_backfill_includes_times_moved_by_jitter(world: World, schedules: Schedules) -> None:
     customer, _ = world.script()
     plan = make_simple_plan(customer)
     moved = MINUTE.model_copy(update={"config": {"jitter_seconds": 40}})
@@ -313,7 +313,7 @@ async def test_a_backfill_knows_times_that_jitter_moves(world: World, schedules:
     assert len(await world.runs.visibility.list_runs(customer_id=customer)) == 5
 
 
-async def test_a_backfill_starts_nothing_for_times_to_come(world: World, schedules: Schedules) -> None:
+async def test_a_backfill_starts_nothing_for_future_times(world: World, schedules: Schedules) -> None:
     customer, _ = world.script()
     plan = make_simple_plan(customer)
     await schedules.install(plan, Trigger(type="schedule", interval_seconds=3600), paused=True)
@@ -336,7 +336,7 @@ async def test_a_backfill_of_more_than_a_thousand_times_is_refused(world: World,
     assert (nothing, await world.runs.visibility.list_runs(customer_id=customer)) == (0, [])
 
 
-async def test_a_backfill_leaves_out_the_times_in_between_that_have_run(world: World, schedules: Schedules) -> None:
+async def test_a_backfill_skips_times_that_have_run(world: World, schedules: Schedules) -> None:
     customer, _ = world.script()
     plan = make_simple_plan(customer)
     await schedules.install(plan, MINUTE, paused=True)
@@ -362,9 +362,7 @@ async def test_a_backfill_leaves_out_the_times_in_between_that_have_run(world: W
     ],
     ids=lambda trigger: trigger.cron or "interval",
 )
-async def test_the_times_asked_for_before_are_those_that_temporal_keeps(
-    world: World, schedules: Schedules, trigger: Trigger
-) -> None:
+async def test_previewed_fire_times_are_those_of_temporal(world: World, schedules: Schedules, trigger: Trigger) -> None:
     customer, _ = world.script()
     plan = make_simple_plan(customer)
     before = list_fire_times(trigger, datetime.now(UTC), 13)
@@ -375,7 +373,7 @@ async def test_the_times_asked_for_before_are_those_that_temporal_keeps(
     assert shown == before[: len(shown)]
 
 
-async def test_where_there_is_no_schedule_operations_are_refused(schedules: Schedules) -> None:
+async def test_operations_without_a_schedule_are_rejected(schedules: Schedules) -> None:
     operations: list[Awaitable[Any]] = [
         schedules.trigger("nobody", "nothing"),
         schedules.list_next_times("nobody", "nothing"),
@@ -386,7 +384,7 @@ async def test_where_there_is_no_schedule_operations_are_refused(schedules: Sche
             await operation
 
 
-def test_no_two_tenants_share_a_name_and_names_can_be_read() -> None:
+def test_schedule_ids_are_unique_per_customer_and_readable() -> None:
     owners = [("a", "b:c"), ("a:b", "c"), ("", "a:b:c"), ("a%3Ab", "c"), ("ä/ö", "x y"), ("", "")]
 
     names = [build_schedule_id(*owner) for owner in owners]

@@ -82,7 +82,7 @@ async def test_an_activity_is_sent_its_parameters_and_a_small_context_alone(worl
     assert set(call) == {"action", "node_id", "attempt", "parameters", "context"}
 
 
-async def test_secrets_are_named_in_history_and_never_told(world: World) -> None:
+async def test_history_contains_names_of_secrets_only(world: World) -> None:
     customer, script = world.script()
     nodes = {"a": {"type": "action", "action": "work", "config": {"auth": "Bearer {{ secrets.token }}", "n": 1}}}
     await world.run(make_plan(nodes, "trigger -> a", customer=customer))
@@ -159,7 +159,7 @@ async def test_timers_and_children_carry_the_nodes_name(world: World) -> None:
     assert (await world.runs.reader.read_document(called.workflow_id)).parent_run_id == run.id
 
 
-async def test_details_say_where_the_run_stands(world: World) -> None:
+async def test_details_show_the_current_step(world: World) -> None:
     customer, _ = world.script()
     nodes = {"a": "work", "ask": {"type": "wait", "config": {"event": "answer"}}}
     run_id = await world.start(make_plan(nodes, "trigger -> a", "a -> ask", customer=customer))
@@ -210,7 +210,7 @@ async def test_local_actions_are_markers(world: World) -> None:
     assert [call["attempt"] for call in script.calls] == [1, 2, 1]
 
 
-async def test_a_local_action_that_fails_is_the_same_failure(world: World) -> None:
+async def test_a_failed_local_action_has_the_same_error(world: World) -> None:
     customer, _ = world.script({"quick": {"error": {"message": "busy", "error_type": "action_error"}}})
     retry = {"maximum_attempts": 2, "initial_interval": 0.01}
     nodes = {"a": {"type": "action", "action": "quick", "execution": "local", "retry": retry}}

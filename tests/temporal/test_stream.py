@@ -59,7 +59,7 @@ FORK = {
 }
 
 
-async def test_actions_timers_and_events_are_told_in_order(world: World) -> None:
+async def test_a_stream_has_actions_timers_and_events_in_order(world: World) -> None:
     customer, _ = world.script({"flaky": [{"error": {"message": "busy"}}, {"output": {}}]})
     nodes = {
         "pure": {"type": "set", "config": {"x": 1}},
@@ -117,7 +117,7 @@ async def test_a_failure_says_what_happened(world: World) -> None:
     assert (run.error, run.failure["error_type"], run.failure["node_id"]) == ("no stock", "action_error", "a")
 
 
-async def test_branches_are_told_between_their_begin_and_their_end(world: World) -> None:
+async def test_a_stream_has_the_events_of_branches(world: World) -> None:
     customer, _ = world.script()
     run_id = await world.start(make_plan(FORK, "trigger -> fork", customer=customer))
 
@@ -139,7 +139,7 @@ async def test_branches_are_told_between_their_begin_and_their_end(world: World)
         assert all(begun < at < ended for at in places)
 
 
-async def test_from_any_place_the_rest_is_told_and_nothing_twice(world: World) -> None:
+async def test_a_stream_resumes_from_any_cursor_without_repeats(world: World) -> None:
     customer, _ = world.script()
     run_id = await world.start(make_plan(FORK, "trigger -> fork", customer=customer))
     whole = await read(world, run_id)
@@ -152,7 +152,7 @@ async def test_from_any_place_the_rest_is_told_and_nothing_twice(world: World) -
     assert Cursor.parse(whole[-1][0]).over
 
 
-async def test_it_goes_on_through_continue_as_new(tmp_path: Path) -> None:
+async def test_a_stream_continues_through_continue_as_new(tmp_path: Path) -> None:
     config = ("limit.historyCount.suggestContinueAsNew=40",)
     async with run_dev_server(tmp_path / "short", dynamic_config=config) as server, open_world(server) as world:
         customer, _ = world.script()
@@ -177,7 +177,7 @@ async def test_it_goes_on_through_continue_as_new(tmp_path: Path) -> None:
     assert Cursor.parse(anew[0][0]).execution != Cursor.parse(whole[0][0]).execution, "where it goes on since the reset"
 
 
-async def test_a_run_that_was_reset_is_told_where_it_goes_on(world: World) -> None:
+async def test_a_stream_follows_a_reset_run(world: World) -> None:
     customer, _ = world.script()
     ask = {"type": "wait", "config": {"event": "go"}}
     run_id = await world.start(make_plan({"ask": ask}, "trigger -> ask", customer=customer))
@@ -188,7 +188,7 @@ async def test_a_run_that_was_reset_is_told_where_it_goes_on(world: World) -> No
     assert collect(await read(world, run_id))[-1] == ("run", "completed")
 
 
-async def test_no_worker_is_asked(world: World) -> None:
+async def test_a_stream_needs_no_worker(world: World) -> None:
     customer, _ = world.script()
     plan = make_plan({"a": "work"}, "trigger -> a", customer=customer)
     before, world.runs.settings = world.runs.settings, world.runs.settings.model_copy(update={"task_queue": "nobody"})
@@ -207,6 +207,6 @@ async def test_no_worker_is_asked(world: World) -> None:
 
 
 @pytest.mark.parametrize("text", ["x", "", "0" * 36, f"{'0' * 36};=1", f"{'0' * 36};=1.2;", f"{'0' * 36};a=1.2"])
-def test_a_place_of_something_else_is_refused(text: str) -> None:
+def test_a_cursor_of_another_run_is_rejected(text: str) -> None:
     with pytest.raises(BadCursor):
         Cursor.parse(text)

@@ -24,7 +24,7 @@ def alone(world: World) -> World:
     return replace(world, runs=type(world.runs)(world.client, settings), queue=queue)
 
 
-async def test_a_run_goes_on_with_another_worker_where_the_first_one_stopped(alone: World) -> None:
+async def test_a_run_continues_on_another_worker(alone: World) -> None:
     customer, script = alone.script()
     script.gates["step"] = asyncio.Event()
     nodes = {
@@ -57,7 +57,7 @@ async def test_a_run_goes_on_with_another_worker_where_the_first_one_stopped(alo
     assert next(step for step in run.steps if step.node_id == "each").output_data["items"] == list(range(12))
 
 
-async def test_a_run_that_is_evicted_after_every_task_is_the_same(alone: World) -> None:
+async def test_a_run_evicted_after_every_task_behaves_the_same(alone: World) -> None:
     """Each workflow task replays all before it: what is not deterministic fails here."""
     customer, script = alone.script({"flaky": [{"error": {"message": "busy"}}, {"output": {}}]})
     nodes = {
@@ -80,9 +80,7 @@ async def test_a_run_that_is_evicted_after_every_task_is_the_same(alone: World) 
     assert next(step for step in run.steps if step.id == "fork[2]/nap").status == "cancelled"
 
 
-async def test_without_a_worker_a_document_tells_what_history_knows(
-    alone: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_without_a_worker_a_document_is_read_from_history(alone: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("orchestrator.temporal.client.run_tree.QUERY_SECONDS", 0.5)
     customer, _ = alone.script()
     run_id = await alone.start(make_plan({"a": "work"}, "trigger -> a", customer=customer), {"n": 1}, trigger={"t": 2})
@@ -98,7 +96,7 @@ async def test_without_a_worker_a_document_tells_what_history_knows(
     assert over.duration_ms is not None
 
 
-async def test_without_a_worker_a_failed_run_still_says_why(alone: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_a_worker_a_failed_run_has_its_error(alone: World, monkeypatch: pytest.MonkeyPatch) -> None:
     customer, _ = alone.script({"buy": {"error": {"message": "no stock", "recoverable": False}}})
     async with run_scripted_worker(alone):
         told = await alone.run(make_plan({"a": "buy"}, "trigger -> a", customer=customer))
@@ -108,7 +106,7 @@ async def test_without_a_worker_a_failed_run_still_says_why(alone: World, monkey
     assert (found.status, found.failure, found.error) == ("failed", told.failure, "no stock")
 
 
-async def test_a_worker_ends_only_when_its_actions_have(world: World) -> None:
+async def test_a_worker_shuts_down_after_its_actions(world: World) -> None:
     """With the real wiring: `run_worker` and a registry."""
     registry = Registry()
     registry.add_module(slow_actions)
