@@ -21,7 +21,7 @@ from orchestrator.cli import (
     validate,
     workflows,
 )  # fmt: skip
-from orchestrator.cli.failures import INTERRUPTED, report
+from orchestrator.cli.failures import INTERRUPTED, describe_bad_parameter, report
 from orchestrator.cli.output import show_everything
 from orchestrator.cli.own_packages import import_own_packages_first
 from orchestrator.cli.signals import Interrupted
@@ -38,6 +38,9 @@ class Commands(TyperGroup):
             return super().invoke(ctx)
         except OrchestratorError as error:
             raise typer.Exit(report(error)) from error
+        except typer.BadParameter as error:
+            error.message = describe_bad_parameter(error)
+            raise
         except Interrupted as interrupted:
             raise typer.Exit(interrupted.code) from None
         except KeyboardInterrupt:

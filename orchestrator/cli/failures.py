@@ -1,5 +1,7 @@
 """Report errors: a message with its hint on stderr, and an exit code (SPEC §11)."""
 
+import typer
+
 from orchestrator.cli.output import print_note
 from orchestrator.errors import DefinitionInvalid, OrchestratorError
 from orchestrator.jsontools.source import MAX_SHOWN, JsonSyntaxError
@@ -59,6 +61,16 @@ def report(error: OrchestratorError) -> int:
     if error.hint:
         print_note(f"hint: {error.hint}")
     return CODES.get(error.code, FAILED)
+
+
+def describe_bad_parameter(error: typer.BadParameter) -> str:
+    """Return what is wrong with an argument or option: typer passes on the words of pydantic."""
+    from pydantic import ValidationError
+
+    from orchestrator.jsontools.validation_messages import describe_validation_error
+
+    cause = error.__cause__
+    return describe_validation_error(cause.errors()[0]) if isinstance(cause, ValidationError) else error.message
 
 
 def format_excerpt(error: OrchestratorError) -> list[str]:

@@ -25,6 +25,23 @@ def test_unknown_commands_and_options_are_bad_usage(args: tuple[str, ...]) -> No
 
 
 @pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("schedule", "next", "@daily", "--count", "many"), "Invalid value for '--count': must be a whole number"),
+        (("schedule", "next", "@daily", "--count", "0"), "Invalid value for '--count': must be at least 1"),
+        (("dev", "--port", "99999"), "Invalid value for '--port': must be at most 65535"),
+        (("keys", "rotate", "key", "--grace-hours", "x"), "Invalid value for '--grace-hours': must be a number"),
+        (("runs", "list", "--status", "open"), "Invalid value for '--status': 'open' is not one of 'running', "),
+    ],
+)
+def test_a_wrong_value_is_described(args: tuple[str, ...], message: str) -> None:
+    result = invoke(*args)
+
+    assert result.exit_code == 2
+    assert message in " ".join(result.stderr.split())
+
+
+@pytest.mark.parametrize(
     ("env", "message"),
     [
         ({"ORCHESTRATOR_SMTP_PORT": "many"}, "error: ORCHESTRATOR_SMTP_PORT must be a whole number"),
