@@ -113,7 +113,7 @@ class Settings(Part):
     )
     timeout_seconds: float | None = Field(None, description="Timeout of the whole run.")
     strict: bool = Field(False, description="Whether a missing path in a template is an error.")
-    max_steps: int | None = Field(None, description="Number of steps after which the run fails.")
+    max_steps: int | None = Field(None, description="Number of steps after which the run fails, over all its branches.")
     step_log_limit: int | None = Field(None, description="Number of steps that the run document keeps in full.")
     compensate: str = Field(
         "",
