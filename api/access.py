@@ -1,7 +1,7 @@
 """Authenticate the caller and choose its customer. Without API keys only loopback requests are served."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Annotated
@@ -19,8 +19,8 @@ from orchestrator.telemetry.context import log_context
 
 LOGGED_PARAMETERS = ("run_id", "workflow_id")
 """Path parameters that log lines carry."""
-ADMITTED_KEYS = "orchestrator.admitted"
-"""Entry of the ASGI scope that holds the verified key by required scope."""
+ADMITTED_KEY = "orchestrator.admitted_key"
+"""Entry of the ASGI scope with the verified API key, written by `admit_request`."""
 HOST = re.compile(r"(?:(?P<name>[a-z0-9.-]+)|\[(?P<address>[0-9a-f:.]+)\])(?::[0-9]{1,5})?")
 ORIGIN = re.compile(r"https?://(.*)")
 PROXY_HEADERS = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
@@ -75,40 +75,12 @@ class RequireScope:
 
     scope: str
 
-    async def __call__(
-        self, request: Request, services: ServicesDep, credentials: Credentials, customer_id: Customer = None
-    ) -> Caller:
-        """Return the caller; raises Unauthorized, Forbidden, TooManyRequests and WorkflowNotFound."""
-        caller = _identify_caller(await self.admit(request, services, credentials), customer_id)
+    async def __call__(self, request: Request, _: Credentials, customer_id: Customer = None) -> Caller:
+        """Return the caller of a request that its route has admitted; raises WorkflowNotFound."""
+        caller = _identify_caller(request.scope[ADMITTED_KEY], customer_id)
         parameters = {name: value for name, value in request.path_params.items() if name in LOGGED_PARAMETERS}
         log_context.set({**parameters, "customer_id": caller.customer_id or "", "key": caller.name})
         return caller
-
-    async def admit(
-        self, request: Request, services: Services, credentials: HTTPAuthorizationCredentials | None
-    ) -> ApiKey | None:
-        """Verify the key, once per request; `None` is a loopback request without one."""
-        admitted = request.scope.setdefault(ADMITTED_KEYS, {})
-        if self.scope not in admitted:
-            admitted[self.scope] = await self._verify_key(request, services, credentials)
-        key: ApiKey | None = admitted[self.scope]
-        return key
-
-    async def _verify_key(
-        self, request: Request, services: Services, credentials: HTTPAuthorizationCredentials | None
-    ) -> ApiKey | None:
-        if credentials is None:
-            if await services.keys.is_configured():
-                raise Unauthorized(hint="send the header `Authorization: Bearer ork_…`")
-            _require_local(request)
-            return None
-        key = await services.keys.verify(credentials.credentials)
-        if key is None:
-            raise Unauthorized("the API key is unknown, expired or revoked")
-        await request.app.state.limits.count(f"key:{key.id}")
-        if self.scope not in key.scopes and "admin" not in key.scopes:
-            raise Forbidden(f"the API key {key.name!r} does not have the scope `{self.scope}`")
-        return key
 
 
 def _identify_caller(key: ApiKey | None, customer_id: str | None) -> Caller:
@@ -120,10 +92,31 @@ def _identify_caller(key: ApiKey | None, customer_id: str | None) -> Caller:
     return Caller(key.name, key.customer_id or customer_id)
 
 
-async def admit_request(request: Request, services: Services, gates: Iterable[RequireScope]) -> None:
-    """Check the scopes that a route requires, before the body is read."""
-    for gate in gates:
-        await gate.admit(request, services, await bearer(request))
+async def admit_request(request: Request, services: Services, gates: Sequence[RequireScope]) -> None:
+    """Verify the API key and the scopes that a route requires, before the body is read.
+
+    Raises Unauthorized, Forbidden and TooManyRequests.
+    """
+    if gates:
+        request.scope[ADMITTED_KEY] = await _verify_key(request, services, [gate.scope for gate in gates])
+
+
+async def _verify_key(request: Request, services: Services, scopes: Sequence[str]) -> ApiKey | None:
+    """Return the API key, or `None` for a loopback request without one."""
+    credentials = await bearer(request)
+    if credentials is None:
+        if await services.keys.is_configured():
+            raise Unauthorized(hint="send the header `Authorization: Bearer ork_…`")
+        _require_local(request)
+        return None
+    key = await services.keys.verify(credentials.credentials)
+    if key is None:
+        raise Unauthorized("the API key is unknown, expired or revoked")
+    await request.app.state.limits.count(f"key:{key.id}")
+    for scope in scopes:
+        if scope not in key.scopes and "admin" not in key.scopes:
+            raise Forbidden(f"the API key {key.name!r} does not have the scope `{scope}`")
+    return key
 
 
 async def require_local_caller(request: Request, services: ServicesDep) -> None:

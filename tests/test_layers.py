@@ -62,6 +62,9 @@ ONLY_IMPORTERS = {
 }
 """Libraries, and the only modules that may import them."""
 
+STORES = ("workflows.Definitions", "triggers.Triggers", "deliveries.Deliveries", "run_index.RunIndex", "leases.Leases")
+"""Classes of the store that the service alone may use."""
+
 REPLAY_SENSITIVE = [
     ROOT / "orchestrator" / "model" / "plan.py",
     *(
@@ -156,6 +159,17 @@ def test_a_library_has_few_importers(library: str) -> None:
 
     assert [path for path in importers if not any(path.startswith(name) for name in allowed)] == []
     assert importers
+
+
+@pytest.mark.parametrize("path", [path for path in list_sources() if path.startswith(("api/", "orchestrator/cli/"))])
+def test_routes_and_commands_reach_the_store_through_the_service(path: str) -> None:
+    stores = {f"orchestrator.store.{name}" for name in STORES}
+    attributes = {
+        node.attr for node in ast.walk(ast.parse((ROOT / path).read_text())) if isinstance(node, ast.Attribute)
+    }
+
+    assert stores & set(list_imports(ROOT / path)) == set()
+    assert attributes & {"definitions", "triggers", "deliveries", "index"} == set()
 
 
 def iterate_nondeterministic(tree: ast.AST) -> Iterator[str]:

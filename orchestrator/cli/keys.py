@@ -56,7 +56,7 @@ def create(
     expires = None if days is None else datetime.now(UTC) + timedelta(days=days)
 
     async def work(database: "Database") -> tuple["ApiKey", str]:
-        return await Keys(database).create(customer or "", name, wanted, expires)
+        return await Keys(database).create(customer, name, wanted, expires)
 
     key, secret = run_with_database(work)
     print_note(f"key {key.id} for {customer or 'all customers'}: {', '.join(wanted)}; the secret is shown only once")
@@ -86,7 +86,7 @@ def _key_to_json(key: "ApiKey") -> dict[str, Any]:
     return {
         "id": key.id,
         "name": key.name,
-        "customer_id": key.customer_id or None,
+        "customer_id": key.customer_id,
         "scopes": list(key.scopes),
         "created_at": format_timestamp(key.created_at),
         "expires_at": key.expires_at and format_timestamp(key.expires_at),

@@ -44,7 +44,7 @@ def test_keys_are_rotated_and_revoked(command: InProcess) -> None:
 
     assert rotated != secret
     assert listed.endswith("revoked")
-    assert (again.code, "is revoked: a new secret would open nothing" in again.err, again.out) == (2, True, "")
+    assert (again.code, "is revoked and cannot be rotated" in again.err, again.out) == (2, True, "")
 
 
 @pytest.mark.parametrize(
