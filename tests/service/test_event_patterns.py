@@ -24,5 +24,5 @@ from orchestrator.service.events import matches_pattern
         ("*.**", "order", False),
     ],
 )
-def test_patterns_match_parts_of_names(pattern: str, name: str, fits: bool) -> None:
+def test_patterns_match_parts_of_event_names(pattern: str, name: str, fits: bool) -> None:
     assert matches_pattern(pattern, name) is fits

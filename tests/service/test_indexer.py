@@ -1,4 +1,4 @@
-"""The index of runs follows Temporal."""
+"""The run index follows Temporal."""
 
 from datetime import timedelta
 from pathlib import Path

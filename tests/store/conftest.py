@@ -1,4 +1,4 @@
-"""A database with its tables, on SQLite and on PostgreSQL: the same tests on both."""
+"""Databases for the tests, each on SQLite and on PostgreSQL."""
 
 import asyncio
 import shutil
@@ -34,7 +34,7 @@ async def empty(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file with all tables, for copies: migrating each anew took a third of the time of these tests."""
+    """A migrated file to copy: migrating a database for each test took a third of the time of these tests."""
     home = tmp_path_factory.mktemp("migrated")
 
     async def make() -> None:

@@ -58,14 +58,14 @@ NO_KEYS = [
 
 
 @pytest.mark.parametrize("presented", NO_KEYS)
-async def test_what_is_no_key_opens_nothing(database: Database, presented: str) -> None:
+async def test_a_malformed_key_is_not_valid(database: Database, presented: str) -> None:
     made, secret = await Keys(database).create("acme", "ci", ("read",))
     tried = presented.format(id=made.id, secret=secret.partition(f"{made.id}_")[2])
 
     assert await Keys(database).verify(tried) is None
 
 
-async def test_an_expired_key_opens_nothing(database: Database) -> None:
+async def test_an_expired_key_is_not_valid(database: Database) -> None:
     _, secret = await Keys(database).create("acme", "ci", ("read",), datetime.now(UTC) - HOUR)
     _, valid = await Keys(database).create("acme", "ci", ("read",), datetime.now(UTC) + HOUR)
 
@@ -73,7 +73,7 @@ async def test_an_expired_key_opens_nothing(database: Database) -> None:
     assert await Keys(database).verify(valid) is not None
 
 
-async def test_a_rotated_key_opens_by_both_secrets_for_a_while(database: Database) -> None:
+async def test_both_secrets_of_a_rotated_key_are_valid_for_a_while(database: Database) -> None:
     keys = Keys(database)
     made, old = await keys.create("acme", "ci", ("read",))
 
@@ -88,7 +88,7 @@ async def test_a_rotated_key_opens_by_both_secrets_for_a_while(database: Databas
 
 
 @pytest.mark.parametrize(("ends", "why"), [(HOUR, "is revoked"), (-HOUR, "has expired")])
-async def test_a_key_that_opens_nothing_gets_no_new_secret(database: Database, ends: timedelta, why: str) -> None:
+async def test_an_expired_or_revoked_key_cannot_be_rotated(database: Database, ends: timedelta, why: str) -> None:
     keys = Keys(database)
     made, _ = await keys.create("acme", "ci", ("read",), datetime.now(UTC) + ends)
     if ends > timedelta():
@@ -98,7 +98,7 @@ async def test_a_key_that_opens_nothing_gets_no_new_secret(database: Database, e
         await keys.rotate(made.id, datetime.now(UTC))
 
 
-async def test_a_lease_is_held_by_one_until_it_lets_go_or_dies(database: Database) -> None:
+async def test_a_lease_has_one_holder_until_it_is_released_or_expires(database: Database) -> None:
     holders = [Leases(database, f"process {number}") for number in range(5)]
 
     taken = await asyncio.gather(*(each.acquire("work", 60) for each in holders))
@@ -109,13 +109,13 @@ async def test_a_lease_is_held_by_one_until_it_lets_go_or_dies(database: Databas
     assert await owner.acquire("work", 60) is True
     assert await other.acquire("work", 60) is False
     await other.release("work")
-    assert await other.acquire("work", 60) is False, "only the holder lets go"
+    assert await other.acquire("work", 60) is False, "only the holder can release it"
     await owner.release("work")
-    assert await other.acquire("work", 0) is True, "at once"
-    assert await owner.acquire("work", 60) is True, "a holder that does not come back loses it"
+    assert await other.acquire("work", 0) is True, "without waiting"
+    assert await owner.acquire("work", 60) is True, "an expired lease can be acquired"
 
 
-async def test_a_mark_is_kept_whoever_holds_the_lease(database: Database) -> None:
+async def test_a_mark_outlives_the_holder_of_the_lease(database: Database) -> None:
     leases, moment = Leases(database, "a"), datetime(2026, 5, 1, 12, 0, 0, 123456, UTC)
     assert await leases.get_mark("work") is None
     await leases.acquire("work", 0)

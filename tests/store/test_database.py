@@ -1,4 +1,4 @@
-"""Opening the database, and bringing it up to date."""
+"""Connections, errors and migrations of the database."""
 
 import contextlib
 import re
@@ -37,7 +37,7 @@ from tests.postgres import create_database_url, find_binary
 ROOT = Path(__file__).parents[2]
 
 
-async def test_migrating_makes_the_tables_that_the_code_knows(empty: Database) -> None:
+async def test_migrations_create_the_tables_of_the_code(empty: Database) -> None:
     with pytest.raises(StoreOutdated):
         await empty.check()
     await empty.migrate()
@@ -51,7 +51,7 @@ async def test_migrating_makes_the_tables_that_the_code_knows(empty: Database) -
         assert await connection.run_sync(differences) == []
 
 
-async def test_a_transaction_is_kept_whole_or_not_at_all(database: Database) -> None:
+async def test_a_transaction_is_committed_or_rolled_back_as_a_whole(database: Database) -> None:
     async def write_half() -> None:
         async with database.write_transaction() as connection:
             await Leases(database, "me").get_mark("unrelated")  # a reader beside is not held up
@@ -66,7 +66,7 @@ async def test_a_transaction_is_kept_whole_or_not_at_all(database: Database) -> 
         assert list(await connection.execute(select(leases))) == []
 
 
-async def test_a_server_that_is_not_there_is_told_without_the_password() -> None:
+async def test_an_unreachable_server_is_reported_without_the_password() -> None:
     url = get_database_url(Settings(database_url="postgresql://me:s3cret@127.0.0.1:9/none"))
     database = create_database(url)
 
@@ -78,13 +78,13 @@ async def test_a_server_that_is_not_there_is_told_without_the_password() -> None
     await database.aclose()
 
 
-def test_a_url_that_is_none_is_told() -> None:
+def test_a_malformed_database_url_is_reported() -> None:
     with pytest.raises(SettingsError, match="is not a database URL"):
         get_database_url(Settings(database_url="not a url"))
 
 
 @pytest.mark.parametrize("url", ["mysql://me:s3cret@127.0.0.1/none", "oracle://me:s3cret@x/y"])
-def test_a_database_that_is_not_known_is_told(url: str) -> None:
+def test_an_unsupported_database_is_reported(url: str) -> None:
     with pytest.raises(SettingsError, match="is not supported") as caught:
         get_database_url(Settings(database_url=url))
 
@@ -99,7 +99,7 @@ def test_a_database_that_is_not_known_is_told(url: str) -> None:
         ("postgresql://nobody:s3cret@{host}/postgres", 'role "nobody" does not exist'),
     ],
 )
-async def test_a_server_that_lets_nobody_in_is_told_without_the_password(postgres: str, given: str, said: str) -> None:
+async def test_rejected_credentials_are_reported_without_the_password(postgres: str, given: str, said: str) -> None:
     url = given.format(host=postgres.partition("@")[2])
     database = create_database(get_database_url(Settings(database_url=url)))
 
@@ -112,7 +112,7 @@ async def test_a_server_that_lets_nobody_in_is_told_without_the_password(postgre
 
 
 @pytest.mark.postgresql
-async def test_the_option_sslmode_is_understood(postgres: str) -> None:
+async def test_the_option_sslmode_is_translated(postgres: str) -> None:
     database = create_database(
         get_database_url(Settings(database_url=f"postgresql://{postgres}/postgres?sslmode=disable"))
     )
@@ -123,14 +123,14 @@ async def test_the_option_sslmode_is_understood(postgres: str) -> None:
     await database.aclose()
 
 
-def test_a_home_that_cannot_be_is_told(tmp_path: Path) -> None:
+def test_a_home_directory_that_cannot_be_created_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
     with pytest.raises(StoreUnavailable, match="cannot create the folder"):
         create_database(get_database_url(Settings(home=tmp_path / "file" / "home")))
 
 
-async def test_too_many_at_once_are_told(tmp_path: Path) -> None:
+async def test_an_exhausted_connection_pool_is_reported(tmp_path: Path) -> None:
     engine = create_async_engine(f"sqlite+aiosqlite:///{tmp_path}/x.db", pool_size=1, max_overflow=0, pool_timeout=0.01)
     database = Database(engine)
 
@@ -141,7 +141,7 @@ async def test_too_many_at_once_are_told(tmp_path: Path) -> None:
     await database.aclose()
 
 
-async def test_rows_outlive_the_step_to_the_next_version(empty: Database) -> None:
+async def test_rows_survive_a_migration(empty: Database) -> None:
     def first(connection: Connection) -> None:
         config = Config()
         config.set_main_option("script_location", str(Path(store.__file__).parent / "migrations"))
@@ -164,10 +164,10 @@ async def test_rows_outlive_the_step_to_the_next_version(empty: Database) -> Non
     assert await RunIndex(empty).list_runs("acme") == [run]
 
 
-async def test_a_database_of_a_newer_release_is_served_and_left_alone(
+async def test_a_database_of_a_newer_release_is_used_and_not_migrated(
     database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """While a newer release takes over, this one is still asked, and may be started again."""
+    """While a newer release is rolled out, this one still serves requests and may be restarted."""
     async with database.write_transaction() as connection:
         await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
 
@@ -182,13 +182,13 @@ async def test_a_database_of_a_newer_release_is_served_and_left_alone(
     ]
 
 
-async def test_migrating_says_that_the_tables_are_of_this_release(empty: Database) -> None:
+async def test_migrate_returns_that_the_tables_belong_to_this_release(empty: Database) -> None:
     assert [await empty.migrate(), await empty.migrate()] == [True, True]
 
 
 @pytest.mark.postgresql
-async def test_a_migration_beside_is_seen_once_and_then_served(postgres: str) -> None:
-    """A statement that was prepared before columns changed is refused once: whoever asked may ask again."""
+async def test_a_concurrent_migration_fails_one_statement_and_no_more(postgres: str) -> None:
+    """A statement that was prepared before the columns changed fails once; a retry succeeds."""
     url = get_database_url(Settings(database_url=await create_database_url(postgres)))
     old, new = create_database(url), create_database(url)
     await old.migrate()
@@ -208,7 +208,7 @@ async def test_a_migration_beside_is_seen_once_and_then_served(postgres: str) ->
 
 
 @pytest.mark.postgresql
-async def test_the_store_comes_back_as_the_operations_page_says(postgres: str, tmp_path: Path) -> None:
+async def test_a_dump_is_restored_as_the_operations_page_says(postgres: str, tmp_path: Path) -> None:
     url = await create_database_url(postgres)
     host, _, name = url.partition("@")[2].partition("/")
     await as_superuser(url, "DROP ROLE IF EXISTS orchestrator", "CREATE ROLE orchestrator LOGIN")
@@ -231,7 +231,7 @@ async def test_the_store_comes_back_as_the_operations_page_says(postgres: str, t
     assert await definitions.get("acme", "w") == stored
     assert (await definitions.get_version("acme", "w", 1)).definition == stored.definition
     assert await keys.verify(secret) == key
-    assert (await definitions.create("acme", "new", {}, "ada")).status == "draft", "its role may still write"
+    assert (await definitions.create("acme", "new", {}, "ada")).status == "draft", "the restored role may still write"
     await kept.aclose()
 
 
@@ -244,14 +244,14 @@ async def as_superuser(url: str, *statements: str) -> None:
 
 
 def commands(program: str) -> list[str]:
-    """Give the command line of one of PostgreSQL's programs as the operations page shows it."""
+    """Return the command line of a PostgreSQL program as the operations page shows it."""
     page = (ROOT / "docs" / "operations.md").read_text().replace("\\\n", " ")
     (line,) = re.findall(rf"postgresql ({program} [^<>\n]*)", page)
     return shlex.split(line)
 
 
 def run_program(line: list[str], host: str, name: str, **streams: IO[bytes]) -> None:
-    """Run a command on the test's server and one of its databases."""
+    """Run a command on the server of the test and one of its databases."""
     program, *rest = line
     words = {"temporal": "test", "$name": name}
     address, _, port = host.partition(":")
@@ -262,7 +262,7 @@ def run_program(line: list[str], host: str, name: str, **streams: IO[bytes]) -> 
         subprocess.run([find_binary(program), *where, *(words.get(word, word) for word in rest)], check=True, **streams)
 
 
-def test_drivers_are_found_by_the_kind_of_database(tmp_path: Path) -> None:
+def test_the_driver_depends_on_the_database_only(tmp_path: Path) -> None:
     for given in ("postgresql://a/b", "postgres://a/b", "postgresql+asyncpg://a/b", "postgresql+psycopg2://a/b"):
         assert get_database_url(Settings(database_url=given)) == "postgresql+asyncpg://a/b"
     assert get_database_url(Settings(home=tmp_path)) == f"sqlite+aiosqlite:///{tmp_path}/orchestrator.db"

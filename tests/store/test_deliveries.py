@@ -1,4 +1,4 @@
-"""The ledger of deliveries: one wins, what is owed is found, nothing is lost from its pages."""
+"""The ledger of deliveries: idempotency, pending starts and pages."""
 
 import asyncio
 from dataclasses import replace
@@ -33,7 +33,7 @@ def make_delivery(name: str, *starts: str, customer: str = "acme", **more: objec
     return replace(base, **more)  # type: ignore[arg-type] # names of the tests
 
 
-async def test_what_is_accepted_is_given_back_with_what_it_owes(ledger: Deliveries) -> None:
+async def test_an_accepted_delivery_is_read_with_its_starts(ledger: Deliveries) -> None:
     kept = await ledger.accept(make_delivery("d1", "a", "b"), "event:1")
 
     found = await ledger.get("acme", "d1")
@@ -48,7 +48,7 @@ async def test_what_is_accepted_is_given_back_with_what_it_owes(ledger: Deliveri
     assert (await ledger.get(None, "d1")) == found
 
 
-async def test_of_many_at_once_under_one_key_exactly_one_wins(ledger: Deliveries) -> None:
+async def test_of_concurrent_deliveries_with_one_key_exactly_one_is_accepted(ledger: Deliveries) -> None:
     kept = await asyncio.gather(*(ledger.accept(make_delivery(f"d{n}", "a"), "event:same") for n in range(10)))
 
     winners = [each for each in kept if each.outcome == ACCEPTED]
@@ -61,7 +61,7 @@ async def test_of_many_at_once_under_one_key_exactly_one_wins(ledger: Deliveries
     assert await ledger.count_pending_starts() == 1
 
 
-async def test_keys_are_each_customers_own(ledger: Deliveries) -> None:
+async def test_idempotency_keys_of_customers_are_independent(ledger: Deliveries) -> None:
     first = await ledger.accept(make_delivery("d1"), "event:1")
     second = await ledger.accept(make_delivery("d2", customer="other"), "event:1")
 
@@ -70,22 +70,22 @@ async def test_keys_are_each_customers_own(ledger: Deliveries) -> None:
     assert await ledger.find_by_slot("third", "event:1") is None
 
 
-async def test_what_is_owed_is_found_until_it_is_settled(ledger: Deliveries) -> None:
+async def test_pending_deliveries_are_due_until_they_are_settled(ledger: Deliveries) -> None:
     await ledger.accept(make_delivery("old", "a", "b"), None)
     await ledger.accept(make_delivery("new", "a", received_at=NOW + timedelta(hours=1)), None)
     await ledger.accept(make_delivery("by hand", "a", kind="start"), None)
 
-    assert await ledger.list_due(10) == [], "whoever has accepted them is at it"
+    assert await ledger.list_due(10) == [], "the process that accepted them holds the claim"
     for number, name in enumerate(("by hand", "new", "old")):
         await ledger.postpone(name, timedelta(seconds=-number))
-    assert await ledger.list_due(10) == ["old", "new"], "a start by hand is its sender's"
+    assert await ledger.list_due(10) == ["old", "new"], "manual starts are left to their sender"
 
     assert [await ledger.claim("old") for _ in range(2)] == [True, False]
     assert await ledger.list_due(10) == ["new"]
     first, second = (await ledger.get("acme", "old")).starts
     await ledger.settle([replace(first, state=STARTED)])
     await ledger.postpone("old", timedelta(seconds=-1))
-    assert sorted(await ledger.list_due(10)) == ["new", "old"], "something is still to be made"
+    assert sorted(await ledger.list_due(10)) == ["new", "old"], "some starts are pending"
     await ledger.settle([replace(second, state=FAILED, reason="no such workflow")])
 
     assert await ledger.list_due(10) == ["new"]
@@ -94,7 +94,7 @@ async def test_what_is_owed_is_found_until_it_is_settled(ledger: Deliveries) -> 
     assert not await ledger.claim("old")
 
 
-async def test_a_key_that_is_let_go_of_can_be_used_again(ledger: Deliveries) -> None:
+async def test_a_released_key_can_be_used_again(ledger: Deliveries) -> None:
     await ledger.accept(make_delivery("d1", "a"), "webhook:k")
     await ledger.release_slot("d1")
 
@@ -102,7 +102,7 @@ async def test_a_key_that_is_let_go_of_can_be_used_again(ledger: Deliveries) -> 
     assert (await ledger.accept(make_delivery("d3", "a"), "webhook:k")).duplicate_of == "d2"
 
 
-async def test_lists_show_some_starts_of_each_and_how_all_stand(ledger: Deliveries) -> None:
+async def test_lists_show_the_first_starts_and_the_number_by_state(ledger: Deliveries) -> None:
     for name in ("d1", "d2"):
         await ledger.accept(make_delivery(name, *(f"w{number:02}" for number in range(30))), None)
     whole = await ledger.get("acme", "d1")
@@ -119,7 +119,7 @@ async def test_lists_show_some_starts_of_each_and_how_all_stand(ledger: Deliveri
     assert len(whole.starts) == 30
 
 
-async def test_pages_hold_everything_once_the_newest_first(ledger: Deliveries) -> None:
+async def test_pages_list_every_delivery_once_newest_first(ledger: Deliveries) -> None:
     for number in range(7):
         moment = NOW + timedelta(seconds=number // 2)  # some at the very same time
         await ledger.accept(make_delivery(f"d{number}", received_at=moment), None)
@@ -136,19 +136,19 @@ async def test_pages_hold_everything_once_the_newest_first(ledger: Deliveries) -
     assert [each.reason for each in await ledger.list_deliveries(None, kind="webhook")] == ["not signed"]
 
 
-async def test_what_is_old_and_owes_nothing_is_forgotten(ledger: Deliveries) -> None:
-    await ledger.accept(make_delivery("owing", "a"), "event:1")
+async def test_old_deliveries_without_pending_starts_are_pruned(ledger: Deliveries) -> None:
+    await ledger.accept(make_delivery("pending", "a"), "event:1")
     await ledger.accept(make_delivery("done"), "event:2")
     await ledger.accept(make_delivery("young", received_at=NOW + timedelta(days=2)), None)
 
     assert await ledger.prune(NOW + timedelta(days=1)) == 1
 
-    assert {each.id for each in await ledger.list_deliveries("acme")} == {"owing", "young"}
+    assert {each.id for each in await ledger.list_deliveries("acme")} == {"pending", "young"}
     again = await ledger.accept(make_delivery("later"), "event:2")
-    assert again.outcome == ACCEPTED, "a key that is forgotten can be used again"
+    assert again.outcome == ACCEPTED, "the key of a pruned delivery can be used again"
 
 
-async def test_thousands_of_starts_are_kept_at_once(ledger: Deliveries) -> None:
+async def test_thousands_of_starts_are_stored_in_one_transaction(ledger: Deliveries) -> None:
     names = [f"w{number:04}" for number in range(2000)]
     await ledger.accept(make_delivery("d", *names), None)
 

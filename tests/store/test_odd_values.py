@@ -1,4 +1,4 @@
-"""Values that a database may not hold: kept as they are, or refused by name. Never a driver's own error."""
+"""Unusual values are stored unchanged or refused with ValueRefused, never with an error of the driver."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -40,7 +40,7 @@ TEXT_COLUMNS = {"event"}
 
 @pytest.mark.parametrize("said", TEXTS)
 @pytest.mark.parametrize("written", WRITES)
-async def test_what_a_column_cannot_hold_is_refused_by_name(database: Database, written: str, said: str) -> None:
+async def test_a_value_that_a_column_cannot_store_is_refused(database: Database, written: str, said: str) -> None:
     sqlite = database.engine.dialect.name == "sqlite"
     kept = (said == "nul" and sqlite) or (said == "long" and (sqlite or written in TEXT_COLUMNS))
 
@@ -50,11 +50,11 @@ async def test_what_a_column_cannot_hold_is_refused_by_name(database: Database, 
         with pytest.raises(ValueRefused, match="cannot store a value"):
             await WRITES[written](database, TEXTS[said])
         assert await Definitions(database).list_definitions(None) == []
-        assert await Deliveries(database).list_deliveries(None) == [], "nothing of it is kept"
+        assert await Deliveries(database).list_deliveries(None) == [], "nothing was stored"
 
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
-async def test_what_cannot_be_there_is_not_found(database: Database, text: str) -> None:
+async def test_ids_that_cannot_be_stored_are_not_found(database: Database, text: str) -> None:
     definitions, ledger, keys = Definitions(database), Deliveries(database), Keys(database)
 
     for asked, missing in (
@@ -71,7 +71,7 @@ async def test_what_cannot_be_there_is_not_found(database: Database, text: str) 
 
 
 @pytest.mark.parametrize("text", [NUL, HALF, LONG, "\U0001f600" * 300, "quote ' \" ; --", ""])
-async def test_a_definition_holds_any_text(database: Database, text: str) -> None:
+async def test_a_definition_stores_any_text(database: Database, text: str) -> None:
     definitions = Definitions(database)
     content = {"id": "w", "nodes": [{"id": text, text: [text]}]}
 
@@ -83,7 +83,7 @@ async def test_a_definition_holds_any_text(database: Database, text: str) -> Non
 
 
 @pytest.mark.parametrize("name", [NUL, LONG, "\U0001f600" * 300, "quote ' \" ; --"])
-async def test_a_name_is_kept_without_nul_in_its_column(database: Database, name: str) -> None:
+async def test_the_name_column_omits_nul_characters(database: Database, name: str) -> None:
     made = await Definitions(database).create("acme", "w", {"name": name}, "ada")
 
     found = await Definitions(database).get("acme", "w")
@@ -91,7 +91,7 @@ async def test_a_name_is_kept_without_nul_in_its_column(database: Database, name
     assert (found.name, found.definition["name"]) == (name.replace("\x00", ""), name)
 
 
-async def test_half_a_pair_is_no_name(database: Database) -> None:
+async def test_a_lone_surrogate_is_refused_in_a_name(database: Database) -> None:
     with pytest.raises(ValueRefused):
         await Definitions(database).create("acme", "w", {"name": HALF}, "ada")
 
@@ -99,7 +99,7 @@ async def test_half_a_pair_is_no_name(database: Database) -> None:
 
 
 @pytest.mark.parametrize("number", [-1, 0, 2, 2**31 - 1, 2**31, 2**63, 10**30])
-async def test_a_version_of_any_size_is_not_found(database: Database, number: int) -> None:
+async def test_version_numbers_out_of_range_are_not_found(database: Database, number: int) -> None:
     definitions = Definitions(database)
     stored = await definitions.create("acme", "w", {}, "ada")
     await definitions.publish(stored, {}, {}, by="ada")
@@ -110,7 +110,7 @@ async def test_a_version_of_any_size_is_not_found(database: Database, number: in
     assert [each.version for each in listed] == ([1] if number > 1 else [])
 
 
-async def test_times_come_back_in_utc_to_the_microsecond(database: Database) -> None:
+async def test_times_are_read_in_utc_to_the_microsecond(database: Database) -> None:
     moment = datetime(2026, 3, 29, 2, 30, 0, 123456, timezone(timedelta(hours=5, minutes=45)))
     ledger, leases = Deliveries(database), Leases(database, "me")
     await ledger.accept(replace(make_delivery("d"), received_at=moment), None)
@@ -126,7 +126,7 @@ async def test_times_come_back_in_utc_to_the_microsecond(database: Database) -> 
     assert [each.tzinfo for each in (*found, key.expires_at, key.created_at) if each is not None] == [UTC] * 4
 
 
-async def test_no_names_find_nothing(database: Database) -> None:
+async def test_empty_lists_of_ids_return_nothing(database: Database) -> None:
     assert await Definitions(database).load_callees("acme", []) == []
     assert await RunIndex(database).count_runs("acme", []) == {}
     await Deliveries(database).settle([])

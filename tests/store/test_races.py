@@ -1,4 +1,4 @@
-"""Several at once: what a reader would do next is decided by one of them, and nothing is lost between."""
+"""Concurrent changes: one of them wins, and nothing is lost."""
 
 import asyncio
 import sys
@@ -31,7 +31,7 @@ def list_errors(results: list[Any]) -> list[type]:
     return [type(result) for result in results if isinstance(result, BaseException)]
 
 
-async def test_many_that_create_at_once_are_told_but_for_one(definitions: Definitions) -> None:
+async def test_of_concurrent_creations_exactly_one_succeeds(definitions: Definitions) -> None:
     results = await asyncio.gather(
         *(definitions.create("acme", "w", {"n": number}, "ada") for number in range(8)), return_exceptions=True
     )
@@ -40,7 +40,7 @@ async def test_many_that_create_at_once_are_told_but_for_one(definitions: Defini
     assert [await definitions.get("acme", "w")] == [each for each in results if isinstance(each, Stored)]
 
 
-async def test_many_that_publish_at_once_make_one_version(definitions: Definitions) -> None:
+async def test_concurrent_publications_make_one_version(definitions: Definitions) -> None:
     draft = await definitions.create("acme", "w", {"name": "N"}, "ada")
 
     results = await asyncio.gather(
@@ -52,7 +52,7 @@ async def test_many_that_publish_at_once_make_one_version(definitions: Definitio
     assert [each.version for each in await definitions.list_versions("acme", "w", before=99, limit=9)] == [1]
 
 
-async def test_of_many_that_want_one_path_one_has_it(definitions: Definitions) -> None:
+async def test_of_concurrent_publications_one_gets_the_webhook_path(definitions: Definitions) -> None:
     hook = {"trigger": {"type": "webhook", "webhook_path": "in"}}
     drafts = [await definitions.create("acme", f"w{number}", hook, "ada") for number in range(6)]
 
@@ -68,7 +68,7 @@ async def test_of_many_that_want_one_path_one_has_it(definitions: Definitions) -
     assert [each.id for each in await definitions.list_definitions("acme", status=ACTIVE)] == [winner.id]
 
 
-async def test_saves_that_expect_no_revision_all_succeed(definitions: Definitions) -> None:
+async def test_concurrent_saves_without_a_revision_all_succeed(definitions: Definitions) -> None:
     await definitions.create("acme", "w", {}, "ada")
 
     saved = await asyncio.gather(*(definitions.save("acme", "w", {"n": number}, None) for number in range(6)))
@@ -77,7 +77,7 @@ async def test_saves_that_expect_no_revision_all_succeed(definitions: Definition
     assert await definitions.get("acme", "w") == max(saved, key=lambda each: each.revision)
 
 
-async def test_a_workflow_is_deleted_or_published_never_both(definitions: Definitions) -> None:
+async def test_a_workflow_is_either_deleted_or_published(definitions: Definitions) -> None:
     event = {"trigger": {"type": "event", "event": "e"}}
     for number in range(ROUNDS):
         draft = await definitions.create("acme", f"w{number}", event, "ada")
@@ -95,7 +95,7 @@ async def test_a_workflow_is_deleted_or_published_never_both(definitions: Defini
 
 
 async def publish_wanted(definitions: Definitions, name: str) -> tuple[Stored, TriggerRow]:
-    """A workflow whose schedule is to be removed, and is still there."""
+    """Return a workflow whose schedule exists and is to be removed."""
     content = {"trigger": {"type": "schedule", "cron": "@daily"}}
     stored = await definitions.publish(await definitions.create("acme", name, content, "ada"), content, {}, by="ada")
     await Triggers(definitions.database).mark_applied((await Triggers(definitions.database).list_pending())[0])
@@ -104,7 +104,7 @@ async def publish_wanted(definitions: Definitions, name: str) -> tuple[Stored, T
     return archived, row
 
 
-async def test_a_trigger_that_is_wanted_again_while_it_goes_is_there(definitions: Definitions) -> None:
+async def test_a_trigger_that_is_activated_during_its_removal_remains(definitions: Definitions) -> None:
     for number in range(ROUNDS):
         archived, row = await publish_wanted(definitions, f"w{number}")
 
@@ -117,7 +117,7 @@ async def test_a_trigger_that_is_wanted_again_while_it_goes_is_there(definitions
         await Triggers(definitions.database).mark_applied(found)
 
 
-async def test_starts_that_are_settled_at_once_leave_nothing_owed(database: Database) -> None:
+async def test_starts_that_are_settled_concurrently_leave_nothing_pending(database: Database) -> None:
     ledger = Deliveries(database)
     for number in range(ROUNDS):
         made = tuple(Start(f"w{each}", 1, f"r{each}") for each in range(6))
@@ -132,7 +132,7 @@ async def test_starts_that_are_settled_at_once_leave_nothing_owed(database: Data
     assert await ledger.count_pending_starts() == 0
 
 
-async def test_writers_of_the_same_runs_do_not_lock_each_other_out(database: Database) -> None:
+async def test_concurrent_writers_of_the_same_runs_do_not_deadlock(database: Database) -> None:
     index = RunIndex(database)
     runs = [
         RunSummary(
@@ -147,7 +147,7 @@ async def test_writers_of_the_same_runs_do_not_lock_each_other_out(database: Dat
     assert len(await index.list_runs("acme", limit=1000)) == 300
 
 
-async def test_every_secret_that_is_given_out_opens(database: Database) -> None:
+async def test_every_secret_of_concurrent_rotations_is_valid(database: Database) -> None:
     keys = Keys(database)
     made, _ = await keys.create("acme", "ci", ("read",))
 
@@ -174,7 +174,7 @@ asyncio.run(migrate())
 
 
 async def start_migration(url: str) -> asyncio.subprocess.Process:
-    """A process that has seen that there are no tables, and waits for the word."""
+    """Migrate as a process that has seen no tables and waits for a signal."""
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", MIGRATE, url, stdin=pipe, stdout=pipe)
     assert process.stdout is not None
@@ -183,7 +183,7 @@ async def start_migration(url: str) -> asyncio.subprocess.Process:
 
 
 @pytest.mark.process
-async def test_processes_that_migrate_at_once_make_the_tables_once(empty: Database) -> None:
+async def test_concurrent_migrations_create_the_tables_once(empty: Database) -> None:
     url = empty.engine.url.render_as_string(hide_password=False)
     processes = await asyncio.gather(*(start_migration(url) for _ in range(2)))
 
@@ -193,7 +193,7 @@ async def test_processes_that_migrate_at_once_make_the_tables_once(empty: Databa
     await empty.check()
 
 
-async def test_what_is_deleted_twice_is_gone_once(definitions: Definitions) -> None:
+async def test_of_concurrent_deletions_exactly_one_succeeds(definitions: Definitions) -> None:
     await definitions.create("acme", "w", {}, "ada")
 
     results = await asyncio.gather(*(definitions.delete("acme", "w", None) for _ in range(4)), return_exceptions=True)

@@ -1,4 +1,4 @@
-"""The index of runs: written again and again, never back from an end."""
+"""The run index: writes, filters, pages and statistics."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -31,7 +31,7 @@ def make_run(name: str, took: int | None = None, at: int = 0, **more: Any) -> Ru
     return RunSummary(id=name, started_at=started, completed_at=ended, duration_ms=took, **values)
 
 
-async def test_an_end_is_never_taken_back(index: RunIndex) -> None:
+async def test_the_end_of_a_run_is_never_overwritten(index: RunIndex) -> None:
     await index.put([make_run("a")])
     await index.put([make_run("a", 50), make_run("b")])
     await index.put([make_run("a"), make_run("a", 99, status="failed")])
@@ -42,7 +42,7 @@ async def test_an_end_is_never_taken_back(index: RunIndex) -> None:
     await index.put([])
 
 
-async def test_runs_of_a_schedule_are_found_by_their_times(index: RunIndex) -> None:
+async def test_runs_of_a_schedule_are_listed_by_fire_time(index: RunIndex) -> None:
     times = [f"2026-05-0{day}T0{hour}:00:00Z" for day in (1, 2) for hour in (1, 2, 9)]
     await index.put(make_run(f"w-{time}") for time in times)
     await index.put(
@@ -55,7 +55,7 @@ async def test_runs_of_a_schedule_are_found_by_their_times(index: RunIndex) -> N
     assert await index.list_ids_between("another", f"w-{times[0]}", f"w-{times[5]}") == []
 
 
-async def test_a_run_may_stand_in_a_batch_several_times(index: RunIndex) -> None:
+async def test_a_run_may_occur_in_a_batch_several_times(index: RunIndex) -> None:
     await index.put(
         [make_run("b"), make_run("a"), make_run("a", 50), make_run("a"), make_run("a", 99, status="failed")]
     )
@@ -63,7 +63,7 @@ async def test_a_run_may_stand_in_a_batch_several_times(index: RunIndex) -> None
     assert [await index.get(None, "a"), await index.get(None, "b")] == [make_run("a", 50), make_run("b")]
 
 
-async def test_the_longest_id_of_a_run_has_room(index: RunIndex, database: Database) -> None:
+async def test_the_longest_run_id_is_stored(index: RunIndex, database: Database) -> None:
     name = shorten_id("/".join(["step[999]"] * 100))
     start = Start("w", 1, name)
     accepted = Delivery("d", "acme", "event", "e", None, ACCEPTED, {}, NOW, starts=(start,))
@@ -75,7 +75,7 @@ async def test_the_longest_id_of_a_run_has_room(index: RunIndex, database: Datab
     assert [each.run_id for each in (await Deliveries(database).get("acme", "d")).starts] == [name]
 
 
-async def test_what_is_open_is_paged_the_oldest_first(index: RunIndex) -> None:
+async def test_open_runs_are_listed_oldest_first(index: RunIndex) -> None:
     await index.put([make_run(f"r{number}", at=number // 2) for number in range(7)] + [make_run("ended", 5)])
 
     seen: list[RunSummary] = []
@@ -84,10 +84,10 @@ async def test_what_is_open_is_paged_the_oldest_first(index: RunIndex) -> None:
     ):
         seen += page
 
-    assert [each.id for each in seen] == [f"r{number}" for number in range(6)], "r6 begins at that moment"
+    assert [each.id for each in seen] == [f"r{number}" for number in range(6)], "r6 starts at exactly that time"
 
 
-async def test_runs_are_found_by_what_they_are(index: RunIndex) -> None:
+async def test_runs_are_filtered_by_their_attributes(index: RunIndex) -> None:
     await index.put(
         [
             make_run("a", 5, at=1),
@@ -109,7 +109,7 @@ async def test_runs_are_found_by_what_they_are(index: RunIndex) -> None:
     assert [each.id for each in await index.list_open(NOW + timedelta(minutes=1), (), 10)] == ["b", "d"]
 
 
-async def test_pages_hold_everything_once(index: RunIndex) -> None:
+async def test_pages_list_everything_once(index: RunIndex) -> None:
     await index.put(make_run(f"r{number}", at=number // 3) for number in range(1200))
 
     seen: list[RunSummary] = []
@@ -121,7 +121,7 @@ async def test_pages_hold_everything_once(index: RunIndex) -> None:
 
 
 async def store_workflow(database: Database, name: str, customer: str = "acme", made: datetime = NOW) -> None:
-    """Keep a workflow that was made then."""
+    """Store a workflow with a creation time."""
     await Definitions(database).create(customer, name, {"name": name}, "me")
     async with database.write_transaction() as connection:
         same = (workflows.c.customer_id == customer, workflows.c.id == name)
@@ -159,7 +159,7 @@ async def test_percentiles_are_of_one_workflow_and_version(counted: RunIndex) ->
     assert await counted.compute_percentiles("acme", "none") == {"p50_ms": None, "p95_ms": None}
 
 
-async def test_tries_of_a_draft_and_runs_of_one_that_had_the_id_before_do_not_count(
+async def test_statistics_leave_out_drafts_and_a_deleted_workflow_with_the_same_id(
     index: RunIndex, database: Database
 ) -> None:
     await store_workflow(database, "w", made=NOW + timedelta(seconds=10))
@@ -171,7 +171,7 @@ async def test_tries_of_a_draft_and_runs_of_one_that_had_the_id_before_do_not_co
     assert await index.compute_percentiles("acme", "w") == {"p50_ms": 7, "p95_ms": 7}
 
 
-async def test_a_run_of_many_days_has_room_and_one_that_has_none_keeps_no_other_out(index: RunIndex) -> None:
+async def test_a_run_that_cannot_be_stored_does_not_block_others(index: RunIndex) -> None:
     month = 30 * 24 * 3600 * 1000
     await index.put(
         [make_run("a", 5), make_run("long", month), make_run("worse", workflow_version=2**40), make_run("z", 5)]
@@ -181,14 +181,14 @@ async def test_a_run_of_many_days_has_room_and_one_that_has_none_keeps_no_other_
     assert found == {"a": 5, "long": month, "z": 5}
 
 
-async def test_the_start_that_temporal_tells_is_believed(index: RunIndex) -> None:
+async def test_the_start_time_of_temporal_overwrites_the_recorded_one(index: RunIndex) -> None:
     await index.put([make_run("a", at=3)])
     await index.put([make_run("a", 1000)])
 
     assert await index.get(None, "a") == make_run("a", 1000)
 
 
-async def test_a_run_that_is_lost_has_ended(index: RunIndex) -> None:
+async def test_a_run_that_temporal_no_longer_knows_is_recorded_as_ended(index: RunIndex) -> None:
     await index.put([make_run("gone"), make_run("ended", 5)])
 
     await index.mark_lost(["gone", "ended"])

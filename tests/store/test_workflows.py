@@ -1,4 +1,4 @@
-"""Definitions, versions and what should start them."""
+"""Definitions, versions and triggers."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -25,7 +25,7 @@ async def publish(definitions: Definitions, name: str = "w", customer: str = "ac
     return await definitions.publish(stored, stored.definition, PLAN, by="ada")
 
 
-async def test_what_is_kept_is_given_back(definitions: Definitions) -> None:
+async def test_a_stored_definition_is_read_back(definitions: Definitions) -> None:
     content = {"id": "w", "name": "Ünïcode ☃", "nodes": [{"id": "a"}], "n": 1.5, "deep": {"null": None}}
 
     made = await definitions.create("acme", "w", content, "ada")
@@ -38,7 +38,7 @@ async def test_what_is_kept_is_given_back(definitions: Definitions) -> None:
     assert abs((datetime.now(UTC) - found.created_at).total_seconds()) < 60
 
 
-async def test_an_id_is_one_customers_own(definitions: Definitions) -> None:
+async def test_customers_have_their_own_workflow_ids(definitions: Definitions) -> None:
     await definitions.create("acme", "w", {"name": "a"}, "ada")
     await definitions.create("other", "w", {"name": "b"}, "bo")
 
@@ -51,7 +51,7 @@ async def test_an_id_is_one_customers_own(definitions: Definitions) -> None:
     assert (await definitions.get("other", "w")).name == "b"
 
 
-async def test_many_that_save_at_once_are_told_but_for_one(definitions: Definitions) -> None:
+async def test_of_concurrent_saves_of_a_revision_exactly_one_succeeds(definitions: Definitions) -> None:
     await definitions.create("acme", "w", {"n": 0}, "ada")
 
     results = await asyncio.gather(
@@ -64,12 +64,12 @@ async def test_many_that_save_at_once_are_told_but_for_one(definitions: Definiti
     assert await definitions.get("acme", "w") == won[0]
 
 
-async def test_publishing_is_numbered_and_versions_never_change(definitions: Definitions) -> None:
+async def test_versions_are_numbered_and_never_change(definitions: Definitions) -> None:
     first = await publish(definitions, n=1)
     edited = await definitions.save("acme", "w", {**first.definition, "n": 2}, first.revision)
     assert (edited.version, edited.content_version, edited.edited) == (1, 2, True)
     same = await definitions.save("acme", "w", first.definition, None)
-    assert (same.content_version, same.edited) == (1, False), "edited back to what is published"
+    assert (same.content_version, same.edited) == (1, False), "edited back to the published version"
     second = await definitions.publish(same, {**first.definition, "n": 2}, PLAN, by="bo")
 
     listed = await definitions.list_versions("acme", "w", before=99, limit=10)
@@ -85,7 +85,7 @@ async def test_publishing_is_numbered_and_versions_never_change(definitions: Def
         await definitions.get_version("other", "w", 1)
 
 
-async def test_rolling_back_leaves_unpublished_edits_alone(definitions: Definitions) -> None:
+async def test_a_rollback_does_not_touch_unpublished_edits(definitions: Definitions) -> None:
     first = await publish(definitions, n=1)
     edited = await definitions.save("acme", "w", {**first.definition, "n": 2}, None)
 
@@ -95,7 +95,7 @@ async def test_rolling_back_leaves_unpublished_edits_alone(definitions: Definiti
     assert (await definitions.get_version("acme", "w", 2)).copy_of == 1
 
 
-async def test_what_should_start_it_follows_its_life(definitions: Definitions) -> None:
+async def test_the_trigger_follows_the_status_of_the_workflow(definitions: Definitions) -> None:
     stored = await publish(definitions, **SCHEDULE)
     (row,) = await Triggers(definitions.database).list_pending()
     assert (row.kind, row.wanted, row.version, row.applied, row.config) == (
@@ -112,7 +112,7 @@ async def test_what_should_start_it_follows_its_life(definitions: Definitions) -
     (row,) = await Triggers(definitions.database).list_pending()
     assert row.wanted == PAUSED
     newer = await definitions.set_status(paused, "archived")
-    assert await Triggers(definitions.database).mark_applied(row) is False, "something else is wanted by now"
+    assert await Triggers(definitions.database).mark_applied(row) is False, "the desired state has changed"
     (row,) = await Triggers(definitions.database).list_pending()
     assert row.wanted == REMOVED
     assert await Triggers(definitions.database).mark_applied(row) is True
@@ -121,7 +121,7 @@ async def test_what_should_start_it_follows_its_life(definitions: Definitions) -
     assert [each.wanted for each in await Triggers(definitions.database).list_schedules()] == [ACTIVE]
 
 
-async def test_a_deleted_workflow_leaves_its_schedule_to_be_removed(definitions: Definitions) -> None:
+async def test_deleting_a_workflow_requests_the_removal_of_its_schedule(definitions: Definitions) -> None:
     stored = await publish(definitions, **SCHEDULE)
     await Triggers(definitions.database).mark_applied((await Triggers(definitions.database).list_pending())[0])
 
@@ -136,7 +136,7 @@ async def test_a_deleted_workflow_leaves_its_schedule_to_be_removed(definitions:
         await definitions.delete("acme", "w", None)
 
 
-async def test_a_schedule_that_becomes_an_event_is_taken_away(definitions: Definitions) -> None:
+async def test_a_schedule_that_becomes_an_event_trigger_is_removed(definitions: Definitions) -> None:
     stored = await publish(definitions, **SCHEDULE)
     await Triggers(definitions.database).mark_applied((await Triggers(definitions.database).list_pending())[0])
 
@@ -150,7 +150,7 @@ async def test_a_schedule_that_becomes_an_event_is_taken_away(definitions: Defin
     assert await Triggers(definitions.database).list_subscribers("other") == []
 
 
-async def test_a_path_is_one_workflows_of_a_customer(definitions: Definitions) -> None:
+async def test_a_webhook_path_belongs_to_one_workflow_of_a_customer(definitions: Definitions) -> None:
     hook = {"trigger": {"type": "webhook", "webhook_path": "/shop/in/"}}
     await publish(definitions, **hook)
     await publish(definitions, customer="other", **hook)
@@ -160,12 +160,12 @@ async def test_a_path_is_one_workflows_of_a_customer(definitions: Definitions) -
     assert (found.workflow_id, found.customer_id) == ("w", "acme")
     with pytest.raises(WebhookTaken):
         await publish(definitions, name="second", **hook)
-    assert (await definitions.get("acme", "second")).status == "draft", "nothing of it was kept"
+    assert (await definitions.get("acme", "second")).status == "draft", "nothing was stored"
     await definitions.set_status(await definitions.get("acme", "w"), "archived")
     await publish(definitions, name="third", **hook)
 
 
-async def test_pages_hold_everything_once(definitions: Definitions) -> None:
+async def test_pages_list_everything_once(definitions: Definitions) -> None:
     for customer in ("b", "a"):
         for number in range(4):
             await definitions.create(customer, f"w{number}", {}, "ada")
@@ -197,7 +197,7 @@ async def test_callees_are_the_newest_version_the_pinned_ones_or_the_draft(defin
     }
 
 
-async def test_a_schedule_that_is_not_there_is_installed_again(definitions: Definitions) -> None:
+async def test_a_stale_schedule_is_installed_again(definitions: Definitions) -> None:
     for customer in ("acme", "other"):
         await publish(definitions, customer=customer, **SCHEDULE)
     for row in await Triggers(definitions.database).list_pending():
@@ -211,8 +211,8 @@ async def test_a_schedule_that_is_not_there_is_installed_again(definitions: Defi
     assert (row.customer_id, row.workflow_id, row.wanted, row.applied) == ("acme", "w", ACTIVE, STALE)
 
 
-async def test_a_schedule_that_may_be_there_is_removed_when_something_else_is_wanted(definitions: Definitions) -> None:
-    """The process may have died after Temporal heard of it: the next version starts by an event."""
+async def test_a_schedule_that_may_exist_is_removed_when_the_trigger_changes(definitions: Definitions) -> None:
+    """The process may have died after it called Temporal; the next version has an event trigger."""
     stored = await publish(definitions, **SCHEDULE)
     await Triggers(definitions.database).mark_stale("acme", "w")
     event = {"id": "w", "name": "n", "trigger": {"type": "event", "event": "e"}}
@@ -225,7 +225,7 @@ async def test_a_schedule_that_may_be_there_is_removed_when_something_else_is_wa
     assert await Triggers(definitions.database).list_pending() == []
 
 
-async def test_a_trigger_that_is_made_anew_never_looks_like_the_old_one(definitions: Definitions) -> None:
+async def test_a_trigger_that_is_created_again_never_equals_the_old_one(definitions: Definitions) -> None:
     seen = set()
     for _ in range(3):
         await publish(definitions, **SCHEDULE)
@@ -236,14 +236,14 @@ async def test_a_trigger_that_is_made_anew_never_looks_like_the_old_one(definiti
     assert len(seen) == 3
 
 
-async def test_each_store_has_a_name_of_its_own(definitions: Definitions) -> None:
+async def test_each_database_has_its_own_installation_id(definitions: Definitions) -> None:
     name = await Triggers(definitions.database).get_installation()
 
     assert len(name) == 32
     assert await Triggers(definitions.database).get_installation() == name
 
 
-async def test_a_pattern_starts_only_what_is_active_and_ones_own(definitions: Definitions) -> None:
+async def test_subscribers_are_active_and_of_the_same_customer(definitions: Definitions) -> None:
     event = {"trigger": {"type": "event", "event": "order.*"}}
     for name in ("b", "a", "paused", "archived"):
         await publish(definitions, name, **event)

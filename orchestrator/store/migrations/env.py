@@ -1,9 +1,9 @@
-"""How Alembic reaches the database: by the connection that `Database.migrate` hands over."""
+"""Run the migrations on the connection that `Database.migrate` passes."""
 
 from alembic import context
 
 from orchestrator.store.tables import metadata
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=metadata, render_as_batch=True)
-# The transaction is the caller's: all steps or none.
+# In the transaction of the caller, so that all migrations succeed or none.
 context.run_migrations()

@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Bring the tables up to date."""
+    """Create the tables."""
     op.create_table(
         "api_keys",
         sa.Column("id", sa.String(length=200), nullable=False),

@@ -1,4 +1,4 @@
-"""Runs that runs start, long runs, deliveries that somebody is at, and which store this is."""
+"""Longer run IDs for child runs, longer durations, claims on deliveries, and the installation ID."""
 
 from uuid import uuid4
 
@@ -14,7 +14,7 @@ ID, RUN_ID = sa.String(length=200), sa.String(length=500)
 
 
 def upgrade() -> None:
-    """Bring the tables up to date."""
+    """Change the tables."""
     with op.batch_alter_table("starts") as batch:
         batch.alter_column("run_id", existing_type=ID, type_=RUN_ID, existing_nullable=False)
     with op.batch_alter_table("runs") as batch:
@@ -26,5 +26,5 @@ def upgrade() -> None:
         batch.add_column(sa.Column("due_at", sa.DateTime(timezone=True), nullable=True))
         batch.drop_index("ix_deliveries_open")
         batch.create_index("ix_deliveries_open_due_at", ["open", "due_at"])
-    made = op.create_table("installation", sa.Column("id", sa.String(length=32), primary_key=True))
-    op.bulk_insert(made, [{"id": uuid4().hex}])
+    installation = op.create_table("installation", sa.Column("id", sa.String(length=32), primary_key=True))
+    op.bulk_insert(installation, [{"id": uuid4().hex}])
