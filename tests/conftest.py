@@ -1,4 +1,4 @@
-"""A real Temporal server for all tests that need one, workers for it, and what speaks to them."""
+"""A real Temporal server for all tests that need one, with a worker and a client."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -17,7 +17,7 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[DevS
 
 @pytest.fixture(scope="session")
 async def world(server: DevServer) -> AsyncIterator[World]:
-    """The server with one worker on it, for every test that ends no worker."""
+    """The server with one worker, for every test that stops no worker."""
     async with open_world(server) as made:
         yield made
 

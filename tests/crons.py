@@ -1,4 +1,4 @@
-"""Several hundred cron expressions: each way to write a field, combined in turn."""
+"""Several hundred cron expressions that combine every form of a field."""
 
 from itertools import product
 

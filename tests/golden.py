@@ -1,27 +1,27 @@
-"""Golden cases: small definitions with what a run of them must show, on the simulator and on Temporal alike.
+"""Golden cases: small definitions and the expected results of their runs, on the simulator and on Temporal.
 
 A file in `tests/cases` is a list of cases. A case is called `<pattern>: <name>`: `pattern` is a workflow pattern
 (workflowpatterns.com) or the subject, `name` is a sentence. Beside these it holds:
 
     nodes       {id: action name | node of SPEC §1 without its id}
-    edges       ["a -> b", "check -true-> c"]: the word between is the port; more than one target: "a -> b, c"
-    variables, settings, trigger        as in SPEC §1; the trigger is manual unless given
+    edges       ["a -> b", "check -true-> c"]: the port stands in the arrow; several targets: "a -> b, c"
+    variables, settings, trigger        as in SPEC §1; the default trigger is manual
     definition_file                     instead of all these: a definition, relative to the project
     input       of the run; `input_file` for a file
     actions     mocks in the form of SPEC §11; `actions_file` for a file.
-                An action that has none answers {"node": <node id>}.
+                An action without a mock returns {"node": <node id>}.
     workflows   {id: {nodes, edges, variables, settings}}: what `workflow` nodes call;
                 `workflow_files` {id: file} for definitions in files
     events      [{at: seconds since the start, name, payload}]: sent to the run
-    resolutions [{node_id, action, value | parameters | target}]: an operator's words, each once
-                that node waits
+    resolutions [{node_id, action, value | parameters | target}]: resolutions by an operator, each as soon
+                as that node waits
     temporal    false: simulator only. time_skipping: true: needs a server that skips time (long delays)
     why         the reason a case exists, where the name does not say it
 
-and `expect`, where only what is given is checked:
+and `expect`, where only the keys that are present are checked:
 
-    refused     codes of problems (errors) the definition is refused with; nothing else is checked
-    status      of the run; completed unless given
+    refused     codes of the errors that reject the definition; nothing else is checked
+    status      of the run (default: completed)
     output      of the run
     error_type, error_node, message     of `failure`; message is a part of it
     order       ids of all steps but compensations, checked scope by scope: branches may interleave
@@ -65,7 +65,7 @@ CASE_KEYS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A definition, what happens to its run, and what the run must show."""
+    """A definition, what happens to its run, and the expected result."""
 
     name: str
     definition: dict[str, Any]
@@ -80,7 +80,7 @@ class Case:
 
 
 def load_cases(pattern: str = "*.yaml") -> list[Case]:
-    """Read all cases, in the order of files and places."""
+    """Read all cases in order of file and position."""
     return [
         read_case(raw, f"{path.stem}-{place}")
         for path in sorted(CASES.glob(pattern))
@@ -89,7 +89,7 @@ def load_cases(pattern: str = "*.yaml") -> list[Case]:
 
 
 def read_case(raw: Mapping[str, Any], key: str) -> Case:
-    """Expand one case."""
+    """Expand one case from its short form."""
     unknown = (raw.keys() - CASE_KEYS) | (raw["expect"].keys() - EXPECT_KEYS)
     if unknown:
         raise ValueError(f"{raw['name']}: unknown keys {sorted(unknown)}")
@@ -122,7 +122,7 @@ def load_file(name: str) -> Any:
 
 
 def read_definition(raw: Mapping[str, Any], key: str, name: str) -> dict[str, Any]:
-    """Write a case's short form out as a definition of SPEC §1."""
+    """Expand the short form of a case into a definition."""
     if "definition_file" in raw:
         return dict(load_file(raw["definition_file"]))
     nodes = [
@@ -155,7 +155,7 @@ def read_edges(line: str) -> list[dict[str, Any]]:
 
 
 def list_actions(definition: Mapping[str, Any]) -> list[str]:
-    """Name the actions that a definition calls."""
+    """Return the names of the actions that a definition calls."""
     calls = [definition.get("settings", {}).get("notify")]
     for node in definition["nodes"]:
         calls += [node, node.get("compensate")]
@@ -163,7 +163,7 @@ def list_actions(definition: Mapping[str, Any]) -> list[str]:
 
 
 def list_differences(case: Case, run: Mapping[str, Any], *, virtual: bool) -> list[str]:
-    """Say where a run document (as JSON) is not what the case expects; `virtual`: times are exact."""
+    """Return where a run document (as JSON) differs from the case; `virtual` compares times exactly."""
     expect = case.expect
     found: list[str] = []
 
@@ -214,13 +214,13 @@ def list_order_differences(case: Case, run: Mapping[str, Any]) -> list[str]:
 
 
 def is_compensation(step: Mapping[str, Any]) -> bool:
-    """Tell a compensation's step by its id: `<step>/compensate`, where the step is no iteration or branch."""
+    """Return whether a step is a compensation: `<step>/compensate` outside an iteration or branch."""
     parent, _, name = str(step["id"]).rpartition("/")
     return name == "compensate" and parent != "" and not parent.endswith("]")
 
 
 def group_by_scope(step_ids: list[str]) -> dict[str, list[str]]:
-    """Group step ids by the iteration or branch they are of."""
+    """Group step ids by their iteration or branch."""
     groups: dict[str, list[str]] = {}
     for step_id in step_ids:
         groups.setdefault(step_id.rpartition("/")[0], []).append(step_id)
@@ -228,7 +228,7 @@ def group_by_scope(step_ids: list[str]) -> dict[str, list[str]]:
 
 
 def list_step_differences(step_id: str, wanted: Any, step: Mapping[str, Any]) -> list[str]:
-    """Compare one step with what is said about it."""
+    """Compare one step with its expectation."""
     wanted = {"status": wanted} if isinstance(wanted, str) else wanted
     got = {
         "status": step["status"],
@@ -248,7 +248,7 @@ def list_step_differences(step_id: str, wanted: Any, step: Mapping[str, Any]) ->
 
 
 def contains(got: Any, wanted: Any) -> bool:
-    """Compare dictionaries by the keys wanted, everything else by equality."""
+    """Compare dictionaries by the expected keys, everything else by equality."""
     if isinstance(wanted, dict) and isinstance(got, dict):
         return all(key in got and contains(got[key], value) for key, value in wanted.items())
     return bool(got == wanted)

@@ -1,7 +1,7 @@
-"""Recorded histories: every execution of every golden case, as Temporal keeps it.
+"""Recorded histories: every execution of every golden case, as stored by Temporal.
 
 A file in `tests/histories` is `{"case": name, "executions": [{"workflow_id", "events"}]}`; its events are those of
-Temporal's JSON export, without what replay does not look at.
+Temporal's JSON export, without the fields that replay ignores. `case` is the name under which it was recorded.
 """
 
 import json
@@ -16,7 +16,7 @@ UNREAD = frozenset({"taskId", "identity", "requestId", "workerVersion", "stackTr
 
 
 def write(case: str, name: str, executions: list[tuple[str, str]]) -> None:
-    """Write the executions of a case: workflow id and JSON of each, the run's own first."""
+    """Write the executions of a case, as workflow id and JSON, the run itself first."""
     kept = [{"workflow_id": one, "events": strip(json.loads(text)["events"])} for one, text in executions]
     HISTORIES.mkdir(exist_ok=True)
     text = json.dumps({"case": case, "executions": kept}, separators=(",", ":"), sort_keys=True)
@@ -24,14 +24,14 @@ def write(case: str, name: str, executions: list[tuple[str, str]]) -> None:
 
 
 def strip(value: Any) -> Any:
-    """Drop what replay does not look at."""
+    """Drop the fields that replay ignores."""
     if isinstance(value, dict):
         return {key: strip(item) for key, item in value.items() if key not in UNREAD}
     return [strip(item) for item in value] if isinstance(value, list) else value
 
 
 def read_histories() -> Iterator[tuple[str, list[WorkflowHistory]]]:
-    """Read all: the name of each file and its executions."""
+    """Yield the name of each file and its executions."""
     for path in sorted(HISTORIES.glob("*.json")):
         record = json.loads(path.read_text())
         executions = [

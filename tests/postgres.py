@@ -1,4 +1,4 @@
-"""A PostgreSQL server for tests: real, on loopback, in a folder of its own."""
+"""A real PostgreSQL server for tests, on loopback, in a temporary folder."""
 
 import os
 import pwd
@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 NUMBERS = count(1)
 ACCOUNT = "postgres"
-"""PostgreSQL refuses to run as root: root lends it this account."""
+"""PostgreSQL refuses to run as root, so it runs as this account."""
 
 
 def find_free_port() -> int:
@@ -34,8 +34,8 @@ def find_binary(name: str) -> str:
 
 @contextmanager
 def run_postgres() -> Iterator[str]:
-    """Run a server; gives the start of its URLs, without driver and database: `test@127.0.0.1:port`."""
-    # Not in pytest's folder: pytest closes that to others whenever it starts.
+    """Run a server; yields the start of its URLs without driver and database: `test@127.0.0.1:port`."""
+    # Not in pytest's folder: pytest makes that private whenever it starts.
     with tempfile.TemporaryDirectory(prefix="postgres-") as name:
         folder, port = Path(name), find_free_port()
         options: dict[str, Any] = {"cwd": folder, "check": True, "stdout": subprocess.DEVNULL}
@@ -55,7 +55,7 @@ def run_postgres() -> Iterator[str]:
 
 
 async def create_database_url(address: str) -> str:
-    """Make an empty database on the server; gives its URL as an operator would write it."""
+    """Create an empty database and return its URL as an operator would write it."""
     name = f"store{next(NUMBERS)}"
     engine = create_async_engine(f"postgresql+asyncpg://{address}/postgres", isolation_level="AUTOCOMMIT")
     async with engine.connect() as connection:

@@ -1,6 +1,6 @@
-"""The graph as the reference sees it: ways, regions and ranks, straight from SPEC §2 and docs/flow.md.
+"""The graph of the reference interpreter: edges, regions and ranks, straight from docs/flow.md.
 
-Slow and obvious: a region is found by taking its port away and looking at what cannot be reached any more.
+Slow and obvious: a region is what becomes unreachable when its port is removed.
 """
 
 from collections.abc import Iterator, Mapping
@@ -23,7 +23,7 @@ PORTS = {
 
 
 class Graph:
-    """The definition as ways: owner, port, target."""
+    """A definition as edges: owner, port, target."""
 
     def __init__(self, definition: Mapping[str, Any]) -> None:
         self.nodes: dict[str, Mapping[str, Any]] = {node["id"]: node for node in definition["nodes"]}
@@ -32,7 +32,7 @@ class Graph:
             [target for source, _, target in self.edges if source == "trigger"]
             + [node_id for node_id, node in self.nodes.items() if node["type"] == "trigger"]
         )
-        self.ways = {node_id: self._ways(node_id) for node_id in self.nodes}
+        self.ways = {node_id: self._targets(node_id) for node_id in self.nodes}
         self.reached = self._reach(self.starts)
         self.regions = {
             (owner, port): self.reached - self._reach(self.starts, without=(owner, port))
@@ -43,7 +43,7 @@ class Graph:
         self.home = {node_id: self._home(node_id) for node_id in self.reached}
 
     def _listed(self, node_id: str) -> dict[str, list[str]]:
-        """Give the lists of a node, by port."""
+        """Return the lists of a node by port."""
         node = self.nodes[node_id]
         match node["type"]:
             case "condition":
@@ -55,8 +55,8 @@ class Graph:
             case _:
                 return {}
 
-    def _ways(self, node_id: str) -> dict[str, list[str]]:
-        """Give the targets of each port, listed ones first."""
+    def _targets(self, node_id: str) -> dict[str, list[str]]:
+        """Return the targets of each port, listed ones first."""
         ways = {port: self._entries(node_id, listed) for port, listed in self._listed(node_id).items()}
         named = {target for listed in self._listed(node_id).values() for target in listed}
         for source, port, target in self.edges:
@@ -71,7 +71,7 @@ class Graph:
         return {port: unique(targets) for port, targets in ways.items()}
 
     def _entries(self, owner: str, listed: list[str]) -> list[str]:
-        """Drop listed ids that another listed id leads to; of two that lead to each other the first stays."""
+        """Drop listed ids that another listed id leads to; of two that lead to each other, keep the first."""
         listed = unique(listed)
         leads = {node_id: self._reach_loosely(node_id, owner) for node_id in listed}
         return [
@@ -85,7 +85,7 @@ class Graph:
         ]
 
     def _reach_loosely(self, start: str, owner: str) -> set[str]:
-        """What edges and lists lead to from a node, not through the owner of the list it is in."""
+        """Return what a node leads to without passing through the owner of its list."""
         found: set[str] = set()
         waiting = [start]
         while waiting:
@@ -99,7 +99,7 @@ class Graph:
         return found
 
     def _reach(self, starts: list[str], without: Scope = None) -> set[str]:
-        """What can be reached, with one port of one node taken away."""
+        """Return the nodes that can be reached without one port of one node."""
         found: set[str] = set()
         waiting = list(starts)
         while waiting:
@@ -113,21 +113,21 @@ class Graph:
         return found
 
     def _home(self, node_id: str) -> Scope:
-        """The innermost region that owns a node."""
+        """Return the innermost region that owns a node."""
         owning = [scope for scope, region in self.regions.items() if node_id in region]
         return min(owning, key=lambda scope: len(self.regions[scope]), default=None)
 
     def inside(self, owner: str) -> list[Scope]:
-        """The regions of a loop or parallel, in order."""
+        """Return the regions of a loop or parallel, in order."""
         return [(owner, port) for port in self.ways[owner] if port == "body" or port.startswith("branch ")]
 
     def ends_path(self, source: str, target: str) -> bool:
-        """Tell an edge back to a loop that encloses its source."""
+        """Return whether an edge leads back to a loop that encloses its source."""
         loop = self.nodes[target]["type"] == "loop"
         return loop and source in self.regions.get((target, "body"), set())
 
-    def left_ways(self, scope: Scope) -> Iterator[str]:
-        """Targets outside a region: of its entries, then of its nodes in order of rank."""
+    def list_exits(self, scope: Scope) -> Iterator[str]:
+        """Yield targets outside a region: of its entries, then of its nodes in order of rank."""
         yield from (target for target in self.entries(scope) if self.home[target] != scope)
         for node_id in self.ranked(scope):
             for _, target in self.in_port_order(node_id):
@@ -135,18 +135,18 @@ class Graph:
                     yield target
 
     def in_port_order(self, node_id: str) -> Iterator[tuple[str, str]]:
-        """Port and target of every way on from a node within or out of its scope."""
+        """Yield port and target of every edge from a node, within or out of its scope."""
         node = self.nodes[node_id]
         ports = PORTS.get(node["type"]) or (*(node.get("config") or {}).get("cases", {}), "default")
         for port in ports:
             if port == "left":
                 for scope in self.inside(node_id):
-                    yield from (("left", target) for target in self.left_ways(scope))
+                    yield from (("left", target) for target in self.list_exits(scope))
             elif port not in ("body", "branches"):
                 yield from ((port, target) for target in self.ways[node_id].get(port, []))
 
     def entries(self, scope: Scope) -> list[str]:
-        """What a scope starts with."""
+        """Return the entries of a scope."""
         if scope is None:
             return self.starts
         owner, port = scope
@@ -157,7 +157,7 @@ class Graph:
         ]
 
     def ranked(self, scope: Scope) -> list[str]:
-        """The nodes of a scope in order: depth first, children last to first, in reverse postorder."""
+        """Return the nodes of a scope by rank: reverse postorder, depth first, children last to first."""
         seen: set[str] = set()
         postorder: list[str] = []
 
@@ -175,5 +175,5 @@ class Graph:
 
 
 def unique(ids: list[str]) -> list[str]:
-    """Keep the first of each."""
+    """Remove duplicates, keeping the first."""
     return list(dict.fromkeys(ids))

@@ -1,9 +1,9 @@
-"""A second, slow reading of the contract's flow (SPEC §2, docs/flow.md), to hold the real one against.
+"""A second, slow implementation of control flow (docs/flow.md), to compare the real one with.
 
-It reads the raw JSON and shares no code with the planner, the interpreter or the simulator. Branches, and
-iterations beside each other, run one after the other.
+It reads the raw JSON and shares no code with the planner, the interpreter or the simulator. Branches
+and concurrent iterations run one after the other.
 
-What it understands: trigger, action (mocked), condition and switch on one variable, loop, parallel, delay,
+It supports trigger, action (mocked), condition and switch on one variable, loop, parallel, delay,
 wait (always times out), set with plain values or one variable, end; `when`, error edges, `on_error: skip`.
 """
 
@@ -15,7 +15,7 @@ from tests.reference_graph import Graph, Scope
 
 
 class FlowFailedError(Exception):
-    """A step failed and nothing in its scope took care of it."""
+    """A step failed and nothing in its scope handled it."""
 
     def __init__(self, node_id: str) -> None:
         super().__init__(node_id)
@@ -28,7 +28,7 @@ class StepLimitError(Exception):
 
 @dataclass
 class Outcome:
-    """What a run did."""
+    """The result of a run."""
 
     status: str = "completed"
     output: Any = None
@@ -40,7 +40,7 @@ class Outcome:
 
 @dataclass
 class View:
-    """The variables that one flow sees, and which of them it has set."""
+    """The variables of one scope, and which of them it has set."""
 
     values: dict[str, Any]
     named: dict[str, None] = field(default_factory=dict)
@@ -51,16 +51,16 @@ class View:
         self.named[name] = None
 
     def own(self) -> dict[str, Any]:
-        """What this flow has set."""
+        """Return the variables that this scope has set."""
         return {name: self.values.get(name) for name in self.named}
 
     def beside(self) -> "View":
-        """A view for a flow beside this one."""
+        """Return a copy for a concurrent scope."""
         return View(dict(self.values))
 
 
 class Reference:
-    """Runs a definition; `answers` are lists of outputs or `"fail"` for each action, the last repeats."""
+    """Runs a definition. `answers` has a list of outputs or `"fail"` per action; the last repeats."""
 
     def __init__(self, definition: Mapping[str, Any], answers: Mapping[str, list[Any]]) -> None:
         self.graph = Graph(definition)
@@ -71,7 +71,7 @@ class Reference:
         self.outcome = Outcome()
 
     def run(self) -> Outcome:
-        """Run it all."""
+        """Run the definition."""
         outcome = self.outcome
         try:
             closed = self.run_scope(None, "", self.view, [])
@@ -84,7 +84,7 @@ class Reference:
         return outcome
 
     def run_scope(self, scope: Scope, path: str, view: View, left: list[str]) -> dict[str, Any] | None:
-        """Run a scope to its end and say what closed it; nodes reached outside go to `left`."""
+        """Run a scope to its end and return what closed it; nodes reached outside go to `left`."""
         graph = self.graph
         ranks = {node_id: rank for rank, node_id in enumerate(graph.ranked(scope))}
         active = {node_id for node_id in graph.entries(scope) if node_id in ranks}
@@ -109,7 +109,7 @@ class Reference:
         return None
 
     def run_node(self, node_id: str, step_id: str, view: View) -> tuple[Any, list[str]]:
-        """Run a node: the port it leaves by, or what it closes its scope with; and nodes left for inside."""
+        """Run a node; return its port, or what closes the scope, and the outer nodes that were reached."""
         node = self.graph.nodes[node_id]
         if len(self.outcome.steps) >= self.max_steps:
             raise StepLimitError
@@ -130,7 +130,7 @@ class Reference:
             raise
 
     def do(self, node: Mapping[str, Any], step_id: str, view: View) -> tuple[Any, list[str]]:
-        """Do what a node is for."""
+        """Execute a node."""
         config = node.get("config") or {}
         match node["type"]:
             case "action":
@@ -158,7 +158,7 @@ class Reference:
                 return "next", []
 
     def act(self, node: Mapping[str, Any], view: View) -> None:
-        """Take the next answer of an action."""
+        """Apply the next answer of an action."""
         answers = self.answers[node["action"]]
         call = self.calls.get(node["action"], 0)
         self.calls[node["action"]] = call + 1
@@ -169,7 +169,7 @@ class Reference:
             view.set(name, answer[name])
 
     def loop(self, node: Mapping[str, Any], config: Mapping[str, Any], step_id: str, view: View) -> list[str]:
-        """Run the body so many times; alone in a copy of the variables when some run at a time."""
+        """Run the body for each item; concurrent iterations get a copy of the variables."""
         name = node.get("item_variable") or "item"
         hidden = {key: view.values[key] for key in (name, f"{name}_index") if key in view.values}
         beside = config.get("max_concurrency", 1) > 1
@@ -205,7 +205,7 @@ class Reference:
             self.run_scope(scope, path, view, left)
 
     def parallel(self, node: Mapping[str, Any], config: Mapping[str, Any], step_id: str, view: View) -> list[str]:
-        """Run the branches in turn, each from the variables of the start."""
+        """Run the branches in turn, each from the initial variables."""
         views: list[View] = []
         left: list[str] = []
         failed: FlowFailedError | None = None
@@ -232,12 +232,12 @@ def holds(condition: Mapping[str, Any], view: View) -> bool:
 
 
 def read(value: Any, view: View) -> Any:
-    """Compute a plain value or `{{ variable }}`."""
+    """Evaluate a plain value or `{{ variable }}`."""
     if isinstance(value, str) and value.startswith("{{ "):
         return view.values.get(value[3:-3])
     return value
 
 
 def run_reference(definition: Mapping[str, Any], answers: Mapping[str, list[Any]]) -> Outcome:
-    """Run a definition by the reference."""
+    """Run a definition with the reference interpreter."""
     return Reference(definition, answers).run()

@@ -1,4 +1,4 @@
-"""The API, served on loopback over a real Temporal server and a database of its own."""
+"""The API on loopback, with a real Temporal server and its own database."""
 
 from collections.abc import AsyncIterator
 from itertools import count
@@ -26,13 +26,13 @@ def services(served_api: tuple[Services, str]) -> Services:
 
 @pytest.fixture
 def customer() -> str:
-    """A customer of the test's own."""
+    """A customer for this test only."""
     return f"api-customer-{next(NUMBERS)}"
 
 
 @pytest.fixture
 async def api(served_api: tuple[Services, str], customer: str) -> AsyncIterator[httpx.AsyncClient]:
-    """A client that asks as an administrator for the test's own customer."""
+    """A client with administrator rights that acts for the test's customer."""
     base, params = f"{served_api[1]}/api/v1", {"customer_id": customer}
     async with httpx.AsyncClient(base_url=base, params=params, timeout=30) as client:
         yield client

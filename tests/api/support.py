@@ -1,4 +1,4 @@
-"""Definitions that tests of the API create, and what they do with them."""
+"""Serving the API, and helpers to create workflows and follow runs."""
 
 import hashlib
 import hmac
@@ -71,7 +71,7 @@ def sign(secret: str, body: bytes, moment: int | None = None) -> str:
 
 @asynccontextmanager
 async def serve_api(world: World, home: Path, **more: Any) -> AsyncIterator[tuple[Services, str]]:
-    """Serve from a folder; gives the services and where it listens."""
+    """Serve from a folder; yields the services and the address."""
     settings = world.runs.settings.model_copy(
         update={"home": home, "api_port": 0, "rate_limit": "10000/second", **more}
     )

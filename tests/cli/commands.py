@@ -1,4 +1,4 @@
-"""The command run in this process, and the names of all commands."""
+"""Commands run in this process, and the names of all commands."""
 
 import logging
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from tests.cli.shell import Done
 
 @dataclass(frozen=True, slots=True)
 class InProcess:
-    """Runs commands in this process: the same code without the second that a new interpreter takes to import it."""
+    """Runs commands in this process, which saves the second that a new interpreter needs for its imports."""
 
     env: dict[str, str]
 

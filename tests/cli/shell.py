@@ -1,4 +1,4 @@
-"""Commands as processes, and a real `orchestrator dev` for those that talk to a server."""
+"""Commands as processes, and a real `orchestrator dev` for those that need a server."""
 
 import asyncio
 import contextlib
@@ -17,7 +17,7 @@ SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A command that has ended."""
+    """A finished command."""
 
     code: int
     out: str
@@ -26,7 +26,7 @@ class Done:
 
 @dataclass(slots=True)
 class Shell:
-    """Runs commands with an environment."""
+    """Runs commands with environment variables."""
 
     env: dict[str, str]
     folder: Path = field(default=ROOT, kw_only=True)
@@ -40,7 +40,7 @@ class Shell:
         )
 
     async def end(self, process: asyncio.subprocess.Process) -> Done:
-        """Wait for a command's end; one that hangs is killed and fails the test."""
+        """Wait for a command; one that hangs is killed and fails the test."""
         try:
             async with asyncio.timeout(SECONDS):
                 out, err = await process.communicate()
@@ -63,9 +63,9 @@ class Dev(Shell):
 
 
 async def start_dev(home: Path, env: Mapping[str, str] = MappingProxyType({}), *, folder: Path = ROOT) -> Dev:
-    """Start `dev` on free ports and wait until it says that all parts answer."""
+    """Start `dev` on free ports and wait for its ready file."""
     ready = home.parent / f"{home.name}.ready.json"
-    ready.unlink(missing_ok=True)  # a killed one has left its own
+    ready.unlink(missing_ok=True)  # left by a process that was killed
     shell = Shell(
         {"ORCHESTRATOR_HOME": str(home), "ORCHESTRATOR_HTTP_ALLOWED_NETWORKS": "127.0.0.1/32", **env}, folder=folder
     )
@@ -87,7 +87,7 @@ async def start_dev(home: Path, env: Mapping[str, str] = MappingProxyType({}), *
 
 
 async def stop_dev(dev: Dev) -> Done:
-    """Ask a `dev` to end and wait for it."""
+    """Stop `dev` and wait for it."""
     if dev.process.returncode is None:
         dev.process.send_signal(signal.SIGTERM)
     return await dev.end(dev.process)

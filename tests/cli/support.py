@@ -1,4 +1,4 @@
-"""Definitions as files, for tests of commands."""
+"""Definition files and checks for tests of commands."""
 
 import asyncio
 import json
@@ -47,7 +47,7 @@ def write_failing(folder: Path, **more: Any) -> Path:
 
 
 async def wait_for_status(dev: Dev, run_id: str, status: str) -> dict[str, Any]:
-    """Wait until a run has this status; asks the API, which is quicker than starting a command each time."""
+    """Wait until a run has this status. Asks the API, which is faster than starting a command each time."""
     async with asyncio.timeout(SECONDS), httpx.AsyncClient(base_url=f"{dev.ready['api']}/api/v1") as api:
         while True:
             answer = await api.get(f"/runs/{run_id}")

@@ -1,4 +1,4 @@
-"""Actions as a script says: the answers of SPEC §11 as one real Temporal activity that takes any name."""
+"""Scripted actions: mocks as `simulate --actions` takes them, served by one dynamic Temporal activity."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -17,27 +17,27 @@ DEFAULT_ANSWER = {"output": {"node": "{{ node_id }}"}}
 
 @dataclass
 class Script:
-    """What the actions of one customer's runs answer, and what they were asked."""
+    """The results of the actions of one customer's runs, and the calls."""
 
     answers: Mapping[str, Any] = field(default_factory=dict)
-    """By action: an answer, or a list of them, the last of which repeats."""
+    """By action: a mock, or a list of mocks of which the last repeats."""
     calls: list[dict[str, Any]] = field(default_factory=list)
     """`{action, node_id, parameters, attempt, context}` of each attempt, in order."""
     gates: dict[str, asyncio.Event] = field(default_factory=dict)
-    """By node id or action: an attempt does not end before the gate is open."""
+    """By node id or action: an attempt ends only once its gate is open."""
     cancelled: list[str] = field(default_factory=list)
     """Nodes whose action was cancelled while it waited at its gate."""
 
     def named(self, action: str) -> list[dict[str, Any]]:
-        """Give the calls of one action."""
+        """Return the calls of one action."""
         return [call for call in self.calls if call["action"] == action]
 
     def nodes(self) -> list[str]:
-        """Name the nodes that called, in order."""
+        """Return the ids of the nodes that called, in order."""
         return [call["node_id"] for call in self.calls]
 
     async def answer(self, action: str, sent: Mapping[str, Any], attempt: int, beat: Callable[[], None]) -> Any:
-        """Answer one attempt; raises ApplicationError as an action's failure does."""
+        """Return the result of one attempt; raises ApplicationError if the script says so."""
         node_id = sent["context"]["node_id"]
         place = len(self.named(action))
         self.calls.append({"action": action, "node_id": node_id, "attempt": attempt, **sent})
@@ -67,7 +67,7 @@ class Script:
 
 
 def failure(error: Any, attempt: int) -> ApplicationError:
-    """Make what an action fails with."""
+    """Build the error of a failed action."""
     told = error if isinstance(error, Mapping) else {"message": str(error)}
     recoverable = bool(told.get("recoverable", True))
     return ApplicationError(
@@ -79,14 +79,14 @@ def failure(error: Any, attempt: int) -> ApplicationError:
 
 
 class Scripts:
-    """The scripts of all customers, and the activity that follows them."""
+    """The scripts of all customers and the activity that runs them."""
 
     def __init__(self) -> None:
         self.by_customer: dict[str, Script] = {}
 
     @activity.defn(dynamic=True)
     async def act(self, args: Sequence[RawValue]) -> Any:
-        """Answer as the script of the customer says."""
+        """Run the script of the customer."""
         info = activity.info()
         sent = activity.payload_converter().from_payload(args[0].payload)
         script = self.by_customer[sent["context"]["customer_id"]]

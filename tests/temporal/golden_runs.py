@@ -1,4 +1,4 @@
-"""Golden cases as runs on Temporal, many at a time."""
+"""Golden cases as concurrent runs on Temporal."""
 
 import asyncio
 import re
@@ -16,12 +16,12 @@ POLL_SECONDS = 0.05
 
 
 def list_cases() -> list[Case]:
-    """Give the cases that a real server with a real clock can run."""
+    """Return the cases that a server with a real clock can run."""
     return [case for case in load_cases() if case.temporal and not case.time_skipping and "refused" not in case.expect]
 
 
 def make_slug(name: str) -> str:
-    """Make a file name of a case's name."""
+    """Turn the name of a case into a file name."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
@@ -34,16 +34,16 @@ class Golden:
         self._tasks: dict[str, asyncio.Task[Run]] = {}
 
     def begin(self, wanted: list[Case]) -> None:
-        """Start them all, some at a time."""
+        """Start all cases, a few at a time."""
         for case in wanted:
             self._tasks[case.name] = asyncio.create_task(self._run(case))
 
     async def run_to_end(self, case: Case) -> Run:
-        """Give the run document of a case, once its run has ended."""
+        """Wait for the run of a case and return its document."""
         return await self._tasks[case.name]
 
     async def close(self) -> None:
-        """End what still runs."""
+        """Cancel the runs that are left."""
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
@@ -63,10 +63,10 @@ class Golden:
         try:
             await self.world.runs.send_event(run_id, event["name"], event.get("payload"))
         except OperationRefused:
-            return  # the run has ended without it, as some cases mean it to
+            return  # the run has ended already, which some cases expect
 
     async def _resolve(self, run_id: str, words: list[dict[str, Any]]) -> None:
-        """Give each word when its node waits for one."""
+        """Send each resolution when its node waits for one."""
         while words:
             try:
                 run = await self.world.runs.reader.read_document(run_id)

@@ -1,7 +1,7 @@
-"""Record the histories of all golden cases anew: `python -m tests.temporal.record_histories`.
+"""Record the histories of golden cases that have none: `python -m tests.temporal.record_histories`.
 
-Not at every change: recorded histories are what runs in the field look like, and must go on replaying. Record
-after a new case, and at a release.
+With `--all`, record every case again. Do so only at a release: recorded histories stand for runs in production, which
+must keep replaying.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from tests.temporal.world import open_world
 
 
 async def record(only_new: bool) -> None:
-    """Run the cases and write their histories; refuses what does not run as expected."""
+    """Run the cases and write their histories; stops at a case that does not end as expected."""
     chosen = [
         case
         for case in list_cases()
@@ -39,7 +39,7 @@ async def record(only_new: bool) -> None:
 
 
 async def list_executions(client: Client, workflow_id: str) -> list[tuple[str, str]]:
-    """Give workflow id and history of every execution of a run: those that continued it, and its children."""
+    """Return workflow id and history of every execution of a run, including continuations and children."""
     found: list[tuple[str, str]] = []
     waiting: list[tuple[str, str | None]] = [(workflow_id, None)]
     while waiting:
@@ -59,7 +59,7 @@ async def list_executions(client: Client, workflow_id: str) -> list[tuple[str, s
 
 
 async def find_first_run(client: Client, workflow_id: str) -> str:
-    """Give the first of the executions that continue each other."""
+    """Return the run id of the first execution."""
     described = await client.get_workflow_handle(workflow_id).describe()
     return described.raw_description.workflow_execution_info.first_run_id
 

@@ -1,4 +1,4 @@
-"""An action that takes a while, and counts."""
+"""A slow action that counts its calls."""
 
 import asyncio
 
@@ -11,20 +11,20 @@ ended = 0
 
 
 class Slow(BaseModel):
-    """How long."""
+    """Duration in seconds."""
 
     seconds: float
 
 
 class Slept(BaseModel):
-    """How long it was."""
+    """Duration in seconds."""
 
     slept: float
 
 
 @action("tests.slow")
 async def slow(parameters: Slow) -> Slept:
-    """Take a while."""
+    """Sleep."""
     global begun, ended
     begun += 1
     await asyncio.sleep(parameters.seconds)

@@ -1,4 +1,4 @@
-"""Every recorded history runs through the code of now as it ran then (DESIGN, law 5)."""
+"""Every recorded history replays on the current code."""
 
 import json
 from collections.abc import AsyncIterator, Iterable
@@ -25,7 +25,7 @@ STRICT_CASES = (
 
 
 async def find_mismatches(executions: Iterable[WorkflowHistory]) -> dict[str, Exception]:
-    """Replay histories; give what does not fit, by run id."""
+    """Replay histories; return the failures by run id."""
 
     async def compare_each() -> AsyncIterator[WorkflowHistory]:
         for execution in executions:
@@ -37,7 +37,7 @@ async def find_mismatches(executions: Iterable[WorkflowHistory]) -> dict[str, Ex
 
 @pytest.fixture(scope="session")
 async def failures() -> dict[str, list[str]]:
-    """Replay all at once; give what does not fit, by name."""
+    """Replay all histories; return the failures by name."""
     cases = dict(read_histories())
     found = await find_mismatches(execution for executions in cases.values() for execution in executions)
     return {

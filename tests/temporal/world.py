@@ -1,4 +1,4 @@
-"""A server, a worker on it whose actions follow scripts, and the means to run definitions there."""
+"""A server and a worker whose actions follow scripts, to run definitions on."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -24,18 +24,18 @@ from tests.golden import read_definition
 from tests.temporal.answers import Script, Scripts
 
 SECONDS = 20.0
-"""Nothing that a test waits for takes longer."""
+"""The longest that a test waits for anything."""
 QUEUE = "tests"
 
 STRICT = SandboxedWorkflowRunner()
-"""Runs our own modules again for each run, with every restriction: 0.15 s a run."""
+"""Imports our modules again for each run, with every restriction: 0.15 s per run."""
 QUICK = SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules("orchestrator"))
 NONE = UnsandboxedWorkflowRunner()
-"""What production has."""
+"""As in production."""
 
 
 async def wait_until(what: Callable[[], Awaitable[Any]], seconds: float = SECONDS) -> Any:
-    """Ask until the answer is true, and give it; fails when the time is over."""
+    """Poll until the result is true, and return it; fails after `seconds`."""
     async with asyncio.timeout(seconds):
         while True:
             answer = await what()
@@ -46,7 +46,7 @@ async def wait_until(what: Callable[[], Awaitable[Any]], seconds: float = SECOND
 
 @dataclass
 class World:
-    """Where runs live."""
+    """A client and a worker for runs of tests."""
 
     client: Client
     runs: Runs
@@ -55,7 +55,7 @@ class World:
     numbers: Any = field(default_factory=lambda: count(1))
 
     def script(self, answers: Mapping[str, Any] | None = None, customer: str | None = None) -> tuple[str, Script]:
-        """Make a script for a customer of its own."""
+        """Return a new customer and the script of its actions."""
         name = customer or f"customer-{next(self.numbers)}"
         self.scripts.by_customer[name] = Script(answers or {})
         return name, self.scripts.by_customer[name]
@@ -64,7 +64,7 @@ class World:
         return (await self.runs.start(self.runs.prepare(plan, input_data=given, **more))).id
 
     async def run(self, plan: Plan, given: Any = None, **more: Any) -> Run:
-        """Run a plan to its end."""
+        """Run a plan to completion."""
         return await self.wait_for_end(await self.start(plan, given, **more))
 
     async def wait_for_end(self, run_id: str) -> Run:
@@ -72,7 +72,7 @@ class World:
             return await self.runs.reader.wait_for_result(run_id)
 
     async def wait_for_waiting(self, run_id: str, kind: str) -> Run:
-        """Wait until something in the run waits for that kind of thing."""
+        """Wait until the run waits for this kind of thing."""
 
         async def find_waiting() -> Run | None:
             run = await self.runs.reader.read_document(run_id)
@@ -108,13 +108,13 @@ async def run_scripted_worker(world: World, runner: WorkflowRunner = QUICK, **mo
 
 
 def make_definition(nodes: Mapping[str, Any], *edges: str, **more: Any) -> dict[str, Any]:
-    """Write a definition in short: `{id: action name | node}` and edges `a -> b` or `a -port-> b, c`."""
+    """Build a definition from `{id: action name | node}` and edges `a -> b` or `a -port-> b, c`."""
     return read_definition({"nodes": nodes, "edges": edges, **more}, "short", "short")
 
 
 def make_plan(
     nodes: Mapping[str, Any], *edges: str, customer: str, workflows: Mapping[str, Any] | None = None, **more: Any
 ) -> Plan:
-    """Plan such a definition."""
+    """Build such a definition and plan it."""
     made = make_definition(nodes, *edges, **more) | {"customer_id": customer}
     return check(made, workflows=workflows).require()
