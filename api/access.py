@@ -11,7 +11,8 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from api.services import ServicesDep
 from orchestrator.errors import OrchestratorError
-from orchestrator.service.customers import CUSTOMER_NAME, DEFAULT_CUSTOMER, MAX_CUSTOMER
+from orchestrator.model.definition import DEFAULT_CUSTOMER
+from orchestrator.service.customers import CUSTOMER_NAME, MAX_CUSTOMER
 from orchestrator.service.services import Services
 from orchestrator.store.api_keys import ApiKey
 from orchestrator.store.workflows import WorkflowNotFound

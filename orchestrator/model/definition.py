@@ -13,6 +13,8 @@ NODE_TYPES = (
 )  # fmt: skip
 TRIGGER_TYPES = ("manual", "schedule", "event", "webhook")
 STATUSES = ("draft", "active", "paused", "archived")
+DEFAULT_CUSTOMER = "default"
+"""The customer of definitions and requests that name none. Where `None` is accepted, it means all customers."""
 TRIGGER = "trigger"
 """The source of edges that start the graph."""
 KEEPS_ZERO = frozenset({"collection", "delay_seconds"})
@@ -132,7 +134,7 @@ class Definition(Part):
 
     id: str = Field("", description="Unique id; generated if empty.")
     name: str = Field("", description="Display name.")
-    customer_id: str = Field("", description="Customer ID.")
+    customer_id: str = Field(DEFAULT_CUSTOMER, description="Customer ID.")
     description: str = Field("", description="Description for readers; ignored by runs.")
     status: str = Field("draft", description="Status.", json_schema_extra={"enum": list(STATUSES)})
     version: int = Field(1, description="Newest published version.")
