@@ -32,12 +32,12 @@ class Graph:
             [target for source, _, target in self.edges if source == "trigger"]
             + [node_id for node_id, node in self.nodes.items() if node["type"] == "trigger"]
         )
-        self.edges = {node_id: self._targets(node_id) for node_id in self.nodes}
+        self.targets = {node_id: self._targets(node_id) for node_id in self.nodes}
         self.reached = self._reach(self.starts)
         self.regions = {
             (owner, port): self.reached - self._reach(self.starts, without=(owner, port))
             for owner in self.reached
-            for port in self.edges[owner]
+            for port in self.targets[owner]
             if port == "body" or port.startswith("branch ")
         }
         self.home = {node_id: self._home(node_id) for node_id in self.reached}
@@ -107,7 +107,7 @@ class Graph:
             if node_id in found:
                 continue
             found.add(node_id)
-            for port, targets in self.edges[node_id].items():
+            for port, targets in self.targets[node_id].items():
                 if (node_id, port) != without:
                     waiting += targets
         return found
@@ -119,7 +119,7 @@ class Graph:
 
     def inside(self, owner: str) -> list[Scope]:
         """Return the regions of a loop or parallel, in order."""
-        return [(owner, port) for port in self.edges[owner] if port == "body" or port.startswith("branch ")]
+        return [(owner, port) for port in self.targets[owner] if port == "body" or port.startswith("branch ")]
 
     def ends_path(self, source: str, target: str) -> bool:
         """Return whether an edge leads back to a loop that encloses its source."""
@@ -143,7 +143,7 @@ class Graph:
                 for scope in self.inside(node_id):
                     yield from (("left", target) for target in self.list_exits(scope))
             elif port not in ("body", "branches"):
-                yield from ((port, target) for target in self.edges[node_id].get(port, []))
+                yield from ((port, target) for target in self.targets[node_id].get(port, []))
 
     def entries(self, scope: Scope) -> list[str]:
         """Return the entries of a scope."""
@@ -152,7 +152,7 @@ class Graph:
         owner, port = scope
         return [
             target
-            for target in self.edges[owner][port]
+            for target in self.targets[owner][port]
             if not self.ends_path(owner, target) and not (port == "body" and target == owner)
         ]
 

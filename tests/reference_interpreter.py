@@ -100,7 +100,7 @@ class Reference:
                 if port.get("outcome") == "failed":
                     raise FlowFailedError(node_id)
                 return port
-            own = [t for t in graph.edges[node_id].get(port, []) if not graph.ends_path(node_id, t)]
+            own = [t for t in graph.targets[node_id].get(port, []) if not graph.ends_path(node_id, t)]
             for target in own + (inner if port == "next" else []):
                 if target in ranks:
                     active.add(target)
@@ -125,7 +125,7 @@ class Reference:
             if node.get("on_error") == "skip":
                 self.outcome.steps[place] = (step_id, "skipped")
                 return "next", []
-            if "error" in self.graph.edges[node_id]:
+            if "error" in self.graph.targets[node_id]:
                 return "error", []
             raise
 
