@@ -34,5 +34,5 @@ async def log_message(parameters: Message, context: ActionContext) -> Logged:
         "node_id": context.node_id,
         "customer_id": context.customer_id,
     }
-    log.log(LEVELS[parameters.level], "%s", parameters.message, extra=extra)
+    log.log(LEVELS[parameters.level], "%s", context.redact(parameters.message), extra=extra)
     return Logged()

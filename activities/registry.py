@@ -55,6 +55,11 @@ class ActionContext:
     """The worker's settings and clients: `activities.resources.Resources`."""
     heartbeat: Callable[..., None] = lambda *details: None
     """Report to Temporal that the action is alive, with details of its progress."""
+    warn: Callable[[str], None] = lambda message: None
+    """Add a warning to the step."""
+    redact: Callable[[str], str] = lambda text: text
+    """Replace the secrets of this call in a text by `[secret]`. Results and errors are redacted anyway: needed only
+    before a text is cut, or is written elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)

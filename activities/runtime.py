@@ -7,7 +7,8 @@ import asyncio
 import contextlib
 import json
 import logging
-from collections.abc import Callable, Mapping
+import traceback
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -15,26 +16,30 @@ from pydantic import BaseModel, ValidationError
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.redaction import Redactor
 from activities.registry import ActionContext, ActionFailed, ActionSpec, Registry
 from activities.resources import Resources
 from orchestrator.errors import ERROR_TYPES, ExpressionError
 from orchestrator.expressions import default_env
+from orchestrator.jsontools.json_values import SURROGATES_REPLACED, normalize_json, replace_surrogates
 from orchestrator.jsontools.pointer import format_pointer
+from orchestrator.jsontools.text import shorten
 from orchestrator.jsontools.validation_messages import describe_validation_error, suggest_choice, suggest_pipe
 from orchestrator.language import compile_expression, reveal
 from orchestrator.model.activity_input import ActivityInput
-from orchestrator.model.run import ATTEMPT_KEY
+from orchestrator.model.run import ATTEMPT_KEY, WARNINGS_KEY
 from orchestrator.settings import Settings
-from orchestrator.telemetry.context import log_context
+from orchestrator.telemetry.context import log_context, redact_log
 from orchestrator.telemetry.metrics import ACTION_SECONDS, ACTIONS
 
 log = logging.getLogger("orchestrator.activities")
 
 MAX_RESULT_BYTES = 1_800_000
 """Temporal refuses payloads over 2 MiB, and would retry the attempt; here the step fails with the size it has."""
-MIN_SCRUBBED_LENGTH = 4
-"""Shorter secrets are not redacted: too much other text contains them."""
-REDACTED = "[secret]"
+MAX_MESSAGE = 10_000
+"""Characters of an error message."""
+MAX_DETAIL_BYTES = 100_000
+"""Larger details of an error are dropped: Temporal would refuse the failure, and repeat the attempt."""
 HEARTBEATS_PER_TIMEOUT = 3
 NON_RETRYABLE = frozenset({"validation_error"})
 
@@ -88,26 +93,32 @@ async def run_action(spec: ActionSpec, argument: Mapping[str, Any], resources: R
 
 async def _run(spec: ActionSpec, call: ActivityInput, resources: Resources) -> Any:
     info = activity.info()
-    secret_values = _find_secret_values(call, resources)
+    redactor = Redactor(_list_sent_secrets(call, resources))
+    redact_log.set(redactor.redact_text)
+    warnings: list[str] = []
     try:
         parameters = _validate_parameters(spec, call, resources)
-        context = _build_context(call, info.attempt, resources)
+        context = _build_context(call, info.attempt, resources, redactor, warnings)
         async with _send_heartbeats(spec, info), asyncio.timeout(_to_seconds(info.start_to_close_timeout)):
             result = await (spec.function(parameters, context) if spec.takes_context else spec.function(parameters))
-        result_json = _scrub(_encode_result(result), secret_values)
+        result_json = _encode_result(result, redactor, warnings)
     except ActionFailed as failure:
-        raise _to_application_error(failure, info.attempt, secret_values) from None
+        raise _to_application_error(failure, info.attempt, redactor) from None
     except TimeoutError:
         timeout = ActionFailed(f"{spec.name} took too long", error_type="timeout_error")
-        raise _to_application_error(timeout, info.attempt, secret_values) from None
+        raise _to_application_error(timeout, info.attempt, redactor) from None
     except Exception as error:
-        # The traceback stays in the worker's log: it may show parameters, and so secrets.
-        log.exception("%s failed", spec.name)
+        # The traceback stays in the worker's log.
+        text = redactor.redact_text(traceback.format_exc())
+        log.error("%s failed", spec.name, extra={"traceback": text})  # noqa: TRY400 - without the values it shows
         unhandled = ActionFailed(
             f"{type(error).__name__}: {error}", error_type="unknown", details={"type": type(error).__name__}
         )
-        raise _to_application_error(unhandled, info.attempt, secret_values) from None
-    return result_json if info.attempt == 1 else {ATTEMPT_KEY: info.attempt, "result": result_json}
+        raise _to_application_error(unhandled, info.attempt, redactor) from None
+    if info.attempt == 1 and not warnings:
+        return result_json
+    wrapped = {ATTEMPT_KEY: info.attempt, "result": result_json}
+    return {**wrapped, WARNINGS_KEY: [redactor.redact_text(each) for each in warnings]} if warnings else wrapped
 
 
 def _validate_parameters(spec: ActionSpec, call: ActivityInput, resources: Resources) -> BaseModel:
@@ -142,7 +153,9 @@ def _describe_problem(error: Mapping[str, Any]) -> str:
     return describe_validation_error(error) + (f" ({hint})" if hint else "")
 
 
-def _build_context(call: ActivityInput, attempt: int, resources: Resources) -> ActionContext:
+def _build_context(
+    call: ActivityInput, attempt: int, resources: Resources, redactor: Redactor, warnings: list[str]
+) -> ActionContext:
     return ActionContext(
         run_id=call.run_id,
         workflow_id=call.workflow_id,
@@ -152,6 +165,8 @@ def _build_context(call: ActivityInput, attempt: int, resources: Resources) -> A
         attempt=attempt,
         resources=resources,
         heartbeat=activity.heartbeat,
+        warn=warnings.append,
+        redact=redactor.redact_text,
     )
 
 
@@ -180,17 +195,19 @@ async def _send_heartbeats(spec: ActionSpec, info: activity.Info) -> Any:
         await asyncio.gather(heartbeat_task, return_exceptions=True)
 
 
-def _encode_result(result: Any) -> Any:
-    """Return a result as JSON; raises ActionFailed where it is too large or not JSON."""
+def _encode_result(result: Any, redactor: Redactor, warnings: list[str]) -> Any:
+    """Return a result as JSON without secrets; raises ActionFailed where it is too large, too deep or not JSON."""
     if result is None:
         return {}
-    result_json = result.model_dump(mode="json", by_alias=True) if isinstance(result, BaseModel) else result
-    if not isinstance(result_json, dict):
-        result_json = {"result": result_json}
     try:
-        size = len(json.dumps(result_json, allow_nan=False))
+        value = result.model_dump(mode="json", by_alias=True) if isinstance(result, BaseModel) else result
+        result_json, has_surrogates = normalize_json(value if isinstance(value, dict) else {"result": value})
     except (TypeError, ValueError, RecursionError) as error:
-        raise ActionFailed(f"the action's result is not JSON: {error}", recoverable=False) from None
+        raise ActionFailed(f"cannot store the action's result: {error}", recoverable=False) from None
+    if has_surrogates:
+        warnings.append(SURROGATES_REPLACED)
+    result_json = redactor.redact(result_json)
+    size = len(json.dumps(result_json))
     if size > MAX_RESULT_BYTES:
         raise ActionFailed(
             f"the action's result is {size:,} bytes; the limit is {MAX_RESULT_BYTES:,}."
@@ -201,44 +218,57 @@ def _encode_result(result: Any) -> Any:
     return result_json
 
 
-def _find_secret_values(call: ActivityInput, resources: Resources) -> list[str]:
-    """Return the values of the secrets that a call names, the longest first."""
-    values: set[str] = set()
+def _list_sent_secrets(call: ActivityInput, resources: Resources) -> list[str]:
+    """Return the secrets that a call names, and what its pipes make of them: texts that must not come back."""
+    values: list[str] = []
+    env = default_env({"secrets": dict(resources.secrets)})
     for part in (part for parts in call.secrets.values() for part in parts if isinstance(part, Mapping)):
-        for name in compile_expression(part["expression"]).names:
-            value = resources.secrets.get(str(name.path[0]) if name.path else "")
-            if value is not None and len(value) >= MIN_SCRUBBED_LENGTH:
-                values.add(value)
-    return sorted(values, key=lambda value: (-len(value), value))
+        expression = compile_expression(part["expression"])
+        values += (resources.secrets.get(str(name.path[0]) if name.path else "") or "" for name in expression.names)
+        with contextlib.suppress(ExpressionError):
+            values += _iterate_texts(expression.render(env))
+    return values
 
 
-def _scrub(value: Any, secret_values: list[str]) -> Any:
-    """Redact secrets in what an action returns: a server may have echoed them."""
-    if not secret_values:
-        return value
-    if isinstance(value, str):
-        for secret in secret_values:
-            value = value.replace(secret, REDACTED)
-        return value
-    if isinstance(value, Mapping):
-        return {_scrub(key, secret_values): _scrub(item, secret_values) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_scrub(item, secret_values) for item in value]
-    return value
+def _iterate_texts(value: Any) -> Iterator[str]:
+    match value:
+        case None | bool():
+            return
+        case Mapping():
+            for key, item in value.items():
+                yield str(key)
+                yield from _iterate_texts(item)
+        case list() | tuple():
+            for item in value:
+                yield from _iterate_texts(item)
+        case _:
+            yield str(value)
 
 
-def _to_application_error(failure: ActionFailed, attempt: int, secret_values: list[str]) -> ApplicationError:
+def _to_application_error(failure: ActionFailed, attempt: int, redactor: Redactor) -> ApplicationError:
     error_type = failure.error_type if failure.error_type in ERROR_TYPES else "unknown"
     detail = {
-        "details": _scrub(json.loads(json.dumps(failure.details, default=str)), secret_values),
+        "details": redactor.redact(_encode_details(failure.details)),
         "recoverable": failure.recoverable,
         "attempt": attempt,
     }
     delay = failure.retry_after_seconds
+    message = redactor.redact_text(replace_surrogates(failure.message))
     return ApplicationError(
-        _scrub(failure.message, secret_values),
+        shorten(message, MAX_MESSAGE),
         detail,
         type=error_type,
         non_retryable=not failure.recoverable or error_type in NON_RETRYABLE,
         next_retry_delay=None if delay is None else timedelta(seconds=delay),
     )
+
+
+def _encode_details(details: Mapping[str, Any]) -> Any:
+    try:
+        text = json.dumps(details, default=str, allow_nan=False)
+        encoded, _ = normalize_json(json.loads(text))
+    except (TypeError, ValueError, RecursionError) as error:
+        return {"dropped": f"the details cannot be stored: {error}"}
+    if len(text) > MAX_DETAIL_BYTES:
+        return {"dropped": f"the details are {len(text):,} bytes; the limit is {MAX_DETAIL_BYTES:,}"}
+    return encoded

@@ -12,11 +12,10 @@ from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
 
 from api.access import RequireScope, admit_request
+from orchestrator.jsontools.json_values import MAX_DEPTH
 from orchestrator.jsontools.source import MAX_SHOWN, JsonSyntaxError, Source, parse_json
 from orchestrator.jsontools.suggestions import did_you_mean, join_names
 
-MAX_DEPTH = 200
-"""Levels of nesting. pydantic serializes at most 255, and a response wraps what was sent."""
 LOCATED_CHARACTERS = 100_000
 """Size up to which a duplicate key is reported with its position, which takes a second pass."""
 LARGE_BYTES = 100_000
@@ -29,7 +28,7 @@ Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 def parse_body(raw: bytes) -> Any:
     """Parse a body; raises HTTPException 400 with the position of the first syntax error."""
     try:
-        source = parse_json(raw.decode(), MAX_DEPTH)
+        source = parse_json(raw.decode("utf-8-sig"), MAX_DEPTH)
     except UnicodeDecodeError as error:
         raise HTTPException(400, f"the body is not valid UTF-8 at byte {error.start}") from None
     except JsonSyntaxError as error:

@@ -2,26 +2,53 @@
 
 import json
 import logging
+import re
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from orchestrator.cli.output import clean
 from orchestrator.model.run import format_timestamp
-from orchestrator.telemetry.context import log_context
+from orchestrator.telemetry.context import log_context, redact_log
 from orchestrator.telemetry.metrics import SdkMetrics
 
 TEXT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+LINE_BREAK = re.compile("[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
+ESCAPES = {letter: ascii(letter)[1:-1] for letter in "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"}
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 """Attributes of every record; all others come from `extra`."""
 
 
+def redact(text: str) -> str:
+    """Return a text without the secrets of the action that logs it."""
+    redactor = redact_log.get(None)
+    return text if redactor is None else redactor(text)
+
+
 class TextLines(logging.Formatter):
-    """Formats a record as one line, and its traceback; replaces control characters."""
+    """Formats a record as one line, and its traceback indented below it.
+
+    Escapes line breaks in messages and replaces control characters, so that no text from outside forges a line.
+    """
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the library's name
+        """Format the first line."""
+        return clean(LINE_BREAK.sub(lambda match: ESCAPES[match.group()], redact(super().formatMessage(record))))
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - the library's name
+        """Format a traceback."""
+        return _indent(redact(super().formatException(ei)))
 
     def format(self, record: logging.LogRecord) -> str:
         """Format a record."""
-        return "\n".join(clean(part) for part in super().format(record).split("\n"))
+        traceback = getattr(record, "traceback", None)
+        line = super().format(record)
+        return f"{line}\n{_indent(str(traceback))}" if traceback else line
+
+
+def _indent(text: str) -> str:
+    return "\n".join(f"    {clean(line)}" for line in text.splitlines())
 
 
 class JsonLines(logging.Formatter):
@@ -34,11 +61,11 @@ class JsonLines(logging.Formatter):
             "time": format_timestamp(datetime.fromtimestamp(record.created, UTC)),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": redact(record.getMessage()),
             **extra,
         }
         if record.exc_info:
-            entry["traceback"] = self.formatException(record.exc_info)
+            entry["traceback"] = redact(self.formatException(record.exc_info))
         return json.dumps(entry, ensure_ascii=False, default=str)
 
 

@@ -2,9 +2,12 @@
 
 from collections.abc import Sequence
 
+from orchestrator.errors import StepFailed
 from orchestrator.interpreter.base import NodeRun
-from orchestrator.interpreter.effects import ActRequest, Resolution
+from orchestrator.interpreter.effects import ActionResult, ActRequest, Resolution
+from orchestrator.interpreter.frames import Step
 from orchestrator.interpreter.pure_nodes import NEXT, Exit
+from orchestrator.jsontools.json_values import SURROGATES_REPLACED, NotJson, normalize_json
 from orchestrator.jsontools.pointer import split_pointer
 from orchestrator.model.plan import Action
 
@@ -36,6 +39,21 @@ async def act(run: NodeRun, node: Action, resolutions: Sequence[Resolution]) -> 
             local=node.local,
         )
     )
-    step.output = answer.to_output()
     step.retry_count += answer.attempts - 1
+    accept_result(step, answer)
     return NEXT
+
+
+def accept_result(step: Step, answer: ActionResult) -> None:
+    """Give a step the result of its action as its output: an object, so that templates can name its parts.
+
+    Raises StepFailed for a result that cannot be stored. The action is not called again: it has done its work.
+    """
+    try:
+        output, has_surrogates = normalize_json(answer.result)
+    except NotJson as error:
+        raise StepFailed(f"cannot store the result: {error}", error_type="action_error", recoverable=False) from None
+    step.warnings += answer.warnings
+    if has_surrogates:
+        step.warnings += (SURROGATES_REPLACED,)
+    step.output = output if isinstance(output, dict) else {"result": output}

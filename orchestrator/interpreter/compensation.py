@@ -3,6 +3,7 @@
 from typing import Any
 
 from orchestrator.errors import StepFailed
+from orchestrator.interpreter.actions import accept_result
 from orchestrator.interpreter.base import Interpreter, NodeRun
 from orchestrator.interpreter.effects import ActionResult, ActRequest
 from orchestrator.interpreter.failures import KNOWN_ERRORS, build_error_document, to_step_failure
@@ -51,11 +52,11 @@ async def compensate(interpreter: Interpreter) -> None:
         state.open[step.id] = step
         try:
             answer = await _undo(interpreter, pending)
+            accept_result(step, answer)
         except StepFailed as failure:
             step.error = build_error_document(failure, effects.now(), step.node_id)
             state.close_step(step, "failed", effects.now())
         else:
-            step.output = answer.to_output()
             step.retry_count = answer.attempts - 1
             state.close_step(step, "completed", effects.now())
 

@@ -41,10 +41,8 @@ class ActionResult:
     result: Any
     attempts: int = 1
     """Number of attempts, including the one that succeeded."""
-
-    def to_output(self) -> dict[str, Any]:
-        """Return the step's output: an object, so that templates can name its parts."""
-        return self.result if isinstance(self.result, dict) else {"result": self.result}
+    warnings: tuple[str, ...] = ()
+    """What the action wants to be known about its result."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from orchestrator.errors import ConditionError, ErrorType, ExpressionError, StepFailed
+from orchestrator.jsontools.json_values import NotJson, normalize_json, replace_surrogates
 from orchestrator.model.plan import Node
 from orchestrator.model.run import ErrorDocument
 
@@ -36,10 +37,14 @@ def to_step_failure(error: StepFailed | ExpressionError | ConditionError, node_i
 
 def build_error_document(failure: StepFailed, now: datetime, node_id: str | None = None) -> ErrorDocument:
     """Return the error document of a failure; `node_id` is the node to name where the failure names none."""
+    try:
+        details, _ = normalize_json(failure.details)
+    except NotJson as error:
+        details = {"dropped": f"the details cannot be stored: {error}"}
     return ErrorDocument(
-        message=failure.message,
+        message=replace_surrogates(failure.message),
         error_type=failure.error_type,
-        details=failure.details,
+        details=details,
         node_id=failure.node_id or node_id,
         recoverable=failure.recoverable,
         timestamp=now,

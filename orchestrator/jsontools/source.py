@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Any, NoReturn
 
 from orchestrator.errors import OrchestratorError, Problem
+from orchestrator.jsontools.json_values import is_deeper
 from orchestrator.jsontools.pointer import escape, split_pointer
 from orchestrator.jsontools.text import shorten
 
@@ -121,7 +122,7 @@ def parse_json(text: str, max_depth: int | None = None) -> Source:
     except ValueError:
         match = TOO_LARGE.search(text)
         _refuse(text, match.start() if match else 0, "a number is too large")
-    if max_depth is not None and _is_deeper(value, max_depth):
+    if max_depth is not None and is_deeper(value, max_depth):
         _refuse_depth(text, max_depth)
     return Source(text, value, repeated)
 
@@ -129,20 +130,6 @@ def parse_json(text: str, max_depth: int | None = None) -> Source:
 def _find_repeated(pairs: list[tuple[str, Any]]) -> str:
     counted = Counter(key for key, _ in pairs)
     return next(key for key, count in counted.items() if count > 1)
-
-
-def _is_deeper(value: Any, limit: int) -> bool:
-    """Return whether lists and objects are nested deeper than the limit; without recursion."""
-    level = [value]
-    for _ in range(limit):
-        level = [
-            part
-            for each in level
-            if isinstance(each, dict | list)
-            for part in (each.values() if isinstance(each, dict) else each)
-            if isinstance(part, dict | list)
-        ]
-    return bool(level)
 
 
 def _refuse_depth(text: str, limit: int | None) -> NoReturn:

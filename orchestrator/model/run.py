@@ -178,6 +178,8 @@ def count_milliseconds(start: datetime, end: datetime | None) -> int | None:
 
 ATTEMPT_KEY = "$attempt"
 """A worker that needed more than one attempt may return `{ATTEMPT_KEY: n, "result": …}`."""
+WARNINGS_KEY = "$warnings"
+"""Beside `ATTEMPT_KEY`: texts that become warnings of the step."""
 
 
 ResolutionAction = Literal["retry", "skip", "fallback", "abort", "retry_from"]

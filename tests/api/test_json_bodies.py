@@ -8,7 +8,8 @@ import pytest
 from starlette.exceptions import HTTPException
 
 from api.fields import ALLOWED_CHARACTERS, EVENT_NAME
-from api.json_bodies import LOCATED_CHARACTERS, MAX_DEPTH, parse_body
+from api.json_bodies import LOCATED_CHARACTERS, parse_body
+from orchestrator.jsontools.json_values import MAX_DEPTH
 from orchestrator.service.services import Services
 from tests.temporal.world import make_definition
 

@@ -9,7 +9,7 @@ from temporalio.common import RawValue, RetryPolicy
 from temporalio.workflow import ActivityCancellationType, ActivityHandle
 
 from orchestrator.interpreter.effects import ActionResult, ActRequest
-from orchestrator.model.run import ATTEMPT_KEY
+from orchestrator.model.run import ATTEMPT_KEY, WARNINGS_KEY
 from orchestrator.temporal.failures import select_non_retryable
 from orchestrator.temporal.payloads import shorten_id
 
@@ -18,9 +18,11 @@ LOCAL_RETRY_SECONDS = 5.0
 
 
 def parse_activity_result(answer: Any) -> ActionResult:
-    """Parse what an activity returned; one that took several attempts wraps its result (`ATTEMPT_KEY`)."""
-    if isinstance(answer, Mapping) and answer.keys() == {ATTEMPT_KEY, "result"} and type(answer[ATTEMPT_KEY]) is int:
-        return ActionResult(answer["result"], max(answer[ATTEMPT_KEY], 1))
+    """Parse what an activity returned; one with several attempts or with warnings wraps its result (`ATTEMPT_KEY`)."""
+    if isinstance(answer, Mapping) and answer.keys() - {WARNINGS_KEY} == {ATTEMPT_KEY, "result"}:
+        attempts, warnings = answer[ATTEMPT_KEY], answer.get(WARNINGS_KEY, [])
+        if type(attempts) is int and isinstance(warnings, list):
+            return ActionResult(answer["result"], max(attempts, 1), tuple(map(str, warnings)))
     return ActionResult(answer)
 
 

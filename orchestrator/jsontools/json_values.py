@@ -1,0 +1,66 @@
+"""Hold values from outside to one rule: at most 200 levels, valid Unicode, and the numbers of JSON (SPEC §3).
+
+For what actions answer and templates build. Replay-sensitive: no I/O, and the same result for the same value.
+"""
+
+import json
+import re
+from typing import Any
+
+MAX_DEPTH = 200
+"""Levels of nesting. pydantic serializes at most 255, and a run document wraps each value."""
+SURROGATE = re.compile("[\ud800-\udfff]")
+REPLACEMENT = "\ufffd"
+SURROGATES_REPLACED = "text contained half of a surrogate pair: it was replaced by U+FFFD"
+
+
+class NotJson(ValueError):
+    """The value cannot be written as JSON, or it is nested too deeply."""
+
+
+def normalize_json(value: Any) -> tuple[Any, bool]:
+    """Return the value without lone surrogates, and whether it had any; raises NotJson."""
+    has_surrogates = False
+    try:
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except RecursionError:
+        raise NotJson(f"it is nested deeper than {MAX_DEPTH} levels") from None
+    except UnicodeEncodeError:
+        has_surrogates = True
+    except (TypeError, ValueError) as error:
+        raise NotJson(str(error)) from None
+    if is_deeper(value, MAX_DEPTH):
+        raise NotJson(f"it is nested deeper than {MAX_DEPTH} levels")
+    return (_replace_surrogates(value), True) if has_surrogates else (value, False)
+
+
+def replace_surrogates(text: str) -> str:
+    """Return the text with U+FFFD for each lone surrogate."""
+    return SURROGATE.sub(REPLACEMENT, text)
+
+
+def is_deeper(value: Any, limit: int) -> bool:
+    """Return whether lists and objects are nested deeper than the limit; without recursion."""
+    level = [value]
+    for _ in range(limit):
+        level = [
+            part
+            for each in level
+            if isinstance(each, dict | list | tuple)
+            for part in (each.values() if isinstance(each, dict) else each)
+            if isinstance(part, dict | list | tuple)
+        ]
+    return bool(level)
+
+
+def _replace_surrogates(value: Any) -> Any:
+    if isinstance(value, str):
+        return replace_surrogates(value)
+    if isinstance(value, dict):
+        return {
+            replace_surrogates(key) if isinstance(key, str) else key: _replace_surrogates(item)
+            for key, item in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [_replace_surrogates(item) for item in value]
+    return value
