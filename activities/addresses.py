@@ -20,6 +20,23 @@ Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """Resolves a host and port to the addresses of the host."""
 
 NAT64 = ip_network("64:ff9b::/96")
+DENIED = tuple(
+    map(
+        ip_network,
+        (
+            "168.63.129.16/32",  # Azure's platform address: metadata and health, though it is a public one
+            "192.0.0.0/24",
+            "192.88.99.0/24",
+            "::/96",
+            "::ffff:0:0:0/96",
+            "64:ff9b:1::/48",
+            "3fff::/20",
+            "5f00::/16",
+            "fec0::/10",
+        ),
+    )
+)
+"""Addresses that are not on the public Internet, or wrap others, and that `ipaddress` of some Python calls global."""
 CONNECT_ATTEMPTS = 3
 """Addresses of one host that are tried in turn."""
 
@@ -43,7 +60,7 @@ def is_public(address: Address) -> bool:
             inner = address.teredo[1]
         if inner is not None:
             return is_public(inner)
-    return address.is_global and not address.is_multicast
+    return address.is_global and not address.is_multicast and not any(address in network for network in DENIED)
 
 
 def is_allowed(text: str, networks: Iterable[Network]) -> bool:

@@ -24,7 +24,9 @@ class Redactor:
     """Replaces some secrets by `[secret]`."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        values = sorted({value for value in secrets if len(value) >= MIN_LENGTH}, key=lambda value: (-len(value), value))
+        values = sorted(
+            {value for value in secrets if len(value) >= MIN_LENGTH}, key=lambda value: (-len(value), value)
+        )
         self._pattern: Any = None
         if values:
             options = re2.Options()

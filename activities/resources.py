@@ -1,5 +1,6 @@
 """Resources that the actions of a worker share: settings, secrets, HTTP clients and database engines."""
 
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
 import httpx
@@ -9,7 +10,6 @@ from activities.addresses import GuardedBackend, Resolve, resolve
 from activities.registry import ActionFailed
 from orchestrator.settings import Settings
 
-MAX_REDIRECTS = 5
 USER_AGENT = "orchestrator"
 
 
@@ -72,6 +72,8 @@ class Resources:
 
 
 def _create_client(transport: httpx.AsyncHTTPTransport) -> httpx.AsyncClient:
+    # The client is shared: a cookie that one customer's request was given must not go out with another's.
+    no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
     return httpx.AsyncClient(
-        transport=transport, trust_env=False, max_redirects=MAX_REDIRECTS, headers={"User-Agent": USER_AGENT}
+        transport=transport, trust_env=False, cookies=no_cookies, headers={"User-Agent": USER_AGENT}
     )

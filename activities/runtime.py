@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import to_jsonable_python
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
@@ -21,7 +22,15 @@ from activities.registry import ActionContext, ActionFailed, ActionSpec, Registr
 from activities.resources import Resources
 from orchestrator.errors import ERROR_TYPES, ExpressionError
 from orchestrator.expressions import default_env
-from orchestrator.jsontools.json_values import SURROGATES_REPLACED, normalize_json, replace_surrogates
+from orchestrator.jsontools.json_values import (
+    MAX_DEPTH,
+    SURROGATES_REPLACED,
+    TOO_DEEP,
+    NotJson,
+    is_deeper,
+    normalize_json,
+    replace_surrogates,
+)
 from orchestrator.jsontools.pointer import format_pointer
 from orchestrator.jsontools.text import shorten
 from orchestrator.jsontools.validation_messages import describe_validation_error, suggest_choice, suggest_pipe
@@ -107,7 +116,7 @@ async def _run(spec: ActionSpec, call: ActivityInput, resources: Resources) -> A
     except TimeoutError:
         timeout = ActionFailed(f"{spec.name} took too long", error_type="timeout_error")
         raise _to_application_error(timeout, info.attempt, redactor) from None
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the named boundary, see above
         # The traceback stays in the worker's log.
         text = redactor.redact_text(traceback.format_exc())
         log.error("%s failed", spec.name, extra={"traceback": text})  # noqa: TRY400 - without the values it shows
@@ -200,7 +209,7 @@ def _encode_result(result: Any, redactor: Redactor, warnings: list[str]) -> Any:
     if result is None:
         return {}
     try:
-        value = result.model_dump(mode="json", by_alias=True) if isinstance(result, BaseModel) else result
+        value = _dump(result, warnings) if isinstance(result, BaseModel) else result
         result_json, has_surrogates = normalize_json(value if isinstance(value, dict) else {"result": value})
     except (TypeError, ValueError, RecursionError) as error:
         raise ActionFailed(f"cannot store the action's result: {error}", recoverable=False) from None
@@ -216,6 +225,17 @@ def _encode_result(result: Any, redactor: Redactor, warnings: list[str]) -> Any:
             recoverable=False,
         )
     return result_json
+
+
+def _dump(result: BaseModel, warnings: list[str]) -> Any:
+    if is_deeper(dict(result), MAX_DEPTH):
+        raise NotJson(TOO_DEEP)
+    try:
+        return result.model_dump(mode="json", by_alias=True)
+    except ValueError:  # pydantic writes no lone surrogates; whatever else it was is raised again
+        value = to_jsonable_python(replace_surrogates(result.model_dump(by_alias=True)))
+        warnings.append(SURROGATES_REPLACED)
+        return value
 
 
 def _list_sent_secrets(call: ActivityInput, resources: Resources) -> list[str]:

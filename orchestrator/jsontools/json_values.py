@@ -9,6 +9,7 @@ from typing import Any
 
 MAX_DEPTH = 200
 """Levels of nesting. pydantic serializes at most 255, and a run document wraps each value."""
+TOO_DEEP = f"it is nested deeper than {MAX_DEPTH} levels"
 SURROGATE = re.compile("[\ud800-\udfff]")
 REPLACEMENT = "\ufffd"
 SURROGATES_REPLACED = "text contained half of a surrogate pair: it was replaced by U+FFFD"
@@ -24,19 +25,14 @@ def normalize_json(value: Any) -> tuple[Any, bool]:
     try:
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except RecursionError:
-        raise NotJson(f"it is nested deeper than {MAX_DEPTH} levels") from None
+        raise NotJson(TOO_DEEP) from None
     except UnicodeEncodeError:
         has_surrogates = True
     except (TypeError, ValueError) as error:
         raise NotJson(str(error)) from None
     if is_deeper(value, MAX_DEPTH):
-        raise NotJson(f"it is nested deeper than {MAX_DEPTH} levels")
-    return (_replace_surrogates(value), True) if has_surrogates else (value, False)
-
-
-def replace_surrogates(text: str) -> str:
-    """Return the text with U+FFFD for each lone surrogate."""
-    return SURROGATE.sub(REPLACEMENT, text)
+        raise NotJson(TOO_DEEP)
+    return (replace_surrogates(value), True) if has_surrogates else (value, False)
 
 
 def is_deeper(value: Any, limit: int) -> bool:
@@ -53,14 +49,13 @@ def is_deeper(value: Any, limit: int) -> bool:
     return bool(level)
 
 
-def _replace_surrogates(value: Any) -> Any:
-    if isinstance(value, str):
-        return replace_surrogates(value)
-    if isinstance(value, dict):
-        return {
-            replace_surrogates(key) if isinstance(key, str) else key: _replace_surrogates(item)
-            for key, item in value.items()
-        }
-    if isinstance(value, list | tuple):
-        return [_replace_surrogates(item) for item in value]
+def replace_surrogates(value: Any) -> Any:
+    """Return the value with U+FFFD for each lone surrogate, in keys too."""
+    match value:
+        case str():
+            return SURROGATE.sub(REPLACEMENT, value)
+        case dict():
+            return {replace_surrogates(key): replace_surrogates(item) for key, item in value.items()}
+        case list() | tuple():
+            return [replace_surrogates(item) for item in value]
     return value

@@ -1,6 +1,8 @@
 """The wrapper: secrets, validation, results, errors, cancellation."""
 
 import asyncio
+import logging
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities import BUILTIN, load_builtin_registry, load_registry
+from activities.http import MAX_BODY_IN_ERROR
 from activities.registry import ActionContext, ActionError, ActionFailed, ActionSpec, Registry, action
 from activities.resources import Resources
 from activities.runtime import run_action
@@ -59,6 +62,59 @@ async def test_secrets_are_in_no_error(web: Web, make_caller: Any, tmp_path: Any
     assert web.seen[0].headers["x-key"] == f"k={SECRET}"
     assert SECRET not in str(failure) + str(failure.details)
     assert SECRET not in str(wrong) + str(wrong.details)
+
+
+async def test_what_pipes_make_of_a_secret_does_not_come_back(web: Web, make_caller: Any, tmp_path: Any) -> None:
+    web.routes["/echo"] = lambda seen: answer(200, {"sent": seen.headers["x-key"]})
+    call = make_caller(**secret_settings(tmp_path))
+    secrets = {"/headers/x-key": [{"expression": 'secrets.token | replace("-", "+") | slice(0, 9)'}]}
+
+    result = await call("http.request", {"url": f"{web.url}/echo", "headers": {"x-key": None}}, secrets=secrets)
+
+    assert web.seen[0].headers["x-key"] == "s3cret+t0"
+    assert result["body"] == {"sent": "[secret]"}
+
+
+async def test_basic_authorization_does_not_come_back(web: Web, make_caller: Any, tmp_path: Any) -> None:
+    web.routes["/echo"] = lambda seen: answer(200, {"sent": seen.headers["authorization"]})
+    call = make_caller(**secret_settings(tmp_path))
+    parameters = {"url": f"{web.url}/echo", "auth": {"username": "u", "password": None}}
+
+    result = await call("http.request", parameters, secrets={"/auth/password": [{"expression": "secrets.token"}]})
+
+    assert "[secret]" in result["body"]["sent"]
+    assert web.seen[0].headers["authorization"][-8:] not in result["body"]["sent"]
+
+
+async def test_a_secret_at_a_cut_does_not_show_in_part(web: Web, make_caller: Any, tmp_path: Any) -> None:
+    body = "x" * (MAX_BODY_IN_ERROR - 5) + SECRET
+    web.routes["/echo"] = lambda _: answer(400, body.encode(), kind="text/plain")
+    call = make_caller(**secret_settings(tmp_path))
+    secrets = {"/headers/x-key": [{"expression": "secrets.token"}]}
+
+    failure = await call.failure(
+        "http.request", {"url": f"{web.url}/echo", "headers": {"x-key": None}}, secrets=secrets
+    )
+
+    assert SECRET[:4] not in str(failure.details)
+
+
+async def test_secrets_are_in_no_log_line(make_caller: Any, tmp_path: Any, caplog: pytest.LogCaptureFixture) -> None:
+    call = make_caller(**secret_settings(tmp_path))
+    with caplog.at_level(logging.DEBUG):
+        await call("log.message", {"message": None}, secrets={"/message": ["<", {"expression": "secrets.token"}]})
+
+    assert "<[secret]" in caplog.text
+    assert SECRET not in caplog.text
+
+
+async def test_a_host_that_holds_a_secret_is_redacted(make_caller: Any, tmp_path: Any) -> None:
+    call = make_caller(**secret_settings(tmp_path))
+    secrets = {"/url": ["http://", {"expression": "secrets.token | upper"}, ".invalid/"]}
+
+    failure = await call.failure("http.request", {"url": None}, secrets=secrets)
+
+    assert SECRET not in f"{failure} {failure.details}".lower()
 
 
 async def test_a_missing_secret_is_named(call: Caller) -> None:
@@ -125,6 +181,59 @@ async def test_a_result_too_large_for_temporal_fails() -> None:
         await attempt(plain, {"value": "x" * 1_900_000})
 
 
+def nest(levels: int) -> Any:
+    value: Any = 1
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize("levels", [201, 300, 5_000])
+async def test_a_result_nested_too_deeply_fails_and_is_not_retried(levels: int) -> None:
+    with pytest.raises(ApplicationError, match="200 levels") as caught:
+        await attempt(plain, {"value": {"a": nest(levels)}})
+
+    assert caught.value.type == "action_error"
+    assert caught.value.non_retryable
+
+
+async def test_half_of_a_surrogate_pair_is_replaced_with_a_warning() -> None:
+    """Neither protobuf nor the API can encode it: a run that held one could never be read again."""
+    result = await attempt(plain, {"value": {"a\udc00": ["\ud800!"]}})
+
+    assert result["result"] == {"a\ufffd": ["\ufffd!"]}
+    assert "U+FFFD" in result["$warnings"][0]
+
+
+class Told(BaseModel):
+    text: Any
+    at: datetime = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@action("test.told")
+async def told(parameters: Given) -> Told:
+    """Return a model."""
+    return Told(text=parameters.value)
+
+
+async def test_models_are_held_to_the_same_rule() -> None:
+    replaced = await attempt(told, {"value": "\udc00"})
+    with pytest.raises(ApplicationError, match="200 levels") as caught:
+        await attempt(told, {"value": nest(300)})
+
+    assert replaced["result"] == {"text": "\ufffd", "at": "2026-01-01T00:00:00Z"}
+    assert len(replaced["$warnings"]) == 1
+    assert caught.value.non_retryable
+
+
+@pytest.mark.parametrize("details", [{"a": float("nan")}, {"a": nest(5_000)}, {"a": "x" * 200_000}])
+async def test_details_that_cannot_be_stored_are_dropped(details: dict[str, Any]) -> None:
+    with pytest.raises(ApplicationError, match="no") as caught:
+        await attempt(broken, {"value": ActionFailed("no\ud800", details=details)})
+
+    assert "dropped" in caught.value.details[0]["details"]
+
+
 @pytest.mark.parametrize(
     ("error", "error_type", "non_retryable"),
     [
@@ -186,8 +295,6 @@ async def test_long_actions_heartbeat() -> None:
             while len(beats) < 3:
                 await asyncio.sleep(0.005)
         enough.set()
-
-    from datetime import timedelta
 
     changed = {"heartbeat_timeout": timedelta(seconds=0.03), "start_to_close_timeout": timedelta(seconds=20)}
     environment.info = type(environment.info)(**{**vars(environment.info), **changed})
