@@ -9,12 +9,11 @@ import typer
 from orchestrator.cli import options
 from orchestrator.cli.failures import UsageError
 from orchestrator.cli.output import print_json, print_line, print_note, print_table
-from orchestrator.cli.with_services import run_with_database
+from orchestrator.cli.with_services import run_with_keys
 from orchestrator.service.customers import CUSTOMER_NAME, MAX_CUSTOMER
 
 if TYPE_CHECKING:
     from orchestrator.store.api_keys import ApiKey
-    from orchestrator.store.database import Database
 
 COLUMNS = ("key", "name", "customer", "scopes", "created", "expires", "state")
 KeyId = Annotated[str, typer.Argument(metavar="KEY", help="The key's ID, as shown by `keys list`.")]
@@ -40,25 +39,19 @@ def create(
     ] = None,
 ) -> None:
     """Create a key and print its secret, which is shown only once."""
-    from orchestrator.store.api_keys import SCOPES, Keys
+    from orchestrator.store.api_keys import SCOPES
 
     wanted = tuple(dict.fromkeys(part.strip() for part in scopes.split(",") if part.strip()))
     unknown = [scope for scope in wanted if scope not in SCOPES]
     if unknown or not wanted:
         message = f"unknown scope {', '.join(unknown)}" if unknown else "--scopes is empty"
         raise UsageError(message, hint=f"scopes are {', '.join(SCOPES)}")
-    if customer is not None and not _is_customer_name(
-        customer
-    ):  # an unset shell variable must not grant access to all customers
-        raise UsageError(
-            f"--customer {customer!r} is not a valid customer ID", hint="omit it for a key to all customers"
-        )
+    # An empty ID, from an unset shell variable, must not grant access to all customers.
+    if customer is not None and not _is_customer_name(customer):
+        message = f"--customer {customer!r} is not a valid customer ID"
+        raise UsageError(message, hint="omit it for a key to all customers")
     expires = None if days is None else datetime.now(UTC) + timedelta(days=days)
-
-    async def work(database: "Database") -> tuple["ApiKey", str]:
-        return await Keys(database).create(customer, name, wanted, expires)
-
-    key, secret = run_with_database(work)
+    key, secret = run_with_keys(lambda keys: keys.create(customer, name, wanted, expires))
     print_note(f"key {key.id} for {customer or 'all customers'}: {', '.join(wanted)}; the secret is shown only once")
     print_line(secret)
 
@@ -71,9 +64,7 @@ def _is_customer_name(customer: str) -> bool:
 @app.command("list")
 def list_keys(as_json: options.Json = False) -> None:
     """List the keys, without their secrets: only digests of these are stored."""
-    from orchestrator.store.api_keys import Keys
-
-    keys = run_with_database(lambda database: Keys(database).list_keys())
+    keys = run_with_keys(lambda keys: keys.list_keys())
     if as_json:
         print_json([_key_to_json(key) for key in keys])
         return
@@ -109,10 +100,8 @@ def rotate(
     ] = 24,
 ) -> None:
     """Replace the secret of a key, and print the new one."""
-    from orchestrator.store.api_keys import Keys
-
     until = datetime.now(UTC) + timedelta(hours=grace_hours)
-    secret = run_with_database(lambda database: Keys(database).rotate(key, until))
+    secret = run_with_keys(lambda keys: keys.rotate(key, until))
     print_note(f"the old secret of key {key} stays valid until {until:%Y-%m-%d %H:%M} UTC")
     print_line(secret)
 
@@ -120,7 +109,5 @@ def rotate(
 @app.command()
 def revoke(key: KeyId) -> None:
     """Revoke a key permanently."""
-    from orchestrator.store.api_keys import Keys
-
-    run_with_database(lambda database: Keys(database).revoke(key))
+    run_with_keys(lambda keys: keys.revoke(key))
     print_line(f"key {key} is revoked")

@@ -10,7 +10,7 @@ from orchestrator.cli.signals import run_until_signal
 
 if TYPE_CHECKING:
     from orchestrator.service.services import Services
-    from orchestrator.store.database import Database
+    from orchestrator.store.api_keys import Keys
 
 ResultT = TypeVar("ResultT")
 
@@ -34,13 +34,13 @@ def run_with_services(work: "Callable[[Services], Awaitable[ResultT]]") -> Resul
     return _run_logged(go)
 
 
-def run_with_database(work: "Callable[[Database], Awaitable[ResultT]]") -> ResultT:
-    """Run a coroutine function with the database only."""
-    from orchestrator.service.services import open_database
+def run_with_keys(work: "Callable[[Keys], Awaitable[ResultT]]") -> ResultT:
+    """Run a coroutine function with the API keys; needs the database only, not Temporal."""
+    from orchestrator.service.services import open_keys
 
     async def go() -> ResultT:
-        async with open_database(load_settings()) as database:
-            return await work(database)
+        async with open_keys(load_settings()) as keys:
+            return await work(keys)
 
     return _run_logged(go)
 

@@ -71,6 +71,13 @@ async def open_database(settings: Settings) -> AsyncIterator[Database]:
 
 
 @asynccontextmanager
+async def open_keys(settings: Settings) -> AsyncIterator[Keys]:
+    """Open the API keys, for commands that need no Temporal server."""
+    async with open_database(settings) as database:
+        yield Keys(database)
+
+
+@asynccontextmanager
 async def open_services(settings: Settings, runs: Runs, registry: Registry) -> AsyncIterator[Services]:
     """Open the services without background tasks other than the index writer."""
     async with open_database(settings) as database:
