@@ -60,12 +60,12 @@ class DevServer:
 def find_binary() -> str:
     """Return the path of the server's binary; raises ServerUnavailable where it is not installed."""
     beside = Path(sys.executable).parent / "temporal"
-    found = str(beside) if beside.exists() else shutil.which("temporal")
-    if found is None:
+    path = str(beside) if beside.exists() else shutil.which("temporal")
+    if path is None:
         raise ServerUnavailable(
             "the embedded Temporal server is not installed", hint="pip install '.[server]' in the checkout"
         )
-    return found
+    return path
 
 
 def find_free_port() -> int:

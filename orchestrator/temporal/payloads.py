@@ -4,11 +4,11 @@ Temporal refuses payloads over 2 MiB and gRPC messages over 4 MiB. A workflow ta
 for ever, so each limit is checked before the server would:
 
     limit               whose              enforced by                what is lost above it
-    MAX_RESULT_BYTES    ours, 1.8 MB       activities/runtime.py      the step fails (not retried)
+    MAX_RESULT_BYTES    chosen, 1.8 MB     activities/runtime.py      the step fails (not retried)
     MAX_PAYLOAD_BYTES   Temporal's 2 MiB   encode_or_fail, prepare    the step or run fails; a start is refused
                                            result_within_limit        a failed branch's steps, then compensations
     MAX_TASK_BYTES      gRPC's 4 MiB       workflow/task_budget.py    nothing: the rest waits for the next task
-    MAX_STATE_BYTES     ours, 1 MiB        state_within_limit         input and output of the oldest logged steps
+    MAX_STATE_BYTES     chosen, 1 MiB      state_within_limit         input and output of the oldest logged steps
     MAX_DOCUMENT_BYTES  Temporal's 2 MiB   document_within_limit      the same in the answer to a query, then context
 
 Each stays under the limit of the server because the payload's metadata and the command around it count as well. A
@@ -31,7 +31,7 @@ MAX_TASK_BYTES = 3_000_000
 MAX_STATE_BYTES = 1_048_576
 MAX_DOCUMENT_BYTES = 1_900_000
 MAX_ID = 400
-"""Temporal takes ids of 1,000 characters (`limit.maxIDLength`); ours are part of longer ones."""
+"""Temporal accepts ids of up to 1,000 characters (`limit.maxIDLength`), and an id may become part of a longer one."""
 
 TRIMMED = "(dropped: the record of this run is too long)"
 """Replaces dropped data; recorded in histories."""

@@ -37,7 +37,8 @@ class Branch:
     workflow_id: str
     path: str
     run: Run
-    branches: list[dict[str, Any]]
+    inner: list[dict[str, Any]]
+    """Its own branches, as listed in its answer: `{workflow_id, path, status}`."""
     pending: list[Any]
     """Its pending activities, as Temporal describes them."""
     running: bool
@@ -48,7 +49,7 @@ class RunTree:
     """The document of a run, and the branches that it was read from."""
 
     run: Run
-    parts: list[Branch] = field(default_factory=list)
+    branches: list[Branch] = field(default_factory=list)
     answered: bool = True
     """False where no worker answered: the document holds only what the history does."""
 
@@ -65,10 +66,12 @@ class RunTree:
             tree = cls(await _run_from_first_event(client, described), answered=False)
         else:
             tree = cls(Run.model_validate(answer["run"]))
-            tree.parts = await _read_branches(client, answer["branches"], previous.parts if previous else [])
-            tree.run = _merge_branches(tree.run, tree.parts)
+            tree.branches = await _read_branches(client, answer["branches"], previous.branches if previous else [])
+            tree.run = _merge_branches(tree.run, tree.branches)
             pending = [*described.raw_description.pending_activities]
-            tree.run = _mark_retrying(tree.run, pending + [one for part in tree.parts for one in part.pending])
+            tree.run = _mark_retrying(
+                tree.run, pending + [activity for branch in tree.branches for activity in branch.pending]
+            )
         if described.status != WorkflowExecutionStatus.RUNNING and tree.run.status not in ENDED:
             tree.run = await _apply_close_event(client, described, tree.run)
         return tree
@@ -76,14 +79,14 @@ class RunTree:
     @property
     def running(self) -> list[str]:
         """Return the workflow ids of the branches that are running."""
-        return [part.workflow_id for part in self.parts if part.running]
+        return [branch.workflow_id for branch in self.branches if branch.running]
 
     def find_waiting_workflow(self, wanted: str) -> str:
         """Return the workflow that a step waits in, by the step's or its node's id; the run itself if none does."""
-        for part in self.parts:
-            for wait in part.run.waiting_for if part.running else ():
+        for branch in self.branches:
+            for wait in branch.run.waiting_for if branch.running else ():
                 if wait["kind"] == "operator" and wanted in (wait["step_id"], wait["node_id"]):
-                    return part.workflow_id
+                    return branch.workflow_id
         return self.run.id
 
 
@@ -105,18 +108,18 @@ async def _query_document(client: Client, workflow_id: str) -> dict[str, Any]:
     return answer
 
 
-async def _read_branches(client: Client, listed: list[dict[str, Any]], before: list[Branch]) -> list[Branch]:
+async def _read_branches(client: Client, listed: list[dict[str, Any]], previous: list[Branch]) -> list[Branch]:
     """Query the branches and their branches; one that has never started is left out."""
-    known = {part.workflow_id: part for part in before if not part.running}
+    known = {branch.workflow_id: branch for branch in previous if not branch.running}
     waiting = {branch["workflow_id"]: branch for branch in listed[-MAX_BRANCHES:]}
-    found: dict[str, Branch] = {}
-    while waiting and len(found) < MAX_BRANCHES:
+    branches: dict[str, Branch] = {}
+    while waiting and len(branches) < MAX_BRANCHES:
         batch = [waiting.pop(name) for name in list(waiting)[:QUERIES_AT_ONCE]]
-        for part in await asyncio.gather(*(_read_branch(client, branch, known) for branch in batch)):
-            if part is not None:
-                found[part.workflow_id] = part
-                waiting |= {inner["workflow_id"]: inner for inner in part.branches}
-    return list(found.values())
+        for branch in await asyncio.gather(*(_read_branch(client, entry, known) for entry in batch)):
+            if branch is not None:
+                branches[branch.workflow_id] = branch
+                waiting |= {entry["workflow_id"]: entry for entry in branch.inner}
+    return list(branches.values())
 
 
 async def _read_branch(client: Client, branch: dict[str, Any], known: dict[str, Branch]) -> Branch | None:
@@ -154,8 +157,8 @@ async def _run_from_first_event(client: Client, described: WorkflowExecutionDesc
     run_id = described.id
     async for event in client.get_workflow_handle(run_id).fetch_history_events(page_size=1):
         payloads = event.workflow_execution_started_event_attributes.input.payloads
-        found = await client.data_converter.decode(payloads) or [None]
-        request = _as_object(found[0])
+        values = await client.data_converter.decode(payloads) or [None]
+        request = _as_object(values[0])
         plan, info = _as_object(request.get("plan")), _as_object(request.get("run"))
         context = _as_object(_as_object(request.get("state")).get("context"))
         summary = RunSummary(
@@ -185,36 +188,38 @@ def _as_object(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _merge_branches(run: Run, parts: list[Branch]) -> Run:
+def _merge_branches(run: Run, branches: list[Branch]) -> Run:
     """Merge the steps of branches into those of the run, in the order they started."""
-    if not parts:
+    if not branches:
         return run
-    steps = sorted([*run.steps, *(step for part in parts for step in part.run.steps)], key=lambda step: step.started_at)
-    live = [part for part in parts if part.running]
+    steps = sorted(
+        [*run.steps, *(step for branch in branches for step in branch.run.steps)], key=lambda step: step.started_at
+    )
+    live = [branch for branch in branches if branch.running]
     changed: dict[str, Any] = {"steps": steps}
     if run.status not in ENDED:
         # The run itself counts the steps of a branch once that has ended.
-        changed["steps_total"] = run.steps_total + sum(part.run.steps_total for part in live)
-        changed["steps_completed"] = run.steps_completed + sum(part.run.steps_completed for part in live)
-        changed["waiting_for"] = [*run.waiting_for, *(wait for part in live for wait in part.run.waiting_for)]
+        changed["steps_total"] = run.steps_total + sum(branch.run.steps_total for branch in live)
+        changed["steps_completed"] = run.steps_completed + sum(branch.run.steps_completed for branch in live)
+        changed["waiting_for"] = [*run.waiting_for, *(wait for branch in live for wait in branch.run.waiting_for)]
         changed["status"] = _combine_status(run, live)
     return run.model_copy(update=changed)
 
 
 def _combine_status(run: Run, live: list[Branch]) -> Status:
     """Return `waiting` where every flow only waits; loops and parallels with open steps inside do not count."""
-    flows = [run, *(part.run for part in live)]
-    inside = [step.path for flow in flows for step in _list_open_steps(flow)] + [part.path for part in live]
+    flows = [run, *(branch.run for branch in live)]
+    inside = [step.path for flow in flows for step in _list_open_steps(flow)] + [branch.path for branch in live]
     owners = {path.rpartition("[")[0] for path in inside}
-    found: list[str] = []
+    statuses: list[str] = []
     for flow in flows:
         if flow.status == "waiting":
-            found.append("waiting")
+            statuses.append("waiting")
         elif steps := _list_open_steps(flow):
-            found += [step.status for step in steps if step.id not in owners]
+            statuses += [step.status for step in steps if step.id not in owners]
         else:
-            found.append("running")
-    return "waiting" if found and all(status == "waiting" for status in found) else "running"
+            statuses.append("running")
+    return "waiting" if statuses and all(status == "waiting" for status in statuses) else "running"
 
 
 def no_worker_error() -> ServerUnavailable:
@@ -228,11 +233,11 @@ def _list_open_steps(run: Run) -> list[StepDocument]:
 
 def _mark_retrying(run: Run, pending: list[Any]) -> Run:
     """Show activities between two attempts as `retrying`, with their last error."""
-    again = {one.activity_id: one for one in pending if one.attempt > 1}
-    if not again:
+    retried = {activity.activity_id: activity for activity in pending if activity.attempt > 1}
+    if not retried:
         return run
     return run.model_copy(
-        update={"steps": [_mark_step_retrying(step, again.get(shorten_id(step.id))) for step in run.steps]}
+        update={"steps": [_mark_step_retrying(step, retried.get(shorten_id(step.id))) for step in run.steps]}
     )
 
 

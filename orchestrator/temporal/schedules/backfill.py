@@ -56,13 +56,7 @@ class Backfill:
         async with self.schedules.open_handle(customer_id, workflow_id) as handle:
             description = await handle.describe()
             require_no_pending_starts(description)
-            times = await self.schedules.list_matching_times(handle.id, after, end_at)
-            is_cut = bool(times) and bool(await self.schedules.list_matching_times(handle.id, times[-1], end_at))
-            if len(times) > MAX_BACKFILL or is_cut:
-                raise OperationRefused(
-                    f"there are more than {MAX_BACKFILL:,} times between {start_at} and {end_at}",
-                    hint="backfill a shorter period at a time",
-                )
+            times = await self._list_times(handle.id, after, end_at)
             started = {*done, *await self._list_started_times(customer_id, workflow_id, after, times)}
             jitter = description.schedule.spec.jitter or timedelta()
             had_run = match_started_times(times, filter(is_time, started), jitter)
@@ -75,6 +69,17 @@ class Backfill:
                 ]
                 await handle.backfill(*ranges)
         return sum(map(len, stretches))
+
+    async def _list_times(self, schedule_id: str, after: datetime, end_at: datetime) -> list[datetime]:
+        """Return the fire times of the period; raises OperationRefused where there are too many."""
+        times = await self.schedules.list_matching_times(schedule_id, after, end_at)
+        is_cut = bool(times) and bool(await self.schedules.list_matching_times(schedule_id, times[-1], end_at))
+        if len(times) > MAX_BACKFILL or is_cut:
+            raise OperationRefused(
+                f"there are more than {MAX_BACKFILL:,} times between {after + MILLISECOND} and {end_at}",
+                hint="backfill a shorter period at a time",
+            )
+        return times
 
     async def find_run_prefix(self, customer_id: str, workflow_id: str) -> str:
         """Return the prefix of the run ids of a schedule, before the time; raises OperationRefused without one."""

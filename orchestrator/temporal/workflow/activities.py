@@ -9,6 +9,7 @@ from temporalio.common import RawValue, RetryPolicy
 from temporalio.workflow import ActivityCancellationType, ActivityHandle
 
 from orchestrator.interpreter.effects import ActionResult, ActRequest
+from orchestrator.model.plan import Retry
 from orchestrator.model.run import ATTEMPT_KEY, WARNINGS_KEY
 from orchestrator.temporal.failures import select_non_retryable
 from orchestrator.temporal.payloads import shorten_id
@@ -31,14 +32,7 @@ def schedule_activity(request: ActRequest, arg: RawValue) -> ActivityHandle[Any]
 
     One without heartbeats cannot learn that it is cancelled, so a cancelled flow does not wait for it.
     """
-    retry = request.retry
-    policy = RetryPolicy(
-        initial_interval=timedelta(seconds=retry.initial_interval),
-        backoff_coefficient=retry.backoff_coefficient,
-        maximum_interval=timedelta(seconds=max(retry.maximum_interval, retry.initial_interval)),
-        maximum_attempts=retry.maximum_attempts,
-        non_retryable_error_types=select_non_retryable(retry),
-    )
+    policy = _build_retry_policy(request.retry)
     activity_id = shorten_id(request.step_id)
     timeout = timedelta(seconds=request.timeout_seconds)
     if request.local:
@@ -65,4 +59,14 @@ def schedule_activity(request: ActRequest, arg: RawValue) -> ActivityHandle[Any]
         cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED
         if heartbeat
         else ActivityCancellationType.TRY_CANCEL,
+    )
+
+
+def _build_retry_policy(retry: Retry) -> RetryPolicy:
+    return RetryPolicy(
+        initial_interval=timedelta(seconds=retry.initial_interval),
+        backoff_coefficient=retry.backoff_coefficient,
+        maximum_interval=timedelta(seconds=max(retry.maximum_interval, retry.initial_interval)),
+        maximum_attempts=retry.maximum_attempts,
+        non_retryable_error_types=select_non_retryable(retry),
     )

@@ -8,7 +8,7 @@ operation does, whatever became of the flow:
     flow       operation        await             so the flow
     cancelled  ends cancelled   raises its error  is cancelled
     cancelled  completes        returns           has lost its cancellation: `pass_on_cancellation`
-    runs on    ends cancelled   raises its error  has a failed step: somebody cancelled the activity alone
+    runs on    ends cancelled   raises its error  has a failed step
 
 Only `cancelling()` of the flow's own task tells these apart. The SDK uncancels its own task and never the flow's, so
 the count read before the await is lower than the one after it where a cancellation came meanwhile.

@@ -21,8 +21,8 @@ class TaskBudget:
         size = len(arg.payload.data)
         while True:
             length = workflow.info().get_current_history_length()
-            sent = self._task[1] if self._task[0] == length else 0
-            if sent == 0 or sent + size <= MAX_TASK_BYTES:
-                self._task = (length, sent + size)
+            used = self._task[1] if self._task[0] == length else 0
+            if used == 0 or used + size <= MAX_TASK_BYTES:
+                self._task = (length, used + size)
                 return
             await workflow.sleep(YIELD_SECONDS)
