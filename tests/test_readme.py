@@ -49,9 +49,9 @@ def test_the_command_exists(command: list[str]) -> None:
 def test_the_commands_that_need_no_server_do_as_shown(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     words = next(words for words in COMMANDS if words[:2] == ["orchestrator", name])
-    given = [str(path) for word in words[1:] for path in (sorted(Path().glob(word)) if "*" in word else [word])]
+    paths = [str(path) for word in words[1:] for path in (sorted(Path().glob(word)) if "*" in word else [word])]
 
-    result = CliRunner().invoke(app, given)
+    result = CliRunner().invoke(app, paths)
 
     # The saga's trip ends with a car that is not to be had: a failed run, as its mocks say.
     assert result.exit_code == (1 if name == "simulate" else 0), result.output

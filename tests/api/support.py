@@ -22,8 +22,8 @@ EVERY_HOUR = {"type": "schedule", "interval_seconds": 3600, "config": {"input": 
 
 
 async def create_workflow(api: httpx.AsyncClient, name: str, trigger: dict[str, Any], **more: Any) -> None:
-    made = make_definition(SET, "trigger -> a") | more | {"id": name, "trigger": trigger}
-    answer = await api.post("/workflows", json=made)
+    definition = make_definition(SET, "trigger -> a") | more | {"id": name, "trigger": trigger}
+    answer = await api.post("/workflows", json=definition)
     assert answer.status_code == 201, answer.text
 
 
@@ -44,8 +44,10 @@ async def wait_for_status(api: httpx.AsyncClient, run_id: str, *statuses: str) -
 
 
 async def create_active_workflow(api: httpx.AsyncClient, name: str, trigger: dict[str, Any], **more: Any) -> None:
-    made = make_definition({"keep": {"type": "set", "config": {"seen": "{{ trigger }}"}}}, "trigger -> keep") | more
-    answer = await api.post("/workflows", json=made | {"id": name, "trigger": trigger})
+    definition = (
+        make_definition({"keep": {"type": "set", "config": {"seen": "{{ trigger }}"}}}, "trigger -> keep") | more
+    )
+    answer = await api.post("/workflows", json=definition | {"id": name, "trigger": trigger})
     assert answer.status_code == 201, answer.text
     answer = await api.post(f"/workflows/{name}/activate")
     assert answer.status_code == 200, answer.text

@@ -24,7 +24,7 @@ MADE = make_definition({"a": {"type": "wait", "config": {"event": "go"}}}, "trig
 
 @dataclass
 class Locked:
-    """A service of its own, for which keys are made."""
+    """A separate service that requires keys."""
 
     services: Services
     address: str
@@ -33,8 +33,8 @@ class Locked:
     async def client(self, customer: str, *scopes: str, **more: Any) -> httpx.AsyncClient:
         _, key = await self.services.keys.create(customer, "a key", scopes or ("read", "run", "edit"), **more)
         headers = {"authorization": f"Bearer {key}"}
-        made = httpx.AsyncClient(base_url=f"{self.address}{PREFIX}", headers=headers, timeout=30)
-        return await self.clients.enter_async_context(made)
+        client = httpx.AsyncClient(base_url=f"{self.address}{PREFIX}", headers=headers, timeout=30)
+        return await self.clients.enter_async_context(client)
 
 
 @pytest.fixture

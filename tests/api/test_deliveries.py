@@ -57,9 +57,9 @@ async def test_a_broken_delivery_does_not_block_others(
     async def accept(name: str, given: Any) -> None:
         start = Start("one", 1, f"{customer}-{name}", input_data=given)
         now = datetime.now(UTC)
-        made = Delivery(start.run_id, customer, "event", "e", None, ACCEPTED, received, now, starts=(start,))
-        await services.events.deliveries.accept(made, None)
-        await services.events.deliveries.postpone(made.id, timedelta(seconds=-60))
+        delivery = Delivery(start.run_id, customer, "event", "e", None, ACCEPTED, received, now, starts=(start,))
+        await services.events.deliveries.accept(delivery, None)
+        await services.events.deliveries.postpone(delivery.id, timedelta(seconds=-60))
 
     await accept("bad", 7)  # nothing that this program writes: a fault of ours
     await accept("good", None)
@@ -77,12 +77,12 @@ async def test_a_pending_event_starts_with_its_own_data(
     await create_active_workflow(api, "one", {"type": "event", "event": "e"})
     start = Start("one", 1, f"{customer}-owed")
     received = {"id": "e1", "name": "e", "data": "first"}
-    made = Delivery(
+    delivery = Delivery(
         f"{customer}-d", customer, "event", "e", "e1", ACCEPTED, received, datetime.now(UTC), starts=(start,)
     )
-    await services.events.deliveries.accept(made, "event:e1")
+    await services.events.deliveries.accept(delivery, "event:e1")
     again = asyncio.create_task(api.post("/events", json={"id": "e1", "name": "e", "data": "second"}))
-    await services.events.deliveries.postpone(made.id, timedelta(seconds=-1))
+    await services.events.deliveries.postpone(delivery.id, timedelta(seconds=-1))
 
     assert (await wait_for_end(api, f"{customer}-owed"))["context"]["seen"]["data"] == "first"
     assert (await again).json()["outcome"] == "duplicate"

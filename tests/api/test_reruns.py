@@ -266,5 +266,5 @@ async def test_a_rerun_finds_the_start_of_a_node_after_continue_as_new(tmp_path:
 
 async def _rerun_from(runs: Runs, run_id: str, node_id: str) -> str:
     old = await runs.reader.read_ended_run(run_id)
-    made = plan_rerun(old, old.plan, Changes(node_id), f"{run_id}-again", datetime.now(UTC))
-    return (await runs.start(runs.prepare(made.plan, run_id=made.info.id, state=made.state, retried_from=run_id))).id
+    rerun = plan_rerun(old, old.plan, Changes(node_id), f"{run_id}-again", datetime.now(UTC))
+    return (await runs.start(runs.prepare(rerun.plan, run_id=rerun.info.id, state=rerun.state, retried_from=run_id))).id

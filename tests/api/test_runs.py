@@ -55,9 +55,9 @@ async def test_wait_returns_the_finished_run_or_its_location(api: httpx.AsyncCli
 
 async def test_an_invalid_input_is_rejected_with_its_path(api: httpx.AsyncClient) -> None:
     schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
-    made = make_definition({"a": WAIT}, "trigger -> a", settings={"input_schema": schema})
+    definition = make_definition({"a": WAIT}, "trigger -> a", settings={"input_schema": schema})
 
-    answer = await api.post("/runs", json={"definition": made, "input": {"n": "many"}})
+    answer = await api.post("/runs", json={"definition": definition, "input": {"n": "many"}})
 
     assert answer.status_code == 422
     assert [each["path"] for each in answer.json()["errors"]] == ["/input/n"]

@@ -69,8 +69,8 @@ async def test_archiving_a_workflow_removes_its_schedule(
 
 
 async def test_a_backfill_starts_what_was_missed(api: httpx.AsyncClient) -> None:
-    made = make_definition({"a": {"type": "set", "config": {"x": 1}}}, "trigger -> a")
-    await api.post("/workflows", json=made | {"id": "w", "trigger": EVERY_HOUR})
+    definition = make_definition({"a": {"type": "set", "config": {"x": 1}}}, "trigger -> a")
+    await api.post("/workflows", json=definition | {"id": "w", "trigger": EVERY_HOUR})
     await api.post("/workflows/w/activate")
     span = {"start_at": "2026-03-01T00:00:00Z", "end_at": "2026-03-01T03:00:00Z"}
 
@@ -89,8 +89,8 @@ async def test_a_backfill_starts_what_was_missed(api: httpx.AsyncClient) -> None
 async def test_a_backfill_skips_runs_that_temporal_has_deleted(
     api: httpx.AsyncClient, services: Services, customer: str
 ) -> None:
-    made = make_definition({"a": {"type": "set", "config": {"x": 1}}}, "trigger -> a")
-    await api.post("/workflows", json=made | {"id": "w", "trigger": EVERY_HOUR})
+    definition = make_definition({"a": {"type": "set", "config": {"x": 1}}}, "trigger -> a")
+    await api.post("/workflows", json=definition | {"id": "w", "trigger": EVERY_HOUR})
     await api.post("/workflows/w/activate")
     first, last = datetime(2025, 3, 1, tzinfo=UTC), datetime(2025, 3, 1, 3, tzinfo=UTC)
     prefix = await Backfill(services.reconciler.schedules).find_run_prefix(customer, "w")
@@ -107,9 +107,9 @@ async def test_a_backfill_skips_runs_that_temporal_has_deleted(
 async def test_the_reconciler_repairs_missing_and_orphaned_schedules(
     api: httpx.AsyncClient, services: Services, customer: str
 ) -> None:
-    made = make_definition({"a": {"type": "set", "config": {"x": 1}}}, "trigger -> a")
+    definition = make_definition({"a": {"type": "set", "config": {"x": 1}}}, "trigger -> a")
     for name in ("lost", "gone"):
-        await api.post("/workflows", json=made | {"id": name, "trigger": EVERY_HOUR})
+        await api.post("/workflows", json=definition | {"id": name, "trigger": EVERY_HOUR})
         await api.post(f"/workflows/{name}/activate")
 
     async def list_installed() -> set[str]:

@@ -11,9 +11,9 @@ pytestmark = pytest.mark.temporal
 
 @pytest.mark.parametrize("name", ["x" * 129, "a/b", "a\u0000b", " "])
 async def test_an_ad_hoc_definition_has_a_valid_id(api: httpx.AsyncClient, name: str) -> None:
-    made = make_definition(SET, "trigger -> a") | {"id": name}
+    definition = make_definition(SET, "trigger -> a") | {"id": name}
 
-    answer = await api.post("/runs", json={"definition": made})
+    answer = await api.post("/runs", json={"definition": definition})
 
     assert (answer.status_code, answer.json()["errors"][0]["path"]) == (422, "/id"), answer.text
 
@@ -21,8 +21,8 @@ async def test_an_ad_hoc_definition_has_a_valid_id(api: httpx.AsyncClient, name:
 async def test_an_unpublished_run_has_version_0_and_is_not_counted(api: httpx.AsyncClient) -> None:
     await create_workflow(api, "w", {"type": "manual"})
     draft = (await api.post("/workflows/w/runs", params={"wait": 20})).json()
-    made = make_definition(SET, "trigger -> a") | {"id": "w", "version": 2**40}
-    unkept = (await api.post("/runs", json={"definition": made}, params={"wait": 20})).json()
+    definition = make_definition(SET, "trigger -> a") | {"id": "w", "version": 2**40}
+    unkept = (await api.post("/runs", json={"definition": definition}, params={"wait": 20})).json()
 
     assert [run["workflow_version"] for run in (draft, unkept)] == [0, 0]
 

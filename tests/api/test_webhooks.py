@@ -113,11 +113,11 @@ async def test_a_webhook_resumes_a_waiting_run_or_starts_one(api: httpx.AsyncCli
 
 async def test_two_workflows_of_a_customer_cannot_share_a_path(api: httpx.AsyncClient) -> None:
     await create_active_workflow(api, "one", make_hook("in"))
-    made = make_definition({"a": {"type": "set", "config": {"x": 1}}}, "trigger -> a") | {
+    definition = make_definition({"a": {"type": "set", "config": {"x": 1}}}, "trigger -> a") | {
         "id": "two",
         "trigger": make_hook("in"),
     }
-    await api.post("/workflows", json=made)
+    await api.post("/workflows", json=definition)
 
     answer = await api.post("/workflows/two/activate")
 

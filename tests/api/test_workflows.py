@@ -390,11 +390,11 @@ async def test_each_call_runs_the_version_that_it_names(api: httpx.AsyncClient) 
 
 async def test_values_that_python_considers_equal_are_different_versions(api: httpx.AsyncClient) -> None:
     nodes = [{"id": "done", "type": "end", "config": {"output": {"paid": 1}}}]
-    made = make_greeting() | {"nodes": nodes, "edges": [{"source": "trigger", "target": "done"}]}
-    await store_workflow(api, made)
+    definition = make_greeting() | {"nodes": nodes, "edges": [{"source": "trigger", "target": "done"}]}
+    await store_workflow(api, definition)
     await api.post("/workflows/greeting/activate")
     nodes[0]["config"] = {"output": {"paid": True}}
-    await api.put("/workflows/greeting", json=made)
+    await api.put("/workflows/greeting", json=definition)
 
     assert (await api.post("/workflows/greeting/activate")).json()["version"] == 2
     ran = await api.post("/workflows/greeting/runs", params={"wait": 20})
@@ -416,13 +416,13 @@ async def test_too_many_callees_are_rejected(services: Services, customer: str) 
         await services.workflows.definitions.create(customer, name, make_greeting() | {"id": name}, "a test")
     nodes = [{"id": name, "type": "workflow", "config": {"workflow_id": name}} for name in names]
     edges = [{"source": one, "target": next_} for one, next_ in pairwise(["trigger", *names])]
-    made = {"id": "x", "name": "X", "trigger": {"type": "manual"}, "nodes": nodes, "edges": edges}
+    definition = {"id": "x", "name": "X", "trigger": {"type": "manual"}, "nodes": nodes, "edges": edges}
 
     with pytest.raises(DefinitionInvalid, match="more than 200 workflows are called"):
-        await services.plans.check(customer, made)
+        await services.plans.check(customer, definition)
 
-    made |= {"nodes": nodes[1:], "edges": [{"source": "trigger", "target": "w1"}, *edges[2:]]}
-    assert (await services.plans.check(customer, made)).plan is not None
+    definition |= {"nodes": nodes[1:], "edges": [{"source": "trigger", "target": "w1"}, *edges[2:]]}
+    assert (await services.plans.check(customer, definition)).plan is not None
 
 
 async def test_a_rollback_keeps_a_paused_workflow_paused(api: httpx.AsyncClient) -> None:

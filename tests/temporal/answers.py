@@ -28,29 +28,29 @@ class Script:
     cancelled: list[str] = field(default_factory=list)
     """Nodes whose action was cancelled while it waited at its gate."""
 
-    def named(self, action: str) -> list[dict[str, Any]]:
+    def list_calls(self, action: str) -> list[dict[str, Any]]:
         """Return the calls of one action."""
         return [call for call in self.calls if call["action"] == action]
 
-    def nodes(self) -> list[str]:
+    def list_nodes(self) -> list[str]:
         """Return the ids of the nodes that called, in order."""
         return [call["node_id"] for call in self.calls]
 
     async def answer(self, action: str, sent: Mapping[str, Any], attempt: int, beat: Callable[[], None]) -> Any:
         """Return the result of one attempt; raises ApplicationError if the script says so."""
         node_id = sent["context"]["node_id"]
-        place = len(self.named(action))
+        position = len(self.list_calls(action))
         self.calls.append({"action": action, "node_id": node_id, "attempt": attempt, **sent})
         gate = self.gates.get(node_id) or self.gates.get(action)
         if gate is not None:
             await self._wait(gate, node_id, beat)
         answer = self.answers.get(action, DEFAULT_ANSWER)
         if isinstance(answer, Sequence):
-            answer = answer[min(place, len(answer) - 1)]
-        given = {"params": sent["parameters"], "attempt": attempt, "node_id": node_id}
+            answer = answer[min(position, len(answer) - 1)]
+        context = {"params": sent["parameters"], "attempt": attempt, "node_id": node_id}
         if "error" in answer:
-            raise failure(render(answer["error"], given), attempt)
-        result = render(answer.get("output", {}), given)
+            raise build_failure(render(answer["error"], context), attempt)
+        result = render(answer.get("output", {}), context)
         return result if attempt == 1 else {ATTEMPT_KEY: attempt, "result": result}
 
     async def _wait(self, gate: asyncio.Event, node_id: str, beat: Callable[[], None]) -> None:
@@ -66,14 +66,14 @@ class Script:
             raise
 
 
-def failure(error: Any, attempt: int) -> ApplicationError:
+def build_failure(error: Any, attempt: int) -> ApplicationError:
     """Build the error of a failed action."""
-    told = error if isinstance(error, Mapping) else {"message": str(error)}
-    recoverable = bool(told.get("recoverable", True))
+    document = error if isinstance(error, Mapping) else {"message": str(error)}
+    recoverable = bool(document.get("recoverable", True))
     return ApplicationError(
-        str(told.get("message", "the action failed")),
-        {"details": dict(told.get("details") or {}), "recoverable": recoverable, "attempt": attempt},
-        type=told.get("error_type", "action_error"),
+        str(document.get("message", "the action failed")),
+        {"details": dict(document.get("details") or {}), "recoverable": recoverable, "attempt": attempt},
+        type=document.get("error_type", "action_error"),
         non_retryable=not recoverable,
     )
 

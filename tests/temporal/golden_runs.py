@@ -81,5 +81,5 @@ class Golden:
                 await asyncio.sleep(POLL_SECONDS)
                 continue
             words.remove(word)
-            given = {name: word[name] for name in ("parameters", "value", "target") if name in word}
-            await self.world.runs.resolve(run_id, word["node_id"], word["action"], **given)
+            options = {name: word[name] for name in ("parameters", "value", "target") if name in word}
+            await self.world.runs.resolve(run_id, word["node_id"], word["action"], **options)

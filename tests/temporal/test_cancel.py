@@ -21,7 +21,7 @@ async def wait_for_calls(script: Script, *nodes: str) -> None:
     """Wait until these nodes have called their actions."""
 
     async def have_called() -> bool:
-        return set(nodes) <= set(script.nodes())
+        return set(nodes) <= set(script.list_nodes())
 
     await wait_until(have_called)
 
@@ -164,7 +164,7 @@ async def test_a_cancellation_does_not_interrupt_compensation(world: World) -> N
     run_id = await world.start(plan)
 
     async def is_undoing() -> bool:
-        return bool(script.named("undo"))
+        return bool(script.list_calls("undo"))
 
     await wait_until(is_undoing)
     await world.runs.cancel(run_id)
@@ -172,7 +172,7 @@ async def test_a_cancellation_does_not_interrupt_compensation(world: World) -> N
     run = await world.wait_for_end(run_id)
 
     assert run.status == "failed"
-    assert [call["node_id"] for call in script.named("undo")] == ["second", "first"]
+    assert [call["node_id"] for call in script.list_calls("undo")] == ["second", "first"]
 
 
 async def test_a_run_that_has_ended_cannot_be_cancelled(world: World) -> None:
@@ -205,4 +205,4 @@ async def test_a_terminated_run_ends_at_once_with_its_reason(world: World) -> No
     assert run.failure is not None
     assert "enough" in run.failure["message"]
     assert collect_statuses(run) == {"book": "completed", "nap": "cancelled"}
-    assert script.nodes() == ["book"]
+    assert script.list_nodes() == ["book"]

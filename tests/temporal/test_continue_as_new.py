@@ -135,7 +135,7 @@ async def test_a_branch_continues_as_new_too(short: World) -> None:
     run_id = await short.start(make_plan(nodes, "trigger -> fork", "fork -> stop", customer=customer))
 
     async def has_worked() -> bool:
-        return len(script.named("work")) == 30
+        return len(script.list_calls("work")) == 30
 
     await wait_until(has_worked)
     await short.runs.send_event(run_id, "go")
@@ -144,7 +144,7 @@ async def test_a_branch_continues_as_new_too(short: World) -> None:
 
     assert run.status == "failed"
     assert len(parts) >= 2
-    assert [call["parameters"]["n"] for call in script.named("undo")] == list(range(29, -1, -1))
+    assert [call["parameters"]["n"] for call in script.list_calls("undo")] == list(range(29, -1, -1))
     assert next(step for step in run.steps if step.id == "fork[0]/each").output_data["items"] == list(range(30))
 
 

@@ -44,7 +44,7 @@ async def test_a_paused_run_stops_at_the_next_node_and_resumes(world: World) -> 
     run_id = await world.start(make_plan({"a": "work", "b": "work"}, "trigger -> a", "a -> b", customer=customer))
 
     async def has_called() -> bool:
-        return "a" in script.nodes()
+        return "a" in script.list_nodes()
 
     await wait_until(has_called)
     await world.runs.pause(run_id)
@@ -56,7 +56,7 @@ async def test_a_paused_run_stops_at_the_next_node_and_resumes(world: World) -> 
     await world.runs.resume(run_id)
     run = await world.wait_for_end(run_id)
 
-    assert (run.status, script.nodes()) == ("completed", ["a", "b"])
+    assert (run.status, script.list_nodes()) == ("completed", ["a", "b"])
 
 
 @pytest.mark.parametrize("mode", ["child", "inline"])
@@ -73,7 +73,7 @@ async def test_a_pause_stops_branches_too(world: World, mode: str) -> None:
     run_id = await world.start(make_plan(nodes, "trigger -> fork", "a -> a2", "b -> b2", customer=customer))
 
     async def has_called() -> bool:
-        return {"a", "b"} <= set(script.nodes())
+        return {"a", "b"} <= set(script.list_nodes())
 
     async def send_signal() -> bool:
         paths = ("fork[0]", "fork[1]") if mode == "child" else ()
@@ -91,12 +91,12 @@ async def test_a_pause_stops_branches_too(world: World, mode: str) -> None:
     held = await wait_until(are_all_held)
 
     assert {wait["kind"] for wait in held.waiting_for} == {"paused"}
-    assert "a2" not in script.nodes()
+    assert "a2" not in script.list_nodes()
 
     await world.runs.resume(run_id)
 
     assert (await world.wait_for_end(run_id)).status == "completed"
-    assert sorted(script.nodes()) == ["a", "a2", "b", "b2"]
+    assert sorted(script.list_nodes()) == ["a", "a2", "b", "b2"]
 
 
 async def test_a_run_paused_before_a_branch_starts_starts_it_paused(world: World) -> None:
@@ -110,7 +110,7 @@ async def test_a_run_paused_before_a_branch_starts_starts_it_paused(world: World
     await world.runs.resume(run_id)
 
     assert (await world.wait_for_end(run_id)).status == "completed"
-    assert script.nodes() == ["a"]
+    assert script.list_nodes() == ["a"]
 
 
 async def test_a_paused_run_can_be_cancelled(world: World) -> None:
@@ -137,7 +137,7 @@ async def test_a_failed_step_with_on_error_pause_makes_the_run_wait(world: World
     assert asked.waiting_for == [
         {"node_id": "door", "step_id": "door", "kind": "operator", "message": "locked", "error_type": "action_error"}
     ]
-    assert [call["parameters"] for call in script.named("pager")] == [{"text": "locked"}]
+    assert [call["parameters"] for call in script.list_calls("pager")] == [{"text": "locked"}]
 
 
 async def test_a_retry_with_other_parameters_has_a_new_idempotency_key(world: World) -> None:
@@ -149,7 +149,7 @@ async def test_a_retry_with_other_parameters_has_a_new_idempotency_key(world: Wo
     run = await world.wait_for_end(run_id)
 
     assert (step_id, run.status) == ("door", "completed")
-    calls = script.named("door")
+    calls = script.list_calls("door")
     assert [call["parameters"] for call in calls] == [{"door": 1}, {"door": 2}]
     assert len({call["context"]["idempotency_key"] for call in calls}) == 2
 
@@ -216,7 +216,7 @@ async def test_a_resolution_reaches_a_nested_branch(world: World) -> None:
     assert step_id == "fork[0]/inner[0]/door"
     assert [wait["step_id"] for wait in asked.waiting_for if wait["kind"] == "operator"] == [step_id]
     assert run.status == "completed"
-    assert [call["parameters"] for call in script.named("door")] == [{"door": 1}, {"door": 7}]
+    assert [call["parameters"] for call in script.list_calls("door")] == [{"door": 1}, {"door": 7}]
 
 
 async def test_operations_on_an_ended_run_are_rejected(world: World) -> None:

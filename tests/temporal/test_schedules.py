@@ -241,7 +241,7 @@ async def test_removing_is_repeatable_and_leaves_runs_alone(world: World, schedu
 
 
 async def _called_nodes(script: Any) -> list[str]:
-    nodes: list[str] = script.nodes()
+    nodes: list[str] = script.list_nodes()
     return nodes
 
 

@@ -230,7 +230,7 @@ async def test_a_local_action_stops_when_it_is_cancelled(world: World) -> None:
     run_id = await world.start(make_plan(nodes, "trigger -> a", customer=customer))
 
     async def has_called() -> bool:
-        return script.nodes() == ["a"]
+        return script.list_nodes() == ["a"]
 
     await wait_until(has_called)
     await world.runs.cancel(run_id)

@@ -76,7 +76,7 @@ async def test_a_run_evicted_after_every_task_behaves_the_same(alone: World) -> 
         run = await alone.wait_for_end(run_id)
 
     assert run.status == "completed"
-    assert len(script.named("work")) == 12
+    assert len(script.list_calls("work")) == 12
     assert next(step for step in run.steps if step.id == "fork[2]/nap").status == "cancelled"
 
 
@@ -99,11 +99,11 @@ async def test_without_a_worker_a_document_is_read_from_history(alone: World, mo
 async def test_without_a_worker_a_failed_run_has_its_error(alone: World, monkeypatch: pytest.MonkeyPatch) -> None:
     customer, _ = alone.script({"buy": {"error": {"message": "no stock", "recoverable": False}}})
     async with run_scripted_worker(alone):
-        told = await alone.run(make_plan({"a": "buy"}, "trigger -> a", customer=customer))
+        run = await alone.run(make_plan({"a": "buy"}, "trigger -> a", customer=customer))
     monkeypatch.setattr("orchestrator.temporal.client.run_tree.QUERY_SECONDS", 0.5)
-    found: Run = await alone.runs.reader.read_document(told.id)
+    found: Run = await alone.runs.reader.read_document(run.id)
 
-    assert (found.status, found.failure, found.error) == ("failed", told.failure, "no stock")
+    assert (found.status, found.failure, found.error) == ("failed", run.failure, "no stock")
 
 
 async def test_a_worker_shuts_down_after_its_actions(world: World) -> None:

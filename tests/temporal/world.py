@@ -23,7 +23,7 @@ from orchestrator.temporal.workflow.run_workflow import RunWorkflow
 from tests.golden import read_definition
 from tests.temporal.answers import Script, Scripts
 
-SECONDS = 20.0
+SECONDS = 60.0
 """The longest that a test waits for anything."""
 QUEUE = "tests"
 
@@ -116,5 +116,5 @@ def make_plan(
     nodes: Mapping[str, Any], *edges: str, customer: str, workflows: Mapping[str, Any] | None = None, **more: Any
 ) -> Plan:
     """Build such a definition and plan it."""
-    made = make_definition(nodes, *edges, **more) | {"customer_id": customer}
-    return check(made, workflows=workflows).require()
+    definition = make_definition(nodes, *edges, **more) | {"customer_id": customer}
+    return check(definition, workflows=workflows).require()
