@@ -34,7 +34,7 @@ from orchestrator.jsontools.json_values import (
 from orchestrator.jsontools.pointer import format_pointer
 from orchestrator.jsontools.text import shorten
 from orchestrator.jsontools.validation_messages import describe_validation_error, suggest_choice, suggest_pipe
-from orchestrator.language import compile_expression, reveal
+from orchestrator.language import find_secret_names, resolve_part, reveal
 from orchestrator.model.activity_input import ActivityInput
 from orchestrator.model.run import ATTEMPT_KEY, WARNINGS_KEY
 from orchestrator.settings import Settings
@@ -242,11 +242,11 @@ def _list_sent_secrets(call: ActivityInput, resources: Resources) -> list[str]:
     """Return the secrets that a call names, and what its pipes make of them: texts that must not come back."""
     values: list[str] = []
     env = default_env({"secrets": dict(resources.secrets)})
+    with contextlib.suppress(ExpressionError):  # the call will fail with it
+        values += (resources.secrets.get(name) or "" for name in find_secret_names(call.secrets))
     for part in (part for parts in call.secrets.values() for part in parts if isinstance(part, Mapping)):
-        expression = compile_expression(part["expression"])
-        values += (resources.secrets.get(str(name.path[0]) if name.path else "") or "" for name in expression.names)
         with contextlib.suppress(ExpressionError):
-            values += _iterate_texts(expression.render(env))
+            values += _iterate_texts(resolve_part(part, env))
     return values
 
 

@@ -121,6 +121,7 @@ ProblemCode = Literal[
     "duplicate_key",
     "template_syntax",
     "secret_outside_action",
+    "piped_secret",
     "unknown_variable",
     "set_later",
     "unknown_step",

@@ -4,7 +4,7 @@ from orchestrator.language.env import Env
 from orchestrator.language.functions import FUNCTIONS, Function
 from orchestrator.language.nodes import Name
 from orchestrator.language.pipes import PIPES, Pipe
-from orchestrator.language.secrets import render_parameters, reveal
+from orchestrator.language.secrets import find_secret_names, render_parameters, resolve_part, reveal
 from orchestrator.language.template import (
     CompiledValue,
     Template,
@@ -28,7 +28,9 @@ __all__ = [
     "compile_expression",
     "compile_template",
     "compile_value",
+    "find_secret_names",
     "render_parameters",
+    "resolve_part",
     "reveal",
     "walk",
 ]

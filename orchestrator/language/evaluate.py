@@ -91,7 +91,7 @@ def describe_missing(node: Path, source: str, env: Env) -> EvaluationError:
         if "secrets" not in env.context:
             text = "secrets can be used in the parameters of actions only"
         else:
-            text = f"there is no secret {'.'.join(map(str, node.parts))!r}"
+            text = describe_no_secret(".".join(map(str, node.parts)))
         return EvaluationError(text, source=source, line=line, column=column)
     value: Any = env.context
     prefix = ""
@@ -104,6 +104,11 @@ def describe_missing(node: Path, source: str, env: Env) -> EvaluationError:
             return EvaluationError(f"`{name}` is missing", source=source, line=line, column=column, hint=hint)
         value, prefix = below, f"{prefix}{part}."
     return EvaluationError("the path is missing", source=source, line=line, column=column)
+
+
+def describe_no_secret(name: str) -> str:
+    """Return the message for a secret that does not exist, or belongs to another customer: nobody can tell which."""
+    return f"there is no secret {name!r:.60}"
 
 
 def _compile_call(node: Call, source: str) -> Evaluate:

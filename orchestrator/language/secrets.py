@@ -6,6 +6,7 @@ from typing import Any
 from orchestrator.errors import EvaluationError
 from orchestrator.jsontools.pointer import escape, split_pointer
 from orchestrator.language.env import Env
+from orchestrator.language.evaluate import describe_no_secret
 from orchestrator.language.template import compile_expression, compile_template
 from orchestrator.language.values import read_index, to_text
 
@@ -37,12 +38,33 @@ def _defer_secrets(value: Any, env: Env, pointer: str, deferred: dict[str, list[
 def reveal(parameters: Any, deferred: Mapping[str, list[Any]], env: Env) -> Any:
     """Insert the secrets of `env` into rendered parameters; raises EvaluationError that names a missing secret."""
     for pointer, parts in deferred.items():
-        values = [
-            part if isinstance(part, str) else compile_expression(part["expression"]).render(env) for part in parts
-        ]
+        values = [part if isinstance(part, str) else resolve_part(part, env) for part in parts]
         value = values[0] if len(values) == 1 else "".join(map(to_text, values))
         parameters = _set_at(parameters, split_pointer(pointer), value)
     return parameters
+
+
+def resolve_part(part: Mapping[str, Any], env: Env) -> Any:
+    """Return the value of a part that is not text; raises EvaluationError that names a missing secret."""
+    if "secret" not in part:
+        return compile_expression(part["expression"]).render(env)
+    name = str(part["secret"])
+    secrets: Mapping[str, Any] = env.context.get("secrets") or {}
+    if name not in secrets:
+        raise EvaluationError(describe_no_secret(name))
+    return secrets[name]
+
+
+def find_secret_names(deferred: Mapping[str, list[Any]]) -> list[str]:
+    """Return the names of the secrets that deferred parts need; raises TemplateSyntaxError."""
+    names: dict[str, None] = {}
+    for part in (part for parts in deferred.values() for part in parts if isinstance(part, Mapping)):
+        if "secret" in part:
+            names[str(part["secret"])] = None
+        else:
+            paths = compile_expression(part["expression"]).names
+            names |= dict.fromkeys(sorted(str(name.path[0]) for name in paths if name.root == "secrets"))
+    return list(names)
 
 
 def _set_at(parameters: Any, keys: list[str], value: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any, assert_never
+from typing import Any, TypeGuard, assert_never
 
 from orchestrator.errors import TemplateSyntaxError
 from orchestrator.jsontools.pointer import escape
@@ -16,6 +16,7 @@ from orchestrator.language.values import MISSING, require_bounded, to_text
 MAX_NESTING = 100
 """Nested lists and objects in a value."""
 CACHED_TEMPLATES = 8192
+NO_CONTAINER = "all secrets together cannot be used"
 
 
 class Template:
@@ -46,6 +47,16 @@ class Template:
             self.render = _limit_work(self.render)
 
     @property
+    def pipes_secrets(self) -> bool:
+        """Return whether pipes are applied to a secret."""
+        return any(
+            node is not None
+            and not _is_plain_secret(node)
+            and any(name.root == "secrets" for name in _collect_names(node, self.source))
+            for _, _, node in self._parts
+        )
+
+    @property
     def is_path(self) -> bool:
         """Return whether this is a single path."""
         return self._lookup is not None
@@ -74,11 +85,16 @@ class Template:
         return render
 
     def render_deferred(self, env: Env) -> list[Any]:
-        """Return the parts: rendered text, or `{"expression": …}` for a part that reads secrets."""
+        """Return the parts: rendered text, or what the worker inserts.
+
+        `{"secret": name}` is the value of a secret, `{"expression": …}` the result of pipes on one.
+        """
         parts: list[Any] = []
         for text, evaluate, node in self._parts:
             if evaluate is None or node is None:
                 parts.append(text)
+            elif _is_plain_secret(node):
+                parts.append({"secret": node.parts[0]})
             elif any(name.root == "secrets" for name in _collect_names(node, self.source)):
                 parts.append({"expression": text.strip()})
             else:
@@ -102,6 +118,8 @@ def _walk_names(node: Node, source: str, *, optional: bool) -> Iterator[Name]:
         case Literal():
             return
         case Path():
+            if node.root == "secrets" and not (node.parts and isinstance(node.parts[0], str)):
+                raise make_syntax_error(source, node.offset, NO_CONTAINER, "write `secrets.` and the name of one")
             line, column = locate(source, node.offset)
             yield Name(node.root, node.parts, node.optional or optional, line, column)
         case List():
@@ -122,6 +140,10 @@ def _has_call(node: Node) -> bool:
     if isinstance(node, Call | List):
         return True
     return isinstance(node, Piped) and (_has_call(node.subject) or any(map(_has_call, node.arguments)))
+
+
+def _is_plain_secret(node: Node) -> TypeGuard[Path]:
+    return isinstance(node, Path) and node.root == "secrets" and len(node.parts) == 1
 
 
 def _get_offset(node: Node) -> int:

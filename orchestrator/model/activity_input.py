@@ -22,7 +22,8 @@ class ActivityInput:
     """The same for every attempt of a step, different for every other step."""
     customer_id: str = ""
     secrets: Mapping[str, list[Any]] = field(default_factory=dict)
-    """By JSON Pointer into the parameters: the parts of a string, each a text or `{"expression": …}`."""
+    """By JSON Pointer into the parameters: the parts of a string, each a text, `{"secret": name}`, or for our own
+    workers alone `{"expression": …}` with pipes on a secret."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the argument as it is recorded in history: entries that are empty are left out."""

@@ -86,6 +86,7 @@ CODES: dict[ProblemCode, str] = {
     # templates and conditions
     "template_syntax": "A template has a syntax error, reported with line and column.",
     "secret_outside_action": "Secrets can be used in the parameters of actions only.",
+    "piped_secret": "A secret has pipes, and another task queue may have workers in other languages.",
     "unknown_variable": "The variable is never set.",
     "set_later": "The variable is set only by nodes that do not run before.",
     "unknown_step": "`steps.<id>` names a node that does not exist.",

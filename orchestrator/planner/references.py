@@ -5,13 +5,15 @@ from typing import Any, Literal
 
 from orchestrator.errors import TemplateSyntaxError
 from orchestrator.jsontools.pointer import escape
-from orchestrator.language import Name, compile_template, condition_reader, walk
+from orchestrator.language import Name, Template, compile_template, condition_reader, walk
 from orchestrator.model.definition import Definition, Node
 from orchestrator.planner.policies import read_side_call
 from orchestrator.planner.report import Report
 
-Site = tuple[str, Any, Literal["template", "secret", "condition"]]
-"""A value that a run computes: its pointer, the value, and its kind. `secret` is a template that may use secrets."""
+Kind = Literal["template", "secret", "plain_secret", "condition"]
+"""`secret` is a template that may use secrets, `plain_secret` one that may use them without pipes."""
+Site = tuple[str, Any, Kind]
+"""A value that a run computes: its pointer, the value, and its kind."""
 
 
 Use = tuple[str, Name]
@@ -35,7 +37,8 @@ def find_sites(node: Node, pointer: str) -> Iterator[Site]:
         yield f"{pointer}/on_error/fallback", node.on_error["fallback"], "template"
     match node.type:
         case "action":
-            yield at, config, "secret"
+            # A worker in another language has no pipes.
+            yield at, config, "plain_secret" if node.task_queue else "secret"
             if node.compensate is not None:
                 yield f"{pointer}/compensate/config", node.compensate.get("config"), "secret"
         case "condition":
@@ -77,17 +80,17 @@ def collect_uses(sites: Iterable[Site], report: Report) -> list[Use]:
             if not any(problem.severity == "error" for problem in problems):
                 uses += [(pointer, name) for name in _sort_names(condition_reader.compile_condition(value).names)]
         else:
-            uses += _collect_template_uses(value, pointer, report, secrets=kind == "secret")
+            uses += _collect_template_uses(value, pointer, report, kind)
     return uses
 
 
-def _collect_template_uses(value: Any, pointer: str, report: Report, *, secrets: bool) -> Iterator[Use]:
+def _collect_template_uses(value: Any, pointer: str, report: Report, kind: Kind) -> Iterator[Use]:
     try:
         texts = [(at, text) for at, text in walk(value, pointer) if "{{" in text or "}}" in text]
     except TemplateSyntaxError as error:
         report.add_error("too_deep", pointer, error.message)
         return
-    for at in find_secret_keys(value, pointer) if secrets else ():
+    for at in find_secret_keys(value, pointer) if kind != "template" else ():
         report.add_error(
             "secret_outside_action", at, "a key cannot contain a secret: keys are recorded", "use the secret in a value"
         )
@@ -97,11 +100,19 @@ def _collect_template_uses(value: Any, pointer: str, report: Report, *, secrets:
         except TemplateSyntaxError as error:
             report.add_error("template_syntax", at, f"{error.line}:{error.column}: {error.message}", error.hint)
             continue
-        if template.uses_secrets and not secrets:
-            message = "secrets can be used in the parameters of actions only: values elsewhere are recorded"
-            report.add_error("secret_outside_action", at, message)
+        if template.uses_secrets:
+            _check_secret_use(template, at, kind, report)
         for name in _sort_names(template.names):
             yield at, name
+
+
+def _check_secret_use(template: Template, pointer: str, kind: Kind, report: Report) -> None:
+    if kind == "template":
+        message = "secrets can be used in the parameters of actions only: values elsewhere are recorded"
+        report.add_error("secret_outside_action", pointer, message)
+    elif kind == "plain_secret" and template.pipes_secrets:
+        message = "a secret cannot have pipes on a task queue of its own: a worker in another language reads only names"
+        report.add_error("piped_secret", pointer, message, "store the secret in the form that the action needs")
 
 
 def find_secret_keys(value: Any, pointer: str) -> Iterator[str]:

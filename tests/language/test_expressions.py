@@ -145,6 +145,12 @@ def test_a_template_renders_to(template: Any, expected: Any) -> None:
         ("{{ [1, 2 }}", (1, 9), "expected `,` or `]`", None),
         ("{{ [1,] }}", (1, 7), "expected a value, found ']'", None),
         ("{{ " + "[" * 20 + " }}", (1, 21), "expressions are nested deeper than 16", None),
+        ("{{ secrets }}", (1, 4), "all secrets together cannot be used", "write `secrets.` and the name of one"),
+        ("{{ secrets | json | slice(0, 5) }}", (1, 4), "all secrets together cannot be used", None),
+        ("{{ secrets | keys }}", (1, 4), "all secrets together cannot be used", None),
+        ("{{ secrets[0] }}", (1, 4), "all secrets together cannot be used", None),
+        ("{{ 'x' | default(secrets) }}", (1, 18), "all secrets together cannot be used", None),
+        ("{{ days_ago(secrets) }}", (1, 13), "all secrets together cannot be used", None),
         ("{{ [secrets.a] }}", (1, 4), "an expression with a secret can contain only the secret", None),
         ("{{ days_ago(3 }}", (1, 14), "expected `,` or `)`", None),
         ("{{ a.upper() }}", (1, 11), "expected the end, found '('", None),
@@ -294,7 +300,7 @@ def test_secrets_are_deferred_to_the_action() -> None:
 
     assert parameters == {"url": "https://h/", "token": None, "headers": [{"a/b": None}]}
     assert deferred == {
-        "/token": [{"expression": "secrets.token"}],
+        "/token": [{"secret": "token"}],
         "/headers/0/a~1b": ["Bearer ", {"expression": "secrets.token | trim"}, " of ", "h"],
     }
     assert reveal(parameters, deferred, default_env({"secrets": {"token": " t "}}, strict=True)) == {

@@ -220,6 +220,18 @@ ERRORS: dict[str, tuple[dict[str, Any], str, str]] = {
     "unknown function": (workflow(put("a", x="{{ nowe() }}")), "template_syntax", "/nodes/0/config/x"),
     "unknown pipe": (workflow(put("a", x="{{ input.x | uper }}")), "template_syntax", "/nodes/0/config/x"),
     "secret in a variable": (workflow(put("a", x="{{ secrets.key }}")), "secret_outside_action", "/nodes/0/config/x"),
+    "all secrets": (
+        workflow({"id": "a", "type": "action", "action": "x", "config": {"x": ["{{ secrets | values }}"]}}),
+        "template_syntax",
+        "/nodes/0/config/x/0",
+    ),
+    "pipe on a secret for another worker": (
+        workflow(
+            {"id": "a", "type": "action", "action": "x", "task_queue": "q", "config": {"x": "{{ secrets.k | trim }}"}}
+        ),
+        "piped_secret",
+        "/nodes/0/config/x",
+    ),
     "secret in a key": (
         workflow({"id": "a", "type": "action", "action": "x", "task_queue": "q", "config": {"{{ secrets.k }}": 1}}),
         "secret_outside_action",
@@ -407,6 +419,13 @@ def test_parameters_with_templates_are_not_checked() -> None:
     )
 
     assert find_codes(definition) == []
+
+
+def test_a_worker_in_another_language_is_sent_plain_secrets() -> None:
+    plain = {"x": "Bearer {{ secrets.k }}", "y": "{{ input.name | trim }}"}
+    node = {"id": "a", "type": "action", "action": "java.thing", "task_queue": "java", "config": plain}
+
+    assert find_codes(workflow(node)) == []
 
 
 def test_an_action_on_another_task_queue_need_not_be_registered() -> None:
