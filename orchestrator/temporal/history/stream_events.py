@@ -30,29 +30,59 @@ ENDINGS = frozenset(
     }
 )
 CLOSINGS: dict[int, tuple[str, str, Status]] = {
-    EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED: ("activity_task_completed", "scheduled", "completed"),
-    EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED: ("activity_task_failed", "scheduled", "failed"),
-    EventType.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT: ("activity_task_timed_out", "scheduled", "failed"),
-    EventType.EVENT_TYPE_ACTIVITY_TASK_CANCELED: ("activity_task_canceled", "scheduled", "cancelled"),
-    EventType.EVENT_TYPE_TIMER_FIRED: ("timer_fired", "started", "completed"),
-    EventType.EVENT_TYPE_TIMER_CANCELED: ("timer_canceled", "started", "cancelled"),
+    EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED: (
+        "activity_task_completed_event_attributes",
+        "scheduled_event_id",
+        "completed",
+    ),
+    EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED: (
+        "activity_task_failed_event_attributes",
+        "scheduled_event_id",
+        "failed",
+    ),
+    EventType.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT: (
+        "activity_task_timed_out_event_attributes",
+        "scheduled_event_id",
+        "failed",
+    ),
+    EventType.EVENT_TYPE_ACTIVITY_TASK_CANCELED: (
+        "activity_task_canceled_event_attributes",
+        "scheduled_event_id",
+        "cancelled",
+    ),
+    EventType.EVENT_TYPE_TIMER_FIRED: ("timer_fired_event_attributes", "started_event_id", "completed"),
+    EventType.EVENT_TYPE_TIMER_CANCELED: ("timer_canceled_event_attributes", "started_event_id", "cancelled"),
     EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_FAILED: (
-        "start_child_workflow_execution_failed", "initiated", "failed",
+        "start_child_workflow_execution_failed_event_attributes",
+        "initiated_event_id",
+        "failed",
     ),
     EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_COMPLETED: (
-        "child_workflow_execution_completed", "initiated", "completed",
+        "child_workflow_execution_completed_event_attributes",
+        "initiated_event_id",
+        "completed",
     ),
-    EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_FAILED: ("child_workflow_execution_failed", "initiated", "failed"),
+    EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_FAILED: (
+        "child_workflow_execution_failed_event_attributes",
+        "initiated_event_id",
+        "failed",
+    ),
     EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_TIMED_OUT: (
-        "child_workflow_execution_timed_out", "initiated", "failed",
+        "child_workflow_execution_timed_out_event_attributes",
+        "initiated_event_id",
+        "failed",
     ),
     EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_CANCELED: (
-        "child_workflow_execution_canceled", "initiated", "cancelled",
+        "child_workflow_execution_canceled_event_attributes",
+        "initiated_event_id",
+        "cancelled",
     ),
     EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_TERMINATED: (
-        "child_workflow_execution_terminated", "initiated", "cancelled",
+        "child_workflow_execution_terminated_event_attributes",
+        "initiated_event_id",
+        "cancelled",
     ),
-}  # fmt: skip
+}
 """By closing event type: its attributes, the attribute that names the event it closes, and the resulting status."""
 
 
@@ -261,12 +291,12 @@ def find_starting_event(event: HistoryEvent) -> int:
     """Return the id of the event that began what this one closes; 0 where it closes nothing."""
     if event.event_type not in CLOSINGS:
         return 0
-    return int(getattr(_read_closing(event)[0], f"{CLOSINGS[event.event_type][1]}_event_id"))
+    return int(getattr(_read_closing(event)[0], CLOSINGS[event.event_type][1]))
 
 
 def _read_closing(event: HistoryEvent) -> tuple[Any, Status]:
     name, _, status = CLOSINGS[event.event_type]
-    return getattr(event, f"{name}_event_attributes"), status
+    return getattr(event, name), status
 
 
 def _build_run_event(run: Run) -> RunEvent:
