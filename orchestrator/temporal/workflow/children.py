@@ -124,6 +124,7 @@ class Children:
     ) -> tuple[BranchResult, Any]:
         cause = error.cause if isinstance(error, ChildWorkflowError) else None
         entries = read_detail(cause, 1) if isinstance(cause, ApplicationError) else {}
+        # A branch may also be cancelled from outside, by its own workflow id: then it has failed.
         if isinstance(cause, CancelledError) and count_cancellations():
             return BranchResult("cancelled"), entries
         document = translate_child_error(error, f"branch {title!r}", workflow.now())
@@ -178,6 +179,8 @@ class Children:
         wait: bool = True,
     ) -> dict[str, Any]:
         """Start a child and return its result; when cancelled, cancel the child and wait for its end."""
+        # A called run outlives its caller's end by its own compensations; a branch has nothing of its own to undo:
+        # it returns its compensations to the run.
         policy = ParentClosePolicy.REQUEST_CANCEL if attributes else ParentClosePolicy.TERMINATE
         start = asyncio.get_running_loop().create_task(
             workflow.start_child_workflow(
@@ -197,12 +200,14 @@ class Children:
             handle = await _wait_for_start(start)
             if not wait:
                 return {}
+            # Cancelled while it was starting: the SDK had no handle that it could have passed the cancellation to.
             if count_cancellations() > before:
                 handle.cancel()
             backlog_task = asyncio.get_running_loop().create_task(child.catch_up(handle))
             result: dict[str, Any] = await handle
         finally:
             self.running.pop(child.workflow_id, None)
+            # The run must not end with an unsent signal. An evicted workflow cannot await any more.
             if backlog_task is not None and not is_discarded():
                 await backlog_task
         pass_on_cancellation(before)

@@ -78,6 +78,7 @@ class TemporalEffects:
         self._encode_continuation = encode_continuation
         self._waiters: list[_Waiter] = []
         self._resumed = asyncio.Event()
+        # Counted and not timed: a replay takes another time for the same nodes (DESIGN, law 3).
         self._nodes_since_yield = 0
         self._yielding: asyncio.Event | None = None
         self._next_try_at = 0
@@ -142,8 +143,10 @@ class TemporalEffects:
             else:
                 await workflow.wait_condition(waiter.future.done, timeout=timeout_seconds, timeout_summary=title)
         except TimeoutError:
+            # The event and the timer may come in the same workflow task: the event wins.
             return (waiter.future.result().payload,) if waiter.future.done() else None
         except asyncio.CancelledError:
+            # Cancelled in the task in which the event came: another `wait` node may still read it.
             if waiter.future.done() and not waiter.future.cancelled():
                 self.inbox.put_back(waiter.future.result())
             raise
@@ -234,6 +237,7 @@ class TemporalEffects:
             self.held -= 1
 
     async def _continue_as_new(self) -> None:
+        # A signal or update that is being handled would be lost with this execution.
         await workflow.wait_condition(workflow.all_handlers_finished)
         request = self._encode_continuation()
         if request is None:

@@ -63,6 +63,7 @@ class Flow:
         if state is None:
             return None
         request = build_run_request(self.plan, self.info, state=state)
+        # The context of a branch is part of its state now.
         if self.branch is not None:
             request["branch"] = {name: self.branch[name] for name in ("path", "exports")}
         return {

@@ -66,6 +66,7 @@ class RunWorkflow:
         try:
             return await _run_shielded(flow, work)
         finally:
+            # Temporal warns of a workflow that ends with handlers running, and their updates would fail.
             if not is_discarded():
                 flow.show()
                 await workflow.wait_condition(workflow.all_handlers_finished)
@@ -186,6 +187,7 @@ async def _run_shielded(flow: Flow, work: Coroutine[Any, Any, Any]) -> Any:
     except asyncio.CancelledError:
         if task.done():
             raise
+        # With a failure the compensations are running: they finish, and the run fails instead of being cancelled.
         if flow.state.failure is None:
             task.cancel()
         return await task

@@ -20,8 +20,10 @@ class TaskBudget:
         """Wait for the next workflow task where this one has no budget left for the argument."""
         size = len(arg.payload.data)
         while True:
+            # The history grows between workflow tasks only, also in a replay.
             length = workflow.info().get_current_history_length()
             used = self._task[1] if self._task[0] == length else 0
+            # The first argument always goes: it is below MAX_PAYLOAD_BYTES, and no later task has a larger budget.
             if used == 0 or used + size <= MAX_TASK_BYTES:
                 self._task = (length, used + size)
                 return
