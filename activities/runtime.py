@@ -31,9 +31,12 @@ from orchestrator.jsontools.json_values import (
     normalize_json,
     replace_surrogates,
 )
-from orchestrator.jsontools.pointer import format_pointer
+from orchestrator.jsontools.parameters import (
+    list_invalid_parameters,
+    summarize_invalid_parameters,
+    validate_parameters,
+)
 from orchestrator.jsontools.text import shorten
-from orchestrator.jsontools.validation_messages import describe_validation_error, suggest_choice, suggest_pipe
 from orchestrator.language import find_secret_names, resolve_part, reveal
 from orchestrator.model.activity_input import ActivityInput
 from orchestrator.model.run import ATTEMPT_KEY, WARNINGS_KEY
@@ -141,25 +144,15 @@ def _validate_parameters(spec: ActionSpec, call: ActivityInput, resources: Resou
         except ExpressionError as error:
             raise ActionFailed(str(error.message), error_type="validation_error", recoverable=False) from None
     try:
-        return spec.parameters.model_validate(parameters)
+        return validate_parameters(spec.parameters, parameters)
     except ValidationError as error:
-        # Types, not values: they may be secrets.
-        problems = [
-            {"path": format_pointer(found["loc"]), "message": _describe_problem(found)}
-            for found in error.errors(include_url=False)
-        ]
-        listed = "; ".join(f"{problem['path'] or '/'}: {problem['message']}" for problem in problems[:5])
+        problems = list_invalid_parameters(error)
         raise ActionFailed(
-            f"invalid parameters for {spec.name}: {listed}",
+            summarize_invalid_parameters(spec.name, problems),
             error_type="validation_error",
             details={"problems": problems},
             recoverable=False,
         ) from None
-
-
-def _describe_problem(error: Mapping[str, Any]) -> str:
-    hint = suggest_choice(error) or suggest_pipe(error)
-    return describe_validation_error(error) + (f" ({hint})" if hint else "")
 
 
 def _build_context(

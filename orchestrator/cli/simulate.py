@@ -1,14 +1,18 @@
 """`simulate`: run a definition on a virtual clock, without a server."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from orchestrator.cli import mocks, options
+from orchestrator.cli.environment import load_actions
 from orchestrator.cli.failures import FAILED
 from orchestrator.cli.files import parse_json_argument
 from orchestrator.cli.output import choose_style, print_json, print_line, print_note
 from orchestrator.cli.planning import plan_file, require_valid_input
+
+if TYPE_CHECKING:
+    from orchestrator.planner.policies import Catalogue
 
 
 def simulate(
@@ -31,7 +35,7 @@ def simulate(
     value = parse_json_argument(run_input, "--input")
     _, plan = plan_file(file, with_files, answers)
     require_valid_input(plan, value)
-    run = run_simulation(plan, input=value, actions=answers, events=events)
+    run = run_simulation(plan, input=value, actions=answers, events=events, registry=cast("Catalogue", load_actions()))
     if as_json:
         print_json(run.model_dump(mode="json"))
     else:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from difflib import unified_diff
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import typer
 
@@ -20,6 +20,7 @@ from orchestrator.errors import DefinitionInvalid
 if TYPE_CHECKING:
     from activities.registry import Registry
     from orchestrator.model.run import Run
+    from orchestrator.planner.policies import Catalogue
 
 SUFFIX = ".tests.yaml"
 CASE_KEYS = {"name", "input", "actions", "events", "resolutions", "with", "expect"}
@@ -111,6 +112,7 @@ def find_differences(file: LoadedFile, case: Mapping[str, Any], known: "Registry
             actions=case["actions"],
             events=case.get("events") or (),
             resolutions=case.get("resolutions") or (),
+            registry=cast("Catalogue", known),
         )
     except DefinitionInvalid as refusal:
         return [f"{problem.path or 'input'}: {problem.message}" for problem in refusal.problems]

@@ -1,10 +1,11 @@
 """Check the literal parameters of an action call; what contains templates is checked when the step runs."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
 
+from orchestrator.jsontools.parameters import Keys, follow_location, validate_parameters
 from orchestrator.jsontools.pointer import format_pointer
 from orchestrator.jsontools.suggestions import did_you_mean, join_names
 from orchestrator.jsontools.validation_messages import (
@@ -16,18 +17,15 @@ from orchestrator.jsontools.validation_messages import (
 from orchestrator.planner.policies import ActionLike
 from orchestrator.planner.report import Report
 
-Keys = tuple[Any, ...]
-"""The keys and indexes that lead to a value within the parameters."""
-
 
 def check_parameters(action: ActionLike, config: Mapping[str, Any], pointer: str, report: Report) -> None:
     """Report each literal value of `config` that does not fit the action's parameters."""
     try:
-        action.parameters.model_validate(config)
+        validate_parameters(action.parameters, config)
     except ValidationError as error:
         alternatives: dict[Keys, list[Mapping[str, Any]]] = {}
         for invalid in error.errors(include_url=False):
-            keys, value = _follow(config, invalid["loc"])
+            keys, value = follow_location(config, invalid["loc"])
             if invalid["type"] == "missing" and len(invalid["loc"]) == len(keys) + 1:
                 if isinstance(value, Mapping) or not has_template(value):
                     _report_missing(action, str(invalid["loc"][-1]), keys, pointer, report)
@@ -85,18 +83,6 @@ def _describe_parameter(action: ActionLike, name: str) -> str | None:
 
 def _name(keys: Keys) -> str:
     return ".".join(map(str, keys)) or "config"
-
-
-def _follow(config: Any, location: Iterable[Any]) -> tuple[Keys, Any]:
-    """Return the part of a location that is in the data, and the value there; pydantic adds names of types to it."""
-    keys: list[Any] = []
-    for key in location:
-        inside = isinstance(config, Mapping) and key in config
-        if not inside and not (isinstance(config, list) and isinstance(key, int) and key < len(config)):
-            break
-        config = config[key]
-        keys.append(key)
-    return tuple(keys), config
 
 
 def has_template(value: Any) -> bool:

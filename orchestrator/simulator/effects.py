@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from pydantic import ValidationError
+
 from orchestrator.errors import StepFailed, parse_error_type
 from orchestrator.expressions import render
 from orchestrator.interpreter.effects import (
@@ -21,9 +23,19 @@ from orchestrator.interpreter.effects import (
 from orchestrator.interpreter.execute import execute, execute_branch
 from orchestrator.interpreter.failures import build_retry_exhausted
 from orchestrator.interpreter.state import RunState
+from orchestrator.jsontools.parameters import (
+    list_invalid_parameters,
+    summarize_invalid_parameters,
+    validate_parameters,
+)
+from orchestrator.jsontools.pointer import split_pointer
+from orchestrator.language import Env, reveal
 from orchestrator.model.plan import ANY_EVENT
 from orchestrator.model.run import RunInfo
+from orchestrator.planner.policies import Catalogue
 from orchestrator.simulator.virtual_time import SimulationStuck
+
+SECRET = "[secret]"  # noqa: S105 - what stands for one in a simulation
 
 Answer = Mapping[str, Any] | Sequence[Mapping[str, Any]] | Callable[[Any], Awaitable[Any]]
 """`{"output": template}`, `{"error": {message, error_type}}`, a list of these for successive calls (the last one
@@ -37,6 +49,8 @@ class Simulation:
     start: datetime
     answers: Mapping[str, Answer]
     resolutions: list[Mapping[str, Any]]
+    registry: Catalogue | None = None
+    """The actions whose parameters are checked."""
     call_counts: dict[str, int] = field(default_factory=dict)
     """Number of calls by action."""
     uuid_count: int = 0
@@ -76,6 +90,7 @@ class SimulatedEffects:
 
     async def act(self, request: ActRequest) -> ActionResult:
         """Return the mocked result of an action, retrying by its policy in virtual time."""
+        self._check_parameters(request)
         answer = self.simulation.answers.get(request.action)
         if answer is None:
             self.simulation.unanswered[request.step_id] = request.action
@@ -96,6 +111,26 @@ class SimulatedEffects:
             await asyncio.sleep(min(interval, policy.maximum_interval))
             interval *= policy.backoff_coefficient
             attempt += 1
+
+    def _check_parameters(self, request: ActRequest) -> None:
+        """Raise StepFailed for parameters that the action's worker would refuse; secrets are not known here."""
+        spec = self.simulation.registry.get(request.action) if self.simulation.registry is not None else None
+        if spec is None:
+            return
+        secrets = {pointer: [SECRET] for pointer in request.secrets}
+        with_secrets = {split_pointer(pointer)[0] for pointer in request.secrets}
+        try:
+            validate_parameters(spec.parameters, reveal(request.parameters, secrets, Env({}, self.now, self.uuid)))
+        except ValidationError as error:
+            problems = [
+                problem
+                for problem in list_invalid_parameters(error)
+                if split_pointer(problem["path"])[:1] not in ([name] for name in with_secrets)
+            ]
+            if problems:
+                message = summarize_invalid_parameters(request.action, problems)
+                details = {"problems": problems}
+                raise StepFailed(message, error_type="validation_error", details=details, recoverable=False) from None
 
     def _render_answer(self, answer: Any, request: ActRequest, attempt: int) -> Any:
         call = self.simulation.call_counts.get(request.action, 0)

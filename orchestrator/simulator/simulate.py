@@ -18,6 +18,7 @@ from orchestrator.model.definition import Definition
 from orchestrator.model.plan import Plan
 from orchestrator.model.run import Run, RunInfo
 from orchestrator.planner.planner import check, check_input
+from orchestrator.planner.policies import Catalogue
 from orchestrator.simulator.effects import Answer, SimulatedEffects, Simulation
 from orchestrator.simulator.virtual_time import SimulationStuck, VirtualLoop, close_loop
 
@@ -35,19 +36,21 @@ def simulate(
     resolutions: Sequence[Mapping[str, Any]] = (),
     trigger: Any = None,
     start: datetime = EPOCH,
+    registry: Catalogue | None = None,
 ) -> Run:
     """Run a definition in memory and return its run document.
 
     `events` are `{at, name, payload}`, with `at` in seconds from the start. `resolutions` are what an operator would
     answer for paused steps: `{node_id, action, value | parameters | target}`, each used once. A run that waits for an
-    event or a resolution that is not among them ends as `waiting`. Raises DefinitionInvalid for an invalid definition
+    event or a resolution that is not among them ends as `waiting`. The parameters of an action that `registry` has are
+    checked as its worker would. Raises DefinitionInvalid for an invalid definition
     or input.
     """
     plan = definition if isinstance(definition, Plan) else _plan_definition(definition, workflows)
     problems = check_input(plan, input)
     if problems:
         raise DefinitionInvalid(problems)
-    simulation = Simulation(start, actions or {}, list(resolutions))
+    simulation = Simulation(start, actions or {}, list(resolutions), registry)
     info = RunInfo(id="simulated", customer_id=plan.customer_id)
 
     def work() -> Run:

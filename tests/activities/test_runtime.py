@@ -205,6 +205,37 @@ async def test_half_of_a_surrogate_pair_is_replaced_with_a_warning() -> None:
     assert "U+FFFD" in result["$warnings"][0]
 
 
+class Texts(BaseModel):
+    text: str = ""
+    texts: dict[str, list[str]] = {}
+    either: "Texts | int | None" = None
+
+
+@action("test.texts")
+async def texts(parameters: Texts) -> Texts:
+    """Return the parameters."""
+    return parameters
+
+
+@pytest.mark.parametrize(
+    ("sent", "taken"),
+    [
+        ({"text": 7}, {"text": "7"}),
+        ({"text": 2.5, "texts": {"a": [True, "x", 1]}}, {"text": "2.5", "texts": {"a": ["true", "x", "1"]}}),
+        ({"either": {"text": False}}, {"either": {"text": "false", "texts": {}, "either": None}}),
+        ({"either": 3}, {"either": 3}),
+    ],
+)
+async def test_text_parameters_take_numbers_and_booleans(sent: Any, taken: Any) -> None:
+    assert (await attempt(texts, sent)).items() >= taken.items()
+
+
+@pytest.mark.parametrize("value", [None, [], {}, ["x"]])
+async def test_text_parameters_take_nothing_else(value: Any) -> None:
+    with pytest.raises(ApplicationError, match="must be text"):
+        await attempt(texts, {"text": value})
+
+
 class Told(BaseModel):
     text: Any
     at: datetime = datetime(2026, 1, 1, tzinfo=UTC)

@@ -86,9 +86,9 @@ MESSAGES: dict[str, tuple[dict[str, Any], str, str, str | None]] = {
         "to pass an object or a list as text, use `| json`",
     ),
     "nested value": (
-        request(headers={"x-id": 5}),
+        request(headers={"x-id": None}),
         "/nodes/0/config/headers/x-id",
-        "`headers.x-id` of http.request must be text, not a number",
+        "`headers.x-id` of http.request must be text, not null",
         None,
     ),
     "none of several types": (
