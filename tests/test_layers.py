@@ -169,7 +169,7 @@ def test_routes_and_commands_reach_the_store_through_the_service(path: str) -> N
     }
 
     assert stores & set(list_imports(ROOT / path)) == set()
-    assert attributes & {"definitions", "triggers", "deliveries", "index"} == set()
+    assert attributes & {"definitions", "triggers", "deliveries", "index", "database"} == set()
 
 
 def iterate_nondeterministic(tree: ast.AST) -> Iterator[str]:

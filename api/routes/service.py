@@ -7,7 +7,6 @@ from fastapi.responses import PlainTextResponse
 
 from api.models.service import Health, Readiness
 from api.services import ServicesDep
-from orchestrator.errors import OrchestratorError
 from orchestrator.telemetry.metrics import export_metrics
 
 health_router = APIRouter(tags=["service"])
@@ -47,13 +46,7 @@ async def get_metrics() -> Response:
 @readiness_router.get("/readyz", operation_id="getReadiness", responses=NOT_READY)
 async def get_readiness(services: ServicesDep, response: Response) -> Readiness:
     """Return 200 if Temporal and the database answer, else 503."""
-    checks = {}
-    for name, check in (("temporal", services.runs.check), ("database", services.database.check)):
-        try:
-            await check()
-            checks[name] = "ok"
-        except OrchestratorError as error:
-            checks[name] = error.code
+    checks = await services.check_readiness()
     ready = all(outcome == "ok" for outcome in checks.values())
     response.status_code = 200 if ready else 503
     return Readiness(ready=ready, checks=checks)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 from activities.registry import Registry
+from orchestrator.errors import OrchestratorError
 from orchestrator.service.background import run_every
 from orchestrator.service.events import Events
 from orchestrator.service.index_writer import IndexWriter
@@ -54,6 +55,17 @@ class Services:
     webhooks: Webhooks
     indexer: Indexer
     reconciler: Reconciler
+
+    async def check_readiness(self) -> dict[str, str]:
+        """Return `ok` or an error code for Temporal and for the database."""
+        outcomes = {}
+        for name, check in (("temporal", self.runs.check), ("database", self.database.check)):
+            try:
+                await check()
+                outcomes[name] = "ok"
+            except OrchestratorError as error:
+                outcomes[name] = error.code
+        return outcomes
 
 
 @asynccontextmanager
