@@ -175,7 +175,7 @@ async def test_a_run_survives_when_every_process_is_killed(effects: Effects, dev
     await devs[-1].process.wait()
     devs.append(await start_dev(home))
     async with asyncio.timeout(PATIENCE):
-        run = await (await open_runs(devs[-1])).result(started.id)
+        run = await (await open_runs(devs[-1])).reader.wait_for_result(started.id)
 
     assert run.status == "completed"
     assert run.output == {"first": "/before", "n": 7}

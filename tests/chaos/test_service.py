@@ -61,10 +61,10 @@ class Service:
                 await asyncio.sleep(0.05)
 
     async def start_api(self) -> None:
-        self.address = await self.start("api", "api", "API serves at")
+        self.address = await self.start("api", "api", "API listens on")
 
     async def start_worker(self, name: str) -> None:
-        await self.start(name, "worker", "worker serves")
+        await self.start(name, "worker", "worker polls")
 
     async def kill(self, name: str) -> None:
         process = self.running.pop(name)
