@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 async def run_every(seconds: float, name: str, work: Callable[[], Awaitable[object]]) -> AsyncIterator[None]:
     """Repeat the work for the duration of the context; an error is logged and does not end it."""
 
-    async def loop() -> None:
+    async def repeat() -> None:
         while True:
             try:
                 await work()
@@ -27,7 +27,7 @@ async def run_every(seconds: float, name: str, work: Callable[[], Awaitable[obje
                 logger.exception("%s: failed, trying again", name)
             await asyncio.sleep(seconds)
 
-    async with run_in_background(loop(), name):
+    async with run_in_background(repeat(), name):
         yield
 
 

@@ -80,12 +80,12 @@ class Starts:
         slot = idempotency_slot(target, key)
         earlier = await self.deliveries.find_by_slot(customer_id, slot)
         if earlier is not None and not earlier.pending:
-            return _duplicate(earlier)
+            return _describe_duplicate(earlier)
         run = await prepare(None)
         stored = await self.deliveries.accept(_build_delivery(customer_id, key, run), slot)
         first = stored.starts[0]
         if first.state != PENDING:
-            return _duplicate(stored)
+            return _describe_duplicate(stored)
         is_duplicate = first.run_id != run.info.id
         started = await self.begin(await prepare(first) if is_duplicate else run)
         await self.deliveries.settle([replace(first, state=STARTED)])
@@ -104,7 +104,7 @@ def _build_delivery(customer_id: str, key: str, run: PreparedRun) -> Delivery:
     return Delivery.new("start", customer_id, start.workflow_id, {"type": MANUAL}, key=key, starts=(start,))
 
 
-def _duplicate(delivery: Delivery) -> StartedRun:
+def _describe_duplicate(delivery: Delivery) -> StartedRun:
     first = delivery.starts[0]
     return StartedRun(first.run_id, first.workflow_id, delivery.customer_id, duplicate=True)
 

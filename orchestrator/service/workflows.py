@@ -185,8 +185,8 @@ def _describe(stored: Stored, counts: Counts) -> dict[str, Any]:
         "updated_at": format_timestamp(stored.updated_at),
         "created_by": stored.created_by,
         "run_count": counts.total,
-        "success_count": counts.of("completed"),
-        "failure_count": counts.of("failed"),
+        "success_count": counts.count("completed"),
+        "failure_count": counts.count("failed"),
         "last_run_at": counts.last_run_at and format_timestamp(counts.last_run_at),
         "success_rate": counts.success_rate,
     }

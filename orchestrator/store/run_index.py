@@ -33,15 +33,15 @@ class Counts:
     by_status: tuple[tuple[str, int], ...] = ()
     last_run_at: datetime | None = None
 
-    def of(self, status: str) -> int:
+    def count(self, status: str) -> int:
         """Return the number of runs with a status."""
         return dict(self.by_status).get(status, 0)
 
     @property
     def success_rate(self) -> float | None:
         """Return the percentage of runs that completed, of those that completed or failed."""
-        decided = self.of("completed") + self.of("failed")
-        return round(100 * self.of("completed") / decided, 2) if decided else None
+        decided = self.count("completed") + self.count("failed")
+        return round(100 * self.count("completed") / decided, 2) if decided else None
 
 
 class RunIndex:
@@ -151,7 +151,7 @@ class RunIndex:
         """Count the runs of published versions by status, since the workflow was created."""
         query = select(
             runs.c.workflow_id, runs.c.status, func.count().label("number"), func.max(runs.c.started_at).label("last")
-        ).where(*_counting_conditions(customer_id, version), runs.c.workflow_id.in_(names))
+        ).where(*_build_count_conditions(customer_id, version), runs.c.workflow_id.in_(names))
         async with self.database.read_transaction() as connection:
             rows = list(await connection.execute(query.group_by(runs.c.workflow_id, runs.c.status)))
         grouped: dict[str, list[Any]] = {}
@@ -171,7 +171,7 @@ class RunIndex:
     ) -> dict[str, int | None]:
         """Return percentiles of the duration of completed runs, in milliseconds (nearest rank)."""
         wanted = [
-            *_counting_conditions(customer_id, version),
+            *_build_count_conditions(customer_id, version),
             runs.c.workflow_id == workflow_id,
             runs.c.status == "completed",
             runs.c.duration_ms.is_not(None),
@@ -191,7 +191,7 @@ def _filter_customer(customer_id: str | None, query: Select[Any]) -> Select[Any]
     return query if customer_id is None else query.where(runs.c.customer_id == customer_id)
 
 
-def _counting_conditions(customer_id: str, version: int | None) -> list[ColumnElement[bool]]:
+def _build_count_conditions(customer_id: str, version: int | None) -> list[ColumnElement[bool]]:
     """Return the conditions that leave out runs of drafts and of a deleted workflow with the same id."""
     same = and_(workflows.c.customer_id == runs.c.customer_id, workflows.c.id == runs.c.workflow_id)
     wanted = [runs.c.customer_id == customer_id, same, runs.c.started_at >= workflows.c.created_at]

@@ -190,6 +190,6 @@ leases = Table(
 )
 
 
-def same_workflow(customer_id: str, workflow_id: str, table: Any = versions) -> tuple[Any, Any]:
+def match_workflow(customer_id: str, workflow_id: str, table: Any = versions) -> tuple[Any, Any]:
     """Return the conditions that select the rows of one workflow."""
     return table.c.customer_id == customer_id, table.c.workflow_id == workflow_id

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from orchestrator.errors import OrchestratorError
 from orchestrator.store.database import Database
 from orchestrator.store.records import ACTIVE, REMOVED, Stored, TriggerRow
-from orchestrator.store.tables import installation, same_workflow, triggers
+from orchestrator.store.tables import installation, match_workflow, triggers
 
 MAX_FIRST_REVISION = 2**30
 STALE = 0
@@ -32,7 +32,7 @@ class Triggers:
 
     async def get(self, customer_id: str, workflow_id: str) -> TriggerRow | None:
         """Return the trigger of a workflow."""
-        return await self._select_one(select(triggers).where(*same_workflow(customer_id, workflow_id, triggers)))
+        return await self._select_one(select(triggers).where(*match_workflow(customer_id, workflow_id, triggers)))
 
     async def find_webhook(self, customer_id: str, path: str) -> TriggerRow | None:
         """Return the trigger with this webhook path."""
@@ -63,7 +63,7 @@ class Triggers:
 
         Return False where the desired state has changed in the meantime.
         """
-        same = (*same_workflow(row.customer_id, row.workflow_id, triggers), triggers.c.revision == row.revision)
+        same = (*match_workflow(row.customer_id, row.workflow_id, triggers), triggers.c.revision == row.revision)
         async with self.database.write_transaction() as connection:
             if row.wanted == REMOVED:
                 result = await connection.execute(delete(triggers).where(*same))
@@ -76,7 +76,7 @@ class Triggers:
         """Record that a schedule may exist and may be out of date, so that it is installed again or removed."""
         async with self.database.write_transaction() as connection:
             await connection.execute(
-                update(triggers).where(*same_workflow(customer_id, workflow_id, triggers)).values(applied=STALE)
+                update(triggers).where(*match_workflow(customer_id, workflow_id, triggers)).values(applied=STALE)
             )
 
     async def get_installation(self) -> str:
@@ -96,7 +96,7 @@ async def request_trigger(
     connection: AsyncConnection, stored: Stored, definition: Mapping[str, Any] | None, wanted: str
 ) -> None:
     """Write the desired state of a workflow's trigger; the schedule in Temporal follows, see `list_pending`."""
-    same = same_workflow(stored.customer_id, stored.id, triggers)
+    same = match_workflow(stored.customer_id, stored.id, triggers)
     # Locked: `mark_applied` may be about to delete the row that is changed here.
     row = (await connection.execute(select(triggers).where(*same).with_for_update())).mappings().first()
     before = TriggerRow(**row) if row else None

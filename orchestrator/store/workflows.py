@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from orchestrator.errors import OrchestratorError
 from orchestrator.store.database import Database
 from orchestrator.store.records import ACTIVE, PAUSED, REMOVED, Callee, Head, Stored, Version
-from orchestrator.store.tables import same_workflow, versions, workflows
+from orchestrator.store.tables import match_workflow, versions, workflows
 from orchestrator.store.triggers import request_trigger
 from orchestrator.store.ttl_cache import TtlCache
 
@@ -53,7 +53,7 @@ class Definitions:
         """Store a new definition as a draft; raises WorkflowExists."""
         now = datetime.now(UTC)
         stored = Stored(
-            customer_id, workflow_id, _display_name(definition), "draft", dict(definition), 0, True, 1, now, now, by
+            customer_id, workflow_id, _read_name(definition), "draft", dict(definition), 0, True, 1, now, now, by
         )
         try:
             async with self.database.write_transaction() as connection:
@@ -109,10 +109,10 @@ class Definitions:
         """Replace the working copy, not what is published; raises EditConflict and WorkflowNotFound."""
         async with self.database.write_transaction() as connection:
             stored = await _get(connection, customer_id, workflow_id, lock=True)
-            changed: dict[str, Any] = {"definition": dict(definition), "name": _display_name(definition)}
+            changed: dict[str, Any] = {"definition": dict(definition), "name": _read_name(definition)}
             if stored.version:
                 published = await _get_version(connection, stored.customer_id, workflow_id, stored.version)
-                changed["edited"] = _canonical_json(published.definition) != _canonical_json(definition)
+                changed["edited"] = _encode_canonical(published.definition) != _encode_canonical(definition)
             return await _change(connection, stored, revision, **changed)
 
     async def delete(self, customer_id: str | None, workflow_id: str, revision: int | None) -> Stored:
@@ -121,7 +121,7 @@ class Definitions:
             stored = await _get(connection, customer_id, workflow_id, lock=True)
             require_revision(stored, revision)
             await request_trigger(connection, stored, None, REMOVED)
-            await connection.execute(delete(workflows).where(*_same(workflows, stored.customer_id, workflow_id)))
+            await connection.execute(delete(workflows).where(*_match_id(workflows, stored.customer_id, workflow_id)))
         self._heads.clear()
         return stored
 
@@ -144,7 +144,7 @@ class Definitions:
         status = PAUSED if copy_of is not None and before.status == PAUSED else ACTIVE
         changed: dict[str, Any] = {"version": version, "status": status}
         if copy_of is None or not before.edited:
-            changed |= {"definition": dict(definition), "name": _display_name(definition), "edited": False}
+            changed |= {"definition": dict(definition), "name": _read_name(definition), "edited": False}
         async with self.database.write_transaction() as connection:
             stored = await _change(connection, before, before.revision, **changed)
             await connection.execute(insert(versions).values(published_at=datetime.now(UTC), **row))
@@ -172,7 +172,7 @@ class Definitions:
     async def list_versions(self, customer_id: str, workflow_id: str, *, before: int, limit: int) -> list[Version]:
         """List published versions, the newest first."""
         below = versions.c.version < min(before, MAX_VERSION)
-        query = select(versions).where(*same_workflow(customer_id, workflow_id), below)
+        query = select(versions).where(*match_workflow(customer_id, workflow_id), below)
         async with self.database.read_transaction() as connection:
             rows = await connection.execute(query.order_by(versions.c.version.desc()).limit(limit))
             return [Version(**row) for row in rows.mappings()]
@@ -203,12 +203,12 @@ class Definitions:
             ]
 
 
-def _canonical_json(definition: Mapping[str, Any]) -> str:
+def _encode_canonical(definition: Mapping[str, Any]) -> str:
     """Encode JSON for a comparison: to Python, `1` equals `true`."""
     return json.dumps(definition, sort_keys=True)
 
 
-def _display_name(definition: Mapping[str, Any]) -> str:
+def _read_name(definition: Mapping[str, Any]) -> str:
     return str(definition.get("name") or definition.get("id") or "").replace("\x00", "")
 
 
@@ -216,7 +216,7 @@ def _to_row(stored: Stored) -> dict[str, Any]:
     return {name: getattr(stored, name) for name in Stored.__slots__}
 
 
-def _same(table: Any, customer_id: str, workflow_id: str) -> tuple[Any, Any]:
+def _match_id(table: Any, customer_id: str, workflow_id: str) -> tuple[Any, Any]:
     return table.c.customer_id == customer_id, table.c.id == workflow_id
 
 
@@ -242,7 +242,7 @@ async def _select_one(
 
 
 async def _get_version(connection: AsyncConnection, customer_id: str, workflow_id: str, number: int) -> Version:
-    query = select(versions).where(*same_workflow(customer_id, workflow_id), versions.c.version == number)
+    query = select(versions).where(*match_workflow(customer_id, workflow_id), versions.c.version == number)
     row = (await connection.execute(query)).mappings().first() if 0 < number <= MAX_VERSION else None
     if row is None:
         raise WorkflowNotFound(f"workflow {workflow_id!r} has no published version {number}")
@@ -263,7 +263,7 @@ async def _change(connection: AsyncConnection, before: Stored, revision: int | N
     values = {**changed, "revision": before.revision + 1, "updated_at": datetime.now(UTC)}
     result = await connection.execute(
         update(workflows)
-        .where(*_same(workflows, before.customer_id, before.id), workflows.c.revision == before.revision)
+        .where(*_match_id(workflows, before.customer_id, before.id), workflows.c.revision == before.revision)
         .values(values)
     )
     if result.rowcount != 1:
