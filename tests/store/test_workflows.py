@@ -20,6 +20,11 @@ def definitions(database: Database) -> Definitions:
     return Definitions(database)
 
 
+@pytest.fixture
+def triggers(database: Database) -> Triggers:
+    return Triggers(database)
+
+
 async def publish(definitions: Definitions, name: str = "w", customer: str = "acme", **content: Any) -> Stored:
     stored = await definitions.create(customer, name, {"id": name, "name": "N", **content}, "ada")
     return await definitions.publish(stored, stored.definition, PLAN, by="ada")
@@ -95,30 +100,50 @@ async def test_a_rollback_does_not_touch_unpublished_edits(definitions: Definiti
     assert (await definitions.get_version("acme", "w", 2)).copy_of == 1
 
 
-async def test_the_trigger_follows_the_status_of_the_workflow(definitions: Definitions) -> None:
-    stored = await publish(definitions, **SCHEDULE)
-    (row,) = await Triggers(definitions.database).list_pending()
-    assert (row.kind, row.wanted, row.version, row.applied, row.config) == (
-        "schedule",
-        ACTIVE,
-        1,
-        None,
-        {"overlap": "skip"},
-    )
+async def test_an_active_workflow_has_a_pending_trigger_until_it_is_applied(
+    definitions: Definitions, triggers: Triggers
+) -> None:
+    await publish(definitions, **SCHEDULE)
+    (row,) = await triggers.list_pending()
 
-    assert await Triggers(definitions.database).mark_applied(row) is True
-    assert await Triggers(definitions.database).list_pending() == []
-    paused = await definitions.set_status(stored, PAUSED)
-    (row,) = await Triggers(definitions.database).list_pending()
+    assert (row.kind, row.wanted, row.version, row.applied) == ("schedule", ACTIVE, 1, None)
+    assert row.config == {"overlap": "skip"}
+    assert await triggers.mark_applied(row) is True
+    assert await triggers.list_pending() == []
+
+
+async def test_a_change_of_status_makes_the_trigger_pending_again(definitions: Definitions, triggers: Triggers) -> None:
+    stored = await publish(definitions, **SCHEDULE)
+    (row,) = await triggers.list_pending()
+    await triggers.mark_applied(row)
+
+    await definitions.set_status(stored, PAUSED)
+    (row,) = await triggers.list_pending()
+
     assert row.wanted == PAUSED
-    newer = await definitions.set_status(paused, "archived")
-    assert await Triggers(definitions.database).mark_applied(row) is False, "the desired state has changed"
-    (row,) = await Triggers(definitions.database).list_pending()
-    assert row.wanted == REMOVED
-    assert await Triggers(definitions.database).mark_applied(row) is True
-    assert await Triggers(definitions.database).get("acme", "w") is None
-    await definitions.set_status(newer, ACTIVE)
-    assert [each.wanted for each in await Triggers(definitions.database).list_schedules()] == [ACTIVE]
+
+
+async def test_a_trigger_that_has_changed_meanwhile_is_not_marked_applied(
+    definitions: Definitions, triggers: Triggers
+) -> None:
+    paused = await definitions.set_status(await publish(definitions, **SCHEDULE), PAUSED)
+    (row,) = await triggers.list_pending()
+    await definitions.set_status(paused, "archived")
+
+    assert await triggers.mark_applied(row) is False
+    assert [each.wanted for each in await triggers.list_pending()] == [REMOVED]
+
+
+async def test_an_archived_workflow_loses_its_trigger_and_gets_it_back_when_activated(
+    definitions: Definitions, triggers: Triggers
+) -> None:
+    archived = await definitions.set_status(await publish(definitions, **SCHEDULE), "archived")
+    (row,) = await triggers.list_pending()
+
+    assert await triggers.mark_applied(row) is True
+    assert await triggers.get("acme", "w") is None
+    await definitions.set_status(archived, ACTIVE)
+    assert [each.wanted for each in await triggers.list_schedules()] == [ACTIVE]
 
 
 async def test_deleting_a_workflow_requests_the_removal_of_its_schedule(definitions: Definitions) -> None:
