@@ -20,6 +20,8 @@ class Resources:
         self.settings = settings
         self.resolver = resolver
         self.secrets: dict[str, str] = settings.read_secrets()
+        self.heartbeating = 0
+        """Number of running actions that send heartbeats."""
         self._http: httpx.AsyncClient | None = None
         self._events: httpx.AsyncClient | None = None
         self._engines: dict[str, AsyncEngine] = {}

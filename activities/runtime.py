@@ -53,6 +53,11 @@ MAX_MESSAGE = 10_000
 MAX_DETAIL_BYTES = 100_000
 """Larger details of an error are dropped: Temporal would refuse the failure, and repeat the attempt."""
 HEARTBEATS_PER_TIMEOUT = 3
+QUICK_HEARTBEATS = 50
+"""Up to this many actions of a worker send a heartbeat every second, which is how soon they learn of a cancellation."""
+SLOW_HEARTBEATS = 500
+"""From this many on a heartbeat is sent every `MAX_HEARTBEAT_SECONDS`."""
+MIN_HEARTBEAT_SECONDS, MAX_HEARTBEAT_SECONDS = 1.0, 5.0
 NON_RETRYABLE = frozenset({"validation_error"})
 
 
@@ -111,7 +116,7 @@ async def _run(spec: ActionSpec, call: ActivityInput, resources: Resources) -> A
     try:
         parameters = _validate_parameters(spec, call, resources)
         context = _build_context(call, info.attempt, resources, redactor, warnings)
-        async with _send_heartbeats(spec, info), asyncio.timeout(_to_seconds(info.start_to_close_timeout)):
+        async with _send_heartbeats(info, resources), asyncio.timeout(_to_seconds(info.start_to_close_timeout)):
             result = await (spec.function(parameters, context) if spec.takes_context else spec.function(parameters))
         result_json = _encode_result(result, redactor, warnings)
     except ActionFailed as failure:
@@ -177,7 +182,7 @@ def _to_seconds(timeout: timedelta | None) -> float | None:
 
 
 @contextlib.asynccontextmanager
-async def _send_heartbeats(spec: ActionSpec, info: activity.Info) -> Any:
+async def _send_heartbeats(info: activity.Info, resources: Resources) -> Any:
     """Send heartbeats for the duration of the context: they carry cancellation back, and show that the worker lives."""
     timeout = _to_seconds(info.heartbeat_timeout)
     if not timeout or info.is_local:
@@ -187,14 +192,25 @@ async def _send_heartbeats(spec: ActionSpec, info: activity.Info) -> Any:
     async def beat() -> None:
         while True:
             activity.heartbeat()
-            await asyncio.sleep(timeout / HEARTBEATS_PER_TIMEOUT)
+            await asyncio.sleep(min(timeout / HEARTBEATS_PER_TIMEOUT, heartbeat_interval(resources.heartbeating)))
 
+    resources.heartbeating += 1
     heartbeat_task = asyncio.create_task(beat())
     try:
         yield
     finally:
+        resources.heartbeating -= 1
         heartbeat_task.cancel()
         await asyncio.gather(heartbeat_task, return_exceptions=True)
+
+
+def heartbeat_interval(running: int) -> float:
+    """Return the seconds between two heartbeats of an action on a worker that runs so many.
+
+    Linear between 1 s and 5 s, so that 50 to 500 actions cost the server 50 to 100 heartbeats a second.
+    """
+    share = (running - QUICK_HEARTBEATS) / (SLOW_HEARTBEATS - QUICK_HEARTBEATS)
+    return MIN_HEARTBEAT_SECONDS + (MAX_HEARTBEAT_SECONDS - MIN_HEARTBEAT_SECONDS) * min(max(share, 0.0), 1.0)
 
 
 def _encode_result(result: Any, redactor: Redactor, warnings: list[str]) -> Any:

@@ -14,6 +14,9 @@ from orchestrator.temporal.workflow.run_workflow import RunWorkflow
 
 STICKY_SECONDS = 2.0
 """How soon the runs of a dead worker go to another: in 3 s in all instead of 10 (docs/design.md)."""
+HEARTBEAT_THROTTLE = timedelta(seconds=1)
+"""A cancellation reaches an action with the answer to a heartbeat, which the SDK would else hold back for up to 80 % of
+the heartbeat timeout: 8 s of 10. How often actions send one is decided in `activities/runtime.py`."""
 EAGER_ACTIVITIES = 20
 """Activities that a workflow task may start on its own worker without a round trip to the server."""
 
@@ -43,6 +46,8 @@ async def run_worker(
         max_concurrent_workflow_tasks=settings.max_concurrent_workflow_tasks,
         max_cached_workflows=settings.max_cached_workflows,
         max_eager_activity_reservations_per_workflow_task=EAGER_ACTIVITIES,
+        max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
+        default_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=STICKY_SECONDS),
         graceful_shutdown_timeout=timedelta(seconds=settings.shutdown_seconds),
     )

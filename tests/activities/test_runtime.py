@@ -14,7 +14,7 @@ from activities import BUILTIN, load_builtin_registry, load_registry
 from activities.http import MAX_BODY_IN_ERROR
 from activities.registry import ActionContext, ActionError, ActionFailed, ActionSpec, Registry, action
 from activities.resources import Resources
-from activities.runtime import run_action
+from activities.runtime import heartbeat_interval, run_action
 from orchestrator.settings import Settings
 from tests.activities.conftest import Caller, Web, answer
 
@@ -332,6 +332,14 @@ async def test_long_actions_heartbeat() -> None:
     await environment.run(run_action, beating.__orchestrator_action__, {"parameters": {}}, Resources(Settings()))
 
     assert enough.is_set()
+
+
+@pytest.mark.parametrize(
+    ("running", "seconds"),
+    [(0, 1.0), (50, 1.0), (275, 3.0), (500, 5.0), (10_000, 5.0)],  # 275 is halfway
+)
+def test_heartbeats_are_a_second_apart_up_to_50_actions_and_at_most_5_s(running: int, seconds: float) -> None:
+    assert heartbeat_interval(running) == seconds
 
 
 # Registration.

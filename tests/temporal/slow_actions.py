@@ -1,6 +1,7 @@
-"""A slow action that counts its calls."""
+"""Slow actions: one that counts its calls, and one that records when it was cancelled."""
 
 import asyncio
+import time
 
 from pydantic import BaseModel
 
@@ -8,12 +9,19 @@ from activities.registry import action
 
 begun = 0
 ended = 0
+endless_begun = False
+cancelled_at: list[float] = []
+"""Times of the monotonic clock."""
 
 
 class Slow(BaseModel):
     """Duration in seconds."""
 
     seconds: float
+
+
+class Nothing(BaseModel):
+    """No parameters."""
 
 
 class Slept(BaseModel):
@@ -30,3 +38,16 @@ async def slow(parameters: Slow) -> Slept:
     await asyncio.sleep(parameters.seconds)
     ended += 1
     return Slept(slept=parameters.seconds)
+
+
+@action("tests.endless", timeout_seconds=60, heartbeat_seconds=10)
+async def endless(parameters: Nothing) -> Slept:
+    """Sleep until cancelled."""
+    global endless_begun
+    endless_begun = True
+    try:
+        await asyncio.sleep(60)
+    except asyncio.CancelledError:
+        cancelled_at.append(time.monotonic())
+        raise
+    return Slept(slept=60)

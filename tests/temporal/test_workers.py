@@ -1,15 +1,17 @@
 """Workers come and go; runs go on."""
 
 import asyncio
+import time
 from dataclasses import replace
 
 import pytest
 
 from activities.registry import Registry
 from orchestrator.model.run import Run
+from orchestrator.planner.planner import check
 from orchestrator.temporal.worker import run_worker
 from tests.temporal import slow_actions
-from tests.temporal.world import STRICT, World, make_plan, run_scripted_worker, wait_until
+from tests.temporal.world import STRICT, World, make_definition, make_plan, run_scripted_worker, wait_until
 
 pytestmark = pytest.mark.temporal
 
@@ -129,3 +131,27 @@ async def test_a_worker_shuts_down_after_its_actions(world: World) -> None:
     assert ended == 1
     assert (run.status, run.steps[0].output_data) == ("completed", {"slept": 0.5})
     assert slow_actions.begun == 1
+
+
+async def test_an_action_learns_of_its_cancellation_within_seconds(world: World) -> None:
+    """The SDK holds heartbeats back for 80 % of their timeout unless the worker says otherwise: 8 s of these 10."""
+    registry = Registry()
+    registry.add_module(slow_actions)
+    settings = world.runs.settings.model_copy(update={"task_queue": "beating"})
+    runs = type(world.runs)(world.client, settings)
+    plan = check(
+        make_definition({"a": {"type": "action", "action": "tests.endless"}}, "trigger -> a"), registry=registry
+    ).require()
+    async with run_worker(world.client, settings, registry):
+        run_id = (await runs.start(runs.prepare(plan))).id
+
+        async def has_started() -> bool:
+            return slow_actions.endless_begun
+
+        await wait_until(has_started)
+        asked_at = time.monotonic()
+        await runs.cancel(run_id)
+        run = await runs.reader.wait_for_result(run_id)
+
+    assert run.status == "cancelled"
+    assert slow_actions.cancelled_at[0] - asked_at < 3
