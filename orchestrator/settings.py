@@ -88,6 +88,15 @@ class Settings(BaseSettings):
     smtp_password: SecretStr | None = Field(None, description="Password for the SMTP server.")
     smtp_tls: Literal["none", "starttls", "tls"] = Field("none", description="Encryption of the SMTP connection.")
     smtp_from: str | None = Field(None, description="Default sender of `email.send`.")
+    smtp_allowed_senders: Annotated[dict[str, tuple[str, ...]], NoDecode] = Field(
+        {},
+        description="Senders that the `from` of `email.send` may name, by customer, as JSON with `*` as a wildcard: "
+        '`{"acme": ["*@acme.example"], "*": ["shop@example.org"]}`. Default: any.',
+    )
+    smtp_allowed_headers: Names = Field(
+        ("X-*", "List-*", "In-Reply-To", "References", "Auto-Submitted", "Importance", "Priority", "Feedback-ID"),
+        description="Additional headers that `email.send` may set, separated by commas, with `*` as a wildcard.",
+    )
     sql_connections: Annotated[dict[str, SecretStr], NoDecode] = Field(
         {}, description='Database URLs of `sql.query` by name, as JSON: `{"crm": "postgresql+asyncpg://…"}`.'
     )
@@ -104,7 +113,7 @@ class Settings(BaseSettings):
         None, description="JSON file of secrets, `{name: value}`; `ORCHESTRATOR_SECRET_<NAME>` takes precedence."
     )
 
-    @field_validator("action_modules", "http_allowed_networks", mode="before")
+    @field_validator("action_modules", "http_allowed_networks", "smtp_allowed_headers", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
@@ -120,6 +129,16 @@ class Settings(BaseSettings):
             return json.loads(value)
         except ValueError:
             raise ValueError('must be a JSON object, such as {"crm": "postgresql+asyncpg://…"}') from None
+
+    @field_validator("smtp_allowed_senders", mode="before")
+    @classmethod
+    def _parse_senders(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        try:
+            return json.loads(value)
+        except ValueError:
+            raise ValueError('must be a JSON object, such as {"acme": ["*@acme.example"]}') from None
 
     @field_validator("rate_limit")
     @classmethod
