@@ -24,6 +24,7 @@ MAX_LINE = 2_000
 MAX_ADDRESSES = 20_000
 """Characters of all addresses in one parameter, for the same reason."""
 MAX_HEADERS = 50
+MAX_SHOWN = 60
 HEADER_NAME = re.compile(r"[A-Za-z0-9-]+")
 ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -63,10 +64,15 @@ def _parse_addresses(text: str) -> list[str]:
     addresses = [str(address) for address in header.addresses]
     bad = any(not isinstance(defect, HARMLESS_DEFECTS) for defect in header.defects)
     if bad or not all(ADDRESS.fullmatch(address.addr_spec) for address in header.addresses):
-        raise ValueError("is not an email address; write several as a list, or separated by commas")
+        raise ValueError(f"must be an email address{_show_short(text)}; separate several by commas, or use a list")
     if CONTROL.search(text) or any(map(CONTROL.search, addresses)):
         raise ValueError("must not contain line breaks or other control characters")
     return addresses
+
+
+def _show_short(text: str) -> str:
+    """Return a text for a message; none of a long one, which might cut a secret before it is redacted."""
+    return f", not {text!r}" if len(text) <= MAX_SHOWN else ""
 
 
 def _require_single_address(text: str) -> str:

@@ -63,8 +63,8 @@ MESSAGES: dict[str, tuple[dict[str, Any], str, str, str | None]] = {
     ),
     "address without a domain": (
         action("email.send", to=["nobody"]),
-        "/nodes/0/config/to/0",
-        "`to.0` of email.send must be an email address, not 'nobody'",
+        "/nodes/0/config/to",
+        "`to` of email.send must be an email address, not 'nobody'; separate several by commas, or use a list",
         None,
     ),
     "two bodies": (
