@@ -143,7 +143,12 @@ async def counted(index: RunIndex, database: Database) -> RunIndex:
 async def test_runs_are_counted_by_workflow_and_status(counted: RunIndex) -> None:
     counts = (await counted.count_runs("acme", ["w", "none"]))["w"]
 
-    assert (counts.total, counts.count("completed"), counts.count("failed"), counts.count("running")) == (104, 101, 1, 1)
+    assert (counts.total, counts.count("completed"), counts.count("failed"), counts.count("running")) == (
+        104,
+        101,
+        1,
+        1,
+    )
     assert counts.success_rate == round(100 * 101 / 102, 2)
     assert counts.last_run_at == NOW + timedelta(seconds=500)
     assert await counted.count_runs("acme", []) == {}
