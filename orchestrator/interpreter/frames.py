@@ -59,7 +59,7 @@ class Step:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return the step as it is carried over continue-as-new; empty fields are left out."""
+        """Return the step as it is carried over continue-as-new; only what is `None` is left out."""
         fields = {
             "id": self.id,
             "node_id": self.node_id,
@@ -71,17 +71,17 @@ class Step:
             "input": self.input,
             "output": self.output,
             "error": self.error and self.error.to_json(),
-            "retry_count": self.retry_count,
-            "warnings": self.warnings,
+            "retry_count": self.retry_count or None,
+            "warnings": list(self.warnings) or None,
             "decision": render_decision(self.decision),
             "waiting_for": self.waiting_for,
         }
-        return {name: value for name, value in fields.items() if value not in (None, (), "", 0)}
+        return {name: value for name, value in fields.items() if value is not None}
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> "Step":
         """Read what `to_json` wrote."""
-        values = {"path": "", **fields}
+        values = dict(fields)
         values["started_at"] = datetime.fromisoformat(values["started_at"])
         if "completed_at" in values:
             values["completed_at"] = datetime.fromisoformat(values["completed_at"])

@@ -1,9 +1,15 @@
 """What a state writes into history keeps its form: later releases read what earlier ones wrote."""
 
-from orchestrator.interpreter.frames import Frame
+import json
+from typing import Any
+
+import pytest
+
+from orchestrator.interpreter.frames import Frame, Step
 from orchestrator.interpreter.pending_compensation import PendingCompensation
 from orchestrator.interpreter.variables import MISSING, Data, UndoEntry
 from orchestrator.model.plan import Retry
+from orchestrator.simulator.simulate import EPOCH
 
 COMPENSATION = {
     "step_id": "charge/compensate",
@@ -57,3 +63,10 @@ def test_a_frame_keeps_the_key_of_its_exits() -> None:
 
     assert frame.to_json() == {"active": [1], "visits": {"a": 2}, "left": ["outside"], "loop": None}
     assert Frame.from_json(frame.to_json()) == frame
+
+
+@pytest.mark.parametrize("value", [0, False, "", None, [], {}])
+def test_a_step_keeps_an_input_and_an_output_that_are_empty(value: Any) -> None:
+    step = Step("a", "a", "", "completed", EPOCH, 1, EPOCH, input=value, output=value)
+
+    assert Step.from_json(json.loads(json.dumps(step.to_json()))) == step
