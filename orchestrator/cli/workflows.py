@@ -9,7 +9,7 @@ from orchestrator.cli.files import LoadedFile, parse_json_argument, read_json
 from orchestrator.cli.output import print_json, print_line, print_table
 from orchestrator.cli.planning import InvalidFileError, format_count, show_problems
 from orchestrator.cli.with_services import DEFAULT_AUTHOR, Customer, WorkflowId, run_with_services
-from orchestrator.model.customers import DEFAULT_CUSTOMER
+from orchestrator.model.definition import DEFAULT_CUSTOMER
 
 if TYPE_CHECKING:
     from orchestrator.service.services import Services

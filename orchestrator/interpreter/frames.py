@@ -3,11 +3,13 @@
 The keys that `to_json` writes are read by later releases: they do not follow a renamed field.
 """
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from orchestrator.interpreter.rank_changes import RankChanges, changes_from_json, changes_to_json
 from orchestrator.language.condition_reader import build_evidence
 from orchestrator.model.plan import Scope
 from orchestrator.model.run import ErrorDocument, Status, StepDocument, count_milliseconds, format_timestamp
@@ -157,6 +159,27 @@ class Frame:
     """Nodes outside the scope that a path has reached, in order."""
     loop: LoopFrame | None = None
     """The loop of this scope in progress: its node is not among `active` any longer."""
+    changes: RankChanges = field(default_factory=dict)
+    """What has changed in `active` since the newest entry of the undo log for this pass."""
+
+    def take(self) -> int:
+        """Take the lowest active rank, to run it."""
+        rank = self.active.pop(0)
+        self._record_change(rank, was_active=True)
+        return rank
+
+    def activate(self, rank: int) -> None:
+        """Add a rank, once, in order."""
+        at = bisect_left(self.active, rank)
+        if at == len(self.active) or self.active[at] != rank:
+            self.active.insert(at, rank)
+            self._record_change(rank, was_active=False)
+
+    def _record_change(self, rank: int, *, was_active: bool) -> None:
+        if rank in self.changes:
+            del self.changes[rank]  # it is again what it was
+        else:
+            self.changes[rank] = was_active
 
     @classmethod
     def new(cls, scope: Scope) -> "Frame":
@@ -170,10 +193,11 @@ class Frame:
             "visits": self.visits,
             "left": self.exits,
             "loop": self.loop and self.loop.to_json(),
+            "changes": changes_to_json(self.changes),
         }
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> "Frame":
         """Read what `to_json` wrote."""
         loop = fields["loop"] and LoopFrame.from_json(fields["loop"])
-        return cls(fields["active"], fields["visits"], fields["left"], loop)
+        return cls(fields["active"], fields["visits"], fields["left"], loop, changes_from_json(fields["changes"]))

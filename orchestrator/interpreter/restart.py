@@ -4,13 +4,14 @@ Only at nodes of the run's own scope: a loop, a parallel or a called workflow st
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from orchestrator.errors import OperationRefused
+from orchestrator.interpreter.rank_changes import RankChanges
 from orchestrator.interpreter.state import RunState
-from orchestrator.interpreter.variables import UndoEntry, restore
+from orchestrator.interpreter.variables import restore
 from orchestrator.jsontools.suggestions import did_you_mean
 from orchestrator.model.plan import Plan
 from orchestrator.model.run import RESERVED, RunInfo, format_timestamp
@@ -87,7 +88,7 @@ def plan_rerun(old: EndedRun, plan: Plan, changes: Changes, run_id: str, now: da
     again = [step.id for step in state.log if step.number >= first]
     state.data.context = _build_context(state, plan, info, changes, now)
     _move_to_plan(state, old.plan, plan, ranks)
-    state.frame.active = sorted({ranks[node_id], *state.frame.active})
+    state.frame.activate(ranks[node_id])
     return Rerun(plan, info, _reset_record(state, now), node_id, reused, again)
 
 
@@ -157,13 +158,15 @@ def _move_to_plan(state: RunState, before: Plan, plan: Plan, ranks: Mapping[str,
             )
         return sorted(ranks[name] for name in names)
 
-    def move(entry: UndoEntry) -> UndoEntry:
-        return replace(entry, step_number=0, active=map_ranks(entry.active))
+    def map_changes(changes: Mapping[int, bool]) -> RankChanges:
+        # A node that the plan no longer has was neither started nor activated as far as the new run can tell.
+        names = {before.scope.nodes[rank].id: was_active for rank, was_active in changes.items()}
+        return {ranks[name]: was_active for name, was_active in names.items() if name in ranks}
 
-    state.data.retain({f"/{name}" for name in ranks})
-    if state.data.undo_log is not None:
-        state.data.undo_log[:] = [move(entry) for entry in state.data.undo_log]
-    state.frame.active = map_ranks(state.frame.active)
+    state.data.retain({f"/{name}" for name in ranks}, state.frame)
+    for entry in state.data.undo_log or ():
+        entry.step_number, entry.changes = 0, map_changes(entry.changes)
+    state.frame.active, state.frame.changes = map_ranks(state.frame.active), map_changes(state.frame.changes)
 
 
 def _reset_record(state: RunState, now: datetime) -> dict[str, Any]:

@@ -4,12 +4,11 @@ Replay-sensitive. Everything from outside comes through `Effects`.
 """
 
 import asyncio
-from bisect import bisect_left
 
 from orchestrator.interpreter.base import Interpreter, NodeRun, ScopeRun
 from orchestrator.interpreter.effects import Effects
 from orchestrator.interpreter.failures import KNOWN_ERRORS, Rewind, to_step_failure
-from orchestrator.interpreter.frames import Frame, Step
+from orchestrator.interpreter.frames import Step
 from orchestrator.interpreter.pure_nodes import NEXT, PURE, Closed, Exit, Pure, run_pure
 from orchestrator.interpreter.state import RunState
 from orchestrator.interpreter.steps import run_node
@@ -37,7 +36,7 @@ class ScopeInterpreter(Interpreter):
         while frame.active:
             if effects.boundary_due(resumable=run.resumable):
                 await effects.pass_boundary(resumable=run.resumable)
-            node = nodes[frame.active.pop(0)]
+            node = nodes[frame.take()]
             # A node that neither waits nor has a policy ends in the same turn: no coroutine, no open step, no task
             # that could be cancelled. Thousands of these may run in one workflow task, which must end within 2 s.
             if isinstance(node, PURE) and node.when is None and node.on_error is None:
@@ -70,7 +69,7 @@ class ScopeInterpreter(Interpreter):
                 raise rewind.failure from None
             self._drop_steps(run.path, number)
             run.frame.loop = None
-            activate(run.frame, rank)
+            run.frame.activate(rank)
             return None
 
     def _drop_steps(self, path: str, number: int) -> None:
@@ -121,14 +120,14 @@ class ScopeInterpreter(Interpreter):
             return outcome
         frame = run.frame
         for rank in node.ports.get(outcome.port, ()):
-            activate(frame, rank)
+            frame.activate(rank)
         # A node that paths of several branches reach is owned by the innermost scope around them all (SPEC §2): it runs
         # once, after the branches have joined. What is not in this scope either is left to the one around it.
         if outcome.reached:
             ranks = self._index_ranks(run.scope)
             for node_id in outcome.reached:
                 if node_id in ranks:
-                    activate(frame, ranks[node_id])
+                    frame.activate(ranks[node_id])
                 elif node_id not in frame.exits:
                     frame.exits.append(node_id)
         for node_id in node.exits.get(outcome.port, ()):
@@ -145,11 +144,3 @@ class ScopeInterpreter(Interpreter):
 
 def _is_inside(path: str, scope_path: str) -> bool:
     return not scope_path or path == scope_path or path.startswith(f"{scope_path}/")
-
-
-def activate(frame: Frame, rank: int) -> None:
-    """Add a rank, once, in order."""
-    active = frame.active
-    at = bisect_left(active, rank)
-    if at == len(active) or active[at] != rank:
-        active.insert(at, rank)

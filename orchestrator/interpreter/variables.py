@@ -4,10 +4,13 @@
 log has one entry for each node's first start, and an entry has the old value of each name set since, up to the next
 entry. With nodes a, b, c in sequence, where a sets x = 1 and b sets x = 2 and y = 5, the log after c has started is
 
-    key   step  variables               steps          active   exits
-    /a    1     x: missing              a: missing     -        -
-    /b    2     x: 1, y: missing        b: missing     -        -
-    /c    3     -                       -              -        -
+    key   step  variables               steps          changes       exits
+    /a    1     x: missing              a: missing     a started     0
+    /b    2     x: 1, y: missing        b: missing     -             0
+    /c    3     -                       -              -             0
+
+`changes` is the difference of the active ranks to those of the entry before, in the same pass through a scope: b was
+activated and started in between, which is none.
 
 To go back to b, entries are taken off the end and their values put back, that of b last: x is 1 again, y and the
 results of b and c are gone, a's entry stays. Inside an entry the oldest value of a name wins, so a node that is
@@ -17,6 +20,14 @@ passed a hundred times costs one entry. A name that was not there stands as `MIS
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from orchestrator.interpreter.rank_changes import (
+    RankChanges,
+    changes_from_json,
+    changes_to_json,
+    compose_changes,
+    undo_changes,
+)
 
 if TYPE_CHECKING:
     from orchestrator.interpreter.frames import Frame
@@ -36,19 +47,26 @@ class UndoEntry:
     """Old values, by name."""
     steps: dict[str, Any]
     """Old values of `steps.<id>`, by node id."""
-    active: list[int]
-    """Ranks that were active beside the node."""
-    exits: list[str]
-    """Nodes outside the scope that its paths had reached."""
+    changes: RankChanges
+    """What changed in the active ranks of the node's scope since the entry before of the same pass, or its start."""
+    exits: int
+    """Number of nodes outside the scope that its paths had reached."""
+
+    @property
+    def path(self) -> str:
+        """Return the path of the pass through a scope that the node started in."""
+        return self.key.rpartition("/")[0]
 
     def to_json(self) -> list[Any]:
         """Return the entry as it is carried over continue-as-new."""
-        return [self.key, self.step_number, self.variables, self.steps, self.active, self.exits]
+        changes = changes_to_json(self.changes)
+        return [self.key, self.step_number, self.variables, self.steps, changes, self.exits]
 
     @classmethod
     def from_json(cls, entry: Sequence[Any]) -> "UndoEntry":
         """Read what `to_json` wrote."""
-        return cls(*entry)
+        key, step_number, variables, steps, changes, exits = entry
+        return cls(key, step_number, variables, steps, changes_from_json(changes), exits)
 
     def absorb(self, later: "UndoEntry") -> None:
         """Take over the old values of the entry after this one, which is dropped."""
@@ -115,21 +133,25 @@ class Data:
         """Open an entry of the undo log at the first start of a node."""
         if self.undo_log is not None and key not in self.marked:
             self.marked.add(key)
-            self.undo_log.append(UndoEntry(key, step_number, {}, {}, list(frame.active), list(frame.exits)))
+            self.undo_log.append(UndoEntry(key, step_number, {}, {}, frame.changes, len(frame.exits)))
+            frame.changes = {}
 
     def rewind(self, key: str, frame: "Frame") -> int | None:
         """Undo everything since `mark(key)`; return the step number of then, or `None` if the node never started."""
         if self.undo_log is None or key not in self.marked:
             return None
+        path = key.rpartition("/")[0]
         while True:
             entry = self.undo_log.pop()
             self.marked.discard(entry.key)
             restore(self.context, entry.variables)
             restore(self.context["steps"], entry.steps)
+            if entry.path == path:
+                frame.active, frame.changes = undo_changes(frame.active, frame.changes), entry.changes
             if entry.key == key:
                 self.changed = {name: None for name in self.changed if name in self.context}
-                frame.active, frame.exits = list(entry.active), list(entry.exits)
-                return int(entry.step_number)
+                del frame.exits[entry.exits :]
+                return entry.step_number
 
     def settle(self, prefix: str) -> None:
         """Fold the entries of a finished iteration into the one before: nothing can go back into the iteration."""
@@ -139,14 +161,19 @@ class Data:
             if self.undo_log:
                 self.undo_log[-1].absorb(entry)
 
-    def retain(self, keys: Container[str]) -> None:
-        """Fold all entries but those of `keys` into the retained one before."""
+    def retain(self, keys: Container[str], frame: "Frame") -> None:
+        """Fold all entries but those of `keys`, nodes of the run's own scope, into the retained one before."""
         retained: list[UndoEntry] = []
+        changes: RankChanges = {}
         for entry in self.undo_log or ():
+            if not entry.path:
+                changes = compose_changes(changes, entry.changes)
             if entry.key in keys:
+                entry.changes, changes = changes, {}
                 retained.append(entry)
             elif retained:
                 retained[-1].absorb(entry)
+        frame.changes = compose_changes(changes, frame.changes)
         if self.undo_log is not None:
             self.undo_log[:] = retained
             self.marked = {entry.key for entry in retained}

@@ -35,21 +35,26 @@ def test_a_pending_compensation_has_its_parameters_or_the_reason_why_not() -> No
 
 
 def test_the_undo_log_of_three_nodes_is_the_one_drawn_in_its_module() -> None:
-    data, frame = Data({"steps": {}}, undo_log=[]), Frame([])
+    data, frame = Data({"steps": {}}, undo_log=[]), Frame([0])
+    frame.take()
     data.mark("/a", 1, frame)
     data.set("x", 1)
     data.set_step("a", "completed", {"x": 1}, None)
+    frame.activate(1)
+    frame.take()
     data.mark("/b", 2, frame)
     data.set("x", 2)
     data.set("y", 5)
     data.set_step("b", "completed", {"x": 2, "y": 5}, None)
+    frame.activate(2)
+    frame.take()
     data.mark("/c", 3, frame)
 
     assert data.undo_log is not None
     assert [entry.to_json() for entry in data.undo_log] == [
-        ["/a", 1, {"x": MISSING}, {"a": MISSING}, [], []],
-        ["/b", 2, {"x": 1, "y": MISSING}, {"b": MISSING}, [], []],
-        ["/c", 3, {}, {}, [], []],
+        ["/a", 1, {"x": MISSING}, {"a": MISSING}, [[0], []], 0],
+        ["/b", 2, {"x": 1, "y": MISSING}, {"b": MISSING}, [[], []], 0],
+        ["/c", 3, {}, {}, [[], []], 0],
     ]
     assert [UndoEntry.from_json(entry.to_json()) for entry in data.undo_log] == data.undo_log
 
@@ -59,9 +64,15 @@ def test_the_undo_log_of_three_nodes_is_the_one_drawn_in_its_module() -> None:
 
 
 def test_a_frame_keeps_the_key_of_its_exits() -> None:
-    frame = Frame([1], {"a": 2}, ["outside"])
+    frame = Frame([1], {"a": 2}, ["outside"], changes={0: True, 1: False})
 
-    assert frame.to_json() == {"active": [1], "visits": {"a": 2}, "left": ["outside"], "loop": None}
+    assert frame.to_json() == {
+        "active": [1],
+        "visits": {"a": 2},
+        "left": ["outside"],
+        "loop": None,
+        "changes": [[0], [1]],
+    }
     assert Frame.from_json(frame.to_json()) == frame
 
 

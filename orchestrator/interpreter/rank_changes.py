@@ -1,0 +1,35 @@
+"""Differences between the active ranks of a scope at two moments. Replay-sensitive.
+
+A scope of 5,500 nodes that all become active at once has 5,500 entries in its undo log; the whole list in each would
+take 74 MB. A difference has a rank for each node that was started or activated in between: with 3, 4 and 5 active,
+starting 3, which activates 7, is `{3: True, 7: False}`.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+RankChanges = dict[int, bool]
+"""Each rank that differs, and whether it was active before."""
+
+
+def undo_changes(active: Iterable[int], changes: Mapping[int, bool]) -> list[int]:
+    """Return the ranks that were active before the changes, ascending."""
+    unchanged = [rank for rank in active if rank not in changes]
+    return sorted([*unchanged, *(rank for rank, was_active in changes.items() if was_active)])
+
+
+def compose_changes(first: Mapping[int, bool], second: Mapping[int, bool]) -> RankChanges:
+    """Return the difference over both; a rank that changes in both is what it was."""
+    composed = {rank: was_active for rank, was_active in first.items() if rank not in second}
+    return composed | {rank: was_active for rank, was_active in second.items() if rank not in first}
+
+
+def changes_to_json(changes: Mapping[int, bool]) -> list[list[int]]:
+    """Return the difference as it is carried over continue-as-new: `[started, activated]`."""
+    started = [rank for rank, was_active in changes.items() if was_active]
+    return [started, [rank for rank, was_active in changes.items() if not was_active]]
+
+
+def changes_from_json(fields: Sequence[Sequence[int]]) -> RankChanges:
+    """Read what `changes_to_json` wrote."""
+    started, activated = fields
+    return dict.fromkeys(started, True) | dict.fromkeys(activated, False)
