@@ -14,6 +14,7 @@ import httpx
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from activities.registry import ActionContext, ActionFailed, action
+from activities.resources import BOUND_SECRETS
 from orchestrator.jsontools.charsets import decode_json, find_charset
 from orchestrator.jsontools.json_values import MAX_DEPTH, is_deeper
 
@@ -132,6 +133,7 @@ async def open_response(
         raise _make_validation_error(f"{shown!r} is not a URL that begins with http:// or https://")
     try:
         outgoing = _build_request(parameters, url, context, client)
+        outgoing.extensions[BOUND_SECRETS] = context.bound_secrets
     except (httpx.InvalidURL, UnicodeError, TypeError, ValueError) as error:
         raise _make_validation_error(f"invalid request: {error}") from error
     try:

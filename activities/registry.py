@@ -7,6 +7,8 @@ from typing import Any, Literal, TypeVar, get_type_hints
 
 from pydantic import BaseModel
 
+from orchestrator.model.permissions import SecretInfo
+
 Execution = Literal["activity", "local"]
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Awaitable[Any]])
 SPEC_ATTRIBUTE = "__orchestrator_action__"
@@ -57,6 +59,8 @@ class ActionContext:
     """Report to Temporal that the action is alive, with details of its progress."""
     warn: Callable[[str], None] = lambda message: None
     """Add a warning to the step."""
+    bound_secrets: tuple[SecretInfo, ...] = ()
+    """The secrets in the parameters that may be sent to some hosts only."""
     redact: Callable[[str], str] = lambda text: text
     """Replace the secrets of this call in a text by `[secret]`. Results and errors are redacted anyway: needed only
     before a text is cut, or is written elsewhere."""

@@ -8,7 +8,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from activities.addresses import GuardedBackend, Resolve, resolve
 from activities.registry import ActionFailed
+from activities.secrets import SecretSource, open_secrets
+from orchestrator.model.definition import DEFAULT_CUSTOMER
+from orchestrator.model.permissions import describe_forbidden_host, describe_missing_connection, is_owner
 from orchestrator.settings import Settings
+
+BOUND_SECRETS = "orchestrator.secrets"
+"""Extension of requests: the secrets they contain that may be sent to some hosts only. Redirects inherit it."""
 
 USER_AGENT = "orchestrator"
 
@@ -16,10 +22,10 @@ USER_AGENT = "orchestrator"
 class Resources:
     """The shared resources of one worker; clients and engines are created on first use."""
 
-    def __init__(self, settings: Settings, resolver: Resolve = resolve) -> None:
+    def __init__(self, settings: Settings, resolver: Resolve = resolve, secrets: SecretSource | None = None) -> None:
         self.settings = settings
         self.resolver = resolver
-        self.secrets: dict[str, str] = settings.read_secrets()
+        self.secrets = secrets or open_secrets(settings)
         self.heartbeating = 0
         """Number of running actions that send heartbeats."""
         self._http: httpx.AsyncClient | None = None
@@ -37,6 +43,7 @@ class Resources:
                 pool: Any = transport._pool
                 pool._network_backend = GuardedBackend(self.settings.networks, self.resolver)
             self._http = _create_client(transport)
+            self._http.event_hooks["request"].append(_check_secret_hosts)
         return self._http
 
     @property
@@ -48,18 +55,18 @@ class Resources:
                 self._events.headers["Authorization"] = f"Bearer {self.settings.events_key.get_secret_value()}"
         return self._events
 
-    def get_engine(self, connection: str) -> AsyncEngine:
-        """Return the engine of a named connection; raises ActionFailed if settings have no such name."""
+    def get_engine(self, connection: str, customer_id: str) -> AsyncEngine:
+        """Return the engine of a customer's connection; raises ActionFailed if it has none of that name."""
+        own = {
+            name: each.url
+            for name, each in self.settings.sql_connections.items()
+            if is_owner(each.customers, customer_id or DEFAULT_CUSTOMER)
+        }
+        if connection not in own:
+            message = describe_missing_connection(connection, own)
+            raise ActionFailed(message, error_type="validation_error", recoverable=False)
         if connection not in self._engines:
-            url = self.settings.sql_connections.get(connection)
-            if url is None:
-                known = ", ".join(sorted(self.settings.sql_connections)) or "none"
-                raise ActionFailed(
-                    f"there is no connection {connection!r:.60} in ORCHESTRATOR_SQL_CONNECTIONS (it has: {known})",
-                    error_type="validation_error",
-                    recoverable=False,
-                )
-            self._engines[connection] = create_async_engine(url.get_secret_value(), pool_pre_ping=True)
+            self._engines[connection] = create_async_engine(own[connection].get_secret_value(), pool_pre_ping=True)
         return self._engines[connection]
 
     async def aclose(self) -> None:
@@ -71,6 +78,15 @@ class Resources:
         for engine in self._engines.values():
             await engine.dispose()
         self._engines.clear()
+
+
+async def _check_secret_hosts(request: httpx.Request) -> None:
+    """Raise ActionFailed where a request, or what a redirect makes of it, would take a secret to another host."""
+    host = request.url.raw_host.decode("ascii").strip("[]")
+    for secret in request.extensions.get(BOUND_SECRETS, ()):
+        if not secret.allows_host(host):
+            message = describe_forbidden_host(secret.name, request.url.host)
+            raise ActionFailed(message, error_type="validation_error", recoverable=False)
 
 
 def _create_client(transport: httpx.AsyncHTTPTransport) -> httpx.AsyncClient:

@@ -20,6 +20,7 @@ from temporalio.exceptions import ApplicationError
 from activities.redaction import Redactor
 from activities.registry import ActionContext, ActionFailed, ActionSpec, Registry
 from activities.resources import Resources
+from activities.secrets import Secret
 from orchestrator.errors import ERROR_TYPES, ExpressionError
 from orchestrator.expressions import default_env
 from orchestrator.jsontools.json_values import (
@@ -37,8 +38,10 @@ from orchestrator.jsontools.parameters import (
     validate_parameters,
 )
 from orchestrator.jsontools.text import shorten
-from orchestrator.language import find_secret_names, resolve_part, reveal
+from orchestrator.language import Env, find_secret_names, resolve_part, reveal
 from orchestrator.model.activity_input import ActivityInput
+from orchestrator.model.definition import DEFAULT_CUSTOMER
+from orchestrator.model.permissions import describe_forbidden_action, describe_missing_secret
 from orchestrator.model.run import ATTEMPT_KEY, WARNINGS_KEY
 from orchestrator.settings import Settings
 from orchestrator.telemetry.context import log_context, redact_log
@@ -110,12 +113,14 @@ async def run_action(spec: ActionSpec, argument: Mapping[str, Any], resources: R
 
 async def _run(spec: ActionSpec, call: ActivityInput, resources: Resources) -> Any:
     info = activity.info()
-    redactor = Redactor(_list_sent_secrets(call, resources))
-    redact_log.set(redactor.redact_text)
+    redactor = Redactor()
     warnings: list[str] = []
     try:
-        parameters = _validate_parameters(spec, call, resources)
-        context = _build_context(call, info.attempt, resources, redactor, warnings)
+        secrets = await _find_secrets(spec, call, resources)
+        redactor = Redactor(_list_sent_secrets(call, secrets))
+        redact_log.set(redactor.redact_text)
+        parameters = _validate_parameters(spec, call, secrets)
+        context = _build_context(call, info.attempt, resources, redactor, warnings, secrets)
         async with _send_heartbeats(info, resources), asyncio.timeout(_to_seconds(info.start_to_close_timeout)):
             result = await (spec.function(parameters, context) if spec.takes_context else spec.function(parameters))
         result_json = _encode_result(result, redactor, warnings)
@@ -138,16 +143,40 @@ async def _run(spec: ActionSpec, call: ActivityInput, resources: Resources) -> A
     return {**wrapped, WARNINGS_KEY: [redactor.redact_text(each) for each in warnings]} if warnings else wrapped
 
 
-def _validate_parameters(spec: ActionSpec, call: ActivityInput, resources: Resources) -> BaseModel:
+async def _find_secrets(spec: ActionSpec, call: ActivityInput, resources: Resources) -> dict[str, Secret]:
+    """Return the secrets that a call names; raises ActionFailed for one that it may not use."""
+    customer_id = call.customer_id or DEFAULT_CUSTOMER
+    secrets: dict[str, Secret] = {}
+    try:
+        names = find_secret_names(call.secrets)
+    except ExpressionError as error:
+        raise _make_validation_error(error.message) from None
+    for name in names:
+        secret = await resources.secrets.find(customer_id, name)
+        if secret is None:
+            raise _make_validation_error(describe_missing_secret(name, customer_id))
+        if not secret.info.allows_action(spec.name):
+            raise _make_validation_error(describe_forbidden_action(name, spec.name))
+        secrets[name] = secret
+    return secrets
+
+
+def _make_env(secrets: Mapping[str, Secret]) -> Env:
+    return default_env({"secrets": {name: secret.value for name, secret in secrets.items()}}, strict=True)
+
+
+def _make_validation_error(message: str) -> ActionFailed:
+    return ActionFailed(message, error_type="validation_error", recoverable=False)
+
+
+def _validate_parameters(spec: ActionSpec, call: ActivityInput, secrets: Mapping[str, Secret]) -> BaseModel:
     """Put the secrets in and validate; raises ActionFailed."""
     parameters = call.parameters
     if call.secrets:
         try:
-            parameters = reveal(
-                parameters, call.secrets, default_env({"secrets": dict(resources.secrets)}, strict=True)
-            )
+            parameters = reveal(parameters, call.secrets, _make_env(secrets))
         except ExpressionError as error:
-            raise ActionFailed(str(error.message), error_type="validation_error", recoverable=False) from None
+            raise _make_validation_error(error.message) from None
     try:
         return validate_parameters(spec.parameters, parameters)
     except ValidationError as error:
@@ -161,7 +190,12 @@ def _validate_parameters(spec: ActionSpec, call: ActivityInput, resources: Resou
 
 
 def _build_context(
-    call: ActivityInput, attempt: int, resources: Resources, redactor: Redactor, warnings: list[str]
+    call: ActivityInput,
+    attempt: int,
+    resources: Resources,
+    redactor: Redactor,
+    warnings: list[str],
+    secrets: Mapping[str, Secret],
 ) -> ActionContext:
     return ActionContext(
         run_id=call.run_id,
@@ -174,6 +208,7 @@ def _build_context(
         heartbeat=activity.heartbeat,
         warn=warnings.append,
         redact=redactor.redact_text,
+        bound_secrets=tuple(secret.info for secret in secrets.values() if secret.info.hosts is not None),
     )
 
 
@@ -247,14 +282,12 @@ def _dump(result: BaseModel, warnings: list[str]) -> Any:
         return value
 
 
-def _list_sent_secrets(call: ActivityInput, resources: Resources) -> list[str]:
-    """Return the secrets that a call names, and what its pipes make of them: texts that must not come back."""
-    values: list[str] = []
-    env = default_env({"secrets": dict(resources.secrets)})
-    with contextlib.suppress(ExpressionError):  # the call will fail with it
-        values += (resources.secrets.get(name) or "" for name in find_secret_names(call.secrets))
+def _list_sent_secrets(call: ActivityInput, secrets: Mapping[str, Secret]) -> list[str]:
+    """Return the secrets of a call, and what its pipes make of them: texts that must not come back."""
+    values = [secret.value for secret in secrets.values()]
+    env = _make_env(secrets)
     for part in (part for parts in call.secrets.values() for part in parts if isinstance(part, Mapping)):
-        with contextlib.suppress(ExpressionError):
+        with contextlib.suppress(ExpressionError):  # the call will fail with it
             values += _iterate_texts(resolve_part(part, env))
     return values
 

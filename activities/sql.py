@@ -20,7 +20,7 @@ class Query(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    connection: str = Field(description="Name of a connection in `ORCHESTRATOR_SQL_CONNECTIONS`.")
+    connection: str = Field(description="Name of a connection of the customer in `ORCHESTRATOR_SQL_CONNECTIONS`.")
     statement: str = Field(
         description="One SQL statement, with parameters written as `:name`. Templates are not allowed in it.",
         min_length=1,
@@ -47,7 +47,7 @@ async def query(parameters: Query, context: ActionContext) -> Rows:
             "the statement contains a template: write `:name` instead, and pass the value in `parameters`"
         )
     try:
-        engine = context.resources.get_engine(parameters.connection)
+        engine = context.resources.get_engine(parameters.connection, context.customer_id)
         async with engine.begin() as connection:
             result = await connection.execute(text(parameters.statement), parameters.parameters)
             if not result.returns_rows:

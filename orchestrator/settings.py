@@ -10,10 +10,8 @@ from typing import Annotated, Literal
 
 from dotenv import dotenv_values
 from limits import parse
-from pydantic import Field, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
-
-from orchestrator.errors import SettingsError
 
 PREFIX = "ORCHESTRATOR_"
 SECRET_PREFIX = "ORCHESTRATOR_SECRET_"  # noqa: S105 - a prefix of names, not a secret
@@ -21,6 +19,16 @@ ENV_FILE = ".env"
 
 Names = Annotated[tuple[str, ...], NoDecode]
 """Names separated by commas."""
+
+
+class SqlConnection(BaseModel):
+    """A database that `sql.query` can use."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: SecretStr
+    customers: tuple[str, ...] | None = None
+    """Customers that may use it, or `*`; None is the default customer."""
 
 
 class Settings(BaseSettings):
@@ -43,6 +51,11 @@ class Settings(BaseSettings):
     temporal_tls_key: Path | None = Field(None, description="PEM file of the client's private key.")
     temporal_tls_server_name: str | None = Field(None, description="Server name expected in the server certificate.")
     task_queue: str = Field("orchestrator", description="Temporal task queue of the workers.")
+    task_queues: Annotated[dict[str, tuple[str, ...]] | None, NoDecode] = Field(
+        None,
+        description='Other task queues that definitions may name, with their customers, as JSON: `{"gpu": ["acme"]}`; '
+        '`"*"` is all customers. Unset: the default customer may name any, other customers none.',
+    )
     ui_url: str | None = Field(None, description="URL of the Temporal Web UI, for links.")
     api_host: str = Field("127.0.0.1", description="Address the HTTP API listens on.")
     api_port: int = Field(8080, ge=0, le=65535, description="Port the HTTP API listens on; 0 is any free port.")
@@ -97,8 +110,10 @@ class Settings(BaseSettings):
         ("X-*", "List-*", "In-Reply-To", "References", "Auto-Submitted", "Importance", "Priority", "Feedback-ID"),
         description="Additional headers that `email.send` may set, separated by commas, with `*` as a wildcard.",
     )
-    sql_connections: Annotated[dict[str, SecretStr], NoDecode] = Field(
-        {}, description='Database URLs of `sql.query` by name, as JSON: `{"crm": "postgresql+asyncpg://…"}`.'
+    sql_connections: Annotated[dict[str, SqlConnection], NoDecode] = Field(
+        {},
+        description='Database URLs of `sql.query` by name, as JSON: `{"crm": "postgresql+asyncpg://…"}` for the '
+        'default customer, `{"crm": {"url": "…", "customers": ["acme"]}}` for others, `"*"` for all.',
     )
     events_url: str | None = Field(
         None,
@@ -110,7 +125,12 @@ class Settings(BaseSettings):
         "With several customers, use an administrator's key.",
     )
     secrets_file: Path | None = Field(
-        None, description="JSON file of secrets, `{name: value}`; `ORCHESTRATOR_SECRET_<NAME>` takes precedence."
+        None, description='JSON file of secrets by customer: `{"acme": {"crm_token": "…"}}`; see [Secrets](#secrets).'
+    )
+    secret_source: str = Field(
+        "settings",
+        description="Where secrets come from: `settings`, or the name of an entry point in the group "
+        "`orchestrator.secrets`.",
     )
 
     @field_validator("action_modules", "http_allowed_networks", "smtp_allowed_headers", mode="before")
@@ -123,22 +143,20 @@ class Settings(BaseSettings):
     @field_validator("sql_connections", mode="before")
     @classmethod
     def _parse_connections(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        try:
-            return json.loads(value)
-        except ValueError:
-            raise ValueError('must be a JSON object, such as {"crm": "postgresql+asyncpg://…"}') from None
+        parsed = _parse_json(value, '{"crm": "postgresql+asyncpg://…"}')
+        if not isinstance(parsed, dict):
+            return parsed
+        return {name: {"url": entry} if isinstance(entry, str | SecretStr) else entry for name, entry in parsed.items()}
+
+    @field_validator("task_queues", mode="before")
+    @classmethod
+    def _parse_task_queues(cls, value: object) -> object:
+        return _parse_json(value, '{"gpu": ["acme"]}')
 
     @field_validator("smtp_allowed_senders", mode="before")
     @classmethod
     def _parse_senders(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        try:
-            return json.loads(value)
-        except ValueError:
-            raise ValueError('must be a JSON object, such as {"acme": ["*@acme.example"]}') from None
+        return _parse_json(value, '{"acme": ["*@acme.example"]}')
 
     @field_validator("rate_limit")
     @classmethod
@@ -164,29 +182,22 @@ class Settings(BaseSettings):
         """Return the private networks that actions may call."""
         return [ip_network(text) for text in self.http_allowed_networks]
 
-    def read_secrets(self) -> dict[str, str]:
-        """Return all secrets by lower-case name: `ORCHESTRATOR_SECRET_CRM_TOKEN` is `secrets.crm_token`.
-
-        Raises SettingsError if the secrets file cannot be read.
-        """
-        secrets = _read_secrets_file(self.secrets_file) if self.secrets_file else {}
-        for name, value in _read_environment().items():
-            if name.upper().startswith(SECRET_PREFIX) and value is not None:
-                secrets[name[len(SECRET_PREFIX) :].lower()] = value
-        return secrets
+    def read_secret_variables(self) -> dict[str, str]:
+        """Return the secrets of the environment by lower-case name: `ORCHESTRATOR_SECRET_CRM_TOKEN` is `crm_token`."""
+        return {
+            name[len(SECRET_PREFIX) :].lower(): value
+            for name, value in _read_environment().items()
+            if name.upper().startswith(SECRET_PREFIX) and value
+        }
 
 
-def _read_secrets_file(path: Path) -> dict[str, str]:
+def _parse_json(value: object, example: str) -> object:
+    if not isinstance(value, str):
+        return value
     try:
-        content = json.loads(path.read_text())
-    except OSError as error:
-        raise SettingsError(f"{PREFIX}SECRETS_FILE: {path} cannot be read: {error.strerror}") from None
+        return json.loads(value)
     except ValueError:
-        # Without the cause: it may show a secret.
-        raise SettingsError(f"{PREFIX}SECRETS_FILE: {path} is not valid JSON") from None
-    if not isinstance(content, dict):
-        raise SettingsError(f'{PREFIX}SECRETS_FILE: {path} must hold a JSON object, such as {{"crm_token": "…"}}')
-    return {str(name): str(value) for name, value in content.items()}
+        raise ValueError(f"must be a JSON object, such as {example}") from None
 
 
 def _read_environment() -> Mapping[str, str | None]:

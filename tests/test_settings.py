@@ -1,12 +1,10 @@
 """Settings that are wrong are explained by the variable, the value and what to write instead."""
 
-from pathlib import Path
-
 import pytest
 
 from orchestrator.cli.environment import load_settings
 from orchestrator.errors import SettingsError
-from orchestrator.settings import PREFIX, Settings
+from orchestrator.settings import PREFIX
 
 
 @pytest.mark.parametrize(
@@ -19,6 +17,8 @@ from orchestrator.settings import PREFIX, Settings
         ("HTTP_ALLOWED_NETWORKS", "10.1.0.0/99", "must be a list of networks such as 10.1.0.0/16, not '10.1.0.0/99'"),
         ("SQL_CONNECTIONS", "{crm", 'must be a JSON object, such as {"crm": "postgresql+asyncpg://…"}'),
         ("SQL_CONNECTIONS", "[]", "must be an object, not a list"),
+        ("TASK_QUEUES", "gpu", 'must be a JSON object, such as {"gpu": ["acme"]}'),
+        ("TASK_QUEUES", '["gpu"]', "must be an object, not a list"),
     ],
 )
 def test_a_wrong_setting_is_explained(monkeypatch: pytest.MonkeyPatch, name: str, value: str, message: str) -> None:
@@ -27,21 +27,3 @@ def test_a_wrong_setting_is_explained(monkeypatch: pytest.MonkeyPatch, name: str
     with pytest.raises(SettingsError) as refusal:
         load_settings()
     assert refusal.value.message == f"{PREFIX}{name} {message}"
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (None, "cannot be read: No such file or directory"),
-        ('{"token": secret', "is not valid JSON"),
-        ("[]", 'must hold a JSON object, such as {"crm_token": "…"}'),
-    ],
-)
-def test_a_secrets_file_that_cannot_be_read_is_explained(tmp_path: Path, content: str | None, message: str) -> None:
-    path = tmp_path / "secrets.json"
-    if content is not None:
-        path.write_text(content)
-
-    with pytest.raises(SettingsError) as refusal:
-        Settings(secrets_file=path).read_secrets()
-    assert refusal.value.message == f"{PREFIX}SECRETS_FILE: {path} {message}"

@@ -92,6 +92,14 @@ class ProblemView(BaseModel):
     hint: str | None = Field(None, description="What to do about it.")
 
 
+class ActivatedWorkflow(WorkflowDocument):
+    """A workflow that has been activated."""
+
+    warnings: list[ProblemView] = Field(
+        description="Likely mistakes in the published definition, such as secrets that are missing."
+    )
+
+
 class ValidationResult(BaseModel):
     """The problems of a definition; it is valid if none of them is an error."""
 

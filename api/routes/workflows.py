@@ -11,6 +11,7 @@ from api.json_bodies import StrictRoute
 from api.models.schedules import BackfillRequest, BackfillResult, ScheduleView
 from api.models.workflows import (
     EXAMPLE,
+    ActivatedWorkflow,
     RollbackRequest,
     Stats,
     ValidationResult,
@@ -178,11 +179,13 @@ def _make_summary(version: Published) -> VersionSummary:
 @router.post("/{workflow_id}/activate", operation_id="activateWorkflow", responses=CHANGED)
 async def activate_workflow(
     workflow_id: WorkflowId, services: ServicesDep, caller: Editor, response: Response, if_match: IfMatch = None
-) -> WorkflowDocument:
+) -> ActivatedWorkflow:
     """Publish the current definition and install its trigger."""
     expected = await _read_expected(services, caller, workflow_id, if_match)
     stored = await services.workflows.activate(caller.customer_id, workflow_id, caller.name, revision=expected)
-    return await _respond(services, stored, response)
+    warnings = [make_problem_view(each) for each in await services.workflows.list_warnings(stored)]
+    document = await _respond(services, stored, response)
+    return ActivatedWorkflow.model_validate({**document.model_dump(), "warnings": warnings})
 
 
 @router.post("/{workflow_id}/pause", operation_id="pauseWorkflow", responses=CHANGED)

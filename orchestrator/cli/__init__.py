@@ -14,6 +14,7 @@ from orchestrator.cli import (
     run,
     runs,
     schedule,
+    secrets,
     serve,
     simulate,
     store,
@@ -71,6 +72,7 @@ app.add_typer(runs.app, name="runs")
 app.add_typer(actions.app, name="actions")
 app.add_typer(schedule.app, name="schedule")
 app.add_typer(keys.app, name="keys")
+app.add_typer(secrets.app, name="secrets")
 app.add_typer(store.app, name="store")
 
 

@@ -1,9 +1,10 @@
 """Read, check and plan the definitions that commands name."""
 
+import asyncio
 from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from orchestrator.cli.environment import load_actions
+from orchestrator.cli.environment import load_actions, load_settings
 from orchestrator.cli.failures import UsageError
 from orchestrator.cli.files import LoadedFile, read_json
 from orchestrator.cli.mocks import MockedRegistry
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from activities.registry import Registry
     from orchestrator.model.plan import Plan
     from orchestrator.planner.verdict import Verdict
+    from orchestrator.service.permissions import PermissionReader
+    from orchestrator.settings import Settings
 
 
 class InvalidFileError(OrchestratorError):
@@ -31,24 +34,49 @@ def index_definitions(files: Iterable[LoadedFile]) -> dict[str, Any]:
     return by_id
 
 
-def check_definition(file: LoadedFile, known: "Registry | MockedRegistry", others: Mapping[str, Any]) -> "Verdict":
+def check_definition(
+    file: LoadedFile,
+    known: "Registry | MockedRegistry",
+    others: Mapping[str, Any],
+    permissions: "PermissionReader | None" = None,
+) -> "Verdict":
     """Check a definition; duplicate keys are problems too."""
+    from orchestrator.model.permissions import UNKNOWN
     from orchestrator.planner.planner import check
     from orchestrator.planner.policies import Catalogue
     from orchestrator.planner.verdict import Verdict
 
+    customer = file.value.get("customer_id") if isinstance(file.value, Mapping) else None
     # The planner does not write to its catalogue; a frozen ActionSpec is narrower than the protocol.
-    catalogue = cast("Catalogue", known)
-    verdict = check(file.value, registry=catalogue, workflows={**others, **index_definitions([file])})
+    verdict = check(
+        file.value,
+        registry=cast("Catalogue", known),
+        workflows={**others, **index_definitions([file])},
+        permissions=UNKNOWN if permissions is None else asyncio.run(permissions.read(str(customer or ""))),
+    )
     duplicates = file.source.find_duplicates()
     return Verdict(None if duplicates else verdict.plan, [*duplicates, *verdict.problems])
 
 
-def plan_file(name: str, with_files: Iterable[str] | None, mocked: Collection[str] = ()) -> "tuple[LoadedFile, Plan]":
+def read_permissions(settings: "Settings") -> "PermissionReader":
+    """Return what tells the permissions of customers by the settings of this command; raises SettingsError."""
+    from activities.secrets import open_secrets
+    from orchestrator.service.permissions import PermissionReader
+
+    return PermissionReader(settings, open_secrets(settings))
+
+
+def plan_file(
+    name: str, with_files: Iterable[str] | None, mocked: Collection[str] | None = None
+) -> "tuple[LoadedFile, Plan]":
     """Read and plan a definition; prints its problems and raises InvalidFileError where it has errors."""
     file = read_json(name)
     others = index_definitions(map(read_json, with_files or ()))
-    verdict = check_definition(file, MockedRegistry(load_actions(), mocked), others)
+    settings = load_settings()
+    known = MockedRegistry(load_actions(settings), mocked or ())
+    # A simulation needs no secrets, connections and task queues.
+    permissions = read_permissions(settings) if mocked is None else None
+    verdict = check_definition(file, known, others, permissions)
     show_problems(file, verdict.problems)
     if verdict.plan is None:
         errors = sum(problem.severity == "error" for problem in verdict.problems)

@@ -6,11 +6,11 @@ from typing import Any
 import typer
 
 from orchestrator.cli import options
-from orchestrator.cli.environment import load_actions
+from orchestrator.cli.environment import load_actions, load_settings
 from orchestrator.cli.failures import USAGE, format_excerpt
 from orchestrator.cli.files import LoadedFile, read_json
 from orchestrator.cli.output import print_json, print_line, print_note
-from orchestrator.cli.planning import check_definition, format_count, index_definitions
+from orchestrator.cli.planning import check_definition, format_count, index_definitions, read_permissions
 from orchestrator.errors import OrchestratorError, Problem
 from orchestrator.jsontools.source import JsonSyntaxError
 
@@ -21,7 +21,8 @@ def validate(files: options.DefinitionFiles, with_files: options.With = None, as
     `workflow` nodes can call any of the definitions on the command line.
     """
     read = [(name, _try_read(name)) for name in files]
-    known = load_actions()
+    settings = load_settings()
+    known, permissions = load_actions(settings), read_permissions(settings)
     others = index_definitions(
         [*map(read_json, with_files or ()), *(file for _, file in read if isinstance(file, LoadedFile))]
     )
@@ -30,7 +31,9 @@ def validate(files: options.DefinitionFiles, with_files: options.With = None, as
         if isinstance(file, OrchestratorError):
             reports.append(_report_unreadable(name, file, as_json=as_json))
         else:
-            reports.append(_report_problems(file, check_definition(file, known, others).problems, as_json=as_json))
+            reports.append(
+                _report_problems(file, check_definition(file, known, others, permissions).problems, as_json=as_json)
+            )
     failed = sum(not report["valid"] for report in reports)
     if as_json:
         print_json(reports)

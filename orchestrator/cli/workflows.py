@@ -6,9 +6,10 @@ import typer
 
 from orchestrator.cli import options
 from orchestrator.cli.files import LoadedFile, parse_json_argument, read_json
-from orchestrator.cli.output import print_json, print_line, print_table
+from orchestrator.cli.output import print_json, print_line, print_note, print_table
 from orchestrator.cli.planning import InvalidFileError, format_count, show_problems
 from orchestrator.cli.with_services import DEFAULT_AUTHOR, Customer, WorkflowId, run_with_services
+from orchestrator.errors import Problem
 from orchestrator.model.definition import DEFAULT_CUSTOMER
 
 if TYPE_CHECKING:
@@ -157,10 +158,14 @@ def versions(workflow: WorkflowId, customer: Customer = DEFAULT_CUSTOMER, as_jso
 def activate(workflow: WorkflowId, customer: Customer = DEFAULT_CUSTOMER) -> None:
     """Publish the draft and install the trigger."""
 
-    async def work(services: "Services") -> "Stored":
-        return await services.workflows.activate(customer, workflow, DEFAULT_AUTHOR)
+    async def work(services: "Services") -> tuple["Stored", list[Problem]]:
+        stored = await services.workflows.activate(customer, workflow, DEFAULT_AUTHOR)
+        return stored, await services.workflows.list_warnings(stored)
 
-    _print_status(run_with_services(work))
+    stored, warnings = run_with_services(work)
+    for problem in warnings:
+        print_note(f"{problem.path}: {problem.severity} {problem.code}: {problem.message}", "yellow")
+    _print_status(stored)
 
 
 @app.command()

@@ -317,3 +317,18 @@ def collect_node_ids(plan: Plan) -> set[str]:
             ids.add(node.id)
             scopes.extend(list_inner_scopes(node))
     return ids
+
+
+def list_task_queues(plan: Plan) -> list[str]:
+    """Return the task queues that a plan and the plans it calls name."""
+    queues: dict[str, None] = {}
+    for each in (plan, *plan.workflows.values()):
+        named = [each.task_queue]
+        scopes = [each.scope]
+        while scopes:
+            for node in scopes.pop().nodes:
+                if isinstance(node, Action):
+                    named.append(node.task_queue)
+                scopes.extend(list_inner_scopes(node))
+        queues |= dict.fromkeys(name for name in named if name)
+    return list(queues)

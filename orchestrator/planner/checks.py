@@ -1,15 +1,18 @@
 """Run all checks of one definition in order, and build its scopes if there is no error."""
 
+import itertools
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from orchestrator.jsontools import schema
 from orchestrator.model.definition import Definition, Node
+from orchestrator.model.permissions import Permissions
 from orchestrator.model.plan import ActionCall, Scope
 from orchestrator.planner import (
     graph,
     node_checks,
+    permission_checks,
     references,
     region_checks,
     regions,
@@ -43,7 +46,11 @@ class Scopes:
 
 
 def check(
-    definition: Definition, registry: Catalogue | None, calls: Mapping[str, Verdict], report: Report
+    definition: Definition,
+    registry: Catalogue | None,
+    calls: Mapping[str, Verdict],
+    permissions: Permissions,
+    report: Report,
 ) -> Scopes | None:
     """Run every check; return None when there is an error."""
     usable = structure.check(definition, report)
@@ -64,6 +71,7 @@ def check(
     names = scoping.Names(definition, tree, uses, report)
     names.check()
     names.check_notify_uses(notify_names)
+    permission_checks.check(definition, workflow_graph, [*itertools.chain(*uses), *notify_names], permissions, report)
     actions = Actions(definition, registry, report)
     if region_checks.measure_nesting(tree) > MAX_NESTING:
         message = f"loops and parallels are nested more than {MAX_NESTING} levels deep"

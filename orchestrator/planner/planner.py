@@ -9,6 +9,7 @@ from orchestrator.errors import Problem
 from orchestrator.jsontools import schema
 from orchestrator.jsontools.suggestions import did_you_mean
 from orchestrator.model.definition import Definition
+from orchestrator.model.permissions import UNKNOWN, Permissions
 from orchestrator.model.plan import DEFAULT_MAX_STEPS, DEFAULT_STEP_LOG_LIMIT, Plan
 from orchestrator.planner import checks
 from orchestrator.planner.node_checks import make_callee_key, read_pinned_version
@@ -27,14 +28,16 @@ def check(
     registry: Catalogue | None = None,
     workflows: Mapping[str, Mapping[str, Any]] | None = None,
     drafts: Collection[str] = (),
+    permissions: Permissions = UNKNOWN,
 ) -> Verdict:
     """Check a definition and plan it.
 
     `registry` has the actions; without one their names and parameters are not checked. `workflows` has the
     definitions that `workflow` nodes call, by id, or by `id@version` for one that is not the newest: they are
     planned too and embedded in the plan. Those named in `drafts` have no version yet, so no node can pin one.
+    `permissions` has what the customer may name.
     """
-    return _Planner(registry, workflows or {}, drafts).check(definition, ())
+    return _Planner(registry, workflows or {}, drafts, permissions).check(definition, ())
 
 
 def plan(
@@ -57,11 +60,16 @@ class _Planner:
     """Plans a definition and the workflows that it calls, each once."""
 
     def __init__(
-        self, registry: Catalogue | None, workflows: Mapping[str, Mapping[str, Any]], drafts: Collection[str]
+        self,
+        registry: Catalogue | None,
+        workflows: Mapping[str, Mapping[str, Any]],
+        drafts: Collection[str],
+        permissions: Permissions,
     ) -> None:
         self.registry = registry
         self.workflows = workflows
         self.drafts = drafts
+        self.permissions = permissions
         self.verdicts: dict[str, Verdict] = {}
 
     def check(self, definition: Definition | Mapping[str, Any], calling: tuple[str, ...]) -> Verdict:
@@ -70,7 +78,7 @@ class _Planner:
         if parsed is None:
             return Verdict(None, report.list_problems())
         calls = self._plan_callees(parsed, (*calling, parsed.id), report)
-        scopes = checks.check(parsed, self.registry, calls, report)
+        scopes = checks.check(parsed, self.registry, calls, self.permissions, report)
         if scopes is None or report.failed:
             return Verdict(None, report.list_problems())
         settings = parsed.settings

@@ -18,6 +18,7 @@ from orchestrator.planner.planner import check
 from orchestrator.planner.policies import Catalogue
 from orchestrator.planner.verdict import Verdict
 from orchestrator.service.callees import load_callees
+from orchestrator.service.permissions import PermissionReader
 from orchestrator.store.records import Version
 from orchestrator.store.ttl_cache import TtlCache
 from orchestrator.store.workflows import Definitions
@@ -52,10 +53,11 @@ class StartPlan:
 class Plans:
     """The plans of all customers' workflows."""
 
-    def __init__(self, definitions: Definitions, registry: Registry) -> None:
+    def __init__(self, definitions: Definitions, registry: Registry, permissions: PermissionReader) -> None:
         self.definitions = definitions
         # The planner only reads the registry, and a frozen ActionSpec is narrower than the protocol.
         self.registry = cast("Catalogue", registry)
+        self.permissions = permissions
         self._plans: TtlCache[tuple[str, str, int, datetime], Plan] = TtlCache(MAX_PLANS)
 
     async def check(
@@ -73,6 +75,7 @@ class Plans:
             registry=self.registry,
             workflows=callees,
             drafts=stored.drafts - unsaved.keys(),
+            permissions=await self.permissions.read(customer_id),
         )
         return await asyncio.to_thread(run_check) if _is_large([definition, callees]) else run_check()
 

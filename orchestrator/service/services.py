@@ -7,11 +7,13 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 from activities.registry import Registry
+from activities.secrets import open_secrets
 from orchestrator.errors import OrchestratorError
 from orchestrator.service.background import run_every
 from orchestrator.service.events import Events
 from orchestrator.service.index_writer import IndexWriter
 from orchestrator.service.indexer import Indexer
+from orchestrator.service.permissions import PermissionReader
 from orchestrator.service.plans import Plans
 from orchestrator.service.reconciler import Reconciler
 from orchestrator.service.reruns import Reruns
@@ -95,7 +97,8 @@ async def open_services(settings: Settings, runs: Runs, registry: Registry) -> A
     async with open_database(settings) as database:
         index, triggers, deliveries = RunIndex(database), Triggers(database), Deliveries(database)
         definitions, leases = Definitions(database), Leases(database, str(uuid4()))
-        index_writer, plans = IndexWriter(index), Plans(definitions, registry)
+        index_writer, secrets = IndexWriter(index), open_secrets(settings)
+        plans = Plans(definitions, registry, PermissionReader(settings, secrets))
         schedules = Schedules(runs.client, settings, await triggers.get_installation())
         reconciler = Reconciler(definitions, triggers, plans, schedules, leases)
         starts, operations = Starts(runs, plans, deliveries, index_writer), Operations(runs, index)
@@ -114,7 +117,7 @@ async def open_services(settings: Settings, runs: Runs, registry: Registry) -> A
                 operations=operations,
                 reruns=Reruns(runs, plans, starts, operations),
                 events=events,
-                webhooks=Webhooks(triggers, deliveries, events, runs, settings),
+                webhooks=Webhooks(triggers, deliveries, events, runs, secrets),
                 indexer=Indexer(runs, index, leases),
                 reconciler=reconciler,
             )

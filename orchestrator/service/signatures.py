@@ -8,7 +8,10 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
+from activities.secrets import SecretSource
 from orchestrator.errors import OrchestratorError
+from orchestrator.language import compile_template
+from orchestrator.model.permissions import WEBHOOK, describe_forbidden_action, describe_missing_secret
 from orchestrator.service.webhook_request import WebhookRequest, render_field
 
 logger = logging.getLogger(__name__)
@@ -31,12 +34,34 @@ class SecretMissing(OrchestratorError):
     code = "secret_missing"
 
 
-def check_signature(config: Mapping[str, Any], request: WebhookRequest, secrets: Mapping[str, str]) -> None:
-    """Raise SignatureRefused where a request is not signed with the secret of its webhook, and SecretMissing.
+async def find_signing_secret(template: Any, customer_id: str, source: SecretSource) -> str:
+    """Return the secret of a webhook; raises SecretMissing.
+
+    It is read from the secrets of the webhook's customer alone: requests could guess one that all customers share.
+    """
+    try:
+        secrets = {}
+        for name in dict.fromkeys(str(name.path[0]) for name in compile_template(str(template)).names if name.path):
+            secret = await source.find(customer_id, name)
+            if secret is None or secret.info.owner != customer_id:
+                raise SecretMissing(describe_missing_secret(name, customer_id))
+            if not secret.info.allows_action(WEBHOOK):
+                raise SecretMissing(describe_forbidden_action(name, WEBHOOK))
+            secrets[name] = secret.value
+        signing_secret = render_field(template, {"secrets": secrets})
+    except OrchestratorError as error:
+        logger.error("cannot read the secret of a webhook: %s", error)  # noqa: TRY400 - the message names the secret
+        raise SecretMissing from None
+    if not signing_secret:
+        raise SecretMissing
+    return signing_secret
+
+
+def check_signature(config: Mapping[str, Any], request: WebhookRequest, secret: str) -> None:
+    """Raise SignatureRefused where a request is not signed with the secret of its webhook.
 
     The signature covers the body, or `<timestamp>.<body>` where the request has a timestamp header.
     """
-    secret = _resolve_secret(config["secret"], secrets)
     prefix = config.get("signature_prefix")
     prefix = SIGNATURE_PREFIX if prefix is None else str(prefix)
     name = str(config.get("signature_header") or SIGNATURE_HEADER)
@@ -52,17 +77,6 @@ def check_signature(config: Mapping[str, Any], request: WebhookRequest, secrets:
     if not hmac.compare_digest(signature.encode(), expected.encode()):
         what = "the body" if timestamp is None else "the timestamp, a dot and the body"
         raise SignatureRefused(f"{name} is not the signature of {what}")
-
-
-def _resolve_secret(template: Any, secrets: Mapping[str, str]) -> str:
-    try:
-        secret = render_field(template, {"secrets": secrets})
-    except OrchestratorError as error:
-        logger.error("cannot read the secret of a webhook: %s", error)  # noqa: TRY400 - the message names the secret
-        raise SecretMissing from None
-    if not secret:
-        raise SecretMissing
-    return secret
 
 
 def _check_timestamp(config: Mapping[str, Any], request: WebhookRequest) -> str | None:

@@ -92,7 +92,8 @@ class Starts:
         return replace(started, duplicate=is_duplicate or started.duplicate)
 
     async def begin(self, run: PreparedRun) -> StartedRun:
-        """Start a run and add it to the index."""
+        """Start a run and add it to the index; raises OperationRefused where it may not use a task queue."""
+        self.plans.permissions.require_task_queues(run.plan)
         started = await self.runs.start(run)
         if not started.duplicate:
             self.index_writer.add_start(run.plan, run.info)

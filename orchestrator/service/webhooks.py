@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from activities.secrets import SecretSource
 from orchestrator.errors import OperationRefused, OrchestratorError, RunNotFound, ServerUnavailable
 from orchestrator.model.run import Run
 from orchestrator.planner.trigger_checks import MAX_ANSWER_SECONDS
 from orchestrator.service.events import Events, require_acceptable_size, start_for
-from orchestrator.service.signatures import check_signature
+from orchestrator.service.signatures import check_signature, find_signing_secret
 from orchestrator.service.webhook_request import MethodNotAllowed, WebhookRequest, build_trigger_data, render_field
-from orchestrator.settings import Settings
 from orchestrator.store.deliveries import FAILED, REJECTED, RESUMED, STARTED, Deliveries, Delivery, Start
 from orchestrator.store.records import ACTIVE, REMOVED, TriggerRow
 from orchestrator.store.triggers import Triggers
@@ -51,13 +51,13 @@ class Webhooks:
     """The webhooks of all customers."""
 
     def __init__(
-        self, triggers: Triggers, deliveries: Deliveries, events: Events, runs: Runs, settings: Settings
+        self, triggers: Triggers, deliveries: Deliveries, events: Events, runs: Runs, secrets: SecretSource
     ) -> None:
         self.triggers = triggers
         self.deliveries = deliveries
         self.events = events
         self.runs = runs
-        self.settings = settings
+        self.secrets = secrets
 
     async def handle(self, request: WebhookRequest, gate: Gate) -> Answer:
         """Start the run of a webhook, or resume one; raises why a request is refused, after recording it.
@@ -69,7 +69,7 @@ class Webhooks:
         if not row.config.get("secret"):
             await gate.require_local()
         try:
-            self._admit(row, request)
+            await self._admit(row, request)
         except OrchestratorError as error:
             # Counted apart: strangers neither use up the customer's limit nor fill the ledger.
             await gate.count(f"refused:{request.customer_id}")
@@ -84,14 +84,15 @@ class Webhooks:
             raise WorkflowNotFound("there is no webhook at this address")
         return row
 
-    def _admit(self, row: TriggerRow, request: WebhookRequest) -> None:
+    async def _admit(self, row: TriggerRow, request: WebhookRequest) -> None:
         """Raise where the caller may not start a run; nothing of the request has been parsed so far."""
         methods = row.config.get("methods") or ["POST"]
         allowed = [str(each).upper() for each in (methods if isinstance(methods, list) else [methods])]
         if request.method not in allowed:
             raise MethodNotAllowed(request.method, allowed)
         if row.config.get("secret"):
-            check_signature(row.config, request, self.settings.read_secrets())
+            secret = await find_signing_secret(row.config["secret"], row.customer_id, self.secrets)
+            check_signature(row.config, request, secret)
 
     async def _reject(self, row: TriggerRow, request: WebhookRequest, error: OrchestratorError) -> None:
         """Record why a request was refused, without anything that a stranger could fill the ledger with."""

@@ -83,6 +83,10 @@ class Workflows:
         await self.reconciler.settle(stored.customer_id, workflow_id, reinstall=True)
         return stored
 
+    async def list_warnings(self, stored: Stored) -> list[Problem]:
+        """Return the likely mistakes in a working copy, such as secrets that are missing."""
+        return (await self.plans.check(stored.customer_id, stored.definition)).problems
+
     async def rollback(
         self, customer_id: str | None, workflow_id: str, version: int, by: str, *, revision: int | None = None
     ) -> Stored:

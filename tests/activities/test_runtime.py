@@ -33,7 +33,7 @@ async def attempt(function: Any, parameters: Any = None, **sent: Any) -> Any:
 
 def secret_settings(tmp_path: Any) -> dict[str, Any]:
     path = tmp_path / "secrets.json"
-    path.write_text(f'{{"token": "{SECRET}"}}')
+    path.write_text(f'{{"c": {{"token": "{SECRET}"}}}}')
     return {"secrets_file": path}
 
 
@@ -122,13 +122,6 @@ async def test_a_missing_secret_is_named(call: Caller) -> None:
 
     assert failure.type == "validation_error"
     assert "nowhere" in str(failure)
-
-
-def test_secrets_come_from_the_environment_first(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ORCHESTRATOR_SECRET_TOKEN", "other")
-    monkeypatch.setenv("ORCHESTRATOR_SECRET_CRM_KEY", "crm")
-
-    assert Settings(**secret_settings(tmp_path)).read_secrets() == {"token": "other", "crm_key": "crm"}
 
 
 async def test_all_invalid_parameters_are_reported_at_once(call: Caller) -> None:

@@ -16,7 +16,7 @@ def sql(request: pytest.FixtureRequest, make_caller: Any, tmp_path: Path) -> Cal
         if request.param == "sqlite"
         else request.getfixturevalue("postgres")
     )
-    made: Caller = make_caller(sql_connections={"crm": url})
+    made: Caller = make_caller(sql_connections={"crm": {"url": url, "customers": ["c"]}})
     return made
 
 
@@ -58,7 +58,7 @@ async def test_an_invalid_query_is_not_retried(sql: Caller, parameters: Any) -> 
 
 @pytest.mark.postgresql
 async def test_dates_and_decimals_become_text(make_caller: Any, postgres: SecretStr) -> None:
-    call = make_caller(sql_connections={"crm": postgres})
+    call = make_caller(sql_connections={"crm": {"url": postgres, "customers": ["c"]}})
     statement = "select date '2026-01-02' as d, 1.50::numeric as n, 'ab'::bytea as b, array[1,2] as l"
 
     result = await call("sql.query", {"connection": "crm", "statement": statement})

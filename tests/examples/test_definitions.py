@@ -12,7 +12,7 @@ from tests.golden import CASES, ROOT
 
 EXAMPLES = sorted(path for path in (ROOT / "examples").glob("*.json") if not path.name.endswith(".input.json"))
 WORKFLOW_KEYS = {
-    *("id", "name", "customer_id", "description", "status", "version", "trigger", "nodes", "edges"),
+    *("id", "name", "description", "status", "version", "trigger", "nodes", "edges"),
     *("variables", "settings"),
 }
 EDGE_KEYS = {"id", "source", "target", "label", "condition"}

@@ -1,0 +1,112 @@
+"""Check that a definition names only what its customer may use: secrets, SQL connections and task queues (SPEC §3)."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.language import Name
+from orchestrator.model.definition import Definition
+from orchestrator.model.permissions import (
+    WEBHOOK,
+    Permissions,
+    describe_forbidden_action,
+    describe_missing_connection,
+    describe_missing_secret,
+    find_queue_problem,
+)
+from orchestrator.planner.graph import Graph
+from orchestrator.planner.node_checks import is_template
+from orchestrator.planner.references import Use, collect_uses
+from orchestrator.planner.report import Report
+
+CONNECTIONS = {"sql.query": "connection"}
+"""Actions that use SQL connections, each with the parameter that names one."""
+SECRET_OF_WEBHOOK = "/trigger/config/secret"  # noqa: S105 - a pointer
+
+
+@dataclass(frozen=True, slots=True)
+class _ActionUse:
+    """An action that a definition calls, and the pointer of its parameters."""
+
+    action: str
+    config: Mapping[str, Any]
+    pointer: str
+
+
+def check(definition: Definition, graph: Graph, uses: Iterable[Use], permissions: Permissions, report: Report) -> None:
+    """Report what the customer may not use; a secret that is missing is a warning, as it may be set later."""
+    calls = list(_iterate_calls(definition, graph))
+    if permissions.secrets is not None:
+        actions = {call.pointer: call.action for call in calls}
+        for pointer, name in uses:
+            if name.root == "secrets":
+                _check_secret(pointer, name, _find_action(pointer, actions), permissions, report)
+        _check_webhook_secret(definition, permissions, report)
+    if permissions.sql_connections is not None:
+        _check_connections(calls, permissions.sql_connections, report)
+    _check_task_queues(definition, graph, permissions, report)
+
+
+def _iterate_calls(definition: Definition, graph: Graph) -> Iterator[_ActionUse]:
+    for node, pointer in zip(graph.nodes, graph.pointers, strict=True):
+        if node.type == "action":
+            yield _ActionUse(node.action, node.config, f"{pointer}/config")
+            if node.compensate is not None:
+                yield from _read_side_call(node.compensate, f"{pointer}/compensate")
+    yield from _read_side_call(definition.settings.notify, "/settings/notify")
+
+
+def _read_side_call(call: Any, pointer: str) -> Iterator[_ActionUse]:
+    if isinstance(call, Mapping) and isinstance(call.get("action"), str):
+        config = call.get("config")
+        yield _ActionUse(call["action"], config if isinstance(config, Mapping) else {}, f"{pointer}/config")
+
+
+def _find_action(pointer: str, actions: Mapping[str, str]) -> str:
+    """Return the action whose parameters contain a pointer."""
+    parts = pointer.split("/")
+    return next((actions[at] for end in range(len(parts)) if (at := "/".join(parts[: end + 1])) in actions), "")
+
+
+def _check_secret(pointer: str, name: Name, action: str, permissions: Permissions, report: Report) -> None:
+    secret = (permissions.secrets or {}).get(str(name.path[0]))
+    if secret is None:
+        report.add_warning(
+            "missing_secret", pointer, describe_missing_secret(str(name.path[0]), permissions.customer_id)
+        )
+    elif not secret.allows_action(action):
+        report.add_error("forbidden_secret", pointer, describe_forbidden_action(secret.name, action))
+
+
+def _check_webhook_secret(definition: Definition, permissions: Permissions, report: Report) -> None:
+    """Check the secret of a webhook, which cannot be one that customers share: requests could guess it."""
+    template = definition.trigger.config.get("secret")
+    if definition.trigger.type != "webhook" or not isinstance(template, str):
+        return
+    for pointer, name in collect_uses([(SECRET_OF_WEBHOOK, template, "secret")], Report()):
+        if name.root == "secrets":
+            secret = (permissions.secrets or {}).get(str(name.path[0]))
+            own = secret is not None and secret.owner == permissions.customer_id
+            known = {str(name.path[0]): secret} if own and secret is not None else {}
+            _check_secret(pointer, name, WEBHOOK, Permissions(permissions.customer_id, secrets=known), report)
+
+
+def _check_connections(calls: Iterable[_ActionUse], known: Iterable[str], report: Report) -> None:
+    own = list(known)
+    for call in calls:
+        parameter = CONNECTIONS.get(call.action)
+        name = call.config.get(parameter) if parameter else None
+        if isinstance(name, str) and not is_template(name) and name not in own:
+            message = describe_missing_connection(name, own)
+            report.add_error("unknown_connection", f"{call.pointer}/{parameter}", message)
+
+
+def _check_task_queues(definition: Definition, graph: Graph, permissions: Permissions, report: Report) -> None:
+    named = [(definition.settings.task_queue, "/settings/task_queue")]
+    named += [
+        (node.task_queue, f"{pointer}/task_queue") for node, pointer in zip(graph.nodes, graph.pointers, strict=True)
+    ]
+    for name, pointer in named:
+        problem = find_queue_problem(name, permissions) if name else None
+        if problem is not None:
+            report.add_error("bad_task_queue", pointer, problem)
