@@ -14,7 +14,7 @@ import aiosmtplib
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from activities.registry import ActionContext, ActionFailed, action
-from orchestrator.model.definition import DEFAULT_CUSTOMER
+from orchestrator.model.customers import DEFAULT_CUSTOMER
 from orchestrator.settings import Settings
 
 CONNECT_SECONDS = 20.0

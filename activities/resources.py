@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from activities.addresses import GuardedBackend, Resolve, resolve
 from activities.registry import ActionFailed
 from activities.secrets import SecretSource, open_secrets
-from orchestrator.model.definition import DEFAULT_CUSTOMER
+from orchestrator.model.customers import DEFAULT_CUSTOMER
 from orchestrator.model.permissions import describe_forbidden_host, describe_missing_connection, is_owner
 from orchestrator.settings import Settings
 

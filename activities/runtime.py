@@ -40,7 +40,7 @@ from orchestrator.jsontools.parameters import (
 from orchestrator.jsontools.text import shorten
 from orchestrator.language import Env, find_secret_names, resolve_part, reveal
 from orchestrator.model.activity_input import ActivityInput
-from orchestrator.model.definition import DEFAULT_CUSTOMER
+from orchestrator.model.customers import DEFAULT_CUSTOMER
 from orchestrator.model.permissions import describe_forbidden_action, describe_missing_secret
 from orchestrator.model.run import ATTEMPT_KEY, WARNINGS_KEY
 from orchestrator.settings import Settings

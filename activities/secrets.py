@@ -21,7 +21,7 @@ from orchestrator.errors import SettingsError
 from orchestrator.jsontools.json_types import describe_type
 from orchestrator.jsontools.pointer import format_pointer
 from orchestrator.jsontools.validation_messages import describe_validation_error
-from orchestrator.model.definition import DEFAULT_CUSTOMER
+from orchestrator.model.customers import DEFAULT_CUSTOMER
 from orchestrator.model.permissions import EVERYONE, SecretInfo
 from orchestrator.settings import PREFIX, Settings
 

@@ -11,7 +11,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from api.services import ServicesDep
 from orchestrator.errors import OrchestratorError
-from orchestrator.model.definition import DEFAULT_CUSTOMER
+from orchestrator.model.customers import DEFAULT_CUSTOMER
 from orchestrator.service.customers import CUSTOMER_NAME, MAX_CUSTOMER
 from orchestrator.service.services import Services
 from orchestrator.store.api_keys import ApiKey

@@ -9,7 +9,7 @@ from orchestrator.cli import options
 from orchestrator.cli.failures import UsageError
 from orchestrator.cli.output import print_json, print_line, print_note
 from orchestrator.cli.with_services import Customer, WorkflowId, run_with_services
-from orchestrator.model.definition import DEFAULT_CUSTOMER
+from orchestrator.model.customers import DEFAULT_CUSTOMER
 
 if TYPE_CHECKING:
     from orchestrator.service.services import Services

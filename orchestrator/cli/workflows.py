@@ -10,7 +10,7 @@ from orchestrator.cli.output import print_json, print_line, print_note, print_ta
 from orchestrator.cli.planning import InvalidFileError, format_count, show_problems
 from orchestrator.cli.with_services import DEFAULT_AUTHOR, Customer, WorkflowId, run_with_services
 from orchestrator.errors import Problem
-from orchestrator.model.definition import DEFAULT_CUSTOMER
+from orchestrator.model.customers import DEFAULT_CUSTOMER
 
 if TYPE_CHECKING:
     from orchestrator.service.services import Services

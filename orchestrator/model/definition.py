@@ -8,13 +8,13 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from orchestrator.model.customers import DEFAULT_CUSTOMER
+
 NODE_TYPES = (
     "trigger", "action", "condition", "switch", "loop", "parallel", "delay", "wait", "set", "workflow", "end",
 )  # fmt: skip
 TRIGGER_TYPES = ("manual", "schedule", "event", "webhook")
 STATUSES = ("draft", "active", "paused", "archived")
-DEFAULT_CUSTOMER = "default"
-"""The customer of definitions and requests that name none. Where `None` is accepted, it means all customers."""
 TRIGGER = "trigger"
 """The source of edges that start the graph."""
 KEEPS_ZERO = frozenset({"collection", "delay_seconds"})

@@ -2,7 +2,7 @@
 
 from activities.secrets import SecretSource
 from orchestrator.errors import OperationRefused
-from orchestrator.model.definition import DEFAULT_CUSTOMER
+from orchestrator.model.customers import DEFAULT_CUSTOMER
 from orchestrator.model.permissions import EVERYONE, Permissions, find_queue_problem, is_owner
 from orchestrator.model.plan import Plan, list_task_queues
 from orchestrator.settings import Settings

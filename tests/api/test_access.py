@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from api.app import PREFIX, create_app
-from orchestrator.model.definition import DEFAULT_CUSTOMER
+from orchestrator.model.customers import DEFAULT_CUSTOMER
 from orchestrator.service.services import Services
 from tests.api.support import serve_api
 from tests.temporal.world import World, make_definition
