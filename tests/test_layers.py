@@ -140,6 +140,7 @@ def test_few_modules_lie_outside_a_package() -> None:
     assert len([path for path in (ROOT / "orchestrator").glob("*.py") if path.name != "__init__.py"]) <= 5
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("modules", LOADS_NOTHING_OF)
 def test_an_import_loads_nothing_heavy(modules: str) -> None:
     code = f"import sys, {modules}; print(*sorted({{name.partition('.')[0] for name in sys.modules}}))"

@@ -1,4 +1,4 @@
 """The default customer, apart from the models so that the command line starts without pydantic."""
 
 DEFAULT_CUSTOMER = "default"
-"""Customer of definitions that name none."""
+"""The customer of definitions and requests that name none. Where `None` is accepted, it means all customers."""
