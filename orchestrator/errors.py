@@ -128,6 +128,7 @@ ProblemCode = Literal[
     "bad_task_queue",
     "unknown_variable",
     "set_later",
+    "set_reads_itself",
     "unknown_step",
     "unknown_field",
     "unknown_input",

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.expressions import render
-from orchestrator.language import FUNCTIONS, PIPES, Env, condition_reader, env, lexer, parser, pipes, values
+from orchestrator.jsontools import json_values
+from orchestrator.language import FUNCTIONS, PIPES, Env, condition_reader, costs, lexer, parser, values
 from orchestrator.language.condition_reader import build_evidence, compile_condition
 from orchestrator.language.evidence import MAX_EVIDENCE
 from orchestrator.language.operators import MAX_PATTERN_LENGTH, OPERATORS, TAKES
@@ -44,6 +45,7 @@ SYNTAX = [
     "{{ -1.5 }}",
     "{{ true }}",
     '{{ [total, 1, "a"] }}',
+    '{{ {"name": name, "total": 3} }}',
     "{{ days_until(input.due) }}",
     "{{ input.name | trim | title }}",
     '{{ tags | join("; ") }}',
@@ -54,11 +56,12 @@ SYNTAX = [
 
 LIMITS = [
     (lexer.MAX_TEMPLATE_LENGTH, "characters in a template"),
-    (parser.MAX_DEPTH, "nested calls and lists"),
+    (parser.MAX_DEPTH, "nested calls, lists and objects"),
     (parser.MAX_PARTS, "functions and pipes in an expression"),
     (values.MAX_TEXT_LENGTH, "characters in the result of a template or a pipe"),
-    (env.MAX_WORK, "characters and elements that all pipes of a template produce; each element of a filtered list "
-     f"counts {pipes.ELEMENT_WORK}, and so does each comparison with an element of a list"),
+    (json_values.MAX_DEPTH, "levels of lists and objects in the result of a template"),
+    (costs.VALUE_BUDGET, "units of work for one value or condition; a unit is about 10 ns, and each character of text, "
+     "item of a list and comparison has its cost"),
     (condition_reader.MAX_DEPTH, "nested conditions"),
     (condition_reader.MAX_CONDITIONS, "conditions within one condition, itself included"),
     (MAX_PATTERN_LENGTH, "characters in a pattern"),

@@ -18,6 +18,8 @@ from orchestrator.interpreter.pure_nodes import Closed
 from orchestrator.interpreter.state import RunState
 from orchestrator.interpreter.variables import Data
 from orchestrator.language import Env
+from orchestrator.language.costs import NODE
+from orchestrator.language.env import Meter
 from orchestrator.model.plan import AnyNode, Node, Plan, Scope
 from orchestrator.model.run import RunInfo, Status
 
@@ -45,6 +47,16 @@ class Interpreter(ABC):
         self.state = state
         self.effects = effects
         self.compiled = Compiled()
+        self.meter = Meter()
+        """Counts the cost of all values of the flow."""
+        self._reported = 0
+
+    def boundary_due(self, *, resumable: bool) -> bool:
+        """Count a node; return whether the flow has to yield, pause or continue as new before it."""
+        self.meter.spent += NODE
+        cost = self.meter.spent - self._reported
+        self._reported = self.meter.spent
+        return self.effects.boundary_due(cost, resumable=resumable)
 
     @abstractmethod
     async def run_scope(self, run: ScopeRun) -> Closed | None:
@@ -56,7 +68,7 @@ class Interpreter(ABC):
 
     def make_env(self, context: dict[str, Any]) -> Env:
         """Return what templates and conditions see."""
-        return make_env(context, self.effects.now, self.effects.uuid, self.plan.strict)
+        return make_env(context, self.effects.now, self.effects.uuid, self.plan.strict, self.meter)
 
     def make_idempotency_key(self, step_id: str) -> str:
         """Return a step's idempotency key: short, however deep the step is, for servers that limit theirs."""

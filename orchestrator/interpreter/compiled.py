@@ -4,15 +4,16 @@ Replay-sensitive: no clock, no randomness.
 """
 
 import math
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 from orchestrator.errors import StepFailed
 from orchestrator.jsontools.json_types import describe_value
-from orchestrator.language import CompiledValue, Env, compile_value, render_parameters
+from orchestrator.language import CompiledEntries, CompiledValue, Env, compile_value, render_parameters
 from orchestrator.language.condition_reader import Condition, compile_condition
-from orchestrator.language.env import Warnings
+from orchestrator.language.env import Meter, Warnings
+from orchestrator.language.values import read_date
 from orchestrator.model.plan import MAX_DELAY_SECONDS
 
 
@@ -23,6 +24,7 @@ class Compiled:
     def __init__(self) -> None:
         self._conditions: dict[int, Condition] = {}
         self._values: dict[int, CompiledValue] = {}
+        self._entries: dict[int, CompiledEntries] = {}
 
     def condition(self, source: Any) -> Condition:
         """Return a condition, compiled."""
@@ -36,6 +38,21 @@ class Compiled:
         if source is None or isinstance(source, int | float):
             return source
         return self._compile(source).render(env)
+
+    def render_part(self, source: Any, env: Env) -> Any:
+        """Render a value that may hold templates as a part of the value before it, within the same budget."""
+        if source is None or isinstance(source, int | float):
+            return source
+        value = self._compile(source)
+        env.spend(value.cost)
+        return value.evaluate(env)
+
+    def render_entries(self, source: Mapping[str, Any], env: Env) -> list[tuple[Any, Any]]:
+        """Render the keys and values of an object, all from the same data."""
+        entries = self._entries.get(id(source))
+        if entries is None:
+            entries = self._entries[id(source)] = CompiledEntries(source)
+        return entries.render(env)
 
     def parameters(self, source: dict[str, Any], env: Env) -> tuple[Any, dict[str, list[Any]]]:
         """Render an action's parameters; parts that need secrets are rendered by the worker that has them."""
@@ -65,12 +82,10 @@ def parse_seconds(value: Any, what: str) -> float:
 
 def parse_time(value: Any) -> datetime:
     """Parse a rendered time; without a zone it is in UTC."""
-    try:
-        parsed = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
-        message = f"delay_until is not an ISO 8601 time: it is {describe_kind(value)}"
-        raise StepFailed(message, recoverable=False) from None
-    return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+    time = read_date(value)
+    if time is None:
+        raise StepFailed(f"delay_until is not an ISO 8601 time: it is {describe_kind(value)}", recoverable=False)
+    return time
 
 
 def parse_collection(value: Any) -> tuple[list[Any] | None, int]:
@@ -96,6 +111,8 @@ def describe_kind(value: Any) -> str:
     return "missing" if value is None else describe_value(value)
 
 
-def make_env(context: dict[str, Any], now: Callable[[], datetime], uuid: Callable[[], str], strict: bool) -> Env:
+def make_env(
+    context: dict[str, Any], now: Callable[[], datetime], uuid: Callable[[], str], strict: bool, meter: Meter
+) -> Env:
     """Return what templates and conditions over one flow's data see."""
-    return Env(context=context, now=now, uuid=uuid, strict=strict, warnings=Warnings())
+    return Env(context=context, now=now, uuid=uuid, strict=strict, warnings=Warnings(), meter=meter)

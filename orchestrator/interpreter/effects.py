@@ -131,8 +131,11 @@ class Effects(Protocol):
     async def decide(self, step_id: str, node_id: str) -> Resolution:
         """Wait for an operator's resolution of a failed step."""
 
-    def boundary_due(self, *, resumable: bool) -> bool:
-        """Return whether `pass_boundary` has something to do. Called once before each node."""
+    def boundary_due(self, cost: int, *, resumable: bool) -> bool:
+        """Return whether `pass_boundary` has something to do. Called once before each node and each iteration.
+
+        `cost` is what the flow has spent since the last call, in the units of `language.costs`.
+        """
 
     async def pass_boundary(self, *, resumable: bool) -> None:
         """Wait while paused; where the whole state can be written down, continue as new if that is due."""

@@ -84,6 +84,9 @@ async def _run_in_sequence(run: NodeRun, node: Loop, progress: LoopFrame) -> Non
     while True:
         path = f"{progress.step.id}[{progress.index}]"
         if progress.frame is None:
+            # An iteration may evaluate much and run no node.
+            if run.interpreter.boundary_due(resumable=outer.resumable):
+                await run.effects.pass_boundary(resumable=outer.resumable)
             _set_variables(node, progress, progress.index, outer.data)
             if not _has_iteration(run, node, progress, progress.index, outer.env):
                 return
@@ -158,7 +161,7 @@ async def _run_concurrently(run: NodeRun, node: Loop, progress: LoopFrame) -> No
         node.max_concurrency,
         launch,
         record_end,
-        should_drain=lambda: effects.boundary_due(resumable=resumable),
+        should_drain=lambda: run.interpreter.boundary_due(resumable=resumable),
         on_drained=pass_boundary,
     )
     _merge(node, progress, ended)

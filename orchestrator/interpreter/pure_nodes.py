@@ -3,14 +3,16 @@
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.errors import StepFailed
+from orchestrator.errors import EvaluationError, StepFailed
 from orchestrator.interpreter.compiled import Compiled
 from orchestrator.interpreter.frames import Step
 from orchestrator.interpreter.variables import Data
+from orchestrator.jsontools.json_types import describe_type
 from orchestrator.jsontools.text import shorten
 from orchestrator.language import Env
-from orchestrator.language.condition_reader import json_equal
+from orchestrator.language.values import json_equal, to_text
 from orchestrator.model.plan import Case, Condition, End, Set, Start, Switch
+from orchestrator.model.run import RESERVED_NAMES
 
 Pure = Start | Condition | Switch | Set | End
 PURE = (Start, Condition, Switch, Set, End)
@@ -64,10 +66,7 @@ def run_pure(node: Pure, step: Step, data: Data, env: Env, compiled: Compiled) -
             step.decision = (seen, port)
             return Exit(port)
         case Set():
-            values = compiled.render(node.values, env)
-            for name, value in values.items():
-                data.set(name, value)
-            step.output = values
+            step.output = _set(node, data, env, compiled)
             return NEXT
         case Switch():
             return _switch(node, step, env, compiled)
@@ -75,6 +74,31 @@ def run_pure(node: Pure, step: Step, data: Data, env: Env, compiled: Compiled) -
             return NEXT
         case End():
             return _end(node, env, compiled)
+
+
+def _set(node: Set, data: Data, env: Env, compiled: Compiled) -> dict[str, Any]:
+    """Set the variables; their values are all computed before the first one is set."""
+    values: dict[str, Any] = {}
+    for key, value in compiled.render_entries(node.values, env):
+        name = _require_name(key, node, env)
+        if name in values:
+            raise EvaluationError(f"two keys of the set node are both {name!r:.60}")
+        values[name] = value
+    for name, value in values.items():
+        data.set(name, value)
+    return values
+
+
+def _require_name(key: Any, node: Set, env: Env) -> str:
+    """Return a key as the name of a variable; raises EvaluationError for one that no variable may have."""
+    if key in (None, "") or isinstance(key, list | dict):
+        kind = "empty text" if key == "" else describe_type(key)
+        raise EvaluationError(f"a key of the set node is {kind}, not the name of a variable")
+    name = to_text(key, env.spend)
+    if name in RESERVED_NAMES or name in node.loop_variables:
+        owner = "the loop around it" if name in node.loop_variables else "the run itself"
+        raise EvaluationError(f"the set node cannot set {name!r}: that name belongs to {owner}")
+    return name
 
 
 def _switch(node: Switch, step: Step, env: Env, compiled: Compiled) -> Exit:
@@ -87,8 +111,8 @@ def _switch(node: Switch, step: Step, env: Env, compiled: Compiled) -> Exit:
 
 def _matches(case: Case, value: Any, env: Env, compiled: Compiled) -> bool:
     if case.condition is not None:
-        return compiled.condition(case.condition).evaluate(env)
-    return json_equal(value, compiled.render(case.value, env))
+        return compiled.condition(case.condition).test(env)
+    return json_equal(value, compiled.render_part(case.value, env), env.spend)
 
 
 def _summarize(value: Any) -> Any:

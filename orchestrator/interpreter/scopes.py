@@ -34,7 +34,7 @@ class ScopeInterpreter(Interpreter):
             if closed is not None:
                 return closed
         while frame.active:
-            if effects.boundary_due(resumable=run.resumable):
+            if self.boundary_due(resumable=run.resumable):
                 await effects.pass_boundary(resumable=run.resumable)
             node = nodes[frame.take()]
             # A node that neither waits nor has a policy ends in the same turn: no coroutine, no open step, no task

@@ -6,6 +6,7 @@ from orchestrator.language.nodes import Name
 from orchestrator.language.pipes import PIPES, Pipe
 from orchestrator.language.secrets import find_secret_names, render_parameters, resolve_part, reveal
 from orchestrator.language.template import (
+    CompiledEntries,
     CompiledValue,
     Template,
     compile_expression,
@@ -19,6 +20,7 @@ __all__ = [
     "FUNCTIONS",
     "MISSING",
     "PIPES",
+    "CompiledEntries",
     "CompiledValue",
     "Env",
     "Function",

@@ -69,15 +69,20 @@ class Condition:
         """Always false: the compared values are recorded in histories."""
 
     def decide(self, env: Env) -> tuple[bool, list[Comparison]]:
-        """Return the result and the comparisons; `build_evidence` formats them.
+        """Return the result and the comparisons, within a budget of its own; `build_evidence` formats them.
 
         Raises ConditionError and EvaluationError.
         """
+        env.meter.start_value()
         seen: list[Comparison] = []
         return self._test(env, seen), seen
 
     def evaluate(self, env: Env) -> bool:
         """Return the result without the comparisons."""
+        return self.decide(env)[0]
+
+    def test(self, env: Env) -> bool:
+        """Return the result as a part of a value whose budget has begun."""
         return self._test(env, [])
 
 

@@ -5,8 +5,9 @@ from typing import Any
 
 from orchestrator.errors import ConditionError
 from orchestrator.language import CompiledValue, Env, Template
+from orchestrator.language.costs import OPERATOR_COSTS
 from orchestrator.language.evidence import Comparison
-from orchestrator.language.operators import Operator, compare
+from orchestrator.language.operators import Operator, compare, spend_on_pattern
 
 Test = Callable[[Env, list[Comparison]], bool]
 
@@ -47,9 +48,10 @@ def negate(inner: Test) -> Test:
 
 def check_truth(source: str, template: Template) -> Test:
     """Return a test that is true unless the expression is null, false, 0 or empty."""
-    render = template.render
+    render, cost = template.render, template.cost
 
     def test(env: Env, seen: list[Comparison]) -> bool:
+        env.spend(cost)
         value = render(env)
         result = bool(value)
         seen.append((source, "", None, value, result))
@@ -61,10 +63,12 @@ def check_truth(source: str, template: Template) -> Test:
 def check_presence(field: str, template: Template, operator: Operator) -> Test:
     """Return a test of whether a path exists."""
     find, call, name = template.find, operator.call, operator.name
+    cost = template.cost + OPERATOR_COSTS[name]
 
     def test(env: Env, seen: list[Comparison]) -> bool:
+        env.spend(cost)
         found = find(env)
-        result = call(found, None)
+        result = call(env, found, None)
         seen.append((field, name, None, found, result))
         return result
 
@@ -73,10 +77,11 @@ def check_presence(field: str, template: Template, operator: Operator) -> Test:
 
 def compare_with_constant(field: str, template: Template, operator: Operator, value: Any) -> Test:
     """Return a comparison with a constant."""
-    render, name = template.render, operator.name
+    render, name, cost = template.render, operator.name, template.cost
     find = template.find if template.is_path else _return_null
 
     def test(env: Env, seen: list[Comparison]) -> bool:
+        env.spend(cost)
         found = render(env)
         result = compare(operator, field, found, value, env)
         seen.append((field, name, value, find(env) if found is None else found, result))
@@ -87,12 +92,15 @@ def compare_with_constant(field: str, template: Template, operator: Operator, va
 
 def compare_with_template(field: str, template: Template, operator: Operator, value: CompiledValue) -> Test:
     """Return a comparison with a value that is rendered each time."""
-    render, name, expected = template.render, operator.name, value.render
+    render, name, expected = template.render, operator.name, value.evaluate
+    cost = template.cost + value.cost
     find = template.find if template.is_path else _return_null
 
     def test(env: Env, seen: list[Comparison]) -> bool:
+        env.spend(cost)
         found = render(env)
         wanted = expected(env)
+        spend_on_pattern(operator, wanted, env)
         result = compare(operator, field, found, wanted, env)
         seen.append((field, name, wanted, find(env) if found is None else found, result))
         return result

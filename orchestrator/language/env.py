@@ -1,4 +1,4 @@
-"""The environment of an evaluation: data, clock, UUIDs, warnings and the budget of work."""
+"""The environment of an evaluation: data, clock, UUIDs, warnings and the cost of the work."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from orchestrator.errors import EvaluationError
+from orchestrator.language.costs import VALUE_BUDGET
 
 
 @dataclass(slots=True)
@@ -21,8 +22,22 @@ class Warnings:
             self.messages.append(message)
 
 
-MAX_WORK = 33_554_432
-"""Characters and elements that all pipes of one template may produce."""
+@dataclass(slots=True)
+class Meter:
+    """Counts the cost of rendered values, in the units of `costs`.
+
+    One meter serves all values of a flow. Rendering never waits, so values do not overlap.
+    """
+
+    budget: int = VALUE_BUDGET
+    """What one value may cost."""
+    spent: int = 0
+    limit: int = VALUE_BUDGET
+    """What may be spent until the current value ends."""
+
+    def start_value(self) -> None:
+        """Begin a value, with a whole budget."""
+        self.limit = self.spent + self.budget
 
 
 @dataclass(slots=True)
@@ -35,13 +50,13 @@ class Env:
     strict: bool = False
     """A missing path is an error unless it is marked with `?` or has a `default`."""
     warnings: Warnings = field(default_factory=Warnings)
-    work: int = 0
-    """Work that the pipes of the current template have done so far."""
+    meter: Meter = field(default_factory=Meter)
 
-    def spend(self, amount: int) -> None:
-        """Count work; raises EvaluationError when the template exceeds its budget."""
-        self.work += amount
-        if self.work > MAX_WORK:
+    def spend(self, cost: int) -> None:
+        """Count the cost of work; raises EvaluationError when the current value exceeds its budget."""
+        meter = self.meter
+        meter.spent += cost
+        if meter.spent > meter.limit:
             raise EvaluationError(
-                "the pipes of this template do too much work", hint="process less data, or split the template"
+                "this takes too much work for one value", hint="process less data, or split the work over several nodes"
             )

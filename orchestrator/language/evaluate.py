@@ -7,10 +7,19 @@ from typing import Any, assert_never
 from orchestrator.errors import EvaluationError
 from orchestrator.jsontools.json_types import describe_type
 from orchestrator.jsontools.suggestions import did_you_mean
+from orchestrator.language.costs import (
+    CHARACTER,
+    FUNCTION_COSTS,
+    LITERAL_ITEM,
+    NESTED_ITEM,
+    PATH,
+    PIPE_COSTS,
+    RESULT_ITEM,
+)
 from orchestrator.language.env import Env
 from orchestrator.language.functions import FUNCTIONS
 from orchestrator.language.lexer import locate
-from orchestrator.language.nodes import Call, List, Literal, Node, Path, Piped
+from orchestrator.language.nodes import Call, List, Literal, Node, Object, Path, Piped
 from orchestrator.language.pipes import PIPES
 from orchestrator.language.values import MISSING, CannotTake, get_child
 
@@ -24,6 +33,8 @@ def compile_node(node: Node, source: str) -> Evaluate:
             return lambda env: value
         case List():
             return _compile_list(node, source)
+        case Object():
+            return _compile_object(node, source)
         case Path():
             return _compile_path(node, source)
         case Call():
@@ -34,9 +45,33 @@ def compile_node(node: Node, source: str) -> Evaluate:
             assert_never(node)
 
 
+def measure_cost(node: Node) -> int:
+    """Return what a node costs each time, whatever its data."""
+    match node:
+        case Literal():
+            return 0
+        case Path(parts=parts):
+            return PATH * (1 + len(parts))
+        case List(items=items):
+            return sum(LITERAL_ITEM + measure_cost(item) for item in items)
+        case Object(entries=entries):
+            return sum(LITERAL_ITEM + measure_cost(item) for _, item in entries)
+        case Call(name=name, arguments=arguments):
+            return FUNCTION_COSTS[name] + sum(map(measure_cost, arguments))
+        case Piped(subject=subject, name=name, arguments=arguments):
+            return PIPE_COSTS[name].call + measure_cost(subject) + sum(map(measure_cost, arguments))
+        case _:
+            assert_never(node)
+
+
 def _compile_list(node: List, source: str) -> Evaluate:
     items = tuple(compile_node(item, source) for item in node.items)
     return lambda env: [item(env) for item in items]
+
+
+def _compile_object(node: Object, source: str) -> Evaluate:
+    entries = tuple((key, compile_node(item, source)) for key, item in node.entries)
+    return lambda env: {key: item(env) for key, item in entries}
 
 
 def compile_lookup(node: Path) -> Evaluate:
@@ -67,9 +102,24 @@ def _compile_path(node: Path, source: str) -> Evaluate:
             return None
         return value
 
+    if root == "steps" and plain_root:
+        return _copy_steps(get)
     if len(node.parts) == 1 and isinstance(node.parts[0], str) and not secret:
         return _compile_member(node, root, node.parts[0], get)
     return get
+
+
+def _copy_steps(get: Evaluate) -> Evaluate:
+    """Return a snapshot of `steps`, the one container that a run changes in place."""
+
+    def snapshot(env: Env) -> Any:
+        steps = get(env)
+        if not isinstance(steps, dict):
+            return steps
+        env.spend(NESTED_ITEM * len(steps))
+        return dict(steps)
+
+    return snapshot
 
 
 def _compile_member(node: Path, root: str, key: str, general: Evaluate) -> Evaluate:
@@ -129,11 +179,15 @@ def _compile_pipe(node: Piped, source: str) -> Evaluate:
     if node.name == "default":
         subject_node = _mark_optional(subject_node)
     subject = compile_node(subject_node, source)
-    name, pipe = node.name, PIPES[node.name].call
+    name, pipe, cost = node.name, PIPES[node.name].call, PIPE_COSTS[node.name]
     arguments = tuple(compile_node(argument, source) for argument in node.arguments)
 
     def apply(env: Env) -> Any:
         value = subject(env)
+        if cost.character and isinstance(value, str):
+            env.spend(cost.character * len(value))
+        elif cost.item and isinstance(value, list | dict):
+            env.spend(cost.item * len(value))
         try:
             result = pipe(env, value, *[argument(env) for argument in arguments])
         except CannotTake as refusal:
@@ -143,8 +197,10 @@ def _compile_pipe(node: Piped, source: str) -> Evaluate:
             return value
         except EvaluationError as error:
             raise _locate_error(error, node.offset, source) from None
-        if isinstance(result, str | list):
-            env.spend(len(result))
+        if isinstance(result, str):
+            env.spend(CHARACTER * len(result))
+        elif isinstance(result, list):
+            env.spend(RESULT_ITEM * len(result))
         return result
 
     return apply
@@ -157,7 +213,7 @@ def _mark_optional(node: Node) -> Node:
             return replace(node, optional=True)
         case Piped():
             return replace(node, subject=_mark_optional(node.subject))
-        case Literal() | List() | Call():
+        case Literal() | List() | Object() | Call():
             return node
         case _:
             assert_never(node)

@@ -21,7 +21,7 @@ TOKEN = re.compile(
         (?P<number>-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)(?![\w])
       | (?P<name>[^\W\d][\w-]*)
       | (?P<string>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')
-      | (?P<symbol>[.|()\[\],?])
+      | (?P<symbol>[.|()\[\]{}:,?])
     )""",
     re.VERBOSE | re.DOTALL,
 )
@@ -83,17 +83,24 @@ def split_template(source: str) -> list[Piece]:
     return found
 
 
-CLOSING = re.compile(r"""\}\}|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\{\{|["']""", re.DOTALL)
+BRACES = re.compile(r"""\{\{|[{}]|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|["']""", re.DOTALL)
 
 
 def _find_closing(source: str, start: int) -> int:
-    for match in CLOSING.finditer(source, start + 2):
-        if match.group() == "}}":
-            return match.start()
-        if match.group() in ('"', "'"):
-            raise make_syntax_error(source, match.start(), "the quote is never closed")
-        if match.group() == "{{":
-            break
+    """Return the offset of the `}}` that closes an expression; braces of object literals come in pairs."""
+    depth = 0
+    for match in BRACES.finditer(source, start + 2):
+        match match.group():
+            case '"' | "'":
+                raise make_syntax_error(source, match.start(), "the quote is never closed")
+            case "{{":
+                break
+            case "{":
+                depth += 1
+            case "}" if depth:
+                depth -= 1
+            case "}" if source.startswith("}}", match.start()):
+                return match.start()
     raise make_syntax_error(source, start, "`{{` is never closed", "close it with `}}`")
 
 

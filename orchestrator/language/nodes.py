@@ -20,6 +20,14 @@ class List:
 
 
 @dataclass(frozen=True, slots=True)
+class Object:
+    """An object literal: `{"a": 1}`."""
+
+    entries: tuple[tuple[str, "Node"], ...]
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
 class Path:
     """A path into the data: a top-level name, then keys and indexes."""
 
@@ -48,7 +56,7 @@ class Piped:
     offset: int
 
 
-Node = Literal | List | Path | Call | Piped
+Node = Literal | List | Object | Path | Call | Piped
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,15 +13,22 @@ import re2
 
 from orchestrator.errors import ConditionError
 from orchestrator.jsontools.json_types import describe_type
+from orchestrator.language.costs import (
+    LISTED_ITEM,
+    OPERATOR_COSTS,
+    PATTERN_CHARACTER,
+    PATTERN_INSTRUCTIONS,
+    cost_of_search,
+)
 from orchestrator.language.env import Env
 from orchestrator.language.values import (
     MISSING,
     CannotTake,
     is_number,
     json_equal,
+    number_to_text,
     read_date,
     read_number,
-    to_text,
 )
 
 MAX_PATTERN_LENGTH = 1_000
@@ -38,13 +45,13 @@ Takes = Literal["any", "none", "list", "text", "pattern", "order", "date", "date
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """An operator: its label in builders, the kind of its value, and its code `(seen, value)`."""
+    """An operator: its label in builders, the kind of its value, and its code `(env, seen, value)`."""
 
     name: str
     label: str
     description: str
     takes: Takes
-    call: Callable[[Any, Any], bool]
+    call: Callable[[Env, Any, Any], bool]
     negates: str | None = None
     """The operator whose negation this is."""
     sees_missing: bool = False
@@ -100,17 +107,24 @@ def accepts_value(value: Any, takes: Takes, is_template: Callable[[str], bool] =
 
 def compare(operator: Operator, field: str, seen: Any, value: Any, env: Env) -> bool:
     """Apply an operator; if it cannot handle the values, add a warning and return false, or true for a negation."""
+    env.spend(OPERATOR_COSTS[operator.name])
     try:
-        return operator.call(seen, value)
+        return operator.call(env, seen, value)
     except CannotTake as refusal:
         kinds = f"`{field:.60}` is {describe_type(seen)} and the value is {describe_type(value)}"
         env.warnings.add(f"`{operator.name}` takes {refusal.reason}, but {kinds}")
         return operator.negates is not None
 
 
-def is_equal(seen: Any, value: Any) -> bool:
+def spend_on_pattern(operator: Operator, value: Any, env: Env) -> None:
+    """Count the cost of compiling a pattern from the data, before it is applied."""
+    if operator.takes == "pattern" and isinstance(value, str):
+        env.spend(PATTERN_CHARACTER * len(value))
+
+
+def is_equal(env: Env, seen: Any, value: Any) -> bool:
     """Return whether two values are equal as JSON, or two dates are the same instant."""
-    if json_equal(seen, value):
+    if json_equal(seen, value, env.spend):
         return True
     if type(seen) is not str or type(value) is not str:
         return False
@@ -118,8 +132,8 @@ def is_equal(seen: Any, value: Any) -> bool:
     return left is not None and left == read_date(value)
 
 
-def _compare_in_order(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
-    def call(seen: Any, value: Any) -> bool:
+def _compare_in_order(compare: Callable[[Any, Any], bool]) -> Callable[[Env, Any, Any], bool]:
+    def call(env: Env, seen: Any, value: Any) -> bool:
         kinds = type(seen), type(value)
         if kinds == (int, int):
             return compare(seen, value)
@@ -134,8 +148,8 @@ def _compare_in_order(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any
     return call
 
 
-def _compare_dates(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
-    def call(seen: Any, value: Any) -> bool:
+def _compare_dates(compare: Callable[[Any, Any], bool]) -> Callable[[Env, Any, Any], bool]:
+    def call(env: Env, seen: Any, value: Any) -> bool:
         left, right = read_date(seen), read_date(value)
         if left is None or right is None:
             raise CannotTake("two dates")
@@ -144,7 +158,7 @@ def _compare_dates(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], 
     return call
 
 
-def _between(seen: Any, value: Any) -> bool:
+def _between(env: Env, seen: Any, value: Any) -> bool:
     moment = read_date(seen)
     ends = [read_date(end) for end in value] if isinstance(value, list | tuple) and len(value) == 2 else [None]
     if moment is None or None in ends:
@@ -155,16 +169,26 @@ def _between(seen: Any, value: Any) -> bool:
 def _read_text(value: Any) -> str | None:
     if isinstance(value, str):
         return value
-    return to_text(value) if is_number(value) else None
+    return number_to_text(value) if is_number(value) else None
 
 
-def _contains(seen: Any, value: Any) -> bool:
+def _contains(env: Env, seen: Any, value: Any) -> bool:
     if isinstance(seen, list):
-        return any(is_equal(item, value) for item in seen)
+        return _has_item(env, seen, value)
     wanted = _read_text(value)
     if isinstance(seen, dict):
         return wanted is not None and wanted in seen
-    return _compare_texts(seen, value, "a list, an object or text", lambda text, part: part in text)
+
+    def search(text: str, part: str) -> bool:
+        env.spend(cost_of_search(text, part))
+        return part in text
+
+    return _compare_texts(seen, value, "a list, an object or text", search)
+
+
+def _has_item(env: Env, items: list[Any] | tuple[Any, ...], value: Any) -> bool:
+    env.spend(LISTED_ITEM * len(items))
+    return any(is_equal(env, item, value) for item in items)
 
 
 def _compare_texts(seen: Any, value: Any, takes: str, test: Callable[[str, str], bool]) -> bool:
@@ -176,22 +200,22 @@ def _compare_texts(seen: Any, value: Any, takes: str, test: Callable[[str, str],
     return test(text, part)
 
 
-def _starts_with(seen: Any, value: Any) -> bool:
+def _starts_with(env: Env, seen: Any, value: Any) -> bool:
     return _compare_texts(seen, value, "two texts", str.startswith)
 
 
-def _ends_with(seen: Any, value: Any) -> bool:
+def _ends_with(env: Env, seen: Any, value: Any) -> bool:
     return _compare_texts(seen, value, "two texts", str.endswith)
 
 
-def _is_empty(seen: Any, value: Any) -> bool:
+def _is_empty(env: Env, seen: Any, value: Any) -> bool:
     return seen is None or (isinstance(seen, str | list | dict) and not seen)
 
 
-def _in(seen: Any, value: Any) -> bool:
+def _in(env: Env, seen: Any, value: Any) -> bool:
     if not isinstance(value, list | tuple):
         raise CannotTake("a list as value")
-    return any(is_equal(seen, item) for item in value)
+    return _has_item(env, value, seen)
 
 
 @lru_cache(CACHED_PATTERNS)
@@ -215,7 +239,7 @@ def compile_pattern(source: str) -> Any:
     return compiled
 
 
-def _matches(seen: Any, value: Any) -> bool:
+def _matches(env: Env, seen: Any, value: Any) -> bool:
     if not isinstance(value, str):
         raise CannotTake("a pattern as value")
     compiled = compile_pattern(value)
@@ -227,25 +251,12 @@ def _matches(seen: Any, value: Any) -> bool:
     data = text.encode("utf-8", "replace")
     if len(data) * compiled.programsize > MAX_MATCH_WORK:
         raise CannotTake("shorter text or a simpler pattern")
+    env.spend(int(compiled.programsize) * len(data) // PATTERN_INSTRUCTIONS)
     return compiled.match(data) is not None
 
 
-PATTERN_WORK = 8
-"""Instructions of a pattern that cost as much as one character that a pipe produces."""
-ITEM_WORK = 64
-
-
-def comparison_work(operator: Operator, seen: Any, value: Any) -> int:
-    """Return the work of a comparison that costs more than reading its field; see `Env.spend`."""
-    if operator.takes == "list" and isinstance(value, list):
-        return ITEM_WORK * len(value)
-    if operator.takes == "pattern" and isinstance(value, str) and isinstance(seen, str):
-        return int(compile_pattern(value).programsize) * len(seen) // PATTERN_WORK
-    return 0
-
-
-def _compare_length(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
-    def call(seen: Any, value: Any) -> bool:
+def _compare_length(compare: Callable[[Any, Any], bool]) -> Callable[[Env, Any, Any], bool]:
+    def call(env: Env, seen: Any, value: Any) -> bool:
         if seen is None:
             return False
         wanted = read_number(value)
@@ -256,7 +267,7 @@ def _compare_length(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any],
     return call
 
 
-def _exists(seen: Any, value: Any) -> bool:
+def _exists(env: Env, seen: Any, value: Any) -> bool:
     return seen is not MISSING
 
 
@@ -287,7 +298,7 @@ def _negate(of: Operator, name: str, label: str, description: str) -> Operator:
         label,
         description,
         of.takes,
-        lambda seen, value: not call(seen, value),
+        lambda env, seen, value: not call(env, seen, value),
         of.name,
         of.sees_missing,
     )

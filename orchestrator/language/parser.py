@@ -9,11 +9,11 @@ from orchestrator.errors import ConditionError, TemplateSyntaxError
 from orchestrator.jsontools.suggestions import did_you_mean, join_names
 from orchestrator.language.functions import FUNCTIONS
 from orchestrator.language.lexer import Token, make_syntax_error, tokenize, unquote
-from orchestrator.language.nodes import Call, List, Literal, Node, Path, Piped
+from orchestrator.language.nodes import Call, List, Literal, Node, Object, Path, Piped
 from orchestrator.language.pipes import PIPES
 
 MAX_DEPTH = 16
-"""Nested calls and lists."""
+"""Nested calls, lists and objects."""
 MAX_PARTS = 64
 """Functions and pipes in one expression."""
 CONSTANTS = {"true": True, "false": False, "null": None}
@@ -81,6 +81,8 @@ class _Parser:
                 return self.parse_name(depth)
             case "symbol" if token.text == "[":
                 return self.parse_list(depth)
+            case "symbol" if token.text == "{":
+                return self.parse_object(depth)
             case _:
                 found = repr(token.text) if token.text else "nothing"
                 raise self.make_error(token, f"expected a value, found {found}")
@@ -133,6 +135,25 @@ class _Parser:
     def parse_list(self, depth: int) -> Node:
         opening = self.expect("symbol", "[")
         return List(self.parse_items("]", depth), opening.offset)
+
+    def parse_object(self, depth: int) -> Node:
+        opening = self.expect("symbol", "{")
+        entries: dict[str, Node] = {}
+        if self.accept("}"):
+            return Object((), opening.offset)
+        while True:
+            token = self.token
+            if token.kind != "string":
+                raise self.make_error(token, "expected a quoted key", 'write objects as {"a": 1}')
+            key = unquote(self.take().text)
+            if key in entries:
+                raise self.make_error(token, f"the key {key!r:.60} appears twice")
+            self.expect("symbol", ":")
+            entries[key] = self.parse_expression(depth + 1)
+            if self.accept("}"):
+                return Object(tuple(entries.items()), opening.offset)
+            if not self.accept(","):
+                raise self.make_error(self.token, "expected `,` or `}`")
 
     def parse_items(self, closing: str, depth: int) -> tuple[Node, ...]:
         """Parse the expressions between brackets: arguments, or the items of a list."""

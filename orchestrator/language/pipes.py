@@ -3,16 +3,23 @@
 Each takes time linear in its value, except for sorting. Replay-sensitive.
 """
 
-import re
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from orchestrator.errors import ConditionError, EvaluationError
 from orchestrator.jsontools.json_types import describe_type, describe_value
 from orchestrator.jsontools.suggestions import did_you_mean, join_names
+from orchestrator.language.costs import (
+    COUNTED_ITEM,
+    FILTERED_ITEM,
+    PATH,
+    SORTED_ITEM,
+    cost_of_search,
+)
 from orchestrator.language.env import Env
 from orchestrator.language.nodes import List, Literal, Node
 from orchestrator.language.operators import (
@@ -22,8 +29,8 @@ from orchestrator.language.operators import (
     Operator,
     accepts_value,
     compare,
-    comparison_work,
     compile_pattern,
+    spend_on_pattern,
 )
 from orchestrator.language.values import (
     MAX_TEXT_LENGTH,
@@ -32,6 +39,7 @@ from orchestrator.language.values import (
     get_child,
     is_number,
     json_equal,
+    number_to_text,
     read_date,
     read_number,
     suggest_list,
@@ -41,8 +49,9 @@ from orchestrator.language.values import (
 )
 
 MAX_ROUND = 15
-ELEMENT_WORK = 64
-"""Work that each element of a filtered list costs, besides the comparison; see `Env.spend`."""
+MAX_NUMBER = sys.float_info.max
+MAX_CURRENCY = 10**13
+"""Above it, cents are not exact any more."""
 FILTER_EXAMPLE = 'filter("total", "greater_than", 10)'
 
 
@@ -64,7 +73,7 @@ def _require_text(value: Any) -> str:
     if isinstance(value, str):
         return value
     if is_number(value):
-        return to_text(value)
+        return number_to_text(value)
     raise CannotTake("text", suggest_text(value))
 
 
@@ -95,7 +104,8 @@ def _require_whole(value: Any) -> int:
 
 
 def _require_finite(value: Any) -> Any:
-    if isinstance(value, float) and value - value != 0:
+    # JSON has neither infinity nor NaN, and other programs read a number beyond the largest float as infinity.
+    if not -MAX_NUMBER <= value <= MAX_NUMBER:
         raise CannotTake("numbers with a finite sum")
     return value
 
@@ -104,10 +114,6 @@ def _require_comparable(values: list[Any]) -> list[Any]:
     if all(map(is_number, values)) or all(isinstance(value, str) for value in values):
         return values
     raise CannotTake("a list with only numbers or only text")
-
-
-def _title(env: Env, value: Any) -> str:
-    return re.sub(r"\S+", lambda match: match.group()[:1].upper() + match.group()[1:].lower(), _require_text(value))
 
 
 def _take_item(index: int) -> Callable[..., Any]:
@@ -120,8 +126,8 @@ def _take_item(index: int) -> Callable[..., Any]:
 
 
 def _sum(env: Env, value: Any) -> Any:
-    numbers = [read_number(item) for item in _require_list(value)]
-    if None in numbers:
+    numbers = _require_list(value)
+    if not all(map(is_number, numbers)):
         raise CannotTake("a list of numbers")
     try:
         return _require_finite(sum(numbers))
@@ -132,16 +138,23 @@ def _sum(env: Env, value: Any) -> Any:
 def _choose(choose: Callable[[list[Any]], Any]) -> Callable[..., Any]:
     def call(env: Env, value: Any) -> Any:
         values = _require_comparable(_require_list(value))
-        return choose(values) if values else None
+        if not values:
+            raise CannotTake("a list that is not empty")
+        return choose(values)
 
     return call
 
 
 def _join(env: Env, value: Any, separator: Any = ", ") -> str:
-    texts = [to_text(item) for item in _require_list(value)]
-    glue = to_text(separator)
-    if sum(map(len, texts)) + len(glue) * len(texts) > MAX_TEXT_LENGTH:
-        raise CannotTake(f"a list whose text has at most {MAX_TEXT_LENGTH:,} characters")
+    glue = to_text(separator, env.spend)
+    texts: list[str] = []
+    length = 0
+    for item in _require_list(value):
+        text = to_text(item, env.spend)
+        length += len(text) + len(glue)
+        if length > MAX_TEXT_LENGTH:
+            raise CannotTake(f"a list whose text has at most {MAX_TEXT_LENGTH:,} characters")
+        texts.append(text)
     return glue.join(texts)
 
 
@@ -151,7 +164,11 @@ def _require_object(value: Any) -> dict[str, Any]:
     raise CannotTake("an object")
 
 
-def _default(env: Env, value: Any, other: Any) -> Any:
+def _json(env: Env, value: Any) -> str | None:
+    return None if value is None else to_json_text(value, env.spend)
+
+
+def _default(env: Env, value: Any, other: Any = "") -> Any:
     return other if value is None or value == "" else value
 
 
@@ -163,16 +180,13 @@ def _round_decimal(value: Any, digits: int) -> Decimal:
 
 
 def _currency(env: Env, value: Any) -> str:
-    amount = _round_decimal(value, 2)
-    return f"{'-' if amount < 0 else ''}${abs(amount):,.2f}"
+    number = _require_number(value)
+    if abs(number) >= MAX_CURRENCY:
+        raise CannotTake("a smaller number")
+    return f"${float(number):,.2f}"
 
 
 def _require_date(value: Any) -> datetime:
-    if is_number(value):
-        try:
-            return datetime.fromtimestamp(value, UTC)
-        except (OverflowError, ValueError, OSError):
-            raise CannotTake("a date") from None
     read = read_date(value)
     if read is None:
         raise CannotTake("a date")
@@ -189,19 +203,22 @@ def _round(env: Env, value: Any, digits: Any = 0) -> int | float:
 
 
 def _replace(env: Env, value: Any, old: Any, new: Any) -> str:
-    text, before, after = _require_text(value), to_text(old), to_text(new)
+    text, before, after = _require_text(value), to_text(old, env.spend), to_text(new, env.spend)
     if not before:
         raise CannotTake("text to replace that is not empty")
+    env.spend(cost_of_search(text, before))
     if text.count(before) * len(after) > MAX_TEXT_LENGTH:
         raise CannotTake(f"a value whose result has at most {MAX_TEXT_LENGTH:,} characters")
     return text.replace(before, after)
 
 
 def _split(env: Env, value: Any, separator: Any = ",") -> list[str]:
-    glue = to_text(separator)
+    glue = to_text(separator, env.spend)
     if not glue:
         raise CannotTake("a separator that is not empty")
-    return _require_text(value).split(glue)
+    text = _require_text(value)
+    env.spend(cost_of_search(text, glue))
+    return text.split(glue)
 
 
 def _slice(env: Env, value: Any, start: Any, end: Any = None) -> Any:
@@ -210,11 +227,19 @@ def _slice(env: Env, value: Any, start: Any, end: Any = None) -> Any:
     return value[_require_whole(start) : None if end is None else _require_whole(end)]
 
 
+def _sort(env: Env, value: Any) -> list[Any]:
+    values = _require_comparable(_require_list(value))
+    doublings = len(values).bit_length()
+    env.spend(SORTED_ITEM * len(values) * doublings)
+    env.spend(sum(len(item) for item in values if isinstance(item, str)) * doublings // 8)
+    return sorted(values)
+
+
 def _unique(env: Env, value: Any) -> list[Any]:
     seen: set[str] = set()
     result = []
     for item in _require_list(value):
-        key = to_json_text(float(item) if is_number(item) and abs(item) < 2**53 else item)
+        key = to_json_text(float(item) if is_number(item) and abs(item) < 2**53 else item, env.spend)
         if key not in seen:
             seen.add(key)
             result.append(item)
@@ -236,7 +261,9 @@ def _bool(env: Env, value: Any) -> bool:
 
 def _map(env: Env, value: Any, path: Any) -> list[Any]:
     keys = _require_text(path).split(".")
-    found = (_get_value(item, keys) for item in _require_list(value))
+    items = _require_list(value)
+    env.spend(PATH * len(keys) * len(items))
+    found = (_get_value(item, keys) for item in items)
     return [None if item is MISSING else item for item in found]
 
 
@@ -285,13 +312,15 @@ def _check_operand(operator: Operator, operand: Node) -> None:
 
 def _filter(env: Env, value: Any, path: str, name: str, operand: Any = None) -> list[Any]:
     operator, keys = OPERATORS[name], path.split(".") if path else []
+    cost = FILTERED_ITEM + PATH * len(keys)
     result = []
+    spend_on_pattern(operator, operand, env)
     try:
         for item in _require_list(value):
+            env.spend(cost)
             seen = _get_value(item, keys)
             if seen is MISSING and not operator.sees_missing:
                 seen = None
-            env.spend(ELEMENT_WORK + comparison_work(operator, seen, operand))
             if compare(operator, path or "the element", seen, operand, env):
                 result.append(item)
     except ConditionError as error:  # a bad pattern from the data
@@ -302,13 +331,22 @@ def _filter(env: Env, value: Any, path: str, name: str, operand: Any = None) -> 
 def _count(env: Env, value: Any, wanted: Any = None) -> int:
     if wanted is None:
         return len(_require_sized(value))
-    return sum(1 for item in _require_list(value) if json_equal(item, wanted))
+    items = _require_list(value)
+    env.spend(COUNTED_ITEM * len(items))
+    return sum(1 for item in items if json_equal(item, wanted, env.spend))
 
 
 _TABLE = (
     Pipe("upper", "upper", "Capital letters.", '{{ "a" | upper }}', (0, 0), lambda env, v: _require_text(v).upper()),
     Pipe("lower", "lower", "Small letters.", '{{ "A" | lower }}', (0, 0), lambda env, v: _require_text(v).lower()),
-    Pipe("title", "title", "The first letter of each word as a capital.", '{{ "ann lee" | title }}', (0, 0), _title),
+    Pipe(
+        "title",
+        "title",
+        "Each letter that follows no letter as a capital, the others small.",
+        '{{ "ann lee" | title }}',
+        (0, 0),
+        lambda env, v: _require_text(v).title(),
+    ),
     Pipe(
         "trim",
         "trim",
@@ -340,20 +378,20 @@ _TABLE = (
         (0, 0),
         lambda env, v: list(_require_object(v).values()),
     ),
-    Pipe("json", "json", "JSON text.", "{{ input | json }}", (0, 0), lambda env, v: to_json_text(v)),
+    Pipe("json", "json", "JSON text; null stays null.", "{{ input | json }}", (0, 0), _json),
     Pipe(
         "default",
-        "default(x)",
+        'default(x = "")',
         "x instead of null or empty text.",
         '{{ nick | default("none") }}',
-        (1, 1),
+        (0, 1),
         _default,
     ),
     Pipe("currency", "currency", "Dollars and cents: $1,234.50.", "{{ total | currency }}", (0, 0), _currency),
     Pipe(
         "date",
         "date",
-        "Year-month-day in UTC; takes ISO text or seconds since 1970.",
+        "Year-month-day in UTC.",
         "{{ now() | date }}",
         (0, 0),
         lambda env, v: _require_date(v).date().isoformat(),
@@ -383,11 +421,13 @@ _TABLE = (
         "Numbers or texts in order.",
         "{{ totals | sort }}",
         (0, 0),
-        lambda env, v: sorted(_require_comparable(_require_list(v))),
+        _sort,
     ),
     Pipe("unique", "unique", "Each value once, in order.", "{{ tags | unique }}", (0, 0), _unique),
     Pipe("number", "number", "The number in text.", '{{ "12" | number }}', (0, 0), lambda env, v: _require_number(v)),
-    Pipe("string", "string", "The value as text.", "{{ total | string }}", (0, 0), lambda env, v: to_text(v)),
+    Pipe(
+        "string", "string", "The value as text.", "{{ total | string }}", (0, 0), lambda env, v: to_text(v, env.spend)
+    ),
     Pipe("bool", "bool", "True or false, from text or any value.", '{{ "yes" | bool }}', (0, 0), _bool),
     Pipe(
         "map",

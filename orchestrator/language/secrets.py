@@ -14,12 +14,14 @@ from orchestrator.language.values import read_index, to_text
 def render_parameters(value: Any, env: Env, pointer: str = "") -> tuple[Any, dict[str, list[Any]]]:
     """Render parameters; a string with a secret becomes null, and its parts are returned by JSON Pointer."""
     deferred: dict[str, list[Any]] = {}
+    env.meter.start_value()
     return _defer_secrets(value, env, pointer, deferred), deferred
 
 
 def _defer_secrets(value: Any, env: Env, pointer: str, deferred: dict[str, list[Any]]) -> Any:
     if isinstance(value, str):
         template = compile_template(value)
+        env.spend(template.cost)
         if not template.uses_secrets:
             return template.render(env)
         deferred[pointer] = template.render_deferred(env)
@@ -27,7 +29,7 @@ def _defer_secrets(value: Any, env: Env, pointer: str, deferred: dict[str, list[
     if isinstance(value, dict):
         rendered = {}
         for key, item in value.items():
-            name = to_text(compile_template(str(key)).render(env))
+            name = to_text(compile_template(str(key)).render(env), env.spend)
             rendered[name] = _defer_secrets(item, env, f"{pointer}/{escape(name)}", deferred)
         return rendered
     if isinstance(value, list | tuple):
@@ -39,7 +41,7 @@ def reveal(parameters: Any, deferred: Mapping[str, list[Any]], env: Env) -> Any:
     """Insert the secrets of `env` into rendered parameters; raises EvaluationError that names a missing secret."""
     for pointer, parts in deferred.items():
         values = [part if isinstance(part, str) else resolve_part(part, env) for part in parts]
-        value = values[0] if len(values) == 1 else "".join(map(to_text, values))
+        value = values[0] if len(values) == 1 else "".join(to_text(value, env.spend) for value in values)
         parameters = _set_at(parameters, split_pointer(pointer), value)
     return parameters
 

@@ -1,17 +1,18 @@
 """Templates: strings with expressions in them, and JSON values made of such strings. Replay-sensitive."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any, TypeGuard, assert_never
 
-from orchestrator.errors import TemplateSyntaxError
+from orchestrator.errors import EvaluationError, TemplateSyntaxError
 from orchestrator.jsontools.pointer import escape
+from orchestrator.language.costs import CHARACTER, EXPRESSION, TEXT
 from orchestrator.language.env import Env
-from orchestrator.language.evaluate import Evaluate, compile_lookup, compile_node
+from orchestrator.language.evaluate import Evaluate, compile_lookup, compile_node, measure_cost
 from orchestrator.language.lexer import Piece, locate, make_syntax_error, split_template
-from orchestrator.language.nodes import Call, List, Literal, Name, Node, Path, Piped
+from orchestrator.language.nodes import Call, List, Literal, Name, Node, Object, Path, Piped
 from orchestrator.language.parser import parse
-from orchestrator.language.values import MISSING, require_bounded, to_text
+from orchestrator.language.values import MAX_TEXT_LENGTH, MISSING, require_shallow, to_text
 
 MAX_NESTING = 100
 """Nested lists and objects in a value."""
@@ -20,9 +21,9 @@ NO_CONTAINER = "all secrets together cannot be used"
 
 
 class Template:
-    """A compiled string. `render(env)` returns its value."""
+    """A compiled string. `render(env)` returns its value; it does not count `cost`, which is the same each time."""
 
-    __slots__ = ("_lookup", "_parts", "is_constant", "names", "render", "source", "uses_secrets")
+    __slots__ = ("_lookup", "_parts", "builds", "cost", "is_constant", "names", "render", "source", "uses_secrets")
 
     render: Evaluate
 
@@ -43,8 +44,9 @@ class Template:
         only = nodes[0] if len(nodes) == 1 else None
         self._lookup = compile_lookup(only) if isinstance(only, Path) else None
         self.render = self._make_renderer()
-        if any(isinstance(node, List | Piped | Call) for node in nodes):
-            self.render = _limit_work(self.render)
+        self.cost = TEXT + sum(EXPRESSION + measure_cost(node) for node in nodes if node is not None)
+        self.builds = any(_builds(node) for node in nodes if node is not None)
+        """Whether the value may be nested deeper than all values that it reads."""
 
     @property
     def pipes_secrets(self) -> bool:
@@ -79,8 +81,15 @@ class Template:
             return parts[0][1]
 
         def render(env: Env) -> str:
-            texts = [text if evaluate is None else to_text(evaluate(env)) for text, evaluate in parts]
-            return require_bounded("".join(texts))
+            texts: list[str] = []
+            length = 0
+            for text, evaluate in parts:
+                texts.append(text if evaluate is None else to_text(evaluate(env), env.spend))
+                length += len(texts[-1])
+                if length > MAX_TEXT_LENGTH:
+                    raise EvaluationError(f"the text is longer than {MAX_TEXT_LENGTH:,} characters")
+            env.spend(CHARACTER * length)
+            return "".join(texts)
 
         return render
 
@@ -98,8 +107,23 @@ class Template:
             elif any(name.root == "secrets" for name in _collect_names(node, self.source)):
                 parts.append({"expression": text.strip()})
             else:
-                parts.append(to_text(evaluate(env)))
+                parts.append(to_text(evaluate(env), env.spend))
         return parts
+
+
+def _builds(node: Node) -> bool:
+    """Return whether an expression puts values into a list or an object: `[x]`, `{{ steps }}`, `{{ steps.a }}`."""
+    match node:
+        case List() | Object():
+            return True
+        case Path(root="steps", parts=parts):
+            return len(parts) < 4
+        case Piped(subject=subject, arguments=arguments):
+            return _builds(subject) or any(map(_builds, arguments))
+        case Literal() | Path() | Call():
+            return False
+        case _:
+            assert_never(node)
 
 
 def _collect_names(node: Node, source: str) -> Iterator[Name]:
@@ -125,6 +149,9 @@ def _walk_names(node: Node, source: str, *, optional: bool) -> Iterator[Name]:
         case List():
             for item in node.items:
                 yield from _walk_names(item, source, optional=False)
+        case Object():
+            for _, item in node.entries:
+                yield from _walk_names(item, source, optional=False)
         case Call():
             for argument in node.arguments:
                 yield from _walk_names(argument, source, optional=False)
@@ -137,7 +164,7 @@ def _walk_names(node: Node, source: str, *, optional: bool) -> Iterator[Name]:
 
 
 def _has_call(node: Node) -> bool:
-    if isinstance(node, Call | List):
+    if isinstance(node, Call | List | Object):
         return True
     return isinstance(node, Piped) and (_has_call(node.subject) or any(map(_has_call, node.arguments)))
 
@@ -150,20 +177,15 @@ def _get_offset(node: Node) -> int:
     return 0 if isinstance(node, Literal) else node.offset
 
 
-def _limit_work(inner: Evaluate) -> Evaluate:
-    """Return an evaluation whose pipes have a budget of work of their own."""
-
-    def render(env: Env) -> Any:
-        env.work = 0
-        return inner(env)
-
-    return render
-
-
 @lru_cache(CACHED_TEMPLATES)
 def compile_template(source: str) -> Template:
     """Compile a template; raises TemplateSyntaxError with line, column and hint."""
-    return Template(source, split_template(source))
+    pieces = split_template(source)
+    expressions = [piece for piece in pieces if piece.is_expression]
+    # A block of YAML ends with a line break: space around a single expression does not make it a longer text.
+    if len(expressions) == 1 and all(piece.is_expression or piece.text.isspace() for piece in pieces):
+        pieces = expressions
+    return Template(source, pieces)
 
 
 @lru_cache(CACHED_TEMPLATES)
@@ -175,13 +197,52 @@ def compile_expression(source: str) -> Template:
 class CompiledValue:
     """A compiled JSON value with templates at any depth."""
 
-    __slots__ = ("names", "render", "uses_secrets")
+    __slots__ = ("builds", "cost", "evaluate", "names", "uses_secrets")
 
     def __init__(self, value: Any) -> None:
         templates = [compile_template(text) for _, text in walk(value)]
+        self.cost = sum(template.cost for template in templates)
+        self.builds = any(template.builds for template in templates) or _nests(value)
+        """Whether the value may be nested deeper than all values that it reads."""
         self.names: frozenset[Name] = frozenset().union(*(template.names for template in templates))
         self.uses_secrets = any(template.uses_secrets for template in templates)
-        self.render: Evaluate = _compile_value(value)
+        self.evaluate: Evaluate = _compile_value(value)
+        """The value, as a part of another one: it counts neither `cost` nor depth."""
+
+    def render(self, env: Env) -> Any:
+        """Return the value, within a budget of its own."""
+        env.meter.start_value()
+        env.spend(self.cost)
+        value = self.evaluate(env)
+        if self.builds:
+            require_shallow(value, env.spend)
+        return value
+
+
+class CompiledEntries:
+    """A compiled object whose keys and values are used one by one, such as the variables of a `set`."""
+
+    __slots__ = ("_entries", "cost")
+
+    def __init__(self, source: Mapping[str, Any]) -> None:
+        self._entries = [(CompiledValue(key), CompiledValue(value)) for key, value in source.items()]
+        self.cost = sum(key.cost + value.cost for key, value in self._entries)
+
+    def render(self, env: Env) -> list[tuple[Any, Any]]:
+        """Return the keys and their values, all from the same data and within one budget."""
+        env.meter.start_value()
+        env.spend(self.cost)
+        entries = [(key.evaluate(env), value.evaluate(env)) for key, value in self._entries]
+        for (_, compiled), (_, value) in zip(self._entries, entries, strict=True):
+            if compiled.builds:
+                require_shallow(value, env.spend)
+        return entries
+
+
+def _nests(value: Any) -> bool:
+    """Return whether a template may put a value into a list or an object."""
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    return any(_nests(part) or (isinstance(part, str) and compile_template(part).is_expression) for part in parts)
 
 
 def _compile_value(value: Any) -> Evaluate:
@@ -192,7 +253,7 @@ def _compile_value(value: Any) -> Evaluate:
             plain = [(key, _compile_value(item)) for key, item in value.items()]
             return lambda env: {key: item(env) for key, item in plain}
         entries = [(_compile_value(key), _compile_value(item)) for key, item in value.items()]
-        return lambda env: {to_text(key(env)): item(env) for key, item in entries}
+        return lambda env: {to_text(key(env), env.spend): item(env) for key, item in entries}
     if isinstance(value, list | tuple):
         items = [_compile_value(item) for item in value]
         return lambda env: [item(env) for item in items]

@@ -5,16 +5,21 @@ Replay-sensitive: no clock.
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from orchestrator.errors import EvaluationError
+from orchestrator.jsontools.json_values import MAX_DEPTH
+from orchestrator.language.costs import COMPARED_CHARACTERS, JSON_CHARACTER, NESTED_ITEM
 
 MAX_TEXT_LENGTH = 1_048_576
 """Characters that one template or pipe may produce."""
 MISSING: Any = object()
 """The value of a path that leads to nothing."""
+Spend = Callable[[int], None]
+"""Counts a cost, and raises EvaluationError when there is no budget left; see `Env.spend`."""
 
 
 @dataclass(slots=True)
@@ -26,14 +31,16 @@ class CannotTake(Exception):
     hint: str | None = None
 
 
-def to_text(value: Any) -> str:
+def to_text(value: Any, spend: Spend) -> str:
     """Return a value as part of longer text: null is empty, lists and objects are JSON."""
     if isinstance(value, str):
         return value
     if value is None:
         return ""
-    if isinstance(value, bool | list | dict):
-        return to_json_text(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list | dict):
+        return to_json_text(value, spend)
     return require_bounded(number_to_text(value))
 
 
@@ -45,14 +52,52 @@ def number_to_text(value: Any) -> str:
         raise EvaluationError("the number has too many digits to be formatted") from None
 
 
-def to_json_text(value: Any) -> str:
-    """Return compact JSON with the keys in their order."""
+def to_json_text(value: Any, spend: Spend) -> str:
+    """Return JSON on one line, with the keys in their order and all characters as they are."""
+    _require_short_json(value)
     try:
-        return require_bounded(json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str))
+        text = json.dumps(value, ensure_ascii=False, default=str)
     except (RecursionError, ValueError):
         raise EvaluationError(
             "the value cannot be formatted as JSON: it is nested too deeply, or a number has too many digits"
         ) from None
+    spend(JSON_CHARACTER * len(text))
+    return require_bounded(text)
+
+
+def _require_short_json(value: Any) -> None:
+    """Raise EvaluationError if the JSON would be too long, before it is built: values can share their parts."""
+    length = 0
+    stack = [value]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, str):
+            length += len(item)
+        elif isinstance(item, dict):
+            length += 2 * len(item) + sum(map(len, item))
+            stack.extend(item.values())
+        elif isinstance(item, list | tuple):
+            length += 2 * len(item)
+            stack.extend(item)
+        if length > MAX_TEXT_LENGTH:
+            raise EvaluationError(f"the text is longer than {MAX_TEXT_LENGTH:,} characters")
+
+
+def require_shallow(value: Any, spend: Spend) -> None:
+    """Raise EvaluationError if lists and objects are nested deeper than `MAX_DEPTH`."""
+    level = [value] if isinstance(value, list | dict) else []
+    depth = 0
+    while level:
+        depth += 1
+        if depth > MAX_DEPTH:
+            raise EvaluationError(f"the value is nested deeper than {MAX_DEPTH} levels")
+        below: list[Any] = []
+        for each in level:
+            spend(NESTED_ITEM * len(each))
+            below.extend(
+                part for part in (each.values() if isinstance(each, dict) else each) if isinstance(part, list | dict)
+            )
+        level = below
 
 
 def require_bounded(text: str) -> str:
@@ -80,7 +125,7 @@ def read_number(value: Any) -> int | float | None:
 
 
 def read_date(value: Any) -> datetime | None:
-    """Parse an ISO 8601 date or time, in UTC if it has no offset; `None` if it is neither."""
+    """Parse an ISO 8601 date or time, in UTC if it has no offset; `None` if it is neither, as a number is."""
     if not isinstance(value, str) or len(value) < 10 or value[4] != "-" or value[7] != "-":
         return None
     try:
@@ -123,10 +168,12 @@ def is_day(value: Any) -> bool:
     return isinstance(value, str) and len(value) == 10
 
 
-def json_equal(left: Any, right: Any) -> bool:
+def json_equal(left: Any, right: Any, spend: Spend) -> bool:
     """Return whether two values are equal as JSON: 1 equals 1.0, but not true."""
     kind = type(left)
     if kind is type(right) and kind in _SCALARS:
+        if kind is str and len(left) > COMPARED_CHARACTERS and len(left) == len(right):
+            spend(len(left) // COMPARED_CHARACTERS)
         return bool(left == right)
     pairs = [(left, right)]
     while pairs:
@@ -134,8 +181,10 @@ def json_equal(left: Any, right: Any) -> bool:
         if isinstance(one, list) and isinstance(other, list):
             if len(one) != len(other):
                 return False
+            spend(NESTED_ITEM * len(one))
             pairs.extend(zip(one, other, strict=True))
         elif isinstance(one, dict) and isinstance(other, dict):
+            spend(NESTED_ITEM * len(one))
             if one.keys() != other.keys():
                 return False
             pairs.extend((value, other[key]) for key, value in one.items())

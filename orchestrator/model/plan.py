@@ -20,6 +20,7 @@ DEFAULT_TIMEOUT_SECONDS = 60.0
 DEFAULT_MAX_STEPS = 10_000_000
 DEFAULT_STEP_LOG_LIMIT = 500
 ANY_EVENT = "*"
+DEFAULT_YIELD_COST = 20_000_000
 
 
 class Frozen(BaseModel):
@@ -219,6 +220,8 @@ class Set(Node):
 
     kind: Literal["set"]
     values: dict[str, Any] = {}
+    loop_variables: tuple[str, ...] = ()
+    """Where keys are computed: the variables of the loops around it, which no key may name."""
 
 
 class Call(Node):
@@ -278,13 +281,18 @@ class Plan(Frozen):
     task_queue: str | None = None
     rewinds: bool = False
     """Some node may go back (`retry_from` or `pause`): the undo log is kept in loops and branches, too."""
+    yield_cost: int = DEFAULT_YIELD_COST
+    """Cost of nodes and values, in the units of `language.costs`, after which a run yields to the server."""
     input_schema: dict[str, Any] | None = None
     workflows: dict[str, "Plan"] = {}
     """The plans that `workflow` nodes call, by id; this includes those of nested calls, whose own are empty."""
 
     def to_json(self) -> dict[str, Any]:
-        """Return the compact JSON that is recorded in history: fields at their defaults are left out."""
-        return self.model_dump(mode="json", exclude_defaults=True)
+        """Return the compact JSON that is recorded in history: fields at their defaults are left out.
+
+        `yield_cost` always stands in it, so that another default disturbs no run.
+        """
+        return {**self.model_dump(mode="json", exclude_defaults=True), "yield_cost": self.yield_cost}
 
 
 Loop.model_rebuild()

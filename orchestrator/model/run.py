@@ -15,6 +15,8 @@ from orchestrator.model.plan import Plan
 Status = Literal["pending", "running", "waiting", "retrying", "completed", "failed", "cancelled", "skipped"]
 ENDED: frozenset[str] = frozenset({"completed", "failed", "cancelled", "skipped"})
 RESERVED = ("workflow", "run", "trigger", "input", "steps")
+RESERVED_NAMES = (*RESERVED, "secrets")
+"""Names that no variable may have."""
 
 
 class Document(BaseModel):

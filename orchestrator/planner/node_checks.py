@@ -11,8 +11,9 @@ from orchestrator.jsontools.pointer import escape
 from orchestrator.language.values import read_date
 from orchestrator.model.definition import Node
 from orchestrator.model.plan import IN_FLIGHT_LIMIT, MAX_DELAY_SECONDS
+from orchestrator.model.run import RESERVED_NAMES
 from orchestrator.planner.report import Report, suggest_choice
-from orchestrator.planner.structure import RESERVED_NAMES, check_reserved
+from orchestrator.planner.structure import check_reserved
 from orchestrator.timing import cron
 
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

@@ -116,7 +116,9 @@ class ScopeBuilder:
                     **common,
                 )
             case "set":
-                return Set(kind="set", values=config, **common)
+                computed = any(is_template(key) for key in config)
+                loop_variables = self.names.list_loop_variables(number) if computed else ()
+                return Set(kind="set", values=config, loop_variables=tuple(loop_variables), **common)
             case "workflow":
                 return Call(
                     kind="workflow",

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from orchestrator.errors import ProblemCode
+from orchestrator.jsontools.pointer import split_pointer
 from orchestrator.jsontools.suggestions import did_you_mean
 from orchestrator.language import Name
 from orchestrator.model.definition import Definition, Node
@@ -64,6 +65,7 @@ class Names:
             if self.regions.innermost[number] is not None:
                 for pointer, name in uses:
                     self._check_use(number, pointer, name)
+                    self._check_siblings(number, pointer, name)
         for owner, inside in self.regions.inside.items():
             if len(inside) > 1:
                 self._check_branches(owner, inside)
@@ -86,6 +88,18 @@ class Names:
             self._check_input(pointer, name)
         elif root not in (*RESERVED, "secrets") and root not in self.definition.variables:
             self._check_variable(number, pointer, name)
+
+    def _check_siblings(self, number: int, pointer: str, name: Name) -> None:
+        """Warn where a key of a `set` reads another key of the same `set`, which is not set yet."""
+        node = self.regions.graph.nodes[number]
+        config = f"{self.regions.graph.pointers[number]}/config"
+        if node.type != "set" or name.root not in node.config or not pointer.startswith(f"{config}/"):
+            return
+        key = split_pointer(pointer.removeprefix(config))[0]
+        if key != name.root:
+            message = f"{name.root!r:.60} is the value from before this node: all keys of a set are computed at once"
+            hint = f"to read the value that this node sets, set {key!r:.60} in a node after it"
+            self._warn("set_reads_itself", pointer, name, message, hint)
 
     def _check_step(self, pointer: str, name: Name) -> None:
         if not name.path:
@@ -114,11 +128,11 @@ class Names:
 
     def _check_variable(self, number: int, pointer: str, name: Name) -> None:
         root = name.root
-        if root in self._list_loop_variables(number) or self.sets_anything:
+        if root in self.list_loop_variables(number) or self.sets_anything:
             return
         setters = [setter for setter in self.setters.get(root, ()) if self.regions.innermost[setter] is not None]
         if not setters:
-            known = [*self.definition.variables, *self.setters, *self._list_loop_variables(number), *RESERVED]
+            known = [*self.definition.variables, *self.setters, *self.list_loop_variables(number), *RESERVED]
             hint = self.report.suggest(root, known)
             if hint is None and root in (self._inputs or ()):
                 hint = f"did you mean `input.{root}`?"
@@ -136,7 +150,8 @@ class Names:
         if not name.optional:
             self.report.add_warning(code, pointer, f"{name.line}:{name.column}: {message}", hint)
 
-    def _list_loop_variables(self, number: int) -> list[str]:
+    def list_loop_variables(self, number: int) -> list[str]:
+        """Return the variables of the loops around a node, and of the node itself where it is a loop."""
         nodes = self.regions.graph.nodes
         owners = [region.owner for region in self.regions.iterate_enclosing(number)]
         loops = [nodes[owner] for owner in (number, *owners) if owner is not None and nodes[owner].type == "loop"]

@@ -7,11 +7,10 @@ from orchestrator.jsontools.pointer import escape
 from orchestrator.jsontools.suggestions import did_you_mean, find_closest, join_names
 from orchestrator.model.definition import NODE_TYPES, STATUSES, Definition, Node, Part
 from orchestrator.model.node_types import COMMON_KEYS, KINDS
-from orchestrator.model.run import RESERVED
+from orchestrator.model.run import RESERVED_NAMES
 from orchestrator.planner.report import Report, suggest_choice
 
 MAX_NODES = 50_000
-RESERVED_NAMES = (*RESERVED, "secrets")
 MISTAKE = 0.7
 """Similarity to a known key from which an unknown one is a mistake and not a key of another tool."""
 

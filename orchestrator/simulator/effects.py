@@ -223,7 +223,7 @@ class SimulatedEffects:
         await asyncio.Event().wait()
         raise SimulationStuck
 
-    def boundary_due(self, *, resumable: bool) -> bool:
+    def boundary_due(self, cost: int, *, resumable: bool) -> bool:
         """Return whether the run should continue as new; a simulation never does."""
         return False
 

@@ -29,7 +29,7 @@ class _InterruptingEffects(SimulatedEffects):
         self.state = state
         self.boundaries_left = every
 
-    def boundary_due(self, *, resumable: bool) -> bool:
+    def boundary_due(self, cost: int, *, resumable: bool) -> bool:
         return True
 
     async def pass_boundary(self, *, resumable: bool) -> None:

@@ -178,7 +178,7 @@ def make_pipes(n: int) -> Callable[[], Any]:
         lambda n: lambda: compile_template("{{ a }}\n" * n + "{{ b c }}"),
         lambda n: lambda: render(["{{ a }}"] * n, {"a": 1}),
         lambda n: lambda: render(json.loads('{"k":' * (n // 20) + '"{{ a }}"' + "}" * (n // 20)), {"a": 1}),
-        lambda n: lambda: json_equal([[index] for index in range(n)], [[index] for index in range(n)]),
+        lambda n: lambda: json_equal([[index] for index in range(n)], [[index] for index in range(n)], abs),
         lambda n: lambda: evaluate({"field": "a", "operator": "in", "value": list(range(n))}, {"a": -1}),
         lambda n: lambda: evaluate({"type": "and", "conditions": [LEAF] * (n // 4)}, {"a": 1}),
         lambda n: lambda: find_problems({"type": "or", "conditions": [{"field": "a b"}] * (n // 4)}, ""),

@@ -322,6 +322,11 @@ WARNINGS: dict[str, tuple[dict[str, Any], str, str]] = {
         "/nodes/0/config/x",
     ),
     "set later": (workflow(put("a", x="{{ y }}"), put("b", y=1)), "set_later", "/nodes/0/config/x"),
+    "set reads itself": (
+        workflow(put("count", n="{{ pair | sum }}", pair=["{{ n }}", 1]), variables={"n": 0, "pair": [0, 1]}),
+        "set_reads_itself",
+        "/nodes/0/config/n",
+    ),
     "unknown step": (workflow(put("a", x="{{ steps.b.output }}")), "unknown_step", "/nodes/0/config/x"),
     "unknown step field": (
         workflow(put("a"), put("b", x="{{ steps.a.result }}")),

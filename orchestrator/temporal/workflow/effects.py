@@ -32,8 +32,6 @@ from orchestrator.temporal.workflow.children import Children
 from orchestrator.temporal.workflow.inbox import Event, Inbox
 from orchestrator.temporal.workflow.task_budget import YIELD_SECONDS, TaskBudget
 
-NODES_BETWEEN_YIELDS = 5_000
-"""Pure nodes end no workflow task; this many stay far below the 2 s of the deadlock detector."""
 NODES_UNTIL_NEXT_TRY = 1_000
 """Nodes until continue-as-new is tried again after the state was too large."""
 
@@ -79,7 +77,8 @@ class TemporalEffects:
         self._waiters: list[_Waiter] = []
         self._resumed = asyncio.Event()
         # Counted and not timed: a replay takes another time for the same nodes (DESIGN, law 3).
-        self._nodes_since_yield = 0
+        self._spent = 0
+        """Cost of the nodes and values since the last yield."""
         self._yielding: asyncio.Event | None = None
         self._next_try_at = 0
         self._nodes_total = 0
@@ -195,20 +194,20 @@ class TemporalEffects:
         finally:
             self.decisions.pop(step_id, None)
 
-    def boundary_due(self, *, resumable: bool) -> bool:
-        """Count the node; return whether `boundary` has something to do."""
-        self._nodes_since_yield += 1
+    def boundary_due(self, cost: int, *, resumable: bool) -> bool:
+        """Count the node and its cost; return whether `pass_boundary` has something to do."""
+        self._spent += cost
         self._nodes_total += 1
         return (
             self.paused
             or self._yielding is not None
-            or self._nodes_since_yield >= NODES_BETWEEN_YIELDS
+            or self._spent >= self.plan.yield_cost
             or (resumable and self._nodes_total >= self._next_try_at and workflow.info().is_continue_as_new_suggested())
         )
 
     async def pass_boundary(self, *, resumable: bool) -> None:
         """Yield, wait while paused, and continue as new, each where it is due."""
-        if self._yielding is not None or self._nodes_since_yield >= NODES_BETWEEN_YIELDS:
+        if self._yielding is not None or self._spent >= self.plan.yield_cost:
             await self._yield_to_server()
         while self.paused:
             await self._hold()
@@ -224,7 +223,7 @@ class TemporalEffects:
         try:
             await workflow.sleep(YIELD_SECONDS)
         finally:
-            self._nodes_since_yield = 0
+            self._spent = 0
             self._yielding = None
             yielding.set()
 
