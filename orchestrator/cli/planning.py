@@ -1,6 +1,5 @@
 """Read, check and plan the definitions that commands name."""
 
-import asyncio
 from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
@@ -41,6 +40,8 @@ def check_definition(
     permissions: "PermissionReader | None" = None,
 ) -> "Verdict":
     """Check a definition; duplicate keys are problems too."""
+    import asyncio
+
     from orchestrator.model.permissions import UNKNOWN
     from orchestrator.planner.planner import check
     from orchestrator.planner.policies import Catalogue

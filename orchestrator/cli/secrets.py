@@ -1,6 +1,5 @@
 """`secrets`: list the secrets of customers, without their values."""
 
-import asyncio
 from typing import Annotated
 
 import typer
@@ -22,6 +21,8 @@ def list_secrets(
     as_json: options.Json = False,
 ) -> None:
     """List the names and owners of secrets, and where they may be used; never their values."""
+    import asyncio
+
     from activities.secrets import open_secrets
     from orchestrator.cli.environment import load_settings
 
