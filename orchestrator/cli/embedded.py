@@ -4,7 +4,7 @@ import asyncio
 import fcntl
 import os
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,14 +41,19 @@ class EmbeddedServer:
 
 @asynccontextmanager
 async def run_embedded(
-    settings: Settings, registry: Registry, *, port: int = 0, ui_port: int = 0
+    settings: Settings,
+    registry: Registry,
+    *,
+    port: int = 0,
+    ui_port: int = 0,
+    on_restart: Callable[[DevServer], None] = lambda _: None,
 ) -> AsyncIterator[EmbeddedServer]:
     """Run the server for the duration of the context; then stop worker, client and server, in that order."""
     with _lock_home(settings.home):
         await stop_leftover_server(settings.home)
         _require_free_port(port, "--temporal-port")
         _require_free_port(ui_port, "--ui-port")
-        async with run_dev_server(settings.home, port=port, ui_port=ui_port) as server:
+        async with run_dev_server(settings.home, port=port, ui_port=ui_port, on_restart=on_restart) as server:
             here = settings.model_copy(
                 update={
                     "temporal_address": server.address,

@@ -60,7 +60,13 @@ def dev(
     async def serve() -> None:
         with Announcement(settings.home, ready_file) as announcement:
             async with (
-                run_embedded(settings, known, port=temporal_port, ui_port=ui_port) as running,
+                run_embedded(
+                    settings,
+                    known,
+                    port=temporal_port,
+                    ui_port=ui_port,
+                    on_restart=lambda server: announcement.write(temporal=server.pid),
+                ) as running,
                 run_services(running.settings, running.runs, known) as services,
                 serve_http(services) as address,
             ):
@@ -80,7 +86,7 @@ def worker() -> None:
 
     from api.serve import serve_metrics
     from orchestrator.cli.logs import configure
-    from orchestrator.temporal.client.connection import connect
+    from orchestrator.temporal.client.connection import wait_and_connect
     from orchestrator.temporal.worker import run_worker
 
     settings = load_settings()
@@ -88,7 +94,7 @@ def worker() -> None:
     known = load_actions(settings)
 
     async def serve() -> None:
-        client = await connect(settings)
+        client = await wait_and_connect(settings)
         async with run_worker(client, settings, known), serve_metrics(settings.metrics_address):
             print_line(f"worker polls task queue {settings.task_queue!r} on {settings.temporal_address}")
             await asyncio.Event().wait()
@@ -115,7 +121,7 @@ def _serve_api(*, with_worker: bool) -> None:
     from api.serve import serve_http
     from orchestrator.cli.logs import configure
     from orchestrator.service.services import run_services
-    from orchestrator.temporal.client.connection import connect
+    from orchestrator.temporal.client.connection import wait_and_connect
     from orchestrator.temporal.client.runs import Runs
     from orchestrator.temporal.worker import run_worker
 
@@ -124,7 +130,7 @@ def _serve_api(*, with_worker: bool) -> None:
     known = load_actions(settings)
 
     async def serve() -> None:
-        client = await connect(settings)
+        client = await wait_and_connect(settings)
         async with contextlib.AsyncExitStack() as stack:
             if with_worker:
                 await stack.enter_async_context(run_worker(client, settings, known))
@@ -159,7 +165,7 @@ class Announcement:
 
     def __init__(self, home: Path, ready_file: Path | None) -> None:
         self.files = [home / DEV_FILE, *([ready_file] if ready_file else [])]
-        self.published = False
+        self.addresses: dict[str, Any] = {}
 
     def __enter__(self) -> Self:
         for file in self.files[1:]:
@@ -170,25 +176,31 @@ class Announcement:
         return self
 
     def __exit__(self, *raised: object) -> None:
-        for file in self.files if self.published else ():
+        for file in self.files if self.addresses else ():
             file.unlink(missing_ok=True)
 
     def publish(self, running: "EmbeddedServer", api_address: str) -> None:
-        """Print the addresses, and write each file atomically."""
+        """Print the addresses, and write the files."""
         server = running.server
         print_line(f"API          {api_address}  (documentation at /docs)")
         print_line(f"Temporal     {server.address}")
         print_line(f"Temporal UI  {server.ui_url}")
         print_line(f"worker       task queue {running.settings.task_queue!r}")
         print_line(f"state        {running.settings.home}")
-        addresses = {
+        self.addresses = {
             "api": api_address,
             "temporal_address": server.address,
             "ui": server.ui_url,
             "pids": {"dev": os.getpid(), "temporal": server.pid},
         }
-        self.published = True
+        self.write()
+
+    def write(self, **pids: int) -> None:
+        """Write each file atomically, with other process IDs; does nothing before `publish`."""
+        if not self.addresses:
+            return
+        self.addresses["pids"] |= pids
         for file in self.files:
             beside = file.with_name(f"{file.name}.{os.getpid()}")
-            beside.write_text(json.dumps(addresses))
+            beside.write_text(json.dumps(self.addresses))
             beside.replace(file)

@@ -17,6 +17,7 @@ from temporalio.client import Client
 
 from orchestrator.cli.environment import load_client_settings
 from orchestrator.temporal import devserver
+from orchestrator.temporal.supervisor import LOCK
 from tests.cli.shell import ROOT, SECONDS, Dev, Shell, start_dev, stop_dev
 
 pytestmark = pytest.mark.temporal
@@ -38,6 +39,10 @@ def is_alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def parent_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 async def wait_for_exit(pid: int) -> None:
@@ -143,6 +148,65 @@ async def test_an_unusable_folder_is_bad_usage(tmp_path: Path, args: tuple[str, 
     assert "Traceback" not in done.err
 
 
+async def test_temporal_ends_with_a_killed_dev(tmp_path: Path) -> None:
+    """A server was found running an hour after its parent had been killed."""
+    dev: Any = await start_dev(tmp_path / "home")
+    dev.process.kill()
+    await dev.end(dev.process)
+
+    await wait_for_exit(dev.ready["pids"]["temporal"])
+
+
+async def test_temporal_ends_when_its_supervisor_is_killed(tmp_path: Path) -> None:
+    async with devserver.run_dev_server(tmp_path) as server:
+        pid = server.pid
+        os.kill(parent_of(pid), signal.SIGKILL)
+        await wait_for_exit(pid)
+        async with asyncio.timeout(SECONDS):
+            while server.pid in (pid, 0):
+                await asyncio.sleep(0.05)
+
+
+async def test_temporal_has_no_secrets_in_its_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORCHESTRATOR_SECRET_CRM", "s3cr3t")
+    async with devserver.run_dev_server(tmp_path) as server:
+        for pid in (server.pid, parent_of(server.pid)):
+            names = {entry.partition(b"=")[0] for entry in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")}
+            assert names <= {name.encode() for name in devserver.KEPT_VARIABLES} | {b"", b"LC_CTYPE"}
+
+
+async def test_dev_restarts_a_temporal_that_was_killed(tmp_path: Path) -> None:
+    """Same ports, same folder: a run that was waiting continues, and the ready file has the new process ID."""
+    dev: Any = await start_dev(tmp_path / "home")
+    run_id = (await dev("run", write_resting(tmp_path), "--detach")).out.strip()
+    killed = dev.ready["pids"]["temporal"]
+    os.kill(killed, signal.SIGKILL)
+    async with asyncio.timeout(SECONDS):
+        while (pid := json.loads((tmp_path / "home.ready.json").read_text())["pids"]["temporal"]) == killed:
+            await asyncio.sleep(0.05)
+    watched = await dev("runs", "watch", run_id, "--json")
+    done = await stop_dev(dev)
+
+    assert json.loads(watched.out)["output"] == "rested"
+    assert pid != killed
+    assert not is_alive(pid)
+    assert done.code == 0
+    assert "the embedded Temporal server ended (SIGKILL), restarting it" in done.err
+
+
+async def test_dev_ends_when_temporal_cannot_be_restarted(tmp_path: Path) -> None:
+    dev: Any = await start_dev(tmp_path / "home")
+    (tmp_path / "home" / "temporal.db").write_bytes(b"no database" * 1000)
+    for name in ("temporal.db-wal", "temporal.db-shm"):
+        (tmp_path / "home" / name).unlink(missing_ok=True)
+    os.kill(dev.ready["pids"]["temporal"], signal.SIGKILL)
+    done = await dev.end(dev.process)
+
+    assert done.code == 3
+    assert "temporal.db is damaged: file is not a database" in done.err
+    assert "Traceback" not in done.err
+
+
 @pytest.mark.chaos
 @pytest.mark.parametrize("killed", [("dev",), ("dev", "temporal"), ("temporal", "dev")], ids=" then ".join)
 async def test_a_run_continues_after_dev_was_killed(tmp_path: Path, killed: tuple[str, ...]) -> None:
@@ -168,7 +232,7 @@ async def test_an_embedded_run_starts_and_stops_its_server(tmp_path: Path) -> No
     done = await shell("run", write_resting(tmp_path), "--server", "embedded", "--json")
 
     assert (done.code, json.loads(done.out)["output"]) == (0, "rested")
-    assert not (tmp_path / "home" / "temporal.pid").exists()
+    assert not is_alive(int((tmp_path / "home" / LOCK).read_text()))
 
 
 async def test_an_interrupted_embedded_run_resumes_from_its_home(tmp_path: Path) -> None:
