@@ -34,6 +34,8 @@ UNAVAILABLE = ("08", "28", "3D", "40", "53", "57")
 """SQLSTATE classes: connection, authorization, unknown database, rollback, resources, operator intervention."""
 INVALID_DATA = "22"
 """SQLSTATE class of values that a column cannot hold."""
+DAMAGED = ("SQLITE_NOTADB", "SQLITE_CORRUPT")
+"""SQLite's errors for a file that it cannot read."""
 STALE = AsyncAdapt_asyncpg_dbapi.InvalidCachedStatementError
 """A statement was prepared before the migration of a newer release; the driver prepares it again on the next use."""
 MIGRATION_LOCK = 7_365_221_340_911
@@ -176,6 +178,10 @@ async def _translate_errors(engine: AsyncEngine) -> AsyncIterator[None]:
         state = getattr(error.orig, "sqlstate", None) or "" if isinstance(error, DBAPIError) else ""
         if isinstance(error, DataError) or state.startswith(INVALID_DATA):
             raise ValueRefused(f"the database cannot store a value: {_shorten(error)}") from error
+        if getattr(getattr(error, "orig", None), "sqlite_errorname", "").startswith(DAMAGED):
+            raise StoreUnavailable(
+                f"the database {engine.url.database} is damaged: {_shorten(error)}", hint="restore it from a backup"
+            ) from error
         gone = not isinstance(error, DBAPIError) or isinstance(error, InterfaceError | OperationalError)
         if isinstance(error, DBAPIError) and isinstance(error.orig, STALE):
             raise StoreUnavailable("the tables have just been migrated; try again") from error

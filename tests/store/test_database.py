@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from orchestrator import store
 from orchestrator.errors import SettingsError
 from orchestrator.model.run import RunSummary
+from orchestrator.service.services import open_database
 from orchestrator.settings import Settings
 from orchestrator.store.api_keys import Keys
 from orchestrator.store.database import (
@@ -76,6 +77,14 @@ async def test_an_unreachable_server_is_reported_without_the_password() -> None:
     assert "127.0.0.1:9" in str(caught.value)
     assert "s3cret" not in str(caught.value)
     await database.aclose()
+
+
+async def test_a_damaged_file_is_one_sentence(tmp_path: Path) -> None:
+    """SQLite's DatabaseError is none of the errors of a database that is away: it left as a traceback."""
+    (tmp_path / "orchestrator.db").write_bytes(b"no database" * 1000)
+    with pytest.raises(StoreUnavailable, match=r"orchestrator\.db is damaged: file is not a database"):
+        async with open_database(Settings(home=tmp_path)):
+            pass
 
 
 def test_a_malformed_database_url_is_reported() -> None:
