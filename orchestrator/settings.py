@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -16,6 +17,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 PREFIX = "ORCHESTRATOR_"
 SECRET_PREFIX = "ORCHESTRATOR_SECRET_"  # noqa: S105 - a prefix of names, not a secret
 ENV_FILE = ".env"
+ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/]+):[0-9]{1,5}")
 
 Names = Annotated[tuple[str, ...], NoDecode]
 """Names separated by commas."""
@@ -43,6 +45,11 @@ class Settings(BaseSettings):
         description="Directory for the state of `dev`: the SQLite files of Temporal and the orchestrator, and logs.",
     )
     temporal_address: str = Field("127.0.0.1:7233", description="Address of the Temporal frontend, `host:port`.")
+    temporal_wait_seconds: float = Field(
+        60.0,
+        ge=0,
+        description="How long `api`, `worker` and `server` wait at start for Temporal and its namespace, in seconds.",
+    )
     temporal_namespace: str = Field("default", description="Temporal namespace.")
     temporal_api_key: SecretStr | None = Field(None, description="API key of Temporal Cloud; enables TLS.")
     temporal_tls: bool = Field(False, description="Connect to Temporal with TLS.")
@@ -157,6 +164,13 @@ class Settings(BaseSettings):
     @classmethod
     def _parse_senders(cls, value: object) -> object:
         return _parse_json(value, '{"acme": ["*@acme.example"]}')
+
+    @field_validator("temporal_address")
+    @classmethod
+    def _check_address(cls, value: str) -> str:
+        if ADDRESS.fullmatch(value) is None:
+            raise ValueError(f"must be host:port without a scheme, such as 127.0.0.1:7233, not {value!r}")
+        return value
 
     @field_validator("rate_limit")
     @classmethod

@@ -12,6 +12,11 @@ from orchestrator.settings import PREFIX
     [
         ("API_PORT", "many", "must be a whole number"),
         ("API_PORT", "70000", "must be at most 65535"),
+        (
+            "TEMPORAL_ADDRESS",
+            "http://127.0.0.1:7233",
+            "must be host:port without a scheme, such as 127.0.0.1:7233, not 'http://127.0.0.1:7233'",
+        ),
         ("LOG_LEVEL", "inof", "must be 'debug', 'info', 'warning' or 'error'"),
         ("RATE_LIMIT", "much", "must be a number of requests per time, such as 6000/minute, not 'much'"),
         ("HTTP_ALLOWED_NETWORKS", "10.1.0.0/99", "must be a list of networks such as 10.1.0.0/16, not '10.1.0.0/99'"),

@@ -4,6 +4,7 @@ import json
 import os
 from typing import TYPE_CHECKING
 
+from orchestrator.cli.failures import UsageError
 from orchestrator.cli.output import print_note
 from orchestrator.cli.own_packages import require_other_names
 from orchestrator.errors import SettingsError
@@ -51,8 +52,12 @@ DEV_FILE = "dev.json"
 
 def load_client_settings(server: str | None = None) -> "Settings":
     """Return the settings of a client; finds a `dev` on this machine, and its Web UI, by its state folder."""
+    from orchestrator.settings import ADDRESS
+
     loaded = load_settings()
     if server is not None:
+        if ADDRESS.fullmatch(server) is None:
+            raise UsageError(f"--server must be host:port without a scheme, such as 127.0.0.1:7233, not {server!r}")
         loaded = loaded.model_copy(update={"temporal_address": server})
     try:
         running = json.loads((loaded.home / DEV_FILE).read_text())

@@ -16,6 +16,7 @@ from orchestrator.telemetry.metrics import SdkMetrics
 TEXT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 LINE_BREAK = re.compile("[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 ESCAPES = {letter: ascii(letter)[1:-1] for letter in "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"}
+WORKER_LOGGER = "temporalio.worker._worker"
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 """Attributes of every record; all others come from `extra`."""
 
@@ -70,9 +71,9 @@ class JsonLines(logging.Formatter):
 
 
 def shorten_traceback(record: logging.LogRecord) -> bool:
-    """Replace the traceback of a failed action by one line: it would only show Temporal's own code."""
+    """Replace the traceback of a failed action or worker by one line: it would only show Temporal's own code."""
     error = record.exc_info[1] if record.exc_info else None
-    if error is not None and type(error).__module__ == "temporalio.exceptions":
+    if error is not None and (type(error).__module__ == "temporalio.exceptions" or record.name == WORKER_LOGGER):
         record.msg, record.args = f"{record.getMessage()}: {error}", ()
         record.exc_info, record.exc_text = None, None
     return True

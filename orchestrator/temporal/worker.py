@@ -1,5 +1,6 @@
 """Wire a worker."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -10,6 +11,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
 from activities.registry import Registry
 from activities.runtime import build_activities
 from orchestrator.settings import Settings
+from orchestrator.temporal.client.connection import explain_core_error
 from orchestrator.temporal.workflow.run_workflow import RunWorkflow
 
 STICKY_SECONDS = 2.0
@@ -32,6 +34,8 @@ async def run_worker(
 ) -> AsyncIterator[Worker]:
     """Run a worker for the duration of the context; running actions then have `shutdown_seconds` to end.
 
+    Raises ServerUnavailable in the body where Temporal refuses the worker, which it does not retry.
+
     The sandbox costs 20 to 50 % of CPU and finds nothing that replay in tests does not, so only tests use it.
     """
     activities = build_activities(registry, settings)
@@ -51,8 +55,17 @@ async def run_worker(
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=STICKY_SECONDS),
         graceful_shutdown_timeout=timedelta(seconds=settings.shutdown_seconds),
     )
+    cancelled = False
     try:
         async with worker:
-            yield worker
+            try:
+                yield worker
+            except asyncio.CancelledError:
+                cancelled = True
+                raise
+    except RuntimeError as error:  # the worker cancels the body and raises why
+        if cancelled:
+            raise explain_core_error("Temporal does not accept the worker", error) from error
+        raise
     finally:
         await activities.aclose()

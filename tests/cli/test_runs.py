@@ -77,7 +77,9 @@ def test_without_a_server_commands_teach_and_exit_with_3(args: tuple[str, ...]) 
 
 @pytest.mark.process
 async def test_a_worker_without_a_server_exits_with_3() -> None:
-    done = await Shell({"ORCHESTRATOR_TEMPORAL_ADDRESS": "127.0.0.1:1"})("worker")
+    done = await Shell({"ORCHESTRATOR_TEMPORAL_ADDRESS": "127.0.0.1:1", "ORCHESTRATOR_TEMPORAL_WAIT_SECONDS": "0"})(
+        "worker"
+    )
 
     assert (done.code, "no Temporal server answers at 127.0.0.1:1" in done.err, "Traceback" in done.err) == (
         3,

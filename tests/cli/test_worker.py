@@ -26,6 +26,18 @@ async def test_a_worker_serves_until_a_signal(dev: Dev, tmp_path: Path) -> None:
     assert stopped.out == f"worker polls task queue 'elsewhere' on {dev.ready['temporal_address']}\n"
 
 
+@pytest.mark.parametrize("process", ["worker", "api", "server"])
+async def test_a_namespace_that_does_not_exist_is_one_sentence(dev: Dev, tmp_path: Path, process: str) -> None:
+    missing = {"ORCHESTRATOR_TEMPORAL_NAMESPACE": "nowhere", "ORCHESTRATOR_TEMPORAL_WAIT_SECONDS": "0"}
+    shell = Shell({**dev.env, **missing, "ORCHESTRATOR_API_PORT": "0", "ORCHESTRATOR_HOME": str(tmp_path)})
+    done = await shell(process)
+
+    assert done.code == 3
+    assert done.err.splitlines()[0] == "error: the Temporal server has no namespace 'nowhere'"
+    assert done.out == "", "it must not say that it serves"
+    assert "Traceback" not in done.err
+
+
 @pytest.mark.slow
 async def test_many_workers_start_and_stop_without_a_crash_or_a_hang(dev: Dev) -> None:
     slots = asyncio.Semaphore(3)

@@ -6,18 +6,22 @@ from pathlib import Path
 import pytest
 from google.protobuf.duration_pb2 import Duration
 from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
+from temporalio.service import RPCStatusCode
 
+from activities import load_registry
 from orchestrator.errors import ServerUnavailable
 from orchestrator.planner.planner import check
 from orchestrator.settings import Settings
-from orchestrator.temporal.client import run_tree
+from orchestrator.temporal.client import connection, run_tree
 from orchestrator.temporal.client import runs as runs_module
-from orchestrator.temporal.client.connection import connect
+from orchestrator.temporal.client.connection import AccessDenied, NamespaceNotFound, connect, wait_and_connect
 from orchestrator.temporal.client.runs import Runs
-from orchestrator.temporal.devserver import run_dev_server
+from orchestrator.temporal.devserver import find_free_port, run_dev_server
+from orchestrator.temporal.worker import run_worker
 from tests.api.support import (
     SET,
 )
+from tests.temporal.refusing_server import run_refusing_server
 from tests.temporal.world import World, make_definition, make_plan
 
 pytestmark = pytest.mark.temporal
@@ -40,6 +44,52 @@ async def test_a_namespace_without_its_search_attributes_is_not_ready(tmp_path: 
         async with asyncio.timeout(30):
             while "is not ready" not in await read_error():  # at first the namespace itself is not known everywhere
                 await asyncio.sleep(0.2)
+
+
+@pytest.mark.parametrize("status", [RPCStatusCode.UNAUTHENTICATED, RPCStatusCode.PERMISSION_DENIED])
+async def test_rejected_credentials_are_reported_at_once(tmp_path: Path, status: RPCStatusCode) -> None:
+    """Waiting does not help: the key has expired, or belongs to another namespace."""
+    async with run_refusing_server(int(status), "key expired") as address, asyncio.timeout(30):
+        settings = Settings(home=tmp_path, temporal_address=address, temporal_wait_seconds=600)
+        with pytest.raises(AccessDenied, match="rejected our credentials: key expired") as caught:
+            await wait_and_connect(settings)
+
+    assert caught.value.code == "server_unavailable"
+    assert "ORCHESTRATOR_TEMPORAL_API_KEY" in (caught.value.hint or "")
+
+
+async def test_a_missing_namespace_is_named(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "NAMESPACE_SECONDS", 0.0)
+    settings = world.runs.settings.model_copy(update={"temporal_namespace": "nowhere"})
+    with pytest.raises(NamespaceNotFound, match="has no namespace 'nowhere'"):
+        await wait_and_connect(settings)
+
+    runs = Runs(await connect(settings), settings)
+    with pytest.raises(NamespaceNotFound, match="has no namespace 'nowhere'"):
+        await runs.reader.read_document("some-run")
+
+
+async def test_a_process_waits_for_a_server_that_starts_later(tmp_path: Path) -> None:
+    port = find_free_port()
+    settings = Settings(home=tmp_path, temporal_address=f"127.0.0.1:{port}", temporal_wait_seconds=60)
+    waiting = asyncio.create_task(wait_and_connect(settings))
+    await asyncio.sleep(0)
+    async with run_dev_server(tmp_path / "temporal", port=port):
+        assert (await waiting).namespace == "default"
+
+
+async def test_the_wait_for_a_server_is_bounded(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, temporal_address=f"127.0.0.1:{find_free_port()}", temporal_wait_seconds=0.1)
+    with pytest.raises(ServerUnavailable, match="no Temporal server answers"):
+        await wait_and_connect(settings)
+
+
+async def test_a_worker_that_temporal_refuses_is_reported(world: World) -> None:
+    """The SDK raises a RuntimeError and logs a traceback of its own code."""
+    settings = world.runs.settings.model_copy(update={"temporal_namespace": "nowhere"})
+    with pytest.raises(ServerUnavailable, match=r"Temporal does not accept the worker: NotFound: .*nowhere"):
+        async with run_worker(await connect(settings), settings, load_registry(settings)):
+            await asyncio.sleep(30)
 
 
 async def test_an_update_without_a_worker_is_reported(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,11 +1,14 @@
 """Connect to Temporal and translate its errors."""
 
 import asyncio
+import logging
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
-from temporalio.api.workflowservice.v1 import ListWorkflowExecutionsRequest
+from temporalio.api.errordetails.v1 import NamespaceNotFoundFailure
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, ListWorkflowExecutionsRequest
 from temporalio.client import Client, GrpcCompression
 from temporalio.service import RPCError, RPCStatusCode, TLSConfig
 
@@ -14,7 +17,11 @@ from orchestrator.settings import Settings
 from orchestrator.telemetry.tracing import create_interceptors
 from orchestrator.temporal.search_attributes import KEYS
 
+logger = logging.getLogger(__name__)
 CONNECT_SECONDS = 5
+NAMESPACE_SECONDS = 10.0
+"""How long a starting process waits for the namespace on a server that answers: a new one appears a moment later."""
+RETRY_SECONDS = 0.5
 TRANSIENT_STATUSES = (
     RPCStatusCode.UNAVAILABLE,
     RPCStatusCode.DEADLINE_EXCEEDED,
@@ -22,6 +29,17 @@ TRANSIENT_STATUSES = (
     RPCStatusCode.RESOURCE_EXHAUSTED,  # too many requests; what is too large is refused before it is sent
 )
 DENIED_STATUSES = (RPCStatusCode.UNAUTHENTICATED, RPCStatusCode.PERMISSION_DENIED)
+STATUS = re.compile(r'Status \{ code: (?P<code>\w+), message: "(?P<message>(?:[^"\\]|\\.)*)"')
+"""The status in the text of a RuntimeError of the SDK's core, which has no other way to say it."""
+DENIED_CODES = ("Unauthenticated", "PermissionDenied")
+
+
+class NamespaceNotFound(ServerUnavailable):
+    """The Temporal server has no such namespace."""
+
+
+class AccessDenied(ServerUnavailable):
+    """The Temporal server rejected our credentials."""
 
 
 async def connect(settings: Settings) -> Client:
@@ -42,10 +60,56 @@ async def connect(settings: Settings) -> Client:
                 grpc_compression=GrpcCompression.NONE if loopback else GrpcCompression.GZIP,
             )
     except (RuntimeError, RPCError, TimeoutError) as error:
-        raise ServerUnavailable(
-            f"no Temporal server answers at {address}",
-            hint="start one with `orchestrator dev`, or set ORCHESTRATOR_TEMPORAL_ADDRESS",
-        ) from error
+        raise explain_core_error(f"no Temporal server answers at {address}", error) from error
+
+
+async def wait_and_connect(settings: Settings) -> Client:
+    """Connect a process that serves; waits `temporal_wait_seconds` for the server and its namespace.
+
+    So the order in which they start does not matter. Raises ServerUnavailable.
+    """
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + settings.temporal_wait_seconds
+    waiting = False
+    while True:
+        try:
+            client = await connect(settings)
+            await _require_namespace(client)
+        except AccessDenied:
+            raise
+        except ServerUnavailable as error:
+            if isinstance(error, NamespaceNotFound):
+                deadline = min(deadline, clock() + NAMESPACE_SECONDS)
+            if clock() >= deadline:
+                raise
+            if not waiting:
+                logger.warning("waiting for Temporal: %s", error)
+            waiting = True
+            await asyncio.sleep(RETRY_SECONDS)
+        else:
+            return client
+
+
+async def _require_namespace(client: Client) -> None:
+    request = DescribeNamespaceRequest(namespace=client.namespace)
+    async with translate_rpc_errors():
+        await client.workflow_service.describe_namespace(request, timeout=timedelta(seconds=CONNECT_SECONDS))
+
+
+def explain_core_error(message: str, error: BaseException) -> ServerUnavailable:
+    """Return what an error of the SDK's core means, with the status that the server answered, if it did."""
+    status = STATUS.search(str(error))
+    if status is None:
+        hint = "start one with `orchestrator dev`, or set ORCHESTRATOR_TEMPORAL_ADDRESS"
+        return ServerUnavailable(message, hint=hint)
+    if status["code"] in DENIED_CODES:
+        return _deny_access(status["message"])
+    return ServerUnavailable(f"{message}: {status['code']}: {status['message'][:300]}")
+
+
+def _deny_access(message: str) -> AccessDenied:
+    hint = "check the settings ORCHESTRATOR_TEMPORAL_API_KEY, …_TLS_CERT and …_NAMESPACE"
+    return AccessDenied(f"the Temporal server rejected our credentials: {message}", hint=hint)
 
 
 def _tls(settings: Settings) -> bool | TLSConfig:
@@ -77,15 +141,25 @@ async def translate_rpc_errors(run_id: str | None = None) -> AsyncIterator[None]
     try:
         yield
     except RPCError as error:
+        if (namespace := _find_missing_namespace(error)) is not None:
+            raise NamespaceNotFound(
+                f"the Temporal server has no namespace {namespace!r}",
+                hint="set ORCHESTRATOR_TEMPORAL_NAMESPACE, or create it: see docs/operations.md",
+            ) from error
         if error.status == RPCStatusCode.NOT_FOUND and run_id is not None:
             raise RunNotFound(f"there is no run {run_id!r}") from error
         if error.status in TRANSIENT_STATUSES:
             raise ServerUnavailable(f"the Temporal server does not answer: {error.message}") from error
         if error.status in DENIED_STATUSES:
-            hint = "check the settings ORCHESTRATOR_TEMPORAL_API_KEY, …_TLS_CERT and …_NAMESPACE"
-            raise ServerUnavailable(
-                f"the Temporal server rejected our credentials: {error.message}", hint=hint
-            ) from error
+            raise _deny_access(error.message) from error
         if error.status == RPCStatusCode.INVALID_ARGUMENT:
             raise OperationRefused(f"the Temporal server rejected the request: {error.message}") from error
         raise
+
+
+def _find_missing_namespace(error: RPCError) -> str | None:
+    failure = NamespaceNotFoundFailure()
+    for detail in error.grpc_status.details:
+        if detail.Unpack(failure):
+            return failure.namespace
+    return None
