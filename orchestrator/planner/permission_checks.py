@@ -3,13 +3,17 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from orchestrator.language import Name
 from orchestrator.model.definition import Definition
 from orchestrator.model.permissions import (
+    HOST_CHECKED,
     WEBHOOK,
     Permissions,
+    SecretInfo,
     describe_forbidden_action,
+    describe_forbidden_host,
     describe_missing_connection,
     describe_missing_secret,
     find_queue_problem,
@@ -37,10 +41,12 @@ def check(definition: Definition, graph: Graph, uses: Iterable[Use], permissions
     """Report what the customer may not use; a secret that is missing is a warning, as it may be set later."""
     calls = list(_iterate_calls(definition, graph))
     if permissions.secrets is not None:
-        actions = {call.pointer: call.action for call in calls}
+        by_pointer = {call.pointer: call for call in calls}
         for pointer, name in uses:
-            if name.root == "secrets":
-                _check_secret(pointer, name, _find_action(pointer, actions), permissions, report)
+            call = _find_call(pointer, by_pointer) if name.root == "secrets" else None
+            if call is not None:
+                _check_secret(pointer, name, call.action, permissions, report)
+                _check_host(pointer, permissions.secrets.get(str(name.path[0])), call, report)
         _check_webhook_secret(definition, permissions, report)
     if permissions.sql_connections is not None:
         _check_connections(calls, permissions.sql_connections, report)
@@ -62,10 +68,24 @@ def _read_side_call(call: Any, pointer: str) -> Iterator[_ActionUse]:
         yield _ActionUse(call["action"], config if isinstance(config, Mapping) else {}, f"{pointer}/config")
 
 
-def _find_action(pointer: str, actions: Mapping[str, str]) -> str:
-    """Return the action whose parameters contain a pointer."""
+def _find_call(pointer: str, calls: Mapping[str, _ActionUse]) -> _ActionUse | None:
+    """Return the call whose parameters contain a pointer."""
     parts = pointer.split("/")
-    return next((actions[at] for end in range(len(parts)) if (at := "/".join(parts[: end + 1])) in actions), "")
+    return next((calls[at] for end in range(len(parts)) if (at := "/".join(parts[: end + 1])) in calls), None)
+
+
+def _check_host(pointer: str, secret: SecretInfo | None, call: _ActionUse, report: Report) -> None:
+    """Report a literal URL of a host that the secret may not be sent to; the action checks computed ones."""
+    url = call.config.get("url")
+    if secret is None or call.action not in HOST_CHECKED or not isinstance(url, str) or is_template(url):
+        return
+    try:
+        host = urlsplit(url).hostname or ""
+        ascii_host = host.encode("idna").decode()
+    except ValueError:
+        return  # not a URL, which the action reports
+    if host and not secret.allows_host(ascii_host):
+        report.add_error("forbidden_secret", pointer, describe_forbidden_host(secret.name, host))
 
 
 def _check_secret(pointer: str, name: Name, action: str, permissions: Permissions, report: Report) -> None:

