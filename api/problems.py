@@ -45,6 +45,8 @@ STATUS = {
     "json_syntax": 400,
     "too_large": 413,
     "value_refused": 422,
+    "too_costly": 422,
+    "busy": 503,
     "secret_missing": 503,
     "server_unavailable": 503,
     "store_unavailable": 503,

@@ -1,5 +1,6 @@
 """Save, publish, pause, archive, roll back and draw definitions."""
 
+import asyncio
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Query, Response
@@ -252,8 +253,8 @@ async def draw_workflow(
     """Draw the graph of a definition."""
     stored = await services.workflows.get(caller.customer_id, workflow_id)
     if format == "json":
-        return JSONResponse(describe_graph(stored.definition))
-    text = draw_mermaid(stored.definition)
+        return JSONResponse(await asyncio.to_thread(describe_graph, stored.definition))
+    text = await asyncio.to_thread(draw_mermaid, stored.definition)
     if format == "mermaid":
         return Response(text, media_type="text/vnd.mermaid; charset=utf-8")
     # The picture contains names of nodes: no script in them may run.

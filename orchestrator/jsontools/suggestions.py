@@ -8,6 +8,8 @@ MAX_NAME = 60
 """Characters of a name that are compared: the comparison takes quadratic time."""
 MAX_KNOWN = 1_000
 """Known names that are compared."""
+SIMILARITY = 0.6
+"""Similarity from which a name is suggested."""
 
 
 def did_you_mean(name: object, known: Iterable[str], prefix: str = "") -> str | None:
@@ -16,7 +18,7 @@ def did_you_mean(name: object, known: Iterable[str], prefix: str = "") -> str | 
     return None if closest is None else f"did you mean `{prefix}{closest}`?"
 
 
-def find_closest(name: object, known: Iterable[str], similarity: float = 0.6) -> str | None:
+def find_closest(name: object, known: Iterable[str], similarity: float = SIMILARITY) -> str | None:
     """Return the known name that is most like this one, if any is similar enough."""
     if not isinstance(name, str):
         return None

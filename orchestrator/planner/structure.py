@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from orchestrator.jsontools.pointer import escape
-from orchestrator.jsontools.suggestions import did_you_mean, find_closest, join_names
+from orchestrator.jsontools.suggestions import join_names
 from orchestrator.model.definition import NODE_TYPES, STATUSES, Definition, Node, Part
 from orchestrator.model.node_types import COMMON_KEYS, KINDS
 from orchestrator.model.run import RESERVED_NAMES
@@ -119,7 +119,7 @@ def check_config_keys(value: Mapping[str, Any], known: Iterable[str], pointer: s
     for key, content in value.items():
         if key in names:
             continue
-        closest = find_closest(key, names, MISTAKE)
+        closest = report.find_closest_key(key, names, MISTAKE)
         path = f"{pointer}/{escape(key)}"
         if closest is not None:
             report.add_error("unknown_key", path, f"unknown key {key!r:.60} in {what}", f"did you mean `{closest}`?")
@@ -130,5 +130,6 @@ def check_config_keys(value: Mapping[str, Any], known: Iterable[str], pointer: s
 
 def _check_unknown_keys(part: Part, pointer: str, report: Report) -> None:
     for key in part.model_extra or ():
-        hint = did_you_mean(key, type(part).model_fields)
+        closest = report.find_closest_key(key, type(part).model_fields)
+        hint = closest and f"did you mean `{closest}`?"
         report.add_warning("unknown_key", f"{pointer}/{escape(key)}", f"unknown key {key!r:.60}: it is ignored", hint)

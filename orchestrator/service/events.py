@@ -6,7 +6,7 @@ first one starts.
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,6 +16,7 @@ from orchestrator.errors import OperationRefused, OrchestratorError, ServerUnava
 from orchestrator.language import Env
 from orchestrator.language.condition_reader import compile_condition
 from orchestrator.service.plans import MAX_RECEIVED_BYTES, Plans
+from orchestrator.service.process_pool import TooCostly
 from orchestrator.service.runs import Operations
 from orchestrator.service.starts import Starts
 from orchestrator.store.database import StoreUnavailable
@@ -163,14 +164,25 @@ class Events:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _plan_event_starts(self, customer_id: str, received: dict[str, Any]) -> tuple[Start, ...]:
-        """Return a start for each subscriber of an event; a filter that fails makes its own start fail, no other."""
-        starts: list[Start] = []
-        for row in await self.triggers.list_subscribers(customer_id):
+        """Return a start for each subscriber of an event; a filter that fails makes its own start fail, no other.
+
+        Raises Busy.
+        """
+        subscribers = await self.triggers.list_subscribers(customer_id)
+        rows = [row for row in subscribers if matches_pattern(row.event or "", received["name"])]
+        filters = {row.workflow_id: row.config["filter"] for row in rows if row.config.get("filter")}
+        refused: dict[str, str | None] = {}
+        if filters:
             try:
-                if _matches_trigger(row, received):
-                    starts.append(start_for(row))
-            except OrchestratorError as error:
-                starts.append(replace(start_for(row), state=FAILED, reason=f"the trigger's filter failed: {error}"))
+                refused = await self.plans.call(customer_id, evaluate_filters, filters, received)
+            except TooCostly as error:
+                refused = dict.fromkeys(filters, str(error))
+        starts: list[Start] = []
+        for row in rows:
+            if row.workflow_id not in refused:
+                starts.append(start_for(row))
+            elif (reason := refused[row.workflow_id]) is not None:
+                starts.append(replace(start_for(row), state=FAILED, reason=f"the trigger's filter failed: {reason}"))
         return tuple(starts)
 
     async def _start_pending(self, delivery: Delivery) -> None:
@@ -241,13 +253,19 @@ def matches_pattern(pattern: str, name: str) -> bool:
     return len(wanted) == len(parts) and all(want in ("*", part) for want, part in zip(wanted, parts, strict=True))
 
 
-def _matches_trigger(row: TriggerRow, received: dict[str, Any]) -> bool:
-    if not matches_pattern(row.event or "", received["name"]):
-        return False
-    condition = row.config.get("filter")
-    return not condition or compile_condition(condition).evaluate(_build_filter_env(received))
+def evaluate_filters(filters: Mapping[str, Any], received: Mapping[str, Any]) -> dict[str, str | None]:
+    """Return the subscribers that are not started: the reason by which a filter failed, or `None` where it is false."""
+    env = _build_filter_env(received)
+    refused: dict[str, str | None] = {}
+    for name, condition in filters.items():
+        try:
+            if not compile_condition(condition).evaluate(env):
+                refused[name] = None
+        except OrchestratorError as error:
+            refused[name] = str(error)
+    return refused
 
 
-def _build_filter_env(received: dict[str, Any]) -> Env:
+def _build_filter_env(received: Mapping[str, Any]) -> Env:
     """Return what a filter sees: the event as `trigger`, as in the run's templates, and its keys at the top level."""
     return Env({**received, "trigger": received}, lambda: datetime.now(UTC), lambda: str(uuid4()))

@@ -1,17 +1,15 @@
 """Check definitions, and make the plans that runs start with."""
 
-import asyncio
-import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from types import MappingProxyType
-from typing import Any, cast
+from typing import Any, ParamSpec, TypeVar, cast
 from uuid import uuid4
 
 from activities.registry import Registry
 from orchestrator.errors import DefinitionInvalid, OperationRefused, Problem
+from orchestrator.jsontools.schema import find_problems
 from orchestrator.model.definition import WORKFLOW_NAME
 from orchestrator.model.plan import FORMAT, Plan
 from orchestrator.planner.planner import check
@@ -19,11 +17,14 @@ from orchestrator.planner.policies import Catalogue
 from orchestrator.planner.verdict import Verdict
 from orchestrator.service.callees import load_callees
 from orchestrator.service.permissions import PermissionReader
+from orchestrator.service.process_pool import ProcessPool
 from orchestrator.store.records import Version
 from orchestrator.store.ttl_cache import TtlCache
 from orchestrator.store.workflows import Definitions
 from orchestrator.temporal.payloads import MAX_PAYLOAD_BYTES, measure_json
 
+P = ParamSpec("P")
+ResultT = TypeVar("ResultT")
 ARCHIVED = "archived"
 SERVICE_KEYS = (
     "status", "version", "customer_id", "created_at", "updated_at", "created_by",
@@ -37,8 +38,6 @@ MAX_RECEIVED_BYTES = 1_000_000
 MAX_PLAN_BYTES = MAX_PAYLOAD_BYTES - MAX_RECEIVED_BYTES - 10_000
 """The request of a run holds the plan and the trigger data: whatever is accepted must be able to start."""
 MAX_PLANS = 200
-LARGE_CHARACTERS = 100_000
-"""Larger definitions are checked in a thread; at this size, a thousand plain nodes, the check takes some 50 ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +52,16 @@ class StartPlan:
 class Plans:
     """The plans of all customers' workflows."""
 
-    def __init__(self, definitions: Definitions, registry: Registry, permissions: PermissionReader) -> None:
+    def __init__(
+        self,
+        definitions: Definitions,
+        registry: Registry,
+        permissions: PermissionReader,
+        pool: ProcessPool | None = None,
+    ) -> None:
         self.definitions = definitions
+        self.pool = pool
+        """Where definitions and inputs are checked; without one they are checked here, on a command's own data."""
         # The planner only reads the registry, and a frozen ActionSpec is narrower than the protocol.
         self.registry = cast("Catalogue", registry)
         self.permissions = permissions
@@ -69,28 +76,37 @@ class Plans:
         """Check a definition of a customer; callees are read from `unsaved`, then from the store."""
         stored = await load_callees(self.definitions, customer_id, definition)
         callees = {**stored.definitions, **unsaved}
-        run_check = partial(
-            check,
+        return await self.call(
+            customer_id,
+            check_to_start,
             {**definition, "customer_id": customer_id},
             registry=self.registry,
             workflows=callees,
             drafts=stored.drafts - unsaved.keys(),
             permissions=await self.permissions.read(customer_id),
         )
-        return await asyncio.to_thread(run_check) if _is_large([definition, callees]) else run_check()
+
+    async def call(
+        self, customer_id: str, function: Callable[P, ResultT], *args: P.args, **kwargs: P.kwargs
+    ) -> ResultT:
+        """Call a function whose time is not bounded by the size of its arguments; raises TooCostly."""
+        if self.pool is None:
+            return function(*args, **kwargs)
+        return await self.pool.call(customer_id, function, *args, **kwargs)
+
+    async def require_valid_input(self, plan: Plan, run_input: Any) -> None:
+        """Raise DefinitionInvalid where an input is not valid, with pointers into the request; or TooCostly."""
+        if plan.input_schema is None:
+            return
+        problems = await self.call(plan.customer_id, find_problems, plan.input_schema, run_input)
+        if problems:
+            raise DefinitionInvalid(
+                [Problem(each.severity, each.code, f"/input{each.path}", each.message, each.hint) for each in problems]
+            )
 
     async def make(self, customer_id: str, definition: Mapping[str, Any]) -> Plan:
-        """Return the plan of a definition; raises DefinitionInvalid, also where the plan is too large for a run."""
-        plan = (await self.check(customer_id, definition)).require()
-        size = measure_json(plan.to_json()) + measure_json(definition["trigger"].get("config"))
-        if size > MAX_PLAN_BYTES:
-            message = (
-                f"the workflow takes {size:,} bytes with its callees and the input of its trigger;"
-                f" a run can start with at most {MAX_PLAN_BYTES:,}"
-            )
-            hint = "keep large values elsewhere and pass references"
-            raise DefinitionInvalid([Problem("error", "too_large", "", message, hint)])
-        return plan
+        """Return the plan of a definition; raises DefinitionInvalid."""
+        return (await self.check(customer_id, definition)).require()
 
     async def make_unsaved(self, customer_id: str, definition: Mapping[str, Any]) -> Plan:
         """Return the plan of a definition that runs without being stored; raises DefinitionInvalid."""
@@ -122,16 +138,28 @@ class Plans:
         return StartPlan(await self._plans.get((customer_id, workflow_id, number, head.created_at), load), number)
 
 
+def check_to_start(definition: Mapping[str, Any], **context: Any) -> Verdict:
+    """Check a definition, and that its plan is small enough for a run to start with."""
+    verdict = check(definition, **context)
+    if verdict.plan is None:
+        return verdict
+    size = measure_json(verdict.plan.to_json()) + measure_json(definition["trigger"].get("config"))
+    if size <= MAX_PLAN_BYTES:
+        return verdict
+    message = (
+        f"the workflow takes {size:,} bytes with its callees and the input of its trigger;"
+        f" a run can start with at most {MAX_PLAN_BYTES:,}"
+    )
+    hint = "keep large values elsewhere and pass references"
+    return Verdict(None, [Problem("error", "too_large", "", message, hint), *verdict.problems])
+
+
 def normalize(definition: Mapping[str, Any], workflow_id: str) -> dict[str, Any]:
     """Return a definition with its ID and without the keys of the service; raises DefinitionInvalid for a bad ID."""
     if not WORKFLOW_NAME.fullmatch(workflow_id):
         hint = "use up to 128 letters, digits, dots, dashes and underscores"
         raise DefinitionInvalid([Problem("error", "bad_id", "/id", f"{workflow_id!r:.100} is not a valid id", hint)])
     return {**{name: value for name, value in definition.items() if name not in SERVICE_KEYS}, "id": workflow_id}
-
-
-def _is_large(definitions: Any) -> bool:
-    return len(json.dumps(definitions, default=str)) > LARGE_CHARACTERS
 
 
 def _as_draft(plan: Plan) -> Plan:

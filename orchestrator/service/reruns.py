@@ -6,7 +6,7 @@ from uuid import uuid4
 from orchestrator.interpreter.restart import Changes, EndedRun, Rerun, plan_rerun
 from orchestrator.service.plans import Plans
 from orchestrator.service.runs import Operations
-from orchestrator.service.starts import Starts, require_valid_input
+from orchestrator.service.starts import Starts
 from orchestrator.store.deliveries import Start
 from orchestrator.temporal.client.runs import PreparedRun, Runs, StartedRun
 
@@ -61,5 +61,5 @@ class Reruns:
         rerun = plan_rerun(old, plan, changes, run_id, datetime.now(UTC))
         run_input = rerun.state["context"]["input"]
         if changes.run_input is not None or (plan is not old.plan and run_input is not None):
-            require_valid_input(plan, run_input)
+            await self.plans.require_valid_input(plan, run_input)
         return rerun

@@ -15,6 +15,7 @@ from orchestrator.service.index_writer import IndexWriter
 from orchestrator.service.indexer import Indexer
 from orchestrator.service.permissions import PermissionReader
 from orchestrator.service.plans import Plans
+from orchestrator.service.process_pool import ProcessPool
 from orchestrator.service.reconciler import Reconciler
 from orchestrator.service.reruns import Reruns
 from orchestrator.service.runs import Operations
@@ -92,13 +93,18 @@ async def open_keys(settings: Settings) -> AsyncIterator[Keys]:
 
 
 @asynccontextmanager
-async def open_services(settings: Settings, runs: Runs, registry: Registry) -> AsyncIterator[Services]:
-    """Open the services without background tasks other than the index writer."""
+async def open_services(
+    settings: Settings, runs: Runs, registry: Registry, pool: ProcessPool | None = None
+) -> AsyncIterator[Services]:
+    """Open the services without background tasks other than the index writer.
+
+    `pool` is for what strangers send; without one everything is checked in this process.
+    """
     async with open_database(settings) as database:
         index, triggers, deliveries = RunIndex(database), Triggers(database), Deliveries(database)
         definitions, leases = Definitions(database), Leases(database, str(uuid4()))
         index_writer, secrets = IndexWriter(index), open_secrets(settings)
-        plans = Plans(definitions, registry, PermissionReader(settings, secrets))
+        plans = Plans(definitions, registry, PermissionReader(settings, secrets), pool)
         schedules = Schedules(runs.client, settings, await triggers.get_installation())
         reconciler = Reconciler(definitions, triggers, plans, schedules, leases)
         starts, operations = Starts(runs, plans, deliveries, index_writer), Operations(runs, index)
@@ -130,7 +136,7 @@ async def open_services(settings: Settings, runs: Runs, registry: Registry) -> A
 @asynccontextmanager
 async def run_services(settings: Settings, runs: Runs, registry: Registry) -> AsyncIterator[Services]:
     """Open the services and run their background tasks: indexer, reconciler, pending deliveries and pruning."""
-    async with open_services(settings, runs, registry) as services, AsyncExitStack() as stack:
+    async with open_services(settings, runs, registry, ProcessPool()) as services, AsyncExitStack() as stack:
         for work in (
             services.indexer.run_in_background(),
             services.reconciler.run_in_background(),

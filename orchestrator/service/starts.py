@@ -4,9 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from orchestrator.errors import DefinitionInvalid, Problem
 from orchestrator.model.plan import Plan
-from orchestrator.planner.planner import check_input
 from orchestrator.service.index_writer import IndexWriter
 from orchestrator.service.plans import Plans
 from orchestrator.store.deliveries import PENDING, STARTED, Deliveries, Delivery, Start
@@ -43,7 +41,7 @@ class Starts:
             # The version that was accepted starts, even if a newer one has been published in the meantime.
             chosen = (accepted.version if accepted else 0) or version
             plan = (await self.plans.load_to_start(owner, workflow_id, chosen)).plan
-            return self._prepare(plan, run_input, accepted)
+            return await self._prepare(plan, run_input, accepted)
 
         return await self.start_once(owner, workflow_id, key, prepare)
 
@@ -53,14 +51,14 @@ class Starts:
         """Start a definition that is not stored; raises DefinitionInvalid."""
 
         async def prepare(accepted: Start | None) -> PreparedRun:
-            return self._prepare(await self.plans.make_unsaved(customer_id, definition), run_input, accepted)
+            return await self._prepare(await self.plans.make_unsaved(customer_id, definition), run_input, accepted)
 
         return await self.start_once(customer_id, "", key, prepare)
 
-    def _prepare(self, plan: Plan, run_input: Any, accepted: Start | None) -> PreparedRun:
+    async def _prepare(self, plan: Plan, run_input: Any, accepted: Start | None) -> PreparedRun:
         if accepted is not None:
             return self.runs.prepare(plan, input_data=accepted.input_data, run_id=accepted.run_id)
-        require_valid_input(plan, run_input)
+        await self.plans.require_valid_input(plan, run_input)
         return self.runs.prepare(plan, input_data=run_input)
 
     async def start_once(
@@ -113,12 +111,3 @@ def _describe_duplicate(delivery: Delivery) -> StartedRun:
 def idempotency_slot(target: str, key: str) -> str:
     """Return the slot that a key occupies, within the starts of a workflow or the reruns of a run."""
     return f"start:{target}:{key}"
-
-
-def require_valid_input(plan: Plan, run_input: Any) -> None:
-    """Raise DefinitionInvalid where an input is not valid, with pointers into the request."""
-    problems = check_input(plan, run_input)
-    if problems:
-        raise DefinitionInvalid(
-            [Problem(each.severity, each.code, f"/input{each.path}", each.message, each.hint) for each in problems]
-        )

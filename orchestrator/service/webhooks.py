@@ -3,6 +3,7 @@
 Every request is recorded with its outcome, except for floods of refused ones. Credentials are never stored.
 """
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -23,6 +24,8 @@ from orchestrator.temporal.client.runs import Runs
 KIND = "webhook"
 TIMEOUT_SECONDS = 30.0
 MAX_KEY = 255
+LARGE_BYTES = 100_000
+"""Size from which a body is parsed in a thread."""
 MAX_RUN_ID = 500
 
 
@@ -104,9 +107,10 @@ class Webhooks:
             if row.wanted != ACTIVE:
                 raise OperationRefused("the workflow of this webhook is paused")
             key = _get_key(row, request)
-            received = build_trigger_data(request)
+            large = len(request.raw) > LARGE_BYTES
+            received = await asyncio.to_thread(build_trigger_data, request) if large else build_trigger_data(request)
             require_acceptable_size(received)
-            start = _plan_start(row, received)
+            start = await self._plan_start(row, received)
         except OrchestratorError as error:
             await self._reject(row, request, error)
             raise
@@ -121,6 +125,18 @@ class Webhooks:
         if row.config.get("respond") != "output" or start.state not in (STARTED, RESUMED):
             return Answer(delivery)
         return Answer(delivery, await self._wait_for_run(start.run_id, row))
+
+    async def _plan_start(self, row: TriggerRow, received: Mapping[str, Any]) -> Start:
+        """Return the start of a new run, or of the run that is resumed; raises TooCostly and Busy."""
+        resume = row.config.get("resume")
+        if not isinstance(resume, Mapping) or not resume.get("run_id"):
+            return start_for(row)
+        run_id, event = await self.events.plans.call(row.customer_id, render_resume, resume, received)
+        if not run_id:
+            return start_for(row)
+        if len(run_id) > MAX_RUN_ID or not run_id.isprintable():
+            raise RunNotFound("resume.run_id is not the id of a run")
+        return Start(row.workflow_id, row.version, run_id, input_data={"event": event})
 
     async def _wait_for_run(self, run_id: str, row: TriggerRow) -> Run | None:
         """Wait for the end of a run, up to the timeout of its webhook."""
@@ -140,18 +156,11 @@ def _get_key(row: TriggerRow, request: WebhookRequest) -> str | None:
     return key or None
 
 
-def _plan_start(row: TriggerRow, received: Mapping[str, Any]) -> Start:
-    """Return the start of a new run, or of the run that is resumed."""
-    config = row.config.get("resume")
-    resume = config if isinstance(config, Mapping) else {}
+def render_resume(resume: Mapping[str, Any], received: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the ID of the run that a request resumes, empty for a new run, and the name of its event."""
     context = {**received, "trigger": received}
     run_id = render_field(resume.get("run_id") or "", context).strip()
-    if not run_id:
-        return start_for(row)
-    if len(run_id) > MAX_RUN_ID or not run_id.isprintable():
-        raise RunNotFound("resume.run_id is not the id of a run")
-    event = render_field(resume.get("event") or "", context)
-    return Start(row.workflow_id, row.version, run_id, input_data={"event": event})
+    return run_id, render_field(resume.get("event") or "", context) if run_id else ""
 
 
 def _new_delivery(row: TriggerRow, received: Mapping[str, Any], **more: Any) -> Delivery:

@@ -30,6 +30,8 @@ LIMITS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
 UNREADABLE = (CroniterError, ValueError, KeyError, IndexError)
 """What croniter raises for an expression that it cannot read or that never fires."""
 RANGES = (range(60), range(24), range(1, 32), range(1, 13), range(7))
+MAX_LENGTH = 1_000
+"""Characters: the lists of an expression are expanded each time it is read."""
 YEARS_AHEAD = 50
 LAST_YEAR = 2100
 """Temporal schedules nothing after it."""
@@ -80,6 +82,8 @@ def expand(expression: str) -> list[Fields]:
 
 def find_problem(expression: str) -> str | None:
     """Return what is wrong with an expression and in which field; `None` if it is valid."""
+    if len(expression) > MAX_LENGTH:
+        return f"a cron expression has at most {MAX_LENGTH:,} characters"
     text = expression.strip().lower()
     if text.startswith("@"):
         return None if text in ALIASES else f"{expression!r} is not one of {', '.join(ALIASES)}"

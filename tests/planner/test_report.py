@@ -1,0 +1,39 @@
+"""Reports of very many problems."""
+
+import time
+
+from orchestrator.errors import Problem
+from orchestrator.planner.planner import check
+from orchestrator.planner.report import Report
+from tests.temporal.world import make_definition
+
+SECONDS = 10.0
+"""Well above what is needed, and well below what a quadratic check takes."""
+
+
+def test_problems_below_many_unreadable_values_are_left_out() -> None:
+    """Each problem was once compared with each unreadable value: a minute for 20,000 of both."""
+    report = Report()
+    for number in range(20_000):
+        report.add_wrong_type(f"/nodes/{number}", "must be an object")
+        report.add_warning("unknown_key", f"/nodes/{number}/x", "unknown key")
+    report.add_warning("unknown_key", "/x", "unknown key")
+    before = time.process_time()
+
+    problems = report.list_problems()
+
+    assert {problem.code for problem in problems} == {"wrong_type", "too_many_problems"}
+    assert time.process_time() - before < SECONDS
+
+
+def test_the_closest_of_the_known_keys_is_looked_for_a_limited_number_of_times() -> None:
+    """90,000 unknown keys once took 10 s."""
+    definition = make_definition({"a": {"type": "set", "config": {"x": 1}}}, "trigger -> a")
+    before = time.process_time()
+
+    verdict = check(definition | {f"nodez {number}": 1 for number in range(90_000)})
+
+    assert verdict.problems[0] == Problem(
+        "warning", "unknown_key", "/nodez 0", "unknown key 'nodez 0': it is ignored", "did you mean `nodes`?"
+    )
+    assert time.process_time() - before < SECONDS / 2

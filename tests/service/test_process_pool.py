@@ -1,0 +1,55 @@
+"""Calls in other processes end at their limits."""
+
+import asyncio
+import time
+
+import pytest
+
+from activities import load_builtin_registry
+from orchestrator.service.plans import check_to_start
+from orchestrator.service.process_pool import MEMORY_BYTES, ProcessPool, TooCostly
+from tests.temporal.world import make_definition
+
+ENDLESS = range(10**15)
+
+
+async def test_a_call_that_takes_too_long_is_stopped() -> None:
+    """A schema of 1.6 kB once held the event loop for minutes: no thread can be stopped, a process can."""
+    pool = ProcessPool(1, cpu_seconds=1)
+
+    with pytest.raises(TooCostly):
+        await pool.call("acme", sum, ENDLESS)
+
+    assert await pool.call("acme", sum, [1, 2]) == 3
+
+
+async def test_a_call_that_takes_too_much_memory_is_stopped() -> None:
+    with pytest.raises(TooCostly):
+        await ProcessPool(1).call("acme", bytes, 2 * MEMORY_BYTES)
+
+
+async def test_a_costly_call_of_one_customer_keeps_no_other_waiting() -> None:
+    pool = ProcessPool(2, cpu_seconds=60)
+    costly = [asyncio.create_task(pool.call("acme", sum, ENDLESS)) for _ in range(3)]
+    await asyncio.sleep(0)
+
+    assert await pool.call("globex", sum, [1, 2]) == 3
+    assert [task.done() for task in costly] == [False] * 3
+
+    for task in costly:
+        task.cancel()
+    await asyncio.gather(*costly, return_exceptions=True)
+
+
+async def test_a_call_costs_the_event_loop_little() -> None:
+    """`validate` with 90,000 unknown keys once took 10 s."""
+    definition = make_definition({"a": {"type": "set", "config": {"x": 1}}}, "trigger -> a")
+    unknown = {f"unknown {number}": 1 for number in range(40_000)}
+    pool, registry = ProcessPool(1), load_builtin_registry()
+    await pool.call("acme", check_to_start, definition, registry=registry)
+    before = time.thread_time()
+
+    verdict = await pool.call("acme", check_to_start, definition | unknown, registry=registry)
+
+    assert len(verdict.problems) == 1_001
+    assert time.thread_time() - before < 0.1
