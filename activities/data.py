@@ -1,14 +1,18 @@
 """`data.transform`: reshape data with a JMESPath expression."""
 
+import asyncio
+import json
 from typing import Any
 
-import jmespath
 from jmespath.exceptions import JMESPathError
 from pydantic import BaseModel, ConfigDict, Field
 
-from activities.registry import ActionFailed, action
+from activities.jmespath_budget import BudgetExceeded, search
+from activities.registry import DISCOURAGED_TEMPLATES, ActionFailed, action
 
 MAX_EXPRESSION = 10_000
+MAX_SECONDS = 4.0
+"""Less than the timeout of an attempt: a thread cannot be stopped from outside."""
 
 
 class Transform(BaseModel):
@@ -17,7 +21,10 @@ class Transform(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     expression: str = Field(
-        description="JMESPath expression, applied to `data`.", min_length=1, max_length=MAX_EXPRESSION
+        description="JMESPath expression, applied to `data`.",
+        min_length=1,
+        max_length=MAX_EXPRESSION,
+        json_schema_extra=DISCOURAGED_TEMPLATES,
     )
     data: Any = Field(None, description="Data that the expression reads.")
 
@@ -30,9 +37,21 @@ class Transformed(BaseModel):
 
 @action("data.transform", timeout_seconds=5, execution="local")
 async def transform(parameters: Transform) -> Transformed:
-    """Reshape data with a JMESPath expression."""
+    """Reshape data with a JMESPath expression, within a budget of work."""
     try:
-        return Transformed(result=jmespath.search(parameters.expression, parameters.data))
-    except (JMESPathError, RecursionError, TypeError, ValueError) as error:
-        message = f"cannot evaluate the JMESPath expression: {error}"
-        raise ActionFailed(message, error_type="execution_error", recoverable=False) from error
+        return Transformed(result=await asyncio.to_thread(_evaluate, parameters.expression, parameters.data))
+    except BudgetExceeded:
+        raise _make_failure("the JMESPath expression needs too much work on this data") from None
+    except (JMESPathError, RecursionError, TypeError, ValueError, ArithmeticError) as error:
+        raise _make_failure(f"cannot evaluate the JMESPath expression: {error}") from error
+
+
+def _evaluate(expression: str, data: Any) -> Any:
+    """Return the value of an expression; not on the event loop."""
+    value = search(expression, data, MAX_SECONDS)
+    json.dumps(value)  # raises where it is not JSON, before it goes back to the event loop
+    return value
+
+
+def _make_failure(message: str) -> ActionFailed:
+    return ActionFailed(message, error_type="execution_error", recoverable=False)

@@ -14,6 +14,13 @@ FunctionT = TypeVar("FunctionT", bound=Callable[..., Awaitable[Any]])
 SPEC_ATTRIBUTE = "__orchestrator_action__"
 
 
+TEMPLATES = "x-templates"
+NO_TEMPLATES: dict[str, Any] = {TEMPLATES: "refused"}
+"""`json_schema_extra` of a parameter that is code: data that a template puts in would become code too."""
+DISCOURAGED_TEMPLATES: dict[str, Any] = {TEMPLATES: "discouraged"}
+"""The same, for code that can do no harm: a template in it is a warning."""
+
+
 class ActionError(TypeError):
     """The declaration of an action is invalid."""
 

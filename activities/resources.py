@@ -1,14 +1,16 @@
 """Resources that the actions of a worker share: settings, secrets, HTTP clients and database engines."""
 
+import asyncio
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
 import httpx
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activities.addresses import GuardedBackend, Resolve, resolve
 from activities.registry import ActionFailed
 from activities.secrets import SecretSource, open_secrets
+from activities.sql_engines import create_engine
 from orchestrator.model.customers import DEFAULT_CUSTOMER
 from orchestrator.model.permissions import describe_forbidden_host, describe_missing_connection, is_owner
 from orchestrator.settings import Settings
@@ -17,6 +19,8 @@ BOUND_SECRETS = "orchestrator.secrets"
 """Extension of requests: the secrets they contain that may be sent to some hosts only. Redirects inherit it."""
 
 USER_AGENT = "orchestrator"
+MAX_SQL_SESSIONS = 10
+"""Sessions that one customer has at once on a named connection; further statements wait."""
 
 
 class Resources:
@@ -31,6 +35,7 @@ class Resources:
         self._http: httpx.AsyncClient | None = None
         self._events: httpx.AsyncClient | None = None
         self._engines: dict[str, AsyncEngine] = {}
+        self._sql_slots: dict[tuple[str, str], asyncio.Semaphore] = {}
 
     @property
     def http(self) -> httpx.AsyncClient:
@@ -66,8 +71,12 @@ class Resources:
             message = describe_missing_connection(connection, own)
             raise ActionFailed(message, error_type="validation_error", recoverable=False)
         if connection not in self._engines:
-            self._engines[connection] = create_async_engine(own[connection].get_secret_value(), pool_pre_ping=True)
+            self._engines[connection] = create_engine(own[connection].get_secret_value())
         return self._engines[connection]
+
+    def get_sql_slot(self, connection: str, customer_id: str) -> asyncio.Semaphore:
+        """Return what limits the sessions of one customer on a named connection."""
+        return self._sql_slots.setdefault((connection, customer_id), asyncio.Semaphore(MAX_SQL_SESSIONS))
 
     async def aclose(self) -> None:
         """Close all clients and engines."""

@@ -1,16 +1,19 @@
 """`sql.query`: run one SQL statement on a named connection, with bound parameters only."""
 
+import asyncio
 import base64
+import math
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import text
+from sqlalchemy import CursorResult, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from activities.registry import ActionContext, ActionFailed, action
+from activities.registry import NO_TEMPLATES, ActionContext, ActionFailed, action
 
 MAX_ROWS = 10_000
 
@@ -25,6 +28,7 @@ class Query(BaseModel):
         description="One SQL statement, with parameters written as `:name`. Templates are not allowed in it.",
         min_length=1,
         max_length=100_000,
+        json_schema_extra=NO_TEMPLATES,
     )
     parameters: dict[str, Any] = Field({}, description="Values of the parameters, by name.")
     limit: int = Field(
@@ -41,15 +45,18 @@ class Rows(BaseModel):
 
 @action("sql.query", timeout_seconds=60, heartbeat_seconds=10)
 async def query(parameters: Query, context: ActionContext) -> Rows:
-    """Run an SQL statement in its own transaction. Dates and decimals are returned as text."""
+    """Run an SQL statement in a session and a transaction of its own. Dates and decimals are returned as text."""
     if "{{" in parameters.statement:
         raise _make_validation_error(
             "the statement contains a template: write `:name` instead, and pass the value in `parameters`"
         )
     try:
         engine = context.resources.get_engine(parameters.connection, context.customer_id)
-        async with engine.begin() as connection:
-            result = await connection.execute(text(parameters.statement), parameters.parameters)
+        async with (
+            context.resources.get_sql_slot(parameters.connection, context.customer_id),
+            engine.begin() as session,
+        ):
+            result = await _execute(session, parameters)
             if not result.returns_rows:
                 return Rows(row_count=max(result.rowcount, 0))
             fetched = result.mappings().fetchmany(parameters.limit + 1)
@@ -71,6 +78,20 @@ async def query(parameters: Query, context: ActionContext) -> Rows:
     return Rows(rows=rows, row_count=len(rows))
 
 
+async def _execute(session: AsyncConnection, parameters: Query) -> CursorResult[Any]:
+    if session.dialect.name != "sqlite":
+        return await session.execute(text(parameters.statement), parameters.parameters)
+    # SQLite runs in a thread, which goes on when the action is cancelled, and closing the session would wait for it.
+    driver: Any = (await session.get_raw_connection()).driver_connection
+    execution = asyncio.ensure_future(session.execute(text(parameters.statement), parameters.parameters))
+    try:
+        return await asyncio.shield(execution)
+    except asyncio.CancelledError:
+        await driver.interrupt()
+        await asyncio.gather(execution, return_exceptions=True)
+        raise
+
+
 def _make_validation_error(message: str) -> ActionFailed:
     return ActionFailed(message, error_type="validation_error", recoverable=False)
 
@@ -82,6 +103,8 @@ def _describe_database_error(error: DBAPIError) -> str:
 
 def _convert_to_json(value: Any) -> Any:
     match value:
+        case float() if not math.isfinite(value):
+            return str(value)
         case None | bool() | int() | float() | str():
             return value
         case datetime() | date() | time():

@@ -92,6 +92,7 @@ ProblemCode = Literal[
     "missing_parameter",
     "unknown_parameter",
     "bad_parameter",
+    "template_in_code",
     "long_local",
     "missing_condition",
     "when_without_next",

@@ -53,12 +53,12 @@ ONLY_IMPORTERS = {
         "orchestrator/telemetry/",
         "orchestrator/cli/logs.py",
     ),
-    "sqlalchemy": ("activities/sql.py", "activities/resources.py", "orchestrator/store/"),
+    "sqlalchemy": ("activities/sql.py", "activities/sql_engines.py", "activities/resources.py", "orchestrator/store/"),
     "alembic": ("orchestrator/store/",),
     "fastapi": ("api/",),
     "uvicorn": ("api/serve.py",),
     "aiosmtplib": ("activities/email.py",),
-    "jmespath": ("activities/data.py",),
+    "jmespath": ("activities/data.py", "activities/jmespath_budget.py"),
 }
 """Libraries, and the only modules that may import them."""
 

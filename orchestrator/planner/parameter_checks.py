@@ -17,9 +17,13 @@ from orchestrator.jsontools.validation_messages import (
 from orchestrator.planner.policies import ActionLike
 from orchestrator.planner.report import Report
 
+TEMPLATES = "x-templates"
+"""Key of a parameter's JSON Schema: `refused` or `discouraged`, as `activities.registry` declares it."""
+
 
 def check_parameters(action: ActionLike, config: Mapping[str, Any], pointer: str, report: Report) -> None:
     """Report each literal value of `config` that does not fit the action's parameters."""
+    _check_code(action, config, pointer, report)
     try:
         validate_parameters(action.parameters, config)
     except ValidationError as error:
@@ -41,6 +45,27 @@ def check_parameters(action: ActionLike, config: Mapping[str, Any], pointer: str
                 report.add_error("bad_parameter", path, message, suggest_choice(invalid) or suggest_pipe(invalid))
         for keys, errors in alternatives.items():
             _report_alternatives(action, keys, errors, pointer, report)
+
+
+def _check_code(action: ActionLike, config: Mapping[str, Any], pointer: str, report: Report) -> None:
+    """Report templates in parameters that are code (`x-templates` in their schema)."""
+    properties = action.parameters.model_json_schema().get("properties", {})
+    rules = {name: schema[TEMPLATES] for name, schema in properties.items() if TEMPLATES in schema}
+    for name, rule in rules.items():
+        if name in config and has_template(config[name]):
+            message = f"`{name}` of {action.name} is code: what a template puts into it would become code too"
+            hint = "write `:name`, and pass the value in `parameters`"
+            path = pointer + format_pointer([name])
+            if rule == "refused":
+                report.add_error("template_in_code", path, message, hint)
+            else:
+                report.add_warning(
+                    "template_in_code", path, message, "pass the value through `data`, and read it there"
+                )
+    for key in config if "refused" in rules.values() else ():
+        if has_template(key):
+            message = f"the names of the parameters of {action.name} cannot be templates"
+            report.add_error("template_in_code", pointer + format_pointer([key]), message)
 
 
 def _report_missing(action: ActionLike, name: str, keys: Keys, pointer: str, report: Report) -> None:

@@ -55,6 +55,8 @@ CODES: dict[ProblemCode, str] = {
     "missing_parameter": "A required parameter of the action is missing.",
     "unknown_parameter": "The action has no such parameter.",
     "bad_parameter": "The value does not fit the action's parameter.",
+    "template_in_code": "The parameter is code, such as an SQL statement: data from a template would become code. "
+    "An error, or a warning where the code can do no harm.",
     "long_local": "A local action with a long timeout blocks its workflow.",
     "missing_condition": "The node has no condition.",
     "when_without_next": "A condition or switch cannot be skipped by `when`: it has no port `next`.",

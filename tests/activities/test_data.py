@@ -1,8 +1,11 @@
 """`data.transform` reshapes data."""
 
+import asyncio
+import time
 from typing import Any
 
 import pytest
+from temporalio.exceptions import ApplicationError
 
 from tests.activities.conftest import Caller
 
@@ -26,3 +29,58 @@ async def test_an_invalid_expression_is_not_retried(call: Caller, expression: st
 
     assert failure.type == "execution_error"
     assert failure.non_retryable
+
+
+async def test_ordinary_work_is_within_the_budget(call: Caller) -> None:
+    items = [
+        {"id": at, "name": f"item {at}", "tags": ["a", "b"], "price": {"net": at, "tax": 1}} for at in range(2_000)
+    ]
+    expression = (
+        "[?price.net > `100`].{id: id, label: join('-', [name, tags[0]]), net: price.net} | sort_by(@, &net)[*].id"
+    )
+
+    result = await call("data.transform", {"expression": expression, "data": items})
+
+    assert result["result"] == list(range(101, 2_000))
+
+
+DOUBLED = "|".join(["[@,@]"] * 30)
+ATTACKS = [
+    DOUBLED,
+    f"{DOUBLED}|to_string(@)",
+    f"({DOUBLED}) == ({DOUBLED.replace(',', ' , ')})",
+    "|".join(["[@,@][]"] * 40),
+    "|".join(["join('',[@,@])"] * 60),
+    "|".join(["{a:@,b:@}"] * 30),
+    "@" + "[*][*]" * 200,
+    "[*].[@,@][].[@,@][].[@,@][].[@,@][].[@,@][].[@,@][].[@,@][].[@,@][]",
+    "sort_by([*].[@,@,@,@][].[@,@,@,@][].[@,@,@,@][].[@,@,@,@][], &to_string(@))",
+    "(" * 4_000 + "@" + ")" * 4_000,
+    "!" * 9_000 + "@",
+]
+
+
+@pytest.mark.parametrize("expression", ATTACKS, ids=range(len(ATTACKS)))
+@pytest.mark.parametrize("data", ["x", [1, 2, 3], list(range(5_000))], ids=["text", "list", "long"])
+async def test_no_expression_holds_the_worker_up(call: Caller, expression: str, data: Any) -> None:
+    """125 characters took 39 seconds of the event loop, and all the memory there was."""
+    started = time.process_time()
+    longest = 0.0
+
+    async def measure_lag() -> None:
+        nonlocal longest
+        while True:
+            before = time.monotonic()
+            await asyncio.sleep(0.005)
+            longest = max(longest, time.monotonic() - before)
+
+    measuring = asyncio.create_task(measure_lag())
+    try:
+        await call("data.transform", {"expression": expression, "data": data})
+    except ApplicationError as failure:
+        # An attempt in this environment has one second, less than the budget.
+        assert failure.type in ("execution_error", "timeout_error")  # noqa: PT017 - a result is fine, too
+    measuring.cancel()
+
+    assert time.process_time() - started < 10
+    assert longest < 1

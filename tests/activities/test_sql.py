@@ -1,5 +1,8 @@
 """`sql.query` on SQLite and on PostgreSQL."""
 
+import asyncio
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,7 @@ from tests.activities.conftest import Caller
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
 def sql(request: pytest.FixtureRequest, make_caller: Any, tmp_path: Path) -> Caller:
     url = (
-        SecretStr(f"sqlite+aiosqlite:///{tmp_path}/data.db")
+        SecretStr(f"sqlite+aiosqlite:///{tmp_path}/data.db?mode=rwc")
         if request.param == "sqlite"
         else request.getfixturevalue("postgres")
     )
@@ -64,3 +67,114 @@ async def test_dates_and_decimals_become_text(make_caller: Any, postgres: Secret
     result = await call("sql.query", {"connection": "crm", "statement": statement})
 
     assert result["rows"] == [{"d": "2026-01-02", "n": "1.50", "b": "YWI=", "l": [1, 2]}]
+
+
+# Customers apart.
+
+
+@pytest.fixture
+def databases(tmp_path: Path) -> Path:
+    """Two SQLite files: `crm.db`, which actions may query, and `service.db`, which they may not."""
+    for name in ("crm", "service"):
+        with closing(sqlite3.connect(tmp_path / f"{name}.db")) as database:
+            database.execute("create table api_keys (name)")
+            database.execute("insert into api_keys values (?)", [name])
+            database.commit()
+    return tmp_path
+
+
+ATTACKS = [
+    "attach '{folder}/service.db' as other",
+    "attach 'file:{folder}/service.db?mode=rw' as other",
+    "detach main",
+    "vacuum into '{folder}/copy.db'",
+    "pragma database_list",
+    "select file from pragma_database_list",
+    "pragma journal_mode = delete",
+    "pragma temp_store_directory = '{folder}'",
+    "pragma writable_schema = 1",
+    "select load_extension('{folder}/x.so')",
+]
+
+
+@pytest.mark.parametrize("mode", ["", "?mode=rw", "?mode=rwc"])
+@pytest.mark.parametrize("statement", ATTACKS)
+async def test_sqlite_reaches_no_other_file(databases: Path, make_caller: Any, statement: str, mode: str) -> None:
+    """ATTACH of the service's own database, and an insert into `api_keys`, made a tenant an administrator."""
+    call = make_caller(sql_connections={"crm": SecretStr(f"sqlite+aiosqlite:///{databases}/crm.db{mode}")})
+
+    failure = await call.failure(
+        "sql.query", {"connection": "crm", "statement": statement.replace("{folder}", str(databases))}
+    )
+
+    assert "no such" not in str(failure)
+    assert not (databases / "copy.db").exists()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["insert into api_keys values (1)", "delete from api_keys", "drop table api_keys", "create temp table x (a)"],
+)
+async def test_sqlite_is_read_only_unless_configured(databases: Path, make_caller: Any, statement: str) -> None:
+    url = f"sqlite+aiosqlite:///{databases}/crm.db"
+    call = make_caller(sql_connections={"crm": SecretStr(url), "writable": SecretStr(f"{url}?mode=rw")})
+
+    rows = await call("sql.query", {"connection": "crm", "statement": "select name from api_keys"})
+    await call.failure("sql.query", {"connection": "crm", "statement": statement})
+    await call("sql.query", {"connection": "writable", "statement": statement})
+
+    assert rows["rows"] == [{"name": "crm"}]
+
+
+async def test_sqlite_may_describe_its_tables(databases: Path, make_caller: Any) -> None:
+    call = make_caller(sql_connections={"crm": SecretStr(f"sqlite+aiosqlite:///{databases}/crm.db")})
+
+    rows = await call("sql.query", {"connection": "crm", "statement": "pragma table_info(api_keys)"})
+
+    assert rows["rows"][0]["name"] == "name"
+
+
+async def test_a_missing_sqlite_file_is_not_created(tmp_path: Path, make_caller: Any) -> None:
+    call = make_caller(sql_connections={"crm": SecretStr(f"sqlite+aiosqlite:///{tmp_path}/none.db")})
+
+    await call.failure("sql.query", {"connection": "crm", "statement": "select 1"})
+
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_cancelled_sqlite_statement_stops(databases: Path, make_caller: Any) -> None:
+    call = make_caller(sql_connections={"crm": SecretStr(f"sqlite+aiosqlite:///{databases}/crm.db")})
+    endless = "with recursive n(i) as (select 1 union all select i + 1 from n) select count(*) from n"
+    running = asyncio.create_task(call("sql.query", {"connection": "crm", "statement": endless}))
+    await asyncio.sleep(0.3)  # the statement is running in its thread by now; if it is not, the test is weaker
+
+    running.cancel()
+    async with asyncio.timeout(5):
+        with pytest.raises(asyncio.CancelledError):
+            await running
+
+
+@pytest.mark.postgresql
+async def test_nothing_of_a_session_is_left_for_the_next(make_caller: Any, postgres: SecretStr) -> None:
+    """Temporary tables, settings and locks of one customer were there for the next one on the same connection."""
+    call = make_caller(sql_connections={"crm": postgres})
+
+    async def ask(statement: str) -> Any:
+        return (await call("sql.query", {"connection": "crm", "statement": statement}))["rows"]
+
+    await ask("create temp table mine as select 1 as secret")
+    await ask("set application_name = 'mine'")
+    await ask("select pg_advisory_lock(1)")
+
+    assert (await call.failure("sql.query", {"connection": "crm", "statement": "select * from mine"})).non_retryable
+    assert await ask("select current_setting('application_name') = 'mine' as kept") == [{"kept": False}]
+    assert await ask("select pg_try_advisory_lock(1) as free") == [{"free": True}]
+
+
+@pytest.mark.postgresql
+async def test_numbers_that_json_cannot_hold_become_text(make_caller: Any, postgres: SecretStr) -> None:
+    call = make_caller(sql_connections={"crm": postgres})
+
+    rows = await call("sql.query", {"connection": "crm", "statement": "select 'NaN'::float8 as a, 1.5::float8 as b"})
+
+    assert rows["rows"] == [{"a": "nan", "b": 1.5}]
