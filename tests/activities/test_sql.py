@@ -72,6 +72,11 @@ async def test_dates_and_decimals_become_text(make_caller: Any, postgres: Secret
 # Customers apart.
 
 
+def own(url: Any) -> dict[str, Any]:
+    """Return a connection of the customer that runs the actions here."""
+    return {"url": url, "customers": ["c"]}
+
+
 @pytest.fixture
 def databases(tmp_path: Path) -> Path:
     """Two SQLite files: `crm.db`, which actions may query, and `service.db`, which they may not."""
@@ -101,12 +106,13 @@ ATTACKS = [
 @pytest.mark.parametrize("statement", ATTACKS)
 async def test_sqlite_reaches_no_other_file(databases: Path, make_caller: Any, statement: str, mode: str) -> None:
     """ATTACH of the service's own database, and an insert into `api_keys`, made a tenant an administrator."""
-    call = make_caller(sql_connections={"crm": SecretStr(f"sqlite+aiosqlite:///{databases}/crm.db{mode}")})
+    call = make_caller(sql_connections={"crm": own(f"sqlite+aiosqlite:///{databases}/crm.db{mode}")})
 
     failure = await call.failure(
         "sql.query", {"connection": "crm", "statement": statement.replace("{folder}", str(databases))}
     )
 
+    assert failure.type == "action_error"
     assert "no such" not in str(failure)
     assert not (databases / "copy.db").exists()
 
@@ -117,17 +123,18 @@ async def test_sqlite_reaches_no_other_file(databases: Path, make_caller: Any, s
 )
 async def test_sqlite_is_read_only_unless_configured(databases: Path, make_caller: Any, statement: str) -> None:
     url = f"sqlite+aiosqlite:///{databases}/crm.db"
-    call = make_caller(sql_connections={"crm": SecretStr(url), "writable": SecretStr(f"{url}?mode=rw")})
+    call = make_caller(sql_connections={"crm": own(url), "writable": own(f"{url}?mode=rw")})
 
     rows = await call("sql.query", {"connection": "crm", "statement": "select name from api_keys"})
-    await call.failure("sql.query", {"connection": "crm", "statement": statement})
+    failure = await call.failure("sql.query", {"connection": "crm", "statement": statement})
     await call("sql.query", {"connection": "writable", "statement": statement})
 
     assert rows["rows"] == [{"name": "crm"}]
+    assert failure.type == "action_error"
 
 
 async def test_sqlite_may_describe_its_tables(databases: Path, make_caller: Any) -> None:
-    call = make_caller(sql_connections={"crm": SecretStr(f"sqlite+aiosqlite:///{databases}/crm.db")})
+    call = make_caller(sql_connections={"crm": own(f"sqlite+aiosqlite:///{databases}/crm.db")})
 
     rows = await call("sql.query", {"connection": "crm", "statement": "pragma table_info(api_keys)"})
 
@@ -135,15 +142,16 @@ async def test_sqlite_may_describe_its_tables(databases: Path, make_caller: Any)
 
 
 async def test_a_missing_sqlite_file_is_not_created(tmp_path: Path, make_caller: Any) -> None:
-    call = make_caller(sql_connections={"crm": SecretStr(f"sqlite+aiosqlite:///{tmp_path}/none.db")})
+    call = make_caller(sql_connections={"crm": own(f"sqlite+aiosqlite:///{tmp_path}/none.db")})
 
-    await call.failure("sql.query", {"connection": "crm", "statement": "select 1"})
+    failure = await call.failure("sql.query", {"connection": "crm", "statement": "select 1"})
 
+    assert failure.type == "action_error"
     assert list(tmp_path.iterdir()) == []
 
 
 async def test_a_cancelled_sqlite_statement_stops(databases: Path, make_caller: Any) -> None:
-    call = make_caller(sql_connections={"crm": SecretStr(f"sqlite+aiosqlite:///{databases}/crm.db")})
+    call = make_caller(sql_connections={"crm": own(f"sqlite+aiosqlite:///{databases}/crm.db")})
     endless = "with recursive n(i) as (select 1 union all select i + 1 from n) select count(*) from n"
     running = asyncio.create_task(call("sql.query", {"connection": "crm", "statement": endless}))
     await asyncio.sleep(0.3)  # the statement is running in its thread by now; if it is not, the test is weaker
@@ -157,7 +165,7 @@ async def test_a_cancelled_sqlite_statement_stops(databases: Path, make_caller: 
 @pytest.mark.postgresql
 async def test_nothing_of_a_session_is_left_for_the_next(make_caller: Any, postgres: SecretStr) -> None:
     """Temporary tables, settings and locks of one customer were there for the next one on the same connection."""
-    call = make_caller(sql_connections={"crm": postgres})
+    call = make_caller(sql_connections={"crm": own(postgres)})
 
     async def ask(statement: str) -> Any:
         return (await call("sql.query", {"connection": "crm", "statement": statement}))["rows"]
@@ -173,7 +181,7 @@ async def test_nothing_of_a_session_is_left_for_the_next(make_caller: Any, postg
 
 @pytest.mark.postgresql
 async def test_numbers_that_json_cannot_hold_become_text(make_caller: Any, postgres: SecretStr) -> None:
-    call = make_caller(sql_connections={"crm": postgres})
+    call = make_caller(sql_connections={"crm": own(postgres)})
 
     rows = await call("sql.query", {"connection": "crm", "statement": "select 'NaN'::float8 as a, 1.5::float8 as b"})
 
