@@ -114,6 +114,7 @@ ProblemCode = Literal[
     "unknown_choice",
     "out_of_bounds",
     "bad_schema",
+    "large_schema",
     "schema_mismatch",
     "bad_on_error",
     "bad_checkpoint",

@@ -3,7 +3,9 @@
 Patterns are RE2, so they take linear time for any value. References must stay inside the schema.
 """
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any
 
@@ -15,12 +17,19 @@ from referencing import Registry
 from referencing.exceptions import Unresolvable
 
 from orchestrator.errors import Problem, ProblemCode
+from orchestrator.jsontools import schema_limits
+from orchestrator.jsontools.formats import matches_format
 from orchestrator.jsontools.pointer import format_pointer
 from orchestrator.jsontools.schema_messages import describe_schema_error, suggest_for_schema_error
 from orchestrator.jsontools.text import shorten
 
 MAX_PROBLEMS = 50
 MAX_MESSAGE = 300
+MAX_STEPS = 200_000
+"""Keywords that the check of one value may apply: about 0.4 s."""
+LARGE_HINT = "describe the parts that matter, or use `{}` for the rest"
+CHARACTERS_PER_STEP = 100
+"""Characters of JSON that cost as much as a keyword."""
 
 
 @lru_cache(512)
@@ -79,16 +88,71 @@ def _check_dependent_required(
                     yield ValidationError(f"`{other}` is missing; it is required where `{key}` is given")
 
 
-# The library's own versions of the first three use `re`, whose patterns can take exponential time.
+def _check_format(validator: Any, name: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
+    if isinstance(instance, str) and isinstance(name, str) and not matches_format(name, instance):
+        yield ValidationError(f"is not a valid {name}")
+
+
+def _check_unique_items(validator: Any, unique: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
+    if not unique or not isinstance(instance, list):
+        return
+    seen: set[str] = set()
+    for item in instance:
+        key = json.dumps(_unify_numbers(item), sort_keys=True)
+        _spend(len(key) // CHARACTERS_PER_STEP)
+        if key in seen:
+            yield ValidationError("has the same item twice")
+            return
+        seen.add(key)
+
+
+def _unify_numbers(value: Any) -> Any:
+    """Return a value in which 1 and 1.0, which are equal as JSON, are the same."""
+    if isinstance(value, dict):
+        return {key: _unify_numbers(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_unify_numbers(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+class TooMuchWork(Exception):
+    """A check of a value takes more steps than its budget."""
+
+
+_steps_left: ContextVar[int] = ContextVar("steps_left", default=0)
+
+
+def _spend(steps: int) -> None:
+    left = _steps_left.get() - steps
+    _steps_left.set(left)
+    if left < 0:
+        raise TooMuchWork
+
+
+def _count(check: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the check of a keyword that spends one step, and one for each of the keyword's own parts."""
+
+    def counted(validator: Any, limit: Any, instance: Any, schema: Any) -> Any:
+        _spend(1 + len(limit) if isinstance(limit, list | dict) else 1)
+        return check(validator, limit, instance, schema)
+
+    return counted
+
+
+# The library's own versions of the first three use `re`, whose patterns can take exponential time, and its version of
+# `uniqueItems` compares each item with each other.
+_KEYWORDS = {
+    **Draft202012Validator.VALIDATORS,
+    "pattern": _check_pattern,
+    "patternProperties": _check_pattern_properties,
+    "additionalProperties": _check_additional_properties,
+    "required": _check_required,
+    "dependentRequired": _check_dependent_required,
+    "uniqueItems": _check_unique_items,
+    "format": _check_format,
+}
 _Validator: Any = extend(  # type: ignore[no-untyped-call]  # the library has no types
-    Draft202012Validator,
-    {
-        "pattern": _check_pattern,
-        "patternProperties": _check_pattern_properties,
-        "additionalProperties": _check_additional_properties,
-        "required": _check_required,
-        "dependentRequired": _check_dependent_required,
-    },
+    Draft202012Validator, {name: _count(check) for name, check in _KEYWORDS.items()}
 )
 
 
@@ -96,11 +160,15 @@ def find_problems(schema: dict[str, Any] | bool, value: Any) -> list[Problem]:
     """Return everything wrong with a value; the paths point into the value."""
     validator = _Validator(schema, registry=Registry())
     problems: list[Problem] = []
+    _steps_left.set(MAX_STEPS)
     try:
         for error in validator.iter_errors(value):
             if len(problems) >= MAX_PROBLEMS:
                 break
             problems.append(_describe("schema_mismatch", error, ""))
+    except TooMuchWork:
+        message = "the value is too large to be checked against this schema"
+        problems = [_make_problem("schema_mismatch", "", message, "use a smaller value or a simpler schema")]
     except RecursionError:
         problems.append(_make_problem("schema_mismatch", "", "the value or its schema is nested too deeply"))
     except Unresolvable as error:
@@ -110,20 +178,29 @@ def find_problems(schema: dict[str, Any] | bool, value: Any) -> list[Problem]:
     return problems
 
 
-def find_schema_problems(schema: Any, path: str) -> list[Problem]:
-    """Return everything wrong with a schema; `path` is its JSON Pointer in the definition."""
+def find_schema_problems(schema: Any, path: str, *, in_workflow: bool = False) -> list[Problem]:
+    """Return everything wrong with a schema; `path` is its JSON Pointer in the definition.
+
+    A schema that runs inside workflow code (`in_workflow`) may compare fewer items for `uniqueItems`.
+    """
+    large = schema_limits.find_large(schema)
+    if large is not None:
+        return [_make_problem("large_schema", path, large, LARGE_HINT)]
     try:
         Draft202012Validator.check_schema(schema)
-        wrong = list(_find_bad_patterns(schema, path))
+        problems = list(_find_bad_patterns(schema, path))
+        expansion = schema_limits.find_expansion(schema)
     except SchemaError as error:
-        wrong = [_describe("bad_schema", error, path)]
+        return [_describe("bad_schema", error, path)]
     except RecursionError:
-        wrong = [_make_problem("bad_schema", path, "the schema is nested too deeply")]
-    return wrong or [
-        _make_problem("bad_schema", path, _describe_reference(reference))
-        for reference in _find_references(schema)
-        if not reference.startswith("#")
-    ]
+        return [_make_problem("bad_schema", path, "the schema is nested too deeply")]
+    if expansion is not None:
+        code: ProblemCode = "large_schema" if "more than" in expansion else "bad_schema"
+        problems.append(_make_problem(code, path, expansion))
+    for at, hint in schema_limits.find_costly_uniqueness(schema, path) if in_workflow else ():
+        message = "`uniqueItems` takes too much work inside a workflow"
+        problems.append(_make_problem("large_schema", at, message, hint))
+    return problems
 
 
 def _find_bad_patterns(schema: Any, path: str) -> Iterator[Problem]:
@@ -143,17 +220,6 @@ def _find_bad_patterns(schema: Any, path: str) -> Iterator[Problem]:
                 yield _make_problem("bad_pattern", path, f"invalid pattern {pattern!r}: {error}")
     for key, part in schema.items():
         yield from _find_bad_patterns(part, path + format_pointer([key]))
-
-
-def _find_references(schema: Any) -> Iterator[str]:
-    if isinstance(schema, list):
-        for part in schema:
-            yield from _find_references(part)
-    elif isinstance(schema, dict):
-        if isinstance(schema.get("$ref"), str):
-            yield schema["$ref"]
-        for part in schema.values():
-            yield from _find_references(part)
 
 
 def _describe_reference(reference: str) -> str:

@@ -126,7 +126,9 @@ class Settings(Part):
     execution: str = Field(
         "", description="Default `execution` of actions.", json_schema_extra={"enum": ["activity", "local"]}
     )
-    input_schema: Any = Field(None, description="JSON Schema for the input of runs.")
+    input_schema: Any = Field(
+        None, description="JSON Schema for the input of runs. It checks `format` (date, date-time, email, uri, uuid)."
+    )
 
 
 class Definition(Part):

@@ -93,7 +93,7 @@ KINDS: dict[str, Kind] = {
         config={
             "event": "Name of the event.",
             "timeout_seconds": "Timeout of the wait; then the run continues by port `timeout`.",
-            "schema": "JSON Schema for the payload; events that do not match are refused.",
+            "schema": "JSON Schema for the payload; others are refused. `uniqueItems` needs `maxItems`.",
         },
         ports=("next", "timeout"),
     ),

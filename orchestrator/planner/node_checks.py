@@ -168,7 +168,8 @@ def _check_wait(node: Node, pointer: str, report: Report) -> None:
     _check_seconds(node.config.get("timeout_seconds"), f"{pointer}/config/timeout_seconds", report)
     payload_schema = node.config.get("schema")
     if payload_schema:
-        report.problems.extend(schema.find_schema_problems(payload_schema, f"{pointer}/config/schema"))
+        problems = schema.find_schema_problems(payload_schema, f"{pointer}/config/schema", in_workflow=True)
+        report.problems.extend(problems)
 
 
 def _check_set(node: Node, pointer: str, report: Report) -> None:

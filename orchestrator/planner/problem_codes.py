@@ -78,6 +78,7 @@ CODES: dict[ProblemCode, str] = {
     "unknown_choice": "The value is not one of the allowed values.",
     "out_of_bounds": "The number is too small or too large.",
     "bad_schema": "The JSON Schema is invalid, or refers to something outside itself.",
+    "large_schema": "The JSON Schema is too large, once its `$ref`s are expanded, or takes too much work.",
     "schema_mismatch": "The value does not match the JSON Schema.",
     # policies
     "bad_on_error": "`on_error` is invalid.",
