@@ -5,6 +5,8 @@ pydantic.
 """
 
 import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import entry_points
 from types import ModuleType
 
@@ -25,14 +27,24 @@ def load_registry(settings: Settings) -> Registry:
     """Return the built-in actions, those of `ACTION_MODULES` and those of entry points; raises ActionError."""
     registry = load_builtin_registry()
     for name in settings.action_modules:
-        try:
+        with _translate_import_errors(f"{name!r}, named in ORCHESTRATOR_ACTION_MODULES"):
             module = importlib.import_module(name)
-        except ImportError as error:
-            raise ActionError(f"cannot import {name!r}, named in ORCHESTRATOR_ACTION_MODULES: {error}") from error
         registry.add_module(module)
     for point in entry_points(group=ENTRY_POINTS):
-        loaded = point.load()
+        with _translate_import_errors(f"{point.value!r}, named by the entry point {point.name!r} in {ENTRY_POINTS}"):
+            loaded = point.load()
         if not isinstance(loaded, ModuleType):
             raise ActionError(f"entry point {point.name!r} in group {ENTRY_POINTS} must name a module")
         registry.add_module(loaded)
     return registry
+
+
+@contextmanager
+def _translate_import_errors(what: str) -> Iterator[None]:
+    """Raise ActionError for whatever a user's module raises when it is imported, `SystemExit` included."""
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        if isinstance(error, (ActionError, ImportError)):
+            raise ActionError(f"cannot import {what}: {error}") from error
+        raise ActionError(f"cannot import {what}: {type(error).__name__}: {error}") from error

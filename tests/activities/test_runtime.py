@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -368,6 +369,25 @@ def test_modules_that_cannot_be_loaded_are_named() -> None:
         load_registry(Settings(action_modules=("no.such.module",)))
     with pytest.raises(ActionError, match="declares no action"):
         load_registry(Settings(action_modules=("json",)))
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("def (", r"SyntaxError: invalid syntax"),
+        ("raise RuntimeError('no token')", r"RuntimeError: no token"),
+        ("raise SystemExit(3)", r"SystemExit: 3"),
+    ],
+)
+def test_whatever_a_module_raises_at_import_is_one_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, message: str
+) -> None:
+    """A worker with a broken module must end with one sentence, not a traceback, and never with the module's code."""
+    (tmp_path / "broken_actions.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+
+    with pytest.raises(ActionError, match=rf"'broken_actions', named in ORCHESTRATOR_ACTION_MODULES: {message}"):
+        load_registry(Settings(action_modules=("broken_actions",)))
 
 
 def test_every_builtin_action_has_a_schema_and_a_description() -> None:
