@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 SUFFIX = ".tests.yaml"
 CASE_KEYS = {"name", "input", "actions", "events", "resolutions", "with", "expect"}
 EXPECT_KEYS = {"status", "output", "steps", "order", "error_type"}
+EVENT_KEYS = {"at", "name", "payload"}
+RESOLUTION_KEYS = {"node_id", "action", "parameters", "value", "target"}
 
 
 def run_cases(files: options.DefinitionFiles, as_json: options.Json = False) -> None:
@@ -78,13 +80,29 @@ def _parse_case(case: Any, where: str, folder: Path) -> dict[str, Any]:
         raise UsageError("a case needs a `name` and a non-empty `expect`", where=where)
     _require_known_keys(case, CASE_KEYS, where)
     _require_known_keys(expect, EXPECT_KEYS, f"{where}: expect")
+    _require_objects(case.get("events"), EVENT_KEYS, {"name"}, f"{where}: events")
+    _require_objects(case.get("resolutions"), RESOLUTION_KEYS, {"node_id", "action"}, f"{where}: resolutions")
     read = {**case, "input": _read_reference(case.get("input"), folder)}
     read["actions"] = mocks.check_mocks(_read_reference(case.get("actions"), folder) or {}, where)
     read["with"] = [read_json(str(folder / name)) for name in case.get("with") or ()]
     return read
 
 
-def _require_known_keys(value: Mapping[str, Any], known: set[str], where: str) -> None:
+def _require_objects(value: Any, known: set[str], required: set[str], where: str) -> None:
+    """Raise UsageError unless the value is empty or a list of objects with these keys."""
+    if not isinstance(value or [], list):
+        raise UsageError("must be a list", where=where)
+    for index, item in enumerate(value or [], 1):
+        at = f"{where}: {index}"
+        if not isinstance(item, Mapping):
+            raise UsageError("must be an object", where=at, hint=f"keys are {', '.join(sorted(known))}")
+        _require_known_keys(item, known, at)
+        for key in sorted(required):
+            if not isinstance(item.get(key), str) or not item[key]:
+                raise UsageError(f"`{key}` is missing, or not text", where=at)
+
+
+def _require_known_keys(value: Mapping[Any, Any], known: set[str], where: str) -> None:
     from orchestrator.jsontools.suggestions import did_you_mean
 
     for key in value:

@@ -127,6 +127,21 @@ def test_an_invalid_definition_fails_its_cases(tmp_path: Path) -> None:
             "invalid answer for a.b",
         ),
         ([{**make_case(5, status="completed"), "actions": "@none.yaml"}], "does not exist"),
+        # Without these, an event that is never delivered leaves the run waiting, and the reason is hard to see.
+        (
+            [{**make_case(5, status="completed"), "events": [{"name": "paid", "paylaod": 1}]}],
+            "did you mean `payload`?",
+        ),
+        ([{**make_case(5, status="completed"), "events": [{"at": 1}]}], "events: 1: error: `name` is missing"),
+        ([{**make_case(5, status="completed"), "events": {"name": "paid"}}], "events: error: must be a list"),
+        (
+            [{**make_case(5, status="completed"), "resolutions": [{"node_id": "a", "action": "skip", "valeu": 1}]}],
+            "did you mean `value`?",
+        ),
+        (
+            [{**make_case(5, status="completed"), "resolutions": [{"node_id": "a"}]}],
+            "resolutions: 1: error: `action` is missing",
+        ),
         ("- name: [", "invalid YAML"),
     ],
 )
