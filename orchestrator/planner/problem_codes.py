@@ -15,7 +15,8 @@ CODES: dict[ProblemCode, str] = {
     "too_many_callees": "The workflow calls too many others, directly and indirectly. Reported when it is saved.",
     "other_id": "The definition's id does not match the URL. Reported when it is saved.",
     "reserved_name": "The name is reserved: `workflow`, `run`, `trigger`, `input`, `steps` or `secrets`.",
-    "unknown_key": "The key is unknown. An error when it is close to a known key, else a warning: it is ignored.",
+    "unknown_key": "The key is unknown. An error when it is close to a known key or in the `config` of a node, except "
+    "those of type `action`, `set` and `trigger`; else a warning: it is ignored.",
     "unused_key": "The key belongs to another type of node or trigger.",
     "duplicate_id": "Two nodes, or two edges, have the same id.",
     "missing_id": "A node has no id.",

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from orchestrator.errors import Problem, ProblemCode
-from orchestrator.jsontools.suggestions import SIMILARITY, did_you_mean, find_closest, join_names
+from orchestrator.jsontools.suggestions import did_you_mean, find_closest, join_names
 
 MAX_PROBLEMS = 1_000
 """Problems in one answer; the last one says how many are left out."""
@@ -44,7 +44,7 @@ class Report:
         self.suggestions += 1
         return did_you_mean(name, known) if self.suggestions <= MAX_SUGGESTIONS else None
 
-    def find_closest_key(self, key: str, known: Iterable[str], similarity: float = SIMILARITY) -> str | None:
+    def find_closest_key(self, key: str, known: Iterable[str], similarity: float) -> str | None:
         """Return the known key that is most like this one, if any is; None after `MAX_COMPARISONS`."""
         self.comparisons += 1
         return find_closest(key, known, similarity) if self.comparisons <= MAX_COMPARISONS else None

@@ -98,7 +98,8 @@ def _check_node_keys(node: Node, pointer: str, report: Report) -> None:
             message = f"a node of type {node.type} does not use `{key}`"
             report.add_error("unused_key", f"{pointer}/{key}", message, f"remove it; `{key}` belongs to type {users}")
     if kind.config is not None:
-        check_config_keys(node.config, kind.config, f"{pointer}/config", f"config of the {node.type} node", report)
+        what, closed = f"config of the {node.type} node", node.type != "trigger"
+        check_config_keys(node.config, kind.config, f"{pointer}/config", what, report, closed=closed)
     if node.retry is not None and node.type != "action":
         message = f"`retry` has no effect on a node of type {node.type}: only actions are retried"
         report.add_warning("no_effect", f"{pointer}/retry", message)
@@ -113,23 +114,38 @@ def _check_node_keys(node: Node, pointer: str, report: Report) -> None:
         check_reserved(name, f"{pointer}/outputs/{index}", report)
 
 
-def check_config_keys(value: Mapping[str, Any], known: Iterable[str], pointer: str, what: str, report: Report) -> None:
-    """Report unknown keys: an error when one is close to a known key, else a warning, as another tool may use it."""
+def check_config_keys(
+    value: Mapping[str, Any], known: Iterable[str], pointer: str, what: str, report: Report, *, closed: bool = False
+) -> None:
+    """Report unknown keys: an error where nothing else may be there (`closed`) or when one is close to a known key.
+
+    Others are warnings, as another tool may use them.
+    """
     names = list(known)
     for key, content in value.items():
         if key in names:
             continue
         closest = report.find_closest_key(key, names, MISTAKE)
         path = f"{pointer}/{escape(key)}"
+        message = f"unknown key {key!r:.60} in {what}"
+        known_keys = f"known keys: {join_names(names)}" if names else None
         if closest is not None:
-            report.add_error("unknown_key", path, f"unknown key {key!r:.60} in {what}", f"did you mean `{closest}`?")
-        elif content not in (None, "", [], {}):
-            hint = f"known keys: {join_names(names)}" if names else None
-            report.add_warning("unknown_key", path, f"unknown key {key!r:.60} in {what}: it is ignored", hint)
+            report.add_error("unknown_key", path, message, f"did you mean `{closest}`?")
+        elif content in (None, "", [], {}):
+            continue
+        elif closed:
+            report.add_error("unknown_key", path, message, known_keys or "remove it: this node has no config")
+        else:
+            report.add_warning("unknown_key", path, f"{message}: it is ignored", known_keys)
 
 
 def _check_unknown_keys(part: Part, pointer: str, report: Report) -> None:
+    """Report unknown keys: an error when one is close to a known key, else a warning, as another tool may use it."""
+    names = type(part).model_fields
     for key in part.model_extra or ():
-        closest = report.find_closest_key(key, type(part).model_fields)
-        hint = closest and f"did you mean `{closest}`?"
-        report.add_warning("unknown_key", f"{pointer}/{escape(key)}", f"unknown key {key!r:.60}: it is ignored", hint)
+        path, message = f"{pointer}/{escape(key)}", f"unknown key {key!r:.60}"
+        closest = report.find_closest_key(key, names, MISTAKE)
+        if closest is not None:
+            report.add_error("unknown_key", path, message, f"did you mean `{closest}`?")
+        else:
+            report.add_warning("unknown_key", path, f"{message}: it is ignored")

@@ -95,6 +95,29 @@ ERRORS: dict[str, tuple[dict[str, Any], str, str]] = {
         "unknown_key",
         "/nodes/0/config/max_concurency",
     ),
+    "unknown config": (
+        workflow(loop("b", config={"colour": "red"}), put("b"), edges=["trigger -> each"]),
+        "unknown_key",
+        "/nodes/0/config/colour",
+    ),
+    "config of a condition": (
+        workflow({"id": "c", "type": "condition", "condition": {"field": "x", "value": 1}, "config": {"limit": 1}}),
+        "unknown_key",
+        "/nodes/0/config/limit",
+    ),
+    "misspelt node key": (workflow(act("a") | {"onError": "skip"}), "unknown_key", "/nodes/0/onError"),
+    "misspelt edge key": (
+        workflow(put("a")) | {"edges": [{"source": "trigger", "target": "a", "conditon": "next"}]},
+        "unknown_key",
+        "/edges/0/conditon",
+    ),
+    "misspelt setting": (workflow(put("a"), settings={"onError": "skip"}), "unknown_key", "/settings/onError"),
+    "misspelt workflow key": (workflow(put("a")) | {"variabels": {"x": 1}}, "unknown_key", "/variabels"),
+    "misspelt trigger key": (
+        workflow(put("a"), trigger={"type": "event", "events": "order.paid"}),
+        "unknown_key",
+        "/trigger/events",
+    ),
     "reserved variable": (workflow(put("a"), variables={"input": 1}), "reserved_name", "/variables/input"),
     "reserved set": (workflow(put("a", steps=1)), "reserved_name", "/nodes/0/config/steps"),
     "reserved output": (workflow(act("a", outputs=["run"])), "reserved_name", "/nodes/0/outputs/0"),
@@ -310,6 +333,16 @@ def test_an_error_is_reported_at_its_path(case: str) -> None:
 WARNINGS: dict[str, tuple[dict[str, Any], str, str]] = {
     "unknown setting": (workflow(put("a"), settings={"retires": {}, "tries": 1}), "unknown_key", "/settings/tries"),
     "unknown node key": (workflow(put("a") | {"colour": "red"}), "unknown_key", "/nodes/0/colour"),
+    "unknown edge key": (
+        workflow(put("a")) | {"edges": [{"source": "trigger", "target": "a", "animated": True}]},
+        "unknown_key",
+        "/edges/0/animated",
+    ),
+    "config of a trigger node": (
+        workflow({"id": "t", "type": "trigger", "config": {"colour": "red"}}, edges=[]),
+        "unknown_key",
+        "/nodes/0/config/colour",
+    ),
     "orphan": (workflow(put("a"), put("b"), edges=["trigger -> a"]), "orphan", "/nodes/1"),
     "never reached": (
         workflow(put("a"), put("b"), put("d"), edges=["trigger -> a", "b -> d"]),
