@@ -55,7 +55,7 @@ STATUS = {
 """HTTP status by error code; any other code is an internal error."""
 
 TITLES = {
-    400: "The body is not valid JSON",
+    400: "The request cannot be read",
     401: "Authentication failed",
     403: "The API key lacks a scope",
     404: "Not found",

@@ -74,6 +74,7 @@ ProblemCode = Literal[
     "bad_webhook_path",
     "bad_method",
     "bad_respond",
+    "bad_charset",
     "bad_header",
     "bad_secret",
     "bad_resume",

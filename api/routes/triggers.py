@@ -1,11 +1,8 @@
 """Events and webhooks that start runs, and the log of deliveries."""
 
-import base64
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
-from typing import Annotated, Any, Literal
-from urllib.parse import parse_qs
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
@@ -13,14 +10,14 @@ from starlette.exceptions import HTTPException
 
 from api.access import Reader, Runner, require_local_caller
 from api.fields import PLAIN, IdempotencyKey
-from api.json_bodies import StrictRoute, parse_body
+from api.json_bodies import StrictRoute
 from api.models.triggers import DeliveryView, EventRequest, WebhookResponse, make_delivery_view
 from api.paging import Cursor, Limit, Page, cut_page, decode_cursor
 from api.problems import describe_problems
 from api.services import ServicesDep
 from orchestrator.planner.trigger_checks import METHODS
 from orchestrator.service.services import Services
-from orchestrator.service.webhook_request import BodyUnreadable, WebhookRequest
+from orchestrator.service.webhook_request import WebhookRequest
 from orchestrator.store.deliveries import DUPLICATE
 from orchestrator.store.workflows import WorkflowNotFound
 
@@ -139,34 +136,11 @@ for _method in METHODS:
 
 
 async def _read_request(request: Request, customer_id: str, path: str) -> WebhookRequest:
-    raw = await request.body()
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     return WebhookRequest(
         customer_id=customer_id,
         method=request.method,
         path=path,
         headers={name.lower(): ", ".join(request.headers.getlist(name)) for name in request.headers},
-        query=_flatten(parse_qs(request.url.query, keep_blank_values=True)),
-        raw=raw,
-        parse_body=partial(_parse_body, kind=kind),
+        query_string=request.scope["query_string"],
+        raw=await request.body(),
     )
-
-
-def _parse_body(raw: bytes, kind: str) -> Any:
-    """Parse a body by its content type: JSON, a form, text; anything else as base64. Raises BodyUnreadable."""
-    if not raw:
-        return None
-    if kind == "application/json" or kind.endswith("+json"):
-        try:
-            return parse_body(raw)
-        except HTTPException as error:
-            raise BodyUnreadable(str(error.detail)) from None
-    try:
-        text = raw.decode()
-    except UnicodeDecodeError:
-        return base64.b64encode(raw).decode()
-    return _flatten(parse_qs(text, keep_blank_values=True)) if kind == "application/x-www-form-urlencoded" else text
-
-
-def _flatten(values: dict[str, list[str]]) -> dict[str, Any]:
-    return {name: items[0] if len(items) == 1 else items for name, items in values.items()}

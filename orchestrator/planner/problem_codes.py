@@ -36,6 +36,7 @@ CODES: dict[ProblemCode, str] = {
     "bad_webhook_path": "The path cannot be part of a URL, or is too long.",
     "bad_method": "The HTTP method does not exist.",
     "bad_respond": "`respond` is not `accepted` or `output`.",
+    "bad_charset": "The charset is unknown.",
     "bad_header": "The name is not a valid HTTP header name.",
     "bad_secret": "The webhook's secret is not text, is empty, or reads something other than secrets.",
     "bad_resume": "`resume` is not `{run_id, event}` with two texts or templates.",

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from orchestrator.errors import OrchestratorError, ProblemCode
+from orchestrator.jsontools.charsets import find_charset
 from orchestrator.jsontools.json_types import describe_type, describe_value
 from orchestrator.jsontools.suggestions import did_you_mean, join_names
 from orchestrator.language import condition_reader
@@ -37,7 +38,7 @@ CONFIG_KEYS: dict[str, tuple[str, ...]] = {
     "event": ("filter",),
     "webhook": (
         "methods", "secret", "signature_header", "signature_prefix", "timestamp_header", "tolerance_seconds",
-        "respond", "timeout_seconds", "idempotency_header", "resume",
+        "respond", "timeout_seconds", "idempotency_header", "resume", "charset",
     ),
 }  # fmt: skip
 OWN_KEYS = {
@@ -150,6 +151,10 @@ def _check_webhook(trigger: Trigger, report: Report) -> None:
         message = f"respond must be `accepted` or `output`, not {describe_value(respond)}"
         report.add_error("bad_respond", f"{AT}/config/respond", message, suggest_choice(respond, RESPONSES))
     _check_above_zero(config, "timeout_seconds", MAX_ANSWER_SECONDS, report)
+    charset = config.get("charset")
+    if charset and (not isinstance(charset, str) or find_charset(charset) is None):
+        hint = "such as `utf-8`, `iso-8859-1` or `shift_jis`"
+        report.add_error("bad_charset", f"{AT}/config/charset", f"unknown charset {describe_value(charset)}", hint)
     _check_signature(config, report)
     _check_resume(config.get("resume"), report)
 

@@ -1,6 +1,7 @@
 """The request to a webhook, and the trigger data of the run that it starts."""
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -8,9 +9,12 @@ from uuid import uuid4
 
 from orchestrator.errors import OrchestratorError
 from orchestrator.language import Env, compile_template
+from orchestrator.service.webhook_body import decode_body, decode_query
 
-PRIVATE_HEADERS = ("authorization", "proxy-authorization", "cookie")
-"""Headers with credentials; they are neither stored nor passed to runs."""
+CREDENTIAL = re.compile(
+    r"token|(?<!idempotency.)key(?!word|board)|secret|signature|auth(?!or(?!i))|passw|cookie|credential"
+)
+"""In the names of headers and query parameters that hold credentials: these are neither stored nor passed to runs."""
 
 
 class MethodNotAllowed(OrchestratorError):
@@ -23,12 +27,6 @@ class MethodNotAllowed(OrchestratorError):
         super().__init__(f"this webhook does not accept {method}", hint=f"it accepts {', '.join(allowed)}")
 
 
-class BodyUnreadable(OrchestratorError):
-    """The body does not match its content type."""
-
-    code = "json_syntax"
-
-
 @dataclass(frozen=True, slots=True)
 class WebhookRequest:
     """A request as it was received; header names are in lower case."""
@@ -37,26 +35,41 @@ class WebhookRequest:
     method: str
     path: str
     headers: Mapping[str, str]
-    query: Mapping[str, Any]
+    query_string: bytes
     raw: bytes
-    parse_body: Callable[[bytes], Any]
-    """Parses the body by its content type; raises BodyUnreadable."""
 
     def get_header(self, name: str) -> str | None:
         """Return the value of a header."""
         return self.headers.get(name.lower())
 
 
-def build_trigger_data(request: WebhookRequest) -> dict[str, Any]:
-    """Return the trigger data of a run; raises BodyUnreadable."""
-    headers = {name: value for name, value in request.headers.items() if name not in PRIVATE_HEADERS}
+def build_trigger_data(request: WebhookRequest, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the trigger data of a run, without credentials; raises BodyUnreadable."""
+    charset = config.get("charset")
+    body, encoding = decode_body(request.raw, request.get_header("content-type"), charset)
+    private = str(config.get("signature_header") or "").lower()
+    kept = str(config.get("idempotency_header") or "").lower()
     return {
-        "body": request.parse_body(request.raw),
-        "headers": headers,
-        "query": dict(request.query),
+        "body": body,
+        "body_encoding": encoding,
+        "headers": {
+            name: value
+            for name, value in request.headers.items()
+            if name == kept or (name != private and not is_credential(name))
+        },
+        "query": {
+            name: value
+            for name, value in decode_query(request.query_string, charset).items()
+            if not is_credential(name)
+        },
         "method": request.method,
         "path": request.path,
     }
+
+
+def is_credential(name: str) -> bool:
+    """Return whether a header or query parameter holds a credential, by its name."""
+    return CREDENTIAL.search(name.lower()) is not None
 
 
 def render_field(template: Any, context: Mapping[str, Any]) -> str:

@@ -108,7 +108,11 @@ class Webhooks:
                 raise OperationRefused("the workflow of this webhook is paused")
             key = _get_key(row, request)
             large = len(request.raw) > LARGE_BYTES
-            received = await asyncio.to_thread(build_trigger_data, request) if large else build_trigger_data(request)
+            received = (
+                await asyncio.to_thread(build_trigger_data, request, row.config)
+                if large
+                else build_trigger_data(request, row.config)
+            )
             require_acceptable_size(received)
             start = await self._plan_start(row, received)
         except OrchestratorError as error:

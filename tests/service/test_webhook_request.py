@@ -1,0 +1,107 @@
+"""What a webhook is sent becomes the trigger data of a run: decoded as declared, and without credentials."""
+
+from typing import Any
+
+import pytest
+
+from orchestrator.planner.planner import check
+from orchestrator.service.webhook_body import BodyUnreadable, decode_body, decode_query
+from orchestrator.service.webhook_request import WebhookRequest, build_trigger_data, is_credential
+
+FORM = "application/x-www-form-urlencoded"
+
+
+@pytest.mark.parametrize(
+    ("raw", "content_type", "body", "encoding"),
+    [
+        (b"", "text/plain", None, None),
+        (b'{"a": 1}', "application/json", {"a": 1}, "json"),
+        (b'\xef\xbb\xbf{"a": 1}', "application/json", {"a": 1}, "json"),
+        ('{"a": "ü"}'.encode("latin-1"), "application/json; charset=iso-8859-1", {"a": "ü"}, "json"),
+        ('{"a": "ü"}'.encode("utf-16"), "application/vnd.x+json", {"a": "ü"}, "json"),
+        (b"a=1&b=x+y&b=2&c=", FORM, {"a": "1", "b": ["x y", "2"], "c": ""}, "form"),
+        (b"a=%FC", f"{FORM}; charset=ISO-8859-1", {"a": "ü"}, "form"),
+        ("a=ü".encode("latin-1"), f'{FORM}; charset="latin-1"', {"a": "ü"}, "form"),
+        (b"a=%83%86", f"{FORM};charset=shift_jis", {"a": "ユ"}, "form"),
+        ("ü".encode("latin-1"), "text/plain; charset=latin-1", "ü", "text"),
+        ("ü".encode("latin-1"), "text/plain", "\ufffd", "text"),
+        ("ü".encode(), "text/plain; charset=no-such-charset", "ü", "text"),
+        (b"<a/>", "application/soap+xml", "<a/>", "text"),
+        (b"plain", "application/octet-stream", "cGxhaW4=", "base64"),
+        (b"plain", "image/png", "cGxhaW4=", "base64"),
+        (b"plain", "multipart/form-data; boundary=x", "cGxhaW4=", "base64"),
+        (b"plain", None, "plain", "text"),
+        (b"\xff", None, "/w==", "base64"),
+    ],
+)
+def test_bodies_are_read_by_their_content_type(raw: bytes, content_type: str | None, body: Any, encoding: Any) -> None:
+    assert decode_body(raw, content_type, None) == (body, encoding)
+
+
+@pytest.mark.parametrize(
+    ("raw", "content_type"),
+    [
+        (b"a=%FC", FORM),
+        (b"a=\xfc", FORM),
+        (b"a=%FC", f"{FORM}; charset=us-ascii"),
+        (b"&".join([b"a=1"] * 10_001), FORM),
+        (b'{"a": "\xfc"}', "application/json"),
+        (b'{"a": "\\ud800"}', "application/json"),
+        (b'{"a": NaN}', "application/json"),
+        (b'{"a": 1, "a": 2}', "application/json"),
+        (b"[" * 201 + b"]" * 201, "application/json"),
+    ],
+)
+def test_bodies_that_do_not_match_their_type_are_refused(raw: bytes, content_type: str) -> None:
+    with pytest.raises(BodyUnreadable):
+        decode_body(raw, content_type, None)
+
+
+def test_the_charset_of_the_webhook_is_the_default() -> None:
+    assert decode_body(b"a=%FC", FORM, "iso-8859-1") == ({"a": "ü"}, "form")
+    assert decode_body(b"a=%C3%BC", f"{FORM}; charset=utf-8", "iso-8859-1") == ({"a": "ü"}, "form")
+    assert decode_body(b"\xfc", None, "iso-8859-1") == ("ü", "text")
+    assert decode_query(b"a=%FC&b=%C3%BC", "iso-8859-1") == {"a": "ü", "b": "Ã¼"}
+    assert decode_query(b"a=%FC&b=%C3%BC", None) == {"a": "\ufffd", "b": "ü"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Authorization", "proxy-authorization", "cookie", "x-api-key", "apikey", "access_token", "X-Hub-Signature-256",
+        "client_secret", "Password", "x-auth", "authKey", "X-Amz-Security-Token", "sig-key-id",
+    ],
+)  # fmt: skip
+def test_credentials_are_recognized_by_their_name(name: str) -> None:
+    assert is_credential(name)
+
+
+@pytest.mark.parametrize("name", ["Idempotency-Key", "idempotency_key", "author", "keyword", "content-type", "order"])
+def test_other_names_are_not_credentials(name: str) -> None:
+    assert not is_credential(name)
+
+
+def test_trigger_data_holds_no_credentials() -> None:
+    headers = {"x-api-key": "s3cret", "x-proof": "s3cret", "x-request-key": "r1", "x-shop": "a"}
+    request = WebhookRequest("c", "POST", "orders", headers, b"a=1&token=s3cret&api_key=s3cret", b"")
+
+    data = build_trigger_data(request, {"signature_header": "X-Proof", "idempotency_header": "X-Request-Key"})
+
+    assert data["headers"] == {"x-request-key": "r1", "x-shop": "a"}
+    assert data["query"] == {"a": "1"}
+
+
+@pytest.mark.parametrize(
+    ("charset", "refused"), [("iso-8859-1", False), ("no-such", True), ("base64", True), (7, True)]
+)
+def test_an_unknown_charset_of_a_webhook_is_an_error(charset: Any, refused: bool) -> None:
+    definition = {
+        "name": "hook",
+        "trigger": {"type": "webhook", "webhook_path": "a", "config": {"charset": charset}},
+        "nodes": [{"id": "a", "type": "end"}],
+        "edges": [{"id": "e", "source": "trigger", "target": "a"}],
+    }
+
+    codes = [problem.code for problem in check(definition).problems]
+
+    assert ("bad_charset" in codes) is refused
