@@ -7,7 +7,7 @@ from api.access import require_local_caller
 from api.limits import RateLimits
 from api.problems import describe_problems
 from api.request_log import RequestLog
-from api.routes import builder, runs, service, triggers, workflows
+from api.routes import builder, runs, schedules, service, triggers, workflows
 from orchestrator.service.services import Services
 from orchestrator.telemetry.tracing import is_tracing_enabled
 
@@ -33,7 +33,7 @@ def create_app(services: Services) -> FastAPI:
     app.state.services = services
     app.state.limits = RateLimits(services.settings.rate_limit)
     problems.install(app)
-    for module in (workflows, runs, triggers, builder):
+    for module in (workflows, schedules, runs, triggers, builder):
         app.include_router(module.router, prefix=PREFIX)
     app.include_router(service.health_router)
     app.include_router(service.readiness_router)
