@@ -22,6 +22,15 @@ def describe_value(value: Any) -> str:
     """Return a short description of a value: short text and numbers themselves, otherwise the type."""
     if isinstance(value, str):
         return repr(value[:40])
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return str(int(value))
     if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300:
         return repr(value)[:40]
     return describe_type(value)
+
+
+def describe_unknown(noun: str, name: Any) -> str:
+    """Say that a name is not one of those that are known, or that the value is not a name at all."""
+    if isinstance(name, str):
+        return f"unknown {noun} {describe_value(name)}"
+    return f"the {noun} must be text, not {describe_type(name)}"

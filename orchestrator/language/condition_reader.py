@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from orchestrator.errors import ConditionError, Problem, ProblemCode, Severity, TemplateSyntaxError
-from orchestrator.jsontools.json_types import describe_type, describe_value
+from orchestrator.jsontools.json_types import describe_type, describe_unknown
 from orchestrator.jsontools.pointer import escape
 from orchestrator.jsontools.suggestions import did_you_mean
 from orchestrator.language import (
@@ -148,7 +148,7 @@ class _Reader:
             return None
         if not isinstance(kind, str) or kind not in SHAPES:
             hint = did_you_mean(kind, SHAPES) or f"known types: {', '.join(SHAPES)}"
-            self.report("condition_structure", f"{path}/type", f"unknown condition type {describe_value(kind)}", hint)
+            self.report("condition_structure", f"{path}/type", describe_unknown("condition type", kind), hint)
             return None
         return kind
 
@@ -194,7 +194,7 @@ class _Reader:
         preset = PRESETS.get(name) if isinstance(name, str) else None
         if preset is None:
             hint = did_you_mean(name, PRESETS) or f"known presets: {', '.join(PRESETS)}"
-            self.report("unknown_preset", path, f"unknown preset {describe_value(name)}", hint)
+            self.report("unknown_preset", path, describe_unknown("preset", name), hint)
             return refuse_to_decide
         return self.read_condition(preset.condition, path, depth + 1)
 
@@ -253,7 +253,7 @@ class _Reader:
         operator = OPERATORS.get(name) if isinstance(name, str) else None
         if operator is None:
             hint = did_you_mean(name, OPERATORS) or f"known operators: {', '.join(OPERATORS)}"
-            self.report("unknown_operator", path, f"unknown operator {describe_value(name)}", hint)
+            self.report("unknown_operator", path, describe_unknown("operator", name), hint)
         return operator
 
     def read_value(self, source: Any, operator: Operator | None, path: str) -> CompiledValue | None:

@@ -10,7 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from orchestrator.errors import OperationRefused
-from orchestrator.jsontools.json_types import describe_type, describe_value
+from orchestrator.jsontools.json_types import describe_type, describe_unknown, describe_value
 from orchestrator.jsontools.suggestions import did_you_mean
 from orchestrator.model.definition import Trigger
 from orchestrator.timing.cron import EPOCH, INSTANT, LAST_YEAR, CronError, load_zone
@@ -41,7 +41,7 @@ def parse_overlap(value: Any) -> str:
     name = value or "skip"
     if name not in OVERLAPS:
         hint = did_you_mean(name, OVERLAPS) or f"known policies: {', '.join(OVERLAPS)}"
-        raise OperationRefused(f"unknown overlap policy {describe_value(name)}", hint=hint)
+        raise OperationRefused(describe_unknown("overlap policy", name), hint=hint)
     return str(name)
 
 
