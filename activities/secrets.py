@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
-from orchestrator.errors import SettingsError
+from orchestrator.errors import OrchestratorError, SettingsError
 from orchestrator.jsontools.json_types import describe_type
 from orchestrator.jsontools.pointer import format_pointer
 from orchestrator.jsontools.validation_messages import describe_validation_error
@@ -33,6 +33,12 @@ FILE_EXAMPLE = '{"acme": {"crm_token": "…"}}'
 log = logging.getLogger("orchestrator.secrets")
 
 
+class SecretsUnavailable(OrchestratorError):
+    """The source of secrets does not answer."""
+
+    code = "secrets_unavailable"
+
+
 @dataclass(frozen=True, slots=True)
 class Secret:
     """A secret with its value, which is not shown."""
@@ -42,7 +48,11 @@ class Secret:
 
 
 class SecretSource(Protocol):
-    """Where secrets come from. Both operations may be called often: a remote source has a cache of its own."""
+    """Where secrets come from. Both operations may be called often: a remote source has a cache of its own.
+
+    They raise SecretsUnavailable where the source does not answer: the attempt of an action fails and is retried, and
+    definitions are checked without secrets.
+    """
 
     async def find(self, customer_id: str, name: str) -> Secret | None:
         """Return a secret of a customer, or else one of that name that all customers may use."""

@@ -48,6 +48,7 @@ STATUS = {
     "too_costly": 422,
     "busy": 503,
     "secret_missing": 503,
+    "secrets_unavailable": 503,
     "server_unavailable": 503,
     "store_unavailable": 503,
     "store_outdated": 503,

@@ -37,7 +37,7 @@ CODES = {
         ),
         USAGE,
     ),
-    **dict.fromkeys(("server_unavailable", "store_outdated", "store_unavailable"), NO_SERVER),
+    **dict.fromkeys(("secrets_unavailable", "server_unavailable", "store_outdated", "store_unavailable"), NO_SERVER),
 }
 """Exit code by error code: FAILED where a run failed, USAGE where a request is refused."""
 

@@ -1,11 +1,15 @@
 """Read what customers may name in their definitions, from the settings and the source of secrets."""
 
-from activities.secrets import SecretSource
+import logging
+
+from activities.secrets import SecretSource, SecretsUnavailable
 from orchestrator.errors import OperationRefused, SettingsError
 from orchestrator.model.customers import DEFAULT_CUSTOMER
 from orchestrator.model.permissions import EVERYONE, Permissions, find_queue_problem, is_owner
 from orchestrator.model.plan import Plan, list_task_queues
 from orchestrator.settings import PREFIX, Settings
+
+logger = logging.getLogger(__name__)
 
 
 class PermissionReader:
@@ -24,7 +28,11 @@ class PermissionReader:
     async def read(self, customer_id: str) -> Permissions:
         """Return the permissions of a customer. What is not configured here is unknown, and not checked."""
         customer = customer_id or DEFAULT_CUSTOMER
-        known = await self.secrets.list_secrets()
+        try:
+            known = await self.secrets.list_secrets()
+        except SecretsUnavailable as error:
+            logger.warning("definitions are checked without secrets: %s", error)
+            known = []
         # The shared ones first, so that a customer's own replaces one of the same name.
         usable = sorted(
             (info for info in known if info.owner in (customer, EVERYONE)), key=lambda info: info.owner != EVERYONE

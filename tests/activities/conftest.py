@@ -13,6 +13,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities import load_builtin_registry
+from activities.addresses import resolve
 from activities.resources import Resources
 from activities.runtime import run_action
 from orchestrator.settings import Settings
@@ -107,9 +108,9 @@ class Caller:
 async def make_caller() -> AsyncIterator[Callable[..., Caller]]:
     made: list[Resources] = []
 
-    def make(resolver: Any = None, **values: Any) -> Caller:
+    def make(resolver: Any = None, secrets: Any = None, **values: Any) -> Caller:
         settings = Settings(**{"http_allowed_networks": LOOPBACK, **values})
-        made.append(Resources(settings, resolver) if resolver else Resources(settings))
+        made.append(Resources(settings, resolver or resolve, secrets))
         return Caller(made[-1])
 
     yield make

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from activities import secrets as secrets_module
-from activities.secrets import Secret, SettingsSecrets, open_secrets
+from activities.secrets import Secret, SecretsUnavailable, SettingsSecrets, open_secrets
 from orchestrator.errors import SettingsError
 from orchestrator.model.permissions import SecretInfo, describe_missing_secret
 from orchestrator.settings import PREFIX, Settings
@@ -245,6 +245,8 @@ class Vault:
         self.settings = settings
 
     async def find(self, customer_id: str, name: str) -> Secret | None:
+        if name == "sealed":
+            raise SecretsUnavailable
         return Secret(SecretInfo(name, customer_id), f"{name} of {customer_id}") if name == "token" else None
 
     async def list_secrets(self) -> list[SecretInfo]:
@@ -260,6 +262,15 @@ async def test_an_entry_point_serves_secrets(monkeypatch: pytest.MonkeyPatch) ->
     assert read_value(await source.find("acme", "token")) == "token of acme"
     with pytest.raises(SettingsError, match="no installed package has an entry point 'valt'"):
         open_secrets(Settings(secret_source="valt"))
+
+
+async def test_an_attempt_is_repeated_where_the_vault_does_not_answer(make_caller: Any) -> None:
+    call = make_caller(secrets=Vault(Settings()))
+
+    failure = await call.failure("log.message", {"message": None}, secrets=use("sealed", at="/message"))
+
+    assert "The source of secrets does not answer" in failure.message
+    assert not failure.non_retryable
 
 
 async def test_a_connection_of_another_customer_reads_like_one_that_does_not_exist(make_caller: Any) -> None:

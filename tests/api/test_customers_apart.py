@@ -32,7 +32,7 @@ VALUE = "s3cret-of-acme"
 SHARED = "s3cret-of-everybody"
 SECRETS = {
     "acme": {THEIRS: VALUE, "spare": VALUE},
-    "evil": {"own": "s3cret-of-evil"},
+    "evil": {"own": "s3cret-of-evil", "elsewhere": None},
     "*": {"shared": SHARED},
 }
 
@@ -281,7 +281,10 @@ async def test_a_webhook_is_signed_with_a_secret_of_its_own_customer(apart: Apar
 
 
 async def test_activation_warns_about_missing_secrets(apart: Apart) -> None:
-    definition = build_use("log.message", {"message": f"{USE_THEIRS}{{{{ secrets.own }}}}"}) | {"id": "w"}
+    """The API needs names only: the value of `elsewhere` is null in its file."""
+    definition = build_use(
+        "log.message", {"message": f"{USE_THEIRS}{{{{ secrets.own }}}}{{{{ secrets.elsewhere }}}}"}
+    ) | {"id": "w"}
     await apart.other.post("/workflows", json=definition)
 
     activated = (await apart.other.post("/workflows/w/activate")).json()

@@ -6,6 +6,7 @@ from importlib import import_module
 
 import pytest
 
+import activities
 import api
 import orchestrator
 from orchestrator.cli.failures import CODES, FAILED, USAGE
@@ -22,14 +23,14 @@ def iterate_subclasses(kind: type[OrchestratorError]) -> Iterator[type[Orchestra
 
 
 def test_every_error_has_an_exit_code() -> None:
-    for package in (orchestrator, api):
+    for package in (orchestrator, activities, api):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if not module.name.endswith("__main__") and ".migrations" not in module.name:
                 import_module(module.name)
     ours = {
         kind.code
         for kind in iterate_subclasses(OrchestratorError)
-        if kind.__module__.startswith(("orchestrator.", "api."))
+        if kind.__module__.startswith(("orchestrator.", "activities.", "api."))
     }
 
     assert ours - ANSWERS == CODES.keys()

@@ -53,6 +53,7 @@ def test_keys_are_rotated_and_revoked(command: InProcess) -> None:
         (("create", "x", "--scopes", "read,rite"), "unknown scope rite"),
         (("create", "x", "--customer", ""), "--customer '' is not a valid customer ID"),
         (("create", "x", "--customer", " "), "--customer ' ' is not a valid customer ID"),
+        (("create", "x", "--customer", "*"), "--customer '*' is not a valid customer ID"),
         (("revoke", "none"), "there is no key 'none'"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",

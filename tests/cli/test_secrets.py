@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.cli.commands import InProcess
+from tests.cli.shell import Dev
 from tests.cli.support import require_success
 
 VALUE = "s3cret-value"
@@ -78,6 +79,20 @@ def test_validate_checks_for_the_customer_of_the_definition(command: InProcess, 
     assert of_nobody.code == 2
     assert "error bad_task_queue: there is no task queue 'gpu' for this customer" in of_nobody.out
     assert "missing_secret" not in of_nobody.out
+
+
+@pytest.mark.temporal
+def test_activate_warns_like_validate(dev: Dev, tmp_path: Path) -> None:
+    command = InProcess({**dev.env, "ORCHESTRATOR_SECRET_OTHER": VALUE})
+    require_success(command("workflows", "push", write_definition(tmp_path)))
+
+    activated = command("workflows", "activate", "w")
+
+    assert activated.code == 0
+    assert activated.err.strip() == (
+        "/nodes/0/config/message: warning missing_secret: there is no secret 'crm_token': set "
+        "ORCHESTRATOR_SECRET_CRM_TOKEN, or add it under 'default' to the ORCHESTRATOR_SECRETS_FILE"
+    )
 
 
 def test_a_task_queue_of_temporal_is_refused_at_the_start(command: InProcess, tmp_path: Path) -> None:
