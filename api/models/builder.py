@@ -4,6 +4,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from api.models.base import Model
+
 
 class ActionView(BaseModel):
     """An action that nodes can call."""
@@ -44,3 +46,32 @@ class PresetView(BaseModel):
     description: str
     subject: str
     condition: dict[str, Any]
+
+
+class TemplateTrial(Model):
+    """A template, or any JSON value that contains templates."""
+
+    template: Any = Field(examples=["Dear {{ customer.name | title }}"])
+    context: dict[str, Any] | None = Field(None, description="Data to look the paths up in.")
+
+
+class VariablesView(BaseModel):
+    """The paths that a template reads."""
+
+    variables: list[str] = Field(description="Paths without pipes and functions, each once, in order.")
+    missing: list[str] = Field(description="Those that are null or missing in the context; secrets are left out.")
+
+
+class ConditionTrial(Model):
+    """A condition and the data to evaluate it on."""
+
+    condition: dict[str, Any] = Field(examples=[{"field": "total", "operator": "greater_than", "value": 100}])
+    context: dict[str, Any] = Field({}, examples=[{"total": 250}])
+
+
+class ConditionResult(BaseModel):
+    """The result of a condition."""
+
+    result: bool
+    decision: dict[str, Any] = Field(description="The comparisons and the values that were compared, at most 1 kB.")
+    warnings: list[str]

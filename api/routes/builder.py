@@ -6,14 +6,25 @@ from fastapi import APIRouter, Query
 
 from api.access import Reader
 from api.json_bodies import StrictRoute
-from api.models.builder import ActionView, FunctionView, OperatorView, PresetView
+from api.models.builder import (
+    ActionView,
+    ConditionResult,
+    ConditionTrial,
+    FunctionView,
+    OperatorView,
+    PresetView,
+    TemplateTrial,
+    VariablesView,
+)
 from api.problems import describe_problems
 from api.services import ServicesDep
 from orchestrator.language import FUNCTIONS, PIPES
 from orchestrator.language.presets import OPERATORS_BY_TYPE, PRESETS, FieldType
 from orchestrator.model.definition import build_definition_schema
+from orchestrator.service.expressions import list_variables, try_condition
 
 router = APIRouter(tags=["builder"], route_class=StrictRoute)
+TRIAL = describe_problems(400, 401, 403, 404, 413, 422, 429, 503)
 READ = describe_problems(401, 403, 404, 422, 429, 503)
 
 
@@ -55,3 +66,17 @@ async def list_operators(
 async def list_presets(caller: Reader) -> list[PresetView]:
     """List the predefined conditions."""
     return [PresetView.model_validate(preset.to_json()) for preset in PRESETS.values()]
+
+
+@router.post("/variables", operation_id="listVariables", responses=TRIAL)
+async def find_variables(body: TemplateTrial, services: ServicesDep, caller: Reader) -> VariablesView:
+    """List the paths that a template reads, and those that are null or missing in a context."""
+    found = await services.plans.call(caller.creates_for, list_variables, body.template, body.context)
+    return VariablesView.model_validate(found)
+
+
+@router.post("/conditions/evaluate", operation_id="evaluateCondition", responses=TRIAL)
+async def evaluate_condition(body: ConditionTrial, services: ServicesDep, caller: Reader) -> ConditionResult:
+    """Evaluate one condition on the given data."""
+    found = await services.plans.call(caller.creates_for, try_condition, body.condition, body.context)
+    return ConditionResult.model_validate(found)

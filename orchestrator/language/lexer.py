@@ -16,6 +16,7 @@ MAX_TEMPLATE_LENGTH = 262_144
 
 Kind = Literal["name", "number", "string", "symbol", "end"]
 
+NAME = re.compile(r"[^\W\d][\w-]*")
 TOKEN = re.compile(
     r"""\s*(?:
         (?P<number>-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)(?![\w])

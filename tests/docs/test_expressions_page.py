@@ -60,7 +60,7 @@ def test_the_session_at_the_top_runs_as_shown() -> None:
     examples = doctest.DocTestParser().get_doctest(session, {}, "docs/expressions.md", None, None)
     results = doctest.DocTestRunner(verbose=False).run(examples)
 
-    assert (results.attempted, results.failed) == (6, 0)
+    assert (results.attempted, results.failed) == (9, 0)
 
 
 def test_the_data_of_the_page_is_the_data_of_its_examples() -> None:

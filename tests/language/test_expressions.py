@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from orchestrator.errors import EvaluationError, TemplateSyntaxError
-from orchestrator.expressions import default_env, render
+from orchestrator.expressions import default_env, extract_variables, render, validate_variables
 from orchestrator.language import (
     FUNCTIONS,
     MISSING,
@@ -395,3 +395,23 @@ def test_a_list_literal_is_a_new_list_each_time() -> None:
 
     assert first == second
     assert first is not second
+
+
+@pytest.mark.parametrize(
+    ("template", "names"),
+    [
+        ("plain", []),
+        ("Dear {{ customer.name | title }}", ["customer.name"]),
+        ("{{ items[0].x }} {{ a['odd key'] }} {{ items.0 }}", ["items[0].x", 'a["odd key"]', "items.0"]),
+        ("{{ now() }} {{ days_until(due) }} {{ 'text' }} {{ [a, 1] }}", ["due", "a"]),
+        ({"{{ key }}": ["{{ b }}", {"c": "{{ b }}{{ d | default(e) }}"}]}, ["key", "b", "d", "e"]),
+    ],
+)  # fmt: skip
+def test_the_variables_of_a_template_are_listed(template: Any, names: list[str]) -> None:
+    assert extract_variables(template) == names
+
+
+def test_variables_that_are_null_or_missing_are_listed() -> None:
+    template = "{{ a }} {{ b | upper }} {{ c.d }} {{ e[1] }} {{ secrets.key }} {{ f }}"
+
+    assert validate_variables(template, {"a": 0, "b": None, "c": {}, "e": [1], "f": ""}) == ["b", "c.d", "e[1]"]
