@@ -49,6 +49,7 @@ STATUS = {
     "execution_error": 422,
     "condition_error": 422,
     "too_costly": 422,
+    "resume_failed": 422,
     "busy": 503,
     "secret_missing": 503,
     "secrets_unavailable": 503,
@@ -75,6 +76,8 @@ TITLES = {
     503: "Service unavailable",
 }
 """Title by HTTP status."""
+MAX_MISTAKES = 100
+"""Errors of a request that are listed; definitions have a limit of their own."""
 NOT_JSON = "send the body as JSON, with the header `content-type: application/json`"
 
 
@@ -177,7 +180,7 @@ async def _handle_invalid_request(request: Request, error: Exception) -> JSONRes
         first = errors[0]
         detail = f"{first.get('ctx', {}).get('error', first['msg'])} at character {first['loc'][-1]}"
         return make_problem(400, "json_syntax", detail)
-    mistakes = [_describe_mistake(each, request) for each in errors]
+    mistakes = [_describe_mistake(each, request) for each in errors[:MAX_MISTAKES]]
     detail = "; ".join(f"{each.path or 'body'}: {each.message}" for each in mistakes[:3])
     content_type = request.headers.get("content-type", "")
     not_json = "json" not in content_type and any(each["loc"][:1] == ("body",) for each in errors)

@@ -14,7 +14,7 @@ metrics_router = APIRouter(tags=["service"])
 readiness_router = APIRouter(tags=["service"])
 
 NOT_READY: dict[int | str, dict[str, Any]] = {
-    503: {"model": Readiness, "description": "Temporal or the database does not answer."}
+    503: {"model": Readiness, "description": "Temporal does not answer, or the database cannot be written to."}
 }
 
 
@@ -45,8 +45,8 @@ async def get_metrics() -> Response:
 @readiness_router.head("/readyz", operation_id="headReadiness", name="head_readiness", responses=NOT_READY)
 @readiness_router.get("/readyz", operation_id="getReadiness", responses=NOT_READY)
 async def get_readiness(services: ServicesDep, response: Response) -> Readiness:
-    """Return 200 if Temporal and the database answer, else 503."""
-    checks = await services.check_readiness()
+    """Return 200 if Temporal answers and the database can be written to, else 503; within 5 seconds."""
+    checks = await services.readiness.check()
     ready = all(outcome == "ok" for outcome in checks.values())
     response.status_code = 200 if ready else 503
     return Readiness(ready=ready, checks=checks)

@@ -131,8 +131,12 @@ class Events:
         task.add_done_callback(self._finish_task)
         # The delivery is stored: whatever fails from here on, its pending starts are started later.
         await asyncio.wait({task}, timeout=RESPONSE_SECONDS)
-        is_settled = task.done() and task.exception() is None
-        return await self.deliveries.get(delivery.customer_id, delivery.id) if is_settled else delivery
+        if not task.done() or task.exception() is not None:
+            return delivery
+        try:
+            return await self.deliveries.get(delivery.customer_id, delivery.id)
+        except StoreUnavailable:  # a sender that gets an error sends again
+            return delivery
 
     def _finish_task(self, task: "asyncio.Task[None]") -> None:
         self._tasks.discard(task)

@@ -4,11 +4,11 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from uuid import uuid4
 
 from activities.registry import Registry
 from activities.secrets import open_secrets
-from orchestrator.errors import OrchestratorError
 from orchestrator.service.background import run_every
 from orchestrator.service.events import Events
 from orchestrator.service.index_writer import IndexWriter
@@ -16,6 +16,7 @@ from orchestrator.service.indexer import Indexer
 from orchestrator.service.permissions import PermissionReader
 from orchestrator.service.plans import Plans
 from orchestrator.service.process_pool import ProcessPool
+from orchestrator.service.readiness import Readiness
 from orchestrator.service.reconciler import Reconciler
 from orchestrator.service.reruns import Reruns
 from orchestrator.service.runs import Operations
@@ -58,17 +59,12 @@ class Services:
     webhooks: Webhooks
     indexer: Indexer
     reconciler: Reconciler
+    readiness: Readiness
 
-    async def check_readiness(self) -> dict[str, str]:
-        """Return `ok` or an error code for Temporal and for the database."""
-        outcomes = {}
-        for name, check in (("temporal", self.runs.check), ("database", self.database.check)):
-            try:
-                await check()
-                outcomes[name] = "ok"
-            except OrchestratorError as error:
-                outcomes[name] = error.code
-        return outcomes
+
+async def _check_database(database: Database) -> None:
+    await database.check()
+    await database.check_writable()
 
 
 @asynccontextmanager
@@ -126,6 +122,7 @@ async def open_services(
                 webhooks=Webhooks(triggers, deliveries, events, runs, secrets),
                 indexer=Indexer(runs, index, leases),
                 reconciler=reconciler,
+                readiness=Readiness({"temporal": runs.check, "database": partial(_check_database, database)}),
             )
             try:
                 yield services

@@ -1,5 +1,6 @@
 """Start runs on request, of a stored workflow or of a definition that is sent along, once for each idempotency key."""
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -7,9 +8,11 @@ from typing import Any
 from orchestrator.model.plan import Plan
 from orchestrator.service.index_writer import IndexWriter
 from orchestrator.service.plans import Plans
+from orchestrator.store.database import StoreUnavailable
 from orchestrator.store.deliveries import PENDING, STARTED, Deliveries, Delivery, Start
 from orchestrator.temporal.client.runs import PreparedRun, Runs, StartedRun
 
+logger = logging.getLogger(__name__)
 MANUAL = "manual"
 
 
@@ -86,7 +89,10 @@ class Starts:
             return _describe_duplicate(stored)
         is_duplicate = first.run_id != run.info.id
         started = await self.begin(await prepare(first) if is_duplicate else run)
-        await self.deliveries.settle([replace(first, state=STARTED)])
+        try:
+            await self.deliveries.settle([replace(first, state=STARTED)])
+        except StoreUnavailable as error:  # the run has started, and a repeated request meets it
+            logger.warning("the start of run %s is not recorded: %s", first.run_id, error)
         return replace(started, duplicate=is_duplicate or started.duplicate)
 
     async def begin(self, run: PreparedRun) -> StartedRun:

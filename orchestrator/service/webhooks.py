@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from activities.secrets import SecretSource
-from orchestrator.errors import OperationRefused, OrchestratorError, RunNotFound, ServerUnavailable
+from orchestrator.errors import ExpressionError, OperationRefused, OrchestratorError, RunNotFound, ServerUnavailable
 from orchestrator.model.run import Run
 from orchestrator.planner.trigger_checks import MAX_ANSWER_SECONDS
 from orchestrator.service.events import Events, require_acceptable_size, start_for
@@ -27,6 +27,12 @@ MAX_KEY = 255
 LARGE_BYTES = 100_000
 """Size from which a body is parsed in a thread."""
 MAX_RUN_ID = 500
+
+
+class ResumeFailed(OrchestratorError):
+    """The run that the request resumes cannot be determined."""
+
+    code = "resume_failed"
 
 
 class Gate(Protocol):
@@ -135,7 +141,10 @@ class Webhooks:
         resume = row.config.get("resume")
         if not isinstance(resume, Mapping) or not resume.get("run_id"):
             return start_for(row)
-        run_id, event = await self.events.plans.call(row.customer_id, render_resume, resume, received)
+        try:
+            run_id, event = await self.events.plans.call(row.customer_id, render_resume, resume, received)
+        except ExpressionError as error:
+            raise ResumeFailed(f"the template of `resume` cannot be evaluated for this request: {error}") from error
         if not run_id:
             return start_for(row)
         if len(run_id) > MAX_RUN_ID or not run_id.isprintable():

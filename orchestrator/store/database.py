@@ -1,5 +1,6 @@
 """Connect to the database, translate its errors, and migrate its tables."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,15 +12,23 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, event, func, select
+from sqlalchemy import Connection, NullPool, event, func, select, update
 from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DataError,
+    DBAPIError,
+    InterfaceError,
+    OperationalError,
+    PendingRollbackError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from orchestrator.errors import OrchestratorError, SettingsError
 from orchestrator.settings import Settings
+from orchestrator.store.tables import installation
 
 logger = logging.getLogger(__name__)
 HINT = "postgresql+asyncpg://user:password@host/name"
@@ -27,6 +36,14 @@ FILE = "orchestrator.db"
 """Name of the embedded database in the home directory."""
 BUSY_SECONDS = 30.0
 """How long SQLite waits for the write lock."""
+CONNECT_SECONDS = 5.0
+"""How long a connection may take, the lookup of its name included."""
+COMMAND_SECONDS = 10.0
+"""How long PostgreSQL may take to answer one statement."""
+MIGRATE_SECONDS = 3600.0
+"""How long a migration may take."""
+LOCK_SECONDS = 60
+"""How long a migration waits for a lock that another session holds."""
 POOL_SIZE = 20
 DRIVERS = {"postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
 """Driver by database; a driver named in the URL is ignored."""
@@ -38,6 +55,7 @@ DAMAGED = ("SQLITE_NOTADB", "SQLITE_CORRUPT")
 """SQLite's errors for a file that it cannot read."""
 STALE = AsyncAdapt_asyncpg_dbapi.InvalidCachedStatementError
 """A statement was prepared before the migration of a newer release; the driver prepares it again on the next use."""
+BROKEN = AsyncAdapt_asyncpg_dbapi.InternalClientError
 MIGRATION_LOCK = 7_365_221_340_911
 """PostgreSQL advisory lock that lets one process at a time migrate; an arbitrary number."""
 
@@ -84,10 +102,20 @@ class Database:
 
     async def migrate(self) -> bool:
         """Migrate the tables; return `False`, and change nothing, where they belong to a newer release."""
-        async with _translate_errors(self.engine), self.engine.connect() as connection:
+        async with (
+            _translate_errors(self.engine),
+            asyncio.timeout(MIGRATE_SECONDS),
+            _open_migration_engine(self.engine) as engine,
+            engine.connect() as connection,
+        ):
             connection = await connection.execution_options(writing=True)
             async with connection.begin():
                 return self._is_known(await connection.run_sync(_upgrade))
+
+    async def check_writable(self) -> None:
+        """Raise StoreUnavailable where nothing can be written, for example because the disk is full."""
+        async with self.write_transaction() as connection:
+            await connection.execute(update(installation).values(id=installation.c.id))
 
     async def check(self) -> None:
         """Raise StoreOutdated where `migrate` has something to do.
@@ -139,8 +167,11 @@ def get_database_url(settings: Settings) -> str:
     return url.set(drivername=driver, query=query).render_as_string(hide_password=False)
 
 
-def create_database(url: str) -> Database:
-    """Create an engine without connecting; raises StoreUnavailable where the folder of SQLite cannot be created."""
+def create_database(url: str, command_seconds: float = COMMAND_SECONDS) -> Database:
+    """Create an engine without connecting; raises StoreUnavailable where the folder of SQLite cannot be created.
+
+    `command_seconds` is the deadline of each statement on PostgreSQL.
+    """
     if url.startswith("sqlite"):
         folder = Path(make_url(url).database or "").parent
         try:
@@ -151,7 +182,17 @@ def create_database(url: str) -> Database:
         event.listen(engine.sync_engine, "connect", _on_connect)
         event.listen(engine.sync_engine, "begin", _on_begin)
         return Database(engine)
-    return Database(create_async_engine(url, pool_size=POOL_SIZE, max_overflow=POOL_SIZE, pool_pre_ping=True))
+    return Database(
+        create_async_engine(
+            url,
+            connect_args={"timeout": CONNECT_SECONDS, "command_timeout": command_seconds},
+            pool_size=POOL_SIZE,
+            max_overflow=POOL_SIZE,
+            pool_pre_ping=True,
+            # A request that finds all connections busy waits as long as for one statement.
+            pool_timeout=command_seconds,
+        )
+    )
 
 
 def _on_connect(connection: Any, _: Any) -> None:
@@ -168,12 +209,28 @@ def _on_begin(connection: Connection) -> None:
 
 
 @asynccontextmanager
+async def _open_migration_engine(engine: AsyncEngine) -> AsyncIterator[AsyncEngine]:
+    """Open an engine whose statements may take longer than those of requests."""
+    if engine.dialect.name != "postgresql":
+        yield engine
+        return
+    connect_args = {"timeout": CONNECT_SECONDS, "server_settings": {"lock_timeout": f"{LOCK_SECONDS}s"}}
+    migration_engine = create_async_engine(engine.url, connect_args=connect_args, poolclass=NullPool)
+    try:
+        yield migration_engine
+    finally:
+        await migration_engine.dispose()
+
+
+@asynccontextmanager
 async def _translate_errors(engine: AsyncEngine) -> AsyncIterator[None]:
     """Raise StoreUnavailable and ValueRefused for errors of the driver; let programming errors pass."""
     try:
         yield
     except (UnicodeEncodeError, OverflowError) as error:  # raised by the driver of SQLite itself
         raise ValueRefused(f"the database cannot store a value: {error}") from error
+    except PendingRollbackError as error:  # a statement was cut off, and the transaction with it
+        raise StoreUnavailable from error
     except (TimeoutError, PoolTimeout, OSError, DBAPIError) as error:
         state = getattr(error.orig, "sqlstate", None) or "" if isinstance(error, DBAPIError) else ""
         if isinstance(error, DataError) or state.startswith(INVALID_DATA):
@@ -182,7 +239,7 @@ async def _translate_errors(engine: AsyncEngine) -> AsyncIterator[None]:
             raise StoreUnavailable(
                 f"the database {engine.url.database} is damaged: {_shorten(error)}", hint="restore it from a backup"
             ) from error
-        gone = not isinstance(error, DBAPIError) or isinstance(error, InterfaceError | OperationalError)
+        gone = not isinstance(error, DBAPIError) or _is_disconnect(error)
         if isinstance(error, DBAPIError) and isinstance(error.orig, STALE):
             raise StoreUnavailable("the tables have just been migrated; try again") from error
         if not gone and not state.startswith(UNAVAILABLE):
@@ -190,6 +247,11 @@ async def _translate_errors(engine: AsyncEngine) -> AsyncIterator[None]:
         # Parameters of the URL may contain a password too.
         where = engine.url.set(query={}).render_as_string(hide_password=True)
         raise StoreUnavailable(f"the database does not respond: {where}: {_shorten(error)}") from error
+
+
+def _is_disconnect(error: DBAPIError) -> bool:
+    """Return whether the connection failed, or its protocol broke off as in a restart of the server."""
+    return isinstance(error, InterfaceError | OperationalError) or isinstance(error.orig, BROKEN)
 
 
 def _shorten(error: BaseException) -> str:

@@ -1,0 +1,53 @@
+"""Readiness is answered in time, whatever the systems behind it do."""
+
+import asyncio
+import time
+
+from orchestrator.errors import ServerUnavailable
+from orchestrator.service.readiness import Readiness
+
+
+async def pass_check() -> None:
+    """Answer."""
+
+
+async def fail_check() -> None:
+    raise ServerUnavailable
+
+
+async def break_check() -> None:
+    raise ValueError("nobody expects this")
+
+
+async def hang() -> None:
+    """Stay silent, and also take long to be cancelled."""
+    try:
+        await asyncio.sleep(60)
+    finally:
+        await asyncio.sleep(1)
+
+
+async def test_a_system_that_does_not_answer_is_not_waited_for() -> None:
+    """`/readyz` hung without limit while PostgreSQL was stopped."""
+    readiness = Readiness({"temporal": fail_check, "database": hang, "disk": pass_check, "new": break_check}, 0.1)
+    before = time.monotonic()
+
+    outcomes = await asyncio.gather(readiness.check(), readiness.check())
+
+    expected = {"temporal": "server_unavailable", "database": "timeout", "disk": "ok", "new": "internal"}
+    assert outcomes == [expected, expected]
+    assert time.monotonic() - before < 0.9
+
+
+async def test_strangers_cause_one_check_a_second() -> None:
+    checks = 0
+
+    async def count_check() -> None:
+        nonlocal checks
+        checks += 1
+
+    readiness = Readiness({"database": count_check})
+    for _ in range(20):
+        await readiness.check()
+
+    assert checks == 1
