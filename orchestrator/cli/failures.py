@@ -29,6 +29,7 @@ CODES = {
             "run_not_found",
             "secret_missing",
             "template_syntax",
+            "too_costly",
             "too_large",
             "value_refused",
             "webhook_taken",
@@ -37,7 +38,9 @@ CODES = {
         ),
         USAGE,
     ),
-    **dict.fromkeys(("secrets_unavailable", "server_unavailable", "store_outdated", "store_unavailable"), NO_SERVER),
+    **dict.fromkeys(
+        ("busy", "secrets_unavailable", "server_unavailable", "store_outdated", "store_unavailable"), NO_SERVER
+    ),
 }
 """Exit code by error code: FAILED where a run failed, USAGE where a request is refused."""
 
