@@ -9,6 +9,7 @@ from typing import Any
 
 from orchestrator.errors import ServerUnavailable
 from orchestrator.store.database import StoreUnavailable
+from orchestrator.store.leases import LeaseLost
 
 logger = logging.getLogger(__name__)
 
@@ -21,7 +22,7 @@ async def run_every(seconds: float, name: str, work: Callable[[], Awaitable[obje
         while True:
             try:
                 await work()
-            except (ServerUnavailable, StoreUnavailable) as error:
+            except (ServerUnavailable, StoreUnavailable, LeaseLost) as error:
                 logger.warning("%s: unavailable, trying again: %s", name, error)
             except Exception:
                 logger.exception("%s: failed, trying again", name)

@@ -54,12 +54,14 @@ class Indexer:
 
     async def run_once(self) -> None:
         """Catch up, unless another process holds the lease."""
-        if await self.leases.acquire(LEASE, LEASE_SECONDS):
-            await self.catch_up()
-            now = datetime.now(UTC)
-            if self._swept is None or now - self._swept >= SWEEP_EVERY:
-                await self.sweep(now - SWEEP_OLDER)
-                self._swept = now
+        await self.leases.run_while_held(LEASE, LEASE_SECONDS, self._work)
+
+    async def _work(self) -> None:
+        await self.catch_up()
+        now = datetime.now(UTC)
+        if self._swept is None or now - self._swept >= SWEEP_EVERY:
+            await self.sweep(now - SWEEP_OLDER)
+            self._swept = now
 
     async def catch_up(self) -> int:
         """Copy what has changed since the mark; return the number of runs."""

@@ -79,9 +79,10 @@ class Reconciler:
 
     async def run_once(self) -> None:
         """Settle what is pending; at first, and then from time to time, compare all schedules."""
-        if not await self.leases.acquire(LEASE, 3 * EVERY_SECONDS):
+        if not await self.leases.run_while_held(LEASE, 3 * EVERY_SECONDS, self._work):
             self._compared = None
-            return
+
+    async def _work(self) -> None:
         now = datetime.now(UTC)
         if self._compared is None or now - self._compared >= COMPARE_EVERY:
             await self.repair()

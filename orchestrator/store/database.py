@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, NullPool, event, func, select, update
+from sqlalchemy import Connection, Interval, NullPool, cast, event, func, select, update
 from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import (
@@ -193,6 +194,13 @@ def create_database(url: str, command_seconds: float = COMMAND_SECONDS) -> Datab
             pool_timeout=command_seconds,
         )
     )
+
+
+def get_time(connection: AsyncConnection, plus: timedelta = timedelta()) -> Any:
+    """Return the time of the database, as a value or an expression for a statement: clocks of machines differ."""
+    if connection.dialect.name == "sqlite":  # a file of this machine
+        return datetime.now(UTC) + plus
+    return func.clock_timestamp() + cast(plus, Interval)
 
 
 def _on_connect(connection: Any, _: Any) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orchestrator.errors import OrchestratorError
-from orchestrator.store.database import Database
+from orchestrator.store.database import Database, get_time
 from orchestrator.store.tables import deliveries, starts
 
 ACCEPTED, DUPLICATE, REJECTED = "accepted", "duplicate", "rejected"
@@ -147,7 +147,7 @@ class Deliveries:
         values = {name: getattr(delivery, name) for name in _DELIVERY_FIELDS}
         make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
         statement = make(deliveries).values(
-            **values, taken=slot, open=delivery.pending, due_at=datetime.now(UTC) + CLAIM_TIMEOUT
+            **values, taken=slot, open=delivery.pending, due_at=get_time(connection, CLAIM_TIMEOUT)
         )
         return (await connection.execute(statement.on_conflict_do_nothing())).rowcount == 1
 
@@ -167,7 +167,7 @@ class Deliveries:
                 )
             pending = select(starts.c.delivery_id).where(starts.c.state == PENDING)
             mine_still = update(deliveries).where(deliveries.c.id.in_(touched))
-            await connection.execute(mine_still.values(due_at=datetime.now(UTC) + CLAIM_TIMEOUT))
+            await connection.execute(mine_still.values(due_at=get_time(connection, CLAIM_TIMEOUT)))
             await connection.execute(mine_still.where(deliveries.c.id.not_in(pending)).values(open=False))
 
     async def is_pending(self, delivery_id: str) -> bool:
@@ -180,16 +180,17 @@ class Deliveries:
 
         Manual starts are left out: their sender has had no response, and repeats the request with the same key.
         """
-        query = select(deliveries.c.id).where(_is_due(datetime.now(UTC)), deliveries.c.kind != "start")
         async with self.database.read_transaction() as connection:
+            query = select(deliveries.c.id).where(_is_due(get_time(connection)), deliveries.c.kind != "start")
             return list(await connection.scalars(query.order_by(deliveries.c.due_at).limit(limit)))
 
     async def claim(self, delivery_id: str, work: timedelta = CLAIM_TIMEOUT) -> bool:
         """Claim a due delivery; return `False` where another process has claimed it."""
-        now = datetime.now(UTC)
         async with self.database.write_transaction() as connection:
             done = await connection.execute(
-                update(deliveries).where(deliveries.c.id == delivery_id, _is_due(now)).values(due_at=now + work)
+                update(deliveries)
+                .where(deliveries.c.id == delivery_id, _is_due(get_time(connection)))
+                .values(due_at=get_time(connection, work))
             )
         return done.rowcount == 1
 
@@ -199,7 +200,7 @@ class Deliveries:
             await connection.execute(
                 update(deliveries)
                 .where(deliveries.c.id == delivery_id, deliveries.c.open)
-                .values(due_at=datetime.now(UTC) + pause)
+                .values(due_at=get_time(connection, pause))
             )
 
     async def release_slot(self, delivery_id: str) -> None:
@@ -283,7 +284,7 @@ _START_COLUMNS = (
 _DELIVERY_FIELDS = tuple(name for name in Delivery.__slots__ if name not in ("starts", "states"))
 
 
-def _is_due(now: datetime) -> ColumnElement[bool]:
+def _is_due(now: Any) -> ColumnElement[bool]:
     return and_(deliveries.c.open, or_(deliveries.c.due_at.is_(None), deliveries.c.due_at < now))
 
 

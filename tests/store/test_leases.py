@@ -1,0 +1,101 @@
+"""Leases: the work stops where the lease may have been lost."""
+
+import asyncio
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import select, text, update
+
+from orchestrator.store.database import Database, create_database
+from orchestrator.store.leases import LeaseLost, Leases
+from orchestrator.store.tables import leases
+from tests.frozen_proxy import run_frozen_proxy
+from tests.postgres import create_database_url
+
+
+class Work:
+    """Work that lasts until it is cancelled."""
+
+    def __init__(self) -> None:
+        self.is_running = False
+
+    async def run(self) -> None:
+        self.is_running = True
+        try:
+            await asyncio.sleep(60)
+        finally:
+            self.is_running = False
+
+
+async def test_work_ends_when_another_process_has_the_lease(database: Database) -> None:
+    work, holder = Work(), Leases(database, "a")
+    task = asyncio.create_task(holder.run_while_held("index", 0.6, work.run))
+    while not work.is_running:
+        await asyncio.sleep(0.01)
+
+    assert await Leases(database, "b").run_while_held("index", 0.6, work.run) is False
+
+    async with database.write_transaction() as connection:
+        await connection.execute(update(leases).values(holder="b"))
+    with pytest.raises(LeaseLost):
+        await task
+    assert not work.is_running
+
+
+async def test_a_lease_is_renewed_while_the_work_lasts(database: Database) -> None:
+    """A long comparison of schedules outlasted its lease, and another process began one beside it."""
+    holder = Leases(database, "a")
+
+    async def work() -> None:
+        for _ in range(8):
+            await asyncio.sleep(0.1)
+            assert not await Leases(database, "b").acquire("index", 0.3)
+
+    assert await holder.run_while_held("index", 0.3, work)
+
+
+@pytest.mark.postgresql
+async def test_work_ends_when_the_database_does_not_answer(postgres: str) -> None:
+    url = await create_database_url(postgres)
+    name, port = url.rpartition("/")[2], int(postgres.rpartition(":")[2])
+    async with run_frozen_proxy(port) as proxy:
+        user = postgres.split("@")[0]
+        database = create_database(f"postgresql+asyncpg://{user}@127.0.0.1:{proxy.port}/{name}")
+        await database.migrate()
+        work = Work()
+        task = asyncio.create_task(Leases(database, "a").run_while_held("index", 1.5, work.run))
+        while not work.is_running:
+            await asyncio.sleep(0.01)
+        proxy.freeze()
+
+        async with asyncio.timeout(8):
+            with pytest.raises(LeaseLost):
+                await task
+        assert not work.is_running
+        await database.aclose()
+
+
+@pytest.mark.postgresql
+async def test_the_time_of_a_lease_is_that_of_the_database(postgres: str) -> None:
+    """With the clock of each machine, a process whose clock is ahead takes a lease that another one holds."""
+    url = (await create_database_url(postgres)).replace("://", "+asyncpg://")
+    database = create_database(url)
+    await database.migrate()
+    slow_clock = (
+        "CREATE FUNCTION slow.clock_timestamp() RETURNS timestamptz RETURN pg_catalog.now() - interval '1 hour'"
+    )
+    async with database.write_transaction() as connection:
+        await connection.execute(text("CREATE SCHEMA slow"))
+        await connection.execute(text(slow_clock))
+        name = url.rpartition("/")[2]
+        await connection.execute(text(f"ALTER DATABASE {name} SET search_path = slow, public, pg_catalog"))
+    await database.aclose()
+
+    assert await Leases(database, "a").acquire("index", 600)
+    assert not await Leases(database, "b").acquire("index", 600)
+
+    async with database.read_transaction() as connection:
+        until = await connection.scalar(select(leases.c.until))
+    assert until is not None
+    assert until < datetime.now(UTC)
+    await database.aclose()
