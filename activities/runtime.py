@@ -240,7 +240,7 @@ async def _send_heartbeats(info: activity.Info, resources: Resources) -> Any:
 
 
 def heartbeat_interval(running: int) -> float:
-    """Return the seconds between two heartbeats of an action on a worker that runs so many.
+    """Return the seconds between two heartbeats of an action on a worker that runs `running` of them.
 
     Linear between 1 s and 5 s, so that 50 to 500 actions cost the server 50 to 100 heartbeats a second.
     """

@@ -81,7 +81,7 @@ async def query(parameters: Query, context: ActionContext) -> Rows:
 async def _execute(session: AsyncConnection, parameters: Query) -> CursorResult[Any]:
     if session.dialect.name != "sqlite":
         return await session.execute(text(parameters.statement), parameters.parameters)
-    # SQLite runs in a thread, which goes on when the action is cancelled, and closing the session would wait for it.
+    # SQLite runs in a thread, which continues when the action is cancelled, and closing the session would wait for it.
     driver: Any = (await session.get_raw_connection()).driver_connection
     execution = asyncio.ensure_future(session.execute(text(parameters.statement), parameters.parameters))
     try:

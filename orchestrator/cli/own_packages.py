@@ -26,16 +26,16 @@ class OwnPackageFinder(MetaPathFinder):
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """Return the spec of one of our packages, or None for any other module."""
-        return _find_ours(fullname) if fullname in PACKAGES else None
+        return _find_own(fullname) if fullname in PACKAGES else None
 
 
 def import_own_packages_first() -> None:
     """Install the finder; raises UsageError where a module of the same name has been imported before."""
     for name in PACKAGES:
         module = sys.modules.get(name)
-        if module is not None and ROOT not in (theirs := _find_file(module.__spec__)).parents:
+        if module is not None and ROOT not in (other := _find_file(module.__spec__)).parents:
             raise UsageError(
-                f"{theirs} was imported before {_find_file(_find_ours(name))}, and both are named {name!r}",
+                f"{other} was imported before {_find_file(_find_own(name))}, and both are named {name!r}",
                 hint="rename yours",
             )
     if not any(isinstance(finder, OwnPackageFinder) for finder in sys.meta_path):
@@ -43,18 +43,18 @@ def import_own_packages_first() -> None:
 
 
 def require_other_names(modules: Iterable[str]) -> None:
-    """Raise SettingsError where one of the `ACTION_MODULES` cannot be imported because its name is ours."""
+    """Raise SettingsError where one of the `ACTION_MODULES` has the name of one of our packages."""
     for name in modules:
         package = name.partition(".")[0]
-        if package in PACKAGES and (theirs := _find_elsewhere(name)) is not None:
+        if package in PACKAGES and (other := _find_elsewhere(name)) is not None:
             raise SettingsError(
-                f"ORCHESTRATOR_ACTION_MODULES names {name!r}, which is {_find_file(theirs)}, "
-                f"but {package!r} is already the name of {_find_file(_find_ours(package))}",
+                f"ORCHESTRATOR_ACTION_MODULES names {name!r}, which is {_find_file(other)}, "
+                f"but {package!r} is already the name of {_find_file(_find_own(package))}",
                 hint="rename yours",
             )
 
 
-def _find_ours(name: str) -> ModuleSpec | None:
+def _find_own(name: str) -> ModuleSpec | None:
     return PathFinder.find_spec(name, [str(ROOT)])
 
 

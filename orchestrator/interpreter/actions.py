@@ -45,7 +45,7 @@ async def act(run: NodeRun, node: Action, resolutions: Sequence[Resolution]) -> 
 
 
 def accept_result(step: Step, answer: ActionResult) -> None:
-    """Give a step the result of its action as its output: an object, so that templates can name its parts.
+    """Store the result of an action as the output of its step: an object, so that templates can name its parts.
 
     Raises StepFailed for a result that cannot be stored. The action is not called again: it has done its work.
     """

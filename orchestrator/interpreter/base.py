@@ -71,7 +71,7 @@ class Interpreter(ABC):
         return make_env(context, self.effects.now, self.effects.uuid, self.plan.strict, self.meter)
 
     def make_idempotency_key(self, step_id: str) -> str:
-        """Return a step's idempotency key: short, however deep the step is, for servers that limit theirs."""
+        """Return a step's idempotency key: short, however deep the step is, for servers that limit the length."""
         # 18 bytes are 24 characters without padding; chance collisions are out of the question at 144 bits.
         return urlsafe_b64encode(sha256(f"{self.info.id}:{step_id}".encode()).digest()[:18]).decode()
 

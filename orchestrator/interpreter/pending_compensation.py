@@ -27,7 +27,7 @@ class PendingCompensation:
     """Why the parameters could not be rendered: the compensation fails with it."""
 
     def to_json(self) -> dict[str, Any]:
-        """Return the compensation as it stands in history."""
+        """Return the compensation as it is recorded in history."""
         entry: dict[str, Any] = {
             "step_id": self.step_id,
             "node_id": self.node_id,

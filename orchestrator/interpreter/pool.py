@@ -35,7 +35,7 @@ async def run_pool(
 ) -> None:
     """Run `launch(index)` for each index, at most `limit` at a time, launched in order.
 
-    `launch` returns `None` when there is no more. `on_end(index, result)` is called for each end, in the order in
+    `launch` returns `None` when nothing is left. `on_end(index, result)` is called for each end, in the order in
     which they happen; when it returns true nothing more is launched and the rest is cancelled, in order, and awaited
     (`on_end` is called for its results too). A task that raises ends the pool the same way, with its error.
 

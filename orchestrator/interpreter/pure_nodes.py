@@ -41,7 +41,7 @@ class Closed:
     message: str = ""
 
     def to_failure(self) -> StepFailed:
-        """Return the failure that an `end` with outcome failed stands for."""
+        """Return the failure of an `end` with outcome `failed`."""
         return StepFailed(self.message, recoverable=False, node_id=self.node_id)
 
 

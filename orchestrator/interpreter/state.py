@@ -112,7 +112,7 @@ class RunState:
             dropped=fields["dropped"],
             path=fields["path"],
         )
-        # An open loop's step stands in the log and in the loop's frame; as two objects they would no longer agree.
+        # An open loop's step is in the log and in the loop's frame; as two objects they would diverge.
         logged = {step.number: step for step in state.log}
         loop = state.frame.loop
         while loop is not None:

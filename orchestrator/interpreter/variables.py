@@ -10,11 +10,11 @@ entry. With nodes a, b, c in sequence, where a sets x = 1 and b sets x = 2 and y
     /c    3     -                       -              -             0
 
 `changes` is the difference of the active ranks to those of the entry before, in the same pass through a scope: b was
-activated and started in between, which is none.
+activated and started in between, which cancels out.
 
 To go back to b, entries are taken off the end and their values put back, that of b last: x is 1 again, y and the
 results of b and c are gone, a's entry stays. Inside an entry the oldest value of a name wins, so a node that is
-passed a hundred times costs one entry. A name that was not there stands as `MISSING`.
+passed a hundred times costs one entry. A name that was not there is recorded as `MISSING`.
 """
 
 from collections.abc import Container, Mapping, Sequence

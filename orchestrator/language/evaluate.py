@@ -157,7 +157,7 @@ def describe_missing(node: Path, source: str, env: Env) -> EvaluationError:
 
 
 def describe_no_secret(name: str) -> str:
-    """Return the message for a secret that does not exist, or belongs to another customer: nobody can tell which."""
+    """Return the message for a secret that does not exist or is another customer's: the same, so it reveals neither."""
     return f"there is no secret {name!r:.60}"
 
 

@@ -181,7 +181,7 @@ class _Parser:
         return Piped(subject, token.text, arguments, token.offset)
 
     def check_arguments(self, token: Token, arguments: tuple[Node, ...]) -> None:
-        """Let a pipe check its arguments now, not in the middle of a run."""
+        """Check the arguments of a pipe when the template is parsed, not in the middle of a run."""
         check = PIPES[token.text].check
         if check is None:
             return

@@ -35,11 +35,6 @@ class SecretInfo:
     actions: tuple[str, ...] | None = None
     """Actions that it may be given to; None is those of `HOST_CHECKED` if it has hosts, else all."""
 
-    @property
-    def is_bound(self) -> bool:
-        """Return whether the secret may be used in some places only."""
-        return self.hosts is not None or self.actions is not None
-
     def allows_action(self, action: str) -> bool:
         """Return whether the secret may be a parameter of an action."""
         if self.actions is not None:

@@ -33,7 +33,7 @@ class Retry(Frozen):
     """The retry policy of an action, with Temporal's names and meanings."""
 
     maximum_attempts: int = 3
-    """Attempts in total; 1 is no retry."""
+    """Attempts in total; 1 means no retries."""
     initial_interval: float = 1.0
     """Seconds before the second attempt."""
     maximum_interval: float = 60.0
@@ -70,7 +70,7 @@ class RetryFrom(Frozen):
 
 
 OnError = Annotated[Skip | Fallback | Pause | RetryFrom, Field(discriminator="kind")]
-"""`None` stands for `fail`: leave by the `error` port where the node has one, else fail the scope."""
+"""`None` means `fail`: leave by the `error` port where the node has one, else fail the scope."""
 
 
 class ActionCall(Frozen):
@@ -290,7 +290,7 @@ class Plan(Frozen):
     def to_json(self) -> dict[str, Any]:
         """Return the compact JSON that is recorded in history: fields at their defaults are left out.
 
-        `yield_cost` always stands in it, so that another default disturbs no run.
+        `yield_cost` is always included, so that a new default affects no recorded run.
         """
         return {**self.model_dump(mode="json", exclude_defaults=True), "yield_cost": self.yield_cost}
 

@@ -40,7 +40,7 @@ class ErrorDocument(Document):
     """When it failed; null where the server does not say."""
 
     def to_json(self) -> dict[str, Any]:
-        """Return the document as it stands in histories, templates (`steps.<id>.error`) and responses."""
+        """Return the document as it appears in histories, templates (`steps.<id>.error`) and responses."""
         return {
             "message": self.message,
             "error_type": self.error_type,

@@ -119,7 +119,7 @@ class Plans:
         return await self.make(version.customer_id, {**version.definition, "version": version.version})
 
     async def load_to_start(self, customer_id: str, workflow_id: str, version: int | None = None) -> StartPlan:
-        """Return the plan of a version: the given one, or the newest published, or the draft where there is none.
+        """Return the plan of a version: this one, or else the newest published one, or else the draft.
 
         Raises WorkflowNotFound, DefinitionInvalid, and OperationRefused for an archived workflow.
         """

@@ -35,7 +35,7 @@ from orchestrator.model.run import RunInfo
 from orchestrator.planner.policies import Catalogue
 from orchestrator.simulator.virtual_time import SimulationStuck
 
-SECRET = "[secret]"  # noqa: S105 - what stands for one in a simulation
+SECRET = "[secret]"  # noqa: S105 - the placeholder in a simulation
 
 Answer = Mapping[str, Any] | Sequence[Mapping[str, Any]] | Callable[[Any], Awaitable[Any]]
 """`{"output": template}`, `{"error": {message, error_type}}`, a list of these for successive calls (the last one

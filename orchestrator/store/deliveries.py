@@ -195,7 +195,7 @@ class Deliveries:
         return done.rowcount == 1
 
     async def postpone(self, delivery_id: str, pause: timedelta) -> None:
-        """Give up the claim on a delivery until after a pause."""
+        """Release the claim on a delivery; it is due again after a pause."""
         async with self.database.write_transaction() as connection:
             await connection.execute(
                 update(deliveries)

@@ -81,7 +81,7 @@ def read_zone(trigger: Trigger) -> ZoneInfo:
 def list_fire_times(trigger: Trigger, after: datetime, count: int) -> list[datetime]:
     """Return the next fire times of a schedule after `after`, in UTC, without the jitter that Temporal adds.
 
-    There are none after the year 2100.
+    The list ends with the year 2100.
     """
     start_at, end_at = parse_bounds(trigger)
     if start_at is not None and start_at > after:

@@ -19,7 +19,7 @@ from orchestrator.temporal.schedules.spec import parse_overlap_policy
 from orchestrator.temporal.search_attributes import CUSTOMER_ID, SCHEDULED_AT, WORKFLOW_ID
 
 MAX_BACKFILL = 1_000
-"""Starts in one backfill: Temporal buffers no more."""
+"""Maximum starts in one backfill: Temporal buffers at most this many."""
 BATCH_GAP = timedelta(seconds=5)
 """Temporal makes the starts of a backfill in batches, less than this apart."""
 MILLISECOND = timedelta(milliseconds=1)
