@@ -19,7 +19,7 @@ LINKS = {
 }
 SUMMARY = {
     "id": RUN_ID, "workflow_id": "greeting", "workflow_version": 1, "customer_id": "acme", "status": "completed",
-    "trigger_type": "manual", "started_at": BEGIN, "completed_at": END, "duration_ms": 16, "retried_from": None,
+    "trigger_type": "manual", "started_at": BEGIN, "completed_at": END, "duration_ms": 16, "rerun_of": None,
 }  # fmt: skip
 STEP: dict[str, Any] = {
     "path": "", "status": "completed", "started_at": BEGIN, "completed_at": BEGIN, "input_data": None,
@@ -33,7 +33,7 @@ RUN = {
         {**STEP, "id": "done", "node_id": "done"},
     ],
     "current_node_id": None, "error": None, "failure": None, "output": {"text": "Hello Ada"}, "steps_completed": 2,
-    "steps_total": 2, "waiting_for": [], "parent_run_id": None, "retried_by": [], "links": LINKS,
+    "steps_total": 2, "waiting_for": [], "parent_run_id": None, "reruns": [], "links": LINKS,
 }  # fmt: skip
 WORKFLOW = {
     **EXAMPLE,

@@ -82,7 +82,7 @@ def plan_rerun(old: EndedRun, plan: Plan, changes: Changes, run_id: str, now: da
     _close_loops(state)
     first = _go_back(state, node_id, failed)
     info = old.info.model_copy(
-        update={"id": run_id, "attempt": old.info.attempt + 1, "retried_from": old.info.id, "parent_run_id": None}
+        update={"id": run_id, "attempt": old.info.attempt + 1, "rerun_of": old.info.id, "parent_run_id": None}
     )
     reused = [step.id for step in state.log if step.number < first and step.status in SUCCEEDED]
     again = [step.id for step in state.log if step.number >= first]

@@ -94,7 +94,7 @@ class RunSummary(Document):
     started_at: datetime
     completed_at: datetime | None = None
     duration_ms: int | None = None
-    retried_from: str | None = None
+    rerun_of: str | None = None
 
 
 class Run(Document):
@@ -126,8 +126,8 @@ class Run(Document):
     waiting_for: list[dict[str, Any]] = []
     """Open waits: `{node_id, step_id, kind: delay|event|operator|paused|branch, …}`."""
     parent_run_id: str | None = None
-    retried_from: str | None = None
-    retried_by: list[str] = []
+    rerun_of: str | None = None
+    reruns: list[str] = []
     """Reruns of this run, the oldest first; empty where there is no index of runs."""
     links: dict[str, str] = {}
 
@@ -147,7 +147,7 @@ class RunInfo(BaseModel):
     trigger_type: str = "manual"
     attempt: int = 1
     parent_run_id: str | None = None
-    retried_from: str | None = None
+    rerun_of: str | None = None
 
 
 def summarize_run(
@@ -164,7 +164,7 @@ def summarize_run(
         started_at=started_at,
         completed_at=completed_at,
         duration_ms=count_milliseconds(started_at, completed_at),
-        retried_from=info.retried_from,
+        rerun_of=info.rerun_of,
     )
 
 

@@ -44,7 +44,7 @@ class Reruns:
                 run_id=new_id,
                 state=rerun.state,
                 trigger_type=rerun.info.trigger_type,
-                retried_from=rerun.info.retried_from,
+                rerun_of=rerun.info.rerun_of,
                 attempt=rerun.info.attempt,
             )
 

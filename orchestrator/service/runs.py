@@ -34,7 +34,7 @@ class Operations:
             if summary is None:
                 raise
             run = Run.from_summary(summary, links={"self": f"/api/v1/runs/{run_id}"})
-        return run.model_copy(update={"retried_by": await self.index.list_reruns(customer_id, run_id)})
+        return run.model_copy(update={"reruns": await self.index.list_reruns(customer_id, run_id)})
 
     async def list_runs(
         self,

@@ -96,7 +96,7 @@ class RunIndex:
 
     async def list_reruns(self, customer_id: str | None, run_id: str) -> list[str]:
         """List the reruns of a run, the oldest first."""
-        query = _filter_customer(customer_id, select(runs.c.id).where(runs.c.retried_from == run_id))
+        query = _filter_customer(customer_id, select(runs.c.id).where(runs.c.rerun_of == run_id))
         async with self.database.read_transaction() as connection:
             return list(await connection.scalars(query.order_by(runs.c.started_at, runs.c.id).limit(MAX_RERUNS)))
 

@@ -151,12 +151,12 @@ runs = Table(
     Column("started_at", UtcTime, nullable=False),
     Column("completed_at", UtcTime),
     Column("duration_ms", BigInteger),  # 2**31 ms are 25 days
-    Column("retried_from", RUN_ID),
+    Column("rerun_of", RUN_ID),
     Index(None, "customer_id", "started_at", "id"),
     Index(None, "customer_id", "workflow_id", "started_at"),
     Index(None, "started_at", "id"),
     Index(None, "status", "started_at"),
-    Index(None, "retried_from"),
+    Index(None, "rerun_of"),
 )
 
 api_keys = Table(

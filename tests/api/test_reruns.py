@@ -48,7 +48,7 @@ async def test_a_failed_run_is_rerun_from_where_it_failed(api: httpx.AsyncClient
 
     ended = await rerun(api, run_id)
 
-    assert (ended["status"], ended["retried_from"]) == ("completed", run_id)
+    assert (ended["status"], ended["rerun_of"]) == ("completed", run_id)
     assert ended["id"] != run_id
     assert list_node_ids(ended) == ["call", "after"], "what was done is not done again"
     assert (ended["context"]["x"], ended["context"]["y"], ended["input_data"]) == (7, 7, {"n": 7})
@@ -67,7 +67,7 @@ async def test_a_run_and_its_reruns_link_to_each_other(
     links = {run_id: None, first: run_id, second: first}
 
     async def are_linked() -> bool:
-        found = [(await api.get(f"/runs/{each}")).json()["retried_by"] for each in links]
+        found = [(await api.get(f"/runs/{each}")).json()["reruns"] for each in links]
         return found == [[first], [second], []]
 
     await wait_until(are_linked)
@@ -75,7 +75,7 @@ async def test_a_run_and_its_reruns_link_to_each_other(
 
         async def is_indexed() -> bool:
             found = await services.operations.index.list_runs(customer)
-            return {run.id: run.retried_from for run in found} == links
+            return {run.id: run.rerun_of for run in found} == links
 
         await wait_until(is_indexed)
 
@@ -211,7 +211,7 @@ async def test_a_dry_run_lists_the_steps_and_starts_nothing(
     assert await dry_run() == {"from_node": "call", "version": 0, "reused": ["a", "b"], "again": ["call"]}
     assert await dry_run(from_node="b") == {"from_node": "b", "version": 0, "reused": ["a"], "again": ["b", "call"]}
     assert len(script.calls) == 1
-    assert (await api.get(f"/runs/{run_id}")).json()["retried_by"] == []
+    assert (await api.get(f"/runs/{run_id}")).json()["reruns"] == []
 
 
 async def test_a_rerun_with_the_same_key_starts_once(api: httpx.AsyncClient, world: World, customer: str) -> None:
@@ -261,10 +261,10 @@ async def test_a_rerun_finds_the_start_of_a_node_after_continue_as_new(tmp_path:
         run = await world.wait_for_end(again)
 
     assert len(executions) > 1
-    assert (run.context["x"], run.context["y"], run.retried_from) == ("ab", "ab", run_id)
+    assert (run.context["x"], run.context["y"], run.rerun_of) == ("ab", "ab", run_id)
 
 
 async def _rerun_from(runs: Runs, run_id: str, node_id: str) -> str:
     old = await runs.reader.read_ended_run(run_id)
     rerun = plan_rerun(old, old.plan, Changes(node_id), f"{run_id}-again", datetime.now(UTC))
-    return (await runs.start(runs.prepare(rerun.plan, run_id=rerun.info.id, state=rerun.state, retried_from=run_id))).id
+    return (await runs.start(runs.prepare(rerun.plan, run_id=rerun.info.id, state=rerun.state, rerun_of=run_id))).id

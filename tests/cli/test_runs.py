@@ -112,6 +112,6 @@ def test_a_failed_run_is_tried_again(dev: Dev, command: InProcess, tmp_path: Pat
     again = require_success(command("runs", "retry", run_id, "--from", "first"))
 
     ended = command("runs", "watch", again, "--json")
-    assert (ended.code, json.loads(ended.out)["retried_from"]) == (1, run_id)
+    assert (ended.code, json.loads(ended.out)["rerun_of"]) == (1, run_id)
     nowhere = command("runs", "retry", run_id, "--from", "nowhere")
     assert (nowhere.code, "one of first, fails" in nowhere.err) == (2, True)

@@ -163,7 +163,7 @@ async def test_rows_survive_a_migration(empty: Database) -> None:
     )  # fmt: skip
     async with empty.write_transaction() as connection:
         await connection.run_sync(first)
-        await connection.execute(insert(runs).values(run.model_dump(exclude={"retried_from"})))
+        await connection.execute(insert(runs).values(run.model_dump(exclude={"rerun_of"})))
     with pytest.raises(StoreOutdated, match="at version 0001"):
         await empty.check()
 

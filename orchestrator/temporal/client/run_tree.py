@@ -169,7 +169,7 @@ async def _run_from_first_event(client: Client, described: WorkflowExecutionDesc
             status="running",
             trigger_type=str(info.get("trigger_type", "manual")),
             started_at=event.event_time.ToDatetime(UTC),
-            retried_from=info.get("retried_from"),
+            rerun_of=info.get("rerun_of"),
         )
         trigger = request.get("trigger", context.get("trigger"))
         return Run.from_summary(

@@ -85,7 +85,7 @@ class Runs:
         trigger_type: str = "manual",
         run_id: str | None = None,
         state: dict[str, Any] | None = None,
-        retried_from: str | None = None,
+        rerun_of: str | None = None,
         attempt: int = 1,
     ) -> PreparedRun:
         """Encode the request of a run. Raises OperationRefused where it is larger than Temporal stores."""
@@ -93,7 +93,7 @@ class Runs:
             id=run_id or str(uuid4()),
             customer_id=plan.customer_id,
             trigger_type=trigger_type,
-            retried_from=retried_from,
+            rerun_of=rerun_of,
             attempt=attempt,
         )
         request = build_run_request(plan, info, input_data=input_data, trigger=trigger, state=state)
@@ -119,7 +119,7 @@ class Runs:
                     id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
                     search_attributes=TypedSearchAttributes(build_search_attributes(plan, info)),
                     static_summary=plan.name[:200] or None,
-                    memo={RERUN_OF: info.retried_from} if info.retried_from else None,
+                    memo={RERUN_OF: info.rerun_of} if info.rerun_of else None,
                     request_eager_start=True,
                     priority=build_priority(plan),
                 )

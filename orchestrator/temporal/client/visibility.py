@@ -22,7 +22,7 @@ from orchestrator.temporal.search_attributes import (
 
 PAGE_SIZE = 1000
 """Entries that Temporal returns in one page."""
-RERUN_OF = "retried_from"
+RERUN_OF = "rerun_of"
 """Memo of a rerun: the run that it continues, so that lists show it."""
 ALL_RUNS = f"{WORKFLOW_ID.name} IS NOT NULL AND ExecutionStatus != 'ContinuedAsNew'"
 """Branches have no search attributes, so they are not listed."""
@@ -143,5 +143,5 @@ async def parse_summary(info: WorkflowExecutionInfo, converter: DataConverter) -
         started_at=started_at,
         completed_at=completed_at,
         duration_ms=count_milliseconds(started_at, completed_at),
-        retried_from=memo.get(RERUN_OF),
+        rerun_of=memo.get(RERUN_OF),
     )

@@ -20,8 +20,8 @@ def upgrade() -> None:
     with op.batch_alter_table("runs") as batch:
         batch.alter_column("id", existing_type=ID, type_=RUN_ID, existing_nullable=False)
         batch.alter_column("duration_ms", existing_type=sa.Integer(), type_=sa.BigInteger(), existing_nullable=True)
-        batch.add_column(sa.Column("retried_from", RUN_ID, nullable=True))
-        batch.create_index("ix_runs_retried_from", ["retried_from"])
+        batch.add_column(sa.Column("rerun_of", RUN_ID, nullable=True))
+        batch.create_index("ix_runs_rerun_of", ["rerun_of"])
     with op.batch_alter_table("deliveries") as batch:
         batch.add_column(sa.Column("due_at", sa.DateTime(timezone=True), nullable=True))
         batch.drop_index("ix_deliveries_open")
