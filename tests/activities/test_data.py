@@ -63,16 +63,19 @@ ATTACKS = [
 @pytest.mark.parametrize("expression", ATTACKS, ids=range(len(ATTACKS)))
 @pytest.mark.parametrize("data", ["x", [1, 2, 3], list(range(5_000))], ids=["text", "list", "long"])
 async def test_no_expression_holds_the_worker_up(call: Caller, expression: str, data: Any) -> None:
-    """125 characters took 39 seconds of the event loop, and all the memory there was."""
+    """125 characters took 39 seconds of the event loop, and all the memory there was.
+
+    What counts is the CPU time of the loop's thread between two ticks, so a busy machine changes nothing.
+    """
     started = time.process_time()
     longest = 0.0
 
     async def measure_lag() -> None:
         nonlocal longest
         while True:
-            before = time.monotonic()
+            before = time.thread_time()
             await asyncio.sleep(0.005)
-            longest = max(longest, time.monotonic() - before)
+            longest = max(longest, time.thread_time() - before)
 
     measuring = asyncio.create_task(measure_lag())
     try:
