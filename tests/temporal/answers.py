@@ -25,6 +25,8 @@ class Script:
     """`{action, node_id, parameters, attempt, context}` of each attempt, in order."""
     gates: dict[str, asyncio.Event] = field(default_factory=dict)
     """By node id or action: an attempt ends only once its gate is open."""
+    seconds: float = 0.0
+    """How long each attempt takes."""
     cancelled: list[str] = field(default_factory=list)
     """Nodes whose action was cancelled while it waited at its gate."""
 
@@ -44,6 +46,7 @@ class Script:
         gate = self.gates.get(node_id) or self.gates.get(action)
         if gate is not None:
             await self._wait(gate, node_id, beat)
+        await asyncio.sleep(self.seconds)
         answer = self.answers.get(action, DEFAULT_ANSWER)
         if isinstance(answer, Sequence):
             answer = answer[min(position, len(answer) - 1)]

@@ -14,7 +14,7 @@ from orchestrator.model.run import ATTEMPT_KEY, WARNINGS_KEY
 from orchestrator.temporal.failures import select_non_retryable
 from orchestrator.temporal.payloads import shorten_id
 
-LOCAL_RETRY_SECONDS = 5.0
+LOCAL_RETRY_SECONDS = 0.5
 """A longer wait before a local retry is a timer, so that it does not hold the workflow task open."""
 
 

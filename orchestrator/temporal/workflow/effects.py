@@ -106,6 +106,8 @@ class TemporalEffects:
         )
         arg = encode_or_fail(call.to_json(), f"the input of action {request.title!r}")
         await self.budget.take(arg)
+        while request.local and self.budget.is_held_by_local_actions():
+            await self._yield_to_server()
         before = count_cancellations()
         self.working += 1
         self.show()

@@ -1,4 +1,6 @@
-"""Limit what one workflow task sends before it yields to the server. Replay-sensitive."""
+"""Limit what one workflow task sends, and how long its local actions hold it. Replay-sensitive."""
+
+from datetime import datetime, timedelta
 
 from temporalio import workflow
 from temporalio.common import RawValue
@@ -7,14 +9,27 @@ from orchestrator.temporal.payloads import MAX_TASK_BYTES
 
 YIELD_SECONDS = 0.001
 """The shortest timer: it ends the workflow task."""
+LOCAL_TIME = timedelta(seconds=1)
+"""How long local actions may hold a workflow task: signals, updates and queries wait until it ends."""
 
 
 class TaskBudget:
-    """Counts the bytes that the current workflow task sends."""
+    """Counts what the current workflow task sends and how long it has lasted."""
 
     def __init__(self) -> None:
         self._task = (-1, 0)
         """The history length that identifies the task, and the bytes it has sent."""
+        self._first_local: tuple[int, datetime] | None = None
+        """The task in which a local action was last scheduled, and when its first one was."""
+
+    def is_held_by_local_actions(self) -> bool:
+        """Return, before a local action, whether those before it have held the workflow task for long enough."""
+        # The clock of a workflow stands still within a task, but for local actions: their markers have the time of
+        # their ends, so that a replay reads the same.
+        length, now = workflow.info().get_current_history_length(), workflow.now()
+        if self._first_local is None or self._first_local[0] != length:
+            self._first_local = (length, now)
+        return now - self._first_local[1] >= LOCAL_TIME
 
     async def take(self, arg: RawValue) -> None:
         """Wait for the next workflow task where this one has no budget left for the argument."""

@@ -1,0 +1,93 @@
+"""A run that computes much, or calls many local actions, leaves the server room for signals and never hangs."""
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+from temporalio.api.enums.v1 import EventType
+
+from orchestrator.model.run import Run
+from tests.temporal.world import World, make_plan, wait_until
+
+pytestmark = pytest.mark.temporal
+
+ORDERS = {"orders": [{"id": index, "total": index % 100} for index in range(2_000)]}
+FILTER = '{{ input.orders | filter("total", "greater_than", 50) | count }}'
+FAILED = (EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED, EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT)
+
+
+async def read_events(world: World, run_id: str) -> list[Any]:
+    return list((await world.client.get_workflow_handle(run_id).fetch_history()).events)
+
+
+def make_loop(times: int) -> dict[str, Any]:
+    return {
+        "each": {"type": "loop", "collection": times, "body": ["s"]},
+        "s": {"type": "set", "config": {"n": FILTER}},
+    }
+
+
+@pytest.mark.parametrize("times", [500, pytest.param(2_000, marks=pytest.mark.slow)])
+async def test_a_loop_of_costly_values_ends(world: World, times: int) -> None:
+    # Only nodes were counted, so the workflow task outlasted the deadlock detector and the run hung for ever.
+    customer, _ = world.script()
+    run = await world.run(make_plan(make_loop(times), "trigger -> each", customer=customer), ORDERS)
+    events = await read_events(world, run.id)
+
+    assert (run.status, run.output) == ("completed", {"n": 980})
+    assert [event.event_type for event in events if event.event_type in FAILED] == []
+    # An iteration costs 280,000 units for the filter and 8,000 for two boundaries; yields come every 20,000,000.
+    timers = [event for event in events if event.event_type == EventType.EVENT_TYPE_TIMER_STARTED]
+    assert abs(len(timers) - times * 288_000 / 20_000_000) <= 2
+
+
+async def test_a_loop_of_costly_values_can_be_cancelled(world: World) -> None:
+    customer, _ = world.script()
+    run_id = await world.start(make_plan(make_loop(1_000_000), "trigger -> each", customer=customer), ORDERS)
+
+    async def has_iterated() -> Run | None:
+        run = await world.runs.reader.read_document(run_id)
+        return run if run.steps_completed > 10 else None
+
+    await wait_until(has_iterated)
+    await world.runs.cancel(run_id)
+    run = await world.wait_for_end(run_id)
+
+    assert run.status == "cancelled"
+
+
+async def test_a_value_that_costs_too_much_fails_its_step(world: World) -> None:
+    customer, _ = world.script()
+    nodes = {"s": {"type": "set", "config": {"n": [FILTER] * 200}}}
+    run = await world.run(make_plan(nodes, "trigger -> s", customer=customer), ORDERS)
+
+    assert run.failure is not None
+    assert (run.status, run.failure["error_type"], run.failure["node_id"]) == ("failed", "execution_error", "s")
+    assert "too much work" in run.failure["message"]
+
+
+async def test_local_actions_end_their_workflow_task_after_a_second(world: World) -> None:
+    # They held it until the loop ended: a pause took 7 s to arrive.
+    customer, script = world.script({"work": {"output": {}}})
+    script.seconds = 0.15
+    nodes = {
+        "each": {"type": "loop", "collection": 30, "body": ["a"]},
+        "a": {"type": "action", "action": "work", "execution": "local"},
+    }
+    run = await world.run(make_plan(nodes, "trigger -> each", customer=customer))
+    events = await read_events(world, run.id)
+
+    assert run.status == "completed"
+    assert max(measure_tasks(events)) < 2.0
+
+
+def measure_tasks(events: list[Any]) -> list[float]:
+    """Return how long each workflow task took, in seconds."""
+    started: datetime | None = None
+    durations: list[float] = []
+    for event in events:
+        if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED:
+            started = event.event_time.ToDatetime()
+        elif event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED and started is not None:
+            durations.append((event.event_time.ToDatetime() - started).total_seconds())
+    return durations
