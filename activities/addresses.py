@@ -6,7 +6,7 @@ rebinding) gains nothing. A redirect opens a new connection, which is checked to
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 
@@ -37,6 +37,7 @@ DENIED = tuple(
     )
 )
 """Addresses that are not on the public Internet, or wrap others, and that `ipaddress` of some Python calls global."""
+EVERYWHERE = (ip_network("0.0.0.0/0"), ip_network("::/0"))
 CONNECT_ATTEMPTS = 3
 """Addresses of one host that are tried in turn."""
 
@@ -73,9 +74,31 @@ def is_allowed(text: str, networks: Iterable[Network]) -> bool:
     return is_public(address) or any(plain in network for network in networks)
 
 
-async def find_allowed_addresses(host: str, port: int, networks: Iterable[Network], resolver: Resolve) -> list[str]:
+def is_of_this_machine(text: str) -> bool:
+    """Return whether an address belongs to this machine: only then can a socket be bound to it."""
+    address = ip_address(text.partition("%")[0])
+    if address.is_loopback or address.is_unspecified:
+        return True
+    try:
+        with socket.socket(socket.AF_INET if address.version == 4 else socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+            probe.bind((text, 0))
+    except OSError:
+        return False
+    return True
+
+
+async def find_allowed_addresses(
+    host: str, port: int, networks: Iterable[Network], resolver: Resolve, blocked_ports: Collection[int] = ()
+) -> list[str]:
     """Return the addresses of a host that actions may connect to; raises ActionFailed if there are none."""
     addresses = await resolver(host, port)
+    if port in blocked_ports and any(is_of_this_machine(address) for address in addresses):
+        raise ActionFailed(
+            f"port {port} of this machine belongs to a service that actions may not call",
+            error_type="validation_error",
+            details={"host": host, "port": port},
+            recoverable=False,
+        )
     allowed = [address for address in addresses if is_allowed(address, networks)]
     if not allowed:
         raise ActionFailed(
@@ -91,8 +114,11 @@ async def find_allowed_addresses(host: str, port: int, networks: Iterable[Networ
 class GuardedBackend(httpcore.AsyncNetworkBackend):
     """Connects only to allowed addresses; TLS still verifies the host's name."""
 
-    def __init__(self, networks: Iterable[Network], resolver: Resolve = resolve) -> None:
+    def __init__(
+        self, networks: Iterable[Network], resolver: Resolve = resolve, blocked_ports: Collection[int] = ()
+    ) -> None:
         self.networks = list(networks)
+        self.blocked_ports = blocked_ports
         self.resolver = resolver
         self.inner = httpcore.AnyIOBackend()
 
@@ -105,7 +131,9 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         """Resolve the host, check its addresses, and connect to one that was checked."""
-        addresses = await find_allowed_addresses(host.strip("[]"), port, self.networks, self.resolver)
+        addresses = await find_allowed_addresses(
+            host.strip("[]"), port, self.networks, self.resolver, self.blocked_ports
+        )
         failure: httpcore.ConnectError | None = None
         for address in addresses[:CONNECT_ATTEMPTS]:
             try:

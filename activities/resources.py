@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from activities.addresses import GuardedBackend, Resolve, resolve
+from activities.addresses import EVERYWHERE, GuardedBackend, Resolve, resolve
 from activities.registry import ActionFailed
 from activities.secrets import SecretSource, open_secrets
 from activities.sql_engines import create_engine
@@ -42,11 +42,11 @@ class Resources:
         """The HTTP client: it ignores proxies and credentials of the environment, and guards addresses."""
         if self._http is None:
             transport = httpx.AsyncHTTPTransport(retries=0)
-            if not self.settings.http_allow_private:
-                # httpx has no public way to set the backend of its pool. The tests of private
-                # addresses fail if this stops working.
-                pool: Any = transport._pool
-                pool._network_backend = GuardedBackend(self.settings.networks, self.resolver)
+            # httpx has no public way to set the backend of its pool. The tests of private addresses fail if this stops
+            # working.
+            pool: Any = transport._pool
+            networks = EVERYWHERE if self.settings.http_allow_private else self.settings.networks
+            pool._network_backend = GuardedBackend(networks, self.resolver, self.settings.http_blocked_ports)
             self._http = _create_client(transport)
             self._http.event_hooks["request"].append(_check_secret_hosts)
         return self._http

@@ -122,30 +122,43 @@ async def _verify_key(request: Request, services: Services, scopes: Sequence[str
 
 async def require_local_caller(request: Request, services: ServicesDep) -> None:
     """Refuse requests from elsewhere as long as no API key exists; raises Unauthorized."""
-    if _explain_foreign(request) is not None and not await services.keys.is_configured():
+    if explain_foreign(request) is not None and not await services.keys.is_configured():
         _require_local(request)
 
 
 def _require_local(request: Request) -> None:
-    reason = _explain_foreign(request)
+    reason = explain_foreign(request)
     if reason is not None:
         raise Unauthorized(
             f"without API keys only requests from this machine are accepted: {reason}", hint=CREATE_KEY_HINT
         )
 
 
-def _explain_foreign(request: Request) -> str | None:
+def explain_foreign(request: Request) -> str | None:
     """Return why a request is not local: it comes from another host, or from a web page in a local browser."""
     headers = request.headers
     origin = ORIGIN.fullmatch(headers.get("origin", "http://localhost"))
-    if request.client is None or not _is_loopback(request.client.host):
-        return "the request comes from another machine"
-    if any(name in headers for name in PROXY_HEADERS):
-        return "the request was forwarded by a proxy"
-    if not _names_this_machine(headers.get("host", "")):
-        return "the Host header must be localhost or a loopback address"
+    if (reason := _explain_remote(request)) is not None:
+        return reason
     if headers.get("sec-fetch-site") in OTHER_SITES or origin is None or not _names_this_machine(origin[1]):
         return "the request comes from a web page of another origin"
+    return None
+
+
+def is_link(request: Request) -> bool:
+    """Return whether a person followed a link of any page to this machine: its text is not readable there."""
+    headers = request.headers
+    top_level = (headers.get("sec-fetch-mode"), headers.get("sec-fetch-dest")) == ("navigate", "document")
+    return request.method == "GET" and top_level and "origin" not in headers and _explain_remote(request) is None
+
+
+def _explain_remote(request: Request) -> str | None:
+    if request.client is None or not _is_loopback(request.client.host):
+        return "the request comes from another machine"
+    if any(name in request.headers for name in PROXY_HEADERS):
+        return "the request was forwarded by a proxy"
+    if not _names_this_machine(request.headers.get("host", "")):
+        return "the Host header must be localhost or a loopback address"
     return None
 
 

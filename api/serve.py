@@ -4,11 +4,13 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from typing import Literal
 
 import uvicorn
-from fastapi import FastAPI
+from starlette.applications import Starlette
 
 from api.app import create_app, create_metrics_app
+from api.temporal_page import create_temporal_page
 from orchestrator.errors import OrchestratorError
 from orchestrator.service.services import Services
 
@@ -55,13 +57,22 @@ async def serve_metrics(address: str | None) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _run_server(app: FastAPI, host: str, port: int) -> AsyncIterator[str]:
+async def serve_temporal_page(target: str, port: int) -> AsyncIterator[str]:
+    """Serve Temporal's Web UI, which listens at `target`, to this machine, and yield its address."""
+    async with _run_server(create_temporal_page(target), "127.0.0.1", port, lifespan="on") as address:
+        yield address
+
+
+@asynccontextmanager
+async def _run_server(
+    app: Starlette, host: str, port: int, lifespan: Literal["on", "off"] = "off"
+) -> AsyncIterator[str]:
     listening = _listen(host, port)
     config = uvicorn.Config(
         app,
         log_config=None,
         access_log=False,
-        lifespan="off",
+        lifespan=lifespan,
         timeout_graceful_shutdown=GRACE_SECONDS,
         server_header=False,
         backlog=BACKLOG,

@@ -99,6 +99,11 @@ class Settings(BaseSettings):
     http_allowed_networks: Names = Field(
         (), description="Private networks that actions may call, separated by commas: `127.0.0.0/8,10.1.0.0/16`."
     )
+    http_blocked_ports: Annotated[tuple[int, ...], NoDecode] = Field(
+        (),
+        description="Ports of this machine that actions may not call, even at an allowed address, separated by "
+        "commas. `dev` adds the ports it listens on.",
+    )
     http_max_response_bytes: int = Field(
         1_048_576, ge=1, le=1_800_000, description="Maximum response size of `http.request`, in bytes."
     )
@@ -140,7 +145,9 @@ class Settings(BaseSettings):
         "`orchestrator.secrets`.",
     )
 
-    @field_validator("action_modules", "http_allowed_networks", "smtp_allowed_headers", mode="before")
+    @field_validator(
+        "action_modules", "http_allowed_networks", "http_blocked_ports", "smtp_allowed_headers", mode="before"
+    )
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):

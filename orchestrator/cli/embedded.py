@@ -11,9 +11,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from activities.registry import Registry
+from api.serve import serve_temporal_page
 from orchestrator.cli.failures import UsageError
 from orchestrator.errors import OrchestratorError, ServerUnavailable
 from orchestrator.settings import Settings
+from orchestrator.store.home import create_private_file, secure_home
 from orchestrator.temporal.client.connection import connect
 from orchestrator.temporal.client.runs import Runs
 from orchestrator.temporal.devserver import NAMESPACE, DevServer, run_dev_server, stop_leftover_server
@@ -53,14 +55,19 @@ async def run_embedded(
         await stop_leftover_server(settings.home)
         _require_free_port(port, "--temporal-port")
         _require_free_port(ui_port, "--ui-port")
-        async with run_dev_server(settings.home, port=port, ui_port=ui_port, on_restart=on_restart) as server:
+        async with (
+            run_dev_server(settings.home, port=port, on_restart=on_restart) as server,
+            serve_temporal_page(server.ui_url, ui_port) as ui_url,
+        ):
+            own_ports = *server.ports, urlsplit(ui_url).port or 0
             here = settings.model_copy(
                 update={
                     "temporal_address": server.address,
                     "temporal_namespace": NAMESPACE,
                     "temporal_tls": False,
                     "temporal_api_key": None,
-                    "ui_url": server.ui_url,
+                    "ui_url": ui_url,
+                    "http_blocked_ports": (*settings.http_blocked_ports, *own_ports),
                 }
             )
             client = await connect(here)
@@ -88,8 +95,8 @@ def _lock_home(home: Path) -> Iterator[None]:
 def create_home_file(file: Path) -> Path:
     """Create a file in the state folder, and the folder; raises UsageError where that fails."""
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.touch()
+        secure_home(file.parent)
+        create_private_file(file)
     except OSError as error:
         raise UsageError(f"cannot use {file.parent} as the state folder: {error.strerror}") from None
     return file

@@ -13,6 +13,7 @@ from orchestrator.cli.environment import DEV_FILE, load_actions, load_settings
 from orchestrator.cli.failures import UsageError
 from orchestrator.cli.output import print_line
 from orchestrator.cli.signals import Interrupted, run_until_signal
+from orchestrator.store.home import create_private_file
 
 if TYPE_CHECKING:
     from orchestrator.cli.embedded import EmbeddedServer
@@ -44,6 +45,9 @@ def dev(
     """Run everything on this machine: Temporal with its Web UI, a worker, and the HTTP API.
 
     The state folder holds all data: restart with the same one, even after a crash, and all runs continue.
+
+    Actions may not call private addresses. ORCHESTRATOR_HTTP_ALLOWED_NETWORKS=127.0.0.0/8 opens every service of this
+    machine to every workflow, except those of `dev` itself.
     """
     import asyncio
 
@@ -53,7 +57,7 @@ def dev(
     from orchestrator.service.services import run_services
 
     named = load_settings().model_copy(update={"api_port": port, **({} if home is None else {"home": home})})
-    settings = _with_events_url(named)
+    settings = _choose_port(named)
     configure(settings.log_format, settings.log_level, metrics=True)
     known = load_actions(settings)
 
@@ -125,7 +129,7 @@ def _serve_api(*, with_worker: bool) -> None:
     from orchestrator.temporal.client.runs import Runs
     from orchestrator.temporal.worker import run_worker
 
-    settings = _with_events_url(load_settings()) if with_worker else load_settings()
+    settings = _choose_port(load_settings()) if with_worker else load_settings()
     configure(settings.log_format, settings.log_level, metrics=True)
     known = load_actions(settings)
 
@@ -149,15 +153,22 @@ def _serve(work: Coroutine[Any, Any, None]) -> None:
         run_until_signal(work)
 
 
-def _with_events_url(settings: "Settings") -> "Settings":
-    """Point `event.emit` of this worker to this API, unless the settings name another URL."""
+def _choose_port(settings: "Settings") -> "Settings":
+    """Choose the port of this API: `event.emit` posts there unless the settings name another URL, no other action may.
+
+    Without this, an action could use the API as a local client, which needs no key as long as none exists.
+    """
     from orchestrator.temporal.devserver import find_free_port
 
-    if settings.events_url is not None:
-        return settings
     port = settings.api_port or find_free_port()
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.api_host, settings.api_host)  # noqa: S104 - read, not bound
-    return settings.model_copy(update={"api_port": port, "events_url": f"http://{host}:{port}{EVENTS}"})
+    return settings.model_copy(
+        update={
+            "api_port": port,
+            "events_url": settings.events_url or f"http://{host}:{port}{EVENTS}",
+            "http_blocked_ports": (*settings.http_blocked_ports, port),
+        }
+    )
 
 
 class Announcement:
@@ -184,13 +195,13 @@ class Announcement:
         server = running.server
         print_line(f"API          {api_address}  (documentation at /docs)")
         print_line(f"Temporal     {server.address}")
-        print_line(f"Temporal UI  {server.ui_url}")
+        print_line(f"Temporal UI  {running.settings.ui_url}")
         print_line(f"worker       task queue {running.settings.task_queue!r}")
         print_line(f"state        {running.settings.home}")
         self.addresses = {
             "api": api_address,
             "temporal_address": server.address,
-            "ui": server.ui_url,
+            "ui": running.settings.ui_url,
             "pids": {"dev": os.getpid(), "temporal": server.pid},
         }
         self.write()
@@ -202,5 +213,6 @@ class Announcement:
         self.addresses["pids"] |= pids
         for file in self.files:
             beside = file.with_name(f"{file.name}.{os.getpid()}")
+            create_private_file(beside)
             beside.write_text(json.dumps(self.addresses))
             beside.replace(file)

@@ -29,6 +29,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from orchestrator.errors import OrchestratorError, SettingsError
 from orchestrator.settings import Settings
+from orchestrator.store.home import FOLDER_MODE, create_private_file
 from orchestrator.store.tables import installation
 
 logger = logging.getLogger(__name__)
@@ -174,9 +175,11 @@ def create_database(url: str, command_seconds: float = COMMAND_SECONDS) -> Datab
     `command_seconds` is the deadline of each statement on PostgreSQL.
     """
     if url.startswith("sqlite"):
-        folder = Path(make_url(url).database or "").parent
+        file = Path(make_url(url).database or "")
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            file.parent.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
+            if file.name and not file.name.startswith((":", "file:")):
+                create_private_file(file)  # SQLite gives its mode to the files beside it
         except OSError as error:
             raise StoreUnavailable(f"cannot create the folder of the database: {error}") from error
         engine = create_async_engine(url, connect_args={"timeout": BUSY_SECONDS}, pool_size=POOL_SIZE)

@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import logging
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -18,6 +19,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import IO, cast
 
@@ -26,6 +28,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from orchestrator.errors import ServerUnavailable
+from orchestrator.store.home import secure_home
 from orchestrator.temporal import supervisor
 from orchestrator.temporal.registration import register_attributes
 
@@ -53,6 +56,7 @@ DYNAMIC_CONFIG: tuple[str, ...] = (
     "matching.numTaskqueueReadPartitions=1",
     "matching.numTaskqueueWritePartitions=1",
     "matching.enableFairness=true",
+    "frontend.httpAllowedHosts=[]",  # nothing uses the HTTP API, which a page could reach by DNS rebinding
 )
 DATABASE = "temporal.db"
 DAMAGE = ("file is not a database", "database disk image is malformed")
@@ -71,6 +75,9 @@ class DevServer:
     home: Path
     port: int
     ui_port: int
+    ui_host: str
+    http_port: int
+    metrics_port: int
     dynamic_config: tuple[str, ...] = ()
     pid: int = 0
     """Process ID of the server; another one after a restart."""
@@ -83,14 +90,17 @@ class DevServer:
 
     @property
     def ui_url(self) -> str:
-        """URL of Temporal's Web UI."""
-        return f"http://127.0.0.1:{self.ui_port}"
+        """URL of Temporal's Web UI, which checks nobody."""
+        return f"http://{self.ui_host}:{self.ui_port}"
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """The ports that the server listens on and that speak HTTP or gRPC to anybody."""
+        return self.port, self.ui_port, self.http_port, self.metrics_port
 
     async def start(self) -> None:
         """Start the server and wait until it answers; raises ServerUnavailable."""
-        self._supervisor = process = await _start_supervisor(
-            self.home, build_command(self.home, self.port, self.ui_port, self.dynamic_config)
-        )
+        self._supervisor = process = await _start_supervisor(self.home, _build_command(self))
         self.pid = int(await cast(asyncio.StreamReader, process.stdout).readline() or 0)
         try:
             await _prepare_server(self.address, process, self.home)
@@ -159,24 +169,29 @@ def find_free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def build_command(home: Path, port: int, ui_port: int, extra: tuple[str, ...] = ()) -> list[str]:
-    """Return the command line of the server."""
-    arguments = [
-        find_binary(),
-        "server",
-        "start-dev",
-        "--ip",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        "--ui-port",
-        str(ui_port),
-    ]
-    arguments += ["--db-filename", str(home / DATABASE), "--log-level", "warn"]
+def _choose_ui_host() -> str:
+    """Return the address of the Web UI: on Linux one of 16 million loopback addresses, which no web page can guess."""
+    return str(IPv4Address("127.0.0.1") + secrets.randbelow(2**24 - 3)) if sys.platform == "linux" else "127.0.0.1"
+
+
+def _build_command(server: DevServer) -> list[str]:
+    options = {
+        "--ip": "127.0.0.1",
+        "--port": server.port,
+        "--ui-ip": server.ui_host,
+        "--ui-port": server.ui_port,
+        "--http-port": server.http_port,
+        "--metrics-port": server.metrics_port,
+        "--db-filename": server.home / DATABASE,
+        "--log-level": "warn",
+    }
+    arguments = [find_binary(), "server", "start-dev"]
+    for option, value in options.items():
+        arguments += [option, str(value)]
     for pragma in PRAGMAS:
         arguments += ["--sqlite-pragma", pragma]
-    for value in (*DYNAMIC_CONFIG, *extra):
-        arguments += ["--dynamic-config-value", value]
+    for setting in (*DYNAMIC_CONFIG, *server.dynamic_config):
+        arguments += ["--dynamic-config-value", setting]
     return arguments
 
 
@@ -194,7 +209,7 @@ async def run_dev_server(
     The state stays in `home`: the next server with the same folder continues from it, however this one ends. Raises
     ServerUnavailable, in the body of the context too, where the server cannot be kept running.
     """
-    home.mkdir(parents=True, exist_ok=True)
+    secure_home(home)
     await stop_leftover_server(home)
     server = await _start_on_free_ports(home, port, ui_port, dynamic_config)
     try:
@@ -206,7 +221,15 @@ async def run_dev_server(
 
 async def _start_on_free_ports(home: Path, port: int, ui_port: int, dynamic_config: tuple[str, ...]) -> DevServer:
     for left in reversed(range(START_ATTEMPTS)):
-        server = DevServer(home, port or find_free_port(), ui_port or find_free_port(), dynamic_config)
+        server = DevServer(
+            home,
+            port=port or find_free_port(),
+            ui_host=_choose_ui_host(),
+            ui_port=ui_port or find_free_port(),
+            http_port=find_free_port(),
+            metrics_port=find_free_port(),
+            dynamic_config=dynamic_config,
+        )
         try:
             await server.start()
         except _ExitedEarly:  # another process may have taken the free port

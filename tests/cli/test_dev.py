@@ -66,6 +66,68 @@ async def test_the_ready_file_has_all_addresses(dev: Dev) -> None:
     assert is_alive(ready_file["pids"]["temporal"])
 
 
+async def test_the_state_folder_is_private(dev: Dev) -> None:
+    home = Path(dev.env["ORCHESTRATOR_HOME"])
+    modes = {file.name: oct(file.stat().st_mode & 0o777) for file in (home, *home.iterdir())}
+
+    assert modes.keys() > {"home", "temporal.db", "temporal.db-wal", "temporal.log", "orchestrator.db", "dev.json"}
+    assert {name for name, mode in modes.items() if mode != "0o600"} == {"home"}
+    assert modes["home"] == "0o700"
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"Origin": "{ui}"}, 200),
+        ({"Sec-Fetch-Site": "same-origin"}, 200),
+        ({"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}, 200),
+        ({"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"}, 403),
+        ({"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}, 403),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Host": "evil.example"}, 403),
+        ({"Host": "evil.example", "Sec-Fetch-Site": "same-origin", "Origin": "http://evil.example"}, 403),
+        ({"X-Forwarded-For": "192.0.2.7"}, 403),
+    ],
+)
+async def test_temporals_page_is_for_this_machine_only(dev: Dev, headers: dict[str, str], status: int) -> None:
+    """Any web page could list and terminate runs there, once its name was rebound to 127.0.0.1 (DNS rebinding)."""
+    ui = str(dev.ready["ui"])
+    async with httpx.AsyncClient(headers={name: value.format(ui=ui) for name, value in headers.items()}) as client:
+        page = await client.get(ui)
+        runs = await client.get(f"{ui}/api/v1/namespaces/default/workflows?query=WorkflowId%3D%22a%2Fb%22")
+
+    assert (page.status_code, runs.status_code) == (status, status)
+    assert ("<html" in page.text) == (status == 200)
+
+
+async def test_no_other_port_of_temporal_answers_a_web_page(tmp_path: Path) -> None:
+    async with devserver.run_dev_server(tmp_path) as server, httpx.AsyncClient() as client:
+        answer = await client.get(
+            f"http://127.0.0.1:{server.http_port}/api/v1/namespaces", headers={"Host": "evil.example"}
+        )
+        with contextlib.suppress(httpx.ConnectError):
+            await client.get(f"http://127.0.0.1:{server.ui_port}")
+            pytest.fail("the Web UI listens on an address that a page can guess")
+
+    assert (answer.status_code, answer.json()["message"]) == (403, "Host not allowed")
+
+
+@pytest.mark.parametrize("service", ["api", "ui", "temporal_address"])
+async def test_an_action_cannot_call_dev_itself(dev: Dev, tmp_path: Path, service: str) -> None:
+    """Loopback is allowed here: for services of the user, not for the API without keys or for Temporal."""
+    address = str(dev.ready[service]).removeprefix("http://")
+    call = {"id": "call", "type": "action", "action": "http.request", "config": {"url": f"http://{address}/healthz"}}
+    definition = {"id": "inward", "name": "Inward", "trigger": {"type": "manual"}, "nodes": [call]}
+    path = tmp_path / "inward.json"
+    path.write_text(json.dumps({**definition, "edges": [{"source": "trigger", "target": "call"}]}))
+    run = json.loads((await dev("run", path, "--json")).out)
+
+    assert run["status"] == "failed"
+    assert "of this machine belongs to a service that actions may not call" in run["error"]
+    assert run["steps"][0]["error"]["error_type"] == "validation_error"
+
+
 async def test_an_emitted_event_starts_its_subscribers(dev: Dev, tmp_path: Path) -> None:
     emit = {"id": "tell", "type": "action", "action": "event.emit", "config": {"name": "it.happened", "data": {"n": 7}}}
     hear = {"id": "heard", "type": "end", "config": {"output": "{{ trigger.data.n }}"}}
@@ -333,10 +395,10 @@ def test_commands_find_a_running_dev_by_its_home(
 
 async def test_a_port_that_was_taken_meanwhile_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        ports = iter([devserver.find_free_port(), taken.getsockname()[1]])
+        ports = iter([*(devserver.find_free_port() for _ in range(2)), taken.getsockname()[1]])
         free = devserver.find_free_port
         monkeypatch.setattr(devserver, "find_free_port", lambda: next(ports, None) or free())
 
         async with devserver.run_dev_server(tmp_path) as server:
-            assert taken.getsockname()[1] != int(server.ui_url.rpartition(":")[2])
+            assert taken.getsockname()[1] != server.http_port
             await Client.connect(server.address)
