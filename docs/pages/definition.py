@@ -80,7 +80,7 @@ OUTPUTS = {
     "condition": "`{branch: true | false}`",
     "switch": "`{case}`",
     "loop": "`{count, items}`; `items` only with `collect`",
-    "parallel": "`{branches: [{status, output}]}`",
+    "parallel": "`{branches: [{status, output, error}]}`",
     "delay": "`{until, slept_seconds}`",
     "wait": "`{event, payload}`, or `{timed_out: true}`",
     "set": "the variables that it set",

@@ -3,8 +3,10 @@
 A flow is a whole run, or one branch of it. Replay-sensitive.
 """
 
+import asyncio
 from abc import ABC, abstractmethod
 from base64 import urlsafe_b64encode
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -14,6 +16,7 @@ from orchestrator.interpreter.compiled import Compiled, make_env
 from orchestrator.interpreter.effects import Effects
 from orchestrator.interpreter.failures import LimitReached, build_error_document
 from orchestrator.interpreter.frames import Frame, Step
+from orchestrator.interpreter.pool import wait_for_ends
 from orchestrator.interpreter.pure_nodes import Closed
 from orchestrator.interpreter.state import RunState
 from orchestrator.interpreter.variables import Data
@@ -50,6 +53,8 @@ class Interpreter(ABC):
         self.meter = Meter()
         """Counts the cost of all values of the flow."""
         self._reported = 0
+        self.losers: list[asyncio.Task[None]] = []
+        """Cancelled branches of joins that were reached, while they are still ending."""
 
     def boundary_due(self, *, resumable: bool) -> bool:
         """Count a node; return whether the flow has to yield, pause or continue as new before it."""
@@ -65,6 +70,31 @@ class Interpreter(ABC):
     def open_scope(self, scope: Scope, path: str, data: Data) -> ScopeRun:
         """Return a new pass through a scope, beside the flow that starts it."""
         return ScopeRun(scope, Frame.new(scope), path, data, self.make_env(data.context), resumable=False)
+
+    def leave_losers(self, tasks: "Sequence[asyncio.Task[None]]") -> None:
+        """Let branches end in their own time: at the latest `wait_for_losers` waits for them."""
+
+        def forget(task: "asyncio.Task[None]") -> None:
+            if task.cancelled() or task.exception() is None:
+                self.losers.remove(task)
+
+        self.losers.extend(tasks)
+        for task in tasks:
+            task.add_done_callback(forget)
+
+    async def wait_for_losers(self) -> None:
+        """Wait until all losers have ended; raises what went wrong in one, which is a bug."""
+        losers = list(self.losers)
+        await wait_for_ends(losers)
+        for task in losers:
+            if not task.cancelled():
+                task.result()
+
+    async def pass_boundary(self, *, resumable: bool) -> None:
+        """Do what is due between two nodes: see `Effects.pass_boundary`."""
+        if resumable:
+            await self.wait_for_losers()
+        await self.effects.pass_boundary(resumable=resumable)
 
     def make_env(self, context: dict[str, Any]) -> Env:
         """Return what templates and conditions see."""

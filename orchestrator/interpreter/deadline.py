@@ -19,8 +19,8 @@ async def run_until(effects: Effects, deadline: datetime, title: str, work: Coro
     """Run the work and cancel it at the deadline; raises DeadlineExceeded once the cancelled work has ended.
 
     The work has a task of its own, so that it can be cancelled alone. `exceeded` tells the timer's cancellation from
-    that of the run: both arrive here as CancelledError, also when the work returned in the same turn, because asyncio
-    ends a task as cancelled when its coroutine returns while a cancellation is pending.
+    that of the run: both arrive here as CancelledError. Work that ends well although it was cancelled, because its
+    last action could not be stopped, has exceeded the deadline all the same.
     """
     loop = asyncio.get_running_loop()
     flow = loop.create_task(work)
@@ -36,12 +36,14 @@ async def run_until(effects: Effects, deadline: datetime, title: str, work: Coro
 
     timer.add_done_callback(cancel_flow)
     try:
-        return await flow
+        result = await flow
     except asyncio.CancelledError:
         if not exceeded:
             raise
-        raise DeadlineExceeded from None
     finally:
         if not is_discarded():
             timer.cancel()
             await asyncio.gather(timer, return_exceptions=True)
+    if exceeded:
+        raise DeadlineExceeded
+    return result

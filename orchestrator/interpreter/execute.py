@@ -1,6 +1,7 @@
 """Execute a plan, or one branch of it, from a state to its outcome. Replay-sensitive."""
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,6 +13,7 @@ from orchestrator.interpreter.compensation import compensate
 from orchestrator.interpreter.deadline import DeadlineExceeded, run_until
 from orchestrator.interpreter.effects import BranchResult, Effects
 from orchestrator.interpreter.failures import LimitReached, Rewind, build_error_document
+from orchestrator.interpreter.pool import is_cancelled
 from orchestrator.interpreter.pure_nodes import Closed, raise_if_failed, select_output
 from orchestrator.interpreter.scopes import ScopeInterpreter
 from orchestrator.interpreter.state import RunState
@@ -39,13 +41,17 @@ async def execute(plan: Plan, info: RunInfo, state: RunState, effects: Effects) 
         if closed is not None and closed.failed:
             state.output = closed.output
         raise_if_failed(closed)
+        await interpreter.wait_for_losers()
     except StepFailed as failure:
-        return await _fail(interpreter, failure)
+        if not is_cancelled():
+            return await _fail(interpreter, failure)
     except asyncio.CancelledError:
-        if plan.compensate in ("on_cancel", "both"):
-            await compensate(interpreter)
-        _end(interpreter, "cancelled")
+        await _cancel(interpreter)
         raise
+    # A cancellation that was accepted does not end as completed, also where the last step could not be stopped.
+    if is_cancelled():
+        await _cancel(interpreter)
+        raise asyncio.CancelledError
     state.output = select_output(closed, state.data.collect_variables())
     _end(interpreter, "completed")
     return Outcome("completed", state.output)
@@ -70,6 +76,8 @@ async def execute_branch(
     except asyncio.CancelledError:
         # Not raised: the result has to carry the compensations of what the branch had completed.
         status = "cancelled"
+    with contextlib.suppress(asyncio.CancelledError):  # raised only when they have ended
+        await interpreter.wait_for_losers()
     _end(interpreter, status)
     variables = state.data.collect_variables() if status == "completed" else {}
     state.output = select_output(closed, variables)
@@ -131,11 +139,19 @@ async def _run_before_deadline(interpreter: ScopeInterpreter) -> Closed | None:
 async def _fail(interpreter: ScopeInterpreter, failure: StepFailed) -> Outcome:
     state = interpreter.state
     state.failure = build_error_document(failure, interpreter.effects.now())
+    await interpreter.wait_for_losers()
     _close_open_steps(interpreter, "failed")
     if interpreter.plan.compensate in ("on_failure", "both"):
         await compensate(interpreter)
     _end(interpreter, "failed")
     return Outcome("failed", state.output, state.failure)
+
+
+async def _cancel(interpreter: ScopeInterpreter) -> None:
+    await interpreter.wait_for_losers()
+    if interpreter.plan.compensate in ("on_cancel", "both"):
+        await compensate(interpreter)
+    _end(interpreter, "cancelled")
 
 
 def _close_open_steps(interpreter: ScopeInterpreter, status: Status) -> None:

@@ -33,12 +33,14 @@ async def run_parallel(run: NodeRun, node: Parallel) -> Exit:
             return _run_inline(run, node.branches[index], path)
         return _run_child(run, _build_request(run, node, index, path, steps_left))
 
-    await run_pool(range(len(node.branches)), node.max_concurrency or IN_FLIGHT_LIMIT, launch, join.record_end)
-    # A branch that was never launched, or was cancelled before it could return, has no result.
+    limit = node.max_concurrency or IN_FLIGHT_LIMIT
+    losers = await run_pool(range(len(node.branches)), limit, launch, join.record_end, may_leave=join.is_reached)
+    run.interpreter.leave_losers(losers)
+    # A branch that was never launched, or was cancelled before its end, has no result.
     results = [join.results.get(index, CANCELLED) for index in range(len(node.branches))]
     if run.state.started > run.plan.max_steps or any(_used_up(result, steps_left) for result in results):
         raise LimitReached
-    run.step.output = {"branches": [{"status": result.status, "output": result.output} for result in results]}
+    run.step.output = {"branches": [_build_entry(result) for result in results]}
     if join.has_failed():
         index, error = join.find_first_failure()
         raise build_branch_failure(node, index, error, [result.status for result in results])
@@ -49,6 +51,10 @@ async def run_parallel(run: NodeRun, node: Parallel) -> Exit:
             run.scope.data.merge(result.variables, result.steps)
             reached.update(dict.fromkeys(result.exits))
     return Exit("next", tuple(reached))
+
+
+def _build_entry(result: BranchResult) -> dict[str, Any]:
+    return {"status": result.status, "output": result.output, "error": result.error and result.error.to_json()}
 
 
 def _used_up(result: BranchResult, steps_left: int) -> bool:
@@ -68,13 +74,17 @@ class _Join:
     def record_end(self, index: int, result: BranchResult) -> bool:
         """Record the end of a branch; return whether to cancel the rest."""
         self.results[index] = result
-        if self.node.join is not None and self._count("completed") >= self.needed:
+        if self.node.join is not None and self.is_reached():
             return True
         return self.node.on_branch_error == "fail_fast" and not self._is_reachable()
 
+    def is_reached(self) -> bool:
+        """Return whether as many branches as needed have completed."""
+        return self._count("completed") >= self.needed
+
     def has_failed(self) -> bool:
         """Return whether the join failed."""
-        return self.node.on_branch_error != "ignore" and self._count("completed") < self.needed
+        return self.node.on_branch_error != "ignore" and not self.is_reached()
 
     def find_first_failure(self) -> tuple[int, ErrorDocument]:
         """Return the failure to report: the first in branch order."""

@@ -1,21 +1,21 @@
 """Run coroutines concurrently, in an order that a replay repeats. Replay-sensitive.
 
 No `asyncio.wait`, `TaskGroup` or `as_completed`: they iterate over sets of tasks, whose order is that of addresses in
-memory, so a replay could start and cancel in another order than the history has. Here each task appends its index to
-a queue when it is done, and the queue is read in that order. With three indices and a limit of two:
+memory, so a replay could start and cancel in another order than the history has. Here `on_end` is called in the order
+in which coroutines end, as the last thing that each one does. With three indices and a limit of two:
 
     launch 0, launch 1      both slots are taken
-    1 is done               on_end(1, …), launch 2
-    0 is done               on_end(0, …); true: nothing more is launched, 2 is cancelled and awaited, on_end(2, …)
+    1 ends                  on_end(1, …), then launch 2 in the pool's own turn
+    0 ends                  on_end(0, …); true: nothing more is launched, 2 is cancelled at once
 
-A task's index is queued by its callback and its result read later, in the pool's own turn: callbacks run in the order
-in which tasks end, and `on_end` never runs inside of one.
+"At once" is before any other coroutine gets a turn: of two branches that race, and whose events arrive in the same
+moment, the second one starts no further node. For the same reason a pool that is cancelled from outside cancels its
+tasks right away, not in its own next turn (`_Wake`).
 """
 
 import asyncio
 import sys
-from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 from orchestrator.model.plan import IN_FLIGHT_LIMIT
@@ -32,12 +32,14 @@ async def run_pool(
     *,
     should_drain: Callable[[], bool] | None = None,
     on_drained: Callable[[int], Awaitable[None]] | None = None,
-) -> None:
+    may_leave: Callable[[], bool] = lambda: False,
+) -> "list[asyncio.Task[None]]":
     """Run `launch(index)` for each index, at most `limit` at a time, launched in order.
 
     `launch` returns `None` when nothing is left. `on_end(index, result)` is called for each end, in the order in
-    which they happen; when it returns true nothing more is launched and the rest is cancelled, in order, and awaited
-    (`on_end` is called for its results too). A task that raises ends the pool the same way, with its error.
+    which they happen; when it returns true nothing more is launched and the rest is cancelled, in order. The rest is
+    then awaited (`on_end` is called for its results too), or, where `may_leave()` is true, returned while it is still
+    ending. A task that raises ends the pool with its error: the rest is cancelled and awaited.
 
     When `should_drain()` is true before a launch, what is in flight ends first and `on_drained(next index)` is
     awaited. The next launch then does not ask again: a run that cannot continue as new has to make progress.
@@ -47,15 +49,39 @@ async def run_pool(
         while True:
             draining = pool.fill()
             if not pool.tasks and not draining:
-                return
-            if pool.tasks and await pool.collect(drain=draining):
-                return
+                return []
+            if pool.tasks and await pool.wait(drain=draining):
+                break
             if draining and on_drained is not None and pool.upcoming is not None:
                 await on_drained(pool.upcoming)
                 pool.drained = True
+        if pool.error is None and may_leave():
+            return pool.leave()
     finally:
         if not is_discarded():
-            await pool.cancel()
+            pool.stop()
+            await wait_for_ends(list(pool.tasks.values()))
+    if pool.error is not None:
+        raise pool.error
+    return []
+
+
+async def wait_for_ends(tasks: "Sequence[asyncio.Task[Any]]") -> None:
+    """Wait until tasks that were cancelled have ended; a cancellation meanwhile is raised after that."""
+    interruption: asyncio.CancelledError | None = None
+    while unfinished := [task for task in tasks if not task.done()]:
+        try:
+            await asyncio.shield(asyncio.gather(*unfinished, return_exceptions=True))
+        except asyncio.CancelledError as error:
+            interruption = error
+    if interruption is not None:
+        raise interruption
+
+
+def is_cancelled() -> bool:
+    """Return whether the current flow was asked to cancel, also where a result that was ready has come first."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def is_discarded() -> bool:
@@ -66,8 +92,21 @@ def is_discarded() -> bool:
     return isinstance(sys.exception(), GeneratorExit)
 
 
+class _Wake(asyncio.Future[None]):
+    """What a pool waits for: its cancellation reaches the tasks at once, as that of `asyncio.gather` does."""
+
+    def __init__(self, on_cancel: Callable[[], None]) -> None:
+        super().__init__(loop=asyncio.get_running_loop())
+        self._on_cancel = on_cancel
+
+    def cancel(self, msg: Any = None) -> bool:
+        """Cancel the tasks, too: whoever cancels this future cancels the pool's flow."""
+        self._on_cancel()
+        return super().cancel(msg)
+
+
 class _Pool:
-    """Tasks in flight and the queue of those that have ended."""
+    """Tasks in flight."""
 
     def __init__(
         self, indices: range, limit: int, launch: Launch, on_end: OnEnd, should_drain: Callable[[], bool] | None
@@ -80,9 +119,13 @@ class _Pool:
         """The next launch does not ask `should_drain`."""
         self.queue = iter(indices)
         self.upcoming = next(self.queue, None)
-        self.tasks: dict[int, asyncio.Task[Any]] = {}
-        self.done: deque[int] = deque()
-        self.wake = asyncio.Event()
+        self.tasks: dict[int, asyncio.Task[None]] = {}
+        self.stopped = False
+        """Nothing more is launched, and what is in flight is cancelled."""
+        self.left = False
+        """What is still in flight is no longer awaited here."""
+        self.error: BaseException | None = None
+        self._wake: _Wake | None = None
 
     def fill(self) -> bool:
         """Launch up to the limit; return whether to drain before the next launch."""
@@ -94,39 +137,52 @@ class _Pool:
             if coroutine is None:
                 self.upcoming = None
                 break
-            self.add(self.upcoming, coroutine)
+            self.tasks[self.upcoming] = self._start(self.upcoming, coroutine)
             self.upcoming = next(self.queue, None)
         return False
 
-    def add(self, index: int, coroutine: Coroutine[Any, Any, Any]) -> None:
-        """Run a coroutine in a task."""
-        task = asyncio.get_running_loop().create_task(coroutine)
-        self.tasks[index] = task
+    def _start(self, index: int, coroutine: Coroutine[Any, Any, Any]) -> "asyncio.Task[None]":
+        task = asyncio.get_running_loop().create_task(self._run(index, coroutine))
+        # A task that is cancelled before its first turn never awaits the coroutine.
+        task.add_done_callback(lambda _: coroutine.close())
+        return task
 
-        def enqueue(_: object) -> None:
-            self.done.append(index)
-            self.wake.set()
+    async def wait(self, *, drain: bool) -> bool:
+        """Wait until a task has ended, or with `drain` all of them; return whether the pool has stopped."""
+        count = len(self.tasks)
+        while not self.stopped and self.tasks and (drain or len(self.tasks) == count):
+            self._wake = _Wake(self.stop)
+            await self._wake
+        return self.stopped
 
-        task.add_done_callback(enqueue)
+    async def _run(self, index: int, coroutine: Coroutine[Any, Any, Any]) -> None:
+        try:
+            if self.on_end(index, await coroutine):
+                self.stop(but=index)
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            if self.left and not isinstance(error, asyncio.CancelledError):
+                raise
+            if not (self.stopped and isinstance(error, asyncio.CancelledError)):
+                self.error = self.error or error
+                self.stop(but=index)
+        self.tasks.pop(index, None)
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)
 
-    async def collect(self, *, drain: bool) -> bool:
-        """Wait for one task, or with `drain` for all; return whether to stop."""
-        while True:
-            await self.wake.wait()
-            self.wake.clear()
-            while self.done:
-                index = self.done.popleft()
-                if self.on_end(index, self.tasks.pop(index).result()):
-                    return True
-            if not drain or not self.tasks:
-                return False
-
-    async def cancel(self) -> None:
-        """Cancel what is still in flight, in order, await it and report its results."""
-        for task in self.tasks.values():
-            task.cancel()
-        await asyncio.gather(*self.tasks.values(), return_exceptions=True)
+    def stop(self, but: int | None = None) -> None:
+        """Cancel what is in flight, in order and once."""
+        if self.stopped:
+            return
+        self.stopped = True
         for index, task in self.tasks.items():
-            if not task.cancelled() and task.exception() is None:
-                self.on_end(index, task.result())
+            if index != but:
+                task.cancel()
+
+    def leave(self) -> "list[asyncio.Task[None]]":
+        """Let go of the tasks that are still ending, and return them."""
+        self.left = True
+        tasks = list(self.tasks.values())
         self.tasks.clear()
+        return tasks

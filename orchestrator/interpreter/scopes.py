@@ -9,6 +9,7 @@ from orchestrator.interpreter.base import Interpreter, NodeRun, ScopeRun
 from orchestrator.interpreter.effects import Effects
 from orchestrator.interpreter.failures import KNOWN_ERRORS, Rewind, to_step_failure
 from orchestrator.interpreter.frames import Step
+from orchestrator.interpreter.pool import is_cancelled
 from orchestrator.interpreter.pure_nodes import NEXT, PURE, Closed, Exit, Pure, run_pure
 from orchestrator.interpreter.state import RunState
 from orchestrator.interpreter.steps import run_node
@@ -34,8 +35,11 @@ class ScopeInterpreter(Interpreter):
             if closed is not None:
                 return closed
         while frame.active:
+            # A result that is ready when a cancellation arrives is recorded first; nothing starts after it.
+            if is_cancelled():
+                raise asyncio.CancelledError
             if self.boundary_due(resumable=run.resumable):
-                await effects.pass_boundary(resumable=run.resumable)
+                await self.pass_boundary(resumable=run.resumable)
             node = nodes[frame.take()]
             # A node that neither waits nor has a policy ends in the same turn: no coroutine, no open step, no task
             # that could be cancelled. Thousands of these may run in one workflow task, which must end within 2 s.
@@ -63,6 +67,7 @@ class ScopeInterpreter(Interpreter):
             rank = self._index_ranks(run.scope).get(rewind.node_id)
             if rank is None:
                 raise
+            await self.wait_for_losers()  # their steps are dropped below, also those that are still open
             number = run.data.rewind(f"{run.path}/{rewind.node_id}", run.frame)
             # The node is in this scope but was never started: on another path, or before a state without undo log.
             if number is None:
@@ -101,7 +106,8 @@ class ScopeInterpreter(Interpreter):
         except asyncio.CancelledError:
             # `run_node` closes the step unless something unwinds through it. A cancellation is recorded where it
             # passes, because the run itself may continue: only a branch or an iteration was cancelled.
-            self.close(run, step, "cancelled")
+            if step.completed_at is None:
+                self.close(run, step, "cancelled")
             raise
         run.frame.loop = None
         return self._leave(run, node, outcome)

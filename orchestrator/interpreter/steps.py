@@ -1,5 +1,6 @@
 """Run one node that may wait or fail, and do what its `on_error` says (SPEC §6). Replay-sensitive."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import assert_never
@@ -14,6 +15,7 @@ from orchestrator.interpreter.effects import Resolution
 from orchestrator.interpreter.failures import KNOWN_ERRORS, Rewind, build_error_document, to_step_failure
 from orchestrator.interpreter.loops import run_loop
 from orchestrator.interpreter.parallels import run_parallel
+from orchestrator.interpreter.pool import is_cancelled
 from orchestrator.interpreter.pure_nodes import NEXT, Closed, Exit, run_pure
 from orchestrator.interpreter.waits import delay, wait
 from orchestrator.model.plan import (
@@ -43,7 +45,11 @@ async def run_node(run: NodeRun) -> Exit | Closed | None:
             outcome = await _run_within_limit(run, resolutions)
         except KNOWN_ERRORS as error:
             run.scope.frame.loop = None  # a loop that is tried again starts from its first item
-            handled = await _handle_failure(run, to_step_failure(error, run.node.id))
+            failure = to_step_failure(error, run.node.id)
+            if is_cancelled():  # what failed is recorded; handling it would be a further step
+                run.fail(failure)
+                raise asyncio.CancelledError from error
+            handled = await _handle_failure(run, failure)
             if isinstance(handled, Exit):
                 return handled
             resolutions.append(handled)

@@ -29,6 +29,8 @@ class Script:
     """How long each attempt takes."""
     cancelled: list[str] = field(default_factory=list)
     """Nodes whose action was cancelled while it waited at its gate."""
+    stubborn: frozenset[str] = frozenset()
+    """Nodes whose action completes when it is cancelled: its effect could no longer be stopped."""
 
     def list_calls(self, action: str) -> list[dict[str, Any]]:
         """Return the calls of one action."""
@@ -66,7 +68,8 @@ class Script:
                     continue
         except asyncio.CancelledError:
             self.cancelled.append(node_id)
-            raise
+            if node_id not in self.stubborn:
+                raise
 
 
 def build_failure(error: Any, attempt: int) -> ApplicationError:

@@ -1,20 +1,27 @@
-"""Count the cancellations of a flow around an await. Replay-sensitive.
+"""Await an activity or a child so that a cancellation does not cost its result. Replay-sensitive.
 
-`await handle`, of an activity or a child, awaits an asyncio task of the SDK's. When the flow is cancelled, asyncio
-cancels that task; the SDK (1.35: `_await_temporal_operation` in temporalio/worker/_workflow_instance.py) catches the
-CancelledError there, sends the cancellation command, and awaits the operation again. The await then ends as the
-operation does, whatever became of the flow:
+The handle of an operation is an asyncio task of the SDK's. Cancelling it sends the cancellation command and leaves
+the handle waiting for how the operation ends, but only as long as the operation is open. Where its result has come in
+the same workflow task, the SDK (1.35: `_await_temporal_operation` in temporalio/worker/_workflow_instance.py) ends
+the handle as cancelled and the result is lost: the action has taken effect, and nothing would undo it. So the handle
+is shielded, a result that is on its way is awaited for a few turns of the event loop, and only then is the operation
+cancelled:
 
-    flow       operation        await             so the flow
-    cancelled  ends cancelled   raises its error  is cancelled
-    cancelled  completes        returns           has lost its cancellation: `pass_on_cancellation`
-    runs on    ends cancelled   raises its error  has a failed step
+    flow       operation        `await_operation`  so the flow
+    cancelled  ends cancelled   raises its error   is cancelled
+    cancelled  completes        returns            records the step, and is cancelled before the next node
+    runs on    ends cancelled   raises its error   has a failed step: somebody cancelled the activity alone
 
-Only `cancelling()` of the flow's own task tells these apart. The SDK uncancels its own task and never the flow's, so
-the count read before the await is lower than the one after it where a cancellation came meanwhile.
+Only `cancelling()` of the flow's own task tells the first row from the last.
 """
 
 import asyncio
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+TURNS = 10
+"""Turns of the event loop that a resolved operation may take to end its handle; the SDK takes three."""
 
 
 def count_cancellations() -> int:
@@ -23,8 +30,31 @@ def count_cancellations() -> int:
     return 0 if task is None else task.cancelling()
 
 
-def pass_on_cancellation(before: int) -> None:
-    """Cancel the flow at its next await where it was cancelled since `before` was counted."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling() > before:
-        task.cancel()
+async def await_operation(handle: "asyncio.Task[T]") -> T:
+    """Return the result of an operation; when cancelled, cancel it and return what it ends with all the same."""
+    try:
+        return await asyncio.shield(handle)
+    except asyncio.CancelledError:
+        await _let_end(handle)
+    handle.cancel()  # does nothing where it has ended
+    return await await_uncancelled(handle)
+
+
+async def await_uncancelled(task: "asyncio.Task[T]") -> T:
+    """Return the result of a task that a cancellation of the flow does not reach."""
+    while not task.done():
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            continue
+    return task.result()
+
+
+async def _let_end(task: "asyncio.Task[Any]") -> None:
+    for _ in range(TURNS):
+        if task.done():
+            return
+        try:
+            await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            continue

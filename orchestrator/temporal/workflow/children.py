@@ -27,7 +27,7 @@ from orchestrator.temporal.failures import read_detail, translate_child_error
 from orchestrator.temporal.payloads import encode_or_fail, shorten_id
 from orchestrator.temporal.requests import build_run_request, omit_empty
 from orchestrator.temporal.search_attributes import WORKFLOW, build_search_attributes
-from orchestrator.temporal.workflow.cancellation import count_cancellations, pass_on_cancellation
+from orchestrator.temporal.workflow.cancellation import await_operation, await_uncancelled, count_cancellations
 from orchestrator.temporal.workflow.inbox import Inbox
 from orchestrator.temporal.workflow.task_budget import TaskBudget
 
@@ -197,26 +197,15 @@ class Children:
         before = count_cancellations()
         backlog_task: asyncio.Task[None] | None = None
         try:
-            handle = await _wait_for_start(start)
+            handle = await await_uncancelled(start)  # only a started child can be cancelled
             if not wait:
                 return {}
-            # Cancelled while it was starting: the SDK had no handle that it could have passed the cancellation to.
+            backlog_task = asyncio.get_running_loop().create_task(child.catch_up(handle))
             if count_cancellations() > before:
                 handle.cancel()
-            backlog_task = asyncio.get_running_loop().create_task(child.catch_up(handle))
-            result: dict[str, Any] = await handle
+            result: dict[str, Any] = await await_operation(handle)
         finally:
             self.running.pop(child.workflow_id, None)
-            # The run must not end with an unsent signal. An evicted workflow cannot await any more.
             if backlog_task is not None and not is_discarded():
                 await backlog_task
-        pass_on_cancellation(before)
         return result
-
-
-async def _wait_for_start(task: "asyncio.Task[ChildWorkflowHandle[Any, Any]]") -> ChildWorkflowHandle[Any, Any]:
-    """Wait until the child has started, also when cancelled meanwhile: only a started child can be cancelled."""
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        return await task

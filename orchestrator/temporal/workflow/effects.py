@@ -27,7 +27,7 @@ from orchestrator.temporal.failures import translate_activity_error, unwrap_caus
 from orchestrator.temporal.payloads import encode_or_fail
 from orchestrator.temporal.search_attributes import FIRST_STARTED_AT
 from orchestrator.temporal.workflow.activities import parse_activity_result, schedule_activity
-from orchestrator.temporal.workflow.cancellation import count_cancellations, pass_on_cancellation
+from orchestrator.temporal.workflow.cancellation import await_operation, count_cancellations
 from orchestrator.temporal.workflow.children import Children
 from orchestrator.temporal.workflow.inbox import Event, Inbox
 from orchestrator.temporal.workflow.task_budget import YIELD_SECONDS, TaskBudget
@@ -112,15 +112,13 @@ class TemporalEffects:
         self.working += 1
         self.show()
         try:
-            result = await schedule_activity(request, arg)
+            result = await await_operation(schedule_activity(request, arg))
         except FailureError as error:
             if isinstance(unwrap_cause(error), CancelledError) and count_cancellations() > before:
                 raise asyncio.CancelledError from error
-            pass_on_cancellation(before)
             raise translate_activity_error(error, request) from error
         finally:
             self.working -= 1
-        pass_on_cancellation(before)
         return parse_activity_result(result)
 
     async def sleep(self, seconds: float, title: str) -> None:
