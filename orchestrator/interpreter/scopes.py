@@ -26,7 +26,7 @@ class ScopeInterpreter(Interpreter):
 
     async def run_scope(self, run: ScopeRun) -> Closed | None:
         """Run until no node is active, or an `end` closes the scope."""
-        effects, frame, nodes = self.effects, run.frame, run.scope.nodes
+        frame, nodes = run.frame, run.scope.nodes
         # After continue-as-new a loop may be in progress. Its node was taken off `active` when it started, so nothing
         # else would find it; and it comes first, because nodes of higher rank may depend on it.
         if frame.loop is not None:
