@@ -16,7 +16,7 @@ from orchestrator.interpreter.compiled import Compiled, make_env
 from orchestrator.interpreter.effects import Effects
 from orchestrator.interpreter.failures import LimitReached, build_error_document
 from orchestrator.interpreter.frames import Frame, Step
-from orchestrator.interpreter.pool import wait_for_ends
+from orchestrator.interpreter.pool import is_cancelled, wait_for_ends
 from orchestrator.interpreter.pure_nodes import Closed
 from orchestrator.interpreter.state import RunState
 from orchestrator.interpreter.variables import Data
@@ -91,7 +91,9 @@ class Interpreter(ABC):
                 task.result()
 
     async def pass_boundary(self, *, resumable: bool) -> None:
-        """Do what is due between two nodes: see `Effects.pass_boundary`."""
+        """Do what is due between two nodes: see `Effects.pass_boundary`; a flow that was cancelled does not wait."""
+        if is_cancelled():
+            raise asyncio.CancelledError
         if resumable:
             await self.wait_for_losers()
         await self.effects.pass_boundary(resumable=resumable)

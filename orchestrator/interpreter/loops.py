@@ -86,7 +86,7 @@ async def _run_in_sequence(run: NodeRun, node: Loop, progress: LoopFrame) -> Non
         if progress.frame is None:
             # An iteration may evaluate much and run no node.
             if run.interpreter.boundary_due(resumable=outer.resumable):
-                await run.effects.pass_boundary(resumable=outer.resumable)
+                await run.interpreter.pass_boundary(resumable=outer.resumable)
             _set_variables(node, progress, progress.index, outer.data)
             if not _has_iteration(run, node, progress, progress.index, outer.env):
                 return
@@ -132,7 +132,7 @@ def _breaks(run: NodeRun, node: Loop, progress: LoopFrame, result: IterationResu
 
 async def _run_concurrently(run: NodeRun, node: Loop, progress: LoopFrame) -> None:
     """Run up to `max_concurrency` iterations at a time, each on the variables as they were when the loop began."""
-    effects, resumable = run.effects, run.scope.resumable
+    resumable = run.scope.resumable
     ended: dict[int, IterationResult] = {}
     broken = False
 
