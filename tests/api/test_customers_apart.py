@@ -26,13 +26,13 @@ from tests.temporal.world import World, make_definition
 pytestmark = pytest.mark.temporal
 
 THEIRS, NOBODYS = "vault_7", "vault_8"
-"""What only acme has, and what nobody has: alike, so that a hint which compares names would tell them apart."""
+"""What only north has, and what nobody has: alike, so that a hint which compares names would tell them apart."""
 USE_THEIRS = f"{{{{ secrets.{THEIRS} }}}}"
-VALUE = "s3cret-of-acme"
+VALUE = "s3cret-of-north"
 SHARED = "s3cret-of-everybody"
 SECRETS = {
-    "acme": {THEIRS: VALUE, "spare": VALUE},
-    "evil": {"own": "s3cret-of-evil", "elsewhere": None},
+    "north": {THEIRS: VALUE, "spare": VALUE},
+    "south": {"own": "s3cret-of-south", "elsewhere": None},
     "*": {"shared": SHARED},
 }
 
@@ -53,17 +53,17 @@ async def apart(world: World, tmp_path: Path) -> AsyncIterator[Apart]:
     more = {
         "secrets_file": secrets_file,
         "sql_connections": {
-            THEIRS: SqlConnection(url="sqlite+aiosqlite://", customers=("acme",)),  # type: ignore[arg-type]  # text
+            THEIRS: SqlConnection(url="sqlite+aiosqlite://", customers=("north",)),  # type: ignore[arg-type]  # text
             "shared": SqlConnection(url="sqlite+aiosqlite://", customers=("*",)),  # type: ignore[arg-type]  # text
         },
         "task_queue": f"apart-{next(world.numbers)}",
-        "task_queues": {THEIRS: ("acme",)},
+        "task_queues": {THEIRS: ("north",)},
     }
     async with AsyncExitStack() as stack:
         services, address = await stack.enter_async_context(serve_api(world, tmp_path, **more))
         await stack.enter_async_context(run_worker(world.client, services.settings, load_builtin_registry()))
         clients = []
-        for customer in ("acme", "evil"):
+        for customer in ("north", "south"):
             _, key = await services.keys.create(customer, "a key", ("read", "run", "edit"))
             headers = {"authorization": f"Bearer {key}"}
             client = httpx.AsyncClient(base_url=f"{address}{PREFIX}", headers=headers, timeout=30)
@@ -198,7 +198,7 @@ async def test_the_owner_of_a_thing_may_name_it(apart: Apart) -> None:
 
     assert await validate(apart.owner, secret, USE_THEIRS) == []
     assert await validate(apart.other, secret, USE_THEIRS) == [
-        ("missing_secret", describe_missing_secret(THEIRS, "evil"))
+        ("missing_secret", describe_missing_secret(THEIRS, "south"))
     ]
     assert await validate(apart.owner, connection, THEIRS) == []
     assert await validate(apart.other, connection, THEIRS) == [
@@ -252,7 +252,7 @@ async def test_a_run_starts_on_no_task_queue_of_another_customer(apart: Apart) -
     assert (await apart.owner.post("/workflows", json=definition)).status_code == 201
     assert (await apart.owner.post("/workflows/queued/activate")).status_code == 200
 
-    apart.services.settings.task_queues[THEIRS] = ("evil",)  # type: ignore[index]  # set by the fixture
+    apart.services.settings.task_queues[THEIRS] = ("south",)  # type: ignore[index]  # set by the fixture
     later = await apart.owner.post("/workflows/queued/runs")
 
     assert (later.status_code, later.json()["code"]) == (409, "operation_refused")
@@ -262,7 +262,7 @@ async def test_a_run_starts_on_no_task_queue_of_another_customer(apart: Apart) -
 async def test_a_webhook_is_signed_with_a_secret_of_its_own_customer(apart: Apart) -> None:
     """Otherwise whoever guesses a character learns it by the answer: `{{ secrets.theirs | slice(0, 1) }}`."""
     body, answers = b"{}", {}
-    for customer, client in (("acme", apart.owner), ("evil", apart.other)):
+    for customer, client in (("north", apart.owner), ("south", apart.other)):
         for name in (THEIRS, "shared", NOBODYS):
             hook = make_hook(name, secret=f"{{{{ secrets.{name} | slice(0, 1) }}}}")
             made = build_use("log.message", {"message": "hi"}) | {"id": name, "trigger": hook}
@@ -274,9 +274,9 @@ async def test_a_webhook_is_signed_with_a_secret_of_its_own_customer(apart: Apar
             answers[customer, name] = answer.status_code
 
     assert answers == {
-        ("acme", THEIRS): 202,
-        **dict.fromkeys((("acme", "shared"), ("acme", NOBODYS)), 503),
-        **dict.fromkeys((("evil", THEIRS), ("evil", "shared"), ("evil", NOBODYS)), 503),
+        ("north", THEIRS): 202,
+        **dict.fromkeys((("north", "shared"), ("north", NOBODYS)), 503),
+        **dict.fromkeys((("south", THEIRS), ("south", "shared"), ("south", NOBODYS)), 503),
     }
 
 
@@ -290,7 +290,7 @@ async def test_activation_warns_about_missing_secrets(apart: Apart) -> None:
     activated = (await apart.other.post("/workflows/w/activate")).json()
 
     assert [(each["code"], each["path"], each["message"]) for each in activated["warnings"]] == [
-        ("missing_secret", "/nodes/0/config/message", describe_missing_secret(THEIRS, "evil"))
+        ("missing_secret", "/nodes/0/config/message", describe_missing_secret(THEIRS, "south"))
     ]
 
 
