@@ -141,10 +141,19 @@ class LoopFrame:
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> "LoopFrame":
         """Read what `to_json` wrote."""
-        values = {**fields, "step": Step.from_json(fields["step"]), "exits": fields["left"]}
-        del values["left"]
-        values["frame"] = fields["frame"] and Frame.from_json(fields["frame"])
-        return cls(**values)
+        return cls(
+            Step.from_json(fields["step"]),
+            fields["items"],
+            fields["count"],
+            index=fields["index"],
+            collected=list(fields["collected"]),
+            failed=fields["failed"],
+            shadowed=dict(fields["shadowed"]),
+            exits=list(fields["left"]),
+            merged=dict(fields["merged"]),
+            merged_steps=dict(fields["merged_steps"]),
+            frame=fields["frame"] and Frame.from_json(fields["frame"]),
+        )
 
 
 @dataclass(slots=True)
@@ -200,4 +209,5 @@ class Frame:
     def from_json(cls, fields: Mapping[str, Any]) -> "Frame":
         """Read what `to_json` wrote."""
         loop = fields["loop"] and LoopFrame.from_json(fields["loop"])
-        return cls(fields["active"], fields["visits"], fields["left"], loop, changes_from_json(fields["changes"]))
+        changes = changes_from_json(fields["changes"])
+        return cls(list(fields["active"]), dict(fields["visits"]), list(fields["left"]), loop, changes)

@@ -171,12 +171,7 @@ def _move_to_plan(state: RunState, before: Plan, plan: Plan, ranks: Mapping[str,
 
 def _reset_record(state: RunState, now: datetime) -> dict[str, Any]:
     """Return the state with an empty record: the new run's steps are numbered from 1."""
-    return {
-        **state.to_json(),
-        "started_at": format_timestamp(now),
-        "log": [],
-        "rewinds": {},
-        "started": 0,
-        "completed": 0,
-        "dropped": 0,
-    }
+    state.log.clear()
+    state.started_at, state.rewinds = now, {}
+    state.started = state.completed = state.dropped = 0
+    return state.to_json()

@@ -71,9 +71,9 @@ class RunState:
         self.open.pop(step.id, None)
         self.completed += 1
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self, *, with_undo_log: bool = True) -> dict[str, Any]:
         """Return the state as JSON: only between two nodes, when no step but loops is open."""
-        undo_log = self.data.undo_log  # `journal` in histories
+        undo_log = self.data.undo_log if with_undo_log else None  # `journal` in histories
         return {
             "started_at": format_timestamp(self.started_at),
             "context": self.data.context,
@@ -94,8 +94,9 @@ class RunState:
     def from_json(cls, plan: Plan, fields: Mapping[str, Any]) -> "RunState":
         """Read what `to_json` wrote; open steps are shared between the log and the loops again."""
         undo_log = fields["journal"]
+        # Equal values may be one object. What the interpreter changes in place must not be part of another value.
         data = Data(
-            fields["context"],
+            {**fields["context"], "steps": dict(fields["context"]["steps"])},
             dict.fromkeys(fields["changed"]),
             dict.fromkeys(fields["steps_changed"]),
             None if undo_log is None else [UndoEntry.from_json(entry) for entry in undo_log],
@@ -106,7 +107,7 @@ class RunState:
             Frame.from_json(fields["frame"]),
             log=deque((Step.from_json(step) for step in fields["log"]), maxlen=max(plan.step_log_limit, 1)),
             compensations=[PendingCompensation.from_json(entry) for entry in fields["compensations"]],
-            rewinds=fields["rewinds"],
+            rewinds=dict(fields["rewinds"]),
             started=fields["started"],
             completed=fields["completed"],
             dropped=fields["dropped"],

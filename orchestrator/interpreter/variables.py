@@ -66,7 +66,7 @@ class UndoEntry:
     def from_json(cls, entry: Sequence[Any]) -> "UndoEntry":
         """Read what `to_json` wrote."""
         key, step_number, variables, steps, changes, exits = entry
-        return cls(key, step_number, variables, steps, changes_from_json(changes), exits)
+        return cls(key, step_number, dict(variables), dict(steps), changes_from_json(changes), exits)
 
     def absorb(self, later: "UndoEntry") -> None:
         """Take over the old values of the entry after this one, which is dropped."""

@@ -1,12 +1,12 @@
 """Simulate runs that are interrupted: the seam for tests of state that survives continue-as-new."""
 
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from orchestrator.interpreter.execute import execute
 from orchestrator.interpreter.state import RunState
+from orchestrator.interpreter.value_table import ValueTable, load_lines
 from orchestrator.model.plan import Plan
 from orchestrator.model.run import Run, RunInfo
 from orchestrator.simulator.effects import Answer, SimulatedEffects, Simulation
@@ -36,7 +36,7 @@ class _InterruptingEffects(SimulatedEffects):
         if not resumable:
             return
         if self.boundaries_left == 0:
-            raise _Interrupted(json.dumps(self.state.to_json()))
+            raise _Interrupted(ValueTable().dump(self.state.to_json()))
         self.boundaries_left -= 1
 
 
@@ -63,7 +63,7 @@ def simulate_interrupted(
                 loop.run_until_complete(_resume(plan, info, simulation, state, every))
             except _Interrupted as interrupted:
                 interruptions += 1
-                state = RunState.from_json(plan, json.loads(interrupted.state_json))
+                state = RunState.from_json(plan, load_lines(interrupted.state_json))
             else:
                 return build_document(plan, info, state, simulation), interruptions
     finally:

@@ -10,6 +10,7 @@ from temporalio.exceptions import ApplicationError
 from orchestrator.model.plan import FORMAT, Plan
 from orchestrator.model.run import ErrorDocument, RunInfo
 from orchestrator.temporal.failures import build_run_failure
+from orchestrator.temporal.payloads import decode_shared
 
 
 def omit_empty(**entries: Any) -> dict[str, Any]:
@@ -29,6 +30,15 @@ def build_run_request(
     if state is not None:
         request["state"] = dict(state)
     return request
+
+
+def read_request(value: Any) -> Mapping[str, Any]:
+    """Return the request in a workflow's input; an empty one where it is invalid."""
+    try:
+        request = decode_shared(value)
+    except ValueError:
+        return {}
+    return request if isinstance(request, Mapping) else {}
 
 
 def read_plan(request: Mapping[str, Any]) -> tuple[Plan, RunInfo]:

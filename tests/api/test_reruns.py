@@ -1,6 +1,8 @@
 """Reruns: from where a run failed or from a named node, linked both ways."""
 
+import random
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -268,3 +270,22 @@ async def _rerun_from(runs: Runs, run_id: str, node_id: str) -> str:
     old = await runs.reader.read_ended_run(run_id)
     rerun = plan_rerun(old, old.plan, Changes(node_id), f"{run_id}-again", datetime.now(UTC))
     return (await runs.start(runs.prepare(rerun.plan, run_id=rerun.info.id, state=rerun.state, rerun_of=run_id))).id
+
+
+async def test_a_run_with_more_data_than_a_message_holds_is_rerun(
+    api: httpx.AsyncClient, world: World, customer: str
+) -> None:
+    """Its steps have 6 MB: the old run's record loses them before the rerun is refused."""
+    _, script = world.script({"http.request": [DOWN, UP]}, customer)
+    nodes: dict[str, Any] = {f"n{number}": put(text=f"{{{{ input.text }}}}{number}") for number in range(6)}
+    nodes["call"] = HTTP
+    names = ["trigger", *nodes]
+    edges = [f"{source} -> {target}" for source, target in pairwise(names)]
+    text = random.Random(1).randbytes(500_000).hex()
+    run_id = await start_run(api, nodes, *edges, given={"text": text})
+    await wait_for_status(api, run_id, "failed")
+
+    ended = await rerun(api, run_id)
+
+    assert (ended["status"], list_node_ids(ended)) == ("completed", ["call"])
+    assert len(script.calls) == 2

@@ -27,6 +27,7 @@ from orchestrator.temporal.client.run_tree import NO_WORKER_STATUSES, QUERY_SECO
 from orchestrator.temporal.history.histories import Histories
 from orchestrator.temporal.history.stream import Cursor, follow
 from orchestrator.temporal.history.stream_events import StreamEvent
+from orchestrator.temporal.payloads import decode_shared
 
 REFRESH_SECONDS = 1.0
 """How often a watched run is read again: some changes, such as attempts, are not events of its history."""
@@ -58,7 +59,7 @@ class RunReader:
                 raise OperationRefused(f"run {run_id} has not ended", hint="cancel it first")
             try:
                 async with asyncio.timeout(QUERY_SECONDS):
-                    answer: dict[str, Any] = await self._handle(run_id).query("state")
+                    answer = await asyncio.to_thread(decode_shared, await self._handle(run_id).query("state"))
             except WorkflowQueryFailedError as error:
                 raise OperationRefused(f"the state of run {run_id} cannot be read: {error}") from error
             except (TimeoutError, RPCError) as error:

@@ -19,6 +19,7 @@ from orchestrator.errors import ServerUnavailable, parse_error_type
 from orchestrator.model.run import ENDED, ErrorDocument, Run, RunSummary, Status, StepDocument
 from orchestrator.temporal.closing_event import run_from_close_event
 from orchestrator.temporal.payloads import shorten_id
+from orchestrator.temporal.requests import read_request
 from orchestrator.temporal.search_attributes import add_scheduled_time
 
 QUERY_SECONDS = 10.0
@@ -158,7 +159,7 @@ async def _run_from_first_event(client: Client, described: WorkflowExecutionDesc
     async for event in client.get_workflow_handle(run_id).fetch_history_events(page_size=1):
         payloads = event.workflow_execution_started_event_attributes.input.payloads
         values = await client.data_converter.decode(payloads) or [None]
-        request = _as_object(values[0])
+        request = await asyncio.to_thread(read_request, values[0])
         plan, info = _as_object(request.get("plan")), _as_object(request.get("run"))
         context = _as_object(_as_object(request.get("state")).get("context"))
         summary = RunSummary(

@@ -25,6 +25,7 @@ from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from orchestrator.errors import OperationRefused
+from orchestrator.interpreter.value_table import ValueTable
 from orchestrator.model.plan import Plan
 from orchestrator.model.run import RunInfo
 from orchestrator.settings import Settings
@@ -33,7 +34,7 @@ from orchestrator.temporal.client.connection import CONNECT_SECONDS, require_att
 from orchestrator.temporal.client.run_reader import RunReader
 from orchestrator.temporal.client.run_tree import QUERY_SECONDS, no_worker_error
 from orchestrator.temporal.client.visibility import RERUN_OF, STATUSES, Visibility
-from orchestrator.temporal.payloads import MAX_PAYLOAD_BYTES
+from orchestrator.temporal.payloads import MAX_PAYLOAD_BYTES, encode_shared
 from orchestrator.temporal.requests import build_run_request
 from orchestrator.temporal.search_attributes import WORKFLOW, build_search_attributes
 
@@ -97,14 +98,19 @@ class Runs:
             attempt=attempt,
         )
         request = build_run_request(plan, info, input_data=input_data, trigger=trigger, state=state)
-        payload = self.client.data_converter.payload_converter.to_payload(request)
-        if len(payload.data) > MAX_PAYLOAD_BYTES:
+        # Without a state the request stays readable in the Temporal UI.
+        encoded = (
+            RawValue(self.client.data_converter.payload_converter.to_payload(request))
+            if state is None
+            else encode_shared(request, ValueTable())
+        )
+        size = len(encoded.payload.data)
+        if size > MAX_PAYLOAD_BYTES:
             raise OperationRefused(
-                f"the workflow with its input is {len(payload.data):,} bytes;"
-                f" the limit for starting a run is {MAX_PAYLOAD_BYTES:,}",
+                f"the workflow with its input is {size:,} bytes; the limit for starting a run is {MAX_PAYLOAD_BYTES:,}",
                 hint="store large data elsewhere and pass a reference",
             )
-        return PreparedRun(plan, info, input_data, RawValue(payload))
+        return PreparedRun(plan, info, input_data, encoded)
 
     async def start(self, run: PreparedRun) -> StartedRun:
         """Start a run. Where its id has been used, start nothing and return the first run."""

@@ -3,6 +3,7 @@
 No worker is queried, so pure nodes (condition, set, switch, end) do not appear: they leave no history event.
 """
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Literal
@@ -17,6 +18,7 @@ from temporalio.converter import DataConverter
 from orchestrator.errors import parse_error_type
 from orchestrator.model.run import Document, Run, Status
 from orchestrator.temporal.closing_event import run_from_close_event
+from orchestrator.temporal.requests import read_request
 
 LOCAL_ACTIVITY = "core_local_activity"
 """Name of the marker that Temporal's SDKs record for a local activity."""
@@ -167,7 +169,9 @@ class EventReader:
         return await self._read_external(event, at)
 
     async def _read_start(self, event: HistoryEvent, at: datetime) -> StreamEvent | None:
-        request = await self._decode_object(event.workflow_execution_started_event_attributes.input.payloads)
+        values = await self._decode(event.workflow_execution_started_event_attributes.input.payloads)
+        # Up to 32 MB of JSON where a run has continued as new: too much for the event loop.
+        request = await asyncio.to_thread(read_request, values[0] if values else None)
         state = _as_object(request.get("state"))
         started = datetime.fromisoformat(state["started_at"]) if "started_at" in state else at
         continued = self.run.started_at is not None

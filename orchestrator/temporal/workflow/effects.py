@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from temporalio import workflow
+from temporalio.common import RawValue
 from temporalio.exceptions import CancelledError, FailureError
 
 from orchestrator.interpreter.effects import (
@@ -60,7 +61,8 @@ class TemporalEffects:
         inbox: Inbox,
         *,
         paused: bool,
-        encode_continuation: Callable[[], dict[str, Any] | None],
+        encode_continuation: Callable[[], RawValue | None],
+        started_at: str,
     ) -> None:
         self.plan = plan
         self.info = info
@@ -74,6 +76,7 @@ class TemporalEffects:
         self.show: Callable[[], None] = lambda: None
         """Update the details in the Temporal UI; called before the flow waits."""
         self._encode_continuation = encode_continuation
+        self._started_at = started_at
         self._waiters: list[_Waiter] = []
         self._resumed = asyncio.Event()
         # Counted and not timed: a replay takes another time for the same nodes (DESIGN, law 3).
@@ -243,5 +246,4 @@ class TemporalEffects:
             self._next_try_at = self._nodes_total + NODES_UNTIL_NEXT_TRY
             workflow.logger.warning("the state is too large to continue as new")
             return
-        memo = {**workflow.memo(), FIRST_STARTED_AT: request["state"]["started_at"]}
-        workflow.continue_as_new(encode_or_fail(request, "the state of the run"), memo=memo)
+        workflow.continue_as_new(request, memo={**workflow.memo(), FIRST_STARTED_AT: self._started_at})

@@ -5,11 +5,12 @@ from itertools import islice
 from typing import Any
 
 from temporalio import workflow
+from temporalio.common import RawValue
 
 from orchestrator.interpreter.run_document import build_run_document
 from orchestrator.interpreter.state import RunState
-from orchestrator.model.run import Run
-from orchestrator.temporal.payloads import state_within_limit
+from orchestrator.model.run import Run, format_timestamp
+from orchestrator.temporal.payloads import encode_state
 from orchestrator.temporal.requests import build_run_request, build_unreadable_error, omit_empty, read_plan
 from orchestrator.temporal.search_attributes import add_scheduled_time
 from orchestrator.temporal.workflow.effects import TemporalEffects
@@ -39,6 +40,7 @@ class Flow:
             self.inbox,
             paused=bool(request.get("paused")),
             encode_continuation=self.encode_continuation,
+            started_at=format_timestamp(self.state.started_at),
         )
         self.effects.children.branches.extend(request.get("branches", ()))
         self.effects.show = self.show
@@ -57,25 +59,19 @@ class Flow:
             path=branch.get("path", ""),
         )
 
-    def encode_continuation(self) -> dict[str, Any] | None:
+    def encode_continuation(self) -> RawValue | None:
         """Return the request of the execution that continues this one; `None` where it is too large."""
-        state = state_within_limit(self.state, rewinds=self.plan.rewinds)
-        if state is None:
-            return None
-        request = build_run_request(self.plan, self.info, state=state)
-        # The context of a branch is part of its state now.
+        request = build_run_request(self.plan, self.info)
         if self.branch is not None:
             request["branch"] = {name: self.branch[name] for name in ("path", "exports")}
-        return {
-            **request,
-            **omit_empty(
-                inbox=[event.to_json() for event in self.inbox.list_unread()],
-                received=self.inbox.received,
-                read=self.inbox.read,
-                paused=self.effects.paused,
-                branches=list(self.effects.children.branches),
-            ),
-        }
+        request |= omit_empty(
+            inbox=[event.to_json() for event in self.inbox.list_unread()],
+            received=self.inbox.received,
+            read=self.inbox.read,
+            paused=self.effects.paused,
+            branches=list(self.effects.children.branches),
+        )
+        return encode_state(self.state, request, rewinds=self.plan.rewinds)
 
     def build_document(self) -> Run:
         """Build the run document of this flow, without its branches."""

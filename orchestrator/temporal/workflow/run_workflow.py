@@ -28,7 +28,8 @@ from orchestrator.model.plan import collect_node_ids
 from orchestrator.model.run import ErrorDocument, ResolutionAction
 from orchestrator.temporal.branch_results import encode_branch_result, result_within_limit
 from orchestrator.temporal.failures import build_run_failure
-from orchestrator.temporal.payloads import document_within_limit, encode_or_fail
+from orchestrator.temporal.payloads import document_within_limit, encode_or_fail, encode_state
+from orchestrator.temporal.requests import read_request
 from orchestrator.temporal.search_attributes import WORKFLOW
 from orchestrator.temporal.workflow.flow import Flow, iterate_enclosing_paths
 
@@ -46,7 +47,7 @@ class RunWorkflow:
         self._flow: Flow | None = None
         self._fault: ApplicationError | None = None
         try:
-            self._flow = Flow(request if isinstance(request, Mapping) else {})
+            self._flow = Flow(read_request(request))
         except ApplicationError as error:
             self._fault = error
 
@@ -173,10 +174,14 @@ class RunWorkflow:
         return {"run": document_within_limit(document), "branches": list(flow.effects.children.branches)}
 
     @workflow.query
-    def state(self) -> dict[str, Any]:
-        """Return the plan and the state, from which a rerun begins: `{plan, run, state}`."""
+    def state(self) -> Any:
+        """Return the plan and the state, from which a rerun begins: `{plan, run, state}`, compressed where large."""
         flow = self.flow
-        return {"plan": flow.plan.to_json(), "run": flow.info.model_dump(mode="json"), "state": flow.state.to_json()}
+        envelope = {"plan": flow.plan.to_json(), "run": flow.info.model_dump(mode="json")}
+        encoded = encode_state(flow.state, envelope, rewinds=False)
+        if encoded is None:
+            raise _refuse("the data of the run is too large")
+        return encoded
 
 
 async def _run_shielded(flow: Flow, work: Coroutine[Any, Any, Any]) -> Any:
