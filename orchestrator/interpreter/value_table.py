@@ -123,10 +123,9 @@ class ValueTable:
                 self._add_measured(len(text))
                 return _Known(value, text, len(text), needs_rewriting='"$' in text)
             if is_flat:
-                self._add_measured(len(text))
-                large = tuple(
-                    self._look_up(part) for part in parts if isinstance(part, str) and len(part) > SHARED_BYTES
-                )
+                texts = [part for part in parts if isinstance(part, str) and len(part) > SHARED_BYTES]
+                large = tuple(self._look_up(part) for part in texts)
+                self._add_measured(len(text) - sum(part.size for part in large))
                 return _Known(value, _hash(text), len(text), large, needs_rewriting='"$' in text)
         known = [self._look_up(part) if isinstance(part, STORED) else None for part in parts]
         tokens = [_dump(part) if found is None else found.token for found, part in zip(known, parts, strict=True)]

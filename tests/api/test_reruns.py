@@ -2,7 +2,6 @@
 
 import random
 from datetime import UTC, datetime
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -277,12 +276,13 @@ async def test_a_run_with_more_data_than_a_message_holds_is_rerun(
 ) -> None:
     """Its steps have 6 MB: the old run's record loses them before the rerun is refused."""
     _, script = world.script({"http.request": [DOWN, UP]}, customer)
-    nodes: dict[str, Any] = {f"n{number}": put(text=f"{{{{ input.text }}}}{number}") for number in range(6)}
-    nodes["call"] = HTTP
-    names = ["trigger", *nodes]
-    edges = [f"{source} -> {target}" for source, target in pairwise(names)]
+    nodes = {
+        "each": {"type": "loop", "collection": 6, "body": ["copy"]},
+        "copy": put(text="{{ input.text }}{{ item }}"),
+        "call": HTTP,
+    }
     text = random.Random(1).randbytes(500_000).hex()
-    run_id = await start_run(api, nodes, *edges, given={"text": text})
+    run_id = await start_run(api, nodes, "trigger -> each", "each -> call", given={"text": text})
     await wait_for_status(api, run_id, "failed")
 
     ended = await rerun(api, run_id)
