@@ -68,7 +68,7 @@ class _StrictRequest(Request):
 
 
 class StrictRoute(APIRoute):
-    """A route that authenticates before it reads the body, parses JSON strictly and refuses unknown parameters."""
+    """A route that authenticates before it reads the body, parses JSON strictly and checks the names of parameters."""
 
     def get_route_handler(self) -> Handler:
         """Return a handler that checks the request first."""
@@ -82,7 +82,7 @@ class StrictRoute(APIRoute):
         async def handle(request: Request) -> Response:
             await admit_request(request, request.app.state.services, gates)
             if not reads_request:
-                _refuse_unknown(request.query_params, known)
+                _check_query(request.query_params, known)
             return await handler(_StrictRequest(request.scope, request.receive))
 
         return handle
@@ -94,9 +94,21 @@ def _iterate_dependants(dependant: Dependant) -> Iterator[Dependant]:
         yield from _iterate_dependants(inner)
 
 
-def _refuse_unknown(parameters: QueryParams, known: Collection[str]) -> None:
-    """Raise RequestValidationError for unknown parameters: a misspelt filter would otherwise list everything."""
-    mistakes = [
+def _check_query(parameters: QueryParams, known: Collection[str]) -> None:
+    """Raise RequestValidationError for unknown and repeated parameters.
+
+    A misspelt filter would otherwise list everything, and all but the last of several values would be ignored.
+    """
+    mistakes: list[dict[str, Any]] = [
+        {
+            "type": "repeated_parameter",
+            "loc": ("query", name),
+            "msg": "is given more than once",
+        }
+        for name in parameters
+        if name in known and len(parameters.getlist(name)) > 1
+    ]
+    mistakes += [
         {
             "type": "unknown_parameter",
             "loc": ("query", name),

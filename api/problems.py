@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
-from starlette.routing import compile_path
+from starlette.routing import Match, compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.fields import ALLOWED_CHARACTERS
@@ -159,7 +159,7 @@ async def _handle_our_error(request: Request, error: Exception) -> JSONResponse:
         else []
     )
     headers = {}
-    if status == 401:
+    if status == 401 and error.code != "signature_refused":
         headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, MethodNotAllowed):
         headers["Allow"] = ", ".join(error.allowed)
@@ -229,7 +229,17 @@ async def _handle_http_error(request: Request, error: Exception) -> JSONResponse
     allowed = _list_methods(request) if error.status_code == 405 else None
     if allowed:
         headers["Allow"] = ", ".join(allowed)
-    return make_problem(error.status_code, code, str(error.detail), headers=headers)
+    hint = _suggest_path(request) if error.status_code == 404 else None
+    return make_problem(error.status_code, code, str(error.detail), hint=hint, headers=headers)
+
+
+def _suggest_path(request: Request) -> str | None:
+    """Return a hint for a path that would exist without its slash at the end."""
+    path = request.url.path.rstrip("/")
+    matches = path != request.url.path and any(
+        route.matches({**request.scope, "path": path})[0] is Match.FULL for route in request.app.routes
+    )
+    return f"remove the slash at the end: {path}" if matches else None
 
 
 def _list_methods(request: Request) -> list[str]:

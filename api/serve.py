@@ -37,7 +37,10 @@ class _Server(uvicorn.Server):
 async def serve_http(services: Services) -> AsyncIterator[str]:
     """Serve the API and yield its address; at the end, open requests have a few seconds to finish."""
     async with _run_server(create_app(services), services.settings.api_host, services.settings.api_port) as address:
-        yield address
+        try:
+            yield address
+        finally:
+            services.stopping.set()
 
 
 @asynccontextmanager

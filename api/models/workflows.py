@@ -38,8 +38,8 @@ class WorkflowDocument(BaseModel):
     success_count: int
     failure_count: int
     last_run_at: datetime | None
-    success_rate: float | None = Field(
-        description="Percentage of completed runs among completed and failed ones; null if there are none."
+    success_rate: float = Field(
+        description="Percentage of completed runs among completed and failed ones; 0 if there are none."
     )
 
 
@@ -120,8 +120,8 @@ class Stats(BaseModel):
     version: int | None = Field(description="The version the statistics are limited to.")
     runs: int = Field(description="Number of runs.")
     by_status: dict[str, int] = Field(description="Number of runs by status.")
-    success_rate: float | None = Field(
-        description="Percentage of completed runs among completed and failed ones; null if there are none."
+    success_rate: float = Field(
+        description="Percentage of completed runs among completed and failed ones; 0 if there are none."
     )
     last_run_at: datetime | None
     p50_ms: int | None = Field(description="Median duration of the completed runs, in milliseconds.")

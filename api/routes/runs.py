@@ -26,7 +26,6 @@ from api.paging import Cursor as PageCursor
 from api.paging import Limit, Page, cut_page, decode_cursor, encode_cursor
 from api.problems import StreamEnded, describe_problems
 from api.services import ServicesDep
-from orchestrator.errors import ServerUnavailable
 from orchestrator.interpreter.restart import Changes
 from orchestrator.model.run import Run, RunSummary, StepDocument
 from orchestrator.service.services import Services
@@ -68,19 +67,12 @@ async def _respond_with_run(
     if started.duplicate:
         response.headers["Idempotent-Replayed"] = "true"
     if wait:
-        ended = await _wait_for_end(services, started.id, wait)
+        ended = await services.operations.wait_for_end(started.id, wait)
         if ended is not None:
             response.status_code = 200
             return ended
     links = services.runs.reader.build_links(started.id)
     return RunStarted(id=started.id, workflow_id=started.workflow_id, duplicate=started.duplicate, links=links)
-
-
-async def _wait_for_end(services: Services, run_id: str, wait: float) -> Run | None:
-    try:
-        return await services.runs.reader.wait_for_end(run_id, wait)
-    except ServerUnavailable:  # the run has started: a client without its id would start another
-        return None
 
 
 @router.post(

@@ -2,11 +2,12 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 
 from api.access import Reader, Runner
 from api.fields import WorkflowId
 from api.json_bodies import StrictRoute
+from api.models.runs import RunStarted
 from api.models.schedules import BackfillRequest, BackfillResult, ScheduleView
 from api.problems import describe_problems
 from api.services import ServicesDep
@@ -36,9 +37,13 @@ async def get_schedule(
     status_code=202,
     responses=describe_problems(401, 403, 404, 409, 422, 429, 503),
 )
-async def trigger_schedule(workflow_id: WorkflowId, services: ServicesDep, caller: Runner) -> None:
+async def trigger_schedule(
+    workflow_id: WorkflowId, services: ServicesDep, caller: Runner, response: Response
+) -> RunStarted:
     """Start a run of the schedule now, paused or not."""
-    await services.schedules.trigger(caller.customer_id, workflow_id)
+    started = await services.schedules.trigger(caller.customer_id, workflow_id)
+    response.headers["Location"] = f"/api/v1/runs/{started.id}"
+    return RunStarted(id=started.id, workflow_id=workflow_id, links=services.runs.reader.build_links(started.id))
 
 
 @router.post(

@@ -50,6 +50,8 @@ def create(
     if customer is not None and not _is_customer_name(customer):
         message = f"--customer {customer!r} is not a valid customer ID"
         raise UsageError(message, hint="omit it for a key to all customers")
+    if not name.strip() or not name.isprintable():
+        raise UsageError(f"{name!r} is not a valid name", hint="use printable characters")
     expires = None if days is None else datetime.now(UTC) + timedelta(days=days)
     key, secret = run_with_keys(lambda keys: keys.create(customer, name, wanted, expires))
     print_note(f"key {key.id} for {customer or 'all customers'}: {', '.join(wanted)}; the secret is shown only once")

@@ -52,11 +52,10 @@ def next_times(
 def trigger(workflow: WorkflowId, customer: Customer = DEFAULT_CUSTOMER) -> None:
     """Start a run of a scheduled workflow now, even if the schedule is paused."""
 
-    async def work(services: "Services") -> None:
-        await services.schedules.trigger(customer, workflow)
+    async def work(services: "Services") -> str:
+        return (await services.schedules.trigger(customer, workflow)).id
 
-    run_with_services(work)
-    print_line(f"{workflow}: run started")
+    print_line(f"{workflow}: started run {run_with_services(work)}")
 
 
 @app.command()

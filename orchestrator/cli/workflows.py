@@ -110,7 +110,7 @@ def _format_row(entry: dict[str, Any]) -> list[str]:
         str(entry["version"]),
         str((entry.get("trigger") or {}).get("type", "")),
         str(entry["run_count"]),
-        "" if rate is None else f"{rate:g} %",
+        f"{rate:g} %" if entry["run_count"] else "",
         last[:19].replace("T", " ") if last else "",
         entry["customer_id"],
     ]

@@ -1,5 +1,6 @@
 """Check what every definition needs: a name, nodes with ids and known types, and no unused keys."""
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ from orchestrator.model.run import RESERVED_NAMES
 from orchestrator.planner.report import Report, suggest_choice
 
 MAX_NODES = 50_000
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 MISTAKE = 0.7
 """Similarity to a known key from which an unknown one is a mistake and not a key of another tool."""
 
@@ -19,6 +21,8 @@ def check(definition: Definition, report: Report) -> list[tuple[int, Node]]:
     """Check the structure; return the nodes that further checks can use, with their indexes."""
     if not definition.name.strip():
         report.add_error("missing_name", "/name", "the workflow has no name")
+    elif CONTROL.search(definition.name):
+        report.add_error("bad_name", "/name", "the name contains control characters", "remove them")
     if definition.status not in STATUSES:
         hint = suggest_choice(definition.status, STATUSES)
         report.add_error("unknown_status", "/status", f"unknown status {definition.status!r:.60}", hint)

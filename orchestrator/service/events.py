@@ -130,7 +130,9 @@ class Events:
         self._tasks.add(task)
         task.add_done_callback(self._finish_task)
         # The delivery is stored: whatever fails from here on, its pending starts are started later.
-        await asyncio.wait({task}, timeout=RESPONSE_SECONDS)
+        stop = asyncio.create_task(self.operations.stopping.wait())
+        await asyncio.wait({task, stop}, timeout=RESPONSE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        stop.cancel()
         if not task.done() or task.exception() is not None:
             return delivery
         try:

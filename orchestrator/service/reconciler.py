@@ -39,6 +39,8 @@ class Reconciler:
         self.schedules = schedules
         self.leases = leases
         self._compared: datetime | None = None
+        self._foreign: set[tuple[str, str]] = set()
+        """Schedules of other databases, which have been warned about."""
 
     async def settle(self, customer_id: str, workflow_id: str, *, reinstall: bool = False) -> None:
         """Install, pause or remove the schedule of a workflow where the desired state is pending.
@@ -62,7 +64,7 @@ class Reconciler:
         for row in await self.triggers.list_schedules():
             schedule = installed.pop((row.customer_id, row.workflow_id), None)
             if schedule is not None and schedule.installation not in ("", own):
-                _warn_foreign(schedule)
+                self._warn_foreign(schedule)
             elif schedule is None or _read_state(schedule) != (own, _format_note(row), row.wanted == PAUSED):
                 await self.triggers.mark_stale(row.customer_id, row.workflow_id)
                 changed += await self._settle_or_log(row.customer_id, row.workflow_id)
@@ -74,7 +76,7 @@ class Reconciler:
                 await self.schedules.remove(customer_id, workflow_id)
                 changed += 1
             else:
-                _warn_foreign(schedule)
+                self._warn_foreign(schedule)
         return changed
 
     async def run_once(self) -> None:
@@ -97,6 +99,19 @@ class Reconciler:
             yield
         with contextlib.suppress(StoreUnavailable):
             await self.leases.release(LEASE)
+
+    def _warn_foreign(self, schedule: InstalledSchedule) -> None:
+        """Warn once about a schedule of another database, not at each comparison."""
+        name = (schedule.customer_id, schedule.workflow_id)
+        if name in self._foreign:
+            return
+        self._foreign.add(name)
+        logger.warning(
+            "the schedule of %r of %r was installed from another database and is left alone; "
+            "each database needs its own Temporal namespace",
+            schedule.workflow_id,
+            schedule.customer_id,
+        )
 
     async def _settle_or_log(self, customer_id: str, workflow_id: str) -> bool:
         """Settle one of many schedules; return `False` where it failed, so that the others are settled too."""
@@ -138,15 +153,6 @@ class Reconciler:
         trigger = Definition.model_validate(version.definition).trigger
         await self.schedules.install(plan, trigger, paused=row.wanted == PAUSED, note=_format_note(row))
         return True
-
-
-def _warn_foreign(schedule: InstalledSchedule) -> None:
-    logger.warning(
-        "the schedule of %r of %r was installed from another database and is left alone; "
-        "each database needs its own Temporal namespace",
-        schedule.workflow_id,
-        schedule.customer_id,
-    )
 
 
 def _is_pending(row: TriggerRow) -> bool:

@@ -1,10 +1,11 @@
 """Read and operate runs; to a customer, the runs of others do not exist."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from orchestrator.errors import RunNotFound
+from orchestrator.errors import RunNotFound, ServerUnavailable
 from orchestrator.model.run import Run, RunSummary
 from orchestrator.store.run_index import RunIndex
 from orchestrator.store.ttl_cache import TtlCache
@@ -19,9 +20,10 @@ class Operations:
     Operations raise RunNotFound, and OperationRefused where the run has ended.
     """
 
-    def __init__(self, runs: Runs, index: RunIndex) -> None:
+    def __init__(self, runs: Runs, index: RunIndex, stopping: asyncio.Event) -> None:
         self.runs = runs
         self.index = index
+        self.stopping = stopping
         self._owners: TtlCache[str, str] = TtlCache(MAX_OWNERS)
 
     async def get_document(self, customer_id: str | None, run_id: str) -> Run:
@@ -35,6 +37,19 @@ class Operations:
                 raise
             run = Run.from_summary(summary, links={"self": f"/api/v1/runs/{run_id}"})
         return run.model_copy(update={"reruns": await self.index.list_reruns(customer_id, run_id)})
+
+    async def wait_for_end(self, run_id: str, seconds: float) -> Run | None:
+        """Wait for a run's end and return its document; `None` while it is running, and when the process stops."""
+        end = asyncio.create_task(self.runs.reader.wait_for_end(run_id, seconds))
+        stop = asyncio.create_task(self.stopping.wait())
+        try:
+            await asyncio.wait({end, stop}, return_when=asyncio.FIRST_COMPLETED)
+            return end.result() if end.done() else None
+        except ServerUnavailable:  # the run has started: a sender that gets an error would start another
+            return None
+        finally:
+            end.cancel()
+            stop.cancel()
 
     async def list_runs(
         self,

@@ -10,14 +10,16 @@ from uuid import uuid4
 from orchestrator.errors import OperationRefused
 from orchestrator.model.definition import Definition, Trigger
 from orchestrator.model.run import format_timestamp
+from orchestrator.service.starts import Starts
 from orchestrator.store.database import Database
 from orchestrator.store.leases import Leases
 from orchestrator.store.records import PAUSED, REMOVED
 from orchestrator.store.run_index import RunIndex
 from orchestrator.store.triggers import Triggers
 from orchestrator.store.workflows import Definitions
+from orchestrator.temporal.client.runs import StartedRun
 from orchestrator.temporal.schedules.backfill import Backfill
-from orchestrator.temporal.schedules.schedules import Schedules, build_schedule_id
+from orchestrator.temporal.schedules.schedules import TRIGGER_TYPE, Schedules, build_schedule_id
 from orchestrator.timing.schedule import list_fire_times
 
 BACKFILL_SECONDS = 60.0
@@ -41,10 +43,13 @@ class WorkflowSchedules:
     Operations raise WorkflowNotFound, and OperationRefused for a workflow without a schedule.
     """
 
-    def __init__(self, definitions: Definitions, index: RunIndex, schedules: Schedules, database: Database) -> None:
+    def __init__(
+        self, definitions: Definitions, index: RunIndex, schedules: Schedules, starts: Starts, database: Database
+    ) -> None:
         self.definitions = definitions
         self.index = index
         self.schedules = schedules
+        self.starts = starts
         self.database = database
         self.triggers = Triggers(database)
 
@@ -68,10 +73,26 @@ class WorkflowSchedules:
             )
         return FireTimes(False, False, tuple(list_fire_times(trigger, after or datetime.now(UTC), count)))
 
-    async def trigger(self, customer_id: str | None, workflow_id: str) -> None:
-        """Start a run now, as if the schedule had fired, even while it is paused."""
-        stored = await self.definitions.get(customer_id, workflow_id)
-        await self.schedules.trigger(stored.customer_id, workflow_id)
+    async def trigger(self, customer_id: str | None, workflow_id: str) -> StartedRun:
+        """Start a run now, as if the schedule had fired, even while it is paused.
+
+        Temporal's own trigger starts only one run in a second, and does not name it.
+        """
+        owner = (await self.definitions.get(customer_id, workflow_id)).customer_id
+        row = await self.triggers.get(owner, workflow_id)
+        if row is None or row.kind != TRIGGER_TYPE or row.wanted == REMOVED:
+            raise OperationRefused(
+                f"workflow {workflow_id!r} has no schedule", hint="activate it with a trigger of type schedule"
+            )
+        version = await self.definitions.get_version(owner, workflow_id, row.version)
+        config = Definition.model_validate(version.definition).trigger.config
+        run = self.starts.runs.prepare(
+            await self.starts.plans.load(version),
+            input_data=config.get("input"),
+            trigger={"type": TRIGGER_TYPE},
+            trigger_type=TRIGGER_TYPE,
+        )
+        return await self.starts.begin(run)
 
     async def backfill(self, customer_id: str | None, workflow_id: str, start_at: datetime, end_at: datetime) -> int:
         """Start the runs of all fire times in a range, both ends included, and return their number.

@@ -1,5 +1,6 @@
 """Construct the services. Wiring only."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -60,6 +61,8 @@ class Services:
     indexer: Indexer
     reconciler: Reconciler
     readiness: Readiness
+    stopping: asyncio.Event
+    """Set when the process is about to stop: requests that wait for a run are answered at once."""
 
 
 async def _check_database(database: Database) -> None:
@@ -103,7 +106,8 @@ async def open_services(
         plans = Plans(definitions, registry, PermissionReader(settings, secrets), pool)
         schedules = Schedules(runs.client, settings, await triggers.get_installation())
         reconciler = Reconciler(definitions, triggers, plans, schedules, leases)
-        starts, operations = Starts(runs, plans, deliveries, index_writer), Operations(runs, index)
+        stopping = asyncio.Event()
+        starts, operations = Starts(runs, plans, deliveries, index_writer), Operations(runs, index, stopping)
         events = Events(triggers, plans, deliveries, starts, operations)
         async with index_writer.run_in_background():
             services = Services(
@@ -114,14 +118,15 @@ async def open_services(
                 keys=Keys(database),
                 plans=plans,
                 workflows=Workflows(definitions, index, plans, reconciler),
-                schedules=WorkflowSchedules(definitions, index, schedules, database),
+                schedules=WorkflowSchedules(definitions, index, schedules, starts, database),
                 starts=starts,
                 operations=operations,
                 reruns=Reruns(runs, plans, starts, operations),
                 events=events,
-                webhooks=Webhooks(triggers, deliveries, events, runs, secrets),
+                webhooks=Webhooks(triggers, deliveries, events, operations, secrets),
                 indexer=Indexer(runs, index, leases),
                 reconciler=reconciler,
+                stopping=stopping,
                 readiness=Readiness({"temporal": runs.check, "database": partial(_check_database, database)}),
             )
             try:

@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from activities.secrets import SecretSource
-from orchestrator.errors import ExpressionError, OperationRefused, OrchestratorError, RunNotFound, ServerUnavailable
+from orchestrator.errors import ExpressionError, OperationRefused, OrchestratorError, RunNotFound
 from orchestrator.model.run import Run
 from orchestrator.planner.trigger_checks import MAX_ANSWER_SECONDS
 from orchestrator.service.events import Events, require_acceptable_size, start_for
+from orchestrator.service.runs import Operations
 from orchestrator.service.signatures import check_signature, find_signing_secret
 from orchestrator.service.webhook_request import MethodNotAllowed, WebhookRequest, build_trigger_data, render_field
 from orchestrator.store.deliveries import FAILED, REJECTED, RESUMED, STARTED, Deliveries, Delivery, Start
 from orchestrator.store.records import ACTIVE, REMOVED, TriggerRow
 from orchestrator.store.triggers import Triggers
 from orchestrator.store.workflows import WorkflowNotFound
-from orchestrator.temporal.client.runs import Runs
 
 KIND = "webhook"
 TIMEOUT_SECONDS = 30.0
@@ -60,12 +60,12 @@ class Webhooks:
     """The webhooks of all customers."""
 
     def __init__(
-        self, triggers: Triggers, deliveries: Deliveries, events: Events, runs: Runs, secrets: SecretSource
+        self, triggers: Triggers, deliveries: Deliveries, events: Events, operations: Operations, secrets: SecretSource
     ) -> None:
         self.triggers = triggers
         self.deliveries = deliveries
         self.events = events
-        self.runs = runs
+        self.operations = operations
         self.secrets = secrets
 
     async def handle(self, request: WebhookRequest, gate: Gate) -> Answer:
@@ -154,10 +154,7 @@ class Webhooks:
     async def _wait_for_run(self, run_id: str, row: TriggerRow) -> Run | None:
         """Wait for the end of a run, up to the timeout of its webhook."""
         timeout = float(row.config.get("timeout_seconds") or TIMEOUT_SECONDS)
-        try:
-            return await self.runs.reader.wait_for_end(run_id, min(timeout, MAX_ANSWER_SECONDS))
-        except ServerUnavailable:  # the run has been started, and a sender that gets an error sends again
-            return None
+        return await self.operations.wait_for_end(run_id, min(timeout, MAX_ANSWER_SECONDS))
 
 
 def _get_key(row: TriggerRow, request: WebhookRequest) -> str | None:

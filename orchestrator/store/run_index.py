@@ -38,10 +38,10 @@ class Counts:
         return dict(self.by_status).get(status, 0)
 
     @property
-    def success_rate(self) -> float | None:
-        """Return the percentage of runs that completed, of those that completed or failed."""
+    def success_rate(self) -> float:
+        """Return the percentage of runs that completed, of those that completed or failed; 0 before the first."""
         decided = self.count("completed") + self.count("failed")
-        return round(100 * self.count("completed") / decided, 2) if decided else None
+        return round(100 * self.count("completed") / decided, 2) if decided else 0.0
 
 
 class RunIndex:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
@@ -11,6 +12,8 @@ import pytest
 
 from orchestrator.service.services import Services
 from orchestrator.store.database import ValueRefused
+from tests.api.support import SET, WAIT, create_workflow, serve_api
+from tests.temporal.world import World, make_definition, wait_until
 
 pytestmark = pytest.mark.temporal
 
@@ -55,3 +58,52 @@ async def test_a_value_that_cannot_be_stored_is_a_client_error(
     refused = await api.get("/workflows")
 
     assert (refused.status_code, refused.json()["code"]) == (422, "value_refused")
+
+
+async def test_a_slash_at_the_end_of_a_path_gets_a_hint(api: httpx.AsyncClient) -> None:
+    slash, nowhere = await api.get("/workflows/"), await api.get("/nothing/")
+
+    assert (slash.status_code, slash.json()["hint"]) == (404, "remove the slash at the end: /api/v1/workflows")
+    assert (nowhere.status_code, nowhere.json()["hint"]) == (404, None)
+
+
+async def test_a_repeated_query_parameter_is_refused(api: httpx.AsyncClient) -> None:
+    """All values but one were ignored silently."""
+    answer = await api.get("/runs", params={"status": ["running", "failed"]})
+
+    assert answer.status_code == 422
+    assert [(each["path"], each["code"]) for each in answer.json()["errors"]] == [
+        ("query status", "repeated_parameter")
+    ]
+
+
+async def test_a_name_of_control_characters_is_refused(api: httpx.AsyncClient) -> None:
+    definition = {**make_definition(SET, "trigger -> a"), "name": "\u0007\u001b"}
+
+    answer = await api.post("/workflows", json=definition)
+
+    assert (answer.status_code, answer.json()["errors"][0]["path"]) == (422, "/name")
+
+
+async def test_the_success_rate_is_0_before_the_first_run(api: httpx.AsyncClient) -> None:
+    await create_workflow(api, "w", {"type": "manual"})
+
+    assert (await api.get("/workflows/w")).json()["success_rate"] == 0
+    assert (await api.get("/workflows/w/stats")).json()["success_rate"] == 0
+
+
+async def test_a_request_that_waits_is_answered_when_the_process_stops(world: World, tmp_path: Path) -> None:
+    """It was answered by a plain 500, so that the client started the run again."""
+    async with httpx.AsyncClient(timeout=30) as client:
+        async with serve_api(world, tmp_path) as (services, address):
+            body = {"definition": make_definition({"a": WAIT}, "trigger -> a")}
+            waiting = asyncio.create_task(client.post(f"{address}/api/v1/runs?wait=60", json=body))
+
+            async def is_listed() -> bool:
+                return bool(await services.operations.list_runs(None))
+
+            await wait_until(is_listed)
+        answer = await waiting
+
+    assert answer.status_code == 202
+    assert answer.json()["id"]

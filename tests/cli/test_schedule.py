@@ -73,7 +73,7 @@ SPAN = ("--from", "2026-03-01T00:00Z", "--to", "2026-03-01T05:00Z")
 
 @pytest.mark.temporal
 def test_a_schedule_is_triggered(command: InProcess, hourly: tuple[str, str]) -> None:
-    assert require_success(command("schedule", "trigger", "hourly", *hourly)) == "hourly: run started"
+    assert require_success(command("schedule", "trigger", "hourly", *hourly)).startswith("hourly: started run ")
 
 
 @pytest.mark.temporal
