@@ -17,6 +17,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from orchestrator.errors import ServerUnavailable, parse_error_type
 from orchestrator.model.run import ENDED, ErrorDocument, Run, RunSummary, Status, StepDocument
+from orchestrator.temporal.client.failing_tasks import describe_failing_task
 from orchestrator.temporal.closing_event import run_from_close_event
 from orchestrator.temporal.payloads import shorten_id
 from orchestrator.temporal.requests import read_request
@@ -75,6 +76,10 @@ class RunTree:
             )
         if described.status != WorkflowExecutionStatus.RUNNING and tree.run.status not in ENDED:
             tree.run = await _apply_close_event(client, described, tree.run)
+        failing = await describe_failing_task(client, described)
+        if failing is not None:
+            waits = [wait for wait in tree.run.waiting_for if wait["kind"] != "worker"]
+            tree.run = tree.run.model_copy(update={"waiting_for": [*waits, failing]})
         return tree
 
     @property
