@@ -1,5 +1,5 @@
 # syntax=docker/dockerfile:1
-FROM python:3.12-slim AS build
+FROM python:3.12.12-slim-bookworm AS build
 WORKDIR /build
 RUN python -m venv /venv
 COPY requirements-production.lock ./
@@ -10,7 +10,7 @@ COPY activities ./activities
 COPY api ./api
 RUN /venv/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation .
 
-FROM python:3.12-slim
+FROM python:3.12.12-slim-bookworm
 LABEL org.opencontainers.image.title="orchestrator" \
       org.opencontainers.image.description="Automations described as JSON graphs, run durably on Temporal"
 RUN groupadd --gid 10001 orchestrator && useradd --uid 10001 --gid 10001 --no-create-home orchestrator

@@ -142,6 +142,41 @@ def test_our_containers_have_few_privileges(services: dict[str, Any]) -> None:
     assert re.search(r'^ENTRYPOINT \["orchestrator"\]$', dockerfile, re.MULTILINE)
 
 
+def find_networks(services: dict[str, Any], name: str) -> set[str]:
+    return set(services[name]["networks"])
+
+
+def test_a_worker_has_no_way_to_the_database(services: dict[str, Any]) -> None:
+    """Actions of all customers run there: a hole in one of them must not open the tables of all."""
+    environment = services["worker"]["environment"]
+
+    assert not [key for key, value in environment.items() if "DATABASE" in key or "postgresql" in str(value)]
+    assert find_networks(services, "worker").isdisjoint(find_networks(services, "postgresql"))
+    assert find_networks(services, "worker").isdisjoint(find_networks(services, "temporal-ui") - {"temporal"})
+
+
+def test_databases_and_temporal_are_on_networks_without_a_way_out(services: dict[str, Any]) -> None:
+    networks = yaml.safe_load(COMPOSE.read_text())["networks"]
+    internal = {name for name, network in networks.items() if network and network.get("internal")}
+
+    assert find_networks(services, "postgresql") <= internal
+    assert find_networks(services, "temporal") <= internal
+    for name, service in services.items():
+        assert set(service["networks"]) <= set(networks), name
+        assert not service.get("ports") or set(service["networks"]) - internal, f"{name} could not publish its port"
+        for other in service.get("depends_on", ()):
+            finished = service["depends_on"][other]["condition"] == "service_completed_successfully"
+            assert finished or find_networks(services, other) & set(service["networks"]), f"{name} must reach {other}"
+
+
+def test_images_have_exact_versions_and_containers_a_memory_limit(services: dict[str, Any]) -> None:
+    for name, service in services.items():
+        assert "build" in service or re.search(r":\d+\.\d+(\.\d+)?$|@sha256:", service["image"]), name
+        assert service["mem_limit"], name
+    bases = re.findall(r"^FROM (\S+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert all(re.fullmatch(r"python:\d+\.\d+\.\d+-slim-\w+", base) for base in bases), bases
+
+
 def test_the_image_contains_existing_files_and_no_development_tools() -> None:
     dockerfile, ignored = (ROOT / "Dockerfile").read_text(), (ROOT / ".dockerignore").read_text().splitlines()
     copied = [
