@@ -81,7 +81,7 @@ def _wait_for_exit(server: "subprocess.Popen[bytes]", log: logging.Logger, paren
         if output in readable:
             chunk = os.read(output, 65_536)
             *lines, line = (line + chunk).split(b"\n")
-            for text in lines if chunk else [*lines, line]:
+            for text in filter(None, lines if chunk else [*lines, line]):
                 log.warning("%s", text[:LINE_BYTES].decode(errors="replace"))
             line = line[:LINE_BYTES]
             if not chunk:
