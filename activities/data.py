@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from jmespath.exceptions import JMESPathError
@@ -13,6 +14,8 @@ from activities.registry import DISCOURAGED_TEMPLATES, ActionFailed, action
 MAX_EXPRESSION = 10_000
 MAX_SECONDS = 4.0
 """Less than the timeout of an attempt: a thread cannot be stopped from outside."""
+THREADS = ThreadPoolExecutor(2, thread_name_prefix="jmespath")
+"""Threads of their own: expensive expressions do not hold up what else needs one, such as name resolution."""
 
 
 class Transform(BaseModel):
@@ -39,7 +42,10 @@ class Transformed(BaseModel):
 async def transform(parameters: Transform) -> Transformed:
     """Reshape data with a JMESPath expression, within a budget of work."""
     try:
-        return Transformed(result=await asyncio.to_thread(_evaluate, parameters.expression, parameters.data))
+        loop = asyncio.get_running_loop()
+        return Transformed(
+            result=await loop.run_in_executor(THREADS, _evaluate, parameters.expression, parameters.data)
+        )
     except BudgetExceeded:
         raise _make_failure("the JMESPath expression needs too much work on this data") from None
     except (JMESPathError, RecursionError, TypeError, ValueError, ArithmeticError) as error:

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import time
+import tracemalloc
 import zlib
 from email.utils import formatdate
 from typing import Any
@@ -262,11 +263,17 @@ async def test_a_body_coded_twice_is_not_decoded(web: Web, call: Caller, status:
 
 
 async def test_decoding_stops_at_the_limit(web: Web, make_caller: Any) -> None:
-    web.routes["/z"] = lambda _: answer(200, gzip.compress(b"\0" * 50_000_000), Content_Encoding="gzip")
+    bomb = gzip.compress(b"\0" * 50_000_000)
+    web.routes["/z"] = lambda _: answer(200, bomb, Content_Encoding="gzip")
+    call = make_caller(http_max_response_bytes=1000)
 
-    failure = await make_caller(http_max_response_bytes=1000).failure("http.request", {"url": f"{web.url}/z"})
+    tracemalloc.start()
+    failure = await call.failure("http.request", {"url": f"{web.url}/z"})
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
 
     assert failure.details[0]["details"]["limit"] == 1000
+    assert peak < 10_000_000
 
 
 async def test_a_coded_body_that_is_cut_fails(web: Web, call: Caller) -> None:

@@ -171,3 +171,13 @@ def require_error(response: httpx.Response, path: str, message: str, hint: str |
     assert [(each["path"], each["message"], each["hint"]) for each in problem["errors"]] == [(path, message, hint)]
     assert problem["detail"] == f"{path or 'body'}: {message}"
     assert problem["hint"] == hint
+
+
+def test_a_byte_order_mark_is_skipped() -> None:
+    assert parse_body(b'\xef\xbb\xbf{"a": 1}') == {"a": 1}
+
+
+@pytest.mark.parametrize("half", [r"\ud800", r"\udc00x", r"\udc00\ud800"])
+def test_half_of_a_surrogate_pair_is_refused(half: str) -> None:
+    """Results of actions get U+FFFD in its place; a client of the API can correct what it sends."""
+    assert "surrogate pair" in read_refusal(f'{{"a": "{half}"}}'.encode())
