@@ -56,7 +56,7 @@ def test_the_depth_of_a_body_is_limited() -> None:
 
 @pytest.mark.temporal
 async def test_a_deep_definition_can_be_listed(api: httpx.AsyncClient) -> None:
-    nodes = [{"id": "a", "type": "set", "config": {"note": nest(MAX_DEPTH - 4)}}]
+    nodes = [{"id": "a", "type": "set", "config": {"note": nest(99)}}]
     deepest = WAITS | {"id": "deep", "nodes": nodes}
     deeper = WAITS | {"id": "deep", "nodes": [nodes[0] | {"config": {"note": nest(MAX_DEPTH)}}]}
 
