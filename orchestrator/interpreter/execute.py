@@ -12,7 +12,7 @@ from orchestrator.interpreter.base import ScopeRun
 from orchestrator.interpreter.compensation import compensate
 from orchestrator.interpreter.deadline import DeadlineExceeded, run_until
 from orchestrator.interpreter.effects import BranchResult, Effects
-from orchestrator.interpreter.failures import LimitReached, Rewind, build_error_document
+from orchestrator.interpreter.failures import HistoryFull, LimitReached, Rewind, build_error_document
 from orchestrator.interpreter.pool import is_cancelled
 from orchestrator.interpreter.pure_nodes import Closed, raise_if_failed, select_output
 from orchestrator.interpreter.scopes import ScopeInterpreter
@@ -107,6 +107,14 @@ async def _run_whole_scope(interpreter: ScopeInterpreter) -> Closed | None:
             _describe_limit(plan.max_steps, is_branch=bool(state.path)),
             details={"limit": "max_steps", "max_steps": plan.max_steps},
             recoverable=False,
+        ) from None
+    except HistoryFull as full:
+        raise StepFailed(
+            f"the history of the run is full: it has {full.events:,} events and {full.size:,} bytes."
+            " Store large data elsewhere and pass references, or start a workflow for each part of the work",
+            details={"limit": "history", "events": full.events, "bytes": full.size},
+            recoverable=False,
+            node_id=full.node_id,
         ) from None
     except Rewind as rewind:
         raise rewind.failure from None

@@ -7,8 +7,8 @@ from orchestrator.jsontools.json_values import NotJson, normalize_json, replace_
 from orchestrator.model.plan import Node
 from orchestrator.model.run import ErrorDocument
 
-# Rewind and LimitReached are not in here, so that no `on_error`, `continue_on_error` or join can swallow them: they
-# unwind every scope on their way and are turned into failures at the top of the flow only.
+# Rewind, LimitReached and HistoryFull are not in here, so that no `on_error`, `continue_on_error` or join can swallow
+# them: they unwind every scope on their way and are turned into failures at the top of the flow only.
 KNOWN_ERRORS = (StepFailed, ExpressionError, ConditionError)
 
 
@@ -24,6 +24,18 @@ class Rewind(Exception):
 
 class LimitReached(Exception):
     """The run needs more than `max_steps` steps."""
+
+
+class HistoryFull(Exception):
+    """The history of the run has no space left for more steps, only for compensations."""
+
+    def __init__(self, events: int, size: int) -> None:
+        super().__init__(events, size)
+        self.events = events
+        self.size = size
+        """In bytes."""
+        self.node_id: str | None = None
+        """The node that was to run next."""
 
 
 def to_step_failure(error: StepFailed | ExpressionError | ConditionError, node_id: str | None) -> StepFailed:

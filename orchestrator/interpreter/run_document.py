@@ -52,5 +52,6 @@ def build_run_document(plan: Plan, info: RunInfo, state: RunState) -> Run:
         steps_completed=state.completed,
         steps_total=state.started - state.dropped,
         waiting_for=list_waits(state),
+        warnings=list(state.warnings),
         parent_run_id=info.parent_run_id,
     )

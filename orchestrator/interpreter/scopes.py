@@ -7,7 +7,7 @@ import asyncio
 
 from orchestrator.interpreter.base import Interpreter, NodeRun, ScopeRun
 from orchestrator.interpreter.effects import Effects
-from orchestrator.interpreter.failures import KNOWN_ERRORS, Rewind, to_step_failure
+from orchestrator.interpreter.failures import KNOWN_ERRORS, HistoryFull, Rewind, to_step_failure
 from orchestrator.interpreter.frames import Step
 from orchestrator.interpreter.pool import is_cancelled
 from orchestrator.interpreter.pure_nodes import NEXT, PURE, Closed, Exit, Pure, run_pure
@@ -39,7 +39,7 @@ class ScopeInterpreter(Interpreter):
             if is_cancelled():
                 raise asyncio.CancelledError
             if self.boundary_due(resumable=run.resumable):
-                await self.pass_boundary(resumable=run.resumable)
+                await self._pass_boundary_before(nodes[frame.active[0]], resumable=run.resumable)
             node = nodes[frame.take()]
             # A node that neither waits nor has a policy ends in the same turn: no coroutine, no open step, no task
             # that could be cancelled. Thousands of these may run in one workflow task, which must end within 2 s.
@@ -50,6 +50,13 @@ class ScopeInterpreter(Interpreter):
             if closed is not None:
                 return closed
         return None
+
+    async def _pass_boundary_before(self, node: Node, *, resumable: bool) -> None:
+        try:
+            await self.pass_boundary(resumable=resumable)
+        except HistoryFull as full:
+            full.node_id = node.id
+            raise
 
     def _run_pure(self, run: ScopeRun, node: Pure) -> Closed | None:
         step = self.begin(run, node, opened=False)
@@ -103,6 +110,9 @@ class ScopeInterpreter(Interpreter):
             return self._leave(run, node, NEXT)
         try:
             outcome = await run_node(NodeRun(self, run, node, step))
+        except HistoryFull as full:
+            full.node_id = full.node_id or node.id  # a loop passes boundaries, too
+            raise
         except asyncio.CancelledError:
             # `run_node` closes the step unless something unwinds through it. A cancellation is recorded where it
             # passes, because the run itself may continue: only a branch or an iteration was cancelled.

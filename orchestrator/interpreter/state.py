@@ -33,6 +33,8 @@ class RunState:
     completed: int = 0
     dropped: int = 0
     """Number of steps taken off the record by going back."""
+    warnings: list[str] = field(default_factory=list)
+    """About the run as a whole."""
     path: str = ""
     """Prefix of every step's path in a branch; empty for a whole run."""
     status: Status = "running"
@@ -87,6 +89,7 @@ class RunState:
             "started": self.started,
             "completed": self.completed,
             "dropped": self.dropped,
+            "warnings": self.warnings,
             "path": self.path,
         }
 
@@ -111,6 +114,7 @@ class RunState:
             started=fields["started"],
             completed=fields["completed"],
             dropped=fields["dropped"],
+            warnings=list(fields["warnings"]),
             path=fields["path"],
         )
         # An open loop's step is in the log and in the loop's frame; as two objects they would diverge.

@@ -125,6 +125,8 @@ class Run(Document):
     """Steps started so far; each pass through a node counts."""
     waiting_for: list[dict[str, Any]] = []
     """Open waits: `{node_id, step_id, kind: delay|event|operator|paused|branch, …}`."""
+    warnings: list[str] = []
+    """About the run as a whole; those of steps are on the steps."""
     parent_run_id: str | None = None
     rerun_of: str | None = None
     reruns: list[str] = []

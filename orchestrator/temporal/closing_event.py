@@ -15,6 +15,9 @@ from orchestrator.errors import parse_error_type
 from orchestrator.model.run import ENDED, ErrorDocument, Run, Status, StepDocument, count_milliseconds
 from orchestrator.temporal.failures import read_detail
 
+SERVER_IDENTITY = "history-service"
+"""Who terminates a workflow whose history is over the limits of the server."""
+
 
 async def run_from_close_event(run: Run, event: HistoryEvent, converter: DataConverter) -> Run:
     """Return the document of a run, completed with its closing event."""
@@ -32,11 +35,18 @@ async def run_from_close_event(run: Run, event: HistoryEvent, converter: DataCon
         case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT:
             status = "failed"
             message = "the run timed out"
-            failure = ErrorDocument(message=message, error_type="timeout_error", timestamp=moment)
+            failure = ErrorDocument(message=message, error_type="timeout_error", recoverable=False, timestamp=moment)
         case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED:
-            reason = event.workflow_execution_terminated_event_attributes.reason
-            message = f"the run was terminated: {reason}" if reason else "the run was terminated"
-            failure = ErrorDocument(message=message, error_type="cancelled", timestamp=moment)
+            terminated = event.workflow_execution_terminated_event_attributes
+            by_server = terminated.identity == SERVER_IDENTITY
+            status = "failed" if by_server else "cancelled"
+            message = "Temporal ended the run" if by_server else "the run was terminated"
+            failure = ErrorDocument(
+                message=f"{message}: {terminated.reason}" if terminated.reason else message,
+                error_type="execution_error" if by_server else "cancelled",
+                recoverable=False,
+                timestamp=moment,
+            )
     return run.model_copy(
         update={
             "status": status,

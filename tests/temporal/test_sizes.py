@@ -2,11 +2,13 @@
 
 import random
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
 from orchestrator.model.run import Run
 from orchestrator.temporal.devserver import run_dev_server
+from orchestrator.temporal.workflow import effects
 from tests.temporal.test_continue_as_new import make_loop, measure_lengths
 from tests.temporal.world import World, make_plan, open_world
 
@@ -64,3 +66,59 @@ async def test_plan_and_state_that_fit_a_start_fit_a_continuation(short: World) 
 
     assert run.status == "completed"
     await assert_short_executions(short, run)
+
+
+async def test_a_state_that_cannot_be_carried_over_is_a_warning_on_the_run(short: World) -> None:
+    """The results of `first` are 4.8 MB, and 2.4 MB when compressed."""
+    customer, script = short.script()
+    nodes = {
+        "first": {"type": "set", "config": {f"copy{n}": f"{{{{ input.text }}}}{n}" for n in range(8)}},
+        "each": make_loop(30, "n", "note"),
+        "note": "work",
+        "end": {"type": "end", "config": {"output": "done"}},
+    }
+    plan = make_plan(nodes, "trigger -> first", "first -> each", "each -> end", customer=customer)
+    run = await short.run(plan, {"text": make_text(600_000)})
+
+    assert (run.status, len(script.calls)) == ("completed", 30)
+    assert len(await measure_lengths(short, run.id)) == 1
+    (warning,) = run.warnings
+    assert warning.startswith("the data of this run is too large to be carried into a new history")
+
+
+async def test_a_full_history_fails_the_run_in_order(short: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing inside a concurrent iteration is carried over, so this map never continues as new."""
+    monkeypatch.setattr(effects, "MAX_EVENTS", 100)
+    customer, script = short.script()
+    undo = {"action": "undo", "config": {"n": "{{ n }}"}}
+    nodes = {
+        "map": make_loop(2, "row", "each", max_concurrency=2) | {"on_error": "skip"},
+        "each": make_loop(100, "n", "note"),
+        "note": {"type": "action", "action": "work", "compensate": undo},
+    }
+    run = await short.run(make_plan(nodes, "trigger -> map", customer=customer))
+
+    assert run.status == "failed"
+    assert run.failure is not None
+    assert (run.failure["error_type"], run.failure["recoverable"]) == ("execution_error", False)
+    assert run.failure["node_id"] in ("note", "each")
+    assert run.failure["details"]["limit"] == "history"
+    assert 100 <= run.failure["details"]["events"] < 110
+    assert len(script.list_calls("undo")) == len(script.list_calls("work")) > 5
+
+
+async def test_a_run_that_temporal_ends_has_failed_with_its_reason(tmp_path: Path) -> None:
+    config = (
+        "limit.historyCount.error=60",
+        "limit.historyCount.warn=50",
+        "limit.historyCount.suggestContinueAsNew=900",
+    )
+    async with run_dev_server(tmp_path, dynamic_config=config) as server, open_world(server) as world:
+        customer, _ = world.script()
+        nodes = {"each": make_loop(100, "n", "note"), "note": "work"}
+        run = await world.run(make_plan(nodes, "trigger -> each", customer=customer))
+
+    assert run.status == "failed"
+    assert run.failure is not None
+    assert run.failure["message"].startswith("Temporal ended the run: Workflow history ")
+    assert (run.failure["error_type"], run.failure["recoverable"]) == ("execution_error", False)

@@ -21,6 +21,7 @@ from orchestrator.interpreter.effects import (
     CallRequest,
     Resolution,
 )
+from orchestrator.interpreter.failures import HistoryFull
 from orchestrator.model.activity_input import ActivityInput
 from orchestrator.model.plan import Plan
 from orchestrator.model.run import RunInfo
@@ -35,6 +36,9 @@ from orchestrator.temporal.workflow.task_budget import YIELD_SECONDS, TaskBudget
 
 NODES_UNTIL_NEXT_TRY = 1_000
 """Nodes until continue-as-new is tried again after the state was too large."""
+MAX_EVENTS = 45_000
+MAX_HISTORY_BYTES = 45 * 1_048_576
+"""Temporal terminates a workflow at 51,200 events or 50 MiB. What is left is for compensations, 6 events each."""
 
 
 @dataclass(slots=True)
@@ -205,6 +209,7 @@ class TemporalEffects:
             self.paused
             or self._yielding is not None
             or self._spent >= self.plan.yield_cost
+            or is_history_full()
             or (resumable and self._nodes_total >= self._next_try_at and workflow.info().is_continue_as_new_suggested())
         )
 
@@ -216,6 +221,9 @@ class TemporalEffects:
             await self._hold()
         if resumable and self._nodes_total >= self._next_try_at and workflow.info().is_continue_as_new_suggested():
             await self._continue_as_new()
+        if is_history_full():
+            info = workflow.info()
+            raise HistoryFull(info.get_current_history_length(), info.get_current_history_size())
 
     async def _yield_to_server(self) -> None:
         """End the workflow task with a short timer, shared by all paths of the flow."""
@@ -247,3 +255,9 @@ class TemporalEffects:
             workflow.logger.warning("the state is too large to continue as new")
             return
         workflow.continue_as_new(request, memo={**workflow.memo(), FIRST_STARTED_AT: self._started_at})
+
+
+def is_history_full() -> bool:
+    """Return whether only compensations still fit into the history."""
+    info = workflow.info()
+    return info.get_current_history_length() >= MAX_EVENTS or info.get_current_history_size() >= MAX_HISTORY_BYTES

@@ -19,6 +19,12 @@ from orchestrator.temporal.workflow.inbox import Inbox
 SHOWN_STEPS = 10
 """Maximum number of open steps in the details that the Temporal UI shows."""
 
+STATES_TOO_LARGE = "orchestrator_states_too_large"
+TOO_LARGE = (
+    "the data of this run is too large to be carried into a new history: the run fails when this one is full."
+    " Store large data elsewhere and pass references"
+)
+
 
 class Flow:
     """The plan, state and effects of a flow."""
@@ -71,7 +77,11 @@ class Flow:
             paused=self.effects.paused,
             branches=list(self.effects.children.branches),
         )
-        return encode_state(self.state, request, rewinds=self.plan.rewinds)
+        encoded = encode_state(self.state, request, rewinds=self.plan.rewinds)
+        if encoded is None and TOO_LARGE not in self.state.warnings:
+            self.state.warnings.append(TOO_LARGE)
+            workflow.metric_meter().create_counter(STATES_TOO_LARGE, "Runs too large to continue as new.").add(1)
+        return encoded
 
     def build_document(self) -> Run:
         """Build the run document of this flow, without its branches."""
