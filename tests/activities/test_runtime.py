@@ -144,7 +144,7 @@ async def test_an_object_in_a_text_parameter_gets_a_hint(call: Caller) -> None:
 
 @action("test.plain")
 async def plain(parameters: Given) -> Any:
-    """Give back what is given."""
+    """Return the parameters."""
     return parameters.value
 
 

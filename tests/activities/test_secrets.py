@@ -1,4 +1,4 @@
-"""Secrets belong to customers and may be bound to hosts: whoever has no right to one cannot tell that it exists."""
+"""Secrets belong to customers and may be bound to hosts: others cannot tell that they exist."""
 
 import json
 from importlib.metadata import EntryPoint, EntryPoints

@@ -15,8 +15,8 @@ NUMBERS = count(1)
 
 @pytest.fixture(scope="session")
 async def served_api(world: World, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[Services, str]]:
-    async with serve_api(world, tmp_path_factory.mktemp("api")) as made:
-        yield made
+    async with serve_api(world, tmp_path_factory.mktemp("api")) as served:
+        yield served
 
 
 @pytest.fixture(scope="session")

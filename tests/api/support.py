@@ -27,8 +27,10 @@ async def create_workflow(api: httpx.AsyncClient, name: str, trigger: dict[str, 
     assert answer.status_code == 201, answer.text
 
 
-async def start_run(api: httpx.AsyncClient, nodes: dict[str, Any], *edges: str, given: Any = None, **more: Any) -> str:
-    body = {"definition": make_definition(nodes, *edges, **more), "input": given}
+async def start_run(
+    api: httpx.AsyncClient, nodes: dict[str, Any], *edges: str, run_input: Any = None, **more: Any
+) -> str:
+    body = {"definition": make_definition(nodes, *edges, **more), "input": run_input}
     answer = await api.post("/runs", json=body)
     assert answer.status_code == 202, answer.text
     return str(answer.json()["id"])

@@ -1,4 +1,4 @@
-"""Keys, scopes, and customers apart: whoever has no right to a thing cannot tell whether it is there."""
+"""Keys, scopes and isolated customers: without permission, a resource looks as if it did not exist."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -92,7 +92,7 @@ async def test_without_keys_only_loopback_is_served(
 
 
 @pytest.mark.parametrize(
-    ("headers", "told"),
+    ("headers", "reason"),
     [
         ({"origin": "http://localhost:3000"}, None),
         ({"origin": "https://[::1]:3000", "sec-fetch-site": "same-origin"}, None),
@@ -108,9 +108,9 @@ async def test_without_keys_only_loopback_is_served(
     ],
 )
 async def test_without_keys_web_pages_and_proxies_are_not_loopback(
-    services: Services, headers: dict[str, str], told: str | None
+    services: Services, headers: dict[str, str], reason: str | None
 ) -> None:
-    """A `POST` without a body needs no leave of ours: a browser sends it for whatever page asks."""
+    """A browser sends a `POST` without a body for any page, without a preflight request."""
     await services.workflows.create(DEFAULT_CUSTOMER, MADE | {"id": "hooked", "trigger": HOOK}, "a test")
     await services.workflows.activate(DEFAULT_CUSTOMER, "hooked", "a test")
     try:
@@ -122,9 +122,9 @@ async def test_without_keys_web_pages_and_proxies_are_not_loopback(
     finally:
         await services.workflows.delete(DEFAULT_CUSTOMER, "hooked")
 
-    assert [answer.status_code for answer in answers] == ([404, 202] if told is None else [401, 401])
-    for answer in answers if told else ():
-        assert told in answer.json()["detail"]
+    assert [answer.status_code for answer in answers] == ([404, 202] if reason is None else [401, 401])
+    for answer in answers if reason else ():
+        assert reason in answer.json()["detail"]
         assert "orchestrator keys create" in answer.json()["hint"]
 
 
@@ -139,7 +139,7 @@ async def test_with_keys_proxies_and_web_pages_are_served(locked: Locked) -> Non
 
 
 async def test_the_key_is_checked_before_the_body_is_read(locked: Locked) -> None:
-    """A stranger costs us no memory and no time; webhooks have signatures of their own."""
+    """An unauthenticated client costs no memory and no time; webhooks have signatures of their own."""
     reader = await locked.client("acme", "read")
     read = 0
 
@@ -222,10 +222,10 @@ async def test_no_route_reads_or_changes_resources_of_another_customer(locked: L
     }
 
     async def list_seen() -> list[dict[str, Any]]:
-        """What others might have changed; counts of runs follow by a second."""
-        found = [(await owner.get(path)).json() for path in ("/workflows/theirs", f"/runs/{run_id}")]
+        """Return what others might have changed; counts of runs lag by a second."""
+        documents = [(await owner.get(path)).json() for path in ("/workflows/theirs", f"/runs/{run_id}")]
         counted = ("run_count", "last_run_at")
-        return [{name: value for name, value in each.items() if name not in counted} for each in found]
+        return [{name: value for name, value in each.items() if name not in counted} for each in documents]
 
     before = await list_seen()
     missing = {name: f"no-such-{name}" if name != "version" else "1" for name in ids}
@@ -236,14 +236,14 @@ async def test_no_route_reads_or_changes_resources_of_another_customer(locked: L
             continue
         for method, operation in methods.items():
             body = bodies.get(operation["operationId"], {} if method in ("post", "put") else None)
-            theirs = await other.request(method, path.removeprefix(PREFIX).format(**ids), json=body)
-            nobodys = await other.request(method, path.removeprefix(PREFIX).format(**missing), json=body)
+            answer = await other.request(method, path.removeprefix(PREFIX).format(**ids), json=body)
+            missing_answer = await other.request(method, path.removeprefix(PREFIX).format(**missing), json=body)
 
-            assert theirs.status_code == nobodys.status_code == 404, operation["operationId"]
-            told, wanted = theirs.text, nobodys.text
+            assert answer.status_code == missing_answer.status_code == 404, operation["operationId"]
+            text, missing_text = answer.text, missing_answer.text
             for name, value in ids.items() - {("version", "1")}:
-                told, wanted = told.replace(value, name), wanted.replace(missing[name], name)
-            assert told == wanted, f"{operation['operationId']} tells the two apart"
+                text, missing_text = text.replace(value, name), missing_text.replace(missing[name], name)
+            assert text == missing_text, f"{operation['operationId']} tells the two apart"
             walked += 1
 
     assert walked > 25

@@ -26,7 +26,7 @@ from tests.temporal.world import World, make_definition
 pytestmark = pytest.mark.temporal
 
 THEIRS, NOBODYS = "vault_7", "vault_8"
-"""What only north has, and what nobody has: alike, so that a hint which compares names would tell them apart."""
+"""A name that only north has and one that does not exist: similar, so that hints would tell them apart."""
 USE_THEIRS = f"{{{{ secrets.{THEIRS} }}}}"
 VALUE = "s3cret-of-north"
 SHARED = "s3cret-of-everybody"
@@ -163,13 +163,13 @@ NAMES: dict[str, Callable[[str], str]] = {
 
 @pytest.mark.parametrize("form", NAMES)
 async def test_no_key_of_a_definition_tells_whether_another_customer_has_something(apart: Apart, form: str) -> None:
-    """Writes a name of another customer, and one that does not exist, at every place of a definition."""
+    """Writes a name of another customer, and one that does not exist, at each position of a definition."""
     walked = 0
     for keys in iterate_texts(EVERY_KEY):
         answers = []
         for name in (THEIRS, NOBODYS):
             definition = replace_text(EVERY_KEY, keys, NAMES[form](name))
-            # Elsewhere the definition names nothing of others: only this place can differ.
+            # The rest of the definition names nothing of other customers: only this position can differ.
             for own in [at for at in iterate_texts(EVERY_KEY) if at != keys and at[-1] in ("connection", "task_queue")]:
                 definition = replace_text(definition, own, "shared" if own[-1] == "connection" else "")
             answer = await apart.other.post("/workflows/validate", json=definition)
@@ -260,13 +260,13 @@ async def test_a_run_starts_on_no_task_queue_of_another_customer(apart: Apart) -
 
 
 async def test_a_webhook_is_signed_with_a_secret_of_its_own_customer(apart: Apart) -> None:
-    """Otherwise whoever guesses a character learns it by the answer: `{{ secrets.theirs | slice(0, 1) }}`."""
+    """Otherwise the answer reveals whether a guessed character is right: `{{ secrets.theirs | slice(0, 1) }}`."""
     body, answers = b"{}", {}
     for customer, client in (("north", apart.owner), ("south", apart.other)):
         for name in (THEIRS, "shared", NOBODYS):
             hook = make_hook(name, secret=f"{{{{ secrets.{name} | slice(0, 1) }}}}")
-            made = build_use("log.message", {"message": "hi"}) | {"id": name, "trigger": hook}
-            assert (await client.post("/workflows", json=made)).status_code == 201
+            definition = build_use("log.message", {"message": "hi"}) | {"id": name, "trigger": hook}
+            assert (await client.post("/workflows", json=definition)).status_code == 201
             assert (await client.post(f"/workflows/{name}/activate")).status_code == 200
             signed = {SIGNATURE: sign("s", body)}
             # A webhook needs no key.

@@ -1,4 +1,4 @@
-"""Deliveries: an accepted one is started whatever happens in between, and can be driven again."""
+"""Deliveries: an accepted one is started whatever happens in between, and can be redriven."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -54,14 +54,14 @@ async def test_a_broken_delivery_does_not_block_others(
     await create_active_workflow(api, "one", {"type": "event", "event": "e"})
     received = {"id": "1", "name": "e", "data": None}
 
-    async def accept(name: str, given: Any) -> None:
-        start = Start("one", 1, f"{customer}-{name}", input_data=given)
+    async def accept(name: str, input_data: Any) -> None:
+        start = Start("one", 1, f"{customer}-{name}", input_data=input_data)
         now = datetime.now(UTC)
         delivery = Delivery(start.run_id, customer, "event", "e", None, ACCEPTED, received, now, starts=(start,))
         await services.events.deliveries.accept(delivery, None)
         await services.events.deliveries.postpone(delivery.id, timedelta(seconds=-60))
 
-    await accept("bad", 7)  # nothing that this program writes: a fault of ours
+    await accept("bad", 7)  # never written by this program: stands in for an internal error
     await accept("good", None)
 
     assert (await wait_for_end(api, f"{customer}-good"))["status"] == "completed"

@@ -30,7 +30,7 @@ async def test_an_event_starts_every_subscribed_workflow(api: httpx.AsyncClient)
 
 
 async def test_a_filter_that_fails_affects_its_own_start_only(api: httpx.AsyncClient) -> None:
-    """A pattern that comes with the event may be none: nobody else's start may fall with it."""
+    """A pattern that comes with the event may be invalid; other starts must not fail with it."""
     matching = {"field": "data.name", "operator": "matches", "value": "{{ data.pattern }}"}
     await create_active_workflow(api, "good", {"type": "event", "event": "order.paid"})
     await create_active_workflow(api, "bad", {"type": "event", "event": "order.paid", "config": {"filter": matching}})

@@ -1,4 +1,4 @@
-"""Bodies and queries that are no use to anybody are refused at the door, whatever they would cost further in."""
+"""Malformed bodies and queries are rejected before any work is done for them."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""What goes wrong on our side is answered, logged, and costs the client nothing but this answer."""
+"""Internal errors are answered and logged, and the connection stays usable."""
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.temporal
 
 
 async def request_raw(connection: tuple[asyncio.StreamReader, asyncio.StreamWriter], path: str) -> tuple[int, Any]:
-    """Ask on a connection that stays open; gives status and body."""
+    """Send a request on a connection that stays open; return status and body."""
     reader, writer = connection
     writer.write(f"GET /api/v1{path} HTTP/1.1\r\nhost: localhost\r\n\r\n".encode())
     head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
@@ -31,7 +31,7 @@ async def test_an_internal_error_is_reported_and_logged_and_the_connection_stays
     served_api: tuple[Services, str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def raise_fault(*_: object, **__: object) -> NoReturn:
-        raise ZeroDivisionError("nobody has foreseen this")
+        raise ZeroDivisionError("unexpected")
 
     monkeypatch.setattr(served_api[0].workflows.definitions, "list_definitions", raise_fault)
     address = urlsplit(served_api[1])

@@ -30,7 +30,7 @@ def put(**variables: Any) -> dict[str, Any]:
 
 
 async def rerun(api: httpx.AsyncClient, run_id: str, **body: Any) -> dict[str, Any]:
-    """Try a run again and wait for the end."""
+    """Rerun a run and wait for its end."""
     answer = await api.post(f"/runs/{run_id}/retry", params={"wait": 20}, json=body)
     assert answer.status_code == 200, answer.text
     found: dict[str, Any] = answer.json()
@@ -44,7 +44,7 @@ def list_node_ids(run: dict[str, Any]) -> list[str]:
 async def test_a_failed_run_is_rerun_from_where_it_failed(api: httpx.AsyncClient, world: World, customer: str) -> None:
     _, script = world.script({"http.request": [DOWN, UP]}, customer)
     nodes = {"before": put(x="{{ input.n }}"), "call": HTTP, "after": put(y="{{ x }}")}
-    run_id = await start_run(api, nodes, "trigger -> before", "before -> call", "call -> after", given={"n": 7})
+    run_id = await start_run(api, nodes, "trigger -> before", "before -> call", "call -> after", run_input={"n": 7})
     await wait_for_status(api, run_id, "failed")
 
     ended = await rerun(api, run_id)
@@ -72,7 +72,7 @@ async def test_a_run_and_its_reruns_link_to_each_other(
         return found == [[first], [second], []]
 
     await wait_until(are_linked)
-    async with serve_api(world, tmp_path) as (services, _):  # an index that begins anew learns it from Temporal
+    async with serve_api(world, tmp_path) as (services, _):  # a new index learns it from Temporal
 
         async def is_indexed() -> bool:
             found = await services.operations.index.list_runs(customer)

@@ -182,9 +182,9 @@ async def test_a_schedule_that_was_removed_by_hand_is_installed_again(
     await api.post("/workflows/w/activate")
     await services.reconciler.schedules.remove(customer, "w")
 
-    seen = await api.get("/workflows/w/schedule")
+    answer = await api.get("/workflows/w/schedule")
 
-    assert (seen.status_code, seen.json()["installed"]) == (200, False)
+    assert (answer.status_code, answer.json()["installed"]) == (200, False)
     await services.reconciler.schedules.remove(customer, "w")
     await api.post("/workflows/w/activate")
     assert (await api.get("/workflows/w/schedule")).json()["installed"] is True
@@ -193,7 +193,7 @@ async def test_a_schedule_that_was_removed_by_hand_is_installed_again(
 async def test_a_schedule_that_cannot_be_installed_does_not_block_others(
     api: httpx.AsyncClient, services: Services, customer: str
 ) -> None:
-    """One whose plan says what this program never writes stands for whatever nobody has thought of."""
+    """A plan that this program never writes stands in for any unexpected error."""
     await create_workflow(api, "bad", EVERY_HOUR)
     await create_workflow(api, "good", EVERY_HOUR)
     stored = await services.workflows.definitions.get(customer, "bad")

@@ -1,4 +1,4 @@
-"""The description of the API: complete, and true of whatever anybody sends."""
+"""The description of the API is complete, and true for any request."""
 
 import asyncio
 import sys
@@ -71,7 +71,7 @@ def test_operations_show_an_example_of_their_body(openapi: dict[str, Any]) -> No
 
 
 def has_example(part: Any, known: dict[str, Any]) -> bool:
-    """Tell whether there is an example: beside the schema, in it, in what it refers to, or of one of its keys."""
+    """Return whether there is an example: beside the schema, in it, in a referenced schema, or for one of its keys."""
     found: set[str] = set()
 
     def search(part: Any) -> bool:
@@ -130,10 +130,10 @@ def test_main_answers_have_examples(services: Services) -> None:
 def test_the_description_is_openapi_3_1(services: Services) -> None:
     description = create_app(services).openapi()
 
-    told = [
+    problems = [
         f"{error.json_path}: {error.message}" for error in Draft202012Validator(OPENAPI_31).iter_errors(description)
     ]
-    assert told == []
+    assert problems == []
     for schema in description["components"]["schemas"].values():
         Draft202012Validator.check_schema(schema)
     known = {f"#/components/schemas/{name}" for name in description["components"]["schemas"]}
@@ -141,7 +141,7 @@ def test_the_description_is_openapi_3_1(services: Services) -> None:
 
 
 def iterate_names(part: Any) -> Iterator[str]:
-    """Give every reference; one that stands beside another schema would be two answers at once."""
+    """Yield every reference; one beside other keywords of a schema would be ambiguous."""
     if isinstance(part, dict):
         if "$ref" in part:
             yield part["$ref"]
@@ -183,6 +183,6 @@ async def test_schemathesis_finds_nothing(world: World, tmp_path: Path) -> None:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
-        told, _ = await asyncio.wait_for(process.communicate(), 4 * SECONDS)
+        output, _ = await asyncio.wait_for(process.communicate(), 4 * SECONDS)
 
-    assert process.returncode == 0, told.decode()[-8000:]
+    assert process.returncode == 0, output.decode()[-8000:]

@@ -148,11 +148,11 @@ async def test_a_request_that_resumed_nothing_can_be_sent_again(
     resume = {"run_id": "{{ query.run }}", "event": "go"}
     await create_active_workflow(api, "one", make_hook("in", resume=resume, idempotency_header="X-Id"))
     run_id = f"{customer}-later"
-    asked = {"params": {"run": run_id}, "headers": {"x-id": "1"}}
-    assert (await hooks.post("/in", **asked)).status_code == 409
+    request = {"params": {"run": run_id}, "headers": {"x-id": "1"}}
+    assert (await hooks.post("/in", **request)).status_code == 409
     await world.start(make_plan({"a": WAIT}, "trigger -> a", customer=customer), run_id=run_id)
 
-    again = await hooks.post("/in", **asked)
+    again = await hooks.post("/in", **request)
 
     assert (again.status_code, again.json()["state"]) == (202, "resumed")
 

@@ -203,16 +203,16 @@ async def test_pages_of_a_list_contain_every_item_once(api: httpx.AsyncClient) -
     for number in range(5):
         await store_workflow(api, make_greeting(id=f"w{number}"))
 
-    seen, cursor = [], None
+    ids, cursor = [], None
     while True:
         page = (await api.get("/workflows", params={"limit": 2} | ({"cursor": cursor} if cursor else {}))).json()
         assert len(page["items"]) <= 2
-        seen += [each["id"] for each in page["items"]]
+        ids += [each["id"] for each in page["items"]]
         cursor = page["next_cursor"]
         if cursor is None:
             break
 
-    assert seen == [f"w{number}" for number in range(5)]
+    assert ids == [f"w{number}" for number in range(5)]
     bad = await api.get("/workflows", params={"cursor": "bm9uc2Vuc2U"})
     assert (bad.status_code, bad.json()["code"]) == (422, "bad_cursor")
 
@@ -263,7 +263,7 @@ async def test_a_definition_is_not_drawn_in_an_unknown_format(api: httpx.AsyncCl
 
 
 def make_row(count: int) -> dict[str, Any]:
-    """A workflow of so many nodes, one after the other."""
+    """Build a workflow of `count` nodes in sequence."""
     ids = ["trigger", *(f"n{number}" for number in range(count))]
     nodes = [{"id": each, "type": "set", "config": {f"v{each}": "{{ input.name }}"}} for each in ids[1:]]
     edges = [{"source": source, "target": target} for source, target in pairwise(ids)]
@@ -271,7 +271,7 @@ def make_row(count: int) -> dict[str, Any]:
 
 
 async def count_loop_turns(doing: Awaitable[Any]) -> int:
-    """Count how often the event loop served somebody else meanwhile."""
+    """Count how often the event loop ran other tasks meanwhile."""
     task, turns = asyncio.ensure_future(doing), 0
     while not task.done():
         await asyncio.sleep(0.001)
@@ -281,11 +281,11 @@ async def count_loop_turns(doing: Awaitable[Any]) -> int:
 
 
 FEW = 5
-"""Turns that the loop gets before and after what holds it."""
+"""Turns of the loop before and after a call that blocks it."""
 
 
 async def test_drawing_does_not_block_the_event_loop() -> None:
-    """The renderer works for a quarter of a second and holds the interpreter's lock: a thread is not beside."""
+    """The renderer works for a quarter of a second and holds the GIL, so a thread would not help."""
     assert await count_loop_turns(draw_svg(draw_mermaid(make_row(250)))) > FEW
 
 
@@ -300,7 +300,7 @@ async def test_a_graph_that_is_too_large_is_not_drawn(api: httpx.AsyncClient, co
 
 
 async def test_validation_does_not_block_the_event_loop(services: Services) -> None:
-    """Judging 9,000 nodes takes about a second; the interpreter goes from thread to thread meanwhile."""
+    """Checking 9,000 nodes takes about a second."""
     assert await count_loop_turns(services.plans.check("anybody", make_row(9_000))) > FEW
 
 
@@ -321,13 +321,13 @@ async def test_statistics_count_runs(api: httpx.AsyncClient, services: Services)
         await api.post("/workflows/greeting/runs", params={"wait": 20}, json={"input": {"how": how}})
 
     async def read_statistics() -> Any:
-        found = (await api.get("/workflows/greeting/stats")).json()
-        return found if found["by_status"] == {"completed": 2, "failed": 1} else None
+        statistics = (await api.get("/workflows/greeting/stats")).json()
+        return statistics if statistics["by_status"] == {"completed": 2, "failed": 1} else None
 
-    found = await wait_until(read_statistics)
-    assert (found["runs"], found["success_rate"]) == (3, 66.67)
-    assert 0 <= found["p50_ms"] <= found["p95_ms"]
-    assert found["last_run_at"]
+    statistics = await wait_until(read_statistics)
+    assert (statistics["runs"], statistics["success_rate"]) == (3, 66.67)
+    assert 0 <= statistics["p50_ms"] <= statistics["p95_ms"]
+    assert statistics["last_run_at"]
     assert (await api.get("/workflows/greeting/stats", params={"version": 7})).json()["runs"] == 0
     shown = (await api.get("/workflows/greeting")).json()
     assert (shown["run_count"], shown["success_count"], shown["failure_count"]) == (3, 2, 1)
@@ -352,10 +352,10 @@ async def test_workflows_call_stored_workflows(api: httpx.AsyncClient) -> None:
 
 
 async def test_each_call_runs_the_version_that_it_names(api: httpx.AsyncClient) -> None:
-    def make_caller(name: str, **asked: dict[str, Any]) -> dict[str, Any]:
-        nodes = [{"id": node, "type": "workflow", "config": config} for node, config in asked.items()]
-        output = {node: f"{{{{ steps.{node}.output.output }}}}" for node in asked}
-        ids = ["trigger", *asked, "done"]
+    def make_caller(name: str, **calls: dict[str, Any]) -> dict[str, Any]:
+        nodes = [{"id": node, "type": "workflow", "config": config} for node, config in calls.items()]
+        output = {node: f"{{{{ steps.{node}.output.output }}}}" for node in calls}
+        ids = ["trigger", *calls, "done"]
         return {
             "id": name, "name": name, "trigger": {"type": "manual"},
             "nodes": [*nodes, {"id": "done", "type": "end", "config": {"output": output}}],
@@ -379,10 +379,10 @@ async def test_each_call_runs_the_version_that_it_names(api: httpx.AsyncClient) 
 
     ran = await api.post("/runs", params={"wait": 20}, json={"definition": outer})
 
-    found = ran.json()["output"]
-    texts = {name: each["text"].split()[0] for name, each in found.items() if name != "middle"}
+    output = ran.json()["output"]
+    texts = {name: each["text"].split()[0] for name, each in output.items() if name != "middle"}
     assert texts == {"newest": "Two", "first": "One", "second": "Two"}
-    assert found["middle"]["newest"]["text"].startswith("Two")
+    assert output["middle"]["newest"]["text"].startswith("Two")
     for version in (3, -1):
         refused = await api.post("/workflows/validate", json=make_caller("x", a=newest | {"version": version}))
         assert [each["path"] for each in refused.json()["problems"]] == ["/nodes/0/config/version"]

@@ -1,4 +1,4 @@
-"""Real processes, killed: the run goes on, each effect is there once, nothing is lost."""
+"""Real processes are killed: runs continue, each effect happens once, nothing is lost."""
 
 import asyncio
 import json
@@ -27,14 +27,14 @@ DELAY_SECONDS = 12
 
 @dataclass
 class Effects:
-    """A server that does each thing once, by idempotency key, and may be slow about it."""
+    """A server that applies each request once, by idempotency key, and may be slow."""
 
     url: str = ""
     done: dict[str, str] = field(default_factory=dict)
-    """Idempotency key to what was done."""
+    """What was done, by idempotency key."""
     asked: list[str] = field(default_factory=list)
     slow_once: set[str] = field(default_factory=set)
-    """Paths whose first answer never comes: whoever asks is killed meanwhile."""
+    """Paths whose first request is never answered: its client is killed meanwhile."""
     arrived: dict[str, asyncio.Event] = field(default_factory=dict)
     serving: set[asyncio.Task[Any]] = field(default_factory=set)
 
@@ -58,7 +58,7 @@ class Effects:
             writer.write(f"{head_line}connection: close\r\n\r\n".encode() + body)
             await writer.drain()
         except (ConnectionError, asyncio.IncompleteReadError):
-            return  # whoever asked has been killed
+            return  # the client has been killed
         finally:
             writer.close()
             self.serving.discard(task)
@@ -114,7 +114,7 @@ async def start_dev(home: Path) -> Dev:
 
 @pytest.fixture
 async def devs() -> AsyncIterator[list[Dev]]:
-    """Ends what a failing test leaves running."""
+    """End what a failing test leaves running."""
     started: list[Dev] = []
     yield started
     for dev in started:

@@ -1,4 +1,4 @@
-"""The whole service as processes, as in production: PostgreSQL, Temporal, an API, two workers. Each may be killed."""
+"""The whole service as processes, as in production: PostgreSQL, Temporal, an API, two workers. Any may be killed."""
 
 import asyncio
 import contextlib
@@ -30,7 +30,7 @@ SUBSCRIBERS = 300
 
 @dataclass
 class Service:
-    """The processes, by name, and how to speak to them."""
+    """The processes, by name, and how to reach them."""
 
     settings: Settings
     temporal: DevServer
@@ -41,14 +41,14 @@ class Service:
     key: str = ""
 
     async def command(self, *args: str) -> str:
-        """Run a command to its end; gives what it printed."""
+        """Run a command to its end and return its output."""
         process = await self._begin(*args, stdout=asyncio.subprocess.PIPE)
         out, _ = await asyncio.wait_for(process.communicate(), PATIENCE)
         assert process.returncode == 0, args
         return out.decode().strip()
 
     async def start(self, name: str, command: str, ready: str) -> str:
-        """Start a process and wait for the line that says it serves; gives what follows in that line."""
+        """Start a process, wait for the line that says it is ready, and return the rest of that line."""
         log = self.logs / f"{name}-{len(list(self.logs.iterdir()))}.log"
         with log.open("wb") as file:
             process = self.running[name] = await self._begin(command, stdout=file)

@@ -32,8 +32,8 @@ def invoke(*args: str, env: dict[str, str] | None = None) -> Result:
 
 
 def list_commands() -> list[tuple[str, ...]]:
-    found: list[tuple[str, ...]] = []
+    commands: list[tuple[str, ...]] = []
     for name, command in get_command(app).commands.items():  # type: ignore[attr-defined]  # the top is a group
         inner = getattr(command, "commands", None)
-        found += [(name, sub) for sub in inner] if inner else [(name,)]
-    return found
+        commands += [(name, sub) for sub in inner] if inner else [(name,)]
+    return commands

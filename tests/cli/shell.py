@@ -1,4 +1,4 @@
-"""Commands as processes, and a real `orchestrator dev` for those that need a server."""
+"""Commands as processes, and a real `orchestrator dev` for tests that need a server."""
 
 import asyncio
 import contextlib

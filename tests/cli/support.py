@@ -11,13 +11,13 @@ from tests.cli.shell import SECONDS, Dev, Done
 
 
 def write_definition(folder: Path, name: str, /, **more: Any) -> Path:
-    made = {
+    definition = {
         "id": name, "name": name.title(), "trigger": {"type": "manual"},
         "nodes": [{"id": "say", "type": "end", "config": {"output": {"to": "{{ input.to }}"}}}],
         "edges": [{"source": "trigger", "target": "say"}],
     } | more  # fmt: skip
     path = folder / f"{name}.json"
-    path.write_text(json.dumps(made))
+    path.write_text(json.dumps(definition))
     return path
 
 

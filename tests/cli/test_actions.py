@@ -1,4 +1,4 @@
-"""`actions`: what can be used in a workflow."""
+"""`actions`: the actions that workflows can use."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Log lines: what comes from outside forges no line and shows no secret."""
+"""Log lines: untrusted text cannot forge a line, and secrets are redacted."""
 
 import json
 import logging
@@ -17,7 +17,7 @@ def make_record(message: str, **extra: Any) -> logging.LogRecord:
 
 
 def test_line_breaks_in_a_message_are_escaped() -> None:
-    """A stranger wrote lines of their own into the log through the URL of a request."""
+    """A line break in the URL of a request once wrote a forged line into the log."""
     line = TextLines(TEXT).format(make_record("GET /a\n2026-01-01 ERROR x\r\x85\u2028y\x1b[2J"))
 
     assert line.splitlines() == [line]

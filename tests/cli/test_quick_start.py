@@ -1,4 +1,4 @@
-"""The commands that README and the HTTP API's page show first work without any settings."""
+"""The first commands of README and docs/api.md work without any settings."""
 
 import argparse
 import asyncio
@@ -17,7 +17,7 @@ PAGES = {"README.md": "## Serve it", "docs/api.md": "# The HTTP API"}
 
 
 def read_commands(page: str) -> list[list[str]]:
-    """Give the commands of the first block after the page's heading."""
+    """Return the commands of the first block after the page's heading."""
     text = (ROOT / page).read_text().partition(PAGES[page])[2]
     block = re.search(r"```console\n(.*?)```", text, re.DOTALL)
     assert block is not None
@@ -34,14 +34,14 @@ async def request_like_curl(dev: Dev, words: list[str]) -> httpx.Response:
     parser.add_argument("-H", action="append", default=[])
     parser.add_argument("-d")
     parser.add_argument("url")
-    given = parser.parse_args(words)
-    body = (ROOT / given.d[1:]).read_text() if given.d and given.d.startswith("@") else given.d
-    assert given.url.startswith(SERVED)
+    options = parser.parse_args(words)
+    body = (ROOT / options.d[1:]).read_text() if options.d and options.d.startswith("@") else options.d
+    assert options.url.startswith(SERVED)
     async with httpx.AsyncClient(timeout=SECONDS) as client:
         return await client.request(
-            given.X or ("POST" if given.d else "GET"),
-            f"{dev.ready['api']}{given.url.removeprefix(SERVED)}",
-            headers=dict(header.split(": ", 1) for header in given.H),
+            options.X or ("POST" if options.d else "GET"),
+            f"{dev.ready['api']}{options.url.removeprefix(SERVED)}",
+            headers=dict(header.split(": ", 1) for header in options.H),
             content=body,
         )
 
@@ -71,7 +71,7 @@ async def test_the_commands_of_a_page_end_in_completed_runs(page: str, tmp_path:
 
 
 async def wait_for_runs(dev: Dev) -> httpx.Response:
-    """Wait until the list of runs shows some, and all have ended."""
+    """Wait until there are runs and all have ended."""
     async with asyncio.timeout(SECONDS):
         while True:
             answer = await request_like_curl(dev, [f"{SERVED}/api/v1/runs"])

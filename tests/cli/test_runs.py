@@ -90,10 +90,10 @@ async def test_a_worker_without_a_server_exits_with_3() -> None:
 
 @pytest.mark.slow
 async def test_many_short_commands_with_a_client_end_well_some_of_them_at_once(dev: Dev) -> None:
-    room = asyncio.Semaphore(3)
+    slots = asyncio.Semaphore(3)
 
     async def run_one() -> int:
-        async with room:
+        async with slots:
             return (await dev("runs", "list")).code
 
     assert await asyncio.gather(*(run_one() for _ in range(MANY))) == [0] * MANY

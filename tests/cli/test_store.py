@@ -29,7 +29,7 @@ def test_the_database_is_migrated_and_an_old_one_is_refused(tmp_path: Path) -> N
 
 
 def test_a_database_of_a_newer_release_is_left_alone(tmp_path: Path) -> None:
-    """Whoever opens an embedded home with an older release goes on with it."""
+    """An older release continues to work with an embedded home."""
     address = f"sqlite:///{tmp_path}/{FILE}"
     command = InProcess({"ORCHESTRATOR_DATABASE_URL": address, "ORCHESTRATOR_HOME": str(tmp_path)})
     require_success(command("store", "migrate"))

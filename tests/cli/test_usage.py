@@ -1,4 +1,4 @@
-"""What the shell around all commands answers to bad usage, bad settings and `--help`."""
+"""Bad usage, bad settings and `--help`, for all commands."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The files for production: what they name is real, what they need is given, nothing secret stands in them."""
+"""The files for production: what they name exists, what they need is set, and they contain no secrets."""
 
 import re
 import subprocess
@@ -24,15 +24,15 @@ COMPOSE = ROOT / "docker-compose.yml"
 SCRIPTS = sorted((ROOT / "deploy").glob("*.sh"))
 VARIABLE = re.compile(r"\$\{(\w+)(:?[-?][^}]*)?\}")
 TEMPORAL_PARTS = 4
-"""Frontend, history, matching and worker: each has pools of its own."""
+"""Frontend, history, matching and worker: each has its own pools."""
 FOR_OPERATORS = 20
-"""Connections for migrations, back-ups, people, and those that PostgreSQL keeps for its superuser."""
+"""Connections for migrations, back-ups, operators, and those that PostgreSQL reserves for its superuser."""
 
 
 @pytest.fixture(scope="module")
 def services() -> dict[str, Any]:
-    made: dict[str, Any] = yaml.safe_load(COMPOSE.read_text())["services"]
-    return made
+    compose_services: dict[str, Any] = yaml.safe_load(COMPOSE.read_text())["services"]
+    return compose_services
 
 
 def test_the_compose_file_matches_its_schema() -> None:
@@ -117,20 +117,20 @@ def test_a_worker_has_time_to_shut_down(services: dict[str, Any]) -> None:
 
 
 def test_postgresql_has_enough_connections(services: dict[str, Any]) -> None:
-    """Three APIs fit, as many as there are while one of two is being replaced; beside them jobs and an operator."""
+    """Enough for three APIs, as there are while one of two is being replaced, for jobs and for an operator."""
     settings = services["temporal"]["environment"]
     temporal = TEMPORAL_PARTS * (int(settings["SQL_MAX_CONNS"]) + int(settings["SQL_VIS_MAX_CONNS"]))
     api = create_database("postgresql+asyncpg://me@127.0.0.1/x").engine.pool
     assert isinstance(api, QueuePool)
     most = api.size() + api._max_overflow
-    (given,) = [word for word in services["postgresql"]["command"] if word.startswith("max_connections=")]
+    (setting,) = [word for word in services["postgresql"]["command"] if word.startswith("max_connections=")]
 
     # 4 * (20 + 10) + 3 * (20 + 20) + 20 = 260
-    assert temporal + 3 * most + FOR_OPERATORS <= int(given.partition("=")[2])
+    assert temporal + 3 * most + FOR_OPERATORS <= int(setting.partition("=")[2])
 
 
 def test_the_health_check_of_postgresql_waits_for_its_setup(services: dict[str, Any]) -> None:
-    """While a new volume is filled, a server answers at the socket and ends again."""
+    """While a new volume is initialised, a temporary server answers at the socket."""
     assert "--host 127.0.0.1" in services["postgresql"]["healthcheck"]["test"][1]
 
 

@@ -167,9 +167,9 @@ def run(value: Any, pipe: str) -> tuple[Any, list[str]]:
     ("value", "pipe", "expected"), [row for rows in MAKES.values() for row in rows], ids=lambda part: repr(part)[:30]
 )
 def test_a_pipe_returns(value: Any, pipe: str, expected: Any) -> None:
-    made, warnings = run(value, pipe)
+    result, warnings = run(value, pipe)
 
-    assert (made, type(made), warnings) == (expected, type(expected), [])
+    assert (result, type(result), warnings) == (expected, type(expected), [])
 
 
 @pytest.mark.parametrize(
@@ -178,9 +178,9 @@ def test_a_pipe_returns(value: Any, pipe: str, expected: Any) -> None:
     ids=lambda part: str(type(part)) if isinstance(part, int) else repr(part)[:30],
 )
 def test_a_pipe_that_cannot_handle_its_value_leaves_it_unchanged_and_warns(name: str, value: Any, pipe: str) -> None:
-    made, warnings = run(value, pipe)
+    result, warnings = run(value, pipe)
 
-    assert made is value
+    assert result is value
     assert len(warnings) == 1
     assert warnings[0].startswith(f"`{name}` takes ")
     assert warnings[0].partition(": use ")[0].endswith(") is left unchanged")

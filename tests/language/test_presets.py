@@ -95,12 +95,12 @@ def test_comparisons_of_dates_have_labels_for_dates() -> None:
 
 
 def test_constructors_return_valid_conditions() -> None:
-    made = and_(
+    condition = and_(
         simple("amount", "greater_than", 10),
         or_(simple("tier", value="gold"), not_(simple("note", "exists"))),
     )
 
-    assert made == {
+    assert condition == {
         "type": "and",
         "conditions": [
             {"type": "simple", "field": "amount", "operator": "greater_than", "value": 10},
@@ -116,7 +116,7 @@ def test_constructors_return_valid_conditions() -> None:
             },
         ],
     }
-    assert find_problems(made, "") == []
-    assert evaluate(made, {"amount": 11}) is True
-    assert evaluate(made, {"amount": 11, "note": ""}) is False
+    assert find_problems(condition, "") == []
+    assert evaluate(condition, {"amount": 11}) is True
+    assert evaluate(condition, {"amount": 11, "note": ""}) is False
     assert list(CONSTRUCTORS) == ["simple", "and", "or", "not"]

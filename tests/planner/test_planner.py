@@ -524,8 +524,8 @@ def test_called_workflows_are_embedded_in_the_plan() -> None:
 
 
 def test_each_call_has_the_version_that_it_asks_for() -> None:
-    def calls(name: str, *asked: dict[str, Any]) -> dict[str, Any]:
-        nodes = [{"id": f"n{at}", "type": "workflow", "config": config} for at, config in enumerate(asked)]
+    def calls(name: str, *configs: dict[str, Any]) -> dict[str, Any]:
+        nodes = [{"id": f"n{at}", "type": "workflow", "config": config} for at, config in enumerate(configs)]
         return workflow(*nodes, id=name)
 
     newest, first = workflow(put("b"), id="child", version=2), workflow(put("a"), id="child", version=1)

@@ -44,10 +44,10 @@ async def test_a_run_that_continued_as_new_is_listed_with_its_first_start(tmp_pa
         async with serve_api(world, tmp_path / "anew") as (services, _):
 
             async def find_completed() -> Any:
-                found = await services.operations.index.get(customer, run_id)
-                return found if found is not None and found.completed_at else None
+                row = await services.operations.index.get(customer, run_id)
+                return row if row is not None and row.completed_at else None
 
-            found = await wait_until(find_completed)
+            row = await wait_until(find_completed)
 
-    assert abs((found.started_at - run.started_at).total_seconds()) < 0.5
-    assert abs(found.duration_ms - run.duration_ms) < 500
+    assert abs((row.started_at - run.started_at).total_seconds()) < 0.5
+    assert abs(row.duration_ms - run.duration_ms) < 500

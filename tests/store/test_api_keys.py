@@ -59,8 +59,8 @@ NO_KEYS = [
 
 @pytest.mark.parametrize("presented", NO_KEYS)
 async def test_a_malformed_key_is_not_valid(database: Database, presented: str) -> None:
-    made, secret = await Keys(database).create("acme", "ci", ("read",))
-    tried = presented.format(id=made.id, secret=secret.partition(f"{made.id}_")[2])
+    key, secret = await Keys(database).create("acme", "ci", ("read",))
+    tried = presented.format(id=key.id, secret=secret.partition(f"{key.id}_")[2])
 
     assert await Keys(database).verify(tried) is None
 
@@ -75,11 +75,11 @@ async def test_an_expired_key_is_not_valid(database: Database) -> None:
 
 async def test_both_secrets_of_a_rotated_key_are_valid_for_a_while(database: Database) -> None:
     keys = Keys(database)
-    made, old = await keys.create("acme", "ci", ("read",))
+    key, old = await keys.create("acme", "ci", ("read",))
 
-    new = await keys.rotate(made.id, datetime.now(UTC) + HOUR)
+    new = await keys.rotate(key.id, datetime.now(UTC) + HOUR)
     assert [each is not None for each in (await keys.verify(old), await keys.verify(new))] == [True, True]
-    newest = await keys.rotate(made.id, datetime.now(UTC))
+    newest = await keys.rotate(key.id, datetime.now(UTC))
     opened = [(await keys.verify(each)) is not None for each in (old, new, newest)]
     assert opened == [False, False, True]
     for unknown in (keys.rotate("none", datetime.now(UTC)), keys.revoke("none")):
@@ -90,12 +90,12 @@ async def test_both_secrets_of_a_rotated_key_are_valid_for_a_while(database: Dat
 @pytest.mark.parametrize(("ends", "why"), [(HOUR, "is revoked"), (-HOUR, "has expired")])
 async def test_an_expired_or_revoked_key_cannot_be_rotated(database: Database, ends: timedelta, why: str) -> None:
     keys = Keys(database)
-    made, _ = await keys.create("acme", "ci", ("read",), datetime.now(UTC) + ends)
+    key, _ = await keys.create("acme", "ci", ("read",), datetime.now(UTC) + ends)
     if ends > timedelta():
-        await keys.revoke(made.id)
+        await keys.revoke(key.id)
 
     with pytest.raises(OperationRefused, match=why):
-        await keys.rotate(made.id, datetime.now(UTC))
+        await keys.rotate(key.id, datetime.now(UTC))
 
 
 async def test_a_lease_has_one_holder_until_it_is_released_or_expires(database: Database) -> None:

@@ -55,7 +55,7 @@ async def test_migrations_create_the_tables_of_the_code(empty: Database) -> None
 async def test_a_transaction_is_committed_or_rolled_back_as_a_whole(database: Database) -> None:
     async def write_half() -> None:
         async with database.write_transaction() as connection:
-            await Leases(database, "me").get_mark("unrelated")  # a reader beside is not held up
+            await Leases(database, "me").get_mark("unrelated")  # a concurrent reader is not blocked
             values = {"name": "half", "holder": "me", "until": datetime.now(UTC)}
             await connection.execute(insert(leases).values(values))
             raise LookupError
@@ -80,7 +80,7 @@ async def test_an_unreachable_server_is_reported_without_the_password() -> None:
 
 
 async def test_a_damaged_file_is_one_sentence(tmp_path: Path) -> None:
-    """SQLite's DatabaseError is none of the errors of a database that is away: it left as a traceback."""
+    """SQLite raises DatabaseError, not one of the errors of an unreachable database: it ended in a traceback."""
     (tmp_path / "orchestrator.db").write_bytes(b"no database" * 1000)
     with pytest.raises(StoreUnavailable, match=r"orchestrator\.db is damaged: file is not a database"):
         async with open_database(Settings(home=tmp_path)):
@@ -102,20 +102,22 @@ def test_an_unsupported_database_is_reported(url: str) -> None:
 
 @pytest.mark.postgresql
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("url_format", "message"),
     [
         ("postgresql://test@{host}/nothere?password=s3cret", 'database "nothere" does not exist'),
         ("postgresql://nobody:s3cret@{host}/postgres", 'role "nobody" does not exist'),
     ],
 )
-async def test_rejected_credentials_are_reported_without_the_password(postgres: str, given: str, said: str) -> None:
-    url = given.format(host=postgres.partition("@")[2])
+async def test_rejected_credentials_are_reported_without_the_password(
+    postgres: str, url_format: str, message: str
+) -> None:
+    url = url_format.format(host=postgres.partition("@")[2])
     database = create_database(get_database_url(Settings(database_url=url)))
 
     with pytest.raises(StoreUnavailable) as caught:
         await database.check()
 
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert "s3cret" not in str(caught.value)
     await database.aclose()
 

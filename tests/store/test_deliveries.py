@@ -28,24 +28,24 @@ def ledger(database: Database) -> Deliveries:
 
 
 def make_delivery(name: str, *starts: str, customer: str = "acme", **more: object) -> Delivery:
-    made = tuple(Start(each, 1, f"{name}-{each}", input_data={"x": [1, None]}) for each in starts)
-    base = Delivery(name, customer, "event", "order.paid", None, ACCEPTED, {"data": {"ü": 1}}, NOW, starts=made)
+    start_rows = tuple(Start(each, 1, f"{name}-{each}", input_data={"x": [1, None]}) for each in starts)
+    base = Delivery(name, customer, "event", "order.paid", None, ACCEPTED, {"data": {"ü": 1}}, NOW, starts=start_rows)
     return replace(base, **more)  # type: ignore[arg-type] # names of the tests
 
 
 async def test_an_accepted_delivery_is_read_with_its_starts(ledger: Deliveries) -> None:
     kept = await ledger.accept(make_delivery("d1", "a", "b"), "event:1")
 
-    found = await ledger.get("acme", "d1")
+    delivery = await ledger.get("acme", "d1")
 
     assert kept == make_delivery("d1", "a", "b")
-    assert (found.received, found.received_at, found.outcome) == ({"data": {"ü": 1}}, NOW, ACCEPTED)
-    assert [(s.workflow_id, s.run_id, s.input_data, s.state) for s in found.starts] == [
+    assert (delivery.received, delivery.received_at, delivery.outcome) == ({"data": {"ü": 1}}, NOW, ACCEPTED)
+    assert [(s.workflow_id, s.run_id, s.input_data, s.state) for s in delivery.starts] == [
         (name, f"d1-{name}", {"x": [1, None]}, "pending") for name in "ab"
     ]
     with pytest.raises(DeliveryNotFound):
         await ledger.get("other", "d1")
-    assert (await ledger.get(None, "d1")) == found
+    assert (await ledger.get(None, "d1")) == delivery
 
 
 async def test_of_concurrent_deliveries_with_one_key_exactly_one_is_accepted(ledger: Deliveries) -> None:
@@ -152,8 +152,8 @@ async def test_thousands_of_starts_are_stored_in_one_transaction(ledger: Deliver
     names = [f"w{number:04}" for number in range(2000)]
     await ledger.accept(make_delivery("d", *names), None)
 
-    found = await ledger.get("acme", "d")
+    delivery = await ledger.get("acme", "d")
 
-    assert [each.workflow_id for each in found.starts] == names
-    await ledger.settle([replace(each, state=STARTED) for each in found.starts[:1000]])
+    assert [each.workflow_id for each in delivery.starts] == names
+    await ledger.settle([replace(each, state=STARTED) for each in delivery.starts[:1000]])
     assert await ledger.count_pending_starts() == 1000

@@ -20,9 +20,9 @@ NUL, HALF, LONG = "nul \x00", "half \ud800", "x" * 20_000
 TEXTS = {"nul": NUL, "half a pair": HALF, "long": LONG}
 
 
-def make_delivery(made: str, **more: Any) -> Delivery:
+def make_delivery(delivery_id: str, **more: Any) -> Delivery:
     values: dict[str, Any] = {"customer_id": "acme", "name": "e", "key": None, "received": {}} | more
-    return Delivery(id=made, kind="event", outcome=ACCEPTED, received_at=NOW, **values)
+    return Delivery(id=delivery_id, kind="event", outcome=ACCEPTED, received_at=NOW, **values)
 
 
 WRITES: dict[str, Callable[[Database, str], Awaitable[object]]] = {
@@ -57,7 +57,7 @@ async def test_a_value_that_a_column_cannot_store_is_refused(database: Database,
 async def test_ids_that_cannot_be_stored_are_not_found(database: Database, text: str) -> None:
     definitions, ledger, keys = Definitions(database), Deliveries(database), Keys(database)
 
-    for asked, missing in (
+    for operation, missing in (
         (definitions.get("acme", text), WorkflowNotFound),
         (definitions.save("acme", text, {}, None), WorkflowNotFound),
         (definitions.delete(text, "w", None), WorkflowNotFound),
@@ -66,7 +66,7 @@ async def test_ids_that_cannot_be_stored_are_not_found(database: Database, text:
         (keys.rotate(text, NOW), KeyNotFound),
     ):
         with pytest.raises(OrchestratorError) as caught:
-            await asked
+            await operation
         assert type(caught.value) in {missing, ValueRefused}
 
 
@@ -75,8 +75,8 @@ async def test_a_definition_stores_any_text(database: Database, text: str) -> No
     definitions = Definitions(database)
     content = {"id": "w", "nodes": [{"id": text, text: [text]}]}
 
-    made = await definitions.create("acme", "w", content, "ada")
-    await definitions.publish(made, content, {"plan": text}, by="ada")
+    stored = await definitions.create("acme", "w", content, "ada")
+    await definitions.publish(stored, content, {"plan": text}, by="ada")
 
     assert (await definitions.get("acme", "w")).definition == content
     assert (await definitions.get_version("acme", "w", 1)).plan == {"plan": text}
@@ -84,11 +84,11 @@ async def test_a_definition_stores_any_text(database: Database, text: str) -> No
 
 @pytest.mark.parametrize("name", [NUL, LONG, "\U0001f600" * 300, "quote ' \" ; --"])
 async def test_the_name_column_omits_nul_characters(database: Database, name: str) -> None:
-    made = await Definitions(database).create("acme", "w", {"name": name}, "ada")
+    created = await Definitions(database).create("acme", "w", {"name": name}, "ada")
 
-    found = await Definitions(database).get("acme", "w")
-    assert found == made
-    assert (found.name, found.definition["name"]) == (name.replace("\x00", ""), name)
+    stored = await Definitions(database).get("acme", "w")
+    assert stored == created
+    assert (stored.name, stored.definition["name"]) == (name.replace("\x00", ""), name)
 
 
 async def test_a_lone_surrogate_is_refused_in_a_name(database: Database) -> None:
@@ -119,11 +119,11 @@ async def test_times_are_read_in_utc_to_the_microsecond(database: Database) -> N
     later = NOW.astimezone(moment.tzinfo) + timedelta(days=9999)
     _, secret = await Keys(database).create("acme", "ci", ("read",), later)
 
-    found = [(await ledger.get("acme", "d")).received_at, await leases.get_mark("work")]
-    assert found == [datetime(2026, 3, 28, 20, 45, 0, 123456, UTC)] * 2
+    times = [(await ledger.get("acme", "d")).received_at, await leases.get_mark("work")]
+    assert times == [datetime(2026, 3, 28, 20, 45, 0, 123456, UTC)] * 2
     key = await Keys(database).verify(secret)
     assert key is not None
-    assert [each.tzinfo for each in (*found, key.expires_at, key.created_at) if each is not None] == [UTC] * 4
+    assert [each.tzinfo for each in (*times, key.expires_at, key.created_at) if each is not None] == [UTC] * 4
 
 
 async def test_empty_lists_of_ids_return_nothing(database: Database) -> None:

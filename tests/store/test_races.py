@@ -19,7 +19,7 @@ from orchestrator.store.workflows import Definitions, EditConflict, WorkflowExis
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 ROUNDS = 6
-"""A race that one round misses is met in a few: each of these failed on PostgreSQL before rows were locked."""
+"""A race that one round misses occurs within a few: each of these failed on PostgreSQL before rows were locked."""
 
 
 @pytest.fixture
@@ -62,9 +62,9 @@ async def test_of_concurrent_publications_one_gets_the_webhook_path(definitions:
 
     (winner,) = [each for each in results if isinstance(each, Stored)]
     assert list_errors(results) == [WebhookTaken] * 5
-    found = await Triggers(definitions.database).find_webhook("acme", "in")
-    assert found is not None
-    assert found.workflow_id == winner.id
+    webhook = await Triggers(definitions.database).find_webhook("acme", "in")
+    assert webhook is not None
+    assert webhook.workflow_id == winner.id
     assert [each.id for each in await definitions.list_definitions("acme", status=ACTIVE)] == [winner.id]
 
 
@@ -110,18 +110,20 @@ async def test_a_trigger_that_is_activated_during_its_removal_remains(definition
 
         await asyncio.gather(Triggers(definitions.database).mark_applied(row), definitions.set_status(archived, ACTIVE))
 
-        found = await Triggers(definitions.database).get("acme", archived.id)
-        assert found is not None
-        assert (found.wanted, found.applied) in {(ACTIVE, None), (ACTIVE, row.applied)}
+        trigger = await Triggers(definitions.database).get("acme", archived.id)
+        assert trigger is not None
+        assert (trigger.wanted, trigger.applied) in {(ACTIVE, None), (ACTIVE, row.applied)}
         assert [each.workflow_id for each in await Triggers(definitions.database).list_pending()] == [archived.id]
-        await Triggers(definitions.database).mark_applied(found)
+        await Triggers(definitions.database).mark_applied(trigger)
 
 
 async def test_starts_that_are_settled_concurrently_leave_nothing_pending(database: Database) -> None:
     ledger = Deliveries(database)
     for number in range(ROUNDS):
-        made = tuple(Start(f"w{each}", 1, f"r{each}") for each in range(6))
-        await ledger.accept(Delivery(f"d{number}", "acme", "event", "e", None, ACCEPTED, {}, NOW, starts=made), None)
+        start_rows = tuple(Start(f"w{each}", 1, f"r{each}") for each in range(6))
+        await ledger.accept(
+            Delivery(f"d{number}", "acme", "event", "e", None, ACCEPTED, {}, NOW, starts=start_rows), None
+        )
         kept = await ledger.get("acme", f"d{number}")
 
         await asyncio.gather(*(ledger.settle([replace(each, state=STARTED)]) for each in kept.starts))
@@ -149,11 +151,11 @@ async def test_concurrent_writers_of_the_same_runs_do_not_deadlock(database: Dat
 
 async def test_every_secret_of_concurrent_rotations_is_valid(database: Database) -> None:
     keys = Keys(database)
-    made, _ = await keys.create("acme", "ci", ("read",))
+    key, _ = await keys.create("acme", "ci", ("read",))
 
-    secrets = await asyncio.gather(*(keys.rotate(made.id, datetime.now(UTC) + timedelta(hours=1)) for _ in range(2)))
+    secrets = await asyncio.gather(*(keys.rotate(key.id, datetime.now(UTC) + timedelta(hours=1)) for _ in range(2)))
 
-    assert [await keys.verify(each) for each in secrets] == [made, made]
+    assert [await keys.verify(each) for each in secrets] == [key, key]
 
 
 MIGRATE = """

@@ -120,12 +120,12 @@ async def test_pages_list_everything_once(index: RunIndex) -> None:
     assert seen == sorted(seen, key=lambda each: (each.started_at, each.id), reverse=True)
 
 
-async def store_workflow(database: Database, name: str, customer: str = "acme", made: datetime = NOW) -> None:
+async def store_workflow(database: Database, name: str, customer: str = "acme", created_at: datetime = NOW) -> None:
     """Store a workflow with a creation time."""
     await Definitions(database).create(customer, name, {"name": name}, "me")
     async with database.write_transaction() as connection:
         same = (workflows.c.customer_id == customer, workflows.c.id == name)
-        await connection.execute(update(workflows).where(*same).values(created_at=made))
+        await connection.execute(update(workflows).where(*same).values(created_at=created_at))
 
 
 @pytest.fixture
@@ -167,7 +167,7 @@ async def test_percentiles_are_of_one_workflow_and_version(counted: RunIndex) ->
 async def test_statistics_leave_out_drafts_and_a_deleted_workflow_with_the_same_id(
     index: RunIndex, database: Database
 ) -> None:
-    await store_workflow(database, "w", made=NOW + timedelta(seconds=10))
+    await store_workflow(database, "w", created_at=NOW + timedelta(seconds=10))
     await index.put(
         [make_run("before", 5), make_run("try", 5, at=20, workflow_version=0), make_run("counts", 7, at=20)]
     )

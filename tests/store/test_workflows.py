@@ -33,14 +33,14 @@ async def publish(definitions: Definitions, name: str = "w", customer: str = "ac
 async def test_a_stored_definition_is_read_back(definitions: Definitions) -> None:
     content = {"id": "w", "name": "Ünïcode ☃", "nodes": [{"id": "a"}], "n": 1.5, "deep": {"null": None}}
 
-    made = await definitions.create("acme", "w", content, "ada")
-    found = await definitions.get("acme", "w")
+    created = await definitions.create("acme", "w", content, "ada")
+    stored = await definitions.get("acme", "w")
 
-    assert found == made
-    assert (found.definition, found.name, found.created_by) == (content, "Ünïcode ☃", "ada")
-    assert (found.status, found.version, found.content_version, found.revision) == ("draft", 0, 1, 1)
-    assert found.created_at.tzinfo == UTC
-    assert abs((datetime.now(UTC) - found.created_at).total_seconds()) < 60
+    assert stored == created
+    assert (stored.definition, stored.name, stored.created_by) == (content, "Ünïcode ☃", "ada")
+    assert (stored.status, stored.version, stored.content_version, stored.revision) == ("draft", 0, 1, 1)
+    assert stored.created_at.tzinfo == UTC
+    assert abs((datetime.now(UTC) - stored.created_at).total_seconds()) < 60
 
 
 async def test_customers_have_their_own_workflow_ids(definitions: Definitions) -> None:
@@ -180,9 +180,9 @@ async def test_a_webhook_path_belongs_to_one_workflow_of_a_customer(definitions:
     await publish(definitions, **hook)
     await publish(definitions, customer="other", **hook)
 
-    found = await Triggers(definitions.database).find_webhook("acme", "shop/in")
-    assert found is not None
-    assert (found.workflow_id, found.customer_id) == ("w", "acme")
+    webhook = await Triggers(definitions.database).find_webhook("acme", "shop/in")
+    assert webhook is not None
+    assert (webhook.workflow_id, webhook.customer_id) == ("w", "acme")
     with pytest.raises(WebhookTaken):
         await publish(definitions, name="second", **hook)
     assert (await definitions.get("acme", "second")).status == "draft", "nothing was stored"

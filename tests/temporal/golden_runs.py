@@ -65,9 +65,9 @@ class Golden:
         except OperationRefused:
             return  # the run has ended already, which some cases expect
 
-    async def _resolve(self, run_id: str, words: list[dict[str, Any]]) -> None:
+    async def _resolve(self, run_id: str, resolutions: list[dict[str, Any]]) -> None:
         """Send each resolution when its node waits for one."""
-        while words:
+        while resolutions:
             try:
                 run = await self.world.runs.reader.read_document(run_id)
             except RunNotFound:
@@ -76,10 +76,10 @@ class Golden:
             if run.status in ENDED:
                 return
             waiting = {wait["node_id"] for wait in run.waiting_for if wait["kind"] == "operator"}
-            word = next((word for word in words if word["node_id"] in waiting), None)
-            if word is None:
+            resolution = next((resolution for resolution in resolutions if resolution["node_id"] in waiting), None)
+            if resolution is None:
                 await asyncio.sleep(POLL_SECONDS)
                 continue
-            words.remove(word)
-            options = {name: word[name] for name in ("parameters", "value", "target") if name in word}
-            await self.world.runs.resolve(run_id, word["node_id"], word["action"], **options)
+            resolutions.remove(resolution)
+            options = {name: resolution[name] for name in ("parameters", "value", "target") if name in resolution}
+            await self.world.runs.resolve(run_id, resolution["node_id"], resolution["action"], **options)

@@ -32,22 +32,22 @@ async def record(only_new: bool) -> None:
             golden.begin(chosen)
             for case in chosen:
                 run = await golden.run_to_end(case)
-                if found := list_differences(case, run.model_dump(mode="json"), virtual=False):
-                    raise SystemExit(f"{case.name}: {found}")
+                if differences := list_differences(case, run.model_dump(mode="json"), virtual=False):
+                    raise SystemExit(f"{case.name}: {differences}")
                 histories.write(case.name, make_slug(case.name), await list_executions(world.client, run.id))
                 print(case.name)
 
 
 async def list_executions(client: Client, workflow_id: str) -> list[tuple[str, str]]:
     """Return workflow id and history of every execution of a run, including continuations and children."""
-    found: list[tuple[str, str]] = []
+    executions: list[tuple[str, str]] = []
     waiting: list[tuple[str, str | None]] = [(workflow_id, None)]
     while waiting:
         name, run_id = waiting.pop(0)
         if run_id is None:
             run_id = await find_first_run(client, name)
         history = await client.get_workflow_handle(name, run_id=run_id).fetch_history()
-        found.append((name, history.to_json()))
+        executions.append((name, history.to_json()))
         for event in history.events:
             if event.HasField("child_workflow_execution_started_event_attributes"):
                 child = event.child_workflow_execution_started_event_attributes.workflow_execution
@@ -55,7 +55,7 @@ async def list_executions(client: Client, workflow_id: str) -> list[tuple[str, s
             if event.HasField("workflow_execution_continued_as_new_event_attributes"):
                 after = event.workflow_execution_continued_as_new_event_attributes.new_execution_run_id
                 waiting.append((name, after))
-    return found
+    return executions
 
 
 async def find_first_run(client: Client, workflow_id: str) -> str:

@@ -1,4 +1,4 @@
-"""Cancelling reaches what is under way, undoes what was done, and the run is then cancelled."""
+"""A cancellation reaches work in progress and undoes what was done; then the run is cancelled."""
 
 import asyncio
 
@@ -93,8 +93,8 @@ async def test_cancellation_reaches_a_called_run(world: World) -> None:
     run_id = await world.start(make_plan(nodes, "trigger -> call", customer=customer, workflows={"sleeper": sleeper}))
 
     async def find_child() -> str | None:
-        found = await world.runs.visibility.list_runs(customer_id=customer, workflow_id="sleeper")
-        return found[0].id if found else None
+        summaries = await world.runs.visibility.list_runs(customer_id=customer, workflow_id="sleeper")
+        return summaries[0].id if summaries else None
 
     child_id = await wait_until(find_child)
     await world.runs.cancel(run_id)

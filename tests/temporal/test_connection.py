@@ -1,4 +1,4 @@
-"""What a client reports when the namespace is not ready or no worker answers."""
+"""Clients report a namespace that is not ready and a missing worker."""
 
 import asyncio
 from pathlib import Path

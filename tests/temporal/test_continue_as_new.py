@@ -1,4 +1,4 @@
-"""Long runs continue as new where Temporal suggests it, and nothing of them is lost."""
+"""Long runs continue as new when Temporal suggests it, and lose nothing."""
 
 import json
 from collections.abc import AsyncIterator
@@ -30,7 +30,7 @@ async def short(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
 
 
 async def measure_lengths(world: World, workflow_id: str) -> list[int]:
-    """Give how many events each execution of a workflow has."""
+    """Return the number of events of each execution of a workflow."""
     return [
         len(json.loads(history)["events"])
         for name, history in await list_executions(world.client, workflow_id)
@@ -179,21 +179,21 @@ async def test_a_document_is_the_same_before_and_after(short: World) -> None:
     customer, _ = short.script()
     run_id = await short.start(make_plan(ROWS, *EDGES, customer=customer, variables={"seen": ""}))
 
-    seen: list[Run] = [run async for run in short.runs.reader.watch(run_id)]
+    documents: list[Run] = [run async for run in short.runs.reader.watch(run_id)]
 
-    assert seen[-1].status == "completed"
-    counts = [run.steps_completed for run in seen]
+    assert documents[-1].status == "completed"
+    counts = [run.steps_completed for run in documents]
     assert counts == sorted(counts)
-    assert {run.started_at for run in seen} == {seen[0].started_at}
+    assert {run.started_at for run in documents} == {documents[0].started_at}
 
 
 @pytest.fixture(scope="module")
 async def golden(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Golden]:
-    """Loops of the golden cases on a server that suggests it all the time."""
+    """Loops of the golden cases on a server that suggests continue-as-new after a few events."""
     config = ("limit.historyCount.suggestContinueAsNew=8",)
     home = tmp_path_factory.mktemp("shortest")
     async with run_dev_server(home, dynamic_config=config) as server, open_world(server) as world:
-        runs = Golden(world, at_once=40)  # each piece takes a second, whatever it does
+        runs = Golden(world, at_once=40)  # each execution takes at least a second
         runs.begin(LOOPS)
         yield runs
         await runs.close()

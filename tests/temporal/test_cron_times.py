@@ -29,24 +29,24 @@ ZONES = (
     ("America/Sao_Paulo", "2018-11-04T03:00", "2018-02-18T02:00"),
     ("Asia/Kathmandu", "2026-02-28T18:15", "2027-02-28T18:15"),
 )
-"""Zones and when, in UTC, something happens there: clocks go forward or back, a month or a year ends."""
+"""Time zones, each with the times (UTC) of a clock change or of the end of a month or year."""
 MOST = 1_000
-"""Times that Temporal gives at once."""
+"""Maximum times in one answer of Temporal."""
 AT_ONCE = 8
 
 
 def cases() -> list[tuple[str, str, tuple[datetime, ...]]]:
     """Pair each expression with two zones."""
-    found = []
+    pairs = []
     for at, expression in enumerate(EXPRESSIONS):
         for place in (at + at // 11, at + at // 11 + 5):
             zone, *moments = ZONES[place % len(ZONES)]
-            found.append((expression, zone, tuple(datetime.fromisoformat(text + "Z") for text in moments)))
-    return found
+            pairs.append((expression, zone, tuple(datetime.fromisoformat(text + "Z") for text in moments)))
+    return pairs
 
 
 def make_window(expression: str, moment: datetime) -> tuple[datetime, datetime]:
-    """Give a span around a moment: days for times of day, weeks for dates."""
+    """Return a span around a moment: days for times of day, weeks for dates."""
     return moment - timedelta(hours=5), moment + timedelta(days=1 if expression in CLOCKS else 36)
 
 

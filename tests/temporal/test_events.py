@@ -1,4 +1,4 @@
-"""Events that runs wait for: kept when early, in order, each read once, a copy for each branch."""
+"""Events for waiting runs: buffered when early, in order, each received once, a copy for each branch."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A customer with a thousand runs in the queue does not hold back another's only one."""
+"""A customer with a thousand queued runs does not delay the single run of another."""
 
 import asyncio
 

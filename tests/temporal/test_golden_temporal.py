@@ -13,7 +13,7 @@ pytestmark = pytest.mark.temporal
 
 @pytest.fixture(scope="session")
 async def golden(world: World, request: pytest.FixtureRequest) -> AsyncIterator[Golden]:
-    """Start the runs of all cases that were asked for, together."""
+    """Start the runs of all selected cases at once."""
     chosen = [item.callspec.params.get("case") for item in request.session.items if hasattr(item, "callspec")]
     names = {case.name for case in chosen if isinstance(case, Case)}
     runs = Golden(world)

@@ -1,4 +1,4 @@
-"""What is too much is refused clearly, and what is much goes through."""
+"""Data over a limit is refused with a clear error; large data below it works."""
 
 import asyncio
 from typing import Any

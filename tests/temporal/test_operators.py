@@ -1,4 +1,4 @@
-"""What an operator may do to a run: hold it, let it go on, decide on a step that failed."""
+"""What an operator can do to a run: pause it, resume it, resolve a failed step."""
 
 import asyncio
 from typing import Any
@@ -19,7 +19,7 @@ ASK = {"type": "action", "action": "door", "on_error": "pause", "config": {"door
 
 
 def door(customer: str, **more: Any) -> Plan:
-    """Give a plan whose second step fails and asks."""
+    """Return a plan whose second step fails and waits for an operator."""
     nodes = {"before": {"type": "set", "config": {"x": 1}}, "door": ASK, "after": "work"}
     return make_plan(nodes, "trigger -> before", "before -> door", "door -> after", customer=customer, **more)
 
@@ -29,7 +29,7 @@ def collect_statuses(run: Run) -> dict[str, str]:
 
 
 async def signals(world: World, workflow_id: str) -> list[str]:
-    """Name the signals that a workflow has been sent."""
+    """Return the names of the signals that a workflow has received."""
     history = await world.client.get_workflow_handle(workflow_id).fetch_history()
     return [
         event.workflow_execution_signaled_event_attributes.signal_name
@@ -129,12 +129,12 @@ async def test_a_failed_step_with_on_error_pause_makes_the_run_wait(world: World
     customer, script = world.script(FAILS_ONCE)
     plan = door(customer, settings={"notify": {"action": "pager", "config": {"text": "{{ error.message }}"}}})
     run_id = await world.start(plan)
-    asked = await world.wait_for_waiting(run_id, "operator")
+    waiting = await world.wait_for_waiting(run_id, "operator")
     await world.runs.resolve(run_id, "door", "skip")
     await world.wait_for_end(run_id)
 
-    assert asked.status == "waiting"
-    assert asked.waiting_for == [
+    assert waiting.status == "waiting"
+    assert waiting.waiting_for == [
         {"node_id": "door", "step_id": "door", "kind": "operator", "message": "locked", "error_type": "action_error"}
     ]
     assert [call["parameters"] for call in script.list_calls("pager")] == [{"text": "locked"}]
@@ -155,7 +155,7 @@ async def test_a_retry_with_other_parameters_has_a_new_idempotency_key(world: Wo
 
 
 @pytest.mark.parametrize(
-    ("word", "message"),
+    ("resolution", "message"),
     [
         ({"node_id": "door", "action": "burn"}, "unknown action 'burn'"),
         ({"node_id": "after", "action": "skip"}, r"step 'after' is not waiting .* \(waiting: door\)"),
@@ -169,13 +169,13 @@ async def test_a_retry_with_other_parameters_has_a_new_idempotency_key(world: Wo
         ({"node_id": "door", "action": "retry", "parameters": [1]}, "`parameters` must be an object"),
     ],
 )
-async def test_an_invalid_resolution_is_rejected(world: World, word: dict[str, Any], message: str) -> None:
+async def test_an_invalid_resolution_is_rejected(world: World, resolution: dict[str, Any], message: str) -> None:
     customer, _ = world.script(FAILS_ONCE)
     run_id = await world.start(door(customer))
     await world.wait_for_waiting(run_id, "operator")
 
     with pytest.raises(OperationRefused, match=message):
-        await world.runs.resolve(run_id, word.pop("node_id"), word.pop("action"), **word)
+        await world.runs.resolve(run_id, resolution.pop("node_id"), resolution.pop("action"), **resolution)
 
     await world.runs.resolve(run_id, "door", "abort")
     assert (await world.wait_for_end(run_id)).status == "failed"
@@ -208,13 +208,13 @@ async def test_a_resolution_reaches_a_nested_branch(world: World) -> None:
         "door": ASK,
     }
     run_id = await world.start(make_plan(nodes, "trigger -> fork", customer=customer))
-    asked = await world.wait_for_waiting(run_id, "operator")
+    waiting = await world.wait_for_waiting(run_id, "operator")
 
     step_id = await world.runs.resolve(run_id, "door", "retry", parameters={"door": 7})
     run = await world.wait_for_end(run_id)
 
     assert step_id == "fork[0]/inner[0]/door"
-    assert [wait["step_id"] for wait in asked.waiting_for if wait["kind"] == "operator"] == [step_id]
+    assert [wait["step_id"] for wait in waiting.waiting_for if wait["kind"] == "operator"] == [step_id]
     assert run.status == "completed"
     assert [call["parameters"] for call in script.list_calls("door")] == [{"door": 1}, {"door": 7}]
 

@@ -39,9 +39,9 @@ async def find_mismatches(executions: Iterable[WorkflowHistory]) -> dict[str, Ex
 async def failures() -> dict[str, list[str]]:
     """Replay all histories; return the failures by name."""
     cases = dict(read_histories())
-    found = await find_mismatches(execution for executions in cases.values() for execution in executions)
+    mismatches = await find_mismatches(execution for executions in cases.values() for execution in executions)
     return {
-        name: [str(found[execution.run_id]) for execution in executions if execution.run_id in found]
+        name: [str(mismatches[execution.run_id]) for execution in executions if execution.run_id in mismatches]
         for name, executions in cases.items()
     }
 
@@ -55,15 +55,15 @@ def test_a_recorded_history_still_replays(name: str, failures: dict[str, list[st
 async def test_a_workflow_does_nothing_that_the_sandbox_forbids(name: str) -> None:
     executions = dict(read_histories())[name]
 
-    found = [await replay(execution.workflow_id, execution.to_json()) for execution in executions]
+    mismatches = [await replay(execution.workflow_id, execution.to_json()) for execution in executions]
 
-    assert found == [None] * len(executions)
+    assert mismatches == [None] * len(executions)
 
 
 async def test_a_history_that_does_not_replay_is_detected() -> None:
     (execution,) = dict(read_histories())["sequence-nodes-run-in-order"]
     other = json.loads(execution.to_json().replace('"activityId": "b"', '"activityId": "x"'))
 
-    found = await find_mismatches([WorkflowHistory.from_json(execution.workflow_id, other)])
+    mismatches = await find_mismatches([WorkflowHistory.from_json(execution.workflow_id, other)])
 
-    assert [type(error).__name__ for error in found.values()] == ["NondeterminismError"]
+    assert [type(error).__name__ for error in mismatches.values()] == ["NondeterminismError"]

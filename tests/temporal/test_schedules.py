@@ -43,7 +43,7 @@ async def describe(schedules: Schedules, plan: Plan) -> ScheduleDescription:
 
 
 async def list_installed(schedules: Schedules, customer: str) -> list[tuple[str, int | None, bool, str]]:
-    """Give what the list shows of a customer."""
+    """Return the listed schedules of a customer."""
     found = [one async for one in schedules.list_installed() if one.customer_id == customer]
     return [(one.workflow_id, one.version, one.paused, one.note) for one in found]
 
@@ -52,8 +52,8 @@ async def wait_for_runs(world: World, customer: str, count: int) -> list[Run]:
     """Wait for runs of a customer, and for their ends."""
 
     async def list_ids() -> list[str] | None:
-        found = await world.runs.visibility.list_runs(customer_id=customer)
-        return [summary.id for summary in found] if len(found) >= count else None
+        summaries = await world.runs.visibility.list_runs(customer_id=customer)
+        return [summary.id for summary in summaries] if len(summaries) >= count else None
 
     return [await world.wait_for_end(run_id) for run_id in await wait_until(list_ids)]
 
@@ -248,12 +248,12 @@ async def _called_nodes(script: Any) -> list[str]:
 async def backfill(
     schedules: Schedules, customer: str, plan: Plan, first: datetime, last: datetime, overlap: str = "buffer_all"
 ) -> int:
-    """Ask for a backfill until what was asked for before has started."""
+    """Request a backfill, again until the previous one has started all its runs."""
 
     async def request() -> tuple[int] | None:
         try:
             return (await Backfill(schedules).start(customer, plan.id, first, last, overlap),)
-        except OperationRefused:  # the one before is at work
+        except OperationRefused:  # the previous one is running
             return None
 
     return (await wait_until(request))[0]

@@ -1,4 +1,4 @@
-"""What stands in Temporal: names, summaries, attributes, policies; what the Web UI and other tools read."""
+"""How runs appear in Temporal, in the Web UI and other tools: names, summaries, attributes, policies."""
 
 import asyncio
 from typing import Any
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.temporal
 
 
 async def events(world: World, workflow_id: str, kind: str) -> list[HistoryEvent]:
-    """Give the events of one type, by the end of its name."""
+    """Return the events of a type, named by the end of its name."""
     history = await world.client.get_workflow_handle(workflow_id).fetch_history()
     return [event for event in history.events if EventType.Name(event.event_type) == f"EVENT_TYPE_{kind}"]
 
@@ -222,7 +222,7 @@ async def test_a_failed_local_action_has_the_same_error(world: World) -> None:
     assert run.steps[0].retry_count == 1
 
 
-@pytest.mark.slow  # a cancellation is seen when the workflow task beats: after 8 s
+@pytest.mark.slow  # a cancellation arrives with the heartbeat of the workflow task: after 8 s
 async def test_a_local_action_stops_when_it_is_cancelled(world: World) -> None:
     customer, script = world.script()
     script.gates["a"] = asyncio.Event()

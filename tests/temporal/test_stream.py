@@ -1,4 +1,4 @@
-"""What a run does is told from its history: in order, live, and again from any place."""
+"""The stream of a run is read from its history: in order, live, and again from any cursor."""
 
 import asyncio
 from collections import Counter
@@ -28,7 +28,7 @@ async def read(world: World, run_id: str, after: str | None = None) -> list[Read
 
 
 async def reset(world: World, run_id: str) -> None:
-    """Let a run begin anew, as the Web UI does: under another execution, with its first task done."""
+    """Reset a run, as the Web UI does: a new execution begins after the first workflow task."""
     request = ResetWorkflowExecutionRequest(
         namespace="default", workflow_task_finish_event_id=4, reason="a test", request_id=str(uuid4())
     )
@@ -37,17 +37,17 @@ async def reset(world: World, run_id: str) -> None:
 
 
 def collect(items: list[Read]) -> list[tuple[Any, ...]]:
-    """Shorten what was read."""
-    found: list[tuple[Any, ...]] = []
-    for _, news in items:
-        match news:
+    """Reduce each event to what the test compares."""
+    summaries: list[tuple[Any, ...]] = []
+    for _, event in items:
+        match event:
             case RunEvent():
-                found.append(("run", news.status))
+                summaries.append(("run", event.status))
             case StepEvent():
-                found.append((news.kind, news.step_id or news.node_id, news.status))
+                summaries.append((event.kind, event.step_id or event.node_id, event.status))
             case SignalEvent():
-                found.append((news.signal, news.name))
-    return found
+                summaries.append((event.signal, event.name))
+    return summaries
 
 
 FORK = {
@@ -74,9 +74,9 @@ async def test_a_stream_has_actions_timers_and_events_in_order(world: World) -> 
     await world.wait_for_waiting(run_id, "event")
     await world.runs.send_event(run_id, "go", {"by": "Ada"})
 
-    found = await reading
+    events = await reading
 
-    assert collect(found) == [
+    assert collect(events) == [
         ("run", "running"),
         ("action", "flaky", "running"),
         ("action", "flaky", "completed"),
@@ -87,10 +87,10 @@ async def test_a_stream_has_actions_timers_and_events_in_order(world: World) -> 
         ("timer", "ask", "completed"),
         ("run", "completed"),
     ]
-    last = found[-1][1]
+    last = events[-1][1]
     assert isinstance(last, RunEvent)
     assert (last.id, last.output, last.error) == (run_id, {"x": 1}, None)
-    attempts = [news.attempt for _, news in found if isinstance(news, StepEvent) and news.status == "completed"]
+    attempts = [event.attempt for _, event in events if isinstance(event, StepEvent) and event.status == "completed"]
     assert attempts == [2, None, None]
 
 
@@ -101,15 +101,15 @@ async def test_a_failure_says_what_happened(world: World) -> None:
                 customer=customer)
     )  # fmt: skip
 
-    found = await read(world, run_id)
+    events = await read(world, run_id)
 
-    assert collect(found) == [
+    assert collect(events) == [
         ("run", "running"),
         ("action", "a", "running"),
         ("action", "a", "failed"),
         ("run", "failed"),
     ]
-    step, run = found[2][1], found[3][1]
+    step, run = events[2][1], events[3][1]
     assert isinstance(step, StepEvent)
     assert isinstance(run, RunEvent)
     assert step.error == {"message": "no stock", "error_type": "action_error"}
@@ -121,9 +121,9 @@ async def test_a_stream_has_the_events_of_branches(world: World) -> None:
     customer, _ = world.script()
     run_id = await world.start(make_plan(FORK, "trigger -> fork", customer=customer))
 
-    found = collect(await read(world, run_id))
+    events = collect(await read(world, run_id))
 
-    assert Counter(found) == Counter(
+    assert Counter(events) == Counter(
         [
             ("run", "running"),
             *(("branch", f"fork[{at}]", status) for at in (0, 1) for status in ("running", "completed")),
@@ -134,8 +134,8 @@ async def test_a_stream_has_the_events_of_branches(world: World) -> None:
         ]
     )  # fmt: skip
     for path, inside in (("fork[0]", ("action", "fork[0]/a")), ("fork[1]/b[1]", ("timer", "d"))):
-        begun, ended = (found.index(("branch", path, status)) for status in ("running", "completed"))
-        places = [at for at, each in enumerate(found) if each[:2] == inside]
+        begun, ended = (events.index(("branch", path, status)) for status in ("running", "completed"))
+        places = [at for at, each in enumerate(events) if each[:2] == inside]
         assert all(begun < at < ended for at in places)
 
 
@@ -148,7 +148,7 @@ async def test_a_stream_resumes_from_any_cursor_without_repeats(world: World) ->
         again = await read(world, run_id, place)
 
         assert Counter(collect(again)) == Counter(collect(whole[at + 1 :])), place
-        assert {str(news) for _, news in again} == {str(news) for _, news in whole[at + 1 :]}
+        assert {str(event) for _, event in again} == {str(event) for _, event in whole[at + 1 :]}
     assert Cursor.parse(whole[-1][0]).over
 
 
@@ -194,12 +194,12 @@ async def test_a_stream_needs_no_worker(world: World) -> None:
     before, world.runs.settings = world.runs.settings, world.runs.settings.model_copy(update={"task_queue": "nobody"})
     run_id = await world.start(plan)
     world.runs.settings = before
-    found = await world.runs.reader.follow(run_id, Cursor())
+    events = await world.runs.reader.follow(run_id, Cursor())
     async with asyncio.timeout(5):
-        _, begun = await anext(found)
+        _, begun = await anext(events)
         await world.runs.terminate(run_id, "enough")
-        _, ended = await anext(found)
-        assert [item async for item in found] == []
+        _, ended = await anext(events)
+        assert [item async for item in events] == []
 
     assert isinstance(begun, RunEvent)
     assert isinstance(ended, RunEvent)

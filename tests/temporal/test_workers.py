@@ -1,4 +1,4 @@
-"""Workers come and go; runs go on."""
+"""Runs survive the workers that execute them."""
 
 import asyncio
 import time
@@ -60,7 +60,7 @@ async def test_a_run_continues_on_another_worker(alone: World) -> None:
 
 
 async def test_a_run_evicted_after_every_task_behaves_the_same(alone: World) -> None:
-    """Each workflow task replays all before it: what is not deterministic fails here."""
+    """Each workflow task replays everything before it, so nondeterministic code fails here."""
     customer, script = alone.script({"flaky": [{"error": {"message": "busy"}}, {"output": {}}]})
     nodes = {
         "fork": {"type": "parallel", "branches": [["each"], ["ask"], ["nap"]], "config": {"join": 2}},
@@ -103,9 +103,9 @@ async def test_without_a_worker_a_failed_run_has_its_error(alone: World, monkeyp
     async with run_scripted_worker(alone):
         run = await alone.run(make_plan({"a": "buy"}, "trigger -> a", customer=customer))
     monkeypatch.setattr("orchestrator.temporal.client.run_tree.QUERY_SECONDS", 0.5)
-    found: Run = await alone.runs.reader.read_document(run.id)
+    document: Run = await alone.runs.reader.read_document(run.id)
 
-    assert (found.status, found.failure, found.error) == ("failed", run.failure, "no stock")
+    assert (document.status, document.failure, document.error) == ("failed", run.failure, "no stock")
 
 
 async def test_a_worker_shuts_down_after_its_actions(world: World) -> None:

@@ -1,4 +1,4 @@
-"""A server and a worker whose actions follow scripts, to run definitions on."""
+"""A server and a worker with scripted actions, for runs of definitions."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -24,7 +24,7 @@ from tests.golden import read_definition
 from tests.temporal.answers import Script, Scripts
 
 SECONDS = 60.0
-"""The longest that a test waits for anything."""
+"""Maximum wait in a test, in seconds."""
 QUEUE = "tests"
 
 STRICT = SandboxedWorkflowRunner()
@@ -60,19 +60,19 @@ class World:
         self.scripts.by_customer[name] = Script(answers or {})
         return name, self.scripts.by_customer[name]
 
-    async def start(self, plan: Plan, given: Any = None, **more: Any) -> str:
-        return (await self.runs.start(self.runs.prepare(plan, input_data=given, **more))).id
+    async def start(self, plan: Plan, run_input: Any = None, **more: Any) -> str:
+        return (await self.runs.start(self.runs.prepare(plan, input_data=run_input, **more))).id
 
-    async def run(self, plan: Plan, given: Any = None, **more: Any) -> Run:
+    async def run(self, plan: Plan, run_input: Any = None, **more: Any) -> Run:
         """Run a plan to completion."""
-        return await self.wait_for_end(await self.start(plan, given, **more))
+        return await self.wait_for_end(await self.start(plan, run_input, **more))
 
     async def wait_for_end(self, run_id: str) -> Run:
         async with asyncio.timeout(SECONDS):
             return await self.runs.reader.wait_for_result(run_id)
 
     async def wait_for_waiting(self, run_id: str, kind: str) -> Run:
-        """Wait until the run waits for this kind of thing."""
+        """Wait until the run has a wait of this kind."""
 
         async def find_waiting() -> Run | None:
             run = await self.runs.reader.read_document(run_id)
@@ -115,6 +115,6 @@ def make_definition(nodes: Mapping[str, Any], *edges: str, **more: Any) -> dict[
 def make_plan(
     nodes: Mapping[str, Any], *edges: str, customer: str, workflows: Mapping[str, Any] | None = None, **more: Any
 ) -> Plan:
-    """Build such a definition and plan it."""
+    """Build a definition as `make_definition` does, and plan it."""
     definition = make_definition(nodes, *edges, **more) | {"customer_id": customer}
     return check(definition, workflows=workflows).require()
