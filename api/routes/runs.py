@@ -233,8 +233,8 @@ async def resume_run(run_id: RunId, services: ServicesDep, caller: Runner) -> No
 
 
 @router.post(
-    "/runs/{run_id}/retry",
-    operation_id="retryRun",
+    "/runs/{run_id}/rerun",
+    operation_id="rerunRun",
     status_code=202,
     response_model=RunStarted | Run | RerunView,
     responses={
@@ -242,7 +242,7 @@ async def resume_run(run_id: RunId, services: ServicesDep, caller: Runner) -> No
         200: {"model": Run | RerunView, "description": "The run ended within `wait`, or the plan of a dry run."},
     },
 )
-async def retry_run(
+async def rerun_run(
     run_id: RunId,
     services: ServicesDep,
     caller: Runner,

@@ -111,7 +111,7 @@ def resume(run_id: options.RunId) -> None:
 
 
 @app.command()
-def retry(
+def rerun(
     run_id: options.RunId,
     node: Annotated[
         str | None,

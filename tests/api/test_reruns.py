@@ -31,7 +31,7 @@ def put(**variables: Any) -> dict[str, Any]:
 
 async def rerun(api: httpx.AsyncClient, run_id: str, **body: Any) -> dict[str, Any]:
     """Rerun a run and wait for its end."""
-    answer = await api.post(f"/runs/{run_id}/retry", params={"wait": 20}, json=body)
+    answer = await api.post(f"/runs/{run_id}/rerun", params={"wait": 20}, json=body)
     assert answer.status_code == 200, answer.text
     found: dict[str, Any] = answer.json()
     return found
@@ -98,8 +98,8 @@ async def test_a_rerun_from_a_node_starts_with_the_state_before_its_first_start(
     assert again["context"] == {"x": "ab", "n": 1, "late": None, "y": "abc"}
     assert list_node_ids(third) == ["a", "b", "c"]
     assert third["context"] == {"x": "ab", "n": 3, "late": None, "y": "abc"}
-    nowhere = await api.post(f"/runs/{run_id}/retry", json={"from_node": "x"})
-    unnamed = await api.post(f"/runs/{run_id}/retry")
+    nowhere = await api.post(f"/runs/{run_id}/rerun", json={"from_node": "x"})
+    unnamed = await api.post(f"/runs/{run_id}/rerun")
     assert nowhere.status_code == unnamed.status_code == 409
     assert "a, b, c" in nowhere.json()["hint"]
 
@@ -191,7 +191,7 @@ async def test_a_rerun_that_does_not_fit_is_rejected(api: httpx.AsyncClient, fai
         ({"node_id": "a"}, 422, "node_id"),
     ]
 
-    answers = [(await api.post(f"/runs/{failed}/retry", json=body)) for body, *_ in expected]
+    answers = [(await api.post(f"/runs/{failed}/rerun", json=body)) for body, *_ in expected]
 
     for answer, (_, status, text) in zip(answers, expected, strict=True):
         assert (answer.status_code, text in answer.text) == (status, True), answer.text
@@ -205,7 +205,7 @@ async def test_a_dry_run_lists_the_steps_and_starts_nothing(
     await wait_for_status(api, run_id, "failed")
 
     async def dry_run(**body: Any) -> Any:
-        answer = await api.post(f"/runs/{run_id}/retry", json=body | {"dry_run": True})
+        answer = await api.post(f"/runs/{run_id}/rerun", json=body | {"dry_run": True})
         assert answer.status_code == 200, answer.text
         return answer.json()
 
@@ -220,7 +220,7 @@ async def test_a_rerun_with_the_same_key_starts_once(api: httpx.AsyncClient, wor
     run_id = await start_run(api, {"call": HTTP}, "trigger -> call")
     await wait_for_status(api, run_id, "failed")
 
-    answers = [await api.post(f"/runs/{run_id}/retry", headers={"idempotency-key": "once"}) for _ in range(3)]
+    answers = [await api.post(f"/runs/{run_id}/rerun", headers={"idempotency-key": "once"}) for _ in range(3)]
 
     assert {answer.status_code for answer in answers} == {202}
     assert len({answer.json()["id"] for answer in answers}) == 1
@@ -242,7 +242,7 @@ async def test_a_run_that_is_running_or_was_undone_cannot_be_rerun(
     undone = await start_run(api, {"book": book, "mail": mail}, "trigger -> book", "book -> mail")
     await wait_for_status(api, undone, "failed")
 
-    refused = [await api.post(f"/runs/{run_id}/retry") for run_id in (going, undone)]
+    refused = [await api.post(f"/runs/{run_id}/rerun") for run_id in (going, undone)]
 
     assert [answer.status_code for answer in refused] == [409, 409]
     assert "undone" in refused[1].json()["detail"]

@@ -203,7 +203,7 @@ async def test_an_unknown_run_is_not_found(api: httpx.AsyncClient) -> None:
         ("GET", ""),
         ("GET", "/steps"),
         ("POST", "/cancel"),
-        ("POST", "/retry"),
+        ("POST", "/rerun"),
         ("POST", "/events/x"),
     ):
         answer = await api.request(method, f"/runs/no-such-run{path}")

@@ -117,7 +117,7 @@ def test_main_answers_have_examples(services: Services) -> None:
     description = create_app(services).openapi()
     operations = {each["operationId"]: each for path in description["paths"].values() for each in path.values()}
     wanted = {
-        "getRun": "200", "startRun": "202", "runDefinition": "202", "retryRun": "202", "listRuns": "200",
+        "getRun": "200", "startRun": "202", "runDefinition": "202", "rerunRun": "202", "listRuns": "200",
         "createWorkflow": "201", "getWorkflow": "200", "listWorkflows": "200", "getSchedule": "200",
         "sendEventToWorkflows": "202", "listDeliveries": "200",
     }  # fmt: skip
@@ -160,7 +160,7 @@ def test_a_client_can_be_generated_with_typed_requests_and_responses(services: S
         content = operations[name]["requestBody"]["content"]["application/json"]
         assert content["schema"] == {"$ref": "#/components/schemas/Definition"}
     assert schemas["Definition"]["properties"].keys() == build_definition_schema()["properties"].keys()
-    for name in ("startRun", "runDefinition", "retryRun"):
+    for name in ("startRun", "runDefinition", "rerunRun"):
         content = operations[name]["responses"]["202"]["content"]["application/json"]
         assert content["schema"] == {"$ref": "#/components/schemas/RunStarted"}
     (stream,) = operations["streamRun"]["responses"]["200"]["content"].values()

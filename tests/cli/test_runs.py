@@ -99,7 +99,7 @@ async def test_many_short_commands_with_a_client_end_well_some_of_them_at_once(d
     assert await asyncio.gather(*(run_one() for _ in range(MANY))) == [0] * MANY
 
 
-def test_a_failed_run_is_tried_again(dev: Dev, command: InProcess, tmp_path: Path) -> None:
+def test_a_failed_run_is_rerun(dev: Dev, command: InProcess, tmp_path: Path) -> None:
     nodes = [
         {"id": "first", "type": "set", "config": {"x": 1}},
         {"id": "fails", "type": "end", "config": {"outcome": "failed", "message": "no stock"}},
@@ -109,9 +109,9 @@ def test_a_failed_run_is_tried_again(dev: Dev, command: InProcess, tmp_path: Pat
     run_id = require_success(command("run", file, "--detach"))
     assert (command("runs", "watch", run_id)).code == 1
 
-    again = require_success(command("runs", "retry", run_id, "--from", "first"))
+    again = require_success(command("runs", "rerun", run_id, "--from", "first"))
 
     ended = command("runs", "watch", again, "--json")
     assert (ended.code, json.loads(ended.out)["rerun_of"]) == (1, run_id)
-    nowhere = command("runs", "retry", run_id, "--from", "nowhere")
+    nowhere = command("runs", "rerun", run_id, "--from", "nowhere")
     assert (nowhere.code, "one of first, fails" in nowhere.err) == (2, True)

@@ -10,7 +10,7 @@ cancelled:
     flow       operation        `await_operation`  so the flow
     cancelled  ends cancelled   raises its error   is cancelled
     cancelled  completes        returns            records the step, and is cancelled before the next node
-    runs on    ends cancelled   raises its error   has a failed step: somebody cancelled the activity alone
+    runs on    ends cancelled   raises its error   has a failed step: the activity alone was cancelled
 
 Only `cancelling()` of the flow's own task tells the first row from the last.
 """
