@@ -282,7 +282,7 @@ async def test_a_run_with_more_data_than_a_message_holds_is_rerun(
         "call": HTTP,
     }
     text = random.Random(1).randbytes(500_000).hex()
-    run_id = await start_run(api, nodes, "trigger -> each", "each -> call", given={"text": text})
+    run_id = await start_run(api, nodes, "trigger -> each", "each -> call", run_input={"text": text})
     await wait_for_status(api, run_id, "failed")
 
     ended = await rerun(api, run_id)
