@@ -79,7 +79,7 @@ OUTPUTS = {
     "action": "the result of the action; a result that is not an object becomes `{result}`",
     "condition": "`{branch: true | false}`",
     "switch": "`{case}`",
-    "loop": "`{count, items}`; `items` only with `collect`",
+    "loop": "`{count, items, succeeded, failed, errors}`; `items` only with `collect`",
     "parallel": "`{branches: [{status, output, error}]}`",
     "delay": "`{until, slept_seconds}`",
     "wait": "`{event, payload}`, or `{timed_out: true}`",

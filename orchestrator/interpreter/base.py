@@ -23,7 +23,7 @@ from orchestrator.interpreter.variables import Data
 from orchestrator.language import Env
 from orchestrator.language.costs import NODE
 from orchestrator.language.env import Meter
-from orchestrator.model.plan import AnyNode, Node, Plan, Scope
+from orchestrator.model.plan import AnyNode, Node, Plan, Scope, list_scope_node_ids
 from orchestrator.model.run import RunInfo, Status
 
 
@@ -53,6 +53,7 @@ class Interpreter(ABC):
         self.meter = Meter()
         """Counts the cost of all values of the flow."""
         self._reported = 0
+        self._owned: dict[int, list[str]] = {}
         self.losers: list[asyncio.Task[None]] = []
         """Cancelled branches of joins that were reached, while they are still ending."""
 
@@ -66,6 +67,13 @@ class Interpreter(ABC):
     @abstractmethod
     async def run_scope(self, run: ScopeRun) -> Closed | None:
         """Run until no node is active, or an `end` closes the scope. Nodes that own a scope call this."""
+
+    def list_owned(self, scope: Scope) -> list[str]:
+        """Return the ids of all nodes of a scope, those of inner ones included."""
+        owned = self._owned.get(id(scope))
+        if owned is None:
+            owned = self._owned[id(scope)] = list_scope_node_ids(scope)
+        return owned
 
     def open_scope(self, scope: Scope, path: str, data: Data) -> ScopeRun:
         """Return a new pass through a scope, beside the flow that starts it."""

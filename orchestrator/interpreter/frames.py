@@ -114,6 +114,10 @@ class LoopFrame:
     """Number of failed iterations."""
     shadowed: dict[str, Any] = field(default_factory=dict)
     """Variables that the loop variables hide."""
+    set_before: list[str] = field(default_factory=list)
+    """Those of them that the flow had set, and not only inherited."""
+    errors: list[dict[str, Any]] = field(default_factory=list)
+    """`{index, error}` of the first failed iterations."""
     exits: list[str] = field(default_factory=list)
     """Nodes outside the body that iterations have reached."""
     merged: dict[str, Any] = field(default_factory=dict)
@@ -132,6 +136,8 @@ class LoopFrame:
             "collected": self.collected,
             "failed": self.failed,
             "shadowed": self.shadowed,
+            "set_before": self.set_before,
+            "errors": self.errors,
             "left": self.exits,
             "merged": self.merged,
             "merged_steps": self.merged_steps,

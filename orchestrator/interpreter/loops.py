@@ -7,13 +7,16 @@ from typing import Any
 from orchestrator.errors import StepFailed
 from orchestrator.interpreter.base import NodeRun, ScopeRun
 from orchestrator.interpreter.compiled import parse_collection
-from orchestrator.interpreter.failures import KNOWN_ERRORS, to_step_failure
+from orchestrator.interpreter.failures import KNOWN_ERRORS, build_error_document, to_step_failure
 from orchestrator.interpreter.frames import Frame, LoopFrame
 from orchestrator.interpreter.pool import run_pool
 from orchestrator.interpreter.pure_nodes import Exit, raise_if_failed
-from orchestrator.interpreter.variables import MISSING, Data, restore
+from orchestrator.interpreter.variables import Data
 from orchestrator.language import Env
 from orchestrator.model.plan import Loop
+
+MAX_ERRORS = 100
+"""Failed iterations whose errors the output of a loop holds; it counts all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,8 @@ class IterationResult:
 
     scope: ScopeRun
     collected: Any = None
-    failed: bool = False
+    error: dict[str, Any] | None = None
+    """Why it failed."""
 
 
 async def run_loop(run: NodeRun, node: Loop) -> Exit:
@@ -38,10 +42,15 @@ async def run_loop(run: NodeRun, node: Loop) -> Exit:
         else:
             await _run_concurrently(run, node, progress)
     finally:
-        restore(data.context, progress.shadowed)
+        data.unshadow(progress.shadowed, progress.set_before)
     data.merge(progress.merged, progress.merged_steps)
     step = run.step
-    step.output = {"count": progress.index}
+    step.output = {
+        "count": progress.index,
+        "succeeded": progress.index - progress.failed,
+        "failed": progress.failed,
+        "errors": progress.errors,
+    }
     if node.has_collect:
         step.output["items"] = progress.collected
     if progress.failed:
@@ -53,11 +62,19 @@ def _start(run: NodeRun, node: Loop) -> LoopFrame:
     items, count = None, None
     if node.while_ is None or node.collection is not None:
         items, count = parse_collection(run.render(node.collection))
-    context = run.scope.data.context
-    shadowed = {}
+    data = run.scope.data
+    data.forget_steps(run.interpreter.list_owned(node.body))
+    progress = LoopFrame(run.step, items, count)
     if node.max_concurrency == 1:
-        shadowed = {name: context.get(name, MISSING) for name in (node.item, f"{node.item}_index")}
-    return LoopFrame(run.step, items, count, shadowed=shadowed)
+        names = list_loop_variables(node)
+        progress.set_before = [name for name in names if name in data.changed]
+        progress.shadowed = data.shadow(names)
+    return progress
+
+
+def list_loop_variables(node: Loop) -> tuple[str, str]:
+    """Return the names of the item and of its index."""
+    return node.item, f"{node.item}_index"
 
 
 def _has_iteration(run: NodeRun, node: Loop, progress: LoopFrame, index: int, env: Env) -> bool:
@@ -90,6 +107,7 @@ async def _run_in_sequence(run: NodeRun, node: Loop, progress: LoopFrame) -> Non
             _set_variables(node, progress, progress.index, outer.data)
             if not _has_iteration(run, node, progress, progress.index, outer.env):
                 return
+            outer.data.forget_steps(run.interpreter.list_owned(node.body))
             progress.frame = Frame.new(node.body)
         inner = ScopeRun(node.body, progress.frame, path, outer.data, outer.env, outer.resumable)
         result = await _run_iteration(run, node, inner)
@@ -109,20 +127,24 @@ async def _run_iteration(run: NodeRun, node: Loop, inner: ScopeRun) -> Iteration
     except KNOWN_ERRORS as error:
         if not node.continue_on_error:
             raise to_step_failure(error, node.id) from error
-        return IterationResult(inner, failed=True)
+        failure = build_error_document(to_step_failure(error, None), run.effects.now())
+        return IterationResult(inner, error=failure.to_json())
     return IterationResult(inner, collected)
 
 
 def _record(node: Loop, progress: LoopFrame, result: IterationResult) -> None:
     progress.exits.extend(node_id for node_id in result.scope.frame.exits if node_id not in progress.exits)
-    progress.failed += result.failed
+    if result.error is not None:
+        progress.failed += 1
+        if len(progress.errors) < MAX_ERRORS:
+            progress.errors.append({"index": progress.index, "error": result.error})
     if node.has_collect:
         progress.collected.append(result.collected)
 
 
 def _breaks(run: NodeRun, node: Loop, progress: LoopFrame, result: IterationResult) -> bool:
     """Return whether `break_when` holds after an iteration that went well."""
-    if result.failed or node.break_when is None:
+    if result.error is not None or node.break_when is None:
         return False
     holds, seen = run.interpreter.compiled.condition(node.break_when).decide(result.scope.env)
     if holds:
@@ -142,6 +164,7 @@ async def _run_concurrently(run: NodeRun, node: Loop, progress: LoopFrame) -> No
         _set_variables(node, progress, index, inner.data)
         if broken or not _has_iteration(run, node, progress, index, inner.env):
             return None
+        inner.data.forget_steps(run.interpreter.list_owned(node.body))
         return _run_iteration(run, node, inner)
 
     def record_end(index: int, result: IterationResult) -> bool:
@@ -174,8 +197,11 @@ def _merge(node: Loop, progress: LoopFrame, ended: dict[int, IterationResult]) -
     """Take over what iterations that have ended have set, in order."""
     for index in sorted(ended):
         result = ended[index]
-        progress.merged.update(result.scope.data.collect_variables())
-        progress.merged_steps.update(result.scope.data.collect_steps())
+        variables = result.scope.data.collect_variables()
+        progress.merged.update({name: variables[name] for name in variables if name not in list_loop_variables(node)})
+        # As after a sequential loop: the results are those of the last iteration.
+        progress.merged_steps = result.scope.data.collect_steps()
+        progress.index = index
         _record(node, progress, result)
         progress.index = index + 1
     ended.clear()

@@ -11,7 +11,6 @@ from typing import Any
 from orchestrator.errors import OperationRefused
 from orchestrator.interpreter.rank_changes import RankChanges
 from orchestrator.interpreter.state import RunState
-from orchestrator.interpreter.variables import restore
 from orchestrator.jsontools.suggestions import did_you_mean
 from orchestrator.model.plan import Plan
 from orchestrator.model.run import RESERVED, RunInfo, format_timestamp
@@ -109,7 +108,7 @@ def _close_loops(state: RunState) -> None:
         loops.append(frame.loop)
         frame = frame.loop.frame  # type: ignore[assignment]
     for loop in reversed(loops):
-        restore(state.data.context, loop.shadowed)
+        state.data.unshadow(loop.shadowed, loop.set_before)
     state.frame.loop = None
 
 

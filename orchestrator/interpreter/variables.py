@@ -17,7 +17,7 @@ results of b and c are gone, a's entry stays. Inside an entry the oldest value o
 passed a hundred times costs one entry. A name that was not there is recorded as `MISSING`.
 """
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -106,6 +106,30 @@ class Data:
         steps[node_id] = {"status": status, "output": output, "error": error}
         self.steps_changed[node_id] = None
 
+    def forget_steps(self, node_ids: Iterable[str]) -> None:
+        """Remove step results: an iteration begins without those of the iteration before."""
+        steps = self.context["steps"]
+        for node_id in node_ids:
+            if node_id in steps:
+                if self.undo_log:
+                    self.undo_log[-1].steps.setdefault(node_id, steps[node_id])
+                del steps[node_id]
+
+    def shadow(self, names: Sequence[str]) -> dict[str, Any]:
+        """Return the values that the variables of a loop are about to hide, to be restored when it has ended."""
+        shadowed = {name: self.context.get(name, MISSING) for name in names}
+        if self.undo_log:
+            # Else a body that sets its loop variable would record an item as the value from before the loop.
+            self.undo_log[-1].variables = {**shadowed, **self.undo_log[-1].variables}
+        return shadowed
+
+    def unshadow(self, shadowed: Mapping[str, Any], set_before: Container[str]) -> None:
+        """Restore what the variables of a loop have hidden, also where the body has set them."""
+        restore(self.context, shadowed)
+        for name in shadowed:
+            if name not in set_before:
+                self.changed.pop(name, None)
+
     def fork(self) -> "Data":
         """Return a copy for a concurrent flow: it sees the same and sets without disturbing this one."""
         # Its undo log is its own and starts empty: going back ends at the border of a branch or an iteration.
@@ -127,7 +151,7 @@ class Data:
     def collect_steps(self) -> dict[str, Any]:
         """Return the step results that this flow has set."""
         steps = self.context["steps"]
-        return {node_id: steps[node_id] for node_id in self.steps_changed}
+        return {node_id: steps[node_id] for node_id in self.steps_changed if node_id in steps}
 
     def mark(self, key: str, step_number: int, frame: "Frame") -> None:
         """Open an entry of the undo log at the first start of a node."""

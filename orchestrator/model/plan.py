@@ -318,11 +318,16 @@ IN_FLIGHT_LIMIT = 500
 
 def collect_node_ids(plan: Plan) -> set[str]:
     """Return the ids of all nodes of a plan."""
-    ids: set[str] = set()
-    scopes = [plan.scope]
+    return set(list_scope_node_ids(plan.scope))
+
+
+def list_scope_node_ids(scope: Scope) -> list[str]:
+    """Return the ids of the nodes of a scope and of those inside it."""
+    ids: list[str] = []
+    scopes = [scope]
     while scopes:
         for node in scopes.pop().nodes:
-            ids.add(node.id)
+            ids.append(node.id)
             scopes.extend(list_inner_scopes(node))
     return ids
 
