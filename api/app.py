@@ -4,7 +4,7 @@ from fastapi import Depends, FastAPI
 
 from api import description, problems
 from api.access import require_local_caller
-from api.limits import RateLimits
+from api.limits import OpenStreams, RateLimits
 from api.problems import describe_problems
 from api.request_log import RequestLog
 from api.routes import builder, runs, schedules, service, triggers, workflows
@@ -32,6 +32,7 @@ def create_app(services: Services) -> FastAPI:
     )
     app.state.services = services
     app.state.limits = RateLimits(services.settings.rate_limit)
+    app.state.streams = OpenStreams(services.settings.max_streams)
     problems.install(app)
     for module in (workflows, schedules, runs, triggers, builder):
         app.include_router(module.router, prefix=PREFIX)

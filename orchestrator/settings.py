@@ -72,6 +72,9 @@ class Settings(BaseSettings):
         description="Rate limit of one process, for each API key and for the webhooks of each customer; "
         "a burst may use all of it at once.",
     )
+    max_streams: int = Field(
+        100, ge=1, description="Maximum number of open event streams of each API key, in one process."
+    )
     database_url: str | None = Field(
         None, description="URL of the database. Default: a SQLite file in `ORCHESTRATOR_HOME`."
     )

@@ -4,11 +4,11 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Body, Depends, Header, Path, Query, Response
+from fastapi import APIRouter, Body, Depends, Header, Path, Query, Request, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import JsonValue
 
-from api.access import Editor, Reader, Runner
+from api.access import ADMITTED_KEY, Editor, Reader, Runner
 from api.fields import PLAIN, IdempotencyKey, RunId, Since, Until, WorkflowId
 from api.json_bodies import StrictRoute
 from api.models.runs import (
@@ -29,6 +29,7 @@ from api.services import ServicesDep
 from orchestrator.interpreter.restart import Changes
 from orchestrator.model.run import Run, RunSummary, StepDocument
 from orchestrator.service.services import Services
+from orchestrator.store.api_keys import ApiKey
 from orchestrator.telemetry.context import log_context
 from orchestrator.temporal.client.runs import StartedRun
 from orchestrator.temporal.history.stream import MAX_CURSOR, Cursor
@@ -170,10 +171,18 @@ async def list_steps(
     return Page(items=steps[begin:end], next_cursor=next_cursor)
 
 
+async def _count_stream(request: Request, _: Reader) -> AsyncIterator[None]:
+    """Count the stream until the response has ended."""
+    key: ApiKey | None = request.scope[ADMITTED_KEY]
+    with request.app.state.streams.count("" if key is None else key.id):
+        yield
+
+
 async def _open_stream(
     run_id: RunId,
     services: ServicesDep,
     caller: Reader,
+    _: Annotated[None, Depends(_count_stream)],
     last_event_id: Annotated[
         str | None,
         Header(max_length=MAX_CURSOR, description="ID of the last event received; the stream continues after it."),

@@ -13,8 +13,8 @@ import pytest
 from api.app import PREFIX, create_app
 from orchestrator.model.customers import DEFAULT_CUSTOMER
 from orchestrator.service.services import Services
-from tests.api.support import serve_api
-from tests.temporal.world import World, make_definition
+from tests.api.support import WAIT, serve_api, start_run
+from tests.temporal.world import World, make_definition, wait_until
 
 pytestmark = pytest.mark.temporal
 HOOK = {"type": "webhook", "webhook_path": "open"}
@@ -308,3 +308,25 @@ async def test_the_rate_limit_applies_to_each_key(world: World, tmp_path: Path) 
         assert [answer.status_code for answer in answers] == [200, 200, 200, 429, 429]
         assert (answers[-1].json()["code"], int(answers[-1].headers["retry-after"]) > 0) == ("too_many_requests", True)
         assert (await other.get("/workflows")).status_code == 200
+
+
+async def test_open_streams_are_limited_for_each_key(world: World, tmp_path: Path) -> None:
+    """Each one holds a long poll of Temporal and a task here for as long as its client likes."""
+    async with serve_api(world, tmp_path, max_streams=1) as (services, address), AsyncExitStack() as clients:
+        locked = Locked(services, address, clients)
+        busy, other = await locked.client("acme"), await locked.client("acme")
+        run_id = await start_run(busy, {"hear": WAIT}, "trigger -> hear")
+        path = f"/runs/{run_id}/stream"
+        async with busy.stream("GET", path) as first:
+            assert "event: run" in await anext(first.aiter_text())
+            refused = await busy.get(path)
+            async with other.stream("GET", path) as second:
+                assert second.status_code == 200
+
+        async def is_open_again() -> bool:
+            async with busy.stream("GET", path) as third:
+                return third.status_code == 200
+
+        assert (refused.status_code, refused.json()["detail"]) == (429, "more than 1 open streams")
+        assert await wait_until(is_open_again), "a closed stream is not counted any more"
+        await busy.post(f"/runs/{run_id}/terminate")
