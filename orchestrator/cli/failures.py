@@ -9,7 +9,9 @@ from orchestrator.jsontools.source import MAX_SHOWN, JsonSyntaxError
 DONE, FAILED, USAGE, NO_SERVER, INTERRUPTED = 0, 1, 2, 3, 130
 
 CODES = {
-    **dict.fromkeys(("error", "step_failed", "execution_error", "condition_error", "simulation_stuck"), FAILED),
+    **dict.fromkeys(
+        ("error", "lease_lost", "step_failed", "execution_error", "condition_error", "simulation_stuck"), FAILED
+    ),
     **dict.fromkeys(
         (
             "address_in_use",

@@ -12,7 +12,7 @@ import orchestrator
 from orchestrator.cli.failures import CODES, FAILED, USAGE
 from orchestrator.errors import OrchestratorError
 
-ANSWERS = {"forbidden", "method_not_allowed", "signature_refused", "too_many_requests", "unauthorized"}
+ANSWERS = {"forbidden", "method_not_allowed", "resume_failed", "signature_refused", "too_many_requests", "unauthorized"}
 """Codes that occur in HTTP responses only."""
 
 
