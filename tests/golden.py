@@ -4,7 +4,7 @@ A file in `tests/cases` is a list of cases. A case is called `<pattern>: <name>`
 (workflowpatterns.com) or the subject, `name` is a sentence. Beside these it holds:
 
     nodes       {id: action name | node of SPEC §1 without its id}
-    edges       ["a -> b", "check -true-> c"]: the port stands in the arrow; several targets: "a -> b, c"
+    edges       ["a -> b", "check -true-> c"]: the port is written in the arrow; several targets: "a -> b, c"
     variables, settings, trigger        as in SPEC §1; the default trigger is manual
     definition_file                     instead of all these: a definition, relative to the project
     input       of the run; `input_file` for a file

@@ -80,7 +80,7 @@ class Interpreter(ABC):
         return ScopeRun(scope, Frame.new(scope), path, data, self.make_env(data.context), resumable=False)
 
     def leave_losers(self, tasks: "Sequence[asyncio.Task[None]]") -> None:
-        """Let branches end in their own time: at the latest `wait_for_losers` waits for them."""
+        """Keep track of branches that are still ending; `wait_for_losers` waits for them at the latest."""
 
         def forget(task: "asyncio.Task[None]") -> None:
             if task.cancelled() or task.exception() is None:

@@ -100,7 +100,7 @@ class _Wake(asyncio.Future[None]):
         self._on_cancel = on_cancel
 
     def cancel(self, msg: Any = None) -> bool:
-        """Cancel the tasks, too: whoever cancels this future cancels the pool's flow."""
+        """Cancel the tasks, too: cancelling this future cancels the pool's flow."""
         self._on_cancel()
         return super().cancel(msg)
 
@@ -181,7 +181,7 @@ class _Pool:
                 task.cancel()
 
     def leave(self) -> "list[asyncio.Task[None]]":
-        """Let go of the tasks that are still ending, and return them."""
+        """Stop tracking the tasks that are still ending, and return them."""
         self.left = True
         tasks = list(self.tasks.values())
         self.tasks.clear()

@@ -9,7 +9,7 @@ BYTE_ORDER_MARK = "\ufeff"
 
 
 def find_charset(label: str | None) -> str | None:
-    """Return the codec of a declared charset, or None if there is none of that name."""
+    """Return the codec of a declared charset, or None if it is unknown."""
     try:
         codec = codecs.lookup(label.strip("\"' ")) if label else None
         if codec is None or codec.name in NOT_CHARSETS:

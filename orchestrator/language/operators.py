@@ -340,7 +340,7 @@ _TABLE = (
     _EMPTY,
     _negate(_EMPTY, "is_not_empty", "is not empty", "Anything but null, empty text, list or object."),
     _IN,
-    _negate(_IN, "not_in", "is none of", "Not equal to any element of the list."),
+    _negate(_IN, "not_in", "is not one of", "Not equal to any element of the list."),
     Operator("matches", "matches", "Text matches the RE2 pattern from the start.", "pattern", _matches),
     Operator("before", "is before", "Earlier date.", "date", _compare_dates(_less)),
     Operator("after", "is after", "Later date.", "date", _compare_dates(_greater)),

@@ -337,12 +337,12 @@ def _count(env: Env, value: Any, wanted: Any = None) -> int:
 
 
 _TABLE = (
-    Pipe("upper", "upper", "Capital letters.", '{{ "a" | upper }}', (0, 0), lambda env, v: _require_text(v).upper()),
-    Pipe("lower", "lower", "Small letters.", '{{ "A" | lower }}', (0, 0), lambda env, v: _require_text(v).lower()),
+    Pipe("upper", "upper", "Upper case.", '{{ "a" | upper }}', (0, 0), lambda env, v: _require_text(v).upper()),
+    Pipe("lower", "lower", "Lower case.", '{{ "A" | lower }}', (0, 0), lambda env, v: _require_text(v).lower()),
     Pipe(
         "title",
         "title",
-        "Each letter that follows no letter as a capital, the others small.",
+        "The first of adjacent letters in upper case, the others in lower case.",
         '{{ "ann lee" | title }}',
         (0, 0),
         lambda env, v: _require_text(v).title(),

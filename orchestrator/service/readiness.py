@@ -1,4 +1,4 @@
-"""Whether the process can serve: checks with a deadline, however the systems behind it behave."""
+"""Check whether the process can serve, within a deadline however slow its dependencies are."""
 
 import asyncio
 import logging

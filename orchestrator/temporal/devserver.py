@@ -92,7 +92,7 @@ class DevServer:
 
     @property
     def ui_url(self) -> str:
-        """URL of Temporal's Web UI, which checks nobody."""
+        """URL of Temporal's Web UI, which has no authentication."""
         return f"http://{self.ui_host}:{self.ui_port}"
 
     @property

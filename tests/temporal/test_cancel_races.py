@@ -18,7 +18,7 @@ MODES = pytest.mark.parametrize("mode", ["child", "inline"])
 
 
 def add_heartbeats(part: Any, action: str) -> Any:
-    """Give the nodes that call an action a heartbeat timeout, as a registered action would have it."""
+    """Set a heartbeat timeout on the nodes that call an action, as a registered action would have it."""
     if isinstance(part, dict):
         walked = {key: add_heartbeats(value, action) for key, value in part.items()}
         return {**walked, "heartbeat_seconds": 1.0} if walked.get("action") == action and "id" in walked else walked

@@ -1,4 +1,4 @@
-"""Find out whether a run's workflow task fails: Temporal tries it again for ever, and the run stands still."""
+"""Find out whether a run's workflow task fails: Temporal retries it for ever, and the run makes no progress."""
 
 from typing import Any
 
