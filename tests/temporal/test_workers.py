@@ -155,3 +155,25 @@ async def test_an_action_learns_of_its_cancellation_within_seconds(world: World)
 
     assert run.status == "cancelled"
     assert slow_actions.cancelled_at[0] - asked_at < 3
+
+
+async def test_a_step_that_no_worker_has_taken_is_pending(world: World) -> None:
+    """It was shown as running for ever, although nobody serves its queue."""
+    customer, _ = world.script()
+    plan = make_plan(
+        {"a": {"type": "action", "action": "work", "task_queue": "gpu"}}, "trigger -> a", customer=customer
+    )
+    run_id = await world.start(plan)
+
+    run = await world.wait_for_waiting(run_id, "worker")
+    await world.runs.terminate(run_id, "enough")
+
+    (wait,) = run.waiting_for
+    assert run.steps[0].status == "pending"
+    assert {name: wait[name] for name in ("node_id", "step_id", "queue")} == {
+        "node_id": "a",
+        "step_id": "a",
+        "queue": "gpu",
+    }
+    assert wait["since"].endswith("Z")
+    assert wait["message"].startswith("no worker has taken it from task queue 'gpu' for ")

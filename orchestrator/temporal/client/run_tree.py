@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, field
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any
 
 from temporalio.api.enums.v1 import PendingActivityState
@@ -16,7 +16,7 @@ from temporalio.client import (
 from temporalio.service import RPCError, RPCStatusCode
 
 from orchestrator.errors import ServerUnavailable, parse_error_type
-from orchestrator.model.run import ENDED, ErrorDocument, Run, RunSummary, Status, StepDocument
+from orchestrator.model.run import ENDED, ErrorDocument, Run, RunSummary, Status, StepDocument, format_timestamp
 from orchestrator.temporal.client.failing_tasks import describe_failing_task
 from orchestrator.temporal.closing_event import run_from_close_event
 from orchestrator.temporal.payloads import shorten_id
@@ -71,9 +71,8 @@ class RunTree:
             tree.branches = await _read_branches(client, answer["branches"], previous.branches if previous else [])
             tree.run = _merge_branches(tree.run, tree.branches)
             pending = [*described.raw_description.pending_activities]
-            tree.run = _mark_retrying(
-                tree.run, pending + [activity for branch in tree.branches for activity in branch.pending]
-            )
+            pending += [activity for branch in tree.branches for activity in branch.pending]
+            tree.run = _mark_pending(_mark_retrying(tree.run, pending), pending)
         if described.status != WorkflowExecutionStatus.RUNNING and tree.run.status not in ENDED:
             tree.run = await _apply_close_event(client, described, tree.run)
         failing = await describe_failing_task(client, described)
@@ -245,6 +244,39 @@ def _mark_retrying(run: Run, pending: list[Any]) -> Run:
     return run.model_copy(
         update={"steps": [_mark_step_retrying(step, retried.get(shorten_id(step.id))) for step in run.steps]}
     )
+
+
+def _mark_pending(run: Run, pending: list[Any]) -> Run:
+    """Show activities that no worker has taken yet as `pending`, with their task queue and since when they wait."""
+    untaken = {activity.activity_id: activity for activity in pending if _is_untaken(activity)}
+    steps, waits = [], list(run.waiting_for)
+    for step in run.steps:
+        activity = None if step.status in ENDED else untaken.get(shorten_id(step.id))
+        if activity is None:
+            steps.append(step)
+            continue
+        steps.append(step.model_copy(update={"status": "pending"}))
+        waits.append(_describe_queue(step, activity))
+    return run.model_copy(update={"steps": steps, "waiting_for": waits})
+
+
+def _is_untaken(activity: Any) -> bool:
+    scheduled = activity.state == PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED
+    return scheduled and activity.attempt <= 1 and not activity.HasField("last_started_time")
+
+
+def _describe_queue(step: StepDocument, activity: Any) -> dict[str, Any]:
+    since = activity.scheduled_time.ToDatetime(tzinfo=UTC)
+    queue = activity.activity_options.task_queue.name
+    seconds = max((datetime.now(UTC) - since).total_seconds(), 0.0)
+    return {
+        "node_id": step.node_id,
+        "step_id": step.id,
+        "kind": "worker",
+        "queue": queue,
+        "since": format_timestamp(since),
+        "message": f"no worker has taken it from task queue {queue!r} for {seconds:.0f} s",
+    }
 
 
 def _mark_step_retrying(step: StepDocument, pending: Any) -> StepDocument:
