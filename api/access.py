@@ -126,6 +126,11 @@ async def require_local_caller(request: Request, services: ServicesDep) -> None:
         _require_local(request)
 
 
+async def require_known_caller(request: Request, services: ServicesDep) -> None:
+    """Require any valid API key, or a local request as long as no key exists; raises Unauthorized."""
+    await _verify_key(request, services, ())
+
+
 def _require_local(request: Request) -> None:
     reason = explain_foreign(request)
     if reason is not None:
@@ -137,10 +142,11 @@ def _require_local(request: Request) -> None:
 def explain_foreign(request: Request) -> str | None:
     """Return why a request is not local: it comes from another host, or from a web page in a local browser."""
     headers = request.headers
-    origin = ORIGIN.fullmatch(headers.get("origin", "http://localhost"))
+    host = headers.get("host", "")
+    origin = ORIGIN.fullmatch(headers.get("origin", f"http://{host}"))
     if (reason := _explain_remote(request)) is not None:
         return reason
-    if headers.get("sec-fetch-site") in OTHER_SITES or origin is None or not _names_this_machine(origin[1]):
+    if headers.get("sec-fetch-site") in OTHER_SITES or origin is None or origin[1] != host:
         return "the request comes from a web page of another origin"
     return None
 

@@ -3,11 +3,12 @@
 from fastapi import Depends, FastAPI
 
 from api import description, problems
-from api.access import require_local_caller
+from api.access import require_known_caller
 from api.limits import OpenStreams, RateLimits
 from api.problems import describe_problems
 from api.request_log import RequestLog
 from api.routes import builder, runs, schedules, service, triggers, workflows
+from api.safe_headers import SafeHeaders
 from orchestrator.service.services import Services
 from orchestrator.telemetry.tracing import is_tracing_enabled
 
@@ -39,9 +40,10 @@ def create_app(services: Services) -> FastAPI:
     app.include_router(service.health_router)
     app.include_router(service.readiness_router)
     app.include_router(
-        service.metrics_router, dependencies=[Depends(require_local_caller)], responses=describe_problems(401, 503)
+        service.metrics_router, dependencies=[Depends(require_known_caller)], responses=describe_problems(401, 503)
     )
     description.install(app, PREFIX)
+    app.add_middleware(SafeHeaders)
     app.add_middleware(RequestLog)
     return app
 

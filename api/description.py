@@ -11,7 +11,7 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse, JSONResponse
 from pydantic import BaseModel
 
-from api.access import require_local_caller
+from api.access import require_known_caller
 from api.examples import RESPONSES
 from api.models.workflows import GraphView
 from api.problems import ProblemDetails
@@ -31,7 +31,7 @@ EVENTS = "Server-sent events. `data` is JSON; its schema depends on the event na
 def install(app: FastAPI, prefix: str) -> None:
     """Serve the description to the same callers as the API."""
     generate = app.openapi
-    router = APIRouter(include_in_schema=False, dependencies=[Depends(require_local_caller)])
+    router = APIRouter(include_in_schema=False, dependencies=[Depends(require_known_caller)])
 
     @cache
     def openapi() -> dict[str, Any]:

@@ -16,11 +16,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.fields import ALLOWED_CHARACTERS
 from api.limits import TooManyRequests
 from api.models.base import Model
-from orchestrator.errors import DefinitionInvalid, OrchestratorError
+from orchestrator.errors import DefinitionInvalid, OrchestratorError, ServerUnavailable
 from orchestrator.jsontools.pointer import format_pointer
 from orchestrator.jsontools.suggestions import did_you_mean, join_names
 from orchestrator.jsontools.validation_messages import describe_validation_error, suggest_choice
 from orchestrator.service.webhook_request import MethodNotAllowed
+from orchestrator.store.database import StoreUnavailable
 
 logger = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
@@ -169,6 +170,9 @@ async def _handle_our_error(request: Request, error: Exception) -> JSONResponse:
         headers["Retry-After"] = "1"
     if status >= 500:
         logger.error("%s %s: %s", request.method, request.url.path, error, exc_info=error if status == 500 else None)
+    if isinstance(error, StoreUnavailable | ServerUnavailable):
+        # The message names addresses, users and paths: it is for the log.
+        return make_problem(status, error.code, type(error)().message, headers=headers)
     return make_problem(status, error.code, error.message, hint=error.hint, errors=errors, headers=headers)
 
 

@@ -12,6 +12,7 @@ import logging
 import pickle
 import resource
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -69,10 +70,7 @@ class ProcessPool:
         request = pickle.dumps((function, args, kwargs))
         async with self._take_turn(customer_id, function.__name__):
             try:
-                with fail_after(WALL_SECONDS):
-                    response = await to_process.run_sync(
-                        _run, request, self.cpu_seconds, cancellable=True, limiter=self._limiter
-                    )
+                response = await self._call_process(request)
             except (TimeoutError, MemoryError, BrokenWorkerProcess) as error:
                 if isinstance(error, BrokenWorkerProcess) and error.args:  # the process did not start
                     raise
@@ -84,6 +82,19 @@ class ProcessPool:
         decode: Callable[[bytes], object] = pickle.loads
         large = len(response) > LARGE_BYTES
         return cast(ResultT, await asyncio.to_thread(decode, response) if large else decode(response))
+
+    async def _call_process(self, request: bytes) -> bytes:
+        """Send a request to a process, and once more to another one where an idle process has died."""
+        started = time.monotonic()
+        with fail_after(WALL_SECONDS):
+            try:
+                return await to_process.run_sync(
+                    _run, request, self.cpu_seconds, cancellable=True, limiter=self._limiter
+                )
+            except BrokenWorkerProcess:
+                if time.monotonic() - started >= self.cpu_seconds:
+                    raise
+            return await to_process.run_sync(_run, request, self.cpu_seconds, cancellable=True, limiter=self._limiter)
 
     @asynccontextmanager
     async def _take_turn(self, customer_id: str, name: str) -> AsyncIterator[None]:

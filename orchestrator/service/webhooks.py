@@ -6,6 +6,7 @@ Every request is recorded with its outcome, except for floods of refused ones. C
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any, Protocol
 
 from activities.secrets import SecretSource
@@ -14,7 +15,7 @@ from orchestrator.model.run import Run
 from orchestrator.planner.trigger_checks import MAX_ANSWER_SECONDS
 from orchestrator.service.events import Events, require_acceptable_size, start_for
 from orchestrator.service.runs import Operations
-from orchestrator.service.signatures import check_signature, find_signing_secret
+from orchestrator.service.signatures import check_signature, find_signing_secret, get_signature_header
 from orchestrator.service.webhook_request import MethodNotAllowed, WebhookRequest, build_trigger_data, render_field
 from orchestrator.store.deliveries import FAILED, REJECTED, RESUMED, STARTED, Deliveries, Delivery, Start
 from orchestrator.store.records import ACTIVE, REMOVED, TriggerRow
@@ -27,6 +28,8 @@ MAX_KEY = 255
 LARGE_BYTES = 100_000
 """Size from which a body is parsed in a thread."""
 MAX_RUN_ID = 500
+MAX_REJECTED = 100
+"""Refused requests that are kept of each webhook, the newest: strangers must not fill the ledger."""
 
 
 class ResumeFailed(OrchestratorError):
@@ -83,6 +86,7 @@ class Webhooks:
             # Counted apart: strangers neither use up the customer's limit nor fill the ledger.
             await gate.count(f"refused:{request.customer_id}")
             await self._reject(row, request, error)
+            await self.deliveries.prune_rejected(row.customer_id, row.path or "", MAX_REJECTED)
             raise
         await gate.count(f"webhooks:{request.customer_id}")
         return await self._receive(row, request)
@@ -158,11 +162,15 @@ class Webhooks:
 
 
 def _get_key(row: TriggerRow, request: WebhookRequest) -> str | None:
-    """Return the idempotency key of a request."""
+    """Return the idempotency key of a request: that of its sender, or one made of its signature."""
     name = row.config.get("idempotency_header")
     key = request.get_header(str(name)) if name else None
     if key is not None and len(key) > MAX_KEY:
         raise OperationRefused(f"the header {name} is longer than {MAX_KEY} characters")
+    if not key and row.config.get("secret"):
+        # A request that somebody has recorded starts nothing when it is sent again.
+        signature = request.get_header(get_signature_header(row.config)) or ""
+        return f"signature:{sha256(signature.encode()).hexdigest()}"
     return key or None
 
 

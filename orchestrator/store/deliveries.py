@@ -250,6 +250,15 @@ class Deliveries:
             )
             return done.rowcount
 
+    async def prune_rejected(self, customer_id: str, name: str, kept: int) -> None:
+        """Delete all but the newest refused deliveries of a webhook."""
+        of_webhook = (
+            deliveries.c.customer_id == customer_id, deliveries.c.name == name, deliveries.c.outcome == REJECTED
+        )  # fmt: skip
+        newest = select(deliveries.c.id).where(*of_webhook).order_by(deliveries.c.received_at.desc()).limit(kept)
+        async with self.database.write_transaction() as connection:
+            await connection.execute(delete(deliveries).where(*of_webhook, deliveries.c.id.not_in(newest)))
+
     async def count_pending_starts(self) -> int:
         """Return the number of pending starts."""
         async with self.database.read_transaction() as connection:

@@ -94,8 +94,9 @@ async def test_without_keys_only_loopback_is_served(
 @pytest.mark.parametrize(
     ("headers", "reason"),
     [
-        ({"origin": "http://localhost:3000"}, None),
-        ({"origin": "https://[::1]:3000", "sec-fetch-site": "same-origin"}, None),
+        ({"origin": "http://localhost"}, None),
+        ({"origin": "http://localhost", "sec-fetch-site": "same-origin"}, None),
+        ({"origin": "http://localhost:3000"}, "a web page of another origin"),
         ({"sec-fetch-site": "none"}, None),
         ({"origin": "https://evil.example"}, "a web page of another origin"),
         ({"origin": "https://localhost.evil.example"}, "a web page of another origin"),
@@ -134,8 +135,11 @@ async def test_with_keys_proxies_and_web_pages_are_served(locked: Locked) -> Non
 
     assert (await reader.get("/workflows", headers=headers)).status_code == 200
     async with open_client_at(locked.services, "192.0.2.7") as anybody:
-        for path in (f"{PREFIX}/openapi.json", "/docs", "/metrics", "/healthz"):
-            assert (await anybody.get(path)).status_code == 200, path
+        for path in (f"{PREFIX}/openapi.json", "/docs", "/metrics"):
+            assert (await anybody.get(path)).status_code == 401, path
+            key = {"authorization": reader.headers["authorization"]}
+            assert (await anybody.get(path, headers=key)).status_code == 200, path
+        assert (await anybody.get("/healthz")).status_code == 200
 
 
 async def test_the_key_is_checked_before_the_body_is_read(locked: Locked) -> None:

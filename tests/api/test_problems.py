@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from orchestrator.service.services import Services
-from orchestrator.store.database import ValueRefused
+from orchestrator.store.database import StoreUnavailable, ValueRefused
 from tests.api.support import SET, WAIT, create_workflow, serve_api
 from tests.temporal.world import World, make_definition, wait_until
 
@@ -107,3 +107,17 @@ async def test_a_request_that_waits_is_answered_when_the_process_stops(world: Wo
 
     assert answer.status_code == 202
     assert answer.json()["id"]
+
+
+async def test_an_outage_shows_no_address(
+    api: httpx.AsyncClient, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object, **__: object) -> NoReturn:
+        raise StoreUnavailable("the database does not respond: postgresql://me@db.internal:5432/orchestrator")
+
+    monkeypatch.setattr(services.workflows.definitions, "list_definitions", fail)
+    answer = await api.get("/workflows")
+
+    assert (answer.status_code, answer.json()["detail"]) == (503, "The database does not respond.")
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["cache-control"] == "no-store"

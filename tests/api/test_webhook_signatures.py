@@ -5,6 +5,7 @@ import time
 import httpx
 import pytest
 
+from orchestrator.service.webhooks import MAX_REJECTED
 from tests.api.support import SIGNATURE, TIMESTAMP, create_active_workflow, make_hook, sign
 
 pytestmark = pytest.mark.temporal
@@ -87,3 +88,31 @@ async def test_nothing_of_a_request_is_read_before_its_signature(
     await api.post("/workflows/one/pause")
     paused = await hooks.post("/in", content=b"{}", headers={**kind, SIGNATURE: sign("k", b"{}")})
     assert (paused.status_code, "one" in paused.json()["detail"].split()) == (409, False)
+
+
+async def test_a_signed_request_that_is_sent_again_starts_nothing(
+    api: httpx.AsyncClient, hooks: httpx.AsyncClient
+) -> None:
+    """Whoever recorded a signed request without a timestamp could start its run again and again."""
+    await create_active_workflow(api, "once", make_hook("once", secret="k"))
+    first, again = [await hooks.post("/once", content=b"x", headers={SIGNATURE: sign("k", b"x")}) for _ in range(2)]
+
+    assert (first.status_code, again.status_code) == (202, 202)
+    assert (again.json()["run_id"], again.json()["duplicate"]) == (first.json()["run_id"], True)
+
+
+async def test_a_timestamp_is_written_in_digits(api: httpx.AsyncClient, hooks: httpx.AsyncClient) -> None:
+    await create_active_workflow(api, "timed", make_hook("timed", secret="k"))
+    moment = f"{time.time():.0f}"
+    for odd in (f"{moment}.0", f"+{moment}", f"{moment[:3]}_{moment[3:]}", "nan", "1e9"):
+        headers = {SIGNATURE: sign("k", f"{odd}.".encode() + b"x"), TIMESTAMP: odd}
+        assert (await hooks.post("/timed", content=b"x", headers=headers)).status_code == 401, odd
+
+
+async def test_strangers_do_not_fill_the_ledger(api: httpx.AsyncClient, hooks: httpx.AsyncClient) -> None:
+    await create_active_workflow(api, "full", make_hook("full", secret="k"))
+    for _ in range(MAX_REJECTED + 5):
+        assert (await hooks.post("/full", content=b"x")).status_code == 401
+
+    refused = await api.get("/deliveries", params={"outcome": "rejected", "limit": 500})
+    assert len(refused.json()["items"]) == MAX_REJECTED

@@ -1,6 +1,8 @@
 """Calls in other processes end at their limits."""
 
 import asyncio
+import os
+import signal
 import time
 
 import pytest
@@ -19,6 +21,14 @@ async def test_a_call_that_takes_too_long_is_stopped() -> None:
 
     with pytest.raises(TooCostly):
         await pool.call("acme", sum, ENDLESS)
+
+    assert await pool.call("acme", sum, [1, 2]) == 3
+
+
+async def test_an_idle_process_that_was_killed_is_replaced() -> None:
+    """The next call was refused as too costly."""
+    pool = ProcessPool(1)
+    os.kill(await pool.call("acme", os.getpid), signal.SIGKILL)
 
     assert await pool.call("acme", sum, [1, 2]) == 3
 
