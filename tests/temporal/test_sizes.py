@@ -103,8 +103,10 @@ async def test_a_full_history_fails_the_run_in_order(short: World, monkeypatch: 
     assert (run.failure["error_type"], run.failure["recoverable"]) == ("execution_error", False)
     assert run.failure["node_id"] in ("note", "each")
     assert run.failure["details"]["limit"] == "history"
-    assert 100 <= run.failure["details"]["events"] < 110
-    assert len(script.list_calls("undo")) == len(script.list_calls("work")) > 5
+    assert 100 <= run.failure["details"]["events"] < 120
+    started, undone = len(script.list_calls("work")), len(script.list_calls("undo"))
+    assert started > 5
+    assert started - undone in (0, 1)  # the other iteration's action may be cancelled before it completes
 
 
 async def test_a_run_that_temporal_ends_has_failed_with_its_reason(tmp_path: Path) -> None:
