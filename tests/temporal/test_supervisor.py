@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -57,3 +58,16 @@ def test_the_server_ends_when_its_parent_is_gone_though_the_pipe_is_open(tmp_pat
     """A forked process of the parent may hold the other end of the pipe."""
     with start_supervisor(tmp_path, "sleep", "60", parent=1) as process:
         assert process.wait(SECONDS) == 256 - signal.SIGTERM
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the server ends when it next writes to its log")
+def test_the_server_ends_with_a_killed_supervisor(tmp_path: Path) -> None:
+    """`sleep` writes nothing, so only the kernel can end it."""
+    with start_supervisor(tmp_path, "sleep", "60") as process:
+        assert process.stdout is not None
+        server = Path(f"/proc/{int(process.stdout.readline())}/stat")
+        process.kill()
+        deadline = time.monotonic() + 10
+        while server.exists() and server.read_text().rpartition(")")[2].split()[0] != "Z":
+            assert time.monotonic() < deadline, "the server is still running"
+            time.sleep(0.05)
