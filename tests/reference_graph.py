@@ -42,7 +42,7 @@ class Graph:
         }
         self.home = {node_id: self._home(node_id) for node_id in self.reached}
 
-    def _listed(self, node_id: str) -> dict[str, list[str]]:
+    def _read_lists(self, node_id: str) -> dict[str, list[str]]:
         """Return the lists of a node by port."""
         node = self.nodes[node_id]
         match node["type"]:
@@ -57,18 +57,18 @@ class Graph:
 
     def _targets(self, node_id: str) -> dict[str, list[str]]:
         """Return the targets of each port, listed ones first."""
-        ways = {port: self._entries(node_id, listed) for port, listed in self._listed(node_id).items()}
-        named = {target for listed in self._listed(node_id).values() for target in listed}
+        edges = {port: self._entries(node_id, listed) for port, listed in self._read_lists(node_id).items()}
+        named = {target for listed in self._read_lists(node_id).values() for target in listed}
         for source, port, target in self.edges:
             if source != node_id:
                 continue
             if port == "branch":
                 if target not in named:
                     named.add(target)
-                    ways[f"branch {sum(port.startswith('branch ') for port in ways)}"] = [target]
+                    edges[f"branch {sum(port.startswith('branch ') for port in edges)}"] = [target]
             else:
-                ways.setdefault(port, []).append(target)
-        return {port: unique(targets) for port, targets in ways.items()}
+                edges.setdefault(port, []).append(target)
+        return {port: unique(targets) for port, targets in edges.items()}
 
     def _entries(self, owner: str, listed: list[str]) -> list[str]:
         """Drop listed ids that another listed id leads to; of two that lead to each other, keep the first."""
@@ -93,7 +93,7 @@ class Graph:
             if node_id == owner:
                 continue
             targets = [target for source, _, target in self.edges if source == node_id]
-            targets += [target for listed in self._listed(node_id).values() for target in listed]
+            targets += [target for listed in self._read_lists(node_id).values() for target in listed]
             waiting += [target for target in targets if target not in found]
             found.update(targets)
         return found
@@ -129,7 +129,7 @@ class Graph:
     def list_exits(self, scope: Scope) -> Iterator[str]:
         """Yield targets outside a region: of its entries, then of its nodes in order of rank."""
         yield from (target for target in self.entries(scope) if self.home[target] != scope)
-        for node_id in self.ranked(scope):
+        for node_id in self.rank_nodes(scope):
             for _, target in self.in_port_order(node_id):
                 if self.home[target] != scope and not self.ends_path(node_id, target):
                     yield target
@@ -156,7 +156,7 @@ class Graph:
             if not self.ends_path(owner, target) and not (port == "body" and target == owner)
         ]
 
-    def ranked(self, scope: Scope) -> list[str]:
+    def rank_nodes(self, scope: Scope) -> list[str]:
         """Return the nodes of a scope by rank: reverse postorder, depth first, children last to first."""
         seen: set[str] = set()
         postorder: list[str] = []

@@ -86,7 +86,7 @@ class Reference:
     def run_scope(self, scope: Scope, path: str, view: View, left: list[str]) -> dict[str, Any] | None:
         """Run a scope to its end and return what closed it; nodes reached outside go to `left`."""
         graph = self.graph
-        ranks = {node_id: rank for rank, node_id in enumerate(graph.ranked(scope))}
+        ranks = {node_id: rank for rank, node_id in enumerate(graph.rank_nodes(scope))}
         active = {node_id for node_id in graph.entries(scope) if node_id in ranks}
         left += [node_id for node_id in graph.entries(scope) if node_id not in ranks]
         visits: dict[str, int] = {}

@@ -1,4 +1,4 @@
-"""What the README shows is so."""
+"""The commands and outputs of the README are real."""
 
 import json
 import re
@@ -53,7 +53,7 @@ def test_the_commands_that_need_no_server_do_as_shown(name: str, monkeypatch: py
 
     result = CliRunner().invoke(app, paths)
 
-    # The saga's trip ends with a car that is not to be had: a failed run, as its mocks say.
+    # The saga's car booking fails, as its mocks say, and so the run fails.
     assert result.exit_code == (1 if name == "simulate" else 0), result.output
 
 

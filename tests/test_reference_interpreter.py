@@ -62,7 +62,7 @@ def test_a_body_owns_what_only_it_reaches() -> None:
     )
 
     assert graph.regions["each", "body"] == {"a", "b"}
-    assert graph.ranked(None) == ["each", "c"]
+    assert graph.rank_nodes(None) == ["each", "c"]
 
 
 def test_an_edge_out_of_a_body_is_followed_once_after_the_loop() -> None:

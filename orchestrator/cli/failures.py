@@ -6,7 +6,7 @@ from orchestrator.cli.output import print_note
 from orchestrator.errors import DefinitionInvalid, OrchestratorError
 from orchestrator.jsontools.source import MAX_SHOWN, JsonSyntaxError
 
-DONE, FAILED, USAGE, NO_SERVER, INTERRUPTED = 0, 1, 2, 3, 130
+FAILED, USAGE, NO_SERVER, INTERRUPTED = 1, 2, 3, 130
 
 CODES = {
     **dict.fromkeys(

@@ -150,7 +150,7 @@ async def plain(parameters: Given) -> Any:
 
 @action("test.broken")
 async def broken(parameters: Given) -> Any:
-    """Fail as given."""
+    """Fail with the error in the parameters."""
     raise parameters.value
 
 
@@ -235,16 +235,16 @@ class Told(BaseModel):
     at: datetime = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-@action("test.told")
-async def told(parameters: Given) -> Told:
+@action("test.return_model")
+async def return_model(parameters: Given) -> Told:
     """Return a model."""
     return Told(text=parameters.value)
 
 
 async def test_models_are_held_to_the_same_rule() -> None:
-    replaced = await attempt(told, {"value": "\udc00"})
+    replaced = await attempt(return_model, {"value": "\udc00"})
     with pytest.raises(ApplicationError, match="200 levels") as caught:
-        await attempt(told, {"value": nest(300)})
+        await attempt(return_model, {"value": nest(300)})
 
     assert replaced["result"] == {"text": "\ufffd", "at": "2026-01-01T00:00:00Z"}
     assert len(replaced["$warnings"]) == 1
@@ -313,9 +313,9 @@ async def test_long_actions_heartbeat() -> None:
     environment.on_heartbeat = lambda *details: beats.append(details)
     enough = asyncio.Event()
 
-    @action("test.beating", heartbeat_seconds=0.03)
-    async def beating(parameters: Given, context: ActionContext) -> None:
-        """Go on until three beats have come."""
+    @action("test.send_heartbeats", heartbeat_seconds=0.03)
+    async def send_heartbeats(parameters: Given, context: ActionContext) -> None:
+        """Run until three heartbeats have been sent."""
         async with asyncio.timeout(10):
             while len(beats) < 3:
                 await asyncio.sleep(0.005)
@@ -323,7 +323,9 @@ async def test_long_actions_heartbeat() -> None:
 
     changed = {"heartbeat_timeout": timedelta(seconds=0.03), "start_to_close_timeout": timedelta(seconds=20)}
     environment.info = type(environment.info)(**{**vars(environment.info), **changed})
-    await environment.run(run_action, beating.__orchestrator_action__, {"parameters": {}}, Resources(Settings()))
+    await environment.run(
+        run_action, send_heartbeats.__orchestrator_action__, {"parameters": {}}, Resources(Settings())
+    )
 
     assert enough.is_set()
 

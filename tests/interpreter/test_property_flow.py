@@ -33,7 +33,7 @@ def collect_statuses(graph: Generated, steps: list[tuple[str, str]]) -> dict[str
 
 
 def compare(graph: Generated, run: Run, expected: Outcome) -> None:
-    """Hold a run against the reference's."""
+    """Compare a run with the reference's."""
     assert run.status == expected.status
     if expected.limit_reached:
         compare_limited(graph, run, expected)
@@ -47,7 +47,7 @@ def compare(graph: Generated, run: Run, expected: Outcome) -> None:
 
 
 def compare_limited(graph: Generated, run: Run, expected: Outcome) -> None:
-    """Hold a run that needs too many steps against the reference's; the contract does not say which branch is cut."""
+    """Compare a run that needs too many steps with the reference's; the contract does not say which branch is cut."""
     assert run.failure is not None
     assert run.failure["details"] == {"limit": "max_steps", "max_steps": MAX_STEPS}
     assert run.steps_total >= MAX_STEPS
@@ -70,7 +70,7 @@ def has_concurrency(graph: Generated) -> bool:
 
 
 def check_graph(graph: Generated) -> None:
-    """Simulate a graph and hold the run against the reference."""
+    """Simulate a graph and compare the run with the reference."""
     run = simulate_or_none(graph)
     if run is not None:
         compare(graph, run, run_reference(graph.definition, graph.answers))

@@ -1,4 +1,4 @@
-"""What going back to a node leaves on the record."""
+"""Which steps remain on the record after going back to a node."""
 
 from typing import Any
 

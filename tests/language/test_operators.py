@@ -11,7 +11,7 @@ from orchestrator.language.operators import OPERATORS
 
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 ABSENT = object()
-"""Stands in the tables for a field that is not there."""
+"""Marks a missing field in the tables."""
 YES, NO, WARNED, WARNED_TRUE = (True, 0), (False, 0), (False, 1), (True, 1)
 
 

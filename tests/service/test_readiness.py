@@ -1,4 +1,4 @@
-"""Readiness is answered in time, whatever the systems behind it do."""
+"""Readiness is answered in time, however slow its dependencies are."""
 
 import asyncio
 import time
