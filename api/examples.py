@@ -33,7 +33,7 @@ RUN = {
         {**STEP, "id": "done", "node_id": "done"},
     ],
     "current_node_id": None, "error": None, "failure": None, "output": {"text": "Hello Ada"}, "steps_completed": 2,
-    "steps_total": 2, "waiting_for": [], "parent_run_id": None, "reruns": [], "links": LINKS,
+    "steps_total": 2, "waiting_for": [], "parent_run_id": None, "reruns": [], "warnings": [], "links": LINKS,
 }  # fmt: skip
 WORKFLOW = {
     **EXAMPLE,
