@@ -126,7 +126,7 @@ def test_a_state_that_is_far_too_large_is_not_measured_to_its_end() -> None:
 
 
 def test_reserved_looking_values_survive() -> None:
-    state = make_state(x={"$shared": "no such digest"}, y=[{"$literal": {"$shared": 1}}])
+    state = make_state(text=make_text(100_000), x={"$shared": "no such digest"}, y=[{"$literal": {"$shared": 1}}])
     read = read_back(state)
 
     assert read is not None
@@ -135,7 +135,7 @@ def test_reserved_looking_values_survive() -> None:
 
 def test_what_the_interpreter_changes_in_place_is_not_shared() -> None:
     """`everything` is a snapshot of `steps`; the next step must not appear in it."""
-    steps = {"a": {"status": "completed", "output": make_text(2_000), "error": None}}
+    steps = {"a": {"status": "completed", "output": make_text(100_000), "error": None}}
     state = make_state(everything=dict(steps))
     state.data.context["steps"] = dict(steps)
     read = read_back(state)
