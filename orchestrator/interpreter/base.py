@@ -39,6 +39,8 @@ class ScopeRun:
     env: Env
     resumable: bool
     """Everything around it runs in sequence, so the state can be written down here."""
+    branches: tuple[str, ...] = ()
+    """Paths of the inline branches of this flow that it is in, the outermost first."""
 
 
 class Interpreter(ABC):
@@ -75,9 +77,11 @@ class Interpreter(ABC):
             owned = self._owned[id(scope)] = list_scope_node_ids(scope)
         return owned
 
-    def open_scope(self, scope: Scope, path: str, data: Data) -> ScopeRun:
+    def open_scope(self, scope: Scope, path: str, data: Data, branches: tuple[str, ...]) -> ScopeRun:
         """Return a new pass through a scope, beside the flow that starts it."""
-        return ScopeRun(scope, Frame.new(scope), path, data, self.make_env(data.context), resumable=False)
+        return ScopeRun(
+            scope, Frame.new(scope), path, data, self.make_env(data.context), resumable=False, branches=branches
+        )
 
     def leave_losers(self, tasks: "Sequence[asyncio.Task[None]]") -> None:
         """Keep track of branches that are still ending; `wait_for_losers` waits for them at the latest."""

@@ -119,8 +119,13 @@ class Effects(Protocol):
     async def sleep(self, seconds: float, title: str) -> None:
         """Return after that time, however often the process is restarted meanwhile."""
 
-    async def receive(self, event: str, timeout_seconds: float | None, title: str) -> tuple[Any] | None:
-        """Return the oldest unread event of that name in a tuple, or `None` after the timeout."""
+    async def receive(
+        self, event: str, timeout_seconds: float | None, title: str, branches: tuple[str, ...]
+    ) -> tuple[Any] | None:
+        """Return the oldest event of that name that is unread in a tuple, or `None` after the timeout.
+
+        `branches` are the paths of the inline branches that it is read in: each of them reads its own copy.
+        """
 
     async def run_branch(self, request: BranchRequest) -> BranchResult:
         """Run a branch to its end; when cancelled, wait for its end and return `cancelled`."""

@@ -109,7 +109,7 @@ async def _run_in_sequence(run: NodeRun, node: Loop, progress: LoopFrame) -> Non
                 return
             outer.data.forget_steps(run.interpreter.list_owned(node.body))
             progress.frame = Frame.new(node.body)
-        inner = ScopeRun(node.body, progress.frame, path, outer.data, outer.env, outer.resumable)
+        inner = ScopeRun(node.body, progress.frame, path, outer.data, outer.env, outer.resumable, outer.branches)
         result = await _run_iteration(run, node, inner)
         # No iteration is in progress: a state that is written down from here on begins with the next one.
         progress.frame = None
@@ -160,7 +160,7 @@ async def _run_concurrently(run: NodeRun, node: Loop, progress: LoopFrame) -> No
 
     def launch(index: int) -> Coroutine[Any, Any, Any] | None:
         path = f"{progress.step.id}[{index}]"
-        inner = run.interpreter.open_scope(node.body, path, run.scope.data.fork())
+        inner = run.interpreter.open_scope(node.body, path, run.scope.data.fork(), run.scope.branches)
         _set_variables(node, progress, index, inner.data)
         if broken or not _has_iteration(run, node, progress, index, inner.env):
             return None

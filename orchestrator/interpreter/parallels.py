@@ -140,7 +140,7 @@ async def _run_child(run: NodeRun, request: BranchRequest) -> BranchResult:
 
 
 async def _run_inline(run: NodeRun, branch: Branch, path: str) -> BranchResult:
-    inner = run.interpreter.open_scope(branch.scope, path, run.scope.data.fork())
+    inner = run.interpreter.open_scope(branch.scope, path, run.scope.data.fork(), (*run.scope.branches, path))
     try:
         closed = await run.interpreter.run_scope(inner)
         raise_if_failed(closed)

@@ -46,7 +46,7 @@ async def wait(run: NodeRun, node: Wait) -> Exit:
     step.waiting_for = {"kind": "event", "event": event, "until": deadline and format_timestamp(deadline)}
     while True:
         seconds_left = None if deadline is None else max((deadline - run.effects.now()).total_seconds(), 0.0)
-        received = await run.effects.receive(event, seconds_left, node.title)
+        received = await run.effects.receive(event, seconds_left, node.title, run.scope.branches)
         if received is None:
             step.output = {"timed_out": True}
             return Exit("timeout")

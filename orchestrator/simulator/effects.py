@@ -1,8 +1,7 @@
 """Answer the interpreter's effects in memory: mocked actions, delivered events, virtual time."""
 
 import asyncio
-from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,6 +21,7 @@ from orchestrator.interpreter.effects import (
 )
 from orchestrator.interpreter.execute import execute, execute_branch
 from orchestrator.interpreter.failures import build_retry_exhausted
+from orchestrator.interpreter.inbox import Inbox
 from orchestrator.interpreter.state import RunState
 from orchestrator.jsontools.parameters import (
     list_invalid_parameters,
@@ -54,6 +54,8 @@ class Simulation:
     call_counts: dict[str, int] = field(default_factory=dict)
     """Number of calls by action."""
     uuid_count: int = 0
+    received: int = 0
+    """Number of events delivered."""
     flows: list["SimulatedEffects"] = field(default_factory=list)
     branch_states: list[RunState] = field(default_factory=list)
     """State of each branch that ran as a child: its steps belong to the run."""
@@ -70,12 +72,12 @@ class SimulatedEffects:
     """Effects of one flow: a run, or a branch of one."""
 
     def __init__(
-        self, simulation: Simulation, info: RunInfo, waits: Sequence[str] | None, early: dict[str, deque[Any]]
+        self, simulation: Simulation, info: RunInfo, waits: Sequence[str] | None, early: Iterable[Sequence[Any]]
     ) -> None:
         self.simulation = simulation
         self.info = info
         self.waits = waits
-        self.inbox = early
+        self.inbox = Inbox(early)
         self.arrived = asyncio.Event()
         simulation.flows.append(self)
 
@@ -153,28 +155,29 @@ class SimulatedEffects:
         """Advance virtual time."""
         await asyncio.sleep(seconds)
 
-    async def receive(self, event: str, timeout_seconds: float | None, title: str) -> tuple[Any] | None:
+    async def receive(
+        self, event: str, timeout_seconds: float | None, title: str, branches: tuple[str, ...]
+    ) -> tuple[Any] | None:
         """Wait for an event; return its payload in a tuple, or None on timeout."""
-        queue = self.inbox.setdefault(event, deque())
         try:
             async with asyncio.timeout(timeout_seconds):
-                while not queue:
+                while (unread := self.inbox.take(event, branches)) is None:
                     self.arrived.clear()
                     await self.arrived.wait()
         except TimeoutError:
             return None
-        return (queue.popleft(),)
+        return (unread.payload,)
 
-    def deliver(self, event: str, payload: Any) -> None:
+    def deliver(self, event: str, payload: Any, number: int) -> None:
         """Queue an event if this flow waits for events of that name."""
         if self.waits is None or event in self.waits or ANY_EVENT in self.waits:
-            self.inbox.setdefault(event, deque()).append(payload)
+            self.inbox.put(event, payload, number)
             self.arrived.set()
 
     async def run_branch(self, request: BranchRequest) -> BranchResult:
         """Run a branch with state and effects of its own, as a child workflow would."""
-        names = self.inbox if ANY_EVENT in request.waits else request.waits
-        early = {name: deque(self.inbox[name]) for name in names if name in self.inbox}
+        parallel = request.path.rpartition("[")[0]
+        early = [event.to_json() for event in self.inbox.copy_for_branch(request.waits, parallel)]
         effects = SimulatedEffects(self.simulation, self.info, request.waits, early)
         state = RunState.new(
             request.plan,
@@ -189,13 +192,14 @@ class SimulatedEffects:
         try:
             return await execute_branch(request.plan, self.info, state, effects, request.exports)
         finally:
+            self.inbox.mark_read(effects.inbox.read, parallel)
             self.simulation.flows.remove(effects)
 
     async def call_workflow(self, request: CallRequest) -> dict[str, Any]:
         """Run a called workflow in the same simulation."""
         info = RunInfo(id=f"{self.info.id}/{request.step_id}", parent_run_id=self.info.id)
         state = RunState.new(request.plan, info, run_input=request.input, trigger=None, now=self.now())
-        flow = execute(request.plan, info, state, SimulatedEffects(self.simulation, info, None, {}))
+        flow = execute(request.plan, info, state, SimulatedEffects(self.simulation, info, None, ()))
         if not request.wait:
             self.simulation.background_tasks.append(asyncio.get_running_loop().create_task(flow))
             return {"run_id": info.id, "status": "running", "output": None}

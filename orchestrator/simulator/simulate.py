@@ -88,7 +88,7 @@ def _simulate(
 async def _run_flow(
     plan: Plan, info: RunInfo, state: RunState, simulation: Simulation, events: Sequence[Mapping[str, Any]]
 ) -> None:
-    effects = SimulatedEffects(simulation, info, None, {})
+    effects = SimulatedEffects(simulation, info, None, ())
     deliveries = [asyncio.create_task(_deliver_later(simulation, event)) for event in events]
     await execute(plan, info, state, effects)
     for delivery in deliveries:
@@ -98,8 +98,9 @@ async def _run_flow(
 
 async def _deliver_later(simulation: Simulation, event: Mapping[str, Any]) -> None:
     await asyncio.sleep(float(event.get("at", 0)))
+    simulation.received += 1
     for flow in list(simulation.flows):
-        flow.deliver(event["name"], event.get("payload"))
+        flow.deliver(event["name"], event.get("payload"), simulation.received)
 
 
 def build_document(plan: Plan, info: RunInfo, state: RunState, simulation: Simulation) -> Run:

@@ -25,7 +25,7 @@ class _InterruptingEffects(SimulatedEffects):
     """Effects that stop the flow after `every` resumable boundaries."""
 
     def __init__(self, simulation: Simulation, info: RunInfo, state: RunState, every: int) -> None:
-        super().__init__(simulation, info, None, {})
+        super().__init__(simulation, info, None, ())
         self.state = state
         self.boundaries_left = every
 

@@ -19,6 +19,7 @@ from temporalio.workflow import ChildWorkflowHandle, ParentClosePolicy
 
 from orchestrator.errors import StepFailed
 from orchestrator.interpreter.effects import BranchRequest, BranchResult, CallRequest
+from orchestrator.interpreter.inbox import Inbox
 from orchestrator.interpreter.pool import is_discarded
 from orchestrator.model.plan import ANY_EVENT, Plan
 from orchestrator.model.run import RunInfo
@@ -28,7 +29,6 @@ from orchestrator.temporal.payloads import encode_or_fail, shorten_id
 from orchestrator.temporal.requests import build_run_request, omit_empty
 from orchestrator.temporal.search_attributes import WORKFLOW, build_search_attributes
 from orchestrator.temporal.workflow.cancellation import await_operation, await_uncancelled, count_cancellations
-from orchestrator.temporal.workflow.inbox import Inbox
 from orchestrator.temporal.workflow.task_budget import TaskBudget
 
 

@@ -22,6 +22,7 @@ from orchestrator.interpreter.effects import (
     Resolution,
 )
 from orchestrator.interpreter.failures import HistoryFull
+from orchestrator.interpreter.inbox import Event, Inbox
 from orchestrator.model.activity_input import ActivityInput
 from orchestrator.model.plan import Plan
 from orchestrator.model.run import RunInfo
@@ -31,7 +32,6 @@ from orchestrator.temporal.search_attributes import FIRST_STARTED_AT
 from orchestrator.temporal.workflow.activities import parse_activity_result, schedule_activity
 from orchestrator.temporal.workflow.cancellation import await_operation, count_cancellations
 from orchestrator.temporal.workflow.children import Children
-from orchestrator.temporal.workflow.inbox import Event, Inbox
 from orchestrator.temporal.workflow.task_budget import YIELD_SECONDS, TaskBudget
 
 NODES_UNTIL_NEXT_TRY = 1_000
@@ -44,6 +44,7 @@ MAX_HISTORY_BYTES = 45 * 1_048_576
 @dataclass(slots=True)
 class _Waiter:
     event: str
+    branches: tuple[str, ...]
     future: "asyncio.Future[Event]"
 
 
@@ -133,14 +134,16 @@ class TemporalEffects:
         self.show()
         await workflow.sleep(seconds, summary=title)
 
-    async def receive(self, event: str, timeout_seconds: float | None, title: str) -> tuple[Any] | None:
+    async def receive(
+        self, event: str, timeout_seconds: float | None, title: str, branches: tuple[str, ...]
+    ) -> tuple[Any] | None:
         """Read an event, waiting for it if necessary; `None` after the timeout."""
-        early = self.inbox.take(event)
+        early = self.inbox.take(event, branches)
         if early is not None:
             return (early.payload,)
         if timeout_seconds is not None and timeout_seconds <= 0:
             return None
-        waiter = _Waiter(event, asyncio.get_running_loop().create_future())
+        waiter = _Waiter(event, branches, asyncio.get_running_loop().create_future())
         self._waiters.append(waiter)
         self.show()
         try:
@@ -154,7 +157,7 @@ class TemporalEffects:
         except asyncio.CancelledError:
             # Cancelled in the task in which the event came: another `wait` node may still read it.
             if waiter.future.done() and not waiter.future.cancelled():
-                self.inbox.put_back(waiter.future.result())
+                self.inbox.put_back(waiter.future.result(), branches)
             raise
         finally:
             if waiter in self._waiters:
@@ -162,15 +165,14 @@ class TemporalEffects:
         return (waiter.future.result().payload,)
 
     async def deliver(self, event: str, payload: Any, number: int | None = None) -> None:
-        """Add an event, pass it to the first waiter here and a copy to the branches that wait for it."""
+        """Add an event, and pass it to the first waiter, or that of each inline branch, and to children."""
         added = self.inbox.put(event, payload, number)
         copy = {"name": event, "payload": payload, "number": added.number}
         for waiter in self._waiters:
             if waiter.event == event and not waiter.future.done():
-                unread = self.inbox.take(event)
+                unread = self.inbox.take(event, waiter.branches)
                 if unread is not None:
                     waiter.future.set_result(unread)
-                break
         await self.children.deliver(event, copy)
 
     async def pause(self, paused: bool) -> None:

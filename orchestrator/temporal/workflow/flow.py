@@ -7,6 +7,7 @@ from typing import Any
 from temporalio import workflow
 from temporalio.common import RawValue
 
+from orchestrator.interpreter.inbox import Inbox
 from orchestrator.interpreter.run_document import build_run_document
 from orchestrator.interpreter.state import RunState
 from orchestrator.model.run import Run, format_timestamp
@@ -14,7 +15,6 @@ from orchestrator.temporal.payloads import encode_state
 from orchestrator.temporal.requests import build_run_request, build_unreadable_error, omit_empty, read_plan
 from orchestrator.temporal.search_attributes import add_scheduled_time
 from orchestrator.temporal.workflow.effects import TemporalEffects
-from orchestrator.temporal.workflow.inbox import Inbox
 
 SHOWN_STEPS = 10
 """Maximum number of open steps in the details that the Temporal UI shows."""

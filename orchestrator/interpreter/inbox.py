@@ -21,6 +21,8 @@ class Event:
     payload: Any
     readers: list[str] = field(default_factory=list)
     """Step ids of parallels with a branch that has read it."""
+    inline_readers: list[tuple[str, ...]] = field(default_factory=list)
+    """The inline branches that have read it, each as the paths from the outermost to the innermost."""
 
     def to_json(self) -> list[Any]:
         """Return the event as it is recorded: `[number, name, payload]`."""
@@ -44,25 +46,39 @@ class Inbox:
         self.events.append(event)
         return event
 
-    def put_back(self, event: Event) -> None:
+    def put_back(self, event: Event, branches: tuple[str, ...] = ()) -> None:
         """Undo `take`."""
+        if branches:
+            event.inline_readers.remove(branches)
+            if event.inline_readers:
+                return
+        else:
+            self.events.append(event)
+            self.events.sort(key=lambda event: event.number)
         self.read.remove(event.number)
-        self.events.append(event)
-        self.events.sort(key=lambda event: event.number)
 
-    def take(self, name: str) -> Event | None:
-        """Read the oldest unread event with this name."""
+    def take(self, name: str, branches: tuple[str, ...] = ()) -> Event | None:
+        """Read the oldest event with this name that is unread; inline branches of a parallel each read a copy."""
         for event in self.events:
-            if event.name == name and not event.readers:
-                self.events.remove(event)
-                self.read.append(event.number)
+            if (
+                event.name == name
+                and not event.readers
+                and all(_are_siblings(branches, r) for r in event.inline_readers)
+            ):
+                if not event.inline_readers:
+                    self.read.append(event.number)
+                if branches:
+                    event.inline_readers.append(branches)
+                else:
+                    self.events.remove(event)
                 return event
         return None
 
     def copy_for_branch(self, names: Collection[str], parallel: str) -> list[Event]:
         """Return the events for a new branch of a parallel: unread ones, and those that its siblings have read."""
         matching = [event for event in self.events if event.name in names or ANY_EVENT in names]
-        return [event for event in matching if not event.readers or parallel in event.readers]
+        unread = [event for event in matching if not event.inline_readers]
+        return [event for event in unread if not event.readers or parallel in event.readers]
 
     def mark_read(self, numbers: Collection[int], parallel: str) -> None:
         """Record that a branch of the parallel has read these events."""
@@ -72,4 +88,12 @@ class Inbox:
 
     def list_unread(self) -> list[Event]:
         """Return the events that no branch has read; called while no parallel is open."""
-        return [event for event in self.events if not event.readers]
+        return [event for event in self.events if not event.readers and not event.inline_readers]
+
+
+def _are_siblings(branches: tuple[str, ...], others: tuple[str, ...]) -> bool:
+    """Return whether two readers are in different branches of the same parallel."""
+    for mine, other in zip(branches, others, strict=False):
+        if mine != other:
+            return mine.rpartition("[")[0] == other.rpartition("[")[0]
+    return False
