@@ -155,6 +155,8 @@ class LoopFrame:
             collected=list(fields["collected"]),
             failed=fields["failed"],
             shadowed=dict(fields["shadowed"]),
+            set_before=list(fields["set_before"]),
+            errors=list(fields["errors"]),
             exits=list(fields["left"]),
             merged=dict(fields["merged"]),
             merged_steps=dict(fields["merged_steps"]),
