@@ -139,6 +139,10 @@ def _check_delay(node: Node, pointer: str, report: Report) -> None:
     problem = cron.find_problem(str(expression)) if expression else None
     if problem is not None:
         report.add_error("bad_cron", f"{pointer}/config/cron", problem)
+    for wide in cron.find_wide_steps(str(expression)) if expression and problem is None else ():
+        report.add_warning(
+            "wide_step", f"{pointer}/config/cron", wide, "a step begins again with each hour, day or year"
+        )
 
 
 def _check_seconds(value: Any, pointer: str, report: Report) -> None:

@@ -123,6 +123,43 @@ def _find_field_problem(name: str, field: str, limits: tuple[int, int]) -> str |
     return None
 
 
+def find_wide_steps(expression: str) -> list[str]:
+    """Return what is wrong with steps of a valid expression that are wider than their field or range.
+
+    A step as long as the whole field says what it does: `*/60` in the minutes is once in an hour. Months differ in
+    length, so that does not hold for their days.
+    """
+    text = expression.strip().lower()
+    if text.startswith("@"):
+        return []
+    problems = []
+    for name, field, limits, every in zip(FIELDS, text.split(), LIMITS, RANGES, strict=True):
+        for part in field.split(","):
+            match = PART.fullmatch(part)
+            if match is None or match["step"] is None:
+                continue
+            step, whole = int(match["step"]), len(every)
+            first, size = _measure_part(match["start"], match["end"], name, limits, whole)
+            if 1 < step >= size and (step != whole or name == "day of month"):
+                problems.append(f"{name}: {part!r:.60} matches {first} only: the step is wider than what it divides")
+    return problems
+
+
+def _measure_part(
+    start: str | None, end: str | None, name: str, limits: tuple[int, int], whole: int
+) -> tuple[int, int]:
+    """Return the first value of a part and the number of values that its step divides."""
+    names = VALUE_NAMES.get(name, ())
+    low = limits[0]
+
+    def number(text: str) -> int:
+        return int(text) if text.isdecimal() else low + names.index(text)
+
+    first = low if start is None else number(start)
+    last = low + whole - 1 if end is None else number(end)
+    return first, last - first + 1 if last >= first else last - first + 1 + whole
+
+
 def load_zone(name: str) -> ZoneInfo:
     """Return a time zone by its IANA name; raises CronError."""
     # ZoneInfo also opens files that are not zones, such as `posixrules` and `right/UTC`.

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from orchestrator.errors import Problem
 from orchestrator.model.definition import Trigger
 from orchestrator.planner.planner import check
+from orchestrator.planner.report import Report
+from orchestrator.planner.trigger_checks import check as check_trigger
 from orchestrator.temporal.schedules.spec import OVERLAPS, build_policy, build_spec
 from orchestrator.timing import schedule
 from orchestrator.timing.cron import CronError, load_zone
@@ -154,6 +156,119 @@ def test_a_misspelt_overlap_policy_gets_a_suggestion() -> None:
     assert problem.hint == "did you mean `buffer_one`?"
 
 
+NOW = datetime(2026, 11, 26, tzinfo=UTC)
+
+
+def check_schedule(**keys: Any) -> list[Problem]:
+    """Return the problems of a schedule on November 26, 2026."""
+    report = Report()
+    check_trigger(Trigger(type="schedule", **keys), report, NOW)
+    return report.problems
+
+
+@pytest.mark.parametrize(
+    ("keys", "path", "message"),
+    [
+        # An active schedule that Temporal had installed, and that started nothing ever.
+        (
+            {"cron": "0 9 * * *", "config": {"start_at": "2027-01-01", "end_at": "2026-01-01"}},
+            "end_at",
+            "end_at (2026-01-01T00:00Z) is before start_at (2027-01-01T00:00Z)",
+        ),
+        # 2027 is not a leap year.
+        (
+            {"cron": "0 0 29 2 *", "config": {"start_at": "2027-01-01", "end_at": "2027-12-31"}},
+            "end_at",
+            "no fire time from 2027-01-01T00:00Z to 2027-12-31T00:00Z",
+        ),
+        ({"cron": "@yearly", "config": {"start_at": "2100-06-01"}}, "start_at", "to the end of 2100"),
+        ({"interval_seconds": 60, "config": {"end_at": "1969-12-31"}}, "end_at", "no fire time to 1969-12-31"),
+        # 3,000,000,000 s are 95 years: 1970, 2065, 2160.
+        ({"interval_seconds": 3_000_000_000, "config": {"start_at": "2066-01-01"}}, "start_at", "no fire time from"),
+    ],
+)
+def test_a_schedule_that_never_fires_is_an_error(keys: dict[str, Any], path: str, message: str) -> None:
+    (problem,) = check_schedule(**keys)
+
+    assert (problem.severity, problem.code, problem.path) == ("error", "never_fires", f"{CONFIG}/{path}")
+    assert message in problem.message
+
+
+def test_a_schedule_that_fires_once_at_its_bounds_is_valid() -> None:
+    assert check_schedule(cron="0 0 1 12 *", config={"start_at": "2026-12-01", "end_at": "2026-12-01"}) == []
+
+
+def test_a_schedule_that_has_ended_is_a_warning() -> None:
+    """Its workflow can still be started by hand, so the definition stays usable."""
+    (problem,) = check_schedule(cron="@daily", config={"end_at": "2026-11-25"})
+
+    assert (problem.severity, problem.code, problem.path) == ("warning", "schedule_ended", f"{CONFIG}/end_at")
+
+
+@pytest.mark.parametrize(
+    ("zone", "cron", "message"),
+    [
+        ("Europe/Vienna", "30 2 * * *", "on 2027-03-28 the clocks of Europe/Vienna skip 02:30: the schedule does not"),
+        ("Europe/Vienna", "0 */2 * * *", "on 2027-03-28 the clocks of Europe/Vienna skip 02:00"),
+        # 01:00 and 03:00 are the instants of 02:00 by the two offsets; they fire on their own account.
+        ("Europe/Vienna", "0 1-5 * * *", "on 2027-03-28 the clocks of Europe/Vienna skip 02:00: the schedule does not"),
+        ("Europe/Vienna", "30 2 * 10 *", "on 2027-10-31 the clocks of Europe/Vienna show 02:30 twice: the schedule "
+         "fires once, the second time"),
+        ("America/New_York", "30 1 * * *", "on 2027-11-07 the clocks of America/New_York show 01:30 twice: the "
+         "schedule fires twice"),
+        # Clocks go from 02:00 to 02:30.
+        ("Australia/Lord_Howe", "15 2 * * *", "on 2027-10-03 the clocks of Australia/Lord_Howe skip 02:15: the "
+         "schedule fires at 02:45 instead"),
+    ],
+)  # fmt: skip
+def test_a_time_of_day_inside_a_clock_change_is_a_warning_with_the_next_night(
+    zone: str, cron: str, message: str
+) -> None:
+    (problem,) = check_schedule(cron=cron, config={"timezone": zone})
+
+    assert (problem.severity, problem.code, problem.path) == ("warning", "clock_change", "/trigger/cron")
+    assert problem.message.startswith(message)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"cron": "30 2 * * *"},
+        {"cron": "30 2 * * *", "config": {"timezone": "Asia/Kolkata"}},
+        {"cron": "0 3 * * *", "config": {"timezone": "Europe/Vienna"}},
+        {"cron": "*/15 * * * *", "config": {"timezone": "Europe/Vienna"}},
+        {"cron": "30 2 * * mon-sat", "config": {"timezone": "Europe/Vienna"}},
+        {"cron": "30 2 * * *", "config": {"timezone": "Europe/Vienna", "end_at": "2027-03-28"}},
+        {"interval_seconds": 3600, "config": {"timezone": "Europe/Vienna"}},
+    ],
+)
+def test_a_schedule_that_no_clock_change_touches_has_no_warning(keys: dict[str, Any]) -> None:
+    assert check_schedule(**keys) == []
+
+
+@pytest.mark.parametrize(
+    ("start_at", "reason"),
+    [
+        ("2027-03-28T02:30", "skip 2027-03-28T02:30; it is read as 2027-03-28T01:30Z"),
+        ("2027-10-31T02:30", "show 2027-10-31T02:30 twice; it is read as 2027-10-31T00:30Z"),
+        ("2027-10-31T02:30+02:00", ""),
+        ("2027-10-31T03:00", ""),
+    ],
+)
+def test_a_bound_inside_a_clock_change_is_a_warning_unless_it_has_an_offset(start_at: str, reason: str) -> None:
+    found = check_schedule(cron="@daily", config={"timezone": "Europe/Vienna", "start_at": start_at})
+
+    assert [(one.code, one.path) for one in found] == [("clock_change", f"{CONFIG}/start_at")] * bool(reason)
+    assert all(one.message.endswith(reason) for one in found)
+
+
+def test_a_step_wider_than_its_field_is_a_warning() -> None:
+    (problem,) = check_schedule(cron="*/90 * * * *")
+
+    assert (problem.severity, problem.code, problem.path) == ("warning", "wide_step", "/trigger/cron")
+    assert problem.message.startswith("minute: '*/90' matches 0 only")
+
+
 SECONDS = st.sampled_from([None, False, True, -1, 0, 0.5, 60, 10**11, 1e300, float("nan"), float("inf"), "", "5", []])
 INTERVALS = st.sampled_from([None, -1.0, 0.5, 1, 1.5, 90, 3_000_000_000, 1e11, float("nan"), float("inf")])
 TIMES = st.sampled_from(
@@ -214,3 +329,12 @@ def test_a_machine_dependent_time_zone_is_refused(name: str) -> None:
 @pytest.mark.parametrize("name", ["UTC", "Europe/Vienna", "Etc/GMT+1", "US/Eastern"])
 def test_a_zone_has_its_iana_name(name: str) -> None:
     assert load_zone(name) == ZoneInfo(name)
+
+
+def test_a_wide_step_of_a_delay_is_a_warning() -> None:
+    nodes = [{"id": "d", "type": "delay", "config": {"cron": "0 */30 * * *"}}]
+    edges = [{"source": "trigger", "target": "d"}]
+
+    (problem,) = check({"name": "W", "trigger": {"type": "manual"}, "nodes": nodes, "edges": edges}).problems
+
+    assert (problem.severity, problem.code, problem.path) == ("warning", "wide_step", "/nodes/0/config/cron")

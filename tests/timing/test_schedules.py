@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from orchestrator.errors import OperationRefused
 from orchestrator.model.definition import Trigger
 from orchestrator.temporal.schedules.spec import build_calendars, build_policy, build_ranges, build_spec
-from orchestrator.timing.cron import CronError, Fields, expand, find_problem
+from orchestrator.timing.cron import CronError, Fields, expand, find_problem, find_wide_steps
 from orchestrator.timing.fire_times import find_next_fire, iterate_fire_times
 from orchestrator.timing.schedule import list_fire_times, parse_bounds
 from tests.crons import EXPRESSIONS
@@ -94,6 +94,35 @@ def test_a_problem_never_quotes_the_library(expression: str) -> None:
     problem = find_problem(expression)
 
     assert problem is None or not re.search(r"acceptable|out of|is not alpha|croniter|\[", problem)
+
+
+@pytest.mark.parametrize(
+    ("expression", "first"),
+    [
+        ("*/90 * * * *", 0), ("5/90 * * * *", 5), ("50/15 * * * *", 50), ("10-20/15 * * * *", 10), ("0 */30 * * *", 0),
+        ("0 0 */31 * *", 1), ("0 0 1 jan-mar/5 *", 1), ("0 22-2/5 * * *", 22), ("0 0 * * mon-wed/3", 1),
+    ],
+)  # fmt: skip
+def test_a_step_that_is_wider_than_what_it_divides_matches_one_value(expression: str, first: int) -> None:
+    (problem,) = find_wide_steps(expression)
+
+    assert f"matches {first} only" in problem
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "*/45 * * * *",
+        "*/60 */24 * */12 */7",
+        "5/60 * * * *",
+        "0 22-2/4 * * *",
+        "0 0 * * 0-7/3",
+        "5-5/1 * * * *",
+        "@daily",
+    ],
+)
+def test_a_step_that_fits_or_is_as_long_as_its_field_is_not_wide(expression: str) -> None:
+    assert find_wide_steps(expression) == []
 
 
 def test_ranges_are_short() -> None:
