@@ -313,7 +313,7 @@ def test_a_trigger_without_errors_makes_a_schedule(cron: str, seconds: float | N
 
     assert build_spec(read).time_zone_name
     assert build_policy(read).catchup_window is not None
-    assert len(list_fire_times(read, datetime(2026, 1, 1, tzinfo=UTC), 3)) <= 3
+    assert len(list_fire_times(read, datetime(1969, 1, 1, tzinfo=UTC), 1)) == 1
 
 
 def test_overlap_policies_are_the_same_in_both_tables() -> None:
