@@ -5,7 +5,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from orchestrator.errors import Problem
@@ -304,6 +304,7 @@ def test_the_input_of_a_schedule_must_match_the_input_schema() -> None:
 
 
 @given(st.sampled_from(["", "@daily", "61 * * * *", "0 0 30 2 *"]), INTERVALS, CONFIGS)
+@example("@daily", None, {"start_at": "9999-12-31T23:59:59Z"})  # after the last year of Temporal
 def test_a_trigger_without_errors_makes_a_schedule(cron: str, seconds: float | None, config: dict[str, Any]) -> None:
     trigger = {"type": "schedule", "cron": cron, "interval_seconds": seconds, "config": config}
     if any(problem.severity == "error" for problem in problems(**trigger)):
