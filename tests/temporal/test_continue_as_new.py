@@ -59,7 +59,13 @@ async def test_nested_loops_continue_in_the_middle(short: World) -> None:
     order = [f"{row}{cell}" for row in range(4) for cell in range(6)]
 
     assert (run.status, run.input_data) == ("completed", {"given": 1})
-    assert next(step for step in run.steps if step.id == "rows").output_data == {"count": 4, "items": TABLE}
+    assert next(step for step in run.steps if step.id == "rows").output_data == {
+        "count": 4,
+        "items": TABLE,
+        "succeeded": 4,
+        "failed": 0,
+        "errors": [],
+    }
     assert run.output["seen"].split() == order
     assert [call["parameters"].get("at") for call in script.calls] == [*order, None]
     assert run.steps_total == len(run.steps) == 1 + 4 * (1 + 6 * 2) + 1
@@ -153,7 +159,13 @@ async def test_a_map_continues_between_iterations(short: World) -> None:
     nodes = {"each": make_loop(40, "n", "step", max_concurrency=5, collect="{{ n }}"), "step": "work"}
     run = await short.run(make_plan(nodes, "trigger -> each", customer=customer))
 
-    assert run.steps[0].output_data == {"count": 40, "items": list(range(40))}
+    assert run.steps[0].output_data == {
+        "count": 40,
+        "items": list(range(40)),
+        "succeeded": 40,
+        "failed": 0,
+        "errors": [],
+    }
     assert len(script.calls) == 40
     assert len(await measure_lengths(short, run.id)) >= 2
 
