@@ -20,10 +20,11 @@ class NotJson(ValueError):
 
 
 def normalize_json(value: Any) -> tuple[Any, bool]:
-    """Return the value without lone surrogates, and whether it had any; raises NotJson."""
+    """Return the value without lone surrogates, and whether it had any; keys become text; raises NotJson."""
     has_surrogates = False
     try:
-        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+        text.encode()
     except RecursionError:
         raise NotJson(TOO_DEEP) from None
     except UnicodeEncodeError:
@@ -32,6 +33,9 @@ def normalize_json(value: Any) -> tuple[Any, bool]:
         raise NotJson(str(error)) from None
     if is_deeper(value, MAX_DEPTH):
         raise NotJson(TOO_DEEP)
+    # Temporal's converter sorts keys, and an action whose result it refuses is called again.
+    if has_other_keys(value):
+        value = json.loads(text)
     return (replace_surrogates(value), True) if has_surrogates else (value, False)
 
 
@@ -47,6 +51,13 @@ def is_deeper(value: Any, limit: int) -> bool:
             if isinstance(part, dict | list | tuple)
         ]
     return bool(level)
+
+
+def has_other_keys(value: Any) -> bool:
+    """Return whether an object has a key that is not text."""
+    if isinstance(value, dict):
+        return any(not isinstance(key, str) or has_other_keys(item) for key, item in value.items())
+    return isinstance(value, list | tuple) and any(map(has_other_keys, value))
 
 
 def replace_surrogates(value: Any) -> Any:
