@@ -39,11 +39,13 @@ def _defer_secrets(value: Any, env: Env, pointer: str, deferred: dict[str, list[
 
 def reveal(parameters: Any, deferred: Mapping[str, list[Any]], env: Env) -> Any:
     """Insert the secrets of `env` into rendered parameters; raises EvaluationError that names a missing secret."""
+    holder = {"": parameters}
+    copies: dict[int, Any] = {}
     for pointer, parts in deferred.items():
         values = [part if isinstance(part, str) else resolve_part(part, env) for part in parts]
         value = values[0] if len(values) == 1 else "".join(to_text(value, env.spend) for value in values)
-        parameters = _set_at(parameters, split_pointer(pointer), value)
-    return parameters
+        _set_at(holder, split_pointer(pointer), value, copies)
+    return holder[""]
 
 
 def resolve_part(part: Mapping[str, Any], env: Env) -> Any:
@@ -69,14 +71,23 @@ def find_secret_names(deferred: Mapping[str, list[Any]]) -> list[str]:
     return list(names)
 
 
-def _set_at(parameters: Any, keys: list[str], value: Any) -> Any:
-    """Return a copy with the value set at the path."""
-    if not keys:
-        return value
-    key, *below = keys
-    if isinstance(parameters, dict):
-        return {**parameters, key: _set_at(parameters.get(key), below, value)}
-    index = read_index(key) if isinstance(parameters, list) else None
-    if index is not None and 0 <= index < len(parameters):
-        return [*parameters[:index], _set_at(parameters[index], below, value), *parameters[index + 1 :]]
-    raise EvaluationError(f"the parameters have no {key!r:.60} to hold a secret")
+def _set_at(holder: dict[str, Any], keys: list[str], value: Any, copies: dict[int, Any]) -> None:
+    """Set the value at the path, in a copy of each list and object on the path; `copies` are those made before."""
+    container: Any = holder
+    position: Any = ""
+    for key in keys:
+        inner = container[position] if isinstance(container, list) else container.get(position)
+        if isinstance(inner, dict | list) and id(inner) not in copies:
+            inner = container[position] = inner.copy()
+            copies[id(inner)] = inner
+        container, position = inner, _find_position(inner, key)
+    container[position] = value
+
+
+def _find_position(container: Any, key: str) -> str | int:
+    if isinstance(container, dict):
+        return key
+    index = read_index(key) if isinstance(container, list) else None
+    if index is None or not 0 <= index < len(container):
+        raise EvaluationError(f"the parameters have no {key!r:.60} to hold a secret")
+    return index
