@@ -13,7 +13,7 @@ from orchestrator.jsontools.json_types import describe_value
 from orchestrator.language import CompiledEntries, CompiledValue, Env, compile_value, render_parameters
 from orchestrator.language.condition_reader import Condition, compile_condition
 from orchestrator.language.env import Meter, Warnings
-from orchestrator.language.values import read_date
+from orchestrator.language.values import read_date, require_shallow
 from orchestrator.model.plan import MAX_DELAY_SECONDS
 
 
@@ -57,7 +57,12 @@ class Compiled:
     def parameters(self, source: dict[str, Any], env: Env) -> tuple[Any, dict[str, list[Any]]]:
         """Render an action's parameters; parts that need secrets are rendered by the worker that has them."""
         template = self._compile(source)
-        return render_parameters(source, env) if template.uses_secrets else (template.render(env), {})
+        if not template.uses_secrets:
+            return template.render(env), {}
+        parameters, deferred = render_parameters(source, env)
+        if template.builds:
+            require_shallow(parameters, env.spend)
+        return parameters, deferred
 
     def _compile(self, source: Any) -> CompiledValue:
         template = self._values.get(id(source))
