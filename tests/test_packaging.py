@@ -1,0 +1,54 @@
+"""The distribution: declared dependencies and type markers."""
+
+import ast
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("orchestrator", "activities", "api")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def normalize(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def list_declared() -> set[str]:
+    extras = PROJECT["project"]["optional-dependencies"].values()
+    requirements = [*PROJECT["project"]["dependencies"], *(each for extra in extras for each in extra)]
+    return {normalize(re.split(r"[\[<>=!~; ]", each, maxsplit=1)[0]) for each in requirements}
+
+
+def list_imports() -> Iterator[str]:
+    for package in PACKAGES:
+        for path in (ROOT / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Import):
+                    yield from (alias.name.partition(".")[0] for alias in node.names)
+                elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                    yield node.module.partition(".")[0]
+
+
+def test_every_direct_import_is_declared() -> None:
+    # anyio, httpcore, python-dotenv and starlette came along only as dependencies of others.
+    declared, distributions = list_declared(), packages_distributions()
+    imported = set(list_imports()) - sys.stdlib_module_names - set(PACKAGES)
+    undeclared = {
+        name
+        for name in imported
+        if name in distributions and not {normalize(each) for each in distributions[name]} & declared
+    }
+
+    assert undeclared == set()
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_ships_its_types(package: str) -> None:
+    assert (ROOT / package / "py.typed").exists()
+    assert "py.typed" in PROJECT["tool"]["setuptools"]["package-data"]["*"]
