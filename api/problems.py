@@ -282,4 +282,4 @@ class UnhandledErrors:
             if response_started or scope["type"] != "http":
                 raise
             logger.exception("%s %s", scope["method"], scope["path"])
-            await make_problem(500, "internal", "internal error; the server has logged it")(scope, receive, send)
+            await make_problem(500, "internal", "internal error; see the server log")(scope, receive, send)

@@ -25,7 +25,7 @@ async def follow(runs: "Runs", run_id: str, *, quiet: bool) -> "Run":
                 warned = True
                 queue = runs.settings.task_queue
                 print_note(
-                    f"no worker polls task queue {queue!r} yet: start one with `orchestrator worker`",
+                    f"no worker is polling task queue {queue!r} yet: start one with `orchestrator worker`",
                     "yellow",
                 )
     return run

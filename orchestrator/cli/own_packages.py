@@ -36,7 +36,7 @@ def import_own_packages_first() -> None:
         if module is not None and ROOT not in (other := _find_file(module.__spec__)).parents:
             raise UsageError(
                 f"{other} was imported before {_find_file(_find_own(name))}, and both are named {name!r}",
-                hint="rename yours",
+                hint="rename your module",
             )
     if not any(isinstance(finder, OwnPackageFinder) for finder in sys.meta_path):
         sys.meta_path.insert(0, OwnPackageFinder())
@@ -50,7 +50,7 @@ def require_other_names(modules: Iterable[str]) -> None:
             raise SettingsError(
                 f"ORCHESTRATOR_ACTION_MODULES names {name!r}, which is {_find_file(other)}, "
                 f"but {package!r} is already the name of {_find_file(_find_own(package))}",
-                hint="rename yours",
+                hint="rename your module",
             )
 
 

@@ -207,5 +207,5 @@ def _call_runs(work: "Callable[[Runs], Awaitable[ResultT]]") -> ResultT:
     try:
         return run_until_signal(with_client())
     except Interrupted as interrupted:
-        print_note("runs are not affected by this")
+        print_note("running workflows are not affected")
         raise typer.Exit(interrupted.code) from None

@@ -89,7 +89,7 @@ def test_an_action_module_of_the_same_name_is_refused_with_both_files(module: st
     assert done.stderr.splitlines() == [
         f"error: ORCHESTRATOR_ACTION_MODULES names {module!r}, which is {tmp_path / file}, "
         f"but {package!r} is already the name of {OUR_FILES[package]}",
-        "hint: rename yours",
+        "hint: rename your module",
     ]
 
 
@@ -104,7 +104,7 @@ def test_a_module_of_the_same_name_that_was_imported_before_is_refused(name: str
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
         f"error: {tmp_path / name}.py was imported before {OUR_FILES[name]}, and both are named {name!r}",
-        "hint: rename yours",
+        "hint: rename your module",
     ]
 
 

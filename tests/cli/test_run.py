@@ -81,6 +81,6 @@ async def test_a_run_without_a_worker_gets_a_warning(dev: Dev, tmp_path: Path) -
     process.send_signal(signal.SIGTERM)
     done = await without_worker.end(process)
 
-    assert b"no worker polls task queue 'nobody-here' yet" in messages[1]
+    assert b"no worker is polling task queue 'nobody-here' yet" in messages[1]
     assert done.code == 143
     await dev("runs", "cancel", messages[0].split()[1].decode())
