@@ -81,10 +81,17 @@ def _parse_case(case: Any, where: str, folder: Path) -> dict[str, Any]:
     _require_known_keys(case, CASE_KEYS, where)
     _require_known_keys(expect, EXPECT_KEYS, f"{where}: expect")
     _require_objects(case.get("events"), EVENT_KEYS, {"name"}, f"{where}: events")
+    for index, event in enumerate(case.get("events") or (), 1):
+        _require_seconds(event.get("at", 0), f"{where}: events: {index}")
     _require_objects(case.get("resolutions"), RESOLUTION_KEYS, {"node_id", "action"}, f"{where}: resolutions")
+    if not isinstance(expect.get("steps") or {}, Mapping):
+        raise UsageError("`steps` must be an object of steps and their status", where=f"{where}: expect")
+    callees = case.get("with") or []
+    if not isinstance(callees, list) or not all(isinstance(name, str) for name in callees):
+        raise UsageError("`with` must be a list of files", where=where)
     read = {**case, "input": _read_reference(case.get("input"), folder)}
     read["actions"] = mocks.check_mocks(_read_reference(case.get("actions"), folder) or {}, where)
-    read["with"] = [read_json(str(folder / name)) for name in case.get("with") or ()]
+    read["with"] = [read_json(str(folder / name)) for name in callees]
     return read
 
 
@@ -100,6 +107,11 @@ def _require_objects(value: Any, known: set[str], required: set[str], where: str
         for key in sorted(required):
             if not isinstance(item.get(key), str) or not item[key]:
                 raise UsageError(f"`{key}` is missing, or not text", where=at)
+
+
+def _require_seconds(value: Any, where: str) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+        raise UsageError("`at` must be a number of seconds, 0 or more", where=where)
 
 
 def _require_known_keys(value: Mapping[Any, Any], known: set[str], where: str) -> None:

@@ -9,6 +9,7 @@ import yaml
 from typer.testing import CliRunner, Result
 
 from orchestrator.cli import app
+from orchestrator.cli.files import read_yaml
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 WITH_CASES = sorted(EXAMPLES.glob("*.tests.yaml"))
@@ -159,3 +160,43 @@ def test_a_definition_without_cases_is_bad_usage(tmp_path: Path) -> None:
 
     assert result.exit_code == 2
     assert f"{path} has no test cases" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("slip", "message"),
+    [
+        ({"with": [1]}, "`with` must be a list of files"),
+        ({"with": 1}, "`with` must be a list of files"),
+        ({"expect": {"steps": ["load"]}}, "`steps` must be an object"),
+        ({"events": [{"name": "ok", "at": "soon"}]}, "`at` must be a number of seconds"),
+        ({"events": [{"name": "ok", "at": -1}]}, "`at` must be a number of seconds"),
+        ({"events": [{"name": "ok", "at": True}]}, "`at` must be a number of seconds"),
+    ],
+)
+def test_a_slip_in_a_case_is_bad_usage(tmp_path: Path, slip: dict[str, Any], message: str) -> None:
+    # Most of these ended in a traceback.
+    result = run_cases(tmp_path, [{**make_case(output=None), **slip}])
+
+    assert result.exit_code == 2, result.output
+    assert message in " ".join(result.stderr.split())
+
+
+def test_a_date_in_yaml_is_text(tmp_path: Path) -> None:
+    # YAML 1.1 has dates, which are not JSON: a case with one ended in a traceback.
+    path = tmp_path / "mocks.yaml"
+    path.write_text("{day: 2026-03-01, time: 2026-03-01T08:00:00Z, price: 1.5, paid: true, note: null}")
+
+    assert read_yaml(str(path)) == {
+        "day": "2026-03-01",
+        "time": "2026-03-01T08:00:00Z",
+        "price": 1.5,
+        "paid": True,
+        "note": None,
+    }
+
+
+def test_a_value_that_json_does_not_have_is_bad_usage(tmp_path: Path) -> None:
+    result = run_cases(tmp_path, "[{name: x, input: !!set {a, b}, expect: {output: null}}]")
+
+    assert result.exit_code == 2
+    assert "invalid YAML" in result.stderr
