@@ -50,12 +50,7 @@ async def serve_metrics(address: str | None) -> AsyncIterator[None]:
         yield
         return
     host, _, port = address.rpartition(":")
-    if not port.isdigit():
-        raise AddressInUse(
-            f"{address!r} is not an address to listen on: it has no port",
-            hint="ORCHESTRATOR_METRICS_ADDRESS=127.0.0.1:9464",
-        )
-    async with _run_server(create_metrics_app(), host.strip("[]") or "127.0.0.1", int(port)):
+    async with _run_server(create_metrics_app(), host.strip("[]"), int(port)):
         yield
 
 
@@ -100,6 +95,8 @@ def _listen(host: str, port: int) -> socket.socket:
             f"cannot listen on {host}:{port}: {error.strerror}",
             hint="`dev --port 0` or ORCHESTRATOR_API_PORT=0 takes any free port",
         ) from None
+    except UnicodeError:  # the host cannot be encoded as a domain name: it has an empty or overlong label
+        raise AddressInUse(f"cannot listen on {host}:{port}: {host!r} is not a host name") from None
     # asyncio sets this only on sockets that name their protocol; without it a response in two parts waits 40 ms.
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listening

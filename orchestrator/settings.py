@@ -17,7 +17,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 PREFIX = "ORCHESTRATOR_"
 SECRET_PREFIX = "ORCHESTRATOR_SECRET_"  # noqa: S105 - a prefix of names, not a secret
 ENV_FILE = ".env"
-ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/]+):[0-9]{1,5}")
+ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/]+):([0-9]{1,5})")
+MAX_PORT = 65_535
 
 Names = Annotated[tuple[str, ...], NoDecode]
 """Names separated by commas."""
@@ -178,8 +179,15 @@ class Settings(BaseSettings):
     @field_validator("temporal_address")
     @classmethod
     def _check_address(cls, value: str) -> str:
-        if ADDRESS.fullmatch(value) is None:
+        if not _is_address(value):
             raise ValueError(f"must be host:port without a scheme, such as 127.0.0.1:7233, not {value!r}")
+        return value
+
+    @field_validator("metrics_address")
+    @classmethod
+    def _check_metrics_address(cls, value: str | None) -> str | None:
+        if value is not None and not _is_address(value):
+            raise ValueError(f"must be host:port, such as 127.0.0.1:9464, not {value!r}")
         return value
 
     @field_validator("rate_limit")
@@ -222,6 +230,12 @@ def _parse_json(value: object, example: str) -> object:
         return json.loads(value)
     except ValueError:
         raise ValueError(f"must be a JSON object, such as {example}") from None
+
+
+def _is_address(text: str) -> bool:
+    """Return whether a text is `host:port`, with an IPv6 address in brackets."""
+    match = ADDRESS.fullmatch(text)
+    return match is not None and int(match[2]) <= MAX_PORT
 
 
 def _read_environment() -> Mapping[str, str | None]:

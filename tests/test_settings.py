@@ -17,6 +17,8 @@ from orchestrator.settings import PREFIX
             "http://127.0.0.1:7233",
             "must be host:port without a scheme, such as 127.0.0.1:7233, not 'http://127.0.0.1:7233'",
         ),
+        ("METRICS_ADDRESS", "127.0.0.1:99999", "must be host:port, such as 127.0.0.1:9464, not '127.0.0.1:99999'"),
+        ("METRICS_ADDRESS", "9464", "must be host:port, such as 127.0.0.1:9464, not '9464'"),
         ("LOG_LEVEL", "inof", "must be 'debug', 'info', 'warning' or 'error'"),
         ("RATE_LIMIT", "much", "must be a number of requests per time, such as 6000/minute, not 'much'"),
         ("HTTP_ALLOWED_NETWORKS", "10.1.0.0/99", "must be a list of networks such as 10.1.0.0/16, not '10.1.0.0/99'"),
