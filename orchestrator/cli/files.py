@@ -1,7 +1,9 @@
 """Read files, stdin, and JSON on the command line. Every error names its file, line and column."""
 
+import os
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,9 @@ from orchestrator.jsontools.suggestions import did_you_mean
 MAX_BYTES = 32 * 1024 * 1024
 """Limit of a file: far above any definition, and a wrong path must not fill the memory."""
 STDIN = "-"
+YAML_TIMESTAMP = "tag:yaml.org,2002:timestamp"
+YAML_ONLY = {YAML_TIMESTAMP, *(f"tag:yaml.org,2002:{name}" for name in ("binary", "set", "omap", "pairs"))}
+"""Tags of values that JSON does not have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,16 @@ def _suggest_file(path: Path) -> str | None:
     return did_you_mean(path.name, (entry.name for entry in path.parent.iterdir()), f"{path.parent}/")
 
 
+def require_writable(path: Path, option: str) -> None:
+    """Raise UsageError where an option names a file that cannot be written."""
+    if path.is_dir():
+        raise UsageError(f"{option} {path} is a folder", hint="name a file in it")
+    if not path.parent.is_dir():
+        raise UsageError(f"the folder of {option}, {path.parent}, does not exist")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise UsageError(f"cannot write {option} {path}: permission denied")
+
+
 def read_json(name: str) -> LoadedFile:
     """Read a JSON file; raises UsageError, or JsonSyntaxError with `file:line:column`."""
     label = "<stdin>" if name == STDIN else name
@@ -100,13 +115,30 @@ def parse_json_argument(text: str | None, option: str) -> Any:
         raise UsageError(f"{option} is not valid JSON: {error.message}", where=error.where, hint=hint) from None
 
 
+@cache
+def _create_yaml_loader() -> Any:
+    """Return a SafeLoader that knows the types of JSON only: PyYAML reads `2026-03-01` as a date (YAML 1.1)."""
+    import yaml
+
+    class JsonTypesLoader(yaml.SafeLoader):
+        yaml_implicit_resolvers = {  # noqa: RUF012 - declared by the base class
+            first: [(tag, pattern) for tag, pattern in resolvers if tag != YAML_TIMESTAMP]
+            for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+        }
+        yaml_constructors = {  # noqa: RUF012 - declared by the base class
+            tag: construct for tag, construct in yaml.SafeLoader.yaml_constructors.items() if tag not in YAML_ONLY
+        }
+
+    return JsonTypesLoader
+
+
 def read_yaml(name: str) -> Any:
-    """Read a YAML file (JSON is YAML too); raises UsageError."""
+    """Read a YAML file (JSON is YAML too); raises UsageError. A date is text, as in YAML 1.2."""
     import yaml
 
     text = read_text(name)
     try:
-        return yaml.safe_load(text)
+        return yaml.load(text, _create_yaml_loader())  # noqa: S506 - a subset of SafeLoader
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name

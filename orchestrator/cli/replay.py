@@ -7,7 +7,7 @@ import typer
 
 from orchestrator.cli.environment import load_client_settings
 from orchestrator.cli.failures import FAILED
-from orchestrator.cli.files import read_text
+from orchestrator.cli.files import read_text, require_writable
 from orchestrator.cli.output import print_line
 from orchestrator.cli.signals import run_until_signal
 
@@ -19,6 +19,8 @@ def replay(
     ] = None,
 ) -> None:
     """Check that a recorded history replays on the current code without a difference."""
+    if save is not None:
+        require_writable(save, "--save")
     text = read_text(source) if Path(source).exists() else None
 
     async def work() -> Exception | None:

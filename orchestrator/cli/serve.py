@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 import typer
 
 from orchestrator.cli.environment import DEV_FILE, load_actions, load_settings
-from orchestrator.cli.failures import UsageError
+from orchestrator.cli.files import require_writable
 from orchestrator.cli.output import print_line
 from orchestrator.cli.signals import Interrupted, run_until_signal
 from orchestrator.store.home import create_private_file
@@ -180,8 +180,7 @@ class Announcement:
 
     def __enter__(self) -> Self:
         for file in self.files[1:]:
-            if not file.parent.is_dir():
-                raise UsageError(f"the folder of the ready file, {file.parent}, does not exist")
+            require_writable(file, "--ready-file")
             # A file left by a killed process would look ready too early.
             file.unlink(missing_ok=True)
         return self

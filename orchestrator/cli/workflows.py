@@ -34,6 +34,7 @@ def push(
     All files are checked before the first is stored. Workflows that others call are stored first.
     """
     loaded = [read_json(name) for name in files]
+    _require_distinct_ids(loaded)
 
     async def work(services: "Services") -> None:
         ordered = _order_callees_first(loaded)
@@ -47,13 +48,26 @@ def push(
     run_with_services(work)
 
 
+def _require_distinct_ids(files: list[LoadedFile]) -> None:
+    """Raise InvalidFileError for a file without an ID, or two files with the same one."""
+    names: dict[str, str] = {}
+    for file in files:
+        workflow_id = file.value.get("id") if isinstance(file.value, dict) else None
+        if workflow_id is None or workflow_id == "":
+            raise InvalidFileError(f"{file.name} has no id", hint="a stored definition needs one")
+        if not isinstance(workflow_id, str):
+            raise InvalidFileError(f"{file.name}: the id must be text")
+        if workflow_id in names:
+            message = f"{names[workflow_id]} and {file.name} have the same id {workflow_id!r}"
+            raise InvalidFileError(message, hint="push each workflow from one file")
+        names[workflow_id] = file.name
+
+
 async def _require_valid(services: "Services", customer: str, files: list[LoadedFile]) -> None:
     """Print the problems of all files; raises InvalidFileError where there are errors."""
-    named = {file.value["id"]: file.value for file in files if isinstance(file.value, dict) and "id" in file.value}
+    named = {file.value["id"]: file.value for file in files}
     wrong = 0
     for file in files:
-        if not isinstance(file.value, dict) or not file.value.get("id"):
-            raise InvalidFileError(f"{file.name} has no id", hint="a stored definition needs one")
         verdict = await services.plans.check(customer, file.value, unsaved=named)
         problems = [*file.source.find_duplicates(), *verdict.problems]
         show_problems(file, problems)
@@ -67,10 +81,10 @@ def _order_callees_first(files: list[LoadedFile]) -> list[LoadedFile]:
     from orchestrator.service.callees import find_callees
 
     def others(file: LoadedFile) -> set[str]:
-        return {name for name, _ in find_callees(file.value)} - {str(file.value.get("id"))}
+        return {name for name, _ in find_callees(file.value)} - {file.value["id"]}
 
-    waiting = {str(file.value.get("id")): file for file in files if isinstance(file.value, dict)}
-    ordered = [file for file in files if not isinstance(file.value, dict)]
+    waiting = {file.value["id"]: file for file in files}
+    ordered: list[LoadedFile] = []
     while waiting:
         free = [name for name, file in waiting.items() if not others(file) & set(waiting)]
         for name in free or list(waiting):

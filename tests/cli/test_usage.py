@@ -1,7 +1,12 @@
 """Bad usage, bad settings and `--help`, for all commands."""
 
+import json
+from pathlib import Path
+
 import pytest
 
+from orchestrator.cli.failures import UsageError
+from orchestrator.cli.serve import Announcement
 from tests.cli.commands import invoke, list_commands
 
 
@@ -71,3 +76,36 @@ def test_every_command_has_help(command: tuple[str, ...]) -> None:
 
     assert result.exit_code == 0
     assert f"orchestrator {' '.join(command)}" in result.stdout
+
+
+@pytest.mark.parametrize("text", ["{name}", "{name}/no/such/folder/history.json"])
+def test_a_history_cannot_be_saved_to_a_wrong_path(tmp_path: Path, text: str) -> None:
+    # Both ended in a traceback, after the history had been read.
+    result = invoke("replay", "a-run", "--save", text.format(name=tmp_path))
+
+    assert result.exit_code == 2
+    assert "--save" in result.stderr
+
+
+def test_a_folder_is_not_a_ready_file(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is a folder"), Announcement(tmp_path, tmp_path):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("ids", "message"),
+    [
+        (("same", "same"), "a.json and {folder}/b.json have the same id 'same'"),  # the last one was stored, silently
+        (("a", [1]), "b.json: the id must be text"),  # a traceback
+        (("a", None), "b.json has no id"),
+    ],
+)
+def test_files_to_push_need_distinct_ids(tmp_path: Path, ids: tuple[object, ...], message: str) -> None:
+    files = [tmp_path / "a.json", tmp_path / "b.json"]
+    for file, workflow_id in zip(files, ids, strict=True):
+        file.write_text(json.dumps({"id": workflow_id}))
+
+    result = invoke("workflows", "push", *map(str, files))
+
+    assert result.exit_code == 2
+    assert message.format(folder=tmp_path) in " ".join(result.stderr.split())
