@@ -13,7 +13,7 @@ async def call(run: NodeRun, node: Call) -> Exit:
     callee = run.plan.workflows[node.workflow]
     call_input = run.render(node.input)
     run.step.input = call_input
-    if callee.input_schema is not None and (problems := describe_problems(callee.input_schema, call_input)):
+    if callee.input_schema is not None and (problems := describe_problems(run, callee.input_schema, call_input)):
         raise StepFailed(
             f"config.input does not match the input_schema of workflow {callee.id}: {problems}",
             error_type="validation_error",

@@ -8,9 +8,13 @@ from orchestrator.interpreter.base import NodeRun
 from orchestrator.interpreter.compiled import parse_seconds, parse_time
 from orchestrator.interpreter.pure_nodes import NEXT, Exit
 from orchestrator.jsontools import schema
+from orchestrator.language.costs import SCHEMA_STEP
 from orchestrator.model.plan import MAX_DELAY_SECONDS, Delay, Wait
 from orchestrator.model.run import format_timestamp
 from orchestrator.timing.fire_times import find_next_fire
+
+MAX_REFUSALS_SHOWN = 20
+"""Warnings of a step that say why an event was refused."""
 
 
 async def delay(run: NodeRun, node: Delay) -> Exit:
@@ -51,14 +55,21 @@ async def wait(run: NodeRun, node: Wait) -> Exit:
             step.output = {"timed_out": True}
             return Exit("timeout")
         (payload,) = received
-        problems = "" if node.payload_schema is None else describe_problems(node.payload_schema, payload)
+        problems = "" if node.payload_schema is None else describe_problems(run, node.payload_schema, payload)
         if not problems:
             step.output = {"event": event, "payload": payload}
             return NEXT
-        step.warnings += (f"an event {event!r} was refused: {problems}",)
+        if len(step.warnings) < MAX_REFUSALS_SHOWN:
+            step.warnings += (f"an event {event!r} was refused: {problems}",)
+        elif len(step.warnings) == MAX_REFUSALS_SHOWN:
+            step.warnings += ("more events were refused",)
+        # Thousands of events may be queued, and reading one that is queued does not yield.
+        if run.interpreter.boundary_due(resumable=False):
+            await run.interpreter.pass_boundary(resumable=False)
 
 
-def describe_problems(json_schema: dict[str, Any], value: Any) -> str:
+def describe_problems(run: NodeRun, json_schema: dict[str, Any], value: Any) -> str:
     """Describe the first five mismatches of a value with a JSON Schema; empty where it is valid."""
-    problems = schema.find_problems(json_schema, value)
+    problems, steps = schema.measure_problems(json_schema, value)
+    run.interpreter.meter.spent += SCHEMA_STEP * steps
     return "; ".join(f"{problem.path or '/'}: {problem.message}" for problem in problems[:5])

@@ -30,6 +30,8 @@ MAX_STEPS = 200_000
 LARGE_HINT = "describe the parts that matter, or use `{}` for the rest"
 CHARACTERS_PER_STEP = 100
 """Characters of JSON that cost as much as a keyword."""
+PATTERN_WORK_PER_STEP = 1_600
+"""Instructions of a pattern, times characters of the text, that cost as much as a keyword; as `costs` has it."""
 
 
 @lru_cache(512)
@@ -38,8 +40,15 @@ def compile_pattern(pattern: str) -> Any:
     return re2.compile(pattern)
 
 
+def _matches(pattern: str, text: str) -> bool:
+    """Return whether a pattern is found in a text, and spend what the search takes."""
+    compiled = compile_pattern(pattern)
+    _spend(1 + compiled.programsize * len(text) // PATTERN_WORK_PER_STEP)
+    return compiled.search(text) is not None
+
+
 def _check_pattern(_: Any, pattern: str, instance: Any, schema: Any) -> Iterator[ValidationError]:
-    if isinstance(instance, str) and compile_pattern(pattern).search(instance) is None:
+    if isinstance(instance, str) and not _matches(pattern, instance):
         yield ValidationError("does not match the pattern")
 
 
@@ -49,9 +58,8 @@ def _check_pattern_properties(
     if not isinstance(instance, dict):
         return
     for pattern, subschema in patterns.items():
-        matcher = compile_pattern(pattern)
         for key, value in instance.items():
-            if matcher.search(key) is not None:
+            if _matches(pattern, key):
                 yield from validator.descend(value, subschema, path=key, schema_path=pattern)
 
 
@@ -60,10 +68,10 @@ def _check_additional_properties(
 ) -> Iterator[ValidationError]:
     if not isinstance(instance, dict):
         return
-    patterns = [compile_pattern(pattern) for pattern in schema.get("patternProperties", {})]
+    patterns = schema.get("patternProperties", {})
     known = schema.get("properties", {})
     for key, value in instance.items():
-        if key in known or any(pattern.search(key) is not None for pattern in patterns):
+        if key in known or any(_matches(pattern, key) for pattern in patterns):
             continue
         if additional is False:
             yield ValidationError("this key is not allowed", path=[key])
@@ -158,6 +166,11 @@ _Validator: Any = extend(  # type: ignore[no-untyped-call]  # the library has no
 
 def find_problems(schema: dict[str, Any] | bool, value: Any) -> list[Problem]:
     """Return everything wrong with a value; the paths point into the value."""
+    return measure_problems(schema, value)[0]
+
+
+def measure_problems(schema: dict[str, Any] | bool, value: Any) -> tuple[list[Problem], int]:
+    """Return everything wrong with a value, and the steps that the check took, at most about `MAX_STEPS`."""
     validator = _Validator(schema, registry=Registry())
     problems: list[Problem] = []
     _steps_left.set(MAX_STEPS)
@@ -175,7 +188,7 @@ def find_problems(schema: dict[str, Any] | bool, value: Any) -> list[Problem]:
         problems.append(_make_problem("bad_schema", "", _describe_reference(error.ref)))
     except re2.error as error:
         problems.append(_make_problem("bad_schema", "", f"the schema has an invalid pattern: {error}"))
-    return problems
+    return problems, MAX_STEPS - max(_steps_left.get(), 0)
 
 
 def find_schema_problems(schema: Any, path: str, *, in_workflow: bool = False) -> list[Problem]:

@@ -46,6 +46,8 @@ COUNTED_ITEM = 30
 """An item that `count(x)` compares."""
 SORTED_ITEM = 3
 """An item of a sorted list, for each doubling of the list's length."""
+SCHEMA_STEP = 200
+"""A keyword of a JSON Schema that is applied to a value, or a part of the work of a pattern there."""
 PATTERN_CHARACTER = 200
 """A character of a pattern that is compiled."""
 PATTERN_INSTRUCTIONS = 8

@@ -96,3 +96,26 @@ def test_a_format_is_checked(name: str, valid: list[str], invalid: list[str]) ->
     assert [text for text in valid if find_problems({"format": name}, text)] == []
     assert [text for text in invalid if not find_problems({"format": name}, text)] == []
     assert find_problems({"format": name}, 5) == []
+
+
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        ({"items": {"pattern": "(a|bc|def){300}$"}}, ["abcdef" * 100] * 1_000),
+        ({"patternProperties": {"(a|bc|def){300}$": {}}}, {f"{n}" + "abcdef" * 100: 1 for n in range(1_000)}),
+        ({"patternProperties": {"(a|bc){300}$": {}}, "additionalProperties": True},
+         {f"{n}" + "abcdef" * 100: 1 for n in range(1_000)}),
+    ],
+    ids=["pattern", "patternProperties", "additionalProperties"],
+)  # fmt: skip
+def test_patterns_are_counted_by_their_size_and_the_text(schema: Any, value: Any) -> None:
+    """One step for each, whatever it takes, is a workflow task that the deadlock detector stops."""
+    started = time.process_time()
+    problems = find_problems(schema, value)
+
+    assert [problem.message for problem in problems] == ["the value is too large to be checked against this schema"]
+    assert time.process_time() - started < 1
+
+
+def test_a_pattern_of_usual_size_applies_to_long_texts() -> None:
+    assert find_problems({"items": {"pattern": r"^[\w.+-]+@[\w.-]+$"}}, ["a" * 1_000 + "@b.c"] * 100) == []
