@@ -114,9 +114,9 @@ def _run(request: bytes, cpu_seconds: int) -> bytes:
     _import_own_packages()
     used = resource.getrusage(resource.RUSAGE_SELF)
     seconds = int(used.ru_utime + used.ru_stime) + 1 + cpu_seconds
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, resource.RLIM_INFINITY))
+    _set_limit(resource.RLIMIT_CPU, seconds)
     with contextlib.suppress(OSError, ValueError):  # macOS refuses this limit
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, resource.RLIM_INFINITY))
+        _set_limit(resource.RLIMIT_AS, MEMORY_BYTES)
     function, args, kwargs = pickle.loads(request)  # noqa: S301 - from our own process
     return pickle.dumps(function(*args, **kwargs))
 
@@ -124,6 +124,12 @@ def _run(request: bytes, cpu_seconds: int) -> bytes:
 def _import_own_packages() -> None:
     """Import `activities` from this distribution, whatever else of that name is on the path."""
     if "activities" not in sys.modules:
+def _set_limit(limit: int, amount: int) -> None:
+    """Set a soft limit of this process; only root may raise the hard one, such as that of `ulimit -t`."""
+    _, hard = resource.getrlimit(limit)
+    resource.setrlimit(limit, (amount if hard == resource.RLIM_INFINITY else min(amount, hard), hard))
+
+
         sys.path.insert(0, str(ROOT))
         importlib.import_module("activities")
         sys.path.remove(str(ROOT))

@@ -3,6 +3,8 @@
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -36,6 +38,22 @@ async def test_an_idle_process_that_was_killed_is_replaced() -> None:
 async def test_a_call_that_takes_too_much_memory_is_stopped() -> None:
     with pytest.raises(TooCostly):
         await ProcessPool(1).call("acme", bytes, 2 * MEMORY_BYTES)
+
+
+def test_a_hard_limit_of_the_system_is_kept() -> None:
+    """Under `ulimit -t` each call raised ValueError: a process may lower its hard limit only."""
+    code = (
+        "import pickle, resource, sys; resource.setrlimit(resource.RLIMIT_CPU, (1000, 1000));"
+        "from orchestrator.service.process_pool import _run;"
+        "print(pickle.loads(_run(pickle.dumps((resource.getrlimit, (resource.RLIMIT_CPU,), {})), int(sys.argv[1]))))"
+    )
+
+    def run(cpu_seconds: int) -> str:
+        command = [sys.executable, "-c", code, str(cpu_seconds)]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    assert run(5_000) == "(1000, 1000)\n"
+    assert run(5).endswith(", 1000)\n")
 
 
 async def test_a_costly_call_of_one_customer_keeps_no_other_waiting() -> None:
