@@ -16,7 +16,7 @@ from orchestrator.errors import OperationRefused, OrchestratorError, ServerUnava
 from orchestrator.language import Env
 from orchestrator.language.condition_reader import compile_condition
 from orchestrator.service.plans import MAX_RECEIVED_BYTES, Plans
-from orchestrator.service.process_pool import TooCostly
+from orchestrator.service.process_pool import Busy, TooCostly
 from orchestrator.service.runs import Operations
 from orchestrator.service.starts import Starts
 from orchestrator.store.database import StoreUnavailable
@@ -35,6 +35,8 @@ POLL_SECONDS = 0.05
 MAX_DUE = 100
 RETRY_AFTER = timedelta(minutes=5)
 """Pause before the next attempt at a delivery that failed unexpectedly."""
+UNAVAILABLE = (ServerUnavailable, StoreUnavailable, Busy)
+"""Errors that pass: what could not start for one of them is still pending."""
 
 logger = logging.getLogger(__name__)
 
@@ -161,6 +163,8 @@ class Events:
                 await self._start_pending(await self.deliveries.get(None, delivery_id))
             except (ServerUnavailable, StoreUnavailable):
                 raise
+            except Busy as error:  # with requests of this customer: it is due again when the claim times out
+                logger.warning("delivery %s has pending starts: %s", delivery_id, error)
             except Exception:
                 logger.exception("cannot start the runs of delivery %s; retrying later", delivery_id)
                 await self.deliveries.postpone(delivery_id, RETRY_AFTER)
@@ -205,7 +209,7 @@ class Events:
             results = await asyncio.gather(*map(start_one, pending[index : index + BATCH]), return_exceptions=True)
             await self.deliveries.settle([each for each in results if isinstance(each, Start)])
             failures += [each for each in results if isinstance(each, BaseException)]
-            if any(isinstance(each, ServerUnavailable | StoreUnavailable) for each in failures):
+            if any(isinstance(each, UNAVAILABLE) for each in failures):
                 break
         if failures:
             raise failures[0]
@@ -227,7 +231,7 @@ class Events:
                 trigger_type=delivery.kind,
             )
             await self.starts.begin(run)
-        except (ServerUnavailable, StoreUnavailable):
+        except UNAVAILABLE:
             raise
         except OrchestratorError as error:
             return replace(start, state=FAILED, reason=str(error))

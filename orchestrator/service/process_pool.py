@@ -49,7 +49,7 @@ class TooCostly(OrchestratorError):
 
 
 class Busy(OrchestratorError):
-    """Earlier requests are still being checked."""
+    """The server is still busy with earlier requests."""
 
     code = "busy"
 
@@ -71,7 +71,10 @@ class ProcessPool:
         async with self._take_turn(customer_id, function.__name__):
             try:
                 response = await self._call_process(request)
-            except (TimeoutError, MemoryError, BrokenWorkerProcess) as error:
+            except TimeoutError as error:  # its processor time has not run out: the machine is busy with other work
+                logger.warning("stopped %s for customer %r after %g s", function.__name__, customer_id, WALL_SECONDS)
+                raise Busy(hint="try again in a moment") from error
+            except (MemoryError, BrokenWorkerProcess) as error:
                 if isinstance(error, BrokenWorkerProcess) and error.args:  # the process did not start
                     raise
                 logger.warning("stopped %s for customer %r: %r", function.__name__, customer_id, error)
@@ -121,15 +124,15 @@ def _run(request: bytes, cpu_seconds: int) -> bytes:
     return pickle.dumps(function(*args, **kwargs))
 
 
-def _import_own_packages() -> None:
-    """Import `activities` from this distribution, whatever else of that name is on the path."""
-    if "activities" not in sys.modules:
 def _set_limit(limit: int, amount: int) -> None:
     """Set a soft limit of this process; only root may raise the hard one, such as that of `ulimit -t`."""
     _, hard = resource.getrlimit(limit)
     resource.setrlimit(limit, (amount if hard == resource.RLIM_INFINITY else min(amount, hard), hard))
 
 
+def _import_own_packages() -> None:
+    """Import `activities` from this distribution, whatever else of that name is on the path."""
+    if "activities" not in sys.modules:
         sys.path.insert(0, str(ROOT))
         importlib.import_module("activities")
         sys.path.remove(str(ROOT))

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from orchestrator.service.process_pool import Busy
 from orchestrator.service.services import Services
 from orchestrator.store.deliveries import ACCEPTED, Delivery, Start
 from tests.api.support import create_active_workflow, wait_for_end
@@ -46,6 +47,24 @@ async def test_pending_starts_are_completed_after_a_crash(
     assert (await wait_for_end(api, f"{customer}-owed"))["context"]["seen"] == received
     again = (await api.post("/events", json={"id": "e1", "name": "order.paid"})).json()
     assert (again["outcome"], again["runs"][0]["run_id"]) == ("duplicate", f"{customer}-owed")
+
+
+async def test_a_start_that_finds_the_server_busy_is_pending(
+    api: httpx.AsyncClient, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It failed for good: the event had been accepted, and was lost."""
+    await create_active_workflow(api, "one", {"type": "event", "event": "e"})
+
+    async def refuse(_: Any) -> None:
+        raise Busy
+
+    with monkeypatch.context() as patch:
+        patch.setattr(services.events.plans, "load", refuse)
+        delivery = (await api.post("/events", json={"id": "e1", "name": "e"})).json()
+    await services.events.deliveries.postpone(delivery["id"], timedelta(seconds=-1))
+
+    assert [run["state"] for run in delivery["runs"]] == ["pending"]
+    assert (await wait_for_end(api, delivery["runs"][0]["run_id"]))["status"] == "completed"
 
 
 async def test_a_broken_delivery_does_not_block_others(

@@ -10,8 +10,9 @@ import time
 import pytest
 
 from activities import load_builtin_registry
+from orchestrator.service import process_pool
 from orchestrator.service.plans import check_to_start
-from orchestrator.service.process_pool import MEMORY_BYTES, ProcessPool, TooCostly
+from orchestrator.service.process_pool import MEMORY_BYTES, Busy, ProcessPool, TooCostly
 from tests.temporal.world import make_definition
 
 ENDLESS = range(10**15)
@@ -38,6 +39,14 @@ async def test_an_idle_process_that_was_killed_is_replaced() -> None:
 async def test_a_call_that_takes_too_much_memory_is_stopped() -> None:
     with pytest.raises(TooCostly):
         await ProcessPool(1).call("acme", bytes, 2 * MEMORY_BYTES)
+
+
+async def test_a_call_that_a_busy_machine_delays_is_not_too_costly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may succeed later: an event that was refused for its cost never started its run."""
+    monkeypatch.setattr(process_pool, "WALL_SECONDS", 1.0)
+
+    with pytest.raises(Busy):
+        await ProcessPool(1).call("acme", time.sleep, 60)
 
 
 def test_a_hard_limit_of_the_system_is_kept() -> None:
