@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, NoReturn
 import httpx
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from activities.decoder import DEFLATE, GZIP, Decoder
 from activities.registry import ActionContext, ActionFailed, action
 from activities.resources import BOUND_SECRETS
 from orchestrator.jsontools.charsets import decode_json, find_charset
@@ -34,7 +35,7 @@ FORBIDDEN_HEADERS = frozenset(
 """Request headers that belong to the connection: another framing or host would be another request (RFC 9110, 7.6.1)."""
 HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
-CODINGS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
+CODINGS = {"gzip": GZIP, "x-gzip": GZIP, "deflate": DEFLATE}
 """Content codings, each with what zlib calls its window bits."""
 ACCEPT_ENCODING = "gzip, deflate"
 MAX_REDIRECTS = 5
@@ -199,7 +200,7 @@ def _check_header(name: str, value: str) -> None:
     if not HEADER_NAME.fullmatch(name):
         raise ValueError(f"{name[:60]!r} is not the name of a header")
     if name.lower() in FORBIDDEN_HEADERS:
-        raise ValueError(f"header {name} cannot be set: it belongs to the connection")
+        raise ValueError(f"header {name} cannot be set: it is a connection-level header")
     if not HEADER_VALUE.fullmatch(value):
         raise ValueError(f"header {name} must be printable ASCII, without line breaks")
 
@@ -231,7 +232,7 @@ async def _read_body(response: httpx.Response, limit: int) -> bytes:
         received += len(part)
         if decoder is not None:
             try:
-                part = decoder.decompress(part, limit + 1 - size)
+                part = decoder.decode(part, limit + 1 - size)
             except zlib.error as error:
                 raise ActionFailed(f"the response is not valid {_get_coding(response)}: {error}") from error
         size += len(part)
@@ -242,8 +243,8 @@ async def _read_body(response: httpx.Response, limit: int) -> bytes:
                 recoverable=False,
             )
         parts.append(part)
-    if decoder is not None and received and not decoder.eof:
-        raise ActionFailed(f"the response ended before its {_get_coding(response)} did")
+    if decoder is not None and received and not decoder.complete:
+        raise ActionFailed(f"the {_get_coding(response)}-compressed response is truncated")
     return b"".join(parts)
 
 
@@ -252,17 +253,17 @@ def _get_coding(response: httpx.Response) -> str:
     return ", ".join(part for part in codings if part not in ("", "identity"))
 
 
-def _choose_decoder(response: httpx.Response) -> Any:
+def _choose_decoder(response: httpx.Response) -> Decoder | None:
     coding = _get_coding(response)
     if not coding:
         return None
     if coding not in CODINGS:
         raise ActionFailed(
-            f"the response is coded as {coding:.60}; only one of gzip and deflate is decoded",
+            f"unsupported content encoding {coding:.60}; supported: gzip or deflate",
             details={"status": response.status_code},
             recoverable=False,
         )
-    return zlib.decompressobj(CODINGS[coding])
+    return Decoder(CODINGS[coding])
 
 
 def _parse_body(body: bytes, response: httpx.Response, context: ActionContext) -> Any:

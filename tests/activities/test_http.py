@@ -281,8 +281,29 @@ async def test_a_coded_body_that_is_cut_fails(web: Web, call: Caller) -> None:
 
     failure = await call.failure("http.request", {"url": f"{web.url}/z"})
 
-    assert "ended before" in str(failure)
+    assert "gzip-compressed response is truncated" in str(failure)
     assert not failure.non_retryable
+
+
+@pytest.mark.parametrize("rest", [b"", b"\0" * 9_000, b"more"])
+async def test_all_members_of_gzip_are_decoded(web: Web, call: Caller, rest: bytes) -> None:
+    """Only the first was, without an error: `cat a.gz b.gz` has two (RFC 1952, 2.2). zlib ends at each."""
+    text = "".join(str(number) for number in range(9_000))
+    body = gzip.compress(text[:10].encode()) + gzip.compress(b"") + gzip.compress(text[10:].encode()) + rest
+    web.routes["/z"] = lambda _: answer(200, body, kind="text/plain", Content_Encoding="gzip")
+
+    assert (await call("http.request", {"url": f"{web.url}/z"}))["body"] == text
+
+
+async def test_members_of_gzip_share_the_limit(web: Web, make_caller: Any) -> None:
+    member = gzip.compress(b"x" * 600)
+    web.routes["/z"] = lambda _: answer(200, member * 2, Content_Encoding="gzip")
+    web.routes["/cut"] = lambda _: answer(200, member + member[:-4], Content_Encoding="gzip")
+    call, strict = make_caller(), make_caller(http_max_response_bytes=1000)
+
+    assert len((await call("http.request", {"url": f"{web.url}/z"}))["body"]) == 1200
+    assert "1,000 bytes" in str(await strict.failure("http.request", {"url": f"{web.url}/z"}))
+    assert "truncated" in str(await call.failure("http.request", {"url": f"{web.url}/cut"}))
 
 
 async def test_cookies_are_not_kept(web: Web, call: Caller) -> None:
