@@ -1,4 +1,4 @@
-"""Find secrets in text as they come back: raw, escaped, percent-encoded, in forms, in base64, in any case.
+"""Find secrets in text as they come back: raw, escaped, percent-encoded, in HTML, in forms, in base64, in any case.
 
 Used on whatever leaves an action: results, errors and log lines, before they are cut. RE2, so that a text takes linear
 time whatever the secrets are.
@@ -7,6 +7,7 @@ time whatever the secrets are.
 import json
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
+from html.entities import codepoint2name
 from typing import Any
 
 import re2
@@ -84,7 +85,7 @@ def _escape_character(character: str) -> str:
     units = character.encode("utf-16-be", errors="replace")
     json_escape = "".join(rf"\\+u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
     percent = "".join(f"%(?:25)*{byte:02x}" for byte in character.encode(errors="replace"))
-    forms = [literal, json_escape, percent]
+    forms = [*_list_html_forms(character), literal, json_escape, percent]
     match character:
         case " ":
             forms.append(r"\+")
@@ -95,3 +96,14 @@ def _escape_character(character: str) -> str:
         case '"' | "/" | "'":
             forms.append(rf"\\+{literal}")
     return f"(?:{'|'.join(forms)})"
+
+
+def _list_html_forms(character: str) -> Iterable[str]:
+    """Return patterns of a character in HTML: its number, and its name if it has one; `&` may be escaped again."""
+    code = ord(character)
+    names = [rf"#0*{code}", rf"#x0*{code:x}"]
+    if code in codepoint2name:
+        names.append(codepoint2name[code])
+    if character == "'":
+        names.append("apos")
+    yield rf"(?:&|\\+u0026)(?:amp;)*(?:{'|'.join(names)});"

@@ -3,6 +3,7 @@
 import json
 import time
 from base64 import b64encode, urlsafe_b64encode
+from html import escape
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -37,6 +38,25 @@ def encode_base64(text: str) -> str:
 )
 def test_every_form_is_redacted(form: str) -> None:
     assert Redactor([SECRET]).redact_text(f"<{form}>") == "<[secret]>"
+
+
+HTML_SECRET = "a&b<c>\"d'é"
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        escape(HTML_SECRET),
+        escape(escape(HTML_SECRET)),
+        json.dumps(escape(HTML_SECRET)).strip('"').replace("&", "\\u0026"),
+        escape(HTML_SECRET).replace("&#x27;", "&apos;").replace("é", "&eacute;"),
+        "".join(f"&#{ord(each)};" if not each.isalnum() else each for each in HTML_SECRET),
+        "".join(f"&#x0{ord(each):X};" if not each.isalnum() else each for each in HTML_SECRET),
+    ],
+)
+def test_secrets_in_html_are_redacted(form: str) -> None:
+    """An error page shows a rejected key as HTML does: `&amp;` for each `&`."""
+    assert Redactor([HTML_SECRET]).redact_text(f"<{form}>") == "<[secret]>"
 
 
 @pytest.mark.parametrize("user", ["", "a", "ab", "abc", "abcd"])
