@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import math
+import re
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -16,6 +17,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from activities.registry import NO_TEMPLATES, ActionContext, ActionFailed, action
 
 MAX_ROWS = 10_000
+MAX_DATABASE_MESSAGE = 500
+"""Characters of the database's own message in an error."""
+ARGUMENT_VALUE = re.compile(r"(query argument \$\d+): .* (?=\()", re.DOTALL)
+"""The value in asyncpg's message: cut to 40 characters, it would not be found if it was a secret."""
 
 
 class Query(BaseModel):
@@ -61,13 +66,14 @@ async def query(parameters: Query, context: ActionContext) -> Rows:
                 return Rows(row_count=max(result.rowcount, 0))
             fetched = result.mappings().fetchmany(parameters.limit + 1)
     except (OperationalError, InterfaceError) as error:
-        raise ActionFailed(f"cannot query the database: {_describe_database_error(error)}") from error
+        raise ActionFailed(f"cannot query the database: {_describe_database_error(error, context)}") from error
     except DBAPIError as error:
         raise ActionFailed(
-            f"the database rejected the statement: {_describe_database_error(error)}", recoverable=False
+            f"the database rejected the statement: {_describe_database_error(error, context)}", recoverable=False
         ) from error
     except (SQLAlchemyError, ArgumentError) as error:
-        raise _make_validation_error(f"invalid statement: {error}") from error
+        # Its text would end with the parameters, of which SQLAlchemy cuts long ones: no secret would be found in them.
+        raise _make_validation_error(f"invalid statement: {error.args[0] if error.args else error}") from error
     except OSError as error:
         raise ActionFailed(f"cannot reach the database: {error}") from error
     if len(fetched) > parameters.limit:
@@ -96,9 +102,10 @@ def _make_validation_error(message: str) -> ActionFailed:
     return ActionFailed(message, error_type="validation_error", recoverable=False)
 
 
-def _describe_database_error(error: DBAPIError) -> str:
-    """Return the database's own message, without the statement and its values."""
-    return str(error.orig)[:500]
+def _describe_database_error(error: DBAPIError, context: ActionContext) -> str:
+    """Return the database's own message, without the statement and its values; it is redacted before it is cut."""
+    message = ARGUMENT_VALUE.sub(r"\1 ", str(error.orig))
+    return context.redact(message)[:MAX_DATABASE_MESSAGE]
 
 
 def _convert_to_json(value: Any) -> Any:

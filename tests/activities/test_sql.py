@@ -1,6 +1,7 @@
 """`sql.query` on SQLite and on PostgreSQL."""
 
 import asyncio
+import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -8,7 +9,9 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr
+from sqlalchemy.exc import ProgrammingError
 
+import activities.sql as sql_action
 from tests.activities.conftest import Caller
 
 
@@ -67,6 +70,53 @@ async def test_dates_and_decimals_become_text(make_caller: Any, postgres: Secret
     result = await call("sql.query", {"connection": "crm", "statement": statement})
 
     assert result["rows"] == [{"d": "2026-01-02", "n": "1.50", "b": "YWI=", "l": [1, 2]}]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "invalid input for query argument $1: '{cut}... ('str' object cannot be interpreted as an integer)",
+        "{padding}{secret}",
+    ],
+)
+async def test_no_part_of_a_secret_is_in_the_message_of_a_database(
+    make_caller: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, message: str
+) -> None:
+    """asyncpg quotes 40 characters of an argument, and we cut the message itself: no part was redacted."""
+    secret = "sk_live_" + "abcdefgh" * 10
+    secrets_file = tmp_path / "secrets.json"
+    secrets_file.write_text(json.dumps({"c": {"key": secret}}))
+    text = message.format(cut=secret[:39], padding="x" * 450, secret=secret)
+
+    async def fail(*_: Any) -> None:
+        raise ProgrammingError("select :key", {"key": secret}, ValueError(text))
+
+    monkeypatch.setattr(sql_action, "_execute", fail)
+    call = make_caller(
+        sql_connections={"crm": own(SecretStr(f"sqlite+aiosqlite:///{tmp_path}/data.db?mode=rwc"))},
+        secrets_file=secrets_file,
+    )
+
+    failure = await call.failure(
+        "sql.query",
+        {"connection": "crm", "statement": "select :key", "parameters": {"key": None}},
+        secrets={"/parameters/key": [{"secret": "key"}]},
+    )
+
+    assert "sk_live" not in str(failure)
+    assert failure.message.startswith("the database rejected the statement")
+
+
+async def test_the_values_of_a_statement_are_in_no_message(sql: Caller) -> None:
+    """SQLAlchemy's text ends with the parameters, and the middle of long ones is cut out."""
+    parameters = {"key": "sk_live_" + "abcdefgh" * 100}
+
+    failure = await sql.failure(
+        "sql.query", {"connection": "crm", "statement": "select :key, :missing", "parameters": parameters}
+    )
+
+    assert "missing" in failure.message
+    assert "sk_live" not in failure.message
 
 
 # Customers apart.
