@@ -13,6 +13,8 @@ EVERYONE = "*"
 """The owner of what all customers may use."""
 HOST_CHECKED = ("http.request", "notify.webhook")
 """Actions that check for each request whether its host may be sent the secrets it contains."""
+RECORDED = ("event.emit",)
+"""Actions whose parameters are stored: an event is in its delivery, and in the trigger and history of each run."""
 WEBHOOK = "webhook"
 """Stands in `actions` for the signatures of webhooks."""
 VARIABLE = re.compile(r"[a-z0-9_]+")
@@ -33,13 +35,13 @@ class SecretInfo:
     hosts: tuple[str, ...] | None = None
     """Hosts that it may be sent to, such as `api.example.com` or `*.example.com`; None is any."""
     actions: tuple[str, ...] | None = None
-    """Actions that it may be given to; None is those of `HOST_CHECKED` if it has hosts, else all."""
+    """Actions that it may be given to; None is those of `HOST_CHECKED` if it has hosts, else all but `RECORDED`."""
 
     def allows_action(self, action: str) -> bool:
         """Return whether the secret may be a parameter of an action."""
         if self.actions is not None:
             return action in self.actions
-        return self.hosts is None or action in HOST_CHECKED
+        return action in HOST_CHECKED if self.hosts is not None else action not in RECORDED
 
     def allows_host(self, host: str) -> bool:
         """Return whether the secret may be sent to a host, in ASCII and without a port."""
@@ -81,12 +83,14 @@ def describe_missing_secret(name: str, customer_id: str) -> str:
 
 def describe_forbidden_action(name: str, action: str) -> str:
     """Return that a secret may not be given to an action."""
+    if action in RECORDED:
+        return f"the secret {name!r:.60} may not be given to {action}, which is stored: its `actions` do not name it"
     return f"the secret {name!r:.60} may not be given to {action:.60}: its `hosts` or `actions` do not allow it"
 
 
 def describe_forbidden_host(name: str, host: str) -> str:
     """Return that a secret may not be sent to a host."""
-    return f"the secret {name!r:.60} may not be sent to {host:.100}: its `hosts` do not name it"
+    return f"the secret {name!r:.60} may not be sent to {host:.100}: this host is not in its `hosts`"
 
 
 def describe_missing_connection(name: str, known: Collection[str]) -> str:

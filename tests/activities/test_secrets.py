@@ -174,7 +174,7 @@ async def test_a_bound_secret_is_sent_to_its_hosts_only(bound: Caller, web: Web)
     refused = await bound.failure("http.request", elsewhere, secrets=use("bound"))
     await bound("http.request", elsewhere, secrets=use("token"))
 
-    assert refused.message == "the secret 'bound' may not be sent to localhost: its `hosts` do not name it"
+    assert refused.message == "the secret 'bound' may not be sent to localhost: this host is not in its `hosts`"
     assert (refused.type, refused.non_retryable) == ("validation_error", True)
     assert [seen.headers["x-key"] for seen in web.seen] == [TOKEN, TOKEN]
 
@@ -197,7 +197,10 @@ async def test_a_bound_secret_cannot_be_part_of_a_foreign_host(bound: Caller) ->
 
     refused = await bound.failure("http.request", {"url": None}, secrets=secrets)
 
-    assert refused.message == "the secret 'bound' may not be sent to [secret].evil.example: its `hosts` do not name it"
+    assert (
+        refused.message
+        == "the secret 'bound' may not be sent to [secret].evil.example: this host is not in its `hosts`"
+    )
 
 
 async def test_a_webhook_signs_with_a_bound_secret_for_its_hosts_only(bound: Caller, web: Web) -> None:
@@ -221,6 +224,9 @@ async def test_a_webhook_signs_with_a_bound_secret_for_its_hosts_only(bound: Cal
         ({"hosts": ["a.example"], "actions": ["log.message"]}, "http.request", False),
         ({"actions": ["http.request"]}, "log.message", False),
         ({}, "log.message", True),
+        ({}, "event.emit", False),
+        ({"hosts": ["a.example"]}, "event.emit", False),
+        ({"actions": ["event.emit"]}, "event.emit", True),
     ],
 )
 async def test_actions_and_hosts_decide_which_actions_get_a_secret(

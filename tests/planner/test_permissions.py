@@ -16,6 +16,7 @@ OWN = Permissions(
         "shared": SecretInfo("shared", "*"),
         "bound": SecretInfo("bound", "acme", hosts=("api.example.com",)),
         "mail": SecretInfo("mail", "acme", hosts=("api.example.com",), actions=("email.send",)),
+        "signal": SecretInfo("signal", "acme", actions=("event.emit",)),
     },
     sql_connections=["crm"],
     task_queues=["orchestrator", "gpu"],
@@ -59,6 +60,14 @@ FOUND: dict[str, tuple[dict[str, Any], list[tuple[str, str]]]] = {
     "bound secret for another action": (
         build_definition(log("{{ secrets.bound }}")),
         [("forbidden_secret", "/nodes/0/config/message")],
+    ),
+    "secret in an event, which is stored": (
+        build_definition(act("event.emit", {"name": "paid", "data": {"key": "{{ secrets.token }}"}})),
+        [("forbidden_secret", "/nodes/0/config/data/key")],
+    ),
+    "secret for events": (
+        build_definition(act("event.emit", {"name": "paid", "data": {"key": "{{ secrets.signal }}"}})),
+        [],
     ),
     "bound secret in a compensation": (
         build_definition(ask("{{ secrets.bound }}", **UNDO)),
