@@ -47,7 +47,7 @@ async def transform(parameters: Transform) -> Transformed:
             result=await loop.run_in_executor(THREADS, _evaluate, parameters.expression, parameters.data)
         )
     except BudgetExceeded:
-        raise _make_failure("the JMESPath expression needs too much work on this data") from None
+        raise _make_failure("the JMESPath expression is too expensive for this data") from None
     except (JMESPathError, RecursionError, TypeError, ValueError, ArithmeticError) as error:
         raise _make_failure(f"cannot evaluate the JMESPath expression: {error}") from error
 

@@ -212,7 +212,7 @@ def _require_allowed_sender(sender: str, settings: Settings, context: ActionCont
     patterns = [*allowed.get(context.customer_id or DEFAULT_CUSTOMER, ()), *allowed.get("*", ())]
     if not _matches_any(_get_mailbox(sender), patterns):
         raise _make_validation_error(
-            "this sender is not allowed to the customer: ORCHESTRATOR_SMTP_ALLOWED_SENDERS "
+            "this customer may not send from this address: ORCHESTRATOR_SMTP_ALLOWED_SENDERS "
             f"allows {', '.join(patterns) or 'none'}"
         )
 

@@ -23,7 +23,7 @@ WORK_BETWEEN_CHECKS = 10_000
 
 
 class BudgetExceeded(Exception):
-    """The expression needs too much work on this data."""
+    """The expression is too expensive for this data."""
 
 
 def search(expression: str, data: Any, seconds: float) -> Any:

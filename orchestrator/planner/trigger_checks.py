@@ -112,7 +112,7 @@ def _check_fire_times(trigger: Trigger, report: Report, now: datetime) -> None:
     start_at, end_at = schedule.parse_bounds(trigger)
     if start_at is not None and end_at is not None and end_at < start_at:
         message = f"the schedule never fires: end_at ({_format(end_at)}) is before start_at ({_format(start_at)})"
-        report.add_error("never_fires", f"{AT}/config/end_at", message, "exchange them, or leave one out")
+        report.add_error("never_fires", f"{AT}/config/end_at", message, "swap them, or omit one")
         return
     if not schedule.list_fire_times(trigger, cron.EPOCH - cron.INSTANT, 1):
         pointer = f"{AT}/config/{'start_at' if end_at is None else 'end_at'}"
@@ -123,7 +123,7 @@ def _check_fire_times(trigger: Trigger, report: Report, now: datetime) -> None:
         return
     if not schedule.list_fire_times(trigger, now, 1):
         ending = f"end_at, {_format(end_at)}" if end_at else f"the end of {cron.LAST_YEAR}"
-        message = f"the schedule does not fire any more: no fire time is left before {ending}"
+        message = f"the schedule has ended: it has no fire time before {ending}"
         report.add_warning("schedule_ended", f"{AT}/config/end_at", message, "move end_at, or leave it out")
         return
     _check_clock_changes(trigger, report, max(now, start_at or now), end_at)
@@ -277,11 +277,13 @@ def _check_secret(secret: Any, report: Report) -> None:
     if not isinstance(secret, str):
         report.add_error("bad_secret", pointer, f"secret must be text, not {describe_type(secret)}")
     elif not secret.strip():
-        hint = "leave it out if requests are not signed"
+        hint = "omit it if requests are not signed"
         report.add_error("bad_secret", pointer, "the secret is empty", hint)
     for _, name in collect_uses([(pointer, secret, "secret")], report) if isinstance(secret, str) else ():
         if name.root != "secrets":
-            message = f"{name.line}:{name.column}: the secret can read `secrets.<name>` only, not {name.root!r:.60}"
+            message = (
+                f"{name.line}:{name.column}: the secret may only reference `secrets.<name>`, not {name.root!r:.60}"
+            )
             report.add_error("bad_secret", pointer, message)
 
 

@@ -101,7 +101,7 @@ class Events:
     async def _plan_redrive(self, old: Delivery) -> tuple[Start, ...]:
         """Return what a delivery would start now; raises OperationRefused."""
         if old.pending:
-            raise OperationRefused("this delivery still has pending starts", hint="they will be started")
+            raise OperationRefused("this delivery still has pending starts", hint="wait until they have started")
         if old.kind == "event":
             return await self._plan_event_starts(old.customer_id, old.received)
         if old.kind != "webhook" or old.outcome == REJECTED:
