@@ -182,9 +182,9 @@ async def activate_workflow(
 ) -> ActivatedWorkflow:
     """Publish the current definition and install its trigger."""
     expected = await _read_expected(services, caller, workflow_id, if_match)
-    stored = await services.workflows.activate(caller.customer_id, workflow_id, caller.name, revision=expected)
-    warnings = [make_problem_view(each) for each in await services.workflows.list_warnings(stored)]
-    document = await _respond(services, stored, response)
+    activation = await services.workflows.activate(caller.customer_id, workflow_id, caller.name, revision=expected)
+    warnings = [make_problem_view(each) for each in activation.warnings]
+    document = await _respond(services, activation.stored, response)
     return ActivatedWorkflow.model_validate({**document.model_dump(), "warnings": warnings})
 
 

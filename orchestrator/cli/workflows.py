@@ -9,11 +9,11 @@ from orchestrator.cli.files import LoadedFile, parse_json_argument, read_json
 from orchestrator.cli.output import print_json, print_line, print_note, print_table
 from orchestrator.cli.planning import InvalidFileError, format_count, show_problems
 from orchestrator.cli.with_services import DEFAULT_AUTHOR, Customer, WorkflowId, run_with_services
-from orchestrator.errors import Problem
 from orchestrator.model.customers import DEFAULT_CUSTOMER
 
 if TYPE_CHECKING:
     from orchestrator.service.services import Services
+    from orchestrator.service.workflows import Activation
     from orchestrator.store.records import Stored
 
 COLUMNS = ("workflow", "name", "status", "version", "starts by", "runs", "success", "last run", "customer")
@@ -42,7 +42,7 @@ def push(
         for file in ordered:
             stored = await services.workflows.create_or_save(customer, file.value, DEFAULT_AUTHOR)
             if activate_all:
-                stored = await services.workflows.activate(customer, stored.id, DEFAULT_AUTHOR)
+                stored = (await services.workflows.activate(customer, stored.id, DEFAULT_AUTHOR)).stored
             print_line(f"{stored.id}: {stored.status}, version {stored.content_version}")
 
     run_with_services(work)
@@ -172,14 +172,13 @@ def versions(workflow: WorkflowId, customer: Customer = DEFAULT_CUSTOMER, as_jso
 def activate(workflow: WorkflowId, customer: Customer = DEFAULT_CUSTOMER) -> None:
     """Publish the draft and install the trigger."""
 
-    async def work(services: "Services") -> tuple["Stored", list[Problem]]:
-        stored = await services.workflows.activate(customer, workflow, DEFAULT_AUTHOR)
-        return stored, await services.workflows.list_warnings(stored)
+    async def work(services: "Services") -> "Activation":
+        return await services.workflows.activate(customer, workflow, DEFAULT_AUTHOR)
 
-    stored, warnings = run_with_services(work)
-    for problem in warnings:
+    activation = run_with_services(work)
+    for problem in activation.warnings:
         print_note(f"{problem.path}: {problem.severity} {problem.code}: {problem.message}", "yellow")
-    _print_status(stored)
+    _print_status(activation.stored)
 
 
 @app.command()

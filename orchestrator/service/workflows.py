@@ -23,6 +23,14 @@ class Statistics:
     """Percentiles of the duration of completed runs, in milliseconds."""
 
 
+@dataclass(frozen=True, slots=True)
+class Activation:
+    """An activated workflow, and the likely mistakes in it, such as secrets that are missing."""
+
+    stored: Stored
+    warnings: list[Problem]
+
+
 class Workflows:
     """The workflows of all customers. `None` as the customer means any, where only one has the workflow.
 
@@ -66,7 +74,7 @@ class Workflows:
 
     async def activate(
         self, customer_id: str | None, workflow_id: str, by: str, *, revision: int | None = None
-    ) -> Stored:
+    ) -> Activation:
         """Publish the working copy if it has changed, and install the trigger.
 
         A schedule is installed again even if nothing has changed: it may have been deleted in Temporal.
@@ -74,18 +82,15 @@ class Workflows:
         before = await self._get(customer_id, workflow_id, revision)
         if before.edited or not before.version:
             content = {**before.definition, "version": before.version + 1}
-            plan = await self.plans.make(before.customer_id, content)
+            verdict = await self.plans.check(before.customer_id, content)
+            plan = verdict.require()
             stored = await self.definitions.publish(before, before.definition, plan.to_json(), by=by)
-        elif before.status == ACTIVE:
-            stored = before
         else:
-            stored = await self.definitions.set_status(before, ACTIVE)
+            # Checked before the change: once it is stored, nothing may refuse it.
+            verdict = await self.plans.check(before.customer_id, before.definition)
+            stored = before if before.status == ACTIVE else await self.definitions.set_status(before, ACTIVE)
         await self.reconciler.settle(stored.customer_id, workflow_id, reinstall=True)
-        return stored
-
-    async def list_warnings(self, stored: Stored) -> list[Problem]:
-        """Return the likely mistakes in a working copy, such as secrets that are missing."""
-        return (await self.plans.check(stored.customer_id, stored.definition)).problems
+        return Activation(stored, list(verdict.problems))
 
     async def rollback(
         self, customer_id: str | None, workflow_id: str, version: int, by: str, *, revision: int | None = None

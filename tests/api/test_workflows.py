@@ -12,6 +12,7 @@ import pytest
 from orchestrator.drawing.mermaid import draw_mermaid
 from orchestrator.drawing.svg import draw_svg
 from orchestrator.errors import DefinitionInvalid
+from orchestrator.service.process_pool import Busy
 from orchestrator.service.services import Services
 from tests.api.support import create_workflow
 from tests.temporal.world import wait_until
@@ -96,6 +97,32 @@ async def test_publishing_creates_the_next_version_of_the_edited_draft(api: http
     assert [run.json()["workflow_version"] for run in (before, after, older)] == [1, 2, 1]
     assert published.json()["version"] == 2
     assert (await api.post("/workflows/greeting/activate")).json()["version"] == 2, "nothing was edited"
+
+
+async def test_an_activation_that_is_stored_succeeds(
+    api: httpx.AsyncClient, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The warnings came from a second check, after the commit, and so did the schedule: both may find the server busy.
+    await store_workflow(api, make_greeting(zebra=1, trigger={"type": "schedule", "cron": "0 9 * * *"}))
+    check, checked = services.workflows.plans.check, 0
+
+    async def check_once(*args: Any, **kwargs: Any) -> Any:
+        nonlocal checked
+        checked += 1
+        if checked > 1:
+            raise Busy()
+        return await check(*args, **kwargs)
+
+    async def refuse(*args: Any, **kwargs: Any) -> None:
+        raise Busy()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(services.workflows.plans, "check", check_once)
+        patch.setattr(services.workflows.reconciler.schedules, "install", refuse)
+        answer = await api.post("/workflows/greeting/activate")
+
+    assert (answer.status_code, answer.json()["status"]) == (200, "active")
+    assert [each["path"] for each in answer.json()["warnings"]] == ["/zebra"]
 
 
 async def test_rollback_publishes_older_content_as_the_newest(api: httpx.AsyncClient) -> None:
