@@ -165,3 +165,19 @@ async def test_a_state_that_cannot_be_read_fails_the_run(world: World) -> None:
     run = await world.run(make_plan({"a": "work"}, "trigger -> a", customer=customer), state={"context": 1})
 
     assert failure(run)[0] == "validation_error"
+
+
+async def test_a_branch_whose_result_is_too_large_is_undone(world: World) -> None:
+    """Its failure was raised without its compensations, so what it had booked stayed booked."""
+    customer, script = world.script({"book": {"output": {"seat": "12A"}}, "undo": {"output": {}}})
+    nodes = {
+        "fork": {"type": "parallel", "branches": [["book", "big"]]},
+        "book": {"type": "action", "action": "book", "compensate": {"action": "undo", "config": {}}},
+        "big": {"type": "set", "config": {"big": ["{{ input.text }}", "{{ input.text }}"]}},
+    }
+    plan = make_plan(nodes, "trigger -> fork", "book -> big", customer=customer, settings={"compensate": "on_failure"})
+    run = await world.run(plan, {"text": "x" * MEGABYTE})
+
+    assert failure(run)[0] == "execution_error"
+    assert "the result of the branch is 2,000," in failure(run)[1]
+    assert [call["action"] for call in script.calls] == ["book", "undo"]

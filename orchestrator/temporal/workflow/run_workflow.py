@@ -87,7 +87,13 @@ class RunWorkflow:
         result = await execute_branch(flow.plan, flow.info, flow.state, flow.effects, exports)
         entries = encode_branch_result(result, flow.inbox.read)
         if result.status == "completed":
-            return encode_or_fail(entries, "the result of the branch")
+            try:
+                return encode_or_fail(entries, "the result of the branch")
+            except StepFailed as failure:
+                flow.state.status, flow.state.output = "failed", None
+                flow.state.failure = build_error_document(failure, workflow.now())
+                # What the branch did is still to be undone: only the run can do that.
+                raise build_run_failure(flow.state.failure, result_within_limit(entries)) from failure
         if result.status == "failed" and result.error is not None:
             raise build_run_failure(result.error, result_within_limit(entries))
         raise _build_cancellation(result, entries)
