@@ -175,7 +175,9 @@ async def _run_concurrently(run: NodeRun, node: Loop, progress: LoopFrame) -> No
 
     async def pass_boundary(index: int) -> None:
         _merge(node, progress, ended)
-        await run.interpreter.pass_boundary(resumable=resumable)
+        # A state does not say that the loop has ended early: none may be written before the loop is left.
+        if not broken:
+            await run.interpreter.pass_boundary(resumable=resumable)
 
     # A bare `while` has no count: max_steps bounds it, also where an iteration takes no step.
     total = progress.count if progress.count is not None else run.plan.max_steps

@@ -106,3 +106,21 @@ def test_virtual_time_continues_after_an_interruption() -> None:
 
     assert run.completed_at == EPOCH + timedelta(seconds=120)
     assert compare(definition, input=None, actions={}, every=1) == 1
+
+
+def test_a_concurrent_loop_that_breaks_is_not_resumed() -> None:
+    """The state does not say that the loop has ended early: a run that was resumed there ran all iterations."""
+    body = {"break_when": {"field": "item", "operator": "equals", "value": 1}, "max_concurrency": 3}
+    definition = {
+        "name": "Break",
+        "trigger": {"type": "manual"},
+        "nodes": [
+            {"id": "each", "type": "loop", "collection": 10, "body": ["work"], "config": body},
+            {"id": "work", "type": "set", "config": {"last": "{{ item }}"}},
+        ],
+        "edges": [{"source": "trigger", "target": "each"}],
+    }
+    run, interruptions = simulate_interrupted(check(definition).require(), every=1)
+
+    assert interruptions > 0
+    assert run.steps[0].output_data["count"] == 2, "a boundary before each launch: the third is not launched"
