@@ -72,16 +72,18 @@ def _has_no_attempt_left(error: FailureError, failure: StepFailed, retry: Retry)
 
 def _translate_application_error(cause: ApplicationError) -> StepFailed:
     detail = read_detail(cause)
-    details = detail.get("details") or {}
+    # A worker in another language may send anything; an exception here would fail the workflow task for ever.
+    value, attempt = detail.get("details"), detail.get("attempt")
+    details = value if isinstance(value, Mapping) else {"value": value} if value else {}
     error_type = parse_error_type(cause.type)
     if error_type == "unknown" and cause.type not in (None, "unknown"):
         details = {"type": cause.type, **details}
     return StepFailed(
         cause.message,
         error_type=error_type,
-        details=details,
+        details=dict(details),
         recoverable=bool(detail.get("recoverable", not cause.non_retryable)),
-        attempts=int(detail.get("attempt", 1)),
+        attempts=attempt if type(attempt) is int else 1,
     )
 
 
