@@ -94,7 +94,7 @@ class Children:
         child = Child(shorten_id(f"{self.info.id}/{request.path}"), request.path, request.waits)
         entry = {"workflow_id": child.workflow_id, "path": request.path, "status": "running"}
         arg = encode_or_fail(self._branch_input(request, parallel, paused), f"the input of branch {request.title!r}")
-        await self.budget.take(arg)
+        await self._take_budget(child, arg)
         self.branches.append(entry)
         self.show()
         try:
@@ -144,9 +144,12 @@ class Children:
         arg = encode_or_fail(
             build_run_request(callee, info, input_data=request.input), f"the input of {request.title!r}"
         )
-        await self.budget.take(arg)
-        self.show()
         child = Child(info.id, "", ())
+        if request.wait:
+            await self._take_budget(child, arg)
+        else:
+            await self.budget.take(arg)
+        self.show()
         try:
             result = await self._run_child(
                 child, arg, request.title, build_search_attributes(callee, info), request.wait
@@ -170,6 +173,15 @@ class Children:
             recoverable=document.recoverable,
         )
 
+    async def _take_budget(self, child: Child, arg: RawValue) -> None:
+        """Wait for the budget of the workflow task; signals that arrive after the input was encoded are queued."""
+        self.running[child.workflow_id] = child
+        try:
+            await self.budget.take(arg)
+        except BaseException:
+            self.running.pop(child.workflow_id, None)
+            raise
+
     async def _run_child(
         self,
         child: Child,
@@ -192,8 +204,6 @@ class Children:
                 search_attributes=TypedSearchAttributes(attributes) if attributes else None,
             )
         )
-        if wait:
-            self.running[child.workflow_id] = child
         before = count_cancellations()
         backlog_task: asyncio.Task[None] | None = None
         try:

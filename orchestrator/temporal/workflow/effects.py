@@ -158,6 +158,7 @@ class TemporalEffects:
             # Cancelled in the task in which the event came: another `wait` node may still read it.
             if waiter.future.done() and not waiter.future.cancelled():
                 self.inbox.put_back(waiter.future.result(), branches)
+                self._wake_waiters(event)
             raise
         finally:
             if waiter in self._waiters:
@@ -168,12 +169,15 @@ class TemporalEffects:
         """Add an event, and pass it to the first waiter, or that of each inline branch, and to children."""
         added = self.inbox.put(event, payload, number)
         copy = {"name": event, "payload": payload, "number": added.number}
+        self._wake_waiters(event)
+        await self.children.deliver(event, copy)
+
+    def _wake_waiters(self, event: str) -> None:
         for waiter in self._waiters:
             if waiter.event == event and not waiter.future.done():
                 unread = self.inbox.take(event, waiter.branches)
                 if unread is not None:
                     waiter.future.set_result(unread)
-        await self.children.deliver(event, copy)
 
     async def pause(self, paused: bool) -> None:
         """Pause before the next node, or resume; branches and called runs as well."""

@@ -1,0 +1,66 @@
+"""Events and signals that arrive while what they are for is being cancelled, or has not started."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from temporalio import workflow
+from temporalio.converter import DefaultPayloadConverter
+
+from orchestrator.interpreter.effects import BranchRequest
+from orchestrator.interpreter.inbox import Inbox
+from orchestrator.model.plan import Plan
+from orchestrator.model.run import RunInfo
+from orchestrator.temporal.workflow.children import Child, Children
+from orchestrator.temporal.workflow.effects import TemporalEffects
+from orchestrator.temporal.workflow.task_budget import TaskBudget
+from tests.temporal.world import make_plan
+
+INFO = RunInfo(id="run")
+
+
+def make_waiting_plan() -> Plan:
+    return make_plan({"a": {"type": "wait", "config": {"event": "go"}}}, "trigger -> a", customer="c")
+
+
+async def test_an_event_of_a_cancelled_waiter_wakes_the_next_one() -> None:
+    """It was put back unread, and the other waiter slept until the next event of that name."""
+    plan = make_waiting_plan()
+    effects = TemporalEffects(plan, INFO, Inbox(), paused=False, encode_continuation=lambda: None, started_at="")
+    first = asyncio.create_task(effects.receive("go", None, "first", ()))
+    second = asyncio.create_task(effects.receive("go", None, "second", ()))
+    await asyncio.sleep(0)
+
+    await effects.deliver("go", 7)
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
+    received = await asyncio.wait_for(second, 1)
+
+    assert first.cancelled()
+    assert received == (7,)
+
+
+async def test_what_arrives_while_a_branch_waits_for_the_task_budget_reaches_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The input was encoded and the branch not registered yet: an event or a pause of that moment was lost."""
+
+    class BusyBudget(TaskBudget):
+        async def take(self, arg: Any) -> None:
+            await children.signal_all("pause", {})
+            await children.deliver("go", {"name": "go"})
+
+    class Started(Children):
+        backlog: Any = None
+
+        async def _run_child(self, child: Child, *_: Any, **__: Any) -> dict[str, Any]:
+            self.backlog = list(child.backlog)
+            return {}
+
+    monkeypatch.setattr(workflow, "payload_converter", DefaultPayloadConverter)
+    plan = make_waiting_plan()
+    children = Started(plan, INFO, Inbox(), BusyBudget(), lambda: None)
+    request = BranchRequest(plan, "fork[0]", {}, ("go",), (), "fork [0]", "fork")
+    await children.branch(request, paused=False)
+
+    assert children.backlog == [("pause", {}), ("event", {"name": "go"})]
