@@ -4,17 +4,18 @@
 log has one entry for each node's first start, and an entry has the old value of each name set since, up to the next
 entry. With nodes a, b, c in sequence, where a sets x = 1 and b sets x = 2 and y = 5, the log after c has started is
 
-    key   step  variables               steps          changes       exits
-    /a    1     x: missing              a: missing     a started     0
-    /b    2     x: 1, y: missing        b: missing     -             0
-    /c    3     -                       -              -             0
+    key   step  variables               steps          changes       exits   first set
+    /a    1     x: missing              a: missing     a started     0       x
+    /b    2     x: 1, y: missing        b: missing     -             0       y
+    /c    3     -                       -              -             0       -
 
 `changes` is the difference of the active ranks to those of the entry before, in the same pass through a scope: b was
 activated and started in between, which cancels out.
 
 To go back to b, entries are taken off the end and their values put back, that of b last: x is 1 again, y and the
 results of b and c are gone, a's entry stays. Inside an entry the oldest value of a name wins, so a node that is
-passed a hundred times costs one entry. A name that was not there is recorded as `MISSING`.
+passed a hundred times costs one entry. A name that was not there is recorded as `MISSING`. Only what a flow has set
+is its output: `first set` are the names that count as set no longer when the entry is undone.
 """
 
 from collections.abc import Container, Iterable, Mapping, Sequence
@@ -51,6 +52,8 @@ class UndoEntry:
     """What changed in the active ranks of the node's scope since the entry before of the same pass, or its start."""
     exits: int
     """Number of nodes outside the scope that its paths had reached."""
+    first_set: dict[str, None] = field(default_factory=dict)
+    """Names that the flow has set for the first time since; before, it had at most inherited them."""
 
     @property
     def path(self) -> str:
@@ -60,18 +63,21 @@ class UndoEntry:
     def to_json(self) -> list[Any]:
         """Return the entry as it is carried over continue-as-new."""
         changes = changes_to_json(self.changes)
-        return [self.key, self.step_number, self.variables, self.steps, changes, self.exits]
+        entry = [self.key, self.step_number, self.variables, self.steps, changes, self.exits]
+        return [*entry, list(self.first_set)] if self.first_set else entry
 
     @classmethod
     def from_json(cls, entry: Sequence[Any]) -> "UndoEntry":
         """Read what `to_json` wrote."""
-        key, step_number, variables, steps, changes, exits = entry
-        return cls(key, step_number, dict(variables), dict(steps), changes_from_json(changes), exits)
+        key, step_number, variables, steps, changes, exits, *more = entry
+        first_set = dict.fromkeys(more[0] if more else ())
+        return cls(key, step_number, dict(variables), dict(steps), changes_from_json(changes), exits, first_set)
 
     def absorb(self, later: "UndoEntry") -> None:
         """Take over the old values of the entry after this one, which is dropped."""
         self.variables = {**later.variables, **self.variables}
         self.steps = {**later.steps, **self.steps}
+        self.first_set.update(later.first_set)
 
 
 @dataclass(slots=True)
@@ -95,6 +101,8 @@ class Data:
         """Set a variable."""
         if self.undo_log:
             self.undo_log[-1].variables.setdefault(name, self.context.get(name, MISSING))
+            if name not in self.changed:
+                self.undo_log[-1].first_set[name] = None
         self.context[name] = value
         self.changed[name] = None
 
@@ -170,6 +178,8 @@ class Data:
             self.marked.discard(entry.key)
             restore(self.context, entry.variables)
             restore(self.context["steps"], entry.steps)
+            for name in entry.first_set:
+                self.changed.pop(name, None)
             if entry.path == path:
                 frame.active, frame.changes = undo_changes(frame.active, frame.changes), entry.changes
             if entry.key == key:

@@ -55,3 +55,36 @@ def test_a_branch_that_goes_back_keeps_the_steps_of_its_siblings() -> None:
     assert run.status == "completed"
     assert {step.id for step in run.steps} == {"fork", "fork[0]/a#2", "fork[0]/pause#2", "fork[0]/call#2", "fork[1]/b"}
     assert (run.steps_completed, run.steps_total) == (5, 5)
+
+
+def test_an_inherited_variable_is_not_an_output_after_going_back() -> None:
+    """A variable that only an undone path has set counted as set, because the context still has the inherited one."""
+    nodes = [
+        {"id": "a", "type": "action", "action": "work"},
+        {
+            "id": "first",
+            "type": "condition",
+            "condition": {"field": "steps.a.output.n", "operator": "equals", "value": 1},
+        },
+        {"id": "put", "type": "set", "config": {"x": "changed"}},
+        {"id": "c", **call("a")},
+        {"id": "kept", "type": "set", "config": {"y": 2}},
+    ]
+    definition = {
+        "name": "Rewind",
+        "trigger": {"type": "manual"},
+        "variables": {"x": "inherited"},
+        "nodes": nodes,
+        "edges": [
+            {"source": "trigger", "target": "a"},
+            {"source": "a", "target": "first"},
+            {"source": "first", "target": "put", "condition": "true"},
+            {"source": "first", "target": "kept", "condition": "false"},
+            {"source": "put", "target": "c"},
+        ],
+    }
+    run = simulate(
+        definition, actions={"work": [{"output": {"n": 1}}, {"output": {"n": 2}}], "http.request": FAILS_ONCE}
+    )
+
+    assert (run.status, run.output) == ("completed", {"y": 2})
