@@ -35,6 +35,8 @@ class Step:
     decision: Any = None
     """Raw evidence, rendered only when the step is shown; see `render_decision`."""
     waiting_for: dict[str, Any] | None = None
+    retried_at: datetime | None = None
+    """When an operator last had it tried again: `timeout_seconds` of the node counts from then."""
 
     def close(self, status: Status, now: datetime) -> None:
         """Record that the step has ended."""
@@ -77,6 +79,7 @@ class Step:
             "warnings": list(self.warnings) or None,
             "decision": render_decision(self.decision),
             "waiting_for": self.waiting_for,
+            "retried_at": self.retried_at and format_timestamp(self.retried_at),
         }
         return {name: value for name, value in fields.items() if value is not None}
 
@@ -85,8 +88,9 @@ class Step:
         """Read what `to_json` wrote."""
         values = dict(fields)
         values["started_at"] = datetime.fromisoformat(values["started_at"])
-        if "completed_at" in values:
-            values["completed_at"] = datetime.fromisoformat(values["completed_at"])
+        for name in ("completed_at", "retried_at"):
+            if name in values:
+                values[name] = datetime.fromisoformat(values[name])
         if "error" in values:
             values["error"] = ErrorDocument.from_json(values["error"])
         values["warnings"] = tuple(values.get("warnings", ()))

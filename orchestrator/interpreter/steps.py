@@ -66,7 +66,7 @@ async def _run_within_limit(run: NodeRun, resolutions: Sequence[Resolution]) -> 
     limit = run.node.limit_seconds
     if limit is None:
         return await work
-    deadline = run.step.started_at + timedelta(seconds=limit)
+    deadline = (run.step.retried_at or run.step.started_at) + timedelta(seconds=limit)
     try:
         return await run_until(run.effects, deadline, f"timeout of {run.node.title}", work)
     except DeadlineExceeded:
@@ -158,12 +158,15 @@ async def _ask_operator(run: NodeRun, failure: StepFailed) -> Exit | Resolution:
     step.status = "waiting"
     step.waiting_for = {"kind": "operator", "message": failure.message, "error_type": failure.error_type}
     await notify(run)
+    if is_cancelled():  # it arrived with the result of the notification, which has absorbed it
+        raise asyncio.CancelledError
     resolution = await run.effects.decide(step.id, run.node.id)
     step.waiting_for = None
     match resolution.action:
         case "retry":
             step.status, step.error = "running", None
             step.retry_count += 1
+            step.retried_at = run.effects.now()
             return resolution
         case "skip":
             return _skip(run, failure)

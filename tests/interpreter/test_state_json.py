@@ -52,8 +52,8 @@ def test_the_undo_log_of_three_nodes_is_the_one_drawn_in_its_module() -> None:
 
     assert data.undo_log is not None
     assert [entry.to_json() for entry in data.undo_log] == [
-        ["/a", 1, {"x": MISSING}, {"a": MISSING}, [[0], []], 0],
-        ["/b", 2, {"x": 1, "y": MISSING}, {"b": MISSING}, [[], []], 0],
+        ["/a", 1, {"x": MISSING}, {"a": MISSING}, [[0], []], 0, ["x"]],
+        ["/b", 2, {"x": 1, "y": MISSING}, {"b": MISSING}, [[], []], 0, ["y"]],
         ["/c", 3, {}, {}, [[], []], 0],
     ]
     assert [UndoEntry.from_json(entry.to_json()) for entry in data.undo_log] == data.undo_log
@@ -79,5 +79,12 @@ def test_a_frame_keeps_the_key_of_its_exits() -> None:
 @pytest.mark.parametrize("value", [0, False, "", None, [], {}])
 def test_a_step_keeps_an_input_and_an_output_that_are_empty(value: Any) -> None:
     step = Step("a", "a", "", "completed", EPOCH, 1, EPOCH, input=value, output=value)
+
+    assert Step.from_json(json.loads(json.dumps(step.to_json()))) == step
+
+
+def test_a_step_keeps_when_an_operator_had_it_tried_again() -> None:
+    """Its time limit counts from then, also after continue-as-new in the middle of a loop."""
+    step = Step("each", "each", "", "running", EPOCH, 1, retried_at=EPOCH)
 
     assert Step.from_json(json.loads(json.dumps(step.to_json()))) == step
