@@ -198,7 +198,7 @@ async def test_a_port_in_use_is_bad_usage(tmp_path: Path) -> None:
     ("args", "message"),
     [
         (("--home", "pyproject.toml"), "cannot use pyproject.toml as the state folder"),
-        (("--ready-file", "no/such/folder/ready.json"), "the folder of the ready file, no/such/folder, does not exist"),
+        (("--ready-file", "no/such/folder/ready.json"), "the folder of --ready-file, no/such/folder, does not exist"),
         (("--temporal-port", "70000"), "Invalid value for '--temporal-port'"),
     ],
 )
