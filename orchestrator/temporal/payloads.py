@@ -8,9 +8,9 @@ for ever, so each limit is checked before the server would:
     MAX_PAYLOAD_BYTES   Temporal's 2 MiB   encode_or_fail, prepare    the step or run fails; a start is refused
                                            result_within_limit        a failed branch's steps, then compensations
     MAX_TASK_BYTES      gRPC's 4 MiB       workflow/task_budget.py    nothing: the rest waits for the next task
-    LOG_BYTES           chosen, 4 MiB      encode_state               input and output of the oldest logged steps
+    LOG_BYTES           chosen, 4 MiB      encode_state               the data of the oldest logged steps
     MAX_STATE_BYTES     chosen, 8 MiB      encode_state               as below: bounds the time of writing a state
-    MAX_DOCUMENT_BYTES  Temporal's 2 MiB   document_within_limit      the same in the answer to a query, then context
+    MAX_DOCUMENT_BYTES  Temporal's 2 MiB   dump_within_limit          the same in the answer to a query, then context
 
 Each stays under the limit of the server because the payload's metadata and the command around it count as well. What
 a run carries over continue-as-new is one compressed payload: plan, state, unread events and branches. Where it is over
@@ -31,14 +31,22 @@ from temporalio.converter import DefaultPayloadConverter
 from orchestrator.errors import StepFailed
 from orchestrator.interpreter.state import RunState
 from orchestrator.interpreter.value_table import ValuesTooLarge, ValueTable, load_lines
+from orchestrator.jsontools.text import shorten
+from orchestrator.model.run import Run
 from orchestrator.temporal.compression import compress_text, decompress_text
 
 MAX_PAYLOAD_BYTES = 1_900_000
 MAX_TASK_BYTES = 3_000_000
+MAX_ENCODED_BYTES = 4 * MAX_PAYLOAD_BYTES
+"""Larger values are not even encoded."""
 PLAIN_BYTES = 65_536
 LOG_BYTES = (4 * 1_048_576, 1_048_576, 65_536)
 MAX_STATE_BYTES = 8 * 1_048_576
 MAX_DOCUMENT_BYTES = 1_900_000
+LOGGED = ("input", "output", "error", "warnings", "decision")
+"""What a logged step may lose."""
+MAX_SHORTENED = 200
+"""Characters that are left of the message of an error without its details."""
 MAX_ID = 400
 """Temporal accepts ids of up to 1,000 characters (`limit.maxIDLength`), and an id may become part of a longer one."""
 
@@ -48,23 +56,52 @@ TRIMMED = "(dropped: the record of this run is too long)"
 
 def encode_or_fail(value: Any, what: str) -> RawValue:
     """Encode a value for Temporal, once; raises StepFailed where it is too large or not JSON."""
+    # Values share their parts: 20 nodes that each double one take no memory, and a gigabyte as JSON.
+    if measure_up_to(value, MAX_ENCODED_BYTES) > MAX_ENCODED_BYTES:
+        raise _build_too_large(what, f"more than {MAX_ENCODED_BYTES:,}", MAX_ENCODED_BYTES)
     try:
         payload: Payload = workflow.payload_converter().to_payload(value)
     except (TypeError, ValueError, RuntimeError, RecursionError) as error:
         raise StepFailed(f"{what} is not JSON: {error}", recoverable=False) from error
     if len(payload.data) > MAX_PAYLOAD_BYTES:
-        raise StepFailed(
-            f"{what} is {len(payload.data):,} bytes; the limit is {MAX_PAYLOAD_BYTES:,}."
-            " Store large data elsewhere and pass a reference",
-            details={"bytes": len(payload.data), "limit": MAX_PAYLOAD_BYTES},
-            recoverable=False,
-        )
+        raise _build_too_large(what, f"{len(payload.data):,}", len(payload.data))
     return RawValue(payload)
+
+
+def _build_too_large(what: str, shown: str, size: int) -> StepFailed:
+    return StepFailed(
+        f"{what} is {shown} bytes; the limit is {MAX_PAYLOAD_BYTES:,}. Store large data elsewhere and pass a reference",
+        details={"bytes": size, "limit": MAX_PAYLOAD_BYTES},
+        recoverable=False,
+    )
+
+
+def measure_up_to(value: Any, limit: int) -> int:
+    """Return a size that a value as JSON has at least; counting stops above the limit, so this takes bounded time."""
+    size, parts = 0, [value]
+    while parts and size <= limit:
+        part = parts.pop()
+        if isinstance(part, str):
+            size += 2 + len(part)
+        elif isinstance(part, Mapping):
+            size += 1 + sum(4 + len(str(key)) for key in part)
+            parts.extend(part.values())
+        elif isinstance(part, list | tuple):
+            size += 1 + len(part)
+            parts.extend(part)
+        else:
+            size += 1
+    return size
 
 
 def measure_json(value: Any) -> int:
     """Return the size of a value as JSON, in bytes."""
     return len(json.dumps(value, separators=(",", ":")))
+
+
+def is_within(value: Any, limit: int) -> bool:
+    """Return whether a value as JSON is at most `limit` bytes."""
+    return measure_up_to(value, limit) <= limit and measure_json(value) <= limit
 
 
 def encode_state(state: RunState, envelope: Mapping[str, Any], *, rewinds: bool) -> RawValue | None:
@@ -88,7 +125,10 @@ def encode_state(state: RunState, envelope: Mapping[str, Any], *, rewinds: bool)
         logged = sum(size for step in sizes for size in step.values())
         for log_bytes in LOG_BYTES[:1] if logged <= LOG_BYTES[-1] else LOG_BYTES:
             trimmed = _trim_log(log, sizes, log_bytes)
-            encoded = encode_shared({**envelope, "state": {**fields, "log": trimmed}}, table)
+            try:
+                encoded = encode_shared({**envelope, "state": {**fields, "log": trimmed}}, table)
+            except ValueError:
+                continue
             if len(encoded.payload.data) <= MAX_PAYLOAD_BYTES:
                 return encoded
     return None
@@ -107,11 +147,11 @@ def decode_shared(value: Any) -> Any:
 
 
 def _measure_log(log: list[dict[str, Any]], table: ValueTable) -> list[dict[str, int]]:
-    """Return the sizes of the input and output of each step, as far as they are not stored in a newer place."""
+    """Return the sizes of the data of each step by field, as far as they are not stored in a newer place."""
     measurable = table.measured + MAX_STATE_BYTES
     sizes: list[dict[str, int]] = []
     for step in reversed(log):
-        values = {name: step[name] for name in ("input", "output") if isinstance(step.get(name), dict | list | str)}
+        values = {name: step[name] for name in LOGGED if isinstance(step.get(name), dict | list | str)}
         is_measurable = table.measured < measurable
         sizes.append(
             {name: table.measure_new(value) if is_measurable else MAX_STATE_BYTES for name, value in values.items()}
@@ -120,7 +160,7 @@ def _measure_log(log: list[dict[str, Any]], table: ValueTable) -> list[dict[str,
 
 
 def _trim_log(log: list[dict[str, Any]], sizes: list[dict[str, int]], log_bytes: int) -> list[dict[str, Any]]:
-    """Drop input and output of steps, the oldest first, so that about `log_bytes` are left of them."""
+    """Drop data of steps, the oldest first, so that about `log_bytes` are left of it."""
     trimmed = []
     for step, size_by_name in zip(reversed(log), reversed(sizes), strict=True):
         dropped = {}
@@ -128,7 +168,7 @@ def _trim_log(log: list[dict[str, Any]], sizes: list[dict[str, int]], log_bytes:
             if size <= max(log_bytes, len(TRIMMED)):
                 log_bytes -= size
             else:
-                dropped[name] = TRIMMED
+                dropped[name] = _drop(name, step[name])
         trimmed.append({**step, **dropped})
     return trimmed[::-1]
 
@@ -139,9 +179,45 @@ def trim_step(step: dict[str, Any], *names: str) -> int:
     for name in names:
         size = measure_json(step.get(name))
         if size > len(TRIMMED):
-            step[name] = TRIMMED
-            saved += size - len(TRIMMED) - 2
+            dropped = _drop(name, step[name])
+            saved += size - measure_json(dropped)
+            step[name] = dropped
     return saved
+
+
+def _drop(name: str, value: Any) -> Any:
+    """Return what is left of the data in a field of a step."""
+    match name:
+        case "error" | "failure":
+            message = shorten(str(value.get("message", "")), MAX_SHORTENED)
+            return {**value, "message": message, "details": {"dropped": TRIMMED}}
+        case "warnings":
+            return [TRIMMED]
+        case "decision":
+            return None
+    return TRIMMED
+
+
+def dump_within_limit(run: Run) -> dict[str, Any]:
+    """Return a run document as the answer to a query: the oldest steps lose their data first."""
+    left = MAX_ENCODED_BYTES
+
+    def bound(value: Any, dropped: Any) -> Any:
+        """Drop a value that is large by itself, or after those before it: writing it would take too long."""
+        nonlocal left
+        limit = max(min(left, MAX_DOCUMENT_BYTES), len(TRIMMED))
+        size = measure_up_to(value, limit)
+        left = max(left - size, 0)
+        return dropped if size > limit else value
+
+    steps = [
+        step.model_copy(update={name: bound(getattr(step, name), TRIMMED) for name in ("input_data", "output_data")})
+        for step in reversed(run.steps)
+    ]
+    names = ("context", "input_data", "trigger_data", "output")
+    values = {name: bound(getattr(run, name), {"dropped": TRIMMED}) for name in names}
+    bounded = run.model_copy(update={**values, "steps": steps[::-1]})
+    return document_within_limit(bounded.model_dump(mode="json"))
 
 
 def document_within_limit(document: dict[str, Any]) -> dict[str, Any]:
@@ -150,7 +226,9 @@ def document_within_limit(document: dict[str, Any]) -> dict[str, Any]:
     for step in document.get("steps", ()):
         if size <= MAX_DOCUMENT_BYTES:
             break
-        size -= trim_step(step, "input_data", "output_data")
+        size -= trim_step(step, "input_data", "output_data", "error", "warnings", "decision")
+    if size > MAX_DOCUMENT_BYTES:
+        size -= trim_step(document, "failure")
     for name in ("context", "input_data", "trigger_data", "output"):
         if size > MAX_DOCUMENT_BYTES and name in document:
             size -= measure_json(document[name])

@@ -28,7 +28,7 @@ from orchestrator.model.plan import collect_node_ids
 from orchestrator.model.run import ErrorDocument, ResolutionAction
 from orchestrator.temporal.branch_results import encode_branch_result, result_within_limit
 from orchestrator.temporal.failures import build_run_failure
-from orchestrator.temporal.payloads import document_within_limit, encode_or_fail, encode_state
+from orchestrator.temporal.payloads import dump_within_limit, encode_or_fail, encode_state
 from orchestrator.temporal.requests import read_request
 from orchestrator.temporal.search_attributes import WORKFLOW
 from orchestrator.temporal.workflow.flow import Flow, iterate_enclosing_paths
@@ -176,8 +176,7 @@ class RunWorkflow:
     def document(self) -> dict[str, Any]:
         """Return the run document of this flow and the branches it has started: `{run, branches}`."""
         flow = self.flow
-        document = flow.build_document().model_dump(mode="json")
-        return {"run": document_within_limit(document), "branches": list(flow.effects.children.branches)}
+        return {"run": dump_within_limit(flow.build_document()), "branches": list(flow.effects.children.branches)}
 
     @workflow.query
     def state(self) -> Any:
