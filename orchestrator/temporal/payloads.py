@@ -190,7 +190,7 @@ def _drop(name: str, value: Any) -> Any:
     match name:
         case "error" | "failure":
             message = shorten(str(value.get("message", "")), MAX_SHORTENED)
-            return {**value, "message": message, "details": {"dropped": TRIMMED}}
+            return {**value, "message": message, "details": {"dropped": TRIMMED} if value.get("details") else {}}
         case "warnings":
             return [TRIMMED]
         case "decision":

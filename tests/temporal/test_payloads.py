@@ -106,3 +106,14 @@ def test_values_that_share_their_parts_are_not_written_out() -> None:
     assert time.process_time() - started < 2
     assert document["context"] == {"dropped": TRIMMED}
     assert document["steps"][-1]["output_data"] == TRIMMED
+
+
+def test_an_error_without_details_does_not_seem_to_have_lost_any() -> None:
+    state = make_state()
+    step = Step("first", "first", "", "failed", EPOCH, 0, EPOCH)
+    step.error = ErrorDocument(message="declined", error_type="action_error")
+    state.log.append(step)
+    add_failures(state, 40, 90_000)
+    document = dump_within_limit(build_run_document(PLAN, INFO, state))
+
+    assert [step["error"]["details"] for step in document["steps"][:2]] == [{}, {"dropped": TRIMMED}]
