@@ -97,8 +97,10 @@ def _check_dependent_required(
 
 
 def _check_format(validator: Any, name: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
-    if isinstance(instance, str) and isinstance(name, str) and not matches_format(name, instance):
-        yield ValidationError(f"is not a valid {name}")
+    if isinstance(instance, str) and isinstance(name, str):
+        _spend(len(instance) // CHARACTERS_PER_STEP)
+        if not matches_format(name, instance):
+            yield ValidationError(f"is not a valid {name}")
 
 
 def _check_unique_items(validator: Any, unique: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:

@@ -105,10 +105,11 @@ def test_a_format_is_checked(name: str, valid: list[str], invalid: list[str]) ->
         ({"patternProperties": {"(a|bc|def){300}$": {}}}, {f"{n}" + "abcdef" * 100: 1 for n in range(1_000)}),
         ({"patternProperties": {"(a|bc){300}$": {}}, "additionalProperties": True},
          {f"{n}" + "abcdef" * 100: 1 for n in range(1_000)}),
+        ({"allOf": [{"format": "uri"}] * 1_000}, "a:" + "b" * 1_000_000),
     ],
-    ids=["pattern", "patternProperties", "additionalProperties"],
+    ids=["pattern", "patternProperties", "additionalProperties", "format"],
 )  # fmt: skip
-def test_patterns_are_counted_by_their_size_and_the_text(schema: Any, value: Any) -> None:
+def test_patterns_and_formats_are_counted_by_the_text_they_read(schema: Any, value: Any) -> None:
     """One step for each, whatever it takes, is a workflow task that the deadlock detector stops."""
     started = time.process_time()
     problems = find_problems(schema, value)
