@@ -50,12 +50,20 @@ def strip(value: Any) -> Any:
     return [strip(item) for item in value] if isinstance(value, list) else value
 
 
-def load_plain_cases() -> list[Case]:
-    return [case for case in load_cases() if not case.events and not case.resolutions and "refused" not in case.expect]
+COSTLY = ("a value that takes too much work", "a value nested deeper")
+"""Parts of the names of cases whose state takes seconds to write at every node."""
+
+
+def load_plain_cases() -> list[Any]:
+    cases = [case for case in load_cases() if not case.events and not case.resolutions and "refused" not in case.expect]
+    return [
+        pytest.param(case, id=case.name, marks=[pytest.mark.slow] if any(name in case.name for name in COSTLY) else [])
+        for case in cases
+    ]
 
 
 @pytest.mark.parametrize("every", [1, 3])
-@pytest.mark.parametrize("case", load_plain_cases(), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", load_plain_cases())
 def test_golden_cases_end_the_same(case: Case, every: int) -> None:
     if case.expect.get("status") != "waiting":
         compare(case.definition, input=case.input, actions=case.actions, workflows=case.workflows, every=every)
