@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
-from orchestrator.errors import OrchestratorError, ServerUnavailable
+from orchestrator.errors import OperationRefused, OrchestratorError, ServerUnavailable
 from orchestrator.model.definition import Definition
 from orchestrator.service.background import run_every
 from orchestrator.service.plans import Plans
@@ -46,13 +46,16 @@ class Reconciler:
         """Install, pause or remove the schedule of a workflow where the desired state is pending.
 
         With `reinstall` a schedule is installed even if the store says that it is. The change that led here is stored:
-        whatever prevents the installation is logged, and the desired state stays pending.
+        what prevents the installation for now is logged, and the desired state stays pending. Raises OperationRefused
+        where it would never succeed: the schedule belongs to another database.
         """
         try:
             row = await self.triggers.get(customer_id, workflow_id) if reinstall else None
             if row is not None and row.kind == "schedule":
                 await self.triggers.mark_stale(customer_id, workflow_id)
             await self._settle(customer_id, workflow_id)
+        except OperationRefused:
+            raise
         except OrchestratorError as error:
             logger.warning("the schedule of %r is pending: %s", workflow_id, error)
 

@@ -42,21 +42,27 @@ class Child:
     waits: tuple[str, ...]
     handle: ChildWorkflowHandle[Any, Any] | None = None
     backlog: deque[tuple[str, Any]] = field(default_factory=deque)
-    """Signals sent before it had started."""
+    """Signals to send, in order."""
+    sending: bool = False
 
     async def send_signal(self, signal: str, value: Any) -> None:
-        """Send a signal, or queue it until the child has started."""
-        if self.handle is None:
-            self.backlog.append((signal, value))
-        else:
-            await self._send_now(self.handle, signal, value)
+        """Send a signal after those before it, or queue it until the child has started."""
+        self.backlog.append((signal, value))
+        if self.handle is not None and not self.sending:
+            await self._send_backlog(self.handle)
 
     async def catch_up(self, handle: ChildWorkflowHandle[Any, Any]) -> None:
-        """Send the queued signals in order, then let new ones go directly."""
+        """Send the queued signals; from now on others follow at once."""
+        self.handle = handle
+        await self._send_backlog(handle)
+
+    async def _send_backlog(self, handle: ChildWorkflowHandle[Any, Any]) -> None:
+        # One at a time: the server delivers signals of one workflow task to a child in any order.
+        self.sending = True
         while self.backlog:
             signal, value = self.backlog.popleft()
             await self._send_now(handle, signal, value)
-        self.handle = handle
+        self.sending = False
 
     async def _send_now(self, handle: ChildWorkflowHandle[Any, Any], signal: str, value: Any) -> None:
         """Send a signal; a child that has ended ignores it."""
