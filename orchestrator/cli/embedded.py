@@ -1,6 +1,7 @@
 """Start Temporal, a client and a worker for one state folder, for `dev` and `run --server embedded`."""
 
 import asyncio
+import contextlib
 import fcntl
 import os
 import socket
@@ -9,6 +10,8 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
+
+import httpx
 
 from activities.registry import Registry
 from api.serve import serve_temporal_page
@@ -72,7 +75,7 @@ async def run_embedded(
             )
             client = await connect(here)
             async with run_worker(client, here, registry):
-                await _wait_until_listening(server.ui_url)
+                await _wait_until_ui_answers(server.ui_url)
                 yield EmbeddedServer(server, here, Runs(client, here))
 
 
@@ -118,18 +121,18 @@ def is_port_free(port: int) -> bool:
     return True
 
 
-async def _wait_until_listening(url: str) -> None:
-    """Wait until a URL accepts connections; raises ServerUnavailable after UI_SECONDS."""
-    address = urlsplit(url)
+async def _wait_until_ui_answers(url: str) -> None:
+    """Wait until the Web UI lists workflows; raises ServerUnavailable after UI_SECONDS.
+
+    It answers 503 until it has connected to the server, a moment after its page is served.
+    """
+    path = f"/api/v1/namespaces/{NAMESPACE}/workflows"
     try:
-        async with asyncio.timeout(UI_SECONDS):
+        async with asyncio.timeout(UI_SECONDS), httpx.AsyncClient(base_url=url, trust_env=False) as client:
             while True:
-                try:
-                    _, writer = await asyncio.open_connection(address.hostname, address.port)
-                except OSError:
-                    await asyncio.sleep(0.05)
-                    continue
-                writer.close()
-                return
+                with contextlib.suppress(httpx.TransportError):
+                    if (await client.get(path)).is_success:
+                        return
+                await asyncio.sleep(0.05)
     except TimeoutError:
         raise ServerUnavailable(f"the Temporal Web UI at {url} is not responding") from None
