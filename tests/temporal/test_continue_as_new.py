@@ -8,6 +8,7 @@ import pytest
 
 from orchestrator.model.run import Run
 from orchestrator.temporal.devserver import run_dev_server
+from orchestrator.temporal.workflow import effects
 from tests.golden import Case, list_differences
 from tests.temporal.golden_runs import Golden, list_cases
 from tests.temporal.record_histories import list_executions
@@ -78,6 +79,21 @@ async def test_each_execution_stays_near_the_suggested_length(short: World) -> N
 
     assert len(lengths) >= 2
     assert max(lengths) < SUGGESTED_AT * 2
+
+
+async def test_a_run_continues_after_a_number_of_local_actions(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Temporal suggests it after 4,096 events: so many local actions take longer to replay than a task may last.
+    monkeypatch.setattr(effects, "MAX_LOCAL_ACTIONS", 20)
+    customer, script = world.script()
+    nodes = {
+        "each": make_loop(50, "n", "note"),
+        "note": {"type": "action", "action": "work", "execution": "local"},
+    }
+    run = await world.run(make_plan(nodes, "trigger -> each", customer=customer))
+
+    assert run.status == "completed"
+    assert len(script.calls) == 50
+    assert len(await measure_lengths(world, run.id)) == 3
 
 
 async def test_a_run_keeps_its_id_and_search_attributes(short: World) -> None:

@@ -20,7 +20,7 @@ from tests.temporal.world import World, make_plan, open_world
 
 pytestmark = [pytest.mark.temporal, pytest.mark.slow]
 
-SECONDS = 240
+SECONDS = 360
 LOCAL = {"type": "action", "action": "work", "execution": "local"}
 
 

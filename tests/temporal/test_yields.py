@@ -1,6 +1,5 @@
 """A run that computes much, or calls many local actions, leaves the server room for signals and never hangs."""
 
-from datetime import datetime
 from typing import Any
 
 import pytest
@@ -78,16 +77,6 @@ async def test_local_actions_end_their_workflow_task_after_a_second(world: World
     events = await read_events(world, run.id)
 
     assert run.status == "completed"
-    assert max(measure_tasks(events)) < 2.0
-
-
-def measure_tasks(events: list[Any]) -> list[float]:
-    """Return how long each workflow task took, in seconds."""
-    started: datetime | None = None
-    durations: list[float] = []
-    for event in events:
-        if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED:
-            started = event.event_time.ToDatetime()
-        elif event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED and started is not None:
-            durations.append((event.event_time.ToDatetime() - started).total_seconds())
-    return durations
+    # 30 calls of 0.15 s last 4.5 s at least: without a bound, one task for all of them.
+    completed = [event for event in events if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED]
+    assert len(completed) >= 4
