@@ -22,8 +22,8 @@ SUMMARY = {
     "trigger_type": "manual", "started_at": BEGIN, "completed_at": END, "duration_ms": 16, "rerun_of": None,
 }  # fmt: skip
 STEP: dict[str, Any] = {
-    "path": "", "status": "completed", "started_at": BEGIN, "completed_at": BEGIN, "input_data": None,
-    "output_data": None, "error": None, "retry_count": 0, "duration_ms": 0, "warnings": [], "decision": None,
+    "path": "", "status": "completed", "started_at": BEGIN, "completed_at": BEGIN, "input_data": {},
+    "output_data": {}, "error": None, "retry_count": 0, "duration_ms": 0, "warnings": [], "decision": None,
 }  # fmt: skip
 RUN = {
     **SUMMARY,
@@ -33,7 +33,8 @@ RUN = {
         {**STEP, "id": "done", "node_id": "done"},
     ],
     "current_node_id": None, "error": None, "failure": None, "output": {"text": "Hello Ada"}, "steps_completed": 2,
-    "steps_total": 2, "waiting_for": [], "parent_run_id": None, "reruns": [], "warnings": [], "links": LINKS,
+    "steps_total": 2, "waiting_for": [], "parent_run_id": None, "reruns": [], "warnings": [], "complete": True,
+    "links": LINKS,
 }  # fmt: skip
 WORKFLOW = {
     **EXAMPLE,

@@ -7,7 +7,8 @@ from pydantic import BaseModel, Field, JsonValue
 from api.fields import TEXT
 from api.models.base import Model, PublishedVersion
 from api.models.workflows import EXAMPLE
-from orchestrator.model.run import ResolutionAction, RunSummary
+from api.paging import Page
+from orchestrator.model.run import ResolutionAction, RunSummary, StepDocument
 
 
 class StartRequest(Model):
@@ -37,6 +38,12 @@ class RunStarted(BaseModel):
 
 class RunView(RunSummary):
     """A run in a list."""
+
+
+class StepPage(Page[StepDocument]):
+    """One page of the steps of a run."""
+
+    complete: bool = Field(True, description="False where a part of the record could not be read: steps are missing.")
 
 
 class ResolveRequest(Model):

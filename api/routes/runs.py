@@ -20,6 +20,7 @@ from api.models.runs import (
     RunStarted,
     RunView,
     StartRequest,
+    StepPage,
     TerminateRequest,
 )
 from api.paging import Cursor as PageCursor
@@ -27,7 +28,7 @@ from api.paging import Limit, Page, cut_page, decode_cursor, encode_cursor
 from api.problems import StreamEnded, describe_problems
 from api.services import ServicesDep
 from orchestrator.interpreter.restart import Changes
-from orchestrator.model.run import Run, RunSummary, StepDocument
+from orchestrator.model.run import Run, RunSummary
 from orchestrator.service.services import Services
 from orchestrator.store.api_keys import ApiKey
 from orchestrator.telemetry.context import log_context
@@ -155,20 +156,24 @@ def _make_view(run: RunSummary) -> RunView:
 
 @router.get("/runs/{run_id}", operation_id="getRun", responses=FOUND)
 async def get_run(run_id: RunId, services: ServicesDep, caller: Reader) -> Run:
-    """Return the run document, read from the run itself."""
+    """Return the run document, read from the run itself.
+
+    Where no worker answers in time, `complete` is false: what could be read is right, but steps are missing.
+    """
     return await services.operations.get_document(caller.customer_id, run_id)
 
 
 @router.get("/runs/{run_id}/steps", operation_id="listSteps", responses=FOUND)
 async def list_steps(
     run_id: RunId, services: ServicesDep, caller: Reader, limit: Limit = 50, cursor: PageCursor = None
-) -> Page[StepDocument]:
+) -> StepPage:
     """List the steps of a run so far, in order."""
-    steps = (await services.operations.get_document(caller.customer_id, run_id)).steps
+    run = await services.operations.get_document(caller.customer_id, run_id)
+    steps = run.steps
     begin = max((decode_cursor(cursor, int) or [0])[0], 0)
     end = begin + limit
     next_cursor = encode_cursor(end) if end < len(steps) else None
-    return Page(items=steps[begin:end], next_cursor=next_cursor)
+    return StepPage(items=steps[begin:end], next_cursor=next_cursor, complete=run.complete)
 
 
 async def _count_stream(request: Request, _: Reader) -> AsyncIterator[None]:

@@ -11,6 +11,7 @@ from orchestrator.model.run import Run, StepDocument
 MAX_TEXT = 160
 KEYS_SHOWN_ELSEWHERE = frozenset({"node_id", "step_id", "kind", "message", "error_type"})
 """Keys of a wait that its line or its step shows already."""
+INCOMPLETE = "(steps are missing: no worker has answered in time, or Temporal no longer stores them)"
 UNITS = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "m"))
 
 
@@ -21,6 +22,8 @@ def format_trace(run: Run) -> list[str]:
     hidden = run.steps_total - len(run.steps)
     if hidden > 0:
         parts.insert(0, f"({hidden} earlier steps are not stored)")
+    if not run.complete:
+        parts.insert(0, INCOMPLETE)
     return [*parts, *format_waits(run), format_ending(run)]
 
 
@@ -70,7 +73,8 @@ def format_waits(run: Run) -> Iterator[str]:
 def format_ending(run: Run) -> str:
     """Return the status of a run in one line."""
     took = "" if run.duration_ms is None else f" after {format_duration(run.duration_ms)}"
-    summary = f"{run.status}{took}, {run.steps_total} step{'' if run.steps_total == 1 else 's'}"
+    steps = f"{run.steps_total} step{'' if run.steps_total == 1 else 's'}" if run.complete else "steps unknown"
+    summary = f"{run.status}{took}, {steps}"
     if run.failure is None:
         return summary
     node = run.failure.get("node_id")

@@ -5,9 +5,9 @@ Times are aware and in UTC; `*_ms` are milliseconds.
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from orchestrator.errors import ErrorType, parse_error_type
 from orchestrator.model.plan import Plan
@@ -17,6 +17,14 @@ ENDED: frozenset[str] = frozenset({"completed", "failed", "cancelled", "skipped"
 RESERVED = ("workflow", "run", "trigger", "input", "steps")
 RESERVED_NAMES = (*RESERVED, "secrets")
 """Names that no variable may have."""
+
+
+def _fill_empty(value: Any) -> Any:
+    return {} if value is None else value
+
+
+DataField = Annotated[Any, BeforeValidator(_fill_empty)]
+"""Input or output in a document: `{}` where there is none."""
 
 
 class Document(BaseModel):
@@ -73,8 +81,8 @@ class StepDocument(Document):
     status: Status
     started_at: datetime
     completed_at: datetime | None = None
-    input_data: Any = None
-    output_data: Any = None
+    input_data: DataField = {}
+    output_data: DataField = {}
     error: dict[str, Any] | None = None
     retry_count: int = 0
     duration_ms: int | None = None
@@ -108,7 +116,7 @@ class Run(Document):
     status: Status
     trigger_type: str = "manual"
     trigger_data: Any = None
-    input_data: Any = None
+    input_data: DataField = {}
     context: dict[str, Any] = {}
     steps: list[StepDocument] = []
     current_node_id: str | None = None
@@ -127,6 +135,8 @@ class Run(Document):
     """Open waits: `{node_id, step_id, kind: delay|event|operator|paused|branch, …}`."""
     warnings: list[str] = []
     """About the run as a whole; those of steps are on the steps."""
+    complete: bool = True
+    """False where a part of the record could not be read: steps and their counts are missing then."""
     parent_run_id: str | None = None
     rerun_of: str | None = None
     reruns: list[str] = []

@@ -35,7 +35,7 @@ class Operations:
             summary = await self.index.get(customer_id, run_id)
             if summary is None:
                 raise
-            run = Run.from_summary(summary, links={"self": f"/api/v1/runs/{run_id}"})
+            run = Run.from_summary(summary, links={"self": f"/api/v1/runs/{run_id}"}, complete=False)
         return run.model_copy(update={"reruns": await self.index.list_reruns(customer_id, run_id)})
 
     async def wait_for_end(self, run_id: str, seconds: float) -> Run | None:

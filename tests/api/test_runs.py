@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from orchestrator.model.run import RunSummary
 from orchestrator.service.services import Services
 from orchestrator.temporal.schedules.schedules import build_schedule_id
 from tests.api.support import EVERY_HOUR, WAIT, create_workflow, serve_api, start_run, wait_for_status
@@ -100,6 +102,43 @@ async def test_steps_are_paged(api: httpx.AsyncClient) -> None:
 
     assert [step["node_id"] for step in first["items"] + second["items"]] == ["a", "b", "c"]
     assert second["next_cursor"] is None
+
+
+async def test_input_and_output_are_objects_where_empty(api: httpx.AsyncClient) -> None:
+    """Clients read `input_data.x` and `output_data.x` without asking first; both were null."""
+    run_id = await start_run(api, {"note": {"type": "end"}}, "trigger -> note")
+    run = await wait_for_status(api, run_id, "completed")
+    schemas = (await api.get("/openapi.json")).json()["components"]["schemas"]
+
+    assert (run["input_data"], run["steps"][0]["input_data"], run["steps"][0]["output_data"]) == ({}, {}, {})
+    assert schemas["Run"]["properties"]["input_data"]["default"] == {}
+    assert schemas["StepDocument"]["properties"]["output_data"]["default"] == {}
+
+
+async def test_what_the_index_alone_knows_of_a_run_is_incomplete(
+    api: httpx.AsyncClient, services: Services, customer: str
+) -> None:
+    """Temporal deletes ended runs after its retention; their documents claimed that no step had run."""
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    run_id = f"{customer}-gone"
+    await services.operations.index.put(
+        [
+            RunSummary(
+                id=run_id,
+                workflow_id="w",
+                workflow_version=1,
+                customer_id=customer,
+                status="completed",
+                started_at=at,
+                completed_at=at,
+            )
+        ]
+    )
+    run = (await api.get(f"/runs/{run_id}")).json()
+    steps = (await api.get(f"/runs/{run_id}/steps")).json()
+
+    assert (run["status"], run["steps"], run["complete"]) == ("completed", [], False)
+    assert (steps["items"], steps["complete"]) == ([], False)
 
 
 async def test_a_run_is_paused_and_resumed(api: httpx.AsyncClient) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from orchestrator.cli.trace import (
+    INCOMPLETE,
     explain_decision,
     format_duration,
     format_line,
@@ -102,6 +103,12 @@ def test_a_trace_shows_missing_steps_waits_and_status() -> None:
         'waits at hear#2: event {"event": "go"}',
         "waiting, 9 steps",
     ]
+
+
+def test_a_trace_without_all_steps_says_so() -> None:
+    run = make_run(duration_ms=3000, complete=False)
+
+    assert format_trace(run) == [INCOMPLETE, "completed after 3 s, steps unknown"]
 
 
 def test_the_last_line_shows_the_failure() -> None:

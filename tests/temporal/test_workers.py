@@ -3,12 +3,16 @@
 import asyncio
 import time
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from temporalio.client import Client
 
 from activities.registry import Registry
+from orchestrator.errors import ServerUnavailable
 from orchestrator.model.run import Run
 from orchestrator.planner.planner import check
+from orchestrator.temporal.client import run_tree
 from orchestrator.temporal.worker import run_worker
 from tests.temporal import slow_actions
 from tests.temporal.world import STRICT, World, make_definition, make_plan, run_scripted_worker, wait_until
@@ -95,7 +99,72 @@ async def test_without_a_worker_a_document_is_read_from_history(alone: World, mo
     assert (waiting.status, waiting.input_data, waiting.trigger_data) == ("running", {"n": 1}, {"t": 2})
     assert waiting.waiting_for == [{"node_id": None, "step_id": None, "kind": "worker", "message": "no worker answers"}]
     assert (over.status, over.output, over.input_data, over.steps) == ("completed", {}, {"n": 1}, [])
+    assert (waiting.complete, over.complete) == (False, False)
     assert over.duration_ms is not None
+
+
+async def test_the_document_of_a_run_that_has_just_ended_is_read_until_it_is_complete(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that was busy replaying answered late: the run was `completed` with no steps at all."""
+    customer, _ = world.script()
+    query, refused = run_tree._query_document, []
+
+    async def refuse_once(client: Client, workflow_id: str) -> dict[str, Any]:
+        if not refused:
+            refused.append(workflow_id)
+            raise run_tree._NoWorkerAnswersError
+        return await query(client, workflow_id)
+
+    monkeypatch.setattr(run_tree, "_query_document", refuse_once)
+    run = await world.run(make_plan({"a": "work"}, "trigger -> a", customer=customer))
+
+    assert refused == [run.id]
+    assert (run.status, run.complete, [step.id for step in run.steps]) == ("completed", True, ["a"])
+
+
+async def test_a_document_without_the_steps_of_a_branch_says_so(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    customer, _ = world.script()
+    nodes = {"fork": {"type": "parallel", "branches": [["a"], ["b"]]}, "a": "work", "b": "work"}
+    whole = await world.run(make_plan(nodes, "trigger -> fork", customer=customer))
+    query = run_tree._query_document
+
+    async def refuse_branch(client: Client, workflow_id: str) -> dict[str, Any]:
+        if workflow_id.endswith("fork[1]"):
+            raise run_tree._NoWorkerAnswersError
+        return await query(client, workflow_id)
+
+    monkeypatch.setattr(run_tree, "_query_document", refuse_branch)
+    partial = await world.runs.reader.read_document(whole.id)
+
+    assert (whole.complete, partial.complete) == (True, False)
+    assert [step.id for step in partial.steps] == ["fork", "fork[0]/a"]
+
+
+async def test_a_step_in_a_branch_that_cannot_be_read_is_not_said_to_be_absent(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    customer, _ = world.script({"broken": {"error": {"message": "no", "recoverable": False}}})
+    nodes = {
+        "fork": {"type": "parallel", "branches": [["bad"]]},
+        "bad": {"type": "action", "action": "broken", "on_error": "pause"},
+    }
+    run_id = await world.start(make_plan(nodes, "trigger -> fork", customer=customer))
+    await world.wait_for_waiting(run_id, "operator")
+    query = run_tree._query_document
+
+    async def refuse_branch(client: Client, workflow_id: str) -> dict[str, Any]:
+        if workflow_id != run_id:
+            raise run_tree._NoWorkerAnswersError
+        return await query(client, workflow_id)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(run_tree, "_query_document", refuse_branch)
+        with pytest.raises(ServerUnavailable, match="no worker answers"):
+            await world.runs.resolve(run_id, "bad", "skip")
+    await world.runs.resolve(run_id, "bad", "skip")
+
+    assert (await world.wait_for_end(run_id)).status == "completed"
 
 
 async def test_without_a_worker_a_failed_run_has_its_error(alone: World, monkeypatch: pytest.MonkeyPatch) -> None:

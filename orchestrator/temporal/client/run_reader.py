@@ -4,6 +4,7 @@ Temporal is the only record of a run: its document is read from the run itself, 
 """
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import quote
@@ -33,6 +34,8 @@ REFRESH_SECONDS = 1.0
 """How often a watched run is read again: some changes, such as attempts, are not events of its history."""
 DEBOUNCE_SECONDS = 0.1
 """Changes closer together are shown as one."""
+COMPLETE_SECONDS = 30.0
+"""How long the document of a run that has just ended is read again until it is complete."""
 
 
 class RunReader:
@@ -71,13 +74,17 @@ class RunReader:
         return EndedRun(Plan.model_validate(answer["plan"]), info, answer["state"], failure.get("node_id"))
 
     async def wait_for_result(self, run_id: str) -> Run:
-        """Wait for a run's end and return its document."""
+        """Wait for a run's end and return its document, which is incomplete only where no worker answers for long."""
         async with translate_rpc_errors(run_id):
-            try:
+            with contextlib.suppress(WorkflowFailureError):  # the document holds the failure
                 await self._handle(run_id).result()
-            except WorkflowFailureError:
-                return await self.read_document(run_id)  # the document holds the failure
-        return await self.read_document(run_id)
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + COMPLETE_SECONDS
+        while True:
+            run = await self.read_document(run_id)
+            if run.complete or clock() >= deadline:
+                return run
+            await asyncio.sleep(REFRESH_SECONDS)
 
     async def wait_for_end(self, run_id: str, seconds: float) -> Run | None:
         """Wait at most `seconds` for a run's end and return its document; `None` while it is running."""
@@ -93,12 +100,16 @@ class RunReader:
         """
         changed = asyncio.Event()
         tree: RunTree | None = None
+        clock = asyncio.get_running_loop().time
+        ended_at: float | None = None
         async with self.histories.open_tails(changed) as follow_workflows:
             while True:
                 tree = await self.read_tree(run_id, tree)
                 yield self._with_links(tree.run)
                 if tree.run.status in ENDED:
-                    return
+                    ended_at = clock() if ended_at is None else ended_at
+                    if tree.run.complete or clock() - ended_at >= COMPLETE_SECONDS:
+                        return
                 follow_workflows([run_id, *tree.running])
                 await asyncio.sleep(DEBOUNCE_SECONDS)
                 try:

@@ -25,11 +25,14 @@ from orchestrator.temporal.search_attributes import add_scheduled_time
 
 QUERY_SECONDS = 10.0
 """How long to wait for a worker's answer."""
+QUERY_RETRY_SECONDS = 0.2
 MAX_BRANCHES = 1_000
 """Branches of a run that are queried, the newest first."""
 QUERIES_AT_ONCE = 20
 NO_WORKER_STATUSES = (RPCStatusCode.FAILED_PRECONDITION, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED)
 """Temporal's answers to a query that no worker takes."""
+EXPIRED_STATUSES = (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED)
+"""Its answers to one that a worker took too long for, as while it replays long histories."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +55,6 @@ class RunTree:
 
     run: Run
     branches: list[Branch] = field(default_factory=list)
-    answered: bool = True
-    """False where no worker answered: the document holds only what the history does."""
 
     @classmethod
     async def read(cls, client: Client, run_id: str, previous: "RunTree | None" = None) -> "RunTree":
@@ -65,11 +66,12 @@ class RunTree:
         try:
             answer = await _query_document(client, run_id)
         except _NoWorkerAnswersError:
-            tree = cls(await _run_from_first_event(client, described), answered=False)
+            tree = cls(await _run_from_first_event(client, described))
         else:
             tree = cls(Run.model_validate(answer["run"]))
-            tree.branches = await _read_branches(client, answer["branches"], previous.branches if previous else [])
-            tree.run = _merge_branches(tree.run, tree.branches)
+            known = previous.branches if previous else []
+            tree.branches, complete = await _read_branches(client, answer["branches"], known)
+            tree.run = _merge_branches(tree.run, tree.branches).model_copy(update={"complete": complete})
             pending = [*described.raw_description.pending_activities]
             pending += [activity for branch in tree.branches for activity in branch.pending]
             tree.run = _mark_pending(_mark_retrying(tree.run, pending), pending)
@@ -87,11 +89,18 @@ class RunTree:
         return [branch.workflow_id for branch in self.branches if branch.running]
 
     def find_waiting_workflow(self, wanted: str) -> str:
-        """Return the workflow that a step waits in, by the step's or its node's id; the run itself if none does."""
+        """Return the workflow that a step waits in, by the step's or its node's id; the run itself if none does.
+
+        Raises ServerUnavailable where the step may be in a branch that could not be read.
+        """
         for branch in self.branches:
             for wait in branch.run.waiting_for if branch.running else ():
                 if wait["kind"] == "operator" and wanted in (wait["step_id"], wait["node_id"]):
                     return branch.workflow_id
+        if not self.run.complete and not any(
+            wanted in (wait["step_id"], wait["node_id"]) for wait in self.run.waiting_for
+        ):
+            raise no_worker_error()
         return self.run.id
 
 
@@ -103,32 +112,53 @@ async def _query_document(client: Client, workflow_id: str) -> dict[str, Any]:
     handle = client.get_workflow_handle(workflow_id)
     try:
         async with asyncio.timeout(QUERY_SECONDS):
-            answer: dict[str, Any] = await handle.query("document")
+            while True:
+                try:
+                    answer: dict[str, Any] = await handle.query("document")
+                except RPCError as error:
+                    if error.status not in EXPIRED_STATUSES:
+                        raise
+                    await asyncio.sleep(QUERY_RETRY_SECONDS)
+                else:
+                    return answer
     except (TimeoutError, WorkflowQueryFailedError) as error:
         raise _NoWorkerAnswersError from error
     except RPCError as error:
         if error.status in NO_WORKER_STATUSES:
             raise _NoWorkerAnswersError from error
         raise
-    return answer
 
 
-async def _read_branches(client: Client, listed: list[dict[str, Any]], previous: list[Branch]) -> list[Branch]:
-    """Query the branches and their branches; one that has never started is left out."""
+async def _read_branches(
+    client: Client, listed: list[dict[str, Any]], previous: list[Branch]
+) -> tuple[list[Branch], bool]:
+    """Query the branches and their branches; return them, and whether none was left out.
+
+    A branch that has never started has nothing to leave out.
+    """
     known = {branch.workflow_id: branch for branch in previous if not branch.running}
     waiting = {branch["workflow_id"]: branch for branch in listed[-MAX_BRANCHES:]}
+    complete = len(waiting) == len(listed)
     branches: dict[str, Branch] = {}
     while waiting and len(branches) < MAX_BRANCHES:
         batch = [waiting.pop(name) for name in list(waiting)[:QUERIES_AT_ONCE]]
-        for branch in await asyncio.gather(*(_read_branch(client, entry, known) for entry in batch)):
-            if branch is not None:
+        results = await asyncio.gather(*(_read_branch(client, entry, known) for entry in batch), return_exceptions=True)
+        for branch in results:
+            if isinstance(branch, _NoWorkerAnswersError):
+                complete = False
+            elif isinstance(branch, BaseException):
+                raise branch
+            elif branch is not None:
                 branches[branch.workflow_id] = branch
                 waiting |= {entry["workflow_id"]: entry for entry in branch.inner}
-    return list(branches.values())
+    return list(branches.values()), complete and not waiting
 
 
 async def _read_branch(client: Client, branch: dict[str, Any], known: dict[str, Branch]) -> Branch | None:
-    """Query one branch; one that has ended is queried once and needs no description."""
+    """Query one branch; one that has ended is queried once and needs no description.
+
+    Returns `None` where it has never started; raises _NoWorkerAnswersError where it cannot be read.
+    """
     workflow_id, over = branch["workflow_id"], branch["status"] != "running"
     if over and workflow_id in known:
         return known[workflow_id]
@@ -139,12 +169,12 @@ async def _read_branch(client: Client, branch: dict[str, Any], known: dict[str, 
             over = described.status != WorkflowExecutionStatus.RUNNING
             pending = [*described.raw_description.pending_activities]
         answer = await _query_document(client, workflow_id)
-    except _NoWorkerAnswersError:
-        return None
     except RPCError as error:
-        if error.status == RPCStatusCode.NOT_FOUND:
-            return None
-        raise
+        if error.status != RPCStatusCode.NOT_FOUND:
+            raise
+        if over:  # it has run, and Temporal has deleted it since
+            raise _NoWorkerAnswersError from error
+        return None
     return Branch(workflow_id, branch["path"], Run.model_validate(answer["run"]), answer["branches"], pending, not over)
 
 
@@ -183,6 +213,7 @@ async def _run_from_first_event(client: Client, described: WorkflowExecutionDesc
             trigger_data=add_scheduled_time(trigger, described.typed_search_attributes),
             input_data=request.get("input", context.get("input")),
             waiting_for=[{"node_id": None, "step_id": None, "kind": "worker", "message": "no worker answers"}],
+            complete=False,
             parent_run_id=info.get("parent_run_id"),
         )
     raise RPCError(f"run {run_id} has no history", RPCStatusCode.NOT_FOUND, b"")
