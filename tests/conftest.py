@@ -9,6 +9,14 @@ from orchestrator.temporal.devserver import DevServer, run_dev_server
 from tests.temporal.world import World, open_world
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark all tests that use the shared server, so that none of them starts it in the pure tier."""
+    for item in items:
+        if isinstance(item, pytest.Function) and "world" in item.fixturenames:
+            item.add_marker("temporal")
+
+
 @pytest.fixture(scope="session")
 async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[DevServer]:
     async with run_dev_server(tmp_path_factory.mktemp("temporal") / "home") as running:

@@ -40,6 +40,7 @@ everything else must be equal.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -79,13 +80,14 @@ class Case:
     time_skipping: bool = False
 
 
-def load_cases(pattern: str = "*.yaml") -> list[Case]:
+@cache
+def load_cases(pattern: str = "*.yaml") -> tuple[Case, ...]:
     """Read all cases in order of file and position."""
-    return [
+    return tuple(
         read_case(raw, f"{path.stem}-{place}")
         for path in sorted(CASES.glob(pattern))
         for place, raw in enumerate(yaml.safe_load(path.read_text()))
-    ]
+    )
 
 
 def read_case(raw: Mapping[str, Any], key: str) -> Case:

@@ -60,6 +60,7 @@ ATTACKS = [
 ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("expression", ATTACKS, ids=range(len(ATTACKS)))
 @pytest.mark.parametrize("data", ["x", [1, 2, 3], list(range(5_000))], ids=["text", "list", "long"])
 async def test_no_expression_holds_the_worker_up(call: Caller, expression: str, data: Any) -> None:

@@ -35,6 +35,7 @@ def services() -> dict[str, Any]:
     return compose_services
 
 
+@pytest.mark.process
 def test_the_compose_file_matches_its_schema() -> None:
     line = [BIN / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", COMPOSE]
     done = subprocess.run(line, capture_output=True, text=True, check=False)
@@ -198,6 +199,7 @@ def test_the_image_contains_existing_files_and_no_development_tools() -> None:
         assert line in whole, f"{line} is not what was tested"
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
 def test_scripts_pass_shellcheck(script: Path) -> None:
     done = subprocess.run([BIN / "shellcheck", script], capture_output=True, text=True, check=False)

@@ -85,18 +85,21 @@ def test_well_formed_graphs_are_accepted_and_run_as_the_reference(graph: Generat
     compare(graph, run, run_reference(graph.definition, graph.answers))
 
 
+@pytest.mark.thorough
 @QUICK
 @given(draw_structured(crossing=3))
 def test_graphs_with_crossing_edges_run_as_the_reference(graph: Generated) -> None:
     check_graph(graph)
 
 
+@pytest.mark.thorough
 @QUICK
 @given(draw_wild())
 def test_wild_graphs_are_refused_or_run_as_the_reference(graph: Generated) -> None:
     check_graph(graph)
 
 
+@pytest.mark.thorough
 @QUICK
 @given(draw_wild())
 def test_the_planner_always_answers(graph: Generated) -> None:

@@ -69,12 +69,14 @@ def test_golden_cases_end_the_same(case: Case, every: int) -> None:
         compare(case.definition, input=case.input, actions=case.actions, workflows=case.workflows, every=every)
 
 
+@pytest.mark.thorough
 @QUICK
 @given(draw_structured(crossing=2))
 def test_random_graphs_end_the_same(graph: Generated) -> None:
     compare(graph.definition, input=None, actions=graph.mocks, every=1)
 
 
+@pytest.mark.thorough
 @QUICK
 @given(draw_wild())
 def test_wild_graphs_end_the_same(graph: Generated) -> None:

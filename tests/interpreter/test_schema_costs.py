@@ -36,6 +36,7 @@ def define(*nodes: dict[str, Any], **settings: Any) -> dict[str, Any]:
     }
 
 
+@pytest.mark.thorough
 def test_queued_events_that_are_refused_pass_a_boundary_each(costs: list[int]) -> None:
     schema = {**WORDS, "required": ["answer"]}
     wait = {"id": "ask", "type": "wait", "config": {"event": "answer", "schema": schema}}

@@ -23,6 +23,7 @@ def write(value: Any) -> str:
     return ValueTable().dump(value)
 
 
+@pytest.mark.thorough
 @settings(max_examples=300, deadline=None, derandomize=True, database=None)
 @given(VALUES)
 def test_reading_gives_what_was_written(value: Any) -> None:

@@ -69,6 +69,7 @@ def test_unique_items_compare_as_json() -> None:
     assert find_problems(schema, [{"a": 1, "b": 2}, {"b": 2.0, "a": 1}]) != []
 
 
+@pytest.mark.thorough
 def test_the_check_of_one_value_is_bounded() -> None:
     # Compared with each other, these items took a minute.
     started = time.process_time()

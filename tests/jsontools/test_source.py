@@ -136,6 +136,7 @@ def test_every_pointer_leads_to_its_value(value: Any, indent: int | None, ascii_
         assert json.JSONDecoder().raw_decode(rest)[0] == part
 
 
+@pytest.mark.thorough
 def test_a_large_text_is_located_in_well_under_a_second() -> None:
     nodes = json.loads(EXAMPLE.read_text())["nodes"] * 800
     source = parse_json(json.dumps({"nodes": nodes}, indent=1))

@@ -125,6 +125,7 @@ for _ in range(40):
     SHARED = [SHARED, SHARED]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "template",
     [

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -93,6 +94,7 @@ def failure(call: Callable[[], Any]) -> Exception | None:
     return None
 
 
+@pytest.mark.thorough
 @quick
 @given(templates | st.dictionaries(templates, templates, max_size=3), contexts, st.booleans())
 def test_a_template_returns_the_same_value_or_error_each_time(

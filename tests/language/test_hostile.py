@@ -67,6 +67,7 @@ TEMPLATES = [
 ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("index", range(len(TEMPLATES)), ids=lambda index: TEMPLATES[index][:24])
 def test_a_hostile_template_returns_a_value_or_a_known_error(index: int) -> None:
     result = outcome(lambda: render(TEMPLATES[index], {"a": "x", "items": [[[[[["y"]]]]]]}))
@@ -131,6 +132,7 @@ def test_a_hostile_condition_returns_a_result_or_a_known_error(name: str) -> Non
     assert len(str(result)) <= 10_000
 
 
+@pytest.mark.thorough
 def test_deeply_nested_data_is_compared_and_shown() -> None:
     context = {"a": nest_value(1, 50_000), "b": nest_value(1, 50_000), "c": nest_value(2, 50_000)}
     same = {"field": "a", "value": "{{ b }}"}

@@ -2,6 +2,8 @@
 
 import time
 
+import pytest
+
 from orchestrator.errors import Problem
 from orchestrator.planner.planner import check
 from orchestrator.planner.report import Report
@@ -26,6 +28,7 @@ def test_problems_below_many_unreadable_values_are_left_out() -> None:
     assert time.process_time() - before < SECONDS
 
 
+@pytest.mark.thorough
 def test_the_closest_of_the_known_keys_is_looked_for_a_limited_number_of_times() -> None:
     """90,000 unknown keys once took 10 s."""
     definition = make_definition({"a": {"type": "set", "config": {"x": 1}}}, "trigger -> a")

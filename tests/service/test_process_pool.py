@@ -15,6 +15,8 @@ from orchestrator.service.plans import check_to_start
 from orchestrator.service.process_pool import MEMORY_BYTES, Busy, ProcessPool, TooCostly
 from tests.temporal.world import make_definition
 
+pytestmark = pytest.mark.process
+
 ENDLESS = range(10**15)
 
 

@@ -6,8 +6,17 @@ from orchestrator.errors import DefinitionInvalid
 from orchestrator.simulator.simulate import simulate
 from tests.golden import Case, list_differences, load_cases
 
+COSTLY = "a value that takes too much work"
+"""A part of the names of cases that work up to a limit."""
 
-@pytest.mark.parametrize("case", load_cases(), ids=lambda case: case.name)
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(case, id=case.name, marks=[pytest.mark.thorough] if COSTLY in case.name else [])
+        for case in load_cases()
+    ],
+)
 def test_the_simulator_runs_it_as_expected(case: Case) -> None:
     if "refused" in case.expect:
         with pytest.raises(DefinitionInvalid) as refusal:
