@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from orchestrator.errors import EvaluationError
-from orchestrator.jsontools.json_values import MAX_DEPTH
+from orchestrator.jsontools.json_values import MAX_DEPTH, SCALARS, is_container, list_parts
 from orchestrator.language.costs import COMPARED_CHARACTERS, JSON_CHARACTER, NESTED_ITEM
 
 MAX_TEXT_LENGTH = 1_048_576
@@ -94,9 +94,7 @@ def require_shallow(value: Any, spend: Spend) -> None:
         below: list[Any] = []
         for each in level:
             spend(NESTED_ITEM * len(each))
-            below.extend(
-                part for part in (each.values() if isinstance(each, dict) else each) if isinstance(part, list | dict)
-            )
+            below.extend(part for part in list_parts(each) if type(part) not in SCALARS and is_container(part))
         level = below
 
 

@@ -31,6 +31,7 @@ from temporalio.converter import DefaultPayloadConverter
 from orchestrator.errors import StepFailed
 from orchestrator.interpreter.state import RunState
 from orchestrator.interpreter.value_table import ValuesTooLarge, ValueTable, load_lines
+from orchestrator.jsontools.json_values import SCALARS
 from orchestrator.jsontools.text import shorten
 from orchestrator.model.run import Run
 from orchestrator.temporal.compression import compress_text, decompress_text
@@ -81,16 +82,19 @@ def measure_up_to(value: Any, limit: int) -> int:
     size, parts = 0, [value]
     while parts and size <= limit:
         part = parts.pop()
-        if isinstance(part, str):
+        kind = type(part)
+        if kind is str:
             size += 2 + len(part)
-        elif isinstance(part, Mapping):
+        elif kind in SCALARS:
+            size += 1
+        elif kind is dict or (kind is not list and isinstance(part, Mapping)):
             size += 1 + sum(4 + len(str(key)) for key in part)
             parts.extend(part.values())
-        elif isinstance(part, list | tuple):
+        elif kind is list or isinstance(part, list | tuple):
             size += 1 + len(part)
             parts.extend(part)
         else:
-            size += 1
+            size += 2 + len(part) if isinstance(part, str) else 1
     return size
 
 

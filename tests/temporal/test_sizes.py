@@ -9,6 +9,7 @@ import pytest
 from orchestrator.model.run import Run
 from orchestrator.temporal.devserver import run_dev_server
 from orchestrator.temporal.workflow import effects
+from tests.golden import read_definition
 from tests.temporal.test_continue_as_new import make_loop, measure_lengths
 from tests.temporal.world import World, make_plan, open_world
 
@@ -87,26 +88,29 @@ async def test_a_state_that_cannot_be_carried_over_is_a_warning_on_the_run(short
 
 
 async def test_a_full_history_fails_the_run_in_order(short: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing inside a concurrent iteration is carried over, so this map never continues as new."""
+    """While a called workflow is under way the run cannot continue as new."""
     monkeypatch.setattr(effects, "MAX_EVENTS", 100)
     customer, script = short.script()
     undo = {"action": "undo", "config": {"n": "{{ n }}"}}
     nodes = {
-        "map": make_loop(2, "row", "each", max_concurrency=2) | {"on_error": "skip"},
+        "fork": {"type": "parallel", "branches": [["call"], ["each"]], "config": {"mode": "inline"}},
+        "call": {"type": "workflow", "config": {"workflow_id": "sleeper"}},
         "each": make_loop(100, "n", "note"),
         "note": {"type": "action", "action": "work", "compensate": undo},
     }
-    run = await short.run(make_plan(nodes, "trigger -> map", customer=customer))
+    nap = {"nap": {"type": "delay", "delay_seconds": 600}}
+    sleeper = read_definition({"nodes": nap, "edges": ["trigger -> nap"]}, "sleeper", "sleeper")
+    run = await short.run(make_plan(nodes, "trigger -> fork", customer=customer, workflows={"sleeper": sleeper}))
 
-    assert run.status == "failed"
+    assert (run.status, len(await measure_lengths(short, run.id))) == ("failed", 1)
     assert run.failure is not None
     assert (run.failure["error_type"], run.failure["recoverable"]) == ("execution_error", False)
-    assert run.failure["node_id"] in ("note", "each")
-    assert run.failure["details"]["limit"] == "history"
+    assert (run.failure["node_id"], run.failure["details"]["limit"]) == ("each", "history")
     assert 100 <= run.failure["details"]["events"] < 120
-    started, undone = len(script.list_calls("work")), len(script.list_calls("undo"))
+    started = len(script.list_calls("work"))
     assert started > 5
-    assert started - undone in (0, 1)  # the other iteration's action may be cancelled before it completes
+    assert [call["parameters"]["n"] for call in script.list_calls("undo")] == list(range(started))[::-1]
+    assert {step.id: step.status for step in run.steps}["fork[0]/call"] == "cancelled"
 
 
 async def test_a_run_that_temporal_ends_has_failed_with_its_reason(tmp_path: Path) -> None:
