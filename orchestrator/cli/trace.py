@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from orchestrator.jsontools.text import shorten
-from orchestrator.model.run import Run, StepDocument
+from orchestrator.model.run import Run, StepDocument, find_owner
 
 MAX_TEXT = 160
 KEYS_SHOWN_ELSEWHERE = frozenset({"node_id", "step_id", "kind", "message", "error_type"})
@@ -32,7 +32,7 @@ def order_steps(steps: Sequence[StepDocument]) -> list[StepDocument]:
     inside: dict[str, list[StepDocument]] = {}
     ids = {step.id for step in steps}
     for step in steps:
-        owner = step.path.rpartition("[")[0]
+        owner = find_owner(step.path)
         inside.setdefault(owner if owner in ids else "", []).append(step)
     ordered: list[StepDocument] = []
     waiting = inside.get("", [])[::-1]

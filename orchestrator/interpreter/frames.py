@@ -37,6 +37,16 @@ class Step:
     waiting_for: dict[str, Any] | None = None
     retried_at: datetime | None = None
     """When an operator last had it tried again: `timeout_seconds` of the node counts from then."""
+    operator_retries: int = 0
+    """How often an operator has had it tried again."""
+
+    def make_inner_path(self, index: int) -> str:
+        """Return the path of an iteration or a branch: `each[2]`, or `each~1[2]` after an operator's first retry.
+
+        The steps of another attempt are other steps: with ids, idempotency keys and child workflows of their own.
+        """
+        suffix = f"~{self.operator_retries}" if self.operator_retries else ""
+        return f"{self.id}{suffix}[{index}]"
 
     def close(self, status: Status, now: datetime) -> None:
         """Record that the step has ended."""
@@ -80,6 +90,7 @@ class Step:
             "decision": render_decision(self.decision),
             "waiting_for": self.waiting_for,
             "retried_at": self.retried_at and format_timestamp(self.retried_at),
+            "operator_retries": self.operator_retries or None,
         }
         return {name: value for name, value in fields.items() if value is not None}
 

@@ -99,7 +99,7 @@ def _set_variables(node: Loop, progress: LoopFrame, index: int, data: Data) -> N
 async def _run_in_sequence(run: NodeRun, node: Loop, progress: LoopFrame) -> None:
     outer = run.scope
     while True:
-        path = f"{progress.step.id}[{progress.index}]"
+        path = progress.step.make_inner_path(progress.index)
         if progress.frame is None:
             # An iteration may evaluate much and run no node.
             if run.interpreter.boundary_due(resumable=outer.resumable):
@@ -159,7 +159,7 @@ async def _run_concurrently(run: NodeRun, node: Loop, progress: LoopFrame) -> No
     broken = False
 
     def launch(index: int) -> Coroutine[Any, Any, Any] | None:
-        path = f"{progress.step.id}[{index}]"
+        path = progress.step.make_inner_path(index)
         inner = run.interpreter.open_scope(node.body, path, run.scope.data.fork(), run.scope.branches)
         _set_variables(node, progress, index, inner.data)
         if broken or not _has_iteration(run, node, progress, index, inner.env):

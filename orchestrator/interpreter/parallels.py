@@ -28,7 +28,7 @@ async def run_parallel(run: NodeRun, node: Parallel) -> Exit:
     steps_left = max(run.plan.max_steps - run.state.started, 0)
 
     def launch(index: int) -> Coroutine[Any, Any, BranchResult]:
-        path = f"{run.step.id}[{index}]"
+        path = run.step.make_inner_path(index)
         if node.inline:
             return _run_inline(run, node.branches[index], path)
         return _run_child(run, _build_request(run, node, index, path, steps_left))

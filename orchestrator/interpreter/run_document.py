@@ -5,7 +5,7 @@ from typing import Any
 from orchestrator.interpreter.frames import Step
 from orchestrator.interpreter.state import RunState
 from orchestrator.model.plan import Plan
-from orchestrator.model.run import RESERVED, Run, RunInfo, Status, summarize_run
+from orchestrator.model.run import RESERVED, Run, RunInfo, Status, find_owner, summarize_run
 
 
 def list_waits(state: RunState) -> list[dict[str, Any]]:
@@ -29,7 +29,7 @@ def derive_status(state: RunState) -> Status:
 
 def has_open_steps_inside(state: RunState, step: Step) -> bool:
     """Return whether a step is a loop or a parallel with open steps inside."""
-    return any(other.path.startswith(f"{step.id}[") for other in state.open.values())
+    return any(find_owner(other.path) == step.id for other in state.open.values())
 
 
 def build_run_document(plan: Plan, info: RunInfo, state: RunState) -> Run:

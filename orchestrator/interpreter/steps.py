@@ -167,6 +167,7 @@ async def _ask_operator(run: NodeRun, failure: StepFailed) -> Exit | Resolution:
             step.status, step.error = "running", None
             step.retry_count += 1
             step.retried_at = run.effects.now()
+            step.operator_retries += 1
             return resolution
         case "skip":
             return _skip(run, failure)

@@ -3,6 +3,7 @@
 Times are aware and in UTC; `*_ms` are milliseconds.
 """
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
@@ -14,6 +15,8 @@ from orchestrator.model.plan import Plan
 
 Status = Literal["pending", "running", "waiting", "retrying", "completed", "failed", "cancelled", "skipped"]
 ENDED: frozenset[str] = frozenset({"completed", "failed", "cancelled", "skipped"})
+OPERATOR_RETRY = re.compile(r"~\d+$")
+"""Ends the id of a step in the paths inside it, after an operator has had it tried again; no node id ends like this."""
 RESERVED = ("workflow", "run", "trigger", "input", "steps")
 RESERVED_NAMES = (*RESERVED, "secrets")
 """Names that no variable may have."""
@@ -25,6 +28,11 @@ def _fill_empty(value: Any) -> Any:
 
 DataField = Annotated[Any, BeforeValidator(_fill_empty)]
 """Input or output in a document: `{}` where there is none."""
+
+
+def find_owner(path: str) -> str:
+    """Return the id of the step that a path of an iteration or branch is in: `each` for `each[2]` and `each~1[2]`."""
+    return OPERATOR_RETRY.sub("", path.rpartition("[")[0])
 
 
 class Document(BaseModel):

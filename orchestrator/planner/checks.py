@@ -9,6 +9,7 @@ from orchestrator.jsontools import schema
 from orchestrator.model.definition import Definition, Node
 from orchestrator.model.permissions import Permissions
 from orchestrator.model.plan import ActionCall, Scope
+from orchestrator.model.run import OPERATOR_RETRY
 from orchestrator.planner import (
     graph,
     node_checks,
@@ -113,8 +114,8 @@ def _may_rewind(definition: Definition) -> bool:
 
 
 def _check_id(node: Node, pointer: str, report: Report) -> None:
-    if BAD_ID.search(node.id):
-        hint = "do not use `/`, `#`, `[`, `]` and control characters: step ids use them as separators"
+    if BAD_ID.search(node.id) or OPERATOR_RETRY.search(node.id):
+        hint = "do not use `/`, `#`, `[`, `]`, control characters, and `~` with a number at the end: step ids use them"
         report.add_error("bad_id", pointer, f"{node.id!r:.60} is not a valid id", hint)
     elif len(node.id) > MAX_ID:
         report.add_error("bad_id", pointer, f"the id has {len(node.id)} characters, more than {MAX_ID}")

@@ -20,7 +20,8 @@ CODES: dict[ProblemCode, str] = {
     "unused_key": "The key belongs to another type of node or trigger.",
     "duplicate_id": "Two nodes, or two edges, have the same id.",
     "missing_id": "A node has no id.",
-    "bad_id": "The id contains `/`, `#`, `[`, `]` or a control character, or is too long. Step ids are built from it.",
+    "bad_id": "The id contains `/`, `#`, `[`, `]` or a control character, ends with `~` and a number, or is too long."
+    " Step ids are built from it.",
     "missing_type": "A node has no type.",
     "unknown_type": "The node type does not exist.",
     "no_effect": "The key has no effect here.",

@@ -86,6 +86,7 @@ ERRORS: dict[str, tuple[dict[str, Any], str, str]] = {
     "unknown status": (workflow(put("a"), status="actve"), "unknown_status", "/status"),
     "no id": (workflow({"type": "set"}, edges=["trigger -> a"]), "missing_id", "/nodes/0/id"),
     "id twice": (workflow(put("a"), put("a"), edges=["trigger -> a"]), "duplicate_id", "/nodes/1/id"),
+    "id like that of a retried step": (workflow(put("a~1"), edges=["trigger -> a~1"]), "bad_id", "/nodes/0/id"),
     "id with a slash": (workflow(put("a/b"), edges=["trigger -> a/b"]), "bad_id", "/nodes/0/id"),
     "unknown type": (workflow(put("a"), {"id": "b", "type": "acton"}), "unknown_type", "/nodes/1/type"),
     "wrong type of a key": (workflow(put("a"), put("b") | {"outputs": "x"}), "wrong_type", "/nodes/1/outputs"),

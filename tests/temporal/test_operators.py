@@ -229,3 +229,26 @@ async def test_operations_on_an_ended_run_are_rejected(world: World) -> None:
             await refused
     with pytest.raises(OperationRefused):
         await runs.resolve(run.id, "a", "skip")
+
+
+@pytest.mark.parametrize("mode", ["child", "inline"])
+async def test_steps_of_a_parallel_that_is_retried_have_new_idempotency_keys(world: World, mode: str) -> None:
+    """An outside system took the calls of the second attempt for those of the first, and did nothing."""
+    customer, script = world.script(FAILS_ONCE)
+    nodes = {
+        "fork": {"type": "parallel", "branches": [["pay"]], "config": {"mode": mode}, "on_error": "pause"},
+        "pay": {"type": "action", "action": "pay", "compensate": {"action": "refund", "config": {}}},
+        "door": {"type": "action", "action": "door", "retry": {"maximum_attempts": 1}},
+        "bad": "broken",
+    }
+    script.answers = {**FAILS_ONCE, "broken": LOCKED}
+    plan = make_plan(nodes, "trigger -> fork", "pay -> door", "fork -> bad", customer=customer)
+    run_id = await world.start(plan)
+    await world.wait_for_waiting(run_id, "operator")
+    await world.runs.resolve(run_id, "fork", "retry")
+    run = await world.wait_for_end(run_id)
+
+    keys = [call["context"]["idempotency_key"] for call in script.calls if call["action"] in ("pay", "refund")]
+    undone = [step.id for step in run.steps if step.id.endswith("/compensate")]
+    assert len(set(keys)) == len(keys) == 4
+    assert undone == ["fork~1[0]/pay/compensate", "fork[0]/pay/compensate"]

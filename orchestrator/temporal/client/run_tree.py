@@ -16,7 +16,16 @@ from temporalio.client import (
 from temporalio.service import RPCError, RPCStatusCode
 
 from orchestrator.errors import ServerUnavailable, parse_error_type
-from orchestrator.model.run import ENDED, ErrorDocument, Run, RunSummary, Status, StepDocument, format_timestamp
+from orchestrator.model.run import (
+    ENDED,
+    ErrorDocument,
+    Run,
+    RunSummary,
+    Status,
+    StepDocument,
+    find_owner,
+    format_timestamp,
+)
 from orchestrator.temporal.client.failing_tasks import describe_failing_task
 from orchestrator.temporal.closing_event import run_from_close_event
 from orchestrator.temporal.payloads import shorten_id
@@ -246,7 +255,7 @@ def _combine_status(run: Run, live: list[Branch]) -> Status:
     """Return `waiting` where every flow only waits; loops and parallels with open steps inside do not count."""
     flows = [run, *(branch.run for branch in live)]
     inside = [step.path for flow in flows for step in _list_open_steps(flow)] + [branch.path for branch in live]
-    owners = {path.rpartition("[")[0] for path in inside}
+    owners = {find_owner(path) for path in inside}
     statuses: list[str] = []
     for flow in flows:
         if flow.status == "waiting":

@@ -16,7 +16,7 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.converter import DataConverter
 
 from orchestrator.errors import parse_error_type
-from orchestrator.model.run import Document, Run, Status
+from orchestrator.model.run import Document, Run, Status, find_owner
 from orchestrator.temporal.closing_event import run_from_close_event
 from orchestrator.temporal.requests import read_request
 
@@ -266,7 +266,7 @@ class EventReader:
         branch = request.get("branch")
         if isinstance(branch, Mapping):
             path = str(branch.get("path", ""))
-            node_id = _parse_node_id(path.rpartition("[")[0])
+            node_id = _parse_node_id(find_owner(path))
             return StepEvent(at=at, kind="branch", status="running", name=name or path, node_id=node_id, step_id=path)
         return StepEvent(
             at=at,

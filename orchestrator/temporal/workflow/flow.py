@@ -10,7 +10,7 @@ from temporalio.common import RawValue
 from orchestrator.interpreter.inbox import Inbox
 from orchestrator.interpreter.run_document import build_run_document
 from orchestrator.interpreter.state import RunState
-from orchestrator.model.run import Run, format_timestamp
+from orchestrator.model.run import Run, find_owner, format_timestamp
 from orchestrator.temporal.payloads import encode_state
 from orchestrator.temporal.requests import build_run_request, build_unreadable_error, omit_empty, read_plan
 from orchestrator.temporal.search_attributes import add_scheduled_time
@@ -122,4 +122,4 @@ def iterate_enclosing_paths(step_id: str) -> Iterator[str]:
         yield path
         if not path:
             return
-        step_id = path.rpartition("[")[0]
+        step_id = find_owner(path)
