@@ -106,6 +106,7 @@ class Interpreter(ABC):
         """Do what is due between two nodes: see `Effects.pass_boundary`; a flow that was cancelled does not wait."""
         if is_cancelled():
             raise asyncio.CancelledError
+        # Losers still record steps and compensations, which a state that is written down now would miss.
         if resumable:
             await self.wait_for_losers()
         await self.effects.pass_boundary(resumable=resumable)

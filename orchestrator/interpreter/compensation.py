@@ -22,6 +22,7 @@ def record_compensation(run: NodeRun, call: ActionCall) -> None:
     try:
         parameters, secrets = run.interpreter.compiled.parameters(call.config, run.scope.env)
     except KNOWN_ERRORS as problem:
+        # Kept for later: the step has taken effect, and failing it here would lose its result.
         error = str(problem)
     run.state.compensations.append(
         PendingCompensation(

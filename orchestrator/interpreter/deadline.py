@@ -30,6 +30,7 @@ async def run_until(effects: Effects, deadline: datetime, title: str, work: Coro
 
     def cancel_flow(task: "asyncio.Task[None]") -> None:
         nonlocal exceeded
+        # Timer and work may end in the same workflow task: what was done in time counts.
         if not task.cancelled() and task.exception() is None and not flow.done():
             exceeded = True
             flow.cancel()

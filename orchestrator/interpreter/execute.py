@@ -133,6 +133,7 @@ async def _run_before_deadline(interpreter: ScopeInterpreter) -> Closed | None:
     work = _run_whole_scope(interpreter)
     if limit is None:
         return await work
+    # The start of the run, which is carried over continue-as-new: the limit is for all its executions together.
     deadline = interpreter.state.started_at + timedelta(seconds=limit)
     try:
         return await run_until(interpreter.effects, deadline, "timeout of the run", work)
@@ -148,6 +149,7 @@ async def _fail(interpreter: ScopeInterpreter, failure: StepFailed) -> Outcome:
     state = interpreter.state
     state.failure = build_error_document(failure, interpreter.effects.now())
     await interpreter.wait_for_losers()
+    # `failure` is set by now: a cancellation that comes during compensation waits for it (`_run_shielded`).
     _close_open_steps(interpreter, "failed")
     if interpreter.plan.compensate in ("on_failure", "both"):
         await compensate(interpreter)

@@ -67,6 +67,7 @@ def _start(run: NodeRun, node: Loop) -> LoopFrame:
     progress = LoopFrame(run.step, items, count)
     if node.max_concurrency == 1:
         names = list_loop_variables(node)
+        # Concurrent iterations set them in forks of their own.
         progress.set_before = [name for name in names if name in data.changed]
         progress.shadowed = data.shadow(names)
     return progress
@@ -169,6 +170,7 @@ async def _run_concurrently(run: NodeRun, node: Loop, progress: LoopFrame) -> No
 
     def record_end(index: int, result: IterationResult) -> bool:
         nonlocal broken
+        # False also after a break: iterations in progress are awaited, because they have begun to take effect.
         ended[index] = result
         broken = broken or _breaks(run, node, progress, result)
         return False

@@ -100,6 +100,8 @@ class _Join:
 def _build_request(run: NodeRun, node: Parallel, index: int, path: str, steps_left: int) -> BranchRequest:
     """Return a branch as a plan of its own, with the part of the context that it names."""
     plan, branch = run.plan, node.branches[index]
+    # The flow outside the child enforces the time limit of the run, its input was checked when the run started, and
+    # the context holds the variables as they are now.
     part = plan.model_copy(
         update={
             "scope": branch.scope,

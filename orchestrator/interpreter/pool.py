@@ -159,11 +159,14 @@ class _Pool:
         try:
             if self.on_end(index, await coroutine):
                 self.stop(but=index)
+        # Eviction closes the coroutine: there is no run left to record anything in, and no pool to wake.
         except GeneratorExit:
             raise
         except BaseException as error:
+            # Nobody reads `error` any more: raised in the task, it is found by `wait_for_losers`.
             if self.left and not isinstance(error, asyncio.CancelledError):
                 raise
+            # The end of a task that `stop` has cancelled is expected; any other cancellation ends the pool.
             if not (self.stopped and isinstance(error, asyncio.CancelledError)):
                 self.error = self.error or error
                 self.stop(but=index)

@@ -93,6 +93,7 @@ def plan_rerun(old: EndedRun, plan: Plan, changes: Changes, run_id: str, now: da
 
 def _find_failed_node(old: EndedRun, state: RunState) -> str | None:
     """Return the node of the run's own scope that has failed, was cancelled, or was in progress."""
+    # The step that failed may be inside a loop in progress, and only the loop as a whole can run again.
     if state.frame.loop is not None:
         return state.frame.loop.step.node_id
     for step in reversed(state.log):
@@ -115,6 +116,8 @@ def _close_loops(state: RunState) -> None:
 def _go_back(state: RunState, node_id: str, failed: str | None) -> int:
     """Restore the data of when the node began; return the number of its first step that runs again."""
     visits = state.frame.visits.get(node_id, 0)
+    # The undo log knows the first start of a node only. One that failed on a later pass of a cycle begins with what
+    # is known now: going back to its first start would repeat the passes that went well.
     if visits and not (node_id == failed and visits > 1):
         number = state.data.rewind(f"/{node_id}", state.frame)
         if number is not None:
@@ -164,6 +167,7 @@ def _move_to_plan(state: RunState, before: Plan, plan: Plan, ranks: Mapping[str,
 
     state.data.retain({f"/{name}" for name in ranks}, state.frame)
     for entry in state.data.undo_log or ():
+        # Lower than all numbers of the new run: going back to an entry of the old one takes all its steps off.
         entry.step_number, entry.changes = 0, map_changes(entry.changes)
     state.frame.active, state.frame.changes = map_ranks(state.frame.active), map_changes(state.frame.changes)
 

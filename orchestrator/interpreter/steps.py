@@ -55,6 +55,7 @@ async def run_node(run: NodeRun) -> Exit | Closed | None:
             resolutions.append(handled)
         else:
             run.complete()
+            # After `complete`, so that the parameters of the compensation can name the step's own result.
             if isinstance(run.node, Action) and run.node.compensate is not None:
                 record_compensation(run, run.node.compensate)
             return outcome
@@ -66,6 +67,7 @@ async def _run_within_limit(run: NodeRun, resolutions: Sequence[Resolution]) -> 
     limit = run.node.limit_seconds
     if limit is None:
         return await work
+    # Not from now: after continue-as-new, a loop runs on with what is left of its time.
     deadline = (run.step.retried_at or run.step.started_at) + timedelta(seconds=limit)
     try:
         return await run_until(run.effects, deadline, f"timeout of {run.node.title}", work)

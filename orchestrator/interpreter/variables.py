@@ -180,6 +180,7 @@ class Data:
             restore(self.context["steps"], entry.steps)
             for name in entry.first_set:
                 self.changed.pop(name, None)
+            # Entries of inner passes are about frames of their own, which are dropped with their loop.
             if entry.path == path:
                 frame.active, frame.changes = undo_changes(frame.active, frame.changes), entry.changes
             if entry.key == key:
@@ -189,6 +190,8 @@ class Data:
 
     def settle(self, prefix: str) -> None:
         """Fold the entries of a finished iteration into the one before: nothing can go back into the iteration."""
+        # Folded, not dropped: going back to a node before the loop has to restore what the iteration has
+        # overwritten.
         while self.undo_log and self.undo_log[-1].key.startswith(prefix):
             entry = self.undo_log.pop()
             self.marked.discard(entry.key)

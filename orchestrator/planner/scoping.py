@@ -160,6 +160,15 @@ class Names:
 
     def may_precede(self, setter: int, reader: int) -> bool:
         """Return whether a variable that one node sets may be set when another reads it."""
+        # Ranks order the nodes of one region only, so both nodes are compared in the innermost region that contains
+        # both (their lowest common ancestor in the tree of regions), each by the loop or parallel around it there:
+        #
+        #     load -> each {body: charge} -> both {branch 0: mail; branch 1: log}
+        #
+        #     load, charge     in the whole graph as load, each: load comes first
+        #     charge, mail     in the whole graph as each, both: each comes first
+        #     mail, log        in the whole graph as both, both: neither comes first, as branches do not see each other
+        #     charge, charge   in the body: an iteration sees what the one before has set
         setters = {id(region): node for region, node in self._iterate_representatives(setter)}
         for region, then in self._iterate_representatives(reader):
             first = setters.get(id(region))

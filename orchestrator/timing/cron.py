@@ -68,6 +68,7 @@ def expand(expression: str) -> list[Fields]:
     if problem is not None:
         raise CronError(problem)
     columns, _ = croniter.expand(expression.strip().lower())
+    # croniter writes `*` for a field that matches all its values, but not for days of the month: `1-31` restricts.
     every = ["*" in values for values in columns]
     fields = Fields(
         *(
@@ -99,6 +100,7 @@ def find_problem(expression: str) -> str | None:
         problems = map(_find_field_problem, FIELDS, fields, LIMITS)
         return next(filter(None, problems), f"{expression!r} is not a cron expression")
     try:
+        # `0 0 30 2 *` is well formed and never fires.
         croniter(text, START, max_years_between_matches=YEARS_AHEAD).get_next()
     except UNREADABLE:
         return f"{expression!r} never fires: no date has that day and month"
@@ -113,6 +115,7 @@ def _find_field_problem(name: str, field: str, limits: tuple[int, int]) -> str |
         if match is None:
             return f"{name}: {part!r:.60} is not a value, a range such as {low}-{high}, `*`, or one of them with a step"
         for value in filter(None, match.group("start", "end")):
+            # Nine digits decide: Python refuses to convert a number of more than 4,300, with a ValueError.
             if value.isdecimal() and not low <= int(value[:9]) <= high:
                 return f"{name}: {value[:20]} is not between {low} and {high}"
             if not value.isdecimal() and value not in VALUE_NAMES.get(name, ()):

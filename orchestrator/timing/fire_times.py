@@ -69,6 +69,7 @@ def _find_next(fields: Fields, after: datetime, where: ZoneInfo) -> datetime | N
     """
     local = after.astimezone(where)
     day, hour, minute = local.date(), local.hour, local.minute + 1
+    # The clocks showed the same hour an hour ago: this is its second time.
     late = (after - HOUR).astimezone(where).hour == hour
     while True:
         if minute > 59:
@@ -99,6 +100,7 @@ def _find_day(fields: Fields, day: date, hour: int, minute: int, where: ZoneInfo
     """Return this day or the first one after it that matches; a day after the last year if none does."""
     while day.year <= LAST_YEAR:
         if day.month not in fields.months:
+            # In the next month, whatever the length of this one.
             day = day.replace(day=28) + 4 * DAY
             day, hour, minute = day.replace(day=1), 0, 0
             continue
@@ -115,6 +117,8 @@ def _get_weekday(day: date, hour: int, minute: int, where: ZoneInfo) -> int:
 
 def _resolve(day: date, hour: int, minute: int, where: ZoneInfo) -> datetime:
     """Return the instant of a wall time; where there are two or none, the one that Temporal's server chooses."""
+    # As Go's `time.Date`, with which the server computes: the offset that holds at the wall time, read as if it
+    # were UTC, gives a first guess, and the offset at that guess gives the result.
     wall = datetime.combine(day, time(), UTC) + timedelta(hours=hour, minutes=minute)
     return wall - _get_offset(wall - _get_offset(wall, where), where)
 

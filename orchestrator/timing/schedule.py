@@ -97,6 +97,7 @@ def _iterate_times(trigger: Trigger, after: datetime) -> Iterator[datetime]:
     every = parse_interval(trigger.interval_seconds)
     if after.year > LAST_YEAR:
         return
+    # Temporal counts intervals from 1970, not from when the schedule was created.
     moment = EPOCH + every * ((max(after, EPOCH - INSTANT) - EPOCH) // every + 1)
     while moment.year <= LAST_YEAR:
         yield moment

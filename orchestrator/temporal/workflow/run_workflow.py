@@ -150,6 +150,7 @@ class RunWorkflow:
         """Return the id of the waiting step; raises where none matches, or more than one."""
         decisions = self.flow.effects.decisions
         wanted = resolution.get("step_id") or resolution.get("node_id")
+        # One that is resolved stays in `decisions` until its step has had its turn.
         matching = [
             step_id
             for step_id, decision in decisions.items()
