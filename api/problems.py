@@ -20,7 +20,7 @@ from orchestrator.errors import DefinitionInvalid, OrchestratorError, ServerUnav
 from orchestrator.jsontools.pointer import format_pointer
 from orchestrator.jsontools.suggestions import did_you_mean, join_names
 from orchestrator.jsontools.validation_messages import describe_validation_error, suggest_choice
-from orchestrator.service.webhook_request import MethodNotAllowed
+from orchestrator.service.webhooks.request import MethodNotAllowed
 from orchestrator.store.database import StoreUnavailable
 
 logger = logging.getLogger(__name__)
@@ -45,12 +45,15 @@ STATUS = {
     "too_many_requests": 429,
     "json_syntax": 400,
     "too_large": 413,
+    "unsupported_coding": 415,
     "value_refused": 422,
     "template_syntax": 422,
     "execution_error": 422,
     "condition_error": 422,
     "too_costly": 422,
     "resume_failed": 422,
+    "run_failed": 502,
+    "respond_failed": 502,
     "busy": 503,
     "secret_missing": 503,
     "secrets_unavailable": 503,

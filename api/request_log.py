@@ -5,7 +5,7 @@ import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from orchestrator.planner.trigger_checks import METHODS
+from orchestrator.planner.webhook_checks import METHODS
 from orchestrator.telemetry.context import log_context
 from orchestrator.telemetry.metrics import HTTP_REQUESTS, HTTP_SECONDS
 

@@ -80,6 +80,8 @@ ProblemCode = Literal[
     "bad_respond",
     "bad_charset",
     "bad_header",
+    "forbidden_header",
+    "bad_signed",
     "bad_secret",
     "bad_resume",
     "unknown_node",

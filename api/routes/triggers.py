@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
-from starlette.exceptions import HTTPException
 
 from api.access import Reader, Runner, require_local_caller
 from api.fields import PLAIN, IdempotencyKey
@@ -15,13 +14,16 @@ from api.models.triggers import DeliveryView, EventRequest, WebhookResponse, mak
 from api.paging import Cursor, Limit, Page, cut_page, decode_cursor
 from api.problems import describe_problems
 from api.services import ServicesDep
-from orchestrator.planner.trigger_checks import METHODS
+from orchestrator.planner.webhook_checks import METHODS
 from orchestrator.service.services import Services
-from orchestrator.service.webhook_request import WebhookRequest
+from orchestrator.service.webhooks.body import BodyTooLarge
+from orchestrator.service.webhooks.request import WebhookRequest
 from orchestrator.store.deliveries import DUPLICATE
 from orchestrator.store.workflows import WorkflowNotFound
 
 router = APIRouter(tags=["triggers"], route_class=StrictRoute)
+SANDBOX = "sandbox; default-src 'none'"
+"""What a workflow answers is no page of this server: it may hold what its sender has written."""
 DeliveryId = Annotated[str, Path(pattern=PLAIN, max_length=100, description="Delivery ID.")]
 
 
@@ -83,16 +85,29 @@ async def redrive_delivery(delivery_id: DeliveryId, services: ServicesDep, calle
 
 @dataclass(frozen=True, slots=True)
 class _HttpGate:
-    """The access rules and rate limits of the API, for webhooks."""
+    """The access rules and limits of the API, for webhooks."""
 
     request: Request
     services: Services
+    max_body_bytes: int
 
     async def require_local(self) -> None:
         await require_local_caller(self.request, self.services)
 
     async def count(self, bucket: str) -> None:
         await self.request.app.state.limits.count(bucket)
+
+    async def read_body(self, limit: int) -> bytes:
+        parts, size = [], int(self.request.headers.get("content-length", 0))
+        if size > limit:
+            raise BodyTooLarge(limit)
+        size = 0
+        async for part in self.request.stream():
+            size += len(part)
+            if size > limit:
+                raise BodyTooLarge(limit)
+            parts.append(part)
+        return b"".join(parts)
 
 
 async def handle_webhook(
@@ -104,12 +119,13 @@ async def handle_webhook(
     """Start the workflow of this webhook, or resume the run that waits for it."""
     if any(ord(letter) < 32 for letter in customer + path):
         raise WorkflowNotFound("no active workflow has this webhook path")
-    webhook_request = await _read_request(request, customer, path.strip("/"))
-    answer = await services.webhooks.handle(webhook_request, _HttpGate(request, services))
-    if answer.run is not None:
-        if answer.run.status != "completed":
-            raise HTTPException(502, f"run {answer.run.id} is {answer.run.status}: {answer.run.error or ''}".strip())
-        return JSONResponse(answer.run.output)
+    gate = _HttpGate(request, services, services.settings.max_body_bytes)
+    answer = await services.webhooks.handle(_describe_request(request, customer, path.strip("/")), gate)
+    if answer.response is not None:
+        response = Response(answer.response.body, answer.response.status)
+        for name, value in (*answer.response.headers, ("Content-Security-Policy", SANDBOX)):
+            response.headers[name] = value
+        return response
     start = answer.delivery.starts[0]
     body = WebhookResponse(
         delivery_id=answer.delivery.id,
@@ -128,19 +144,18 @@ for _method in METHODS:
         operation_id=f"webhook{_method.title()}",
         response_class=JSONResponse,
         responses={
-            200: {"description": "The output of the run, with `respond: output`."},
+            200: {"description": "The output of the run, with `respond: output`; any status with another `respond`."},
             202: {"model": WebhookResponse, "description": "The request was accepted."},
-            **describe_problems(400, 401, 404, 405, 409, 413, 422, 429, 502, 503),
+            **describe_problems(400, 401, 404, 405, 409, 413, 415, 422, 429, 502, 503),
         },
     )
 
 
-async def _read_request(request: Request, customer_id: str, path: str) -> WebhookRequest:
+def _describe_request(request: Request, customer_id: str, path: str) -> WebhookRequest:
     return WebhookRequest(
         customer_id=customer_id,
         method=request.method,
         path=path,
         headers={name.lower(): ", ".join(request.headers.getlist(name)) for name in request.headers},
         query_string=request.scope["query_string"],
-        raw=await request.body(),
     )

@@ -23,7 +23,8 @@ from orchestrator.model.plan import (
 )
 from orchestrator.planner.policies import SYNONYMS
 from orchestrator.planner.problem_codes import CODES
-from orchestrator.planner.trigger_checks import CONFIG_KEYS, METHODS, OWN_KEYS
+from orchestrator.planner.trigger_checks import CONFIG_KEYS, OWN_KEYS
+from orchestrator.planner.webhook_checks import METHODS
 from orchestrator.temporal.schedules.spec import DEFAULT_CATCHUP_SECONDS
 
 TEMPLATE = Path(__file__).with_suffix(".md")

@@ -100,14 +100,14 @@ def _check_secret(pointer: str, name: Name, action: str, permissions: Permission
 
 def _check_webhook_secret(definition: Definition, permissions: Permissions, report: Report) -> None:
     """Check the secret of a webhook, which cannot be one that customers share: requests could guess it."""
-    template = definition.trigger.config.get("secret")
-    if definition.trigger.type != "webhook" or not isinstance(template, str):
+    secret = definition.trigger.config.get("secret")
+    if definition.trigger.type != "webhook" or not isinstance(secret, str | list):
         return
-    for pointer, name in collect_uses([(SECRET_OF_WEBHOOK, template, "secret")], Report()):
+    for pointer, name in collect_uses([(SECRET_OF_WEBHOOK, secret, "secret")], Report()):
         if name.root == "secrets":
-            secret = (permissions.secrets or {}).get(str(name.path[0]))
-            own = secret is not None and secret.owner == permissions.customer_id
-            known = {str(name.path[0]): secret} if own and secret is not None else {}
+            info = (permissions.secrets or {}).get(str(name.path[0]))
+            own = info is not None and info.owner == permissions.customer_id
+            known = {str(name.path[0]): info} if own and info is not None else {}
             _check_secret(pointer, name, WEBHOOK, Permissions(permissions.customer_id, secrets=known), report)
 
 

@@ -1,35 +1,21 @@
 """Check triggers: keys, names and bounds of each type (SPEC §7)."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 from orchestrator.errors import OrchestratorError, ProblemCode
-from orchestrator.jsontools.charsets import find_charset
-from orchestrator.jsontools.json_types import describe_type, describe_value
-from orchestrator.jsontools.suggestions import did_you_mean, join_names
+from orchestrator.jsontools.suggestions import join_names
 from orchestrator.language import condition_reader
 from orchestrator.model.definition import TRIGGER_TYPES, Trigger
-from orchestrator.planner.references import collect_uses
+from orchestrator.planner import webhook_checks
 from orchestrator.planner.report import Report, suggest_choice
 from orchestrator.planner.structure import check_config_keys
 from orchestrator.timing import clock_changes, cron, schedule
 from orchestrator.timing.clock_changes import AmbiguousTime
 
-METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
-MAX_ANSWER_SECONDS = 300
-"""Longest time, in seconds, that a webhook waits for the output before it answers."""
-MAX_PATH = 400
 MAX_EVENT = 200
-HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-"""A token (RFC 9110, section 5.6.2)."""
-HEADERS = ("signature_header", "timestamp_header", "idempotency_header")
-RESPONSES = ("accepted", "output")
-RESUME_KEYS = ("run_id", "event")
-REQUEST = ("body", "headers", "query", "method", "path", "trigger")
-"""The names that templates of `resume` can read, all from the request."""
-WEBHOOK_PATH = re.compile(r"[A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*")
 EVENT_NAME = re.compile(r"(\*\*?|[A-Za-z0-9_-]+)(\.(\*\*?|[A-Za-z0-9_-]+))*")
 
 CONFIG_KEYS: dict[str, tuple[str, ...]] = {
@@ -38,10 +24,7 @@ CONFIG_KEYS: dict[str, tuple[str, ...]] = {
         "timezone", "overlap", "catchup_window_seconds", "jitter_seconds", "start_at", "end_at", "input",
     ),
     "event": ("filter",),
-    "webhook": (
-        "methods", "secret", "signature_header", "signature_prefix", "timestamp_header", "tolerance_seconds",
-        "respond", "timeout_seconds", "idempotency_header", "resume", "charset",
-    ),
+    "webhook": webhook_checks.CONFIG_KEYS,
 }  # fmt: skip
 OWN_KEYS = {
     "manual": (),
@@ -201,116 +184,9 @@ def _check_event(trigger: Trigger, report: Report) -> None:
         report.problems.extend(condition_reader.find_problems(condition, f"{AT}/config/filter"))
 
 
-def _check_webhook(trigger: Trigger, report: Report) -> None:
-    path = trigger.webhook_path.strip("/")
-    if not path:
-        report.add_error(
-            "missing_webhook_path", f"{AT}/webhook_path", "the webhook trigger has no path", "set `webhook_path`"
-        )
-    elif not WEBHOOK_PATH.fullmatch(path):
-        message = f"{trigger.webhook_path!r:.60} is not a valid path"
-        hint = "use letters, digits, `.`, `_`, `~`, `-` and `/`"
-        report.add_error("bad_webhook_path", f"{AT}/webhook_path", message, hint)
-    elif len(path) > MAX_PATH:
-        report.add_error("bad_webhook_path", f"{AT}/webhook_path", f"the path is longer than {MAX_PATH} characters")
-    config = trigger.config
-    _check_methods(config.get("methods"), report)
-    respond = config.get("respond")
-    if respond and respond not in RESPONSES:
-        message = f"respond must be `accepted` or `output`, not {describe_value(respond)}"
-        report.add_error("bad_respond", f"{AT}/config/respond", message, suggest_choice(respond, RESPONSES))
-    _check_above_zero(config, "timeout_seconds", MAX_ANSWER_SECONDS, report)
-    charset = config.get("charset")
-    if charset and (not isinstance(charset, str) or find_charset(charset) is None):
-        hint = "such as `utf-8`, `iso-8859-1` or `shift_jis`"
-        report.add_error("bad_charset", f"{AT}/config/charset", f"unknown charset {describe_value(charset)}", hint)
-    _check_signature(config, report)
-    _check_resume(config.get("resume"), report)
-
-
-def _check_signature(config: Mapping[str, Any], report: Report) -> None:
-    _check_above_zero(config, "tolerance_seconds", schedule.MAX_SECONDS, report)
-    for key in HEADERS:
-        name = config.get(key)
-        if name not in (None, "") and not (isinstance(name, str) and HEADER.fullmatch(name)):
-            report.add_error("bad_header", f"{AT}/config/{key}", f"{describe_value(name)} is not a valid header name")
-    prefix = config.get("signature_prefix", "")
-    if not isinstance(prefix, str):
-        hint = "leave it out for the default, or use empty text for no prefix"
-        report.add_error(
-            "wrong_type",
-            f"{AT}/config/signature_prefix",
-            f"signature_prefix must be text, not {describe_type(prefix)}",
-            hint,
-        )
-    _check_secret(config.get("secret"), report)
-
-
-def _check_methods(methods: Any, report: Report) -> None:
-    pointer = f"{AT}/config/methods"
-    if methods in (None, ""):
-        return
-    if not isinstance(methods, list | str):
-        report.add_error("wrong_type", pointer, f"methods must be a list of HTTP methods, not {describe_type(methods)}")
-        return
-    for index, method in enumerate([methods] if isinstance(methods, str) else methods):
-        if not isinstance(method, str) or method.upper() not in METHODS:
-            path = pointer if isinstance(methods, str) else f"{pointer}/{index}"
-            hint = suggest_choice(str(method).upper(), METHODS)
-            report.add_error("bad_method", path, f"{describe_value(method)} is not an HTTP method", hint)
-
-
-def _check_above_zero(config: Mapping[str, Any], key: str, most: int, report: Report) -> None:
-    value = config.get(key)
-    if value is None:
-        return
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= most:
-        message = f"{key} must be a number greater than 0 and at most {most:,}, not {describe_value(value)}"
-        report.add_error("out_of_bounds", f"{AT}/config/{key}", message)
-
-
-def _check_secret(secret: Any, report: Report) -> None:
-    """Check the signing secret: plain text, or a template that reads only secrets."""
-    pointer = f"{AT}/config/secret"
-    if secret is None:
-        return
-    if not isinstance(secret, str):
-        report.add_error("bad_secret", pointer, f"secret must be text, not {describe_type(secret)}")
-    elif not secret.strip():
-        hint = "omit it if requests are not signed"
-        report.add_error("bad_secret", pointer, "the secret is empty", hint)
-    for _, name in collect_uses([(pointer, secret, "secret")], report) if isinstance(secret, str) else ():
-        if name.root != "secrets":
-            message = (
-                f"{name.line}:{name.column}: the secret may only reference `secrets.<name>`, not {name.root!r:.60}"
-            )
-            report.add_error("bad_secret", pointer, message)
-
-
-def _check_resume(resume: Any, report: Report) -> None:
-    """Check how a request finds the waiting run that it resumes; without `resume` each request starts a run."""
-    pointer = f"{AT}/config/resume"
-    if resume in (None, "", [], {}):
-        return
-    if not isinstance(resume, dict):
-        hint = 'write {"run_id": "{{ query.run }}", "event": "approved"}'
-        report.add_error("bad_resume", pointer, f"resume must be an object, not {describe_type(resume)}", hint)
-        return
-    check_config_keys(resume, RESUME_KEYS, pointer, "resume of the webhook trigger", report)
-    for key in RESUME_KEYS:
-        text = resume.get(key)
-        if not isinstance(text, str) or not text.strip():
-            report.add_error("bad_resume", f"{pointer}/{key}", f"resume requires `{key}`, as text or a template")
-    texts = [(f"{pointer}/{key}", resume.get(key)) for key in RESUME_KEYS if isinstance(resume.get(key), str)]
-    for at, name in collect_uses([(at, text, "template") for at, text in texts], report):
-        if name.root not in (*REQUEST, "secrets") and not name.optional:
-            message = f"{name.line}:{name.column}: a request has no field {name.root!r:.60}: it is null"
-            report.add_warning("unknown_variable", at, message, did_you_mean(name.root, REQUEST))
-
-
 CHECKS: dict[str, Callable[[Trigger, Report], None]] = {
     "manual": _check_manual,
     "schedule": _check_schedule,
     "event": _check_event,
-    "webhook": _check_webhook,
+    "webhook": webhook_checks.check,
 }

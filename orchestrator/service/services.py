@@ -23,7 +23,7 @@ from orchestrator.service.reruns import Reruns
 from orchestrator.service.runs import Operations
 from orchestrator.service.schedules import WorkflowSchedules
 from orchestrator.service.starts import Starts
-from orchestrator.service.webhooks import Webhooks
+from orchestrator.service.webhooks.handler import Webhooks
 from orchestrator.service.workflows import Workflows
 from orchestrator.settings import Settings
 from orchestrator.store.api_keys import Keys

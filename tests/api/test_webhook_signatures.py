@@ -5,7 +5,7 @@ import time
 import httpx
 import pytest
 
-from orchestrator.service.webhooks import MAX_REJECTED
+from orchestrator.service.webhooks.handler import MAX_REJECTED
 from tests.api.support import SIGNATURE, TIMESTAMP, create_active_workflow, make_hook, sign
 
 pytestmark = pytest.mark.temporal

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from orchestrator.errors import Problem
 from orchestrator.model.definition import Trigger
+from orchestrator.model.webhook_schemes import SCHEMES
 from orchestrator.planner.planner import check
 from orchestrator.planner.report import Report
 from orchestrator.planner.trigger_checks import check as check_trigger
@@ -87,6 +88,57 @@ INVALID: dict[str, tuple[dict[str, Any], str, str]] = {
     "blank secret": (hook(secret="  "), "bad_secret", f"{CONFIG}/secret"),
     "broken secret": (hook(secret="{{ secrets.hook"), "template_syntax", f"{CONFIG}/secret"),
     "secret from the request": (hook(secret="{{ body.secret? }}"), "bad_secret", f"{CONFIG}/secret"),
+    "secrets without one": (hook(secret=[]), "bad_secret", f"{CONFIG}/secret"),
+    "empty second secret": (hook(secret=["k", ""]), "bad_secret", f"{CONFIG}/secret/1"),
+    "second secret from the request": (hook(secret=["k", "{{ body.k? }}"]), "bad_secret", f"{CONFIG}/secret/1"),
+    "misspelt scheme": (hook(scheme="gitub", secret="k"), "unknown_choice", f"{CONFIG}/scheme"),
+    "scheme as list": (hook(scheme=["github"], secret="k"), "unknown_choice", f"{CONFIG}/scheme"),
+    "scheme without secret": (hook(scheme="github"), "bad_secret", f"{CONFIG}/secret"),
+    "unknown algorithm": (hook(algorithm="md5", secret="k"), "unknown_choice", f"{CONFIG}/algorithm"),
+    "unknown encoding": (hook(encoding="base32", secret="k"), "unknown_choice", f"{CONFIG}/encoding"),
+    "signed without the body": (hook(signed="{timestamp}", secret="k"), "bad_signed", f"{CONFIG}/signed"),
+    "signed with a misspelt part": (hook(signed="{timestmp}.{body}"), "bad_signed", f"{CONFIG}/signed"),
+    "signed as list": (hook(signed=["{body}"]), "bad_signed", f"{CONFIG}/signed"),
+    "a signature that signs itself": (
+        hook(signed="{headers.x-sign}{body}", signature_header="X-Sign"),
+        "bad_signed",
+        f"{CONFIG}/signed",
+    ),
+    "timestamp key with a space": (hook(timestamp_key="t ="), "bad_signed", f"{CONFIG}/timestamp_key"),
+    "body limit of zero": (hook(max_body_bytes=0), "out_of_bounds", f"{CONFIG}/max_body_bytes"),
+    "fractional body limit": (hook(max_body_bytes=1.5), "out_of_bounds", f"{CONFIG}/max_body_bytes"),
+    "misspelt respond": (hook(respond="outputs"), "bad_respond", f"{CONFIG}/respond"),
+    "misspelt key of respond": (hook(respond={"staus": 200}), "unknown_key", f"{CONFIG}/respond/staus"),
+    "other key of respond": (hook(respond={"cookies": 1}), "unknown_key", f"{CONFIG}/respond/cookies"),
+    "status out of bounds": (hook(respond={"status": 101}), "bad_respond", f"{CONFIG}/respond/status"),
+    "status as text": (hook(respond={"status": "OK"}), "bad_respond", f"{CONFIG}/respond/status"),
+    "body without content": (hook(respond={"status": 204, "body": "x"}), "bad_respond", f"{CONFIG}/respond/body"),
+    "headers as list": (hook(respond={"headers": ["X-A: b"]}), "bad_respond", f"{CONFIG}/respond/headers"),
+    "response header with a space": (
+        hook(respond={"headers": {"X A": "b"}}),
+        "bad_header",
+        f"{CONFIG}/respond/headers/X A",
+    ),
+    "response header with a line": (
+        hook(respond={"headers": {"X-A": "b\r\nc"}}),
+        "bad_header",
+        f"{CONFIG}/respond/headers/X-A",
+    ),
+    "cookie": (
+        hook(respond={"headers": {"Set-Cookie": "a=b"}}),
+        "forbidden_header",
+        f"{CONFIG}/respond/headers/Set-Cookie",
+    ),
+    "framing": (
+        hook(respond={"headers": {"transfer-encoding": "chunked"}}),
+        "forbidden_header",
+        f"{CONFIG}/respond/headers/transfer-encoding",
+    ),
+    "secret in respond": (
+        hook(respond={"body": "{{ secrets.k }}"}),
+        "secret_outside_action",
+        f"{CONFIG}/respond/body",
+    ),
     "resume as text": (hook(resume="abc"), "bad_resume", f"{CONFIG}/resume"),
     "resume without run": (hook(resume={"event": "paid"}), "bad_resume", f"{CONFIG}/resume/run_id"),
     "resume without event": (hook(resume={"run_id": "{{ body.run }}"}), "bad_resume", f"{CONFIG}/resume/event"),
@@ -133,11 +185,34 @@ def test_an_invalid_trigger_is_reported_at_its_path(case: str) -> None:
         hook(methods=["POST", "put"], respond="output", timeout_seconds=300, idempotency_header="Idempotency-Key"),
         hook(secret="{{ secrets.hook }}", signature_prefix="", signature_header="X-Sign", tolerance_seconds=60),
         hook(secret=None, resume=None, signature_header="", timestamp_header=None),
+        *(hook(scheme=scheme, secret="{{ secrets.hook }}", max_body_bytes=10) for scheme in SCHEMES),
+        hook(secret=["{{ secrets.new }}", "{{ secrets.old }}"], signed="v0:{timestamp}:{headers.x-id}:{body}"),
+        hook(secret="k", algorithm="sha512", encoding="base64", secret_encoding="hex", timestamp_key="t"),
+        hook(secret="k", scheme="", algorithm=None, signed="", respond=None, max_body_bytes=None),
+        hook(respond={"status": 201, "headers": {"X-A": "{{ status }}"}, "body": {"e": "{{ error.message? }}"}}),
+        hook(respond={"status": "{{ output.status }}", "body": "{{ trigger.body.challenge }}"}),
         hook(resume={"run_id": "{{ query.run }}", "event": "{{ trigger.body.kind | lower }}"}),
     ],
 )
 def test_a_valid_trigger_has_no_problems(trigger: dict[str, Any]) -> None:
     assert list_problems(**trigger) == []
+
+
+def test_keys_that_do_nothing_are_warnings() -> None:
+    for config in (
+        {"scheme": "token", "signed": "{body}"},
+        {"scheme": "github", "tolerance_seconds": 60},
+        {"signed": "{body}", "timestamp_header": "X-T"},
+    ):
+        found = problems(**hook(secret="k", **config))
+
+        assert [(each.severity, each.code) for each in found] == [("warning", "no_effect")]
+
+
+def test_misspelt_values_have_a_hint() -> None:
+    assert problems(**hook(scheme="strpe", secret="k"))[0].hint == "did you mean `stripe`?"
+    assert problems(**hook(respond={"body": "{{ outputs }}"}))[0].hint == "did you mean `output`?"
+    assert problems(**hook(signed="{bod}"))[0].hint == "did you mean `body`?"
 
 
 def test_unknown_request_fields_and_keys_are_warnings() -> None:

@@ -1,12 +1,21 @@
 """What a webhook is sent becomes the trigger data of a run: decoded as declared, and without credentials."""
 
+import gzip
+import zlib
 from typing import Any
 
 import pytest
 
 from orchestrator.planner.planner import check
-from orchestrator.service.webhook_body import BodyUnreadable, decode_body, decode_query
-from orchestrator.service.webhook_request import WebhookRequest, build_trigger_data, is_credential
+from orchestrator.service.webhooks.body import (
+    BodyTooLarge,
+    BodyUnreadable,
+    CodingUnsupported,
+    decode_body,
+    decode_query,
+    decompress,
+)
+from orchestrator.service.webhooks.request import WebhookRequest, build_trigger_data, is_credential
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -19,6 +28,10 @@ FORM = "application/x-www-form-urlencoded"
         (b'\xef\xbb\xbf{"a": 1}', "application/json", {"a": 1}, "json"),
         ('{"a": "ü"}'.encode("latin-1"), "application/json; charset=iso-8859-1", {"a": "ü"}, "json"),
         ('{"a": "ü"}'.encode("utf-16"), "application/vnd.x+json", {"a": "ü"}, "json"),
+        (b"[1]", "text/json; charset=utf-8", [1], "json"),
+        (b"[1]", "Application/X-JSON", [1], "json"),
+        (b"[1]", "application/csp-report", [1], "json"),
+        (b'{"a": 1, "b": {"c": 1, "c": 2}, "a": 2}', "application/json", {"a": 2, "b": {"c": 2}}, "json"),
         (b"a=1&b=x+y&b=2&c=", FORM, {"a": "1", "b": ["x y", "2"], "c": ""}, "form"),
         (b"a=%FC", f"{FORM}; charset=ISO-8859-1", {"a": "ü"}, "form"),
         ("a=ü".encode("latin-1"), f'{FORM}; charset="latin-1"', {"a": "ü"}, "form"),
@@ -48,7 +61,6 @@ def test_bodies_are_read_by_their_content_type(raw: bytes, content_type: str | N
         (b'{"a": "\xfc"}', "application/json"),
         (b'{"a": "\\ud800"}', "application/json"),
         (b'{"a": NaN}', "application/json"),
-        (b'{"a": 1, "a": 2}', "application/json"),
         (b"[" * 201 + b"]" * 201, "application/json"),
     ],
 )
@@ -105,3 +117,35 @@ def test_an_unknown_charset_of_a_webhook_is_an_error(charset: Any, refused: bool
     codes = [problem.code for problem in check(definition).problems]
 
     assert ("bad_charset" in codes) is refused
+
+
+@pytest.mark.parametrize(
+    ("coding", "raw"),
+    [
+        ("gzip", gzip.compress(b"[1]")),
+        ("X-GZip", gzip.compress(b"[") + gzip.compress(b"1]")),
+        ("deflate", zlib.compress(b"[1]")),
+        ("identity", b"[1]"),
+        (None, b"[1]"),
+    ],
+)
+def test_a_compressed_body_is_decompressed(coding: str | None, raw: bytes) -> None:
+    assert decompress(raw, coding, 3) == b"[1]"
+
+
+@pytest.mark.parametrize(
+    ("coding", "raw", "error"),
+    [
+        ("gzip", b"[1]", BodyUnreadable),
+        ("gzip", gzip.compress(b"[1]")[:-1], BodyUnreadable),
+        ("gzip", gzip.compress(b"[12]"), BodyTooLarge),
+        ("gzip", gzip.compress(b"0" * 100_000_000), BodyTooLarge),
+        ("br", b"[1]", CodingUnsupported),
+        ("gzip, gzip", b"[1]", CodingUnsupported),
+    ],
+)
+def test_a_body_that_cannot_be_decompressed_within_its_limit_is_refused(
+    coding: str, raw: bytes, error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        decompress(raw, coding, 3)

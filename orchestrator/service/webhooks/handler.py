@@ -5,18 +5,27 @@ Every request is recorded with its outcome, except for floods of refused ones. C
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
-from hashlib import sha256
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from activities.secrets import SecretSource
 from orchestrator.errors import ExpressionError, OperationRefused, OrchestratorError, RunNotFound
 from orchestrator.model.run import Run
-from orchestrator.planner.trigger_checks import MAX_ANSWER_SECONDS
+from orchestrator.model.webhook_schemes import resolve_scheme
+from orchestrator.planner.webhook_checks import MAX_ANSWER_SECONDS
 from orchestrator.service.events import Events, require_acceptable_size, start_for
 from orchestrator.service.runs import Operations
-from orchestrator.service.signatures import check_signature, find_signing_secret, get_signature_header
-from orchestrator.service.webhook_request import MethodNotAllowed, WebhookRequest, build_trigger_data, render_field
+from orchestrator.service.webhooks.body import decode_query
+from orchestrator.service.webhooks.request import MethodNotAllowed, WebhookRequest, build_trigger_data, render_field
+from orchestrator.service.webhooks.responses import (
+    WebhookAnswer,
+    list_run_names,
+    render_output,
+    render_respond,
+    require_completed,
+)
+from orchestrator.service.webhooks.signatures import find_signing_keys, verify_request
 from orchestrator.store.deliveries import FAILED, REJECTED, RESUMED, STARTED, Deliveries, Delivery, Start
 from orchestrator.store.records import ACTIVE, REMOVED, TriggerRow
 from orchestrator.store.triggers import Triggers
@@ -39,7 +48,12 @@ class ResumeFailed(OrchestratorError):
 
 
 class Gate(Protocol):
-    """What only the HTTP layer knows about the caller of a webhook."""
+    """What only the HTTP layer knows about a request to a webhook."""
+
+    @property
+    def max_body_bytes(self) -> int:
+        """Return the limit of this server for a body."""
+        ...
 
     async def require_local(self) -> None:
         """Raise where the caller may not use a webhook without a secret."""
@@ -49,14 +63,18 @@ class Gate(Protocol):
         """Count a request against a rate limit; raises TooManyRequests."""
         ...
 
+    async def read_body(self, limit: int) -> bytes:
+        """Return the body; raises BodyTooLarge."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """The outcome of a request."""
 
     delivery: Delivery
-    run: Run | None = None
-    """The run that has ended, where the webhook responds with its output."""
+    response: WebhookAnswer | None = None
+    """What the webhook's `respond` makes of it; None is that the request has been accepted."""
 
 
 class Webhooks:
@@ -74,14 +92,15 @@ class Webhooks:
     async def handle(self, request: WebhookRequest, gate: Gate) -> Answer:
         """Start the run of a webhook, or resume one; raises why a request is refused, after recording it.
 
-        Raises WorkflowNotFound, MethodNotAllowed, SignatureRefused, SecretMissing, BodyUnreadable, TooLarge,
-        OperationRefused, RunNotFound and what the gate raises.
+        The body is read here, within the limit of the webhook. Raises WorkflowNotFound, MethodNotAllowed,
+        SignatureRefused, SecretMissing, BodyUnreadable, CodingUnsupported, BodyTooLarge, TooLarge, OperationRefused,
+        RunNotFound, RunFailed, RespondFailed and what the gate raises.
         """
         row = await self._find(request.customer_id, request.path)
         if not row.config.get("secret"):
             await gate.require_local()
         try:
-            await self._admit(row, request)
+            admitted = await self._admit(row, request, gate)
         except OrchestratorError as error:
             # Counted apart: strangers neither use up the customer's limit nor fill the ledger.
             await gate.count(f"refused:{request.customer_id}")
@@ -89,7 +108,7 @@ class Webhooks:
             await self.deliveries.prune_rejected(row.customer_id, row.path or "", MAX_REJECTED)
             raise
         await gate.count(f"webhooks:{request.customer_id}")
-        return await self._receive(row, request)
+        return await self._receive(row, admitted)
 
     async def _find(self, customer_id: str, path: str) -> TriggerRow:
         row = await self.triggers.find_webhook(customer_id, path)
@@ -97,26 +116,33 @@ class Webhooks:
             raise WorkflowNotFound("there is no webhook at this address")
         return row
 
-    async def _admit(self, row: TriggerRow, request: WebhookRequest) -> None:
-        """Raise where the caller may not start a run; nothing of the request has been parsed so far."""
+    async def _admit(self, row: TriggerRow, request: WebhookRequest, gate: Gate) -> "_Admitted":
+        """Return a request with its body; raises where the caller may not start a run.
+
+        Nothing of the request has been parsed so far.
+        """
         methods = row.config.get("methods") or ["POST"]
         allowed = [str(each).upper() for each in (methods if isinstance(methods, list) else [methods])]
         if request.method not in allowed:
             raise MethodNotAllowed(request.method, allowed)
-        if row.config.get("secret"):
-            secret = await find_signing_secret(row.config["secret"], row.customer_id, self.secrets)
-            check_signature(row.config, request, secret)
+        limit = min(int(row.config.get("max_body_bytes") or gate.max_body_bytes), gate.max_body_bytes)
+        request = replace(request, raw=await gate.read_body(limit), max_bytes=limit)
+        if not row.config.get("secret"):
+            return _Admitted(request)
+        keys = await find_signing_keys(row.config, row.customer_id, self.secrets)
+        return _Admitted(request, verify_request(row.config, request, keys, datetime.now(UTC)))
 
     async def _reject(self, row: TriggerRow, request: WebhookRequest, error: OrchestratorError) -> None:
         """Record why a request was refused, without anything that a stranger could fill the ledger with."""
         received = {"method": request.method, "path": request.path}
         await self.deliveries.accept(_new_delivery(row, received, outcome=REJECTED, reason=str(error)), None)
 
-    async def _receive(self, row: TriggerRow, request: WebhookRequest) -> Answer:
+    async def _receive(self, row: TriggerRow, admitted: "_Admitted") -> Answer:
+        request = admitted.request
         try:
             if row.wanted != ACTIVE:
                 raise OperationRefused("the workflow of this webhook is paused")
-            key = _get_key(row, request)
+            key = _get_key(row, admitted)
             large = len(request.raw) > LARGE_BYTES
             received = (
                 await asyncio.to_thread(build_trigger_data, request, row.config)
@@ -136,9 +162,27 @@ class Webhooks:
         if start.state == FAILED:
             await self.deliveries.release_slot(delivery.duplicate_of or delivery.id)  # the sender may try again
             raise OperationRefused(start.reason or "the run could not be started")
-        if row.config.get("respond") != "output" or start.state not in (STARTED, RESUMED):
-            return Answer(delivery)
-        return Answer(delivery, await self._wait_for_run(start.run_id, row))
+        return Answer(delivery, await self._respond(row, request, received, start))
+
+    async def _respond(
+        self, row: TriggerRow, request: WebhookRequest, received: Mapping[str, Any], start: Start
+    ) -> WebhookAnswer | None:
+        """Return the response of the webhook's `respond`; None where the run it waits for has not ended in time."""
+        respond = row.config.get("respond")
+        names = list_run_names(respond)
+        run: Run | None = None
+        if names:
+            run = await self._wait_for_run(start.run_id, row) if start.state in (STARTED, RESUMED) else None
+            if run is None:
+                return None
+            require_completed(run, names)
+        if not isinstance(respond, Mapping):
+            return None if run is None else render_output(run.output)
+        # The query is whole: the sender gets back what it has sent, and nothing is stored.
+        query = decode_query(request.query_string, row.config.get("charset"))
+        outcome = {"output": run.output, "status": run.status, "error": run.failure} if run else {}
+        context = {**outcome, "trigger": {**received, "query": query}}
+        return await self.events.plans.call(row.customer_id, render_respond, respond, context)
 
     async def _plan_start(self, row: TriggerRow, received: Mapping[str, Any]) -> Start:
         """Return the start of a new run, or of the run that is resumed; raises TooCostly and Busy."""
@@ -161,16 +205,24 @@ class Webhooks:
         return await self.operations.wait_for_end(run_id, min(timeout, MAX_ANSWER_SECONDS))
 
 
-def _get_key(row: TriggerRow, request: WebhookRequest) -> str | None:
-    """Return the idempotency key of a request: that of its sender, or one made of its signature."""
-    name = row.config.get("idempotency_header")
-    key = request.get_header(str(name)) if name else None
+@dataclass(frozen=True, slots=True)
+class _Admitted:
+    """A request whose sender may start a run."""
+
+    request: WebhookRequest
+    digest: str | None = None
+    """Of what its sender has signed."""
+
+
+def _get_key(row: TriggerRow, admitted: _Admitted) -> str | None:
+    """Return the idempotency key of a request: that of its sender, or one made of what is signed."""
+    name = resolve_scheme(row.config).idempotency_header
+    key = admitted.request.get_header(name) if name else None
     if key is not None and len(key) > MAX_KEY:
         raise OperationRefused(f"the header {name} is longer than {MAX_KEY} characters")
-    if not key and row.config.get("secret"):
+    if not key and admitted.digest is not None:
         # A request that somebody has recorded starts nothing when it is sent again.
-        signature = request.get_header(get_signature_header(row.config)) or ""
-        return f"signature:{sha256(signature.encode()).hexdigest()}"
+        return f"signed:{admitted.digest}"
     return key or None
 
 

@@ -1,16 +1,24 @@
 """Decode what a webhook is sent, by its declared content type and charset; the content itself decides nothing."""
 
+import zlib
 from base64 import b64encode
 from collections.abc import Mapping
 from email.message import Message
 from typing import Any
 from urllib.parse import parse_qs
 
+from activities.decoder import DEFLATE, GZIP, Decoder
 from orchestrator.errors import OrchestratorError
 from orchestrator.jsontools.charsets import decode_json, find_charset
 from orchestrator.jsontools.json_values import MAX_DEPTH
 from orchestrator.jsontools.source import JsonSyntaxError, parse_json
 
+CODINGS = {"gzip": GZIP, "x-gzip": GZIP, "deflate": DEFLATE}
+JSON_TYPES = frozenset(
+    {"application/json", "text/json", "application/x-json", "text/x-json", "application/csp-report"}
+    | {"application/jsonrequest", "application/x-amz-json-1.0", "application/x-amz-json-1.1"}
+)
+"""Types of JSON beside `*+json`."""
 FORM = "application/x-www-form-urlencoded"
 TEXT_TYPES = frozenset(
     {"application/xml", "application/javascript", "application/yaml", "application/graphql", "application/sql"}
@@ -28,6 +36,40 @@ class BodyUnreadable(OrchestratorError):
     code = "json_syntax"
 
 
+class CodingUnsupported(OrchestratorError):
+    """The content coding is not supported."""
+
+    code = "unsupported_coding"
+
+
+class BodyTooLarge(OrchestratorError):
+    """The body is larger than the webhook accepts."""
+
+    code = "too_large"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the body is larger than {limit:,} bytes")
+
+
+def decompress(raw: bytes, coding: str | None, max_bytes: int) -> bytes:
+    """Decode gzip and deflate (RFC 9110, 8.4.1); raises BodyUnreadable, CodingUnsupported and BodyTooLarge."""
+    name = (coding or "identity").strip().lower()
+    if name == "identity" or not raw:
+        return raw
+    if name not in CODINGS:
+        raise CodingUnsupported(f"the content coding {name[:40]!r} is not supported", hint="use gzip or none")
+    decoder = Decoder(CODINGS[name])
+    try:
+        body = decoder.decode(raw, max_bytes + 1)
+    except zlib.error:
+        raise BodyUnreadable(f"the body is not valid {name}") from None
+    if len(body) > max_bytes:
+        raise BodyTooLarge(max_bytes)
+    if not decoder.complete:
+        raise BodyUnreadable(f"the body is not valid {name}: its end is missing")
+    return body
+
+
 def decode_body(raw: bytes, content_type: str | None, default_charset: str | None) -> tuple[Any, str | None]:
     """Return the body and how it was read: `json`, `form`, `text` or `base64`; None for none.
 
@@ -37,7 +79,7 @@ def decode_body(raw: bytes, content_type: str | None, default_charset: str | Non
         return None, None
     kind, charset = _read_content_type(content_type)
     codec = find_charset(charset) or find_charset(default_charset) or UTF_8
-    if kind == "application/json" or kind.endswith("+json"):
+    if kind in JSON_TYPES or kind.endswith("+json"):
         return _parse_json(raw, charset or default_charset), "json"
     if kind == FORM:
         return _parse_form(raw, codec), "form"
@@ -74,14 +116,12 @@ def _read_content_type(header: str | None) -> tuple[str, str | None]:
 
 def _parse_json(raw: bytes, charset: str | None) -> Any:
     try:
-        source = parse_json(decode_json(raw, charset), MAX_DEPTH)
+        # The last of doubled keys wins, as in the tools of senders.
+        return parse_json(decode_json(raw, charset), MAX_DEPTH).value
     except UnicodeDecodeError as error:
         raise BodyUnreadable(f"the body is not valid {error.encoding} at byte {error.start}") from None
     except JsonSyntaxError as error:
         raise BodyUnreadable(f"{error.where}: {error.message}" + (f" ({error.hint})" if error.hint else "")) from None
-    if source.repeated is not None:
-        raise BodyUnreadable(f"duplicate key in an object: {source.repeated[:100]!r}")
-    return source.value
 
 
 def _parse_form(raw: bytes, codec: str) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """The request to a webhook, and the trigger data of the run that it starts."""
 
+import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -9,12 +10,14 @@ from uuid import uuid4
 
 from orchestrator.errors import OrchestratorError
 from orchestrator.language import Env, compile_template
-from orchestrator.service.webhook_body import decode_body, decode_query
+from orchestrator.model.webhook_schemes import resolve_scheme
+from orchestrator.service.webhooks.body import decode_body, decode_query, decompress
 
 CREDENTIAL = re.compile(
     r"token|(?<!idempotency.)key(?!word|board)|secret|signature|auth(?!or(?!i))|passw|cookie|credential"
 )
 """In the names of headers and query parameters that hold credentials: these are neither stored nor passed to runs."""
+DEFAULT_MAX_BYTES = 1_048_576
 
 
 class MethodNotAllowed(OrchestratorError):
@@ -36,19 +39,33 @@ class WebhookRequest:
     path: str
     headers: Mapping[str, str]
     query_string: bytes
-    raw: bytes
+    raw: bytes = b""
+    """The body as it was sent, which may be compressed."""
+    max_bytes: int = DEFAULT_MAX_BYTES
+    """Limit of the body, as it was sent and decompressed."""
 
     def get_header(self, name: str) -> str | None:
         """Return the value of a header."""
         return self.headers.get(name.lower())
 
+    def decompress(self) -> bytes:
+        """Return the body without its content coding; raises BodyUnreadable, CodingUnsupported and TooLarge."""
+        return decompress(self.raw, self.get_header("content-encoding"), self.max_bytes)
+
+    def iterate_bodies(self) -> Iterator[bytes]:
+        """Yield what a sender may have signed: the body as it was sent, and decompressed."""
+        yield self.raw
+        if self.get_header("content-encoding"):
+            with contextlib.suppress(OrchestratorError):  # reported once the signature is known to be right
+                yield self.decompress()
+
 
 def build_trigger_data(request: WebhookRequest, config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the trigger data of a run, without credentials; raises BodyUnreadable."""
     charset = config.get("charset")
-    body, encoding = decode_body(request.raw, request.get_header("content-type"), charset)
-    private = str(config.get("signature_header") or "").lower()
-    kept = str(config.get("idempotency_header") or "").lower()
+    body, encoding = decode_body(request.decompress(), request.get_header("content-type"), charset)
+    scheme = resolve_scheme(config)
+    private, kept = scheme.signature_header.lower(), scheme.idempotency_header.lower()
     return {
         "body": body,
         "body_encoding": encoding,
