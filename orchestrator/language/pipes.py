@@ -3,56 +3,31 @@
 Each takes time linear in its value, except for sorting. Replay-sensitive.
 """
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-from orchestrator.errors import ConditionError, EvaluationError
-from orchestrator.jsontools.json_types import describe_type, describe_value
-from orchestrator.jsontools.suggestions import did_you_mean, join_names
-from orchestrator.language.costs import (
-    COUNTED_ITEM,
-    FILTERED_ITEM,
-    PATH,
-    SORTED_ITEM,
-    cost_of_search,
-)
+from orchestrator.language.costs import COUNTED_ITEM, SORTED_ITEM, cost_of_search
+from orchestrator.language.element_pipes import FILTER_EXAMPLE, check_filter, filter_elements, map_elements
 from orchestrator.language.env import Env
-from orchestrator.language.nodes import List, Literal, Node
-from orchestrator.language.operators import (
-    HINTS,
-    OPERATORS,
-    TAKES,
-    Operator,
-    accepts_value,
-    compare,
-    compile_pattern,
-    spend_on_pattern,
+from orchestrator.language.nodes import Node
+from orchestrator.language.pipe_values import (
+    require_comparable,
+    require_date,
+    require_finite,
+    require_list,
+    require_number,
+    require_object,
+    require_sized,
+    require_text,
+    require_whole,
 )
-from orchestrator.language.values import (
-    MAX_TEXT_LENGTH,
-    MISSING,
-    CannotTake,
-    get_child,
-    is_number,
-    json_equal,
-    number_to_text,
-    read_date,
-    read_number,
-    suggest_list,
-    suggest_text,
-    to_json_text,
-    to_text,
-)
+from orchestrator.language.values import MAX_TEXT_LENGTH, CannotTake, is_number, json_equal, to_json_text, to_text
 
 MAX_ROUND = 15
-MAX_NUMBER = sys.float_info.max
 MAX_CURRENCY = 10**13
 """Above it, cents are not exact any more."""
-FILTER_EXAMPLE = 'filter("total", "greater_than", 10)'
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,53 +44,6 @@ class Pipe:
     """Check the arguments when the template is compiled; raises ConditionError."""
 
 
-def _require_text(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    if is_number(value):
-        return number_to_text(value)
-    raise CannotTake("text", suggest_text(value))
-
-
-def _require_list(value: Any) -> list[Any]:
-    if isinstance(value, list):
-        return value
-    raise CannotTake("a list", suggest_list(value))
-
-
-def _require_sized(value: Any) -> Any:
-    if isinstance(value, str | list | dict):
-        return value
-    raise CannotTake("text, a list or an object")
-
-
-def _require_number(value: Any) -> int | float:
-    read = read_number(value)
-    if read is None:
-        raise CannotTake("a number")
-    return read
-
-
-def _require_whole(value: Any) -> int:
-    number = _require_number(value)
-    if number != int(number):
-        raise CannotTake("a whole number")
-    return int(number)
-
-
-def _require_finite(value: Any) -> Any:
-    # JSON has neither infinity nor NaN, and other programs read a number beyond the largest float as infinity.
-    if not -MAX_NUMBER <= value <= MAX_NUMBER:
-        raise CannotTake("numbers with a finite sum")
-    return value
-
-
-def _require_comparable(values: list[Any]) -> list[Any]:
-    if all(map(is_number, values)) or all(isinstance(value, str) for value in values):
-        return values
-    raise CannotTake("a list with only numbers or only text")
-
-
 def _take_item(index: int) -> Callable[..., Any]:
     def call(env: Env, value: Any) -> Any:
         if not isinstance(value, str | list):
@@ -126,18 +54,18 @@ def _take_item(index: int) -> Callable[..., Any]:
 
 
 def _sum(env: Env, value: Any) -> Any:
-    numbers = _require_list(value)
+    numbers = require_list(value)
     if not all(map(is_number, numbers)):
         raise CannotTake("a list of numbers")
     try:
-        return _require_finite(sum(numbers))
+        return require_finite(sum(numbers))
     except OverflowError:
         raise CannotTake("numbers with a finite sum") from None
 
 
 def _choose(choose: Callable[[list[Any]], Any]) -> Callable[..., Any]:
     def call(env: Env, value: Any) -> Any:
-        values = _require_comparable(_require_list(value))
+        values = require_comparable(require_list(value))
         if not values:
             raise CannotTake("a list that is not empty")
         return choose(values)
@@ -149,19 +77,13 @@ def _join(env: Env, value: Any, separator: Any = ", ") -> str:
     glue = to_text(separator, env.spend)
     texts: list[str] = []
     length = 0
-    for item in _require_list(value):
+    for item in require_list(value):
         text = to_text(item, env.spend)
         length += len(text) + len(glue)
         if length > MAX_TEXT_LENGTH:
             raise CannotTake(f"a list whose text has at most {MAX_TEXT_LENGTH:,} characters")
         texts.append(text)
     return glue.join(texts)
-
-
-def _require_object(value: Any) -> dict[str, Any]:
-    if isinstance(value, dict):
-        return value
-    raise CannotTake("an object")
 
 
 def _json(env: Env, value: Any) -> str | None:
@@ -174,28 +96,21 @@ def _default(env: Env, value: Any, other: Any = "") -> Any:
 
 def _round_decimal(value: Any, digits: int) -> Decimal:
     try:
-        return Decimal(str(_require_number(value))).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)
+        return Decimal(str(require_number(value))).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)
     except (ArithmeticError, ValueError):
         raise CannotTake("a smaller number") from None
 
 
 def _currency(env: Env, value: Any) -> str:
-    number = _require_number(value)
+    number = require_number(value)
     if abs(number) >= MAX_CURRENCY:
         raise CannotTake("a smaller number")
     return f"${float(number):,.2f}"
 
 
-def _require_date(value: Any) -> datetime:
-    read = read_date(value)
-    if read is None:
-        raise CannotTake("a date")
-    return read
-
-
 def _round(env: Env, value: Any, digits: Any = 0) -> int | float:
-    places = max(-MAX_ROUND, min(MAX_ROUND, _require_whole(digits)))
-    number = _require_number(value)
+    places = max(-MAX_ROUND, min(MAX_ROUND, require_whole(digits)))
+    number = require_number(value)
     if isinstance(number, int) and places >= 0:
         return number
     rounded = _round_decimal(number, places)
@@ -203,7 +118,7 @@ def _round(env: Env, value: Any, digits: Any = 0) -> int | float:
 
 
 def _replace(env: Env, value: Any, old: Any, new: Any) -> str:
-    text, before, after = _require_text(value), to_text(old, env.spend), to_text(new, env.spend)
+    text, before, after = require_text(value), to_text(old, env.spend), to_text(new, env.spend)
     if not before:
         raise CannotTake("text to replace that is not empty")
     env.spend(cost_of_search(text, before))
@@ -216,7 +131,7 @@ def _split(env: Env, value: Any, separator: Any = ",") -> list[str]:
     glue = to_text(separator, env.spend)
     if not glue:
         raise CannotTake("a separator that is not empty")
-    text = _require_text(value)
+    text = require_text(value)
     env.spend(cost_of_search(text, glue))
     return text.split(glue)
 
@@ -224,11 +139,11 @@ def _split(env: Env, value: Any, separator: Any = ",") -> list[str]:
 def _slice(env: Env, value: Any, start: Any, end: Any = None) -> Any:
     if not isinstance(value, str | list):
         raise CannotTake("text or a list")
-    return value[_require_whole(start) : None if end is None else _require_whole(end)]
+    return value[require_whole(start) : None if end is None else require_whole(end)]
 
 
 def _sort(env: Env, value: Any) -> list[Any]:
-    values = _require_comparable(_require_list(value))
+    values = require_comparable(require_list(value))
     doublings = len(values).bit_length()
     env.spend(SORTED_ITEM * len(values) * doublings)
     env.spend(sum(len(item) for item in values if isinstance(item, str)) * doublings // 8)
@@ -238,7 +153,7 @@ def _sort(env: Env, value: Any) -> list[Any]:
 def _unique(env: Env, value: Any) -> list[Any]:
     seen: set[str] = set()
     result = []
-    for item in _require_list(value):
+    for item in require_list(value):
         key = to_json_text(float(item) if is_number(item) and abs(item) < 2**53 else item, env.spend)
         if key not in seen:
             seen.add(key)
@@ -259,93 +174,24 @@ def _bool(env: Env, value: Any) -> bool:
     return bool(value)
 
 
-def _map(env: Env, value: Any, path: Any) -> list[Any]:
-    keys = _require_text(path).split(".")
-    items = _require_list(value)
-    env.spend(PATH * len(keys) * len(items))
-    found = (_get_value(item, keys) for item in items)
-    return [None if item is MISSING else item for item in found]
-
-
-def _get_value(value: Any, keys: list[str]) -> Any:
-    """Return the value at a path of an element, or `MISSING`."""
-    for key in keys:
-        value = get_child(value, key)
-        if value is MISSING:
-            break
-    return value
-
-
-def _check_filter(arguments: tuple[Node, ...]) -> None:
-    """Check everything about a filter that is known before the run; raises ConditionError."""
-    path, name, *operand = arguments
-    if not (isinstance(path, Literal) and isinstance(path.value, str)):
-        raise ConditionError("the path must be text in quotes", hint=FILTER_EXAMPLE)
-    if not (isinstance(name, Literal) and isinstance(name.value, str)):
-        raise ConditionError("the operator must be text in quotes", hint=FILTER_EXAMPLE)
-    operator = OPERATORS.get(name.value)
-    if operator is None:
-        hint = did_you_mean(name.value, OPERATORS) or f"known operators: {join_names(OPERATORS)}"
-        raise ConditionError(f"unknown operator {describe_value(name.value)}", hint=hint)
-    if operator.takes == "none" and operand:
-        raise ConditionError(f"`{operator.name}` takes no value", hint=f'filter("name", "{operator.name}")')
-    if operator.takes != "none" and not operand:
-        raise ConditionError(f"`{operator.name}` needs a value", hint=FILTER_EXAMPLE)
-    if operand:
-        _check_operand(operator, operand[0])
-
-
-def _check_operand(operator: Operator, operand: Node) -> None:
-    match operand:
-        case Literal(value):
-            pass
-        case List(items) if all(isinstance(item, Literal) for item in items):
-            value = [item.value for item in items if isinstance(item, Literal)]
-        case _:
-            return
-    if not accepts_value(value, operator.takes):
-        message = f"`{operator.name}` takes {TAKES[operator.takes]}, not {describe_type(value)}"
-        raise ConditionError(message, hint=HINTS.get(operator.takes))
-    if operator.takes == "pattern":
-        compile_pattern(value)
-
-
-def _filter(env: Env, value: Any, path: str, name: str, operand: Any = None) -> list[Any]:
-    operator, keys = OPERATORS[name], path.split(".") if path else []
-    cost = FILTERED_ITEM + PATH * len(keys)
-    result = []
-    spend_on_pattern(operator, operand, env)
-    try:
-        for item in _require_list(value):
-            env.spend(cost)
-            seen = _get_value(item, keys)
-            if seen is MISSING and not operator.sees_missing:
-                seen = None
-            if compare(operator, path or "the element", seen, operand, env):
-                result.append(item)
-    except ConditionError as error:  # a bad pattern from the data
-        raise EvaluationError(error.message, hint=error.hint) from None
-    return result
-
-
 def _count(env: Env, value: Any, wanted: Any = None) -> int:
     if wanted is None:
-        return len(_require_sized(value))
-    items = _require_list(value)
+        return len(require_sized(value))
+    items = require_list(value)
     env.spend(COUNTED_ITEM * len(items))
     return sum(1 for item in items if json_equal(item, wanted, env.spend))
 
 
 _TABLE = (
-    Pipe("upper", "upper", "Upper case.", '{{ "a" | upper }}', (0, 0), lambda env, v: _require_text(v).upper()),
-    Pipe("lower", "lower", "Lower case.", '{{ "A" | lower }}', (0, 0), lambda env, v: _require_text(v).lower()),
+    Pipe("upper", "upper", "Upper case.", '{{ "a" | upper }}', (0, 0), lambda env, v: require_text(v).upper()),
+    Pipe("lower", "lower", "Lower case.", '{{ "A" | lower }}', (0, 0), lambda env, v: require_text(v).lower()),
     Pipe(
         "title",
         "title",
         "The first of adjacent letters in upper case, the others in lower case.",
         '{{ "ann lee" | title }}',
         (0, 0),
-        lambda env, v: _require_text(v).title(),
+        lambda env, v: require_text(v).title(),
     ),
     Pipe(
         "trim",
@@ -353,7 +199,7 @@ _TABLE = (
         "Text without space at both ends.",
         '{{ " a " | trim }}',
         (0, 0),
-        lambda env, v: _require_text(v).strip(),
+        lambda env, v: require_text(v).strip(),
     ),
     Pipe(
         "length",
@@ -361,7 +207,7 @@ _TABLE = (
         "Number of characters, elements or keys.",
         "{{ items | length }}",
         (0, 0),
-        lambda env, v: len(_require_sized(v)),
+        lambda env, v: len(require_sized(v)),
     ),
     Pipe("first", "first", "First element or character.", "{{ items | first }}", (0, 0), _take_item(0)),
     Pipe("last", "last", "Last element or character.", "{{ items | last }}", (0, 0), _take_item(-1)),
@@ -369,14 +215,14 @@ _TABLE = (
     Pipe("min", "min", "Smallest number or text of a list.", "{{ totals | min }}", (0, 0), _choose(min)),
     Pipe("max", "max", "Largest number or text of a list.", "{{ totals | max }}", (0, 0), _choose(max)),
     Pipe("join", 'join(separator = ", ")', "All elements as one text.", '{{ tags | join("; ") }}', (0, 1), _join),
-    Pipe("keys", "keys", "Keys of an object.", "{{ input | keys }}", (0, 0), lambda env, v: list(_require_object(v))),
+    Pipe("keys", "keys", "Keys of an object.", "{{ input | keys }}", (0, 0), lambda env, v: list(require_object(v))),
     Pipe(
         "values",
         "values",
         "Values of an object.",
         "{{ input | values }}",
         (0, 0),
-        lambda env, v: list(_require_object(v).values()),
+        lambda env, v: list(require_object(v).values()),
     ),
     Pipe("json", "json", "JSON text; null stays null.", "{{ input | json }}", (0, 0), _json),
     Pipe(
@@ -394,7 +240,7 @@ _TABLE = (
         "Year-month-day in UTC.",
         "{{ now() | date }}",
         (0, 0),
-        lambda env, v: _require_date(v).date().isoformat(),
+        lambda env, v: require_date(v).date().isoformat(),
     ),
     Pipe(
         "datetime",
@@ -402,40 +248,21 @@ _TABLE = (
         "Year-month-day hour:minute in UTC.",
         "{{ now() | datetime }}",
         (0, 0),
-        lambda env, v: _require_date(v).isoformat(" ", "minutes")[:16],
+        lambda env, v: require_date(v).isoformat(" ", "minutes")[:16],
     ),
-    Pipe(
-        "round",
-        "round(n = 0)",
-        "n decimals, halves away from zero.",
-        "{{ price | round(2) }}",
-        (0, 1),
-        _round,
-    ),
+    Pipe("round", "round(n = 0)", "n decimals, halves away from zero.", "{{ price | round(2) }}", (0, 1), _round),
     Pipe("replace", "replace(a, b)", "b for every a.", '{{ name | replace(" ", "_") }}', (2, 2), _replace),
     Pipe("split", 'split(s = ",")', "Text cut at s.", '{{ csv | split(",") }}', (0, 1), _split),
     Pipe("slice", "slice(a, b?)", "From a, up to but without b.", "{{ items | slice(0, 10) }}", (1, 2), _slice),
-    Pipe(
-        "sort",
-        "sort",
-        "Numbers or texts in order.",
-        "{{ totals | sort }}",
-        (0, 0),
-        _sort,
-    ),
+    Pipe("sort", "sort", "Numbers or texts in order.", "{{ totals | sort }}", (0, 0), _sort),
     Pipe("unique", "unique", "Each value once, in order.", "{{ tags | unique }}", (0, 0), _unique),
-    Pipe("number", "number", "The number in text.", '{{ "12" | number }}', (0, 0), lambda env, v: _require_number(v)),
+    Pipe("number", "number", "The number in text.", '{{ "12" | number }}', (0, 0), lambda env, v: require_number(v)),
     Pipe(
         "string", "string", "The value as text.", "{{ total | string }}", (0, 0), lambda env, v: to_text(v, env.spend)
     ),
     Pipe("bool", "bool", "True or false, from text or any value.", '{{ "yes" | bool }}', (0, 0), _bool),
     Pipe(
-        "map",
-        "map(path)",
-        "The value at the path in each element.",
-        '{{ items | map("total") }}',
-        (1, 1),
-        _map,
+        "map", "map(path)", "The value at the path in each element.", '{{ items | map("total") }}', (1, 1), map_elements
     ),
     Pipe(
         "filter",
@@ -443,16 +270,9 @@ _TABLE = (
         "Elements in which the value at the path passes the operator; an empty path means the element itself.",
         f"{{{{ items | {FILTER_EXAMPLE} }}}}",
         (2, 3),
-        _filter,
-        _check_filter,
+        filter_elements,
+        check_filter,
     ),
-    Pipe(
-        "count",
-        "count(x?)",
-        "Number of elements, or of those equal to x.",
-        "{{ items | count }}",
-        (0, 1),
-        _count,
-    ),
+    Pipe("count", "count(x?)", "Number of elements, or of those equal to x.", "{{ items | count }}", (0, 1), _count),
 )
 PIPES: dict[str, Pipe] = {pipe.name: pipe for pipe in _TABLE}
