@@ -31,6 +31,7 @@ from orchestrator.interpreter.restart import Changes
 from orchestrator.model.run import Run, RunSummary
 from orchestrator.service.services import Services
 from orchestrator.store.api_keys import ApiKey
+from orchestrator.store.run_index import RunFilter
 from orchestrator.telemetry.context import log_context
 from orchestrator.temporal.client.runs import StartedRun
 from orchestrator.temporal.history.stream import MAX_CURSOR, Cursor
@@ -138,11 +139,7 @@ async def list_runs(
     """List runs, newest first. The list may lag the run documents by about a second."""
     rows = await services.operations.list_runs(
         caller.customer_id,
-        workflow_id=workflow_id,
-        status=status,
-        trigger_type=trigger,
-        since=since,
-        until=until,
+        RunFilter(workflow_id, status, trigger, since, until),
         after=decode_cursor(cursor, datetime, str),
         limit=limit + 1,
     )

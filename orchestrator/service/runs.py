@@ -2,12 +2,11 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 from orchestrator.errors import RunNotFound, ServerUnavailable
 from orchestrator.model.run import Run, RunSummary
-from orchestrator.store.run_index import RunIndex
+from orchestrator.store.run_index import ALL_RUNS, RunFilter, RunIndex
 from orchestrator.store.ttl_cache import TtlCache
 from orchestrator.temporal.client.runs import Runs
 
@@ -54,26 +53,13 @@ class Operations:
     async def list_runs(
         self,
         customer_id: str | None,
+        wanted: RunFilter = ALL_RUNS,
         *,
-        workflow_id: str | None = None,
-        status: str | None = None,
-        trigger_type: str | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
         after: Sequence[Any] = (),
         limit: int = 50,
     ) -> list[RunSummary]:
         """List runs, the newest first; `after` is `(started_at, id)` of the last one on the page before."""
-        return await self.index.list_runs(
-            customer_id,
-            workflow_id=workflow_id,
-            status=status,
-            trigger_type=trigger_type,
-            since=since,
-            until=until,
-            after=after,
-            limit=limit,
-        )
+        return await self.index.list_runs(customer_id, wanted, after=after, limit=limit)
 
     async def require(self, customer_id: str | None, run_id: str) -> None:
         """Raise RunNotFound where a run does not exist or belongs to another customer."""

@@ -44,6 +44,32 @@ class Counts:
         return round(100 * self.count("completed") / decided, 2) if decided else 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class RunFilter:
+    """Selects runs for a list; a field that is `None` selects all."""
+
+    workflow_id: str | None = None
+    status: str | None = None
+    trigger_type: str | None = None
+    since: datetime | None = None
+    """Earliest start."""
+    until: datetime | None = None
+    """The start is before this."""
+
+    def build_conditions(self) -> list[ColumnElement[bool]]:
+        """Return the conditions on the table of runs."""
+        names = {"workflow_id": self.workflow_id, "status": self.status, "trigger_type": self.trigger_type}
+        conditions = [runs.c[name] == value for name, value in names.items() if value is not None]
+        if self.since is not None:
+            conditions.append(runs.c.started_at >= self.since)
+        if self.until is not None:
+            conditions.append(runs.c.started_at < self.until)
+        return conditions
+
+
+ALL_RUNS = RunFilter()
+
+
 class RunIndex:
     """The runs of all customers."""
 
@@ -103,27 +129,13 @@ class RunIndex:
     async def list_runs(
         self,
         customer_id: str | None,
+        wanted: RunFilter = ALL_RUNS,
         *,
-        workflow_id: str | None = None,
-        status: str | None = None,
-        trigger_type: str | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
         after: Sequence[Any] = (),
         limit: int = 50,
     ) -> list[RunSummary]:
         """List runs, the newest first; `after` is `(started_at, id)` of the last one on the page before."""
-        query = select(runs)
-        equal = {
-            "customer_id": customer_id, "workflow_id": workflow_id, "status": status, "trigger_type": trigger_type,
-        }  # fmt: skip
-        for name, value in equal.items():
-            if value is not None:
-                query = query.where(runs.c[name] == value)
-        if since is not None:
-            query = query.where(runs.c.started_at >= since)
-        if until is not None:
-            query = query.where(runs.c.started_at < until)
+        query = _filter_customer(customer_id, select(runs).where(*wanted.build_conditions()))
         if after:
             query = query.where(tuple_(runs.c.started_at, runs.c.id) < tuple_(*after))
         query = query.order_by(runs.c.started_at.desc(), runs.c.id.desc()).limit(limit)

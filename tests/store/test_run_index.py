@@ -9,7 +9,7 @@ from sqlalchemy import update
 from orchestrator.model.run import RunSummary
 from orchestrator.store.database import Database
 from orchestrator.store.deliveries import ACCEPTED, Deliveries, Delivery, Start
-from orchestrator.store.run_index import RunIndex
+from orchestrator.store.run_index import RunFilter, RunIndex
 from orchestrator.store.tables import workflows
 from orchestrator.store.workflows import Definitions
 from orchestrator.temporal.payloads import shorten_id
@@ -98,7 +98,7 @@ async def test_runs_are_filtered_by_their_attributes(index: RunIndex) -> None:
     )
 
     async def list_ids(customer: str | None = "acme", **wanted: Any) -> list[str]:
-        return [each.id for each in await index.list_runs(customer, **wanted)]
+        return [each.id for each in await index.list_runs(customer, RunFilter(**wanted))]
 
     assert await list_ids() == ["c", "b", "a"]
     assert await list_ids(None) == ["d", "c", "b", "a"]
