@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, Literal
 
 from orchestrator.language.operators import OPERATORS
@@ -98,10 +97,6 @@ def or_(*conditions: Mapping[str, Any]) -> dict[str, Any]:
 def not_(condition: Mapping[str, Any]) -> dict[str, Any]:
     """Return a condition that is true if this one is false."""
     return {"type": "not", "condition": dict(condition)}
-
-
-CONSTRUCTORS = MappingProxyType({"simple": simple, "and": and_, "or": or_, "not": not_})
-"""The constructor of each type of condition."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -259,12 +259,6 @@ class Deliveries:
         async with self.database.write_transaction() as connection:
             await connection.execute(delete(deliveries).where(*of_webhook, deliveries.c.id.not_in(newest)))
 
-    async def count_pending_starts(self) -> int:
-        """Return the number of pending starts."""
-        async with self.database.read_transaction() as connection:
-            query = select(func.count()).select_from(starts).where(starts.c.state == PENDING)
-            return int((await connection.execute(query)).scalar_one())
-
     async def _read(self, query: Select[Any], first: int | None = None) -> list[Delivery]:
         async with self.database.read_transaction() as connection:
             rows = [dict(row) for row in (await connection.execute(query)).mappings()]

@@ -15,12 +15,12 @@ import pytest
 
 from orchestrator.settings import Settings
 from orchestrator.store.database import create_database, get_database_url
-from orchestrator.store.deliveries import Deliveries
 from orchestrator.store.triggers import STALE, Triggers
 from orchestrator.temporal.client.connection import connect
 from orchestrator.temporal.devserver import DevServer, run_dev_server
 from orchestrator.temporal.schedules.schedules import Schedules
 from tests.postgres import create_database_url, run_postgres
+from tests.store.pending_starts import count_pending_starts
 from tests.temporal.world import make_definition, wait_until
 
 pytestmark = [pytest.mark.chaos, pytest.mark.postgresql]
@@ -163,7 +163,7 @@ async def test_an_accepted_event_starts_all_its_runs_once_whatever_is_killed(ser
         with contextlib.suppress(httpx.HTTPError):
             await sending
     database = create_database(get_database_url(service.settings))
-    assert 0 < await Deliveries(database).count_pending_starts() <= SUBSCRIBERS, "it was killed in the middle"
+    assert 0 < await count_pending_starts(database) <= SUBSCRIBERS, "it was killed in the middle"
     await database.aclose()
     await service.start_api()
 

@@ -16,6 +16,7 @@ from orchestrator.store.records import ACTIVE, Stored, TriggerRow
 from orchestrator.store.run_index import RunIndex
 from orchestrator.store.triggers import Triggers, WebhookTaken
 from orchestrator.store.workflows import Definitions, EditConflict, WorkflowExists, WorkflowNotFound
+from tests.store.pending_starts import count_pending_starts
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 ROUNDS = 6
@@ -131,7 +132,7 @@ async def test_starts_that_are_settled_concurrently_leave_nothing_pending(databa
     for number in range(ROUNDS):
         await ledger.postpone(f"d{number}", timedelta(seconds=-1))
     assert await ledger.list_due(99) == []
-    assert await ledger.count_pending_starts() == 0
+    assert await count_pending_starts(database) == 0
 
 
 async def test_concurrent_writers_of_the_same_runs_do_not_deadlock(database: Database) -> None:
