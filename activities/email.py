@@ -32,7 +32,7 @@ HARMLESS_DEFECTS = (ObsoleteHeaderDefect, NonASCIILocalPartDefect)
 
 
 def _require_one_line(text: str) -> str:
-    """Refuse control characters, also those that encoded words decode to: a line break starts another header."""
+    """Refuse control characters, including those that encoded words decode to: a line break starts another header."""
     header = _parse_header("Subject", text)
     if CONTROL.search(text) or CONTROL.search(str(header)):
         raise ValueError("must not contain line breaks or other control characters")

@@ -98,7 +98,7 @@ class SettingsSecrets:
         return None
 
     async def list_secrets(self) -> list[SecretInfo]:
-        """Return all secrets of all customers, also those without a value."""
+        """Return all secrets of all customers, including those without a value."""
         await self._refresh()
         return [info for info, _ in self._secrets.values()]
 

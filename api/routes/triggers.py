@@ -23,7 +23,7 @@ from orchestrator.store.workflows import WorkflowNotFound
 
 router = APIRouter(tags=["triggers"], route_class=StrictRoute)
 SANDBOX = "sandbox; default-src 'none'"
-"""What a workflow answers is no page of this server: it may hold what its sender has written."""
+"""The response of a workflow is not a page of this server: it may contain what a sender has written."""
 DeliveryId = Annotated[str, Path(pattern=PLAIN, max_length=100, description="Delivery ID.")]
 
 

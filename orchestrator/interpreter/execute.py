@@ -48,7 +48,7 @@ async def execute(plan: Plan, info: RunInfo, state: RunState, effects: Effects) 
     except asyncio.CancelledError:
         await _cancel(interpreter)
         raise
-    # A cancellation that was accepted does not end as completed, also where the last step could not be stopped.
+    # A cancellation that was accepted does not end as completed, even if the last step could not be stopped.
     if is_cancelled():
         await _cancel(interpreter)
         raise asyncio.CancelledError

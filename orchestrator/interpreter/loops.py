@@ -181,7 +181,7 @@ async def _run_concurrently(run: NodeRun, node: Loop, progress: LoopFrame) -> No
         if not broken:
             await run.interpreter.pass_boundary(resumable=resumable)
 
-    # A bare `while` has no count: max_steps bounds it, also where an iteration takes no step.
+    # A bare `while` has no count: max_steps bounds it, even if an iteration takes no step.
     total = progress.count if progress.count is not None else run.plan.max_steps
     await run_pool(
         range(progress.index, total),

@@ -79,7 +79,7 @@ async def wait_for_ends(tasks: "Sequence[asyncio.Task[Any]]") -> None:
 
 
 def is_cancelled() -> bool:
-    """Return whether the current flow was asked to cancel, also where a result that was ready has come first."""
+    """Return whether the current flow was asked to cancel, even if a result that was ready has come first."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
 
@@ -163,7 +163,7 @@ class _Pool:
         except GeneratorExit:
             raise
         except BaseException as error:
-            # Nobody reads `error` any more: raised in the task, it is found by `wait_for_losers`.
+            # `error` is no longer read: raised in the task, it is found by `wait_for_losers`.
             if self.left and not isinstance(error, asyncio.CancelledError):
                 raise
             # The end of a task that `stop` has cancelled is expected; any other cancellation ends the pool.

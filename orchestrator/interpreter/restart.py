@@ -27,7 +27,7 @@ class EndedRun:
     state: Mapping[str, Any]
     """As `RunState.to_json` writes it."""
     failed_at: str | None
-    """The node that the run failed at, also one inside a loop."""
+    """The node that the run failed at; it may be inside a loop."""
 
 
 @dataclass(frozen=True, slots=True)

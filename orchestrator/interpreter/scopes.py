@@ -74,7 +74,7 @@ class ScopeInterpreter(Interpreter):
             rank = self._index_ranks(run.scope).get(rewind.node_id)
             if rank is None:
                 raise
-            await self.wait_for_losers()  # their steps are dropped below, also those that are still open
+            await self.wait_for_losers()  # their steps are dropped below, even those that are still open
             number = run.data.rewind(f"{run.path}/{rewind.node_id}", run.frame)
             # The node is in this scope but was never started: on another path, or before a state without undo log.
             if number is None:

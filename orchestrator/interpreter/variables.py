@@ -132,7 +132,7 @@ class Data:
         return shadowed
 
     def unshadow(self, shadowed: Mapping[str, Any], set_before: Container[str]) -> None:
-        """Restore what the variables of a loop have hidden, also where the body has set them."""
+        """Restore what the variables of a loop have hidden, even if the body has set them."""
         restore(self.context, shadowed)
         for name in shadowed:
             if name not in set_before:

@@ -30,7 +30,7 @@ def describe_value(value: Any) -> str:
 
 
 def describe_unknown(noun: str, name: Any) -> str:
-    """Say that a name is not one of those that are known, or that the value is not a name at all."""
+    """Describe a name that is not one of those known, or a value that is not a name at all."""
     if isinstance(name, str):
         return f"unknown {noun} {describe_value(name)}"
     return f"the {noun} must be text, not {describe_type(name)}"

@@ -142,11 +142,11 @@ def _spend(steps: int) -> None:
 def _count(check: Callable[..., Any]) -> Callable[..., Any]:
     """Return the check of a keyword that spends one step, and one for each of the keyword's own parts."""
 
-    def counted(validator: Any, limit: Any, instance: Any, schema: Any) -> Any:
+    def spend_and_check(validator: Any, limit: Any, instance: Any, schema: Any) -> Any:
         _spend(1 + len(limit) if isinstance(limit, list | dict) else 1)
         return check(validator, limit, instance, schema)
 
-    return counted
+    return spend_and_check
 
 
 # The library's own versions of the first three use `re`, whose patterns can take exponential time, and its version of

@@ -27,7 +27,7 @@ from orchestrator.language.values import MAX_TEXT_LENGTH, CannotTake, is_number,
 
 MAX_ROUND = 15
 MAX_CURRENCY = 10**13
-"""Above it, cents are not exact any more."""
+"""Above it, cents are no longer exact."""
 
 
 @dataclass(frozen=True, slots=True)

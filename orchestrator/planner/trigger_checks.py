@@ -133,7 +133,7 @@ def _check_clock_changes(trigger: Trigger, report: Report, after: datetime, unti
 
 
 def _describe_ambiguous_time(found: AmbiguousTime, zone: str) -> str:
-    """Say what a schedule does in the next night in which clocks change at one of its times."""
+    """Describe what a schedule does in the next night in which clocks change at one of its times."""
     wall, fires = found.wall, found.fires
     if found.change.forward:
         reason = f"on {wall:%Y-%m-%d} the clocks of {zone} skip {wall:%H:%M}"

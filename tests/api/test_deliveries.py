@@ -80,7 +80,7 @@ async def test_a_broken_delivery_does_not_block_others(
         await services.events.deliveries.accept(delivery, None)
         await services.events.deliveries.postpone(delivery.id, timedelta(seconds=-60))
 
-    await accept("bad", 7)  # never written by this program: stands in for an internal error
+    await accept("bad", 7)  # never written by this program: causes an internal error
     await accept("good", None)
 
     assert (await wait_for_end(api, f"{customer}-good"))["status"] == "completed"

@@ -51,7 +51,7 @@ async def measure_lag() -> AsyncIterator[list[float]]:
 
 
 def make_doubling_schema(depth: int = 28) -> dict[str, Any]:
-    """Return a schema whose size doubles with each reference: 1.6 kB stand for 100 million checks."""
+    """Return a schema whose size doubles with each reference: 1.6 kB take 100 million checks."""
     parts: dict[str, Any] = {
         f"d{level}": {"allOf": [{"$ref": f"#/$defs/d{level + 1}"}, {"$ref": f"#/$defs/d{level + 1}"}]}
         for level in range(depth)

@@ -156,7 +156,7 @@ async def publish(api: httpx.AsyncClient, nodes: dict[str, Any], *edges: str, **
 
 
 @pytest.fixture
-async def failed(api: httpx.AsyncClient, world: World, customer: str) -> str:
+async def failed_run(api: httpx.AsyncClient, world: World, customer: str) -> str:
     """A failed run of version 1 of `w`, which version 2 fixes."""
     world.script({"http.request": [DOWN, UP]}, customer)
     await publish(api, {"a": FIXED["a"], "call": HTTP}, variables={"v": 1}, settings=INTEGER)
@@ -166,21 +166,21 @@ async def failed(api: httpx.AsyncClient, world: World, customer: str) -> str:
     return run_id
 
 
-async def test_a_rerun_may_use_another_version(api: httpx.AsyncClient, failed: str) -> None:
-    run = await rerun(api, failed, version=2)
+async def test_a_rerun_may_use_another_version(api: httpx.AsyncClient, failed_run: str) -> None:
+    run = await rerun(api, failed_run, version=2)
 
     assert (run["workflow_version"], list_node_ids(run)) == (2, ["call", "then"])
     assert run["context"]["seen"] == "1 1 new 2"
 
 
-async def test_a_rerun_may_use_another_input_and_other_variables(api: httpx.AsyncClient, failed: str) -> None:
-    run = await rerun(api, failed, version=2, from_node="a", input={"n": 5}, variables={"v": 9})
+async def test_a_rerun_may_use_another_input_and_other_variables(api: httpx.AsyncClient, failed_run: str) -> None:
+    run = await rerun(api, failed_run, version=2, from_node="a", input={"n": 5}, variables={"v": 9})
 
     assert run["context"]["seen"] == "5 9 new 2"
     assert run["input_data"] == {"n": 5}
 
 
-async def test_a_rerun_that_does_not_fit_is_rejected(api: httpx.AsyncClient, failed: str) -> None:
+async def test_a_rerun_that_does_not_fit_is_rejected(api: httpx.AsyncClient, failed_run: str) -> None:
     stricter = {"input_schema": {"type": "object", "required": ["m"]}}
     await publish(api, FIXED, "call -> then", variables={"v": 1, "w": "new"}, settings=stricter)
     expected = [
@@ -191,7 +191,7 @@ async def test_a_rerun_that_does_not_fit_is_rejected(api: httpx.AsyncClient, fai
         ({"node_id": "a"}, 422, "node_id"),
     ]
 
-    answers = [(await api.post(f"/runs/{failed}/rerun", json=body)) for body, *_ in expected]
+    answers = [(await api.post(f"/runs/{failed_run}/rerun", json=body)) for body, *_ in expected]
 
     for answer, (_, status, text) in zip(answers, expected, strict=True):
         assert (answer.status_code, text in answer.text) == (status, True), answer.text

@@ -184,7 +184,7 @@ async def stream_from(api: httpx.AsyncClient, run_id: str, event_id: str) -> tup
 
 
 @pytest.fixture
-async def streamed(api: httpx.AsyncClient) -> tuple[str, list[dict[str, str]]]:
+async def streamed_run(api: httpx.AsyncClient) -> tuple[str, list[dict[str, str]]]:
     """A run and its stream, from the start to the end."""
     run_id = await start_run(api, {"a": WAIT}, "trigger -> a")
     events: list[dict[str, str]] = []
@@ -197,8 +197,8 @@ async def streamed(api: httpx.AsyncClient) -> tuple[str, list[dict[str, str]]]:
     return run_id, events
 
 
-async def test_a_stream_shows_what_happens_until_the_end(streamed: tuple[str, list[dict[str, str]]]) -> None:
-    run_id, events = streamed
+async def test_a_stream_shows_what_happens_until_the_end(streamed_run: tuple[str, list[dict[str, str]]]) -> None:
+    run_id, events = streamed_run
     first, signal, last = (json.loads(event["data"]) for event in events)
 
     assert [event["event"] for event in events] == ["run", "signal", "run"]
@@ -206,18 +206,18 @@ async def test_a_stream_shows_what_happens_until_the_end(streamed: tuple[str, li
 
 
 async def test_a_stream_resumes_after_the_last_event_id(
-    api: httpx.AsyncClient, streamed: tuple[str, list[dict[str, str]]]
+    api: httpx.AsyncClient, streamed_run: tuple[str, list[dict[str, str]]]
 ) -> None:
-    run_id, events = streamed
+    run_id, events = streamed_run
 
     assert await stream_from(api, run_id, events[0]["id"]) == (200, events[1:])
     assert await stream_from(api, run_id, events[-1]["id"]) == (204, []), "a browser must not connect again"
 
 
 async def test_a_cursor_that_cannot_be_read_is_rejected(
-    api: httpx.AsyncClient, streamed: tuple[str, list[dict[str, str]]]
+    api: httpx.AsyncClient, streamed_run: tuple[str, list[dict[str, str]]]
 ) -> None:
-    refused = await api.get(f"/runs/{streamed[0]}/stream", headers={"last-event-id": "x"})
+    refused = await api.get(f"/runs/{streamed_run[0]}/stream", headers={"last-event-id": "x"})
 
     assert (refused.status_code, refused.json()["code"]) == (422, "bad_cursor")
 

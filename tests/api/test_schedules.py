@@ -193,7 +193,7 @@ async def test_a_schedule_that_was_removed_by_hand_is_installed_again(
 async def test_a_schedule_that_cannot_be_installed_does_not_block_others(
     api: httpx.AsyncClient, services: Services, customer: str
 ) -> None:
-    """A plan that this program never writes stands in for any unexpected error."""
+    """A plan that this program never writes causes an unexpected error."""
     await create_workflow(api, "bad", EVERY_HOUR)
     await create_workflow(api, "good", EVERY_HOUR)
     stored = await services.workflows.definitions.get(customer, "bad")

@@ -93,7 +93,7 @@ async def test_nothing_of_a_request_is_read_before_its_signature(
 async def test_a_signed_request_that_is_sent_again_starts_nothing(
     api: httpx.AsyncClient, hooks: httpx.AsyncClient
 ) -> None:
-    """Whoever recorded a signed request without a timestamp could start its run again and again."""
+    """An attacker who recorded a signed request without a timestamp could start its run again and again."""
     await create_active_workflow(api, "once", make_hook("once", secret="k"))
     first, again = [await hooks.post("/once", content=b"x", headers={SIGNATURE: sign("k", b"x")}) for _ in range(2)]
 

@@ -41,7 +41,7 @@ async def test_a_run_that_continued_as_new_is_listed_with_its_first_start(tmp_pa
         nodes = {"l": {"type": "loop", "collection": 30, "body": ["work"]}, "work": "work"}
         run_id = await world.start(make_plan(nodes, "trigger -> l", customer=customer))
         run = await world.wait_for_end(run_id)
-        async with serve_api(world, tmp_path / "anew") as (services, _):
+        async with serve_api(world, tmp_path / "new") as (services, _):
 
             async def find_completed() -> Any:
                 row = await services.operations.index.get(customer, run_id)

@@ -129,7 +129,7 @@ async def store_workflow(database: Database, name: str, customer: str = "acme", 
 
 
 @pytest.fixture
-async def counted(index: RunIndex, database: Database) -> RunIndex:
+async def filled_index(index: RunIndex, database: Database) -> RunIndex:
     """An index of 104 runs of version 1 of `w`, one of version 2, and one of another customer."""
     await store_workflow(database, "w")
     await store_workflow(database, "w", "other")
@@ -140,8 +140,8 @@ async def counted(index: RunIndex, database: Database) -> RunIndex:
     return index
 
 
-async def test_runs_are_counted_by_workflow_and_status(counted: RunIndex) -> None:
-    counts = (await counted.count_runs("acme", ["w", "none"]))["w"]
+async def test_runs_are_counted_by_workflow_and_status(filled_index: RunIndex) -> None:
+    counts = (await filled_index.count_runs("acme", ["w", "none"]))["w"]
 
     assert (counts.total, counts.count("completed"), counts.count("failed"), counts.count("running")) == (
         104,
@@ -151,17 +151,17 @@ async def test_runs_are_counted_by_workflow_and_status(counted: RunIndex) -> Non
     )
     assert counts.success_rate == round(100 * 101 / 102, 2)
     assert counts.last_run_at == NOW + timedelta(seconds=500)
-    assert await counted.count_runs("acme", []) == {}
+    assert await filled_index.count_runs("acme", []) == {}
 
 
-async def test_runs_are_counted_by_version(counted: RunIndex) -> None:
-    assert (await counted.count_runs("acme", ["w"], version=2))["w"].total == 1
+async def test_runs_are_counted_by_version(filled_index: RunIndex) -> None:
+    assert (await filled_index.count_runs("acme", ["w"], version=2))["w"].total == 1
 
 
-async def test_percentiles_are_of_one_workflow_and_version(counted: RunIndex) -> None:
-    assert await counted.compute_percentiles("acme", "w", 1) == {"p50_ms": 50, "p95_ms": 95}
-    assert await counted.compute_percentiles("acme", "w", 2) == {"p50_ms": 1000, "p95_ms": 1000}
-    assert await counted.compute_percentiles("acme", "none") == {"p50_ms": None, "p95_ms": None}
+async def test_percentiles_are_of_one_workflow_and_version(filled_index: RunIndex) -> None:
+    assert await filled_index.compute_percentiles("acme", "w", 1) == {"p50_ms": 50, "p95_ms": 95}
+    assert await filled_index.compute_percentiles("acme", "w", 2) == {"p50_ms": 1000, "p95_ms": 1000}
+    assert await filled_index.compute_percentiles("acme", "none") == {"p50_ms": None, "p95_ms": None}
 
 
 async def test_statistics_leave_out_drafts_and_a_deleted_workflow_with_the_same_id(

@@ -1,6 +1,6 @@
 """Record the histories of golden cases that have none: `python -m tests.temporal.record_histories`.
 
-With `--all`, record every case again. Do so only at a release: recorded histories stand for runs in production, which
+With `--all`, record every case again. Do so only at a release: recorded histories represent runs in production, which
 must keep replaying.
 """
 

@@ -82,7 +82,7 @@ async def test_each_execution_stays_near_the_suggested_length(short: World) -> N
 
 
 async def test_a_run_continues_after_a_number_of_local_actions(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Temporal suggests it after 4,096 events: so many local actions take longer to replay than a task may last.
+    # Temporal suggests it after 4,096 events: that number of local actions takes longer to replay than a task may last.
     monkeypatch.setattr(effects, "MAX_LOCAL_ACTIONS", 20)
     customer, script = world.script()
     nodes = {

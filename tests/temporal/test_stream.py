@@ -163,7 +163,7 @@ async def test_a_stream_continues_through_continue_as_new(tmp_path: Path) -> Non
         again = await read(world, run_id, whole[middle][0])
         later = await read(world, run_id)
         await reset(world, run_id)
-        anew = await read(world, run_id)
+        fresh = await read(world, run_id)
 
     assert {key.partition(".")[0] for key in (whole[0][0].split("=")[1], whole[-1][0].split("=")[1])} != {"0"}
     assert collect(whole) == [
@@ -173,8 +173,10 @@ async def test_a_stream_continues_through_continue_as_new(tmp_path: Path) -> Non
     ]
     assert collect(again) == collect(whole[middle + 1 :])
     assert later == whole, "who comes later hears everything, too"
-    assert collect(anew)[-1] == ("run", "completed")
-    assert Cursor.parse(anew[0][0]).execution != Cursor.parse(whole[0][0]).execution, "where it goes on since the reset"
+    assert collect(fresh)[-1] == ("run", "completed")
+    assert Cursor.parse(fresh[0][0]).execution != Cursor.parse(whole[0][0]).execution, (
+        "the execution that the reset began"
+    )
 
 
 async def test_a_stream_follows_a_reset_run(world: World) -> None:

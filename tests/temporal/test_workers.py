@@ -227,7 +227,7 @@ async def test_an_action_learns_of_its_cancellation_within_seconds(world: World)
 
 
 async def test_a_step_that_no_worker_has_taken_is_pending(world: World) -> None:
-    """It was shown as running for ever, although nobody serves its queue."""
+    """It was shown as running for ever, although no worker polls its queue."""
     customer, _ = world.script()
     plan = make_plan(
         {"a": {"type": "action", "action": "work", "task_queue": "gpu"}}, "trigger -> a", customer=customer

@@ -221,7 +221,7 @@ def _get_key(row: TriggerRow, admitted: _Admitted) -> str | None:
     if key is not None and len(key) > MAX_KEY:
         raise OperationRefused(f"the header {name} is longer than {MAX_KEY} characters")
     if not key and admitted.digest is not None:
-        # A request that somebody has recorded starts nothing when it is sent again.
+        # A recorded request starts nothing when it is sent again.
         return f"signed:{admitted.digest}"
     return key or None
 

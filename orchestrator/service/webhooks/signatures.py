@@ -72,7 +72,7 @@ async def _find_secret(template: Any, customer_id: str, source: SecretSource) ->
 
 
 def _decode_key(secret: str, scheme: Scheme) -> bytes:
-    """Return the key that a secret stands for; raises SecretMissing without its text."""
+    """Return the key that a secret encodes; raises SecretMissing without its text."""
     if scheme.secret_encoding in ENCODINGS:
         key = _decode(secret.strip().removeprefix(scheme.secret_prefix), scheme.secret_encoding)
     else:

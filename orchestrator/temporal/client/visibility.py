@@ -107,7 +107,7 @@ class Visibility:
         return summary
 
     async def _list_infos(self, query: str, page_size: int = PAGE_SIZE) -> AsyncIterator[WorkflowExecutionInfo]:
-        """Yield entries as Temporal sends them: the SDK's own list decodes all of them, also those that are skipped."""
+        """Yield entries as Temporal sends them: the SDK's own list decodes all of them, even those that are skipped."""
         request = ListWorkflowExecutionsRequest(namespace=self.client.namespace, page_size=page_size, query=query)
         while True:
             async with translate_rpc_errors():

@@ -42,7 +42,7 @@ MAX_HISTORY_BYTES = 45 * 1_048_576
 MAX_LOCAL_ACTIONS = 1_000
 """Local actions until a run continues as new, which Temporal suggests after 4,096 events. A worker that reads a run
 again passes each by itself, in about 1.3 ms for one event: 4,700 took 6 to 11 s. A workflow task that lasts longer than
-10 s is thrown away and begins again, so that such a run would never go on."""
+10 s is thrown away and begins again, so that such a run would never continue."""
 
 
 @dataclass(slots=True)
