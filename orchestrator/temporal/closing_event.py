@@ -22,7 +22,8 @@ SERVER_IDENTITY = "history-service"
 async def run_from_close_event(run: Run, event: HistoryEvent, converter: DataConverter) -> Run:
     """Return the document of a run, completed with its closing event."""
     moment = event.event_time.ToDatetime(UTC)
-    status, failure, output = "cancelled", None, None
+    status: Status = "cancelled"
+    failure, output = None, None
     match event.event_type:
         case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED:
             status = "completed"
@@ -37,16 +38,8 @@ async def run_from_close_event(run: Run, event: HistoryEvent, converter: DataCon
             message = "the run timed out"
             failure = ErrorDocument(message=message, error_type="timeout_error", recoverable=False, timestamp=moment)
         case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED:
-            terminated = event.workflow_execution_terminated_event_attributes
-            by_server = terminated.identity == SERVER_IDENTITY
-            status = "failed" if by_server else "cancelled"
-            message = "Temporal ended the run" if by_server else "the run was terminated"
-            failure = ErrorDocument(
-                message=f"{message}: {terminated.reason}" if terminated.reason else message,
-                error_type="execution_error" if by_server else "cancelled",
-                recoverable=False,
-                timestamp=moment,
-            )
+            failure = await read_termination(event, converter)
+            status = choose_terminated_status(failure)
     return run.model_copy(
         update={
             "status": status,
@@ -60,6 +53,27 @@ async def run_from_close_event(run: Run, event: HistoryEvent, converter: DataCon
             "steps": [close_step(step, status, moment) for step in run.steps],
         }
     )
+
+
+async def read_termination(event: HistoryEvent, converter: DataConverter) -> ErrorDocument:
+    """Return why a run was terminated; the service says so itself (`failing_tasks`), the server by its identity."""
+    terminated = event.workflow_execution_terminated_event_attributes
+    details = await converter.decode(terminated.details.payloads)
+    if details and isinstance(details[0], Mapping) and "error_type" in details[0]:
+        return ErrorDocument.from_json(details[0])
+    by_server = terminated.identity == SERVER_IDENTITY
+    message = "Temporal ended the run" if by_server else "the run was terminated"
+    return ErrorDocument(
+        message=f"{message}: {terminated.reason}" if terminated.reason else message,
+        error_type="execution_error" if by_server else "cancelled",
+        recoverable=False,
+        timestamp=event.event_time.ToDatetime(UTC),
+    )
+
+
+def choose_terminated_status(failure: ErrorDocument) -> Status:
+    """Return the status of a run that was terminated: `cancelled` where a person has asked for its end (SPEC §9)."""
+    return "cancelled" if failure.error_type == "cancelled" else "failed"
 
 
 def close_step(step: StepDocument, status: str, moment: datetime) -> StepDocument:

@@ -5,11 +5,14 @@ from typing import Any
 
 import pytest
 from temporalio.api.enums.v1 import EventType
+from temporalio.api.workflowservice.v1 import TerminateWorkflowExecutionRequest
 from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
+from orchestrator.errors import OperationRefused
 from orchestrator.model.run import Run
-from tests.temporal.world import NONE, QUEUE, World, make_plan, run_scripted_worker
+from orchestrator.temporal.closing_event import SERVER_IDENTITY
+from tests.temporal.world import NONE, QUEUE, World, make_plan, run_scripted_worker, wait_until
 
 pytestmark = pytest.mark.temporal
 
@@ -181,3 +184,33 @@ async def test_a_branch_whose_result_is_too_large_is_undone(world: World) -> Non
     assert failure(run)[0] == "execution_error"
     assert "the result of the branch is 2,000," in failure(run)[1]
     assert [call["action"] for call in script.calls] == ["book", "undo"]
+
+
+async def test_a_run_that_temporal_ended_is_listed_as_failed(world: World) -> None:
+    """Its document said so, but lists, statistics and the index counted it as cancelled."""
+    customer, _ = world.script()
+    plan = make_plan({"a": {"type": "wait", "config": {"event": "go"}}}, "trigger -> a", customer=customer)
+    by_person, by_server = [await world.start(plan) for _ in range(2)]
+    request = TerminateWorkflowExecutionRequest(
+        namespace=world.client.namespace, identity=SERVER_IDENTITY, reason="Workflow history size exceeds limit."
+    )
+    request.workflow_execution.workflow_id = by_server
+    await world.client.workflow_service.terminate_workflow_execution(request)
+    await world.runs.terminate(by_person, "enough")
+
+    async def list_ended() -> dict[str, str] | None:
+        rows = {run.id: run.status for run in await world.runs.visibility.list_runs(customer_id=customer)}
+        return rows if len(rows) == 2 and "running" not in rows.values() else None
+
+    rows = await wait_until(list_ended)
+    failed, cancelled = [
+        [run.id for run in await world.runs.visibility.list_runs(customer_id=customer, status=status)]
+        for status in ("failed", "cancelled")
+    ]
+    document = await world.runs.reader.read_document(by_server)
+
+    assert rows == {by_person: "cancelled", by_server: "failed"}
+    assert (failed, cancelled) == ([by_server], [by_person])
+    assert failure(document) == ("execution_error", "Temporal ended the run: Workflow history size exceeds limit.")
+    with pytest.raises(OperationRefused, match=r"has already ended \(failed\)"):
+        await world.runs.cancel(by_server)

@@ -33,7 +33,7 @@ from orchestrator.telemetry.metrics import RUNS_STARTED
 from orchestrator.temporal.client.connection import CONNECT_SECONDS, require_attributes, translate_rpc_errors
 from orchestrator.temporal.client.run_reader import RunReader
 from orchestrator.temporal.client.run_tree import QUERY_SECONDS, no_worker_error
-from orchestrator.temporal.client.visibility import RERUN_OF, STATUSES, Visibility
+from orchestrator.temporal.client.visibility import RERUN_OF, STATUSES, Visibility, read_terminated_status
 from orchestrator.temporal.payloads import MAX_PAYLOAD_BYTES, encode_shared
 from orchestrator.temporal.requests import build_run_request
 from orchestrator.temporal.search_attributes import WORKFLOW, build_search_attributes
@@ -213,8 +213,10 @@ class Runs:
                 if error.status != RPCStatusCode.NOT_FOUND:
                     raise
                 # Temporal answers `not found` for closed workflows as well; `describe` tells the two apart.
-                status = (await handle.describe()).status
-                state = STATUSES[status] if status is not None else "closed"
+                described = await handle.describe()
+                state = STATUSES[described.status] if described.status is not None else "closed"
+                if described.status == WorkflowExecutionStatus.TERMINATED:
+                    state = await read_terminated_status(self.client, run_id, str(described.run_id))
                 raise OperationRefused(f"run {run_id} has already ended ({state})") from error
 
 

@@ -5,12 +5,14 @@ from datetime import UTC, datetime
 
 from temporalio.api.workflow.v1 import WorkflowExecutionInfo
 from temporalio.api.workflowservice.v1 import ListWorkflowExecutionsRequest
-from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHistoryEventFilterType
 from temporalio.converter import DataConverter, decode_typed_search_attributes
+from temporalio.service import RPCError, RPCStatusCode
 
 from orchestrator.errors import OperationRefused, RunNotFound
 from orchestrator.model.run import RunSummary, Status, count_milliseconds
 from orchestrator.temporal.client.connection import translate_rpc_errors
+from orchestrator.temporal.closing_event import choose_terminated_status, read_termination
 from orchestrator.temporal.search_attributes import (
     CUSTOMER_ID,
     FIRST_STARTED_AT,
@@ -40,10 +42,10 @@ TEMPORAL_STATUSES = {
     "waiting": ("Running",),
     "retrying": ("Running",),
     "completed": ("Completed",),
-    "failed": ("Failed", "TimedOut"),
+    "failed": ("Failed", "TimedOut", "Terminated"),
     "cancelled": ("Canceled", "Terminated"),
 }
-"""Temporal's names for each status."""
+"""Temporal's names for each status. The last event of a terminated run says which of the two it is."""
 
 
 class Visibility:
@@ -74,7 +76,10 @@ class Visibility:
             parts.append(f"StartTime >= '{since.astimezone(UTC).isoformat()}'")
         summaries: list[RunSummary] = []
         async for info in self._list_infos(" AND ".join(parts), min(limit, PAGE_SIZE)):
-            summaries.append(await parse_summary(info, self.client.data_converter))
+            summary = await self._summarize(info)
+            if _is_terminated(info) and status not in (None, summary.status):
+                continue
+            summaries.append(summary)
             if len(summaries) == limit:
                 break
         return summaries
@@ -90,7 +95,7 @@ class Visibility:
             query += f" AND (StartTime >= '{moment}' OR CloseTime >= '{moment}')"
         async for info in self._list_infos(query):
             if known.get(info.execution.workflow_id) != info.HasField("close_time"):
-                yield await parse_summary(info, self.client.data_converter)
+                yield await self._summarize(info)
 
     async def list_running(self) -> AsyncIterator[str]:
         """Yield the ids of running runs."""
@@ -101,10 +106,19 @@ class Visibility:
         """Return a run's summary; raises RunNotFound, also for branches and for workflows that are not runs."""
         async with translate_rpc_errors(run_id):
             description = await self.client.get_workflow_handle(run_id).describe()
-            summary = await parse_summary(description.raw_info, self.client.data_converter)
+            summary = await self._summarize(description.raw_info)
         if not summary.workflow_id or description.workflow_type != WORKFLOW:
             raise RunNotFound(f"there is no run {run_id!r}")
         return summary
+
+    async def _summarize(self, info: WorkflowExecutionInfo) -> RunSummary:
+        """Return the summary of a run, with the status that its document has."""
+        summary = await parse_summary(info, self.client.data_converter)
+        if not _is_terminated(info):
+            return summary
+        async with translate_rpc_errors():
+            status = await read_terminated_status(self.client, info.execution.workflow_id, info.execution.run_id)
+        return summary.model_copy(update={"status": status})
 
     async def _list_infos(self, query: str, page_size: int = PAGE_SIZE) -> AsyncIterator[WorkflowExecutionInfo]:
         """Yield entries as Temporal sends them: the SDK's own list decodes all of them, even those that are skipped."""
@@ -117,6 +131,23 @@ class Visibility:
             if not page.next_page_token:
                 return
             request.next_page_token = page.next_page_token
+
+
+def _is_terminated(info: WorkflowExecutionInfo) -> bool:
+    return bool(info.status) and WorkflowExecutionStatus(info.status) == WorkflowExecutionStatus.TERMINATED
+
+
+async def read_terminated_status(client: Client, workflow_id: str, execution: str) -> Status:
+    """Return the status of a run that was terminated, as its document has it."""
+    handle = client.get_workflow_handle(workflow_id, run_id=execution)
+    closing = WorkflowHistoryEventFilterType.CLOSE_EVENT
+    try:
+        async for event in handle.fetch_history_events(event_filter_type=closing):
+            return choose_terminated_status(await read_termination(event, client.data_converter))
+    except RPCError as error:
+        if error.status != RPCStatusCode.NOT_FOUND:  # deleted meanwhile
+            raise
+    return STATUSES[WorkflowExecutionStatus.TERMINATED]
 
 
 def quote_literal(value: str) -> str:
