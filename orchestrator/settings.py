@@ -94,6 +94,12 @@ class Settings(BaseSettings):
     max_cached_workflows: int = Field(
         1000, ge=0, description="Maximum number of runs that a worker caches between workflow tasks."
     )
+    failing_run_seconds: float = Field(
+        60.0,
+        ge=0,
+        description="How long a run that was cancelled, or is over its `timeout_seconds`, is left to a repaired worker "
+        "while its workflow task keeps failing, in seconds; then it is terminated, without compensation.",
+    )
     shutdown_seconds: float = Field(
         10.0, ge=0, description="Grace period for running actions when a worker stops, in seconds."
     )

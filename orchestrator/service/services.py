@@ -12,6 +12,7 @@ from activities.registry import Registry
 from activities.secrets import open_secrets
 from orchestrator.service.background import run_every
 from orchestrator.service.events import Events
+from orchestrator.service.failing_runs import FailingRuns
 from orchestrator.service.index_writer import IndexWriter
 from orchestrator.service.indexer import Indexer
 from orchestrator.service.permissions import PermissionReader
@@ -59,6 +60,7 @@ class Services:
     events: Events
     webhooks: Webhooks
     indexer: Indexer
+    failing_runs: FailingRuns
     reconciler: Reconciler
     readiness: Readiness
     stopping: asyncio.Event
@@ -125,6 +127,7 @@ async def open_services(
                 events=events,
                 webhooks=Webhooks(triggers, deliveries, events, operations, secrets),
                 indexer=Indexer(runs, index, leases),
+                failing_runs=FailingRuns(runs, leases, settings.failing_run_seconds),
                 reconciler=reconciler,
                 stopping=stopping,
                 readiness=Readiness({"temporal": runs.check, "database": partial(_check_database, database)}),
@@ -137,10 +140,11 @@ async def open_services(
 
 @asynccontextmanager
 async def run_services(settings: Settings, runs: Runs, registry: Registry) -> AsyncIterator[Services]:
-    """Open the services and run their background tasks: indexer, reconciler, pending deliveries and pruning."""
+    """Open the services and run their background tasks: index, failing runs, schedules, deliveries and pruning."""
     async with open_services(settings, runs, registry, ProcessPool()) as services, AsyncExitStack() as stack:
         for work in (
             services.indexer.run_in_background(),
+            services.failing_runs.run_in_background(),
             services.reconciler.run_in_background(),
             run_every(PENDING_SECONDS, "deliveries", services.events.start_pending),
             run_every(

@@ -4,13 +4,22 @@ Labels carry no ids of runs or customers: their cardinality is unbounded.
 """
 
 import httpx
-from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, Counter, Histogram
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, Counter, Gauge, Histogram
 from prometheus_client.exposition import generate_latest
 
 HTTP_REQUESTS = Counter("orchestrator_http_requests", "HTTP requests.", ["method", "route", "status"])
 HTTP_SECONDS = Histogram("orchestrator_http_request_seconds", "Duration of HTTP requests.", ["method", "route"])
 RUNS_STARTED = Counter("orchestrator_runs_started", "Runs started by this process.", ["trigger", "outcome"])
 RUNS_ENDED = Counter("orchestrator_runs_ended", "Runs that ended, counted by one process at a time.", ["status"])
+FAILING_RUNS = Gauge(
+    "orchestrator_failing_runs",
+    "Runs and branches whose workflow task keeps failing, counted by one process at a time.",
+)
+FAILING_RUNS_ENDED = Counter(
+    "orchestrator_failing_runs_ended",
+    "Those that were terminated because they were cancelled or over their time limit.",
+    ["error_type"],
+)
 ACTIONS = Counter("orchestrator_actions", "Action attempts on this worker.", ["action", "outcome"])
 ACTION_SECONDS = Histogram(
     "orchestrator_action_seconds",

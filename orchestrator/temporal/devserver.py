@@ -58,6 +58,7 @@ DYNAMIC_CONFIG: tuple[str, ...] = (
     "matching.numTaskqueueReadPartitions=1",
     "matching.numTaskqueueWritePartitions=1",
     "matching.enableFairness=true",
+    "system.numConsecutiveWorkflowTaskProblemsToTriggerSearchAttribute=2",
     "frontend.httpAllowedHosts=[]",  # nothing uses the HTTP API, which a page could reach by DNS rebinding
 )
 DATABASE = "temporal.db"

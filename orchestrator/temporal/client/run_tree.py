@@ -79,8 +79,8 @@ class RunTree:
         else:
             tree = cls(Run.model_validate(answer["run"]))
             known = previous.branches if previous else []
-            tree.branches, complete = await _read_branches(client, answer["branches"], known)
-            tree.run = _merge_branches(tree.run, tree.branches).model_copy(update={"complete": complete})
+            tree.branches, problems = await _read_branches(client, answer["branches"], known)
+            tree.run = _mark_unread(_merge_branches(tree.run, tree.branches), problems)
             pending = [*described.raw_description.pending_activities]
             pending += [activity for branch in tree.branches for activity in branch.pending]
             tree.run = _mark_pending(_mark_retrying(tree.run, pending), pending)
@@ -116,6 +116,11 @@ class RunTree:
 class _NoWorkerAnswersError(Exception):
     """No worker answered the query."""
 
+    def __init__(self, wait: dict[str, Any] | None = None) -> None:
+        super().__init__()
+        self.wait = wait
+        """Why, as an entry of `waiting_for`, where that is known."""
+
 
 async def _query_document(client: Client, workflow_id: str) -> dict[str, Any]:
     handle = client.get_workflow_handle(workflow_id)
@@ -140,27 +145,27 @@ async def _query_document(client: Client, workflow_id: str) -> dict[str, Any]:
 
 async def _read_branches(
     client: Client, listed: list[dict[str, Any]], previous: list[Branch]
-) -> tuple[list[Branch], bool]:
-    """Query the branches and their branches; return them, and whether none was left out.
+) -> tuple[list[Branch], list[_NoWorkerAnswersError]]:
+    """Query the branches and their branches; return them, and what kept others from being read.
 
-    A branch that has never started has nothing to leave out.
+    A branch that has never started has nothing to read.
     """
     known = {branch.workflow_id: branch for branch in previous if not branch.running}
     waiting = {branch["workflow_id"]: branch for branch in listed[-MAX_BRANCHES:]}
-    complete = len(waiting) == len(listed)
+    problems = [] if len(waiting) == len(listed) else [_NoWorkerAnswersError()]
     branches: dict[str, Branch] = {}
     while waiting and len(branches) < MAX_BRANCHES:
         batch = [waiting.pop(name) for name in list(waiting)[:QUERIES_AT_ONCE]]
         results = await asyncio.gather(*(_read_branch(client, entry, known) for entry in batch), return_exceptions=True)
         for branch in results:
             if isinstance(branch, _NoWorkerAnswersError):
-                complete = False
+                problems.append(branch)
             elif isinstance(branch, BaseException):
                 raise branch
             elif branch is not None:
                 branches[branch.workflow_id] = branch
                 waiting |= {entry["workflow_id"]: entry for entry in branch.inner}
-    return list(branches.values()), complete and not waiting
+    return list(branches.values()), problems + [_NoWorkerAnswersError() for _ in waiting]
 
 
 async def _read_branch(client: Client, branch: dict[str, Any], known: dict[str, Branch]) -> Branch | None:
@@ -177,6 +182,9 @@ async def _read_branch(client: Client, branch: dict[str, Any], known: dict[str, 
             described = await client.get_workflow_handle(workflow_id).describe()
             over = described.status != WorkflowExecutionStatus.RUNNING
             pending = [*described.raw_description.pending_activities]
+            failing = await describe_failing_task(client, described)
+            if failing is not None:
+                raise _NoWorkerAnswersError({**failing, "path": branch["path"]})
         answer = await _query_document(client, workflow_id)
     except RPCError as error:
         if error.status != RPCStatusCode.NOT_FOUND:
@@ -249,6 +257,14 @@ def _merge_branches(run: Run, branches: list[Branch]) -> Run:
         changed["waiting_for"] = [*run.waiting_for, *(wait for branch in live for wait in branch.run.waiting_for)]
         changed["status"] = _combine_status(run, live)
     return run.model_copy(update=changed)
+
+
+def _mark_unread(run: Run, problems: list[_NoWorkerAnswersError]) -> Run:
+    """Mark a run incomplete where branches could not be read, and say why where that is known."""
+    if not problems:
+        return run
+    waits = [problem.wait for problem in problems if problem.wait is not None]
+    return run.model_copy(update={"complete": False, "waiting_for": [*run.waiting_for, *waits]})
 
 
 def _combine_status(run: Run, live: list[Branch]) -> Status:

@@ -1,0 +1,88 @@
+"""End runs that were cancelled, or are over their time limit, and whose workflow task keeps failing.
+
+A workflow task fails for ever where the code has a bug or is not that of the run's history. Nothing else can end such
+a run, and a repaired worker may still do it properly: it has `failing_run_seconds` for that.
+"""
+
+import contextlib
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+
+from orchestrator.errors import OperationRefused, RunNotFound
+from orchestrator.service.background import run_every
+from orchestrator.store.database import StoreUnavailable
+from orchestrator.store.leases import Leases
+from orchestrator.telemetry.metrics import FAILING_RUNS, FAILING_RUNS_ENDED
+from orchestrator.temporal.client.connection import translate_rpc_errors
+from orchestrator.temporal.client.failing_tasks import (
+    Execution,
+    end_failing,
+    find_reason_to_end,
+    list_failing,
+    read_deadline,
+)
+from orchestrator.temporal.client.runs import Runs
+
+logger = logging.getLogger(__name__)
+LEASE = "failing runs"
+EVERY_SECONDS = 5.0
+LEASE_SECONDS = 20.0
+
+
+class FailingRuns:
+    """Watches the executions whose workflow task fails. One process at a time does this, under a lease."""
+
+    def __init__(self, runs: Runs, leases: Leases, seconds: float) -> None:
+        self.client = runs.client
+        self.leases = leases
+        self.seconds = seconds
+        """How long a run that has to end is left to a repaired worker."""
+        self._deadlines: dict[Execution, datetime | None] = {}
+        self._due_since: dict[Execution, float] = {}
+        self._supported = True
+
+    @asynccontextmanager
+    async def run_in_background(self) -> AsyncIterator[None]:
+        """Watch for the duration of the context."""
+        async with run_every(EVERY_SECONDS, "failing runs", self.run_once):
+            yield
+        with contextlib.suppress(StoreUnavailable):
+            await self.leases.release(LEASE)
+
+    async def run_once(self) -> None:
+        """Look at all failing runs, unless another process holds the lease."""
+        if self._supported and not await self.leases.run_while_held(LEASE, LEASE_SECONDS, self._work):
+            FAILING_RUNS.set(0)  # the other process counts them
+
+    async def _work(self) -> None:
+        try:
+            async with translate_rpc_errors():
+                failing = await list_failing(self.client)
+        except OperationRefused as error:
+            logger.warning("runs whose workflow task fails are not ended: Temporal is older than 1.30: %s", error)
+            self._supported = False
+            return
+        FAILING_RUNS.set(len(failing))
+        known = set(failing)
+        self._deadlines = {each: deadline for each, deadline in self._deadlines.items() if each in known}
+        self._due_since = {each: since for each, since in self._due_since.items() if each in known}
+        for execution in failing:
+            with contextlib.suppress(RunNotFound):  # it has ended meanwhile
+                async with translate_rpc_errors(execution.workflow_id):
+                    await self._check(execution)
+
+    async def _check(self, execution: Execution) -> None:
+        if execution not in self._deadlines:
+            self._deadlines[execution] = await read_deadline(self.client, execution)
+        reason = await find_reason_to_end(self.client, execution, self._deadlines[execution])
+        if reason is None:
+            self._due_since.pop(execution, None)
+            return
+        if time.monotonic() - self._due_since.setdefault(execution, time.monotonic()) < self.seconds:
+            return
+        await end_failing(self.client, execution, reason)
+        FAILING_RUNS_ENDED.labels(reason.error_type).inc()
+        logger.error("run %s was ended from outside: %s", execution.workflow_id, reason.message)
