@@ -21,10 +21,10 @@ class ActionView(BaseModel):
 
 
 class FunctionView(BaseModel):
-    """A function or a pipe of the expression language."""
+    """A function, a pipe or an operator of the expression language."""
 
     name: str
-    kind: Literal["function", "pipe"]
+    kind: Literal["function", "pipe", "operator"]
     signature: str
     description: str
     example: str

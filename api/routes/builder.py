@@ -19,6 +19,7 @@ from api.models.builder import (
 from api.problems import describe_problems
 from api.services import ServicesDep
 from orchestrator.language import FUNCTIONS, PIPES
+from orchestrator.language.arithmetic import INFIX
 from orchestrator.language.presets import OPERATORS_BY_TYPE, PRESETS, FieldType
 from orchestrator.model.definition import build_definition_schema
 from orchestrator.service.expressions import list_variables, try_condition
@@ -42,8 +43,12 @@ async def get_schema(caller: Reader) -> dict[str, Any]:
 
 @router.get("/functions", operation_id="listFunctions", responses=READ)
 async def list_functions(caller: Reader) -> list[FunctionView]:
-    """List the functions and pipes of the expression language."""
-    tables: tuple[tuple[Literal["function", "pipe"], Any], ...] = (("function", FUNCTIONS), ("pipe", PIPES))
+    """List the functions, pipes and operators of the expression language."""
+    tables: tuple[tuple[Literal["function", "pipe", "operator"], Any], ...] = (
+        ("function", FUNCTIONS),
+        ("pipe", PIPES),
+        ("operator", INFIX),
+    )
     return [
         FunctionView(
             name=each.name, kind=kind, signature=each.signature, description=each.description, example=each.example

@@ -14,7 +14,9 @@ from typing import Any
 from orchestrator.expressions import render
 from orchestrator.jsontools import json_values
 from orchestrator.language import FUNCTIONS, PIPES, Env, condition_reader, costs, lexer, parser, values
+from orchestrator.language.arithmetic import INFIX
 from orchestrator.language.condition_reader import build_evidence, compile_condition
+from orchestrator.language.date_formats import CODES
 from orchestrator.language.evidence import MAX_EVIDENCE
 from orchestrator.language.operators import MAX_PATTERN_LENGTH, OPERATORS, TAKES
 from orchestrator.language.presets import OPERATORS_BY_TYPE, PRESETS
@@ -33,6 +35,7 @@ DATA: dict[str, Any] = {
     "name": "Ann Lee",
     "nick": None,
     "csv": "a,b,c",
+    "prices": {"Pen": 12.5, "Ink": 8},
 }
 
 SYNTAX = [
@@ -50,14 +53,16 @@ SYNTAX = [
     "{{ input.name | trim | title }}",
     '{{ tags | join("; ") }}',
     '{{ nick | default("none") }}',
+    "{{ price * 2 + 1 }}",
+    "{{ prices[items[0].name] }}",
     "{{ items }}",
     "Total {{ total }}, tags {{ tags }}, nick {{ nick }}.",
 ]
 
 LIMITS = [
     (lexer.MAX_TEMPLATE_LENGTH, "characters in a template"),
-    (parser.MAX_DEPTH, "nested calls, lists and objects"),
-    (parser.MAX_PARTS, "functions and pipes in an expression"),
+    (parser.MAX_DEPTH, "nested calls, parentheses, lists and objects"),
+    (parser.MAX_PARTS, "functions, pipes and operators in an expression"),
     (values.MAX_TEXT_LENGTH, "characters in the result of a template or a pipe"),
     (json_values.MAX_DEPTH, "levels of lists and objects in the result of a template"),
     (costs.VALUE_BUDGET, "units of work for one value or condition; a unit is about 10 ns, and each character of text, "
@@ -130,6 +135,8 @@ def generate_page() -> str:
     parts = {
         "data": _format_data(),
         "syntax": _format_table(("template", "result"), ((_code(text), _result(text)) for text in SYNTAX)),
+        "infix": _describe_infix(),
+        "date_codes": _format_table(("code", "is"), ((f"`%{code}`", what) for code, (what, _) in CODES.items())),
         "functions": _describe(FUNCTIONS.values()),
         "pipes": _describe(PIPES.values()),
         "filters": _format_table(("template", "result"), ((_code(text), _result(text)) for text in FILTERS)),
@@ -169,6 +176,14 @@ def _describe(entries: Iterable[Any]) -> str:
         for entry in entries
     )
     return _format_table(("name", "description", "example", "result"), rows)
+
+
+def _describe_infix() -> str:
+    rows = (
+        (_code(f"a {each.symbol} b"), each.description, _code(each.example), _result(each.example))
+        for each in INFIX.values()
+    )
+    return _format_table(("operator", "result", "example", "result of the example"), rows)
 
 
 def _describe_operators() -> str:

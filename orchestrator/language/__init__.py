@@ -1,6 +1,7 @@
 """The expression language of SPEC §3, `{{ path | pipe }}` in strings: one module per pass, no I/O, no clock."""
 
 from orchestrator.language.env import Env
+from orchestrator.language.evaluate import suggest_minus
 from orchestrator.language.functions import FUNCTIONS, Function
 from orchestrator.language.nodes import Name
 from orchestrator.language.pipes import PIPES, Pipe
@@ -34,5 +35,6 @@ __all__ = [
     "render_parameters",
     "resolve_part",
     "reveal",
+    "suggest_minus",
     "walk",
 ]

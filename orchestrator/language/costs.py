@@ -24,6 +24,12 @@ EXPRESSION = 50
 """One `{{ }}`."""
 PATH = 20
 """A path, and each of its parts."""
+INDEX = 30
+"""A computed key: `prices[item.sku]`."""
+ARITHMETIC = 40
+"""An operation on numbers; a comparison costs what it costs in a condition."""
+LOGIC = 10
+"""`and`, `or`, `not`, `??`."""
 LITERAL_ITEM = 20
 """An item of a list literal or of an object literal."""
 CHARACTER = 1
@@ -46,6 +52,8 @@ COUNTED_ITEM = 30
 """An item that `count(x)` compares."""
 SORTED_ITEM = 3
 """An item of a sorted list, for each doubling of the list's length."""
+FORMAT_CHARACTER = 30
+"""A character of the format of a date."""
 SCHEMA_STEP = 200
 """A keyword of a JSON Schema that is applied to a value, or a part of the work of a pattern there."""
 PATTERN_CHARACTER = 200
@@ -94,6 +102,12 @@ PIPE_COSTS: dict[str, PipeCost] = {
     "map": PipeCost(100, item=20),
     "filter": PipeCost(100),
     "count": PipeCost(60),
+    "entries": PipeCost(60, item=40),
+    "chunk": PipeCost(60, item=10),
+    "parse": PipeCost(200, character=5),
+    "at": PipeCost(400),
+    "hash": PipeCost(200, character=1),
+    "base64": PipeCost(60, character=1),
 }
 
 FUNCTION_COSTS: dict[str, int] = {

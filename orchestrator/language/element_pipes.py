@@ -1,4 +1,4 @@
-"""The pipes `map` and `filter`, which look into the elements of a list. Replay-sensitive."""
+"""The pipes that look into the elements of lists and objects. Replay-sensitive."""
 
 from typing import Any
 
@@ -18,8 +18,8 @@ from orchestrator.language.operators import (
     compile_pattern,
     spend_on_pattern,
 )
-from orchestrator.language.pipe_values import require_list, require_text
-from orchestrator.language.values import MISSING, get_child
+from orchestrator.language.pipe_values import check_constant, require_list, require_object, require_text
+from orchestrator.language.values import MISSING, get_child, is_number
 
 FILTER_EXAMPLE = 'filter("total", "greater_than", 10)'
 
@@ -42,7 +42,7 @@ def _get_value(value: Any, keys: list[str]) -> Any:
     return value
 
 
-def check_filter(arguments: tuple[Node, ...]) -> None:
+def check_filter(subject: Node, arguments: tuple[Node, ...]) -> None:
     """Check everything about a filter that is known before the run; raises ConditionError."""
     path, name, *operand = arguments
     if not (isinstance(path, Literal) and isinstance(path.value, str)):
@@ -93,3 +93,26 @@ def filter_elements(env: Env, value: Any, path: str, name: str, operand: Any = N
     except ConditionError as error:  # a bad pattern from the data
         raise EvaluationError(error.message, hint=error.hint) from None
     return result
+
+
+def list_entries(env: Env, value: Any) -> list[Any]:
+    """Return the keys and values of an object."""
+    return [{"key": key, "value": item} for key, item in require_object(value).items()]
+
+
+def chunk_elements(env: Env, value: Any, size: Any) -> list[Any]:
+    """Return lists of some of the elements each."""
+    items, length = require_list(value), _read_chunk_size(size)
+    return [items[start : start + length] for start in range(0, len(items), length)]
+
+
+def check_chunk(subject: Node, arguments: tuple[Node, ...]) -> None:
+    """Check the size of chunks; raises ConditionError."""
+    check_constant(arguments[0], _read_chunk_size)
+
+
+def _read_chunk_size(size: Any) -> int:
+    if not is_number(size) or (isinstance(size, float) and not size.is_integer()) or size < 1:
+        message = f"the size of a chunk is a whole number of at least 1, not {describe_value(size)}"
+        raise EvaluationError(message, hint="chunk(100)")
+    return int(size)

@@ -1,16 +1,19 @@
 """Compile nodes from the parser into closures, so that each evaluation is cheap. Replay-sensitive."""
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterable
 from typing import Any, assert_never
 
 from orchestrator.errors import EvaluationError
 from orchestrator.jsontools.json_types import describe_type
 from orchestrator.jsontools.suggestions import did_you_mean
+from orchestrator.language.arithmetic import INFIX, find_child_key, negate_number
 from orchestrator.language.costs import (
+    ARITHMETIC,
     CHARACTER,
     FUNCTION_COSTS,
+    INDEX,
     LITERAL_ITEM,
+    LOGIC,
     NESTED_ITEM,
     PATH,
     PIPE_COSTS,
@@ -19,7 +22,21 @@ from orchestrator.language.costs import (
 from orchestrator.language.env import Env
 from orchestrator.language.functions import FUNCTIONS
 from orchestrator.language.lexer import locate
-from orchestrator.language.nodes import Call, List, Literal, Node, Object, Path, Piped
+from orchestrator.language.nodes import (
+    Binary,
+    Call,
+    Index,
+    List,
+    Literal,
+    Node,
+    Object,
+    Path,
+    Piped,
+    Unary,
+    is_path,
+    mark_optional,
+)
+from orchestrator.language.operators import OPERATORS, compare
 from orchestrator.language.pipes import PIPES
 from orchestrator.language.values import MISSING, CannotTake, get_child
 
@@ -41,6 +58,12 @@ def compile_node(node: Node, source: str) -> Evaluate:
             return _compile_call(node, source)
         case Piped():
             return _compile_pipe(node, source)
+        case Index():
+            return _compile_index(node, source)
+        case Binary():
+            return _compile_binary(node, source)
+        case Unary():
+            return _compile_unary(node, source)
         case _:
             assert_never(node)
 
@@ -60,6 +83,15 @@ def measure_cost(node: Node) -> int:
             return FUNCTION_COSTS[name] + sum(map(measure_cost, arguments))
         case Piped(subject=subject, name=name, arguments=arguments):
             return PIPE_COSTS[name].call + measure_cost(subject) + sum(map(measure_cost, arguments))
+        case Index(subject=subject, keys=keys):
+            own = sum(PATH if isinstance(key, Literal) else INDEX + measure_cost(key) for key in keys)
+            return own + measure_cost(subject)
+        case Binary(left=left, right=right):
+            infix = INFIX[node.operator]
+            own = ARITHMETIC if infix.compute else 0 if infix.condition else LOGIC
+            return own + measure_cost(left) + measure_cost(right)
+        case Unary(operator=operator, operand=operand):
+            return (ARITHMETIC if operator == "-" else LOGIC) + measure_cost(operand)
         case _:
             assert_never(node)
 
@@ -74,8 +106,33 @@ def _compile_object(node: Object, source: str) -> Evaluate:
     return lambda env: {key: item(env) for key, item in entries}
 
 
-def compile_lookup(node: Path) -> Evaluate:
-    """Return a function that returns the value at a path, or `MISSING`."""
+def compile_lookup(node: Node, source: str) -> Evaluate | None:
+    """Return a function that returns the value at a path, or `MISSING`; `None` if the node is not a path."""
+    if isinstance(node, Path):
+        return _compile_path_lookup(node)
+    if not isinstance(node, Index) or not is_path(node):
+        return None
+    subject = compile_lookup(node.subject, source)
+    return None if subject is None else _compile_descent(node, subject, source)
+
+
+def _compile_descent(node: Index, subject: Evaluate, source: str) -> Evaluate:
+    """Return a function that returns the value under computed keys, or `MISSING`."""
+    keys = tuple(compile_node(key, source) for key in node.keys)
+
+    def find(env: Env) -> Any:
+        value = subject(env)
+        for key in keys:
+            part = find_child_key(key(env), env)
+            value = MISSING if part is None else get_child(value, part)
+            if value is MISSING:
+                return MISSING
+        return value
+
+    return find
+
+
+def _compile_path_lookup(node: Path) -> Evaluate:
     root, parts = node.root, node.parts
 
     def find(env: Env) -> Any:
@@ -90,7 +147,7 @@ def compile_lookup(node: Path) -> Evaluate:
 
 
 def _compile_path(node: Path, source: str) -> Evaluate:
-    find = compile_lookup(node)
+    find = _compile_path_lookup(node)
     root, optional, secret = node.root, node.optional, node.root == "secrets"
     plain_root = not node.parts
 
@@ -149,11 +206,19 @@ def describe_missing(node: Path, source: str, env: Env) -> EvaluationError:
         below = get_child(value, part)
         if below is MISSING:
             keys = [str(key) for key in value] if isinstance(value, dict) else []
-            hint = did_you_mean(part, keys, prefix) or "mark it with `?` if it is optional"
+            hint = suggest_minus(part, keys) or did_you_mean(part, keys, prefix) or "mark it with `?` if it is optional"
             name = f"{prefix}{part}"
             return EvaluationError(f"`{name}` is missing", source=source, line=line, column=column, hint=hint)
         value, prefix = below, f"{prefix}{part}."
     return EvaluationError("the path is missing", source=source, line=line, column=column)
+
+
+def suggest_minus(part: object, known: Iterable[str]) -> str | None:
+    """Return a hint for a name with a hyphen that was likely meant as a subtraction: `total-discount`."""
+    left, hyphen, right = str(part).partition("-")
+    if hyphen and right and left in known:
+        return f"to subtract, put spaces on both sides of the minus: `{left} - {right}`"
+    return None
 
 
 def describe_no_secret(name: str) -> str:
@@ -177,7 +242,7 @@ def _compile_call(node: Call, source: str) -> Evaluate:
 def _compile_pipe(node: Piped, source: str) -> Evaluate:
     subject_node = node.subject
     if node.name == "default":
-        subject_node = _mark_optional(subject_node)
+        subject_node = mark_optional(subject_node)
     subject = compile_node(subject_node, source)
     name, pipe, cost = node.name, PIPES[node.name].call, PIPE_COSTS[node.name]
     arguments = tuple(compile_node(argument, source) for argument in node.arguments)
@@ -206,17 +271,77 @@ def _compile_pipe(node: Piped, source: str) -> Evaluate:
     return apply
 
 
-def _mark_optional(node: Node) -> Node:
-    """Mark the path at the start of a chain of pipes as optional: the chain has a `default` for it."""
-    match node:
-        case Path():
-            return replace(node, optional=True)
-        case Piped():
-            return replace(node, subject=_mark_optional(node.subject))
-        case Literal() | List() | Object() | Call():
-            return node
+def _compile_index(node: Index, source: str) -> Evaluate:
+    subject = compile_node(node.subject, source)
+    find, optional = _compile_descent(node, subject, source), node.optional
+
+    def get(env: Env) -> Any:
+        value = find(env)
+        if value is MISSING:
+            if env.strict and not optional:
+                hint = "mark it with `?` if it is optional"
+                error = EvaluationError("the computed key leads to nothing", hint=hint)
+                raise _locate_error(error, node.offset, source)
+            return None
+        return value
+
+    return get
+
+
+def _compile_binary(node: Binary, source: str) -> Evaluate:
+    infix = INFIX[node.operator]
+    left_node = mark_optional(node.left) if node.operator == "??" else node.left
+    left, right = compile_node(left_node, source), compile_node(node.right, source)
+    if infix.condition:
+        operator, name = OPERATORS[infix.condition], _name_operand(node.left)
+        return lambda env: compare(operator, name, left(env), right(env), env)
+    if infix.compute is not None:
+        return _compile_arithmetic(infix.compute, left, right, node.offset, source)
+    match node.operator:
+        case "and":
+            return lambda env: left(env) and right(env)
+        case "or":
+            return lambda env: left(env) or right(env)
         case _:
-            assert_never(node)
+
+            def coalesce(env: Env) -> Any:
+                value = left(env)
+                return right(env) if value is None else value
+
+            return coalesce
+
+
+def _compile_arithmetic(
+    compute: Callable[[Env, Any, Any], Any], left: Evaluate, right: Evaluate, offset: int, source: str
+) -> Evaluate:
+    def call(env: Env) -> Any:
+        one, other = left(env), right(env)
+        try:
+            return compute(env, one, other)
+        except EvaluationError as error:
+            raise _locate_error(error, offset, source) from None
+
+    return call
+
+
+def _name_operand(node: Node) -> str:
+    """Return the name of a compared value in warnings."""
+    return ".".join((node.root, *map(str, node.parts))) if isinstance(node, Path) else "the left side"
+
+
+def _compile_unary(node: Unary, source: str) -> Evaluate:
+    operand = compile_node(node.operand, source)
+    if node.operator == "not":
+        return lambda env: not operand(env)
+
+    def negate(env: Env) -> Any:
+        value = operand(env)
+        try:
+            return negate_number(env, value)
+        except EvaluationError as error:
+            raise _locate_error(error, node.offset, source) from None
+
+    return negate
 
 
 def _locate_error(error: EvaluationError, offset: int, source: str) -> EvaluationError:

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Literal
 
 from orchestrator.errors import TemplateSyntaxError
+from orchestrator.language.other_languages import suggest_symbol
 
 MAX_TEMPLATE_LENGTH = 262_144
 """Maximum characters of a template."""
@@ -22,7 +23,7 @@ TOKEN = re.compile(
         (?P<number>-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)(?![\w])
       | (?P<name>[^\W\d][\w-]*)
       | (?P<string>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')
-      | (?P<symbol>[.|()\[\]{}:,?])
+      | (?P<symbol>\?\?|[=!<>]=(?!=)|<(?!>)|\|(?!\|)|\*(?!\*)|/(?!/)|[-+%>.()\[\]{}:,?])
     )""",
     re.VERBOSE | re.DOTALL,
 )
@@ -114,7 +115,8 @@ def tokenize(source: str, text: str, offset: int) -> list[Token]:
         match = TOKEN.match(text, at)
         if match is None or match.lastgroup is None:
             stripped = at + len(text[at:]) - len(text[at:].lstrip())
-            raise make_syntax_error(source, offset + stripped, f"unexpected {text[stripped]!r}")
+            hint = suggest_symbol(text, stripped)
+            raise make_syntax_error(source, offset + stripped, f"unexpected {text[stripped]!r}", hint)
         kind: Kind = match.lastgroup  # type: ignore[assignment]  # the groups of TOKEN are the kinds
         found.append(Token(kind, match.group(kind), offset + match.start(kind)))
         at = match.end()

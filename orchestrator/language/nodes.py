@@ -1,7 +1,7 @@
 """The syntax tree of an expression: a closed union of frozen nodes. Replay-sensitive."""
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, assert_never
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,35 @@ class Path:
 
 
 @dataclass(frozen=True, slots=True)
+class Index:
+    """A part of a value under keys of which some are computed, `prices[item.sku].net`, or of anything but a path."""
+
+    subject: "Node"
+    keys: tuple["Node", ...]
+    optional: bool
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """An operator between two values: `a + b`."""
+
+    operator: str
+    left: "Node"
+    right: "Node"
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unary:
+    """An operator in front of a value: `-a`, `not a`."""
+
+    operator: str
+    operand: "Node"
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """A function call."""
 
@@ -56,7 +85,7 @@ class Piped:
     offset: int
 
 
-Node = Literal | List | Object | Path | Call | Piped
+Node = Literal | List | Object | Path | Index | Call | Piped | Binary | Unary
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +95,28 @@ class Name:
     root: str
     path: tuple[str | int, ...]
     optional: bool
-    """Marked with `?`, or with a `default`."""
+    """Marked with `?`, or with a `default` or a `??`."""
     line: int
     column: int
+
+
+def is_path(node: Node) -> bool:
+    """Return whether a node is a path, also one with computed keys."""
+    return isinstance(node, Path) or (isinstance(node, Index) and is_path(node.subject))
+
+
+def mark_optional(node: Node) -> Node:
+    """Mark the paths whose value a node may return as optional: `default`, `??` or `?` allow them to be missing."""
+    match node:
+        case Path():
+            return replace(node, optional=True)
+        case Index():
+            return replace(node, subject=mark_optional(node.subject), optional=True)
+        case Piped():
+            return replace(node, subject=mark_optional(node.subject))
+        case Binary(operator="??"):
+            return replace(node, right=mark_optional(node.right))
+        case Literal() | List() | Object() | Call() | Binary() | Unary():
+            return node
+        case _:
+            assert_never(node)

@@ -1,10 +1,13 @@
 """What pipes take: each function returns a value that a pipe can handle, or raises CannotTake. Replay-sensitive."""
 
-import sys
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from orchestrator.errors import ConditionError, EvaluationError
+from orchestrator.language.nodes import Literal, Node
 from orchestrator.language.values import (
+    MAX_NUMBER,
     CannotTake,
     is_number,
     number_to_text,
@@ -13,8 +16,6 @@ from orchestrator.language.values import (
     suggest_list,
     suggest_text,
 )
-
-MAX_NUMBER = sys.float_info.max
 
 
 def require_text(value: Any) -> str:
@@ -58,7 +59,6 @@ def require_whole(value: Any) -> int:
 
 def require_finite(value: Any) -> Any:
     """Return a number that JSON can represent."""
-    # JSON has neither infinity nor NaN, and other programs read a number beyond the largest float as infinity.
     if not -MAX_NUMBER <= value <= MAX_NUMBER:
         raise CannotTake("numbers with a finite sum")
     return value
@@ -84,3 +84,12 @@ def require_date(value: Any) -> datetime:
     if read is None:
         raise CannotTake("a date")
     return read
+
+
+def check_constant(argument: Node, read: Callable[[Any], Any]) -> None:
+    """Check an argument that is a constant, as it will be when the template is rendered; raises ConditionError."""
+    if isinstance(argument, Literal):
+        try:
+            read(argument.value)
+        except EvaluationError as error:
+            raise ConditionError(error.message, hint=error.hint) from None

@@ -9,7 +9,17 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from orchestrator.language.costs import COUNTED_ITEM, SORTED_ITEM, cost_of_search
-from orchestrator.language.element_pipes import FILTER_EXAMPLE, check_filter, filter_elements, map_elements
+from orchestrator.language.date_pipes import check_date, check_zone, move_to_zone, refuse_after_at, show_date
+from orchestrator.language.element_pipes import (
+    FILTER_EXAMPLE,
+    check_chunk,
+    check_filter,
+    chunk_elements,
+    filter_elements,
+    list_entries,
+    map_elements,
+)
+from orchestrator.language.encoding_pipes import check_hash, encode_base64, hash_text, parse_text
 from orchestrator.language.env import Env
 from orchestrator.language.nodes import Node
 from orchestrator.language.pipe_values import (
@@ -40,8 +50,10 @@ class Pipe:
     example: str
     arguments: tuple[int, int]
     call: Callable[..., Any]
-    check: Callable[[tuple[Node, ...]], None] | None = None
-    """Check the arguments when the template is compiled; raises ConditionError."""
+    check: Callable[[Node, tuple[Node, ...]], None] | None = None
+    """Check the piped node and the arguments when the template is compiled; raises ConditionError."""
+    builds: bool = False
+    """Whether the result may be nested deeper than the value."""
 
 
 def _take_item(index: int) -> Callable[..., Any]:
@@ -236,11 +248,12 @@ _TABLE = (
     Pipe("currency", "currency", "Dollars and cents: $1,234.50.", "{{ total | currency }}", (0, 0), _currency),
     Pipe(
         "date",
-        "date",
-        "Year-month-day in UTC.",
-        "{{ now() | date }}",
-        (0, 0),
-        lambda env, v: require_date(v).date().isoformat(),
+        'date(format = "%Y-%m-%d", zone = "UTC")',
+        "The date in a [format](#formats-of-dates) and a time zone.",
+        '{{ now() | date("%d.%m.%Y", "Europe/Berlin") }}',
+        (0, 2),
+        show_date,
+        check_date,
     ),
     Pipe(
         "datetime",
@@ -249,6 +262,16 @@ _TABLE = (
         "{{ now() | datetime }}",
         (0, 0),
         lambda env, v: require_date(v).isoformat(" ", "minutes")[:16],
+        refuse_after_at,
+    ),
+    Pipe(
+        "at",
+        "at(zone)",
+        "The time in a time zone, with its offset.",
+        '{{ now() | at("Europe/Berlin") }}',
+        (1, 1),
+        move_to_zone,
+        check_zone,
     ),
     Pipe("round", "round(n = 0)", "n decimals, halves away from zero.", "{{ price | round(2) }}", (0, 1), _round),
     Pipe("replace", "replace(a, b)", "b for every a.", '{{ name | replace(" ", "_") }}', (2, 2), _replace),
@@ -274,5 +297,35 @@ _TABLE = (
         check_filter,
     ),
     Pipe("count", "count(x?)", "Number of elements, or of those equal to x.", "{{ items | count }}", (0, 1), _count),
+    Pipe(
+        "entries",
+        "entries",
+        "Keys and values of an object, as a list of objects.",
+        "{{ input | entries | first }}",
+        (0, 0),
+        list_entries,
+        builds=True,
+    ),
+    Pipe(
+        "chunk",
+        "chunk(n)",
+        "Lists of n elements each; the last may be shorter.",
+        "{{ totals | chunk(2) }}",
+        (1, 1),
+        chunk_elements,
+        check_chunk,
+        builds=True,
+    ),
+    Pipe("parse", "parse", "The value in JSON text.", "{{ '{\"a\": [1]}' | parse }}", (0, 0), parse_text, builds=True),
+    Pipe(
+        "hash",
+        'hash(algorithm = "sha256")',
+        "Hash of text, in hexadecimal: md5, sha1, sha256 or sha512.",
+        '{{ name | hash("md5") }}',
+        (0, 1),
+        hash_text,
+        check_hash,
+    ),
+    Pipe("base64", "base64", "Text in Base64, from its UTF-8.", "{{ name | base64 }}", (0, 0), encode_base64),
 )
 PIPES: dict[str, Pipe] = {pipe.name: pipe for pipe in _TABLE}

@@ -1,6 +1,6 @@
 """Templates: strings with expressions in them, and JSON values made of such strings. Replay-sensitive."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, TypeGuard, assert_never
 
@@ -10,8 +10,22 @@ from orchestrator.language.costs import CHARACTER, EXPRESSION, TEXT
 from orchestrator.language.env import Env
 from orchestrator.language.evaluate import Evaluate, compile_lookup, compile_node, measure_cost
 from orchestrator.language.lexer import Piece, locate, make_syntax_error, split_template
-from orchestrator.language.nodes import Call, List, Literal, Name, Node, Object, Path, Piped
+from orchestrator.language.nodes import (
+    Binary,
+    Call,
+    Index,
+    List,
+    Literal,
+    Name,
+    Node,
+    Object,
+    Path,
+    Piped,
+    Unary,
+    mark_optional,
+)
 from orchestrator.language.parser import parse
+from orchestrator.language.pipes import PIPES
 from orchestrator.language.values import MAX_TEXT_LENGTH, MISSING, require_shallow, to_text
 
 MAX_NESTING = 100
@@ -42,7 +56,7 @@ class Template:
             for piece, node in zip(pieces, nodes, strict=True)
         ]
         only = nodes[0] if len(nodes) == 1 else None
-        self._lookup = compile_lookup(only) if isinstance(only, Path) else None
+        self._lookup = None if only is None else compile_lookup(only, source)
         self.render = self._make_renderer()
         self.cost = TEXT + sum(EXPRESSION + measure_cost(node) for node in nodes if node is not None)
         self.builds = any(_builds(node) for node in nodes if node is not None)
@@ -118,8 +132,14 @@ def _builds(node: Node) -> bool:
             return True
         case Path(root="steps", parts=parts):
             return len(parts) < 4
-        case Piped(subject=subject, arguments=arguments):
-            return _builds(subject) or any(map(_builds, arguments))
+        case Piped(subject=subject, name=name, arguments=arguments):
+            return PIPES[name].builds or _builds(subject) or any(map(_builds, arguments))
+        case Index(subject=subject):
+            return _builds(subject)
+        case Binary(left=left, right=right):
+            return _builds(left) or _builds(right)
+        case Unary():
+            return False
         case Literal() | Path() | Call():
             return False
         case _:
@@ -128,7 +148,7 @@ def _builds(node: Node) -> bool:
 
 def _collect_names(node: Node, source: str) -> Iterator[Name]:
     """Return the paths of an expression; raises TemplateSyntaxError if it mixes secrets with other data."""
-    names = list(_walk_names(node, source, optional=False))
+    names = list(_walk_names(node, source))
     roots = {name.root for name in names}
     if "secrets" in roots and (len(roots) > 1 or _has_call(node)):
         raise make_syntax_error(
@@ -137,7 +157,7 @@ def _collect_names(node: Node, source: str) -> Iterator[Name]:
     return iter(names)
 
 
-def _walk_names(node: Node, source: str, *, optional: bool) -> Iterator[Name]:
+def _walk_names(node: Node, source: str) -> Iterator[Name]:
     match node:
         case Literal():
             return
@@ -145,26 +165,31 @@ def _walk_names(node: Node, source: str, *, optional: bool) -> Iterator[Name]:
             if node.root == "secrets" and not (node.parts and isinstance(node.parts[0], str)):
                 raise make_syntax_error(source, node.offset, NO_CONTAINER, "write `secrets.` and the name of one")
             line, column = locate(source, node.offset)
-            yield Name(node.root, node.parts, node.optional or optional, line, column)
-        case List():
-            for item in node.items:
-                yield from _walk_names(item, source, optional=False)
-        case Object():
-            for _, item in node.entries:
-                yield from _walk_names(item, source, optional=False)
-        case Call():
-            for argument in node.arguments:
-                yield from _walk_names(argument, source, optional=False)
-        case Piped():
-            yield from _walk_names(node.subject, source, optional=optional or node.name == "default")
-            for argument in node.arguments:
-                yield from _walk_names(argument, source, optional=False)
+            yield Name(node.root, node.parts, node.optional, line, column)
+        case Piped(subject=subject, name=name, arguments=arguments):
+            yield from _walk_names(mark_optional(subject) if name == "default" else subject, source)
+            yield from _walk_all(arguments, source)
+        case Binary(operator=operator, left=left, right=right):
+            yield from _walk_all((mark_optional(left) if operator == "??" else left, right), source)
+        case List(items=parts) | Call(arguments=parts):
+            yield from _walk_all(parts, source)
+        case Object(entries=entries):
+            yield from _walk_all((item for _, item in entries), source)
+        case Index(subject=subject, keys=keys):
+            yield from _walk_all((subject, *keys), source)
+        case Unary(operand=operand):
+            yield from _walk_names(operand, source)
         case _:
             assert_never(node)
 
 
+def _walk_all(nodes: Iterable[Node], source: str) -> Iterator[Name]:
+    for node in nodes:
+        yield from _walk_names(node, source)
+
+
 def _has_call(node: Node) -> bool:
-    if isinstance(node, Call | List | Object):
+    if isinstance(node, Call | List | Object | Index | Binary | Unary):
         return True
     return isinstance(node, Piped) and (_has_call(node.subject) or any(map(_has_call, node.arguments)))
 

@@ -5,6 +5,7 @@ Replay-sensitive: no clock.
 
 import json
 import math
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +17,8 @@ from orchestrator.language.costs import COMPARED_CHARACTERS, JSON_CHARACTER, NES
 
 MAX_TEXT_LENGTH = 1_048_576
 """Characters that one template or pipe may produce."""
+MAX_NUMBER = sys.float_info.max
+"""JSON has neither infinity nor NaN, and other programs read a number beyond the largest float as infinity."""
 MISSING: Any = object()
 """The value of a path that leads to nothing."""
 Spend = Callable[[int], None]

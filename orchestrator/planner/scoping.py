@@ -24,7 +24,7 @@ from functools import cached_property
 from orchestrator.errors import ProblemCode
 from orchestrator.jsontools.pointer import split_pointer
 from orchestrator.jsontools.suggestions import did_you_mean
-from orchestrator.language import Name
+from orchestrator.language import Name, suggest_minus
 from orchestrator.model.definition import Definition, Node
 from orchestrator.model.run import RESERVED
 from orchestrator.planner.node_checks import is_template
@@ -133,7 +133,7 @@ class Names:
         setters = [setter for setter in self.setters.get(root, ()) if self.regions.innermost[setter] is not None]
         if not setters:
             known = [*self.definition.variables, *self.setters, *self.list_loop_variables(number), *RESERVED]
-            hint = self.report.suggest(root, known)
+            hint = suggest_minus(root, known) or self.report.suggest(root, known)
             if hint is None and root in (self._inputs or ()):
                 hint = f"did you mean `input.{root}`?"
             self._warn("unknown_variable", pointer, name, f"variable {root!r:.60} is never set: it is null", hint)

@@ -5,15 +5,15 @@ An expression has five fields or is one of the `@` aliases. `fire_times` turns i
 
 import re
 from datetime import UTC, datetime, timedelta
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import NamedTuple
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from croniter import croniter
 from croniter.croniter import CroniterError
 
 from orchestrator.errors import OrchestratorError
-from orchestrator.jsontools.suggestions import did_you_mean
+from orchestrator.jsontools.time_zones import find_zone, suggest_zone
 
 ALIASES = ("@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly")
 FIELDS = ("minute", "hour", "day of month", "month", "day of week")
@@ -38,8 +38,6 @@ LAST_YEAR = 2100
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 """Nothing fires before it."""
 INSTANT = timedelta(microseconds=1)
-NO_ZONES = frozenset(("localtime",))
-"""Names that `zoneinfo` lists but that depend on the machine."""
 START = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -165,19 +163,10 @@ def _measure_part(
 
 def load_zone(name: str) -> ZoneInfo:
     """Return a time zone by its IANA name; raises CronError."""
-    # ZoneInfo also opens files that are not zones, such as `posixrules` and `right/UTC`.
-    if name != "UTC" and name not in _list_zones():
-        raise CronError(f"unknown time zone {name!r:.60}", hint=_suggest_zone(name))
-    return ZoneInfo(name)
-
-
-def _suggest_zone(name: str) -> str:
-    return did_you_mean(name, sorted(_list_zones())) or "use an IANA name such as Europe/Vienna"
-
-
-@cache
-def _list_zones() -> frozenset[str]:
-    return frozenset(available_timezones() - NO_ZONES)
+    zone = find_zone(name)
+    if zone is None:
+        raise CronError(f"unknown time zone {name!r:.60}", hint=suggest_zone(name))
+    return zone
 
 
 _find_problem = lru_cache(1024)(find_problem)

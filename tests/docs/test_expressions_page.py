@@ -20,7 +20,9 @@ from docs.pages.expressions import (
 )
 from orchestrator.conditions import evaluate
 from orchestrator.language import FUNCTIONS, PIPES
+from orchestrator.language.arithmetic import INFIX
 from orchestrator.language.condition_reader import find_problems
+from orchestrator.language.date_formats import CODES
 from orchestrator.language.operators import OPERATORS
 from orchestrator.language.presets import OPERATORS_BY_TYPE, PRESETS
 
@@ -40,6 +42,8 @@ def test_the_page_is_the_one_that_the_tables_make() -> None:
         *(f"| `{operator}` |" for operator in OPERATORS),
         *(f"| `{preset}` |" for preset in PRESETS),
         *(f"| {kind} |" for kind in OPERATORS_BY_TYPE),
+        *(f"| `a {symbol} b` |" for symbol in INFIX),
+        *(f"| `%{code}` |" for code in CODES),
         *(f"| {most:,} |" for most, _ in LIMITS),
     ],
 )
@@ -50,7 +54,7 @@ def test_each_entry_of_the_tables_has_a_row(start: str) -> None:
 def test_each_row_has_the_cells_of_its_table() -> None:
     tables = re.findall(r"(?:^\|.*\n)+", TEXT, re.MULTILINE)
 
-    assert len(tables) == 9
+    assert len(tables) == 11
     for table in tables:
         assert len({len(re.findall(r"(?<!\\)\|", row)) for row in table.splitlines()}) == 1
 

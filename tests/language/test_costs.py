@@ -16,14 +16,18 @@ from orchestrator.model.plan import DEFAULT_YIELD_COST
 NOW = datetime(2026, 5, 1, 12, 30, tzinfo=UTC)
 
 NUMBERS = {
+    "ARITHMETIC": 40,
     "CHARACTER": 1,
     "COMPARED_CHARACTERS": 64,
     "COUNTED_ITEM": 30,
     "EXPRESSION": 50,
     "FILTERED_ITEM": 60,
+    "FORMAT_CHARACTER": 30,
+    "INDEX": 30,
     "JSON_CHARACTER": 3,
     "LISTED_ITEM": 60,
     "LITERAL_ITEM": 20,
+    "LOGIC": 10,
     "NESTED_ITEM": 15,
     "NODE": 4_000,
     "PATH": 20,
@@ -43,7 +47,8 @@ PIPE_NUMBERS: dict[str, tuple[int, int, int]] = {
     "currency": (200, 1, 0), "date": (250, 0, 0), "datetime": (250, 0, 0), "round": (300, 1, 0),
     "replace": (100, 1, 0), "split": (60, 1, 0), "slice": (60, 0, 0), "sort": (60, 0, 20), "unique": (100, 0, 60),
     "number": (100, 1, 0), "string": (60, 0, 0), "bool": (60, 1, 0), "map": (100, 0, 20), "filter": (100, 0, 0),
-    "count": (60, 0, 0),
+    "count": (60, 0, 0), "entries": (60, 0, 40), "chunk": (60, 0, 10), "parse": (200, 5, 0), "at": (400, 0, 0),
+    "hash": (200, 1, 0), "base64": (60, 1, 0),
 }  # fmt: skip
 FUNCTION_NUMBERS = {
     "now": 250, "today": 250, "timestamp": 150, "uuid": 500, "days_ago": 300, "days_from_now": 300,
@@ -96,6 +101,16 @@ def test_every_function_pipe_and_operator_has_a_cost() -> None:
         ("{{ l | json }}", 10 + 50 + 20 + 100 + 3 * 9 + 9),  # [1, 2, 3]
         ('{{ orders | filter("total", "less_than", 50) | count }}', 10 + 50 + 20 + 100 + 60 + 2 * (60 + 20 + 60) + 10),
         ("{{ now() }}", 10 + 50 + 250),
+        ("{{ n + n * 2 }}", 10 + 50 + 2 * 20 + 2 * 40),
+        ("{{ -n }}", 10 + 50 + 20 + 40),
+        ('{{ "ab" + "cd" }}', 10 + 50 + 40 + 4),
+        ("{{ l + l }}", 10 + 50 + 2 * 20 + 40 + 6 * 10),
+        ("{{ n > 2 }}", 10 + 50 + 20 + 60),
+        ("{{ n ?? 1 or not n }}", 10 + 50 + 2 * 20 + 3 * 10),  # whether or not the right side is needed
+        ("{{ l[n] }}", 10 + 50 + 2 * 20 + 30),
+        ("{{ orders[n].total }}", 10 + 50 + 2 * 20 + 30 + 20),
+        ('{{ now() | date("%d.%m.") }}', 10 + 50 + 250 + 250 + 6 * 30 + 6),
+        ("{{ l | chunk(2) }}", 10 + 50 + 20 + 60 + 3 * 10 + 2 * 10 + 2 * 15 + 3 * 15),
         ("{{ steps }}", 10 + 50 + 20 + 1 * 15 + 15 + 15),  # the copy, and the depth of two objects
     ],
 )  # fmt: skip

@@ -133,10 +133,9 @@ def test_a_template_renders_to(template: Any, expected: Any) -> None:
         ("{{ }}", (1, 3), "expected a value, found nothing", None),
         ("{{ a b }}", (1, 6), "expected the end, found 'b'", None),
         ("ok {{ n }}\n{{ a. }}", (2, 6), "expected a name after `.`", 'quote other keys: a["odd key"]'),
-        ("{{ a[ }}", (1, 6), "expected a whole number or a quoted key in `[ ]`", None),
+        ("{{ a[ }}", (1, 6), "expected a value, found nothing", None),
         ("{{ a[1.5] }}", (1, 6), "expected a whole number or a quoted key in `[ ]`", None),
         ("{{ a[0 }}", (1, 7), "expected ']', found the end", None),
-        ("{{ a + b }}", (1, 6), "unexpected '+'", None),
         ("{{ a | }}", (1, 7), "expected a name, found the end", None),
         ("{{ a |\n uper }}", (2, 2), "unknown pipe `uper`", "did you mean `upper`?"),
         ("{{ dayago(3) }}", (1, 4), "unknown function `dayago`", "did you mean `days_ago`?"),
@@ -265,7 +264,7 @@ for _ in range(MAX_NESTING + 1):
         ("x" * (MAX_TEMPLATE_LENGTH + 1), "longer than"),
         (DEEP, "nested deeper than"),
         ("{{ " + "days_ago(" * (MAX_DEPTH + 1) + "1" + ")" * (MAX_DEPTH + 1) + " }}", "nested deeper than 16"),
-        ("{{ n" + " | string" * (MAX_PARTS + 1) + " }}", "functions and pipes in one expression"),
+        ("{{ n" + " | string" * (MAX_PARTS + 1) + " }}", "functions, pipes and operators in one expression"),
     ],
     ids=["length", "nesting", "depth", "parts"],
 )
@@ -369,7 +368,7 @@ def test_the_tables_have_the_names_of_the_contract() -> None:
     )
     pipes = (
         "upper lower title trim length first last sum min max join keys values json default currency date datetime "
-        "round replace split slice sort unique number string bool map filter count"
+        "round replace split slice sort unique number string bool map filter count entries chunk parse at hash base64"
     )
 
     assert sorted(FUNCTIONS) == sorted(functions.split())

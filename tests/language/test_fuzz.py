@@ -14,6 +14,7 @@ from orchestrator.conditions import evaluate
 from orchestrator.errors import ConditionError, ExpressionError
 from orchestrator.expressions import default_env, render
 from orchestrator.language import FUNCTIONS, PIPES, Env, render_parameters, reveal
+from orchestrator.language.arithmetic import INFIX
 from orchestrator.language.condition_reader import build_evidence, compile_condition, find_problems
 from orchestrator.language.env import Warnings
 from orchestrator.language.operators import OPERATORS
@@ -29,6 +30,8 @@ quick = settings(
 PARTS = [
     *("{{", "}}", "{", "}", "(", ")", "[", "]", ".", ",", "|", "?", '"', "'", "\\", " ", "\n", "-", "0", "-1", "1e9"),
     *("a", "b", "item", "items", "secrets", "true", "null", "é", "²", "٣", "\ud800", "\x00", '"a"', "'b'", "9" * 30),
+    *(f" {symbol} " for symbol in INFIX),
+    *("not ", "-", "$", "&&", "??", "==", "a[b]", "a[item]?", "(a)", "a ? b : a", "items[a + 1]"),
     *FUNCTIONS,
     *PIPES,
     *(f"{{{{ a | {name} }}}}" for name in PIPES),
@@ -203,3 +206,30 @@ def test_a_filter_handles_every_list_and_every_value(path: str, operator: str, i
 
     if isinstance(items, list) and isinstance(result, list):
         assert all(any(item is kept for item in items) for kept in result)
+
+
+operands = st.sampled_from(
+    ["a", "b", "1", "-2.5", '"x"', "null", "true", "[1]", "a[b]", "(a)", "items[0]", "a | count"]
+)
+
+
+@quick
+@given(st.lists(st.tuples(st.sampled_from(sorted(INFIX)), operands), min_size=1, max_size=6), operands, contexts)
+def test_every_operator_handles_every_pair_of_operands(
+    rest: list[tuple[str, str]], first: str, context: dict[str, Any]
+) -> None:
+    expression = " ".join([first, *(f"{symbol} {operand}" for symbol, operand in rest)])
+
+    outcome(lambda: render(f"{{{{ {expression} }}}}", context, now=lambda: NOW))
+
+
+@quick
+@given(st.sampled_from(sorted(INFIX)), values, values)
+def test_an_operator_returns_json_or_an_error_and_changes_nothing(symbol: str, left: Any, right: Any) -> None:
+    context = {"l": left, "r": right}
+    before = repr(context)
+    result = outcome(lambda: render(f"{{{{ l {symbol} r }}}}", context))
+
+    assert repr(context) == before
+    if INFIX[symbol].compute is not None and isinstance(result, float):
+        assert abs(result) < float("inf")

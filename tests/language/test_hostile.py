@@ -64,6 +64,17 @@ TEMPLATES = [
     "{{ a | filter('b', '" + "c" * SIZE + "', 1) }}",
     "{{ a | filter('b', 'equals', " + "c | filter('b', 'equals', " * 40 + " }}",
     "{{ items" + " | filter('', 'exists')" * 60 + " }}",
+    "{{ " + "not " * SIZE + "a }}",
+    "{{ " + "- " * SIZE + "1 }}",
+    "{{ a" + " + a" * SIZE + " }}",
+    "{{ a" + " ?? a" * SIZE + " }}",
+    "{{ a" + "[a" * SIZE + " }}",
+    "{{ (a)" + ".b" * SIZE + " }}",
+    "{{ " + "$" * SIZE + " }}",
+    "{{ 9" + " * 1e300" * 60 + " }}",
+    "{{ '[" + "[" * SIZE + "' | parse }}",
+    "{{ '" + "9" * SIZE + "' | parse }}",
+    "{{ items" + " | chunk(1)" * 60 + " }}",
 ]
 
 
@@ -186,8 +197,29 @@ def make_pipes(n: int) -> Callable[[], Any]:
         lambda n: lambda: find_problems({"type": "or", "conditions": [{"field": "a b"}] * (n // 4)}, ""),
         make_filter,
         make_pipes,
+        lambda n: (
+            lambda: render(
+                "{{ items | chunk(2) | count + (o | entries | count) }}",
+                {"items": list(range(n)), "o": dict.fromkeys(map(str, range(n)))},
+            )
+        ),
+        lambda n: lambda: render(["{{ items[i + 1] * 2 }}"] * n, {"items": [1, 2], "i": 0}),
     ],
-    ids=["expressions", "path", "error", "list", "nesting", "equal", "in", "and", "problems", "filter", "pipes"],
+    ids=[
+        "expressions",
+        "path",
+        "error",
+        "list",
+        "nesting",
+        "equal",
+        "in",
+        "and",
+        "problems",
+        "filter",
+        "pipes",
+        "entries",
+        "computed",
+    ],
 )
 def test_twice_the_size_takes_about_twice_the_work(family: Callable[[int], Callable[[], Any]]) -> None:
     small, large = (count_operations(family(n)) for n in (1_001, 2_002))
