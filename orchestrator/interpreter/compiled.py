@@ -13,7 +13,7 @@ from orchestrator.jsontools.json_types import describe_value
 from orchestrator.language import CompiledEntries, CompiledValue, Env, compile_value, render_parameters
 from orchestrator.language.condition_reader import Condition, compile_condition
 from orchestrator.language.env import Meter, Warnings
-from orchestrator.language.values import read_date, require_shallow
+from orchestrator.language.values import read_date, read_number, require_shallow
 from orchestrator.model.plan import MAX_DELAY_SECONDS
 
 
@@ -103,6 +103,19 @@ def parse_collection(value: Any) -> tuple[list[Any] | None, int]:
         message = f"the collection is {describe_kind(value)}; expected a list or a whole number"
         raise StepFailed(f"{message}{COLLECTION_HINTS.get(type(value), '')}", recoverable=False)
     return None, value
+
+
+def parse_join(value: Any, branches: int) -> int | None:
+    """Parse a rendered `join`: how many branches must complete, `None` for all."""
+    if value in ("all", "any"):
+        return None if value == "all" else 1
+    number = read_number(value)
+    if number is None or number != int(number):
+        message = f"join is {describe_kind(value)}; expected `all`, `any` or a whole number"
+        raise StepFailed(message, recoverable=False)
+    if not 1 <= number <= branches:
+        raise StepFailed(f"join is {int(number)}, but the parallel has {branches} branches", recoverable=False)
+    return int(number)
 
 
 COLLECTION_HINTS: dict[type, str] = {

@@ -4,6 +4,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from orchestrator.interpreter.base import NodeRun
+from orchestrator.interpreter.compiled import parse_join
 from orchestrator.interpreter.effects import BranchRequest, BranchResult
 from orchestrator.interpreter.failures import (
     KNOWN_ERRORS,
@@ -22,7 +23,7 @@ CANCELLED = BranchResult("cancelled")
 
 async def run_parallel(run: NodeRun, node: Parallel) -> Exit:
     """Run the branches until the join is reached or can no longer be reached."""
-    join = _Join(node)
+    join = _Join(node, _find_needed(run, node))
     # One budget for all: what is left is read once, before any branch starts, so that it does not depend on which
     # branch is the first to end. Child workflows then count on their own and are added up after the join.
     steps_left = max(run.plan.max_steps - run.state.started, 0)
@@ -63,18 +64,26 @@ def _used_up(result: BranchResult, steps_left: int) -> bool:
     return error is not None and result.steps_started >= steps_left and error.details.get("limit") == "max_steps"
 
 
+def _find_needed(run: NodeRun, node: Parallel) -> int | None:
+    """Return how many branches must complete; `None` is all of them."""
+    if not isinstance(node.join, str):
+        return None if node.join is None else min(node.join, len(node.branches))
+    return parse_join(run.render(node.join), len(node.branches))
+
+
 class _Join:
     """Counts ended branches against what the join needs."""
 
-    def __init__(self, node: Parallel) -> None:
+    def __init__(self, node: Parallel, needed: int | None) -> None:
         self.node = node
         self.results: dict[int, BranchResult] = {}
-        self.needed = len(node.branches) if node.join is None else min(node.join, len(node.branches))
+        self.waits_for_all = needed is None
+        self.needed = len(node.branches) if needed is None else needed
 
     def record_end(self, index: int, result: BranchResult) -> bool:
         """Record the end of a branch; return whether to cancel the rest."""
         self.results[index] = result
-        if self.node.join is not None and self.is_reached():
+        if not self.waits_for_all and self.is_reached():
             return True
         return self.node.on_branch_error == "fail_fast" and not self._is_reachable()
 

@@ -21,7 +21,7 @@ async def delay(run: NodeRun, node: Delay) -> Exit:
     """Sleep."""
     now, step = run.effects.now(), run.step
     if node.cron is not None:
-        until = find_next_fire(node.cron, now)
+        until = find_next_fire(node.cron, now, node.timezone)
     elif node.until is not None:
         until = parse_time(run.render(node.until))
     else:

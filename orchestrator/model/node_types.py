@@ -75,7 +75,7 @@ KINDS: dict[str, Kind] = {
         "Runs its branches concurrently.",
         keys=("branches",),
         config={
-            "join": "Number of branches that must complete: `all` (default), `any` or a number.",
+            "join": "Number of branches that must complete: `all` (default), `any`, a number, or a template of one.",
             "on_branch_error": "`fail_fast` (default), `wait` or `ignore`.",
             "max_concurrency": "Number of concurrent branches.",
             "mode": "`child` workflows (default), or `inline` in the same workflow.",
@@ -86,7 +86,10 @@ KINDS: dict[str, Kind] = {
     "delay": Kind(
         "Waits for a duration or until a time, for up to ten years.",
         keys=("delay_seconds", "delay_until"),
-        config={"cron": "Cron expression in UTC; waits for its next fire time."},
+        config={
+            "cron": "Cron expression; waits for its next fire time.",
+            "timezone": "IANA time zone of `cron` (UTC).",
+        },
     ),
     "wait": Kind(
         "Waits for an event that is sent to the run.",

@@ -190,8 +190,8 @@ class Parallel(Node):
 
     kind: Literal["parallel"]
     branches: tuple[Branch, ...]
-    join: int | None = None
-    """How many branches must complete; `None` is all of them."""
+    join: int | str | None = None
+    """How many branches must complete, or a template of it; `None` is all of them."""
     on_branch_error: Literal["fail_fast", "wait", "ignore"] = "fail_fast"
     max_concurrency: int | None = None
     inline: bool = False
@@ -204,6 +204,7 @@ class Delay(Node):
     seconds: Any = None
     until: Any = None
     cron: str | None = None
+    timezone: str = "UTC"
 
 
 class Wait(Node):

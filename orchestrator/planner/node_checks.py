@@ -8,6 +8,7 @@ from typing import Any
 from orchestrator.jsontools import schema
 from orchestrator.jsontools.json_types import describe_type, describe_value
 from orchestrator.jsontools.pointer import escape
+from orchestrator.jsontools.time_zones import find_zone, suggest_zone
 from orchestrator.language.values import read_date
 from orchestrator.model.definition import Node
 from orchestrator.model.plan import IN_FLIGHT_LIMIT, MAX_DELAY_SECONDS
@@ -106,8 +107,10 @@ def _can_be_collection(value: Any) -> bool:
 def _check_parallel(node: Node, pointer: str, report: Report) -> None:
     config, at = node.config, f"{pointer}/config"
     join = config.get("join")
-    if isinstance(join, bool) or (not isinstance(join, int) and join not in (None, "", "all", "any")):
-        message = f"join must be `all`, `any` or a number of branches, not {describe_value(join)}"
+    if is_template(join):
+        pass
+    elif isinstance(join, bool) or (not isinstance(join, int) and join not in (None, "", "all", "any")):
+        message = f"join must be `all`, `any`, a number of branches or a template, not {describe_value(join)}"
         report.add_error("bad_join", f"{at}/join", message)
     elif isinstance(join, int) and join < 1:
         report.add_error("bad_join", f"{at}/join", f"join must be at least 1, not {join}")
@@ -139,10 +142,23 @@ def _check_delay(node: Node, pointer: str, report: Report) -> None:
     problem = cron.find_problem(str(expression)) if expression else None
     if problem is not None:
         report.add_error("bad_cron", f"{pointer}/config/cron", problem)
+    _check_timezone(node.config.get("timezone"), f"{pointer}/config/timezone", report, has_cron=bool(expression))
     for wide in cron.find_wide_steps(str(expression)) if expression and problem is None else ():
         report.add_warning(
             "wide_step", f"{pointer}/config/cron", wide, "a step begins again with each hour, day or year"
         )
+
+
+def _check_timezone(name: Any, pointer: str, report: Report, *, has_cron: bool) -> None:
+    if not name:
+        return
+    if not isinstance(name, str):
+        report.add_error("wrong_type", pointer, f"timezone must be text, not {describe_type(name)}")
+    elif find_zone(name) is None:
+        report.add_error("bad_timezone", pointer, f"unknown time zone {name!r:.60}", suggest_zone(name))
+    elif not has_cron:
+        message = "the time zone is used only with `cron`"
+        report.add_warning("no_effect", pointer, message, "write the offset in the time: 2026-01-31T08:00:00+01:00")
 
 
 def _check_seconds(value: Any, pointer: str, report: Report) -> None:

@@ -171,7 +171,7 @@ class ScopeBuilder:
         join = {"all": None, "any": 1, "": None}.get(config.get("join") or "", config.get("join"))
         inside = self.regions.inside.get(number, [])
         pointer = f"{self.regions.graph.pointers[number]}/config/join"
-        if join is not None and join > len(inside):
+        if isinstance(join, int) and join > len(inside):
             count = "1 branch" if len(inside) == 1 else f"{len(inside)} branches"
             message = f"join waits for {join} branches, but the parallel has {count}"
             self.report.add_error("bad_join", pointer, message)
@@ -281,7 +281,7 @@ def _build_cases(cases: Mapping[str, Any]) -> tuple[Case, ...]:
 def _build_delay(node: Node, common: dict[str, Any]) -> Delay:
     expression = node.config.get("cron")
     if expression:
-        return Delay(kind="delay", cron=expression, **common)
+        return Delay(kind="delay", cron=expression, timezone=node.config.get("timezone") or "UTC", **common)
     if node.delay_until:
         return Delay(kind="delay", until=node.delay_until, **common)
     return Delay(kind="delay", seconds=node.delay_seconds, **common)

@@ -50,6 +50,8 @@ def find_sites(node: Node, pointer: str) -> Iterator[Site]:
             yield f"{at}/collect", config.get("collect"), "template"
             yield f"{at}/while", config.get("while"), "condition"
             yield f"{at}/break_when", config.get("break_when"), "condition"
+        case "parallel":
+            yield f"{at}/join", config.get("join"), "template"
         case "delay":
             yield f"{pointer}/delay_seconds", node.delay_seconds, "template"
             yield f"{pointer}/delay_until", node.delay_until, "template"

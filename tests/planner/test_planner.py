@@ -202,6 +202,20 @@ ERRORS: dict[str, tuple[dict[str, Any], str, str]] = {
         "bad_join",
         "/nodes/0/config/join",
     ),
+    "join of a template that is none": (
+        workflow(
+            {"id": "p", "type": "parallel", "branches": [["b"]], "config": {"join": "{{ input.n + }}"}},
+            put("b"),
+            edges=["trigger -> p"],
+        ),
+        "template_syntax",
+        "/nodes/0/config/join",
+    ),
+    "unknown zone of a delay": (
+        workflow({"id": "d", "type": "delay", "config": {"cron": "0 8 * * *", "timezone": "Europe/Brelin"}}),
+        "bad_timezone",
+        "/nodes/0/config/timezone",
+    ),
     "delay without time": (workflow({"id": "d", "type": "delay"}), "missing_delay", "/nodes/0/delay_seconds"),
     "delay said twice": (
         workflow({"id": "d", "type": "delay", "delay_seconds": 5, "delay_until": "2030-01-01"}),
@@ -354,6 +368,25 @@ WARNINGS: dict[str, tuple[dict[str, Any], str, str]] = {
         workflow(put("a", x="{{ custmer }}"), variables={"customer": 1}),
         "unknown_variable",
         "/nodes/0/config/x",
+    ),
+    "computed key": (
+        workflow(put("a", x="{{ input.prices[skuu] }}")),
+        "unknown_variable",
+        "/nodes/0/config/x",
+    ),
+    "join of an unknown variable": (
+        workflow(
+            {"id": "p", "type": "parallel", "branches": [["b"]], "config": {"join": "{{ needed }}"}},
+            put("b"),
+            edges=["trigger -> p"],
+        ),
+        "unknown_variable",
+        "/nodes/0/config/join",
+    ),
+    "zone without cron": (
+        workflow({"id": "d", "type": "delay", "delay_seconds": 5, "config": {"timezone": "Europe/Berlin"}}),
+        "no_effect",
+        "/nodes/0/config/timezone",
     ),
     "set later": (workflow(put("a", x="{{ y }}"), put("b", y=1)), "set_later", "/nodes/0/config/x"),
     "set reads itself": (
