@@ -52,6 +52,8 @@ STATUS = {
     "condition_error": 422,
     "too_costly": 422,
     "resume_failed": 422,
+    "key_unreadable": 422,
+    "idempotency_key_reused": 422,
     "run_failed": 502,
     "respond_failed": 502,
     "busy": 503,

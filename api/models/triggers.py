@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field, JsonValue
 
-from api.fields import EVENT_NAME, LINE
+from api.fields import EVENT_NAME, LINE, WORKFLOW_ID, UtcTime
 from api.models.base import Model
 from orchestrator.service.customers import CUSTOMER_NAME, MAX_CUSTOMER
 from orchestrator.store.deliveries import Delivery
@@ -45,8 +45,23 @@ class StartView(BaseModel):
 
     workflow_id: str
     run_id: str
-    state: Literal["pending", "started", "resumed", "failed"]
+    state: Literal["pending", "paused", "started", "resumed", "failed"] = Field(
+        description="`paused` waits until its workflow is active and the delivery is redriven."
+    )
     reason: str | None = Field(None, description="Why the start failed.")
+
+
+class AnswerView(BaseModel):
+    """What a workflow answered when a delivery asked whether it starts."""
+
+    workflow_id: str = Field(description="Workflow ID.")
+    version: int = Field(description="Version whose trigger was asked.")
+    trigger: str = Field(description="Event name or webhook path of the trigger, such as `order.*`.")
+    answer: Literal["start", "paused", "filtered", "failed"] = Field(
+        description="It starts; it is paused; its filter is false; its filter cannot be evaluated."
+    )
+    reason: str | None = Field(None, description="Why the filter failed.")
+    decision: Any = Field(None, description="What a false filter compared, and the values it saw.")
 
 
 class DeliveryView(BaseModel):
@@ -57,8 +72,13 @@ class DeliveryView(BaseModel):
     kind: Literal["event", "webhook", "start"]
     name: str = Field(description="Name of the event, path of the webhook, or ID of the workflow.")
     key: str | None = Field(description="Event ID or idempotency key.")
-    outcome: Literal["accepted", "duplicate", "rejected"]
-    reason: str | None = Field(description="Why it was rejected.")
+    outcome: Literal["accepted", "paused", "duplicate", "rejected"] = Field(
+        description="`paused` has been accepted for paused workflows only."
+    )
+    reason: str | None = Field(description="Why it was rejected, or why nothing starts.")
+    asked: list[AnswerView] | None = Field(
+        description="What the workflows of the event or path answered: the first 20, those that do not start first."
+    )
     duplicate_of: str | None = Field(
         description="ID of the first delivery with this key; `runs` are the runs of that one."
     )
@@ -69,12 +89,28 @@ class DeliveryView(BaseModel):
     states: dict[str, int] = Field(description="Number of runs by state.")
 
 
+class ReleaseRequest(Model):
+    """A selection of what was received for a workflow while it was paused."""
+
+    workflow_id: str = Field(
+        min_length=1, max_length=128, pattern=WORKFLOW_ID, description="Workflow ID.", examples=["invoice-reminder"]
+    )
+    received_after: UtcTime | None = Field(None, description="Received at or after this time (RFC 3339).")
+    received_before: UtcTime | None = Field(None, description="Received before this time (RFC 3339).")
+
+
+class ReleaseResponse(BaseModel):
+    """The starts that a selection has released."""
+
+    released: int = Field(description="Number of runs that start, in the background.")
+
+
 class WebhookResponse(BaseModel):
-    """The run that a webhook request started or resumed."""
+    """What became of a webhook request."""
 
     delivery_id: str
-    run_id: str
-    state: Literal["pending", "started", "resumed"]
+    run_id: str | None = Field(description="ID of the run; null where the filter of the webhook is false.")
+    state: Literal["pending", "paused", "started", "resumed", "filtered"]
     duplicate: bool = Field(description="Whether an earlier request with the same key was accepted instead.")
 
 

@@ -10,12 +10,20 @@ from fastapi.responses import JSONResponse
 from api.access import Reader, Runner, require_local_caller
 from api.fields import PLAIN, IdempotencyKey
 from api.json_bodies import StrictRoute
-from api.models.triggers import DeliveryView, EventRequest, WebhookResponse, make_delivery_view
+from api.models.triggers import (
+    DeliveryView,
+    EventRequest,
+    ReleaseRequest,
+    ReleaseResponse,
+    WebhookResponse,
+    make_delivery_view,
+)
 from api.paging import Cursor, Limit, Page, cut_page, decode_cursor
 from api.problems import describe_problems
 from api.services import ServicesDep
 from orchestrator.planner.webhook_checks import METHODS
 from orchestrator.service.services import Services
+from orchestrator.service.subscribers import FILTERED
 from orchestrator.service.webhooks.body import BodyTooLarge
 from orchestrator.service.webhooks.request import WebhookRequest
 from orchestrator.store.deliveries import DUPLICATE
@@ -52,7 +60,9 @@ async def list_deliveries(
     services: ServicesDep,
     caller: Reader,
     kind: Annotated[Literal["event", "webhook", "start"] | None, Query(description="What was received.")] = None,
-    outcome: Annotated[Literal["accepted", "duplicate", "rejected"] | None, Query(description="Its outcome.")] = None,
+    outcome: Annotated[
+        Literal["accepted", "paused", "duplicate", "rejected"] | None, Query(description="Its outcome.")
+    ] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[DeliveryView]:
@@ -79,8 +89,25 @@ async def get_delivery(delivery_id: DeliveryId, services: ServicesDep, caller: R
     responses=describe_problems(401, 403, 404, 409, 422, 429, 503),
 )
 async def redrive_delivery(delivery_id: DeliveryId, services: ServicesDep, caller: Runner) -> DeliveryView:
-    """Process an event or a webhook request again, with the workflows that are active now."""
+    """Process an event or a webhook request again, with the workflows that are active now.
+
+    A delivery that waits for a paused workflow starts what it has not started yet, once its workflow is active.
+    """
     return make_delivery_view(await services.events.redrive(caller.customer_id, delivery_id))
+
+
+@router.post(
+    "/deliveries/redrive",
+    operation_id="redrivePausedDeliveries",
+    status_code=202,
+    responses=describe_problems(400, 401, 403, 404, 409, 413, 422, 429, 503),
+)
+async def redrive_paused_deliveries(request: ReleaseRequest, services: ServicesDep, caller: Runner) -> ReleaseResponse:
+    """Start what was received for a workflow while it was paused, once it is active again. Each starts once."""
+    released = await services.events.release_paused(
+        caller.customer_id, request.workflow_id, since=request.received_after, until=request.received_before
+    )
+    return ReleaseResponse(released=released)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +153,11 @@ async def handle_webhook(
         for name, value in (*answer.response.headers, ("Content-Security-Policy", SANDBOX)):
             response.headers[name] = value
         return response
-    start = answer.delivery.starts[0]
+    start = answer.delivery.starts[0] if answer.delivery.starts else None
     body = WebhookResponse(
         delivery_id=answer.delivery.id,
-        run_id=start.run_id,
-        state=start.state,
+        run_id=start and start.run_id,
+        state=start.state if start else FILTERED,
         duplicate=answer.delivery.outcome == DUPLICATE,
     )
     return JSONResponse(body.model_dump(), 202)

@@ -8,6 +8,7 @@ from orchestrator.jsontools.charsets import find_charset
 from orchestrator.jsontools.json_types import describe_type, describe_value
 from orchestrator.jsontools.pointer import escape
 from orchestrator.jsontools.suggestions import did_you_mean
+from orchestrator.language import condition_reader
 from orchestrator.model.definition import Trigger
 from orchestrator.model.webhook_responses import (
     HEADER_NAME,
@@ -34,12 +35,12 @@ MAX_SECRETS = 5
 RESPONSES = ("accepted", "output")
 RESUME_KEYS = ("run_id", "event")
 REQUEST = ("body", "headers", "query", "method", "path", "trigger")
-"""The names that templates of `resume` can read, all from the request."""
+"""The names that templates of `resume` and `idempotency_key` can read, all from the request."""
 WEBHOOK_PATH = re.compile(r"[A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*")
 CONFIG_KEYS = (
     "methods", "secret", "scheme", "signature_header", "signature_prefix", "signed", "algorithm", "encoding",
     "secret_encoding", "timestamp_header", "timestamp_key", "tolerance_seconds", "respond", "timeout_seconds",
-    "idempotency_header", "resume", "charset", "max_body_bytes",
+    "idempotency_header", "idempotency_key", "filter", "resume", "charset", "max_body_bytes",
 )  # fmt: skip
 AT = "/trigger"
 
@@ -69,6 +70,9 @@ def check(trigger: Trigger, report: Report) -> None:
     _check_secrets(config, report)
     signature_checks.check(config, report)
     _check_respond(config.get("respond"), report)
+    if config.get("filter"):
+        report.problems.extend(condition_reader.find_problems(config["filter"], f"{AT}/config/filter"))
+    _check_key(config.get("idempotency_key"), report)
     _check_resume(config.get("resume"), report)
 
 
@@ -180,6 +184,21 @@ def _check_names(sites: Iterable[tuple[str, Any]], known: tuple[str, ...], what:
         if name.root not in (*known, "secrets") and not name.optional:
             message = f"{name.line}:{name.column}: {what} has no field {name.root!r:.60}: it is null"
             report.add_warning("unknown_variable", at, message, did_you_mean(name.root, known))
+
+
+def _check_key(template: Any, report: Report) -> None:
+    """Check the template of the idempotency key."""
+    pointer = f"{AT}/config/idempotency_key"
+    if template in (None, ""):
+        return
+    if not isinstance(template, str):
+        message = f"idempotency_key must be a template, not {describe_type(template)}"
+        report.add_error("wrong_type", pointer, message, "such as `{{ body.id }}`")
+        return
+    if "{{" not in template:
+        hint = "such as `{{ body.id }}`; `idempotency_header` names a header"
+        report.add_error("no_effect", pointer, "idempotency_key is the same for every request", hint)
+    _check_names([(pointer, template)], REQUEST, "a request", report)
 
 
 def _check_resume(resume: Any, report: Report) -> None:

@@ -6,21 +6,31 @@ first one starts.
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 from orchestrator.errors import OperationRefused, OrchestratorError, ServerUnavailable
-from orchestrator.language import Env
-from orchestrator.language.condition_reader import compile_condition
+from orchestrator.jsontools.suggestions import join_names
 from orchestrator.service.plans import MAX_RECEIVED_BYTES, Plans
-from orchestrator.service.process_pool import Busy, TooCostly
+from orchestrator.service.process_pool import Busy
 from orchestrator.service.runs import Operations
-from orchestrator.service.starts import Starts
+from orchestrator.service.starts import Starts, digest_content
+from orchestrator.service.subscribers import Asked, Subscribers, start_for
 from orchestrator.store.database import StoreUnavailable
-from orchestrator.store.deliveries import FAILED, PENDING, REJECTED, RESUMED, STARTED, Deliveries, Delivery, Start
+from orchestrator.store.deliveries import (
+    FAILED,
+    PAUSED,
+    PENDING,
+    REJECTED,
+    RESUMED,
+    STARTED,
+    Deliveries,
+    Delivery,
+    Start,
+)
 from orchestrator.store.records import ACTIVE, TriggerRow
 from orchestrator.store.triggers import Triggers
 from orchestrator.temporal.payloads import measure_json
@@ -33,6 +43,7 @@ RESPONSE_SECONDS = 10.0
 """How long a sender waits for the starts; they continue after that."""
 POLL_SECONDS = 0.05
 MAX_DUE = 100
+MAX_NAMED = 5
 RETRY_AFTER = timedelta(minutes=5)
 """Pause before the next attempt at a delivery that failed unexpectedly."""
 UNAVAILABLE = (ServerUnavailable, StoreUnavailable, Busy)
@@ -58,29 +69,90 @@ class Events:
         self.deliveries = deliveries
         self.starts = starts
         self.operations = operations
+        self.subscribers = Subscribers(triggers, plans)
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def accept(self, customer_id: str, name: str, data: Any, event_id: str | None = None) -> Delivery:
         """Accept an event and start every active workflow that is subscribed to it.
 
         Return the delivery; an event with an ID that has been used is a duplicate, with the runs of the first.
-        Raises TooLarge.
+        Raises TooLarge, and IdempotencyKeyReused where the first was another event.
         """
         received = {"id": event_id or str(uuid4()), "name": name, "data": data}
         require_acceptable_size(received)
-        starts = await self._plan_event_starts(customer_id, received)
-        delivery = Delivery.new("event", customer_id, name, received, key=event_id, starts=starts)
+        asked = await self.subscribers.ask_about_event(customer_id, received)
+        delivery = Delivery.new(
+            "event",
+            customer_id,
+            name,
+            received,
+            key=event_id,
+            content=digest_content({"name": name, "data": data}),
+            starts=asked.starts,
+            asked=asked.answers,
+            reason=asked.reason,
+        )
         slot = None if event_id is None else f"event:{event_id}"
         return await self.deliver(await self.deliveries.accept(delivery, slot))
 
     async def redrive(self, customer_id: str | None, delivery_id: str) -> Delivery:
-        """Deliver again what was delivered before; raises DeliveryNotFound and OperationRefused."""
+        """Deliver again what was delivered before, or start what was paused; raises DeliveryNotFound, OperationRefused.
+
+        What has waited for a paused workflow is started by its own delivery, and no second time.
+        """
         old = await self.deliveries.get(customer_id, delivery_id)
-        starts = await self._plan_redrive(old)
+        if any(start.state == PAUSED for start in old.starts):
+            await self._release_delivery(old)
+            return await self.deliver(await self.deliveries.get(customer_id, delivery_id))
+        asked = await self._plan_redrive(old)
         again = Delivery.new(
-            old.kind, old.customer_id, old.name, old.received, key=old.key, redrive_of=old.id, starts=starts
+            old.kind,
+            old.customer_id,
+            old.name,
+            old.received,
+            key=old.key,
+            redrive_of=old.id,
+            starts=asked.starts,
+            asked=asked.answers,
+            reason=asked.reason,
         )
         return await self.deliver(await self.deliveries.accept(again, None))
+
+    async def release_paused(
+        self,
+        customer_id: str | None,
+        workflow_id: str,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> int:
+        """Start what was received for a workflow while it was paused, in the background; return the number of starts.
+
+        Raises WorkflowNotFound, and OperationRefused where the workflow is not active.
+        """
+        owner = customer_id or (await self.plans.definitions.get_head(None, workflow_id)).customer_id
+        row = await self._require_active(owner, workflow_id)
+        return await self.deliveries.release(owner, workflow_id, row.version, since=since, until=until)
+
+    async def _release_delivery(self, delivery: Delivery) -> None:
+        """Make the paused starts of active workflows pending; raises OperationRefused where there are none."""
+        names = [start.workflow_id for start in delivery.starts if start.state == PAUSED]
+        rows = [await self.triggers.get(delivery.customer_id, name) for name in names]
+        active = [row for row in rows if row is not None and row.wanted == ACTIVE]
+        if not active:
+            raise OperationRefused(f"not active: {join_names(names[:MAX_NAMED])}", hint="activate the workflow first")
+        for row in active:
+            await self.deliveries.release(
+                row.customer_id, row.workflow_id, row.version, delivery_id=delivery.duplicate_of or delivery.id
+            )
+
+    async def _require_active(self, customer_id: str, workflow_id: str) -> TriggerRow:
+        """Return the trigger of an active workflow; raises WorkflowNotFound and OperationRefused."""
+        await self.plans.definitions.get_head(customer_id, workflow_id)
+        row = await self.triggers.get(customer_id, workflow_id)
+        if row is None or row.wanted != ACTIVE:
+            raise OperationRefused(f"workflow {workflow_id!r} is not active", hint="activate it first")
+        return row
 
     async def get_delivery(self, customer_id: str | None, delivery_id: str) -> Delivery:
         """Return a delivery; raises DeliveryNotFound."""
@@ -98,23 +170,23 @@ class Events:
         """List deliveries, the newest first; `after` is `(received_at, id)` of the last one on the page before."""
         return await self.deliveries.list_deliveries(customer_id, kind=kind, outcome=outcome, after=after, limit=limit)
 
-    async def _plan_redrive(self, old: Delivery) -> tuple[Start, ...]:
+    async def _plan_redrive(self, old: Delivery) -> Asked:
         """Return what a delivery would start now; raises OperationRefused."""
         if old.pending:
             raise OperationRefused("this delivery still has pending starts", hint="wait until they have started")
         if old.kind == "event":
-            return await self._plan_event_starts(old.customer_id, old.received)
+            return await self.subscribers.ask_about_event(old.customer_id, old.received)
         if old.kind != "webhook" or old.outcome == REJECTED:
             raise OperationRefused(
                 f"a delivery of kind {old.kind!r} with the outcome {old.outcome!r} cannot be redriven",
                 hint="a refused request has to be signed and sent again" if old.kind == "webhook" else None,
             )
         if old.starts and old.starts[0].input_data is not None:
-            return tuple(replace(start, state=PENDING, reason=None) for start in old.starts)
+            return Asked(tuple(replace(start, state=PENDING, reason=None) for start in old.starts), [], None)
         row = await self.triggers.find_webhook(old.customer_id, old.name)
         if row is None or row.wanted != ACTIVE:
             raise OperationRefused(f"no active workflow uses the webhook path {old.name!r}")
-        return (start_for(row),)
+        return await self.subscribers.ask_about_request(row, start_for(row), old.received)
 
     async def deliver(self, delivery: Delivery) -> Delivery:
         """Start the pending runs of a delivery, and return it as it is after RESPONSE_SECONDS at most.
@@ -173,28 +245,6 @@ class Events:
         """Wait for the end of the starts in progress."""
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _plan_event_starts(self, customer_id: str, received: dict[str, Any]) -> tuple[Start, ...]:
-        """Return a start for each subscriber of an event; a filter that fails makes its own start fail, no other.
-
-        Raises Busy.
-        """
-        subscribers = await self.triggers.list_subscribers(customer_id)
-        rows = [row for row in subscribers if matches_pattern(row.event or "", received["name"])]
-        filters = {row.workflow_id: row.config["filter"] for row in rows if row.config.get("filter")}
-        refused: dict[str, str | None] = {}
-        if filters:
-            try:
-                refused = await self.plans.call(customer_id, evaluate_filters, filters, received)
-            except TooCostly as error:
-                refused = dict.fromkeys(filters, str(error))
-        starts: list[Start] = []
-        for row in rows:
-            if row.workflow_id not in refused:
-                starts.append(start_for(row))
-            elif (reason := refused[row.workflow_id]) is not None:
-                starts.append(replace(start_for(row), state=FAILED, reason=f"the trigger's filter failed: {reason}"))
-        return tuple(starts)
-
     async def _start_pending(self, delivery: Delivery) -> None:
         """Start the pending runs of a delivery; raises, with the rest pending, where some could not be started yet."""
         pending = [start for start in delivery.starts if start.state == PENDING]
@@ -246,36 +296,3 @@ def require_acceptable_size(received: Any) -> None:
             f"the data is {size:,} bytes as JSON; the limit is {MAX_RECEIVED_BYTES:,}",
             hint="store large data elsewhere and send a reference",
         )
-
-
-def start_for(row: TriggerRow) -> Start:
-    """Return the start of a workflow by its trigger, with the ID of the run."""
-    return Start(row.workflow_id, row.version, str(uuid4()))
-
-
-def matches_pattern(pattern: str, name: str) -> bool:
-    """Return whether an event's name matches: `order.*` any one part, `order.**` one part or more."""
-    wanted, parts = pattern.split("."), name.split(".")
-    if wanted[-1] == "**":
-        if len(parts) < len(wanted):
-            return False
-        wanted, parts = wanted[:-1], parts[: len(wanted) - 1]
-    return len(wanted) == len(parts) and all(want in ("*", part) for want, part in zip(wanted, parts, strict=True))
-
-
-def evaluate_filters(filters: Mapping[str, Any], received: Mapping[str, Any]) -> dict[str, str | None]:
-    """Return the subscribers that are not started: the reason by which a filter failed, or `None` where it is false."""
-    env = _build_filter_env(received)
-    refused: dict[str, str | None] = {}
-    for name, condition in filters.items():
-        try:
-            if not compile_condition(condition).evaluate(env):
-                refused[name] = None
-        except OrchestratorError as error:
-            refused[name] = str(error)
-    return refused
-
-
-def _build_filter_env(received: Mapping[str, Any]) -> Env:
-    """Return what a filter sees: the event as `trigger`, as in the run's templates, and its keys at the top level."""
-    return Env({**received, "trigger": received}, lambda: datetime.now(UTC), lambda: str(uuid4()))

@@ -1,12 +1,13 @@
 """Rerun a run that has ended from one of its nodes: a new run that is linked to the old one."""
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from uuid import uuid4
 
 from orchestrator.interpreter.restart import Changes, EndedRun, Rerun, plan_rerun
 from orchestrator.service.plans import Plans
 from orchestrator.service.runs import Operations
-from orchestrator.service.starts import Starts
+from orchestrator.service.starts import Starts, digest_content
 from orchestrator.store.deliveries import Start
 from orchestrator.temporal.client.runs import PreparedRun, Runs, StartedRun
 
@@ -48,7 +49,8 @@ class Reruns:
                 attempt=rerun.info.attempt,
             )
 
-        return await self.starts.start_once(old.info.customer_id, f"retry:{run_id}", key, prepare)
+        content = digest_content({"version": version, "changes": asdict(changes)})
+        return await self.starts.start_once(old.info.customer_id, f"retry:{run_id}", key, content, prepare)
 
     async def _load_ended_run(self, customer_id: str | None, run_id: str) -> EndedRun:
         await self.operations.require(customer_id, run_id)

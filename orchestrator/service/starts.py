@@ -1,8 +1,10 @@
 """Start runs on request, of a stored workflow or of a definition that is sent along, once for each idempotency key."""
 
+import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from hashlib import sha256
 from typing import Any
 
 from orchestrator.model.plan import Plan
@@ -46,7 +48,8 @@ class Starts:
             plan = (await self.plans.load_to_start(owner, workflow_id, chosen)).plan
             return await self._prepare(plan, run_input, accepted)
 
-        return await self.start_once(owner, workflow_id, key, prepare)
+        content = digest_content({"version": version, "input": run_input})
+        return await self.start_once(owner, workflow_id, key, content, prepare)
 
     async def start_definition(
         self, customer_id: str, definition: Mapping[str, Any], run_input: Any, *, key: str | None = None
@@ -56,7 +59,8 @@ class Starts:
         async def prepare(accepted: Start | None) -> PreparedRun:
             return await self._prepare(await self.plans.make_unsaved(customer_id, definition), run_input, accepted)
 
-        return await self.start_once(customer_id, "", key, prepare)
+        content = digest_content({"definition": definition, "input": run_input})
+        return await self.start_once(customer_id, "", key, content, prepare)
 
     async def _prepare(self, plan: Plan, run_input: Any, accepted: Start | None) -> PreparedRun:
         if accepted is not None:
@@ -69,21 +73,25 @@ class Starts:
         customer_id: str,
         target: str,
         key: str | None,
+        content: str,
         prepare: Callable[[Start | None], Awaitable[PreparedRun]],
     ) -> StartedRun:
         """Start the run that `prepare` returns, once for each key: the first run answers later requests.
 
         The id of the run is stored under the key before the run starts, so that a request sent again after a crash
-        meets this very run. `prepare` gets the start that another request has stored under the key, if any.
+        meets this very run. `prepare` gets the start that another request has stored under the key, if any. Raises
+        IdempotencyKeyReused where the content of that request, by its digest, was another.
         """
         if key is None:
             return await self.begin(await prepare(None))
         slot = idempotency_slot(target, key)
         earlier = await self.deliveries.find_by_slot(customer_id, slot)
+        if earlier is not None:
+            earlier.require_content(content)
         if earlier is not None and not earlier.pending:
             return _describe_duplicate(earlier)
         run = await prepare(None)
-        stored = await self.deliveries.accept(_build_delivery(customer_id, key, run), slot)
+        stored = await self.deliveries.accept(_build_delivery(customer_id, key, content, run), slot)
         first = stored.starts[0]
         if first.state != PENDING:
             return _describe_duplicate(stored)
@@ -104,9 +112,17 @@ class Starts:
         return started
 
 
-def _build_delivery(customer_id: str, key: str, run: PreparedRun) -> Delivery:
+def digest_content(content: Any) -> str:
+    """Return the digest of what is sent with an idempotency key; the order of the keys of objects does not matter."""
+    text = json.dumps(content, sort_keys=True, ensure_ascii=False, default=str)
+    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _build_delivery(customer_id: str, key: str, content: str, run: PreparedRun) -> Delivery:
     start = Start(run.plan.id, run.plan.version, run.info.id, run.input_data)
-    return Delivery.new("start", customer_id, start.workflow_id, {"type": MANUAL}, key=key, starts=(start,))
+    return Delivery.new(
+        "start", customer_id, start.workflow_id, {"type": MANUAL}, key=key, content=content, starts=(start,)
+    )
 
 
 def _describe_duplicate(delivery: Delivery) -> StartedRun:

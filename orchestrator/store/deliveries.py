@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Select, and_, delete, func, insert, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Select, and_, case, delete, func, insert, or_, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -20,6 +20,8 @@ from orchestrator.store.tables import deliveries, starts
 
 ACCEPTED, DUPLICATE, REJECTED = "accepted", "duplicate", "rejected"
 PENDING, STARTED, RESUMED, FAILED = "pending", "started", "resumed", "failed"
+PAUSED = "paused"
+"""A start, or a delivery with no other, that waits for a paused workflow to be activated and for `release`."""
 ROWS_AT_ONCE = 500
 CLAIM_TIMEOUT = timedelta(seconds=15)
 """A process that has not settled a start for this long loses its claim on the delivery."""
@@ -31,6 +33,12 @@ class DeliveryNotFound(OrchestratorError):
     """There is no such delivery."""
 
     code = "delivery_not_found"
+
+
+class IdempotencyKeyReused(OrchestratorError):
+    """The idempotency key has been used with other content."""
+
+    code = "idempotency_key_reused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +76,10 @@ class Delivery:
     reason: str | None = None
     duplicate_of: str | None = None
     redrive_of: str | None = None
+    content: str | None = None
+    """Digest of what was sent with the key; None where it is not known."""
+    asked: list[dict[str, Any]] | None = None
+    """What the workflows of its name or path answered, those first that it does not start."""
     starts: tuple[Start, ...] = field(default=())
     """The starts; those of the first delivery where this one is a duplicate."""
     states: Mapping[str, int] = field(default_factory=dict)
@@ -86,19 +98,42 @@ class Delivery:
         outcome: str = ACCEPTED,
         reason: str | None = None,
         redrive_of: str | None = None,
+        content: str | None = None,
+        asked: list[dict[str, Any]] | None = None,
     ) -> "Delivery":
         """Return a delivery that has just been received; accepted unless `outcome` says otherwise."""
         delivery_id = str(uuid4())
         owned = tuple(replace(start, delivery_id=delivery_id, customer_id=customer_id) for start in starts)
-        received_at = datetime.now(UTC)
+        if owned and all(start.state == PAUSED for start in owned):
+            outcome = PAUSED
         return cls(
-            delivery_id, customer_id, kind, name, key, outcome, received, received_at, reason, None, redrive_of, owned
+            id=delivery_id,
+            customer_id=customer_id,
+            kind=kind,
+            name=name,
+            key=key,
+            outcome=outcome,
+            received=received,
+            received_at=datetime.now(UTC),
+            reason=reason,
+            redrive_of=redrive_of,
+            content=content,
+            asked=asked,
+            starts=owned,
         )
 
     @property
     def pending(self) -> bool:
         """Return whether some of its starts are pending."""
         return any(start.state == PENDING for start in self.starts)
+
+    def require_content(self, content: str | None) -> None:
+        """Raise IdempotencyKeyReused where a request with the key of this delivery has other content."""
+        if None not in (content, self.content) and content != self.content:
+            raise IdempotencyKeyReused(
+                f"the idempotency key was used before, at {self.received_at:%Y-%m-%dT%H:%M:%SZ}, with other content",
+                hint="use a new key for other content, or send the same content again",
+            )
 
 
 class Deliveries:
@@ -110,7 +145,7 @@ class Deliveries:
     async def accept(self, delivery: Delivery, slot: str | None) -> Delivery:
         """Store a delivery with its starts, or as a duplicate where another delivery holds the idempotency slot.
 
-        Return what is stored. The caller has the claim on it until CLAIM_TIMEOUT.
+        Return what is stored. The caller has the claim on it until CLAIM_TIMEOUT. Raises IdempotencyKeyReused.
         """
         async with self.database.write_transaction() as connection:
             if await self._insert(connection, delivery, slot):
@@ -126,14 +161,16 @@ class Deliveries:
                 for at in range(0, len(rows), ROWS_AT_ONCE):
                     await connection.execute(insert(starts), rows[at : at + ROWS_AT_ONCE])
                 return delivery
-            winner = select(deliveries.c.id).where(
+            winner = select(deliveries).where(
                 deliveries.c.customer_id == delivery.customer_id, deliveries.c.taken == slot
             )
-            first = (await connection.execute(winner)).scalar()
-            if first is not None:
-                again = replace(delivery, outcome=DUPLICATE, duplicate_of=first, starts=())
+            row = (await connection.execute(winner)).mappings().first()
+            if row is not None:
+                first = _read_row(dict(row))
+                first.require_content(delivery.content)
+                again = replace(delivery, outcome=DUPLICATE, duplicate_of=first.id, starts=())
                 await self._insert(connection, again, None)
-                return replace(again, starts=tuple(await _load_starts(connection, [first])))
+                return replace(again, starts=tuple(await _load_starts(connection, [first.id])))
         return await self.accept(delivery, slot)  # the slot has been released in the meantime
 
     async def find_by_slot(self, customer_id: str, slot: str) -> Delivery | None:
@@ -203,6 +240,56 @@ class Deliveries:
                 .values(due_at=get_time(connection, pause))
             )
 
+    async def release(
+        self,
+        customer_id: str,
+        workflow_id: str,
+        version: int,
+        *,
+        delivery_id: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> int:
+        """Make the paused starts of a workflow pending, with the version that is active now; return their number.
+
+        They are due at once, or claimed by the caller where it names the delivery.
+        """
+        chosen = select(deliveries.c.id).where(deliveries.c.customer_id == customer_id)
+        for condition in (
+            None if delivery_id is None else deliveries.c.id == delivery_id,
+            None if since is None else deliveries.c.received_at >= since,
+            None if until is None else deliveries.c.received_at < until,
+        ):
+            chosen = chosen if condition is None else chosen.where(condition)
+        paused = (
+            starts.c.customer_id == customer_id,
+            starts.c.workflow_id == workflow_id,
+            starts.c.state == PAUSED,
+            starts.c.delivery_id.in_(chosen),
+        )
+        async with self.database.write_transaction() as connection:
+            # Locked: of two that release at once, the second finds no paused starts.
+            found = await connection.scalars(
+                select(deliveries.c.id)
+                .where(deliveries.c.id.in_(select(starts.c.delivery_id).where(*paused)))
+                .order_by(deliveries.c.id)
+                .with_for_update()
+            )
+            ids, released = list(found), 0
+            due_at = None if delivery_id is None else get_time(connection, CLAIM_TIMEOUT)
+            for at in range(0, len(ids), ROWS_AT_ONCE):
+                batch = ids[at : at + ROWS_AT_ONCE]
+                mine = (*paused[:3], starts.c.delivery_id.in_(batch))
+                done = await connection.execute(update(starts).where(*mine).values(state=PENDING, version=version))
+                released += done.rowcount
+                # Outcomes follow from the states: a delivery that was paused as a whole has been accepted now.
+                await connection.execute(
+                    update(deliveries)
+                    .where(deliveries.c.id.in_(batch))
+                    .values(open=True, due_at=due_at, outcome=_accept_paused())
+                )
+        return released
+
     async def release_slot(self, delivery_id: str) -> None:
         """Release the idempotency slot of a delivery that failed, so that its key can be used again."""
         async with self.database.write_transaction() as connection:
@@ -270,11 +357,7 @@ class Deliveries:
             for owner, state, number in await _count_states(connection, owners) if first is not None else ():
                 states.setdefault(owner, {})[state] = number
         return [
-            Delivery(
-                **{name: row[name] for name in _DELIVERY_FIELDS},
-                starts=tuple(start_rows.get(owner, ())),
-                states=states.get(owner, {}),
-            )
+            replace(_read_row(row), starts=tuple(start_rows.get(owner, ())), states=states.get(owner, {}))
             for row, owner in zip(rows, owners, strict=True)
         ]
 
@@ -285,6 +368,14 @@ _START_COLUMNS = (
     starts.c.given.label("input_data"),
 )
 _DELIVERY_FIELDS = tuple(name for name in Delivery.__slots__ if name not in ("starts", "states"))
+
+
+def _read_row(row: Mapping[str, Any]) -> Delivery:
+    return Delivery(**{name: row[name] for name in _DELIVERY_FIELDS})
+
+
+def _accept_paused() -> Any:
+    return case((deliveries.c.outcome == PAUSED, ACCEPTED), else_=deliveries.c.outcome)
 
 
 def _is_due(now: Any) -> ColumnElement[bool]:

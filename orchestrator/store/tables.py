@@ -111,11 +111,13 @@ deliveries = Table(
     Column("name", Text, nullable=False),  # the event, the path or the workflow
     Column("key", Text),  # the idempotency key as sent
     Column("taken", String(1000)),  # the idempotency slot: kind, target and key; null once released
-    Column("outcome", String(20), nullable=False),  # accepted, duplicate or rejected
+    Column("content", String(64)),  # digest of what came with the key
+    Column("outcome", String(20), nullable=False),  # accepted, paused, duplicate or rejected
     Column("reason", Text),
     Column("duplicate_of", ID),
     Column("redrive_of", ID),
     Column("received", JSON, nullable=False),  # the trigger data of the run
+    Column("asked", JSON(none_as_null=True)),  # what the workflows of its name or path answered
     Column("received_at", UtcTime, nullable=False),
     Column("open", Boolean, nullable=False),  # some of its starts are pending
     Column("due_at", UtcTime),  # end of the claim of a worker process; null: unclaimed
@@ -132,11 +134,12 @@ starts = Table(
     Column("customer_id", ID, nullable=False),
     Column("version", Integer, nullable=False),
     Column("run_id", RUN_ID, nullable=False),
-    Column("state", String(20), nullable=False),  # pending, started, resumed or failed
+    Column("state", String(20), nullable=False),  # pending, paused, started, resumed or failed
     Column("reason", Text),
     Column("given", JSON(none_as_null=True)),
     ForeignKeyConstraint(["delivery_id"], ["deliveries.id"], ondelete="CASCADE"),
     Index(None, "run_id"),
+    Index(None, "customer_id", "workflow_id", "state"),
 )
 
 runs = Table(

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orchestrator.errors import OrchestratorError
 from orchestrator.store.database import Database
-from orchestrator.store.records import ACTIVE, REMOVED, Stored, TriggerRow
+from orchestrator.store.records import REMOVED, Stored, TriggerRow
 from orchestrator.store.tables import installation, match_workflow, triggers
 
 MAX_FIRST_REVISION = 2**30
@@ -41,10 +41,10 @@ class Triggers:
         )
 
     async def list_subscribers(self, customer_id: str) -> list[TriggerRow]:
-        """List the active event triggers of a customer."""
+        """List the event triggers of a customer, those of paused workflows included."""
         return await self._select(
             select(triggers)
-            .where(triggers.c.customer_id == customer_id, triggers.c.kind == "event", triggers.c.wanted == ACTIVE)
+            .where(triggers.c.customer_id == customer_id, triggers.c.kind == "event", triggers.c.wanted != REMOVED)
             .order_by(triggers.c.workflow_id)
         )
 

@@ -10,7 +10,7 @@ import pytest
 from orchestrator.service.process_pool import Busy
 from orchestrator.service.services import Services
 from orchestrator.store.deliveries import ACCEPTED, Delivery, Start
-from tests.api.support import create_active_workflow, wait_for_end
+from tests.api.support import create_active_workflow, make_hook, wait_for_end
 
 pytestmark = pytest.mark.temporal
 
@@ -31,10 +31,6 @@ async def test_pending_starts_are_completed_after_a_crash(
     api: httpx.AsyncClient, services: Services, customer: str
 ) -> None:
     """Accepted and never started: what `kill -9` leaves between the two."""
-    from datetime import UTC, datetime, timedelta
-
-    from orchestrator.store.deliveries import ACCEPTED, Delivery, Start
-
     await create_active_workflow(api, "one", {"type": "event", "event": "order.paid"})
     received = {"id": "e1", "name": "order.paid", "data": 7}
     start = Start("one", 1, f"{customer}-owed")
@@ -45,7 +41,7 @@ async def test_pending_starts_are_completed_after_a_crash(
     await services.events.deliveries.accept(owing, "event:e1")
 
     assert (await wait_for_end(api, f"{customer}-owed"))["context"]["seen"] == received
-    again = (await api.post("/events", json={"id": "e1", "name": "order.paid"})).json()
+    again = (await api.post("/events", json={"id": "e1", "name": "order.paid", "data": 7})).json()
     assert (again["outcome"], again["runs"][0]["run_id"]) == ("duplicate", f"{customer}-owed")
 
 
@@ -100,8 +96,58 @@ async def test_a_pending_event_starts_with_its_own_data(
         f"{customer}-d", customer, "event", "e", "e1", ACCEPTED, received, datetime.now(UTC), starts=(start,)
     )
     await services.events.deliveries.accept(delivery, "event:e1")
-    again = asyncio.create_task(api.post("/events", json={"id": "e1", "name": "e", "data": "second"}))
+    again = asyncio.create_task(api.post("/events", json={"id": "e1", "name": "e", "data": "first"}))
     await services.events.deliveries.postpone(delivery.id, timedelta(seconds=-1))
 
     assert (await wait_for_end(api, f"{customer}-owed"))["context"]["seen"]["data"] == "first"
     assert (await again).json()["outcome"] == "duplicate"
+
+
+async def test_what_comes_for_a_paused_workflow_starts_once_after_its_activation(
+    api: httpx.AsyncClient, hooks: httpx.AsyncClient
+) -> None:
+    await create_active_workflow(api, "one", {"type": "event", "event": "e"})
+    await create_active_workflow(api, "two", {"type": "event", "event": "e"})
+    await create_active_workflow(api, "hook", make_hook("in", idempotency_header="X-Id"))
+    await api.post("/workflows/one/pause")
+    await api.post("/workflows/hook/pause")
+    events = [(await api.post("/events", json={"id": f"e{n}", "name": "e", "data": n})).json() for n in range(3)]
+    asked = await hooks.post("/in", json={"n": 1}, headers={"X-Id": "a"})
+    selection = {"workflow_id": "one", "received_after": events[1]["received_at"]}
+    early = await api.post("/deliveries/redrive", json=selection)
+    await api.post("/workflows/one/activate")
+    await api.post("/workflows/hook/activate")
+
+    released = [(await api.post("/deliveries/redrive", json=selection)).json() for _ in range(2)]
+    single = (await api.post(f"/deliveries/{asked.json()['delivery_id']}/redrive")).json()
+
+    assert [[run["state"] for run in event["runs"]] for event in events] == [["paused", "started"]] * 3
+    assert (asked.status_code, asked.json()["state"], early.status_code) == (202, "paused", 409)
+    assert released == [{"released": 2}, {"released": 0}]
+    assert (single["outcome"], single["runs"][0]["state"]) == ("accepted", "started")
+    assert single["runs"][0]["run_id"] == asked.json()["run_id"]
+    for number in (1, 2):
+        run = await wait_for_end(api, events[number]["runs"][0]["run_id"])
+        assert run["context"]["seen"]["data"] == number
+    left = (await api.get(f"/deliveries/{events[0]['id']}")).json()
+    assert left["states"] == {"paused": 1, "started": 1}
+    again = await hooks.post("/in", json={"n": 1}, headers={"X-Id": "a"})
+    assert (again.json()["state"], again.json()["duplicate"]) == ("started", True)
+
+
+async def test_a_delivery_for_paused_workflows_alone_is_listed_as_paused(
+    api: httpx.AsyncClient, hooks: httpx.AsyncClient
+) -> None:
+    await create_active_workflow(api, "hook", make_hook("in", respond={"body": "{{ trigger.body.challenge }}"}))
+    await api.post("/workflows/hook/pause")
+
+    answer = await hooks.post("/in", json={"challenge": "abc"})
+    listed = (await api.get("/deliveries", params={"outcome": "paused"})).json()["items"]
+
+    assert answer.content == b"abc"
+    assert [(each["received"]["body"], each["reason"]) for each in listed] == [
+        ({"challenge": "abc"}, "no workflow starts: 1 paused")
+    ]
+    refused = await api.post(f"/deliveries/{listed[0]['id']}/redrive")
+    assert (refused.status_code, refused.json()["detail"]) == (409, "not active: hook")
+    assert (await api.post("/deliveries/redrive", json={"workflow_id": "none"})).status_code == 404

@@ -22,8 +22,9 @@ async def test_an_event_starts_every_subscribed_workflow(api: httpx.AsyncClient)
 
     body = answer.json()
     assert (answer.status_code, body["outcome"]) == (202, "accepted")
-    assert {start["workflow_id"]: start["state"] for start in body["runs"]} == {"any": "started", "one": "started"}
-    for start in body["runs"]:
+    states = {start["workflow_id"]: start["state"] for start in body["runs"]}
+    assert states == {"any": "started", "one": "started", "paused": "paused"}
+    for start in body["runs"][:2]:
         run = await wait_for_end(api, start["run_id"])
         assert run["context"]["seen"] == {"id": "e1", "name": "order.paid", "data": {"total": 40}}
         assert run["trigger_type"] == "event"
@@ -71,3 +72,47 @@ async def test_an_event_or_request_too_large_for_a_run_is_not_accepted(
     ]
 
     assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(413, "too_large")] * 2
+
+
+async def test_the_ledger_tells_which_workflows_were_asked_and_what_their_filters_saw(api: httpx.AsyncClient) -> None:
+    large = {"field": "data.total", "operator": "greater_than", "value": 100}
+    await create_active_workflow(api, "large", {"type": "event", "event": "order.*", "config": {"filter": large}})
+    await create_active_workflow(api, "one", {"type": "event", "event": "order.paid"})
+    await create_active_workflow(api, "other", {"type": "event", "event": "order.sent"})
+
+    paid = (await api.post("/events", json={"name": "order.paid", "data": {"total": 40}})).json()
+    lost = (await api.post("/events", json={"name": "order.lost", "data": {"total": 7}})).json()
+    typo = (await api.post("/events", json={"name": "ordr.paid"})).json()
+
+    compared = {"field": "data.total", "operator": "greater_than", "value": 100, "seen": 40, "result": False}
+    filtered = {
+        "workflow_id": "large",
+        "version": 1,
+        "trigger": "order.*",
+        "answer": "filtered",
+        "reason": None,
+        "decision": {"port": "false", "compared": [compared]},
+    }
+    assert paid["asked"][0] == filtered
+    assert [(each["workflow_id"], each["answer"]) for each in paid["asked"]] == [
+        ("large", "filtered"),
+        ("one", "start"),
+    ]
+    assert paid["reason"] is None
+    assert (lost["runs"], lost["reason"]) == ([], "no workflow starts: 1 filtered out")
+    assert typo["reason"] == "no workflow has a trigger for this event: did you mean `order.paid`?"
+    assert (await api.get(f"/deliveries/{lost['id']}")).json() == lost
+
+
+async def test_an_event_id_stands_for_one_event(api: httpx.AsyncClient) -> None:
+    await create_active_workflow(api, "one", {"type": "event", "event": "order.*"})
+    first = (await api.post("/events", json={"id": "e1", "name": "order.paid", "data": {"a": 1, "b": 2}})).json()
+
+    same = await api.post("/events", json={"id": "e1", "name": "order.paid", "data": {"b": 2, "a": 1}})
+    others = [
+        await api.post("/events", json={"id": "e1", "name": "order.paid", "data": {"a": 2}}),
+        await api.post("/events", json={"id": "e1", "name": "order.sent", "data": {"a": 1, "b": 2}}),
+    ]
+
+    assert (same.status_code, same.json()["runs"]) == (202, first["runs"])
+    assert [(each.status_code, each.json()["code"]) for each in others] == [(422, "idempotency_key_reused")] * 2

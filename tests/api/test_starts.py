@@ -54,3 +54,23 @@ async def test_a_start_that_is_too_large_does_not_use_up_its_key(api: httpx.Asyn
     taken = await api.post("/workflows/w/runs", json={"input": "small"}, headers=key)
 
     assert (refused.status_code, taken.status_code) == (409, 202), taken.text
+
+
+async def test_a_key_stands_for_one_start(api: httpx.AsyncClient) -> None:
+    await create_workflow(api, "w", {"type": "manual"})
+    key, definition = {"idempotency-key": "k"}, make_definition(SET, "trigger -> a")
+    first = await api.post("/workflows/w/runs", json={"input": {"a": 1, "b": 2}}, headers=key)
+    ad_hoc = await api.post("/runs", json={"definition": definition}, headers=key)
+
+    same = [
+        await api.post("/workflows/w/runs", json={"input": {"b": 2, "a": 1}}, headers=key),
+        await api.post("/runs", json={"definition": definition}, headers=key),
+    ]
+    others = [
+        await api.post("/workflows/w/runs", json={"input": {"a": 2}}, headers=key),
+        await api.post("/runs", json={"definition": definition | {"name": "Other"}}, headers=key),
+        await api.post("/runs", json={"definition": definition, "input": 1}, headers=key),
+    ]
+
+    assert [each.json()["id"] for each in same] == [first.json()["id"], ad_hoc.json()["id"]]
+    assert [(each.status_code, each.json()["code"]) for each in others] == [(422, "idempotency_key_reused")] * 3

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import time
 from pathlib import Path
 
 import httpx
@@ -11,6 +12,7 @@ import pytest
 from orchestrator.temporal.devserver import run_dev_server
 from tests.api.support import (
     SIGNATURE,
+    TIMESTAMP,
     WAIT,
     create_active_workflow,
     make_hook,
@@ -91,6 +93,47 @@ async def test_a_webhook_starts_once_per_key(api: httpx.AsyncClient, hooks: http
 
     assert [answer["duplicate"] for answer in answers] == [False, True, False]
     assert answers[0]["run_id"] == answers[1]["run_id"] != answers[2]["run_id"]
+
+
+async def test_a_key_stands_for_one_request(api: httpx.AsyncClient, hooks: httpx.AsyncClient) -> None:
+    await create_active_workflow(api, "one", make_hook("in", idempotency_header="X-Id"))
+    first = await hooks.post("/in", json=[1], headers={"x-id": "a", "x-attempt": "1"})
+
+    again = await hooks.post("/in", json=[1], headers={"x-id": "a", "x-attempt": "2"})
+    others = [
+        await hooks.post("/in", json=[2], headers={"x-id": "a"}),
+        await hooks.post("/in", params={"b": 1}, json=[1], headers={"x-id": "a"}),
+    ]
+
+    assert again.json() == first.json() | {"delivery_id": again.json()["delivery_id"], "duplicate": True}
+    assert [(each.status_code, each.json()["code"]) for each in others] == [(422, "idempotency_key_reused")] * 2
+
+
+async def test_a_key_may_be_in_the_body(api: httpx.AsyncClient, hooks: httpx.AsyncClient) -> None:
+    """Stripe signs a new time for each attempt: only the ID of its event tells that two requests are one event."""
+    await create_active_workflow(api, "one", make_hook("in", secret="k", idempotency_key="{{ body.id }}"))
+    body = b'{"id": "evt_1"}'
+
+    answers = []
+    for moment in (int(time.time()) - 1, int(time.time())):
+        headers = {"content-type": "application/json", SIGNATURE: sign("k", body, moment), TIMESTAMP: str(moment)}
+        answers.append((await hooks.post("/in", content=body, headers=headers)).json())
+
+    assert [answer["duplicate"] for answer in answers] == [False, True]
+
+
+async def test_the_filter_of_a_webhook_decides_what_starts(api: httpx.AsyncClient, hooks: httpx.AsyncClient) -> None:
+    opened = {"field": "body.action", "operator": "equals", "value": "opened"}
+    await create_active_workflow(api, "one", make_hook("in", filter=opened))
+
+    started = await hooks.post("/in", json={"action": "opened"})
+    ignored = await hooks.post("/in", json={"action": "closed"})
+
+    assert (started.json()["state"], ignored.status_code) == ("started", 202)
+    assert (ignored.json()["state"], ignored.json()["run_id"]) == ("filtered", None)
+    delivery = (await api.get(f"/deliveries/{ignored.json()['delivery_id']}")).json()
+    assert delivery["asked"][0]["decision"]["compared"][0]["seen"] == "closed"
+    assert delivery["reason"] == "no workflow starts: 1 filtered out"
 
 
 async def test_a_webhook_resumes_a_waiting_run_or_starts_one(api: httpx.AsyncClient, hooks: httpx.AsyncClient) -> None:

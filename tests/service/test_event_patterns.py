@@ -2,7 +2,7 @@
 
 import pytest
 
-from orchestrator.service.events import matches_pattern
+from orchestrator.service.subscribers import matches_pattern
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any, Protocol
 
 from activities.secrets import SecretSource
@@ -14,8 +15,9 @@ from orchestrator.errors import ExpressionError, OperationRefused, OrchestratorE
 from orchestrator.model.run import Run
 from orchestrator.model.webhook_schemes import resolve_scheme
 from orchestrator.planner.webhook_checks import MAX_ANSWER_SECONDS
-from orchestrator.service.events import Events, require_acceptable_size, start_for
+from orchestrator.service.events import Events, require_acceptable_size
 from orchestrator.service.runs import Operations
+from orchestrator.service.subscribers import start_for
 from orchestrator.service.webhooks.body import decode_query
 from orchestrator.service.webhooks.request import MethodNotAllowed, WebhookRequest, build_trigger_data, render_field
 from orchestrator.service.webhooks.responses import (
@@ -27,7 +29,7 @@ from orchestrator.service.webhooks.responses import (
 )
 from orchestrator.service.webhooks.signatures import find_signing_keys, verify_request
 from orchestrator.store.deliveries import FAILED, REJECTED, RESUMED, STARTED, Deliveries, Delivery, Start
-from orchestrator.store.records import ACTIVE, REMOVED, TriggerRow
+from orchestrator.store.records import REMOVED, TriggerRow
 from orchestrator.store.triggers import Triggers
 from orchestrator.store.workflows import WorkflowNotFound
 
@@ -45,6 +47,12 @@ class ResumeFailed(OrchestratorError):
     """The run that the request resumes cannot be determined."""
 
     code = "resume_failed"
+
+
+class KeyUnreadable(OrchestratorError):
+    """The idempotency key of the request cannot be determined."""
+
+    code = "key_unreadable"
 
 
 class Gate(Protocol):
@@ -140,8 +148,6 @@ class Webhooks:
     async def _receive(self, row: TriggerRow, admitted: "_Admitted") -> Answer:
         request = admitted.request
         try:
-            if row.wanted != ACTIVE:
-                raise OperationRefused("the workflow of this webhook is paused")
             key = _get_key(row, admitted)
             large = len(request.raw) > LARGE_BYTES
             received = (
@@ -150,29 +156,43 @@ class Webhooks:
                 else build_trigger_data(request, row.config)
             )
             require_acceptable_size(received)
-            start = await self._plan_start(row, received)
+            key = await self._render_key(row, received) or key
+            asked = await self.events.subscribers.ask_about_request(
+                row, await self._plan_start(row, received), received
+            )
+            delivery = await self.deliveries.accept(
+                _new_delivery(
+                    row,
+                    received,
+                    key=key,
+                    content=_digest_request(request),
+                    starts=asked.starts,
+                    asked=asked.answers,
+                    reason=asked.reason,
+                ),
+                None if key is None else f"{KIND}:{row.path}:{key}",
+            )
         except OrchestratorError as error:
             await self._reject(row, request, error)
             raise
-        delivery = await self.deliveries.accept(
-            _new_delivery(row, received, key=key, starts=(start,)), None if key is None else f"{KIND}:{row.path}:{key}"
-        )
         delivery = await self.events.deliver(delivery)
-        start = delivery.starts[0]
-        if start.state == FAILED:
+        start = delivery.starts[0] if delivery.starts else None
+        if start is not None and start.state == FAILED:
             await self.deliveries.release_slot(delivery.duplicate_of or delivery.id)  # the sender may try again
             raise OperationRefused(start.reason or "the run could not be started")
         return Answer(delivery, await self._respond(row, request, received, start))
 
     async def _respond(
-        self, row: TriggerRow, request: WebhookRequest, received: Mapping[str, Any], start: Start
+        self, row: TriggerRow, request: WebhookRequest, received: Mapping[str, Any], start: Start | None
     ) -> WebhookAnswer | None:
         """Return the response of the webhook's `respond`; None where the run it waits for has not ended in time."""
         respond = row.config.get("respond")
         names = list_run_names(respond)
         run: Run | None = None
         if names:
-            run = await self._wait_for_run(start.run_id, row) if start.state in (STARTED, RESUMED) else None
+            if start is None or start.state not in (STARTED, RESUMED):
+                return None
+            run = await self._wait_for_run(start.run_id, row)
             if run is None:
                 return None
             require_completed(run, names)
@@ -183,6 +203,19 @@ class Webhooks:
         outcome = {"output": run.output, "status": run.status, "error": run.failure} if run else {}
         context = {**outcome, "trigger": {**received, "query": query}}
         return await self.events.plans.call(row.customer_id, render_respond, respond, context)
+
+    async def _render_key(self, row: TriggerRow, received: Mapping[str, Any]) -> str | None:
+        """Return the idempotency key that a template finds in the request; raises TooCostly and Busy."""
+        template = row.config.get("idempotency_key")
+        if not template:
+            return None
+        try:
+            key = await self.events.plans.call(row.customer_id, render_key, template, received)
+        except ExpressionError as error:
+            raise KeyUnreadable(f"`idempotency_key` cannot be evaluated for this request: {error}") from error
+        if len(key) > MAX_KEY or not key.isprintable():
+            raise KeyUnreadable(f"`idempotency_key` is longer than {MAX_KEY} characters, or not printable")
+        return key or None
 
     async def _plan_start(self, row: TriggerRow, received: Mapping[str, Any]) -> Start:
         """Return the start of a new run, or of the run that is resumed; raises TooCostly and Busy."""
@@ -224,6 +257,18 @@ def _get_key(row: TriggerRow, admitted: _Admitted) -> str | None:
         # A recorded request starts nothing when it is sent again.
         return f"signed:{admitted.digest}"
     return key or None
+
+
+def _digest_request(request: WebhookRequest) -> str:
+    """Return the digest of what makes a request: headers vary from one attempt to the next."""
+    digest = sha256(f"{request.method} {request.path}?".encode() + request.query_string + b"\n")
+    digest.update(request.raw)
+    return digest.hexdigest()
+
+
+def render_key(template: Any, received: Mapping[str, Any]) -> str:
+    """Return the idempotency key of a request by a template, empty for none."""
+    return render_field(template, {**received, "trigger": received}).strip()
 
 
 def render_resume(resume: Mapping[str, Any], received: Mapping[str, Any]) -> tuple[str, str]:
