@@ -184,3 +184,4 @@ def _is_loopback(address: str) -> bool:
 Reader = Annotated[Caller, Depends(RequireScope("read"))]
 Runner = Annotated[Caller, Depends(RequireScope("run"))]
 Editor = Annotated[Caller, Depends(RequireScope("edit"))]
+Admin = Annotated[Caller, Depends(RequireScope("admin"))]

@@ -67,6 +67,10 @@ class Settings(BaseSettings):
     ui_url: str | None = Field(None, description="URL of the Temporal Web UI, for links.")
     api_host: str = Field("127.0.0.1", description="Address the HTTP API listens on.")
     api_port: int = Field(8080, ge=0, le=65535, description="Port the HTTP API listens on; 0 is any free port.")
+    api_url: str | None = Field(
+        None, description="URL of the HTTP API that commands talk to. Default: that of a running `dev`."
+    )
+    api_key: SecretStr | None = Field(None, description="API key of commands.")
     max_body_bytes: int = Field(1_048_576, ge=1, description="Maximum size of a request body, in bytes.")
     rate_limit: str = Field(
         "6000/minute",

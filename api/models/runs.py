@@ -25,6 +25,9 @@ class AdHocRequest(Model):
 
     definition: dict[str, Any] = Field(description="The definition; see `GET /schema`.", examples=[EXAMPLE])
     input: JsonValue = Field(None, description="Input of the run.")
+    callees: list[dict[str, Any]] = Field(
+        [], max_length=100, description="Definitions that it calls, used instead of the saved ones of the same id."
+    )
 
 
 class RunStarted(BaseModel):

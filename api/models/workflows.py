@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.models.base import Model, PublishedVersion
 from orchestrator.errors import Problem
+from orchestrator.planner.verdict import Verdict
 
 EXAMPLE: dict[str, Any] = {
     "id": "greeting",
@@ -107,6 +108,24 @@ class ValidationResult(BaseModel):
     problems: list[ProblemView]
 
 
+class ValidationRequest(Model):
+    """Definitions to check together."""
+
+    workflows: list[dict[str, Any]] = Field(
+        min_length=1,
+        max_length=100,
+        description="Definitions, which may call each other: one of them is used instead of the saved one of the same "
+        "id.",
+        examples=[[EXAMPLE]],
+    )
+
+
+class ValidationResults(BaseModel):
+    """The problems of several definitions."""
+
+    results: list[ValidationResult] = Field(description="One result for each definition, in their order.")
+
+
 class RollbackRequest(Model):
     """The version to republish."""
 
@@ -131,3 +150,10 @@ class Stats(BaseModel):
 def make_problem_view(problem: Problem) -> ProblemView:
     """Return the response body of a problem."""
     return ProblemView.model_validate(problem.to_json())
+
+
+def make_validation_result(verdict: Verdict) -> ValidationResult:
+    """Return the response body of a verdict."""
+    return ValidationResult(
+        valid=verdict.plan is not None, problems=[make_problem_view(each) for each in verdict.problems]
+    )

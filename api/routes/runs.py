@@ -113,7 +113,7 @@ async def run_definition(
 ) -> RunStarted | Run:
     """Run a definition without saving it."""
     started = await services.starts.start_definition(
-        caller.creates_for, request.definition, request.input, key=idempotency_key
+        caller.creates_for, request.definition, request.input, callees=request.callees, key=idempotency_key
     )
     return await _respond_with_run(services, started, wait, response)
 

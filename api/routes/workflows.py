@@ -14,11 +14,14 @@ from api.models.workflows import (
     ActivatedWorkflow,
     RollbackRequest,
     Stats,
+    ValidationRequest,
     ValidationResult,
+    ValidationResults,
     VersionDocument,
     VersionSummary,
     WorkflowDocument,
     make_problem_view,
+    make_validation_result,
 )
 from api.paging import Cursor, Limit, Page, cut_page, decode_cursor
 from api.problems import describe_problems
@@ -103,10 +106,18 @@ async def list_workflows(
 )
 async def validate_workflow(definition: Definition, services: ServicesDep, caller: Reader) -> ValidationResult:
     """Return every problem of a definition, without saving it."""
-    verdict = await services.plans.check(caller.creates_for, definition)
-    return ValidationResult(
-        valid=verdict.plan is not None, problems=[make_problem_view(each) for each in verdict.problems]
-    )
+    return make_validation_result(await services.plans.check(caller.creates_for, definition))
+
+
+@router.post(
+    "/validate-all",
+    operation_id="validateWorkflows",
+    responses=describe_problems(400, 401, 403, 404, 413, 422, 429, 503),
+)
+async def validate_workflows(request: ValidationRequest, services: ServicesDep, caller: Reader) -> ValidationResults:
+    """Return every problem of several definitions, which may call each other, without saving them."""
+    verdicts = await services.plans.check_together(caller.creates_for, request.workflows)
+    return ValidationResults(results=[make_validation_result(each) for each in verdicts])
 
 
 @router.get("/{workflow_id}", operation_id="getWorkflow", responses={200: ETAG_HEADER, **FOUND})

@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 
 from orchestrator.cli import (
     actions,
+    deliveries,
     keys,
     replay,
     run,
@@ -22,6 +23,7 @@ from orchestrator.cli import (
     validate,
     workflows,
 )  # fmt: skip
+from orchestrator.cli.api_command import add_server_options
 from orchestrator.cli.failures import INTERRUPTED, describe_bad_parameter, report
 from orchestrator.cli.output import show_everything
 from orchestrator.cli.own_packages import import_own_packages_first
@@ -61,7 +63,7 @@ app.command()(serve.dev)
 app.command()(serve.server)
 app.command()(serve.api)
 app.command()(serve.worker)
-app.command()(run.run)
+app.command()(add_server_options(run.run, run.run))
 app.command()(validate.validate)
 app.command()(validate.graph)
 app.command()(simulate.simulate)
@@ -69,6 +71,7 @@ app.command("test")(test.run_cases)
 app.command()(replay.replay)
 app.add_typer(workflows.app, name="workflows")
 app.add_typer(runs.app, name="runs")
+app.add_typer(deliveries.app, name="deliveries")
 app.add_typer(actions.app, name="actions")
 app.add_typer(schedule.app, name="schedule")
 app.add_typer(keys.app, name="keys")

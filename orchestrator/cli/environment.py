@@ -1,12 +1,10 @@
 """Load the settings and actions of a command, from the environment and from a running `dev`."""
 
-import json
-import os
 from typing import TYPE_CHECKING
 
-from orchestrator.cli.failures import UsageError
 from orchestrator.cli.output import print_note
 from orchestrator.cli.own_packages import require_other_names
+from orchestrator.cli.running_dev import find_by_home
 from orchestrator.errors import SettingsError
 from orchestrator.jsontools.suggestions import did_you_mean
 from orchestrator.jsontools.validation_messages import describe_validation_error, suggest_choice
@@ -46,26 +44,10 @@ def load_actions(loaded: "Settings | None" = None) -> "Registry":
         raise SettingsError(str(error)) from error
 
 
-DEV_FILE = "dev.json"
-"""File in the state folder of a running `dev`, with its addresses."""
-
-
-def load_client_settings(server: str | None = None) -> "Settings":
-    """Return the settings of a client; finds a `dev` on this machine, and its Web UI, by its state folder."""
-    from orchestrator.settings import ADDRESS
-
+def load_client_settings() -> "Settings":
+    """Return the settings of a client of Temporal; finds a `dev` by its state folder."""
     loaded = load_settings()
-    if server is not None:
-        if ADDRESS.fullmatch(server) is None:
-            raise UsageError(f"--server must be host:port without a scheme, such as 127.0.0.1:7233, not {server!r}")
-        loaded = loaded.model_copy(update={"temporal_address": server})
-    try:
-        running = json.loads((loaded.home / DEV_FILE).read_text())
-        address, ui = str(running["temporal_address"]), str(running["ui"])
-        os.kill(running["pids"]["dev"], 0)  # a killed process leaves its file behind
-    except (OSError, ValueError, LookupError, TypeError):
+    running = find_by_home(loaded.home)
+    if running is None or "temporal_address" in loaded.model_fields_set:
         return loaded
-    if loaded.database_url is None and "temporal_address" not in loaded.model_fields_set:
-        loaded = loaded.model_copy(update={"temporal_address": address})
-    same = address == loaded.temporal_address.replace("localhost", "127.0.0.1")
-    return loaded.model_copy(update={"ui_url": ui}) if same and loaded.ui_url is None else loaded
+    return loaded.model_copy(update={"temporal_address": running.temporal_address})

@@ -1,9 +1,11 @@
 """Report errors: a message with its hint on stderr, and an exit code (SPEC §11)."""
 
+from collections.abc import Sequence
+
 import typer
 
 from orchestrator.cli.output import print_note
-from orchestrator.errors import DefinitionInvalid, OrchestratorError
+from orchestrator.errors import DefinitionInvalid, OrchestratorError, Problem
 from orchestrator.jsontools.source import MAX_SHOWN, JsonSyntaxError
 
 FAILED, USAGE, NO_SERVER, INTERRUPTED = 1, 2, 3, 130
@@ -15,6 +17,7 @@ CODES = {
     **dict.fromkeys(
         (
             "address_in_use",
+            "api_error",
             "bad_cron",
             "bad_cursor",
             "bad_settings",
@@ -41,7 +44,8 @@ CODES = {
         USAGE,
     ),
     **dict.fromkeys(
-        ("busy", "secrets_unavailable", "server_unavailable", "store_outdated", "store_unavailable"), NO_SERVER
+        ("busy", "no_server", "secrets_unavailable", "server_unavailable", "store_outdated", "store_unavailable"),
+        NO_SERVER,
     ),
 }
 """Exit code by error code: FAILED where a run failed, USAGE where a request is refused."""
@@ -53,19 +57,47 @@ class UsageError(OrchestratorError):
     code = "bad_usage"
 
 
+class NoServerError(OrchestratorError):
+    """No API answers."""
+
+    code = "no_server"
+
+
+class ApiError(OrchestratorError):
+    """The API refused the request."""
+
+    code = "api_error"
+
+    def __init__(
+        self, code: str, message: str, *, status: int, problems: Sequence[Problem] = (), hint: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.code = code
+        self.status = status
+        """The HTTP status."""
+        self.problems = list(problems)
+
+
+def get_exit_code(error: OrchestratorError) -> int:
+    """Return the exit code of an error; a code of the API that commands do not know is judged by its HTTP status."""
+    if isinstance(error, ApiError):
+        return CODES.get(error.code, USAGE if error.status < 500 else NO_SERVER)
+    return CODES.get(error.code, FAILED)
+
+
 def report(error: OrchestratorError) -> int:
     """Print an error and return its exit code."""
     where = f"{error.where}: " if error.where else ""
     print_note(f"{where}error: {error.message}", "bold red")
     for extra in format_excerpt(error):
         print_note(extra)
-    if isinstance(error, DefinitionInvalid):
+    if isinstance(error, DefinitionInvalid | ApiError):
         for problem in error.problems:
             hint = f" ({problem.hint})" if problem.hint else ""
             print_note(f"  {problem.path or '/'}: {problem.severity} {problem.code}: {problem.message}{hint}")
     if error.hint:
         print_note(f"hint: {error.hint}")
-    return CODES.get(error.code, FAILED)
+    return get_exit_code(error)
 
 
 def describe_bad_parameter(error: typer.BadParameter) -> str:

@@ -1,34 +1,47 @@
 """Follow a run to its end, and show the result."""
 
 import time
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from orchestrator.cli.output import STYLES, is_terminal, print_json, print_line, print_note
 from orchestrator.cli.progress import choose_progress
+from orchestrator.cli.signals import Interrupted
 
 if TYPE_CHECKING:
+    from orchestrator.cli.client import ApiClient
     from orchestrator.model.run import Run
-    from orchestrator.temporal.client.runs import Runs
 
 PATIENCE_SECONDS = 5.0
 """Time without any step after which a missing worker is suspected."""
 
 
-async def follow(runs: "Runs", run_id: str, *, quiet: bool) -> "Run":
+def follow(client: "ApiClient", run_id: str, *, quiet: bool) -> "Run":
     """Show the progress of a run until it ends; return its last document."""
-    started_at, warned = time.monotonic(), False
+    try:
+        return show_progress(client.watch_run(run_id), quiet=quiet)
+    except Interrupted:
+        print_note(f"the run continues; follow it with: orchestrator runs watch {run_id}")
+        raise
+
+
+def show_progress(documents: "Iterable[Run | None]", *, quiet: bool) -> "Run":
+    """Show each document of a run, the last of which is returned."""
+    start, warned, last = time.monotonic(), False, None
     with choose_progress(quiet=quiet) as display:
-        async for run in runs.reader.watch(run_id):
+        for run in documents:
+            if run is None:
+                print_note("the API does not answer; waiting for it", "yellow")
+                continue
             display.show(run)
-            late = time.monotonic() - started_at > PATIENCE_SECONDS
+            late = time.monotonic() - start > PATIENCE_SECONDS
             if late and not warned and not run.steps and run.completed_at is None:
                 warned = True
-                queue = runs.settings.task_queue
-                print_note(
-                    f"no worker is polling task queue {queue!r} yet: start one with `orchestrator worker`",
-                    "yellow",
-                )
-    return run
+                print_note("no worker has taken the run yet: is `orchestrator worker` running?", "yellow")
+            last = run
+    if last is None:
+        raise ValueError("a run without a document")
+    return last
 
 
 def show_end(run: "Run", *, as_json: bool, status_shown: bool = True) -> None:

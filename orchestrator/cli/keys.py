@@ -7,22 +7,27 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from orchestrator.cli import options
+from orchestrator.cli.api_command import add_server_options, api_command, pop_server_options
 from orchestrator.cli.failures import UsageError
-from orchestrator.cli.output import print_json, print_line, print_note, print_table
-from orchestrator.cli.with_services import run_with_keys
+from orchestrator.cli.moments import format_moment
+from orchestrator.cli.output import print_json, print_note, print_result, print_table
+from orchestrator.cli.server_address import ServerOptions, find_server
+from orchestrator.cli.signals import interrupt_on_signal, run_until_signal
 from orchestrator.service.customers import CUSTOMER_NAME, MAX_CUSTOMER
 
 if TYPE_CHECKING:
-    from orchestrator.store.api_keys import ApiKey
+    from orchestrator.cli.client import ApiClient, Document
+    from orchestrator.settings import Settings
 
-COLUMNS = ("key", "name", "customer", "scopes", "created", "expires", "state")
+COLUMNS = ("key", "name", "scopes", "state", "expires", "created", "customer")
+SCOPES = ("read", "run", "edit", "admin")
+MAX_KEYS = 10_000
 KeyId = Annotated[str, typer.Argument(metavar="KEY", help="The key's ID, as shown by `keys list`.")]
 
 app = typer.Typer(help="Manage API keys. Once a first key exists, every API request needs a key.",
                   no_args_is_help=True)  # fmt: skip
 
 
-@app.command()
 def create(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A name that says what the key is for.")],
     customer: Annotated[
@@ -37,11 +42,35 @@ def create(
     days: Annotated[
         int | None, typer.Option(metavar="N", min=1, max=36_500, help="Days until the key expires; never if omitted.")
     ] = None,
+    in_database: Annotated[
+        bool,
+        typer.Option(
+            "--database", help="Create it in the database of the settings: the first key, or if all keys are lost."
+        ),
+    ] = False,
+    as_json: options.Json = False,
+    **server: Any,
 ) -> None:
-    """Create a key and print its secret, which is shown only once."""
-    from orchestrator.store.api_keys import SCOPES
+    """Create a key and print its secret, which is shown only once.
 
-    wanted = tuple(dict.fromkeys(part.strip() for part in scopes.split(",") if part.strip()))
+    The API creates it, with a key of the scope `admin`. Where no API is known, or with --database, it is created in
+    the database itself.
+    """
+    request = _make_request(name, customer, scopes, days)
+    named = pop_server_options(server)
+    with_api = not in_database and find_server(named) is not None
+    created = _create_with_api(named, request) if with_api else _create_in_database(request, is_forced=in_database)
+    if not as_json:
+        owner = created["customer_id"] or "all customers"
+        print_note(f"key {created['id']} for {owner}: {', '.join(created['scopes'])}; the secret is shown only once")
+    print_result(created["secret"], created, as_json=as_json)
+
+
+def _make_request(name: str, customer: str | None, scopes: str, days: int | None) -> "Document":
+    """Return the body of the request; raises UsageError."""
+    from orchestrator.model.run import format_timestamp
+
+    wanted = list(dict.fromkeys(part.strip() for part in scopes.split(",") if part.strip()))
     unknown = [scope for scope in wanted if scope not in SCOPES]
     if unknown or not wanted:
         message = f"unknown scope {', '.join(unknown)}" if unknown else "--scopes is empty"
@@ -52,10 +81,8 @@ def create(
         raise UsageError(message, hint="omit it for a key to all customers")
     if not name.strip() or not name.isprintable():
         raise UsageError(f"{name!r} is not a valid name", hint="use printable characters")
-    expires = None if days is None else datetime.now(UTC) + timedelta(days=days)
-    key, secret = run_with_keys(lambda keys: keys.create(customer, name, wanted, expires))
-    print_note(f"key {key.id} for {customer or 'all customers'}: {', '.join(wanted)}; the secret is shown only once")
-    print_line(secret)
+    expires = None if days is None else format_timestamp(datetime.now(UTC) + timedelta(days=days))
+    return {"name": name, "customer_id": customer, "scopes": wanted, "expires_at": expires}
 
 
 def _is_customer_name(customer: str) -> bool:
@@ -63,53 +90,97 @@ def _is_customer_name(customer: str) -> bool:
     return well_formed and len(customer) <= MAX_CUSTOMER
 
 
-@app.command("list")
-def list_keys(as_json: options.Json = False) -> None:
+def _create_with_api(options: ServerOptions, request: "Document") -> "Document":
+    from orchestrator.cli.client import ApiClient
+
+    with interrupt_on_signal(), ApiClient(options) as client:
+        return dict(client.post("/keys", request))
+
+
+def _create_in_database(request: "Document", *, is_forced: bool) -> "Document":
+    """Create a key in the database of the settings: the first one, or any with --database. Raises UsageError."""
+    from orchestrator.cli.environment import load_settings
+    from orchestrator.cli.logs import configure
+    from orchestrator.service.services import open_keys
+
+    settings = load_settings()
+    _require_database(settings)
+    configure("text", "warning")
+    expires = None if request["expires_at"] is None else datetime.fromisoformat(request["expires_at"])
+
+    async def work() -> "Document":
+        async with open_keys(settings) as keys:
+            if not is_forced and await keys.is_configured():
+                raise UsageError(
+                    "there are keys already, and no API is known that could create another one",
+                    hint="name the API with --url and a key of the scope admin with --key; "
+                    "if all keys are lost, --database creates one in the database",
+                )
+            key, secret = await keys.create(request["customer_id"], request["name"], tuple(request["scopes"]), expires)
+        return {**request, "id": key.id, "secret": secret}
+
+    return run_until_signal(work())
+
+
+def _require_database(settings: "Settings") -> None:
+    """Raise UsageError where a key would be created in a new database of a folder that nobody has named."""
+    from orchestrator.store.database import FILE
+
+    is_named = settings.database_url is not None or "home" in settings.model_fields_set
+    if not is_named and not (settings.home / FILE).exists():
+        raise UsageError(
+            f"there is no database in {settings.home.resolve()}, and no API is known",
+            hint="start `orchestrator dev` first, name an API with --url, or set ORCHESTRATOR_DATABASE_URL",
+        )
+
+
+app.command()(add_server_options(create, create))
+
+
+@api_command(app, "list")
+def list_keys(client: "ApiClient", customer: options.Customer = None, as_json: options.Json = False) -> None:
     """List the keys, without their secrets: only digests of these are stored."""
-    keys = run_with_keys(lambda keys: keys.list_keys())
+    keys = client.list_items("/keys", MAX_KEYS, customer_id=customer)
     if as_json:
-        print_json([_key_to_json(key) for key in keys])
+        print_json(keys)
         return
-    print_table(COLUMNS, [tuple(_format_row(key)) for key in keys])
+    print_table(COLUMNS, [_format_row(key, datetime.now(UTC)) for key in keys], status="state")
 
 
-def _key_to_json(key: "ApiKey") -> dict[str, Any]:
-    from orchestrator.model.run import format_timestamp
-
-    return {
-        "id": key.id,
-        "name": key.name,
-        "customer_id": key.customer_id,
-        "scopes": list(key.scopes),
-        "created_at": format_timestamp(key.created_at),
-        "expires_at": key.expires_at and format_timestamp(key.expires_at),
-        "revoked_at": key.revoked_at and format_timestamp(key.revoked_at),
-    }
+def _format_row(key: "Document", now: datetime) -> tuple[str, ...]:
+    expires = key["expires_at"]
+    is_expired = expires is not None and datetime.fromisoformat(expires) <= now
+    state = "revoked" if key["revoked_at"] else "expired" if is_expired else "valid"
+    return (
+        *(key["id"], key["name"], ",".join(key["scopes"]), state),
+        *(format_moment(expires) if expires else "never", format_moment(key["created_at"])),
+        key["customer_id"] or "(all)",
+    )
 
 
-def _format_row(key: "ApiKey") -> list[str]:
-    state = "revoked" if key.revoked_at else "valid" if key.is_usable(datetime.now(UTC)) else "expired"
-    expires = f"{key.expires_at:%Y-%m-%d}" if key.expires_at else "never"
-    scopes = ",".join(key.scopes)
-    return [key.id, key.name, key.customer_id or "(all)", scopes, f"{key.created_at:%Y-%m-%d}", expires, state]
-
-
-@app.command()
+@api_command(app)
 def rotate(
+    client: "ApiClient",
     key: KeyId,
     grace_hours: Annotated[
         float, typer.Option(metavar="HOURS", min=0, max=8760, help="Hours for which the old secret stays valid.")
     ] = 24,
+    as_json: options.Json = False,
 ) -> None:
     """Replace the secret of a key, and print the new one."""
-    until = datetime.now(UTC) + timedelta(hours=grace_hours)
-    secret = run_with_keys(lambda keys: keys.rotate(key, until))
-    print_note(f"the old secret of key {key} stays valid until {until:%Y-%m-%d %H:%M} UTC")
-    print_line(secret)
+    from orchestrator.cli.client import quote_id
+
+    rotated = client.post(f"/keys/{quote_id(key)}/rotate", {"grace_seconds": grace_hours * 3600})
+    if not as_json:
+        until = datetime.fromisoformat(rotated["former_until"])
+        print_note(f"the old secret of key {key} stays valid until {until:%Y-%m-%d %H:%M} UTC")
+    print_result(rotated["secret"], rotated, as_json=as_json)
 
 
-@app.command()
-def revoke(key: KeyId) -> None:
+@api_command(app)
+def revoke(client: "ApiClient", key: KeyId, as_json: options.Json = False) -> None:
     """Revoke a key permanently."""
-    run_with_keys(lambda keys: keys.revoke(key))
-    print_line(f"key {key} is revoked")
+    from orchestrator.cli.client import quote_id
+
+    client.request("DELETE", f"/keys/{quote_id(key)}")
+    print_result(f"key {key} is revoked", {"id": key, "revoked": True}, as_json=as_json)

@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Arguments and options that several commands share."""
 
 from typing import Annotated
 
@@ -13,3 +13,9 @@ With = Annotated[
 ]
 Input = Annotated[str | None, typer.Option("--input", metavar="JSON|@FILE", help="Input of the run.")]
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="ID of the run.")]
+WorkflowId = Annotated[str, typer.Argument(metavar="WORKFLOW", help="ID of the workflow.")]
+Customer = Annotated[
+    str | None,
+    typer.Option("--customer", metavar="ID", help="Customer ID, for keys to all customers."),
+]
+Limit = Annotated[int, typer.Option("--limit", metavar="N", min=1, max=10_000, help="Maximum number of lines.")]

@@ -77,6 +77,14 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=not is_utf8))
 
 
+def print_result(text: str, document: Any, *, as_json: bool) -> None:
+    """Print a line about what was done, or its document."""
+    if as_json:
+        print_json(document)
+    else:
+        print_line(text)
+
+
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, status: str = "status") -> None:
     """Print rows: a table on a terminal, lines with tabs and no heading in a pipe. The column `status` is coloured."""
     cells_by_row = [[clean("" if cell is None else cell) for cell in row] for row in rows]

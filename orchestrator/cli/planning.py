@@ -89,12 +89,24 @@ def require_valid_input(plan: "Plan", run_input: Any) -> None:
     """Print where an input does not match the definition's `input_schema`; raises UsageError."""
     from orchestrator.planner.planner import check_input
 
-    problems = check_input(plan, run_input)
-    for problem in problems:
-        print_note(f"--input {problem.path or '/'}: {problem.severity} {problem.code}: {problem.message}", "red")
-    if problems:
+    show_input_problems(
+        [
+            Problem(each.severity, each.code, f"/input{each.path}", each.message, each.hint)
+            for each in check_input(plan, run_input)
+        ],
+        run_input,
+    )
+
+
+def show_input_problems(problems: Iterable[Problem], run_input: Any) -> None:
+    """Print the problems of an input, whose paths begin with `/input`; raises UsageError if there are any."""
+    found = [each for each in problems if f"{each.path}/".startswith("/input/")]
+    for problem in found:
+        path = problem.path.removeprefix("/input") or "/"
+        print_note(f"--input {path}: {problem.severity} {problem.code}: {problem.message}", "red")
+    if found:
         hint = "add --input JSON or --input @file" if run_input is None else None
-        raise UsageError(f"--input does not match the input_schema of {plan.id}; no run was started", hint=hint)
+        raise UsageError("--input does not match the input_schema of the definition; no run was started", hint=hint)
 
 
 def show_problems(file: LoadedFile, problems: Iterable[Problem]) -> None:

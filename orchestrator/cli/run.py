@@ -1,25 +1,27 @@
 """`run`: start a run of a definition file and wait for its end."""
 
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from orchestrator.cli import options
-from orchestrator.cli.environment import load_actions, load_client_settings, load_settings
-from orchestrator.cli.failures import FAILED, UsageError
-from orchestrator.cli.files import parse_json_argument
+from orchestrator.cli.api_command import pop_server_options
+from orchestrator.cli.environment import load_actions, load_settings
+from orchestrator.cli.failures import FAILED, ApiError, UsageError
+from orchestrator.cli.files import parse_json_argument, read_json
 from orchestrator.cli.follow import follow, show_end
 from orchestrator.cli.output import print_json, print_line, print_note
-from orchestrator.cli.planning import plan_file, require_valid_input
-from orchestrator.cli.signals import Interrupted, run_until_signal
+from orchestrator.cli.planning import plan_file, require_valid_input, show_input_problems
+from orchestrator.cli.server_address import ServerOptions
+from orchestrator.cli.signals import Interrupted, interrupt_on_signal, run_until_signal
 
 if TYPE_CHECKING:
     from orchestrator.model.run import Run
-    from orchestrator.temporal.client.runs import Runs
 
 EMBEDDED = "embedded"
 UI_PORT = 8233
+NOT_STARTED = "no run was started"
 
 
 def run(
@@ -29,33 +31,29 @@ def run(
     detach: Annotated[bool, typer.Option("--detach", help="Print the ID of the run and exit.")] = False,
     server: Annotated[
         str | None,
-        typer.Option(
-            metavar="ADDRESS|embedded", help="Temporal server as host:port; `embedded` starts one for this run."
-        ),
+        typer.Option(metavar="embedded", help="`embedded` starts Temporal and a worker for this run, without an API."),
     ] = None,
     with_files: options.With = None,
+    customer: options.Customer = None,
     as_json: options.Json = False,
+    **address: Any,
 ) -> None:
-    """Run a definition on Temporal and wait for its end.
+    """Run a definition without storing it, and wait for its end.
 
     Ctrl-C does not stop the run: follow it again with `orchestrator runs watch`.
     """
-    if detach and server == EMBEDDED:
-        raise UsageError("--detach needs a server that keeps running, and the embedded one stops with this command")
+    named = pop_server_options(address)
+    if server not in (None, EMBEDDED):
+        raise UsageError(f"--server {server!r} is not known", hint="--url names an API; --server embedded needs none")
     value = parse_json_argument(run_input, "--input")
-    _, plan = plan_file(file, with_files)
-    require_valid_input(plan, value)
-
-    async def work(runs: "Runs", started: list[str]) -> "Run | None":
-        run_id = (await runs.start(runs.prepare(plan, input_data=value))).id
-        started.append(run_id)
+    if server == EMBEDDED:
         if detach:
-            _print_started(run_id, await runs.reader.read_document(run_id) if as_json else None)
-            return None
-        print_note(f"run {run_id}")
-        return await follow(runs, run_id, quiet=as_json or not watch)
-
-    finished = _run_on_server(work, server)
+            raise UsageError("--detach needs a server that keeps running, and the embedded one stops with this command")
+        finished: Run | None = _run_embedded(file, value, with_files, quiet=as_json or not watch)
+    else:
+        finished = _run_with_api(
+            named, file, value, with_files, customer, detach=detach, quiet=as_json or not watch, as_json=as_json
+        )
     if finished is None:
         return
     show_end(finished, as_json=as_json, status_shown=watch)
@@ -67,42 +65,63 @@ def run(
         raise typer.Exit(FAILED)
 
 
-Work = Callable[["Runs", list[str]], Awaitable["Run | None"]]
+def _run_with_api(
+    named: ServerOptions,
+    name: str,
+    run_input: Any,
+    with_files: Iterable[str] | None,
+    customer: str | None,
+    *,
+    detach: bool,
+    quiet: bool,
+    as_json: bool,
+) -> "Run | None":
+    """Start a run by the API and follow it; `None` if it is detached."""
+    from orchestrator.cli.client import ApiClient
+    from orchestrator.cli.push import choose_customer, require_valid
+
+    file, callees = read_json(name), [read_json(each) for each in with_files or ()]
+    with interrupt_on_signal(), ApiClient(named) as client:
+        owner = choose_customer(file, customer)
+        require_valid(client, {owner: [file, *callees]}, NOT_STARTED)
+        request = {"definition": file.value, "input": run_input, "callees": [each.value for each in callees]}
+        try:
+            started = client.post("/runs", request, customer_id=owner)
+        except ApiError as error:
+            show_input_problems(error.problems, run_input)
+            raise
+        if detach:
+            print_json(client.get(f"/runs/{started['id']}")) if as_json else print_line(started["id"])
+            return None
+        print_note(f"run {started['id']}")
+        return follow(client, started["id"], quiet=quiet)
 
 
-def _run_on_server(work: Work, server: str | None) -> "Run | None":
-    """Do the work with a client; on a signal, print how to follow the run later."""
+def _run_embedded(name: str, run_input: Any, with_files: Iterable[str] | None, *, quiet: bool) -> "Run":
+    """Start a server of its own, run the definition there and stop the server."""
+    from orchestrator.cli.embedded import create_home_file, is_port_free, run_embedded
     from orchestrator.cli.logs import configure
-    from orchestrator.temporal.client.connection import connect
-    from orchestrator.temporal.client.runs import Runs
+    from orchestrator.cli.progress import choose_progress
 
+    _, plan = plan_file(name, with_files)
+    require_valid_input(plan, run_input)
+    here = load_settings()
+    configure(here.log_format, here.log_level, create_home_file(here.home / "worker.log"))
     started: list[str] = []
 
-    async def with_client() -> "Run | None":
-        here = load_client_settings(server)
-        configure("text", "warning")
-        return await work(Runs(await connect(here), here), started)
-
-    async def with_embedded() -> "Run | None":
-        from orchestrator.cli.embedded import create_home_file, is_port_free, run_embedded
-
-        here = load_settings()
-        configure(here.log_format, here.log_level, create_home_file(here.home / "worker.log"))
+    async def work() -> "Run":
         async with run_embedded(here, load_actions(here), ui_port=UI_PORT if is_port_free(UI_PORT) else 0) as running:
-            return await work(running.runs, started)
+            run_id = (await running.runs.start(running.runs.prepare(plan, input_data=run_input))).id
+            started.append(run_id)
+            print_note(f"run {run_id}")
+            with choose_progress(quiet=quiet) as display:
+                async for document in running.runs.reader.watch(run_id):
+                    display.show(document)
+            return document
 
     try:
-        return run_until_signal(with_embedded() if server == EMBEDDED else with_client())
-    except Interrupted as interrupted:
+        return run_until_signal(work())
+    except Interrupted:
         for run_id in started:
-            still_running = f"the run continues; follow it with: orchestrator runs watch {run_id}"
-            stored = f"the run is stored and resumes with `orchestrator dev`: orchestrator runs watch {run_id}"
-            print_note(stored if server == EMBEDDED else still_running)
-        raise typer.Exit(interrupted.code) from None
-
-
-def _print_started(run_id: str, run: "Run | None") -> None:
-    if run is None:
-        print_line(run_id)
-    else:
-        print_json(run.model_dump(mode="json"))
+            print_note(f"the run is stored and resumes with `orchestrator dev`: orchestrator runs watch {run_id}")
+        raise

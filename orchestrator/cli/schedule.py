@@ -6,20 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator.cli import options
+from orchestrator.cli.api_command import api_command
 from orchestrator.cli.failures import UsageError
-from orchestrator.cli.output import print_json, print_line, print_note
-from orchestrator.cli.with_services import Customer, WorkflowId, run_with_services
-from orchestrator.model.customers import DEFAULT_CUSTOMER
+from orchestrator.cli.output import print_json, print_line, print_note, print_result
 
 if TYPE_CHECKING:
-    from orchestrator.service.services import Services
+    from orchestrator.cli.client import ApiClient
 
 app = typer.Typer(help="Show fire times, trigger and backfill schedules.", no_args_is_help=True)
-
-
-@app.callback()
-def define_group() -> None:
-    """Show fire times, trigger and backfill schedules."""
 
 
 @app.command("next")
@@ -48,33 +42,59 @@ def next_times(
         print_line(f"{time.astimezone(where):%a %Y-%m-%d %H:%M %Z}\t{time:%Y-%m-%dT%H:%M:%SZ}")
 
 
-@app.command()
-def trigger(workflow: WorkflowId, customer: Customer = DEFAULT_CUSTOMER) -> None:
+@api_command(app)
+def show(
+    client: "ApiClient",
+    workflow: options.WorkflowId,
+    count: Annotated[int, typer.Option(metavar="N", min=1, max=100, help="Number of fire times.")] = 5,
+    customer: options.Customer = None,
+    as_json: options.Json = False,
+) -> None:
+    """Show the next fire times of a workflow, and whether its schedule is installed."""
+    schedule = client.get(_get_path(workflow), count=count, customer_id=customer)
+    if as_json:
+        print_json(schedule)
+        return
+    state = "paused" if schedule["paused"] else "installed" if schedule["installed"] else "not installed"
+    print_line(f"{workflow}: {state}")
+    for time in schedule["next_times"]:
+        print_line(time)
+
+
+@api_command(app)
+def trigger(
+    client: "ApiClient", workflow: options.WorkflowId, customer: options.Customer = None, as_json: options.Json = False
+) -> None:
     """Start a run of a scheduled workflow now, even if the schedule is paused."""
-
-    async def work(services: "Services") -> str:
-        return (await services.schedules.trigger(customer, workflow)).id
-
-    print_line(f"{workflow}: started run {run_with_services(work)}")
+    started = client.post(f"{_get_path(workflow)}/trigger", customer_id=customer)
+    print_result(f"{workflow}: started run {started['id']}", started, as_json=as_json)
 
 
-@app.command()
+@api_command(app)
 def backfill(
-    workflow: WorkflowId,
+    client: "ApiClient",
+    workflow: options.WorkflowId,
     start: Annotated[str, typer.Option("--from", metavar="TIME", help="ISO 8601 time, inclusive.")],
     end: Annotated[str, typer.Option("--to", metavar="TIME", help="ISO 8601 time, inclusive.")],
-    customer: Customer = DEFAULT_CUSTOMER,
+    customer: options.Customer = None,
+    as_json: options.Json = False,
 ) -> None:
     """Start the runs that a schedule would have started in a period, one after another."""
+    from orchestrator.model.run import format_timestamp
+
     first, last = _parse_time(start, "--from"), _parse_time(end, "--to")
     if last < first:
         raise UsageError("--to is before --from")
+    span = {"start_at": format_timestamp(first), "end_at": format_timestamp(last)}
+    answer = client.post(f"{_get_path(workflow)}/backfill", span, customer_id=customer)
+    count = answer["runs"]
+    print_result(f"{workflow}: {count} {'run' if count == 1 else 'runs'} started", answer, as_json=as_json)
 
-    async def work(services: "Services") -> int:
-        return await services.schedules.backfill(customer, workflow, first, last)
 
-    count = run_with_services(work)
-    print_line(f"{workflow}: {count} {'run' if count == 1 else 'runs'} started")
+def _get_path(workflow: str) -> str:
+    from orchestrator.cli.client import quote_id
+
+    return f"/workflows/{quote_id(workflow)}/schedule"
 
 
 def _parse_time(text: str | None, option: str) -> datetime:

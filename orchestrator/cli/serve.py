@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import logging
 import os
 from collections.abc import Coroutine
 from pathlib import Path
@@ -9,16 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
 
-from orchestrator.cli.environment import DEV_FILE, load_actions, load_settings
+from orchestrator.cli.environment import load_actions, load_settings
 from orchestrator.cli.files import require_writable
 from orchestrator.cli.output import print_line
+from orchestrator.cli.running_dev import DEV_FILE, format_addresses, get_user_file, remove_files_of_killed
 from orchestrator.cli.signals import Interrupted, run_until_signal
-from orchestrator.store.home import create_private_file
+from orchestrator.store.home import create_private_file, secure_home
 
 if TYPE_CHECKING:
     from orchestrator.cli.embedded import EmbeddedServer
     from orchestrator.settings import Settings
 
+logger = logging.getLogger(__name__)
 EVENTS = "/api/v1/events"
 
 
@@ -172,22 +175,26 @@ def _choose_port(settings: "Settings") -> "Settings":
 
 
 class Announcement:
-    """Publishes the addresses: on stdout, in the state folder for other commands, and in the ready file."""
+    """Publishes the addresses: on stdout, for other commands of this user, and in the ready file."""
 
     def __init__(self, home: Path, ready_file: Path | None) -> None:
-        self.files = [home / DEV_FILE, *([ready_file] if ready_file else [])]
+        self.home = home.resolve()
+        self.ready_file = ready_file
         self.addresses: dict[str, Any] = {}
 
     def __enter__(self) -> Self:
-        for file in self.files[1:]:
-            require_writable(file, "--ready-file")
+        if self.ready_file is not None:
+            require_writable(self.ready_file, "--ready-file")
             # A file left by a killed process would look ready too early.
-            file.unlink(missing_ok=True)
+            self.ready_file.unlink(missing_ok=True)
         return self
 
     def __exit__(self, *raised: object) -> None:
-        for file in self.files if self.addresses else ():
-            file.unlink(missing_ok=True)
+        for file in (self.home / DEV_FILE, self.ready_file) if self.addresses else ():
+            if file is not None:
+                file.unlink(missing_ok=True)
+        with contextlib.suppress(OSError, RuntimeError):
+            get_user_file().unlink(missing_ok=True)
 
     def publish(self, running: "EmbeddedServer", api_address: str) -> None:
         """Print the addresses, and write the files."""
@@ -196,7 +203,7 @@ class Announcement:
         print_line(f"Temporal     {server.address}")
         print_line(f"Temporal UI  {running.settings.ui_url}")
         print_line(f"worker       task queue {running.settings.task_queue!r}")
-        print_line(f"state        {running.settings.home}")
+        print_line(f"state        {self.home}")
         self.addresses = {
             "api": api_address,
             "temporal_address": server.address,
@@ -210,8 +217,24 @@ class Announcement:
         if not self.addresses:
             return
         self.addresses["pids"] |= pids
-        for file in self.files:
-            beside = file.with_name(f"{file.name}.{os.getpid()}")
-            create_private_file(beside)
-            beside.write_text(json.dumps(self.addresses))
-            beside.replace(file)
+        content = format_addresses(self.addresses, self.home)
+        _write_private_file(self.home / DEV_FILE, content)
+        self._write_user_file(content)
+        if self.ready_file is not None:
+            _write_private_file(self.ready_file, json.dumps(self.addresses))
+
+    def _write_user_file(self, content: str) -> None:
+        """Write the file in the user's folder. A user without one, as in some containers, has no other terminals."""
+        try:
+            remove_files_of_killed()
+            secure_home(get_user_file().parent)
+            _write_private_file(get_user_file(), content)
+        except (OSError, RuntimeError) as error:
+            logger.info("other terminals do not find this process: %s", error)
+
+
+def _write_private_file(file: Path, content: str) -> None:
+    beside = file.with_name(f"{file.name}.{os.getpid()}")
+    create_private_file(beside)
+    beside.write_text(content)
+    beside.replace(file)

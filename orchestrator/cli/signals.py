@@ -1,7 +1,8 @@
 """Run until a signal: SIGINT and SIGTERM cancel the work, which then cleans up."""
 
 import signal
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from orchestrator.cli.output import print_note
@@ -16,6 +17,21 @@ class Interrupted(Exception):
         super().__init__(number)
         self.code = 128 + number
         """The exit code by shell convention: 130 or 143."""
+
+
+@contextmanager
+def interrupt_on_signal() -> Iterator[None]:
+    """Raise Interrupted in blocking code at SIGINT and SIGTERM, for the duration of the context."""
+
+    def stop(number: int, _: object) -> None:
+        raise Interrupted(number)
+
+    former = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
 
 
 def run_until_signal(work: Coroutine[Any, Any, ResultT]) -> ResultT:

@@ -5,14 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.errors import DefinitionInvalid, Problem
-from orchestrator.model.definition import WORKFLOW_NAME
-from orchestrator.planner.node_checks import read_pinned_version
+from orchestrator.planner.calls import Call, find_callees
 from orchestrator.store.workflows import Definitions
 
 MAX_CALLEES = 200
-
-Call = tuple[str, int | None]
-"""The ID of a workflow and the version that is called; `None` is the newest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,18 +19,6 @@ class Callees:
     """By ID for the newest version, by `id@version` for a pinned one."""
     drafts: set[str] = field(default_factory=set)
     """IDs of those that have never been published."""
-
-
-def find_callees(definition: Mapping[str, Any]) -> set[Call]:
-    """Return the workflows that a definition calls directly."""
-    callees: set[Call] = set()
-    nodes = definition.get("nodes")
-    for node in nodes if isinstance(nodes, list) else ():
-        config = node.get("config") if isinstance(node, Mapping) and node.get("type") == "workflow" else None
-        name = config.get("workflow_id") if isinstance(config, Mapping) else None
-        if isinstance(name, str) and WORKFLOW_NAME.fullmatch(name) and isinstance(config, Mapping):
-            callees.add((name, read_pinned_version(config)))
-    return callees
 
 
 async def load_callees(definitions: Definitions, customer_id: str, definition: Mapping[str, Any]) -> Callees:

@@ -1,6 +1,6 @@
 """Check definitions, and make the plans that runs start with."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
@@ -86,6 +86,11 @@ class Plans:
             permissions=await self.permissions.read(customer_id),
         )
 
+    async def check_together(self, customer_id: str, definitions: Sequence[Mapping[str, Any]]) -> list[Verdict]:
+        """Check definitions of a customer that may call each other; none of them needs to be stored."""
+        unsaved = index_by_id(definitions)
+        return [await self.check(customer_id, each, unsaved) for each in definitions]
+
     async def call(
         self, customer_id: str, function: Callable[P, ResultT], *args: P.args, **kwargs: P.kwargs
     ) -> ResultT:
@@ -108,9 +113,15 @@ class Plans:
         """Return the plan of a definition; raises DefinitionInvalid."""
         return (await self.check(customer_id, definition)).require()
 
-    async def make_unsaved(self, customer_id: str, definition: Mapping[str, Any]) -> Plan:
-        """Return the plan of a definition that runs without being stored; raises DefinitionInvalid."""
-        return _as_draft(await self.make(customer_id, normalize(definition, str(definition.get("id") or uuid4()))))
+    async def make_unsaved(
+        self, customer_id: str, definition: Mapping[str, Any], callees: Iterable[Mapping[str, Any]] = ()
+    ) -> Plan:
+        """Return the plan of a definition that runs without being stored; raises DefinitionInvalid.
+
+        Callees are read from `callees`, then from the store.
+        """
+        content = normalize(definition, str(definition.get("id") or uuid4()))
+        return _as_draft((await self.check(customer_id, content, index_by_id(callees))).require())
 
     async def load(self, version: Version) -> Plan:
         """Return the plan of a published version, made again only where it has an older format."""
@@ -152,6 +163,11 @@ def check_to_start(definition: Mapping[str, Any], **context: Any) -> Verdict:
     )
     hint = "keep large values elsewhere and pass references"
     return Verdict(None, [Problem("error", "too_large", "", message, hint), *verdict.problems])
+
+
+def index_by_id(definitions: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """Return definitions by their ID; those without one cannot be called."""
+    return {each["id"]: each for each in definitions if isinstance(each.get("id"), str)}
 
 
 def normalize(definition: Mapping[str, Any], workflow_id: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from hashlib import sha256
 from typing import Any
@@ -52,12 +52,19 @@ class Starts:
         return await self.start_once(owner, workflow_id, key, content, prepare)
 
     async def start_definition(
-        self, customer_id: str, definition: Mapping[str, Any], run_input: Any, *, key: str | None = None
+        self,
+        customer_id: str,
+        definition: Mapping[str, Any],
+        run_input: Any,
+        *,
+        callees: Iterable[Mapping[str, Any]] = (),
+        key: str | None = None,
     ) -> StartedRun:
-        """Start a definition that is not stored; raises DefinitionInvalid."""
+        """Start a definition that is not stored; `callees` replace stored ones. Raises DefinitionInvalid."""
 
         async def prepare(accepted: Start | None) -> PreparedRun:
-            return await self._prepare(await self.plans.make_unsaved(customer_id, definition), run_input, accepted)
+            plan = await self.plans.make_unsaved(customer_id, definition, callees)
+            return await self._prepare(plan, run_input, accepted)
 
         content = digest_content({"definition": definition, "input": run_input})
         return await self.start_once(customer_id, "", key, content, prepare)

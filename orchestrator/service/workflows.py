@@ -11,7 +11,7 @@ from orchestrator.service.plans import ARCHIVED, Plans, normalize
 from orchestrator.service.reconciler import Reconciler
 from orchestrator.store.records import ACTIVE, PAUSED, Stored, Version
 from orchestrator.store.run_index import Counts, RunIndex
-from orchestrator.store.workflows import Definitions, WorkflowNotFound, require_revision
+from orchestrator.store.workflows import Definitions, require_revision
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +63,6 @@ class Workflows:
         content = normalize(definition, workflow_id)
         await self.plans.make(stored.customer_id, content)
         return await self.definitions.save(stored.customer_id, workflow_id, content, revision)
-
-    async def create_or_save(self, customer_id: str, definition: Mapping[str, Any], by: str) -> Stored:
-        """Store a definition with an ID: as a new draft, or as the working copy of the existing workflow."""
-        try:
-            await self.definitions.get(customer_id, definition["id"])
-        except WorkflowNotFound:
-            return await self.create(customer_id, definition, by)
-        return await self.save(customer_id, definition["id"], definition)
 
     async def activate(
         self, customer_id: str | None, workflow_id: str, by: str, *, revision: int | None = None

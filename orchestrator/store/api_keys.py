@@ -6,11 +6,12 @@ A key is `ork_<id>_<secret>`. The secret has 256 random bits, so a single round 
 import hashlib
 import hmac
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import ColumnElement, and_, func, insert, select, tuple_, update
 
 from orchestrator.errors import OperationRefused, OrchestratorError
 from orchestrator.store.database import Database
@@ -86,10 +87,13 @@ class Keys:
         key = _key_from_row(row)
         return key if key.is_usable(now) else None
 
-    async def rotate(self, key_id: str, former_until: datetime) -> str:
-        """Replace the secret of a key; the old one is valid until a time. Raises KeyNotFound and OperationRefused."""
+    async def rotate(self, key_id: str, former_until: datetime, customer_id: str | None = None) -> str:
+        """Replace the secret of a key; the old one is valid until a time. Raises KeyNotFound and OperationRefused.
+
+        With a customer, the keys of others do not exist.
+        """
         secret = secrets.token_urlsafe(32)
-        same = api_keys.c.id == key_id
+        same = _matches(key_id, customer_id)
         async with self.database.write_transaction() as connection:
             # Locked: of two concurrent rotations, the second keeps the secret of the first as the former one.
             row = (await connection.execute(select(api_keys).where(same).with_for_update())).mappings().first()
@@ -103,15 +107,24 @@ class Keys:
         self._rows.clear()
         return f"{PREFIX}_{key_id}_{secret}"
 
-    async def revoke(self, key_id: str) -> None:
-        """Revoke a key for good; raises KeyNotFound."""
-        await self._update(key_id, {"revoked_at": datetime.now(UTC)})
+    async def revoke(self, key_id: str, customer_id: str | None = None) -> None:
+        """Revoke a key for good; raises KeyNotFound. With a customer, the keys of others do not exist."""
+        async with self.database.write_transaction() as connection:
+            change = update(api_keys).where(_matches(key_id, customer_id)).values(revoked_at=datetime.now(UTC))
+            result = await connection.execute(change)
+        self._rows.clear()
+        if result.rowcount != 1:
+            raise KeyNotFound(f"there is no key {key_id!r}")
 
-    async def list_keys(self, customer_id: str | None = None) -> list[ApiKey]:
-        """List keys, the oldest first."""
-        query = select(api_keys).order_by(api_keys.c.created_at, api_keys.c.id)
+    async def list_keys(
+        self, customer_id: str | None = None, *, after: Sequence[Any] = (), limit: int | None = None
+    ) -> list[ApiKey]:
+        """List keys, the oldest first; `after` is `(created_at, id)` of the last one on the page before."""
+        query = select(api_keys).order_by(api_keys.c.created_at, api_keys.c.id).limit(limit)
         if customer_id is not None:
             query = query.where(api_keys.c.customer_id == customer_id)
+        if after:
+            query = query.where(tuple_(api_keys.c.created_at, api_keys.c.id) > tuple_(*after))
         async with self.database.read_transaction() as connection:
             return [_key_from_row(row) for row in (await connection.execute(query)).mappings()]
 
@@ -141,12 +154,10 @@ class Keys:
         except KeyNotFound:
             return None
 
-    async def _update(self, key_id: str, changed: dict[str, Any]) -> None:
-        async with self.database.write_transaction() as connection:
-            result = await connection.execute(update(api_keys).where(api_keys.c.id == key_id).values(changed))
-        self._rows.clear()
-        if result.rowcount != 1:
-            raise KeyNotFound(f"there is no key {key_id!r}")
+
+def _matches(key_id: str, customer_id: str | None) -> ColumnElement[bool]:
+    same = api_keys.c.id == key_id
+    return same if customer_id is None else and_(same, api_keys.c.customer_id == customer_id)
 
 
 def _compute_digest(secret: str) -> str:

@@ -195,6 +195,45 @@ async def test_scopes_allow_what_they_name(locked: Locked) -> None:
     assert (await admin.delete("/workflows/w")).status_code == 204
 
 
+@pytest.mark.parametrize("customer", ["", "acme"])
+async def test_keys_are_for_administrators_of_all_or_of_one_customer(locked: Locked, customer: str) -> None:
+    admin, editor = await locked.client(customer, "admin"), await locked.client(customer, "read", "run", "edit")
+    asked = {"name": "ci", "scopes": ["read"], "customer_id": "acme", "expires_at": "2999-01-01T00:00:00Z"}
+    created = (await admin.post("/keys", json=asked)).json()
+    other = await admin.post("/keys", json={**asked, "customer_id": "evil"})
+    unnamed = (await admin.post("/keys", json={"name": "mine"})).json()
+
+    assert (created["customer_id"], created["scopes"]) == ("acme", ["read"])
+    assert other.status_code == (404 if customer else 201), "a customer's administrator makes no keys for others"
+    assert unnamed["customer_id"] == (customer or None)
+    for method, path in (("GET", "/keys"), ("POST", "/keys"), ("DELETE", f"/keys/{created['id']}")):
+        answer = await editor.request(method, path, json=asked if method == "POST" else None)
+        assert (answer.status_code, answer.json()["code"]) == (403, "forbidden"), (method, path)
+
+    rotated = (await admin.post(f"/keys/{created['id']}/rotate", json={"grace_seconds": 0})).json()
+    new, old = ({"authorization": f"Bearer {each['secret']}"} for each in (rotated, created))
+    assert (await editor.get("/workflows", headers=new)).status_code == 200
+    assert (await editor.get("/workflows", headers=old)).status_code == 401
+    assert (await admin.delete(f"/keys/{created['id']}")).status_code == 204
+    assert (await editor.get("/workflows", headers=new)).status_code == 401
+
+
+async def test_keys_are_listed_page_by_page(locked: Locked) -> None:
+    admin = await locked.client("", "admin")
+    names = [(await admin.post("/keys", json={"name": f"key {number}"})).json()["name"] for number in range(4)]
+    listed: list[str] = []
+    cursor = None
+    while True:
+        page = (await admin.get("/keys", params={"limit": 2, **({"cursor": cursor} if cursor else {})})).json()
+        listed += [each["name"] for each in page["items"]]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+
+    assert listed == ["a key", *names]
+    assert "secret" not in page["items"][0]
+
+
 async def test_a_key_expires_and_a_rotated_one_has_a_grace_period(locked: Locked) -> None:
     services = locked.services
     over = await locked.client("acme", expires_at=datetime.now(UTC) - timedelta(seconds=1))
@@ -212,12 +251,14 @@ async def test_a_key_expires_and_a_rotated_one_has_a_grace_period(locked: Locked
 async def test_no_route_reads_or_changes_resources_of_another_customer(locked: Locked) -> None:
     """Walks every operation that the description names, with the ids of one customer and the key of the other."""
     services = locked.services
-    owner, other = await locked.client("acme"), await locked.client("evil")
+    owner, other = await locked.client("acme"), await locked.client("evil", "admin")
     await owner.post("/workflows", json=MADE | {"id": "theirs", "trigger": EVENT})
     await owner.post("/workflows/theirs/activate")
     run_id = (await owner.post("/workflows/theirs/runs", headers={"idempotency-key": "k"})).json()["id"]
     delivery = (await owner.post("/events", json={"id": "e1", "name": "order.paid"})).json()
+    (key,) = await services.keys.list_keys("acme")
     ids = {"workflow_id": "theirs", "version": "1", "run_id": run_id, "delivery_id": delivery["id"], "name": "go"}
+    ids["key_id"] = key.id
     bodies = {
         "saveWorkflow": MADE | {"name": "taken over"},
         "rollbackWorkflow": {"version": 1},
@@ -255,6 +296,8 @@ async def test_no_route_reads_or_changes_resources_of_another_customer(locked: L
     assert (await other.get("/workflows")).json()["items"] == []
     assert (await other.get("/runs")).json()["items"] == []
     assert (await other.get("/deliveries")).json()["items"] == []
+    assert [each["customer_id"] for each in (await other.get("/keys")).json()["items"]] == ["evil"]
+    assert (await services.keys.list_keys("acme")) == [key], "neither rotated nor revoked"
 
 
 async def test_no_start_reaches_another_customer(locked: Locked) -> None:

@@ -14,8 +14,8 @@ from orchestrator.drawing.svg import draw_svg
 from orchestrator.errors import DefinitionInvalid
 from orchestrator.service.process_pool import Busy
 from orchestrator.service.services import Services
-from tests.api.support import create_workflow
-from tests.temporal.world import wait_until
+from tests.api.support import SET, create_workflow
+from tests.temporal.world import make_definition, wait_until
 
 pytestmark = pytest.mark.temporal
 
@@ -463,3 +463,18 @@ async def test_a_rollback_keeps_a_paused_workflow_paused(api: httpx.AsyncClient)
     assert (await api.post("/events", json={"name": "e"})).json()["runs"] == []
     await api.post("/workflows/w/archive")
     assert (await api.post("/workflows/w/rollback", json={"version": 1})).status_code == 409
+
+
+async def test_definitions_that_call_each_other_are_checked_together(api: httpx.AsyncClient) -> None:
+    call = {"c": {"type": "workflow", "config": {"workflow_id": "callee"}}}
+    caller = make_definition(call, "trigger -> c") | {"id": "caller"}
+    callee = make_definition(SET, "trigger -> a") | {"id": "callee"}
+    broken = make_definition(SET, "trigger -> b") | {"id": "broken"}
+    alone = (await api.post("/workflows/validate", json=caller)).json()
+    together = (await api.post("/workflows/validate-all", json={"workflows": [caller, callee, broken]})).json()
+    run = await api.post("/runs", json={"definition": caller, "callees": [callee]}, params={"wait": 30})
+
+    assert alone["valid"] is False
+    assert [each["valid"] for each in together["results"]] == [True, True, False]
+    assert run.json()["status"] == "completed"
+    assert (await api.get("/workflows")).json()["items"] == [], "nothing is saved"

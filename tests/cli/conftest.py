@@ -10,7 +10,7 @@ from tests.cli.shell import Dev, start_dev, stop_dev
 
 @pytest.fixture(scope="session")
 async def dev(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Dev]:
-    running = await start_dev(tmp_path_factory.mktemp("dev") / "home")
+    running = await start_dev(tmp_path_factory.mktemp("dev") / "home", {"ORCHESTRATOR_SECRET_OTHER": "s3cret"})
     yield running
     assert (await stop_dev(running)).code == 0
 

@@ -31,8 +31,9 @@ def require_success(done: Done) -> str:
     return done.out.strip()
 
 
-def write_greeting(folder: Path) -> Path:
-    return write_nodes(folder, {"id": "say", "type": "end", "config": {"output": {"said": "Hello {{ input.name }}"}}})
+def write_greeting(folder: Path, **more: Any) -> Path:
+    say = {"id": "say", "type": "end", "config": {"output": {"said": "Hello {{ input.name }}"}}}
+    return write_nodes(folder, say, **more)
 
 
 def write_listening(folder: Path) -> Path:

@@ -16,6 +16,7 @@ import pytest
 from temporalio.client import Client
 
 from orchestrator.cli.environment import load_client_settings
+from orchestrator.cli.server_address import ServerOptions, find_server
 from orchestrator.temporal import devserver
 from orchestrator.temporal.supervisor import LOCK
 from tests.cli.shell import ROOT, SECONDS, Dev, Shell, start_dev, stop_dev
@@ -368,13 +369,19 @@ async def test_a_copy_of_the_folder_is_a_backup(tmp_path: Path) -> None:
     await stop_dev(second)
 
 
+def format_dev_file(pid: int) -> str:
+    return json.dumps(
+        {"api": "http://127.0.0.1:8", "temporal_address": "127.0.0.1:9", "ui": "http://u", "pids": {"dev": pid}}
+    )
+
+
 @pytest.mark.parametrize(
     ("dev_file", "address"),
     [
         ("{}", "127.0.0.1:7233"),
         ("[]", "127.0.0.1:7233"),
-        ('{"temporal_address": "127.0.0.1:9", "ui": "u", "pids": {"dev": 4194304}}', "127.0.0.1:7233"),
-        (f'{{"temporal_address": "127.0.0.1:9", "ui": "u", "pids": {{"dev": {os.getpid()}}}}}', "127.0.0.1:9"),
+        (format_dev_file(4194304), "127.0.0.1:7233"),
+        (format_dev_file(os.getpid()), "127.0.0.1:9"),
     ],
     ids=["empty", "list", "ended", "alive"],
 )
@@ -384,13 +391,12 @@ def test_commands_find_a_running_dev_by_its_home(
     (tmp_path / "dev.json").write_text(dev_file)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ORCHESTRATOR_HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     monkeypatch.delenv("ORCHESTRATOR_TEMPORAL_ADDRESS", raising=False)
 
     assert load_client_settings().temporal_address == address
-    monkeypatch.setenv("ORCHESTRATOR_DATABASE_URL", "postgresql://elsewhere/db")
-    assert load_client_settings().temporal_address == "127.0.0.1:7233", (
-        "definitions and runs must not come from different servers"
-    )
+    found = find_server(ServerOptions())
+    assert (None if found is None else found.url) == (None if address.endswith(":7233") else "http://127.0.0.1:8")
 
 
 async def test_a_port_that_was_taken_meanwhile_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,10 @@ import orchestrator
 from orchestrator.cli.failures import CODES, FAILED, USAGE
 from orchestrator.errors import OrchestratorError
 
-ANSWERS = {"forbidden", "method_not_allowed", "resume_failed", "signature_refused", "too_many_requests", "unauthorized"}
+ANSWERS = {
+    "forbidden", "method_not_allowed", "respond_failed", "resume_failed", "run_failed", "signature_refused",
+    "too_many_requests", "unauthorized", "unsupported_coding",
+}  # fmt: skip
 """Codes that occur in HTTP responses only."""
 
 

@@ -1,50 +1,88 @@
 """`keys`: API keys created, listed, rotated and revoked."""
 
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.api.support import serve_api
 from tests.cli.commands import InProcess
+from tests.cli.shell import Shell
 from tests.cli.support import require_success
-
-
-@pytest.fixture
-def command(tmp_path: Path) -> InProcess:
-    return InProcess({"ORCHESTRATOR_HOME": str(tmp_path)})
-
+from tests.temporal.world import World
 
 CREATE = ("keys", "create", "shop", "--customer", "acme", "--scopes", "read,run", "--days", 30)
 
 
-def read_key(command: InProcess) -> dict[str, Any]:
-    (key,) = json.loads(require_success(command("keys", "list", "--json")))
-    return dict(key)
+@pytest.fixture
+def offline(tmp_path: Path) -> InProcess:
+    """Commands without an API."""
+    return InProcess({"ORCHESTRATOR_HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)})
 
 
-def test_a_secret_is_shown_once(command: InProcess) -> None:
-    created = command(*CREATE)
-    secret = require_success(created)
-    key = read_key(command)
+@pytest.fixture
+async def shell(world: World, tmp_path: Path) -> AsyncIterator[Shell]:
+    """Commands with an API of their own, which requires keys once there is one."""
+    async with serve_api(world, tmp_path / "home") as (_, address):
+        yield Shell({"ORCHESTRATOR_API_URL": address})
 
-    assert secret.startswith("ork_")
-    assert "shown only once" in created.err
+
+async def list_keys(shell: Shell) -> list[dict[str, Any]]:
+    return list(json.loads(require_success(await shell("keys", "list", "--json"))))
+
+
+def test_the_first_key_is_created_in_the_database(offline: InProcess) -> None:
+    created = offline(*CREATE)
+    second = offline(*CREATE)
+    if_all_are_lost = offline(*CREATE, "--database")
+
+    assert require_success(created).startswith("ork_")
+    assert "for acme: read, run; the secret is shown only once" in created.err
+    assert (second.code, "no API is known that could create another one" in second.err) == (2, True)
+    assert require_success(if_all_are_lost).startswith("ork_")
+
+
+def test_no_database_is_made_in_a_folder_that_nobody_has_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = InProcess({"XDG_CONFIG_HOME": str(tmp_path)})(*CREATE)
+
+    assert (done.code, f"there is no database in {tmp_path}/.orchestrator" in done.err) == (2, True)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.temporal
+async def test_keys_are_created_rotated_and_revoked_by_the_api(shell: Shell) -> None:
+    admin = require_success(await shell("keys", "create", "admin", "--scopes", "admin"))
+    refused = await shell("keys", "list")
+    shell.env["ORCHESTRATOR_API_KEY"] = admin
+    secret = require_success(await shell(*CREATE))
+    _, key = await list_keys(shell)
+    rotated = require_success(await shell("keys", "rotate", key["id"]))
+    require_success(await shell("keys", "revoke", key["id"]))
+    listed = require_success(await shell("keys", "list")).splitlines()[-1].split("\t")
+    again = await shell("keys", "rotate", key["id"])
+
+    assert (refused.code, "set ORCHESTRATOR_API_KEY" in refused.err) == (2, True), refused.err
     assert (key["customer_id"], key["scopes"], key["revoked_at"]) == ("acme", ["read", "run"], None)
-    assert secret not in require_success(command("keys", "list"))
-
-
-def test_keys_are_rotated_and_revoked(command: InProcess) -> None:
-    secret = require_success(command(*CREATE))
-    key = read_key(command)
-    rotated = require_success(command("keys", "rotate", key["id"]))
-    require_success(command("keys", "revoke", key["id"]))
-    listed = require_success(command("keys", "list"))
-    again = command("keys", "rotate", key["id"])
-
+    assert secret.startswith("ork_")
+    assert secret not in json.dumps(key)
     assert rotated != secret
-    assert listed.endswith("revoked")
+    assert listed[1:4] == ["shop", "read,run", "revoked"]
     assert (again.code, "is revoked and cannot be rotated" in again.err, again.out) == (2, True, "")
+
+
+@pytest.mark.temporal
+async def test_what_a_key_creates_carries_its_name(shell: Shell, tmp_path: Path) -> None:
+    """The command line wrote itself as the author, whoever used it."""
+    key = require_success(await shell("keys", "create", "nightly-ci", "--scopes", "read,edit"))
+    shell.env["ORCHESTRATOR_API_KEY"] = key
+    require_success(await shell("workflows", "push", "--activate", "examples/large_order.json"))
+
+    shown = json.loads(require_success(await shell("workflows", "show", "large_order")))
+    (version,) = json.loads(require_success(await shell("workflows", "versions", "large_order", "--json")))
+    assert (shown["created_by"], version["published_by"]) == ("nightly-ci", "nightly-ci")
 
 
 @pytest.mark.parametrize(
@@ -54,11 +92,10 @@ def test_keys_are_rotated_and_revoked(command: InProcess) -> None:
         (("create", "x", "--customer", ""), "--customer '' is not a valid customer ID"),
         (("create", "x", "--customer", " "), "--customer ' ' is not a valid customer ID"),
         (("create", "x", "--customer", "*"), "--customer '*' is not a valid customer ID"),
-        (("revoke", "none"), "there is no key 'none'"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
-def test_a_bad_key_command_is_bad_usage(command: InProcess, args: tuple[str, ...], message: str) -> None:
-    done = command("keys", *args)
+def test_a_bad_key_command_is_bad_usage(offline: InProcess, args: tuple[str, ...], message: str) -> None:
+    done = offline("keys", *args)
 
     assert (done.code, message in done.err, done.out) == (2, True, ""), done.err

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.cli import follow
+from orchestrator.model.run import Run
+from tests.cli.commands import InProcess
 from tests.cli.shell import SECONDS, Dev, Shell
 from tests.cli.support import wait_for_status, write_failing, write_greeting, write_listening, write_nodes
 
@@ -65,22 +68,38 @@ async def test_with_names_the_called_workflow(dev: Dev, tmp_path: Path) -> None:
     assert json.loads(done.out)["output"] == "Hello Bo"
 
 
-async def test_server_selects_the_temporal_server(dev: Dev, tmp_path: Path) -> None:
-    elsewhere = Shell({"ORCHESTRATOR_TEMPORAL_ADDRESS": "127.0.0.1:1"})
-    done = await elsewhere("run", write_greeting(tmp_path), "--server", dev.ready["temporal_address"], "--json")
+async def test_url_selects_the_api(dev: Dev, tmp_path: Path) -> None:
+    elsewhere = Shell({"ORCHESTRATOR_API_URL": "http://127.0.0.1:1"})
+    done = await elsewhere("run", write_greeting(tmp_path), "--url", dev.ready["api"], "--json")
 
     assert json.loads(done.out)["status"] == "completed"
 
 
-async def test_a_run_without_a_worker_gets_a_warning(dev: Dev, tmp_path: Path) -> None:
-    without_worker = Shell({**dev.env, "ORCHESTRATOR_TASK_QUEUE": "nobody-here"})
-    process = await without_worker.begin("run", write_greeting(tmp_path))
-    assert process.stderr is not None
-    async with asyncio.timeout(SECONDS):
-        messages = [await process.stderr.readline(), await process.stderr.readline()]
-    process.send_signal(signal.SIGTERM)
-    done = await without_worker.end(process)
+def test_a_run_that_no_worker_takes_gets_a_warning(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pending = Run(id="r", workflow_id="w", workflow_version=0, status="running")
+    monkeypatch.setattr(follow, "PATIENCE_SECONDS", -1)
+    follow.show_progress([pending, pending], quiet=True)
 
-    assert b"no worker is polling task queue 'nobody-here' yet" in messages[1]
-    assert done.code == 143
-    await dev("runs", "cancel", messages[0].split()[1].decode())
+    assert capsys.readouterr().err == "no worker has taken the run yet: is `orchestrator worker` running?\n"
+
+
+def test_problems_of_a_file_are_printed_with_their_positions(command: InProcess, tmp_path: Path) -> None:
+    wrong = write_nodes(tmp_path, {"id": "a", "type": "action", "action": "http.reqest"}, {"id": "b", "type": "sett"})
+    done = command("run", wrong)
+
+    assert done.code == 2
+    assert f"{wrong}:1:" in done.err
+    assert "there is no action 'http.reqest' (did you mean `http.request`?)" in done.err
+    assert "3 errors; no run was started" in done.err
+
+
+def test_an_input_that_does_not_fit_is_bad_usage(command: InProcess, tmp_path: Path) -> None:
+    schema = {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}}
+    file = write_greeting(tmp_path, settings={"input_schema": schema})
+    missing, wrong = command("run", file), command("run", file, "--input", '{"name": 7}')
+
+    assert (missing.code, wrong.code) == (2, 2)
+    assert "add --input JSON or --input @file" in missing.err
+    assert "--input /name: error " in wrong.err

@@ -7,11 +7,20 @@ from pathlib import Path
 import pytest
 
 from tests.cli.commands import InProcess
-from tests.cli.shell import Dev, Shell
+from tests.cli.shell import SECONDS, Dev, Shell
 from tests.cli.support import require_success, wait_for_status, write_definition, write_failing, write_listening
 
 pytestmark = pytest.mark.temporal
 MANY = 50
+
+
+async def list_until(dev: Dev, run_id: str, *options: str) -> list[str]:
+    """List the IDs of runs until one is there: the list may lag by a second."""
+    async with asyncio.timeout(SECONDS):
+        while True:
+            ids = [run["id"] for run in json.loads((await dev("runs", "list", *options, "--json")).out)]
+            if run_id in ids:
+                return ids
 
 
 async def test_a_detached_run_is_listed_shown_sent_an_event_and_watched(dev: Dev, tmp_path: Path) -> None:
@@ -19,12 +28,12 @@ async def test_a_detached_run_is_listed_shown_sent_an_event_and_watched(dev: Dev
     waiting = await wait_for_status(dev, run_id, "waiting")
     sent = await dev("runs", "send", run_id, "go", '{"n": 1}')
     watched = await dev("runs", "watch", run_id)
-    listed = await dev("runs", "list", "--workflow", "listening", "--json")
+    listed = await list_until(dev, run_id, "--workflow", "listening")
 
     assert waiting["waiting_for"][0]["event"] == "go"
     assert (sent.code, watched.code) == (0, 0)
     assert '"n": 1' in watched.out
-    assert run_id in [run["id"] for run in json.loads(listed.out)]
+    assert run_id in listed
 
 
 def test_a_run_is_paused_resumed_and_cancelled(dev: Dev, command: InProcess, tmp_path: Path) -> None:
@@ -53,7 +62,9 @@ def test_an_operator_resolves_a_failed_step(dev: Dev, command: InProcess, tmp_pa
     assert ended["output"] == {"fallback": True, "value": 7}
 
 
-@pytest.mark.parametrize("args", [("show",), ("watch",), ("cancel",), ("pause",), ("resume",), ("send", "go")])
+@pytest.mark.parametrize(
+    "args", [("show",), ("watch",), ("cancel",), ("terminate",), ("pause",), ("resume",), ("send", "go")]
+)
 def test_a_run_that_is_not_there_is_bad_usage(command: InProcess, args: tuple[str, ...]) -> None:
     done = command("runs", args[0], "no-such-run", *args[1:])
 
@@ -61,18 +72,46 @@ def test_a_run_that_is_not_there_is_bad_usage(command: InProcess, args: tuple[st
     assert "error: there is no run 'no-such-run'" in done.err
 
 
-@pytest.mark.parametrize(
-    "args",
-    [("run", "examples/nightly_report.json"), ("runs", "list"), ("runs", "show", "x"), ("replay", "x")],
-    ids=lambda args: " ".join(args[:2]),
-)
-def test_without_a_server_commands_teach_and_exit_with_3(args: tuple[str, ...]) -> None:
-    done = InProcess({"ORCHESTRATOR_TEMPORAL_ADDRESS": "127.0.0.1:1"})(*args)
+SERVER_COMMANDS = [
+    ("run", "examples/nightly_report.json"),
+    ("runs", "list"),
+    ("runs", "show", "x"),
+    ("workflows", "push", "examples/stock_check.json"),
+    ("keys", "list"),
+    ("deliveries", "list"),
+    ("schedule", "trigger", "x"),
+]
+
+
+@pytest.mark.parametrize("args", SERVER_COMMANDS, ids=lambda args: " ".join(args[:2]))
+def test_without_an_api_commands_say_what_was_tried(
+    args: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`workflows push` in another folder silently made a second database, printed "active" and exited with 0."""
+    file = Path(args[-1]).resolve()
+    monkeypatch.chdir(tmp_path)
+    done = InProcess({"XDG_CONFIG_HOME": str(tmp_path)})(*args[:-1], file if file.exists() else args[-1])
+
+    assert done.code == 3
+    assert f"no API to talk to: no `orchestrator dev` runs on {tmp_path}/.orchestrator or elsewhere" in done.err
+    assert f"ORCHESTRATOR_API_URL is not set, and {tmp_path}/orchestrator/config.toml has no profile" in done.err
+    assert "hint: start one with `orchestrator dev`" in done.err
+    assert list(tmp_path.iterdir()) == [], "no database was made"
+
+
+def test_an_api_that_does_not_answer_is_named() -> None:
+    done = InProcess({"ORCHESTRATOR_API_URL": "http://127.0.0.1:1"})("runs", "list")
+
+    assert done.code == 3
+    assert "error: no API answers at http://127.0.0.1:1 (from ORCHESTRATOR_API_URL): " in done.err
+    assert "Traceback" not in done.err
+
+
+def test_replay_without_temporal_teaches_and_exits_with_3() -> None:
+    done = InProcess({"ORCHESTRATOR_TEMPORAL_ADDRESS": "127.0.0.1:1"})("replay", "x")
 
     assert done.code == 3
     assert "no Temporal server answers at 127.0.0.1:1" in done.err
-    assert "orchestrator dev" in done.err
-    assert "Traceback" not in done.err
 
 
 @pytest.mark.process
@@ -115,3 +154,11 @@ def test_a_failed_run_is_rerun(dev: Dev, command: InProcess, tmp_path: Path) -> 
     assert (ended.code, json.loads(ended.out)["rerun_of"]) == (1, run_id)
     nowhere = command("runs", "rerun", run_id, "--from", "nowhere")
     assert (nowhere.code, "one of first, fails" in nowhere.err) == (2, True)
+
+
+def test_a_run_is_terminated_with_a_reason(dev: Dev, command: InProcess, tmp_path: Path) -> None:
+    run_id = require_success(command("run", write_listening(tmp_path), "--detach"))
+    require_success(command("runs", "terminate", run_id, "--reason", "by mistake"))
+
+    ended = asyncio.run(wait_for_status(dev, run_id, "cancelled"))
+    assert "by mistake" in json.dumps(ended)

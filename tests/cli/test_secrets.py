@@ -83,7 +83,7 @@ def test_validate_checks_for_the_customer_of_the_definition(command: InProcess, 
 
 @pytest.mark.temporal
 def test_activate_warns_like_validate(dev: Dev, tmp_path: Path) -> None:
-    command = InProcess({**dev.env, "ORCHESTRATOR_SECRET_OTHER": VALUE})
+    command = InProcess(dev.env)
     require_success(command("workflows", "push", write_definition(tmp_path)))
 
     activated = command("workflows", "activate", "w")

@@ -17,14 +17,15 @@ from tests.cli.support import require_success
 def test_the_database_is_migrated_and_an_old_one_is_refused(tmp_path: Path) -> None:
     address = f"sqlite:///{tmp_path}/own.db"
     command = InProcess({"ORCHESTRATOR_DATABASE_URL": address, "ORCHESTRATOR_HOME": str(tmp_path)})
-    old = command("keys", "list")
+    create = ("keys", "create", "first", "--database")
+    old = command(*create)
     assert (old.code, "orchestrator store migrate" in old.err) == (3, True)
 
     for _ in range(2):
         assert require_success(command("store", "migrate")) == "the database is up to date"
 
-    assert require_success(command("keys", "list")) == ""
-    nobody = InProcess({"ORCHESTRATOR_DATABASE_URL": "postgresql://me:s3cret@127.0.0.1:9/x"})("keys", "list")
+    assert require_success(command(*create)).startswith("ork_")
+    nobody = InProcess({"ORCHESTRATOR_DATABASE_URL": "postgresql://me:s3cret@127.0.0.1:9/x"})(*create)
     assert (nobody.code, "s3cret" in nobody.err) == (3, False)
 
 
@@ -40,12 +41,12 @@ def test_a_database_of_a_newer_release_is_left_alone(tmp_path: Path) -> None:
 
     assert require_success(done) == "the database belongs to a newer release; nothing was changed"
     for env in (command.env, {"ORCHESTRATOR_HOME": str(tmp_path)}):
-        listed = InProcess(env)("keys", "list")
-        assert (listed.code, "version 9999 of a newer release" in listed.err) == (0, True), listed.err
+        created = InProcess(env)("keys", "create", "first", "--database")
+        assert (created.code, "version 9999 of a newer release" in created.err) == (0, True), created.err
 
 
 @pytest.mark.process
-@pytest.mark.parametrize("args", [("store", "migrate"), ("keys", "list")])
+@pytest.mark.parametrize("args", [("store", "migrate"), ("keys", "create", "first", "--database")])
 async def test_ctrl_c_ends_what_waits_for_the_database_without_a_traceback(args: tuple[str, ...]) -> None:
     asked = asyncio.Event()
 

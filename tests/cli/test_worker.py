@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.shell import SECONDS, Dev, Shell
-from tests.cli.support import write_greeting
+from tests.cli.support import write_nodes
 
 pytestmark = pytest.mark.temporal
 MANY = 50
@@ -17,7 +17,8 @@ MANY = 50
 async def test_a_worker_serves_until_a_signal(dev: Dev, tmp_path: Path) -> None:
     other = Shell({**dev.env, "ORCHESTRATOR_TASK_QUEUE": "elsewhere"})
     worker = await other.begin("worker")
-    done = await other("run", write_greeting(tmp_path), "--json")
+    say = {"id": "say", "type": "action", "action": "log.message", "config": {"message": "hello"}}
+    done = await other("run", write_nodes(tmp_path, {**say, "task_queue": "elsewhere"}), "--json")
     worker.send_signal(signal.SIGINT)
     stopped = await other.end(worker)
 

@@ -1,0 +1,39 @@
+"""Write times for people: relative on a terminal, else as RFC 3339. Every time has a zone."""
+
+from datetime import UTC, datetime
+
+from orchestrator.cli.output import is_terminal
+
+STEPS = ((60, 1, "s"), (3600, 60, "min"), (86_400, 3600, "h"), (60 * 86_400, 86_400, "d"))
+"""Below how many seconds which unit is used, and its seconds."""
+NOW_SECONDS = 1
+
+
+def format_moment(text: str | None, now: datetime | None = None) -> str:
+    """Return a time of the API for a table: `3 min ago` on a terminal, as it is in a pipe."""
+    if text is None:
+        return ""
+    return format_relative(datetime.fromisoformat(text), now or datetime.now(UTC)) if is_terminal() else text
+
+
+def format_relative(moment: datetime, now: datetime) -> str:
+    """Return the distance of a time: `3 min ago`, `in 51 min`, or its date if it is far away."""
+    seconds = (moment - now).total_seconds()
+    if abs(seconds) < NOW_SECONDS:
+        return "now"
+    for limit, size, unit in STEPS:
+        if abs(seconds) < limit:
+            amount = f"{int(abs(seconds)) // size} {unit}"
+            return f"in {amount}" if seconds > 0 else f"{amount} ago"
+    return f"{moment.astimezone(UTC):%Y-%m-%d}"
+
+
+def format_utc(moment: datetime, now: datetime) -> str:
+    """Return a time to the minute with its zone, without the date if it is today's: `03:39 UTC`."""
+    there, today = moment.astimezone(UTC), now.astimezone(UTC).date()
+    return f"{there:%H:%M} UTC" if there.date() == today else f"{there:%Y-%m-%d %H:%M} UTC"
+
+
+def format_until(moment: datetime, now: datetime) -> str:
+    """Return until when something waits: `until 03:39 UTC, in 51 min`."""
+    return f"until {format_utc(moment, now)}, {format_relative(moment, now)}"

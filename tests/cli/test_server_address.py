@@ -1,0 +1,115 @@
+"""Which API a command talks to, and with which key."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from orchestrator.cli.failures import NoServerError, UsageError
+from orchestrator.cli.server_address import Server, ServerOptions, find_server, require_server
+
+PROFILES = """
+[profiles.default]
+url = "https://default.example/"
+key = "ork_default"
+
+[profiles.staging]
+url = "https://staging.example/api/v1"
+key = "ork_staging"
+"""
+ENDED = 4_194_304
+"""A process ID above the limit of Linux."""
+
+
+@pytest.fixture
+def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a user, in whose working folder nothing runs."""
+    for name in ("ORCHESTRATOR_API_URL", "ORCHESTRATOR_API_KEY", "ORCHESTRATOR_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    folder = tmp_path / "config" / "orchestrator"
+    (folder / "running").mkdir(parents=True)
+    return folder
+
+
+def write_dev(file: Path, port: int, pid: int = os.getpid()) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    addresses = {"api": f"http://127.0.0.1:{port}", "temporal_address": "127.0.0.1:1", "ui": "http://127.0.0.1:2"}
+    file.write_text(json.dumps({**addresses, "pids": {"dev": pid}, "home": f"/state/{port}"}))
+
+
+def describe(server: Server | None) -> tuple[str, str | None] | None:
+    return None if server is None else (server.url, server.key)
+
+
+def test_an_option_comes_before_a_setting_a_dev_and_a_profile(user: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [describe(find_server(ServerOptions()))]
+    write_dev(user / "running" / "1.json", 8001)
+    found.append(describe(find_server(ServerOptions())))
+    (user / "config.toml").write_text(PROFILES)
+    found.append(describe(find_server(ServerOptions())))
+    write_dev(Path(".orchestrator/dev.json"), 8002)
+    found.append(describe(find_server(ServerOptions())))
+    monkeypatch.setenv("ORCHESTRATOR_API_URL", "http://set.example:8080")
+    monkeypatch.setenv("ORCHESTRATOR_API_KEY", "ork_set")
+    found.append(describe(find_server(ServerOptions())))
+    found.append(describe(find_server(ServerOptions(profile="staging"))))
+    found.append(describe(find_server(ServerOptions(url="http://named.example", key="ork_named", profile="staging"))))
+
+    assert found == [
+        None,
+        ("http://127.0.0.1:8001", None),
+        ("https://default.example", "ork_default"),
+        ("http://127.0.0.1:8002", None),
+        ("http://set.example:8080", "ork_set"),
+        ("https://staging.example", "ork_staging"),
+        ("http://named.example", "ork_named"),
+    ]
+
+
+def test_the_env_file_is_read(user: Path) -> None:
+    Path(".env").write_text("ORCHESTRATOR_API_URL=http://from.env\nORCHESTRATOR_API_KEY=ork_env\n")
+
+    assert describe(find_server(ServerOptions())) == ("http://from.env", "ork_env")
+
+
+def test_of_several_running_ones_none_is_guessed(user: Path) -> None:
+    write_dev(user / "running" / "1.json", 8001)
+    write_dev(user / "running" / "2.json", 8002)
+    with pytest.raises(UsageError, match=r"2 `orchestrator dev` are running: .*:8001 with /state/8001; "):
+        find_server(ServerOptions())
+
+
+def test_one_that_was_killed_is_not_found(user: Path) -> None:
+    write_dev(user / "running" / "1.json", 8001, ENDED)
+
+    with pytest.raises(NoServerError, match=f"no `orchestrator dev` runs on {Path.cwd()}/.orchestrator or elsewhere"):
+        require_server(ServerOptions())
+
+
+@pytest.mark.parametrize("url", ["localhost:8080", "http://", "ftp://a", "http://a:b", "http://a/?x=1", ""])
+def test_a_url_that_cannot_be_one_is_refused(user: Path, url: str) -> None:
+    with pytest.raises(UsageError, match="--url must be a URL such as"):
+        find_server(ServerOptions(url=url))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[profiles.prod]", r"profile 'prod' needs url"),
+        ("[profiles.prod]\nurl = 7", r"profile 'prod' needs url"),
+        ('[profiles.prod]\nurl = "https://a"\ntoken = "x"', r"unknown entry 'token' in profile 'prod'"),
+        ('[profiles.prd]\nurl = "https://a"', r"no profile 'prod'"),
+        ("[profiles", r"cannot read .*config\.toml"),
+        ("profiles = 7", r"write each profile as a table"),
+    ],
+)
+def test_a_mistake_in_a_profile_names_the_file(user: Path, text: str, message: str) -> None:
+    (user / "config.toml").write_text(text)
+
+    with pytest.raises(UsageError, match=message) as raised:
+        find_server(ServerOptions(profile="prod"))
+    assert str(user / "config.toml") in raised.value.message
