@@ -137,6 +137,7 @@ ProblemCode = Literal[
     "bad_task_queue",
     "unknown_variable",
     "set_later",
+    "step_not_run",
     "set_reads_itself",
     "unknown_step",
     "unknown_field",

@@ -251,7 +251,9 @@ class ScopeBuilder:
         for region in regions.iterate_enclosing(number):
             if regions.innermost[target] is region:
                 return (
-                    None if self.names.may_precede(target, number) or target == number else NOT_BEFORE.format(target_id)
+                    None
+                    if self.names.precedence.may_precede(target, number) or target == number
+                    else NOT_BEFORE.format(target_id)
                 )
             owner = None if region.owner is None else regions.graph.nodes[region.owner]
             if owner is not None and (owner.type == "parallel" or owner.config.get("max_concurrency", 1) != 1):

@@ -105,6 +105,7 @@ CODES: dict[ProblemCode, str] = {
     "bad_task_queue": "The task queue is reserved, has a bad name, or does not belong to the customer.",
     "unknown_variable": "The variable is never set.",
     "set_later": "The variable is set only by nodes that do not run before.",
+    "step_not_run": "A loop body reads a node of its own that cannot have run in the same iteration.",
     "set_reads_itself": "A key of a `set` reads another key of the same `set`: it gets the value from before the node.",
     "unknown_step": "`steps.<id>` names a node that does not exist.",
     "unknown_field": "`workflow`, `run` or a step has no such field.",

@@ -1,21 +1,4 @@
-"""Check the names that templates and conditions read: variables, steps, and fields of `run` and `workflow`.
-
-Whether a variable may be set when a node reads it is decided in the lowest common region of setter and reader: the
-innermost region that contains both. There each is either itself or the loop or parallel that contains it, and ranks
-of one region can be compared.
-
-    whole graph       init, each, done
-      body of each      ask, both
-        branch 0          left
-        branch 1          right
-
-    init  -> right    in the whole graph: init before each, so yes
-    right -> done     in the whole graph: each before done, so yes
-    left  -> right    in the body, both are in `both`: not in this iteration, but an earlier one may have set it
-    ask   -> each     `each` computes `collect` and `break_when` after its body: yes
-
-Without the loop around them, `left` would never precede `right`: branches do not see each other's variables.
-"""
+"""Check the names that templates and conditions read: variables, steps, and fields of `run` and `workflow`."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -28,6 +11,7 @@ from orchestrator.language import Name, suggest_minus
 from orchestrator.model.definition import Definition, Node
 from orchestrator.model.run import RESERVED
 from orchestrator.planner.node_checks import is_template
+from orchestrator.planner.precedence import Precedence
 from orchestrator.planner.references import Use
 from orchestrator.planner.regions import Region, Regions
 from orchestrator.planner.report import Report
@@ -65,6 +49,7 @@ class Names:
             if self.regions.innermost[number] is not None:
                 for pointer, name in uses:
                     self._check_use(number, pointer, name)
+                    self._check_iteration(number, pointer, name)
                     self._check_siblings(number, pointer, name)
         for owner, inside in self.regions.inside.items():
             if len(inside) > 1:
@@ -112,6 +97,25 @@ class Names:
             hint = did_you_mean(name.path[1], STEP_FIELDS) or f"did you mean `output.{name.path[1]}`?"
             self._warn("unknown_field", pointer, name, f"a step has no field {name.path[1]!r:.60}", hint)
 
+    def _check_iteration(self, number: int, pointer: str, name: Name) -> None:
+        """Warn where a body reads a node of its own that cannot have run: each iteration starts without them."""
+        step = self.regions.graph.index.get(str(name.path[0])) if name.root == "steps" and name.path else None
+        if step == number and pointer.startswith(f"{self.regions.graph.pointers[number]}/compensate/"):
+            return  # computed when the node has run
+        if step is not None and not self.precedence.may_precede_in_iteration(step, number):
+            self._warn(
+                "step_not_run",
+                pointer,
+                name,
+                f"{name.path[0]!r:.60} cannot have run before this in the same iteration: it is null",
+                "to keep a value from one iteration to the next, set a variable",
+            )
+
+    @cached_property
+    def precedence(self) -> Precedence:
+        """Which nodes may run before which."""
+        return Precedence(self.regions)
+
     @cached_property
     def _inputs(self) -> list[str] | None:
         schema = self.definition.settings.input_schema
@@ -137,7 +141,7 @@ class Names:
             if hint is None and root in (self._inputs or ()):
                 hint = f"did you mean `input.{root}`?"
             self._warn("unknown_variable", pointer, name, f"variable {root!r:.60} is never set: it is null", hint)
-        elif not any(self.may_precede(setter, number) for setter in setters):
+        elif not any(self.precedence.may_precede(setter, number) for setter in setters):
             setter = self.regions.graph.nodes[setters[0]].id
             self._warn(
                 "set_later",
@@ -157,61 +161,6 @@ class Names:
         loops = [nodes[owner] for owner in (number, *owners) if owner is not None and nodes[owner].type == "loop"]
         names = [loop.item_variable or "item" for loop in loops]
         return [*names, *(f"{name}_index" for name in names)]
-
-    def may_precede(self, setter: int, reader: int) -> bool:
-        """Return whether a variable that one node sets may be set when another reads it."""
-        # Ranks order the nodes of one region only, so both nodes are compared in the innermost region that contains
-        # both (their lowest common ancestor in the tree of regions), each by the loop or parallel around it there:
-        #
-        #     load -> each {body: charge} -> both {branch 0: mail; branch 1: log}
-        #
-        #     load, charge     in the whole graph as load, each: load comes first
-        #     charge, mail     in the whole graph as each, both: each comes first
-        #     mail, log        in the whole graph as both, both: neither comes first, as branches do not see each other
-        #     charge, charge   in the body: an iteration sees what the one before has set
-        setters = {id(region): node for region, node in self._iterate_representatives(setter)}
-        for region, then in self._iterate_representatives(reader):
-            first = setters.get(id(region))
-            if first is not None:
-                # A loop computes `collect` and `break_when` after its body.
-                after_body = first == then == reader != setter
-                return after_body or self.ranks[first] < self.ranks[then] or self._repeats(region)
-        return False
-
-    def _iterate_representatives(self, number: int) -> Iterator[tuple[Region, int]]:
-        """Yield the regions that contain a node, innermost first, each with the node that contains it there."""
-        node: int | None = number
-        while node is not None and (region := self.regions.innermost[node]) is not None:
-            yield region, node
-            node = region.owner
-
-    @cached_property
-    def ranks(self) -> dict[int, int]:
-        """The rank of each node in its own region."""
-        listed = [self.regions.whole, *(one for inside in self.regions.inside.values() for one in inside)]
-        return {number: rank for region in listed for rank, number in enumerate(region.ranked)}
-
-    @cached_property
-    def _cyclic(self) -> dict[int, bool]:
-        return {}
-
-    def _repeats(self, region: Region | None) -> bool:
-        """Return whether the nodes of a region may run more than once."""
-        while region is not None:
-            if region.port == "body" or self._has_cycle(region):
-                return True
-            region = region.parent
-        return False
-
-    def _has_cycle(self, region: Region) -> bool:
-        if id(region) not in self._cyclic:
-            ranks, home = self.ranks, self.regions.innermost
-            self._cyclic[id(region)] = any(
-                home[target] is region and ranks[target] <= ranks[number]
-                for number in region.ranked
-                for _, target in self.regions.iterate_onward(number)
-            )
-        return self._cyclic[id(region)]
 
     def _check_branches(self, owner: int, inside: list[Region]) -> None:
         """Warn when two branches set the same variable: after the join the later branch wins."""
