@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from typing import Any
@@ -57,7 +57,7 @@ class Starts:
         definition: Mapping[str, Any],
         run_input: Any,
         *,
-        callees: Iterable[Mapping[str, Any]] = (),
+        callees: Sequence[Mapping[str, Any]] = (),
         key: str | None = None,
     ) -> StartedRun:
         """Start a definition that is not stored; `callees` replace stored ones. Raises DefinitionInvalid."""
@@ -66,7 +66,7 @@ class Starts:
             plan = await self.plans.make_unsaved(customer_id, definition, callees)
             return await self._prepare(plan, run_input, accepted)
 
-        content = digest_content({"definition": definition, "input": run_input})
+        content = digest_content({"definition": definition, "input": run_input, "callees": callees})
         return await self.start_once(customer_id, "", key, content, prepare)
 
     async def _prepare(self, plan: Plan, run_input: Any, accepted: Start | None) -> PreparedRun:

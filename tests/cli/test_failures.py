@@ -13,8 +13,8 @@ from orchestrator.cli.failures import CODES, FAILED, USAGE
 from orchestrator.errors import OrchestratorError
 
 ANSWERS = {
-    "forbidden", "method_not_allowed", "respond_failed", "resume_failed", "run_failed", "signature_refused",
-    "too_many_requests", "unauthorized", "unsupported_coding",
+    "forbidden", "idempotency_key_reused", "key_unreadable", "method_not_allowed", "respond_failed", "resume_failed",
+    "run_failed", "signature_refused", "too_many_requests", "unauthorized", "unsupported_coding",
 }  # fmt: skip
 """Codes that occur in HTTP responses only."""
 
