@@ -18,6 +18,7 @@ from orchestrator.cli.signals import Interrupted, run_until_signal
 from orchestrator.store.home import create_private_file, secure_home
 
 if TYPE_CHECKING:
+    from activities.registry import Registry
     from orchestrator.cli.embedded import EmbeddedServer
     from orchestrator.settings import Settings
 
@@ -52,35 +53,37 @@ def dev(
     Actions may not call private addresses. ORCHESTRATOR_HTTP_ALLOWED_NETWORKS=127.0.0.0/8 opens every service of this
     machine to every workflow, except those of `dev` itself.
     """
-    import asyncio
-
-    from api.serve import serve_http
-    from orchestrator.cli.embedded import run_embedded
     from orchestrator.cli.logs import configure
-    from orchestrator.service.services import run_services
 
     named = load_settings().model_copy(update={"api_port": port, **({} if home is None else {"home": home})})
     settings = _choose_port(named)
     configure(settings.log_format, settings.log_level, metrics=True)
-    known = load_actions(settings)
+    _serve(_serve_all(settings, load_actions(settings), temporal_port, ui_port, ready_file))
 
-    async def serve() -> None:
-        with Announcement(settings.home, ready_file) as announcement:
-            async with (
-                run_embedded(
-                    settings,
-                    known,
-                    port=temporal_port,
-                    ui_port=ui_port,
-                    on_restart=lambda server: announcement.write(temporal=server.pid),
-                ) as running,
-                run_services(running.settings, running.runs, known) as services,
-                serve_http(services) as address,
-            ):
-                announcement.publish(running, address)
-                await asyncio.Event().wait()
 
-    _serve(serve())
+async def _serve_all(
+    settings: "Settings", known: "Registry", temporal_port: int, ui_port: int, ready_file: Path | None
+) -> None:
+    import asyncio
+
+    from api.serve import serve_http
+    from orchestrator.cli.embedded import run_embedded
+    from orchestrator.service.services import run_services
+
+    with Announcement(settings.home, ready_file) as announcement:
+        async with (
+            run_embedded(
+                settings,
+                known,
+                port=temporal_port,
+                ui_port=ui_port,
+                on_restart=lambda server: announcement.write(temporal=server.pid),
+            ) as running,
+            run_services(running.settings, running.runs, known) as services,
+            serve_http(services) as address,
+        ):
+            announcement.publish(running, address)
+            await asyncio.Event().wait()
 
 
 def worker() -> None:
