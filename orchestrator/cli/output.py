@@ -11,8 +11,6 @@ from collections.abc import Iterable, Sequence
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.jsontools.text import shorten
-
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -85,7 +83,7 @@ def print_result(text: str, document: Any, *, as_json: bool) -> None:
         print_line(text)
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, status: str = "status") -> None:
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print rows: a table on a terminal, lines with tabs and no heading in a pipe. The column `status` is coloured."""
     cells_by_row = [[clean("" if cell is None else cell) for cell in row] for row in rows]
     if not is_terminal():
@@ -100,17 +98,16 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, sta
         rendered.add_column(column)
     for row in cells_by_row:
         cells = (
-            Text(cell, style=STYLES.get(cell, "") if column == status else "")
+            Text(cell, style=STYLES.get(cell, "") if column == "status" else "")
             for column, cell in zip(columns, row, strict=True)
         )
         rendered.add_row(*cells)
     make_console().print(rendered)
 
 
-def format_json(value: Any, limit: int | None = None) -> str:
-    """Return a value as one line of JSON, truncated to `limit` characters."""
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if limit is None else shorten(text, limit - 1)
+def format_json(value: Any) -> str:
+    """Return a value as one line of JSON."""
+    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def choose_style(text: str, status: str) -> str | None:

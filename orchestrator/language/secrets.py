@@ -11,11 +11,11 @@ from orchestrator.language.template import compile_expression, compile_template
 from orchestrator.language.values import read_index, to_text
 
 
-def render_parameters(value: Any, env: Env, pointer: str = "") -> tuple[Any, dict[str, list[Any]]]:
+def render_parameters(value: Any, env: Env) -> tuple[Any, dict[str, list[Any]]]:
     """Render parameters; a string with a secret becomes null, and its parts are returned by JSON Pointer."""
     deferred: dict[str, list[Any]] = {}
     env.meter.start_value()
-    return _defer_secrets(value, env, pointer, deferred), deferred
+    return _defer_secrets(value, env, "", deferred), deferred
 
 
 def _defer_secrets(value: Any, env: Env, pointer: str, deferred: dict[str, list[Any]]) -> Any:

@@ -221,13 +221,13 @@ class Deliveries:
             query = select(deliveries.c.id).where(_is_due(get_time(connection)), deliveries.c.kind != "start")
             return list(await connection.scalars(query.order_by(deliveries.c.due_at).limit(limit)))
 
-    async def claim(self, delivery_id: str, work: timedelta = CLAIM_TIMEOUT) -> bool:
+    async def claim(self, delivery_id: str) -> bool:
         """Claim a due delivery; return `False` where another process has claimed it."""
         async with self.database.write_transaction() as connection:
             done = await connection.execute(
                 update(deliveries)
                 .where(deliveries.c.id == delivery_id, _is_due(get_time(connection)))
-                .values(due_at=get_time(connection, work))
+                .values(due_at=get_time(connection, CLAIM_TIMEOUT))
             )
         return done.rowcount == 1
 

@@ -203,7 +203,6 @@ async def run_dev_server(
     home: Path,
     *,
     port: int = 0,
-    ui_port: int = 0,
     dynamic_config: tuple[str, ...] = (),
     on_restart: Callable[[DevServer], None] = lambda _: None,
 ) -> AsyncIterator[DevServer]:
@@ -214,7 +213,7 @@ async def run_dev_server(
     """
     secure_home(home)
     await stop_leftover_server(home)
-    server = await _start_on_free_ports(home, port, ui_port, dynamic_config)
+    server = await _start_on_free_ports(home, port, dynamic_config)
     try:
         async with _watch(lambda: server.keep_running(on_restart)):
             yield server
@@ -222,13 +221,13 @@ async def run_dev_server(
         await server.stop()
 
 
-async def _start_on_free_ports(home: Path, port: int, ui_port: int, dynamic_config: tuple[str, ...]) -> DevServer:
+async def _start_on_free_ports(home: Path, port: int, dynamic_config: tuple[str, ...]) -> DevServer:
     for left in reversed(range(START_ATTEMPTS)):
         server = DevServer(
             home,
             port=port or find_free_port(),
             ui_host=_choose_ui_host(),
-            ui_port=ui_port or find_free_port(),
+            ui_port=find_free_port(),
             http_port=find_free_port(),
             metrics_port=find_free_port(),
             dynamic_config=dynamic_config,
@@ -236,7 +235,7 @@ async def _start_on_free_ports(home: Path, port: int, ui_port: int, dynamic_conf
         try:
             await server.start()
         except _ExitedEarly:  # another process may have taken the free port
-            if not left or 0 not in (port, ui_port):
+            if not left:
                 raise
         else:
             break

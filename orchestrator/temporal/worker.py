@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from temporalio.client import Client
-from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.registry import Registry
 from activities.runtime import build_activities
@@ -26,14 +26,7 @@ EAGER_ACTIVITIES = 20
 
 
 @asynccontextmanager
-async def run_worker(
-    client: Client,
-    settings: Settings,
-    registry: Registry,
-    *,
-    runner: WorkflowRunner | None = None,
-    task_queue: str | None = None,
-) -> AsyncIterator[Worker]:
+async def run_worker(client: Client, settings: Settings, registry: Registry) -> AsyncIterator[Worker]:
     """Run a worker for the duration of the context; running actions then have `shutdown_seconds` to end.
 
     Raises SettingsError for a task queue that Temporal does not serve, and ServerUnavailable in the body where Temporal
@@ -41,17 +34,16 @@ async def run_worker(
 
     The sandbox costs 20 to 50 % of CPU and finds nothing that replay in tests does not, so only tests use it.
     """
-    queue = task_queue or settings.task_queue
-    problem = find_queue_problem(queue)
+    problem = find_queue_problem(settings.task_queue)
     if problem is not None:
         raise SettingsError(f"{PREFIX}TASK_QUEUE: {problem}")
     activities = build_activities(registry, settings)
     worker = Worker(
         client,
-        task_queue=queue,
+        task_queue=settings.task_queue,
         workflows=[RunWorkflow],
         activities=activities.activities,
-        workflow_runner=runner or UnsandboxedWorkflowRunner(),
+        workflow_runner=UnsandboxedWorkflowRunner(),
         max_concurrent_activities=settings.max_concurrent_activities,
         max_concurrent_local_activities=settings.max_concurrent_activities,
         max_concurrent_workflow_tasks=settings.max_concurrent_workflow_tasks,
