@@ -83,7 +83,7 @@ def print_result(text: str, document: Any, *, as_json: bool) -> None:
         print_line(text)
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, status: str = "status") -> None:
     """Print rows: a table on a terminal, lines with tabs and no heading in a pipe. The column `status` is coloured."""
     cells_by_row = [[clean("" if cell is None else cell) for cell in row] for row in rows]
     if not is_terminal():
@@ -98,7 +98,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
         rendered.add_column(column)
     for row in cells_by_row:
         cells = (
-            Text(cell, style=STYLES.get(cell, "") if column == "status" else "")
+            Text(cell, style=STYLES.get(cell, "") if column == status else "")
             for column, cell in zip(columns, row, strict=True)
         )
         rendered.add_row(*cells)
