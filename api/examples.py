@@ -48,6 +48,12 @@ DELIVERY = {
     "received": {"id": "evt-1", "name": "order.paid", "data": {"order_id": 4711}}, "received_at": BEGIN,
     "runs": [{"workflow_id": "fulfilment", "run_id": RUN_ID, "state": "started", "reason": None}],
     "states": {"started": 1},
+    "asked": [
+        {
+            "workflow_id": "fulfilment", "version": 1, "trigger": "order.*", "answer": "start", "reason": None,
+            "decision": None,
+        }
+    ],
 }  # fmt: skip
 
 RESPONSES: dict[type[BaseModel], dict[str, Any]] = {
