@@ -174,6 +174,36 @@ async def test_details_show_the_current_step(world: World) -> None:
     ]
 
 
+async def test_names_are_not_markup_in_temporals_page(world: World) -> None:
+    # Names are written by customers, and the page of all customers renders summaries and details as Markdown.
+    customer, _ = world.script()
+    name, shown = "[open](https://evil.example) \u202e", "[open\\](https\\://evil.example) \\\\u202e"
+    nodes = {
+        "a": {"type": "action", "action": "work", "name": name, "config": {}},
+        "nap": {"type": "delay", "delay_seconds": 0.01, "name": name},
+        "ask": {"type": "wait", "name": name, "config": {"event": "answer`now", "timeout_seconds": 600}},
+    }
+    edges = ("trigger -> a", "a -> nap", "nap -> ask")
+    plan = make_plan(nodes, *edges, customer=customer).model_copy(update={"name": name})
+    run_id = await world.start(plan)
+    await world.wait_for_waiting(run_id, "event")
+    handle = world.client.get_workflow_handle(run_id)
+    metadata = await handle.query("__temporal_workflow_metadata", result_type=WorkflowMetadata)
+    summaries = [
+        await summary(world, event)
+        for kind in ("ACTIVITY_TASK_SCHEDULED", "TIMER_STARTED")
+        for event in await events(world, run_id, kind)
+    ]
+    started = await (await handle.describe()).static_summary()
+    await world.runs.cancel(run_id)
+
+    assert [started, *summaries] == [shown] * 4
+    assert metadata.current_details.splitlines() == [
+        f"**{shown}**: running, 2 steps done",
+        "- `ask` waiting, for the event `answer'now`",
+    ]
+
+
 async def test_pure_nodes_leave_nothing_in_history(world: World) -> None:
     customer, _ = world.script()
     nodes: dict[str, Any] = {f"n{number}": {"type": "set", "config": {"x": number}} for number in range(50)}

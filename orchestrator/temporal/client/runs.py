@@ -34,6 +34,7 @@ from orchestrator.temporal.client.connection import CONNECT_SECONDS, require_att
 from orchestrator.temporal.client.run_reader import RunReader
 from orchestrator.temporal.client.run_tree import QUERY_SECONDS, no_worker_error
 from orchestrator.temporal.client.visibility import RERUN_OF, STATUSES, Visibility, read_terminated_status
+from orchestrator.temporal.markdown import escape_markdown
 from orchestrator.temporal.payloads import MAX_PAYLOAD_BYTES, encode_shared
 from orchestrator.temporal.requests import build_run_request
 from orchestrator.temporal.search_attributes import WORKFLOW, build_search_attributes
@@ -124,7 +125,7 @@ class Runs:
                     task_queue=self.settings.task_queue,
                     id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
                     search_attributes=TypedSearchAttributes(build_search_attributes(plan, info)),
-                    static_summary=plan.name[:200] or None,
+                    static_summary=escape_markdown(plan.name[:200]) or None,
                     memo={RERUN_OF: info.rerun_of} if info.rerun_of else None,
                     request_eager_start=True,
                     priority=build_priority(plan),

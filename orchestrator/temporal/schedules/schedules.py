@@ -34,6 +34,7 @@ from orchestrator.model.run import RunInfo
 from orchestrator.settings import Settings
 from orchestrator.temporal.client.connection import translate_rpc_errors
 from orchestrator.temporal.client.runs import build_priority
+from orchestrator.temporal.markdown import escape_markdown
 from orchestrator.temporal.requests import build_run_request
 from orchestrator.temporal.schedules.spec import build_policy, build_spec, parse_overlap_policy
 from orchestrator.temporal.search_attributes import (
@@ -134,7 +135,7 @@ class Schedules:
             id=f"{quote(plan.id, safe='')[:100]}-{secrets.token_hex(10)}",
             task_queue=self.settings.task_queue,
             typed_search_attributes=attributes,
-            static_summary=plan.name[:200] or None,
+            static_summary=escape_markdown(plan.name[:200]) or None,
             priority=build_priority(plan),
         )
 

@@ -12,6 +12,7 @@ from orchestrator.interpreter.effects import ActionResult, ActRequest
 from orchestrator.model.plan import Retry
 from orchestrator.model.run import ATTEMPT_KEY, WARNINGS_KEY
 from orchestrator.temporal.failures import select_non_retryable
+from orchestrator.temporal.markdown import escape_markdown
 from orchestrator.temporal.payloads import shorten_id
 
 LOCAL_RETRY_SECONDS = 0.5
@@ -40,7 +41,7 @@ def schedule_activity(request: ActRequest, arg: RawValue) -> ActivityHandle[Any]
             request.action,
             arg,
             activity_id=activity_id,
-            summary=request.title,
+            summary=escape_markdown(request.title),
             start_to_close_timeout=timeout,
             retry_policy=policy,
             local_retry_threshold=timedelta(seconds=LOCAL_RETRY_SECONDS),
@@ -51,7 +52,7 @@ def schedule_activity(request: ActRequest, arg: RawValue) -> ActivityHandle[Any]
         request.action,
         arg,
         activity_id=activity_id,
-        summary=request.title,
+        summary=escape_markdown(request.title),
         task_queue=request.task_queue,
         start_to_close_timeout=timeout,
         heartbeat_timeout=timedelta(seconds=heartbeat) if heartbeat else None,

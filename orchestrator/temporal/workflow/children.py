@@ -25,6 +25,7 @@ from orchestrator.model.plan import ANY_EVENT, Plan
 from orchestrator.model.run import RunInfo
 from orchestrator.temporal.branch_results import read_branch_result, read_unfinished_branch
 from orchestrator.temporal.failures import read_detail, translate_child_error
+from orchestrator.temporal.markdown import escape_markdown
 from orchestrator.temporal.payloads import encode_or_fail, shorten_id
 from orchestrator.temporal.requests import build_run_request, omit_empty
 from orchestrator.temporal.search_attributes import WORKFLOW, build_search_attributes
@@ -205,7 +206,7 @@ class Children:
                 WORKFLOW,
                 arg,
                 id=child.workflow_id,
-                static_summary=title,
+                static_summary=escape_markdown(title),
                 parent_close_policy=policy if wait else ParentClosePolicy.ABANDON,
                 search_attributes=TypedSearchAttributes(attributes) if attributes else None,
             )

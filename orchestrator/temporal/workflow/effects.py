@@ -27,6 +27,7 @@ from orchestrator.model.activity_input import ActivityInput
 from orchestrator.model.plan import Plan
 from orchestrator.model.run import RunInfo
 from orchestrator.temporal.failures import translate_activity_error, unwrap_cause
+from orchestrator.temporal.markdown import escape_markdown
 from orchestrator.temporal.payloads import encode_or_fail
 from orchestrator.temporal.search_attributes import FIRST_STARTED_AT
 from orchestrator.temporal.workflow.activities import parse_activity_result, schedule_activity
@@ -139,7 +140,7 @@ class TemporalEffects:
     async def sleep(self, seconds: float, title: str) -> None:
         """Start a durable timer."""
         self.show()
-        await workflow.sleep(seconds, summary=title)
+        await workflow.sleep(seconds, summary=escape_markdown(title))
 
     async def receive(
         self, event: str, timeout_seconds: float | None, title: str, branches: tuple[str, ...]
@@ -157,7 +158,9 @@ class TemporalEffects:
             if timeout_seconds is None:
                 await waiter.future
             else:
-                await workflow.wait_condition(waiter.future.done, timeout=timeout_seconds, timeout_summary=title)
+                await workflow.wait_condition(
+                    waiter.future.done, timeout=timeout_seconds, timeout_summary=escape_markdown(title)
+                )
         except TimeoutError:
             # The event and the timer may come in the same workflow task: the event wins.
             return (waiter.future.result().payload,) if waiter.future.done() else None

@@ -11,6 +11,7 @@ from orchestrator.interpreter.inbox import Inbox
 from orchestrator.interpreter.run_document import build_run_document
 from orchestrator.interpreter.state import RunState
 from orchestrator.model.run import Run, find_owner, format_timestamp
+from orchestrator.temporal.markdown import escape_markdown, quote_code
 from orchestrator.temporal.payloads import encode_state
 from orchestrator.temporal.requests import build_run_request, build_unreadable_error, omit_empty, read_plan
 from orchestrator.temporal.search_attributes import add_scheduled_time
@@ -100,17 +101,17 @@ class Flow:
     def _describe(self) -> Iterator[str]:
         state = self.state
         # The static summary is lost on continue-as-new, so the details hold the name as well.
-        yield f"**{self.plan.name or self.plan.id}**: {state.status}, {state.completed} steps done"
+        yield f"**{escape_markdown(self.plan.name or self.plan.id)}**: {state.status}, {state.completed} steps done"
         if self.effects.paused:
             yield "- **paused** by an operator"
         for step in islice(state.open.values(), SHOWN_STEPS):
             waits = step.waiting_for or {}
             more = {
                 "delay": f", until {waits.get('until')}",
-                "event": f", for the event `{waits.get('event')}`",
-                "operator": f", for an operator: {waits.get('message')}",
+                "event": f", for the event {quote_code(str(waits.get('event')))}",
+                "operator": f", for an operator: {escape_markdown(str(waits.get('message')))}",
             }.get(str(waits.get("kind")), "")
-            yield f"- `{step.id}` {step.status}{more}"
+            yield f"- {quote_code(step.id)} {step.status}{more}"
         if len(state.open) > SHOWN_STEPS:
             yield f"- and {len(state.open) - SHOWN_STEPS} more"
 
