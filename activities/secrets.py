@@ -9,7 +9,7 @@ import json
 import logging
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import entry_points
 from ipaddress import ip_address
 from pathlib import Path
@@ -22,7 +22,7 @@ from orchestrator.jsontools.json_types import describe_type
 from orchestrator.jsontools.pointer import format_pointer
 from orchestrator.jsontools.validation_messages import describe_validation_error
 from orchestrator.model.customers import DEFAULT_CUSTOMER
-from orchestrator.model.permissions import EVERYONE, SecretInfo
+from orchestrator.model.permissions import EVERYONE, MIN_SIGNING_SECRET, SecretInfo
 from orchestrator.settings import PREFIX, Settings
 
 ENTRY_POINTS = "orchestrator.secrets"
@@ -119,7 +119,7 @@ class SettingsSecrets:
         secrets = {} if self._path is None else read_secrets_file(self._path)
         for name, value in self._environment.items():
             info, _ = secrets.get((DEFAULT_CUSTOMER, name), (SecretInfo(name, DEFAULT_CUSTOMER), None))
-            secrets[DEFAULT_CUSTOMER, name] = (info, value)
+            secrets[DEFAULT_CUSTOMER, name] = (replace(info, is_short=len(value) < MIN_SIGNING_SECRET), value)
         return secrets
 
 
@@ -180,7 +180,8 @@ def read_secrets_file(path: Path) -> dict[tuple[str, str], tuple[SecretInfo, str
             raise SettingsError(message)
         for name, entry in entries.items():
             parsed = _parse_entry(entry, f"{where}: the secret {name!r:.60} of {owner!r:.60}")
-            info = SecretInfo(name, owner, parsed.hosts, parsed.actions)
+            is_short = parsed.value is not None and len(parsed.value) < MIN_SIGNING_SECRET
+            info = SecretInfo(name, owner, parsed.hosts, parsed.actions, is_short)
             secrets[owner, name] = (info, parsed.value)
     return secrets
 

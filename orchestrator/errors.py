@@ -83,6 +83,8 @@ ProblemCode = Literal[
     "forbidden_header",
     "bad_signed",
     "bad_secret",
+    "weak_secret",
+    "open_webhook",
     "bad_resume",
     "unknown_node",
     "missing_end",

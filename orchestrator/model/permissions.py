@@ -5,7 +5,7 @@ Used by the planner before a run and by actions during one, so that both refuse 
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from orchestrator.model.customers import DEFAULT_CUSTOMER
 
@@ -15,6 +15,8 @@ HOST_CHECKED = ("http.request", "notify.webhook")
 """Actions that check for each request whether its host may be sent the secrets it contains."""
 RECORDED = ("event.emit",)
 """Actions whose parameters are stored: an event is in its delivery, and in the trigger and history of each run."""
+MIN_SIGNING_SECRET = 16
+"""Characters of a webhook's secret; a shorter one can be found from one signature by trying."""
 WEBHOOK = "webhook"
 """Stands in `actions` for the signatures of webhooks."""
 VARIABLE = re.compile(r"[a-z0-9_]+")
@@ -36,6 +38,8 @@ class SecretInfo:
     """Hosts that it may be sent to, such as `api.example.com` or `*.example.com`; None is any."""
     actions: tuple[str, ...] | None = None
     """Actions that it may be given to; None is those of `HOST_CHECKED` if it has hosts, else all but `RECORDED`."""
+    is_short: bool = field(default=False, compare=False)
+    """Whether its value is known here and has fewer than MIN_SIGNING_SECRET characters."""
 
     def allows_action(self, action: str) -> bool:
         """Return whether the secret may be a parameter of an action."""
@@ -79,6 +83,11 @@ def describe_missing_secret(name: str, customer_id: str) -> str:
     variable = owner == DEFAULT_CUSTOMER and VARIABLE.fullmatch(name)
     setting = f"set ORCHESTRATOR_SECRET_{name.upper()}, or " if variable else ""
     return f"there is no secret {name!r:.60}: {setting}add it under {owner!r:.60} to the ORCHESTRATOR_SECRETS_FILE"
+
+
+def describe_weak_secret(what: str) -> str:
+    """Return that the secret of a webhook is too short."""
+    return f"{what} has fewer than {MIN_SIGNING_SECRET} characters: signatures made with it can be guessed"
 
 
 def describe_forbidden_action(name: str, action: str) -> str:

@@ -16,6 +16,7 @@ from orchestrator.model.permissions import (
     describe_forbidden_host,
     describe_missing_connection,
     describe_missing_secret,
+    describe_weak_secret,
     find_queue_problem,
 )
 from orchestrator.planner.graph import Graph
@@ -109,6 +110,8 @@ def _check_webhook_secret(definition: Definition, permissions: Permissions, repo
             own = info is not None and info.owner == permissions.customer_id
             known = {str(name.path[0]): info} if own and info is not None else {}
             _check_secret(pointer, name, WEBHOOK, Permissions(permissions.customer_id, secrets=known), report)
+            if own and info is not None and info.is_short:
+                report.add_warning("weak_secret", pointer, describe_weak_secret(f"the secret {info.name!r:.60}"))
 
 
 def _check_connections(calls: Iterable[_ActionUse], known: Iterable[str], report: Report) -> None:

@@ -46,6 +46,8 @@ CODES: dict[ProblemCode, str] = {
     "forbidden_header": "A webhook cannot set this response header.",
     "bad_signed": "`signed` does not say what a sender signs, or where its parts are sent.",
     "bad_secret": "The webhook's secret is missing, is not text, is empty, or reads something other than secrets.",
+    "weak_secret": "The webhook's secret has fewer than 16 characters, so that signatures can be guessed.",
+    "open_webhook": "The webhook has no secret: anyone who reaches its address can send requests.",
     "bad_resume": "`resume` is not `{run_id, event}` with two texts or templates.",
     # the graph
     "unknown_node": "A list or an edge names a node that does not exist.",

@@ -10,6 +10,7 @@ from orchestrator.jsontools.pointer import escape
 from orchestrator.jsontools.suggestions import did_you_mean
 from orchestrator.language import condition_reader
 from orchestrator.model.definition import Trigger
+from orchestrator.model.permissions import MIN_SIGNING_SECRET, describe_weak_secret
 from orchestrator.model.webhook_responses import (
     HEADER_NAME,
     HEADER_VALUE,
@@ -43,6 +44,8 @@ CONFIG_KEYS = (
     "idempotency_header", "idempotency_key", "filter", "resume", "charset", "max_body_bytes",
 )  # fmt: skip
 AT = "/trigger"
+OPEN_HINT = "set `secret` to a template such as `{{ secrets.shop }}`, and let the sender sign its requests"
+WEAK_HINT = "use a random one, such as that of `openssl rand -hex 24`"
 
 
 def check(trigger: Trigger, report: Report) -> None:
@@ -102,6 +105,9 @@ def _check_above_zero(config: Mapping[str, Any], key: str, most: int, report: Re
 
 def _check_secrets(config: Mapping[str, Any], report: Report) -> None:
     secret, pointer = config.get("secret"), f"{AT}/config/secret"
+    if secret is None and not config.get("scheme"):
+        message = "the webhook has no secret: anyone who reaches its address can send requests"
+        report.add_warning("open_webhook", f"{AT}/config", message, OPEN_HINT)
     if not isinstance(secret, list):
         _check_secret(secret, pointer, report)
         return
@@ -121,6 +127,8 @@ def _check_secret(secret: Any, pointer: str, report: Report) -> None:
     elif not secret.strip():
         hint = "omit it if requests are not signed"
         report.add_error("bad_secret", pointer, "the secret is empty", hint)
+    elif "{{" not in secret and len(secret) < MIN_SIGNING_SECRET:
+        report.add_warning("weak_secret", pointer, describe_weak_secret("the secret"), WEAK_HINT)
     for _, name in collect_uses([(pointer, secret, "secret")], report) if isinstance(secret, str) else ():
         if name.root != "secrets":
             message = (

@@ -88,6 +88,13 @@ async def test_the_file_is_read_again_when_it_changes_and_kept_while_it_is_inval
     assert read_value(await source.find("c", "token")) == "rotated, and longer"
 
 
+async def test_a_secret_too_short_to_sign_with_is_known_as_such(tmp_path: Path) -> None:
+    content = {"c": {"weak": "fifteen-letters", "strong": "sixteen-letters!", "known": None}}
+    settings = Settings(**write_secrets(tmp_path, content))
+
+    assert [info.name for info in await SettingsSecrets(settings).list_secrets() if info.is_short] == ["weak"]
+
+
 def test_a_secret_is_not_shown() -> None:
     assert TOKEN not in repr(Secret(SecretInfo("token", "c"), TOKEN))
 

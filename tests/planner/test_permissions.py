@@ -17,6 +17,7 @@ OWN = Permissions(
         "bound": SecretInfo("bound", "acme", hosts=("api.example.com",)),
         "mail": SecretInfo("mail", "acme", hosts=("api.example.com",), actions=("email.send",)),
         "signal": SecretInfo("signal", "acme", actions=("event.emit",)),
+        "short": SecretInfo("short", "acme", is_short=True),
     },
     sql_connections=["crm"],
     task_queues=["orchestrator", "gpu"],
@@ -89,6 +90,10 @@ FOUND: dict[str, tuple[dict[str, Any], list[tuple[str, str]]]] = {
     "webhook with a shared secret": (
         build_definition(log("hi"), trigger=HOOK | {"config": {"secret": "{{ secrets.shared }}"}}),
         [("missing_secret", "/trigger/config/secret")],
+    ),
+    "webhook with a short secret": (
+        build_definition(log("hi"), trigger=HOOK | {"config": {"secret": "{{ secrets.short }}"}}),
+        [("weak_secret", "/trigger/config/secret")],
     ),
     "webhook with a bound secret": (
         build_definition(log("hi"), trigger=HOOK | {"config": {"secret": "{{ secrets.bound | slice(0, 1) }}"}}),

@@ -20,6 +20,7 @@ from orchestrator.timing.cron import CronError, load_zone
 from orchestrator.timing.schedule import list_fire_times
 
 CONFIG = "/trigger/config"
+KEY = "sixteen-letters!"
 
 
 def problems(**trigger: Any) -> list[Problem]:
@@ -37,7 +38,7 @@ def daily(**config: Any) -> dict[str, Any]:
 
 
 def hook(**config: Any) -> dict[str, Any]:
-    return {"type": "webhook", "webhook_path": "in", "config": config}
+    return {"type": "webhook", "webhook_path": "in", "config": {"secret": "{{ secrets.hook }}"} | config}
 
 
 INVALID: dict[str, tuple[dict[str, Any], str, str]] = {
@@ -67,7 +68,7 @@ INVALID: dict[str, tuple[dict[str, Any], str, str]] = {
     "a zone with leap seconds": (daily(timezone="right/UTC"), "bad_timezone", f"{CONFIG}/timezone"),
     "event of 201 letters": ({"type": "event", "event": "a" * 201}, "bad_event", "/trigger/event"),
     "path of 401 letters": (
-        {"type": "webhook", "webhook_path": "a" * 401},
+        hook() | {"webhook_path": "a" * 401},
         "bad_webhook_path",
         "/trigger/webhook_path",
     ),
@@ -89,14 +90,14 @@ INVALID: dict[str, tuple[dict[str, Any], str, str]] = {
     "broken secret": (hook(secret="{{ secrets.hook"), "template_syntax", f"{CONFIG}/secret"),
     "secret from the request": (hook(secret="{{ body.secret? }}"), "bad_secret", f"{CONFIG}/secret"),
     "secrets without one": (hook(secret=[]), "bad_secret", f"{CONFIG}/secret"),
-    "empty second secret": (hook(secret=["k", ""]), "bad_secret", f"{CONFIG}/secret/1"),
-    "second secret from the request": (hook(secret=["k", "{{ body.k? }}"]), "bad_secret", f"{CONFIG}/secret/1"),
-    "misspelt scheme": (hook(scheme="gitub", secret="k"), "unknown_choice", f"{CONFIG}/scheme"),
-    "scheme as list": (hook(scheme=["github"], secret="k"), "unknown_choice", f"{CONFIG}/scheme"),
-    "scheme without secret": (hook(scheme="github"), "bad_secret", f"{CONFIG}/secret"),
-    "unknown algorithm": (hook(algorithm="md5", secret="k"), "unknown_choice", f"{CONFIG}/algorithm"),
-    "unknown encoding": (hook(encoding="base32", secret="k"), "unknown_choice", f"{CONFIG}/encoding"),
-    "signed without the body": (hook(signed="{timestamp}", secret="k"), "bad_signed", f"{CONFIG}/signed"),
+    "empty second secret": (hook(secret=[KEY, ""]), "bad_secret", f"{CONFIG}/secret/1"),
+    "second secret from the request": (hook(secret=[KEY, "{{ body.k? }}"]), "bad_secret", f"{CONFIG}/secret/1"),
+    "misspelt scheme": (hook(scheme="gitub", secret=KEY), "unknown_choice", f"{CONFIG}/scheme"),
+    "scheme as list": (hook(scheme=["github"], secret=KEY), "unknown_choice", f"{CONFIG}/scheme"),
+    "scheme without secret": (hook(scheme="github", secret=None), "bad_secret", f"{CONFIG}/secret"),
+    "unknown algorithm": (hook(algorithm="md5", secret=KEY), "unknown_choice", f"{CONFIG}/algorithm"),
+    "unknown encoding": (hook(encoding="base32", secret=KEY), "unknown_choice", f"{CONFIG}/encoding"),
+    "signed without the body": (hook(signed="{timestamp}", secret=KEY), "bad_signed", f"{CONFIG}/signed"),
     "signed with a misspelt part": (hook(signed="{timestmp}.{body}"), "bad_signed", f"{CONFIG}/signed"),
     "signed as list": (hook(signed=["{body}"]), "bad_signed", f"{CONFIG}/signed"),
     "a signature that signs itself": (
@@ -191,14 +192,15 @@ def test_an_invalid_trigger_is_reported_at_its_path(case: str) -> None:
         hook(methods="post"),
         hook(methods=["POST", "put"], respond="output", timeout_seconds=300, idempotency_header="Idempotency-Key"),
         hook(secret="{{ secrets.hook }}", signature_prefix="", signature_header="X-Sign", tolerance_seconds=60),
-        hook(secret=None, resume=None, signature_header="", timestamp_header=None),
         *(hook(scheme=scheme, secret="{{ secrets.hook }}", max_body_bytes=10) for scheme in SCHEMES),
         hook(secret=["{{ secrets.new }}", "{{ secrets.old }}"], signed="v0:{timestamp}:{headers.x-id}:{body}"),
-        hook(secret="k", algorithm="sha512", encoding="base64", secret_encoding="hex", timestamp_key="t"),
-        hook(secret="k", scheme="", algorithm=None, signed="", respond=None, max_body_bytes=None),
+        hook(secret=KEY, algorithm="sha512", encoding="base64", secret_encoding="hex", timestamp_key="t"),
+        hook(secret=KEY, scheme="", algorithm=None, signed="", respond=None, max_body_bytes=None),
         hook(idempotency_key="{{ body.id }}", filter={"field": "body.action", "value": "opened"}),
         hook(respond={"status": 201, "headers": {"X-A": "{{ status }}"}, "body": {"e": "{{ error.message? }}"}}),
         hook(respond={"status": "{{ output.status }}", "body": "{{ trigger.body.challenge }}"}),
+        hook(resume=None, signature_header="", timestamp_header=None),
+        hook(secret=KEY),
         hook(resume={"run_id": "{{ query.run }}", "event": "{{ trigger.body.kind | lower }}"}),
     ],
 )
@@ -212,15 +214,28 @@ def test_keys_that_do_nothing_are_warnings() -> None:
         {"scheme": "github", "tolerance_seconds": 60},
         {"signed": "{body}", "timestamp_header": "X-T"},
     ):
-        found = problems(**hook(secret="k", **config))
+        found = problems(**hook(secret=KEY, **config))
 
         assert [(each.severity, each.code) for each in found] == [("warning", "no_effect")]
 
 
 def test_misspelt_values_have_a_hint() -> None:
-    assert problems(**hook(scheme="strpe", secret="k"))[0].hint == "did you mean `stripe`?"
+    assert problems(**hook(scheme="strpe", secret=KEY))[0].hint == "did you mean `stripe`?"
     assert problems(**hook(respond={"body": "{{ outputs }}"}))[0].hint == "did you mean `output`?"
     assert problems(**hook(signed="{bod}"))[0].hint == "did you mean `body`?"
+
+
+@pytest.mark.parametrize(
+    ("trigger", "code", "path"),
+    [
+        ({"type": "webhook", "webhook_path": "in"}, "open_webhook", CONFIG),
+        (hook(secret=None), "open_webhook", CONFIG),
+        (hook(secret="fifteen-letters"), "weak_secret", f"{CONFIG}/secret"),
+        (hook(secret=[KEY, "fifteen-letters"]), "weak_secret", f"{CONFIG}/secret/1"),
+    ],
+)
+def test_a_webhook_that_strangers_can_use_is_a_warning(trigger: dict[str, Any], code: str, path: str) -> None:
+    assert list_problems(**trigger) == [("warning", code, path)]
 
 
 def test_unknown_request_fields_and_keys_are_warnings() -> None:
