@@ -120,6 +120,14 @@ async def _verify_key(request: Request, services: Services, scopes: Sequence[str
     return key
 
 
+async def is_still_admitted(request: Request, services: Services) -> bool:
+    """Return whether the caller of an open request would be admitted now: its key may be revoked or expire."""
+    credentials = await bearer(request)
+    if credentials is None:
+        return not await services.keys.is_configured()
+    return await services.keys.verify(credentials.credentials) is not None
+
+
 async def require_local_caller(request: Request, services: ServicesDep) -> None:
     """Refuse requests from elsewhere as long as no API key exists; raises Unauthorized."""
     if explain_foreign(request) is not None and not await services.keys.is_configured():

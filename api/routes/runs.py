@@ -2,13 +2,14 @@
 
 from collections.abc import AsyncIterator
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Depends, Header, Path, Query, Request, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import JsonValue
 
-from api.access import ADMITTED_KEY, Editor, Reader, Runner
+from api.access import ADMITTED_KEY, Editor, Reader, Runner, is_still_admitted
 from api.fields import PLAIN, IdempotencyKey, RunId, Since, Until, WorkflowId
 from api.json_bodies import StrictRoute
 from api.models.runs import (
@@ -27,6 +28,7 @@ from api.paging import Cursor as PageCursor
 from api.paging import Limit, Page, cut_page, decode_cursor, encode_cursor
 from api.problems import StreamEnded, describe_problems
 from api.services import ServicesDep
+from api.streams import follow_while
 from orchestrator.interpreter.restart import Changes
 from orchestrator.model.run import Run, RunSummary
 from orchestrator.service.services import Services
@@ -181,6 +183,7 @@ async def _count_stream(request: Request, _: Reader) -> AsyncIterator[None]:
 
 
 async def _open_stream(
+    request: Request,
     run_id: RunId,
     services: ServicesDep,
     caller: Reader,
@@ -195,7 +198,8 @@ async def _open_stream(
     cursor = Cursor.parse(last_event_id) if last_event_id else Cursor()
     if cursor.over:
         raise StreamEnded
-    return await services.runs.reader.follow(run_id, cursor)
+    stream = await services.runs.reader.follow(run_id, cursor)
+    return follow_while(stream, partial(is_still_admitted, request, services))
 
 
 @router.get(

@@ -1,5 +1,6 @@
 """Keys, scopes and isolated customers: without permission, a resource looks as if it did not exist."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -377,3 +378,32 @@ async def test_open_streams_are_limited_for_each_key(world: World, tmp_path: Pat
         assert (refused.status_code, refused.json()["detail"]) == (429, "more than 1 open streams")
         assert await wait_until(is_open_again), "a closed stream is no longer counted"
         await busy.post(f"/runs/{run_id}/terminate")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("end", ["revoked", "expired"])
+async def test_an_open_stream_ends_with_its_key(world: World, tmp_path: Path, end: str) -> None:
+    """A key that has leaked would otherwise read a run for as long as it lasts."""
+    async with serve_api(world, tmp_path) as (services, address), AsyncExitStack() as clients:
+        locked = Locked(services, address, clients)
+        owner = await locked.client("acme")
+        run_id = await start_run(owner, {"hear": WAIT}, "trigger -> hear")
+        expires_at = datetime.now(UTC) + timedelta(seconds=15) if end == "expired" else None
+        key, secret = await services.keys.create("acme", "leaked", ("read",), expires_at)
+        headers = {"authorization": f"Bearer {secret}"}
+        path = f"/runs/{run_id}/stream"
+        async with (
+            asyncio.timeout(120),
+            owner.stream("GET", path) as kept,
+            owner.stream("GET", path, headers=headers) as leaked,
+        ):
+            assert (kept.status_code, leaked.status_code) == (200, 200)
+            if end == "revoked":
+                await services.keys.revoke(key.id)
+            received = "".join([text async for text in leaked.aiter_text()])
+            still_running = (await owner.get(f"/runs/{run_id}")).json()["completed_at"] is None
+            await owner.post(f"/runs/{run_id}/terminate")
+            rest = "".join([text async for text in kept.aiter_text()])
+
+        assert still_running, "the stream has ended, and the run has not"
+        assert (received.count("event: run"), rest.count("event: run")) == (1, 2), "other streams of the run continue"

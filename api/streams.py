@@ -1,0 +1,55 @@
+"""End a stream of events whose caller is no longer admitted."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from typing import TypeVar
+
+from orchestrator.store.database import StoreUnavailable
+
+logger = logging.getLogger(__name__)
+CHECK_SECONDS = 2.0
+"""How often an open stream checks its caller; keys are cached for a second."""
+
+T = TypeVar("T")
+
+
+async def follow_while(
+    stream: AsyncIterator[T], is_admitted: Callable[[], Awaitable[bool]], seconds: float = CHECK_SECONDS
+) -> AsyncIterator[T]:
+    """Yield the items of a stream until it ends, or until the caller is no longer admitted.
+
+    A database that does not answer ends no stream.
+    """
+    checked = time.monotonic()
+    following = asyncio.ensure_future(anext(stream))
+    try:
+        while True:
+            await asyncio.wait({following}, timeout=max(checked + seconds - time.monotonic(), 0))
+            if time.monotonic() - checked >= seconds:
+                if not await _check(is_admitted):
+                    return
+                checked = time.monotonic()
+            if following.done():
+                try:
+                    item = following.result()
+                except StopAsyncIteration:
+                    return
+                yield item
+                following = asyncio.ensure_future(anext(stream))
+    finally:
+        following.cancel()
+        await asyncio.wait({following})
+        if not following.cancelled():
+            following.exception()  # what it raised has been raised above, or nobody waits for it
+        if isinstance(stream, AsyncGenerator):
+            await stream.aclose()
+
+
+async def _check(is_admitted: Callable[[], Awaitable[bool]]) -> bool:
+    try:
+        return await is_admitted()
+    except StoreUnavailable as error:
+        logger.warning("cannot check the API key of an open stream: %s", error)
+        return True
