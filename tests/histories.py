@@ -1,4 +1,4 @@
-"""Recorded histories: every execution of every golden case, as stored by Temporal.
+"""Recorded histories: every execution of every golden case and delicate run, as stored by Temporal.
 
 A file in `tests/histories` is `{"case": name, "executions": [{"workflow_id", "events"}]}`; its events are those of
 Temporal's JSON export, without the fields that replay ignores. `case` is the name under which it was recorded.
@@ -30,12 +30,16 @@ def strip(value: Any) -> Any:
     return [strip(item) for item in value] if isinstance(value, list) else value
 
 
+def read_events(name: str) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Return workflow id and events of each execution in a file."""
+    record = json.loads((HISTORIES / f"{name}.json").read_text())
+    return [(execution["workflow_id"], execution["events"]) for execution in record["executions"]]
+
+
 def read_histories() -> Iterator[tuple[str, list[WorkflowHistory]]]:
     """Yield the name of each file and its executions."""
     for path in sorted(HISTORIES.glob("*.json")):
-        record = json.loads(path.read_text())
         executions = [
-            WorkflowHistory.from_json(execution["workflow_id"], {"events": execution["events"]})
-            for execution in record["executions"]
+            WorkflowHistory.from_json(workflow_id, {"events": events}) for workflow_id, events in read_events(path.stem)
         ]
         yield path.stem, executions

@@ -1,41 +1,70 @@
-"""Record the histories of golden cases that have none: `python -m tests.temporal.record_histories`.
+"""Record histories of golden cases and of delicate runs: `python -m tests.temporal.record_histories`.
 
-With `--all`, record every case again. Do so only at a release: recorded histories represent runs in production, which
-must keep replaying.
+Without arguments it records those that have none yet; with parts of names, all that have one of these in their name
+(`continued`, `race:`); with `--all`, every one. Record again only what a correction changes: recorded histories
+represent runs in production, which must keep replaying.
 """
 
 import asyncio
+import json
 import logging
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from temporalio.client import Client
 
 from orchestrator.temporal.devserver import run_dev_server
 from tests import histories
-from tests.golden import list_differences
+from tests.golden import Case, list_differences
+from tests.temporal.delicate_runs import DELICATE, SUGGESTED_AT, Delicate, find_problems, run_delicate
 from tests.temporal.golden_runs import Golden, list_cases, make_slug
-from tests.temporal.world import open_world
+from tests.temporal.world import World, open_world
+
+AT_ONCE = 8
+ALL = "--all"
 
 
-async def record(only_new: bool) -> None:
+async def record(wanted: Sequence[str]) -> None:
     """Run the cases and write their histories; stops at a case that does not end as expected."""
-    chosen = [
-        case
-        for case in list_cases()
-        if not only_new or not (histories.HISTORIES / f"{make_slug(case.name)}.json").exists()
-    ]
-    with tempfile.TemporaryDirectory() as home:
-        async with run_dev_server(Path(home)) as server, open_world(server) as world:
-            golden = Golden(world)
-            golden.begin(chosen)
-            for case in chosen:
-                run = await golden.run_to_end(case)
-                if differences := list_differences(case, run.model_dump(mode="json"), virtual=False):
-                    raise SystemExit(f"{case.name}: {differences}")
-                histories.write(case.name, make_slug(case.name), await list_executions(world.client, run.id))
-                print(case.name)
+
+    def is_wanted(name: str) -> bool:
+        if wanted:
+            return ALL in wanted or any(part in name for part in wanted)
+        return not (histories.HISTORIES / f"{make_slug(name)}.json").exists()
+
+    if golden := [case for case in list_cases() if is_wanted(case.name)]:
+        with tempfile.TemporaryDirectory() as home:
+            async with run_dev_server(Path(home)) as server, open_world(server) as world:
+                await record_golden(world, golden)
+    if delicate := [case for case in DELICATE if is_wanted(case.name)]:
+        config = (f"limit.historyCount.suggestContinueAsNew={SUGGESTED_AT}",)
+        with tempfile.TemporaryDirectory() as home:
+            async with run_dev_server(Path(home), dynamic_config=config) as server, open_world(server) as world:
+                room = asyncio.Semaphore(AT_ONCE)
+                await asyncio.gather(*(record_delicate(world, case, room) for case in delicate))
+
+
+async def record_golden(world: World, cases: Sequence[Case]) -> None:
+    golden = Golden(world, AT_ONCE)
+    golden.begin(list(cases))
+    for case in cases:
+        run = await golden.run_to_end(case)
+        if differences := list_differences(case, run.model_dump(mode="json"), virtual=False):
+            raise SystemExit(f"{case.name}: {differences}")
+        histories.write(case.name, make_slug(case.name), await list_executions(world.client, run.id))
+        print(case.name)
+
+
+async def record_delicate(world: World, case: Delicate, room: asyncio.Semaphore) -> None:
+    async with room:
+        ids = await run_delicate(world, case)
+        executions = [each for run_id in ids for each in await list_executions(world.client, run_id)]
+        if problems := find_problems(case, [(name, json.loads(history)["events"]) for name, history in executions]):
+            raise SystemExit(f"{case.name}: {problems}")
+        histories.write(case.name, make_slug(case.name), executions)
+        print(case.name)
 
 
 async def list_executions(client: Client, workflow_id: str) -> list[tuple[str, str]]:
@@ -66,4 +95,4 @@ async def find_first_run(client: Client, workflow_id: str) -> str:
 
 if __name__ == "__main__":
     logging.getLogger("temporalio").setLevel(logging.ERROR)  # cases fail on purpose
-    asyncio.run(record("--all" not in sys.argv))
+    asyncio.run(record(sys.argv[1:]))

@@ -2,15 +2,20 @@
 
 import json
 from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
 
 import pytest
+from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from orchestrator.temporal.replay import replay
 from orchestrator.temporal.workflow.run_workflow import RunWorkflow
-from tests.histories import HISTORIES, read_histories
+from tests.histories import HISTORIES, read_events, read_histories
+from tests.temporal.delicate_runs import DELICATE, Delicate, find_problems, read_type
+from tests.temporal.golden_runs import make_slug
+from tests.written_keys import collect_payload_keys, find_message_keys, watch_writers
 
 pytestmark = pytest.mark.temporal
 
@@ -35,20 +40,69 @@ async def find_mismatches(executions: Iterable[WorkflowHistory]) -> dict[str, Ex
     return dict((await replayer.replay_workflows(compare_each(), raise_on_replay_failure=False)).replay_failures)
 
 
+UNWRITTEN = {
+    "WORKFLOW_EXECUTION_TIMED_OUT": "runs have no timeout of Temporal's",
+    "CHILD_WORKFLOW_EXECUTION_TIMED_OUT": "nor have branches and called runs",
+    "REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_FAILED": "only for a child that was deleted",
+    "UPSERT_WORKFLOW_SEARCH_ATTRIBUTES": "search attributes are set at the start",
+    "WORKFLOW_PROPERTIES_MODIFIED": "and so is the memo",
+    "WORKFLOW_PROPERTIES_MODIFIED_EXTERNALLY": "reserved",
+    "ACTIVITY_PROPERTIES_MODIFIED_EXTERNALLY": "reserved",
+    "WORKFLOW_EXECUTION_UPDATE_ADMITTED": "only after a reset",
+    "WORKFLOW_EXECUTION_UPDATE_REJECTED": "rejected updates are not recorded",
+    "WORKFLOW_EXECUTION_OPTIONS_UPDATED": "workers have no deployment versions",
+    "WORKFLOW_EXECUTION_PAUSED": "the interpreter pauses, not the server",
+    "WORKFLOW_EXECUTION_UNPAUSED": "the same",
+    "WORKFLOW_EXECUTION_TIME_SKIPPING_TRANSITIONED": "only on test servers",
+    "UNSPECIFIED": "never written",
+}
+"""Types of events that no run has, and why; those of Nexus, which nothing uses, are left out."""
+
+
+@dataclass(frozen=True)
+class Replays:
+    """The replays of all histories."""
+
+    failures: dict[str, list[str]]
+    """By name of the history."""
+    written: set[str]
+    """What state writers have written meanwhile; see `find_state_keys`."""
+
+
 @pytest.fixture(scope="session")
-async def failures() -> dict[str, list[str]]:
-    """Replay all histories; return the failures by name."""
+async def replays() -> Replays:
     cases = dict(read_histories())
-    mismatches = await find_mismatches(execution for executions in cases.values() for execution in executions)
-    return {
+    written: set[str] = set()
+    with watch_writers(written):
+        mismatches = await find_mismatches(execution for executions in cases.values() for execution in executions)
+    failures = {
         name: [str(mismatches[execution.run_id]) for execution in executions if execution.run_id in mismatches]
         for name, executions in cases.items()
     }
+    return Replays(failures, written)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_recorded_history_still_replays(name: str, failures: dict[str, list[str]]) -> None:
-    assert failures[name] == []
+def test_a_recorded_history_still_replays(name: str, replays: Replays) -> None:
+    assert replays.failures[name] == []
+
+
+@pytest.mark.parametrize("case", DELICATE, ids=lambda case: case.name)
+def test_a_delicate_run_is_recorded_with_what_makes_it_delicate(case: Delicate) -> None:
+    assert find_problems(case, read_events(make_slug(case.name))) == []
+
+
+def test_each_key_of_requests_results_and_messages_is_in_some_history() -> None:
+    found = {key for name in NAMES for _, events in read_events(name) for key in collect_payload_keys(events)}
+
+    assert sorted(find_message_keys() - found) == []
+
+
+def test_each_type_of_event_is_in_some_history() -> None:
+    found = {read_type(event) for name in NAMES for _, events in read_events(name) for event in events}
+    known = {name.removeprefix("EVENT_TYPE_") for name in EventType.keys()}  # noqa: SIM118 - not a dictionary
+
+    assert {name for name in known - UNWRITTEN.keys() if "NEXUS" not in name} == found
 
 
 @pytest.mark.parametrize("name", STRICT_CASES)
