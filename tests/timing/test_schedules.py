@@ -130,11 +130,12 @@ def test_ranges_are_short() -> None:
     assert [(one.start, one.end) for one in build_ranges(ANY_MINUTE)] == [(0, 59)]
 
 
-@pytest.mark.parametrize("expression", EXPRESSIONS)
-def test_fire_times_in_utc_are_those_of_croniter(expression: str) -> None:
-    walk = croniter(expression, START, max_years_between_matches=50)
+def test_fire_times_in_utc_are_those_of_croniter() -> None:
+    for expression in EXPRESSIONS:
+        walk = croniter(expression, START, max_years_between_matches=50)
 
-    assert list(islice(iterate_fire_times(expression, START), 15)) == [walk.get_next(datetime) for _ in range(15)]
+        expected = [walk.get_next(datetime) for _ in range(15)]
+        assert (expression, expected) == (expression, list(islice(iterate_fire_times(expression, START), 15)))
 
 
 @pytest.mark.parametrize(
