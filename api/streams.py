@@ -42,7 +42,7 @@ async def follow_while(
         following.cancel()
         await asyncio.wait({following})
         if not following.cancelled():
-            following.exception()  # what it raised has been raised above, or nobody waits for it
+            following.exception()  # what it raised has been raised above, or has no reader
         if isinstance(stream, AsyncGenerator):
             await stream.aclose()
 

@@ -42,7 +42,7 @@ def api_command(app: typer.Typer, name: str | None = None) -> Callable[[Function
 
 
 def add_server_options(command: Callable[..., Any], function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the parameters of a function and the options that name an API, but not the client."""
+    """Return a command with the parameters of a function except the client, and with the options that name an API."""
     own = [
         each
         for each in inspect.signature(function).parameters.values()

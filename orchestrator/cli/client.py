@@ -37,7 +37,7 @@ class ApiClient:
 
     @cached_property
     def server(self) -> Server:
-        """Return the API, which is looked for at the first request: what is wrong with arguments is told before."""
+        """Return the API. It is looked up at the first request, so that wrong arguments are reported before."""
         return require_server(self.options)
 
     @cached_property

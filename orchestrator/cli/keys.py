@@ -123,7 +123,7 @@ def _create_in_database(request: "Document", *, is_forced: bool) -> "Document":
 
 
 def _require_database(settings: "Settings") -> None:
-    """Raise UsageError where a key would be created in a new database of a folder that nobody has named."""
+    """Raise UsageError where a key would be created in a new database of the default folder."""
     from orchestrator.store.database import FILE
 
     is_named = settings.database_url is not None or "home" in settings.model_fields_set

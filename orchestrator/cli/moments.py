@@ -32,8 +32,3 @@ def format_utc(moment: datetime, now: datetime) -> str:
     """Return a time to the minute with its zone, without the date if it is today's: `03:39 UTC`."""
     there, today = moment.astimezone(UTC), now.astimezone(UTC).date()
     return f"{there:%H:%M} UTC" if there.date() == today else f"{there:%Y-%m-%d %H:%M} UTC"
-
-
-def format_until(moment: datetime, now: datetime) -> str:
-    """Return until when something waits: `until 03:39 UTC, in 51 min`."""
-    return f"until {format_utc(moment, now)}, {format_relative(moment, now)}"

@@ -33,16 +33,16 @@ async def test_pending_starts_are_completed_after_a_crash(
     """Accepted and never started: what `kill -9` leaves between the two."""
     await create_active_workflow(api, "one", {"type": "event", "event": "order.paid"})
     received = {"id": "e1", "name": "order.paid", "data": 7}
-    start = Start("one", 1, f"{customer}-owed")
+    start = Start("one", 1, f"{customer}-pending")
     long_ago = datetime.now(UTC) - timedelta(minutes=5)
     owing = Delivery(
         f"{customer}-delivery", customer, "event", "order.paid", "e1", ACCEPTED, received, long_ago, starts=(start,)
     )
     await services.events.deliveries.accept(owing, "event:e1")
 
-    assert (await wait_for_end(api, f"{customer}-owed"))["context"]["seen"] == received
+    assert (await wait_for_end(api, f"{customer}-pending"))["context"]["seen"] == received
     again = (await api.post("/events", json={"id": "e1", "name": "order.paid", "data": 7})).json()
-    assert (again["outcome"], again["runs"][0]["run_id"]) == ("duplicate", f"{customer}-owed")
+    assert (again["outcome"], again["runs"][0]["run_id"]) == ("duplicate", f"{customer}-pending")
 
 
 async def test_a_start_that_finds_the_server_busy_is_pending(
@@ -90,7 +90,7 @@ async def test_a_pending_event_starts_with_its_own_data(
     api: httpx.AsyncClient, services: Services, customer: str
 ) -> None:
     await create_active_workflow(api, "one", {"type": "event", "event": "e"})
-    start = Start("one", 1, f"{customer}-owed")
+    start = Start("one", 1, f"{customer}-pending")
     received = {"id": "e1", "name": "e", "data": "first"}
     delivery = Delivery(
         f"{customer}-d", customer, "event", "e", "e1", ACCEPTED, received, datetime.now(UTC), starts=(start,)
@@ -99,7 +99,7 @@ async def test_a_pending_event_starts_with_its_own_data(
     again = asyncio.create_task(api.post("/events", json={"id": "e1", "name": "e", "data": "first"}))
     await services.events.deliveries.postpone(delivery.id, timedelta(seconds=-1))
 
-    assert (await wait_for_end(api, f"{customer}-owed"))["context"]["seen"]["data"] == "first"
+    assert (await wait_for_end(api, f"{customer}-pending"))["context"]["seen"]["data"] == "first"
     assert (await again).json()["outcome"] == "duplicate"
 
 

@@ -75,7 +75,7 @@ async def test_keys_are_created_rotated_and_revoked_by_the_api(shell: Shell) -> 
 
 @pytest.mark.temporal
 async def test_what_a_key_creates_carries_its_name(shell: Shell, tmp_path: Path) -> None:
-    """The command line wrote itself as the author, whoever used it."""
+    """The command line was recorded as the author, whichever key it used."""
     key = require_success(await shell("keys", "create", "nightly-ci", "--scopes", "read,edit"))
     shell.env["ORCHESTRATOR_API_KEY"] = key
     require_success(await shell("workflows", "push", "--activate", "examples/large_order.json"))
