@@ -26,9 +26,3 @@ def format_relative(moment: datetime, now: datetime) -> str:
             amount = f"{int(abs(seconds)) // size} {unit}"
             return f"in {amount}" if seconds > 0 else f"{amount} ago"
     return f"{moment.astimezone(UTC):%Y-%m-%d}"
-
-
-def format_utc(moment: datetime, now: datetime) -> str:
-    """Return a time to the minute with its zone, without the date if it is today's: `03:39 UTC`."""
-    there, today = moment.astimezone(UTC), now.astimezone(UTC).date()
-    return f"{there:%H:%M} UTC" if there.date() == today else f"{there:%Y-%m-%d %H:%M} UTC"
