@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,7 @@ def find_unit(path: str) -> tuple[int, str] | None:
     return None
 
 
+@cache
 def find_file(module: str) -> str | None:
     path = module.replace(".", "/")
     return next((name for name in (f"{path}.py", f"{path}/__init__.py") if (ROOT / name).exists()), None)
@@ -135,6 +137,22 @@ def test_imports_go_down() -> None:
     upward = {path: list_upward_imports(path) for path in list_sources()}
 
     assert {path: names for path, names in upward.items() if names} == {}
+
+
+def list_loaded_files(path: str) -> set[str]:
+    """Return the files that importing a file loads first; imports for types and in functions do not count."""
+    body = ast.parse((ROOT / path).read_text()).body
+    names = [
+        f"{node.module}.{name.name}" if find_file(f"{node.module}.{name.name}") else str(node.module)
+        for node in body
+        if isinstance(node, ast.ImportFrom)
+        for name in node.names
+    ]
+    return {file for name in names if (file := find_file(name)) not in (None, path)}
+
+
+def test_no_modules_import_each_other() -> None:
+    TopologicalSorter({path: list_loaded_files(path) for path in list_sources()}).prepare()  # raises CycleError
 
 
 def test_few_modules_lie_outside_a_package() -> None:
