@@ -8,14 +8,22 @@ import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import entry_points
+from pathlib import Path
 from types import ModuleType
 
+from pydantic import TypeAdapter, ValidationError
+
 from activities.registry import ActionError, Registry, build_registry
+from orchestrator.jsontools.pointer import format_pointer
+from orchestrator.jsontools.schema import find_schema_problems
+from orchestrator.jsontools.validation_messages import describe_validation_error
+from orchestrator.model.described_action import DescribedAction
 from orchestrator.settings import Settings
 
 BUILTIN = ("http", "email", "notify", "data", "log", "events", "sql")
 """Modules of this package that declare actions."""
 ENTRY_POINTS = "orchestrator.actions"
+ACTIONS = TypeAdapter(list[DescribedAction])
 
 
 def load_builtin_registry() -> Registry:
@@ -24,7 +32,10 @@ def load_builtin_registry() -> Registry:
 
 
 def load_registry(settings: Settings) -> Registry:
-    """Return the built-in actions, those of `ACTION_MODULES` and those of entry points; raises ActionError."""
+    """Return the built-in actions, those of `ACTION_MODULES`, of entry points and of `ACTION_SCHEMAS`.
+
+    Raises ActionError.
+    """
     registry = load_builtin_registry()
     for name in settings.action_modules:
         with _translate_import_errors(f"{name!r}, named in ORCHESTRATOR_ACTION_MODULES"):
@@ -36,7 +47,29 @@ def load_registry(settings: Settings) -> Registry:
         if not isinstance(loaded, ModuleType):
             raise ActionError(f"entry point {point.name!r} in group {ENTRY_POINTS} must name a module")
         registry.add_module(loaded)
+    for file in settings.action_schemas:
+        for action in read_action_schemas(Path(file)):
+            if action.name in registry.described:
+                raise ActionError(f"{file}: action {action.name!r} is described twice")
+            registry.described[action.name] = action
     return registry
+
+
+def read_action_schemas(file: Path) -> list[DescribedAction]:
+    """Read a file that `orchestrator schema --actions` has written; raises ActionError."""
+    where = f"{file}, named in ORCHESTRATOR_ACTION_SCHEMAS"
+    try:
+        actions = ACTIONS.validate_json(file.read_bytes())
+    except OSError as error:
+        raise ActionError(f"cannot read {where}: {error.strerror}") from None
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        problem = f"{format_pointer(first['loc']) or '/'} {describe_validation_error(first)}"
+        raise ActionError(f"{where}: {problem}") from None
+    for index, action in enumerate(actions):
+        for wrong in find_schema_problems(action.parameter_schema, f"/{index}/parameters"):
+            raise ActionError(f"{where}: {wrong.path}: {wrong.message}")
+    return actions
 
 
 @contextmanager

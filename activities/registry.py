@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeVar, get_type_hints
 
 from pydantic import BaseModel
 
+from orchestrator.model.described_action import DescribedAction
 from orchestrator.model.permissions import SecretInfo
 
 Execution = Literal["activity", "local"]
@@ -162,9 +163,11 @@ def _is_model(value: Any) -> Any:
 
 @dataclass(slots=True)
 class Registry:
-    """The actions that a worker serves, by name."""
+    """The actions that definitions can name."""
 
     actions: dict[str, ActionSpec] = field(default_factory=dict)
+    described: dict[str, DescribedAction] = field(default_factory=dict)
+    """Actions of workers elsewhere; one of the same name here comes first."""
 
     def add(self, spec: ActionSpec) -> None:
         """Add an action; raises ActionError if the name is taken."""
@@ -187,16 +190,21 @@ class Registry:
         for spec in specs:
             self.add(spec)
 
-    def get(self, name: str) -> ActionSpec | None:
+    def get(self, name: str) -> ActionSpec | DescribedAction | None:
         """Return an action, or None."""
-        return self.actions.get(name)
+        return self.actions.get(name) or self.described.get(name)
 
     def list_names(self) -> list[str]:
         """Return the names of all actions, sorted."""
-        return sorted(self.actions)
+        return sorted({*self.actions, *self.described})
+
+    def describe(self) -> list[dict[str, Any]]:
+        """Return the descriptions of all actions, those of workers elsewhere included."""
+        return [each.describe() for name in self.list_names() if (each := self.get(name)) is not None]
 
     def __iter__(self) -> Iterator[ActionSpec]:
-        return iter(self.actions[name] for name in self.list_names())
+        """Iterate over the actions that a worker of this process serves."""
+        return iter(self.actions[name] for name in sorted(self.actions))
 
 
 def build_registry(modules: Iterable[Any]) -> Registry:

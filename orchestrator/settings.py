@@ -87,6 +87,11 @@ class Settings(BaseSettings):
         None, description="`host:port` where a worker serves `/metrics` and `/healthz`; the API serves its own."
     )
     action_modules: Names = Field((), description="Python modules with custom actions, separated by commas.")
+    action_schemas: Names = Field(
+        (),
+        description="Files that describe the actions of workers elsewhere, separated by commas, as "
+        "`orchestrator schema --actions` writes them.",
+    )
     log_format: Literal["text", "json"] = Field("text", description="Format of log lines.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged.")
     max_concurrent_activities: int = Field(
@@ -160,7 +165,12 @@ class Settings(BaseSettings):
     )
 
     @field_validator(
-        "action_modules", "http_allowed_networks", "http_blocked_ports", "smtp_allowed_headers", mode="before"
+        "action_modules",
+        "action_schemas",
+        "http_allowed_networks",
+        "http_blocked_ports",
+        "smtp_allowed_headers",
+        mode="before",
     )
     @classmethod
     def _split(cls, value: object) -> object:

@@ -32,7 +32,7 @@ READ = describe_problems(401, 403, 404, 422, 429, 503)
 @router.get("/actions", operation_id="listActions", responses=READ)
 async def list_actions(services: ServicesDep, caller: Reader) -> list[ActionView]:
     """List the actions that nodes can call, with the schemas of their parameters and results."""
-    return [ActionView.model_validate(spec.describe()) for spec in services.registry]
+    return [ActionView.model_validate(each) for each in services.registry.describe()]
 
 
 @router.get("/schema", operation_id="getDefinitionSchema", responses=READ)

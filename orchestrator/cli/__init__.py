@@ -15,6 +15,7 @@ from orchestrator.cli import (
     run,
     runs,
     schedule,
+    schema,
     secrets,
     serve,
     simulate,
@@ -64,11 +65,12 @@ app.command()(serve.server)
 app.command()(serve.api)
 app.command()(serve.worker)
 app.command()(add_server_options(run.run, run.run))
-app.command()(validate.validate)
+app.command()(add_server_options(validate.validate, validate.validate))
 app.command()(validate.graph)
 app.command()(simulate.simulate)
 app.command("test")(test.run_cases)
 app.command()(replay.replay)
+app.command()(schema.schema)
 app.add_typer(workflows.app, name="workflows")
 app.add_typer(runs.app, name="runs")
 app.add_typer(deliveries.app, name="deliveries")

@@ -20,8 +20,7 @@ def list_actions(as_json: options.Json = False) -> None:
     """List the registered actions."""
     from orchestrator.cli.environment import load_actions
 
-    known = load_actions()
-    schema = [spec.describe() for spec in known]
+    schema = load_actions().describe()
     if as_json:
         print_json(schema)
     else:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,6 +16,8 @@ from orchestrator.jsontools.suggestions import did_you_mean
 MAX_BYTES = 32 * 1024 * 1024
 """Limit of a file: far above any definition, and a wrong path must not fill the memory."""
 STDIN = "-"
+INPUT_SUFFIX = ".input.json"
+"""Ending of files beside a definition that hold an input."""
 YAML_TIMESTAMP = "tag:yaml.org,2002:timestamp"
 YAML_ONLY = {YAML_TIMESTAMP, *(f"tag:yaml.org,2002:{name}" for name in ("binary", "set", "omap", "pairs"))}
 """Tags of values that JSON does not have."""
@@ -67,6 +70,33 @@ def _read_file(path: Path) -> bytes:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise UsageError(f"cannot read {path}: {reason}") from None
+
+
+def list_definition_files(names: Iterable[str]) -> list[str]:
+    """Return the files that arguments name; a folder stands for the definitions in it. Raises UsageError."""
+    found: list[str] = []
+    for name in names:
+        if name == STDIN or not Path(name).is_dir():
+            found.append(name)
+            continue
+        inside = [str(path) for path in sorted(Path(name).rglob("*.json")) if _is_definition(path, Path(name))]
+        if not inside:
+            raise UsageError(
+                f"there are no definitions in {Path(name).resolve()}", hint="they are JSON objects with `nodes`"
+            )
+        found += inside
+    return list(dict.fromkeys(found))
+
+
+def _is_definition(path: Path, folder: Path) -> bool:
+    """Return whether a file is meant to be a definition; one that is not valid JSON is, so that it is reported."""
+    if any(part.startswith(".") for part in path.relative_to(folder).parts) or path.name.endswith(INPUT_SUFFIX):
+        return False
+    try:
+        value = parse_json(path.read_text("utf-8-sig")).value
+    except (OSError, ValueError, JsonSyntaxError):
+        return True
+    return isinstance(value, dict) and "nodes" in value
 
 
 def _suggest_file(path: Path) -> str | None:

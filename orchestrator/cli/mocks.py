@@ -11,6 +11,7 @@ from orchestrator.jsontools.source import parse_json as read_json_text
 
 if TYPE_CHECKING:
     from activities.registry import ActionSpec, Registry
+    from orchestrator.model.described_action import DescribedAction
 
 FORM = 'write {"output": …} or {"error": {"message": …, "error_type": …}}, or a list of them'
 
@@ -63,7 +64,7 @@ class MockedRegistry:
         self.registered = registered
         self.mocked = mocked
 
-    def get(self, name: str) -> "ActionSpec | MockedAction | None":
+    def get(self, name: str) -> "ActionSpec | DescribedAction | MockedAction | None":
         """Return an action, or None."""
         spec = self.registered.get(name)
         return MockedAction(name) if spec is None and name in self.mocked else spec
@@ -71,13 +72,6 @@ class MockedRegistry:
     def list_names(self) -> list[str]:
         """Return the names of all actions."""
         return sorted({*self.registered.list_names(), *self.mocked})
-
-
-def create_any_parameters() -> Any:
-    """Return a model that accepts any parameters."""
-    from pydantic import ConfigDict, create_model
-
-    return create_model("AnyParameters", __config__=ConfigDict(extra="allow"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,4 +87,6 @@ class MockedAction:
     @property
     def parameters(self) -> Any:
         """Return a model that accepts any parameters."""
+        from orchestrator.model.described_action import create_any_parameters
+
         return create_any_parameters()

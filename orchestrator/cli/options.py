@@ -6,6 +6,10 @@ import typer
 
 DefinitionFile = Annotated[str, typer.Argument(metavar="FILE", help="Definition file; `-` reads stdin.")]
 DefinitionFiles = Annotated[list[str], typer.Argument(metavar="FILE...", help="Definition files; `-` reads stdin.")]
+DefinitionPaths = Annotated[
+    list[str],
+    typer.Argument(metavar="FILE|FOLDER...", help="Definition files, or folders of them; `-` reads stdin."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 With = Annotated[
     list[str] | None,

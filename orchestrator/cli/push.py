@@ -114,23 +114,23 @@ def _split_for_requests(files: Sequence[LoadedFile]) -> Iterator[list[LoadedFile
 
 def _group_callers(files: Sequence[LoadedFile]) -> list[list[LoadedFile]]:
     """Return the files in groups: two that are connected by calls are in the same one."""
-    by_id = {_get_id(file): file for file in files}
-    neighbours: dict[str, set[str]] = {name: set() for name in by_id}
-    for name, file in by_id.items():
-        for other, _ in find_callees(file.value):
-            if other in by_id:
-                neighbours[name].add(other)
-                neighbours[other].add(name)
+    indexes = {_get_id(file): index for index, file in enumerate(files)}
+    neighbours: list[set[int]] = [set() for _ in files]
+    for index, file in enumerate(files):
+        for name, _ in find_callees(file.value):
+            if name in indexes:
+                neighbours[index].add(indexes[name])
+                neighbours[indexes[name]].add(index)
     groups: list[list[LoadedFile]] = []
-    seen: set[str] = set()
-    for name in by_id:
-        group, waiting = [], [name]
+    seen: set[int] = set()
+    for start in range(len(files)):
+        group, waiting = [], [start]
         while waiting:
-            one = waiting.pop()
-            if one not in seen:
-                seen.add(one)
-                group.append(by_id[one])
-                waiting += sorted(neighbours[one])
+            index = waiting.pop()
+            if index not in seen:
+                seen.add(index)
+                group.append(files[index])
+                waiting += sorted(neighbours[index])
         if group:
             groups.append(group)
     return groups
@@ -152,7 +152,7 @@ def order_callees_first(files: Iterable[LoadedFile]) -> list[LoadedFile]:
 
 
 def _get_id(file: LoadedFile) -> str:
-    return str(file.value["id"])
+    return str(file.value.get("id"))
 
 
 def _store(client: ApiClient, file: LoadedFile, customer: str | None) -> Document:

@@ -1,44 +1,73 @@
 """`validate` and `graph`: check and draw definitions without running them."""
 
+import os
 from dataclasses import asdict, astuple
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
 from orchestrator.cli import options
-from orchestrator.cli.environment import load_actions, load_settings
+from orchestrator.cli.api_command import pop_server_options
+from orchestrator.cli.checks import check_files
 from orchestrator.cli.failures import USAGE, format_excerpt
-from orchestrator.cli.files import LoadedFile, read_json
+from orchestrator.cli.files import LoadedFile, list_definition_files, read_json, require_writable
 from orchestrator.cli.output import print_json, print_line, print_note
-from orchestrator.cli.planning import check_definition, format_count, index_definitions, read_permissions
+from orchestrator.cli.planning import format_count
+from orchestrator.cli.reports import format_annotations, format_junit
+from orchestrator.cli.signals import interrupt_on_signal
 from orchestrator.errors import OrchestratorError, Problem
 from orchestrator.jsontools.source import JsonSyntaxError
 
 
-def validate(files: options.DefinitionFiles, with_files: options.With = None, as_json: options.Json = False) -> None:
+def validate(
+    files: options.DefinitionPaths,
+    with_files: options.With = None,
+    local: Annotated[
+        bool, typer.Option("--local", help="Check with the actions of this environment, without an API.")
+    ] = False,
+    junit: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a JUnit report, with a case for each definition.")
+    ] = None,
+    github: Annotated[
+        bool | None,
+        typer.Option("--github/--no-github", help="Print GitHub annotations too; the default in GitHub Actions."),
+    ] = None,
+    as_json: options.Json = False,
+    **server: Any,
+) -> None:
     """Report all problems of definitions, as `file:line:column: error code: message`.
 
-    `workflow` nodes can call any of the definitions on the command line.
+    A folder stands for all definitions in it. `workflow` nodes can call any of the definitions on the command line.
+
+    The API checks them if there is one, with its actions and with the workflows that it stores; else they are checked
+    with the actions of this environment.
     """
-    read = [(name, _try_read(name)) for name in files]
-    settings = load_settings()
-    known, permissions = load_actions(settings), read_permissions(settings)
-    others = index_definitions(
-        [*map(read_json, with_files or ()), *(file for _, file in read if isinstance(file, LoadedFile))]
-    )
-    reports = []
-    for name, file in read:
-        if isinstance(file, OrchestratorError):
-            reports.append(_report_unreadable(name, file, as_json=as_json))
-        else:
-            reports.append(
-                _report_problems(file, check_definition(file, known, others, permissions).problems, as_json=as_json)
-            )
+    if junit is not None:
+        require_writable(junit, "--junit")
+    read = [(name, _try_read(name)) for name in list_definition_files(files)]
+    loaded = [file for _, file in read if isinstance(file, LoadedFile)]
+    callees = [read_json(name) for name in with_files or ()]
+    named = pop_server_options(server)
+    with interrupt_on_signal():
+        found, checked = check_files(loaded, callees, named, locally=local) if loaded else ([], "")
+    problems = {id(file): each for file, each in found}
+    reports = [
+        _report_unreadable(name, file, as_json=as_json)
+        if isinstance(file, OrchestratorError)
+        else _report_problems(file, problems[id(file)], as_json=as_json)
+        for name, file in read
+    ]
     failed = sum(not report["valid"] for report in reports)
     if as_json:
         print_json(reports)
     else:
-        _print_summary(reports, failed)
+        _print_summary(reports, failed, checked)
+        if github if github is not None else os.environ.get("GITHUB_ACTIONS") == "true":
+            for line in format_annotations(reports):
+                print_line(line)
+    if junit is not None:
+        junit.write_text(format_junit(reports))
     if failed:
         raise typer.Exit(USAGE)
 
@@ -75,17 +104,18 @@ def _report_problems(file: LoadedFile, problems: list[Problem], *, as_json: bool
     return {"file": file.name, "valid": valid, "problems": entries}
 
 
-def _print_summary(reports: list[dict[str, Any]], failed: int) -> None:
+def _print_summary(reports: list[dict[str, Any]], failed: int, checked: str) -> None:
+    how = f", checked {checked}" if checked else ""
     problems = [problem for report in reports for problem in report["problems"]]
     errors = sum(problem["severity"] == "error" for problem in problems)
     warnings = format_count(len(problems) - errors, "warning")
     if failed:
         print_note(
-            f"{format_count(errors, 'error')}, {warnings} in {failed} of {format_count(len(reports), 'file')}",
+            f"{format_count(errors, 'error')}, {warnings} in {failed} of {format_count(len(reports), 'file')}{how}",
             "bold red",
         )
     else:
-        print_note(f"{format_count(len(reports), 'file')} valid" + (f", {warnings}" if problems else ""), "green")
+        print_note(f"{format_count(len(reports), 'file')} valid" + (f", {warnings}" if problems else "") + how, "green")
 
 
 def graph(file: options.DefinitionFile) -> None:

@@ -88,10 +88,18 @@ class Actions:
         if self.registry is None or not name:
             return None
         spec = self.registry.get(name)
-        if spec is None and not task_queue and not self.settings.task_queue:
-            hint = did_you_mean(name, self.registry.list_names()) or "`orchestrator actions list` lists all actions"
+        queue = task_queue or self.settings.task_queue
+        if spec is not None:
+            return spec
+        suggestion = did_you_mean(name, self.registry.list_names())
+        if queue:
+            message = f"the action {name!r:.60} is not known here; a worker of task queue {queue!r:.60} has to serve it"
+            hint = suggestion or "name a file that describes it in ORCHESTRATOR_ACTION_SCHEMAS to have it checked"
+            self.report.add_warning("unknown_action", pointer, message, hint)
+        else:
+            hint = suggestion or "`orchestrator actions list` lists all actions"
             self.report.add_error("unknown_action", pointer, f"there is no action {name!r:.60}", hint)
-        return spec
+        return None
 
     def _merge_retry(self, spec: ActionLike | None, own: Mapping[str, Any]) -> Retry:
         return merge_retry((spec and spec.retry) or {}, self.retry, own)

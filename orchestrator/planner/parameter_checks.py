@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from orchestrator.jsontools.parameters import Keys, follow_location, validate_parameters
 from orchestrator.jsontools.pointer import format_pointer
+from orchestrator.jsontools.schema import find_problems
 from orchestrator.jsontools.suggestions import did_you_mean, join_names
 from orchestrator.jsontools.validation_messages import (
     EXPECTED_TYPES,
@@ -14,6 +15,7 @@ from orchestrator.jsontools.validation_messages import (
     suggest_choice,
     suggest_pipe,
 )
+from orchestrator.model.described_action import DescribedAction
 from orchestrator.planner.policies import ActionLike
 from orchestrator.planner.report import Report
 
@@ -23,6 +25,9 @@ TEMPLATES = "x-templates"
 
 def check_parameters(action: ActionLike, config: Mapping[str, Any], pointer: str, report: Report) -> None:
     """Report each literal value of `config` that does not fit the action's parameters."""
+    if isinstance(action, DescribedAction):
+        _check_by_schema(action, action.parameter_schema, config, pointer, report)
+        return
     _check_code(action, config, pointer, report)
     try:
         validate_parameters(action.parameters, config)
@@ -47,9 +52,35 @@ def check_parameters(action: ActionLike, config: Mapping[str, Any], pointer: str
             _report_alternatives(action, keys, errors, pointer, report)
 
 
+def _check_by_schema(
+    action: ActionLike, schema: Mapping[str, Any], config: Mapping[str, Any], pointer: str, report: Report
+) -> None:
+    """Report what does not fit the JSON Schema of an action that a worker elsewhere serves."""
+    properties = schema.get("properties", {})
+    for name in schema.get("required", ()):
+        if name not in config:
+            _report_missing(action, name, (), pointer, report)
+    for name, value in config.items():
+        if name not in properties:
+            if schema.get("additionalProperties") is False and not has_template(name):
+                _report_unknown(action, (name,), pointer, report)
+        elif not has_template(value):
+            for problem in find_problems({"$defs": schema.get("$defs", {}), "allOf": [properties[name]]}, value):
+                path = pointer + format_pointer([name]) + problem.path
+                report.add_error("bad_parameter", path, f"`{name}` of {action.name} {problem.message}", problem.hint)
+
+
+def _get_schema(action: ActionLike) -> Mapping[str, Any]:
+    """Return the JSON Schema of an action's parameters."""
+    schema: Mapping[str, Any] = (
+        action.parameter_schema if isinstance(action, DescribedAction) else action.parameters.model_json_schema()
+    )
+    return schema
+
+
 def _check_code(action: ActionLike, config: Mapping[str, Any], pointer: str, report: Report) -> None:
     """Report templates in parameters that are code (`x-templates` in their schema)."""
-    properties = action.parameters.model_json_schema().get("properties", {})
+    properties = _get_schema(action).get("properties", {})
     rules = {name: schema[TEMPLATES] for name, schema in properties.items() if TEMPLATES in schema}
     for name, rule in rules.items():
         if name in config and has_template(config[name]):
@@ -77,7 +108,7 @@ def _report_missing(action: ActionLike, name: str, keys: Keys, pointer: str, rep
 
 def _report_unknown(action: ActionLike, keys: Keys, pointer: str, report: Report) -> None:
     if len(keys) == 1:
-        names = list(action.parameters.model_json_schema().get("properties", {}))
+        names = list(_get_schema(action).get("properties", {}))
         hint = did_you_mean(keys[0], names) or f"parameters: {join_names(names) or 'none'}"
         message = f"{action.name} has no parameter {keys[0]!r:.60}"
     else:
@@ -101,7 +132,7 @@ def _report_alternatives(
 
 
 def _describe_parameter(action: ActionLike, name: str) -> str | None:
-    schema = action.parameters.model_json_schema().get("properties", {}).get(name, {})
+    schema = _get_schema(action).get("properties", {}).get(name, {})
     description = schema.get("description")
     return f"{name}: {description}" if description else None
 

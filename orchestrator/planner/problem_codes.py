@@ -62,7 +62,7 @@ CODES: dict[ProblemCode, str] = {
     "too_deep": "Loops, parallels, values or workflow calls are nested too deeply.",
     # nodes
     "missing_action": "No action is named.",
-    "unknown_action": "The action is not registered.",
+    "unknown_action": "The action is not registered. A warning where a worker of another task queue may serve it.",
     "missing_parameter": "A required parameter of the action is missing.",
     "unknown_parameter": "The action has no such parameter.",
     "bad_parameter": "The value does not fit the action's parameter.",

@@ -67,7 +67,13 @@ async def start_dev(home: Path, env: Mapping[str, str] = MappingProxyType({}), *
     ready = home.parent / f"{home.name}.ready.json"
     ready.unlink(missing_ok=True)  # left by a process that was killed
     shell = Shell(
-        {"ORCHESTRATOR_HOME": str(home), "ORCHESTRATOR_HTTP_ALLOWED_NETWORKS": "127.0.0.1/32", **env}, folder=folder
+        {
+            "ORCHESTRATOR_HOME": str(home),
+            "ORCHESTRATOR_HTTP_ALLOWED_NETWORKS": "127.0.0.1/32",
+            "XDG_CONFIG_HOME": str(home.parent / "user"),  # so that only commands with these variables find it
+            **env,
+        },
+        folder=folder,
     )
     args = ("dev", "--port", 0, "--temporal-port", 0, "--ui-port", 0, "--ready-file", ready)
     process = await shell.begin(*args)

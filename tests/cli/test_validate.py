@@ -4,12 +4,16 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from orchestrator.cli import app
 from orchestrator.cli.files import MAX_BYTES
+from tests.cli.commands import InProcess
+from tests.cli.shell import Dev
+from tests.cli.support import write_nodes
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 GOOD: dict[str, Any] = {
@@ -19,6 +23,17 @@ GOOD: dict[str, Any] = {
     "nodes": [{"id": "greet", "type": "set", "config": {"greeting": "Hello {{ input.name }}"}}],
     "edges": [{"source": "trigger", "target": "greet"}],
 }
+OWN_ACTION = """
+from pydantic import BaseModel
+from activities.registry import action
+
+class Text(BaseModel):
+    text: str
+
+@action("own.here")
+async def own(parameters: Text) -> None: ...
+"""
+LOCALLY = ", checked with the actions of this environment"
 
 
 def invoke(*args: object, stdin: bytes | None = None) -> Result:
@@ -34,7 +49,7 @@ def write_definition(folder: Path, name: str, value: Any) -> Path:
 def test_a_valid_file_exits_with_0(tmp_path: Path) -> None:
     result = invoke("validate", write_definition(tmp_path, "good.json", GOOD))
 
-    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "1 file valid\n")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", f"1 file valid{LOCALLY}\n")
 
 
 def test_every_problem_has_its_line_and_column(tmp_path: Path) -> None:
@@ -57,7 +72,7 @@ def test_every_problem_has_its_line_and_column(tmp_path: Path) -> None:
     )
     assert expected <= positions
     assert lines == sorted(lines, key=lambda line: int(line.split(":")[1]))
-    assert result.stderr.endswith("in 1 of 2 files\n")
+    assert result.stderr.endswith(f"in 1 of 2 files{LOCALLY}\n")
 
 
 def test_json_has_lines_and_pointers(tmp_path: Path) -> None:
@@ -106,14 +121,14 @@ def test_a_file_with_only_warnings_is_valid(tmp_path: Path) -> None:
 
     assert result.exit_code == 0
     assert ": warning unknown_key: unknown key 'colour'" in result.stdout
-    assert result.stderr == "1 file valid, 1 warning\n"
+    assert result.stderr == f"1 file valid, 1 warning{LOCALLY}\n"
 
 
 def test_the_examples_are_valid() -> None:
     files = sorted(path for path in EXAMPLES.glob("*.json") if not path.name.endswith(".input.json"))
     result = invoke("validate", *files)
 
-    assert (result.exit_code, result.stderr) == (0, f"{len(files)} files valid\n")
+    assert (result.exit_code, result.stderr) == (0, f"{len(files)} files valid{LOCALLY}\n")
 
 
 @pytest.mark.parametrize(
@@ -144,6 +159,7 @@ def test_a_file_that_is_not_a_definition_is_a_problem(tmp_path: Path, content: b
 )
 def test_a_file_that_cannot_be_read_is_bad_usage(command: Sequence[str], tmp_path: Path) -> None:
     (tmp_path / "workflow.json").write_text("{}")
+    # It has no nodes, so it is not taken for a definition.
     missing = invoke(*command, tmp_path / "workfow.json")
     folder = invoke(*command, tmp_path)
     nowhere = invoke(*command, tmp_path / "none" / "a.json")
@@ -151,7 +167,8 @@ def test_a_file_that_cannot_be_read_is_bad_usage(command: Sequence[str], tmp_pat
 
     assert [result.exit_code for result in (missing, folder, nowhere, odd)] == [2, 2, 2, 2]
     assert f"did you mean `{tmp_path / 'workflow.json'}`?" in missing.output
-    assert f"{tmp_path} is a folder" in folder.output
+    in_folder = f"there are no definitions in {tmp_path}" if command == ("validate",) else f"{tmp_path} is a folder"
+    assert in_folder in folder.output
     assert f"folder {tmp_path / 'none'} does not exist either" in nowhere.output
 
 
@@ -188,3 +205,52 @@ def test_control_characters_in_a_name_do_not_reach_the_terminal(tmp_path: Path) 
 
     assert "\u001b" not in result.output
     assert result.exit_code == 2
+
+
+def test_a_folder_stands_for_its_definitions(tmp_path: Path) -> None:
+    (tmp_path / "sub" / ".git").mkdir(parents=True)
+    right = write_definition(tmp_path, "right.json", GOOD)
+    broken = write_definition(tmp_path / "sub", "broken.json", b"{")
+    write_definition(tmp_path / "sub" / ".git", "hidden.json", b"{")
+    write_definition(tmp_path, "right.input.json", b"{")
+    write_definition(tmp_path, "package.json", {"name": "not a definition"})
+    result = invoke("validate", tmp_path, "--json")
+
+    assert [(each["file"], each["valid"]) for each in json.loads(result.stdout)] == [
+        (str(right), True),
+        (str(broken), False),
+    ]
+
+
+def test_ci_gets_annotations_and_a_junit_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    wrong = write_definition(tmp_path, "wrong.json", b'{\n"name": "50 %\\u0007", "nodes": []\n}')
+    right = write_definition(tmp_path, "right.json", GOOD)
+    report = tmp_path / "report.xml"
+    result = invoke("validate", right, wrong, "--junit", report)
+    suite = ElementTree.parse(report).getroot()[0]
+
+    assert f"::error file={wrong},line=2,col=" in result.stdout
+    assert ",title=no_nodes::error no_nodes: " in result.stdout
+    assert (suite.attrib["tests"], suite.attrib["failures"]) == ("2", "1")
+    assert [(case.attrib["name"], len(case)) for case in suite] == [(str(right), 0), (str(wrong), 1)]
+    assert f"{wrong}:2:" in (suite[1][0].text or "")
+    assert "::error" not in invoke("validate", wrong, "--no-github").stdout
+
+
+@pytest.mark.temporal
+def test_the_api_checks_with_its_own_actions_and_workflows(
+    dev: Dev, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own_actions_here.py").write_text(OWN_ACTION)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    own = write_nodes(tmp_path, {"id": "a", "type": "action", "action": "own.here", "config": {"text": "x"}})
+    command = InProcess({**dev.env, "ORCHESTRATOR_ACTION_MODULES": "own_actions_here"})
+    by_api, locally = command("validate", own), command("validate", own, "--local")
+    explicit = InProcess({**dev.env, "ORCHESTRATOR_API_URL": "http://127.0.0.1:1"})("validate", own)
+
+    assert (by_api.code, "there is no action 'own.here'" in by_api.out) == (2, True)
+    assert by_api.err.endswith(f", checked by {dev.ready['api']}\n")
+    assert (locally.code, locally.err) == (0, f"1 file valid{LOCALLY}\n")
+    assert explicit.code == 3, "an API that was named is not replaced"

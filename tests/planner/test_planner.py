@@ -11,8 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field
 
+from activities import load_builtin_registry
 from orchestrator.errors import DefinitionInvalid, Problem
 from orchestrator.model.definition import Definition, build_definition_schema
+from orchestrator.model.described_action import DescribedAction
 from orchestrator.model.plan import Action, Call, Loop, Parallel, Plan
 from orchestrator.planner.planner import check, check_input, plan
 from tests.graphs import Generated, draw_wild
@@ -507,11 +509,29 @@ def test_a_worker_in_another_language_is_sent_plain_secrets() -> None:
     plain = {"x": "Bearer {{ secrets.k }}", "y": "{{ input.name | trim }}"}
     node = {"id": "a", "type": "action", "action": "java.thing", "task_queue": "java", "config": plain}
 
-    assert find_codes(workflow(node)) == []
+    assert find_codes(workflow(node)) == [("warning", "unknown_action", "/nodes/0/action")]
 
 
-def test_an_action_on_another_task_queue_need_not_be_registered() -> None:
-    assert find_codes(workflow({"id": "a", "type": "action", "action": "java.thing", "task_queue": "java"})) == []
+def test_an_action_on_another_task_queue_is_unknown_here_or_described() -> None:
+    """A misspelt name there was found by nobody until the run waited for ever."""
+    registry = load_builtin_registry()
+    schema = {"type": "object", "properties": {"size": {"type": "integer"}}, "required": ["size"]}
+    described = {"name": "java.thing", "parameters": {**schema, "additionalProperties": False}}
+    registry.described["java.thing"] = DescribedAction.model_validate(described)
+
+    def find(name: str, config: dict[str, Any]) -> list[tuple[str, str, str | None]]:
+        node = {"id": "a", "type": "action", "action": name, "task_queue": "java", "config": config}
+        problems = check(workflow(node), registry=registry).problems
+        return [(each.severity, each.code, each.hint) for each in problems if each.path.startswith("/nodes")]
+
+    assert find("java.thing", {"size": 3}) == []
+    assert find("java.thing", {"size": "{{ input.size }}"}) == []
+    assert find("java.thin", {}) == [("warning", "unknown_action", "did you mean `java.thing`?")]
+    assert find("java.thing", {}) == [("error", "missing_parameter", None)]
+    assert find("java.thing", {"size": "many", "sise": 1}) == [
+        ("error", "bad_parameter", None),
+        ("error", "unknown_parameter", "did you mean `size`?"),
+    ]
 
 
 def test_retry_policies_are_merged() -> None:
