@@ -1,4 +1,4 @@
-"""Parse JSON bodies as strictly as definition files, and refuse unknown query parameters."""
+"""Parse bodies in JSON or YAML as strictly as definition files, and refuse unknown query parameters."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Iterator
@@ -10,11 +10,15 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
+from starlette.types import Scope
 
-from api.access import RequireScope, admit_request
+from api.access import ADMITTED_KEY, RequireScope, admit_request
 from orchestrator.jsontools.json_values import MAX_DEPTH
-from orchestrator.jsontools.source import MAX_SHOWN, JsonSyntaxError, Source, parse_json
+from orchestrator.jsontools.positions import MAX_SHOWN
+from orchestrator.jsontools.source import JsonSyntaxError, Source, parse_json
 from orchestrator.jsontools.suggestions import did_you_mean, join_names
+from orchestrator.jsontools.yaml_source import YamlSyntaxError
+from orchestrator.service.yaml_bodies import MAX_YAML_BYTES, read_yaml
 
 LOCATED_CHARACTERS = 100_000
 """Size up to which a duplicate key is reported with its position, which takes a second pass."""
@@ -22,15 +26,17 @@ LARGE_BYTES = 100_000
 """Size from which a body is parsed in a thread, off the event loop."""
 MAX_UNKNOWN = 10
 """Unknown query parameters that are reported per request."""
+YAML_TYPES = ("application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml")
+"""Media types of YAML; the first is that of RFC 9512."""
+YAML = "orchestrator.yaml"
+"""Entry of the ASGI scope of a request whose body is YAML."""
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 def parse_body(raw: bytes) -> Any:
     """Parse a body; raises HTTPException 400 with the position of the first syntax error."""
     try:
-        source = parse_json(raw.decode("utf-8-sig"), MAX_DEPTH)
-    except UnicodeDecodeError as error:
-        raise HTTPException(400, f"the body is not valid UTF-8 at byte {error.start}") from None
+        source = parse_json(_decode(raw), MAX_DEPTH)
     except JsonSyntaxError as error:
         raise HTTPException(
             400, f"{error.where}: {error.message}" + (f" ({error.hint})" if error.hint else "")
@@ -38,6 +44,25 @@ def parse_body(raw: bytes) -> Any:
     if source.repeated is not None:
         raise HTTPException(400, _describe_repeated_key(source))
     return source.value
+
+
+def _decode(raw: bytes) -> str:
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise HTTPException(400, f"the body is not valid UTF-8 at byte {error.start}") from None
+
+
+def is_yaml(content_type: str) -> bool:
+    """Return whether a Content-Type is that of YAML."""
+    media_type = content_type.partition(";")[0].strip().lower()
+    return media_type in YAML_TYPES or media_type.endswith("+yaml")
+
+
+def _declare_json(scope: Scope) -> Scope:
+    """Return the scope of a YAML request as one of JSON: the framework reads bodies of no other type."""
+    headers = [(name, value) for name, value in scope["headers"] if name != b"content-type"]
+    return {**scope, YAML: True, "headers": [*headers, (b"content-type", b"application/json")]}
 
 
 def _describe_repeated_key(source: Source) -> str:
@@ -51,20 +76,36 @@ class _StrictRequest(Request):
     async def stream(self) -> AsyncGenerator[bytes, None]:
         """Yield the body in chunks; raises HTTPException 413 if it is too large."""
         limit, size = self.app.state.services.settings.max_body_bytes, 0
+        too_large = f"the body is larger than {limit:,} bytes"
+        if self.scope.get(YAML) and limit > MAX_YAML_BYTES:
+            limit = MAX_YAML_BYTES
+            too_large = f"the YAML body is larger than {limit:,} bytes; send larger ones as JSON"
         if int(self.headers.get("content-length", 0)) > limit:
-            raise HTTPException(413, f"the body is larger than {limit:,} bytes")
+            raise HTTPException(413, too_large)
         async for part in super().stream():
             size += len(part)
             if size > limit:
-                raise HTTPException(413, f"the body is larger than {limit:,} bytes")
+                raise HTTPException(413, too_large)
             yield part
 
     async def json(self) -> Any:
         """Return the parsed body."""
         if not hasattr(self, "_json"):
             raw = await self.body()
+            if self.scope.get(YAML):
+                self._json = await self._parse_yaml(raw)
+                return self._json
             self._json = parse_body(raw) if len(raw) < LARGE_BYTES else await asyncio.to_thread(parse_body, raw)
         return self._json
+
+    async def _parse_yaml(self, raw: bytes) -> Any:
+        """Return the value of a YAML body; raises HTTPException 400, YamlSyntaxError, TooCostly and Busy."""
+        key = self.scope.get(ADMITTED_KEY)
+        customer = "" if key is None else key.customer_id or ""
+        value, refusal = await self.app.state.services.plans.call(customer, read_yaml, _decode(raw))
+        if refusal is not None:
+            raise YamlSyntaxError(*refusal)
+        return value
 
 
 class StrictRoute(APIRoute):
@@ -83,7 +124,12 @@ class StrictRoute(APIRoute):
             await admit_request(request, request.app.state.services, gates)
             if not reads_request:
                 _check_query(request.query_params, known)
-            return await handler(_StrictRequest(request.scope, request.receive))
+            sends_yaml = not reads_request and is_yaml(request.headers.get("content-type", ""))
+            scope = _declare_json(request.scope) if sends_yaml else request.scope
+            strict_request = _StrictRequest(scope, request.receive)
+            if sends_yaml:
+                await strict_request.json()  # here, because the framework makes any error of a body one of JSON
+            return await handler(strict_request)
 
         return handle
 

@@ -14,6 +14,7 @@ from starlette.routing import Match, compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.fields import ALLOWED_CHARACTERS
+from api.json_bodies import is_yaml
 from api.limits import TooManyRequests
 from api.models.base import Model
 from orchestrator.errors import DefinitionInvalid, OrchestratorError, ServerUnavailable
@@ -44,6 +45,7 @@ STATUS = {
     "bad_cursor": 422,
     "too_many_requests": 429,
     "json_syntax": 400,
+    "yaml_syntax": 400,
     "too_large": 413,
     "unsupported_coding": 415,
     "value_refused": 422,
@@ -192,7 +194,8 @@ async def _handle_invalid_request(request: Request, error: Exception) -> JSONRes
     mistakes = [_describe_mistake(each, request) for each in errors[:MAX_MISTAKES]]
     detail = "; ".join(f"{each.path or 'body'}: {each.message}" for each in mistakes[:3])
     content_type = request.headers.get("content-type", "")
-    not_json = "json" not in content_type and any(each["loc"][:1] == ("body",) for each in errors)
+    is_readable = "json" in content_type or is_yaml(content_type)
+    not_json = not is_readable and any(each["loc"][:1] == ("body",) for each in errors)
     hint = NOT_JSON if not_json else next((each.hint for each in mistakes if each.hint), None)
     return make_problem(422, "bad_request", detail, hint=hint, errors=mistakes)
 

@@ -131,7 +131,8 @@ def _describe_node_type(name: str, kind: Kind) -> str:
 
 
 def _describe_keys(model: type[BaseModel], names: Iterable[str]) -> str:
-    return format_table(("key", "description"), ((f"`{name}`", _describe_key(model, name)) for name in names))
+    rows = ((f"`{model.model_fields[name].alias or name}`", _describe_key(model, name)) for name in names)
+    return format_table(("key", "description"), rows)
 
 
 def _describe_key(model: type[BaseModel], name: str) -> str:

@@ -6,7 +6,8 @@ import typer
 
 from orchestrator.cli.output import print_note
 from orchestrator.errors import DefinitionInvalid, OrchestratorError, Problem
-from orchestrator.jsontools.source import MAX_SHOWN, JsonSyntaxError
+from orchestrator.jsontools.positions import MAX_SHOWN
+from orchestrator.jsontools.source import JsonSyntaxError
 
 FAILED, USAGE, NO_SERVER, INTERRUPTED = 1, 2, 3, 130
 
@@ -40,6 +41,7 @@ CODES = {
             "webhook_taken",
             "workflow_exists",
             "workflow_not_found",
+            "yaml_syntax",
         ),
         USAGE,
     ),

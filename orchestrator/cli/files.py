@@ -1,31 +1,29 @@
-"""Read files, stdin, and JSON on the command line. Every error names its file, line and column."""
+"""Read files and stdin, in JSON or YAML, and JSON on the command line. Every error names its file, line and column."""
 
 import os
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from orchestrator.cli.failures import UsageError
 from orchestrator.errors import Problem
+from orchestrator.jsontools.documents import YAML_ENDINGS, parse_document
 from orchestrator.jsontools.source import JsonSyntaxError, Source, parse_json
 from orchestrator.jsontools.suggestions import did_you_mean
 
 MAX_BYTES = 32 * 1024 * 1024
 """Limit of a file: far above any definition, and a wrong path must not fill the memory."""
 STDIN = "-"
-INPUT_SUFFIX = ".input.json"
-"""Ending of files beside a definition that hold an input."""
-YAML_TIMESTAMP = "tag:yaml.org,2002:timestamp"
-YAML_ONLY = {YAML_TIMESTAMP, *(f"tag:yaml.org,2002:{name}" for name in ("binary", "set", "omap", "pairs"))}
-"""Tags of values that JSON does not have."""
+DEFINITION_ENDINGS = (".json", *YAML_ENDINGS)
+SIDE_FILES = (".input", ".actions", ".tests")
+"""Second endings of files beside a definition, such as `order.input.json`."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedFile:
-    """A JSON file that has been read."""
+    """A file in JSON or YAML that has been read."""
 
     name: str
     source: Source
@@ -79,21 +77,24 @@ def list_definition_files(names: Iterable[str]) -> list[str]:
         if name == STDIN or not Path(name).is_dir():
             found.append(name)
             continue
-        inside = [str(path) for path in sorted(Path(name).rglob("*.json")) if _is_definition(path, Path(name))]
+        inside = [str(path) for path in sorted(Path(name).rglob("*")) if _is_definition(path, Path(name))]
         if not inside:
             raise UsageError(
-                f"there are no definitions in {Path(name).resolve()}", hint="they are JSON objects with `nodes`"
+                f"there are no definitions in {Path(name).resolve()}",
+                hint="they are objects with `nodes`, in JSON or YAML",
             )
         found += inside
     return list(dict.fromkeys(found))
 
 
 def _is_definition(path: Path, folder: Path) -> bool:
-    """Return whether a file is meant to be a definition; one that is not valid JSON is, so that it is reported."""
-    if any(part.startswith(".") for part in path.relative_to(folder).parts) or path.name.endswith(INPUT_SUFFIX):
+    """Return whether a file is meant to be a definition; one that cannot be parsed is, so that it is reported."""
+    if path.suffix not in DEFINITION_ENDINGS or path.stem.endswith(SIDE_FILES):
+        return False
+    if any(part.startswith(".") for part in path.relative_to(folder).parts):
         return False
     try:
-        value = parse_json(path.read_text("utf-8-sig")).value
+        value = parse_document(path.read_text("utf-8-sig"), path.name).value
     except (OSError, ValueError, JsonSyntaxError):
         return True
     return isinstance(value, dict) and "nodes" in value
@@ -117,17 +118,17 @@ def require_writable(path: Path, option: str) -> None:
 
 
 def read_json(name: str) -> LoadedFile:
-    """Read a JSON file; raises UsageError, or JsonSyntaxError with `file:line:column`."""
+    """Read a JSON value from a file in JSON or YAML; raises UsageError, or JsonSyntaxError with `file:line:column`."""
     label = "<stdin>" if name == STDIN else name
     try:
-        return LoadedFile(label, parse_json(read_text(name)))
+        return LoadedFile(label, parse_document(read_text(name), label))
     except JsonSyntaxError as error:
         raise locate_in_file(error, label) from None
 
 
 def locate_in_file(error: JsonSyntaxError, name: str) -> JsonSyntaxError:
     """Return the error with its file in front of line and column."""
-    moved = JsonSyntaxError(error.message, error.position, error.line, error.hint)
+    moved = type(error)(error.message, error.position, error.line, error.hint)
     moved.where = f"{name}:{error.where}"
     return moved
 
@@ -137,7 +138,7 @@ def parse_json_argument(text: str | None, option: str) -> Any:
     if text is None:
         return None
     if text.startswith("@"):
-        return read_json(text[1:]).value
+        return read_value(text[1:])
     try:
         return parse_json(text).value
     except JsonSyntaxError as error:
@@ -145,33 +146,9 @@ def parse_json_argument(text: str | None, option: str) -> Any:
         raise UsageError(f"{option} is not valid JSON: {error.message}", where=error.where, hint=hint) from None
 
 
-@cache
-def _create_yaml_loader() -> Any:
-    """Return a SafeLoader that knows the types of JSON only: PyYAML reads `2026-03-01` as a date (YAML 1.1)."""
-    import yaml
-
-    class JsonTypesLoader(yaml.SafeLoader):
-        yaml_implicit_resolvers = {  # noqa: RUF012 - declared by the base class
-            first: [(tag, pattern) for tag, pattern in resolvers if tag != YAML_TIMESTAMP]
-            for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-        }
-        yaml_constructors = {  # noqa: RUF012 - declared by the base class
-            tag: construct for tag, construct in yaml.SafeLoader.yaml_constructors.items() if tag not in YAML_ONLY
-        }
-
-    return JsonTypesLoader
-
-
-def read_yaml(name: str) -> Any:
-    """Read a YAML file (JSON is YAML too); raises UsageError. A date is text, as in YAML 1.2."""
-    import yaml
-
-    text = read_text(name)
-    try:
-        return yaml.load(text, _create_yaml_loader())  # noqa: S506 - a subset of SafeLoader
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        where = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
-        raise UsageError(f"invalid YAML: {error.problem}", where=where) from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise UsageError(f"invalid YAML: {error}", where=name) from None
+def read_value(name: str) -> Any:
+    """Return the value of a file of mocks, cases or input; raises UsageError for duplicate keys."""
+    file = read_json(name)
+    for problem in file.source.find_duplicates():
+        raise UsageError(problem.message, where=file.locate(problem.path), hint=problem.hint)
+    return file.value

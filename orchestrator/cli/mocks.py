@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.cli.failures import UsageError
-from orchestrator.cli.files import read_yaml
+from orchestrator.cli.files import read_value
 from orchestrator.errors import OrchestratorError
 from orchestrator.jsontools.source import parse_json as read_json_text
 
@@ -20,7 +20,7 @@ def read_mocks(name: str | None) -> dict[str, Any]:
     """Read a file of mocks; raises UsageError."""
     if name is None:
         return {}
-    value = read_yaml(name)
+    value = read_value(name)
     return check_mocks({} if value is None else value, name)
 
 

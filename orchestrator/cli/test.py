@@ -11,7 +11,7 @@ import typer
 from orchestrator.cli import mocks, options
 from orchestrator.cli.environment import load_actions
 from orchestrator.cli.failures import FAILED, UsageError
-from orchestrator.cli.files import LoadedFile, read_json, read_yaml
+from orchestrator.cli.files import LoadedFile, read_json, read_value
 from orchestrator.cli.mocks import MockedRegistry
 from orchestrator.cli.output import format_json, print_json, print_line, print_note
 from orchestrator.cli.planning import check_definition, format_count, index_definitions
@@ -66,7 +66,7 @@ def read_cases(name: str) -> list[dict[str, Any]]:
     if not path.exists():
         hint = "with a list of {name, input, actions, expect}; see docs/cli.md"
         raise UsageError(f"{name} has no test cases", hint=f"create {path} {hint}")
-    cases = read_yaml(str(path))
+    cases = read_value(str(path))
     if not isinstance(cases, list) or not cases:
         raise UsageError("the file must hold a list of test cases", where=str(path))
     return [_parse_case(case, f"{path}: case {index}", path.parent) for index, case in enumerate(cases, 1)]
@@ -125,7 +125,7 @@ def _require_known_keys(value: Mapping[Any, Any], known: set[str], where: str) -
 
 def _read_reference(value: Any, folder: Path) -> Any:
     """Return a value, or the content of the file that it names as `@file`."""
-    return read_yaml(str(folder / value[1:])) if isinstance(value, str) and value.startswith("@") else value
+    return read_value(str(folder / value[1:])) if isinstance(value, str) and value.startswith("@") else value
 
 
 def find_differences(file: LoadedFile, case: Mapping[str, Any], known: "Registry") -> list[str]:

@@ -5,26 +5,19 @@ No I/O here. The standard library parses the text; positions are computed only o
 
 import json
 import re
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NoReturn
 
 from orchestrator.errors import OrchestratorError, Problem
 from orchestrator.jsontools.json_values import is_deeper
-from orchestrator.jsontools.pointer import escape, split_pointer
-from orchestrator.jsontools.text import shorten
+from orchestrator.jsontools.positions import Container, Layout, Lines, Position
 
-MAX_SHOWN = 100
-"""Longer lines are truncated to this number of characters in an error."""
-MAX_REPEATS = 100
-"""Maximum duplicate keys that are reported; each report holds a whole pointer."""
 # Possessive quantifiers: no backtracking, and long strings need no backtracking stack.
 TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"|[{}\[\],:]|[^\s{}\[\],:"]++')
 BRACKET = re.compile(r'"(?:[^"\\]++|\\.)*+"|[{}\[\]]')
-INDEX = re.compile(r"0|[1-9][0-9]{0,9}")
 TOO_LARGE = re.compile(r"(?<!\d)\d{400,}+|\d[eE]\+?\d{3,}+")
 TOO_DEEP = "the text is nested too deeply"
 TRAILING_COMMA = ("trailing comma after the last entry", "remove the comma")
@@ -35,14 +28,6 @@ SLIPS = {
     "'": "JSON uses double quotes for text",
 }
 LONE_SURROGATE = re.compile(r"\\u[dD][89abAB]\w\w(?!\\u[dD][c-fC-F]\w\w)|(?<!\\u[dD][89abAB]\w\w)\\u[dD][c-fC-F]\w\w")
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """A line and a column, both from 1; the column in characters."""
-
-    line: int
-    column: int
 
 
 class JsonSyntaxError(OrchestratorError):
@@ -59,16 +44,18 @@ class JsonSyntaxError(OrchestratorError):
 
 @dataclass(frozen=True)
 class Source:
-    """A JSON text, its value and the positions in it."""
+    """A text, its JSON value and the positions in it."""
 
     text: str
     value: Any
     repeated: str | None = None
     """The first duplicate key, if there is one."""
+    layout: Layout | None = None
+    """The positions of a text that is not JSON."""
 
     def locate(self, pointer: str) -> Position:
         """Return the position of a JSON Pointer, or of the closest parent that exists."""
-        return self._lines.locate(_find_offset(self._scan.root, pointer))
+        return self._lines.locate(self._scan.find_offset(pointer))
 
     def find_duplicates(self) -> list[Problem]:
         """Return a problem for each duplicate key, at most 100: JSON parsers silently keep the last one."""
@@ -86,12 +73,12 @@ class Source:
         ]
 
     @cached_property
-    def _scan(self) -> "_Scan":
-        return _scan(self.text)
+    def _scan(self) -> Layout:
+        return _scan(self.text) if self.layout is None else self.layout
 
     @cached_property
-    def _lines(self) -> "_Lines":
-        return _Lines(self.text)
+    def _lines(self) -> Lines:
+        return Lines(self.text)
 
 
 def parse_json(text: str, max_depth: int | None = None) -> Source:
@@ -144,7 +131,7 @@ def _refuse_depth(text: str, limit: int | None) -> NoReturn:
 
 
 def _refuse(text: str, offset: int, message: str, hint: str | None = None) -> NoReturn:
-    lines = _Lines(text)
+    lines = Lines(text)
     raise JsonSyntaxError(message, lines.locate(offset), lines.get_line(offset), hint) from None
 
 
@@ -164,53 +151,13 @@ def _refuse_syntax(text: str, error: json.JSONDecodeError) -> NoReturn:
     _refuse(text, error.pos, error.msg[0].lower() + error.msg[1:], hint)
 
 
-class _Lines:
-    """The offsets at which lines begin."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.starts = [0, *(match.end() for match in re.finditer("\n", text))]
-
-    def locate(self, offset: int) -> Position:
-        row = bisect_right(self.starts, offset) - 1
-        return Position(row + 1, offset - self.starts[row] + 1)
-
-    def get_line(self, offset: int) -> str:
-        """Return the line at an offset, truncated."""
-        start = self.starts[bisect_right(self.starts, offset) - 1]
-        end = self.text.find("\n", start)
-        line = self.text[start : end if end >= 0 else None].rstrip("\r")
-        return shorten(line, MAX_SHOWN)
-
-
-@dataclass(slots=True)
-class _Container:
-    """An object or a list: its offset and its parts. Other values are stored as their offset alone."""
-
-    offset: int
-    parts: "dict[str, _Item] | list[_Item]"
-    key: str = ""
-    """In an object, the key of the next value."""
-
-
-_Item = int | _Container
-"""A value by its offset."""
-
-
-@dataclass(slots=True)
-class _Scan:
-    root: _Item = 0
-    duplicates: list[tuple[str, int]] = field(default_factory=list)
-    """`(pointer, offset of the first value)`."""
-
-
 def _tokenize(text: str) -> Iterator[tuple[str, int]]:
     return ((match.group(), match.start()) for match in TOKEN.finditer(text))
 
 
-def _scan(text: str) -> _Scan:
+def _scan(text: str) -> Layout:
     """Scan a text that is known to be JSON; without recursion, so that any depth works."""
-    scan, stack = _Scan(), list[_Container]()
+    layout, stack = Layout(), list[Container]()
     wants_key = False
     for symbol, offset in _tokenize(text):
         if symbol in "}]":
@@ -222,58 +169,13 @@ def _scan(text: str) -> _Scan:
             continue
         elif wants_key:
             stack[-1].key = json.loads(symbol)
-            _record_repeat(scan, stack)
+            layout.record_repeat(stack)
             wants_key = False
         elif symbol in "{[":
-            container = _Container(offset, {} if symbol == "{" else [])
-            _put(scan, stack, container)
+            container = Container(offset, {} if symbol == "{" else [])
+            layout.put(stack, container)
             stack.append(container)
             wants_key = symbol == "{"
         else:
-            _put(scan, stack, offset)
-    return scan
-
-
-def _put(scan: _Scan, stack: list[_Container], item: _Item) -> None:
-    if not stack:
-        scan.root = item
-    elif isinstance(stack[-1].parts, dict):
-        stack[-1].parts[stack[-1].key] = item
-    else:
-        stack[-1].parts.append(item)
-
-
-def _record_repeat(scan: _Scan, stack: list[_Container]) -> None:
-    """Record the current key if its object already has it; pointers are built for duplicates only."""
-    parts, key = stack[-1].parts, stack[-1].key
-    if not isinstance(parts, dict) or key not in parts or len(scan.duplicates) >= MAX_REPEATS:
-        return
-    first = parts[key]
-    pointer = "".join(f"/{_get_part(each)}" for each in stack)
-    scan.duplicates.append((pointer, first if isinstance(first, int) else first.offset))
-
-
-def _get_part(container: _Container) -> str:
-    """Return the current key or index as a part of a JSON Pointer."""
-    if isinstance(container.parts, list):
-        return str(len(container.parts) - 1)
-    return escape(container.key)
-
-
-def _find_offset(root: _Item, pointer: str) -> int:
-    item = root
-    for key in split_pointer(pointer):
-        inner = _get_child(item, key)
-        if inner is None:
-            break
-        item = inner
-    return item if isinstance(item, int) else item.offset
-
-
-def _get_child(item: _Item, name: str) -> _Item | None:
-    if isinstance(item, int):
-        return None
-    if isinstance(item.parts, dict):
-        return item.parts.get(name)
-    index = int(name) if INDEX.fullmatch(name) else len(item.parts)
-    return item.parts[index] if index < len(item.parts) else None
+            layout.put(stack, offset)
+    return layout

@@ -134,6 +134,7 @@ class Settings(Part):
 class Definition(Part):
     """A workflow."""
 
+    json_schema: Any = Field(None, alias="$schema", description="JSON Schema for editors; ignored.")
     id: str = Field("", description="Unique id; generated if empty.")
     name: str = Field("", description="Display name.")
     customer_id: str = Field(DEFAULT_CUSTOMER, description="Customer ID.")

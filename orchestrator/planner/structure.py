@@ -145,7 +145,7 @@ def check_config_keys(
 
 def _check_unknown_keys(part: Part, pointer: str, report: Report) -> None:
     """Report unknown keys: an error when one is close to a known key, else a warning, as another tool may use it."""
-    names = type(part).model_fields
+    names = [field.alias or name for name, field in type(part).model_fields.items()]
     for key in part.model_extra or ():
         path, message = f"{pointer}/{escape(key)}", f"unknown key {key!r:.60}"
         closest = report.find_closest_key(key, names, MISTAKE)

@@ -9,7 +9,7 @@ import yaml
 from typer.testing import CliRunner, Result
 
 from orchestrator.cli import app
-from orchestrator.cli.files import read_yaml
+from orchestrator.cli.files import read_value
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 WITH_CASES = sorted(EXAMPLES.glob("*.tests.yaml"))
@@ -143,7 +143,7 @@ def test_an_invalid_definition_fails_its_cases(tmp_path: Path) -> None:
             [{**make_case(5, status="completed"), "resolutions": [{"node_id": "a"}]}],
             "resolutions: 1: error: `action` is missing",
         ),
-        ("- name: [", "invalid YAML"),
+        ("- name: [", "price.tests.yaml:1:10: error: expected the node content"),
     ],
 )
 def test_malformed_cases_are_bad_usage(tmp_path: Path, cases: Any, message: str) -> None:
@@ -186,7 +186,7 @@ def test_a_date_in_yaml_is_text(tmp_path: Path) -> None:
     path = tmp_path / "mocks.yaml"
     path.write_text("{day: 2026-03-01, time: 2026-03-01T08:00:00Z, price: 1.5, paid: true, note: null}")
 
-    assert read_yaml(str(path)) == {
+    assert read_value(str(path)) == {
         "day": "2026-03-01",
         "time": "2026-03-01T08:00:00Z",
         "price": 1.5,
@@ -195,8 +195,44 @@ def test_a_date_in_yaml_is_text(tmp_path: Path) -> None:
     }
 
 
+def test_a_port_named_no_is_text_in_mocks_and_cases(tmp_path: Path) -> None:
+    # In YAML 1.1 `no` is false: a case could not expect the port of that name.
+    definition = {
+        **DEFINITION,
+        "nodes": [
+            {"id": "load", "type": "action", "action": "shop.load"},
+            {
+                "id": "which",
+                "type": "switch",
+                "config": {"value": "{{ steps.load.output.x }}", "cases": {"no": "no"}},
+            },
+            {"id": "done", "type": "set", "config": {"answer": "{{ steps.which.output.case }}"}},
+        ],
+        "edges": [
+            {"source": "trigger", "target": "load"},
+            {"source": "load", "target": "which"},
+            {"source": "which", "target": "done", "condition": "no"},
+        ],
+    }
+    path = tmp_path / "answer.json"
+    path.write_text(json.dumps(definition))
+    (tmp_path / "answer.tests.yaml").write_text(
+        "- {name: declined, actions: {shop.load: {output: {x: no}}}, expect: {output: {answer: no}}}"
+    )
+    result = CliRunner().invoke(app, ["test", str(path)])
+
+    assert result.exit_code == 0, result.output
+
+
+def test_a_key_twice_in_mocks_is_bad_usage(tmp_path: Path) -> None:
+    result = run_cases(tmp_path, "- {name: x, expect: {output: null}}\n- name: y\n  name: z\n")
+
+    assert result.exit_code == 2
+    assert "price.tests.yaml:3:9: error: duplicate key; the first one is in line 2" in result.stderr
+
+
 def test_a_value_that_json_does_not_have_is_bad_usage(tmp_path: Path) -> None:
     result = run_cases(tmp_path, "[{name: x, input: !!set {a, b}, expect: {output: null}}]")
 
     assert result.exit_code == 2
-    assert "invalid YAML" in result.stderr
+    assert "tags such as tag:yaml.org,2002:set are not supported" in result.stderr

@@ -213,12 +213,17 @@ def test_a_folder_stands_for_its_definitions(tmp_path: Path) -> None:
     broken = write_definition(tmp_path / "sub", "broken.json", b"{")
     write_definition(tmp_path / "sub" / ".git", "hidden.json", b"{")
     write_definition(tmp_path, "right.input.json", b"{")
+    write_definition(tmp_path, "right.tests.yaml", b"- {")
+    write_definition(tmp_path, "right.actions.yml", b"{}")
+    yaml = write_definition(tmp_path, "text.yaml", YAML)
+    write_definition(tmp_path, "compose.yaml", b"services: {}")
     write_definition(tmp_path, "package.json", {"name": "not a definition"})
     result = invoke("validate", tmp_path, "--json")
 
     assert [(each["file"], each["valid"]) for each in json.loads(result.stdout)] == [
         (str(right), True),
         (str(broken), False),
+        (str(yaml), True),
     ]
 
 
@@ -254,3 +259,54 @@ def test_the_api_checks_with_its_own_actions_and_workflows(
     assert by_api.err.endswith(f", checked by {dev.ready['api']}\n")
     assert (locally.code, locally.err) == (0, f"1 file valid{LOCALLY}\n")
     assert explicit.code == 3, "an API that was named is not replaced"
+
+
+YAML = b"""\
+# Greets whoever starts it.
+id: hello
+name: Hello
+trigger: {type: manual}
+nodes:
+  - id: greet
+    type: set
+    config:
+      greeting: "Hello {{ input.name }}"  # quoted, for its braces
+edges:
+  - {source: trigger, target: greet}
+"""
+
+
+def test_yaml_is_a_definition_too(tmp_path: Path) -> None:
+    result = invoke("validate", write_definition(tmp_path, "good.yaml", YAML))
+
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", f"1 file valid{LOCALLY}\n")
+
+
+def test_every_problem_of_yaml_has_its_line_and_column(tmp_path: Path) -> None:
+    text = YAML.replace(b"type: set", b"type: sett").replace(b"target: greet", b"target: gret") + b"id: again\n"
+    bad = write_definition(tmp_path, "bad.yml", text)
+    result = invoke("validate", bad)
+
+    assert result.exit_code == 2
+    assert [line.removeprefix(f"{bad}:").split(": ")[:2] for line in result.stdout.splitlines()] == [
+        ["7:11", "error unknown_type"],
+        ["11:31", "error unknown_node"],
+        ["12:5", "error duplicate_key"],
+    ]
+
+
+def test_yaml_from_stdin_and_a_syntax_error_with_its_line(tmp_path: Path) -> None:
+    assert invoke("validate", "-", stdin=YAML).exit_code == 0
+    result = invoke("validate", "-", stdin=YAML.replace(b'"Hello {{ input.name }}"', b"{{ input.name }}"))
+
+    assert result.exit_code == 2
+    assert result.stdout.splitlines()[:2] == [
+        '<stdin>:9:18: error yaml_syntax: a key must be text (put quotes around templates: "{{ input.name }}")',
+        "          greeting: {{ input.name }}  # quoted, for its braces",
+    ]
+
+
+def test_a_schema_for_editors_is_accepted(tmp_path: Path) -> None:
+    path = write_definition(tmp_path, "good.json", {"$schema": "../definition.schema.json", **GOOD})
+
+    assert (invoke("validate", path).exit_code, invoke("validate", path).stdout) == (0, "")

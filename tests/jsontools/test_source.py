@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.jsontools.pointer import format_pointer
-from orchestrator.jsontools.source import MAX_REPEATS, JsonSyntaxError, Position, parse_json
+from orchestrator.jsontools.positions import MAX_REPEATS, Position
+from orchestrator.jsontools.source import JsonSyntaxError, parse_json
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "invoice_reminder.json"
 

@@ -1,0 +1,24 @@
+"""Read YAML that a client sent, in a process of its own: the library takes seconds of processor time for 256 kB."""
+
+from typing import Any
+
+from orchestrator.jsontools.positions import Position
+from orchestrator.jsontools.source import Source
+from orchestrator.jsontools.yaml_source import YamlSyntaxError, parse_yaml
+
+MAX_YAML_BYTES = 262_144
+"""Limit of a body in YAML; the same in JSON may be larger."""
+
+
+def read_yaml(text: str) -> tuple[Any, tuple[str, Position, str, str | None] | None]:
+    """Return the value of a YAML text, or the arguments of the YamlSyntaxError that refuses it."""
+    try:
+        source = parse_yaml(text)
+    except YamlSyntaxError as error:
+        return None, (error.message, error.position, error.line, error.hint)
+    return source.value, None if source.repeated is None else _describe_duplicate(source)
+
+
+def _describe_duplicate(source: Source) -> tuple[str, Position, str, str | None]:
+    first = source.find_duplicates()[0]
+    return f"{first.path}: {first.message}", source.locate(first.path), "", first.hint
