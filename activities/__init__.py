@@ -5,6 +5,7 @@ pydantic.
 """
 
 import importlib
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import entry_points
@@ -34,9 +35,12 @@ def load_builtin_registry() -> Registry:
 def load_registry(settings: Settings) -> Registry:
     """Return the built-in actions, those of `ACTION_MODULES`, of entry points and of `ACTION_SCHEMAS`.
 
-    Raises ActionError.
+    Modules are found in the current folder, too. It comes last on the path: its files hide no installed module. Raises
+    ActionError.
     """
     registry = load_builtin_registry()
+    if settings.action_modules and (folder := str(Path.cwd())) not in sys.path:
+        sys.path.append(folder)
     for name in settings.action_modules:
         with _translate_import_errors(f"{name!r}, named in ORCHESTRATOR_ACTION_MODULES"):
             module = importlib.import_module(name)

@@ -1,29 +1,32 @@
 """Declare actions and register them: all that a module with actions imports. No Temporal here."""
 
-import inspect
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar, get_type_hints
+from threading import Event
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel
 
+from activities.signatures import ActionError, Signature, read_signature
+from orchestrator.model.customers import DEFAULT_CUSTOMER
 from orchestrator.model.described_action import DescribedAction
 from orchestrator.model.permissions import SecretInfo
 
 Execution = Literal["activity", "local"]
-FunctionT = TypeVar("FunctionT", bound=Callable[..., Awaitable[Any]])
+FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
+THREAD_HEARTBEAT_SECONDS = 10.0
+"""Heartbeat timeout of an action in a thread that has none of its own: with it a cancellation arrives."""
 SPEC_ATTRIBUTE = "__orchestrator_action__"
-
+__all__ = [
+    "DISCOURAGED_TEMPLATES", "NO_TEMPLATES", "TEMPLATES", "ActionContext", "ActionError", "ActionFailed", "ActionSpec",
+    "Registry", "action", "build_registry",
+]  # fmt: skip
 
 TEMPLATES = "x-templates"
 NO_TEMPLATES: dict[str, Any] = {TEMPLATES: "refused"}
 """`json_schema_extra` of a parameter that is code: data that a template puts in would become code too."""
 DISCOURAGED_TEMPLATES: dict[str, Any] = {TEMPLATES: "discouraged"}
 """The same, for code that can do no harm: a template in it is a warning."""
-
-
-class ActionError(TypeError):
-    """The declaration of an action is invalid."""
 
 
 class ActionFailed(Exception):
@@ -72,6 +75,26 @@ class ActionContext:
     redact: Callable[[str], str] = lambda text: text
     """Replace the secrets of this call in a text by `[secret]`. Results and errors are redacted anyway: needed only
     before a text is cut, or is written elsewhere."""
+    cancellation: Event = field(default_factory=Event, repr=False)
+    """Set when the attempt has ended without the function: it was cancelled, or took too long."""
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the attempt has ended: a function in a thread cannot be stopped, and should stop itself."""
+        return self.cancellation.is_set()
+
+    @classmethod
+    def for_test(cls, **fields: Any) -> "ActionContext":
+        """Return a context to call an action with in a test; any field can be given."""
+        defaults = {
+            "run_id": "test-run",
+            "workflow_id": "test-workflow",
+            "customer_id": DEFAULT_CUSTOMER,
+            "node_id": "test-node",
+            "attempt": 1,
+            "idempotency_key": "test-key",
+        }
+        return cls(**{**defaults, **fields})
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +103,11 @@ class ActionSpec:
 
     name: str
     description: str
-    function: Callable[..., Awaitable[Any]]
+    function: Callable[..., Any]
+    """An async function, or one that runs in a thread."""
     parameters: type[BaseModel]
     result: type[BaseModel] | None
-    takes_context: bool
+    signature: Signature
     retry: Mapping[str, Any] | None = None
     """Default retry policy; the definition's overrides it."""
     timeout_seconds: float | None = None
@@ -91,6 +115,18 @@ class ActionSpec:
     heartbeat_seconds: float | None = None
     """Heartbeat timeout, in seconds; required for an action to notice that it is cancelled."""
     execution: Execution = "activity"
+
+    @property
+    def runs_in_thread(self) -> bool:
+        """Return whether the function is a plain `def`, which would hold up the event loop."""
+        return not self.signature.is_async
+
+    def call(self, parameters: BaseModel, context: ActionContext) -> Any:
+        """Call the function; the result of an async one has to be awaited."""
+        arguments = self.signature.list_arguments(parameters)
+        if self.signature.context is not None:
+            arguments[self.signature.context] = context
+        return self.function(**arguments)
 
     def describe(self) -> dict[str, Any]:
         """Return the name, description, defaults, and the JSON Schemas of parameters and result."""
@@ -114,51 +150,33 @@ def action(
     heartbeat_seconds: float | None = None,
     execution: Execution = "activity",
 ) -> Callable[[FunctionT], FunctionT]:
-    """Declare an action: `async def f(parameters: Model[, context: ActionContext]) -> Model`.
+    """Declare an action: a function with typed arguments, or with a pydantic model, and optionally an `ActionContext`.
 
-    The function is registered when its module is. Raises ActionError if the declaration is invalid.
+    A plain `def` runs in a thread. The function stays callable as it is, and is registered when its module is. Raises
+    ActionError if the declaration is invalid.
     """
 
     def declare(function: FunctionT) -> FunctionT:
-        parameters, result, takes_context = _read_signature(name, function)
+        signature = read_signature(name, function, ActionContext)
+        heartbeat = heartbeat_seconds
+        if heartbeat is None and not signature.is_async and execution == "activity":
+            heartbeat = THREAD_HEARTBEAT_SECONDS
         spec = ActionSpec(
             name=name,
-            description=inspect.getdoc(function) or "",
+            description=signature.description,
             function=function,
-            parameters=parameters,
-            result=result,
-            takes_context=takes_context,
+            parameters=signature.parameters,
+            result=signature.result,
+            signature=signature,
             retry=retry,
             timeout_seconds=timeout_seconds,
-            heartbeat_seconds=heartbeat_seconds,
+            heartbeat_seconds=heartbeat,
             execution=execution,
         )
         setattr(function, SPEC_ATTRIBUTE, spec)
         return function
 
     return declare
-
-
-def _read_signature(
-    name: str, function: Callable[..., Awaitable[Any]]
-) -> tuple[type[BaseModel], type[BaseModel] | None, bool]:
-    if not inspect.iscoroutinefunction(function):
-        raise ActionError(f"action {name!r}: {function.__qualname__} must be an async function")
-    hints = get_type_hints(function)
-    names = list(inspect.signature(function).parameters)
-    model = hints.get(names[0]) if names else None
-    if model is None or not _is_model(model) or len(names) > 2:
-        raise ActionError(
-            f"action {name!r}: {function.__qualname__} must take a pydantic model, and optionally an ActionContext"
-        )
-    if len(names) == 2 and hints.get(names[1]) is not ActionContext:
-        raise ActionError(f"action {name!r}: the second parameter must be an ActionContext")
-    result = hints.get("return")
-    return model, result if _is_model(result) else None, len(names) == 2
-
-
-def _is_model(value: Any) -> Any:
-    return inspect.isclass(value) and issubclass(value, BaseModel)
 
 
 @dataclass(slots=True)

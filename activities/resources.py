@@ -11,6 +11,7 @@ from activities.addresses import EVERYWHERE, GuardedBackend, Resolve, resolve
 from activities.registry import ActionFailed
 from activities.secrets import SecretSource, open_secrets
 from activities.sql_engines import create_engine
+from activities.threads import ThreadPool
 from orchestrator.model.customers import DEFAULT_CUSTOMER
 from orchestrator.model.permissions import describe_forbidden_host, describe_missing_connection, is_owner
 from orchestrator.settings import Settings
@@ -32,6 +33,8 @@ class Resources:
         self.secrets = secrets or open_secrets(settings)
         self.heartbeating = 0
         """Number of running actions that send heartbeats."""
+        self.threads = ThreadPool(settings.action_threads)
+        """Where actions run that are plain functions."""
         self._http: httpx.AsyncClient | None = None
         self._events: httpx.AsyncClient | None = None
         self._engines: dict[str, AsyncEngine] = {}

@@ -9,7 +9,9 @@ import json
 import logging
 import traceback
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -122,7 +124,7 @@ async def _run(spec: ActionSpec, call: ActivityInput, resources: Resources) -> A
         parameters = _validate_parameters(spec, call, secrets)
         context = _build_context(call, info.attempt, resources, redactor, warnings, secrets)
         async with _send_heartbeats(info, resources), asyncio.timeout(_to_seconds(info.start_to_close_timeout)):
-            result = await (spec.function(parameters, context) if spec.takes_context else spec.function(parameters))
+            result = await _call(spec, parameters, context, resources)
         result_json = _encode_result(result, redactor, warnings)
     except ActionFailed as failure:
         raise _to_application_error(failure, info.attempt, redactor) from None
@@ -141,6 +143,22 @@ async def _run(spec: ActionSpec, call: ActivityInput, resources: Resources) -> A
         return result_json
     wrapped = {ATTEMPT_KEY: info.attempt, "result": result_json}
     return {**wrapped, WARNINGS_KEY: [redactor.redact_text(each) for each in warnings]} if warnings else wrapped
+
+
+async def _call(spec: ActionSpec, parameters: BaseModel, context: ActionContext, resources: Resources) -> Any:
+    """Call the function of an action: an async one here, another in a thread, which learns when its attempt ends."""
+    if not spec.runs_in_thread:
+        return await spec.call(parameters, context)
+    loop = asyncio.get_running_loop()
+
+    def send_heartbeat(*details: Any) -> None:
+        loop.call_soon_threadsafe(context.heartbeat, *details)  # the SDK sends heartbeats from the event loop only
+
+    call = partial(spec.call, parameters, replace(context, heartbeat=send_heartbeat))
+    try:
+        return await resources.threads.call(spec.name, call)
+    finally:
+        context.cancellation.set()
 
 
 async def _find_secrets(spec: ActionSpec, call: ActivityInput, resources: Resources) -> dict[str, Secret]:

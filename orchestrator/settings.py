@@ -94,6 +94,9 @@ class Settings(BaseSettings):
     )
     log_format: Literal["text", "json"] = Field("text", description="Format of log lines.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged.")
+    action_threads: int = Field(
+        100, ge=1, description="Actions of one worker that are plain functions and run at once, each in a thread."
+    )
     max_concurrent_activities: int = Field(
         100, ge=1, le=10_000, description="Maximum number of concurrent actions per worker."
     )

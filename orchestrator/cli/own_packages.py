@@ -59,8 +59,8 @@ def _find_own(name: str) -> ModuleSpec | None:
 
 
 def _find_elsewhere(name: str) -> ModuleSpec | None:
-    """Find a module on the path, without our own folder and without importing its package."""
-    path: Iterable[str] = [entry for entry in sys.path if Path(entry).resolve() != ROOT]
+    """Find a module on the path or in the current folder, without our own folder and without importing its package."""
+    path: Iterable[str] = [entry for entry in (*sys.path, str(Path.cwd())) if Path(entry).resolve() != ROOT]
     parts = name.split(".")
     spec = None
     for count in range(1, len(parts) + 1):

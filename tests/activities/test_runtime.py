@@ -1,7 +1,9 @@
 """The wrapper: secrets, validation, results, errors, cancellation."""
 
 import asyncio
+import importlib
 import logging
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -349,23 +351,6 @@ def test_a_name_that_is_taken_is_refused() -> None:
         registry.add(plain.__orchestrator_action__)
 
 
-def test_invalid_declarations_are_refused() -> None:
-    with pytest.raises(ActionError, match="async"):
-        action("x")(lambda parameters: None)  # type: ignore[arg-type, return-value]  # the mistake
-
-    with pytest.raises(ActionError, match="pydantic"):
-
-        @action("y")
-        async def untyped(parameters: dict[str, Any]) -> None:
-            """Take no model."""
-
-    with pytest.raises(ActionError, match="ActionContext"):
-
-        @action("z")
-        async def second(parameters: Given, other: int) -> None:
-            """Take something else."""
-
-
 def test_modules_that_cannot_be_loaded_are_named() -> None:
     with pytest.raises(ActionError, match=r"no\.such\.module"):
         load_registry(Settings(action_modules=("no.such.module",)))
@@ -390,6 +375,23 @@ def test_whatever_a_module_raises_at_import_is_one_error(
 
     with pytest.raises(ActionError, match=rf"'broken_actions', named in ORCHESTRATOR_ACTION_MODULES: {message}"):
         load_registry(Settings(action_modules=("broken_actions",)))
+
+
+def test_the_current_folder_is_on_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It comes last: a file of a user that is named like a module hides none."""
+    source = (
+        "from orchestrator.actions import action\n@action('own.echo')\ndef echo(text: str) -> str:\n    return text\n"
+    )
+    (tmp_path / "own_actions_of_a_folder.py").write_text(source)
+    (tmp_path / "colorsys.py").write_text("raise RuntimeError('not the module of that name')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.delitem(sys.modules, "colorsys", raising=False)
+
+    registry = load_registry(Settings(action_modules=("own_actions_of_a_folder",)))
+
+    assert registry.get("own.echo") is not None
+    assert importlib.import_module("colorsys").rgb_to_hsv(0, 0, 0) == (0.0, 0.0, 0)
 
 
 def test_every_builtin_action_has_a_schema_and_a_description() -> None:

@@ -1,17 +1,22 @@
-"""Slow actions: one that counts its calls, and one that records when it was cancelled."""
+"""Slow actions: one that counts its calls, one that records when it was cancelled, and one that does not stop."""
 
 import asyncio
+import threading
 import time
 
 from pydantic import BaseModel
 
-from activities.registry import action
+from activities.registry import ActionContext, action
 
 begun = 0
 ended = 0
 endless_begun = False
 cancelled_at: list[float] = []
 """Times of the monotonic clock."""
+
+
+stubborn_begun, stubborn_gate, stubborn_ended = threading.Event(), threading.Event(), threading.Event()
+was_cancelled: list[bool] = []
 
 
 class Slow(BaseModel):
@@ -51,3 +56,12 @@ async def endless(parameters: Nothing) -> Slept:
         cancelled_at.append(time.monotonic())
         raise
     return Slept(slept=60)
+
+
+@action("tests.stubborn")
+def stubborn(context: ActionContext) -> None:
+    """Wait in a thread for the gate, whatever happens to the run."""
+    stubborn_begun.set()
+    stubborn_gate.wait(120)
+    was_cancelled.append(context.cancelled)
+    stubborn_ended.set()

@@ -1,6 +1,7 @@
 """Runs survive the workers that execute them."""
 
 import asyncio
+import logging
 import time
 from dataclasses import replace
 from typing import Any
@@ -15,7 +16,7 @@ from orchestrator.planner.planner import check
 from orchestrator.temporal.client import run_tree
 from orchestrator.temporal.worker import run_worker
 from tests.temporal import slow_actions
-from tests.temporal.world import STRICT, World, make_definition, make_plan, run_scripted_worker, wait_until
+from tests.temporal.world import SECONDS, STRICT, World, make_definition, make_plan, run_scripted_worker, wait_until
 
 pytestmark = pytest.mark.temporal
 
@@ -224,6 +225,33 @@ async def test_an_action_learns_of_its_cancellation_within_seconds(world: World)
 
     assert run.status == "cancelled"
     assert slow_actions.cancelled_at[0] - asked_at < 3
+
+
+async def test_a_step_whose_function_cannot_be_stopped_is_cancelled_all_the_same(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    registry = Registry()
+    registry.add_module(slow_actions)
+    settings = world.runs.settings.model_copy(update={"task_queue": "stubborn"})
+    runs = type(world.runs)(world.client, settings)
+    definition = make_definition({"a": {"type": "action", "action": "tests.stubborn"}}, "trigger -> a")
+    async with run_worker(world.client, settings, registry):
+        run_id = (await runs.start(runs.prepare(check(definition, registry=registry).require()))).id
+        assert await asyncio.to_thread(slow_actions.stubborn_begun.wait, SECONDS)
+        await runs.cancel(run_id)
+        run = await runs.reader.wait_for_result(run_id)
+
+        assert not slow_actions.stubborn_ended.is_set(), "the run ended while the function was running"
+        assert (run.status, run.steps[0].status) == ("cancelled", "cancelled")
+        with caplog.at_level(logging.WARNING):
+            slow_actions.stubborn_gate.set()
+            assert await asyncio.to_thread(slow_actions.stubborn_ended.wait, SECONDS)
+
+            async def is_reported() -> bool:
+                return "tests.stubborn returned after its attempt had ended" in caplog.text
+
+            await wait_until(is_reported)
+    assert slow_actions.was_cancelled == [True]
 
 
 async def test_a_step_that_no_worker_has_taken_is_pending(world: World) -> None:
