@@ -135,7 +135,7 @@ async def test_a_post_to_a_health_check_lists_head(served_api: tuple[Services, s
     ("path", "sent", "error"),
     [
         ("/runs", {"definition": {}, "inputs": 1}, ("/inputs", "unknown field `inputs`", "did you mean `input`?")),
-        ("/runs", {"definition": {}, "z": 1}, ("/z", "unknown field `z`", "known fields: definition, input")),
+        ("/runs", {"definition": {}, "z": 1}, ("/z", "unknown field `z`", "known fields: definition, input, callees")),
         ("/runs", {}, ("/definition", "is required", None)),
         ("/runs", {"definition": []}, ("/definition", "must be an object, not a list", None)),
         ("/runs", [], ("", "must be an object, not a list", None)),
