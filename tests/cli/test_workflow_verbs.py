@@ -10,6 +10,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from orchestrator.temporal.schedules.schedules import build_schedule_id
+from tests.cli.commands import InProcess
 from tests.cli.shell import Dev
 from tests.cli.support import require_success, write_definition
 
@@ -37,7 +38,7 @@ STEPS = (
 )
 
 
-def change_by_command(dev: Dev, customer: str, folder: Path) -> Change:
+def change_by_command(run: InProcess, customer: str, folder: Path) -> Change:
     async def change(verb: str, *args: object) -> None:
         command, *options = {"push and activate": ("push", "--activate")}.get(verb, (verb,))
         if command == "push":
@@ -45,7 +46,7 @@ def change_by_command(dev: Dev, customer: str, folder: Path) -> Change:
             target: tuple[object, ...] = (write_definition(folder, "nightly", name=name, trigger=HOURLY),)
         else:
             target = ("nightly", *args)
-        require_success(await dev("workflows", command, *options, *target, "--customer", customer))
+        require_success(run("workflows", command, *options, *target, "--customer", customer))
 
     return change
 
@@ -90,13 +91,15 @@ async def read_effect(api: httpx.AsyncClient, temporal: Client, customer: str) -
 
 
 @pytest.mark.parametrize("way", ["command", "request"])
-async def test_a_change_of_a_workflow_settles_its_trigger(dev: Dev, tmp_path: Path, way: str) -> None:
+async def test_a_change_of_a_workflow_settles_its_trigger(
+    dev: Dev, command: InProcess, tmp_path: Path, way: str
+) -> None:
     customer = f"verbs-by-{way}"
     temporal = await Client.connect(str(dev.ready["temporal_address"]))
     effects = []
     async with httpx.AsyncClient(base_url=f"{dev.ready['api']}/api/v1", timeout=30) as api:
         make = (
-            change_by_command(dev, customer, tmp_path)
+            change_by_command(command, customer, tmp_path)
             if way == "command"
             else change_by_request(api, customer, tmp_path)
         )
