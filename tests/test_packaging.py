@@ -50,6 +50,16 @@ def test_every_direct_import_is_declared() -> None:
     assert undeclared == set()
 
 
+def test_an_extra_names_no_distribution_of_others() -> None:
+    """`orchestrator` on the package index belongs to others: a dependency on it would fetch and run their code."""
+    project = PROJECT["project"]
+    own = [each for extra in project["optional-dependencies"].values() for each in extra if "[" in each]
+
+    assert project["name"] == "durable-graphs"
+    assert "orchestrator" not in list_declared()
+    assert [each.partition("[")[0] for each in own if "sqlalchemy" not in each] == ["durable-graphs"]
+
+
 @pytest.mark.parametrize("package", PACKAGES)
 def test_a_package_ships_its_types(package: str) -> None:
     assert (ROOT / package / "py.typed").exists()

@@ -125,8 +125,8 @@ def test_a_file_with_only_warnings_is_valid(tmp_path: Path) -> None:
 
 
 def test_the_examples_are_valid(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ORCHESTRATOR_SECRET_HELPDESK_SIGNING_KEY", "k")
-    monkeypatch.setenv("ORCHESTRATOR_SECRET_CHAT_SIGNING_KEY", "k")
+    for name in ("HELPDESK_SIGNING_KEY", "CHAT_SIGNING_KEY", "TRAVEL_SITE_SIGNING_KEY"):
+        monkeypatch.setenv(f"ORCHESTRATOR_SECRET_{name}", "k" * 32)
     files = sorted(path for path in EXAMPLES.glob("*.json") if not path.name.endswith(".input.json"))
     result = invoke("validate", *files)
 
