@@ -38,7 +38,7 @@ RUN = {
 }  # fmt: skip
 WORKFLOW = {
     **EXAMPLE,
-    "customer_id": "acme", "status": "active", "version": 1, "created_at": "2026-01-30T16:20:00Z",
+    "customer_id": "acme", "status": "active", "version": 1, "edited": False, "created_at": "2026-01-30T16:20:00Z",
     "updated_at": "2026-01-30T16:25:00Z", "created_by": "ci", "run_count": 1, "success_count": 1, "failure_count": 0,
     "last_run_at": BEGIN, "success_rate": 100.0,
 }  # fmt: skip

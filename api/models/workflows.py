@@ -31,7 +31,8 @@ class WorkflowDocument(BaseModel):
     name: str | None = None
     customer_id: str
     status: Literal["draft", "active", "paused", "archived"]
-    version: int = Field(description="Version of the content, or the one it will have once published.")
+    version: int = Field(description="The newest published version; 0 before the first.")
+    edited: bool = Field(description="Whether the working copy differs from that version.")
     created_at: datetime
     updated_at: datetime
     created_by: str = Field(description="Name of the API key that created it.")
@@ -123,7 +124,28 @@ class ValidationRequest(Model):
 class ValidationResults(BaseModel):
     """The problems of several definitions."""
 
+    customer_id: str = Field(description="The customer that they were checked for.")
     results: list[ValidationResult] = Field(description="One result for each definition, in their order.")
+
+
+class ChangeView(BaseModel):
+    """One difference between two versions."""
+
+    kind: Literal["added", "removed", "changed"]
+    path: str = Field(
+        description="JSON Pointer into the definition, with the id of a node or edge in place of its index.",
+        examples=["/nodes/greet/config/text"],
+    )
+    before: Any = Field(None, description="The value in the first version; null where it was added.")
+    after: Any = Field(None, description="The value in the second version; null where it was removed.")
+
+
+class ComparisonView(BaseModel):
+    """What changes from one version to another."""
+
+    from_version: int = Field(description="The first version; 0 is the working copy.")
+    to_version: int = Field(description="The second version; 0 is the working copy.")
+    changes: list[ChangeView] = Field(description="The differences, at most 1,000.")
 
 
 class RollbackRequest(Model):

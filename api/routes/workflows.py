@@ -7,11 +7,13 @@ from fastapi import APIRouter, Body, Query, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 
 from api.access import Caller, Editor, Reader
-from api.fields import IfMatch, Version, WorkflowId, format_etag, require_revision
+from api.fields import MAX_VERSION, IfMatch, Version, WorkflowId, format_etag, require_revision
 from api.json_bodies import StrictRoute
 from api.models.workflows import (
     EXAMPLE,
     ActivatedWorkflow,
+    ChangeView,
+    ComparisonView,
     RollbackRequest,
     Stats,
     ValidationRequest,
@@ -117,7 +119,9 @@ async def validate_workflow(definition: Definition, services: ServicesDep, calle
 async def validate_workflows(request: ValidationRequest, services: ServicesDep, caller: Reader) -> ValidationResults:
     """Return every problem of several definitions, which may call each other, without saving them."""
     verdicts = await services.plans.check_together(caller.creates_for, request.workflows)
-    return ValidationResults(results=[make_validation_result(each) for each in verdicts])
+    return ValidationResults(
+        customer_id=caller.creates_for, results=[make_validation_result(each) for each in verdicts]
+    )
 
 
 @router.get("/{workflow_id}", operation_id="getWorkflow", responses={200: ETAG_HEADER, **FOUND})
@@ -185,6 +189,26 @@ def _make_summary(version: Published) -> VersionSummary:
         published_by=version.published_by,
         copy_of=version.copy_of,
     )
+
+
+@router.get("/{workflow_id}/diff", operation_id="compareVersions", responses=FOUND)
+async def compare_versions(
+    workflow_id: WorkflowId,
+    services: ServicesDep,
+    caller: Reader,
+    from_version: Annotated[
+        int | None, Query(ge=0, le=MAX_VERSION, description="First version. Default: the newest published one.")
+    ] = None,
+    to_version: Annotated[
+        int, Query(ge=0, le=MAX_VERSION, description="Second version. Default: 0, the working copy.")
+    ] = 0,
+) -> ComparisonView:
+    """Return what changes from one version to another, or to the working copy."""
+    found = await services.workflows.compare(caller.customer_id, workflow_id, from_version, to_version)
+    changes = [
+        ChangeView(kind=each.kind, path=each.path, before=each.before, after=each.after) for each in found.changes
+    ]
+    return ComparisonView(from_version=found.before, to_version=found.after, changes=changes)
 
 
 @router.post("/{workflow_id}/activate", operation_id="activateWorkflow", responses=CHANGED)

@@ -54,6 +54,6 @@ def _check_by_api(
     with ApiClient(named) as client:
         for customer, own in by_customer.items():
             wanted = set(map(id, own))
-            for file, problems in push.check_files(client, [*own, *callees], customer):
+            for file, problems, _ in push.check_files(client, [*own, *callees], customer):
                 if id(file) in wanted:
                     yield file, problems

@@ -1,38 +1,99 @@
 """Check definitions on a server, and store them there, callees first."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 from orchestrator.cli.client import ApiClient, Document, parse_problem, quote_id
 from orchestrator.cli.failures import ApiError, UsageError
 from orchestrator.cli.files import LoadedFile
 from orchestrator.cli.planning import InvalidFileError, format_count, show_problems
 from orchestrator.errors import Problem
+from orchestrator.model.definition import SERVICE_KEYS
 from orchestrator.planner.calls import find_callees
 
 MAX_TOGETHER = 50
 """Definitions that are checked by one request."""
 MAX_BYTES = 500_000
 """Size of the definitions that are checked by one request; the server takes 1 MiB by default."""
+MAX_PRUNED = 10_000
 NOT_FOUND = 404
 
 
-def push_files(client: ApiClient, files: list[LoadedFile], customer: str | None, *, activate: bool) -> list[Document]:
-    """Check all files, then store each; return the stored documents. Raises InvalidFileError."""
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """What a push has done to a workflow, or would do."""
+
+    change: Literal["created", "updated", "unchanged", "archived"]
+    workflow_id: str
+    document: Document | None
+    """The stored workflow; `None` in a dry run for one that would be created."""
+
+
+def push_files(
+    client: ApiClient,
+    files: list[LoadedFile],
+    customer: str | None,
+    *,
+    activate: bool = False,
+    prune: bool = False,
+    dry_run: bool = False,
+) -> list[Pushed]:
+    """Check all files, then store each that has changed. Raises InvalidFileError.
+
+    With `prune`, the other workflows of the same customers are archived.
+    """
     require_distinct_ids(files)
     by_customer: dict[str | None, list[LoadedFile]] = defaultdict(list)
     for file in files:
         by_customer[choose_customer(file, customer)].append(file)
-    require_valid(client, by_customer, "nothing was stored")
-    stored = []
-    for owner, own in by_customer.items():
-        for file in order_callees_first(own):
-            document = _store(client, file, owner)
-            if activate:
-                document = client.post(f"/workflows/{quote_id(document['id'])}/activate", customer_id=owner)
-            stored.append(document)
-    return stored
+    owners = require_valid(client, by_customer, "nothing was stored")
+    pushed = [
+        _push_file(client, file, owner, activate=activate, dry_run=dry_run)
+        for owner, own in by_customer.items()
+        for file in order_callees_first(own)
+    ]
+    for owner in owners if prune else ():
+        kept = {_get_id(file) for named, own in by_customer.items() if named in (None, owner) for file in own}
+        pushed += _archive_others(client, owner, kept, dry_run=dry_run)
+    return pushed
+
+
+def _push_file(client: ApiClient, file: LoadedFile, customer: str | None, *, activate: bool, dry_run: bool) -> Pushed:
+    """Store a definition as a new draft, or as the working copy of the workflow of the same ID."""
+    params, workflow_id = {"customer_id": customer}, _get_id(file)
+    path = f"/workflows/{quote_id(workflow_id)}"
+    change: Literal["created", "updated", "unchanged"]
+    try:
+        document = client.get(path, **params)
+        change = "unchanged" if _get_content(document) == _get_content(file.value) else "updated"
+    except ApiError as error:
+        if error.code != "workflow_not_found":
+            raise
+        document, change = None, "created"
+    if not dry_run:
+        if change != "unchanged":
+            method, target = ("POST", "/workflows") if document is None else ("PUT", path)
+            document = client.request(method, target, params=params, json=file.value)
+        if activate:  # an active one too: its schedule may have been deleted in Temporal
+            document = client.post(f"{path}/activate", **params)
+    return Pushed(change, workflow_id, document)
+
+
+def _archive_others(client: ApiClient, owner: str, kept: set[str], *, dry_run: bool) -> Iterator[Pushed]:
+    """Archive the workflows of a customer that are not among the files; their versions and runs stay."""
+    for document in client.list_items("/workflows", MAX_PRUNED, customer_id=owner):
+        if document["id"] in kept or document["status"] == "archived":
+            continue
+        if not dry_run:
+            document = client.post(f"/workflows/{quote_id(document['id'])}/archive", customer_id=owner)
+        yield Pushed("archived", document["id"], document)
+
+
+def _get_content(document: Document) -> Document:
+    """Return what a person has written of a definition."""
+    return {key: value for key, value in document.items() if key not in SERVICE_KEYS}
 
 
 def choose_customer(file: LoadedFile, customer: str | None) -> str | None:
@@ -64,21 +125,25 @@ def require_distinct_ids(files: Iterable[LoadedFile]) -> None:
         names[workflow_id] = file.name
 
 
-def require_valid(client: ApiClient, by_customer: "dict[str | None, list[LoadedFile]]", consequence: str) -> None:
-    """Print the problems of all files; raises InvalidFileError where there are errors."""
-    wrong = 0
+def require_valid(
+    client: ApiClient, by_customer: Mapping[str | None, Sequence[LoadedFile]], consequence: str
+) -> list[str]:
+    """Print the problems of all files and return their customers; raises InvalidFileError where there are errors."""
+    wrong, owners = 0, []
     for customer, files in by_customer.items():
-        for file, problems in check_files(client, files, customer):
+        for file, problems, owner in check_files(client, files, customer):
             show_problems(file, problems)
             wrong += sum(problem.severity == "error" for problem in problems)
+            owners.append(owner)
     if wrong:
         raise InvalidFileError(f"{format_count(wrong, 'error')}; {consequence}")
+    return list(dict.fromkeys(owners))
 
 
 def check_files(
     client: ApiClient, files: Sequence[LoadedFile], customer: str | None
-) -> "Iterator[tuple[LoadedFile, list[Problem]]]":
-    """Yield each file with its problems, as the server finds them; a file may call the others."""
+) -> "Iterator[tuple[LoadedFile, list[Problem], str]]":
+    """Yield each file with its problems, as the server finds them, and its customer; a file may call the others."""
     for group in _split_for_requests(files):
         request = {"workflows": [file.value for file in group]}
         try:
@@ -86,7 +151,8 @@ def check_files(
         except ApiError as error:
             raise explain_customer(error, group[0], customer) from None
         for file, result in zip(group, answer["results"], strict=True):
-            yield file, [*file.source.find_duplicates(), *map(parse_problem, result["problems"])]
+            problems = [*file.source.find_duplicates(), *map(parse_problem, result["problems"])]
+            yield file, problems, answer["customer_id"]
 
 
 def explain_customer(error: ApiError, file: LoadedFile, customer: str | None) -> Exception:
@@ -153,18 +219,3 @@ def order_callees_first(files: Iterable[LoadedFile]) -> list[LoadedFile]:
 
 def _get_id(file: LoadedFile) -> str:
     return str(file.value.get("id"))
-
-
-def _store(client: ApiClient, file: LoadedFile, customer: str | None) -> Document:
-    """Store a definition as a new draft, or as the working copy of the workflow of the same ID."""
-    params = {"customer_id": customer}
-    path = f"/workflows/{quote_id(_get_id(file))}"
-    try:
-        client.get(path, **params)
-    except ApiError as error:
-        if error.code != "workflow_not_found":
-            raise
-        document: Any = client.request("POST", "/workflows", params=params, json=file.value)
-    else:
-        document = client.request("PUT", path, params=params, json=file.value)
-    return dict(document)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 EMBEDDED = "embedded"
 UI_PORT = 8233
+AD_HOC_VERSION = 0
+"""The version of a run of a definition that is not stored: it does not count as a published one."""
 NOT_STARTED = "no run was started"
 
 
@@ -105,6 +107,7 @@ def _run_embedded(name: str, run_input: Any, with_files: Iterable[str] | None, *
 
     _, plan = plan_file(name, with_files)
     require_valid_input(plan, run_input)
+    plan = plan.model_copy(update={"version": AD_HOC_VERSION})
     here = load_settings()
     configure(here.log_format, here.log_level, create_home_file(here.home / "worker.log"))
     started: list[str] = []

@@ -1,20 +1,25 @@
 """`workflows`: store, publish and start definitions."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from orchestrator.cli import options
 from orchestrator.cli.api_command import api_command
-from orchestrator.cli.files import parse_json_argument, read_json
+from orchestrator.cli.files import list_definition_files, parse_json_argument, read_json
 from orchestrator.cli.moments import format_moment
-from orchestrator.cli.output import print_json, print_line, print_note, print_result, print_table
+from orchestrator.cli.output import format_json, print_json, print_line, print_note, print_result, print_table
+from orchestrator.jsontools.text import shorten
 
 if TYPE_CHECKING:
     from orchestrator.cli.client import ApiClient, Document
 
 COLUMNS = ("workflow", "status", "version", "starts by", "runs", "success", "last run", "name", "customer")
 DEFAULT_LIMIT = 1000
+MAX_VALUE = 120
+"""Characters of a value in a difference."""
+DIFF_STYLES = {"added": "green", "removed": "red", "changed": "yellow"}
 
 app = typer.Typer(help="Store, publish and start definitions.", no_args_is_help=True)
 
@@ -22,27 +27,38 @@ app = typer.Typer(help="Store, publish and start definitions.", no_args_is_help=
 @api_command(app)
 def push(
     client: "ApiClient",
-    files: options.DefinitionFiles,
+    files: options.DefinitionPaths,
     activate_all: Annotated[
         bool, typer.Option("--activate", help="Publish the definitions and install their triggers.")
+    ] = False,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Archive the customer's workflows that are not among the definitions.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check the definitions and print what would be done, without doing it.")
     ] = False,
     customer: options.Customer = None,
     as_json: options.Json = False,
 ) -> None:
-    """Store definitions as drafts, new or changed.
+    """Store definitions, new or changed, as working copies.
 
-    All files are checked before the first is stored. Workflows that others call are stored first. A definition that
-    names a customer is stored for that one.
+    All are checked before the first is stored, and what has not changed is left alone. A folder stands for all
+    definitions in it. Workflows that others call are stored first. A definition that names a customer is stored for
+    that one.
     """
     from orchestrator.cli.push import push_files
 
-    loaded = [read_json(name) for name in files]
-    stored = push_files(client, loaded, customer, activate=activate_all)
+    loaded = [read_json(name) for name in list_definition_files(files)]
+    pushed = push_files(client, loaded, customer, activate=activate_all, prune=prune, dry_run=dry_run)
     if as_json:
-        print_json(stored)
+        print_json([{"id": each.workflow_id, "change": each.change, "workflow": each.document} for each in pushed])
         return
-    for document in stored:
-        print_line(format_status(document))
+    for each in pushed:
+        if dry_run:
+            print_line(f"{each.workflow_id}: {'' if each.change == 'unchanged' else 'would be '}{each.change}")
+        else:
+            status = "" if each.document is None else f"; {describe_status(each.document)}"
+            print_line(f"{each.workflow_id}: {each.change}{status}")
 
 
 @api_command(app, "list")
@@ -68,7 +84,7 @@ def _format_row(document: "Document") -> list[str]:
     return [
         document["id"],
         document["status"],
-        str(document["version"]),
+        f"{document['version']}{' + edits' if document['edited'] and document['version'] else ''}",
         str((document.get("trigger") or {}).get("type", "")),
         str(document["run_count"]),
         f"{document['success_rate']:g} %" if document["run_count"] else "",
@@ -80,10 +96,85 @@ def _format_row(document: "Document") -> list[str]:
 
 @api_command(app, "show")
 def show_workflow(
-    client: "ApiClient", workflow: options.WorkflowId, customer: options.Customer = None, as_json: options.Json = False
+    client: "ApiClient",
+    workflow: options.WorkflowId,
+    version: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="This published version, instead of the working copy.")
+    ] = None,
+    customer: options.Customer = None,
+    as_json: options.Json = False,
 ) -> None:
     """Print a stored definition, with its status and statistics, as JSON."""
-    print_json(client.get(_get_path(workflow), customer_id=customer))
+    path = _get_path(workflow) if version is None else f"{_get_path(workflow)}/versions/{version}"
+    print_json(client.get(path, customer_id=customer))
+
+
+@api_command(app)
+def diff(
+    client: "ApiClient",
+    workflow: options.WorkflowId,
+    before: Annotated[
+        int | None, typer.Argument(metavar="[FROM]", min=0, help="Version; the newest published one by default.")
+    ] = None,
+    after: Annotated[
+        int, typer.Argument(metavar="[TO]", min=0, help="Version; the working copy by default, which is 0.")
+    ] = 0,
+    customer: options.Customer = None,
+    as_json: options.Json = False,
+) -> None:
+    """Print what changes from one version of a workflow to another, or to the working copy."""
+    compared = client.get(f"{_get_path(workflow)}/diff", from_version=before, to_version=after, customer_id=customer)
+    if as_json:
+        print_json(compared)
+        return
+    names = [_name_version(compared[key]) for key in ("from_version", "to_version")]
+    if not compared["changes"]:
+        print_note(f"{workflow}: no difference between {names[0]} and {names[1]}")
+    for change in compared["changes"]:
+        print_line(_format_change(change), DIFF_STYLES[change["kind"]])
+
+
+def _name_version(version: int) -> str:
+    return f"version {version}" if version else "the working copy"
+
+
+def _format_change(change: "Document") -> str:
+    before, after = (shorten(format_json(change[key]), MAX_VALUE) for key in ("before", "after"))
+    match change["kind"]:
+        case "added":
+            return f"+ {change['path']}: {after}"
+        case "removed":
+            return f"- {change['path']}: {before}"
+        case _:
+            return f"~ {change['path'] or '/'}: {before} -> {after}"
+
+
+@api_command(app)
+def pull(
+    client: "ApiClient",
+    workflows: Annotated[
+        list[str] | None, typer.Argument(metavar="[WORKFLOW...]", help="IDs of the workflows; all by default.")
+    ] = None,
+    folder: Annotated[
+        Path, typer.Option("--folder", metavar="FOLDER", help="Folder to write to; it is created.")
+    ] = Path(),
+    force: Annotated[bool, typer.Option("--force", help="Replace files that differ.")] = False,
+    customer: options.Customer = None,
+    as_json: options.Json = False,
+) -> None:
+    """Write stored definitions to files, as `workflows push` reads them: `ID.json` for each."""
+    from orchestrator.cli.pull import write_definitions
+
+    if workflows:
+        documents = [client.get(_get_path(each), customer_id=customer) for each in workflows]
+    else:
+        documents = client.list_items("/workflows", DEFAULT_LIMIT, customer_id=customer)
+    written = write_definitions(documents, folder, force=force)
+    if as_json:
+        print_json([{"id": each["id"], "file": str(path)} for each, path in zip(documents, written, strict=True)])
+        return
+    for path in written:
+        print_line(str(path))
 
 
 @api_command(app)
@@ -177,13 +268,15 @@ def start(
     print_result(started["id"], started, as_json=as_json)
 
 
-def format_status(document: "Document") -> str:
-    """Return the status of a workflow in one line."""
-    return f"{document['id']}: {document['status']}, version {document['version']}"
+def describe_status(document: "Document") -> str:
+    """Return the status of a workflow in words: `active, version 1, unpublished edits`."""
+    version = f"version {document['version']}" if document["version"] else "never published"
+    edits = ", unpublished edits" if document["edited"] and document["version"] else ""
+    return f"{document['status']}, {version}{edits}"
 
 
 def _print_status(document: "Document", *, as_json: bool) -> None:
-    print_result(format_status(document), document, as_json=as_json)
+    print_result(f"{document['id']}: {describe_status(document)}", document, as_json=as_json)
 
 
 def _get_path(workflow: str) -> str:

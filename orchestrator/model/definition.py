@@ -19,6 +19,11 @@ TRIGGER = "trigger"
 """The source of edges that start the graph."""
 KEEPS_ZERO = frozenset({"collection", "delay_seconds"})
 """Keys for which `0` and `[]` have a meaning."""
+SERVICE_KEYS = (
+    "status", "version", "edited", "customer_id", "created_at", "updated_at", "created_by",
+    "run_count", "success_count", "failure_count", "last_run_at", "success_rate",
+)  # fmt: skip
+"""Keys that the service adds to a definition; they are ignored when a definition is sent."""
 
 
 class Part(BaseModel):
@@ -153,6 +158,7 @@ class Definition(Part):
     success_count: Any = Field(None, description="Read only.")
     failure_count: Any = Field(None, description="Read only.")
     last_run_at: Any = Field(None, description="Read only.")
+    edited: Any = Field(None, description="Read only; whether it differs from the newest published version.")
     success_rate: Any = Field(None, description="Read only; percent.")
 
 

@@ -10,7 +10,7 @@ from uuid import uuid4
 from activities.registry import Registry
 from orchestrator.errors import DefinitionInvalid, OperationRefused, Problem
 from orchestrator.jsontools.schema import find_problems
-from orchestrator.model.definition import WORKFLOW_NAME
+from orchestrator.model.definition import SERVICE_KEYS, WORKFLOW_NAME
 from orchestrator.model.plan import FORMAT, Plan
 from orchestrator.planner.planner import check
 from orchestrator.planner.policies import Catalogue
@@ -26,11 +26,6 @@ from orchestrator.temporal.payloads import MAX_PAYLOAD_BYTES, measure_json
 P = ParamSpec("P")
 ResultT = TypeVar("ResultT")
 ARCHIVED = "archived"
-SERVICE_KEYS = (
-    "status", "version", "customer_id", "created_at", "updated_at", "created_by",
-    "run_count", "success_count", "failure_count", "last_run_at", "success_rate",
-)  # fmt: skip
-"""Keys that the service adds to a definition; they are ignored when a definition is sent."""
 DRAFT_VERSION = 0
 """The version of runs of drafts and of definitions that are not stored."""
 MAX_RECEIVED_BYTES = 1_000_000

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 from orchestrator.errors import DefinitionInvalid, OperationRefused, Problem
 from orchestrator.model.run import format_timestamp
+from orchestrator.service.changes import Change, find_changes
 from orchestrator.service.plans import ARCHIVED, Plans, normalize
 from orchestrator.service.reconciler import Reconciler
 from orchestrator.store.records import ACTIVE, PAUSED, Stored, Version
@@ -29,6 +30,16 @@ class Activation:
 
     stored: Stored
     warnings: list[Problem]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What changes from one version of a workflow to another."""
+
+    before: int
+    """0 is the working copy."""
+    after: int
+    changes: list[Change]
 
 
 class Workflows:
@@ -137,6 +148,23 @@ class Workflows:
         upper = stored.version + 1 if before is None else before
         return await self.definitions.list_versions(stored.customer_id, workflow_id, before=upper, limit=limit)
 
+    async def compare(
+        self, customer_id: str | None, workflow_id: str, before: int | None, after: int | None
+    ) -> Comparison:
+        """Return what changes from one version to another.
+
+        By default from the newest published version to the working copy; 0 is the working copy.
+        """
+        stored = await self.definitions.get(customer_id, workflow_id)
+        before, after = stored.version if before is None else before, after or 0
+        old, new = [await self._get_content(stored, number) for number in (before, after)]
+        return Comparison(before, after, find_changes(old, new))
+
+    async def _get_content(self, stored: Stored, version: int) -> dict[str, Any]:
+        if not version:
+            return stored.definition
+        return (await self.definitions.get_version(stored.customer_id, stored.id, version)).definition
+
     async def compute_statistics(
         self, customer_id: str | None, workflow_id: str, version: int | None = None
     ) -> Statistics:
@@ -181,7 +209,8 @@ def _describe(stored: Stored, counts: Counts) -> dict[str, Any]:
         **stored.definition,
         "customer_id": stored.customer_id,
         "status": stored.status,
-        "version": stored.content_version,
+        "version": stored.version,
+        "edited": stored.edited,
         "created_at": format_timestamp(stored.created_at),
         "updated_at": format_timestamp(stored.updated_at),
         "created_by": stored.created_by,

@@ -48,7 +48,7 @@ async def test_a_definition_is_stored_as_a_draft(api: httpx.AsyncClient, custome
     shown = (await api.get("/workflows/greeting")).json()
     assert shown == answer.json()
     assert {name: shown[name] for name in ("status", "version", "customer_id", "run_count")} == {
-        "status": "draft", "version": 1, "customer_id": customer, "run_count": 0,
+        "status": "draft", "version": 0, "customer_id": customer, "run_count": 0,
     }  # fmt: skip
     assert shown["nodes"] == make_greeting()["nodes"]
 
@@ -80,7 +80,7 @@ async def test_publishing_creates_the_next_version_of_the_edited_draft(api: http
     await store_workflow(api)
     assert (await api.post("/workflows/greeting/activate")).json()["status"] == "active"
     edited = await api.put("/workflows/greeting", json=make_greeting("Good day"))
-    assert edited.json()["version"] == 2
+    assert (edited.json()["version"], edited.json()["edited"]) == (1, True)
 
     before = await api.post("/workflows/greeting/runs", params={"wait": 20}, json={"input": {"name": "Ada"}})
     published = await api.post("/workflows/greeting/activate")
@@ -479,3 +479,26 @@ async def test_definitions_that_call_each_other_are_checked_together(api: httpx.
     assert [each["valid"] for each in together["results"]] == [True, True, False]
     assert run.json()["status"] == "completed"
     assert (await api.get("/workflows")).json()["items"] == [], "nothing is saved"
+
+
+async def test_versions_are_compared_node_by_node(api: httpx.AsyncClient) -> None:
+    first = make_definition({**SET, "b": {"type": "set", "config": {"y": 1}}}, "trigger -> a", "a -> b") | {"id": "w"}
+    second = make_definition(
+        {"c": {"type": "end"}, "a": {"type": "set", "config": {"x": [2]}}}, "trigger -> a", "a -> c"
+    ) | {"id": "w"}
+    await api.post("/workflows", json=first)
+    await api.post("/workflows/w/activate")
+    await api.put("/workflows/w", json=second)
+    found = (await api.get("/workflows/w/diff")).json()
+    same = (await api.get("/workflows/w/diff", params={"from_version": 1, "to_version": 1})).json()
+    missing = await api.get("/workflows/w/diff", params={"from_version": 7})
+
+    assert (found["from_version"], found["to_version"]) == (1, 0)
+    changes = {(each["kind"], each["path"]) for each in found["changes"]}
+    assert {
+        ("changed", "/nodes/a/config/x"),
+        ("removed", "/nodes/b"),
+        ("added", "/nodes/c"),
+    } <= changes
+    assert {path.split("/")[1] for _, path in changes} == {"nodes", "edges"}
+    assert (same["changes"], missing.status_code) == ([], 404)

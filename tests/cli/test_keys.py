@@ -10,7 +10,7 @@ import pytest
 from tests.api.support import serve_api
 from tests.cli.commands import InProcess
 from tests.cli.shell import Shell
-from tests.cli.support import require_success
+from tests.cli.support import require_success, write_definition
 from tests.temporal.world import World
 
 CREATE = ("keys", "create", "shop", "--customer", "acme", "--scopes", "read,run", "--days", 30)
@@ -83,6 +83,16 @@ async def test_what_a_key_creates_carries_its_name(shell: Shell, tmp_path: Path)
     shown = json.loads(require_success(await shell("workflows", "show", "large_order")))
     (version,) = json.loads(require_success(await shell("workflows", "versions", "large_order", "--json")))
     assert (shown["created_by"], version["published_by"]) == ("nightly-ci", "nightly-ci")
+
+
+@pytest.mark.temporal
+async def test_a_key_of_one_customer_cannot_push_for_another(shell: Shell, tmp_path: Path) -> None:
+    shell.env["ORCHESTRATOR_API_KEY"] = require_success(await shell("keys", "create", "ci", "--customer", "acme"))
+    done = await shell("workflows", "push", write_definition(tmp_path, "w", customer_id="evil"))
+
+    assert done.code == 2
+    assert "error: this API key may not act for customer 'evil'" in done.err
+    assert done.err.startswith(f"{tmp_path}/w.json:1:")
 
 
 @pytest.mark.parametrize(

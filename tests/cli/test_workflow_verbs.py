@@ -20,7 +20,7 @@ HOURLY = {"type": "schedule", "interval_seconds": 3600}
 Change = Callable[..., Awaitable[None]]
 STEPS = (
     # verb, arguments, status, version, schedule in Temporal: paused or not; None: there is none
-    ("push", (), "draft", 1, None),
+    ("push", (), "draft", 0, None),
     ("activate", (), "active", 1, "running"),
     ("delete the schedule in Temporal", (), "active", 1, None),
     ("activate", (), "active", 1, "running"),

@@ -22,7 +22,10 @@ def test_definitions_are_pushed_callees_first(command: InProcess, tmp_path: Path
     pushed = run_for(command, "pushes", "push", *files)
     table = (run_for(command, "pushes", "list")).splitlines()
 
-    assert pushed.splitlines() == ["callee: draft, version 1", "caller: draft, version 1"]
+    assert pushed.splitlines() == [
+        "callee: created; draft, never published",
+        "caller: created; draft, never published",
+    ]
     assert [line.split("\t")[:2] for line in table] == [["callee", "draft"], ["caller", "draft"]]
 
 
@@ -34,7 +37,11 @@ def test_versions_are_activated_and_rolled_back(command: InProcess, tmp_path: Pa
     versions = json.loads(run_for(command, "rolls", "versions", "w", "--json"))
     shown = json.loads(run_for(command, "rolls", "show", "w"))
 
-    assert (activated, pushed, rolled_back) == ("w: active, version 1", "w: active, version 2", "w: active, version 3")
+    assert (activated, pushed, rolled_back) == (
+        "w: active, version 1",
+        "w: updated; active, version 2",
+        "w: active, version 3",
+    )
     assert [(each["version"], each["copy_of"]) for each in versions] == [(3, 1), (2, None), (1, None)]
     assert (shown["name"], shown["status"]) == ("W", "active")
 
@@ -72,3 +79,83 @@ def test_a_definition_without_an_id_is_not_pushed(command: InProcess, tmp_path: 
     nameless = command("workflows", "push", write_definition(tmp_path, "nameless", id=""), "--customer", "nameless")
 
     assert (nameless.code, "has no id" in nameless.err) == (2, True)
+
+
+def test_what_is_edited_is_told_compared_and_published(command: InProcess, tmp_path: Path) -> None:
+    run_for(command, "edits", "push", "--activate", write_definition(tmp_path, "w"))
+    edited = run_for(command, "edits", "push", write_definition(tmp_path, "w", name="New"))
+    again = run_for(command, "edits", "push", tmp_path / "w.json")
+    listed = run_for(command, "edits", "list").split("\t")[:3]
+    difference = run_for(command, "edits", "diff", "w")
+    as_json = json.loads(run_for(command, "edits", "diff", "w", "--json"))
+    run_for(command, "edits", "activate", "w")
+    none = command("workflows", "diff", "w", "--customer", "edits")
+    back = run_for(command, "edits", "diff", "w", 2, 1)
+    first = json.loads(run_for(command, "edits", "show", "w", "--version", 1))
+
+    assert edited == "w: updated; active, version 1, unpublished edits"
+    assert again == "w: unchanged; active, version 1, unpublished edits"
+    assert listed == ["w", "active", "1 + edits"]
+    assert difference == '~ /name: "W" -> "New"'
+    assert as_json["changes"] == [{"kind": "changed", "path": "/name", "before": "W", "after": "New"}]
+    assert (none.out, none.err) == ("", "w: no difference between version 2 and the working copy\n")
+    assert back == '~ /name: "New" -> "W"'
+    assert (first["version"], first["definition"]["name"]) == (1, "W")
+
+
+def test_a_folder_is_pushed_and_the_rest_is_archived(command: InProcess, tmp_path: Path) -> None:
+    run_for(command, "folders", "push", "--activate", write_definition(tmp_path, "old"))
+    (tmp_path / "old.json").unlink()
+    run_for(command, "folders", "push", write_definition(tmp_path, "kept"))
+    write_definition(tmp_path, "new")
+    write_definition(tmp_path, "kept", name="Changed")
+    dry = run_for(command, "folders", "push", "--prune", "--dry-run", tmp_path).splitlines()
+    after_dry = run_for(command, "folders", "list").splitlines()
+    pushed = run_for(command, "folders", "push", "--prune", "--activate", tmp_path).splitlines()
+    others = json.loads(require_success(command("workflows", "list", "--json")))
+
+    assert dry == ["kept: would be updated", "new: would be created", "old: would be archived"]
+    assert [line.split("\t")[0] for line in after_dry] == ["kept", "old"]
+    assert pushed == [
+        "kept: updated; active, version 1",
+        "new: created; active, version 1",
+        "old: archived; archived, version 1",
+    ]
+    archived = {(each["customer_id"], each["id"]) for each in others if each["status"] == "archived"}
+    assert {each for each in archived if each[0] != "ends"} == {("folders", "old")}, "other customers are left alone"
+
+
+def test_what_is_pulled_can_be_pushed(command: InProcess, tmp_path: Path) -> None:
+    run_for(command, "pulls", "push", "--activate", write_definition(tmp_path, "w"))
+    folder = tmp_path / "new" / "folder"
+    written = run_for(command, "pulls", "pull", "--folder", folder)
+    pushed = require_success(command("workflows", "push", folder))
+    (folder / "w.json").write_text("{}")
+    refused = command("workflows", "pull", "w", "--folder", folder, "--customer", "pulls")
+    forced = run_for(command, "pulls", "pull", "w", "--folder", folder, "--force")
+
+    assert written == forced == str(folder / "w.json")
+    assert pushed == "w: unchanged; active, version 1", "the file names its customer"
+    assert (refused.code, f"{folder / 'w.json'} differs from what is stored" in refused.err) == (2, True)
+    assert json.loads((folder / "w.json").read_text())["customer_id"] == "pulls"
+
+
+def test_the_customer_of_a_file_is_used_or_refused(command: InProcess, tmp_path: Path) -> None:
+    """The customer of the file was ignored."""
+    file = write_definition(tmp_path, "w", customer_id="named")
+    require_success(command("workflows", "push", file))
+    refused = command("workflows", "push", file, "--customer", "other")
+
+    assert run_for(command, "named", "list").startswith("w\t")
+    assert refused.code == 2
+    assert "the definition belongs to customer 'named', and --customer is 'other'" in refused.err
+
+
+def test_a_run_of_a_file_is_not_one_of_the_published_version(command: InProcess, tmp_path: Path) -> None:
+    """It counted as version 1 and spoilt the success rate of the published workflow."""
+    file = write_definition(tmp_path, "adhoc", customer_id="adhoc")
+    run_for(command, "adhoc", "push", "--activate", file)
+    run = json.loads(require_success(command("run", file, "--json")))
+
+    assert (run["workflow_version"], run["customer_id"]) == (0, "adhoc")
+    assert json.loads(run_for(command, "adhoc", "show", "adhoc"))["run_count"] == 0
