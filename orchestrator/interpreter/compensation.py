@@ -46,6 +46,7 @@ async def compensate(interpreter: Interpreter) -> None:
     while state.compensations:
         # Taken off first: a compensation that fails is not called a second time.
         pending = state.compensations.pop()
+        # Without the check against max_steps: a run that failed at this limit is undone, too.
         state.started += 1
         step = Step(pending.step_id, pending.node_id, pending.path, "running", effects.now(), state.started)
         step.input = pending.parameters

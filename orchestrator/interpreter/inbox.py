@@ -54,6 +54,7 @@ class Inbox:
                 return
         else:
             self.events.append(event)
+            # Younger events may have come since: readers take the oldest first.
             self.events.sort(key=lambda event: event.number)
         self.read.remove(event.number)
 

@@ -83,6 +83,7 @@ def find_ambiguous_time(
 def find_change_at(wall: datetime, where: ZoneInfo) -> ClockChange | None:
     """Return the clock change that skips or repeats a wall time, if one does."""
     earlier, later = (wall.replace(tzinfo=where, fold=fold) for fold in (0, 1))
+    # `fold` chooses between the offsets before and after a change; elsewhere it has no effect (PEP 495).
     if earlier.utcoffset() == later.utcoffset():
         return None
     middle = wall.replace(tzinfo=UTC)

@@ -85,6 +85,7 @@ def list_fire_times(trigger: Trigger, after: datetime, count: int) -> list[datet
     """
     start_at, end_at = parse_bounds(trigger)
     if start_at is not None and start_at > after:
+        # `after` itself does not count as a fire time, but `start_at` does.
         after = start_at - INSTANT
     times = islice(_iterate_times(trigger, after), count)
     return [moment for moment in times if end_at is None or moment <= end_at]
