@@ -41,16 +41,19 @@ def load_registry(settings: Settings) -> Registry:
     registry = load_builtin_registry()
     if settings.action_modules and (folder := str(Path.cwd())) not in sys.path:
         sys.path.append(folder)
+    modules: list[ModuleType] = []
     for name in settings.action_modules:
         with _translate_import_errors(f"{name!r}, named in ORCHESTRATOR_ACTION_MODULES"):
-            module = importlib.import_module(name)
-        registry.add_module(module)
+            modules.append(importlib.import_module(name))
     for point in entry_points(group=ENTRY_POINTS):
         with _translate_import_errors(f"{point.value!r}, named by the entry point {point.name!r} in {ENTRY_POINTS}"):
             loaded = point.load()
         if not isinstance(loaded, ModuleType):
             raise ActionError(f"entry point {point.name!r} in group {ENTRY_POINTS} must name a module")
-        registry.add_module(loaded)
+        if loaded not in modules:  # an installed package may be named in the settings, too
+            modules.append(loaded)
+    for module in modules:
+        registry.add_module(module)
     for file in settings.action_schemas:
         for action in read_action_schemas(Path(file)):
             if action.name in registry.described:

@@ -5,6 +5,7 @@ import importlib
 import logging
 import sys
 from datetime import UTC, datetime, timedelta
+from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 from typing import Any
 
@@ -392,6 +393,20 @@ def test_the_current_folder_is_on_the_path(tmp_path: Path, monkeypatch: pytest.M
 
     assert registry.get("own.echo") is not None
     assert importlib.import_module("colorsys").rgb_to_hsv(0, 0, 0) == (0.0, 0.0, 0)
+
+
+def test_an_installed_module_may_be_named_in_the_settings_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = (
+        "from orchestrator.actions import action\n@action('own.twice')\ndef twice(n: int) -> int:\n    return 2 * n\n"
+    )
+    (tmp_path / "actions_that_are_installed.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    point = EntryPoint("own", "actions_that_are_installed", "orchestrator.actions")
+    monkeypatch.setattr("activities.entry_points", lambda group: EntryPoints([point]))
+
+    registry = load_registry(Settings(action_modules=("actions_that_are_installed",)))
+
+    assert registry.get("own.twice") is not None
 
 
 def test_every_builtin_action_has_a_schema_and_a_description() -> None:
