@@ -37,7 +37,6 @@ Dictionaries under `output`, `input` and `error` of a step are compared by the k
 everything else must be equal.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -45,6 +44,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
+from orchestrator.jsontools.documents import parse_document
 
 ROOT = Path(__file__).parent.parent
 CASES = ROOT / "tests" / "cases"
@@ -98,7 +99,7 @@ def read_case(raw: Mapping[str, Any], key: str) -> Case:
     definition = read_definition(raw, key, raw["name"])
     workflows = {
         **{name: read_definition(part, name, name) for name, part in raw.get("workflows", {}).items()},
-        **{name: json.loads((ROOT / file).read_text()) for name, file in raw.get("workflow_files", {}).items()},
+        **{name: load_file(file) for name, file in raw.get("workflow_files", {}).items()},
     }
     mocks = load_file(raw["actions_file"]) if "actions_file" in raw else dict(raw.get("actions", {}))
     for part in (definition, *workflows.values()):
@@ -120,7 +121,7 @@ def read_case(raw: Mapping[str, Any], key: str) -> Case:
 
 def load_file(name: str) -> Any:
     """Read a JSON or YAML file of the project."""
-    return yaml.safe_load((ROOT / name).read_text())
+    return parse_document((ROOT / name).read_text(), name).value
 
 
 def read_definition(raw: Mapping[str, Any], key: str, name: str) -> dict[str, Any]:

@@ -45,7 +45,7 @@ LOADS_NOTHING_OF = {
 
 ONLY_IMPORTERS = {
     "croniter": ("orchestrator/timing/cron.py",),
-    "ruamel": ("orchestrator/jsontools/yaml_source.py",),
+    "ruamel": ("orchestrator/jsontools/yaml_source.py", "orchestrator/jsontools/yaml_format.py"),
     "mmdr": ("orchestrator/drawing/svg.py",),
     "jsonschema": ("orchestrator/jsontools/schema.py", "orchestrator/jsontools/schema_messages.py"),
     "temporalio": (

@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 from orchestrator.cli import (
     actions,
     deliveries,
+    fmt,
     keys,
     replay,
     run,
@@ -66,6 +67,7 @@ app.command()(serve.api)
 app.command()(serve.worker)
 app.command()(add_server_options(run.run, run.run))
 app.command()(add_server_options(validate.validate, validate.validate))
+app.command()(fmt.fmt)
 app.command()(validate.graph)
 app.command()(simulate.simulate)
 app.command("test")(test.run_cases)

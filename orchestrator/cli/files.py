@@ -119,9 +119,14 @@ def require_writable(path: Path, option: str) -> None:
 
 def read_json(name: str) -> LoadedFile:
     """Read a JSON value from a file in JSON or YAML; raises UsageError, or JsonSyntaxError with `file:line:column`."""
+    return parse_loaded(name, read_text(name))
+
+
+def parse_loaded(name: str, text: str) -> LoadedFile:
+    """Parse the text of a file; raises JsonSyntaxError with `file:line:column`."""
     label = "<stdin>" if name == STDIN else name
     try:
-        return LoadedFile(label, parse_document(read_text(name), label))
+        return LoadedFile(label, parse_document(text, label))
     except JsonSyntaxError as error:
         raise locate_in_file(error, label) from None
 

@@ -10,6 +10,7 @@ from typer.testing import CliRunner, Result
 
 from orchestrator.cli import app
 from orchestrator.cli.files import read_value
+from tests.example_files import BY_NAME
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 WITH_CASES = sorted(EXAMPLES.glob("*.tests.yaml"))
@@ -46,7 +47,7 @@ def make_case(price: int = 5, **expect: Any) -> dict[str, Any]:
 
 
 def test_the_examples_pass_their_cases() -> None:
-    files = [str(path.with_name(path.name.replace(".tests.yaml", ".json"))) for path in WITH_CASES]
+    files = [str(BY_NAME[path.name.removesuffix(".tests.yaml")]) for path in WITH_CASES]
     result = CliRunner().invoke(app, ["test", *files])
 
     assert result.exit_code == 0, result.output

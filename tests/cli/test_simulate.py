@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from orchestrator.cli import app
+from tests.example_files import BY_NAME
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -19,7 +20,7 @@ def simulate(*args: object) -> Result:
 
 def example_path(name: str) -> list[str]:
     return [
-        str(EXAMPLES / f"{name}.json"),
+        str(BY_NAME[name]),
         *("--input", f"@{EXAMPLES / name}.input.json"),
         *("--actions", str(EXAMPLES / f"{name}.actions.yaml")),
     ]

@@ -127,10 +127,10 @@ def test_a_file_with_only_warnings_is_valid(tmp_path: Path) -> None:
 def test_the_examples_are_valid(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HELPDESK_SIGNING_KEY", "CHAT_SIGNING_KEY", "TRAVEL_SITE_SIGNING_KEY"):
         monkeypatch.setenv(f"ORCHESTRATOR_SECRET_{name}", "k" * 32)
-    files = sorted(path for path in EXAMPLES.glob("*.json") if not path.name.endswith(".input.json"))
-    result = invoke("validate", *files)
+    count = len(list(EXAMPLES.glob("*.input.json")))
+    result = invoke("validate", EXAMPLES)
 
-    assert (result.exit_code, result.stderr) == (0, f"{len(files)} files valid{LOCALLY}\n")
+    assert (result.exit_code, result.stderr) == (0, f"{count} files valid{LOCALLY}\n")
 
 
 @pytest.mark.parametrize(

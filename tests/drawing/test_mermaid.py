@@ -1,6 +1,5 @@
 """Definitions as Mermaid text: valid, invalid and malicious ones."""
 
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.drawing.mermaid import SHAPES, draw_mermaid
+from tests.example_files import EXAMPLES, load_example
 
-EXAMPLES = sorted(path for path in (Path(__file__).parents[2] / "examples").glob("*.json") if ".input" not in path.name)
 LINE = re.compile(
     r"""flowchart\ TD
     | \s+ end
@@ -176,7 +175,7 @@ def test_names_are_escaped(name: str, label: str) -> None:
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_is_drawn_with_every_node_and_edge(path: Path) -> None:
-    definition = json.loads(path.read_text())
+    definition = load_example(path)
     lines = draw_mermaid(definition).splitlines()
 
     assert [line for line in lines if not LINE.fullmatch(line)] == []

@@ -2,15 +2,14 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
 from orchestrator.planner.planner import check
-from tests.golden import CASES, ROOT
+from tests.example_files import EXAMPLES, load_example
+from tests.golden import CASES
 
-EXAMPLES = sorted(path for path in (ROOT / "examples").glob("*.json") if not path.name.endswith(".input.json"))
 WORKFLOW_KEYS = {
     *("id", "name", "description", "status", "version", "trigger", "nodes", "edges"),
     *("variables", "settings"),
@@ -18,13 +17,9 @@ WORKFLOW_KEYS = {
 EDGE_KEYS = {"id", "source", "target", "label", "condition"}
 
 
-def load(path: Path) -> dict[str, Any]:
-    return dict(json.loads(path.read_text()))
-
-
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_uses_the_contracts_keys(path: Path) -> None:
-    definition = load(path)
+    definition = load_example(path)
 
     assert definition.keys() == WORKFLOW_KEYS
     assert definition["id"] == path.stem
@@ -33,9 +28,9 @@ def test_an_example_uses_the_contracts_keys(path: Path) -> None:
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_is_valid(path: Path) -> None:
-    workflows = {other.stem: load(other) for other in EXAMPLES}
+    workflows = {other.stem: load_example(other) for other in EXAMPLES}
 
-    assert check(load(path), workflows=workflows).problems == []
+    assert check(load_example(path), workflows=workflows).problems == []
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)

@@ -17,9 +17,8 @@ from orchestrator.model.definition import Definition, build_definition_schema
 from orchestrator.model.described_action import DescribedAction
 from orchestrator.model.plan import Action, Call, Loop, Parallel, Plan
 from orchestrator.planner.planner import check, check_input, plan
+from tests.example_files import BY_NAME, EXAMPLES, load_example
 from tests.graphs import Generated, draw_wild
-
-EXAMPLES = sorted(Path("examples").glob("*.input.json"))
 
 
 class MailParameters(BaseModel):
@@ -631,9 +630,8 @@ def test_workflows_that_call_each_other_are_refused() -> None:
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 def test_a_plan_survives_its_json(path: Path) -> None:
-    definition = json.loads(Path(str(path).replace(".input", "")).read_text())
-    others = {"provision_account": json.loads(Path("examples/provision_account.json").read_text())}
-    planned = check(definition, workflows=others).require()
+    others = {"provision_account": load_example(BY_NAME["provision_account"])}
+    planned = check(load_example(path), workflows=others).require()
 
     assert planned == Plan.model_validate(json.loads(json.dumps(planned.to_json())))
 
