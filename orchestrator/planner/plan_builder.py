@@ -175,13 +175,17 @@ class ScopeBuilder:
             count = "1 branch" if len(inside) == 1 else f"{len(inside)} branches"
             message = f"join waits for {join} branches, but the parallel has {count}"
             self.report.add_error("bad_join", pointer, message)
+        branches = tuple(self._build_branch(region) for region in inside)
+        # Children learn of each other's end by messages only: of two whose events arrive in the same moment, both would
+        # continue. In one workflow the first one cancels the other before it starts another node.
+        is_race_of_events = join is not None and sum(1 for branch in branches if branch.waits) > 1
         return Parallel(
             kind="parallel",
-            branches=tuple(self._build_branch(region) for region in inside),
+            branches=branches,
             join=join,
             on_branch_error=config.get("on_branch_error") or "fail_fast",
             max_concurrency=config.get("max_concurrency") or None,
-            inline=config.get("mode") == "inline",
+            inline=config.get("mode") == "inline" or is_race_of_events,
             **common,
         )
 
