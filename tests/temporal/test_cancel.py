@@ -81,8 +81,24 @@ async def test_cancellation_reaches_nested_branches(world: World) -> None:
 
     assert run.status == "cancelled"
     assert set(collect_statuses(run).values()) == {"cancelled"}
-    for branch in ("fork[0]", "fork[1]", "fork[0]/inner[0]", "fork[0]/inner[1]"):
-        assert await read_temporal_status(world, f"{run_id}/{branch}") == WorkflowExecutionStatus.CANCELED
+    assert run.steps_total == len(run.steps) == 5
+    for branch in ("fork[0]", "fork[1]", "fork[0]/inner[0]", "fork[0]/inner[1]"):  # with what they have done
+        assert await read_temporal_status(world, f"{run_id}/{branch}") == WorkflowExecutionStatus.FAILED
+
+
+async def test_steps_of_a_loser_count(world: World) -> None:
+    """A cancelled branch that owed no compensation did not say how many steps it had started."""
+    customer, _ = world.script()
+    nodes = {
+        "fork": {"type": "parallel", "branches": [["nap"], ["a"]], "config": {"join": "any"}},
+        "nap": {"type": "delay", "delay_seconds": 0.3},
+        "a": {"type": "set", "config": {"x": 1}},
+        "b": {"type": "set", "config": {"x": 2}},
+        "ask": {"type": "wait", "config": {"event": "never"}},
+    }
+    run = await world.run(make_plan(nodes, "trigger -> fork", "a -> b", "b -> ask", customer=customer))
+
+    assert (run.status, run.steps_total, len(run.steps)) == ("completed", 5, 5)
 
 
 async def test_cancellation_reaches_a_called_run(world: World) -> None:

@@ -20,7 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from orchestrator.model.plan import FORMAT  # noqa: F401 - see above; the plan's types are pydantic models
     from orchestrator.telemetry.context import log_context
 
-from orchestrator.interpreter.effects import BranchResult, Resolution
+from orchestrator.interpreter.effects import Resolution
 from orchestrator.interpreter.execute import execute, execute_branch
 from orchestrator.interpreter.failures import build_error_document
 from orchestrator.interpreter.pool import is_discarded
@@ -96,7 +96,7 @@ class RunWorkflow:
                 raise build_run_failure(flow.state.failure, result_within_limit(entries)) from failure
         if result.status == "failed" and result.error is not None:
             raise build_run_failure(result.error, result_within_limit(entries))
-        raise _build_cancellation(result, entries)
+        raise _build_cancellation(entries)
 
     @workflow.signal
     async def event(self, message: Any = None) -> None:
@@ -204,9 +204,9 @@ async def _run_shielded(flow: Flow, work: Coroutine[Any, Any, Any]) -> Any:
         return await task
 
 
-def _build_cancellation(result: BranchResult, entries: dict[str, Any]) -> BaseException:
-    """Return how a cancelled branch ends: its pending compensations can only be returned in a failure."""
-    if not result.compensations:
+def _build_cancellation(entries: dict[str, Any]) -> BaseException:
+    """Return how a cancelled branch ends: what it has done, read and still owes can only be returned in a failure."""
+    if not entries:
         return asyncio.CancelledError()
     error = ErrorDocument(message="the branch was cancelled", error_type="cancelled", timestamp=workflow.now())
     return build_run_failure(error, result_within_limit({**entries, "cancelled": True}))
