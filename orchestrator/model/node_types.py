@@ -78,7 +78,7 @@ KINDS: dict[str, Kind] = {
             "join": "Number of branches that must complete: `all` (default), `any`, a number, or a template of one.",
             "on_branch_error": "`fail_fast` (default), `wait` or `ignore`.",
             "max_concurrency": "Number of concurrent branches.",
-            "mode": "`child` workflows (default), or `inline` in the same workflow. Branches that race for events run inline.",
+            "mode": "`child` workflows (default), or `inline` in this one. A race for events is always `inline`.",
         },
         ports=("branch", "next", "error"),
         times_out=True,
