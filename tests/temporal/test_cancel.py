@@ -222,3 +222,18 @@ async def test_a_terminated_run_ends_at_once_with_its_reason(world: World) -> No
     assert "enough" in run.failure["message"]
     assert collect_statuses(run) == {"book": "completed", "nap": "cancelled"}
     assert script.list_nodes() == ["book"]
+
+
+async def test_a_branch_that_is_cancelled_from_outside_has_failed(world: World) -> None:
+    """It says what it has done, as one that its run cancels; with that it counted as cancelled, and the join as lost."""
+    customer, _ = world.script()
+    nodes = {"fork": {"type": "parallel", "branches": [["ask"]]}, "ask": {"type": "wait", "config": {"event": "never"}}}
+    run_id = await world.start(make_plan(nodes, "trigger -> fork", customer=customer))
+    await world.wait_for_waiting(run_id, "event")
+
+    await world.client.get_workflow_handle(f"{run_id}/fork[0]").cancel()
+    run = await world.wait_for_end(run_id)
+
+    assert run.failure is not None
+    assert (run.status, run.failure["error_type"]) == ("failed", "cancelled")
+    assert run.failure["message"] == "branch 0 of fork failed: the branch was cancelled"

@@ -135,7 +135,7 @@ class Children:
         if isinstance(cause, CancelledError) and count_cancellations():
             return BranchResult("cancelled"), entries
         document = translate_child_error(error, f"branch {title!r}", workflow.now())
-        if isinstance(cause, ApplicationError) and entries.get("cancelled"):
+        if entries.get("cancelled") and count_cancellations():
             return read_unfinished_branch("cancelled", None, entries), entries
         return read_unfinished_branch("failed", document, entries), entries
 
