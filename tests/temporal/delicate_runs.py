@@ -757,7 +757,7 @@ WORK: tuple[Delicate, ...] = (
             "a": NOTE,
         },
         ("trigger -> fork",),
-        events=("CHILD_WORKFLOW_EXECUTION_TERMINATED", "CHILD_WORKFLOW_EXECUTION_CANCELED"),
+        events=("CHILD_WORKFLOW_EXECUTION_TERMINATED", "CHILD_WORKFLOW_EXECUTION_FAILED"),
         operate=end_children,
     ),
     Delicate(
