@@ -225,7 +225,7 @@ async def test_a_terminated_run_ends_at_once_with_its_reason(world: World) -> No
 
 
 async def test_a_branch_that_is_cancelled_from_outside_has_failed(world: World) -> None:
-    """It says what it has done, as one that its run cancels; with that it counted as cancelled, and the join as lost."""
+    """It says what it has done, as one that its run cancels: it counted as cancelled, and the run hung at the join."""
     customer, _ = world.script()
     nodes = {"fork": {"type": "parallel", "branches": [["ask"]]}, "ask": {"type": "wait", "config": {"event": "never"}}}
     run_id = await world.start(make_plan(nodes, "trigger -> fork", customer=customer))
