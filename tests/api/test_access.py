@@ -249,56 +249,81 @@ async def test_a_key_expires_and_a_rotated_one_has_a_grace_period(locked: Locked
     assert (await rotated.get("/workflows")).status_code == 401
 
 
-async def test_no_route_reads_or_changes_resources_of_another_customer(locked: Locked) -> None:
-    """Walks every operation that the description names, with the ids of one customer and the key of the other."""
-    services = locked.services
+@dataclass
+class Foreign:
+    """Resources of one customer, and the key of another one."""
+
+    services: Services
+    owner: httpx.AsyncClient
+    other: httpx.AsyncClient
+    ids: dict[str, str]
+    """The ids of the resources, by the name of the path parameter."""
+
+    async def request_everything(self, ids: dict[str, str]) -> dict[str, httpx.Response]:
+        """Call every operation with these ids as the other customer; return the answers by operation."""
+        bodies = {
+            "saveWorkflow": MADE | {"name": "taken over"},
+            "rollbackWorkflow": {"version": 1},
+            "resolveStep": {"node_id": "a", "action": "skip"},
+            "backfillSchedule": {"start_at": "2026-01-01T00:00:00Z", "end_at": "2026-01-01T01:00:00Z"},
+        }
+        answers = {}
+        for path, methods in create_app(self.services).openapi()["paths"].items():
+            if "{" not in path or "/hooks/" in path:
+                continue
+            for method, operation in methods.items():
+                name = operation["operationId"]
+                body = bodies.get(name, {} if method in ("post", "put") else None)
+                address = path.removeprefix(PREFIX).format(**ids)
+                answers[name] = await self.other.request(method, address, json=body)
+        return answers
+
+    async def list_documents(self) -> list[dict[str, Any]]:
+        """Return what another customer might have changed; counts of runs lag by a second."""
+        paths = ("/workflows/theirs", f"/runs/{self.ids['run_id']}")
+        documents = [(await self.owner.get(path)).json() for path in paths]
+        counts = ("run_count", "last_run_at")
+        return [{name: value for name, value in each.items() if name not in counts} for each in documents]
+
+
+@pytest.fixture
+async def foreign(locked: Locked) -> Foreign:
     owner, other = await locked.client("acme"), await locked.client("evil", "admin")
     await owner.post("/workflows", json=MADE | {"id": "theirs", "trigger": EVENT})
     await owner.post("/workflows/theirs/activate")
     run_id = (await owner.post("/workflows/theirs/runs", headers={"idempotency-key": "k"})).json()["id"]
     delivery = (await owner.post("/events", json={"id": "e1", "name": "order.paid"})).json()
-    (key,) = await services.keys.list_keys("acme")
+    (key,) = await locked.services.keys.list_keys("acme")
     ids = {"workflow_id": "theirs", "version": "1", "run_id": run_id, "delivery_id": delivery["id"], "name": "go"}
-    ids["key_id"] = key.id
-    bodies = {
-        "saveWorkflow": MADE | {"name": "taken over"},
-        "rollbackWorkflow": {"version": 1},
-        "resolveStep": {"node_id": "a", "action": "skip"},
-        "backfillSchedule": {"start_at": "2026-01-01T00:00:00Z", "end_at": "2026-01-01T01:00:00Z"},
-    }
+    return Foreign(locked.services, owner, other, ids | {"key_id": key.id})
 
-    async def list_seen() -> list[dict[str, Any]]:
-        """Return what others might have changed; counts of runs lag by a second."""
-        documents = [(await owner.get(path)).json() for path in ("/workflows/theirs", f"/runs/{run_id}")]
-        counted = ("run_count", "last_run_at")
-        return [{name: value for name, value in each.items() if name not in counted} for each in documents]
 
-    before = await list_seen()
-    missing = {name: f"no-such-{name}" if name != "version" else "1" for name in ids}
+async def test_no_route_tells_resources_of_another_customer_from_missing_ones(foreign: Foreign) -> None:
+    missing = {name: f"no-such-{name}" if name != "version" else "1" for name in foreign.ids}
+    answers = await foreign.request_everything(foreign.ids)
 
-    walked = 0
-    for path, methods in create_app(services).openapi()["paths"].items():
-        if "{" not in path or "/hooks/" in path:
-            continue
-        for method, operation in methods.items():
-            body = bodies.get(operation["operationId"], {} if method in ("post", "put") else None)
-            answer = await other.request(method, path.removeprefix(PREFIX).format(**ids), json=body)
-            missing_answer = await other.request(method, path.removeprefix(PREFIX).format(**missing), json=body)
+    assert len(answers) > 25
+    for operation, missing_answer in (await foreign.request_everything(missing)).items():
+        answer = answers[operation]
+        assert answer.status_code == missing_answer.status_code == 404, operation
+        text, missing_text = answer.text, missing_answer.text
+        for name, value in foreign.ids.items() - {("version", "1")}:
+            text, missing_text = text.replace(value, name), missing_text.replace(missing[name], name)
+        assert text == missing_text, f"{operation} tells the two apart"
 
-            assert answer.status_code == missing_answer.status_code == 404, operation["operationId"]
-            text, missing_text = answer.text, missing_answer.text
-            for name, value in ids.items() - {("version", "1")}:
-                text, missing_text = text.replace(value, name), missing_text.replace(missing[name], name)
-            assert text == missing_text, f"{operation['operationId']} tells the two apart"
-            walked += 1
 
-    assert walked > 25
-    assert await list_seen() == before
-    assert (await other.get("/workflows")).json()["items"] == []
-    assert (await other.get("/runs")).json()["items"] == []
-    assert (await other.get("/deliveries")).json()["items"] == []
-    assert [each["customer_id"] for each in (await other.get("/keys")).json()["items"]] == ["evil"]
-    assert (await services.keys.list_keys("acme")) == [key], "neither rotated nor revoked"
+async def test_no_route_changes_resources_of_another_customer(foreign: Foreign) -> None:
+    before, keys = await foreign.list_documents(), await foreign.services.keys.list_keys("acme")
+    await foreign.request_everything(foreign.ids)
+
+    assert await foreign.list_documents() == before
+    assert await foreign.services.keys.list_keys("acme") == keys, "neither rotated nor revoked"
+
+
+async def test_no_list_has_resources_of_another_customer(foreign: Foreign) -> None:
+    for path in ("/workflows", "/runs", "/deliveries"):
+        assert (await foreign.other.get(path)).json()["items"] == [], path
+    assert [each["customer_id"] for each in (await foreign.other.get("/keys")).json()["items"]] == ["evil"]
 
 
 async def test_no_start_reaches_another_customer(locked: Locked) -> None:
