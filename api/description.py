@@ -7,10 +7,10 @@ from functools import cache
 from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI
-from fastapi.openapi.docs import get_swagger_ui_html
-from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
+from api import docs_page
 from api.access import require_known_caller
 from api.examples import RESPONSES
 from api.models.workflows import GraphView
@@ -41,11 +41,7 @@ def install(app: FastAPI, prefix: str) -> None:
     async def get_document() -> JSONResponse:
         return JSONResponse(openapi())
 
-    @router.api_route("/docs", methods=["GET", "HEAD"])
-    async def get_page() -> HTMLResponse:
-        # A relative URL: a proxy may serve the API under a path prefix.
-        return get_swagger_ui_html(openapi_url=f"{prefix}/openapi.json".lstrip("/"), title=app.title)
-
+    docs_page.install(router, f"{prefix}/openapi.json", app.title)
     # The documented way to extend FastAPI's OpenAPI.
     app.openapi = openapi  # type: ignore[method-assign]
     app.include_router(router)
