@@ -38,7 +38,7 @@ everything else must be equal.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -117,6 +117,22 @@ def read_case(raw: Mapping[str, Any], key: str) -> Case:
         temporal=raw.get("temporal", True),
         time_skipping=raw.get("time_skipping", False),
     )
+
+
+def inline_branches(case: Case) -> Case | None:
+    """Return a case with the branches of its parallels inline, which must not change anything; `None` without any."""
+    nodes = case.definition["nodes"]
+    if not any(node["type"] == "parallel" and _read_mode(node) != "inline" for node in nodes):
+        return None
+    inlined = [
+        {**node, "config": {**(node.get("config") or {}), "mode": "inline"}} if node["type"] == "parallel" else node
+        for node in nodes
+    ]
+    return replace(case, name=f"{case.name} (inline)", definition={**case.definition, "nodes": inlined})
+
+
+def _read_mode(node: Mapping[str, Any]) -> str:
+    return str((node.get("config") or {}).get("mode", "child"))
 
 
 def load_file(name: str) -> Any:

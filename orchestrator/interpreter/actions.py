@@ -1,22 +1,22 @@
 """Call an action. Replay-sensitive."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from orchestrator.errors import StepFailed
 from orchestrator.interpreter.base import NodeRun
-from orchestrator.interpreter.effects import ActionResult, ActRequest, Resolution
-from orchestrator.interpreter.frames import Step
+from orchestrator.interpreter.effects import ActionResult, ActRequest
 from orchestrator.interpreter.pure_nodes import NEXT, Exit
+from orchestrator.interpreter.step_record import Step
 from orchestrator.jsontools.json_values import SURROGATES_REPLACED, NotJson, normalize_json
 from orchestrator.jsontools.pointer import split_pointer
 from orchestrator.model.plan import Action
 
 
-async def act(run: NodeRun, node: Action, resolutions: Sequence[Resolution]) -> Exit:
+async def act(run: NodeRun, node: Action, edits: Sequence[dict[str, Any]]) -> Exit:
     """Call the node's action, with the parameters that operators have changed."""
     step = run.step
     parameters, secrets = run.interpreter.compiled.parameters(node.config, run.scope.env)
-    edits = [resolution.parameters for resolution in resolutions if resolution.parameters]
     for edit in edits:
         parameters = {**parameters, **edit}
         secrets = {at: parts for at, parts in secrets.items() if split_pointer(at)[0] not in edit}

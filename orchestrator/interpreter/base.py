@@ -15,10 +15,11 @@ from orchestrator.errors import StepFailed
 from orchestrator.interpreter.compiled import Compiled, make_env
 from orchestrator.interpreter.effects import Effects
 from orchestrator.interpreter.failures import LimitReached, build_error_document
-from orchestrator.interpreter.frames import Frame, Step
+from orchestrator.interpreter.frames import Fork, Frame
 from orchestrator.interpreter.pool import is_cancelled, wait_for_ends
 from orchestrator.interpreter.pure_nodes import Closed
 from orchestrator.interpreter.state import RunState
+from orchestrator.interpreter.step_record import Step
 from orchestrator.interpreter.variables import Data
 from orchestrator.language import Env
 from orchestrator.language.costs import NODE
@@ -37,8 +38,6 @@ class ScopeRun:
     """Prefix of the ids of its steps."""
     data: Data
     env: Env
-    resumable: bool
-    """Everything around it runs in sequence, so the state can be written down here."""
     branches: tuple[str, ...] = ()
     """Paths of the inline branches of this flow that it is in, the outermost first."""
 
@@ -59,12 +58,12 @@ class Interpreter(ABC):
         self.losers: list[asyncio.Task[None]] = []
         """Cancelled branches of joins that were reached, while they are still ending."""
 
-    def boundary_due(self, *, resumable: bool) -> bool:
+    def boundary_due(self) -> bool:
         """Count a node; return whether the flow has to yield, pause or continue as new before it."""
         self.meter.spent += NODE
         cost = self.meter.spent - self._reported
         self._reported = self.meter.spent
-        return self.effects.boundary_due(cost, resumable=resumable)
+        return self.effects.boundary_due(cost)
 
     @abstractmethod
     async def run_scope(self, run: ScopeRun) -> Closed | None:
@@ -77,20 +76,20 @@ class Interpreter(ABC):
             owned = self._owned[id(scope)] = list_scope_node_ids(scope)
         return owned
 
-    def open_scope(self, scope: Scope, path: str, data: Data, branches: tuple[str, ...]) -> ScopeRun:
-        """Return a new pass through a scope, beside the flow that starts it."""
-        return ScopeRun(
-            scope, Frame.new(scope), path, data, self.make_env(data.context), resumable=False, branches=branches
-        )
+    def open_fork(self, scope: Scope, path: str, fork: Fork, branches: tuple[str, ...]) -> ScopeRun:
+        """Return a pass through a scope beside the flow that starts it."""
+        return ScopeRun(scope, fork.frame, path, fork.data, self.make_env(fork.data.context), branches)
 
     def leave_losers(self, tasks: "Sequence[asyncio.Task[None]]") -> None:
         """Keep track of branches that are still ending; `wait_for_losers` waits for them at the latest."""
 
         def forget(task: "asyncio.Task[None]") -> None:
+            self.state.ending -= 1
             if task.cancelled() or task.exception() is None:
                 self.losers.remove(task)
 
         self.losers.extend(tasks)
+        self.state.ending += len(tasks)
         for task in tasks:
             task.add_done_callback(forget)
 
@@ -102,14 +101,11 @@ class Interpreter(ABC):
             if not task.cancelled():
                 task.result()
 
-    async def pass_boundary(self, *, resumable: bool) -> None:
+    async def pass_boundary(self, *, starts_child: bool = False) -> None:
         """Do what is due between two nodes: see `Effects.pass_boundary`; a flow that was cancelled does not wait."""
         if is_cancelled():
             raise asyncio.CancelledError
-        # Losers still record steps and compensations, which a state that is written down now would miss.
-        if resumable:
-            await self.wait_for_losers()
-        await self.effects.pass_boundary(resumable=resumable)
+        await self.effects.pass_boundary(starts_child=starts_child)
 
     def make_env(self, context: dict[str, Any]) -> Env:
         """Return what templates and conditions see."""
@@ -163,10 +159,15 @@ class Interpreter(ABC):
     def close(self, run: ScopeRun, step: Step, status: Status) -> None:
         """Close a step and hand it the warnings of its evaluations."""
         self.state.close_step(step, status, self.effects.now())
-        warnings = run.env.warnings
-        if warnings.messages:
-            step.warnings += tuple(warnings.messages)
-            warnings.messages.clear()
+        take_warnings(run, step)
+
+
+def take_warnings(run: ScopeRun, step: Step) -> None:
+    """Hand a step the warnings of its evaluations so far: only steps are carried over continue-as-new."""
+    warnings = run.env.warnings
+    if warnings.messages:
+        step.warnings += tuple(warnings.messages)
+        warnings.messages.clear()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from orchestrator.interpreter.actions import accept_result
 from orchestrator.interpreter.base import Interpreter, NodeRun
 from orchestrator.interpreter.effects import ActionResult, ActRequest
 from orchestrator.interpreter.failures import KNOWN_ERRORS, build_error_document, to_step_failure
-from orchestrator.interpreter.frames import Step
 from orchestrator.interpreter.pending_compensation import PendingCompensation
+from orchestrator.interpreter.step_record import Step
 from orchestrator.model.plan import ActionCall
 
 

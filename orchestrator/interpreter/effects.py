@@ -120,11 +120,12 @@ class Effects(Protocol):
         """Return after that time, however often the process is restarted meanwhile."""
 
     async def receive(
-        self, event: str, timeout_seconds: float | None, title: str, branches: tuple[str, ...]
+        self, event: str, timeout_seconds: float | None, title: str, branches: tuple[str, ...], turn: int
     ) -> tuple[Any] | None:
         """Return the oldest event of that name that is unread in a tuple, or `None` after the timeout.
 
-        `branches` are the paths of the inline branches that it is read in: each of them reads its own copy.
+        `branches` are the paths of the inline branches that it is read in: each of them reads its own copy. Waits that
+        were open when the run continued as new come first, by their turns.
         """
 
     async def run_branch(self, request: BranchRequest) -> BranchResult:
@@ -136,11 +137,14 @@ class Effects(Protocol):
     async def decide(self, step_id: str, node_id: str) -> Resolution:
         """Wait for an operator's resolution of a failed step."""
 
-    def boundary_due(self, cost: int, *, resumable: bool) -> bool:
+    def boundary_due(self, cost: int) -> bool:
         """Return whether `pass_boundary` has something to do. Called once before each node and each iteration.
 
         `cost` is what the flow has spent since the last call, in the units of `language.costs`.
         """
 
-    async def pass_boundary(self, *, resumable: bool) -> None:
-        """Wait while paused; where the whole state can be written down, continue as new if that is due."""
+    async def pass_boundary(self, *, starts_child: bool) -> None:
+        """Wait while paused, and where the run is about to continue as new until it has.
+
+        `starts_child` says that the next node runs a child workflow.
+        """

@@ -99,9 +99,7 @@ async def _run_whole_scope(interpreter: ScopeInterpreter) -> Closed | None:
     plan, state = interpreter.plan, interpreter.state
     env = interpreter.make_env(state.data.context)
     try:
-        return await interpreter.run_scope(
-            ScopeRun(plan.scope, state.frame, state.path, state.data, env, resumable=True)
-        )
+        return await interpreter.run_scope(ScopeRun(plan.scope, state.frame, state.path, state.data, env))
     except LimitReached:
         raise StepFailed(
             _describe_limit(plan.max_steps, is_branch=bool(state.path)),

@@ -1,121 +1,169 @@
-"""The state of one scope of a run: its frame, its steps, its loops. Replay-sensitive.
+"""The progress of a run as a tree of frames, from which it can be resumed. Replay-sensitive.
+
+A frame is one pass through a scope: the whole run, an iteration or a branch. It says which nodes are still to run and
+which one is in progress. A loop or a parallel in progress has the frames inside it. With a map of three rows, at most
+two at a time, where row 0 runs the fourth pass of a loop of its own, row 1 waits for an approval, and row 2 is still
+to come:
+
+    Frame                  active: after
+      LoopFrame "rows"     index 0
+        Fork 0             data: row = …, n = 3
+          Frame            active: -
+            LoopFrame "poll"  index 3
+              Frame        active: check
+        Fork 1             data: row = …
+          Frame            active: send
+            WaitFrame "approve"  until 12:00
+
+Iterations in sequence share the data of what surrounds them. What runs beside something else is a fork: it has data of
+its own, written as the difference to the data around it (`Data.to_difference`).
+
+A run can be written down when every frame is at rest: between two nodes, or in a delay, a wait or a step that waits for
+an operator, which continue with the time that is left. An action, a called workflow or a branch in a child workflow is
+a `BusyNode`: it has to end first.
 
 The keys that `to_json` writes are read by later releases: they do not follow a renamed field.
 """
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, assert_never
 
+from orchestrator.errors import StepFailed
+from orchestrator.interpreter.effects import BranchResult
 from orchestrator.interpreter.rank_changes import RankChanges, changes_from_json, changes_to_json
-from orchestrator.language.condition_reader import build_evidence
+from orchestrator.interpreter.step_record import Step
+from orchestrator.interpreter.variables import Data
 from orchestrator.model.plan import Scope
-from orchestrator.model.run import ErrorDocument, Status, StepDocument, count_milliseconds, format_timestamp
+from orchestrator.model.run import ErrorDocument, format_timestamp
 
 
 @dataclass(slots=True)
-class Step:
-    """One execution of one node, while it is being recorded."""
+class BusyNode:
+    """A node in progress that has to end before the run can be written down."""
 
-    id: str
-    node_id: str
-    path: str
-    status: Status
-    started_at: datetime
-    number: int = 0
-    """Position in the order of starts, from 1."""
-    completed_at: datetime | None = None
-    input: Any = None
-    output: Any = None
-    error: ErrorDocument | None = None
-    retry_count: int = 0
-    warnings: tuple[str, ...] = ()
-    decision: Any = None
-    """Raw evidence, rendered only when the step is shown; see `render_decision`."""
-    waiting_for: dict[str, Any] | None = None
-    retried_at: datetime | None = None
-    """When an operator last had it tried again: `timeout_seconds` of the node counts from then."""
-    operator_retries: int = 0
-    """How often an operator has had it tried again."""
+    step: Step
 
-    def make_inner_path(self, index: int) -> str:
-        """Return the path of an iteration or a branch: `each[2]`, or `each~1[2]` after an operator's first retry.
 
-        The steps of another attempt are other steps: with ids, idempotency keys and child workflows of their own.
-        """
-        suffix = f"~{self.operator_retries}" if self.operator_retries else ""
-        return f"{self.id}{suffix}[{index}]"
+@dataclass(slots=True)
+class DelayFrame:
+    """A delay in progress."""
 
-    def close(self, status: Status, now: datetime) -> None:
-        """Record that the step has ended."""
-        self.status = status
-        self.completed_at = now
-        self.waiting_for = None
+    step: Step
+    until: datetime
+    seconds: float
+    """How long it lasts in all."""
 
-    def to_document(self) -> StepDocument:
-        """Return the step as the run document shows it."""
-        return StepDocument(
-            id=self.id,
-            node_id=self.node_id,
-            path=self.path,
-            status=self.status,
-            started_at=self.started_at,
-            completed_at=self.completed_at,
-            input_data=self.input,
-            output_data=self.output,
-            error=self.error and self.error.to_json(),
-            retry_count=self.retry_count,
-            duration_ms=count_milliseconds(self.started_at, self.completed_at),
-            warnings=list(self.warnings),
-            decision=render_decision(self.decision),
+    def to_json(self) -> dict[str, Any]:
+        """Return the delay as it is carried over continue-as-new."""
+        return {"until": format_timestamp(self.until), "seconds": self.seconds}
+
+    @classmethod
+    def from_json(cls, step: Step, fields: Mapping[str, Any]) -> "DelayFrame":
+        """Read what `to_json` wrote."""
+        return cls(step, datetime.fromisoformat(fields["until"]), fields["seconds"])
+
+
+@dataclass(slots=True)
+class WaitFrame:
+    """A wait for an event."""
+
+    step: Step
+    event: str
+    until: datetime | None
+    turn: int
+    """Its position among all waits of the flow: the first one reads the event."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the wait as it is carried over continue-as-new."""
+        return {"event": self.event, "until": self.until and format_timestamp(self.until), "turn": self.turn}
+
+    @classmethod
+    def from_json(cls, step: Step, fields: Mapping[str, Any]) -> "WaitFrame":
+        """Read what `to_json` wrote."""
+        until = fields["until"]
+        return cls(step, fields["event"], until and datetime.fromisoformat(until), fields["turn"])
+
+
+@dataclass(slots=True)
+class OperatorFrame:
+    """A failed step that waits for an operator."""
+
+    step: Step
+    attempts: int
+    """Number of attempts of the action that failed."""
+    edits: list[dict[str, Any]]
+    """Parameters that the operator has replaced before."""
+
+    def build_failure(self) -> StepFailed:
+        """Return the failure that the operator has to resolve."""
+        error = self.step.error or ErrorDocument(message="", error_type="unknown")
+        return StepFailed(
+            error.message,
+            error_type=error.error_type,
+            details=error.details,
+            recoverable=error.recoverable,
+            attempts=self.attempts,
+            node_id=error.node_id,
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return the step as it is carried over continue-as-new; only what is `None` is left out."""
-        fields = {
-            "id": self.id,
-            "node_id": self.node_id,
-            "path": self.path,
-            "status": self.status,
-            "started_at": format_timestamp(self.started_at),
-            "number": self.number,
-            "completed_at": self.completed_at and format_timestamp(self.completed_at),
-            "input": self.input,
-            "output": self.output,
-            "error": self.error and self.error.to_json(),
-            "retry_count": self.retry_count or None,
-            "warnings": list(self.warnings) or None,
-            "decision": render_decision(self.decision),
-            "waiting_for": self.waiting_for,
-            "retried_at": self.retried_at and format_timestamp(self.retried_at),
-            "operator_retries": self.operator_retries or None,
-        }
-        return {name: value for name, value in fields.items() if value is not None}
+        """Return the pause as it is carried over continue-as-new."""
+        return {"attempts": self.attempts, "edits": self.edits}
 
     @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> "Step":
+    def from_json(cls, step: Step, fields: Mapping[str, Any]) -> "OperatorFrame":
         """Read what `to_json` wrote."""
-        values = dict(fields)
-        values["started_at"] = datetime.fromisoformat(values["started_at"])
-        for name in ("completed_at", "retried_at"):
-            if name in values:
-                values[name] = datetime.fromisoformat(values[name])
-        if "error" in values:
-            values["error"] = ErrorDocument.from_json(values["error"])
-        values["warnings"] = tuple(values.get("warnings", ()))
-        return cls(**values)
+        return cls(step, fields["attempts"], list(fields["edits"]))
 
 
-def render_decision(decision: Any) -> Any:
-    """Render raw evidence; what is already rendered, or absent, stays."""
-    return build_evidence(decision[0], decision[1]) if isinstance(decision, tuple) else decision
+@dataclass(slots=True)
+class Fork:
+    """A flow of control beside others: a concurrent iteration or an inline branch in progress."""
+
+    frame: "Frame"
+    data: Data
+
+    def to_json(self, parent: Data) -> dict[str, Any]:
+        """Return the fork as it is carried over continue-as-new, next to the data that it was forked from."""
+        return {"frame": self.frame.to_json(self.data), "data": self.data.to_difference(parent)}
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any], parent: Data) -> "Fork":
+        """Read what `to_json` wrote."""
+        data = Data.from_difference(fields["data"], parent)
+        return cls(Frame.from_json(fields["frame"], data), data)
+
+
+@dataclass(frozen=True, slots=True)
+class IterationResult:
+    """An iteration that has ended."""
+
+    collected: Any = None
+    error: dict[str, Any] | None = None
+    """Why it failed."""
+    exits: tuple[str, ...] = ()
+    """Nodes outside the body that it has reached."""
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    """What a concurrent iteration has set."""
+    steps: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> list[Any]:
+        """Return the result as it is carried over continue-as-new, where an earlier iteration is in progress."""
+        return [self.collected, self.error, list(self.exits), self.variables, self.steps]
+
+    @classmethod
+    def from_json(cls, entry: list[Any]) -> "IterationResult":
+        """Read what `to_json` wrote."""
+        collected, error, exits, variables, steps = entry
+        return cls(collected, error, tuple(exits), variables, steps)
 
 
 @dataclass(slots=True)
 class LoopFrame:
-    """Progress of a loop: it can be carried over continue-as-new between two nodes of an iteration."""
+    """A loop in progress."""
 
     step: Step
     items: list[Any] | None
@@ -123,7 +171,7 @@ class LoopFrame:
     count: int | None
     """Number of iterations at most; `None` when only `while` decides."""
     index: int = 0
-    """The iteration in progress, or the next one."""
+    """The iteration in progress, or the next one; of concurrent ones the first that has not ended."""
     collected: list[Any] = field(default_factory=list)
     failed: int = 0
     """Number of failed iterations."""
@@ -137,14 +185,19 @@ class LoopFrame:
     """Nodes outside the body that iterations have reached."""
     merged: dict[str, Any] = field(default_factory=dict)
     """Variables that concurrent iterations have set, in their order; set in the flow when the loop ends."""
-    merged_steps: dict[str, Any] = field(default_factory=dict)
+    merged_steps: Mapping[str, Any] = field(default_factory=dict)
     frame: "Frame | None" = None
-    """The iteration in progress."""
+    """The iteration in progress of a sequential loop."""
+    forks: dict[int, Fork] = field(default_factory=dict)
+    """Concurrent iterations in progress."""
+    ended: dict[int, IterationResult] = field(default_factory=dict)
+    """Concurrent iterations that have ended before an earlier one has."""
+    broken: bool = False
+    """`break_when` has held in a concurrent iteration: no further one begins."""
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self, data: Data) -> dict[str, Any]:
         """Return the loop as it is carried over continue-as-new."""
         return {
-            "step": self.step.to_json(),
             "items": self.items,
             "count": self.count,
             "index": self.index,
@@ -156,14 +209,17 @@ class LoopFrame:
             "left": self.exits,
             "merged": self.merged,
             "merged_steps": self.merged_steps,
-            "frame": self.frame and self.frame.to_json(),
+            "frame": self.frame and self.frame.to_json(data),
+            "forks": forks_to_json(self.forks, data),
+            "ended": [[index, result.to_json()] for index, result in self.ended.items()],
+            "broken": self.broken,
         }
 
     @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> "LoopFrame":
+    def from_json(cls, step: Step, fields: Mapping[str, Any], data: Data) -> "LoopFrame":
         """Read what `to_json` wrote."""
         return cls(
-            Step.from_json(fields["step"]),
+            step,
             fields["items"],
             fields["count"],
             index=fields["index"],
@@ -174,14 +230,47 @@ class LoopFrame:
             errors=list(fields["errors"]),
             exits=list(fields["left"]),
             merged=dict(fields["merged"]),
-            merged_steps=dict(fields["merged_steps"]),
-            frame=fields["frame"] and Frame.from_json(fields["frame"]),
+            merged_steps=fields["merged_steps"],
+            frame=fields["frame"] and Frame.from_json(fields["frame"], data),
+            forks=forks_from_json(fields["forks"], data),
+            ended={index: IterationResult.from_json(entry) for index, entry in fields["ended"]},
+            broken=fields["broken"],
         )
 
 
 @dataclass(slots=True)
+class ParallelFrame:
+    """A parallel in progress whose branches run inline."""
+
+    step: Step
+    needed: int | None
+    """Number of branches that must complete; `None` for all."""
+    forks: dict[int, Fork] = field(default_factory=dict)
+    """Branches in progress."""
+    results: dict[int, BranchResult] = field(default_factory=dict)
+    """Branches that have ended, in the order in which they did."""
+
+    def to_json(self, data: Data) -> dict[str, Any]:
+        """Return the parallel as it is carried over continue-as-new."""
+        return {
+            "needed": self.needed,
+            "forks": forks_to_json(self.forks, data),
+            "results": [[index, _branch_to_json(result)] for index, result in self.results.items()],
+        }
+
+    @classmethod
+    def from_json(cls, step: Step, fields: Mapping[str, Any], data: Data) -> "ParallelFrame":
+        """Read what `to_json` wrote."""
+        results = {index: _branch_from_json(entry) for index, entry in fields["results"]}
+        return cls(step, fields["needed"], forks_from_json(fields["forks"], data), results)
+
+
+OpenNode = BusyNode | DelayFrame | WaitFrame | OperatorFrame | LoopFrame | ParallelFrame
+
+
+@dataclass(slots=True)
 class Frame:
-    """Progress of a scope between two nodes."""
+    """Progress of a scope."""
 
     active: list[int]
     """Ranks to run, ascending."""
@@ -189,8 +278,8 @@ class Frame:
     """How often each node has started; numbers the steps of a cycle."""
     exits: list[str] = field(default_factory=list)
     """Nodes outside the scope that a path has reached, in order."""
-    loop: LoopFrame | None = None
-    """The loop of this scope in progress: its node is not among `active` any longer."""
+    open: OpenNode | None = None
+    """The node in progress: it is not among `active` any longer."""
     changes: RankChanges = field(default_factory=dict)
     """What has changed in `active` since the newest entry of the undo log for this pass."""
 
@@ -213,24 +302,121 @@ class Frame:
         else:
             self.changes[rank] = was_active
 
+    def list_inner(self) -> "list[Frame]":
+        """Return the frames of the node in progress."""
+        match self.open:
+            case LoopFrame() as loop:
+                return [*([loop.frame] if loop.frame else ()), *(fork.frame for fork in loop.forks.values())]
+            case ParallelFrame() as parallel:
+                return [fork.frame for fork in parallel.forks.values()]
+            case _:
+                return []
+
+    def iterate_open_nodes(self) -> Iterator[OpenNode]:
+        """Yield the nodes in progress in this frame and those inside it, from the outside in."""
+        frames = [self]
+        while frames:
+            frame = frames.pop()
+            if frame.open is not None:
+                yield frame.open
+                frames.extend(frame.list_inner())
+
+    def list_parallels(self) -> list[str]:
+        """Return the paths of the parallels in progress whose branches run inline, as `Step.inner_path` has them."""
+        return [node.step.inner_path for node in self.iterate_open_nodes() if isinstance(node, ParallelFrame)]
+
+    def is_at_rest(self) -> bool:
+        """Return whether nothing is in progress that cannot be written down."""
+        return not any(isinstance(node, BusyNode) for node in self.iterate_open_nodes())
+
     @classmethod
     def new(cls, scope: Scope) -> "Frame":
         """Return the frame of a scope that is about to start."""
         return cls(sorted(scope.entries), exits=list(scope.exits))
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the frame as it is carried over continue-as-new."""
+    def to_json(self, data: Data) -> dict[str, Any]:
+        """Return the frame as it is carried over continue-as-new; `data` is that of the flow it belongs to."""
         return {
             "active": self.active,
             "visits": self.visits,
             "left": self.exits,
-            "loop": self.loop and self.loop.to_json(),
+            "open": self.open and _open_to_json(self.open, data),
             "changes": changes_to_json(self.changes),
         }
 
     @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> "Frame":
+    def from_json(cls, fields: Mapping[str, Any], data: Data) -> "Frame":
         """Read what `to_json` wrote."""
-        loop = fields["loop"] and LoopFrame.from_json(fields["loop"])
+        node = fields["open"] and _open_from_json(fields["open"], data)
         changes = changes_from_json(fields["changes"])
-        return cls(list(fields["active"]), dict(fields["visits"]), list(fields["left"]), loop, changes)
+        return cls(list(fields["active"]), dict(fields["visits"]), list(fields["left"]), node, changes)
+
+
+def _open_to_json(node: OpenNode, data: Data) -> dict[str, Any]:
+    """Return a node in progress; a busy one is written only in the state of a run that has ended."""
+    step = node.step.to_json()
+    match node:
+        case BusyNode():
+            return {"kind": "busy", "step": step}
+        case DelayFrame():
+            return {"kind": "delay", "step": step, **node.to_json()}
+        case WaitFrame():
+            return {"kind": "wait", "step": step, **node.to_json()}
+        case OperatorFrame():
+            return {"kind": "operator", "step": step, **node.to_json()}
+        case LoopFrame():
+            return {"kind": "loop", "step": step, **node.to_json(data)}
+        case ParallelFrame():
+            return {"kind": "parallel", "step": step, **node.to_json(data)}
+        case _:
+            assert_never(node)
+
+
+def _open_from_json(fields: Mapping[str, Any], data: Data) -> OpenNode:
+    step = Step.from_json(fields["step"])
+    match fields["kind"]:
+        case "delay":
+            return DelayFrame.from_json(step, fields)
+        case "wait":
+            return WaitFrame.from_json(step, fields)
+        case "operator":
+            return OperatorFrame.from_json(step, fields)
+        case "loop":
+            return LoopFrame.from_json(step, fields, data)
+        case "parallel":
+            return ParallelFrame.from_json(step, fields, data)
+        case _:
+            return BusyNode(step)
+
+
+def forks_to_json(forks: Mapping[int, Fork], parent: Data) -> list[list[Any]]:
+    """Return forks by index; JSON has no whole numbers as keys."""
+    return [[index, fork.to_json(parent)] for index, fork in forks.items()]
+
+
+def forks_from_json(entries: list[list[Any]], parent: Data) -> dict[int, Fork]:
+    """Read what `forks_to_json` wrote."""
+    return {index: Fork.from_json(fields, parent) for index, fields in entries}
+
+
+def _branch_to_json(result: BranchResult) -> dict[str, Any]:
+    """Return the result of an inline branch: what it owes to undo is in the state of the run already."""
+    return {
+        "status": result.status,
+        "output": result.output,
+        "variables": result.variables,
+        "steps": result.steps,
+        "left": list(result.exits),
+        "error": result.error and result.error.to_json(),
+    }
+
+
+def _branch_from_json(fields: Mapping[str, Any]) -> BranchResult:
+    return BranchResult(
+        fields["status"],
+        output=fields["output"],
+        variables=fields["variables"],
+        steps=fields["steps"],
+        exits=tuple(fields["left"]),
+        error=fields["error"] and ErrorDocument.from_json(fields["error"]),
+    )

@@ -25,15 +25,22 @@ class Event:
     """The inline branches that have read it, each as the paths from the outermost to the innermost."""
 
     def to_json(self) -> list[Any]:
-        """Return the event as it is recorded: `[number, name, payload]`."""
-        return [self.number, self.name, self.payload]
+        """Return the event as it is recorded: `[number, name, payload]`, and the inline branches that have read it."""
+        entry = [self.number, self.name, self.payload]
+        return [*entry, self.inline_readers] if self.inline_readers else entry
+
+    @classmethod
+    def from_json(cls, entry: Sequence[Any]) -> "Event":
+        """Read what `to_json` wrote."""
+        number, name, payload, *readers = entry
+        return cls(number, name, payload, inline_readers=[tuple(paths) for paths in (readers[0] if readers else ())])
 
 
 class Inbox:
     """The unread events of one flow."""
 
     def __init__(self, entries: Iterable[Sequence[Any]] = (), received: int = 0) -> None:
-        self.events = [Event(*entry) for entry in entries]
+        self.events = [Event.from_json(entry) for entry in entries]
         self.received = received
         """Number of events received so far."""
         self.read: list[int] = []
@@ -87,9 +94,20 @@ class Inbox:
             if event.number in numbers and parallel not in event.readers:
                 event.readers.append(parallel)
 
-    def list_unread(self) -> list[Event]:
-        """Return the events that no branch has read; called while no parallel is open."""
-        return [event for event in self.events if not event.readers and not event.inline_readers]
+    def list_readable(self, parallels: Collection[str]) -> list[Event]:
+        """Return the events that may still be read; `parallels` are the paths of the open inline ones.
+
+        Called while no branch runs as a child workflow: what one has read is read for good.
+        """
+        return [
+            event
+            for event in self.events
+            if not event.readers
+            and (
+                not event.inline_readers
+                or any(path.rpartition("[")[0] in parallels for paths in event.inline_readers for path in paths)
+            )
+        ]
 
 
 def _are_siblings(branches: tuple[str, ...], others: tuple[str, ...]) -> bool:

@@ -1,14 +1,15 @@
 """Loops: one pass of the body for each item (SPEC §1, §2). Replay-sensitive."""
 
 from collections.abc import Coroutine
-from dataclasses import dataclass
+from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 from orchestrator.errors import StepFailed
-from orchestrator.interpreter.base import NodeRun, ScopeRun
+from orchestrator.interpreter.base import NodeRun, ScopeRun, take_warnings
 from orchestrator.interpreter.compiled import parse_collection
 from orchestrator.interpreter.failures import KNOWN_ERRORS, build_error_document, to_step_failure
-from orchestrator.interpreter.frames import Frame, LoopFrame
+from orchestrator.interpreter.frames import Fork, Frame, IterationResult, LoopFrame
 from orchestrator.interpreter.pool import run_pool
 from orchestrator.interpreter.pure_nodes import Exit, raise_if_failed
 from orchestrator.interpreter.variables import Data
@@ -19,22 +20,12 @@ MAX_ERRORS = 100
 """Failed iterations whose errors the output of a loop holds; it counts all of them."""
 
 
-@dataclass(frozen=True, slots=True)
-class IterationResult:
-    """An iteration that has ended."""
-
-    scope: ScopeRun
-    collected: Any = None
-    error: dict[str, Any] | None = None
-    """Why it failed."""
-
-
 async def run_loop(run: NodeRun, node: Loop) -> Exit:
-    """Run all iterations, from `frame.loop` on where a state was read."""
+    """Run all iterations, from those in progress on where a state was read."""
     frame, data = run.scope.frame, run.scope.data
-    progress = frame.loop
-    if progress is None:
-        progress = frame.loop = _start(run, node)
+    progress = frame.open
+    if not isinstance(progress, LoopFrame):
+        progress = frame.open = _start(run, node)
     # `finally`: an error edge, or a node that is gone back to, must not see the variables of a loop that has failed.
     try:
         if node.max_concurrency == 1:
@@ -62,6 +53,7 @@ def _start(run: NodeRun, node: Loop) -> LoopFrame:
     items, count = None, None
     if node.while_ is None or node.collection is not None:
         items, count = parse_collection(run.render(node.collection))
+    take_warnings(run.scope, run.step)
     data = run.scope.data
     data.forget_steps(run.interpreter.list_owned(node.body))
     progress = LoopFrame(run.step, items, count)
@@ -103,21 +95,21 @@ async def _run_in_sequence(run: NodeRun, node: Loop, progress: LoopFrame) -> Non
         path = progress.step.make_inner_path(progress.index)
         if progress.frame is None:
             # An iteration may evaluate much and run no node.
-            if run.interpreter.boundary_due(resumable=outer.resumable):
-                await run.interpreter.pass_boundary(resumable=outer.resumable)
+            if run.interpreter.boundary_due():
+                await run.interpreter.pass_boundary()
             _set_variables(node, progress, progress.index, outer.data)
             if not _has_iteration(run, node, progress, progress.index, outer.env):
                 return
             outer.data.forget_steps(run.interpreter.list_owned(node.body))
             progress.frame = Frame.new(node.body)
-        inner = ScopeRun(node.body, progress.frame, path, outer.data, outer.env, outer.resumable, outer.branches)
+        inner = ScopeRun(node.body, progress.frame, path, outer.data, outer.env, outer.branches)
         result = await _run_iteration(run, node, inner)
         # No iteration is in progress: a state that is written down from here on begins with the next one.
         progress.frame = None
         outer.data.settle(f"{path}/")
         _record(node, progress, result)
         progress.index += 1
-        if _breaks(run, node, progress, result):
+        if _breaks(run, node, progress, result, outer.env):
             return
 
 
@@ -129,12 +121,12 @@ async def _run_iteration(run: NodeRun, node: Loop, inner: ScopeRun) -> Iteration
         if not node.continue_on_error:
             raise to_step_failure(error, node.id) from error
         failure = build_error_document(to_step_failure(error, None), run.effects.now())
-        return IterationResult(inner, error=failure.to_json())
-    return IterationResult(inner, collected)
+        return IterationResult(error=failure.to_json(), exits=tuple(inner.frame.exits))
+    return IterationResult(collected, exits=tuple(inner.frame.exits))
 
 
 def _record(node: Loop, progress: LoopFrame, result: IterationResult) -> None:
-    progress.exits.extend(node_id for node_id in result.scope.frame.exits if node_id not in progress.exits)
+    progress.exits.extend(node_id for node_id in result.exits if node_id not in progress.exits)
     if result.error is not None:
         progress.failed += 1
         if len(progress.errors) < MAX_ERRORS:
@@ -143,11 +135,11 @@ def _record(node: Loop, progress: LoopFrame, result: IterationResult) -> None:
         progress.collected.append(result.collected)
 
 
-def _breaks(run: NodeRun, node: Loop, progress: LoopFrame, result: IterationResult) -> bool:
+def _breaks(run: NodeRun, node: Loop, progress: LoopFrame, result: IterationResult, env: Env) -> bool:
     """Return whether `break_when` holds after an iteration that went well."""
     if result.error is not None or node.break_when is None:
         return False
-    holds, seen = run.interpreter.compiled.condition(node.break_when).decide(result.scope.env)
+    holds, seen = run.interpreter.compiled.condition(node.break_when).decide(env)
     if holds:
         progress.step.decision = (seen, "break")
     return holds
@@ -155,57 +147,57 @@ def _breaks(run: NodeRun, node: Loop, progress: LoopFrame, result: IterationResu
 
 async def _run_concurrently(run: NodeRun, node: Loop, progress: LoopFrame) -> None:
     """Run up to `max_concurrency` iterations at a time, each on the variables as they were when the loop began."""
-    resumable = run.scope.resumable
-    ended: dict[int, IterationResult] = {}
-    broken = False
+    owned = run.interpreter.list_owned(node.body)
 
-    def launch(index: int) -> Coroutine[Any, Any, Any] | None:
+    def launch(index: int) -> Coroutine[Any, Any, IterationResult] | None:
+        fork = progress.forks.get(index)
+        resumed = fork is not None
+        if fork is None:
+            fork = Fork(Frame.new(node.body), run.scope.data.fork())
+            _set_variables(node, progress, index, fork.data)
         path = progress.step.make_inner_path(index)
-        inner = run.interpreter.open_scope(node.body, path, run.scope.data.fork(), run.scope.branches)
-        _set_variables(node, progress, index, inner.data)
-        if broken or not _has_iteration(run, node, progress, index, inner.env):
-            return None
-        inner.data.forget_steps(run.interpreter.list_owned(node.body))
-        return _run_iteration(run, node, inner)
+        inner = run.interpreter.open_fork(node.body, path, fork, run.scope.branches)
+        if not resumed:
+            if progress.broken or not _has_iteration(run, node, progress, index, inner.env):
+                return None
+            fork.data.forget_steps(owned)
+            progress.forks[index] = fork
+        return _run_fork(run, node, progress, inner)
 
     def record_end(index: int, result: IterationResult) -> bool:
-        nonlocal broken
+        del progress.forks[index]
+        progress.ended[index] = result
+        _merge(node, progress)
         # False also after a break: iterations in progress are awaited, because they have begun to take effect.
-        ended[index] = result
-        broken = broken or _breaks(run, node, progress, result)
         return False
 
-    async def pass_boundary(index: int) -> None:
-        _merge(node, progress, ended)
-        # A state does not say that the loop has ended early: none may be written before the loop is left.
-        if not broken:
-            await run.interpreter.pass_boundary(resumable=resumable)
-
+    resumed = sorted(progress.forks)
+    launched = max([progress.index - 1, *resumed, *progress.ended])
     # A bare `while` has no count: max_steps bounds it, even if an iteration takes no step.
     total = progress.count if progress.count is not None else run.plan.max_steps
-    await run_pool(
-        range(progress.index, total),
-        node.max_concurrency,
-        launch,
-        record_end,
-        should_drain=lambda: run.interpreter.boundary_due(resumable=resumable),
-        on_drained=pass_boundary,
-    )
-    _merge(node, progress, ended)
+    await run_pool(chain(resumed, range(launched + 1, total)), node.max_concurrency, launch, record_end)
+
+
+async def _run_fork(run: NodeRun, node: Loop, progress: LoopFrame, inner: ScopeRun) -> IterationResult:
+    # An iteration may evaluate much and run no node, before which it would pass a boundary.
+    if not node.body.nodes and run.interpreter.boundary_due():
+        await run.interpreter.pass_boundary()
+    result = await _run_iteration(run, node, inner)
+    if _breaks(run, node, progress, result, inner.env):
+        progress.broken = True
+    return replace(result, variables=inner.data.collect_variables(), steps=inner.data.collect_steps())
 
 
 # What iterations have set is merged in the order of items, not of ends: a replay and the simulator then agree with the
 # first run, however long each iteration took. It is set in the flow when the loop ends, so that no iteration sees what
 # another one did only because it was slower.
-def _merge(node: Loop, progress: LoopFrame, ended: dict[int, IterationResult]) -> None:
-    """Take over what iterations that have ended have set, in order."""
-    for index in sorted(ended):
-        result = ended[index]
-        variables = result.scope.data.collect_variables()
-        progress.merged.update({name: variables[name] for name in variables if name not in list_loop_variables(node)})
+def _merge(node: Loop, progress: LoopFrame) -> None:
+    """Take over what iterations have set, up to the first that has not ended."""
+    loop_variables = list_loop_variables(node)
+    while (result := progress.ended.pop(progress.index, None)) is not None:
+        variables = result.variables
+        progress.merged.update({name: variables[name] for name in variables if name not in loop_variables})
         # As after a sequential loop: the results are those of the last iteration.
-        progress.merged_steps = result.scope.data.collect_steps()
-        progress.index = index
+        progress.merged_steps = result.steps
         _record(node, progress, result)
-        progress.index = index + 1
-    ended.clear()
+        progress.index += 1

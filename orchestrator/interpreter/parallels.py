@@ -3,7 +3,7 @@
 from collections.abc import Coroutine
 from typing import Any
 
-from orchestrator.interpreter.base import NodeRun
+from orchestrator.interpreter.base import NodeRun, take_warnings
 from orchestrator.interpreter.compiled import parse_join
 from orchestrator.interpreter.effects import BranchRequest, BranchResult
 from orchestrator.interpreter.failures import (
@@ -13,6 +13,7 @@ from orchestrator.interpreter.failures import (
     build_error_document,
     to_step_failure,
 )
+from orchestrator.interpreter.frames import Fork, Frame, ParallelFrame
 from orchestrator.interpreter.pool import run_pool
 from orchestrator.interpreter.pure_nodes import Exit, raise_if_failed, select_output
 from orchestrator.model.plan import IN_FLIGHT_LIMIT, Branch, Parallel
@@ -23,19 +24,30 @@ CANCELLED = BranchResult("cancelled")
 
 async def run_parallel(run: NodeRun, node: Parallel) -> Exit:
     """Run the branches until the join is reached or can no longer be reached."""
-    join = _Join(node, _find_needed(run, node))
+    progress = _find_progress(run, node)
+    join = _Join(node, progress)
     # One budget for all: what is left is read once, before any branch starts, so that it does not depend on which
     # branch is the first to end. Child workflows then count on their own and are added up after the join.
     steps_left = max(run.plan.max_steps - run.state.started, 0)
 
     def launch(index: int) -> Coroutine[Any, Any, BranchResult]:
         path = run.step.make_inner_path(index)
-        if node.inline:
-            return _run_inline(run, node.branches[index], path)
-        return _run_child(run, _build_request(run, node, index, path, steps_left))
+        if not node.inline:
+            return _run_child(run, _build_request(run, node, index, path, steps_left))
+        branch = node.branches[index]
+        if index not in progress.forks:
+            progress.forks[index] = Fork(Frame.new(branch.scope), run.scope.data.fork())
+        return _run_inline(run, branch, path, progress.forks[index])
 
+    def record_end(index: int, result: BranchResult) -> bool:
+        progress.forks.pop(index, None)
+        return join.record_end(index, result)
+
+    resumed = sorted(progress.forks)
+    launched = max([-1, *resumed, *progress.results])
+    indices = [*resumed, *range(launched + 1, len(node.branches))]
     limit = node.max_concurrency or IN_FLIGHT_LIMIT
-    losers = await run_pool(range(len(node.branches)), limit, launch, join.record_end, may_leave=join.is_reached)
+    losers = await run_pool(indices, limit, launch, record_end, may_leave=join.is_reached)
     run.interpreter.leave_losers(losers)
     # A branch that was never launched, or was cancelled before its end, has no result.
     results = [join.results.get(index, CANCELLED) for index in range(len(node.branches))]
@@ -52,6 +64,18 @@ async def run_parallel(run: NodeRun, node: Parallel) -> Exit:
             run.scope.data.merge(result.variables, result.steps)
             reached.update(dict.fromkeys(result.exits))
     return Exit("next", tuple(reached))
+
+
+def _find_progress(run: NodeRun, node: Parallel) -> ParallelFrame:
+    """Return the branches in progress where a state was read; those in child workflows cannot be written down."""
+    progress = run.scope.frame.open
+    if isinstance(progress, ParallelFrame):
+        return progress
+    progress = ParallelFrame(run.step, _find_needed(run, node))
+    take_warnings(run.scope, run.step)
+    if node.inline:
+        run.scope.frame.open = progress
+    return progress
 
 
 def _build_entry(result: BranchResult) -> dict[str, Any]:
@@ -74,11 +98,11 @@ def _find_needed(run: NodeRun, node: Parallel) -> int | None:
 class _Join:
     """Counts ended branches against what the join needs."""
 
-    def __init__(self, node: Parallel, needed: int | None) -> None:
+    def __init__(self, node: Parallel, progress: ParallelFrame) -> None:
         self.node = node
-        self.results: dict[int, BranchResult] = {}
-        self.waits_for_all = needed is None
-        self.needed = len(node.branches) if needed is None else needed
+        self.results = progress.results
+        self.waits_for_all = progress.needed is None
+        self.needed = len(node.branches) if progress.needed is None else progress.needed
 
     def record_end(self, index: int, result: BranchResult) -> bool:
         """Record the end of a branch; return whether to cancel the rest."""
@@ -150,8 +174,8 @@ async def _run_child(run: NodeRun, request: BranchRequest) -> BranchResult:
     return result
 
 
-async def _run_inline(run: NodeRun, branch: Branch, path: str) -> BranchResult:
-    inner = run.interpreter.open_scope(branch.scope, path, run.scope.data.fork(), (*run.scope.branches, path))
+async def _run_inline(run: NodeRun, branch: Branch, path: str, fork: Fork) -> BranchResult:
+    inner = run.interpreter.open_fork(branch.scope, path, fork, (*run.scope.branches, path))
     try:
         closed = await run.interpreter.run_scope(inner)
         raise_if_failed(closed)

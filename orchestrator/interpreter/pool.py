@@ -15,7 +15,7 @@ tasks right away, not in its own next turn (`_Wake`).
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
 from orchestrator.model.plan import IN_FLIGHT_LIMIT
@@ -25,13 +25,11 @@ OnEnd = Callable[[int, Any], bool]
 
 
 async def run_pool(
-    indices: range,
+    indices: Iterable[int],
     limit: int,
     launch: Launch,
     on_end: OnEnd,
     *,
-    should_drain: Callable[[], bool] | None = None,
-    on_drained: Callable[[int], Awaitable[None]] | None = None,
     may_leave: Callable[[], bool] = lambda: False,
 ) -> "list[asyncio.Task[None]]":
     """Run `launch(index)` for each index, at most `limit` at a time, launched in order.
@@ -40,21 +38,15 @@ async def run_pool(
     which they happen; when it returns true nothing more is launched and the rest is cancelled, in order. The rest is
     then awaited (`on_end` is called for its results too), or, where `may_leave()` is true, returned while it is still
     ending. A task that raises ends the pool with its error: the rest is cancelled and awaited.
-
-    When `should_drain()` is true before a launch, what is in flight ends first and `on_drained(next index)` is
-    awaited. The next launch then does not ask again: a run that cannot continue as new has to make progress.
     """
-    pool = _Pool(indices, min(limit, IN_FLIGHT_LIMIT), launch, on_end, should_drain)
+    pool = _Pool(indices, min(limit, IN_FLIGHT_LIMIT), launch, on_end)
     try:
         while True:
-            draining = pool.fill()
-            if not pool.tasks and not draining:
+            pool.fill()
+            if not pool.tasks:
                 return []
-            if pool.tasks and await pool.wait(drain=draining):
+            if await pool.wait():
                 break
-            if draining and on_drained is not None and pool.upcoming is not None:
-                await on_drained(pool.upcoming)
-                pool.drained = True
         if pool.error is None and may_leave():
             return pool.leave()
     finally:
@@ -108,15 +100,10 @@ class _Wake(asyncio.Future[None]):
 class _Pool:
     """Tasks in flight."""
 
-    def __init__(
-        self, indices: range, limit: int, launch: Launch, on_end: OnEnd, should_drain: Callable[[], bool] | None
-    ) -> None:
+    def __init__(self, indices: Iterable[int], limit: int, launch: Launch, on_end: OnEnd) -> None:
         self.limit = limit
         self.launch = launch
         self.on_end = on_end
-        self.should_drain = should_drain
-        self.drained = False
-        """The next launch does not ask `should_drain`."""
         self.queue = iter(indices)
         self.upcoming = next(self.queue, None)
         self.tasks: dict[int, asyncio.Task[None]] = {}
@@ -127,19 +114,15 @@ class _Pool:
         self.error: BaseException | None = None
         self._wake: _Wake | None = None
 
-    def fill(self) -> bool:
-        """Launch up to the limit; return whether to drain before the next launch."""
+    def fill(self) -> None:
+        """Launch up to the limit."""
         while self.upcoming is not None and len(self.tasks) < self.limit:
-            if self.should_drain is not None and not self.drained and self.should_drain():
-                return True
-            self.drained = False
             coroutine = self.launch(self.upcoming)
             if coroutine is None:
                 self.upcoming = None
                 break
             self.tasks[self.upcoming] = self._start(self.upcoming, coroutine)
             self.upcoming = next(self.queue, None)
-        return False
 
     def _start(self, index: int, coroutine: Coroutine[Any, Any, Any]) -> "asyncio.Task[None]":
         task = asyncio.get_running_loop().create_task(self._run(index, coroutine))
@@ -147,10 +130,10 @@ class _Pool:
         task.add_done_callback(lambda _: coroutine.close())
         return task
 
-    async def wait(self, *, drain: bool) -> bool:
-        """Wait until a task has ended, or with `drain` all of them; return whether the pool has stopped."""
+    async def wait(self) -> bool:
+        """Wait until a task has ended; return whether the pool has stopped."""
         count = len(self.tasks)
-        while not self.stopped and self.tasks and (drain or len(self.tasks) == count):
+        while not self.stopped and len(self.tasks) == count:
             self._wake = _Wake(self.stop)
             await self._wake
         return self.stopped

@@ -5,7 +5,7 @@ from typing import Any
 
 from orchestrator.errors import EvaluationError, StepFailed
 from orchestrator.interpreter.compiled import Compiled
-from orchestrator.interpreter.frames import Step
+from orchestrator.interpreter.step_record import Step
 from orchestrator.interpreter.variables import Data
 from orchestrator.jsontools.json_types import describe_type
 from orchestrator.jsontools.text import shorten

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from orchestrator.errors import OperationRefused
+from orchestrator.interpreter.frames import Frame, LoopFrame
 from orchestrator.interpreter.rank_changes import RankChanges
 from orchestrator.interpreter.state import RunState
 from orchestrator.jsontools.suggestions import did_you_mean
@@ -94,8 +95,8 @@ def plan_rerun(old: EndedRun, plan: Plan, changes: Changes, run_id: str, now: da
 def _find_failed_node(old: EndedRun, state: RunState) -> str | None:
     """Return the node of the run's own scope that has failed, was cancelled, or was in progress."""
     # The step that failed may be inside a loop in progress, and only the loop as a whole can run again.
-    if state.frame.loop is not None:
-        return state.frame.loop.step.node_id
+    if state.frame.open is not None:
+        return state.frame.open.step.node_id
     for step in reversed(state.log):
         if not step.path and step.status not in SUCCEEDED:
             return step.node_id
@@ -104,13 +105,14 @@ def _find_failed_node(old: EndedRun, state: RunState) -> str | None:
 
 def _close_loops(state: RunState) -> None:
     """Take the loop variables of loops in progress off again, from the inside out."""
-    loops, frame = [], state.frame
-    while frame is not None and frame.loop is not None:
-        loops.append(frame.loop)
-        frame = frame.loop.frame  # type: ignore[assignment]
+    loops: list[LoopFrame] = []
+    frame: Frame | None = state.frame
+    while frame is not None and isinstance(frame.open, LoopFrame):
+        loops.append(frame.open)
+        frame = frame.open.frame
     for loop in reversed(loops):
         state.data.unshadow(loop.shadowed, loop.set_before)
-    state.frame.loop = None
+    state.frame.open = None
 
 
 def _go_back(state: RunState, node_id: str, failed: str | None) -> int:

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from orchestrator.interpreter.frames import Step
 from orchestrator.interpreter.state import RunState
+from orchestrator.interpreter.step_record import Step
 from orchestrator.model.plan import Plan
 from orchestrator.model.run import RESERVED, Run, RunInfo, Status, find_owner, summarize_run
 

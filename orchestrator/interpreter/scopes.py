@@ -8,12 +8,13 @@ import asyncio
 from orchestrator.interpreter.base import Interpreter, NodeRun, ScopeRun
 from orchestrator.interpreter.effects import Effects
 from orchestrator.interpreter.failures import KNOWN_ERRORS, HistoryFull, Rewind, to_step_failure
-from orchestrator.interpreter.frames import Step
+from orchestrator.interpreter.frames import BusyNode
 from orchestrator.interpreter.pool import is_cancelled
 from orchestrator.interpreter.pure_nodes import NEXT, PURE, Closed, Exit, Pure, run_pure
 from orchestrator.interpreter.state import RunState
+from orchestrator.interpreter.step_record import Step
 from orchestrator.interpreter.steps import run_node
-from orchestrator.model.plan import AnyNode, Node, Plan, Scope
+from orchestrator.model.plan import AnyNode, Call, Node, Parallel, Plan, Scope
 from orchestrator.model.run import RunInfo
 
 
@@ -27,10 +28,10 @@ class ScopeInterpreter(Interpreter):
     async def run_scope(self, run: ScopeRun) -> Closed | None:
         """Run until no node is active, or an `end` closes the scope."""
         frame, nodes = run.frame, run.scope.nodes
-        # After continue-as-new a loop may be in progress. Its node was taken off `active` when it started, so nothing
+        # After continue-as-new a node may be in progress. It was taken off `active` when it started, so nothing
         # else would find it; and it comes first, because nodes of higher rank may depend on it.
-        if frame.loop is not None:
-            rank = self._index_ranks(run.scope)[frame.loop.step.node_id]
+        if frame.open is not None:
+            rank = self._index_ranks(run.scope)[frame.open.step.node_id]
             closed = await self._advance_or_rewind(run, nodes[rank])
             if closed is not None:
                 return closed
@@ -38,8 +39,8 @@ class ScopeInterpreter(Interpreter):
             # A result that is ready when a cancellation arrives is recorded first; nothing starts after it.
             if is_cancelled():
                 raise asyncio.CancelledError
-            if self.boundary_due(resumable=run.resumable):
-                await self._pass_boundary_before(nodes[frame.active[0]], resumable=run.resumable)
+            if self.boundary_due():
+                await self._pass_boundary_before(nodes[frame.active[0]])
             node = nodes[frame.take()]
             # A node that neither waits nor has a policy ends in the same turn: no coroutine, no open step, no task
             # that could be cancelled. Thousands of these may run in one workflow task, which must end within 2 s.
@@ -51,9 +52,10 @@ class ScopeInterpreter(Interpreter):
                 return closed
         return None
 
-    async def _pass_boundary_before(self, node: Node, *, resumable: bool) -> None:
+    async def _pass_boundary_before(self, node: AnyNode) -> None:
+        starts_child = (isinstance(node, Call) and node.wait) or (isinstance(node, Parallel) and not node.inline)
         try:
-            await self.pass_boundary(resumable=resumable)
+            await self.pass_boundary(starts_child=starts_child)
         except HistoryFull as full:
             full.node_id = node.id
             raise
@@ -80,7 +82,7 @@ class ScopeInterpreter(Interpreter):
             if number is None:
                 raise rewind.failure from None
             self._drop_steps(run.path, number)
-            run.frame.loop = None
+            run.frame.open = None
             run.frame.activate(rank)
             return None
 
@@ -102,12 +104,16 @@ class ScopeInterpreter(Interpreter):
 
     async def _advance(self, run: ScopeRun, node: AnyNode) -> Closed | None:
         """Run one node that may wait, fail or be skipped."""
-        resumed = run.frame.loop
-        step = resumed.step if resumed is not None else self.begin(run, node, opened=True)
-        if resumed is None and node.when is not None and not self._decide_when(run, node, step):
-            step.status = "skipped"
-            self.complete(run, node, step)
-            return self._leave(run, node, NEXT)
+        if run.frame.open is not None:  # resumed
+            step = run.frame.open.step
+        else:
+            step = self.begin(run, node, opened=True)
+            run.frame.open = BusyNode(step)
+            if node.when is not None and not self._decide_when(run, node, step):
+                step.status = "skipped"
+                self.complete(run, node, step)
+                run.frame.open = None
+                return self._leave(run, node, NEXT)
         try:
             outcome = await run_node(NodeRun(self, run, node, step))
         except HistoryFull as full:
@@ -119,7 +125,7 @@ class ScopeInterpreter(Interpreter):
             if step.completed_at is None:
                 self.close(run, step, "cancelled")
             raise
-        run.frame.loop = None
+        run.frame.open = None
         return self._leave(run, node, outcome)
 
     def _decide_when(self, run: ScopeRun, node: Node, step: Step) -> bool:

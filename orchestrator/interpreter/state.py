@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from orchestrator.interpreter.frames import Frame, Step
+from orchestrator.interpreter.frames import Frame
 from orchestrator.interpreter.pending_compensation import PendingCompensation
-from orchestrator.interpreter.variables import Data, UndoEntry
+from orchestrator.interpreter.step_record import Step
+from orchestrator.interpreter.variables import Data, undo_log_from_json, undo_log_to_json
 from orchestrator.model.plan import DEFAULT_STEP_LOG_LIMIT, Plan
 from orchestrator.model.run import ErrorDocument, RunInfo, Status, format_timestamp
 
@@ -33,6 +34,10 @@ class RunState:
     completed: int = 0
     dropped: int = 0
     """Number of steps taken off the record by going back."""
+    turns: int = 0
+    """Number of turns given to waits for events."""
+    ending: int = 0
+    """Number of cancelled branches that are still ending after their join was reached: none when this is written."""
     warnings: list[str] = field(default_factory=list)
     """About the run as a whole."""
     path: str = ""
@@ -67,6 +72,11 @@ class RunState:
         data = Data(context, undo_log=None if path and not plan.rewinds else [])
         return cls(now, data, Frame.new(plan.scope), log=deque(maxlen=max(plan.step_log_limit, 1)), path=path)
 
+    def take_turn(self) -> int:
+        """Return the position of a wait that begins now among all of the flow."""
+        self.turns += 1
+        return self.turns
+
     def close_step(self, step: Step, status: Status, now: datetime) -> None:
         """Record that a step has ended, and count it."""
         step.close(status, now)
@@ -74,21 +84,22 @@ class RunState:
         self.completed += 1
 
     def to_json(self, *, with_undo_log: bool = True) -> dict[str, Any]:
-        """Return the state as JSON: only between two nodes, when no step but loops is open."""
+        """Return the state as JSON; it can be resumed where the frame is at rest."""
         undo_log = self.data.undo_log if with_undo_log else None  # `journal` in histories
         return {
             "started_at": format_timestamp(self.started_at),
             "context": self.data.context,
             "changed": list(self.data.changed),
             "steps_changed": list(self.data.steps_changed),
-            "journal": None if undo_log is None else [entry.to_json() for entry in undo_log],
-            "frame": self.frame.to_json(),
+            "journal": undo_log_to_json(undo_log),
+            "frame": self.frame.to_json(self.data),
             "log": [step.to_json() for step in self.log],
             "compensations": [pending.to_json() for pending in self.compensations],
             "rewinds": self.rewinds,
             "started": self.started,
             "completed": self.completed,
             "dropped": self.dropped,
+            "turns": self.turns,
             "warnings": self.warnings,
             "path": self.path,
         }
@@ -96,32 +107,31 @@ class RunState:
     @classmethod
     def from_json(cls, plan: Plan, fields: Mapping[str, Any]) -> "RunState":
         """Read what `to_json` wrote; open steps are shared between the log and the loops again."""
-        undo_log = fields["journal"]
         # Equal values may be one object. What the interpreter changes in place must not be part of another value.
         data = Data(
             {**fields["context"], "steps": dict(fields["context"]["steps"])},
             dict.fromkeys(fields["changed"]),
             dict.fromkeys(fields["steps_changed"]),
-            None if undo_log is None else [UndoEntry.from_json(entry) for entry in undo_log],
+            undo_log_from_json(fields["journal"]),
         )
         state = cls(
             datetime.fromisoformat(fields["started_at"]),
             data,
-            Frame.from_json(fields["frame"]),
+            Frame.from_json(fields["frame"], data),
             log=deque((Step.from_json(step) for step in fields["log"]), maxlen=max(plan.step_log_limit, 1)),
             compensations=[PendingCompensation.from_json(entry) for entry in fields["compensations"]],
             rewinds=dict(fields["rewinds"]),
             started=fields["started"],
             completed=fields["completed"],
             dropped=fields["dropped"],
+            turns=fields["turns"],
             warnings=list(fields["warnings"]),
             path=fields["path"],
         )
-        # An open loop's step is in the log and in the loop's frame; as two objects they would diverge.
+        # The step of a node in progress is in the log and in its frame; as two objects they would diverge.
         logged = {step.number: step for step in state.log}
-        loop = state.frame.loop
-        while loop is not None:
-            loop.step = logged.get(loop.step.number, loop.step)
-            state.open[loop.step.id] = loop.step
-            loop = loop.frame.loop if loop.frame else None
+        for node in state.frame.iterate_open_nodes():
+            node.step = logged.get(node.step.number, node.step)
+        nodes = sorted(state.frame.iterate_open_nodes(), key=lambda node: node.step.number)
+        state.open = {node.step.id: node.step for node in nodes}
         return state

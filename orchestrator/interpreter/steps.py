@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import assert_never
+from typing import Any, assert_never
 
 from orchestrator.errors import StepFailed
 from orchestrator.interpreter.actions import act
@@ -11,8 +11,8 @@ from orchestrator.interpreter.base import NodeRun
 from orchestrator.interpreter.calls import call
 from orchestrator.interpreter.compensation import notify, record_compensation
 from orchestrator.interpreter.deadline import DeadlineExceeded, run_until
-from orchestrator.interpreter.effects import Resolution
 from orchestrator.interpreter.failures import KNOWN_ERRORS, Rewind, build_error_document, to_step_failure
+from orchestrator.interpreter.frames import BusyNode, OperatorFrame
 from orchestrator.interpreter.loops import run_loop
 from orchestrator.interpreter.parallels import run_parallel
 from orchestrator.interpreter.pool import is_cancelled
@@ -39,20 +39,23 @@ from orchestrator.model.plan import (
 
 async def run_node(run: NodeRun) -> Exit | Closed | None:
     """Run the node until it is left; raise StepFailed when it fails the scope."""
-    resolutions: list[Resolution] = []
+    frame = run.scope.frame
+    edits: list[dict[str, Any]] = []
+    if isinstance(frame.open, OperatorFrame):
+        edits = frame.open.edits
+        if isinstance(handled := await _wait_for_operator(run, frame.open.build_failure(), edits), Exit):
+            return handled
     while True:
         try:
-            outcome = await _run_within_limit(run, resolutions)
+            outcome = await _run_within_limit(run, edits)
         except KNOWN_ERRORS as error:
-            run.scope.frame.loop = None  # a loop that is tried again starts from its first item
+            frame.open = BusyNode(run.step)  # a loop that is tried again starts from its first item
             failure = to_step_failure(error, run.node.id)
             if is_cancelled():  # what failed is recorded; handling it would be a further step
                 run.fail(failure)
                 raise asyncio.CancelledError from error
-            handled = await _handle_failure(run, failure)
-            if isinstance(handled, Exit):
+            if isinstance(handled := await _handle_failure(run, failure, edits), Exit):
                 return handled
-            resolutions.append(handled)
         else:
             run.complete()
             # After `complete`, so that the parameters of the compensation can name the step's own result.
@@ -61,9 +64,9 @@ async def run_node(run: NodeRun) -> Exit | Closed | None:
             return outcome
 
 
-async def _run_within_limit(run: NodeRun, resolutions: Sequence[Resolution]) -> Exit | Closed | None:
+async def _run_within_limit(run: NodeRun, edits: Sequence[dict[str, Any]]) -> Exit | Closed | None:
     """Run the node within its own `timeout_seconds`; that of an action is for each attempt."""
-    work = _run(run, resolutions)
+    work = _run(run, edits)
     limit = run.node.limit_seconds
     if limit is None:
         return await work
@@ -77,11 +80,11 @@ async def _run_within_limit(run: NodeRun, resolutions: Sequence[Resolution]) -> 
         ) from None
 
 
-async def _run(run: NodeRun, resolutions: Sequence[Resolution]) -> Exit | Closed | None:
+async def _run(run: NodeRun, edits: Sequence[dict[str, Any]]) -> Exit | Closed | None:
     node = run.node
     match node:
         case Action():
-            return await act(run, node, resolutions)
+            return await act(run, node, edits)
         case Loop():
             return await run_loop(run, node)
         case Parallel():
@@ -98,8 +101,8 @@ async def _run(run: NodeRun, resolutions: Sequence[Resolution]) -> Exit | Closed
             assert_never(node)
 
 
-async def _handle_failure(run: NodeRun, failure: StepFailed) -> Exit | Resolution:
-    """Return how the node is left all the same, or the operator's resolution to try again; raise to fail."""
+async def _handle_failure(run: NodeRun, failure: StepFailed, edits: list[dict[str, Any]]) -> Exit | None:
+    """Return how the node is left all the same, or `None` to try again; raise to fail."""
     policy = run.node.on_error
     match policy:
         case None:
@@ -114,7 +117,7 @@ async def _handle_failure(run: NodeRun, failure: StepFailed) -> Exit | Resolutio
         case RetryFrom():
             return _rewind(run, failure, policy)
         case Pause():
-            return await _ask_operator(run, failure)
+            return await _ask_operator(run, failure, edits)
         case _:
             assert_never(policy)
 
@@ -152,8 +155,8 @@ def _rewind(run: NodeRun, failure: StepFailed, policy: RetryFrom) -> Exit:
     raise Rewind(policy.node, failure)
 
 
-async def _ask_operator(run: NodeRun, failure: StepFailed) -> Exit | Resolution:
-    """Wait for an operator's resolution."""
+async def _ask_operator(run: NodeRun, failure: StepFailed, edits: list[dict[str, Any]]) -> Exit | None:
+    """Notify an operator and wait for a resolution."""
     step = run.step
     step.error = build_error_document(failure, run.effects.now(), run.node.id)
     step.retry_count += max(failure.attempts - 1, 0)
@@ -162,7 +165,15 @@ async def _ask_operator(run: NodeRun, failure: StepFailed) -> Exit | Resolution:
     await notify(run)
     if is_cancelled():  # it arrived with the result of the notification, which has absorbed it
         raise asyncio.CancelledError
+    run.scope.frame.open = OperatorFrame(step, failure.attempts, edits)
+    return await _wait_for_operator(run, failure, edits)
+
+
+async def _wait_for_operator(run: NodeRun, failure: StepFailed, edits: list[dict[str, Any]]) -> Exit | None:
+    """Wait for an operator's resolution; return `None` to try again, with the parameters added to `edits`."""
+    step = run.step
     resolution = await run.effects.decide(step.id, run.node.id)
+    run.scope.frame.open = BusyNode(step)
     step.waiting_for = None
     match resolution.action:
         case "retry":
@@ -170,7 +181,9 @@ async def _ask_operator(run: NodeRun, failure: StepFailed) -> Exit | Resolution:
             step.retry_count += 1
             step.retried_at = run.effects.now()
             step.operator_retries += 1
-            return resolution
+            if resolution.parameters:
+                edits.append(resolution.parameters)
+            return None
         case "skip":
             return _skip(run, failure)
         case "fallback":

@@ -145,6 +145,29 @@ class Data:
         context["steps"] = dict(context["steps"])
         return Data(context, undo_log=None if self.undo_log is None else [])
 
+    def to_difference(self, parent: "Data") -> dict[str, Any]:
+        """Return a fork as it is carried over continue-as-new: what it has not, or not the same as its parent.
+
+        The parent has not changed since: it waits until its forks have ended.
+        """
+        return {
+            "variables": _compare(self.context, parent.context),
+            "steps": _compare(self.context["steps"], parent.context["steps"]),
+            "changed": list(self.changed),
+            "steps_changed": list(self.steps_changed),
+            "journal": undo_log_to_json(self.undo_log),
+        }
+
+    @classmethod
+    def from_difference(cls, fields: Mapping[str, Any], parent: "Data") -> "Data":
+        """Read what `to_difference` wrote."""
+        context = dict(parent.context)
+        context["steps"] = dict(context["steps"])
+        restore(context, fields["variables"])
+        restore(context["steps"], fields["steps"])
+        changed, steps_changed = dict.fromkeys(fields["changed"]), dict.fromkeys(fields["steps_changed"])
+        return cls(context, changed, steps_changed, undo_log_from_json(fields["journal"]))
+
     def merge(self, variables: Mapping[str, Any], steps: Mapping[str, Any]) -> None:
         """Set what a concurrent flow has set."""
         for name, value in variables.items():
@@ -214,6 +237,24 @@ class Data:
         if self.undo_log is not None:
             self.undo_log[:] = retained
             self.marked = {entry.key for entry in retained}
+
+
+def undo_log_to_json(undo_log: Sequence[UndoEntry] | None) -> list[list[Any]] | None:
+    """Return an undo log as it is carried over continue-as-new."""
+    return None if undo_log is None else [entry.to_json() for entry in undo_log]
+
+
+def undo_log_from_json(entries: Sequence[Sequence[Any]] | None) -> list[UndoEntry] | None:
+    """Read what `undo_log_to_json` wrote."""
+    return None if entries is None else [UndoEntry.from_json(entry) for entry in entries]
+
+
+def _compare(values: Mapping[str, Any], inherited: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what turns inherited values into these; a value that was not set since is the same object."""
+    missing = dict.fromkeys((name for name in inherited if name not in values), MISSING)
+    own = {name: value for name, value in values.items() if inherited.get(name, MISSING) is not value}
+    own.pop("steps", None)
+    return missing | own
 
 
 def restore(target: dict[str, Any], old: Mapping[str, Any]) -> None:

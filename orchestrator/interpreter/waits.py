@@ -4,8 +4,9 @@ from datetime import timedelta
 from typing import Any
 
 from orchestrator.errors import StepFailed
-from orchestrator.interpreter.base import NodeRun
+from orchestrator.interpreter.base import NodeRun, take_warnings
 from orchestrator.interpreter.compiled import parse_seconds, parse_time
+from orchestrator.interpreter.frames import DelayFrame, WaitFrame
 from orchestrator.interpreter.pure_nodes import NEXT, Exit
 from orchestrator.jsontools import schema
 from orchestrator.language.costs import SCHEMA_STEP
@@ -19,6 +20,17 @@ MAX_REFUSALS_SHOWN = 20
 
 async def delay(run: NodeRun, node: Delay) -> Exit:
     """Sleep."""
+    progress = run.scope.frame.open
+    if not isinstance(progress, DelayFrame):
+        progress = _start_delay(run, node)
+    seconds_left = (progress.until - run.effects.now()).total_seconds()
+    if seconds_left > 0:
+        await run.effects.sleep(seconds_left, node.title)
+    run.step.output = {"until": format_timestamp(progress.until), "slept_seconds": progress.seconds}
+    return NEXT
+
+
+def _start_delay(run: NodeRun, node: Delay) -> DelayFrame:
     now, step = run.effects.now(), run.step
     if node.cron is not None:
         until = find_next_fire(node.cron, now, node.timezone)
@@ -30,27 +42,24 @@ async def delay(run: NodeRun, node: Delay) -> Exit:
     if seconds > MAX_DELAY_SECONDS:
         message = f"the delay ends more than ten years from now: {format_timestamp(until)}"
         raise StepFailed(message, recoverable=False)
+    progress = DelayFrame(step, until, seconds)
     if seconds > 0:
         step.status = "waiting"
         step.waiting_for = {"kind": "delay", "until": format_timestamp(until)}
-        await run.effects.sleep(seconds, node.title)
-    step.output = {"until": format_timestamp(until), "slept_seconds": seconds}
-    return NEXT
+        take_warnings(run.scope, step)
+        run.scope.frame.open = progress
+    return progress
 
 
 async def wait(run: NodeRun, node: Wait) -> Exit:
     """Wait for an event; one whose payload does not match the schema is refused and the wait continues."""
-    step = run.step
-    event = str(run.render(node.event))
-    limit = run.render(node.timeout_seconds)
-    deadline = None
-    if limit is not None:
-        deadline = run.effects.now() + timedelta(seconds=parse_seconds(limit, "timeout_seconds"))
-    step.status = "waiting"
-    step.waiting_for = {"kind": "event", "event": event, "until": deadline and format_timestamp(deadline)}
+    progress = run.scope.frame.open
+    if not isinstance(progress, WaitFrame):
+        progress = _start_wait(run, node)
+    step, event, until = run.step, progress.event, progress.until
     while True:
-        seconds_left = None if deadline is None else max((deadline - run.effects.now()).total_seconds(), 0.0)
-        received = await run.effects.receive(event, seconds_left, node.title, run.scope.branches)
+        seconds_left = None if until is None else max((until - run.effects.now()).total_seconds(), 0.0)
+        received = await run.effects.receive(event, seconds_left, node.title, run.scope.branches, progress.turn)
         if received is None:
             step.output = {"timed_out": True}
             return Exit("timeout")
@@ -63,9 +72,24 @@ async def wait(run: NodeRun, node: Wait) -> Exit:
             step.warnings += (f"an event {event!r} was refused: {problems}",)
         elif len(step.warnings) == MAX_REFUSALS_SHOWN:
             step.warnings += ("more events were refused",)
+        progress.turn = run.state.take_turn()
         # Thousands of events may be queued, and reading one that is queued does not yield.
-        if run.interpreter.boundary_due(resumable=False):
-            await run.interpreter.pass_boundary(resumable=False)
+        if run.interpreter.boundary_due():
+            await run.interpreter.pass_boundary()
+
+
+def _start_wait(run: NodeRun, node: Wait) -> WaitFrame:
+    step = run.step
+    event = str(run.render(node.event))
+    limit = run.render(node.timeout_seconds)
+    until = None
+    if limit is not None:
+        until = run.effects.now() + timedelta(seconds=parse_seconds(limit, "timeout_seconds"))
+    step.status = "waiting"
+    step.waiting_for = {"kind": "event", "event": event, "until": until and format_timestamp(until)}
+    take_warnings(run.scope, step)
+    progress = run.scope.frame.open = WaitFrame(step, event, until, run.state.take_turn())
+    return progress
 
 
 def describe_problems(run: NodeRun, json_schema: dict[str, Any], value: Any) -> str:

@@ -156,7 +156,7 @@ class SimulatedEffects:
         await asyncio.sleep(seconds)
 
     async def receive(
-        self, event: str, timeout_seconds: float | None, title: str, branches: tuple[str, ...]
+        self, event: str, timeout_seconds: float | None, title: str, branches: tuple[str, ...], turn: int
     ) -> tuple[Any] | None:
         """Wait for an event; return its payload in a tuple, or None on timeout."""
         try:
@@ -227,9 +227,9 @@ class SimulatedEffects:
         await asyncio.Event().wait()
         raise SimulationStuck
 
-    def boundary_due(self, cost: int, *, resumable: bool) -> bool:
+    def boundary_due(self, cost: int) -> bool:
         """Return whether the run should continue as new; a simulation never does."""
         return False
 
-    async def pass_boundary(self, *, resumable: bool) -> None:
+    async def pass_boundary(self, *, starts_child: bool) -> None:
         """Do nothing: a simulation is never paused."""

@@ -89,14 +89,15 @@ async def _run_flow(
     plan: Plan, info: RunInfo, state: RunState, simulation: Simulation, events: Sequence[Mapping[str, Any]]
 ) -> None:
     effects = SimulatedEffects(simulation, info, None, ())
-    deliveries = [asyncio.create_task(_deliver_later(simulation, event)) for event in events]
+    deliveries = [asyncio.create_task(deliver_later(simulation, event)) for event in events]
     await execute(plan, info, state, effects)
     for delivery in deliveries:
         delivery.cancel()
     await asyncio.gather(*deliveries, *simulation.background_tasks, return_exceptions=True)
 
 
-async def _deliver_later(simulation: Simulation, event: Mapping[str, Any]) -> None:
+async def deliver_later(simulation: Simulation, event: Mapping[str, Any]) -> None:
+    """Deliver an event to all flows at its time."""
     await asyncio.sleep(float(event.get("at", 0)))
     simulation.received += 1
     for flow in list(simulation.flows):

@@ -1,43 +1,117 @@
 """Simulate runs that are interrupted: the seam for tests of state that survives continue-as-new."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from orchestrator.interpreter.effects import ActionResult, ActRequest, BranchRequest, BranchResult, CallRequest
 from orchestrator.interpreter.execute import execute
+from orchestrator.interpreter.frames import LoopFrame, ParallelFrame
+from orchestrator.interpreter.lineup import Lineup
 from orchestrator.interpreter.state import RunState
 from orchestrator.interpreter.value_table import ValueTable, load_lines
 from orchestrator.model.plan import Plan
 from orchestrator.model.run import Run, RunInfo
 from orchestrator.simulator.effects import Answer, SimulatedEffects, Simulation
-from orchestrator.simulator.simulate import EPOCH, build_document
-from orchestrator.simulator.virtual_time import VirtualLoop, close_loop
+from orchestrator.simulator.simulate import EPOCH, build_document, deliver_later
+from orchestrator.simulator.virtual_time import SimulationStuck, VirtualLoop, close_loop
+
+
+@dataclass(slots=True)
+class Interruptions:
+    """How often a run was interrupted."""
+
+    count: int = 0
+    in_forks: int = 0
+    """Those with a concurrent iteration or an inline branch in progress."""
 
 
 class _Interrupted(BaseException):
-    """The flow stopped at a boundary. Temporal's continue-as-new is not an Exception either."""
+    """The flow came to rest. Temporal's continue-as-new is not an Exception either."""
 
     def __init__(self, state_json: str) -> None:
         self.state_json = state_json
 
 
 class _InterruptingEffects(SimulatedEffects):
-    """Effects that stop the flow after `every` resumable boundaries."""
+    """Effects that stop the flow after `every` boundaries, once all paths are at rest."""
 
-    def __init__(self, simulation: Simulation, info: RunInfo, state: RunState, every: int) -> None:
-        super().__init__(simulation, info, None, ())
+    def __init__(
+        self, simulation: Simulation, info: RunInfo, state: RunState, every: int, early: Sequence[Any] | None
+    ) -> None:
+        super().__init__(simulation, info, None, early or ())
         self.state = state
         self.boundaries_left = every
+        self.lineup = Lineup(is_open=early is None)
+        self.is_over = False
+        """The state has been written: what is left of this flow does nothing more, as on Temporal."""
+        self.children = 0
+        self.gathered: list[tuple[bool, asyncio.Future[None]]] = []
+        """Paths that are held, and whether their next node runs a child."""
 
-    def boundary_due(self, cost: int, *, resumable: bool) -> bool:
+    def boundary_due(self, cost: int) -> bool:
         return True
 
-    async def pass_boundary(self, *, resumable: bool) -> None:
-        if not resumable:
+    async def pass_boundary(self, *, starts_child: bool) -> None:
+        await self.lineup.pass_in_turn()
+        if self.boundaries_left > 0:
+            self.boundaries_left -= 1
             return
-        if self.boundaries_left == 0:
-            raise _Interrupted(ValueTable().dump(self.state.to_json()))
-        self.boundaries_left -= 1
+        while starts_child or not self.children:
+            entry = (starts_child, asyncio.get_running_loop().create_future())
+            self.gathered.append(entry)
+            try:
+                await entry[1]
+            finally:
+                self.gathered.remove(entry)
+
+    async def act(self, request: ActRequest) -> ActionResult:
+        if self.is_over:
+            raise asyncio.CancelledError
+        return await super().act(request)
+
+    async def sleep(self, seconds: float, title: str) -> None:
+        await self.lineup.pass_in_turn()
+        await super().sleep(seconds, title)
+
+    async def receive(
+        self, event: str, timeout_seconds: float | None, title: str, branches: tuple[str, ...], turn: int
+    ) -> tuple[Any] | None:
+        await self.lineup.pass_in_turn(turn)
+        return await super().receive(event, timeout_seconds, title, branches, turn)
+
+    async def run_branch(self, request: BranchRequest) -> BranchResult:
+        self.children += 1
+        try:
+            return await super().run_branch(request)
+        finally:
+            self.children -= 1
+
+    async def call_workflow(self, request: CallRequest) -> dict[str, Any]:
+        self.children += request.wait
+        try:
+            return await super().call_workflow(request)
+        finally:
+            self.children -= request.wait
+
+    def come_to_rest(self) -> bool:
+        """Wake paths that are held, or raise _Interrupted where the state can be written down."""
+        if not self.lineup.is_open:
+            self.lineup.open()
+            return True
+        if self.children:
+            plain = [place for starts_child, place in self.gathered if not starts_child and not place.done()]
+            for place in plain:
+                place.set_result(None)
+            return bool(plain)
+        if self.gathered and not self.state.ending and self.state.frame.is_at_rest():
+            raise _Interrupted(ValueTable().dump([self.state.to_json(), self._list_readable()]))
+        return False
+
+    def _list_readable(self) -> list[Any]:
+        return [event.to_json() for event in self.inbox.list_readable(self.state.frame.list_parallels())]
 
 
 def simulate_interrupted(
@@ -45,34 +119,48 @@ def simulate_interrupted(
     *,
     input: Any = None,  # noqa: A002 - the name that `simulate` has
     actions: Mapping[str, Answer] | None = None,
+    events: Sequence[Mapping[str, Any]] = (),
+    resolutions: Sequence[Mapping[str, Any]] = (),
     start: datetime = EPOCH,
     every: int = 1,
-) -> tuple[Run, int]:
-    """Run a plan, writing its state to JSON and reading it back after `every` resumable boundaries.
+) -> tuple[Run, Interruptions]:
+    """Run a plan, writing its state to JSON and reading it back after `every` boundaries.
 
-    Returns the run document and the number of interruptions. Raises SimulationStuck where the run waits for an event.
+    Raises SimulationStuck where the run waits for what does not come.
     """
     info = RunInfo(id="simulated", customer_id=plan.customer_id)
-    simulation = Simulation(start, actions or {}, [])
+    simulation = Simulation(start, actions or {}, list(resolutions))
     state = RunState.new(plan, info, run_input=input, trigger=None, now=start)
-    interruptions = 0
+    early: list[Any] | None = None
+    interruptions = Interruptions()
     loop = VirtualLoop()
     try:
+        for event in events:
+            loop.create_task(deliver_later(simulation, event))
         while True:
+            effects = _InterruptingEffects(simulation, info, state, every, early)
+            loop.call_when_idle(effects.come_to_rest)
+            main = loop.create_task(execute(plan, info, state, effects))
             try:
-                loop.run_until_complete(_resume(plan, info, simulation, state, every))
+                loop.run_until_complete(main)
             except _Interrupted as interrupted:
-                interruptions += 1
-                state = RunState.from_json(plan, load_lines(interrupted.state_json))
+                simulation.flows.remove(effects)
+                effects.is_over = True
+                main.cancel()
+                state_json, early = load_lines(interrupted.state_json)
+                state = RunState.from_json(plan, state_json)
+                interruptions.count += 1
+                interruptions.in_forks += _has_forks(state)
             else:
                 return build_document(plan, info, state, simulation), interruptions
     finally:
+        loop.call_when_idle(lambda: False)
         close_loop(loop)
 
 
-async def _resume(plan: Plan, info: RunInfo, simulation: Simulation, state: RunState, every: int) -> None:
-    effects = _InterruptingEffects(simulation, info, state, every)
-    try:
-        await execute(plan, info, state, effects)
-    finally:
-        simulation.flows.remove(effects)
+def _has_forks(state: RunState) -> bool:
+    nodes = state.frame.iterate_open_nodes()
+    return any(isinstance(node, LoopFrame | ParallelFrame) and node.forks for node in nodes)
+
+
+__all__ = ["Interruptions", "SimulationStuck", "simulate_interrupted"]

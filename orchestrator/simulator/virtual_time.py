@@ -2,6 +2,7 @@
 
 import asyncio
 import selectors
+from collections.abc import Callable
 from typing import Any
 
 from orchestrator.errors import OrchestratorError
@@ -19,8 +20,11 @@ class _VirtualSelector(selectors.SelectSelector):
     def __init__(self) -> None:
         super().__init__()
         self.elapsed = 0.0
+        self.on_idle: Callable[[], bool] = lambda: False
 
     def select(self, timeout: float | None = None) -> list[Any]:
+        if timeout != 0 and self.on_idle():
+            return super().select(0)
         if timeout is None:
             ready = super().select(0)
             if not ready:
@@ -36,6 +40,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self.virtual = _VirtualSelector()
         super().__init__(self.virtual)
+
+    def call_when_idle(self, callback: Callable[[], bool]) -> None:
+        """Call this whenever no task can go on by itself; it returns whether it has woken one."""
+        self.virtual.on_idle = callback
 
     def time(self) -> float:
         """Return the virtual time, in seconds."""

@@ -3,9 +3,9 @@
 import pytest
 
 from orchestrator.errors import OperationRefused
-from orchestrator.interpreter.frames import Step
 from orchestrator.interpreter.restart import Changes, EndedRun, Rerun, plan_rerun
 from orchestrator.interpreter.state import RunState
+from orchestrator.interpreter.step_record import Step
 from orchestrator.model.run import RunInfo
 from orchestrator.planner.planner import check
 from orchestrator.simulator.simulate import EPOCH

@@ -17,7 +17,7 @@ def costs(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Return the costs that flows report at their boundaries."""
     reported: list[int] = []
 
-    def boundary_due(effects: SimulatedEffects, cost: int, *, resumable: bool) -> bool:
+    def boundary_due(effects: SimulatedEffects, cost: int) -> bool:
         reported.append(cost)
         return False
 

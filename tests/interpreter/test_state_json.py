@@ -5,12 +5,26 @@ from typing import Any
 
 import pytest
 
-from orchestrator.interpreter.frames import Frame, Step
+from orchestrator.interpreter.effects import BranchResult
+from orchestrator.interpreter.frames import (
+    BusyNode,
+    DelayFrame,
+    Fork,
+    Frame,
+    IterationResult,
+    LoopFrame,
+    OperatorFrame,
+    ParallelFrame,
+    WaitFrame,
+)
 from orchestrator.interpreter.pending_compensation import PendingCompensation
+from orchestrator.interpreter.step_record import Step
 from orchestrator.interpreter.variables import MISSING, Data, UndoEntry
 from orchestrator.model.plan import Retry
+from orchestrator.model.run import ErrorDocument
 from orchestrator.simulator.simulate import EPOCH
 
+DATA = Data({"row": 0, "steps": {"old": {"status": "completed", "output": {}, "error": None}}}, undo_log=[])
 COMPENSATION = {
     "step_id": "charge/compensate",
     "node_id": "charge",
@@ -66,14 +80,72 @@ def test_the_undo_log_of_three_nodes_is_the_one_drawn_in_its_module() -> None:
 def test_a_frame_keeps_the_key_of_its_exits() -> None:
     frame = Frame([1], {"a": 2}, ["outside"], changes={0: True, 1: False})
 
-    assert frame.to_json() == {
+    assert frame.to_json(DATA) == {
         "active": [1],
         "visits": {"a": 2},
         "left": ["outside"],
-        "loop": None,
+        "open": None,
         "changes": [[0], [1]],
     }
-    assert Frame.from_json(frame.to_json()) == frame
+    assert Frame.from_json(frame.to_json(DATA), DATA) == frame
+
+
+def make_step(number: int) -> Step:
+    return Step(f"s{number}", f"s{number}", "", "running", EPOCH, number)
+
+
+def make_tree() -> Frame:
+    """Return the tree that is drawn in the module of frames, with a node of each other kind beside it."""
+    first, second = DATA.fork(), DATA.fork()
+    first.set("n", 3)
+    first.set_step("a", "completed", {"x": 1}, None)
+    second.context["row"] = 1
+    approve = WaitFrame(make_step(3), "approved", EPOCH, 1)
+    rows = LoopFrame(make_step(1), [5, 6, 7], 3, forks={0: Fork(Frame([]), first)})
+    rows.forks[1] = Fork(Frame([1], open=approve), second)
+    rows.ended[2] = IterationResult(7, None, ("after",), {"x": 1}, {})
+    error = ErrorDocument(message="no", error_type="action_error", timestamp=EPOCH)
+    branches = ParallelFrame(make_step(4), None, results={0: BranchResult("failed", error=error)})
+    branches.forks[1] = Fork(Frame([], open=DelayFrame(make_step(5), EPOCH, 60.0)), DATA.fork())
+    branches.forks[2] = Fork(Frame([], open=OperatorFrame(make_step(6), 2, [{"to": "b"}])), DATA.fork())
+    rows.forks[0].frame.open = LoopFrame(make_step(2), None, 9, index=3, frame=Frame([1], open=branches))
+    return Frame([2], open=rows)
+
+
+def test_a_tree_of_frames_is_read_as_it_was_written() -> None:
+    tree = make_tree()
+    written = json.loads(json.dumps(tree.to_json(DATA)))
+    read = Frame.from_json(written, DATA)
+
+    assert read == tree
+    assert read.to_json(DATA) == tree.to_json(DATA)
+    assert sorted(node.step.number for node in read.iterate_open_nodes()) == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_fork_is_written_as_the_difference_to_the_data_around_it() -> None:
+    fork = DATA.fork()
+    fork.set("n", 3)
+    fork.set_step("a", "completed", {"x": 1}, None)
+    fork.forget_steps(["old"])
+    written = fork.to_difference(DATA)
+
+    assert written["variables"] == {"n": 3}
+    assert written["steps"] == {
+        "a": {"status": "completed", "output": {"x": 1}, "error": None},
+        "old": MISSING,
+    }
+    assert Data.from_difference(json.loads(json.dumps(written)), DATA) == fork
+
+
+def test_a_frame_is_at_rest_when_nothing_inside_it_is_busy() -> None:
+    tree = make_tree()
+
+    assert tree.is_at_rest()
+
+    assert isinstance(tree.open, LoopFrame)
+    tree.open.forks[1].frame.open = BusyNode(make_step(7))
+
+    assert not tree.is_at_rest()
 
 
 @pytest.mark.parametrize("value", [0, False, "", None, [], {}])

@@ -47,7 +47,7 @@ def test_going_back_restores_the_ranks_and_exits_of_then(entries: list[int], mov
                 copies = {name: copies[name] for name in names[: names.index(key)]}
                 frame.activate(rank)
             case "carry over":
-                frame = Frame.from_json(json.loads(json.dumps(frame.to_json())))
+                frame = Frame.from_json(json.loads(json.dumps(frame.to_json(data))), data)
                 log = [entry.to_json() for entry in data.undo_log or ()]
                 data = Data(
                     data.context, undo_log=[UndoEntry.from_json(entry) for entry in json.loads(json.dumps(log))]

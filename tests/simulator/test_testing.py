@@ -21,15 +21,15 @@ def make_plan(*nodes: dict[str, object]) -> Plan:
 CHAIN = [{"id": key, "type": "set", "config": {"last": key}} for key in "abcd"]
 
 
-@pytest.mark.parametrize(("every", "interruptions"), [(1, 4), (2, 2), (9, 0)])
-def test_a_run_is_interrupted_after_a_number_of_boundaries(every: int, interruptions: int) -> None:
+@pytest.mark.parametrize(("every", "count"), [(1, 4), (2, 2), (9, 0)])
+def test_a_run_is_interrupted_after_a_number_of_boundaries(every: int, count: int) -> None:
     # One boundary before each of five nodes; an interrupted one is passed first after the resume.
     # Every 1: at 2, 3, 4, 5. Every 2: at 3, 5.
     end = {"id": "end", "type": "end", "config": {"output": "{{ last }}"}}
-    run, count = simulate_interrupted(make_plan(*CHAIN, end), every=every)
+    run, interruptions = simulate_interrupted(make_plan(*CHAIN, end), every=every)
 
     assert (run.status, run.output) == ("completed", "d")
-    assert count == interruptions
+    assert interruptions.count == count
 
 
 def test_a_run_that_waits_for_an_event_is_stuck() -> None:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from temporalio.converter import DataConverter
 
-from orchestrator.interpreter.frames import Step
 from orchestrator.interpreter.state import RunState
+from orchestrator.interpreter.step_record import Step
 from orchestrator.interpreter.value_table import ValueTable
 from orchestrator.interpreter.variables import UndoEntry
 from orchestrator.model.run import RunInfo

@@ -9,7 +9,7 @@ import pytest
 from orchestrator.model.run import Run
 from orchestrator.temporal.devserver import run_dev_server
 from orchestrator.temporal.workflow import effects
-from tests.golden import Case, list_differences
+from tests.golden import Case, inline_branches, list_differences
 from tests.temporal.golden_runs import Golden, list_cases
 from tests.temporal.record_histories import list_executions
 from tests.temporal.world import World, make_plan, open_world, wait_until
@@ -18,7 +18,16 @@ pytestmark = pytest.mark.temporal
 
 SUGGESTED_AT = 60
 """Events of history; Temporal's own figure is 4,096."""
-LOOPS = [case for case in list_cases() if any(node["type"] == "loop" for node in case.definition["nodes"])]
+
+
+def is_inline(node: dict[str, Any]) -> bool:
+    return node["type"] == "parallel" and (node.get("config") or {}).get("mode") == "inline"
+
+
+INLINE = [inline for case in list_cases() if (inline := inline_branches(case)) is not None]
+CUT = INLINE + [
+    case for case in list_cases() if any(node["type"] == "loop" or is_inline(node) for node in case.definition["nodes"])
+]
 
 
 @pytest.fixture(scope="module")
@@ -217,18 +226,18 @@ async def test_a_document_is_the_same_before_and_after(short: World) -> None:
 
 @pytest.fixture(scope="module")
 async def golden(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Golden]:
-    """Loops of the golden cases on a server that suggests continue-as-new after a few events."""
+    """Loops and parallels of the golden cases on a server that suggests continue-as-new after a few events."""
     config = ("limit.historyCount.suggestContinueAsNew=8",)
     home = tmp_path_factory.mktemp("shortest")
     async with run_dev_server(home, dynamic_config=config) as server, open_world(server) as world:
-        runs = Golden(world, at_once=40)  # each execution takes at least a second
-        runs.begin(LOOPS)
+        runs = Golden(world, at_once=20)  # each execution takes at least a second
+        runs.begin(CUT)
         yield runs
         await runs.close()
 
 
-@pytest.mark.parametrize("case", LOOPS, ids=lambda case: case.name)
-async def test_golden_loops_are_the_same_when_cut_into_pieces(case: Case, golden: Golden) -> None:
+@pytest.mark.parametrize("case", CUT, ids=lambda case: case.name)
+async def test_golden_cases_are_the_same_when_cut_into_pieces(case: Case, golden: Golden) -> None:
     run = await golden.run_to_end(case)
 
     assert list_differences(case, run.model_dump(mode="json"), virtual=False) == []

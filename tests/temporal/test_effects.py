@@ -26,9 +26,9 @@ def make_waiting_plan() -> Plan:
 async def test_an_event_of_a_cancelled_waiter_wakes_the_next_one() -> None:
     """It was put back unread, and the other waiter slept until the next event of that name."""
     plan = make_waiting_plan()
-    effects = TemporalEffects(plan, INFO, Inbox(), paused=False, encode_continuation=lambda: None, started_at="")
-    first = asyncio.create_task(effects.receive("go", None, "first", ()))
-    second = asyncio.create_task(effects.receive("go", None, "second", ()))
+    effects = TemporalEffects(plan, INFO, Inbox(), paused=False)
+    first = asyncio.create_task(effects.receive("go", None, "first", (), 1))
+    second = asyncio.create_task(effects.receive("go", None, "second", (), 2))
     await asyncio.sleep(0)
 
     await effects.deliver("go", 7)

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from orchestrator.errors import StepFailed
-from orchestrator.interpreter.frames import Step
 from orchestrator.interpreter.run_document import build_run_document
 from orchestrator.interpreter.state import RunState
+from orchestrator.interpreter.step_record import Step
 from orchestrator.jsontools import json_values
 from orchestrator.language import values
 from orchestrator.model.run import ErrorDocument, RunInfo

@@ -10,7 +10,6 @@ from datetime import datetime
 from typing import Any
 
 from temporalio import workflow
-from temporalio.common import RawValue
 from temporalio.exceptions import CancelledError, FailureError
 
 from orchestrator.interpreter.effects import (
@@ -23,13 +22,13 @@ from orchestrator.interpreter.effects import (
 )
 from orchestrator.interpreter.failures import HistoryFull
 from orchestrator.interpreter.inbox import Event, Inbox
+from orchestrator.interpreter.lineup import Lineup
 from orchestrator.model.activity_input import ActivityInput
 from orchestrator.model.plan import Plan
 from orchestrator.model.run import RunInfo
 from orchestrator.temporal.failures import translate_activity_error, unwrap_cause
 from orchestrator.temporal.markdown import escape_markdown
 from orchestrator.temporal.payloads import encode_or_fail
-from orchestrator.temporal.search_attributes import FIRST_STARTED_AT
 from orchestrator.temporal.workflow.activities import parse_activity_result, schedule_activity
 from orchestrator.temporal.workflow.cancellation import await_operation, count_cancellations
 from orchestrator.temporal.workflow.children import Children
@@ -71,24 +70,27 @@ class TemporalEffects:
         inbox: Inbox,
         *,
         paused: bool,
-        encode_continuation: Callable[[], RawValue | None],
-        started_at: str,
+        resumed: bool = False,
     ) -> None:
         self.plan = plan
         self.info = info
         self.inbox = inbox
         self.paused = paused
+        self.lineup = Lineup(is_open=not resumed)
         self.held = 0
         """Number of paths held at a node boundary by a pause."""
+        self.gathered = 0
+        """Number of paths held at a node boundary until the run continues as new."""
+        self.gathered_starts = 0
+        """Number of paths that are held because their next node runs a child workflow."""
         self.working = 0
         """Number of running actions."""
         self.decisions: dict[str, Decision] = {}
         self.show: Callable[[], None] = lambda: None
         """Update the details in the Temporal UI; called before the flow waits."""
-        self._encode_continuation = encode_continuation
-        self._started_at = started_at
         self._waiters: list[_Waiter] = []
         self._resumed = asyncio.Event()
+        self._released = asyncio.Event()
         # Counted and not timed: a replay takes another time for the same nodes (DESIGN, law 3).
         self._spent = 0
         """Cost of the nodes and values since the last yield."""
@@ -139,13 +141,15 @@ class TemporalEffects:
 
     async def sleep(self, seconds: float, title: str) -> None:
         """Start a durable timer."""
+        await self.lineup.pass_in_turn()
         self.show()
         await workflow.sleep(seconds, summary=escape_markdown(title))
 
     async def receive(
-        self, event: str, timeout_seconds: float | None, title: str, branches: tuple[str, ...]
+        self, event: str, timeout_seconds: float | None, title: str, branches: tuple[str, ...], turn: int
     ) -> tuple[Any] | None:
         """Read an event, waiting for it if necessary; `None` after the timeout."""
+        await self.lineup.pass_in_turn(turn)
         early = self.inbox.take(event, branches)
         if early is not None:
             return (early.payload,)
@@ -209,34 +213,39 @@ class TemporalEffects:
 
     async def decide(self, step_id: str, node_id: str) -> Resolution:
         """Wait for the update `resolve` of this step."""
-        decision = Decision(node_id, asyncio.get_running_loop().create_future())
-        self.decisions[step_id] = decision
+        decision = self.open_decision(step_id, node_id)
         self.show()
         try:
             return await decision.resolution
         finally:
             self.decisions.pop(step_id, None)
 
-    def boundary_due(self, cost: int, *, resumable: bool) -> bool:
+    def open_decision(self, step_id: str, node_id: str) -> Decision:
+        """Return the decision on a step: an update may come before its path has taken its place again."""
+        if step_id not in self.decisions:
+            self.decisions[step_id] = Decision(node_id, asyncio.get_running_loop().create_future())
+        return self.decisions[step_id]
+
+    def boundary_due(self, cost: int) -> bool:
         """Count the node and its cost; return whether `pass_boundary` has something to do."""
         self._spent += cost
         self._nodes_total += 1
         return (
             self.paused
+            or not self.lineup.is_open
             or self._yielding is not None
             or self._spent >= self.plan.yield_cost
             or is_history_full()
-            or (resumable and self._is_long_enough())
+            or self._is_long_enough()
         )
 
-    async def pass_boundary(self, *, resumable: bool) -> None:
-        """Yield, wait while paused, and continue as new, each where it is due."""
+    async def pass_boundary(self, *, starts_child: bool) -> None:
+        """Yield, wait while paused, and wait for the run to continue as new, each where it is due."""
+        await self.lineup.pass_in_turn()
         if self._yielding is not None or self._spent >= self.plan.yield_cost:
             await self._yield_to_server()
-        while self.paused:
-            await self._hold()
-        if resumable and self._is_long_enough():
-            await self._continue_as_new()
+        while self.paused or self._has_to_gather(starts_child=starts_child):
+            await (self._hold() if self.paused else self._gather(starts_child=starts_child))
         if is_history_full():
             info = workflow.info()
             raise HistoryFull(info.get_current_history_length(), info.get_current_history_size())
@@ -268,15 +277,36 @@ class TemporalEffects:
         finally:
             self.held -= 1
 
-    async def _continue_as_new(self) -> None:
-        # A signal or update that is being handled would be lost with this execution.
-        await workflow.wait_condition(workflow.all_handlers_finished)
-        request = self._encode_continuation()
-        if request is None:
-            self._next_try_at = self._nodes_total + NODES_UNTIL_NEXT_TRY
-            workflow.logger.warning("the state is too large to continue as new")
-            return
-        workflow.continue_as_new(request, memo={**workflow.memo(), FIRST_STARTED_AT: self._started_at})
+    def _has_to_gather(self, *, starts_child: bool) -> bool:
+        """Return whether a path has to be held, so that the run can continue as new.
+
+        Children may run for days, so that others go on meanwhile; but none is added, or there would never be an end.
+        """
+        return self._is_long_enough() and (starts_child or not self.children.running)
+
+    async def _gather(self, *, starts_child: bool) -> None:
+        """Hold a path until the run continues as new, or cannot for now."""
+        self.gathered += 1
+        self.gathered_starts += starts_child
+        try:
+            await self._released.wait()
+        finally:
+            self.gathered -= 1
+            self.gathered_starts -= starts_child
+
+    def has_to_release(self) -> bool:
+        """Return whether paths are held that should go on while a child runs."""
+        return bool(self.children.running) and self.gathered > self.gathered_starts
+
+    def release(self) -> None:
+        """Let the paths that are held look again whether they have to be."""
+        self._released.set()
+        self._released = asyncio.Event()
+
+    def postpone_continuation(self) -> None:
+        """Do not try to continue as new for a while: the state is too large, and writing it takes time."""
+        self._next_try_at = self._nodes_total + NODES_UNTIL_NEXT_TRY
+        self.release()
 
 
 def is_history_full() -> bool:

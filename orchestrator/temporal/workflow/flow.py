@@ -7,10 +7,11 @@ from typing import Any
 from temporalio import workflow
 from temporalio.common import RawValue
 
+from orchestrator.interpreter.frames import OperatorFrame
 from orchestrator.interpreter.inbox import Inbox
 from orchestrator.interpreter.run_document import build_run_document
 from orchestrator.interpreter.state import RunState
-from orchestrator.model.run import Run, find_owner, format_timestamp
+from orchestrator.model.run import Run, find_owner
 from orchestrator.temporal.markdown import escape_markdown, quote_code
 from orchestrator.temporal.payloads import encode_state
 from orchestrator.temporal.requests import build_run_request, build_unreadable_error, omit_empty, read_plan
@@ -46,11 +47,15 @@ class Flow:
             self.info,
             self.inbox,
             paused=bool(request.get("paused")),
-            encode_continuation=self.encode_continuation,
-            started_at=format_timestamp(self.state.started_at),
+            resumed="state" in request,
         )
+        for node in self.state.frame.iterate_open_nodes():
+            if isinstance(node, OperatorFrame):
+                self.effects.open_decision(node.step.id, node.step.node_id)
         self.effects.children.branches.extend(request.get("branches", ()))
         self.effects.show = self.show
+        self._signalled_at = -1
+        """History length of the workflow task in which a signal or update was last handled."""
 
     def _state(self, request: Mapping[str, Any]) -> RunState:
         if "state" in request:
@@ -66,13 +71,29 @@ class Flow:
             path=branch.get("path", ""),
         )
 
+    @property
+    def has_handled_signals(self) -> bool:
+        """Whether a signal or update was handled in this workflow task."""
+        return self._signalled_at == workflow.info().get_current_history_length()
+
+    def record_signal(self) -> None:
+        """Record that a signal or update is handled in this workflow task."""
+        self._signalled_at = workflow.info().get_current_history_length()
+
+    def has_gathered(self) -> bool:
+        """Return whether paths are held that need be held no longer: the run can continue as new, or cannot for now."""
+        if not self.effects.gathered:
+            return False
+        is_at_rest = not self.state.ending and self.state.frame.is_at_rest()
+        return self.effects.has_to_release() or (is_at_rest and workflow.all_handlers_finished())
+
     def encode_continuation(self) -> RawValue | None:
         """Return the request of the execution that continues this one; `None` where it is too large."""
         request = build_run_request(self.plan, self.info)
         if self.branch is not None:
             request["branch"] = {name: self.branch[name] for name in ("path", "exports")}
         request |= omit_empty(
-            inbox=[event.to_json() for event in self.inbox.list_unread()],
+            inbox=[event.to_json() for event in self.inbox.list_readable(self.state.frame.list_parallels())],
             received=self.inbox.received,
             read=self.inbox.read,
             paused=self.effects.paused,

@@ -9,6 +9,7 @@ from collections.abc import Coroutine, Mapping
 from typing import Any, get_args
 
 from temporalio import workflow
+from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
 # The sandbox imports modules again for every run. These are slow to import or do I/O on import; they hold tables and
@@ -25,12 +26,13 @@ from orchestrator.interpreter.execute import execute, execute_branch
 from orchestrator.interpreter.failures import build_error_document
 from orchestrator.interpreter.pool import is_discarded
 from orchestrator.model.plan import collect_node_ids
-from orchestrator.model.run import ErrorDocument, ResolutionAction
+from orchestrator.model.run import ErrorDocument, ResolutionAction, format_timestamp
 from orchestrator.temporal.branch_results import encode_branch_result, result_within_limit
 from orchestrator.temporal.failures import build_run_failure
 from orchestrator.temporal.payloads import dump_within_limit, encode_or_fail, encode_state
 from orchestrator.temporal.requests import read_request
-from orchestrator.temporal.search_attributes import WORKFLOW
+from orchestrator.temporal.search_attributes import FIRST_STARTED_AT, WORKFLOW
+from orchestrator.temporal.workflow.continuation import watch_for_continuation
 from orchestrator.temporal.workflow.flow import Flow, iterate_enclosing_paths
 
 REFUSED = "refused"
@@ -104,6 +106,7 @@ class RunWorkflow:
         if self._flow is None or not isinstance(message, Mapping) or not isinstance(message.get("name"), str):
             workflow.logger.warning("ignored an event without a name")
             return
+        self.flow.record_signal()
         number = message.get("number")  # in the copy that a branch gets
         if not isinstance(number, int):
             number = None
@@ -113,17 +116,20 @@ class RunWorkflow:
     async def pause(self, _: Any = None) -> None:
         """Pause before the next node."""
         if self._flow is not None:
+            self._flow.record_signal()
             await self._flow.effects.pause(True)
 
     @workflow.signal
     async def resume(self, _: Any = None) -> None:
         """Resume after a pause."""
         if self._flow is not None:
+            self._flow.record_signal()
             await self._flow.effects.pause(False)
 
     @workflow.update
     async def resolve(self, resolution: Any = None) -> dict[str, Any]:
         """Resolve a step that waits for an operator: `{step_id | node_id, action, …}`; return its ids."""
+        self.flow.record_signal()
         step_id = self._find_waiting_step(resolution)
         decision = self.flow.effects.decisions[step_id]
         decision.resolution.set_result(
@@ -192,9 +198,18 @@ class RunWorkflow:
 
 async def _run_shielded(flow: Flow, work: Coroutine[Any, Any, Any]) -> Any:
     """Run the flow in its own task, so that a cancellation does not interrupt the compensation of a failure."""
-    task = asyncio.get_running_loop().create_task(work)
+    loop = asyncio.get_running_loop()
+    task, end = loop.create_task(work), loop.create_future()
+    watcher = loop.create_task(watch_for_continuation(flow, end))
+
+    def stop_waiting(ended: "asyncio.Task[Any]") -> None:
+        if not end.done():
+            end.set_result(None)
+
+    task.add_done_callback(stop_waiting)
+    watcher.add_done_callback(stop_waiting)
     try:
-        return await asyncio.shield(task)
+        request: RawValue | None = await end
     except asyncio.CancelledError:
         if task.done():
             raise
@@ -202,6 +217,14 @@ async def _run_shielded(flow: Flow, work: Coroutine[Any, Any, Any]) -> Any:
         if flow.state.failure is None:
             task.cancel()
         return await task
+    finally:
+        watcher.cancel()
+    if watcher.done() and not watcher.cancelled():
+        watcher.result()
+    if request is not None:
+        memo = {**workflow.memo(), FIRST_STARTED_AT: format_timestamp(flow.state.started_at)}
+        workflow.continue_as_new(request, memo=memo)
+    return task.result()
 
 
 def _build_cancellation(entries: dict[str, Any]) -> BaseException:
