@@ -2,7 +2,7 @@
 
 from fastapi import Depends, FastAPI
 
-from api import description, problems
+from api import description, problem_types, problems
 from api.access import require_known_caller
 from api.limits import OpenStreams, RateLimits
 from api.problems import describe_problems
@@ -42,6 +42,7 @@ def create_app(services: Services) -> FastAPI:
     app.include_router(
         service.metrics_router, dependencies=[Depends(require_known_caller)], responses=describe_problems(401, 503)
     )
+    app.include_router(problem_types.router)
     description.install(app, PREFIX)
     app.add_middleware(SafeHeaders)
     app.add_middleware(RequestLog)

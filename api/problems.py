@@ -17,6 +17,7 @@ from api.fields import ALLOWED_CHARACTERS
 from api.json_bodies import is_yaml
 from api.limits import TooManyRequests
 from api.models.base import Model
+from api.problem_types import PREFIX, find_status
 from orchestrator.errors import DefinitionInvalid, OrchestratorError, ServerUnavailable
 from orchestrator.jsontools.pointer import format_pointer
 from orchestrator.jsontools.suggestions import did_you_mean, join_names
@@ -26,46 +27,6 @@ from orchestrator.store.database import StoreUnavailable
 
 logger = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
-
-STATUS = {
-    "unauthorized": 401,
-    "signature_refused": 401,
-    "forbidden": 403,
-    "workflow_not_found": 404,
-    "run_not_found": 404,
-    "delivery_not_found": 404,
-    "key_not_found": 404,
-    "method_not_allowed": 405,
-    "workflow_exists": 409,
-    "webhook_taken": 409,
-    "operation_refused": 409,
-    "edit_conflict": 412,
-    "definition_invalid": 422,
-    "bad_cron": 422,
-    "bad_cursor": 422,
-    "too_many_requests": 429,
-    "json_syntax": 400,
-    "yaml_syntax": 400,
-    "too_large": 413,
-    "unsupported_coding": 415,
-    "value_refused": 422,
-    "template_syntax": 422,
-    "execution_error": 422,
-    "condition_error": 422,
-    "too_costly": 422,
-    "resume_failed": 422,
-    "key_unreadable": 422,
-    "idempotency_key_reused": 422,
-    "run_failed": 502,
-    "respond_failed": 502,
-    "busy": 503,
-    "secret_missing": 503,
-    "secrets_unavailable": 503,
-    "server_unavailable": 503,
-    "store_unavailable": 503,
-    "store_outdated": 503,
-}
-"""HTTP status by error code; any other code is an internal error."""
 
 TITLES = {
     400: "The request cannot be read",
@@ -109,7 +70,7 @@ class Mistake(BaseModel):
 class ProblemDetails(BaseModel):
     """An error (RFC 9457)."""
 
-    type: str = Field("about:blank", description="URI reference of the problem type.")
+    type: str = Field("about:blank", description="URI reference of the page about this type of problem.")
     title: str = Field(description="The HTTP status in words.")
     status: int = Field(description="The HTTP status.")
     detail: str = Field(description="What is wrong.")
@@ -137,7 +98,7 @@ def make_problem(
 ) -> JSONResponse:
     """Create the response of an error."""
     document = ProblemDetails(
-        type=f"/problems/{code}",
+        type=f"{PREFIX}/{code}",
         title=TITLES.get(status, "Request refused"),
         status=status,
         detail=detail,
@@ -160,7 +121,7 @@ def install(app: FastAPI) -> None:
 async def _handle_our_error(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, OrchestratorError):
         raise error
-    status = STATUS.get(error.code, 500)
+    status = find_status(error.code)
     errors = (
         [Mistake.model_validate(each.to_json()) for each in error.problems]
         if isinstance(error, DefinitionInvalid)

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from api.problem_types import PROBLEM_TYPES
+from orchestrator.errors import OrchestratorError
 from orchestrator.service.services import Services
 from orchestrator.store.database import StoreUnavailable, ValueRefused
 from tests.api.support import SET, WAIT, create_workflow, serve_api
@@ -121,3 +123,31 @@ async def test_an_outage_shows_no_address(
     assert (answer.status_code, answer.json()["detail"]) == (503, "The database does not respond.")
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_the_type_of_a_problem_leads_to_its_page(served_api: tuple[Services, str]) -> None:
+    async with httpx.AsyncClient(base_url=served_api[1]) as client:
+        problem = await client.get("/api/v1/runs/none")
+        page = await client.get(problem.json()["type"])
+        listed = await client.get("/problems")
+        unknown = await client.get("/problems/none")
+
+    assert (problem.json()["type"], page.status_code) == ("/problems/run_not_found", 200)
+    assert PROBLEM_TYPES["run_not_found"].meaning in page.text
+    assert page.headers["content-security-policy"].startswith("default-src 'none'")
+    assert [code for code in PROBLEM_TYPES if f'href="problems/{code}"' not in listed.text] == []
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "no_such_address")
+
+
+ANSWERING = ("orchestrator.service.", "orchestrator.store.", "orchestrator.errors", "orchestrator.timing.", "api.")
+NEVER_ANSWERED = {"error", "expression_error", "step_failed", "bad_settings", "lease_lost", "address_in_use"}
+"""Codes of base classes, of steps, and of a process that does not start."""
+
+
+def list_codes(kind: type[OrchestratorError]) -> set[str]:
+    own = {kind.code} if kind.__module__.startswith(ANSWERING) else set()
+    return own.union(*map(list_codes, kind.__subclasses__()))
+
+
+def test_every_error_that_the_service_can_answer_with_has_a_type() -> None:
+    assert list_codes(OrchestratorError) - NEVER_ANSWERED - set(PROBLEM_TYPES) == set()
