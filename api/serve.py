@@ -1,21 +1,28 @@
 """Run the HTTP servers for the duration of a context."""
 
 import asyncio
+import contextlib
+import resource
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Literal
+from functools import partial
+from typing import Literal, cast
 
 import uvicorn
 from starlette.applications import Starlette
 
 from api.app import create_app, create_metrics_app
+from api.connections import ConnectionLimits, GuardedProtocol
 from api.temporal_page import create_temporal_page
 from orchestrator.errors import OrchestratorError
 from orchestrator.service.services import Services
 
 GRACE_SECONDS = 5
 BACKLOG = 1024
+OTHER_FILES = 500
+"""Files that are open besides the connections of clients: those of databases, of Temporal and of actions."""
+DEFAULT_LIMITS = ConnectionLimits()
 
 
 class AddressInUse(OrchestratorError):
@@ -36,7 +43,9 @@ class _Server(uvicorn.Server):
 @asynccontextmanager
 async def serve_http(services: Services) -> AsyncIterator[str]:
     """Serve the API and yield its address; at the end, open requests have a few seconds to finish."""
-    async with _run_server(create_app(services), services.settings.api_host, services.settings.api_port) as address:
+    settings = services.settings
+    limits = ConnectionLimits(settings.max_connections)
+    async with _run_server(create_app(services), settings.api_host, settings.api_port, limits=limits) as address:
         try:
             yield address
         finally:
@@ -63,9 +72,14 @@ async def serve_temporal_page(target: str, port: int) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def _run_server(
-    app: Starlette, host: str, port: int, lifespan: Literal["on", "off"] = "off"
+    app: Starlette,
+    host: str,
+    port: int,
+    lifespan: Literal["on", "off"] = "off",
+    limits: ConnectionLimits = DEFAULT_LIMITS,
 ) -> AsyncIterator[str]:
     listening = _listen(host, port)
+    _raise_file_limit(limits.max_connections + OTHER_FILES)
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -74,6 +88,7 @@ async def _run_server(
         timeout_graceful_shutdown=GRACE_SECONDS,
         server_header=False,
         backlog=BACKLOG,
+        http=cast("type[asyncio.Protocol]", partial(GuardedProtocol, limits=limits)),
     )
     server = _Server(config)
     task = asyncio.create_task(server.serve(sockets=[listening]))
@@ -83,6 +98,15 @@ async def _run_server(
     finally:
         server.should_exit = True
         await task
+
+
+def _raise_file_limit(files: int) -> None:
+    """Raise the limit of open files as far as the system allows: without one, no connection is accepted."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < files:
+        wanted = files if hard == resource.RLIM_INFINITY else min(files, hard)
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
 
 
 def _listen(host: str, port: int) -> socket.socket:

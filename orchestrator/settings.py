@@ -77,6 +77,11 @@ class Settings(BaseSettings):
         description="Rate limit of one process, for each API key and for the webhooks of each customer; "
         "a burst may use all of it at once.",
     )
+    max_connections: int = Field(
+        1_000,
+        ge=10,
+        description="Maximum number of open connections of one API process; beyond it the longest idle one is closed.",
+    )
     max_streams: int = Field(
         100, ge=1, description="Maximum number of open event streams of each API key, in one process."
     )

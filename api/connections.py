@@ -1,0 +1,91 @@
+"""Drop connections that send requests too slowly, and the longest idle ones where there are too many.
+
+uvicorn has a timeout between the requests of a connection, none within a request and none before the first one.
+"""
+
+import time
+from asyncio import TimerHandle, Transport
+from dataclasses import dataclass
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """What clients may take of a server."""
+
+    max_connections: int = 1_000
+    receive_seconds: float = 20.0
+    """Time for sending a request, which begins with the connection or with its first byte."""
+    bytes_per_second: int = 500
+    """Each of so many bytes extends the time by a second, as in Apache's `mod_reqtimeout`."""
+
+
+class GuardedProtocol(HttpToolsProtocol):
+    """The HTTP protocol of uvicorn with limits."""
+
+    def __init__(self, *args: Any, limits: ConnectionLimits, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.limits = limits
+        self._timer: TimerHandle | None = None
+        self._received = 0
+        self._idle_since = time.monotonic()
+
+    @property
+    def _is_idle(self) -> bool:
+        """Whether no response is pending."""
+        return self.cycle is None or self.cycle.response_complete
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # uvicorn narrows it, too
+        """Accept a connection, at the expense of the longest idle one where there are too many."""
+        super().connection_made(transport)
+        self._expect_request()
+        if len(self.connections) > self.limits.max_connections:
+            guarded = [each for each in self.connections if isinstance(each, GuardedProtocol) and each._is_idle]
+            min(guarded, key=lambda each: each._idle_since).transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget a connection."""
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Receive a part of a request."""
+        self._received += len(data)
+        super().data_received(data)
+
+    def on_message_begin(self) -> None:
+        """Begin to receive a request."""
+        if self._timer is None:
+            self._expect_request()
+        super().on_message_begin()
+
+    def on_message_complete(self) -> None:
+        """End receiving a request."""
+        self._stop_timer()
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """End a response."""
+        self._idle_since = time.monotonic()
+        super().on_response_complete()
+
+    def _expect_request(self) -> None:
+        self._received = 0
+        self._timer = self.loop.call_later(self.limits.receive_seconds, self._check, time.monotonic())
+
+    def _check(self, begun: float) -> None:
+        """Drop the connection where its request has not arrived in time."""
+        allowed = self.limits.receive_seconds + self._received / self.limits.bytes_per_second
+        left = begun + allowed - time.monotonic()
+        if left > 0:
+            self._timer = self.loop.call_later(left, self._check, begun)
+        elif not self.transport.is_closing():
+            self._timer = None
+            self.transport.abort()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

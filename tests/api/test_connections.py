@@ -1,0 +1,133 @@
+"""Slow clients and idle connections do not stop the service."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from api.connections import ConnectionLimits
+from api.serve import _run_server
+
+SECONDS = 60
+CLOSED = b""
+REQUEST = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 6\r\n"
+
+
+@asynccontextmanager
+async def serve(limits: ConnectionLimits) -> AsyncIterator[tuple[str, asyncio.Event]]:
+    """Serve what repeats bodies; `/wait` answers when the event is set."""
+    event = asyncio.Event()
+
+    async def repeat(request: Request) -> Response:
+        return Response(await request.body())
+
+    async def wait(request: Request) -> Response:
+        await event.wait()
+        return PlainTextResponse("done")
+
+    app = Starlette(routes=[Route("/", repeat, methods=["POST"]), Route("/wait", wait)])
+    async with _run_server(app, "127.0.0.1", 0, limits=limits) as address:
+        yield address, event
+
+
+@asynccontextmanager
+async def connect(address: str) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    where = urlsplit(address)
+    reader, writer = await asyncio.open_connection(where.hostname, where.port)
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+
+
+async def read_all(reader: asyncio.StreamReader) -> bytes:
+    """Return what comes until the server closes the connection."""
+    try:
+        async with asyncio.timeout(SECONDS):
+            return await reader.read()
+    except ConnectionResetError:
+        return CLOSED
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [b"", b"POST / HT", REQUEST, REQUEST + b"\r\nab"],
+    ids=["nothing", "a part of a line", "a part of the headers", "a part of the body"],
+)
+async def test_a_client_that_does_not_send_its_request_is_dropped(sent: bytes) -> None:
+    limits = ConnectionLimits(receive_seconds=0.2)
+    async with serve(limits) as (address, _), connect(address) as (reader, writer):
+        writer.write(sent)
+        received = await read_all(reader)
+
+    assert received == CLOSED
+
+
+async def test_a_client_that_sends_a_byte_now_and_then_is_dropped() -> None:
+    # Each byte would begin a timeout between bytes again.
+    limits = ConnectionLimits(receive_seconds=0.2)
+    async with serve(limits) as (address, _), connect(address) as (reader, writer), asyncio.timeout(SECONDS):
+        reading = asyncio.create_task(read_all(reader))
+        writer.write(REQUEST)
+        number = 0
+        while not reading.done():
+            writer.write(b"X-%d: 1\r\n" % number)
+            number += 1
+            await asyncio.sleep(0.05)
+
+        assert reading.result() == CLOSED
+
+
+async def test_the_second_request_of_a_connection_has_a_time_limit_too() -> None:
+    limits = ConnectionLimits(receive_seconds=0.5)
+    async with serve(limits) as (address, _), connect(address) as (reader, writer):
+        writer.write(REQUEST + b"\r\nabcdef" + REQUEST)
+        received = await read_all(reader)
+
+    assert received.endswith(b"\r\n\r\nabcdef")
+    assert received.count(b"HTTP/1.1 200") == 1
+
+
+async def test_a_client_that_sends_fast_enough_may_take_longer() -> None:
+    limits = ConnectionLimits(receive_seconds=0.2, bytes_per_second=1)
+    async with serve(limits) as (address, _), connect(address) as (reader, writer):
+        writer.write(REQUEST + b"Connection: close\r\n\r\n")
+        for letter in (b"a", b"b", b"c", b"d", b"e", b"f"):
+            await asyncio.sleep(0.1)
+            writer.write(letter)
+        received = await read_all(reader)
+
+    assert received.endswith(b"abcdef")
+
+
+async def test_a_response_may_take_longer_than_its_request() -> None:
+    limits = ConnectionLimits(receive_seconds=0.1)
+    async with serve(limits) as (address, event), httpx.AsyncClient(timeout=SECONDS) as client:
+        waiting = asyncio.create_task(client.get(f"{address}/wait"))
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(waiting), 0.5)
+        event.set()
+
+        assert (await waiting).text == "done"
+
+
+async def test_a_thousand_idle_connections_do_not_stop_service() -> None:
+    limits = ConnectionLimits(max_connections=50)
+    async with serve(limits) as (address, event), AsyncExitStack() as stack:
+        client = await stack.enter_async_context(httpx.AsyncClient(timeout=SECONDS))
+        pending = asyncio.create_task(client.get(f"{address}/wait"))
+        await client.post(address, content=b"here")
+        idle = [await stack.enter_async_context(connect(address)) for _ in range(1_000)]
+        answer = await client.post(address, content=b"still")
+        event.set()
+
+        assert answer.text == "still"
+        assert (await pending).text == "done", "a connection with a request in progress is not dropped"
+        assert await read_all(idle[0][0]) == CLOSED, "the longest idle one made room"
