@@ -60,10 +60,9 @@ async def _read_expected(services: Services, caller: Caller, workflow_id: str, i
     return require_revision(if_match, await services.workflows.get(caller.customer_id, workflow_id))
 
 
-async def _respond(services: Services, stored: Stored, response: Response) -> WorkflowDocument:
+async def _respond_changed(services: Services, stored: Stored, response: Response) -> WorkflowDocument:
     response.headers["ETag"] = format_etag(stored)
-    (document,) = await services.workflows.describe([stored])
-    return WorkflowDocument.model_validate(document)
+    return WorkflowDocument.model_validate(await services.workflows.describe_changed(stored))
 
 
 @router.post(
@@ -81,7 +80,7 @@ async def create_workflow(
     """Save a new definition as a draft. An invalid one is refused with all of its problems."""
     stored = await services.workflows.create(caller.creates_for, definition, caller.name)
     response.headers["Location"] = f"/api/v1/workflows/{stored.id}"
-    return await _respond(services, stored, response)
+    return await _respond_changed(services, stored, response)
 
 
 @router.get("", operation_id="listWorkflows", responses=describe_problems(401, 403, 404, 422, 429, 503))
@@ -129,7 +128,10 @@ async def get_workflow(
     workflow_id: WorkflowId, services: ServicesDep, caller: Reader, response: Response
 ) -> WorkflowDocument:
     """Return the current definition, published or not."""
-    return await _respond(services, await services.workflows.get(caller.customer_id, workflow_id), response)
+    stored = await services.workflows.get(caller.customer_id, workflow_id)
+    response.headers["ETag"] = format_etag(stored)
+    (document,) = await services.workflows.describe([stored])
+    return WorkflowDocument.model_validate(document)
 
 
 @router.put("/{workflow_id}", operation_id="saveWorkflow", responses={**CHANGED, **describe_problems(400, 413)})
@@ -143,7 +145,7 @@ async def save_workflow(
 ) -> WorkflowDocument:
     """Replace the definition. The published version stays active until the workflow is activated again."""
     expected = await _read_expected(services, caller, workflow_id, if_match)
-    return await _respond(
+    return await _respond_changed(
         services, await services.workflows.save(caller.customer_id, workflow_id, definition, expected), response
     )
 
@@ -219,7 +221,7 @@ async def activate_workflow(
     expected = await _read_expected(services, caller, workflow_id, if_match)
     activation = await services.workflows.activate(caller.customer_id, workflow_id, caller.name, revision=expected)
     warnings = [make_problem_view(each) for each in activation.warnings]
-    document = await _respond(services, activation.stored, response)
+    document = await _respond_changed(services, activation.stored, response)
     return ActivatedWorkflow.model_validate({**document.model_dump(), "warnings": warnings})
 
 
@@ -230,7 +232,7 @@ async def pause_workflow(
     """Stop the trigger until the workflow is activated again."""
     expected = await _read_expected(services, caller, workflow_id, if_match)
     stored = await services.workflows.pause(caller.customer_id, workflow_id, revision=expected)
-    return await _respond(services, stored, response)
+    return await _respond_changed(services, stored, response)
 
 
 @router.post("/{workflow_id}/archive", operation_id="archiveWorkflow", responses=CHANGED)
@@ -240,7 +242,7 @@ async def archive_workflow(
     """Remove the trigger and refuse edits and starts. Runs in progress continue."""
     expected = await _read_expected(services, caller, workflow_id, if_match)
     stored = await services.workflows.archive(caller.customer_id, workflow_id, revision=expected)
-    return await _respond(services, stored, response)
+    return await _respond_changed(services, stored, response)
 
 
 @router.post(
@@ -259,7 +261,7 @@ async def rollback_workflow(
     stored = await services.workflows.rollback(
         caller.customer_id, workflow_id, request.version, caller.name, revision=expected
     )
-    return await _respond(services, stored, response)
+    return await _respond_changed(services, stored, response)
 
 
 @router.get(

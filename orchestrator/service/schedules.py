@@ -1,7 +1,5 @@
 """Fire times, manual triggers and backfills of scheduled workflows."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -23,7 +21,7 @@ from orchestrator.temporal.schedules.schedules import TRIGGER_TYPE, Schedules, b
 from orchestrator.timing.schedule import list_fire_times
 
 BACKFILL_SECONDS = 60.0
-"""Lease on a backfill; it expires only where the process has died."""
+"""Lease on a backfill, which is renewed while it lasts."""
 SECOND = timedelta(seconds=1)
 
 
@@ -99,33 +97,40 @@ class WorkflowSchedules:
 
         Raises OperationRefused as Backfill.start does, and while another backfill is being requested.
         """
-        customer_id = (await self.definitions.get(customer_id, workflow_id)).customer_id
-        async with self._lock_backfill(customer_id, workflow_id):
-            backfill = Backfill(self.schedules)
-            prefix = await backfill.find_run_prefix(customer_id, workflow_id)
-            # Temporal forgets runs after its retention, so that only the index knows all of them.
-            first, last = (f"{prefix}{format_timestamp(time.replace(microsecond=0))}" for time in (start_at, end_at))
-            run_ids = await self.index.list_ids_between(customer_id, first, last)
-            started = [datetime.fromisoformat(run_id.removeprefix(prefix)) for run_id in run_ids]
-            trigger = await self._get_trigger(customer_id, workflow_id)
+        owner = (await self.definitions.get(customer_id, workflow_id)).customer_id
+        started = 0
 
-            def is_time(time: datetime) -> bool:
-                return list_fire_times(trigger, time - SECOND, 1) == [time]
+        async def backfill() -> None:
+            nonlocal started
+            started = await self._backfill(owner, workflow_id, start_at, end_at)
 
-            done = [time for time in started if time >= start_at]
-            return await backfill.start(customer_id, workflow_id, start_at, end_at, done=done, is_time=is_time)
-
-    @asynccontextmanager
-    async def _lock_backfill(self, customer_id: str, workflow_id: str) -> AsyncIterator[None]:
-        """Hold a lease: two concurrent backfills would find the same times not yet started."""
+        # Two concurrent backfills would find the same times not yet started.
         leases = Leases(self.database, str(uuid4()))
-        name = f"backfill:{sha256(build_schedule_id(customer_id, workflow_id).encode()).hexdigest()}"
-        if not await leases.acquire(name, BACKFILL_SECONDS):
-            raise OperationRefused("another backfill of this workflow is being requested", hint="try again in a moment")
+        name = f"backfill:{sha256(build_schedule_id(owner, workflow_id).encode()).hexdigest()}"
         try:
-            yield
+            held = await leases.run_while_held(name, BACKFILL_SECONDS, backfill)
         finally:
             await leases.release(name)
+        if not held:
+            raise OperationRefused("another backfill of this workflow is being requested", hint="try again in a moment")
+        return started
+
+    async def _backfill(self, customer_id: str, workflow_id: str, start_at: datetime, end_at: datetime) -> int:
+        backfill = Backfill(self.schedules)
+        prefix = await backfill.find_run_prefix(customer_id, workflow_id)
+        trigger = await self._get_trigger(customer_id, workflow_id)
+
+        def is_time(time: datetime) -> bool:
+            return list_fire_times(trigger, time - SECOND, 1) == [time]
+
+        async def list_done(first: datetime, last: datetime) -> list[datetime]:
+            # Temporal forgets runs after its retention, so that only the index knows all of them.
+            bounds = [f"{prefix}{format_timestamp(time.replace(microsecond=0))}" for time in (first, last)]
+            run_ids = await self.index.list_ids_between(customer_id, *bounds)
+            times = [datetime.fromisoformat(run_id.removeprefix(prefix)) for run_id in run_ids]
+            return [time for time in times if time >= start_at]
+
+        return await backfill.start(customer_id, workflow_id, start_at, end_at, list_done=list_done, is_time=is_time)
 
     async def _get_trigger(self, customer_id: str, workflow_id: str) -> Trigger:
         """Return the installed trigger, or that of the working copy."""

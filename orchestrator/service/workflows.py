@@ -1,5 +1,6 @@
 """The life of a workflow: saved, published, paused, archived, deleted; every change also settles its trigger."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,9 +11,12 @@ from orchestrator.model.run import format_timestamp
 from orchestrator.service.changes import Change, find_changes
 from orchestrator.service.plans import ARCHIVED, Plans, normalize
 from orchestrator.service.reconciler import Reconciler
+from orchestrator.store.database import StoreUnavailable
 from orchestrator.store.records import ACTIVE, PAUSED, Stored, Version
 from orchestrator.store.run_index import Counts, RunIndex
 from orchestrator.store.workflows import Definitions, require_revision
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +177,18 @@ class Workflows:
         counts = await self.index.count_runs(stored.customer_id, [workflow_id], version)
         durations = await self.index.compute_percentiles(stored.customer_id, workflow_id, version)
         return Statistics(counts.get(workflow_id, Counts()), durations)
+
+    async def describe_changed(self, stored: Stored) -> dict[str, Any]:
+        """Return a workflow that has been changed, as `describe` does.
+
+        The change is stored: where the database fails now, the numbers of runs are zero instead.
+        """
+        try:
+            (document,) = await self.describe([stored])
+        except StoreUnavailable as error:
+            logger.warning("workflow %r is changed, its runs cannot be counted: %s", stored.id, error)
+            return _describe(stored, Counts())
+        return document
 
     async def describe(self, workflows: Sequence[Stored]) -> list[dict[str, Any]]:
         """Return definitions together with their status and the statistics of their runs."""

@@ -7,9 +7,11 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import func, select
 
 from orchestrator.model.run import RunSummary
 from orchestrator.service.services import Services
+from orchestrator.store.tables import leases
 from orchestrator.temporal.devserver import run_dev_server
 from orchestrator.temporal.schedules.backfill import Backfill
 from tests.api.support import EVERY_HOUR, create_workflow, serve_api, wait_for_end
@@ -112,6 +114,57 @@ async def test_a_backfill_skips_runs_that_temporal_has_deleted(
     await services.operations.index.put([kept, by_hand])
 
     assert await services.schedules.backfill(customer, "w", first, last) == 3
+
+
+async def test_a_backfill_of_too_many_times_reads_no_runs(
+    api: httpx.AsyncClient, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The ids of all runs of the period, which may be years, were read before its length was checked.
+    definition = make_definition({"a": {"type": "set", "config": {"x": 1}}}, "trigger -> a")
+    await api.post("/workflows", json=definition | {"id": "w", "trigger": EVERY_HOUR})
+    await api.post("/workflows/w/activate")
+    monkeypatch.delattr(services.schedules.index.__class__, "list_ids_between")
+    span = {"start_at": "2020-01-01T00:00:00Z", "end_at": "2025-01-01T00:00:00Z"}
+    answer = await api.post("/workflows/w/schedule/backfill", json=span)
+
+    assert answer.status_code == 409, answer.text
+    assert "more than 1,000 times" in answer.json()["detail"]
+
+
+async def test_a_backfill_keeps_its_lease_for_as_long_as_it_takes(
+    api: httpx.AsyncClient, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Another one would find the same times not yet started.
+    definition = make_definition({"a": {"type": "set", "config": {"x": 1}}}, "trigger -> a")
+    await api.post("/workflows", json=definition | {"id": "w", "trigger": EVERY_HOUR})
+    await api.post("/workflows/w/activate")
+    monkeypatch.setattr("orchestrator.service.schedules.BACKFILL_SECONDS", 3.0)
+    finish = asyncio.Event()
+
+    async def wait_for_finish(*_: Any) -> list[str]:
+        await finish.wait()
+        return []
+
+    async def read_end() -> datetime | None:
+        async with services.database.read_transaction() as connection:
+            held = (leases.c.name.startswith("backfill:"), leases.c.until > datetime.now(UTC))
+            query = select(func.max(leases.c.until)).where(*held)
+            end: datetime | None = await connection.scalar(query)
+        return end
+
+    monkeypatch.setattr(services.schedules.index, "list_ids_between", wait_for_finish)
+    span = {"start_at": "2026-03-01T00:00:00Z", "end_at": "2026-03-01T01:00:00Z"}
+    slow = asyncio.create_task(api.post("/workflows/w/schedule/backfill", json=span))
+    first_end = await wait_until(read_end)
+
+    async def would_have_expired() -> bool:
+        return datetime.now(UTC) > first_end
+
+    await wait_until(would_have_expired)
+    refused = await api.post("/workflows/w/schedule/backfill", json=span)
+    finish.set()
+
+    assert (refused.status_code, (await slow).json()) == (409, {"runs": 2})
 
 
 async def test_the_reconciler_repairs_missing_and_orphaned_schedules(

@@ -14,6 +14,7 @@ from orchestrator.drawing.svg import draw_svg
 from orchestrator.errors import DefinitionInvalid
 from orchestrator.service.process_pool import Busy
 from orchestrator.service.services import Services
+from orchestrator.store.database import StoreUnavailable
 from tests.api.support import SET, create_workflow
 from tests.temporal.world import make_definition, wait_until
 
@@ -502,3 +503,29 @@ async def test_versions_are_compared_node_by_node(api: httpx.AsyncClient) -> Non
     } <= changes
     assert {path.split("/")[1] for _, path in changes} == {"nodes", "edges"}
     assert (same["changes"], missing.status_code) == ([], 404)
+
+
+@pytest.mark.parametrize("change", ["save", "activate", "pause", "archive", "rollback", "create"])
+async def test_a_change_that_is_stored_succeeds_though_the_database_fails_next(
+    api: httpx.AsyncClient, services: Services, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    # The response counts the runs of the workflow, after the commit: a 503 would say that nothing has changed.
+    await store_workflow(api, make_greeting())
+    await api.post("/workflows/greeting/activate")
+
+    async def fail(*args: Any, **kwargs: Any) -> None:
+        raise StoreUnavailable()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(services.workflows.index, "count_runs", fail)
+        if change == "save":
+            answer = await api.put("/workflows/greeting", json=make_greeting(name="New"))
+        elif change == "create":
+            answer = await api.post("/workflows", json=make_greeting(id="other"))
+        else:
+            body = {"version": 1} if change == "rollback" else None
+            answer = await api.post(f"/workflows/greeting/{change}", json=body)
+        read = await api.get("/workflows/greeting")
+
+    assert (answer.status_code, answer.json()["run_count"]) == (201 if change == "create" else 200, 0)
+    assert read.status_code == 503, "without a change the failure is reported"

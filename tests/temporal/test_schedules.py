@@ -304,7 +304,11 @@ async def test_a_backfill_includes_times_moved_by_jitter(world: World, schedules
     end = LONG_AGO + timedelta(minutes=4, seconds=59)
 
     by_hand = [LONG_AGO + timedelta(minutes=minute, seconds=3) for minute in range(5)]
-    times = {"done": by_hand, "is_time": lambda time: time.second == 0}
+
+    async def list_done(first: datetime, last: datetime) -> list[datetime]:
+        return by_hand
+
+    times: dict[str, Any] = {"list_done": list_done, "is_time": lambda time: time.second == 0}
     assert await Backfill(schedules).start(customer, plan.id, LONG_AGO, end, **times) == 5
     runs = await wait_for_runs(world, customer, 5)
 

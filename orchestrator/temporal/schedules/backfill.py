@@ -5,7 +5,7 @@ started for such a time would replace the old one in lists, so those times are l
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 
@@ -26,6 +26,11 @@ MILLISECOND = timedelta(milliseconds=1)
 """The resolution of fire times."""
 
 
+async def list_none(first: datetime, last: datetime) -> Iterable[datetime]:
+    """Return no times."""
+    return ()
+
+
 class Backfill:
     """Backfills the schedules of a namespace."""
 
@@ -40,12 +45,12 @@ class Backfill:
         end_at: datetime,
         overlap: str = "buffer_all",
         *,
-        done: Iterable[datetime] = (),
+        list_done: Callable[[datetime, datetime], Awaitable[Iterable[datetime]]] = list_none,
         is_time: Callable[[datetime], bool] = lambda _: True,
     ) -> int:
         """Start the missing runs for the times from `start_at` to `end_at`, both included; return their number.
 
-        Future times are left out, and times that have had a run: those in `done`, for runs beyond Temporal's
+        Future times are left out, and times that have had a run: those of `list_done`, for runs beyond Temporal's
         retention, and those that Temporal lists. `is_time` says whether a time is one of the schedule's, and not that
         of a manual start. Raises OperationRefused where there are more than 1,000 times, and while a previous
         backfill is running, because Temporal does not say for which times its starts are pending.
@@ -57,6 +62,7 @@ class Backfill:
             description = await handle.describe()
             require_no_pending_starts(description)
             times = await self._list_times(handle.id, after, end_at)
+            done = await list_done(start_at, times[-1]) if times else ()
             started = {*done, *await self._list_started_times(customer_id, workflow_id, after, times)}
             jitter = description.schedule.spec.jitter or timedelta()
             had_run = match_started_times(times, filter(is_time, started), jitter)
