@@ -4,13 +4,14 @@ import asyncio
 import base64
 import math
 import re
+from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import CursorResult, text
+from sqlalchemy import Connection, RowMapping, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -21,6 +22,12 @@ MAX_DATABASE_MESSAGE = 500
 """Characters of the database's own message in an error."""
 ARGUMENT_VALUE = re.compile(r"(query argument \$\d+): .* (?=\()", re.DOTALL)
 """The value in asyncpg's message: cut to 40 characters, it would not be found if it was a secret."""
+
+
+NOT_WORDS = re.compile(r"'[^']*'|\"[^\"]*\"|--[^\n]*|/\*.*?\*/|\$(\w*)\$.*?\$\1\$", re.DOTALL)
+"""Literals, quoted names and comments of SQL."""
+WORD = re.compile(r"[A-Za-z_][A-Za-z_0-9$]*")
+CHANGING = frozenset({"insert", "update", "delete", "merge", "into"})
 
 
 class Query(BaseModel):
@@ -61,10 +68,7 @@ async def query(parameters: Query, context: ActionContext) -> Rows:
             context.resources.get_sql_slot(parameters.connection, context.customer_id),
             engine.begin() as session,
         ):
-            result = await _execute(session, parameters)
-            if not result.returns_rows:
-                return Rows(row_count=max(result.rowcount, 0))
-            fetched = result.mappings().fetchmany(parameters.limit + 1)
+            row_count, fetched = await _run(session, parameters)
     except (OperationalError, InterfaceError) as error:
         raise ActionFailed(f"cannot query the database: {_describe_database_error(error, context)}") from error
     except DBAPIError as error:
@@ -76,6 +80,8 @@ async def query(parameters: Query, context: ActionContext) -> Rows:
         raise _make_validation_error(f"invalid statement: {error.args[0] if error.args else error}") from error
     except OSError as error:
         raise ActionFailed(f"cannot reach the database: {error}") from error
+    if fetched is None:
+        return Rows(row_count=max(row_count, 0))
     if len(fetched) > parameters.limit:
         raise ActionFailed(
             f"the statement returned more than {parameters.limit} rows: narrow it, or raise `limit`", recoverable=False
@@ -84,18 +90,43 @@ async def query(parameters: Query, context: ActionContext) -> Rows:
     return Rows(rows=rows, row_count=len(rows))
 
 
-async def _execute(session: AsyncConnection, parameters: Query) -> CursorResult[Any]:
+Fetched = tuple[int, Sequence[RowMapping] | None]
+"""Number of changed rows, and the first `limit + 1` rows; None of a statement that returns none."""
+
+
+async def _run(session: AsyncConnection, parameters: Query) -> Fetched:
     if session.dialect.name != "sqlite":
-        return await session.execute(text(parameters.statement), parameters.parameters)
+        return await session.run_sync(_execute, parameters)
     # SQLite runs in a thread, which continues when the action is cancelled, and closing the session would wait for it.
     driver: Any = (await session.get_raw_connection()).driver_connection
-    execution = asyncio.ensure_future(session.execute(text(parameters.statement), parameters.parameters))
+    execution = asyncio.ensure_future(session.run_sync(_execute, parameters))
     try:
         return await asyncio.shield(execution)
     except asyncio.CancelledError:
         await driver.interrupt()
         await asyncio.gather(execution, return_exceptions=True)
         raise
+
+
+def _execute(connection: Connection, parameters: Query) -> Fetched:
+    """Execute the statement and read no more rows than are needed, however many there are."""
+    # A server-side cursor does not know how many rows a statement has changed.
+    options = {"stream_results": connection.dialect.name == "sqlite" or returns_rows(parameters.statement)}
+    result = connection.execute(text(parameters.statement), parameters.parameters, execution_options=options)
+    if not result.returns_rows:
+        return result.rowcount, None
+    fetched = result.mappings().fetchmany(parameters.limit + 1)
+    result.close()
+    return len(fetched), fetched
+
+
+def returns_rows(statement: str) -> bool:
+    """Return whether a statement returns rows, judged by its words; what is in doubt is read whole."""
+    words = [word.lower() for word in WORD.findall(NOT_WORDS.sub(" ", statement))]
+    first, others = (words[0] if words else ""), frozenset(words)
+    if "returning" in others or first in ("values", "table"):
+        return True
+    return first in ("select", "with") and not others & CHANGING
 
 
 def _make_validation_error(message: str) -> ActionFailed:

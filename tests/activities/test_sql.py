@@ -48,6 +48,52 @@ async def test_more_rows_than_the_limit_fail(sql: Caller) -> None:
     assert (await sql.failure("sql.query", {**asked, "limit": 2})).non_retryable
 
 
+async def test_no_more_rows_are_read_than_the_limit(sql: Caller) -> None:
+    # The result was read whole before it was counted: the worker's memory held all rows of a table.
+    endless = "with recursive n(i) as (select 1 union all select i + 1 from n) select i from n"
+    async with asyncio.timeout(60):
+        failure = await sql.failure("sql.query", {"connection": "crm", "statement": endless, "limit": 100})
+
+    assert "more than 100 rows" in str(failure)
+
+
+async def test_changes_are_counted_and_may_return_rows(sql: Caller) -> None:
+    async def ask(statement: str) -> Any:
+        return await sql("sql.query", {"connection": "crm", "statement": statement})
+
+    await ask("drop table if exists numbers")
+    await ask("create table numbers (n integer)")
+    inserted = await ask("insert into numbers values (1), (2), (3) returning n")
+    updated = await ask("update numbers set n = n + 1 where n > 1")
+    deleted = await ask("delete from numbers where n < 4")
+
+    assert inserted == {"rows": [{"n": 1}, {"n": 2}, {"n": 3}], "row_count": 3}
+    assert [updated["row_count"], deleted["row_count"]] == [2, 2]
+    assert await ask("select n from numbers") == {"rows": [{"n": 4}], "row_count": 1}
+
+
+@pytest.mark.parametrize(
+    ("statement", "expected"),
+    [
+        ("select 1", True),
+        ("  (select 1) union all (select 2)", True),
+        ("-- report\n/* all */ SELECT 'insert'", True),
+        ("values (1), (2)", True),
+        ("table people", True),
+        ("with a as (select 1) select * from a", True),
+        ("insert into t values (1) returning id", True),
+        ("with a as (delete from t returning id) select * from a", True),
+        ("select * into copy from t", False),
+        ("with a as (select 1) delete from t", False),
+        ("insert into t values ('returning')", False),
+        ("create table t (n int)", False),
+        ("", False),
+    ],
+)
+def test_statements_that_return_rows_are_known(statement: str, expected: bool) -> None:
+    assert sql_action.returns_rows(statement) is expected
+
+
 @pytest.mark.parametrize(
     "parameters",
     [
@@ -91,7 +137,7 @@ async def test_no_part_of_a_secret_is_in_the_message_of_a_database(
     async def fail(*_: Any) -> None:
         raise ProgrammingError("select :key", {"key": secret}, ValueError(text))
 
-    monkeypatch.setattr(sql_action, "_execute", fail)
+    monkeypatch.setattr(sql_action, "_run", fail)
     call = make_caller(
         sql_connections={"crm": own(SecretStr(f"sqlite+aiosqlite:///{tmp_path}/data.db?mode=rwc"))},
         secrets_file=secrets_file,
