@@ -1,4 +1,4 @@
-"""Run the benchmarks: `python -m benchmarks [--quick] [--service] [--json]`."""
+"""Run the benchmarks: `python -m benchmarks [--quick] [--service | --fairness] [--json]`."""
 
 import asyncio
 import atexit
@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.durable import Compared, compare_all
+from benchmarks.fairness import measure_fairness
 from benchmarks.pure import measure_actions, measure_conditions, measure_planning
 from benchmarks.service import measure_service
 
@@ -18,6 +19,9 @@ from benchmarks.service import measure_service
 def main() -> None:
     """Run and print all measurements."""
     quick = "--quick" in sys.argv
+    if "--fairness" in sys.argv:
+        print_results({**asyncio.run(measure_fairness(quick))}, [])
+        return
     size = 20_000 if quick else 100_000
     pure = {
         "planning 10,000 nodes (s)": measure_planning(10_000),
@@ -60,7 +64,8 @@ def print_results(figures: dict[str, float | str], compared: list[Compared]) -> 
             f"{one.hand.size:,}",
             f"{one.ours.size / one.hand.size:.2f}",
         )
-    console.print(table)
+    if compared:
+        console.print(table)
     for name, value in figures.items():
         text = value if isinstance(value, str) else f"{value:,.2f}" if value < 10 else f"{value:,.0f}"
         console.print(f"{name}: {text}")

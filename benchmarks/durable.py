@@ -21,9 +21,10 @@ from orchestrator.planner.planner import check
 from orchestrator.settings import Settings
 from orchestrator.temporal.client.connection import connect
 from orchestrator.temporal.devserver import run_dev_server
+from orchestrator.temporal.fair_executor import FairExecutor
 from orchestrator.temporal.requests import build_run_request
 from orchestrator.temporal.search_attributes import WORKFLOW
-from orchestrator.temporal.worker import EAGER_ACTIVITIES, STICKY_SECONDS
+from orchestrator.temporal.worker import EAGER_ACTIVITIES, STICKY_SECONDS, build_tuner
 from orchestrator.temporal.workflow.run_workflow import RunWorkflow
 
 QUEUE = "bench"
@@ -66,7 +67,8 @@ async def compare_all(quick: bool) -> list[Compared]:
                 workflows=[RunWorkflow, *WORKFLOWS],
                 activities=[*activities.activities, hand_echo],
                 workflow_runner=UnsandboxedWorkflowRunner(),
-                max_concurrent_workflow_tasks=settings.max_concurrent_workflow_tasks,
+                workflow_task_executor=FairExecutor(),
+                tuner=build_tuner(settings),
                 max_eager_activity_reservations_per_workflow_task=EAGER_ACTIVITIES,
                 sticky_queue_schedule_to_start_timeout=timedelta(seconds=STICKY_SECONDS),
             ):

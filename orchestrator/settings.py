@@ -106,7 +106,19 @@ class Settings(BaseSettings):
         100, ge=1, le=10_000, description="Maximum number of concurrent actions per worker."
     )
     max_concurrent_workflow_tasks: int = Field(
-        100, ge=2, le=10_000, description="Maximum number of concurrent workflow tasks per worker."
+        24,
+        ge=2,
+        le=10_000,
+        description="Maximum number of concurrent workflow tasks per worker, of runs that it caches.",
+    )
+    # A workflow task is thrown away after 10 s, and a replay takes up to 1.5 s of CPU: with more at once than 10 / 1.5
+    # each would begin again for ever.
+    max_concurrent_replays: int = Field(
+        6,
+        ge=1,
+        le=10_000,
+        description="Maximum number of concurrent workflow tasks per worker, of runs that it does not cache: new runs, "
+        "and after a restart all. Local actions hold such a task for about a second.",
     )
     max_cached_workflows: int = Field(
         1000, ge=0, description="Maximum number of runs that a worker caches between workflow tasks."

@@ -1,12 +1,14 @@
 """Wire a worker."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from typing import Any
 
 from temporalio.client import Client
-from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+from temporalio.worker import FixedSizeSlotSupplier, UnsandboxedWorkflowRunner, Worker, WorkerTuner
 
 from activities.registry import Registry
 from activities.runtime import build_activities
@@ -14,6 +16,8 @@ from orchestrator.errors import SettingsError
 from orchestrator.model.permissions import find_queue_problem
 from orchestrator.settings import PREFIX, Settings
 from orchestrator.temporal.client.connection import explain_core_error
+from orchestrator.temporal.fair_executor import FairExecutor
+from orchestrator.temporal.task_slots import TaskSlots
 from orchestrator.temporal.workflow.run_workflow import RunWorkflow
 
 STICKY_SECONDS = 2.0
@@ -23,6 +27,13 @@ HEARTBEAT_THROTTLE = timedelta(seconds=1)
 the heartbeat timeout: 8 s of 10. How often actions send one is decided in `activities/runtime.py`."""
 EAGER_ACTIVITIES = 20
 """Activities that a workflow task may start on its own worker without a round trip to the server."""
+DEADLOCK_SECONDS = 9.0
+"""When a workflow task counts as stuck: shortly before Temporal throws it away, 10 s after it was sent. The SDK's 2 s
+begin before the task has a thread, and up to `max_concurrent_workflow_tasks` of a customer wait for each other. Work
+itself is bounded by what it costs (`language/costs.py`): 0.2 s, 0.3 s for one value."""
+SWITCH_SECONDS = 0.0005
+"""How long a thread keeps Python's lock while others wait for it, instead of 5 ms: a step needs the lock many times, in
+several threads."""
 
 
 @asynccontextmanager
@@ -38,15 +49,16 @@ async def run_worker(client: Client, settings: Settings, registry: Registry) -> 
     if problem is not None:
         raise SettingsError(f"{PREFIX}TASK_QUEUE: {problem}")
     activities = build_activities(registry, settings)
+    executor = FairExecutor()
+    sys.setswitchinterval(SWITCH_SECONDS)
     worker = Worker(
         client,
         task_queue=settings.task_queue,
         workflows=[RunWorkflow],
         activities=activities.activities,
         workflow_runner=UnsandboxedWorkflowRunner(),
-        max_concurrent_activities=settings.max_concurrent_activities,
-        max_concurrent_local_activities=settings.max_concurrent_activities,
-        max_concurrent_workflow_tasks=settings.max_concurrent_workflow_tasks,
+        workflow_task_executor=executor,
+        tuner=build_tuner(settings),
         max_cached_workflows=settings.max_cached_workflows,
         max_eager_activity_reservations_per_workflow_task=EAGER_ACTIVITIES,
         max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
@@ -54,6 +66,10 @@ async def run_worker(client: Client, settings: Settings, registry: Registry) -> 
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=STICKY_SECONDS),
         graceful_shutdown_timeout=timedelta(seconds=settings.shutdown_seconds),
     )
+    # The SDK has no public way to set this. Without the attribute no worker starts; it is None in the SDK's debug mode.
+    workflow_worker: Any = worker._workflow_worker
+    if workflow_worker._deadlock_timeout_seconds is not None:
+        workflow_worker._deadlock_timeout_seconds = DEADLOCK_SECONDS
     cancelled = False
     try:
         async with worker:
@@ -67,4 +83,16 @@ async def run_worker(client: Client, settings: Settings, registry: Registry) -> 
             raise explain_core_error("Temporal does not accept the worker", error) from error
         raise
     finally:
+        executor.shutdown(wait=False)
         await activities.aclose()
+
+
+def build_tuner(settings: Settings) -> WorkerTuner:
+    """Return what limits the tasks that a worker takes at once."""
+    actions = FixedSizeSlotSupplier(settings.max_concurrent_activities)
+    return WorkerTuner.create_composite(
+        workflow_supplier=TaskSlots(settings.max_concurrent_workflow_tasks, settings.max_concurrent_replays),
+        activity_supplier=actions,
+        local_activity_supplier=actions,
+        nexus_supplier=FixedSizeSlotSupplier(1),
+    )

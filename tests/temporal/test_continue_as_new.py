@@ -52,6 +52,7 @@ def make_loop(collection: Any, item: str, *body: str, **config: Any) -> dict[str
     return {"type": "loop", "collection": collection, "item_variable": item, "body": list(body), "config": config}
 
 
+COSTLY = "{{ (input | sum) + (input | sum) + (input | sum) }}"
 ROWS = {
     "rows": make_loop(4, "row", "cells", collect="{{ steps.cells.output.items }}"),
     "cells": make_loop(6, "cell", "note", collect="{{ row }}-{{ cell }}"),
@@ -103,6 +104,19 @@ async def test_a_run_continues_after_a_number_of_local_actions(world: World, mon
     assert run.status == "completed"
     assert len(script.calls) == 50
     assert len(await measure_lengths(world, run.id)) == 3
+
+
+async def test_a_run_continues_after_an_amount_of_work(world: World) -> None:
+    # A worker that reads a run again repeats the work: more of it than fits into a workflow task would never end.
+    customer, _ = world.script()
+    nodes = {"each": make_loop(60, "n", "add"), "add": {"type": "set", "config": {"sum": COSTLY}}}
+    run = await world.run(make_plan(nodes, "trigger -> each", customer=customer), list(range(50_000)))
+    lengths = await measure_lengths(world, run.id)
+
+    assert (run.status, run.output) == ("completed", {"sum": 1_249_975_000 * 3})
+    # 3 x 2,000,000 units for the sums, 60 times: 360,000,000 in executions of 150,000,000 units.
+    assert len(lengths) == 3
+    assert max(lengths) < 100, "long before Temporal suggests it"
 
 
 async def test_a_run_keeps_its_id_and_search_attributes(short: World) -> None:

@@ -1,15 +1,19 @@
-"""A customer with a thousand queued runs does not delay the single run of another."""
+"""Many runs of one customer, queued or computing, do not delay the single run of another."""
 
 import asyncio
 
 import pytest
+from temporalio.api.enums.v1 import EventType
 
+from activities import load_builtin_registry
 from orchestrator.temporal.client.runs import Runs
 from orchestrator.temporal.devserver import DevServer
+from orchestrator.temporal.worker import run_worker
 from tests.temporal.world import World, make_plan, open_world, run_scripted_worker, wait_until
 
 pytestmark = [pytest.mark.temporal, pytest.mark.slow]
 QUEUED = 1000
+COMPUTING = 16
 
 
 async def test_a_single_run_does_not_wait_for_anothers_thousand(server: DevServer) -> None:
@@ -34,3 +38,39 @@ async def test_a_single_run_does_not_wait_for_anothers_thousand(server: DevServe
             await wait_until(run_rest, 120)
 
     assert before < QUEUED / 10, f"{before} of {QUEUED} actions of the other customer came first"
+
+
+async def test_a_single_run_ends_beside_many_that_compute(server: DevServer) -> None:
+    """All workflow tasks of the computing runs wait for each other in the worker, for longer than the SDK's 2 s."""
+    async with open_world(server) as world:
+        settings = world.runs.settings.model_copy(update={"task_queue": "computing"})
+        runs = Runs(world.client, settings)
+        queued = World(world.client, runs, world.scripts, queue="computing")
+        loop = {"type": "loop", "collection": 5_000_000, "body": ["s"]}
+        busy = make_plan(
+            {"each": loop, "s": {"type": "set", "config": {"n": 1}}}, "trigger -> each", customer="computes"
+        )
+        log = {"type": "action", "action": "log.message", "config": {"message": "hi"}}
+        small = make_plan({"a": log, "b": log, "c": log}, "trigger -> a", "a -> b", "b -> c", customer="small")
+        computing = [await queued.start(busy) for _ in range(COMPUTING)]
+
+        waiting = list(computing)
+
+        async def have_begun() -> bool:
+            waiting[:] = [run for run in waiting if not await count_events(queued, run, "TIMER_FIRED")]
+            return not waiting
+
+        async with run_worker(world.client, settings, load_builtin_registry()):
+            await wait_until(have_begun, 120)
+            single = await queued.wait_for_end(await queued.start(small))
+            failures = [await count_events(queued, run, "WORKFLOW_TASK_FAILED") for run in computing]
+            for run in computing:
+                await runs.terminate(run)
+
+    assert single.status == "completed"
+    assert sum(failures) < COMPUTING / 4, "a task that waits for its turn is not stuck"
+
+
+async def count_events(world: World, run_id: str, kind: str) -> int:
+    history = await world.client.get_workflow_handle(run_id).fetch_history()
+    return sum(EventType.Name(event.event_type) == f"EVENT_TYPE_{kind}" for event in history.events)

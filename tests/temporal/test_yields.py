@@ -16,7 +16,14 @@ FAILED = (EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED, EventType.EVENT_TYPE_WORKFL
 
 
 async def read_events(world: World, run_id: str) -> list[Any]:
-    return list((await world.client.get_workflow_handle(run_id).fetch_history()).events)
+    """Return the events of all executions of a run."""
+    events: list[Any] = []
+    execution: str | None = None
+    while execution != "":
+        history = await world.client.get_workflow_handle(run_id, run_id=execution).fetch_history()
+        events = [*history.events, *events]
+        execution = history.events[0].workflow_execution_started_event_attributes.continued_execution_run_id
+    return events
 
 
 def make_loop(times: int) -> dict[str, Any]:
@@ -35,9 +42,12 @@ async def test_a_loop_of_costly_values_ends(world: World, times: int) -> None:
 
     assert (run.status, run.output) == ("completed", {"n": 980})
     assert [event.event_type for event in events if event.event_type in FAILED] == []
-    # An iteration costs 280,000 units for the filter and 8,000 for two boundaries; yields come every 20,000,000.
+    # An iteration costs 280,000 units for the filter and 8,000 for two boundaries; yields come every 20,000,000,
+    # and new executions every 150,000,000.
     timers = [event for event in events if event.event_type == EventType.EVENT_TYPE_TIMER_STARTED]
-    assert abs(len(timers) - times * 288_000 / 20_000_000) <= 2
+    executions = [event for event in events if event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED]
+    assert len(executions) == 1 + times * 288_000 // 150_000_000
+    assert abs(len(timers) - times * 288_000 / 20_000_000) <= 1 + len(executions)
 
 
 async def test_a_loop_of_costly_values_can_be_cancelled(world: World) -> None:
