@@ -58,7 +58,7 @@ ONLY_IMPORTERS = {
     "sqlalchemy": ("activities/sql.py", "activities/sql_engines.py", "activities/resources.py", "orchestrator/store/"),
     "alembic": ("orchestrator/store/",),
     "fastapi": ("api/",),
-    "uvicorn": ("api/serve.py",),
+    "uvicorn": ("api/serve.py", "api/connections.py"),
     "aiosmtplib": ("activities/email.py",),
     "jmespath": ("activities/data.py", "activities/jmespath_budget.py"),
 }

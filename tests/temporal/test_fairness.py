@@ -47,9 +47,9 @@ async def test_a_single_run_ends_beside_many_that_compute(server: DevServer) -> 
         runs = Runs(world.client, settings)
         queued = World(world.client, runs, world.scripts, queue="computing")
         loop = {"type": "loop", "collection": 5_000_000, "body": ["s"]}
-        busy = make_plan(
-            {"each": loop, "s": {"type": "set", "config": {"n": 1}}}, "trigger -> each", customer="computes"
-        )
+        count = {"type": "set", "config": {"n": 1}}
+        busy = make_plan({"each": loop, "s": count}, "trigger -> each", customer="computes")
+        busy = busy.model_copy(update={"yield_cost": 30_000_000})  # about 0.2 s, 16 times
         log = {"type": "action", "action": "log.message", "config": {"message": "hi"}}
         small = make_plan({"a": log, "b": log, "c": log}, "trigger -> a", "a -> b", "b -> c", customer="small")
         computing = [await queued.start(busy) for _ in range(COMPUTING)]
