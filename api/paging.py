@@ -26,7 +26,7 @@ Cursor = Annotated[
 class Page(BaseModel, Generic[ItemT]):
     """One page of a list."""
 
-    items: list[ItemT]
+    items: list[ItemT] = Field(description="The entries of this page.")
     next_cursor: str | None = Field(None, description="Cursor of the next page; null on the last page.")
 
 

@@ -57,13 +57,13 @@ class StreamEnded(Exception):
 class Mistake(BaseModel):
     """One error in a request or a definition."""
 
-    severity: str = Field("error", examples=["error"])
-    code: str = Field(examples=["unknown_action"])
+    severity: str = Field("error", examples=["error"], description="An error, or a warning.")
+    code: str = Field(examples=["unknown_action"], description="Stable name of the rule, for programs.")
     path: str = Field(
         description="JSON Pointer into the body, or the name of a parameter, such as `query limit`.",
         examples=["/nodes/0/type"],
     )
-    message: str
+    message: str = Field(description="What is wrong.")
     hint: str | None = Field(None, description="What to do about it.")
 
 

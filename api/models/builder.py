@@ -10,8 +10,8 @@ from api.models.base import Model
 class ActionView(BaseModel):
     """An action that nodes can call."""
 
-    name: str
-    description: str
+    name: str = Field(description="Name of the action.")
+    description: str = Field(description="What the action does.")
     parameters: dict[str, Any] = Field(description="JSON Schema of the parameters.")
     result: dict[str, Any] | None = Field(description="JSON Schema of the result, if declared.")
     retry: dict[str, Any] | None = Field(description="Default retry policy.")
@@ -23,35 +23,37 @@ class ActionView(BaseModel):
 class FunctionView(BaseModel):
     """A function, a pipe or an operator of the expression language."""
 
-    name: str
-    kind: Literal["function", "pipe", "operator"]
-    signature: str
-    description: str
-    example: str
+    name: str = Field(description="Name of the function or pipe.")
+    kind: Literal["function", "pipe", "operator"] = Field(description="Whether it is a function or a pipe.")
+    signature: str = Field(description="How it is called.")
+    description: str = Field(description="What it does.")
+    example: str = Field(description="An expression that uses it.")
 
 
 class OperatorView(BaseModel):
     """A condition operator."""
 
-    value: str
-    label: str
+    value: str = Field(description="The operator, as in `operator` of a condition.")
+    label: str = Field(description="Its name for people.")
     takes: str = Field(description="Kind of value it takes; `none` for no value.")
 
 
 class PresetView(BaseModel):
     """A predefined condition."""
 
-    id: str
-    name: str
-    description: str
-    subject: str
-    condition: dict[str, Any]
+    id: str = Field(description="ID of the preset, as in `preset` of a condition.")
+    name: str = Field(description="Its name for people.")
+    description: str = Field(description="When it holds.")
+    subject: str = Field(description="The variable that it reads.")
+    condition: dict[str, Any] = Field(description="The condition that it stands for.")
 
 
 class TemplateTrial(Model):
     """A template, or any JSON value that contains templates."""
 
-    template: Any = Field(examples=["Dear {{ customer.name | title }}"])
+    template: Any = Field(
+        examples=["Dear {{ customer.name | title }}"], description="Text, or a JSON value, with templates."
+    )
     context: dict[str, Any] | None = Field(None, description="Data to look the paths up in.")
 
 
@@ -65,13 +67,15 @@ class VariablesView(BaseModel):
 class ConditionTrial(Model):
     """A condition and the data to evaluate it on."""
 
-    condition: dict[str, Any] = Field(examples=[{"field": "total", "operator": "greater_than", "value": 100}])
-    context: dict[str, Any] = Field({}, examples=[{"total": 250}])
+    condition: dict[str, Any] = Field(
+        examples=[{"field": "total", "operator": "greater_than", "value": 100}], description="The condition."
+    )
+    context: dict[str, Any] = Field({}, examples=[{"total": 250}], description="The data that it reads.")
 
 
 class ConditionResult(BaseModel):
     """The result of a condition."""
 
-    result: bool
+    result: bool = Field(description="Whether the condition holds.")
     decision: dict[str, Any] = Field(description="The comparisons and the values that were compared, at most 1 kB.")
-    warnings: list[str]
+    warnings: list[str] = Field(description="What could not be compared, and why.")

@@ -58,13 +58,13 @@ class RotateRequest(Model):
 class KeyView(BaseModel):
     """A key, without its secret: only a digest of it is stored."""
 
-    id: str = Field(examples=["5f2b0c9d1a7e4f36"])
-    name: str = Field(examples=["ci"])
+    id: str = Field(examples=["5f2b0c9d1a7e4f36"], description="Key ID.")
+    name: str = Field(examples=["ci"], description="Name of the key.")
     customer_id: str | None = Field(description="Customer ID; null for an administrator's key to all customers.")
-    scopes: list[Scope]
-    created_at: datetime
-    expires_at: datetime | None
-    revoked_at: datetime | None
+    scopes: list[Scope] = Field(description="What the key allows.")
+    created_at: datetime = Field(description="When it was created.")
+    expires_at: datetime | None = Field(description="When it expires; null for never.")
+    revoked_at: datetime | None = Field(description="When it was revoked; null if it was not.")
 
 
 class CreatedKey(KeyView):
@@ -76,7 +76,7 @@ class CreatedKey(KeyView):
 class RotatedKey(BaseModel):
     """The new secret of a key."""
 
-    id: str
+    id: str = Field(description="Key ID.")
     secret: str = Field(description="The key to send as `Authorization: Bearer ork_…`. It is not shown again.")
     former_until: datetime = Field(description="When the old secret becomes invalid.")
 

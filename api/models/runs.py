@@ -33,8 +33,8 @@ class AdHocRequest(Model):
 class RunStarted(BaseModel):
     """A run that is in progress."""
 
-    id: str
-    workflow_id: str
+    id: str = Field(description="Run ID.")
+    workflow_id: str = Field(description="Workflow ID.")
     duplicate: bool = Field(False, description="Whether an earlier request with the same idempotency key started it.")
     links: dict[str, str] = Field(description="URLs of the run in this API and in the Temporal Web UI.")
 
@@ -103,4 +103,4 @@ class RerunView(BaseModel):
 class ResolvedStep(BaseModel):
     """The step that was resolved."""
 
-    step_id: str
+    step_id: str = Field(description="ID of the step.")

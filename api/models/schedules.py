@@ -17,7 +17,7 @@ class ScheduleView(BaseModel):
     installed: bool = Field(
         description="Whether the schedule exists in Temporal. If not, `next_times` is computed from the definition."
     )
-    paused: bool
+    paused: bool = Field(description="Whether the schedule is paused.")
     next_times: list[datetime] = Field(description="The next fire times.")
 
 
@@ -39,4 +39,4 @@ class BackfillRequest(Model):
 class BackfillResult(BaseModel):
     """The number of starts in a backfill."""
 
-    runs: int
+    runs: int = Field(description="The runs that were started.")

@@ -43,8 +43,8 @@ class EventRequest(Model):
 class StartView(BaseModel):
     """The start of one run by a delivery."""
 
-    workflow_id: str
-    run_id: str
+    workflow_id: str = Field(description="Workflow ID.")
+    run_id: str = Field(description="Run ID.")
     state: Literal["pending", "paused", "started", "resumed", "failed"] = Field(
         description="`paused` waits until its workflow is active and the delivery is redriven."
     )
@@ -67,9 +67,9 @@ class AnswerView(BaseModel):
 class DeliveryView(BaseModel):
     """An incoming event, webhook request or start, and its outcome."""
 
-    id: str
-    customer_id: str
-    kind: Literal["event", "webhook", "start"]
+    id: str = Field(description="Delivery ID.")
+    customer_id: str = Field(description="Customer ID.")
+    kind: Literal["event", "webhook", "start"] = Field(description="What was received.")
     name: str = Field(description="Name of the event, path of the webhook, or ID of the workflow.")
     key: str | None = Field(description="Event ID or idempotency key.")
     outcome: Literal["accepted", "paused", "duplicate", "rejected"] = Field(
@@ -84,7 +84,7 @@ class DeliveryView(BaseModel):
     )
     redrive_of: str | None = Field(description="ID of the delivery that was redriven.")
     received: Any = Field(description="The `trigger` of the runs.")
-    received_at: datetime
+    received_at: datetime = Field(description="When it was received.")
     runs: list[StartView] = Field(description="The runs; in a list, the first 20 of each delivery.")
     states: dict[str, int] = Field(description="Number of runs by state.")
 
@@ -108,9 +108,11 @@ class ReleaseResponse(BaseModel):
 class WebhookResponse(BaseModel):
     """What became of a webhook request."""
 
-    delivery_id: str
+    delivery_id: str = Field(description="Delivery ID.")
     run_id: str | None = Field(description="ID of the run; null where the filter of the webhook is false.")
-    state: Literal["pending", "paused", "started", "resumed", "filtered"]
+    state: Literal["pending", "paused", "started", "resumed", "filtered"] = Field(
+        description="Whether the run has started, or why it has not."
+    )
     duplicate: bool = Field(description="Whether an earlier request with the same key was accepted instead.")
 
 

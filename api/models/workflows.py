@@ -27,19 +27,19 @@ class WorkflowDocument(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
-    id: str
-    name: str | None = None
-    customer_id: str
-    status: Literal["draft", "active", "paused", "archived"]
+    id: str = Field(description="Workflow ID.")
+    name: str | None = Field(None, description="Name of the workflow.")
+    customer_id: str = Field(description="Customer ID.")
+    status: Literal["draft", "active", "paused", "archived"] = Field(description="Status of the workflow.")
     version: int = Field(description="The newest published version; 0 before the first.")
     edited: bool = Field(description="Whether the working copy differs from that version.")
-    created_at: datetime
-    updated_at: datetime
+    created_at: datetime = Field(description="When it was created.")
+    updated_at: datetime = Field(description="When it was last changed.")
     created_by: str = Field(description="Name of the API key that created it.")
-    run_count: int
-    success_count: int
-    failure_count: int
-    last_run_at: datetime | None
+    run_count: int = Field(description="Number of runs of published versions.")
+    success_count: int = Field(description="Number of runs that completed.")
+    failure_count: int = Field(description="Number of runs that failed.")
+    last_run_at: datetime | None = Field(description="When the last run started.")
     success_rate: float = Field(
         description="Percentage of completed runs among completed and failed ones; 0 if there are none."
     )
@@ -48,8 +48,8 @@ class WorkflowDocument(BaseModel):
 class VersionSummary(BaseModel):
     """A published version, without its definition."""
 
-    version: int
-    published_at: datetime
+    version: int = Field(description="Number of the version.")
+    published_at: datetime = Field(description="When it was published.")
     published_by: str = Field(description="Name of the API key that published it.")
     copy_of: int | None = Field(description="The version that a rollback republished.")
 
@@ -57,40 +57,40 @@ class VersionSummary(BaseModel):
 class VersionDocument(VersionSummary):
     """A published version. It never changes."""
 
-    definition: dict[str, Any]
+    definition: dict[str, Any] = Field(description="The definition as it was published.")
 
 
 class GraphNode(BaseModel):
     """A node of a graph."""
 
-    id: str
-    type: str
-    name: str
+    id: str = Field(description="Node ID.")
+    type: str = Field(description="Node type.")
+    name: str = Field(description="Name of the node.")
 
 
 class GraphEdge(BaseModel):
     """An edge of a graph; `trigger` is the source of the first."""
 
-    source: str
-    port: str
-    target: str
-    label: str
+    source: str = Field(description="ID of the node that the edge leaves.")
+    port: str = Field(description="Port that it leaves by.")
+    target: str = Field(description="ID of the node that it leads to.")
+    label: str = Field(description="Its label.")
 
 
 class GraphView(BaseModel):
     """The graph of a definition, as the planner reads it."""
 
-    nodes: list[GraphNode]
-    edges: list[GraphEdge]
+    nodes: list[GraphNode] = Field(description="The nodes.")
+    edges: list[GraphEdge] = Field(description="The edges.")
 
 
 class ProblemView(BaseModel):
     """An error or a warning about a definition."""
 
-    severity: Literal["error", "warning"]
-    code: str
+    severity: Literal["error", "warning"] = Field(description="An error, or a warning.")
+    code: str = Field(description="Stable name of the rule, for programs.")
     path: str = Field(description="JSON Pointer into the definition.")
-    message: str
+    message: str = Field(description="What is wrong.")
     hint: str | None = Field(None, description="What to do about it.")
 
 
@@ -105,8 +105,8 @@ class ActivatedWorkflow(WorkflowDocument):
 class ValidationResult(BaseModel):
     """The problems of a definition; it is valid if none of them is an error."""
 
-    valid: bool
-    problems: list[ProblemView]
+    valid: bool = Field(description="Whether no problem is an error.")
+    problems: list[ProblemView] = Field(description="All problems.")
 
 
 class ValidationRequest(Model):
@@ -131,7 +131,7 @@ class ValidationResults(BaseModel):
 class ChangeView(BaseModel):
     """One difference between two versions."""
 
-    kind: Literal["added", "removed", "changed"]
+    kind: Literal["added", "removed", "changed"] = Field(description="Whether it was added, removed or changed.")
     path: str = Field(
         description="JSON Pointer into the definition, with the id of a node or edge in place of its index.",
         examples=["/nodes/greet/config/text"],
@@ -151,20 +151,20 @@ class ComparisonView(BaseModel):
 class RollbackRequest(Model):
     """The version to republish."""
 
-    version: PublishedVersion = Field(examples=[1])
+    version: PublishedVersion = Field(examples=[1], description="Number of the version to publish again.")
 
 
 class Stats(BaseModel):
     """Statistics of the runs of a workflow."""
 
-    workflow_id: str
+    workflow_id: str = Field(description="Workflow ID.")
     version: int | None = Field(description="The version the statistics are limited to.")
     runs: int = Field(description="Number of runs.")
     by_status: dict[str, int] = Field(description="Number of runs by status.")
     success_rate: float = Field(
         description="Percentage of completed runs among completed and failed ones; 0 if there are none."
     )
-    last_run_at: datetime | None
+    last_run_at: datetime | None = Field(description="When its last run started.")
     p50_ms: int | None = Field(description="Median duration of the completed runs, in milliseconds.")
     p95_ms: int | None = Field(description="95th percentile of the durations, in milliseconds.")
 

@@ -4,6 +4,7 @@ Exporters write all keys for every node, so empty keys are dropped.
 """
 
 import re
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -43,10 +44,20 @@ class Part(BaseModel):
         }
 
 
+def _list_choices(choices: Sequence[str]) -> Callable[[dict[str, Any]], None]:
+    """Return what adds choices to a schema: the default is none of them, and generators of clients refuse that."""
+
+    def change(schema: dict[str, Any]) -> None:
+        schema.pop("default", None)
+        schema["enum"] = list(choices)
+
+    return change
+
+
 class Trigger(Part):
     """The trigger of a workflow."""
 
-    type: str = Field("", description="Trigger type.", json_schema_extra={"enum": list(TRIGGER_TYPES)})
+    type: str = Field("", description="Trigger type.", json_schema_extra=_list_choices(TRIGGER_TYPES))
     event: str = Field("", description="event: name of the event; `order.*` matches one part, `order.**` the rest.")
     cron: str = Field(
         "", description="schedule: five fields, or `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`."
@@ -75,7 +86,7 @@ class Node(Part):
     """A node of the graph."""
 
     id: str = Field("", description="Unique id in the workflow; templates read its step as `steps.<id>`.")
-    type: str = Field("", description="Node type.", json_schema_extra={"enum": list(NODE_TYPES)})
+    type: str = Field("", description="Node type.", json_schema_extra=_list_choices(NODE_TYPES))
     name: str = Field("", description="Display name.")
     description: str = Field("", description="Description for readers; ignored by runs.")
     config: dict[str, Any] = Field(default_factory=dict, description="Options of the type; parameters of an action.")
@@ -125,11 +136,11 @@ class Settings(Part):
     compensate: str = Field(
         "",
         description="When completed actions are compensated.",
-        json_schema_extra={"enum": ["on_failure", "on_cancel", "both", "never"]},
+        json_schema_extra=_list_choices(("on_failure", "on_cancel", "both", "never")),
     )
     task_queue: str = Field("", description="Default task queue of actions.")
     execution: str = Field(
-        "", description="Default `execution` of actions.", json_schema_extra={"enum": ["activity", "local"]}
+        "", description="Default `execution` of actions.", json_schema_extra=_list_choices(("activity", "local"))
     )
     input_schema: Any = Field(
         None, description="JSON Schema for the input of runs. It checks `format` (date, date-time, email, uri, uuid)."

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from orchestrator.errors import ErrorType, parse_error_type
 from orchestrator.model.plan import Plan
@@ -83,73 +83,78 @@ class ErrorDocument(Document):
 class StepDocument(Document):
     """One execution of one node (SPEC §9)."""
 
-    id: str
-    node_id: str
-    path: str = ""
-    status: Status
-    started_at: datetime
-    completed_at: datetime | None = None
-    input_data: DataField = {}
-    output_data: DataField = {}
-    error: dict[str, Any] | None = None
-    retry_count: int = 0
-    duration_ms: int | None = None
-    warnings: list[str] = []
-    decision: Any = None
+    id: str = Field(description="Step ID.")
+    node_id: str = Field(description="Node ID.")
+    path: str = Field("", description="Iterations and branches that the step is in, such as `each[7]`.")
+    status: Status = Field(description="Status of the step.")
+    started_at: datetime = Field(description="When it started.")
+    completed_at: datetime | None = Field(None, description="When it ended; null while it is running.")
+    input_data: DataField = Field({}, description="Parameters that the node was given.")
+    output_data: DataField = Field({}, description="Output of the node.")
+    error: dict[str, Any] | None = Field(None, description="The error document of a step that failed.")
+    retry_count: int = Field(0, description="Number of attempts after the first.")
+    duration_ms: int | None = Field(None, description="How long it took, in milliseconds.")
+    warnings: list[str] = Field([], description="What did not go as the definition says.")
+    decision: Any = Field(
+        None, description="What a condition compared, the values that it saw, and the port that it took."
+    )
 
 
 class RunSummary(Document):
     """A run in a list; times in UTC."""
 
-    id: str
-    workflow_id: str
-    workflow_version: int
-    customer_id: str = ""
-    status: Status
-    trigger_type: str = "manual"
-    started_at: datetime
-    completed_at: datetime | None = None
-    duration_ms: int | None = None
-    rerun_of: str | None = None
+    id: str = Field(description="Run ID.")
+    workflow_id: str = Field(description="Workflow ID.")
+    workflow_version: int = Field(
+        description="Version of the workflow; 0 is a draft or a definition that is not stored."
+    )
+    customer_id: str = Field("", description="Customer ID.")
+    status: Status = Field(description="Status of the run.")
+    trigger_type: str = Field("manual", description="What started the run.")
+    started_at: datetime = Field(description="When it started.")
+    completed_at: datetime | None = Field(None, description="When it ended; null while it is running.")
+    duration_ms: int | None = Field(None, description="How long it took, in milliseconds.")
+    rerun_of: str | None = Field(None, description="ID of the run that it continues.")
 
 
 class Run(Document):
     """The run document (SPEC §9)."""
 
-    id: str
-    workflow_id: str
-    workflow_name: str = ""
-    workflow_version: int
-    customer_id: str = ""
-    status: Status
-    trigger_type: str = "manual"
-    trigger_data: Any = None
-    input_data: DataField = {}
-    context: dict[str, Any] = {}
-    steps: list[StepDocument] = []
-    current_node_id: str | None = None
-    started_at: datetime | None = None
-    completed_at: datetime | None = None
-    error: str | None = None
-    """The message of the failure, for people."""
-    failure: dict[str, Any] | None = None
-    """The error document (SPEC §6)."""
-    output: Any = None
-    duration_ms: int | None = None
-    steps_completed: int = 0
-    steps_total: int = 0
-    """Steps started so far; each pass through a node counts."""
-    waiting_for: list[dict[str, Any]] = []
-    """Open waits: `{node_id, step_id, kind: delay|event|operator|paused|branch, …}`."""
-    warnings: list[str] = []
-    """About the run as a whole; those of steps are on the steps."""
-    complete: bool = True
-    """False where a part of the record could not be read: steps and their counts are missing then."""
-    parent_run_id: str | None = None
-    rerun_of: str | None = None
-    reruns: list[str] = []
-    """Reruns of this run, the oldest first; empty where there is no index of runs."""
-    links: dict[str, str] = {}
+    id: str = Field(description="Run ID.")
+    workflow_id: str = Field(description="Workflow ID.")
+    workflow_name: str = Field("", description="Name of the workflow.")
+    workflow_version: int = Field(
+        description="Version of the workflow; 0 is a draft or a definition that is not stored."
+    )
+    customer_id: str = Field("", description="Customer ID.")
+    status: Status = Field(description="Status of the run.")
+    trigger_type: str = Field("manual", description="What started the run.")
+    trigger_data: Any = Field(None, description="The event, request or fire time that started it.")
+    input_data: DataField = Field({}, description="Input of the run.")
+    context: dict[str, Any] = Field({}, description="Variables at the end, or so far.")
+    steps: list[StepDocument] = Field([], description="Steps, the newest up to the `step_log_limit`.")
+    current_node_id: str | None = Field(None, description="ID of the node that is running.")
+    started_at: datetime | None = Field(None, description="When it started.")
+    completed_at: datetime | None = Field(None, description="When it ended; null while it is running.")
+    error: str | None = Field(None, description="The message of the failure, for people.")
+    failure: dict[str, Any] | None = Field(None, description="The error document of the failure.")
+    output: Any = Field(None, description="Output of the run.")
+    duration_ms: int | None = Field(None, description="How long it took, in milliseconds.")
+    steps_completed: int = Field(0, description="Number of steps that have ended.")
+    steps_total: int = Field(0, description="Steps started so far; each pass through a node counts.")
+    waiting_for: list[dict[str, Any]] = Field(
+        [], description="Open waits: `{node_id, step_id, kind: delay|event|operator|paused|branch, …}`."
+    )
+    warnings: list[str] = Field([], description="About the run as a whole; those of steps are on the steps.")
+    complete: bool = Field(
+        True, description="False where a part of the record could not be read: steps and their counts are missing then."
+    )
+    parent_run_id: str | None = Field(None, description="ID of the run that called it.")
+    rerun_of: str | None = Field(None, description="ID of the run that it continues.")
+    reruns: list[str] = Field(
+        [], description="Reruns of this run, the oldest first; empty where there is no index of runs."
+    )
+    links: dict[str, str] = Field({}, description="Addresses of the run: `self`, and `temporal_ui` where it is known.")
 
     @classmethod
     def from_summary(cls, summary: RunSummary, **details: Any) -> "Run":

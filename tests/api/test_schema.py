@@ -186,3 +186,36 @@ async def test_schemathesis_finds_nothing(world: World, tmp_path: Path) -> None:
         output, _ = await asyncio.wait_for(process.communicate(), 4 * SECONDS)
 
     assert process.returncode == 0, output.decode()[-8000:]
+
+
+def iterate_parts(value: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield every object of a document with its path."""
+    if isinstance(value, dict):
+        yield path, value
+    for key, each in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        yield from iterate_parts(each, f"{path}/{key}")
+
+
+def test_every_property_is_described(openapi: dict[str, Any]) -> None:
+    schemas = openapi["components"]["schemas"]
+
+    missing = [
+        f"{path}/{name}"
+        for path, part in iterate_parts(schemas)
+        if part.get("type") == "object" and isinstance(part.get("properties"), dict)
+        for name, each in part["properties"].items()
+        if "description" not in each and "const" not in each
+    ]
+
+    assert missing == []
+
+
+def test_a_default_is_one_of_the_choices(openapi: dict[str, Any]) -> None:
+    """A generator of clients left out every operation that takes a definition: its defaults were no choices."""
+    impossible = [
+        path
+        for path, part in iterate_parts(openapi)
+        if isinstance(part.get("enum"), list) and "default" in part and part["default"] not in part["enum"]
+    ]
+
+    assert impossible == []

@@ -92,13 +92,13 @@ class RunEvent(Document):
     """The run has started or ended."""
 
     event: ClassVar = "run"
-    id: str
-    status: Status
-    started_at: datetime
-    completed_at: datetime | None = None
-    duration_ms: int | None = None
-    output: Any = None
-    error: str | None = None
+    id: str = Field(description="Run ID.")
+    status: Status = Field(description="Status of the run.")
+    started_at: datetime = Field(description="When it started.")
+    completed_at: datetime | None = Field(None, description="When it ended; null while it is running.")
+    duration_ms: int | None = Field(None, description="How long it took, in milliseconds.")
+    output: Any = Field(None, description="Output of the run.")
+    error: str | None = Field(None, description="Message of the failure.")
     failure: dict[str, Any] | None = Field(None, description="The error document.")
 
 
@@ -106,8 +106,8 @@ class StepEvent(Document):
     """An action, timer, branch or called workflow has started or ended."""
 
     event: ClassVar = "step"
-    at: datetime
-    kind: Literal["action", "timer", "branch", "workflow"]
+    at: datetime = Field(description="When it happened.")
+    kind: Literal["action", "timer", "branch", "workflow"] = Field(description="What happened.")
     status: Status = Field(
         description="Status of the operation; how its node handled a failure is in the run document."
     )
@@ -123,8 +123,8 @@ class SignalEvent(Document):
     """A signal or update reached the run."""
 
     event: ClassVar = "signal"
-    at: datetime
-    signal: Literal["event", "pause", "resume", "resolve", "cancel"]
+    at: datetime = Field(description="When it happened.")
+    signal: Literal["event", "pause", "resume", "resolve", "cancel"] = Field(description="Name of the signal.")
     name: str | None = Field(None, description="Name of the event, or the node or step that an operator resolved.")
 
 
