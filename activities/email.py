@@ -89,7 +89,11 @@ def _get_mailbox(address: str) -> str:
 
 Line = Annotated[str, AfterValidator(_require_one_line)]
 Address = Annotated[str, AfterValidator(_require_single_address)]
-Addresses = Annotated[list[str], BeforeValidator(_split_addresses), Field(max_length=MAX_RECIPIENTS)]
+Addresses = Annotated[
+    list[str],
+    BeforeValidator(_split_addresses, json_schema_input_type=list[str] | str),
+    Field(max_length=MAX_RECIPIENTS),
+]
 
 
 class Mail(BaseModel):
@@ -99,7 +103,7 @@ class Mail(BaseModel):
 
     to: Annotated[
         list[str],
-        BeforeValidator(_split_addresses),
+        BeforeValidator(_split_addresses, json_schema_input_type=list[str] | str),
         Field(
             description="Recipients: a list of addresses, or a text of addresses separated by commas.",
             min_length=1,

@@ -21,7 +21,7 @@ from api.services import ServicesDep
 from orchestrator.language import FUNCTIONS, PIPES
 from orchestrator.language.arithmetic import INFIX
 from orchestrator.language.presets import OPERATORS_BY_TYPE, PRESETS, FieldType
-from orchestrator.model.definition import build_definition_schema
+from orchestrator.planner.editor_schema import build_editor_schema
 from orchestrator.service.expressions import list_variables, try_condition
 
 router = APIRouter(tags=["builder"], route_class=StrictRoute)
@@ -36,9 +36,9 @@ async def list_actions(services: ServicesDep, caller: Reader) -> list[ActionView
 
 
 @router.get("/schema", operation_id="getDefinitionSchema", responses=READ)
-async def get_schema(caller: Reader) -> dict[str, Any]:
-    """Return the JSON Schema of a definition."""
-    return build_definition_schema()
+async def get_schema(services: ServicesDep, caller: Reader) -> dict[str, Any]:
+    """Return the JSON Schema of a definition for editors, with the parameters of all actions."""
+    return build_editor_schema(services.registry.describe())
 
 
 @router.get("/functions", operation_id="listFunctions", responses=READ)

@@ -17,14 +17,13 @@ def schema(
         ),
     ] = False,
 ) -> None:
-    """Print the JSON Schema of a definition, for editors."""
-    if not actions:
-        from orchestrator.model.definition import build_definition_schema
-
-        print_json(build_definition_schema())
-        return
+    """Print the JSON Schema of a definition, with the parameters of all actions, own ones too: for editors."""
     from activities import load_builtin_registry
     from orchestrator.cli.environment import load_actions
+    from orchestrator.planner.editor_schema import build_editor_schema
 
+    if not actions:
+        print_json(build_editor_schema(load_actions().describe()))
+        return
     builtin = load_builtin_registry().list_names()
     print_json([each for each in load_actions().describe() if each["name"] not in builtin])

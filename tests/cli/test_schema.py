@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft7Validator
 
 from tests.cli.commands import invoke
 from tests.cli.support import write_nodes
@@ -58,5 +59,19 @@ def test_a_mistake_in_a_file_of_descriptions_names_its_place(tmp_path: Path, tex
     assert (done.exit_code, message in done.stderr, str(file) in done.stderr) == (2, True, True), done.stderr
 
 
-def test_the_schema_of_definitions_is_printed() -> None:
-    assert "nodes" in json.loads(invoke("schema").stdout)["properties"]
+def test_the_schema_of_definitions_has_own_actions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gpu_actions_for_editors.py").write_text(OWN)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    printed = json.loads(invoke("schema", env={"ORCHESTRATOR_ACTION_MODULES": "gpu_actions_for_editors"}).stdout)
+    train = {"id": "a", "type": "action", "action": "gpu.train", "config": {"size": "big"}}
+    definition = {
+        "name": "Train",
+        "trigger": {"type": "manual"},
+        "nodes": [train],
+        "edges": [{"source": "trigger", "target": "a"}],
+    }
+    editor = Draft7Validator(printed)
+
+    assert [list(each.absolute_path) for each in editor.iter_errors(definition)] == [["nodes", 0, "config", "size"]]
+    train["config"] = {"size": 3}
+    assert editor.is_valid(definition)

@@ -13,7 +13,8 @@ from activities import load_builtin_registry
 from activities.registry import ActionContext
 from docs.pages import actions, definition, settings
 from orchestrator.errors import ProblemCode
-from orchestrator.model.definition import NODE_TYPES, build_definition_schema
+from orchestrator.model.definition import NODE_TYPES
+from orchestrator.planner.editor_schema import build_editor_schema
 from orchestrator.planner.planner import check
 from orchestrator.planner.problem_codes import CODES
 from orchestrator.planner.trigger_checks import CONFIG_KEYS
@@ -34,7 +35,9 @@ def test_the_page_is_what_the_code_writes(name: str) -> None:
 
 
 def test_the_schema_file_is_what_the_code_writes() -> None:
-    assert json.loads((DOCS / "definition.schema.json").read_text()) == build_definition_schema()
+    schema = build_editor_schema(load_builtin_registry().describe())
+
+    assert json.loads((DOCS / "definition.schema.json").read_text()) == schema
 
 
 def test_every_node_type_action_setting_and_code_is_documented() -> None:
