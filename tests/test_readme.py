@@ -10,7 +10,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from activities import load_builtin_registry
-from orchestrator.cli import app
+from orchestrator.cli.commands import app
 from orchestrator.planner.planner import check
 from orchestrator.simulator.simulate import simulate
 

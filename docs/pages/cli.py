@@ -7,7 +7,7 @@ from typing import Any
 
 from typer.main import get_command
 
-from orchestrator.cli import app
+from orchestrator.cli.commands import app
 
 TEMPLATE = Path(__file__).with_suffix(".md")
 

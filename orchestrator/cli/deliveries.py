@@ -34,7 +34,10 @@ def list_deliveries(
     limit: options.Limit = DEFAULT_LIMIT,
     as_json: options.Json = False,
 ) -> None:
-    """List events, webhook requests and starts with idempotency keys of the last 90 days, the newest first."""
+    """List what was received, the newest first.
+
+    These are events, webhook requests and starts with idempotency keys of the last 90 days.
+    """
     found = client.list_items("/deliveries", limit, kind=kind, outcome=outcome, customer_id=customer)
     if as_json:
         print_json(found)
@@ -55,7 +58,7 @@ def _format_row(delivery: "Document") -> tuple[str, ...]:
 def show(
     client: "ApiClient", delivery: DeliveryId, customer: options.Customer = None, as_json: options.Json = False
 ) -> None:
-    """Print a delivery as JSON: what was received, and the runs that it started."""
+    """Print a delivery and its runs as JSON."""
     print_json(client.get(_get_path(delivery), customer_id=customer))
 
 
@@ -63,7 +66,10 @@ def show(
 def redrive(
     client: "ApiClient", delivery: DeliveryId, customer: options.Customer = None, as_json: options.Json = False
 ) -> None:
-    """Process an event or a webhook request again, with the workflows that are active now; print the runs."""
+    """Process an event or a webhook request again.
+
+    It starts the workflows that are active now; prints the runs.
+    """
     redriven = client.post(f"{_get_path(delivery)}/redrive", customer_id=customer)
     print_result(f"delivery {redriven['id']}: {redriven['outcome']}", redriven, as_json=as_json)
     for run in () if as_json else redriven["runs"]:

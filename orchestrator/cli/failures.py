@@ -1,15 +1,16 @@
 """Report errors: a message with its hint on stderr, and an exit code (SPEC §11)."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import typer
 
-from orchestrator.cli.output import print_note
+from orchestrator.cli.output import print_json, print_note
 from orchestrator.errors import DefinitionInvalid, OrchestratorError, Problem
 from orchestrator.jsontools.positions import MAX_SHOWN
 from orchestrator.jsontools.source import JsonSyntaxError
 
-FAILED, USAGE, NO_SERVER, INTERRUPTED = 1, 2, 3, 130
+FAILED, USAGE, NO_SERVER, INTERRUPTED, PIPE_CLOSED = 1, 2, 3, 130, 141
 
 CODES = {
     **dict.fromkeys(
@@ -87,8 +88,22 @@ def get_exit_code(error: OrchestratorError) -> int:
     return CODES.get(error.code, FAILED)
 
 
-def report(error: OrchestratorError) -> int:
+def describe_error(error: OrchestratorError) -> dict[str, Any]:
+    """Return an error as commands print it with --json."""
+    problems = error.problems if isinstance(error, DefinitionInvalid | ApiError) else ()
+    found = [problem.to_json() for problem in problems] or list(getattr(error, "found", ()))
+    return {
+        "error": {
+            "code": error.code, "message": error.message, "where": error.where, "hint": error.hint, "problems": found,
+        }
+    }  # fmt: skip
+
+
+def report(error: OrchestratorError, *, as_json: bool = False) -> int:
     """Print an error and return its exit code."""
+    if as_json:
+        print_json(describe_error(error))
+        return get_exit_code(error)
     where = f"{error.where}: " if error.where else ""
     print_note(f"{where}error: {error.message}", "bold red")
     for extra in format_excerpt(error):

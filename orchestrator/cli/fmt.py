@@ -17,9 +17,9 @@ Check = Annotated[bool, typer.Option("--check", help="Change nothing; exit with 
 
 
 def fmt(files: options.DefinitionPaths, check: Check = False) -> None:
-    """Format definitions in place: even indentation, short objects on one line, and the comments of YAML.
+    """Format definitions in place, with the comments of YAML.
 
-    `-` formats stdin to stdout.
+    Indentation is even, and short objects are on one line. `-` formats stdin to stdout.
     """
     changed = 0
     names = list_definition_files(files)

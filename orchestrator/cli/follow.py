@@ -1,7 +1,8 @@
 """Follow a run to its end, and show the result."""
 
+import shlex
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from orchestrator.cli.output import STYLES, is_terminal, print_json, print_line, print_note
@@ -21,7 +22,7 @@ def follow(client: "ApiClient", run_id: str, *, quiet: bool) -> "Run":
     try:
         return show_progress(client.watch_run(run_id), quiet=quiet)
     except Interrupted:
-        print_note(f"the run continues; follow it with: orchestrator runs watch {run_id}")
+        print_note(f"the run continues; follow it with: orchestrator runs watch {shlex.quote(run_id)}")
         raise
 
 
@@ -60,3 +61,17 @@ def show_end(run: "Run", *, as_json: bool, status_shown: bool = True) -> None:
         print_json(run.output)
     if "temporal_ui" in run.links:
         print_line(f"Temporal UI  {run.links['temporal_ui']}")
+    for text in suggest_commands(run):
+        print_note(text)
+
+
+def suggest_commands(run: "Run") -> Iterator[str]:
+    """Yield the commands that continue a run which waits for an operator, or which has failed."""
+    run_id = shlex.quote(run.id)
+    for wait in run.waiting_for:
+        if wait.get("kind") == "operator":
+            step = shlex.quote(wait["step_id"])
+            yield f"continue it with: orchestrator runs resolve {run_id} {step} retry|skip|fallback|abort"
+    if run.status == "failed":
+        yield f"see its steps with: orchestrator runs show {run_id}"
+        yield f"when the cause is gone, continue it with: orchestrator runs rerun {run_id}"

@@ -139,7 +139,10 @@ app.command()(add_server_options(create, create))
 
 @api_command(app, "list")
 def list_keys(client: "ApiClient", customer: options.Customer = None, as_json: options.Json = False) -> None:
-    """List the keys, without their secrets: only digests of these are stored."""
+    """List the keys, without their secrets.
+
+    Only digests of these are stored.
+    """
     keys = client.list_items("/keys", MAX_KEYS, customer_id=customer)
     if as_json:
         print_json(keys)

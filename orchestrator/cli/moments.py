@@ -7,6 +7,8 @@ from orchestrator.cli.output import is_terminal
 STEPS = ((60, 1, "s"), (3600, 60, "min"), (86_400, 3600, "h"), (60 * 86_400, 86_400, "d"))
 """Below how many seconds which unit is used, and its seconds."""
 NOW_SECONDS = 1
+UNITS = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "m"))
+"""Milliseconds of the units of a duration."""
 
 
 def format_moment(text: str | None, now: datetime | None = None) -> str:
@@ -26,3 +28,31 @@ def format_relative(moment: datetime, now: datetime) -> str:
             amount = f"{int(abs(seconds)) // size} {unit}"
             return f"in {amount}" if seconds > 0 else f"{amount} ago"
     return f"{moment.astimezone(UTC):%Y-%m-%d}"
+
+
+def format_utc(moment: datetime, now: datetime | None = None) -> str:
+    """Return a time to the minute with its zone, without the date if it is today's: `03:39 UTC`."""
+    there = moment.astimezone(UTC)
+    is_today = now is not None and there.date() == now.astimezone(UTC).date()
+    return f"{there:%H:%M} UTC" if is_today else f"{there:%Y-%m-%d %H:%M} UTC"
+
+
+def format_until(moment: datetime, now: datetime | None = None) -> str:
+    """Return until when something waits: `until 03:39 UTC, in 51 min`."""
+    distance = "" if now is None else f", {format_relative(moment, now)}"
+    return f"until {format_utc(moment, now)}{distance}"
+
+
+def format_duration(milliseconds: int) -> str:
+    """Return a readable duration: `0 ms`, `2.5 s`, `3 m 20 s`, `2 d 4 h`."""
+    if milliseconds < 1000:
+        return f"{milliseconds} ms"
+    if milliseconds < 60_000:
+        return f"{milliseconds / 1000:.3g} s"
+    for index, (size, unit) in enumerate(UNITS):
+        if milliseconds >= size:
+            rest = milliseconds % size
+            smaller, name = UNITS[index + 1] if index + 1 < len(UNITS) else (1000, "s")
+            more = f" {rest // smaller} {name}" if rest >= smaller else ""
+            return f"{milliseconds // size} {unit}{more}"
+    raise ValueError(milliseconds)

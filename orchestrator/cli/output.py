@@ -5,6 +5,7 @@ Everything but the result goes to stderr.
 """
 
 import json
+import os
 import re
 import sys
 from collections.abc import Iterable, Sequence
@@ -14,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console
 
+GAP = 2
+"""Spaces between the columns of a table."""
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 STYLES = {
     "completed": "green",
@@ -39,6 +42,11 @@ def show_everything() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def discard_output() -> None:
+    """Send what is still to be printed nowhere: the reader of a pipe has closed it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def is_terminal() -> bool:
@@ -90,19 +98,27 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, sta
         for row in cells_by_row:
             print("\t".join(cell.replace("\t", " ").replace("\n", " ") for cell in row))
         return
-    from rich.table import Table
+    _print_fitting(columns, [[cell.replace("\n", " ") for cell in row] for row in cells_by_row], status)
+
+
+def _print_fitting(columns: Sequence[str], rows: list[list[str]], status: str) -> None:
+    """Print a table without the last columns that do not fit; no cell of the first column is ever cut."""
+    from rich.cells import cell_len
     from rich.text import Text
 
-    rendered = Table(box=None, header_style="bold", pad_edge=False)
-    for column in columns:
-        rendered.add_column(column)
-    for row in cells_by_row:
-        cells = (
-            Text(cell, style=STYLES.get(cell, "") if column == status else "")
-            for column, cell in zip(columns, row, strict=True)
-        )
-        rendered.add_row(*cells)
-    make_console().print(rendered)
+    console = make_console()
+    table = [list(columns), *rows]
+    widths = [max(cell_len(row[index]) for row in table) for index in range(len(columns))]
+    shown = len(columns)
+    while shown > 1 and sum(widths[:shown]) + GAP * (shown - 1) > console.width:
+        shown -= 1
+    for number, row in enumerate(table):
+        line = Text()
+        for index, cell in enumerate(row[:shown]):
+            style = "bold" if number == 0 else STYLES.get(cell, "") if columns[index] == status else ""
+            padding = 0 if index == shown - 1 else widths[index] - cell_len(cell) + GAP
+            line.append(cell, style).append(" " * padding)
+        console.print(line)
 
 
 def format_json(value: Any) -> str:

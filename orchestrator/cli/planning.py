@@ -1,6 +1,7 @@
 """Read, check and plan the definitions that commands name."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, cast
 
 from orchestrator.cli.environment import load_actions, load_settings
@@ -22,6 +23,11 @@ class InvalidFileError(OrchestratorError):
     """The definition has errors."""
 
     code = "definition_invalid"
+
+    def __init__(self, message: str, *, hint: str | None = None, found: Sequence[Mapping[str, Any]] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.found = list(found)
+        """The problems, with their files and positions."""
 
 
 def index_definitions(files: Iterable[LoadedFile]) -> dict[str, Any]:
@@ -78,10 +84,10 @@ def plan_file(
     # A simulation needs no secrets, connections and task queues.
     permissions = read_permissions(settings) if mocked is None else None
     verdict = check_definition(file, known, others, permissions)
-    show_problems(file, verdict.problems)
+    found = show_problems(file, verdict.problems)
     if verdict.plan is None:
         errors = sum(problem.severity == "error" for problem in verdict.problems)
-        raise InvalidFileError(f"{file.name} has {format_count(errors, 'error')}; no run was started")
+        raise InvalidFileError(f"{file.name} has {format_count(errors, 'error')}; no run was started", found=found)
     return file, verdict.plan
 
 
@@ -109,10 +115,12 @@ def show_input_problems(problems: Iterable[Problem], run_input: Any) -> None:
         raise UsageError("--input does not match the input_schema of the definition; no run was started", hint=hint)
 
 
-def show_problems(file: LoadedFile, problems: Iterable[Problem]) -> None:
-    """Print problems on stderr."""
-    for problem in problems:
+def show_problems(file: LoadedFile, problems: Iterable[Problem]) -> list[dict[str, Any]]:
+    """Print problems on stderr, and return them with their positions."""
+    shown = list(problems)
+    for problem in shown:
         print_note(file.format_problem(problem), "red" if problem.severity == "error" else "yellow")
+    return [{"file": file.name, **each.to_json(), **asdict(file.source.locate(each.path))} for each in shown]
 
 
 def format_count(number: int, noun: str) -> str:

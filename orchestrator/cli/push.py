@@ -129,14 +129,14 @@ def require_valid(
     client: ApiClient, by_customer: Mapping[str | None, Sequence[LoadedFile]], consequence: str
 ) -> list[str]:
     """Print the problems of all files and return their customers; raises InvalidFileError where there are errors."""
-    wrong, owners = 0, []
+    wrong, owners, found = 0, [], []
     for customer, files in by_customer.items():
         for file, problems, owner in check_files(client, files, customer):
-            show_problems(file, problems)
+            found += show_problems(file, problems)
             wrong += sum(problem.severity == "error" for problem in problems)
             owners.append(owner)
     if wrong:
-        raise InvalidFileError(f"{format_count(wrong, 'error')}; {consequence}")
+        raise InvalidFileError(f"{format_count(wrong, 'error')}; {consequence}", found=found)
     return list(dict.fromkeys(owners))
 
 

@@ -18,7 +18,7 @@ def replay(
         Path | None, typer.Option(metavar="FILE", help="Write the history of the run to this file.")
     ] = None,
 ) -> None:
-    """Check that a recorded history replays on the current code without a difference."""
+    """Check that a recorded history replays on the current code."""
     if save is not None:
         require_writable(save, "--save")
     text = read_text(source) if Path(source).exists() else None

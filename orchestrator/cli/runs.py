@@ -1,6 +1,6 @@
 """`runs`: list, show and operate runs."""
 
-import shlex
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -10,12 +10,11 @@ from orchestrator.cli.api_command import api_command
 from orchestrator.cli.failures import FAILED, UsageError
 from orchestrator.cli.files import parse_json_argument
 from orchestrator.cli.follow import follow, show_end
-from orchestrator.cli.moments import format_moment
-from orchestrator.cli.output import choose_style, print_json, print_line, print_note, print_result, print_table
+from orchestrator.cli.moments import format_duration, format_moment
+from orchestrator.cli.output import choose_style, print_json, print_line, print_result, print_table
 
 if TYPE_CHECKING:
     from orchestrator.cli.client import ApiClient
-    from orchestrator.model.run import Run
 
 COLUMNS = ("run", "workflow", "status", "started", "took", "trigger", "version", "customer")
 DEFAULT_LIMIT = 50
@@ -40,8 +39,6 @@ def list_runs(
     as_json: options.Json = False,
 ) -> None:
     """List runs, the newest first."""
-    from orchestrator.cli.trace import format_duration
-
     runs = client.list_items("/runs", limit, workflow_id=workflow, status=status, trigger=trigger, customer_id=customer)
     if as_json:
         print_json(runs)
@@ -67,23 +64,17 @@ def show(client: "ApiClient", run_id: options.RunId, as_json: options.Json = Fal
         print_json(run.model_dump(mode="json"))
         return
     print_line(f"run {run.id} of {run.workflow_id} version {run.workflow_version}", "bold")
-    for text in format_trace(run)[:-1]:
+    for text in format_trace(run, datetime.now(UTC))[:-1]:
         print_line(text, choose_style(text, run.status))
     show_end(run, as_json=False, status_shown=False)
-    print_next_commands(run)
-
-
-def print_next_commands(run: "Run") -> None:
-    """Print the commands that continue a run which waits for an operator."""
-    for wait in run.waiting_for:
-        if wait.get("kind") == "operator":
-            step = shlex.quote(wait["step_id"])
-            print_note(f"continue it with: orchestrator runs resolve {run.id} {step} retry|skip|fallback|abort")
 
 
 @api_command(app)
 def watch(client: "ApiClient", run_id: options.RunId, as_json: options.Json = False) -> None:
-    """Show the progress of a run until it ends; exits with 1 unless it completes."""
+    """Show the progress of a run until it ends.
+
+    Exits with 1 unless it completes.
+    """
     finished = follow(client, run_id, quiet=as_json)
     show_end(finished, as_json=as_json)
     if finished.status != "completed":
@@ -92,7 +83,10 @@ def watch(client: "ApiClient", run_id: options.RunId, as_json: options.Json = Fa
 
 @api_command(app)
 def cancel(client: "ApiClient", run_id: options.RunId, as_json: options.Json = False) -> None:
-    """Request cancellation of a run: running steps are cancelled, completed ones compensated."""
+    """Request cancellation of a run, with compensations.
+
+    Running steps are cancelled, completed ones compensated.
+    """
     _operate(client, run_id, "cancel")
     print_result(f"run {run_id} is being cancelled", {"id": run_id, "requested": "cancel"}, as_json=as_json)
 
@@ -147,7 +141,10 @@ def rerun(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan without starting a run.")] = False,
     as_json: options.Json = False,
 ) -> None:
-    """Rerun a closed run from a node, with the results of the steps before it; print the ID of the new run."""
+    """Rerun a closed run from a node; print the ID of the new run.
+
+    It has the results of the steps before the node.
+    """
     new_variables = parse_json_argument(variables, "--variables")
     if new_variables is not None and not isinstance(new_variables, dict):
         raise UsageError("--variables must be an object", hint='--variables \'{"name": "Ada"}\'')

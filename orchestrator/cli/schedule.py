@@ -26,7 +26,10 @@ def next_times(
     ] = None,
     as_json: options.Json = False,
 ) -> None:
-    """Print the next fire times of a cron expression, in its time zone and in UTC."""
+    """Print the next fire times of a cron expression.
+
+    They are in its time zone and in UTC.
+    """
     from orchestrator.model.run import format_timestamp
     from orchestrator.timing.cron import LAST_YEAR, load_zone
     from orchestrator.timing.fire_times import list_fire_times
@@ -50,7 +53,10 @@ def show(
     customer: options.Customer = None,
     as_json: options.Json = False,
 ) -> None:
-    """Show the next fire times of a workflow, and whether its schedule is installed."""
+    """Show the next fire times of a workflow.
+
+    Says whether its schedule is installed, too.
+    """
     schedule = client.get(_get_path(workflow), count=count, customer_id=customer)
     if as_json:
         print_json(schedule)
@@ -65,7 +71,10 @@ def show(
 def trigger(
     client: "ApiClient", workflow: options.WorkflowId, customer: options.Customer = None, as_json: options.Json = False
 ) -> None:
-    """Start a run of a scheduled workflow now, even if the schedule is paused."""
+    """Start a run of a scheduled workflow now.
+
+    It starts even if the schedule is paused.
+    """
     started = client.post(f"{_get_path(workflow)}/trigger", customer_id=customer)
     print_result(f"{workflow}: started run {started['id']}", started, as_json=as_json)
 
@@ -79,7 +88,10 @@ def backfill(
     customer: options.Customer = None,
     as_json: options.Json = False,
 ) -> None:
-    """Start the runs that a schedule would have started in a period, one after another."""
+    """Start the runs that a schedule has missed in a period.
+
+    They are started one after another.
+    """
     from orchestrator.model.run import format_timestamp
 
     first, last = _parse_time(start, "--from"), _parse_time(end, "--to")

@@ -20,7 +20,10 @@ def list_secrets(
     ] = None,
     as_json: options.Json = False,
 ) -> None:
-    """List the names and owners of secrets, and where they may be used; never their values."""
+    """List the names and owners of secrets, never their values.
+
+    Says where they may be used, too.
+    """
     import asyncio
 
     from activities.secrets import open_secrets

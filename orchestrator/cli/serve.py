@@ -46,7 +46,7 @@ def dev(
         ),
     ] = None,
 ) -> None:
-    """Run everything on this machine: Temporal with its Web UI, a worker, and the HTTP API.
+    """Run everything on this machine: Temporal, a worker, the API.
 
     The state folder holds all data: restart with the same one, even after a crash, and all runs continue.
 
@@ -87,7 +87,7 @@ async def _serve_all(
 
 
 def worker() -> None:
-    """Run a worker, which executes workflows and actions, on a Temporal server.
+    """Run a worker, which executes workflows and actions.
 
     Set the server with ORCHESTRATOR_TEMPORAL_ADDRESS, the namespace with ORCHESTRATOR_TEMPORAL_NAMESPACE and the task
     queue with ORCHESTRATOR_TASK_QUEUE. ORCHESTRATOR_METRICS_ADDRESS serves metrics and a health check.
@@ -113,15 +113,16 @@ def worker() -> None:
 
 
 def api() -> None:
-    """Run the HTTP API on a Temporal server, with its background tasks: schedules, events, the index of runs.
+    """Run the HTTP API and its background tasks.
 
-    Set the address with ORCHESTRATOR_API_HOST and ORCHESTRATOR_API_PORT. Several API processes can share a database.
+    These are schedules, events and the index of runs. Set the address with ORCHESTRATOR_API_HOST and
+    ORCHESTRATOR_API_PORT. Several API processes can share a database.
     """
     _serve_api(with_worker=False)
 
 
 def server() -> None:
-    """Run the HTTP API and a worker on a Temporal server, in one process."""
+    """Run the HTTP API and a worker in one process."""
     _serve_api(with_worker=True)
 
 

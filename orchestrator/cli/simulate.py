@@ -26,7 +26,10 @@ def simulate(
     with_files: options.With = None,
     as_json: options.Json = False,
 ) -> None:
-    """Run a definition on a virtual clock: no action is called, and months take milliseconds."""
+    """Run a definition on a virtual clock, without calling actions.
+
+    Months take milliseconds, and no server is needed.
+    """
     from orchestrator.cli.trace import format_trace
     from orchestrator.simulator.simulate import simulate as run_simulation
 

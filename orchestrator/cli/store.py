@@ -16,7 +16,10 @@ def define_group() -> None:
 
 @app.command()
 def migrate() -> None:
-    """Migrate the database of ORCHESTRATOR_DATABASE_URL to this release; run it before the new release starts."""
+    """Migrate the database to this release.
+
+    It is the one of ORCHESTRATOR_DATABASE_URL. Run it before the new release starts.
+    """
     from orchestrator.store.database import create_database, get_database_url
 
     async def work() -> bool:

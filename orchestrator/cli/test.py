@@ -30,7 +30,10 @@ RESOLUTION_KEYS = {"node_id", "action", "parameters", "value", "target"}
 
 
 def run_cases(files: options.DefinitionFiles, as_json: options.Json = False) -> None:
-    """Run the test cases in `NAME.tests.yaml` next to each `NAME.json` on a virtual clock."""
+    """Run the test cases beside a definition on a virtual clock.
+
+    They are in `NAME.tests.yaml` next to each `NAME.json`.
+    """
     known = load_actions()
     results = []
     for name in files:

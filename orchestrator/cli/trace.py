@@ -5,18 +5,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from orchestrator.cli.moments import format_duration, format_until, format_utc
 from orchestrator.jsontools.text import shorten
 from orchestrator.model.run import Run, StepDocument, find_owner
 
 MAX_TEXT = 160
-KEYS_SHOWN_ELSEWHERE = frozenset({"node_id", "step_id", "kind", "message", "error_type"})
-"""Keys of a wait that its line or its step shows already."""
 INCOMPLETE = "(steps are missing: no worker has answered in time, or Temporal no longer stores them)"
-UNITS = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "m"))
 
 
-def format_trace(run: Run) -> list[str]:
-    """Return the trace of a run: a line per step with its details below, and how the run ended."""
+def format_trace(run: Run, now: datetime | None = None) -> list[str]:
+    """Return the trace of a run: a line per step with its details below, and how the run ended.
+
+    With the current time, what it waits for is told relative to that; the clock of a simulation is another one.
+    """
     width = min(max((len(step.id) for step in run.steps), default=0), 60)
     parts = [text for step in order_steps(run.steps) for text in format_step(step, run.started_at, width)]
     hidden = run.steps_total - len(run.steps)
@@ -24,7 +25,7 @@ def format_trace(run: Run) -> list[str]:
         parts.insert(0, f"({hidden} earlier steps are not stored)")
     if not run.complete:
         parts.insert(0, INCOMPLETE)
-    return [*parts, *format_waits(run), format_ending(run)]
+    return [*parts, *format_waits(run, now), format_ending(run)]
 
 
 def order_steps(steps: Sequence[StepDocument]) -> list[StepDocument]:
@@ -61,13 +62,32 @@ def list_facts(step: StepDocument) -> list[str]:
     return [fact for fact in (_format_took(step), _format_port(step), _format_attempts(step)) if fact]
 
 
-def format_waits(run: Run) -> Iterator[str]:
-    """Yield what an open run waits for."""
+def format_waits(run: Run, now: datetime | None = None) -> Iterator[str]:
+    """Yield what an open run waits for; with the current time, how long it will be."""
     for wait in run.waiting_for:
-        details = {key: value for key, value in wait.items() if key not in KEYS_SHOWN_ELSEWHERE and value is not None}
-        more = f" {format_value(details)}" if details else ""
         node = wait.get("step_id") or wait.get("node_id")
-        yield f"waits{f' at {node}' if node else ''}: {wait.get('kind')}{more}"
+        yield f"waits{f' at {node}' if node else ''}: {format_line(describe_wait(wait, now))}"
+
+
+def describe_wait(wait: Mapping[str, Any], now: datetime | None = None) -> str:
+    """Return in words what a run waits for: `event order.paid, until 03:39 UTC, in 51 min`."""
+    until = wait.get("until")
+    deadline = None if until is None else format_until(datetime.fromisoformat(until), now)
+    match wait.get("kind"):
+        case "delay":
+            return deadline or "a delay"
+        case "event":
+            event = wait.get("event")
+            names = " or ".join(map(str, event)) if isinstance(event, list) else str(event)
+            return ", ".join(filter(None, (f"event {names}", deadline)))
+        case "operator":
+            return f"an operator: {wait.get('error_type')}: {wait.get('message')}"
+        case "paused":
+            return "the run is paused"
+        case kind:
+            since = wait.get("since")
+            moment = None if since is None else f"since {format_utc(datetime.fromisoformat(since), now)}"
+            return ", ".join(filter(None, (wait.get("message") or str(kind), moment)))
 
 
 def format_ending(run: Run) -> str:
@@ -80,21 +100,6 @@ def format_ending(run: Run) -> str:
     node = run.failure.get("node_id")
     at = f" at {node}" if node else ""
     return f"{summary}: {run.failure['error_type']}{at}: {format_line(run.failure['message'])}"
-
-
-def format_duration(milliseconds: int) -> str:
-    """Return a readable duration: `0 ms`, `2.5 s`, `3 m 20 s`, `2 d 4 h`."""
-    if milliseconds < 1000:
-        return f"{milliseconds} ms"
-    if milliseconds < 60_000:
-        return f"{milliseconds / 1000:.3g} s"
-    for index, (size, unit) in enumerate(UNITS):
-        if milliseconds >= size:
-            rest = milliseconds % size
-            smaller, name = UNITS[index + 1] if index + 1 < len(UNITS) else (1000, "s")
-            more = f" {rest // smaller} {name}" if rest >= smaller else ""
-            return f"{milliseconds // size} {unit}{more}"
-    raise ValueError(milliseconds)
 
 
 def explain_decision(decision: Any) -> str:

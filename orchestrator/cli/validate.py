@@ -36,9 +36,10 @@ def validate(
     as_json: options.Json = False,
     **server: Any,
 ) -> None:
-    """Report all problems of definitions, as `file:line:column: error code: message`.
+    """Report all problems of definitions with file, line and hint.
 
-    A folder stands for all definitions in it. `workflow` nodes can call any of the definitions on the command line.
+    Each is a line `file:line:column: error code: message`. A folder stands for all definitions in it. `workflow` nodes
+    can call any of the definitions on the command line.
 
     The API checks them if there is one, with its actions and with the workflows that it stores; else they are checked
     with the actions of this environment.
@@ -119,7 +120,10 @@ def _print_summary(reports: list[dict[str, Any]], failed: int, checked: str) -> 
 
 
 def graph(file: options.DefinitionFile) -> None:
-    """Draw a definition as Mermaid text; an invalid one as far as possible."""
+    """Draw a definition as Mermaid text.
+
+    An invalid one is drawn as far as possible.
+    """
     from orchestrator.drawing.mermaid import draw_mermaid
 
     value = read_json(file).value

@@ -104,7 +104,7 @@ def show_workflow(
     customer: options.Customer = None,
     as_json: options.Json = False,
 ) -> None:
-    """Print a stored definition, with its status and statistics, as JSON."""
+    """Print a stored definition with its statistics, as JSON."""
     path = _get_path(workflow) if version is None else f"{_get_path(workflow)}/versions/{version}"
     print_json(client.get(path, customer_id=customer))
 
@@ -122,7 +122,10 @@ def diff(
     customer: options.Customer = None,
     as_json: options.Json = False,
 ) -> None:
-    """Print what changes from one version of a workflow to another, or to the working copy."""
+    """Print what changes from one version to another.
+
+    By default from the newest published version to the working copy.
+    """
     compared = client.get(f"{_get_path(workflow)}/diff", from_version=before, to_version=after, customer_id=customer)
     if as_json:
         print_json(compared)
@@ -162,7 +165,10 @@ def pull(
     customer: options.Customer = None,
     as_json: options.Json = False,
 ) -> None:
-    """Write stored definitions to files, as `workflows push` reads them: `ID.json` for each."""
+    """Write stored definitions to files.
+
+    They are `ID.json` for each, as `workflows push` reads them.
+    """
     from orchestrator.cli.pull import write_definitions
 
     if workflows:
@@ -208,7 +214,10 @@ def activate(
 def pause(
     client: "ApiClient", workflow: options.WorkflowId, customer: options.Customer = None, as_json: options.Json = False
 ) -> None:
-    """Disable the trigger until the workflow is activated again; open runs continue."""
+    """Disable the trigger until the next `activate`.
+
+    Open runs continue.
+    """
     _print_status(client.post(f"{_get_path(workflow)}/pause", customer_id=customer), as_json=as_json)
 
 
@@ -216,7 +225,10 @@ def pause(
 def archive(
     client: "ApiClient", workflow: options.WorkflowId, customer: options.Customer = None, as_json: options.Json = False
 ) -> None:
-    """Remove the trigger and refuse edits and starts; open runs continue."""
+    """Remove the trigger and refuse edits and starts.
+
+    Open runs continue.
+    """
     _print_status(client.post(f"{_get_path(workflow)}/archive", customer_id=customer), as_json=as_json)
 
 
@@ -237,7 +249,10 @@ def rollback(
 def delete(
     client: "ApiClient", workflow: options.WorkflowId, customer: options.Customer = None, as_json: options.Json = False
 ) -> None:
-    """Delete a workflow, its versions and its trigger; open runs continue."""
+    """Delete a workflow, its versions and its trigger.
+
+    Open runs continue.
+    """
     client.request("DELETE", _get_path(workflow), params={"customer_id": customer})
     print_result(f"{workflow}: deleted", {"id": workflow, "deleted": True}, as_json=as_json)
 

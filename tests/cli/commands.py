@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typer.main import get_command
 from typer.testing import CliRunner, Result
 
-from orchestrator.cli import app
+from orchestrator.cli.commands import app
 from tests.cli.shell import Done
 
 

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner, Result
 
-from orchestrator.cli import app
+from orchestrator.cli.commands import app
 from orchestrator.cli.files import read_value
 from tests.example_files import BY_NAME
 

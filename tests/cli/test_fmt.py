@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
-from orchestrator.cli import app
+from orchestrator.cli.commands import app
 from orchestrator.jsontools.json_format import WIDTH, format_json_document
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from orchestrator.cli import app
+from orchestrator.cli.commands import app
 from tests.example_files import BY_NAME
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -94,7 +94,7 @@ def test_a_run_that_waits_shows_the_event_it_waits_for(tmp_path: Path) -> None:
     result = simulate(path)
 
     assert result.exit_code == 1
-    assert 'waits at hear: event {"event": "go"' in result.stdout
+    assert "waits at hear: event go" in result.stdout
     assert result.stderr == "the run is waiting for an event or an operator: see --event\n"
 
 

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
+from orchestrator.cli.moments import format_duration
 from orchestrator.cli.trace import (
     INCOMPLETE,
+    describe_wait,
     explain_decision,
-    format_duration,
     format_line,
     format_step,
     format_trace,
@@ -100,7 +101,7 @@ def test_a_trace_shows_missing_steps_waits_and_status() -> None:
     assert format_trace(run) == [
         "(8 earlier steps are not stored)",
         "     +0 ms  waiting    hear#2",
-        'waits at hear#2: event {"event": "go"}',
+        "waits at hear#2: event go",
         "waiting, 9 steps",
     ]
 
@@ -120,3 +121,26 @@ def test_the_last_line_shows_the_failure() -> None:
 
 def test_a_long_text_is_truncated_to_one_line() -> None:
     assert len(format_line("word \n" * 100)) == 160
+
+
+@pytest.mark.parametrize(
+    ("wait", "text"),
+    [
+        ({"kind": "delay", "until": "2026-03-01T03:39:00Z"}, "until 03:39 UTC, in 51 min"),
+        ({"kind": "delay", "until": "2026-03-04T03:39:00Z"}, "until 2026-03-04 03:39 UTC, in 3 d"),
+        ({"kind": "event", "event": "go", "until": None}, "event go"),
+        (
+            {"kind": "event", "event": ["paid", "refused"], "until": "2026-03-01T03:39:00Z"},
+            "event paid or refused, until 03:39 UTC, in 51 min",
+        ),
+        ({"kind": "operator", "error_type": "action_error", "message": "no"}, "an operator: action_error: no"),
+        ({"kind": "paused"}, "the run is paused"),
+        (
+            {"kind": "worker", "message": "no worker has taken it", "queue": "gpu", "since": "2026-03-01T02:47:00Z"},
+            "no worker has taken it, since 02:47 UTC",
+        ),
+    ],
+)
+def test_a_wait_is_told_in_words(wait: dict[str, Any], text: str) -> None:
+    """It was raw JSON, with a time to the microsecond."""
+    assert describe_wait(wait, datetime(2026, 3, 1, 2, 47, 30, tzinfo=UTC)) == text

@@ -5,9 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.cli.commands import GROUPS
 from orchestrator.cli.failures import UsageError
 from orchestrator.cli.serve import Announcement
 from tests.cli.commands import invoke, list_commands
+
+PROCESSES = ("dev", "server", "api", "worker", "init", "fmt", "graph", "schema", "store", "replay")
+"""Commands that run until a signal, that write files, or whose result is text or JSON anyway."""
 
 
 @pytest.mark.parametrize(
@@ -109,3 +113,44 @@ def test_files_to_push_need_distinct_ids(tmp_path: Path, ids: tuple[object, ...]
 
     assert result.exit_code == 2
     assert message.format(folder=tmp_path) in " ".join(result.stderr.split())
+
+
+def test_the_help_groups_all_commands_and_shows_examples() -> None:
+    help_text = invoke("--help").stdout
+
+    assert [name for name, *_ in list_commands() if f"\n  {name} " not in help_text] == []
+    assert all(f"\n{title}:\n" in help_text for title in GROUPS)
+    assert "orchestrator workflows push order.json --activate" in help_text
+
+
+@pytest.mark.parametrize("group", [(), *sorted({(name,) for name, *rest in list_commands() if rest})], ids=" ".join)
+def test_the_first_line_of_each_command_fits(group: tuple[str, ...]) -> None:
+    lines = invoke(*group, "--help", env={"COLUMNS": "80"}).stdout.splitlines()
+
+    assert [line for line in lines if line.endswith("...") and not line.startswith("Usage:")] == []
+
+
+def test_errors_are_json_too(tmp_path: Path) -> None:
+    env = {"XDG_CONFIG_HOME": str(tmp_path), "ORCHESTRATOR_HOME": str(tmp_path)}
+    done = invoke("runs", "list", "--json", env=env)
+    error = json.loads(done.stdout)["error"]
+
+    assert (done.exit_code, done.stderr) == (3, "")
+    assert (error["code"], error["problems"]) == ("no_server", [])
+    assert error["message"].startswith("no API to talk to: ")
+
+
+def test_every_command_that_prints_a_result_can_print_json() -> None:
+    without = [
+        command
+        for command in list_commands()
+        if "--json" not in invoke(*command, "--help").stdout and command[0] not in PROCESSES
+    ]
+
+    assert without == []
+
+
+def test_the_version_is_printed() -> None:
+    done = invoke("--version")
+
+    assert (done.exit_code, done.stdout.startswith("orchestrator")) == (0, True)

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 from typer.testing import CliRunner, Result
 
-from orchestrator.cli import app
+from orchestrator.cli.commands import app
 from orchestrator.cli.files import MAX_BYTES
 from tests.cli.commands import InProcess
 from tests.cli.shell import Dev

@@ -11,7 +11,7 @@ import yaml
 from sqlalchemy.pool import QueuePool
 from typer.main import get_command
 
-from orchestrator.cli import app
+from orchestrator.cli.commands import app
 from orchestrator.settings import PREFIX, Settings, find_unknown_variables
 from orchestrator.store.database import create_database
 from orchestrator.temporal.devserver import find_binary

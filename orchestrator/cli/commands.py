@@ -1,0 +1,142 @@
+"""Register the commands. A command imports what it needs when it runs, so that `--help` is fast."""
+
+import sys
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from orchestrator.cli import (
+    actions,
+    deliveries,
+    fmt,
+    keys,
+    replay,
+    run,
+    runs,
+    schedule,
+    schema,
+    secrets,
+    serve,
+    simulate,
+    store,
+    test,
+    validate,
+    workflows,
+)  # fmt: skip
+from orchestrator.cli.api_command import add_server_options
+from orchestrator.cli.failures import INTERRUPTED, PIPE_CLOSED, describe_bad_parameter, report
+from orchestrator.cli.output import discard_output, print_line
+from orchestrator.cli.own_packages import import_own_packages_first
+from orchestrator.cli.signals import Interrupted
+from orchestrator.errors import OrchestratorError
+
+DISTRIBUTION = "durable-graphs"
+GROUPS = {
+    "Develop": ("init", "dev", "run", "simulate", "test", "actions"),
+    "Author": ("validate", "fmt", "graph", "schema", "workflows", "schedule"),
+    "Operate": (
+        *("runs", "deliveries", "keys", "secrets"),
+        *("server", "api", "worker", "store", "replay"),
+    ),
+}
+"""Commands by what they are for, in the order of the help."""
+EXAMPLES = """\b
+Examples:
+  orchestrator dev                                  start everything on this machine
+  orchestrator validate workflows/                  check all definitions of a folder
+  orchestrator run order.json --input '{"id": 7}'   run a definition without storing it
+  orchestrator workflows push order.json --activate publish it and install its trigger
+  orchestrator runs list --status failed            find what needs attention
+"""
+
+
+class Commands(TyperGroup):
+    """Turns errors into messages and exit codes: the only place of the command line that does."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command and report its errors."""
+        as_json = "--json" in ctx.args
+        try:
+            import_own_packages_first()
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except OrchestratorError as error:
+            raise typer.Exit(report(error, as_json=as_json)) from error
+        except typer.BadParameter as error:
+            error.message = describe_bad_parameter(error)
+            raise
+        except Interrupted as interrupted:
+            raise typer.Exit(interrupted.code) from None
+        except KeyboardInterrupt:
+            raise typer.Exit(INTERRUPTED) from None
+        except BrokenPipeError:
+            discard_output()
+            raise typer.Exit(PIPE_CLOSED) from None
+        return result
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Print the commands in their groups."""
+        width = max(map(len, self.commands))
+        for title, names in GROUPS.items():
+            known = [(name, self.commands[name]) for name in names if name in self.commands]
+            with formatter.section(title):
+                formatter.write_dl(
+                    [(name.ljust(width), each.get_short_help_str(formatter.width - width - 6)) for name, each in known]
+                )
+
+
+app = typer.Typer(
+    name="orchestrator",
+    cls=Commands,
+    help="Run workflows defined as graphs, in JSON or YAML, durably on Temporal.",
+    epilog=EXAMPLES,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def print_version(wanted: bool) -> None:
+    """Print the version of the distribution and exit."""
+    if wanted:
+        from importlib.metadata import PackageNotFoundError
+        from importlib.metadata import version as read_version
+
+        try:
+            print_line(f"orchestrator {read_version(DISTRIBUTION)}")
+        except PackageNotFoundError:
+            print_line("orchestrator, run from a folder without being installed")
+        raise typer.Exit
+
+
+@app.callback()
+def define_options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Run workflows defined as graphs, in JSON or YAML, durably on Temporal."""
+
+
+app.command()(serve.dev)
+app.command()(serve.server)
+app.command()(serve.api)
+app.command()(serve.worker)
+app.command()(add_server_options(run.run, run.run))
+app.command()(add_server_options(validate.validate, validate.validate))
+app.command()(fmt.fmt)
+app.command()(validate.graph)
+app.command()(simulate.simulate)
+app.command("test")(test.run_cases)
+app.command()(replay.replay)
+app.command()(schema.schema)
+app.add_typer(workflows.app, name="workflows")
+app.add_typer(runs.app, name="runs")
+app.add_typer(deliveries.app, name="deliveries")
+app.add_typer(actions.app, name="actions")
+app.add_typer(schedule.app, name="schedule")
+app.add_typer(keys.app, name="keys")
+app.add_typer(secrets.app, name="secrets")
+app.add_typer(store.app, name="store")
