@@ -82,7 +82,7 @@ def test_a_pipe_that_closes_early_ends_like_other_programs() -> None:
     assert (done.returncode, done.stderr) == (141, b"")
 
 
-NOT_FOR_A_LIST = ("temporalio", "sqlalchemy", "fastapi", "uvicorn", "pydantic", "pydantic_settings", "yaml",
+NOT_FOR_A_LIST = ("temporalio", "sqlalchemy", "fastapi", "uvicorn", "pydantic_settings", "yaml",
                   "ruamel", "jsonschema", "re2", "croniter", "asyncpg", "activities", "api")  # fmt: skip
 
 
