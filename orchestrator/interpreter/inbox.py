@@ -2,8 +2,12 @@
 
 A branch gets a copy of each event that it waits for. When it ends it returns the numbers of those it has read, and
 its parent does not read them again. Branches of the same parallel each read their own copy.
+
+An event that comes while several wait for it is handed out to the first waiter of the flow and of each inline branch,
+as the branches would have it that are child workflows.
 """
 
+import asyncio
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,8 +40,18 @@ class Event:
         return cls(number, name, payload, inline_readers=[tuple(paths) for paths in (readers[0] if readers else ())])
 
 
+@dataclass(slots=True, eq=False)
+class Waiter:
+    """A `wait` node that has found no event."""
+
+    name: str
+    branches: tuple[str, ...]
+    """Paths of the inline branches that it is in."""
+    future: "asyncio.Future[Event]"
+
+
 class Inbox:
-    """The unread events of one flow."""
+    """The unread events of one flow, and those who wait for more."""
 
     def __init__(self, entries: Iterable[Sequence[Any]] = (), received: int = 0) -> None:
         self.events = [Event.from_json(entry) for entry in entries]
@@ -45,6 +59,7 @@ class Inbox:
         """Number of events received so far."""
         self.read: list[int] = []
         """Numbers of the events that this flow has read."""
+        self.waiters: list[Waiter] = []
 
     def put(self, name: str, payload: Any, number: int | None = None) -> Event:
         """Add an event; `number` is its position in the run, for a branch's copy."""
@@ -57,12 +72,14 @@ class Inbox:
         """Undo `take`."""
         if branches:
             event.inline_readers.remove(branches)
-            if event.inline_readers:
+            if event.inline_readers or event not in self.events:
                 return
         else:
             self.events.append(event)
             # Younger events may have come since: readers take the oldest first.
             self.events.sort(key=lambda event: event.number)
+            if event.inline_readers:
+                return
         self.read.remove(event.number)
 
     def take(self, name: str, branches: tuple[str, ...] = ()) -> Event | None:
@@ -81,6 +98,41 @@ class Inbox:
                     self.events.remove(event)
                 return event
         return None
+
+    def open_waiter(self, name: str, branches: tuple[str, ...]) -> Waiter:
+        """Return a waiter for the next event with this name."""
+        waiter = Waiter(name, branches, asyncio.get_running_loop().create_future())
+        self.waiters.append(waiter)
+        return waiter
+
+    def close_waiter(self, waiter: Waiter, *, cancelled: bool = False) -> None:
+        """Forget a waiter; where it is cancelled in the task in which its event came, another one may have that."""
+        self.waiters.remove(waiter)
+        if not cancelled or not waiter.future.done() or waiter.future.cancelled():
+            return
+        self.put_back(waiter.future.result(), waiter.branches)
+        for other in self._list_unserved(waiter.name):
+            unread = self.take(other.name, other.branches)
+            if unread is not None:
+                other.future.set_result(unread)
+
+    def deliver(self, name: str, payload: Any, number: int | None = None) -> Event:
+        """Add an event, and hand it out to the first waiter of the flow and to that of each inline branch."""
+        event = self.put(name, payload, number)
+        served: dict[tuple[str, ...], None] = {}
+        for waiter in self._list_unserved(name):
+            if waiter.branches not in served:
+                served[waiter.branches] = None
+                waiter.future.set_result(event)
+        if served:
+            self.read.append(event.number)
+        event.inline_readers.extend(branches for branches in served if branches)
+        if () in served:
+            self.events.remove(event)
+        return event
+
+    def _list_unserved(self, name: str) -> list[Waiter]:
+        return [waiter for waiter in self.waiters if waiter.name == name and not waiter.future.done()]
 
     def copy_for_branch(self, names: Collection[str], parallel: str) -> list[Event]:
         """Return the events for a new branch of a parallel: unread ones, and those that its siblings have read."""

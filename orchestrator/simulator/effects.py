@@ -78,7 +78,6 @@ class SimulatedEffects:
         self.info = info
         self.waits = waits
         self.inbox = Inbox(early)
-        self.arrived = asyncio.Event()
         simulation.flows.append(self)
 
     def now(self) -> datetime:
@@ -159,20 +158,26 @@ class SimulatedEffects:
         self, event: str, timeout_seconds: float | None, title: str, branches: tuple[str, ...], turn: int
     ) -> tuple[Any] | None:
         """Wait for an event; return its payload in a tuple, or None on timeout."""
+        early = self.inbox.take(event, branches)
+        if early is not None:
+            return (early.payload,)
+        waiter = self.inbox.open_waiter(event, branches)
+        cancelled = False
         try:
             async with asyncio.timeout(timeout_seconds):
-                while (unread := self.inbox.take(event, branches)) is None:
-                    self.arrived.clear()
-                    await self.arrived.wait()
+                return ((await waiter.future).payload,)
         except TimeoutError:
-            return None
-        return (unread.payload,)
+            return (waiter.future.result().payload,) if waiter.future.done() and not waiter.future.cancelled() else None
+        except asyncio.CancelledError:
+            cancelled = True
+            raise
+        finally:
+            self.inbox.close_waiter(waiter, cancelled=cancelled)
 
     def deliver(self, event: str, payload: Any, number: int) -> None:
         """Queue an event if this flow waits for events of that name."""
         if self.waits is None or event in self.waits or ANY_EVENT in self.waits:
-            self.inbox.put(event, payload, number)
-            self.arrived.set()
+            self.inbox.deliver(event, payload, number)
 
     async def run_branch(self, request: BranchRequest) -> BranchResult:
         """Run a branch with state and effects of its own, as a child workflow would."""

@@ -21,7 +21,7 @@ from orchestrator.interpreter.effects import (
     Resolution,
 )
 from orchestrator.interpreter.failures import HistoryFull
-from orchestrator.interpreter.inbox import Event, Inbox
+from orchestrator.interpreter.inbox import Inbox
 from orchestrator.interpreter.lineup import Lineup
 from orchestrator.model.activity_input import ActivityInput
 from orchestrator.model.plan import Plan
@@ -46,13 +46,6 @@ again passes each by itself, in about 1.3 ms for one event: 4,700 took 6 to 11 s
 MAX_COST = 150_000_000
 """Work until a run continues as new, for the same reason: reading it again repeats the work of all nodes, 1.5 s of it.
 Without actions Temporal suggests it after 800 yields, which is 160 s of work."""
-
-
-@dataclass(slots=True)
-class _Waiter:
-    event: str
-    branches: tuple[str, ...]
-    future: "asyncio.Future[Event]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +84,6 @@ class TemporalEffects:
         self.decisions: dict[str, Decision] = {}
         self.show: Callable[[], None] = lambda: None
         """Update the details in the Temporal UI; called before the flow waits."""
-        self._waiters: list[_Waiter] = []
         self._resumed = asyncio.Event()
         self._released = asyncio.Event()
         # Counted and not timed: a replay takes another time for the same nodes (DESIGN, law 3).
@@ -159,8 +151,8 @@ class TemporalEffects:
             return (early.payload,)
         if timeout_seconds is not None and timeout_seconds <= 0:
             return None
-        waiter = _Waiter(event, branches, asyncio.get_running_loop().create_future())
-        self._waiters.append(waiter)
+        waiter = self.inbox.open_waiter(event, branches)
+        cancelled = False
         self.show()
         try:
             if timeout_seconds is None:
@@ -173,29 +165,16 @@ class TemporalEffects:
             # The event and the timer may come in the same workflow task: the event wins.
             return (waiter.future.result().payload,) if waiter.future.done() else None
         except asyncio.CancelledError:
-            # Cancelled in the task in which the event came: another `wait` node may still read it.
-            if waiter.future.done() and not waiter.future.cancelled():
-                self.inbox.put_back(waiter.future.result(), branches)
-                self._wake_waiters(event)
+            cancelled = True
             raise
         finally:
-            if waiter in self._waiters:
-                self._waiters.remove(waiter)
+            self.inbox.close_waiter(waiter, cancelled=cancelled)
         return (waiter.future.result().payload,)
 
     async def deliver(self, event: str, payload: Any, number: int | None = None) -> None:
-        """Add an event, and pass it to the first waiter, or that of each inline branch, and to children."""
-        added = self.inbox.put(event, payload, number)
-        copy = {"name": event, "payload": payload, "number": added.number}
-        self._wake_waiters(event)
-        await self.children.deliver(event, copy)
-
-    def _wake_waiters(self, event: str) -> None:
-        for waiter in self._waiters:
-            if waiter.event == event and not waiter.future.done():
-                unread = self.inbox.take(event, waiter.branches)
-                if unread is not None:
-                    waiter.future.set_result(unread)
+        """Add an event, and pass it to those who wait for it, in this flow and in children."""
+        added = self.inbox.deliver(event, payload, number)
+        await self.children.deliver(event, {"name": event, "payload": payload, "number": added.number})
 
     async def pause(self, paused: bool) -> None:
         """Pause before the next node, or resume; branches and called runs as well."""
