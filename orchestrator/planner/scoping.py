@@ -62,6 +62,7 @@ class Names:
                 self._check_step(pointer, name)
 
     def _check_use(self, number: int, pointer: str, name: Name) -> None:
+        self._check_minus(pointer, name)
         root = name.root
         if root == "steps":
             self._check_step(pointer, name)
@@ -73,6 +74,15 @@ class Names:
             self._check_input(pointer, name)
         elif root not in (*RESERVED, "secrets") and root not in self.definition.variables:
             self._check_variable(number, pointer, name)
+
+    def _check_minus(self, pointer: str, name: Name) -> None:
+        """Warn about `input.total-input.tax`: without spaces the minus belongs to a key, `total-input`."""
+        for part in name.path:
+            left, _, right = str(part).rpartition("-")
+            if left and right in RESERVED:
+                message = f"`{part!s:.60}` is one key: names may hold hyphens"
+                hint = f"to subtract, put spaces on both sides of the minus: `{left:.60} - {right}`"
+                self._warn("unknown_field", pointer, name, message, hint)
 
     def _check_siblings(self, number: int, pointer: str, name: Name) -> None:
         """Warn where a key of a `set` reads another key of the same `set`, which is not set yet."""

@@ -375,6 +375,16 @@ WARNINGS: dict[str, tuple[dict[str, Any], str, str]] = {
         "unknown_variable",
         "/nodes/0/config/x",
     ),
+    "minus without spaces": (
+        workflow(put("a", x="{{ input.total-input.tax }}")),
+        "unknown_field",
+        "/nodes/0/config/x",
+    ),
+    "minus between variables": (
+        workflow(put("a", x="{{ total-tax }}"), variables={"total": 1, "tax": 2}),
+        "unknown_variable",
+        "/nodes/0/config/x",
+    ),
     "join of an unknown variable": (
         workflow(
             {"id": "p", "type": "parallel", "branches": [["b"]], "config": {"join": "{{ needed }}"}},
@@ -642,6 +652,12 @@ def test_input_is_checked_against_the_schema() -> None:
     assert check_input(planned, {"n": 1}) == []
     assert [problem.path for problem in check_input(planned, {})] == [""]
     assert [problem.code for problem in check_input(planned, None)] == ["schema_mismatch"]
+
+
+def test_a_key_is_suggested_by_the_name_that_a_definition_has() -> None:
+    (problem,) = check({**workflow(put("a")), "schema": "definition.schema.json"}).problems
+
+    assert (problem.code, problem.hint) == ("unknown_key", "did you mean `$schema`?")
 
 
 def test_plan_returns_a_plan_or_problems() -> None:
