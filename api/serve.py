@@ -109,6 +109,11 @@ def _raise_file_limit(files: int) -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
 
 
+def require_free_address(host: str, port: int) -> None:
+    """Raise AddressInUse where no server could listen at present."""
+    _listen(host, port).close()
+
+
 def _listen(host: str, port: int) -> socket.socket:
     """Bind the socket before the server starts, so that a taken port is an error here; raises AddressInUse."""
     try:

@@ -66,10 +66,11 @@ async def _serve_all(
 ) -> None:
     import asyncio
 
-    from api.serve import serve_http
+    from api.serve import require_free_address, serve_http
     from orchestrator.cli.embedded import run_embedded
     from orchestrator.service.services import run_services
 
+    require_free_address(settings.api_host, settings.api_port)  # before Temporal is started for nothing
     with Announcement(settings.home, ready_file) as announcement:
         async with (
             run_embedded(

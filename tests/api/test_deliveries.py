@@ -30,7 +30,7 @@ async def test_a_delivery_can_be_redriven(api: httpx.AsyncClient) -> None:
 async def test_pending_starts_are_completed_after_a_crash(
     api: httpx.AsyncClient, services: Services, customer: str
 ) -> None:
-    """Accepted and never started: what `kill -9` leaves between the two."""
+    """Accepted and never started: what `kill -9` leaves between the two, once the claim has timed out."""
     await create_active_workflow(api, "one", {"type": "event", "event": "order.paid"})
     received = {"id": "e1", "name": "order.paid", "data": 7}
     start = Start("one", 1, f"{customer}-pending")
@@ -39,6 +39,7 @@ async def test_pending_starts_are_completed_after_a_crash(
         f"{customer}-delivery", customer, "event", "order.paid", "e1", ACCEPTED, received, long_ago, starts=(start,)
     )
     await services.events.deliveries.accept(owing, "event:e1")
+    await services.events.deliveries.postpone(owing.id, timedelta(seconds=-1))
 
     assert (await wait_for_end(api, f"{customer}-pending"))["context"]["seen"] == received
     again = (await api.post("/events", json={"id": "e1", "name": "order.paid", "data": 7})).json()
