@@ -12,12 +12,18 @@ NO_ZONES = frozenset(("localtime",))
 def find_zone(name: str) -> ZoneInfo | None:
     """Return the time zone of that name, if there is one."""
     # ZoneInfo also opens files that are not zones, such as `posixrules` and `right/UTC`.
-    return ZoneInfo(name) if name == "UTC" or name in _list_zones() else None
+    return _load_zone(name) if name == "UTC" or name in _list_zones() else None
 
 
 def suggest_zone(name: str) -> str:
     """Return a hint for a name that is not one of a zone."""
     return did_you_mean(name, sorted(_list_zones())) or "use an IANA name such as Europe/Vienna"
+
+
+@cache
+def _load_zone(name: str) -> ZoneInfo:
+    # ZoneInfo keeps eight: with others from the data, each `at` of a long value would read a file.
+    return ZoneInfo(name)
 
 
 @cache
