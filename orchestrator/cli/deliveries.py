@@ -27,8 +27,8 @@ def list_deliveries(
         typer.Option(metavar="event|webhook|start", help="Only deliveries of this kind."),
     ] = None,
     outcome: Annotated[
-        Literal["accepted", "duplicate", "rejected"] | None,
-        typer.Option(metavar="accepted|duplicate|rejected", help="Only deliveries with this outcome."),
+        Literal["accepted", "paused", "duplicate", "rejected"] | None,
+        typer.Option(metavar="accepted|paused|duplicate|rejected", help="Only deliveries with this outcome."),
     ] = None,
     customer: options.Customer = None,
     limit: options.Limit = DEFAULT_LIMIT,
@@ -74,6 +74,26 @@ def redrive(
     print_result(f"delivery {redriven['id']}: {redriven['outcome']}", redriven, as_json=as_json)
     for run in () if as_json else redriven["runs"]:
         print_line(f"{run['workflow_id']}: {run['state']} run {run['run_id']}")
+
+
+@api_command(app)
+def release(
+    client: "ApiClient",
+    workflow: Annotated[str, typer.Argument(metavar="WORKFLOW", help="ID of a workflow that is active again.")],
+    received_after: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Only what was received from this time on (RFC 3339).")
+    ] = None,
+    received_before: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Only what was received before this time (RFC 3339).")
+    ] = None,
+    customer: options.Customer = None,
+    as_json: options.Json = False,
+) -> None:
+    """Start what was received for a workflow while it was paused, each once."""
+    selection = {"workflow_id": workflow, "received_after": received_after, "received_before": received_before}
+    released = client.post("/deliveries/redrive", selection, customer_id=customer)
+    count = released["released"]
+    print_result(f"{count} {'run starts' if count == 1 else 'runs start'}", released, as_json=as_json)
 
 
 def _get_path(delivery: str) -> str:
