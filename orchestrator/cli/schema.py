@@ -17,7 +17,10 @@ def schema(
         ),
     ] = False,
 ) -> None:
-    """Print the JSON Schema of a definition, with the parameters of all actions, own ones too: for editors."""
+    """Print the JSON Schema of definitions and actions, for editors.
+
+    Own actions are in it, with their parameters.
+    """
     from activities import load_builtin_registry
     from orchestrator.cli.environment import load_actions
     from orchestrator.planner.editor_schema import build_editor_schema
