@@ -7,6 +7,8 @@ rebinding) gains nothing. A redirect opens a new connection, which is checked to
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 
@@ -38,6 +40,10 @@ DENIED = tuple(
 )
 """Addresses that are not on the public Internet, or wrap others, and that `ipaddress` of some Python calls global."""
 EVERYWHERE = (ip_network("0.0.0.0/0"), ip_network("::/0"))
+RESOLVE_SECONDS = 10.0
+"""How long the lookup of a name may take; a system whose name servers do not answer waits for half a minute."""
+RESOLVERS = ThreadPoolExecutor(16, thread_name_prefix="resolver")
+"""Threads of lookups: one that nobody waits for any more continues, and may take none of the others' threads."""
 CONNECT_ATTEMPTS = 3
 """Addresses of one host that are tried in turn."""
 
@@ -45,7 +51,9 @@ CONNECT_ATTEMPTS = 3
 async def resolve(host: str, port: int) -> list[str]:
     """Return the addresses of a host, from the system's resolver; raises ActionFailed if there are none."""
     try:
-        addresses = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        addresses = await asyncio.get_running_loop().run_in_executor(
+            RESOLVERS, partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        )
     except (socket.gaierror, UnicodeError) as error:
         raise ActionFailed(f"cannot resolve host {host!r}: {error}", details={"host": host}) from error
     return list(dict.fromkeys(str(entry[4][0]) for entry in addresses))
@@ -88,10 +96,20 @@ def is_of_this_machine(text: str) -> bool:
 
 
 async def find_allowed_addresses(
-    host: str, port: int, networks: Iterable[Network], resolver: Resolve, blocked_ports: Collection[int] = ()
+    host: str,
+    port: int,
+    networks: Iterable[Network],
+    resolver: Resolve,
+    blocked_ports: Collection[int] = (),
+    seconds: float = RESOLVE_SECONDS,
 ) -> list[str]:
-    """Return the addresses of a host that actions may connect to; raises ActionFailed if there are none."""
-    addresses = await resolver(host, port)
+    """Return the addresses of a host that actions may connect to; raises ActionFailed if there are none in time."""
+    try:
+        async with asyncio.timeout(seconds):
+            addresses = await resolver(host, port)
+    except TimeoutError:
+        message = f"the name {host!r:.100} was not resolved within {seconds:g} s"
+        raise ActionFailed(message, error_type="timeout_error", details={"host": host}) from None
     if port in blocked_ports and any(is_of_this_machine(address) for address in addresses):
         raise ActionFailed(
             f"port {port} of this machine belongs to a service that actions may not call",
@@ -132,7 +150,12 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
     ) -> httpcore.AsyncNetworkStream:
         """Resolve the host, check its addresses, and connect to one that was checked."""
         addresses = await find_allowed_addresses(
-            host.strip("[]"), port, self.networks, self.resolver, self.blocked_ports
+            host.strip("[]"),
+            port,
+            self.networks,
+            self.resolver,
+            self.blocked_ports,
+            RESOLVE_SECONDS if timeout is None else min(timeout, RESOLVE_SECONDS),
         )
         failure: httpcore.ConnectError | None = None
         for address in addresses[:CONNECT_ATTEMPTS]:

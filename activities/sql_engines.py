@@ -12,6 +12,8 @@ from sqlalchemy import URL, event, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
+CONNECT_SECONDS = 10.0
+"""How long a connection may take, the lookup of its name included."""
 READ_ONLY = "ro"
 WRITABLE_MODES = ("rw", "rwc")
 """Values of `mode` in the URL of a SQLite database that may be changed; `rwc` creates it too (sqlite.org/uri.html)."""
@@ -40,7 +42,8 @@ def create_engine(text: str) -> AsyncEngine:
     """Return the engine of a database URL; raises ArgumentError."""
     url = make_url(text)
     if url.get_backend_name() != "sqlite":
-        return create_async_engine(url, poolclass=NullPool)
+        options = {"timeout": CONNECT_SECONDS} if url.get_driver_name() == "asyncpg" else {}
+        return create_async_engine(url, poolclass=NullPool, connect_args=options)
     mode = str(url.query.get("mode", READ_ONLY))
     engine = create_async_engine(_build_sqlite_url(url, mode), poolclass=NullPool)
     writable = mode in WRITABLE_MODES

@@ -2,14 +2,18 @@
 
 import asyncio
 import gzip
+import socket
+import threading
 import time
 import tracemalloc
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from email.utils import formatdate
 from typing import Any
 
 import pytest
 
+from activities import addresses
 from activities.addresses import is_allowed
 from tests.activities.conftest import Caller, Web, answer
 
@@ -421,3 +425,35 @@ async def test_credentials_do_not_follow_to_another_host(web: Web, make_caller: 
 
     assert web.seen[0].headers["authorization"] == "Bearer t0ken"
     assert "authorization" not in web.seen[1].headers
+
+
+async def test_a_name_server_that_does_not_answer_fails_the_attempt_in_time(make_caller: Any) -> None:
+    # The lookup was outside every time limit but that of the step.
+    async def never(host: str, port: int) -> list[str]:
+        await asyncio.Event().wait()
+        return []
+
+    call = make_caller(resolver=never)
+    async with asyncio.timeout(60):
+        failure = await call.failure("http.request", {"url": "http://slow.example/", "timeout_seconds": 0.1})
+
+    assert (failure.type, failure.non_retryable) == ("timeout_error", False)
+    assert failure.message == "the name 'slow.example' was not resolved within 0.1 s"
+
+
+async def test_lookups_that_nobody_waits_for_take_no_threads_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = threading.Event()
+
+    def hang(*_: Any, **__: Any) -> list[Any]:
+        answer.wait(60)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    monkeypatch.setattr(addresses, "RESOLVERS", ThreadPoolExecutor(40))
+    try:
+        lookups = [asyncio.create_task(addresses.resolve("slow.example", 80)) for _ in range(40)]
+        async with asyncio.timeout(30):
+            assert await asyncio.to_thread(str, 1) == "1"
+    finally:
+        answer.set()
+    await asyncio.gather(*lookups)

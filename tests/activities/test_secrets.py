@@ -1,6 +1,7 @@
 """Secrets belong to customers and may be bound to hosts: others cannot tell that they exist."""
 
 import json
+import threading
 from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 
 from activities import secrets as secrets_module
 from activities.secrets import Secret, SecretsUnavailable, SettingsSecrets, open_secrets
+from orchestrator import settings as settings_module
 from orchestrator.errors import SettingsError
 from orchestrator.model.permissions import SecretInfo, describe_missing_secret
 from orchestrator.settings import PREFIX, Settings
@@ -309,3 +311,31 @@ async def test_a_connection_of_another_customer_reads_like_one_that_does_not_exi
     )
     for name in ("mine", "shared"):
         assert (await call("sql.query", {"connection": name, "statement": "SELECT 1 AS one"}))["rows"] == [{"one": 1}]
+
+
+async def test_no_file_is_read_on_the_event_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Each request to a webhook finds its secret: a slow disk would stop the whole service.
+    files = write_secrets(tmp_path)
+    source = SettingsSecrets(Settings(**files))
+    readers: list[threading.Thread] = []
+
+    def record(function: Any) -> Any:
+        def call(*args: Any) -> Any:
+            readers.append(threading.current_thread())
+            return function(*args)
+
+        return call
+
+    for module, name in (
+        (secrets_module, "_read_stamp"),
+        (secrets_module, "read_secrets_file"),
+        (settings_module, "dotenv_values"),
+    ):
+        monkeypatch.setattr(module, name, record(getattr(module, name)))
+    found = [await source.find("c", "token")]
+    write_secrets(tmp_path, {"c": {"token": "another-value"}})
+    found.append(await source.find("c", "token"))
+
+    assert [read_value(secret) for secret in found] == [TOKEN, "another-value"]
+    assert len(readers) == 3, "twice whether the file has changed, and once the file; `.env` is read at start only"
+    assert threading.current_thread() not in readers

@@ -398,3 +398,23 @@ async def test_a_secret_that_cannot_be_decoded_verifies_nothing(secret: str) -> 
 
     with pytest.raises(SecretMissing):
         await find_signing_keys(config, "acme", Source(hook=secret))
+
+
+@pytest.mark.parametrize(
+    "info",
+    [
+        SecretInfo("hook", "*"),
+        SecretInfo("hook", "acme", hosts=("api.example.com",)),
+        SecretInfo("hook", "acme", actions=("http.request",)),
+    ],
+    ids=["of all customers", "for some hosts", "for another action"],
+)
+async def test_a_secret_that_is_not_for_webhooks_verifies_nothing(info: SecretInfo) -> None:
+    """Request by request, the answers would tell whether a guess of `{{ secrets.hook | slice(0, 1) }}` is right."""
+
+    class Shared(Source):
+        async def find(self, customer_id: str, name: str) -> Secret | None:
+            return Secret(info, "k")
+
+    with pytest.raises(SecretMissing):
+        await find_signing_keys({"secret": "{{ secrets.hook }}"}, "acme", Shared())
