@@ -139,7 +139,7 @@ def test_a_compressed_body_is_decompressed(coding: str | None, raw: bytes) -> No
         ("gzip", b"[1]", BodyUnreadable),
         ("gzip", gzip.compress(b"[1]", mtime=0)[:-1], BodyUnreadable),
         ("gzip", gzip.compress(b"[12]", mtime=0), BodyTooLarge),
-        ("gzip", gzip.compress(b"0" * 100_000_000, mtime=0), BodyTooLarge),
+        ("gzip", gzip.compress(b"0" * 10_000_000, mtime=0), BodyTooLarge),
         ("br", b"[1]", CodingUnsupported),
         ("gzip, gzip", b"[1]", CodingUnsupported),
     ],
