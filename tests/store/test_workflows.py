@@ -268,7 +268,7 @@ async def test_each_database_has_its_own_installation_id(definitions: Definition
     assert await Triggers(definitions.database).get_installation() == name
 
 
-async def test_subscribers_are_active_and_of_the_same_customer(definitions: Definitions) -> None:
+async def test_subscribers_are_active_or_paused_and_of_the_same_customer(definitions: Definitions) -> None:
     event = {"trigger": {"type": "event", "event": "order.*"}}
     for name in ("b", "a", "paused", "archived"):
         await publish(definitions, name, **event)
@@ -281,4 +281,5 @@ async def test_subscribers_are_active_and_of_the_same_customer(definitions: Defi
     ] == [
         ("a", "order.*"),
         ("b", "order.*"),
+        ("paused", "order.*"),
     ]
