@@ -10,6 +10,7 @@ from orchestrator.cli import (
     actions,
     deliveries,
     fmt,
+    init,
     keys,
     replay,
     run,
@@ -120,6 +121,7 @@ def define_options(
     """Run workflows defined as graphs, in JSON or YAML, durably on Temporal."""
 
 
+app.command()(init.init)
 app.command()(serve.dev)
 app.command()(serve.server)
 app.command()(serve.api)
