@@ -12,7 +12,8 @@ CODES: dict[ProblemCode, str] = {
     "no_nodes": "The workflow has no nodes.",
     "too_many_nodes": "The definition has more nodes than are supported.",
     "too_large": "The workflow and those it calls are larger than a run's input may be. Reported when it is saved.",
-    "too_many_callees": "The workflow calls too many others, directly and indirectly. Reported when it is saved.",
+    "too_many_callees": "The workflow calls too many others, directly and indirectly, or too large ones. "
+    "Reported when it is saved.",
     "other_id": "The definition's id does not match the URL. Reported when it is saved.",
     "reserved_name": "The name is reserved: `workflow`, `run`, `trigger`, `input`, `steps` or `secrets`.",
     "unknown_key": "The key is unknown. An error when it is close to a known key or in the `config` of a node, except "

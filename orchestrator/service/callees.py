@@ -9,6 +9,8 @@ from orchestrator.planner.calls import Call, find_callees
 from orchestrator.store.workflows import Definitions
 
 MAX_CALLEES = 200
+MAX_CALLEE_BYTES = 8_000_000
+"""Of all definitions that are called, as JSON: a run can start with less than one million. Decoding takes 0.1 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +31,15 @@ async def load_callees(definitions: Definitions, customer_id: str, definition: M
     callees = Callees()
     seen: set[Call] = set()
     calls = find_callees(definition)
+    room = MAX_CALLEE_BYTES
     while calls:
         seen |= calls
+        _require_few(len(seen))
+        # They are decoded on the event loop, and sent to a process.
+        room -= await definitions.measure_callees(customer_id, calls)
+        if room < 0:
+            message = f"the workflows that are called have more than {MAX_CALLEE_BYTES:,} bytes"
+            raise DefinitionInvalid([Problem("error", "too_many_callees", "/nodes", message)])
         level: dict[str, dict[str, Any]] = {}
         for callee in await definitions.load_callees(customer_id, calls):
             content = {**callee.definition, "version": callee.version} if callee.version else dict(callee.definition)
@@ -40,12 +49,15 @@ async def load_callees(definitions: Definitions, customer_id: str, definition: M
                 level[f"{callee.workflow_id}@{callee.version}"] = content
             if callee.newest and _calls_newest(callee.workflow_id, callee.version, calls):
                 level[callee.workflow_id] = content
-        if len(callees.definitions.keys() | level.keys()) > MAX_CALLEES:
-            message = f"more than {MAX_CALLEES} workflows are called, by this one and by those that it calls"
-            raise DefinitionInvalid([Problem("error", "too_many_callees", "/nodes", message)])
         callees.definitions.update(level)
         calls = {call for content in level.values() for call in find_callees(content)} - seen
     return callees
+
+
+def _require_few(number: int) -> None:
+    if number > MAX_CALLEES:
+        message = f"more than {MAX_CALLEES} workflows are called, by this one and by those that it calls"
+        raise DefinitionInvalid([Problem("error", "too_many_callees", "/nodes", message)])
 
 
 def _calls_newest(workflow_id: str, newest: int, calls: set[Call]) -> bool:

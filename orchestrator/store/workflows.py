@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Select, and_, case, delete, insert, or_, select, tuple_, update
+from sqlalchemy import Select, Text, and_, case, cast, delete, func, insert, or_, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -179,28 +179,37 @@ class Definitions:
 
     async def load_callees(self, customer_id: str, calls: Iterable[tuple[str, int | None]]) -> list[Callee]:
         """Return the definitions that are called by ID and version: the newest of each, and those pinned."""
-        wanted = list(calls)
-        pinned = [(name, version) for name, version in wanted if version is not None and 0 < version <= MAX_VERSION]
-        same = (versions.c.customer_id == workflows.c.customer_id, versions.c.workflow_id == workflows.c.id)
-        chosen = or_(
-            versions.c.version == workflows.c.version,
-            tuple_(versions.c.workflow_id, versions.c.version).in_(pinned),
-        )
-        query = (
-            select(
-                workflows.c.id,
-                workflows.c.version.label("newest"),
-                versions.c.version,
-                case((workflows.c.version == 0, workflows.c.definition), else_=versions.c.definition).label("content"),
-            )
-            .outerjoin_from(workflows, versions, and_(*same, chosen))
-            .where(workflows.c.customer_id == customer_id, workflows.c.id.in_({name for name, _ in wanted}))
-        )
         async with self.database.read_transaction() as connection:
             return [
                 Callee(row.id, row.version or 0, row.content, newest=(row.version or 0) == row.newest)
-                for row in await connection.execute(query)
+                for row in await connection.execute(_select_callees(customer_id, calls))
             ]
+
+    async def measure_callees(self, customer_id: str, calls: Iterable[tuple[str, int | None]]) -> int:
+        """Return how many characters of JSON `load_callees` would load."""
+        content = _select_callees(customer_id, calls).subquery().c.content
+        async with self.database.read_transaction() as connection:
+            return int(await connection.scalar(select(func.sum(func.length(cast(content, Text))))) or 0)
+
+
+def _select_callees(customer_id: str, calls: Iterable[tuple[str, int | None]]) -> Select[Any]:
+    wanted = list(calls)
+    pinned = [(name, version) for name, version in wanted if version is not None and 0 < version <= MAX_VERSION]
+    same = (versions.c.customer_id == workflows.c.customer_id, versions.c.workflow_id == workflows.c.id)
+    chosen = or_(
+        versions.c.version == workflows.c.version,
+        tuple_(versions.c.workflow_id, versions.c.version).in_(pinned),
+    )
+    return (
+        select(
+            workflows.c.id,
+            workflows.c.version.label("newest"),
+            versions.c.version,
+            case((workflows.c.version == 0, workflows.c.definition), else_=versions.c.definition).label("content"),
+        )
+        .outerjoin_from(workflows, versions, and_(*same, chosen))
+        .where(workflows.c.customer_id == customer_id, workflows.c.id.in_({name for name, _ in wanted}))
+    )
 
 
 def _encode_canonical(definition: Mapping[str, Any]) -> str:

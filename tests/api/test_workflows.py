@@ -15,6 +15,7 @@ from orchestrator.errors import DefinitionInvalid
 from orchestrator.service.process_pool import Busy
 from orchestrator.service.services import Services
 from orchestrator.store.database import StoreUnavailable
+from orchestrator.store.workflows import Definitions
 from tests.api.support import SET, create_workflow
 from tests.temporal.world import make_definition, wait_until
 
@@ -451,6 +452,23 @@ async def test_too_many_callees_are_rejected(services: Services, customer: str) 
 
     definition |= {"nodes": nodes[1:], "edges": [{"source": "trigger", "target": "w1"}, *edges[2:]]}
     assert (await services.plans.check(customer, definition)).plan is not None
+
+
+async def test_callees_that_are_large_together_are_refused_unread(
+    services: Services, customer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # They were decoded on the event loop: 200 of 1 MB each take two seconds.
+    names = [f"w{number}" for number in range(9)]
+    for name in names:
+        definition = make_greeting() | {"id": name, "description": "x" * 900_000}
+        await services.workflows.definitions.create(customer, name, definition, "a test")
+    nodes = [{"id": name, "type": "workflow", "config": {"workflow_id": name}} for name in names]
+    edges = [{"source": one, "target": next_} for one, next_ in pairwise(["trigger", *names])]
+    definition = {"id": "x", "name": "X", "trigger": {"type": "manual"}, "nodes": nodes, "edges": edges}
+    monkeypatch.delattr(Definitions, "load_callees")
+
+    with pytest.raises(DefinitionInvalid, match="that are called have more than 8,000,000 bytes"):
+        await services.plans.check(customer, definition)
 
 
 async def test_a_rollback_keeps_a_paused_workflow_paused(api: httpx.AsyncClient) -> None:

@@ -214,6 +214,8 @@ async def test_callees_are_the_newest_version_the_pinned_ones_or_the_draft(defin
 
     calls = {("published", None), ("published", 1), ("published", 9), ("draft", 1), ("missing", None)}
     callees = await definitions.load_callees("acme", calls)
+    assert await definitions.measure_callees("acme", calls) > 0
+    assert await definitions.measure_callees("acme", []) == 0
 
     assert {(each.workflow_id, each.version, each.definition["n"], each.newest) for each in callees} == {
         ("published", 2, 2, True),
