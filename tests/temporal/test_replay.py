@@ -41,9 +41,12 @@ async def find_mismatches(executions: Iterable[WorkflowHistory]) -> dict[str, Ex
 
 
 TASK = "WORKFLOW_TASK_COMPLETED"
-BOUND_TO_THEIR_ORDER = {"continued-a-map-of-loops-ended-by-one-of-its-items"}
-"""Recorded without the flag: results of several items come in one task, and the first one ends the map. With the flag
-the others are recorded before it does. Each run keeps the flags that it began with, so both replay as they were."""
+BOUND_TO_THEIR_ORDER = {
+    "continued-a-map-of-loops-ended-by-one-of-its-items",
+    "continued-inline-branches-with-an-open-wait-and-an-open-delay",
+}
+"""Recorded without the flag: several paths are resumed in one task, and one ends before the others are told. With the
+flag all are told first. Each run keeps the flags that it began with, so both replay as they were."""
 UNWRITTEN = {
     "WORKFLOW_EXECUTION_TIMED_OUT": "runs have no timeout of Temporal's",
     "CHILD_WORKFLOW_EXECUTION_TIMED_OUT": "nor have branches and called runs",
