@@ -118,6 +118,7 @@ async def test_a_response_may_take_longer_than_its_request() -> None:
         assert (await waiting).text == "done"
 
 
+@pytest.mark.thorough
 async def test_a_thousand_idle_connections_do_not_stop_service() -> None:
     limits = ConnectionLimits(max_connections=50)
     async with serve(limits) as (address, event), AsyncExitStack() as stack:

@@ -76,6 +76,7 @@ def check_graph(graph: Generated) -> None:
         compare(graph, run, run_reference(graph.definition, graph.answers))
 
 
+@pytest.mark.thorough
 @QUICK
 @given(draw_structured())
 def test_well_formed_graphs_are_accepted_and_run_as_the_reference(graph: Generated) -> None:

@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,6 +22,7 @@ MOVES = st.lists(
 )
 
 
+@pytest.mark.thorough
 @settings(max_examples=300, deadline=None, derandomize=True, database=None)
 @given(st.lists(RANKS, unique=True, max_size=5), MOVES)
 def test_going_back_restores_the_ranks_and_exits_of_then(entries: list[int], moves: list[tuple[str, int]]) -> None:
@@ -54,6 +56,7 @@ def test_going_back_restores_the_ranks_and_exits_of_then(entries: list[int], mov
                 )
 
 
+@pytest.mark.thorough
 @settings(max_examples=300, deadline=None, derandomize=True, database=None)
 @given(st.lists(RANKS, unique=True, min_size=3), st.sets(RANKS), st.lists(RANKS, max_size=5))
 def test_entries_that_are_folded_leave_the_others_right(ranks: list[int], retained: set[int], later: list[int]) -> None:

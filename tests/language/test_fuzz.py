@@ -21,6 +21,8 @@ from orchestrator.language.operators import OPERATORS
 from orchestrator.language.presets import PRESETS
 from orchestrator.language.values import json_equal
 
+pytestmark = pytest.mark.thorough
+
 NOW = datetime(2026, 5, 1, 12, 30, tzinfo=UTC)
 OURS = (ExpressionError, ConditionError)
 quick = settings(
@@ -97,7 +99,6 @@ def failure(call: Callable[[], Any]) -> Exception | None:
     return None
 
 
-@pytest.mark.thorough
 @quick
 @given(templates | st.dictionaries(templates, templates, max_size=3), contexts, st.booleans())
 def test_a_template_returns_the_same_value_or_error_each_time(

@@ -677,6 +677,7 @@ def test_the_schema_describes_a_definition() -> None:
     json.dumps(schema)
 
 
+@pytest.mark.thorough
 def test_ten_thousand_nodes_in_a_row_are_planned() -> None:
     planned = check(workflow(*(put(f"n{i}") for i in range(10_000)))).require()
 
@@ -700,6 +701,7 @@ QUICK = settings(
 )
 
 
+@pytest.mark.thorough
 @QUICK
 @given(st.data())
 def test_no_definition_breaks_the_planner(data: st.DataObject) -> None:
@@ -732,6 +734,7 @@ def test_any_json_value_is_checked(junk: Any) -> None:
     assert verdict.problems
 
 
+@pytest.mark.thorough
 @QUICK
 @given(draw_wild())
 def test_problems_are_the_same_each_time(graph: Generated) -> None:

@@ -130,6 +130,7 @@ def test_ranges_are_short() -> None:
     assert [(one.start, one.end) for one in build_ranges(ANY_MINUTE)] == [(0, 59)]
 
 
+@pytest.mark.thorough
 def test_fire_times_in_utc_are_those_of_croniter() -> None:
     for expression in EXPRESSIONS:
         walk = croniter(expression, START, max_years_between_matches=50)
