@@ -57,6 +57,8 @@ UtcTime = Annotated[AwareDatetime, BeforeValidator(_parse_time), AfterValidator(
 Since = Annotated[UtcTime | None, Query(description="Runs that started at or after this time (RFC 3339).")]
 Until = Annotated[UtcTime | None, Query(description="Runs that started before this time (RFC 3339).")]
 
+IdPrefix = Annotated[str | None, Query(pattern=PLAIN, max_length=300, description="What the id begins with.")]
+
 IfMatch = Annotated[
     str | None,
     Header(

@@ -10,7 +10,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import JsonValue
 
 from api.access import ADMITTED_KEY, Editor, Reader, Runner, is_still_admitted
-from api.fields import PLAIN, IdempotencyKey, RunId, Since, Until, WorkflowId
+from api.fields import PLAIN, IdempotencyKey, IdPrefix, RunId, Since, Until, WorkflowId
 from api.json_bodies import StrictRoute
 from api.models.runs import (
     AdHocRequest,
@@ -135,13 +135,14 @@ async def list_runs(
     ] = None,
     since: Since = None,
     until: Until = None,
+    id_prefix: IdPrefix = None,
     limit: Limit = 50,
     cursor: PageCursor = None,
 ) -> Page[RunView]:
     """List runs, newest first. The list may lag the run documents by about a second."""
     rows = await services.operations.list_runs(
         caller.customer_id,
-        RunFilter(workflow_id, status, trigger, since, until),
+        RunFilter(workflow_id, status, trigger, since, until, id_prefix),
         after=decode_cursor(cursor, datetime, str),
         limit=limit + 1,
     )

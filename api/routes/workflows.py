@@ -7,7 +7,7 @@ from fastapi import APIRouter, Body, Query, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 
 from api.access import Caller, Editor, Reader
-from api.fields import MAX_VERSION, IfMatch, Version, WorkflowId, format_etag, require_revision
+from api.fields import MAX_VERSION, IdPrefix, IfMatch, Version, WorkflowId, format_etag, require_revision
 from api.json_bodies import StrictRoute
 from api.models.workflows import (
     EXAMPLE,
@@ -90,12 +90,17 @@ async def list_workflows(
     status: Annotated[
         Literal["draft", "active", "paused", "archived"] | None, Query(description="Status of the workflow.")
     ] = None,
+    id_prefix: IdPrefix = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[WorkflowDocument]:
     """List workflows, ordered by customer and id."""
     rows = await services.workflows.list_workflows(
-        caller.customer_id, status=status, after=decode_cursor(cursor, str, str), limit=limit + 1
+        caller.customer_id,
+        status=status,
+        id_prefix=id_prefix,
+        after=decode_cursor(cursor, str, str),
+        limit=limit + 1,
     )
     page, next_cursor = cut_page(rows, limit, lambda stored: (stored.customer_id, stored.id))
     items = [WorkflowDocument.model_validate(each) for each in await services.workflows.describe(page)]

@@ -3,12 +3,16 @@
 import inspect
 from collections.abc import Callable
 from functools import wraps
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from orchestrator.cli.failures import ApiError, UsageError
 from orchestrator.cli.server_address import ServerOptions
 from orchestrator.cli.signals import interrupt_on_signal
+
+if TYPE_CHECKING:
+    from orchestrator.cli.client import ApiClient
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 CLIENT = "client"
@@ -21,6 +25,9 @@ Key = Annotated[str | None, typer.Option("--key", metavar="KEY", help="API key; 
 Profile = Annotated[
     str | None, typer.Option("--profile", metavar="NAME", help="Profile of the configuration file, with URL and key.")
 ]
+PREFIXES = {"run_not_found": ("run_id", "/runs"), "workflow_not_found": ("workflow", "/workflows")}
+"""By error code, the argument that may be the beginning of an ID, and the list of all IDs."""
+MAX_MATCHES = 5
 OPTIONS = {"url": Url, "api_key": Key, "profile": Profile}
 
 
@@ -33,12 +40,36 @@ def api_command(app: typer.Typer, name: str | None = None) -> Callable[[Function
             from orchestrator.cli.client import ApiClient
 
             with interrupt_on_signal(), ApiClient(pop_server_options(arguments)) as client:
-                function(client, **arguments)
+                try:
+                    function(client, **arguments)
+                except ApiError as error:
+                    full = complete_id(client, arguments, error)
+                    if full is None:
+                        raise
+                    function(client, **{**arguments, **full})
 
         app.command(name)(add_server_options(run_command, function))
         return function
 
     return register
+
+
+def complete_id(client: "ApiClient", arguments: dict[str, Any], error: ApiError) -> dict[str, str] | None:
+    """Return the argument whose value is the beginning of one ID only, with that ID; raises UsageError for several."""
+    name, path = PREFIXES.get(error.code, ("", ""))
+    prefix = arguments.get(name)
+    if not isinstance(prefix, str) or not prefix:
+        return None
+    customer = arguments.get("customer")
+    found = client.list_items(path, MAX_MATCHES, id_prefix=prefix, customer_id=customer)
+    # SQLite does not tell upper from lower case.
+    ids = list(dict.fromkeys(each["id"] for each in found if each["id"].startswith(prefix)))
+    if prefix in ids or not ids:
+        return None
+    if len(ids) > 1:
+        more = ", …" if len(ids) == MAX_MATCHES else ""
+        raise UsageError(f"{prefix!r} is the beginning of several IDs: {', '.join(ids)}{more}", hint="write more of it")
+    return {name: ids[0]}
 
 
 def add_server_options(command: Callable[..., Any], function: Callable[..., Any]) -> Callable[..., Any]:

@@ -135,10 +135,18 @@ class Workflows:
         return await self.definitions.get(customer_id, workflow_id)
 
     async def list_workflows(
-        self, customer_id: str | None, *, status: str | None = None, after: Sequence[str] = (), limit: int = 50
+        self,
+        customer_id: str | None,
+        *,
+        status: str | None = None,
+        id_prefix: str | None = None,
+        after: Sequence[str] = (),
+        limit: int = 50,
     ) -> list[Stored]:
         """List workflows by customer and ID; `after` is the customer and ID of the last one on the page before."""
-        return await self.definitions.list_definitions(customer_id, status=status, after=after, limit=limit)
+        return await self.definitions.list_definitions(
+            customer_id, status=status, id_prefix=id_prefix, after=after, limit=limit
+        )
 
     async def get_version(self, customer_id: str | None, workflow_id: str, version: int) -> Version:
         """Return a published version."""

@@ -55,6 +55,8 @@ class RunFilter:
     """Earliest start."""
     until: datetime | None = None
     """The start is before this."""
+    id_prefix: str | None = None
+    """What the ID begins with."""
 
     def build_conditions(self) -> list[ColumnElement[bool]]:
         """Return the conditions on the table of runs."""
@@ -64,6 +66,8 @@ class RunFilter:
             conditions.append(runs.c.started_at >= self.since)
         if self.until is not None:
             conditions.append(runs.c.started_at < self.until)
+        if self.id_prefix is not None:
+            conditions.append(runs.c.id.startswith(self.id_prefix, autoescape=True))
         return conditions
 
 

@@ -84,7 +84,13 @@ class Definitions:
         return await self._heads.get((customer_id, workflow_id), load)
 
     async def list_definitions(
-        self, customer_id: str | None, *, status: str | None = None, after: Sequence[str] = (), limit: int = 50
+        self,
+        customer_id: str | None,
+        *,
+        status: str | None = None,
+        id_prefix: str | None = None,
+        after: Sequence[str] = (),
+        limit: int = 50,
     ) -> list[Stored]:
         """List definitions by customer and ID; `after` is the customer and ID of the last one on the page before."""
         query = select(workflows).order_by(workflows.c.customer_id, workflows.c.id).limit(limit)
@@ -92,6 +98,8 @@ class Definitions:
             query = query.where(workflows.c.customer_id == customer_id)
         if status is not None:
             query = query.where(workflows.c.status == status)
+        if id_prefix is not None:
+            query = query.where(workflows.c.id.startswith(id_prefix, autoescape=True))
         if after:
             customer, name = after
             query = query.where(

@@ -6,8 +6,9 @@ import httpx
 import pytest
 
 from orchestrator.cli import client
+from orchestrator.cli.api_command import complete_id
 from orchestrator.cli.client import ApiClient
-from orchestrator.cli.failures import NO_SERVER, USAGE, ApiError, NoServerError, get_exit_code
+from orchestrator.cli.failures import NO_SERVER, USAGE, ApiError, NoServerError, UsageError, get_exit_code
 from orchestrator.cli.server_address import ServerOptions
 
 RUN = {"id": "r", "workflow_id": "w", "workflow_version": 1, "status": "running"}
@@ -104,3 +105,19 @@ def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(monkeypatch: p
 
     assert local._http.trust_env is False
     assert ApiClient(ServerOptions(url="http://api.example"))._http.trust_env is True
+
+
+def answer_prefix(*ids: str, prefix: str = "order-7k") -> dict[str, str] | None:
+    """What `order-7k` is completed to where these runs exist."""
+    page = httpx.Response(200, json={"items": [{"id": each} for each in ids], "next_cursor": None})
+    error = ApiError("run_not_found", "there is no run", status=404)
+    return complete_id(make_client(page), {"run_id": prefix}, error)
+
+
+def test_the_beginning_of_one_id_stands_for_it() -> None:
+    assert answer_prefix("order-7k3m9q2x") == {"run_id": "order-7k3m9q2x"}
+    assert answer_prefix() is None
+    assert answer_prefix("ORDER-7K3m9q2x") is None, "the case counts"
+    assert answer_prefix("order-7k", "order-7k3m") is None, "it is there: something else was not found"
+    with pytest.raises(UsageError, match="is the beginning of several IDs: order-7k1, order-7k2"):
+        answer_prefix("order-7k1", "order-7k2")

@@ -159,3 +159,12 @@ def test_a_run_of_a_file_is_not_one_of_the_published_version(command: InProcess,
 
     assert (run["workflow_version"], run["customer_id"]) == (0, "adhoc")
     assert json.loads(run_for(command, "adhoc", "show", "adhoc"))["run_count"] == 0
+
+
+def test_the_beginning_of_an_id_is_enough(command: InProcess, tmp_path: Path) -> None:
+    files = [write_definition(tmp_path, name) for name in ("order_flow", "invoice")]
+    run_for(command, "prefixes", "push", *files)
+
+    assert run_for(command, "prefixes", "activate", "ord") == "order_flow: active, version 1"
+    unknown = command("workflows", "show", "order_x", "--customer", "prefixes")
+    assert (unknown.code, "there is no workflow 'order_x'" in unknown.err) == (2, True)
