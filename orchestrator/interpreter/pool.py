@@ -10,7 +10,7 @@ in which coroutines end, as the last thing that each one does. With three indice
 
 "At once" is before any other coroutine gets a turn: of two branches that race, and whose events arrive in the same
 moment, the second one starts no further node. For the same reason a pool that is cancelled from outside cancels its
-tasks right away, not in its own next turn (`_Wake`).
+tasks right away, not in its own next turn (`CancelForwarder`).
 """
 
 import asyncio
@@ -84,15 +84,15 @@ def is_discarded() -> bool:
     return isinstance(sys.exception(), GeneratorExit)
 
 
-class _Wake(asyncio.Future[None]):
-    """What a pool waits for: its cancellation reaches the tasks at once, as that of `asyncio.gather` does."""
+class CancelForwarder(asyncio.Future[Any]):
+    """What the owner of tasks waits for: its cancellation reaches them at once, as that of `asyncio.gather` does."""
 
     def __init__(self, on_cancel: Callable[[], None]) -> None:
         super().__init__(loop=asyncio.get_running_loop())
         self._on_cancel = on_cancel
 
     def cancel(self, msg: Any = None) -> bool:
-        """Cancel the tasks, too: cancelling this future cancels the pool's flow."""
+        """Cancel the tasks, too: cancelling the owner cancels this future."""
         self._on_cancel()
         return super().cancel(msg)
 
@@ -112,7 +112,7 @@ class _Pool:
         self.left = False
         """What is still in flight is no longer awaited here."""
         self.error: BaseException | None = None
-        self._wake: _Wake | None = None
+        self._wake: CancelForwarder | None = None
 
     def fill(self) -> None:
         """Launch up to the limit."""
@@ -134,7 +134,7 @@ class _Pool:
         """Wait until a task has ended; return whether the pool has stopped."""
         count = len(self.tasks)
         while not self.stopped and len(self.tasks) == count:
-            self._wake = _Wake(self.stop)
+            self._wake = CancelForwarder(self.stop)
             await self._wake
         return self.stopped
 

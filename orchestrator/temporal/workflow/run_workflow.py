@@ -5,6 +5,8 @@ is a bug: it fails the workflow task, which Temporal retries until a fixed worke
 """
 
 import asyncio
+import contextlib
+import inspect
 from collections.abc import Coroutine, Mapping
 from typing import Any, get_args
 
@@ -24,7 +26,7 @@ with workflow.unsafe.imports_passed_through():
 from orchestrator.interpreter.effects import Resolution
 from orchestrator.interpreter.execute import execute, execute_branch
 from orchestrator.interpreter.failures import build_error_document
-from orchestrator.interpreter.pool import is_discarded
+from orchestrator.interpreter.pool import CancelForwarder, is_discarded
 from orchestrator.model.plan import collect_node_ids
 from orchestrator.model.run import ErrorDocument, ResolutionAction, format_timestamp
 from orchestrator.temporal.branch_results import encode_branch_result, result_within_limit
@@ -32,6 +34,7 @@ from orchestrator.temporal.failures import build_run_failure
 from orchestrator.temporal.payloads import dump_within_limit, encode_or_fail, encode_state
 from orchestrator.temporal.requests import read_request
 from orchestrator.temporal.search_attributes import FIRST_STARTED_AT, WORKFLOW
+from orchestrator.temporal.workflow.cancellation import await_uncancelled
 from orchestrator.temporal.workflow.continuation import watch_for_continuation
 from orchestrator.temporal.workflow.flow import Flow, iterate_enclosing_paths
 
@@ -72,7 +75,7 @@ class RunWorkflow:
             # Temporal warns of a workflow that ends with handlers running, and their updates would fail.
             if not is_discarded():
                 flow.show()
-                await workflow.wait_condition(workflow.all_handlers_finished)
+                await _wait_for_handlers()
 
     async def _run_whole(self, flow: Flow) -> Any:
         outcome = await execute(flow.plan, flow.info, flow.state, flow.effects)
@@ -196,10 +199,29 @@ class RunWorkflow:
         return encoded
 
 
+async def _wait_for_handlers() -> None:
+    """Wait until all signals and updates have been handled; it is too late to cancel a run that has ended."""
+    if not workflow.all_handlers_finished():
+        waiting = workflow.wait_condition(workflow.all_handlers_finished)
+        await await_uncancelled(asyncio.get_running_loop().create_task(waiting))
+
+
 async def _run_shielded(flow: Flow, work: Coroutine[Any, Any, Any]) -> Any:
-    """Run the flow in its own task, so that a cancellation does not interrupt the compensation of a failure."""
+    """Run the flow in its own task, so that a cancellation does not interrupt the compensation of a failure.
+
+    Of a timer and a cancellation in the same workflow task, the flow learns of the cancellation first: it starts no
+    further node, and does not end as completed. When it has ended it is too late to cancel it.
+    """
     loop = asyncio.get_running_loop()
-    task, end = loop.create_task(work), loop.create_future()
+    task = loop.create_task(work)
+
+    def cancel() -> None:
+        # With a failure the compensations are running: they finish, and the run fails instead of being cancelled.
+        if flow.state.failure is None:
+            # A task that is cancelled before its first turn never runs, which would leave the run without an end.
+            task.cancel() if inspect.getcoroutinestate(work) != inspect.CORO_CREATED else loop.call_soon(task.cancel)
+
+    end = CancelForwarder(cancel)
     watcher = loop.create_task(watch_for_continuation(flow, end))
 
     def stop_waiting(ended: "asyncio.Task[Any]") -> None:
@@ -208,15 +230,10 @@ async def _run_shielded(flow: Flow, work: Coroutine[Any, Any, Any]) -> Any:
 
     task.add_done_callback(stop_waiting)
     watcher.add_done_callback(stop_waiting)
+    request: RawValue | None = None
     try:
-        request: RawValue | None = await end
-    except asyncio.CancelledError:
-        if task.done():
-            raise
-        # With a failure the compensations are running: they finish, and the run fails instead of being cancelled.
-        if flow.state.failure is None:
-            task.cancel()
-        return await task
+        with contextlib.suppress(asyncio.CancelledError):
+            request = await end
     finally:
         watcher.cancel()
     if watcher.done() and not watcher.cancelled():
@@ -224,7 +241,7 @@ async def _run_shielded(flow: Flow, work: Coroutine[Any, Any, Any]) -> Any:
     if request is not None:
         memo = {**workflow.memo(), FIRST_STARTED_AT: format_timestamp(flow.state.started_at)}
         workflow.continue_as_new(request, memo=memo)
-    return task.result()
+    return await await_uncancelled(task)
 
 
 def _build_cancellation(entries: dict[str, Any]) -> BaseException:
