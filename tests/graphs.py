@@ -10,6 +10,8 @@ Shape = Literal["simple", "sequence", "choice", "switch", "fork", "loop", "paral
 
 VARIABLES = ("v0", "v1", "v2")
 VALUES = (True, False, None)
+NAMES = {"good": "v1", "other": "v2", "more": "computed", "reserved": "steps", "empty": ""}
+"""Variables of rich graphs: names that keys are computed from. The last two fail their step."""
 PORTS: dict[Kind, tuple[str, ...]] = {
     "action": ("next", "error"),
     "set": ("next",),
@@ -58,6 +60,10 @@ class Builder:
     nodes: list[dict[str, Any]] = field(default_factory=list)
     edges: list[dict[str, Any]] = field(default_factory=list)
     answers: dict[str, list[Any]] = field(default_factory=dict)
+    rich: bool = False
+    """Draws what the reference does not know, with delays that a real clock can bear."""
+    snapshots: int = 1
+    """How many values may still copy all steps: each copies those before it, too."""
 
     def choose(self, *choices: Any) -> Any:
         return self.draw(st.sampled_from(choices))
@@ -84,9 +90,10 @@ class Builder:
             case "set":
                 self.fill_set(node)
             case "delay":
-                node["delay_seconds"] = self.choose(0, 1, 60)
+                node["delay_seconds"] = self.choose(0, 0.01, 0.05) if self.rich else self.choose(0, 1, 60)
             case "wait":
-                node["config"] = {"event": "never", "timeout_seconds": self.choose(1, 5)}
+                limit = self.choose(0.01, 0.1) if self.rich else self.choose(1, 5)
+                node["config"] = {"event": "never", "timeout_seconds": limit}
             case "condition":
                 node["condition"] = self.draw_condition()
             case "switch":
@@ -108,6 +115,8 @@ class Builder:
         answer = st.sampled_from(({name: True}, {name: False}, {name: True}, {name: False}, "fail"))
         node |= {"action": f"act.{node['id']}", "outputs": [name]}
         self.answers[node["action"]] = self.draw(st.lists(answer, min_size=1, max_size=1 if self.concurrent else 4))
+        if self.rich and self.choose(True, False):
+            node["compensate"] = {"action": "undo", "config": {"of": node["id"]}}
         self.decorate(node)
 
     def decorate(self, node: dict[str, Any]) -> None:
@@ -120,7 +129,24 @@ class Builder:
     def fill_set(self, node: dict[str, Any]) -> None:
         values = st.sampled_from((True, False, "{{ v0 }}", "{{ v1 }}", "{{ item }}", "{{ item_index }}"))
         node["config"] = self.draw(st.dictionaries(st.sampled_from(VARIABLES), values, min_size=1, max_size=2))
+        if self.rich:
+            self.enrich_set(node["config"])
         self.decorate(node)
+
+    def enrich_set(self, config: dict[str, Any]) -> None:
+        """Draw a computed key, which some runs may not have, and the whole of a container."""
+        if self.choose(True, False):
+            config[f"{{{{ {self.choose(*['good', 'other', 'more'] * 3, *NAMES)} }}}}"] = self.choose(
+                True, "{{ input.rows }}", "{{ item }}"
+            )
+        match self.choose("plain", "input", "steps"):
+            case "input":
+                config[self.choose(*VARIABLES)] = self.choose(
+                    "{{ input }}", "{{ input.rows }}", "{{ [input, trigger] }}"
+                )
+            case "steps" if self.snapshots > 0:
+                self.snapshots -= 1
+                config[self.choose(*VARIABLES)] = self.choose("{{ steps }}", "{{ [steps] }}")
 
     def fill_loop(self, node: dict[str, Any]) -> None:
         config: dict[str, Any] = {}
@@ -128,6 +154,8 @@ class Builder:
             config |= {"max_concurrency": 2, "on_item_error": "continue"}
         elif self.choose(True, False):
             config["on_item_error"] = "continue"
+        if self.rich and self.choose(True, False):
+            config["collect"] = self.choose("{{ item_index }}", "{{ v0 }}", "{{ input.rows }}")
         if not self.concurrent and self.choose(*range(4)) == 0:
             config["break_when"] = self.draw_condition()
         node |= {
@@ -274,6 +302,8 @@ class Builder:
 
     def finish(self) -> Generated:
         variables = self.draw(st.dictionaries(st.sampled_from((*VARIABLES, "w")), st.sampled_from((True, False))))
+        if self.rich:
+            variables |= NAMES
         definition = {
             "id": "generated",
             "name": "Generated",
@@ -288,9 +318,12 @@ class Builder:
 
 
 @st.composite
-def draw_structured(draw: Any, *, crossing: int = 0) -> Generated:
-    """Draw nested blocks with up to `crossing` edges across them."""
-    builder = Builder(draw, concurrent=draw(st.sampled_from((False, False, True))))
+def draw_structured(draw: Any, *, crossing: int = 0, rich: bool = False) -> Generated:
+    """Draw nested blocks with up to `crossing` edges across them.
+
+    Rich ones have computed keys, whole containers and compensations as well.
+    """
+    builder = Builder(draw, concurrent=draw(st.sampled_from((False, False, True))), rich=rich)
     entry, tails = builder.draw_block(3)
     if tails and draw(st.booleans()):
         last, _ = builder.draw_block(0)

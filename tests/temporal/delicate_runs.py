@@ -21,13 +21,13 @@ from orchestrator.interpreter.restart import Changes, plan_rerun
 from orchestrator.model.plan import Plan
 from orchestrator.model.run import Run
 from orchestrator.temporal.client.runs import Runs
+from orchestrator.temporal.client.visibility import STATUSES
 from orchestrator.temporal.workflow.run_workflow import RunWorkflow
 from tests.golden import read_definition
 from tests.temporal.answers import Script
 from tests.temporal.golden_runs import make_slug
-from tests.temporal.test_cancel_races import add_heartbeats
 from tests.temporal.test_failing_tasks import BrokenWorkflow
-from tests.temporal.world import NONE, QUEUE, QUICK, World, make_plan, wait_until
+from tests.temporal.world import NONE, QUEUE, QUICK, World, add_heartbeats, make_plan, wait_until
 
 SUGGESTED_AT = 15
 """Events of history after which the server suggests to continue as new; its own figure is 4,096."""
@@ -126,6 +126,8 @@ class Delicate:
     """How long each action takes."""
     plan: Mapping[str, Any] = field(default_factory=dict)
     """Fields of the plan to change."""
+    early: Operate | None = None
+    """What happens before a worker runs."""
     operate: Operate | None = None
     together: Operate | None = None
     """What happens while no worker runs: it arrives in one workflow task."""
@@ -892,18 +894,33 @@ async def end_branch_and(play: Play, *operations: Operate) -> None:
         await operate(play)
 
 
+async def pause_at_once(play: Play) -> None:
+    await play.waits("delay")
+    await play.runs.pause(play.run_id)
+    await play.waits("paused")
+
+
+async def resume_then_cancel(play: Play) -> None:
+    await play.runs.resume(play.run_id)
+    await play.cancel()
+
+
 PAY = {"type": "action", "action": "charge", "task_queue": QUEUE, "compensate": {"action": "undo", "config": {}}}
 SHIP = {"type": "action", "action": "ship", "task_queue": QUEUE}
 ON_QUEUE = {"settings": {"compensate": "both", "task_queue": QUEUE}}
 
 
-def make_race(name: str, nodes: dict[str, Any], *edges: str, together: Operate, **more: Any) -> tuple[Delicate, ...]:
-    """Return a race with the SDK's flag on and off."""
-    options: dict[str, Any] = {"more": ON_QUEUE, "status": "cancelled", **more}
-    return tuple(
-        Delicate(f"race: {name}, {label}", nodes, edges, together=together, batch=batch, **options)
-        for label, batch in (("one by one", False), ("in one batch", True))
-    )
+def make_race(
+    name: str,
+    nodes: dict[str, Any],
+    *edges: str,
+    status: str = "cancelled",
+    status_in_batch: str | None = None,
+    **more: Any,
+) -> tuple[Delicate, Delicate]:
+    """Return a race with the SDK's flag off and on."""
+    race = Delicate(f"race: {name}, one by one", nodes, edges, status, **{"more": ON_QUEUE, **more})
+    return race, replace(race, name=f"race: {name}, in one batch", status=status_in_batch or status, batch=True)
 
 
 RACES: tuple[Delicate, ...] = (
@@ -966,6 +983,30 @@ RACES: tuple[Delicate, ...] = (
         "nap -> ship",
         operate=lambda play: play.has_recorded("TIMER_STARTED"),
         together=fire_then_cancel,
+    ),
+    *make_race(
+        "the resumption of a run that ends at once and a cancellation",
+        {"mark": make_set(done=True)},
+        "trigger -> mark",
+        status="completed",  # the SDK handles the signal first
+        status_in_batch="cancelled",
+        early=lambda play: play.runs.pause(play.run_id),
+        operate=lambda play: play.waits("paused"),
+        together=resume_then_cancel,
+    ),
+    *make_race(
+        "the resumption of a run that continues as new and a cancellation",
+        {
+            **dict.fromkeys(("a", "b"), NOTE),
+            "nap": {"type": "delay", "delay_seconds": 0.5},
+            "mark": make_set(done=True),
+        },
+        "trigger -> a",
+        "a -> b",
+        "b -> nap",
+        "nap -> mark",
+        operate=pause_at_once,
+        together=resume_then_cancel,
     ),
     *make_race(
         "a failure and a result of two branches",
@@ -1113,23 +1154,28 @@ async def run_delicate(world: World, case: Delicate) -> list[str]:
     if case.broken_first:
         async with Worker(world.client, task_queue=queue, workflows=[BrokenWorkflow], workflow_runner=NONE):
             await (await make_play(apart, script, plan, slug)).has_recorded("WORKFLOW_TASK_FAILED")
+    if case.early is not None:
+        await case.early(await make_play(apart, script, plan, slug))
     if case.lost_first:
         await lose_workflow_task(apart)
     if case.rerun:
-        async with run_flagged_worker(apart, case):
+        async with run_flagged_worker(apart, batch=case.batch):
             await apart.wait_for_end(slug)
             ids.append(await begin_again(apart, slug))
     play = await make_play(apart, script, plan, ids[-1])
-    async with run_flagged_worker(apart, case):
+    async with run_flagged_worker(apart, batch=case.batch):
         if case.operate is not None:
             await case.operate(play)
         if case.together is None:
             run = await apart.wait_for_end(play.run_id)
     if case.together is not None:
         await case.together(play)
-        async with run_flagged_worker(apart, case):
+        async with run_flagged_worker(apart, batch=case.batch):
             run = await apart.wait_for_end(play.run_id)
     assert run.status == case.status, (case.name, run.status, run.error)
+    status = (await play.handle.describe()).status
+    assert status is not None
+    assert STATUSES[status] == run.status, (case.name, run.status, status)
     return ids
 
 
@@ -1155,7 +1201,7 @@ async def begin_again(world: World, run_id: str) -> str:
 
 
 @asynccontextmanager
-async def run_flagged_worker(world: World, case: Delicate) -> AsyncIterator[None]:
+async def run_flagged_worker(world: World, *, batch: bool) -> AsyncIterator[None]:
     """Run a worker for workflows, and for actions on their queue."""
     worker = Worker(
         world.client,
@@ -1166,6 +1212,6 @@ async def run_flagged_worker(world: World, case: Delicate) -> AsyncIterator[None
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
         graceful_shutdown_timeout=timedelta(0),
     )
-    worker._set_default_workflow_logic_flag(BATCH, enabled=case.batch)
+    worker._set_default_workflow_logic_flag(BATCH, enabled=batch)
     async with worker:
         yield

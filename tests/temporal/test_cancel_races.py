@@ -8,21 +8,13 @@ import pytest
 from orchestrator.model.plan import Plan
 from orchestrator.model.run import Run
 from tests.temporal.answers import Script
-from tests.temporal.world import World, make_plan, wait_until
+from tests.temporal.world import World, add_heartbeats, make_plan, wait_until
 
 pytestmark = pytest.mark.temporal
 
 CHARGE = {"type": "action", "action": "charge", "compensate": {"action": "refund", "config": {}}}
 BROKEN = {"broken": {"error": {"message": "no", "recoverable": False}}}
 MODES = pytest.mark.parametrize("mode", ["child", "inline"])
-
-
-def add_heartbeats(part: Any, action: str) -> Any:
-    """Set a heartbeat timeout on the nodes that call an action, as a registered action would have it."""
-    if isinstance(part, dict):
-        walked = {key: add_heartbeats(value, action) for key, value in part.items()}
-        return {**walked, "heartbeat_seconds": 1.0} if walked.get("action") == action and "id" in walked else walked
-    return [add_heartbeats(item, action) for item in part] if isinstance(part, list) else part
 
 
 async def run_race(world: World, nodes: dict[str, Any], *edges: str, **more: Any) -> tuple[Run, Script]:

@@ -118,3 +118,11 @@ def make_plan(
     """Build a definition as `make_definition` does, and plan it."""
     definition = make_definition(nodes, *edges, **more) | {"customer_id": customer}
     return check(definition, workflows=workflows).require()
+
+
+def add_heartbeats(part: Any, action: str, seconds: float = 1.0) -> Any:
+    """Set a heartbeat timeout on the nodes that call an action, as a registered action would have it."""
+    if isinstance(part, dict):
+        walked = {key: add_heartbeats(value, action, seconds) for key, value in part.items()}
+        return {**walked, "heartbeat_seconds": seconds} if walked.get("action") == action and "id" in walked else walked
+    return [add_heartbeats(item, action, seconds) for item in part] if isinstance(part, list) else part
