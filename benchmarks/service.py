@@ -35,7 +35,7 @@ from orchestrator.temporal.devserver import run_dev_server
 
 CUSTOMER = "bench"
 PREFIX = "/api/v1"
-SERVES = "API serves at "
+SERVES = "API listens on "
 IN_FLIGHT = 50
 MANY = 1_000
 LISTED = 10_000
