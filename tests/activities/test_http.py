@@ -452,6 +452,7 @@ async def test_lookups_that_nobody_waits_for_take_no_threads_of_others(monkeypat
     monkeypatch.setattr(addresses, "RESOLVERS", ThreadPoolExecutor(40))
     try:
         lookups = [asyncio.create_task(addresses.resolve("slow.example", 80)) for _ in range(40)]
+        await asyncio.sleep(0)  # all have begun
         async with asyncio.timeout(30):
             assert await asyncio.to_thread(str, 1) == "1"
     finally:

@@ -120,7 +120,7 @@ async def test_a_response_may_take_longer_than_its_request() -> None:
 
 @pytest.mark.thorough
 async def test_a_thousand_idle_connections_do_not_stop_service() -> None:
-    limits = ConnectionLimits(max_connections=50)
+    limits = ConnectionLimits(max_connections=50, receive_seconds=600)
     async with serve(limits) as (address, event), AsyncExitStack() as stack:
         client = await stack.enter_async_context(httpx.AsyncClient(timeout=SECONDS))
         pending = asyncio.create_task(client.get(f"{address}/wait"))
