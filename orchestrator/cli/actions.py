@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from orchestrator.cli import options
+from orchestrator.cli.completion import complete_action
 from orchestrator.cli.failures import UsageError
 from orchestrator.cli.output import format_json, print_json, print_line, print_table
 
@@ -31,7 +32,7 @@ def list_actions(as_json: options.Json = False) -> None:
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(metavar="ACTION", help="The action's name.")],
+    name: Annotated[str, typer.Argument(metavar="ACTION", help="The action's name.", autocompletion=complete_action)],
     as_json: options.Json = False,
 ) -> None:
     """Show an action's parameters, result and defaults."""

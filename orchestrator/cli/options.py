@@ -4,6 +4,8 @@ from typing import Annotated
 
 import typer
 
+from orchestrator.cli.completion import complete_run, complete_workflow
+
 DefinitionFile = Annotated[str, typer.Argument(metavar="FILE", help="Definition file; `-` reads stdin.")]
 DefinitionFiles = Annotated[list[str], typer.Argument(metavar="FILE...", help="Definition files; `-` reads stdin.")]
 DefinitionPaths = Annotated[
@@ -16,8 +18,10 @@ With = Annotated[
     typer.Option("--with", metavar="FILE", help="Definition that `workflow` nodes call; repeatable."),
 ]
 Input = Annotated[str | None, typer.Option("--input", metavar="JSON|@FILE", help="Input of the run.")]
-RunId = Annotated[str, typer.Argument(metavar="RUN", help="ID of the run.")]
-WorkflowId = Annotated[str, typer.Argument(metavar="WORKFLOW", help="ID of the workflow.")]
+RunId = Annotated[str, typer.Argument(metavar="RUN", help="ID of the run.", autocompletion=complete_run)]
+WorkflowId = Annotated[
+    str, typer.Argument(metavar="WORKFLOW", help="ID of the workflow.", autocompletion=complete_workflow)
+]
 Customer = Annotated[
     str | None,
     typer.Option("--customer", metavar="ID", help="Customer ID, for keys to all customers."),
