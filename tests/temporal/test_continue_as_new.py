@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from orchestrator.model.run import Run
 from orchestrator.temporal.devserver import run_dev_server
 from orchestrator.temporal.workflow import effects
 from tests.golden import Case, inline_branches, list_differences
+from tests.temporal.answers import Script
 from tests.temporal.golden_runs import Golden, list_cases
 from tests.temporal.record_histories import list_executions
 from tests.temporal.world import World, make_plan, open_world, wait_until
@@ -20,14 +22,13 @@ SUGGESTED_AT = 60
 """Events of history; Temporal's own figure is 4,096."""
 
 
-def is_inline(node: dict[str, Any]) -> bool:
-    return node["type"] == "parallel" and (node.get("config") or {}).get("mode") == "inline"
+def has_loop_or_inline_branches(case: Case) -> bool:
+    nodes = case.definition["nodes"]
+    return any(node["type"] == "loop" or (node.get("config") or {}).get("mode") == "inline" for node in nodes)
 
 
-INLINE = [inline for case in list_cases() if (inline := inline_branches(case)) is not None]
-CUT = INLINE + [
-    case for case in list_cases() if any(node["type"] == "loop" or is_inline(node) for node in case.definition["nodes"])
-]
+CUT = [case for case in list_cases() if has_loop_or_inline_branches(case)]
+INLINE = [variant for case in list_cases() if (variant := inline_branches(case)) is not None]
 
 
 @pytest.fixture(scope="module")
@@ -209,6 +210,89 @@ async def test_a_map_continues_between_iterations(short: World) -> None:
     assert len(await measure_lengths(short, run.id)) >= 2
 
 
+MIDDLE = {
+    "fork": {"type": "parallel", "branches": [["rows"], ["ask"], ["nap"]], "config": {"mode": "inline"}},
+    "rows": make_loop(2, "row", "cells", max_concurrency=2),
+    "cells": make_loop(1_000, "cell", "book"),
+    "book": {
+        "type": "action",
+        "action": "work",
+        "compensate": {"action": "undo", "config": {"n": "{{ row }}-{{ cell }}"}},
+    },
+    "ask": {"type": "wait", "config": {"event": "go"}},
+    "nap": {"type": "delay", "delay_seconds": 600},
+}
+
+
+async def start_in_the_middle(short: World, customer: str) -> str:
+    """Start a run with iterations in progress, a wait and a delay; return its id when it has continued twice."""
+    plan = make_plan(MIDDLE, "trigger -> fork", customer=customer, settings={"compensate": "both"})
+    run_id = await short.start(plan)
+
+    async def has_continued() -> bool:
+        return len(await measure_lengths(short, run_id)) > 2
+
+    await wait_until(has_continued)
+    return run_id
+
+
+async def test_a_cancelled_run_undoes_what_its_iterations_did_in_earlier_executions(short: World) -> None:
+    customer, script = short.script()
+    run_id = await start_in_the_middle(short, customer)
+    await short.runs.cancel(run_id)
+    run = await short.wait_for_end(run_id)
+    done = [call["parameters"] for call in script.list_calls("undo")]
+
+    assert run.status == "cancelled"
+    # Each pass once, also those of earlier executions; those of a row from the last to the first.
+    assert len(done) == len(script.list_calls("work"))
+    for row in "01":
+        mine = [int(entry["n"].partition("-")[2]) for entry in done if entry["n"].startswith(row)]
+
+        assert mine == list(range(len(mine)))[::-1]
+    statuses = {step.id: step.status for step in run.steps}
+    assert (statuses["fork[1]/ask"], statuses["fork[2]/nap"]) == ("cancelled", "cancelled")
+
+
+async def test_a_pause_holds_iterations_and_branches_over_continue_as_new(short: World) -> None:
+    customer, script = short.script()
+    run_id = await start_in_the_middle(short, customer)
+    await short.runs.pause(run_id)
+    run = await short.wait_for_waiting(run_id, "paused")
+    waits = {wait["step_id"]: wait.get("until") for wait in run.waiting_for if wait["step_id"]}
+
+    assert set(waits) == {"fork[1]/ask", "fork[2]/nap"}
+    assert run.started_at is not None
+    # The delay ends when it would have ended without continuing: 600 s after it began.
+    nap = next(step for step in run.steps if step.id == "fork[2]/nap")
+    assert datetime.fromisoformat(str(waits["fork[2]/nap"])) == nap.started_at + timedelta(seconds=600)
+
+    calls = len(script.calls)
+    await short.runs.resume(run_id)
+    await wait_until_calls(script, calls + 10)
+    await short.runs.send_event(run_id, "go", 5)
+
+    async def has_asked() -> bool:
+        run = await short.runs.reader.read_document(run_id)
+        return "fork[1]/ask" not in {wait["step_id"] for wait in run.waiting_for}
+
+    await wait_until(has_asked)
+    await short.runs.cancel(run_id)
+    run = await short.wait_for_end(run_id)
+
+    assert run.status == "cancelled"
+    assert len(script.list_calls("undo")) == len(script.list_calls("work"))
+
+
+async def wait_until_calls(script: Script, count: int) -> None:
+    """Wait until the actions were called so often."""
+
+    async def has_called() -> bool:
+        return len(script.calls) >= count
+
+    await wait_until(has_called)
+
+
 async def test_a_checkpoint_is_carried_along(short: World) -> None:
     broken = {"error": {"message": "not yet", "recoverable": False}}
     customer, _ = short.script({"last": [broken, {"output": {}}]})
@@ -240,7 +324,7 @@ async def test_a_document_is_the_same_before_and_after(short: World) -> None:
 
 @pytest.fixture(scope="module")
 async def golden(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Golden]:
-    """Loops and parallels of the golden cases on a server that suggests continue-as-new after a few events."""
+    """Loops and inline branches of the golden cases on a server that suggests continue-as-new after a few events."""
     config = ("limit.historyCount.suggestContinueAsNew=8",)
     home = tmp_path_factory.mktemp("shortest")
     async with run_dev_server(home, dynamic_config=config) as server, open_world(server) as world:
@@ -250,8 +334,23 @@ async def golden(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gold
         await runs.close()
 
 
+@pytest.fixture(scope="module")
+async def inline(golden: Golden) -> Golden:
+    """Parallels of the golden cases on the same server, with their branches inline."""
+    golden.begin(INLINE)
+    return golden
+
+
 @pytest.mark.parametrize("case", CUT, ids=lambda case: case.name)
 async def test_golden_cases_are_the_same_when_cut_into_pieces(case: Case, golden: Golden) -> None:
     run = await golden.run_to_end(case)
+
+    assert list_differences(case, run.model_dump(mode="json"), virtual=False) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", INLINE, ids=lambda case: case.name)
+async def test_inline_branches_are_the_same_when_cut_into_pieces(case: Case, inline: Golden) -> None:
+    run = await inline.run_to_end(case)
 
     assert list_differences(case, run.model_dump(mode="json"), virtual=False) == []

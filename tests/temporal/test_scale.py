@@ -95,3 +95,21 @@ async def test_plan_and_state_near_the_limit(world: World) -> None:
 
     assert status == "completed"
     assert executions >= 2
+
+
+async def test_a_map_whose_iterations_hold_long_loops(world: World) -> None:
+    """Nothing inside a concurrent iteration could be written down: with 13,000 passes it failed at 45,000 events."""
+    times = 3_000  # the 52,000 steps of 13,000 passes take over 4 minutes
+    customer, script = world.script()
+    nodes = {
+        "rows": make_loop(4, "row", "each", max_concurrency=4, collect="{{ steps.each.output.count }}"),
+        "each": make_loop(times, "n", "note"),
+        "note": dict(LOCAL),
+    }
+    plan = make_plan(nodes, "trigger -> rows", customer=customer)
+
+    status, executions = await measure(world, plan)
+
+    assert status == "completed"
+    assert executions >= 4 * times // 1_000
+    assert len(script.calls) >= 4 * times
