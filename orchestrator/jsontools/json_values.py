@@ -46,6 +46,8 @@ def is_deeper(value: Any, limit: int) -> bool:
     """Return whether lists and objects are nested deeper than the limit; without recursion."""
     level = [value]
     for _ in range(limit):
+        if not level:
+            return False
         level = [part for each in level if is_container(each) for part in list_parts(each) if type(part) not in SCALARS]
     return any(map(is_container, level))
 
