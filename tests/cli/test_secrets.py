@@ -84,9 +84,9 @@ def test_validate_checks_for_the_customer_of_the_definition(command: InProcess, 
 @pytest.mark.temporal
 def test_activate_warns_like_validate(dev: Dev, tmp_path: Path) -> None:
     command = InProcess(dev.env)
-    require_success(command("workflows", "push", write_definition(tmp_path)))
+    require_success(command("workflows", "push", write_definition(tmp_path, id="warns-of-a-secret")))
 
-    activated = command("workflows", "activate", "w")
+    activated = command("workflows", "activate", "warns-of-a-secret")
 
     assert activated.code == 0
     assert activated.err.strip() == (
