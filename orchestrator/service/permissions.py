@@ -5,7 +5,7 @@ import logging
 from activities.secrets import SecretSource, SecretsUnavailable
 from orchestrator.errors import OperationRefused, SettingsError
 from orchestrator.model.customers import DEFAULT_CUSTOMER
-from orchestrator.model.permissions import EVERYONE, Permissions, SecretInfo, find_queue_problem, is_owner
+from orchestrator.model.permissions import EVERYONE, Permissions, find_queue_problem, is_owner
 from orchestrator.model.plan import Plan, list_task_queues
 from orchestrator.settings import PREFIX, Settings
 
@@ -26,22 +26,21 @@ class PermissionReader:
                 raise SettingsError(f"{PREFIX}{variable}: {problem}")
 
     async def read(self, customer_id: str) -> Permissions:
-        """Return the permissions of a customer. What is not configured, or cannot be read, is not checked."""
+        """Return the permissions of a customer. What is not configured here is unknown, and not checked."""
         customer = customer_id or DEFAULT_CUSTOMER
         try:
-            known: list[SecretInfo] | None = list(await self.secrets.list_secrets())
+            known = await self.secrets.list_secrets()
         except SecretsUnavailable as error:
             logger.warning("definitions are checked without secrets: %s", error)
-            known = None
+            known = []
         # The shared ones first, so that a customer's own replaces one of the same name.
         usable = sorted(
-            (info for info in known or () if info.owner in (customer, EVERYONE)),
-            key=lambda info: info.owner != EVERYONE,
+            (info for info in known if info.owner in (customer, EVERYONE)), key=lambda info: info.owner != EVERYONE
         )
         connections = self.settings.sql_connections
         return Permissions(
             customer_id=customer,
-            secrets=None if known is None else {info.name: info for info in usable},
+            secrets={info.name: info for info in usable} if known else None,
             sql_connections=sorted(name for name, each in connections.items() if is_owner(each.customers, customer))
             if connections
             else None,

@@ -1,5 +1,8 @@
 """A missing secret is told alike wherever it is noticed, and the message says what to set."""
 
+import json
+from pathlib import Path
+
 import httpx
 import pytest
 from temporalio.exceptions import ApplicationError
@@ -9,7 +12,8 @@ from activities import load_builtin_registry
 from activities.resources import Resources
 from activities.runtime import run_action
 from orchestrator.settings import Settings
-from tests.temporal.world import make_definition
+from tests.api.support import serve_api
+from tests.temporal.world import World, make_definition
 
 pytestmark = pytest.mark.temporal
 CALL = {"type": "action", "action": "log.message", "config": {"message": "{{ secrets.crm_token }}"}}
@@ -27,9 +31,11 @@ CALL = {"type": "action", "action": "log.message", "config": {"message": "{{ sec
     ],
 )
 async def test_validate_activate_and_the_step_say_the_same(
-    api: httpx.AsyncClient, customer: str, expected: str
+    world: World, tmp_path: Path, customer: str, expected: str
 ) -> None:
-    api.params = api.params.set("customer_id", customer)
+    # An API that knows no secret at all says nothing: only the workers may have them.
+    secrets_file = tmp_path / "secrets.json"
+    secrets_file.write_text(json.dumps({"*": {"another": "a value that is long enough"}}))
     definition = make_definition({"call": CALL}, "trigger -> call") | {"id": "needs-a-secret"}
     spec = load_builtin_registry().get("log.message")
     assert spec is not None
@@ -39,9 +45,13 @@ async def test_validate_activate_and_the_step_say_the_same(
         "secrets": {"/message": [{"secret": "crm_token"}]},
     }
 
-    validated = (await api.post("/workflows/validate", json=definition)).json()
-    created = await api.post("/workflows", json=definition)
-    activated = (await api.post("/workflows/needs-a-secret/activate")).json()
+    async with (
+        serve_api(world, tmp_path, secrets_file=secrets_file) as (_, address),
+        httpx.AsyncClient(base_url=f"{address}/api/v1", params={"customer_id": customer}, timeout=30) as api,
+    ):
+        validated = (await api.post("/workflows/validate", json=definition)).json()
+        created = await api.post("/workflows", json=definition)
+        activated = (await api.post("/workflows/needs-a-secret/activate")).json()
     with pytest.raises(ApplicationError) as failed:
         await ActivityEnvironment().run(run_action, spec, argument, Resources(Settings()))
 
