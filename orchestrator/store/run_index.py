@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from orchestrator.model.run import RunSummary
 from orchestrator.store.database import Database, ValueRefused
-from orchestrator.store.tables import runs, workflows
+from orchestrator.store.tables import begins_with, runs, workflows
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ class RunFilter:
         if self.until is not None:
             conditions.append(runs.c.started_at < self.until)
         if self.id_prefix is not None:
-            conditions.append(runs.c.id.startswith(self.id_prefix, autoescape=True))
+            conditions.append(begins_with(runs.c.id, self.id_prefix))
         return conditions
 
 

@@ -22,6 +22,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    func,
 )
 
 NAMES = {
@@ -196,3 +197,8 @@ leases = Table(
 def match_workflow(customer_id: str, workflow_id: str, table: Any = versions) -> tuple[Any, Any]:
     """Return the conditions that select the rows of one workflow."""
     return table.c.customer_id == customer_id, table.c.workflow_id == workflow_id
+
+
+def begins_with(column: Any, prefix: str) -> Any:
+    """Return the condition that a column begins with a text, in the same case: LIKE of SQLite ignores the case."""
+    return func.substr(column, 1, len(prefix)) == prefix

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from orchestrator.errors import OrchestratorError
 from orchestrator.store.database import Database
 from orchestrator.store.records import ACTIVE, PAUSED, REMOVED, Callee, Head, Stored, Version
-from orchestrator.store.tables import match_workflow, versions, workflows
+from orchestrator.store.tables import begins_with, match_workflow, versions, workflows
 from orchestrator.store.triggers import request_trigger
 from orchestrator.store.ttl_cache import TtlCache
 
@@ -99,7 +99,7 @@ class Definitions:
         if status is not None:
             query = query.where(workflows.c.status == status)
         if id_prefix is not None:
-            query = query.where(workflows.c.id.startswith(id_prefix, autoescape=True))
+            query = query.where(begins_with(workflows.c.id, id_prefix))
         if after:
             customer, name = after
             query = query.where(

@@ -109,6 +109,19 @@ async def test_runs_are_filtered_by_their_attributes(index: RunIndex) -> None:
     assert [each.id for each in await index.list_open(NOW + timedelta(minutes=1), (), 10)] == ["b", "d"]
 
 
+async def test_the_case_of_the_beginning_of_an_id_counts(index: RunIndex) -> None:
+    await index.put(make_run(name, at=at) for at, name in enumerate(("ab1", "ab2", "a%1", "é1", "Ab1", "Ab2")))
+
+    async def list_ids(prefix: str) -> list[str]:
+        return [each.id for each in await index.list_runs("acme", RunFilter(id_prefix=prefix), limit=2)]
+
+    assert await list_ids("ab") == ["ab2", "ab1"]
+    assert await list_ids("Ab1") == ["Ab1"]
+    assert await list_ids("a%") == ["a%1"]
+    assert await list_ids("é") == ["é1"]
+    assert await list_ids("aB") == []
+
+
 async def test_pages_list_everything_once(index: RunIndex) -> None:
     await index.put(make_run(f"r{number}", at=number // 3) for number in range(1200))
 

@@ -56,6 +56,20 @@ async def test_customers_have_their_own_workflow_ids(definitions: Definitions) -
     assert (await definitions.get("other", "w")).name == "b"
 
 
+async def test_the_case_of_the_beginning_of_an_id_counts(definitions: Definitions) -> None:
+    """IDs in another case must not fill the page on which a prefix is found to be unique."""
+    for name in ("Ab1", "Ab2", "ab1", "ab2", "a_1", "ax1"):
+        await definitions.create("acme", name, {}, "ada")
+
+    async def list_ids(prefix: str) -> list[str]:
+        return [each.id for each in await definitions.list_definitions("acme", id_prefix=prefix, limit=2)]
+
+    assert await list_ids("ab") == ["ab1", "ab2"]
+    assert await list_ids("Ab2") == ["Ab2"]
+    assert await list_ids("a_") == ["a_1"]
+    assert await list_ids("aB") == []
+
+
 async def test_of_concurrent_saves_of_a_revision_exactly_one_succeeds(definitions: Definitions) -> None:
     await definitions.create("acme", "w", {"n": 0}, "ada")
 
