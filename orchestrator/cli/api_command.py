@@ -31,8 +31,13 @@ MAX_MATCHES = 5
 OPTIONS = {"url": Url, "api_key": Key, "profile": Profile}
 
 
-def api_command(app: typer.Typer, name: str | None = None) -> Callable[[FunctionT], FunctionT]:
-    """Register a function as a command; its first parameter is the client."""
+def api_command(
+    app: typer.Typer, name: str | None = None, *, only_reads: bool = False
+) -> Callable[[FunctionT], FunctionT]:
+    """Register a function as a command; its first parameter is the client.
+
+    A command that only reads takes the beginning of a workflow's ID for the ID.
+    """
 
     def register(function: FunctionT) -> FunctionT:
         @wraps(function)
@@ -43,7 +48,7 @@ def api_command(app: typer.Typer, name: str | None = None) -> Callable[[Function
                 try:
                     function(client, **arguments)
                 except ApiError as error:
-                    full = complete_id(client, arguments, error)
+                    full = complete_id(client, arguments, error, only_reads=only_reads)
                     if full is None:
                         raise
                     function(client, **{**arguments, **full})
@@ -54,20 +59,32 @@ def api_command(app: typer.Typer, name: str | None = None) -> Callable[[Function
     return register
 
 
-def complete_id(client: "ApiClient", arguments: dict[str, Any], error: ApiError) -> dict[str, str] | None:
-    """Return the argument whose value is the beginning of one ID only, with that ID; raises UsageError for several."""
+def complete_id(
+    client: "ApiClient", arguments: dict[str, Any], error: ApiError, *, only_reads: bool
+) -> dict[str, str] | None:
+    """Return the argument whose value is the beginning of one ID only, with that ID; raises UsageError for several.
+
+    People choose the IDs of workflows, so `stock` may be gone where `stock_check` is there: a command that changes
+    something does not complete them, and its error gets a hint. IDs of runs are random.
+    """
     name, path = PREFIXES.get(error.code, ("", ""))
     prefix = arguments.get(name)
     if not isinstance(prefix, str) or not prefix:
         return None
-    customer = arguments.get("customer")
-    found = client.list_items(path, MAX_MATCHES, id_prefix=prefix, customer_id=customer)
-    # SQLite does not tell upper from lower case.
-    ids = list(dict.fromkeys(each["id"] for each in found if each["id"].startswith(prefix)))
+    try:
+        found = client.list_items(path, MAX_MATCHES, id_prefix=prefix, customer_id=arguments.get("customer"))
+    except ApiError:  # the key may lack the scope `read`, or the text is not valid in an ID: the first error says more
+        return None
+    ids = list(dict.fromkeys(each["id"] for each in found))
     if prefix in ids or not ids:
         return None
-    if len(ids) > 1:
-        more = ", …" if len(ids) == MAX_MATCHES else ""
+    if name == "workflow" and not only_reads:
+        error.hint = error.hint or f"did you mean {' or '.join(f'`{each}`' for each in ids)}?"
+        return None
+    # The same ID of several customers may fill the page.
+    is_cut = len(found) == MAX_MATCHES
+    if len(ids) > 1 or is_cut:
+        more = ", …" if is_cut else ""
         raise UsageError(f"{prefix!r} is the beginning of several IDs: {', '.join(ids)}{more}", hint="write more of it")
     return {name: ids[0]}
 

@@ -45,7 +45,7 @@ def next_times(
         print_line(f"{time.astimezone(where):%a %Y-%m-%d %H:%M %Z}\t{time:%Y-%m-%dT%H:%M:%SZ}")
 
 
-@api_command(app)
+@api_command(app, only_reads=True)
 def show(
     client: "ApiClient",
     workflow: options.WorkflowId,

@@ -94,7 +94,7 @@ def _format_row(document: "Document") -> list[str]:
     ]
 
 
-@api_command(app, "show")
+@api_command(app, "show", only_reads=True)
 def show_workflow(
     client: "ApiClient",
     workflow: options.WorkflowId,
@@ -109,7 +109,7 @@ def show_workflow(
     print_json(client.get(path, customer_id=customer))
 
 
-@api_command(app)
+@api_command(app, only_reads=True)
 def diff(
     client: "ApiClient",
     workflow: options.WorkflowId,
@@ -183,7 +183,7 @@ def pull(
         print_line(str(path))
 
 
-@api_command(app)
+@api_command(app, only_reads=True)
 def versions(
     client: "ApiClient", workflow: options.WorkflowId, customer: options.Customer = None, as_json: options.Json = False
 ) -> None:

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from orchestrator.cli import client
-from orchestrator.cli.api_command import complete_id
+from orchestrator.cli.api_command import MAX_MATCHES, complete_id
 from orchestrator.cli.client import ApiClient
 from orchestrator.cli.failures import NO_SERVER, USAGE, ApiError, NoServerError, UsageError, get_exit_code
 from orchestrator.cli.server_address import ServerOptions
@@ -107,17 +107,46 @@ def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(monkeypatch: p
     assert ApiClient(ServerOptions(url="http://api.example"))._http.trust_env is True
 
 
+def find_ids(*ids: str) -> httpx.Response:
+    return httpx.Response(200, json={"items": [{"id": each} for each in ids], "next_cursor": None})
+
+
 def answer_prefix(*ids: str, prefix: str = "order-7k") -> dict[str, str] | None:
     """What `order-7k` is completed to where these runs exist."""
-    page = httpx.Response(200, json={"items": [{"id": each} for each in ids], "next_cursor": None})
     error = ApiError("run_not_found", "there is no run", status=404)
-    return complete_id(make_client(page), {"run_id": prefix}, error)
+    return complete_id(make_client(find_ids(*ids)), {"run_id": prefix}, error, only_reads=False)
 
 
 def test_the_beginning_of_one_id_stands_for_it() -> None:
     assert answer_prefix("order-7k3m9q2x") == {"run_id": "order-7k3m9q2x"}
     assert answer_prefix() is None
-    assert answer_prefix("ORDER-7K3m9q2x") is None, "the case counts"
     assert answer_prefix("order-7k", "order-7k3m") is None, "it is there: something else was not found"
     with pytest.raises(UsageError, match="is the beginning of several IDs: order-7k1, order-7k2"):
         answer_prefix("order-7k1", "order-7k2")
+
+
+def test_a_full_page_of_one_id_does_not_prove_that_it_is_unique() -> None:
+    """An administrator lists the workflows of all customers, of which many may have the same ID."""
+    with pytest.raises(UsageError, match="is the beginning of several IDs: order-7k1, …"):
+        answer_prefix(*["order-7k1"] * MAX_MATCHES)
+
+
+def complete_workflow(*ids: str, only_reads: bool) -> tuple[dict[str, str] | None, str | None]:
+    """What `stock` is completed to where these workflows exist, and the hint of the error."""
+    error = ApiError("workflow_not_found", "there is no workflow 'stock'", status=404)
+    completed = complete_id(make_client(find_ids(*ids)), {"workflow": "stock"}, error, only_reads=only_reads)
+    return completed, error.hint
+
+
+def test_only_commands_that_read_complete_the_id_of_a_workflow() -> None:
+    assert complete_workflow("stock_check", only_reads=True) == ({"workflow": "stock_check"}, None)
+    assert complete_workflow("stock_check", only_reads=False) == (None, "did you mean `stock_check`?")
+    assert complete_workflow("stock_a", "stock_b", only_reads=False) == (None, "did you mean `stock_a` or `stock_b`?")
+    assert complete_workflow(only_reads=False) == (None, None)
+
+
+def test_a_key_that_may_not_list_gets_the_error_of_its_command() -> None:
+    error = ApiError("workflow_not_found", "there is no workflow 'stock'", status=404)
+    client = make_client(make_problem(403, "forbidden"))
+
+    assert complete_id(client, {"workflow": "stock"}, error, only_reads=False) is None

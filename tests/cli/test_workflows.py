@@ -55,6 +55,25 @@ def test_a_start_with_the_same_key_starts_one_run(command: InProcess, tmp_path: 
     assert json.loads(require_success(command("runs", "watch", run_id, "--json")))["output"] == {"to": "Ada"}
 
 
+def test_a_change_needs_the_whole_id_of_a_workflow(command: InProcess, tmp_path: Path) -> None:
+    """The workflow `stock` may have been deleted before: its neighbour `stock_check` must not be changed instead."""
+    run_for(command, "prefixes", "push", "--activate", write_definition(tmp_path, "stock_check"))
+    changes = [
+        *(("workflows", verb) for verb in ("activate", "pause", "archive", "delete", "start")),
+        ("workflows", "rollback", 1),
+        ("schedule", "trigger"),
+        ("schedule", "backfill", "--from", "2026-01-01T00:00Z", "--to", "2026-01-02T00:00Z"),
+        ("deliveries", "release"),
+    ]
+
+    for group, verb, *args in changes:
+        refused = command(group, verb, "stock", *args, "--customer", "prefixes")
+        assert (refused.code, "hint: did you mean `stock_check`?" in refused.err) == (2, True), (verb, refused)
+    shown = json.loads(run_for(command, "prefixes", "show", "stock"))
+
+    assert (shown["id"], shown["status"], shown["version"], shown["run_count"]) == ("stock_check", "active", 1, 0)
+
+
 def test_workflows_are_paused_archived_and_deleted(command: InProcess, tmp_path: Path) -> None:
     run_for(command, "ends", "push", "--activate", write_definition(tmp_path, "w"))
     answers = [run_for(command, "ends", verb, "w") for verb in ("pause", "archive", "delete")]
