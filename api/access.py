@@ -52,11 +52,18 @@ class Caller:
     name: str
     customer_id: str | None
     """`None` for an administrator who did not choose one: all customers."""
+    key: ApiKey | None = None
+    """`None` for a local request without a key, which may do everything."""
 
     @property
     def creates_for(self) -> str:
         """Return the customer that owns what this caller creates."""
         return self.customer_id or DEFAULT_CUSTOMER
+
+    def require_scope(self, scope: str, hint: str) -> None:
+        """Raise Forbidden without a scope that only some requests of a route need; the hint says which."""
+        if self.key is not None:
+            _require_scope(self.key, scope, hint)
 
 
 Customer = Annotated[
@@ -90,7 +97,7 @@ def _identify_caller(key: ApiKey | None, customer_id: str | None) -> Caller:
     if key.customer_id and customer_id not in (None, key.customer_id):
         # 404 and not 403: a key must not learn which other customers exist.
         raise WorkflowNotFound("not found for this API key")
-    return Caller(key.name, key.customer_id or customer_id)
+    return Caller(key.name, key.customer_id or customer_id, key)
 
 
 async def admit_request(request: Request, services: Services, gates: Sequence[RequireScope]) -> None:
@@ -115,9 +122,13 @@ async def _verify_key(request: Request, services: Services, scopes: Sequence[str
         raise Unauthorized("the API key is unknown, expired or revoked")
     await request.app.state.limits.count(f"key:{key.id}")
     for scope in scopes:
-        if scope not in key.scopes and "admin" not in key.scopes:
-            raise Forbidden(f"the API key {key.name!r} does not have the scope `{scope}`")
+        _require_scope(key, scope)
     return key
+
+
+def _require_scope(key: ApiKey, scope: str, hint: str | None = None) -> None:
+    if scope not in key.scopes and "admin" not in key.scopes:
+        raise Forbidden(f"the API key {key.name!r} does not have the scope `{scope}`", hint=hint)
 
 
 async def is_still_admitted(request: Request, services: Services) -> bool:

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Body, Depends, Header, Path, Query, Request, Resp
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import JsonValue
 
-from api.access import ADMITTED_KEY, Editor, Reader, Runner, is_still_admitted
+from api.access import ADMITTED_KEY, Caller, Editor, Reader, Runner, is_still_admitted
 from api.fields import PLAIN, IdempotencyKey, IdPrefix, RunId, Since, Until, WorkflowId
 from api.json_bodies import StrictRoute
 from api.models.runs import (
@@ -61,6 +61,7 @@ STARTED: dict[int | str, dict[str, Any]] = {
 FOUND = describe_problems(401, 403, 404, 422, 429, 503)
 OPERATED = describe_problems(401, 403, 404, 409, 422, 429, 503)
 SENT = describe_problems(400, 401, 403, 404, 409, 413, 422, 429, 503)
+REPLACING_HINT = "{} replaces values of the run, which may send a secret of the workflow elsewhere; leave it out"
 
 
 async def _respond_with_run(
@@ -267,8 +268,12 @@ async def rerun_run(
     wait: Wait = 0,
     idempotency_key: IdempotencyKey = None,
 ) -> RunStarted | Run | RerunView:
-    """Start a new run from a node of a run that has ended, with the state it had there."""
+    """Start a new run from a node of a run that has ended, with the state it had there.
+
+    `input` and `variables` need the scope `edit`, too: no node before has checked them.
+    """
     wanted = request or RerunRequest()
+    _require_edit(caller, {"input": "input" in wanted.model_fields_set, "variables": bool(wanted.variables)})
     changes = Changes(
         wanted.from_node, (wanted.input,) if "input" in wanted.model_fields_set else None, wanted.variables
     )
@@ -284,7 +289,11 @@ async def rerun_run(
 
 @router.post("/runs/{run_id}/resolve", operation_id="resolveStep", responses=SENT)
 async def resolve_step(run_id: RunId, request: ResolveRequest, services: ServicesDep, caller: Runner) -> ResolvedStep:
-    """Resolve a step that is waiting for an operator."""
+    """Resolve a step that is waiting for an operator.
+
+    `parameters` and `value` need the scope `edit`, too: another URL sends the secrets of the step elsewhere.
+    """
+    _require_edit(caller, {"parameters": request.parameters is not None, "value": request.value is not None})
     step_id = await services.operations.resolve(
         caller.customer_id,
         run_id,
@@ -295,6 +304,13 @@ async def resolve_step(run_id: RunId, request: ResolveRequest, services: Service
         target=request.target,
     )
     return ResolvedStep(step_id=step_id)
+
+
+def _require_edit(caller: Caller, replaced: dict[str, bool]) -> None:
+    """Raise Forbidden where a request replaces values in the middle of a run, as only an edit of the workflow may."""
+    for name, is_sent in replaced.items():
+        if is_sent:
+            caller.require_scope("edit", REPLACING_HINT.format(f"`{name}`"))
 
 
 @router.post("/runs/{run_id}/events/{name}", operation_id="sendEvent", status_code=202, responses=SENT)

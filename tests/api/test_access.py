@@ -196,6 +196,46 @@ async def test_scopes_allow_what_they_name(locked: Locked) -> None:
     assert (await admin.delete("/workflows/w")).status_code == 204
 
 
+REPLACING = (
+    ("resolve", {"node_id": "call", "action": "retry", "parameters": {"url": "http://evil.example"}}),
+    ("resolve", {"node_id": "call", "action": "fallback", "value": {"url": "http://evil.example"}}),
+    ("rerun", {"variables": {"base_url": "http://evil.example"}}),
+    ("rerun", {"input": {"url": "http://evil.example"}}),
+    ("rerun", {"input": None}),
+    ("rerun", {"input": {}, "dry_run": True}),
+)
+
+
+@pytest.mark.parametrize(("operation", "body"), REPLACING)
+async def test_replacing_values_of_a_run_needs_the_scope_edit(
+    locked: Locked, operation: str, body: dict[str, Any]
+) -> None:
+    """Another URL of a step that waits would send the secret in its headers to a server of the caller."""
+    for scope in ("run", "edit"):
+        answer = await (await locked.client("acme", scope)).post(f"/runs/none/{operation}", json=body)
+        assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+    for scopes in (("run", "edit"), ("admin",)):
+        admitted = await (await locked.client("acme", *scopes)).post(f"/runs/none/{operation}", json=body)
+        assert (admitted.status_code, admitted.json()["code"]) == (404, "run_not_found")
+
+
+@pytest.mark.parametrize(
+    ("operation", "body"),
+    [
+        ("resolve", {"node_id": "call", "action": "retry", "parameters": None, "value": None}),
+        ("resolve", {"node_id": "call", "action": "retry_from", "target": "before"}),
+        ("rerun", {"from_node": "call", "variables": {}}),
+        ("rerun", None),
+    ],
+)
+async def test_a_run_is_operated_with_the_scope_run(locked: Locked, operation: str, body: Any) -> None:
+    runner = await locked.client("acme", "run")
+
+    answer = await runner.post(f"/runs/none/{operation}", json=body)
+
+    assert (answer.status_code, answer.json()["code"]) == (404, "run_not_found")
+
+
 @pytest.mark.parametrize("customer", ["", "acme"])
 async def test_keys_are_for_administrators_of_all_or_of_one_customer(locked: Locked, customer: str) -> None:
     admin, editor = await locked.client(customer, "admin"), await locked.client(customer, "read", "run", "edit")
