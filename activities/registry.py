@@ -8,9 +8,11 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel
 
 from activities.signatures import ActionError, Signature, read_signature
+from orchestrator.jsontools.json_types import describe_value
 from orchestrator.model.customers import DEFAULT_CUSTOMER
 from orchestrator.model.described_action import DescribedAction
 from orchestrator.model.permissions import SecretInfo
+from orchestrator.model.plan import MAX_DELAY_SECONDS
 
 Execution = Literal["activity", "local"]
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
@@ -155,6 +157,10 @@ def action(
     A plain `def` runs in a thread. The function stays callable as it is, and is registered when its module is. Raises
     ActionError if the declaration is invalid.
     """
+    for key, seconds in (("timeout_seconds", timeout_seconds), ("heartbeat_seconds", heartbeat_seconds)):
+        if seconds is not None and not 0 < seconds <= MAX_DELAY_SECONDS:
+            limits = f"greater than 0 and at most {MAX_DELAY_SECONDS:,.0f} (ten years)"
+            raise ActionError(f"{name}: {key} must be {limits}, not {describe_value(seconds)}")
 
     def declare(function: FunctionT) -> FunctionT:
         signature = read_signature(name, function, ActionContext)

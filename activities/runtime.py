@@ -44,6 +44,7 @@ from orchestrator.language import Env, find_secret_names, resolve_part, reveal
 from orchestrator.model.activity_input import ActivityInput
 from orchestrator.model.customers import DEFAULT_CUSTOMER
 from orchestrator.model.permissions import describe_forbidden_action, describe_missing_secret
+from orchestrator.model.plan import MAX_DELAY_SECONDS
 from orchestrator.model.run import ATTEMPT_KEY, WARNINGS_KEY
 from orchestrator.settings import Settings
 from orchestrator.telemetry.context import log_context, redact_log
@@ -339,7 +340,7 @@ def _to_application_error(failure: ActionFailed, attempt: int, redactor: Redacto
         detail,
         type=error_type,
         non_retryable=not failure.recoverable or error_type in NON_RETRYABLE,
-        next_retry_delay=None if delay is None else timedelta(seconds=delay),
+        next_retry_delay=None if delay is None else timedelta(seconds=min(max(0.0, delay), MAX_DELAY_SECONDS)),
     )
 
 

@@ -78,11 +78,12 @@ def parse_seconds(value: Any, what: str) -> float:
             value = float(value)
         except ValueError:
             raise StepFailed(f"{what} is not a number: {value[:60]!r}", recoverable=False) from None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or (isinstance(value, float) and math.isnan(value)):
         raise StepFailed(f"{what} is not a number: it is {describe_kind(value)}", recoverable=False)
     if value > MAX_DELAY_SECONDS:
-        raise StepFailed(f"{what} is longer than ten years: {value:g} s", recoverable=False)
-    return max(float(value), 0.0)
+        raise StepFailed(f"{what} is longer than ten years: {describe_value(value)} s", recoverable=False)
+    return float(max(value, 0))
 
 
 def parse_time(value: Any) -> datetime:

@@ -94,7 +94,9 @@ class Node(Part):
     outputs: list[str] = Field(default_factory=list, description="Keys of the output that are copied to variables.")
     retry: dict[str, Any] | None = Field(None, description="Retry policy of an action.")
     timeout_seconds: float | None = Field(
-        None, description="Timeout of one attempt of an action, or of a whole loop, parallel or called workflow."
+        None,
+        description="Timeout of one attempt of an action, or of a whole loop, parallel or called workflow, "
+        "in seconds: at most ten years.",
     )
     on_error: Any = Field(
         None, description="`fail`, `skip`, `pause`, `{fallback: value}` or `{retry_from: node, max: n}`."
@@ -129,7 +131,7 @@ class Settings(Part):
     notify: dict[str, Any] | None = Field(
         None, description="`{action, config}` that notifies an operator when a run pauses."
     )
-    timeout_seconds: float | None = Field(None, description="Timeout of the whole run.")
+    timeout_seconds: float | None = Field(None, description="Timeout of the whole run, in seconds: at most ten years.")
     strict: bool = Field(False, description="Whether a missing path in a template is an error.")
     max_steps: int | None = Field(None, description="Number of steps after which the run fails, over all its branches.")
     step_log_limit: int | None = Field(None, description="Number of steps that the run document keeps in full.")

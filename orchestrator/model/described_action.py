@@ -5,6 +5,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
+from orchestrator.model.plan import MAX_DELAY_SECONDS
+
 
 class DescribedAction(BaseModel):
     """The name, parameters and defaults of an action, as `orchestrator schema --actions` writes them."""
@@ -18,8 +20,8 @@ class DescribedAction(BaseModel):
     result: dict[str, Any] | None = None
     """JSON Schema of the result."""
     retry: dict[str, Any] | None = None
-    timeout_seconds: float | None = Field(None, gt=0)
-    heartbeat_seconds: float | None = Field(None, gt=0)
+    timeout_seconds: float | None = Field(None, gt=0, le=MAX_DELAY_SECONDS)
+    heartbeat_seconds: float | None = Field(None, gt=0, le=MAX_DELAY_SECONDS)
     execution: Literal["activity", "local"] = "activity"
 
     @property

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.jsontools.json_types import describe_value
 from orchestrator.jsontools.suggestions import did_you_mean
 from orchestrator.model.definition import Definition, Node
 from orchestrator.model.plan import DEFAULT_TIMEOUT_SECONDS, ActionCall, Retry
@@ -13,6 +12,7 @@ from orchestrator.planner.policies import (
     ActionLike,
     Catalogue,
     build_side_call,
+    check_timeout,
     merge_retry,
     read_retry,
     read_side_call,
@@ -77,9 +77,7 @@ class Actions:
             check_parameters(spec, config, f"{pointer}/config", self.report)
         retry = self._merge_retry(spec, read_retry(call.get("retry"), f"{pointer}/retry", self.report))
         timeout = call.get("timeout_seconds")
-        if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, int | float) or timeout <= 0):
-            message = f"timeout_seconds must be a number greater than 0, not {describe_value(timeout)}"
-            self.report.add_error("out_of_bounds", f"{pointer}/timeout_seconds", message)
+        if timeout is not None and not check_timeout(timeout, f"{pointer}/timeout_seconds", self.report):
             timeout = None
         return build_side_call(call, retry, timeout or (spec and spec.timeout_seconds) or DEFAULT_TIMEOUT_SECONDS)
 

@@ -23,7 +23,7 @@ from orchestrator.planner import (
 )
 from orchestrator.planner.action_calls import Actions
 from orchestrator.planner.plan_builder import ScopeBuilder
-from orchestrator.planner.policies import Catalogue, read_on_error
+from orchestrator.planner.policies import Catalogue, check_timeout, read_on_error
 from orchestrator.planner.report import Report, suggest_choice
 from orchestrator.planner.verdict import Verdict
 
@@ -127,8 +127,9 @@ def _check_settings(definition: Definition, report: Report) -> None:
         message = f"unknown value {settings.compensate!r:.60} for `compensate`"
         hint = suggest_choice(settings.compensate, COMPENSATE)
         report.add_error("unknown_choice", "/settings/compensate", message, hint)
+    if settings.timeout_seconds is not None:
+        check_timeout(settings.timeout_seconds, "/settings/timeout_seconds", report)
     bounds: Iterable[tuple[str, float | None, float | None]] = (
-        ("timeout_seconds", settings.timeout_seconds, None),
         ("max_steps", settings.max_steps, None),
         ("step_log_limit", settings.step_log_limit, MAX_STEP_LOG),
     )

@@ -138,6 +138,7 @@ CRON: Schema = {
 }  # fmt: skip
 ID_LIST: Schema = _may_be_empty({"type": "array", "items": {"type": "string"}})
 NOT_RESERVED: Schema = {"not": {"enum": sorted(RESERVED_NAMES)}}
+TIMEOUT: Schema = {"type": "number", "exclusiveMinimum": 0, "maximum": MAX_DELAY_SECONDS}
 ON_ERROR = _may_be_empty(_refer("on_error"))
 RETRY = _may_be_empty(_refer("retry"))
 PROPERTIES: dict[tuple[str, str], Schema] = {
@@ -147,7 +148,7 @@ PROPERTIES: dict[tuple[str, str], Schema] = {
     ("", "config"): {"type": ["object", "null", "string", "number", "array"]},
     ("", "retry"): RETRY,
     ("", "on_error"): ON_ERROR,
-    ("", "timeout_seconds"): _may_be_empty({"type": "number", "exclusiveMinimum": 0}),
+    ("", "timeout_seconds"): _may_be_empty(TIMEOUT),
     ("", "task_queue"): {"type": ["string", "null"]},
     ("", "execution"): _choose(EXECUTIONS),
     ("Definition", "name"): {"type": "string", "pattern": r"\S"},
@@ -274,7 +275,7 @@ NODE_CONFIG: dict[tuple[str, str], Schema] = {
     ("delay", "cron"): _may_be_empty(CRON),
     ("delay", "timezone"): {"type": ["string", "null"]},
     ("wait", "event"): {"type": "string", "minLength": 1},
-    ("wait", "timeout_seconds"): {"type": ["number", "string", "null"]},
+    ("wait", "timeout_seconds"): {"type": ["number", "string", "null"], "minimum": 0, "maximum": MAX_DELAY_SECONDS},
     ("wait", "schema"): {"type": ["object", "boolean", "null"]},
     ("workflow", "workflow_id"): {"type": "string", "minLength": 1},
     ("workflow", "version"): COUNT,
@@ -385,7 +386,7 @@ def _build_side_call() -> Schema:
         "action": {"type": "string", "minLength": 1},
         "config": _may_be_empty({"type": "object"}),
         "retry": RETRY,
-        "timeout_seconds": {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "null"}]},
+        "timeout_seconds": {"anyOf": [TIMEOUT, {"type": "null"}]},
     }
     return {
         "type": "object",

@@ -7,7 +7,7 @@ from orchestrator.errors import ERROR_TYPES
 from orchestrator.jsontools.json_types import describe_type, describe_value
 from orchestrator.jsontools.pointer import escape
 from orchestrator.jsontools.suggestions import did_you_mean, join_names
-from orchestrator.model.plan import ActionCall, Fallback, OnError, Pause, Retry, RetryFrom, Skip
+from orchestrator.model.plan import MAX_DELAY_SECONDS, ActionCall, Fallback, OnError, Pause, Retry, RetryFrom, Skip
 from orchestrator.planner.report import Report, suggest_choice
 
 SYNONYMS = {
@@ -76,11 +76,24 @@ def _read_bounded(name: str, value: Any, at: str, read: dict[str, Any], report: 
         hint = "use 1 for a single attempt; unlimited attempts are not supported"
         report.add_error("out_of_bounds", at, "maximum_attempts must be at least 1", hint)
     elif not least <= value <= most:
-        report.add_error("out_of_bounds", at, f"{name} must be between {least:g} and {most:g}, not {value:g}")
+        report.add_error(
+            "out_of_bounds", at, f"{name} must be between {least:g} and {most:g}, not {describe_value(value)}"
+        )
     elif name == "maximum_attempts" and value != int(value):
         report.add_error("wrong_type", at, f"maximum_attempts must be a whole number, not {value:g}")
     else:
         read[name] = int(value) if name == "maximum_attempts" else float(value)
+
+
+def check_timeout(seconds: Any, pointer: str, report: Report) -> bool:
+    """Report a `timeout_seconds` that is not a number above zero and at most ten years; return whether it is one."""
+    is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    if is_number and 0 < seconds <= MAX_DELAY_SECONDS:  # false for NaN
+        return True
+    limits = f"greater than 0 and at most {MAX_DELAY_SECONDS:,.0f} (ten years)"
+    message = f"timeout_seconds must be a number {limits}, not {describe_value(seconds)}"
+    report.add_error("out_of_bounds", pointer, message)
+    return False
 
 
 def _read_retry_on(value: Any, at: str, read: dict[str, Any], report: Report) -> None:

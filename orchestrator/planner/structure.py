@@ -9,6 +9,7 @@ from orchestrator.jsontools.suggestions import join_names
 from orchestrator.model.definition import NODE_TYPES, STATUSES, Definition, Node, Part
 from orchestrator.model.node_types import COMMON_KEYS, KINDS
 from orchestrator.model.run import RESERVED_NAMES
+from orchestrator.planner.policies import check_timeout
 from orchestrator.planner.report import Report, suggest_choice
 
 MAX_NODES = 50_000
@@ -111,9 +112,8 @@ def _check_node_keys(node: Node, pointer: str, report: Report) -> None:
         if not kind.times_out:
             message = f"`timeout_seconds` has no effect on a node of type {node.type}"
             report.add_warning("no_effect", f"{pointer}/timeout_seconds", message)
-        elif node.timeout_seconds <= 0:
-            message = f"timeout_seconds must be greater than 0, not {node.timeout_seconds:g}"
-            report.add_error("out_of_bounds", f"{pointer}/timeout_seconds", message)
+        else:
+            check_timeout(node.timeout_seconds, f"{pointer}/timeout_seconds", report)
     for index, name in enumerate(node.outputs):
         check_reserved(name, f"{pointer}/outputs/{index}", report)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
@@ -19,6 +19,7 @@ from activities.http import MAX_BODY_IN_ERROR
 from activities.registry import ActionContext, ActionError, ActionFailed, ActionSpec, Registry, action
 from activities.resources import Resources
 from activities.runtime import heartbeat_interval, run_action
+from orchestrator.model.described_action import DescribedAction
 from orchestrator.settings import Settings
 from tests.activities.conftest import Caller, Web, answer
 
@@ -342,6 +343,28 @@ def test_heartbeats_are_a_second_apart_up_to_50_actions_and_at_most_5_s(running:
 
 
 # Registration.
+
+
+@action("test.busy")
+async def busy(parameters: Given) -> None:
+    raise ActionFailed("busy", retry_after_seconds=parameters.value)
+
+
+@pytest.mark.parametrize(("seconds", "days"), [(1e16, 3660), (float("nan"), 0), (-1, 0), (86_400, 1)])
+async def test_a_failure_can_put_off_the_next_attempt_by_ten_years_at_most(seconds: float, days: int) -> None:
+    with pytest.raises(ApplicationError) as caught:
+        await attempt(busy, {"value": seconds})
+
+    assert caught.value.next_retry_delay == timedelta(days=days)
+
+
+@pytest.mark.parametrize("seconds", [0, -1, 1e12, float("nan")])
+@pytest.mark.parametrize("key", ["timeout_seconds", "heartbeat_seconds"])
+def test_an_action_cannot_declare_a_timeout_beyond_ten_years(key: str, seconds: float) -> None:
+    with pytest.raises(ActionError, match=rf"test\.endless: {key} must be greater than 0 and at most"):
+        action("test.endless", **{key: seconds})  # type: ignore[arg-type]
+    with pytest.raises(ValidationError, match=key):
+        DescribedAction.model_validate({"name": "test.endless", key: seconds})
 
 
 def test_a_name_that_is_taken_is_refused() -> None:

@@ -1,12 +1,13 @@
 """Parameters of actions are held to the limits of any rendered value."""
 
+import math
 from typing import Any
 
 import pytest
 
-from orchestrator.errors import EvaluationError
+from orchestrator.errors import EvaluationError, StepFailed
 from orchestrator.expressions import default_env
-from orchestrator.interpreter.compiled import Compiled
+from orchestrator.interpreter.compiled import Compiled, parse_seconds
 from orchestrator.jsontools.json_values import MAX_DEPTH
 
 
@@ -20,3 +21,16 @@ def test_parameters_nested_too_deeply_are_an_error(extra: dict[str, str]) -> Non
 
     with pytest.raises(EvaluationError, match="nested deeper than 200 levels"):
         Compiled().parameters(source, default_env({"value": value}))
+
+
+@pytest.mark.parametrize("seconds", [1e12, "1e12", math.inf, "inf", 10**400], ids="{!s:.9}".format)
+def test_rendered_seconds_beyond_ten_years_fail_the_step(seconds: Any) -> None:
+    """No time that far from now can be computed: the workflow task failed for ever."""
+    with pytest.raises(StepFailed, match="timeout_seconds is longer than ten years"):
+        parse_seconds(seconds, "timeout_seconds")
+
+
+@pytest.mark.parametrize("seconds", [math.nan, "nan", "soon", True, None])
+def test_rendered_seconds_that_are_not_a_number_fail_the_step(seconds: Any) -> None:
+    with pytest.raises(StepFailed, match="timeout_seconds is not a number"):
+        parse_seconds(seconds, "timeout_seconds")

@@ -65,6 +65,9 @@ def act(node_id: str, **more: Any) -> dict[str, Any]:
     return {"id": node_id, "type": "action", "action": "mail", "config": config, **more}
 
 
+SIDE_CALL = {"action": "mail", "config": {"to": ["a@example.org"], "subject": "Hi"}}
+
+
 def put(node_id: str, **config: Any) -> dict[str, Any]:
     return {"id": node_id, "type": "set", "config": config or {"x": 1}}
 
@@ -232,6 +235,37 @@ ERRORS: dict[str, tuple[dict[str, Any], str, str]] = {
         workflow({"id": "d", "type": "delay", "delay_seconds": 1e12}),
         "out_of_bounds",
         "/nodes/0/delay_seconds",
+    ),
+    "endless run": (
+        workflow(put("a"), settings={"timeout_seconds": 1e12}),
+        "out_of_bounds",
+        "/settings/timeout_seconds",
+    ),
+    "endless loop": (
+        workflow(loop("b", timeout_seconds=1e12), put("b"), edges=["trigger -> each"]),
+        "out_of_bounds",
+        "/nodes/0/timeout_seconds",
+    ),
+    "endless attempt": (workflow(act("a", timeout_seconds=1e12)), "out_of_bounds", "/nodes/0/timeout_seconds"),
+    "endless wait": (
+        workflow({"id": "w", "type": "wait", "config": {"event": "go", "timeout_seconds": 1e12}}),
+        "out_of_bounds",
+        "/nodes/0/config/timeout_seconds",
+    ),
+    "endless compensation": (
+        workflow(act("a", compensate={**SIDE_CALL, "timeout_seconds": 1e12})),
+        "out_of_bounds",
+        "/nodes/0/compensate/timeout_seconds",
+    ),
+    "endless notification": (
+        workflow(put("a"), settings={"notify": {**SIDE_CALL, "timeout_seconds": 10**400}}),
+        "out_of_bounds",
+        "/settings/notify/timeout_seconds",
+    ),
+    "endless interval of retries": (
+        workflow(act("a", retry={"initial_interval": 10**400})),
+        "out_of_bounds",
+        "/nodes/0/retry/initial_interval",
     ),
     "bad time": (workflow({"id": "d", "type": "delay", "delay_until": "tomorrow"}), "bad_time", "/nodes/0/delay_until"),
     "bad delay cron": (
