@@ -3,13 +3,13 @@
 import time
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Self, cast
 from urllib.parse import quote, urlsplit
 
 import httpx
 
 from orchestrator.cli.failures import ApiError, NoServerError
+from orchestrator.cli.running_dev import is_own_host
 from orchestrator.cli.server_address import KEY_VARIABLE, Server, ServerOptions, require_server
 from orchestrator.errors import Problem, ProblemCode, Severity
 
@@ -46,7 +46,7 @@ class ApiClient:
         if self.server.key:
             headers["authorization"] = f"Bearer {self.server.key}"
         # A proxy of the environment cannot reach a service on this machine.
-        is_remote = not _is_loopback(urlsplit(self.server.url).hostname or "")
+        is_remote = not is_own_host(urlsplit(self.server.url).hostname or "")
         return httpx.Client(headers=headers, timeout=TIMEOUT, trust_env=is_remote, transport=self.transport)
 
     def __enter__(self) -> Self:
@@ -173,13 +173,6 @@ def parse_problem(each: Mapping[str, Any]) -> Problem:
     """Return a problem of a problem document or of a validation."""
     severity, code = cast("Severity", str(each["severity"])), cast("ProblemCode", str(each["code"]))
     return Problem(severity, code, str(each["path"]), str(each["message"]), each.get("hint"))
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _read_seconds(text: str | None) -> float:

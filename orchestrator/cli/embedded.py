@@ -16,6 +16,7 @@ import httpx
 from activities.registry import Registry
 from api.serve import serve_temporal_page
 from orchestrator.cli.failures import UsageError
+from orchestrator.cli.running_dev import LOCK_FILE
 from orchestrator.errors import OrchestratorError, ServerUnavailable
 from orchestrator.settings import Settings
 from orchestrator.store.home import create_private_file, secure_home
@@ -24,7 +25,6 @@ from orchestrator.temporal.client.runs import Runs
 from orchestrator.temporal.devserver import NAMESPACE, DevServer, run_dev_server, stop_leftover_server
 from orchestrator.temporal.worker import run_worker
 
-LOCK = "dev.lock"
 UI_SECONDS = 20.0
 
 
@@ -53,36 +53,38 @@ async def run_embedded(
     ui_port: int = 0,
     on_restart: Callable[[DevServer], None] = lambda _: None,
 ) -> AsyncIterator[EmbeddedServer]:
-    """Run the server for the duration of the context; then stop worker, client and server, in that order."""
-    with _lock_home(settings.home):
-        await stop_leftover_server(settings.home)
-        _require_free_port(port, "--temporal-port")
-        _require_free_port(ui_port, "--ui-port")
-        async with (
-            run_dev_server(settings.home, port=port, on_restart=on_restart) as server,
-            serve_temporal_page(server.ui_url, ui_port) as ui_url,
-        ):
-            own_ports = *server.ports, urlsplit(ui_url).port or 0
-            here = settings.model_copy(
-                update={
-                    "temporal_address": server.address,
-                    "temporal_namespace": NAMESPACE,
-                    "temporal_tls": False,
-                    "temporal_api_key": None,
-                    "ui_url": ui_url,
-                    "http_blocked_ports": (*settings.http_blocked_ports, *own_ports),
-                }
-            )
-            client = await connect(here)
-            async with run_worker(client, here, registry):
-                await _wait_until_ui_answers(server.ui_url)
-                yield EmbeddedServer(server, here, Runs(client, here))
+    """Run the server for the duration of the context; then stop worker, client and server, in that order.
+
+    The caller holds the lock of the state folder.
+    """
+    await stop_leftover_server(settings.home)
+    _require_free_port(port, "--temporal-port")
+    _require_free_port(ui_port, "--ui-port")
+    async with (
+        run_dev_server(settings.home, port=port, on_restart=on_restart) as server,
+        serve_temporal_page(server.ui_url, ui_port) as ui_url,
+    ):
+        own_ports = *server.ports, urlsplit(ui_url).port or 0
+        here = settings.model_copy(
+            update={
+                "temporal_address": server.address,
+                "temporal_namespace": NAMESPACE,
+                "temporal_tls": False,
+                "temporal_api_key": None,
+                "ui_url": ui_url,
+                "http_blocked_ports": (*settings.http_blocked_ports, *own_ports),
+            }
+        )
+        client = await connect(here)
+        async with run_worker(client, here, registry):
+            await _wait_until_ui_answers(server.ui_url)
+            yield EmbeddedServer(server, here, Runs(client, here))
 
 
 @contextmanager
-def _lock_home(home: Path) -> Iterator[None]:
+def lock_home(home: Path) -> Iterator[None]:
     """Lock the folder: two servers on one database would stop each other. The lock ends with the process."""
-    with create_home_file(home / LOCK).open("a+") as file:
+    with create_home_file(home / LOCK_FILE).open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

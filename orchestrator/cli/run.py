@@ -101,7 +101,7 @@ def _run_with_api(
 
 def _run_embedded(name: str, run_input: Any, with_files: Iterable[str] | None, *, quiet: bool) -> "Run":
     """Start a server of its own, run the definition there and stop the server."""
-    from orchestrator.cli.embedded import create_home_file, is_port_free, run_embedded
+    from orchestrator.cli.embedded import create_home_file, is_port_free, lock_home, run_embedded
     from orchestrator.cli.logs import configure
     from orchestrator.cli.progress import choose_progress
 
@@ -113,7 +113,8 @@ def _run_embedded(name: str, run_input: Any, with_files: Iterable[str] | None, *
     started: list[str] = []
 
     async def work() -> "Run":
-        async with run_embedded(here, load_actions(here), ui_port=UI_PORT if is_port_free(UI_PORT) else 0) as running:
+        ui_port = UI_PORT if is_port_free(UI_PORT) else 0
+        async with run_embedded(here, load_actions(here), ui_port=ui_port) as running:
             run_id = (await running.runs.start(running.runs.prepare(plan, input_data=run_input))).id
             started.append(run_id)
             print_note(f"run {run_id}")
@@ -123,7 +124,8 @@ def _run_embedded(name: str, run_input: Any, with_files: Iterable[str] | None, *
             return document
 
     try:
-        return run_until_signal(work())
+        with lock_home(here.home):
+            return run_until_signal(work())
     except Interrupted:
         for run_id in started:
             print_note(f"the run is stored and resumes with `orchestrator dev`: orchestrator runs watch {run_id}")

@@ -67,11 +67,12 @@ async def _serve_all(
     import asyncio
 
     from api.serve import require_free_address, serve_http
-    from orchestrator.cli.embedded import run_embedded
+    from orchestrator.cli.embedded import lock_home, run_embedded
     from orchestrator.service.services import run_services
 
     require_free_address(settings.api_host, settings.api_port)  # before Temporal is started for nothing
-    with Announcement(settings.home, ready_file) as announcement:
+    # The lock comes first: the files are those of the `dev` that holds it.
+    with lock_home(settings.home), Announcement(settings.home, ready_file) as announcement:
         async with (
             run_embedded(
                 settings,

@@ -15,6 +15,7 @@ import httpx
 import pytest
 from temporalio.client import Client
 
+from orchestrator.cli.embedded import lock_home
 from orchestrator.cli.environment import load_client_settings
 from orchestrator.cli.server_address import ServerOptions, find_server
 from orchestrator.temporal import devserver
@@ -165,9 +166,11 @@ async def test_a_signal_stops_everything_and_removes_the_ready_file(tmp_path: Pa
 
 
 async def test_a_second_dev_on_the_same_home_is_refused(dev: Dev, tmp_path: Path) -> None:
-    done = await dev("dev", "--port", 0, "--temporal-port", 0, "--ui-port", 0)
+    ready = Path(dev.env["ORCHESTRATOR_HOME"] + ".ready.json")
+    done = await dev("dev", "--port", 0, "--temporal-port", 0, "--ui-port", 0, "--ready-file", ready)
 
     assert done.code == 2
+    assert ready.exists(), "the ready file of the first one was removed"
     assert f"process {dev.process.pid} is already using {dev.env['ORCHESTRATOR_HOME']}" in done.err
     assert (await dev("runs", "list")).code == 0
     there = Shell({name: value for name, value in dev.env.items() if name != "ORCHESTRATOR_TEMPORAL_ADDRESS"})
@@ -394,8 +397,9 @@ def test_commands_find_a_running_dev_by_its_home(
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     monkeypatch.delenv("ORCHESTRATOR_TEMPORAL_ADDRESS", raising=False)
 
-    assert load_client_settings().temporal_address == address
-    found = find_server(ServerOptions())
+    with lock_home(tmp_path):
+        found = find_server(ServerOptions())
+        assert load_client_settings().temporal_address == address
     assert (None if found is None else found.url) == (None if address.endswith(":7233") else "http://127.0.0.1:8")
 
 

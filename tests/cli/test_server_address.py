@@ -1,7 +1,9 @@
 """Which API a command talks to, and with which key."""
 
+import fcntl
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,12 +20,13 @@ key = "ork_default"
 url = "https://staging.example/api/v1"
 key = "ork_staging"
 """
+STATE = Path("state")
 ENDED = 4_194_304
 """A process ID above the limit of Linux."""
 
 
 @pytest.fixture
-def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The folder of a user, in whose working folder nothing runs."""
     for name in ("ORCHESTRATOR_API_URL", "ORCHESTRATOR_API_KEY", "ORCHESTRATOR_HOME"):
         monkeypatch.delenv(name, raising=False)
@@ -32,13 +35,17 @@ def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path / "here")
     folder = tmp_path / "config" / "orchestrator"
     (folder / "running").mkdir(parents=True)
-    return folder
+    STATE.mkdir()
+    with (STATE / "dev.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield folder
 
 
-def write_dev(file: Path, port: int, pid: int = os.getpid()) -> None:
+def write_dev(file: Path, port: int, pid: int = os.getpid(), **more: object) -> None:
+    """Write the file of a `dev` whose state folder is locked."""
     file.parent.mkdir(parents=True, exist_ok=True)
     addresses = {"api": f"http://127.0.0.1:{port}", "temporal_address": "127.0.0.1:1", "ui": "http://127.0.0.1:2"}
-    file.write_text(json.dumps({**addresses, "pids": {"dev": pid}, "home": f"/state/{port}"}))
+    file.write_text(json.dumps({**addresses, "pids": {"dev": pid}, "home": str(STATE.resolve()), **more}))
 
 
 def describe(server: Server | None) -> tuple[str, str | None] | None:
@@ -51,7 +58,8 @@ def test_an_option_comes_before_a_setting_a_dev_and_a_profile(user: Path, monkey
     found.append(describe(find_server(ServerOptions())))
     (user / "config.toml").write_text(PROFILES)
     found.append(describe(find_server(ServerOptions())))
-    write_dev(Path(".orchestrator/dev.json"), 8002)
+    write_dev(STATE / "dev.json", 8002)
+    monkeypatch.setenv("ORCHESTRATOR_HOME", str(STATE))
     found.append(describe(find_server(ServerOptions())))
     monkeypatch.setenv("ORCHESTRATOR_API_URL", "http://set.example:8080")
     monkeypatch.setenv("ORCHESTRATOR_API_KEY", "ork_set")
@@ -79,7 +87,7 @@ def test_the_env_file_is_read(user: Path) -> None:
 def test_of_several_running_ones_none_is_guessed(user: Path) -> None:
     write_dev(user / "running" / "1.json", 8001)
     write_dev(user / "running" / "2.json", 8002)
-    with pytest.raises(UsageError, match=r"2 `orchestrator dev` are running: .*:8001 with /state/8001; "):
+    with pytest.raises(UsageError, match=r"2 `orchestrator dev` are running: .*:8001 with /.*/state; "):
         find_server(ServerOptions())
 
 
@@ -88,6 +96,53 @@ def test_one_that_was_killed_is_not_found(user: Path) -> None:
 
     with pytest.raises(NoServerError, match=f"no `orchestrator dev` runs on {Path.cwd()}/.orchestrator or elsewhere"):
         require_server(ServerOptions())
+
+
+@pytest.mark.parametrize("pid", [0, -1, -os.getpid()])
+def test_a_group_of_processes_is_not_a_dev(user: Path, pid: int) -> None:
+    # The file came with a checkout: `kill(0, 0)` always succeeds, and the key was sent.
+    write_dev(user / "running" / "1.json", 8001, pid)
+
+    assert find_server(ServerOptions()) is None
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        {"api": "http://evil.example"},
+        {"api": "http://127.0.0.1.evil.example:80"},
+        {"api": "http://user@127.0.0.1:80"},
+        {"api": "127.0.0.1:80"},
+        {"temporal_address": "evil.example:7233"},
+    ],
+    ids=str,
+)
+def test_a_dev_of_another_machine_is_not_believed(user: Path, address: dict[str, str]) -> None:
+    write_dev(user / "running" / "1.json", 8001, **address)
+
+    assert find_server(ServerOptions()) is None
+
+
+def test_a_dev_that_listens_on_all_interfaces_is_found(user: Path) -> None:
+    write_dev(user / "running" / "1.json", 8001, api="http://0.0.0.0:8001")
+
+    assert describe(find_server(ServerOptions())) == ("http://0.0.0.0:8001", None)
+
+
+def test_the_file_of_another_user_is_not_believed(user: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_dev(user / "running" / "1.json", 8001)
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+
+    assert find_server(ServerOptions()) is None
+
+
+def test_a_process_that_has_the_id_of_a_killed_dev_is_not_one(user: Path) -> None:
+    """The lock of the state folder ends with the process, its ID may be given again."""
+    (STATE / "dev.lock").rename(STATE / "held.lock")
+    (STATE / "dev.lock").touch()
+    write_dev(user / "running" / "1.json", 8001)
+
+    assert find_server(ServerOptions()) is None
 
 
 @pytest.mark.parametrize("url", ["localhost:8080", "http://", "ftp://a", "http://a:b", "http://a/?x=1", ""])
