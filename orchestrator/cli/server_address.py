@@ -52,17 +52,18 @@ def find_server(options: ServerOptions) -> Server | None:
     In this order: --url, --profile, ORCHESTRATOR_API_URL, the `dev` of this state folder, the profile `default`, and
     the only other `dev` that runs.
     """
-    key = options.key or read_variable(KEY_VARIABLE)
+    named_key = _check_key(options.key, "--key")
+    key = named_key or _check_key(read_variable(KEY_VARIABLE), KEY_VARIABLE)
     if options.url is not None:
         return Server(_check_url(options.url, "--url"), key, "--url", is_explicit=True)
     if options.profile is not None:
-        return _read_profile(options.profile, options.key)
+        return _read_profile(options.profile, named_key)
     if url := read_variable(URL_VARIABLE):
         return Server(_check_url(url, URL_VARIABLE), key, URL_VARIABLE, is_explicit=True)
     if dev := find_by_home(get_home()):
         return _describe_dev(dev, key)
     if DEFAULT_PROFILE in _load_profiles():
-        return _read_profile(DEFAULT_PROFILE, options.key)
+        return _read_profile(DEFAULT_PROFILE, named_key)
     running = list_running()
     if len(running) > 1:
         names = "; ".join(f"{dev.api_url} with {dev.home}" for dev in running)
@@ -138,16 +139,29 @@ def _read_profile(name: str, key: str | None) -> Server:
     if not isinstance(url, str) or not isinstance(own_key, str | None):
         raise UsageError(f'{file}: profile {name!r} needs url = "https://…", and key as text')
     url = _check_url(url, f"the url of profile {name!r} in {file}")
-    return Server(url, key or own_key, f"profile {name!r} of {file}", is_explicit=True)
+    key = key or _check_key(own_key, f"the key of profile {name!r} in {file}")
+    return Server(url, key, f"profile {name!r} of {file}", is_explicit=True)
 
 
 def _check_url(text: str, where: str) -> str:
-    """Return a URL without a slash at its end; raises UsageError."""
+    """Return a URL without a slash at its end; raises UsageError, which shows no password."""
+    if "@" in text:
+        raise UsageError(f"{where} must have no user and password", hint=f"use --key, {KEY_VARIABLE} or a profile")
     try:
         parts = urlsplit(text)
-        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+        valid = (
+            text.isprintable() and parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+        )
     except ValueError:
         valid = False
     if not valid or parts.query or parts.fragment:
         raise UsageError(f"{where} must be a URL such as https://orchestrator.example.com, not {text!r}")
     return text.rstrip("/").removesuffix("/api/v1")
+
+
+def _check_key(text: str | None, where: str) -> str | None:
+    """Return a key that fits into a header; raises UsageError, which does not show it."""
+    key = (text or "").strip()
+    if not (key.isascii() and key.isprintable()) or " " in key:
+        raise UsageError(f"{where}: the key has characters that no key has", hint="copy it again; it begins with ork_")
+    return key or None

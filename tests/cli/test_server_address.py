@@ -145,10 +145,38 @@ def test_a_process_that_has_the_id_of_a_killed_dev_is_not_one(user: Path) -> Non
     assert find_server(ServerOptions()) is None
 
 
-@pytest.mark.parametrize("url", ["localhost:8080", "http://", "ftp://a", "http://a:b", "http://a/?x=1", ""])
+@pytest.mark.parametrize(
+    "url", ["localhost:8080", "http://", "ftp://a", "http://a:b", "http://a/?x=1", "http://a\x7fb", ""]
+)
 def test_a_url_that_cannot_be_one_is_refused(user: Path, url: str) -> None:
     with pytest.raises(UsageError, match="--url must be a URL such as"):
         find_server(ServerOptions(url=url))
+
+
+@pytest.mark.parametrize("url", ["http://user:pass@host", "http://user:pass@[", "user:pass@host"])
+def test_a_password_in_a_url_is_refused_and_not_shown(user: Path, url: str) -> None:
+    with pytest.raises(UsageError, match="--url must have no user and password") as raised:
+        find_server(ServerOptions(url=url))
+
+    assert "pass@" not in f"{raised.value.message}{raised.value.hint}"
+
+
+@pytest.mark.parametrize("key", ["ork_a\nork_b", "ork_ä", "ork_a b", "ork_\x00"])
+def test_a_key_that_cannot_be_one_is_refused_and_not_shown(
+    user: Path, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    """A line break ended in an error of the transport that had the key in it, `ä` in a traceback."""
+    (user / "config.toml").write_text(f'[profiles.prod]\nurl = "http://a"\nkey = {json.dumps(key)}')
+    for options in (ServerOptions(url="http://a", key=key), ServerOptions(profile="prod")):
+        with pytest.raises(UsageError, match="the key has characters that no key has") as raised:
+            find_server(options)
+        assert key not in f"{raised.value.message}{raised.value.hint}"
+
+
+def test_spaces_around_a_key_are_no_part_of_it(user: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORCHESTRATOR_API_KEY", " ork_set\r\n")
+
+    assert describe(find_server(ServerOptions(url="http://a"))) == ("http://a", "ork_set")
 
 
 @pytest.mark.parametrize(
