@@ -4,6 +4,7 @@ import contextlib
 import json
 import logging
 import os
+import tempfile
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
@@ -15,7 +16,7 @@ from orchestrator.cli.files import require_writable
 from orchestrator.cli.output import print_line
 from orchestrator.cli.running_dev import DEV_FILE, format_addresses, get_user_file, remove_files_of_killed
 from orchestrator.cli.signals import Interrupted, run_until_signal
-from orchestrator.store.home import create_private_file, secure_home
+from orchestrator.store.home import secure_home
 
 if TYPE_CHECKING:
     from activities.registry import Registry
@@ -240,7 +241,15 @@ class Announcement:
 
 
 def _write_private_file(file: Path, content: str) -> None:
-    beside = file.with_name(f"{file.name}.{os.getpid()}")
-    create_private_file(beside)
-    beside.write_text(content)
-    beside.replace(file)
+    """Replace a file at once, for this user alone.
+
+    A new file of an unpredictable name: the folder may be one where others write, and prepare a link.
+    """
+    descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    try:
+        with open(descriptor, "w", encoding="utf-8") as opened:
+            opened.write(content)
+        Path(name).replace(file)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

@@ -1,6 +1,7 @@
 """Bad usage, bad settings and `--help`, for all commands."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,20 @@ def test_a_history_cannot_be_saved_to_a_wrong_path(tmp_path: Path, text: str) ->
 def test_a_folder_is_not_a_ready_file(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is a folder"), Announcement(tmp_path, tmp_path):
         pass
+
+
+def test_addresses_are_not_written_through_a_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder of a ready file may be one where others write, such as /tmp."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    target, ready = tmp_path / "target", tmp_path / "ready.json"
+    (tmp_path / f"ready.json.{os.getpid()}").symlink_to(target)
+    announcement = Announcement(tmp_path, ready)
+    announcement.addresses = {"pids": {}}
+    announcement.write(dev=1)
+
+    assert not target.exists()
+    assert json.loads(ready.read_text()) == {"pids": {"dev": 1}}
+    assert ready.stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize(
