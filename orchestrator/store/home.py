@@ -4,26 +4,40 @@ It holds the data of runs, API keys by hash, and logs.
 """
 
 import contextlib
+import errno
+import os
+import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 FOLDER_MODE = 0o700
 FILE_MODE = 0o600
 OUR_FILES = ("temporal.*", "orchestrator.db*", "dev.*", "worker.log*")
-"""Files of the state folder; a folder that has others too, such as a checkout, keeps those as they are."""
+"""Files of the state folder; a folder that has others too, such as a checkout or `/tmp`, keeps its mode and theirs."""
 
 
 def secure_home(home: Path) -> None:
     """Create the state folder if it is missing, and take the access of others from it and from our files in it.
 
-    Raises OSError where it cannot be created. The modes of a folder of another user stay.
+    Raises OSError where it cannot be created, and for a folder that all users share. The modes of a folder of another
+    user stay.
     """
     home.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+    ours = {file for file in _list_our_files(home) if file.lstat().st_uid == os.geteuid()}
+    is_ours = bool(ours) and ours.issuperset(home.iterdir())
+    if home.stat().st_mode & stat.S_IWOTH and not is_ours:
+        raise PermissionError(errno.EPERM, "every user can write to it; name a folder in it instead", str(home))
     with contextlib.suppress(PermissionError):
-        home.chmod(FOLDER_MODE)
-        for pattern in OUR_FILES:
-            for file in home.glob(pattern):
-                if file.is_file() and not file.is_symlink():
-                    file.chmod(FILE_MODE)
+        if is_ours:
+            home.chmod(FOLDER_MODE)
+        for file in ours:
+            if file.is_file() and not file.is_symlink():
+                file.chmod(FILE_MODE)
+
+
+def _list_our_files(home: Path) -> Iterator[Path]:
+    for pattern in OUR_FILES:
+        yield from home.glob(pattern)
 
 
 def create_private_file(file: Path) -> None:
