@@ -14,7 +14,13 @@ import typer
 from orchestrator.cli.environment import load_actions, load_settings
 from orchestrator.cli.files import require_writable
 from orchestrator.cli.output import print_line
-from orchestrator.cli.running_dev import DEV_FILE, format_addresses, get_user_file, remove_files_of_killed
+from orchestrator.cli.running_dev import (
+    DEV_FILE,
+    format_addresses,
+    get_user_file,
+    get_user_folder,
+    remove_files_of_killed,
+)
 from orchestrator.cli.signals import Interrupted, run_until_signal
 from orchestrator.store.home import secure_home
 
@@ -234,6 +240,7 @@ class Announcement:
         """Write the file in the user's folder. A user without one, as in some containers, has no other terminals."""
         try:
             remove_files_of_killed()
+            secure_home(get_user_folder())
             secure_home(get_user_file().parent)
             _write_private_file(get_user_file(), content)
         except (OSError, RuntimeError) as error:

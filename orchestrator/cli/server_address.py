@@ -1,6 +1,8 @@
 """Find the API that commands talk to: by an option, a setting, a profile, or a `dev` that runs on this machine."""
 
 import os
+import shlex
+import stat
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from orchestrator.cli.failures import NoServerError, UsageError
+from orchestrator.cli.output import print_note
 from orchestrator.cli.running_dev import RunningDev, find_by_home, get_user_folder, list_running
 from orchestrator.jsontools.suggestions import did_you_mean
 
@@ -136,11 +139,20 @@ def _read_profile(name: str, key: str | None) -> Server:
             hint = did_you_mean(entry, ("url", "key")) or "entries are url and key"
             raise UsageError(f"{file}: unknown entry {entry!r} in profile {name!r}", hint=hint)
     url, own_key = profile.get("url"), profile.get("key")
+    if own_key is not None:
+        _warn_if_readable(file)
     if not isinstance(url, str) or not isinstance(own_key, str | None):
         raise UsageError(f'{file}: profile {name!r} needs url = "https://…", and key as text')
     url = _check_url(url, f"the url of profile {name!r} in {file}")
     key = key or _check_key(own_key, f"the key of profile {name!r} in {file}")
     return Server(url, key, f"profile {name!r} of {file}", is_explicit=True)
+
+
+@cache
+def _warn_if_readable(file: Path) -> None:
+    """Print a note where other users can read the keys of a file, once."""
+    if file.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
+        print_note(f"note: other users can read the keys in {file}: run `chmod 600 {shlex.quote(str(file))}`", "yellow")
 
 
 def _check_url(text: str, where: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.cli.failures import NoServerError, UsageError
-from orchestrator.cli.server_address import Server, ServerOptions, find_server, require_server
+from orchestrator.cli.server_address import Server, ServerOptions, _warn_if_readable, find_server, require_server
 
 PROFILES = """
 [profiles.default]
@@ -159,6 +159,20 @@ def test_a_password_in_a_url_is_refused_and_not_shown(user: Path, url: str) -> N
         find_server(ServerOptions(url=url))
 
     assert "pass@" not in f"{raised.value.message}{raised.value.hint}"
+
+
+def test_a_note_says_that_others_can_read_the_keys_of_profiles(user: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = user / "config.toml"
+    notes = []
+    for mode, name in ((0o600, "staging"), (0o644, "staging"), (0o644, "default")):
+        file.write_text(PROFILES)
+        file.chmod(mode)
+        find_server(ServerOptions(profile=name))
+        notes.append(capsys.readouterr().err)
+        _warn_if_readable.cache_clear()
+
+    note = f"note: other users can read the keys in {file}: run `chmod 600 {file}`\n"
+    assert notes == ["", note, note]
 
 
 @pytest.mark.parametrize("key", ["ork_a\nork_b", "ork_ä", "ork_a b", "ork_\x00"])

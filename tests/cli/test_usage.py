@@ -109,6 +109,7 @@ def test_addresses_are_not_written_through_a_link(tmp_path: Path, monkeypatch: p
     assert not target.exists()
     assert json.loads(ready.read_text()) == {"pids": {"dev": 1}}
     assert ready.stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "orchestrator").stat().st_mode & 0o777 == 0o700, "profiles with keys are there"
 
 
 @pytest.mark.parametrize(
