@@ -7,7 +7,7 @@ from orchestrator.cli.environment import load_actions, load_settings
 from orchestrator.cli.failures import NoServerError
 from orchestrator.cli.files import LoadedFile
 from orchestrator.cli.planning import check_definition, index_definitions, read_permissions
-from orchestrator.cli.server_address import ServerOptions, find_server
+from orchestrator.cli.server_address import ServerOptions, SeveralServersError, find_server
 from orchestrator.errors import Problem
 
 Findings = list[tuple[LoadedFile, list[Problem]]]
@@ -18,7 +18,10 @@ def check_files(
     files: Sequence[LoadedFile], callees: Sequence[LoadedFile], named: ServerOptions, *, locally: bool
 ) -> tuple[Findings, str]:
     """Return the problems of each file, and how they were checked. An API that is named must answer."""
-    server = None if locally else find_server(named)
+    try:
+        server = None if locally else find_server(named)
+    except SeveralServersError as error:
+        return list(_check_locally(files, callees)), f"{LOCALLY}: {error.message}; {error.hint}"
     if server is None:
         return list(_check_locally(files, callees)), LOCALLY
     try:

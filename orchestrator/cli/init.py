@@ -56,8 +56,9 @@ def _suggest_commands(place: Path) -> None:
     if place != Path.cwd():
         print_note(f"  cd {shlex.quote(str(place))}")
     for command in (
-        "orchestrator validate workflows",
+        "orchestrator validate workflows --local",
         "orchestrator test workflows/greeting.yaml",
         'orchestrator run workflows/greeting.yaml --input \'{"name": "Ada"}\' --server embedded',
     ):
         print_note(f"  {command}")
+    print_note("start `orchestrator dev` in this folder: its API and its worker know the action")

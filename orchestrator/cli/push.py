@@ -2,14 +2,16 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from orchestrator.cli.client import ApiClient, Document, parse_problem, quote_id
+from orchestrator.cli.environment import load_actions
 from orchestrator.cli.failures import ApiError, UsageError
 from orchestrator.cli.files import LoadedFile
 from orchestrator.cli.planning import InvalidFileError, format_count, show_problems
-from orchestrator.errors import Problem
+from orchestrator.errors import OrchestratorError, Problem
+from orchestrator.jsontools.pointer import find_value
 from orchestrator.model.definition import SERVICE_KEYS
 from orchestrator.planner.calls import find_callees
 
@@ -152,7 +154,20 @@ def check_files(
             raise explain_customer(error, group[0], customer) from None
         for file, result in zip(group, answer["results"], strict=True):
             problems = [*file.source.find_duplicates(), *map(parse_problem, result["problems"])]
-            yield file, problems, answer["customer_id"]
+            yield file, [_explain_unknown_action(file, each) for each in problems], answer["customer_id"]
+
+
+def _explain_unknown_action(file: LoadedFile, problem: Problem) -> Problem:
+    """Return a problem with a better hint where the API lacks an action that this environment has."""
+    if problem.code != "unknown_action":
+        return problem
+    name = find_value(file.value, problem.path)
+    try:
+        is_known_here = isinstance(name, str) and load_actions().get(name) is not None
+    except OrchestratorError:
+        return problem
+    hint = f"{name} is known in this folder: start the API in it, or with the same ORCHESTRATOR_ACTION_MODULES"
+    return replace(problem, hint=hint) if is_known_here else problem
 
 
 def explain_customer(error: ApiError, file: LoadedFile, customer: str | None) -> Exception:

@@ -27,6 +27,10 @@ START_HINT = (
 )
 
 
+class SeveralServersError(UsageError):
+    """Several `dev` are running, and none is named."""
+
+
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
     """The options of a command that say which API it talks to."""
@@ -70,7 +74,9 @@ def find_server(options: ServerOptions) -> Server | None:
     running = list_running()
     if len(running) > 1:
         names = "; ".join(f"{dev.api_url} with {dev.home}" for dev in running)
-        raise UsageError(f"{len(running)} `orchestrator dev` are running: {names}", hint="choose one with --url")
+        raise SeveralServersError(
+            f"{len(running)} `orchestrator dev` are running: {names}", hint="choose one with --url"
+        )
     return _describe_dev(running[0], key) if running else None
 
 

@@ -28,11 +28,13 @@ def test_a_new_project_works(tmp_path: Path, name: str) -> None:
     folder = tmp_path / name
     made = invoke("init", str(folder))
     command = ("-m", "orchestrator.cli")
-    valid = run_in(folder, *command, "validate", "workflows")
+    suggested = [line.split()[1:] for line in made.stderr.splitlines() if line.startswith("  orchestrator validate")]
+    valid = run_in(folder, *command, *suggested[0])
     cases = run_in(folder, *command, "test", "workflows/greeting.yaml")
     tests = run_in(folder, "-m", "unittest")
 
     assert made.exit_code == 0, made.output
+    assert suggested == [["validate", "workflows", "--local"]], "a `dev` of another folder does not know the action"
     assert made.stdout.splitlines()[0] == str(folder)
     assert f"cd '{folder}'" in made.stderr or f"cd {folder}" in made.stderr
     assert (valid.returncode, valid.stderr) == (0, "1 file valid, checked with the actions of this environment\n")

@@ -10,6 +10,8 @@ import pytest
 
 from orchestrator.cli.failures import NoServerError, UsageError
 from orchestrator.cli.server_address import Server, ServerOptions, _warn_if_readable, find_server, require_server
+from tests.cli.commands import invoke
+from tests.cli.support import write_definition
 
 PROFILES = """
 [profiles.default]
@@ -89,6 +91,16 @@ def test_of_several_running_ones_none_is_guessed(user: Path) -> None:
     write_dev(user / "running" / "2.json", 8002)
     with pytest.raises(UsageError, match=r"2 `orchestrator dev` are running: .*:8001 with /.*/state; "):
         find_server(ServerOptions())
+
+
+def test_definitions_are_checked_locally_where_several_run(user: Path) -> None:
+    write_dev(user / "running" / "1.json", 8001)
+    write_dev(user / "running" / "2.json", 8002)
+    done = invoke("validate", str(write_definition(Path.cwd(), "hello")))
+
+    assert done.exit_code == 0
+    assert "checked with the actions of this environment: 2 `orchestrator dev` are running: " in done.stderr
+    assert done.stderr.endswith("; choose one with --url\n")
 
 
 def test_one_that_was_killed_is_not_found(user: Path) -> None:

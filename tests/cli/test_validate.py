@@ -258,6 +258,7 @@ def test_the_api_checks_with_its_own_actions_and_workflows(
     explicit = InProcess({**dev.env, "ORCHESTRATOR_API_URL": "http://127.0.0.1:1"})("validate", own)
 
     assert (by_api.code, "there is no action 'own.here'" in by_api.out) == (2, True)
+    assert "(own.here is known in this folder: start the API in it, or with the same ORC" in by_api.out
     assert by_api.err.endswith(f", checked by {dev.ready['api']}\n")
     assert (locally.code, locally.err) == (0, f"1 file valid{LOCALLY}\n")
     assert explicit.code == 3, "an API that was named is not replaced"
