@@ -8,7 +8,7 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
-from orchestrator.cli.failures import ApiError, NoServerError
+from orchestrator.cli.failures import ADMIN_HINT, ApiError, NoServerError
 from orchestrator.cli.running_dev import is_own_host
 from orchestrator.cli.server_address import KEY_VARIABLE, Server, ServerOptions, require_server
 from orchestrator.errors import Problem, ProblemCode, Severity
@@ -22,6 +22,7 @@ PAGE = 500
 MAX_WAITS = 3
 """How often a request that exceeds the rate limit is sent again."""
 MAX_WAIT_SECONDS = 60.0
+KEY_NEEDED = (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN)
 POLL_SECONDS, MAX_POLL_SECONDS = 0.1, 1.0
 OUTAGE_SECONDS = 60.0
 """How long a run is followed while its API does not answer."""
@@ -153,6 +154,8 @@ class ApiClient:
         hint = problem.get("hint")
         if response.status_code == httpx.codes.UNAUTHORIZED and self.server.key is None:
             hint = f"set {KEY_VARIABLE}, or use --key or a profile; `orchestrator keys create` makes a key"
+        if response.status_code in KEY_NEEDED and response.request.url.path.startswith(f"{PREFIX}/keys"):
+            hint = f"{hint}; or {ADMIN_HINT}" if hint else ADMIN_HINT
         message = f"the API at {self.server.url}: {detail}" if response.status_code == 401 else detail
         return ApiError(code, message, status=response.status_code, problems=problems, hint=hint)
 

@@ -53,6 +53,8 @@ CODES = {
 }
 """Exit code by error code: FAILED where a run failed, USAGE where a request is refused."""
 
+ADMIN_HINT = "create a key for keys in the database, with `orchestrator keys create NAME --scopes admin --database`"
+
 
 class UsageError(OrchestratorError):
     """The command line is invalid."""

@@ -2,13 +2,14 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from orchestrator.cli import options
 from orchestrator.cli.api_command import add_server_options, api_command, pop_server_options
-from orchestrator.cli.failures import UsageError
+from orchestrator.cli.failures import ADMIN_HINT, UsageError
 from orchestrator.cli.moments import format_moment
 from orchestrator.cli.output import print_json, print_note, print_result, print_table
 from orchestrator.cli.server_address import ServerOptions, find_server
@@ -59,10 +60,14 @@ def create(
     request = _make_request(name, customer, scopes, days)
     named = pop_server_options(server)
     with_api = not in_database and find_server(named) is not None
-    created = _create_with_api(named, request) if with_api else _create_in_database(request, is_forced=in_database)
+    create_key = partial(_create_with_api, named) if with_api else partial(_create_in_database, is_forced=in_database)
+    created, is_first = create_key(request)
     if not as_json:
         owner = created["customer_id"] or "all customers"
         print_note(f"key {created['id']} for {owner}: {', '.join(created['scopes'])}; the secret is shown only once")
+    if is_first and "admin" not in created["scopes"]:
+        print_note("note: requests need a key from now on, and this first one may not manage keys", "yellow")
+        print_note(f"hint: {ADMIN_HINT}")
     print_result(created["secret"], created, as_json=as_json)
 
 
@@ -90,15 +95,19 @@ def _is_customer_name(customer: str) -> bool:
     return well_formed and len(customer) <= MAX_CUSTOMER
 
 
-def _create_with_api(options: ServerOptions, request: "Document") -> "Document":
+def _create_with_api(options: ServerOptions, request: "Document") -> tuple["Document", bool]:
+    """Return the new key, and whether it is the first: only that one is created without a key."""
     from orchestrator.cli.client import ApiClient
 
     with interrupt_on_signal(), ApiClient(options) as client:
-        return dict(client.post("/keys", request))
+        return dict(client.post("/keys", request)), client.server.key is None
 
 
-def _create_in_database(request: "Document", *, is_forced: bool) -> "Document":
-    """Create a key in the database of the settings: the first one, or any with --database. Raises UsageError."""
+def _create_in_database(request: "Document", *, is_forced: bool) -> tuple["Document", bool]:
+    """Create a key in the database of the settings: the first one, or any with --database. Raises UsageError.
+
+    The second value says whether it is the first.
+    """
     from orchestrator.cli.environment import load_settings
     from orchestrator.cli.logs import configure
     from orchestrator.service.services import open_keys
@@ -108,16 +117,17 @@ def _create_in_database(request: "Document", *, is_forced: bool) -> "Document":
     configure("text", "warning")
     expires = None if request["expires_at"] is None else datetime.fromisoformat(request["expires_at"])
 
-    async def work() -> "Document":
+    async def work() -> tuple["Document", bool]:
         async with open_keys(settings) as keys:
-            if not is_forced and await keys.is_configured():
+            is_first = not await keys.is_configured()
+            if not is_forced and not is_first:
                 raise UsageError(
                     "there are keys already, and no API is known that could create another one",
                     hint="name the API with --url and a key of the scope admin with --key; "
                     "if all keys are lost, --database creates one in the database",
                 )
             key, secret = await keys.create(request["customer_id"], request["name"], tuple(request["scopes"]), expires)
-        return {**request, "id": key.id, "secret": secret}
+        return {**request, "id": key.id, "secret": secret}, is_first
 
     return run_until_signal(work())
 

@@ -67,6 +67,16 @@ def test_a_missing_key_is_named() -> None:
     assert raised.value.hint.startswith("set ORCHESTRATOR_API_KEY")
 
 
+@pytest.mark.parametrize(("status", "code"), [(401, "unauthorized"), (403, "forbidden")])
+@pytest.mark.parametrize("key", [None, "ork_read"])
+def test_who_may_not_manage_keys_learns_how_to_create_one_that_may(status: int, code: str, key: str | None) -> None:
+    with pytest.raises(ApiError) as raised:
+        make_client(make_problem(status, code), key=key).get("/keys")
+
+    assert raised.value.hint is not None
+    assert raised.value.hint.endswith("`orchestrator keys create NAME --scopes admin --database`")
+
+
 @pytest.mark.parametrize(
     "answer",
     [httpx.Response(404, text="<html>"), httpx.Response(200, text="<html>"), httpx.Response(404, json={"detail": 1})],

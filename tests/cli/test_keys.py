@@ -44,6 +44,15 @@ def test_the_first_key_is_created_in_the_database(offline: InProcess) -> None:
     assert require_success(if_all_are_lost).startswith("ork_")
 
 
+def test_a_first_key_that_cannot_manage_keys_is_noted(offline: InProcess) -> None:
+    """Nobody could create another one by the API: the first key closes it."""
+    notes = [offline(*CREATE).err, offline(*CREATE, "--database").err]
+
+    assert "this first one may not manage keys" in notes[0]
+    assert "`orchestrator keys create NAME --scopes admin --database`" in notes[0]
+    assert "may not manage keys" not in notes[1]
+
+
 def test_no_database_is_made_in_a_folder_that_nobody_has_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     done = InProcess({"XDG_CONFIG_HOME": str(tmp_path)})(*CREATE)
