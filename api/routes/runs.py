@@ -140,7 +140,10 @@ async def list_runs(
     limit: Limit = 50,
     cursor: PageCursor = None,
 ) -> Page[RunView]:
-    """List runs, newest first. The list may lag the run documents by about a second."""
+    """List runs, newest first. The list may lag the run documents by about a second.
+
+    Runs that were started through the same process are in it at once.
+    """
     rows = await services.operations.list_runs(
         caller.customer_id,
         RunFilter(workflow_id, status, trigger, since, until, id_prefix),

@@ -17,6 +17,8 @@ MAX_WAITING = 10_000
 """Maximum number of runs that wait to be written; the rest is left to the indexer."""
 BATCH_SECONDS = 1.0
 """Runs that start within this time are written in one transaction: every transaction waits for the disk."""
+FLUSH_SECONDS = 2.0
+"""Maximum time for which a list waits for runs to be written."""
 
 
 class IndexWriter:
@@ -26,6 +28,9 @@ class IndexWriter:
         self.index = index
         self.waiting: list[RunSummary] = []
         self.wakeup = asyncio.Event()
+        self._lock = asyncio.Lock()
+        """Held during a write, for which the next one waits."""
+        self._flushes: set[asyncio.Task[None]] = set()
 
     def add_start(self, plan: Plan, info: RunInfo) -> None:
         """Add a run that has just been started."""
@@ -33,6 +38,16 @@ class IndexWriter:
             return
         self.waiting.append(summarize_run(plan, info, status="running", started_at=datetime.now(UTC)))
         self.wakeup.set()
+
+    async def flush(self) -> None:
+        """Write what waits, so that a list has the runs started before; a write that takes too long continues."""
+        if not self.waiting and not self._lock.locked():
+            return
+        # A task of its own: a client that disconnects must not cancel the write.
+        task = asyncio.create_task(self._flush())
+        self._flushes.add(task)
+        task.add_done_callback(self._flushes.discard)
+        await asyncio.wait({task}, timeout=FLUSH_SECONDS)
 
     @asynccontextmanager
     async def run_in_background(self) -> AsyncIterator[None]:
@@ -51,10 +66,11 @@ class IndexWriter:
             await self._flush()
 
     async def _flush(self) -> None:
-        batch, self.waiting = self.waiting, []
-        try:
-            await self.index.put(batch)
-        except StoreUnavailable as error:
-            logger.warning("%d runs were not written and are left to the indexer: %s", len(batch), error)
-        except Exception:
-            logger.exception("%d runs were not written and are left to the indexer", len(batch))
+        async with self._lock:
+            batch, self.waiting = self.waiting, []
+            try:
+                await self.index.put(batch)
+            except StoreUnavailable as error:
+                logger.warning("%d runs were not written and are left to the indexer: %s", len(batch), error)
+            except Exception:
+                logger.exception("%d runs were not written and are left to the indexer", len(batch))

@@ -6,6 +6,7 @@ from typing import Any
 
 from orchestrator.errors import RunNotFound, ServerUnavailable
 from orchestrator.model.run import Run, RunSummary
+from orchestrator.service.index_writer import IndexWriter
 from orchestrator.store.run_index import ALL_RUNS, RunFilter, RunIndex
 from orchestrator.store.ttl_cache import TtlCache
 from orchestrator.temporal.client.runs import Runs
@@ -19,9 +20,10 @@ class Operations:
     Operations raise RunNotFound, and OperationRefused where the run has ended.
     """
 
-    def __init__(self, runs: Runs, index: RunIndex, stopping: asyncio.Event) -> None:
+    def __init__(self, runs: Runs, index: RunIndex, index_writer: IndexWriter, stopping: asyncio.Event) -> None:
         self.runs = runs
         self.index = index
+        self.index_writer = index_writer
         self.stopping = stopping
         self._owners: TtlCache[str, str] = TtlCache(MAX_OWNERS)
 
@@ -59,6 +61,7 @@ class Operations:
         limit: int = 50,
     ) -> list[RunSummary]:
         """List runs, the newest first; `after` is `(started_at, id)` of the last one on the page before."""
+        await self.index_writer.flush()
         return await self.index.list_runs(customer_id, wanted, after=after, limit=limit)
 
     async def require(self, customer_id: str | None, run_id: str) -> None:

@@ -109,7 +109,8 @@ async def open_services(
         schedules = Schedules(runs.client, settings, await triggers.get_installation())
         reconciler = Reconciler(definitions, triggers, plans, schedules, leases)
         stopping = asyncio.Event()
-        starts, operations = Starts(runs, plans, deliveries, index_writer), Operations(runs, index, stopping)
+        starts = Starts(runs, plans, deliveries, index_writer)
+        operations = Operations(runs, index, index_writer, stopping)
         events = Events(triggers, plans, deliveries, starts, operations)
         async with index_writer.run_in_background():
             services = Services(

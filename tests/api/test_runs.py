@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from orchestrator.model.run import RunSummary
+from orchestrator.service import index_writer
 from orchestrator.service.services import Services
 from orchestrator.temporal.schedules.schedules import build_schedule_id
 from tests.api.support import EVERY_HOUR, WAIT, create_workflow, serve_api, start_run, wait_for_status
@@ -158,6 +159,15 @@ async def test_a_run_is_paused_and_resumed(api: httpx.AsyncClient) -> None:
     assert ended["steps"][-1]["output_data"]["payload"] == {"answer": 42}
     late = await api.post(f"/runs/{run_id}/pause")
     assert (late.status_code, late.json()["code"]) == (409, "operation_refused")
+
+
+async def test_a_started_run_is_listed_at_once(api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(index_writer, "FLUSH_SECONDS", 60.0)
+
+    run_id = await start_run(api, {"a": WAIT}, "trigger -> a")
+    listed = (await api.get("/runs")).json()["items"]
+
+    assert [run["id"] for run in listed] == [run_id]
 
 
 async def test_an_operator_resolves_a_failed_step(api: httpx.AsyncClient, world: World, customer: str) -> None:
