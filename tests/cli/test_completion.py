@@ -1,6 +1,8 @@
 """Names are completed as a shell asks for them."""
 
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -21,6 +23,30 @@ def test_actions_are_completed() -> None:
 
 def test_without_an_api_nothing_is_offered(tmp_path: Path) -> None:
     assert complete("orchestrator runs show ", {"ORCHESTRATOR_API_URL": "http://127.0.0.1:1"}) == []
+
+
+def test_the_options_before_name_the_api_and_it_is_asked_once(tmp_path: Path) -> None:
+    requests: list[tuple[str, str | None]] = []
+
+    class Busy(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            requests.append((self.path, self.headers["authorization"]))
+            self.send_response(429)
+            self.send_header("retry-after", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Busy) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        env = {"ORCHESTRATOR_API_URL": "http://127.0.0.1:1"}
+        offered = complete(f"orchestrator runs show --url {url} --key ork_x ab", env)
+        server.shutdown()
+
+    assert offered == []
+    assert requests == [("/api/v1/runs?id_prefix=ab&limit=50", "Bearer ork_x")]
 
 
 @pytest.mark.temporal
