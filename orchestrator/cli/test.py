@@ -11,7 +11,7 @@ import typer
 from orchestrator.cli import mocks, options
 from orchestrator.cli.environment import load_actions
 from orchestrator.cli.failures import FAILED, UsageError
-from orchestrator.cli.files import LoadedFile, read_json, read_value
+from orchestrator.cli.files import LoadedFile, list_definition_files, read_json, read_value
 from orchestrator.cli.mocks import MockedRegistry
 from orchestrator.cli.output import format_json, print_json, print_line, print_note
 from orchestrator.cli.planning import check_definition, format_count, index_definitions
@@ -29,14 +29,17 @@ EVENT_KEYS = {"at", "name", "payload"}
 RESOLUTION_KEYS = {"node_id", "action", "parameters", "value", "target"}
 
 
-def run_cases(files: options.DefinitionFiles, as_json: options.Json = False) -> None:
+def run_cases(files: options.DefinitionPaths, as_json: options.Json = False) -> None:
     """Run the test cases beside a definition on a virtual clock.
 
-    They are in `NAME.tests.yaml` next to each `NAME.json`.
+    They are in `NAME.tests.yaml` next to each `NAME.json`. A folder stands for all definitions in it that have cases.
     """
     known = load_actions()
     results = []
-    for name in files:
+    names = [name for name in list_definition_files(files) if name in files or _get_cases_file(name).exists()]
+    if not names:
+        raise UsageError(f"no definition in {', '.join(files)} has test cases")
+    for name in names:
         file = read_json(name)
         for case in read_cases(name):
             failures = find_differences(file, case, known)
@@ -63,9 +66,13 @@ def _print_result(result: Mapping[str, Any]) -> None:
             print_line(f"      {text}")
 
 
+def _get_cases_file(name: str) -> Path:
+    return Path(name).with_suffix(SUFFIX)
+
+
 def read_cases(name: str) -> list[dict[str, Any]]:
     """Read the test cases next to a definition; raises UsageError."""
-    path = Path(name).with_suffix(SUFFIX)
+    path = _get_cases_file(name)
     if not path.exists():
         hint = "with a list of {name, input, actions, expect}; see docs/cli.md"
         raise UsageError(f"{name} has no test cases", hint=f"create {path} {hint}")

@@ -46,6 +46,17 @@ def make_case(price: int = 5, **expect: Any) -> dict[str, Any]:
     return {"name": "a case", "actions": {"shop.load": {"output": {"price": price}}}, "expect": expect}
 
 
+def test_a_folder_stands_for_its_definitions_that_have_cases(tmp_path: Path) -> None:
+    run_cases(tmp_path, [make_case(output={"price": 5})])
+    (tmp_path / "other.json").write_text(json.dumps(DEFINITION))
+    done = CliRunner().invoke(app, ["test", str(tmp_path)])
+    (tmp_path / "price.tests.yaml").unlink()
+    without = CliRunner().invoke(app, ["test", str(tmp_path)])
+
+    assert (done.exit_code, done.stdout) == (0, f"pass  {tmp_path}/price.json: a case\n")
+    assert (without.exit_code, f"no definition in {tmp_path} has test cases" in without.stderr) == (2, True)
+
+
 def test_the_examples_pass_their_cases() -> None:
     files = [str(BY_NAME[path.name.removesuffix(".tests.yaml")]) for path in WITH_CASES]
     result = CliRunner().invoke(app, ["test", *files])
