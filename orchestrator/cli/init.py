@@ -17,13 +17,13 @@ SUFFIX = "_actions"
 
 def init(
     folder: Annotated[
-        Path, typer.Argument(metavar="[FOLDER]", help="Folder to create; the current one by default.")
+        Path, typer.Argument(metavar="FOLDER", help="Folder to create; the current one by default.")
     ] = Path(),
     as_json: options.Json = False,
 ) -> None:
     """Make a project: a workflow with tests, an action, a CI file.
 
-    Files that exist are never replaced.
+    Files that exist are kept, and listed.
     """
     from orchestrator.cli.project_files import FILES
 
@@ -35,19 +35,23 @@ def init(
         place / path.replace("NAME", module): content.replace("NAME", module).replace("PROJECT", project)
         for path, content in FILES.items()
     }
-    existing = sorted(str(file) for file in files if file.exists())
-    if existing:
-        raise UsageError(f"{', '.join(existing)} exists already", hint="choose another folder; nothing was written")
+    kept = [file for file in files if file.exists()]
+    missing = {file: content for file, content in files.items() if file not in kept}
+    if not missing:
+        raise UsageError(f"{place} has all files of a project already", hint="choose another folder")
     try:
-        for file, content in files.items():
+        for file, content in missing.items():
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(content, encoding="utf-8")
     except OSError as error:
         raise UsageError(f"cannot write to {place}: {error.strerror}") from None
-    print_result(str(place), {"folder": str(place), "files": [str(file) for file in files]}, as_json=as_json)
+    document = {"folder": str(place), "files": [*map(str, missing)], "kept": [*map(str, kept)]}
+    print_result(str(place), document, as_json=as_json)
     if not as_json:
-        for file in files:
+        for file in missing:
             print_line(f"  {file.relative_to(place)}")
+        if kept:
+            print_note(f"kept as they were: {', '.join(str(file.relative_to(place)) for file in kept)}", "yellow")
         _suggest_commands(place)
 
 

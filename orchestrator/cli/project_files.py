@@ -110,7 +110,7 @@ FILES = {
     "pyproject.toml": PYPROJECT,
     ".env": "# Settings of commands in this folder. The module is found here without being installed.\n"
     "ORCHESTRATOR_ACTION_MODULES=NAME\n",
-    ".gitignore": ".orchestrator/\n.venv/\n__pycache__/\n*.egg-info/\n",
+    ".gitignore": ".env\n.orchestrator/\n.venv/\n__pycache__/\n*.egg-info/\n",
     ".github/workflows/workflows.yml": CI,
 }
 """Content by path; both may hold `NAME`, the content `PROJECT` too."""

@@ -57,6 +57,12 @@ def test_existing_files_are_never_replaced(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("mine")
     done = invoke("init", str(tmp_path), "--json")
 
-    assert done.exit_code == 2
-    assert f"{tmp_path}/pyproject.toml exists already" in json.loads(done.stdout)["error"]["message"]
-    assert [file.name for file in tmp_path.iterdir()] == ["pyproject.toml"]
+    again = invoke("init", str(tmp_path))
+    document = json.loads(done.stdout)
+
+    assert (done.exit_code, document["kept"]) == (0, [f"{tmp_path}/pyproject.toml"])
+    assert (tmp_path / "pyproject.toml").read_text() == "mine"
+    assert len(document["files"]) == 7
+    assert all(Path(file).exists() for file in document["files"])
+    assert ".env" in (tmp_path / ".gitignore").read_text().splitlines(), "it may hold keys"
+    assert (again.exit_code, "has all files of a project already" in again.stderr) == (2, True)
