@@ -51,6 +51,8 @@ def format_text(file: LoadedFile) -> str:
         raise UsageError(f"the file cannot be formatted: {TOO_DEEP}", where=file.name)
     if file.source.layout is None:
         return format_json_document(file.value)
+    if file.value is None:
+        raise UsageError("the file is empty", where=file.name)
     try:
         return format_yaml(file.source.text)
     except FormatChangesValue:

@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 
 from orchestrator.cli.commands import app
 from orchestrator.jsontools.json_format import WIDTH, format_json_document
+from tests.cli.commands import invoke
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 UNEVEN = """\
@@ -113,3 +114,14 @@ def test_json_keeps_its_value_and_its_form(value: Any) -> None:
     assert format_json_document(json.loads(text)) == text
     for line in text.splitlines():
         assert len(line) <= WIDTH or line.strip().count('"') > 0
+
+
+@pytest.mark.parametrize("text", ["", "# only a comment\n"])
+def test_an_empty_file_is_refused_and_stays(tmp_path: Path, text: str) -> None:
+    """It became `null`."""
+    file = tmp_path / "empty.yaml"
+    file.write_text(text)
+    done = invoke("fmt", str(file))
+
+    assert (done.exit_code, "the file is empty" in done.stderr) == (2, True)
+    assert file.read_text() == text
