@@ -8,7 +8,7 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
-from orchestrator.cli.failures import ADMIN_HINT, ApiError, NoServerError
+from orchestrator.cli.failures import ADMIN_HINT, ApiError, NoServerError, UsageError
 from orchestrator.cli.running_dev import is_own_host
 from orchestrator.cli.server_address import KEY_VARIABLE, Server, ServerOptions, require_server
 from orchestrator.errors import Problem, ProblemCode, Severity
@@ -20,7 +20,6 @@ PREFIX = "/api/v1"
 TIMEOUT = httpx.Timeout(60.0, connect=5.0)
 PAGE = 500
 MAX_WAITS = 3
-"""How often a request that exceeds the rate limit is sent again."""
 MAX_WAIT_SECONDS = 60.0
 KEY_NEEDED = (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN)
 POLL_SECONDS, MAX_POLL_SECONDS = 0.1, 1.0
@@ -32,9 +31,19 @@ Document = dict[str, Any]
 class ApiClient:
     """Sends requests to one API; raises ApiError for what it refuses, and NoServerError if nothing answers."""
 
-    def __init__(self, options: ServerOptions, transport: httpx.BaseTransport | None = None) -> None:
+    def __init__(
+        self,
+        options: ServerOptions,
+        transport: httpx.BaseTransport | None = None,
+        *,
+        timeout: httpx.Timeout | float = TIMEOUT,
+        max_waits: int = MAX_WAITS,
+    ) -> None:
         self.options = options
         self.transport = transport
+        self.timeout = timeout
+        self.max_waits = max_waits
+        """How often a request that exceeds the rate limit is sent again."""
 
     @cached_property
     def server(self) -> Server:
@@ -48,7 +57,7 @@ class ApiClient:
             headers["authorization"] = f"Bearer {self.server.key}"
         # A proxy of the environment cannot reach a service on this machine.
         is_remote = not is_own_host(urlsplit(self.server.url).hostname or "")
-        return httpx.Client(headers=headers, timeout=TIMEOUT, trust_env=is_remote, transport=self.transport)
+        return httpx.Client(headers=headers, timeout=self.timeout, trust_env=is_remote, transport=self.transport)
 
     def __enter__(self) -> Self:
         return self
@@ -68,9 +77,9 @@ class ApiClient:
     ) -> Any:
         """Send a request and return the JSON of the response, or `None` without one."""
         present = {name: value for name, value in (params or {}).items() if value is not None}
-        for wait in range(MAX_WAITS + 1):
+        for wait in range(self.max_waits + 1):
             response = self._send(method, path, params=present, json=json, headers=dict(headers or {}))
-            if response.status_code != httpx.codes.TOO_MANY_REQUESTS or wait == MAX_WAITS:
+            if response.status_code != httpx.codes.TOO_MANY_REQUESTS or wait == self.max_waits:
                 break
             time.sleep(min(_read_seconds(response.headers.get("retry-after")), MAX_WAIT_SECONDS))
         if response.is_success:
@@ -168,7 +177,9 @@ class ApiClient:
 
 
 def quote_id(text: str) -> str:
-    """Return an ID as one segment of a path."""
+    """Return an ID as one segment of a path; raises UsageError for an empty one, which would name the whole list."""
+    if not text:
+        raise UsageError("an ID is empty", hint="check that the variable of the shell is set")
     return quote(text, safe="")
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
+from typer.exceptions import TyperException
 
 from orchestrator.cli import (
     actions,
@@ -26,7 +27,7 @@ from orchestrator.cli import (
     workflows,
 )  # fmt: skip
 from orchestrator.cli.api_command import add_server_options
-from orchestrator.cli.failures import INTERRUPTED, PIPE_CLOSED, describe_bad_parameter, report
+from orchestrator.cli.failures import INTERRUPTED, PIPE_CLOSED, UsageError, describe_bad_parameter, report
 from orchestrator.cli.output import discard_output, print_line
 from orchestrator.cli.own_packages import import_own_packages_first
 from orchestrator.cli.signals import Interrupted
@@ -64,9 +65,12 @@ class Commands(TyperGroup):
             sys.stdout.flush()
         except OrchestratorError as error:
             raise typer.Exit(report(error, as_json=as_json)) from error
-        except typer.BadParameter as error:
-            error.message = describe_bad_parameter(error)
-            raise
+        except TyperException as error:
+            if isinstance(error, typer.BadParameter):
+                error.message = describe_bad_parameter(error)
+            if not as_json:
+                raise
+            raise typer.Exit(report(UsageError(error.format_message()), as_json=True)) from error
         except Interrupted as interrupted:
             raise typer.Exit(interrupted.code) from None
         except KeyboardInterrupt:

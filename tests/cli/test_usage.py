@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,7 @@ def test_every_command_has_help(command: tuple[str, ...]) -> None:
 
     assert result.exit_code == 0
     assert f"orchestrator {' '.join(command)}" in result.stdout
+    assert not re.search(r"\[\[|\]\]|\.\.\.[}\]]", result.stdout.split("\n\n")[0]), "brackets and dots are added"
 
 
 @pytest.mark.parametrize("text", ["{name}", "{name}/no/such/folder/history.json"])
@@ -154,6 +156,32 @@ def test_errors_are_json_too(tmp_path: Path) -> None:
     assert (done.exit_code, done.stderr) == (3, "")
     assert (error["code"], error["problems"]) == ("no_server", [])
     assert error["message"].startswith("no API to talk to: ")
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("runs", "list", "--limit", "0"), "Invalid value for '--limit': must be at least 1"),
+        (("runs", "list", "--lmit", "7"), "No such option: --lmit"),
+        (("runs", "show"), "Missing argument 'RUN'"),
+        (("runs", "shw"), "No such command 'shw'"),
+    ],
+)
+def test_bad_usage_is_json_too(args: tuple[str, ...], message: str) -> None:
+    done = invoke(*args, "--json")
+    error = json.loads(done.stdout)["error"]
+
+    assert (done.exit_code, done.stderr, error["code"]) == (2, "", "bad_usage")
+    assert error["message"].startswith(message)
+
+
+@pytest.mark.parametrize("args", [("runs", "show"), ("workflows", "show"), ("keys", "revoke"), ("runs", "send", "r")])
+def test_an_empty_id_is_bad_usage(args: tuple[str, ...]) -> None:
+    """An unset variable of a shell: `runs show ""` asked for the list of all runs."""
+    done = invoke(*args, "", "--url", "http://127.0.0.1:1")
+
+    assert done.exit_code == 2
+    assert "error: an ID is empty" in done.stderr
 
 
 def test_every_command_that_prints_a_result_can_print_json() -> None:
