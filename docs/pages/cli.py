@@ -32,7 +32,7 @@ def _describe(name: str, command: Any) -> Iterator[str]:
     """Yield the section of a command: usage, description, and a table of its options."""
     arguments = [param for param in command.params if param.param_type_name == "argument"]
     options = [param for param in command.params if param.param_type_name == "option" and not param.hidden]
-    usage = " ".join([name, *(param.metavar or param.name.upper() for param in arguments)])
+    usage = " ".join([name, *map(_format_argument, arguments)])
     yield f"### {name}\n"
     yield f"`{usage}{' [options]' if options else ''}`\n"
     yield f"{_join_lines(command.help)}\n"
@@ -43,6 +43,11 @@ def _describe(name: str, command: Any) -> Iterator[str]:
 
 def _join_lines(text: str) -> str:
     return "\n\n".join(" ".join(part.split()) for part in text.split("\n\n"))
+
+
+def _format_argument(param: Any) -> str:
+    name = f"{param.metavar or param.name.upper()}{'...' if param.nargs == -1 else ''}"
+    return name if param.required else f"[{name}]"
 
 
 def _format_option(param: Any) -> str:

@@ -7,10 +7,9 @@ import typer
 from orchestrator.cli.completion import complete_run, complete_workflow
 
 DefinitionFile = Annotated[str, typer.Argument(metavar="FILE", help="Definition file; `-` reads stdin.")]
-DefinitionFiles = Annotated[list[str], typer.Argument(metavar="FILE...", help="Definition files; `-` reads stdin.")]
 DefinitionPaths = Annotated[
     list[str],
-    typer.Argument(metavar="FILE|FOLDER...", help="Definition files, or folders of them; `-` reads stdin."),
+    typer.Argument(metavar="FILE|FOLDER", help="Definition files, or folders of them; `-` reads stdin."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 With = Annotated[

@@ -197,7 +197,7 @@ def send(
     client: "ApiClient",
     run_id: options.RunId,
     event: Annotated[str, typer.Argument(metavar="EVENT", help="Event name that a wait node waits for.")],
-    payload: Annotated[str | None, typer.Argument(metavar="[JSON|@FILE]", help="Payload of the event.")] = None,
+    payload: Annotated[str | None, typer.Argument(metavar="JSON|@FILE", help="Payload of the event.")] = None,
     as_json: options.Json = False,
 ) -> None:
     """Send an event to a run."""

@@ -114,10 +114,10 @@ def diff(
     client: "ApiClient",
     workflow: options.WorkflowId,
     before: Annotated[
-        int | None, typer.Argument(metavar="[FROM]", min=0, help="Version; the newest published one by default.")
+        int | None, typer.Argument(metavar="FROM", min=0, help="Version; the newest published one by default.")
     ] = None,
     after: Annotated[
-        int, typer.Argument(metavar="[TO]", min=0, help="Version; the working copy by default, which is 0.")
+        int, typer.Argument(metavar="TO", min=0, help="Version; the working copy by default, which is 0.")
     ] = 0,
     customer: options.Customer = None,
     as_json: options.Json = False,
@@ -156,7 +156,7 @@ def _format_change(change: "Document") -> str:
 def pull(
     client: "ApiClient",
     workflows: Annotated[
-        list[str] | None, typer.Argument(metavar="[WORKFLOW...]", help="IDs of the workflows; all by default.")
+        list[str] | None, typer.Argument(metavar="WORKFLOW", help="IDs of the workflows; all by default.")
     ] = None,
     folder: Annotated[
         Path, typer.Option("--folder", metavar="FOLDER", help="Folder to write to; it is created.")
