@@ -66,9 +66,10 @@ async def query(parameters: Query, context: ActionContext) -> Rows:
         engine = context.resources.get_engine(parameters.connection, context.customer_id)
         async with (
             context.resources.get_sql_slot(parameters.connection, context.customer_id),
-            engine.begin() as session,
+            engine.connect() as session,
         ):
             row_count, fetched = await _run(session, parameters)
+            await session.commit()
     except (OperationalError, InterfaceError) as error:
         raise ActionFailed(f"cannot query the database: {_describe_database_error(error, context)}") from error
     except DBAPIError as error:
@@ -110,9 +111,13 @@ async def _run(session: AsyncConnection, parameters: Query) -> Fetched:
 
 def _execute(connection: Connection, parameters: Query) -> Fetched:
     """Execute the statement and read no more rows than are needed, however many there are."""
-    # A server-side cursor does not know how many rows a statement has changed.
-    options = {"stream_results": connection.dialect.name == "sqlite" or returns_rows(parameters.statement)}
-    result = connection.execute(text(parameters.statement), parameters.parameters, execution_options=options)
+    is_sqlite = connection.dialect.name == "sqlite"
+    statement, streamed = text(parameters.statement), is_sqlite or returns_rows(parameters.statement)
+    result = connection.execute(statement, parameters.parameters, execution_options={"stream_results": streamed})
+    if streamed and not is_sqlite and not result.returns_rows:
+        # A server-side cursor executes a statement with the first fetch, and does not count the rows it has changed.
+        connection.rollback()
+        result = connection.execute(statement, parameters.parameters)
     if not result.returns_rows:
         return result.rowcount, None
     fetched = result.mappings().fetchmany(parameters.limit + 1)
@@ -121,7 +126,7 @@ def _execute(connection: Connection, parameters: Query) -> Fetched:
 
 
 def returns_rows(statement: str) -> bool:
-    """Return whether a statement returns rows, judged by its words; what is in doubt is read whole."""
+    """Return whether a statement returns rows, as far as its words show; they may deceive."""
     words = [word.lower() for word in WORD.findall(NOT_WORDS.sub(" ", statement))]
     first, others = (words[0] if words else ""), frozenset(words)
     if "returning" in others or first in ("values", "table"):

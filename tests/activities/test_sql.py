@@ -94,6 +94,41 @@ def test_statements_that_return_rows_are_known(statement: str, expected: bool) -
     assert sql_action.returns_rows(statement) is expected
 
 
+@pytest.mark.postgresql
+@pytest.mark.parametrize(
+    ("statement", "row_count", "question", "expected"),
+    [
+        ("with moved as (delete from people returning *) insert into archive select * from moved", 2, "archive", 2),
+        (
+            r"with x as (select E'it\'s' as v) update people set name = x.v || '!' from x",
+            *(2, "people where name = 'it''s!'", 2),
+        ),
+        ("with x as (select 3 as id) insert into people select id, 'c' from x", 1, "people", 3),
+        ("with x as (delete from people returning id) select * from x", 2, "people", 0),
+        ("insert into people values (3, 'c') returning id", 1, "people", 3),
+        ("update people set name = 'returning', id = id + 2", 2, "people where id in (3, 4)", 2),
+        ("select * into copy from people", 2, "copy", 2),
+        ("do $$ begin delete from people; end $$", 0, "people", 0),
+    ],
+)
+async def test_each_statement_takes_effect_once_and_is_counted(
+    make_caller: Any, postgres: SecretStr, statement: str, row_count: int, question: str, expected: int
+) -> None:
+    """The words of the first two deceive: streamed, they said 0 rows, and only the first fetch executes them."""
+    call = make_caller(sql_connections={"crm": own(postgres)})
+
+    async def ask(statement: str) -> Any:
+        return await call("sql.query", {"connection": "crm", "statement": statement})
+
+    await ask("drop table if exists people, archive, copy")
+    await ask("create table people as select * from (values (1, 'a'), (2, 'b')) as people (id, name)")
+    await ask("create table archive (id integer, name text)")
+    result = await ask(statement)
+
+    assert result["row_count"] == row_count
+    assert (await ask(f"select count(*) as n from {question}"))["rows"] == [{"n": expected}]
+
+
 @pytest.mark.parametrize(
     "parameters",
     [
