@@ -44,7 +44,10 @@ class Query(BaseModel):
     )
     parameters: dict[str, Any] = Field({}, description="Values of the parameters, by name.")
     limit: int = Field(
-        1_000, ge=1, le=MAX_ROWS, description="Maximum number of rows; the step fails if there are more."
+        1_000,
+        ge=1,
+        le=MAX_ROWS,
+        description="Maximum number of rows; if there are more, the step fails and nothing is changed.",
     )
 
 
@@ -69,6 +72,12 @@ async def query(parameters: Query, context: ActionContext) -> Rows:
             engine.connect() as session,
         ):
             row_count, fetched = await _run(session, parameters)
+            if fetched is not None and len(fetched) > parameters.limit:
+                raise ActionFailed(
+                    f"the statement returned more than {parameters.limit} rows and was rolled back: "
+                    "narrow it, or raise `limit`",
+                    recoverable=False,
+                )
             await session.commit()
     except (OperationalError, InterfaceError) as error:
         raise ActionFailed(f"cannot query the database: {_describe_database_error(error, context)}") from error
@@ -83,10 +92,6 @@ async def query(parameters: Query, context: ActionContext) -> Rows:
         raise ActionFailed(f"cannot reach the database: {error}") from error
     if fetched is None:
         return Rows(row_count=max(row_count, 0))
-    if len(fetched) > parameters.limit:
-        raise ActionFailed(
-            f"the statement returned more than {parameters.limit} rows: narrow it, or raise `limit`", recoverable=False
-        )
     rows = [{str(name): _convert_to_json(value) for name, value in row.items()} for row in fetched]
     return Rows(rows=rows, row_count=len(rows))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import URL, event, make_url
+from sqlalchemy import URL, Connection, event, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -50,11 +50,17 @@ def create_engine(text: str) -> AsyncEngine:
 
     @event.listens_for(engine.sync_engine, "connect")
     def guard(connection: Any, record: Any) -> None:
+        connection.isolation_level = None  # `begin` below begins the transactions
         connection.run_async(
             lambda driver: driver.set_authorizer(
                 lambda operation, first, second, database, trigger: _authorize(operation, first, second, writable)
             )
         )
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def begin(connection: Connection) -> None:
+        # sqlite3 itself begins none for a statement that starts with `with`: its changes could not be rolled back.
+        connection.exec_driver_sql("BEGIN")
 
     return engine
 

@@ -57,6 +57,25 @@ async def test_no_more_rows_are_read_than_the_limit(sql: Caller) -> None:
     assert "more than 100 rows" in str(failure)
 
 
+@pytest.mark.parametrize(
+    "statement",
+    ["delete from numbers returning n", "with x as (select 1) delete from numbers returning n"],
+)
+async def test_a_statement_that_returns_more_rows_than_the_limit_changes_nothing(sql: Caller, statement: str) -> None:
+    """The transaction was committed before the rows were counted: they were deleted, and nobody received them."""
+
+    async def ask(statement: str) -> Any:
+        return (await sql("sql.query", {"connection": "crm", "statement": statement}))["rows"]
+
+    await ask("drop table if exists numbers")
+    await ask("create table numbers (n integer)")
+    await ask("insert into numbers values (1), (2), (3)")
+    failure = await sql.failure("sql.query", {"connection": "crm", "statement": statement, "limit": 2})
+
+    assert failure.non_retryable
+    assert await ask("select count(*) as n from numbers") == [{"n": 3}]
+
+
 async def test_changes_are_counted_and_may_return_rows(sql: Caller) -> None:
     async def ask(statement: str) -> Any:
         return await sql("sql.query", {"connection": "crm", "statement": statement})
