@@ -4,7 +4,8 @@ import asyncio
 import base64
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -102,7 +103,8 @@ Fetched = tuple[int, Sequence[RowMapping] | None]
 
 async def _run(session: AsyncConnection, parameters: Query) -> Fetched:
     if session.dialect.name != "sqlite":
-        return await session.run_sync(_execute, parameters)
+        with _wrap_fetch_errors(session.dialect.driver):
+            return await session.run_sync(_execute, parameters)
     # SQLite runs in a thread, which continues when the action is cancelled, and closing the session would wait for it.
     driver: Any = (await session.get_raw_connection()).driver_connection
     execution = asyncio.ensure_future(session.run_sync(_execute, parameters))
@@ -112,6 +114,22 @@ async def _run(session: AsyncConnection, parameters: Query) -> Fetched:
         await driver.interrupt()
         await asyncio.gather(execution, return_exceptions=True)
         raise
+
+
+@contextmanager
+def _wrap_fetch_errors(driver: str) -> Iterator[None]:
+    """Wrap errors of asyncpg's server-side cursors, which SQLAlchemy passes on, as it wraps other errors."""
+    if driver != "asyncpg":
+        yield
+        return
+    import asyncpg  # only where the extra is installed
+
+    try:
+        yield
+    except (asyncpg.InterfaceError, asyncpg.PostgresConnectionError) as error:
+        raise OperationalError(None, None, error) from error
+    except asyncpg.PostgresError as error:
+        raise DBAPIError(None, None, error) from error
 
 
 def _execute(connection: Connection, parameters: Query) -> Fetched:

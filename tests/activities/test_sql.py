@@ -219,6 +219,41 @@ async def test_the_values_of_a_statement_are_in_no_message(sql: Caller) -> None:
     assert "sk_live" not in failure.message
 
 
+@pytest.mark.postgresql
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        ("insert into codes values (:code) returning code", "duplicate key value violates unique constraint"),
+        ("select 1 / (length(code) - length(:code)) as n from codes", "division by zero"),
+        # The first 50 rows are read as the statement is executed.
+        ("select 1 / (n - 100 + length(:code) * 0) as n from generate_series(1, 200) as n", "division by zero"),
+    ],
+)
+async def test_an_error_while_rows_are_read_is_one_of_the_statement(
+    make_caller: Any, postgres: SecretStr, tmp_path: Path, statement: str, message: str
+) -> None:
+    """SQLAlchemy does not wrap errors of server-side cursors: the step was retried, and they were not redacted."""
+    secrets_file = tmp_path / "secrets.json"
+    secrets_file.write_text(json.dumps({"c": {"key": "sk_live_abcdefgh"}}))
+    call = make_caller(sql_connections={"crm": own(postgres)}, secrets_file=secrets_file)
+
+    async def ask(statement: str) -> None:
+        await call("sql.query", {"connection": "crm", "statement": statement})
+
+    await ask("drop table if exists codes")
+    await ask("create table codes (code text primary key)")
+    await ask("insert into codes values ('sk_live_abcdefgh')")
+    failure = await call.failure(
+        "sql.query",
+        {"connection": "crm", "statement": statement, "parameters": {"code": None}},
+        secrets={"/parameters/code": [{"secret": "key"}]},
+    )
+
+    assert failure.message.startswith(f"the database rejected the statement: {message}")
+    assert failure.non_retryable
+    assert "sk_live" not in str(failure)
+
+
 # Customers apart.
 
 
