@@ -122,7 +122,7 @@ def _wrap_fetch_errors(driver: str) -> Iterator[None]:
     if driver != "asyncpg":
         yield
         return
-    import asyncpg  # only where the extra is installed
+    import asyncpg  # type: ignore[import-untyped]  # here, as it is installed with an extra
 
     try:
         yield
