@@ -31,19 +31,24 @@ class GuardedProtocol(HttpToolsProtocol):
         self._timer: TimerHandle | None = None
         self._received = 0
         self._idle_since = time.monotonic()
+        self._is_dropped = False
+        """An aborted connection is in `connections` until the event loop has closed it."""
 
     @property
-    def _is_idle(self) -> bool:
-        """Whether no response is pending."""
-        return self.cycle is None or self.cycle.response_complete
+    def _is_expendable(self) -> bool:
+        """Whether no response is pending to a request that has arrived whole."""
+        if self.cycle is None or self.cycle.response_complete:
+            return True
+        return self.cycle.more_body and not self.pipeline
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # uvicorn narrows it, too
-        """Accept a connection, at the expense of the longest idle one where there are too many."""
+        """Accept a connection, at the expense of the one longest without a response where there are too many."""
         super().connection_made(transport)
         self._expect_request()
-        if len(self.connections) > self.limits.max_connections:
-            guarded = [each for each in self.connections if isinstance(each, GuardedProtocol) and each._is_idle]
-            min(guarded, key=lambda each: each._idle_since).transport.abort()
+        guarded = [each for each in self.connections if isinstance(each, GuardedProtocol) and not each._is_dropped]
+        if len(guarded) > self.limits.max_connections:
+            expendable = [each for each in guarded if each._is_expendable]
+            min(expendable, key=lambda each: each._idle_since)._drop()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget a connection."""
@@ -83,7 +88,11 @@ class GuardedProtocol(HttpToolsProtocol):
             self._timer = self.loop.call_later(left, self._check, begun)
         elif not self.transport.is_closing():
             self._timer = None
-            self.transport.abort()
+            self._drop()
+
+    def _drop(self) -> None:
+        self._is_dropped = True
+        self.transport.abort()
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

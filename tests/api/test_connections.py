@@ -1,6 +1,7 @@
 """Slow clients and idle connections do not stop the service."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from urllib.parse import urlsplit
@@ -22,7 +23,7 @@ REQUEST = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 6\r\n"
 
 @asynccontextmanager
 async def serve(limits: ConnectionLimits) -> AsyncIterator[tuple[str, asyncio.Event]]:
-    """Serve what repeats bodies; `/wait` answers when the event is set."""
+    """Serve what repeats bodies; `/healthz` answers at once, `/wait` answers when the event is set."""
     event = asyncio.Event()
 
     async def repeat(request: Request) -> Response:
@@ -32,7 +33,11 @@ async def serve(limits: ConnectionLimits) -> AsyncIterator[tuple[str, asyncio.Ev
         await event.wait()
         return PlainTextResponse("done")
 
-    app = Starlette(routes=[Route("/", repeat, methods=["POST"]), Route("/wait", wait)])
+    async def answer(request: Request) -> Response:
+        return PlainTextResponse("healthy")
+
+    routes = [Route("/", repeat, methods=["POST"]), Route("/wait", wait), Route("/healthz", answer)]
+    app = Starlette(routes=routes)
     async with _run_server(app, "127.0.0.1", 0, limits=limits) as address:
         yield address, event
 
@@ -116,6 +121,39 @@ async def test_a_response_may_take_longer_than_its_request() -> None:
         event.set()
 
         assert (await waiting).text == "done"
+
+
+async def test_a_burst_of_connections_stays_within_the_limit() -> None:
+    """An aborted connection is open for one more moment: each of a burst took the same one for the longest idle."""
+    limits = ConnectionLimits(max_connections=10, receive_seconds=600)
+    async with serve(limits) as (address, _), AsyncExitStack() as stack, asyncio.timeout(SECONDS):
+        where = urlsplit(address)
+        # The server accepts all of them at once: it runs in this thread.
+        burst = [socket.create_connection((where.hostname, where.port)) for _ in range(50)]
+        readers = []
+        for each in burst:
+            reader, writer = await asyncio.open_connection(sock=each)
+            stack.callback(writer.close)
+            readers.append(reader)
+        while (dropped := sum(reader.at_eof() or reader.exception() is not None for reader in readers)) < 40:
+            await asyncio.sleep(0.01)
+
+    assert dropped == 40
+
+
+async def test_requests_that_have_not_arrived_make_room_for_others() -> None:
+    """Ten requests without their bodies kept everybody else out, health checks included."""
+    limits = ConnectionLimits(max_connections=10, receive_seconds=600)
+    async with serve(limits) as (address, _), AsyncExitStack() as stack, asyncio.timeout(SECONDS):
+        client = await stack.enter_async_context(httpx.AsyncClient(timeout=SECONDS))
+        slow = [await stack.enter_async_context(connect(address)) for _ in range(10)]
+        for reader, writer in slow:
+            writer.write(REQUEST + b"Expect: 100-continue\r\n\r\n")
+            await reader.readuntil(b"100 Continue\r\n\r\n")
+        answer = await client.get(f"{address}/healthz")
+
+        assert answer.text == "healthy"
+        assert await read_all(slow[0][0]) == CLOSED, "the oldest one made room"
 
 
 @pytest.mark.thorough
