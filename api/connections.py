@@ -29,7 +29,7 @@ class GuardedProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self.limits = limits
         self._timer: TimerHandle | None = None
-        self._received = 0
+        self._received = self._chunk_size = 0
         self._idle_since = time.monotonic()
         self._is_dropped = False
         """An aborted connection is in `connections` until the event loop has closed it."""
@@ -57,6 +57,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Receive a part of a request."""
+        self._chunk_size = len(data)
         self._received += len(data)
         super().data_received(data)
 
@@ -77,7 +78,7 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_response_complete()
 
     def _expect_request(self) -> None:
-        self._received = 0
+        self._received = self._chunk_size  # a request begins within a chunk, the first one before there is any
         self._timer = self.loop.call_later(self.limits.receive_seconds, self._check, time.monotonic())
 
     def _check(self, begun: float) -> None:

@@ -112,6 +112,20 @@ async def test_a_client_that_sends_fast_enough_may_take_longer() -> None:
     assert received.endswith(b"abcdef")
 
 
+async def test_the_first_bytes_of_a_later_request_extend_its_time() -> None:
+    """They were counted before the request began, which set the count to zero."""
+    limits = ConnectionLimits(receive_seconds=0.5, bytes_per_second=1)
+    async with serve(limits) as (address, _), connect(address) as (reader, writer), asyncio.timeout(SECONDS):
+        writer.write(REQUEST + b"\r\nabcdef")
+        await reader.readuntil(b"\r\n\r\nabcdef")
+        writer.write(REQUEST + b"Connection: close\r\n\r\n")
+        await asyncio.sleep(1.0)
+        writer.write(b"ghijkl")
+        received = await read_all(reader)
+
+    assert received.endswith(b"ghijkl")
+
+
 async def test_a_response_may_take_longer_than_its_request() -> None:
     limits = ConnectionLimits(receive_seconds=0.1)
     async with serve(limits) as (address, event), httpx.AsyncClient(timeout=SECONDS) as client:
