@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 
-from orchestrator.errors import OperationRefused, RunNotFound
+from orchestrator.errors import OperationRefused, RunNotFound, ServerUnavailable
 from orchestrator.service.background import run_every
 from orchestrator.store.database import StoreUnavailable
 from orchestrator.store.leases import Leases
@@ -70,9 +70,19 @@ class FailingRuns:
         self._deadlines = {each: deadline for each, deadline in self._deadlines.items() if each in known}
         self._due_since = {each: since for each, since in self._due_since.items() if each in known}
         for execution in failing:
-            with contextlib.suppress(RunNotFound):  # it has ended meanwhile
-                async with translate_rpc_errors(execution.workflow_id):
-                    await self._check(execution)
+            await self._check_or_log(execution)
+
+    async def _check_or_log(self, execution: Execution) -> None:
+        """Check one execution; an error that is its own keeps no other from its check."""
+        try:
+            async with translate_rpc_errors(execution.workflow_id):
+                await self._check(execution)
+        except RunNotFound:
+            pass  # it has ended meanwhile
+        except ServerUnavailable:
+            raise
+        except Exception:
+            logger.exception("run %s cannot be checked", execution.workflow_id)
 
     async def _check(self, execution: Execution) -> None:
         if execution not in self._deadlines:

@@ -57,14 +57,22 @@ async def read_deadline(client: Client, execution: Execution) -> datetime | None
         payloads = event.workflow_execution_started_event_attributes.input.payloads
         values = await client.data_converter.decode(payloads) or [None]
         request = await asyncio.to_thread(read_request, values[0])
-        plan, state = request.get("plan"), request.get("state")
-        limit = plan.get("timeout_seconds") if isinstance(plan, Mapping) else None
-        if not isinstance(limit, int | float):
-            return None
-        started = state.get("started_at") if isinstance(state, Mapping) else None
-        began = datetime.fromisoformat(started) if started else event.event_time.ToDatetime(UTC)
-        return began + timedelta(seconds=limit)
+        return compute_deadline(request, event.event_time.ToDatetime(UTC))
     return None
+
+
+def compute_deadline(request: Mapping[str, Any], execution_started: datetime) -> datetime | None:
+    """Return when the time of a run is over, by its request; `None` where it has no limit, or none that is a time."""
+    plan, state = request.get("plan"), request.get("state")
+    limit = plan.get("timeout_seconds") if isinstance(plan, Mapping) else None
+    if not isinstance(limit, int | float):
+        return None
+    started = state.get("started_at") if isinstance(state, Mapping) else None
+    try:
+        began = datetime.fromisoformat(started) if started else execution_started
+        return began + timedelta(seconds=limit)
+    except (OverflowError, TypeError, ValueError):
+        return None
 
 
 async def find_reason_to_end(client: Client, execution: Execution, deadline: datetime | None) -> ErrorDocument | None:
