@@ -127,7 +127,8 @@ class Settings(BaseSettings):
         60.0,
         ge=0,
         description="How long a run that was cancelled, or is over its `timeout_seconds`, is left to a repaired worker "
-        "while its workflow task keeps failing, in seconds; then it is terminated, without compensation.",
+        "while its workflow task keeps failing, in seconds; then it is terminated, without compensation, if a worker "
+        "has failed it again since.",
     )
     shutdown_seconds: float = Field(
         10.0, ge=0, description="Grace period for running actions when a worker stops, in seconds."

@@ -1,7 +1,8 @@
 """End runs that were cancelled, or are over their time limit, and whose workflow task keeps failing.
 
 A workflow task fails for ever where the code has a bug or is not that of the run's history. Nothing else can end such
-a run, and a repaired worker may still do it properly: it has `failing_run_seconds` for that.
+a run, and a repaired worker may still do it properly: it has `failing_run_seconds` for that. While no worker tries the
+run at all, as in an outage, it is left alone: the one that comes back may be the repaired one.
 """
 
 import contextlib
@@ -9,6 +10,7 @@ import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime
 
 from orchestrator.errors import OperationRefused, RunNotFound, ServerUnavailable
@@ -32,6 +34,14 @@ EVERY_SECONDS = 5.0
 LEASE_SECONDS = 20.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """When an execution was found to have to end, and the attempt at its workflow task that was pending then."""
+
+    since: float
+    attempt: int
+
+
 class FailingRuns:
     """Watches the executions whose workflow task fails. One process at a time does this, under a lease."""
 
@@ -41,7 +51,7 @@ class FailingRuns:
         self.seconds = seconds
         """How long a run that has to end is left to a repaired worker."""
         self._deadlines: dict[Execution, datetime | None] = {}
-        self._due_since: dict[Execution, float] = {}
+        self._due: dict[Execution, _Due] = {}
         self._supported = True
 
     @asynccontextmanager
@@ -68,7 +78,7 @@ class FailingRuns:
         FAILING_RUNS.set(len(failing))
         known = set(failing)
         self._deadlines = {each: deadline for each, deadline in self._deadlines.items() if each in known}
-        self._due_since = {each: since for each, since in self._due_since.items() if each in known}
+        self._due = {each: due for each, due in self._due.items() if each in known}
         for execution in failing:
             await self._check_or_log(execution)
 
@@ -89,10 +99,15 @@ class FailingRuns:
             self._deadlines[execution] = await read_deadline(self.client, execution)
         reason = await find_reason_to_end(self.client, execution, self._deadlines[execution])
         if reason is None:
-            self._due_since.pop(execution, None)
+            self._due.pop(execution, None)
             return
-        if time.monotonic() - self._due_since.setdefault(execution, time.monotonic()) < self.seconds:
+        due = self._due.get(execution)
+        # A lower number is that of another task: a worker has completed the one that failed before.
+        if due is None or reason.attempt < due.attempt:
+            self._due[execution] = _Due(time.monotonic(), reason.attempt)
             return
-        await end_failing(self.client, execution, reason)
-        FAILING_RUNS_ENDED.labels(reason.error_type).inc()
-        logger.error("run %s was ended from outside: %s", execution.workflow_id, reason.message)
+        if reason.attempt == due.attempt or time.monotonic() - due.since < self.seconds:
+            return
+        await end_failing(self.client, execution, reason.error)
+        FAILING_RUNS_ENDED.labels(reason.error.error_type).inc()
+        logger.error("run %s was ended from outside: %s", execution.workflow_id, reason.error.message)

@@ -1,4 +1,4 @@
-"""One execution that cannot be checked keeps no other failing run from its end."""
+"""Which failing runs are ended: those that a worker fails again, whatever becomes of the others."""
 
 import logging
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ from orchestrator.model.run import ErrorDocument
 from orchestrator.service import failing_runs
 from orchestrator.service.failing_runs import FailingRuns
 from orchestrator.store.leases import Leases
-from orchestrator.temporal.client.failing_tasks import Execution, compute_deadline
+from orchestrator.temporal.client.failing_tasks import Execution, ReasonToEnd, compute_deadline
 from orchestrator.temporal.client.runs import Runs
 
 FIRST, SECOND = Execution("first", "1"), Execution("second", "2")
@@ -27,6 +27,8 @@ class World:
     def __init__(self) -> None:
         self.errors: dict[Execution, Exception] = {}
         """What the check of an execution raises."""
+        self.attempt = 7
+        """Number of the pending attempt at the workflow task of each execution."""
         self.ended: list[Execution] = []
 
     async def list_failing(self, _: Any) -> list[Execution]:
@@ -37,7 +39,7 @@ class World:
             raise self.errors[execution]
 
     async def find_reason_to_end(self, _: Any, execution: Execution, deadline: Any) -> Any:
-        return ErrorDocument(message="cancelled", error_type="cancelled", timestamp=STARTED)
+        return ReasonToEnd(ErrorDocument(message="cancelled", error_type="cancelled", timestamp=STARTED), self.attempt)
 
     async def end_failing(self, _: Any, execution: Execution, reason: Any) -> None:
         self.ended.append(execution)
@@ -51,10 +53,15 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     return world
 
 
+def watch_runs(world: World) -> FailingRuns:
+    return FailingRuns(cast(Runs, world), cast(Leases, None), seconds=0)
+
+
 async def check_twice(world: World) -> None:
-    """Find that the runs have to end, and look again when their time for a repaired worker is over."""
-    watch = FailingRuns(cast(Runs, world), cast(Leases, None), seconds=0)
+    """Find that the runs have to end, and look again after a worker has failed them again."""
+    watch = watch_runs(world)
     await watch._work()
+    world.attempt += 1
     await watch._work()
 
 
@@ -82,6 +89,28 @@ async def test_a_server_that_is_unavailable_ends_the_round(world: World) -> None
         await check_twice(world)
 
     assert world.ended == []
+
+
+async def test_a_run_is_not_ended_while_no_worker_tries_it(world: World) -> None:
+    """In an outage of all workers, healthy runs that had failed once were terminated without their compensations."""
+    watch = watch_runs(world)
+    for _ in range(3):
+        await watch._work()
+    ended_in_the_outage = list(world.ended)
+    world.attempt += 1
+    await watch._work()
+
+    assert ended_in_the_outage == []
+    assert world.ended == [FIRST, SECOND]
+
+
+async def test_a_run_whose_worker_makes_progress_has_its_time_again(world: World) -> None:
+    watch = watch_runs(world)
+    for attempt, ended in ((7, []), (2, []), (2, []), (3, [FIRST, SECOND])):
+        world.attempt = attempt
+        await watch._work()
+
+        assert world.ended == ended
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,7 @@ async def test_a_repaired_worker_has_time_to_cancel_a_run_properly(world: World,
         await runs.cancel(run_id)
 
         async def is_due() -> bool:
-            return any(execution.workflow_id == run_id for execution in services.failing_runs._due_since)
+            return any(execution.workflow_id == run_id for execution in services.failing_runs._due)
 
         await wait_until(is_due, 120)
         still = await runs.reader.read_document(run_id)

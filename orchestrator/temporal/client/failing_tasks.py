@@ -43,6 +43,15 @@ class Execution:
     run_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class ReasonToEnd:
+    """Why a failing execution has to end."""
+
+    error: ErrorDocument
+    attempt: int
+    """Number of the pending attempt at its workflow task: it grows only where a worker fails the one before."""
+
+
 async def list_failing(client: Client) -> list[Execution]:
     """Return the running executions, branches included, whose workflow task has failed repeatedly."""
     request = ListWorkflowExecutionsRequest(namespace=client.namespace, page_size=MAX_FAILING, query=FAILING)
@@ -75,7 +84,7 @@ def compute_deadline(request: Mapping[str, Any], execution_started: datetime) ->
         return None
 
 
-async def find_reason_to_end(client: Client, execution: Execution, deadline: datetime | None) -> ErrorDocument | None:
+async def find_reason_to_end(client: Client, execution: Execution, deadline: datetime | None) -> ReasonToEnd | None:
     """Return why a failing execution has to end: it was cancelled, or its time is over; `None` where it need not."""
     handle = client.get_workflow_handle(execution.workflow_id, run_id=execution.run_id)
     described = await handle.describe()
@@ -87,33 +96,36 @@ async def find_reason_to_end(client: Client, execution: Execution, deadline: dat
         return None
     why = "the run was cancelled" if cancelled else "the run took longer than its timeout_seconds"
     cause = shorten(await _read_cause(client, described), MAX_MESSAGE)
-    return ErrorDocument(
+    error = ErrorDocument(
         message=f"{why} while its workflow task kept failing ({cause}); no compensation was called",
         error_type="cancelled" if cancelled else "timeout_error",
         details={"workflow_task": cause},
         recoverable=False,
         timestamp=now,
     )
+    return ReasonToEnd(error, _get_attempt(described))
 
 
-async def end_failing(client: Client, execution: Execution, reason: ErrorDocument) -> None:
-    """Terminate a failing execution; its document shows the reason."""
+async def end_failing(client: Client, execution: Execution, error: ErrorDocument) -> None:
+    """Terminate a failing execution; its document shows the error."""
     handle = client.get_workflow_handle(execution.workflow_id, run_id=execution.run_id)
-    await handle.terminate(reason.to_json(), reason=reason.message)
+    await handle.terminate(error.to_json(), reason=error.message)
 
 
 def _is_failing(described: WorkflowExecutionDescription) -> bool:
-    attempt = described.raw_description.pending_workflow_task.attempt
-    return described.status == WorkflowExecutionStatus.RUNNING and attempt >= FAILING_ATTEMPT
+    return described.status == WorkflowExecutionStatus.RUNNING and _get_attempt(described) >= FAILING_ATTEMPT
+
+
+def _get_attempt(described: WorkflowExecutionDescription) -> int:
+    return described.raw_description.pending_workflow_task.attempt
 
 
 async def describe_failing_task(client: Client, described: WorkflowExecutionDescription) -> dict[str, Any] | None:
     """Return an entry of `waiting_for` where the workflow task of a running execution fails."""
     if not _is_failing(described):
         return None
-    attempt = described.raw_description.pending_workflow_task.attempt
     cause = await _read_cause(client, described)
-    message = f"its workflow task fails and is tried again (attempt {attempt}): {cause}"
+    message = f"its workflow task fails and is tried again (attempt {_get_attempt(described)}): {cause}"
     return {"node_id": None, "step_id": None, "kind": "workflow_task", "message": shorten(message, MAX_MESSAGE)}
 
 
