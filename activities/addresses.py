@@ -42,21 +42,35 @@ DENIED = tuple(
 EVERYWHERE = (ip_network("0.0.0.0/0"), ip_network("::/0"))
 RESOLVE_SECONDS = 10.0
 """How long the lookup of a name may take; a system whose name servers do not answer waits for half a minute."""
-RESOLVERS = ThreadPoolExecutor(16, thread_name_prefix="resolver")
-"""Threads of lookups: one that nobody waits for any more continues, and may take none of the others' threads."""
+LOOKUPS_PER_ACTION = 4
+"""Lookups that one action can have at once: each is given up after ten seconds, but holds its thread for longer."""
 CONNECT_ATTEMPTS = 3
 """Addresses of one host that are tried in turn."""
 
 
-async def resolve(host: str, port: int) -> list[str]:
-    """Return the addresses of a host, from the system's resolver; raises ActionFailed if there are none."""
-    try:
-        addresses = await asyncio.get_running_loop().run_in_executor(
-            RESOLVERS, partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
-        )
-    except (socket.gaierror, UnicodeError) as error:
-        raise ActionFailed(f"cannot resolve host {host!r}: {error}", details={"host": host}) from error
-    return list(dict.fromkeys(str(entry[4][0]) for entry in addresses))
+class SystemResolver:
+    """Looks up hosts by the system's resolver, in threads that start on demand and are for lookups only.
+
+    A lookup cannot be stopped. There are threads for all actions of the worker, so that those of one customer whose
+    name servers do not answer leave some to the others.
+    """
+
+    def __init__(self, actions: int) -> None:
+        self._threads = ThreadPoolExecutor(actions * LOOKUPS_PER_ACTION, thread_name_prefix="resolver")
+
+    async def resolve(self, host: str, port: int) -> list[str]:
+        """Return the addresses of a host; raises ActionFailed if there are none."""
+        try:
+            addresses = await asyncio.get_running_loop().run_in_executor(
+                self._threads, partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+            )
+        except (socket.gaierror, UnicodeError) as error:
+            raise ActionFailed(f"cannot resolve host {host!r}: {error}", details={"host": host}) from error
+        return list(dict.fromkeys(str(entry[4][0]) for entry in addresses))
+
+    def close(self) -> None:
+        """Begin no further lookup, without waiting for those that have begun."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 def is_public(address: Address) -> bool:
@@ -132,9 +146,7 @@ async def find_allowed_addresses(
 class GuardedBackend(httpcore.AsyncNetworkBackend):
     """Connects only to allowed addresses; TLS still verifies the host's name."""
 
-    def __init__(
-        self, networks: Iterable[Network], resolver: Resolve = resolve, blocked_ports: Collection[int] = ()
-    ) -> None:
+    def __init__(self, networks: Iterable[Network], resolver: Resolve, blocked_ports: Collection[int] = ()) -> None:
         self.networks = list(networks)
         self.blocked_ports = blocked_ports
         self.resolver = resolver

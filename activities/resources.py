@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from activities.addresses import EVERYWHERE, GuardedBackend, Resolve, resolve
+from activities.addresses import EVERYWHERE, GuardedBackend, Resolve, SystemResolver
 from activities.registry import ActionFailed
 from activities.secrets import SecretSource, open_secrets
 from activities.sql_engines import create_engine
@@ -27,9 +27,12 @@ MAX_SQL_SESSIONS = 10
 class Resources:
     """The shared resources of one worker; clients and engines are created on first use."""
 
-    def __init__(self, settings: Settings, resolver: Resolve = resolve, secrets: SecretSource | None = None) -> None:
+    def __init__(
+        self, settings: Settings, resolver: Resolve | None = None, secrets: SecretSource | None = None
+    ) -> None:
         self.settings = settings
-        self.resolver = resolver
+        self._system_resolver = SystemResolver(settings.max_concurrent_activities)
+        self.resolver = resolver or self._system_resolver.resolve
         self.secrets = secrets or open_secrets(settings)
         self.heartbeating = 0
         """Number of running actions that send heartbeats."""
@@ -87,6 +90,7 @@ class Resources:
             if client is not None:
                 await client.aclose()
         self._http = self._events = None
+        self._system_resolver.close()
         for engine in self._engines.values():
             await engine.dispose()
         self._engines.clear()

@@ -13,7 +13,6 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities import load_builtin_registry
-from activities.addresses import resolve
 from activities.resources import Resources
 from activities.runtime import run_action
 from orchestrator.settings import Settings
@@ -110,7 +109,7 @@ async def make_caller() -> AsyncIterator[Callable[..., Caller]]:
 
     def make(resolver: Any = None, secrets: Any = None, **values: Any) -> Caller:
         settings = Settings(**{"http_allowed_networks": LOOPBACK, **values})
-        made.append(Resources(settings, resolver or resolve, secrets))
+        made.append(Resources(settings, resolver, secrets))
         return Caller(made[-1])
 
     yield make

@@ -7,14 +7,12 @@ import threading
 import time
 import tracemalloc
 import zlib
-from concurrent.futures import ThreadPoolExecutor
 from email.utils import formatdate
 from typing import Any
 
 import pytest
 
-from activities import addresses
-from activities.addresses import is_allowed
+from activities.addresses import LOOKUPS_PER_ACTION, is_allowed
 from tests.activities.conftest import Caller, Web, answer
 
 
@@ -441,20 +439,25 @@ async def test_a_name_server_that_does_not_answer_fails_the_attempt_in_time(make
     assert failure.message == "the name 'slow.example' was not resolved within 0.1 s"
 
 
-async def test_lookups_that_nobody_waits_for_take_no_threads_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_lookups_of_all_actions_but_one_leave_it_a_thread(
+    monkeypatch: pytest.MonkeyPatch, make_caller: Any
+) -> None:
+    """Sixteen lookups of one customer, whose name servers did not answer, held up those of all others."""
     answer = threading.Event()
 
-    def hang(*_: Any, **__: Any) -> list[Any]:
-        answer.wait(60)
-        return []
+    def look_up(host: str, *_: Any, **__: Any) -> list[Any]:
+        if host == "slow.example":
+            answer.wait(120)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("203.0.113.1", 80))]
 
-    monkeypatch.setattr(socket, "getaddrinfo", hang)
-    monkeypatch.setattr(addresses, "RESOLVERS", ThreadPoolExecutor(40))
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    resolve = make_caller(max_concurrent_activities=40).resources.resolver
     try:
-        lookups = [asyncio.create_task(addresses.resolve("slow.example", 80)) for _ in range(40)]
+        lookups = [asyncio.create_task(resolve("slow.example", 80)) for _ in range(40 * LOOKUPS_PER_ACTION - 1)]
         await asyncio.sleep(0)  # all have begun
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             assert await asyncio.to_thread(str, 1) == "1"
+            assert await resolve("fast.example", 80) == ["203.0.113.1"]
     finally:
         answer.set()
     await asyncio.gather(*lookups)
