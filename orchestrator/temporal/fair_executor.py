@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from temporalio.bridge.proto.workflow_activation import WorkflowActivation
@@ -60,7 +61,7 @@ class FairExecutor(ThreadPoolExecutor):
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Execute a function as soon as its customer has its turn; the first argument is an activation."""
         activation = args[0] if args and isinstance(args[0], WorkflowActivation) else WorkflowActivation()
-        turn = _Turn(Future(), lambda: fn(*args, **kwargs))
+        turn = _Turn(Future(), partial(self._execute, activation, partial(fn, *args, **kwargs)))
         with self._lock:
             customer = self._find_customer(activation)
             is_waiting = customer in self._queues
@@ -76,9 +77,15 @@ class FairExecutor(ThreadPoolExecutor):
         for job in activation.jobs:
             if job.HasField("initialize_workflow"):
                 self._customers[activation.run_id] = job.initialize_workflow.priority.fairness_key
-            elif job.HasField("remove_from_cache"):
-                return self._customers.pop(activation.run_id, "")
         return self._customers.get(activation.run_id, "")
+
+    def _execute(self, activation: WorkflowActivation, work: Callable[[], Any]) -> Any:
+        """Do the work of an activation; an eviction that fails is submitted again, still as one of the customer."""
+        result = work()
+        if any(job.HasField("remove_from_cache") for job in activation.jobs):
+            with self._lock:
+                self._customers.pop(activation.run_id, None)
+        return result
 
     def _run_next(self) -> None:
         with self._lock:

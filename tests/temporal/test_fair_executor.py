@@ -110,9 +110,36 @@ def test_an_activation_that_fails_or_is_given_up_blocks_no_other(executor: FairE
     assert log.names == ["held", "last"]
 
 
+def evict(run_id: str) -> WorkflowActivation:
+    """Return the activation that removes a run from the cache."""
+    activation = WorkflowActivation(run_id=run_id)
+    activation.jobs.add().remove_from_cache.SetInParent()
+    return activation
+
+
 def test_runs_that_leave_the_cache_are_forgotten(executor: FairExecutor) -> None:
-    removal = WorkflowActivation(run_id="x")
-    removal.jobs.add().remove_from_cache.SetInParent()
-    wait_for([executor.submit(lambda _: None, begin("x", "a")), executor.submit(lambda _: None, removal)])
+    wait_for([executor.submit(lambda _: None, begin("x", "a")), executor.submit(lambda _: None, evict("x"))])
 
     assert executor._customers == {}
+
+
+def test_an_eviction_that_is_submitted_again_has_the_turn_of_its_customer(executor: FairExecutor) -> None:
+    """The SDK does that after one that failed or waited too long; it ran beside the customer's other runs."""
+
+    def fail(_: WorkflowActivation) -> None:
+        raise LookupError
+
+    log = Log()
+    wait_for([executor.submit(log.note("x"), begin("x", "a"))])
+    assert isinstance(executor.submit(fail, evict("x")).exception(SECONDS), LookupError)
+    held = executor.submit(log.hold("held"), begin("y", "a"))
+    assert log.reached.wait(SECONDS)
+    assert executor.submit(log.note("given up"), evict("x")).cancel()
+    again = executor.submit(log.note("again"), evict("x"))
+    executor.submit(log.note("b"), begin("z", "b")).result(SECONDS)
+
+    assert log.names == ["x", "held", "b"]
+
+    log.released.set()
+    wait_for([held, again])
+    assert "x" not in executor._customers
