@@ -179,10 +179,13 @@ for _method in METHODS:
 
 
 def _describe_request(request: Request, customer_id: str, path: str) -> WebhookRequest:
+    headers: dict[str, list[str]] = {}
+    for name, value in request.headers.items():
+        headers.setdefault(name.lower(), []).append(value)
     return WebhookRequest(
         customer_id=customer_id,
         method=request.method,
         path=path,
-        headers={name.lower(): ", ".join(request.headers.getlist(name)) for name in request.headers},
+        headers={name: ", ".join(values) for name, values in headers.items()},
         query_string=request.scope["query_string"],
     )

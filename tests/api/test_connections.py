@@ -170,6 +170,37 @@ async def test_requests_that_have_not_arrived_make_room_for_others() -> None:
         assert await read_all(slow[0][0]) == CLOSED, "the oldest one made room"
 
 
+@pytest.mark.parametrize(
+    "sent",
+    [
+        REQUEST + b"X: 1\r\n" * 199,
+        REQUEST + b"X: %s\r\n" % (b"a" * 65_536),
+        REQUEST + b"X: %s" % (b"a" * 1_000_000),
+        REQUEST.replace(b"/", b"/?%s" % (b"a" * 40_000), 1) + b"X: %s\r\n" % (b"a" * 40_000),
+        b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" + b"X: 1\r\n" * 200,
+    ],
+    ids=["many", "large", "without an end", "a long URL", "trailers"],
+)
+async def test_a_client_that_sends_too_many_headers_is_dropped(sent: bytes) -> None:
+    # 20,000 headers took 18 s on the event loop.
+    limits = ConnectionLimits(receive_seconds=600)
+    async with serve(limits) as (address, _), connect(address) as (reader, writer):
+        writer.write(sent + b"\r\n")
+        received = await read_all(reader)
+
+    assert received == CLOSED or b"400 Bad Request" in received
+
+
+async def test_a_client_may_send_many_headers_in_each_of_its_requests() -> None:
+    limits = ConnectionLimits(receive_seconds=600)
+    request = REQUEST + b"X: %s\r\n" % (b"a" * 300) * 190 + b"\r\nabcdef"
+    async with serve(limits) as (address, _), connect(address) as (reader, writer):
+        writer.write(request * 3 + REQUEST + b"Connection: close\r\n\r\nabcdef")
+        received = await read_all(reader)
+
+    assert received.count(b"abcdef") == 4
+
+
 @pytest.mark.thorough
 async def test_a_thousand_idle_connections_do_not_stop_service() -> None:
     limits = ConnectionLimits(max_connections=50, receive_seconds=600)

@@ -2,10 +2,13 @@
 
 import gzip
 import zlib
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from starlette.requests import Request
 
+from api.routes.triggers import _describe_request
 from orchestrator.planner.planner import check
 from orchestrator.service.webhooks.body import (
     BodyTooLarge,
@@ -18,6 +21,27 @@ from orchestrator.service.webhooks.body import (
 from orchestrator.service.webhooks.request import WebhookRequest, build_trigger_data, is_credential
 
 FORM = "application/x-www-form-urlencoded"
+
+
+class CountedHeader(tuple[bytes, bytes]):
+    """A raw header that counts how often it is read."""
+
+    reads = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        CountedHeader.reads += 1
+        return super().__iter__()
+
+
+def test_headers_are_joined_in_linear_time() -> None:
+    # Each name was looked up among all: 20,000 headers took 18 s on the event loop, before the webhook was looked up.
+    raw = [CountedHeader((b"x-%d" % (number // 2), b"%d" % number)) for number in range(2_000)]
+    scope = {"type": "http", "method": "POST", "headers": raw, "query_string": b""}
+
+    headers = _describe_request(Request(scope), "default", "in").headers
+
+    assert headers == {f"x-{number}": f"{2 * number}, {2 * number + 1}" for number in range(1_000)}
+    assert CountedHeader.reads <= 2 * len(raw)
 
 
 @pytest.mark.parametrize(
