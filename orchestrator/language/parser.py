@@ -356,6 +356,7 @@ def _add_keys(subject: Node, keys: list[Node], offset: int) -> Node:
     if not isinstance(subject, Path):
         return Index(subject, tuple(keys), False, offset)
     constants = list(takewhile(lambda key: isinstance(key, Literal), keys))
-    path = replace(subject, parts=tuple(key.value for key in constants if isinstance(key, Literal)))
+    parts = tuple(key.value for key in constants if isinstance(key, Literal))
+    path = replace(subject, parts=subject.parts + parts)  # `(a.b).c` has a part in its parentheses
     computed = tuple(keys[len(constants) :])
     return Index(path, computed, False, offset) if computed else path

@@ -17,6 +17,7 @@ from orchestrator.language import (
     compile_expression,
     compile_template,
     compile_value,
+    find_secret_names,
     render_parameters,
     reveal,
     walk,
@@ -36,6 +37,8 @@ CONTEXT = {
     "t": True,
     "none": None,
     "text": "hi",
+    "key": "x",
+    "x": "not a part of anything",
     "été": "summer",
 }
 
@@ -64,6 +67,11 @@ def env(context: dict[str, Any], *, strict: bool = False) -> Env:
         ("a.true", "yes"),
         ("a.null", None),
         ("été", "summer"),
+        ("(items[0]).x", 1),
+        ("(items[0])['x']", 1),
+        ("(items[0])[key]", 1),
+        ("((items)[0]).x", 1),
+        ("(items[2]).1", 8),
         ("text.length", None),
         ("n.real", None),
         ("a.__class__", None),
@@ -337,6 +345,15 @@ def test_a_parameter_that_is_only_a_secret_is_revealed() -> None:
 def test_a_secret_for_a_missing_parameter_is_an_error(pointer: str) -> None:
     with pytest.raises(EvaluationError, match="to hold a secret"):
         reveal(["text"], {pointer: ["v"]}, default_env({"secrets": {}}, strict=True))
+
+
+def test_a_part_of_a_secret_in_parentheses_is_a_part_of_that_secret() -> None:
+    # The parts in the parentheses were dropped: this read the secret `b`.
+    parameters, deferred = render_parameters("{{ (secrets.a).b }}", env({}))
+    env_with_secrets = default_env({"secrets": {"a": {"b": "part"}, "b": "another secret"}}, strict=True)
+
+    assert find_secret_names(deferred) == ["a"]
+    assert reveal(parameters, deferred, env_with_secrets) == "part"
 
 
 def test_a_missing_secret_is_named() -> None:
