@@ -41,7 +41,7 @@ RESULT_ITEM = 10
 NESTED_ITEM = 15
 """An item of a list or an object whose depth is measured, that is copied or compared."""
 COMPARED_CHARACTERS = 64
-"""Characters of two texts of the same length that are compared for one unit."""
+"""Characters of two texts of the same length that are compared for one unit; also of a text in `min` and `max`."""
 SEARCHED_CHARACTERS = 8
 """Characters of the text to find, up to 100, that add one unit to each character that is searched."""
 FILTERED_ITEM = 60

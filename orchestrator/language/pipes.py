@@ -33,7 +33,15 @@ from orchestrator.language.pipe_values import (
     require_text,
     require_whole,
 )
-from orchestrator.language.values import MAX_TEXT_LENGTH, CannotTake, is_number, json_equal, to_json_text, to_text
+from orchestrator.language.values import (
+    MAX_TEXT_LENGTH,
+    CannotTake,
+    cost_of_order,
+    is_number,
+    json_equal,
+    to_json_text,
+    to_text,
+)
 
 MAX_ROUND = 15
 MAX_CURRENCY = 10**13
@@ -80,6 +88,7 @@ def _choose(choose: Callable[[list[Any]], Any]) -> Callable[..., Any]:
         values = require_comparable(require_list(value))
         if not values:
             raise CannotTake("a list that is not empty")
+        env.spend(cost_of_order(values))
         return choose(values)
 
     return call

@@ -6,7 +6,7 @@ Replay-sensitive: no clock.
 import json
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -17,6 +17,9 @@ from orchestrator.language.costs import COMPARED_CHARACTERS, JSON_CHARACTER, NES
 
 MAX_TEXT_LENGTH = 1_048_576
 """Characters that one template or pipe may produce."""
+MAX_NUMBER_LENGTH = 5_000
+"""Characters of a text that may be a number: Python refuses more than 4,300 digits, but only after reading them all."""
+MAX_DATE_LENGTH = 64
 MAX_NUMBER = sys.float_info.max
 """JSON has neither infinity nor NaN, and other programs read a number beyond the largest float as infinity."""
 MISSING: Any = object()
@@ -114,8 +117,10 @@ def is_number(value: Any) -> bool:
 
 
 def read_number(value: Any) -> int | float | None:
-    """Return a number, also from text; `None` if it is not a number."""
+    """Return a number, also from text of up to MAX_NUMBER_LENGTH; `None` if it is not a number."""
     if isinstance(value, str):
+        if len(value) > MAX_NUMBER_LENGTH:
+            return None
         try:
             value = int(value) if value.strip().lstrip("+-").isdecimal() else float(value.replace("_", "?"))
         except ValueError:
@@ -127,7 +132,7 @@ def read_number(value: Any) -> int | float | None:
 
 def read_date(value: Any) -> datetime | None:
     """Parse an ISO 8601 date or time, in UTC if it has no offset; `None` if it is neither, as a number is."""
-    if not isinstance(value, str) or len(value) < 10 or value[4] != "-" or value[7] != "-":
+    if not isinstance(value, str) or not 10 <= len(value) <= MAX_DATE_LENGTH or value[4] != "-" or value[7] != "-":
         return None
     try:
         read = datetime.fromisoformat(value)
@@ -167,6 +172,11 @@ def suggest_text(value: Any) -> str | None:
 def is_day(value: Any) -> bool:
     """Return whether a value has the length of a date without a time."""
     return isinstance(value, str) and len(value) == 10
+
+
+def cost_of_order(values: Iterable[Any]) -> int:
+    """Return the cost of comparing each text of a list with another one."""
+    return sum(len(value) // COMPARED_CHARACTERS for value in values if isinstance(value, str))
 
 
 def json_equal(left: Any, right: Any, spend: Spend) -> bool:

@@ -96,6 +96,8 @@ def test_every_function_pipe_and_operator_has_a_cost() -> None:
         ("n={{ n }}", 10 + 50 + 20 + 3),  # three characters
         (["{{ n }}", "{{ n }}"], 2 * 80 + 2 * 15),  # the depth of the list is measured
         ("{{ l | sum }}", 10 + 50 + 20 + 60 + 3 * 40),
+        ("{{ l | max }}", 10 + 50 + 20 + 60 + 3 * 20),
+        ("{{ texts | min }}", 10 + 50 + 20 + 60 + 2 * 20 + 2 * 2 + 130),  # 64 characters are compared for one unit
         ("{{ l | sort }}", 10 + 50 + 20 + 60 + 3 * 20 + 3 * 3 * 2 + 3 * 10),  # 3 items are 2 doublings
         ('{{ "abcd" | upper }}', 10 + 50 + 60 + 4 + 4),
         ("{{ l | json }}", 10 + 50 + 20 + 100 + 3 * 9 + 9),  # [1, 2, 3]
@@ -119,6 +121,7 @@ def test_a_value_costs(template: Any, cost: int) -> None:
         "n": 3,
         "o": {"a": 1},
         "l": [1, 2, 3],
+        "texts": ["x" * 130, "y" * 130],
         "orders": [{"total": 10}, {"total": 90}],
         "steps": {"a": {"status": "completed"}},
     }
