@@ -3,8 +3,8 @@
 import codecs
 import json
 
-NOT_CHARSETS = frozenset({"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined"})
-"""Codecs of Python that no sender means, and that may take quadratic time."""
+NOT_CHARSETS = frozenset({"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "utf-7"})
+"""Codecs of Python that no sender means; they may take quadratic time, or yield lone surrogates."""
 BYTE_ORDER_MARK = "\ufeff"
 
 

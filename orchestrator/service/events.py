@@ -103,7 +103,7 @@ class Events:
         old = await self.deliveries.get(customer_id, delivery_id)
         if any(start.state == PAUSED for start in old.starts):
             await self._release_delivery(old)
-            return await self.deliver(await self.deliveries.get(customer_id, delivery_id))
+            return await self.deliver(await self.deliveries.get(customer_id, old.duplicate_of or delivery_id))
         asked = await self._plan_redrive(old)
         again = Delivery.new(
             old.kind,
@@ -186,6 +186,8 @@ class Events:
         row = await self.triggers.find_webhook(old.customer_id, old.name)
         if row is None or row.wanted != ACTIVE:
             raise OperationRefused(f"no active workflow uses the webhook path {old.name!r}")
+        if not old.starts and row.config.get("resume"):
+            raise OperationRefused("this webhook resumes runs: its request must be sent again")
         return await self.subscribers.ask_about_request(row, start_for(row), old.received)
 
     async def deliver(self, delivery: Delivery) -> Delivery:

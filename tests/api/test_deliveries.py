@@ -152,3 +152,34 @@ async def test_a_delivery_for_paused_workflows_alone_is_listed_as_paused(
     refused = await api.post(f"/deliveries/{listed[0]['id']}/redrive")
     assert (refused.status_code, refused.json()["detail"]) == (409, "not active: hook")
     assert (await api.post("/deliveries/redrive", json={"workflow_id": "none"})).status_code == 404
+
+
+async def test_a_redriven_duplicate_starts_what_the_first_delivery_has_pending(api: httpx.AsyncClient) -> None:
+    """It waited for a start that nobody had begun."""
+    await create_active_workflow(api, "one", {"type": "event", "event": "e"})
+    await api.post("/workflows/one/pause")
+    first, duplicate = [(await api.post("/events", json={"id": "e1", "name": "e", "data": 1})).json() for _ in range(2)]
+    await api.post("/workflows/one/activate")
+
+    redriven = (await api.post(f"/deliveries/{duplicate['id']}/redrive")).json()
+
+    assert (duplicate["outcome"], redriven["id"]) == ("duplicate", first["id"])
+    assert [run["state"] for run in redriven["runs"]] == ["started"]
+
+
+async def test_a_filtered_request_to_a_webhook_that_resumes_runs_is_not_redriven(
+    api: httpx.AsyncClient, hooks: httpx.AsyncClient
+) -> None:
+    """It would start a new run in place of the one that it was meant for."""
+    paid = {"field": "body.paid", "operator": "equals", "value": True}
+    resume = {"run_id": "{{ body.run }}", "event": "paid"}
+    await create_active_workflow(api, "hook", make_hook("in", filter=paid, resume=resume))
+    filtered = await hooks.post("/in", json={"paid": False, "run": "some-run"})
+
+    refused = await api.post(f"/deliveries/{filtered.json()['delivery_id']}/redrive")
+
+    assert (filtered.status_code, filtered.json()["state"]) == (202, "filtered")
+    assert (refused.status_code, refused.json()["detail"]) == (
+        409,
+        "this webhook resumes runs: its request must be sent again",
+    )
