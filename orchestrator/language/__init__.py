@@ -5,7 +5,7 @@ from orchestrator.language.evaluate import suggest_minus
 from orchestrator.language.functions import FUNCTIONS, Function
 from orchestrator.language.nodes import Name
 from orchestrator.language.pipes import PIPES, Pipe
-from orchestrator.language.secrets import find_secret_names, render_parameters, resolve_part, reveal
+from orchestrator.language.secrets import find_secret_names, render_parameters, render_secret, resolve_part, reveal
 from orchestrator.language.template import (
     CompiledEntries,
     CompiledValue,
@@ -32,6 +32,7 @@ __all__ = [
     "compile_template",
     "compile_value",
     "find_secret_names",
+    "render_secret",
     "render_parameters",
     "resolve_part",
     "reveal",

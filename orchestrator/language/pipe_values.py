@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, assert_never
 
 from orchestrator.errors import ConditionError, EvaluationError
-from orchestrator.language.nodes import Literal, Node
+from orchestrator.language.nodes import Binary, Call, Index, List, Literal, Node, Object, Path, Piped, Unary
 from orchestrator.language.values import (
     MAX_NUMBER,
     CannotTake,
@@ -86,8 +86,23 @@ def require_date(value: Any) -> datetime:
     return read
 
 
+def _reads_secret(node: Node) -> bool:
+    """Return whether a node is a secret, with or without pipes; nothing else can contain one."""
+    match node:
+        case Path(root=root):
+            return root == "secrets"
+        case Piped(subject=subject, arguments=arguments):
+            return _reads_secret(subject) or any(map(_reads_secret, arguments))
+        case Literal() | List() | Object() | Index() | Call() | Binary() | Unary():
+            return False
+        case _:
+            assert_never(node)
+
+
 def check_constant(argument: Node, read: Callable[[Any], Any]) -> None:
     """Check an argument that is a constant, as it will be when the template is rendered; raises ConditionError."""
+    if _reads_secret(argument):
+        raise ConditionError("it cannot take a secret here")  # its error would show what it cannot take
     if isinstance(argument, Literal):
         try:
             read(argument.value)

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from orchestrator.errors import EvaluationError
+from orchestrator.errors import EvaluationError, ExpressionError
 from orchestrator.jsontools.pointer import escape, split_pointer
 from orchestrator.language.env import Env
 from orchestrator.language.evaluate import describe_no_secret
-from orchestrator.language.template import compile_expression, compile_template
-from orchestrator.language.values import read_index, to_text
+from orchestrator.language.nodes import Name
+from orchestrator.language.template import Template, compile_expression, compile_template
+from orchestrator.language.values import MISSING, get_child, read_index, to_text
 
 
 def render_parameters(value: Any, env: Env) -> tuple[Any, dict[str, list[Any]]]:
@@ -51,12 +52,29 @@ def reveal(parameters: Any, deferred: Mapping[str, list[Any]], env: Env) -> Any:
 def resolve_part(part: Mapping[str, Any], env: Env) -> Any:
     """Return the value of a part that is not text; raises EvaluationError that names a missing secret."""
     if "secret" not in part:
-        return compile_expression(part["expression"]).render(env)
+        return render_secret(compile_expression(part["expression"]), env)
     name = str(part["secret"])
     secrets: Mapping[str, Any] = env.context.get("secrets") or {}
     if name not in secrets:
         raise EvaluationError(describe_no_secret(name))
     return secrets[name]
+
+
+def render_secret(template: Template, env: Env) -> Any:
+    """Render a template; an error over a secret shows nothing of it, except for the name of a missing one."""
+    try:
+        return template.render(env)
+    except ExpressionError:
+        if not template.uses_secrets or any(_is_missing(name, env) for name in template.names):
+            raise
+    raise EvaluationError("a pipe cannot take this secret")
+
+
+def _is_missing(name: Name, env: Env) -> bool:
+    value: Any = env.context
+    for part in (name.root, *name.path):
+        value = get_child(value, part)
+    return value is MISSING
 
 
 def find_secret_names(deferred: Mapping[str, list[Any]]) -> list[str]:

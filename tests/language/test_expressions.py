@@ -172,6 +172,11 @@ def test_a_template_renders_to(template: Any, expected: Any) -> None:
         ("{{ " + "9" * 5000 + " }}", (1, 4), "the number has too many digits", None),
         ("{{ a | upper(1) }}", (1, 8), "`upper` takes no arguments, not 1", None),
         ('{{ items | filter("x", "y", 1) }}', (1, 12), "`filter`: unknown operator 'y'", None),
+        ('{{ "x" | hash(secrets.a) }}', (1, 10), "`hash`: it cannot take a secret here", None),
+        ('{{ "x" | hash("md5" | default(secrets.a)) }}', (1, 10), "`hash`: it cannot take a secret here", None),
+        ("{{ secrets.a | at(secrets.b) }}", (1, 16), "`at`: it cannot take a secret here", None),
+        ('{{ "" | date("%d", secrets.b | trim) }}', (1, 9), "`date`: it cannot take a secret here", None),
+        ("{{ '[]' | parse | chunk(secrets.b) }}", (1, 19), "`chunk`: it cannot take a secret here", None),
         ("{{ secrets.a | default(n) }}", (1, 16), "an expression with a secret can contain only the secret", None),
         ("{{ upper }}{{ now }}{{ x | now }}", (1, 28), "unknown pipe `now`", None),
     ],
@@ -354,6 +359,15 @@ def test_a_part_of_a_secret_in_parentheses_is_a_part_of_that_secret() -> None:
 
     assert find_secret_names(deferred) == ["a"]
     assert reveal(parameters, deferred, env_with_secrets) == "part"
+
+
+@pytest.mark.parametrize("part", [{"expression": "'[\"a\"]' | parse | filter('', 'matches', secrets.key)"}])
+def test_an_error_over_a_secret_shows_nothing_of_it(part: dict[str, str]) -> None:
+    # The part of a secret that an error quotes is not known to what redacts the whole secret.
+    with pytest.raises(EvaluationError) as caught:
+        reveal([None], {"/0": [part]}, default_env({"secrets": {"key": "hidden(" * 20}}, strict=True))
+
+    assert caught.value.message == "a pipe cannot take this secret"
 
 
 def test_a_missing_secret_is_named() -> None:

@@ -63,6 +63,7 @@ def test_headers_are_joined_in_linear_time() -> None:
         ("ü".encode("latin-1"), "text/plain; charset=latin-1", "ü", "text"),
         ("ü".encode("latin-1"), "text/plain", "\ufffd", "text"),
         ("ü".encode(), "text/plain; charset=no-such-charset", "ü", "text"),
+        (b"+2AA-", "text/plain; charset=utf-7", "+2AA-", "text"),  # not a lone surrogate
         (b"<a/>", "application/soap+xml", "<a/>", "text"),
         (b"plain", "application/octet-stream", "cGxhaW4=", "base64"),
         (b"plain", "image/png", "cGxhaW4=", "base64"),
@@ -73,6 +74,17 @@ def test_headers_are_joined_in_linear_time() -> None:
 )
 def test_bodies_are_read_by_their_content_type(raw: bytes, content_type: str | None, body: Any, encoding: Any) -> None:
     assert decode_body(raw, content_type, None) == (body, encoding)
+
+
+@pytest.mark.parametrize(
+    ("size", "coding", "costly"),
+    [(100_000, None, False), (100_001, None, True), (1, " Identity", False), (1, "gzip", True), (1, "br", True)],
+)
+def test_a_compressed_body_is_costly_whatever_its_size(size: int, coding: str | None, costly: bool) -> None:
+    # 1 kB of gzip took half a second to parse, on the event loop.
+    headers = {} if coding is None else {"content-encoding": coding}
+
+    assert WebhookRequest("default", "POST", "in", headers, b"", b"x" * size).is_costly is costly
 
 
 @pytest.mark.parametrize(

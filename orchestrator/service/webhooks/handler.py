@@ -36,8 +36,6 @@ from orchestrator.store.workflows import WorkflowNotFound
 KIND = "webhook"
 TIMEOUT_SECONDS = 30.0
 MAX_KEY = 255
-LARGE_BYTES = 100_000
-"""Size from which a body is parsed in a thread."""
 MAX_RUN_ID = 500
 MAX_REJECTED = 100
 """Refused requests that are kept of each webhook, the newest: strangers must not fill the ledger."""
@@ -149,10 +147,9 @@ class Webhooks:
         request = admitted.request
         try:
             key = _get_key(row, admitted)
-            large = len(request.raw) > LARGE_BYTES
             received = (
                 await asyncio.to_thread(build_trigger_data, request, row.config)
-                if large
+                if request.is_costly
                 else build_trigger_data(request, row.config)
             )
             require_acceptable_size(received)

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 from orchestrator.errors import OrchestratorError
-from orchestrator.language import Env, compile_template
+from orchestrator.language import Env, compile_template, render_secret
 from orchestrator.model.webhook_schemes import resolve_scheme
 from orchestrator.service.webhooks.body import decode_body, decode_query, decompress
 
@@ -18,6 +18,7 @@ CREDENTIAL = re.compile(
 )
 """In the names of headers and query parameters that hold credentials: these are neither stored nor passed to runs."""
 DEFAULT_MAX_BYTES = 1_048_576
+LARGE_BYTES = 100_000
 
 
 class MethodNotAllowed(OrchestratorError):
@@ -47,6 +48,12 @@ class WebhookRequest:
     def get_header(self, name: str) -> str | None:
         """Return the value of a header."""
         return self.headers.get(name.lower())
+
+    @property
+    def is_costly(self) -> bool:
+        """Return whether the body takes long to parse; a compressed one may be a thousand times as large."""
+        coding = (self.get_header("content-encoding") or "identity").strip().lower()
+        return coding != "identity" or len(self.raw) > LARGE_BYTES
 
     def decompress(self) -> bytes:
         """Return the body without its content coding; raises BodyUnreadable, CodingUnsupported and TooLarge."""
@@ -92,5 +99,5 @@ def is_credential(name: str) -> bool:
 def render_field(template: Any, context: Mapping[str, Any]) -> str:
     """Render a template of a webhook's config."""
     env = Env(context, lambda: datetime.now(UTC), lambda: str(uuid4()), strict="secrets" in context)
-    value = compile_template(str(template)).render(env)
+    value = render_secret(compile_template(str(template)), env)
     return "" if value is None else str(value)
