@@ -326,6 +326,17 @@ def test_a_signature_may_be_in_base64_of_either_alphabet() -> None:
         verify_request({"encoding": "base64", "signature_prefix": ""}, request, [b"k"], NOW)
 
 
+@pytest.mark.parametrize("sent", [f"{UNIX}", f"{UNIX * 1000}", "2026-03-01T12:00:00Z", "2026-03-01 13:00:00.5+01:00"])
+@pytest.mark.parametrize("coding", [None, "gzip"])
+def test_a_signature_with_a_timestamp_is_not_replayed_without_it(sent: str, coding: str | None) -> None:
+    signed = f"{sent}.x".encode()
+    Form(headers={"X-Orchestrator-Timestamp": sent}, message=signed).verify("sha256={hex}")
+    body, headers = (gzip.compress(signed), {"content-encoding": coding}) if coding else (signed, {})
+
+    with pytest.raises(SignatureRefused, match="begins like a timestamp"):
+        Form(headers=headers, message=signed, body=body).verify("sha256={hex}")
+
+
 def test_a_scheme_can_be_changed_in_part() -> None:
     """Svix sends its own names of the same headers."""
     example = EXAMPLES["standard-webhooks"]
@@ -381,6 +392,23 @@ class Source:
 
     async def list_infos(self, customer_id: str) -> Mapping[str, SecretInfo]:
         return {name: SecretInfo(name, customer_id) for name in self.secrets}
+
+
+async def test_a_token_is_the_text_of_its_secret() -> None:
+    """`secret_encoding` says how a key of an HMAC is written."""
+    config = {"scheme": "token", "secret": "{{ secrets.hook }}", "secret_encoding": "hex"}
+
+    assert await find_signing_keys(config, "acme", Source(hook="abcd")) == [b"abcd"]
+
+
+async def test_an_error_over_a_secret_logs_nothing_of_it(caplog: pytest.LogCaptureFixture) -> None:
+    template = "{{ '[\"a\"]' | parse | filter('', 'matches', secrets.hook) }}"
+
+    with pytest.raises(SecretMissing):
+        await find_signing_keys({"secret": template}, "acme", Source(hook="hidden(" * 20))
+
+    assert "a pipe cannot take this secret" in caplog.text
+    assert "hidden" not in caplog.text
 
 
 async def test_a_secret_that_is_gone_does_not_stop_the_other_one() -> None:

@@ -23,7 +23,7 @@ UNIX_TIME = re.compile(r"[0-9]{1,13}")
 RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 MIN_MILLISECONDS = 10**11
 """From this number on a time is in milliseconds: in seconds it would be in the year 5138."""
-TIMESTAMPED_BODY = re.compile(rb"\d{9,13}\.")
+TIMESTAMPED_BODY = re.compile(rb"(?:\d{9,13}|%s)\." % RFC3339.pattern.encode())
 HEX = re.compile(r"(?:[0-9A-Fa-f]{2})+")
 MAX_SIGNATURES = 20
 """Signatures of one request that are compared; senders send one for each of their secrets."""
@@ -73,7 +73,7 @@ async def _find_secret(template: Any, customer_id: str, source: SecretSource) ->
 
 def _decode_key(secret: str, scheme: Scheme) -> bytes:
     """Return the key that a secret encodes; raises SecretMissing without its text."""
-    if scheme.secret_encoding in ENCODINGS:
+    if not scheme.is_token and scheme.secret_encoding in ENCODINGS:
         key = _decode(secret.strip().removeprefix(scheme.secret_prefix), scheme.secret_encoding)
     else:
         key = secret.encode()
@@ -102,6 +102,9 @@ def verify_request(
     signatures = _list_signatures(header, scheme)
     timestamp = _check_timestamp(config, request, header, scheme, now)
     for body in request.iterate_bodies():
+        if timestamp is None and scheme.signed is None and TIMESTAMPED_BODY.match(body):
+            # Otherwise a signature of `<timestamp>.<body>` could be replayed as one of a body that begins so.
+            raise SignatureRefused("a body that begins like a timestamp must be sent with a timestamp header")
         signed = _build_signed(scheme, request, timestamp, body)
         for key in keys:
             expected = hmac.new(key, signed, scheme.algorithm).digest()
@@ -178,9 +181,6 @@ def _check_timestamp(
     if timestamp is None:
         if scheme.needs_timestamp or scheme.timestamp_key or config.get("timestamp_header"):
             raise SignatureRefused(f"missing timestamp {name}")
-        if TIMESTAMPED_BODY.match(request.raw):
-            # Otherwise a signature of `<timestamp>.<body>` could be replayed as one of a body that begins so.
-            raise SignatureRefused("a body that begins like a timestamp must be sent with a timestamp header")
         return None
     tolerance = float(config.get("tolerance_seconds") or TOLERANCE_SECONDS)
     moment = _parse_time(timestamp)
