@@ -19,6 +19,10 @@ from orchestrator.simulator.simulate import EPOCH, build_document, deliver_later
 from orchestrator.simulator.virtual_time import SimulationStuck, VirtualLoop, close_loop
 
 
+MOMENT = 0.001
+"""Seconds for which a wait whose time is over when it is resumed is open, so that an event of that moment wins."""
+
+
 @dataclass(slots=True)
 class Interruptions:
     """How often a run was interrupted."""
@@ -45,6 +49,8 @@ class _InterruptingEffects(SimulatedEffects):
         self.state = state
         self.boundaries_left = every
         self.lineup = Lineup(is_open=early is None)
+        self.undelivered: list[tuple[str, Any, int]] = []
+        """Events that have come before all paths have taken their places."""
         self.is_over = False
         """The state has been written: what is left of this flow does nothing more, as on Temporal."""
         self.children = 0
@@ -79,8 +85,17 @@ class _InterruptingEffects(SimulatedEffects):
     async def receive(
         self, event: str, timeout_seconds: float | None, title: str, branches: tuple[str, ...], turn: int
     ) -> tuple[Any] | None:
+        resumed = not self.lineup.is_open
         await self.lineup.pass_in_turn(turn)
+        if resumed and timeout_seconds is not None:
+            timeout_seconds = max(timeout_seconds, MOMENT)
         return await super().receive(event, timeout_seconds, title, branches, turn)
+
+    def deliver(self, event: str, payload: Any, number: int) -> None:
+        if self.lineup.is_open:
+            super().deliver(event, payload, number)
+        else:
+            self.undelivered.append((event, payload, number))
 
     async def run_branch(self, request: BranchRequest) -> BranchResult:
         self.children += 1
@@ -100,6 +115,11 @@ class _InterruptingEffects(SimulatedEffects):
         """Wake paths that are held, or raise _Interrupted where the state can be written down."""
         if not self.lineup.is_open:
             self.lineup.open()
+            return True
+        if self.undelivered:
+            for event in self.undelivered:
+                super().deliver(*event)
+            self.undelivered.clear()
             return True
         if self.children:
             plain = [place for starts_child, place in self.gathered if not starts_child and not place.done()]
@@ -123,8 +143,9 @@ def simulate_interrupted(
     resolutions: Sequence[Mapping[str, Any]] = (),
     start: datetime = EPOCH,
     every: int = 1,
+    gap_seconds: float = 0.0,
 ) -> tuple[Run, Interruptions]:
-    """Run a plan, writing its state to JSON and reading it back after `every` boundaries.
+    """Run a plan, writing its state to JSON and reading it back after `every` boundaries, `gap_seconds` later.
 
     Raises SimulationStuck where the run waits for what does not come.
     """
@@ -139,6 +160,9 @@ def simulate_interrupted(
             loop.create_task(deliver_later(simulation, event))
         while True:
             effects = _InterruptingEffects(simulation, info, state, every, early)
+            if interruptions.count:
+                loop.call_when_idle(lambda: False)
+                loop.run_until_complete(asyncio.sleep(gap_seconds))
             loop.call_when_idle(effects.come_to_rest)
             main = loop.create_task(execute(plan, info, state, effects))
             try:

@@ -14,7 +14,7 @@ from orchestrator.model.run import Run
 from orchestrator.planner.planner import check
 from orchestrator.simulator.simulate import EPOCH, simulate
 from orchestrator.simulator.testing import Interruptions, simulate_interrupted
-from tests.golden import Case, inline_branches, load_cases
+from tests.golden import Case, inline_branches, load_cases, read_definition
 from tests.graphs import Generated, draw_structured, draw_wild
 
 QUICK = settings(
@@ -29,6 +29,7 @@ def compare(
     actions: Any,
     workflows: Any = None,
     every: int,
+    gap_seconds: float = 0.0,
     **outside: Any,
 ) -> Interruptions:
     """Compare an interrupted run with an uninterrupted one; return its interruptions."""
@@ -37,7 +38,7 @@ def compare(
         return Interruptions()
     plain = simulate(verdict.plan, input=input, actions=actions, **outside)
     interrupted, interruptions = simulate_interrupted(
-        verdict.plan, input=input, actions=actions, every=every, **outside
+        verdict.plan, input=input, actions=actions, every=every, gap_seconds=gap_seconds, **outside
     )
 
     assert drop_times(interrupted) == drop_times(plain)
@@ -151,5 +152,34 @@ def test_a_concurrent_loop_that_breaks_stays_ended() -> None:
     }
 
     interruptions = compare(definition, actions={}, every=1)
+
+    assert interruptions.in_forks > 0
+
+
+def test_an_event_of_the_moment_in_which_a_run_is_resumed_reaches_each_wait() -> None:
+    """An iteration and a branch beside it excluded each other: one of them waited for ever."""
+    nodes = {
+        "each": {
+            "type": "loop",
+            "collection": 3,
+            "body": ["ask", "fork", "nap", "last"],
+            "config": {"max_concurrency": 3},
+        },
+        "ask": {"type": "wait", "when": {"field": "item", "operator": "equals", "value": 0}, "config": {"event": "go"}},
+        "fork": {
+            "type": "parallel",
+            "when": {"field": "item", "operator": "equals", "value": 1},
+            "branches": [["asked"]],
+            "config": {"mode": "inline"},
+        },
+        "asked": {"type": "wait", "config": {"event": "go"}},
+        "nap": {"type": "delay", "when": {"field": "item", "operator": "equals", "value": 2}, "delay_seconds": 10},
+        "last": {"type": "set", "config": {"done": True}},
+    }
+    edges = ("trigger -> each", "ask -> fork", "fork -> nap", "nap -> last")
+    definition = read_definition({"nodes": nodes, "edges": edges}, "waits", "waits")
+
+    # The run is interrupted after 10 s, for 2 s.
+    interruptions = compare(definition, actions={}, every=8, gap_seconds=2, events=[{"name": "go", "at": 11}])
 
     assert interruptions.in_forks > 0

@@ -1,6 +1,7 @@
 """Events and signals that arrive while what they are for is being cancelled, or has not started."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -64,3 +65,45 @@ async def test_what_arrives_while_a_branch_waits_for_the_task_budget_reaches_it(
     await children.branch(request, paused=False)
 
     assert children.backlog == [("pause", {}), ("event", {"name": "go"})]
+
+
+async def take_turns() -> None:
+    """Let the other tasks go on as far as they can."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def test_an_event_that_comes_before_the_waits_are_open_again_reaches_each_of_them() -> None:
+    """Of a wait in a branch and one outside, the second found the event read by the first and waited for ever."""
+    effects = TemporalEffects(make_waiting_plan(), INFO, Inbox(), paused=False, resumed=True)
+    outside = asyncio.create_task(effects.receive("go", None, "outside", (), 1))
+    inside = asyncio.create_task(effects.receive("go", None, "inside", ("fork[0]",), 2))
+    await asyncio.sleep(0)
+
+    await effects.deliver("go", 7)
+    effects.lineup.open()
+    await take_turns()
+    await effects.deliver_early()
+    received = await asyncio.wait_for(asyncio.gather(outside, inside), 60)
+
+    assert received == [(7,), (7,)]
+
+
+async def test_an_event_that_comes_when_a_run_is_resumed_wins_over_a_timeout_that_has_passed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def wait_condition(condition: Callable[[], bool], **_: Any) -> None:
+        while not condition():
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr(workflow, "wait_condition", wait_condition)
+    effects = TemporalEffects(make_waiting_plan(), INFO, Inbox(), paused=False, resumed=True)
+    late = asyncio.create_task(effects.receive("go", 0.0, "late", (), 1))
+    await asyncio.sleep(0)
+
+    await effects.deliver("go", 7)
+    effects.lineup.open()
+    await take_turns()
+    await effects.deliver_early()
+
+    assert await asyncio.wait_for(late, 60) == (7,)

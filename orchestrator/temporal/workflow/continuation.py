@@ -20,6 +20,9 @@ async def watch_for_continuation(flow: Flow, end: "asyncio.Future[RawValue | Non
     if not flow.effects.lineup.is_open:
         await _wait_until_idle()
         flow.effects.lineup.open()
+        # An event is handed out to several waits only where they are open (`Inbox.deliver`).
+        await _wait_until_idle()
+        await flow.effects.deliver_early()
     while not end.done():
         await workflow.wait_condition(flow.has_gathered)
         if flow.has_handled_signals:

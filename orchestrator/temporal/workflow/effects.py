@@ -73,6 +73,8 @@ class TemporalEffects:
         self.inbox = inbox
         self.paused = paused
         self.lineup = Lineup(is_open=not resumed)
+        self._early: list[tuple[str, Any, int | None]] = []
+        """Events that came before the lineup opened."""
         self.held = 0
         """Number of paths held at a node boundary by a pause."""
         self.gathered = 0
@@ -145,12 +147,15 @@ class TemporalEffects:
         self, event: str, timeout_seconds: float | None, title: str, branches: tuple[str, ...], turn: int
     ) -> tuple[Any] | None:
         """Read an event, waiting for it if necessary; `None` after the timeout."""
+        resumed = not self.lineup.is_open
         await self.lineup.pass_in_turn(turn)
         early = self.inbox.take(event, branches)
         if early is not None:
             return (early.payload,)
         if timeout_seconds is not None and timeout_seconds <= 0:
-            return None
+            if not resumed:
+                return None
+            timeout_seconds = YIELD_SECONDS  # an event of this workflow task is delivered next, and wins
         waiter = self.inbox.open_waiter(event, branches)
         cancelled = False
         self.show()
@@ -173,8 +178,16 @@ class TemporalEffects:
 
     async def deliver(self, event: str, payload: Any, number: int | None = None) -> None:
         """Add an event, and pass it to those who wait for it, in this flow and in children."""
+        if not self.lineup.is_open:
+            self._early.append((event, payload, number))
+            return
         added = self.inbox.deliver(event, payload, number)
         await self.children.deliver(event, {"name": event, "payload": payload, "number": added.number})
+
+    async def deliver_early(self) -> None:
+        """Deliver the events that came before the lineup opened, to all waits that are open again by now."""
+        while self._early:
+            await self.deliver(*self._early.pop(0))
 
     async def pause(self, paused: bool) -> None:
         """Pause before the next node, or resume; branches and called runs as well."""
