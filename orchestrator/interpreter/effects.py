@@ -116,6 +116,9 @@ class Effects(Protocol):
     async def act(self, request: ActRequest) -> ActionResult:
         """Call an action and return its result; raise StepFailed when no attempt is left."""
 
+    async def pass_lineup(self) -> None:
+        """Return when all paths of a run that has continued as new have taken their places again."""
+
     async def sleep(self, seconds: float, title: str) -> None:
         """Return after that time, however often the process is restarted meanwhile."""
 

@@ -21,11 +21,14 @@ MAX_REFUSALS_SHOWN = 20
 async def delay(run: NodeRun, node: Delay) -> Exit:
     """Sleep."""
     progress = run.scope.frame.open
+    resumed = isinstance(progress, DelayFrame)
     if not isinstance(progress, DelayFrame):
         progress = _start_delay(run, node)
     seconds_left = (progress.until - run.effects.now()).total_seconds()
     if seconds_left > 0:
         await run.effects.sleep(seconds_left, node.title)
+    elif resumed:
+        await run.effects.pass_lineup()
     run.step.output = {"until": format_timestamp(progress.until), "slept_seconds": progress.seconds}
     return NEXT
 

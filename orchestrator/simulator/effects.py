@@ -150,6 +150,9 @@ class SimulatedEffects:
             )
         return render(answer.get("output", {}), context)
 
+    async def pass_lineup(self) -> None:
+        """Do nothing: a simulation never continues as new."""
+
     async def sleep(self, seconds: float, title: str) -> None:
         """Advance virtual time."""
         await asyncio.sleep(seconds)

@@ -18,7 +18,6 @@ from orchestrator.simulator.effects import Answer, SimulatedEffects, Simulation
 from orchestrator.simulator.simulate import EPOCH, build_document, deliver_later
 from orchestrator.simulator.virtual_time import SimulationStuck, VirtualLoop, close_loop
 
-
 MOMENT = 0.001
 """Seconds for which a wait whose time is over when it is resumed is open, so that an event of that moment wins."""
 
@@ -77,6 +76,9 @@ class _InterruptingEffects(SimulatedEffects):
         if self.is_over:
             raise asyncio.CancelledError
         return await super().act(request)
+
+    async def pass_lineup(self) -> None:
+        await self.lineup.pass_in_turn()
 
     async def sleep(self, seconds: float, title: str) -> None:
         await self.lineup.pass_in_turn()

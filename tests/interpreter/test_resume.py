@@ -183,3 +183,25 @@ def test_an_event_of_the_moment_in_which_a_run_is_resumed_reaches_each_wait() ->
     interruptions = compare(definition, actions={}, every=8, gap_seconds=2, events=[{"name": "go", "at": 11}])
 
     assert interruptions.in_forks > 0
+
+
+def test_a_delay_that_is_over_when_a_run_is_resumed_ends_when_all_paths_have_taken_their_places() -> None:
+    """It ended at once, and the join cancelled branches before they had begun again: their steps stayed open."""
+    config = {"mode": "inline", "join": "any"}
+    nodes = {
+        "fork": {"type": "parallel", "branches": [["nap"], ["ask"], ["nod", "last"]], "config": config},
+        "nap": {"type": "delay", "delay_seconds": 15},
+        "ask": {"type": "wait", "config": {"event": "go"}},
+        "nod": {"type": "delay", "delay_seconds": 10},
+        "last": {"type": "wait", "config": {"event": "go"}},
+        "after": {"type": "set", "config": {"done": True}},
+    }
+    edges = ("trigger -> fork", "nod -> last", "fork -> after")
+    definition = read_definition({"nodes": nodes, "edges": edges}, "delays", "delays")
+    plan = check(definition).require()
+    run, interruptions = simulate_interrupted(plan, every=4, gap_seconds=20)
+    statuses = {step.id: step.status for step in run.steps}
+
+    assert interruptions.in_forks == 1
+    assert statuses["fork[1]/ask"] == "cancelled"
+    assert not run.waiting_for

@@ -8,7 +8,7 @@ import pytest
 from temporalio import workflow
 from temporalio.converter import DefaultPayloadConverter
 
-from orchestrator.interpreter.effects import BranchRequest
+from orchestrator.interpreter.effects import BranchRequest, Resolution
 from orchestrator.interpreter.inbox import Inbox
 from orchestrator.model.plan import Plan
 from orchestrator.model.run import RunInfo
@@ -107,3 +107,16 @@ async def test_an_event_that_comes_when_a_run_is_resumed_wins_over_a_timeout_tha
     await effects.deliver_early()
 
     assert await asyncio.wait_for(late, 60) == (7,)
+
+
+async def test_a_resolution_that_comes_first_waits_until_all_paths_have_taken_their_places() -> None:
+    """The step went on at once, and its branch could end and cancel others before they had begun again."""
+    effects = TemporalEffects(make_waiting_plan(), INFO, Inbox(), paused=False, resumed=True)
+    effects.open_decision("a", "a").resolution.set_result(Resolution("skip"))
+    decision = asyncio.create_task(effects.decide("a", "a"))
+    await take_turns()
+    early = decision.done()
+    effects.lineup.open()
+
+    assert (await asyncio.wait_for(decision, 60)).action == "skip"
+    assert not early

@@ -137,6 +137,10 @@ class TemporalEffects:
             self.working -= 1
         return parse_activity_result(result)
 
+    async def pass_lineup(self) -> None:
+        """Wait until all paths have taken their places again."""
+        await self.lineup.pass_in_turn()
+
     async def sleep(self, seconds: float, title: str) -> None:
         """Start a durable timer."""
         await self.lineup.pass_in_turn()
@@ -212,6 +216,7 @@ class TemporalEffects:
         decision = self.open_decision(step_id, node_id)
         self.show()
         try:
+            await self.lineup.pass_in_turn()  # it may have been resolved already
             return await decision.resolution
         finally:
             self.decisions.pop(step_id, None)
