@@ -128,10 +128,10 @@ class RunState:
             warnings=list(fields["warnings"]),
             path=fields["path"],
         )
-        # The step of a node in progress is in the log and in its frame; as two objects they would diverge.
-        logged = {step.number: step for step in state.log}
-        for node in state.frame.iterate_open_nodes():
-            node.step = logged.get(node.step.number, node.step)
+        # The step of a node in progress is in the log and in its frame; as two objects they would diverge. That of the
+        # frame is whole: a log that is too long has lost the data of old steps.
         nodes = sorted(state.frame.iterate_open_nodes(), key=lambda node: node.step.number)
-        state.open = {node.step.id: node.step for node in nodes}
+        in_progress = {node.step.number: node.step for node in nodes}
+        state.log = deque((in_progress.get(step.number, step) for step in state.log), maxlen=state.log.maxlen)
+        state.open = {step.id: step for step in in_progress.values()}
         return state

@@ -18,11 +18,14 @@ from orchestrator.interpreter.frames import (
     WaitFrame,
 )
 from orchestrator.interpreter.pending_compensation import PendingCompensation
+from orchestrator.interpreter.state import RunState
 from orchestrator.interpreter.step_record import Step
 from orchestrator.interpreter.variables import MISSING, Data, UndoEntry
 from orchestrator.model.plan import Retry
-from orchestrator.model.run import ErrorDocument
+from orchestrator.model.run import ErrorDocument, RunInfo
+from orchestrator.planner.planner import check
 from orchestrator.simulator.simulate import EPOCH
+from tests.golden import read_definition
 
 DATA = Data({"row": 0, "steps": {"old": {"status": "completed", "output": {}, "error": None}}}, undo_log=[])
 COMPENSATION = {
@@ -160,3 +163,23 @@ def test_a_step_keeps_when_an_operator_had_it_tried_again() -> None:
     step = Step("each", "each", "", "running", EPOCH, 1, retried_at=EPOCH)
 
     assert Step.from_json(json.loads(json.dumps(step.to_json()))) == step
+
+
+def test_a_log_that_has_lost_data_does_not_replace_the_step_of_a_node_in_progress() -> None:
+    """The step of a long loop ended without the input and the warnings that its frame still had."""
+    nodes = {"a": {"type": "delay", "delay_seconds": 60}}
+    plan = check(read_definition({"nodes": nodes, "edges": ["trigger -> a"]}, "a", "a")).require()
+    state = RunState.new(plan, RunInfo(id="run"), run_input=None, trigger=None, now=EPOCH)
+    step = make_step(1)
+    step.input = {"body": "whole"}
+    state.frame.open = DelayFrame(step, EPOCH, 60.0)
+    state.log.extend([step, make_step(2)])
+    fields = json.loads(json.dumps(state.to_json()))
+    fields["log"][0]["input"] = "(dropped)"
+
+    read = RunState.from_json(plan, fields)
+
+    assert read.log[0].input == {"body": "whole"}
+    assert read.frame.open is not None
+    assert read.log[0] is read.open["s1"] is read.frame.open.step
+    assert read.log.maxlen == state.log.maxlen
