@@ -1,12 +1,12 @@
 """The state of a run, as it is carried over continue-as-new. Replay-sensitive."""
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from orchestrator.interpreter.frames import Frame
+from orchestrator.interpreter.frames import Frame, LoopFrame, ParallelFrame
 from orchestrator.interpreter.pending_compensation import PendingCompensation
 from orchestrator.interpreter.step_record import Step
 from orchestrator.interpreter.variables import Data, undo_log_from_json, undo_log_to_json
@@ -76,6 +76,13 @@ class RunState:
         """Return the position of a wait that begins now among all of the flow."""
         self.turns += 1
         return self.turns
+
+    def iterate_data(self) -> Iterator[Data]:
+        """Yield the data of the flow, and of each concurrent iteration and inline branch in progress."""
+        yield self.data
+        for node in self.frame.iterate_open_nodes():
+            if isinstance(node, LoopFrame | ParallelFrame):
+                yield from (fork.data for fork in node.forks.values())
 
     def close_step(self, step: Step, status: Status, now: datetime) -> None:
         """Record that a step has ended, and count it."""

@@ -219,6 +219,31 @@ async def test_a_resolution_reaches_a_nested_branch(world: World) -> None:
     assert [call["parameters"] for call in script.list_calls("door")] == [{"door": 1}, {"door": 7}]
 
 
+@pytest.mark.parametrize("around", ["branch", "iteration"])
+async def test_an_operator_goes_back_inside_a_branch_or_a_concurrent_iteration(world: World, around: str) -> None:
+    """It was rejected: only the nodes that the flow itself had started were looked at."""
+    customer, script = world.script(FAILS_ONCE)
+    owner = {
+        "branch": {"type": "parallel", "branches": [["first", "door"]], "config": {"mode": "inline"}},
+        "iteration": {
+            "type": "loop",
+            "collection": 1,
+            "body": ["first", "door"],
+            "config": {"max_concurrency": 2},
+        },
+    }[around]
+    plan = make_plan(
+        {"owner": owner, "first": "work", "door": ASK}, "trigger -> owner", "first -> door", customer=customer
+    )
+    run_id = await world.start(plan)
+    await world.wait_for_waiting(run_id, "operator")
+    await world.runs.resolve(run_id, "door", "retry_from", target="first")
+    run = await world.wait_for_end(run_id)
+
+    assert run.status == "completed"
+    assert script.list_nodes() == ["first", "door", "first", "door"]
+
+
 async def test_operations_on_an_ended_run_are_rejected(world: World) -> None:
     customer, _ = world.script()
     run = await world.run(make_plan({"a": "work"}, "trigger -> a", customer=customer))

@@ -178,8 +178,8 @@ class RunWorkflow:
         """Reject a node that the run cannot go back to: it would fail because of an operator's typo."""
         if target not in collect_node_ids(self.flow.plan):
             raise _refuse(f"unknown node {target!r}")
-        started = self.flow.state.data.marked
-        if not any(f"{path}/{target}" in started for path in iterate_enclosing_paths(step_id)):
+        keys = [f"{path}/{target}" for path in iterate_enclosing_paths(step_id)]
+        if not any(key in data.marked for data in self.flow.state.iterate_data() for key in keys):
             raise _refuse(f"cannot go back to {target!r}: it did not run before {step_id!r} in the same loop or branch")
 
     @workflow.query
