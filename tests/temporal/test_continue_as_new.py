@@ -7,9 +7,13 @@ from typing import Any
 
 import pytest
 
-from orchestrator.model.run import Run
+from orchestrator.interpreter.state import RunState
+from orchestrator.model.run import Run, RunInfo
+from orchestrator.simulator.simulate import EPOCH
 from orchestrator.temporal.devserver import run_dev_server
+from orchestrator.temporal.requests import build_run_request
 from orchestrator.temporal.workflow import effects
+from orchestrator.temporal.workflow.flow import Flow
 from tests.golden import Case, inline_branches, list_differences
 from tests.temporal.answers import Script
 from tests.temporal.golden_runs import Golden, list_cases
@@ -320,6 +324,20 @@ async def test_a_document_is_the_same_before_and_after(short: World) -> None:
     counts = [run.steps_completed for run in documents]
     assert counts == sorted(counts)
     assert {run.started_at for run in documents} == {documents[0].started_at}
+
+
+@pytest.mark.parametrize("is_branch", [False, True])
+def test_only_a_branch_carries_along_which_events_it_has_read(is_branch: bool) -> None:
+    """A whole run carried along the number of every event that it had ever read."""
+    info = RunInfo(id="run")
+    plan = make_plan({"a": "work"}, "trigger -> a", customer="c")
+    state = RunState.new(plan, info, run_input=None, trigger=None, now=EPOCH)
+    branch = {"branch": {"path": "fork[0]", "exports": []}} if is_branch else {}
+    request = build_run_request(plan, info) | {"state": state.to_json(), "received": 3, "read": [1, 3], **branch}
+    encoded = Flow(request).encode_continuation()
+
+    assert encoded is not None
+    assert json.loads(encoded.payload.data).get("read", []) == ([1, 3] if is_branch else [])
 
 
 @pytest.fixture(scope="module")

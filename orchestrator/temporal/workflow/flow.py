@@ -95,7 +95,7 @@ class Flow:
         request |= omit_empty(
             inbox=[event.to_json() for event in self.inbox.list_readable(self.state.frame.list_parallels())],
             received=self.inbox.received,
-            read=self.inbox.read,
+            read=self.inbox.read if self.branch is not None else [],  # only a branch returns it, to its parent
             paused=self.effects.paused,
             branches=list(self.effects.children.branches),
         )
