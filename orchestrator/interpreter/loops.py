@@ -162,10 +162,15 @@ async def _run_concurrently(run: NodeRun, node: Loop, progress: LoopFrame) -> No
                 return None
             fork.data.forget_steps(owned)
             progress.forks[index] = fork
+            if index - 1 in progress.ended:
+                progress.ended[index - 1] = replace(progress.ended[index - 1], steps={})
         return _run_fork(run, node, progress, inner)
 
     def record_end(index: int, result: IterationResult) -> bool:
         del progress.forks[index]
+        # `_merge` takes the step results of the last iteration only: those of others need not be carried along.
+        if index + 1 in progress.forks or index + 1 in progress.ended:
+            result = replace(result, steps={})
         progress.ended[index] = result
         _merge(node, progress)
         # False also after a break: iterations in progress are awaited, because they have begun to take effect.

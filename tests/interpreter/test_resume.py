@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from orchestrator.interpreter.state import RunState
+from orchestrator.model.plan import Plan
 from orchestrator.model.run import Run
 from orchestrator.planner.planner import check
+from orchestrator.simulator import testing
 from orchestrator.simulator.simulate import EPOCH, simulate
 from orchestrator.simulator.testing import Interruptions, simulate_interrupted
 from tests.golden import Case, inline_branches, load_cases, read_definition
@@ -205,3 +208,31 @@ def test_a_delay_that_is_over_when_a_run_is_resumed_ends_when_all_paths_have_tak
     assert interruptions.in_forks == 1
     assert statuses["fork[1]/ask"] == "cancelled"
     assert not run.waiting_for
+
+
+@pytest.mark.parametrize("max_concurrency", [2, 4])
+def test_only_the_last_iteration_that_has_ended_carries_its_step_results_along(
+    max_concurrency: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that had ended while the first one was in progress did, and the loop shows only those of the last."""
+    carried: list[list[Any]] = []
+
+    class Recorded(RunState):
+        @classmethod
+        def from_json(cls, plan: Plan, fields: Mapping[str, Any]) -> RunState:
+            carried.append(fields["frame"]["open"]["ended"])
+            return RunState.from_json(plan, fields)
+
+    monkeypatch.setattr(testing, "RunState", Recorded)
+    config = {"max_concurrency": max_concurrency}
+    nodes = {
+        "each": {"type": "loop", "collection": [100, 10, 20, 30], "body": ["nap", "last"], "config": config},
+        "nap": {"type": "delay", "delay_seconds": "{{ item }}"},
+        "last": {"type": "set", "config": {"seen": "{{ item }}"}},
+        "after": {"type": "set", "config": {"nap": "{{ steps.last.output.seen }}"}},
+    }
+    edges = ("trigger -> each", "nap -> last", "each -> after")
+    definition = read_definition({"nodes": nodes, "edges": edges}, "each", "each")
+    compare(definition, actions={}, every=8)
+
+    assert [(index, bool(result[-1])) for index, result in carried[0]] == [(1, False), (2, False), (3, True)]
