@@ -110,7 +110,7 @@ def test_one_that_was_killed_is_not_found(user: Path) -> None:
         require_server(ServerOptions())
 
 
-@pytest.mark.parametrize("pid", [0, -1, -os.getpid()])
+@pytest.mark.parametrize("pid", [0, -1, -os.getpid()], ids=["own group", "all", "a group"])
 def test_a_group_of_processes_is_not_a_dev(user: Path, pid: int) -> None:
     # The file came with a checkout: `kill(0, 0)` always succeeds, and the key was sent.
     write_dev(user / "running" / "1.json", 8001, pid)
