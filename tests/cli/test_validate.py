@@ -169,7 +169,8 @@ def test_a_file_that_cannot_be_read_is_bad_usage(command: Sequence[str], tmp_pat
 
     assert [result.exit_code for result in (missing, folder, nowhere, odd)] == [2, 2, 2, 2]
     assert f"did you mean `{tmp_path / 'workflow.json'}`?" in missing.output
-    in_folder = f"there are no definitions in {tmp_path}" if command == ("validate",) else f"{tmp_path} is a folder"
+    takes_folders = command[0] in ("validate", "test")
+    in_folder = f"there are no definitions in {tmp_path}" if takes_folders else f"{tmp_path} is a folder"
     assert in_folder in folder.output
     assert f"folder {tmp_path / 'none'} does not exist either" in nowhere.output
 
