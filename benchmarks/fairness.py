@@ -4,17 +4,15 @@ Each worker is a process of its own, as in production.
 """
 
 import asyncio
-import os
 import statistics
-import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 from benchmarks.cases import EXAMPLE, build_sequence, build_workflow
+from benchmarks.processes import run_command
 from orchestrator.model.plan import Plan
 from orchestrator.planner.planner import check
 from orchestrator.settings import Settings
@@ -77,24 +75,5 @@ async def _measure_runs(runs: Runs, plan: Plan, count: int) -> list[float]:
     return times
 
 
-@asynccontextmanager
-async def _run_worker(settings: Settings) -> AsyncIterator[None]:
-    environment = {
-        **os.environ,
-        "ORCHESTRATOR_TEMPORAL_ADDRESS": settings.temporal_address,
-        "ORCHESTRATOR_TASK_QUEUE": settings.task_queue,
-        "ORCHESTRATOR_ACTION_MODULES": "benchmarks.cases",
-        "ORCHESTRATOR_LOG_LEVEL": "warning",
-        "PYTHONUNBUFFERED": "1",
-    }
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "orchestrator.cli", "worker", stdout=asyncio.subprocess.PIPE, env=environment
-    )
-    try:
-        assert process.stdout is not None
-        line = (await asyncio.wait_for(process.stdout.readline(), 60)).decode()
-        assert line.startswith(READY), line
-        yield
-    finally:
-        process.terminate()
-        await process.wait()
+def _run_worker(settings: Settings) -> AbstractAsyncContextManager[str]:
+    return run_command("worker", settings, {"ORCHESTRATOR_ACTION_MODULES": "benchmarks.cases"}, READY)

@@ -5,13 +5,11 @@ The API runs in its own process, as in production. There is no worker: started r
 
 import asyncio
 import json
-import os
 import statistics
-import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection
@@ -23,6 +21,7 @@ from uuid import uuid4
 import httpx
 
 from benchmarks.cases import build_workflow
+from benchmarks.processes import run_command
 from orchestrator.model.plan import Plan
 from orchestrator.model.run import RunSummary
 from orchestrator.settings import Settings
@@ -84,29 +83,10 @@ async def measure_service(quick: bool) -> dict[str, Any]:
                     await database.aclose()
 
 
-@asynccontextmanager
-async def _run_api(settings: Settings) -> AsyncIterator[str]:
-    """Serve the API in its own process and yield its address."""
-    environment = {
-        **os.environ,
-        "ORCHESTRATOR_HOME": str(settings.home),
-        "ORCHESTRATOR_TEMPORAL_ADDRESS": settings.temporal_address,
-        "ORCHESTRATOR_TASK_QUEUE": settings.task_queue,
-        "ORCHESTRATOR_API_PORT": "0",
-        "ORCHESTRATOR_LOG_LEVEL": "warning",
-        "PYTHONUNBUFFERED": "1",
-    }
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "orchestrator.cli", "api", stdout=asyncio.subprocess.PIPE, env=environment
-    )
-    try:
-        assert process.stdout is not None
-        line = (await asyncio.wait_for(process.stdout.readline(), 60)).decode()
-        assert line.startswith(SERVES), line
-        yield line.removeprefix(SERVES).strip()
-    finally:
-        process.terminate()
-        await process.wait()
+def _run_api(settings: Settings) -> AbstractAsyncContextManager[str]:
+    """Serve the API in its own process, as a context with its address."""
+    environment = {"ORCHESTRATOR_HOME": str(settings.home), "ORCHESTRATOR_API_PORT": "0"}
+    return run_command("api", settings, environment, SERVES)
 
 
 async def _publish(api: httpx.AsyncClient, database: Database) -> Plan:
