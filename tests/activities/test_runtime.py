@@ -389,6 +389,7 @@ def test_modules_that_cannot_be_loaded_are_named() -> None:
         ("raise RuntimeError('no token')", r"RuntimeError: no token"),
         ("raise SystemExit(3)", r"SystemExit: 3"),
     ],
+    ids=["syntax", "raise", "exit"],
 )
 def test_whatever_a_module_raises_at_import_is_one_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, message: str

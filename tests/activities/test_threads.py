@@ -102,6 +102,7 @@ async def test_a_call_that_waits_for_a_thread_never_begins_once_cancelled() -> N
         (KeyboardInterrupt(), RuntimeError, "KeyboardInterrupt"),
         (StopIteration(), RuntimeError, "StopIteration"),
     ],
+    ids=["bad value", "exit", "interrupt", "end of an iterator"],
 )
 async def test_what_a_function_raises_is_raised(raised: BaseException, caught: type[Exception], message: str) -> None:
     def work() -> None:
