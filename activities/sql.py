@@ -133,7 +133,7 @@ def _wrap_fetch_errors(driver: str) -> Iterator[None]:
 
 
 def _execute(connection: Connection, parameters: Query) -> Fetched:
-    """Execute the statement and read no more rows than are needed, however many there are."""
+    """Execute the statement and read no more rows than are needed."""
     is_sqlite = connection.dialect.name == "sqlite"
     statement, streamed = text(parameters.statement), is_sqlite or returns_rows(parameters.statement)
     result = connection.execute(statement, parameters.parameters, execution_options={"stream_results": streamed})

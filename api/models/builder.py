@@ -45,7 +45,7 @@ class PresetView(BaseModel):
     name: str = Field(description="Its name for people.")
     description: str = Field(description="When it holds.")
     subject: str = Field(description="The variable that it reads.")
-    condition: dict[str, Any] = Field(description="The condition that it stands for.")
+    condition: dict[str, Any] = Field(description="Condition that the preset uses.")
 
 
 class TemplateTrial(Model):

@@ -71,7 +71,7 @@ def _read_file(path: Path) -> bytes:
 
 
 def list_definition_files(names: Iterable[str]) -> list[str]:
-    """Return the files that arguments name; a folder stands for the definitions in it. Raises UsageError."""
+    """Return the files that arguments name; for a folder, the definitions in it. Raises UsageError."""
     found: list[str] = []
     for name in names:
         if name == STDIN or not Path(name).is_dir():

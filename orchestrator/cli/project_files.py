@@ -1,4 +1,4 @@
-"""The files of a new project, as `orchestrator init` writes them. `NAME` stands for the name of its Python module."""
+"""The files of a new project, as `orchestrator init` writes them. `NAME` becomes the name of its Python module."""
 
 ACTIONS = '''"""Actions of this project: each is a function that nodes of type `action` call by its name."""
 

@@ -55,7 +55,7 @@ def show(
 ) -> None:
     """Show the next fire times of a workflow.
 
-    Says whether its schedule is installed, too.
+    Its output includes whether the schedule is installed.
     """
     schedule = client.get(_get_path(workflow), count=count, customer_id=customer)
     if as_json:

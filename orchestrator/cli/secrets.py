@@ -22,7 +22,7 @@ def list_secrets(
 ) -> None:
     """List the names and owners of secrets, never their values.
 
-    Says where they may be used, too.
+    The list includes where they may be used.
     """
     import asyncio
 

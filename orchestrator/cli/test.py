@@ -32,7 +32,7 @@ RESOLUTION_KEYS = {"node_id", "action", "parameters", "value", "target"}
 def run_cases(files: options.DefinitionPaths, as_json: options.Json = False) -> None:
     """Run the test cases beside a definition on a virtual clock.
 
-    They are in `NAME.tests.yaml` next to each `NAME.json`. A folder stands for all definitions in it that have cases.
+    They are in `NAME.tests.yaml` next to each `NAME.json`. For a folder, the cases of all definitions in it are run.
     """
     known = load_actions()
     results = []

@@ -38,8 +38,8 @@ def validate(
 ) -> None:
     """Report all problems of definitions with file, line and hint.
 
-    Each is a line `file:line:column: error code: message`. A folder stands for all definitions in it. `workflow` nodes
-    can call any of the definitions on the command line.
+    Each is a line `file:line:column: error code: message`. For a folder, all definitions in it are checked. `workflow`
+    nodes can call any of the definitions on the command line.
 
     The API checks them if there is one, with its actions and with the workflows that it stores; else they are checked
     with the actions of this environment.

@@ -42,9 +42,9 @@ def push(
 ) -> None:
     """Store definitions, new or changed, as working copies.
 
-    All are checked before the first is stored, and what has not changed is left alone. A folder stands for all
-    definitions in it. Workflows that others call are stored first. A definition that names a customer is stored for
-    that one.
+    All are checked before the first is stored, and what has not changed is left alone. For a folder, all definitions
+    in it are stored. Workflows that others call are stored first. A definition that names a customer is stored for that
+    one.
     """
     from orchestrator.cli.push import push_files
 
