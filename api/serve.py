@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import resource
 import socket
 from collections.abc import AsyncIterator, Iterator
@@ -50,6 +51,21 @@ async def serve_http(services: Services) -> AsyncIterator[str]:
             yield address
         finally:
             services.stopping.set()
+
+
+@contextmanager
+def exclude_startup_from_collection() -> Iterator[None]:
+    """Let the garbage collector pass over the objects that exist now: modules, tables, routes.
+
+    A request of many small values starts a full collection, which holds the event loop: 100 ms of 116 for an event with
+    55,000 keys.
+    """
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 @asynccontextmanager

@@ -73,7 +73,7 @@ async def _serve_all(
 ) -> None:
     import asyncio
 
-    from api.serve import require_free_address, serve_http
+    from api.serve import exclude_startup_from_collection, require_free_address, serve_http
     from orchestrator.cli.embedded import lock_home, run_embedded
     from orchestrator.service.services import run_services
 
@@ -92,7 +92,8 @@ async def _serve_all(
             serve_http(services) as address,
         ):
             announcement.publish(running, address)
-            await asyncio.Event().wait()
+            with exclude_startup_from_collection():
+                await asyncio.Event().wait()
 
 
 def worker() -> None:
@@ -138,7 +139,7 @@ def server() -> None:
 def _serve_api(*, with_worker: bool) -> None:
     import asyncio
 
-    from api.serve import serve_http
+    from api.serve import exclude_startup_from_collection, serve_http
     from orchestrator.cli.logs import configure
     from orchestrator.service.services import run_services
     from orchestrator.temporal.client.connection import wait_and_connect
@@ -159,7 +160,8 @@ def _serve_api(*, with_worker: bool) -> None:
             if with_worker:
                 print_line(f"worker polls task queue {settings.task_queue!r} on {settings.temporal_address}")
             print_line(f"API listens on {address}")
-            await asyncio.Event().wait()
+            with exclude_startup_from_collection():
+                await asyncio.Event().wait()
 
     _serve(serve())
 

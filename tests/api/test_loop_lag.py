@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
+from api.serve import exclude_startup_from_collection
 from tests.api.support import create_active_workflow, make_hook
 from tests.temporal.world import make_definition
 
@@ -201,8 +202,9 @@ class Attack:
 
 
 @pytest.fixture
-def attack(api: httpx.AsyncClient) -> Attack:
-    return Attack(api)
+def attack(api: httpx.AsyncClient) -> Iterator[Attack]:
+    with exclude_startup_from_collection():  # as the commands that serve the API do
+        yield Attack(api)
 
 
 async def test_hostile_definitions(attack: Attack) -> None:
