@@ -8,7 +8,7 @@ import asyncio
 from orchestrator.interpreter.base import Interpreter, NodeRun, ScopeRun
 from orchestrator.interpreter.effects import Effects
 from orchestrator.interpreter.failures import KNOWN_ERRORS, HistoryFull, Rewind, to_step_failure
-from orchestrator.interpreter.frames import BusyNode
+from orchestrator.interpreter.leaf_frames import BusyNode
 from orchestrator.interpreter.pool import is_cancelled
 from orchestrator.interpreter.pure_nodes import NEXT, PURE, Closed, Exit, Pure, run_pure
 from orchestrator.interpreter.state import RunState

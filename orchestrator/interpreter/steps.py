@@ -12,7 +12,7 @@ from orchestrator.interpreter.calls import call
 from orchestrator.interpreter.compensation import notify, record_compensation
 from orchestrator.interpreter.deadline import DeadlineExceeded, run_until
 from orchestrator.interpreter.failures import KNOWN_ERRORS, Rewind, build_error_document, to_step_failure
-from orchestrator.interpreter.frames import BusyNode, OperatorFrame
+from orchestrator.interpreter.leaf_frames import BusyNode, OperatorFrame
 from orchestrator.interpreter.loops import run_loop
 from orchestrator.interpreter.parallels import run_parallel
 from orchestrator.interpreter.pool import is_cancelled

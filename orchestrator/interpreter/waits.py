@@ -6,7 +6,7 @@ from typing import Any
 from orchestrator.errors import StepFailed
 from orchestrator.interpreter.base import NodeRun, take_warnings
 from orchestrator.interpreter.compiled import parse_seconds, parse_time
-from orchestrator.interpreter.frames import DelayFrame, WaitFrame
+from orchestrator.interpreter.leaf_frames import DelayFrame, WaitFrame
 from orchestrator.interpreter.pure_nodes import NEXT, Exit
 from orchestrator.jsontools import schema
 from orchestrator.language.costs import SCHEMA_STEP

@@ -6,17 +6,8 @@ from typing import Any
 import pytest
 
 from orchestrator.interpreter.effects import BranchResult
-from orchestrator.interpreter.frames import (
-    BusyNode,
-    DelayFrame,
-    Fork,
-    Frame,
-    IterationResult,
-    LoopFrame,
-    OperatorFrame,
-    ParallelFrame,
-    WaitFrame,
-)
+from orchestrator.interpreter.frames import Fork, Frame, IterationResult, LoopFrame, ParallelFrame
+from orchestrator.interpreter.leaf_frames import BusyNode, DelayFrame, OperatorFrame, WaitFrame
 from orchestrator.interpreter.pending_compensation import PendingCompensation
 from orchestrator.interpreter.state import RunState
 from orchestrator.interpreter.step_record import Step

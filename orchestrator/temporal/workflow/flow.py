@@ -7,8 +7,8 @@ from typing import Any
 from temporalio import workflow
 from temporalio.common import RawValue
 
-from orchestrator.interpreter.frames import OperatorFrame
 from orchestrator.interpreter.inbox import Inbox
+from orchestrator.interpreter.leaf_frames import OperatorFrame
 from orchestrator.interpreter.run_document import build_run_document
 from orchestrator.interpreter.state import RunState
 from orchestrator.model.run import Run, find_owner

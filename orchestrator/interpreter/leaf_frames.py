@@ -1,0 +1,92 @@
+"""Nodes in progress that have no frames inside them: the leaves of the tree of `frames`. Replay-sensitive.
+
+The keys that `to_json` writes are read by later releases: they do not follow a renamed field.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from orchestrator.errors import StepFailed
+from orchestrator.interpreter.step_record import Step
+from orchestrator.model.run import ErrorDocument, format_timestamp
+
+
+@dataclass(slots=True)
+class BusyNode:
+    """A node in progress that has to end before the run can be written down."""
+
+    step: Step
+
+
+@dataclass(slots=True)
+class DelayFrame:
+    """A delay in progress."""
+
+    step: Step
+    until: datetime
+    seconds: float
+    """How long it lasts in all."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the delay as it is carried over continue-as-new."""
+        return {"until": format_timestamp(self.until), "seconds": self.seconds}
+
+    @classmethod
+    def from_json(cls, step: Step, fields: Mapping[str, Any]) -> "DelayFrame":
+        """Read what `to_json` wrote."""
+        return cls(step, datetime.fromisoformat(fields["until"]), fields["seconds"])
+
+
+@dataclass(slots=True)
+class WaitFrame:
+    """A wait for an event."""
+
+    step: Step
+    event: str
+    until: datetime | None
+    turn: int
+    """Its position among all waits of the flow: the first one reads the event."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the wait as it is carried over continue-as-new."""
+        return {"event": self.event, "until": self.until and format_timestamp(self.until), "turn": self.turn}
+
+    @classmethod
+    def from_json(cls, step: Step, fields: Mapping[str, Any]) -> "WaitFrame":
+        """Read what `to_json` wrote."""
+        until = fields["until"]
+        return cls(step, fields["event"], until and datetime.fromisoformat(until), fields["turn"])
+
+
+@dataclass(slots=True)
+class OperatorFrame:
+    """A failed step that waits for an operator."""
+
+    step: Step
+    attempts: int
+    """Number of attempts of the action that failed."""
+    edits: list[dict[str, Any]]
+    """Parameters that the operator has replaced before."""
+
+    def build_failure(self) -> StepFailed:
+        """Return the failure that the operator has to resolve."""
+        error = self.step.error or ErrorDocument(message="", error_type="unknown")
+        return StepFailed(
+            error.message,
+            error_type=error.error_type,
+            details=error.details,
+            recoverable=error.recoverable,
+            attempts=self.attempts,
+            node_id=error.node_id,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the pause as it is carried over continue-as-new."""
+        return {"attempts": self.attempts, "edits": self.edits}
+
+    @classmethod
+    def from_json(cls, step: Step, fields: Mapping[str, Any]) -> "OperatorFrame":
+        """Read what `to_json` wrote."""
+        return cls(step, fields["attempts"], list(fields["edits"]))
