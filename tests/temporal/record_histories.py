@@ -26,45 +26,52 @@ AT_ONCE = 8
 ALL = "--all"
 
 
-async def record(wanted: Sequence[str]) -> None:
-    """Run the cases and write their histories; stops at a case that does not end as expected."""
+async def record(wanted: Sequence[str]) -> list[str]:
+    """Run the cases and write their histories. Return why others have not been written: a run ended unexpectedly."""
 
     def is_wanted(name: str) -> bool:
         if wanted:
             return ALL in wanted or any(part in name for part in wanted)
         return not (histories.HISTORIES / f"{make_slug(name)}.json").exists()
 
+    failures: list[str] = []
     if golden := [case for case in list_cases() if is_wanted(case.name)]:
         with tempfile.TemporaryDirectory() as home:
             async with run_dev_server(Path(home)) as server, open_world(server) as world:
-                await record_golden(world, golden)
+                failures += await record_golden(world, golden)
     if delicate := [case for case in DELICATE if is_wanted(case.name)]:
         config = (f"limit.historyCount.suggestContinueAsNew={SUGGESTED_AT}",)
         with tempfile.TemporaryDirectory() as home:
             async with run_dev_server(Path(home), dynamic_config=config) as server, open_world(server) as world:
                 room = asyncio.Semaphore(AT_ONCE)
-                await asyncio.gather(*(record_delicate(world, case, room) for case in delicate))
+                for problems in await asyncio.gather(*(record_delicate(world, case, room) for case in delicate)):
+                    failures += problems
+    return failures
 
 
-async def record_golden(world: World, cases: Sequence[Case]) -> None:
+async def record_golden(world: World, cases: Sequence[Case]) -> list[str]:
+    failures = []
     golden = Golden(world, AT_ONCE)
     golden.begin(list(cases))
     for case in cases:
         run = await golden.run_to_end(case)
         if differences := list_differences(case, run.model_dump(mode="json"), virtual=False):
-            raise SystemExit(f"{case.name}: {differences}")
+            failures.append(f"{case.name}: {differences}")
+            continue
         histories.write(case.name, make_slug(case.name), await list_executions(world.client, run.id))
         print(case.name)
+    return failures
 
 
-async def record_delicate(world: World, case: Delicate, room: asyncio.Semaphore) -> None:
+async def record_delicate(world: World, case: Delicate, room: asyncio.Semaphore) -> list[str]:
     async with room:
         ids = await run_delicate(world, case)
         executions = [each for run_id in ids for each in await list_executions(world.client, run_id)]
         if problems := find_problems(case, [(name, json.loads(history)["events"]) for name, history in executions]):
-            raise SystemExit(f"{case.name}: {problems}")
+            return [f"{case.name}: {problem}" for problem in problems]
         histories.write(case.name, make_slug(case.name), executions)
         print(case.name)
+        return []
 
 
 async def list_executions(client: Client, workflow_id: str) -> list[tuple[str, str]]:
@@ -95,4 +102,4 @@ async def find_first_run(client: Client, workflow_id: str) -> str:
 
 if __name__ == "__main__":
     logging.getLogger("temporalio").setLevel(logging.ERROR)  # cases fail on purpose
-    asyncio.run(record(sys.argv[1:]))
+    sys.exit("\n".join(asyncio.run(record(sys.argv[1:]))) or None)
