@@ -50,7 +50,7 @@ class Reruns:
             )
 
         content = digest_content({"version": version, "changes": asdict(changes)})
-        return await self.starts.start_once(old.info.customer_id, f"retry:{run_id}", key, content, prepare)
+        return await self.starts.start_once(old.info.customer_id, f"rerun:{run_id}", key, content, prepare)
 
     async def _load_ended_run(self, customer_id: str | None, run_id: str) -> EndedRun:
         await self.operations.require(customer_id, run_id)
