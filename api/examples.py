@@ -20,6 +20,7 @@ LINKS = {
 SUMMARY = {
     "id": RUN_ID, "workflow_id": "greeting", "workflow_version": 1, "customer_id": "acme", "status": "completed",
     "trigger_type": "manual", "started_at": BEGIN, "completed_at": END, "duration_ms": 16, "rerun_of": None,
+    "cancelled_by": None, "cancel_reason": None,
 }  # fmt: skip
 STEP: dict[str, Any] = {
     "path": "", "status": "completed", "started_at": BEGIN, "completed_at": BEGIN, "input_data": {},

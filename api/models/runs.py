@@ -61,11 +61,15 @@ class ResolveRequest(Model):
     target: str | None = Field(None, max_length=300, description="With `retry_from`: ID of the node to go back to.")
 
 
-class TerminateRequest(Model):
-    """The reason for terminating a run."""
+class EndRequest(Model):
+    """Why a run is cancelled or terminated."""
 
     reason: str = Field(
-        "", description="Shown in the run.", max_length=1000, pattern=TEXT, examples=["started by mistake"]
+        "",
+        description="Shown in the run as `cancel_reason`.",
+        max_length=1000,
+        pattern=TEXT,
+        examples=["started by mistake"],
     )
 
 

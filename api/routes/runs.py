@@ -14,6 +14,7 @@ from api.fields import PLAIN, IdempotencyKey, IdPrefix, RunId, Since, Until, Wor
 from api.json_bodies import StrictRoute
 from api.models.runs import (
     AdHocRequest,
+    EndRequest,
     RerunRequest,
     RerunView,
     ResolvedStep,
@@ -22,7 +23,6 @@ from api.models.runs import (
     RunView,
     StartRequest,
     StepPage,
-    TerminateRequest,
 )
 from api.paging import Cursor as PageCursor
 from api.paging import Limit, Page, cut_page, decode_cursor, encode_cursor
@@ -226,18 +226,23 @@ async def stream_run(
         yield ServerSentEvent(raw_data=event.model_dump_json(), event=event.event, id=reached)
 
 
-@router.post("/runs/{run_id}/cancel", operation_id="cancelRun", status_code=202, responses=OPERATED)
-async def cancel_run(run_id: RunId, services: ServicesDep, caller: Runner) -> None:
-    """Cancel a run: cancel its open steps, run the compensations, then end it as cancelled."""
-    await services.operations.cancel(caller.customer_id, run_id)
+@router.post("/runs/{run_id}/cancel", operation_id="cancelRun", status_code=202, responses=SENT)
+async def cancel_run(run_id: RunId, services: ServicesDep, caller: Runner, request: EndRequest | None = None) -> None:
+    """Cancel a run: cancel its open steps, run the compensations, then end it as cancelled.
+
+    The run shows who cancelled it (`cancelled_by`, the name of the API key) and why (`cancel_reason`).
+    """
+    reason = request.reason if request else ""
+    await services.operations.cancel(caller.customer_id, run_id, reason, by=caller.name)
 
 
 @router.post("/runs/{run_id}/terminate", operation_id="terminateRun", status_code=202, responses=SENT)
 async def terminate_run(
-    run_id: RunId, services: ServicesDep, caller: Runner, request: TerminateRequest | None = None
+    run_id: RunId, services: ServicesDep, caller: Runner, request: EndRequest | None = None
 ) -> None:
-    """Terminate a run immediately, without compensations."""
-    await services.operations.terminate(caller.customer_id, run_id, request.reason if request else "")
+    """Terminate a run immediately, without compensations; it shows who did it and why, as after a cancellation."""
+    reason = request.reason if request else ""
+    await services.operations.terminate(caller.customer_id, run_id, reason, by=caller.name)
 
 
 @router.post("/runs/{run_id}/pause", operation_id="pauseRun", status_code=202, responses=OPERATED)

@@ -17,6 +17,8 @@ With = Annotated[
     typer.Option("--with", metavar="FILE", help="Definition that `workflow` nodes call; repeatable."),
 ]
 Input = Annotated[str | None, typer.Option("--input", metavar="JSON|@FILE", help="Input of the run.")]
+Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; shown in the run.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="ID of the run.", autocompletion=complete_run)]
 WorkflowId = Annotated[
     str, typer.Argument(metavar="WORKFLOW", help="ID of the workflow.", autocompletion=complete_workflow)

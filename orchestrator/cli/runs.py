@@ -7,6 +7,7 @@ import typer
 
 from orchestrator.cli import options
 from orchestrator.cli.api_command import api_command
+from orchestrator.cli.confirmation import require_confirmation
 from orchestrator.cli.failures import FAILED, UsageError
 from orchestrator.cli.files import parse_json_argument
 from orchestrator.cli.follow import follow, show_end
@@ -82,12 +83,14 @@ def watch(client: "ApiClient", run_id: options.RunId, as_json: options.Json = Fa
 
 
 @api_command(app)
-def cancel(client: "ApiClient", run_id: options.RunId, as_json: options.Json = False) -> None:
+def cancel(
+    client: "ApiClient", run_id: options.RunId, reason: options.Reason = "", as_json: options.Json = False
+) -> None:
     """Request cancellation of a run, with compensations.
 
     Running steps are cancelled, completed ones compensated.
     """
-    _operate(client, run_id, "cancel")
+    _operate(client, run_id, "cancel", {"reason": reason})
     print_result(f"run {run_id} is being cancelled", {"id": run_id, "requested": "cancel"}, as_json=as_json)
 
 
@@ -95,10 +98,15 @@ def cancel(client: "ApiClient", run_id: options.RunId, as_json: options.Json = F
 def terminate(
     client: "ApiClient",
     run_id: options.RunId,
-    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; shown in the run.")] = "",
+    reason: options.Reason = "",
+    confirmed: options.Yes = False,
     as_json: options.Json = False,
 ) -> None:
-    """Terminate a run at once, without compensations."""
+    """Terminate a run at once, without compensations.
+
+    What it has done stays done; asks for confirmation.
+    """
+    require_confirmation(f"terminate run {run_id} without compensations?", confirmed=confirmed)
     _operate(client, run_id, "terminate", {"reason": reason})
     print_result(f"run {run_id} is terminated", {"id": run_id, "requested": "terminate"}, as_json=as_json)
 

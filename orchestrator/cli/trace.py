@@ -94,12 +94,20 @@ def format_ending(run: Run) -> str:
     """Return the status of a run in one line."""
     took = "" if run.duration_ms is None else f" after {format_duration(run.duration_ms)}"
     steps = f"{run.steps_total} step{'' if run.steps_total == 1 else 's'}" if run.complete else "steps unknown"
-    summary = f"{run.status}{took}, {steps}"
+    summary = f"{run.status}{took}, {steps}{_format_cancellation(run)}"
     if run.failure is None:
         return summary
     node = run.failure.get("node_id")
     at = f" at {node}" if node else ""
     return f"{summary}: {run.failure['error_type']}{at}: {format_line(run.failure['message'])}"
+
+
+def _format_cancellation(run: Run) -> str:
+    if run.cancelled_by is None:
+        return ""
+    reason = f": {format_line(run.cancel_reason)}" if run.cancel_reason else ""
+    request = "" if run.status == "cancelled" else "cancellation requested "
+    return f", {request}by {run.cancelled_by}{reason}"
 
 
 def explain_decision(decision: Any) -> str:

@@ -115,6 +115,8 @@ class RunSummary(Document):
     completed_at: datetime | None = Field(None, description="When it ended; null while it is running.")
     duration_ms: int | None = Field(None, description="How long it took, in milliseconds.")
     rerun_of: str | None = Field(None, description="ID of the run that it continues.")
+    cancelled_by: str | None = Field(None, description="Who cancelled or terminated it: the name of an API key.")
+    cancel_reason: str | None = Field(None, description="Why it was cancelled or terminated.")
 
 
 class Run(Document):
@@ -151,6 +153,10 @@ class Run(Document):
     )
     parent_run_id: str | None = Field(None, description="ID of the run that called it.")
     rerun_of: str | None = Field(None, description="ID of the run that it continues.")
+    cancelled_by: str | None = Field(
+        None, description="Who cancelled or terminated it, from the request on: the name of an API key."
+    )
+    cancel_reason: str | None = Field(None, description="Why it was cancelled or terminated.")
     reruns: list[str] = Field(
         [], description="Reruns of this run, the oldest first; empty where there is no index of runs."
     )

@@ -74,15 +74,15 @@ class Operations:
         if customer_id not in (None, owner):
             raise RunNotFound(f"there is no run {run_id!r}")
 
-    async def cancel(self, customer_id: str | None, run_id: str) -> None:
-        """Request the cancellation of a run."""
+    async def cancel(self, customer_id: str | None, run_id: str, reason: str = "", *, by: str = "") -> None:
+        """Request the cancellation of a run; `by` is who asks for it."""
         await self.require(customer_id, run_id)
-        await self.runs.cancel(run_id)
+        await self.runs.cancel(run_id, reason, by=by)
 
-    async def terminate(self, customer_id: str | None, run_id: str, reason: str) -> None:
-        """End a run at once, without compensation."""
+    async def terminate(self, customer_id: str | None, run_id: str, reason: str = "", *, by: str = "") -> None:
+        """End a run at once, without compensation; `by` is who asks for it."""
         await self.require(customer_id, run_id)
-        await self.runs.terminate(run_id, reason)
+        await self.runs.terminate(run_id, reason, by=by)
 
     async def pause(self, customer_id: str | None, run_id: str) -> None:
         """Pause a run before its next node."""

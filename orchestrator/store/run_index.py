@@ -19,7 +19,7 @@ from orchestrator.store.tables import begins_with, runs, workflows
 logger = logging.getLogger(__name__)
 
 ROWS_AT_ONCE = 500
-CHANGING = ("status", "started_at", "completed_at", "duration_ms")
+CHANGING = ("status", "started_at", "completed_at", "duration_ms", "cancelled_by", "cancel_reason")
 """Columns that an update overwrites; `started_at` is first recorded by the clock of a process, not of Temporal."""
 MAX_RERUNS = 100
 PERCENTILES = {"p50_ms": 0.5, "p95_ms": 0.95}

@@ -156,6 +156,8 @@ runs = Table(
     Column("completed_at", UtcTime),
     Column("duration_ms", BigInteger),  # 2**31 ms are 25 days
     Column("rerun_of", RUN_ID),
+    Column("cancelled_by", Text),
+    Column("cancel_reason", Text),
     Index(None, "customer_id", "started_at", "id"),
     Index(None, "customer_id", "workflow_id", "started_at"),
     Index(None, "started_at", "id"),

@@ -93,6 +93,49 @@ async def test_runs_are_filtered(api: httpx.AsyncClient) -> None:
     assert (await api.get("/runs", params={"since": "yesterday"})).status_code == 422
 
 
+@pytest.mark.parametrize("verb", ["cancel", "terminate"])
+async def test_a_run_that_a_person_ends_says_who_and_why(
+    api: httpx.AsyncClient, services: Services, customer: str, verb: str
+) -> None:
+    """Of a cancelled run nobody could tell whether a colleague, a script or the engine had ended it."""
+    by_name, by_request = [await start_run(api, {"a": WAIT}, "trigger -> a") for _ in range(2)]
+    await getattr(services.operations, verb)(customer, by_name, "ordered twice", by="Ada's key")
+    answer = await api.post(f"/runs/{by_request}/{verb}")
+    runs = [await wait_for_status(api, run_id, "cancelled") for run_id in (by_name, by_request)]
+
+    async def list_ended() -> dict[str, Any] | None:
+        items = (await api.get("/runs", params={"status": "cancelled"})).json()["items"]
+        return (
+            {item["id"]: (item["cancelled_by"], item["cancel_reason"]) for item in items} if len(items) == 2 else None
+        )
+
+    expected = [("Ada's key", "ordered twice"), ("local", None)]
+    assert answer.status_code == 202
+    assert [(run["cancelled_by"], run["cancel_reason"]) for run in runs] == expected
+    assert await wait_until(list_ended) == dict(zip((by_name, by_request), expected, strict=True))
+
+
+async def test_a_called_run_names_the_run_whose_cancellation_it_shares(api: httpx.AsyncClient) -> None:
+    called = {"a": WAIT}
+    body = {
+        "definition": make_definition(
+            {"call": {"type": "workflow", "config": {"workflow_id": "called"}}}, "trigger -> call"
+        ),
+        "callees": [make_definition(called, "trigger -> a") | {"id": "called"}],
+    }
+    run_id = (await api.post("/runs", json=body)).json()["id"]
+
+    async def find_called() -> str | None:
+        items = (await api.get("/runs", params={"trigger": "workflow"})).json()["items"]
+        return items[0]["id"] if items else None
+
+    inner = await wait_until(find_called)
+    await api.post(f"/runs/{run_id}/cancel", json={"reason": "ordered twice"})
+
+    assert (await wait_for_status(api, inner, "cancelled"))["cancelled_by"] == f"run {run_id}"
+    assert (await wait_for_status(api, run_id, "cancelled"))["cancel_reason"] == "ordered twice"
+
+
 async def test_steps_are_paged(api: httpx.AsyncClient) -> None:
     nodes = {name: {"type": "set", "config": {name: 1}} for name in "abc"}
     run_id = await start_run(api, nodes, "trigger -> a", "a -> b", "b -> c")

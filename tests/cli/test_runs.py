@@ -63,7 +63,7 @@ def test_an_operator_resolves_a_failed_step(dev: Dev, command: InProcess, tmp_pa
 
 
 @pytest.mark.parametrize(
-    "args", [("show",), ("watch",), ("cancel",), ("terminate",), ("pause",), ("resume",), ("send", "go")]
+    "args", [("show",), ("watch",), ("cancel",), ("terminate", "--yes"), ("pause",), ("resume",), ("send", "go")]
 )
 def test_a_run_that_is_not_there_is_bad_usage(command: InProcess, args: tuple[str, ...]) -> None:
     done = command("runs", args[0], "no-such-run", *args[1:])
@@ -158,7 +158,19 @@ def test_a_failed_run_is_rerun(dev: Dev, command: InProcess, tmp_path: Path) -> 
 
 def test_a_run_is_terminated_with_a_reason(dev: Dev, command: InProcess, tmp_path: Path) -> None:
     run_id = require_success(command("run", write_listening(tmp_path), "--detach"))
-    require_success(command("runs", "terminate", run_id, "--reason", "by mistake"))
+    unconfirmed = command("runs", "terminate", run_id, "--reason", "by mistake")
+    require_success(command("runs", "terminate", run_id, "--reason", "by mistake", "--yes"))
 
     ended = asyncio.run(wait_for_status(dev, run_id, "cancelled"))
-    assert "by mistake" in json.dumps(ended)
+    assert (unconfirmed.code, "add --yes" in unconfirmed.err) == (2, True)
+    assert (ended["cancelled_by"], ended["cancel_reason"]) == ("local", "by mistake")
+
+
+def test_a_cancelled_run_shows_who_cancelled_it_and_why(dev: Dev, command: InProcess, tmp_path: Path) -> None:
+    run_id = require_success(command("run", write_listening(tmp_path), "--detach"))
+    require_success(command("runs", "cancel", run_id, "--reason", "ordered twice"))
+    asyncio.run(wait_for_status(dev, run_id, "cancelled"))
+
+    shown = command("runs", "show", run_id)
+
+    assert "by local: ordered twice" in shown.out

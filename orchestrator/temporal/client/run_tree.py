@@ -26,6 +26,7 @@ from orchestrator.model.run import (
     find_owner,
     format_timestamp,
 )
+from orchestrator.temporal.client.cancel_requests import find_cancel_request, is_cancel_requested
 from orchestrator.temporal.client.failing_tasks import describe_failing_task
 from orchestrator.temporal.closing_event import run_from_close_event
 from orchestrator.temporal.payloads import shorten_id
@@ -86,6 +87,9 @@ class RunTree:
             tree.run = _mark_pending(_mark_retrying(tree.run, pending), pending)
         if described.status != WorkflowExecutionStatus.RUNNING and tree.run.status not in ENDED:
             tree.run = await _apply_close_event(client, described, tree.run)
+        if is_cancel_requested(described, tree.run.status):
+            request = await find_cancel_request(client, run_id, str(described.run_id))
+            tree.run = tree.run.model_copy(update=request.to_fields())
         failing = await describe_failing_task(client, described)
         if failing is not None:
             waits = [wait for wait in tree.run.waiting_for if wait["kind"] != "worker"]

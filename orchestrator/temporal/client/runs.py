@@ -11,8 +11,12 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
-from temporalio.api.common.v1 import Payloads
-from temporalio.api.workflowservice.v1 import SignalWorkflowExecutionRequest
+from temporalio.api.common.v1 import Payloads, WorkflowExecution
+from temporalio.api.workflowservice.v1 import (
+    RequestCancelWorkflowExecutionRequest,
+    SignalWorkflowExecutionRequest,
+    TerminateWorkflowExecutionRequest,
+)
 from temporalio.client import (
     Client,
     WorkflowExecutionStatus,
@@ -140,18 +144,34 @@ class Runs:
         RUNS_STARTED.labels(info.trigger_type, "started").inc()
         return StartedRun(info.id, plan.id, plan.customer_id)
 
-    async def cancel(self, run_id: str) -> None:
-        """Request cancellation: actions and branches are cancelled and compensated, then the run is cancelled."""
+    async def cancel(self, run_id: str, reason: str = "", *, by: str = "") -> None:
+        """Request cancellation: actions and branches are cancelled and compensated, then the run is cancelled.
+
+        The run shows the reason and who asked for it; the SDK's own `cancel` sends neither.
+        """
+        request = RequestCancelWorkflowExecutionRequest(
+            namespace=self.client.namespace,
+            workflow_execution=WorkflowExecution(workflow_id=run_id),
+            identity=by or self.client.identity,
+            request_id=str(uuid4()),
+            reason=reason,
+        )
         async with self._open_handle(run_id) as handle:
             # Temporal accepts the cancellation of a closed workflow without an error.
             if (await handle.describe()).status != WorkflowExecutionStatus.RUNNING:
                 raise RPCError("the run has ended", RPCStatusCode.NOT_FOUND, b"")
-            await handle.cancel()
+            await self.client.workflow_service.request_cancel_workflow_execution(request, retry=True)
 
-    async def terminate(self, run_id: str, reason: str = "") -> None:
-        """End a run at once, without compensation."""
-        async with self._open_handle(run_id) as handle:
-            await handle.terminate(reason=reason or None)
+    async def terminate(self, run_id: str, reason: str = "", *, by: str = "") -> None:
+        """End a run at once, without compensation; the run shows the reason and who asked for it."""
+        request = TerminateWorkflowExecutionRequest(
+            namespace=self.client.namespace,
+            workflow_execution=WorkflowExecution(workflow_id=run_id),
+            identity=by or self.client.identity,
+            reason=reason,
+        )
+        async with self._open_handle(run_id):
+            await self.client.workflow_service.terminate_workflow_execution(request, retry=True)
 
     async def pause(self, run_id: str) -> None:
         """Pause a run before its next node."""

@@ -11,6 +11,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from orchestrator.errors import OperationRefused, RunNotFound
 from orchestrator.model.run import RunSummary, Status, count_milliseconds
+from orchestrator.temporal.client.cancel_requests import find_cancel_request
 from orchestrator.temporal.client.connection import translate_rpc_errors
 from orchestrator.temporal.closing_event import choose_terminated_status, read_termination
 from orchestrator.temporal.search_attributes import (
@@ -114,11 +115,15 @@ class Visibility:
     async def _summarize(self, info: WorkflowExecutionInfo) -> RunSummary:
         """Return the summary of a run, with the status that its document has."""
         summary = await parse_summary(info, self.client.data_converter)
-        if not _is_terminated(info):
+        if _is_terminated(info):
+            async with translate_rpc_errors():
+                status = await read_terminated_status(self.client, info.execution.workflow_id, info.execution.run_id)
+            summary = summary.model_copy(update={"status": status})
+        if summary.status != "cancelled":
             return summary
         async with translate_rpc_errors():
-            status = await read_terminated_status(self.client, info.execution.workflow_id, info.execution.run_id)
-        return summary.model_copy(update={"status": status})
+            request = await find_cancel_request(self.client, info.execution.workflow_id, info.execution.run_id)
+        return summary.model_copy(update=request.to_fields())
 
     async def _list_infos(self, query: str, page_size: int = PAGE_SIZE) -> AsyncIterator[WorkflowExecutionInfo]:
         """Yield entries as Temporal sends them: the SDK's own list decodes all of them, even those that are skipped."""
