@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from threading import Event
 from typing import Any, Literal, TypeVar
 
@@ -118,6 +119,10 @@ class ActionSpec:
     """Heartbeat timeout, in seconds; required for an action to notice that it is cancelled."""
     execution: Execution = "activity"
 
+    def __reduce__(self) -> tuple[Callable[[str, str], "ActionSpec"], tuple[str, str]]:
+        """Pickle a reference: the model of plain arguments belongs to no module, so it cannot be pickled itself."""
+        return find_declaration, (self.function.__module__, self.name)
+
     @property
     def runs_in_thread(self) -> bool:
         """Return whether the function is a plain `def`, which would hold up the event loop."""
@@ -185,6 +190,20 @@ def action(
     return declare
 
 
+def list_declarations(module: Any) -> list[ActionSpec]:
+    """Return the actions that a module declares, in its order."""
+    return [
+        value.__orchestrator_action__
+        for value in vars(module).values()
+        if hasattr(value, SPEC_ATTRIBUTE) and value.__module__ == module.__name__
+    ]
+
+
+def find_declaration(module: str, name: str) -> ActionSpec:
+    """Import a module and return the action of this name that it declares."""
+    return next(each for each in list_declarations(import_module(module)) if each.name == name)
+
+
 @dataclass(slots=True)
 class Registry:
     """The actions that definitions can name."""
@@ -204,11 +223,7 @@ class Registry:
 
     def add_module(self, module: Any) -> None:
         """Add every action that a module declares; raises ActionError if there are none."""
-        specs = [
-            value.__orchestrator_action__
-            for value in vars(module).values()
-            if hasattr(value, SPEC_ATTRIBUTE) and value.__module__ == module.__name__
-        ]
+        specs = list_declarations(module)
         if not specs:
             raise ActionError(f"module {module.__name__} declares no actions: decorate functions with @action")
         for spec in specs:

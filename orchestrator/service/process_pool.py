@@ -115,12 +115,12 @@ class ProcessPool:
 def _run(request: bytes, cpu_seconds: int) -> bytes:
     """Serve one call in a process: the system ends it at the limit."""
     _import_own_packages()
+    function, args, kwargs = pickle.loads(request)  # noqa: S301 - from our own process; imports modules of actions
     used = resource.getrusage(resource.RUSAGE_SELF)
     seconds = int(used.ru_utime + used.ru_stime) + 1 + cpu_seconds
     _set_limit(resource.RLIMIT_CPU, seconds)
     with contextlib.suppress(OSError, ValueError):  # macOS refuses this limit
         _set_limit(resource.RLIMIT_AS, MEMORY_BYTES)
-    function, args, kwargs = pickle.loads(request)  # noqa: S301 - from our own process
     return pickle.dumps(function(*args, **kwargs))
 
 

@@ -6,13 +6,14 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from activities import load_builtin_registry
 from orchestrator.service import process_pool
 from orchestrator.service.plans import check_to_start
-from orchestrator.service.process_pool import MEMORY_BYTES, Busy, ProcessPool, TooCostly
+from orchestrator.service.process_pool import MEMORY_BYTES, ROOT, Busy, ProcessPool, TooCostly
 from tests.temporal.world import make_definition
 
 pytestmark = pytest.mark.process
@@ -36,6 +37,51 @@ async def test_an_idle_process_that_was_killed_is_replaced() -> None:
     os.kill(await pool.call("acme", os.getpid), signal.SIGKILL)
 
     assert await pool.call("acme", sum, [1, 2]) == 3
+
+
+OWN_ACTIONS = """
+import functools, os, time
+from orchestrator.actions import action
+while os.environ.get("SLOW") and time.process_time() < 4:
+    pass
+def declare(name):
+    @action(name)
+    def greet(who: str) -> dict[str, str]:
+        return {"text": f"Hello {who}"}
+    return greet
+hello, goodbye = declare("own.hello"), declare("own.goodbye")
+@functools.lru_cache
+@action("own.cached")
+def cached(who: str) -> str:
+    return who
+"""
+CHECK = """
+import asyncio, os
+from activities.registry import build_registry
+from orchestrator.planner.planner import check
+from orchestrator.service.process_pool import ProcessPool
+if __name__ == "__main__":
+    import own
+    actions = ["own.hello", "own.goodbye", "own.cached"]
+    nodes = [{"id": name[4:], "type": "action", "action": name, "config": {"extra": 1}} for name in actions]
+    os.environ["SLOW"] = "1"  # the processes are slow to import it: that is not the definition's cost
+    call = ProcessPool(1, cpu_seconds=1).call("acme", check, {"nodes": nodes}, registry=build_registry([own]))
+    print(*(problem.path for problem in asyncio.run(call).problems if problem.path.endswith("extra")))
+"""
+
+
+@pytest.mark.slow
+def test_own_actions_are_checked_in_a_process(tmp_path: Path) -> None:
+    """The model of plain arguments belongs to no module and could not be sent: each check answered 500."""
+    (tmp_path / "own.py").write_text(OWN_ACTIONS)
+    (tmp_path / "check.py").write_text(CHECK)
+    env = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"}
+
+    done = subprocess.run(
+        [sys.executable, tmp_path / "check.py"], env=env, capture_output=True, text=True, timeout=120, check=False
+    )
+
+    assert done.stdout == "/nodes/0/config/extra /nodes/1/config/extra /nodes/2/config/extra\n", done.stderr
 
 
 async def test_a_call_that_takes_too_much_memory_is_stopped() -> None:
