@@ -169,6 +169,8 @@ class ParallelFrame:
     """Branches in progress."""
     results: dict[int, BranchResult] = field(default_factory=dict)
     """Branches that have ended, in the order in which they did."""
+    waits: tuple[tuple[str, ...], ...] = ()
+    """The events that each branch waits for, as the plan has them."""
 
     def to_json(self, data: Data) -> dict[str, Any]:
         """Return the parallel as it is carried over continue-as-new."""
@@ -241,9 +243,23 @@ class Frame:
                 yield frame.open
                 frames.extend(frame.list_inner())
 
-    def list_parallels(self) -> list[str]:
-        """Return the paths of the parallels in progress whose branches run inline, as `Step.inner_path` has them."""
-        return [node.step.inner_path for node in self.iterate_open_nodes() if isinstance(node, ParallelFrame)]
+    def list_waiting_branches(self) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
+        """Return the inline branches that have not ended, as `(paths from the outermost in, events they wait for)`."""
+        found: list[tuple[tuple[str, ...], tuple[str, ...]]] = []
+        frames: list[tuple[Frame, tuple[str, ...]]] = [(self, ())]
+        while frames:
+            frame, paths = frames.pop()
+            if not isinstance(frame.open, ParallelFrame):
+                frames.extend((inner, paths) for inner in frame.list_inner())
+                continue
+            parallel = frame.open
+            for index, waits in enumerate(parallel.waits):
+                if index not in parallel.results:
+                    inside = (*paths, parallel.step.make_inner_path(index))
+                    found.append((inside, waits))
+                    if index in parallel.forks:
+                        frames.append((parallel.forks[index].frame, inside))
+        return found
 
     def is_at_rest(self) -> bool:
         """Return whether nothing is in progress that cannot be written down."""

@@ -146,20 +146,20 @@ class Inbox:
             if event.number in numbers and parallel not in event.readers:
                 event.readers.append(parallel)
 
-    def list_readable(self, parallels: Collection[str]) -> list[Event]:
-        """Return the events that may still be read; `parallels` are the paths of the open inline ones.
+    def list_readable(self, branches: Collection[tuple[tuple[str, ...], Collection[str]]]) -> list[Event]:
+        """Return the events that may still be read; `branches` are the inline ones that can still read (`Frame`).
 
         Called while no branch runs as a child workflow: what one has read is read for good.
         """
-        return [
-            event
-            for event in self.events
-            if not event.readers
-            and (
-                not event.inline_readers
-                or any(path.rpartition("[")[0] in parallels for paths in event.inline_readers for path in paths)
+
+        def may_be_read(event: Event) -> bool:
+            return not event.inline_readers or any(
+                (event.name in waits or ANY_EVENT in waits)
+                and all(_are_siblings(paths, reader) for reader in event.inline_readers)
+                for paths, waits in branches
             )
-        ]
+
+        return [event for event in self.events if not event.readers and may_be_read(event)]
 
 
 def _are_siblings(branches: tuple[str, ...], others: tuple[str, ...]) -> bool:

@@ -69,9 +69,11 @@ async def run_parallel(run: NodeRun, node: Parallel) -> Exit:
 def _find_progress(run: NodeRun, node: Parallel) -> ParallelFrame:
     """Return the branches in progress where a state was read; those in child workflows cannot be written down."""
     progress = run.scope.frame.open
+    waits = tuple(branch.waits for branch in node.branches)
     if isinstance(progress, ParallelFrame):
+        progress.waits = waits
         return progress
-    progress = ParallelFrame(run.step, _find_needed(run, node))
+    progress = ParallelFrame(run.step, _find_needed(run, node), waits=waits)
     take_warnings(run.scope, run.step)
     if node.inline:
         run.scope.frame.open = progress

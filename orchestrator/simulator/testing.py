@@ -133,7 +133,7 @@ class _InterruptingEffects(SimulatedEffects):
         return False
 
     def _list_readable(self) -> list[Any]:
-        return [event.to_json() for event in self.inbox.list_readable(self.state.frame.list_parallels())]
+        return [event.to_json() for event in self.inbox.list_readable(self.state.frame.list_waiting_branches())]
 
 
 def simulate_interrupted(

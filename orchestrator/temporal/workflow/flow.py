@@ -93,7 +93,7 @@ class Flow:
         if self.branch is not None:
             request["branch"] = {name: self.branch[name] for name in ("path", "exports")}
         request |= omit_empty(
-            inbox=[event.to_json() for event in self.inbox.list_readable(self.state.frame.list_parallels())],
+            inbox=[event.to_json() for event in self.inbox.list_readable(self.state.frame.list_waiting_branches())],
             received=self.inbox.received,
             read=self.inbox.read if self.branch is not None else [],  # only a branch returns it, to its parent
             paused=self.effects.paused,
