@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from orchestrator.errors import StepFailed
-from orchestrator.interpreter.base import NodeRun
+from orchestrator.interpreter.base import NodeRun, take_warnings
 from orchestrator.interpreter.effects import ActionResult, ActRequest
 from orchestrator.interpreter.pure_nodes import NEXT, Exit
 from orchestrator.interpreter.step_record import Step
@@ -21,6 +21,7 @@ async def act(run: NodeRun, node: Action, edits: Sequence[dict[str, Any]]) -> Ex
         parameters = {**parameters, **edit}
         secrets = {at: parts for at, parts in secrets.items() if split_pointer(at)[0] not in edit}
     step.input = parameters
+    take_warnings(run.scope, step)
     # A request with other parameters is another effect: it must not hide behind the first one's key.
     suffix = f"~{len(edits)}" if edits else ""
     answer = await run.effects.act(

@@ -163,11 +163,15 @@ class Interpreter(ABC):
 
 
 def take_warnings(run: ScopeRun, step: Step) -> None:
-    """Hand a step the warnings of its evaluations so far: only steps are carried over continue-as-new."""
+    """Hand a step the warnings of its evaluations so far: only steps are carried over continue-as-new.
+
+    Each once and up to the limit, because a loop evaluates the same templates in every iteration.
+    """
     warnings = run.env.warnings
-    if warnings.messages:
-        step.warnings += tuple(warnings.messages)
-        warnings.messages.clear()
+    for message in warnings.messages:
+        if message not in step.warnings and len(step.warnings) < warnings.limit:
+            step.warnings += (message,)
+    warnings.messages.clear()
 
 
 @dataclass(frozen=True, slots=True)

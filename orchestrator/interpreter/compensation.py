@@ -4,7 +4,7 @@ from typing import Any
 
 from orchestrator.errors import StepFailed
 from orchestrator.interpreter.actions import accept_result
-from orchestrator.interpreter.base import Interpreter, NodeRun
+from orchestrator.interpreter.base import Interpreter, NodeRun, take_warnings
 from orchestrator.interpreter.effects import ActionResult, ActRequest
 from orchestrator.interpreter.failures import KNOWN_ERRORS, build_error_document, to_step_failure
 from orchestrator.interpreter.pending_compensation import PendingCompensation
@@ -24,6 +24,7 @@ def record_compensation(run: NodeRun, call: ActionCall) -> None:
     except KNOWN_ERRORS as problem:
         # Kept for later: the step has taken effect, and failing it here would lose its result.
         error = str(problem)
+    take_warnings(run.scope, run.step)
     run.state.compensations.append(
         PendingCompensation(
             step_id=f"{run.step.id}/compensate",

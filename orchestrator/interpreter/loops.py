@@ -98,7 +98,9 @@ async def _run_in_sequence(run: NodeRun, node: Loop, progress: LoopFrame) -> Non
             if run.interpreter.boundary_due():
                 await run.interpreter.pass_boundary()
             _set_variables(node, progress, progress.index, outer.data)
-            if not _has_iteration(run, node, progress, progress.index, outer.env):
+            has_iteration = _has_iteration(run, node, progress, progress.index, outer.env)
+            take_warnings(outer, progress.step)
+            if not has_iteration:
                 return
             outer.data.forget_steps(run.interpreter.list_owned(node.body))
             progress.frame = Frame.new(node.body)
@@ -109,7 +111,9 @@ async def _run_in_sequence(run: NodeRun, node: Loop, progress: LoopFrame) -> Non
         outer.data.settle(f"{path}/")
         _record(node, progress, result)
         progress.index += 1
-        if _breaks(run, node, progress, result, outer.env):
+        breaks = _breaks(run, node, progress, result, outer.env)
+        take_warnings(inner, progress.step)
+        if breaks:
             return
 
 
@@ -158,7 +162,11 @@ async def _run_concurrently(run: NodeRun, node: Loop, progress: LoopFrame) -> No
         path = progress.step.make_inner_path(index)
         inner = run.interpreter.open_fork(node.body, path, fork, run.scope.branches)
         if not resumed:
-            if progress.broken or not _has_iteration(run, node, progress, index, inner.env):
+            if progress.broken:
+                return None
+            has_iteration = _has_iteration(run, node, progress, index, inner.env)
+            take_warnings(inner, progress.step)
+            if not has_iteration:
                 return None
             fork.data.forget_steps(owned)
             progress.forks[index] = fork
@@ -190,6 +198,7 @@ async def _run_fork(run: NodeRun, node: Loop, progress: LoopFrame, inner: ScopeR
     result = await _run_iteration(run, node, inner)
     if _breaks(run, node, progress, result, inner.env):
         progress.broken = True
+    take_warnings(inner, progress.step)
     return replace(result, variables=inner.data.collect_variables(), steps=inner.data.collect_steps())
 
 
