@@ -1,5 +1,6 @@
 """Runs with much data continue as new: nothing that a run may start with loses it later."""
 
+import asyncio
 import random
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,7 +12,7 @@ from orchestrator.temporal.devserver import run_dev_server
 from orchestrator.temporal.workflow import effects
 from tests.golden import read_definition
 from tests.temporal.test_continue_as_new import make_loop, measure_lengths
-from tests.temporal.world import World, make_plan, open_world
+from tests.temporal.world import World, make_plan, open_world, wait_until
 
 pytestmark = pytest.mark.temporal
 
@@ -111,6 +112,37 @@ async def test_a_full_history_fails_the_run_in_order(short: World, monkeypatch: 
     assert started > 5
     assert [call["parameters"]["n"] for call in script.list_calls("undo")] == list(range(started))[::-1]
     assert {step.id: step.status for step in run.steps}["fork[0]/call"] == "cancelled"
+
+
+async def test_a_run_waits_for_a_long_child_before_its_history_is_full(
+    short: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A single child that outlasted 45,000 events of the run beside it failed the run."""
+    monkeypatch.setattr(effects, "EVENTS_BESIDE_CHILDREN", 80)
+    monkeypatch.setattr(effects, "MAX_EVENTS", 120)
+    customer, script = short.script()
+    gate = script.gates["slow"] = asyncio.Event()
+    nodes = {
+        "fork": {"type": "parallel", "branches": [["call"], ["each"]], "config": {"mode": "inline"}},
+        "call": {"type": "workflow", "config": {"workflow_id": "callee"}},
+        "each": make_loop(60, "n", "note"),
+        "note": "work",
+    }
+    callee = read_definition({"nodes": {"wait": "slow"}, "edges": ["trigger -> wait"]}, "callee", "callee")
+    plan = make_plan(nodes, "trigger -> fork", customer=customer, workflows={"callee": callee})
+    run_id = await short.start(plan)
+
+    async def is_held() -> bool:
+        return effects.HELD_BESIDE_CHILDREN in (await short.runs.reader.read_document(run_id)).warnings
+
+    await wait_until(is_held)
+    gate.set()
+    run = await short.wait_for_end(run_id)
+    lengths = await measure_lengths(short, run.id)
+
+    assert (run.status, len(script.list_calls("work"))) == ("completed", 60)
+    assert len(lengths) > 1
+    assert max(lengths) < 120
 
 
 async def test_a_run_that_temporal_ends_has_failed_with_its_reason(tmp_path: Path) -> None:

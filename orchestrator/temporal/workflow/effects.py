@@ -39,6 +39,13 @@ NODES_UNTIL_NEXT_TRY = 1_000
 MAX_EVENTS = 45_000
 MAX_HISTORY_BYTES = 45 * 1_048_576
 """Temporal terminates a workflow at 51,200 events or 50 MiB. What is left is for compensations, 6 events each."""
+EVENTS_BESIDE_CHILDREN = 40_000
+BYTES_BESIDE_CHILDREN = 40 * 1_048_576
+"""Where a run waits for its branches and called workflows to end, so that it can continue as new."""
+HELD_BESIDE_CHILDREN = (
+    "the history of this run is nearly full: its other paths have to wait until the child workflows under way have"
+    " ended, and it can continue in a new history"
+)
 MAX_LOCAL_ACTIONS = 1_000
 """Local actions until a run continues as new, which Temporal suggests after 4,096 events. A worker that reads a run
 again passes each by itself, in about 1.3 ms for one event: 4,700 took 6 to 11 s. A workflow task that lasts longer than
@@ -86,6 +93,8 @@ class TemporalEffects:
         self.decisions: dict[str, Decision] = {}
         self.show: Callable[[], None] = lambda: None
         """Update the details in the Temporal UI; called before the flow waits."""
+        self.warn: Callable[[str], object] = lambda message: None
+        """Add a warning about the run as a whole, once."""
         self._resumed = asyncio.Event()
         self._released = asyncio.Event()
         # Counted and not timed: a replay takes another time for the same nodes (DESIGN, law 3).
@@ -284,14 +293,17 @@ class TemporalEffects:
     def _has_to_gather(self, *, starts_child: bool) -> bool:
         """Return whether a path has to be held, so that the run can continue as new.
 
-        Children may run for days, so that others go on meanwhile; but none is added, or there would never be an end.
+        Children may run for days, so that others go on meanwhile, as long as the history has space for them; but none
+        is added, or there would never be an end.
         """
-        return self._is_long_enough() and (starts_child or not self.children.running)
+        return self._is_long_enough() and (starts_child or not self.children.running or is_nearly_full())
 
     async def _gather(self, *, starts_child: bool) -> None:
         """Hold a path until the run continues as new, or cannot for now."""
         self.gathered += 1
         self.gathered_starts += starts_child
+        if self.children.running and is_nearly_full():
+            self.warn(HELD_BESIDE_CHILDREN)
         try:
             await self._released.wait()
         finally:
@@ -300,7 +312,7 @@ class TemporalEffects:
 
     def has_to_release(self) -> bool:
         """Return whether paths are held that should go on while a child runs."""
-        return bool(self.children.running) and self.gathered > self.gathered_starts
+        return bool(self.children.running) and self.gathered > self.gathered_starts and not is_nearly_full()
 
     def release(self) -> None:
         """Let the paths that are held look again whether they have to be."""
@@ -315,5 +327,14 @@ class TemporalEffects:
 
 def is_history_full() -> bool:
     """Return whether only compensations still fit into the history."""
+    return _is_history_beyond(MAX_EVENTS, MAX_HISTORY_BYTES)
+
+
+def is_nearly_full() -> bool:
+    """Return whether the history has no space left for paths beside children that last."""
+    return _is_history_beyond(EVENTS_BESIDE_CHILDREN, BYTES_BESIDE_CHILDREN)
+
+
+def _is_history_beyond(events: int, size: int) -> bool:
     info = workflow.info()
-    return info.get_current_history_length() >= MAX_EVENTS or info.get_current_history_size() >= MAX_HISTORY_BYTES
+    return info.get_current_history_length() >= events or info.get_current_history_size() >= size

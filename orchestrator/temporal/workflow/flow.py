@@ -54,6 +54,7 @@ class Flow:
                 self.effects.open_decision(node.step.id, node.step.node_id)
         self.effects.children.branches.extend(request.get("branches", ()))
         self.effects.show = self.show
+        self.effects.warn = self._warn
         self._signalled_at = -1
         """History length of the workflow task in which a signal or update was last handled."""
 
@@ -100,10 +101,16 @@ class Flow:
             branches=list(self.effects.children.branches),
         )
         encoded = encode_state(self.state, request, rewinds=self.plan.rewinds)
-        if encoded is None and TOO_LARGE not in self.state.warnings:
-            self.state.warnings.append(TOO_LARGE)
+        if encoded is None and self._warn(TOO_LARGE):
             workflow.metric_meter().create_counter(STATES_TOO_LARGE, "Runs too large to continue as new.").add(1)
         return encoded
+
+    def _warn(self, message: str) -> bool:
+        """Add a warning about the run; return whether it is new."""
+        is_new = message not in self.state.warnings
+        if is_new:
+            self.state.warnings.append(message)
+        return is_new
 
     def build_document(self) -> Run:
         """Build the run document of this flow, without its branches."""
