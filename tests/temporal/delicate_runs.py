@@ -1016,6 +1016,15 @@ RACES: tuple[Delicate, ...] = (
         operate=lambda play: play.has_recorded("TIMER_STARTED"),
         together=fire_then_cancel,
     ),
+    # The flow learnt of the cancellation one turn of the event loop after the timer: it ended as completed.
+    *make_race(
+        "the last delay and a cancellation",
+        {"nap": {"type": "delay", "delay_seconds": 2}, "mark": make_set(done=True)},
+        "trigger -> nap",
+        "nap -> mark",
+        operate=lambda play: play.has_recorded("TIMER_STARTED"),
+        together=fire_then_cancel,
+    ),
     *make_race(
         "the resumption of a run that ends at once and a cancellation",
         {"mark": make_set(done=True)},
