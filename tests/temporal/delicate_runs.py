@@ -297,6 +297,19 @@ CONTINUED: tuple[Delicate, ...] = (
         operate=lambda play: send_when_called(play, "note", "go"),
     ),
     Delicate(
+        "continued: an event that one branch has read and another one has not",
+        {
+            "fork": make_fork(["ask"], ["each"]),
+            "ask": make_wait("go"),
+            "each": make_loop(20, "n", "note"),
+            "note": NOTE,
+            "late": make_wait("go"),
+        },
+        ("trigger -> fork", "each -> late"),
+        executions=4,
+        operate=lambda play: send_when_called(play, "note", "go"),
+    ),
+    Delicate(
         "continued: inline branches with an open wait and an open delay",
         {
             "fork": make_fork(["ask"], ["sleep"], ["each"], ["quick"], ["bad"], on_branch_error="ignore"),
