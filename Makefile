@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 PARALLEL := -n 2 --dist loadfile# two test processes, each with its own servers; tests that kill processes run alone
-PURE := not (temporal or process or thorough or postgresql or chaos or slow)
+PURE := not (temporal or browser or process or thorough or postgresql or chaos or slow)
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
@@ -41,6 +41,14 @@ lint: $(READY) ## Check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+.PHONY: console
+console: console/node_modules ## Check and bundle the web console into api/static (needs Node)
+	@cd console && npm run --silent check && npm run --silent lint && npm run --silent build
+
+console/node_modules: console/package.json console/package-lock.json
+	@cd console && npm ci --silent --no-audit --no-fund
+	@touch $@
 
 .PHONY: bench
 bench: $(READY) ## Measure the engine beside hand-written workflows

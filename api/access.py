@@ -145,9 +145,9 @@ async def require_local_caller(request: Request, services: ServicesDep) -> None:
         _require_local(request)
 
 
-async def require_known_caller(request: Request, services: ServicesDep) -> None:
+async def require_known_caller(request: Request, services: ServicesDep) -> Caller:
     """Require any valid API key, or a local request as long as no key exists; raises Unauthorized."""
-    await _verify_key(request, services, ())
+    return _identify_caller(await _verify_key(request, services, ()), None)
 
 
 def _require_local(request: Request) -> None:
@@ -204,3 +204,4 @@ Reader = Annotated[Caller, Depends(RequireScope("read"))]
 Runner = Annotated[Caller, Depends(RequireScope("run"))]
 Editor = Annotated[Caller, Depends(RequireScope("edit"))]
 Admin = Annotated[Caller, Depends(RequireScope("admin"))]
+KnownCaller = Annotated[Caller, Depends(require_known_caller)]

@@ -2,12 +2,12 @@
 
 from fastapi import Depends, FastAPI
 
-from api import description, problem_types, problems
+from api import console_page, description, problem_types, problems
 from api.access import require_known_caller
 from api.limits import OpenStreams, RateLimits
 from api.problems import describe_problems
 from api.request_log import RequestLog
-from api.routes import builder, keys, runs, schedules, service, triggers, workflows
+from api.routes import builder, caller, keys, runs, schedules, service, triggers, workflows
 from api.safe_headers import SafeHeaders
 from orchestrator.service.services import Services
 from orchestrator.telemetry.tracing import is_tracing_enabled
@@ -35,7 +35,7 @@ def create_app(services: Services) -> FastAPI:
     app.state.limits = RateLimits(services.settings.rate_limit)
     app.state.streams = OpenStreams(services.settings.max_streams)
     problems.install(app)
-    for module in (workflows, schedules, runs, triggers, builder, keys):
+    for module in (workflows, schedules, runs, triggers, builder, keys, caller):
         app.include_router(module.router, prefix=PREFIX)
     app.include_router(service.health_router)
     app.include_router(service.readiness_router)
@@ -44,6 +44,7 @@ def create_app(services: Services) -> FastAPI:
     )
     app.include_router(problem_types.router)
     description.install(app, PREFIX)
+    console_page.install(app)
     app.add_middleware(SafeHeaders)
     app.add_middleware(RequestLog)
     return app

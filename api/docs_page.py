@@ -71,10 +71,6 @@ def install(router: APIRouter, description: str, title: str) -> None:
             raise HTTPException(404, "there is no such file")
         return FileResponse(_find_file(name), media_type=FILES[name], headers={"Cache-Control": CACHED})
 
-    @router.get("/")
-    async def redirect_to_page() -> RedirectResponse:
-        return RedirectResponse("docs")
-
     @router.get("/openapi.json")
     async def redirect_to_description() -> RedirectResponse:
         return RedirectResponse(description.lstrip("/"))

@@ -43,6 +43,14 @@ class KeyRequest(Model):
     )
 
 
+class CallerView(BaseModel):
+    """The sender of a request."""
+
+    name: str = Field(description="Name of the API key; `local` for a request from this machine without a key.")
+    customer_id: str | None = Field(description="Customer of the key; null for an administrator of all customers.")
+    scopes: list[Scope] = Field(description="What the key allows.")
+
+
 class RotateRequest(Model):
     """How long the old secret stays valid."""
 

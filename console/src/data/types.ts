@@ -1,0 +1,122 @@
+// The documents of the API that the console reads; docs/api.md describes them.
+
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+export type JsonObject = { [key: string]: Json };
+
+export type Status =
+  | "pending"
+  | "running"
+  | "waiting"
+  | "retrying"
+  | "completed"
+  | "failed"
+  | "cancelled"
+  | "skipped";
+
+export type Scope = "read" | "run" | "edit" | "admin";
+
+export interface Caller {
+  name: string;
+  customer_id: string | null;
+  scopes: Scope[];
+}
+
+export interface Page<Item> {
+  items: Item[];
+  next_cursor: string | null;
+}
+
+export interface Mistake {
+  severity: "error" | "warning";
+  code: string;
+  path: string;
+  message: string;
+  hint: string | null;
+}
+
+export interface RunSummary {
+  id: string;
+  workflow_id: string;
+  workflow_version: number;
+  customer_id: string;
+  status: Status;
+  trigger_type: string;
+  started_at: string;
+  completed_at: string | null;
+  duration_ms: number | null;
+  rerun_of: string | null;
+}
+
+export interface ErrorDocument {
+  message: string;
+  error_type: string;
+  details?: JsonObject;
+  node_id?: string | null;
+  recoverable?: boolean;
+  timestamp?: string | null;
+}
+
+export interface Step {
+  id: string;
+  node_id: string;
+  path: string;
+  status: Status;
+  started_at: string;
+  completed_at: string | null;
+  input_data: Json;
+  output_data: Json;
+  error: ErrorDocument | null;
+  retry_count: number;
+  duration_ms: number | null;
+  warnings: string[];
+  decision: Json;
+}
+
+export interface Wait {
+  kind: "delay" | "event" | "operator" | "paused" | "branch";
+  node_id?: string;
+  step_id?: string;
+  [detail: string]: Json | undefined;
+}
+
+export interface Run extends RunSummary {
+  workflow_name: string;
+  trigger_data: Json;
+  input_data: Json;
+  context: JsonObject;
+  steps: Step[];
+  current_node_id: string | null;
+  error: string | null;
+  failure: ErrorDocument | null;
+  output: Json;
+  steps_completed: number;
+  steps_total: number;
+  waiting_for: Wait[];
+  warnings: string[];
+  complete: boolean;
+  parent_run_id: string | null;
+  reruns: string[];
+  links: Record<string, string>;
+}
+
+export interface Workflow {
+  id: string;
+  name: string | null;
+  description?: string | null;
+  customer_id: string;
+  status: "draft" | "active" | "paused" | "archived";
+  version: number;
+  edited: boolean;
+  created_at: string;
+  updated_at: string;
+  created_by: string;
+  run_count: number;
+  success_count: number;
+  failure_count: number;
+  last_run_at: string | null;
+  success_rate: number;
+  trigger?: JsonObject | null;
+  settings?: JsonObject | null;
+  nodes?: JsonObject[];
+  [key: string]: Json | JsonObject[] | undefined;
+}

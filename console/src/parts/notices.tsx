@@ -1,0 +1,50 @@
+// What a page shows instead of, or above, its content: loading, empty, an error.
+import type { ComponentChildren } from "preact";
+import { explain, type Problem } from "../data/api";
+import { Icon } from "./icon";
+
+/** The time until something has been read. */
+export function Loading({ what }: { what: string }) {
+  return (
+    <p class="loading" role="status">
+      Loading {what}…
+    </p>
+  );
+}
+
+/** An error of the API, in words, with all of its mistakes. */
+export function ProblemNotice({ problem, onRetry }: { problem: Problem; onRetry?: () => void }) {
+  return (
+    <div class="notice bad" role="alert">
+      <Icon name="warning" />
+      <div>
+        <p>{explain(problem)}</p>
+        {problem.errors.length > 0 && (
+          <ul>
+            {problem.errors.map((each) => (
+              <li key={each.path + each.message}>
+                <code>{each.path || "/"}</code> {each.message}
+                {each.hint && <span class="muted"> ({each.hint})</span>}
+              </li>
+            ))}
+          </ul>
+        )}
+      </div>
+      {onRetry && (
+        <button type="button" onClick={onRetry}>
+          Try again
+        </button>
+      )}
+    </div>
+  );
+}
+
+/** A page or list without content, and what to do about it. */
+export function Empty({ title, children }: { title: string; children?: ComponentChildren }) {
+  return (
+    <div class="empty">
+      <h2>{title}</h2>
+      {children}
+    </div>
+  );
+}

@@ -1,0 +1,40 @@
+// The pages, by the first part of the address.
+import type { ComponentType } from "preact";
+import { linkTo } from "../data/address";
+import { RunsPage } from "../pages/runs/runs_page";
+import { WorkflowsPage } from "../pages/workflows/workflows_page";
+import { Empty } from "../parts/notices";
+
+export interface PageProps {
+  path: string[];
+}
+
+interface Page {
+  name: (path: string[]) => string;
+  View: ComponentType<PageProps>;
+}
+
+export const NAVIGATION = [
+  { path: "runs", name: "Runs" },
+  { path: "workflows", name: "Workflows" },
+] as const;
+
+const PAGES: Record<string, Page> = {
+  runs: { name: () => "Runs", View: RunsPage },
+  workflows: { name: () => "Workflows", View: WorkflowsPage },
+};
+
+const NOT_FOUND: Page = {
+  name: () => "Not found",
+  View: () => (
+    <Empty title="There is no such page">
+      <a href={linkTo([])}>Go to the runs</a>
+    </Empty>
+  ),
+};
+
+/** Return the page at an address. */
+export function findPage(path: string[]): Page {
+  const [section = NAVIGATION[0].path, id] = path;
+  return PAGES[id ? `${section}/` : section] ?? NOT_FOUND;
+}

@@ -1,0 +1,85 @@
+"""The frame around the pages: where it comes from, its policy, keys, addresses and lost connections."""
+
+import re
+from pathlib import Path
+
+import httpx
+from playwright.async_api import Browser, Page, expect
+
+from orchestrator.service.services import Services
+from tests.api.support import serve_api
+from tests.console.browser import open_page
+from tests.temporal.world import World
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+
+async def test_the_page_and_its_files_have_a_strict_policy_and_come_from_this_server(
+    served: tuple[Services, str],
+) -> None:
+    async with httpx.AsyncClient(base_url=served[1]) as client:
+        page = await client.get("/")
+        links = re.findall(r'(?:src|href)="(static/[^"]+)"', page.text)
+        answers = [await client.get(f"/{link}") for link in links]
+        unchanged = await client.get(f"/{links[0]}", headers={"If-None-Match": answers[0].headers["etag"]})
+
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert unchanged.status_code == 304
+    for answer in (page, *answers):
+        assert answer.headers["content-security-policy"] == POLICY
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["cache-control"] == "no-cache"
+    assert re.findall(r"<script[^>]*>[^<]|<style| style=| on\w+=", page.text) == [], "nothing inline"
+
+
+async def test_only_files_of_the_console_are_served(served: tuple[Services, str]) -> None:
+    async with httpx.AsyncClient(base_url=served[1]) as client:
+        for path in ("/static/none.js", "/static/..%2Fapp.py", "/static/%2e%2e/app.py", "/static/"):
+            assert (await client.get(path)).status_code == 404, path
+
+
+async def test_the_address_chooses_the_page(page: Page) -> None:
+    await page.goto("/")
+    await expect(page.get_by_role("heading", level=1, name="Runs")).to_be_visible()
+
+    await page.get_by_role("link", name="Workflows").click()
+
+    await expect(page.get_by_role("heading", level=1, name="Workflows")).to_be_visible()
+    assert page.url.endswith("/#/workflows")
+    await page.go_back()
+    await expect(page.get_by_role("heading", level=1, name="Runs")).to_be_visible()
+    await page.goto("/#/none")
+    await expect(page.get_by_text("There is no such page")).to_be_visible()
+
+
+async def test_a_key_is_typed_once_and_kept_in_the_tab(browser: Browser, world: World, home: Path) -> None:
+    async with serve_api(world, home) as (services, base), open_page(browser, base) as page:
+        key, secret = await services.keys.create("acme", "operator", ("read",))
+        await page.goto("/")
+        await page.get_by_label("Key").fill("ork_wrong")
+        await page.get_by_role("button", name="Continue").click()
+        await expect(page.get_by_role("alert")).to_contain_text("unknown, expired or revoked")
+        await page.get_by_label("Key").fill(secret)
+        await page.get_by_role("button", name="Continue").click()
+        await expect(page.get_by_text("acme")).to_be_visible()
+        await page.reload()
+
+        await expect(page.get_by_text("acme")).to_be_visible()
+        assert await page.evaluate("localStorage.length + document.cookie.length") == 0
+        await services.keys.revoke(key.id, None)
+        await page.reload()
+        await expect(page.get_by_label("Key")).to_be_visible()
+
+
+async def test_the_page_says_that_the_server_is_gone_and_comes_back_by_itself(page: Page) -> None:
+    await page.goto("/")
+    await expect(page.get_by_role("heading", level=1, name="Runs")).to_be_visible()
+
+    await page.context.set_offline(True)
+
+    await expect(page.get_by_text("The server does not answer.")).to_be_visible()
+    await page.context.set_offline(False)
+    await expect(page.get_by_text("The server does not answer.")).to_be_hidden()
