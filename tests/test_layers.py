@@ -59,6 +59,7 @@ ONLY_IMPORTERS = {
     "alembic": ("orchestrator/store/",),
     "fastapi": ("api/",),
     "uvicorn": ("api/serve.py", "api/connections.py"),
+    "watchfiles": ("orchestrator/cli/watch.py",),
     "aiosmtplib": ("activities/email.py",),
     "jmespath": ("activities/data.py", "activities/jmespath_budget.py"),
 }

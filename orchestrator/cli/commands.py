@@ -53,12 +53,33 @@ Examples:
 """
 
 
+JSON_OPTION = "--json"
+
+
+def move_json_option(group: Any, args: list[str]) -> list[str]:
+    """Return a command line with `--json` behind the command: it is an option of commands, not of groups."""
+    command, path, rest, is_there = group, [], list(args), False
+    while rest and hasattr(command, "commands"):
+        word = rest.pop(0)
+        if word == JSON_OPTION:
+            is_there = True
+            continue
+        path.append(word)
+        command = command.commands.get(word)
+    return [*path, JSON_OPTION, *rest] if is_there else args
+
+
 class Commands(TyperGroup):
     """Turns errors into messages and exit codes: the only place of the command line that does."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the command line; `--watch` runs it again, and `--json` may be written before the command too."""
+        ctx.obj = move_json_option(self, args)
+        return super().parse_args(ctx, list(ctx.obj))
+
     def invoke(self, ctx: Any) -> Any:
         """Run a command and report its errors."""
-        as_json = "--json" in ctx.args
+        as_json = JSON_OPTION in ctx.args
         try:
             import_own_packages_first()
             result = super().invoke(ctx)

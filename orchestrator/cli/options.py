@@ -12,6 +12,7 @@ DefinitionPaths = Annotated[
     typer.Argument(metavar="FILE|FOLDER", help="Definition files, or folders of them; `-` reads stdin."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Watch = Annotated[bool, typer.Option("--watch", help="Run again whenever a file changes, until Ctrl-C.")]
 With = Annotated[
     list[str] | None,
     typer.Option("--with", metavar="FILE", help="Definition that `workflow` nodes call; repeatable."),

@@ -10,12 +10,14 @@ from orchestrator.cli.failures import FAILED
 from orchestrator.cli.files import parse_json_argument
 from orchestrator.cli.output import choose_style, print_json, print_line, print_note
 from orchestrator.cli.planning import plan_file, require_valid_input
+from orchestrator.cli.watch import rerun_on_changes
 
 if TYPE_CHECKING:
     from orchestrator.planner.policies import Catalogue
 
 
 def simulate(
+    context: typer.Context,
     file: options.DefinitionFile,
     run_input: options.Input = None,
     actions: Annotated[str | None, typer.Option(metavar="FILE", help="Mocks of actions, as YAML or JSON.")] = None,
@@ -24,12 +26,17 @@ def simulate(
         typer.Option(metavar="NAME=JSON@SECONDS", help="Send an event to the run; repeatable."),
     ] = None,
     with_files: options.With = None,
+    watch: options.Watch = False,
     as_json: options.Json = False,
 ) -> None:
     """Run a definition on a virtual clock, without calling actions.
 
     Months take milliseconds, and no server is needed.
     """
+    if watch:
+        read_from = [run_input[1:]] if run_input and run_input.startswith("@") else []
+        rerun_on_changes(context, [file, *(with_files or ()), *([actions] if actions else ()), *read_from])
+        return
     from orchestrator.cli.trace import format_trace
     from orchestrator.simulator.simulate import simulate as run_simulation
 

@@ -15,6 +15,7 @@ from orchestrator.cli.files import LoadedFile, list_definition_files, read_json,
 from orchestrator.cli.mocks import MockedRegistry
 from orchestrator.cli.output import format_json, print_json, print_line, print_note
 from orchestrator.cli.planning import check_definition, format_count, index_definitions
+from orchestrator.cli.watch import rerun_on_changes
 from orchestrator.errors import DefinitionInvalid
 
 if TYPE_CHECKING:
@@ -29,11 +30,16 @@ EVENT_KEYS = {"at", "name", "payload"}
 RESOLUTION_KEYS = {"node_id", "action", "parameters", "value", "target"}
 
 
-def run_cases(files: options.DefinitionPaths, as_json: options.Json = False) -> None:
+def run_cases(
+    context: typer.Context, files: options.DefinitionPaths, watch: options.Watch = False, as_json: options.Json = False
+) -> None:
     """Run the test cases beside a definition on a virtual clock.
 
     They are in `NAME.tests.yaml` next to each `NAME.json`. For a folder, the cases of all definitions in it are run.
     """
+    if watch:
+        rerun_on_changes(context, files)
+        return
     known = load_actions()
     results = []
     names = [name for name in list_definition_files(files) if name in files or _get_cases_file(name).exists()]

@@ -1,6 +1,7 @@
 """`validate` and `graph`: check and draw definitions without running them."""
 
 import os
+from collections.abc import Iterable
 from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,12 +16,15 @@ from orchestrator.cli.files import LoadedFile, list_definition_files, read_json,
 from orchestrator.cli.output import print_json, print_line, print_note
 from orchestrator.cli.planning import format_count
 from orchestrator.cli.reports import format_annotations, format_junit
+from orchestrator.cli.server_address import ServerOptions
 from orchestrator.cli.signals import interrupt_on_signal
+from orchestrator.cli.watch import rerun_on_changes
 from orchestrator.errors import OrchestratorError, Problem
 from orchestrator.jsontools.source import JsonSyntaxError
 
 
 def validate(
+    context: typer.Context,
     files: options.DefinitionPaths,
     with_files: options.With = None,
     local: Annotated[
@@ -33,6 +37,7 @@ def validate(
         bool | None,
         typer.Option("--github/--no-github", help="Print GitHub annotations too; the default in GitHub Actions."),
     ] = None,
+    watch: options.Watch = False,
     as_json: options.Json = False,
     **server: Any,
 ) -> None:
@@ -44,21 +49,13 @@ def validate(
     The API checks them if there is one, with its actions and with the workflows that it stores; else they are checked
     with the actions of this environment.
     """
+    named = pop_server_options(server)
+    if watch:
+        rerun_on_changes(context, [*files, *(with_files or ())])
+        return
     if junit is not None:
         require_writable(junit, "--junit")
-    read = [(name, _try_read(name)) for name in list_definition_files(files)]
-    loaded = [file for _, file in read if isinstance(file, LoadedFile)]
-    callees = [read_json(name) for name in with_files or ()]
-    named = pop_server_options(server)
-    with interrupt_on_signal():
-        found, checked = check_files(loaded, callees, named, locally=local) if loaded else ([], "")
-    problems = {id(file): each for file, each in found}
-    reports = [
-        _report_unreadable(name, file, as_json=as_json)
-        if isinstance(file, OrchestratorError)
-        else _report_problems(file, problems[id(file)], as_json=as_json)
-        for name, file in read
-    ]
+    reports, checked = _check(files, with_files, named, locally=local, as_json=as_json)
     failed = sum(not report["valid"] for report in reports)
     if as_json:
         print_json(reports)
@@ -71,6 +68,25 @@ def validate(
         junit.write_text(format_junit(reports))
     if failed:
         raise typer.Exit(USAGE)
+
+
+def _check(
+    files: Iterable[str], with_files: Iterable[str] | None, named: ServerOptions, *, locally: bool, as_json: bool
+) -> tuple[list[dict[str, Any]], str]:
+    """Print the problems of each file. Return a report of each, and how they were checked."""
+    read = [(name, _try_read(name)) for name in list_definition_files(files)]
+    loaded = [file for _, file in read if isinstance(file, LoadedFile)]
+    callees = [read_json(name) for name in with_files or ()]
+    with interrupt_on_signal():
+        found, checked = check_files(loaded, callees, named, locally=locally) if loaded else ([], "")
+    problems = {id(file): each for file, each in found}
+    reports = [
+        _report_unreadable(name, file, as_json=as_json)
+        if isinstance(file, OrchestratorError)
+        else _report_problems(file, problems[id(file)], as_json=as_json)
+        for name, file in read
+    ]
+    return reports, checked
 
 
 def _try_read(name: str) -> LoadedFile | OrchestratorError:

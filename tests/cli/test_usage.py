@@ -175,6 +175,27 @@ def test_bad_usage_is_json_too(args: tuple[str, ...], message: str) -> None:
     assert error["message"].startswith(message)
 
 
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("--json", "schedule", "next", "@daily", "--count", "1"),
+        ("schedule", "--json", "next", "@daily", "--count", "1"),
+        ("--json", "schedule", "next", "--count", "1", "--", "@daily"),
+    ],
+)
+def test_json_may_be_asked_for_before_the_command(args: tuple[str, ...]) -> None:
+    """`orchestrator --json runs list` was "No such option"."""
+    done = invoke(*args)
+
+    assert (done.exit_code, len(json.loads(done.stdout))) == (0, 1)
+
+
+def test_a_command_without_json_refuses_it_before_the_command_too() -> None:
+    done = invoke("--json", "dev")
+
+    assert (done.exit_code, json.loads(done.stdout)["error"]["message"]) == (2, "No such option: --json")
+
+
 @pytest.mark.parametrize("args", [("runs", "show"), ("workflows", "show"), ("keys", "revoke"), ("runs", "send", "r")])
 def test_an_empty_id_is_bad_usage(args: tuple[str, ...]) -> None:
     """An unset variable of a shell: `runs show ""` asked for the list of all runs."""
