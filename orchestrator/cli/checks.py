@@ -6,12 +6,11 @@ from collections.abc import Iterator, Sequence
 from orchestrator.cli.environment import load_actions, load_settings
 from orchestrator.cli.failures import NoServerError
 from orchestrator.cli.files import LoadedFile
-from orchestrator.cli.planning import check_definition, index_definitions, read_permissions
+from orchestrator.cli.planning import LOCALLY, check_definition, index_definitions, read_permissions
 from orchestrator.cli.server_address import ServerOptions, SeveralServersError, find_server
 from orchestrator.errors import Problem
 
 Findings = list[tuple[LoadedFile, list[Problem]]]
-LOCALLY = "with the actions of this environment"
 
 
 def check_files(

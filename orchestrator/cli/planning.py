@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from orchestrator.service.permissions import PermissionReader
     from orchestrator.settings import Settings
 
+LOCALLY = "with the actions of this environment"
+
 
 class InvalidFileError(OrchestratorError):
     """The definition has errors."""
@@ -84,10 +86,15 @@ def plan_file(
     # A simulation needs no secrets, connections and task queues.
     permissions = read_permissions(settings) if mocked is None else None
     verdict = check_definition(file, known, others, permissions)
+    checked = f", checked {LOCALLY}" if mocked is None else ""
     found = show_problems(file, verdict.problems)
     if verdict.plan is None:
         errors = sum(problem.severity == "error" for problem in verdict.problems)
-        raise InvalidFileError(f"{file.name} has {format_count(errors, 'error')}; no run was started", found=found)
+        raise InvalidFileError(
+            f"{file.name} has {format_count(errors, 'error')}{checked}; no run was started", found=found
+        )
+    if checked:
+        print_note(f"1 file valid{checked}")
     return file, verdict.plan
 
 

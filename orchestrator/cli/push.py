@@ -9,6 +9,7 @@ from orchestrator.cli.client import ApiClient, Document, parse_problem, quote_id
 from orchestrator.cli.environment import load_actions
 from orchestrator.cli.failures import ApiError, UsageError
 from orchestrator.cli.files import LoadedFile
+from orchestrator.cli.output import print_note
 from orchestrator.cli.planning import InvalidFileError, format_count, show_problems
 from orchestrator.errors import OrchestratorError, Problem
 from orchestrator.jsontools.pointer import find_value
@@ -130,7 +131,11 @@ def require_distinct_ids(files: Iterable[LoadedFile]) -> None:
 def require_valid(
     client: ApiClient, by_customer: Mapping[str | None, Sequence[LoadedFile]], consequence: str
 ) -> list[str]:
-    """Print the problems of all files and return their customers; raises InvalidFileError where there are errors."""
+    """Print the problems of all files and by which API they were checked, and return their customers.
+
+    Raises InvalidFileError where there are errors.
+    """
+    checked = f"checked by {client.server.url}"
     wrong, owners, found = 0, [], []
     for customer, files in by_customer.items():
         for file, problems, owner in check_files(client, files, customer):
@@ -138,7 +143,8 @@ def require_valid(
             wrong += sum(problem.severity == "error" for problem in problems)
             owners.append(owner)
     if wrong:
-        raise InvalidFileError(f"{format_count(wrong, 'error')}; {consequence}", found=found)
+        raise InvalidFileError(f"{format_count(wrong, 'error')}, {checked}; {consequence}", found=found)
+    print_note(f"{format_count(sum(map(len, by_customer.values())), 'file')} valid, {checked}")
     return list(dict.fromkeys(owners))
 
 

@@ -298,6 +298,7 @@ async def test_an_embedded_run_starts_and_stops_its_server(tmp_path: Path) -> No
     done = await shell("run", write_resting(tmp_path), "--server", "embedded", "--json")
 
     assert (done.code, json.loads(done.out)["output"]) == (0, "rested")
+    assert done.err.startswith("1 file valid, checked with the actions of this environment\n")
     assert not is_alive(int((tmp_path / "home" / LOCK).read_text()))
 
 
@@ -306,6 +307,7 @@ async def test_an_interrupted_embedded_run_resumes_from_its_home(tmp_path: Path)
     process = await shell.begin("run", write_resting(tmp_path), "--server", "embedded")
     assert process.stderr is not None
     async with asyncio.timeout(SECONDS):
+        await process.stderr.readline()  # what has checked the definition
         run_id = (await process.stderr.readline()).split()[1].decode()
     process.send_signal(signal.SIGINT)
     interrupted = await shell.end(process)

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.temporal
 async def test_run_prints_steps_output_and_link(dev: Dev, tmp_path: Path) -> None:
     done = await dev("run", write_greeting(tmp_path), "--input", '{"name": "Ann"}')
     lines = done.out.splitlines()
-    run_id = done.err.split()[1]
+    run_id = done.err.splitlines()[1].removeprefix("run ")
 
     assert done.code == 0
     assert lines[0].split()[2:] == ["completed", "say"]
@@ -50,7 +50,7 @@ async def test_ctrl_c_does_not_stop_the_run(dev: Dev, tmp_path: Path) -> None:
         first = await process.stdout.readline()
     process.send_signal(signal.SIGINT)
     done = await dev.end(process)
-    run_id = done.err.split()[1]
+    run_id = done.err.splitlines()[1].removeprefix("run ")
 
     assert b"waiting    hear" in first
     assert done.code == 130
@@ -85,14 +85,20 @@ def test_a_run_that_no_worker_takes_gets_a_warning(
     assert capsys.readouterr().err == "no worker has taken the run yet: is `orchestrator worker` running?\n"
 
 
-def test_problems_of_a_file_are_printed_with_their_positions(command: InProcess, tmp_path: Path) -> None:
+def test_problems_of_a_file_are_printed_with_their_positions(command: InProcess, dev: Dev, tmp_path: Path) -> None:
     wrong = write_nodes(tmp_path, {"id": "a", "type": "action", "action": "http.reqest"}, {"id": "b", "type": "sett"})
     done = command("run", wrong)
 
     assert done.code == 2
     assert f"{wrong}:1:" in done.err
     assert "there is no action 'http.reqest' (did you mean `http.request`?)" in done.err
-    assert "3 errors; no run was started" in done.err
+    assert f"3 errors, checked by {dev.ready['api']}; no run was started" in done.err
+
+
+def test_a_run_says_what_has_checked_its_definition(command: InProcess, dev: Dev, tmp_path: Path) -> None:
+    done = command("run", write_greeting(tmp_path), "--detach")
+
+    assert done.err.splitlines()[0] == f"1 file valid, checked by {dev.ready['api']}"
 
 
 def test_an_input_that_does_not_fit_is_bad_usage(command: InProcess, tmp_path: Path) -> None:

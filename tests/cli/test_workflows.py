@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.commands import InProcess
+from tests.cli.shell import Dev
 from tests.cli.support import require_success, write_caller, write_definition
 
 pytestmark = pytest.mark.temporal
@@ -83,15 +84,22 @@ def test_workflows_are_paused_archived_and_deleted(command: InProcess, tmp_path:
     assert (gone.code, "there is no workflow 'w'" in gone.err) == (2, True)
 
 
-def test_nothing_is_pushed_if_one_file_is_wrong(command: InProcess, tmp_path: Path) -> None:
+def test_nothing_is_pushed_if_one_file_is_wrong(command: InProcess, dev: Dev, tmp_path: Path) -> None:
     wrong = write_definition(tmp_path, "wrong", trigger={"type": "schedule", "cron": "61 * * * *"})
 
     done = command("workflows", "push", write_definition(tmp_path, "right"), wrong, "--customer", "wrong")
 
     assert done.code == 2
     assert "wrong.json:" in done.err
-    assert "nothing was stored" in done.err
+    assert f"1 error, checked by {dev.ready['api']}; nothing was stored" in done.err
     assert run_for(command, "wrong", "list") == ""
+
+
+def test_a_push_says_what_has_checked_the_definitions(command: InProcess, dev: Dev, tmp_path: Path) -> None:
+    files = [write_definition(tmp_path, name) for name in ("one", "two")]
+    done = command("workflows", "push", *files, "--customer", "checked")
+
+    assert done.err == f"2 files valid, checked by {dev.ready['api']}\n"
 
 
 def test_a_definition_without_an_id_is_not_pushed(command: InProcess, tmp_path: Path) -> None:
