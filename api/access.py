@@ -85,13 +85,14 @@ class RequireScope:
 
     async def __call__(self, request: Request, _: Credentials, customer_id: Customer = None) -> Caller:
         """Return the caller of a request that its route has admitted; raises WorkflowNotFound."""
-        caller = _identify_caller(request.scope[ADMITTED_KEY], customer_id)
+        caller = identify_caller(request.scope[ADMITTED_KEY], customer_id)
         parameters = {name: value for name, value in request.path_params.items() if name in LOGGED_PARAMETERS}
         log_context.set({**parameters, "customer_id": caller.customer_id or "", "key": caller.name})
         return caller
 
 
-def _identify_caller(key: ApiKey | None, customer_id: str | None) -> Caller:
+def identify_caller(key: ApiKey | None, customer_id: str | None) -> Caller:
+    """Return the caller with this key, who may have chosen a customer; raises WorkflowNotFound."""
     if key is None:
         return Caller("local", customer_id)
     if key.customer_id and customer_id not in (None, key.customer_id):
@@ -147,7 +148,7 @@ async def require_local_caller(request: Request, services: ServicesDep) -> None:
 
 async def require_known_caller(request: Request, services: ServicesDep) -> Caller:
     """Require any valid API key, or a local request as long as no key exists; raises Unauthorized."""
-    return _identify_caller(await _verify_key(request, services, ()), None)
+    return identify_caller(await _verify_key(request, services, ()), None)
 
 
 def _require_local(request: Request) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Iterator
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import Request, Response
@@ -13,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
 from api.access import ADMITTED_KEY, RequireScope, admit_request
+from api.audit import begin_notes, is_recorded, record_change
 from orchestrator.jsontools.json_values import MAX_DEPTH
 from orchestrator.jsontools.positions import MAX_SHOWN
 from orchestrator.jsontools.source import JsonSyntaxError, Source, parse_json
@@ -109,7 +111,10 @@ class _StrictRequest(Request):
 
 
 class StrictRoute(APIRoute):
-    """A route that authenticates before it reads the body, parses JSON strictly and checks the names of parameters."""
+    """A route that authenticates before it reads the body, parses JSON strictly and checks the names of parameters.
+
+    What it changes is recorded in the audit log before the response is sent.
+    """
 
     def get_route_handler(self) -> Handler:
         """Return a handler that checks the request first."""
@@ -118,6 +123,7 @@ class StrictRoute(APIRoute):
         gates = [part.call for part in parts if isinstance(part.call, RequireScope)]
         # A webhook reads the request itself, with any query.
         reads_request = self.dependant.request_param_name is not None
+        recorded = is_recorded(self.operation_id, self.methods or ()) and bool(gates)
         known = {field.alias for part in parts for field in part.query_params}
 
         async def handle(request: Request) -> Response:
@@ -129,7 +135,11 @@ class StrictRoute(APIRoute):
             strict_request = _StrictRequest(scope, request.receive)
             if sends_yaml:
                 await strict_request.json()  # here, because the framework makes any error of a body one of JSON
-            return await handler(strict_request)
+            notes = begin_notes()
+            response = await handler(strict_request)
+            if recorded and response.status_code < HTTPStatus.BAD_REQUEST:
+                await record_change(strict_request, str(self.operation_id), notes)
+            return response
 
         return handle
 

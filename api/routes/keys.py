@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 
 from api.access import Admin
+from api.audit import note_change
 from api.fields import PLAIN
 from api.json_bodies import StrictRoute
 from api.models.keys import CreatedKey, KeyRequest, KeyView, RotatedKey, RotateRequest, make_key_view
@@ -28,6 +29,7 @@ async def create_key(request: KeyRequest, services: ServicesDep, caller: Admin) 
     customer_id = caller.customer_id or request.customer_id
     scopes = tuple(dict.fromkeys(request.scopes))
     key, secret = await services.keys.create(customer_id, request.name, scopes, request.expires_at)
+    note_change(target=key.id, customer_id=customer_id, name=key.name, scopes=list(scopes))
     return CreatedKey(**make_key_view(key).model_dump(), secret=secret)
 
 

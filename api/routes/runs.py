@@ -10,6 +10,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import JsonValue
 
 from api.access import ADMITTED_KEY, Caller, Editor, Reader, Runner, is_still_admitted
+from api.audit import note_change
 from api.fields import PLAIN, IdempotencyKey, IdPrefix, RunId, Since, Until, WorkflowId
 from api.json_bodies import StrictRoute
 from api.models.runs import (
@@ -68,6 +69,7 @@ async def _respond_with_run(
     services: Services, started: StartedRun, wait: float, response: Response
 ) -> RunStarted | Run:
     fields = {"run_id": started.id, "workflow_id": started.workflow_id, "customer_id": started.customer_id}
+    note_change(run_id=started.id, customer_id=started.customer_id)
     log_context.set({**log_context.get(), **fields})
     response.headers["Location"] = f"/api/v1/runs/{started.id}"
     if started.duplicate:
@@ -118,6 +120,7 @@ async def run_definition(
     started = await services.starts.start_definition(
         caller.creates_for, request.definition, request.input, callees=request.callees, key=idempotency_key
     )
+    note_change(target=started.id)
     return await _respond_with_run(services, started, wait, response)
 
 
@@ -233,6 +236,7 @@ async def cancel_run(run_id: RunId, services: ServicesDep, caller: Runner, reque
     The run shows who cancelled it (`cancelled_by`, the name of the API key) and why (`cancel_reason`).
     """
     reason = request.reason if request else ""
+    note_change(reason=reason)
     await services.operations.cancel(caller.customer_id, run_id, reason, by=caller.name)
 
 
@@ -242,6 +246,7 @@ async def terminate_run(
 ) -> None:
     """Terminate a run immediately, without compensations; it shows who did it and why, as after a cancellation."""
     reason = request.reason if request else ""
+    note_change(reason=reason)
     await services.operations.terminate(caller.customer_id, run_id, reason, by=caller.name)
 
 
@@ -286,12 +291,14 @@ async def rerun_run(
         wanted.from_node, (wanted.input,) if "input" in wanted.model_fields_set else None, wanted.variables
     )
     if wanted.dry_run:
+        note_change(dry_run=True)
         plan = await services.reruns.plan(caller.customer_id, run_id, changes, wanted.version)
         response.status_code = 200
         return RerunView(from_node=plan.from_node, version=plan.plan.version, reused=plan.reused, again=plan.again)
     started = await services.reruns.start(
         caller.customer_id, run_id, changes, version=wanted.version, key=idempotency_key
     )
+    note_change(from_node=wanted.from_node, version=wanted.version)
     return await _respond_with_run(services, started, wait, response)
 
 
@@ -311,6 +318,7 @@ async def resolve_step(run_id: RunId, request: ResolveRequest, services: Service
         value=request.value,
         target=request.target,
     )
+    note_change(step_id=step_id, action=request.action)
     return ResolvedStep(step_id=step_id)
 
 
@@ -330,4 +338,5 @@ async def send_event(
     payload: Annotated[JsonValue, Body(description="Payload of the event.", examples=[{"by": "Ada"}])] = None,
 ) -> None:
     """Send an event to the `wait` nodes of a run. An early event is kept until a node waits for it."""
+    note_change(event=name)
     await services.operations.send_event(caller.customer_id, run_id, name, payload)

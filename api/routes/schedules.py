@@ -5,12 +5,14 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from api.access import Reader, Runner
+from api.audit import note_change
 from api.fields import WorkflowId
 from api.json_bodies import StrictRoute
 from api.models.runs import RunStarted
 from api.models.schedules import BackfillRequest, BackfillResult, ScheduleView
 from api.problems import describe_problems
 from api.services import ServicesDep
+from orchestrator.model.run import format_timestamp
 
 router = APIRouter(prefix="/workflows/{workflow_id}/schedule", tags=["workflows"], route_class=StrictRoute)
 
@@ -43,6 +45,7 @@ async def trigger_schedule(
     """Start a run of the schedule now, paused or not."""
     started = await services.schedules.trigger(caller.customer_id, workflow_id)
     response.headers["Location"] = f"/api/v1/runs/{started.id}"
+    note_change(run_id=started.id, customer_id=started.customer_id)
     return RunStarted(id=started.id, workflow_id=workflow_id, links=services.runs.reader.build_links(started.id))
 
 
@@ -57,4 +60,5 @@ async def backfill_schedule(
 ) -> BackfillResult:
     """Start a run for every fire time in a time range, both ends included."""
     runs = await services.schedules.backfill(caller.customer_id, workflow_id, span.start_at, span.end_at)
+    note_change(start_at=format_timestamp(span.start_at), end_at=format_timestamp(span.end_at))
     return BackfillResult(runs=runs)

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from api.access import Reader, Runner, require_local_caller
+from api.audit import note_change
 from api.fields import PLAIN, IdempotencyKey
 from api.json_bodies import StrictRoute
 from api.models.triggers import (
@@ -52,6 +53,7 @@ async def send_event_to_workflows(
         raise WorkflowNotFound("not found for this API key")
     customer_id = caller.customer_id or request.customer_id or caller.creates_for
     delivery = await services.events.accept(customer_id, request.name, request.data, request.id or idempotency_key)
+    note_change(target=delivery.id, customer_id=customer_id, event=request.name)
     return make_delivery_view(delivery)
 
 
@@ -93,7 +95,9 @@ async def redrive_delivery(delivery_id: DeliveryId, services: ServicesDep, calle
 
     A delivery that waits for a paused workflow starts what it has not started yet, once its workflow is active.
     """
-    return make_delivery_view(await services.events.redrive(caller.customer_id, delivery_id))
+    delivery = await services.events.redrive(caller.customer_id, delivery_id)
+    note_change(customer_id=delivery.customer_id)
+    return make_delivery_view(delivery)
 
 
 @router.post(
@@ -107,6 +111,7 @@ async def redrive_paused_deliveries(request: ReleaseRequest, services: ServicesD
     released = await services.events.release_paused(
         caller.customer_id, request.workflow_id, since=request.received_after, until=request.received_before
     )
+    note_change(target=request.workflow_id, released=released)
     return ReleaseResponse(released=released)
 
 

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Body, Query, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 
 from api.access import Caller, Editor, Reader
+from api.audit import note_change
 from api.fields import MAX_VERSION, IdPrefix, IfMatch, Version, WorkflowId, format_etag, require_revision
 from api.json_bodies import StrictRoute
 from api.models.workflows import (
@@ -62,6 +63,7 @@ async def _read_expected(services: Services, caller: Caller, workflow_id: str, i
 
 async def _respond_changed(services: Services, stored: Stored, response: Response) -> WorkflowDocument:
     response.headers["ETag"] = format_etag(stored)
+    note_change(target=stored.id, customer_id=stored.customer_id, version=stored.version)
     return WorkflowDocument.model_validate(await services.workflows.describe_changed(stored))
 
 
@@ -165,7 +167,9 @@ async def delete_workflow(
     workflow_id: WorkflowId, services: ServicesDep, caller: Editor, if_match: IfMatch = None
 ) -> None:
     """Delete a workflow with its versions and its trigger. Runs in progress continue."""
-    expected = await _read_expected(services, caller, workflow_id, if_match)
+    stored = await services.workflows.get(caller.customer_id, workflow_id)
+    expected = None if if_match is None else require_revision(if_match, stored)
+    note_change(customer_id=stored.customer_id, version=stored.version)
     await services.workflows.delete(caller.customer_id, workflow_id, revision=expected)
 
 

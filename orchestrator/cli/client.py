@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping
 from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Self, cast
 from urllib.parse import quote, urlsplit
 
@@ -96,15 +97,17 @@ class ApiClient:
 
     def list_items(self, path: str, limit: int, **params: Any) -> list[Document]:
         """Return the first items of a list, read page by page."""
-        items: list[Document] = []
+        return list(islice(self.iterate_items(path, min(limit, PAGE), **params), limit))
+
+    def iterate_items(self, path: str, page_size: int = PAGE, **params: Any) -> Iterator[Document]:
+        """Yield the items of a list, read page by page."""
         cursor = None
-        while len(items) < limit:
-            page = self.get(path, **params, limit=min(limit - len(items), PAGE), cursor=cursor)
-            items += page["items"]
+        while True:
+            page = self.get(path, **params, limit=page_size, cursor=cursor)
+            yield from page["items"]
             cursor = page["next_cursor"]
             if cursor is None:
-                break
-        return items
+                return
 
     def read_run(self, run_id: str) -> "Run":
         """Read the document of a run; fields of a newer server are ignored."""

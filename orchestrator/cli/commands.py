@@ -9,6 +9,7 @@ from typer.exceptions import TyperException
 
 from orchestrator.cli import (
     actions,
+    audit,
     deliveries,
     fmt,
     init,
@@ -38,7 +39,7 @@ GROUPS = {
     "Develop": ("init", "dev", "run", "simulate", "test", "actions"),
     "Author": ("validate", "fmt", "graph", "schema", "workflows", "schedule"),
     "Operate": (
-        *("runs", "deliveries", "keys", "secrets"),
+        *("runs", "deliveries", "audit", "keys", "secrets"),
         *("server", "api", "worker", "store", "replay"),
     ),
 }
@@ -162,6 +163,7 @@ app.command()(schema.schema)
 app.add_typer(workflows.app, name="workflows")
 app.add_typer(runs.app, name="runs")
 app.add_typer(deliveries.app, name="deliveries")
+app.add_typer(audit.app, name="audit")
 app.add_typer(actions.app, name="actions")
 app.add_typer(schedule.app, name="schedule")
 app.add_typer(keys.app, name="keys")

@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from socket import gethostname
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 COLUMNS = ("key", "name", "scopes", "state", "expires", "created", "customer")
 SCOPES = ("read", "run", "edit", "admin")
 MAX_KEYS = 10_000
+COMMAND_LINE = "command line"
+"""Who made a key, for the audit log: the command needs none itself."""
 KeyId = Annotated[str, typer.Argument(metavar="KEY", help="The key's ID, as shown by `keys list`.")]
 
 app = typer.Typer(help="Manage API keys. Once a first key exists, every API request needs a key.",
@@ -111,6 +114,7 @@ def _create_in_database(request: "Document", *, is_forced: bool) -> tuple["Docum
     from orchestrator.cli.environment import load_settings
     from orchestrator.cli.logs import configure
     from orchestrator.service.services import open_keys
+    from orchestrator.store.audit import AuditEntry
 
     settings = load_settings()
     _require_database(settings)
@@ -118,7 +122,7 @@ def _create_in_database(request: "Document", *, is_forced: bool) -> tuple["Docum
     expires = None if request["expires_at"] is None else datetime.fromisoformat(request["expires_at"])
 
     async def work() -> tuple["Document", bool]:
-        async with open_keys(settings) as keys:
+        async with open_keys(settings) as (keys, audit):
             is_first = not await keys.is_configured()
             if not is_forced and not is_first:
                 raise UsageError(
@@ -127,6 +131,14 @@ def _create_in_database(request: "Document", *, is_forced: bool) -> tuple["Docum
                     "if all keys are lost, --database creates one in the database",
                 )
             key, secret = await keys.create(request["customer_id"], request["name"], tuple(request["scopes"]), expires)
+            details = {"name": key.name, "scopes": list(key.scopes)}
+            entry = AuditEntry(
+                *(COMMAND_LINE, "createKey", key.id),
+                customer_id=key.customer_id or "",
+                source=gethostname(),
+                details=details,
+            )
+            await audit.add([entry])
         return {**request, "id": key.id, "secret": secret}, is_first
 
     return run_until_signal(work())

@@ -1,14 +1,40 @@
-"""Write times for people: relative on a terminal, else as RFC 3339. Every time has a zone."""
+"""Read and write times of people: relative on a terminal, else as RFC 3339. Every time has a zone."""
 
-from datetime import UTC, datetime
+import re
+from datetime import UTC, datetime, timedelta
 
+from orchestrator.cli.failures import UsageError
 from orchestrator.cli.output import is_terminal
+from orchestrator.model.run import format_timestamp
 
 STEPS = ((60, 1, "s"), (3600, 60, "min"), (86_400, 3600, "h"), (60 * 86_400, 86_400, "d"))
 """Below how many seconds which unit is used, and its seconds."""
 NOW_SECONDS = 1
 UNITS = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "m"))
 """Milliseconds of the units of a duration."""
+
+
+AGO = re.compile(r"(\d{1,6})\s*(s|min|m|h|d|w)(?:\s+ago)?")
+AGO_SECONDS = {"s": 1, "min": 60, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
+DAYS = {"today": 0, "yesterday": 1}
+
+
+def parse_moment(text: str | None, option: str, now: datetime | None = None) -> str | None:
+    """Return a time of the command line in RFC 3339: one with its zone, a day, `2h` ago, or a word for a day in UTC."""
+    if text is None:
+        return None
+    now = now or datetime.now(UTC)
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    if text in DAYS:
+        return format_timestamp(midnight - timedelta(days=DAYS[text]))
+    if (match := AGO.fullmatch(text)) is not None:
+        return format_timestamp(now - timedelta(seconds=int(match[1]) * AGO_SECONDS[match[2]]))
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        hint = "use a time such as 2026-01-31T08:00:00Z, a day, 30min, 2h, 7d, today or yesterday"
+        raise UsageError(f"{option} {text!r} is not a time", hint=hint) from None
+    return format_timestamp(moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC))
 
 
 def format_moment(text: str | None, now: datetime | None = None) -> str:

@@ -18,6 +18,11 @@ With = Annotated[
     typer.Option("--with", metavar="FILE", help="Definition that `workflow` nodes call; repeatable."),
 ]
 Input = Annotated[str | None, typer.Option("--input", metavar="JSON|@FILE", help="Input of the run.")]
+Since = Annotated[
+    str | None,
+    typer.Option("--since", metavar="TIME", help="From this time on: RFC 3339, 2h, 7d, today or yesterday."),
+]
+Until = Annotated[str | None, typer.Option("--until", metavar="TIME", help="Before this time.")]
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; shown in the run.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="ID of the run.", autocompletion=complete_run)]

@@ -66,13 +66,17 @@ class Operations:
 
     async def require(self, customer_id: str | None, run_id: str) -> None:
         """Raise RunNotFound where a run does not exist or belongs to another customer."""
+        owner = await self.find_owner(run_id)
+        if customer_id not in (None, owner):
+            raise RunNotFound(f"there is no run {run_id!r}")
+
+    async def find_owner(self, run_id: str) -> str:
+        """Return the customer of a run; raises RunNotFound."""
 
         async def load() -> str:
             return (await self.runs.visibility.read_summary(run_id)).customer_id
 
-        owner = await self._owners.get(run_id, load)
-        if customer_id not in (None, owner):
-            raise RunNotFound(f"there is no run {run_id!r}")
+        return await self._owners.get(run_id, load)
 
     async def cancel(self, customer_id: str | None, run_id: str, reason: str = "", *, by: str = "") -> None:
         """Request the cancellation of a run; `by` is who asks for it."""

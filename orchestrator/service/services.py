@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from activities.registry import Registry
 from activities.secrets import open_secrets
+from orchestrator.service.audit_writer import AuditWriter
 from orchestrator.service.background import run_every
 from orchestrator.service.events import Events
 from orchestrator.service.failing_runs import FailingRuns
@@ -28,6 +29,7 @@ from orchestrator.service.webhooks.handler import Webhooks
 from orchestrator.service.workflows import Workflows
 from orchestrator.settings import Settings
 from orchestrator.store.api_keys import Keys
+from orchestrator.store.audit import Audit
 from orchestrator.store.database import Database, create_database, get_database_url
 from orchestrator.store.deliveries import Deliveries
 from orchestrator.store.leases import Leases
@@ -51,6 +53,8 @@ class Services:
     database: Database
     runs: Runs
     keys: Keys
+    audit: Audit
+    audit_writer: AuditWriter
     plans: Plans
     workflows: Workflows
     schedules: WorkflowSchedules
@@ -87,10 +91,10 @@ async def open_database(settings: Settings) -> AsyncIterator[Database]:
 
 
 @asynccontextmanager
-async def open_keys(settings: Settings) -> AsyncIterator[Keys]:
-    """Open the API keys, for commands that need no Temporal server."""
+async def open_keys(settings: Settings) -> AsyncIterator[tuple[Keys, Audit]]:
+    """Open the API keys and the audit log, for commands that need no Temporal server."""
     async with open_database(settings) as database:
-        yield Keys(database)
+        yield Keys(database), Audit(database)
 
 
 @asynccontextmanager
@@ -103,6 +107,7 @@ async def open_services(
     """
     async with open_database(settings) as database:
         index, triggers, deliveries = RunIndex(database), Triggers(database), Deliveries(database)
+        audit = Audit(database)
         definitions, leases = Definitions(database), Leases(database, str(uuid4()))
         index_writer, secrets = IndexWriter(index), open_secrets(settings)
         plans = Plans(definitions, registry, PermissionReader(settings, secrets), pool)
@@ -119,6 +124,8 @@ async def open_services(
                 database=database,
                 runs=runs,
                 keys=Keys(database),
+                audit=audit,
+                audit_writer=AuditWriter(audit),
                 plans=plans,
                 workflows=Workflows(definitions, index, plans, reconciler),
                 schedules=WorkflowSchedules(definitions, index, schedules, starts, database),

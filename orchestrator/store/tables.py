@@ -180,6 +180,23 @@ api_keys = Table(
     Column("revoked_at", UtcTime),
 )
 
+audit = Table(
+    "audit",  # append-only: triggers of the database refuse changes and deletions
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("at", UtcTime, nullable=False),
+    Column("actor", Text, nullable=False),  # the name of an API key
+    Column("key_id", ID),  # null without a key
+    Column("customer_id", ID, nullable=False),  # whose resource was changed; empty where it belongs to none
+    Column("operation", String(100), nullable=False),
+    Column("target", RUN_ID, nullable=False),  # ID of what was changed
+    Column("source", Text, nullable=False),  # the address of the client
+    Column("details", JSON, nullable=False),
+    Index(None, "at", "id"),
+    Index(None, "customer_id", "at", "id"),
+    Index(None, "target", "at"),
+)
+
 installation = Table(
     "installation",  # one row: the ID that tells this database from others that use the same Temporal namespace
     metadata,

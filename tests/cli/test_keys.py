@@ -1,5 +1,6 @@
 """`keys`: API keys created, listed, rotated and revoked."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -7,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from orchestrator.service.services import open_keys
+from orchestrator.settings import Settings
+from orchestrator.store.audit import AuditEntry
 from tests.api.support import serve_api
 from tests.cli.commands import InProcess
 from tests.cli.shell import Shell
@@ -42,6 +46,17 @@ def test_the_first_key_is_created_in_the_database(offline: InProcess) -> None:
     assert "for acme: read, run; the secret is shown only once" in created.err
     assert (second.code, "no API is known that could create another one" in second.err) == (2, True)
     assert require_success(if_all_are_lost).startswith("ork_")
+
+
+def test_a_key_that_is_created_in_the_database_is_in_the_audit_log(offline: InProcess) -> None:
+    created = json.loads(require_success(offline(*CREATE, "--json")))
+
+    async def list_entries() -> list[AuditEntry]:
+        async with open_keys(Settings(home=Path(offline.env["ORCHESTRATOR_HOME"]))) as (_, audit):
+            return await audit.list_entries("acme")
+
+    (entry,) = asyncio.run(list_entries())
+    assert (entry.actor, entry.operation, entry.target) == ("command line", "createKey", created["id"])
 
 
 def test_a_first_key_that_cannot_manage_keys_is_noted(offline: InProcess) -> None:

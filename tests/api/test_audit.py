@@ -1,0 +1,139 @@
+"""Every request that changes something leaves an entry in the audit log."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from api.app import PREFIX, create_app
+from api.audit import UNRECORDED
+from orchestrator.service.services import Services
+from tests.api.support import EVERY_HOUR, SET, WAIT, create_active_workflow, serve_api, start_run, wait_for_status
+from tests.temporal.world import World, make_definition
+
+pytestmark = pytest.mark.temporal
+MADE = make_definition(SET, "trigger -> a")
+SPAN = {"start_at": "2026-01-01T00:00:00Z", "end_at": "2026-01-01T00:00:01Z"}
+ASK = {"type": "action", "action": "http.request", "config": {"url": "http://127.0.0.1:1"}, "on_error": "pause",
+       "retry": {"maximum_attempts": 1}}  # fmt: skip
+
+
+@pytest.fixture
+async def served(world: World, tmp_path: Path) -> AsyncIterator[tuple[Services, str]]:
+    async with serve_api(world, tmp_path) as served:
+        yield served
+
+
+@pytest.fixture
+async def admin(served: tuple[Services, str]) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=f"{served[1]}{PREFIX}", timeout=30) as client:
+        yield client
+
+
+def find_mutating_operations(services: Services) -> dict[str, tuple[str, str]]:
+    """Return the operations of the API that may change something, each with its method and path."""
+    found = {
+        operation["operationId"]: (method.upper(), path.removeprefix(PREFIX))
+        for path, methods in create_app(services).openapi()["paths"].items()
+        for method, operation in methods.items()
+        if method != "get" and method != "head" and "/hooks/" not in path
+    }
+    return {name: route for name, route in found.items() if name not in UNRECORDED}
+
+
+async def prepare(api: httpx.AsyncClient, world: World) -> dict[str, Any]:
+    """Make what the requests change; return the path parameters and the body of each operation."""
+    world.script({"http.request": {"error": {"message": "down", "recoverable": False}}}, "acme")
+    await create_active_workflow(api, "w", {"type": "manual"})
+    await create_active_workflow(api, "hourly", EVERY_HOUR)
+    await create_active_workflow(api, "on-paid", {"type": "event", "event": "order.paid"})
+    await api.post("/workflows", json=MADE | {"id": "unwanted"})
+    runs = {name: await start_run(api, {"a": WAIT}, "trigger -> a") for name in ("cancel", "terminate", "send")}
+    stuck = await start_run(api, {"ask": ASK}, "trigger -> ask")
+    await wait_for_status(api, stuck, "waiting")
+    ended = (await api.post("/runs", params={"wait": 30}, json={"definition": MADE})).json()["id"]
+    key = (await api.post("/keys", json={"name": "first", "customer_id": "acme"})).json()["id"]
+    return {
+        "createWorkflow": ({}, MADE | {"id": "new"}),
+        "saveWorkflow": ({"workflow_id": "w"}, MADE | {"id": "w"}),
+        "deleteWorkflow": ({"workflow_id": "unwanted"}, None),
+        "activateWorkflow": ({"workflow_id": "w"}, None),
+        "rollbackWorkflow": ({"workflow_id": "w"}, {"version": 1}),
+        "startRun": ({"workflow_id": "w"}, {}),
+        "triggerSchedule": ({"workflow_id": "hourly"}, None),
+        "backfillSchedule": ({"workflow_id": "hourly"}, SPAN),
+        "pauseWorkflow": ({"workflow_id": "w"}, None),
+        "archiveWorkflow": ({"workflow_id": "w"}, None),
+        "runDefinition": ({}, {"definition": MADE}),
+        "cancelRun": ({"run_id": runs["cancel"]}, {"reason": "ordered twice"}),
+        "terminateRun": ({"run_id": runs["terminate"]}, None),
+        "pauseRun": ({"run_id": runs["send"]}, None),
+        "resumeRun": ({"run_id": runs["send"]}, None),
+        "sendEvent": ({"run_id": runs["send"], "name": "go"}, None),
+        "resolveStep": ({"run_id": stuck}, {"node_id": "ask", "action": "skip"}),
+        "rerunRun": ({"run_id": ended}, {"from_node": "a"}),
+        "sendEventToWorkflows": ({}, {"name": "order.paid", "customer_id": "acme"}),
+        "redrivePausedDeliveries": ({}, {"workflow_id": "on-paid"}),
+        "createKey": ({}, {"name": "second", "customer_id": "acme"}),
+        "rotateKey": ({"key_id": key}, None),
+        "revokeKey": ({"key_id": key}, None),
+    }
+
+
+async def test_every_request_that_changes_something_is_recorded(
+    served: tuple[Services, str], admin: httpx.AsyncClient, world: World
+) -> None:
+    services, _ = served
+    operations = find_mutating_operations(services)
+    _, secret = await services.keys.create(None, "Ada's key", ("admin",))
+    admin.headers["authorization"] = f"Bearer {secret}"
+    admin.params = httpx.QueryParams({"customer_id": "acme"})
+    requests = await prepare(admin, world)
+    delivery = await services.events.accept("acme", "order.paid", None, None)
+    requests["redriveDelivery"] = ({"delivery_id": delivery.id}, None)
+
+    assert set(operations) == set(requests), "a new operation needs a request here, or an entry in api.audit.UNRECORDED"
+    for name, (parameters, body) in requests.items():
+        before = {entry.id for entry in await services.audit.list_entries(None, limit=500)}
+        method, path = operations[name]
+        answer = await admin.request(method, path.format(**parameters), json=body)
+        assert answer.is_success, (name, answer.text)
+        entries = [each for each in await services.audit.list_entries(None, limit=500) if each.id not in before]
+        assert [(each.operation, each.actor, each.customer_id) for each in entries] == [(name, "Ada's key", "acme")]
+        assert entries[0].target, name
+        assert entries[0].source == "127.0.0.1"
+
+
+async def test_refused_requests_and_reading_ones_are_not_recorded(
+    served: tuple[Services, str], admin: httpx.AsyncClient
+) -> None:
+    answers = [await admin.post("/workflows", json={}), await admin.post("/runs/none/cancel")]
+    checked = await admin.post("/workflows/validate", json=MADE)
+
+    assert [answer.status_code for answer in answers] == [422, 404]
+    assert checked.status_code == 200
+    assert await served[0].audit.list_entries(None) == []
+
+
+async def test_a_customer_reads_its_own_entries_only(served: tuple[Services, str], admin: httpx.AsyncClient) -> None:
+    services, address = served
+    for customer in ("acme", "other"):
+        answer = await admin.post("/workflows", params={"customer_id": customer}, json=MADE | {"id": "w"})
+        assert answer.status_code == 201, answer.text
+    run_id = (await admin.post("/runs", params={"customer_id": "acme"}, json={"definition": MADE})).json()["id"]
+    await admin.post("/runs", params={"customer_id": "other"}, json={"definition": MADE})
+    _, secret = await services.keys.create("acme", "reader", ("read",))
+    headers = {"authorization": f"Bearer {secret}"}
+    async with httpx.AsyncClient(base_url=f"{address}{PREFIX}", headers=headers) as reader:
+        own = (await reader.get("/audit")).json()["items"]
+        foreign = await reader.get("/audit", params={"customer_id": "other"})
+        chosen = (await reader.get("/audit", params={"operation": "runDefinition"})).json()["items"]
+
+    assert [(entry["operation"], entry["actor"]) for entry in own] == [
+        ("runDefinition", "local"), ("createWorkflow", "local"),
+    ]  # fmt: skip
+    assert [entry["target"] for entry in chosen] == [run_id]
+    assert foreign.status_code == 404
+    assert "nodes" not in str(own), "definitions may hold what only a few may read"
