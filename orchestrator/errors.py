@@ -108,6 +108,7 @@ ProblemCode = Literal[
     "missing_cases",
     "missing_collection",
     "bad_collection",
+    "bad_max_failures",
     "bad_name",
     "bad_join",
     "missing_delay",

@@ -106,6 +106,21 @@ def parse_collection(value: Any) -> tuple[list[Any] | None, int]:
     return None, value
 
 
+def parse_max_failures(value: Any, count: int | None) -> int:
+    """Parse a rendered `max_failures`: a number of iterations, or a percentage of all `count` of them."""
+    text = str(value).strip() if isinstance(value, str) else ""
+    number = read_number(text[:-1] if text.endswith("%") else value)
+    if number is None or number < 0 or (not text.endswith("%") and number != int(number)):
+        message = f"max_failures is {describe_kind(value)}; expected a whole number or a percentage such as 5%"
+        raise StepFailed(message, recoverable=False)
+    if not text.endswith("%"):
+        return int(number)
+    if count is None:
+        message = f"max_failures is {text}, but a loop without a collection has no number of iterations"
+        raise StepFailed(message, recoverable=False)
+    return math.floor(count * number / 100)
+
+
 def parse_join(value: Any, branches: int) -> int | None:
     """Parse a rendered `join`: how many branches must complete, `None` for all."""
     if value in ("all", "any"):

@@ -28,6 +28,7 @@ The keys that `to_json` writes are read by later releases: they do not follow a 
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, assert_never
 
 from orchestrator.interpreter.effects import BranchResult
@@ -36,7 +37,7 @@ from orchestrator.interpreter.rank_changes import RankChanges, changes_from_json
 from orchestrator.interpreter.step_record import Step
 from orchestrator.interpreter.variables import Data
 from orchestrator.model.plan import Scope
-from orchestrator.model.run import ErrorDocument
+from orchestrator.model.run import ErrorDocument, format_timestamp
 
 
 @dataclass(slots=True)
@@ -114,10 +115,14 @@ class LoopFrame:
     """Concurrent iterations that have ended before an earlier one has."""
     broken: bool = False
     """`break_when` has held in a concurrent iteration: no further one begins."""
+    until: datetime | None = None
+    """Between two iterations of a sequential loop: when the next one begins."""
+    max_failures: int | None = None
+    """Number of failed iterations to continue after."""
 
     def to_json(self, data: Data) -> dict[str, Any]:
         """Return the loop as it is carried over continue-as-new."""
-        return {
+        fields = {
             "items": self.items,
             "count": self.count,
             "index": self.index,
@@ -133,15 +138,18 @@ class LoopFrame:
             "forks": forks_to_json(self.forks, data),
             "ended": [[index, result.to_json()] for index, result in self.ended.items()],
             "broken": self.broken,
+            "until": self.until and format_timestamp(self.until),
+            "max_failures": self.max_failures,
         }
+        return {name: value for name, value in fields.items() if value is not None}
 
     @classmethod
     def from_json(cls, step: Step, fields: Mapping[str, Any], data: Data) -> "LoopFrame":
         """Read what `to_json` wrote."""
         return cls(
             step,
-            fields["items"],
-            fields["count"],
+            fields.get("items"),
+            fields.get("count"),
             index=fields["index"],
             collected=list(fields["collected"]),
             failed=fields["failed"],
@@ -151,10 +159,12 @@ class LoopFrame:
             exits=list(fields["left"]),
             merged=dict(fields["merged"]),
             merged_steps=fields["merged_steps"],
-            frame=fields["frame"] and Frame.from_json(fields["frame"], data),
+            frame=Frame.from_json(fields["frame"], data) if fields.get("frame") else None,
             forks=forks_from_json(fields["forks"], data),
             ended={index: IterationResult.from_json(entry) for index, entry in fields["ended"]},
             broken=fields["broken"],
+            until=datetime.fromisoformat(fields["until"]) if "until" in fields else None,
+            max_failures=fields.get("max_failures"),
         )
 
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Coroutine
 from dataclasses import replace
+from datetime import timedelta
 from itertools import chain
 from typing import Any
 
 from orchestrator.errors import StepFailed
 from orchestrator.interpreter.base import NodeRun, ScopeRun, take_warnings
-from orchestrator.interpreter.compiled import parse_collection
+from orchestrator.interpreter.compiled import parse_collection, parse_max_failures, parse_seconds
 from orchestrator.interpreter.failures import KNOWN_ERRORS, build_error_document, to_step_failure
 from orchestrator.interpreter.frames import Fork, Frame, IterationResult, LoopFrame
 from orchestrator.interpreter.pool import run_pool
@@ -15,6 +16,7 @@ from orchestrator.interpreter.pure_nodes import Exit, raise_if_failed
 from orchestrator.interpreter.variables import Data
 from orchestrator.language import Env
 from orchestrator.model.plan import Loop
+from orchestrator.model.run import ErrorDocument, format_timestamp
 
 MAX_ERRORS = 100
 """Failed iterations whose errors the output of a loop holds; it counts all of them."""
@@ -53,10 +55,12 @@ def _start(run: NodeRun, node: Loop) -> LoopFrame:
     items, count = None, None
     if node.while_ is None or node.collection is not None:
         items, count = parse_collection(run.render(node.collection))
-    take_warnings(run.scope, run.step)
     data = run.scope.data
-    data.forget_steps(run.interpreter.list_owned(node.body))
     progress = LoopFrame(run.step, items, count)
+    if node.max_failures is not None:
+        progress.max_failures = parse_max_failures(run.render(node.max_failures), count)
+    take_warnings(run.scope, run.step)
+    data.forget_steps(run.interpreter.list_owned(node.body))
     if node.max_concurrency == 1:
         names = list_loop_variables(node)
         # Concurrent iterations set them in forks of their own.
@@ -94,14 +98,9 @@ async def _run_in_sequence(run: NodeRun, node: Loop, progress: LoopFrame) -> Non
     while True:
         path = progress.step.make_inner_path(progress.index)
         if progress.frame is None:
-            # An iteration may evaluate much and run no node.
-            if run.interpreter.boundary_due():
-                await run.interpreter.pass_boundary()
-            _set_variables(node, progress, progress.index, outer.data)
-            has_iteration = _has_iteration(run, node, progress, progress.index, outer.env)
-            take_warnings(outer, progress.step)
-            if not has_iteration:
+            if progress.until is None and not await _find_iteration(run, node, progress):
                 return
+            await _wait_for_interval(run, node, progress)
             outer.data.forget_steps(run.interpreter.list_owned(node.body))
             progress.frame = Frame.new(node.body)
         inner = ScopeRun(node.body, progress.frame, path, outer.data, outer.env, outer.branches)
@@ -111,10 +110,42 @@ async def _run_in_sequence(run: NodeRun, node: Loop, progress: LoopFrame) -> Non
         outer.data.settle(f"{path}/")
         _record(node, progress, result)
         progress.index += 1
+        _require_few_failures(progress)
         breaks = _breaks(run, node, progress, result, outer.env)
         take_warnings(inner, progress.step)
         if breaks:
             return
+
+
+async def _find_iteration(run: NodeRun, node: Loop, progress: LoopFrame) -> bool:
+    """Set the loop variables; return whether a sequential loop has another iteration."""
+    # An iteration may evaluate much and run no node.
+    if run.interpreter.boundary_due():
+        await run.interpreter.pass_boundary()
+    _set_variables(node, progress, progress.index, run.scope.data)
+    has_iteration = _has_iteration(run, node, progress, progress.index, run.scope.env)
+    take_warnings(run.scope, progress.step)
+    return has_iteration
+
+
+async def _wait_for_interval(run: NodeRun, node: Loop, progress: LoopFrame) -> None:
+    """Wait between two iterations, with the rest of the interval where a state was read."""
+    step, resumed = progress.step, progress.until is not None
+    if progress.until is None:
+        if node.interval_seconds is None or progress.index == 0:
+            return
+        seconds = parse_seconds(run.render(node.interval_seconds), "interval_seconds")
+        take_warnings(run.scope, step)
+        progress.until = run.effects.now() + timedelta(seconds=seconds)
+        step.status = "waiting"
+        step.waiting_for = {"kind": "delay", "until": format_timestamp(progress.until)}
+    seconds_left = (progress.until - run.effects.now()).total_seconds()
+    if seconds_left > 0:
+        await run.effects.sleep(seconds_left, node.title)
+    elif resumed:
+        await run.effects.pass_lineup()
+    progress.until = None
+    step.status, step.waiting_for = "running", None
 
 
 async def _run_iteration(run: NodeRun, node: Loop, inner: ScopeRun) -> IterationResult:
@@ -137,6 +168,32 @@ def _record(node: Loop, progress: LoopFrame, result: IterationResult) -> None:
             progress.errors.append({"index": progress.index, "error": result.error})
     if node.has_collect:
         progress.collected.append(result.collected)
+
+
+def _list_unmerged_errors(progress: LoopFrame) -> list[dict[str, Any]]:
+    """Return why concurrent iterations failed that have ended before an earlier one has, in order."""
+    return [result.error for _, result in sorted(progress.ended.items()) if result.error is not None]
+
+
+def _has_too_many_failures(progress: LoopFrame) -> bool:
+    limit = progress.max_failures
+    return limit is not None and progress.failed + len(_list_unmerged_errors(progress)) > limit
+
+
+def _require_few_failures(progress: LoopFrame) -> None:
+    """Raise StepFailed where more iterations have failed than `max_failures` allows."""
+    if not _has_too_many_failures(progress):
+        return
+    unmerged = _list_unmerged_errors(progress)
+    failed = progress.failed + len(unmerged)
+    first = ErrorDocument.from_json(progress.errors[0]["error"] if progress.errors else unmerged[0])
+    raise StepFailed(
+        f"{failed} iterations failed, more than max_failures ({progress.max_failures}); the first: {first.message}",
+        error_type=first.error_type,
+        details={"max_failures": progress.max_failures, "failed": failed, "error": first.to_json()},
+        recoverable=first.recoverable,
+        node_id=first.node_id,
+    )
 
 
 def _breaks(run: NodeRun, node: Loop, progress: LoopFrame, result: IterationResult, env: Env) -> bool:
@@ -182,13 +239,14 @@ async def _run_concurrently(run: NodeRun, node: Loop, progress: LoopFrame) -> No
         progress.ended[index] = result
         _merge(node, progress)
         # False also after a break: iterations in progress are awaited, because they have begun to take effect.
-        return False
+        return _has_too_many_failures(progress)
 
     resumed = sorted(progress.forks)
     launched = max([progress.index - 1, *resumed, *progress.ended])
     # A bare `while` has no count: max_steps bounds it, even if an iteration takes no step.
     total = progress.count if progress.count is not None else run.plan.max_steps
     await run_pool(chain(resumed, range(launched + 1, total)), node.max_concurrency, launch, record_end)
+    _require_few_failures(progress)
 
 
 async def _run_fork(run: NodeRun, node: Loop, progress: LoopFrame, inner: ScopeRun) -> IterationResult:

@@ -66,6 +66,9 @@ KINDS: dict[str, Kind] = {
             "break_when": "Condition evaluated after each iteration; true ends the loop.",
             "collect": "Template evaluated after each iteration; the output lists the results as `items`.",
             "on_item_error": "`fail` (default) or `continue`.",
+            "max_failures": "Failed iterations to continue after: a number, a percentage (`5%`) or a template of one. "
+            "More fail the step.",
+            "interval_seconds": "Seconds between one iteration and the next, or a template of it.",
             "max_iterations": "Maximum number of iterations; more fail the step.",
         },
         ports=("body", "next", "error"),

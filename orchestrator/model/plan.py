@@ -166,6 +166,10 @@ class Loop(Node):
     has_collect: bool = False
     continue_on_error: bool = False
     max_iterations: int | None = None
+    interval_seconds: Any = None
+    """Seconds between one iteration and the next; of sequential loops."""
+    max_failures: Any = None
+    """Failed iterations to continue after, or a percentage of all as text."""
     body: "Scope"
 
 

@@ -16,6 +16,7 @@ from orchestrator.planner.editor_vocabulary import (
     may_be_empty,
     refer,
 )
+from orchestrator.planner.node_checks import PERCENT
 from orchestrator.planner.references import CONDITION_KEYS
 from orchestrator.planner.trigger_checks import CONFIG_KEYS, EVENT_NAME, OWN_KEYS
 from orchestrator.planner.webhook_checks import METHODS, WEBHOOK_PATH
@@ -98,6 +99,12 @@ NODE_CONFIG: dict[tuple[str, str], Schema] = {
     ("loop", "break_when"): may_be_empty(refer("condition")),
     ("loop", "max_concurrency"): CONCURRENCY,
     ("loop", "max_iterations"): COUNT,
+    ("loop", "interval_seconds"): {
+        "anyOf": [{"type": "number", "minimum": 0, "maximum": MAX_DELAY_SECONDS}, TEMPLATE, EMPTY]
+    },
+    ("loop", "max_failures"): {
+        "anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": PERCENT.pattern}, TEMPLATE, EMPTY]
+    },
     ("loop", "on_item_error"): choose(CHOICES["on_item_error"]),
     ("parallel", "join"): {
         "anyOf": [{"enum": ["all", "any"]}, {"type": "integer", "minimum": 1}, TEMPLATE, EMPTY]

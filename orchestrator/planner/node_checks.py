@@ -18,6 +18,7 @@ from orchestrator.planner.structure import check_reserved
 from orchestrator.timing import cron
 
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+PERCENT = re.compile(r"^\s*(100|[0-9]{1,2}(\.[0-9]+)?)\s*%\s*$")
 NAME_HINT = "use letters, digits and `_`, and begin with a letter or `_`"
 
 
@@ -82,6 +83,29 @@ def _check_loop(node: Node, pointer: str, report: Report) -> None:
     _check_whole_number(config.get("max_concurrency"), 1, IN_FLIGHT_LIMIT, f"{at}/max_concurrency", report)
     _check_whole_number(config.get("max_iterations"), 1, None, f"{at}/max_iterations", report)
     _check_choice(config.get("on_item_error"), ("fail", "continue"), f"{at}/on_item_error", report)
+    _check_seconds(config.get("interval_seconds"), f"{at}/interval_seconds", report)
+    if config.get("interval_seconds") and config.get("max_concurrency") not in (None, "", 0, 1):
+        message = "interval_seconds needs iterations one after the other: max_concurrency is above 1"
+        report.add_error("out_of_bounds", f"{at}/interval_seconds", message, "remove one of them")
+    _check_max_failures(node, f"{at}/max_failures", report)
+
+
+def _check_max_failures(node: Node, pointer: str, report: Report) -> None:
+    value = node.config.get("max_failures")
+    if value in (None, "") or is_template(value):
+        return
+    is_percent = isinstance(value, str) and PERCENT.fullmatch(value) is not None
+    if not is_percent and (isinstance(value, bool) or not isinstance(value, int)):
+        message = f"max_failures must be a whole number or a percentage, not {describe_value(value)}"
+        report.add_error("wrong_type", pointer, message, "write 3, or 5%")
+    elif not is_percent and value < 0:
+        report.add_error("out_of_bounds", pointer, f"max_failures must be at least 0, not {value}")
+    elif is_percent and node.collection in (None, [], ""):
+        message = "a loop without a collection has no number of iterations to take a percentage of"
+        report.add_error("bad_max_failures", pointer, message, "write a whole number")
+    if node.config.get("on_item_error") == "fail":
+        message = "max_failures has no effect: on_item_error is `fail`"
+        report.add_error("bad_max_failures", pointer, message, "set on_item_error to `continue`, or leave it out")
 
 
 def _check_collection(value: Any, pointer: str, report: Report) -> None:

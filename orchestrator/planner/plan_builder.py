@@ -150,6 +150,7 @@ class ScopeBuilder:
 
     def _build_loop(self, number: int, node: Node, common: dict[str, Any]) -> Loop:
         config = node.config
+        has_max_failures = config.get("max_failures") not in (None, "")
         counted = node.collection if node.collection != [] or not config.get("while") else None
         return Loop(
             kind="loop",
@@ -160,8 +161,10 @@ class ScopeBuilder:
             break_when=config.get("break_when") or None,
             collect=config.get("collect"),
             has_collect="collect" in config,
-            continue_on_error=config.get("on_item_error") == "continue",
+            continue_on_error=config.get("on_item_error") == "continue" or has_max_failures,
             max_iterations=config.get("max_iterations") or None,
+            interval_seconds=config.get("interval_seconds") or None,
+            max_failures=config["max_failures"] if has_max_failures else None,
             body=self.build_scope(self.regions.inside[number][0]),
             **common,
         )

@@ -75,6 +75,7 @@ CODES: dict[ProblemCode, str] = {
     "missing_cases": "A switch has no cases.",
     "missing_collection": "A loop has no collection.",
     "bad_collection": "The collection is not a list, a whole number or a template.",
+    "bad_max_failures": "`max_failures` does not fit the loop.",
     "bad_name": "A name has control characters, or templates cannot refer to a variable of this name.",
     "bad_join": "`join` is not `all`, `any` or a number of existing branches.",
     "missing_delay": "A delay has no duration.",

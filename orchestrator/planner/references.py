@@ -50,6 +50,8 @@ def find_sites(node: Node, pointer: str) -> Iterator[Site]:
             yield f"{at}/collect", config.get("collect"), "template"
             yield f"{at}/while", config.get("while"), "condition"
             yield f"{at}/break_when", config.get("break_when"), "condition"
+            yield f"{at}/interval_seconds", config.get("interval_seconds"), "template"
+            yield f"{at}/max_failures", config.get("max_failures"), "template"
         case "parallel":
             yield f"{at}/join", config.get("join"), "template"
         case "delay":

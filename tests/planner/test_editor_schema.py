@@ -122,6 +122,7 @@ NEEDS_MORE_THAN_A_SCHEMA = {
     *("secret in a variable", "pipe on a secret for another worker", "secret in a key"),
     *("unknown zone of a delay", "bad timezone", "bad time", "bad cron", "id like that of a retried step"),
     *("bad payload schema", "bad input schema"),
+    *("interval of concurrent iterations", "failures that are not allowed"),
 }
 
 

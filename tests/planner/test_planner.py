@@ -197,6 +197,41 @@ ERRORS: dict[str, tuple[dict[str, Any], str, str]] = {
         "out_of_bounds",
         "/nodes/0/config/max_concurrency",
     ),
+    "interval that is not a number": (
+        workflow(loop("b", config={"interval_seconds": "soon"}), put("b"), edges=["trigger -> each"]),
+        "bad_seconds",
+        "/nodes/0/config/interval_seconds",
+    ),
+    "interval of concurrent iterations": (
+        workflow(loop("b", config={"interval_seconds": 5, "max_concurrency": 2}), put("b"), edges=["trigger -> each"]),
+        "out_of_bounds",
+        "/nodes/0/config/interval_seconds",
+    ),
+    "failures that are no number": (
+        workflow(loop("b", config={"max_failures": "a few"}), put("b"), edges=["trigger -> each"]),
+        "wrong_type",
+        "/nodes/0/config/max_failures",
+    ),
+    "more failures than all": (
+        workflow(loop("b", config={"max_failures": "101%"}), put("b"), edges=["trigger -> each"]),
+        "wrong_type",
+        "/nodes/0/config/max_failures",
+    ),
+    "fewer failures than none": (
+        workflow(loop("b", config={"max_failures": -1}), put("b"), edges=["trigger -> each"]),
+        "out_of_bounds",
+        "/nodes/0/config/max_failures",
+    ),
+    "failures that are not allowed": (
+        workflow(loop("b", config={"max_failures": 3, "on_item_error": "fail"}), put("b"), edges=["trigger -> each"]),
+        "bad_max_failures",
+        "/nodes/0/config/max_failures",
+    ),
+    "misspelt failures": (
+        workflow(loop("b", config={"max_failure": 3}), put("b"), edges=["trigger -> each"]),
+        "unknown_key",
+        "/nodes/0/config/max_failure",
+    ),
     "join beyond branches": (
         workflow(
             {"id": "p", "type": "parallel", "branches": [["b"]], "config": {"join": 2}},

@@ -310,6 +310,19 @@ CONTINUED: tuple[Delicate, ...] = (
         operate=lambda play: send_when_called(play, "note", "go"),
     ),
     Delicate(
+        "continued: a loop between two of its iterations",
+        {
+            "fork": make_fork(["poll"], ["each"]),
+            "poll": make_loop(3, "n", "bad", interval_seconds=2, max_failures=3, collect="{{ n }}"),
+            "bad": {"type": "action", "action": "broken", "retry": ONCE},
+            "each": make_loop(20, "m", "note"),
+            "note": NOTE,
+        },
+        ("trigger -> fork",),
+        executions=2,
+        answers={"broken": BROKEN},
+    ),
+    Delicate(
         "continued: inline branches with an open wait and an open delay",
         {
             "fork": make_fork(["ask"], ["sleep"], ["each"], ["quick"], ["bad"], on_branch_error="ignore"),
