@@ -130,7 +130,7 @@ def test_an_editor_finds_most_errors_that_the_planner_knows() -> None:
     missed = {name for name, (definition, _, _) in ERRORS.items() if EDITOR.is_valid(definition)}
 
     assert missed <= NEEDS_MORE_THAN_A_SCHEMA
-    assert len(missed) <= 25 < len(ERRORS) - len(missed)
+    assert len(missed) <= 27 < len(ERRORS) - len(missed)
 
 
 VALID_CASES = [case for case in load_cases() if "refused" not in case.expect]
