@@ -8,6 +8,7 @@ from typing import Any
 from typer.main import get_command
 
 from orchestrator.cli.commands import app
+from orchestrator.cli.examples import EXAMPLES
 
 TEMPLATE = Path(__file__).with_suffix(".md")
 
@@ -36,6 +37,7 @@ def _describe(name: str, command: Any) -> Iterator[str]:
     yield f"### {name}\n"
     yield f"`{usage}{' [options]' if options else ''}`\n"
     yield f"{_join_lines(command.help)}\n"
+    yield "\n".join(["```sh", *EXAMPLES.get(name.removeprefix("orchestrator "), ()), "```", ""])
     if options:
         yield "| option | description |\n|---|---|"
         yield "\n".join(f"| `{_format_option(param)}` | {_format_help(param)} |" for param in options) + "\n"

@@ -28,6 +28,7 @@ from orchestrator.cli import (
     workflows,
 )  # fmt: skip
 from orchestrator.cli.api_command import add_server_options
+from orchestrator.cli.examples import format_examples, format_overview
 from orchestrator.cli.failures import INTERRUPTED, PIPE_CLOSED, UsageError, describe_bad_parameter, report
 from orchestrator.cli.output import discard_output, print_line
 from orchestrator.cli.own_packages import import_own_packages_first
@@ -44,16 +45,6 @@ GROUPS = {
     ),
 }
 """Commands by what they are for, in the order of the help."""
-EXAMPLES = """\b
-Examples:
-  orchestrator dev                                  start everything on this machine
-  orchestrator validate workflows/                  check all definitions of a folder
-  orchestrator run order.json --input '{"id": 7}'   run a definition without storing it
-  orchestrator workflows push order.json --activate publish it and install its trigger
-  orchestrator runs list --status failed            find what needs attention
-"""
-
-
 JSON_OPTION = "--json"
 
 
@@ -117,7 +108,7 @@ app = typer.Typer(
     name="orchestrator",
     cls=Commands,
     help="Run workflows defined as graphs, in JSON or YAML, durably on Temporal.",
-    epilog=EXAMPLES,
+    epilog=format_overview(),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -169,3 +160,16 @@ app.add_typer(schedule.app, name="schedule")
 app.add_typer(keys.app, name="keys")
 app.add_typer(secrets.app, name="secrets")
 app.add_typer(store.app, name="store")
+
+
+def add_examples(group: typer.Typer, prefix: str = "") -> None:
+    """Show examples at the end of the help of each command."""
+    for command in group.registered_commands:
+        name = command.name or getattr(command.callback, "__name__", "")
+        command.epilog = format_examples(f"{prefix}{name}")
+    for inner in group.registered_groups:
+        if inner.typer_instance is not None:
+            add_examples(inner.typer_instance, f"{inner.name} ")
+
+
+add_examples(app)

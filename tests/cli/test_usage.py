@@ -3,11 +3,15 @@
 import json
 import os
 import re
+import shlex
 from pathlib import Path
 
 import pytest
+from typer.core import TyperGroup
+from typer.main import get_command
 
-from orchestrator.cli.commands import GROUPS
+from orchestrator.cli.commands import GROUPS, app
+from orchestrator.cli.examples import EXAMPLES
 from orchestrator.cli.failures import UsageError
 from orchestrator.cli.serve import Announcement
 from tests.cli.commands import invoke, list_commands
@@ -133,12 +137,39 @@ def test_files_to_push_need_distinct_ids(tmp_path: Path, ids: tuple[object, ...]
     assert message.format(folder=tmp_path) in " ".join(result.stderr.split())
 
 
+@pytest.mark.parametrize("command", list_commands(), ids=" ".join)
+def test_every_command_has_examples_that_parse(command: tuple[str, ...]) -> None:
+    examples = EXAMPLES[" ".join(command)]
+    lines = invoke(*command, "--help", env={"COLUMNS": "80"}).stdout.splitlines()
+
+    assert [parse_example(each) for each in examples] == [command] * len(examples)
+    assert lines[-len(examples) - 1 :] == ["  Examples:", *(f"    {each}" for each in examples)]
+    assert [line for line in lines if len(line) > 80] == []
+
+
+def parse_example(line: str) -> tuple[str, ...]:
+    """Parse a line of the shell with all options and arguments. Return its command, which is not run."""
+    program, *args = shlex.split(line.partition(" > ")[0])
+    assert program == "orchestrator"
+    command, names = get_command(app), ()
+    context = command.make_context(program, args)
+    while isinstance(command, TyperGroup):
+        name, command, args = command.resolve_command(context, [*context._protected_args, *context.args])
+        assert command is not None
+        context, names = command.make_context(name, args, parent=context), (*names, str(name))
+    return names
+
+
+def test_examples_are_of_commands() -> None:
+    assert sorted(EXAMPLES) == sorted(map(" ".join, list_commands()))
+
+
 def test_the_help_groups_all_commands_and_shows_examples() -> None:
     help_text = invoke("--help").stdout
 
     assert [name for name, *_ in list_commands() if f"\n  {name} " not in help_text] == []
     assert all(f"\n{title}:\n" in help_text for title in GROUPS)
-    assert "orchestrator workflows push order.json --activate" in help_text
+    assert "orchestrator workflows push order.json --activate  publish it" in help_text
 
 
 @pytest.mark.parametrize("group", [(), *sorted({(name,) for name, *rest in list_commands() if rest})], ids=" ".join)
