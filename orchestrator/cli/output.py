@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 GAP = 2
 """Spaces between the columns of a table."""
+PROSE = ("description", "reason")
+"""Columns for people only: their text is cut where it does not fit."""
+MIN_PROSE = 20
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 STYLES = {
     "completed": "green",
@@ -102,22 +105,31 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, sta
 
 
 def _print_fitting(columns: Sequence[str], rows: list[list[str]], status: str) -> None:
-    """Print a table without the last columns that do not fit; no cell of the first column is ever cut."""
+    """Print a table without the columns that do not fit beside those before them. Only prose is ever cut."""
     from rich.cells import cell_len
     from rich.text import Text
 
     console = make_console()
     table = [list(columns), *rows]
-    widths = [max(cell_len(row[index]) for row in table) for index in range(len(columns))]
-    shown = len(columns)
-    while shown > 1 and sum(widths[:shown]) + GAP * (shown - 1) > console.width:
-        shown -= 1
+    widths = {0: max(cell_len(row[0]) for row in table)}
+    for index in range(1, len(columns)):
+        free = console.width - sum(widths.values()) - GAP * len(widths)
+        width = max(cell_len(row[index]) for row in table)
+        if width <= free:
+            widths[index] = width
+        elif columns[index] in PROSE and free >= MIN_PROSE:
+            widths[index] = free
+    last = max(widths)
     for number, row in enumerate(table):
         line = Text()
-        for index, cell in enumerate(row[:shown]):
-            style = "bold" if number == 0 else STYLES.get(cell, "") if columns[index] == status else ""
-            padding = 0 if index == shown - 1 else widths[index] - cell_len(cell) + GAP
-            line.append(cell, style).append(" " * padding)
+        for index, width in widths.items():
+            style = "bold" if number == 0 else STYLES.get(row[index], "") if columns[index] == status else ""
+            cell = Text(row[index], style)
+            if columns[index] in PROSE:
+                cell.truncate(width, overflow="ellipsis")
+            line.append_text(cell)
+            if index != last:
+                line.append(" " * (width - cell.cell_len + GAP))
         console.print(line)
 
 

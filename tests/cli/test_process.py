@@ -6,6 +6,7 @@ import os
 import pty
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,10 @@ ROOT = Path(__file__).parents[2]
 EXAMPLE = "examples/invoice_reminder.json"
 BAD = b'{"name": "x", "trigger": {"type": "manual"}, "nodes": []}'
 HEAVY = ("pydantic", "temporalio", "rich", "yaml", "httpx", "sqlalchemy", "asyncio", "orchestrator.planner")
+HEAVY_FOR_A_CLIENT = (
+    *("temporalio", "sqlalchemy", "fastapi", "jsonschema", "ruamel.yaml", "croniter", "re2", "watchfiles"),
+    *("activities", "api", "orchestrator.settings", "orchestrator.planner.planner", "orchestrator.store.database"),
+)
 
 
 def command_line(*args: str) -> list[str]:
@@ -197,6 +202,25 @@ def test_help_loads_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=ROOT, timeout=30, check=True)
 
     assert done.stdout == b"[]\n"
+
+
+def test_a_list_of_runs_loads_a_client_and_nothing_heavier(record_property: Callable[[str, object], None]) -> None:
+    """The time is only recorded: it depends on the machine. 0.3 s of CPU where this was written."""
+    code = """
+import resource, sys
+from orchestrator.cli.commands import app
+try:
+    app(["runs", "list", "--url", "http://127.0.0.1:1"])
+except SystemExit as end:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    print(end.code, usage.ru_utime + usage.ru_stime, *sorted(sys.modules))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=ROOT, timeout=60, check=True)
+    exit_code, seconds, *modules = done.stdout.decode().split()
+    record_property("cpu_seconds", seconds)
+
+    assert (exit_code, "httpx" in modules) == ("3", True)
+    assert [name for name in HEAVY_FOR_A_CLIENT if name in modules] == []
 
 
 @pytest.mark.slow
