@@ -85,6 +85,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "keys list": ("orchestrator keys list",),
     "keys rotate": (f"orchestrator keys rotate {KEY} --grace-hours 24",),
     "keys revoke": (f"orchestrator keys revoke {KEY}",),
+    "audit list": ("orchestrator audit list --since 7d", f"orchestrator audit list --target {RUN}"),
+    "audit export": ("orchestrator audit export --since 2026-01-01T00:00:00Z > audit.jsonl",),
     "secrets list": ("orchestrator secrets list", "orchestrator secrets list --customer acme"),
     "store migrate": ("orchestrator store migrate",),
 }  # fmt: skip

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 GAP = 2
 """Spaces between the columns of a table."""
-PROSE = ("description", "reason")
+IDS = ("target",)
+"""Columns that are never left out, like the first one."""
+PROSE = ("description", "reason", "details")
 """Columns for people only: their text is cut where it does not fit."""
 MIN_PROSE = 20
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -105,20 +107,21 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, sta
 
 
 def _print_fitting(columns: Sequence[str], rows: list[list[str]], status: str) -> None:
-    """Print a table without the columns that do not fit beside those before them. Only prose is ever cut."""
+    """Print a table without the columns that do not fit beside IDs and those before them. Only prose is ever cut."""
     from rich.cells import cell_len
     from rich.text import Text
 
     console = make_console()
     table = [list(columns), *rows]
-    widths = {0: max(cell_len(row[0]) for row in table)}
-    for index in range(1, len(columns)):
-        free = console.width - sum(widths.values()) - GAP * len(widths)
-        width = max(cell_len(row[index]) for row in table)
-        if width <= free:
-            widths[index] = width
-        elif columns[index] in PROSE and free >= MIN_PROSE:
-            widths[index] = free
+    needed = [max(cell_len(row[index]) for row in table) for index in range(len(columns))]
+    chosen = {index: needed[index] for index, name in enumerate(columns) if index == 0 or name in IDS}
+    for index, name in enumerate(columns):
+        free = console.width - sum(chosen.values()) - GAP * len(chosen)
+        if index not in chosen and needed[index] <= free:
+            chosen[index] = needed[index]
+        elif index not in chosen and name in PROSE and free >= MIN_PROSE:
+            chosen[index] = free
+    widths = dict(sorted(chosen.items()))
     last = max(widths)
     for number, row in enumerate(table):
         line = Text()

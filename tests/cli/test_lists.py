@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from orchestrator.cli import deliveries, keys, moments, output, runs, workflows
+from orchestrator.cli import audit, deliveries, keys, moments, output, runs, workflows
 from orchestrator.cli.client import ApiClient
 from orchestrator.cli.server_address import ServerOptions
 from tests.cli.commands import invoke
@@ -33,6 +33,10 @@ KEY = {
     "id": "9b1d3c5e7f", "name": "deployment from the pipeline of the shop", "scopes": ["read", "run", "edit"],
     "expires_at": None, "revoked_at": None, "created_at": TIME, "customer_id": "acme",
 }  # fmt: skip
+CHANGE = {
+    "at": TIME, "actor": "deploy", "operation": "rollbackWorkflow", "target": "reconcile_supplier_invoices", "details": {"version": 12},
+    "source": "10.0.0.7", "customer_id": "acme",
+}  # fmt: skip
 LISTS: dict[str, tuple[Callable[..., Any], dict[str, Any], dict[str, Any]]] = {
     "runs": (runs.list_runs, {}, RUN),
     "runs of a workflow with a long ID": (runs.list_runs, {}, {**RUN, "id": f"{LONGEST}-7k3m", "workflow_id": LONGEST}),
@@ -41,6 +45,7 @@ LISTS: dict[str, tuple[Callable[..., Any], dict[str, Any], dict[str, Any]]] = {
     "versions": (workflows.versions, {"workflow": WORKFLOW}, VERSION),
     "deliveries": (deliveries.list_deliveries, {}, DELIVERY),
     "keys": (keys.list_keys, {}, KEY),
+    "changes": (audit.list_audit, {}, CHANGE),
 }
 """By name the command, its arguments, and an item of what the API answers."""
 ENTIRE = {
@@ -51,6 +56,7 @@ ENTIRE = {
     "versions": "12       2000 d ago  3",
     "deliveries": f"{DELIVERY['id']}  webhook  shop/orders  rejected  2000 d ago",
     "keys": "9b1d3c5e7f  deployment from the pipeline of the shop  read,run,edit  valid",
+    "changes": "2000 d ago  deploy  rollbackWorkflow  reconcile_supplier_invoices  10.0.0.7",
 }
 """The line of that item: each cell is whole or absent."""
 
@@ -73,7 +79,7 @@ def test_a_list_cuts_no_id_at_80_columns(name: str, capsys: pytest.CaptureFixtur
     heading, line = capsys.readouterr().out.splitlines()
 
     assert line.rstrip() == ENTIRE[name]
-    assert len(heading) <= WIDTH or str(item["id"]).startswith(LONGEST)
+    assert len(heading) <= WIDTH or str(item.get("id")).startswith(LONGEST)
 
 
 @pytest.mark.usefixtures("terminal")
