@@ -34,8 +34,8 @@ KEY = {
     "expires_at": None, "revoked_at": None, "created_at": TIME, "customer_id": "acme",
 }  # fmt: skip
 CHANGE = {
-    "at": TIME, "actor": "deploy", "operation": "rollbackWorkflow", "target": "reconcile_supplier_invoices", "details": {"version": 12},
-    "source": "10.0.0.7", "customer_id": "acme",
+    "at": TIME, "actor": "deploy", "operation": "rollbackWorkflow", "target": "reconcile_supplier_invoices",
+    "details": {"version": 12}, "source": "10.0.0.7", "customer_id": "acme",
 }  # fmt: skip
 LISTS: dict[str, tuple[Callable[..., Any], dict[str, Any], dict[str, Any]]] = {
     "runs": (runs.list_runs, {}, RUN),
