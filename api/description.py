@@ -13,14 +13,14 @@ from pydantic import BaseModel
 from api import docs_page
 from api.access import require_known_caller
 from api.examples import RESPONSES
-from api.models.workflows import GraphView
 from api.problems import ProblemDetails
+from orchestrator.drawing.layout import Layout
 from orchestrator.model.definition import build_definition_schema
 from orchestrator.temporal.history.stream_events import RunEvent, SignalEvent, StepEvent
 
 SCHEMAS = "#/components/schemas/"
 DEFINITION = {"$ref": f"{SCHEMAS}Definition"}
-TAKES_DEFINITION = ("createWorkflow", "saveWorkflow", "validateWorkflow")
+TAKES_DEFINITION = ("createWorkflow", "saveWorkflow", "validateWorkflow", "layOutDefinition")
 STREAM_EVENTS = (RunEvent, StepEvent, SignalEvent)
 EVENT_STREAM = "text/event-stream"
 EVENTS = "Server-sent events. `data` is JSON; its schema depends on the event name: " + ", ".join(
@@ -50,7 +50,7 @@ def install(app: FastAPI, prefix: str) -> None:
 def complete_document(document: dict[str, Any]) -> dict[str, Any]:
     """Add the schemas that routes reference by name, and correct what is not OpenAPI 3.1."""
     schemas = document["components"]["schemas"]
-    for model in (ProblemDetails, GraphView, *STREAM_EVENTS):
+    for model in (ProblemDetails, Layout, *STREAM_EVENTS):
         schema = model.model_json_schema(mode="serialization", ref_template=f"{SCHEMAS}{{model}}")
         schemas |= {**schema.pop("$defs", {}), model.__name__: schema}
     schemas |= _read_definition_schemas()

@@ -31,7 +31,7 @@ PURE = (
     "orchestrator.errors", "orchestrator.model.definition", "orchestrator.model.plan", "orchestrator.model.run",
     "orchestrator.jsontools.source", "orchestrator.language", "orchestrator.timing.schedule",
     "orchestrator.expressions", "orchestrator.conditions", "orchestrator.planner", "orchestrator.interpreter",
-    "orchestrator.simulator", "orchestrator.drawing.mermaid",
+    "orchestrator.simulator", "orchestrator.drawing.formats",
 )  # fmt: skip
 HEAVY = ("temporalio", "sqlalchemy", "fastapi", "uvicorn", "httpx", "aiosmtplib", "rich", "typer")
 LOADS_NOTHING_OF = {
@@ -46,7 +46,6 @@ LOADS_NOTHING_OF = {
 ONLY_IMPORTERS = {
     "croniter": ("orchestrator/timing/cron.py",),
     "ruamel": ("orchestrator/jsontools/yaml_source.py", "orchestrator/jsontools/yaml_format.py"),
-    "mmdr": ("orchestrator/drawing/svg.py",),
     "jsonschema": ("orchestrator/jsontools/schema.py", "orchestrator/jsontools/schema_messages.py"),
     "temporalio": (
         "orchestrator/temporal/",

@@ -60,30 +60,6 @@ class VersionDocument(VersionSummary):
     definition: dict[str, Any] = Field(description="The definition as it was published.")
 
 
-class GraphNode(BaseModel):
-    """A node of a graph."""
-
-    id: str = Field(description="Node ID.")
-    type: str = Field(description="Node type.")
-    name: str = Field(description="Name of the node.")
-
-
-class GraphEdge(BaseModel):
-    """An edge of a graph; `trigger` is the source of the first."""
-
-    source: str = Field(description="ID of the node that the edge leaves.")
-    port: str = Field(description="Port that it leaves by.")
-    target: str = Field(description="ID of the node that it leads to.")
-    label: str = Field(description="Its label.")
-
-
-class GraphView(BaseModel):
-    """The graph of a definition, as the planner reads it."""
-
-    nodes: list[GraphNode] = Field(description="The nodes.")
-    edges: list[GraphEdge] = Field(description="The edges.")
-
-
 class ProblemView(BaseModel):
     """An error or a warning about a definition."""
 

@@ -1,10 +1,8 @@
-"""Save, publish, pause, archive, roll back and draw definitions."""
+"""Save, publish, pause, archive and roll back definitions."""
 
-import asyncio
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Query, Response
-from fastapi.responses import JSONResponse, PlainTextResponse
 
 from api.access import Caller, Editor, Reader
 from api.audit import note_change
@@ -29,8 +27,6 @@ from api.models.workflows import (
 from api.paging import Cursor, Limit, Page, cut_page, decode_cursor
 from api.problems import describe_problems
 from api.services import ServicesDep
-from orchestrator.drawing.mermaid import describe_graph, draw_mermaid
-from orchestrator.drawing.svg import draw_svg
 from orchestrator.service.services import Services
 from orchestrator.store.records import Stored
 from orchestrator.store.records import Version as Published
@@ -50,7 +46,6 @@ ETAG_HEADER: dict[str, Any] = {
     }
 }
 CHANGED = {200: ETAG_HEADER, **describe_problems(401, 403, 404, 409, 412, 422, 429, 503)}
-PICTURE_ONLY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 FOUND = describe_problems(401, 403, 404, 422, 429, 503)
 
 
@@ -271,39 +266,6 @@ async def rollback_workflow(
         caller.customer_id, workflow_id, request.version, caller.name, revision=expected
     )
     return await _respond_changed(services, stored, response)
-
-
-@router.get(
-    "/{workflow_id}/graph",
-    operation_id="drawWorkflow",
-    response_class=PlainTextResponse,
-    responses={
-        200: {
-            "description": "The graph.",
-            "content": {
-                "text/vnd.mermaid": {"schema": {"type": "string"}},
-                "image/svg+xml": {"schema": {"type": "string"}},
-                "application/json": {"schema": {"$ref": "#/components/schemas/GraphView"}},
-            },
-        },
-        **describe_problems(401, 403, 404, 409, 422, 429, 503),
-    },
-)
-async def draw_workflow(
-    workflow_id: WorkflowId,
-    services: ServicesDep,
-    caller: Reader,
-    format: Annotated[Literal["mermaid", "svg", "json"], Query(description="Format of the drawing.")] = "mermaid",  # noqa: A002 - SPEC §10
-) -> Response:
-    """Draw the graph of a definition."""
-    stored = await services.workflows.get(caller.customer_id, workflow_id)
-    if format == "json":
-        return JSONResponse(await asyncio.to_thread(describe_graph, stored.definition))
-    text = await asyncio.to_thread(draw_mermaid, stored.definition)
-    if format == "mermaid":
-        return Response(text, media_type="text/vnd.mermaid; charset=utf-8")
-    # The picture contains names of nodes: no script in them may run.
-    return Response(await draw_svg(text), media_type="image/svg+xml", headers={"Content-Security-Policy": PICTURE_ONLY})
 
 
 @router.get("/{workflow_id}/stats", operation_id="getWorkflowStats", responses=FOUND)

@@ -1,1 +1,1 @@
-"""Draw the graph of a definition: Mermaid text and SVG."""
+"""Draw the graph of a definition: Mermaid text, a layout with coordinates, and SVG."""

@@ -3,6 +3,8 @@
 Dominators after Cooper, Harvey and Kennedy, "A Simple, Fast Dominance Algorithm" (2001).
 """
 
+from heapq import heapify, heappop, heappush
+
 
 def compute_reverse_postorder(successors: list[list[int]], root: int) -> list[int]:
     """Return the nodes that the root reaches, in reverse postorder."""
@@ -34,21 +36,25 @@ def compute_immediate_dominators(successors: list[list[int]], order: list[int]) 
     while changed:
         changed = False
         for number in order[1:]:
-            processed = [before for before in predecessors[number] if before in dominators]
-            nearest = processed[0]
-            for before in processed[1:]:
-                nearest = _intersect(nearest, before, dominators, position)
+            processed = [position[before] for before in predecessors[number] if before in dominators]
+            nearest = _intersect(processed, order, dominators, position)
             if dominators.get(number) != nearest:
                 dominators[number] = nearest
                 changed = True
     return dominators
 
 
-def _intersect(one: int, other: int, dominators: dict[int, int], position: dict[int, int]) -> int:
-    """Return the nearest common dominator: walk up from whichever node comes later in the order."""
-    while one != other:
-        while position[one] > position[other]:
-            one = dominators[one]
-        while position[other] > position[one]:
-            other = dominators[other]
-    return one
+def _intersect(positions: list[int], order: list[int], dominators: dict[int, int], position: dict[int, int]) -> int:
+    """Return the nearest common dominator: walk up from whichever node comes last in the order, until one is left.
+
+    Paths that meet are walked once, so that thousands of edges to one error handler take linear time.
+    """
+    latest = [-at for at in positions]
+    heapify(latest)
+    while True:
+        at = -latest[0]
+        while latest and latest[0] == -at:
+            heappop(latest)
+        if not latest:
+            return order[at]
+        heappush(latest, -position[dominators[order[at]]])

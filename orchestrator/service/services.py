@@ -14,6 +14,7 @@ from orchestrator.service.audit_writer import AuditWriter
 from orchestrator.service.background import run_every
 from orchestrator.service.events import Events
 from orchestrator.service.failing_runs import FailingRuns
+from orchestrator.service.graphs import Graphs
 from orchestrator.service.index_writer import IndexWriter
 from orchestrator.service.indexer import Indexer
 from orchestrator.service.permissions import PermissionReader
@@ -56,6 +57,7 @@ class Services:
     audit: Audit
     audit_writer: AuditWriter
     plans: Plans
+    graphs: Graphs
     workflows: Workflows
     schedules: WorkflowSchedules
     starts: Starts
@@ -127,6 +129,7 @@ async def open_services(
                 audit=audit,
                 audit_writer=AuditWriter(audit),
                 plans=plans,
+                graphs=Graphs(plans),
                 workflows=Workflows(definitions, index, plans, reconciler),
                 schedules=WorkflowSchedules(definitions, index, schedules, starts, database),
                 starts=starts,

@@ -4,13 +4,10 @@ import asyncio
 from collections.abc import Awaitable
 from itertools import pairwise
 from typing import Any
-from xml.etree import ElementTree
 
 import httpx
 import pytest
 
-from orchestrator.drawing.mermaid import draw_mermaid
-from orchestrator.drawing.svg import draw_svg
 from orchestrator.errors import DefinitionInvalid
 from orchestrator.service.process_pool import Busy
 from orchestrator.service.services import Services
@@ -256,41 +253,6 @@ async def test_a_definition_is_validated_without_being_stored(api: httpx.AsyncCl
     assert (await api.get("/workflows")).json()["items"] == []
 
 
-async def test_a_definition_is_drawn_as_mermaid(api: httpx.AsyncClient) -> None:
-    await store_workflow(api)
-
-    drawn = await api.get("/workflows/greeting/graph")
-
-    assert drawn.headers["content-type"].startswith("text/vnd.mermaid")
-    assert drawn.text.startswith("flowchart")
-
-
-async def test_a_definition_is_drawn_as_svg(api: httpx.AsyncClient) -> None:
-    await store_workflow(api)
-
-    picture = await api.get("/workflows/greeting/graph", params={"format": "svg"})
-
-    assert picture.headers["content-type"] == "image/svg+xml"
-    assert "sandbox" in picture.headers["content-security-policy"]
-    text = "".join(ElementTree.fromstring(picture.text).itertext())
-    assert all(name in text for name in ("greet", "done"))
-
-
-async def test_a_definition_is_drawn_as_json(api: httpx.AsyncClient) -> None:
-    await store_workflow(api)
-
-    graph = (await api.get("/workflows/greeting/graph", params={"format": "json"})).json()
-
-    assert [node["id"] for node in graph["nodes"]] == ["greet", "done"]
-    assert [(edge["source"], edge["target"]) for edge in graph["edges"]] == [("trigger", "greet"), ("greet", "done")]
-
-
-async def test_a_definition_is_not_drawn_in_an_unknown_format(api: httpx.AsyncClient) -> None:
-    await store_workflow(api)
-
-    assert (await api.get("/workflows/greeting/graph", params={"format": "png"})).status_code == 422
-
-
 def make_row(count: int) -> dict[str, Any]:
     """Build a workflow of `count` nodes in sequence."""
     ids = ["trigger", *(f"n{number}" for number in range(count))]
@@ -311,21 +273,6 @@ async def count_loop_turns(doing: Awaitable[Any]) -> int:
 
 FEW = 5
 """Turns of the loop before and after a call that blocks it."""
-
-
-async def test_drawing_does_not_block_the_event_loop() -> None:
-    """The renderer works for a quarter of a second and holds the GIL, so a thread would not help."""
-    assert await count_loop_turns(draw_svg(draw_mermaid(make_row(250)))) > FEW
-
-
-@pytest.mark.parametrize("count", [500, 9_000])
-async def test_a_graph_that_is_too_large_is_not_drawn(api: httpx.AsyncClient, count: int) -> None:
-    await store_workflow(api, make_row(count))
-
-    refused = await api.get("/workflows/greeting/graph", params={"format": "svg"})
-
-    assert (refused.status_code, refused.json()["code"]) == (409, "operation_refused")
-    assert "cannot render the graph as SVG" in refused.json()["detail"]
 
 
 async def test_validation_does_not_block_the_event_loop(services: Services) -> None:

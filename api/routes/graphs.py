@@ -1,0 +1,116 @@
+"""Draw graphs: of working copies, versions and unsaved definitions."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Header, Query, Response
+
+from api.access import Caller, Reader
+from api.fields import Version, WorkflowId, format_etag
+from api.json_bodies import StrictRoute
+from api.models.workflows import EXAMPLE
+from api.problems import describe_problems
+from api.services import ServicesDep
+from orchestrator.drawing.formats import DRAWING_REVISION, MEDIA_TYPES, Format
+from orchestrator.drawing.layout import Layout
+from orchestrator.service.services import Services
+
+router = APIRouter(tags=["graphs"], route_class=StrictRoute)
+PICTURE_ONLY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+"""Names of nodes are in the picture: no script in them may run."""
+DRAWN: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The graph.",
+        "headers": {"ETag": {"description": "For If-None-Match.", "schema": {"type": "string"}, "required": True}},
+        "content": {
+            "text/vnd.mermaid": {"schema": {"type": "string"}},
+            "image/svg+xml": {"schema": {"type": "string"}},
+            "application/json": {"schema": {"$ref": "#/components/schemas/Layout"}},
+        },
+    },
+    304: {"description": "The graph has not changed since it was read."},
+    **describe_problems(401, 403, 404, 422, 429, 503),
+}
+DrawingFormat = Annotated[
+    Format,
+    Query(
+        alias="format",
+        description="`mermaid`: text for Mermaid. `svg`: a picture. `layout`: boxes and edges with their coordinates.",
+    ),
+]
+IfNoneMatch = Annotated[
+    str | None, Header(max_length=1000, description="ETag of the graph that is already known; the answer is then 304.")
+]
+
+
+async def _respond(
+    services: Services,
+    caller: Caller,
+    definition: Mapping[str, Any],
+    drawing_format: Format,
+    *,
+    tag: str,
+    if_none_match: str | None,
+) -> Response:
+    """Draw a definition, or answer 304 where the client has the drawing; `tag` tells definitions apart."""
+    etag = f'"{tag}-{drawing_format}-{DRAWING_REVISION}"'
+    headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
+    if if_none_match is not None and etag in {each.strip().removeprefix("W/") for each in if_none_match.split(",")}:
+        return Response(status_code=304, headers=headers)
+    text = await services.graphs.draw(caller.customer_id or "", definition, drawing_format)
+    if drawing_format == "svg":
+        headers["Content-Security-Policy"] = PICTURE_ONLY
+    return Response(text, media_type=MEDIA_TYPES[drawing_format], headers=headers)
+
+
+@router.post(
+    "/workflows/layout",
+    operation_id="layOutDefinition",
+    response_model=Layout,
+    responses=describe_problems(400, 401, 403, 404, 413, 422, 429, 503),
+)
+async def lay_out_definition(
+    definition: Annotated[
+        dict[str, Any],
+        Body(description="The definition; see `GET /schema`.", openapi_examples={"greeting": {"value": EXAMPLE}}),
+    ],
+    services: ServicesDep,
+    caller: Reader,
+) -> Response:
+    """Lay out a definition without saving it: boxes and edges with coordinates. An invalid one as far as possible."""
+    text = await services.graphs.draw(caller.creates_for, definition, "layout")
+    return Response(text, media_type=MEDIA_TYPES["layout"])
+
+
+@router.get("/workflows/{workflow_id}/graph", operation_id="drawWorkflow", response_class=Response, responses=DRAWN)
+async def draw_workflow(
+    workflow_id: WorkflowId,
+    services: ServicesDep,
+    caller: Reader,
+    drawing_format: DrawingFormat = "mermaid",
+    if_none_match: IfNoneMatch = None,
+) -> Response:
+    """Draw the working copy of a workflow."""
+    stored = await services.workflows.get(caller.customer_id, workflow_id)
+    tag = format_etag(stored).strip('"')
+    return await _respond(services, caller, stored.definition, drawing_format, tag=tag, if_none_match=if_none_match)
+
+
+@router.get(
+    "/workflows/{workflow_id}/versions/{version}/graph",
+    operation_id="drawVersion",
+    response_class=Response,
+    responses=DRAWN,
+)
+async def draw_version(
+    workflow_id: WorkflowId,
+    version: Version,
+    services: ServicesDep,
+    caller: Reader,
+    drawing_format: DrawingFormat = "mermaid",
+    if_none_match: IfNoneMatch = None,
+) -> Response:
+    """Draw a published version."""
+    published = await services.workflows.get_version(caller.customer_id, workflow_id, version)
+    tag = f"v{version}-{int(published.published_at.timestamp() * 1_000_000):x}"
+    return await _respond(services, caller, published.definition, drawing_format, tag=tag, if_none_match=if_none_match)

@@ -1,0 +1,30 @@
+"""Draw a definition in each format that is offered."""
+
+from collections.abc import Mapping
+from typing import Any, Literal, assert_never
+
+from orchestrator.drawing.graph_layout import lay_out
+from orchestrator.drawing.mermaid import draw_mermaid
+from orchestrator.drawing.svg import draw_svg
+
+Format = Literal["mermaid", "svg", "layout"]
+MEDIA_TYPES: dict[Format, str] = {
+    "mermaid": "text/vnd.mermaid; charset=utf-8",
+    "svg": "image/svg+xml",
+    "layout": "application/json",
+}
+DRAWING_REVISION = 1
+"""Raised when the same definition is drawn differently: cached drawings are then read again."""
+
+
+def draw(definition: Mapping[str, Any], drawing_format: Format) -> str:
+    """Return a definition as Mermaid text, as SVG, or as the JSON of its layout; also an invalid one."""
+    match drawing_format:
+        case "mermaid":
+            return draw_mermaid(definition)
+        case "svg":
+            return draw_svg(lay_out(definition), str(definition.get("name") or definition.get("id") or ""))
+        case "layout":
+            return lay_out(definition).model_dump_json()
+        case _:
+            assert_never(drawing_format)

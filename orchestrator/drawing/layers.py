@@ -1,0 +1,216 @@
+"""Place the items of one scope: layers, the order within a layer, and coordinates.
+
+Layers are the longest paths over edges that lead to a higher rank; an edge that spans several layers gets a waypoint in
+each layer between, so that it has a lane of its own between the boxes. Edges to the same target share their waypoints:
+
+    a ──┐ layer 0          a's edge to d and b's edge to d meet in the waypoint (d), which takes part in the order
+    b  (d)  layer 1        of layer 1 and is placed like a box without a size
+    c  (d)  layer 2
+    └─d─┘   layer 3
+
+All steps are linear, or sort: 10,000 nodes take a fraction of a second.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from orchestrator.drawing.isotonic import place_in_order
+
+SWEEPS = 4
+GAP_X = 36
+"""Between boxes of a layer."""
+LANE_X = 18
+"""Between two lines that pass a layer."""
+MAX_WAYPOINTS = 3
+"""Waypoints for each item, on average; longer edges run beside the boxes instead."""
+
+
+@dataclass(slots=True, eq=False)
+class Item:
+    """A box to place, or a waypoint of an edge. Items are numbered by rank."""
+
+    width: int
+    height: int
+    margin: int = 0
+    """What its edges and labels take at its right."""
+    waypoint: bool = False
+    layer: int = 0
+    left: int = 0
+    top: int = 0
+
+    @property
+    def center(self) -> int:
+        """Horizontal centre, where edges arrive."""
+        return self.left + self.width // 2
+
+
+@dataclass(slots=True, eq=False)
+class Link:
+    """An edge between two items."""
+
+    source: int
+    target: int
+    offset: int
+    """Where it leaves, from the left of its source; its width where it leaves by the side."""
+    side: bool = False
+    """Whether it leaves by the right side."""
+    labelled: bool = False
+    waypoints: list[int] | None = None
+    """Items that it passes, from its source on; None where it runs beside the boxes."""
+
+    @property
+    def goes_back(self) -> bool:
+        """Whether it leads to the same or a lower rank."""
+        return self.target <= self.source
+
+
+@dataclass(slots=True)
+class Placement:
+    """The items of a scope in layers."""
+
+    items: list[Item]
+    links: list[Link]
+    layers: list[list[int]] = field(default_factory=list)
+    """The items of each layer, from left to right."""
+    segments: list[tuple[int, int, int]] = field(default_factory=list)
+    """`(upper item, lower item, offset of the port)`, between neighbouring layers, each once."""
+
+
+def place_items(items: list[Item], links: list[Link], *, last: int | None = None) -> Placement:
+    """Assign layers, order and horizontal positions; `last` is below all others."""
+    placement = Placement(items, links)
+    _assign_layers(placement, last)
+    _insert_waypoints(placement)
+    _fill_layers(placement)
+    above, below = _index_segments(placement)
+    _order_layers(placement, above, below)
+    _position_layers(placement, above, below)
+    return placement
+
+
+def _assign_layers(placement: Placement, last: int | None) -> None:
+    forward: list[list[int]] = [[] for _ in placement.items]
+    for link in placement.links:
+        if not link.goes_back:
+            forward[link.source].append(link.target)
+    for number, item in enumerate(placement.items):
+        for target in forward[number]:
+            placement.items[target].layer = max(placement.items[target].layer, item.layer + 1)
+    if last is not None:
+        placement.items[last].layer = max((item.layer for item in placement.items[:last]), default=-1) + 1
+
+
+def _insert_waypoints(placement: Placement) -> None:
+    """Insert the waypoints of long edges, the shortest first, within a budget."""
+    items = placement.items
+    budget = MAX_WAYPOINTS * len(items)
+    spans = [(items[link.target].layer - items[link.source].layer, link) for link in placement.links]
+    chosen: dict[tuple[int, bool], list[Link]] = {}
+    for span, link in sorted((each for each in spans if not each[1].goes_back), key=lambda each: each[0]):
+        budget -= span - 1
+        if budget < 0:
+            break
+        chosen.setdefault((link.target, link.side), []).append(link)
+    for (target, _), links in chosen.items():
+        begin, end = min(items[link.source].layer for link in links) + 1, items[target].layer
+        chain = range(len(items), len(items) + end - begin)
+        items.extend(Item(0, 0, waypoint=True, layer=layer) for layer in range(begin, end))
+        for link in links:
+            link.waypoints = list(chain[items[link.source].layer + 1 - begin :])
+
+
+def _fill_layers(placement: Placement) -> None:
+    """Fill the layers in order of rank, and list the segments; a waypoint comes after the item before it."""
+    items = placement.items
+    keys: list[float] = [float(number) for number in range(len(items))]
+    seen: dict[tuple[int, int, int], None] = {}
+    for link in placement.links:
+        if link.waypoints is None:
+            continue
+        at, offset = link.source, link.offset
+        for number in (*link.waypoints, link.target):
+            if items[number].waypoint:
+                keys[number] = min(keys[number], link.source + 0.5)
+            seen[at, number, offset] = None
+            at, offset = number, 0
+    placement.segments = list(seen)
+    placement.layers = [[] for _ in range(max((item.layer for item in items), default=-1) + 1)]
+    for number in sorted(range(len(items)), key=keys.__getitem__):
+        placement.layers[items[number].layer].append(number)
+
+
+Neighbours = list[list[tuple[int, int, int]]]
+"""For each item `(neighbour, offset in the neighbour, own offset)`, towards one side."""
+
+
+def _index_segments(placement: Placement) -> tuple[Neighbours, Neighbours]:
+    above: Neighbours = [[] for _ in placement.items]
+    below: Neighbours = [[] for _ in placement.items]
+    for upper, lower, offset in placement.segments:
+        arrival = placement.items[lower].width // 2
+        above[lower].append((upper, offset, arrival))
+        below[upper].append((lower, arrival, offset))
+    return above, below
+
+
+def _order_layers(placement: Placement, above: Neighbours, below: Neighbours) -> None:
+    """Order each layer by the barycentre of its neighbours, alternately downwards and upwards."""
+    items, layers = placement.items, placement.layers
+    position = [0.0] * len(items)
+
+    def number_layer(layer: Sequence[int]) -> None:
+        for at, number in enumerate(layer):
+            position[number] = float(at)
+
+    for layer in layers:
+        number_layer(layer)
+    for sweep in range(SWEEPS):
+        downwards = sweep % 2 == 0
+        neighbours = above if downwards else below
+        for layer in layers if downwards else reversed(layers):
+            if len(layer) < 2:
+                continue
+            keys: dict[int, float] = {}
+            for number in layer:
+                near = neighbours[number]
+                places = [position[other] + offset / (items[other].width + 1) for other, offset, _ in near]
+                keys[number] = sum(places) / len(places) if places else position[number]
+            layer.sort(key=keys.__getitem__)
+            number_layer(layer)
+
+
+def _position_layers(placement: Placement, above: Neighbours, below: Neighbours) -> None:
+    """Place each layer as near as possible to where its neighbours want it, alternately downwards and upwards."""
+    items = placement.items
+    gaps = [_list_gaps(placement, layer) for layer in placement.layers]
+    left = [0.0] * len(items)
+    for layer, distances in zip(placement.layers, gaps, strict=True):
+        at = -sum(distances) / 2
+        for number, distance in zip(layer, [*distances, 0], strict=True):
+            left[number] = at
+            at += distance
+    for sweep in range(SWEEPS + 1):
+        downwards = sweep % 2 == 0
+        neighbours = above if downwards else below
+        rows = list(zip(placement.layers, gaps, strict=True))
+        for layer, distances in rows if downwards else reversed(rows):
+            wanted, weights = [], []
+            for number in layer:
+                near = neighbours[number]
+                places = [left[other] + offset - own for other, offset, own in near]
+                wanted.append(sum(places) / len(places) if places else left[number])
+                weights.append((8.0 if items[number].waypoint else 1.0) if places else 0.1)
+            for number, at in zip(layer, place_in_order(wanted, weights, distances), strict=True):
+                left[number] = at
+    for item, at in zip(items, left, strict=True):
+        item.left = round(at)
+
+
+def _list_gaps(placement: Placement, layer: Iterable[int]) -> list[int]:
+    """Return the least distance of the left sides of neighbours in a layer."""
+    row = [placement.items[number] for number in layer]
+    return [
+        item.width + item.margin + (LANE_X if item.waypoint or after.waypoint else GAP_X)
+        for item, after in pairwise(row)
+    ]

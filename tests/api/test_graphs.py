@@ -1,0 +1,113 @@
+"""Graphs of workflows over HTTP, in each format."""
+
+from itertools import pairwise
+from typing import Any
+from xml.etree import ElementTree
+
+import httpx
+import pytest
+
+from orchestrator.drawing.layout import Layout
+from tests.api.support import create_active_workflow, create_workflow
+
+pytestmark = pytest.mark.temporal
+MANUAL = {"type": "manual"}
+GRAPH = "/workflows/greeting/graph"
+
+
+def list_ids(answer: httpx.Response) -> list[str]:
+    assert answer.status_code == 200, answer.text
+    return [box.id for box in Layout.model_validate_json(answer.text).boxes]
+
+
+async def test_a_workflow_is_drawn_as_mermaid(api: httpx.AsyncClient) -> None:
+    await create_workflow(api, "greeting", MANUAL)
+
+    drawn = await api.get(GRAPH)
+
+    assert drawn.headers["content-type"].startswith("text/vnd.mermaid")
+    assert drawn.text.startswith("flowchart")
+
+
+async def test_a_workflow_is_drawn_as_svg(api: httpx.AsyncClient) -> None:
+    await create_workflow(api, "greeting", MANUAL)
+
+    picture = await api.get(GRAPH, params={"format": "svg"})
+
+    assert picture.headers["content-type"] == "image/svg+xml"
+    assert "sandbox" in picture.headers["content-security-policy"]
+    assert [each.get("data-node") for each in ElementTree.fromstring(picture.text).iter() if each.get("data-node")] == [
+        "trigger", "a"
+    ]  # fmt: skip
+
+
+async def test_a_workflow_is_laid_out(api: httpx.AsyncClient) -> None:
+    await create_workflow(api, "greeting", MANUAL)
+
+    assert list_ids(await api.get(GRAPH, params={"format": "layout"})) == ["trigger", "a"]
+
+
+@pytest.mark.parametrize("drawing_format", ["png", "json", ""])
+async def test_a_workflow_is_not_drawn_in_an_unknown_format(api: httpx.AsyncClient, drawing_format: str) -> None:
+    await create_workflow(api, "greeting", MANUAL)
+
+    assert (await api.get(GRAPH, params={"format": drawing_format})).status_code == 422
+
+
+async def test_a_version_is_drawn_as_it_was_published(api: httpx.AsyncClient) -> None:
+    await create_active_workflow(api, "greeting", MANUAL)
+    nodes = [{"id": "other", "type": "end"}]
+    edges = [{"source": "trigger", "target": "other"}]
+    changed = {"id": "greeting", "name": "Greeting", "trigger": MANUAL, "nodes": nodes, "edges": edges}
+    assert (await api.put("/workflows/greeting", json=changed)).status_code == 200
+
+    version = await api.get("/workflows/greeting/versions/1/graph", params={"format": "layout"})
+
+    assert list_ids(version) == ["trigger", "keep"]
+    assert list_ids(await api.get(GRAPH, params={"format": "layout"})) == ["trigger", "other"]
+    assert (await api.get("/workflows/greeting/versions/2/graph")).status_code == 404
+
+
+async def test_a_graph_is_sent_again_only_after_a_change(api: httpx.AsyncClient) -> None:
+    await create_workflow(api, "greeting", MANUAL)
+    first = await api.get(GRAPH, params={"format": "layout"})
+    known = {"If-None-Match": first.headers["etag"]}
+
+    again = await api.get(GRAPH, params={"format": "layout"}, headers=known)
+    other = await api.get(GRAPH, params={"format": "svg"}, headers=known)
+    changed = (await api.get("/workflows/greeting")).json() | {"name": "Changed"}
+    assert (await api.put("/workflows/greeting", json=changed)).status_code == 200
+    later = await api.get(GRAPH, params={"format": "layout"}, headers=known)
+
+    assert (again.status_code, again.content) == (304, b"")
+    assert (other.status_code, later.status_code) == (200, 200)
+
+
+UNFINISHED: dict[str, Any] = {
+    "nodes": [{"id": "a", "type": "action", "name": 7}, {"id": "odd", "type": "looop"}, "no node"],
+    "edges": [{"source": "a", "target": "ghost"}, {"source": "trigger", "target": "a"}],
+}
+
+
+async def test_an_unsaved_definition_is_laid_out_as_far_as_it_can_be_read(api: httpx.AsyncClient) -> None:
+    answer = await api.post("/workflows/layout", json=UNFINISHED)
+
+    assert list_ids(answer) == ["trigger", "a", "odd", "ghost"]
+    assert (await api.get("/workflows")).json()["items"] == []
+
+
+async def test_an_unsaved_definition_in_yaml_is_laid_out(api: httpx.AsyncClient) -> None:
+    text = "nodes: [{id: a, type: end}]\nedges: [{source: trigger, target: a}]\n"
+
+    answer = await api.post("/workflows/layout", content=text, headers={"Content-Type": "application/yaml"})
+
+    assert list_ids(answer) == ["trigger", "a"]
+
+
+async def test_a_large_graph_is_drawn_in_a_process(api: httpx.AsyncClient) -> None:
+    """The renderer of before refused a chain of 400 nodes."""
+    ids = ["trigger", *(f"n{number}" for number in range(5_000))]
+    edges = [{"source": source, "target": target} for source, target in pairwise(ids)]
+    body = {"nodes": [{"id": each, "type": "set"} for each in ids[1:]], "edges": edges}
+
+    assert list_ids(await api.post("/workflows/layout", json=body)) == ids
