@@ -20,21 +20,23 @@ LINKS = {
 SUMMARY = {
     "id": RUN_ID, "workflow_id": "greeting", "workflow_version": 1, "customer_id": "acme", "status": "completed",
     "trigger_type": "manual", "started_at": BEGIN, "completed_at": END, "duration_ms": 16, "rerun_of": None,
-    "cancelled_by": None, "cancel_reason": None,
+    "cancelled_by": None, "cancel_reason": None, "workflow_name": "Greeting", "parent_run_id": None, "waiting_for": [],
+    "error": None, "keys": {},
 }  # fmt: skip
+ROW = {**SUMMARY, "reason": None, "node_id": None, "error_type": None, "as_of": END}
 STEP: dict[str, Any] = {
     "path": "", "status": "completed", "started_at": BEGIN, "completed_at": BEGIN, "input_data": {},
     "output_data": {}, "error": None, "retry_count": 0, "duration_ms": 0, "warnings": [], "decision": None,
 }  # fmt: skip
 RUN = {
     **SUMMARY,
-    "workflow_name": "Greeting", "trigger_data": None, "input_data": {"name": "Ada"}, "context": {"text": "Hello Ada"},
+    "trigger_data": None, "input_data": {"name": "Ada"}, "context": {"text": "Hello Ada"},
     "steps": [
         {**STEP, "id": "greet", "node_id": "greet", "output_data": {"text": "Hello Ada"}},
         {**STEP, "id": "done", "node_id": "done"},
     ],
-    "current_node_id": None, "error": None, "failure": None, "output": {"text": "Hello Ada"}, "steps_completed": 2,
-    "steps_total": 2, "waiting_for": [], "parent_run_id": None, "reruns": [], "warnings": [], "complete": True,
+    "current_node_id": None, "failure": None, "output": {"text": "Hello Ada"}, "steps_completed": 2,
+    "steps_total": 2, "reruns": [], "warnings": [], "complete": True,
     "links": LINKS,
 }  # fmt: skip
 WORKFLOW = {
@@ -60,7 +62,7 @@ DELIVERY = {
 RESPONSES: dict[type[BaseModel], dict[str, Any]] = {
     Run: RUN,
     RunStarted: {"id": RUN_ID, "workflow_id": "greeting", "duplicate": False, "links": LINKS},
-    Page[RunView]: {"items": [SUMMARY], "next_cursor": None},
+    Page[RunView]: {"items": [ROW], "next_cursor": None},
     RerunView: {"from_node": "done", "version": 1, "reused": ["greet"], "again": ["done"]},
     WorkflowDocument: WORKFLOW,
     Page[WorkflowDocument]: {"items": [WORKFLOW], "next_cursor": None},

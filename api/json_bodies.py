@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Iterator
 from http import HTTPStatus
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from fastapi import Request, Response
 from fastapi.dependencies.models import Dependant
@@ -124,12 +124,14 @@ class StrictRoute(APIRoute):
         # A webhook reads the request itself, with any query.
         reads_request = self.dependant.request_param_name is not None
         recorded = is_recorded(self.operation_id, self.methods or ()) and bool(gates)
-        known = {field.alias for part in parts for field in part.query_params}
+        fields = [field for part in parts for field in part.query_params]
+        known = {field.alias for field in fields}
+        repeatable = {field.alias for field in fields if _takes_several(field.field_info.annotation)}
 
         async def handle(request: Request) -> Response:
             await admit_request(request, request.app.state.services, gates)
             if not reads_request:
-                _check_query(request.query_params, known)
+                _check_query(request.query_params, known, repeatable)
             sends_yaml = not reads_request and is_yaml(request.headers.get("content-type", ""))
             scope = _declare_json(request.scope) if sends_yaml else request.scope
             strict_request = _StrictRequest(scope, request.receive)
@@ -150,7 +152,12 @@ def _iterate_dependants(dependant: Dependant) -> Iterator[Dependant]:
         yield from _iterate_dependants(inner)
 
 
-def _check_query(parameters: QueryParams, known: Collection[str]) -> None:
+def _takes_several(annotation: Any) -> bool:
+    """Return whether a parameter is a list, which may be given more than once."""
+    return any(get_origin(each) is list for each in (annotation, *get_args(annotation)))
+
+
+def _check_query(parameters: QueryParams, known: Collection[str], repeatable: Collection[str]) -> None:
     """Raise RequestValidationError for unknown and repeated parameters.
 
     A misspelt filter would otherwise list everything, and all but the last of several values would be ignored.
@@ -162,7 +169,7 @@ def _check_query(parameters: QueryParams, known: Collection[str]) -> None:
             "msg": "is given more than once",
         }
         for name in parameters
-        if name in known and len(parameters.getlist(name)) > 1
+        if name in known and name not in repeatable and len(parameters.getlist(name)) > 1
     ]
     mistakes += [
         {

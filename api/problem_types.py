@@ -48,6 +48,7 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
     "definition_invalid": ProblemType(422, "The definition or the input is not valid. `errors` lists all problems."),
     "bad_cron": ProblemType(422, "The cron expression or its time zone is not valid."),
     "bad_cursor": ProblemType(422, "The cursor is not one that this list has returned as `next_cursor`."),
+    "filter_too_wide": ProblemType(422, "The filter would search too many runs. Name a workflow, or a shorter time."),
     "value_refused": ProblemType(422, "The database cannot store a value, such as text with the character NUL."),
     "template_syntax": ProblemType(422, "A template has a syntax error."),
     "execution_error": ProblemType(422, "An expression cannot be evaluated on this data."),

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from datetime import datetime
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Header, Path, Query, Request, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
@@ -11,7 +11,7 @@ from pydantic import JsonValue
 
 from api.access import ADMITTED_KEY, Caller, Editor, Reader, Runner, is_still_admitted
 from api.audit import note_change
-from api.fields import PLAIN, IdempotencyKey, IdPrefix, RunId, Since, Until, WorkflowId
+from api.fields import PLAIN, IdempotencyKey, RunId, WorkflowId
 from api.json_bodies import StrictRoute
 from api.models.runs import (
     AdHocRequest,
@@ -28,13 +28,13 @@ from api.models.runs import (
 from api.paging import Cursor as PageCursor
 from api.paging import Limit, Page, cut_page, decode_cursor, encode_cursor
 from api.problems import StreamEnded, describe_problems
+from api.run_filters import Filter
 from api.services import ServicesDep
 from api.streams import follow_while
 from orchestrator.interpreter.restart import Changes
 from orchestrator.model.run import Run, RunSummary
 from orchestrator.service.services import Services
 from orchestrator.store.api_keys import ApiKey
-from orchestrator.store.run_index import RunFilter
 from orchestrator.telemetry.context import log_context
 from orchestrator.temporal.client.runs import StartedRun
 from orchestrator.temporal.history.stream import MAX_CURSOR, Cursor
@@ -128,28 +128,18 @@ async def run_definition(
 async def list_runs(
     services: ServicesDep,
     caller: Reader,
-    workflow_id: Annotated[str | None, Query(pattern=PLAIN, max_length=200, description="Workflow ID.")] = None,
-    status: Annotated[
-        Literal["running", "completed", "failed", "cancelled"] | None,
-        Query(description="`running` includes every run that has not ended; the run document has more detail."),
-    ] = None,
-    trigger: Annotated[
-        Literal["manual", "schedule", "event", "webhook", "workflow"] | None,
-        Query(description="What started the run; `workflow` is another run."),
-    ] = None,
-    since: Since = None,
-    until: Until = None,
-    id_prefix: IdPrefix = None,
+    wanted: Filter,
     limit: Limit = 50,
     cursor: PageCursor = None,
 ) -> Page[RunView]:
     """List runs, newest first. The list may lag the run documents by about a second.
 
-    Runs that were started through the same process are in it at once.
+    Runs that were started through the same process are in it at once. Whether a run is `pending` or `retrying` may be
+    30 seconds old; `as_of` says when the row was true.
     """
     rows = await services.operations.list_runs(
         caller.customer_id,
-        RunFilter(workflow_id, status, trigger, since, until, id_prefix),
+        wanted,
         after=decode_cursor(cursor, datetime, str),
         limit=limit + 1,
     )

@@ -28,6 +28,7 @@ CODES = {
             "delivery_not_found",
             "edit_conflict",
             "expression_error",
+            "filter_too_wide",
             "history_unreadable",
             "home_in_use",
             "json_syntax",

@@ -13,34 +13,30 @@ from orchestrator.cli.files import parse_json_argument
 from orchestrator.cli.follow import follow, show_end
 from orchestrator.cli.moments import format_duration, format_moment
 from orchestrator.cli.output import choose_style, print_json, print_line, print_result, print_table
+from orchestrator.cli.run_filters import make_filter, take_filters
+from orchestrator.cli.trace import describe_wait
+from orchestrator.jsontools.text import shorten
 
 if TYPE_CHECKING:
-    from orchestrator.cli.client import ApiClient
+    from orchestrator.cli.client import ApiClient, Document
 
-COLUMNS = ("run", "workflow", "status", "started", "took", "trigger", "version", "customer")
+COLUMNS = ("run", "workflow", "status", "started", "took", "about", "trigger", "version", "customer")
+MAX_ABOUT = 60
 DEFAULT_LIMIT = 50
 
 app = typer.Typer(help="List, show and operate runs.", no_args_is_help=True)
 
 
 @api_command(app, "list")
+@take_filters
 def list_runs(
     client: "ApiClient",
-    workflow: Annotated[str | None, typer.Option(metavar="ID", help="Only runs of this workflow.")] = None,
-    status: Annotated[
-        Literal["running", "completed", "failed", "cancelled"] | None,
-        typer.Option(metavar="running|completed|failed|cancelled", help="Only runs with this status."),
-    ] = None,
-    trigger: Annotated[
-        Literal["manual", "schedule", "event", "webhook", "workflow"] | None,
-        typer.Option(metavar="manual|schedule|event|webhook|workflow", help="Only runs that were started in this way."),
-    ] = None,
-    customer: options.Customer = None,
     limit: options.Limit = DEFAULT_LIMIT,
     as_json: options.Json = False,
+    **selected: Any,
 ) -> None:
     """List runs, the newest first."""
-    runs = client.list_items("/runs", limit, workflow_id=workflow, status=status, trigger=trigger, customer_id=customer)
+    runs = client.list_items("/runs", limit, **make_filter(selected))
     if as_json:
         print_json(runs)
         return
@@ -48,11 +44,25 @@ def list_runs(
         (
             *(run["id"], run["workflow_id"], run["status"], format_moment(run["started_at"])),
             "" if run["duration_ms"] is None else format_duration(run["duration_ms"]),
+            _describe_row(run),
             *(run["trigger_type"], run["workflow_version"], run["customer_id"]),
         )
         for run in runs
     ]
     print_table(COLUMNS, rows)
+
+
+def _describe_row(run: "Document") -> str:
+    """Return what a run waits for, or why it failed or was cancelled."""
+    at = f" at {run['node_id']}" if run["node_id"] else ""
+    if run["error"] is not None:
+        return shorten(f"{run['error_type']}{at}: {' '.join(run['error'].split())}", MAX_ABOUT)
+    if run["waiting_for"]:
+        return shorten(f"waits{at}: {describe_wait(run['waiting_for'][0], datetime.now(UTC))}", MAX_ABOUT)
+    if run["cancelled_by"] is not None:
+        reason = f": {run['cancel_reason']}" if run["cancel_reason"] else ""
+        return shorten(f"by {run['cancelled_by']}{reason}", MAX_ABOUT)
+    return f"{run['reason']}{at}" if run["reason"] else ""
 
 
 @api_command(app)

@@ -13,6 +13,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from orchestrator.errors import ErrorType, parse_error_type
 from orchestrator.model.plan import Plan
 
+Reason = Literal["delay", "event", "approval", "operator", "paused", "child", "no_worker"]
+"""What a run waits for, in lists; `no_worker` is that of a pending one."""
 Status = Literal["pending", "running", "waiting", "retrying", "completed", "failed", "cancelled", "skipped"]
 ENDED: frozenset[str] = frozenset({"completed", "failed", "cancelled", "skipped"})
 OPERATOR_RETRY = re.compile(r"~\d+$")
@@ -117,6 +119,15 @@ class RunSummary(Document):
     rerun_of: str | None = Field(None, description="ID of the run that it continues.")
     cancelled_by: str | None = Field(None, description="Who cancelled or terminated it: the name of an API key.")
     cancel_reason: str | None = Field(None, description="Why it was cancelled or terminated.")
+    workflow_name: str = Field("", description="Name of the workflow.")
+    parent_run_id: str | None = Field(None, description="ID of the run that called it.")
+    reason: Reason | None = Field(None, description="What it waits for, or why nothing has taken it.")
+    node_id: str | None = Field(None, description="The node where it waits or is tried again, or that failed.")
+    waiting_for: list[dict[str, Any]] = Field([], description="What it waits for, as in the run document.")
+    error_type: str | None = Field(None, description="Type of the failure, or of that of the last attempt.")
+    error: str | None = Field(None, description="The message of the failure, or of that of the last attempt.")
+    keys: dict[str, str] = Field({}, description="Its business keys.")
+    as_of: datetime | None = Field(None, description="When this was so; a list may lag behind the runs.")
 
 
 class Run(Document):
@@ -151,6 +162,7 @@ class Run(Document):
     complete: bool = Field(
         True, description="False where a part of the record could not be read: steps and their counts are missing then."
     )
+    keys: dict[str, str] = Field({}, description="Its business keys, as `settings.keys` names them.")
     parent_run_id: str | None = Field(None, description="ID of the run that called it.")
     rerun_of: str | None = Field(None, description="ID of the run that it continues.")
     cancelled_by: str | None = Field(
@@ -165,7 +177,8 @@ class Run(Document):
     @classmethod
     def from_summary(cls, summary: RunSummary, **details: Any) -> "Run":
         """Return the document of a run from its summary and the other fields."""
-        return cls(**summary.model_dump(), **details)
+        shared = {name: getattr(summary, name) for name in RunSummary.model_fields if name in cls.model_fields}
+        return cls(**(shared | details))
 
 
 class RunInfo(BaseModel):
@@ -196,6 +209,8 @@ def summarize_run(
         completed_at=completed_at,
         duration_ms=count_milliseconds(started_at, completed_at),
         rerun_of=info.rerun_of,
+        workflow_name=plan.name,
+        parent_run_id=info.parent_run_id,
     )
 
 

@@ -36,7 +36,9 @@ class IndexWriter:
         """Add a run that has just been started."""
         if len(self.waiting) >= MAX_WAITING:
             return
-        self.waiting.append(summarize_run(plan, info, status="running", started_at=datetime.now(UTC)))
+        now = datetime.now(UTC)
+        run = summarize_run(plan, info, status="running", started_at=now)
+        self.waiting.append(run.model_copy(update={"as_of": now}))
         self.wakeup.set()
 
     async def flush(self) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 from orchestrator.errors import RunNotFound, ServerUnavailable
 from orchestrator.model.run import Run, RunSummary
 from orchestrator.service.index_writer import IndexWriter
-from orchestrator.store.run_index import ALL_RUNS, RunFilter, RunIndex
+from orchestrator.store.run_filter import ALL_RUNS, RunFilter
+from orchestrator.store.run_index import RunIndex
 from orchestrator.store.ttl_cache import TtlCache
 from orchestrator.temporal.client.runs import Runs
 

@@ -4,24 +4,35 @@ Temporal is the source of truth. The indexer copies from there, so the index may
 """
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, select, tuple_, update
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from orchestrator.jsontools.text import shorten
 from orchestrator.model.run import RunSummary
 from orchestrator.store.database import Database, ValueRefused
-from orchestrator.store.tables import begins_with, runs, workflows
+from orchestrator.store.run_filter import ALL_RUNS, RunFilter
+from orchestrator.store.tables import run_keys, runs, workflows
 
 logger = logging.getLogger(__name__)
 
 ROWS_AT_ONCE = 500
-CHANGING = ("status", "started_at", "completed_at", "duration_ms", "cancelled_by", "cancel_reason")
+CHANGING = (
+    *("status", "started_at", "completed_at", "duration_ms", "cancelled_by", "cancel_reason"),
+    *("reason", "node_id", "waiting_for", "error_type", "error", "as_of"),
+)
 """Columns that an update overwrites; `started_at` is first recorded by the clock of a process, not of Temporal."""
+LEARNT = ("workflow_name", "parent_run_id", "keys")
+"""Columns that an update overwrites where it knows a value: not every writer does."""
+MAX_ERROR = 2_000
 MAX_RERUNS = 100
+SELECT_RUNS = select(runs, workflows.c.name.label("stored_name")).select_from(
+    runs.outerjoin(workflows, and_(workflows.c.customer_id == runs.c.customer_id, workflows.c.id == runs.c.workflow_id))
+)
 PERCENTILES = {"p50_ms": 0.5, "p95_ms": 0.95}
 
 
@@ -42,36 +53,6 @@ class Counts:
         """Return the percentage of runs that completed, of those that completed or failed; 0 before the first."""
         decided = self.count("completed") + self.count("failed")
         return round(100 * self.count("completed") / decided, 2) if decided else 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class RunFilter:
-    """Selects runs for a list; a field that is `None` selects all."""
-
-    workflow_id: str | None = None
-    status: str | None = None
-    trigger_type: str | None = None
-    since: datetime | None = None
-    """Earliest start."""
-    until: datetime | None = None
-    """The start is before this."""
-    id_prefix: str | None = None
-    """What the ID begins with."""
-
-    def build_conditions(self) -> list[ColumnElement[bool]]:
-        """Return the conditions on the table of runs."""
-        names = {"workflow_id": self.workflow_id, "status": self.status, "trigger_type": self.trigger_type}
-        conditions = [runs.c[name] == value for name, value in names.items() if value is not None]
-        if self.since is not None:
-            conditions.append(runs.c.started_at >= self.since)
-        if self.until is not None:
-            conditions.append(runs.c.started_at < self.until)
-        if self.id_prefix is not None:
-            conditions.append(begins_with(runs.c.id, self.id_prefix))
-        return conditions
-
-
-ALL_RUNS = RunFilter()
 
 
 class RunIndex:
@@ -101,12 +82,21 @@ class RunIndex:
         async with self.database.write_transaction() as connection:
             make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
             statement = make(runs)
-            changed = {name: statement.excluded[name] for name in CHANGING}
-            statement = statement.on_conflict_do_update(
-                index_elements=["id"], set_=changed, where=runs.c.completed_at.is_(None)
-            )
+            new = statement.excluded
+            changed: dict[str, Any] = {name: new[name] for name in CHANGING}
+            changed |= {name: func.coalesce(new[name], runs.c[name]) for name in LEARNT}
+            is_newer = or_(runs.c.as_of.is_(None), new.as_of.is_(None), runs.c.as_of <= new.as_of)
+            is_due = and_(runs.c.completed_at.is_(None), or_(new.completed_at.is_not(None), is_newer))
+            statement = statement.on_conflict_do_update(index_elements=["id"], set_=changed, where=is_due)
             # One statement for any number of rows, so that it is compiled once.
-            await connection.execute(statement, [run.model_dump() for run in batch])
+            await connection.execute(statement, [_make_row(run) for run in batch])
+            keys = [
+                {"run_id": run.id, "name": name, "value": value, "customer_id": run.customer_id}
+                for run in batch
+                for name, value in run.keys.items()
+            ]
+            if keys:
+                await connection.execute(make(run_keys).on_conflict_do_nothing(), keys)
 
     async def mark_lost(self, run_ids: Sequence[str]) -> None:
         """Record that Temporal no longer knows runs, so that how they ended is unknown."""
@@ -114,15 +104,15 @@ class RunIndex:
             await connection.execute(
                 update(runs)
                 .where(runs.c.id.in_(run_ids), runs.c.completed_at.is_(None))
-                .values(status="cancelled", completed_at=datetime.now(UTC))
+                .values(status="cancelled", completed_at=datetime.now(UTC), reason=None, waiting_for=None)
             )
 
     async def get(self, customer_id: str | None, run_id: str) -> RunSummary | None:
         """Return a run, or `None`."""
-        query = _filter_customer(customer_id, select(runs).where(runs.c.id == run_id))
+        query = _filter_customer(customer_id, SELECT_RUNS.where(runs.c.id == run_id))
         async with self.database.read_transaction() as connection:
             row = (await connection.execute(query)).mappings().first()
-        return None if row is None else RunSummary(**row)
+        return None if row is None else _parse_row(row)
 
     async def list_reruns(self, customer_id: str | None, run_id: str) -> list[str]:
         """List the reruns of a run, the oldest first."""
@@ -138,13 +128,17 @@ class RunIndex:
         after: Sequence[Any] = (),
         limit: int = 50,
     ) -> list[RunSummary]:
-        """List runs, the newest first; `after` is `(started_at, id)` of the last one on the page before."""
-        query = _filter_customer(customer_id, select(runs).where(*wanted.build_conditions()))
+        """List runs, the newest first; `after` is `(started_at, id)` of the last one on the page before.
+
+        Raises FilterTooWide.
+        """
+        wanted.require_narrow(datetime.now(UTC))
+        query = SELECT_RUNS.where(*wanted.build_conditions(customer_id))
         if after:
             query = query.where(tuple_(runs.c.started_at, runs.c.id) < tuple_(*after))
         query = query.order_by(runs.c.started_at.desc(), runs.c.id.desc()).limit(limit)
         async with self.database.read_transaction() as connection:
-            return [RunSummary(**row) for row in (await connection.execute(query)).mappings()]
+            return [_parse_row(row) for row in (await connection.execute(query)).mappings()]
 
     async def list_ids_between(self, customer_id: str, first: str, last: str) -> list[str]:
         """List the IDs of runs between two IDs of equal length, both included."""
@@ -156,12 +150,12 @@ class RunIndex:
 
     async def list_open(self, before: datetime, after: Sequence[Any], limit: int) -> list[RunSummary]:
         """List runs that started before a time and have no recorded end, the oldest first."""
-        query = select(runs).where(runs.c.status == "running", runs.c.started_at < before)
+        query = SELECT_RUNS.where(runs.c.completed_at.is_(None), runs.c.started_at < before)
         if after:
             query = query.where(tuple_(runs.c.started_at, runs.c.id) > tuple_(*after))
         async with self.database.read_transaction() as connection:
             rows = await connection.execute(query.order_by(runs.c.started_at, runs.c.id).limit(limit))
-            return [RunSummary(**row) for row in rows.mappings()]
+            return [_parse_row(row) for row in rows.mappings()]
 
     async def count_runs(self, customer_id: str, names: Sequence[str], version: int | None = None) -> dict[str, Counts]:
         """Count the runs of published versions by status, since the workflow was created."""
@@ -212,6 +206,21 @@ def _build_count_conditions(customer_id: str, version: int | None) -> list[Colum
     same = and_(workflows.c.customer_id == runs.c.customer_id, workflows.c.id == runs.c.workflow_id)
     wanted = [runs.c.customer_id == customer_id, same, runs.c.started_at >= workflows.c.created_at]
     return [*wanted, runs.c.workflow_version > 0 if version is None else runs.c.workflow_version == version]
+
+
+def _make_row(run: RunSummary) -> dict[str, Any]:
+    """Return the columns of a run; what is empty is null, so that another writer may know better."""
+    row = run.model_dump()
+    empty = {name: row[name] or None for name in ("workflow_name", "keys", "waiting_for")}
+    return {**row, **empty, "error": shorten(run.error, MAX_ERROR) if run.error is not None else None}
+
+
+def _parse_row(row: Mapping[Any, Any]) -> RunSummary:
+    """Return a run; a run without a name has that of its workflow today."""
+    values = dict(row)
+    name = values.pop("stored_name")
+    empty = {"workflow_name": values["workflow_name"] or name or "", "keys": values["keys"] or {}}
+    return RunSummary(**(values | empty | {"waiting_for": values["waiting_for"] or []}))
 
 
 def _deduplicate(summaries: Iterable[RunSummary]) -> list[RunSummary]:

@@ -158,11 +158,37 @@ runs = Table(
     Column("rerun_of", RUN_ID),
     Column("cancelled_by", Text),
     Column("cancel_reason", Text),
+    Column("workflow_name", Text),
+    Column("parent_run_id", RUN_ID),
+    Column("reason", String(20)),  # what it waits for
+    Column("node_id", Text),  # where it waits, is tried again, or failed
+    Column("waiting_for", JSON(none_as_null=True)),
+    Column("error_type", String(50)),
+    Column("error", Text),
+    Column("keys", JSON(none_as_null=True)),
+    Column("as_of", UtcTime),  # when the row was true; an older one does not overwrite it
     Index(None, "customer_id", "started_at", "id"),
     Index(None, "customer_id", "workflow_id", "started_at"),
     Index(None, "started_at", "id"),
     Index(None, "status", "started_at"),
     Index(None, "rerun_of"),
+    Index(None, "parent_run_id", "started_at"),
+    Index(None, "customer_id", "status", "started_at", "id"),
+    Index(None, "customer_id", "reason", "started_at", "id"),
+    Index(None, "customer_id", "error_type", "started_at", "id"),
+    Index(None, "customer_id", "node_id", "started_at", "id"),
+    Index(None, "customer_id", "completed_at"),
+    Index(None, "reason", "as_of"),
+)
+
+run_keys = Table(
+    "run_keys",
+    metadata,
+    Column("run_id", RUN_ID, primary_key=True),
+    Column("name", ID, primary_key=True),
+    Column("value", Text, nullable=False),
+    Column("customer_id", ID, nullable=False),
+    Index(None, "customer_id", "name", "value"),
 )
 
 api_keys = Table(

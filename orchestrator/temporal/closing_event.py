@@ -23,22 +23,16 @@ async def run_from_close_event(run: Run, event: HistoryEvent, converter: DataCon
     """Return the document of a run, completed with its closing event."""
     moment = event.event_time.ToDatetime(UTC)
     status: Status = "cancelled"
-    failure, output = None, None
+    output = None
+    failure = await read_closing_failure(event, converter)
     match event.event_type:
         case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED:
             status = "completed"
             payloads = await converter.decode(event.workflow_execution_completed_event_attributes.result.payloads)
             output = payloads[0].get("output") if payloads and isinstance(payloads[0], Mapping) else None
-        case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED:
+        case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED | EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT:
             status = "failed"
-            detail = await converter.decode_failure(event.workflow_execution_failed_event_attributes.failure)
-            failure = _read_failure(detail, moment)
-        case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT:
-            status = "failed"
-            message = "the run timed out"
-            failure = ErrorDocument(message=message, error_type="timeout_error", recoverable=False, timestamp=moment)
-        case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED:
-            failure = await read_termination(event, converter)
+        case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED if failure is not None:
             status = choose_terminated_status(failure)
     return run.model_copy(
         update={
@@ -53,6 +47,21 @@ async def run_from_close_event(run: Run, event: HistoryEvent, converter: DataCon
             "steps": [close_step(step, status, moment) for step in run.steps],
         }
     )
+
+
+async def read_closing_failure(event: HistoryEvent, converter: DataConverter) -> ErrorDocument | None:
+    """Return why a run has ended without completing; `None` where it has completed or was cancelled."""
+    moment = event.event_time.ToDatetime(UTC)
+    match event.event_type:
+        case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED:
+            detail = await converter.decode_failure(event.workflow_execution_failed_event_attributes.failure)
+            return _read_failure(detail, moment)
+        case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT:
+            message = "the run timed out"
+            return ErrorDocument(message=message, error_type="timeout_error", recoverable=False, timestamp=moment)
+        case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED:
+            return await read_termination(event, converter)
+    return None
 
 
 async def read_termination(event: HistoryEvent, converter: DataConverter) -> ErrorDocument:

@@ -89,7 +89,10 @@ async def test_runs_are_filtered(api: httpx.AsyncClient) -> None:
     assert pages == ids[::-1]
     first = (await api.get(f"/runs/{ids[0]}")).json()["started_at"]
     assert (await api.get("/runs", params={"until": first[:19] + "Z"})).json()["items"] == []
-    assert (await api.get("/runs", params={"status": "waiting"})).status_code == 422
+    both = (await api.get("/runs", params={"status": ["completed", "cancelled"]})).json()["items"]
+    assert [run["id"] for run in both] == [ids[1], ids[0]]
+    assert (await api.get("/runs", params={"ended_since": first})).json()["items"] == both
+    assert (await api.get("/runs", params={"status": "skipped"})).status_code == 422
     assert (await api.get("/runs", params={"since": "yesterday"})).status_code == 422
 
 
@@ -134,6 +137,47 @@ async def test_a_called_run_names_the_run_whose_cancellation_it_shares(api: http
 
     assert (await wait_for_status(api, inner, "cancelled"))["cancelled_by"] == f"run {run_id}"
     assert (await wait_for_status(api, run_id, "cancelled"))["cancel_reason"] == "ordered twice"
+
+
+async def test_a_failed_run_is_found_by_its_error(api: httpx.AsyncClient) -> None:
+    """Of a hundred failed runs, each had to be opened to see why it had failed."""
+    fail = {"type": "end", "config": {"outcome": "failed", "message": "no stock"}}
+    workflow = make_definition({"a": fail}, "trigger -> a") | {"id": "w", "name": "Orders"}
+    assert (await api.post("/workflows", json=workflow)).status_code == 201
+    run_id = (await api.post("/workflows/w/runs")).json()["id"]
+    await wait_for_status(api, run_id, "failed")
+
+    async def find(**params: Any) -> list[dict[str, Any]]:
+        return list((await api.get("/runs", params=params)).json()["items"])
+
+    (row,) = await wait_until(lambda: find(status="failed"))
+    found = {"workflow_name": "Orders", "node_id": "a", "error_type": "execution_error"}
+    assert {name: row[name] for name in found} == found
+    assert "no stock" in row["error"]
+    assert row["as_of"] >= row["completed_at"]
+    assert await find(error_type="execution_error", node="a", error="NO STOCK", workflow_id="w") == [row]
+    assert await find(error="no bread", workflow_id="w") == await find(error_type="action_error") == []
+    wide = await api.get("/runs", params={"error": "no stock"})
+    assert (wide.status_code, wide.json()["code"]) == (422, "filter_too_wide")
+
+
+async def test_called_runs_and_reruns_are_found(api: httpx.AsyncClient) -> None:
+    call = {"call": {"type": "workflow", "config": {"workflow_id": "called"}}}
+    body = {
+        "definition": make_definition(
+            {**call, "after": {"type": "set", "config": {"x": 1}}}, "trigger -> call", "call -> after"
+        ),
+        "callees": [make_definition({"b": {"type": "set", "config": {"y": 1}}}, "trigger -> b") | {"id": "called"}],
+    }
+    run_id = (await api.post("/runs", params={"wait": 30}, json=body)).json()["id"]
+    again = (await api.post(f"/runs/{run_id}/rerun", params={"wait": 30}, json={"from_node": "after"})).json()["id"]
+
+    async def find(**params: Any) -> list[str]:
+        return [each["id"] for each in (await api.get("/runs", params=params)).json()["items"]]
+
+    (called,) = await wait_until(lambda: find(parent=run_id))
+    assert (await api.get(f"/runs/{called}")).json()["parent_run_id"] == run_id
+    assert await find(rerun_of=run_id) == [again]
 
 
 async def test_steps_are_paged(api: httpx.AsyncClient) -> None:

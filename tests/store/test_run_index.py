@@ -9,7 +9,8 @@ from sqlalchemy import update
 from orchestrator.model.run import RunSummary
 from orchestrator.store.database import Database
 from orchestrator.store.deliveries import ACCEPTED, Deliveries, Delivery, Start
-from orchestrator.store.run_index import RunFilter, RunIndex
+from orchestrator.store.run_filter import FilterTooWide, RunFilter
+from orchestrator.store.run_index import RunIndex
 from orchestrator.store.tables import workflows
 from orchestrator.store.workflows import Definitions
 from orchestrator.temporal.payloads import shorten_id
@@ -102,11 +103,88 @@ async def test_runs_are_filtered_by_their_attributes(index: RunIndex) -> None:
 
     assert await list_ids() == ["c", "b", "a"]
     assert await list_ids(None) == ["d", "c", "b", "a"]
-    assert await list_ids(status="running") == ["b"]
+    assert await list_ids(statuses=("running",)) == ["b"]
     assert await list_ids(trigger_type="event") == ["b"]
-    assert await list_ids(workflow_id="other", status="failed") == ["c"]
+    assert await list_ids(workflow_id="other", statuses=("failed",)) == ["c"]
     assert await list_ids(since=NOW + timedelta(seconds=2), until=NOW + timedelta(seconds=3)) == ["b"]
     assert [each.id for each in await index.list_open(NOW + timedelta(minutes=1), (), 10)] == ["b", "d"]
+
+
+FAILED = {"status": "failed", "error_type": "action_error", "node_id": "pay"}
+FILTERED = [
+    make_run("failed", 5, at=1, error="Card 17 was DECLINED", **FAILED),
+    make_run("other", 5, at=2, error="100% declined", workflow_id="v", **FAILED),
+    make_run("sleeps", at=3, status="waiting", reason="delay", node_id="pause", keys={"order": "7", "shop": "a=b"}),
+    make_run("asks", at=4, status="waiting", reason="operator", node_id="pay", keys={"order": "8"}),
+    make_run("called", at=5, status="pending", reason="no_worker", parent_run_id="asks"),
+    make_run("again", 9_000, at=6, rerun_of="failed"),
+]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        ({"statuses": ("waiting", "pending")}, ["called", "asks", "sleeps"]),
+        ({"reason": "operator"}, ["asks"]),
+        ({"reason": "no_worker", "statuses": ("pending",)}, ["called"]),
+        ({"node_id": "pay"}, ["asks", "other", "failed"]),
+        ({"error_type": "action_error"}, ["other", "failed"]),
+        ({"error": "declined", "workflow_id": "w"}, ["failed"]),
+        ({"error": "0% D", "since": NOW, "until": NOW + timedelta(days=31)}, ["other"]),
+        ({"parent_run_id": "asks"}, ["called"]),
+        ({"rerun_of": "failed"}, ["again"]),
+        ({"keys": (("order", "7"),)}, ["sleeps"]),
+        ({"keys": (("order", "7"), ("shop", "a=b"))}, ["sleeps"]),
+        ({"keys": (("order", "7"), ("shop", "a"))}, []),
+        ({"ended_since": NOW + timedelta(seconds=10)}, ["again"]),
+        ({"ended_until": NOW + timedelta(seconds=10)}, ["other", "failed"]),
+    ],
+    ids=lambda value: "+".join(value) if isinstance(value, dict) else "",
+)
+async def test_runs_are_filtered_by_what_they_wait_for_and_how_they_failed(
+    index: RunIndex, wanted: dict[str, Any], expected: list[str]
+) -> None:
+    await index.put(FILTERED)
+
+    assert [each.id for each in await index.list_runs("acme", RunFilter(**wanted))] == expected
+    assert await index.list_runs("third", RunFilter(**wanted)) == []
+
+
+async def test_the_text_of_all_errors_is_not_searched(index: RunIndex) -> None:
+    for times in ({}, {"since": NOW, "until": NOW + timedelta(days=32)}, {"until": NOW}):
+        with pytest.raises(FilterTooWide, match="one workflow or in a short time"):
+            await index.list_runs("acme", RunFilter(error="declined", **times))
+
+
+async def test_rows_are_stored_whole(index: RunIndex, database: Database) -> None:
+    waits = [{"node_id": "pause", "step_id": "pause", "kind": "delay", "until": "2026-05-02T00:00:00Z"}]
+    run = make_run("a", status="waiting", reason="delay", node_id="pause", waiting_for=waits, keys={"order": "7"},
+                   workflow_name="Orders", parent_run_id="b", as_of=NOW)  # fmt: skip
+    await store_workflow(database, "v")
+    await index.put([run, make_run("nameless", workflow_id="v")])
+
+    assert await index.get("acme", "a") == run
+    nameless = await index.get("acme", "nameless")
+    assert nameless is not None
+    assert nameless.workflow_name == "v", "the name of the workflow today"
+
+
+async def test_an_older_state_does_not_overwrite_a_newer_one(index: RunIndex) -> None:
+    """The start of a run is written a second after it, when the run may wait already."""
+    waiting = make_run("a", status="waiting", reason="event", as_of=NOW + timedelta(seconds=1))
+    await index.put([waiting])
+    await index.put([make_run("a", as_of=NOW, workflow_name="Orders")])
+    assert await index.get(None, "a") == waiting
+
+    await index.put([make_run("a", as_of=NOW + timedelta(seconds=2))])
+    running = await index.get(None, "a")
+    await index.put([make_run("a", 50, as_of=NOW)])
+    ended = await index.get(None, "a")
+
+    assert running is not None
+    assert ended is not None
+    assert (running.status, running.reason) == ("running", None)
+    assert (ended.status, ended.as_of) == ("completed", NOW), "the end counts, whatever the clock says"
 
 
 async def test_the_case_of_the_beginning_of_an_id_counts(index: RunIndex) -> None:

@@ -49,10 +49,14 @@ def parse_cancel_request(event: HistoryEvent) -> CancelRequest | None:
 
 
 def is_cancel_requested(described: WorkflowExecutionDescription, status: str) -> bool:
-    """Return whether somebody has asked for the end of a run, which may still be undoing its steps."""
-    if described.status == WorkflowExecutionStatus.RUNNING:
-        return described.raw_description.workflow_extended_info.cancel_requested
-    return status == "cancelled"
+    """Return whether somebody has asked for the end of a run, which may still be undoing its steps.
+
+    Its document may be newer than its description.
+    """
+    return status == "cancelled" or (
+        described.status == WorkflowExecutionStatus.RUNNING
+        and described.raw_description.workflow_extended_info.cancel_requested
+    )
 
 
 async def find_cancel_request(client: Client, workflow_id: str, execution: str) -> CancelRequest:

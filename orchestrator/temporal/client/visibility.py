@@ -10,10 +10,10 @@ from temporalio.converter import DataConverter, decode_typed_search_attributes
 from temporalio.service import RPCError, RPCStatusCode
 
 from orchestrator.errors import OperationRefused, RunNotFound
-from orchestrator.model.run import RunSummary, Status, count_milliseconds
+from orchestrator.model.run import ErrorDocument, RunSummary, Status, count_milliseconds
 from orchestrator.temporal.client.cancel_requests import find_cancel_request
 from orchestrator.temporal.client.connection import translate_rpc_errors
-from orchestrator.temporal.closing_event import choose_terminated_status, read_termination
+from orchestrator.temporal.closing_event import choose_terminated_status, read_closing_failure
 from orchestrator.temporal.search_attributes import (
     CUSTOMER_ID,
     FIRST_STARTED_AT,
@@ -115,15 +115,21 @@ class Visibility:
     async def _summarize(self, info: WorkflowExecutionInfo) -> RunSummary:
         """Return the summary of a run, with the status that its document has."""
         summary = await parse_summary(info, self.client.data_converter)
-        if _is_terminated(info):
-            async with translate_rpc_errors():
-                status = await read_terminated_status(self.client, info.execution.workflow_id, info.execution.run_id)
-            summary = summary.model_copy(update={"status": status})
-        if summary.status != "cancelled":
+        summary = summary.model_copy(update={"as_of": datetime.now(UTC)})
+        if summary.completed_at is None or summary.status == "completed":
             return summary
+        workflow_id, execution = info.execution.workflow_id, info.execution.run_id
         async with translate_rpc_errors():
-            request = await find_cancel_request(self.client, info.execution.workflow_id, info.execution.run_id)
-        return summary.model_copy(update=request.to_fields())
+            failure = await read_failure(self.client, workflow_id, execution)
+            if _is_terminated(info) and failure is not None:
+                summary = summary.model_copy(update={"status": choose_terminated_status(failure)})
+            if summary.status == "cancelled":
+                request = await find_cancel_request(self.client, workflow_id, execution)
+                return summary.model_copy(update=request.to_fields())
+        if failure is None:
+            return summary
+        fields = {"error_type": failure.error_type, "error": failure.message, "node_id": failure.node_id}
+        return summary.model_copy(update=fields)
 
     async def _list_infos(self, query: str, page_size: int = PAGE_SIZE) -> AsyncIterator[WorkflowExecutionInfo]:
         """Yield entries as Temporal sends them: the SDK's own list decodes all of them, even those that are skipped."""
@@ -144,15 +150,21 @@ def _is_terminated(info: WorkflowExecutionInfo) -> bool:
 
 async def read_terminated_status(client: Client, workflow_id: str, execution: str) -> Status:
     """Return the status of a run that was terminated, as its document has it."""
+    failure = await read_failure(client, workflow_id, execution)
+    return STATUSES[WorkflowExecutionStatus.TERMINATED] if failure is None else choose_terminated_status(failure)
+
+
+async def read_failure(client: Client, workflow_id: str, execution: str) -> ErrorDocument | None:
+    """Return why an execution that has not completed ended; `None` where it was cancelled, or has been deleted."""
     handle = client.get_workflow_handle(workflow_id, run_id=execution)
     closing = WorkflowHistoryEventFilterType.CLOSE_EVENT
     try:
         async for event in handle.fetch_history_events(event_filter_type=closing):
-            return choose_terminated_status(await read_termination(event, client.data_converter))
+            return await read_closing_failure(event, client.data_converter)
     except RPCError as error:
         if error.status != RPCStatusCode.NOT_FOUND:  # deleted meanwhile
             raise
-    return STATUSES[WorkflowExecutionStatus.TERMINATED]
+    return None
 
 
 def quote_literal(value: str) -> str:
@@ -180,4 +192,6 @@ async def parse_summary(info: WorkflowExecutionInfo, converter: DataConverter) -
         completed_at=completed_at,
         duration_ms=count_milliseconds(started_at, completed_at),
         rerun_of=memo.get(RERUN_OF),
+        # The caller's ID is part of those of its branches.
+        parent_run_id=info.parent_execution.workflow_id.partition("/")[0] or None,
     )

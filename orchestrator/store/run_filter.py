@@ -1,0 +1,100 @@
+"""Which runs a list shows, as conditions on the tables."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, func, select
+
+from orchestrator.errors import OrchestratorError
+from orchestrator.store.tables import begins_with, run_keys, runs
+
+MAX_SEARCHED = timedelta(days=31)
+"""Longest range of start times in which the text of errors is searched for all workflows."""
+
+
+class FilterTooWide(OrchestratorError):
+    """The filter would search too many runs."""
+
+    code = "filter_too_wide"
+
+
+@dataclass(frozen=True, slots=True)
+class RunFilter:
+    """Selects runs for a list; a field that is `None` or empty selects all."""
+
+    workflow_id: str | None = None
+    statuses: tuple[str, ...] = ()
+    reason: str | None = None
+    """What they wait for."""
+    node_id: str | None = None
+    """The node where they wait, are tried again, or failed."""
+    error_type: str | None = None
+    error: str | None = None
+    """Text in the message of the error, in any case."""
+    trigger_type: str | None = None
+    parent_run_id: str | None = None
+    rerun_of: str | None = None
+    keys: tuple[tuple[str, str], ...] = ()
+    """Names and values of business keys, all of which they have."""
+    since: datetime | None = None
+    """Earliest start."""
+    until: datetime | None = None
+    """The start is before this."""
+    ended_since: datetime | None = None
+    """Earliest end."""
+    ended_until: datetime | None = None
+    """The end is before this."""
+    id_prefix: str | None = None
+    """What the ID begins with."""
+
+    def require_narrow(self, now: datetime) -> None:
+        """Raise FilterTooWide where the texts of all errors would be searched: no index knows their words."""
+        is_short = self.since is not None and (self.until or now) - self.since <= MAX_SEARCHED
+        if self.error is not None and self.workflow_id is None and not is_short:
+            hint = "add workflow_id, or since and until at most 31 days apart"
+            raise FilterTooWide("the text of errors is searched in one workflow or in a short time only", hint=hint)
+
+    def build_conditions(self, customer_id: str | None) -> list[ColumnElement[bool]]:
+        """Return the conditions on the table of runs; `None` as the customer means all."""
+        equal = {
+            "customer_id": customer_id,
+            "workflow_id": self.workflow_id,
+            "reason": self.reason,
+            "node_id": self.node_id,
+            "error_type": self.error_type,
+            "trigger_type": self.trigger_type,
+            "parent_run_id": self.parent_run_id,
+            "rerun_of": self.rerun_of,
+        }
+        conditions = [runs.c[name] == value for name, value in equal.items() if value is not None]
+        if len(self.statuses) == 1:
+            conditions.append(runs.c.status == self.statuses[0])
+        elif self.statuses:
+            conditions.append(runs.c.status.in_(self.statuses))
+        if self.error is not None:
+            conditions.append(func.lower(runs.c.error).contains(self.error.lower(), autoescape=True))
+        if self.id_prefix is not None:
+            conditions.append(begins_with(runs.c.id, self.id_prefix))
+        return [*conditions, *self._build_times(), *self._build_keys(customer_id)]
+
+    def _build_times(self) -> list[ColumnElement[bool]]:
+        spans = ((runs.c.started_at, self.since, self.until), (runs.c.completed_at, self.ended_since, self.ended_until))
+        conditions: list[ColumnElement[bool]] = []
+        for column, first, last in spans:
+            if first is not None:
+                conditions.append(column >= first)
+            if last is not None:
+                conditions.append(column < last)
+        return conditions
+
+    def _build_keys(self, customer_id: str | None) -> list[ColumnElement[bool]]:
+        conditions: list[ColumnElement[bool]] = []
+        for name, value in self.keys:
+            matching = select(run_keys.c.run_id).where(run_keys.c.name == name, run_keys.c.value == value)
+            if customer_id is not None:
+                matching = matching.where(run_keys.c.customer_id == customer_id)
+            conditions.append(runs.c.id.in_(matching))
+        return conditions
+
+
+ALL_RUNS = RunFilter()
