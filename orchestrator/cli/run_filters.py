@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping
+from enum import StrEnum
 from typing import Annotated, Any, Literal, TypeVar
 
 import typer
@@ -11,14 +12,16 @@ from orchestrator.cli.failures import UsageError
 from orchestrator.cli.moments import parse_moment
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
-STATUSES = ("pending", "running", "waiting", "retrying", "completed", "failed", "cancelled")
 Reason = Literal["delay", "event", "approval", "operator", "paused", "child", "no_worker"]
 Trigger = Literal["manual", "schedule", "event", "webhook", "workflow"]
+
+RunStatus = StrEnum("RunStatus", ["pending", "running", "waiting", "retrying", "completed", "failed", "cancelled"])
+"""Not a `Literal`, of which an option cannot take several."""
 
 OPTIONS: Mapping[str, Any] = {
     "workflow": Annotated[str | None, typer.Option("--workflow", metavar="ID", help="Only runs of this workflow.")],
     "status": Annotated[
-        list[str] | None,
+        list[RunStatus] | None,
         typer.Option("--status", metavar="STATUS", help="Only runs with this status; repeat it for several."),
     ],
     "waiting_reason": Annotated[
@@ -82,16 +85,13 @@ def make_filter(selected: Mapping[str, Any]) -> dict[str, Any]:
     keys = selected["where"] or []
     if (bad := next((each for each in keys if "=" not in each), None)) is not None:
         raise UsageError(f"--where {bad!r} is not NAME=VALUE", hint="--where order=4711")
-    statuses = selected["status"] or []
-    if (unknown := next((each for each in statuses if each not in STATUSES), None)) is not None:
-        raise UsageError(f"--status {unknown!r} is unknown", hint=f"statuses are {', '.join(STATUSES)}")
     times = {name: parse_moment(selected[name], f"--{name.replace('_', '-')}") for name in TIMES}
     plain = {name: selected[name] for name in ("node", "error_type", "error", "trigger", "parent", "rerun_of")}
     return {
         **plain,
         **times,
         "workflow_id": selected["workflow"],
-        "status": statuses or None,
+        "status": selected["status"] or None,
         "reason": selected["waiting_reason"],
         "key": keys or None,
         "customer_id": selected["customer"],

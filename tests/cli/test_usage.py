@@ -46,7 +46,7 @@ def test_unknown_commands_and_options_are_bad_usage(args: tuple[str, ...]) -> No
         (("schedule", "next", "@daily", "--count", "0"), "Invalid value for '--count': must be at least 1"),
         (("dev", "--port", "99999"), "Invalid value for '--port': must be at most 65535"),
         (("keys", "rotate", "key", "--grace-hours", "x"), "Invalid value for '--grace-hours': must be a number"),
-        (("runs", "list", "--status", "open"), "Invalid value for '--status': 'open' is not one of 'running', "),
+        (("runs", "list", "--status", "open"), "Invalid value for '--status': 'open' is not one of 'pending', "),
     ],
 )
 def test_a_wrong_value_is_described(args: tuple[str, ...], message: str) -> None:
