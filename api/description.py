@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from api import docs_page
 from api.access import require_known_caller
 from api.examples import RESPONSES
+from api.json_bodies import YAML_TYPES
 from api.problems import ProblemDetails
 from orchestrator.drawing.layout import Layout
 from orchestrator.model.definition import build_definition_schema
@@ -21,6 +22,8 @@ from orchestrator.temporal.history.stream_events import RunEvent, SignalEvent, S
 SCHEMAS = "#/components/schemas/"
 DEFINITION = {"$ref": f"{SCHEMAS}Definition"}
 TAKES_DEFINITION = ("createWorkflow", "saveWorkflow", "validateWorkflow", "layOutDefinition")
+TAKES_YAML = (*TAKES_DEFINITION, "validateWorkflows", "runDefinition")
+"""Operations that document YAML, in which people write definitions; the others take it, too."""
 STREAM_EVENTS = (RunEvent, StepEvent, SignalEvent)
 EVENT_STREAM = "text/event-stream"
 EVENTS = "Server-sent events. `data` is JSON; its schema depends on the event name: " + ", ".join(
@@ -62,6 +65,9 @@ def complete_document(document: dict[str, Any]) -> dict[str, Any]:
                 _correct_content(kind, content)
         if operation["operationId"] in TAKES_DEFINITION:
             operation["requestBody"]["content"]["application/json"]["schema"] = DEFINITION
+        if operation["operationId"] in TAKES_YAML:
+            bodies = operation["requestBody"]["content"]
+            bodies[YAML_TYPES[0]] = {"schema": bodies["application/json"]["schema"]}
     return document
 
 

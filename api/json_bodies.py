@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Iterator
 from http import HTTPStatus
-from typing import Any, get_args, get_origin
+from typing import Annotated, Any, get_args, get_origin
 
-from fastapi import Request, Response
+from fastapi import Depends, Request, Response
 from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
@@ -32,6 +32,8 @@ YAML_TYPES = ("application/yaml", "application/x-yaml", "text/yaml", "text/x-yam
 """Media types of YAML; the first is that of RFC 9512."""
 YAML = "orchestrator.yaml"
 """Entry of the ASGI scope of a request whose body is YAML."""
+YAML_TEXT = "orchestrator.yaml_text"
+"""Entry of the ASGI scope with the text of a YAML body."""
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
@@ -104,10 +106,20 @@ class _StrictRequest(Request):
         """Return the value of a YAML body; raises HTTPException 400, YamlSyntaxError, TooCostly and Busy."""
         key = self.scope.get(ADMITTED_KEY)
         customer = "" if key is None else key.customer_id or ""
-        value, refusal = await self.app.state.services.plans.call(customer, read_yaml, _decode(raw))
+        self.scope[YAML_TEXT] = text = _decode(raw)
+        value, refusal = await self.app.state.services.plans.call(customer, read_yaml, text)
         if refusal is not None:
             raise YamlSyntaxError(*refusal)
         return value
+
+
+async def get_yaml_text(request: Request) -> str | None:
+    """Return the text of a YAML body, for routes that name positions in it; `None` for JSON."""
+    text: str | None = request.scope.get(YAML_TEXT)
+    return text
+
+
+YamlText = Annotated[str | None, Depends(get_yaml_text)]
 
 
 class StrictRoute(APIRoute):

@@ -1,5 +1,7 @@
 """Bodies of the routes for workflows and versions."""
 
+from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Literal
 
@@ -7,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.models.base import Model, PublishedVersion
 from orchestrator.errors import Problem
+from orchestrator.jsontools.positions import Position
 from orchestrator.planner.verdict import Verdict
 
 EXAMPLE: dict[str, Any] = {
@@ -70,6 +73,13 @@ class ProblemView(BaseModel):
     hint: str | None = Field(None, description="What to do about it.")
 
 
+class LocatedProblem(ProblemView):
+    """An error or a warning about a definition that was sent."""
+
+    line: int | None = Field(None, description="Line of a body in YAML, from 1; null for JSON.")
+    column: int | None = Field(None, description="Column in that line, from 1; null for JSON.")
+
+
 class ActivatedWorkflow(WorkflowDocument):
     """A workflow that has been activated."""
 
@@ -82,7 +92,7 @@ class ValidationResult(BaseModel):
     """The problems of a definition; it is valid if none of them is an error."""
 
     valid: bool = Field(description="Whether no problem is an error.")
-    problems: list[ProblemView] = Field(description="All problems.")
+    problems: list[LocatedProblem] = Field(description="All problems.")
 
 
 class ValidationRequest(Model):
@@ -150,8 +160,10 @@ def make_problem_view(problem: Problem) -> ProblemView:
     return ProblemView.model_validate(problem.to_json())
 
 
-def make_validation_result(verdict: Verdict) -> ValidationResult:
-    """Return the response body of a verdict."""
-    return ValidationResult(
-        valid=verdict.plan is not None, problems=[make_problem_view(each) for each in verdict.problems]
-    )
+def make_validation_result(verdict: Verdict, positions: Iterator[Position] | None = None) -> ValidationResult:
+    """Return the response body of a verdict; `positions` yields the position of each problem, if there are any."""
+    problems = [
+        LocatedProblem(**each.to_json(), **({} if positions is None else asdict(next(positions))))
+        for each in verdict.problems
+    ]
+    return ValidationResult(valid=verdict.plan is not None, problems=problems)

@@ -1,5 +1,6 @@
 """Save, publish, pause, archive and roll back definitions."""
 
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Query, Response
@@ -7,7 +8,7 @@ from fastapi import APIRouter, Body, Query, Response
 from api.access import Caller, Editor, Reader
 from api.audit import note_change
 from api.fields import MAX_VERSION, IdPrefix, IfMatch, Version, WorkflowId, format_etag, require_revision
-from api.json_bodies import StrictRoute
+from api.json_bodies import StrictRoute, YamlText
 from api.models.workflows import (
     EXAMPLE,
     ActivatedWorkflow,
@@ -27,7 +28,9 @@ from api.models.workflows import (
 from api.paging import Cursor, Limit, Page, cut_page, decode_cursor
 from api.problems import describe_problems
 from api.services import ServicesDep
+from orchestrator.jsontools.positions import Position
 from orchestrator.service.services import Services
+from orchestrator.service.yaml_bodies import locate_in_yaml
 from orchestrator.store.records import Stored
 from orchestrator.store.records import Version as Published
 
@@ -107,9 +110,22 @@ async def list_workflows(
 @router.post(
     "/validate", operation_id="validateWorkflow", responses=describe_problems(400, 401, 403, 404, 413, 422, 429, 503)
 )
-async def validate_workflow(definition: Definition, services: ServicesDep, caller: Reader) -> ValidationResult:
-    """Return every problem of a definition, without saving it."""
-    return make_validation_result(await services.plans.check(caller.creates_for, definition))
+async def validate_workflow(
+    definition: Definition, services: ServicesDep, caller: Reader, text: YamlText
+) -> ValidationResult:
+    """Return every problem of a definition, without saving it. Of a body in YAML each has its line and column."""
+    verdict = await services.plans.check(caller.creates_for, definition)
+    positions = await _locate(services, caller, text, [each.path for each in verdict.problems])
+    return make_validation_result(verdict, positions)
+
+
+async def _locate(
+    services: Services, caller: Caller, text: str | None, pointers: Sequence[str]
+) -> Iterator[Position] | None:
+    """Return the positions of pointers into a YAML body; `None` for one in JSON."""
+    if text is None or not pointers:
+        return None
+    return iter(await services.plans.call(caller.creates_for, locate_in_yaml, text, pointers))
 
 
 @router.post(
@@ -117,11 +133,18 @@ async def validate_workflow(definition: Definition, services: ServicesDep, calle
     operation_id="validateWorkflows",
     responses=describe_problems(400, 401, 403, 404, 413, 422, 429, 503),
 )
-async def validate_workflows(request: ValidationRequest, services: ServicesDep, caller: Reader) -> ValidationResults:
-    """Return every problem of several definitions, which may call each other, without saving them."""
+async def validate_workflows(
+    request: ValidationRequest, services: ServicesDep, caller: Reader, text: YamlText
+) -> ValidationResults:
+    """Return every problem of several definitions, which may call each other, without saving them.
+
+    Of a body in YAML each has its line and column.
+    """
     verdicts = await services.plans.check_together(caller.creates_for, request.workflows)
+    pointers = [f"/workflows/{index}{each.path}" for index, verdict in enumerate(verdicts) for each in verdict.problems]
+    positions = await _locate(services, caller, text, pointers)
     return ValidationResults(
-        customer_id=caller.creates_for, results=[make_validation_result(each) for each in verdicts]
+        customer_id=caller.creates_for, results=[make_validation_result(each, positions) for each in verdicts]
     )
 
 

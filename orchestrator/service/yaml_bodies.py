@@ -1,5 +1,6 @@
 """Read YAML that a client sent, in a process of its own: the library takes seconds of processor time for 256 kB."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from orchestrator.jsontools.positions import Position
@@ -17,6 +18,12 @@ def read_yaml(text: str) -> tuple[Any, tuple[str, Position, str, str | None] | N
     except YamlSyntaxError as error:
         return None, (error.message, error.position, error.line, error.hint)
     return source.value, None if source.repeated is None else _describe_duplicate(source)
+
+
+def locate_in_yaml(text: str, pointers: Sequence[str]) -> list[Position]:
+    """Return where JSON Pointers lead in a YAML text that `read_yaml` has read."""
+    source = parse_yaml(text)
+    return [source.locate(each) for each in pointers]
 
 
 def _describe_duplicate(source: Source) -> tuple[str, Position, str, str | None]:

@@ -66,7 +66,7 @@ def test_operations_describe_their_errors_as_problems(openapi: dict[str, Any]) -
 def test_operations_show_an_example_of_their_body(openapi: dict[str, Any]) -> None:
     for path, method, operation in list_operations(openapi):
         if method in ("post", "put") and "requestBody" in operation and "/hooks/" not in path:
-            (content,) = operation["requestBody"]["content"].values()
+            content = operation["requestBody"]["content"]["application/json"]
             assert has_example(content, openapi["components"]["schemas"]), (method, path)
 
 
@@ -163,6 +163,9 @@ def test_a_client_can_be_generated_with_typed_requests_and_responses(services: S
     for name in ("startRun", "runDefinition", "rerunRun"):
         content = operations[name]["responses"]["202"]["content"]["application/json"]
         assert content["schema"] == {"$ref": "#/components/schemas/RunStarted"}
+    for name in ("createWorkflow", "saveWorkflow", "validateWorkflow", "validateWorkflows", "runDefinition"):
+        bodies = operations[name]["requestBody"]["content"]
+        assert bodies["application/yaml"]["schema"] == bodies["application/json"]["schema"]
     (stream,) = operations["streamRun"]["responses"]["200"]["content"].values()
     assert (list(stream), stream["schema"]["type"]) == (["schema"], "string")
     for name in ("RunEvent", "StepEvent", "SignalEvent"):

@@ -73,6 +73,27 @@ async def test_yaml_that_is_refused_has_a_position(
     assert hint is None or refused["hint"].startswith(hint)
 
 
+async def test_the_problems_of_yaml_have_lines_and_columns(api: httpx.AsyncClient) -> None:
+    wrong = DEFINITION.replace("target: end,", "target: edn,")
+    both = "workflows:\n" + "".join(
+        "- " + "\n  ".join(text.rstrip().splitlines()) + "\n" for text in (DEFINITION, wrong)
+    )
+    one = (await api.post("/workflows/validate", content=wrong, headers=YAML)).json()
+    several = (await api.post("/workflows/validate-all", content=both, headers=YAML)).json()["results"]
+    as_json = (await api.post("/workflows/validate", json={"name": "x", "nodes": []})).json()
+
+    assert find_positions(one) == {"/edges/1/target": (10, 29)}
+    # Eleven lines before it, and two columns for the list.
+    assert find_positions(several[1]) == {"/edges/1/target": (21, 31)}
+    assert several[0]["problems"] == []
+    assert set(find_positions(as_json).values()) == {(None, None)}
+
+
+def find_positions(result: dict[str, Any]) -> dict[str, tuple[int | None, int | None]]:
+    wrong = ("unknown_node", "no_nodes")
+    return {each["path"]: (each["line"], each["column"]) for each in result["problems"] if each["code"] in wrong}
+
+
 async def test_a_large_body_in_yaml_is_refused(api: httpx.AsyncClient) -> None:
     body = f"note: {'x' * MAX_YAML_BYTES}"
     refused = await api.post("/workflows/validate", content=body, headers=YAML)
