@@ -31,8 +31,8 @@ from orchestrator.temporal import branch_results, requests
 from orchestrator.temporal.payloads import decode_shared
 
 WRITERS = ("to_json", "to_difference")
-SHOWN = frozenset({"_describe", "build_document", "document"})
-"""Functions on Temporal whose dict displays are for queries: they are in no history."""
+SHOWN = frozenset({"_describe", "build_document"})
+"""Functions on Temporal whose dict displays are shown to people: they are in no history."""
 
 
 def list_modules(package: ModuleType) -> list[ModuleType]:

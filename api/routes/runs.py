@@ -155,7 +155,7 @@ def _make_view(run: RunSummary) -> RunView:
 async def get_run(run_id: RunId, services: ServicesDep, caller: Reader) -> Run:
     """Return the run document, read from the run itself.
 
-    Where no worker answers in time, `complete` is false: what could be read is right, but steps are missing.
+    Where a part of the record is no longer stored, `complete` is false: what could be read is right.
     """
     return await services.operations.get_document(caller.customer_id, run_id)
 

@@ -10,7 +10,7 @@ from orchestrator.jsontools.text import shorten
 from orchestrator.model.run import Run, StepDocument, find_owner
 
 MAX_TEXT = 160
-INCOMPLETE = "(steps are missing: no worker has answered in time, or Temporal no longer stores them)"
+INCOMPLETE = "(steps are missing: Temporal no longer stores them, or its history does not fit the plan)"
 
 
 def format_trace(run: Run, now: datetime | None = None) -> list[str]:

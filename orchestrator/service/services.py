@@ -15,6 +15,7 @@ from orchestrator.service.background import run_every
 from orchestrator.service.events import Events
 from orchestrator.service.failing_runs import FailingRuns
 from orchestrator.service.graphs import Graphs
+from orchestrator.service.history_processes import HistoryProcesses
 from orchestrator.service.index_writer import IndexWriter
 from orchestrator.service.indexer import Indexer
 from orchestrator.service.permissions import PermissionReader
@@ -152,6 +153,7 @@ async def open_services(
 @asynccontextmanager
 async def run_services(settings: Settings, runs: Runs, registry: Registry) -> AsyncIterator[Services]:
     """Open the services and run their background tasks: index, failing runs, schedules, deliveries and pruning."""
+    runs.reader.flows.read_flows = HistoryProcesses().read_flows
     async with open_services(settings, runs, registry, ProcessPool()) as services, AsyncExitStack() as stack:
         for work in (
             services.indexer.run_in_background(),

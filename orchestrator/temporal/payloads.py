@@ -10,7 +10,6 @@ for ever, so each limit is checked before the server would:
     MAX_TASK_BYTES      gRPC's 4 MiB       workflow/task_budget.py    nothing: the rest waits for the next task
     LOG_BYTES           chosen, 4 MiB      encode_state               the data of the oldest logged steps
     MAX_STATE_BYTES     chosen, 8 MiB      encode_state               as below: bounds the time of writing a state
-    MAX_DOCUMENT_BYTES  Temporal's 2 MiB   dump_within_limit          the same in the answer to a query, then context
 
 Each stays under the limit of the server because the payload's metadata and the command around it count as well. What
 a run carries over continue-as-new is one compressed payload: plan, state, unread events and branches. Where it is over
@@ -33,7 +32,6 @@ from orchestrator.interpreter.state import RunState
 from orchestrator.interpreter.value_table import ValuesTooLarge, ValueTable, load_lines
 from orchestrator.jsontools.json_values import SCALARS
 from orchestrator.jsontools.text import shorten
-from orchestrator.model.run import Run
 from orchestrator.temporal.compression import compress_text, decompress_text
 
 MAX_PAYLOAD_BYTES = 1_900_000
@@ -43,7 +41,6 @@ MAX_ENCODED_BYTES = 4 * MAX_PAYLOAD_BYTES
 PLAIN_BYTES = 65_536
 LOG_BYTES = (4 * 1_048_576, 1_048_576, 65_536)
 MAX_STATE_BYTES = 8 * 1_048_576
-MAX_DOCUMENT_BYTES = 1_900_000
 LOGGED = ("input", "output", "error", "warnings", "decision")
 """What a logged step may lose."""
 MAX_SHORTENED = 200
@@ -172,24 +169,12 @@ def _trim_log(log: list[dict[str, Any]], sizes: list[dict[str, int]], log_bytes:
             if size <= max(log_bytes, len(TRIMMED)):
                 log_bytes -= size
             else:
-                dropped[name] = _drop(name, step[name])
+                dropped[name] = drop_value(name, step[name])
         trimmed.append({**step, **dropped})
     return trimmed[::-1]
 
 
-def trim_step(step: dict[str, Any], *names: str) -> int:
-    """Drop data of a step; return the bytes that this saves."""
-    saved = 0
-    for name in names:
-        size = measure_json(step.get(name))
-        if size > len(TRIMMED):
-            dropped = _drop(name, step[name])
-            saved += size - measure_json(dropped)
-            step[name] = dropped
-    return saved
-
-
-def _drop(name: str, value: Any) -> Any:
+def drop_value(name: str, value: Any) -> Any:
     """Return what is left of the data in a field of a step."""
     match name:
         case "error" | "failure":
@@ -200,46 +185,6 @@ def _drop(name: str, value: Any) -> Any:
         case "decision":
             return None
     return TRIMMED
-
-
-def dump_within_limit(run: Run) -> dict[str, Any]:
-    """Return a run document as the answer to a query: the oldest steps lose their data first."""
-    left = MAX_ENCODED_BYTES
-
-    def drop_if_large(value: Any, dropped: Any) -> Any:
-        """Drop a value that is large by itself, or after those before it: writing it would take too long."""
-        nonlocal left
-        limit = max(min(left, MAX_DOCUMENT_BYTES), len(TRIMMED))
-        size = measure_up_to(value, limit)
-        left = max(left - size, 0)
-        return dropped if size > limit else value
-
-    steps = [
-        step.model_copy(
-            update={name: drop_if_large(getattr(step, name), TRIMMED) for name in ("input_data", "output_data")}
-        )
-        for step in reversed(run.steps)
-    ]
-    names = ("context", "input_data", "trigger_data", "output")
-    values = {name: drop_if_large(getattr(run, name), {"dropped": TRIMMED}) for name in names}
-    bounded = run.model_copy(update={**values, "steps": steps[::-1]})
-    return document_within_limit(bounded.model_dump(mode="json"))
-
-
-def document_within_limit(document: dict[str, Any]) -> dict[str, Any]:
-    """Trim the answer to a query: the oldest steps lose their data first."""
-    size = measure_json(document)
-    for step in document.get("steps", ()):
-        if size <= MAX_DOCUMENT_BYTES:
-            break
-        size -= trim_step(step, "input_data", "output_data", "error", "warnings", "decision")
-    if size > MAX_DOCUMENT_BYTES:
-        size -= trim_step(document, "failure")
-    for name in ("context", "input_data", "trigger_data", "output"):
-        if size > MAX_DOCUMENT_BYTES and name in document:
-            size -= measure_json(document[name])
-            document[name] = {"dropped": TRIMMED}
-    return document
 
 
 def shorten_id(name: str) -> str:

@@ -1,5 +1,7 @@
 """Random runs on Temporal, where histories are short: as on the simulator, whatever is done to them, to the last undo.
 
+Each of them replays, and the history reader comes to what its worker knew.
+
 `pytest -m slow -s tests/temporal/test_random_runs.py` prints the seed, and how many runs met what is tested; a seed is
 repeated with `SEED=…`.
 """
@@ -31,6 +33,7 @@ from tests.graphs import Generated, draw_structured
 from tests.interpreter.test_resume import drop_times
 from tests.temporal.answers import Script
 from tests.temporal.delicate_runs import ARRIVALS, SUGGESTED_AT, make_fork, make_loop, read_type, run_flagged_worker
+from tests.temporal.readings import find_differing_readings, is_ended_by_worker
 from tests.temporal.record_histories import list_executions
 from tests.temporal.test_replay import find_mismatches
 from tests.temporal.world import World, add_heartbeats, make_plan, open_world
@@ -117,6 +120,7 @@ async def require_replays(executions: Iterable[tuple[str, str]]) -> None:
     histories = [WorkflowHistory.from_json(name, history) for name, history in executions]
 
     assert await find_mismatches(histories) == {}, f"seed {SEED}"
+    assert await find_differing_readings(list(filter(is_ended_by_worker, histories))) == [], f"seed {SEED}"
 
 
 def build_input(number: int) -> dict[str, Any]:
@@ -127,6 +131,7 @@ def build_input(number: int) -> dict[str, Any]:
 async def test_random_graphs_run_as_on_the_simulator(short: World) -> None:
     graphs = draw_graphs(MOST)
     counts: Counter[str] = Counter()
+    executions: list[tuple[str, str]] = []
 
     async def compare(number: int) -> None:
         graph = graphs[number]
@@ -143,9 +148,12 @@ async def test_random_graphs_run_as_on_the_simulator(short: World) -> None:
         else:
             assert find_difference(simplify(expected), simplify(run)) is None, where
         count_features(counts, graph, run)
-        counts["continued as new"] += len(await read_executions(short, run.id)) > 1 + count_children(run)
+        recorded = await read_executions(short, run.id)
+        executions.extend(recorded)
+        counts["continued as new"] += len(recorded) > 1 + count_children(run)
 
     counts |= await run_all(compare)
+    await require_replays(executions)
     report("simulator and Temporal", counts)
 
     assert counts["runs"] >= 20

@@ -7,13 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from temporalio.client import Client
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 
 from activities.registry import Registry
 from orchestrator.errors import ServerUnavailable
-from orchestrator.model.run import Run
 from orchestrator.planner.planner import check
 from orchestrator.temporal.client import run_tree
+from orchestrator.temporal.client.run_reader import RunReader
 from orchestrator.temporal.worker import run_worker
 from tests.temporal import slow_actions
 from tests.temporal.world import SECONDS, STRICT, World, make_definition, make_plan, run_scripted_worker, wait_until
@@ -87,58 +88,48 @@ async def test_a_run_evicted_after_every_task_behaves_the_same(alone: World) -> 
     assert next(step for step in run.steps if step.id == "fork[2]/nap").status == "cancelled"
 
 
-async def test_without_a_worker_a_document_is_read_from_history(alone: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orchestrator.temporal.client.run_tree.QUERY_SECONDS", 0.5)
+async def test_a_run_whose_worker_is_stopped_is_read_whole(alone: World) -> None:
     customer, _ = alone.script()
-    run_id = await alone.start(make_plan({"a": "work"}, "trigger -> a", customer=customer), {"n": 1}, trigger={"t": 2})
+    nodes = {
+        "a": "work",
+        "fork": {"type": "parallel", "branches": [["b"], ["c"]], "config": {"mode": "child"}},
+        "b": "work",
+        "c": "work",
+        "ask": {"type": "wait", "config": {"event": "go"}},
+    }
+    plan = make_plan(nodes, "trigger -> a", "a -> fork", "fork -> ask", customer=customer)
+    run_id = await alone.start(plan, {"n": 1}, trigger={"t": 2})
 
-    waiting = await alone.runs.reader.read_document(run_id)
+    untaken = await alone.wait_for_waiting(run_id, "worker")
     async with run_scripted_worker(alone):
-        await alone.wait_for_end(run_id)
-    over = await alone.runs.reader.read_document(run_id)
+        asked = await alone.wait_for_waiting(run_id, "event")
+    waiting = await RunReader(alone.client, alone.runs.settings).read_document(run_id)
+    await alone.runs.terminate(run_id)
 
-    assert (waiting.status, waiting.input_data, waiting.trigger_data) == ("running", {"n": 1}, {"t": 2})
-    assert waiting.waiting_for == [{"node_id": None, "step_id": None, "kind": "worker", "message": "no worker answers"}]
-    assert (over.status, over.output, over.input_data, over.steps) == ("completed", {}, {"n": 1}, [])
-    assert (waiting.complete, over.complete) == (False, False)
-    assert over.duration_ms is not None
-
-
-async def test_the_document_of_a_run_that_has_just_ended_is_read_until_it_is_complete(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A worker that was busy replaying answered late: the run was `completed` with no steps at all."""
-    customer, _ = world.script()
-    query, refused = run_tree._query_document, []
-
-    async def refuse_once(client: Client, workflow_id: str) -> dict[str, Any]:
-        if not refused:
-            refused.append(workflow_id)
-            raise run_tree._NoWorkerAnswersError
-        return await query(client, workflow_id)
-
-    monkeypatch.setattr(run_tree, "_query_document", refuse_once)
-    run = await world.run(make_plan({"a": "work"}, "trigger -> a", customer=customer))
-
-    assert refused == [run.id]
-    assert (run.status, run.complete, [step.id for step in run.steps]) == ("completed", True, ["a"])
+    assert (untaken.status, untaken.input_data, untaken.trigger_data) == ("pending", {"n": 1}, {"t": 2})
+    assert untaken.waiting_for[0]["message"].startswith("no worker has taken it from task queue")
+    assert waiting == asked
+    assert sorted(step.id for step in waiting.steps) == ["a", "ask", "fork", "fork[0]/b", "fork[1]/c"]
+    assert waiting.complete
 
 
-async def test_a_document_without_the_steps_of_a_branch_says_so(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_document_without_the_steps_of_a_branch_says_so(world: World) -> None:
+    """Temporal has deleted one of its histories."""
     customer, _ = world.script()
     nodes = {"fork": {"type": "parallel", "branches": [["a"], ["b"]]}, "a": "work", "b": "work"}
     whole = await world.run(make_plan(nodes, "trigger -> fork", customer=customer))
-    query = run_tree._query_document
+    deleted = WorkflowExecution(workflow_id=f"{whole.id}/fork[1]")
+    request = DeleteWorkflowExecutionRequest(namespace=world.client.namespace, workflow_execution=deleted)
+    await world.client.workflow_service.delete_workflow_execution(request)
+    reader = RunReader(world.client, world.runs.settings)
 
-    async def refuse_branch(client: Client, workflow_id: str) -> dict[str, Any]:
-        if workflow_id.endswith("fork[1]"):
-            raise run_tree._NoWorkerAnswersError
-        return await query(client, workflow_id)
+    async def is_partial() -> bool:
+        return not (await reader.read_document(whole.id)).complete
 
-    monkeypatch.setattr(run_tree, "_query_document", refuse_branch)
-    partial = await world.runs.reader.read_document(whole.id)
+    await wait_until(is_partial)
+    partial = await reader.read_document(whole.id)
 
-    assert (whole.complete, partial.complete) == (True, False)
+    assert whole.complete
     assert [step.id for step in partial.steps] == ["fork", "fork[0]/a"]
 
 
@@ -152,30 +143,17 @@ async def test_a_step_in_a_branch_that_cannot_be_read_is_not_said_to_be_absent(
     }
     run_id = await world.start(make_plan(nodes, "trigger -> fork", customer=customer))
     await world.wait_for_waiting(run_id, "operator")
-    query = run_tree._query_document
 
-    async def refuse_branch(client: Client, workflow_id: str) -> dict[str, Any]:
-        if workflow_id != run_id:
-            raise run_tree._NoWorkerAnswersError
-        return await query(client, workflow_id)
+    async def refuse_branch(*_: Any) -> run_tree._Unread:
+        return run_tree._Unread()
 
     with monkeypatch.context() as patched:
-        patched.setattr(run_tree, "_query_document", refuse_branch)
+        patched.setattr(run_tree, "_read_branch", refuse_branch)
         with pytest.raises(ServerUnavailable, match="no worker answers"):
             await world.runs.resolve(run_id, "bad", "skip")
     await world.runs.resolve(run_id, "bad", "skip")
 
     assert (await world.wait_for_end(run_id)).status == "completed"
-
-
-async def test_without_a_worker_a_failed_run_has_its_error(alone: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    customer, _ = alone.script({"buy": {"error": {"message": "no stock", "recoverable": False}}})
-    async with run_scripted_worker(alone):
-        run = await alone.run(make_plan({"a": "buy"}, "trigger -> a", customer=customer))
-    monkeypatch.setattr("orchestrator.temporal.client.run_tree.QUERY_SECONDS", 0.5)
-    document: Run = await alone.runs.reader.read_document(run.id)
-
-    assert (document.status, document.failure, document.error) == ("failed", run.failure, "no stock")
 
 
 async def test_a_worker_shuts_down_after_its_actions(world: World) -> None:

@@ -1,6 +1,6 @@
 """Read, watch and follow runs.
 
-Temporal is the only record of a run: its document is read from the run itself, by query.
+Temporal is the only record of a run: its document is read from its history, and no worker is asked.
 """
 
 import asyncio
@@ -14,7 +14,6 @@ from temporalio.client import (
     WorkflowExecutionStatus,
     WorkflowFailureError,
     WorkflowHandle,
-    WorkflowQueryFailedError,
 )
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -24,18 +23,16 @@ from orchestrator.model.plan import Plan
 from orchestrator.model.run import ENDED, Run, RunInfo
 from orchestrator.settings import Settings
 from orchestrator.temporal.client.connection import translate_rpc_errors
-from orchestrator.temporal.client.run_tree import NO_WORKER_STATUSES, QUERY_SECONDS, RunTree, no_worker_error
-from orchestrator.temporal.history.histories import Histories
+from orchestrator.temporal.client.flow_reader import FlowReader
+from orchestrator.temporal.client.run_tree import RunTree
+from orchestrator.temporal.history.reader import read_state
 from orchestrator.temporal.history.stream import Cursor, follow
 from orchestrator.temporal.history.stream_events import StreamEvent
-from orchestrator.temporal.payloads import decode_shared
 
 REFRESH_SECONDS = 1.0
 """How often a watched run is read again: some changes, such as attempts, are not events of its history."""
 DEBOUNCE_SECONDS = 0.1
 """Changes closer together are shown as one."""
-COMPLETE_SECONDS = 30.0
-"""How long the document of a run that has just ended is read again until it is complete."""
 
 
 class RunReader:
@@ -44,7 +41,8 @@ class RunReader:
     def __init__(self, client: Client, settings: Settings) -> None:
         self.client = client
         self.settings = settings
-        self.histories = Histories(client)
+        self.flows = FlowReader(client)
+        self.histories = self.flows.histories
 
     async def read_document(self, run_id: str) -> Run:
         """Return the run document with the steps of all branches; raises RunNotFound."""
@@ -53,38 +51,28 @@ class RunReader:
     async def read_tree(self, run_id: str, previous: RunTree | None = None) -> RunTree:
         """Return the run with its branches; `previous` saves reading branches that had ended by then."""
         async with translate_rpc_errors(run_id):
-            return await RunTree.read(self.client, run_id, previous)
+            return await RunTree.read(self.flows, run_id, previous)
 
     async def read_ended_run(self, run_id: str) -> EndedRun:
         """Return the plan and the state of a run that has ended; raises RunNotFound and OperationRefused."""
         async with translate_rpc_errors(run_id):
-            if (await self._handle(run_id).describe()).status == WorkflowExecutionStatus.RUNNING:
+            described = await self._handle(run_id).describe()
+            if described.status == WorkflowExecutionStatus.RUNNING:
                 raise OperationRefused(f"run {run_id} has not ended", hint="cancel it first")
-            try:
-                async with asyncio.timeout(QUERY_SECONDS):
-                    answer = await asyncio.to_thread(decode_shared, await self._handle(run_id).query("state"))
-            except WorkflowQueryFailedError as error:
-                raise OperationRefused(f"the state of run {run_id} cannot be read: {error}") from error
-            except (TimeoutError, RPCError) as error:
-                if isinstance(error, RPCError) and error.status not in NO_WORKER_STATUSES:
-                    raise
-                raise no_worker_error() from error
+            history = await self.flows.histories.fetch(run_id, str(described.run_id))
+        answer = await asyncio.to_thread(read_state, run_id, history)
+        if answer is None:
+            raise OperationRefused(f"the state of run {run_id} cannot be read from its history")
         failure = (await self.read_document(run_id)).failure or {}
         info = RunInfo.model_validate(answer["run"])
         return EndedRun(Plan.model_validate(answer["plan"]), info, answer["state"], failure.get("node_id"))
 
     async def wait_for_result(self, run_id: str) -> Run:
-        """Wait for a run's end and return its document, which is incomplete only where no worker answers for long."""
+        """Wait for a run's end and return its document."""
         async with translate_rpc_errors(run_id):
             with contextlib.suppress(WorkflowFailureError):  # the document holds the failure
                 await self._handle(run_id).result()
-        clock = asyncio.get_running_loop().time
-        deadline = clock() + COMPLETE_SECONDS
-        while True:
-            run = await self.read_document(run_id)
-            if run.complete or clock() >= deadline:
-                return run
-            await asyncio.sleep(REFRESH_SECONDS)
+        return await self.read_document(run_id)
 
     async def wait_for_end(self, run_id: str, seconds: float) -> Run | None:
         """Wait at most `seconds` for a run's end and return its document; `None` while it is running."""
@@ -101,17 +89,17 @@ class RunReader:
         changed = asyncio.Event()
         tree: RunTree | None = None
         clock = asyncio.get_running_loop().time
-        ended_at: float | None = None
         async with self.histories.open_tails(changed) as follow_workflows:
             while True:
+                began = clock()
                 tree = await self.read_tree(run_id, tree)
+                took = clock() - began
                 yield self._with_links(tree.run)
                 if tree.run.status in ENDED:
-                    ended_at = clock() if ended_at is None else ended_at
-                    if tree.run.complete or clock() - ended_at >= COMPLETE_SECONDS:
-                        return
+                    return
                 follow_workflows([run_id, *tree.running])
-                await asyncio.sleep(DEBOUNCE_SECONDS)
+                # A long history takes a while to read: half of the time is left to others.
+                await asyncio.sleep(max(DEBOUNCE_SECONDS, took))
                 try:
                     await asyncio.wait_for(changed.wait(), REFRESH_SECONDS)
                 except TimeoutError:

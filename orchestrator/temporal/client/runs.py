@@ -36,13 +36,15 @@ from orchestrator.settings import Settings
 from orchestrator.telemetry.metrics import RUNS_STARTED
 from orchestrator.temporal.client.connection import CONNECT_SECONDS, require_attributes, translate_rpc_errors
 from orchestrator.temporal.client.run_reader import RunReader
-from orchestrator.temporal.client.run_tree import QUERY_SECONDS, no_worker_error
+from orchestrator.temporal.client.run_tree import no_worker_error
 from orchestrator.temporal.client.visibility import RERUN_OF, STATUSES, Visibility, read_terminated_status
 from orchestrator.temporal.markdown import escape_markdown
 from orchestrator.temporal.payloads import MAX_PAYLOAD_BYTES, encode_shared
 from orchestrator.temporal.requests import build_run_request
 from orchestrator.temporal.search_attributes import WORKFLOW, build_search_attributes
 
+UPDATE_SECONDS = 10.0
+"""How long to wait for a worker's answer."""
 FAIRNESS_KEY_LENGTH = 64
 """Temporal's limit."""
 
@@ -214,7 +216,7 @@ class Runs:
         tree = await self.reader.read_tree(run_id)
         async with self._open_handle(tree.find_waiting_workflow(node_id)) as handle:
             try:
-                async with asyncio.timeout(QUERY_SECONDS):
+                async with asyncio.timeout(UPDATE_SECONDS):
                     answer = await handle.execute_update("resolve", resolution)
             except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
                 raise no_worker_error() from error

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 
-from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.history.v1 import History, HistoryEvent
 from temporalio.client import Client, WorkflowHistoryEventFilterType
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -17,6 +17,12 @@ class Histories:
 
     def __init__(self, client: Client) -> None:
         self.client = client
+
+    async def fetch(self, workflow_id: str, execution: str) -> bytes:
+        """Return the history of an execution, encoded; raises RPCError."""
+        handle = self.client.get_workflow_handle(workflow_id, run_id=execution)
+        events = [event async for event in handle.fetch_history_events(skip_archival=True)]
+        return History(events=events).SerializeToString()
 
     async def find_first_execution(self, workflow_id: str) -> str | None:
         """Return the id of a run's first execution; `None` where Temporal does not know it, or no longer stores it."""

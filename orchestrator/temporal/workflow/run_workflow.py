@@ -31,7 +31,7 @@ from orchestrator.model.plan import collect_node_ids
 from orchestrator.model.run import ErrorDocument, ResolutionAction, format_timestamp
 from orchestrator.temporal.branch_results import encode_branch_result, result_within_limit
 from orchestrator.temporal.failures import build_run_failure
-from orchestrator.temporal.payloads import dump_within_limit, encode_or_fail, encode_state
+from orchestrator.temporal.payloads import encode_or_fail
 from orchestrator.temporal.requests import read_request
 from orchestrator.temporal.search_attributes import FIRST_STARTED_AT, WORKFLOW
 from orchestrator.temporal.workflow.cancellation import await_uncancelled
@@ -181,22 +181,6 @@ class RunWorkflow:
         keys = [f"{path}/{target}" for path in iterate_enclosing_paths(step_id)]
         if not any(key in data.marked for data in self.flow.state.iterate_data() for key in keys):
             raise _refuse(f"cannot go back to {target!r}: it did not run before {step_id!r} in the same loop or branch")
-
-    @workflow.query
-    def document(self) -> dict[str, Any]:
-        """Return the run document of this flow and the branches it has started: `{run, branches}`."""
-        flow = self.flow
-        return {"run": dump_within_limit(flow.build_document()), "branches": list(flow.effects.children.branches)}
-
-    @workflow.query
-    def state(self) -> Any:
-        """Return the plan and the state, from which a rerun begins: `{plan, run, state}`, compressed where large."""
-        flow = self.flow
-        envelope = {"plan": flow.plan.to_json(), "run": flow.info.model_dump(mode="json")}
-        encoded = encode_state(flow.state, envelope, rewinds=False)
-        if encoded is None:
-            raise _refuse("the data of the run is too large")
-        return encoded
 
 
 async def _wait_for_handlers() -> None:

@@ -1,0 +1,26 @@
+"""Read histories in processes of their own: the work of a run is what its definition says, so it needs a limit."""
+
+from collections.abc import Sequence
+
+from orchestrator.errors import ServerUnavailable
+from orchestrator.service.process_pool import Busy, ProcessPool, TooCostly
+from orchestrator.temporal.history.reader import FlowReading, read_flows
+
+PROCESSES = 2
+CPU_SECONDS = 20
+"""14,000 events take less than one."""
+
+
+class HistoryProcesses:
+    """A few processes that read histories."""
+
+    def __init__(self) -> None:
+        self.pool = ProcessPool(PROCESSES, CPU_SECONDS)
+
+    async def read_flows(self, customer_id: str, histories: Sequence[tuple[str, bytes]]) -> list[FlowReading]:
+        """Read histories of a customer; raises ServerUnavailable where that takes too long."""
+        try:
+            return await self.pool.call(customer_id, read_flows, histories)
+        except (Busy, TooCostly) as error:
+            message = "the history of the run cannot be read in time"
+            raise ServerUnavailable(message, hint="try again in a moment") from error

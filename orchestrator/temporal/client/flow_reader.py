@@ -1,0 +1,61 @@
+"""Read executions from their histories, once for each length: many may watch the same run."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+from temporalio.client import Client, WorkflowExecutionDescription
+
+from orchestrator.errors import ServerUnavailable
+from orchestrator.temporal.history.histories import Histories
+from orchestrator.temporal.history.reader import FlowReading, read_flows
+from orchestrator.temporal.search_attributes import CUSTOMER_ID
+
+READ_SECONDS = 10.0
+"""How long to wait for a reading; it goes on, so that the next request may find it."""
+MAX_READINGS = 100
+
+ReadFlows = Callable[[str, Sequence[tuple[str, bytes]]], Awaitable[list[FlowReading]]]
+"""Reads histories of a customer: where strangers send definitions, in a process of its own with a deadline."""
+Key = tuple[str, str, int]
+"""Workflow id, execution, and the length of its history: what was read of these never changes."""
+
+
+async def read_in_thread(_: str, histories: Sequence[tuple[str, bytes]]) -> list[FlowReading]:
+    """Read histories in a thread of this process."""
+    return await asyncio.to_thread(read_flows, histories)
+
+
+class FlowReader:
+    """Reads executions; the newest readings are cached."""
+
+    def __init__(self, client: Client, read: ReadFlows = read_in_thread) -> None:
+        self.client = client
+        self.histories = Histories(client)
+        self.read_flows = read
+        self._readings: dict[Key, FlowReading] = {}
+        self._in_progress: dict[Key, asyncio.Task[FlowReading]] = {}
+
+    async def read(self, described: WorkflowExecutionDescription) -> FlowReading:
+        """Return what the history of an execution says; raises ServerUnavailable where that takes too long."""
+        key = (described.id, str(described.run_id), described.history_length)
+        if (reading := self._readings.get(key)) is not None:
+            return reading
+        task = self._in_progress.get(key)
+        if task is None:
+            task = self._in_progress[key] = asyncio.create_task(self._read(key, described))
+            task.add_done_callback(lambda _: self._in_progress.pop(key))
+        try:
+            async with asyncio.timeout(READ_SECONDS):
+                return await asyncio.shield(task)
+        except TimeoutError:
+            message = f"the history of {described.id} cannot be read in time"
+            raise ServerUnavailable(message, hint="try again in a moment") from None
+
+    async def _read(self, key: Key, described: WorkflowExecutionDescription) -> FlowReading:
+        history = await self.histories.fetch(described.id, key[1])
+        customer = described.typed_search_attributes.get(CUSTOMER_ID) or ""
+        (reading,) = await self.read_flows(customer, [(described.id, history)])
+        if len(self._readings) >= MAX_READINGS:
+            del self._readings[next(iter(self._readings))]
+        self._readings[key] = reading
+        return reading

@@ -1,0 +1,83 @@
+"""Show what Temporal knows of a run beside its history: who has not taken it, and what is tried again. No I/O."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from temporalio.api.enums.v1 import PendingActivityState, PendingWorkflowTaskState
+from temporalio.client import WorkflowExecutionDescription
+
+from orchestrator.errors import parse_error_type
+from orchestrator.model.run import ENDED, ErrorDocument, Run, StepDocument, format_timestamp
+from orchestrator.temporal.payloads import shorten_id
+
+UNTAKEN_SECONDS = 2.0
+"""How long a workflow task waits for a worker before that is shown: a worker that is there takes it at once."""
+
+
+def mark_pending_work(run: Run, activities: Sequence[Any]) -> Run:
+    """Show the state of pending activities on their steps."""
+    return _mark_pending(_mark_retrying(run, activities), activities)
+
+
+def describe_untaken_task(described: WorkflowExecutionDescription) -> dict[str, Any] | None:
+    """Return the wait for a worker that runs the workflow itself; `None` where one has come, or may still come."""
+    task = described.raw_description.pending_workflow_task
+    if task.state != PendingWorkflowTaskState.PENDING_WORKFLOW_TASK_STATE_SCHEDULED or task.attempt > 1:
+        return None
+    since = task.scheduled_time.ToDatetime(tzinfo=UTC)
+    if (datetime.now(UTC) - since).total_seconds() < UNTAKEN_SECONDS:
+        return None
+    return {"node_id": None, "step_id": None, "kind": "worker", **_describe_queue(described.task_queue, since)}
+
+
+def _describe_queue(queue: str, since: datetime) -> dict[str, Any]:
+    seconds = max((datetime.now(UTC) - since).total_seconds(), 0.0)
+    return {
+        "queue": queue,
+        "since": format_timestamp(since),
+        "message": f"no worker has taken it from task queue {queue!r} for {seconds:.0f} s",
+    }
+
+
+def _mark_retrying(run: Run, pending: Sequence[Any]) -> Run:
+    """Show activities between two attempts as `retrying`, with their last error."""
+    retried = {activity.activity_id: activity for activity in pending if activity.attempt > 1}
+    if not retried:
+        return run
+    return run.model_copy(
+        update={"steps": [_mark_step_retrying(step, retried.get(shorten_id(step.id))) for step in run.steps]}
+    )
+
+
+def _mark_pending(run: Run, pending: Sequence[Any]) -> Run:
+    """Show activities that no worker has taken yet as `pending`, with their task queue and since when they wait."""
+    untaken = {activity.activity_id: activity for activity in pending if _is_untaken(activity)}
+    steps, waits = [], list(run.waiting_for)
+    for step in run.steps:
+        activity = None if step.status in ENDED else untaken.get(shorten_id(step.id))
+        if activity is None:
+            steps.append(step)
+            continue
+        steps.append(step.model_copy(update={"status": "pending"}))
+        queue = _describe_queue(
+            activity.activity_options.task_queue.name, activity.scheduled_time.ToDatetime(tzinfo=UTC)
+        )
+        waits.append({"node_id": step.node_id, "step_id": step.id, "kind": "worker", **queue})
+    return run.model_copy(update={"steps": steps, "waiting_for": waits})
+
+
+def _is_untaken(activity: Any) -> bool:
+    scheduled = activity.state == PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED
+    return scheduled and activity.attempt <= 1 and not activity.HasField("last_started_time")
+
+
+def _mark_step_retrying(step: StepDocument, pending: Any) -> StepDocument:
+    if pending is None or step.status in ENDED:
+        return step
+    between = pending.state == PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED
+    failure = pending.last_failure
+    error_type = parse_error_type(failure.application_failure_info.type)
+    error = ErrorDocument(message=failure.message, error_type=error_type, node_id=step.node_id).to_json()
+    status = "retrying" if between else step.status
+    return step.model_copy(update={"status": status, "retry_count": pending.attempt - 1, "error": error})

@@ -1,0 +1,124 @@
+"""The history reader comes to what the worker of a run knew, without a worker."""
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+from temporalio.api.common.v1 import Payload
+from temporalio.client import WorkflowHistory
+from temporalio.converter import DefaultPayloadConverter
+
+from orchestrator.interpreter.state import RunState
+from orchestrator.model.run import RunInfo
+from orchestrator.temporal.history.reader import read_flow, read_flows
+from orchestrator.temporal.history.recorded_execution import HistoryMismatch, RecordedExecution
+from orchestrator.temporal.history.state_before import read_state_before
+from orchestrator.temporal.payloads import decode_shared
+from tests.histories import read_histories
+from tests.temporal.delicate_runs import make_loop
+from tests.temporal.made_histories import make_loop_history
+from tests.temporal.readings import find_differing_readings, is_ended_by_worker
+from tests.temporal.world import make_plan
+
+pytestmark = pytest.mark.temporal
+
+WORK = {"type": "action", "action": "work"}
+OTHER_OUTPUT = {"data-interaction-a-single-expression-keeps-its-type-a-longer-string-becomes-text"}
+"""Recorded before a correction of what expressions mean."""
+
+
+def list_ended_executions() -> Iterator[tuple[str, WorkflowHistory]]:
+    """Yield all recorded executions that a worker has ended."""
+    for name, executions in read_histories():
+        for execution in executions:
+            if is_ended_by_worker(execution):
+                yield name, execution
+
+
+@pytest.mark.slow
+async def test_each_recorded_history_is_read_as_its_worker_knew_it() -> None:
+    executions = [execution for name, execution in list_ended_executions() if name not in OTHER_OUTPUT]
+
+    assert await find_differing_readings(executions) == []
+    assert len(executions) > 400
+
+
+@pytest.mark.slow
+def test_the_reader_decides_what_was_recorded() -> None:
+    """It comes to the same output, and the same steps to continue with, as the worker that recorded them."""
+    incomplete = set()
+    for name, execution in list_ended_executions():
+        recorded = RecordedExecution(execution.workflow_id, execution.events)
+        try:
+            recorded.read()
+        except HistoryMismatch:
+            incomplete.add(name)
+        last, closing = execution.events[-1], recorded.closing
+        recorded.close()
+        assert closing is not None, name
+        if last.HasField("workflow_execution_continued_as_new_event_attributes"):
+            continued = last.workflow_execution_continued_as_new_event_attributes.input.payloads
+            assert read_log(closing.continue_as_new_workflow_execution.arguments) == read_log(continued), name
+
+    assert incomplete == OTHER_OUTPUT
+
+
+def read_log(payloads: Sequence[Payload]) -> Any:
+    """Return the steps in the state that a run continues with, as its worker has recorded them."""
+    return decode_shared(DefaultPayloadConverter().from_payloads(payloads)[0])["state"]["log"]
+
+
+def test_a_history_of_14_000_events_is_read_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    """Reading takes less than two seconds on an idle machine; a worker took ten to replay as many."""
+    plan = make_plan({"each": make_loop(2_333, "n", "work"), "work": WORK}, "trigger -> each", customer="long")
+    history = make_loop_history(plan, RunInfo(id="long"), "each", "work", 2_333)
+    began = time.process_time()
+    (reading,) = read_flows([("long", history.SerializeToString())])
+    seconds = time.process_time() - began
+    with capsys.disabled():
+        print(f"\n{len(history.events):,} events read in {seconds:.2f} s of processor time")
+
+    assert len(history.events) > 14_000
+    assert (reading.run.status, reading.run.complete) == ("completed", True)
+    assert reading.run.steps_completed == 2_334
+
+
+def test_what_does_not_fit_the_history_is_incomplete() -> None:
+    """The interpreter comes to another step than the one that was recorded."""
+    plan = make_plan({"each": make_loop(3, "n", "work"), "work": WORK}, "trigger -> each", customer="long")
+    history = make_loop_history(plan, RunInfo(id="long"), "each", "work", 3)
+    second = [event for event in history.events if event.HasField("activity_task_scheduled_event_attributes")][1]
+    second.activity_task_scheduled_event_attributes.activity_id = "each[7]/work"
+    reading = read_flow("long", history.events)
+
+    assert not reading.run.complete
+    assert [step.id for step in reading.run.steps] == ["each", "each[0]/work", "each[1]/work"]
+
+
+def test_the_result_of_an_action_is_shown_before_a_worker_takes_it() -> None:
+    plan = make_plan({"each": make_loop(3, "n", "work"), "work": WORK}, "trigger -> each", customer="long")
+    history = make_loop_history(plan, RunInfo(id="long"), "each", "work", 3)
+    taken = [event.event_id for event in history.events if event.HasField("activity_task_completed_event_attributes")]
+    reading = read_flow("long", history.events[: taken[1]])
+
+    assert [(step.id, step.status, step.output_data) for step in reading.run.steps] == [
+        ("each", "running", {}),
+        ("each[0]/work", "completed", {"done": 0}),
+        ("each[1]/work", "completed", {"done": 1}),
+    ]
+    assert reading.run.complete
+
+
+def test_the_state_before_a_step_begins_there() -> None:
+    """A run that goes on from this state does the step and all that follow."""
+    plan = make_plan({"each": make_loop(3, "n", "work"), "work": WORK}, "trigger -> each", customer="long")
+    history = make_loop_history(plan, RunInfo(id="long"), "each", "work", 3)
+    before = read_state_before("long", history.SerializeToString(), "each[1]/work")
+
+    assert before is not None
+    state = RunState.from_json(plan, before["state"])
+    assert [step.id for step in state.log] == ["each", "each[0]/work"]
+    assert state.data.context["n"] == 1
+    assert state.data.context["steps"] == {}
+    assert read_state_before("long", history.SerializeToString(), "each[3]/work") is None
