@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from orchestrator.jsontools.suggestions import join_names
 from orchestrator.model.definition import TRIGGER, Definition, Node
-from orchestrator.model.node_types import list_ports, list_target_lists
+from orchestrator.model.node_types import KINDS, list_ports, list_target_lists
 from orchestrator.planner.report import Report, suggest_choice
 
 NEXT = "next"
@@ -24,6 +24,8 @@ class Graph:
     starts: list[int] = field(default_factory=list)
     listings: list[tuple[str, int, str, int]] = field(default_factory=list)
     """Each id in `body`, `true_branch` and other lists: `(pointer, owner, port, target)`."""
+    untyped: frozenset[str] = frozenset()
+    """Ids of the nodes of no known type: they exist, but nothing is known about their ports."""
 
 
 def build_graph(definition: Definition, usable: Sequence[tuple[int, Node]], report: Report) -> Graph:
@@ -34,6 +36,7 @@ def build_graph(definition: Definition, usable: Sequence[tuple[int, Node]], repo
         [f"/nodes/{index}" for index, _ in usable],
         {node.id: number for number, node in enumerate(nodes)},
         [{} for _ in nodes],
+        untyped=frozenset(node.id for node in definition.nodes if node.type not in KINDS) - {node.id for node in nodes},
     )
     edges = _read_edges(definition, graph, report)
     lists = [_read_lists(graph, number, report) for number in range(len(nodes))]
@@ -52,6 +55,8 @@ def _read_lists(graph: Graph, number: int, report: Report) -> list[tuple[str, li
         for at, node_id in enumerate(ids):
             pointer = f"{graph.pointers[number]}{path}/{at}"
             target = graph.index.get(node_id)
+            if target is None and node_id in graph.untyped:
+                continue
             if target is None:
                 hint = report.suggest(node_id, graph.index)
                 report.add_error("unknown_node", pointer, f"there is no node {node_id!r:.60}", hint)
@@ -69,10 +74,10 @@ def _read_edges(definition: Definition, graph: Graph, report: Report) -> list[tu
         pointer = f"/edges/{index}"
         source = graph.index.get(edge.source)
         starts = source is None and edge.source == TRIGGER
-        if source is None and not starts:
+        if source is None and not starts and edge.source not in graph.untyped:
             _report_unknown_end(edge.source, f"{pointer}/source", (*graph.index, TRIGGER), report)
         target = graph.index.get(edge.target)
-        if target is None:
+        if target is None and edge.target not in graph.untyped:
             _report_unknown_end(edge.target, f"{pointer}/target", graph.index, report)
         usable_port = starts or (
             source is not None and _check_port(graph.nodes[source], edge.condition, pointer, report)

@@ -1,6 +1,6 @@
 """Check regions: nodes that never run, bodies and branches without nodes, and nodes listed but not contained."""
 
-from orchestrator.model.definition import Definition
+from orchestrator.model.definition import TRIGGER, Definition
 from orchestrator.planner.regions import Region, Regions
 from orchestrator.planner.report import Report
 
@@ -8,8 +8,11 @@ from orchestrator.planner.report import Report
 def check_reached(definition: Definition, tree: Regions, report: Report) -> None:
     """Report a graph without a start, and warn about nodes that never run."""
     workflow_graph = tree.graph
+    if workflow_graph.untyped:
+        return  # where their edges lead is not known
     if not workflow_graph.starts:
-        if workflow_graph.nodes:
+        misdirected = any(edge.source == TRIGGER for edge in definition.edges)  # reported as unknown_node
+        if workflow_graph.nodes and not misdirected:
             hint = 'add an edge with source "trigger", or a node of type trigger'
             report.add_error("no_start", "/edges", "the graph has no start: no node would run", hint)
         return
@@ -29,6 +32,8 @@ def check_reached(definition: Definition, tree: Regions, report: Report) -> None
 def check_regions(tree: Regions, report: Report) -> None:
     """Report listed nodes that are not in the body or branch that lists them."""
     workflow_graph = tree.graph
+    if workflow_graph.untyped:
+        return
     owned: dict[tuple[int, str], int] = {}
     for pointer, owner, port, target in workflow_graph.listings:
         region = _find_region(tree, owner, port)

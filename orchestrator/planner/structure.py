@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from orchestrator.jsontools.pointer import escape
-from orchestrator.jsontools.suggestions import join_names
+from orchestrator.jsontools.suggestions import find_closest, join_names
 from orchestrator.model.definition import NODE_TYPES, STATUSES, Definition, Node, Part
 from orchestrator.model.node_types import COMMON_KEYS, KINDS
 from orchestrator.model.run import RESERVED_NAMES
@@ -76,7 +76,10 @@ def _check_nodes(definition: Definition, report: Report) -> list[tuple[int, Node
             report.add_error("reserved_name", f"{pointer}/id", message, "use another id")
         if node.type not in KINDS:
             _report_unknown_type(node, f"{pointer}/type", report)
-            continue
+            likely = find_closest(node.type, NODE_TYPES)
+            if likely is None:
+                continue
+            node = node.model_copy(update={"type": likely})  # the rest is checked as what was likely meant
         _check_node_keys(node, pointer, report)
         if node.id and node.id not in seen:
             seen[node.id] = index

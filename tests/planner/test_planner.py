@@ -83,6 +83,24 @@ def find_codes(definition: Any, **options: Any) -> list[tuple[str, str, str]]:
 
 CHECK = {"id": "c", "type": "condition", "condition": {"field": "input.x", "operator": "exists"}}
 
+
+def test_a_node_of_a_misspelt_type_is_checked_as_what_was_meant() -> None:
+    wrong = CHECK | {"type": "condtion", "condition": {"field": "input.x", "operator": "exits"}}
+
+    codes = [code for _, code, _ in find_codes(workflow(wrong, put("a"), edges=["trigger -> c", "c -true-> a"]))]
+
+    assert codes == ["unknown_type", "unknown_operator"]
+
+
+@pytest.mark.parametrize("kind", ["condtion", "ifelse", ""])
+def test_a_wrong_type_is_reported_once_and_not_at_every_edge(kind: str) -> None:
+    """One misspelt type was followed by `there is no node` for each of its edges."""
+    nodes = (CHECK | {"type": kind}, put("a", x="{{ steps.c.output.branch }}"), loop("d"), put("d"))
+    definition = workflow(*nodes, edges=["trigger -> c", "c -true-> a", "a -> each", "each -body-> d"])
+
+    assert find_codes(definition) == [("error", "unknown_type" if kind else "missing_type", "/nodes/0/type")]
+
+
 ERRORS: dict[str, tuple[dict[str, Any], str, str]] = {
     "no name": (workflow(put("a"), name=""), "missing_name", "/name"),
     "no trigger": (workflow(put("a"), trigger=None), "missing_trigger", "/trigger"),
