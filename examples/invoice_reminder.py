@@ -17,6 +17,11 @@ HERE = Path(__file__).parent
 DEFINITION = HERE / "invoice_reminder.json"
 INPUT = HERE / "invoice_reminder.input.json"
 LOOPBACK = "127.0.0.1/32"
+NEXT = """
+what to do next:
+  . .venv/bin/activate                  put the command `orchestrator` on your PATH
+  orchestrator dev                      serve: the run above is then at http://127.0.0.1:8233
+  docs/tutorial.md                      write a workflow of your own, in half an hour"""
 
 
 async def main() -> int:
@@ -30,6 +35,7 @@ async def main() -> int:
         print(f"\n{len(running.mails)} mails arrived, {len(running.activities)} entries in the CRM:")
         for mail in running.mails:
             print(format_mail(mail))
+    print(NEXT)
     return code
 
 
