@@ -24,6 +24,7 @@ from orchestrator.service.process_pool import ProcessPool
 from orchestrator.service.readiness import Readiness
 from orchestrator.service.reconciler import Reconciler
 from orchestrator.service.reruns import Reruns
+from orchestrator.service.run_prober import RunProber
 from orchestrator.service.runs import Operations
 from orchestrator.service.schedules import WorkflowSchedules
 from orchestrator.service.starts import Starts
@@ -68,6 +69,7 @@ class Services:
     webhooks: Webhooks
     indexer: Indexer
     failing_runs: FailingRuns
+    prober: RunProber
     reconciler: Reconciler
     readiness: Readiness
     stopping: asyncio.Event
@@ -139,6 +141,7 @@ async def open_services(
                 events=events,
                 webhooks=Webhooks(triggers, deliveries, events, operations, secrets),
                 indexer=Indexer(runs, index, leases),
+                prober=RunProber(runs, index, leases),
                 failing_runs=FailingRuns(runs, leases, settings.failing_run_seconds),
                 reconciler=reconciler,
                 stopping=stopping,
@@ -158,6 +161,7 @@ async def run_services(settings: Settings, runs: Runs, registry: Registry) -> As
         for work in (
             services.indexer.run_in_background(),
             services.failing_runs.run_in_background(),
+            services.prober.run_in_background(),
             services.reconciler.run_in_background(),
             run_every(PENDING_SECONDS, "deliveries", services.events.start_pending),
             run_every(

@@ -157,6 +157,21 @@ class RunIndex:
             rows = await connection.execute(query.order_by(runs.c.started_at, runs.c.id).limit(limit))
             return [_parse_row(row) for row in rows.mappings()]
 
+    async def list_still(self, before: datetime, limit: int) -> list[RunSummary]:
+        """List open runs of which nothing is known since a time, the longest ago first.
+
+        What a run waits for by itself is recorded when that changes, so such a run is not listed.
+        """
+        query = SELECT_RUNS.where(
+            runs.c.completed_at.is_(None),
+            runs.c.started_at < before,
+            runs.c.as_of < before,
+            or_(runs.c.status != "waiting", runs.c.reason == "child"),
+        )
+        async with self.database.read_transaction() as connection:
+            rows = await connection.execute(query.order_by(runs.c.as_of).limit(limit))
+            return [_parse_row(row) for row in rows.mappings()]
+
     async def count_runs(self, customer_id: str, names: Sequence[str], version: int | None = None) -> dict[str, Counts]:
         """Count the runs of published versions by status, since the workflow was created."""
         query = select(

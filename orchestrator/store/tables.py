@@ -23,6 +23,7 @@ from sqlalchemy import (
     TypeDecorator,
     UniqueConstraint,
     func,
+    text,
 )
 
 NAMES = {
@@ -33,6 +34,7 @@ NAMES = {
 }
 metadata = MetaData(naming_convention=NAMES)
 ID = String(200)
+OPEN = "completed_at IS NULL"
 RUN_ID = String(500)
 """The ID of a child run contains the path of the step that started it: see `cancellation.MAX_ID`."""
 
@@ -178,7 +180,7 @@ runs = Table(
     Index(None, "customer_id", "error_type", "started_at", "id"),
     Index(None, "customer_id", "node_id", "started_at", "id"),
     Index(None, "customer_id", "completed_at"),
-    Index(None, "reason", "as_of"),
+    Index("ix_runs_open_as_of", "as_of", sqlite_where=text(OPEN), postgresql_where=text(OPEN)),
 )
 
 run_keys = Table(

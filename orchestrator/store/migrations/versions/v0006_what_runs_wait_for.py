@@ -29,7 +29,6 @@ INDEXES = (
     ("customer_id", "error_type", "started_at", "id"),
     ("customer_id", "node_id", "started_at", "id"),
     ("customer_id", "completed_at"),
-    ("reason", "as_of"),
 )
 
 
@@ -40,6 +39,8 @@ def upgrade() -> None:
             batch.add_column(sa.Column(name, kind, nullable=True))
     for columns in INDEXES:
         op.create_index(f"ix_runs_{'_'.join(columns)}", "runs", list(columns))
+    is_open = sa.text("completed_at IS NULL")
+    op.create_index("ix_runs_open_as_of", "runs", ["as_of"], sqlite_where=is_open, postgresql_where=is_open)
     op.create_table(
         "run_keys",
         sa.Column("run_id", RUN_ID, primary_key=True),

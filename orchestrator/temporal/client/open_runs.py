@@ -1,0 +1,202 @@
+"""Describe open runs: what their workers, activities and called workflows are doing. Temporal cannot list this."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from temporalio.api.enums.v1 import PendingActivityState, PendingWorkflowTaskState
+from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus
+from temporalio.service import RPCError, RPCStatusCode
+
+from orchestrator.errors import ErrorType, parse_error_type
+from orchestrator.model.run import Reason, Status, find_owner, format_timestamp
+
+MAX_BRANCHES = 50
+"""Branches of a run that are described."""
+AT_ONCE = 10
+UNTAKEN_SECONDS = 2.0
+"""How long a task waits for a worker before that is shown: a worker that is there takes it at once."""
+NOT_REGISTERED = "NotFoundError"
+"""Error type with which a worker rejects an activity that it does not know."""
+
+
+@dataclass(frozen=True, slots=True)
+class PendingActivity:
+    """An activity that has not ended."""
+
+    step_id: str
+    action: str
+    queue: str
+    scheduled_at: datetime
+    started_at: datetime | None
+    """When its attempt started; `None` where no worker has it now."""
+    attempt: int
+    next_attempt_at: datetime | None
+    error_type: ErrorType | None
+    """Of the last attempt."""
+    error: str | None
+
+    @property
+    def node_id(self) -> str:
+        """Return the node of its step."""
+        return find_node(self.step_id)
+
+    def describe_worker(self, now: datetime) -> dict[str, Any]:
+        """Return the entry of `waiting_for` of a step that no worker has taken, or none that knows its action."""
+        seconds = (now - self.scheduled_at).total_seconds()
+        message = self.error or f"no worker has taken it from task queue {self.queue!r} for {seconds:.0f} s"
+        return {
+            "node_id": self.node_id,
+            "step_id": self.step_id,
+            "kind": "worker",
+            "queue": self.queue,
+            "since": format_timestamp(self.scheduled_at),
+            "message": message,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRun:
+    """What an open run is doing."""
+
+    status: Status = "running"
+    reason: Reason | None = None
+    node_id: str | None = None
+    waiting_for: list[dict[str, Any]] = field(default_factory=list)
+    error_type: ErrorType | None = None
+    error: str | None = None
+    activities: tuple[PendingActivity, ...] = ()
+
+    def to_fields(self) -> dict[str, Any]:
+        """Return the fields of a run in a list."""
+        names = ("status", "reason", "node_id", "waiting_for", "error_type", "error")
+        return {name: getattr(self, name) for name in names}
+
+
+def find_node(step_id: str) -> str:
+    """Return the node of a step: the last part of its path, without the number of its pass."""
+    return find_owner(f"{step_id.rpartition('/')[2]}[0]").partition("#")[0]
+
+
+def describe_unknown_action(action: str, queue: str) -> str:
+    """Return the message of a step whose action the worker that took it does not know."""
+    return f"the worker that took it from task queue {queue!r} does not know the action `{action}`"
+
+
+async def describe_open_run(client: Client, run_id: str) -> OpenRun | None:
+    """Return what a run is doing; `None` where it has ended or is gone."""
+    described = await _describe(client, run_id)
+    if described is None:
+        return None
+    now = datetime.now(UTC)
+    task = described.raw_description.pending_workflow_task
+    since = task.scheduled_time.ToDatetime(tzinfo=UTC)
+    is_untaken = task.state == PendingWorkflowTaskState.PENDING_WORKFLOW_TASK_STATE_SCHEDULED and task.attempt <= 1
+    if is_untaken and (now - since).total_seconds() >= UNTAKEN_SECONDS:
+        return _describe_untaken_run(described.task_queue, since, now)
+    flows = [described, *await _describe_branches(client, described)]
+    activities = [parse_activity(each) for flow in flows for each in flow.raw_description.pending_activities]
+    called = [child.workflow_id for flow in flows for child in flow.raw_description.pending_children]
+    called = [name for name in called if not name.startswith(f"{run_id}/")]
+    return derive_open_run(activities, called, now)
+
+
+async def _describe(client: Client, workflow_id: str) -> WorkflowExecutionDescription | None:
+    try:
+        described = await client.get_workflow_handle(workflow_id).describe()
+    except RPCError as error:
+        if error.status != RPCStatusCode.NOT_FOUND:
+            raise
+        return None
+    return described if described.status == WorkflowExecutionStatus.RUNNING else None
+
+
+async def _describe_branches(client: Client, run: WorkflowExecutionDescription) -> list[WorkflowExecutionDescription]:
+    """Describe the branches of a run, and theirs."""
+    found: list[WorkflowExecutionDescription] = []
+    flows = [run]
+    while flows and len(found) < MAX_BRANCHES:
+        names = [
+            child.workflow_id
+            for flow in flows
+            for child in flow.raw_description.pending_children
+            if child.workflow_id.startswith(f"{run.id}/")
+        ]
+        flows = []
+        for at in range(0, min(len(names), MAX_BRANCHES), AT_ONCE):
+            batch = await asyncio.gather(*(_describe(client, name) for name in names[at : at + AT_ONCE]))
+            flows += [each for each in batch if each is not None]
+        found += flows
+    return found
+
+
+def _describe_untaken_run(queue: str, since: datetime, now: datetime) -> OpenRun:
+    seconds = (now - since).total_seconds()
+    wait = {
+        "node_id": None,
+        "step_id": None,
+        "kind": "worker",
+        "queue": queue,
+        "since": format_timestamp(since),
+        "message": f"no worker has taken it from task queue {queue!r} for {seconds:.0f} s",
+    }
+    return OpenRun("pending", "no_worker", waiting_for=[wait])
+
+
+def parse_activity(pending: Any) -> PendingActivity:
+    """Return an activity as Temporal describes it."""
+    queue = pending.activity_options.task_queue.name
+    is_started = pending.state != PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED
+    is_retrying = not is_started and pending.attempt > 1
+    error_type: ErrorType | None = None
+    error: str | None = None
+    if pending.HasField("last_failure"):
+        failure = pending.last_failure
+        error_type = parse_error_type(failure.application_failure_info.type)
+        error = failure.message
+        if failure.application_failure_info.type == NOT_REGISTERED:
+            error_type, error = "action_error", describe_unknown_action(pending.activity_type.name, queue)
+    return PendingActivity(
+        step_id=pending.activity_id,
+        action=pending.activity_type.name,
+        queue=queue,
+        scheduled_at=pending.scheduled_time.ToDatetime(tzinfo=UTC),
+        started_at=pending.last_started_time.ToDatetime(tzinfo=UTC) if is_started else None,
+        attempt=pending.attempt,
+        next_attempt_at=pending.next_attempt_schedule_time.ToDatetime(tzinfo=UTC) if is_retrying else None,
+        error_type=error_type,
+        error=error,
+    )
+
+
+def derive_open_run(activities: Sequence[PendingActivity], called: Sequence[str], now: datetime) -> OpenRun:
+    """Return the status of a run: `running` where any activity runs, else that of the one that waits for most.
+
+    An activity between two attempts is `retrying`, one that no worker has taken `pending`; a run that has nothing but
+    called workflows waits for these.
+    """
+    everything = tuple(activities)
+    between = [each for each in activities if each.started_at is None]
+    if len(between) < len(activities):
+        return OpenRun(activities=everything)
+    retrying = next((each for each in between if each.attempt > 1), None)
+    if retrying is not None:
+        is_unknown = retrying.error == describe_unknown_action(retrying.action, retrying.queue)
+        return OpenRun(
+            "retrying",
+            "no_worker" if is_unknown else None,
+            retrying.node_id,
+            [retrying.describe_worker(now)] if is_unknown else [],
+            error_type=retrying.error_type,
+            error=retrying.error,
+            activities=everything,
+        )
+    for each in between:
+        if (now - each.scheduled_at).total_seconds() >= UNTAKEN_SECONDS:
+            return OpenRun("pending", "no_worker", each.node_id, [each.describe_worker(now)], activities=everything)
+    if between or not called:
+        return OpenRun(activities=everything)
+    waits = [{"node_id": None, "step_id": None, "kind": "child", "run_id": name} for name in called]
+    return OpenRun("waiting", "child", waiting_for=waits)
