@@ -88,9 +88,12 @@ async def test_an_action_that_the_worker_does_not_know_is_named(world: World, se
     async with Worker(world.client, task_queue="others", activities=[do_other_things]):
         run_id = await world.start(make_plan(nodes, "trigger -> a", customer=customer))
         row = await wait_for_row(services, run_id, "retrying")
+        run = await world.runs.reader.read_document(run_id)
 
     message = "the worker that took it from task queue 'others' does not know the action `x.y`"
     assert (row.reason, row.error, row.waiting_for[0]["message"]) == ("no_worker", message, message)
+    assert run.steps[0].error is not None
+    assert (run.steps[0].status, run.steps[0].error["message"]) == ("retrying", message)
     await world.runs.terminate(run_id)
 
 

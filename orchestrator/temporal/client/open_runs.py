@@ -6,20 +6,23 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from temporalio.api.enums.v1 import PendingActivityState, PendingWorkflowTaskState
+from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
-from orchestrator.errors import ErrorType, parse_error_type
-from orchestrator.model.run import Reason, Status, find_owner, format_timestamp
+from orchestrator.errors import ErrorType
+from orchestrator.model.run import Reason, Status, find_owner
+from orchestrator.temporal.client.pending_work import (
+    NOT_REGISTERED,
+    UNTAKEN_SECONDS,
+    describe_queue,
+    describe_untaken_task,
+    read_last_failure,
+)
 
 MAX_BRANCHES = 50
 """Branches of a run that are described."""
 AT_ONCE = 10
-UNTAKEN_SECONDS = 2.0
-"""How long a task waits for a worker before that is shown: a worker that is there takes it at once."""
-NOT_REGISTERED = "NotFoundError"
-"""Error type with which a worker rejects an activity that it does not know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,24 +40,19 @@ class PendingActivity:
     error_type: ErrorType | None
     """Of the last attempt."""
     error: str | None
+    is_unknown: bool
+    """The worker that took it does not know the action."""
 
     @property
     def node_id(self) -> str:
         """Return the node of its step."""
         return find_node(self.step_id)
 
-    def describe_worker(self, now: datetime) -> dict[str, Any]:
+    def describe_worker(self) -> dict[str, Any]:
         """Return the entry of `waiting_for` of a step that no worker has taken, or none that knows its action."""
-        seconds = (now - self.scheduled_at).total_seconds()
-        message = self.error or f"no worker has taken it from task queue {self.queue!r} for {seconds:.0f} s"
-        return {
-            "node_id": self.node_id,
-            "step_id": self.step_id,
-            "kind": "worker",
-            "queue": self.queue,
-            "since": format_timestamp(self.scheduled_at),
-            "message": message,
-        }
+        wait = describe_queue(self.queue, self.scheduled_at)
+        message = self.error or wait["message"]
+        return {"node_id": self.node_id, "step_id": self.step_id, "kind": "worker", **wait, "message": message}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,27 +78,19 @@ def find_node(step_id: str) -> str:
     return find_owner(f"{step_id.rpartition('/')[2]}[0]").partition("#")[0]
 
 
-def describe_unknown_action(action: str, queue: str) -> str:
-    """Return the message of a step whose action the worker that took it does not know."""
-    return f"the worker that took it from task queue {queue!r} does not know the action `{action}`"
-
-
 async def describe_open_run(client: Client, run_id: str) -> OpenRun | None:
     """Return what a run is doing; `None` where it has ended or is gone."""
     described = await _describe(client, run_id)
     if described is None:
         return None
-    now = datetime.now(UTC)
-    task = described.raw_description.pending_workflow_task
-    since = task.scheduled_time.ToDatetime(tzinfo=UTC)
-    is_untaken = task.state == PendingWorkflowTaskState.PENDING_WORKFLOW_TASK_STATE_SCHEDULED and task.attempt <= 1
-    if is_untaken and (now - since).total_seconds() >= UNTAKEN_SECONDS:
-        return _describe_untaken_run(described.task_queue, since, now)
+    untaken = describe_untaken_task(described)
+    if untaken is not None:
+        return OpenRun("pending", "no_worker", waiting_for=[untaken])
     flows = [described, *await _describe_branches(client, described)]
     activities = [parse_activity(each) for flow in flows for each in flow.raw_description.pending_activities]
     called = [child.workflow_id for flow in flows for child in flow.raw_description.pending_children]
     called = [name for name in called if not name.startswith(f"{run_id}/")]
-    return derive_open_run(activities, called, now)
+    return derive_open_run(activities, called, datetime.now(UTC))
 
 
 async def _describe(client: Client, workflow_id: str) -> WorkflowExecutionDescription | None:
@@ -132,19 +122,6 @@ async def _describe_branches(client: Client, run: WorkflowExecutionDescription) 
     return found
 
 
-def _describe_untaken_run(queue: str, since: datetime, now: datetime) -> OpenRun:
-    seconds = (now - since).total_seconds()
-    wait = {
-        "node_id": None,
-        "step_id": None,
-        "kind": "worker",
-        "queue": queue,
-        "since": format_timestamp(since),
-        "message": f"no worker has taken it from task queue {queue!r} for {seconds:.0f} s",
-    }
-    return OpenRun("pending", "no_worker", waiting_for=[wait])
-
-
 def parse_activity(pending: Any) -> PendingActivity:
     """Return an activity as Temporal describes it."""
     queue = pending.activity_options.task_queue.name
@@ -153,11 +130,7 @@ def parse_activity(pending: Any) -> PendingActivity:
     error_type: ErrorType | None = None
     error: str | None = None
     if pending.HasField("last_failure"):
-        failure = pending.last_failure
-        error_type = parse_error_type(failure.application_failure_info.type)
-        error = failure.message
-        if failure.application_failure_info.type == NOT_REGISTERED:
-            error_type, error = "action_error", describe_unknown_action(pending.activity_type.name, queue)
+        error_type, error = read_last_failure(pending)
     return PendingActivity(
         step_id=pending.activity_id,
         action=pending.activity_type.name,
@@ -168,6 +141,7 @@ def parse_activity(pending: Any) -> PendingActivity:
         next_attempt_at=pending.next_attempt_schedule_time.ToDatetime(tzinfo=UTC) if is_retrying else None,
         error_type=error_type,
         error=error,
+        is_unknown=pending.last_failure.application_failure_info.type == NOT_REGISTERED,
     )
 
 
@@ -183,19 +157,18 @@ def derive_open_run(activities: Sequence[PendingActivity], called: Sequence[str]
         return OpenRun(activities=everything)
     retrying = next((each for each in between if each.attempt > 1), None)
     if retrying is not None:
-        is_unknown = retrying.error == describe_unknown_action(retrying.action, retrying.queue)
         return OpenRun(
             "retrying",
-            "no_worker" if is_unknown else None,
+            "no_worker" if retrying.is_unknown else None,
             retrying.node_id,
-            [retrying.describe_worker(now)] if is_unknown else [],
+            [retrying.describe_worker()] if retrying.is_unknown else [],
             error_type=retrying.error_type,
             error=retrying.error,
             activities=everything,
         )
     for each in between:
         if (now - each.scheduled_at).total_seconds() >= UNTAKEN_SECONDS:
-            return OpenRun("pending", "no_worker", each.node_id, [each.describe_worker(now)], activities=everything)
+            return OpenRun("pending", "no_worker", each.node_id, [each.describe_worker()], activities=everything)
     if between or not called:
         return OpenRun(activities=everything)
     waits = [{"node_id": None, "step_id": None, "kind": "child", "run_id": name} for name in called]

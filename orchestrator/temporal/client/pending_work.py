@@ -7,10 +7,12 @@ from typing import Any
 from temporalio.api.enums.v1 import PendingActivityState, PendingWorkflowTaskState
 from temporalio.client import WorkflowExecutionDescription
 
-from orchestrator.errors import parse_error_type
+from orchestrator.errors import ErrorType, parse_error_type
 from orchestrator.model.run import ENDED, ErrorDocument, Run, StepDocument, format_timestamp
 from orchestrator.temporal.payloads import shorten_id
 
+NOT_REGISTERED = "NotFoundError"
+"""Error type with which a worker rejects an activity that it does not know."""
 UNTAKEN_SECONDS = 2.0
 """How long a workflow task waits for a worker before that is shown: a worker that is there takes it at once."""
 
@@ -28,16 +30,26 @@ def describe_untaken_task(described: WorkflowExecutionDescription) -> dict[str, 
     since = task.scheduled_time.ToDatetime(tzinfo=UTC)
     if (datetime.now(UTC) - since).total_seconds() < UNTAKEN_SECONDS:
         return None
-    return {"node_id": None, "step_id": None, "kind": "worker", **_describe_queue(described.task_queue, since)}
+    return {"node_id": None, "step_id": None, "kind": "worker", **describe_queue(described.task_queue, since)}
 
 
-def _describe_queue(queue: str, since: datetime) -> dict[str, Any]:
+def describe_queue(queue: str, since: datetime) -> dict[str, Any]:
+    """Return the part of a wait that says which task queue has no worker, and since when."""
     seconds = max((datetime.now(UTC) - since).total_seconds(), 0.0)
     return {
         "queue": queue,
         "since": format_timestamp(since),
         "message": f"no worker has taken it from task queue {queue!r} for {seconds:.0f} s",
     }
+
+
+def read_last_failure(pending: Any) -> tuple[ErrorType, str]:
+    """Return the type and the message of the failure of an activity's last attempt."""
+    failure = pending.last_failure
+    if failure.application_failure_info.type != NOT_REGISTERED:
+        return parse_error_type(failure.application_failure_info.type), failure.message
+    queue, action = pending.activity_options.task_queue.name, pending.activity_type.name
+    return "action_error", f"the worker that took it from task queue {queue!r} does not know the action `{action}`"
 
 
 def _mark_retrying(run: Run, pending: Sequence[Any]) -> Run:
@@ -60,7 +72,7 @@ def _mark_pending(run: Run, pending: Sequence[Any]) -> Run:
             steps.append(step)
             continue
         steps.append(step.model_copy(update={"status": "pending"}))
-        queue = _describe_queue(
+        queue = describe_queue(
             activity.activity_options.task_queue.name, activity.scheduled_time.ToDatetime(tzinfo=UTC)
         )
         waits.append({"node_id": step.node_id, "step_id": step.id, "kind": "worker", **queue})
@@ -76,8 +88,7 @@ def _mark_step_retrying(step: StepDocument, pending: Any) -> StepDocument:
     if pending is None or step.status in ENDED:
         return step
     between = pending.state == PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED
-    failure = pending.last_failure
-    error_type = parse_error_type(failure.application_failure_info.type)
-    error = ErrorDocument(message=failure.message, error_type=error_type, node_id=step.node_id).to_json()
+    error_type, message = read_last_failure(pending)
+    error = ErrorDocument(message=message, error_type=error_type, node_id=step.node_id).to_json()
     status = "retrying" if between else step.status
     return step.model_copy(update={"status": status, "retry_count": pending.attempt - 1, "error": error})
