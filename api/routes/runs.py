@@ -25,6 +25,7 @@ from api.models.runs import (
     StartRequest,
     StepPage,
 )
+from api.models.stuck import StuckView
 from api.paging import Cursor as PageCursor
 from api.paging import Limit, Page, cut_page, decode_cursor, encode_cursor
 from api.problems import StreamEnded, describe_problems
@@ -149,6 +150,16 @@ async def list_runs(
 
 def _make_view(run: RunSummary) -> RunView:
     return RunView.model_construct(**{name: getattr(run, name) for name in RunSummary.model_fields})
+
+
+@router.get("/stuck", operation_id="listStuck", responses=describe_problems(401, 403, 404, 422, 429, 503))
+async def list_stuck(services: ServicesDep, caller: Reader) -> StuckView:
+    """List what is stuck: queues without workers, failing workflow tasks, and what takes far longer than usual.
+
+    An action is slow from a minute on, if it takes five times as long as in the runs before; a run if it is five times
+    as old as 95 % of the runs of its workflow get. A customer sees the queues that its own runs wait for.
+    """
+    return StuckView.model_validate(await services.stuck.find(caller.customer_id))
 
 
 @router.get("/runs/{run_id}", operation_id="getRun", responses=FOUND)

@@ -50,6 +50,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "orchestrator workflows start order_flow --idempotency-key order-7",
     ),
     "runs list": ("orchestrator runs list --status failed", "orchestrator runs list --workflow order_flow --limit 10"),
+    "runs stuck": ("orchestrator runs stuck", "orchestrator runs stuck --customer acme --json"),
     "runs show": (f"orchestrator runs show {RUN}",),
     "runs watch": (f"orchestrator runs watch {RUN}",),
     "runs cancel": (f"orchestrator runs cancel {RUN}",),

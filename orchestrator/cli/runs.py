@@ -12,7 +12,7 @@ from orchestrator.cli.failures import FAILED, UsageError
 from orchestrator.cli.files import parse_json_argument
 from orchestrator.cli.follow import follow, show_end
 from orchestrator.cli.moments import format_duration, format_moment
-from orchestrator.cli.output import choose_style, print_json, print_line, print_result, print_table
+from orchestrator.cli.output import choose_style, print_json, print_line, print_note, print_result, print_table
 from orchestrator.cli.run_filters import make_filter, take_filters
 from orchestrator.cli.trace import describe_wait
 from orchestrator.jsontools.text import shorten
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 COLUMNS = ("run", "workflow", "status", "started", "took", "about", "trigger", "version", "customer")
 MAX_ABOUT = 60
 DEFAULT_LIMIT = 50
+MAX_STUCK = 200
+"""Open runs that `GET /stuck` looks at."""
 
 app = typer.Typer(help="List, show and operate runs.", no_args_is_help=True)
 
@@ -63,6 +65,29 @@ def _describe_row(run: "Document") -> str:
         reason = f": {run['cancel_reason']}" if run["cancel_reason"] else ""
         return shorten(f"by {run['cancelled_by']}{reason}", MAX_ABOUT)
     return f"{run['reason']}{at}" if run["reason"] else ""
+
+
+@api_command(app)
+def stuck(client: "ApiClient", customer: options.Customer = None, as_json: options.Json = False) -> None:
+    """Show what makes no progress, or less than usual.
+
+    Queues without workers, failing workflow tasks, slow actions and old runs. Exits with 1 if there is anything.
+    """
+    found = client.get("/stuck", customer_id=customer)
+    rows = [
+        (f"{each['kind']} queue", each["queue"], "", f"{each['backlog']} tasks wait and no worker polls it")
+        for each in found["queues"]
+    ]
+    for kind, name in (("workflow_tasks", "workflow task"), ("activities", "action"), ("runs", "run")):
+        rows += [(name, each["run_id"], each["node_id"] or "", each["message"]) for each in found[kind]]
+    if as_json:
+        print_json(found)
+    else:
+        print_table(("what", "id", "node", "why"), rows)
+    if not found["complete"]:
+        print_note(f"only the oldest {MAX_STUCK} runs were looked at", "yellow")
+    if rows:
+        raise typer.Exit(FAILED)
 
 
 @api_command(app)

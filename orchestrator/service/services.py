@@ -28,6 +28,7 @@ from orchestrator.service.run_prober import RunProber
 from orchestrator.service.runs import Operations
 from orchestrator.service.schedules import WorkflowSchedules
 from orchestrator.service.starts import Starts
+from orchestrator.service.stuck import StuckFinder
 from orchestrator.service.webhooks.handler import Webhooks
 from orchestrator.service.workflows import Workflows
 from orchestrator.settings import Settings
@@ -70,6 +71,7 @@ class Services:
     indexer: Indexer
     failing_runs: FailingRuns
     prober: RunProber
+    stuck: StuckFinder
     reconciler: Reconciler
     readiness: Readiness
     stopping: asyncio.Event
@@ -142,6 +144,7 @@ async def open_services(
                 webhooks=Webhooks(triggers, deliveries, events, operations, secrets),
                 indexer=Indexer(runs, index, leases),
                 prober=RunProber(runs, index, leases),
+                stuck=StuckFinder(runs, index, leases, (settings.task_queue, *(settings.task_queues or ()))),
                 failing_runs=FailingRuns(runs, leases, settings.failing_run_seconds),
                 reconciler=reconciler,
                 stopping=stopping,
@@ -162,6 +165,7 @@ async def run_services(settings: Settings, runs: Runs, registry: Registry) -> As
             services.indexer.run_in_background(),
             services.failing_runs.run_in_background(),
             services.prober.run_in_background(),
+            services.stuck.run_in_background(),
             services.reconciler.run_in_background(),
             run_every(PENDING_SECONDS, "deliveries", services.events.start_pending),
             run_every(

@@ -148,9 +148,23 @@ class RunIndex:
         async with self.database.read_transaction() as connection:
             return list(await connection.scalars(query))
 
-    async def list_open(self, before: datetime, after: Sequence[Any], limit: int) -> list[RunSummary]:
+    async def count_waiting(self, reasons: Sequence[str]) -> list[tuple[str, int, datetime]]:
+        """Return by workflow the number of runs that wait for one of these, and since when the first of them does."""
+        query = (
+            select(runs.c.workflow_id, func.count(), func.min(runs.c.as_of))
+            .where(runs.c.completed_at.is_(None), runs.c.reason.in_(reasons))
+            .group_by(runs.c.workflow_id)
+        )
+        async with self.database.read_transaction() as connection:
+            return [(name, number, since) for name, number, since in await connection.execute(query)]
+
+    async def list_open(
+        self, before: datetime, after: Sequence[Any], limit: int, *, customer_id: str | None = None
+    ) -> list[RunSummary]:
         """List runs that started before a time and have no recorded end, the oldest first."""
-        query = SELECT_RUNS.where(runs.c.completed_at.is_(None), runs.c.started_at < before)
+        query = _filter_customer(customer_id, SELECT_RUNS).where(
+            runs.c.completed_at.is_(None), runs.c.started_at < before
+        )
         if after:
             query = query.where(tuple_(runs.c.started_at, runs.c.id) > tuple_(*after))
         async with self.database.read_transaction() as connection:

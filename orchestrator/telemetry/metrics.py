@@ -20,6 +20,19 @@ FAILING_RUNS_ENDED = Counter(
     "Those that were terminated because they were cancelled or over their time limit.",
     ["error_type"],
 )
+STUCK = Gauge(
+    "orchestrator_stuck",
+    "What `GET /stuck` lists, by kind: queues, workflow_tasks, activities, runs. Counted by one process at a time.",
+    ["kind"],
+)
+WAITING_FOR_PEOPLE = Gauge(
+    "orchestrator_runs_waiting_for_people",
+    "Runs that wait for an operator or an approval, counted by one process at a time.",
+    ["workflow"],
+)
+OLDEST_WAIT_SECONDS = Gauge(
+    "orchestrator_oldest_wait_for_people_seconds", "How long the first of them has waited.", ["workflow"]
+)
 ACTIONS = Counter("orchestrator_actions", "Action attempts on this worker.", ["action", "outcome"])
 ACTION_SECONDS = Histogram(
     "orchestrator_action_seconds",

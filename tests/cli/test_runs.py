@@ -174,3 +174,11 @@ def test_a_cancelled_run_shows_who_cancelled_it_and_why(dev: Dev, command: InPro
     shown = command("runs", "show", run_id)
 
     assert "by local: ordered twice" in shown.out
+
+
+def test_nothing_stuck_is_an_empty_list(command: InProcess) -> None:
+    done = command("runs", "stuck", "--customer", "nobody-yet")
+    listed = command("runs", "stuck", "--customer", "nobody-yet", "--json")
+
+    assert (done.code, done.out) == (0, "")
+    assert json.loads(listed.out)["queues"] == []
