@@ -4,9 +4,11 @@ from dataclasses import dataclass, field
 
 from orchestrator.drawing.boxes import SIDE_PORTS, BoxDraft, draft_box
 from orchestrator.drawing.layers import Item, Link, place_items
+from orchestrator.drawing.layout import SMALL_SIZE
 from orchestrator.drawing.positions import apply_positions
 from orchestrator.drawing.routes import Point, Router
 from orchestrator.drawing.scope_tree import TreeEdge, TreeNode, TreeScope
+from orchestrator.drawing.text_width import measure_text
 
 FRAME_PADDING = 14
 FRAME_TITLE = 24
@@ -135,5 +137,5 @@ def _link(edge: TreeEdge, number: dict[str, int], drafts: dict[str, BoxDraft], l
         return Link(0, target, 0)
     offsets = drafts[edge.source.id].offsets
     offset = offsets[edge.port] if edge.port in offsets else offsets["next"]
-    is_labelled = bool(drafts[edge.source.id].labels.get(edge.port))
-    return Link(number[edge.source.id], target, offset, edge.port in SIDE_PORTS, is_labelled)
+    label = round(measure_text(drafts[edge.source.id].labels.get(edge.port, ""), SMALL_SIZE))
+    return Link(number[edge.source.id], target, offset, edge.port in SIDE_PORTS, label)

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from orchestrator.drawing.arrangement import Arrangement, arrange_scope
-from orchestrator.drawing.boxes import MARK_HEIGHT, SIDE_PORTS, BoxDraft
+from orchestrator.drawing.boxes import MARK_HEIGHT, BoxDraft
 from orchestrator.drawing.diagram import build_drawing
-from orchestrator.drawing.layout import Box, LaidEdge, Layout, Mark, Point, ScopeFrame
-from orchestrator.drawing.routes import SIDE_Y
+from orchestrator.drawing.layout import SMALL_SIZE, Box, LaidEdge, Layout, Mark, Point, ScopeFrame
+from orchestrator.drawing.routes import STUB
 from orchestrator.drawing.scope_tree import TreeBuilder, TreeEdge, TreeNode, TreeScope
-from orchestrator.drawing.text_width import clean_text
+from orchestrator.drawing.text_width import clean_text, measure_text
 from orchestrator.model.definition import Definition
 from orchestrator.planner.parse import parse_definition
 from orchestrator.planner.report import Report
@@ -105,7 +105,7 @@ class _Composer:
                 points[0] = points[0][0], self.spans[scope.path][0]
             else:
                 draft = arrangement.drafts[edge.source.id]
-                at = _place_label(edge, draft, points[0])
+                at = _place_label(edge, draft, points)
                 label = "" if (edge.source.id, edge.port) in labelled else draft.labels[edge.port]
                 labelled.add((edge.source.id, edge.port))
             if kind == "exit":
@@ -127,11 +127,15 @@ class _Composer:
             )
 
 
-def _place_label(edge: TreeEdge, draft: BoxDraft, begin: Point) -> Point:
-    """Return the middle of the baseline of a label: below its port, or right of a port at the side."""
-    if edge.port in SIDE_PORTS:
-        return begin[0] + (draft.margin - 12) // 2 + 6, begin[1] + SIDE_Y - 9
-    return begin[0], begin[1] + LABEL_Y
+def _place_label(edge: TreeEdge, draft: BoxDraft, points: list[Point]) -> Point:
+    """Return the middle of the baseline of a label: below its port, or beside a port at the side."""
+    (x, y), (after, level) = points[0], points[1]
+    half = round(measure_text(draft.labels[edge.port], SMALL_SIZE) / 2)
+    if y != level:
+        return x, y + LABEL_Y
+    if after - x > STUB:
+        return x + half + 6, y - 5
+    return x + half + 6, y + 16
 
 
 def _place_marks(draft: BoxDraft, x: int, y: int) -> tuple[Mark, ...]:

@@ -22,6 +22,8 @@ GAP_X = 36
 """Between boxes of a layer."""
 LANE_X = 18
 """Between two lines that pass a layer."""
+WAYPOINT_WEIGHT, SIDE_WEIGHT = 0.1, 0.01
+"""Weights of waypoints, and of those of edges that leave by the side: boxes stay straight, and they make way."""
 MAX_WAYPOINTS = 3
 """Waypoints for each item, on average; longer edges run beside the boxes instead."""
 
@@ -35,6 +37,8 @@ class Item:
     margin: int = 0
     """What its edges and labels take at its right."""
     waypoint: bool = False
+    weight: float = 1.0
+    """How strongly it keeps its place beside others in its layer."""
     layer: int = 0
     left: int = 0
     top: int = 0
@@ -55,7 +59,8 @@ class Link:
     """Where it leaves, from the left of its source; its width where it leaves by the side."""
     side: bool = False
     """Whether it leaves by the right side."""
-    labelled: bool = False
+    label: int = 0
+    """Width of its label."""
     waypoints: list[int] | None = None
     """Items that it passes, from its source on; None where it runs beside the boxes."""
 
@@ -73,6 +78,8 @@ class Placement:
     links: list[Link]
     layers: list[list[int]] = field(default_factory=list)
     """The items of each layer, from left to right."""
+    chains: list[tuple[Link, range]] = field(default_factory=list)
+    """The waypoints to each target, with the edge that begins highest."""
     segments: list[tuple[int, int, int]] = field(default_factory=list)
     """`(upper item, lower item, offset of the port)`, between neighbouring layers, each once."""
 
@@ -86,6 +93,7 @@ def place_items(items: list[Item], links: list[Link], *, last: int | None = None
     above, below = _index_segments(placement)
     _order_layers(placement, above, below)
     _position_layers(placement, above, below)
+    _straighten_chains(placement)
     return placement
 
 
@@ -112,12 +120,14 @@ def _insert_waypoints(placement: Placement) -> None:
         if budget < 0:
             break
         chosen.setdefault((link.target, link.side), []).append(link)
-    for (target, _), links in chosen.items():
+    for (target, side), links in chosen.items():
         begin, end = min(items[link.source].layer for link in links) + 1, items[target].layer
         chain = range(len(items), len(items) + end - begin)
-        items.extend(Item(0, 0, waypoint=True, layer=layer) for layer in range(begin, end))
+        weight = SIDE_WEIGHT if side else WAYPOINT_WEIGHT
+        items.extend(Item(0, 0, waypoint=True, weight=weight, layer=layer) for layer in range(begin, end))
         for link in links:
             link.waypoints = list(chain[items[link.source].layer + 1 - begin :])
+        placement.chains.append((links[0], chain))
 
 
 def _fill_layers(placement: Placement) -> None:
@@ -140,6 +150,7 @@ def _fill_layers(placement: Placement) -> None:
         placement.layers[items[number].layer].append(number)
 
 
+LIMIT = 10**9
 Neighbours = list[list[tuple[int, int, int]]]
 """For each item `(neighbour, offset in the neighbour, own offset)`, towards one side."""
 
@@ -166,7 +177,7 @@ def _order_layers(placement: Placement, above: Neighbours, below: Neighbours) ->
     for layer in layers:
         number_layer(layer)
     for sweep in range(SWEEPS):
-        downwards = sweep % 2 == 0
+        downwards = sweep % 2 == 1
         neighbours = above if downwards else below
         for layer in layers if downwards else reversed(layers):
             if len(layer) < 2:
@@ -183,7 +194,7 @@ def _order_layers(placement: Placement, above: Neighbours, below: Neighbours) ->
 def _position_layers(placement: Placement, above: Neighbours, below: Neighbours) -> None:
     """Place each layer as near as possible to where its neighbours want it, alternately downwards and upwards."""
     items = placement.items
-    gaps = [_list_gaps(placement, layer) for layer in placement.layers]
+    gaps = [_list_gaps(items, layer) for layer in placement.layers]
     left = [0.0] * len(items)
     for layer, distances in zip(placement.layers, gaps, strict=True):
         at = -sum(distances) / 2
@@ -200,17 +211,54 @@ def _position_layers(placement: Placement, above: Neighbours, below: Neighbours)
                 near = neighbours[number]
                 places = [left[other] + offset - own for other, offset, own in near]
                 wanted.append(sum(places) / len(places) if places else left[number])
-                weights.append((8.0 if items[number].waypoint else 1.0) if places else 0.1)
+                weights.append(items[number].weight if places else 0.001)
             for number, at in zip(layer, place_in_order(wanted, weights, distances), strict=True):
                 left[number] = at
     for item, at in zip(items, left, strict=True):
         item.left = round(at)
 
 
-def _list_gaps(placement: Placement, layer: Iterable[int]) -> list[int]:
+def _list_gaps(items: list[Item], layer: Iterable[int]) -> list[int]:
     """Return the least distance of the left sides of neighbours in a layer."""
-    row = [placement.items[number] for number in layer]
-    return [
-        item.width + item.margin + (LANE_X if item.waypoint or after.waypoint else GAP_X)
-        for item, after in pairwise(row)
-    ]
+    return [_find_gap(items[before], items[after]) for before, after in pairwise(layer)]
+
+
+def _find_gap(before: Item, after: Item) -> int:
+    return before.width + before.margin + (LANE_X if before.waypoint or after.waypoint else GAP_X)
+
+
+def _straighten_chains(placement: Placement) -> None:
+    """Move waypoints below each other as far as their neighbours leave room, below the port where that is possible."""
+    items = placement.items
+    spots = {number: (layer, at) for layer in placement.layers for at, number in enumerate(layer)}
+    for link, chain in placement.chains:
+        port = items[link.source].left + link.offset
+        run: list[int] = []
+        low, high = -LIMIT, LIMIT
+        for number in chain:
+            least, most = _find_room(items, *spots[number])
+            if max(low, least) > min(high, most):
+                _align(items, run, min(max(port, low), high))
+                run, low, high = [], -LIMIT, LIMIT
+            run.append(number)
+            low, high = max(low, least), min(high, most)
+        last = items[link.target].center
+        wanted = port if len(run) == len(chain) and low <= port <= high else last
+        _align(items, run, min(max(wanted, low), high))
+
+
+def _find_room(items: list[Item], layer: Sequence[int], at: int) -> tuple[int, int]:
+    """Return how far an item can move to the left and to the right."""
+    item, low, high = items[layer[at]], -LIMIT, LIMIT
+    if at > 0:
+        before = items[layer[at - 1]]
+        low = min(before.left + _find_gap(before, item), item.left)
+    if at + 1 < len(layer):
+        after = items[layer[at + 1]]
+        high = max(after.left - _find_gap(item, after), item.left)
+    return low, high
+
+
+def _align(items: list[Item], run: Iterable[int], left: int) -> None:
+    for number in run:
+        items[number].left = left

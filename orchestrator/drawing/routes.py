@@ -23,6 +23,8 @@ FIRST_TRACK, LABEL_TRACK = 16, 24
 LAST_TRACK = 18
 """Between the last track of a gap and the layer below, for arrows."""
 TRACK, LANE = 9, 10
+SNAP = 4
+"""A line that would turn by less goes straight."""
 MAX_COLUMNS = 50
 """Columns of lanes that are searched for a free place."""
 Point = tuple[int, int]
@@ -120,7 +122,7 @@ class Router:
     def _list_turns(self, link: Link) -> list[tuple[int, Turn | None, int, int]]:
         """Return the gaps that a link passes, each as `(gap, turn, x before it, x after it)`; None goes straight."""
         x, begin = self._find_port(link), self.items[link.source].layer + 1
-        if link.labelled and not link.side:
+        if link.label and not link.side:
             self.gaps[begin].labelled = True
         if link.waypoints is None:
             lane = self.lanes[link.target, link.side]
@@ -131,11 +133,16 @@ class Router:
             ]
         hops, at = [], (link.source, link.offset)
         for index, number in enumerate((*link.waypoints, link.target)):
-            center = self.items[number].center
+            center = self._find_arrival(number, x)
             key = (number, -1, False) if self.fan_in[number] > 1 else (*at, False)
             hops.append((begin + index, self._turn(begin + index, key, x, center), x, center))
             x, at = center, (number, 0)
         return hops
+
+    def _find_arrival(self, number: int, x: int) -> int:
+        """Return where a line from above arrives: straight below where it comes from, if that is nearly the middle."""
+        center = self.items[number].center
+        return x if self.fan_in[number] == 1 and abs(center - x) <= SNAP else center
 
     def _turn(self, gap: int, key: tuple[int, int, bool], begin: int, end: int) -> Turn | None:
         """Return the turn of a bundle in a gap, widened to hold a line; None where the line goes straight down."""
@@ -158,8 +165,8 @@ class Router:
             if turn is not None:
                 y = self.gaps[gap].find_y(turn)
                 points += [(before, y), (after, y)]
-        points.append((target.center, target.top))
-        return _simplify(points)
+        points.append((hops[-1][3], target.top))
+        return simplify(points)
 
 
 def _count_fan_in(placement: Placement) -> list[int]:
@@ -227,7 +234,7 @@ def _is_free(taken: list[tuple[int, int]], lane: Lane) -> bool:
     return (at == 0 or taken[at - 1][1] < lane.begin) and (at == len(taken) or taken[at][0] > lane.end)
 
 
-def _simplify(points: list[Point]) -> list[Point]:
+def simplify(points: list[Point]) -> list[Point]:
     """Drop points that repeat, or that lie on a straight line between their neighbours."""
     kept: list[Point] = []
     for point in points:

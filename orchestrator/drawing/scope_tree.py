@@ -97,8 +97,9 @@ class TreeBuilder:
 
     def _add_nodes(self) -> None:
         if self.starts:
-            title, detail = describe_trigger(self.definition.trigger)
-            self._add_node(TreeNode(TRIGGER, "trigger", str(title), str(detail or "")), self.whole)
+            kind, event = describe_trigger(self.definition.trigger)
+            title, detail = (event, kind) if event else (kind, "")
+            self._add_node(TreeNode(TRIGGER, "trigger", str(title), str(detail)), self.whole)
         structure, found = self.drawing.structure, self.drawing.regions
         scopes = {id(found.whole): self.whole}
         regions = sorted((each for listed in found.inside.values() for each in listed), key=lambda each: each.depth)

@@ -77,7 +77,7 @@ def describe_on_error(policy: Any) -> str:
         case {"fallback": value}:
             return f"on error: use {_describe_value(value)}"
         case {"retry_from": node, **rest}:
-            return f"on error: back to {shorten(str(node), MAX_VALUE)} (at most {rest.get('max', 1)} times)"
+            return f"on error: back to {shorten(str(node), MAX_VALUE)}, max {rest.get('max', 1)}"
         case str():
             return f"on error: {shorten(policy, MAX_VALUE)}"
         case _:
