@@ -1,18 +1,18 @@
-"""Draw graphs: of working copies, versions and unsaved definitions."""
+"""Draw graphs: of working copies, versions, runs and unsaved definitions."""
 
-from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Header, Query, Response
 
-from api.access import Caller, Reader
-from api.fields import Version, WorkflowId, format_etag
+from api.access import Reader
+from api.fields import RunId, Version, WorkflowId
 from api.json_bodies import StrictRoute
 from api.models.workflows import EXAMPLE
 from api.problems import describe_problems
 from api.services import ServicesDep
-from orchestrator.drawing.formats import DRAWING_REVISION, MEDIA_TYPES, Format
+from orchestrator.drawing.formats import MEDIA_TYPES, Format
 from orchestrator.drawing.layout import Layout
+from orchestrator.service.graphs import Graph, make_draft_graph, make_unsaved_graph, make_version_graph
 from orchestrator.service.services import Services
 
 router = APIRouter(tags=["graphs"], route_class=StrictRoute)
@@ -43,21 +43,13 @@ IfNoneMatch = Annotated[
 ]
 
 
-async def _respond(
-    services: Services,
-    caller: Caller,
-    definition: Mapping[str, Any],
-    drawing_format: Format,
-    *,
-    tag: str,
-    if_none_match: str | None,
-) -> Response:
-    """Draw a definition, or answer 304 where the client has the drawing; `tag` tells definitions apart."""
-    etag = f'"{tag}-{drawing_format}-{DRAWING_REVISION}"'
+async def _respond(services: Services, graph: Graph, drawing_format: Format, if_none_match: str | None) -> Response:
+    """Draw a graph, or answer 304 where the client has the drawing."""
+    etag = graph.format_etag(drawing_format)
     headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
     if if_none_match is not None and etag in {each.strip().removeprefix("W/") for each in if_none_match.split(",")}:
         return Response(status_code=304, headers=headers)
-    text = await services.graphs.draw(caller.customer_id or "", definition, drawing_format)
+    text = await services.graphs.draw(graph, drawing_format)
     if drawing_format == "svg":
         headers["Content-Security-Policy"] = PICTURE_ONLY
     return Response(text, media_type=MEDIA_TYPES[drawing_format], headers=headers)
@@ -78,7 +70,7 @@ async def lay_out_definition(
     caller: Reader,
 ) -> Response:
     """Lay out a definition without saving it: boxes and edges with coordinates. An invalid one as far as possible."""
-    text = await services.graphs.draw(caller.creates_for, definition, "layout")
+    text = await services.graphs.draw(make_unsaved_graph(caller.creates_for, definition), "layout")
     return Response(text, media_type=MEDIA_TYPES["layout"])
 
 
@@ -92,8 +84,7 @@ async def draw_workflow(
 ) -> Response:
     """Draw the working copy of a workflow."""
     stored = await services.workflows.get(caller.customer_id, workflow_id)
-    tag = format_etag(stored).strip('"')
-    return await _respond(services, caller, stored.definition, drawing_format, tag=tag, if_none_match=if_none_match)
+    return await _respond(services, make_draft_graph(stored), drawing_format, if_none_match)
 
 
 @router.get(
@@ -112,5 +103,17 @@ async def draw_version(
 ) -> Response:
     """Draw a published version."""
     published = await services.workflows.get_version(caller.customer_id, workflow_id, version)
-    tag = f"v{version}-{int(published.published_at.timestamp() * 1_000_000):x}"
-    return await _respond(services, caller, published.definition, drawing_format, tag=tag, if_none_match=if_none_match)
+    return await _respond(services, make_version_graph(published), drawing_format, if_none_match)
+
+
+@router.get("/runs/{run_id}/graph", operation_id="drawRun", response_class=Response, responses=DRAWN)
+async def draw_run(
+    run_id: RunId,
+    services: ServicesDep,
+    caller: Reader,
+    drawing_format: DrawingFormat = "mermaid",
+    if_none_match: IfNoneMatch = None,
+) -> Response:
+    """Draw the graph that a run executes: that of its version, or of its own definition if it has no version."""
+    graph = await services.graphs.find_run_graph(caller.customer_id, run_id)
+    return await _respond(services, graph, drawing_format, if_none_match)

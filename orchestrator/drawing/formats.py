@@ -5,7 +5,9 @@ from typing import Any, Literal, assert_never
 
 from orchestrator.drawing.graph_layout import lay_out
 from orchestrator.drawing.mermaid import draw_mermaid
+from orchestrator.drawing.plan_definition import restore_definition
 from orchestrator.drawing.svg import draw_svg
+from orchestrator.model.plan import Plan
 
 Format = Literal["mermaid", "svg", "layout"]
 MEDIA_TYPES: dict[Format, str] = {
@@ -28,3 +30,9 @@ def draw(definition: Mapping[str, Any], drawing_format: Format) -> str:
             return lay_out(definition).model_dump_json()
         case _:
             assert_never(drawing_format)
+
+
+def draw_plan(recorded: Mapping[str, Any], drawing_format: Format) -> str:
+    """Return a recorded plan in a format: `{plan, trigger_type}`, the plan as JSON."""
+    plan = Plan.model_validate(recorded["plan"])
+    return draw(restore_definition(plan, recorded["trigger_type"]), drawing_format)

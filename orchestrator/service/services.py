@@ -134,7 +134,7 @@ async def open_services(
                 audit=audit,
                 audit_writer=AuditWriter(audit),
                 plans=plans,
-                graphs=Graphs(plans),
+                graphs=Graphs(plans, operations),
                 workflows=Workflows(definitions, index, plans, reconciler),
                 schedules=WorkflowSchedules(definitions, index, schedules, starts, database),
                 starts=starts,

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from orchestrator.drawing.layout import Layout
-from tests.api.support import create_active_workflow, create_workflow
+from tests.api.support import SET, WAIT, create_active_workflow, create_workflow, start_run
 
 pytestmark = pytest.mark.temporal
 MANUAL = {"type": "manual"}
@@ -111,3 +111,44 @@ async def test_a_large_graph_is_drawn_in_a_process(api: httpx.AsyncClient) -> No
     body = {"nodes": [{"id": each, "type": "set"} for each in ids[1:]], "edges": edges}
 
     assert list_ids(await api.post("/workflows/layout", json=body)) == ids
+
+
+async def test_a_run_without_a_version_is_drawn_from_its_own_plan(api: httpx.AsyncClient) -> None:
+    run_id = await start_run(api, {"a": SET["a"], "b": WAIT}, "trigger -> a", "a -> b")
+
+    graph = await api.get(f"/runs/{run_id}/graph", params={"format": "layout"})
+
+    assert list_ids(graph) == ["trigger", "a", "b"]
+    assert (await api.get(f"/runs/{run_id}/graph")).text.startswith("flowchart")
+    assert "</svg>" in (await api.get(f"/runs/{run_id}/graph", params={"format": "svg"})).text
+    known = {"If-None-Match": graph.headers["etag"]}
+    again = await api.get(f"/runs/{run_id}/graph", params={"format": "layout"}, headers=known)
+    assert (again.status_code, again.content) == (304, b"")
+
+
+async def test_a_run_is_drawn_as_its_version_was_published(api: httpx.AsyncClient) -> None:
+    """With the descriptions that only the definition has."""
+    nodes = [{"id": "wait", "type": "wait", "description": "Until it is paid.", "config": {"event": "paid"}}]
+    edges = [{"source": "trigger", "target": "wait"}]
+    definition = {"id": "greeting", "name": "Greeting", "trigger": MANUAL, "nodes": nodes, "edges": edges}
+    await api.post("/workflows", json=definition)
+    await api.post("/workflows/greeting/activate")
+    run_id = (await api.post("/workflows/greeting/runs")).json()["id"]
+    other = {"nodes": [{"id": "other", "type": "end"}], "edges": [{"source": "trigger", "target": "other"}]}
+    assert (await api.put("/workflows/greeting", json=definition | other)).status_code == 200
+    assert (await api.post("/workflows/greeting/activate")).status_code == 200
+
+    graph = await api.get(f"/runs/{run_id}/graph", params={"format": "layout"})
+
+    assert [box.description for box in Layout.model_validate_json(graph.text).boxes] == ["", "Until it is paid."]
+    assert (await api.delete("/workflows/greeting")).status_code == 204
+    assert list_ids(await api.get(f"/runs/{run_id}/graph", params={"format": "layout"})) == ["trigger", "wait"]
+
+
+async def test_the_graph_of_another_customers_run_is_not_found(api: httpx.AsyncClient) -> None:
+    run_id = await start_run(api, {"a": SET["a"]}, "trigger -> a")
+
+    other = await api.get(f"/runs/{run_id}/graph", params={"customer_id": "somebody-else"})
+    missing = await api.get("/runs/no-such-run/graph")
+
+    assert [(each.status_code, each.json()["code"]) for each in (other, missing)] == [(404, "run_not_found")] * 2

@@ -5,19 +5,22 @@ Temporal is the only record of a run: its document is read from its history, and
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from temporalio.api.common.v1 import Payload
 from temporalio.client import (
     Client,
     WorkflowExecutionStatus,
     WorkflowFailureError,
     WorkflowHandle,
 )
+from temporalio.converter import DefaultPayloadConverter
 from temporalio.service import RPCError, RPCStatusCode
 
-from orchestrator.errors import BadCursor, OperationRefused
+from orchestrator.errors import BadCursor, OperationRefused, RunNotFound
 from orchestrator.interpreter.restart import EndedRun
 from orchestrator.model.plan import Plan
 from orchestrator.model.run import ENDED, Run, RunInfo
@@ -28,11 +31,21 @@ from orchestrator.temporal.client.run_tree import RunTree
 from orchestrator.temporal.history.reader import read_state
 from orchestrator.temporal.history.stream import Cursor, follow
 from orchestrator.temporal.history.stream_events import StreamEvent
+from orchestrator.temporal.requests import read_request
 
 REFRESH_SECONDS = 1.0
 """How often a watched run is read again: some changes, such as attempts, are not events of its history."""
 DEBOUNCE_SECONDS = 0.1
 """Changes closer together are shown as one."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedPlan:
+    """The plan in the request of a run, as JSON: a newer release may have written it."""
+
+    plan: Mapping[str, Any]
+    customer_id: str
+    trigger_type: str
 
 
 class RunReader:
@@ -66,6 +79,14 @@ class RunReader:
         failure = (await self.read_document(run_id)).failure or {}
         info = RunInfo.model_validate(answer["run"])
         return EndedRun(Plan.model_validate(answer["plan"]), info, answer["state"], failure.get("node_id"))
+
+    async def read_recorded_plan(self, run_id: str) -> RecordedPlan:
+        """Return the plan that a run executes, from the first event of its history; raises RunNotFound."""
+        async with translate_rpc_errors(run_id):
+            async for event in self._handle(run_id).fetch_history_events(page_size=1):
+                payloads = event.workflow_execution_started_event_attributes.input.payloads
+                return await asyncio.to_thread(_read_recorded_plan, payloads)
+        raise RunNotFound(f"there is no run {run_id!r}")
 
     async def wait_for_result(self, run_id: str) -> Run:
         """Wait for a run's end and return its document."""
@@ -145,3 +166,12 @@ class RunReader:
 
     def _handle(self, run_id: str) -> WorkflowHandle[Any, Any]:
         return self.client.get_workflow_handle(run_id)
+
+
+def _read_recorded_plan(payloads: Sequence[Payload]) -> RecordedPlan:
+    values = DefaultPayloadConverter().from_payloads(payloads)
+    request = read_request(values[0] if values else None)
+    plan, run = request.get("plan"), request.get("run")
+    if not isinstance(plan, Mapping) or not isinstance(run, Mapping):
+        raise OperationRefused("the request of this run cannot be read")
+    return RecordedPlan(plan, str(run.get("customer_id", "")), str(run.get("trigger_type", "manual")))
