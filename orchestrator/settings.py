@@ -123,6 +123,11 @@ class Settings(BaseSettings):
     max_cached_workflows: int = Field(
         1000, ge=0, description="Maximum number of runs that a worker caches between workflow tasks."
     )
+    archive_days: float | None = Field(
+        None,
+        gt=0,
+        description="How long the documents of ended runs are kept in the database, in days. Without it, for ever.",
+    )
     failing_run_seconds: float = Field(
         60.0,
         ge=0,

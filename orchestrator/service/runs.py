@@ -6,7 +6,9 @@ from typing import Any
 
 from orchestrator.errors import RunNotFound, ServerUnavailable
 from orchestrator.model.run import Run, RunSummary
+from orchestrator.service.archiver import decompress_document
 from orchestrator.service.index_writer import IndexWriter
+from orchestrator.store.archive import Archive
 from orchestrator.store.run_filter import ALL_RUNS, RunFilter
 from orchestrator.store.run_index import RunIndex
 from orchestrator.store.ttl_cache import TtlCache
@@ -21,24 +23,38 @@ class Operations:
     Operations raise RunNotFound, and OperationRefused where the run has ended.
     """
 
-    def __init__(self, runs: Runs, index: RunIndex, index_writer: IndexWriter, stopping: asyncio.Event) -> None:
+    def __init__(
+        self, runs: Runs, index: RunIndex, archive: Archive, index_writer: IndexWriter, stopping: asyncio.Event
+    ) -> None:
         self.runs = runs
         self.index = index
+        self.archive = archive
         self.index_writer = index_writer
         self.stopping = stopping
         self._owners: TtlCache[str, str] = TtlCache(MAX_OWNERS)
 
     async def get_document(self, customer_id: str | None, run_id: str) -> Run:
-        """Return the run document; for a run that Temporal no longer stores, what the index knows."""
+        """Return the run document: of an ended run as it is archived, of any other as its history says.
+
+        For a run that is in neither, what the index knows.
+        """
+        archived = await self.archive.get(customer_id, run_id)
+        if archived is not None:
+            run = await asyncio.to_thread(decompress_document, archived)
+            run = run.model_copy(update={"links": self.runs.reader.build_links(run_id)})
+        else:
+            run = await self._read_document(customer_id, run_id)
+        return run.model_copy(update={"reruns": await self.index.list_reruns(customer_id, run_id)})
+
+    async def _read_document(self, customer_id: str | None, run_id: str) -> Run:
         try:
             await self.require(customer_id, run_id)
-            run = await self.runs.reader.read_document(run_id)
+            return await self.runs.reader.read_document(run_id)
         except RunNotFound:
             summary = await self.index.get(customer_id, run_id)
             if summary is None:
                 raise
-            run = Run.from_summary(summary, links={"self": f"/api/v1/runs/{run_id}"}, complete=False)
-        return run.model_copy(update={"reruns": await self.index.list_reruns(customer_id, run_id)})
+            return Run.from_summary(summary, links={"self": f"/api/v1/runs/{run_id}"}, complete=False)
 
     async def wait_for_end(self, run_id: str, seconds: float) -> Run | None:
         """Wait for a run's end and return its document; `None` while it is running, and when the process stops."""

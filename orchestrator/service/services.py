@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from activities.registry import Registry
 from activities.secrets import open_secrets
+from orchestrator.service.archiver import Archiver
 from orchestrator.service.audit_writer import AuditWriter
 from orchestrator.service.background import run_every
 from orchestrator.service.events import Events
@@ -33,6 +34,7 @@ from orchestrator.service.webhooks.handler import Webhooks
 from orchestrator.service.workflows import Workflows
 from orchestrator.settings import Settings
 from orchestrator.store.api_keys import Keys
+from orchestrator.store.archive import Archive
 from orchestrator.store.audit import Audit
 from orchestrator.store.database import Database, create_database, get_database_url
 from orchestrator.store.deliveries import Deliveries
@@ -40,6 +42,7 @@ from orchestrator.store.leases import Leases
 from orchestrator.store.run_index import RunIndex
 from orchestrator.store.triggers import Triggers
 from orchestrator.store.workflows import Definitions
+from orchestrator.temporal.client.run_reader import RunReader
 from orchestrator.temporal.client.runs import Runs
 from orchestrator.temporal.schedules.schedules import Schedules
 
@@ -69,6 +72,7 @@ class Services:
     events: Events
     webhooks: Webhooks
     indexer: Indexer
+    archiver: Archiver
     failing_runs: FailingRuns
     prober: RunProber
     stuck: StuckFinder
@@ -122,7 +126,8 @@ async def open_services(
         reconciler = Reconciler(definitions, triggers, plans, schedules, leases)
         stopping = asyncio.Event()
         starts = Starts(runs, plans, deliveries, index_writer)
-        operations = Operations(runs, index, index_writer, stopping)
+        archive = Archive(database)
+        operations = Operations(runs, index, archive, index_writer, stopping)
         events = Events(triggers, plans, deliveries, starts, operations)
         async with index_writer.run_in_background():
             services = Services(
@@ -145,6 +150,7 @@ async def open_services(
                 indexer=Indexer(runs, index, leases),
                 prober=RunProber(runs, index, leases),
                 stuck=StuckFinder(runs, index, leases, (settings.task_queue, *(settings.task_queues or ()))),
+                archiver=Archiver(RunReader(runs.client, settings), archive, leases, settings.archive_days),
                 failing_runs=FailingRuns(runs, leases, settings.failing_run_seconds),
                 reconciler=reconciler,
                 stopping=stopping,
@@ -159,13 +165,17 @@ async def open_services(
 @asynccontextmanager
 async def run_services(settings: Settings, runs: Runs, registry: Registry) -> AsyncIterator[Services]:
     """Open the services and run their background tasks: index, failing runs, schedules, deliveries and pruning."""
-    runs.reader.flows.read_flows = HistoryProcesses().read_flows
+    processes = HistoryProcesses()
+    runs.reader.flows.read_flows = processes.read_flows
     async with open_services(settings, runs, registry, ProcessPool()) as services, AsyncExitStack() as stack:
+        services.archiver.reader.flows.read_flows = processes.read_for_archive
         for work in (
             services.indexer.run_in_background(),
             services.failing_runs.run_in_background(),
             services.prober.run_in_background(),
             services.stuck.run_in_background(),
+            services.archiver.run_in_background(),
+            run_every(PRUNE_SECONDS, "archive", services.archiver.prune),
             services.reconciler.run_in_background(),
             run_every(PENDING_SECONDS, "deliveries", services.events.start_pending),
             run_every(

@@ -30,7 +30,8 @@ LEARNT = ("workflow_name", "parent_run_id", "keys")
 """Columns that an update overwrites where it knows a value: not every writer does."""
 MAX_ERROR = 2_000
 MAX_RERUNS = 100
-SELECT_RUNS = select(runs, workflows.c.name.label("stored_name")).select_from(
+SHOWN = [column for column in runs.c if column is not runs.c.archived]
+SELECT_RUNS = select(*SHOWN, workflows.c.name.label("stored_name")).select_from(
     runs.outerjoin(workflows, and_(workflows.c.customer_id == runs.c.customer_id, workflows.c.id == runs.c.workflow_id))
 )
 PERCENTILES = {"p50_ms": 0.5, "p95_ms": 0.95}

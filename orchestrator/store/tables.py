@@ -16,6 +16,7 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -169,6 +170,7 @@ runs = Table(
     Column("error", Text),
     Column("keys", JSON(none_as_null=True)),
     Column("as_of", UtcTime),  # when the row was true; an older one does not overwrite it
+    Column("archived", Boolean),  # false where Temporal had nothing to archive; null until that is known
     Index(None, "customer_id", "started_at", "id"),
     Index(None, "customer_id", "workflow_id", "started_at"),
     Index(None, "started_at", "id"),
@@ -181,6 +183,17 @@ runs = Table(
     Index(None, "customer_id", "node_id", "started_at", "id"),
     Index(None, "customer_id", "completed_at"),
     Index("ix_runs_open_as_of", "as_of", sqlite_where=text(OPEN), postgresql_where=text(OPEN)),
+    Index(None, "archived", "completed_at"),
+)
+
+archive = Table(
+    "archive",
+    metadata,
+    Column("run_id", RUN_ID, primary_key=True),
+    Column("customer_id", ID, nullable=False),
+    Column("ended_at", UtcTime, nullable=False),
+    Column("document", LargeBinary, nullable=False),  # JSON, compressed
+    Index(None, "ended_at"),
 )
 
 run_keys = Table(

@@ -33,6 +33,12 @@ WAITING_FOR_PEOPLE = Gauge(
 OLDEST_WAIT_SECONDS = Gauge(
     "orchestrator_oldest_wait_for_people_seconds", "How long the first of them has waited.", ["workflow"]
 )
+ARCHIVE_PENDING = Gauge(
+    "orchestrator_archive_pending", "Ended runs that are not archived yet, counted by one process at a time."
+)
+ARCHIVE_OLDEST_SECONDS = Gauge(
+    "orchestrator_archive_oldest_seconds", "How long ago the first of them ended, counted by one process at a time."
+)
 ACTIONS = Counter("orchestrator_actions", "Action attempts on this worker.", ["action", "outcome"])
 ACTION_SECONDS = Histogram(
     "orchestrator_action_seconds",

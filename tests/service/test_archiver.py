@@ -1,0 +1,116 @@
+"""Ended runs are archived, and answered from the archive without Temporal."""
+
+import time
+import zlib
+from pathlib import Path
+
+import pytest
+from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
+
+from orchestrator.errors import ServerUnavailable
+from orchestrator.model.run import Run, RunInfo
+from orchestrator.service.archiver import compress_document, decompress_document
+from orchestrator.temporal.history.reader import read_flows
+from tests.api.support import WAIT, serve_api
+from tests.temporal.delicate_runs import make_loop
+from tests.temporal.made_histories import make_loop_history
+from tests.temporal.world import World, make_plan, wait_until
+
+pytestmark = pytest.mark.temporal
+
+NODES = {
+    "a": "work",
+    "fork": {"type": "parallel", "branches": [["b"], ["c"]], "config": {"mode": "child"}},
+    "b": "work",
+    "c": "work",
+}
+
+
+async def test_an_ended_run_is_answered_whole_when_temporal_has_deleted_it(world: World, tmp_path: Path) -> None:
+    customer, _ = world.script()
+    plan = make_plan(NODES, "trigger -> a", "a -> fork", customer=customer)
+    async with serve_api(world, tmp_path) as (services, _):
+        run = await world.run(plan, {"n": 1})
+
+        async def is_archived() -> bool:
+            return await services.archiver.archive.get(customer, run.id) is not None
+
+        await wait_until(is_archived)
+        request = DeleteWorkflowExecutionRequest(namespace=world.client.namespace)
+        request.workflow_execution.workflow_id = run.id
+        await world.client.workflow_service.delete_workflow_execution(request)
+        archived = await services.operations.get_document(customer, run.id)
+
+    assert archived.complete
+    assert len(archived.steps) == 4
+    assert archived.model_dump(exclude={"links"}) == run.model_dump(exclude={"links"})
+
+
+async def test_a_run_that_temporal_no_longer_stores_is_not_tried_for_ever(world: World, tmp_path: Path) -> None:
+    customer, _ = world.script()
+    run_id = await world.start(make_plan({"a": WAIT}, "trigger -> a", customer=customer))
+    async with serve_api(world, tmp_path) as (services, _):
+
+        async def read_indexed() -> object:
+            return await services.operations.index.get(customer, run_id)
+
+        await wait_until(read_indexed)
+        request = DeleteWorkflowExecutionRequest(namespace=world.client.namespace)
+        request.workflow_execution.workflow_id = run_id
+        await world.client.workflow_service.delete_workflow_execution(request)
+        await services.operations.index.mark_lost([run_id])
+
+        async def is_given_up() -> bool:
+            return run_id not in [run.run_id for run in await services.archiver.archive.list_pending(1_000)]
+
+        await wait_until(is_given_up)
+
+        assert await services.archiver.archive.get(customer, run_id) is None
+
+
+async def test_a_run_that_cannot_be_read_in_time_keeps_no_other_from_the_archive(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    customer, _ = world.script()
+    plan = make_plan({"a": "work"}, "trigger -> a", customer=customer)
+    stubborn = await world.run(plan)
+    async with serve_api(world, tmp_path) as (services, _):
+        read = services.archiver.reader.read_document
+
+        async def refuse(run_id: str) -> Run:
+            if run_id == stubborn.id:
+                raise ServerUnavailable("the history of the run cannot be read in time")
+            return await read(run_id)
+
+        monkeypatch.setattr(services.archiver.reader, "read_document", refuse)
+        other = await world.run(plan)
+
+        async def is_archived() -> bool:
+            return await services.archiver.archive.get(customer, other.id) is not None
+
+        await wait_until(is_archived)
+
+        assert await services.archiver.archive.get(customer, stubborn.id) is None
+
+
+@pytest.mark.parametrize("steps", [10, 100, 1_000])
+def test_what_archiving_costs(steps: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """Prints processor time and size; runs of ten steps take well under 20 ms, so that 50 a second are kept up with."""
+    plan = make_plan(
+        {"each": make_loop(steps, "n", "work"), "work": {"type": "action", "action": "work"}},
+        "trigger -> each",
+        customer="long",
+        settings={"step_log_limit": 1_000},
+    )
+    history = make_loop_history(plan, RunInfo(id="long"), "each", "work", steps).SerializeToString()
+    began = time.process_time()
+    (reading,) = read_flows([("long", history)])
+    document = compress_document(reading.run)
+    milliseconds = (time.process_time() - began) * 1_000
+    with capsys.disabled():
+        print(
+            f"\n{steps:,} steps: {milliseconds:.1f} ms, {len(history):,} bytes of history, {len(document):,} archived"
+        )
+
+    assert decompress_document(document) == reading.run
+    assert len(zlib.decompress(document)) > len(document)
