@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
@@ -19,13 +19,23 @@ def generate_page() -> str:
 
 def _iterate_rows() -> Iterator[str]:
     for name, field in Settings.model_fields.items():
-        yield f"| `{PREFIX}{name.upper()}` | {_format_default(field)} | {field.description} |"
+        text = f"{field.description}{_format_choices(field)}"
+        yield f"| `{PREFIX}{name.upper()}` | {_format_default(field)} | {text} |"
+
+
+def _format_choices(field: FieldInfo) -> str:
+    """Return the values that can be chosen, as a sentence."""
+    if get_origin(field.annotation) is not Literal:
+        return ""
+    return f" One of {', '.join(f'`{choice}`' for choice in get_args(field.annotation))}."
 
 
 def _format_default(field: FieldInfo) -> str:
     value: Any = field.default
     if value is None or value in ((), {}):
         return ""
+    if isinstance(value, tuple):
+        value = ",".join(value)  # as it is written
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 

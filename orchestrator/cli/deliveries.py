@@ -89,7 +89,7 @@ def release(
     customer: options.Customer = None,
     as_json: options.Json = False,
 ) -> None:
-    """Start once what came for a workflow while it was paused."""
+    """Start what was received for a workflow while it was paused."""
     selection = {"workflow_id": workflow, "received_after": received_after, "received_before": received_before}
     released = client.post("/deliveries/redrive", selection, customer_id=customer)
     count = released["released"]

@@ -17,7 +17,7 @@ Check = Annotated[bool, typer.Option("--check", help="Change nothing; exit with 
 
 
 def fmt(files: options.DefinitionPaths, check: Check = False) -> None:
-    """Format definitions in place, with the comments of YAML.
+    """Format definitions in place; comments are kept.
 
     Indentation is even, and short objects are on one line. `-` formats stdin to stdout.
     """

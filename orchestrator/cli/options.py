@@ -31,6 +31,6 @@ WorkflowId = Annotated[
 ]
 Customer = Annotated[
     str | None,
-    typer.Option("--customer", metavar="ID", help="Customer ID, for keys to all customers."),
+    typer.Option("--customer", metavar="ID", help="Customer to act for, with a key to all customers."),
 ]
 Limit = Annotated[int, typer.Option("--limit", metavar="N", min=1, max=10_000, help="Maximum number of lines.")]

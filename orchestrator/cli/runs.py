@@ -184,9 +184,9 @@ def rerun(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan without starting a run.")] = False,
     as_json: options.Json = False,
 ) -> None:
-    """Rerun a closed run from a node; print the ID of the new run.
+    """Rerun an ended run from a node; print the ID of the new run.
 
-    It has the results of the steps before the node.
+    The results of the steps before the node are reused.
     """
     new_variables = parse_json_argument(variables, "--variables")
     if new_variables is not None and not isinstance(new_variables, dict):
