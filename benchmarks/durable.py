@@ -16,14 +16,12 @@ from activities.registry import Registry
 from activities.runtime import build_activities
 from benchmarks.cases import EXAMPLE, WORKFLOWS, Case, echo, hand_echo, list_cases
 from orchestrator.model.plan import Plan
-from orchestrator.model.run import RunInfo
 from orchestrator.planner.planner import check
 from orchestrator.settings import Settings
 from orchestrator.temporal.client.connection import connect
+from orchestrator.temporal.client.runs import Runs
 from orchestrator.temporal.devserver import run_dev_server
 from orchestrator.temporal.fair_executor import FairExecutor
-from orchestrator.temporal.requests import build_run_request
-from orchestrator.temporal.search_attributes import WORKFLOW
 from orchestrator.temporal.worker import EAGER_ACTIVITIES, STICKY_SECONDS, build_tuner
 from orchestrator.temporal.workflow.run_workflow import RunWorkflow
 
@@ -110,11 +108,18 @@ async def measure_case(client: Client, case: Case, plan: Plan | None) -> float:
 async def run_once(client: Client, case: Case, plan: Plan | None) -> str:
     """Run once to completion and return the run id."""
     run_id = str(uuid4())
-    by_hand = {"count": case.count, "data": EXAMPLE}
-    request = by_hand if plan is None else build_run_request(plan, RunInfo(id=run_id), input_data=EXAMPLE)
-    name = case.hand if plan is None else WORKFLOW
+    runs = Runs(client, Settings(task_queue=QUEUE))
+    if plan is not None:
+        await runs.start(runs.prepare(plan, input_data=EXAMPLE, run_id=run_id))
+        await client.get_workflow_handle(run_id).result()
+        return run_id
     await client.execute_workflow(
-        name, request, id=run_id, task_queue=QUEUE, static_summary="Bench", request_eager_start=True
+        case.hand,
+        {"count": case.count, "data": EXAMPLE},
+        id=run_id,
+        task_queue=QUEUE,
+        static_summary="Bench",
+        request_eager_start=True,
     )
     return run_id
 

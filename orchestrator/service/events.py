@@ -279,6 +279,7 @@ class Events:
             run = self.starts.runs.prepare(
                 await self.plans.load(version),
                 run_id=start.run_id,
+                delivery_id=start.delivery_id,
                 trigger=delivery.received,
                 trigger_type=delivery.kind,
             )

@@ -22,6 +22,7 @@ from orchestrator.store.records import Version
 from orchestrator.store.ttl_cache import TtlCache
 from orchestrator.store.workflows import Definitions
 from orchestrator.temporal.payloads import MAX_PAYLOAD_BYTES, measure_json
+from orchestrator.temporal.workflow_types import RESERVED_PREFIX
 
 P = ParamSpec("P")
 ResultT = TypeVar("ResultT")
@@ -167,6 +168,9 @@ def index_by_id(definitions: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[s
 
 def normalize(definition: Mapping[str, Any], workflow_id: str) -> dict[str, Any]:
     """Return a definition with its ID and without the keys of the service; raises DefinitionInvalid for a bad ID."""
+    if workflow_id.startswith(RESERVED_PREFIX):
+        message = f"ids that begin with {RESERVED_PREFIX!r} are reserved for the engine itself"
+        raise DefinitionInvalid([Problem("error", "bad_id", "/id", message, "use another prefix")])
     if not WORKFLOW_NAME.fullmatch(workflow_id):
         hint = "use up to 128 letters, digits, dots, dashes and underscores"
         raise DefinitionInvalid([Problem("error", "bad_id", "/id", f"{workflow_id!r:.100} is not a valid id", hint)])

@@ -2,9 +2,9 @@
 
 from dataclasses import asdict
 from datetime import UTC, datetime
-from uuid import uuid4
 
 from orchestrator.interpreter.restart import Changes, EndedRun, Rerun, plan_rerun
+from orchestrator.model.run_ids import draw_run_id
 from orchestrator.service.plans import Plans
 from orchestrator.service.runs import Operations
 from orchestrator.service.starts import Starts, digest_content
@@ -23,7 +23,8 @@ class Reruns:
 
     async def plan(self, customer_id: str | None, run_id: str, changes: Changes, version: int | None = None) -> Rerun:
         """Plan a rerun; raises RunNotFound, OperationRefused, WorkflowNotFound and DefinitionInvalid."""
-        return await self._plan_rerun(await self._load_ended_run(customer_id, run_id), changes, version, str(uuid4()))
+        old = await self._load_ended_run(customer_id, run_id)
+        return await self._plan_rerun(old, changes, version, draw_run_id(old.plan.id))
 
     async def start(
         self,
@@ -38,11 +39,12 @@ class Reruns:
         old = await self._load_ended_run(customer_id, run_id)
 
         async def prepare(accepted: Start | None) -> PreparedRun:
-            new_id = accepted.run_id if accepted else str(uuid4())
+            new_id = accepted.run_id if accepted else draw_run_id(old.plan.id)
             rerun = await self._plan_rerun(old, changes, version, new_id)
             return self.runs.prepare(
                 rerun.plan,
                 run_id=new_id,
+                delivery_id=accepted.delivery_id if accepted else None,
                 state=rerun.state,
                 trigger_type=rerun.info.trigger_type,
                 rerun_of=rerun.info.rerun_of,

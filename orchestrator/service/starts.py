@@ -11,7 +11,7 @@ from orchestrator.model.plan import Plan
 from orchestrator.service.index_writer import IndexWriter
 from orchestrator.service.plans import Plans
 from orchestrator.store.database import StoreUnavailable
-from orchestrator.store.deliveries import PENDING, STARTED, Deliveries, Delivery, Start
+from orchestrator.store.deliveries import DUPLICATE, PENDING, STARTED, Deliveries, Delivery, Start
 from orchestrator.temporal.client.runs import PreparedRun, Runs, StartedRun
 
 logger = logging.getLogger(__name__)
@@ -71,7 +71,12 @@ class Starts:
 
     async def _prepare(self, plan: Plan, run_input: Any, accepted: Start | None) -> PreparedRun:
         if accepted is not None:
-            return self.runs.prepare(plan, input_data=accepted.input_data, run_id=accepted.run_id)
+            return self.runs.prepare(
+                plan,
+                input_data=accepted.input_data,
+                run_id=accepted.run_id,
+                delivery_id=accepted.delivery_id,
+            )
         await self.plans.require_valid_input(plan, run_input)
         return self.runs.prepare(plan, input_data=run_input)
 
@@ -102,8 +107,9 @@ class Starts:
         first = stored.starts[0]
         if first.state != PENDING:
             return _describe_duplicate(stored)
-        is_duplicate = first.run_id != run.info.id
-        started = await self.begin(await prepare(first) if is_duplicate else run)
+        is_duplicate = stored.outcome == DUPLICATE
+        mine = replace(run, delivery_id=stored.id, is_new=False)
+        started = await self.begin(await prepare(first) if is_duplicate else mine)
         try:
             await self.deliveries.settle([replace(first, state=STARTED)])
         except StoreUnavailable as error:  # the run has started, and a repeated request meets it

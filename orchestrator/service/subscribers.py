@@ -10,6 +10,7 @@ from orchestrator.errors import OrchestratorError
 from orchestrator.jsontools.suggestions import did_you_mean
 from orchestrator.language import Env
 from orchestrator.language.condition_reader import build_evidence, compile_condition
+from orchestrator.model.run_ids import draw_run_id
 from orchestrator.service.plans import Plans
 from orchestrator.service.process_pool import TooCostly
 from orchestrator.store.deliveries import FAILED, PAUSED, Start
@@ -83,7 +84,7 @@ class Subscribers:
 
 def start_for(row: TriggerRow) -> Start:
     """Return the start of a workflow by its trigger, with the ID of the run."""
-    return Start(row.workflow_id, row.version, str(uuid4()))
+    return Start(row.workflow_id, row.version, draw_run_id(row.workflow_id))
 
 
 def matches_pattern(pattern: str, name: str) -> bool:

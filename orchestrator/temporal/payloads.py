@@ -18,7 +18,7 @@ MAX_PAYLOAD_BYTES, the logged steps lose all but 1 MiB of their data, then all b
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -54,16 +54,23 @@ TRIMMED = "(dropped: the record of this run is too long)"
 
 def encode_or_fail(value: Any, what: str) -> RawValue:
     """Encode a value for Temporal, once; raises StepFailed where it is too large or not JSON."""
+    (encoded,) = encode_all_or_fail((value,), what)
+    return encoded
+
+
+def encode_all_or_fail(values: Sequence[Any], what: str) -> list[RawValue]:
+    """Encode values for Temporal, once; raises StepFailed where one is not JSON, or they are too large together."""
     # Values share their parts: 20 nodes that each double one take no memory, and a gigabyte as JSON.
-    if measure_up_to(value, MAX_ENCODED_BYTES) > MAX_ENCODED_BYTES:
+    if measure_up_to(values, MAX_ENCODED_BYTES) > MAX_ENCODED_BYTES:
         raise _build_too_large(what, f"more than {MAX_ENCODED_BYTES:,}", MAX_ENCODED_BYTES)
     try:
-        payload: Payload = workflow.payload_converter().to_payload(value)
+        payloads: list[Payload] = [workflow.payload_converter().to_payload(value) for value in values]
     except (TypeError, ValueError, RuntimeError, RecursionError) as error:
         raise StepFailed(f"{what} is not JSON: {error}", recoverable=False) from error
-    if len(payload.data) > MAX_PAYLOAD_BYTES:
-        raise _build_too_large(what, f"{len(payload.data):,}", len(payload.data))
-    return RawValue(payload)
+    size = sum(len(payload.data) for payload in payloads)
+    if size > MAX_PAYLOAD_BYTES:
+        raise _build_too_large(what, f"{size:,}", size)
+    return [RawValue(payload) for payload in payloads]
 
 
 def _build_too_large(what: str, shown: str, size: int) -> StepFailed:

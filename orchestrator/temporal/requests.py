@@ -1,16 +1,28 @@
-"""Build and read the request that starts a run. Replay-sensitive."""
+"""Build and read the request that starts a run or a branch. Replay-sensitive.
 
-from collections.abc import Mapping
+It is sent as three arguments, which Temporal's page shows one below the other:
+
+    input       what was sent to start the run; the variables that a branch is given
+    envelope    `{run, trigger, branch, state, …}`, compressed with a large state
+    plan        what runs
+"""
+
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 from temporalio import workflow
+from temporalio.common import RawValue
+from temporalio.converter import DefaultPayloadConverter
 from temporalio.exceptions import ApplicationError
 
 from orchestrator.model.plan import FORMAT, Plan
 from orchestrator.model.run import ErrorDocument, RunInfo
 from orchestrator.temporal.failures import build_run_failure
 from orchestrator.temporal.payloads import decode_shared
+from orchestrator.temporal.search_attributes import WORKFLOW_ID
+
+ARGUMENTS = 3
 
 
 def omit_empty(**entries: Any) -> dict[str, Any]:
@@ -32,13 +44,35 @@ def build_run_request(
     return request
 
 
-def read_request(value: Any) -> Mapping[str, Any]:
-    """Return the request in a workflow's input; an empty one where it is invalid."""
+def split_request(request: Mapping[str, Any]) -> tuple[Any, dict[str, Any], Any]:
+    """Return the arguments of a workflow for a request: input, envelope and plan."""
+    envelope = {name: value for name, value in request.items() if name not in ("input", "plan")}
+    return request.get("input"), envelope, request["plan"]
+
+
+def encode_request(request: Mapping[str, Any], envelope: RawValue | None = None) -> list[RawValue]:
+    """Encode the arguments of a workflow; `envelope` is one that is already encoded."""
+    run_input, fields, plan = split_request(request)
+    converter = DefaultPayloadConverter()
+    encoded = envelope or RawValue(converter.to_payload(fields))
+    return [RawValue(converter.to_payload(run_input)), encoded, RawValue(converter.to_payload(plan))]
+
+
+def measure_arguments(args: Sequence[RawValue]) -> int:
+    """Return the bytes of the arguments of a workflow."""
+    return sum(len(arg.payload.data) for arg in args)
+
+
+def read_request(args: Sequence[Any]) -> Mapping[str, Any]:
+    """Return the request in the arguments of a workflow; an empty one where it is invalid."""
+    if len(args) != ARGUMENTS:
+        return {}
+    run_input, encoded, plan = args
     try:
-        request = decode_shared(value)
+        envelope = decode_shared(encoded)
     except ValueError:
         return {}
-    return request if isinstance(request, Mapping) else {}
+    return {"input": run_input, **envelope, "plan": plan} if isinstance(envelope, Mapping) else {}
 
 
 def read_plan(request: Mapping[str, Any]) -> tuple[Plan, RunInfo]:
@@ -61,6 +95,19 @@ def read_plan(request: Mapping[str, Any]) -> tuple[Plan, RunInfo]:
                 f"the plan has fields that this worker does not know: upgrade the worker: {error}"
             ) from error
         raise build_unreadable_error("plan", error) from error
+
+
+def require_own_workflow(info: workflow.Info) -> None:
+    """Raise ApplicationError, which fails the workflow, where it is not a run or a branch of this engine."""
+    if info.typed_search_attributes.get(WORKFLOW_ID) is None:
+        message = (
+            f"task queue {info.task_queue!r} runs workflows of the orchestrator only, and this one, of type"
+            f" {info.workflow_type!r}, has no search attribute {WORKFLOW_ID.name}:"
+            " start runs through the orchestrator, and other workflows on another task queue"
+        )
+        raise build_run_failure(
+            ErrorDocument(message=message, error_type="validation_error", recoverable=False, timestamp=workflow.now())
+        )
 
 
 def build_unreadable_error(what: str, error: Exception) -> ApplicationError:

@@ -8,9 +8,11 @@ from orchestrator.model.plan import Plan
 from orchestrator.model.run import RunInfo, format_timestamp
 
 WORKFLOW_ID = SearchAttributeKey.for_keyword("OrchestratorWorkflowId")
+"""A Temporal workflow is one of this engine's by this attribute; its type is not a sign, see `workflow_types`."""
 VERSION = SearchAttributeKey.for_int("OrchestratorVersion")
 CUSTOMER_ID = SearchAttributeKey.for_keyword("OrchestratorCustomerId")
 TRIGGER = SearchAttributeKey.for_keyword("OrchestratorTrigger")
+"""Runs have it, branches do not."""
 SCHEDULED_AT = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
 """Set by Temporal on workflows that a schedule starts."""
 FIRST_STARTED_AT = "began"
@@ -19,12 +21,16 @@ KEYS: tuple[SearchAttributeKey[Any], ...] = (WORKFLOW_ID, VERSION, CUSTOMER_ID, 
 
 
 def build_search_attributes(plan: Plan, info: RunInfo) -> list[SearchAttributePair[Any]]:
-    """Return the attributes of a run; branches have none, so that lists show runs only."""
+    """Return the attributes of a run."""
+    return [*build_branch_attributes(plan, info), SearchAttributePair(TRIGGER, info.trigger_type)]
+
+
+def build_branch_attributes(plan: Plan, info: RunInfo) -> list[SearchAttributePair[Any]]:
+    """Return the attributes of a branch: those of its run without the trigger, so that lists show runs only."""
     return [
         SearchAttributePair(WORKFLOW_ID, plan.id),
         SearchAttributePair(VERSION, plan.version),
         SearchAttributePair(CUSTOMER_ID, info.customer_id),
-        SearchAttributePair(TRIGGER, info.trigger_type),
     ]
 
 
@@ -34,7 +40,3 @@ def add_scheduled_time(trigger: Any, attributes: TypedSearchAttributes) -> Any:
     if moment is None or not isinstance(trigger, dict):
         return trigger
     return {**trigger, "scheduled_at": format_timestamp(moment)}
-
-
-WORKFLOW = "Run"
-"""Name of the workflow type."""

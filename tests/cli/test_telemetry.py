@@ -175,8 +175,8 @@ async def test_a_trace_connects_request_run_and_action(tmp_path: Path, collector
         names.append(at.name)
         at = spans.get(at.parent_span_id)
     wanted = [
-        "RunActivity:log.message", "StartActivity:log.message", "StartWorkflow:Run",
+        "RunActivity:log.message", "StartActivity:log.message", "StartWorkflow:telling",
         "POST /api/v1/workflows/{workflow_id}/runs",
     ]  # fmt: skip
     assert [name for name in names if name in wanted] == wanted, names
-    assert "RunWorkflow:Run" in {span.name for span in spans.values()}
+    assert "RunWorkflow:telling" in {span.name for span in spans.values()}

@@ -1,7 +1,7 @@
 """A run whose workflow task keeps failing can still be cancelled, and still has its time limit."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 from temporalio import workflow
+from temporalio.common import RawValue
 from temporalio.worker import Worker
 
 from orchestrator.model.run import Run
 from orchestrator.service.services import Services
 from orchestrator.temporal.client.runs import Runs
-from orchestrator.temporal.search_attributes import WORKFLOW
 from orchestrator.temporal.workflow.run_workflow import RunWorkflow
+from orchestrator.temporal.workflow_types import BRANCH_SUFFIX
 from tests.api.support import WAIT, serve_api
 from tests.temporal.test_failing_tasks import BrokenWorkflow
 from tests.temporal.world import NONE, World, make_plan, wait_until
@@ -23,20 +24,20 @@ from tests.temporal.world import NONE, World, make_plan, wait_until
 pytestmark = [pytest.mark.temporal, pytest.mark.slow]  # Temporal counts a failure in a row as one after ten seconds
 
 
-@workflow.defn(name=WORKFLOW)
+@workflow.defn(dynamic=True)
 class BrokenBranches(RunWorkflow):
     """A release with a bug that only branches meet."""
 
     @workflow.init
-    def __init__(self, request: Any = None) -> None:
-        super().__init__(request)
+    def __init__(self, args: Sequence[RawValue]) -> None:
+        super().__init__(args)
 
     @workflow.run
-    async def run(self, request: Any = None) -> Any:
+    async def run(self, args: Sequence[RawValue]) -> Any:
         """Fail in branches."""
-        if "branch" in request:
+        if workflow.info().workflow_type.endswith(BRANCH_SUFFIX):
             raise RuntimeError("the bug of branches")
-        return await super().run(request)
+        return await super().run(args)
 
 
 @asynccontextmanager

@@ -17,7 +17,7 @@ from orchestrator.model.run import RunInfo
 from orchestrator.simulator.simulate import EPOCH
 from orchestrator.temporal.compression import MAX_TEXT_BYTES
 from orchestrator.temporal.payloads import TRIMMED, decode_shared, encode_shared, encode_state
-from orchestrator.temporal.requests import read_request
+from orchestrator.temporal.requests import encode_request, read_request
 from tests.temporal.world import make_plan
 
 PLAN = make_plan({"a": "work"}, "trigger -> a", customer="c")
@@ -30,11 +30,12 @@ def decode(encoded: Any) -> Any:
 
 @pytest.mark.parametrize("size", [10, 65_000, 66_000, 1_000_000])
 def test_a_request_is_read_as_it_was_written(size: int) -> None:
-    request = {"plan": {"text": "äb" * (size // 8)}, "state": {"none": None, "n": 1.5}}
-    encoded = encode_shared(request, ValueTable())
+    envelope = {"run": {"id": "äb" * (size // 8)}, "state": {"none": None, "n": 1.5}}
+    request = {"input": [1], **envelope, "plan": {"id": "x"}}
+    args = encode_request(request, encode_shared(envelope, ValueTable()))
 
-    assert read_request(decode(encoded)) == request
-    assert isinstance(decode(encoded), bytes) == (len(json.dumps(request)) > 65_536)
+    assert read_request([decode(arg) for arg in args]) == request
+    assert isinstance(decode(args[1]), bytes) == (len(json.dumps(envelope)) > 65_536)
 
 
 @pytest.mark.parametrize(
@@ -53,7 +54,7 @@ def test_data_that_was_not_written_here_is_refused(data: bytes) -> None:
     with pytest.raises(ValueError, match=r"data|JSON|Expecting|reference"):
         decode_shared(data)
 
-    assert read_request(data) == {}
+    assert read_request([None, data, {"id": "x"}]) == {}
 
 
 def make_text(size: int) -> str:
@@ -85,7 +86,7 @@ def test_a_value_in_plan_and_state_is_written_once() -> None:
     encoded = encode_state(make_state(text=text), {"plan": {"variables": {"text": text}}}, rewinds=True)
 
     assert encoded is not None
-    request = read_request(decode(encoded))
+    request = decode_shared(decode(encoded))
     assert request["plan"]["variables"]["text"] == request["state"]["context"]["text"] == text
 
 

@@ -337,7 +337,7 @@ def test_only_a_branch_carries_along_which_events_it_has_read(is_branch: bool) -
     encoded = Flow(request).encode_continuation()
 
     assert encoded is not None
-    assert json.loads(encoded.payload.data).get("read", []) == ([1, 3] if is_branch else [])
+    assert json.loads(encoded[1].payload.data).get("read", []) == ([1, 3] if is_branch else [])
 
 
 @pytest.fixture(scope="module")

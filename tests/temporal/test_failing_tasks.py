@@ -1,25 +1,25 @@
 """A run whose workflow task fails says so, and can still be terminated."""
 
-from typing import Any
+from collections.abc import Sequence
 
 import pytest
 from temporalio import workflow
+from temporalio.common import RawValue
 from temporalio.worker import Worker
 
 from orchestrator.model.run import Run
 from orchestrator.temporal.client.runs import Runs
-from orchestrator.temporal.search_attributes import WORKFLOW
 from tests.temporal.world import NONE, World, make_plan, wait_until
 
 pytestmark = pytest.mark.temporal
 
 
-@workflow.defn(name=WORKFLOW)
+@workflow.defn(dynamic=True)
 class BrokenWorkflow:
     """A release with a bug."""
 
     @workflow.run
-    async def run(self, request: Any = None) -> None:
+    async def run(self, args: Sequence[RawValue]) -> None:
         """Fail as a bug would."""
         raise RuntimeError("the bug of this release")
 

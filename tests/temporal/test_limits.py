@@ -7,11 +7,13 @@ import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.workflowservice.v1 import TerminateWorkflowExecutionRequest
 from temporalio.client import WorkflowFailureError
+from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from temporalio.exceptions import ApplicationError
 
 from orchestrator.errors import OperationRefused
 from orchestrator.model.run import Run
 from orchestrator.temporal.closing_event import SERVER_IDENTITY
+from orchestrator.temporal.search_attributes import WORKFLOW_ID
 from tests.temporal.world import NONE, QUEUE, World, make_plan, run_scripted_worker, wait_until
 
 pytestmark = pytest.mark.temporal
@@ -148,11 +150,19 @@ async def test_the_same_run_id_starts_once(world: World) -> None:
 
 @pytest.mark.parametrize(
     "request_",
-    [None, [], {}, {"plan": 1}, {"plan": {"id": "x"}, "run": {"id": "x"}}, "text"],
-    ids=["null", "list", "empty", "no plan", "half a plan", "text"],
+    [[], [None], [None, {}, 1], [None, [], {"id": "x"}], [None, {"run": {"id": "x"}}, {"id": "x"}], ["text"] * 3],
+    ids=["nothing", "null", "no plan", "no run", "half a plan", "text"],
 )
-async def test_a_request_that_cannot_be_read_fails_the_run_and_not_the_worker(world: World, request_: Any) -> None:
-    handle = await world.client.start_workflow("Run", request_, id=f"bad-{next(world.numbers)}", task_queue=QUEUE)
+async def test_a_request_that_cannot_be_read_fails_the_run_and_not_the_worker(
+    world: World, request_: list[Any]
+) -> None:
+    handle = await world.client.start_workflow(
+        "bad",
+        args=request_,
+        id=f"bad-{next(world.numbers)}",
+        task_queue=QUEUE,
+        search_attributes=TypedSearchAttributes([SearchAttributePair(WORKFLOW_ID, "bad")]),
+    )
 
     with pytest.raises(WorkflowFailureError) as caught:
         async with asyncio.timeout(10):

@@ -21,7 +21,7 @@ from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExec
 from orchestrator.jsontools.text import shorten
 from orchestrator.model.run import ErrorDocument
 from orchestrator.temporal.requests import read_request
-from orchestrator.temporal.search_attributes import WORKFLOW
+from orchestrator.temporal.search_attributes import WORKFLOW_ID
 
 MAX_MESSAGE = 300
 FAILING_ATTEMPT = 2
@@ -31,7 +31,7 @@ NEWEST_EVENTS = 10
 
 MAX_FAILING = 1_000
 """Executions that are looked at in one go."""
-FAILING = f"WorkflowType = '{WORKFLOW}' AND ExecutionStatus = 'Running' AND TemporalReportedProblems IS NOT NULL"
+FAILING = f"{WORKFLOW_ID.name} IS NOT NULL AND ExecutionStatus = 'Running' AND TemporalReportedProblems IS NOT NULL"
 """Temporal sets the attribute after some failures in a row, and removes it once a task completes."""
 
 
@@ -64,8 +64,8 @@ async def read_deadline(client: Client, execution: Execution) -> datetime | None
     handle = client.get_workflow_handle(execution.workflow_id, run_id=execution.run_id)
     async for event in handle.fetch_history_events(page_size=1):
         payloads = event.workflow_execution_started_event_attributes.input.payloads
-        values = await client.data_converter.decode(payloads) or [None]
-        request = await asyncio.to_thread(read_request, values[0])
+        values = await client.data_converter.decode(payloads)
+        request = await asyncio.to_thread(read_request, values)
         return compute_deadline(request, event.event_time.ToDatetime(UTC))
     return None
 

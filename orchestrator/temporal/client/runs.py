@@ -32,6 +32,7 @@ from orchestrator.errors import OperationRefused
 from orchestrator.interpreter.value_table import ValueTable
 from orchestrator.model.plan import Plan
 from orchestrator.model.run import RunInfo
+from orchestrator.model.run_ids import draw_run_id
 from orchestrator.settings import Settings
 from orchestrator.telemetry.metrics import RUNS_STARTED
 from orchestrator.temporal.client.connection import CONNECT_SECONDS, require_attributes, translate_rpc_errors
@@ -40,11 +41,20 @@ from orchestrator.temporal.client.run_tree import no_worker_error
 from orchestrator.temporal.client.visibility import RERUN_OF, STATUSES, Visibility, read_terminated_status
 from orchestrator.temporal.markdown import escape_markdown
 from orchestrator.temporal.payloads import MAX_PAYLOAD_BYTES, encode_shared
-from orchestrator.temporal.requests import build_run_request
-from orchestrator.temporal.search_attributes import WORKFLOW, build_search_attributes
+from orchestrator.temporal.requests import (
+    build_run_request,
+    encode_request,
+    measure_arguments,
+    omit_empty,
+    split_request,
+)
+from orchestrator.temporal.search_attributes import CUSTOMER_ID, WORKFLOW_ID, build_search_attributes
+from orchestrator.temporal.workflow_types import name_run_type
 
 UPDATE_SECONDS = 10.0
 """How long to wait for a worker's answer."""
+DELIVERY = "delivery"
+"""Memo of a run that a delivery has started: its ID in the ledger."""
 FAIRNESS_KEY_LENGTH = 64
 """Temporal's limit."""
 
@@ -56,7 +66,11 @@ class PreparedRun:
     plan: Plan
     info: RunInfo
     input_data: Any
-    request: RawValue
+    args: list[RawValue]
+    delivery_id: str | None = None
+    """The delivery that starts it, perhaps once more after a crash."""
+    is_new: bool = False
+    """The ID was drawn for this start: no earlier one can have used it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,51 +106,53 @@ class Runs:
         trigger: Any = None,
         trigger_type: str = "manual",
         run_id: str | None = None,
+        delivery_id: str | None = None,
         state: dict[str, Any] | None = None,
         rerun_of: str | None = None,
         attempt: int = 1,
     ) -> PreparedRun:
         """Encode the request of a run. Raises OperationRefused where it is larger than Temporal stores."""
         info = RunInfo(
-            id=run_id or str(uuid4()),
+            id=run_id or draw_run_id(plan.id),
             customer_id=plan.customer_id,
             trigger_type=trigger_type,
             rerun_of=rerun_of,
             attempt=attempt,
         )
         request = build_run_request(plan, info, input_data=input_data, trigger=trigger, state=state)
-        # Without a state the request stays readable in the Temporal UI.
-        encoded = (
-            RawValue(self.client.data_converter.payload_converter.to_payload(request))
-            if state is None
-            else encode_shared(request, ValueTable())
-        )
-        size = len(encoded.payload.data)
+        # Without a state the envelope stays readable in Temporal's page.
+        envelope = None if state is None else encode_shared(split_request(request)[1], ValueTable())
+        args = encode_request(request, envelope)
+        size = measure_arguments(args)
         if size > MAX_PAYLOAD_BYTES:
             raise OperationRefused(
                 f"the workflow with its input is {size:,} bytes; the limit for starting a run is {MAX_PAYLOAD_BYTES:,}",
                 hint="store large data elsewhere and pass a reference",
             )
-        return PreparedRun(plan, info, input_data, encoded)
+        return PreparedRun(plan, info, input_data, args, delivery_id, is_new=run_id is None)
 
     async def start(self, run: PreparedRun) -> StartedRun:
-        """Start a run. Where its id has been used, start nothing and return the first run."""
+        """Start a run. Where it has been started before, start nothing and return the first one.
+
+        Raises OperationRefused where the ID is that of another run.
+        """
         plan, info = run.plan, run.info
         async with translate_rpc_errors():
             try:
                 await self.client.start_workflow(
-                    WORKFLOW,
-                    run.request,
+                    name_run_type(plan),
+                    args=run.args,
                     id=info.id,
                     task_queue=self.settings.task_queue,
                     id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
                     search_attributes=TypedSearchAttributes(build_search_attributes(plan, info)),
                     static_summary=escape_markdown(plan.name[:200]) or None,
-                    memo={RERUN_OF: info.rerun_of} if info.rerun_of else None,
+                    memo=omit_empty(**{RERUN_OF: info.rerun_of, DELIVERY: run.delivery_id}),
                     request_eager_start=True,
                     priority=build_priority(plan),
                 )
             except WorkflowAlreadyStartedError:
+                await self._require_same_start(run)
                 RUNS_STARTED.labels(info.trigger_type, "duplicate").inc()
                 return StartedRun(info.id, plan.id, plan.customer_id, duplicate=True)
             except RPCError as error:
@@ -145,6 +161,15 @@ class Runs:
                 raise
         RUNS_STARTED.labels(info.trigger_type, "started").inc()
         return StartedRun(info.id, plan.id, plan.customer_id)
+
+    async def _require_same_start(self, run: PreparedRun) -> None:
+        """Raise OperationRefused where an ID that has been used is not that of this very start."""
+        described = await self.client.get_workflow_handle(run.info.id).describe()
+        found = described.typed_search_attributes
+        owner = (found.get(WORKFLOW_ID), found.get(CUSTOMER_ID))
+        started_by = await described.memo_value(DELIVERY, None)
+        if run.is_new or owner != (run.plan.id, run.info.customer_id) or started_by != run.delivery_id:
+            raise OperationRefused(f"another run has the ID {run.info.id}", hint="start again, to get another ID")
 
     async def cancel(self, run_id: str, reason: str = "", *, by: str = "") -> None:
         """Request cancellation: actions and branches are cancelled and compensated, then the run is cancelled.

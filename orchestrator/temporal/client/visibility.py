@@ -19,7 +19,6 @@ from orchestrator.temporal.search_attributes import (
     FIRST_STARTED_AT,
     TRIGGER,
     VERSION,
-    WORKFLOW,
     WORKFLOW_ID,
 )
 
@@ -27,8 +26,8 @@ PAGE_SIZE = 1000
 """Entries that Temporal returns in one page."""
 RERUN_OF = "rerun_of"
 """Memo of a rerun: the run that it continues, so that lists show it."""
-ALL_RUNS = f"{WORKFLOW_ID.name} IS NOT NULL AND ExecutionStatus != 'ContinuedAsNew'"
-"""Branches have no search attributes, so they are not listed."""
+ALL_RUNS = f"{TRIGGER.name} IS NOT NULL AND ExecutionStatus != 'ContinuedAsNew'"
+"""Branches have no trigger, so they are not listed."""
 STATUSES: dict[WorkflowExecutionStatus, Status] = {
     WorkflowExecutionStatus.RUNNING: "running",
     WorkflowExecutionStatus.CONTINUED_AS_NEW: "running",
@@ -100,7 +99,7 @@ class Visibility:
 
     async def list_running(self) -> AsyncIterator[str]:
         """Yield the ids of running runs."""
-        async for info in self._list_infos(f"{WORKFLOW_ID.name} IS NOT NULL AND ExecutionStatus = 'Running'"):
+        async for info in self._list_infos(f"{TRIGGER.name} IS NOT NULL AND ExecutionStatus = 'Running'"):
             yield info.execution.workflow_id
 
     async def read_summary(self, run_id: str) -> RunSummary:
@@ -108,7 +107,7 @@ class Visibility:
         async with translate_rpc_errors(run_id):
             description = await self.client.get_workflow_handle(run_id).describe()
             summary = await self._summarize(description.raw_info)
-        if not summary.workflow_id or description.workflow_type != WORKFLOW:
+        if description.typed_search_attributes.get(TRIGGER) is None:
             raise RunNotFound(f"there is no run {run_id!r}")
         return summary
 

@@ -126,7 +126,7 @@ def _read_first_event(workflow_id: str, event: HistoryEvent) -> FlowReading:
     """Return what the request says of a run that no worker has taken yet, or that none could read."""
     started = event.workflow_execution_started_event_attributes
     values = DefaultPayloadConverter().from_payloads(started.input.payloads)
-    request = read_request(values[0] if values else None)
+    request = read_request(values)
     moment = event.event_time.ToDatetime(UTC)
     try:
         plan, info = read_plan(request)

@@ -25,6 +25,7 @@ from temporalio.api.history.v1 import HistoryEvent
 from orchestrator.errors import BadCursor
 from orchestrator.temporal.history.histories import Histories, cancel_and_wait
 from orchestrator.temporal.history.stream_events import ENDINGS, EventReader, StreamEvent, find_starting_event
+from orchestrator.temporal.search_attributes import TRIGGER
 
 RUN = ""
 """Key of the run itself; that of a branch is `<key of its parent>/<position that began it>`."""
@@ -166,8 +167,8 @@ class _Reader:
         match event.event_type:
             case EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED:
                 initiated = event.start_child_workflow_execution_initiated_event_attributes
-                # A called run has search attributes, and a stream of its own.
-                if not initiated.search_attributes.indexed_fields:
+                # A called run has a trigger, and a stream of its own.
+                if TRIGGER.name not in initiated.search_attributes.indexed_fields:
                     branches[event.event_id] = f"{key}/{position[0]}.{position[1]}"
                 return branches.get(event.event_id), None
             case EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED:

@@ -171,7 +171,7 @@ class EventReader:
     async def _read_start(self, event: HistoryEvent, at: datetime) -> StreamEvent | None:
         values = await self._decode(event.workflow_execution_started_event_attributes.input.payloads)
         # Up to 32 MB of JSON where a run has continued as new: too much for the event loop.
-        request = await asyncio.to_thread(read_request, values[0] if values else None)
+        request = await asyncio.to_thread(read_request, values)
         state = _as_object(request.get("state"))
         started = datetime.fromisoformat(state["started_at"]) if "started_at" in state else at
         continued = self.run.started_at is not None
@@ -261,9 +261,10 @@ class EventReader:
 
     async def _read_child(self, event: HistoryEvent, at: datetime) -> StepEvent:
         initiated = event.start_child_workflow_execution_initiated_event_attributes
-        request = await self._decode_object(initiated.input.payloads)
+        # The envelope: the input and the plan of a child are not needed here.
+        envelope = await self._decode_object(initiated.input.payloads[1:2])
         name = await self._decode_summary(event)
-        branch = request.get("branch")
+        branch = envelope.get("branch")
         if isinstance(branch, Mapping):
             path = str(branch.get("path", ""))
             node_id = _parse_node_id(find_owner(path))

@@ -4,7 +4,6 @@ Temporal is the only record of what is installed. The search attributes of a sch
 so that a reconciler can compare all of them from the list.
 """
 
-import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -31,17 +30,15 @@ from orchestrator.errors import OperationRefused
 from orchestrator.model.definition import Trigger
 from orchestrator.model.plan import Plan
 from orchestrator.model.run import RunInfo
+from orchestrator.model.run_ids import draw_run_id
 from orchestrator.settings import Settings
 from orchestrator.temporal.client.connection import translate_rpc_errors
 from orchestrator.temporal.client.runs import build_priority
 from orchestrator.temporal.markdown import escape_markdown
-from orchestrator.temporal.requests import build_run_request
+from orchestrator.temporal.requests import build_run_request, split_request
 from orchestrator.temporal.schedules.spec import build_policy, build_spec, parse_overlap_policy
-from orchestrator.temporal.search_attributes import (
-    VERSION,
-    WORKFLOW,
-    build_search_attributes,
-)
+from orchestrator.temporal.search_attributes import VERSION, build_search_attributes
+from orchestrator.temporal.workflow_types import name_run_type
 
 PREFIX = "orchestrator"
 TRIGGER_TYPE = "schedule"
@@ -129,10 +126,9 @@ class Schedules:
     ) -> ScheduleActionStartWorkflow:
         request = build_run_request(plan, info, input_data=trigger.config.get("input"), trigger={"type": TRIGGER_TYPE})
         return ScheduleActionStartWorkflow(
-            WORKFLOW,
-            args=[request],
-            # Temporal appends the time; the random part keeps run ids from being guessed.
-            id=f"{quote(plan.id, safe='')[:100]}-{secrets.token_hex(10)}",
+            name_run_type(plan),
+            args=split_request(request),
+            id=draw_run_id(plan.id),  # Temporal appends the time
             task_queue=self.settings.task_queue,
             typed_search_attributes=attributes,
             static_summary=escape_markdown(plan.name[:200]) or None,

@@ -23,14 +23,16 @@ from orchestrator.interpreter.inbox import Inbox
 from orchestrator.interpreter.pool import is_discarded
 from orchestrator.model.plan import ANY_EVENT, Plan
 from orchestrator.model.run import RunInfo
+from orchestrator.model.run_ids import derive_run_id
 from orchestrator.temporal.branch_results import read_branch_result, read_unfinished_branch
 from orchestrator.temporal.failures import read_detail, translate_child_error
 from orchestrator.temporal.markdown import escape_markdown
-from orchestrator.temporal.payloads import encode_or_fail, shorten_id
-from orchestrator.temporal.requests import build_run_request, omit_empty
-from orchestrator.temporal.search_attributes import WORKFLOW, build_search_attributes
+from orchestrator.temporal.payloads import encode_all_or_fail, shorten_id
+from orchestrator.temporal.requests import build_run_request, omit_empty, split_request
+from orchestrator.temporal.search_attributes import build_branch_attributes, build_search_attributes
 from orchestrator.temporal.workflow.cancellation import await_operation, await_uncancelled, count_cancellations
 from orchestrator.temporal.workflow.task_budget import TaskBudget
+from orchestrator.temporal.workflow_types import name_branch_type, name_run_type
 
 
 @dataclass(slots=True)
@@ -100,12 +102,21 @@ class Children:
         parallel = request.path.rpartition("[")[0]
         child = Child(shorten_id(f"{self.info.id}/{request.path}"), request.path, request.waits)
         entry = {"workflow_id": child.workflow_id, "path": request.path, "status": "running"}
-        arg = encode_or_fail(self._branch_input(request, parallel, paused), f"the input of branch {request.title!r}")
-        await self._take_budget(child, arg)
+        args = encode_all_or_fail(
+            split_request(self._branch_input(request, parallel, paused)), f"the input of branch {request.title!r}"
+        )
+        await self._take_budget(child, args)
         self.branches.append(entry)
         self.show()
         try:
-            entries = await self._run_child(child, arg, request.title)
+            entries = await self._run_child(
+                child,
+                args,
+                name_branch_type(request.plan),
+                request.title,
+                build_branch_attributes(request.plan, self.info),
+                ParentClosePolicy.TERMINATE,
+            )
         except asyncio.CancelledError:
             result = BranchResult("cancelled")
         except (ChildWorkflowError, WorkflowAlreadyStartedError) as error:
@@ -118,10 +129,10 @@ class Children:
         return result
 
     def _branch_input(self, request: BranchRequest, parallel: str, paused: bool) -> dict[str, Any]:
-        branch = {"path": request.path, "context": request.context, "exports": list(request.exports)}
+        branch = {"path": request.path, "exports": list(request.exports)}
         early = [event.to_json() for event in self.inbox.copy_for_branch(request.waits, parallel)]
         return {
-            **build_run_request(request.plan, self.info),
+            **build_run_request(request.plan, self.info, input_data=request.context),
             "branch": branch,
             **omit_empty(inbox=early, paused=paused),
         }
@@ -143,23 +154,28 @@ class Children:
         """Run another workflow as a child with its own run id."""
         callee = request.plan
         info = RunInfo(
-            id=str(workflow.uuid4()),
+            id=derive_run_id(callee.id, self.info.id, str(workflow.uuid4())),
             customer_id=self.info.customer_id,
             trigger_type="workflow",
             parent_run_id=self.info.id,
         )
-        arg = encode_or_fail(
-            build_run_request(callee, info, input_data=request.input), f"the input of {request.title!r}"
+        args = encode_all_or_fail(
+            split_request(build_run_request(callee, info, input_data=request.input)), f"the input of {request.title!r}"
         )
         child = Child(info.id, "", ())
         if request.wait:
-            await self._take_budget(child, arg)
+            await self._take_budget(child, args)
         else:
-            await self.budget.take(arg)
+            await self.budget.take(*args)
         self.show()
         try:
             result = await self._run_child(
-                child, arg, request.title, build_search_attributes(callee, info), request.wait
+                child,
+                args,
+                name_run_type(callee),
+                request.title,
+                build_search_attributes(callee, info),
+                ParentClosePolicy.REQUEST_CANCEL if request.wait else ParentClosePolicy.ABANDON,
             )
         except (ChildWorkflowError, WorkflowAlreadyStartedError) as error:
             if isinstance(error.cause, CancelledError) and count_cancellations():
@@ -180,11 +196,11 @@ class Children:
             recoverable=document.recoverable,
         )
 
-    async def _take_budget(self, child: Child, arg: RawValue) -> None:
+    async def _take_budget(self, child: Child, args: list[RawValue]) -> None:
         """Wait for the budget of the workflow task; signals that arrive after the input was encoded are queued."""
         self.running[child.workflow_id] = child
         try:
-            await self.budget.take(arg)
+            await self.budget.take(*args)
         except BaseException:
             self.running.pop(child.workflow_id, None)
             raise
@@ -192,30 +208,32 @@ class Children:
     async def _run_child(
         self,
         child: Child,
-        arg: RawValue,
+        args: list[RawValue],
+        workflow_type: str,
         title: str,
-        attributes: list[SearchAttributePair[Any]] | None = None,
-        wait: bool = True,
+        attributes: list[SearchAttributePair[Any]],
+        policy: ParentClosePolicy,
     ) -> dict[str, Any]:
-        """Start a child and return its result; when cancelled, cancel the child and wait for its end."""
-        # A called run outlives its caller's end by its own compensations; a branch has nothing of its own to undo:
-        # it returns its compensations to the run.
-        policy = ParentClosePolicy.REQUEST_CANCEL if attributes else ParentClosePolicy.TERMINATE
+        """Start a child and return its result; when cancelled, cancel the child and wait for its end.
+
+        A called run outlives its caller's end by its own compensations, or altogether where the caller does not wait.
+        A branch has nothing of its own to undo: it returns its compensations to the run.
+        """
         start = asyncio.get_running_loop().create_task(
             workflow.start_child_workflow(
-                WORKFLOW,
-                arg,
+                workflow_type,
+                args=args,
                 id=child.workflow_id,
                 static_summary=escape_markdown(title),
-                parent_close_policy=policy if wait else ParentClosePolicy.ABANDON,
-                search_attributes=TypedSearchAttributes(attributes) if attributes else None,
+                parent_close_policy=policy,
+                search_attributes=TypedSearchAttributes(attributes),
             )
         )
         before = count_cancellations()
         backlog_task: asyncio.Task[None] | None = None
         try:
             handle = await await_uncancelled(start)  # only a started child can be cancelled
-            if not wait:
+            if policy == ParentClosePolicy.ABANDON:
                 return {}
             backlog_task = asyncio.get_running_loop().create_task(child.catch_up(handle))
             if count_cancellations() > before:

@@ -15,8 +15,8 @@ from orchestrator.temporal.workflow.flow import Flow
 from orchestrator.temporal.workflow.task_budget import YIELD_SECONDS
 
 
-async def watch_for_continuation(flow: Flow, end: "asyncio.Future[RawValue | None]") -> None:
-    """Set the request of the next execution as the result of `end` when all paths are at rest."""
+async def watch_for_continuation(flow: Flow, end: "asyncio.Future[list[RawValue] | None]") -> None:
+    """Set the arguments of the next execution as the result of `end` when all paths are at rest."""
     if not flow.effects.lineup.is_open:
         await _wait_until_idle()
         flow.effects.lineup.open()

@@ -13,8 +13,15 @@ from orchestrator.interpreter.run_document import build_run_document
 from orchestrator.interpreter.state import RunState
 from orchestrator.model.run import Run, find_owner
 from orchestrator.temporal.markdown import escape_markdown, quote_code
-from orchestrator.temporal.payloads import encode_state
-from orchestrator.temporal.requests import build_run_request, build_unreadable_error, omit_empty, read_plan
+from orchestrator.temporal.payloads import PLAIN_BYTES, encode_state, is_within
+from orchestrator.temporal.requests import (
+    build_run_request,
+    build_unreadable_error,
+    encode_request,
+    omit_empty,
+    read_plan,
+    split_request,
+)
 from orchestrator.temporal.search_attributes import add_scheduled_time
 from orchestrator.temporal.workflow.effects import TemporalEffects
 
@@ -55,6 +62,9 @@ class Flow:
         self.effects.children.branches.extend(request.get("branches", ()))
         self.effects.show = self.show
         self.effects.warn = self._warn
+        # The state holds it as well: what comes first in Temporal's page is only carried on where it is small.
+        run_input = request.get("input")
+        self._shown_input = run_input if is_within(run_input, PLAIN_BYTES) else None
         self._signalled_at = -1
         """History length of the workflow task in which a signal or update was last handled."""
 
@@ -68,7 +78,7 @@ class Flow:
             run_input=request.get("input"),
             trigger=add_scheduled_time(request.get("trigger"), workflow.info().typed_search_attributes),
             now=workflow.now(),
-            context=branch.get("context"),
+            context=None if self.branch is None else request.get("input"),
             path=branch.get("path", ""),
         )
 
@@ -88,9 +98,9 @@ class Flow:
         is_at_rest = not self.state.ending and self.state.frame.is_at_rest()
         return self.effects.has_to_release() or (is_at_rest and workflow.all_handlers_finished())
 
-    def encode_continuation(self) -> RawValue | None:
-        """Return the request of the execution that continues this one; `None` where it is too large."""
-        request = build_run_request(self.plan, self.info)
+    def encode_continuation(self) -> list[RawValue] | None:
+        """Return the arguments of the execution that continues this one; `None` where they are too large."""
+        request = build_run_request(self.plan, self.info, input_data=self._shown_input)
         if self.branch is not None:
             request["branch"] = {name: self.branch[name] for name in ("path", "exports")}
         request |= omit_empty(
@@ -100,10 +110,10 @@ class Flow:
             paused=self.effects.paused,
             branches=list(self.effects.children.branches),
         )
-        encoded = encode_state(self.state, request, rewinds=self.plan.rewinds)
-        if encoded is None and self._warn(TOO_LARGE):
+        envelope = encode_state(self.state, split_request(request)[1], rewinds=self.plan.rewinds)
+        if envelope is None and self._warn(TOO_LARGE):
             workflow.metric_meter().create_counter(STATES_TOO_LARGE, "Runs too large to continue as new.").add(1)
-        return encoded
+        return None if envelope is None else encode_request(request, envelope)
 
     def _warn(self, message: str) -> bool:
         """Add a warning about the run; return whether it is new."""

@@ -7,12 +7,13 @@ is a bug: it fails the workflow task, which Temporal retries until a fixed worke
 import asyncio
 import contextlib
 import inspect
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, get_args
 
 from temporalio import workflow
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
+from temporalio.workflow import DynamicWorkflowConfig
 
 # The sandbox imports modules again for every run. These are slow to import or do I/O on import; they hold tables and
 # frozen types only, and errors must be the same classes on both sides.
@@ -32,8 +33,8 @@ from orchestrator.model.run import ErrorDocument, ResolutionAction, format_times
 from orchestrator.temporal.branch_results import encode_branch_result, result_within_limit
 from orchestrator.temporal.failures import build_run_failure
 from orchestrator.temporal.payloads import encode_or_fail
-from orchestrator.temporal.requests import read_request
-from orchestrator.temporal.search_attributes import FIRST_STARTED_AT, WORKFLOW
+from orchestrator.temporal.requests import read_request, require_own_workflow
+from orchestrator.temporal.search_attributes import FIRST_STARTED_AT
 from orchestrator.temporal.workflow.cancellation import await_uncancelled
 from orchestrator.temporal.workflow.continuation import watch_for_continuation
 from orchestrator.temporal.workflow.flow import Flow, iterate_enclosing_paths
@@ -42,19 +43,26 @@ REFUSED = "refused"
 """Error type of a rejected update."""
 
 
-@workflow.defn(name=WORKFLOW, failure_exception_types=[OrchestratorError])
+@workflow.defn(dynamic=True)
 class RunWorkflow:
-    """Runs the plan in its input."""
+    """Runs the plan in its arguments, under any workflow type."""
 
     @workflow.init
-    def __init__(self, request: Any = None) -> None:
+    def __init__(self, args: Sequence[RawValue]) -> None:
         # A request that cannot be read must fail the run, not the workflow task; only `run` can do that.
         self._flow: Flow | None = None
         self._fault: ApplicationError | None = None
         try:
-            self._flow = Flow(read_request(request))
+            require_own_workflow(workflow.info())
+            converter = workflow.payload_converter()
+            self._flow = Flow(read_request([converter.from_payload(arg.payload) for arg in args]))
         except ApplicationError as error:
             self._fault = error
+
+    @workflow.dynamic_config
+    def configure(self) -> DynamicWorkflowConfig:
+        """Say which exceptions fail the run instead of the workflow task."""
+        return DynamicWorkflowConfig(failure_exception_types=[OrchestratorError])
 
     @property
     def flow(self) -> Flow:
@@ -64,7 +72,7 @@ class RunWorkflow:
         return self._flow
 
     @workflow.run
-    async def run(self, request: Any = None) -> Any:
+    async def run(self, args: Sequence[RawValue]) -> Any:
         """Run to the end; return `{"output": …}`, or the result of a branch."""
         flow = self.flow
         log_context.set({"run_id": flow.info.id, "workflow_id": flow.plan.id, "customer_id": flow.info.customer_id})
@@ -214,7 +222,7 @@ async def _run_shielded(flow: Flow, work: Coroutine[Any, Any, Any]) -> Any:
 
     task.add_done_callback(stop_waiting)
     watcher.add_done_callback(stop_waiting)
-    request: RawValue | None = None
+    request: list[RawValue] | None = None
     try:
         with contextlib.suppress(asyncio.CancelledError):
             request = await end
@@ -224,7 +232,7 @@ async def _run_shielded(flow: Flow, work: Coroutine[Any, Any, Any]) -> Any:
         watcher.result()
     if request is not None:
         memo = {**workflow.memo(), FIRST_STARTED_AT: format_timestamp(flow.state.started_at)}
-        workflow.continue_as_new(request, memo=memo)
+        workflow.continue_as_new(args=request, memo=memo)
     return await await_uncancelled(task)
 
 
@@ -240,4 +248,4 @@ def _refuse(message: str) -> ApplicationError:
     return ApplicationError(message, type=REFUSED, non_retryable=True)
 
 
-__all__ = ["REFUSED", "WORKFLOW", "RunWorkflow"]
+__all__ = ["REFUSED", "RunWorkflow"]

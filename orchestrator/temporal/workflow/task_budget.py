@@ -31,14 +31,14 @@ class TaskBudget:
             self._first_local = (length, now)
         return now - self._first_local[1] >= LOCAL_TIME
 
-    async def take(self, arg: RawValue) -> None:
-        """Wait for the next workflow task where this one has no budget left for the argument."""
-        size = len(arg.payload.data)
+    async def take(self, *args: RawValue) -> None:
+        """Wait for the next workflow task where this one has no budget left for the arguments."""
+        size = sum(len(arg.payload.data) for arg in args)
         while True:
             # The history grows between workflow tasks only, also in a replay.
             length = workflow.info().get_current_history_length()
             used = self._task[1] if self._task[0] == length else 0
-            # The first argument always goes: it is below MAX_PAYLOAD_BYTES, and no later task has a larger budget.
+            # What comes first always goes: it is below MAX_PAYLOAD_BYTES, and no later task has a larger budget.
             if used == 0 or used + size <= MAX_TASK_BYTES:
                 self._task = (length, used + size)
                 return
