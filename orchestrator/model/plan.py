@@ -7,6 +7,7 @@ Inside a scope a node is identified by its rank, its position in `Scope.nodes` (
 the same scope, `exits` to node ids of an enclosing one.
 """
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -328,13 +329,16 @@ def collect_node_ids(plan: Plan) -> set[str]:
 
 def list_scope_node_ids(scope: Scope) -> list[str]:
     """Return the ids of the nodes of a scope and of those inside it."""
-    ids: list[str] = []
+    return [node.id for node in iterate_nodes(scope)]
+
+
+def iterate_nodes(scope: Scope) -> Iterator[AnyNode]:
+    """Yield the nodes of a scope and of those inside it."""
     scopes = [scope]
     while scopes:
         for node in scopes.pop().nodes:
-            ids.append(node.id)
+            yield node
             scopes.extend(list_inner_scopes(node))
-    return ids
 
 
 def list_task_queues(plan: Plan) -> list[str]:
@@ -342,11 +346,6 @@ def list_task_queues(plan: Plan) -> list[str]:
     queues: dict[str, None] = {}
     for each in (plan, *plan.workflows.values()):
         named = [each.task_queue]
-        scopes = [each.scope]
-        while scopes:
-            for node in scopes.pop().nodes:
-                if isinstance(node, Action):
-                    named.append(node.task_queue)
-                scopes.extend(list_inner_scopes(node))
+        named += [node.task_queue for node in iterate_nodes(each.scope) if isinstance(node, Action)]
         queues |= dict.fromkeys(name for name in named if name)
     return list(queues)

@@ -126,6 +126,18 @@ def translate_child_error(
     return ErrorDocument(message=message, error_type=error_type, timestamp=now)
 
 
-def build_run_failure(error: ErrorDocument, *more: Mapping[str, Any]) -> ApplicationError:
-    """Return the Temporal failure that a run or a branch ends with."""
-    return ApplicationError(error.message, error.to_json(), *more, type=error.error_type, non_retryable=True)
+def build_run_failure(
+    error: ErrorDocument, *more: Mapping[str, Any], node_title: str | None = None
+) -> ApplicationError:
+    """Return the Temporal failure that a run or a branch ends with; its message is for people in Temporal's page."""
+    message = error.message if node_title is None else f"{node_title}: {find_cause(error)}"
+    return ApplicationError(message, error.to_json(), *more, type=error.error_type, non_retryable=True)
+
+
+def find_cause(error: ErrorDocument) -> str:
+    """Return the message of the node itself: a parallel that failed with it says only which branch it was in."""
+    message, details = error.message, error.details
+    while isinstance(inner := details.get("error"), Mapping) and inner.get("node_id") == error.node_id:
+        message = str(inner.get("message"))
+        details = inner["details"] if isinstance(inner.get("details"), dict) else {}
+    return message

@@ -28,7 +28,7 @@ class SlowHandle:
 
 async def test_signals_to_a_child_are_sent_one_at_a_time() -> None:
     """The server delivers those of one workflow task in any order: a resume overtook its pause."""
-    child, handle = Child("run/fork[0]", "fork[0]", ("go",)), SlowHandle()
+    child, handle = Child("run/fork[0]", "Fork", "fork[0]", ("go",)), SlowHandle()
     await child.send_signal("event", 1)  # the child has not started
     await child.send_signal("event", 2)
 

@@ -12,6 +12,7 @@ from temporalio.exceptions import ApplicationError
 
 from orchestrator.errors import OperationRefused
 from orchestrator.model.run import Run
+from orchestrator.temporal.client import runs as runs_module
 from orchestrator.temporal.closing_event import SERVER_IDENTITY
 from orchestrator.temporal.search_attributes import WORKFLOW_ID
 from tests.temporal.world import NONE, QUEUE, World, make_plan, run_scripted_worker, wait_until
@@ -146,6 +147,28 @@ async def test_the_same_run_id_starts_once(world: World) -> None:
     assert [started.duplicate for started in (first, *others)].count(False) == 1
     assert again.duplicate
     assert len(script.calls) == 1
+
+
+async def test_a_collision_of_run_ids_does_not_pass_for_a_duplicate_start(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two runs with the same ID, the second answered with the first one's result."""
+    customer, _ = world.script()
+    plan = make_plan({"a": "work"}, "trigger -> a", customer=customer)
+    monkeypatch.setattr(runs_module, "draw_run_id", lambda workflow_id: f"{workflow_id}-0000000000000000")
+    first = await world.runs.start(world.runs.prepare(plan, delivery_id="d1", run_id=f"{customer}-stored"))
+    again = await world.runs.start(world.runs.prepare(plan, delivery_id="d1", run_id=first.id))
+    await world.runs.start(world.runs.prepare(plan))
+
+    assert (again.id, again.duplicate) == (first.id, True)
+    for other in (
+        world.runs.prepare(plan),  # a new ID, and the same input
+        world.runs.prepare(plan, delivery_id="d2", run_id=first.id),
+        world.runs.prepare(plan, run_id=first.id),
+        world.runs.prepare(plan.model_copy(update={"id": "other"}), delivery_id="d1", run_id=first.id),
+    ):
+        with pytest.raises(OperationRefused, match="another run has the ID"):
+            await world.runs.start(other)
 
 
 @pytest.mark.parametrize(

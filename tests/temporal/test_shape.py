@@ -1,6 +1,8 @@
 """How runs appear in Temporal, in the Web UI and other tools: names, summaries, attributes, policies."""
 
 import asyncio
+import json
+import re
 from typing import Any
 
 import pytest
@@ -13,7 +15,7 @@ from temporalio.exceptions import ApplicationError
 
 from orchestrator.temporal.search_attributes import CUSTOMER_ID, TRIGGER, VERSION, WORKFLOW_ID
 from tests.golden import read_definition
-from tests.temporal.world import World, make_plan, wait_until
+from tests.temporal.world import SECONDS, World, make_definition, make_plan, wait_until
 
 pytestmark = pytest.mark.temporal
 
@@ -169,9 +171,97 @@ async def test_details_show_the_current_step(world: World) -> None:
     await world.runs.cancel(run_id)
 
     assert metadata.current_details.splitlines() == [
-        "**short**: running, 1 steps done",
-        "- `ask` waiting, for the event `answer`",
+        "**short**: running, 1 step done",
+        "- **ask** (`ask`) waiting for the event `answer`",
     ]
+
+
+async def test_details_name_nodes_attempts_and_what_branches_wait_for(world: World) -> None:
+    # A step was only its id, and of branches the run said nothing.
+    customer, script = world.script({"charge": {"error": {"message": "declined", "error_type": "action_error"}}})
+    script.gates["slow"] = asyncio.Event()
+    retry = {"maximum_attempts": 2, "initial_interval": 0.01}
+    nodes: dict[str, Any] = {
+        "fork": {"type": "parallel", "name": "Both", "branches": [["slow"], ["charge"], ["ask"]]},
+        "slow": {"type": "action", "action": "work", "name": "Slow one", "config": {}},
+        "charge": {"type": "action", "action": "charge", "name": "Charge", "retry": retry, "on_error": "pause"},
+        "ask": {"type": "wait", "name": "Ask", "config": {"event": "answer"}},
+    }
+    run_id = await world.start(make_plan(nodes, "trigger -> fork", customer=customer))
+    await world.wait_for_waiting(run_id, "operator")
+    await world.wait_for_waiting(run_id, "event")
+
+    async def are_all_running() -> bool:
+        return "slow" in script.list_nodes()
+
+    await wait_until(are_all_running)
+    details = [await read_details(world, f"{run_id}{of}") for of in ("", "/fork[0]", "/fork[1]")]
+    await world.runs.cancel(run_id)
+    await world.wait_for_end(run_id)
+
+    assert details[0] == [
+        "**short**: running, 0 steps done",
+        "- **Both** (`fork`) running",
+        "- branch **Both [0]** (`fork[0]`) running",
+        "- branch **Both [1]** (`fork[1]`) running",
+        "- branch **Both [2]** (`fork[2]`) running, can wait for the event `answer`",
+    ]
+    assert details[1] == [
+        f"**short**, branch `fork[0]` of `{run_id}`: running, 0 steps done",
+        "- **Slow one** (`fork[0]/slow`) running, up to 3 attempts",
+    ]
+    assert details[2][1] == "- **Charge** (`fork[1]/charge`) waiting for an operator after 2 attempts: declined"
+
+
+async def read_details(world: World, workflow_id: str) -> list[str]:
+    handle = world.client.get_workflow_handle(workflow_id)
+    metadata = await handle.query("__temporal_workflow_metadata", result_type=WorkflowMetadata)
+    return metadata.current_details.splitlines()
+
+
+async def test_types_and_ids_name_the_workflow(world: World) -> None:
+    """Temporal's list showed `Run` for every run, and a UUID."""
+    customer, _ = world.script()
+    nodes = {
+        "fork": {"type": "parallel", "branches": [["a"], ["b"]]},
+        "a": "work",
+        "b": {"type": "workflow", "config": {"workflow_id": "other"}},
+    }
+    other = make_definition({"c": "work"}, "trigger -> c") | {"id": "other"}
+    plan = make_plan(nodes, "trigger -> fork", customer=customer, workflows={"other": other})
+    run = await world.run(plan, {"order": 7})
+    called = next(step.output_data["run_id"] for step in run.steps if step.node_id == "b")
+    described = {
+        name: await world.client.get_workflow_handle(name).describe() for name in (run.id, f"{run.id}/fork[0]", called)
+    }
+    (started,) = await events(world, run.id, "WORKFLOW_EXECUTION_STARTED")
+    sent = started.workflow_execution_started_event_attributes.input.payloads
+
+    assert re.fullmatch(r"short-[0-9a-hjkmnp-tv-z]{16}", run.id)
+    assert re.fullmatch(r"other-[0-9a-hjkmnp-tv-z]{16}", called)
+    assert [each.workflow_type for each in described.values()] == ["short", "short/branch", "other"]
+    # A branch says whose it is, and is not in lists of runs.
+    assert [each.typed_search_attributes.get(CUSTOMER_ID) for each in described.values()] == [customer] * 3
+    assert [each.typed_search_attributes.get(WORKFLOW_ID) for each in described.values()] == ["short", "short", "other"]
+    assert [each.typed_search_attributes.get(TRIGGER) for each in described.values()] == ["manual", None, "workflow"]
+    # Temporal's page shows what was sent first, without the plan around it.
+    assert json.loads(sent[0].data) == {"order": 7}
+    assert json.loads(sent[2].data)["id"] == "short"
+
+
+async def test_a_foreign_workflow_on_the_queue_fails_at_once_with_a_sentence(world: World) -> None:
+    handle = await world.client.start_workflow("SendNewsletter", {}, id="newsletter", task_queue=world.queue)
+
+    with pytest.raises(WorkflowFailureError) as caught:
+        async with asyncio.timeout(SECONDS):
+            await handle.result()
+
+    assert isinstance(caught.value.cause, ApplicationError)
+    assert caught.value.cause.message == (
+        "task queue 'tests' runs workflows of the orchestrator only, and this one, of type 'SendNewsletter', has no"
+        " search attribute OrchestratorWorkflowId: start runs through the orchestrator, and other workflows on another"
+        " task queue"
+    )
 
 
 async def test_names_are_not_markup_in_temporals_page(world: World) -> None:
@@ -198,10 +288,9 @@ async def test_names_are_not_markup_in_temporals_page(world: World) -> None:
     await world.runs.cancel(run_id)
 
     assert [started, *summaries] == [shown] * 4
-    assert metadata.current_details.splitlines() == [
-        f"**{shown}**: running, 2 steps done",
-        "- `ask` waiting, for the event `answer'now`",
-    ]
+    line = metadata.current_details.splitlines()[1]
+    assert metadata.current_details.splitlines()[0] == f"**{shown}**: running, 2 steps done"
+    assert line.startswith(f"- **{shown}** (`ask`) waiting for the event `answer'now`, until 2")
 
 
 async def test_pure_nodes_leave_nothing_in_history(world: World) -> None:
@@ -280,7 +369,25 @@ async def test_a_failed_run_fails_in_temporal_with_the_type_and_the_document(wor
     cause = caught.value.cause
     run = await world.runs.reader.read_document(run_id)
     assert isinstance(cause, ApplicationError)
-    assert (cause.type, cause.message, cause.non_retryable) == ("action_error", "no stock", True)
+    assert (cause.type, cause.message, cause.non_retryable) == ("action_error", "a: no stock", True)
     assert cause.details[0] == run.failure
     assert run.failure is not None
     assert (run.failure["node_id"], run.failure["details"]) == ("a", {"n": 1})
+
+
+async def test_the_failure_of_a_branch_begins_with_the_node_and_its_cause(world: World) -> None:
+    """It began with the number of the branch."""
+    customer, _ = world.script({"buy": {"error": {"message": "no stock", "recoverable": False}}})
+    nodes = {
+        "fork": {"type": "parallel", "name": "Both", "branches": [["a"], ["b"]]},
+        "a": {"type": "action", "action": "buy", "name": "Buy it", "config": {}},
+        "b": "work",
+    }
+    run_id = await world.start(make_plan(nodes, "trigger -> fork", customer=customer))
+
+    with pytest.raises(WorkflowFailureError) as caught:
+        await world.client.get_workflow_handle(run_id).result()
+
+    assert isinstance(caught.value.cause, ApplicationError)
+    assert caught.value.cause.message == "Buy it: no stock"
+    assert caught.value.cause.details[0]["message"] == "branch 0 of Both failed: no stock"

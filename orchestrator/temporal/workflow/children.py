@@ -40,6 +40,7 @@ class Child:
     """A running branch or called run."""
 
     workflow_id: str
+    title: str
     path: str
     """Path prefix of the branch; empty for a called run."""
     waits: tuple[str, ...]
@@ -100,7 +101,7 @@ class Children:
     async def branch(self, request: BranchRequest, *, paused: bool) -> BranchResult:
         """Run a branch as a child workflow."""
         parallel = request.path.rpartition("[")[0]
-        child = Child(shorten_id(f"{self.info.id}/{request.path}"), request.path, request.waits)
+        child = Child(shorten_id(f"{self.info.id}/{request.path}"), request.title, request.path, request.waits)
         entry = {"workflow_id": child.workflow_id, "path": request.path, "status": "running"}
         args = encode_all_or_fail(
             split_request(self._branch_input(request, parallel, paused)), f"the input of branch {request.title!r}"
@@ -113,7 +114,6 @@ class Children:
                 child,
                 args,
                 name_branch_type(request.plan),
-                request.title,
                 build_branch_attributes(request.plan, self.info),
                 ParentClosePolicy.TERMINATE,
             )
@@ -162,7 +162,7 @@ class Children:
         args = encode_all_or_fail(
             split_request(build_run_request(callee, info, input_data=request.input)), f"the input of {request.title!r}"
         )
-        child = Child(info.id, "", ())
+        child = Child(info.id, request.title, "", ())
         if request.wait:
             await self._take_budget(child, args)
         else:
@@ -173,7 +173,6 @@ class Children:
                 child,
                 args,
                 name_run_type(callee),
-                request.title,
                 build_search_attributes(callee, info),
                 ParentClosePolicy.REQUEST_CANCEL if request.wait else ParentClosePolicy.ABANDON,
             )
@@ -210,7 +209,6 @@ class Children:
         child: Child,
         args: list[RawValue],
         workflow_type: str,
-        title: str,
         attributes: list[SearchAttributePair[Any]],
         policy: ParentClosePolicy,
     ) -> dict[str, Any]:
@@ -224,7 +222,7 @@ class Children:
                 workflow_type,
                 args=args,
                 id=child.workflow_id,
-                static_summary=escape_markdown(title),
+                static_summary=escape_markdown(child.title),
                 parent_close_policy=policy,
                 search_attributes=TypedSearchAttributes(attributes),
             )

@@ -1,18 +1,18 @@
 """One flow: a run or one branch of it, read from its request and encoded for continue-as-new. Replay-sensitive."""
 
 from collections.abc import Iterator, Mapping
-from itertools import islice
 from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RawValue
+from temporalio.exceptions import ApplicationError
 
 from orchestrator.interpreter.inbox import Inbox
 from orchestrator.interpreter.leaf_frames import OperatorFrame
 from orchestrator.interpreter.run_document import build_run_document
 from orchestrator.interpreter.state import RunState
-from orchestrator.model.run import Run, find_owner
-from orchestrator.temporal.markdown import escape_markdown, quote_code
+from orchestrator.model.run import ErrorDocument, Run, find_owner
+from orchestrator.temporal.failures import build_run_failure
 from orchestrator.temporal.payloads import PLAIN_BYTES, encode_state, is_within
 from orchestrator.temporal.requests import (
     build_run_request,
@@ -23,10 +23,8 @@ from orchestrator.temporal.requests import (
     split_request,
 )
 from orchestrator.temporal.search_attributes import add_scheduled_time
+from orchestrator.temporal.workflow.details import Details
 from orchestrator.temporal.workflow.effects import TemporalEffects
-
-SHOWN_STEPS = 10
-"""Maximum number of open steps in the details that the Temporal UI shows."""
 
 STATES_TOO_LARGE = "orchestrator_states_too_large"
 TOO_LARGE = (
@@ -65,6 +63,7 @@ class Flow:
         # The state holds it as well: what comes first in Temporal's page is only carried on where it is small.
         run_input = request.get("input")
         self._shown_input = run_input if is_within(run_input, PLAIN_BYTES) else None
+        self._details = Details(self.plan, self.info, self.state.path)
         self._signalled_at = -1
         """History length of the workflow task in which a signal or update was last handled."""
 
@@ -134,24 +133,14 @@ class Flow:
 
     def show(self) -> None:
         """Update the details that the Temporal UI shows."""
-        workflow.set_current_details("\n".join(self._describe()))
+        branches = [child for child in self.effects.children.running.values() if child.path]
+        lines = self._details.describe(self.state, branches, paused=self.effects.paused)
+        workflow.set_current_details("\n".join(lines))
 
-    def _describe(self) -> Iterator[str]:
-        state = self.state
-        # The static summary is lost on continue-as-new, so the details hold the name as well.
-        yield f"**{escape_markdown(self.plan.name or self.plan.id)}**: {state.status}, {state.completed} steps done"
-        if self.effects.paused:
-            yield "- **paused** by an operator"
-        for step in islice(state.open.values(), SHOWN_STEPS):
-            waits = step.waiting_for or {}
-            more = {
-                "delay": f", until {waits.get('until')}",
-                "event": f", for the event {quote_code(str(waits.get('event')))}",
-                "operator": f", for an operator: {escape_markdown(str(waits.get('message')))}",
-            }.get(str(waits.get("kind")), "")
-            yield f"- {quote_code(step.id)} {step.status}{more}"
-        if len(state.open) > SHOWN_STEPS:
-            yield f"- and {len(state.open) - SHOWN_STEPS} more"
+    def build_failure(self, error: ErrorDocument, *more: Mapping[str, Any]) -> ApplicationError:
+        """Return the Temporal failure that this flow ends with; its message begins with the name of the node."""
+        node = self._details.find_node(error.node_id) if error.node_id else None
+        return build_run_failure(error, *more, node_title=node.title if node else None)
 
 
 def iterate_enclosing_paths(step_id: str) -> Iterator[str]:

@@ -88,13 +88,13 @@ class RunWorkflow:
     async def _run_whole(self, flow: Flow) -> Any:
         outcome = await execute(flow.plan, flow.info, flow.state, flow.effects)
         if outcome.error is not None:
-            raise build_run_failure(outcome.error)
+            raise flow.build_failure(outcome.error)
         try:
             return encode_or_fail({"output": outcome.output}, "the output of the run")
         except StepFailed as failure:
             flow.state.status, flow.state.output = "failed", None
             flow.state.failure = build_error_document(failure, workflow.now())
-            raise build_run_failure(flow.state.failure) from failure
+            raise flow.build_failure(flow.state.failure) from failure
 
     async def _run_branch(self, flow: Flow, exports: list[str]) -> Any:
         result = await execute_branch(flow.plan, flow.info, flow.state, flow.effects, exports)
@@ -106,9 +106,9 @@ class RunWorkflow:
                 flow.state.status, flow.state.output = "failed", None
                 flow.state.failure = build_error_document(failure, workflow.now())
                 # What the branch did is still to be undone: only the run can do that.
-                raise build_run_failure(flow.state.failure, result_within_limit(entries)) from failure
+                raise flow.build_failure(flow.state.failure, result_within_limit(entries)) from failure
         if result.status == "failed" and result.error is not None:
-            raise build_run_failure(result.error, result_within_limit(entries))
+            raise flow.build_failure(result.error, result_within_limit(entries))
         raise _build_cancellation(entries)
 
     @workflow.signal
