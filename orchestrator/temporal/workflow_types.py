@@ -4,8 +4,6 @@ One dynamic workflow class serves all of them, so that Temporal's lists, filters
 does not say whose the workflow is: IDs are unique for each customer only. The search attributes do.
 """
 
-from orchestrator.model.plan import Plan
-
 BRANCH_SUFFIX = "/branch"
 """No ID of a stored workflow contains a slash."""
 RESERVED_PREFIX = "orchestrator."
@@ -14,11 +12,11 @@ UNNAMED = f"{RESERVED_PREFIX}unnamed"
 """Type of the runs of a definition without an ID."""
 
 
-def name_run_type(plan: Plan) -> str:
-    """Return the type of a run: the ID of its workflow."""
-    return plan.id or UNNAMED
+def name_run_type(workflow_id: str) -> str:
+    """Return the type of the runs of a workflow: its ID."""
+    return workflow_id or UNNAMED
 
 
-def name_branch_type(plan: Plan) -> str:
-    """Return the type of a branch."""
-    return f"{name_run_type(plan)}{BRANCH_SUFFIX}"
+def name_branch_type(workflow_id: str) -> str:
+    """Return the type of the branches of these runs."""
+    return f"{name_run_type(workflow_id)}{BRANCH_SUFFIX}"

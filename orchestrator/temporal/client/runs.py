@@ -140,7 +140,7 @@ class Runs:
         async with translate_rpc_errors():
             try:
                 await self.client.start_workflow(
-                    name_run_type(plan),
+                    name_run_type(plan.id),
                     args=run.args,
                     id=info.id,
                     task_queue=self.settings.task_queue,

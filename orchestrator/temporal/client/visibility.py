@@ -21,6 +21,7 @@ from orchestrator.temporal.search_attributes import (
     VERSION,
     WORKFLOW_ID,
 )
+from orchestrator.temporal.workflow_types import name_run_type
 
 PAGE_SIZE = 1000
 """Entries that Temporal returns in one page."""
@@ -107,7 +108,9 @@ class Visibility:
         async with translate_rpc_errors(run_id):
             description = await self.client.get_workflow_handle(run_id).describe()
             summary = await self._summarize(description.raw_info)
-        if description.typed_search_attributes.get(TRIGGER) is None:
+        # Temporal's own workflow behind a schedule has the attributes of the runs that it starts.
+        is_run = description.workflow_type == name_run_type(summary.workflow_id)
+        if not is_run or description.typed_search_attributes.get(TRIGGER) is None:
             raise RunNotFound(f"there is no run {run_id!r}")
         return summary
 

@@ -126,7 +126,7 @@ class Schedules:
     ) -> ScheduleActionStartWorkflow:
         request = build_run_request(plan, info, input_data=trigger.config.get("input"), trigger={"type": TRIGGER_TYPE})
         return ScheduleActionStartWorkflow(
-            name_run_type(plan),
+            name_run_type(plan.id),
             args=split_request(request),
             id=draw_run_id(plan.id),  # Temporal appends the time
             task_queue=self.settings.task_queue,

@@ -113,7 +113,7 @@ class Children:
             entries = await self._run_child(
                 child,
                 args,
-                name_branch_type(request.plan),
+                name_branch_type(request.plan.id),
                 build_branch_attributes(request.plan, self.info),
                 ParentClosePolicy.TERMINATE,
             )
@@ -172,7 +172,7 @@ class Children:
             result = await self._run_child(
                 child,
                 args,
-                name_run_type(callee),
+                name_run_type(callee.id),
                 build_search_attributes(callee, info),
                 ParentClosePolicy.REQUEST_CANCEL if request.wait else ParentClosePolicy.ABANDON,
             )
