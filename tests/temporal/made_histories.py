@@ -5,11 +5,13 @@ from datetime import UTC, datetime, timedelta
 
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import History, HistoryEvent
-from temporalio.converter import DefaultPayloadConverter
+from temporalio.common import TypedSearchAttributes
+from temporalio.converter import DefaultPayloadConverter, encode_search_attributes
 
 from orchestrator.model.plan import Plan
 from orchestrator.model.run import RunInfo
-from orchestrator.temporal.requests import build_run_request
+from orchestrator.temporal.requests import build_run_request, split_request
+from orchestrator.temporal.search_attributes import build_search_attributes
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 RUN_ID = "0f9ac9a6-33ad-4f4e-8e0a-0b2a54a0f7a1"
@@ -28,9 +30,10 @@ class _Maker:
         convert = DefaultPayloadConverter().to_payloads
         first = self.add(EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED)
         started = first.workflow_execution_started_event_attributes
-        started.workflow_type.name = "Run"
+        started.workflow_type.name = plan.id
+        encode_search_attributes(TypedSearchAttributes(build_search_attributes(plan, info)), started.search_attributes)
         started.original_execution_run_id = started.first_execution_run_id = RUN_ID
-        started.input.payloads.extend(convert([build_run_request(plan, info)]))
+        started.input.payloads.extend(convert(split_request(build_run_request(plan, info))))
         yield first
         yield from self.make_task()
         for index in range(count):
