@@ -170,7 +170,7 @@ class RunReader:
 
 def _read_recorded_plan(payloads: Sequence[Payload]) -> RecordedPlan:
     values = DefaultPayloadConverter().from_payloads(payloads)
-    request = read_request(values[0] if values else None)
+    request = read_request(values)
     plan, run = request.get("plan"), request.get("run")
     if not isinstance(plan, Mapping) or not isinstance(run, Mapping):
         raise OperationRefused("the request of this run cannot be read")
