@@ -1,5 +1,8 @@
 """Actions outside the flow: undo what was done, and notify an operator. Replay-sensitive."""
 
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from orchestrator.errors import StepFailed
@@ -8,8 +11,10 @@ from orchestrator.interpreter.base import Interpreter, NodeRun, take_warnings
 from orchestrator.interpreter.effects import ActionResult, ActRequest
 from orchestrator.interpreter.failures import KNOWN_ERRORS, build_error_document, to_step_failure
 from orchestrator.interpreter.pending_compensation import PendingCompensation
+from orchestrator.interpreter.pool import wait_for_ends
+from orchestrator.interpreter.state import RunState
 from orchestrator.interpreter.step_record import Step
-from orchestrator.model.plan import ActionCall
+from orchestrator.model.plan import ActionCall, Loop, Parallel
 
 
 def record_compensation(run: NodeRun, call: ActionCall) -> None:
@@ -41,12 +46,46 @@ def record_compensation(run: NodeRun, call: ActionCall) -> None:
     )
 
 
-async def compensate(interpreter: Interpreter) -> None:
+def mark_given_up(state: RunState, scope_path: str) -> None:
+    """Mark what an iteration or a branch has done that failed or was cancelled."""
+    for index, pending in enumerate(state.compensations):
+        if pending.is_in(scope_path) and not pending.given_up:
+            state.compensations[index] = replace(pending, given_up=True)
+
+
+async def undo_scope(interpreter: Interpreter, scope_path: str) -> None:
+    """Undo an iteration or a branch that the run continues without."""
+    await _undo_apart(interpreter, lambda pending: pending.is_in(scope_path))
+
+
+async def undo_inner_scopes(run: NodeRun, inner_path: str) -> None:
+    """Undo the iterations or branches that failed or were cancelled in a node whose failure is handled."""
+    if isinstance(run.node, Loop | Parallel):
+        prefix = f"{inner_path}["
+        await _undo_apart(run.interpreter, lambda pending: pending.given_up and pending.path.startswith(prefix))
+
+
+async def _undo_apart(interpreter: Interpreter, is_wanted: Callable[[PendingCompensation], bool]) -> None:
+    """Undo a part of what was done, in a task of its own: a cancellation that comes meanwhile waits for its end."""
+    state = interpreter.state
+    if interpreter.plan.compensate == "on_cancel" or not any(map(is_wanted, state.compensations)):
+        return
+    state.ending += 1  # what has been taken off the state must not be lost by continuing as new
+    try:
+        undoing = asyncio.get_running_loop().create_task(compensate(interpreter, is_wanted))
+        await wait_for_ends([undoing])
+    finally:
+        state.ending -= 1
+    undoing.result()
+
+
+async def compensate(
+    interpreter: Interpreter, is_wanted: Callable[[PendingCompensation], bool] = lambda pending: True
+) -> None:
     """Undo completed steps, the last one first; a compensation that fails is recorded and the rest still run."""
     state, effects = interpreter.state, interpreter.effects
-    while state.compensations:
-        # Taken off first: a compensation that fails is not called a second time.
-        pending = state.compensations.pop()
+    # Taken off first: a compensation that fails is not called a second time.
+    while (pending := _take_last(state, is_wanted)) is not None:
         # Without the check against max_steps: a run that failed at this limit is undone, too.
         state.started += 1
         step = Step(pending.step_id, pending.node_id, pending.path, "running", effects.now(), state.started)
@@ -62,6 +101,14 @@ async def compensate(interpreter: Interpreter) -> None:
         else:
             step.retry_count = answer.attempts - 1
             state.close_step(step, "completed", effects.now())
+
+
+def _take_last(state: RunState, is_wanted: Callable[[PendingCompensation], bool]) -> PendingCompensation | None:
+    compensations = state.compensations
+    for index in range(len(compensations) - 1, -1, -1):
+        if is_wanted(compensations[index]):
+            return compensations.pop(index)
+    return None
 
 
 async def _undo(interpreter: Interpreter, pending: PendingCompensation) -> ActionResult:

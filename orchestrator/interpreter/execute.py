@@ -150,15 +150,21 @@ async def _fail(interpreter: ScopeInterpreter, failure: StepFailed) -> Outcome:
     # `failure` is set by now: a cancellation that comes during compensation waits for it (`_run_shielded`).
     _close_open_steps(interpreter, "failed")
     if interpreter.plan.compensate in ("on_failure", "both"):
-        await compensate(interpreter)
+        await _undo_all(interpreter)
     _end(interpreter, "failed")
     return Outcome("failed", state.output, state.failure)
 
 
+async def _undo_all(interpreter: ScopeInterpreter) -> None:
+    interpreter.state.undone = bool(interpreter.state.compensations)
+    await compensate(interpreter)
+
+
 async def _cancel(interpreter: ScopeInterpreter) -> None:
     await interpreter.wait_for_losers()
-    if interpreter.plan.compensate in ("on_cancel", "both"):
-        await compensate(interpreter)
+    # A called workflow that its caller continues or fails without is a scope that is given up.
+    if interpreter.plan.compensate in ("on_failure" if interpreter.state.given_up else "on_cancel", "both"):
+        await _undo_all(interpreter)
     _end(interpreter, "cancelled")
 
 

@@ -1,5 +1,6 @@
 """Loops: one pass of the body for each item (SPEC §1, §2). Replay-sensitive."""
 
+import asyncio
 from collections.abc import Coroutine
 from dataclasses import replace
 from datetime import timedelta
@@ -8,6 +9,7 @@ from typing import Any
 
 from orchestrator.errors import StepFailed
 from orchestrator.interpreter.base import NodeRun, ScopeRun, take_warnings
+from orchestrator.interpreter.compensation import mark_given_up, undo_scope
 from orchestrator.interpreter.compiled import parse_collection, parse_max_failures, parse_seconds
 from orchestrator.interpreter.failures import KNOWN_ERRORS, build_error_document, to_step_failure
 from orchestrator.interpreter.frames import Fork, Frame, IterationResult, LoopFrame
@@ -152,10 +154,15 @@ async def _run_iteration(run: NodeRun, node: Loop, inner: ScopeRun) -> Iteration
     try:
         raise_if_failed(await run.interpreter.run_scope(inner))
         collected = run.interpreter.compiled.render(node.collect, inner.env) if node.has_collect else None
+    except asyncio.CancelledError:
+        mark_given_up(run.state, inner.path)
+        raise
     except KNOWN_ERRORS as error:
+        mark_given_up(run.state, inner.path)
         if not node.continue_on_error:
             raise to_step_failure(error, node.id) from error
         failure = build_error_document(to_step_failure(error, None), run.effects.now())
+        await undo_scope(run.interpreter, inner.path)
         return IterationResult(error=failure.to_json(), exits=tuple(inner.frame.exits))
     return IterationResult(collected, exits=tuple(inner.frame.exits))
 

@@ -1,9 +1,11 @@
 """Parallels: concurrent branches and their join (SPEC §2.5, docs/flow.md). Replay-sensitive."""
 
+import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
 from orchestrator.interpreter.base import NodeRun, take_warnings
+from orchestrator.interpreter.compensation import mark_given_up, undo_scope
 from orchestrator.interpreter.compiled import parse_join
 from orchestrator.interpreter.effects import BranchRequest, BranchResult
 from orchestrator.interpreter.failures import (
@@ -31,13 +33,10 @@ async def run_parallel(run: NodeRun, node: Parallel) -> Exit:
     steps_left = max(run.plan.max_steps - run.state.started, 0)
 
     def launch(index: int) -> Coroutine[Any, Any, BranchResult]:
-        path = run.step.make_inner_path(index)
-        if not node.inline:
-            return _run_child(run, _build_request(run, node, index, path, steps_left))
         branch = node.branches[index]
-        if index not in progress.forks:
+        if node.inline and index not in progress.forks:
             progress.forks[index] = Fork(Frame.new(branch.scope), run.scope.data.fork())
-        return _run_inline(run, branch, path, progress.forks[index])
+        return _run_branch(run, join, index, steps_left)
 
     def record_end(index: int, result: BranchResult) -> bool:
         progress.forks.pop(index, None)
@@ -48,12 +47,15 @@ async def run_parallel(run: NodeRun, node: Parallel) -> Exit:
     indices = [*resumed, *range(launched + 1, len(node.branches))]
     limit = node.max_concurrency or IN_FLIGHT_LIMIT
     losers = await run_pool(indices, limit, launch, record_end, may_leave=join.is_reached)
+    join.is_left = True
     run.interpreter.leave_losers(losers)
     # A branch that was never launched, or was cancelled before its end, has no result.
     results = [join.results.get(index, CANCELLED) for index in range(len(node.branches))]
     if run.state.started > run.plan.max_steps or any(_used_up(result, steps_left) for result in results):
         raise LimitReached
     run.step.output = {"branches": [_build_entry(result) for result in results]}
+    if join.is_reached():
+        _undo_failed_branches(run, join)
     if join.has_failed():
         index, error = join.find_first_failure()
         raise build_branch_failure(node, index, error, [result.status for result in results])
@@ -97,14 +99,50 @@ def _find_needed(run: NodeRun, node: Parallel) -> int | None:
     return parse_join(run.render(node.join), len(node.branches))
 
 
+async def _run_branch(run: NodeRun, join: "_Join", index: int, steps_left: int) -> BranchResult:
+    """Run a branch; undo what it has done as soon as it is known that the run continues without it."""
+    node, path = join.node, run.step.make_inner_path(index)
+    try:
+        if node.inline:
+            result = await _run_inline(run, node.branches[index], path, join.forks[index])
+        else:
+            result = await _run_child(run, _build_request(run, node, index, path, steps_left))
+    except asyncio.CancelledError:
+        mark_given_up(run.state, path)
+        if join.is_reached():
+            await undo_scope(run.interpreter, path)
+        raise
+    if result.status != "completed" or join.is_left:
+        mark_given_up(run.state, path)
+        if join.is_reached() or (result.status == "failed" and node.on_branch_error == "ignore"):
+            await undo_scope(run.interpreter, path)
+    return result
+
+
+def _undo_failed_branches(run: NodeRun, join: "_Join") -> None:
+    """Undo the branches that had failed before the join was reached; the join does not wait for it."""
+    paths = [run.step.make_inner_path(index) for index, result in join.results.items() if result.status == "failed"]
+    if not any(pending.is_in(path) for pending in run.state.compensations for path in paths):
+        return
+
+    async def undo_each() -> None:
+        for path in reversed(paths):
+            await undo_scope(run.interpreter, path)
+
+    run.interpreter.leave_losers([asyncio.get_running_loop().create_task(undo_each())])
+
+
 class _Join:
     """Counts ended branches against what the join needs."""
 
     def __init__(self, node: Parallel, progress: ParallelFrame) -> None:
         self.node = node
+        self.forks = progress.forks
         self.results = progress.results
         self.waits_for_all = progress.needed is None
         self.needed = len(node.branches) if progress.needed is None else progress.needed
+        self.is_left = False
+        """The parallel has continued: what is still under way ends for nothing."""
 
     def record_end(self, index: int, result: BranchResult) -> bool:
         """Record the end of a branch; return whether to cancel the rest."""

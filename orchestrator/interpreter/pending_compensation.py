@@ -25,6 +25,12 @@ class PendingCompensation:
     secrets: Mapping[str, list[Any]] = field(default_factory=dict)
     error: str | None = None
     """Why the parameters could not be rendered: the compensation fails with it."""
+    given_up: bool = False
+    """The iteration or branch of the step has failed or was cancelled: it is undone where the run continues."""
+
+    def is_in(self, scope_path: str) -> bool:
+        """Return whether the step is in an iteration or a branch, or in a scope inside it."""
+        return self.path == scope_path or self.path.startswith(f"{scope_path}/")
 
     def to_json(self) -> dict[str, Any]:
         """Return the compensation as it is recorded in history."""
@@ -37,6 +43,8 @@ class PendingCompensation:
             "retry": self.retry.model_dump(mode="json", exclude_defaults=True),
             "timeout_seconds": self.timeout_seconds,
         }
+        if self.given_up:
+            entry["given_up"] = True
         if self.error is not None:
             return {**entry, "error": self.error}
         return {**entry, "parameters": self.parameters, "secrets": self.secrets}

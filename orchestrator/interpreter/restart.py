@@ -64,7 +64,7 @@ def plan_rerun(old: EndedRun, plan: Plan, changes: Changes, run_id: str, now: da
     its first start. Other pending paths are resumed as well.
     """
     state = RunState.from_json(old.plan, old.state)
-    if any(step.id.endswith("/compensate") and step.id != f"{step.path}/{step.node_id}" for step in state.log):
+    if state.undone:
         raise OperationRefused(
             "the steps of this run have been undone by compensations: there is nothing to continue from",
             hint="start a new run of the workflow",

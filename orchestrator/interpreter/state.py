@@ -42,6 +42,10 @@ class RunState:
     """About the run as a whole."""
     path: str = ""
     """Prefix of every step's path in a branch; empty for a whole run."""
+    given_up: bool = False
+    """The flow is cancelled because its caller goes on, or fails, without it: no person has cancelled it."""
+    undone: bool = False
+    """What the run had done was undone when it ended."""
     status: Status = "running"
     completed_at: datetime | None = None
     output: Any = None
@@ -109,6 +113,7 @@ class RunState:
             "turns": self.turns,
             "warnings": self.warnings,
             "path": self.path,
+            **({"undone": True} if self.undone else {}),
         }
 
     @classmethod
@@ -134,6 +139,7 @@ class RunState:
             turns=fields["turns"],
             warnings=list(fields["warnings"]),
             path=fields["path"],
+            undone=fields.get("undone", False),
         )
         # The step of a node in progress is in the log and in its frame; as two objects they would diverge. That of the
         # frame is whole: a log that is too long has lost the data of old steps.

@@ -9,7 +9,7 @@ from orchestrator.errors import StepFailed
 from orchestrator.interpreter.actions import act
 from orchestrator.interpreter.base import NodeRun
 from orchestrator.interpreter.calls import call
-from orchestrator.interpreter.compensation import notify, record_compensation
+from orchestrator.interpreter.compensation import notify, record_compensation, undo_inner_scopes
 from orchestrator.interpreter.deadline import DeadlineExceeded, run_until
 from orchestrator.interpreter.failures import KNOWN_ERRORS, Rewind, build_error_document, to_step_failure
 from orchestrator.interpreter.leaf_frames import BusyNode, OperatorFrame
@@ -42,8 +42,10 @@ async def run_node(run: NodeRun) -> Exit | Closed | None:
     frame = run.scope.frame
     edits: list[dict[str, Any]] = []
     if isinstance(frame.open, OperatorFrame):
-        edits = frame.open.edits
-        if isinstance(handled := await _wait_for_operator(run, frame.open.build_failure(), edits), Exit):
+        edits, inner_path = frame.open.edits, run.step.inner_path
+        handled = await _wait_for_operator(run, frame.open.build_failure(), edits)
+        await undo_inner_scopes(run, inner_path)
+        if handled is not None:
             return handled
     while True:
         try:
@@ -54,12 +56,15 @@ async def run_node(run: NodeRun) -> Exit | Closed | None:
             if is_cancelled():  # what failed is recorded; handling it would be a further step
                 run.fail(failure)
                 raise asyncio.CancelledError from error
-            if isinstance(handled := await _handle_failure(run, failure, edits), Exit):
+            inner_path = run.step.inner_path  # another try has another one
+            handled = await _handle_failure(run, failure, edits)
+            await undo_inner_scopes(run, inner_path)
+            if handled is not None:
                 return handled
         else:
             run.complete()
             # After `complete`, so that the parameters of the compensation can name the step's own result.
-            if isinstance(run.node, Action) and run.node.compensate is not None:
+            if isinstance(run.node, Action | Call) and run.node.compensate is not None:
                 record_compensation(run, run.node.compensate)
             return outcome
 

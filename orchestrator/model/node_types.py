@@ -106,6 +106,7 @@ KINDS: dict[str, Kind] = {
     "set": Kind("Sets variables: each key of `config` to the value of its template."),
     "workflow": Kind(
         "Calls another workflow.",
+        keys=("compensate",),
         config={
             "workflow_id": "Id of the workflow.",
             "version": "Version to call; the newest if empty.",

@@ -238,6 +238,7 @@ class Call(Node):
     """Key of `Plan.workflows`."""
     input: Any = None
     wait: bool = True
+    compensate: ActionCall | None = None
 
 
 class End(Node):

@@ -98,6 +98,7 @@ def _check_without_building(workflow_graph: graph.Graph, actions: Actions, repor
         read_on_error(node.on_error, f"{pointer}/on_error", report)
         if node.type == "action":
             actions.complete_call(node, pointer)
+        if node.type in ("action", "workflow"):
             actions.complete_side_call(node.compensate, f"{pointer}/compensate")
     actions.complete_side_call(actions.settings.notify, "/settings/notify")
     read_on_error(actions.settings.on_error, "/settings/on_error", report)

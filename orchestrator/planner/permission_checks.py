@@ -58,8 +58,8 @@ def _iterate_calls(definition: Definition, graph: Graph) -> Iterator[_ActionUse]
     for node, pointer in zip(graph.nodes, graph.pointers, strict=True):
         if node.type == "action":
             yield _ActionUse(node.action, node.config, f"{pointer}/config")
-            if node.compensate is not None:
-                yield from _read_side_call(node.compensate, f"{pointer}/compensate")
+        if node.type in ("action", "workflow") and node.compensate is not None:
+            yield from _read_side_call(node.compensate, f"{pointer}/compensate")
     yield from _read_side_call(definition.settings.notify, "/settings/notify")
 
 

@@ -7,6 +7,7 @@ from orchestrator.model.definition import Definition, Node
 from orchestrator.model.plan import (
     ANY_EVENT,
     Action,
+    ActionCall,
     AnyNode,
     Branch,
     Call,
@@ -125,6 +126,7 @@ class ScopeBuilder:
                     workflow=make_callee_key(config, self.callees),
                     input=config.get("input"),
                     wait=config.get("wait", True),
+                    compensate=self._complete_compensation(number, node),
                     **common,
                 )
             case "end":
@@ -144,9 +146,12 @@ class ScopeBuilder:
             heartbeat_seconds=call.heartbeat_seconds,
             task_queue=node.task_queue or None,
             local=call.local,
-            compensate=self.actions.complete_side_call(node.compensate, f"{pointer}/compensate"),
+            compensate=self._complete_compensation(number, node),
             **common,
         )
+
+    def _complete_compensation(self, number: int, node: Node) -> ActionCall | None:
+        return self.actions.complete_side_call(node.compensate, f"{self.regions.graph.pointers[number]}/compensate")
 
     def _build_loop(self, number: int, node: Node, common: dict[str, Any]) -> Loop:
         config = node.config

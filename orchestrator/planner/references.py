@@ -39,8 +39,7 @@ def find_sites(node: Node, pointer: str) -> Iterator[Site]:
         case "action":
             # A worker in another language has no pipes.
             yield at, config, "plain_secret" if node.task_queue else "secret"
-            if node.compensate is not None:
-                yield f"{pointer}/compensate/config", node.compensate.get("config"), "secret"
+            yield from _find_compensation_sites(node, pointer)
         case "condition":
             yield f"{pointer}/condition", node.condition, "condition"
         case "switch":
@@ -59,9 +58,17 @@ def find_sites(node: Node, pointer: str) -> Iterator[Site]:
             yield f"{pointer}/delay_until", node.delay_until, "template"
         case "set":
             yield at, config, "template"
+        case "workflow":
+            yield f"{at}/input", config.get("input"), "template"
+            yield from _find_compensation_sites(node, pointer)
         case _:
-            for key in ("event", "timeout_seconds", "input", "output", "message"):
+            for key in ("event", "timeout_seconds", "output", "message"):
                 yield f"{at}/{key}", config.get(key), "template"
+
+
+def _find_compensation_sites(node: Node, pointer: str) -> Iterator[Site]:
+    if node.compensate is not None:
+        yield f"{pointer}/compensate/config", node.compensate.get("config"), "secret"
 
 
 def _find_switch_sites(config: Mapping[str, Any], at: str) -> Iterator[Site]:

@@ -207,6 +207,7 @@ class SimulatedEffects:
         """Run a called workflow in the same simulation."""
         info = RunInfo(id=f"{self.info.id}/{request.step_id}", parent_run_id=self.info.id)
         state = RunState.new(request.plan, info, run_input=request.input, trigger=None, now=self.now())
+        state.given_up = True  # nobody but the caller can cancel it
         flow = execute(request.plan, info, state, SimulatedEffects(self.simulation, info, None, ()))
         if not request.wait:
             self.simulation.background_tasks.append(asyncio.get_running_loop().create_task(flow))

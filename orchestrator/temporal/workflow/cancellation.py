@@ -16,9 +16,15 @@ Only `cancelling()` of the flow's own task tells the first row from the last.
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, TypeVar
 
+from temporalio import workflow
+
 T = TypeVar("T")
+
+GIVEN_UP = "the calling run continued or failed without it"
+"""Reason of a cancellation that no person has asked for: what was done is undone as after a failure."""
 
 TURNS = 10
 """Turns of the event loop that a resolved operation may take to end its handle; the SDK takes three."""
@@ -30,13 +36,19 @@ def count_cancellations() -> int:
     return 0 if task is None else task.cancelling()
 
 
-async def await_operation(handle: "asyncio.Task[T]") -> T:
+def find_cancel_reason() -> str:
+    """Return why children are cancelled: as this workflow was, or because their scope is given up."""
+    reason = workflow.cancellation_reason()
+    return GIVEN_UP if reason is None else reason
+
+
+async def await_operation(handle: "asyncio.Task[T]", find_reason: Callable[[], str] | None = None) -> T:
     """Return the result of an operation; when cancelled, cancel it and return what it ends with all the same."""
     try:
         return await asyncio.shield(handle)
     except asyncio.CancelledError:
         await _let_end(handle)
-    handle.cancel()  # does nothing where it has ended
+    handle.cancel(find_reason and find_reason())  # does nothing where it has ended
     return await await_uncancelled(handle)
 
 

@@ -30,7 +30,12 @@ from orchestrator.temporal.markdown import escape_markdown
 from orchestrator.temporal.payloads import encode_all_or_fail, shorten_id
 from orchestrator.temporal.requests import build_run_request, omit_empty, split_request
 from orchestrator.temporal.search_attributes import build_branch_attributes, build_search_attributes
-from orchestrator.temporal.workflow.cancellation import await_operation, await_uncancelled, count_cancellations
+from orchestrator.temporal.workflow.cancellation import (
+    await_operation,
+    await_uncancelled,
+    count_cancellations,
+    find_cancel_reason,
+)
 from orchestrator.temporal.workflow.task_budget import TaskBudget
 from orchestrator.temporal.workflow_types import name_branch_type, name_run_type
 
@@ -235,8 +240,8 @@ class Children:
                 return {}
             backlog_task = asyncio.get_running_loop().create_task(child.catch_up(handle))
             if count_cancellations() > before:
-                handle.cancel()
-            result: dict[str, Any] = await await_operation(handle)
+                handle.cancel(find_cancel_reason())
+            result: dict[str, Any] = await await_operation(handle, find_cancel_reason)
         finally:
             self.running.pop(child.workflow_id, None)
             if backlog_task is not None and not is_discarded():

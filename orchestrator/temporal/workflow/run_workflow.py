@@ -35,7 +35,7 @@ from orchestrator.temporal.failures import build_run_failure
 from orchestrator.temporal.payloads import encode_or_fail
 from orchestrator.temporal.requests import read_request, require_own_workflow
 from orchestrator.temporal.search_attributes import FIRST_STARTED_AT
-from orchestrator.temporal.workflow.cancellation import await_uncancelled
+from orchestrator.temporal.workflow.cancellation import GIVEN_UP, await_uncancelled
 from orchestrator.temporal.workflow.continuation import watch_for_continuation
 from orchestrator.temporal.workflow.flow import Flow, iterate_enclosing_paths
 
@@ -210,6 +210,8 @@ async def _run_shielded(flow: Flow, work: Coroutine[Any, Any, Any]) -> Any:
     def cancel() -> None:
         # With a failure the compensations are running: they finish, and the run fails instead of being cancelled.
         if flow.state.failure is None:
+            # A worker that evicts a workflow cancels it outside of its loop.
+            flow.state.given_up = workflow.in_workflow() and workflow.cancellation_reason() == GIVEN_UP
             # A task that is cancelled before its first turn never runs, which would leave the run without an end.
             task.cancel() if inspect.getcoroutinestate(work) != inspect.CORO_CREATED else loop.call_soon(task.cancel)
 
