@@ -105,7 +105,7 @@ class Node(Part):
     action: str = Field("", description="action: name of the action.")
     task_queue: str = Field("", description="action: Temporal task queue of the worker that runs it.")
     execution: str = Field("", description="action: `activity` or `local`.")
-    compensate: dict[str, Any] | None = Field(None, description="action, workflow: `{action, config}` that undoes it.")
+    compensate: dict[str, Any] | None = Field(None, description="`{action, config}` that undoes the action or the called workflow.")
     condition: Any = Field(None, description="condition: the condition.")
     true_branch: list[str] = Field(
         default_factory=list, description="condition: ids of the nodes that run if it is true."
@@ -137,7 +137,7 @@ class Settings(Part):
     step_log_limit: int | None = Field(None, description="Number of steps that the run document keeps in full.")
     compensate: str = Field(
         "",
-        description="When completed actions are compensated.",
+        description="When what has completed is undone: `on_failure` (default), `on_cancel`, `both` or `never`.",
         json_schema_extra=_list_choices(("on_failure", "on_cancel", "both", "never")),
     )
     task_queue: str = Field("", description="Default task queue of actions.")

@@ -21,12 +21,13 @@ DEFINITION = {
 }
 
 
-def plan_rerun_after(step_id: str) -> Rerun:
+def plan_rerun_after(step_id: str, *, undone: bool = False) -> Rerun:
     """Plan the rerun of a run whose loop has run the step."""
     plan, info = check(DEFINITION).require(), RunInfo(id="old")
     state = RunState.new(plan, info, run_input=None, trigger=None, now=EPOCH)
     state.log.append(Step("each", "each", "", "failed", EPOCH, 1, EPOCH))
     state.log.append(Step(step_id, "compensate", "each[0]", "completed", EPOCH, 2, EPOCH))
+    state.undone = undone
     return plan_rerun(EndedRun(plan, info, state.to_json(), "each"), plan, Changes(), "new", EPOCH)
 
 
@@ -37,4 +38,8 @@ def test_a_node_named_compensate_does_not_prevent_a_rerun() -> None:
 
 def test_a_run_that_was_undone_is_not_run_again() -> None:
     with pytest.raises(OperationRefused, match="undone by compensations"):
-        plan_rerun_after("each[0]/compensate/compensate")
+        plan_rerun_after("each[0]/compensate/compensate", undone=True)
+
+
+def test_a_run_that_has_undone_a_scope_that_it_continued_without_is_run_again() -> None:
+    assert plan_rerun_after("each[0]/compensate/compensate").from_node == "each"

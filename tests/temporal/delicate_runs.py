@@ -323,6 +323,33 @@ CONTINUED: tuple[Delicate, ...] = (
         answers={"broken": BROKEN},
     ),
     Delicate(
+        "continued: items that fail and are undone",
+        {
+            "each": make_loop(6, "n", "note", on_item_error="continue", max_concurrency=2),
+            "note": make_undoable(n="{{ n }}"),
+            "check": make_condition("n", "in", [0, 2, 3]),
+            "bad": {"type": "action", "action": "broken", "retry": ONCE},
+        },
+        ("trigger -> each", "note -> check", "check -true-> bad"),
+        executions=2,
+        answers={"broken": BROKEN},
+    ),
+    Delicate(
+        "continued: a failed iteration that waits for an operator before it is undone",
+        {
+            "fork": make_fork(["once"], ["each"]),
+            "once": {**make_loop(1, "n", "pay"), "on_error": "pause"},
+            "pay": make_undoable(n="{{ n }}"),
+            "bad": {"type": "action", "action": "broken", "retry": ONCE},
+            "each": make_loop(20, "m", "note"),
+            "note": NOTE,
+        },
+        ("trigger -> fork", "pay -> bad"),
+        executions=3,
+        answers={"broken": BROKEN},
+        operate=lambda play: skip_continued(play),
+    ),
+    Delicate(
         "continued: inline branches with an open wait and an open delay",
         {
             "fork": make_fork(["ask"], ["sleep"], ["each"], ["quick"], ["bad"], on_branch_error="ignore"),
@@ -528,6 +555,11 @@ CONTINUED: tuple[Delicate, ...] = (
         rerun=True,
     ),
 )
+
+
+async def skip_continued(play: Play) -> None:
+    await play.has_continued(2)
+    await play.resolve("once", "skip")
 
 
 async def send_when_called(play: Play, node: str, event: str) -> None:

@@ -71,7 +71,7 @@ UNWRITTEN = {
 }
 """Types of events that no run has, and why; those of Nexus, which nothing uses, are left out."""
 
-UNRECORDED = {"_open_to_json: kind=busy"}
+UNRECORDED = {"_open_to_json: kind=busy", "RunState.to_json: undone"}
 """What is only in the answer to a query: the state of a run that has ended."""
 
 
