@@ -105,7 +105,9 @@ class Node(Part):
     action: str = Field("", description="action: name of the action.")
     task_queue: str = Field("", description="action: Temporal task queue of the worker that runs it.")
     execution: str = Field("", description="action: `activity` or `local`.")
-    compensate: dict[str, Any] | None = Field(None, description="`{action, config}` that undoes the action or the called workflow.")
+    compensate: dict[str, Any] | None = Field(
+        None, description="`{action, config}` that undoes the action or the workflow."
+    )
     condition: Any = Field(None, description="condition: the condition.")
     true_branch: list[str] = Field(
         default_factory=list, description="condition: ids of the nodes that run if it is true."
