@@ -84,6 +84,8 @@ def describe_wait(wait: Mapping[str, Any], now: datetime | None = None) -> str:
             return f"an operator: {wait.get('error_type')}: {wait.get('message')}"
         case "paused":
             return "the run is paused"
+        case "child":
+            return f"run {wait['run_id']}" if wait.get("run_id") else "a called workflow"
         case kind:
             since = wait.get("since")
             moment = None if since is None else f"since {format_utc(datetime.fromisoformat(since), now)}"

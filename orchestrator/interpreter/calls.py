@@ -21,6 +21,9 @@ async def call(run: NodeRun, node: Call) -> Exit:
         )
     callee_names = sorted(collect_callees(callee, run.plan.workflows))
     plan = callee.model_copy(update={"workflows": {name: run.plan.workflows[name] for name in callee_names}})
+    if node.wait:
+        run.step.status = "waiting"
+        run.step.waiting_for = {"kind": "child"}
     run.step.output = await run.effects.call_workflow(
         CallRequest(plan=plan, input=call_input, wait=node.wait, step_id=run.step.id, title=node.title)
     )

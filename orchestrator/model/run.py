@@ -82,6 +82,15 @@ class ErrorDocument(Document):
         )
 
 
+class Attempt(Document):
+    """One attempt of an action, as far as Temporal records it: of earlier ones it knows the last failure alone."""
+
+    number: int = Field(description="Number of the attempt, from 1.")
+    started_at: datetime | None = Field(None, description="When a worker took it.")
+    ended_at: datetime | None = Field(None, description="When it ended.")
+    error: dict[str, Any] | None = Field(None, description="`{message, error_type}` where it failed.")
+
+
 class StepDocument(Document):
     """One execution of one node (SPEC §9)."""
 
@@ -95,6 +104,9 @@ class StepDocument(Document):
     output_data: DataField = Field({}, description="Output of the node.")
     error: dict[str, Any] | None = Field(None, description="The error document of a step that failed.")
     retry_count: int = Field(0, description="Number of attempts after the first.")
+    attempts: list[Attempt] = Field([], description="Attempts of the action, with their times, as far as recorded.")
+    next_attempt_at: datetime | None = Field(None, description="When the next attempt is due; null while none is.")
+    run_id: str | None = Field(None, description="ID of the run that a `workflow` node has called.")
     duration_ms: int | None = Field(None, description="How long it took, in milliseconds.")
     warnings: list[str] = Field([], description="What did not go as the definition says.")
     decision: Any = Field(
@@ -156,7 +168,7 @@ class Run(Document):
     steps_completed: int = Field(0, description="Number of steps that have ended.")
     steps_total: int = Field(0, description="Steps started so far; each pass through a node counts.")
     waiting_for: list[dict[str, Any]] = Field(
-        [], description="Open waits: `{node_id, step_id, kind: delay|event|operator|paused|branch, …}`."
+        [], description="Open waits: `{node_id, step_id, kind: delay|event|operator|paused|child|worker, …}`."
     )
     warnings: list[str] = Field([], description="About the run as a whole; those of steps are on the steps.")
     complete: bool = Field(

@@ -48,7 +48,7 @@ def compare(
     return interruptions
 
 
-TIMES = frozenset(("started_at", "completed_at", "duration_ms", "until", "timestamp", "customer_id"))
+TIMES = frozenset(("started_at", "completed_at", "duration_ms", "until", "timestamp", "customer_id", "attempts"))
 """What may differ: concurrent iterations end before an interruption, so the run takes longer."""
 
 

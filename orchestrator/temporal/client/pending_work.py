@@ -8,7 +8,7 @@ from temporalio.api.enums.v1 import PendingActivityState, PendingWorkflowTaskSta
 from temporalio.client import WorkflowExecutionDescription
 
 from orchestrator.errors import ErrorType, parse_error_type
-from orchestrator.model.run import ENDED, ErrorDocument, Run, StepDocument, format_timestamp
+from orchestrator.model.run import ENDED, Attempt, ErrorDocument, Run, StepDocument, format_timestamp
 from orchestrator.temporal.payloads import shorten_id
 
 NOT_REGISTERED = "NotFoundError"
@@ -19,7 +19,7 @@ UNTAKEN_SECONDS = 2.0
 
 def mark_pending_work(run: Run, activities: Sequence[Any]) -> Run:
     """Show the state of pending activities on their steps."""
-    return _mark_pending(_mark_retrying(run, activities), activities)
+    return _mark_pending(_mark_retrying(_add_attempts(run, activities), activities), activities)
 
 
 def describe_untaken_task(described: WorkflowExecutionDescription) -> dict[str, Any] | None:
@@ -50,6 +50,38 @@ def read_last_failure(pending: Any) -> tuple[ErrorType, str]:
         return parse_error_type(failure.application_failure_info.type), failure.message
     queue, action = pending.activity_options.task_queue.name, pending.activity_type.name
     return "action_error", f"the worker that took it from task queue {queue!r} does not know the action `{action}`"
+
+
+def _add_attempts(run: Run, pending: Sequence[Any]) -> Run:
+    """Show the newest attempts: the history holds them when the activity has ended."""
+    started = {activity.activity_id: activity for activity in pending if not _is_untaken(activity)}
+    if not started:
+        return run
+    steps = []
+    for step in run.steps:
+        activity = None if step.status in ENDED else started.get(shorten_id(step.id))
+        attempts = step.attempts if activity is None else [*step.attempts, *_list_attempts(activity)]
+        steps.append(step.model_copy(update={"attempts": attempts}))
+    return run.model_copy(update={"steps": steps})
+
+
+def _list_attempts(pending: Any) -> list[Attempt]:
+    is_running = pending.state != PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED
+    newest = pending.attempt if is_running else pending.attempt - 1
+    error = None
+    if pending.HasField("last_failure"):
+        error_type, message = read_last_failure(pending)
+        error = {"message": message, "error_type": error_type}
+    started, ended = (_read_time(pending, name) for name in ("last_started_time", "last_attempt_complete_time"))
+    if not is_running:
+        return [Attempt(number=newest, started_at=started, ended_at=ended, error=error)]
+    before = [] if error is None else [Attempt(number=newest - 1, ended_at=ended, error=error)]
+    return [*before, Attempt(number=newest, started_at=started)]
+
+
+def _read_time(pending: Any, name: str) -> datetime | None:
+    moment: datetime | None = getattr(pending, name).ToDatetime(tzinfo=UTC) if pending.HasField(name) else None
+    return moment
 
 
 def _mark_retrying(run: Run, pending: Sequence[Any]) -> Run:
@@ -90,5 +122,7 @@ def _mark_step_retrying(step: StepDocument, pending: Any) -> StepDocument:
     between = pending.state == PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED
     error_type, message = read_last_failure(pending)
     error = ErrorDocument(message=message, error_type=error_type, node_id=step.node_id).to_json()
-    status = "retrying" if between else step.status
-    return step.model_copy(update={"status": status, "retry_count": pending.attempt - 1, "error": error})
+    changed: dict[str, Any] = {"retry_count": pending.attempt - 1, "error": error}
+    if between:
+        changed |= {"status": "retrying", "next_attempt_at": _read_time(pending, "next_attempt_schedule_time")}
+    return step.model_copy(update=changed)

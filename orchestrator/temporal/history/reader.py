@@ -17,6 +17,7 @@ from temporalio.exceptions import ApplicationError
 from orchestrator.interpreter.run_document import build_run_document
 from orchestrator.interpreter.state import RunState
 from orchestrator.model.run import ENDED, Run, RunSummary, StepDocument, count_milliseconds
+from orchestrator.temporal.history.attempts import add_attempts
 from orchestrator.temporal.history.document_limit import limit_document
 from orchestrator.temporal.history.recorded_execution import HistoryMismatch, RecordedExecution
 from orchestrator.temporal.payloads import shorten_id
@@ -54,7 +55,7 @@ def read_flow(workflow_id: str, events: Sequence[HistoryEvent]) -> FlowReading:
         run = flow.build_document()
         arrived = events[execution.read_to :]
         run = run.model_copy(update={"complete": agrees, "steps": list(_add_results(run.steps, events, arrived))})
-        return FlowReading(limit_document(run), list(flow.effects.children.branches))
+        return FlowReading(add_attempts(limit_document(run), events), list(flow.effects.children.branches))
     finally:
         execution.close()
 

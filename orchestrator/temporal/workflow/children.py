@@ -93,6 +93,8 @@ class Children:
         self.running: dict[str, Child] = {}
         self.branches: deque[dict[str, str]] = deque(maxlen=max(plan.step_log_limit, 1))
         """`{workflow_id, path, status}` of the newest branches."""
+        self.calls: dict[str, str] = {}
+        """Run ids of called workflows, by the ids of the steps that have called them in this execution."""
 
     async def signal_all(self, signal: str, value: Any) -> None:
         """Send a signal to every child."""
@@ -164,6 +166,7 @@ class Children:
             trigger_type="workflow",
             parent_run_id=self.info.id,
         )
+        self.calls[request.step_id] = info.id
         args = encode_all_or_fail(
             split_request(build_run_request(callee, info, input_data=request.input)), f"the input of {request.title!r}"
         )

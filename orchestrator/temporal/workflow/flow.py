@@ -123,13 +123,26 @@ class Flow:
 
     def build_document(self) -> Run:
         """Build the run document of this flow, without its branches."""
-        document = build_run_document(self.plan, self.info, self.state)
+        document = self._add_called_runs(build_run_document(self.plan, self.info, self.state))
         if not self.effects.held:
             return document
         waits = [*document.waiting_for, {"node_id": None, "step_id": None, "kind": "paused"}]
         busy = self.effects.working or self.effects.children.running
         status = document.status if busy else "waiting"
         return document.model_copy(update={"status": status, "waiting_for": waits})
+
+    def _add_called_runs(self, document: Run) -> Run:
+        calls = self.effects.children.calls
+        if not calls:
+            return document
+        steps = [
+            step.model_copy(update={"run_id": calls[step.id]}) if step.id in calls else step for step in document.steps
+        ]
+        waits = [
+            {**wait, "run_id": calls[wait["step_id"]]} if wait["step_id"] in calls else wait
+            for wait in document.waiting_for
+        ]
+        return document.model_copy(update={"steps": steps, "waiting_for": waits})
 
     def show(self) -> None:
         """Update the details that the Temporal UI shows."""
