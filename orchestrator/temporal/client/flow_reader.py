@@ -10,7 +10,7 @@ from orchestrator.temporal.history.histories import Histories
 from orchestrator.temporal.history.reader import FlowReading, read_flows
 from orchestrator.temporal.search_attributes import CUSTOMER_ID
 
-READ_SECONDS = 10.0
+READ_SECONDS = 30.0
 """How long to wait for a reading; it goes on, so that the next request may find it."""
 MAX_READINGS = 100
 
