@@ -43,6 +43,25 @@ class RunView(RunSummary):
     """A run in a list."""
 
 
+class FailureGroupView(BaseModel):
+    """Runs of one workflow that failed at one node with one type of error, and have not been rerun."""
+
+    workflow_id: str = Field(description="Workflow ID.")
+    node_id: str | None = Field(description="Node that failed.")
+    error_type: str | None = Field(description="Type of the error.")
+    number: int = Field(description="Number of runs.")
+    error: str | None = Field(description="The message of one of them.")
+
+
+class RunCountsView(BaseModel):
+    """The number of runs that match a filter."""
+
+    by_status: dict[str, int] = Field(description="Runs by status.")
+    by_reason: dict[str, int] = Field(description="Runs by what they wait for.")
+    by_workflow: dict[str, int] = Field(description="Runs by workflow ID.")
+    failures: list[FailureGroupView] = Field(description="Failed runs that failed alike: the 20 largest groups.")
+
+
 class StepPage(Page[StepDocument]):
     """One page of the steps of a run."""
 

@@ -9,6 +9,7 @@ from orchestrator.model.run import Run, RunSummary
 from orchestrator.service.archiver import decompress_document
 from orchestrator.service.index_writer import IndexWriter
 from orchestrator.store.archive import Archive
+from orchestrator.store.run_counts import RunCounts, count_runs
 from orchestrator.store.run_filter import ALL_RUNS, RunFilter
 from orchestrator.store.run_index import RunIndex
 from orchestrator.store.ttl_cache import TtlCache
@@ -80,6 +81,12 @@ class Operations:
         """List runs, the newest first; `after` is `(started_at, id)` of the last one on the page before."""
         await self.index_writer.flush()
         return await self.index.list_runs(customer_id, wanted, after=after, limit=limit)
+
+    async def count_runs(self, customer_id: str | None, wanted: RunFilter = ALL_RUNS) -> RunCounts:
+        """Count the runs that match a filter: by status, reason and workflow, and those that failed alike."""
+        wanted.require_narrow(datetime.now(UTC))
+        await self.index_writer.flush()
+        return await count_runs(self.index.database, customer_id, wanted)
 
     async def require(self, customer_id: str | None, run_id: str) -> None:
         """Raise RunNotFound where a run does not exist or belongs to another customer."""

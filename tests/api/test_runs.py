@@ -431,3 +431,33 @@ async def test_a_stream_resumes_only_in_an_existing_execution(api: httpx.AsyncCl
     for execution in ("-" * 36, "00000000-0000-4000-8000-000000000000"):
         answer = await api.get(f"/runs/{run_id}/stream", headers={"last-event-id": f"{execution};=0.0"})
         assert (answer.status_code, answer.json()["code"]) == (422, "bad_cursor")
+
+
+async def test_counts_are_those_of_the_list_with_the_same_filters(api: httpx.AsyncClient, world: World) -> None:
+    world.script(
+        {"log.message": {"error": {"message": "no", "error_type": "action_error"}}}, dict(api.params)["customer_id"]
+    )
+    await create_workflow(api, "counted", {"type": "manual"})
+    failing = make_definition({"say": {"action": "log.message", "retry": {"maximum_attempts": 1}}}, "trigger -> say")
+    assert (await api.post("/workflows", json=failing | {"id": "other"})).status_code == 201
+    started = [
+        (await api.post(f"/workflows/{name}/runs")).json()["id"] for name in ("counted", "other", "other", "other")
+    ]
+    for run_id in started:
+        await wait_for_status(api, run_id, "completed", "failed")
+
+    async def count_ended() -> dict[str, Any] | None:
+        counts = (await api.get("/runs/counts")).json()
+        return counts if counts["by_status"] == {"completed": 1, "failed": 3} else None
+
+    counts = await wait_until(count_ended)
+    filtered = (await api.get("/runs/counts", params={"workflow_id": "counted"})).json()
+
+    group = {"workflow_id": "other", "node_id": "say", "error_type": "action_error", "number": 3, "error": "no"}
+    assert counts["by_workflow"] == {"counted": 1, "other": 3}
+    assert counts["failures"] == [group]
+    assert (filtered["by_workflow"], filtered["failures"]) == ({"counted": 1}, [])
+    await api.post(f"/runs/{started[1]}/rerun")
+    assert (await api.get("/runs/counts", params={"workflow_id": "other"})).json()["failures"] == [
+        {**group, "number": 2}
+    ]
