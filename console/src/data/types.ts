@@ -45,6 +45,15 @@ export interface RunSummary {
   completed_at: string | null;
   duration_ms: number | null;
   rerun_of: string | null;
+  cancelled_by?: string | null;
+  cancel_reason?: string | null;
+  workflow_name?: string | null;
+  /** Where the run is, waits or failed. */
+  node_id?: string | null;
+  node_name?: string | null;
+  error?: string | null;
+  error_type?: string | null;
+  waits_for?: string | null;
 }
 
 export interface ErrorDocument {
@@ -96,6 +105,7 @@ export interface Run extends RunSummary {
   complete: boolean;
   parent_run_id: string | null;
   reruns: string[];
+  interventions?: Json[];
   links: Record<string, string>;
 }
 

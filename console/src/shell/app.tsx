@@ -6,6 +6,7 @@ import { usePolled } from "../data/polling";
 import { caller, forgetKey, isKeyNeeded, key } from "../data/session";
 import type { Caller } from "../data/types";
 import { Loading, ProblemNotice } from "../parts/notices";
+import { Toasts } from "../parts/toasts";
 import { findPage, NAVIGATION } from "./pages";
 import { KeyForm } from "./key_form";
 import { ThemeButton } from "./theme";
@@ -26,6 +27,7 @@ export function App() {
       <Header />
       {!isConnected.value && <ConnectionLost onRetry={who.refresh} />}
       <Main problem={who.error} known={caller.value !== null} />
+      <Toasts />
     </>
   );
 }

@@ -1,6 +1,7 @@
 // The pages, by the first part of the address.
 import type { ComponentType } from "preact";
 import { linkTo } from "../data/address";
+import { RunPage } from "../pages/run/run_page";
 import { RunsPage } from "../pages/runs/runs_page";
 import { WorkflowsPage } from "../pages/workflows/workflows_page";
 import { Empty } from "../parts/notices";
@@ -21,6 +22,7 @@ export const NAVIGATION = [
 
 const PAGES: Record<string, Page> = {
   runs: { name: () => "Runs", View: RunsPage },
+  "runs/": { name: (path) => `Run ${path[1]}`, View: RunPage },
   workflows: { name: () => "Workflows", View: WorkflowsPage },
 };
 

@@ -1,58 +1,96 @@
-// The list of runs.
-import { linkTo } from "../../data/address";
+// The list of runs as an inbox: what needs somebody first, what failed in groups, and one action for many.
+import { useMemo, useState } from "preact/hooks";
 import { get } from "../../data/api";
 import { usePolled } from "../../data/polling";
-import type { Page, RunSummary } from "../../data/types";
+import type { Page, RunSummary, Workflow } from "../../data/types";
+import { ActionButton } from "../../parts/action_button";
 import { Empty, Loading, ProblemNotice } from "../../parts/notices";
-import { StatusPill } from "../../parts/status";
-import { formatDuration, Moment } from "../../parts/time";
+import { formatNumber } from "../../parts/time";
+import { FirstRun } from "../examples/first_run";
+import { BulkBar } from "./bulk";
+import { Facets, type Counts } from "./facets";
+import { FailureGroups } from "./failure_groups";
+import { clearFilters, buildQuery, isFiltered, readFilters } from "./run_query";
+import { RunTable } from "./run_table";
+import { SearchBox } from "./search_box";
+import { useRuns } from "./use_runs";
 
-const REFRESH_MS = 3000;
+const SLOW_MS = 10_000;
+const MOST_WORKFLOWS = 500;
 
 /** The page with all runs. */
 export function RunsPage() {
-  const { value, error, refresh } = usePolled((signal) => get<Page<RunSummary>>("runs", {}, signal), "", REFRESH_MS);
+  const filters = readFilters();
+  const list = useRuns(filters);
+  const counts = usePolled(
+    (signal) => get<Counts>("runs/counts", { ...buildQuery({ ...filters, status: "" }) }, signal),
+    JSON.stringify({ ...filters, status: "" }),
+    SLOW_MS,
+  );
+  const workflows = usePolled((signal) => get<Page<Workflow>>("workflows", { limit: MOST_WORKFLOWS }, signal), "", SLOW_MS);
+  const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
+  const names = useMemo(() => new Map(workflows.value?.items.map(({ id, name }) => [id, name ?? id])), [workflows.value]);
+  const chosen = list.runs?.filter(({ id }) => selected.has(id)) ?? [];
+  if (list.runs?.length === 0 && !isFiltered(filters) && workflows.value?.items.length === 0) return <FirstRun />;
   return (
     <>
       <div class="heading">
         <h1>Runs</h1>
+        {counts.value && <span class="muted">{summarize(counts.value)}</span>}
       </div>
-      {error && !error.isUnreachable && <ProblemNotice problem={error} onRetry={refresh} />}
-      {value === null ? <Loading what="runs" /> : <RunTable runs={value.items} />}
+      {list.error && !list.error.isUnreachable && <ProblemNotice problem={list.error} onRetry={list.refresh} />}
+      <div class="inbox">
+        <Facets filters={filters} counts={counts.value} names={names} />
+        <div class="inbox-main">
+          <SearchBox text={filters.id} />
+          {list.runs && <FailureGroups runs={list.runs} names={names} onDone={list.refresh} />}
+          <div class="card">
+            {chosen.length > 0 && (
+              <BulkBar runs={chosen} onClear={() => setSelected(new Set())} onDone={list.refresh} />
+            )}
+            <Rows runs={list.runs} names={names} selected={selected} onSelect={setSelected} isFiltered={isFiltered(filters)} />
+            {list.hasMore && (
+              <div class="more">
+                <ActionButton needs={["read"]} class="quiet" onAct={list.loadMore}>
+                  Show older runs
+                </ActionButton>
+              </div>
+            )}
+          </div>
+        </div>
+      </div>
     </>
   );
 }
 
-function RunTable({ runs }: { runs: RunSummary[] }) {
-  if (runs.length === 0) return <Empty title="No runs yet" />;
+function summarize({ total, by_status: states }: Counts): string {
+  const parts = [`${formatNumber(total)} in all`];
+  for (const status of ["running", "failed", "completed"]) {
+    if (states[status]) parts.push(`${formatNumber(states[status])} ${status}`);
+  }
+  return parts.join(" · ");
+}
+
+interface RowsProps {
+  runs: RunSummary[] | null;
+  names: ReadonlyMap<string, string>;
+  selected: ReadonlySet<string>;
+  onSelect: (ids: ReadonlySet<string>) => void;
+  isFiltered: boolean;
+}
+
+function Rows({ runs, isFiltered: filtered, ...table }: RowsProps) {
+  if (runs === null) return <Loading what="runs" />;
+  if (runs.length > 0) return <RunTable runs={runs} {...table} />;
   return (
-    <div class="card">
-      <table class="table">
-        <thead>
-          <tr>
-            <th>Status</th>
-            <th>Run</th>
-            <th>Started</th>
-            <th class="number">Took</th>
-          </tr>
-        </thead>
-        <tbody>
-          {runs.map((run) => (
-            <tr key={run.id}>
-              <td>
-                <StatusPill status={run.status} />
-              </td>
-              <td>
-                <a href={linkTo(["runs", run.id])}>{run.id}</a>
-              </td>
-              <td>
-                <Moment time={run.started_at} />
-              </td>
-              <td class="number">{run.duration_ms === null ? "" : formatDuration(run.duration_ms)}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Empty title={filtered ? "No run matches" : "No runs yet"}>
+      {filtered ? (
+        <button type="button" onClick={clearFilters}>
+          Remove the filters
+        </button>
+      ) : (
+        <a href="#/workflows">Start one from a workflow</a>
+      )}
+    </Empty>
   );
 }

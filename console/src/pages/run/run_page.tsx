@@ -1,0 +1,191 @@
+// One run: what it needs, its graph, the chosen step, its steps and its data.
+import { useMemo, useState } from "preact/hooks";
+import { address, linkTo, setParameters } from "../../data/address";
+import { get, Problem } from "../../data/api";
+import type { Layout } from "../../data/layout";
+import { usePolled } from "../../data/polling";
+import type { JsonObject, Run, Step, Wait } from "../../data/types";
+import { Graph } from "../../graph/graph";
+import type { Picks } from "../../graph/paths";
+import { computeStates, groupSteps } from "../../graph/states";
+import { Loading, ProblemNotice } from "../../parts/notices";
+import { Pill } from "../../parts/status";
+import type { PageProps } from "../../shell/pages";
+import { Banner } from "./banner";
+import { describeNeeds } from "./need";
+import { IterationPickers } from "./pickers";
+import { drawPlan, RerunBanner, useRerunPreview } from "./rerun_preview";
+import { RunData } from "./run_data";
+import { RunHeading } from "./run_heading";
+import { useRun } from "./run_store";
+import { StepPanel } from "./step_panel";
+import { StepTable } from "./step_table";
+
+const NO_NODES: ReadonlyMap<string, JsonObject> = new Map();
+
+/** The page. */
+export function RunPage({ path }: PageProps) {
+  const id = path[1] ?? "";
+  const { run, error, stream, refresh } = useRun(id);
+  if (!run) {
+    if (error && !error.isUnreachable) return <ProblemNotice problem={error} onRetry={refresh} />;
+    return <Loading what="the run" />;
+  }
+  return <RunView run={run} error={error} isLive={stream === "live"} refresh={refresh} />;
+}
+
+function useGraph(run: Run) {
+  const version = run.workflow_version;
+  const address = `workflows/${encodeURIComponent(run.workflow_id)}/versions/${version}`;
+  const drawing = version > 0 ? `${address}/graph` : `runs/${encodeURIComponent(run.id)}/graph`;
+  const graph = usePolled((signal) => get<Layout>(drawing, { format: "layout" }, signal), drawing, 0);
+  const definition = usePolled(
+    async (signal) => (version > 0 ? (await get<{ definition: JsonObject }>(address, {}, signal)).definition : null),
+    `${run.workflow_id}/${version}`,
+    0,
+  );
+  const nodes = useMemo(() => indexNodes(definition.value), [definition.value]);
+  return { layout: graph.value, problem: graph.error, nodes };
+}
+
+function indexNodes(definition: JsonObject | null): ReadonlyMap<string, JsonObject> {
+  if (!Array.isArray(definition?.nodes)) return NO_NODES;
+  return new Map((definition.nodes as JsonObject[]).map((node) => [String(node.id), node]));
+}
+
+function readName(nodes: ReadonlyMap<string, JsonObject>, id: string | null | undefined): string | null {
+  const name = nodes.get(id ?? "")?.name;
+  return typeof name === "string" && name ? name : null;
+}
+
+interface ViewProps {
+  run: Run;
+  error: Problem | null;
+  isLive: boolean;
+  refresh: () => void;
+}
+
+function RunView({ run, error, isLive, refresh }: ViewProps) {
+  const { layout, problem, nodes } = useGraph(run);
+  const [picks, setPicks] = useState<Picks>(new Map());
+  const [preview, askForRerun] = useRerunPreview(run);
+  const titles = useMemo(() => new Map(layout?.boxes.map(({ id, name }) => [id, name])), [layout]);
+  const nameOf = (id: string | null | undefined) => titles.get(id ?? "") ?? readName(nodes, id) ?? id ?? "the run";
+  const choice = chooseStep(run, layout, picks);
+  const pick = (scope: string, index: number | null) => {
+    const next = new Map(picks);
+    if (index === null) next.delete(scope);
+    else next.set(scope, index);
+    setPicks(next);
+    setParameters({ step: null });
+  };
+  const choose = ({ id, node_id }: Step) => setParameters({ step: id, node: node_id });
+  return (
+    <>
+      <RunHeading run={run} isLive={isLive} />
+      {error && !error.isUnreachable && <ProblemNotice problem={error} onRetry={refresh} />}
+      {preview ? (
+        <RerunBanner run={run} preview={preview} nameOf={nameOf} onClose={() => askForRerun(null)} />
+      ) : (
+        <Banner run={run} needs={describeNeeds(run, nameOf)} schemaOf={(wait) => findSchema(wait, nodes)}
+          onRerun={() => askForRerun(undefined)} onChanged={refresh} />
+      )}
+      <div class="run-columns">
+        <div class="run-main">
+          <GraphCard run={run} layout={layout} problem={problem} picks={picks} onPick={pick} plan={preview?.plan ?? null}
+            selected={choice.node} />
+          <RunData run={run} />
+        </div>
+        <aside class="run-side">
+          {choice.node && (
+            <StepPanel run={run} box={layout?.boxes.find(({ id }) => id === choice.node) ?? null} steps={choice.steps}
+              step={choice.step} template={nodes.get(choice.node) ?? null} onChoose={(step) => setParameters({ step })}
+              onRerun={askForRerun} />
+          )}
+          <StepTable run={run} nameOf={nameOf} selected={choice.step?.id ?? null} onChoose={choose} />
+        </aside>
+      </div>
+    </>
+  );
+}
+
+interface Choice {
+  node: string | null;
+  steps: Step[];
+  step: Step | null;
+}
+
+/** Return the step that the address names, else the one that matters most now. */
+function chooseStep(run: Run, layout: Layout | null, picks: Picks): Choice {
+  const { query } = address.value;
+  const wanted = query.get("step");
+  const named = run.steps.find(({ id }) => id === wanted);
+  const open = run.waiting_for.find(({ step_id }) => step_id)?.step_id;
+  const urgent = run.steps.find(({ id }) => id === open) ?? run.steps.findLast(({ status }) => status === "failed");
+  const node = named?.node_id ?? query.get("node") ?? urgent?.node_id ?? run.steps.at(-1)?.node_id ?? null;
+  if (node === null) return { node, steps: [], step: null };
+  const steps = layout ? (groupSteps(layout, run, picks).get(node) ?? []) : run.steps.filter(({ node_id }) => node_id === node);
+  const step = named?.node_id === node ? named : (steps.find(({ status }) => status === "failed") ?? steps.at(-1) ?? null);
+  return { node, steps, step };
+}
+
+function findSchema(wait: Wait, nodes: ReadonlyMap<string, JsonObject>): JsonObject | null {
+  const schema = wait.schema ?? (nodes.get(wait.node_id ?? "")?.config as JsonObject | undefined)?.schema;
+  return schema && typeof schema === "object" && !Array.isArray(schema) ? schema : null;
+}
+
+interface GraphProps {
+  run: Run;
+  layout: Layout | null;
+  problem: Problem | null;
+  picks: Picks;
+  plan: NonNullable<ReturnType<typeof useRerunPreview>[0]>["plan"];
+  selected: string | null;
+  onPick: (scope: string, index: number | null) => void;
+}
+
+function GraphCard({ run, layout, problem, picks, plan, selected, onPick }: GraphProps) {
+  const states = useMemo(() => {
+    if (!layout) return undefined;
+    return plan ? drawPlan(layout, plan) : computeStates(layout, run, picks);
+  }, [layout, run, picks, plan]);
+  return (
+    <section class="card" aria-label="Graph">
+      <h2 class="card-title">
+        Graph
+        {states && !plan && <Legend states={[...states.nodes.values()].map(({ word }) => word)} />}
+        <span class="card-tools">{layout && <IterationPickers layout={layout} run={run} picks={picks} onPick={onPick} />}</span>
+      </h2>
+      {layout ? (
+        <Graph layout={layout} states={states} label={`Graph of run ${run.id}`} selected={selected}
+          onSelect={(node) => setParameters({ node, step: null })} />
+      ) : problem ? (
+        <p class="muted none">
+          The graph cannot be drawn: {problem.message} <a href={linkTo(["workflows", run.workflow_id])}>Open the workflow</a>
+        </p>
+      ) : (
+        <Loading what="the graph" />
+      )}
+    </section>
+  );
+}
+
+function Legend({ states }: { states: string[] }) {
+  const count = (...words: string[]) => states.filter((word) => words.includes(word)).length;
+  const groups = [
+    { tone: "ok", icon: "completed", text: "done", number: count("Completed", "Started") },
+    { tone: "run", icon: "running", text: "running", number: count("Running", "Retrying") },
+    { tone: "wait", icon: "waiting", text: "waiting", number: count("Waiting", "Pending") },
+    { tone: "bad", icon: "failed", text: "failed", number: count("Failed") },
+    { tone: "off", icon: "skipped", text: "not taken", number: count("Not taken", "Skipped", "Cancelled") },
+  ] as const;
+  return (
+    <>
+      {groups
+        .filter(({ number }) => number > 0)
+        .map(({ tone, icon, text, number }) => (
+          <Pill key={text} tone={tone} icon={icon} text={`${number} ${text}`} />
+        ))}
+    </>
+  );
+}

@@ -1,0 +1,142 @@
+"""One run on its page: its graph, what it needs, and the buttons for it."""
+
+import httpx
+from playwright.async_api import Page, expect
+
+from tests.api.support import wait_for_status
+from tests.console.examples import CHARGED, ORDER, REFUSED, activate, start
+from tests.temporal.world import World
+
+
+async def test_a_person_approves_a_run_and_sees_it_go_on_without_a_reload(
+    page: Page, api: httpx.AsyncClient, world: World, customer: str
+) -> None:
+    world.script({"http.request": CHARGED}, customer)
+    await activate(api, ORDER)
+    run_id = await start(api, "order", amount=1250, lines=[1, 2, 3])
+    await page.goto(f"/#/runs/{run_id}")
+
+    await expect(page.get_by_text("“Ask the manager” waits for the event “decided”")).to_be_visible()
+    await expect(page.get_by_role("button", name="Large order?, condition, completed, amount 1,250")).to_be_visible()
+    await expect(page.get_by_role("button", name="Charge card, action, to come")).to_be_visible()
+    await page.get_by_role("button", name="Approve…").click()
+    await page.get_by_label("Comment").fill("fine")
+    await page.get_by_role("button", name="Send").click()
+
+    await expect(page.get_by_text("Completed in")).to_be_visible()
+    await expect(page.get_by_role("button", name="Charge card, action, completed")).to_be_visible()
+    run = (await api.get(f"/runs/{run_id}")).json()
+    decided = next(step for step in run["steps"] if step["node_id"] == "decide")
+    assert decided["output_data"]["payload"] == {"approved": True, "comment": "fine"}
+
+
+async def test_a_payload_that_does_not_fit_is_refused_in_words_and_stays_typed(
+    page: Page, api: httpx.AsyncClient, world: World, customer: str
+) -> None:
+    world.script({"http.request": CHARGED}, customer)
+    await activate(api, ORDER)
+    run_id = await start(api, "order", amount=1250)
+    await page.goto(f"/#/runs/{run_id}")
+    await page.get_by_role("button", name="Decline…").click()
+    await page.get_by_role("button", name="Write JSON instead").click()
+    await page.get_by_label("Payload (JSON)").fill('{"approved": "perhaps"}')
+    await page.get_by_role("button", name="Send").click()
+
+    await expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text(
+        "“Approve the order” is not of type boolean"
+    )
+    await expect(page.get_by_label("Payload (JSON)")).to_have_value('{"approved": "perhaps"}')
+    await page.keyboard.press("Escape")
+    await expect(page.get_by_role("dialog")).to_be_hidden()
+
+
+async def test_the_iterations_of_a_loop_are_counted_and_can_be_chosen(
+    page: Page, api: httpx.AsyncClient, world: World, customer: str
+) -> None:
+    world.script({"http.request": CHARGED}, customer)
+    await activate(api, ORDER)
+    await page.goto(f"/#/runs/{await start(api, 'order', amount=5, lines=[1, 2, 3])}")
+
+    await expect(page.get_by_role("button", name="Each line, loop, completed, 3 of 3")).to_be_visible()
+    await expect(page.get_by_role("button", name="Reserve stock, action, completed, 3 ")).to_be_visible()
+    await page.get_by_role("combobox", name="Each line").select_option(label="item 2 · completed")
+
+    await page.get_by_role("button", name="Reserve stock, action, completed").click()
+    await expect(page.get_by_role("region", name="Step Reserve stock")).to_contain_text("each[1]/reserve")
+    await expect(page.get_by_role("button", name="Ask the manager, wait, not taken")).to_be_visible()
+
+
+async def test_arrow_keys_follow_the_edges_of_the_graph(
+    page: Page, api: httpx.AsyncClient, world: World, customer: str
+) -> None:
+    world.script({"http.request": CHARGED}, customer)
+    await activate(api, ORDER)
+    await page.goto(f"/#/runs/{await start(api, 'order', amount=5)}?node=large")
+    await page.get_by_role("button", name="Large order?, condition").focus()
+
+    await page.keyboard.press("ArrowDown")
+    await expect(page.locator("#node-charge")).to_be_focused()
+    await page.keyboard.press("ArrowDown")
+    await expect(page.locator("#node-done")).to_be_focused()
+    await page.keyboard.press("ArrowUp")
+    await expect(page.locator("#node-charge")).to_be_focused()
+    await page.keyboard.press("Home")
+    await expect(page.locator("#node-trigger")).to_be_focused()
+
+
+async def test_a_failed_run_is_run_again_from_a_node_after_a_look_at_what_is_reused(
+    page: Page, api: httpx.AsyncClient, world: World, customer: str
+) -> None:
+    world.script({"http.request": [REFUSED, CHARGED]}, customer)
+    await activate(api, ORDER)
+    run_id = await start(api, "order", amount=5, lines=[1])
+    await wait_for_status(api, run_id, "failed")
+    await page.goto(f"/#/runs/{run_id}")
+    await expect(page.get_by_text("Failed at “Charge card”")).to_be_visible()
+    await expect(page.get_by_role("button", name="Charge card, action, failed")).to_be_visible()
+
+    await page.get_by_role("button", name="Rerun…").click()
+    await expect(page.get_by_text("Rerun from “Charge card”?")).to_be_visible()
+    await expect(page.get_by_role("button", name="Charge card, action, begins here")).to_be_visible()
+    await expect(page.get_by_role("button", name="Each line, loop, reused")).to_be_visible()
+    assert len((await api.get("/runs")).json()["items"]) == 1
+    await page.get_by_role("button", name="Start the rerun").click()
+
+    await expect(page.get_by_text("Completed in")).to_be_visible()
+    await page.get_by_role("link", name="Rerun of").click()
+    await expect(page.get_by_role("link", name="Rerun", exact=True)).to_be_visible()
+
+
+async def test_a_paused_step_goes_on_with_other_parameters(
+    page: Page, api: httpx.AsyncClient, world: World, customer: str
+) -> None:
+    world.script({"http.request": [REFUSED, CHARGED]}, customer)
+    paused = {**ORDER, "settings": {"on_error": "pause"}}
+    await activate(api, paused)
+    await page.goto(f"/#/runs/{await start(api, 'order', amount=5)}")
+    await expect(page.get_by_text("“Charge card” failed and waits for your decision")).to_be_visible()
+    await expect(page.get_by_text("card network answered 502").first).to_be_visible()
+
+    await page.get_by_role("button", name="Retry with…").click()
+    await page.get_by_label("Parameters (JSON)").fill('{"url": "https://other.example"')
+    await page.get_by_role("button", name="Continue the run").click()
+    await expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text("This is not JSON")
+    await page.get_by_label("Parameters (JSON)").fill('{"url": "https://other.example"}')
+    await page.get_by_role("button", name="Continue the run").click()
+
+    await expect(page.get_by_text("Completed in")).to_be_visible()
+
+
+async def test_a_run_is_cancelled_with_a_reason(
+    page: Page, api: httpx.AsyncClient, world: World, customer: str
+) -> None:
+    world.script({}, customer)
+    await activate(api, ORDER)
+    run_id = await start(api, "order", amount=5000)
+    await page.goto(f"/#/runs/{run_id}")
+    await page.get_by_role("button", name="Cancel…").click()
+    await page.get_by_label("Reason").fill("ordered twice")
+    await page.get_by_role("button", name="Cancel the run").click()
+
+    await expect(page.get_by_text("Cancelled by local")).to_be_visible()
+    await expect(page.get_by_text("ordered twice")).to_be_visible()

@@ -1,0 +1,88 @@
+"""The list of runs: filters in the address, counts, older pages, one action for many."""
+
+from datetime import UTC, datetime, timedelta
+
+import httpx
+from playwright.async_api import Page, expect
+
+from orchestrator.model.run import RunSummary
+from orchestrator.service.services import Services
+from tests.api.support import wait_for_status
+from tests.console.examples import CHARGED, ORDER, REFUSED, activate, start
+from tests.temporal.world import World
+
+
+async def test_filters_are_in_the_address_and_the_list_follows_by_itself(
+    page: Page, api: httpx.AsyncClient, world: World, customer: str
+) -> None:
+    world.script({"http.request": [REFUSED, CHARGED]}, customer)
+    await activate(api, ORDER)
+    failed = await start(api, "order", amount=5)
+    await wait_for_status(api, failed, "failed")
+    completed = await start(api, "order", amount=5)
+    await page.goto("/")
+
+    await expect(page.get_by_role("row").filter(has_text=completed)).to_contain_text("Completed")
+    await page.get_by_role("button", name="Failed 1").click()
+    await expect(page.get_by_text(completed)).to_be_hidden()
+    await expect(page.get_by_role("row").filter(has_text=failed)).to_be_visible()
+    assert page.url.endswith("#/runs?status=failed") or page.url.endswith("#/?status=failed")
+    await page.reload()
+    await expect(page.get_by_role("button", name="Failed 1")).to_have_attribute("aria-pressed", "true")
+
+    await page.goto(f"/#/runs?id={completed}")
+    await expect(page.get_by_label("Run ID")).to_have_value(completed)
+    await expect(page.get_by_role("row")).to_have_count(2)
+    await page.goto("/#/runs?id=none")
+    await expect(page.get_by_text("No run matches")).to_be_visible()
+    await page.get_by_role("button", name="Remove the filters").click()
+    later = await start(api, "order", amount=5)
+    await expect(page.get_by_role("row").filter(has_text=later)).to_be_visible()
+
+
+async def test_selected_runs_are_cancelled_at_once_and_what_is_refused_is_listed(
+    page: Page, api: httpx.AsyncClient, world: World, customer: str
+) -> None:
+    world.script({}, customer)
+    await activate(api, ORDER)
+    ids = [await start(api, "order", amount=5000) for _ in range(3)]
+    await page.goto("/")
+    await expect(page.get_by_role("row")).to_have_count(4)
+
+    await page.get_by_label("Select all").check()
+    await page.get_by_role("button", name="Cancel 3…").click()
+    assert (await api.post(f"/runs/{ids[0]}/terminate")).status_code == 202
+    await wait_for_status(api, ids[0], "cancelled")
+    await page.get_by_role("button", name="Cancel 3", exact=True).click()
+
+    dialog = page.get_by_role("dialog")
+    await expect(dialog.get_by_role("status")).to_contain_text("2 of 3 cancelled, 1 refused.")
+    await expect(dialog.get_by_role("listitem")).to_contain_text(ids[0])
+    for run_id in ids:
+        await wait_for_status(api, run_id, "cancelled")
+
+
+async def test_a_list_of_10_000_runs_opens_at_once_and_shows_older_pages(
+    page: Page, served: tuple[Services, str], customer: str
+) -> None:
+    newest = datetime.now(UTC)
+    await served[0].operations.index.put(
+        RunSummary(
+            id=f"{customer}-many-{number:05}",
+            workflow_id="many",
+            workflow_version=1,
+            customer_id=customer,
+            status="completed",
+            started_at=newest - timedelta(seconds=number),
+            completed_at=newest,
+            duration_ms=number,
+        )
+        for number in range(10_000)
+    )
+    await page.goto("/")
+
+    await expect(page.get_by_text("10,000 in all")).to_be_visible()
+    await expect(page.get_by_role("row")).to_have_count(101)
+    await page.get_by_role("button", name="Show older runs").click()
+    await expect(page.get_by_role("row")).to_have_count(201)
+    await expect(page.get_by_text(f"{customer}-many-00199")).to_be_visible()
