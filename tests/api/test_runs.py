@@ -433,12 +433,15 @@ async def test_a_stream_resumes_only_in_an_existing_execution(api: httpx.AsyncCl
         assert (answer.status_code, answer.json()["code"]) == (422, "bad_cursor")
 
 
-async def test_counts_are_those_of_the_list_with_the_same_filters(api: httpx.AsyncClient, world: World) -> None:
+async def test_counts_are_those_of_the_list_with_the_same_filters(
+    api: httpx.AsyncClient, world: World, customer: str
+) -> None:
     world.script(
         {"log.message": {"error": {"message": "no", "error_type": "action_error"}}}, dict(api.params)["customer_id"]
     )
     await create_workflow(api, "counted", {"type": "manual"})
-    failing = make_definition({"say": {"action": "log.message", "retry": {"maximum_attempts": 1}}}, "trigger -> say")
+    say = {"type": "action", "action": "log.message", "config": {"message": "hi"}, "retry": {"maximum_attempts": 1}}
+    failing = make_definition({"say": say}, "trigger -> say")
     assert (await api.post("/workflows", json=failing | {"id": "other"})).status_code == 201
     started = [
         (await api.post(f"/workflows/{name}/runs")).json()["id"] for name in ("counted", "other", "other", "other")

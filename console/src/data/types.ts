@@ -48,12 +48,14 @@ export interface RunSummary {
   cancelled_by?: string | null;
   cancel_reason?: string | null;
   workflow_name?: string | null;
-  /** Where the run is, waits or failed. */
+  /** What it waits for: `approval`, `operator`, `no_worker`, … */
+  reason?: string | null;
+  /** Where the run waits, is tried again, or failed. */
   node_id?: string | null;
-  node_name?: string | null;
+  waiting_for?: Wait[];
   error?: string | null;
   error_type?: string | null;
-  waits_for?: string | null;
+  keys?: Record<string, string>;
 }
 
 export interface ErrorDocument {

@@ -4,16 +4,22 @@ import type { Status } from "../../data/types";
 import { STATUSES } from "../../parts/status";
 import { Icon } from "../../parts/icon";
 import { formatNumber } from "../../parts/time";
-import { type FilterName, type Filters, PERIODS, setFilter, TRIGGERS } from "./run_query";
+import type { FailureGroup } from "./failure_groups";
+import { REASONS } from "./row_words";
+import { type FilterName, type Filters, PERIODS, setFilters, TRIGGERS } from "./run_query";
 
 export interface Counts {
-  total: number;
+  failures: FailureGroup[];
+  by_reason: Record<string, number>;
   by_status: Record<string, number>;
   by_workflow: Record<string, number>;
 }
 
-const STATES: Status[] = ["failed", "running", "completed", "cancelled"];
+const STATES: Status[] = ["failed", "retrying", "waiting", "pending", "running", "completed", "cancelled"];
+const NEEDS_PERSON = ["approval", "operator", "no_worker"];
 const SHOWN = 12;
+/** On a phone the filters are folded: the list comes first. */
+const isWide = window.matchMedia("(min-width: 901px)");
 
 interface Props {
   filters: Filters;
@@ -25,7 +31,9 @@ interface Props {
 export function Facets({ filters, counts, names }: Props) {
   const workflows = listWorkflows(counts, names, filters.workflow);
   return (
-    <aside class="card facets" aria-label="Filters">
+    <details class="card facets" open={isWide.matches}>
+      <summary>Filters</summary>
+      <Reasons filters={filters} counts={counts} />
       <fieldset>
         <legend>Status</legend>
         {STATES.map((status) => (
@@ -33,7 +41,7 @@ export function Facets({ filters, counts, names }: Props) {
             <span class={`tone ${STATUSES[status].tone}`}>
               <Icon name={STATUSES[status].icon} />
             </span>
-            {status === "running" ? "In progress" : STATUSES[status].word}
+            {STATUSES[status].word}
           </Choice>
         ))}
       </fieldset>
@@ -55,7 +63,24 @@ export function Facets({ filters, counts, names }: Props) {
         <legend>Started</legend>
         <Select name="period" filters={filters} label="Started" options={PERIODS.map(({ value, name }) => [value, name])} />
       </fieldset>
-    </aside>
+    </details>
+  );
+}
+
+/** What needs a person always, other reasons only where there are runs. */
+function Reasons({ filters, counts }: { filters: Filters; counts: Counts | null }) {
+  const reasons = Object.keys(REASONS).filter(
+    (each) => NEEDS_PERSON.includes(each) || counts?.by_reason[each] || filters.reason === each,
+  );
+  return (
+    <fieldset>
+      <legend>Needs you, or waits</legend>
+      {reasons.map((reason) => (
+        <Choice key={reason} name="reason" value={reason} filters={filters} count={counts ? (counts.by_reason[reason] ?? 0) : null}>
+          {REASONS[reason]}
+        </Choice>
+      ))}
+    </fieldset>
   );
 }
 
@@ -78,7 +103,7 @@ interface ChoiceProps {
 function Choice({ name, value, filters, count, children }: ChoiceProps) {
   const isOn = filters[name] === value;
   return (
-    <button type="button" class="facet" aria-pressed={isOn} onClick={() => setFilter(name, isOn ? "" : value)}>
+    <button type="button" class="facet" aria-pressed={isOn} onClick={() => setFilters({ [name]: isOn ? "" : value })}>
       <span class="facet-name">{children}</span>
       {count !== null && <span class="count">{formatNumber(count)}</span>}
     </button>
@@ -94,7 +119,7 @@ interface SelectProps {
 
 function Select({ name, filters, label, options }: SelectProps) {
   return (
-    <select aria-label={label} value={filters[name]} onChange={(event) => setFilter(name, event.currentTarget.value)}>
+    <select aria-label={label} value={filters[name]} onChange={(event) => setFilters({ [name]: event.currentTarget.value })}>
       {options.map(([value, text]) => (
         <option key={value} value={value}>
           {text}

@@ -1,65 +1,78 @@
 // Failed runs that failed alike: one line for each node and type of error, with one action for all of them.
 import { useState } from "preact/hooks";
-import type { RunSummary } from "../../data/types";
+import { get } from "../../data/api";
+import type { Page, RunSummary } from "../../data/types";
 import { ActionButton } from "../../parts/action_button";
 import { Pill } from "../../parts/status";
 import { formatNumber } from "../../parts/time";
 import { BulkDialog } from "./bulk";
+import { buildQuery, type Filters, setFilters } from "./run_query";
+
+export interface FailureGroup {
+  workflow_id: string;
+  node_id: string | null;
+  error_type: string | null;
+  number: number;
+  error: string | null;
+}
 
 interface Props {
-  runs: RunSummary[];
+  groups: FailureGroup[];
+  filters: Filters;
   names: ReadonlyMap<string, string>;
   onDone: () => void;
 }
 
-interface Group {
-  key: string;
-  runs: RunSummary[];
-}
+const SHOWN = 4;
+const MOST = 500;
 
-const SHOWN = 5;
-
-/** The groups of more than one run, the largest first. */
-export function FailureGroups({ runs, names, onDone }: Props) {
-  const [chosen, setChosen] = useState<Group | null>(null);
-  const groups = groupFailures(runs).slice(0, SHOWN);
-  if (groups.length === 0) return null;
+/** The largest groups of more than one run. */
+export function FailureGroups({ groups, filters, names, onDone }: Props) {
+  const [runs, setRuns] = useState<RunSummary[] | null>(null);
+  const [isWhole, setWhole] = useState(false);
+  const many = groups.filter(({ number }) => number > 1);
+  if (many.length === 0) return null;
+  const load = async (group: FailureGroup) => {
+    const query = buildQuery({ ...filters, status: "failed", workflow: group.workflow_id, node: group.node_id ?? "" });
+    const page = await get<Page<RunSummary>>("runs", { ...query, error_type: group.error_type, limit: MOST });
+    setRuns(page.items);
+  };
   return (
     <section class="card groups" aria-label="Failed alike">
-      {groups.map((group) => (
-        <GroupLine key={group.key} group={group} names={names} onRerun={() => setChosen(group)} />
+      {many.slice(0, isWhole ? many.length : SHOWN).map((group) => (
+        <GroupLine key={JSON.stringify(group)} group={group} names={names} onRerun={() => load(group)} />
       ))}
-      {chosen && <BulkDialog operation="rerun" runs={chosen.runs} onClose={() => setChosen(null)} onDone={onDone} />}
+      {many.length > SHOWN && !isWhole && (
+        <button type="button" class="quiet more" onClick={() => setWhole(true)}>
+          {many.length - SHOWN} more groups
+        </button>
+      )}
+      {runs && <BulkDialog operation="rerun" runs={runs} onClose={() => setRuns(null)} onDone={onDone} />}
     </section>
   );
 }
 
-function groupFailures(runs: RunSummary[]): Group[] {
-  const groups = new Map<string, RunSummary[]>();
-  for (const run of runs) {
-    if (run.status !== "failed" || !run.error_type) continue;
-    const key = JSON.stringify([run.workflow_id, run.node_id, run.error_type]);
-    groups.set(key, [...(groups.get(key) ?? []), run]);
-  }
-  return [...groups]
-    .map(([key, members]) => ({ key, runs: members }))
-    .filter((group) => group.runs.length > 1)
-    .sort((a, b) => b.runs.length - a.runs.length);
+interface LineProps {
+  group: FailureGroup;
+  names: ReadonlyMap<string, string>;
+  onRerun: () => Promise<void>;
 }
 
-function GroupLine({ group, names, onRerun }: { group: Group; names: ReadonlyMap<string, string>; onRerun: () => void }) {
-  const first = group.runs[0] as RunSummary;
-  const workflow = first.workflow_name || names.get(first.workflow_id) || first.workflow_id;
-  const node = first.node_name ?? first.node_id;
+function GroupLine({ group, names, onRerun }: LineProps) {
+  const { workflow_id: workflow, node_id: node, error_type: type, number, error } = group;
+  const show = () => setFilters({ status: "failed", workflow, node: node ?? "", error_type: type ?? "", reason: "" });
   return (
     <div class="group">
-      <Pill tone="bad" icon="failed" text={formatNumber(group.runs.length)} />
+      <Pill tone="bad" icon="failed" text={formatNumber(number)} />
       <p>
-        <b>{[workflow, node].filter(Boolean).join(" / ")}</b> · {first.error_type?.replaceAll("_", " ")}
-        {first.error && <span class="muted"> · “{first.error}”</span>}
+        <button type="button" class="link" onClick={show}>
+          <b>{[names.get(workflow) ?? workflow, node].filter(Boolean).join(" / ")}</b>
+        </button>
+        {type && ` · ${type.replaceAll("_", " ")}`}
+        {error && <span class="muted"> · “{error}”</span>}
       </p>
       <ActionButton needs={["run"]} onAct={onRerun}>
-        Rerun {formatNumber(group.runs.length)}
+        Rerun {formatNumber(number)}
         {node ? ` from ${node}` : ""}…
       </ActionButton>
     </div>

@@ -12,8 +12,18 @@ export const PERIODS = [
 
 export const TRIGGERS = ["manual", "schedule", "event", "webhook", "workflow"] as const;
 
+/** What can be searched for, and the parameter of the API for it. */
+export const SEARCHES = [
+  { name: "id", label: "Run ID", placeholder: "Run ID, or how it begins…", parameter: "id_prefix" },
+  { name: "error", label: "Error text", placeholder: "Words of the error…", parameter: "error" },
+  { name: "node", label: "Node", placeholder: "ID of the node where it waits or failed…", parameter: "node" },
+  { name: "key", label: "Business key", placeholder: "name=value", parameter: "key" },
+] as const;
+
+export type SearchName = (typeof SEARCHES)[number]["name"];
+
 const MINUTE_MS = 60_000;
-const FILTERS = ["status", "workflow", "trigger", "period", "id"] as const;
+const FILTERS = ["status", "reason", "workflow", "trigger", "period", "error_type", "id", "error", "node", "key"] as const;
 
 export type FilterName = (typeof FILTERS)[number];
 
@@ -30,9 +40,9 @@ export function isFiltered(filters: Filters): boolean {
   return FILTERS.some((name) => filters[name]);
 }
 
-/** Change a filter; choosing it again removes it. */
-export function setFilter(name: FilterName, value: string): void {
-  setParameters({ [name]: value });
+/** Change filters; an empty value removes one. */
+export function setFilters(changes: Partial<Filters>): void {
+  setParameters(changes);
 }
 
 /** Remove all filters. */
@@ -41,9 +51,14 @@ export function clearFilters(): void {
 }
 
 /** Return the parameters of `GET /runs` for filters. */
-export function buildQuery({ status, workflow, trigger, period, id }: Filters): Query {
+export function buildQuery(filters: Filters): Query {
+  // The text of errors is searched in one workflow or in at most 31 days.
+  const period = filters.period || (filters.error && !filters.workflow ? "30d" : "");
   const hours = PERIODS.find(({ value }) => value === period)?.hours ?? 0;
   // To the minute, so that the pages of one list have the same filter.
   const since = hours ? new Date(Math.floor(Date.now() / MINUTE_MS) * MINUTE_MS - hours * 60 * MINUTE_MS).toISOString() : "";
-  return { status, workflow_id: workflow, trigger, since, id_prefix: id };
+  const searches = Object.fromEntries(SEARCHES.map(({ name, parameter }) => [parameter, filters[name]]));
+  if (!/^[^=]+=/.test(filters.key)) delete searches.key;
+  const { status, reason, workflow, trigger, error_type } = filters;
+  return { ...searches, status, reason, workflow_id: workflow, trigger, error_type, since };
 }

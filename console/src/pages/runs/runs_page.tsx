@@ -23,8 +23,8 @@ export function RunsPage() {
   const filters = readFilters();
   const list = useRuns(filters);
   const counts = usePolled(
-    (signal) => get<Counts>("runs/counts", { ...buildQuery({ ...filters, status: "" }) }, signal),
-    JSON.stringify({ ...filters, status: "" }),
+    (signal) => get<Counts>("runs/counts", buildQuery({ ...filters, status: "", reason: "" }), signal),
+    JSON.stringify({ ...filters, status: "", reason: "" }),
     SLOW_MS,
   );
   const workflows = usePolled((signal) => get<Page<Workflow>>("workflows", { limit: MOST_WORKFLOWS }, signal), "", SLOW_MS);
@@ -42,8 +42,10 @@ export function RunsPage() {
       <div class="inbox">
         <Facets filters={filters} counts={counts.value} names={names} />
         <div class="inbox-main">
-          <SearchBox text={filters.id} />
-          {list.runs && <FailureGroups runs={list.runs} names={names} onDone={list.refresh} />}
+          <SearchBox filters={filters} />
+          {counts.value && (
+            <FailureGroups groups={counts.value.failures} filters={filters} names={names} onDone={counts.refresh} />
+          )}
           <div class="card">
             {chosen.length > 0 && (
               <BulkBar runs={chosen} onClear={() => setSelected(new Set())} onDone={list.refresh} />
@@ -63,9 +65,10 @@ export function RunsPage() {
   );
 }
 
-function summarize({ total, by_status: states }: Counts): string {
+function summarize({ by_status: states }: Counts): string {
+  const total = Object.values(states).reduce((sum, number) => sum + number, 0);
   const parts = [`${formatNumber(total)} in all`];
-  for (const status of ["running", "failed", "completed"]) {
+  for (const status of ["failed", "waiting", "running", "completed"]) {
     if (states[status]) parts.push(`${formatNumber(states[status])} ${status}`);
   }
   return parts.join(" · ");
