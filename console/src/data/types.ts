@@ -81,6 +81,10 @@ export interface Step {
   duration_ms: number | null;
   warnings: string[];
   decision: Json;
+  attempts?: JsonObject[];
+  next_attempt_at?: string | null;
+  /** ID of the run that a `workflow` node has called. */
+  run_id?: string | null;
 }
 
 export interface Wait {

@@ -1,8 +1,11 @@
 // The pages, by the first part of the address.
 import type { ComponentType } from "preact";
 import { linkTo } from "../data/address";
+import { DeliveriesPage } from "../pages/deliveries/deliveries_page";
 import { RunPage } from "../pages/run/run_page";
 import { RunsPage } from "../pages/runs/runs_page";
+import { SchedulesPage } from "../pages/schedules/schedules_page";
+import { WorkflowPage } from "../pages/workflows/workflow_page";
 import { WorkflowsPage } from "../pages/workflows/workflows_page";
 import { Empty } from "../parts/notices";
 
@@ -18,12 +21,17 @@ interface Page {
 export const NAVIGATION = [
   { path: "runs", name: "Runs" },
   { path: "workflows", name: "Workflows" },
+  { path: "schedules", name: "Schedules" },
+  { path: "deliveries", name: "Deliveries" },
 ] as const;
 
 const PAGES: Record<string, Page> = {
   runs: { name: () => "Runs", View: RunsPage },
   "runs/": { name: (path) => `Run ${path[1]}`, View: RunPage },
   workflows: { name: () => "Workflows", View: WorkflowsPage },
+  "workflows/": { name: (path) => `Workflow ${path[1]}`, View: WorkflowPage },
+  schedules: { name: () => "Schedules", View: SchedulesPage },
+  deliveries: { name: () => "Deliveries", View: DeliveriesPage },
 };
 
 const NOT_FOUND: Page = {

@@ -52,7 +52,7 @@ function listEvents({ event }: Wait): string {
   return (Array.isArray(event) ? event : [event]).map((each) => `“${String(each)}”`).join(" or ");
 }
 
-function describeRetry(step: Step & { next_attempt_at?: string | null }, nameOf: NameOf): Need {
+function describeRetry(step: Step, nameOf: NameOf): Need {
   return {
     ...NOTHING,
     tone: "run",

@@ -37,7 +37,7 @@ export function RunPage({ path }: PageProps) {
 function useGraph(run: Run) {
   const version = run.workflow_version;
   const address = `workflows/${encodeURIComponent(run.workflow_id)}/versions/${version}`;
-  const drawing = version > 0 ? `${address}/graph` : `runs/${encodeURIComponent(run.id)}/graph`;
+  const drawing = `runs/${encodeURIComponent(run.id)}/graph`;
   const graph = usePolled((signal) => get<Layout>(drawing, { format: "layout" }, signal), drawing, 0);
   const definition = usePolled(
     async (signal) => (version > 0 ? (await get<{ definition: JsonObject }>(address, {}, signal)).definition : null),

@@ -1,5 +1,6 @@
 // The chosen node and its step: what it was given, what came of it, its attempts.
 import { useState } from "preact/hooks";
+import { linkTo } from "../../data/address";
 import type { Box } from "../../data/layout";
 import type { Json, JsonObject, Run, Step } from "../../data/types";
 import { listComparisons, portOf } from "../../graph/decisions";
@@ -7,7 +8,7 @@ import { ActionButton } from "../../parts/action_button";
 import { Icon } from "../../parts/icon";
 import { isEmpty, JsonView } from "../../parts/json_view";
 import { hasEnded, StatusPill } from "../../parts/status";
-import { formatDuration, Moment } from "../../parts/time";
+import { formatDuration, Moment, Until } from "../../parts/time";
 
 const TABS = ["Overview", "Input", "Output", "Attempts", "Raw"] as const;
 type Tab = (typeof TABS)[number];
@@ -111,6 +112,14 @@ function Overview({ run, box, step, onRerun }: OverviewProps) {
             <dd>{formatDuration(step.duration_ms)}</dd>
           </>
         )}
+        {step.run_id && (
+          <>
+            <dt>Called</dt>
+            <dd>
+              <a href={linkTo(["runs", step.run_id])}>{step.run_id}</a>
+            </dd>
+          </>
+        )}
         {step.path && (
           <>
             <dt>Within</dt>
@@ -206,13 +215,19 @@ function Input({ step, template }: { step: Step | null; template: JsonObject | n
   );
 }
 
-function Attempts({ step }: { step: (Step & { attempts?: Json[] }) | null }) {
+function Attempts({ step }: { step: Step | null }) {
   if (!step) return <p class="muted none">None.</p>;
   return (
     <>
       <p class="described">
         {step.retry_count === 0 ? "One attempt." : `${step.retry_count + 1} attempts.`}
         {step.error && ` The last error: ${step.error.message}`}
+        {step.next_attempt_at && (
+          <>
+            {" "}
+            The next one: <Until time={step.next_attempt_at} />.
+          </>
+        )}
       </p>
       {step.attempts && step.attempts.length > 0 && <JsonView value={step.attempts} label="Attempts" />}
     </>

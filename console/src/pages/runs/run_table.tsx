@@ -9,7 +9,8 @@ interface Props {
   runs: RunSummary[];
   names: ReadonlyMap<string, string>;
   selected: ReadonlySet<string>;
-  onSelect: (ids: ReadonlySet<string>) => void;
+  /** Without it, nothing can be selected. */
+  onSelect?: (ids: ReadonlySet<string>) => void;
 }
 
 /** The table. */
@@ -18,17 +19,19 @@ export function RunTable({ runs, names, selected, onSelect }: Props) {
   const toggle = (id: string) => {
     const next = new Set(selected);
     if (!next.delete(id)) next.add(id);
-    onSelect(next);
+    onSelect?.(next);
   };
   return (
     <div class="scroll">
       <table class="table runs">
         <thead>
           <tr>
-            <th>
-              <input type="checkbox" aria-label="Select all" checked={areAll}
-                onChange={() => onSelect(areAll ? new Set() : new Set(runs.map(({ id }) => id)))} />
-            </th>
+            {onSelect && (
+              <th>
+                <input type="checkbox" aria-label="Select all" checked={areAll}
+                  onChange={() => onSelect(areAll ? new Set() : new Set(runs.map(({ id }) => id)))} />
+              </th>
+            )}
             <th>Status</th>
             <th>Workflow</th>
             <th class="wide">What it does, waits for, or why it failed</th>
@@ -39,7 +42,7 @@ export function RunTable({ runs, names, selected, onSelect }: Props) {
         <tbody>
           {runs.map((run) => (
             <Row key={run.id} run={run} name={run.workflow_name || names.get(run.workflow_id) || run.workflow_id}
-              isSelected={selected.has(run.id)} onToggle={() => toggle(run.id)} />
+              isSelected={selected.has(run.id)} onToggle={onSelect && (() => toggle(run.id))} />
           ))}
         </tbody>
       </table>
@@ -51,15 +54,17 @@ interface RowProps {
   run: RunSummary;
   name: string;
   isSelected: boolean;
-  onToggle: () => void;
+  onToggle: (() => void) | undefined;
 }
 
 function Row({ run, name, isSelected, onToggle }: RowProps) {
   return (
     <tr class={isSelected ? "selected" : ""}>
-      <td>
-        <input type="checkbox" aria-label={`Select ${run.id}`} checked={isSelected} onChange={onToggle} />
-      </td>
+      {onToggle && (
+        <td>
+          <input type="checkbox" aria-label={`Select ${run.id}`} checked={isSelected} onChange={onToggle} />
+        </td>
+      )}
       <td>
         <StatusPill status={run.status} />
       </td>

@@ -1,0 +1,57 @@
+// Start a run: a form made from the workflow's input schema.
+import { useState } from "preact/hooks";
+import { explain, post, Problem } from "../../data/api";
+import type { JsonObject, Workflow } from "../../data/types";
+import { ActionButton } from "../../parts/action_button";
+import { Dialog } from "../../parts/dialog";
+import { ProblemNotice } from "../../parts/notices";
+import { SchemaFields, useSchemaForm } from "../../parts/schema_form";
+import { makeKey } from "../run/run_actions";
+
+interface Props {
+  workflow: Workflow;
+  onClose: () => void;
+  onStarted: (runId: string) => void;
+}
+
+/** The dialog. A second click starts nothing twice: the key stays the same until something is changed. */
+export function StartDialog({ workflow, onClose, onStarted }: Props) {
+  const form = useSchemaForm((workflow.settings?.input_schema as JsonObject | undefined) ?? null);
+  const [problem, setProblem] = useState<Problem | null>(null);
+  const [sent, setSent] = useState({ text: "", key: makeKey() });
+
+  async function start(): Promise<void> {
+    setProblem(null);
+    try {
+      const body = { input: form.read() };
+      const text = JSON.stringify(body);
+      const key = sent.text === text ? sent.key : makeKey();
+      setSent({ text, key });
+      const run = await post<{ id: string }>(`workflows/${encodeURIComponent(workflow.id)}/runs`, body, { "Idempotency-Key": key });
+      onClose();
+      onStarted(run.id);
+    } catch (error) {
+      setProblem(error instanceof Problem ? error : new Problem(422, "form", explain(error)));
+    }
+  }
+
+  const footer = (
+    <>
+      <button type="button" onClick={onClose}>
+        Close
+      </button>
+      <ActionButton needs={["run"]} class="primary" onAct={start}>
+        Start
+      </ActionButton>
+    </>
+  );
+  return (
+    <Dialog title={`Start ${workflow.name || workflow.id}`} onClose={onClose} footer={footer}>
+      <p class="muted">
+        {workflow.version ? `Runs version ${workflow.version}` : "Runs the draft, which is not published"}.
+      </p>
+      <SchemaFields form={form} label="Input" />
+      {problem && <ProblemNotice problem={problem} />}
+    </Dialog>
+  );
+}
