@@ -49,6 +49,7 @@ from orchestrator.model.run import ATTEMPT_KEY, WARNINGS_KEY
 from orchestrator.settings import Settings
 from orchestrator.telemetry.context import log_context, redact_log
 from orchestrator.telemetry.metrics import ACTION_SECONDS, ACTIONS
+from orchestrator.telemetry.workflow_labels import WORKFLOWS
 
 log = logging.getLogger("orchestrator.activities")
 
@@ -110,7 +111,7 @@ async def run_action(spec: ActionSpec, argument: Mapping[str, Any], resources: R
         outcome = "cancelled"
         raise
     finally:
-        ACTIONS.labels(spec.name, outcome).inc()
+        ACTIONS.labels(WORKFLOWS.pick(call.workflow_id), spec.name, outcome).inc()
     return result_json
 
 

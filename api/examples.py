@@ -11,7 +11,7 @@ from api.models.workflows import EXAMPLE, WorkflowDocument
 from api.paging import Page
 from orchestrator.model.run import Run
 
-RUN_ID = "3afb22bb-c790-43ed-8fb6-0f81eb6df7da"
+RUN_ID = "greeting-7k3m9q2x4t8wjb5n"
 BEGIN, END = "2026-01-31T08:00:00.125000Z", "2026-01-31T08:00:00.141000Z"
 LINKS = {
     "self": f"/api/v1/runs/{RUN_ID}",

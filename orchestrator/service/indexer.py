@@ -16,7 +16,8 @@ from orchestrator.service.background import run_every
 from orchestrator.store.database import StoreUnavailable
 from orchestrator.store.leases import Leases
 from orchestrator.store.run_index import RunIndex
-from orchestrator.telemetry.metrics import RUNS_ENDED
+from orchestrator.telemetry.metrics import RUN_SECONDS, RUNS_ENDED
+from orchestrator.telemetry.workflow_labels import WORKFLOWS
 from orchestrator.temporal.client.runs import Runs
 
 LEASE = "indexer"
@@ -106,7 +107,9 @@ class Indexer:
         number = len(batch)
         for run in batch:
             if run.completed_at is not None:
-                RUNS_ENDED.labels(run.status).inc()
+                workflow = WORKFLOWS.pick(run.workflow_id)
+                RUNS_ENDED.labels(workflow, run.status).inc()
+                RUN_SECONDS.labels(workflow).observe((run.duration_ms or 0) / 1000)
         if len(self._seen) > 100 * BATCH:
             self._seen.clear()
         self._seen |= {run.id: run.completed_at is not None for run in batch}

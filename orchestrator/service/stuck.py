@@ -18,6 +18,7 @@ from orchestrator.store.run_filter import RunFilter
 from orchestrator.store.run_index import RunIndex
 from orchestrator.store.ttl_cache import TtlCache
 from orchestrator.telemetry.metrics import OLDEST_WAIT_SECONDS, STUCK, WAITING_FOR_PEOPLE
+from orchestrator.telemetry.workflow_labels import WORKFLOWS
 from orchestrator.temporal.client.activity_times import read_activity_seconds
 from orchestrator.temporal.client.connection import translate_rpc_errors
 from orchestrator.temporal.client.failing_tasks import describe_failing_task, list_failing
@@ -100,9 +101,12 @@ class StuckFinder:
             STUCK.labels(kind).set(len(getattr(found, kind)))
         WAITING_FOR_PEOPLE.clear()
         OLDEST_WAIT_SECONDS.clear()
+        longest: dict[str, float] = {}
         for workflow_id, number, oldest in await self.index.count_waiting(PEOPLE):
-            WAITING_FOR_PEOPLE.labels(workflow_id).set(number)
-            OLDEST_WAIT_SECONDS.labels(workflow_id).set((found.as_of - oldest).total_seconds())
+            workflow = WORKFLOWS.pick(workflow_id)
+            WAITING_FOR_PEOPLE.labels(workflow).inc(number)
+            longest[workflow] = max(longest.get(workflow, 0.0), (found.as_of - oldest).total_seconds())
+            OLDEST_WAIT_SECONDS.labels(workflow).set(longest[workflow])
 
     async def find(self, customer_id: str | None) -> Stuck:
         """Return what is stuck, of one customer or of all; raises ServerUnavailable."""

@@ -1,16 +1,26 @@
 """Prometheus metrics of this process.
 
-Labels carry no ids of runs or customers: their cardinality is unbounded.
+Labels carry no ids of runs or customers: their cardinality is unbounded. Workflows are bounded by `WorkflowLabels`.
 """
 
 import httpx
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, Counter, Gauge, Histogram
 from prometheus_client.exposition import generate_latest
 
+from orchestrator.telemetry.workflow_labels import WORKFLOWS, bound_types
+
 HTTP_REQUESTS = Counter("orchestrator_http_requests", "HTTP requests.", ["method", "route", "status"])
 HTTP_SECONDS = Histogram("orchestrator_http_request_seconds", "Duration of HTTP requests.", ["method", "route"])
-RUNS_STARTED = Counter("orchestrator_runs_started", "Runs started by this process.", ["trigger", "outcome"])
-RUNS_ENDED = Counter("orchestrator_runs_ended", "Runs that ended, counted by one process at a time.", ["status"])
+RUNS_STARTED = Counter("orchestrator_runs_started", "Runs started by this process.", ["workflow", "trigger", "outcome"])
+RUNS_ENDED = Counter(
+    "orchestrator_runs_ended", "Runs that ended, counted by one process at a time.", ["workflow", "status"]
+)
+RUN_SECONDS = Histogram(
+    "orchestrator_run_seconds",
+    "Duration of runs that ended, counted by one process at a time.",
+    ["workflow"],
+    buckets=(0.1, 0.5, 1, 5, 10, 60, 300, 3_600, 86_400, 604_800),
+)
 FAILING_RUNS = Gauge(
     "orchestrator_failing_runs",
     "Runs and branches whose workflow task keeps failing, counted by one process at a time.",
@@ -39,7 +49,7 @@ ARCHIVE_PENDING = Gauge(
 ARCHIVE_OLDEST_SECONDS = Gauge(
     "orchestrator_archive_oldest_seconds", "How long ago the first of them ended, counted by one process at a time."
 )
-ACTIONS = Counter("orchestrator_actions", "Action attempts on this worker.", ["action", "outcome"])
+ACTIONS = Counter("orchestrator_actions", "Action attempts on this worker.", ["workflow", "action", "outcome"])
 ACTION_SECONDS = Histogram(
     "orchestrator_action_seconds",
     "Duration of action attempts.",
@@ -60,5 +70,6 @@ async def export_metrics() -> tuple[bytes, str]:
     text = generate_latest()
     if SdkMetrics.address is not None:
         async with httpx.AsyncClient(timeout=SCRAPE_SECONDS, trust_env=False) as client:
-            text += (await client.get(f"http://{SdkMetrics.address}/metrics")).content
+            served = (await client.get(f"http://{SdkMetrics.address}/metrics")).content
+        text += bound_types(served, WORKFLOWS)
     return text, CONTENT_TYPE_PLAIN_0_0_4

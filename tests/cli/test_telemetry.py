@@ -3,6 +3,8 @@
 import asyncio
 import json
 import re
+import shutil
+import subprocess
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,15 +12,21 @@ from typing import Any
 
 import httpx
 import pytest
+import yaml
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from prometheus_client.metrics import MetricWrapperBase
 from temporalio.client import Client
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 
 from orchestrator.settings import Settings
+from orchestrator.telemetry import metrics
 from orchestrator.temporal.search_attributes import WORKFLOW_ID
 from tests.cli.shell import ROOT, SECONDS, Dev, Shell, start_dev, stop_dev
 
 pytestmark = pytest.mark.temporal
+OWN_LABELS: dict[str, tuple[str, ...]] = {
+    metric._name: metric._labelnames for metric in vars(metrics).values() if isinstance(metric, MetricWrapperBase)
+}
 LOGGING = {
     "id": "telling", "name": "Telling", "trigger": {"type": "manual"},
     "nodes": [
@@ -50,8 +58,8 @@ async def test_one_endpoint_serves_metrics_of_api_worker_and_client(dev: Dev) ->
     for wanted in (
         'orchestrator_http_requests_total{method="POST",route="/workflows/{workflow_id}/runs",status="200"}',
         'orchestrator_http_requests_total{method="GET",route="(none)",status="404"}',
-        'orchestrator_runs_started_total{outcome="started",trigger="manual"}',
-        'orchestrator_actions_total{action="log.message",outcome="completed"}',
+        'orchestrator_runs_started_total{outcome="started",trigger="manual",workflow="telling"}',
+        'orchestrator_actions_total{action="log.message",outcome="completed",workflow="telling"}',
         'orchestrator_action_seconds_count{action="log.message"}',
         "temporal_request{",
         "temporal_workflow_completed{",
@@ -64,6 +72,7 @@ async def test_the_metrics_of_the_operations_page_exist(dev: Dev) -> None:
     page = (ROOT / "docs" / "operations.md").read_text()
     named = set(re.findall(r"`((?:orchestrator|temporal)_\w+)(?:\{(\w+)=[^`]*)?`", page))
     named -= {("temporal_visibility", "")}  # a database
+    named |= read_expressions()
     assert {name.partition("_")[0] for name, _ in named} == {"orchestrator", "temporal"}
     await run_logging_workflow(dev)
     temporal = await Client.connect(str(dev.ready["temporal_address"]))
@@ -83,9 +92,42 @@ async def test_the_metrics_of_the_operations_page_exist(dev: Dev) -> None:
         await unknown.terminate()
 
     there = {name for pair in re.findall(r"^# TYPE (\w+)|^(\w+)\{", text, re.MULTILINE) for name in pair}
+    there |= {f"{name}_bucket" for name in re.findall(r"^# TYPE (\w+) histogram", text, re.MULTILINE)}
     assert {name for name, _ in named} - there == set()
     for name, label in named:
-        assert not label or re.search(rf"^{name}\{{.*\b{label}=", text, re.MULTILINE), (name, label)
+        own = OWN_LABELS.get(re.sub("_(bucket|count|sum|total)$", "", name), ())
+        assert not label or label in own or re.search(rf"^{name}\{{.*\b{label}=", text, re.MULTILINE), (name, label)
+
+
+def read_expressions() -> set[tuple[str, str]]:
+    """Return the metrics that the rules and the dashboard name, each with the labels that they expect of it."""
+    rules = yaml.safe_load((ROOT / "deploy" / "prometheus-rules.yml").read_text())
+    dashboard = json.loads((ROOT / "deploy" / "grafana-dashboard.json").read_text())
+    expressions = [rule["expr"] for group in rules["groups"] for rule in group["rules"]]
+    expressions += [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", ())]
+    named = set(re.findall(r"label_values\((\w+), (\w+)\)", json.dumps(dashboard["templating"])))
+    for expression in expressions:
+        # Each sum is of one metric: `sum by (labels) (rate(metric{filters}[5m]))`.
+        for labels, name, filters in re.findall(
+            r"(?:by \(([\w, ]*)\) *\()?(?:rate\(|increase\()?((?:orchestrator|temporal)_\w+)(?:\{([^}]*)\})?",
+            expression,
+        ):
+            named |= {(name, label) for label in labels.split(", ") if label != "le"}
+            named |= {(name, label) for label in re.findall(r"(\w+)=", filters)}
+    return named
+
+
+@pytest.mark.process
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is part of Prometheus")
+def test_prometheus_accepts_the_rules() -> None:
+    done = subprocess.run(
+        ["promtool", "check", "rules", ROOT / "deploy" / "prometheus-rules.yml"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 async def read_metrics(dev: Dev, client: httpx.AsyncClient) -> str:

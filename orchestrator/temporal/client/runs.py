@@ -35,6 +35,7 @@ from orchestrator.model.run import RunInfo
 from orchestrator.model.run_ids import draw_run_id
 from orchestrator.settings import Settings
 from orchestrator.telemetry.metrics import RUNS_STARTED
+from orchestrator.telemetry.workflow_labels import WORKFLOWS
 from orchestrator.temporal.client.connection import CONNECT_SECONDS, require_attributes, translate_rpc_errors
 from orchestrator.temporal.client.run_reader import RunReader
 from orchestrator.temporal.client.run_tree import no_worker_error
@@ -153,13 +154,13 @@ class Runs:
                 )
             except WorkflowAlreadyStartedError:
                 await self._require_same_start(run)
-                RUNS_STARTED.labels(info.trigger_type, "duplicate").inc()
+                RUNS_STARTED.labels(WORKFLOWS.pick(plan.id), info.trigger_type, "duplicate").inc()
                 return StartedRun(info.id, plan.id, plan.customer_id, duplicate=True)
             except RPCError as error:
                 if error.status == RPCStatusCode.INVALID_ARGUMENT:
                     await require_attributes(self.client)
                 raise
-        RUNS_STARTED.labels(info.trigger_type, "started").inc()
+        RUNS_STARTED.labels(WORKFLOWS.pick(plan.id), info.trigger_type, "started").inc()
         return StartedRun(info.id, plan.id, plan.customer_id)
 
     async def _require_same_start(self, run: PreparedRun) -> None:
