@@ -8,7 +8,8 @@ from api.fields import TEXT
 from api.models.base import Model, PublishedVersion
 from api.models.workflows import EXAMPLE
 from api.paging import Page
-from orchestrator.model.run import ResolutionAction, RunSummary, StepDocument
+from orchestrator.model.run import ResolutionAction, RunSummary, Status, StepDocument
+from orchestrator.service.explanations import Explanation
 
 
 class StartRequest(Model):
@@ -66,6 +67,15 @@ class StepPage(Page[StepDocument]):
     """One page of the steps of a run."""
 
     complete: bool = Field(True, description="False where a part of the record could not be read: steps are missing.")
+
+
+class ExplanationView(BaseModel):
+    """What was decided in a run."""
+
+    id: str = Field(description="Run ID.")
+    status: Status = Field(description="Status of the run.")
+    complete: bool = Field(description="False where a part of the record could not be read.")
+    items: list[Explanation] = Field(description="In the order in which it was decided.")
 
 
 class ResolveRequest(Model):

@@ -16,6 +16,7 @@ from api.json_bodies import StrictRoute
 from api.models.runs import (
     AdHocRequest,
     EndRequest,
+    ExplanationView,
     RerunRequest,
     RerunView,
     ResolvedStep,
@@ -182,6 +183,13 @@ async def list_steps(
     end = begin + limit
     next_cursor = encode_cursor(end) if end < len(steps) else None
     return StepPage(items=steps[begin:end], next_cursor=next_cursor, complete=run.complete)
+
+
+@router.get("/runs/{run_id}/explain", operation_id="explainRun", responses=FOUND)
+async def explain_run(run_id: RunId, services: ServicesDep, caller: Reader) -> ExplanationView:
+    """Explain a run: what was decided and why, what was skipped by which rule, why it went on or ended."""
+    run, items = await services.operations.explain(caller.customer_id, run_id)
+    return ExplanationView(id=run.id, status=run.status, complete=run.complete, items=items)
 
 
 async def _count_stream(request: Request, _: Reader) -> AsyncIterator[None]:

@@ -52,6 +52,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "runs list": ("orchestrator runs list --status failed", "orchestrator runs list --workflow order_flow --limit 10"),
     "runs stuck": ("orchestrator runs stuck", "orchestrator runs stuck --customer acme --json"),
     "runs show": (f"orchestrator runs show {RUN}",),
+    "runs explain": (f"orchestrator runs explain {RUN}",),
     "runs watch": (f"orchestrator runs watch {RUN}",),
     "runs cancel": (f"orchestrator runs cancel {RUN}",),
     "runs terminate": (f"orchestrator runs terminate {RUN} --reason broken",),

@@ -101,7 +101,8 @@ def format_step_cells(step: "StepDocument") -> "list[RenderableType]":
     """Return a step as a row: status, ID, details."""
     from rich.text import Text
 
-    from orchestrator.cli.trace import format_line, list_facts
+    from orchestrator.cli.trace import list_facts
+    from orchestrator.service.explanations import format_line
 
     summary = ", ".join(list_facts(step))
     if step.error is not None:

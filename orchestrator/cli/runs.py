@@ -14,7 +14,7 @@ from orchestrator.cli.follow import follow, show_end
 from orchestrator.cli.moments import format_duration, format_moment
 from orchestrator.cli.output import choose_style, print_json, print_line, print_note, print_result, print_table
 from orchestrator.cli.run_filters import make_filter, take_filters
-from orchestrator.cli.trace import describe_wait
+from orchestrator.cli.trace import INCOMPLETE, describe_wait
 from orchestrator.jsontools.text import shorten
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 COLUMNS = ("run", "workflow", "status", "started", "took", "about", "trigger", "version", "customer")
 MAX_ABOUT = 60
+MAX_ID = 60
 DEFAULT_LIMIT = 50
 MAX_STUCK = 200
 """Open runs that `GET /stuck` looks at."""
@@ -103,6 +104,25 @@ def show(client: "ApiClient", run_id: options.RunId, as_json: options.Json = Fal
     for text in format_trace(run, datetime.now(UTC))[:-1]:
         print_line(text, choose_style(text, run.status))
     show_end(run, as_json=False, status_shown=False)
+
+
+@api_command(app)
+def explain(client: "ApiClient", run_id: options.RunId, as_json: options.Json = False) -> None:
+    """Explain a run: what was decided and why.
+
+    Conditions with the values that they saw, what was skipped by which rule, joins, attempts, failures and the end.
+    """
+    from orchestrator.cli.client import quote_id
+
+    explained = client.get(f"/runs/{quote_id(run_id)}/explain")
+    if as_json:
+        print_json(explained)
+        return
+    if not explained["complete"]:
+        print_note(INCOMPLETE, "yellow")
+    width = min(max((len(item["step_id"] or "") for item in explained["items"]), default=0), MAX_ID)
+    for item in explained["items"]:
+        print_line(f"{item['step_id'] or '':<{width}}  {item['text']}".strip())
 
 
 @api_command(app)

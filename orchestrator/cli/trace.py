@@ -1,15 +1,13 @@
 """Format a run as lines, one per step: what happened when, for how long, and why. No I/O, no colour."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from orchestrator.cli.moments import format_duration, format_until, format_utc
-from orchestrator.jsontools.text import shorten
 from orchestrator.model.run import Run, StepDocument, find_owner
+from orchestrator.service.explanations import explain_decision, format_line
 
-MAX_TEXT = 160
 INCOMPLETE = "(steps are missing: Temporal no longer stores them, or its history does not fit the plan)"
 
 
@@ -110,35 +108,6 @@ def _format_cancellation(run: Run) -> str:
     reason = f": {format_line(run.cancel_reason)}" if run.cancel_reason else ""
     request = "" if run.status == "cancelled" else "cancellation requested "
     return f", {request}by {run.cancelled_by}{reason}"
-
-
-def explain_decision(decision: Any) -> str:
-    """Return the evidence of a decision: `total greater_than 10: true, saw 12`."""
-    if not isinstance(decision, Mapping):
-        return ""
-    if "compared" not in decision:
-        return f"the value is {format_value(decision.get('value'))}"
-    parts = [_format_comparison(entry) for entry in decision["compared"]]
-    if decision.get("omitted"):
-        parts.insert(0, f"{decision['omitted']} more")
-    return "; ".join(parts)
-
-
-def _format_comparison(entry: Mapping[str, Any]) -> str:
-    value = "" if entry.get("value") is None else f" {format_value(entry['value'])}"
-    test = f" {entry['operator']}{value}" if "operator" in entry else ""
-    saw = "no value" if entry.get("missing") else f"saw {format_value(entry['seen'])}"
-    return f"{entry['field']}{test}: {format_value(entry['result'])}, {saw}"
-
-
-def format_value(value: Any) -> str:
-    """Return a value as JSON, truncated to one line."""
-    return format_line(json.dumps(value, ensure_ascii=False, default=str))
-
-
-def format_line(text: str) -> str:
-    """Return a text in one line, truncated to `MAX_TEXT` characters."""
-    return shorten(" ".join(text.split()), MAX_TEXT - 1)
 
 
 def _milliseconds_between(start: datetime, moment: datetime) -> int:

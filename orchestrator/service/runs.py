@@ -8,6 +8,7 @@ from typing import Any
 from orchestrator.errors import RunNotFound, ServerUnavailable
 from orchestrator.model.run import Run, RunSummary
 from orchestrator.service.archiver import decompress_document
+from orchestrator.service.explanations import Explanation, explain_run
 from orchestrator.service.index_writer import IndexWriter
 from orchestrator.store.archive import Archive
 from orchestrator.store.run_counts import RunCounts, count_runs
@@ -47,6 +48,11 @@ class Operations:
         else:
             run = await self._read_document(customer_id, run_id)
         return run.model_copy(update={"reruns": await self.index.list_reruns(customer_id, run_id)})
+
+    async def explain(self, customer_id: str | None, run_id: str) -> tuple[Run, list[Explanation]]:
+        """Return a run, and what was decided in it."""
+        run = await self.get_document(customer_id, run_id)
+        return run, await asyncio.to_thread(explain_run, run)
 
     async def _read_document(self, customer_id: str | None, run_id: str) -> Run:
         try:

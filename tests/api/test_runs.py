@@ -19,6 +19,22 @@ from tests.temporal.world import World, make_definition, wait_until
 pytestmark = pytest.mark.temporal
 
 
+async def test_a_run_is_explained(api: httpx.AsyncClient) -> None:
+    condition = {"field": "input.total", "operator": "greater_than", "value": 10}
+    nodes = {"big": {"type": "condition", "condition": condition}, "note": {"type": "set", "config": {"x": 1}}}
+    definition = make_definition(nodes, "trigger -> big", "big -true-> note")
+    started = await api.post("/runs", json={"definition": definition, "input": {"total": 12}}, params={"wait": 60})
+    explained = (await api.get(f"/runs/{started.json()['id']}/explain")).json()
+
+    assert (explained["status"], explained["complete"]) == ("completed", True)
+    first, last = explained["items"]
+    assert (first["step_id"], first["port"]) == ("big", "true")
+    assert first["text"] == "took `true`: input.total greater_than 10: true, saw 12"
+    assert first["decision"]["compared"][0]["seen"] == 12
+    assert (last["kind"], last["text"]) == ("end", "completed")
+    assert (await api.get("/runs/nowhere/explain")).status_code == 404
+
+
 async def test_a_key_starts_one_run(api: httpx.AsyncClient) -> None:
     body = {"definition": make_definition({"a": WAIT}, "trigger -> a")}
     assert (await api.post("/workflows", json=body["definition"] | {"id": "w"})).status_code == 201

@@ -52,11 +52,14 @@ def test_an_operator_resolves_a_failed_step(dev: Dev, command: InProcess, tmp_pa
     run_id = (command("run", write_failing(tmp_path, on_error="pause"), "--detach")).out.strip()
     asyncio.run(wait_for_status(dev, run_id, "waiting"))
     shown = command("runs", "show", run_id)
+    explained = command("runs", "explain", run_id)
     wrong = command("runs", "resolve", run_id, "other", "skip")
     right = command("runs", "resolve", run_id, "call", "fallback", "--value", "7")
     ended = asyncio.run(wait_for_status(dev, run_id, "completed"))
 
     assert f"orchestrator runs resolve {run_id} call retry|skip|fallback|abort" in shown.err
+    assert explained.code == 0
+    assert "call  waits: operator" in explained.out
     assert (wrong.code, right.code) == (2, 0)
     assert "step 'other' is not waiting for an operator" in wrong.err
     assert ended["output"] == {"fallback": True, "value": 7}

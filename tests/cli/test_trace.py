@@ -9,13 +9,12 @@ from orchestrator.cli.moments import format_duration
 from orchestrator.cli.trace import (
     INCOMPLETE,
     describe_wait,
-    explain_decision,
-    format_line,
     format_step,
     format_trace,
     order_steps,
 )
 from orchestrator.model.run import Run, StepDocument
+from orchestrator.service.explanations import explain_decision, format_line
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
