@@ -23,7 +23,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "orchestrator validate workflows/ --local --junit report.xml",
     ),
     "fmt": ("orchestrator fmt workflows/", "orchestrator fmt order.yaml --check"),
-    "graph": ("orchestrator graph order.json > order.mmd",),
+    "graph": ("orchestrator graph order.json > order.mmd", "orchestrator graph order.json --format svg > order.svg"),
     "simulate": (
         "orchestrator simulate order.json --actions order.actions.yaml",
         """orchestrator simulate approval.json --event 'decided={"approved": true}@60'""",

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import asdict, astuple
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -135,12 +135,21 @@ def _print_summary(reports: list[dict[str, Any]], failed: int, checked: str) -> 
         print_note(f"{format_count(len(reports), 'file')} valid" + (f", {warnings}" if problems else "") + how, "green")
 
 
-def graph(file: options.DefinitionFile) -> None:
-    """Draw a definition as Mermaid text.
+def graph(
+    file: options.DefinitionFile,
+    drawing_format: Annotated[
+        Literal["mermaid", "svg", "layout"],
+        typer.Option(
+            "--format",
+            help="`mermaid`: text. `svg`: a picture. `layout`: JSON, boxes and edges with their coordinates.",
+        ),
+    ] = "mermaid",
+) -> None:
+    """Draw a definition as Mermaid text, as a picture, or as JSON.
 
     An invalid one is drawn as far as possible.
     """
-    from orchestrator.drawing.mermaid import draw_mermaid
+    from orchestrator.drawing.formats import draw
 
     value = read_json(file).value
-    typer.echo(draw_mermaid(value if isinstance(value, dict) else {}), nl=False)
+    typer.echo(draw(value if isinstance(value, dict) else {}, drawing_format).rstrip("\n"))

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from xml.etree import ElementTree
 
 import pytest
@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 
 from orchestrator.cli.commands import app
 from orchestrator.cli.files import MAX_BYTES
+from orchestrator.drawing.formats import Format
 from tests.cli.commands import InProcess
 from tests.cli.shell import Dev
 from tests.cli.support import write_nodes
@@ -198,6 +199,16 @@ def test_a_graph_is_mermaid_text(tmp_path: Path) -> None:
         '    n1("greet<br/>greeting")',
         "    start --> n1",
     ]
+
+
+def test_a_graph_is_drawn_in_the_formats_of_the_api(tmp_path: Path) -> None:
+    path = write_definition(tmp_path, "good.json", GOOD)
+    drawn = {each: invoke("graph", path, "--format", each) for each in get_args(Format)}
+
+    assert {result.exit_code for result in drawn.values()} == {0}
+    assert 'data-node="greet"' in drawn["svg"].stdout
+    assert [box["id"] for box in json.loads(drawn["layout"].stdout)["boxes"]] == ["trigger", "greet"]
+    assert invoke("graph", path, "--format", "png").exit_code == 2
 
 
 def test_control_characters_in_a_name_do_not_reach_the_terminal(tmp_path: Path) -> None:
