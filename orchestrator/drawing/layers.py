@@ -24,6 +24,8 @@ LANE_X = 18
 """Between two lines that pass a layer."""
 WAYPOINT_WEIGHT, SIDE_WEIGHT = 0.1, 0.01
 """Weights of waypoints, and of those of edges that leave by the side: boxes stay straight, and they make way."""
+IDLE_WEIGHT = 0.001
+"""Weight of what has no neighbour to be near."""
 MAX_WAYPOINTS = 3
 """Waypoints for each item, on average; longer edges run beside the boxes instead."""
 
@@ -201,21 +203,26 @@ def _position_layers(placement: Placement, above: Neighbours, below: Neighbours)
         for number, distance in zip(layer, [*distances, 0], strict=True):
             left[number] = at
             at += distance
+    rows = list(zip(placement.layers, gaps, strict=True))
     for sweep in range(SWEEPS + 1):
         downwards = sweep % 2 == 0
         neighbours = above if downwards else below
-        rows = list(zip(placement.layers, gaps, strict=True))
         for layer, distances in rows if downwards else reversed(rows):
-            wanted, weights = [], []
-            for number in layer:
-                near = neighbours[number]
-                places = [left[other] + offset - own for other, offset, own in near]
-                wanted.append(sum(places) / len(places) if places else left[number])
-                weights.append(items[number].weight if places else 0.001)
-            for number, at in zip(layer, place_in_order(wanted, weights, distances), strict=True):
+            wanted = [_find_wanted(left, number, neighbours[number]) for number in layer]
+            if distances:
+                weights = [items[number].weight if neighbours[number] else IDLE_WEIGHT for number in layer]
+                wanted = place_in_order(wanted, weights, distances)
+            for number, at in zip(layer, wanted, strict=True):
                 left[number] = at
     for item, at in zip(items, left, strict=True):
         item.left = round(at)
+
+
+def _find_wanted(left: list[float], number: int, near: Sequence[tuple[int, int, int]]) -> float:
+    """Return where an item is straight below or above its neighbours, on average."""
+    if not near:
+        return left[number]
+    return sum([left[other] + offset - own for other, offset, own in near]) / len(near)
 
 
 def _list_gaps(items: list[Item], layer: Iterable[int]) -> list[int]:
