@@ -182,6 +182,16 @@ def test_a_chain_is_straight() -> None:
     assert [len(edge.points) for edge in layout.edges] == [2, 2, 2]
 
 
+def test_an_edge_past_several_layers_turns_only_at_its_ends() -> None:
+    """Beside boxes of different widths, too."""
+    nodes = [*make_nodes("c", "condition"), *make_nodes("a much_wider_than_the_others b d")]
+    chain = "a -> much_wider_than_the_others, much_wider_than_the_others -> b, b -> d"
+    layout = lay_out(make_graph(*nodes, edges=f"trigger -> c, c true -> a, {chain}, c false -> d"))
+    (past,) = [edge for edge in layout.edges if edge.port == "false"]
+
+    assert len({x for x, _ in past.points}) <= 3
+
+
 def test_an_edge_back_runs_at_the_right() -> None:
     nodes = [*make_nodes("ask"), *make_nodes("ready", "condition")]
     layout = lay_out(make_graph(*nodes, edges="trigger -> ask, ask -> ready, ready false -> ask"))

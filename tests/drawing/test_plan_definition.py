@@ -53,6 +53,23 @@ def test_the_plan_of_an_example_has_its_titles(path: Path) -> None:
     assert {box.id: (box.name, box.detail) for box in lay_out(restored).boxes if box.id != "trigger"} == own
 
 
+def test_a_body_that_begins_twice_is_restored() -> None:
+    """One entry leads to the other: in a list of ids, it would be the only one."""
+    nodes = [{"id": "each", "type": "loop", "collection": 2}, *({"id": name, "type": "set"} for name in "ab")]
+    edges = [("trigger", None, "each"), ("each", "body", "a"), ("each", "body", "b"), ("a", None, "b")]
+    definition = {
+        "name": "x",
+        "trigger": {"type": "manual"},
+        "nodes": [node if node["type"] == "loop" else {**node, "config": {"x": 1}} for node in nodes],
+        "edges": [{"source": source, "condition": port, "target": target} for source, port, target in edges],
+    }
+    restored = restore(definition)
+
+    assert restored is not None
+    assert list_edges(lay_out(restored)) == list_edges(lay_out(definition))
+    assert ("entry", "each", "body", "b") in list_edges(lay_out(restored))
+
+
 def test_marks_are_restored() -> None:
     node = {
         "id": "pay", "type": "action", "action": "card.charge", "retry": {"max_retries": 7}, "timeout_seconds": 90,
