@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from datetime import datetime
 from functools import partial
+from hashlib import sha256
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Header, Path, Query, Request, Response
@@ -11,7 +12,7 @@ from pydantic import JsonValue
 
 from api.access import ADMITTED_KEY, Caller, Editor, Reader, Runner, is_still_admitted
 from api.audit import note_change
-from api.fields import PLAIN, IdempotencyKey, RunId, WorkflowId
+from api.fields import HEADER_VALUE, PLAIN, IdempotencyKey, RunId, WorkflowId
 from api.json_bodies import StrictRoute
 from api.models.runs import (
     AdHocRequest,
@@ -49,6 +50,15 @@ Wait = Annotated[
         ge=0,
         le=60,
         description="Seconds to wait for the run to end. If it ends in time, the response is the run document.",
+    ),
+]
+EventKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        pattern=HEADER_VALUE,
+        max_length=255,
+        description="At most one event is sent to the run per key: a repeated request changes nothing.",
     ),
 ]
 LOCATION = {"Location": {"schema": {"type": "string"}}}
@@ -345,7 +355,12 @@ async def send_event(
     services: ServicesDep,
     caller: Runner,
     payload: Annotated[JsonValue, Body(description="Payload of the event.", examples=[{"by": "Ada"}])] = None,
+    idempotency_key: EventKey = None,
 ) -> None:
-    """Send an event to the `wait` nodes of a run. An early event is kept until a node waits for it."""
+    """Send an event to the `wait` nodes of a run. An early event is kept until a node waits for it.
+
+    Refused where no `wait` of its workflow has that name (409), or the payload fits the schema of none (422).
+    """
     note_change(event=name)
-    await services.operations.send_event(caller.customer_id, run_id, name, payload)
+    key = idempotency_key and f"key {sha256(idempotency_key.encode()).hexdigest()}"
+    await services.operations.send_event(caller.customer_id, run_id, name, payload, key=key)

@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from orchestrator.errors import RunNotFound, ServerUnavailable
 from orchestrator.model.run import Run, RunSummary
 from orchestrator.service.archiver import decompress_document
+from orchestrator.service.awaited_events import AwaitedEvents, collect_awaited_events
 from orchestrator.service.explanations import Explanation, explain_run
 from orchestrator.service.index_writer import IndexWriter
 from orchestrator.store.archive import Archive
@@ -18,6 +20,7 @@ from orchestrator.store.ttl_cache import TtlCache
 from orchestrator.temporal.client.runs import Runs
 
 MAX_OWNERS = 10_000
+MAX_AWAITED = 1_000
 
 
 class Operations:
@@ -35,6 +38,7 @@ class Operations:
         self.index_writer = index_writer
         self.stopping = stopping
         self._owners: TtlCache[str, str] = TtlCache(MAX_OWNERS)
+        self._awaited: TtlCache[str, AwaitedEvents] = TtlCache(MAX_AWAITED)
 
     async def get_document(self, customer_id: str | None, run_id: str) -> Run:
         """Return the run document: of an ended run as it is archived, of any other as its history says.
@@ -132,9 +136,19 @@ class Operations:
     async def send_event(
         self, customer_id: str | None, run_id: str, name: str, payload: Any, key: str | None = None
     ) -> None:
-        """Send an event to the run's `wait` nodes, once for each key."""
+        """Send an event to the run's `wait` nodes, once for each key.
+
+        Raises OperationRefused where its plan waits for no such event, and DefinitionInvalid where the payload fits
+        no wait.
+        """
         await self.require(customer_id, run_id)
+        awaited = await self._awaited.get(run_id, partial(self._read_awaited, run_id))
+        await asyncio.to_thread(awaited.require_fit, name, payload)
         await self.runs.send_event(run_id, name, payload, key)
+
+    async def _read_awaited(self, run_id: str) -> AwaitedEvents:
+        recorded = await self.runs.reader.read_recorded_plan(run_id)
+        return await asyncio.to_thread(collect_awaited_events, recorded.plan)
 
     async def resolve(self, customer_id: str | None, run_id: str, node_id: str, action: str, **resolution: Any) -> str:
         """Resolve a step that waits for an operator; return the step's ID."""

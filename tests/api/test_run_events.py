@@ -1,0 +1,82 @@
+"""An event is checked against the plan of the run that it is sent to, and counts once."""
+
+import httpx
+import pytest
+
+from tests.api.support import start_run, wait_for_status
+
+pytestmark = pytest.mark.temporal
+
+SCHEMA = {"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"]}
+TEXT = {"type": "string"}
+
+
+def make_wait(event: str, **config: object) -> dict[str, object]:
+    return {"type": "wait", "config": {"event": event, **config}}
+
+
+NODES = {
+    "fork": {"type": "parallel", "branches": [["ask"], ["sign"]]},
+    "ask": make_wait("approved", schema=SCHEMA),
+    "sign": {"type": "loop", "collection": 1, "body": ["name"]},
+    "name": make_wait("signed", schema=TEXT),
+    "again": make_wait("approved", schema=TEXT),
+}
+EDGES = ("trigger -> fork", "fork -> again")
+
+
+@pytest.mark.parametrize(
+    ("name", "payload", "status", "detail"),
+    [
+        ("aproved", {"ok": True}, 409, "waits for no event 'aproved'"),
+        ("rejected", {"ok": True}, 409, "waits for no event 'rejected'"),
+        ("approved", {"ok": "yes"}, 422, "/ok: must be true or false"),
+        ("approved", None, 422, "must be an object, not null"),
+        ("signed", {"by": "Ada"}, 422, "must be text, not an object"),
+        ("approved", {"ok": True}, 202, ""),
+        ("approved", "the second wait takes text", 202, ""),
+        ("signed", "Ada", 202, ""),
+    ],
+)
+async def test_an_event_that_no_wait_can_take_is_refused_at_once(
+    api: httpx.AsyncClient, name: str, payload: object, status: int, detail: str
+) -> None:
+    """It was accepted, and all that told of it was a warning on the step."""
+    run_id = await start_run(api, NODES, *EDGES)
+    answer = await api.post(f"/runs/{run_id}/events/{name}", json=payload)
+
+    assert answer.status_code == status
+    assert detail in answer.text
+
+
+async def test_a_refused_event_names_those_that_the_run_waits_for(api: httpx.AsyncClient) -> None:
+    run_id = await start_run(api, NODES, *EDGES)
+    close = await api.post(f"/runs/{run_id}/events/aproved")
+    other = await api.post(f"/runs/{run_id}/events/go")
+
+    assert close.json()["hint"] == "did you mean `approved`?"
+    assert other.json()["hint"] == "it waits for approved, signed"
+
+
+async def test_any_event_is_accepted_where_a_wait_computes_its_name(api: httpx.AsyncClient) -> None:
+    nodes = {"ask": make_wait("{{ input.name }}"), "sign": make_wait("signed", schema=TEXT)}
+    run_id = await start_run(api, nodes, "trigger -> ask", "ask -> sign", run_input={"name": "go"})
+
+    assert (await api.post(f"/runs/{run_id}/events/other")).status_code == 202
+    assert (await api.post(f"/runs/{run_id}/events/go")).status_code == 202
+    assert (await api.post(f"/runs/{run_id}/events/signed", json="Ada")).status_code == 202
+    await wait_for_status(api, run_id, "completed")
+
+
+async def test_a_double_click_counts_once(api: httpx.AsyncClient) -> None:
+    """Both clicks counted, and two approvals passed."""
+    nodes = {"first": make_wait("go"), "second": make_wait("go")}
+    run_id = await start_run(api, nodes, "trigger -> first", "first -> second")
+    clicks = [
+        await api.post(f"/runs/{run_id}/events/go", json=number, headers={"Idempotency-Key": key})
+        for number, key in enumerate(["one", "one", "two"])
+    ]
+    run = await wait_for_status(api, run_id, "completed")
+
+    assert [click.status_code for click in clicks] == [202, 202, 202]
+    assert [step["output_data"]["payload"] for step in run["steps"]] == [0, 2]
