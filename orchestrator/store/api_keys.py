@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, func, insert, select, tuple_, update
 
 from orchestrator.errors import OperationRefused, OrchestratorError
-from orchestrator.store.database import Database
+from orchestrator.store.database import Database, retry_conflicts
 from orchestrator.store.tables import api_keys
 from orchestrator.store.ttl_cache import TtlCache
 
@@ -58,6 +58,7 @@ class Keys:
         self._rows: TtlCache[str, Any] = TtlCache(MAX_CACHED, CACHE_SECONDS)
         self._configured: TtlCache[str, bool] = TtlCache(1, CACHE_SECONDS)
 
+    @retry_conflicts
     async def create(
         self, customer_id: str | None, name: str, scopes: tuple[str, ...], expires_at: datetime | None = None
     ) -> tuple[ApiKey, str]:
@@ -87,6 +88,7 @@ class Keys:
         key = _key_from_row(row)
         return key if key.is_usable(now) else None
 
+    @retry_conflicts
     async def rotate(self, key_id: str, former_until: datetime, customer_id: str | None = None) -> str:
         """Replace the secret of a key; the old one is valid until a time. Raises KeyNotFound and OperationRefused.
 
@@ -107,6 +109,7 @@ class Keys:
         self._rows.clear()
         return f"{PREFIX}_{key_id}_{secret}"
 
+    @retry_conflicts
     async def revoke(self, key_id: str, customer_id: str | None = None) -> None:
         """Revoke a key for good; raises KeyNotFound. With a customer, the keys of others do not exist."""
         async with self.database.write_transaction() as connection:

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from sqlalchemy import insert, select, tuple_
 
-from orchestrator.store.database import Database
+from orchestrator.store.database import Database, retry_conflicts
 from orchestrator.store.tables import audit
 
 
@@ -55,6 +55,7 @@ class Audit:
     def __init__(self, database: Database) -> None:
         self.database = database
 
+    @retry_conflicts
     async def add(self, entries: Sequence[AuditEntry]) -> None:
         """Append entries."""
         async with self.database.write_transaction() as connection:

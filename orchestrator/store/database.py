@@ -2,12 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from alembic import command
 from alembic.config import Config
@@ -33,6 +33,8 @@ from orchestrator.store.home import FOLDER_MODE, create_private_file
 from orchestrator.store.tables import installation
 
 logger = logging.getLogger(__name__)
+P = ParamSpec("P")
+ResultT = TypeVar("ResultT")
 HINT = "postgresql+asyncpg://user:password@host/name"
 FILE = "orchestrator.db"
 """Name of the embedded database in the home directory."""
@@ -49,6 +51,11 @@ LOCK_SECONDS = 60
 POOL_SIZE = 20
 DRIVERS = {"postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
 """Driver by database; a driver named in the URL is ignored."""
+CONFLICTS = ("40001", "40P01")
+"""SQLSTATEs of a transaction that was rolled back for the sake of another one: serialization failure, deadlock."""
+MAX_ATTEMPTS = 4
+PAUSE_SECONDS = 0.02
+"""Before a transaction is tried again; twice as long each time."""
 UNAVAILABLE = ("08", "28", "3D", "40", "53", "57")
 """SQLSTATE classes: connection, authorization, unknown database, rollback, resources, operator intervention."""
 INVALID_DATA = "22"
@@ -68,6 +75,10 @@ class StoreUnavailable(OrchestratorError):
     code = "store_unavailable"
 
 
+class TransactionConflict(StoreUnavailable):
+    """The database rolled the transaction back because it collided with another one."""
+
+
 class StoreOutdated(OrchestratorError):
     """The tables of the database are missing or belong to an older release."""
 
@@ -78,6 +89,27 @@ class ValueRefused(OrchestratorError):
     """The database cannot store a value: it is too long or not valid text."""
 
     code = "value_refused"
+
+
+def retry_conflicts(
+    method: Callable[P, Coroutine[Any, Any, ResultT]],
+) -> Callable[P, Coroutine[Any, Any, ResultT]]:
+    """Make a method that consists of one transaction try again where that collided with another one.
+
+    PostgreSQL has rolled back all of it, and expects exactly this (chapter 13.5 of its manual).
+    """
+
+    @wraps(method)
+    async def call(*args: P.args, **kwargs: P.kwargs) -> ResultT:
+        for attempt in range(MAX_ATTEMPTS - 1):
+            try:
+                return await method(*args, **kwargs)
+            except TransactionConflict as error:
+                logger.info("%s is tried again: %s", method.__qualname__, error)
+                await asyncio.sleep(PAUSE_SECONDS * 2**attempt)
+        return await method(*args, **kwargs)
+
+    return call
 
 
 class Database:
@@ -95,7 +127,7 @@ class Database:
 
     @asynccontextmanager
     async def write_transaction(self) -> AsyncIterator[AsyncConnection]:
-        """Open a transaction that writes; raises StoreUnavailable."""
+        """Open a transaction that writes; raises StoreUnavailable. A method of a store has `retry_conflicts` for it."""
         async with _translate_errors(self.engine), self.engine.connect() as connection:
             # On SQLite a transaction that starts as a reader and then writes fails at once with SQLITE_BUSY.
             connection = await connection.execution_options(writing=True)
@@ -114,6 +146,7 @@ class Database:
             async with connection.begin():
                 return self._is_known(await connection.run_sync(_upgrade))
 
+    @retry_conflicts
     async def check_writable(self) -> None:
         """Raise StoreUnavailable where nothing can be written, for example because the disk is full."""
         async with self.write_transaction() as connection:
@@ -255,6 +288,8 @@ async def _translate_errors(engine: AsyncEngine) -> AsyncIterator[None]:
             raise StoreUnavailable("the tables have just been migrated; try again") from error
         if not gone and not state.startswith(UNAVAILABLE):
             raise
+        if state in CONFLICTS:
+            raise TransactionConflict(f"the transaction collided with another one: {_shorten(error)}") from error
         # Parameters of the URL may contain a password too.
         where = engine.url.set(query={}).render_as_string(hide_password=True)
         raise StoreUnavailable(f"the database does not respond: {where}: {_shorten(error)}") from error

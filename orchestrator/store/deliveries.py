@@ -10,12 +10,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Select, and_, case, delete, func, insert, or_, select, tuple_, update
+from sqlalchemy import Select, case, delete, func, insert, or_, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orchestrator.errors import OrchestratorError
-from orchestrator.store.database import Database, get_time
+from orchestrator.store.database import Database, get_time, retry_conflicts
+from orchestrator.store.delivery_queries import count_states, is_due
 from orchestrator.store.tables import deliveries, starts
 
 ACCEPTED, DUPLICATE, REJECTED = "accepted", "duplicate", "rejected"
@@ -142,6 +143,7 @@ class Deliveries:
     def __init__(self, database: Database) -> None:
         self.database = database
 
+    @retry_conflicts
     async def accept(self, delivery: Delivery, slot: str | None) -> Delivery:
         """Store a delivery with its starts, or as a duplicate where another delivery holds the idempotency slot.
 
@@ -188,15 +190,15 @@ class Deliveries:
         )
         return (await connection.execute(statement.on_conflict_do_nothing())).rowcount == 1
 
-    async def settle(self, outcomes: Iterable[Start]) -> None:
+    @retry_conflicts
+    async def settle(self, outcomes: Sequence[Start]) -> None:
         """Record the outcome of starts, and renew the claim on their deliveries."""
-        start_rows = list(outcomes)
-        touched = {start.delivery_id for start in start_rows}
+        touched = {start.delivery_id for start in outcomes}
         async with self.database.write_transaction() as connection:
             # Locked: of two that settle the last starts of a delivery at once, each would see the other's as pending.
             mine = select(deliveries.c.id).where(deliveries.c.id.in_(touched)).order_by(deliveries.c.id)
             await connection.execute(mine.with_for_update())
-            for start in start_rows:
+            for start in outcomes:
                 await connection.execute(
                     update(starts)
                     .where(starts.c.delivery_id == start.delivery_id, starts.c.workflow_id == start.workflow_id)
@@ -218,19 +220,21 @@ class Deliveries:
         Manual starts are left out: their sender has had no response, and repeats the request with the same key.
         """
         async with self.database.read_transaction() as connection:
-            query = select(deliveries.c.id).where(_is_due(get_time(connection)), deliveries.c.kind != "start")
+            query = select(deliveries.c.id).where(is_due(get_time(connection)), deliveries.c.kind != "start")
             return list(await connection.scalars(query.order_by(deliveries.c.due_at).limit(limit)))
 
+    @retry_conflicts
     async def claim(self, delivery_id: str) -> bool:
         """Claim a due delivery; return `False` where another process has claimed it."""
         async with self.database.write_transaction() as connection:
             done = await connection.execute(
                 update(deliveries)
-                .where(deliveries.c.id == delivery_id, _is_due(get_time(connection)))
+                .where(deliveries.c.id == delivery_id, is_due(get_time(connection)))
                 .values(due_at=get_time(connection, CLAIM_TIMEOUT))
             )
         return done.rowcount == 1
 
+    @retry_conflicts
     async def postpone(self, delivery_id: str, pause: timedelta) -> None:
         """Release the claim on a delivery; it is due again after a pause."""
         async with self.database.write_transaction() as connection:
@@ -240,6 +244,7 @@ class Deliveries:
                 .values(due_at=get_time(connection, pause))
             )
 
+    @retry_conflicts
     async def release(
         self,
         customer_id: str,
@@ -290,6 +295,7 @@ class Deliveries:
                 )
         return released
 
+    @retry_conflicts
     async def release_slot(self, delivery_id: str) -> None:
         """Release the idempotency slot of a delivery that failed, so that its key can be used again."""
         async with self.database.write_transaction() as connection:
@@ -326,6 +332,7 @@ class Deliveries:
         newest = query.order_by(deliveries.c.received_at.desc(), deliveries.c.id.desc()).limit(limit)
         return await self._read(newest, LISTED_STARTS)
 
+    @retry_conflicts
     async def prune(self, before: datetime) -> int:
         """Delete deliveries that were received before a time and have no pending starts; return their number."""
         async with self.database.write_transaction() as connection:
@@ -337,6 +344,7 @@ class Deliveries:
             )
             return done.rowcount
 
+    @retry_conflicts
     async def prune_rejected(self, customer_id: str, name: str, kept: int) -> None:
         """Delete all but the newest refused deliveries of a webhook."""
         of_webhook = (
@@ -354,7 +362,7 @@ class Deliveries:
             for start in await _load_starts(connection, owners, first):
                 start_rows.setdefault(start.delivery_id, []).append(start)
             states: dict[str, dict[str, int]] = {}
-            for owner, state, number in await _count_states(connection, owners) if first is not None else ():
+            for owner, state, number in await count_states(connection, owners) if first is not None else ():
                 states.setdefault(owner, {})[state] = number
         return [
             replace(_read_row(row), starts=tuple(start_rows.get(owner, ())), states=states.get(owner, {}))
@@ -378,10 +386,6 @@ def _accept_paused() -> Any:
     return case((deliveries.c.outcome == PAUSED, ACCEPTED), else_=deliveries.c.outcome)
 
 
-def _is_due(now: Any) -> ColumnElement[bool]:
-    return and_(deliveries.c.open, or_(deliveries.c.due_at.is_(None), deliveries.c.due_at < now))
-
-
 async def _load_starts(connection: AsyncConnection, owners: Sequence[str], first: int | None = None) -> list[Start]:
     query = select(*_START_COLUMNS).where(starts.c.delivery_id.in_(owners))
     if first is not None:
@@ -392,9 +396,3 @@ async def _load_starts(connection: AsyncConnection, owners: Sequence[str], first
     else:
         query = query.order_by(starts.c.workflow_id)
     return [Start(**row) for row in (await connection.execute(query)).mappings()]
-
-
-async def _count_states(connection: AsyncConnection, owners: Sequence[str]) -> list[tuple[str, str, int]]:
-    query = select(starts.c.delivery_id, starts.c.state, func.count()).where(starts.c.delivery_id.in_(owners))
-    rows = await connection.execute(query.group_by(starts.c.delivery_id, starts.c.state))
-    return [(row[0], row[1], row[2]) for row in rows]

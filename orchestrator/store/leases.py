@@ -15,7 +15,7 @@ from sqlalchemy import or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from orchestrator.errors import OrchestratorError
-from orchestrator.store.database import Database, StoreUnavailable, get_time
+from orchestrator.store.database import Database, StoreUnavailable, get_time, retry_conflicts
 from orchestrator.store.tables import leases
 
 logger = logging.getLogger(__name__)
@@ -36,6 +36,7 @@ class Leases:
         self.database = database
         self.holder = holder
 
+    @retry_conflicts
     async def acquire(self, name: str, seconds: float) -> bool:
         """Acquire or renew a lease; return `False` while another process holds it."""
         async with self.database.write_transaction() as connection:
@@ -87,6 +88,7 @@ class Leases:
             raise LeaseLost(f"another process holds the lease {name!r}")
         return True
 
+    @retry_conflicts
     async def release(self, name: str) -> None:
         """Release a lease before it expires."""
         async with self.database.write_transaction() as connection:
@@ -99,6 +101,7 @@ class Leases:
             mark: datetime | None = await connection.scalar(select(leases.c.mark).where(leases.c.name == name))
         return mark
 
+    @retry_conflicts
     async def set_mark(self, name: str, mark: datetime) -> None:
         """Record how far the work has got."""
         async with self.database.write_transaction() as connection:

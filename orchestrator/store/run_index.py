@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from orchestrator.jsontools.text import shorten
 from orchestrator.model.run import RunSummary
-from orchestrator.store.database import Database, ValueRefused
+from orchestrator.store.database import Database, ValueRefused, retry_conflicts
 from orchestrator.store.run_filter import ALL_RUNS, RunFilter
 from orchestrator.store.tables import run_keys, runs, workflows
 
@@ -79,6 +79,7 @@ class RunIndex:
                     except ValueRefused as error:
                         logger.warning("skipped run %r, which cannot be stored in the index: %s", run.id, error)
 
+    @retry_conflicts
     async def _put(self, batch: Sequence[RunSummary]) -> None:
         async with self.database.write_transaction() as connection:
             make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
@@ -99,6 +100,7 @@ class RunIndex:
             if keys:
                 await connection.execute(make(run_keys).on_conflict_do_nothing(), keys)
 
+    @retry_conflicts
     async def mark_lost(self, run_ids: Sequence[str]) -> None:
         """Record that Temporal no longer knows runs, so that how they ended is unknown."""
         async with self.database.write_transaction() as connection:

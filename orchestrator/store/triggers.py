@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orchestrator.errors import OrchestratorError
-from orchestrator.store.database import Database
+from orchestrator.store.database import Database, retry_conflicts
 from orchestrator.store.records import REMOVED, Stored, TriggerRow
 from orchestrator.store.tables import installation, match_workflow, triggers
 
@@ -58,6 +58,7 @@ class Triggers:
         """List all triggers that should have a schedule in Temporal."""
         return await self._select(select(triggers).where(triggers.c.kind == "schedule", triggers.c.wanted != REMOVED))
 
+    @retry_conflicts
     async def mark_applied(self, row: TriggerRow) -> bool:
         """Record that Temporal is in the desired state, and delete the row of a removed trigger.
 
@@ -72,6 +73,7 @@ class Triggers:
                 result = await connection.execute(update(triggers).where(*same).values(applied=applied))
         return result.rowcount == 1
 
+    @retry_conflicts
     async def mark_stale(self, customer_id: str, workflow_id: str) -> None:
         """Record that a schedule may exist and may be out of date, so that it is installed again or removed."""
         async with self.database.write_transaction() as connection:

@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orchestrator.errors import OrchestratorError
-from orchestrator.store.database import Database
+from orchestrator.store.database import Database, retry_conflicts
 from orchestrator.store.records import ACTIVE, PAUSED, REMOVED, Callee, Head, Stored, Version
 from orchestrator.store.tables import begins_with, match_workflow, versions, workflows
 from orchestrator.store.triggers import request_trigger
@@ -49,6 +49,7 @@ class Definitions:
         self.database = database
         self._heads: TtlCache[tuple[str | None, str], Head] = TtlCache(MAX_HEADS, HEAD_TTL_SECONDS)
 
+    @retry_conflicts
     async def create(self, customer_id: str, workflow_id: str, definition: Mapping[str, Any], by: str) -> Stored:
         """Store a new definition as a draft; raises WorkflowExists."""
         now = datetime.now(UTC)
@@ -111,6 +112,7 @@ class Definitions:
         async with self.database.read_transaction() as connection:
             return [Stored(**row) for row in (await connection.execute(query)).mappings()]
 
+    @retry_conflicts
     async def save(
         self, customer_id: str | None, workflow_id: str, definition: Mapping[str, Any], revision: int | None
     ) -> Stored:
@@ -123,6 +125,7 @@ class Definitions:
                 changed["edited"] = _encode_canonical(published.definition) != _encode_canonical(definition)
             return await _change(connection, stored, revision, **changed)
 
+    @retry_conflicts
     async def delete(self, customer_id: str | None, workflow_id: str, revision: int | None) -> Stored:
         """Delete a definition and its versions, request the removal of its trigger, and return what was deleted."""
         async with self.database.write_transaction() as connection:
@@ -133,6 +136,7 @@ class Definitions:
         self._heads.clear()
         return stored
 
+    @retry_conflicts
     async def publish(
         self,
         before: Stored,
@@ -160,6 +164,7 @@ class Definitions:
         self._heads.clear()
         return stored
 
+    @retry_conflicts
     async def set_status(self, before: Stored, status: str) -> Stored:
         """Activate, pause or archive a workflow with its trigger; raises EditConflict and WebhookTaken."""
         wanted = status if status in (ACTIVE, PAUSED) else REMOVED
