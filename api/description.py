@@ -59,10 +59,13 @@ def complete_document(document: dict[str, Any]) -> dict[str, Any]:
     schemas |= _read_definition_schemas()
     for response_model, example in RESPONSES.items():
         schemas[name_component(response_model)]["examples"] = [example]
-    for operation in _iterate_operations(document):
+    for method, operation in _iterate_operations(document):
         for response in operation["responses"].values():
+            if method == "head":  # its answers have no body, which a generated client would parse
+                response.pop("content", None)
             for kind, content in response.get("content", {}).items():
                 _correct_content(kind, content)
+        _correct_optional_body(operation.get("requestBody", {}))
         if operation["operationId"] in TAKES_DEFINITION:
             operation["requestBody"]["content"]["application/json"]["schema"] = DEFINITION
         if operation["operationId"] in TAKES_YAML:
@@ -76,9 +79,17 @@ def name_component(model: type[BaseModel]) -> str:
     return re.sub(r"[^\w.-]", "_", model.__name__)
 
 
-def _iterate_operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _iterate_operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     for methods in document["paths"].values():
-        yield from methods.values()
+        yield from methods.items()
+
+
+def _correct_optional_body(body: dict[str, Any]) -> None:
+    """Describe a body that may be left out by its schema alone: generated clients send `null`, or fail, for others."""
+    for content in body.get("content", {}).values():
+        match content["schema"].get("anyOf"):
+            case [{"$ref": reference}, {"type": "null"}] if not body.get("required"):
+                content["schema"] = {"$ref": reference}
 
 
 def _correct_content(kind: str, content: dict[str, Any]) -> None:
