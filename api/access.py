@@ -151,6 +151,14 @@ async def require_known_caller(request: Request, services: ServicesDep) -> Calle
     return identify_caller(await _verify_key(request, services, ()), None)
 
 
+async def require_operator(request: Request, services: ServicesDep) -> Caller:
+    """Require a caller that may see all customers; raises Unauthorized and Forbidden."""
+    caller = await require_known_caller(request, services)
+    if caller.customer_id is not None:
+        raise Forbidden("this is about all customers", hint="use an API key without a customer")
+    return caller
+
+
 def _require_local(request: Request) -> None:
     reason = explain_foreign(request)
     if reason is not None:

@@ -3,7 +3,7 @@
 from fastapi import Depends, FastAPI
 
 from api import console_page, description, problem_types, problems
-from api.access import require_known_caller
+from api.access import require_operator
 from api.limits import OpenStreams, RateLimits
 from api.problems import describe_problems
 from api.request_log import RequestLog
@@ -40,7 +40,7 @@ def create_app(services: Services) -> FastAPI:
     app.include_router(service.health_router)
     app.include_router(service.readiness_router)
     app.include_router(
-        service.metrics_router, dependencies=[Depends(require_known_caller)], responses=describe_problems(401, 503)
+        service.metrics_router, dependencies=[Depends(require_operator)], responses=describe_problems(401, 403, 503)
     )
     app.include_router(problem_types.router)
     description.install(app, PREFIX)

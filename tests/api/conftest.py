@@ -1,13 +1,15 @@
 """The API on loopback, with a real Temporal server and its own database."""
 
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from itertools import count
+from pathlib import Path
 
 import httpx
 import pytest
 
 from orchestrator.service.services import Services
-from tests.api.support import serve_api
+from tests.api.support import Locked, serve_api
 from tests.temporal.world import World
 
 NUMBERS = count(1)
@@ -42,3 +44,9 @@ async def api(served_api: tuple[Services, str], customer: str) -> AsyncIterator[
 async def hooks(served_api: tuple[Services, str], customer: str) -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(base_url=f"{served_api[1]}/api/v1/hooks/{customer}", timeout=30) as client:
         yield client
+
+
+@pytest.fixture
+async def locked(world: World, tmp_path: Path) -> AsyncIterator[Locked]:
+    async with serve_api(world, tmp_path) as (services, address), AsyncExitStack() as clients:
+        yield Locked(services, address, clients)

@@ -3,13 +3,15 @@
 import hashlib
 import hmac
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from activities import load_builtin_registry
+from api.app import PREFIX
 from api.serve import serve_http
 from orchestrator.service.services import Services, run_services
 from orchestrator.temporal.client.runs import Runs
@@ -84,3 +86,18 @@ async def serve_api(world: World, home: Path, **more: Any) -> AsyncIterator[tupl
         serve_http(services) as address,
     ):
         yield services, address
+
+
+@dataclass
+class Locked:
+    """A separate service that requires keys."""
+
+    services: Services
+    address: str
+    clients: AsyncExitStack
+
+    async def client(self, customer: str, *scopes: str, **more: Any) -> httpx.AsyncClient:
+        _, key = await self.services.keys.create(customer, "a key", scopes or ("read", "run", "edit"), **more)
+        headers = {"authorization": f"Bearer {key}"}
+        client = httpx.AsyncClient(base_url=f"{self.address}{PREFIX}", headers=headers, timeout=30)
+        return await self.clients.enter_async_context(client)

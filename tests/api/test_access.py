@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,34 +13,13 @@ import pytest
 from api.app import PREFIX, create_app
 from orchestrator.model.customers import DEFAULT_CUSTOMER
 from orchestrator.service.services import Services
-from tests.api.support import WAIT, serve_api, start_run
+from tests.api.support import WAIT, Locked, serve_api, start_run
 from tests.temporal.world import World, make_definition, wait_until
 
 pytestmark = pytest.mark.temporal
 HOOK = {"type": "webhook", "webhook_path": "open"}
 EVENT = {"type": "event", "event": "order.paid"}
 MADE = make_definition({"a": {"type": "wait", "config": {"event": "go"}}}, "trigger -> a")
-
-
-@dataclass
-class Locked:
-    """A separate service that requires keys."""
-
-    services: Services
-    address: str
-    clients: AsyncExitStack
-
-    async def client(self, customer: str, *scopes: str, **more: Any) -> httpx.AsyncClient:
-        _, key = await self.services.keys.create(customer, "a key", scopes or ("read", "run", "edit"), **more)
-        headers = {"authorization": f"Bearer {key}"}
-        client = httpx.AsyncClient(base_url=f"{self.address}{PREFIX}", headers=headers, timeout=30)
-        return await self.clients.enter_async_context(client)
-
-
-@pytest.fixture
-async def locked(world: World, tmp_path: Path) -> AsyncIterator[Locked]:
-    async with serve_api(world, tmp_path) as (services, address), AsyncExitStack() as clients:
-        yield Locked(services, address, clients)
 
 
 async def test_requests_need_a_key_once_the_first_key_exists(locked: Locked) -> None:
@@ -131,7 +109,7 @@ async def test_without_keys_web_pages_and_proxies_are_not_loopback(
 
 
 async def test_with_keys_proxies_and_web_pages_are_served(locked: Locked) -> None:
-    reader = await locked.client("acme", "read")
+    reader = await locked.client("", "read")
     headers = {"x-forwarded-for": "192.0.2.7", "origin": "https://app.example", "sec-fetch-site": "cross-site"}
 
     assert (await reader.get("/workflows", headers=headers)).status_code == 200
@@ -287,83 +265,6 @@ async def test_a_key_expires_and_a_rotated_one_has_a_grace_period(locked: Locked
     assert (await rotated.get("/workflows", headers={"authorization": f"Bearer {fresh}"})).status_code == 200
     await services.keys.rotate(key.id, datetime.now(UTC))
     assert (await rotated.get("/workflows")).status_code == 401
-
-
-@dataclass
-class Foreign:
-    """Resources of one customer, and the key of another one."""
-
-    services: Services
-    owner: httpx.AsyncClient
-    other: httpx.AsyncClient
-    ids: dict[str, str]
-    """The ids of the resources, by the name of the path parameter."""
-
-    async def request_everything(self, ids: dict[str, str]) -> dict[str, httpx.Response]:
-        """Call every operation with these ids as the other customer; return the answers by operation."""
-        bodies = {
-            "saveWorkflow": MADE | {"name": "taken over"},
-            "rollbackWorkflow": {"version": 1},
-            "resolveStep": {"node_id": "a", "action": "skip"},
-            "backfillSchedule": {"start_at": "2026-01-01T00:00:00Z", "end_at": "2026-01-01T01:00:00Z"},
-        }
-        answers = {}
-        for path, methods in create_app(self.services).openapi()["paths"].items():
-            if "{" not in path or "/hooks/" in path:
-                continue
-            for method, operation in methods.items():
-                name = operation["operationId"]
-                body = bodies.get(name, {} if method in ("post", "put") else None)
-                address = path.removeprefix(PREFIX).format(**ids)
-                answers[name] = await self.other.request(method, address, json=body)
-        return answers
-
-    async def list_documents(self) -> list[dict[str, Any]]:
-        """Return what another customer might have changed; counts of runs lag by a second."""
-        paths = ("/workflows/theirs", f"/runs/{self.ids['run_id']}")
-        documents = [(await self.owner.get(path)).json() for path in paths]
-        counts = ("run_count", "last_run_at")
-        return [{name: value for name, value in each.items() if name not in counts} for each in documents]
-
-
-@pytest.fixture
-async def foreign(locked: Locked) -> Foreign:
-    owner, other = await locked.client("acme"), await locked.client("evil", "admin")
-    await owner.post("/workflows", json=MADE | {"id": "theirs", "trigger": EVENT})
-    await owner.post("/workflows/theirs/activate")
-    run_id = (await owner.post("/workflows/theirs/runs", headers={"idempotency-key": "k"})).json()["id"]
-    delivery = (await owner.post("/events", json={"id": "e1", "name": "order.paid"})).json()
-    (key,) = await locked.services.keys.list_keys("acme")
-    ids = {"workflow_id": "theirs", "version": "1", "run_id": run_id, "delivery_id": delivery["id"], "name": "go"}
-    return Foreign(locked.services, owner, other, ids | {"key_id": key.id})
-
-
-async def test_no_route_tells_resources_of_another_customer_from_missing_ones(foreign: Foreign) -> None:
-    missing = {name: f"no-such-{name}" if name != "version" else "1" for name in foreign.ids}
-    answers = await foreign.request_everything(foreign.ids)
-
-    assert len(answers) > 25
-    for operation, missing_answer in (await foreign.request_everything(missing)).items():
-        answer = answers[operation]
-        assert answer.status_code == missing_answer.status_code == 404, operation
-        text, missing_text = answer.text, missing_answer.text
-        for name, value in foreign.ids.items() - {("version", "1")}:
-            text, missing_text = text.replace(value, name), missing_text.replace(missing[name], name)
-        assert text == missing_text, f"{operation} tells the two apart"
-
-
-async def test_no_route_changes_resources_of_another_customer(foreign: Foreign) -> None:
-    before, keys = await foreign.list_documents(), await foreign.services.keys.list_keys("acme")
-    await foreign.request_everything(foreign.ids)
-
-    assert await foreign.list_documents() == before
-    assert await foreign.services.keys.list_keys("acme") == keys, "neither rotated nor revoked"
-
-
-async def test_no_list_has_resources_of_another_customer(foreign: Foreign) -> None:
-    for path in ("/workflows", "/runs", "/deliveries"):
-        assert (await foreign.other.get(path)).json()["items"] == [], path
-    assert [each["customer_id"] for each in (await foreign.other.get("/keys")).json()["items"]] == ["evil"]
 
 
 async def test_no_start_reaches_another_customer(locked: Locked) -> None:
