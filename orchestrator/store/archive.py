@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import delete, func, insert, select, update
 
-from orchestrator.store.database import Database
+from orchestrator.store.database import Database, retry_conflicts
 from orchestrator.store.tables import archive, runs
 
 PENDING = (runs.c.archived.is_(None), runs.c.completed_at.is_not(None))
@@ -68,6 +68,7 @@ class Archive:
             count, oldest = (await connection.execute(query)).one()
         return Backlog(count, oldest)
 
+    @retry_conflicts
     async def put(self, documents: Sequence[ArchivedRun]) -> None:
         """Add documents; one that is there already stays, because an ended run never changes."""
         ids = [document.run_id for document in documents]
@@ -87,6 +88,7 @@ class Archive:
                 await connection.execute(insert(archive), rows)
             await connection.execute(update(runs).where(runs.c.id.in_(ids)).values(archived=True))
 
+    @retry_conflicts
     async def mark_lost(self, run_ids: Sequence[str]) -> None:
         """Record that there is nothing to archive of runs: Temporal no longer stores them."""
         async with self.database.write_transaction() as connection:
@@ -101,6 +103,7 @@ class Archive:
             document: bytes | None = await connection.scalar(query)
         return document
 
+    @retry_conflicts
     async def prune(self, before: datetime) -> int:
         """Delete documents of runs that ended before a time; return their number."""
         old = select(archive.c.run_id).where(archive.c.ended_at < before).limit(PRUNED_AT_ONCE).scalar_subquery()

@@ -110,7 +110,10 @@ async function callRuns(flow: Definition, failing: Definition): Promise<void> {
   await waitForStatus(started.id, "completed");
   await expectContent(api.GET("/api/v1/runs/{run_id}/steps", { params }));
   await expectContent(api.GET("/api/v1/runs/{run_id}/stream", { params, parseAs: "text" }));
+  await expectContent(api.GET("/api/v1/runs/{run_id}/graph", { params, parseAs: "text" }));
   await expectContent(api.GET("/api/v1/runs", { params: { query: { limit: 5 } } }));
+  await expectContent(api.GET("/api/v1/runs/counts"));
+  await expectContent(api.GET("/api/v1/stuck"));
   await expectContent(api.POST("/api/v1/runs/{run_id}/rerun", { params, body: { from_node: "hear", dry_run: true } }));
   const [cancelled, terminated, resolved] = [
     await runDefinition(flow),
