@@ -11,6 +11,9 @@ from orchestrator.model.run import ErrorDocument
 # them: they unwind every scope on their way and are turned into failures at the top of the flow only.
 KNOWN_ERRORS = (StepFailed, ExpressionError, ConditionError)
 
+MAX_QUOTED = 120
+"""Characters of a template that an error quotes."""
+
 
 class Rewind(Exception):
     """Unwind to the scope that has a node, and go back to that node."""
@@ -44,7 +47,16 @@ def to_step_failure(error: StepFailed | ExpressionError | ConditionError, node_i
         error.node_id = error.node_id or node_id
         return error
     error_type: ErrorType = "condition_error" if isinstance(error, ConditionError) else "execution_error"
-    return StepFailed(str(error), error_type=error_type, recoverable=False, node_id=node_id)
+    message = f"{error}{_quote_template(error)}"
+    return StepFailed(message, error_type=error_type, recoverable=False, node_id=node_id)
+
+
+def _quote_template(error: ExpressionError | ConditionError) -> str:
+    """Return which template failed: a node may have many, and the position alone does not tell."""
+    if not isinstance(error, ExpressionError) or not error.source:
+        return ""
+    source = " ".join(error.source.split())
+    return f", in `{source if len(source) <= MAX_QUOTED else f'{source[: MAX_QUOTED - 1]}…'}`"
 
 
 def build_error_document(failure: StepFailed, now: datetime, node_id: str | None = None) -> ErrorDocument:
