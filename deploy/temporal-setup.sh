@@ -24,3 +24,5 @@ attribute OrchestratorWorkflowId Keyword
 attribute OrchestratorVersion Int
 attribute OrchestratorCustomerId Keyword
 attribute OrchestratorTrigger Keyword
+attribute OrchestratorWaiting KeywordList
+attribute OrchestratorMovedAt Datetime

@@ -13,6 +13,7 @@ from typing import Any
 from orchestrator.errors import RunNotFound
 from orchestrator.model.run import RunSummary
 from orchestrator.service.background import run_every
+from orchestrator.service.run_prober import RunProber
 from orchestrator.store.database import StoreUnavailable
 from orchestrator.store.leases import Leases
 from orchestrator.store.run_index import RunIndex
@@ -32,16 +33,20 @@ SWEEP_EVERY = timedelta(hours=1)
 """How often the index is searched for open runs that Temporal no longer knows."""
 SWEEP_OLDER = timedelta(minutes=10)
 BATCH = 500
+MAX_SEEN = 100 * BATCH
 
 
 class Indexer:
     """Reads Temporal's visibility and writes the run index."""
 
-    def __init__(self, runs: Runs, index: RunIndex, leases: Leases) -> None:
+    def __init__(self, runs: Runs, index: RunIndex, leases: Leases, prober: RunProber) -> None:
         self.runs = runs
+        self.prober = prober
         self.index = index
         self.leases = leases
         self._seen: dict[str, bool] = {}
+        self._moved: dict[str, datetime] = {}
+        """When what a run or a branch waits for has last changed, as far as it is recorded."""
         self._wide = datetime.now(UTC)
         self._swept: datetime | None = None
 
@@ -80,11 +85,28 @@ class Indexer:
             if len(batch) == BATCH:
                 written += await self._write(batch)
         written += await self._write(batch)
+        if mark is not None:
+            newest = await self._follow_waits(mark - overlap, mark if newest is None else newest)
         if newest is not None:
             await self.leases.set_mark(LEASE, newest)
         if wide:
             self._wide = now
         return written
+
+    async def _follow_waits(self, since: datetime, newest: datetime) -> datetime:
+        """Record what open runs wait for since it has changed; return the time of the newest change."""
+        moved: dict[str, None] = {}
+        async for name, changed_at in self.runs.visibility.list_moved(since):
+            if self._moved.get(name) == changed_at:
+                continue
+            self._moved[name] = changed_at
+            newest = max(newest, changed_at)
+            moved[name.partition("/")[0]] = None
+        for run_id in moved:
+            await self.prober.probe_run(run_id)
+        if len(self._moved) > MAX_SEEN:
+            self._moved.clear()
+        return newest
 
     async def sweep(self, before: datetime) -> int:
         """Record the end of runs that Temporal no longer knows; return their number."""
@@ -110,7 +132,7 @@ class Indexer:
                 workflow = WORKFLOWS.pick(run.workflow_id)
                 RUNS_ENDED.labels(workflow, run.status).inc()
                 RUN_SECONDS.labels(workflow).observe((run.duration_ms or 0) / 1000)
-        if len(self._seen) > 100 * BATCH:
+        if len(self._seen) > MAX_SEEN:
             self._seen.clear()
         self._seen |= {run.id: run.completed_at is not None for run in batch}
         batch.clear()

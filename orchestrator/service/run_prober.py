@@ -62,6 +62,13 @@ class RunProber:
             await self.index.put(run for run in batch if run is not None)
         return len(still)
 
+    async def probe_run(self, run_id: str) -> None:
+        """Record what a run is doing now; one that is not in the index yet is recorded with its start."""
+        run = await self.index.get(None, run_id)
+        found = None if run is None or run.completed_at is not None else await self._describe(run)
+        if found is not None:
+            await self.index.put([found])
+
     async def _describe(self, run: RunSummary) -> RunSummary | None:
         as_of = datetime.now(UTC)
         try:

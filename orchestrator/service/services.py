@@ -120,6 +120,7 @@ async def open_services(
         index, triggers, deliveries = RunIndex(database), Triggers(database), Deliveries(database)
         audit = Audit(database)
         definitions, leases = Definitions(database), Leases(database, str(uuid4()))
+        prober = RunProber(runs, index, leases)
         index_writer, secrets = IndexWriter(index), open_secrets(settings)
         plans = Plans(definitions, registry, PermissionReader(settings, secrets), pool)
         schedules = Schedules(runs.client, settings, await triggers.get_installation())
@@ -147,8 +148,8 @@ async def open_services(
                 reruns=Reruns(runs, plans, starts, operations),
                 events=events,
                 webhooks=Webhooks(triggers, deliveries, events, operations, secrets),
-                indexer=Indexer(runs, index, leases),
-                prober=RunProber(runs, index, leases),
+                indexer=Indexer(runs, index, leases, prober),
+                prober=prober,
                 stuck=StuckFinder(runs, index, leases, (settings.task_queue, *(settings.task_queues or ()))),
                 archiver=Archiver(RunReader(runs.client, settings), archive, leases, settings.archive_days),
                 failing_runs=FailingRuns(runs, leases, settings.failing_run_seconds),

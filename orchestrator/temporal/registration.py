@@ -11,16 +11,11 @@ from temporalio.service import RPCError, RPCStatusCode
 from orchestrator.errors import ServerUnavailable
 from orchestrator.temporal.search_attributes import KEYS
 
-INDEXED_TYPES = {
-    "Keyword": IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
-    "Int": IndexedValueType.INDEXED_VALUE_TYPE_INT,
-}
-
 
 async def register_attributes(client: Client, namespace: str) -> None:
     """Register the search attributes of runs; raises ServerUnavailable where one has a different type."""
     registered = await client.operator_service.list_search_attributes(ListSearchAttributesRequest(namespace=namespace))
-    wanted = {key.name: INDEXED_TYPES["Int" if key.value_type is int else "Keyword"] for key in KEYS}
+    wanted = {key.name: IndexedValueType.ValueType(key.indexed_value_type) for key in KEYS}
     for name, kind in wanted.items():
         registered_type = registered.custom_attributes.get(name, kind)
         if registered_type != kind:

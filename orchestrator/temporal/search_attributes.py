@@ -13,11 +13,15 @@ VERSION = SearchAttributeKey.for_int("OrchestratorVersion")
 CUSTOMER_ID = SearchAttributeKey.for_keyword("OrchestratorCustomerId")
 TRIGGER = SearchAttributeKey.for_keyword("OrchestratorTrigger")
 """Runs have it, branches do not."""
+WAITING = SearchAttributeKey.for_keyword_list("OrchestratorWaiting")
+"""What a run or a branch waits for: see `waiting`."""
+MOVED_AT = SearchAttributeKey.for_datetime("OrchestratorMovedAt")
+"""When that last changed."""
 SCHEDULED_AT = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
 """Set by Temporal on workflows that a schedule starts."""
 FIRST_STARTED_AT = "began"
 """Memo of a run that has continued as new: when its first execution started."""
-KEYS: tuple[SearchAttributeKey[Any], ...] = (WORKFLOW_ID, VERSION, CUSTOMER_ID, TRIGGER)
+KEYS: tuple[SearchAttributeKey[Any], ...] = (WORKFLOW_ID, VERSION, CUSTOMER_ID, TRIGGER, WAITING, MOVED_AT)
 
 
 def build_search_attributes(plan: Plan, info: RunInfo) -> list[SearchAttributePair[Any]]:

@@ -43,21 +43,28 @@ async def find_mismatches(executions: Iterable[WorkflowHistory]) -> dict[str, Ex
 TASK = "WORKFLOW_TASK_COMPLETED"
 RESUMED = "race-the-resumption-of-a-run-that-ends-at-once-and-a-cancellation"
 BOUND_TO_THEIR_ORDER = {
-    False: {f"{RESUMED}-in-one-batch"},
+    False: {
+        f"{RESUMED}-in-one-batch",
+        "race-a-cancellation-before-an-event-in-one-batch",
+        "race-an-event-before-a-cancellation-in-one-batch",
+    },
     True: {
         f"{RESUMED}-one-by-one",
+        "race-a-cancellation-before-an-event-one-by-one",
+        "race-an-event-before-a-cancellation-one-by-one",
+        "deferred-choice-branches-wait-and-sleep-while-another-one-works",
         "continued-a-map-of-loops-ended-by-one-of-its-items",
         "continued-inline-branches-with-an-open-wait-and-an-open-delay",
     },
 }
 """Histories that replay differently without the flag, or with it. A signal is handled before a cancellation without it;
-where several paths are resumed in one task, one may end before the others are told, which cannot be with it. Each run
-keeps the flags that it began with, so all replay as they were."""
+where several paths are resumed in one task, one may end before the others are told, which cannot be with it, and the
+end of a wait is shown before the cancellation. Each run keeps the flags that it began with, so all replay as they
+were."""
 UNWRITTEN = {
     "WORKFLOW_EXECUTION_TIMED_OUT": "runs have no timeout of Temporal's",
     "CHILD_WORKFLOW_EXECUTION_TIMED_OUT": "nor have branches and called runs",
     "REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_FAILED": "only for a child that was deleted",
-    "UPSERT_WORKFLOW_SEARCH_ATTRIBUTES": "search attributes are set at the start",
     "WORKFLOW_PROPERTIES_MODIFIED": "and so is the memo",
     "WORKFLOW_PROPERTIES_MODIFIED_EXTERNALLY": "reserved",
     "ACTIVITY_PROPERTIES_MODIFIED_EXTERNALLY": "reserved",

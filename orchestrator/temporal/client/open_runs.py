@@ -19,6 +19,8 @@ from orchestrator.temporal.client.pending_work import (
     describe_untaken_task,
     read_last_failure,
 )
+from orchestrator.temporal.search_attributes import MOVED_AT, WAITING
+from orchestrator.temporal.waiting import decode_waits, summarize_waits
 
 MAX_BRANCHES = 50
 """Branches of a run that are described."""
@@ -88,9 +90,19 @@ async def describe_open_run(client: Client, run_id: str) -> OpenRun | None:
         return OpenRun("pending", "no_worker", waiting_for=[untaken])
     flows = [described, *await _describe_branches(client, described)]
     activities = [parse_activity(each) for flow in flows for each in flow.raw_description.pending_activities]
-    called = [child.workflow_id for flow in flows for child in flow.raw_description.pending_children]
-    called = [name for name in called if not name.startswith(f"{run_id}/")]
-    return derive_open_run(activities, called, datetime.now(UTC))
+    waits = [_list_waits(run_id, flow) for flow in flows]
+    return derive_open_run(activities, waits, datetime.now(UTC))
+
+
+def _list_waits(run_id: str, flow: WorkflowExecutionDescription) -> list[dict[str, Any]] | None:
+    """Return what a flow waits for besides its branches; `None` where it does not wait."""
+    values = flow.typed_search_attributes.get(WAITING) or []
+    children = [child.workflow_id for child in flow.raw_description.pending_children]
+    called = [name for name in children if not name.startswith(f"{run_id}/")]
+    if not values and not called:
+        return None
+    waits = decode_waits(values, flow.typed_search_attributes.get(MOVED_AT))
+    return [*waits, *({"node_id": None, "kind": "child", "run_id": name} for name in called)]
 
 
 async def _describe(client: Client, workflow_id: str) -> WorkflowExecutionDescription | None:
@@ -145,11 +157,13 @@ def parse_activity(pending: Any) -> PendingActivity:
     )
 
 
-def derive_open_run(activities: Sequence[PendingActivity], called: Sequence[str], now: datetime) -> OpenRun:
-    """Return the status of a run: `running` where any activity runs, else that of the one that waits for most.
+def derive_open_run(
+    activities: Sequence[PendingActivity], waits: Sequence[list[dict[str, Any]] | None], now: datetime
+) -> OpenRun:
+    """Return the status of a run, from the activities and the waits of its flows: the run itself and its branches.
 
-    An activity between two attempts is `retrying`, one that no worker has taken `pending`; a run that has nothing but
-    called workflows waits for these.
+    It is `running` where any activity runs, `retrying` where one is between two attempts, `pending` where no worker has
+    taken one, and `waiting` where each flow waits.
     """
     everything = tuple(activities)
     between = [each for each in activities if each.started_at is None]
@@ -169,7 +183,6 @@ def derive_open_run(activities: Sequence[PendingActivity], called: Sequence[str]
     for each in between:
         if (now - each.scheduled_at).total_seconds() >= UNTAKEN_SECONDS:
             return OpenRun("pending", "no_worker", each.node_id, [each.describe_worker()], activities=everything)
-    if between or not called:
+    if between or None in waits:
         return OpenRun(activities=everything)
-    waits = [{"node_id": None, "step_id": None, "kind": "child", "run_id": name} for name in called]
-    return OpenRun("waiting", "child", waiting_for=waits)
+    return OpenRun(**summarize_waits([wait for flow in waits for wait in flow or ()]))

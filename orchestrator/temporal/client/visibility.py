@@ -17,10 +17,13 @@ from orchestrator.temporal.closing_event import choose_terminated_status, read_c
 from orchestrator.temporal.search_attributes import (
     CUSTOMER_ID,
     FIRST_STARTED_AT,
+    MOVED_AT,
     TRIGGER,
     VERSION,
+    WAITING,
     WORKFLOW_ID,
 )
+from orchestrator.temporal.waiting import decode_waits, summarize_waits, waits_for_branches
 from orchestrator.temporal.workflow_types import name_run_type
 
 PAGE_SIZE = 1000
@@ -97,6 +100,13 @@ class Visibility:
         async for info in self._list_infos(query):
             if known.get(info.execution.workflow_id) != info.HasField("close_time"):
                 yield await self._summarize(info)
+
+    async def list_moved(self, since: datetime) -> AsyncIterator[tuple[str, datetime]]:
+        """Yield the open runs and branches in which what they wait for has changed since a time, and when."""
+        moment = since.astimezone(UTC).isoformat()
+        async for info in self._list_infos(f"{MOVED_AT.name} >= '{moment}' AND ExecutionStatus = 'Running'"):
+            attributes = decode_typed_search_attributes(info.search_attributes)
+            yield info.execution.workflow_id, attributes.get(MOVED_AT, since)
 
     async def list_running(self) -> AsyncIterator[str]:
         """Yield the ids of running runs."""
@@ -183,7 +193,7 @@ async def parse_summary(info: WorkflowExecutionInfo, converter: DataConverter) -
     first_started_at = memo.get(FIRST_STARTED_AT)
     started_at = datetime.fromisoformat(first_started_at) if first_started_at else info.start_time.ToDatetime(UTC)
     completed_at = info.close_time.ToDatetime(UTC) if info.HasField("close_time") else None
-    return RunSummary(
+    summary = RunSummary(
         id=info.execution.workflow_id,
         workflow_id=attributes.get(WORKFLOW_ID, ""),
         workflow_version=attributes.get(VERSION, 0),
@@ -197,3 +207,7 @@ async def parse_summary(info: WorkflowExecutionInfo, converter: DataConverter) -
         # The caller's ID is part of those of its branches.
         parent_run_id=info.parent_execution.workflow_id.partition("/")[0] or None,
     )
+    waits = attributes.get(WAITING, [])
+    if status != "running" or waits_for_branches(waits):
+        return summary
+    return summary.model_copy(update=summarize_waits(decode_waits(waits, attributes.get(MOVED_AT))))

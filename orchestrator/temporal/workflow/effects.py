@@ -282,6 +282,10 @@ class TemporalEffects:
             self._yielding = None
             yielding.set()
 
+    def is_between_tasks(self) -> bool:
+        """Return whether paths pause for the server, or until the run continues as new: that is not a wait."""
+        return not self.lineup.is_open or self._yielding is not None or self.gathered > 0
+
     async def _hold(self) -> None:
         self.held += 1
         self.show()

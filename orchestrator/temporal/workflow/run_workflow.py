@@ -38,6 +38,7 @@ from orchestrator.temporal.search_attributes import FIRST_STARTED_AT
 from orchestrator.temporal.workflow.cancellation import GIVEN_UP, await_uncancelled
 from orchestrator.temporal.workflow.continuation import watch_for_continuation
 from orchestrator.temporal.workflow.flow import Flow, iterate_enclosing_paths
+from orchestrator.temporal.workflow.shown_waits import watch_waits
 
 REFUSED = "refused"
 """Error type of a rejected update."""
@@ -217,6 +218,7 @@ async def _run_shielded(flow: Flow, work: Coroutine[Any, Any, Any]) -> Any:
 
     end = CancelForwarder(cancel)
     watcher = loop.create_task(watch_for_continuation(flow, end))
+    shower = loop.create_task(watch_waits(flow, end))
 
     def stop_waiting(ended: "asyncio.Task[Any]") -> None:
         if not end.done():
@@ -230,6 +232,7 @@ async def _run_shielded(flow: Flow, work: Coroutine[Any, Any, Any]) -> Any:
             request = await end
     finally:
         watcher.cancel()
+        shower.cancel()
     if watcher.done() and not watcher.cancelled():
         watcher.result()
     if request is not None:

@@ -1,0 +1,130 @@
+"""Lists say what a run waits for, from a search attribute that the run itself sets."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.model.run import RunSummary
+from orchestrator.service.services import Services
+from orchestrator.store.run_filter import RunFilter
+from tests.api.support import WAIT, serve_api
+from tests.temporal.world import World, make_plan, wait_until
+
+pytestmark = pytest.mark.temporal
+DAY = {"type": "delay", "delay_seconds": 86_400}
+ASK = {"type": "action", "action": "pay", "on_error": "pause", "retry": {"maximum_attempts": 1}}
+DECLINED = {"pay": {"error": {"message": "declined", "error_type": "action_error"}}}
+
+
+@pytest.fixture
+async def services(world: World, tmp_path: Path) -> AsyncIterator[Services]:
+    async with serve_api(world, tmp_path) as (services, _):
+        yield services
+
+
+async def wait_for_row(services: Services, run_id: str, status: str) -> RunSummary:
+    async def find() -> RunSummary | None:
+        row = await services.operations.index.get(None, run_id)
+        return row if row is not None and row.status == status else None
+
+    found: RunSummary = await wait_until(find)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("nodes", "expected"),
+    [
+        ({"a": DAY}, ("delay", "a")),
+        ({"a": WAIT}, ("event", "a")),
+        ({"a": ASK}, ("operator", "a")),
+        ({"fork": {"type": "parallel", "branches": [["a"], ["b"]]}, "a": DAY, "b": ASK}, ("operator", "b")),
+        (
+            {
+                "fork": {"type": "parallel", "branches": [["a"], ["b"]], "config": {"mode": "inline"}},
+                "a": DAY,
+                "b": WAIT,
+            },
+            ("event", "b"),
+        ),
+    ],
+    ids=["delay", "event", "operator", "branches", "inline branches"],
+)
+async def test_a_list_says_what_a_run_waits_for(
+    world: World, services: Services, nodes: dict[str, Any], expected: tuple[str, str]
+) -> None:
+    customer, _ = world.script(DECLINED)
+    first = next(iter(nodes))
+    run_id = await world.start(make_plan(nodes, f"trigger -> {first}", customer=customer))
+
+    row = await wait_for_row(services, run_id, "waiting")
+
+    assert (row.reason, row.node_id) == expected
+    assert row.waiting_for[0]["node_id"] == expected[1]
+    assert "since" in row.waiting_for[0]
+    (found,) = await services.operations.index.list_runs(customer, RunFilter(statuses=("waiting",), reason=row.reason))
+    assert found.id == run_id
+    await world.runs.terminate(run_id)
+
+
+async def test_a_paused_run_waits_and_continues(world: World, services: Services) -> None:
+    customer, script = world.script()
+    nodes = {"a": WAIT, "b": WAIT}
+    run_id = await world.start(make_plan(nodes, "trigger -> a", "a -> b", customer=customer))
+    assert (await wait_for_row(services, run_id, "waiting")).waiting_for[0]["event"] == "go"
+    await world.runs.pause(run_id)
+    await world.runs.send_event(run_id, "go")
+
+    async def is_paused() -> bool:
+        return (await wait_for_row(services, run_id, "waiting")).reason == "paused"
+
+    await wait_until(is_paused)
+    await world.runs.resume(run_id)
+
+    async def waits_at_b() -> bool:
+        return (await wait_for_row(services, run_id, "waiting")).node_id == "b"
+
+    await wait_until(waits_at_b)
+    await world.runs.send_event(run_id, "go")
+    ended = await wait_for_row(services, run_id, "completed")
+    assert (ended.reason, ended.waiting_for, script.calls) == (None, [], [])
+
+
+async def test_a_run_that_works_beside_a_wait_is_running(world: World, services: Services) -> None:
+    customer, script = world.script()
+    script.gates["work"] = asyncio.Event()
+    nodes = {
+        "fork": {"type": "parallel", "branches": [["a"], ["b"]]},
+        "a": WAIT,
+        "b": {"type": "action", "action": "work"},
+    }
+    run_id = await world.start(make_plan(nodes, "trigger -> fork", customer=customer))
+
+    async def has_called() -> bool:
+        return bool(script.calls)
+
+    await wait_until(has_called)
+    row = await wait_for_row(services, run_id, "running")
+    script.gates["work"].set()
+
+    assert row.reason is None
+    assert (await wait_for_row(services, run_id, "waiting")).node_id == "a"
+    await world.runs.terminate(run_id)
+
+
+async def test_a_short_wait_costs_no_event(world: World) -> None:
+    """A wait that is over in the same workflow task, or within a second, is not worth an event."""
+    customer, _ = world.script()
+    short = {"a": {"type": "delay", "delay_seconds": 0.05}, "b": "work"}
+    early = {"first": {"type": "delay", "delay_seconds": 0.3}, "hear": WAIT, "then": "work"}
+    quick = await world.run(make_plan(short, "trigger -> a", "a -> b", customer=customer))
+    run_id = await world.start(make_plan(early, "trigger -> first", "first -> hear", "hear -> then", customer=customer))
+    await world.runs.send_event(run_id, "go")
+    await world.wait_for_end(run_id)
+
+    for name in (quick.id, run_id):
+        history = await world.client.get_workflow_handle(name).fetch_history()
+        shown = [each for each in history.events if each.HasField("upsert_workflow_search_attributes_event_attributes")]
+        assert shown == [], name
