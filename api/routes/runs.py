@@ -219,13 +219,18 @@ async def _open_stream(
         str | None,
         Header(max_length=MAX_CURSOR, description="ID of the last event received; the stream continues after it."),
     ] = None,
+    tail: Annotated[
+        int | None,
+        Query(ge=1, le=1000, description="Begin with the last so many events; `Last-Event-ID` goes before it."),
+    ] = None,
 ) -> AsyncIterator[tuple[str, StreamEvent]]:
     """Open the stream before the response starts; raises StreamEnded if all of it has been read."""
     await services.operations.require(caller.customer_id, run_id)
     cursor = Cursor.parse(last_event_id) if last_event_id else Cursor()
     if cursor.over:
         raise StreamEnded
-    stream = await services.runs.reader.follow(run_id, cursor)
+    reader = services.runs.reader
+    stream = reader.follow_tail(run_id, tail) if tail and not last_event_id else await reader.follow(run_id, cursor)
     return follow_while(stream, partial(is_still_admitted, request, services))
 
 
@@ -238,7 +243,7 @@ async def _open_stream(
 async def stream_run(
     run_id: RunId, stream: Annotated[AsyncIterator[tuple[str, StreamEvent]], Depends(_open_stream)]
 ) -> AsyncIterator[ServerSentEvent]:
-    """Stream the events of a run from its start until it ends, as server-sent events.
+    """Stream the events of a run from its start, or its last ones (`tail`), until it ends, as server-sent events.
 
     Events are `run` (start and end), `step` (start and end of an action, timer, branch or called workflow) and
     `signal` (an event, pause, resume, resolution or cancellation). They are read from the Temporal history; no

@@ -179,6 +179,64 @@ async def test_a_stream_continues_through_continue_as_new(tmp_path: Path) -> Non
     )
 
 
+async def test_a_stream_can_be_entered_near_its_end(world: World) -> None:
+    customer, _ = world.script()
+    nodes = {"each": {"type": "loop", "collection": 8, "body": ["w"]}, "w": "work", **FORK}
+    run = await world.run(make_plan(nodes, "trigger -> each", "each -> fork", customer=customer))
+    whole = await read(world, run.id)
+    async with asyncio.timeout(60):
+        tail = [item async for item in world.runs.reader.follow_tail(run.id, 5)]
+        rest = [item async for item in await world.runs.reader.follow(run.id, Cursor.parse(tail[2][0]))]
+
+    assert [event for _, event in tail][-1] == whole[-1][1]
+    assert len(tail) == 5
+    assert all(event in [event for _, event in whole] for _, event in tail)
+    assert [event for _, event in rest][-1] == whole[-1][1]
+    assert len(rest) <= len(whole)
+
+
+async def test_a_tail_continues_with_what_happens(world: World) -> None:
+    customer, _ = world.script()
+    nodes = {
+        "each": {"type": "loop", "collection": 8, "body": ["a"]},
+        "a": "work",
+        "ask": {"type": "wait", "config": {"event": "go"}},
+        "b": "work",
+    }
+    run_id = await world.start(make_plan(nodes, "trigger -> each", "each -> ask", "ask -> b", customer=customer))
+    await world.wait_for_waiting(run_id, "event")
+    seen: list[StreamEvent] = []
+    async with asyncio.timeout(60):
+        async for _, event in world.runs.reader.follow_tail(run_id, 2):
+            seen.append(event)
+            if len(seen) == 2:
+                await world.runs.send_event(run_id, "go", 1)
+
+    assert collect([("", event) for event in seen]) == [
+        ("action", "each[7]/a", "running"),
+        ("action", "each[7]/a", "completed"),
+        ("event", "go"),
+        ("action", "b", "running"),
+        ("action", "b", "completed"),
+        ("run", "completed"),
+    ]
+
+
+async def test_a_tail_begins_in_a_later_execution(tmp_path: Path) -> None:
+    """The events of earlier executions are not read."""
+    config = ("limit.historyCount.suggestContinueAsNew=40",)
+    async with run_dev_server(tmp_path, dynamic_config=config) as server, open_world(server) as world:
+        customer, _ = world.script()
+        nodes = {"each": {"type": "loop", "collection": 30, "body": ["a"]}, "a": "work"}
+        run = await world.run(make_plan(nodes, "trigger -> each", customer=customer))
+        async with asyncio.timeout(60):
+            tail = [item async for item in world.runs.reader.follow_tail(run.id, 1_000)]
+        whole = await read(world, run.id)
+
+    assert len(tail) < len(whole)
+    assert [event for _, event in tail][-5:] == [event for _, event in whole][-5:]
+
+
 async def test_a_stream_follows_a_reset_run(world: World) -> None:
     customer, _ = world.script()
     ask = {"type": "wait", "config": {"event": "go"}}

@@ -29,7 +29,7 @@ from orchestrator.temporal.client.connection import translate_rpc_errors
 from orchestrator.temporal.client.flow_reader import FlowReader
 from orchestrator.temporal.client.run_tree import RunTree
 from orchestrator.temporal.history.reader import read_state
-from orchestrator.temporal.history.stream import Cursor, follow
+from orchestrator.temporal.history.stream import Cursor, follow, follow_tail
 from orchestrator.temporal.history.stream_events import StreamEvent
 from orchestrator.temporal.requests import read_request
 
@@ -136,6 +136,10 @@ class RunReader:
         if cursor.execution:
             await self._require_execution(run_id, cursor.execution)
         return follow(self.histories, run_id, cursor)
+
+    def follow_tail(self, run_id: str, count: int) -> AsyncIterator[tuple[str, StreamEvent]]:
+        """Return the stream of a run's last events, and of all that follow."""
+        return follow_tail(self.histories, run_id, count)
 
     async def _require_execution(self, run_id: str, execution: str) -> None:
         """Raise BadCursor where an execution is not one of this run, or is no longer stored."""

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from temporalio.api.history.v1 import History, HistoryEvent
 from temporalio.client import Client, WorkflowHistoryEventFilterType
@@ -10,6 +11,18 @@ from temporalio.service import RPCError, RPCStatusCode
 
 RETRY_SECONDS = 1.0
 """Wait after an error of the server."""
+
+
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """The newest two executions of a run."""
+
+    start: str
+    """The first of them."""
+    number: int
+    """Number of the latest one, counted from that: 0 or 1."""
+    length: int
+    """Number of events of the latest one."""
 
 
 class Histories:
@@ -38,6 +51,33 @@ class Histories:
                 await asyncio.sleep(RETRY_SECONDS)
             else:
                 return first if execution else None
+
+    async def find_newest(self, workflow_id: str) -> Newest | None:
+        """Return the newest executions of a run; `None` where Temporal does not know it."""
+        try:
+            described = await self.client.get_workflow_handle(workflow_id).describe()
+            latest, length = str(described.run_id), described.history_length
+            async for event in self.client.get_workflow_handle(workflow_id, run_id=latest).fetch_history_events(
+                page_size=1
+            ):
+                before = event.workflow_execution_started_event_attributes.continued_execution_run_id
+                if before and await self._is_stored(workflow_id, before):
+                    return Newest(before, 1, length)
+                break
+        except RPCError as error:
+            if error.status != RPCStatusCode.NOT_FOUND:
+                raise
+            return None
+        return Newest(latest, 0, length)
+
+    async def _is_stored(self, workflow_id: str, execution: str) -> bool:
+        try:
+            await self.client.get_workflow_handle(workflow_id, run_id=execution).describe()
+        except RPCError as error:
+            if error.status != RPCStatusCode.NOT_FOUND:
+                raise
+            return False
+        return True
 
     async def _find_next_execution(self, workflow_id: str, execution: str) -> str:
         """Return the execution that one has continued as; empty where it has not, as after a reset."""

@@ -15,8 +15,10 @@ positions once: histories do not change, and a branch leaves the cursor when its
 
 import asyncio
 import re
+from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from temporalio.api.enums.v1 import EventType
@@ -24,7 +26,13 @@ from temporalio.api.history.v1 import HistoryEvent
 
 from orchestrator.errors import BadCursor
 from orchestrator.temporal.history.histories import Histories, cancel_and_wait
-from orchestrator.temporal.history.stream_events import ENDINGS, EventReader, StreamEvent, find_starting_event
+from orchestrator.temporal.history.stream_events import (
+    ENDINGS,
+    EventReader,
+    StreamEvent,
+    find_starting_event,
+    get_moment,
+)
 from orchestrator.temporal.search_attributes import TRIGGER
 
 RUN = ""
@@ -80,6 +88,8 @@ class _Item:
     ends: str | None = None
     """Key of the branch that it ends."""
     over: bool = False
+    is_now: bool = False
+    """All that had happened when the stream was opened has been read."""
 
 
 async def follow(histories: Histories, run_id: str, cursor: Cursor) -> AsyncIterator[tuple[str, StreamEvent]]:
@@ -91,6 +101,40 @@ async def follow(histories: Histories, run_id: str, cursor: Cursor) -> AsyncIter
             _advance(cursor, item)
             if item.stream_event is not None:
                 yield str(cursor), item.stream_event
+    finally:
+        await reader.aclose()
+
+
+async def follow_tail(histories: Histories, run_id: str, count: int) -> AsyncIterator[tuple[str, StreamEvent]]:
+    """Yield the last events of a run, and from then on all, each with the cursor that follows it.
+
+    Read are the newest two executions, so that it takes no longer the longer the run is. What a branch has done before
+    the oldest of these events is left out, too.
+    """
+    now = await histories.find_newest(run_id)
+    if now is None:
+        return
+    cursor, newest = Cursor(now.start), deque[tuple[str, StreamEvent]](maxlen=count)
+    reader = _Reader(histories, cursor, now=(now.number, now.length))
+    since: datetime | None = None
+    try:
+        reader.open(RUN, run_id, now.start)
+        caught_up = False
+        while (item := await reader.next()) is not None:
+            caught_up = caught_up or item.is_now
+            _advance(cursor, item)
+            if item.stream_event is None or (since is not None and get_moment(item.stream_event) < since):
+                pass
+            elif caught_up and not newest:
+                yield str(cursor), item.stream_event
+            else:
+                newest.append((str(cursor), item.stream_event))
+            if caught_up and newest:
+                since = get_moment(newest[0][1])
+                while newest:
+                    yield newest.popleft()
+        while newest:
+            yield newest.popleft()
     finally:
         await reader.aclose()
 
@@ -110,8 +154,10 @@ def _advance(cursor: Cursor, item: _Item) -> None:
 class _Reader:
     """Reads the histories of a run and its branches concurrently, each in order."""
 
-    def __init__(self, histories: Histories, cursor: Cursor) -> None:
+    def __init__(self, histories: Histories, cursor: Cursor, now: Position | None = None) -> None:
         self.histories = histories
+        self.now = now
+        """Where the run was when the stream was opened."""
         self.start = dict(cursor.seen)
         self.tails: dict[str, asyncio.Task[None]] = {}
         self.items: asyncio.Queue[_Item | None] = asyncio.Queue(QUEUE_SIZE)
@@ -155,8 +201,9 @@ class _Reader:
                 await asyncio.wait({self.tails[ends]})  # the events of a branch come before its end
             stream_event = await reader.read(event)
             over = key == RUN and event.event_type in ENDINGS
-            if position > start_position and (stream_event is not None or begins or ends):
-                await self.items.put(_Item(key, position, stream_event, first, begins, ends, over))
+            is_now = key == RUN and position == self.now
+            if position > start_position and (stream_event is not None or begins or ends or is_now):
+                await self.items.put(_Item(key, position, stream_event, first, begins, ends, over, is_now))
         if key == RUN:
             await self.items.put(None)
 

@@ -131,6 +131,11 @@ class SignalEvent(Document):
 StreamEvent = RunEvent | StepEvent | SignalEvent
 
 
+def get_moment(event: StreamEvent) -> datetime:
+    """Return when an event happened."""
+    return event.completed_at or event.started_at if isinstance(event, RunEvent) else event.at
+
+
 class EventReader:
     """Reads one history after the other; remembers what has started and not ended."""
 
