@@ -27,6 +27,12 @@ def describe_delay(node: Node) -> object:
     return node.delay_until or node.config.get("cron")
 
 
+def describe_wait(node: Node) -> str:
+    """Return the events that a wait takes."""
+    event = node.config.get("event")
+    return f"event {' or '.join(map(str, event)) if isinstance(event, list) else event}"
+
+
 DETAILS: dict[str, Callable[[Node], object]] = {
     "trigger": lambda node: "",
     "action": lambda node: node.action,
@@ -35,7 +41,7 @@ DETAILS: dict[str, Callable[[Node], object]] = {
     "loop": lambda node: f"each {node.item_variable or 'item'}",
     "parallel": lambda node: f"join {node.config.get('join') or 'all'}",
     "delay": describe_delay,
-    "wait": lambda node: f"event {node.config.get('event')}",
+    "wait": describe_wait,
     "set": lambda node: ", ".join(node.config),
     "workflow": lambda node: node.config.get("workflow_id"),
     "end": lambda node: node.config.get("outcome"),

@@ -123,9 +123,9 @@ class Effects(Protocol):
         """Return after that time, however often the process is restarted meanwhile."""
 
     async def receive(
-        self, event: str, timeout_seconds: float | None, title: str, branches: tuple[str, ...], turn: int
-    ) -> tuple[Any] | None:
-        """Return the oldest event of that name that is unread in a tuple, or `None` after the timeout.
+        self, events: tuple[str, ...], timeout_seconds: float | None, title: str, branches: tuple[str, ...], turn: int
+    ) -> tuple[str, Any] | None:
+        """Return the oldest unread event of these names, as `(name, payload)`, or `None` after the timeout.
 
         `branches` are the paths of the inline branches that it is read in: each of them reads its own copy. Waits that
         were open when the run continued as new come first, by their turns.

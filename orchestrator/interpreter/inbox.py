@@ -44,10 +44,17 @@ class Event:
 class Waiter:
     """A `wait` node that has found no event."""
 
-    name: str
+    names: tuple[str, ...]
     branches: tuple[str, ...]
     """Paths of the inline branches that it is in."""
     future: "asyncio.Future[Event]"
+
+    def get_received(self) -> tuple[str, Any] | None:
+        """Return name and payload of the event that has come; `None` where none has."""
+        if not self.future.done() or self.future.cancelled():
+            return None
+        event = self.future.result()
+        return event.name, event.payload
 
 
 class Inbox:
@@ -82,11 +89,11 @@ class Inbox:
                 return
         self.read.remove(event.number)
 
-    def take(self, name: str, branches: tuple[str, ...] = ()) -> Event | None:
-        """Read the oldest event with this name that is unread; inline branches of a parallel each read a copy."""
+    def take(self, names: tuple[str, ...], branches: tuple[str, ...] = ()) -> Event | None:
+        """Read the oldest unread event with one of these names; inline branches of a parallel each read a copy."""
         for event in self.events:
             if (
-                event.name == name
+                event.name in names
                 and not event.readers
                 and all(_are_siblings(branches, r) for r in event.inline_readers)
             ):
@@ -99,9 +106,9 @@ class Inbox:
                 return event
         return None
 
-    def open_waiter(self, name: str, branches: tuple[str, ...]) -> Waiter:
-        """Return a waiter for the next event with this name."""
-        waiter = Waiter(name, branches, asyncio.get_running_loop().create_future())
+    def open_waiter(self, names: tuple[str, ...], branches: tuple[str, ...]) -> Waiter:
+        """Return a waiter for the next event with one of these names."""
+        waiter = Waiter(names, branches, asyncio.get_running_loop().create_future())
         self.waiters.append(waiter)
         return waiter
 
@@ -110,9 +117,10 @@ class Inbox:
         self.waiters.remove(waiter)
         if not cancelled or not waiter.future.done() or waiter.future.cancelled():
             return
-        self.put_back(waiter.future.result(), waiter.branches)
-        for other in self._list_unserved(waiter.name):
-            unread = self.take(other.name, other.branches)
+        event = waiter.future.result()
+        self.put_back(event, waiter.branches)
+        for other in self._list_unserved(event.name):
+            unread = self.take(other.names, other.branches)
             if unread is not None:
                 other.future.set_result(unread)
 
@@ -132,7 +140,7 @@ class Inbox:
         return event
 
     def _list_unserved(self, name: str) -> list[Waiter]:
-        return [waiter for waiter in self.waiters if waiter.name == name and not waiter.future.done()]
+        return [waiter for waiter in self.waiters if name in waiter.names and not waiter.future.done()]
 
     def copy_for_branch(self, names: Collection[str], parallel: str) -> list[Event]:
         """Return the events for a new branch of a parallel: unread ones, and those that its siblings have read."""

@@ -3,7 +3,7 @@
 The keys that `to_json` writes are read by later releases: they do not follow a renamed field.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -39,25 +39,36 @@ class DelayFrame:
         return cls(step, datetime.fromisoformat(fields["until"]), fields["seconds"])
 
 
+def join_events(events: Sequence[str]) -> str | list[str]:
+    """Return the names that a wait has as it is written: one name, or a list of several."""
+    return events[0] if len(events) == 1 else list(events)
+
+
 @dataclass(slots=True)
 class WaitFrame:
-    """A wait for an event."""
+    """A wait for an event, or for the first of several."""
 
     step: Step
-    event: str
+    events: tuple[str, ...]
     until: datetime | None
     turn: int
     """Its position among all waits of the flow: the first one reads the event."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the wait as it is carried over continue-as-new."""
-        return {"event": self.event, "until": self.until and format_timestamp(self.until), "turn": self.turn}
+        return {
+            "event": join_events(self.events),
+            "until": self.until and format_timestamp(self.until),
+            "turn": self.turn,
+        }
 
     @classmethod
     def from_json(cls, step: Step, fields: Mapping[str, Any]) -> "WaitFrame":
         """Read what `to_json` wrote."""
         until = fields["until"]
-        return cls(step, fields["event"], until and datetime.fromisoformat(until), fields["turn"])
+        event = fields["event"]
+        events = tuple(event) if isinstance(event, list) else (event,)
+        return cls(step, events, until and datetime.fromisoformat(until), fields["turn"])
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ from typing import Any
 from orchestrator.errors import StepFailed
 from orchestrator.interpreter.base import NodeRun, take_warnings
 from orchestrator.interpreter.compiled import parse_seconds, parse_time
-from orchestrator.interpreter.leaf_frames import DelayFrame, WaitFrame
+from orchestrator.interpreter.leaf_frames import DelayFrame, WaitFrame, join_events
 from orchestrator.interpreter.pure_nodes import NEXT, Exit
 from orchestrator.jsontools import schema
 from orchestrator.language.costs import SCHEMA_STEP
@@ -59,14 +59,16 @@ async def wait(run: NodeRun, node: Wait) -> Exit:
     progress = run.scope.frame.open
     if not isinstance(progress, WaitFrame):
         progress = _start_wait(run, node)
-    step, event, until = run.step, progress.event, progress.until
+    step, until = run.step, progress.until
     while True:
         seconds_left = None if until is None else max((until - run.effects.now()).total_seconds(), 0.0)
-        received = await run.effects.receive(event, seconds_left, node.title, run.scope.branches, progress.turn)
+        received = await run.effects.receive(
+            progress.events, seconds_left, node.title, run.scope.branches, progress.turn
+        )
         if received is None:
             step.output = {"timed_out": True}
             return Exit("timeout")
-        (payload,) = received
+        event, payload = received
         problems = "" if node.payload_schema is None else describe_problems(run, node.payload_schema, payload)
         if not problems:
             step.output = {"event": event, "payload": payload}
@@ -83,15 +85,17 @@ async def wait(run: NodeRun, node: Wait) -> Exit:
 
 def _start_wait(run: NodeRun, node: Wait) -> WaitFrame:
     step = run.step
-    event = str(run.render(node.event))
+    rendered = run.render(node.event)
+    names = rendered if isinstance(rendered, list) and rendered else [rendered]
+    events = tuple(dict.fromkeys(map(str, names)))
     limit = run.render(node.timeout_seconds)
     until = None
     if limit is not None:
         until = run.effects.now() + timedelta(seconds=parse_seconds(limit, "timeout_seconds"))
     step.status = "waiting"
-    step.waiting_for = {"kind": "event", "event": event, "until": until and format_timestamp(until)}
+    step.waiting_for = {"kind": "event", "event": join_events(events), "until": until and format_timestamp(until)}
     take_warnings(run.scope, step)
-    progress = run.scope.frame.open = WaitFrame(step, event, until, run.state.take_turn())
+    progress = run.scope.frame.open = WaitFrame(step, events, until, run.state.take_turn())
     return progress
 
 

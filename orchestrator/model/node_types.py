@@ -95,9 +95,9 @@ KINDS: dict[str, Kind] = {
         },
     ),
     "wait": Kind(
-        "Waits for an event that is sent to the run.",
+        "Waits for an event that is sent to the run, or for the first of several.",
         config={
-            "event": "Name of the event.",
+            "event": "Name of the event, or a list of names: the first of these events ends the wait.",
             "timeout_seconds": "Timeout of the wait; then the run continues by port `timeout`.",
             "schema": "JSON Schema for the payload; others are refused. `uniqueItems` needs `maxItems`.",
         },

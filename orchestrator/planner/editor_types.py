@@ -87,6 +87,7 @@ def build_node_type(name: str) -> Schema:
 
 COUNT: Schema = may_be_empty({"type": "integer", "minimum": 1})
 CONCURRENCY: Schema = may_be_empty({"type": "integer", "minimum": 1, "maximum": IN_FLIGHT_LIMIT})
+NAME: Schema = {"type": "string", "minLength": 1}
 CASE: Schema = {
     "if": {"type": "object", "anyOf": [{"required": [key]} for key in sorted(CONDITION_KEYS)]},
     "then": refer("condition"),
@@ -114,7 +115,7 @@ NODE_CONFIG: dict[tuple[str, str], Schema] = {
     ("parallel", "max_concurrency"): CONCURRENCY,
     ("delay", "cron"): may_be_empty(CRON),
     ("delay", "timezone"): {"type": ["string", "null"]},
-    ("wait", "event"): {"type": "string", "minLength": 1},
+    ("wait", "event"): {"anyOf": [NAME, {"type": "array", "items": NAME, "minItems": 1}]},
     ("wait", "timeout_seconds"): {"type": ["number", "string", "null"], "minimum": 0, "maximum": MAX_DELAY_SECONDS},
     ("wait", "schema"): {"type": ["object", "boolean", "null"]},
     ("workflow", "workflow_id"): {"type": "string", "minLength": 1},

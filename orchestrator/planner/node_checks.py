@@ -206,9 +206,13 @@ def _check_wait(node: Node, pointer: str, report: Report) -> None:
     if not event:
         message = f"the wait {node.id!r} names no event"
         report.add_error("missing_event", f"{pointer}/config/event", message, "set config.event to the event's name")
-    elif not isinstance(event, str):
-        message = f"config.event must be text, not {describe_type(event)}"
+    elif not isinstance(event, str | list):
+        message = f"config.event must be text or a list of names, not {describe_type(event)}"
         report.add_error("missing_event", f"{pointer}/config/event", message)
+    for index, name in enumerate(event if isinstance(event, list) else ()):
+        if not isinstance(name, str) or not name:
+            message = f"the name of an event must be text, not {describe_value(name)}"
+            report.add_error("missing_event", f"{pointer}/config/event/{index}", message)
     _check_seconds(node.config.get("timeout_seconds"), f"{pointer}/config/timeout_seconds", report)
     payload_schema = node.config.get("schema")
     if payload_schema:

@@ -211,7 +211,9 @@ class ScopeBuilder:
             reads=_sort_names(name.root for name in uses if name.root not in ("steps", "secrets", "workflow", "run")),
             steps=("*",) if "*" in steps else _sort_names(steps),
             exports=self._find_exports(ids, own),
-            waits=_sort_names(_name_event(nodes[number]) for number in own if nodes[number].type == "wait"),
+            waits=_sort_names(
+                name for number in own if nodes[number].type == "wait" for name in _name_events(nodes[number])
+            ),
             workflows=_sort_names(other for name in called for other in (name, *self.callees.get(name, ()))),
         )
 
@@ -276,9 +278,9 @@ class ScopeBuilder:
 NOT_BEFORE = "a run cannot return to {!r}: it does not run before this node"
 
 
-def _name_event(node: Node) -> str:
-    event = str(node.config["event"])
-    return ANY_EVENT if is_template(event) else event
+def _name_events(node: Node) -> list[str]:
+    event = node.config["event"]
+    return [ANY_EVENT if is_template(name) else name for name in (event if isinstance(event, list) else [event])]
 
 
 def _sort_names(names: Any) -> tuple[str, ...]:

@@ -156,7 +156,8 @@ def _explain_end(run: Run) -> Iterator[Explanation]:
         yield Explanation(at=run.completed_at, kind="end", text=run.status)
     for wait in run.waiting_for:
         name = wait.get("event") or wait.get("message") or wait.get("until") or wait.get("run_id") or ""
-        text = f"waits: {wait['kind']} {format_line(str(name))}".rstrip()
+        named = " or ".join(map(str, name)) if isinstance(name, list) else str(name)
+        text = f"waits: {wait['kind']} {format_line(named)}".rstrip()
         yield Explanation(at=None, kind="wait", step_id=wait.get("step_id"), node_id=wait.get("node_id"), text=text)
 
 

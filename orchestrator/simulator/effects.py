@@ -158,19 +158,20 @@ class SimulatedEffects:
         await asyncio.sleep(seconds)
 
     async def receive(
-        self, event: str, timeout_seconds: float | None, title: str, branches: tuple[str, ...], turn: int
-    ) -> tuple[Any] | None:
-        """Wait for an event; return its payload in a tuple, or None on timeout."""
-        early = self.inbox.take(event, branches)
+        self, events: tuple[str, ...], timeout_seconds: float | None, title: str, branches: tuple[str, ...], turn: int
+    ) -> tuple[str, Any] | None:
+        """Wait for one of these events; return its name and payload, or None on timeout."""
+        early = self.inbox.take(events, branches)
         if early is not None:
-            return (early.payload,)
-        waiter = self.inbox.open_waiter(event, branches)
+            return early.name, early.payload
+        waiter = self.inbox.open_waiter(events, branches)
         cancelled = False
         try:
             async with asyncio.timeout(timeout_seconds):
-                return ((await waiter.future).payload,)
+                await waiter.future
+                return waiter.get_received()
         except TimeoutError:
-            return (waiter.future.result().payload,) if waiter.future.done() and not waiter.future.cancelled() else None
+            return waiter.get_received()
         except asyncio.CancelledError:
             cancelled = True
             raise

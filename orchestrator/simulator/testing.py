@@ -85,13 +85,13 @@ class _InterruptingEffects(SimulatedEffects):
         await super().sleep(seconds, title)
 
     async def receive(
-        self, event: str, timeout_seconds: float | None, title: str, branches: tuple[str, ...], turn: int
-    ) -> tuple[Any] | None:
+        self, events: tuple[str, ...], timeout_seconds: float | None, title: str, branches: tuple[str, ...], turn: int
+    ) -> tuple[str, Any] | None:
         resumed = not self.lineup.is_open
         await self.lineup.pass_in_turn(turn)
         if resumed and timeout_seconds is not None:
             timeout_seconds = max(timeout_seconds, MOMENT)
-        return await super().receive(event, timeout_seconds, title, branches, turn)
+        return await super().receive(events, timeout_seconds, title, branches, turn)
 
     def deliver(self, event: str, payload: Any, number: int) -> None:
         if self.lineup.is_open:

@@ -20,7 +20,7 @@ NODES = {
     "ask": make_wait("approved", schema=SCHEMA),
     "sign": {"type": "loop", "collection": 1, "body": ["name"]},
     "name": make_wait("signed", schema=TEXT),
-    "again": make_wait("approved", schema=TEXT),
+    "again": {"type": "wait", "config": {"event": ["approved", "revoked"], "schema": TEXT}},
 }
 EDGES = ("trigger -> fork", "fork -> again")
 
@@ -36,6 +36,7 @@ EDGES = ("trigger -> fork", "fork -> again")
         ("approved", {"ok": True}, 202, ""),
         ("approved", "the second wait takes text", 202, ""),
         ("signed", "Ada", 202, ""),
+        ("revoked", "Ada", 202, ""),
     ],
 )
 async def test_an_event_that_no_wait_can_take_is_refused_at_once(
@@ -55,7 +56,7 @@ async def test_a_refused_event_names_those_that_the_run_waits_for(api: httpx.Asy
     other = await api.post(f"/runs/{run_id}/events/go")
 
     assert close.json()["hint"] == "did you mean `approved`?"
-    assert other.json()["hint"] == "it waits for approved, signed"
+    assert other.json()["hint"] == "it waits for approved, revoked, signed"
 
 
 async def test_any_event_is_accepted_where_a_wait_computes_its_name(api: httpx.AsyncClient) -> None:

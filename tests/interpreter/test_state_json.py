@@ -94,7 +94,7 @@ def make_tree() -> Frame:
     first.set("n", 3)
     first.set_step("a", "completed", {"x": 1}, None)
     second.context["row"] = 1
-    approve = WaitFrame(make_step(3), "approved", EPOCH, 1)
+    approve = WaitFrame(make_step(3), ("approved",), EPOCH, 1)
     rows = LoopFrame(make_step(1), [5, 6, 7], 3, forks={0: Fork(Frame([]), first)})
     rows.forks[1] = Fork(Frame([1], open=approve), second)
     rows.ended[2] = IterationResult(7, None, ("after",), {"x": 1}, {})

@@ -299,11 +299,12 @@ CONTINUED: tuple[Delicate, ...] = (
     Delicate(
         "continued: an event that one branch has read and another one has not",
         {
-            "fork": make_fork(["ask"], ["each"]),
+            "fork": make_fork(["ask"], ["each"], ["either"]),
             "ask": make_wait("go"),
             "each": make_loop(20, "n", "note"),
             "note": NOTE,
             "late": make_wait("go"),
+            "either": {"type": "wait", "config": {"event": ["stop", "halt"], "timeout_seconds": 1}},
         },
         ("trigger -> fork", "each -> late"),
         executions=4,

@@ -28,8 +28,8 @@ async def test_an_event_of_a_cancelled_waiter_wakes_the_next_one() -> None:
     """It was put back unread, and the other waiter slept until the next event of that name."""
     plan = make_waiting_plan()
     effects = TemporalEffects(plan, INFO, Inbox(), paused=False)
-    first = asyncio.create_task(effects.receive("go", None, "first", (), 1))
-    second = asyncio.create_task(effects.receive("go", None, "second", (), 2))
+    first = asyncio.create_task(effects.receive(("go",), None, "first", (), 1))
+    second = asyncio.create_task(effects.receive(("go",), None, "second", (), 2))
     await asyncio.sleep(0)
 
     await effects.deliver("go", 7)
@@ -38,7 +38,7 @@ async def test_an_event_of_a_cancelled_waiter_wakes_the_next_one() -> None:
     received = await asyncio.wait_for(second, 1)
 
     assert first.cancelled()
-    assert received == (7,)
+    assert received == ("go", 7)
 
 
 async def test_what_arrives_while_a_branch_waits_for_the_task_budget_reaches_it(
@@ -47,7 +47,7 @@ async def test_what_arrives_while_a_branch_waits_for_the_task_budget_reaches_it(
     """The input was encoded and the branch not registered yet: an event or a pause of that moment was lost."""
 
     class BusyBudget(TaskBudget):
-        async def take(self, arg: Any) -> None:
+        async def take(self, *args: Any) -> None:
             await children.signal_all("pause", {})
             await children.deliver("go", {"name": "go"})
 
@@ -76,8 +76,8 @@ async def take_turns() -> None:
 async def test_an_event_that_comes_before_the_waits_are_open_again_reaches_each_of_them() -> None:
     """Of a wait in a branch and one outside, the second found the event read by the first and waited for ever."""
     effects = TemporalEffects(make_waiting_plan(), INFO, Inbox(), paused=False, resumed=True)
-    outside = asyncio.create_task(effects.receive("go", None, "outside", (), 1))
-    inside = asyncio.create_task(effects.receive("go", None, "inside", ("fork[0]",), 2))
+    outside = asyncio.create_task(effects.receive(("go",), None, "outside", (), 1))
+    inside = asyncio.create_task(effects.receive(("go",), None, "inside", ("fork[0]",), 2))
     await asyncio.sleep(0)
 
     await effects.deliver("go", 7)
@@ -86,7 +86,7 @@ async def test_an_event_that_comes_before_the_waits_are_open_again_reaches_each_
     await effects.deliver_early()
     received = await asyncio.wait_for(asyncio.gather(outside, inside), 60)
 
-    assert received == [(7,), (7,)]
+    assert received == [("go", 7), ("go", 7)]
 
 
 async def test_an_event_that_comes_when_a_run_is_resumed_wins_over_a_timeout_that_has_passed(
@@ -98,7 +98,7 @@ async def test_an_event_that_comes_when_a_run_is_resumed_wins_over_a_timeout_tha
 
     monkeypatch.setattr(workflow, "wait_condition", wait_condition)
     effects = TemporalEffects(make_waiting_plan(), INFO, Inbox(), paused=False, resumed=True)
-    late = asyncio.create_task(effects.receive("go", 0.0, "late", (), 1))
+    late = asyncio.create_task(effects.receive(("go",), 0.0, "late", (), 1))
     await asyncio.sleep(0)
 
     await effects.deliver("go", 7)
@@ -106,7 +106,7 @@ async def test_an_event_that_comes_when_a_run_is_resumed_wins_over_a_timeout_tha
     await take_turns()
     await effects.deliver_early()
 
-    assert await asyncio.wait_for(late, 60) == (7,)
+    assert await asyncio.wait_for(late, 60) == ("go", 7)
 
 
 async def test_a_resolution_that_comes_first_waits_until_all_paths_have_taken_their_places() -> None:

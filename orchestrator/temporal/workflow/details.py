@@ -63,7 +63,7 @@ class Details:
             case "delay":
                 return f"waiting{until}"
             case "event":
-                return f"waiting for the event {quote_code(str(waits.get('event')))}{until}"
+                return f"waiting for the event {_quote_events(waits.get('event'))}{until}"
             case "operator":
                 attempts = f" after {step.retry_count + 1} attempts" if step.retry_count else ""
                 message = escape_markdown(shorten(str(waits.get("message")), MAX_MESSAGE))
@@ -80,6 +80,10 @@ class Details:
 
 def _emphasize(name: str) -> str:
     return f"**{escape_markdown(shorten(name, MAX_NAME))}**"
+
+
+def _quote_events(event: object) -> str:
+    return " or ".join(quote_code(str(name)) for name in (event if isinstance(event, list) else [event]))
 
 
 def _describe_events(child: Child) -> str:

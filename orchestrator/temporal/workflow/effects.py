@@ -157,19 +157,19 @@ class TemporalEffects:
         await workflow.sleep(seconds, summary=escape_markdown(title))
 
     async def receive(
-        self, event: str, timeout_seconds: float | None, title: str, branches: tuple[str, ...], turn: int
-    ) -> tuple[Any] | None:
+        self, events: tuple[str, ...], timeout_seconds: float | None, title: str, branches: tuple[str, ...], turn: int
+    ) -> tuple[str, Any] | None:
         """Read an event, waiting for it if necessary; `None` after the timeout."""
         resumed = not self.lineup.is_open
         await self.lineup.pass_in_turn(turn)
-        early = self.inbox.take(event, branches)
+        early = self.inbox.take(events, branches)
         if early is not None:
-            return (early.payload,)
+            return early.name, early.payload
         if timeout_seconds is not None and timeout_seconds <= 0:
             if not resumed:
                 return None
             timeout_seconds = YIELD_SECONDS  # an event of this workflow task is delivered next, and wins
-        waiter = self.inbox.open_waiter(event, branches)
+        waiter = self.inbox.open_waiter(events, branches)
         cancelled = False
         self.show()
         try:
@@ -181,13 +181,13 @@ class TemporalEffects:
                 )
         except TimeoutError:
             # The event and the timer may come in the same workflow task: the event wins.
-            return (waiter.future.result().payload,) if waiter.future.done() else None
+            return waiter.get_received()
         except asyncio.CancelledError:
             cancelled = True
             raise
         finally:
             self.inbox.close_waiter(waiter, cancelled=cancelled)
-        return (waiter.future.result().payload,)
+        return waiter.get_received()
 
     async def deliver(self, event: str, payload: Any, number: int | None = None) -> None:
         """Add an event, and pass it to those who wait for it, in this flow and in children."""
