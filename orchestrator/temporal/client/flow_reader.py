@@ -12,7 +12,8 @@ from orchestrator.temporal.search_attributes import CUSTOMER_ID
 
 READ_SECONDS = 30.0
 """How long to wait for a reading; it goes on, so that the next request may find it."""
-MAX_READINGS = 100
+MAX_CACHED_BYTES = 64 * 1_048_576
+"""Of the histories whose readings are cached."""
 
 ReadFlows = Callable[[str, Sequence[tuple[str, bytes]]], Awaitable[list[FlowReading]]]
 """Reads histories of a customer: where strangers send definitions, in a process of its own with a deadline."""
@@ -32,18 +33,20 @@ class FlowReader:
         self.client = client
         self.histories = Histories(client)
         self.read_flows = read
-        self._readings: dict[Key, FlowReading] = {}
+        self._readings: dict[Key, tuple[int, FlowReading]] = {}
+        """With the size of the history, the oldest first."""
+        self._cached_bytes = 0
         self._in_progress: dict[Key, asyncio.Task[FlowReading]] = {}
 
     async def read(self, described: WorkflowExecutionDescription) -> FlowReading:
         """Return what the history of an execution says; raises ServerUnavailable where that takes too long."""
         key = (described.id, str(described.run_id), described.history_length)
-        if (reading := self._readings.get(key)) is not None:
-            return reading
+        if (cached := self._readings.get(key)) is not None:
+            return cached[1]
         task = self._in_progress.get(key)
         if task is None:
             task = self._in_progress[key] = asyncio.create_task(self._read(key, described))
-            task.add_done_callback(lambda _: self._in_progress.pop(key))
+            task.add_done_callback(lambda task: self._forget(key, task))
         try:
             async with asyncio.timeout(READ_SECONDS):
                 return await asyncio.shield(task)
@@ -55,7 +58,17 @@ class FlowReader:
         history = await self.histories.fetch(described.id, key[1])
         customer = described.typed_search_attributes.get(CUSTOMER_ID) or ""
         (reading,) = await self.read_flows(customer, [(described.id, history)])
-        if len(self._readings) >= MAX_READINGS:
-            del self._readings[next(iter(self._readings))]
-        self._readings[key] = reading
+        self._cache(key, len(history), reading)
         return reading
+
+    def _cache(self, key: Key, size: int, reading: FlowReading) -> None:
+        self._readings[key] = (size, reading)
+        self._cached_bytes += size
+        while self._cached_bytes > MAX_CACHED_BYTES:
+            evicted, _ = self._readings.pop(next(iter(self._readings)))
+            self._cached_bytes -= evicted
+
+    def _forget(self, key: Key, task: "asyncio.Task[FlowReading]") -> None:
+        del self._in_progress[key]
+        if not task.cancelled():
+            task.exception()  # those who wait for it get it; after their time nobody does
