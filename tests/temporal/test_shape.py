@@ -172,6 +172,7 @@ async def test_details_show_the_current_step(world: World) -> None:
 
     assert metadata.current_details.splitlines() == [
         "**short**: running, 1 step done",
+        "",
         "- **ask** (`ask`) waiting for the event `answer`",
     ]
 
@@ -201,6 +202,7 @@ async def test_details_name_nodes_attempts_and_what_branches_wait_for(world: Wor
 
     assert details[0] == [
         "**short**: running, 0 steps done",
+        "",
         "- **Both** (`fork`) running",
         "- branch **Both [0]** (`fork[0]`) running",
         "- branch **Both [1]** (`fork[1]`) running",
@@ -208,9 +210,10 @@ async def test_details_name_nodes_attempts_and_what_branches_wait_for(world: Wor
     ]
     assert details[1] == [
         f"**short**, branch `fork[0]` of `{run_id}`: running, 0 steps done",
+        "",
         "- **Slow one** (`fork[0]/slow`) running, up to 3 attempts",
     ]
-    assert details[2][1] == "- **Charge** (`fork[1]/charge`) waiting for an operator after 2 attempts: declined"
+    assert details[2][2] == "- **Charge** (`fork[1]/charge`) waiting for an operator after 2 attempts: declined"
 
 
 async def read_details(world: World, workflow_id: str) -> list[str]:
@@ -288,7 +291,7 @@ async def test_names_are_not_markup_in_temporals_page(world: World) -> None:
     await world.runs.cancel(run_id)
 
     assert [started, *summaries] == [shown] * 4
-    line = metadata.current_details.splitlines()[1]
+    line = metadata.current_details.splitlines()[2]
     assert metadata.current_details.splitlines()[0] == f"**{shown}**: running, 2 steps done"
     assert line.startswith(f"- **{shown}** (`ask`) waiting for the event `answer'now`, until 2")
 

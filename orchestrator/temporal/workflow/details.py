@@ -43,6 +43,7 @@ class Details:
         branch = f", branch {quote_code(self.path)} of {quote_code(self.info.id)}" if self.path else ""
         count = f"{state.completed} step{'' if state.completed == 1 else 's'} done"
         yield f"{_emphasize(self.plan.name or self.plan.id)}{branch}: {state.status}, {count}"
+        yield ""  # without it Temporal's page shows no list
         if paused:
             yield "- **paused** by an operator"
         for step in islice(state.open.values(), SHOWN_STEPS):
