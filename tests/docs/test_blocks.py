@@ -1,10 +1,14 @@
 """The JSON and YAML of the documentation is what it says it is."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from activities import load_builtin_registry
+from orchestrator.cli.mocks import check_mocks
+from orchestrator.cli.test import read_cases
 from orchestrator.jsontools.documents import parse_document
 from orchestrator.language.condition_reader import find_problems
 from orchestrator.model.definition import NODE_TYPES, TRIGGER_TYPES
@@ -33,14 +37,21 @@ def list_errors(definition: dict[str, Any]) -> list[str]:
 
 
 @pytest.mark.parametrize("block", DATA, ids=lambda block: block.name)
-def test_a_block_can_be_read_and_is_valid(block: Block) -> None:
+def test_a_block_can_be_read_and_is_valid(block: Block, tmp_path: Path) -> None:
     """Nodes are checked by tests/docs/test_pages.py, with the nodes that they lead to."""
     value = read_value(block)
 
+    if isinstance(value, list) and any("expect" in each for each in value):
+        (tmp_path / "page.tests.yaml").write_text(block.text)
+        for name in re.findall(r"[\w.]+\.(?:json|yaml)\b", block.text):  # the files that the cases name
+            (tmp_path / name).write_text("{}")
+        read_cases(str(tmp_path / "page.yaml"))
     if not isinstance(value, dict):
         return
     if "nodes" in value:
         assert list_errors(value) == []
+    elif value.keys() & set(load_builtin_registry().list_names()):
+        check_mocks(value, block.name)
     elif value.get("type") in TRIGGER_TYPES and value["type"] not in NODE_TYPES:
         assert list_errors(DEFINITION | {"trigger": value}) == []
     elif {"field", "conditions", "condition"} & value.keys() and "id" not in value:
