@@ -1,10 +1,12 @@
 """Build the run document (SPEC §9) from the state of a run."""
 
+from collections.abc import Iterator
 from typing import Any
 
+from orchestrator.interpreter.frames import Frame, LoopFrame, ParallelFrame
 from orchestrator.interpreter.state import RunState
 from orchestrator.interpreter.step_record import Step
-from orchestrator.model.plan import Plan
+from orchestrator.model.plan import Loop, Parallel, Plan, Scope
 from orchestrator.model.run import RESERVED, Run, RunInfo, Status, find_owner, summarize_run
 
 
@@ -15,6 +17,31 @@ def list_waits(state: RunState) -> list[dict[str, Any]]:
         for step in state.open.values()
         if step.waiting_for is not None
     ]
+
+
+def list_held_nodes(plan: Plan, state: RunState) -> list[tuple[str, str]]:
+    """Return the nodes before which the paths of a paused flow are held, each with the path of its scope."""
+    return list(_iterate_held(plan.scope, state.frame, state.path))
+
+
+def _iterate_held(scope: Scope, frame: Frame, path: str) -> Iterator[tuple[str, str]]:
+    if frame.open is None:
+        if frame.active:
+            yield scope.nodes[frame.active[0]].id, path
+        return
+    step = frame.open.step
+    node = next(node for node in scope.nodes if node.id == step.node_id)
+    match frame.open, node:
+        case LoopFrame() as loop, Loop():
+            if loop.frame is not None:
+                yield from _iterate_held(node.body, loop.frame, step.make_inner_path(loop.index))
+            for index, fork in loop.forks.items():
+                yield from _iterate_held(node.body, fork.frame, step.make_inner_path(index))
+            if loop.frame is None and not loop.forks:  # held between two iterations
+                yield node.id, path
+        case ParallelFrame() as parallel, Parallel():
+            for index, fork in parallel.forks.items():
+                yield from _iterate_held(node.branches[index].scope, fork.frame, step.make_inner_path(index))
 
 
 def derive_status(state: RunState) -> Status:

@@ -59,6 +59,36 @@ async def test_a_paused_run_stops_at_the_next_node_and_resumes(world: World) -> 
     assert (run.status, script.list_nodes()) == ("completed", ["a", "b"])
 
 
+async def test_a_pause_shows_the_iterations_that_are_held(world: World) -> None:
+    customer, script = world.script()
+    script.gates["a"] = asyncio.Event()
+    nodes = {
+        "rows": {"type": "loop", "collection": 2, "body": ["a"], "config": {"max_concurrency": 2}},
+        "a": "work",
+        "b": "work",
+        "rest": {"type": "loop", "collection": 2, "body": ["c"]},
+        "c": "work",
+    }
+    run_id = await world.start(make_plan(nodes, "trigger -> rows", "a -> b", "rows -> rest", customer=customer))
+
+    async def have_both_begun() -> bool:
+        return len(script.calls) == 2
+
+    await wait_until(have_both_begun)
+    await world.runs.pause(run_id)
+    script.gates["a"].set()
+
+    async def are_both_held() -> Run | None:
+        run = await world.runs.reader.read_document(run_id)
+        return run if run.status == "waiting" and len(run.waiting_for) == 2 else None
+
+    held = await wait_until(are_both_held)
+    await world.runs.resume(run_id)
+
+    assert [(wait["path"], wait["node_id"]) for wait in held.waiting_for] == [("rows[0]", "b"), ("rows[1]", "b")]
+    assert (await world.wait_for_end(run_id)).status == "completed"
+
+
 @pytest.mark.parametrize("mode", ["child", "inline"])
 async def test_a_pause_stops_branches_too(world: World, mode: str) -> None:
     customer, script = world.script()
@@ -90,7 +120,8 @@ async def test_a_pause_stops_branches_too(world: World, mode: str) -> None:
 
     held = await wait_until(are_all_held)
 
-    assert {wait["kind"] for wait in held.waiting_for} == {"paused"}
+    pauses = [(wait["kind"], wait["path"], wait["node_id"]) for wait in held.waiting_for]
+    assert sorted(pauses) == [("paused", "fork[0]", "a2"), ("paused", "fork[1]", "b2")]
     assert "a2" not in script.list_nodes()
 
     await world.runs.resume(run_id)

@@ -9,7 +9,7 @@ from temporalio.exceptions import ApplicationError
 
 from orchestrator.interpreter.inbox import Inbox
 from orchestrator.interpreter.leaf_frames import OperatorFrame
-from orchestrator.interpreter.run_document import build_run_document
+from orchestrator.interpreter.run_document import build_run_document, list_held_nodes
 from orchestrator.interpreter.state import RunState
 from orchestrator.model.run import ErrorDocument, Run, find_owner
 from orchestrator.temporal.failures import build_run_failure
@@ -126,7 +126,9 @@ class Flow:
         document = self._add_called_runs(build_run_document(self.plan, self.info, self.state))
         if not self.effects.held:
             return document
-        waits = [*document.waiting_for, {"node_id": None, "step_id": None, "kind": "paused"}]
+        held: list[tuple[str | None, str]] = [*list_held_nodes(self.plan, self.state)] or [(None, self.state.path)]
+        pauses = [{"node_id": node_id, "step_id": None, "kind": "paused", "path": path} for node_id, path in held]
+        waits = [*document.waiting_for, *pauses]
         busy = self.effects.working or self.effects.children.running
         status = document.status if busy else "waiting"
         return document.model_copy(update={"status": status, "waiting_for": waits})
