@@ -13,8 +13,9 @@ import os
 import random
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -37,6 +38,7 @@ from tests.temporal.readings import find_differing_readings, is_ended_by_worker
 from tests.temporal.record_histories import list_executions
 from tests.temporal.test_replay import find_mismatches
 from tests.temporal.world import World, add_heartbeats, make_plan, open_world
+from tests.written_keys import collect_payload_keys
 
 pytestmark = [pytest.mark.temporal, pytest.mark.slow]
 
@@ -93,7 +95,7 @@ def draw_graphs(count: int) -> list[Generated]:
     return graphs
 
 
-async def run_all(each: Callable[[int], Awaitable[None]]) -> Counter[str]:
+async def run_all(each: Callable[[int], Awaitable[None]], most: int = MOST) -> Counter[str]:
     """Call a function for each number, a few at a time, as long as there is time."""
     room, began, counts = asyncio.Semaphore(AT_ONCE), time.monotonic(), Counter[str]()
 
@@ -104,7 +106,7 @@ async def run_all(each: Callable[[int], Awaitable[None]]) -> Counter[str]:
                     await each(number)
                 counts["runs"] += 1
 
-    await asyncio.gather(*(run(number) for number in range(MOST)))
+    await asyncio.gather(*(run(number) for number in range(min(most, MOST))))
     return counts
 
 
@@ -129,7 +131,38 @@ def build_input(number: int) -> dict[str, Any]:
 
 
 async def test_random_graphs_run_as_on_the_simulator(short: World) -> None:
-    graphs = draw_graphs(MOST)
+    counts = await compare_with_simulator(short, draw_graphs(MOST))
+    report("simulator and Temporal", counts)
+
+    assert counts["runs"] >= 20
+    assert counts["continued as new"] > 0
+
+
+async def test_random_graphs_that_are_cut_inside_forks_run_as_on_the_simulator(short: World) -> None:
+    """Concurrent iterations and inline branches are written down and resumed in the middle."""
+    forking = [inline_branches(graph) for graph in draw_graphs(MOST * 2) if has_forks(graph)]
+    counts = await compare_with_simulator(short, forking)
+    report("forks on simulator and Temporal", counts)
+
+    assert counts["runs"] >= 20
+    assert counts["continued inside a fork"] > 0
+
+
+def has_forks(graph: Generated) -> bool:
+    nodes = graph.definition["nodes"]
+    return any(node["type"] == "parallel" or "max_concurrency" in node.get("config", {}) for node in nodes)
+
+
+def inline_branches(graph: Generated) -> Generated:
+    nodes = [
+        {**node, "config": {**node["config"], "mode": "inline"}} if node["type"] == "parallel" else node
+        for node in graph.definition["nodes"]
+    ]
+    return replace(graph, definition={**graph.definition, "nodes": nodes})
+
+
+async def compare_with_simulator(short: World, graphs: Sequence[Generated]) -> Counter[str]:
+    """Run graphs on Temporal and on the simulator, and compare the documents; return what the runs met."""
     counts: Counter[str] = Counter()
     executions: list[tuple[str, str]] = []
 
@@ -151,13 +184,16 @@ async def test_random_graphs_run_as_on_the_simulator(short: World) -> None:
         recorded = await read_executions(short, run.id)
         executions.extend(recorded)
         counts["continued as new"] += len(recorded) > 1 + count_children(run)
+        counts["continued inside a fork"] += any(map(begins_inside_fork, recorded))
 
-    counts |= await run_all(compare)
+    counts |= await run_all(compare, len(graphs))
     await require_replays(executions)
-    report("simulator and Temporal", counts)
+    return counts
 
-    assert counts["runs"] >= 20
-    assert counts["continued as new"] > 0
+
+def begins_inside_fork(execution: tuple[str, str]) -> bool:
+    """Return whether an execution begins with a state in which iterations or inline branches are in progress."""
+    return "forks" in collect_payload_keys(json.loads(execution[1])["events"][0])
 
 
 def is_limited(run: Run) -> bool:
