@@ -368,4 +368,4 @@ async def send_event(
     """
     note_change(event=name)
     key = idempotency_key and f"key {sha256(idempotency_key.encode()).hexdigest()}"
-    await services.operations.send_event(caller.customer_id, run_id, name, payload, key=key)
+    await services.operations.send_event(caller.customer_id, run_id, name, payload, key=key, by=caller.name)

@@ -3,13 +3,14 @@
 A plan is read as JSON, because a newer release may have written it. No I/O here.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.errors import DefinitionInvalid, OperationRefused
 from orchestrator.jsontools import schema
 from orchestrator.jsontools.suggestions import did_you_mean, join_names
+from orchestrator.model.run import StepDocument
 
 MAX_NAMES = 20
 """Names in a hint."""
@@ -21,6 +22,8 @@ class AwaitedEvents:
 
     schemas: Mapping[str, tuple[Any, ...]]
     """By name, the JSON Schema of each wait; `None` for one that accepts every payload."""
+    single: Mapping[str, tuple[str, ...]]
+    """By name, the ids of its `wait` nodes, where each of them can run once at most."""
     has_computed_names: bool
     """Some wait computes its name, so that it may be any."""
 
@@ -38,22 +41,53 @@ class AwaitedEvents:
         if all(mismatches):
             raise DefinitionInvalid(problem for problems in mismatches for problem in problems)
 
+    def find_answer(self, name: str, steps: Iterable[StepDocument]) -> StepDocument | None:
+        """Return the step that was the first to end where all waits for an event have ended; `None` where none is left.
+
+        A wait in a loop or a cycle may come again.
+        """
+        waits = self.single.get(name, ()) if not self.has_computed_names else ()
+        ended = {step.node_id: step for step in steps if step.node_id in waits and step.completed_at is not None}
+        if not waits or len(ended) < len(waits):
+            return None
+        return min(ended.values(), key=lambda step: str(step.completed_at))
+
 
 def collect_awaited_events(plan: Mapping[str, Any]) -> AwaitedEvents:
     """Return the events that a plan waits for."""
     schemas: dict[str, tuple[Any, ...]] = {}
+    single: dict[str, tuple[str, ...]] = {}
+    repeated: set[str] = set()
     has_computed_names = False
-    for node in _iterate_waits(plan):
+    for node, repeats in _iterate_waits(plan):
         for name in map(str, node["event"] if isinstance(node["event"], list) else [node["event"]]):
             has_computed_names |= "{{" in name
             schemas[name] = (*schemas.get(name, ()), node.get("payload_schema"))
-    return AwaitedEvents(schemas, has_computed_names)
+            single[name] = (*single.get(name, ()), node["id"])
+            repeated |= {name} if repeats else set()
+    return AwaitedEvents(schemas, {name: single[name] for name in single if name not in repeated}, has_computed_names)
 
 
-def _iterate_waits(plan: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    scopes = [plan["scope"]]
+def _iterate_waits(plan: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], bool]]:
+    """Yield each `wait` node of a plan, and whether it may run more than once."""
+    scopes = [(plan["scope"], bool(plan.get("rewinds")))]
     while scopes:
-        for node in scopes.pop().get("nodes", ()):
+        scope, repeats = scopes.pop()
+        nodes = scope.get("nodes", ())
+        repeats = repeats or _has_cycle(nodes)
+        for node in nodes:
             if node["kind"] == "wait":
-                yield node
-            scopes += [node["body"]] if "body" in node else [branch["scope"] for branch in node.get("branches", ())]
+                yield node, repeats
+            if "body" in node:
+                scopes.append((node["body"], True))
+            scopes += [(branch["scope"], repeats) for branch in node.get("branches", ())]
+
+
+def _has_cycle(nodes: Sequence[Mapping[str, Any]]) -> bool:
+    """Return whether some edge leads back: nodes are in order of their ranks."""
+    return any(
+        target <= rank
+        for rank, node in enumerate(nodes)
+        for targets in node.get("ports", {}).values()
+        for target in targets
+    )

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from orchestrator.errors import RunNotFound, ServerUnavailable
+from orchestrator.errors import OperationRefused, RunNotFound, ServerUnavailable
 from orchestrator.model.run import Run, RunSummary
 from orchestrator.service.archiver import decompress_document
 from orchestrator.service.awaited_events import AwaitedEvents, collect_awaited_events
@@ -134,7 +134,7 @@ class Operations:
         await self.runs.resume(run_id)
 
     async def send_event(
-        self, customer_id: str | None, run_id: str, name: str, payload: Any, key: str | None = None
+        self, customer_id: str | None, run_id: str, name: str, payload: Any, key: str | None = None, *, by: str = ""
     ) -> None:
         """Send an event to the run's `wait` nodes, once for each key.
 
@@ -144,7 +144,28 @@ class Operations:
         await self.require(customer_id, run_id)
         awaited = await self._awaited.get(run_id, partial(self._read_awaited, run_id))
         await asyncio.to_thread(awaited.require_fit, name, payload)
-        await self.runs.send_event(run_id, name, payload, key)
+        if name in awaited.single:
+            await self._require_open_wait(run_id, name, awaited, key)
+        await self.runs.send_event(run_id, name, payload, key, by=by)
+
+    async def _require_open_wait(self, run_id: str, name: str, awaited: AwaitedEvents, key: str | None) -> None:
+        """Raise OperationRefused where all waits for an event have ended, unless the request is sent again."""
+        try:
+            run = await self.runs.reader.read_document(run_id)
+        except ServerUnavailable:  # a run whose history cannot be read in time still takes events
+            return
+        answer = awaited.find_answer(name, run.steps)
+        if answer is None or run.completed_at is not None:
+            return
+        output = answer.output_data if isinstance(answer.output_data, dict) else {}
+        what = "the wait ended"
+        if "event" in output:
+            sender = await self.runs.find_event_sender(run_id, output["event"], output.get("payload"))
+            if key is not None and sender.key == key:
+                return
+            what = f"{output['event']!r} came first{f', from {sender.by}' if sender.by else ''}"
+        moment = f"{answer.completed_at:%Y-%m-%d %H:%M:%S} UTC"
+        raise OperationRefused(f"{answer.node_id!r} has been decided: {what}, at {moment}")
 
     async def _read_awaited(self, run_id: str) -> AwaitedEvents:
         recorded = await self.runs.reader.read_recorded_plan(run_id)

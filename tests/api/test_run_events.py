@@ -4,6 +4,7 @@ import httpx
 import pytest
 
 from tests.api.support import start_run, wait_for_status
+from tests.temporal.world import wait_until
 
 pytestmark = pytest.mark.temporal
 
@@ -81,3 +82,33 @@ async def test_a_double_click_counts_once(api: httpx.AsyncClient) -> None:
 
     assert [click.status_code for click in clicks] == [202, 202, 202]
     assert [step["output_data"]["payload"] for step in run["steps"]] == [0, 2]
+
+
+async def test_a_second_answer_says_who_was_first(api: httpx.AsyncClient) -> None:
+    """It was accepted, and kept for a wait that never comes."""
+    nodes = {"decide": {"type": "wait", "config": {"event": ["approved", "rejected"]}}, "then": make_wait("go")}
+    run_id = await start_run(api, nodes, "trigger -> decide", "decide -> then")
+    key = {"Idempotency-Key": "first"}
+    first = await api.post(f"/runs/{run_id}/events/rejected", json={"why": "late"}, headers=key)
+
+    async def is_decided() -> bool:
+        run = (await api.get(f"/runs/{run_id}")).json()
+        return bool(run["steps"]) and run["steps"][0]["status"] == "completed"
+
+    await wait_until(is_decided)
+    again = await api.post(f"/runs/{run_id}/events/rejected", json={"why": "late"}, headers=key)
+    second = await api.post(f"/runs/{run_id}/events/approved", headers={"Idempotency-Key": "second"})
+
+    assert [first.status_code, again.status_code, second.status_code] == [202, 202, 409]
+    assert second.json()["detail"].startswith("'decide' has been decided: 'rejected' came first, from local, at 20")
+    assert (await api.post(f"/runs/{run_id}/events/go")).status_code == 202
+    await wait_for_status(api, run_id, "completed")
+
+
+async def test_an_event_for_a_wait_that_may_come_again_is_kept(api: httpx.AsyncClient) -> None:
+    loop = {"type": "loop", "collection": 2, "body": ["part"]}
+    nodes = {"each": loop, "part": make_wait("part"), "end": make_wait("end")}
+    run_id = await start_run(api, nodes, "trigger -> each", "each -> end")
+    answers = [await api.post(f"/runs/{run_id}/events/part") for _ in range(3)]
+
+    assert [answer.status_code for answer in answers] == [202, 202, 202]

@@ -37,6 +37,7 @@ from orchestrator.settings import Settings
 from orchestrator.telemetry.metrics import RUNS_STARTED
 from orchestrator.telemetry.workflow_labels import WORKFLOWS
 from orchestrator.temporal.client.connection import CONNECT_SECONDS, require_attributes, translate_rpc_errors
+from orchestrator.temporal.client.event_senders import EventSender, find_event_sender
 from orchestrator.temporal.client.run_reader import RunReader
 from orchestrator.temporal.client.run_tree import no_worker_error
 from orchestrator.temporal.client.visibility import RERUN_OF, STATUSES, Visibility, read_terminated_status
@@ -211,18 +212,28 @@ class Runs:
         async with self._open_handle(run_id) as handle:
             await handle.signal("resume", {})
 
-    async def send_event(self, run_id: str, name: str, payload: Any = None, key: str | None = None) -> None:
-        """Send an event to a run's `wait` nodes, once for each key; the run stores events that arrive early."""
+    async def send_event(
+        self, run_id: str, name: str, payload: Any = None, key: str | None = None, *, by: str = ""
+    ) -> None:
+        """Send an event to a run's `wait` nodes, once for each key; the run stores events that arrive early.
+
+        `by` is who sends it, for the record.
+        """
         request = SignalWorkflowExecutionRequest(
             namespace=self.client.namespace,
             signal_name="event",
             input=Payloads(payloads=await self.client.data_converter.encode([{"name": name, "payload": payload}])),
-            identity=self.client.identity,
+            identity=by or self.client.identity,
             request_id=key or str(uuid4()),
         )
         request.workflow_execution.workflow_id = run_id
         async with self._open_handle(run_id):
             await self.client.workflow_service.signal_workflow_execution(request, retry=True)
+
+    async def find_event_sender(self, run_id: str, name: str, payload: Any) -> EventSender:
+        """Return who sent an event to a run, as far as its history says."""
+        async with translate_rpc_errors(run_id):
+            return await find_event_sender(self.client, run_id, name, payload)
 
     async def resolve(
         self,
