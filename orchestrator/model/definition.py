@@ -155,7 +155,11 @@ class Definition(Part):
     """A workflow."""
 
     json_schema: Any = Field(None, alias="$schema", description="JSON Schema for editors; ignored.")
-    id: str = Field("", description="Unique id; generated if empty.")
+    id: str = Field(
+        "",
+        description="Unique id: letters, digits, `.`, `-`, `_` and `~`, not beginning with `orchestrator.`;"
+        " generated if empty.",
+    )
     name: str = Field("", description="Display name.")
     customer_id: str = Field(DEFAULT_CUSTOMER, description="Customer ID.")
     description: str = Field("", description="Description for readers; ignored by runs.")
