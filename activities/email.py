@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import aiosmtplib
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from activities.registry import ActionContext, ActionFailed, action
+from activities.registry import ADDRESSES, ActionContext, ActionFailed, action
 from orchestrator.model.customers import DEFAULT_CUSTOMER
 from orchestrator.settings import Settings
 
@@ -92,7 +92,7 @@ Address = Annotated[str, AfterValidator(_require_single_address)]
 Addresses = Annotated[
     list[str],
     BeforeValidator(_split_addresses, json_schema_input_type=list[str] | str),
-    Field(max_length=MAX_RECIPIENTS),
+    Field(max_length=MAX_RECIPIENTS, json_schema_extra=ADDRESSES),
 ]
 
 
@@ -108,6 +108,7 @@ class Mail(BaseModel):
             description="Recipients: a list of addresses, or a text of addresses separated by commas.",
             min_length=1,
             max_length=MAX_RECIPIENTS,
+            json_schema_extra=ADDRESSES,
         ),
     ]
     cc: Addresses = Field([], description="Recipients of copies.")
@@ -118,6 +119,7 @@ class Mail(BaseModel):
     from_: Address | None = Field(
         None,
         alias="from",
+        json_schema_extra=ADDRESSES,
         description="Sender, as far as `ORCHESTRATOR_SMTP_ALLOWED_SENDERS` allows it; "
         "defaults to `ORCHESTRATOR_SMTP_FROM`.",
     )

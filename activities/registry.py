@@ -21,8 +21,8 @@ THREAD_HEARTBEAT_SECONDS = 10.0
 """Heartbeat timeout of an action in a thread that has none of its own: with it a cancellation arrives."""
 SPEC_ATTRIBUTE = "__orchestrator_action__"
 __all__ = [
-    "DISCOURAGED_TEMPLATES", "NO_TEMPLATES", "TEMPLATES", "ActionContext", "ActionError", "ActionFailed", "ActionSpec",
-    "Registry", "action", "build_registry",
+    "ADDRESSES", "DISCOURAGED_TEMPLATES", "NO_TEMPLATES", "TEMPLATES", "ActionContext", "ActionError", "ActionFailed",
+    "ActionSpec", "Registry", "action", "build_registry",
 ]  # fmt: skip
 
 TEMPLATES = "x-templates"
@@ -30,6 +30,8 @@ NO_TEMPLATES: dict[str, Any] = {TEMPLATES: "refused"}
 """`json_schema_extra` of a parameter that is code: data that a template puts in would become code too."""
 DISCOURAGED_TEMPLATES: dict[str, Any] = {TEMPLATES: "discouraged"}
 """The same, for code that can do no harm: a template in it is a warning."""
+ADDRESSES: dict[str, Any] = {"x-format": "addresses"}
+"""`json_schema_extra` of a parameter that holds email addresses: the text of a number is none."""
 
 
 class ActionFailed(Exception):

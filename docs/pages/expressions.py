@@ -20,6 +20,7 @@ from orchestrator.language.date_formats import CODES
 from orchestrator.language.evidence import MAX_EVIDENCE
 from orchestrator.language.operators import MAX_PATTERN_LENGTH, OPERATORS, TAKES
 from orchestrator.language.presets import OPERATORS_BY_TYPE, PRESETS
+from orchestrator.planner.data_flow.signatures import PIPES as PIPE_TYPES
 
 TEMPLATE = Path(__file__).with_suffix(".md")
 NOW = datetime(2026, 5, 1, 12, 30, tzinfo=UTC)
@@ -138,7 +139,7 @@ def generate_page() -> str:
         "infix": _describe_infix(),
         "date_codes": _format_table(("code", "is"), ((f"`%{code}`", what) for code, (what, _) in CODES.items())),
         "functions": _describe(FUNCTIONS.values()),
-        "pipes": _describe(PIPES.values()),
+        "pipes": _describe_pipes(),
         "filters": _format_table(("template", "result"), ((_code(text), _result(text)) for text in FILTERS)),
         "operators": _describe_operators(),
         "types": _describe_types(),
@@ -176,6 +177,20 @@ def _describe(entries: Iterable[Any]) -> str:
         for entry in entries
     )
     return _format_table(("name", "description", "example", "result"), rows)
+
+
+def _describe_pipes() -> str:
+    rows = (
+        (
+            _code(pipe.signature),
+            PIPE_TYPES[pipe.name].text,
+            pipe.description.replace("|", "\\|"),
+            _code(pipe.example),
+            _result(pipe.example),
+        )
+        for pipe in PIPES.values()
+    )
+    return _format_table(("name", "type", "description", "example", "result"), rows)
 
 
 def _describe_infix() -> str:

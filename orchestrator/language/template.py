@@ -30,7 +30,7 @@ from orchestrator.language.values import MAX_TEXT_LENGTH, MISSING, require_shall
 
 MAX_NESTING = 100
 """Nested lists and objects in a value."""
-CACHED_TEMPLATES = 8192
+CACHED_TEMPLATES = 16_384
 NO_CONTAINER = "all secrets together cannot be used"
 
 
@@ -61,6 +61,11 @@ class Template:
         self.cost = TEXT + sum(EXPRESSION + measure_cost(node) for node in nodes if node is not None)
         self.builds = any(_builds(node) for node in nodes if node is not None)
         """Whether the value may be nested deeper than all values that it reads."""
+
+    @property
+    def expressions(self) -> list[Node]:
+        """Return the syntax tree of each `{{ … }}`, in order."""
+        return [node for _, _, node in self._parts if node is not None]
 
     @property
     def pipes_secrets(self) -> bool:

@@ -22,6 +22,7 @@ from orchestrator.planner import (
     trigger_checks,
 )
 from orchestrator.planner.action_calls import Actions
+from orchestrator.planner.data_flow import check as data_flow
 from orchestrator.planner.plan_builder import ScopeBuilder
 from orchestrator.planner.policies import Catalogue, check_timeout, read_on_error
 from orchestrator.planner.report import Report, suggest_choice
@@ -72,6 +73,7 @@ def check(
     names = scoping.Names(definition, tree, uses, report)
     names.check()
     names.check_notify_uses(notify_names)
+    data_flow.check(definition, tree, uses, registry, names.precedence, report)
     permission_checks.check(definition, workflow_graph, [*itertools.chain(*uses), *notify_names], permissions, report)
     actions = Actions(definition, registry, report)
     if region_checks.measure_nesting(tree) > MAX_NESTING:

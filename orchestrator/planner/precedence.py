@@ -1,4 +1,4 @@
-"""Decide which nodes may run before which, in the whole run or in one iteration.
+"""Decide which nodes may run before which.
 
 Whether a variable may be set when a node reads it is decided in the lowest common region of setter and reader: the
 innermost region that contains both. There each is either itself or the loop or parallel that contains it, and ranks
@@ -14,19 +14,14 @@ of one region can be compared.
     left  -> right    in the body, both are in `both`: not in this iteration, but an earlier one may have set it
     ask   -> each     `each` computes `collect` and `break_when` after its body: yes
 
-Without the loop around them, `left` would never precede `right`: branches do not see each other's variables. Step
-results do not outlive an iteration, so `steps.left` in `right` is always null; and so is that of a node on another
-path, such as `steps.refund` in `ship` where a condition leads to one of the two.
+Without the loop around them, `left` would never precede `right`: branches do not see each other's variables. Whether a
+name is there on every path is another question: `data_flow` answers it.
 """
 
 from collections.abc import Iterator
 from functools import cached_property
-from itertools import product
 
 from orchestrator.planner.regions import Region, Regions
-
-MAX_NODES = 1_000
-"""Larger regions are not searched for paths that exclude each other."""
 
 
 class Precedence:
@@ -35,7 +30,6 @@ class Precedence:
     def __init__(self, regions: Regions) -> None:
         self.regions = regions
         self._cyclic: dict[int, bool] = {}
-        self._reach: dict[int, dict[int, int]] = {}
 
     def may_precede(self, setter: int, reader: int) -> bool:
         """Return whether a variable that one node sets may be set when another reads it."""
@@ -48,7 +42,7 @@ class Precedence:
         #     charge, mail     in the whole graph as each, both: each comes first
         #     mail, log        in the whole graph as both, both: neither comes first, as branches do not see each other
         #     charge, charge   in the body: an iteration sees what the one before has set
-        common = self._find_common(setter, reader)
+        common = self.find_common(setter, reader)
         if common is None:
             return False
         region, first, then = common
@@ -56,24 +50,7 @@ class Precedence:
         after_body = first == then == reader != setter
         return after_body or self.ranks[first] < self.ranks[then] or self._repeats(region)
 
-    def may_precede_in_iteration(self, step: int, reader: int) -> bool:
-        """Return whether a node may see the result of another; true wherever no iteration around both forgets it."""
-        common = self._find_common(step, reader)
-        if common is None:
-            return True
-        region, first, then = common
-        if first == then == reader != step:  # `while`, too, reads what the iteration before has done
-            return True
-        around: Region | None = region
-        while around is not None and around.port != "body":
-            if self._has_cycle(around):
-                return True
-            around = around.parent
-        if around is None or self._has_cycle(around):
-            return True
-        return self.ranks[first] < self.ranks[then] and not self._exclude_each_other(region, first, then)
-
-    def _find_common(self, one: int, other: int) -> tuple[Region, int, int] | None:
+    def find_common(self, one: int, other: int) -> tuple[Region, int, int] | None:
         """Return the innermost region that contains both nodes, and the nodes that contain them there."""
         representatives = {id(region): node for region, node in self._iterate_representatives(one)}
         for region, node in self._iterate_representatives(other):
@@ -111,41 +88,3 @@ class Precedence:
                 for _, target in self.regions.iterate_onward(number)
             )
         return self._cyclic[id(region)]
-
-    def _exclude_each_other(self, region: Region, first: int, then: int) -> bool:
-        """Return whether no pass through a region without cycles runs both nodes.
-
-        It runs both where one leads to the other, or where two targets of one port, or two entries, lead to them.
-        """
-        if len(region.ranked) > MAX_NODES:
-            return False
-        reach = self._find_reach(region)
-        before, after = 1 << self.ranks[first], 1 << self.ranks[then]
-        if reach[first] & after:
-            return False
-        return not any(
-            one != other and reach.get(one, 0) & before and reach.get(other, 0) & after
-            for targets in self._iterate_splits(region)
-            for one, other in product(targets, repeat=2)
-        )
-
-    def _iterate_splits(self, region: Region) -> Iterator[list[int]]:
-        """Yield the nodes that are activated together: the entries, and the targets of each port."""
-        yield region.entries
-        for number in region.ranked:
-            by_port: dict[str, list[int]] = {}
-            for port, target in self.regions.iterate_onward(number):
-                by_port.setdefault("next" if port == "exit" else port, []).append(target)
-            yield from (targets for targets in by_port.values() if len(targets) > 1)
-
-    def _find_reach(self, region: Region) -> dict[int, int]:
-        """Return the ranks that each node of a region without cycles leads to, its own included, as bits."""
-        reach = self._reach.get(id(region))
-        if reach is None:
-            reach = self._reach[id(region)] = {}
-            for number in reversed(region.ranked):
-                bits = 1 << self.ranks[number]
-                for _, target in self.regions.iterate_onward(number):
-                    bits |= reach.get(target, 0)
-                reach[number] = bits
-        return reach

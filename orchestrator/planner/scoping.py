@@ -1,4 +1,4 @@
-"""Check the names that templates and conditions read: variables, steps, and fields of `run` and `workflow`."""
+"""Check the names that templates and conditions read: whether anything sets them."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -16,10 +16,6 @@ from orchestrator.planner.references import Use
 from orchestrator.planner.regions import Region, Regions
 from orchestrator.planner.report import Report
 
-FIELDS: dict[str, tuple[str, ...]] = {
-    "workflow": ("id", "name", "version"),
-    "run": ("id", "started_at", "attempt"),
-}
 STEP_FIELDS = ("status", "output", "error")
 
 
@@ -49,7 +45,6 @@ class Names:
             if self.regions.innermost[number] is not None:
                 for pointer, name in uses:
                     self._check_use(number, pointer, name)
-                    self._check_iteration(number, pointer, name)
                     self._check_siblings(number, pointer, name)
         for owner, inside in self.regions.inside.items():
             if len(inside) > 1:
@@ -60,16 +55,13 @@ class Names:
         for pointer, name in uses:
             if name.root == "steps":
                 self._check_step(pointer, name)
+                self._check_step_field(pointer, name)
 
     def _check_use(self, number: int, pointer: str, name: Name) -> None:
         self._check_minus(pointer, name)
         root = name.root
         if root == "steps":
             self._check_step(pointer, name)
-        elif root in FIELDS:
-            if name.path and name.path[0] not in FIELDS[root]:
-                hint = did_you_mean(name.path[0], FIELDS[root])
-                self._warn("unknown_field", pointer, name, f"`{root}` has no field {name.path[0]!r:.60}", hint)
         elif root == "input":
             self._check_input(pointer, name)
         elif root not in (*RESERVED, "secrets") and root not in self.definition.variables:
@@ -103,23 +95,11 @@ class Names:
         if step not in known:
             hint = self.report.suggest(step, known)
             self._warn("unknown_step", pointer, name, f"there is no node {step!r:.60}", hint)
-        elif len(name.path) > 1 and name.path[1] not in STEP_FIELDS:
+
+    def _check_step_field(self, pointer: str, name: Name) -> None:
+        if len(name.path) > 1 and name.path[1] not in STEP_FIELDS:
             hint = did_you_mean(name.path[1], STEP_FIELDS) or f"did you mean `output.{name.path[1]}`?"
             self._warn("unknown_field", pointer, name, f"a step has no field {name.path[1]!r:.60}", hint)
-
-    def _check_iteration(self, number: int, pointer: str, name: Name) -> None:
-        """Warn where a body reads a node of its own that cannot have run: each iteration starts without them."""
-        step = self.regions.graph.index.get(str(name.path[0])) if name.root == "steps" and name.path else None
-        if step == number and pointer.startswith(f"{self.regions.graph.pointers[number]}/compensate/"):
-            return  # computed when the node has run
-        if step is not None and not self.precedence.may_precede_in_iteration(step, number):
-            self._warn(
-                "step_not_run",
-                pointer,
-                name,
-                f"{name.path[0]!r:.60} cannot have run before this in the same iteration: it is null",
-                "to keep a value from one iteration to the next, set a variable",
-            )
 
     @cached_property
     def precedence(self) -> Precedence:

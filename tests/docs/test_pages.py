@@ -59,7 +59,7 @@ def test_examples_of_the_page_are_valid_nodes() -> None:
     assert check(definition.SMALLEST, registry=load_builtin_registry()).problems == []
     for name, node in definition.EXAMPLES.items():
         others = [
-            {"id": i, "type": "set", "config": {"x": 1}}
+            {"id": i, "type": "set", "config": {"id": 1}}
             for i in ("review", "pay", "reserve", "mail", "invoice", "archive")
         ]
         provision = {"id": "provision", **definition.SMALLEST}

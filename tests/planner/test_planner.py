@@ -421,6 +421,21 @@ ERRORS: dict[str, tuple[dict[str, Any], str, str]] = {
         "bad_webhook_path",
         "/trigger/webhook_path",
     ),
+    "step of a later node of the body": (
+        workflow(
+            {"id": "each", "type": "loop", "collection": 2, "body": ["a"]},
+            put("a", x="{{ steps.b.output }}"),
+            put("b"),
+            edges=["trigger -> each", "a -> b"],
+        ),
+        "step_not_run",
+        "/nodes/1/config/x",
+    ),
+    "unknown step field": (
+        workflow(put("a"), put("b", x="{{ steps.a.result }}")),
+        "unknown_field",
+        "/nodes/1/config/x",
+    ),
 }
 
 
@@ -487,27 +502,12 @@ WARNINGS: dict[str, tuple[dict[str, Any], str, str]] = {
         "/nodes/0/config/timezone",
     ),
     "set later": (workflow(put("a", x="{{ y }}"), put("b", y=1)), "set_later", "/nodes/0/config/x"),
-    "step of a later node of the body": (
-        workflow(
-            {"id": "each", "type": "loop", "collection": 2, "body": ["a"]},
-            put("a", x="{{ steps.b.output }}"),
-            put("b"),
-            edges=["trigger -> each", "a -> b"],
-        ),
-        "step_not_run",
-        "/nodes/1/config/x",
-    ),
     "set reads itself": (
         workflow(put("count", n="{{ pair | sum }}", pair=["{{ n }}", 1]), variables={"n": 0, "pair": [0, 1]}),
         "set_reads_itself",
         "/nodes/0/config/n",
     ),
     "unknown step": (workflow(put("a", x="{{ steps.b.output }}")), "unknown_step", "/nodes/0/config/x"),
-    "unknown step field": (
-        workflow(put("a"), put("b", x="{{ steps.a.result }}")),
-        "unknown_field",
-        "/nodes/1/config/x",
-    ),
     "unknown input": (
         workflow(
             put("a", x="{{ input.ordr }}"), settings={"input_schema": {"type": "object", "properties": {"order": {}}}}

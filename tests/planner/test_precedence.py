@@ -66,35 +66,3 @@ def test_branches_do_not_see_variables_of_each_other() -> None:
 
     assert not may_precede("left", "right", NODES, edges)
     assert may_precede("left", "done", NODES, edges)
-
-
-CHECK = {"id": "check", "type": "condition", "condition": {"field": "item", "operator": "exists"}}
-PARTS = [*NODES, LOOP, CHECK, *(put(name) for name in ("ship", "refund", "mail", "log"))]
-CHOICE = "trigger -> each, ask -> check, check -true -> ship, check -false -> refund, ship -> mail, refund -> mail"
-
-
-@pytest.mark.parametrize(
-    ("edges", "step", "reader", "expected"),
-    [
-        (CHOICE, "ask", "ship", True),
-        (CHOICE, "ship", "mail", True),
-        (CHOICE, "mail", "ship", False),
-        (CHOICE, "refund", "ship", False),  # on the other path
-        (CHOICE, "ship", "refund", False),
-        (CHOICE, "ship", "each", True),  # `collect` is computed after the body, `while` before the next iteration
-        (CHOICE, "each", "ship", True),  # no iteration forgets it: the loop is not in a body
-        (f"{CHOICE}, ship -> log, mail -> ask", "mail", "ship", True),  # a cycle runs it again
-        ("trigger -> each, ask -> ship, ask -> refund", "ship", "refund", True),  # both follow one port
-        ("trigger -> each, ask -> ship, ask -> refund", "refund", "ship", False),
-        ("trigger -> each, ask -> both", "left", "right", False),  # branches do not see each other
-        ("trigger -> each, ask -> both, both -> mail", "left", "mail", True),
-        ("trigger -> each, each -> done", "done", "ask", True),  # outside of the body: another rule
-        ("trigger -> init, init -> done", "done", "init", True),
-    ],
-)
-def test_a_body_reads_what_may_have_run_in_the_same_iteration(
-    edges: str, step: str, reader: str, expected: bool
-) -> None:
-    precedence, index = find_precedence(PARTS, edges)
-
-    assert precedence.may_precede_in_iteration(index[step], index[reader]) == expected

@@ -1,0 +1,399 @@
+"""Follow the data through a graph: what every name may hold when a node starts.
+
+A scope runs its active nodes in the order of their ranks (SPEC §2), so what has run when a node starts follows from the
+set of active nodes. The walk goes through these sets, each with the types of all names; two ways into one set are
+joined. In
+
+    ask -true-> mark -> send        {ask}          t: missing
+        -false-------> send         {mark}         t: missing
+                                    {send}         t: text, from mark; missing, from ask: either
+
+`mark` sets `t`, and `send` reads a `t` that may be missing. Loops are walked until nothing changes.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, product
+from typing import Any
+
+from orchestrator.model.definition import Definition, Node
+from orchestrator.planner.data_flow import sources
+from orchestrator.planner.data_flow.expressions import Inference
+from orchestrator.planner.data_flow.narrowing import join_states, narrow
+from orchestrator.planner.data_flow.types import (
+    ANY,
+    MISSING,
+    NULL,
+    NUMBER,
+    State,
+    Type,
+    add_kinds,
+    drop_kinds,
+    join,
+    make_list,
+    make_object,
+    type_of,
+)
+from orchestrator.planner.data_flow.values import infer_json
+from orchestrator.planner.data_flow.walk import MAX_EXIT_SETS, MAX_ROUNDS, Exits, TooComplex, Walk
+from orchestrator.planner.node_checks import is_template
+from orchestrator.planner.policies import Catalogue
+from orchestrator.planner.regions import Region, Regions
+from orchestrator.planner.scoping import iterate_members, list_variables_set
+
+MAX_WORK = 3_000_000
+"""Names in all states of a walk. A graph that needs more is not checked: what is not known is not reported."""
+FAILING = ("action", "workflow", "loop", "parallel")
+"""Types of nodes that `settings.on_error` applies to (docs/flow.md)."""
+
+Outcome = tuple[str | None, Exits, dict[str, Type]]
+"""How a node was left: its port, or None where it closed its scope; the nodes outside that it reached; the state."""
+
+
+@dataclass
+class Flow:
+    """Walks a graph."""
+
+    definition: Definition
+    regions: Regions
+    registry: Catalogue | None
+    reads: Sequence[Collection[str]]
+    """The variables, and the steps as `steps.<id>`, that each node reads; a state has no others."""
+    seen: dict[int, dict[str, Type]] = field(default_factory=dict)
+    """What each node that can start may see."""
+    seen_after_body: dict[int, dict[str, Type]] = field(default_factory=dict)
+    """What each loop may see after a pass through its body."""
+    work: int = 0
+
+    def __post_init__(self) -> None:
+        self.fixed = sources.list_fixed_types(self.definition)
+        self.nodes = self.regions.graph.nodes
+        self.tracked = frozenset(name for names in self.reads for name in names)
+        self.sets_anything = any(node.type == "set" and any(map(is_template, node.config)) for node in self.nodes)
+        self._set_inside: dict[int, list[str]] = {}
+
+    def walk(self) -> None:
+        """Walk the whole graph; raises TooComplex."""
+        variables = self.definition.variables
+        start = {name: self.infer(variables[name], {}) for name in variables if name in self.tracked}
+        self._walk_region(self.regions.whole, start)
+
+    def infer(self, value: Any, state: State) -> Type:
+        """Return the type of a value that may hold templates."""
+        return infer_json(value, "", Inference(state, self.fixed))
+
+    def _walk_region(self, region: Region, start: dict[str, Type]) -> dict[Exits, dict[str, Type]]:
+        """Return the states at the end of a scope, by the nodes outside that its paths have reached."""
+        walk = Walk(self.regions, region, self.spend)
+        for number in region.entries:
+            walk.activate(number)
+        walk.push(walk.active, walk.exits, start)
+        dying = {} if walk.cyclic or region is not self.regions.whole else self._list_last_reads(region)
+        while walk.queue:
+            number, active, exits, state = walk.pop()
+            self._see(self.seen, number, state)
+            for port, reached, after in self._run_node(number, state):
+                for name in dying.get(number, ()):
+                    after.pop(name, None)
+                if port is None:
+                    walk.end(exits, after)
+                else:
+                    walk.leave(number, port, active, exits, reached, after)
+        return walk.ends
+
+    def _list_last_reads(self, region: Region) -> dict[int, list[str]]:
+        """Return the names that no later node of a scope reads, by the last that does: states need not keep them."""
+        last: dict[str, int] = {}
+        for number in region.ranked:
+            inside = self.regions.inside.get(number, ())
+            inner = chain.from_iterable(iterate_members(self.regions, each) for each in inside)
+            for member in (number, *inner):
+                last.update(dict.fromkeys(self.reads[member], number))
+        dying: dict[int, list[str]] = {}
+        for name, number in last.items():
+            dying.setdefault(number, []).append(name)
+        return dying
+
+    def _see(self, where: dict[int, dict[str, Type]], number: int, state: State) -> None:
+        names = self.reads[number]
+        seen = {name: state.get(name, MISSING) for name in names}
+        known = where.get(number)
+        where[number] = seen if known is None else dict(join_states([known, seen]))
+        self.spend(len(names))
+
+    def spend(self, names: int) -> None:
+        """Count work; raises TooComplex."""
+        self.work += names + 1
+        if self.work > MAX_WORK:
+            raise TooComplex
+
+    def _run_node(self, number: int, state: dict[str, Type]) -> Iterable[Outcome]:
+        """Yield how a node may be left, and with what."""
+        node = self.nodes[number]
+        if node.when is not None:
+            skipped = dict(narrow(node.when, state, holds=False))
+            self._set_step(skipped, node, sources.make_step("skipped", NULL))
+            yield "next", frozenset(), skipped
+            state = dict(narrow(node.when, state, holds=True))
+        if self._may_fail(number):
+            failed = dict(state)
+            self._blur(number, failed)
+            left = ANY if node.type == "parallel" else NULL  # what its branches have returned
+            self._set_step(failed, node, sources.make_step("failed", left, sources.ERROR))
+            yield "error", frozenset(), failed
+        yield from self._run_type(number, node, state)
+
+    def _run_type(self, number: int, node: Node, state: dict[str, Type]) -> Iterable[Outcome]:
+        """Yield how a node is left that neither is skipped nor fails."""
+        match node.type:
+            case "condition":
+                for port, holds in (("true", True), ("false", False)):
+                    decided = dict(narrow(node.condition, state, holds=holds))
+                    yield self._complete(node, decided, port)
+            case "switch":
+                cases = node.config.get("cases")
+                for port in (*(cases if isinstance(cases, dict) else ()), "default"):
+                    yield self._complete(node, dict(self._narrow_case(node, port, state)), port)
+            case "set":
+                yield self._set_variables(node, state)
+            case "loop":
+                yield from self._run_loop(number, state)
+            case "parallel":
+                yield from self._run_parallel(number, state)
+            case "wait":
+                late = dict(state)
+                self._set_step(late, node, sources.make_step("completed", type_of({"timed_out": True})))
+                yield "timeout", frozenset(), late
+                yield self._complete(node, state, "next")
+            case "end":
+                self._set_step(state, node, sources.make_step("completed", NULL))
+                yield from _end(node, state)
+            case _:
+                yield self._complete(node, state, "next")
+
+    def _may_fail(self, number: int) -> bool:
+        return "error" in self.regions.graph.successors[number] and self.nodes[number].on_error in (None, "", "fail")
+
+    def _complete(
+        self, node: Node, state: dict[str, Type], port: str, output: Type | None = None, exits: Exits = frozenset()
+    ) -> Outcome:
+        """Return the outcome of a node that has ended well, or whose failure its policy has handled."""
+        found = sources.infer_output(node, self.registry) if output is None else output
+        policy = node.on_error
+        if policy is None and node.type in FAILING and port == "next":
+            policy = self.definition.settings.on_error
+        plain, found = found, sources.allow_failure(found, policy, lambda value: self.infer(value, state))
+        step = sources.make_step("completed", found)
+        if policy not in (None, "", "fail"):
+            step = make_object({**step.fields, "status": type_of("completed"), "error": join(NULL, sources.ERROR)})
+            step = (
+                join(step, sources.make_step("skipped", found, sources.ERROR)) if policy in ("skip", "pause") else step
+            )
+        self._set_step(state, node, step)
+        for name in node.outputs:
+            if name in self.tracked:
+                state[name] = self._read_output(plain, policy, name, state)
+        return port, exits, state
+
+    def _read_output(self, output: Type, policy: Any, name: str, state: State) -> Type:
+        """Return the type of a variable that `outputs` names; a node that was skipped sets none."""
+        value = sources.read_variable(output, name)
+        if policy == "skip":
+            return join(state.get(name, MISSING), value)
+        if policy == "pause":
+            return join(state.get(name, MISSING), ANY)
+        if isinstance(policy, Mapping) and "fallback" in policy:
+            return join(value, sources.read_variable(self.infer(policy["fallback"], state), name))
+        return value
+
+    def _set_step(self, state: dict[str, Type], node: Node, step: Type) -> None:
+        if f"steps.{node.id}" in self.tracked:
+            state[f"steps.{node.id}"] = step
+
+    def _narrow_case(self, node: Node, port: str, state: State) -> State:
+        case = node.config.get("cases", {}).get(port)
+        if isinstance(case, Mapping) and port != "default":
+            return narrow(case, state, holds=True)
+        return state
+
+    def _set_variables(self, node: Node, state: dict[str, Type]) -> Outcome:
+        values = {key: self.infer(value, state) for key, value in node.config.items()}
+        if any(is_template(key) for key in values):
+            for name in self.tracked:
+                if not name.startswith("steps."):
+                    state[name] = join(state.get(name, MISSING), ANY)
+        for name, value in values.items():
+            if name in self.tracked:
+                state[name] = value
+        named = {name: value for name, value in values.items() if not is_template(name)}
+        return self._complete(node, state, "next", make_object(named, closed=len(named) == len(values)))
+
+    def _run_loop(self, number: int, state: dict[str, Type]) -> Iterable[Outcome]:
+        node = self.nodes[number]
+        item = node.item_variable or "item"
+        names = [name for name in (item, f"{item}_index") if name in self.tracked]
+        hidden = {name: state.get(name, MISSING) for name in names}
+        owned = self._list_owned_steps(number)
+        continues = node.config.get("on_item_error") == "continue"
+        if continues:  # an iteration sees what failed ones have set before they failed
+            state = dict(state)
+            self._blur(number, state)
+        ends, after = self._walk_passes(number, node, state, dict.fromkeys(names), owned)
+        if continues or not _has_items(node):
+            unused = dict(state)
+            sources.forget(unused, owned)
+            ends.add(frozenset())
+            after = unused if after is None else dict(join_states([after, unused]))
+        if after is None:
+            return
+        after.update(hidden)
+        fields = dict(sources.infer_output(node, self.registry).fields)
+        if node.config.get("collect") is not None:
+            fields["items"] = make_list(self._infer_collected(number, node))
+        if continues:
+            self._blur(number, after)
+            ends |= self._list_partial_ends(number)
+        for exits in _close_over_unions(ends):
+            yield self._complete(node, dict(after), "next", make_object(fields), exits)
+
+    def _list_partial_ends(self, number: int) -> set[Exits]:
+        """Return what iterations that fail may have reached: any of the nodes outside."""
+        return {frozenset((target,)) for region in self.regions.inside.get(number, ()) for target in region.exits}
+
+    def _infer_collected(self, number: int, node: Node) -> Type:
+        state = self.seen_after_body.get(number)
+        found = ANY if state is None else self.infer(node.config["collect"], state)
+        return add_kinds(found, "null") if node.config.get("on_item_error") == "continue" else found
+
+    def _walk_passes(
+        self, number: int, node: Node, state: State, names: dict[str, None], owned: list[str]
+    ) -> tuple[set[Exits], dict[str, Type] | None]:
+        """Walk the body until nothing changes; return what its paths have reached, and the state after a pass."""
+        item = node.item_variable or "item"
+        types = {item: sources.infer_item(self.infer(node.collection, state)), f"{item}_index": NUMBER}
+        current: State = {**state, **{name: types[name] for name in names}, **dict.fromkeys(owned, MISSING)}
+        concurrent = node.config.get("max_concurrency") not in (None, "", 0, 1)
+        for _ in range(MAX_ROUNDS):
+            start = dict(current)
+            if node.config.get("while"):
+                self._see(self.seen_after_body, number, current)
+                start = dict(narrow(node.config["while"], current, holds=True))
+            ends: dict[Exits, dict[str, Type]] = {}
+            for region in self.regions.inside.get(number, ()):
+                ends = self._walk_region(region, start)
+            if not ends:
+                return set(), None
+            after = dict(join_states(list(ends.values())))
+            self._see(self.seen_after_body, number, after)
+            following = {**after, **{name: types[name] for name in names}, **dict.fromkeys(owned, MISSING)}
+            joined = join_states([current, following])
+            if concurrent or joined == current:
+                return set(ends), after
+            current = joined
+        raise TooComplex
+
+    def _run_parallel(self, number: int, state: dict[str, Type]) -> Iterable[Outcome]:
+        node = self.nodes[number]
+        branches = self.regions.inside.get(number, [])
+        ends = [self._walk_region(region, dict(state)) for region in branches]
+        may_lose = node.config.get("join") not in (None, "", "all") or node.config.get("on_branch_error") == "ignore"
+        states = [dict(join_states(list(each.values()))) if each else None for each in ends]
+        if any(each is None for each in states) and not may_lose:
+            return
+        after = dict(state)
+        for region, merged in zip(branches, states, strict=True):
+            for name in self._list_set_in(region):
+                if merged is not None and name in merged:
+                    before = state.get(name, MISSING)
+                    after[name] = _merge(before, after.get(name, MISSING), merged[name], may_lose=may_lose)
+        if may_lose and node.config.get("on_branch_error") != "ignore":
+            self._settle_losers(state, after, [each for each in states if each is not None])
+        reached: list[set[Exits]] = [set(each) | ({frozenset()} if may_lose or not each else set()) for each in ends]
+        for exits in _combine(reached):
+            yield self._complete(node, dict(after), "next", None, exits)
+
+    def _settle_losers(self, state: State, after: dict[str, Type], ends: list[dict[str, Type]]) -> None:
+        """One branch has won: what all of them set is set."""
+        for name, known in after.items():
+            if known.may_be_absent and ends and not any(each.get(name, MISSING).may_be_absent for each in ends):
+                after[name] = drop_kinds(known, "missing")
+
+    def _list_owned_steps(self, number: int) -> list[str]:
+        return [
+            name
+            for region in self.regions.inside.get(number, ())
+            for name in self._list_set_in(region)
+            if name.startswith("steps.")
+        ]
+
+    def _list_set_in(self, region: Region) -> list[str]:
+        """Return the tracked names that the nodes of a region, and of those inside it, may set."""
+        known = self._set_inside.get(id(region))
+        if known is None:
+            names: dict[str, None] = {}
+            for member in iterate_members(self.regions, region):
+                node = self.nodes[member]
+                names |= dict.fromkeys((f"steps.{node.id}", *list_variables_set(node)))
+                if node.type == "set" and any(map(is_template, node.config)):
+                    names |= dict.fromkeys(name for name in self.tracked if not name.startswith("steps."))
+            known = self._set_inside[id(region)] = [name for name in names if name in self.tracked]
+        return known
+
+    def _blur(self, number: int, state: dict[str, Type]) -> None:
+        """Forget what the nodes inside a loop may have set before they failed."""
+        if self.nodes[number].type == "loop":
+            for region in self.regions.inside.get(number, ()):
+                for name in self._list_set_in(region):
+                    state[name] = join(state.get(name, MISSING), ANY)
+
+
+def _end(node: Node, state: dict[str, Type]) -> Iterable[Outcome]:
+    """Yield how an `end` ends its path or its scope; nothing where it fails."""
+    outcome = node.config.get("outcome")
+    if outcome == "failed":
+        return
+    closes = bool(outcome) or node.config.get("output") is not None
+    yield None if closes else "", frozenset(), state
+
+
+def _has_items(node: Node) -> bool:
+    """Return whether a loop certainly has an iteration."""
+    collection = node.collection
+    if node.config.get("while"):
+        return False
+    return (isinstance(collection, list) and bool(collection)) or (
+        isinstance(collection, int) and not isinstance(collection, bool) and collection > 0
+    )
+
+
+def _merge(before: Type, after: Type, branch: Type, *, may_lose: bool) -> Type:
+    """Return a name after the join, from its type before the branches, after those before, and at this one's end."""
+    if before.may_be_absent:
+        # What is missing at the end of the branch was not set in it.
+        if not branch.may_be_absent and not may_lose:
+            return branch
+        found = drop_kinds(branch, "missing")
+        return join(after, found) if found.kinds else after
+    return join(after, branch)
+
+
+def _close_over_unions(sets: set[Exits]) -> set[Exits]:
+    """Return the unions of any of the sets: iterations reach what each of them reaches."""
+    closed = set(sets)
+    while True:
+        more = {one | other for one in closed for other in sets} | closed
+        if len(more) > MAX_EXIT_SETS:
+            raise TooComplex
+        if more == closed:
+            return closed
+        closed = more
+
+
+def _combine(choices: list[set[Exits]]) -> set[Exits]:
+    """Return the unions of one set of each branch."""
+    combined: set[Exits] = {frozenset()}
+    for sets in choices:
+        combined = {one | other for one, other in product(combined, sets)}
+        if len(combined) > MAX_EXIT_SETS:
+            raise TooComplex
+    return combined

@@ -1,0 +1,125 @@
+"""Where types come from: the run, its trigger and its input, and the results of nodes."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from orchestrator.model.definition import Definition, Node
+from orchestrator.planner.data_flow.schema_types import read_schema
+from orchestrator.planner.data_flow.types import (
+    ANY,
+    BOOLEAN,
+    MISSING,
+    NULL,
+    NUMBER,
+    OBJECT,
+    TEXT,
+    Type,
+    add_kinds,
+    get_child,
+    join,
+    join_all,
+    make_list,
+    make_object,
+    make_text,
+    read_value,
+)
+from orchestrator.planner.policies import Catalogue
+
+ERROR = make_object(
+    {
+        "message": TEXT,
+        "error_type": TEXT,
+        "details": OBJECT,
+        "node_id": add_kinds(TEXT, "null"),
+        "recoverable": BOOLEAN,
+        "timestamp": add_kinds(TEXT, "null"),
+    }
+)
+"""The error document of SPEC §6."""
+SKIPPED = make_object({"skipped": BOOLEAN})
+
+
+def list_fixed_types(definition: Definition) -> dict[str, Type]:
+    """Return the types of the names that a run sets itself."""
+    schema = definition.settings.input_schema
+    return {
+        "workflow": make_object({"id": TEXT, "name": TEXT, "version": NUMBER}),
+        "run": make_object({"id": TEXT, "started_at": TEXT, "attempt": NUMBER}),
+        "trigger": ANY,
+        "input": ANY if schema is None else read_schema(schema),
+    }
+
+
+def make_step(status: str, output: Type, error: Type = NULL) -> Type:
+    """Return the type of `steps.<id>`."""
+    return make_object({"status": make_text((status,)), "output": output, "error": error})
+
+
+def infer_output(node: Node, registry: Catalogue | None) -> Type:
+    """Return the type of the output of a node that has ended well, where its type or its action decides it."""
+    match node.type:
+        case "action":
+            return _read_result(node, registry)
+        case "condition":
+            return make_object({"branch": BOOLEAN})
+        case "switch":
+            cases = node.config.get("cases")
+            return make_object({"case": make_text((*(cases if isinstance(cases, dict) else ()), "default"))})
+        case "delay":
+            return make_object({"until": TEXT, "slept_seconds": NUMBER})
+        case "wait":
+            schema = node.config.get("schema")
+            payload = read_schema(schema) if isinstance(schema, Mapping) and schema else ANY
+            return make_object({"event": TEXT, "payload": payload})
+        case "workflow":
+            return make_object({"run_id": TEXT, "status": TEXT, "output": ANY}, closed=False)
+        case "loop":
+            return make_object({"count": NUMBER, "succeeded": NUMBER, "failed": NUMBER, "errors": make_list(OBJECT)})
+        case "parallel":
+            entry = make_object({"status": TEXT, "output": ANY, "error": join(NULL, ERROR)})
+            return make_object({"branches": make_list(entry)})
+        case _:
+            return NULL
+
+
+def _read_result(node: Node, registry: Catalogue | None) -> Type:
+    spec = registry.get(node.action) if registry is not None else None
+    result = getattr(spec, "result", None)
+    if isinstance(result, Mapping):
+        return read_schema(result)
+    if result is not None:
+        return read_schema(result.model_json_schema(), closed=True)
+    return ANY
+
+
+def allow_failure(output: Type, policy: Any, infer: Callable[[Any], Type]) -> Type:
+    """Return the type of an output, with what `on_error` puts in its place."""
+    if policy == "skip":
+        return join(output, SKIPPED)
+    if policy == "pause":  # an operator may give any value
+        return ANY
+    if isinstance(policy, Mapping) and "fallback" in policy:
+        return join(output, make_object({"fallback": BOOLEAN, "value": infer(policy["fallback"])}))
+    return output
+
+
+def read_variable(output: Type, name: str) -> Type:
+    """Return the type of a variable that `outputs` takes from an output."""
+    return read_value(get_child(output, name))
+
+
+def infer_item(collection: Type) -> Type:
+    """Return the type of the items of a loop."""
+    found: list[Type] = []
+    if "list" in collection.kinds:
+        found.append(collection.items or ANY)
+    if "number" in collection.kinds:
+        found.append(NUMBER)
+    return join_all(found) if found else ANY
+
+
+def forget(state: dict[str, Type], names: list[str]) -> None:
+    """Take steps out of a state: an iteration begins without those of the iteration before."""
+    for name in names:
+        if name in state:
+            state[name] = MISSING

@@ -1,0 +1,205 @@
+"""Types of values, as far as a definition tells them. What is not known is every kind at once, and nothing complains.
+
+A type is the set of kinds that a value may be of, with the type of its elements and fields. `missing` is a kind too: a
+variable that only one of two paths sets is `text` on one of them, `missing` on the other, and either after they meet.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import reduce
+from typing import Any, Literal
+
+Kind = Literal["missing", "null", "boolean", "number", "text", "list", "object"]
+KINDS: frozenset[Kind] = frozenset(("null", "boolean", "number", "text", "list", "object"))
+ABSENT: frozenset[Kind] = frozenset(("missing", "null"))
+MAX_DEPTH = 8
+"""Levels of lists and objects that are told apart; below, anything is possible."""
+MAX_TEXTS = 50
+"""Texts of a choice that are told apart; more are any text."""
+MAX_FIELDS = 200
+"""Fields of an object that are told apart; a larger object is any object."""
+
+NAMES: Mapping[Kind, str] = {
+    "missing": "missing",
+    "null": "null",
+    "boolean": "true or false",
+    "number": "a number",
+    "text": "text",
+    "list": "a list",
+    "object": "an object",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Type:
+    """What a value may be."""
+
+    kinds: frozenset[Kind]
+    items: "Type | None" = None
+    """The elements of a list; None is anything."""
+    fields: Mapping[str, "Type"] = field(default_factory=dict)
+    """The known fields of an object; one that may be absent has the kind `missing`."""
+    closed: bool = False
+    """Whether an object has no other fields."""
+    texts: frozenset[str] | None = None
+    """The texts that it may be; None is any text."""
+
+    @property
+    def may_be_absent(self) -> bool:
+        """Return whether a name may not be there at all."""
+        return "missing" in self.kinds
+
+    @property
+    def is_absent(self) -> bool:
+        """Return whether there is certainly no value: missing or null."""
+        return self.kinds <= ABSENT
+
+    def describe(self) -> str:
+        """Return the kinds in words."""
+        return " or ".join(NAMES[kind] for kind in NAMES if kind in self.kinds and kind != "missing") or "null"
+
+
+ANY = Type(KINDS)
+MAYBE_ANY = Type(KINDS | {"missing"})
+MISSING = Type(frozenset(("missing",)))
+NULL = Type(frozenset(("null",)))
+BOOLEAN = Type(frozenset(("boolean",)))
+NUMBER = Type(frozenset(("number",)))
+TEXT = Type(frozenset(("text",)))
+LIST = Type(frozenset(("list",)))
+OBJECT = Type(frozenset(("object",)))
+
+
+State = Mapping[str, Type]
+"""What is known at one point of a run: the type of each variable, and of each step under `steps.<id>`."""
+
+
+def make_list(items: Type) -> Type:
+    """Return the type of a list."""
+    return replace(LIST, items=items)
+
+
+def make_object(fields: Mapping[str, Type], *, closed: bool = True) -> Type:
+    """Return the type of an object."""
+    if len(fields) > MAX_FIELDS:
+        return OBJECT
+    return Type(frozenset(("object",)), fields=fields, closed=closed)
+
+
+def make_text(texts: Iterable[str]) -> Type:
+    """Return the type of a text that is one of a few."""
+    known = frozenset(texts)
+    return TEXT if len(known) > MAX_TEXTS else replace(TEXT, texts=known)
+
+
+def join(one: Type, other: Type, depth: int = 0) -> Type:
+    """Return the type of a value that is of either type."""
+    if one is other or (other is ANY is not one and "missing" not in one.kinds):
+        return other
+    if (one is ANY and "missing" not in other.kinds) or one == other:
+        return one
+    kinds = one.kinds | other.kinds
+    if depth >= MAX_DEPTH:
+        return Type(kinds)
+    objects = [each for each in (one, other) if "object" in each.kinds]
+    return Type(
+        kinds,
+        items=_join_items(one, other, depth),
+        fields=_join_fields(one, other, depth),
+        closed=bool(objects) and all(each.closed for each in objects),
+        texts=_join_texts(one, other),
+    )
+
+
+def join_all(types: Iterable[Type]) -> Type:
+    """Return the type of a value that is of any of the types; NULL for none."""
+    listed = list(types)
+    return reduce(join, listed) if listed else NULL
+
+
+def _join_items(one: Type, other: Type, depth: int) -> Type | None:
+    holders = [each for each in (one, other) if "list" in each.kinds]
+    if any(each.items is None for each in holders):
+        return None
+    items = [each.items for each in holders if each.items is not None]
+    return reduce(lambda left, right: join(left, right, depth + 1), items) if items else None
+
+
+def _join_fields(one: Type, other: Type, depth: int) -> Mapping[str, Type]:
+    if "object" not in one.kinds or "object" not in other.kinds:
+        return other.fields if "object" in other.kinds else one.fields
+    names = dict.fromkeys((*one.fields, *other.fields))
+    return {name: join(get_field(one, name), get_field(other, name), depth + 1) for name in names}
+
+
+def _join_texts(one: Type, other: Type) -> frozenset[str] | None:
+    holders = [each.texts for each in (one, other) if "text" in each.kinds]
+    if not holders or any(texts is None for texts in holders):
+        return None
+    texts = frozenset[str]().union(*(each for each in holders if each is not None))
+    return texts if len(texts) <= MAX_TEXTS else None
+
+
+def get_field(holder: Type, name: str) -> Type:
+    """Return the type of a field of an object."""
+    known = holder.fields.get(name)
+    if known is not None:
+        return known
+    return MISSING if holder.closed else MAYBE_ANY
+
+
+def get_child(holder: Type, part: str | int) -> Type:
+    """Return the type of what a path finds under a key or an index; `missing` where there may be nothing."""
+    if holder is ANY or holder is MAYBE_ANY:
+        return MAYBE_ANY
+    found: list[Type] = []
+    if "object" in holder.kinds:
+        found.append(get_field(holder, str(part)))
+    if "list" in holder.kinds and (isinstance(part, int) or part.lstrip("-").isdecimal()):
+        found.append(add_kinds(holder.items or ANY, "missing"))
+    if holder.kinds - {"object"}:
+        found.append(MISSING)
+    return reduce(join, found)
+
+
+def add_kinds(type_: Type, *kinds: Kind) -> Type:
+    """Return the type with more kinds."""
+    return type_ if type_.kinds.issuperset(kinds) else replace(type_, kinds=type_.kinds.union(kinds))
+
+
+def drop_kinds(type_: Type, *kinds: Kind) -> Type:
+    """Return the type without some kinds."""
+    return type_ if type_.kinds.isdisjoint(kinds) else replace(type_, kinds=type_.kinds.difference(kinds))
+
+
+def keep_kinds(type_: Type, kinds: Iterable[Kind]) -> Type:
+    """Return the type with these kinds only."""
+    return drop_kinds(type_, *type_.kinds.difference(kinds))
+
+
+def read_value(type_: Type) -> Type:
+    """Return what a template gets: null for what is missing."""
+    if type_ is MAYBE_ANY:
+        return ANY
+    return add_kinds(drop_kinds(type_, "missing"), "null") if type_.may_be_absent else type_
+
+
+def type_of(value: Any, depth: int = 0) -> Type:
+    """Return the type of a constant."""
+    match value:
+        case None:
+            return NULL
+        case bool():
+            return BOOLEAN
+        case int() | float():
+            return NUMBER
+        case str():
+            return make_text((value,))
+        case _ if depth >= MAX_DEPTH:
+            return ANY
+        case list():
+            return make_list(join_all(type_of(item, depth + 1) for item in value)) if len(value) <= MAX_FIELDS else LIST
+        case dict():
+            return make_object({str(key): type_of(item, depth + 1) for key, item in value.items()})
+        case _:
+            return ANY

@@ -1,0 +1,415 @@
+"""What a definition does with its data is checked before it runs: certain mistakes, possible ones, and no others."""
+
+from typing import Any
+
+import pytest
+
+from activities import data, email, events, http, log, notify, sql
+from activities.registry import build_registry
+from orchestrator.language import FUNCTIONS, PIPES
+from orchestrator.language.operators import OPERATORS
+from orchestrator.planner.data_flow import signatures
+from orchestrator.planner.planner import check
+from tests.example_files import EXAMPLES, load_example
+from tests.golden import load_cases, read_edges
+
+REGISTRY = build_registry([http, email, notify, data, log, events, sql])
+FINDINGS = frozenset(
+    (
+        *("maybe_missing", "wrong_operand", "never_holds", "step_not_run", "unknown_field", "bad_parameter"),
+        *("bad_collection", "bad_seconds", "bad_time", "bad_join"),
+    )
+)
+GET = {"type": "action", "action": "http.request", "config": {"url": "https://example.com/"}}
+CHOICE = {"type": "condition", "condition": {"field": "input.a", "operator": "equals", "value": 1}}
+Nodes = dict[str, dict[str, Any]]
+
+
+def find(nodes: Nodes, *edges: str, **more: Any) -> list[tuple[str, str, str, str | None]]:
+    """Return severity, code, message and hint of each finding."""
+    definition = {
+        "name": "x",
+        "trigger": {"type": "manual"},
+        "nodes": [{"id": node_id, **node} for node_id, node in nodes.items()],
+        "edges": [edge for line in edges for edge in read_edges(line)],
+        **more,
+    }
+    problems = check(definition, registry=REGISTRY).problems
+    assert [problem for problem in problems if problem.code not in FINDINGS and problem.severity == "error"] == []
+    return [(each.severity, each.code, each.message, each.hint) for each in problems if each.code in FINDINGS]
+
+
+def put(**values: Any) -> dict[str, Any]:
+    return {"type": "set", "config": values}
+
+
+THEN = "only `a` sets it, and `a` does not run when `c` is false"
+
+
+def ask(field: str, operator: str = "exists", value: Any = None) -> dict[str, Any]:
+    return {"type": "condition", "condition": {"field": field, "operator": operator, "value": value}}
+
+
+def test_eight_mistakes_in_one_definition() -> None:
+    nodes: Nodes = {
+        "get": GET,
+        "c": ask("steps.get.output.statuz", "greater_than", 200),
+        "a": put(t="{{ steps.get.output.status }}"),
+        "n": ask("steps.get.output.headers", "greater_than", 3),
+        "d": {
+            "type": "action",
+            "action": "log.message",
+            "config": {"message": "{{ t }} {{ steps.a.output.t }} {{ steps.c.output.case }}"},
+        },
+        "e": {"type": "loop", "collection": "{{ steps.get.output.status }}", "body": ["f"]},
+        "f": {
+            "type": "action",
+            "action": "email.send",
+            "config": {"to": "{{ steps.get.output.status }}", "subject": "s", "text": "{{ item.x }}"},
+        },
+        "z": {"type": "delay", "delay_seconds": "{{ steps.get.output.headers }}"},
+    }
+    edges = ("trigger -> get", "get -> c", "c -true-> a", "c -false-> n", "n -true-> d", "a -> d", "d -> e", "e -> z")
+
+    found = find(nodes, *edges)
+
+    assert [(severity, code, message) for severity, code, message, _ in found] == [
+        ("error", "unknown_field", "1:1: `steps.get.output` has no field 'statuz'"),
+        ("error", "never_holds", "`steps.get.output.headers` greater_than is never true: the field is an object"),
+        ("error", "unknown_field", "1:35: `steps.c.output` has no field 'case'"),
+        ("error", "unknown_field", "1:4: `item` is a number: it has no field 'x'"),
+        ("error", "bad_parameter", "`to` of email.send takes email addresses, not a number"),
+        ("error", "bad_seconds", "delay_seconds must be a number, not an object"),
+        (
+            "warning",
+            "maybe_missing",
+            "1:4: 't' may not be set: only `a` sets it, and `a` does not run when `c` is false",
+        ),
+        ("warning", "maybe_missing", "1:12: 'a' may not have run: `a` does not run when `c` is false"),
+    ]
+    assert found[0][3] == "did you mean `status`?"
+
+
+LISTED = put(rows=[{"id": 1, "name": "a"}], total=12, name="Ann", who={"mail": "a@example.com"})
+
+CERTAIN: dict[str, tuple[Nodes, tuple[str, ...], str, str]] = {
+    "pipe": ({"s": LISTED, "a": put(x="{{ rows | upper }}")}, ("s -> a",), "wrong_operand", "takes text, not a list"),
+    "field of an item": (
+        {
+            "s": LISTED,
+            "each": {"type": "loop", "collection": "{{ rows }}", "body": ["b"]},
+            "b": put(x="{{ item.nmae }}"),
+        },
+        ("s -> each",),
+        "unknown_field",
+        "`item` has no field 'nmae'",
+    ),
+    "sum of text and number": (
+        {"s": LISTED, "a": put(x="{{ name + total }}")},
+        ("s -> a",),
+        "wrong_operand",
+        "not text and a number",
+    ),
+    "comparison with another kind": (
+        {"s": LISTED, "c": ask("total", "equals", "12")},
+        ("s -> c",),
+        "never_holds",
+        "the field is a number, the value text",
+    ),
+    "status that no step has": (
+        {"s": LISTED, "c": ask("steps.s.status", "equals", "complete")},
+        ("s -> c",),
+        "never_holds",
+        "the field is never 'complete'",
+    ),
+    "collection": (
+        {"s": LISTED, "each": {"type": "loop", "collection": "{{ who }}", "body": ["b"]}, "b": put(x=1)},
+        ("s -> each",),
+        "bad_collection",
+        "not an object",
+    ),
+    "time": (
+        {"s": LISTED, "w": {"type": "delay", "delay_until": "{{ rows }}"}},
+        ("s -> w",),
+        "bad_time",
+        "not a list",
+    ),
+    "parameter": (
+        {"s": LISTED, "l": {"type": "action", "action": "log.message", "config": {"message": "{{ who }}"}}},
+        ("s -> l",),
+        "bad_parameter",
+        "takes text, not an object",
+    ),
+    "choice of a parameter": (
+        {
+            "s": put(level="loud"),
+            "l": {"type": "action", "action": "log.message", "config": {"message": "x", "level": "{{ level }}"}},
+        },
+        ("s -> l",),
+        "bad_parameter",
+        "cannot be 'loud'",
+    ),
+    "step on the other path": (
+        {"c": CHOICE, "a": put(x=1), "b": put(y="{{ steps.a.output.x }}")},
+        ("c -true-> a", "c -false-> b"),
+        "step_not_run",
+        "'a' cannot have run before this",
+    ),
+    "step of the other branch": (
+        {"p": {"type": "parallel", "branches": [["a"], ["b"]]}, "a": put(x=1), "b": put(y="{{ steps.a.output.x }}")},
+        (),
+        "step_not_run",
+        "'a' cannot have run before this",
+    ),
+    "output that a failure has left": (
+        {"get": GET, "bad": put(x="{{ steps.get.error.mesage }}")},
+        ("get -error-> bad",),
+        "unknown_field",
+        "has no field 'mesage'",
+    ),
+    "field of the run": ({"a": put(x="{{ run.number }}")}, (), "unknown_field", "`run` has no field 'number'"),
+}
+
+
+@pytest.mark.parametrize("case", CERTAIN)
+def test_a_certain_mistake_is_an_error(case: str) -> None:
+    nodes, edges, code, message = CERTAIN[case]
+
+    found = find(nodes, f"trigger -> {next(iter(nodes))}", *edges)
+
+    assert [(severity, found_code) for severity, found_code, _, _ in found] == [("error", code)]
+    assert message in found[0][2]
+
+
+MAYBE: dict[str, tuple[Nodes, tuple[str, ...], str]] = {
+    "one path": (
+        {"c": CHOICE, "a": put(t=1), "b": put(x="{{ t }}")},
+        ("c -true-> a", "c -false-> b", "a -> b"),
+        "only `a` sets it, and `a` does not run when `c` is false",
+    ),
+    "loop without items": (
+        {
+            "each": {"type": "loop", "collection": "{{ input.rows }}", "body": ["a"]},
+            "a": put(t=1),
+            "b": put(x="{{ t }}"),
+        },
+        ("each -> b",),
+        "the loop `each` may have no items",
+    ),
+    "when": (
+        {"a": {**put(t=1), "when": CHOICE["condition"]}, "b": put(x="{{ t }}")},
+        ("a -> b",),
+        "`a` is skipped when its `when` is false",
+    ),
+    "timeout": (
+        {
+            "w": {"type": "wait", "config": {"event": "go", "timeout_seconds": 5}},
+            "a": put(t=1),
+            "b": put(x="{{ t }}"),
+        },
+        ("w -> a", "w -timeout-> b", "a -> b"),
+        "`a` does not run when `w` times out",
+    ),
+    "failure": (
+        {"get": GET, "a": put(t=1), "b": put(x="{{ t }}")},
+        ("get -> a", "get -error-> b", "a -> b"),
+        "`a` does not run when `get` fails",
+    ),
+    "path of a body": (
+        {
+            "each": {"type": "loop", "collection": 3, "body": ["c"], "config": {"collect": "{{ steps.a.output }}"}},
+            "c": CHOICE,
+            "a": put(t=1),
+        },
+        ("c -true-> a",),
+        "`a` does not run when `c` is false",
+    ),
+    "race": (
+        {
+            "p": {"type": "parallel", "branches": [["a"], ["b"]], "config": {"join": "any"}},
+            "a": put(t=1),
+            "b": put(u=1),
+            "d": put(x="{{ t }}"),
+        },
+        ("p -> d",),
+        "only `a` sets it",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", MAYBE)
+def test_a_possible_mistake_is_a_warning_that_names_the_path(case: str) -> None:
+    nodes, edges, message = MAYBE[case]
+
+    found = find(nodes, f"trigger -> {next(iter(nodes))}", *edges)
+
+    assert [(severity, code) for severity, code, _, _ in found] == [("warning", "maybe_missing")]
+    assert message in found[0][2]
+
+
+SOUND: dict[str, tuple[Nodes, tuple[str, ...]]] = {
+    "both paths set it": (
+        {"c": CHOICE, "a": put(t=1), "b": put(t=2), "d": put(x="{{ t }}")},
+        ("c -true-> a", "c -false-> b", "a -> d", "b -> d"),
+    ),
+    "default": (
+        {"c": CHOICE, "a": put(t=1), "b": put(x="{{ t | default(1) }} {{ t ?? 2 }}", y="{{ t? }}")},
+        ("c -true-> a", "c -false-> b", "a -> b"),
+    ),
+    "asked for before": (
+        {"c": CHOICE, "a": put(t=1), "e": ask("t"), "b": put(x="{{ t }}")},
+        ("c -true-> a", "c -false-> e", "a -> e", "e -true-> b"),
+    ),
+    "asked for its status": (
+        {
+            "c": CHOICE,
+            "a": put(t=1),
+            "e": ask("steps.a.status", "equals", "completed"),
+            "b": put(x="{{ steps.a.output.t }}"),
+        },
+        ("c -true-> a", "c -false-> e", "a -> e", "e -true-> b"),
+    ),
+    "asked for in the same condition": (
+        {
+            "c": CHOICE,
+            "a": put(t=1),
+            "b": {
+                "type": "condition",
+                "condition": {
+                    "type": "and",
+                    "conditions": [
+                        {"field": "t", "operator": "exists"},
+                        {"field": "t", "operator": "greater_than", "value": 3},
+                    ],
+                },
+            },
+        },
+        ("c -true-> a", "c -false-> b", "a -> b"),
+    ),
+    "asked for in `when`": (
+        {
+            "c": CHOICE,
+            "a": put(t=1),
+            "b": {**put(x="{{ t }}"), "when": {"expression": "{{ t and t > 3 }}"}},
+        },
+        ("c -true-> a", "c -false-> b", "a -> b"),
+    ),
+    "both targets of a port": ({"a": put(t=1), "b": put(u="{{ t }}")}, ("trigger -> b",)),
+    "all branches": (
+        {
+            "p": {"type": "parallel", "branches": [["a"], ["b"]]},
+            "a": put(t=1),
+            "b": put(u=1),
+            "d": put(x="{{ t + u }}"),
+        },
+        ("p -> d",),
+    ),
+    "every branch of a race": (
+        {
+            "p": {"type": "parallel", "branches": [["a"], ["b"]], "config": {"join": "any"}},
+            "a": put(t=1),
+            "b": put(t=2),
+            "d": put(x="{{ t }}"),
+        },
+        ("p -> d",),
+    ),
+    "loop with items": (
+        {"each": {"type": "loop", "collection": [1, 2], "body": ["a"]}, "a": put(t=1), "b": put(x="{{ t }}")},
+        ("each -> b",),
+    ),
+    "cycle": (
+        {"s": put(n=0), "a": put(n="{{ n + 1 }}"), "c": ask("n", "less_than", 3)},
+        ("s -> a", "a -> c", "c -true-> a"),
+    ),
+    "unknown results": (
+        {"get": GET, "a": put(x="{{ steps.get.output.body.items | upper }}", y="{{ input.a.b + 1 }}")},
+        ("get -> a",),
+    ),
+    "skipped failure": (
+        {
+            "get": {**GET, "on_error": "skip"},
+            "a": put(x="{{ steps.get.output.skipped }} {{ steps.get.output.status }}"),
+        },
+        ("get -> a",),
+    ),
+    "fallback": (
+        {
+            "get": {**GET, "on_error": {"fallback": {"status": 0}}, "outputs": ["status"]},
+            "a": put(x="{{ status }} {{ steps.get.output.value.status }}"),
+        },
+        ("get -> a",),
+    ),
+    "computed name": ({"a": put(**{"{{ input.name }}": 1}), "b": put(x="{{ t }}")}, ("a -> b",)),
+    "date as text": ({"s": put(due="2026-01-31"), "c": ask("due", "before", "{{ now() }}")}, ("s -> c",)),
+    "number in text": (
+        {"s": put(n="12"), "a": put(x="{{ n | number }}"), "c": ask("n", "greater_than", 3)},
+        ("s -> a", "a -> c"),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SOUND)
+def test_what_may_be_right_is_no_finding(case: str) -> None:
+    nodes, edges = SOUND[case]
+
+    assert find(nodes, f"trigger -> {next(iter(nodes))}", *edges) == []
+
+
+def test_a_declared_input_is_typed() -> None:
+    schema = {
+        "type": "object",
+        "properties": {"rows": {"type": "array", "items": {"$ref": "#/$defs/row"}}, "size": {"enum": ["s", "l"]}},
+        "required": ["rows"],
+        "additionalProperties": False,
+        "$defs": {"row": {"type": "object", "properties": {"sku": {"type": "string"}}, "additionalProperties": False}},
+    }
+    nodes: Nodes = {
+        "each": {"type": "loop", "collection": "{{ input.rows }}", "body": ["a"]},
+        "a": put(x="{{ item.sku | upper }}", y="{{ item.price }}"),
+        "c": ask("input.size", "equals", "xl"),
+    }
+
+    found = find(nodes, "trigger -> each", "each -> c", settings={"input_schema": schema})
+
+    assert [message for _, _, message, _ in found] == [
+        "1:4: `item` has no field 'price'",
+        "`input.size` equals is never true: the field is never 'xl'",
+    ]
+
+
+def test_examples_have_no_findings() -> None:
+    findings = {
+        path.stem: [each for each in check(load_example(path), registry=REGISTRY).problems if each.code in FINDINGS]
+        for path in EXAMPLES
+    }
+
+    assert len(findings) > 10
+    assert {name: found for name, found in findings.items() if found} == {}
+
+
+GOLDEN = {
+    "branches wait and sleep while another one works": "`again` does not run when `ask` times out",
+    "a cycle with two entries runs": "'n' may not be set: only `a` sets it",
+    "a value nested deeper than 200 levels fails the step": "'x' may not be set: only `deeper` sets it",
+    "an iteration does not see the steps of the one before": "`charge` does not run when `paid` is false",
+    "concurrent iterations do not see the steps of earlier ones": "`charge` does not run when `paid` is false",
+    "an iteration does not see the steps of an inner loop of the one before": "the loop `cells` may have no items",
+}
+"""The golden cases that read what may be missing, on purpose."""
+
+
+def test_golden_cases_have_no_findings_but_these() -> None:
+    findings = {
+        case.name.partition(": ")[2]: [problem.message for problem in problems if problem.code in FINDINGS]
+        for case in load_cases()
+        if "refused" not in case.expect and (problems := check(case.definition, workflows=case.workflows).problems)
+    }
+
+    assert {name: len(found) for name, found in findings.items() if found} == dict.fromkeys(GOLDEN, 1)
+    assert [name for name, message in GOLDEN.items() if message not in findings[name][0]] == []
+
+
+def test_every_pipe_function_and_operator_has_a_type() -> None:
+    assert signatures.PIPES.keys() == PIPES.keys()
+    assert signatures.FUNCTIONS.keys() == FUNCTIONS.keys()
+    assert signatures.FIELDS.keys() <= OPERATORS.keys()
