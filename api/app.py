@@ -7,7 +7,20 @@ from api.access import require_operator
 from api.limits import OpenStreams, RateLimits
 from api.problems import describe_problems
 from api.request_log import RequestLog
-from api.routes import audit, builder, caller, graphs, keys, run_counts, runs, schedules, service, triggers, workflows
+from api.routes import (
+    audit,
+    builder,
+    caller,
+    graphs,
+    keys,
+    run_counts,
+    runs,
+    schedules,
+    service,
+    simulation,
+    triggers,
+    workflows,
+)
 from api.safe_headers import SafeHeaders
 from orchestrator.service.services import Services
 from orchestrator.telemetry.tracing import is_tracing_enabled
@@ -35,7 +48,7 @@ def create_app(services: Services) -> FastAPI:
     app.state.limits = RateLimits(services.settings.rate_limit)
     app.state.streams = OpenStreams(services.settings.max_streams)
     problems.install(app)
-    for module in (workflows, graphs, schedules, run_counts, runs, triggers, builder, keys, caller, audit):
+    for module in (simulation, workflows, graphs, schedules, run_counts, runs, triggers, builder, keys, caller, audit):
         app.include_router(module.router, prefix=PREFIX)
     app.include_router(service.health_router)
     app.include_router(service.readiness_router)

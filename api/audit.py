@@ -14,7 +14,9 @@ from orchestrator.store.audit import AuditEntry
 READING_METHODS = ("GET", "HEAD", "OPTIONS")
 UNRECORDED: Mapping[str, str] = {
     "evaluateCondition": "computes",
+    "layOutDefinition": "computes",
     "listVariables": "computes",
+    "simulateWorkflow": "computes",
     "validateWorkflow": "computes",
     "validateWorkflows": "computes",
 }

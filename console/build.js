@@ -3,7 +3,7 @@ import { copyFile } from "node:fs/promises";
 import { build } from "esbuild";
 
 await build({
-  entryPoints: [{ in: "src/main.tsx", out: "console" }, { in: "src/styles/console.css", out: "console" }],
+  entryPoints: [{ in: "src/main.tsx", out: "console" }, { in: "src/styles/console.css", out: "console" }, { in: "src/editor/main.ts", out: "editor" }],
   outdir: "../api/static",
   bundle: true,
   minify: true,

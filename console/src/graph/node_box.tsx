@@ -1,6 +1,6 @@
 // One node of a graph: its name, what it does or has done, its settings, and its state by colour, icon and word.
 import type { Box } from "../data/layout";
-import { ICONS } from "../parts/icon";
+import { type IconName, ICONS } from "../parts/icon";
 import type { NodeState } from "./states";
 
 const TEXT_LEFT = 14;
@@ -8,6 +8,7 @@ const TITLE_BASELINE = 22;
 const DETAIL_BASELINE = 38;
 /** Width of a letter at the size of details: wide enough for most, since longer text is cut, not clipped. */
 const DETAIL_LETTER = 5.7;
+const TITLE_LETTER = 8;
 const BADGE = 9;
 
 interface Props {
@@ -23,7 +24,7 @@ interface Props {
 
 /** The node. */
 export function NodeBox({ box, state, isSelected, isEntry, elementId, onSelect, onKey }: Props) {
-  const { x, y, width, height, title, type } = box;
+  const { x, y, width, height, type } = box;
   const line = state?.line || box.detail;
   const press = (event: KeyboardEvent) => {
     if (event.key === "Enter" || event.key === " ") {
@@ -32,24 +33,32 @@ export function NodeBox({ box, state, isSelected, isEntry, elementId, onSelect, 
     } else onKey(event, box);
   };
   return (
-    <g
-      id={elementId}
-      class={`node ${state?.tone ?? "none"} ${type} ${isSelected ? "selected" : ""}`}
-      role="button"
-      tabindex={isEntry ? 0 : -1}
-      aria-label={describe(box, state)}
-      aria-pressed={isSelected}
-      onClick={() => onSelect?.(box.id)}
-      onKeyDown={press}
-    >
+    <g class={`node ${state?.tone ?? "none"} ${type} ${isSelected ? "selected" : ""}`} onClick={() => onSelect?.(box.id)}>
       <title>{[box.name, box.description].filter(Boolean).join("\n")}</title>
-      <rect class="body" x={x} y={y} width={width} height={height} rx={10} />
+      <g
+        id={elementId}
+        role="button"
+        tabindex={isEntry ? 0 : -1}
+        aria-label={describe(box, state)}
+        aria-pressed={isSelected}
+        onKeyDown={press}
+      >
+        <rect class="body" x={x} y={y} width={width} height={height} rx={10} />
+      </g>
+      <Face box={box} line={line} icon={state?.icon ?? null} />
+    </g>
+  );
+}
+
+/** What a node looks like; its button has the same in words. */
+function Face({ box, line, icon }: { box: Box; line: string; icon: IconName | null }) {
+  const { x, y, width, title } = box;
+  return (
+    <g class="face" aria-hidden="true">
       <text class="name" x={x + TEXT_LEFT} y={y + TITLE_BASELINE}>
         {title}
       </text>
-      <text class="line" x={x + TEXT_LEFT} y={y + DETAIL_BASELINE}>
-        {cut(line, width - 2 * TEXT_LEFT)}
-      </text>
+      <Line box={box} text={line} />
       {box.marks.map((mark) => (
         <g key={mark.kind} class="mark">
           <rect x={mark.x} y={mark.y} width={mark.width} height={mark.height} rx={4} />
@@ -58,13 +67,30 @@ export function NodeBox({ box, state, isSelected, isEntry, elementId, onSelect, 
           </text>
         </g>
       ))}
-      {state?.icon && (
+      {icon && (
         <g class="badge" transform={`translate(${x + width - 4} ${y + 2})`}>
           <circle r={BADGE} />
-          <path class={state.icon === "running" || state.icon === "skipped" ? "filled" : ""} transform="translate(-6 -6) scale(.75)" d={ICONS[state.icon]} />
+          <path class={icon === "running" || icon === "skipped" ? "filled" : ""} transform="translate(-6 -6) scale(.75)" d={ICONS[icon]} />
         </g>
       )}
     </g>
+  );
+}
+
+/** What the node does or has done: below the title, or beside it in a box of one line, if there is space. */
+function Line({ box: { x, y, width, height, title }, text }: { box: Box; text: string }) {
+  if (height >= DETAIL_BASELINE + TEXT_LEFT / 2) {
+    return (
+      <text class="line" x={x + TEXT_LEFT} y={y + DETAIL_BASELINE}>
+        {cut(text, width - 2 * TEXT_LEFT)}
+      </text>
+    );
+  }
+  if (title.length * TITLE_LETTER + text.length * DETAIL_LETTER > width - 3 * TEXT_LEFT) return null;
+  return (
+    <text class="line" x={x + width - TEXT_LEFT} y={y + TITLE_BASELINE} text-anchor="end">
+      {text}
+    </text>
   );
 }
 

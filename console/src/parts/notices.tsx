@@ -40,10 +40,10 @@ export function ProblemNotice({ problem, onRetry }: { problem: Problem; onRetry?
 }
 
 /** A page or list without content, and what to do about it. */
-export function Empty({ title, children }: { title: string; children?: ComponentChildren }) {
+export function Empty({ title, children, isPage = false }: { title: string; children?: ComponentChildren; isPage?: boolean }) {
   return (
     <div class="empty">
-      <h2>{title}</h2>
+      {isPage ? <h1>{title}</h1> : <h2>{title}</h2>}
       {children}
     </div>
   );

@@ -2,6 +2,7 @@
 import type { ComponentType } from "preact";
 import { linkTo } from "../data/address";
 import { DeliveriesPage } from "../pages/deliveries/deliveries_page";
+import { EditorPage } from "../pages/editor/editor_page";
 import { RunPage } from "../pages/run/run_page";
 import { RunsPage } from "../pages/runs/runs_page";
 import { SchedulesPage } from "../pages/schedules/schedules_page";
@@ -30,6 +31,8 @@ const PAGES: Record<string, Page> = {
   "runs/": { name: (path) => `Run ${path[1]}`, View: RunPage },
   workflows: { name: () => "Workflows", View: WorkflowsPage },
   "workflows/": { name: (path) => `Workflow ${path[1]}`, View: WorkflowPage },
+  edit: { name: () => "New workflow", View: EditorPage },
+  "edit/": { name: (path) => `Edit ${path[1]}`, View: EditorPage },
   schedules: { name: () => "Schedules", View: SchedulesPage },
   deliveries: { name: () => "Deliveries", View: DeliveriesPage },
 };
@@ -37,7 +40,7 @@ const PAGES: Record<string, Page> = {
 const NOT_FOUND: Page = {
   name: () => "Not found",
   View: () => (
-    <Empty title="There is no such page">
+    <Empty title="There is no such page" isPage>
       <a href={linkTo([])}>Go to the runs</a>
     </Empty>
   ),

@@ -63,7 +63,7 @@ function View({ workflow, base, refresh }: { workflow: Workflow; base: string; r
           </section>
           <section class="card" aria-label="Definition">
             <h2 class="card-title">Definition</h2>
-            <JsonView value={pickDefinition(workflow)} label="Definition" />
+            <JsonView value={pickDefinition(workflow)} label="Text of the definition" />
           </section>
         </div>
         <aside class="run-side">

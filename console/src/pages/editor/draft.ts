@@ -1,0 +1,74 @@
+// What is typed into the editor: kept in the tab, checked and drawn a moment after the last key.
+import { useEffect, useState } from "preact/hooks";
+import { explain, Problem, send } from "../../data/api";
+import type { Layout } from "../../data/layout";
+import type { Mistake } from "../../data/types";
+import type { Located } from "../../editor/types";
+
+const PAUSE_MS = 350;
+const YAML = "application/yaml";
+/** JSON is YAML, too, and problems of YAML bodies come with their lines; a large body is read faster as JSON. */
+const LOCATED_CHARACTERS = 60_000;
+
+export type DraftProblem = Mistake & { line?: number | null; column?: number | null };
+
+export interface Checked {
+  isValid: boolean;
+  problems: DraftProblem[];
+  layout: Layout | null;
+  /** Why it cannot be checked at present. */
+  failure: string | null;
+}
+
+/** Return the type of a text: what begins with a brace is JSON. */
+export function contentType(text: string): string {
+  return text.trimStart().startsWith("{") ? "application/json" : YAML;
+}
+
+/** Send a definition as it is typed. */
+export async function sendText<Body>(method: string, path: string, text: string, headers: Record<string, string> = {}) {
+  return await send<Body>(method, path, { body: text, headers: { "Content-Type": contentType(text), ...headers } });
+}
+
+/** Check and lay out a text. */
+export function useChecked(text: string): Checked | null {
+  const [checked, setChecked] = useState<Checked | null>(null);
+  useEffect(() => {
+    const stop = new AbortController();
+    const timer = setTimeout(() => void check(text, stop.signal).then((next) => !stop.signal.aborted && setChecked(next)), PAUSE_MS);
+    return () => {
+      clearTimeout(timer);
+      stop.abort();
+    };
+  }, [text]);
+  return checked;
+}
+
+async function check(text: string, signal: AbortSignal): Promise<Checked> {
+  const type = text.length <= LOCATED_CHARACTERS ? YAML : contentType(text);
+  const options = { body: text, headers: { "Content-Type": type }, signal };
+  try {
+    const { body } = await send<{ valid: boolean; problems: DraftProblem[] }>("POST", "workflows/validate", options);
+    const layout = await send<Layout>("POST", "workflows/layout", options).then(
+      (answer) => answer.body,
+      () => null,
+    );
+    return { isValid: body.valid, problems: body.problems, layout, failure: null };
+  } catch (error) {
+    return { isValid: false, problems: readSyntaxError(error), layout: null, failure: explain(error) };
+  }
+}
+
+/** Return the position in front of the message of a syntax error: `3:12: …`. */
+function readSyntaxError(error: unknown): DraftProblem[] {
+  if (!(error instanceof Problem) || error.status !== 400) return [];
+  const [, line = "1", column = "1", message = error.message] = /^(\d+):(\d+): (.*)$/s.exec(error.message) ?? [];
+  return [{ severity: "error", code: error.code, path: "", message, hint: error.hint, line: Number(line), column: Number(column) }];
+}
+
+/** Return the problems that have a position. */
+export function locateProblems(problems: DraftProblem[]): Located[] {
+  return problems.flatMap(({ severity, line, column, message, hint }) =>
+    line ? [{ severity, line, column: column ?? 1, message, hint }] : [],
+  );
+}

@@ -1,0 +1,202 @@
+// Write a definition: its text at the left, its graph and problems at the right, checked while it is typed.
+import { useEffect, useMemo, useState } from "preact/hooks";
+import { goTo, linkTo } from "../../data/address";
+import { explain, post, Problem, send } from "../../data/api";
+import type { Run, Workflow } from "../../data/types";
+import { Graph } from "../../graph/graph";
+import { computeStates } from "../../graph/states";
+import { ActionButton } from "../../parts/action_button";
+import { Loading, ProblemNotice } from "../../parts/notices";
+import { Pill } from "../../parts/status";
+import { notify } from "../../parts/toasts";
+import type { PageProps } from "../../shell/pages";
+import { pickDefinition } from "../workflows/workflow_page";
+import { CodeEditor } from "./code_editor";
+import { type Checked, type DraftProblem, locateProblems, sendText, useChecked } from "./draft";
+import { Simulation } from "./simulation";
+
+const NEW = `id: my_workflow
+name: My workflow
+trigger: {type: manual}
+nodes:
+  - id: greet
+    type: set
+    config: {text: "Hello {{ input.name | default('you') }}"}
+  - id: done
+    type: end
+    config: {output: {text: "{{ text }}"}}
+edges:
+  - {source: trigger, target: greet}
+  - {source: greet, target: done}
+`;
+
+interface Loaded {
+  text: string;
+  /** Revision of the stored definition; empty for a new one. */
+  etag: string;
+}
+
+/** The page, for a new workflow or one that is stored. */
+export function EditorPage({ path }: PageProps) {
+  const id = path[1] ?? null;
+  const [loaded, setLoaded] = useState<Loaded | null>(null);
+  const [problem, setProblem] = useState<Problem | null>(null);
+  useEffect(() => {
+    load(id).then(setLoaded, (error: unknown) =>
+      setProblem(error instanceof Problem ? error : new Problem(0, "unknown", explain(error))),
+    );
+  }, [id]);
+  if (problem) return <ProblemNotice problem={problem} />;
+  if (!loaded) return <Loading what="the definition" />;
+  return <Editor id={id} loaded={loaded} />;
+}
+
+async function load(id: string | null): Promise<Loaded> {
+  if (id === null) return { text: NEW, etag: "" };
+  const answer = await send<Workflow>("GET", `workflows/${encodeURIComponent(id)}`);
+  return { text: `${JSON.stringify(pickDefinition(answer.body), null, 2)}\n`, etag: answer.headers.get("etag") ?? "" };
+}
+
+function draftName(id: string | null): string {
+  return `orchestrator.draft.${id ?? ""}`;
+}
+
+function Editor({ id, loaded }: { id: string | null; loaded: Loaded }) {
+  const kept = sessionStorage.getItem(draftName(id));
+  const [text, setText] = useState(kept ?? loaded.text);
+  const [version, setVersion] = useState(0);
+  const [etag, setEtag] = useState(loaded.etag);
+  const [target, setTarget] = useState<{ line: number; column: number } | null>(null);
+  const [run, setRun] = useState<Run | null>(null);
+  const checked = useChecked(text);
+  const located = useMemo(() => locateProblems(checked?.problems ?? []), [checked]);
+  const isChanged = text !== loaded.text;
+
+  const type = (next: string) => {
+    setText(next);
+    setRun(null);
+    if (next === loaded.text) sessionStorage.removeItem(draftName(id));
+    else sessionStorage.setItem(draftName(id), next);
+  };
+  const discard = () => {
+    type(loaded.text);
+    setVersion(version + 1);
+  };
+  async function save(): Promise<Workflow> {
+    const path = id === null ? "workflows" : `workflows/${encodeURIComponent(id)}`;
+    const headers: Record<string, string> = etag ? { "If-Match": etag } : {};
+    const answer = await sendText<Workflow>(id === null ? "POST" : "PUT", path, text, headers);
+    sessionStorage.removeItem(draftName(id));
+    setEtag(answer.headers.get("etag") ?? "");
+    notify("Saved");
+    return answer.body;
+  }
+  const saveOnly = async () => {
+    const saved = await save();
+    if (id === null) goTo(["edit", saved.id]);
+  };
+  const activate = async () => {
+    const saved = await save();
+    await post(`workflows/${encodeURIComponent(saved.id)}/activate`);
+    goTo(["workflows", saved.id]);
+  };
+  const refusal = checked && !checked.isValid ? "The definition has errors: see the list of problems" : null;
+  return (
+    <>
+      <div class="heading">
+        <h1>{id === null ? "New workflow" : `Edit ${id}`}</h1>
+        <Verdict checked={checked} />
+        {isChanged && <span class="muted">not saved; kept in this tab</span>}
+        <span class="actions">
+          {isChanged && (
+            <button type="button" class="quiet" onClick={discard}>
+              Discard changes
+            </button>
+          )}
+          {id !== null && (
+            <a class="button" href={linkTo(["workflows", id])}>
+              Show
+            </a>
+          )}
+          <ActionButton needs={["edit"]} refusal={refusal} onAct={saveOnly}>
+            Save
+          </ActionButton>
+          <ActionButton needs={["edit"]} refusal={refusal} class="primary" onAct={activate}>
+            Save and activate
+          </ActionButton>
+        </span>
+      </div>
+      <div class="editor-columns">
+        <section class="card editor-card" aria-label="Text">
+          <CodeEditor text={text} version={version} problems={located} target={target} onChange={type} />
+        </section>
+        <div class="run-main">
+          <Problems checked={checked} onGo={setTarget} />
+          <GraphCard checked={checked} run={run} />
+          <Simulation text={text} isValid={checked?.isValid ?? false} run={run} onRun={setRun} />
+        </div>
+      </div>
+    </>
+  );
+}
+
+function Verdict({ checked }: { checked: Checked | null }) {
+  if (!checked) return <Pill tone="off" text="Checking…" />;
+  const errors = checked.problems.filter(({ severity }) => severity === "error").length;
+  const warnings = checked.problems.length - errors;
+  if (checked.failure && errors === 0) return <Pill tone="wait" icon="warning" text="Not checked" />;
+  if (errors > 0) return <Pill tone="bad" icon="failed" text={errors === 1 ? "1 error" : `${errors} errors`} />;
+  if (warnings > 0) return <Pill tone="wait" icon="warning" text={warnings === 1 ? "1 warning" : `${warnings} warnings`} />;
+  return <Pill tone="ok" icon="completed" text="Valid" />;
+}
+
+function Problems({ checked, onGo }: { checked: Checked | null; onGo: (target: { line: number; column: number }) => void }) {
+  if (!checked || checked.problems.length === 0) return null;
+  return (
+    <section class="card" aria-label="Problems">
+      <h2 class="card-title">Problems</h2>
+      <ul class="problems">
+        {checked.problems.map((each, index) => (
+          <li key={index}>
+            <Pill tone={each.severity === "error" ? "bad" : "wait"} text={each.severity} />
+            <div>
+              <ProblemText problem={each} onGo={onGo} />
+              {each.hint && <span class="note">{each.hint}</span>}
+            </div>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+function ProblemText({ problem, onGo }: { problem: DraftProblem; onGo: (target: { line: number; column: number }) => void }) {
+  const { line, column, message } = problem;
+  if (!line) return <>{message}</>;
+  return (
+    <button type="button" class="link" onClick={() => onGo({ line, column: column ?? 1 })}>
+      <span class="muted">{`line ${line}: `}</span>
+      {message}
+    </button>
+  );
+}
+
+function GraphCard({ checked, run }: { checked: Checked | null; run: Run | null }) {
+  const [selected, setSelected] = useState<string | null>(null);
+  const layout = checked?.layout ?? null;
+  const states = useMemo(() => (layout && run ? computeStates(layout, run, new Map()) : undefined), [layout, run]);
+  return (
+    <section class="card" aria-label="Graph">
+      <h2 class="card-title">
+        Graph
+        {run && <span class="muted">as simulated</span>}
+      </h2>
+      {layout ? (
+        <Graph layout={layout} states={states} label="Graph of the text" selected={selected} onSelect={setSelected} />
+      ) : (
+        <p class="muted none">{checked?.failure ?? "Drawn as soon as the text can be read."}</p>
+      )}
+    </section>
+  );
+}
+

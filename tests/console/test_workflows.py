@@ -1,0 +1,95 @@
+"""Workflows: started with a form, published, compared; written in the editor; what has arrived."""
+
+import httpx
+from playwright.async_api import Page, expect
+
+from tests.console.examples import CHARGED, ORDER, activate
+from tests.temporal.world import World
+
+
+async def test_a_run_is_started_with_a_form_made_from_the_input_schema(
+    page: Page, api: httpx.AsyncClient, world: World, customer: str
+) -> None:
+    world.script({"http.request": CHARGED}, customer)
+    await activate(api, ORDER)
+    await page.goto("/#/workflows")
+    await page.get_by_role("link", name="Order flow").click()
+    await page.get_by_role("button", name="Start a run…").click()
+    await page.get_by_role("button", name="Start", exact=True).click()
+    await expect(page.get_by_role("alert")).to_contain_text("“Amount” is needed")
+    await page.get_by_role("textbox", name="Amount").fill("12")
+    await page.get_by_role("button", name="Start", exact=True).click()
+
+    await expect(page.get_by_text("Completed in")).to_be_visible()
+    assert len((await api.get("/runs")).json()["items"]) == 1
+
+
+async def test_versions_are_compared_on_the_graph_and_rolled_back(
+    page: Page, api: httpx.AsyncClient, world: World, customer: str
+) -> None:
+    await activate(api, ORDER)
+    changed = {**ORDER, "nodes": [*ORDER["nodes"][:-1], {**ORDER["nodes"][-1], "name": "Finished"}]}
+    assert (await api.put("/workflows/order", json=changed)).status_code == 200
+    assert (await api.post("/workflows/order/activate")).status_code == 200
+    await page.goto("/#/workflows/order")
+
+    await page.get_by_role("button", name="What changed").click()
+    await expect(page.get_by_text("1 changes since version 1")).to_be_visible()
+    await expect(page.get_by_role("button", name="Finished, end, changed")).to_be_visible()
+    await page.get_by_role("button", name="Roll back").click()
+    await expect(page.get_by_role("button", name="Version 3")).to_be_visible()
+    await page.get_by_role("button", name="Pause", exact=True).click()
+    await expect(page.get_by_text("Paused", exact=True).first).to_be_visible()
+
+
+async def test_a_workflow_is_written_checked_simulated_saved_and_activated(page: Page, api: httpx.AsyncClient) -> None:
+    await page.goto("/#/edit")
+    await expect(page.get_by_text("Valid", exact=True)).to_be_visible()
+    await expect(page.get_by_role("button", name="greet, set")).to_be_visible()
+    text = page.get_by_role("textbox", name="Definition")
+    await text.click()
+    await page.keyboard.press("Control+End")
+    await page.keyboard.type("  - {source: greet, target: nowhere}")
+    await expect(page.get_by_text("1 error", exact=True)).to_be_visible()
+    await expect(page.get_by_role("button", name="line 14")).to_contain_text("nowhere")
+
+    await page.reload()
+    await expect(page.get_by_text("not saved; kept in this tab")).to_be_visible()
+    await page.get_by_role("button", name="Discard changes").click()
+    await page.get_by_label("Input (JSON)").fill('{"name": "Ada"}')
+    await expect(page.get_by_text("Valid", exact=True)).to_be_visible()
+    await page.get_by_role("button", name="Simulate").click()
+    await expect(page.get_by_text("Hello Ada")).to_be_visible()
+    await expect(page.get_by_role("button", name="greet, set, completed")).to_be_visible()
+    await page.get_by_role("button", name="Save and activate").click()
+
+    await expect(page.get_by_role("heading", level=1, name="My workflow")).to_be_visible()
+    stored = (await api.get("/workflows/my_workflow")).json()
+    assert (stored["status"], stored["version"]) == ("active", 1)
+
+
+async def test_what_has_arrived_is_listed_with_its_reason_and_processed_again(
+    page: Page, api: httpx.AsyncClient
+) -> None:
+    await api.post("/events", json={"name": "order.lost", "data": {"id": 7}})
+    await page.goto("/#/deliveries")
+
+    await expect(page.get_by_text("no workflow has a trigger for this event")).to_be_visible()
+    await page.get_by_role("button", name="Redrive").click()
+    await expect(page.get_by_role("button", name="event order.lost")).to_have_count(2)
+
+
+async def test_an_empty_installation_offers_examples_that_run_with_one_click(
+    page: Page, api: httpx.AsyncClient, world: World, customer: str
+) -> None:
+    world.script({}, customer)
+    for name, seen in {
+        "Purchase approval": "waits for the event “purchase.decided”",
+        "Order lines": "Completed in",
+        "Large order": "Completed in",
+    }.items():
+        await page.goto("/#/workflows")
+        await page.get_by_role("article").filter(has_text=name).get_by_role("button", name="Try it").click()
+        await expect(page.get_by_text(seen)).to_be_visible()
+        stored = (await api.get("/workflows")).json()["items"]
+        await api.delete(f"/workflows/{stored[0]['id']}")
