@@ -51,6 +51,7 @@ CALLS = (
     Call("validateWorkflow", body=FLOW),
     Call("validateWorkflows", body={"workflows": [FLOW]}),
     Call("layOutDefinition", body=FLOW),
+    Call("simulateWorkflow", body={"definition": FLOW, "actions": {"log.message": {"output": {}}}}),
     Call("createWorkflow", body=FLOW),
     Call("saveWorkflow", ID, FLOW | {"description": "changed"}),
     Call("listWorkflows", {"id_prefix": "py_", "limit": 5}),

@@ -76,6 +76,7 @@ async function callWorkflows(flow: Definition): Promise<void> {
   const versioned = { path: { workflow_id: "ts_flow", version: 1 } };
   await expectContent(api.POST("/api/v1/workflows/validate", { body: flow }));
   await expectContent(api.POST("/api/v1/workflows/validate-all", { body: { workflows: [{ ...flow }] } }));
+  await expectContent(api.POST("/api/v1/workflows/simulate", { body: { definition: flow, actions: {}, events: [] } }));
   await expectContent(api.POST("/api/v1/workflows/layout", { body: flow }));
   await expectContent(api.POST("/api/v1/workflows", { body: flow }));
   await expectContent(api.PUT("/api/v1/workflows/{workflow_id}", { params, body: { ...flow, description: "changed" } }));
