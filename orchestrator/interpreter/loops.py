@@ -138,9 +138,12 @@ async def _wait_for_interval(run: NodeRun, node: Loop, progress: LoopFrame) -> N
             return
         seconds = parse_seconds(run.render(node.interval_seconds), "interval_seconds")
         take_warnings(run.scope, step)
-        progress.until = run.effects.now() + timedelta(seconds=seconds)
+        now = run.effects.now()
+        progress.until = now + timedelta(seconds=seconds)
         step.status = "waiting"
-        step.waiting_for = {"kind": "delay", "until": format_timestamp(progress.until)}
+        step.waiting_for = {
+            "kind": "delay", "until": format_timestamp(progress.until), "since": format_timestamp(now)
+        }  # fmt: skip
     seconds_left = (progress.until - run.effects.now()).total_seconds()
     if seconds_left > 0:
         await run.effects.sleep(seconds_left, node.title)

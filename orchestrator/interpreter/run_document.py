@@ -1,13 +1,17 @@
 """Build the run document (SPEC §9) from the state of a run."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 from orchestrator.interpreter.frames import Frame, LoopFrame, ParallelFrame
 from orchestrator.interpreter.state import RunState
 from orchestrator.interpreter.step_record import Step
-from orchestrator.model.plan import Loop, Parallel, Plan, Scope
-from orchestrator.model.run import RESERVED, Run, RunInfo, Status, find_owner, summarize_run
+from orchestrator.model.plan import Loop, Parallel, Plan, Scope, Wait, list_inner_scopes
+from orchestrator.model.run import RESERVED, Run, RunInfo, Status, find_owner, format_timestamp, summarize_run
+
+MAX_SCHEMA_BYTES = 100_000
+"""Schemas in the waits of a document, in total."""
 
 
 def list_waits(state: RunState) -> list[dict[str, Any]]:
@@ -44,6 +48,42 @@ def _iterate_held(scope: Scope, frame: Frame, path: str) -> Iterator[tuple[str, 
                 yield from _iterate_held(node.branches[index].scope, fork.frame, step.make_inner_path(index))
 
 
+def describe_waits(plan: Plan, state: RunState) -> list[dict[str, Any]]:
+    """Return the open waits as a document has them: with since when, and for events the schema of the payload."""
+    waits = [{"since": _find_since(state.open[wait["step_id"]]), **wait} for wait in list_waits(state)]
+    if any(wait["kind"] == "event" for wait in waits):
+        _add_schemas(waits, plan)
+    return waits
+
+
+def _find_since(step: Step) -> str:
+    """Return since when a step waits: since it failed, where it waits for an operator."""
+    failed_at = step.error and step.error.timestamp
+    return format_timestamp(failed_at or step.started_at)
+
+
+def _add_schemas(waits: list[dict[str, Any]], plan: Plan) -> None:
+    """Add schemas to waits, as many as have room in a document: hundreds of iterations may wait at the same node."""
+    schemas = dict(_iterate_schemas(plan.scope))
+    sizes = {node_id: len(json.dumps(schema)) for node_id, schema in schemas.items()}
+    room = MAX_SCHEMA_BYTES
+    for wait in waits:
+        if wait["kind"] == "event" and wait["node_id"] in schemas:
+            room -= sizes[wait["node_id"]]
+            if room >= 0:
+                wait["schema"] = schemas[wait["node_id"]]
+
+
+def _iterate_schemas(scope: Scope) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the payload schemas of wait nodes, by node ID."""
+    scopes = [scope]
+    while scopes:
+        for node in scopes.pop().nodes:
+            if isinstance(node, Wait) and node.payload_schema is not None:
+                yield node.id, node.payload_schema
+            scopes.extend(list_inner_scopes(node))
+
+
 def derive_status(state: RunState) -> Status:
     """Return the status of the run: `waiting` when every open step waits."""
     if state.status != "running":
@@ -78,7 +118,7 @@ def build_run_document(plan: Plan, info: RunInfo, state: RunState) -> Run:
         output=state.output,
         steps_completed=state.completed,
         steps_total=state.started - state.dropped,
-        waiting_for=list_waits(state),
+        waiting_for=describe_waits(plan, state),
         warnings=list(state.warnings),
         parent_run_id=info.parent_run_id,
     )

@@ -12,7 +12,7 @@ from typing import Any
 
 from orchestrator.errors import DefinitionInvalid
 from orchestrator.interpreter.execute import execute
-from orchestrator.interpreter.run_document import build_run_document, list_waits
+from orchestrator.interpreter.run_document import build_run_document, describe_waits
 from orchestrator.interpreter.state import RunState
 from orchestrator.model.definition import Definition
 from orchestrator.model.plan import Plan
@@ -112,5 +112,6 @@ def build_document(plan: Plan, info: RunInfo, state: RunState, simulation: Simul
     for step in steps:
         if step.id in simulation.unanswered:
             step.warnings.append(f'{simulation.unanswered[step.id]} has no mock: its output is {{"simulated": true}}')
-    waits = [entry for branch in simulation.branch_states if branch.status == "running" for entry in list_waits(branch)]
+    live = [branch for branch in simulation.branch_states if branch.status == "running"]
+    waits = [entry for branch in live for entry in describe_waits(plan, branch)]
     return run_document.model_copy(update={"steps": steps, "waiting_for": [*run_document.waiting_for, *waits]})

@@ -2,7 +2,7 @@
 
 import pytest
 
-from orchestrator.model.run import Run
+from orchestrator.model.run import Run, format_timestamp
 from tests.temporal.world import World, make_definition, make_plan, wait_until
 
 pytestmark = pytest.mark.temporal
@@ -77,7 +77,10 @@ async def test_a_run_that_waits_for_a_called_workflow_shows_its_run(world: World
     (step,) = run.steps
     assert step.run_id is not None
     assert (run.status, step.status) == ("waiting", "waiting")
-    assert run.waiting_for == [{"node_id": "sub", "step_id": "sub", "kind": "child", "run_id": step.run_id}]
+    since = format_timestamp(step.started_at)
+    assert run.waiting_for == [
+        {"node_id": "sub", "step_id": "sub", "kind": "child", "since": since, "run_id": step.run_id}
+    ]
     await world.wait_for_waiting(step.run_id, "event")
     await world.runs.send_event(step.run_id, "go", 1)
     ended = await world.wait_for_end(run_id)

@@ -165,9 +165,13 @@ async def test_a_failed_step_with_on_error_pause_makes_the_run_wait(world: World
     await world.wait_for_end(run_id)
 
     assert waiting.status == "waiting"
+    (step,) = [each for each in waiting.steps if each.id == "door"]
     assert waiting.waiting_for == [
-        {"node_id": "door", "step_id": "door", "kind": "operator", "message": "locked", "error_type": "action_error"}
-    ]
+        {
+            "node_id": "door", "step_id": "door", "kind": "operator", "message": "locked", "error_type": "action_error",
+            "since": (step.error or {})["timestamp"],
+        }
+    ]  # fmt: skip
     assert [call["parameters"] for call in script.list_calls("pager")] == [{"text": "locked"}]
 
 
