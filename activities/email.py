@@ -14,7 +14,6 @@ import aiosmtplib
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from activities.registry import ADDRESSES, ActionContext, ActionFailed, action
-from orchestrator.model.customers import DEFAULT_CUSTOMER
 from orchestrator.settings import Settings
 
 CONNECT_SECONDS = 20.0
@@ -215,7 +214,7 @@ def _require_allowed_sender(sender: str, settings: Settings, context: ActionCont
     allowed = settings.smtp_allowed_senders
     if not allowed:
         return
-    patterns = [*allowed.get(context.customer_id or DEFAULT_CUSTOMER, ()), *allowed.get("*", ())]
+    patterns = [*allowed.get(context.customer_id, ()), *allowed.get("*", ())]
     if not _matches_any(_get_mailbox(sender), patterns):
         raise _make_validation_error(
             "this customer may not send from this address: ORCHESTRATOR_SMTP_ALLOWED_SENDERS "

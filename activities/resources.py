@@ -12,7 +12,6 @@ from activities.registry import ActionFailed
 from activities.secrets import SecretSource, open_secrets
 from activities.sql_engines import create_engine
 from activities.threads import ThreadPool
-from orchestrator.model.customers import DEFAULT_CUSTOMER
 from orchestrator.model.permissions import describe_forbidden_host, describe_missing_connection, is_owner
 from orchestrator.settings import Settings
 
@@ -71,7 +70,7 @@ class Resources:
         own = {
             name: each.url
             for name, each in self.settings.sql_connections.items()
-            if is_owner(each.customers, customer_id or DEFAULT_CUSTOMER)
+            if is_owner(each.customers, customer_id)
         }
         if connection not in own:
             message = describe_missing_connection(connection, own)

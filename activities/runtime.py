@@ -42,7 +42,6 @@ from orchestrator.jsontools.parameters import (
 from orchestrator.jsontools.text import shorten
 from orchestrator.language import Env, find_secret_names, resolve_part, reveal
 from orchestrator.model.activity_input import ActivityInput
-from orchestrator.model.customers import DEFAULT_CUSTOMER
 from orchestrator.model.permissions import describe_forbidden_action, describe_missing_secret
 from orchestrator.model.plan import MAX_DELAY_SECONDS
 from orchestrator.model.run import ATTEMPT_KEY, WARNINGS_KEY
@@ -165,16 +164,15 @@ async def _call(spec: ActionSpec, parameters: BaseModel, context: ActionContext,
 
 async def _find_secrets(spec: ActionSpec, call: ActivityInput, resources: Resources) -> dict[str, Secret]:
     """Return the secrets that a call names; raises ActionFailed for one that it may not use."""
-    customer_id = call.customer_id or DEFAULT_CUSTOMER
     secrets: dict[str, Secret] = {}
     try:
         names = find_secret_names(call.secrets)
     except ExpressionError as error:
         raise _make_validation_error(error.message) from None
     for name in names:
-        secret = await resources.secrets.find(customer_id, name)
+        secret = await resources.secrets.find(call.customer_id, name)
         if secret is None:
-            raise _make_validation_error(describe_missing_secret(name, customer_id))
+            raise _make_validation_error(describe_missing_secret(name, call.customer_id))
         if not secret.info.allows_action(spec.name):
             raise _make_validation_error(describe_forbidden_action(name, spec.name))
         secrets[name] = secret

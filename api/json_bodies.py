@@ -13,7 +13,7 @@ from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
-from api.access import ADMITTED_KEY, RequireScope, admit_request
+from api.access import ADMITTED_KEY, RequireScope, admit_request, identify_caller
 from api.audit import begin_notes, is_recorded, record_change
 from orchestrator.jsontools.json_values import MAX_DEPTH
 from orchestrator.jsontools.positions import MAX_SHOWN
@@ -104,8 +104,7 @@ class _StrictRequest(Request):
 
     async def _parse_yaml(self, raw: bytes) -> Any:
         """Return the value of a YAML body; raises HTTPException 400, YamlSyntaxError, TooCostly and Busy."""
-        key = self.scope.get(ADMITTED_KEY)
-        customer = "" if key is None else key.customer_id or ""
+        customer = identify_caller(self.scope.get(ADMITTED_KEY), None).creates_for
         self.scope[YAML_TEXT] = text = _decode(raw)
         value, refusal = await self.app.state.services.plans.call(customer, read_yaml, text)
         if refusal is not None:

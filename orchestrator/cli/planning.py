@@ -10,6 +10,7 @@ from orchestrator.cli.files import LoadedFile, read_json
 from orchestrator.cli.mocks import MockedRegistry
 from orchestrator.cli.output import print_note
 from orchestrator.errors import OrchestratorError, Problem
+from orchestrator.model.customers import DEFAULT_CUSTOMER
 
 if TYPE_CHECKING:
     from activities.registry import Registry
@@ -61,7 +62,9 @@ def check_definition(
         file.value,
         registry=cast("Catalogue", known),
         workflows={**others, **index_definitions([file])},
-        permissions=UNKNOWN if permissions is None else asyncio.run(permissions.read(str(customer or ""))),
+        permissions=UNKNOWN
+        if permissions is None
+        else asyncio.run(permissions.read(str(customer or DEFAULT_CUSTOMER))),
     )
     duplicates = file.source.find_duplicates()
     return Verdict(None if duplicates else verdict.plan, [*duplicates, *verdict.problems])

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from orchestrator.model.customers import DEFAULT_CUSTOMER
+
 
 @dataclass(frozen=True, slots=True)
 class ActivityInput:
@@ -20,23 +22,26 @@ class ActivityInput:
     node_id: str
     idempotency_key: str
     """The same for every attempt of a step, different for every other step."""
-    customer_id: str = ""
+    customer_id: str = DEFAULT_CUSTOMER
     secrets: Mapping[str, list[Any]] = field(default_factory=dict)
     """By JSON Pointer into the parameters: the parts of a string, each a text, `{"secret": name}`, or for our own
     workers alone `{"expression": …}` with pipes on a secret."""
 
     def to_json(self) -> dict[str, Any]:
-        """Return the argument as it is recorded in history: entries that are empty are left out."""
-        context = {"run_id": self.run_id, "workflow_id": self.workflow_id}
-        if self.customer_id:
-            context["customer_id"] = self.customer_id
-        context |= {"node_id": self.node_id, "idempotency_key": self.idempotency_key}
+        """Return the argument as it is recorded in history; without secrets, that entry is left out."""
+        context = {
+            "run_id": self.run_id,
+            "workflow_id": self.workflow_id,
+            "customer_id": self.customer_id,
+            "node_id": self.node_id,
+            "idempotency_key": self.idempotency_key,
+        }
         entries = {"parameters": self.parameters, "context": context}
         return {**entries, "secrets": dict(self.secrets)} if self.secrets else entries
 
     @classmethod
     def from_json(cls, argument: Mapping[str, Any]) -> "ActivityInput":
-        """Read the argument; whatever it lacks is empty."""
+        """Read the argument; whatever it lacks is empty, and the customer the default one."""
         context = argument.get("context") or {}
         return cls(
             parameters=argument.get("parameters") or {},
@@ -44,6 +49,6 @@ class ActivityInput:
             workflow_id=str(context.get("workflow_id", "")),
             node_id=str(context.get("node_id", "")),
             idempotency_key=str(context.get("idempotency_key", "")),
-            customer_id=str(context.get("customer_id", "")),
+            customer_id=str(context.get("customer_id", DEFAULT_CUSTOMER)),
             secrets=argument.get("secrets") or {},
         )

@@ -79,10 +79,11 @@ def is_owner(owners: Collection[str] | None, customer_id: str) -> bool:
 
 def describe_missing_secret(name: str, customer_id: str) -> str:
     """Return that a secret is missing, and what to set; one of another customer is described alike."""
-    owner = customer_id or DEFAULT_CUSTOMER
-    variable = owner == DEFAULT_CUSTOMER and VARIABLE.fullmatch(name)
+    variable = customer_id == DEFAULT_CUSTOMER and VARIABLE.fullmatch(name)
     setting = f"set ORCHESTRATOR_SECRET_{name.upper()}, or " if variable else ""
-    return f"there is no secret {name!r:.60}: {setting}add it under {owner!r:.60} to the ORCHESTRATOR_SECRETS_FILE"
+    return (
+        f"there is no secret {name!r:.60}: {setting}add it under {customer_id!r:.60} to the ORCHESTRATOR_SECRETS_FILE"
+    )
 
 
 def describe_weak_secret(what: str) -> str:

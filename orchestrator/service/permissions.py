@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 
 
 class PermissionReader:
-    """Reads the permissions of customers. An empty customer ID is the default customer.
+    """Reads the permissions of customers.
 
     Raises SettingsError where settings name a task queue that Temporal does not serve.
     """
@@ -27,7 +27,6 @@ class PermissionReader:
 
     async def read(self, customer_id: str) -> Permissions:
         """Return the permissions of a customer. What is not configured here is unknown, and not checked."""
-        customer = customer_id or DEFAULT_CUSTOMER
         try:
             known = await self.secrets.list_secrets()
         except SecretsUnavailable as error:
@@ -35,21 +34,21 @@ class PermissionReader:
             known = []
         # The shared ones first, so that a customer's own replaces one of the same name.
         usable = sorted(
-            (info for info in known if info.owner in (customer, EVERYONE)), key=lambda info: info.owner != EVERYONE
+            (info for info in known if info.owner in (customer_id, EVERYONE)), key=lambda info: info.owner != EVERYONE
         )
         connections = self.settings.sql_connections
         return Permissions(
-            customer_id=customer,
+            customer_id=customer_id,
             secrets={info.name: info for info in usable} if known else None,
-            sql_connections=sorted(name for name, each in connections.items() if is_owner(each.customers, customer))
+            sql_connections=sorted(name for name, each in connections.items() if is_owner(each.customers, customer_id))
             if connections
             else None,
-            task_queues=self._list_task_queues(customer),
+            task_queues=self._list_task_queues(customer_id),
         )
 
     def require_task_queues(self, plan: Plan) -> None:
         """Raise OperationRefused where a plan names a task queue that its customer may not use, or may no longer."""
-        own = self._list_task_queues(plan.customer_id or DEFAULT_CUSTOMER)
+        own = self._list_task_queues(plan.customer_id)
         for name in list_task_queues(plan):
             problem = find_queue_problem(name, Permissions(task_queues=own))
             if problem is not None:

@@ -26,12 +26,12 @@ def test_the_documented_input_is_what_is_sent() -> None:
     assert json.dumps(sent) == json.dumps(documented)
 
 
-def test_a_call_without_customer_and_secrets_names_neither() -> None:
+def test_a_call_without_secrets_names_none_and_always_its_customer() -> None:
+    """An empty customer meant the default one, so that everything that reads it had to know."""
     call = ActivityInput({"a": 1}, run_id="r", workflow_id="w", node_id="n", idempotency_key="k")
+    context = {"run_id": "r", "workflow_id": "w", "customer_id": "default", "node_id": "n", "idempotency_key": "k"}
 
-    assert json.dumps(call.to_json()) == json.dumps(
-        {"parameters": {"a": 1}, "context": {"run_id": "r", "workflow_id": "w", "node_id": "n", "idempotency_key": "k"}}
-    )
+    assert json.dumps(call.to_json()) == json.dumps({"parameters": {"a": 1}, "context": context})
 
 
 def test_whatever_an_input_lacks_is_empty() -> None:

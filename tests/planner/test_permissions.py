@@ -156,7 +156,7 @@ def test_a_missing_secret_says_what_to_set() -> None:
         == describe_missing_secret("crm", "acme")
         == ("there is no secret 'crm': add it under 'acme' to the ORCHESTRATOR_SECRETS_FILE")
     )
-    assert describe_missing_secret("crm", "") == (
+    assert describe_missing_secret("crm", "default") == (
         "there is no secret 'crm': set ORCHESTRATOR_SECRET_CRM, or add it under 'default' to the "
         "ORCHESTRATOR_SECRETS_FILE"
     )
