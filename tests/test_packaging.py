@@ -64,3 +64,11 @@ def test_an_extra_names_no_distribution_of_others() -> None:
 def test_a_package_ships_its_types(package: str) -> None:
     assert (ROOT / package / "py.typed").exists()
     assert "py.typed" in PROJECT["tool"]["setuptools"]["package-data"]["*"]
+
+
+def test_the_console_ships_with_the_api() -> None:
+    """A wheel without it answered 500 at `/`."""
+    shipped = PROJECT["tool"]["setuptools"]["package-data"]["api"]
+    names = {path.name for pattern in shipped for path in (ROOT / "api").glob(pattern)}
+
+    assert names == {"index.html", "console.js", "console.css", "editor.js"}

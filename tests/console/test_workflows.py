@@ -34,7 +34,7 @@ async def test_versions_are_compared_on_the_graph_and_rolled_back(
     await page.goto("/#/workflows/order")
 
     await page.get_by_role("button", name="What changed").click()
-    await expect(page.get_by_text("1 changes since version 1")).to_be_visible()
+    await expect(page.get_by_text("1 change since version 1")).to_be_visible()
     await expect(page.get_by_role("button", name="Finished, end, changed")).to_be_visible()
     await page.get_by_role("button", name="Roll back").click()
     await expect(page.get_by_role("button", name="Version 3")).to_be_visible()

@@ -2,12 +2,11 @@
 import type { Box } from "../data/layout";
 import { type IconName, ICONS } from "../parts/icon";
 import type { NodeState } from "./states";
+import { measureDetail } from "./text_width";
 
 const TEXT_LEFT = 14;
 const TITLE_BASELINE = 22;
 const DETAIL_BASELINE = 38;
-/** Width of a letter at the size of details: wide enough for most, since longer text is cut, not clipped. */
-const DETAIL_LETTER = 5.7;
 const TITLE_LETTER = 8;
 const BADGE = 9;
 
@@ -86,7 +85,7 @@ function Line({ box: { x, y, width, height, title }, text }: { box: Box; text: s
       </text>
     );
   }
-  if (title.length * TITLE_LETTER + text.length * DETAIL_LETTER > width - 3 * TEXT_LEFT) return null;
+  if (title.length * TITLE_LETTER + measureDetail(text) > width - 3 * TEXT_LEFT) return null;
   return (
     <text class="line" x={x + width - TEXT_LEFT} y={y + TITLE_BASELINE} text-anchor="end">
       {text}
@@ -94,9 +93,15 @@ function Line({ box: { x, y, width, height, title }, text }: { box: Box; text: s
   );
 }
 
+const RESULT = /: (true|false)$/;
+
+/** Return a text that fits into a width; what a comparison has come to stays. */
 function cut(text: string, width: number): string {
-  const most = Math.floor(width / DETAIL_LETTER);
-  return text.length > most ? `${text.slice(0, Math.max(most - 1, 1))}…` : text;
+  if (measureDetail(text) <= width) return text;
+  const end = RESULT.exec(text)?.[0] ?? "";
+  let length = text.length - end.length - 1;
+  while (length > 1 && measureDetail(`${text.slice(0, length)}…${end}`) > width) length -= 1;
+  return `${text.slice(0, length)}…${end}`;
 }
 
 /** Return what a screen reader says: `Charge card, action, failed · 3 attempts`. */

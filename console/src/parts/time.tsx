@@ -22,6 +22,11 @@ export function formatNumber(value: number): string {
   return numbers.format(value);
 }
 
+/** Return a number with its noun: `1 step`, `3 steps`. */
+export function formatCount(value: number, noun: string): string {
+  return `${formatNumber(value)} ${noun}${value === 1 ? "" : "s"}`;
+}
+
 /** Return a duration with two units at most: `4.2 s`, `12 min`, `6 d 2 h`. */
 export function formatDuration(milliseconds: number): string {
   const value = Math.max(milliseconds, 0);

@@ -2,7 +2,7 @@
 import type { Layout } from "../../data/layout";
 import type { Run, Status } from "../../data/types";
 import { locate, type Picks } from "../../graph/paths";
-import { formatNumber } from "../../parts/time";
+import { formatCount } from "../../parts/time";
 
 interface Props {
   layout: Layout;
@@ -31,7 +31,7 @@ export function IterationPickers({ layout, run, picks, onPick }: Props) {
               value={picks.get(scope) ?? ""}
               onChange={({ currentTarget: { value } }) => onPick(scope, value === "" ? null : Number(value))}
             >
-              <option value="">all {formatNumber(seen.size)} iterations</option>
+              <option value="">all: {formatCount(seen.size, "iteration")}</option>
               {[...seen].sort(([a], [b]) => a - b).map(([index, status]) => (
                 <option key={index} value={index}>
                   {`item ${index + 1} · ${status}`}

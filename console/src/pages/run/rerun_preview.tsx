@@ -7,6 +7,7 @@ import type { Run } from "../../data/types";
 import type { EdgeState, GraphStates, NodeState } from "../../graph/states";
 import { ActionButton } from "../../parts/action_button";
 import { ProblemNotice } from "../../parts/notices";
+import { formatCount } from "../../parts/time";
 import { makeKey, planRerun, type RerunPlan, startRerun } from "./run_actions";
 
 export interface RerunPreview {
@@ -76,8 +77,8 @@ export function RerunBanner({ run, preview: { fromNode, plan, problem }, nameOf,
           <div>
             <p class="big">Rerun from “{nameOf(plan.from_node)}”?</p>
             <p class="sub">
-              {plan.reused.length} steps are reused, {plan.again.length || "no"} recorded steps run again, with version{" "}
-              {plan.version || "0 (unpublished)"}. The graph shows which.
+              Reuses {formatCount(plan.reused.length, "step")} and runs {formatCount(plan.again.length, "recorded step")} again,
+              with {plan.version ? `version ${plan.version}` : "the unpublished definition"}. The graph shows which.
             </p>
           </div>
         )}

@@ -10,7 +10,7 @@ import { ActionButton } from "../../parts/action_button";
 import { JsonView } from "../../parts/json_view";
 import { Loading, ProblemNotice } from "../../parts/notices";
 import { Pill } from "../../parts/status";
-import { formatNumber, formatDuration, Moment, Until } from "../../parts/time";
+import { formatCount, formatNumber, formatDuration, Moment, Until } from "../../parts/time";
 import { notify } from "../../parts/toasts";
 import type { PageProps } from "../../shell/pages";
 import { RunTable } from "../runs/run_table";
@@ -146,7 +146,7 @@ function GraphCard({ workflow, base }: { workflow: Workflow; base: string }) {
       <h2 class="card-title">
         Graph
         <span class="muted">{version > 0 ? `version ${version}` : "working copy"}</span>
-        {comparison && <Pill tone="wait" text={`${comparison.changes.length} changes since version ${comparison.from_version}`} />}
+        {comparison && <Pill tone="wait" text={`${formatCount(comparison.changes.length, "change")} since version ${comparison.from_version}`} />}
       </h2>
       {graph.value ? (
         <Graph layout={graph.value} states={states} label={`Graph of ${workflow.id}`} selected={query.get("node")}
