@@ -80,6 +80,9 @@ def describe_wait(wait: Mapping[str, Any], now: datetime | None = None) -> str:
             return ", ".join(filter(None, (f"event {names}", deadline)))
         case "operator":
             return f"an operator: {wait.get('error_type')}: {wait.get('message')}"
+        case "retry":
+            retry = f"attempt {wait.get('attempt')} after {wait.get('error_type')}: {wait.get('message')}"
+            return ", ".join(filter(None, (retry, deadline)))
         case "paused":
             return "the run is paused"
         case "child":

@@ -133,6 +133,16 @@ def test_a_long_text_is_truncated_to_one_line() -> None:
             "event paid or refused, until 03:39 UTC, in 51 min",
         ),
         ({"kind": "operator", "error_type": "action_error", "message": "no"}, "an operator: action_error: no"),
+        (
+            {
+                "kind": "retry",
+                "attempt": 2,
+                "error_type": "action_error",
+                "message": "busy",
+                "until": "2026-03-01T02:48:00Z",
+            },
+            "attempt 2 after action_error: busy, until 02:48 UTC, in 30 s",
+        ),
         ({"kind": "paused"}, "the run is paused"),
         (
             {"kind": "worker", "message": "no worker has taken it", "queue": "gpu", "since": "2026-03-01T02:47:00Z"},

@@ -56,14 +56,22 @@ async def test_a_step_between_two_attempts_shows_when_the_next_one_is_due(world:
         run = await world.runs.reader.read_document(run_id)
         return run if run.steps and run.steps[0].status == "retrying" else None
 
-    (step,) = (await wait_until(find_retrying)).steps
+    retrying = await wait_until(find_retrying)
     await world.runs.terminate(run_id)
+    (step,) = retrying.steps
     (attempt,) = step.attempts
 
     assert (attempt.number, attempt.error) == (1, {"message": "busy", "error_type": "action_error"})
     assert attempt.ended_at is not None
     assert step.next_attempt_at is not None
     assert step.next_attempt_at > attempt.ended_at
+    assert retrying.waiting_for == [
+        {
+            "node_id": "a", "step_id": "a", "kind": "retry", "attempt": 2, "message": "busy",
+            "error_type": "action_error", "since": format_timestamp(attempt.ended_at),
+            "until": format_timestamp(step.next_attempt_at),
+        }
+    ]  # fmt: skip
 
 
 async def test_a_run_that_waits_for_a_called_workflow_shows_its_run(world: World) -> None:

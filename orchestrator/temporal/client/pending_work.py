@@ -89,9 +89,25 @@ def _mark_retrying(run: Run, pending: Sequence[Any]) -> Run:
     retried = {activity.activity_id: activity for activity in pending if activity.attempt > 1}
     if not retried:
         return run
-    return run.model_copy(
-        update={"steps": [_mark_step_retrying(step, retried.get(shorten_id(step.id))) for step in run.steps]}
-    )
+    steps = [_mark_step_retrying(step, retried.get(shorten_id(step.id))) for step in run.steps]
+    waits = [_describe_retry(step, retried[shorten_id(step.id)]) for step in steps if step.status == "retrying"]
+    return run.model_copy(update={"steps": steps, "waiting_for": [*run.waiting_for, *waits]})
+
+
+def _describe_retry(step: StepDocument, pending: Any) -> dict[str, Any]:
+    """Return the entry of `waiting_for` of an activity between two attempts: when the next one is due, and why."""
+    error_type, message = read_last_failure(pending)
+    since, until = _read_time(pending, "last_attempt_complete_time"), step.next_attempt_at
+    return {
+        "node_id": step.node_id,
+        "step_id": step.id,
+        "kind": "retry",
+        "attempt": pending.attempt,
+        "since": since and format_timestamp(since),
+        "until": until and format_timestamp(until),
+        "message": message,
+        "error_type": error_type,
+    }
 
 
 def _mark_pending(run: Run, pending: Sequence[Any]) -> Run:

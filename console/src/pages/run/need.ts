@@ -1,5 +1,5 @@
 // The one sentence on top of a run: what it does or waits for, since when, and what it needs.
-import type { Run, Status, Step, Wait } from "../../data/types";
+import type { Run, Status, Wait } from "../../data/types";
 import type { Tone } from "../../parts/status";
 import { formatDuration } from "../../parts/time";
 
@@ -21,8 +21,6 @@ const NOTHING = { detail: "", since: null, until: null, wait: null };
 export function describeNeeds(run: Run, nameOf: NameOf): Need[] {
   const waits = run.completed_at ? [] : run.waiting_for;
   if (waits.length > 0) return waits.map((wait) => describeWait(wait, run, nameOf));
-  const retrying = run.steps.filter(({ status }) => status === "retrying");
-  if (!run.completed_at && retrying.length > 0) return retrying.map((step) => describeRetry(step, nameOf));
   return [describeState(run, nameOf)];
 }
 
@@ -37,6 +35,13 @@ function describeWait(wait: Wait, run: Run, nameOf: NameOf): Need {
       return { ...need, tone: "bad", headline: `“${name}” failed and waits for your decision`, detail: message };
     case "event":
       return { ...need, headline: `“${name}” waits for the event ${listEvents(wait)}` };
+    case "retry":
+      return {
+        ...need,
+        tone: "run",
+        headline: `“${name}” is being retried: attempt ${String(wait.attempt)}`,
+        detail: message,
+      };
     case "delay":
       return { ...need, headline: `“${name}” waits` };
     case "paused":
@@ -50,17 +55,6 @@ function describeWait(wait: Wait, run: Run, nameOf: NameOf): Need {
 
 function listEvents({ event }: Wait): string {
   return (Array.isArray(event) ? event : [event]).map((each) => `“${String(each)}”`).join(" or ");
-}
-
-function describeRetry(step: Step, nameOf: NameOf): Need {
-  return {
-    ...NOTHING,
-    tone: "run",
-    headline: `“${nameOf(step.node_id)}” is being retried: attempt ${step.retry_count + 1}`,
-    detail: step.error?.message ?? "",
-    since: step.started_at,
-    until: step.next_attempt_at ?? null,
-  };
 }
 
 function describeState(run: Run, nameOf: NameOf): Need {
