@@ -37,6 +37,7 @@ def validate(
         bool | None,
         typer.Option("--github/--no-github", help="Print GitHub annotations too; the default in GitHub Actions."),
     ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse definitions with warnings, too.")] = False,
     watch: options.Watch = False,
     as_json: options.Json = False,
     **server: Any,
@@ -56,6 +57,9 @@ def validate(
     if junit is not None:
         require_writable(junit, "--junit")
     reports, checked = _check(files, with_files, named, locally=local, as_json=as_json)
+    if strict:
+        for report in reports:
+            report["valid"] = not report["problems"]
     failed = sum(not report["valid"] for report in reports)
     if as_json:
         print_json(reports)

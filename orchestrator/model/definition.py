@@ -108,6 +108,11 @@ class Node(Part):
     compensate: dict[str, Any] | None = Field(
         None, description="`{action, config}` that undoes the action or the workflow."
     )
+    result_schema: dict[str, Any] | None = Field(
+        None,
+        description="action: JSON Schema of what is known of the result, such as the `body` of an HTTP answer; "
+        "`validate` checks with it what templates read.",
+    )
     condition: Any = Field(None, description="condition: the condition.")
     true_branch: list[str] = Field(
         default_factory=list, description="condition: ids of the nodes that run if it is true."

@@ -39,7 +39,7 @@ KINDS: dict[str, Kind] = {
     "trigger": Kind("Starts the graph, like an edge from `trigger`.", config={}),
     "action": Kind(
         "Calls an action: an HTTP request, an email, a query.",
-        keys=("action", "task_queue", "execution", "compensate"),
+        keys=("action", "task_queue", "execution", "compensate", "result_schema"),
         ports=("next", "error"),
         times_out=True,
     ),

@@ -38,6 +38,8 @@ def _check_action(node: Node, pointer: str, report: Report) -> None:
         hint = "name one in `action`; `orchestrator actions list` lists all actions"
         report.add_error("missing_action", f"{pointer}/action", f"node {node.id!r} names no action", hint)
     _check_choice(node.execution, ("activity", "local"), f"{pointer}/execution", report)
+    if node.result_schema:
+        report.problems.extend(schema.find_schema_problems(node.result_schema, f"{pointer}/result_schema"))
 
 
 def _check_condition(node: Node, pointer: str, report: Report) -> None:

@@ -325,3 +325,12 @@ def test_a_schema_for_editors_is_accepted(tmp_path: Path) -> None:
     path = write_definition(tmp_path, "good.json", {"$schema": "../definition.schema.json", **GOOD})
 
     assert (invoke("validate", path).exit_code, invoke("validate", path).stdout) == (0, "")
+
+
+def test_strict_refuses_warnings(tmp_path: Path) -> None:
+    later = {**GOOD, "nodes": [{"id": "a", "type": "set", "config": {"x": "{{ never_set }}"}}]}
+    later["edges"] = [{"source": "trigger", "target": "a"}]
+    path = write_definition(tmp_path, "warned.json", later)
+
+    assert invoke("validate", path).exit_code == 0
+    assert invoke("validate", "--strict", path).exit_code == 2

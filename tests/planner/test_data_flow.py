@@ -377,6 +377,28 @@ def test_a_declared_input_is_typed() -> None:
     ]
 
 
+def test_an_author_declares_what_an_action_returns() -> None:
+    rows = {"type": "array", "items": {"type": "object", "properties": {"id": {}}, "additionalProperties": False}}
+    schema = {"type": "object", "properties": {"body": {"type": "object", "properties": {"rows": rows}}}}
+    nodes: Nodes = {
+        "get": {**GET, "result_schema": schema},
+        "a": put(x="{{ steps.get.output.body.rows | upper }}", y="{{ steps.get.output.body.rows[0].ids }}"),
+        "b": put(z="{{ steps.get.output.body.rows | first }} {{ steps.get.output.status }}"),
+    }
+
+    found = find(nodes, "trigger -> get", "get -> a", "a -> b")
+
+    assert [code for _, code, _, _ in found] == ["wrong_operand", "unknown_field"]
+
+
+def test_a_declared_result_must_be_a_schema() -> None:
+    nodes = [{"id": "get", **GET, "result_schema": {"type": "objekt"}}]
+
+    problems = check({"name": "x", "trigger": {"type": "manual"}, "nodes": nodes}, registry=REGISTRY).problems
+
+    assert ("bad_schema", "/nodes/0/result_schema/type") in [(problem.code, problem.path) for problem in problems]
+
+
 def test_examples_have_no_findings() -> None:
     findings = {
         path.stem: [each for each in check(load_example(path), registry=REGISTRY).problems if each.code in FINDINGS]

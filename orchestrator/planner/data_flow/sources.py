@@ -1,6 +1,7 @@
 """Where types come from: the run, its trigger and its input, and the results of nodes."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from orchestrator.model.definition import Definition, Node
@@ -83,13 +84,20 @@ def infer_output(node: Node, registry: Catalogue | None) -> Type:
 
 
 def _read_result(node: Node, registry: Catalogue | None) -> Type:
+    """Return the type of an action's result, with what the author says of its parts."""
     spec = registry.get(node.action) if registry is not None else None
     result = getattr(spec, "result", None)
+    known = ANY
     if isinstance(result, Mapping):
-        return read_schema(result)
-    if result is not None:
-        return read_schema(result.model_json_schema(), closed=True)
-    return ANY
+        known = read_schema(result)
+    elif result is not None:
+        known = read_schema(result.model_json_schema(), closed=True)
+    if not node.result_schema:
+        return known
+    declared = read_schema(node.result_schema)
+    if known.kinds != {"object"} or declared.kinds != {"object"}:
+        return declared
+    return replace(known, fields={**known.fields, **declared.fields})
 
 
 def allow_failure(output: Type, policy: Any, infer: Callable[[Any], Type]) -> Type:
