@@ -123,6 +123,26 @@ ERRORS: dict[str, tuple[dict[str, Any], str, str]] = {
         "unknown_key",
         "/nodes/0/config/colour",
     ),
+    "misspelt config of a parallel": (
+        workflow({"id": "p", "type": "parallel", "branches": [["b"]], "config": {"joins": "any"}}, put("b")),
+        "unknown_key",
+        "/nodes/0/config/joins",
+    ),
+    "unknown config of a wait": (
+        workflow({"id": "w", "type": "wait", "config": {"event": "go", "for": 5}}),
+        "unknown_key",
+        "/nodes/0/config/for",
+    ),
+    "misspelt config of a delay": (
+        workflow({"id": "d", "type": "delay", "config": {"crn": "0 8 * * *"}}),
+        "unknown_key",
+        "/nodes/0/config/crn",
+    ),
+    "compensation without an action": (
+        workflow({"id": "d", "type": "set", "config": {"x": 1}, "compensate": {"action": "mail"}}),
+        "unused_key",
+        "/nodes/0/compensate",
+    ),
     "config of a condition": (
         workflow({"id": "c", "type": "condition", "condition": {"field": "x", "value": 1}, "config": {"limit": 1}}),
         "unknown_key",

@@ -343,12 +343,12 @@ class Operator:
 
 
 def require_undone(run: Run, script: Script, where: str) -> None:
-    """Assert that each completed step that has a compensation was undone once where the run ended badly, else never."""
+    """Assert that nothing was undone twice, and in a run that completed only what is in an iteration or a branch."""
     undone = Counter(step.id for step in run.steps if step.id.endswith("/compensate"))
     assert not undone or max(undone.values()) == 1, where
     assert len(script.list_calls("undo")) == sum(undone.values()), where
     if run.status == "completed":
-        assert not undone, where
+        assert all("[" in step_id for step_id in undone), where
 
 
 def list_arrivals(execution: tuple[str, str]) -> list[list[str]]:
