@@ -12,7 +12,7 @@ A file in `tests/cases` is a list of cases. A case is called `<pattern>: <name>`
                 An action without a mock returns {"node": <node id>}.
     workflows   {id: {nodes, edges, variables, settings}}: what `workflow` nodes call;
                 `workflow_files` {id: file} for definitions in files
-    events      [{at: seconds since the start, name, payload}]: sent to the run
+    events      [{at: seconds since the start, name, payload, key}]: sent to the run
     resolutions [{node_id, action, value | parameters | target}]: resolutions by an operator, each as soon
                 as that node waits
     temporal    false: simulator only. time_skipping: true: needs a server that skips time (long delays)

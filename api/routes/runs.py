@@ -360,6 +360,12 @@ async def send_event(
     services: ServicesDep,
     caller: Runner,
     payload: Annotated[JsonValue, Body(description="Payload of the event.", examples=[{"by": "Ada"}])] = None,
+    key: Annotated[
+        str | None,
+        Query(
+            min_length=1, max_length=255, pattern=PLAIN, description="Key that a `wait` may ask for beside the name."
+        ),
+    ] = None,
     idempotency_key: EventKey = None,
 ) -> None:
     """Send an event to the `wait` nodes of a run. An early event is kept until a node waits for it.
@@ -367,5 +373,7 @@ async def send_event(
     Refused where no `wait` of its workflow has that name (409), or the payload fits the schema of none (422).
     """
     note_change(event=name)
-    key = idempotency_key and f"key {sha256(idempotency_key.encode()).hexdigest()}"
-    await services.operations.send_event(caller.customer_id, run_id, name, payload, key=key, by=caller.name)
+    once = idempotency_key and f"key {sha256(idempotency_key.encode()).hexdigest()}"
+    await services.operations.send_event(
+        caller.customer_id, run_id, name, payload, key=once, event_key=key, by=caller.name
+    )

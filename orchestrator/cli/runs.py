@@ -261,12 +261,14 @@ def send(
     run_id: options.RunId,
     event: Annotated[str, typer.Argument(metavar="EVENT", help="Event name that a wait node waits for.")],
     payload: Annotated[str | None, typer.Argument(metavar="JSON|@FILE", help="Payload of the event.")] = None,
+    key: Annotated[str | None, typer.Option(help="Key that a wait node asks for beside the name.")] = None,
     as_json: options.Json = False,
 ) -> None:
     """Send an event to a run."""
     from orchestrator.cli.client import quote_id
 
-    _operate(client, run_id, f"events/{quote_id(event)}", parse_json_argument(payload, "payload"))
+    path = f"/runs/{quote_id(run_id)}/events/{quote_id(event)}"
+    client.post(path, parse_json_argument(payload, "payload"), **({} if key is None else {"key": key}))
     print_result(f"event {event} sent to run {run_id}", {"id": run_id, "event": event}, as_json=as_json)
 
 

@@ -92,6 +92,19 @@ class CallRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class EventFilter:
+    """The events that a wait takes."""
+
+    names: tuple[str, ...]
+    key: str | None = None
+    """`None` for events with any key, or none."""
+
+    def accepts(self, name: str, key: str | None) -> bool:
+        """Return whether an event of that name and key is wanted."""
+        return name in self.names and self.key in (None, key)
+
+
+@dataclass(frozen=True, slots=True)
 class Resolution:
     """An operator's decision on a step that failed and paused the run."""
 
@@ -123,9 +136,9 @@ class Effects(Protocol):
         """Return after that time, however often the process is restarted meanwhile."""
 
     async def receive(
-        self, events: tuple[str, ...], timeout_seconds: float | None, title: str, branches: tuple[str, ...], turn: int
+        self, wanted: EventFilter, timeout_seconds: float | None, title: str, branches: tuple[str, ...], turn: int
     ) -> tuple[str, Any] | None:
-        """Return the oldest unread event of these names, as `(name, payload)`, or `None` after the timeout.
+        """Return the oldest unread event that is wanted, as `(name, payload)`, or `None` after the timeout.
 
         `branches` are the paths of the inline branches that it is read in: each of them reads its own copy. Waits that
         were open when the run continued as new come first, by their turns.

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from orchestrator.interpreter.effects import EventFilter
 from orchestrator.model.plan import ANY_EVENT
 
 
@@ -25,26 +26,31 @@ class Event:
     payload: Any
     readers: list[str] = field(default_factory=list)
     """Step ids of parallels with a branch that has read it."""
+    key: str | None = None
+    """What a wait may ask for beside the name."""
     inline_readers: list[tuple[str, ...]] = field(default_factory=list)
     """The inline branches that have read it, each as the paths from the outermost to the innermost."""
 
     def to_json(self) -> list[Any]:
-        """Return the event as it is recorded: `[number, name, payload]`, and the inline branches that have read it."""
+        """Return the event as it is recorded: number, name, payload, the inline branches that have read it, and key."""
         entry = [self.number, self.name, self.payload]
+        if self.key is not None:
+            return [*entry, self.inline_readers, self.key]
         return [*entry, self.inline_readers] if self.inline_readers else entry
 
     @classmethod
     def from_json(cls, entry: Sequence[Any]) -> "Event":
         """Read what `to_json` wrote."""
-        number, name, payload, *readers = entry
-        return cls(number, name, payload, inline_readers=[tuple(paths) for paths in (readers[0] if readers else ())])
+        number, name, payload, *more = entry
+        readers = [tuple(paths) for paths in (more[0] if more else ())]
+        return cls(number, name, payload, key=more[1] if len(more) > 1 else None, inline_readers=readers)
 
 
 @dataclass(slots=True, eq=False)
 class Waiter:
     """A `wait` node that has found no event."""
 
-    names: tuple[str, ...]
+    wanted: EventFilter
     branches: tuple[str, ...]
     """Paths of the inline branches that it is in."""
     future: "asyncio.Future[Event]"
@@ -68,10 +74,10 @@ class Inbox:
         """Numbers of the events that this flow has read."""
         self.waiters: list[Waiter] = []
 
-    def put(self, name: str, payload: Any, number: int | None = None) -> Event:
+    def put(self, name: str, payload: Any, number: int | None = None, key: str | None = None) -> Event:
         """Add an event; `number` is its position in the run, for a branch's copy."""
         self.received = self.received + 1 if number is None else max(number, self.received)
-        event = Event(self.received if number is None else number, name, payload)
+        event = Event(self.received if number is None else number, name, payload, key=key)
         self.events.append(event)
         return event
 
@@ -89,11 +95,11 @@ class Inbox:
                 return
         self.read.remove(event.number)
 
-    def take(self, names: tuple[str, ...], branches: tuple[str, ...] = ()) -> Event | None:
-        """Read the oldest unread event with one of these names; inline branches of a parallel each read a copy."""
+    def take(self, wanted: EventFilter, branches: tuple[str, ...] = ()) -> Event | None:
+        """Read the oldest unread event that is wanted; inline branches of a parallel each read a copy."""
         for event in self.events:
             if (
-                event.name in names
+                wanted.accepts(event.name, event.key)
                 and not event.readers
                 and all(_are_siblings(branches, r) for r in event.inline_readers)
             ):
@@ -106,9 +112,9 @@ class Inbox:
                 return event
         return None
 
-    def open_waiter(self, names: tuple[str, ...], branches: tuple[str, ...]) -> Waiter:
-        """Return a waiter for the next event with one of these names."""
-        waiter = Waiter(names, branches, asyncio.get_running_loop().create_future())
+    def open_waiter(self, wanted: EventFilter, branches: tuple[str, ...]) -> Waiter:
+        """Return a waiter for the next event that is wanted."""
+        waiter = Waiter(wanted, branches, asyncio.get_running_loop().create_future())
         self.waiters.append(waiter)
         return waiter
 
@@ -119,16 +125,16 @@ class Inbox:
             return
         event = waiter.future.result()
         self.put_back(event, waiter.branches)
-        for other in self._list_unserved(event.name):
-            unread = self.take(other.names, other.branches)
+        for other in self._list_unserved(event):
+            unread = self.take(other.wanted, other.branches)
             if unread is not None:
                 other.future.set_result(unread)
 
-    def deliver(self, name: str, payload: Any, number: int | None = None) -> Event:
+    def deliver(self, name: str, payload: Any, number: int | None = None, key: str | None = None) -> Event:
         """Add an event, and hand it out to the first waiter of the flow and to that of each inline branch."""
-        event = self.put(name, payload, number)
+        event = self.put(name, payload, number, key)
         served: dict[tuple[str, ...], None] = {}
-        for waiter in self._list_unserved(name):
+        for waiter in self._list_unserved(event):
             if waiter.branches not in served:
                 served[waiter.branches] = None
                 waiter.future.set_result(event)
@@ -139,8 +145,12 @@ class Inbox:
             self.events.remove(event)
         return event
 
-    def _list_unserved(self, name: str) -> list[Waiter]:
-        return [waiter for waiter in self.waiters if name in waiter.names and not waiter.future.done()]
+    def _list_unserved(self, event: Event) -> list[Waiter]:
+        return [
+            waiter
+            for waiter in self.waiters
+            if waiter.wanted.accepts(event.name, event.key) and not waiter.future.done()
+        ]
 
     def copy_for_branch(self, names: Collection[str], parallel: str) -> list[Event]:
         """Return the events for a new branch of a parallel: unread ones, and those that its siblings have read."""

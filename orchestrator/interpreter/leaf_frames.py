@@ -53,22 +53,26 @@ class WaitFrame:
     until: datetime | None
     turn: int
     """Its position among all waits of the flow: the first one reads the event."""
+    key: str | None = None
+    """What the key of the event has to be; `None` for any."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the wait as it is carried over continue-as-new."""
-        return {
+        fields = {
             "event": join_events(self.events),
             "until": self.until and format_timestamp(self.until),
             "turn": self.turn,
+            "key": self.key,
         }
+        return {name: value for name, value in fields.items() if value is not None}
 
     @classmethod
     def from_json(cls, step: Step, fields: Mapping[str, Any]) -> "WaitFrame":
         """Read what `to_json` wrote."""
-        until = fields["until"]
+        until = fields.get("until")
         event = fields["event"]
         events = tuple(event) if isinstance(event, list) else (event,)
-        return cls(step, events, until and datetime.fromisoformat(until), fields["turn"])
+        return cls(step, events, until and datetime.fromisoformat(until), fields["turn"], fields.get("key"))
 
 
 @dataclass(slots=True)

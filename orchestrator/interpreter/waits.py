@@ -5,11 +5,13 @@ from typing import Any
 
 from orchestrator.errors import StepFailed
 from orchestrator.interpreter.base import NodeRun, take_warnings
-from orchestrator.interpreter.compiled import parse_seconds, parse_time
+from orchestrator.interpreter.compiled import describe_kind, parse_seconds, parse_time
+from orchestrator.interpreter.effects import EventFilter
 from orchestrator.interpreter.leaf_frames import DelayFrame, WaitFrame, join_events
 from orchestrator.interpreter.pure_nodes import NEXT, Exit
 from orchestrator.jsontools import schema
 from orchestrator.language.costs import SCHEMA_STEP
+from orchestrator.language.values import to_text
 from orchestrator.model.plan import MAX_DELAY_SECONDS, Delay, Wait
 from orchestrator.model.run import format_timestamp
 from orchestrator.timing.fire_times import find_next_fire
@@ -62,9 +64,8 @@ async def wait(run: NodeRun, node: Wait) -> Exit:
     step, until = run.step, progress.until
     while True:
         seconds_left = None if until is None else max((until - run.effects.now()).total_seconds(), 0.0)
-        received = await run.effects.receive(
-            progress.events, seconds_left, node.title, run.scope.branches, progress.turn
-        )
+        wanted = EventFilter(progress.events, progress.key)
+        received = await run.effects.receive(wanted, seconds_left, node.title, run.scope.branches, progress.turn)
         if received is None:
             step.output = {"timed_out": True}
             return Exit("timeout")
@@ -88,15 +89,25 @@ def _start_wait(run: NodeRun, node: Wait) -> WaitFrame:
     rendered = run.render(node.event)
     names = rendered if isinstance(rendered, list) and rendered else [rendered]
     events = tuple(dict.fromkeys(map(str, names)))
+    key = None if node.key is None else _parse_key(run, run.render(node.key))
     limit = run.render(node.timeout_seconds)
     until = None
     if limit is not None:
         until = run.effects.now() + timedelta(seconds=parse_seconds(limit, "timeout_seconds"))
     step.status = "waiting"
     step.waiting_for = {"kind": "event", "event": join_events(events), "until": until and format_timestamp(until)}
+    if key is not None:
+        step.waiting_for["key"] = key
     take_warnings(run.scope, step)
-    progress = run.scope.frame.open = WaitFrame(step, events, until, run.state.take_turn())
+    progress = run.scope.frame.open = WaitFrame(step, events, until, run.state.take_turn(), key)
     return progress
+
+
+def _parse_key(run: NodeRun, value: Any) -> str:
+    """Return a rendered key as text; raises StepFailed for what events cannot be sent with."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float) or value == "":
+        raise StepFailed(f"the key is {describe_kind(value)}; expected text or a number", recoverable=False)
+    return to_text(value, run.scope.env.spend)
 
 
 def describe_problems(run: NodeRun, json_schema: dict[str, Any], value: Any) -> str:

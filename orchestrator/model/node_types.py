@@ -98,6 +98,7 @@ KINDS: dict[str, Kind] = {
         "Waits for an event that is sent to the run, or for the first of several.",
         config={
             "event": "Name of the event, or a list of names: the first of these events ends the wait.",
+            "key": "Template of a key: only an event that is sent with this key ends the wait.",
             "timeout_seconds": "Timeout of the wait; then the run continues by port `timeout`.",
             "schema": "JSON Schema for the payload; others are refused. `uniqueItems` needs `maxItems`.",
         },

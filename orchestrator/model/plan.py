@@ -217,6 +217,8 @@ class Wait(Node):
 
     kind: Literal["wait"]
     event: Any
+    key: Any = None
+    """What the key of an event has to be; `None` for events with any key, or none."""
     timeout_seconds: Any = None
     payload_schema: dict[str, Any] | None = None
 

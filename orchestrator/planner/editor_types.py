@@ -116,6 +116,7 @@ NODE_CONFIG: dict[tuple[str, str], Schema] = {
     ("delay", "cron"): may_be_empty(CRON),
     ("delay", "timezone"): {"type": ["string", "null"]},
     ("wait", "event"): {"anyOf": [NAME, {"type": "array", "items": NAME, "minItems": 1}]},
+    ("wait", "key"): {"type": ["string", "number", "null"]},
     ("wait", "timeout_seconds"): {"type": ["number", "string", "null"], "minimum": 0, "maximum": MAX_DELAY_SECONDS},
     ("wait", "schema"): {"type": ["object", "boolean", "null"]},
     ("workflow", "workflow_id"): {"type": "string", "minLength": 1},

@@ -215,6 +215,10 @@ def _check_wait(node: Node, pointer: str, report: Report) -> None:
         if not isinstance(name, str) or not name:
             message = f"the name of an event must be text, not {describe_value(name)}"
             report.add_error("missing_event", f"{pointer}/config/event/{index}", message)
+    key = node.config.get("key")
+    if isinstance(key, bool) or not isinstance(key, str | int | float | None):
+        message = f"the key of a wait must be text or a number, not {describe_type(key)}"
+        report.add_error("wrong_type", f"{pointer}/config/key", message)
     _check_seconds(node.config.get("timeout_seconds"), f"{pointer}/config/timeout_seconds", report)
     payload_schema = node.config.get("schema")
     if payload_schema:

@@ -112,6 +112,7 @@ class ScopeBuilder:
                 return Wait(
                     kind="wait",
                     event=config["event"],
+                    key=None if config.get("key") in (None, "") else config["key"],
                     timeout_seconds=config.get("timeout_seconds"),
                     payload_schema=config.get("schema") or None,
                     **common,

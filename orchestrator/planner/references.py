@@ -62,7 +62,7 @@ def find_sites(node: Node, pointer: str) -> Iterator[Site]:
             yield f"{at}/input", config.get("input"), "template"
             yield from _find_compensation_sites(node, pointer)
         case _:
-            for key in ("event", "timeout_seconds", "output", "message"):
+            for key in ("event", "key", "timeout_seconds", "output", "message"):
                 yield f"{at}/{key}", config.get(key), "template"
 
 

@@ -134,7 +134,15 @@ class Operations:
         await self.runs.resume(run_id)
 
     async def send_event(
-        self, customer_id: str | None, run_id: str, name: str, payload: Any, key: str | None = None, *, by: str = ""
+        self,
+        customer_id: str | None,
+        run_id: str,
+        name: str,
+        payload: Any,
+        key: str | None = None,
+        *,
+        event_key: str | None = None,
+        by: str = "",
     ) -> None:
         """Send an event to the run's `wait` nodes, once for each key.
 
@@ -146,7 +154,7 @@ class Operations:
         await asyncio.to_thread(awaited.require_fit, name, payload)
         if name in awaited.single:
             await self._require_open_wait(run_id, name, awaited, key)
-        await self.runs.send_event(run_id, name, payload, key, by=by)
+        await self.runs.send_event(run_id, name, payload, key, event_key=event_key, by=by)
 
     async def _require_open_wait(self, run_id: str, name: str, awaited: AwaitedEvents, key: str | None) -> None:
         """Raise OperationRefused where all waits for an event have ended, unless the request is sent again."""

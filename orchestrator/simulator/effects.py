@@ -17,6 +17,7 @@ from orchestrator.interpreter.effects import (
     BranchRequest,
     BranchResult,
     CallRequest,
+    EventFilter,
     Resolution,
 )
 from orchestrator.interpreter.execute import execute, execute_branch
@@ -158,13 +159,13 @@ class SimulatedEffects:
         await asyncio.sleep(seconds)
 
     async def receive(
-        self, events: tuple[str, ...], timeout_seconds: float | None, title: str, branches: tuple[str, ...], turn: int
+        self, wanted: EventFilter, timeout_seconds: float | None, title: str, branches: tuple[str, ...], turn: int
     ) -> tuple[str, Any] | None:
         """Wait for one of these events; return its name and payload, or None on timeout."""
-        early = self.inbox.take(events, branches)
+        early = self.inbox.take(wanted, branches)
         if early is not None:
             return early.name, early.payload
-        waiter = self.inbox.open_waiter(events, branches)
+        waiter = self.inbox.open_waiter(wanted, branches)
         cancelled = False
         try:
             async with asyncio.timeout(timeout_seconds):
@@ -178,10 +179,10 @@ class SimulatedEffects:
         finally:
             self.inbox.close_waiter(waiter, cancelled=cancelled)
 
-    def deliver(self, event: str, payload: Any, number: int) -> None:
+    def deliver(self, event: str, payload: Any, number: int, key: str | None = None) -> None:
         """Queue an event if this flow waits for events of that name."""
         if self.waits is None or event in self.waits or ANY_EVENT in self.waits:
-            self.inbox.deliver(event, payload, number)
+            self.inbox.deliver(event, payload, number, key)
 
     async def run_branch(self, request: BranchRequest) -> BranchResult:
         """Run a branch with state and effects of its own, as a child workflow would."""

@@ -101,7 +101,7 @@ async def deliver_later(simulation: Simulation, event: Mapping[str, Any]) -> Non
     await asyncio.sleep(float(event.get("at", 0)))
     simulation.received += 1
     for flow in list(simulation.flows):
-        flow.deliver(event["name"], event.get("payload"), simulation.received)
+        flow.deliver(event["name"], event.get("payload"), simulation.received, event.get("key"))
 
 
 def build_document(plan: Plan, info: RunInfo, state: RunState, simulation: Simulation) -> Run:

@@ -6,7 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from orchestrator.interpreter.effects import ActionResult, ActRequest, BranchRequest, BranchResult, CallRequest
+from orchestrator.interpreter.effects import (
+    ActionResult,
+    ActRequest,
+    BranchRequest,
+    BranchResult,
+    CallRequest,
+    EventFilter,
+)
 from orchestrator.interpreter.execute import execute
 from orchestrator.interpreter.frames import LoopFrame, ParallelFrame
 from orchestrator.interpreter.lineup import Lineup
@@ -48,7 +55,7 @@ class _InterruptingEffects(SimulatedEffects):
         self.state = state
         self.boundaries_left = every
         self.lineup = Lineup(is_open=early is None)
-        self.undelivered: list[tuple[str, Any, int]] = []
+        self.undelivered: list[tuple[str, Any, int, str | None]] = []
         """Events that have come before all paths have taken their places."""
         self.is_over = False
         """The state has been written: what is left of this flow does nothing more, as on Temporal."""
@@ -85,19 +92,19 @@ class _InterruptingEffects(SimulatedEffects):
         await super().sleep(seconds, title)
 
     async def receive(
-        self, events: tuple[str, ...], timeout_seconds: float | None, title: str, branches: tuple[str, ...], turn: int
+        self, wanted: EventFilter, timeout_seconds: float | None, title: str, branches: tuple[str, ...], turn: int
     ) -> tuple[str, Any] | None:
         resumed = not self.lineup.is_open
         await self.lineup.pass_in_turn(turn)
         if resumed and timeout_seconds is not None:
             timeout_seconds = max(timeout_seconds, MOMENT)
-        return await super().receive(events, timeout_seconds, title, branches, turn)
+        return await super().receive(wanted, timeout_seconds, title, branches, turn)
 
-    def deliver(self, event: str, payload: Any, number: int) -> None:
+    def deliver(self, event: str, payload: Any, number: int, key: str | None = None) -> None:
         if self.lineup.is_open:
-            super().deliver(event, payload, number)
+            super().deliver(event, payload, number, key)
         else:
-            self.undelivered.append((event, payload, number))
+            self.undelivered.append((event, payload, number, key))
 
     async def run_branch(self, request: BranchRequest) -> BranchResult:
         self.children += 1

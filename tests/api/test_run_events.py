@@ -112,3 +112,18 @@ async def test_an_event_for_a_wait_that_may_come_again_is_kept(api: httpx.AsyncC
     answers = [await api.post(f"/runs/{run_id}/events/part") for _ in range(3)]
 
     assert [answer.status_code for answer in answers] == [202, 202, 202]
+
+
+async def test_an_event_with_a_key_ends_the_wait_for_this_key(api: httpx.AsyncClient) -> None:
+    nodes = {
+        "each": {"type": "loop", "collection": [7, 8], "body": ["ask"], "config": {"max_concurrency": 2}},
+        "ask": make_wait("delivered", key="{{ item }}"),
+    }
+    run_id = await start_run(api, nodes, "trigger -> each")
+    for key in ("8", "7"):
+        sent = await api.post(f"/runs/{run_id}/events/delivered", params={"key": key}, json=f"order {key}")
+        assert sent.status_code == 202, sent.text
+    run = await wait_for_status(api, run_id, "completed")
+
+    payloads = {step["path"]: step["output_data"].get("payload") for step in run["steps"]}
+    assert (payloads["each[0]"], payloads["each[1]"]) == ("order 7", "order 8")

@@ -299,16 +299,17 @@ CONTINUED: tuple[Delicate, ...] = (
     Delicate(
         "continued: an event that one branch has read and another one has not",
         {
-            "fork": make_fork(["ask"], ["each"], ["either"]),
+            "fork": make_fork(["ask"], ["each"], ["either"], ["mine"]),
             "ask": make_wait("go"),
             "each": make_loop(20, "n", "note"),
             "note": NOTE,
             "late": make_wait("go"),
             "either": {"type": "wait", "config": {"event": ["stop", "halt"], "timeout_seconds": 1}},
+            "mine": make_wait("go", key="{{ 7 }}", timeout_seconds=1),
         },
         ("trigger -> fork", "each -> late"),
         executions=4,
-        operate=lambda play: send_when_called(play, "note", "go"),
+        operate=lambda play: send_when_called(play, "note", "go", key="other"),
     ),
     Delicate(
         "continued: a loop between two of its iterations",
@@ -563,14 +564,14 @@ async def skip_continued(play: Play) -> None:
     await play.resolve("once", "skip")
 
 
-async def send_when_called(play: Play, node: str, event: str) -> None:
+async def send_when_called(play: Play, node: str, event: str, key: str | None = None) -> None:
     """Send an event once a node has been called six times."""
 
     async def are_enough() -> bool:
         return play.script.list_nodes().count(node) >= 6
 
     await wait_until(are_enough)
-    await play.send(event)
+    await play.runs.send_event(play.run_id, event, event_key=key)
 
 
 async def resolve_twice(play: Play) -> None:

@@ -61,7 +61,7 @@ class Golden:
     async def _send(self, run_id: str, event: dict[str, Any]) -> None:
         await asyncio.sleep(event.get("at", 0))
         try:
-            await self.world.runs.send_event(run_id, event["name"], event.get("payload"))
+            await self.world.runs.send_event(run_id, event["name"], event.get("payload"), event_key=event.get("key"))
         except OperationRefused:
             return  # the run has ended already, which some cases expect
 

@@ -8,7 +8,7 @@ import pytest
 from temporalio import workflow
 from temporalio.converter import DefaultPayloadConverter
 
-from orchestrator.interpreter.effects import BranchRequest, Resolution
+from orchestrator.interpreter.effects import BranchRequest, EventFilter, Resolution
 from orchestrator.interpreter.inbox import Inbox
 from orchestrator.model.plan import Plan
 from orchestrator.model.run import RunInfo
@@ -28,8 +28,8 @@ async def test_an_event_of_a_cancelled_waiter_wakes_the_next_one() -> None:
     """It was put back unread, and the other waiter slept until the next event of that name."""
     plan = make_waiting_plan()
     effects = TemporalEffects(plan, INFO, Inbox(), paused=False)
-    first = asyncio.create_task(effects.receive(("go",), None, "first", (), 1))
-    second = asyncio.create_task(effects.receive(("go",), None, "second", (), 2))
+    first = asyncio.create_task(effects.receive(EventFilter(("go",)), None, "first", (), 1))
+    second = asyncio.create_task(effects.receive(EventFilter(("go",)), None, "second", (), 2))
     await asyncio.sleep(0)
 
     await effects.deliver("go", 7)
@@ -76,8 +76,8 @@ async def take_turns() -> None:
 async def test_an_event_that_comes_before_the_waits_are_open_again_reaches_each_of_them() -> None:
     """Of a wait in a branch and one outside, the second found the event read by the first and waited for ever."""
     effects = TemporalEffects(make_waiting_plan(), INFO, Inbox(), paused=False, resumed=True)
-    outside = asyncio.create_task(effects.receive(("go",), None, "outside", (), 1))
-    inside = asyncio.create_task(effects.receive(("go",), None, "inside", ("fork[0]",), 2))
+    outside = asyncio.create_task(effects.receive(EventFilter(("go",)), None, "outside", (), 1))
+    inside = asyncio.create_task(effects.receive(EventFilter(("go",)), None, "inside", ("fork[0]",), 2))
     await asyncio.sleep(0)
 
     await effects.deliver("go", 7)
@@ -98,7 +98,7 @@ async def test_an_event_that_comes_when_a_run_is_resumed_wins_over_a_timeout_tha
 
     monkeypatch.setattr(workflow, "wait_condition", wait_condition)
     effects = TemporalEffects(make_waiting_plan(), INFO, Inbox(), paused=False, resumed=True)
-    late = asyncio.create_task(effects.receive(("go",), 0.0, "late", (), 1))
+    late = asyncio.create_task(effects.receive(EventFilter(("go",)), 0.0, "late", (), 1))
     await asyncio.sleep(0)
 
     await effects.deliver("go", 7)

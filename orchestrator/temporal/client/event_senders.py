@@ -33,6 +33,6 @@ async def find_event_sender(client: Client, run_id: str, name: str, payload: Any
         signal = event.workflow_execution_signaled_event_attributes
         if signal.signal_name == "event" and signal.input.payloads:
             (message,) = DefaultPayloadConverter().from_payloads(signal.input.payloads[:1])
-            if message == {"name": name, "payload": payload}:
+            if isinstance(message, dict) and (message.get("name"), message.get("payload")) == (name, payload):
                 return EventSender(signal.identity, signal.request_id)
     return EventSender()

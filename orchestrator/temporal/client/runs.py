@@ -213,16 +213,24 @@ class Runs:
             await handle.signal("resume", {})
 
     async def send_event(
-        self, run_id: str, name: str, payload: Any = None, key: str | None = None, *, by: str = ""
+        self,
+        run_id: str,
+        name: str,
+        payload: Any = None,
+        key: str | None = None,
+        *,
+        event_key: str | None = None,
+        by: str = "",
     ) -> None:
         """Send an event to a run's `wait` nodes, once for each key; the run stores events that arrive early.
 
-        `by` is who sends it, for the record.
+        `event_key` is what a `wait` may ask for beside the name; `by` is who sends it, for the record.
         """
+        message = {"name": name, "payload": payload, **omit_empty(key=event_key)}
         request = SignalWorkflowExecutionRequest(
             namespace=self.client.namespace,
             signal_name="event",
-            input=Payloads(payloads=await self.client.data_converter.encode([{"name": name, "payload": payload}])),
+            input=Payloads(payloads=await self.client.data_converter.encode([message])),
             identity=by or self.client.identity,
             request_id=key or str(uuid4()),
         )

@@ -18,6 +18,7 @@ from orchestrator.interpreter.effects import (
     BranchRequest,
     BranchResult,
     CallRequest,
+    EventFilter,
     Resolution,
 )
 from orchestrator.interpreter.failures import HistoryFull
@@ -80,7 +81,7 @@ class TemporalEffects:
         self.inbox = inbox
         self.paused = paused
         self.lineup = Lineup(is_open=not resumed)
-        self._early: list[tuple[str, Any, int | None]] = []
+        self._early: list[tuple[str, Any, int | None, str | None]] = []
         """Events that came before the lineup opened."""
         self.held = 0
         """Number of paths held at a node boundary by a pause."""
@@ -157,19 +158,19 @@ class TemporalEffects:
         await workflow.sleep(seconds, summary=escape_markdown(title))
 
     async def receive(
-        self, events: tuple[str, ...], timeout_seconds: float | None, title: str, branches: tuple[str, ...], turn: int
+        self, wanted: EventFilter, timeout_seconds: float | None, title: str, branches: tuple[str, ...], turn: int
     ) -> tuple[str, Any] | None:
         """Read an event, waiting for it if necessary; `None` after the timeout."""
         resumed = not self.lineup.is_open
         await self.lineup.pass_in_turn(turn)
-        early = self.inbox.take(events, branches)
+        early = self.inbox.take(wanted, branches)
         if early is not None:
             return early.name, early.payload
         if timeout_seconds is not None and timeout_seconds <= 0:
             if not resumed:
                 return None
             timeout_seconds = YIELD_SECONDS  # an event of this workflow task is delivered next, and wins
-        waiter = self.inbox.open_waiter(events, branches)
+        waiter = self.inbox.open_waiter(wanted, branches)
         cancelled = False
         self.show()
         try:
@@ -189,13 +190,14 @@ class TemporalEffects:
             self.inbox.close_waiter(waiter, cancelled=cancelled)
         return waiter.get_received()
 
-    async def deliver(self, event: str, payload: Any, number: int | None = None) -> None:
+    async def deliver(self, event: str, payload: Any, number: int | None = None, key: str | None = None) -> None:
         """Add an event, and pass it to those who wait for it, in this flow and in children."""
         if not self.lineup.is_open:
-            self._early.append((event, payload, number))
+            self._early.append((event, payload, number, key))
             return
-        added = self.inbox.deliver(event, payload, number)
-        await self.children.deliver(event, {"name": event, "payload": payload, "number": added.number})
+        added = self.inbox.deliver(event, payload, number, key)
+        copy = {"name": event, "payload": payload, "number": added.number}
+        await self.children.deliver(event, copy if key is None else {**copy, "key": key})
 
     async def deliver_early(self) -> None:
         """Deliver the events that came before the lineup opened, to all waits that are open again by now."""

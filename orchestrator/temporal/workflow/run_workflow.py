@@ -122,7 +122,10 @@ class RunWorkflow:
         number = message.get("number")  # in the copy that a branch gets
         if not isinstance(number, int):
             number = None
-        await self.flow.effects.deliver(message["name"], message.get("payload"), number)
+        key = message.get("key")
+        await self.flow.effects.deliver(
+            message["name"], message.get("payload"), number, key if isinstance(key, str) else None
+        )
 
     @workflow.signal
     async def pause(self, _: Any = None) -> None:
