@@ -10,6 +10,7 @@ from api.request_log import RequestLog
 from api.routes import (
     audit,
     builder,
+    bulk,
     caller,
     graphs,
     keys,
@@ -48,7 +49,8 @@ def create_app(services: Services) -> FastAPI:
     app.state.limits = RateLimits(services.settings.rate_limit)
     app.state.streams = OpenStreams(services.settings.max_streams)
     problems.install(app)
-    for module in (simulation, workflows, graphs, schedules, run_counts, runs, triggers, builder, keys, caller, audit):
+    modules = (simulation, workflows, graphs, schedules, run_counts, runs, triggers, builder, keys, caller, audit, bulk)
+    for module in modules:
         app.include_router(module.router, prefix=PREFIX)
     app.include_router(service.health_router)
     app.include_router(service.readiness_router)

@@ -39,6 +39,9 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
     "operation_refused": ProblemType(
         409, "The current state does not allow the operation. The detail says which does."
     ),
+    "bulk_job_not_found": ProblemType(
+        404, "There is no such operation on many runs, or it belongs to another customer."
+    ),
     "edit_conflict": ProblemType(
         412, "The definition has changed since it was read. Read it again, and apply the change to that."
     ),

@@ -24,6 +24,7 @@ CODES = {
             "bad_cursor",
             "bad_settings",
             "bad_usage",
+            "bulk_job_not_found",
             "definition_invalid",
             "delivery_not_found",
             "edit_conflict",

@@ -13,6 +13,7 @@ from activities.secrets import open_secrets
 from orchestrator.service.archiver import Archiver
 from orchestrator.service.audit_writer import AuditWriter
 from orchestrator.service.background import run_every
+from orchestrator.service.bulk import Bulk
 from orchestrator.service.events import Events
 from orchestrator.service.failing_runs import FailingRuns
 from orchestrator.service.graphs import Graphs
@@ -36,6 +37,7 @@ from orchestrator.settings import Settings
 from orchestrator.store.api_keys import Keys
 from orchestrator.store.archive import Archive
 from orchestrator.store.audit import Audit
+from orchestrator.store.bulk_jobs import BulkJobs
 from orchestrator.store.database import Database, create_database, get_database_url
 from orchestrator.store.deliveries import Deliveries
 from orchestrator.store.leases import Leases
@@ -69,6 +71,7 @@ class Services:
     starts: Starts
     operations: Operations
     reruns: Reruns
+    bulk: Bulk
     events: Events
     webhooks: Webhooks
     indexer: Indexer
@@ -129,6 +132,7 @@ async def open_services(
         starts = Starts(runs, plans, deliveries, index_writer)
         archive = Archive(database)
         operations = Operations(runs, index, archive, index_writer, stopping)
+        reruns = Reruns(runs, plans, starts, operations)
         events = Events(triggers, plans, deliveries, starts, operations)
         async with index_writer.run_in_background():
             services = Services(
@@ -145,7 +149,8 @@ async def open_services(
                 schedules=WorkflowSchedules(definitions, index, schedules, starts, database),
                 starts=starts,
                 operations=operations,
-                reruns=Reruns(runs, plans, starts, operations),
+                reruns=reruns,
+                bulk=Bulk(BulkJobs(database), operations, reruns),
                 events=events,
                 webhooks=Webhooks(triggers, deliveries, events, operations, secrets),
                 indexer=Indexer(runs, index, leases, prober),
@@ -175,6 +180,7 @@ async def run_services(settings: Settings, runs: Runs, registry: Registry) -> As
             services.failing_runs.run_in_background(),
             services.prober.run_in_background(),
             services.stuck.run_in_background(),
+            services.bulk.run_in_background(),
             services.archiver.run_in_background(),
             run_every(PRUNE_SECONDS, "archive", services.archiver.prune),
             services.reconciler.run_in_background(),

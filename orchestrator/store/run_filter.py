@@ -1,13 +1,17 @@
 """Which runs a list shows, as conditions on the tables."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import ColumnElement, func, select
 
 from orchestrator.errors import OrchestratorError
+from orchestrator.model.run import format_timestamp
 from orchestrator.store.tables import begins_with, run_keys, runs
 
+TIMES = ("since", "until", "ended_since", "ended_until")
 MAX_SEARCHED = timedelta(days=31)
 """Longest range of start times in which the text of errors is searched for all workflows."""
 
@@ -46,6 +50,23 @@ class RunFilter:
     """The end is before this."""
     id_prefix: str | None = None
     """What the ID begins with."""
+    ids: tuple[str, ...] = ()
+    """The runs themselves."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields that select something, as JSON."""
+        chosen = {name: getattr(self, name) for name in self.__slots__ if getattr(self, name) not in (None, ())}
+        return {
+            name: format_timestamp(value) if isinstance(value, datetime) else value for name, value in chosen.items()
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "RunFilter":
+        """Return the filter that `to_json` wrote."""
+        read = {name: datetime.fromisoformat(text) for name, text in value.items() if name in TIMES}
+        lists = {name: tuple(entries) for name, entries in value.items() if name in ("statuses", "ids")}
+        keys = {"keys": tuple((name, text) for name, text in value.get("keys", ()))}
+        return cls(**{**value, **read, **lists, **keys})
 
     def require_narrow(self, now: datetime) -> None:
         """Raise FilterTooWide where the texts of all errors would be searched: no index knows their words."""
@@ -73,6 +94,8 @@ class RunFilter:
             conditions.append(runs.c.status.in_(self.statuses))
         if self.error is not None:
             conditions.append(func.lower(runs.c.error).contains(self.error.lower(), autoescape=True))
+        if self.ids:
+            conditions.append(runs.c.id.in_(self.ids))
         if self.id_prefix is not None:
             conditions.append(begins_with(runs.c.id, self.id_prefix))
         return [*conditions, *self._build_times(), *self._build_keys(customer_id)]

@@ -238,6 +238,35 @@ audit = Table(
     Index(None, "target", "at"),
 )
 
+bulk_jobs = Table(
+    "bulk_jobs",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("customer_id", ID, nullable=False),  # empty for an administrator, whose job takes the runs of all customers
+    Column("operation", String(20), nullable=False),
+    Column("selection", JSON, nullable=False),  # the filter
+    Column("options", JSON, nullable=False),
+    Column("actor", Text, nullable=False),  # the name of an API key
+    Column("pace", Integer, nullable=False),  # runs a second
+    Column("total", Integer, nullable=False),  # runs that matched when it started
+    Column("state", String(20), nullable=False),  # running, stopped or completed
+    Column("created_at", UtcTime, nullable=False),
+    Column("ended_at", UtcTime),
+    Index(None, "state"),
+    Index(None, "customer_id", "created_at", "id"),
+)
+
+bulk_items = Table(
+    "bulk_items",
+    metadata,
+    Column("job_id", String(32), primary_key=True),
+    Column("run_id", RUN_ID, primary_key=True),
+    Column("outcome", String(20), nullable=False),  # done, refused or failed
+    Column("message", Text),
+    Column("new_run_id", RUN_ID),
+    ForeignKeyConstraint(["job_id"], ["bulk_jobs.id"], ondelete="CASCADE"),
+)
+
 installation = Table(
     "installation",  # one row: the ID that tells this database from others that use the same Temporal namespace
     metadata,

@@ -10,6 +10,7 @@ import pytest
 from api.app import PREFIX, create_app
 from api.audit import UNRECORDED
 from orchestrator.service.services import Services
+from orchestrator.store.run_filter import RunFilter
 from tests.api.support import EVERY_HOUR, SET, WAIT, create_active_workflow, serve_api, start_run, wait_for_status
 from tests.temporal.world import World, make_definition
 
@@ -76,6 +77,7 @@ async def prepare(api: httpx.AsyncClient, world: World) -> dict[str, Any]:
         "rerunRun": ({"run_id": ended}, {"from_node": "a"}),
         "sendEventToWorkflows": ({}, {"name": "order.paid", "customer_id": "acme"}),
         "redrivePausedDeliveries": ({}, {"workflow_id": "on-paid"}),
+        "startBulk": ({}, {"operation": "pause", "filter": {"ids": [runs["send"]]}}),
         "createKey": ({}, {"name": "second", "customer_id": "acme"}),
         "rotateKey": ({"key_id": key}, None),
         "revokeKey": ({"key_id": key}, None),
@@ -93,6 +95,8 @@ async def test_every_request_that_changes_something_is_recorded(
     requests = await prepare(admin, world)
     delivery = await services.events.accept("acme", "order.paid", None, None)
     requests["redriveDelivery"] = ({"delivery_id": delivery.id}, None)
+    job = await services.bulk.start("acme", "pause", RunFilter(statuses=("completed",)), {}, actor="a test", pace=1)
+    requests["stopBulk"] = ({"job_id": job.id}, None)
 
     assert set(operations) == set(requests), "a new operation needs a request here, or an entry in api.audit.UNRECORDED"
     for name, (parameters, body) in requests.items():

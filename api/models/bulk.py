@@ -1,0 +1,174 @@
+"""Bodies of the routes for operations on many runs."""
+
+from datetime import datetime
+from typing import Any, Self
+
+from pydantic import BaseModel, Field, JsonValue, model_validator
+
+from api.fields import LINE, PLAIN, TEXT, UtcTime
+from api.models.base import Model, PublishedVersion
+from api.models.runs import RunView
+from api.run_filters import MAX_KEYS, RunStatus, TriggerType
+from orchestrator.errors import ErrorType
+from orchestrator.model.run import Reason, ResolutionAction
+from orchestrator.service.bulk import BulkOperation, BulkStatus
+from orchestrator.store.run_filter import RunFilter
+
+MAX_IDS = 1_000
+MAX_PACE = 100
+NEEDED = {"resolve": ("action",), "send": ("event",)}
+"""Fields that an operation needs."""
+ALLOWED: dict[str, tuple[str, ...]] = {
+    "cancel": ("reason",),
+    "terminate": ("reason",),
+    "resolve": ("node_id", "action"),
+    "rerun": ("from_node", "version"),
+    "send": ("event", "payload"),
+}
+"""Fields that belong to an operation."""
+
+
+class BulkFilter(Model):
+    """Which runs; the fields are the parameters of `GET /runs`. At least one is needed."""
+
+    ids: list[str] = Field([], max_length=MAX_IDS, description="The runs themselves.")
+    workflow_id: str | None = Field(None, pattern=PLAIN, max_length=200, description="Workflow ID.")
+    status: list[RunStatus] = Field([], max_length=7, description="Statuses, of which a run has one.")
+    reason: Reason | None = Field(None, description="What the run waits for.")
+    node: str | None = Field(None, pattern=LINE, max_length=300, description="Node where it waits or failed.")
+    error_type: ErrorType | None = Field(None, description="Type of the error.")
+    error: str | None = Field(
+        None, pattern=TEXT, min_length=1, max_length=200, description="Text in the message of the error."
+    )
+    trigger: TriggerType | None = Field(None, description="What started the run.")
+    parent: str | None = Field(None, pattern=PLAIN, max_length=300, description="ID of the run that called it.")
+    rerun_of: str | None = Field(None, pattern=PLAIN, max_length=300, description="ID of the run that it continues.")
+    key: list[str] = Field([], max_length=MAX_KEYS, description="Business keys, `name=value`, all of which it has.")
+    since: UtcTime | None = Field(None, description="Runs that started at or after this time.")
+    until: UtcTime | None = Field(None, description="Runs that started before this time.")
+    ended_since: UtcTime | None = Field(None, description="Runs that ended at or after this time.")
+    ended_until: UtcTime | None = Field(None, description="Runs that ended before this time.")
+
+    @model_validator(mode="after")
+    def _require_some(self) -> Self:
+        if self.make_filter() == RunFilter():
+            raise ValueError("select runs by at least one field")
+        return self
+
+    def make_filter(self) -> RunFilter:
+        """Return the filter of the list."""
+        names = (each.partition("=") for each in self.key)
+        return RunFilter(
+            **self.model_dump(exclude={"status", "node", "trigger", "parent", "key", "ids"}),
+            statuses=tuple(dict.fromkeys(self.status)),
+            node_id=self.node,
+            trigger_type=self.trigger,
+            parent_run_id=self.parent,
+            keys=tuple((name, value) for name, _, value in names),
+            ids=tuple(dict.fromkeys(self.ids)),
+        )
+
+
+class BulkRequest(Model):
+    """One operation on all runs of a filter."""
+
+    operation: BulkOperation = Field(description="What to do with each run.", examples=["rerun"])
+    filter: BulkFilter = Field(description="Which runs.", examples=[{"workflow_id": "greeting", "status": ["failed"]}])
+    reason: str = Field("", max_length=1000, pattern=TEXT, description="With `cancel` and `terminate`: why.")
+    node_id: str | None = Field(
+        None, min_length=1, max_length=300, description="With `resolve`: the node; by default where each run waits."
+    )
+    action: ResolutionAction | None = Field(None, description="With `resolve`: how to continue.")
+    from_node: str | None = Field(
+        None, min_length=1, max_length=300, description="With `rerun`: the first node; by default the one that failed."
+    )
+    version: PublishedVersion | None = Field(None, description="With `rerun`: another published version.")
+    event: str | None = Field(None, pattern=PLAIN, max_length=200, description="With `send`: name of the event.")
+    payload: JsonValue = Field(None, description="With `send`: payload of the event.")
+    pace: int = Field(10, ge=1, le=MAX_PACE, description="Runs a second, at most.")
+    dry_run: bool = Field(False, description="Return how many runs match, and the newest, without touching any.")
+
+    @model_validator(mode="after")
+    def _require_fields(self) -> Self:
+        for name in NEEDED.get(self.operation, ()):
+            if getattr(self, name) is None:
+                raise ValueError(f"`{self.operation}` needs `{name}`")
+        own = {name for names in ALLOWED.values() for name in names}
+        foreign = sorted((self.model_fields_set & own) - set(ALLOWED.get(self.operation, ())))
+        if foreign:
+            raise ValueError(f"`{foreign[0]}` does not belong to `{self.operation}`")
+        if self.action == "retry_from":
+            raise ValueError("`retry_from` needs a node of one run: resolve such runs one by one")
+        return self
+
+    def list_options(self) -> dict[str, Any]:
+        """Return the fields of the operation that are set."""
+        names = ALLOWED.get(self.operation, ())
+        return {name: getattr(self, name) for name in names if getattr(self, name) not in (None, "")}
+
+
+class BulkPreview(BaseModel):
+    """What an operation on many runs would do."""
+
+    total: int = Field(description="Number of runs that match.")
+    runs: list[RunView] = Field(description="The newest of them.")
+
+
+class FailedReruns(BaseModel):
+    """Reruns that failed again at the same node with the same type of error."""
+
+    node_id: str = Field(description="The node; empty where there is none.")
+    error_type: str = Field(description="Type of the error.")
+    count: int = Field(description="Number of reruns.")
+
+
+class BulkView(BaseModel):
+    """An operation on many runs, and what came of it so far."""
+
+    id: str = Field(description="ID of the operation.")
+    operation: str = Field(description="What is done with each run.")
+    filter: dict[str, Any] = Field(description="Which runs; `until` is when the operation started, or earlier.")
+    options: dict[str, Any] = Field(description="The other fields of the request.")
+    actor: str = Field(description="Who asked for it: the name of the API key.")
+    state: str = Field(description="`running`, `completed` or `stopped`.")
+    pace: int = Field(description="Runs a second, at most.")
+    total: int = Field(description="Number of runs that matched when it started.")
+    processed: int = Field(description="Number of runs that have an outcome.")
+    outcomes: dict[str, int] = Field(
+        description="Number of runs by outcome: `done`, `refused` (the state of the run did not allow it), `failed`."
+    )
+    reruns: dict[str, int] = Field(description="With `rerun`: number of new runs by the status that they have now.")
+    failed_reruns: list[FailedReruns] = Field(description="With `rerun`: where new runs failed again.")
+    created_at: datetime = Field(description="When it started.")
+    ended_at: datetime | None = Field(description="When it ended.")
+    links: dict[str, str] = Field(description="Addresses of the operation: `self` and `items`.")
+
+
+class BulkItemView(BaseModel):
+    """What came of one run."""
+
+    run_id: str = Field(description="Run ID.")
+    outcome: str = Field(description="`done`, `refused` or `failed`.")
+    message: str | None = Field(description="Why it was refused or failed.")
+    new_run_id: str | None = Field(description="ID of the rerun.")
+
+
+def make_bulk_view(status: BulkStatus) -> BulkView:
+    """Return the view of an operation."""
+    job, report = status.job, status.report
+    own = f"/api/v1/bulk/{job.id}"
+    return BulkView(
+        **{
+            name: getattr(job, name) for name in ("id", "operation", "actor", "state", "pace", "created_at", "ended_at")
+        },
+        filter=dict(job.selection),
+        options=dict(job.options),
+        total=job.total,
+        processed=sum(report.outcomes.values()),
+        outcomes=dict(report.outcomes),
+        reruns=dict(report.reruns),
+        failed_reruns=[
+            FailedReruns(node_id=node, error_type=kind, count=number) for node, kind, number in report.failed_reruns
+        ],
+        links={"self": own, "items": f"{own}/items"},
+    )

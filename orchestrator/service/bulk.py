@@ -1,0 +1,232 @@
+"""Do one operation on all runs of a filter: as a durable job with a pace, progress, a stop, and a report of outcomes.
+
+The list of runs is that of the moment in which the job starts: runs that start later, such as its own reruns, are not
+operated. Each run is operated once, also after a crash.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Literal, get_args
+
+from orchestrator.errors import OperationRefused, OrchestratorError, RunNotFound, ServerUnavailable
+from orchestrator.interpreter.restart import Changes
+from orchestrator.model.run import RunSummary, format_timestamp
+from orchestrator.service.background import run_in_background
+from orchestrator.service.reruns import Reruns
+from orchestrator.service.runs import Operations
+from orchestrator.store.bulk_jobs import (
+    COMPLETED,
+    DONE,
+    FAILED,
+    REFUSED,
+    STOPPED,
+    BulkItem,
+    BulkJob,
+    BulkJobs,
+    BulkReport,
+)
+from orchestrator.store.database import StoreUnavailable
+from orchestrator.store.run_filter import RunFilter
+from orchestrator.temporal.bulk import name_bulk_queue, run_bulk_worker, start_bulk, stop_bulk
+from orchestrator.temporal.client.connection import translate_rpc_errors
+
+logger = logging.getLogger(__name__)
+BulkOperation = Literal["cancel", "terminate", "pause", "resume", "resolve", "rerun", "send"]
+MAX_BATCH = 20
+AT_ONCE = 5
+LOOK_SECONDS = 5.0
+"""How often a process looks for jobs that another one has started, or that a crash has left."""
+UNAVAILABLE = (ServerUnavailable, StoreUnavailable)
+
+
+@dataclass(frozen=True, slots=True)
+class BulkStatus:
+    """A job and what came of it so far."""
+
+    job: BulkJob
+    report: BulkReport
+
+
+class Bulk:
+    """The jobs of all customers, and the worker that does them while there are any."""
+
+    def __init__(self, jobs: BulkJobs, operations: Operations, reruns: Reruns) -> None:
+        self.jobs = jobs
+        self.operations = operations
+        self.reruns = reruns
+        self.client = operations.runs.client
+        self.queue = name_bulk_queue(operations.runs.settings.task_queue)
+        self._wakeup = asyncio.Event()
+
+    async def start(
+        self,
+        customer_id: str | None,
+        operation: BulkOperation,
+        wanted: RunFilter,
+        options: Mapping[str, Any],
+        *,
+        actor: str,
+        pace: int,
+    ) -> BulkJob:
+        """Start a job; raises FilterTooWide, and OperationRefused where no run matches."""
+        now = datetime.now(UTC)
+        fixed = replace(wanted, until=now if wanted.until is None else min(wanted.until, now))
+        total = await self._count(customer_id, fixed)
+        if total == 0:
+            raise OperationRefused("no run matches the filter")
+        job = BulkJob(operation, fixed.to_json(), dict(options), actor, pace, total, customer_id or "", created_at=now)
+        await self.jobs.add(job)
+        await self._ensure_workflow(job)
+        self._wakeup.set()
+        return job
+
+    async def preview(self, customer_id: str | None, wanted: RunFilter, limit: int) -> tuple[int, list[RunSummary]]:
+        """Return how many runs match a filter, and the newest of them."""
+        total = await self._count(customer_id, wanted)
+        return total, await self.operations.list_runs(customer_id, wanted, limit=limit)
+
+    async def _count(self, customer_id: str | None, wanted: RunFilter) -> int:
+        return sum((await self.operations.count_runs(customer_id, wanted)).by_status.values())
+
+    async def get(self, customer_id: str | None, job_id: str) -> BulkStatus:
+        """Return a job with its report; raises BulkJobNotFound."""
+        job = await self.jobs.get(customer_id, job_id)
+        return BulkStatus(job, await self.jobs.report(job_id))
+
+    async def list_items(
+        self, customer_id: str | None, job_id: str, outcome: str | None = None, *, after: str = "", limit: int = 50
+    ) -> list[BulkItem]:
+        """List what came of each run of a job; raises BulkJobNotFound."""
+        await self.jobs.get(customer_id, job_id)
+        return await self.jobs.list_items(job_id, outcome, after=after, limit=limit)
+
+    async def stop(self, customer_id: str | None, job_id: str) -> None:
+        """Stop a job after the runs that are under way; raises BulkJobNotFound."""
+        await self.jobs.get(customer_id, job_id)
+        async with translate_rpc_errors():
+            await stop_bulk(self.client, job_id)
+
+    @asynccontextmanager
+    async def run_in_background(self) -> AsyncIterator[None]:
+        """Do jobs for the duration of the context."""
+        async with run_in_background(self._work(), "bulk jobs"):
+            yield
+
+    async def _work(self) -> None:
+        while True:
+            try:
+                await self._work_while_needed()
+            except UNAVAILABLE as error:
+                logger.warning("bulk jobs: unavailable, trying again: %s", error)
+            except Exception:
+                logger.exception("bulk jobs: failed, trying again")
+            await self._pause()
+
+    async def _work_while_needed(self) -> None:
+        """Run a worker as long as there are jobs: without any it would poll for nothing."""
+        running = await self.jobs.list_running()
+        if not running:
+            return
+        for job_id in running:
+            await self._ensure_workflow(await self.jobs.get(None, job_id))
+        async with run_bulk_worker(self.client, self.queue, self.apply, self.finish):
+            while await self.jobs.list_running():
+                await self._pause()
+
+    async def _pause(self) -> None:
+        self._wakeup.clear()
+        try:
+            await asyncio.wait_for(self._wakeup.wait(), LOOK_SECONDS)
+        except TimeoutError:
+            return
+
+    async def _ensure_workflow(self, job: BulkJob) -> None:
+        """Start the workflow of a job, unless it has been started: a crash may come between the two."""
+        async with translate_rpc_errors():
+            await start_bulk(self.client, self.queue, job.id, _count_batch(job.pace) / job.pace)
+
+    async def apply(self, job_id: str, position: Sequence[Any]) -> list[Any] | None:
+        """Operate the next runs of a job; return the position after them, or `None` at the end."""
+        job = await self.jobs.get(None, job_id)
+        after = (datetime.fromisoformat(position[0]), position[1]) if position else ()
+        selected = RunFilter.from_json(job.selection)
+        size = _count_batch(job.pace)
+        found = await self.operations.list_runs(job.customer_id or None, selected, after=after, limit=size)
+        done = await self.jobs.find_done(job_id, [run.id for run in found])
+        todo = [run for run in found if run.id not in done]
+        for at in range(0, len(todo), AT_ONCE):
+            items = await asyncio.gather(*(self._operate(job, run) for run in todo[at : at + AT_ONCE]))
+            await self.jobs.add_items(job_id, items)
+        if len(found) < size:
+            return None
+        return [format_timestamp(found[-1].started_at), found[-1].id]
+
+    async def finish(self, job_id: str, stopped: bool) -> None:
+        """Record the end of a job."""
+        await self.jobs.end(job_id, STOPPED if stopped else COMPLETED)
+        self._wakeup.set()
+
+    async def _operate(self, job: BulkJob, run: RunSummary) -> BulkItem:
+        try:
+            new_run_id = await OPERATIONS[job.operation](self, job, run)
+        except UNAVAILABLE:  # the batch is tried again
+            raise
+        except (OperationRefused, RunNotFound) as error:
+            return BulkItem(run.id, REFUSED, str(error))
+        except OrchestratorError as error:
+            return BulkItem(run.id, FAILED, str(error))
+        except Exception as error:
+            logger.exception("bulk job %s cannot %s run %s", job.id, job.operation, run.id)
+            return BulkItem(run.id, FAILED, f"{type(error).__name__}: {error}")
+        return BulkItem(run.id, DONE, new_run_id=new_run_id)
+
+    async def _cancel(self, job: BulkJob, run: RunSummary) -> None:
+        await self.operations.cancel(run.customer_id, run.id, job.options.get("reason", ""), by=job.actor)
+
+    async def _terminate(self, job: BulkJob, run: RunSummary) -> None:
+        await self.operations.terminate(run.customer_id, run.id, job.options.get("reason", ""), by=job.actor)
+
+    async def _pause_run(self, job: BulkJob, run: RunSummary) -> None:
+        await self.operations.pause(run.customer_id, run.id)
+
+    async def _resume(self, job: BulkJob, run: RunSummary) -> None:
+        await self.operations.resume(run.customer_id, run.id)
+
+    async def _resolve(self, job: BulkJob, run: RunSummary) -> None:
+        node_id = job.options.get("node_id") or run.node_id
+        if node_id is None:
+            raise OperationRefused("no step of this run waits for an operator")
+        await self.operations.resolve(run.customer_id, run.id, node_id, job.options["action"])
+
+    async def _rerun(self, job: BulkJob, run: RunSummary) -> str:
+        changes = Changes(job.options.get("from_node"))
+        started = await self.reruns.start(
+            run.customer_id, run.id, changes, version=job.options.get("version"), key=f"bulk:{job.id}"
+        )
+        return started.id
+
+    async def _send(self, job: BulkJob, run: RunSummary) -> None:
+        name, payload = job.options["event"], job.options.get("payload")
+        await self.operations.send_event(run.customer_id, run.id, name, payload, f"bulk:{job.id}:{run.id}")
+
+
+OPERATIONS: Mapping[str, Callable[[Bulk, BulkJob, RunSummary], Awaitable[str | None]]] = {
+    "cancel": Bulk._cancel,
+    "terminate": Bulk._terminate,
+    "pause": Bulk._pause_run,
+    "resume": Bulk._resume,
+    "resolve": Bulk._resolve,
+    "rerun": Bulk._rerun,
+    "send": Bulk._send,
+}
+if set(OPERATIONS) != set(get_args(BulkOperation)):
+    raise AssertionError("each operation has a function")
+
+
+def _count_batch(pace: int) -> int:
+    """Return how many runs one batch takes: those of a second, at most."""
+    return max(1, min(pace, MAX_BATCH))

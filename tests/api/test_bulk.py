@@ -1,0 +1,201 @@
+"""Operations on many runs: durable jobs with a pace, progress, a stop, and a report of outcomes."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from orchestrator.service.services import Services
+from orchestrator.store.run_filter import RunFilter
+from tests.api.support import WAIT, serve_api, start_run, wait_for_end, wait_for_status
+from tests.temporal.world import World, make_definition, wait_until
+
+pytestmark = pytest.mark.temporal
+CALL = {"type": "action", "action": "http.request", "config": {"url": "http://a.example"}}
+DOWN = {"error": {"message": "down", "error_type": "action_error", "recoverable": False}}
+UP = {"output": {"status": 200}}
+ASK = {**CALL, "on_error": "pause"}
+
+
+async def start_bulk(api: httpx.AsyncClient, **body: Any) -> dict[str, Any]:
+    answer = await api.post("/bulk", json=body)
+    assert answer.status_code == 202, answer.text
+    assert answer.headers["location"] == f"/api/v1/bulk/{answer.json()['id']}"
+    return dict(answer.json())
+
+
+async def wait_for_job(api: httpx.AsyncClient, job_id: str, state: str = "completed") -> dict[str, Any]:
+    async def find() -> dict[str, Any] | None:
+        job = (await api.get(f"/bulk/{job_id}")).json()
+        return job if job["state"] == state else None
+
+    found: dict[str, Any] = await wait_until(find)
+    return found
+
+
+async def wait_for_rows(api: httpx.AsyncClient, number: int, **params: Any) -> None:
+    async def has_listed() -> bool:
+        return len((await api.get("/runs", params=params)).json()["items"]) == number
+
+    await wait_until(has_listed)
+
+
+async def create_failing(api: httpx.AsyncClient, world: World, customer: str, number: int, *answers: Any) -> list[str]:
+    """Make runs of `w` that fail; return their IDs."""
+    world.script({"http.request": [DOWN] * number + list(answers)}, customer)
+    definition = make_definition({"call": CALL}, "trigger -> call") | {"id": "w"}
+    assert (await api.post("/workflows", json=definition)).status_code == 201
+    ids = [(await api.post("/workflows/w/runs")).json()["id"] for _ in range(number)]
+    await wait_for_rows(api, number, status="failed")
+    return ids
+
+
+async def test_failed_runs_are_rerun_and_the_report_says_how_they_ended(
+    api: httpx.AsyncClient, world: World, customer: str
+) -> None:
+    """A hundred runs that an outage had failed were rerun by hand, one after another."""
+    ids = await create_failing(api, world, customer, 4, UP, DOWN, UP)
+
+    job = await start_bulk(api, operation="rerun", filter={"workflow_id": "w", "status": ["failed"]})
+    await wait_for_job(api, job["id"])
+
+    async def have_ended() -> dict[str, Any] | None:
+        found = (await api.get(f"/bulk/{job['id']}")).json()
+        return found if sum(found["reruns"].get(name, 0) for name in ("completed", "failed")) == 4 else None
+
+    report = await wait_until(have_ended)
+    items = (await api.get(f"/bulk/{job['id']}/items")).json()["items"]
+    assert (report["total"], report["processed"], report["outcomes"]) == (4, 4, {"done": 4})
+    assert report["reruns"] == {"completed": 3, "failed": 1}
+    assert report["failed_reruns"] == [{"node_id": "call", "error_type": "action_error", "count": 1}]
+    assert sorted(item["run_id"] for item in items) == sorted(ids), "its own reruns are not rerun"
+    assert {(await api.get(f"/runs/{item['new_run_id']}")).json()["rerun_of"] for item in items} == set(ids)
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({"operation": "cancel", "reason": "a mistake"}, "cancelled"),
+        ({"operation": "terminate", "reason": "a mistake"}, "cancelled"),
+        ({"operation": "send", "event": "go", "payload": {"n": 1}}, "completed"),
+    ],
+    ids=["cancel", "terminate", "send"],
+)
+async def test_all_runs_of_a_filter_are_operated(api: httpx.AsyncClient, body: dict[str, Any], expected: str) -> None:
+    ids = [await start_run(api, {"a": WAIT}, "trigger -> a") for _ in range(3)]
+    other = await start_run(api, {"b": WAIT}, "trigger -> b")
+    await wait_for_rows(api, 3, reason="event", node="a")
+
+    job = await start_bulk(api, filter={"reason": "event", "node": "a"}, **body)
+    report = await wait_for_job(api, job["id"])
+
+    runs = [await wait_for_end(api, run_id) for run_id in ids]
+    assert report["outcomes"] == {"done": 3}
+    assert [run["status"] for run in runs] == [expected] * 3
+    if expected == "cancelled":
+        assert {(run["cancelled_by"], run["cancel_reason"]) for run in runs} == {("local", "a mistake")}
+    assert (await api.get(f"/runs/{other}")).json()["status"] == "waiting"
+
+
+async def test_runs_are_paused_resumed_and_resolved(api: httpx.AsyncClient, world: World, customer: str) -> None:
+    world.script({"http.request": [DOWN, DOWN, UP]}, customer)
+    ids = [await start_run(api, {"ask": ASK}, "trigger -> ask") for _ in range(2)]
+    await wait_for_rows(api, 2, reason="operator")
+
+    for body in ({"operation": "pause"}, {"operation": "resume"}, {"operation": "resolve", "action": "retry"}):
+        job = await start_bulk(api, filter={"ids": ids}, **body)
+        assert (await wait_for_job(api, job["id"]))["outcomes"] == {"done": 2}, body
+
+    for run_id in ids:
+        await wait_for_status(api, run_id, "completed")
+
+
+async def test_what_a_run_does_not_allow_is_reported(api: httpx.AsyncClient) -> None:
+    run_id = await start_run(api, {"a": {"type": "set", "config": {"x": 1}}}, "trigger -> a")
+    await wait_for_rows(api, 1, status="completed")
+
+    job = await start_bulk(api, operation="cancel", filter={"status": ["completed"]})
+    report = await wait_for_job(api, job["id"])
+
+    (item,) = (await api.get(f"/bulk/{job['id']}/items", params={"outcome": "refused"})).json()["items"]
+    assert report["outcomes"] == {"refused": 1}
+    assert (item["run_id"], item["message"]) == (run_id, f"run {run_id} has already ended (completed)")
+
+
+async def test_a_dry_run_touches_nothing(api: httpx.AsyncClient) -> None:
+    run_id = await start_run(api, {"a": WAIT}, "trigger -> a")
+    answer = await api.post("/bulk", json={"operation": "terminate", "filter": {"ids": [run_id]}, "dry_run": True})
+
+    assert (answer.status_code, answer.json()["total"]) == (200, 1)
+    assert [run["id"] for run in answer.json()["runs"]] == [run_id]
+    assert (await api.get(f"/runs/{run_id}")).json()["completed_at"] is None
+
+
+async def test_a_job_keeps_its_pace_and_can_be_stopped(api: httpx.AsyncClient) -> None:
+    ids = [await start_run(api, {"a": WAIT}, "trigger -> a") for _ in range(30)]
+    job = await start_bulk(api, operation="cancel", filter={"ids": ids}, pace=1)
+
+    async def has_begun() -> bool:
+        return bool((await api.get(f"/bulk/{job['id']}")).json()["processed"] >= 1)
+
+    await wait_until(has_begun)
+    assert (await api.post(f"/bulk/{job['id']}/stop")).status_code == 202
+    report = await wait_for_job(api, job["id"], "stopped")
+
+    assert 1 <= report["processed"] < 30
+    assert report["ended_at"] is not None
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"operation": "cancel", "filter": {}}, "select runs by at least one field"),
+        ({"operation": "send", "filter": {"ids": ["r"]}}, "`send` needs `event`"),
+        ({"operation": "resolve", "filter": {"ids": ["r"]}}, "`resolve` needs `action`"),
+        ({"operation": "pause", "filter": {"ids": ["r"]}, "event": "go"}, "`event` does not belong to `pause`"),
+        ({"operation": "cancel", "filter": {"error": "x", "until": "2026-01-01T00:00:00Z"}}, "text of errors"),
+        ({"operation": "delete", "filter": {"ids": ["r"]}}, "operation"),
+    ],
+    ids=["no filter", "no event", "no action", "another operation's field", "all errors", "no operation"],
+)
+async def test_a_request_that_is_not_clear_is_refused(
+    api: httpx.AsyncClient, body: dict[str, Any], message: str
+) -> None:
+    answer = await api.post("/bulk", json=body)
+
+    assert answer.status_code == 422, answer.text
+    assert message in answer.text
+
+
+async def test_a_filter_that_matches_nothing_is_refused(api: httpx.AsyncClient) -> None:
+    answer = await api.post("/bulk", json={"operation": "cancel", "filter": {"ids": ["none"]}})
+    unknown = await api.get("/bulk/none")
+
+    assert (answer.status_code, answer.json()["detail"]) == (409, "no run matches the filter")
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "bulk_job_not_found")
+
+
+async def test_a_job_continues_in_another_process(world: World, customer: str, tmp_path: Path) -> None:
+    """The service that has started it is gone after its first runs."""
+    definition = make_definition({"a": WAIT}, "trigger -> a") | {"id": "many"}
+    async with serve_api(world, tmp_path) as (services, address):
+        params = {"customer_id": customer}
+        async with httpx.AsyncClient(base_url=f"{address}/api/v1", params=params, timeout=30) as api:
+            assert (await api.post("/workflows", json=definition)).status_code == 201
+            ids = [(await api.post("/workflows/many/runs")).json()["id"] for _ in range(12)]
+        wanted = RunFilter(workflow_id="many")
+        job = await services.bulk.start(customer, "cancel", wanted, {}, actor="a test", pace=2)
+        await wait_until(lambda: has_processed(services, job.id, 2))
+    async with serve_api(world, tmp_path) as (services, _):
+        await wait_until(lambda: has_processed(services, job.id, 12))
+        items = await services.bulk.list_items(customer, job.id)
+
+    assert sorted(item.run_id for item in items) == sorted(ids)
+    assert {item.outcome for item in items} == {"done"}, "each is cancelled once"
+    await asyncio.gather(*(world.wait_for_end(run_id) for run_id in ids))
+
+
+async def has_processed(services: Services, job_id: str, number: int) -> bool:
+    return sum((await services.bulk.get(None, job_id)).report.outcomes.values()) >= number
