@@ -54,13 +54,18 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "runs show": (f"orchestrator runs show {RUN}",),
     "runs explain": (f"orchestrator runs explain {RUN}",),
     "runs watch": (f"orchestrator runs watch {RUN}",),
-    "runs cancel": (f"orchestrator runs cancel {RUN}",),
+    "runs bulk": ("orchestrator runs bulk 6f1c0a4e9b7d4c2f8a3e5d7b9c1f0e2a --stop",),
+    "runs cancel": (
+        f"orchestrator runs cancel {RUN} --reason duplicate",
+        "orchestrator runs cancel --waiting-for operator --dry-run",
+    ),
     "runs terminate": (f"orchestrator runs terminate {RUN} --reason broken",),
     "runs pause": (f"orchestrator runs pause {RUN}",),
     "runs resume": (f"orchestrator runs resume {RUN}",),
     "runs rerun": (
         f"orchestrator runs rerun {RUN}",
         f"orchestrator runs rerun {RUN} --from charge --dry-run",
+        "orchestrator runs rerun --status failed --since yesterday",
     ),
     "runs resolve": (
         f"orchestrator runs resolve {RUN} charge retry",

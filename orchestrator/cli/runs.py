@@ -7,6 +7,14 @@ import typer
 
 from orchestrator.cli import options
 from orchestrator.cli.api_command import api_command
+from orchestrator.cli.bulk import (
+    OptionalRunId,
+    RunIdOrAll,
+    operate_selected,
+    selects_many,
+    show_report,
+    take_selection,
+)
 from orchestrator.cli.confirmation import require_confirmation
 from orchestrator.cli.failures import FAILED, UsageError
 from orchestrator.cli.files import parse_json_argument
@@ -138,53 +146,80 @@ def watch(client: "ApiClient", run_id: options.RunId, as_json: options.Json = Fa
 
 
 @api_command(app)
+@take_selection
 def cancel(
-    client: "ApiClient", run_id: options.RunId, reason: options.Reason = "", as_json: options.Json = False
+    client: "ApiClient",
+    run_id: OptionalRunId = None,
+    reason: options.Reason = "",
+    as_json: options.Json = False,
+    **selected: Any,
 ) -> None:
     """Request cancellation of a run, with compensations.
 
-    Running steps are cancelled, completed ones compensated.
+    Running steps are cancelled, completed ones compensated. Without RUN, all runs of the filter are cancelled.
     """
+    if selects_many(run_id, selected):
+        operate_selected(client, "cancel", selected, {"reason": reason}, as_json=as_json)
+        return
     _operate(client, run_id, "cancel", {"reason": reason})
     print_result(f"run {run_id} is being cancelled", {"id": run_id, "requested": "cancel"}, as_json=as_json)
 
 
 @api_command(app)
+@take_selection
 def terminate(
     client: "ApiClient",
-    run_id: options.RunId,
+    run_id: OptionalRunId = None,
     reason: options.Reason = "",
-    confirmed: options.Yes = False,
     as_json: options.Json = False,
+    **selected: Any,
 ) -> None:
     """Terminate a run at once, without compensations.
 
-    What it has done stays done; asks for confirmation.
+    What it has done stays done; asks for confirmation. Without RUN, all runs of the filter are terminated.
     """
-    require_confirmation(f"terminate run {run_id} without compensations?", confirmed=confirmed)
+    if selects_many(run_id, selected):
+        operate_selected(client, "terminate", selected, {"reason": reason}, as_json=as_json)
+        return
+    require_confirmation(f"terminate run {run_id} without compensations?", confirmed=selected["confirmed"])
     _operate(client, run_id, "terminate", {"reason": reason})
     print_result(f"run {run_id} is terminated", {"id": run_id, "requested": "terminate"}, as_json=as_json)
 
 
 @api_command(app)
-def pause(client: "ApiClient", run_id: options.RunId, as_json: options.Json = False) -> None:
-    """Pause a run before its next node."""
+@take_selection
+def pause(client: "ApiClient", run_id: OptionalRunId = None, as_json: options.Json = False, **selected: Any) -> None:
+    """Pause a run before its next node.
+
+    Without RUN, all runs of the filter are paused.
+    """
+    if selects_many(run_id, selected):
+        operate_selected(client, "pause", selected, {}, as_json=as_json)
+        return
     _operate(client, run_id, "pause")
     print_result(f"run {run_id} will pause before its next node", {"id": run_id, "requested": "pause"}, as_json=as_json)
 
 
 @api_command(app)
-def resume(client: "ApiClient", run_id: options.RunId, as_json: options.Json = False) -> None:
-    """Resume a paused run."""
+@take_selection
+def resume(client: "ApiClient", run_id: OptionalRunId = None, as_json: options.Json = False, **selected: Any) -> None:
+    """Resume a paused run.
+
+    Without RUN, all runs of the filter are resumed.
+    """
+    if selects_many(run_id, selected):
+        operate_selected(client, "resume", selected, {}, as_json=as_json)
+        return
     _operate(client, run_id, "resume")
     print_result(f"run {run_id} is resumed", {"id": run_id, "requested": "resume"}, as_json=as_json)
 
 
 @api_command(app)
+@take_selection
 def rerun(
     client: "ApiClient",
-    run_id: options.RunId,
-    node: Annotated[
+    run_id: OptionalRunId = None,
+    from_node: Annotated[
         str | None,
         typer.Option(
             "--from",
@@ -201,17 +236,23 @@ def rerun(
     variables: Annotated[
         str | None, typer.Option(metavar="JSON|@FILE", help="Variables to set before the first node.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan without starting a run.")] = False,
     as_json: options.Json = False,
+    **selected: Any,
 ) -> None:
     """Rerun an ended run from a node; print the ID of the new run.
 
     The results of the steps before the node are reused.
     """
+    if selects_many(run_id, selected, takes_dry_run=True):
+        if run_input is not None or variables is not None:
+            raise UsageError("--input and --variables are for one run", hint="name the run")
+        operate_selected(client, "rerun", selected, {"from_node": from_node, "version": version}, as_json=as_json)
+        return
+    dry_run = selected["dry_run"]
     new_variables = parse_json_argument(variables, "--variables")
     if new_variables is not None and not isinstance(new_variables, dict):
         raise UsageError("--variables must be an object", hint='--variables \'{"name": "Ada"}\'')
-    request = {"from_node": node, "version": version, "variables": new_variables or {}, "dry_run": dry_run}
+    request = {"from_node": from_node, "version": version, "variables": new_variables or {}, "dry_run": dry_run}
     if run_input is not None:
         request["input"] = parse_json_argument(run_input, "--input")
     answer = _operate(client, run_id, "rerun", request)
@@ -226,10 +267,13 @@ def rerun(
 
 
 @api_command(app)
+@take_selection
 def resolve(
     client: "ApiClient",
-    run_id: options.RunId,
-    node: Annotated[str, typer.Argument(metavar="NODE", help="Node ID, or step ID, that waits for an operator.")],
+    run_id: RunIdOrAll,
+    waiting_node: Annotated[
+        str, typer.Argument(metavar="NODE", help="Node ID, or step ID, that waits for an operator.")
+    ],
     action: Annotated[
         Literal["retry", "skip", "fallback", "abort", "retry_from"],
         typer.Argument(metavar="retry|skip|fallback|abort|retry_from", help="How to continue."),
@@ -242,10 +286,19 @@ def resolve(
     ] = None,
     target: Annotated[str | None, typer.Option(metavar="NODE", help="For retry_from: the node to go back to.")] = None,
     as_json: options.Json = False,
+    **selected: Any,
 ) -> None:
-    """Decide how a run that waits at a failed step continues."""
+    """Decide how a run that waits at a failed step continues.
+
+    With `-` for RUN, all runs of the filter that wait at the node.
+    """
+    if selects_many(run_id, selected):
+        if (value, parameters, target) != (None, None, None):
+            raise UsageError("--value, --parameters and --target are for one run", hint="name the run")
+        operate_selected(client, "resolve", selected, {"node_id": waiting_node, "action": action}, as_json=as_json)
+        return
     request = {
-        "node_id": node,
+        "node_id": waiting_node,
         "action": action,
         "value": parse_json_argument(value, "--value"),
         "parameters": parse_json_argument(parameters, "--parameters"),
@@ -256,15 +309,24 @@ def resolve(
 
 
 @api_command(app)
+@take_selection
 def send(
     client: "ApiClient",
-    run_id: options.RunId,
+    run_id: RunIdOrAll,
     event: Annotated[str, typer.Argument(metavar="EVENT", help="Event name that a wait node waits for.")],
     payload: Annotated[str | None, typer.Argument(metavar="JSON|@FILE", help="Payload of the event.")] = None,
     key: Annotated[str | None, typer.Option(help="Key that a wait node asks for beside the name.")] = None,
     as_json: options.Json = False,
+    **selected: Any,
 ) -> None:
-    """Send an event to a run."""
+    """Send an event to a run.
+
+    With `-` for RUN, to all runs of the filter.
+    """
+    if selects_many(run_id, selected):
+        fields = {"event": event, "payload": parse_json_argument(payload, "payload")}
+        operate_selected(client, "send", selected, fields, as_json=as_json)
+        return
     from orchestrator.cli.client import quote_id
 
     path = f"/runs/{quote_id(run_id)}/events/{quote_id(event)}"
@@ -272,7 +334,25 @@ def send(
     print_result(f"event {event} sent to run {run_id}", {"id": run_id, "event": event}, as_json=as_json)
 
 
-def _operate(client: "ApiClient", run_id: str, operation: str, request: Any = None) -> Any:
+@api_command(app)
+def bulk(
+    client: "ApiClient",
+    job_id: Annotated[str, typer.Argument(metavar="ID", help="ID of the operation.")],
+    stop: Annotated[bool, typer.Option("--stop", help="Stop it after the runs that are under way.")] = False,
+    as_json: options.Json = False,
+) -> None:
+    """Show an operation on many runs, or stop it."""
     from orchestrator.cli.client import quote_id
 
-    return client.post(f"/runs/{quote_id(run_id)}/{operation}", request)
+    path = f"/bulk/{quote_id(job_id)}"
+    if stop:
+        client.post(f"{path}/stop")
+        print_result(f"operation {job_id} is being stopped", {"id": job_id, "requested": "stop"}, as_json=as_json)
+        return
+    show_report(client.get(path), as_json=as_json)
+
+
+def _operate(client: "ApiClient", run_id: str | None, operation: str, request: Any = None) -> Any:
+    from orchestrator.cli.client import quote_id
+
+    return client.post(f"/runs/{quote_id(run_id or '')}/{operation}", request)

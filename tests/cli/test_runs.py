@@ -4,6 +4,7 @@ import asyncio
 import json
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.cli.commands import InProcess
@@ -185,3 +186,47 @@ def test_nothing_stuck_is_an_empty_list(command: InProcess) -> None:
 
     assert (done.code, done.out) == (0, "")
     assert json.loads(listed.out)["queues"] == []
+
+
+def test_runs_of_a_filter_are_cancelled_at_once(dev: Dev, command: InProcess, tmp_path: Path) -> None:
+    many = ("--customer", "bulk-customer", "--workflow", "many")
+    path = write_listening(tmp_path)
+    definition = json.loads(path.read_text()) | {"id": "many", "name": "Many"}
+    path.write_text(json.dumps(definition))
+    require_success(command("workflows", "push", path, "--activate", "--customer", "bulk-customer"))
+    with httpx.Client(base_url=f"{dev.ready['api']}/api/v1", params={"customer_id": "bulk-customer"}) as api:
+        ids = [api.post("/workflows/many/runs").json()["id"] for _ in range(3)]
+
+    dry = require_success(command("runs", "cancel", *many, "--dry-run"))
+    unconfirmed = command("runs", "cancel", *many)
+    report = require_success(command("runs", "cancel", *many, "--reason", "a mistake", "--yes"))
+    shown = json.loads(require_success(command("runs", "bulk", report.split()[-1], "--json")))
+
+    assert (dry.splitlines()[0], sorted(line.split()[0] for line in dry.splitlines()[1:])) == (
+        "would cancel 3 runs",
+        sorted(ids),
+    )
+    assert (unconfirmed.code, "cancel 3 runs?" in unconfirmed.err) == (2, True)
+    assert report.startswith("cancel of 3 runs: completed")
+    assert (shown["outcomes"], shown["actor"], shown["options"]) == ({"done": 3}, "local", {"reason": "a mistake"})
+    for run_id in ids:
+        asyncio.run(wait_for_status(dev, run_id, "cancelled"))
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("cancel",), "name a run, or select runs"),
+        (("cancel", "r", "--workflow", "w"), "name a run or select runs, not both"),
+        (("pause", "r", "--dry-run"), "--dry-run is for runs that are selected by a filter"),
+        (("rerun", "--status", "failed", "--input", "{}"), "--input and --variables are for one run"),
+        (("send", "-", "go"), "name a run, or select runs"),
+        (("resolve", "-", "a", "fallback", "--node", "a", "--value", "1"), "--value, --parameters and --target are"),
+    ],
+)
+def test_a_selection_of_runs_that_is_not_clear_is_refused(
+    command: InProcess, args: tuple[str, ...], message: str
+) -> None:
+    done = command("runs", *args)
+
+    assert (done.code, message in done.err) == (2, True), done.err
