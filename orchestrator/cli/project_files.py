@@ -86,7 +86,7 @@ jobs:
         with: {python-version: "3.12"}
       - run: pip install .
       - run: orchestrator validate workflows --local
-      - run: orchestrator test workflows/greeting.yaml
+      - run: orchestrator test workflows
       - run: python -m unittest
   publish:
     needs: check
