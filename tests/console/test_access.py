@@ -111,3 +111,25 @@ async def test_a_run_is_approved_at_phone_width(
 
         assert width <= 390, "nothing is wider than the phone"
     assert (await api.get(f"/runs/{run_id}")).json()["status"] == "completed"
+
+
+async def test_an_administrator_chooses_the_customer(browser: Browser, world: World, home: Path) -> None:
+    async with serve_api(world, home) as (services, base):
+        _, secret = await services.keys.create(None, "admin", ("admin",))
+        headers = {"Authorization": f"Bearer {secret}"}
+        async with httpx.AsyncClient(base_url=f"{base}/api/v1", headers=headers, timeout=60) as api:
+            for customer in ("acme", "globex"):
+                answer = await api.post(
+                    "/workflows", params={"customer_id": customer}, json={**ORDER, "name": customer}
+                )
+                assert answer.status_code == 201
+        async with open_page(browser, base) as page:
+            await page.goto("/#/workflows")
+            await page.get_by_label("Key").fill(secret)
+            await page.get_by_role("button", name="Continue").click()
+            await expect(page.get_by_role("link", name="globex")).to_be_visible()
+            await page.get_by_label("Customer").fill("acme")
+            await page.get_by_label("Customer").press("Enter")
+
+            await expect(page.get_by_role("link", name="globex")).to_be_hidden()
+            await expect(page.get_by_role("link", name="acme")).to_be_visible()

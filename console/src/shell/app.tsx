@@ -3,7 +3,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { address, linkTo } from "../data/address";
 import { get, isConnected } from "../data/api";
 import { usePolled } from "../data/polling";
-import { caller, forgetKey, isKeyNeeded, key } from "../data/session";
+import { caller, chooseCustomer, customer, forgetKey, isKeyNeeded, key } from "../data/session";
 import type { Caller } from "../data/types";
 import { Loading, ProblemNotice } from "../parts/notices";
 import { Toasts } from "../parts/toasts";
@@ -52,6 +52,7 @@ function Header() {
       </nav>
       <div class="who">
         <Connection />
+        <CustomerChoice />
         {caller.value && <span class="caller">{caller.value.customer_id ?? caller.value.name}</span>}
         {key.value && (
           <button type="button" class="quiet" onClick={forgetKey}>
@@ -61,6 +62,21 @@ function Header() {
         <ThemeButton />
       </div>
     </header>
+  );
+}
+
+/** The customer whose runs and workflows an administrator looks at. */
+function CustomerChoice() {
+  const isAdministrator = caller.value?.customer_id === null && key.value !== "";
+  if (!isAdministrator && !customer.value) return null;
+  return (
+    <input
+      class="customer"
+      aria-label="Customer"
+      placeholder="all customers"
+      value={customer.value}
+      onChange={(event) => chooseCustomer(event.currentTarget.value.trim())}
+    />
   );
 }
 
@@ -99,7 +115,7 @@ function Main({ problem, known }: { problem: ReturnType<typeof usePolled>["error
   }, [place]);
   let content = <Loading what="the page" />;
   if (isKeyNeeded.value) content = <KeyForm reason={problem} />;
-  else if (known) content = <page.View key={place} path={path} />;
+  else if (known) content = <page.View key={`${customer.value} ${place}`} path={path} />;
   else if (problem && !problem.isUnreachable) content = <ProblemNotice problem={problem} />;
   return (
     <main ref={main} tabIndex={-1}>
