@@ -6,9 +6,14 @@ from xml.etree import ElementTree
 
 import httpx
 import pytest
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
+from temporalio.service import RPCError
 
 from orchestrator.drawing.layout import Layout
+from orchestrator.service.services import Services
 from tests.api.support import SET, WAIT, create_active_workflow, create_workflow, start_run
+from tests.temporal.world import wait_until
 
 pytestmark = pytest.mark.temporal
 MANUAL = {"type": "manual"}
@@ -152,3 +157,24 @@ async def test_the_graph_of_another_customers_run_is_not_found(api: httpx.AsyncC
     missing = await api.get("/runs/no-such-run/graph")
 
     assert [(each.status_code, each.json()["code"]) for each in (other, missing)] == [(404, "run_not_found")] * 2
+
+
+async def test_a_run_that_temporal_no_longer_stores_is_drawn_from_its_version(
+    api: httpx.AsyncClient, services: Services
+) -> None:
+    await create_active_workflow(api, "greeting", MANUAL)
+    run_id = (await api.post("/workflows/greeting/runs", params={"wait": 60})).json()["id"]
+    execution = WorkflowExecution(workflow_id=run_id)
+    client = services.runs.client
+    request = DeleteWorkflowExecutionRequest(namespace=client.namespace, workflow_execution=execution)
+    await client.workflow_service.delete_workflow_execution(request)
+
+    async def is_deleted() -> bool:
+        try:
+            await client.get_workflow_handle(run_id).describe()
+        except RPCError:
+            return True
+        return False
+
+    await wait_until(is_deleted)
+    assert list_ids(await api.get(f"/runs/{run_id}/graph", params={"format": "layout"})) == ["trigger", "keep"]
