@@ -29,7 +29,7 @@ DRAWN: dict[int | str, dict[str, Any]] = {
         },
     },
     304: {"description": "The graph has not changed since it was read."},
-    **describe_problems(401, 403, 404, 422, 429, 503),
+    **describe_problems(401, 403, 404, 409, 422, 429, 503),
 }
 DrawingFormat = Annotated[
     Format,
@@ -59,7 +59,7 @@ async def _respond(services: Services, graph: Graph, drawing_format: Format, if_
     "/workflows/layout",
     operation_id="layOutDefinition",
     response_model=Layout,
-    responses=describe_problems(400, 401, 403, 404, 413, 422, 429, 503),
+    responses=describe_problems(400, 401, 403, 404, 409, 413, 422, 429, 503),
 )
 async def lay_out_definition(
     definition: Annotated[

@@ -13,12 +13,17 @@ from typing import Any
 from orchestrator.drawing.diagram import Drawing
 from orchestrator.drawing.layout import EdgeKind, MarkKind
 from orchestrator.drawing.wording import describe_condition, describe_node, describe_trigger, list_marks
+from orchestrator.errors import OperationRefused
 from orchestrator.model.definition import TRIGGER, Definition, Node
 from orchestrator.model.node_types import KINDS, list_ports
 from orchestrator.planner.graph import NEXT
 from orchestrator.planner.regions import Region
 
 MAX_COORDINATE = 1_000_000.0
+MAX_SCOPES = 50_000
+MAX_PATHS = 10_000_000
+"""Characters of the paths of all nodes: with thousands of levels they grow with the square of their number."""
+SMALLER = "move parts of it into workflows that it calls"
 
 
 @dataclass(slots=True, eq=False)
@@ -73,6 +78,8 @@ class TreeBuilder:
         self.scopes = [self.whole]
         """Each before those inside it."""
         self.onward: dict[tuple[str, str], None] = {}
+        self.size = 0
+        """Characters of the paths of all nodes."""
 
     def build(self) -> list[TreeScope]:
         """Return all scopes, each before those inside it."""
@@ -124,6 +131,8 @@ class TreeBuilder:
         scope = TreeScope(path, title, owner, parent, parent.depth + 1)
         owner.scopes.append(scope)
         self.scopes.append(scope)
+        if len(self.scopes) > MAX_SCOPES:
+            raise OperationRefused(f"cannot draw the graph: it has more than {MAX_SCOPES:,} scopes", hint=SMALLER)
         return scope
 
     def _add_members(self, nodes: list[Node], scope: TreeScope) -> None:
@@ -144,6 +153,9 @@ class TreeBuilder:
             )
 
     def _add_node(self, node: TreeNode, scope: TreeScope) -> None:
+        self.size += len(scope.path)
+        if self.size > MAX_PATHS:
+            raise OperationRefused("cannot draw the graph: loops and parallels are nested too deep", hint=SMALLER)
         self.nodes[node.id] = node
         self.scope_of[node.id] = scope
         scope.nodes.append(node)

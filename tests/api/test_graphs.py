@@ -178,3 +178,13 @@ async def test_a_run_that_temporal_no_longer_stores_is_drawn_from_its_version(
 
     await wait_until(is_deleted)
     assert list_ids(await api.get(f"/runs/{run_id}/graph", params={"format": "layout"})) == ["trigger", "keep"]
+
+
+async def test_a_graph_nested_too_deep_is_refused(api: httpx.AsyncClient) -> None:
+    nodes = [{"id": f"l{index}", "type": "loop", "body": [f"l{index + 1}"]} for index in range(3_000)]
+    refused = await api.post(
+        "/workflows/layout", json={"nodes": nodes, "edges": [{"source": "trigger", "target": "l0"}]}
+    )
+
+    assert (refused.status_code, refused.json()["code"]) == (409, "operation_refused")
+    assert "move parts of it into workflows" in refused.json()["detail"] + str(refused.json().get("hint"))

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orchestrator.drawing import scope_tree
 from orchestrator.drawing.graph_layout import lay_out
 from orchestrator.drawing.isotonic import place_in_order
 from orchestrator.drawing.layout import (
@@ -22,6 +23,7 @@ from orchestrator.drawing.layout import (
     ScopeFrame,
 )
 from orchestrator.drawing.text_width import measure_text
+from orchestrator.errors import OperationRefused
 from tests.example_files import EXAMPLES, load_example
 from tests.graphs import Generated, draw_structured, draw_wild
 
@@ -385,6 +387,23 @@ def test_deep_nesting_is_laid_out() -> None:
 
     check_layout(layout)
     assert index_boxes(layout)["l400"].scope == "/".join(f"l{index}" for index in range(400))
+
+
+def test_a_drawing_does_not_outgrow_its_definition() -> None:
+    """The paths of 3,000 levels take 73 MB."""
+    nested = [{"id": f"{index}", "type": "loop", "body": [f"{index + 1}"]} for index in range(3_000)]
+
+    with pytest.raises(OperationRefused, match="nested too deep"):
+        lay_out(make_graph(*nested, edges="trigger -> 0"))
+
+
+def test_a_graph_with_too_many_branches_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scope_tree, "MAX_SCOPES", 9)
+    branches: list[list[str]] = [[]] * 8
+
+    lay_out(make_graph(*make_nodes("p", "parallel", branches=branches), edges="trigger -> p"))
+    with pytest.raises(OperationRefused, match="more than 9 scopes"):
+        lay_out(make_graph(*make_nodes("p", "parallel", branches=[*branches, []]), edges="trigger -> p"))
 
 
 @pytest.mark.parametrize("definition", [{}, {"nodes": []}, {"nodes": "x", "edges": 3}, {"trigger": {"type": "event"}}])
