@@ -311,4 +311,4 @@ async def test_steps_of_a_parallel_that_is_retried_have_new_idempotency_keys(wor
     keys = [call["context"]["idempotency_key"] for call in script.calls if call["action"] in ("pay", "refund")]
     undone = [step.id for step in run.steps if step.id.endswith("/compensate")]
     assert len(set(keys)) == len(keys) == 4
-    assert undone == ["fork~1[0]/pay/compensate", "fork[0]/pay/compensate"]
+    assert undone == ["fork[0]/pay/compensate", "fork~1[0]/pay/compensate"]
