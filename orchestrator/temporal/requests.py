@@ -58,6 +58,12 @@ def encode_request(request: Mapping[str, Any], envelope: RawValue | None = None)
     return [RawValue(converter.to_payload(run_input)), encoded, RawValue(converter.to_payload(plan))]
 
 
+def wrap_whole_request(envelope: RawValue) -> list[RawValue]:
+    """Return the arguments of a workflow for an envelope that holds the plan, too."""
+    nothing = RawValue(DefaultPayloadConverter().to_payload(None))
+    return [nothing, envelope, nothing]
+
+
 def measure_arguments(args: Sequence[RawValue]) -> int:
     """Return the bytes of the arguments of a workflow."""
     return sum(len(arg.payload.data) for arg in args)
@@ -72,7 +78,7 @@ def read_request(args: Sequence[Any]) -> Mapping[str, Any]:
         envelope = decode_shared(encoded)
     except ValueError:
         return {}
-    return {"input": run_input, **envelope, "plan": plan} if isinstance(envelope, Mapping) else {}
+    return {"input": run_input, "plan": plan, **envelope} if isinstance(envelope, Mapping) else {}
 
 
 def read_plan(request: Mapping[str, Any]) -> tuple[Plan, RunInfo]:
