@@ -201,6 +201,21 @@ async def test_a_client_may_send_many_headers_in_each_of_its_requests() -> None:
     assert received.count(b"abcdef") == 4
 
 
+async def test_a_connection_is_idle_since_its_last_response() -> None:
+    """One that was opened first and has just been used does not make room for others."""
+    limits = ConnectionLimits(max_connections=2, receive_seconds=600)
+    async with serve(limits) as (address, _), connect(address) as (reader, writer), connect(address) as (unused, _):
+        async with asyncio.timeout(SECONDS):
+            writer.write(REQUEST + b"\r\nabcdef")
+            await reader.readuntil(b"\r\n\r\nabcdef")
+            async with connect(address):
+                assert await read_all(unused) == CLOSED
+
+            writer.write(REQUEST + b"Connection: close\r\n\r\nabcdef")
+
+            assert (await read_all(reader)).endswith(b"abcdef")
+
+
 @pytest.mark.thorough
 async def test_a_thousand_idle_connections_do_not_stop_service() -> None:
     limits = ConnectionLimits(max_connections=50, receive_seconds=600)

@@ -23,8 +23,9 @@ def release(slots: TaskSlots, permit: SlotPermit) -> None:
 
 async def test_replays_and_cached_runs_have_slots_of_their_own() -> None:
     slots = TaskSlots(cached=2, replays=1)
-    replay = await slots.reserve_slot(ask(is_sticky=False))
-    cached = [await slots.reserve_slot(ask(is_sticky=True)) for _ in range(2)]
+    async with asyncio.timeout(60):  # those of cached runs do not wait for the replay
+        replay = await slots.reserve_slot(ask(is_sticky=False))
+        cached = [await slots.reserve_slot(ask(is_sticky=True)) for _ in range(2)]
 
     assert slots.try_reserve_slot(ask(is_sticky=False)) is None
     assert slots.try_reserve_slot(ask(is_sticky=True)) is None
@@ -52,4 +53,18 @@ async def test_a_slot_that_is_no_longer_wanted_goes_to_the_next() -> None:
         await asyncio.gather(second, return_exceptions=True)
         release(slots, await third)
 
+    assert slots.try_reserve_slot(ask(is_sticky=False)) is not None
+
+
+async def test_a_slot_that_was_granted_to_a_cancelled_task_is_free_again() -> None:
+    slots = TaskSlots(cached=1, replays=1)
+    held = await slots.reserve_slot(ask(is_sticky=False))
+    waiting = asyncio.create_task(slots.reserve_slot(ask(is_sticky=False)))
+    await asyncio.sleep(0)
+    release(slots, held)
+    await asyncio.sleep(0)  # the slot is granted now; the task has not run since
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+
+    assert waiting.cancelled()
     assert slots.try_reserve_slot(ask(is_sticky=False)) is not None
