@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from orchestrator.interpreter.state import RunState
+from orchestrator.model.plan import Plan
 from orchestrator.model.run import Run, RunInfo
 from orchestrator.simulator.simulate import EPOCH
 from orchestrator.temporal.devserver import run_dev_server
@@ -18,7 +19,7 @@ from tests.golden import Case, inline_branches, list_differences
 from tests.temporal.answers import Script
 from tests.temporal.golden_runs import Golden, list_cases
 from tests.temporal.record_histories import list_executions
-from tests.temporal.world import World, make_plan, open_world, wait_until
+from tests.temporal.world import World, add_heartbeats, make_plan, open_world, wait_until
 
 pytestmark = pytest.mark.temporal
 
@@ -231,7 +232,8 @@ MIDDLE = {
 async def start_in_the_middle(short: World, customer: str) -> str:
     """Start a run with iterations in progress, a wait and a delay; return its id when it has continued twice."""
     plan = make_plan(MIDDLE, "trigger -> fork", customer=customer, settings={"compensate": "both"})
-    run_id = await short.start(plan)
+    # A cancelled run waits for actions that have heartbeats, so that each call is either recorded or not made.
+    run_id = await short.start(Plan.model_validate(add_heartbeats(plan.to_json(), "work", 60)))
 
     async def has_continued() -> bool:
         return len(await measure_lengths(short, run_id)) > 2
