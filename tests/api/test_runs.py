@@ -90,11 +90,11 @@ async def test_runs_are_filtered(api: httpx.AsyncClient) -> None:
     async def list_runs() -> dict[str, str] | None:
         items = (await api.get("/runs")).json()["items"]
         found = {item["id"]: item["status"] for item in items}
-        return found if sorted(found.values()) == ["cancelled", "completed", "running"] else None
+        return found if sorted(found.values()) == ["cancelled", "completed", "waiting"] else None
 
-    assert await wait_until(list_runs) == {ids[0]: "completed", ids[1]: "cancelled", ids[2]: "running"}
-    running = (await api.get("/runs", params={"status": "running"})).json()["items"]
-    assert [run["id"] for run in running] == [ids[2]]
+    assert await wait_until(list_runs) == {ids[0]: "completed", ids[1]: "cancelled", ids[2]: "waiting"}
+    waiting = (await api.get("/runs", params={"status": "waiting"})).json()["items"]
+    assert [run["id"] for run in waiting] == [ids[2]]
     pages, cursor = [], None
     while True:
         page = (await api.get("/runs", params={"limit": 1} | ({"cursor": cursor} if cursor else {}))).json()
@@ -411,7 +411,7 @@ async def test_a_lost_index_is_rebuilt_from_temporal(
     await api.post(f"/runs/{ended}/events/go")
     await api.post(f"/runs/{killed}/terminate", json={"reason": "enough"})
     await wait_for_status(api, ended, "completed")
-    wanted = {ended: "completed", killed: "cancelled", going: "running"}
+    wanted = {ended: "completed", killed: "cancelled", going: "waiting"}
 
     async with serve_api(world, tmp_path) as (services, _):
 
