@@ -25,4 +25,5 @@ attribute OrchestratorVersion Int
 attribute OrchestratorCustomerId Keyword
 attribute OrchestratorTrigger Keyword
 attribute OrchestratorWaiting KeywordList
+attribute OrchestratorKeys KeywordList
 attribute OrchestratorMovedAt Datetime

@@ -148,6 +148,11 @@ class Settings(Part):
         json_schema_extra=_list_choices(("on_failure", "on_cancel", "both", "never")),
     )
     task_queue: str = Field("", description="Default task queue of actions.")
+    keys: Any = Field(
+        None,
+        description="Business keys by which runs are listed, at most 8: `{name: template}`, such as"
+        ' `{"order": "{{ input.order_id }}"}`, computed when the run starts; `name=value` has at most 255 bytes.',
+    )
     execution: str = Field(
         "", description="Default `execution` of actions.", json_schema_extra=_list_choices(("activity", "local"))
     )

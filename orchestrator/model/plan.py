@@ -293,6 +293,8 @@ class Plan(Frozen):
     yield_cost: int = DEFAULT_YIELD_COST
     """Cost of nodes and values, in the units of `language.costs`, after which a run yields to the server."""
     input_schema: dict[str, Any] | None = None
+    keys: dict[str, Any] = {}
+    """Templates of the business keys, by name."""
     workflows: dict[str, "Plan"] = {}
     """The plans that `workflow` nodes call, by id; this includes those of nested calls, whose own are empty."""
 

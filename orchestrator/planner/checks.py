@@ -23,6 +23,7 @@ from orchestrator.planner import (
 )
 from orchestrator.planner.action_calls import Actions
 from orchestrator.planner.data_flow import check as data_flow
+from orchestrator.planner.key_checks import check_keys
 from orchestrator.planner.plan_builder import ScopeBuilder
 from orchestrator.planner.policies import Catalogue, check_timeout, read_on_error
 from orchestrator.planner.report import Report, suggest_choice
@@ -126,6 +127,7 @@ def _check_id(node: Node, pointer: str, report: Report) -> None:
 
 def _check_settings(definition: Definition, report: Report) -> None:
     settings = definition.settings
+    check_keys(settings.keys, report)
     if settings.compensate and settings.compensate not in COMPENSATE:
         message = f"unknown value {settings.compensate!r:.60} for `compensate`"
         hint = suggest_choice(settings.compensate, COMPENSATE)

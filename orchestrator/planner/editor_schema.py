@@ -38,6 +38,7 @@ from orchestrator.planner.editor_vocabulary import (
     may_be_empty,
     refer,
 )
+from orchestrator.planner.key_checks import KEY_NAME, MAX_KEYS
 from orchestrator.planner.policies import BOUNDS, RETRYABLE, SIDE_CALL_KEYS, SYNONYMS
 
 DIALECT = "http://json-schema.org/draft-07/schema#"
@@ -153,6 +154,14 @@ PROPERTIES: dict[tuple[str, str], Schema] = {
     ("Settings", "max_steps"): may_be_empty({"type": "number", "minimum": 1}),
     ("Settings", "step_log_limit"): may_be_empty({"type": "number", "minimum": 1}),
     ("Settings", "compensate"): choose(("on_failure", "on_cancel", "both", "never")),
+    ("Settings", "keys"): may_be_empty(
+        {
+            "type": "object",
+            "maxProperties": MAX_KEYS,
+            "propertyNames": {"pattern": f"^{KEY_NAME.pattern}$"},
+            "additionalProperties": {"type": ["string", "number"]},
+        }
+    ),
     ("Settings", "input_schema"): {"type": ["object", "boolean", "null"]},
 }
 """The schema of a key, by model; the model `""` is any."""

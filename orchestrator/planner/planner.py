@@ -98,6 +98,7 @@ class _Planner:
             task_queue=settings.task_queue or None,
             rewinds=scopes.rewinds,
             input_schema=settings.input_schema,
+            keys=settings.keys or {},
             workflows=self._embed_plans(calls),
         )
         return Verdict(planned, report.list_problems())

@@ -17,11 +17,21 @@ WAITING = SearchAttributeKey.for_keyword_list("OrchestratorWaiting")
 """What a run or a branch waits for: see `waiting`."""
 MOVED_AT = SearchAttributeKey.for_datetime("OrchestratorMovedAt")
 """When that last changed."""
+BUSINESS_KEYS = SearchAttributeKey.for_keyword_list("OrchestratorKeys")
+"""The business keys of a run, as `name=value`."""
 SCHEDULED_AT = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
 """Set by Temporal on workflows that a schedule starts."""
 FIRST_STARTED_AT = "began"
 """Memo of a run that has continued as new: when its first execution started."""
-KEYS: tuple[SearchAttributeKey[Any], ...] = (WORKFLOW_ID, VERSION, CUSTOMER_ID, TRIGGER, WAITING, MOVED_AT)
+KEYS: tuple[SearchAttributeKey[Any], ...] = (
+    WORKFLOW_ID,
+    VERSION,
+    CUSTOMER_ID,
+    TRIGGER,
+    WAITING,
+    MOVED_AT,
+    BUSINESS_KEYS,
+)
 
 
 def build_search_attributes(plan: Plan, info: RunInfo) -> list[SearchAttributePair[Any]]:

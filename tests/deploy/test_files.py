@@ -211,7 +211,7 @@ def test_the_script_creates_the_search_attributes_of_runs() -> None:
     text = (ROOT / "deploy" / "temporal-setup.sh").read_text()
 
     named = dict(re.findall(r"^attribute (\w+) (\w+)$", text, re.MULTILINE))
-    assert named == {key.name: key.indexed_value_type.name.title() for key in KEYS}
+    assert named == {key.name: key.indexed_value_type.name.title().replace("_", "") for key in KEYS}
 
 
 @pytest.mark.temporal

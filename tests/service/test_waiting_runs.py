@@ -114,6 +114,30 @@ async def test_a_run_that_works_beside_a_wait_is_running(world: World, services:
     await world.runs.terminate(run_id)
 
 
+KEYS = {"order": "{{ input.order_id }}", "shop": "north", "none": "{{ input.missing }}", "long": "{{ input.text }}"}
+
+
+async def test_runs_are_found_by_their_business_keys(world: World, services: Services) -> None:
+    """Support had an order number, and no way to the run that handles it."""
+    customer, _ = world.script()
+    plan = make_plan({"a": WAIT}, "trigger -> a", customer=customer, settings={"keys": KEYS})
+    ids = [await world.start(plan, {"order_id": number, "text": "x" * 300}) for number in (7, 8)]
+
+    async def find(*keys: tuple[str, str]) -> list[str]:
+        return [run.id for run in await services.operations.index.list_runs(customer, RunFilter(keys=keys))]
+
+    await wait_until(lambda: find(("order", "7")))
+    run = await world.runs.reader.read_document(ids[0])
+    assert await find(("order", "7"), ("shop", "north")) == [ids[0]]
+    assert await find(("order", "9")) == await find(("order", "7"), ("shop", "south")) == []
+    assert run.keys == {"order": "7", "shop": "north"}
+    assert run.warnings == ["the key 'long' is left out: `name=value` is longer than 255 bytes"]
+    row = await wait_for_row(services, ids[0], "waiting")
+    assert row.keys == run.keys
+    for run_id in ids:
+        await world.runs.terminate(run_id)
+
+
 async def test_a_short_wait_costs_no_event(world: World) -> None:
     """A wait that is over in the same workflow task, or within a second, is not worth an event."""
     customer, _ = world.script()

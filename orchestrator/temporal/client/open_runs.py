@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +12,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from orchestrator.errors import ErrorType
 from orchestrator.model.run import Reason, Status, find_owner
+from orchestrator.temporal.business_keys import decode_keys
 from orchestrator.temporal.client.pending_work import (
     NOT_REGISTERED,
     UNTAKEN_SECONDS,
@@ -19,7 +20,7 @@ from orchestrator.temporal.client.pending_work import (
     describe_untaken_task,
     read_last_failure,
 )
-from orchestrator.temporal.search_attributes import MOVED_AT, WAITING
+from orchestrator.temporal.search_attributes import BUSINESS_KEYS, MOVED_AT, WAITING
 from orchestrator.temporal.waiting import decode_waits, summarize_waits
 
 MAX_BRANCHES = 50
@@ -68,11 +69,13 @@ class OpenRun:
     error_type: ErrorType | None = None
     error: str | None = None
     activities: tuple[PendingActivity, ...] = ()
+    keys: dict[str, str] = field(default_factory=dict)
+    """Its business keys."""
 
     def to_fields(self) -> dict[str, Any]:
         """Return the fields of a run in a list."""
         names = ("status", "reason", "node_id", "waiting_for", "error_type", "error")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in names} | ({"keys": self.keys} if self.keys else {})
 
 
 def find_node(step_id: str) -> str:
@@ -91,7 +94,8 @@ async def describe_open_run(client: Client, run_id: str) -> OpenRun | None:
     flows = [described, *await _describe_branches(client, described)]
     activities = [parse_activity(each) for flow in flows for each in flow.raw_description.pending_activities]
     waits = [_list_waits(run_id, flow) for flow in flows]
-    return derive_open_run(activities, waits, datetime.now(UTC))
+    keys = decode_keys(described.typed_search_attributes.get(BUSINESS_KEYS) or [])
+    return replace(derive_open_run(activities, waits, datetime.now(UTC)), keys=keys)
 
 
 def _list_waits(run_id: str, flow: WorkflowExecutionDescription) -> list[dict[str, Any]] | None:

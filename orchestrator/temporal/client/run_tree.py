@@ -14,12 +14,14 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from orchestrator.errors import ServerUnavailable
 from orchestrator.model.run import ENDED, Run, Status, StepDocument, find_owner
+from orchestrator.temporal.business_keys import decode_keys
 from orchestrator.temporal.client.cancel_requests import find_cancel_request, is_cancel_requested
 from orchestrator.temporal.client.failing_tasks import describe_failing_task
 from orchestrator.temporal.client.flow_reader import FlowReader
 from orchestrator.temporal.client.pending_work import describe_untaken_task, mark_pending_work
 from orchestrator.temporal.closing_event import run_from_close_event
 from orchestrator.temporal.history.reader import FlowReading
+from orchestrator.temporal.search_attributes import BUSINESS_KEYS
 
 MAX_BRANCHES = 1_000
 """Branches of a run that are read, the newest first."""
@@ -66,6 +68,8 @@ class RunTree:
             tree.run = await _mark_untaken(client, described, reading, tree.run)
         elif tree.run.status not in ENDED or not reading.run.complete:
             tree.run = await _apply_close_event(client, described, tree.run)
+        keys = decode_keys(described.typed_search_attributes.get(BUSINESS_KEYS) or [])
+        tree.run = tree.run.model_copy(update={"keys": keys})
         if is_cancel_requested(described, tree.run.status):
             request = await find_cancel_request(client, run_id, str(described.run_id))
             tree.run = tree.run.model_copy(update=request.to_fields())

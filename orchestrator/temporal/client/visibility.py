@@ -11,10 +11,12 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from orchestrator.errors import OperationRefused, RunNotFound
 from orchestrator.model.run import ErrorDocument, RunSummary, Status, count_milliseconds
+from orchestrator.temporal.business_keys import decode_keys
 from orchestrator.temporal.client.cancel_requests import find_cancel_request
 from orchestrator.temporal.client.connection import translate_rpc_errors
 from orchestrator.temporal.closing_event import choose_terminated_status, read_closing_failure
 from orchestrator.temporal.search_attributes import (
+    BUSINESS_KEYS,
     CUSTOMER_ID,
     FIRST_STARTED_AT,
     MOVED_AT,
@@ -204,6 +206,7 @@ async def parse_summary(info: WorkflowExecutionInfo, converter: DataConverter) -
         completed_at=completed_at,
         duration_ms=count_milliseconds(started_at, completed_at),
         rerun_of=memo.get(RERUN_OF),
+        keys=decode_keys(attributes.get(BUSINESS_KEYS, [])),
         # The caller's ID is part of those of its branches.
         parent_run_id=info.parent_execution.workflow_id.partition("/")[0] or None,
     )

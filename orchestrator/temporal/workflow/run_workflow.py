@@ -38,6 +38,7 @@ from orchestrator.temporal.search_attributes import FIRST_STARTED_AT
 from orchestrator.temporal.workflow.cancellation import GIVEN_UP, await_uncancelled
 from orchestrator.temporal.workflow.continuation import watch_for_continuation
 from orchestrator.temporal.workflow.flow import Flow, iterate_enclosing_paths
+from orchestrator.temporal.workflow.shown_keys import show_keys
 from orchestrator.temporal.workflow.shown_waits import watch_waits
 
 REFUSED = "refused"
@@ -87,6 +88,7 @@ class RunWorkflow:
                 await _wait_for_handlers()
 
     async def _run_whole(self, flow: Flow) -> Any:
+        show_keys(flow)
         outcome = await execute(flow.plan, flow.info, flow.state, flow.effects)
         if outcome.error is not None:
             raise flow.build_failure(outcome.error)
