@@ -20,6 +20,7 @@ Packages that are not replay-sensitive add subclasses of OrchestratorError besid
 command line to exit codes. A class's docstring is its default message.
 """
 
+import copyreg
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, cast, get_args
@@ -193,6 +194,10 @@ class OrchestratorError(Exception):
         self.where = where
         self.hint = hint
         super().__init__(self.message)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return how to copy the error into another process: without `__init__`, whose arguments differ by class."""
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
 
     def __str__(self) -> str:
         at = f"{self.where}: " if self.where else ""
