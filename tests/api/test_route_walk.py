@@ -10,7 +10,7 @@ from fastapi.routing import iter_route_contexts
 from api.app import PREFIX, create_app
 from orchestrator.service.services import Services
 from tests.api.support import Locked
-from tests.temporal.world import make_definition
+from tests.temporal.world import make_definition, wait_until
 
 pytestmark = pytest.mark.temporal
 EVENT = {"type": "event", "event": "order.paid"}
@@ -62,9 +62,16 @@ async def foreign(locked: Locked) -> Foreign:
     await owner.post("/workflows/theirs/activate")
     run_id = (await owner.post("/workflows/theirs/runs", headers={"idempotency-key": "k"})).json()["id"]
     delivery = (await owner.post("/events", json={"id": "e1", "name": "order.paid"})).json()
+    harmless = {"operation": "resume", "filter": {"workflow_id": "theirs"}}  # no run is paused
+
+    async def start_job() -> dict[str, Any] | None:
+        answer = await owner.post("/bulk", json=harmless)
+        return answer.json() if answer.status_code == 202 else None  # the list of runs may lag
+
+    job = await wait_until(start_job)
     (key,) = await locked.services.keys.list_keys("acme")
     ids = {"workflow_id": "theirs", "version": "1", "run_id": run_id, "delivery_id": delivery["id"], "name": "go"}
-    return Foreign(locked.services, owner, other, locked.address, ids | {"key_id": key.id})
+    return Foreign(locked.services, owner, other, locked.address, ids | {"key_id": key.id, "job_id": job["id"]})
 
 
 async def test_no_route_tells_resources_of_another_customer_from_missing_ones(foreign: Foreign) -> None:
@@ -113,6 +120,7 @@ BODIES: dict[str, Any] = {
     f"POST {PREFIX}/workflows/validate-all": {"workflows": [MADE]},
     f"POST {PREFIX}/workflows/layout": MADE,
     f"POST {PREFIX}/runs": {"definition": MADE},
+    f"POST {PREFIX}/bulk": {"operation": "pause", "filter": {"workflow_id": "theirs"}},
     f"POST {PREFIX}/events": {"name": "order.paid"},
     f"POST {PREFIX}/deliveries/redrive": {"workflow_id": "theirs"},
     f"POST {PREFIX}/variables": {"template": "{{ a }}"},

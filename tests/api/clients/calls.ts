@@ -112,9 +112,18 @@ async function callRuns(flow: Definition, failing: Definition): Promise<void> {
   await expectContent(api.GET("/api/v1/runs/{run_id}/steps", { params }));
   await expectContent(api.GET("/api/v1/runs/{run_id}/stream", { params, parseAs: "text" }));
   await expectContent(api.GET("/api/v1/runs/{run_id}/graph", { params, parseAs: "text" }));
+  await expectContent(api.GET("/api/v1/runs/{run_id}/explain", { params }));
   await expectContent(api.GET("/api/v1/runs", { params: { query: { limit: 5 } } }));
   await expectContent(api.GET("/api/v1/runs/counts"));
   await expectContent(api.GET("/api/v1/stuck"));
+  const job = await expectContent(
+    api.POST("/api/v1/bulk", { body: { operation: "pause", filter: { workflow_id: "ts_flow" } } }),
+  );
+  if (!("id" in job)) throw new Error("not a dry run");
+  const operation = { path: { job_id: job.id } };
+  await expectContent(api.GET("/api/v1/bulk/{job_id}", { params: operation }));
+  await expectContent(api.GET("/api/v1/bulk/{job_id}/items", { params: operation }));
+  await expectSuccess(api.POST("/api/v1/bulk/{job_id}/stop", { params: operation }));
   await expectContent(api.POST("/api/v1/runs/{run_id}/rerun", { params, body: { from_node: "hear", dry_run: true } }));
   const [cancelled, terminated, resolved] = [
     await runDefinition(flow),
