@@ -85,19 +85,19 @@ async def test_a_rerun_from_a_node_starts_with_the_state_before_its_first_start(
     api: httpx.AsyncClient,
 ) -> None:
     nodes = {
-        "a": put(x="a", n="{{ run.attempt }}"), "b": put(x="{{ x }}b", late="{{ steps.c.output.y }}"),
+        "a": put(x="a", n="{{ run.attempt }}"), "b": put(x="{{ x }}b", late="{{ steps[of].output.y }}"),
         "c": put(y="{{ x }}c"),
     }  # fmt: skip
-    run_id = await start_run(api, nodes, "trigger -> a", "a -> b", "b -> c")
+    run_id = await start_run(api, nodes, "trigger -> a", "a -> b", "b -> c", variables={"of": "c"})
     await wait_for_status(api, run_id, "completed")
 
     again = await rerun(api, run_id, from_node="b")
     third = await rerun(api, again["id"], from_node="a")
 
     assert list_node_ids(again) == ["b", "c"]
-    assert again["context"] == {"x": "ab", "n": 1, "late": None, "y": "abc"}
+    assert again["context"] == {"x": "ab", "n": 1, "late": None, "y": "abc", "of": "c"}
     assert list_node_ids(third) == ["a", "b", "c"]
-    assert third["context"] == {"x": "ab", "n": 3, "late": None, "y": "abc"}
+    assert third["context"] == {"x": "ab", "n": 3, "late": None, "y": "abc", "of": "c"}
     nowhere = await api.post(f"/runs/{run_id}/rerun", json={"from_node": "x"})
     unnamed = await api.post(f"/runs/{run_id}/rerun")
     assert nowhere.status_code == unnamed.status_code == 409
