@@ -10,7 +10,7 @@ from sqlalchemy import func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from orchestrator.errors import OrchestratorError
-from orchestrator.store.database import Database
+from orchestrator.store.database import Database, retry_conflicts
 from orchestrator.store.tables import bulk_items, bulk_jobs, runs
 
 RUNNING, STOPPED, COMPLETED = "running", "stopped", "completed"
@@ -76,6 +76,7 @@ class BulkJobs:
     def __init__(self, database: Database) -> None:
         self.database = database
 
+    @retry_conflicts
     async def add(self, job: BulkJob) -> None:
         """Store a new job."""
         async with self.database.write_transaction() as connection:
@@ -97,6 +98,7 @@ class BulkJobs:
         async with self.database.read_transaction() as connection:
             return list(await connection.scalars(select(bulk_jobs.c.id).where(bulk_jobs.c.state == RUNNING)))
 
+    @retry_conflicts
     async def end(self, job_id: str, state: str) -> None:
         """Record the end of a job; the first one counts."""
         values = {"state": state, "ended_at": datetime.now(UTC)}
@@ -105,6 +107,7 @@ class BulkJobs:
                 update(bulk_jobs).where(bulk_jobs.c.id == job_id, bulk_jobs.c.state == RUNNING).values(values)
             )
 
+    @retry_conflicts
     async def add_items(self, job_id: str, items: Iterable[BulkItem]) -> None:
         """Record what came of runs; the first outcome of a run counts."""
         rows = [{"job_id": job_id, **asdict(item)} for item in items]
