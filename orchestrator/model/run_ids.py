@@ -9,7 +9,6 @@ from urllib.parse import quote
 
 DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
 RANDOM_BITS = 80
-RANDOM_DIGITS = RANDOM_BITS // 5
 MAX_NAME = 128
 """Characters of the workflow ID that a run ID begins with; no ID of a stored workflow is longer."""
 
