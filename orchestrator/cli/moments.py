@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 
 from orchestrator.cli.failures import UsageError
 from orchestrator.cli.output import is_terminal
-from orchestrator.model.run import format_timestamp
 
 STEPS = ((60, 1, "s"), (3600, 60, "min"), (86_400, 3600, "h"), (60 * 86_400, 86_400, "d"))
 """Below how many seconds which unit is used, and its seconds."""
@@ -23,6 +22,8 @@ def parse_moment(text: str | None, option: str, now: datetime | None = None) -> 
     """Return a time of the command line in RFC 3339: one with its zone, a day, `2h` ago, or a word for a day in UTC."""
     if text is None:
         return None
+    from orchestrator.model.run import format_timestamp  # loads pydantic, which help does not need
+
     now = now or datetime.now(UTC)
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     if text in DAYS:

@@ -22,7 +22,6 @@ from orchestrator.cli.follow import follow, show_end
 from orchestrator.cli.moments import format_duration, format_moment
 from orchestrator.cli.output import choose_style, print_json, print_line, print_note, print_result, print_table
 from orchestrator.cli.run_filters import make_filter, take_filters
-from orchestrator.cli.trace import INCOMPLETE, describe_wait
 from orchestrator.jsontools.text import shorten
 
 if TYPE_CHECKING:
@@ -65,6 +64,8 @@ def list_runs(
 
 def _describe_row(run: "Document") -> str:
     """Return what a run waits for, or why it failed or was cancelled."""
+    from orchestrator.cli.trace import describe_wait
+
     at = f" at {run['node_id']}" if run["node_id"] else ""
     if run["error"] is not None:
         return shorten(f"{run['error_type']}{at}: {' '.join(run['error'].split())}", MAX_ABOUT)
@@ -121,6 +122,7 @@ def explain(client: "ApiClient", run_id: options.RunId, as_json: options.Json = 
     Conditions with the values that they saw, what was skipped by which rule, joins, attempts, failures and the end.
     """
     from orchestrator.cli.client import quote_id
+    from orchestrator.cli.trace import INCOMPLETE
 
     explained = client.get(f"/runs/{quote_id(run_id)}/explain")
     if as_json:

@@ -71,12 +71,10 @@ async def test_a_slash_at_the_end_of_a_path_gets_a_hint(api: httpx.AsyncClient) 
 
 async def test_a_repeated_query_parameter_is_refused(api: httpx.AsyncClient) -> None:
     """All values but one were ignored silently."""
-    answer = await api.get("/runs", params={"status": ["running", "failed"]})
+    answer = await api.get("/runs", params={"limit": [1, 2]})
 
     assert answer.status_code == 422
-    assert [(each["path"], each["code"]) for each in answer.json()["errors"]] == [
-        ("query status", "repeated_parameter")
-    ]
+    assert [(each["path"], each["code"]) for each in answer.json()["errors"]] == [("query limit", "repeated_parameter")]
 
 
 async def test_a_name_of_control_characters_is_refused(api: httpx.AsyncClient) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from orchestrator.cli import audit, deliveries, keys, moments, output, runs, workflows
+from orchestrator.cli import audit, deliveries, keys, moments, output, run_filters, runs, workflows
 from orchestrator.cli.client import ApiClient
 from orchestrator.cli.server_address import ServerOptions
 from tests.cli.commands import invoke
@@ -18,6 +18,7 @@ TIME = "2026-01-01T00:00:00.000Z"
 RUN = {
     "id": f"{WORKFLOW}-7k3m9q2x4t8wjb5n", "workflow_id": WORKFLOW, "status": "completed", "started_at": TIME,
     "duration_ms": 61_000, "trigger_type": "schedule", "workflow_version": 12, "customer_id": "acme",
+    "node_id": None, "error": None, "error_type": None, "waiting_for": [], "cancelled_by": None, "reason": None,
 }  # fmt: skip
 STORED = {
     "id": WORKFLOW, "status": "active", "version": 12, "edited": True, "trigger": {"type": "schedule"},
@@ -37,9 +38,14 @@ CHANGE = {
     "at": TIME, "actor": "deploy", "operation": "rollbackWorkflow", "target": "reconcile_supplier_invoices",
     "details": {"version": 12}, "source": "10.0.0.7", "customer_id": "acme",
 }  # fmt: skip
+NO_FILTER: dict[str, Any] = dict.fromkeys(run_filters.OPTIONS)
 LISTS: dict[str, tuple[Callable[..., Any], dict[str, Any], dict[str, Any]]] = {
-    "runs": (runs.list_runs, {}, RUN),
-    "runs of a workflow with a long ID": (runs.list_runs, {}, {**RUN, "id": f"{LONGEST}-7k3m", "workflow_id": LONGEST}),
+    "runs": (runs.list_runs, NO_FILTER, RUN),
+    "runs of a workflow with a long ID": (
+        runs.list_runs,
+        NO_FILTER,
+        {**RUN, "id": f"{LONGEST}-7k3m", "workflow_id": LONGEST},
+    ),
     "workflows": (workflows.list_workflows, {}, STORED),
     "a workflow with a long ID": (workflows.list_workflows, {}, {**STORED, "id": LONGEST}),
     "versions": (workflows.versions, {"workflow": WORKFLOW}, VERSION),

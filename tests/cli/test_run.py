@@ -92,7 +92,7 @@ def test_problems_of_a_file_are_printed_with_their_positions(command: InProcess,
     assert done.code == 2
     assert f"{wrong}:1:" in done.err
     assert "there is no action 'http.reqest' (did you mean `http.request`?)" in done.err
-    assert f"3 errors, checked by {dev.ready['api']}; no run was started" in done.err
+    assert f"2 errors, checked by {dev.ready['api']}; no run was started" in done.err
 
 
 def test_a_run_says_what_has_checked_its_definition(command: InProcess, dev: Dev, tmp_path: Path) -> None:

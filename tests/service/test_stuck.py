@@ -47,7 +47,7 @@ async def find(services: Services, customer: str, kind: str) -> Stuck:
         stuck = await services.stuck.find(customer)
         return stuck if getattr(stuck, kind) else None
 
-    found: Stuck = await wait_until(look)
+    found: Stuck = await wait_until(look, 120)  # ten times what is usual here, on a busy machine
     return found
 
 
