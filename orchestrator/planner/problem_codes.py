@@ -112,7 +112,7 @@ CODES: dict[ProblemCode, str] = {
     "wrong_operand": "A pipe or an operator gets a value of a kind that it does not take.",
     "never_holds": "A comparison can never hold, or, for a negation, always holds.",
     "set_later": "The variable is set only by nodes that do not run before.",
-    "step_not_run": "A loop body reads a node of its own that cannot have run in the same iteration.",
+    "step_not_run": "A node reads a step that cannot have run before it, or in the same iteration.",
     "set_reads_itself": "A key of a `set` reads another key of the same `set`: it gets the value from before the node.",
     "unknown_step": "`steps.<id>` names a node that does not exist.",
     "unknown_field": "`workflow`, `run` or a step has no such field.",

@@ -47,7 +47,8 @@ class Names:
                     self._check_use(number, pointer, name)
                     self._check_siblings(number, pointer, name)
         for owner, inside in self.regions.inside.items():
-            if len(inside) > 1:
+            wins_one = self.regions.graph.nodes[owner].config.get("join") in ("any", 1)
+            if len(inside) > 1 and not wins_one:
                 self._check_branches(owner, inside)
 
     def check_notify_uses(self, uses: Iterable[Use]) -> None:
@@ -115,6 +116,8 @@ class Names:
     def _check_input(self, pointer: str, name: Name) -> None:
         if self._inputs is None or not name.path or name.path[0] in self._inputs:
             return
+        if self.definition.settings.input_schema.get("additionalProperties") is False:
+            return  # reported as a field that the input does not have
         hint = did_you_mean(name.path[0], self._inputs)
         if hint is not None:
             message = f"settings.input_schema has no property {name.path[0]!r:.60}"
@@ -124,6 +127,8 @@ class Names:
         root = name.root
         if root in self.list_loop_variables(number) or self.sets_anything:
             return
+        if root in self.regions.graph.nodes[number].outputs and "/compensate/" in pointer:
+            return  # computed when the node has run
         setters = [setter for setter in self.setters.get(root, ()) if self.regions.innermost[setter] is not None]
         if not setters:
             known = [*self.definition.variables, *self.setters, *self.list_loop_variables(number), *RESERVED]

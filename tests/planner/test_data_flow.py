@@ -340,6 +340,68 @@ SOUND: dict[str, tuple[Nodes, tuple[str, ...]]] = {
         ("get -> a",),
     ),
     "computed name": ({"a": put(**{"{{ input.name }}": 1}), "b": put(x="{{ t }}")}, ("a -> b",)),
+    "declared constant": ({"c": ask("mode", "equals", "production")}, ()),
+    "computed default of a variable": (
+        {"c": CHOICE, "a": put(t=1), "b": {**put(t=0), "when": {"field": "t", "operator": "equals", "value": None}}},
+        ("c -true-> a", "c -false-> b", "a -> b"),
+    ),
+    "comparison with null": (
+        {"c": CHOICE, "a": put(t=1), "b": put(x="{{ t != null }} {{ null == t }}")},
+        ("c -true-> a", "c -false-> b", "a -> b"),
+    ),
+    "interval from the iteration before": (
+        {
+            "each": {
+                "type": "loop",
+                "collection": 3,
+                "body": ["get"],
+                "config": {"interval_seconds": "{{ steps.get.output.body.wait }}"},
+            },
+            "get": GET,
+        },
+        (),
+    ),
+    "condition on the iteration before": (
+        {
+            "each": {
+                "type": "loop",
+                "body": ["get"],
+                "config": {
+                    "while": {"field": "steps.get.output.body.done", "operator": "not_equals", "value": True},
+                    "collect": "{{ steps.get.output.status }}",
+                },
+            },
+            "get": GET,
+        },
+        (),
+    ),
+    "iterations that may fail": (
+        {
+            "s": put(state="ok"),
+            "each": {"type": "loop", "collection": 2, "body": ["m"], "config": {"max_failures": "50%"}},
+            "m": put(state="some_failed"),
+            "stop": {"type": "end", "config": {"outcome": "failed"}},
+            "c": ask("state", "equals", "some_failed"),
+        },
+        ("s -> each", "m -> stop", "each -> c"),
+    ),
+    "compensation of a result": (
+        {
+            "get": {
+                **GET,
+                "outputs": ["body"],
+                "compensate": {
+                    "action": "log.message",
+                    "config": {"message": "{{ body.id }} {{ steps.get.output.status }}"},
+                },
+            },
+        },
+        (),
+    ),
+    "converted parameter": (
+        {"s": put(m="post"), "get": {**GET, "config": {"url": "https://a.example", "method": "{{ m }}"}}},
+        ("s -> get",),
+    ),
     "date as text": ({"s": put(due="2026-01-31"), "c": ask("due", "before", "{{ now() }}")}, ("s -> c",)),
     "number in text": (
         {"s": put(n="12"), "a": put(x="{{ n | number }}"), "c": ask("n", "greater_than", 3)},
@@ -352,7 +414,30 @@ SOUND: dict[str, tuple[Nodes, tuple[str, ...]]] = {
 def test_what_may_be_right_is_no_finding(case: str) -> None:
     nodes, edges = SOUND[case]
 
-    assert find(nodes, f"trigger -> {next(iter(nodes))}", *edges) == []
+    assert find(nodes, f"trigger -> {next(iter(nodes))}", *edges, variables={"mode": "staging", "body": "none"}) == []
+
+
+def test_odd_definitions_are_refused_and_nothing_breaks() -> None:
+    switch = {"id": "s", "type": "switch", "config": {"value": "{{ input.k }}", "cases": [{"name": "a", "value": 1}]}}
+    odd = {"type": [{"type": "string"}, "null"]}
+    settings = {"input_schema": odd}
+
+    problems = check({"name": "x", "trigger": {"type": "manual"}, "nodes": [switch], "settings": settings}).problems
+
+    assert {problem.code for problem in problems if problem.severity == "error"} >= {"bad_schema", "missing_cases"}
+
+
+def test_types_do_not_grow_without_bound() -> None:
+    grow = dict.fromkeys("abcdefghij", "{{ t }}")
+    loop = {"type": "loop", "collection": 3, "body": ["g"]}
+
+    assert find({"each": loop, "g": put(t=grow)}, "trigger -> each", variables={"t": 0}) == []
+    choice = {f"{side}{number}": put(t=grow) for side in "lr" for number in range(30)}
+    edges = [f"{side}{number} -> {side}{number + 1}" for side in "lr" for number in range(29)]
+    ends = ("c -true-> l0", "c -false-> r0", "l29 -> end", "r29 -> end")
+    assert (
+        find({"c": CHOICE, **choice, "end": put(x="{{ t }}")}, "trigger -> c", *edges, *ends, variables={"t": 0}) == []
+    )
 
 
 def test_a_declared_input_is_typed() -> None:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from pydantic import BeforeValidator, PlainValidator, WrapValidator
+
 from orchestrator.errors import ProblemCode
 from orchestrator.jsontools.pointer import escape
 from orchestrator.language.nodes import Path
@@ -59,7 +61,7 @@ def check(
     flow = Flow(definition, regions, registry, [_list_reads(each) for each in uses])
     try:
         flow.walk()
-    except TooComplex:
+    except (TooComplex, RecursionError):
         return
     _Checker(flow, Witness(regions, precedence), report).check()
 
@@ -90,11 +92,19 @@ class _Checker:
 
     def _find_state(self, number: int, node: Node, place: str, seen: State) -> State:
         """Return what is known where the value at one place of a node is computed."""
-        if place in ("/config/collect", "/config/break_when", "/config/while"):
+        if place == "/config/while":
+            before = self.flow.seen_before_pass.get(number, {})
+            own = self.flow.list_owned_steps(number)  # the first time, `while` asks whether there are any yet
+            return {name: drop_kinds(known, "missing") if name in own else known for name, known in before.items()}
+        if place in ("/config/collect", "/config/break_when", "/config/interval_seconds"):
             return self.flow.seen_after_body.get(number, {})
         state = seen if node.when is None or place == "/when" else narrow(node.when, seen, holds=True)
-        if place.startswith(("/compensate/", "/on_error/")):  # computed when the node has run, or has failed
-            return {**state, f"steps.{node.id}": sources.make_step("completed", ANY)}
+        if place.startswith("/compensate/"):  # computed when the node has run
+            output = sources.infer_output(node, self.flow.registry)
+            set_by_it = {name: sources.read_variable(output, name) for name in node.outputs}
+            return {**state, f"steps.{node.id}": sources.make_step("completed", output), **set_by_it}
+        if place.startswith("/on_error/"):
+            return {**state, f"steps.{node.id}": sources.make_step("failed", ANY, ANY)}
         return state
 
     def _check_site(self, number: int, node: Node, site: Site, state: State) -> None:
@@ -139,7 +149,8 @@ class _Checker:
         def read(part: Any) -> Type:
             return read_schema({"$defs": schema.get("$defs", {}), **part} if isinstance(part, dict) else part)
 
-        check_parameters(spec.name, schema, known, read, pointer, node.config, self._add_error)
+        converted = () if isinstance(spec, DescribedAction) else _list_converted(spec.parameters)
+        check_parameters(spec.name, schema, known, read, pointer, node.config, self._add_error, converted)
 
     def _check_cases(self, node: Node, pointer: str, seen: State) -> None:
         """Warn about a number that is compared with the same number as text."""
@@ -176,6 +187,22 @@ class _Checker:
             reason = self.witness.explain([setter], number, "")
             hint = "use `| default(…)`, or ask for its status"
             self.report.add_warning("maybe_missing", pointer, f"{where}{step!r:.60} may not have run: {reason}", hint)
+
+
+@cache
+def _list_converted(model: Any) -> frozenset[str]:
+    """Return the parameters whose values pass through code before their type is checked."""
+    decorators = model.__pydantic_decorators__
+    every = any(each.info.mode != "after" for each in decorators.model_validators.values())
+    early = [each.info for each in decorators.field_validators.values() if each.info.mode != "after"]
+    named = {name for info in early for name in info.fields}
+    return frozenset(
+        field.alias or name
+        for name, field in model.model_fields.items()
+        if every
+        or name in named
+        or any(isinstance(each, BeforeValidator | WrapValidator | PlainValidator) for each in field.metadata)
+    )
 
 
 @cache

@@ -37,7 +37,8 @@ def check_condition(source: Any, pointer: str, inference: Inference) -> None:
 
 def _check_simple(source: Mapping[str, Any], pointer: str, inference: Inference) -> None:
     field, operator = source["field"], source.get("operator") or "equals"
-    reading = replace(inference, report_absent=ignore) if operator in PRESENCE else inference
+    asks_null = operator in ("equals", "not_equals") and source.get("value") is None
+    reading = replace(inference, report_absent=ignore) if operator in PRESENCE or asks_null else inference
     known = _infer(field, f"{pointer}/field", reading, is_path=True)
     wanted = infer_json(source.get("value"), f"{pointer}/value", inference)
     if known is not None and isinstance(operator, str):

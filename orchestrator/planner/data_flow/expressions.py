@@ -140,6 +140,8 @@ class Inference:
         if "object" in value.kinds:
             known = [field for field, type_ in value.fields.items() if type_ != MISSING]
             hint = did_you_mean(part, known) or (f"its fields: {join_names(known)}" if known else None)
+            if {"status", "output", "error"} == set(known):
+                hint = did_you_mean(part, known) or f"did you mean `output.{part}`?"
             self.find("unknown_field", offset, f"`{name}` has no field {part!r:.60}", hint)
         else:
             what = keep_kinds(value, value.kinds - {"null", "missing"}).describe()
@@ -173,8 +175,8 @@ class Inference:
     def _infer_binary(self, node: Binary) -> Type:
         if node.operator in ("and", "or"):
             return self._infer_choice(node)
-        left = self.infer(mark_optional(node.left) if node.operator == "??" else node.left)
-        right = self.infer(node.right)
+        left = self.infer(mark_optional(node.left) if node.operator == "??" or _is_null(node.right) else node.left)
+        right = self.infer(mark_optional(node.right) if _is_null(node.left) else node.right)
         infix = INFIX[node.operator]
         if infix.condition:
             self.check_comparison(infix.condition, left, right, node.offset, f"`{node.operator}`")
@@ -241,6 +243,11 @@ class Inference:
             wanted = ", ".join(sorted(value.texts))
             hint = did_you_mean(wanted, field.texts) or f"it can be: {join_names(sorted(field.texts))}"
             self.find("never_holds", offset, f"{shown} is {result}: the field is never {wanted!r:.60}", hint)
+
+
+def _is_null(node: Node) -> bool:
+    """Return whether a node is the constant null: to compare with it asks whether there is anything."""
+    return isinstance(node, Literal) and node.value is None
 
 
 def ask_presence(node: Node) -> Node:

@@ -33,6 +33,7 @@ from orchestrator.planner.data_flow.types import (
     make_list,
     make_object,
     type_of,
+    widen,
 )
 from orchestrator.planner.data_flow.values import infer_json
 from orchestrator.planner.data_flow.walk import MAX_EXIT_SETS, MAX_ROUNDS, Exits, TooComplex, Walk
@@ -61,6 +62,8 @@ class Flow:
     """The variables, and the steps as `steps.<id>`, that each node reads; a state has no others."""
     seen: dict[int, dict[str, Type]] = field(default_factory=dict)
     """What each node that can start may see."""
+    seen_before_pass: dict[int, dict[str, Type]] = field(default_factory=dict)
+    """What each loop may see before it decides on a pass."""
     seen_after_body: dict[int, dict[str, Type]] = field(default_factory=dict)
     """What each loop may see after a pass through its body."""
     work: int = 0
@@ -75,7 +78,8 @@ class Flow:
     def walk(self) -> None:
         """Walk the whole graph; raises TooComplex."""
         variables = self.definition.variables
-        start = {name: self.infer(variables[name], {}) for name in variables if name in self.tracked}
+        # Installations, reruns and operators give declared variables other values.
+        start = {name: widen(self.infer(variables[name], {})) for name in variables if name in self.tracked}
         self._walk_region(self.regions.whole, start)
 
     def infer(self, value: Any, state: State) -> Type:
@@ -181,7 +185,7 @@ class Flow:
         found = sources.infer_output(node, self.registry) if output is None else output
         policy = node.on_error
         if policy is None and node.type in FAILING and port == "next":
-            policy = self.definition.settings.on_error
+            policy = self.read_default_policy(node)
         plain, found = found, sources.allow_failure(found, policy, lambda value: self.infer(value, state))
         step = sources.make_step("completed", found)
         if policy not in (None, "", "fail"):
@@ -194,6 +198,11 @@ class Flow:
             if name in self.tracked:
                 state[name] = self._read_output(plain, policy, name, state)
         return port, exits, state
+
+    def read_default_policy(self, node: Node) -> Any:
+        """Return `settings.on_error`, which applies to no node with an `error` edge."""
+        has_edge = "error" in self.regions.graph.successors[self.regions.graph.index[node.id]]
+        return None if has_edge else self.definition.settings.on_error
 
     def _read_output(self, output: Type, policy: Any, name: str, state: State) -> Type:
         """Return the type of a variable that `outputs` names; a node that was skipped sets none."""
@@ -211,7 +220,8 @@ class Flow:
             state[f"steps.{node.id}"] = step
 
     def _narrow_case(self, node: Node, port: str, state: State) -> State:
-        case = node.config.get("cases", {}).get(port)
+        cases = node.config.get("cases")
+        case = cases.get(port) if isinstance(cases, dict) else None
         if isinstance(case, Mapping) and port != "default":
             return narrow(case, state, holds=True)
         return state
@@ -233,8 +243,8 @@ class Flow:
         item = node.item_variable or "item"
         names = [name for name in (item, f"{item}_index") if name in self.tracked]
         hidden = {name: state.get(name, MISSING) for name in names}
-        owned = self._list_owned_steps(number)
-        continues = node.config.get("on_item_error") == "continue"
+        owned = self.list_owned_steps(number)
+        continues = _continues(node)
         if continues:  # an iteration sees what failed ones have set before they failed
             state = dict(state)
             self._blur(number, state)
@@ -263,7 +273,7 @@ class Flow:
     def _infer_collected(self, number: int, node: Node) -> Type:
         state = self.seen_after_body.get(number)
         found = ANY if state is None else self.infer(node.config["collect"], state)
-        return add_kinds(found, "null") if node.config.get("on_item_error") == "continue" else found
+        return add_kinds(found, "null") if _continues(node) else found
 
     def _walk_passes(
         self, number: int, node: Node, state: State, names: dict[str, None], owned: list[str]
@@ -276,7 +286,7 @@ class Flow:
         for _ in range(MAX_ROUNDS):
             start = dict(current)
             if node.config.get("while"):
-                self._see(self.seen_after_body, number, current)
+                self._see(self.seen_before_pass, number, current)
                 start = dict(narrow(node.config["while"], current, holds=True))
             ends: dict[Exits, dict[str, Type]] = {}
             for region in self.regions.inside.get(number, ()):
@@ -285,7 +295,9 @@ class Flow:
                 return set(), None
             after = dict(join_states(list(ends.values())))
             self._see(self.seen_after_body, number, after)
-            following = {**after, **{name: types[name] for name in names}, **dict.fromkeys(owned, MISSING)}
+            following = {**after, **{name: types[name] for name in names}}
+            self._see(self.seen_before_pass, number, following)  # `while` sees what the iteration before has done
+            following |= dict.fromkeys(owned, MISSING)
             joined = join_states([current, following])
             if concurrent or joined == current:
                 return set(ends), after
@@ -318,7 +330,8 @@ class Flow:
             if known.may_be_absent and ends and not any(each.get(name, MISSING).may_be_absent for each in ends):
                 after[name] = drop_kinds(known, "missing")
 
-    def _list_owned_steps(self, number: int) -> list[str]:
+    def list_owned_steps(self, number: int) -> list[str]:
+        """Return the steps of the nodes inside a loop or a parallel."""
         return [
             name
             for region in self.regions.inside.get(number, ())
@@ -354,6 +367,12 @@ def _end(node: Node, state: dict[str, Type]) -> Iterable[Outcome]:
         return
     closes = bool(outcome) or node.config.get("output") is not None
     yield None if closes else "", frozenset(), state
+
+
+def _continues(node: Node) -> bool:
+    """Return whether a loop goes on after an iteration that has failed."""
+    config = node.config
+    return config.get("on_item_error") == "continue" or config.get("max_failures") not in (None, "")
 
 
 def _has_items(node: Node) -> bool:

@@ -18,6 +18,7 @@ from orchestrator.planner.data_flow.types import (
     get_child,
     join,
     keep_kinds,
+    replace_fields,
     type_of,
 )
 
@@ -154,7 +155,9 @@ def _change_at(known: Type, parts: Sequence[str | int], change: Callable[[Type],
     if changed.may_be_absent:
         return known
     present = keep_kinds(known, ("object", "list"))
-    return replace(present, fields={**known.fields, str(parts[0]): changed}) if "object" in present.kinds else present
+    if "object" not in present.kinds:
+        return present
+    return replace_fields(present, {**known.fields, str(parts[0]): changed})
 
 
 def join_states(states: Sequence[State]) -> State:

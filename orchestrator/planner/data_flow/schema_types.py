@@ -33,6 +33,10 @@ BY_NAME: Mapping[str, Type] = {
 }
 
 
+MAX_PARTS = 2_000
+"""Parts of a schema, with its `$ref`s expanded, that are read."""
+
+
 def read_schema(schema: Any, *, closed: bool = False) -> Type:
     """Return the type of what a JSON Schema accepts.
 
@@ -45,9 +49,11 @@ class _Reader:
     def __init__(self, root: Any, closed: bool) -> None:
         self.root = root
         self.closed = closed
+        self.parts = 0
 
     def read(self, schema: Any, depth: int) -> Type:
-        if not isinstance(schema, Mapping) or depth > MAX_DEPTH:
+        self.parts += 1
+        if not isinstance(schema, Mapping) or depth > MAX_DEPTH or self.parts > MAX_PARTS:
             return ANY
         if "$ref" in schema:
             return self.read(self._resolve(schema["$ref"]), depth + 1)
@@ -63,7 +69,11 @@ class _Reader:
         names = schema.get("type")
         if isinstance(names, str):
             names = [names]
-        if not isinstance(names, list) or not names or any(name not in BY_NAME for name in names):
+        if (
+            not isinstance(names, list)
+            or not names
+            or any(not isinstance(name, str) or name not in BY_NAME for name in names)
+        ):
             return self._read_object(schema, depth) if names is None and "properties" in schema else ANY
         return reduce(join, (self._read_kind(name, schema, depth) for name in names))
 

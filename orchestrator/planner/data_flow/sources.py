@@ -1,7 +1,6 @@
 """Where types come from: the run, its trigger and its input, and the results of nodes."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from orchestrator.model.definition import Definition, Node
@@ -23,6 +22,7 @@ from orchestrator.planner.data_flow.types import (
     make_object,
     make_text,
     read_value,
+    replace_fields,
 )
 from orchestrator.planner.policies import Catalogue
 
@@ -91,13 +91,13 @@ def _read_result(node: Node, registry: Catalogue | None) -> Type:
     if isinstance(result, Mapping):
         known = read_schema(result)
     elif result is not None:
-        known = read_schema(result.model_json_schema(), closed=True)
+        known = read_schema(result.model_json_schema(mode="serialization"), closed=True)
     if not node.result_schema:
         return known
     declared = read_schema(node.result_schema)
     if known.kinds != {"object"} or declared.kinds != {"object"}:
         return declared
-    return replace(known, fields={**known.fields, **declared.fields})
+    return replace_fields(known, {**known.fields, **declared.fields})
 
 
 def allow_failure(output: Type, policy: Any, infer: Callable[[Any], Type]) -> Type:

@@ -16,8 +16,10 @@ MAX_DEPTH = 8
 """Levels of lists and objects that are told apart; below, anything is possible."""
 MAX_TEXTS = 50
 """Texts of a choice that are told apart; more are any text."""
+MAX_SIZE = 500
+"""Types that a type is made of; a larger one is anything of its kind."""
 MAX_FIELDS = 200
-"""Fields of an object that are told apart; a larger object is any object."""
+"""Elements of a list that are looked at; a longer one is any list."""
 
 NAMES: Mapping[Kind, str] = {
     "missing": "missing",
@@ -43,6 +45,10 @@ class Type:
     """Whether an object has no other fields."""
     texts: frozenset[str] | None = None
     """The texts that it may be; None is any text."""
+    size: int = field(default=1, compare=False)
+    """Types that it is made of."""
+    depth: int = field(default=1, compare=False)
+    """Levels of lists and objects."""
 
     @property
     def may_be_absent(self) -> bool:
@@ -74,16 +80,42 @@ State = Mapping[str, Type]
 """What is known at one point of a run: the type of each variable, and of each step under `steps.<id>`."""
 
 
+def build(
+    kinds: frozenset[Kind],
+    items: Type | None = None,
+    fields: Mapping[str, Type] | None = None,
+    *,
+    closed: bool = False,
+    texts: frozenset[str] | None = None,
+) -> Type:
+    """Return a type; one that would be too deep or too large knows its kinds only."""
+    parts = [*(() if items is None else (items,)), *(fields or {}).values()]
+    size = 1 + sum(part.size for part in parts)
+    depth = 1 + max((part.depth for part in parts), default=0)
+    if size > MAX_SIZE or depth > MAX_DEPTH:
+        return Type(kinds)
+    return Type(kinds, items, fields or {}, closed, texts, size, depth)
+
+
 def make_list(items: Type) -> Type:
     """Return the type of a list."""
-    return replace(LIST, items=items)
+    return build(LIST.kinds, items)
 
 
 def make_object(fields: Mapping[str, Type], *, closed: bool = True) -> Type:
     """Return the type of an object."""
-    if len(fields) > MAX_FIELDS:
-        return OBJECT
-    return Type(frozenset(("object",)), fields=fields, closed=closed)
+    return build(OBJECT.kinds, None, fields, closed=closed)
+
+
+def replace_fields(type_: Type, fields: Mapping[str, Type]) -> Type:
+    """Return the type with other fields."""
+    return build(type_.kinds, type_.items, fields, closed=type_.closed, texts=type_.texts)
+
+
+def widen(type_: Type) -> Type:
+    """Return the type of a value whose kind is known, but not which value it is: an object may have other fields."""
+    items = None if type_.items is None else widen(type_.items)
+    return build(type_.kinds, items, {name: widen(part) for name, part in type_.fields.items()})
 
 
 def make_text(texts: Iterable[str]) -> Type:
@@ -92,20 +124,17 @@ def make_text(texts: Iterable[str]) -> Type:
     return TEXT if len(known) > MAX_TEXTS else replace(TEXT, texts=known)
 
 
-def join(one: Type, other: Type, depth: int = 0) -> Type:
+def join(one: Type, other: Type) -> Type:
     """Return the type of a value that is of either type."""
     if one is other or (other is ANY is not one and "missing" not in one.kinds):
         return other
     if (one is ANY and "missing" not in other.kinds) or one == other:
         return one
-    kinds = one.kinds | other.kinds
-    if depth >= MAX_DEPTH:
-        return Type(kinds)
     objects = [each for each in (one, other) if "object" in each.kinds]
-    return Type(
-        kinds,
-        items=_join_items(one, other, depth),
-        fields=_join_fields(one, other, depth),
+    return build(
+        one.kinds | other.kinds,
+        _join_items(one, other),
+        _join_fields(one, other),
         closed=bool(objects) and all(each.closed for each in objects),
         texts=_join_texts(one, other),
     )
@@ -117,19 +146,19 @@ def join_all(types: Iterable[Type]) -> Type:
     return reduce(join, listed) if listed else NULL
 
 
-def _join_items(one: Type, other: Type, depth: int) -> Type | None:
+def _join_items(one: Type, other: Type) -> Type | None:
     holders = [each for each in (one, other) if "list" in each.kinds]
     if any(each.items is None for each in holders):
         return None
     items = [each.items for each in holders if each.items is not None]
-    return reduce(lambda left, right: join(left, right, depth + 1), items) if items else None
+    return reduce(join, items) if items else None
 
 
-def _join_fields(one: Type, other: Type, depth: int) -> Mapping[str, Type]:
+def _join_fields(one: Type, other: Type) -> Mapping[str, Type]:
     if "object" not in one.kinds or "object" not in other.kinds:
         return other.fields if "object" in other.kinds else one.fields
     names = dict.fromkeys((*one.fields, *other.fields))
-    return {name: join(get_field(one, name), get_field(other, name), depth + 1) for name in names}
+    return {name: join(get_field(one, name), get_field(other, name)) for name in names}
 
 
 def _join_texts(one: Type, other: Type) -> frozenset[str] | None:

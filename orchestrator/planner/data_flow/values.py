@@ -1,6 +1,6 @@
 """Infer the types of JSON values that hold templates, and whether they fit the parameters of actions."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from orchestrator.errors import TemplateSyntaxError
@@ -74,8 +74,12 @@ def check_parameters(
     pointer: str,
     config: Mapping[str, Any],
     report: Report,
+    converted: Collection[str] = (),
 ) -> None:
-    """Report parameters whose templates certainly return what the action does not take."""
+    """Report parameters whose templates certainly return what the action does not take.
+
+    Those in `converted` have code of their own that takes more than their schema says.
+    """
     properties = schema.get("properties", {})
     for name, value in config.items():
         wanted, known = properties.get(name), parameters.fields.get(name)
@@ -89,6 +93,8 @@ def check_parameters(
         if wanted.get("x-format") == ADDRESSES and present.kinds <= {"number", "boolean"}:
             hint = "a template that returns an address, such as `{{ input.email }}`"
             report(at, "bad_parameter", f"`{name}` of {action} takes email addresses, not {present.describe()}", hint)
+        elif name in converted:
+            continue
         elif not present.kinds & _widen(takes.kinds):
             message = f"`{name}` of {action} takes {takes.describe()}, not {present.describe()}"
             report(at, "bad_parameter", message, "use `| json` for JSON text" if "text" in takes.kinds else None)

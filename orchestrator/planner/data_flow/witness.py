@@ -1,8 +1,8 @@
 """Say why a name may be missing: a way to the reader that passes none of the nodes that set it."""
 
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence, Set
+from dataclasses import dataclass, field
 
 from orchestrator.jsontools.suggestions import join_names
 from orchestrator.model.definition import Node
@@ -12,6 +12,8 @@ from orchestrator.planner.regions import Region, Regions
 from orchestrator.planner.scoping import list_variables_set
 
 MAX_NAMES = 3
+MAX_EXPLAINED = 20
+"""Names whose ways are searched: each search goes through the graph."""
 
 
 @dataclass
@@ -20,6 +22,8 @@ class Witness:
 
     regions: Regions
     precedence: Precedence
+    explained: int = 0
+    _predecessors: dict[int, dict[int, list[int]]] = field(default_factory=dict)
 
     def list_setters(self, name: str) -> list[int]:
         """Return the nodes that set a variable."""
@@ -31,7 +35,8 @@ class Witness:
         nodes = self.regions.graph.nodes
         names = join_names([f"`{nodes[number].id}`" for number in setters[:MAX_NAMES]])
         first = f"only {names} sets it" if what == "sets it" and names else ""
-        reason = self._find_reason(setters, reader)
+        self.explained += 1
+        reason = self._find_reason(setters, reader) if self.explained <= MAX_EXPLAINED else ""
         return ", and ".join(part for part in (first, reason) if part) or "another path leads here"
 
     def _find_reason(self, setters: Sequence[int], reader: int) -> str:
@@ -55,6 +60,11 @@ class Witness:
                 return f"`{nodes[setter].id}` does not run when {_describe(nodes[number], port)}"
             if nodes[first].when is not None:
                 return f"`{nodes[first].id}` is skipped when its `when` is false"
+            if nodes[setter].on_error in ("skip", "pause"):
+                how = (
+                    "is skipped when it fails" if nodes[setter].on_error == "skip" else "may be skipped by an operator"
+                )
+                return f"`{nodes[setter].id}` {how}"
         return ""
 
     def _enter(self, region: Region, inner: int, owner: int) -> Region:
@@ -78,15 +88,17 @@ class Witness:
         The port leads to the reader, or where that is -1 to the end of the scope.
         """
         avoided = {number for setter in setters for number in self._find_in(region, setter)}
+        to_setters = self._find_sources(region, avoided, frozenset())
+        to_reader = self._find_sources(region, {reader}, avoided) if reader >= 0 else None
         queue = deque(number for number in region.entries if number not in avoided)
         seen = set(queue)
         while queue:
             number = queue.popleft()
             targets = self._list_targets(region, number)
-            to_setters = {port for port, reached in targets.items() if self._leads_to(region, reached, avoided, set())}
+            leading = {port for port, reached in targets.items() if not to_setters.isdisjoint(reached)}
             for port, reached in targets.items():
-                passes = reader < 0 or self._leads_to(region, reached, {reader}, avoided)
-                if passes and port not in to_setters and to_setters:
+                passes = to_reader is None or not to_reader.isdisjoint(reached)
+                if passes and port not in leading and leading:
                     return number, port
             fresh = {target for reached in targets.values() for target in reached} - avoided - seen
             seen |= fresh
@@ -103,19 +115,26 @@ class Witness:
                 targets.setdefault("next" if port == "exit" else port, []).append(target)
         return targets
 
-    def _leads_to(self, region: Region, starts: Sequence[int], wanted: set[int], avoided: set[int]) -> bool:
-        """Return whether some way from the starts to a wanted node passes none of those that it has to avoid."""
-        seen = set(starts) - avoided
-        queue = list(seen)
+    def _find_sources(self, region: Region, wanted: Set[int], avoided: Set[int]) -> set[int]:
+        """Return the nodes from which some way leads to a wanted one and passes none of those to avoid."""
+        predecessors = self._list_predecessors(region)
+        found = set(wanted)
+        queue = list(found)
         while queue:
-            number = queue.pop()
-            if number in wanted:
-                return True
-            for _, target in self.regions.iterate_onward(number):
-                if target not in seen and target not in avoided and self.regions.innermost[target] is region:
-                    seen.add(target)
-                    queue.append(target)
-        return False
+            for number in predecessors.get(queue.pop(), ()):
+                if number not in found and number not in avoided:
+                    found.add(number)
+                    queue.append(number)
+        return found
+
+    def _list_predecessors(self, region: Region) -> dict[int, list[int]]:
+        known = self._predecessors.get(id(region))
+        if known is None:
+            known = self._predecessors[id(region)] = {}
+            for number in region.ranked:
+                for _, target in self.regions.iterate_onward(number):
+                    known.setdefault(target, []).append(number)
+        return known
 
 
 def _describe(node: Node, port: str) -> str:
