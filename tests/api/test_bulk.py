@@ -177,6 +177,7 @@ async def test_a_filter_that_matches_nothing_is_refused(api: httpx.AsyncClient) 
     assert (unknown.status_code, unknown.json()["code"]) == (404, "bulk_job_not_found")
 
 
+@pytest.mark.slow
 async def test_a_job_continues_in_another_process(world: World, customer: str, tmp_path: Path) -> None:
     """The service that has started it is gone after its first runs."""
     definition = make_definition({"a": WAIT}, "trigger -> a") | {"id": "many"}

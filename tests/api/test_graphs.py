@@ -159,6 +159,7 @@ async def test_the_graph_of_another_customers_run_is_not_found(api: httpx.AsyncC
     assert [(each.status_code, each.json()["code"]) for each in (other, missing)] == [(404, "run_not_found")] * 2
 
 
+@pytest.mark.slow
 async def test_a_run_that_temporal_no_longer_stores_is_drawn_from_its_version(
     api: httpx.AsyncClient, services: Services
 ) -> None:

@@ -165,6 +165,7 @@ async def test_a_signal_stops_everything_and_removes_the_ready_file(tmp_path: Pa
     assert not is_alive(dev.ready["pids"]["temporal"])
 
 
+@pytest.mark.slow
 async def test_a_second_dev_on_the_same_home_is_refused(dev: Dev, tmp_path: Path) -> None:
     ready = Path(dev.env["ORCHESTRATOR_HOME"] + ".ready.json")
     done = await dev("dev", "--port", 0, "--temporal-port", 0, "--ui-port", 0, "--ready-file", ready)
@@ -214,6 +215,7 @@ async def test_an_unusable_folder_is_bad_usage(tmp_path: Path, args: tuple[str, 
     assert "Traceback" not in done.err
 
 
+@pytest.mark.slow
 async def test_temporal_ends_with_a_killed_dev(tmp_path: Path) -> None:
     """A server was found running an hour after its parent had been killed."""
     dev: Any = await start_dev(tmp_path / "home")
@@ -241,6 +243,7 @@ async def test_temporal_has_no_secrets_in_its_environment(tmp_path: Path, monkey
             assert names <= {name.encode() for name in devserver.KEPT_VARIABLES} | {b"", b"LC_CTYPE"}
 
 
+@pytest.mark.slow
 async def test_dev_restarts_a_temporal_that_was_killed(tmp_path: Path) -> None:
     """Same ports, same folder: a run that was waiting continues, and the ready file has the new process ID."""
     dev: Any = await start_dev(tmp_path / "home")
@@ -260,6 +263,7 @@ async def test_dev_restarts_a_temporal_that_was_killed(tmp_path: Path) -> None:
     assert "the embedded Temporal server ended (SIGKILL), restarting it" in done.err
 
 
+@pytest.mark.slow
 async def test_dev_ends_when_temporal_cannot_be_restarted(tmp_path: Path) -> None:
     dev: Any = await start_dev(tmp_path / "home")
     (tmp_path / "home" / "temporal.db").write_bytes(b"no database" * 1000)
@@ -293,6 +297,7 @@ async def test_a_run_continues_after_dev_was_killed(tmp_path: Path, killed: tupl
     assert [step["id"] for step in run["steps"]] == ["rest", "say"]
 
 
+@pytest.mark.slow
 async def test_an_embedded_run_starts_and_stops_its_server(tmp_path: Path) -> None:
     shell = Shell({"ORCHESTRATOR_HOME": str(tmp_path / "home")})
     done = await shell("run", write_resting(tmp_path), "--server", "embedded", "--json")
@@ -302,6 +307,7 @@ async def test_an_embedded_run_starts_and_stops_its_server(tmp_path: Path) -> No
     assert not is_alive(int((tmp_path / "home" / LOCK).read_text()))
 
 
+@pytest.mark.slow
 async def test_an_interrupted_embedded_run_resumes_from_its_home(tmp_path: Path) -> None:
     shell = Shell({"ORCHESTRATOR_HOME": str(tmp_path / "home")})
     process = await shell.begin("run", write_resting(tmp_path), "--server", "embedded")

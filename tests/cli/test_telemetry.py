@@ -160,6 +160,7 @@ async def test_a_malformed_metrics_address_is_bad_usage(dev: Dev) -> None:
     assert "nowhere" in refused.err
 
 
+@pytest.mark.slow
 async def test_each_log_line_of_a_run_has_its_ids(tmp_path: Path) -> None:
     dev = await start_dev(tmp_path / "home", {"ORCHESTRATOR_LOG_FORMAT": "json"})
     run = await run_logging_workflow(dev)
@@ -210,6 +211,7 @@ async def collector() -> AsyncIterator[Collector]:
     server.close()
 
 
+@pytest.mark.slow
 async def test_a_trace_connects_request_run_and_action(tmp_path: Path, collector: Collector) -> None:
     dev = await start_dev(
         tmp_path / "home", {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_BSP_SCHEDULE_DELAY": "100"}

@@ -14,6 +14,7 @@ pytestmark = pytest.mark.temporal
 MANY = 50
 
 
+@pytest.mark.slow
 async def test_a_worker_serves_until_a_signal(dev: Dev, tmp_path: Path) -> None:
     other = Shell({**dev.env, "ORCHESTRATOR_TASK_QUEUE": "elsewhere"})
     worker = await other.begin("worker")

@@ -26,6 +26,7 @@ NODES = {
 }
 
 
+@pytest.mark.slow
 async def test_an_ended_run_is_answered_whole_when_temporal_has_deleted_it(world: World, tmp_path: Path) -> None:
     customer, _ = world.script()
     plan = make_plan(NODES, "trigger -> a", "a -> fork", customer=customer)
@@ -46,6 +47,7 @@ async def test_an_ended_run_is_answered_whole_when_temporal_has_deleted_it(world
     assert archived.model_dump(exclude={"links"}) == run.model_dump(exclude={"links"})
 
 
+@pytest.mark.slow
 async def test_a_run_that_temporal_no_longer_stores_is_not_tried_for_ever(world: World, tmp_path: Path) -> None:
     customer, _ = world.script()
     run_id = await world.start(make_plan({"a": WAIT}, "trigger -> a", customer=customer))

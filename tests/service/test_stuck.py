@@ -64,6 +64,7 @@ async def test_a_queue_with_a_backlog_and_no_worker_is_stuck(world: World, servi
     await world.runs.terminate(run_id)
 
 
+@pytest.mark.slow
 async def test_a_run_whose_workflow_task_fails_is_stuck(world: World, services: Services) -> None:
     customer, _ = world.script()
     runs = type(world.runs)(world.client, world.runs.settings.model_copy(update={"task_queue": "broken-release"}))
@@ -76,6 +77,7 @@ async def test_a_run_whose_workflow_task_fails_is_stuck(world: World, services: 
     await world.runs.terminate(run_id)
 
 
+@pytest.mark.slow
 async def test_what_takes_far_longer_than_usual_is_stuck(
     world: World, services: Services, api: httpx.AsyncClient
 ) -> None:

@@ -112,6 +112,7 @@ async def test_a_run_continues_after_a_number_of_local_actions(world: World, mon
     assert len(await measure_lengths(world, run.id)) == 3
 
 
+@pytest.mark.slow
 async def test_a_run_continues_after_an_amount_of_work(world: World) -> None:
     # A worker that reads a run again repeats the work: more of it than fits into a workflow task would never end.
     customer, _ = world.script()

@@ -278,6 +278,7 @@ async def test_backfill_starts_each_time_once_with_both_ends(world: World, sched
     assert len(await world.runs.visibility.list_runs(customer_id=customer)) == 4
 
 
+@pytest.mark.slow
 async def test_a_backfill_waits_for_the_previous_one(world: World, schedules: Schedules) -> None:
     customer, script = world.script()
     script.gates["a"] = asyncio.Event()
