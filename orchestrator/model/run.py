@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from orchestrator.errors import ErrorType, parse_error_type
 from orchestrator.model.plan import Plan
 
-Reason = Literal["delay", "event", "approval", "operator", "paused", "child", "no_worker"]
+Reason = Literal["delay", "event", "operator", "paused", "child", "no_worker"]
 """What a run waits for, in lists; `no_worker` is that of a pending one."""
 Status = Literal["pending", "running", "waiting", "retrying", "completed", "failed", "cancelled", "skipped"]
 ENDED: frozenset[str] = frozenset({"completed", "failed", "cancelled", "skipped"})

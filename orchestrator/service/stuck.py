@@ -38,7 +38,7 @@ TIMES_USUAL = 5
 SAMPLES = 5
 """Completed runs from which the usual time of an activity is read."""
 MIN_SAMPLES = 3
-PEOPLE = ("operator", "approval")
+PEOPLE = ("operator",)
 USUAL_SECONDS = 600.0
 """How long the usual times are kept."""
 

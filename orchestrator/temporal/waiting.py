@@ -17,9 +17,9 @@ MAX_WAITS = 5
 MAX_LENGTH = 240
 """Characters of one value: Temporal takes 255."""
 MAX_TEXT = 100
-DETAILS = {"delay": "until", "event": "event", "approval": "event", "operator": "error_type"}
+DETAILS = {"delay": "until", "event": "event", "operator": "error_type"}
 """What of a wait is shown, by its kind."""
-PEOPLE_FIRST = ("operator", "approval", "paused", "event", "delay", "child")
+PEOPLE_FIRST = ("operator", "paused", "event", "delay", "child")
 """Reasons in the order in which one of several is chosen for a list."""
 
 
