@@ -49,6 +49,7 @@ def _make_filter(
     rerun_of: Annotated[
         str | None, Query(pattern=PLAIN, max_length=300, description="ID of the run that it continues.")
     ] = None,
+    rerun: Annotated[bool | None, Query(description="Whether a rerun of it has started.")] = None,
     key: Annotated[
         list[Annotated[str, Query(pattern=KEY, max_length=300)]] | None,
         Query(
@@ -74,6 +75,7 @@ def _make_filter(
         trigger_type=trigger,
         parent_run_id=parent,
         rerun_of=rerun_of,
+        rerun=rerun,
         keys=tuple((name, value) for name, _, value in names),
         since=since,
         until=until,

@@ -43,6 +43,7 @@ class BulkFilter(Model):
     trigger: TriggerType | None = Field(None, description="What started the run.")
     parent: str | None = Field(None, pattern=PLAIN, max_length=300, description="ID of the run that called it.")
     rerun_of: str | None = Field(None, pattern=PLAIN, max_length=300, description="ID of the run that it continues.")
+    rerun: bool | None = Field(None, description="Whether a rerun of it has started.")
     key: list[str] = Field([], max_length=MAX_KEYS, description="Business keys, `name=value`, all of which it has.")
     since: UtcTime | None = Field(None, description="Runs that started at or after this time.")
     until: UtcTime | None = Field(None, description="Runs that started before this time.")

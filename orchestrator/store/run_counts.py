@@ -3,11 +3,11 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, exists, func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orchestrator.store.database import Database
-from orchestrator.store.run_filter import RunFilter
+from orchestrator.store.run_filter import HAS_RERUN, RunFilter
 from orchestrator.store.tables import runs
 
 MAX_GROUPS = 20
@@ -55,12 +55,11 @@ async def count_runs(database: Database, customer_id: str | None, wanted: RunFil
 
 
 async def _group_failures(connection: AsyncConnection, conditions: list[ColumnElement[bool]]) -> list[FailureGroup]:
-    reruns = runs.alias("reruns")
     keys = (runs.c.workflow_id, runs.c.node_id, runs.c.error_type)
     number = func.count().label("number")
     query = (
         select(*keys, number, func.max(runs.c.error).label("error"))
-        .where(*conditions, runs.c.status == "failed", ~exists().where(reruns.c.rerun_of == runs.c.id))
+        .where(*conditions, runs.c.status == "failed", ~HAS_RERUN)
         .group_by(*keys)
         .order_by(number.desc(), *keys)
         .limit(MAX_GROUPS)

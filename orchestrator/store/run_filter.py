@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, exists, func, select
 
 from orchestrator.errors import OrchestratorError
 from orchestrator.model.run import format_timestamp
@@ -14,6 +14,10 @@ from orchestrator.store.tables import begins_with, run_keys, runs
 TIMES = ("since", "until", "ended_since", "ended_until")
 MAX_SEARCHED = timedelta(days=31)
 """Longest range of start times in which the text of errors is searched for all workflows."""
+
+_RERUNS = runs.alias("reruns")
+HAS_RERUN = exists().where(_RERUNS.c.rerun_of == runs.c.id)
+"""The condition that a run has been rerun."""
 
 
 class FilterTooWide(OrchestratorError):
@@ -38,6 +42,8 @@ class RunFilter:
     trigger_type: str | None = None
     parent_run_id: str | None = None
     rerun_of: str | None = None
+    rerun: bool | None = None
+    """Whether there is a rerun of them."""
     keys: tuple[tuple[str, str], ...] = ()
     """Names and values of business keys, all of which they have."""
     since: datetime | None = None
@@ -92,6 +98,8 @@ class RunFilter:
             conditions.append(runs.c.status == self.statuses[0])
         elif self.statuses:
             conditions.append(runs.c.status.in_(self.statuses))
+        if self.rerun is not None:
+            conditions.append(HAS_RERUN if self.rerun else ~HAS_RERUN)
         if self.error is not None:
             conditions.append(func.lower(runs.c.error).contains(self.error.lower(), autoescape=True))
         if self.ids:

@@ -133,6 +133,8 @@ FILTERED = [
         ({"error": "0% D", "since": NOW, "until": NOW + timedelta(days=31)}, ["other"]),
         ({"parent_run_id": "asks"}, ["called"]),
         ({"rerun_of": "failed"}, ["again"]),
+        ({"rerun": True}, ["failed"]),
+        ({"rerun": False, "statuses": ("failed",)}, ["other"]),
         ({"keys": (("order", "7"),)}, ["sleeps"]),
         ({"keys": (("order", "7"), ("shop", "a=b"))}, ["sleeps"]),
         ({"keys": (("order", "7"), ("shop", "a"))}, []),
