@@ -1,5 +1,7 @@
 """One run on its page: its graph, what it needs, and the buttons for it."""
 
+from typing import Any
+
 import httpx
 from playwright.async_api import Page, expect
 
@@ -140,3 +142,74 @@ async def test_a_run_is_cancelled_with_a_reason(
 
     await expect(page.get_by_text("Cancelled by local")).to_be_visible()
     await expect(page.get_by_text("ordered twice")).to_be_visible()
+
+
+def make_delivery(key: str | None) -> dict[str, Any]:
+    """Return a workflow whose items wait for the same event, each with its key if there is one."""
+    event = {"event": "delivered", **({"key": key} if key else {})}
+    return {
+        "id": "delivery",
+        "name": "Delivery",
+        "trigger": {"type": "manual"},
+        "nodes": [
+            {"id": "each", "type": "loop", "collection": "{{ input.orders }}", "config": {"max_concurrency": 3}},
+            {"id": "ask", "type": "wait", "name": "Delivered?", "config": event},
+            {"id": "done", "type": "end"},
+        ],
+        "edges": [
+            {"source": "trigger", "target": "each"},
+            {"source": "each", "target": "ask", "condition": "body"},
+            {"source": "each", "target": "done"},
+        ],
+    }
+
+
+async def test_an_event_goes_to_the_item_whose_button_was_used(
+    page: Page, api: httpx.AsyncClient, world: World, customer: str
+) -> None:
+    """It was sent without the key, and no item took it."""
+    world.script({}, customer)
+    await activate(api, make_delivery("{{ item }}"))
+    run_id = await start(api, "delivery", orders=["A-1", "A-2"])
+    await page.goto(f"/#/runs/{run_id}")
+    headline = page.get_by_text("“Delivered?” (each[1]) waits for the event “delivered” with the key “A-2”")
+    await expect(headline).to_be_visible()
+
+    async with page.expect_request("**/events/delivered?**") as sent:
+        await page.get_by_role("button", name="Send the event…").nth(1).click()
+        await page.get_by_role("button", name="Send", exact=True).click()
+    request = await sent.value
+    await expect(headline).to_be_hidden()
+
+    assert "key=A-2" in request.url
+    assert request.headers["idempotency-key"].startswith("console-")
+    steps = (await api.get(f"/runs/{run_id}")).json()["steps"]
+    assert {step["path"]: step["status"] for step in steps if step["node_id"] == "ask"} == {
+        "each[0]": "waiting",
+        "each[1]": "completed",
+    }
+
+
+async def test_items_that_wait_for_the_same_event_are_one_line(
+    page: Page, api: httpx.AsyncClient, world: World, customer: str
+) -> None:
+    world.script({}, customer)
+    await activate(api, make_delivery(None))
+    await page.goto(f"/#/runs/{await start(api, 'delivery', orders=[1, 2, 3])}")
+
+    await expect(page.get_by_text("3 items wait for “delivered”; the first takes it")).to_be_visible()
+    await page.get_by_role("button", name="Send the event…").click()
+    await page.get_by_role("button", name="Send", exact=True).click()
+    await expect(page.get_by_text("2 items wait for “delivered”; the first takes it")).to_be_visible()
+
+
+async def test_a_completed_run_is_rerun_from_its_first_step(
+    page: Page, api: httpx.AsyncClient, world: World, customer: str
+) -> None:
+    world.script({"http.request": CHARGED}, customer)
+    await activate(api, ORDER)
+    await page.goto(f"/#/runs/{await start(api, 'order', amount=5, lines=[1])}")
+    await expect(page.get_by_text("Completed in")).to_be_visible()
+    await page.get_by_role("button", name="Rerun…").click()
+
+    await expect(page.get_by_text("Rerun from “Each line”?")).to_be_visible()

@@ -1,6 +1,7 @@
 """The list of runs: filters in the address, counts, older pages, one action for many."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import httpx
 from playwright.async_api import Page, expect
@@ -86,3 +87,32 @@ async def test_a_list_of_10_000_runs_opens_at_once_and_shows_older_pages(
     await page.get_by_role("button", name="Show older runs").click()
     await expect(page.get_by_role("row")).to_have_count(201)
     await expect(page.get_by_text(f"{customer}-many-00199")).to_be_visible()
+
+
+async def test_the_button_of_a_group_reruns_what_the_group_counts(
+    page: Page, served: tuple[Services, str], customer: str
+) -> None:
+    """It also took runs that had been rerun, and those with another error where the group has none."""
+    newest = datetime.now(UTC)
+
+    def make_run(name: str, **more: Any) -> RunSummary:
+        fields = {"workflow_id": "alike", "workflow_version": 1, "customer_id": customer, "status": "failed"}
+        return RunSummary(id=f"{customer}-{name}", started_at=newest, completed_at=newest, **{**fields, **more})
+
+    await served[0].operations.index.put(
+        [
+            make_run("counted"),
+            make_run("counted-too"),
+            make_run("rerun-before"),
+            make_run("again", status="completed", rerun_of=f"{customer}-rerun-before"),
+            make_run("elsewhere", node_id="pay", error_type="action_error"),
+        ]
+    )
+    await page.goto("/")
+    await page.get_by_role("button", name="Rerun 2…").click()
+    await expect(page.get_by_role("dialog")).to_contain_text("2 runs start again")
+    async with page.expect_request("**/rerun?*"):
+        await page.get_by_role("button", name="Rerun 2", exact=True).click()
+
+    await expect(page.get_by_role("dialog").get_by_role("listitem")).to_have_count(2)
+    await expect(page.get_by_role("dialog")).to_contain_text(f"{customer}-counted-too")

@@ -93,3 +93,41 @@ async def test_an_empty_installation_offers_examples_that_run_with_one_click(
         await expect(page.get_by_text(seen)).to_be_visible()
         stored = (await api.get("/workflows")).json()["items"]
         await api.delete(f"/workflows/{stored[0]['id']}")
+
+
+async def test_a_draft_is_saved_only_over_the_definition_that_it_was_made_from(
+    page: Page, api: httpx.AsyncClient
+) -> None:
+    """A draft that a reload had kept was saved with the newest revision, over what somebody else had changed."""
+    await activate(api, ORDER)
+    await page.goto("/#/edit/order")
+    await expect(page.get_by_text("Valid", exact=True)).to_be_visible()
+    await page.get_by_role("textbox", name="Definition").click()
+    await page.keyboard.press("Control+End")
+    await page.keyboard.type(" ")
+    await expect(page.get_by_text("not saved; kept in this tab")).to_be_visible()
+    assert (await api.put("/workflows/order", json={**ORDER, "name": "Of somebody else"})).status_code == 200
+
+    await page.reload()
+    await expect(page.get_by_text("somebody else has saved since")).to_be_visible()
+    async with page.expect_response("**/workflows/order?*") as refused:
+        await page.get_by_role("button", name="Save", exact=True).click()
+    assert (await refused.value).status == 412
+    assert (await api.get("/workflows/order")).json()["name"] == "Of somebody else"
+    await page.get_by_role("button", name="Discard changes").click()
+    await expect(page.get_by_role("textbox", name="Definition")).to_contain_text("Of somebody else")
+
+
+async def test_a_definition_keeps_the_digits_of_its_numbers_in_the_editor(page: Page, api: httpx.AsyncClient) -> None:
+    """JavaScript rounds integers above 2^53: a save of something else changed them."""
+    number = 9007199254740993
+    node = {"id": "a", "type": "set", "config": {"number": number}}
+    edges = [{"source": "trigger", "target": "a"}]
+    definition = {"id": "large", "name": "Large", "trigger": {"type": "manual"}, "nodes": [node], "edges": edges}
+    assert (await api.post("/workflows", json=definition)).status_code == 201
+    await page.goto("/#/edit/large")
+
+    await expect(page.get_by_role("textbox", name="Definition")).to_contain_text(str(number))
+    await page.get_by_role("button", name="Save", exact=True).click()
+    await expect(page.get_by_text("Saved")).to_be_visible()
+    assert (await api.get("/workflows/large")).json()["nodes"][0]["config"]["number"] == number

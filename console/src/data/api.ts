@@ -17,6 +17,8 @@ export interface Options {
   body?: unknown;
   headers?: Record<string, string>;
   signal?: AbortSignal;
+  /** Whether the answer is wanted as it was sent, not parsed. */
+  isText?: boolean;
   /** Milliseconds, 30,000 unless given. */
   timeout?: number;
 }
@@ -68,7 +70,8 @@ export async function send<Body>(method: string, path: string, options: Options 
   const body = hasBody ? (typeof options.body === "string" ? options.body : JSON.stringify(options.body)) : null;
   const response = await reach(buildUrl(path, options.query), { method, headers, body, cache: "no-store" }, options);
   if (!response.ok) throw await readProblem(response);
-  return { body: (await parse(response)) as Body, headers: response.headers, status: response.status };
+  const content = options.isText ? await response.text() : await parse(response);
+  return { body: content as Body, headers: response.headers, status: response.status };
 }
 
 /** Read a document; throws a Problem. */

@@ -1,5 +1,6 @@
 // Who uses the page: the API key of this tab, and what it allows.
 import { computed, signal } from "@preact/signals";
+import { dropDrafts } from "./drafts";
 import type { Caller, Scope } from "./types";
 
 const KEY = "orchestrator.key";
@@ -31,10 +32,18 @@ export function forgetKey(): void {
   isKeyNeeded.value = true;
 }
 
+/** Forget everything that the tab keeps for its user. */
+export function signOut(): void {
+  chooseCustomer("");
+  dropDrafts();
+  forgetKey();
+}
+
 /** Choose whose workflows and runs are shown. */
 export function chooseCustomer(value: string): void {
   customer.value = value;
-  sessionStorage.setItem(CUSTOMER, value);
+  if (value) sessionStorage.setItem(CUSTOMER, value);
+  else sessionStorage.removeItem(CUSTOMER);
 }
 
 /** Return the first of these scopes that the key lacks. */

@@ -48,7 +48,7 @@ export interface RunSummary {
   cancelled_by?: string | null;
   cancel_reason?: string | null;
   workflow_name?: string | null;
-  /** What it waits for: `approval`, `operator`, `no_worker`, … */
+  /** What it waits for: `event`, `operator`, `no_worker`, … */
   reason?: string | null;
   /** Where the run waits, is tried again, or failed. */
   node_id?: string | null;

@@ -3,7 +3,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { address, linkTo } from "../data/address";
 import { get, isConnected } from "../data/api";
 import { usePolled } from "../data/polling";
-import { caller, chooseCustomer, customer, forgetKey, isKeyNeeded, key } from "../data/session";
+import { caller, chooseCustomer, customer, isKeyNeeded, key, signOut } from "../data/session";
 import type { Caller } from "../data/types";
 import { Loading, ProblemNotice } from "../parts/notices";
 import { Toasts } from "../parts/toasts";
@@ -55,7 +55,7 @@ function Header() {
         <CustomerChoice />
         {caller.value && <span class="caller">{caller.value.customer_id ?? caller.value.name}</span>}
         {key.value && (
-          <button type="button" class="quiet" onClick={forgetKey}>
+          <button type="button" class="quiet" onClick={signOut}>
             Sign out
           </button>
         )}

@@ -4,6 +4,9 @@ import { get, Problem } from "../data/api";
 import { caller, key, saveKey } from "../data/session";
 import type { Caller } from "../data/types";
 
+/** What can be sent in a header. */
+const HEADER_TEXT = /^[\x21-\x7e]+$/;
+
 /** The form that asks for the key; `reason` is what the API has answered without one. */
 export function KeyForm({ reason }: { reason: Problem | null }) {
   const [typed, setTyped] = useState("");
@@ -12,6 +15,10 @@ export function KeyForm({ reason }: { reason: Problem | null }) {
 
   async function submit(event: Event): Promise<void> {
     event.preventDefault();
+    if (!HEADER_TEXT.test(typed.trim())) {
+      setRefusal("A key has letters, digits and signs of ASCII only: copy it again, without spaces.");
+      return;
+    }
     setChecking(true);
     key.value = typed.trim();
     try {

@@ -49,5 +49,6 @@ const NOT_FOUND: Page = {
 /** Return the page at an address. */
 export function findPage(path: string[]): Page {
   const [section = NAVIGATION[0].path, id] = path;
-  return PAGES[id ? `${section}/` : section] ?? NOT_FOUND;
+  const name = id ? `${section}/` : section;
+  return (Object.hasOwn(PAGES, name) && PAGES[name]) || NOT_FOUND;
 }

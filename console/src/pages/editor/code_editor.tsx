@@ -21,6 +21,8 @@ const WORD = /^[\w.]+$/;
 export function CodeEditor({ text, version, problems, target, onChange }: Props) {
   const host = useRef<HTMLDivElement>(null);
   const handle = useRef<EditorHandle | null>(null);
+  const change = useRef(onChange);
+  change.current = onChange;
   const words = useRef<Word[]>([]);
   const [hasFailed, setFailed] = useState(false);
   const [isReady, setReady] = useState(false);
@@ -33,7 +35,8 @@ export function CodeEditor({ text, version, problems, target, onChange }: Props)
     import(/* @vite-ignore */ BUNDLE).then(
       ({ mountEditor }: EditorModule) => {
         if (isGone || !host.current) return;
-        handle.current = mountEditor(host.current, { text, label: "Definition", onChange, listWords: () => words.current });
+        handle.current = mountEditor(host.current, { text, label: "Definition", onChange: (next) => change.current(next),
+          listWords: () => words.current });
         setReady(true);
       },
       () => setFailed(true),

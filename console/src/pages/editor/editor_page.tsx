@@ -2,6 +2,9 @@
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { goTo, linkTo } from "../../data/address";
 import { explain, post, Problem, send } from "../../data/api";
+import { type Draft, dropDraft, keepDraft, nameDraft, readDraft } from "../../data/drafts";
+import { parseExact } from "../../data/json";
+import { caller, customer } from "../../data/session";
 import type { Run, Workflow } from "../../data/types";
 import { Graph } from "../../graph/graph";
 import { computeStates } from "../../graph/states";
@@ -30,16 +33,10 @@ edges:
   - {source: greet, target: done}
 `;
 
-interface Loaded {
-  text: string;
-  /** Revision of the stored definition; empty for a new one. */
-  etag: string;
-}
-
 /** The page, for a new workflow or one that is stored. */
 export function EditorPage({ path }: PageProps) {
   const id = path[1] ?? null;
-  const [loaded, setLoaded] = useState<Loaded | null>(null);
+  const [loaded, setLoaded] = useState<Draft | null>(null);
   const [problem, setProblem] = useState<Problem | null>(null);
   useEffect(() => {
     load(id).then(setLoaded, (error: unknown) =>
@@ -51,50 +48,56 @@ export function EditorPage({ path }: PageProps) {
   return <Editor id={id} loaded={loaded} />;
 }
 
-async function load(id: string | null): Promise<Loaded> {
+async function load(id: string | null): Promise<Draft> {
   if (id === null) return { text: NEW, etag: "" };
-  const answer = await send<Workflow>("GET", `workflows/${encodeURIComponent(id)}`);
-  return { text: `${JSON.stringify(pickDefinition(answer.body), null, 2)}\n`, etag: answer.headers.get("etag") ?? "" };
+  const answer = await send<string>("GET", `workflows/${encodeURIComponent(id)}`, { isText: true });
+  const workflow = parseExact(answer.body) as unknown as Workflow;
+  return { text: `${JSON.stringify(pickDefinition(workflow), null, 2)}\n`, etag: answer.headers.get("etag") ?? "" };
 }
 
-function draftName(id: string | null): string {
-  return `orchestrator.draft.${id ?? ""}`;
-}
-
-function Editor({ id, loaded }: { id: string | null; loaded: Loaded }) {
-  const kept = sessionStorage.getItem(draftName(id));
-  const [text, setText] = useState(kept ?? loaded.text);
+function Editor({ id, loaded }: { id: string | null; loaded: Draft }) {
+  const name = nameDraft(customer.value || (caller.value?.customer_id ?? ""), id);
+  const [kept] = useState(() => readDraft(name));
+  const [text, setText] = useState(kept?.text ?? loaded.text);
   const [version, setVersion] = useState(0);
-  const [etag, setEtag] = useState(loaded.etag);
+  const [stored, setStored] = useState(loaded);
+  /** The revision that the text was made from: saving is refused where there is a newer one. */
+  const [etag, setEtag] = useState(kept?.etag ?? loaded.etag);
   const [target, setTarget] = useState<{ line: number; column: number } | null>(null);
   const [run, setRun] = useState<Run | null>(null);
   const checked = useChecked(text);
   const located = useMemo(() => locateProblems(checked?.problems ?? []), [checked]);
-  const isChanged = text !== loaded.text;
+  const isChanged = text !== stored.text;
 
   const type = (next: string) => {
     setText(next);
     setRun(null);
-    if (next === loaded.text) sessionStorage.removeItem(draftName(id));
-    else sessionStorage.setItem(draftName(id), next);
+    if (next === stored.text) dropDraft(name);
+    else keepDraft(name, { text: next, etag });
   };
-  const discard = () => {
-    type(loaded.text);
+  const discard = async () => {
+    const fresh = await load(id);
+    dropDraft(name);
+    setStored(fresh);
+    setEtag(fresh.etag);
+    setText(fresh.text);
+    setRun(null);
     setVersion(version + 1);
   };
   async function save(): Promise<Workflow> {
     const path = id === null ? "workflows" : `workflows/${encodeURIComponent(id)}`;
     const headers: Record<string, string> = etag ? { "If-Match": etag } : {};
     const answer = await sendText<Workflow>(id === null ? "POST" : "PUT", path, text, headers);
-    sessionStorage.removeItem(draftName(id));
-    setEtag(answer.headers.get("etag") ?? "");
+    const saved = { text, etag: answer.headers.get("etag") ?? "" };
+    setStored(saved);
+    setEtag(saved.etag);
+    const draft = readDraft(name);
+    if (draft && draft.text !== text) keepDraft(name, { text: draft.text, etag: saved.etag });
+    else dropDraft(name);
     notify("Saved");
+    if (id === null) goTo(["edit", answer.body.id]);
     return answer.body;
   }
-  const saveOnly = async () => {
-    const saved = await save();
-    if (id === null) goTo(["edit", saved.id]);
-  };
   const activate = async () => {
     const saved = await save();
     await post(`workflows/${encodeURIComponent(saved.id)}/activate`);
@@ -107,18 +110,19 @@ function Editor({ id, loaded }: { id: string | null; loaded: Loaded }) {
         <h1>{id === null ? "New workflow" : `Edit ${id}`}</h1>
         <Verdict checked={checked} />
         {isChanged && <span class="muted">not saved; kept in this tab</span>}
+        {isChanged && etag !== stored.etag && <span class="muted">somebody else has saved since</span>}
         <span class="actions">
           {isChanged && (
-            <button type="button" class="quiet" onClick={discard}>
+            <ActionButton needs={[]} class="quiet" onAct={discard}>
               Discard changes
-            </button>
+            </ActionButton>
           )}
           {id !== null && (
             <a class="button" href={linkTo(["workflows", id])}>
               Show
             </a>
           )}
-          <ActionButton needs={["edit"]} refusal={refusal} onAct={saveOnly}>
+          <ActionButton needs={["edit"]} refusal={refusal} onAct={async () => void (await save())}>
             Save
           </ActionButton>
           <ActionButton needs={["edit"]} refusal={refusal} class="primary" onAct={activate}>

@@ -1,6 +1,7 @@
 // Send an event to a run that waits for it: a form made from the schema of its payload.
 import { useState } from "preact/hooks";
 import { explain, Problem } from "../../data/api";
+import { useIdempotencyKey } from "../../data/idempotency";
 import type { JsonObject, Run, Wait } from "../../data/types";
 import { ActionButton } from "../../parts/action_button";
 import { Dialog } from "../../parts/dialog";
@@ -24,12 +25,14 @@ export function EventDialog({ run, wait, schema, preset, onClose, onSent }: Prop
   const events = (Array.isArray(wait.event) ? wait.event : [wait.event]).map(String);
   const [name, setName] = useState(events[0] ?? "");
   const [problem, setProblem] = useState<Problem | null>(null);
+  const findKey = useIdempotencyKey();
   const form = useSchemaForm(withDefaults(schema, preset), Object.keys(preset).length > 0 ? preset : undefined);
 
   async function submit(): Promise<void> {
     setProblem(null);
     try {
-      await sendEvent(run.id, name, form.read());
+      const event = { name, key: typeof wait.key === "string" ? wait.key : null, payload: form.read() };
+      await sendEvent(run.id, event, findKey(JSON.stringify(event)));
     } catch (error) {
       setProblem(error instanceof Problem ? error : new Problem(422, "form", explain(error)));
       return;

@@ -1,5 +1,5 @@
 // The one sentence on top of a run: what it does or waits for, since when, and what it needs.
-import type { Run, Status, Wait } from "../../data/types";
+import type { Run, Status, Step, Wait } from "../../data/types";
 import type { Tone } from "../../parts/status";
 import { formatDuration } from "../../parts/time";
 
@@ -20,8 +20,27 @@ const NOTHING = { detail: "", since: null, until: null, wait: null };
 /** Return what a run needs: one entry for each open wait, else one for its state. */
 export function describeNeeds(run: Run, nameOf: NameOf): Need[] {
   const waits = run.completed_at ? [] : run.waiting_for;
-  if (waits.length > 0) return waits.map((wait) => describeWait(wait, run, nameOf));
+  if (waits.length > 0) return groupWaits(waits).map((group) => describeGroup(group, run, nameOf));
   return [describeState(run, nameOf)];
+}
+
+/** Return the waits, with those together that the same event may end: branches of a parallel, other nodes, get copies. */
+function groupWaits(waits: Wait[]): Wait[][] {
+  const groups = new Map<string, Wait[]>();
+  for (const [index, wait] of waits.entries()) {
+    const isAlike = wait.kind === "event" && typeof wait.key !== "string";
+    const name = isAlike ? JSON.stringify([wait.node_id, wait.event]) : String(index);
+    groups.set(name, [...(groups.get(name) ?? []), wait]);
+  }
+  return [...groups.values()];
+}
+
+function describeGroup(waits: Wait[], run: Run, nameOf: NameOf): Need {
+  const [first, ...others] = waits as [Wait, ...Wait[]];
+  const need = describeWait(first, run, nameOf);
+  if (others.length === 0) return need;
+  const headline = `${waits.length} items wait for ${listEvents(first)}; the first takes it`;
+  return { ...need, headline, detail: nameOf(first.node_id) };
 }
 
 function describeWait(wait: Wait, run: Run, nameOf: NameOf): Need {
@@ -32,9 +51,9 @@ function describeWait(wait: Wait, run: Run, nameOf: NameOf): Need {
   const message = typeof wait.message === "string" ? wait.message : "";
   switch (wait.kind) {
     case "operator":
-      return { ...need, tone: "bad", headline: `“${name}” failed and waits for your decision`, detail: message };
+      return { ...need, tone: "bad", headline: `“${name}”${describePath(wait, step)} failed and waits for your decision`, detail: message };
     case "event":
-      return { ...need, headline: `“${name}” waits for the event ${listEvents(wait)}` };
+      return { ...need, headline: `“${name}”${describePath(wait, step)} waits for the event ${listEvents(wait)}${describeKey(wait)}` };
     case "retry":
       return {
         ...need,
@@ -51,6 +70,16 @@ function describeWait(wait: Wait, run: Run, nameOf: NameOf): Need {
     default:
       return { ...need, headline: message || `Waits: ${String(wait.kind)}` };
   }
+}
+
+/** Return the path of a step that is in a loop, a branch or an attempt of its own. */
+function describePath(wait: Wait, step: Step | undefined): string {
+  const path = step?.path ?? (wait.step_id?.includes("/") ? wait.step_id : "");
+  return path ? ` (${path})` : "";
+}
+
+function describeKey({ key }: Wait): string {
+  return typeof key === "string" ? ` with the key “${key}”` : "";
 }
 
 function listEvents({ event }: Wait): string {

@@ -2,13 +2,14 @@
 import { useEffect, useState } from "preact/hooks";
 import { goTo } from "../../data/address";
 import { explain, Problem } from "../../data/api";
+import { makeKey } from "../../data/idempotency";
 import type { Edge, Layout } from "../../data/layout";
 import type { Run } from "../../data/types";
 import type { EdgeState, GraphStates, NodeState } from "../../graph/states";
 import { ActionButton } from "../../parts/action_button";
 import { ProblemNotice } from "../../parts/notices";
 import { formatCount } from "../../parts/time";
-import { makeKey, planRerun, type RerunPlan, startRerun } from "./run_actions";
+import { planRerun, type RerunPlan, startRerun } from "./run_actions";
 
 export interface RerunPreview {
   /** `undefined` is the node that failed. */

@@ -1,5 +1,5 @@
 // What the page asks the API to do with a run.
-import { post } from "../../data/api";
+import { post, send } from "../../data/api";
 import type { Json } from "../../data/types";
 
 export type Resolution = "retry" | "skip" | "fallback" | "abort" | "retry_from";
@@ -19,9 +19,17 @@ function pathOf(runId: string, operation: string): string {
   return `runs/${encodeURIComponent(runId)}/${operation}`;
 }
 
-/** Send an event to a run; the key keeps a second click from sending it twice. */
-export function sendEvent(runId: string, name: string, payload: Json): Promise<unknown> {
-  return post(pathOf(runId, `events/${encodeURIComponent(name)}`), payload);
+export interface SentEvent {
+  name: string;
+  /** Which of several waits for this name it is for. */
+  key: string | null;
+  payload: Json;
+}
+
+/** Send an event to a run, once for each idempotency key. */
+export async function sendEvent(runId: string, { name, key, payload }: SentEvent, idempotencyKey: string): Promise<void> {
+  const headers = { "Idempotency-Key": idempotencyKey };
+  await send("POST", pathOf(runId, `events/${encodeURIComponent(name)}`), { query: { key }, body: payload, headers });
 }
 
 /** Resolve a step that waits for an operator. */
@@ -43,9 +51,4 @@ export function planRerun(runId: string, fromNode?: string): Promise<RerunPlan> 
 export async function startRerun(runId: string, key: string, fromNode?: string): Promise<string> {
   const body = fromNode ? { from_node: fromNode } : {};
   return (await post<Started>(pathOf(runId, "rerun"), body, { "Idempotency-Key": key })).id;
-}
-
-/** Return a key under which a start happens once. */
-export function makeKey(): string {
-  return `console-${crypto.randomUUID()}`;
 }

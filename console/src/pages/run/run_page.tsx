@@ -88,7 +88,7 @@ function RunView({ run, error, isLive, refresh }: ViewProps) {
         <RerunBanner run={run} preview={preview} nameOf={nameOf} onClose={() => askForRerun(null)} />
       ) : (
         <Banner run={run} needs={describeNeeds(run, nameOf)} schemaOf={(wait) => findSchema(wait, nodes)}
-          onRerun={() => askForRerun(undefined)} onChanged={refresh} />
+          onRerun={() => askForRerun(chooseRestart(run))} onChanged={refresh} />
       )}
       <div class="run-columns">
         <div class="run-main">
@@ -107,6 +107,12 @@ function RunView({ run, error, isLive, refresh }: ViewProps) {
       </div>
     </>
   );
+}
+
+/** Return the node where a rerun begins: `undefined`, the one that failed, else the first step of the run. */
+function chooseRestart(run: Run): string | undefined {
+  if (run.failure?.node_id) return undefined;
+  return run.steps.find(({ path }) => !path)?.node_id;
 }
 
 interface Choice {

@@ -1,12 +1,13 @@
 // One action for many runs: one request after the other, with progress, a stop button and what was refused.
 import { useRef, useState } from "preact/hooks";
 import { explain } from "../../data/api";
+import { makeKey } from "../../data/idempotency";
 import type { RunSummary } from "../../data/types";
 import { ActionButton } from "../../parts/action_button";
 import { Dialog } from "../../parts/dialog";
 import { hasEnded } from "../../parts/status";
 import { formatNumber } from "../../parts/time";
-import { makeKey, operate, startRerun } from "../run/run_actions";
+import { operate, startRerun } from "../run/run_actions";
 
 type Operation = "cancel" | "rerun";
 

@@ -24,30 +24,55 @@ interface Props {
 }
 
 const SHOWN = 4;
+const PAGE = 500;
 const MOST = 500;
 
 /** The largest groups of more than one run. */
 export function FailureGroups({ groups, filters, names, onDone }: Props) {
   const [runs, setRuns] = useState<RunSummary[] | null>(null);
-  const [isWhole, setWhole] = useState(false);
   const many = groups.filter(({ number }) => number > 1);
-  if (many.length === 0) return null;
-  const load = async (group: FailureGroup) => {
-    const query = buildQuery({ ...filters, status: "failed", workflow: group.workflow_id, node: group.node_id ?? "" });
-    const page = await get<Page<RunSummary>>("runs", { ...query, error_type: group.error_type, limit: MOST });
-    setRuns(page.items);
-  };
+  return (
+    <>
+      {many.length > 0 && <Groups groups={many} names={names} onRerun={async (group) => setRuns(await listGroup(group, filters))} />}
+      {runs && <BulkDialog operation="rerun" runs={runs} onClose={() => setRuns(null)} onDone={onDone} />}
+    </>
+  );
+}
+
+/** Return the runs that a group counts, the newest 500 at most. */
+async function listGroup(group: FailureGroup, filters: Filters): Promise<RunSummary[]> {
+  const { workflow_id: workflow, node_id: node, error_type: type } = group;
+  const wanted = { ...filters, status: "failed", reason: "", workflow, node: node ?? "", error_type: type ?? "" };
+  const query = { ...buildQuery(wanted), rerun: false, limit: PAGE };
+  const runs: RunSummary[] = [];
+  let cursor: string | null = null;
+  do {
+    const page: Page<RunSummary> = await get("runs", { ...query, cursor });
+    // No filter selects runs without a node or type.
+    runs.push(...page.items.filter((run) => (run.node_id ?? null) === node && (run.error_type ?? null) === type));
+    cursor = page.next_cursor;
+  } while (cursor !== null && runs.length < Math.min(group.number, MOST));
+  return runs.slice(0, MOST);
+}
+
+interface GroupsProps {
+  groups: FailureGroup[];
+  names: ReadonlyMap<string, string>;
+  onRerun: (group: FailureGroup) => Promise<void>;
+}
+
+function Groups({ groups: many, names, onRerun }: GroupsProps) {
+  const [isWhole, setWhole] = useState(false);
   return (
     <section class="card groups" aria-label="Failed alike">
       {many.slice(0, isWhole ? many.length : SHOWN).map((group) => (
-        <GroupLine key={JSON.stringify(group)} group={group} names={names} onRerun={() => load(group)} />
+        <GroupLine key={JSON.stringify(group)} group={group} names={names} onRerun={() => onRerun(group)} />
       ))}
       {many.length > SHOWN && !isWhole && (
         <button type="button" class="quiet more" onClick={() => setWhole(true)}>
           {many.length - SHOWN} more groups
         </button>
       )}
-      {runs && <BulkDialog operation="rerun" runs={runs} onClose={() => setRuns(null)} onDone={onDone} />}
     </section>
   );
 }

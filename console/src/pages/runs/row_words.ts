@@ -4,10 +4,9 @@ import { formatMoment } from "../../parts/time";
 
 /** Names of the reasons for which runs wait, the ones that need a person first. */
 export const REASONS: Record<string, string> = {
-  approval: "Waits for a decision",
+  event: "Waits for an event or a decision",
   operator: "Paused on an error",
   no_worker: "No worker",
-  event: "Waits for an event",
   delay: "Delay",
   paused: "Paused",
   child: "Waits for a called run",

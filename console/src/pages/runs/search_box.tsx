@@ -10,9 +10,12 @@ export function SearchBox({ filters }: { filters: Filters }) {
   const [kind, setKind] = useState<SearchName>(active);
   const [typed, setTyped] = useState(filters[active]);
   const current = filters[kind];
-  useEffect(() => setTyped(current), [current]);
   useEffect(() => {
-    if (typed === current) return;
+    // Spaces that are being typed are not in the address yet.
+    if (typed.trim() !== current) setTyped(current);
+  }, [current]);
+  useEffect(() => {
+    if (typed.trim() === current) return;
     const timer = setTimeout(() => setFilters({ [kind]: typed.trim() }), PAUSE_MS);
     return () => clearTimeout(timer);
   }, [typed]);

@@ -1,12 +1,12 @@
 // Start a run: a form made from the workflow's input schema.
 import { useState } from "preact/hooks";
 import { explain, post, Problem } from "../../data/api";
+import { useIdempotencyKey } from "../../data/idempotency";
 import type { JsonObject, Workflow } from "../../data/types";
 import { ActionButton } from "../../parts/action_button";
 import { Dialog } from "../../parts/dialog";
 import { ProblemNotice } from "../../parts/notices";
 import { SchemaFields, useSchemaForm } from "../../parts/schema_form";
-import { makeKey } from "../run/run_actions";
 
 interface Props {
   workflow: Workflow;
@@ -18,15 +18,13 @@ interface Props {
 export function StartDialog({ workflow, onClose, onStarted }: Props) {
   const form = useSchemaForm((workflow.settings?.input_schema as JsonObject | undefined) ?? null);
   const [problem, setProblem] = useState<Problem | null>(null);
-  const [sent, setSent] = useState({ text: "", key: makeKey() });
+  const findKey = useIdempotencyKey();
 
   async function start(): Promise<void> {
     setProblem(null);
     try {
       const body = { input: form.read() };
-      const text = JSON.stringify(body);
-      const key = sent.text === text ? sent.key : makeKey();
-      setSent({ text, key });
+      const key = findKey(JSON.stringify(body));
       const run = await post<{ id: string }>(`workflows/${encodeURIComponent(workflow.id)}/runs`, body, { "Idempotency-Key": key });
       onClose();
       onStarted(run.id);
