@@ -6,6 +6,7 @@ cannot keep up (`orchestrator_archive_pending`), and nothing waits for it.
 
 import asyncio
 import contextlib
+import json
 import logging
 import zlib
 from collections.abc import AsyncIterator, Sequence
@@ -102,17 +103,21 @@ class Archiver:
         """Return what is to be stored; `None` where there is nothing, or where it is tried again later."""
         try:
             run = await self.reader.read_document(pending.run_id)
+            if run.status not in ENDED:  # the index says that it has ended; what it was reset to has not
+                self._postpone(pending.run_id, run.status)
+                return None
+            document = await asyncio.to_thread(compress_document, run)
         except RunNotFound:
             self._failed.pop(pending.run_id, None)
             return None
         except ServerUnavailable as error:
             self._postpone(pending.run_id, error)
             return None
-        if run.status not in ENDED:  # the index says that it has ended; what it was reset to has not
-            self._postpone(pending.run_id, run.status)
+        except Exception as error:  # the boundary of one run, which must not keep the others from the archive
+            logger.exception("run %s cannot be archived now", pending.run_id)
+            self._postpone(pending.run_id, error)
             return None
         self._failed.pop(pending.run_id, None)
-        document = await asyncio.to_thread(compress_document, run)
         return ArchivedRun(pending.run_id, pending.customer_id, pending.ended_at, document)
 
     def _postpone(self, run_id: str, why: object) -> None:
@@ -128,5 +133,6 @@ def compress_document(run: Run) -> bytes:
 
 
 def decompress_document(document: bytes) -> Run:
-    """Return what `compress_document` was given."""
-    return Run.model_validate_json(zlib.decompress(document))
+    """Return what `compress_document` was given; raises ValueError or zlib.error."""
+    # Not by pydantic's parser, which stops at a depth that values reach.
+    return Run.model_validate(json.loads(zlib.decompress(document)))

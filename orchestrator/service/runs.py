@@ -1,6 +1,8 @@
 """Read and operate runs; to a customer, the runs of others do not exist."""
 
 import asyncio
+import logging
+import zlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -19,6 +21,7 @@ from orchestrator.store.run_index import RunIndex
 from orchestrator.store.ttl_cache import TtlCache
 from orchestrator.temporal.client.runs import Runs
 
+logger = logging.getLogger(__name__)
 MAX_OWNERS = 10_000
 MAX_AWAITED = 1_000
 
@@ -45,18 +48,24 @@ class Operations:
 
         For a run that is in neither, what the index knows.
         """
-        archived = await self.archive.get(customer_id, run_id)
-        if archived is not None:
-            run = await asyncio.to_thread(decompress_document, archived)
-            run = run.model_copy(update={"links": self.runs.reader.build_links(run_id)})
-        else:
-            run = await self._read_document(customer_id, run_id)
+        run = await self._read_archived(customer_id, run_id) or await self._read_document(customer_id, run_id)
         return run.model_copy(update={"reruns": await self.index.list_reruns(customer_id, run_id)})
 
     async def explain(self, customer_id: str | None, run_id: str) -> tuple[Run, list[Explanation]]:
         """Return a run, and what was decided in it."""
         run = await self.get_document(customer_id, run_id)
         return run, await asyncio.to_thread(explain_run, run)
+
+    async def _read_archived(self, customer_id: str | None, run_id: str) -> Run | None:
+        archived = await self.archive.get(customer_id, run_id)
+        if archived is None:
+            return None
+        try:
+            run = await asyncio.to_thread(decompress_document, archived)
+        except (ValueError, RecursionError, zlib.error):
+            logger.exception("the archived document of run %s cannot be decoded", run_id)
+            return None
+        return run.model_copy(update={"links": self.runs.reader.build_links(run_id)})
 
     async def _read_document(self, customer_id: str | None, run_id: str) -> Run:
         try:

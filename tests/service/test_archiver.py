@@ -1,15 +1,20 @@
 """Ended runs are archived, and answered from the archive without Temporal."""
 
+import logging
 import time
 import zlib
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 
 from orchestrator.errors import ServerUnavailable
 from orchestrator.model.run import Run, RunInfo
+from orchestrator.service import archiver
 from orchestrator.service.archiver import compress_document, decompress_document
+from orchestrator.store.archive import ArchivedRun
 from orchestrator.temporal.history.reader import read_flows
 from tests.api.support import WAIT, serve_api
 from tests.temporal.delicate_runs import make_loop
@@ -93,6 +98,68 @@ async def test_a_run_that_cannot_be_read_in_time_keeps_no_other_from_the_archive
         await wait_until(is_archived)
 
         assert await services.archiver.archive.get(customer, stubborn.id) is None
+
+
+@pytest.mark.parametrize("stage", ["read", "compress"])
+async def test_whatever_is_wrong_with_a_run_keeps_no_other_from_the_archive(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    """The error of one run left with those of all that were read beside it, every second."""
+    customer, _ = world.script()
+    plan = make_plan({"a": "work"}, "trigger -> a", customer=customer)
+    odd = await world.run(plan)
+    async with serve_api(world, tmp_path) as (services, _):
+        read = services.archiver.reader.read_document
+
+        async def fail_to_read(run_id: str) -> Run:
+            if run_id == odd.id:
+                raise ValueError("an odd history")
+            return await read(run_id)
+
+        def fail_to_compress(run: Run) -> bytes:
+            if run.id == odd.id:
+                raise ValueError("an odd value")
+            return compress_document(run)
+
+        if stage == "read":
+            monkeypatch.setattr(services.archiver.reader, "read_document", fail_to_read)
+        else:
+            monkeypatch.setattr(archiver, "compress_document", fail_to_compress)
+        other = await world.run(plan)
+
+        async def is_archived() -> bool:
+            return await services.archiver.archive.get(customer, other.id) is not None
+
+        await wait_until(is_archived)
+
+        assert await services.archiver.archive.get(customer, odd.id) is None
+
+
+async def test_an_archived_document_that_cannot_be_decoded_is_read_from_the_history(
+    world: World, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    customer, _ = world.script()
+    run_id = await world.start(make_plan({"a": WAIT}, "trigger -> a", customer=customer))
+    async with serve_api(world, tmp_path) as (services, _):
+        for number, document in enumerate((b"not compressed", zlib.compress(b"{"), zlib.compress(b"{}"))):
+            with caplog.at_level(logging.ERROR):
+                await services.archiver.archive.prune(datetime.now(UTC))
+                archived = ArchivedRun(run_id, customer, datetime.now(UTC), document)
+                await services.archiver.archive.put([archived])
+                run = await services.operations.get_document(customer, run_id)
+            assert (run.id, run.status) == (run_id, "waiting"), document
+            assert caplog.text.count("cannot be decoded") == number + 1
+    await world.runs.terminate(run_id)
+
+
+def test_a_deeply_nested_value_is_read_from_the_archive() -> None:
+    """Values nest 200 levels deep; with those of the document around them, a parser may stop before."""
+    value: Any = 1
+    for _ in range(199):
+        value = [value]
+    run = Run(id="r", workflow_id="w", workflow_version=1, status="completed", context={"deep": value}, output=value)
+
+    assert decompress_document(compress_document(run)) == run
 
 
 @pytest.mark.parametrize("steps", [10, 100, 1_000])

@@ -121,3 +121,16 @@ def test_the_state_before_a_step_begins_there() -> None:
     assert state.data.context["n"] == 1
     assert state.data.context["steps"] == {}
     assert read_state_before("long", history.SerializeToString(), "each[3]/work") is None
+
+
+@pytest.mark.parametrize("version", ["two", None, [1], 1.5])
+def test_a_request_that_no_worker_could_read_is_described(version: Any) -> None:
+    plan = make_plan({"each": make_loop(1, "n", "work"), "work": WORK}, "trigger -> each", customer="odd")
+    history = make_loop_history(plan, RunInfo(id="odd"), "each", "work", 1)
+    started = history.events[0].workflow_execution_started_event_attributes
+    odd = {"id": "w", "version": version}
+    started.input.payloads[-1].CopyFrom(DefaultPayloadConverter().to_payload(odd))
+
+    run = read_flow("odd", history.events[:1]).run
+
+    assert (run.id, run.workflow_id, run.workflow_version, run.status) == ("odd", "w", 1, "pending")

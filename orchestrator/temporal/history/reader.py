@@ -143,22 +143,23 @@ def _read_first_event(workflow_id: str, event: HistoryEvent) -> FlowReading:
 def _describe_request(workflow_id: str, request: Any, moment: datetime) -> Run:
     plan, info = _as_object(request.get("plan")), _as_object(request.get("run"))
     context = _as_object(_as_object(request.get("state")).get("context"))
+    version, rerun_of, parent = plan.get("version"), info.get("rerun_of"), info.get("parent_run_id")
     summary = RunSummary(
         id=workflow_id,
         workflow_id=str(plan.get("id", "")),
-        workflow_version=int(plan.get("version", 1)),
+        workflow_version=version if isinstance(version, int) else 1,
         customer_id=str(info.get("customer_id", "")),
         status="pending",
         trigger_type=str(info.get("trigger_type", "manual")),
         started_at=moment,
-        rerun_of=info.get("rerun_of"),
+        rerun_of=None if rerun_of is None else str(rerun_of),
     )
     return Run.from_summary(
         summary,
         workflow_name=str(plan.get("name", "")),
         trigger_data=request.get("trigger", context.get("trigger")),
         input_data=request.get("input", context.get("input")),
-        parent_run_id=info.get("parent_run_id"),
+        parent_run_id=None if parent is None else str(parent),
     )
 
 
