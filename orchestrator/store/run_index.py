@@ -93,7 +93,7 @@ class RunIndex:
             # One statement for any number of rows, so that it is compiled once.
             await connection.execute(statement, [_make_row(run) for run in batch])
             keys = [
-                {"run_id": run.id, "name": name, "value": value, "customer_id": run.customer_id}
+                _replace_nul({"run_id": run.id, "name": name, "value": value, "customer_id": run.customer_id})
                 for run in batch
                 for name, value in run.keys.items()
             ]
@@ -244,7 +244,17 @@ def _make_row(run: RunSummary) -> dict[str, Any]:
     """Return the columns of a run; what is empty is null, so that another writer may know better."""
     row = run.model_dump()
     empty = {name: row[name] or None for name in ("workflow_name", "keys", "waiting_for")}
-    return {**row, **empty, "error": shorten(run.error, MAX_ERROR) if run.error is not None else None}
+    error = shorten(run.error, MAX_ERROR) if run.error is not None else None
+    return dict(_replace_nul({**row, **empty, "error": error}))
+
+
+def _replace_nul(value: Any) -> Any:
+    """Return a value with U+FFFD for the character NUL, which PostgreSQL refuses in any text, also inside JSON."""
+    if isinstance(value, str):
+        return value.replace("\0", "\ufffd")
+    if isinstance(value, dict):
+        return {_replace_nul(name): _replace_nul(item) for name, item in value.items()}
+    return [_replace_nul(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _parse_row(row: Mapping[Any, Any]) -> RunSummary:

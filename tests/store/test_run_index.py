@@ -295,3 +295,21 @@ async def test_a_run_that_temporal_no_longer_knows_is_recorded_as_ended(index: R
     assert gone is not None
     assert (gone.status, gone.duration_ms, gone.completed_at is not None) == ("cancelled", None, True)
     assert ended == make_run("ended", 5)
+
+
+async def test_nul_characters_are_replaced(index: RunIndex) -> None:
+    """PostgreSQL refuses them: the row was skipped, and the run stayed open in lists."""
+    waits = [{"event": "a\0", "key": ["\0"]}]
+    texts = {"error": "\0no", "cancel_reason": "b\0c", "node_id": "n\0", "workflow_name": "w\0"}
+    await index.put([make_run("a")])
+    await index.put([make_run("a", 5, status="failed", keys={"or\0der": "7\0"}, waiting_for=waits, **texts)])
+
+    row = await index.get(None, "a")
+    found = await index.list_runs("acme", RunFilter(keys=(("or\ufffdder", "7\ufffd"),)))
+
+    assert row is not None
+    assert {name: getattr(row, name) for name in texts} == {
+        name: text.replace("\0", "\ufffd") for name, text in texts.items()
+    }
+    assert (row.status, row.waiting_for) == ("failed", [{"event": "a\ufffd", "key": ["\ufffd"]}])
+    assert [each.id for each in found] == ["a"]
