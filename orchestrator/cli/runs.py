@@ -317,7 +317,9 @@ def send(
     run_id: RunIdOrAll,
     event: Annotated[str, typer.Argument(metavar="EVENT", help="Event name that a wait node waits for.")],
     payload: Annotated[str | None, typer.Argument(metavar="JSON|@FILE", help="Payload of the event.")] = None,
-    key: Annotated[str | None, typer.Option(help="Key that a wait node asks for beside the name.")] = None,
+    event_key: Annotated[
+        str | None, typer.Option(metavar="KEY", help="Key that a wait node asks for beside the name; for one run.")
+    ] = None,
     as_json: options.Json = False,
     **selected: Any,
 ) -> None:
@@ -326,13 +328,15 @@ def send(
     With `-` for RUN, to all runs of the filter.
     """
     if selects_many(run_id, selected):
+        if event_key is not None:
+            raise UsageError("--event-key is for one run", hint="name the run")
         fields = {"event": event, "payload": parse_json_argument(payload, "payload")}
         operate_selected(client, "send", selected, fields, as_json=as_json)
         return
     from orchestrator.cli.client import quote_id
 
     path = f"/runs/{quote_id(run_id)}/events/{quote_id(event)}"
-    client.post(path, parse_json_argument(payload, "payload"), **({} if key is None else {"key": key}))
+    client.post(path, parse_json_argument(payload, "payload"), **({} if event_key is None else {"key": event_key}))
     print_result(f"event {event} sent to run {run_id}", {"id": run_id, "event": event}, as_json=as_json)
 
 

@@ -221,6 +221,7 @@ def test_runs_of_a_filter_are_cancelled_at_once(dev: Dev, command: InProcess, tm
         (("pause", "r", "--dry-run"), "--dry-run is for runs that are selected by a filter"),
         (("rerun", "--status", "failed", "--input", "{}"), "--input and --variables are for one run"),
         (("send", "-", "go"), "name a run, or select runs"),
+        (("send", "-", "go", "--workflow", "w", "--event-key", "k"), "--event-key is for one run"),
         (("resolve", "-", "a", "fallback", "--node", "a", "--value", "1"), "--value, --parameters and --target are"),
     ],
 )

@@ -250,3 +250,15 @@ def test_the_version_is_printed() -> None:
     done = invoke("--version")
 
     assert (done.exit_code, done.stdout.startswith("orchestrator")) == (0, True)
+
+
+@pytest.mark.parametrize("command", list_commands(), ids=" ".join)
+def test_no_two_options_of_a_command_have_one_name(command: tuple[str, ...]) -> None:
+    """Of two, one takes what is meant for the other: the key of an event was sent as the API key."""
+    found = get_command(app)
+    for name in command:
+        assert isinstance(found, TyperGroup)
+        found = found.commands[name]
+    names = [name for parameter in found.params for name in (*parameter.opts, *parameter.secondary_opts)]
+
+    assert sorted(names) == sorted(set(names))
