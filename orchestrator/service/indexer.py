@@ -95,15 +95,15 @@ class Indexer:
 
     async def _follow_waits(self, since: datetime, newest: datetime) -> datetime:
         """Record what open runs wait for since it has changed; return the time of the newest change."""
-        moved: dict[str, None] = {}
+        moved: dict[str, dict[str, datetime]] = {}
         async for name, changed_at in self.runs.visibility.list_moved(since):
             if self._moved.get(name) == changed_at:
                 continue
-            self._moved[name] = changed_at
             newest = max(newest, changed_at)
-            moved[name.partition("/")[0]] = None
-        for run_id in moved:
+            moved.setdefault(name.partition("/")[0], {})[name] = changed_at
+        for run_id, changes in moved.items():
             await self.prober.probe_run(run_id)
+            self._moved |= changes  # only now: where the probe fails, the next look finds the change again
         if len(self._moved) > MAX_SEEN:
             self._moved.clear()
         return newest

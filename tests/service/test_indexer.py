@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 
+from orchestrator.errors import ServerUnavailable
 from orchestrator.temporal.devserver import run_dev_server
 from tests.api.support import WAIT, serve_api
 from tests.temporal.world import World, make_plan, open_world, wait_until
@@ -51,3 +52,31 @@ async def test_a_run_that_continued_as_new_is_listed_with_its_first_start(tmp_pa
 
     assert abs((row.started_at - run.started_at).total_seconds()) < 0.5
     assert abs(row.duration_ms - run.duration_ms) < 500
+
+
+async def test_what_a_run_waits_for_is_recorded_though_a_probe_fails(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A change counted as recorded before it was: the list showed the run as running until its end."""
+    customer, _ = world.script()
+    async with serve_api(world, tmp_path) as (services, _):
+        probe = services.indexer.prober.probe_run
+        refused: list[str] = []
+
+        async def refuse_once(run_id: str) -> None:
+            if run_id not in refused:
+                refused.append(run_id)
+                raise ServerUnavailable("restarting")
+            await probe(run_id)
+
+        monkeypatch.setattr(services.indexer.prober, "probe_run", refuse_once)
+        monkeypatch.setattr(services.prober, "still", timedelta(hours=1))  # which would describe the run later
+        run_id = await world.start(make_plan({"a": WAIT}, "trigger -> a", customer=customer))
+
+        async def is_recorded() -> bool:
+            row = await services.operations.index.get(customer, run_id)
+            return row is not None and row.reason == "event"
+
+        await wait_until(is_recorded)
+        assert run_id in refused
+    await world.runs.terminate(run_id)
