@@ -1,14 +1,14 @@
 """Bodies of the routes for operations on many runs."""
 
 from datetime import datetime
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, Field, JsonValue, model_validator
 
 from api.fields import LINE, PLAIN, TEXT, UtcTime
 from api.models.base import Model, PublishedVersion
 from api.models.runs import RunView
-from api.run_filters import MAX_KEYS, RunStatus, TriggerType
+from api.run_filters import KEY, MAX_KEYS, RunStatus, TriggerType
 from orchestrator.errors import ErrorType
 from orchestrator.model.run import Reason, ResolutionAction
 from orchestrator.service.bulk import BulkOperation, BulkStatus
@@ -31,7 +31,9 @@ ALLOWED: dict[str, tuple[str, ...]] = {
 class BulkFilter(Model):
     """Which runs; the fields are the parameters of `GET /runs`. At least one is needed."""
 
-    ids: list[str] = Field([], max_length=MAX_IDS, description="The runs themselves.")
+    ids: list[Annotated[str, Field(pattern=PLAIN, max_length=300)]] | None = Field(
+        None, min_length=1, max_length=MAX_IDS, description="The runs themselves."
+    )
     workflow_id: str | None = Field(None, pattern=PLAIN, max_length=200, description="Workflow ID.")
     status: list[RunStatus] = Field([], max_length=7, description="Statuses, of which a run has one.")
     reason: Reason | None = Field(None, description="What the run waits for.")
@@ -44,7 +46,9 @@ class BulkFilter(Model):
     parent: str | None = Field(None, pattern=PLAIN, max_length=300, description="ID of the run that called it.")
     rerun_of: str | None = Field(None, pattern=PLAIN, max_length=300, description="ID of the run that it continues.")
     rerun: bool | None = Field(None, description="Whether a rerun of it has started.")
-    key: list[str] = Field([], max_length=MAX_KEYS, description="Business keys, `name=value`, all of which it has.")
+    key: list[Annotated[str, Field(pattern=KEY, max_length=300)]] = Field(
+        [], max_length=MAX_KEYS, description="Business keys, `name=value`, all of which it has."
+    )
     since: UtcTime | None = Field(None, description="Runs that started at or after this time.")
     until: UtcTime | None = Field(None, description="Runs that started before this time.")
     ended_since: UtcTime | None = Field(None, description="Runs that ended at or after this time.")
@@ -66,7 +70,7 @@ class BulkFilter(Model):
             trigger_type=self.trigger,
             parent_run_id=self.parent,
             keys=tuple((name, value) for name, _, value in names),
-            ids=tuple(dict.fromkeys(self.ids)),
+            ids=tuple(dict.fromkeys(self.ids or ())),
         )
 
 
@@ -105,7 +109,7 @@ class BulkRequest(Model):
     def list_options(self) -> dict[str, Any]:
         """Return the fields of the operation that are set."""
         names = ALLOWED.get(self.operation, ())
-        return {name: getattr(self, name) for name in names if getattr(self, name) not in (None, "")}
+        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
 
 class BulkPreview(BaseModel):

@@ -102,7 +102,7 @@ def operate_selected(
     body = {
         "operation": operation,
         "filter": _make_selection(selected),
-        **{name: value for name, value in fields.items() if value not in (None, "")},
+        **{name: value for name, value in fields.items() if value is not None},
     }
     customer = selected["customer"]
     preview = client.post("/bulk", {**body, "dry_run": True}, customer_id=customer)

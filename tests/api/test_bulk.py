@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from api.models.bulk import BulkRequest
 from orchestrator.service.services import Services
 from orchestrator.store.run_filter import RunFilter
 from tests.api.support import WAIT, serve_api, start_run, wait_for_end, wait_for_status
@@ -157,8 +158,19 @@ async def test_a_job_keeps_its_pace_and_can_be_stopped(api: httpx.AsyncClient) -
         ({"operation": "pause", "filter": {"ids": ["r"]}, "event": "go"}, "`event` does not belong to `pause`"),
         ({"operation": "cancel", "filter": {"error": "x", "until": "2026-01-01T00:00:00Z"}}, "text of errors"),
         ({"operation": "delete", "filter": {"ids": ["r"]}}, "operation"),
+        ({"operation": "terminate", "filter": {"ids": [], "workflow_id": "w"}}, "ids"),
+        ({"operation": "cancel", "filter": {"key": ["order"]}}, "key"),
     ],
-    ids=["no filter", "no event", "no action", "another operation's field", "all errors", "no operation"],
+    ids=[
+        "no filter",
+        "no event",
+        "no action",
+        "another operation's field",
+        "all errors",
+        "no operation",
+        "no ids",
+        "no value",
+    ],
 )
 async def test_a_request_that_is_not_clear_is_refused(
     api: httpx.AsyncClient, body: dict[str, Any], message: str
@@ -167,6 +179,13 @@ async def test_a_request_that_is_not_clear_is_refused(
 
     assert answer.status_code == 422, answer.text
     assert message in answer.text
+
+
+def test_an_empty_payload_is_one() -> None:
+    values: dict[str, Any] = {"operation": "send", "filter": {"ids": ["r"]}, "event": "go"}
+
+    assert BulkRequest(**values, payload="").list_options() == {"event": "go", "payload": ""}
+    assert BulkRequest(**values).list_options() == {"event": "go"}
 
 
 async def test_a_filter_that_matches_nothing_is_refused(api: httpx.AsyncClient) -> None:
