@@ -4,8 +4,10 @@ import re
 from collections.abc import Iterator
 
 MAX_WORKFLOWS = 100
-OTHER = "other"
-"""Label of the workflows beyond the bound, and of those whose ID was generated, as of a definition sent without one."""
+OTHER = "(other)"
+"""Label of the workflows beyond the bound, and of those whose ID was generated, as of a definition sent without one.
+
+No workflow has this ID."""
 BRANCH = "/branch"
 """Ends the Temporal workflow types of branches (`temporal/workflow_types`)."""
 GENERATED = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")

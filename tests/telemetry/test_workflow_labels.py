@@ -36,6 +36,11 @@ def test_the_first_workflows_have_labels_of_their_own_and_the_others_share_one()
     assert labels.pick_type(name_branch_type("c")) == f"{OTHER}/branch"
 
 
+def test_a_workflow_may_be_called_other() -> None:
+    assert WorkflowLabels(1).pick("other") == "other"
+    assert WorkflowLabels(0).pick("other") == OTHER != "other"
+
+
 def test_generated_ids_use_up_no_label() -> None:
     """Each definition sent without an ID has one of its own: a hundred such runs would hide all workflows."""
     labels = WorkflowLabels(1)
