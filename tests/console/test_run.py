@@ -1,5 +1,6 @@
 """One run on its page: its graph, what it needs, and the buttons for it."""
 
+import json
 from typing import Any
 
 import httpx
@@ -8,6 +9,9 @@ from playwright.async_api import Page, expect
 from tests.api.support import wait_for_status
 from tests.console.examples import CHARGED, ORDER, REFUSED, activate, start
 from tests.temporal.world import World
+
+LARGE = 9007199254740993
+"""JavaScript rounds it."""
 
 
 async def test_a_person_approves_a_run_and_sees_it_go_on_without_a_reload(
@@ -213,3 +217,28 @@ async def test_a_completed_run_is_rerun_from_its_first_step(
     await page.get_by_role("button", name="Rerun…").click()
 
     await expect(page.get_by_text("Rerun from “Each line”?")).to_be_visible()
+
+
+async def test_a_retry_with_other_parameters_sends_what_differs_and_no_secret(
+    page: Page, api: httpx.AsyncClient, world: World, customer: str
+) -> None:
+    """All of them were sent, the secrets as null and large numbers rounded."""
+    world.script({"http.request": [REFUSED, CHARGED]}, customer)
+    nodes = [dict(node) for node in ORDER["nodes"]]
+    headers = {"Authorization": "{{ secrets.token }}", "X-Shop": "a"}
+    nodes[4]["config"] = {"url": "https://pay.example", "method": "POST", "headers": headers, "json": {"order": LARGE}}
+    await activate(api, {**ORDER, "nodes": nodes, "settings": {"on_error": "pause"}})
+    await page.goto(f"/#/runs/{await start(api, 'order', amount=5)}")
+    await page.get_by_role("button", name="Retry with…").click()
+    field = page.get_by_label("Parameters (JSON)")
+    text = await field.input_value()
+    await field.fill(text.replace('"X-Shop": "a"', '"X-Shop": "b"'))
+    await page.get_by_role("button", name="Continue the run").click()
+    await expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text("“headers.Authorization” is null")
+    await field.fill(text.replace('"json": {', '"json": {"more": 1,'))
+    async with page.expect_request("**/resolve?*") as sent:
+        await page.get_by_role("button", name="Continue the run").click()
+    await expect(page.get_by_text("Completed in")).to_be_visible()
+
+    body = json.loads((await sent.value).post_data or "")
+    assert body["parameters"] == {"json": {"more": 1, "order": LARGE}}

@@ -23,6 +23,15 @@ export function parseExact(text: string): Json {
   }) as Json;
 }
 
+/** Return the value that was typed; throws an Error that says why it is not JSON. */
+export function readJson(text: string): Json {
+  try {
+    return parseExact(text);
+  } catch (error) {
+    throw new Error(`This is not JSON: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
 /** Return the text of a number that is kept as text; `null` for every other value. */
 export function readRawNumber(value: unknown): string | null {
   return browser.isRawJSON?.(value) ? (value as RawJson).rawJSON : null;

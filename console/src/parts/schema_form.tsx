@@ -1,5 +1,6 @@
 // A form made from a JSON Schema: one field for each property of an object, JSON for everything else.
 import { useState } from "preact/hooks";
+import { parseExact, readJson, readRawNumber } from "../data/json";
 import type { Json, JsonObject } from "../data/types";
 
 interface Draft {
@@ -16,6 +17,8 @@ export interface SchemaForm {
   read: () => Json;
 }
 
+/** Other ways to write a number, such as `.5` and `0x10`, are read as JavaScript does. */
+const JSON_NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?(e[+-]?\d+)?$/i;
 const SIMPLE = ["string", "number", "integer", "boolean"];
 
 /** Hold what is typed into a form for a schema. */
@@ -26,7 +29,7 @@ export function useSchemaForm(schema: JsonObject | null, initial?: Json): Schema
     isJson: !hasFields,
   }));
   const isJson = draft.isJson || !hasFields;
-  const read = () => requireFit(schema, isJson ? readJson(draft) : readFields(schema, draft));
+  const read = () => requireFit(schema, isJson ? readWhole(draft) : readFields(schema, draft));
   return { schema, draft: { ...draft, isJson }, setDraft, read };
 }
 
@@ -41,14 +44,9 @@ function isRequired(schema: JsonObject | null, name: string): boolean {
   return Array.isArray(schema?.required) && schema.required.includes(name);
 }
 
-function readJson(draft: Draft): Json {
+function readWhole(draft: Draft): Json {
   const text = draft.texts[""]?.trim() ?? "";
-  if (!text) return null;
-  try {
-    return JSON.parse(text) as Json;
-  } catch (error) {
-    throw new Error(`This is not JSON: ${error instanceof Error ? error.message : String(error)}`);
-  }
+  return text ? readJson(text) : null;
 }
 
 /** Check the first level of a value; the server checks all of it. */
@@ -67,6 +65,8 @@ function requireFit(schema: JsonObject | null, value: Json): Json {
 }
 
 function isOfType(value: Json, type: string): boolean {
+  const raw = readRawNumber(value);
+  if (raw !== null) return type === "number" || (type === "integer" && Number.isInteger(Number(raw)));
   if (type === "integer") return Number.isInteger(value);
   if (type === "array") return Array.isArray(value);
   if (type === "null") return value === null;
@@ -95,11 +95,11 @@ function readField(title: string, property: JsonObject, text: string): Json {
   if (property.type === "number" || property.type === "integer") {
     const value = Number(text);
     if (Number.isNaN(value)) throw new Error(`“${title}” is not a number.`);
-    return value;
+    return JSON_NUMBER.test(text.trim()) ? parseExact(text) : value;
   }
   if (property.type === "boolean") return text === "true";
   try {
-    return JSON.parse(text) as Json;
+    return parseExact(text);
   } catch {
     throw new Error(`“${title}” is not JSON.`);
   }

@@ -1,6 +1,7 @@
 // Run what is typed in memory, with mocks for its actions, and draw the run on the graph.
 import { useState } from "preact/hooks";
 import { explain, Problem, send } from "../../data/api";
+import { parseExact } from "../../data/json";
 import type { Json, Run } from "../../data/types";
 import { ActionButton } from "../../parts/action_button";
 import { JsonView } from "../../parts/json_view";
@@ -70,7 +71,7 @@ function buildBody(text: string, input: Json, actions: Json): string {
 
 function read(name: string, text: string): Json {
   try {
-    return text.trim() ? (JSON.parse(text) as Json) : null;
+    return text.trim() ? parseExact(text) : null;
   } catch (error) {
     throw new Error(`The ${name} is not JSON: ${explain(error)}`);
   }

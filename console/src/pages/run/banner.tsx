@@ -16,6 +16,8 @@ interface Props {
   needs: Need[];
   /** The schema of the payload of a wait's event, where its node declares one. */
   schemaOf: (wait: Wait) => JsonObject | null;
+  /** The `config` of a wait's node, where the definition is known. */
+  configOf: (wait: Wait) => JsonObject | null;
   onRerun: () => void;
   onChanged: () => void;
 }
@@ -23,7 +25,7 @@ interface Props {
 const SHOWN = 4;
 
 /** The banner. */
-export function Banner({ run, needs, schemaOf, onRerun, onChanged }: Props) {
+export function Banner({ run, needs, schemaOf, configOf, onRerun, onChanged }: Props) {
   const tone = needs[0]?.tone ?? "off";
   return (
     <section class={`card banner ${tone}`} aria-label="What this run needs">
@@ -35,7 +37,8 @@ export function Banner({ run, needs, schemaOf, onRerun, onChanged }: Props) {
               <NeedDetails need={need} />
             </div>
             {need.wait && (
-              <WaitActions run={run} wait={need.wait} schema={schemaOf(need.wait)} onChanged={onChanged} />
+              <WaitActions run={run} wait={need.wait} schema={schemaOf(need.wait)} config={configOf(need.wait)}
+                onChanged={onChanged} />
             )}
           </div>
         ))}
@@ -73,12 +76,13 @@ interface WaitProps {
   run: Run;
   wait: Wait;
   schema: JsonObject | null;
+  config: JsonObject | null;
   onChanged: () => void;
 }
 
-function WaitActions({ run, wait, schema, onChanged }: WaitProps) {
+function WaitActions({ run, wait, schema, config, onChanged }: WaitProps) {
   const [preset, setPreset] = useState<JsonObject | null>(null);
-  if (wait.kind === "operator") return <OperatorActions run={run} wait={wait} onChanged={onChanged} />;
+  if (wait.kind === "operator") return <OperatorActions run={run} wait={wait} config={config} onChanged={onChanged} />;
   if (wait.kind !== "event") return null;
   const approval = findApproval(schema);
   return (

@@ -88,6 +88,7 @@ function RunView({ run, error, isLive, refresh }: ViewProps) {
         <RerunBanner run={run} preview={preview} nameOf={nameOf} onClose={() => askForRerun(null)} />
       ) : (
         <Banner run={run} needs={describeNeeds(run, nameOf)} schemaOf={(wait) => findSchema(wait, nodes)}
+          configOf={(wait) => (nodes.get(wait.node_id ?? "")?.config as JsonObject | undefined) ?? null}
           onRerun={() => askForRerun(chooseRestart(run))} onChanged={refresh} />
       )}
       <div class="run-columns">
