@@ -1,7 +1,8 @@
 """Do one operation on all runs of a filter: as a durable job with a pace, progress, a stop, and a report of outcomes.
 
-The list of runs is that of the moment in which the job starts: runs that start later, such as its own reruns, are not
-operated. Each run is operated once, also after a crash.
+It takes the runs that had started when the job did, so never its own reruns, and that match when their turn comes: one
+that has ceased to match by then is left out. The outcome of a run is recorded as it comes, and a run that has one is
+not operated again; one that was under way in a crash is.
 """
 
 import asyncio
@@ -80,7 +81,10 @@ class Bulk:
             raise OperationRefused("no run matches the filter")
         job = BulkJob(operation, fixed.to_json(), dict(options), actor, pace, total, customer_id or "", created_at=now)
         await self.jobs.add(job)
-        await self._ensure_workflow(job)
+        try:
+            await self._ensure_workflow(job)
+        except ServerUnavailable as error:  # the job is stored: the background worker starts it
+            logger.warning("bulk job %s will be started later: %s", job.id, error)
         self._wakeup.set()
         return job
 
@@ -159,11 +163,20 @@ class Bulk:
         done = await self.jobs.find_done(job_id, [run.id for run in found])
         todo = [run for run in found if run.id not in done]
         for at in range(0, len(todo), AT_ONCE):
-            items = await asyncio.gather(*(self._operate(job, run) for run in todo[at : at + AT_ONCE]))
-            await self.jobs.add_items(job_id, items)
+            await self._operate_group(job, todo[at : at + AT_ONCE])
         if len(found) < size:
             return None
         return [format_timestamp(found[-1].started_at), found[-1].id]
+
+    async def _operate_group(self, job: BulkJob, group: Sequence[RunSummary]) -> None:
+        """Operate runs at once; raises the first error after all have come to their end."""
+
+        async def operate(run: RunSummary) -> None:
+            await self.jobs.add_items(job.id, [await self._operate(job, run)])
+
+        for result in await asyncio.gather(*map(operate, group), return_exceptions=True):
+            if isinstance(result, BaseException):
+                raise result
 
     async def finish(self, job_id: str, stopped: bool) -> None:
         """Record the end of a job."""

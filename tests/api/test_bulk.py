@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from api.models.bulk import BulkRequest
+from orchestrator.errors import ServerUnavailable
 from orchestrator.service.services import Services
 from orchestrator.store.run_filter import RunFilter
 from tests.api.support import WAIT, serve_api, start_run, wait_for_end, wait_for_status
@@ -219,3 +220,47 @@ async def test_a_job_continues_in_another_process(world: World, customer: str, t
 
 async def has_processed(services: Services, job_id: str, number: int) -> bool:
     return sum((await services.bulk.get(None, job_id)).report.outcomes.values()) >= number
+
+
+async def test_the_outcome_of_a_run_is_recorded_though_another_cannot_be_operated_yet(
+    services: Services, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The batch is tried again: what was done and not recorded was done twice, or reported as refused."""
+    ids = [await start_run(api, {"a": WAIT}, "trigger -> a") for _ in range(3)]
+    await wait_for_rows(api, 3, reason="event")
+    cancel, calls = services.operations.cancel, []
+
+    async def refuse_once(customer_id: str, run_id: str, reason: str, *, by: str) -> None:
+        calls.append(run_id)
+        if run_id == ids[0] and calls.count(run_id) == 1:
+            raise ServerUnavailable("restarting")
+        await cancel(customer_id, run_id, reason, by=by)
+
+    monkeypatch.setattr(services.operations, "cancel", refuse_once)
+    job = await start_bulk(api, operation="cancel", filter={"ids": ids})
+    report = await wait_for_job(api, job["id"])
+
+    assert report["outcomes"] == {"done": 3}
+    assert sorted(calls) == sorted([*ids, ids[0]])
+
+
+async def test_a_job_that_cannot_be_started_yet_is_started_later(
+    services: Services, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The request failed, and the job that it had stored ran all the same."""
+    run_id = await start_run(api, {"a": WAIT}, "trigger -> a")
+    await wait_for_rows(api, 1, reason="event")
+    ensure, refused = services.bulk._ensure_workflow, []
+
+    async def refuse_once(job: Any) -> None:
+        if not refused:
+            refused.append(job.id)
+            raise ServerUnavailable("restarting")
+        await ensure(job)
+
+    monkeypatch.setattr(services.bulk, "_ensure_workflow", refuse_once)
+    job = await start_bulk(api, operation="cancel", filter={"ids": [run_id]})
+    report = await wait_for_job(api, job["id"])
+
+    assert refused == [job["id"]]
+    assert report["outcomes"] == {"done": 1}
