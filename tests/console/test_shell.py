@@ -43,14 +43,14 @@ async def test_only_files_of_the_console_are_served(served: tuple[Services, str]
 
 async def test_the_address_chooses_the_page(page: Page) -> None:
     await page.goto("/")
-    await expect(page.get_by_role("heading", level=1, name="Runs")).to_be_visible()
+    await expect(page).to_have_title(re.compile("^Runs "))
 
     await page.get_by_role("link", name="Workflows").click()
 
     await expect(page.get_by_role("heading", level=1, name="Workflows")).to_be_visible()
     assert page.url.endswith("/#/workflows")
     await page.go_back()
-    await expect(page.get_by_role("heading", level=1, name="Runs")).to_be_visible()
+    await expect(page).to_have_title(re.compile("^Runs "))
     await page.goto("/#/none")
     await expect(page.get_by_text("There is no such page")).to_be_visible()
 
@@ -76,10 +76,47 @@ async def test_a_key_is_typed_once_and_kept_in_the_tab(browser: Browser, world: 
 
 async def test_the_page_says_that_the_server_is_gone_and_comes_back_by_itself(page: Page) -> None:
     await page.goto("/")
-    await expect(page.get_by_role("heading", level=1, name="Runs")).to_be_visible()
+    await expect(page).to_have_title(re.compile("^Runs "))
 
     await page.context.set_offline(True)
 
     await expect(page.get_by_text("The server does not answer.")).to_be_visible()
     await page.context.set_offline(False)
     await expect(page.get_by_text("The server does not answer.")).to_be_hidden()
+
+
+async def test_an_address_that_every_object_knows_is_no_page(page: Page) -> None:
+    await page.goto("/#/constructor")
+
+    await expect(page.get_by_text("There is no such page")).to_be_visible()
+
+
+async def test_signing_out_forgets_the_customer_and_what_was_typed(browser: Browser, world: World, home: Path) -> None:
+    """The next person at the tab saw the drafts and the customer of the one before."""
+    async with serve_api(world, home) as (services, base), open_page(browser, base) as page:
+        _, secret = await services.keys.create(None, "administrator", ("admin",))
+        await page.goto("/#/edit")
+        await page.get_by_label("Key").fill("ork_“quoted”")
+        await page.get_by_role("button", name="Continue").click()
+        await expect(page.get_by_role("alert")).to_contain_text("ASCII only")
+        await page.get_by_label("Key").fill(secret)
+        await page.get_by_role("button", name="Continue").click()
+        await page.get_by_label("Customer").fill("acme")
+        await page.keyboard.press("Enter")
+        await page.get_by_role("textbox", name="Definition").click()
+        await page.keyboard.type("# ")
+        await expect(page.get_by_text("not saved; kept in this tab")).to_be_visible()
+        await page.get_by_role("button", name="Sign out").click()
+        await expect(page.get_by_label("Key")).to_be_visible()
+
+        assert await page.evaluate("Object.keys(sessionStorage)") == []
+
+
+async def test_spaces_are_kept_while_a_search_is_typed(page: Page) -> None:
+    await page.goto("/#/runs?status=failed")
+    await page.get_by_label("Search for").select_option("Error text")
+    await page.get_by_label("Error text").press_sequentially("card ")
+    await page.wait_for_url("**/*error=card")
+    await page.get_by_label("Error text").press_sequentially("declined")
+
+    await expect(page.get_by_label("Error text")).to_have_value("card declined")
