@@ -76,7 +76,7 @@ async def workers(short: World) -> AsyncIterator[tuple[World, World]]:
 
 
 def draw_graphs(count: int) -> list[Generated]:
-    """Draw graphs by the seed."""
+    """Draw graphs by the seed; few have data that the planner knows to be wrong, and are left out."""
     graphs: list[Generated] = []
 
     @seed(SEED)
@@ -89,7 +89,8 @@ def draw_graphs(count: int) -> list[Generated]:
     )
     @given(draw_structured(rich=True))
     def collect(graph: Generated) -> None:
-        graphs.append(graph)
+        if check(graph.definition).plan is not None:
+            graphs.append(graph)
 
     collect()
     return graphs
