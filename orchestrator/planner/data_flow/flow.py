@@ -13,12 +13,13 @@ joined. In
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, product
+from itertools import chain
 from typing import Any
 
 from orchestrator.model.definition import Definition, Node
 from orchestrator.planner.data_flow import sources
 from orchestrator.planner.data_flow.expressions import Inference
+from orchestrator.planner.data_flow.joins import close_over_unions, combine_exits, merge_branch
 from orchestrator.planner.data_flow.narrowing import join_states, narrow
 from orchestrator.planner.data_flow.types import (
     ANY,
@@ -36,7 +37,7 @@ from orchestrator.planner.data_flow.types import (
     widen,
 )
 from orchestrator.planner.data_flow.values import infer_json
-from orchestrator.planner.data_flow.walk import MAX_EXIT_SETS, MAX_ROUNDS, Exits, TooComplex, Walk
+from orchestrator.planner.data_flow.walk import MAX_ROUNDS, Exits, TooComplex, Walk
 from orchestrator.planner.node_checks import is_template
 from orchestrator.planner.policies import Catalogue
 from orchestrator.planner.regions import Region, Regions
@@ -263,7 +264,7 @@ class Flow:
         if continues:
             self._blur(number, after)
             ends |= self._list_partial_ends(number)
-        for exits in _close_over_unions(ends):
+        for exits in close_over_unions(ends):
             yield self._complete(node, dict(after), "next", make_object(fields), exits)
 
     def _list_partial_ends(self, number: int) -> set[Exits]:
@@ -317,11 +318,11 @@ class Flow:
             for name in self._list_set_in(region):
                 if merged is not None and name in merged:
                     before = state.get(name, MISSING)
-                    after[name] = _merge(before, after.get(name, MISSING), merged[name], may_lose=may_lose)
+                    after[name] = merge_branch(before, after.get(name, MISSING), merged[name], may_lose=may_lose)
         if may_lose and node.config.get("on_branch_error") != "ignore":
             self._settle_losers(state, after, [each for each in states if each is not None])
         reached: list[set[Exits]] = [set(each) | ({frozenset()} if may_lose or not each else set()) for each in ends]
-        for exits in _combine(reached):
+        for exits in combine_exits(reached):
             yield self._complete(node, dict(after), "next", None, exits)
 
     def _settle_losers(self, state: State, after: dict[str, Type], ends: list[dict[str, Type]]) -> None:
@@ -383,36 +384,3 @@ def _has_items(node: Node) -> bool:
     return (isinstance(collection, list) and bool(collection)) or (
         isinstance(collection, int) and not isinstance(collection, bool) and collection > 0
     )
-
-
-def _merge(before: Type, after: Type, branch: Type, *, may_lose: bool) -> Type:
-    """Return a name after the join, from its type before the branches, after those before, and at this one's end."""
-    if before.may_be_absent:
-        # What is missing at the end of the branch was not set in it.
-        if not branch.may_be_absent and not may_lose:
-            return branch
-        found = drop_kinds(branch, "missing")
-        return join(after, found) if found.kinds else after
-    return join(after, branch)
-
-
-def _close_over_unions(sets: set[Exits]) -> set[Exits]:
-    """Return the unions of any of the sets: iterations reach what each of them reaches."""
-    closed = set(sets)
-    while True:
-        more = {one | other for one in closed for other in sets} | closed
-        if len(more) > MAX_EXIT_SETS:
-            raise TooComplex
-        if more == closed:
-            return closed
-        closed = more
-
-
-def _combine(choices: list[set[Exits]]) -> set[Exits]:
-    """Return the unions of one set of each branch."""
-    combined: set[Exits] = {frozenset()}
-    for sets in choices:
-        combined = {one | other for one, other in product(combined, sets)}
-        if len(combined) > MAX_EXIT_SETS:
-            raise TooComplex
-    return combined
