@@ -60,6 +60,14 @@ async def test_what_a_run_waits_for_is_recorded_though_a_probe_fails(
     """A change counted as recorded before it was: the list showed the run as running until its end."""
     customer, _ = world.script()
     async with serve_api(world, tmp_path) as (services, _):
+        nodes = {"a": WAIT, "b": WAIT}
+        run_id = await world.start(make_plan(nodes, "trigger -> a", "a -> b", customer=customer))
+
+        async def waits_at(node: str) -> bool:
+            row = await services.operations.index.get(customer, run_id)
+            return row is not None and (row.reason, row.node_id) == ("event", node)
+
+        await wait_until(lambda: waits_at("a"))
         probe = services.indexer.prober.probe_run
         refused: list[str] = []
 
@@ -71,12 +79,8 @@ async def test_what_a_run_waits_for_is_recorded_though_a_probe_fails(
 
         monkeypatch.setattr(services.indexer.prober, "probe_run", refuse_once)
         monkeypatch.setattr(services.prober, "still", timedelta(hours=1))  # which would describe the run later
-        run_id = await world.start(make_plan({"a": WAIT}, "trigger -> a", customer=customer))
+        await world.runs.send_event(run_id, WAIT["config"]["event"], None)
 
-        async def is_recorded() -> bool:
-            row = await services.operations.index.get(customer, run_id)
-            return row is not None and row.reason == "event"
-
-        await wait_until(is_recorded)
+        await wait_until(lambda: waits_at("b"))
         assert run_id in refused
     await world.runs.terminate(run_id)
