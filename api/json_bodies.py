@@ -1,14 +1,14 @@
 """Parse bodies in JSON or YAML as strictly as definition files, and refuse unknown query parameters."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Mapping
 from http import HTTPStatus
 from typing import Annotated, Any, get_args, get_origin
 
 from fastapi import Depends, Request, Response
-from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
 from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
@@ -130,14 +130,17 @@ class StrictRoute(APIRoute):
     def get_route_handler(self) -> Handler:
         """Return a handler that checks the request first."""
         handler = super().get_route_handler()
-        parts = list(_iterate_dependants(self.dependant))
+        parts = [self.dependant]
+        for part in parts:  # grows by the dependencies of each
+            parts += part.dependencies
         gates = [part.call for part in parts if isinstance(part.call, RequireScope)]
         # A webhook reads the request itself, with any query.
         reads_request = self.dependant.request_param_name is not None
         recorded = is_recorded(self.operation_id, self.methods or ()) and bool(gates)
-        fields = [field for part in parts for field in part.query_params]
-        known = {field.alias for field in fields}
-        repeatable = {field.alias for field in fields if _takes_several(field.field_info.annotation)}
+        known: dict[str, Any] = {}
+        for field in (field for part in parts for field in part.query_params):
+            known |= _list_parameters(field.alias, field.field_info.annotation)
+        repeatable = {name for name, annotation in known.items() if _takes_several(annotation)}
 
         async def handle(request: Request) -> Response:
             await admit_request(request, request.app.state.services, gates)
@@ -157,10 +160,11 @@ class StrictRoute(APIRoute):
         return handle
 
 
-def _iterate_dependants(dependant: Dependant) -> Iterator[Dependant]:
-    yield dependant
-    for inner in dependant.dependencies:
-        yield from _iterate_dependants(inner)
+def _list_parameters(name: str, annotation: Any) -> Mapping[str, Any]:
+    """Return the query parameters by name with their types: one, or those of a model."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return {each: field.annotation for each, field in annotation.model_fields.items()}
+    return {name: annotation}
 
 
 def _takes_several(annotation: Any) -> bool:

@@ -1,16 +1,16 @@
 """Bodies of the routes for operations on many runs."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, Field, JsonValue, model_validator
 
-from api.fields import LINE, PLAIN, TEXT, UtcTime
+from api.fields import PLAIN, TEXT
 from api.models.base import Model, PublishedVersion
 from api.models.runs import RunView
-from api.run_filters import KEY, MAX_KEYS, RunStatus, TriggerType
-from orchestrator.errors import ErrorType
-from orchestrator.model.run import Reason, ResolutionAction
+from api.run_filters import RunSelection
+from orchestrator.model.run import ResolutionAction
 from orchestrator.service.bulk import BulkOperation, BulkStatus
 from orchestrator.store.run_filter import RunFilter
 
@@ -28,31 +28,12 @@ ALLOWED: dict[str, tuple[str, ...]] = {
 """Fields that belong to an operation."""
 
 
-class BulkFilter(Model):
-    """Which runs; the fields are the parameters of `GET /runs`. At least one is needed."""
+class BulkFilter(Model, RunSelection):
+    """Which runs: the parameters of `GET /runs`, or the runs themselves. At least one field is needed."""
 
     ids: list[Annotated[str, Field(pattern=PLAIN, max_length=300)]] | None = Field(
         None, min_length=1, max_length=MAX_IDS, description="The runs themselves."
     )
-    workflow_id: str | None = Field(None, pattern=PLAIN, max_length=200, description="Workflow ID.")
-    status: list[RunStatus] = Field([], max_length=7, description="Statuses, of which a run has one.")
-    reason: Reason | None = Field(None, description="What the run waits for.")
-    node: str | None = Field(None, pattern=LINE, max_length=300, description="Node where it waits or failed.")
-    error_type: ErrorType | None = Field(None, description="Type of the error.")
-    error: str | None = Field(
-        None, pattern=TEXT, min_length=1, max_length=200, description="Text in the message of the error."
-    )
-    trigger: TriggerType | None = Field(None, description="What started the run.")
-    parent: str | None = Field(None, pattern=PLAIN, max_length=300, description="ID of the run that called it.")
-    rerun_of: str | None = Field(None, pattern=PLAIN, max_length=300, description="ID of the run that it continues.")
-    rerun: bool | None = Field(None, description="Whether a rerun of it has started.")
-    key: list[Annotated[str, Field(pattern=KEY, max_length=300)]] = Field(
-        [], max_length=MAX_KEYS, description="Business keys, `name=value`, all of which it has."
-    )
-    since: UtcTime | None = Field(None, description="Runs that started at or after this time.")
-    until: UtcTime | None = Field(None, description="Runs that started before this time.")
-    ended_since: UtcTime | None = Field(None, description="Runs that ended at or after this time.")
-    ended_until: UtcTime | None = Field(None, description="Runs that ended before this time.")
 
     @model_validator(mode="after")
     def _require_some(self) -> Self:
@@ -61,17 +42,8 @@ class BulkFilter(Model):
         return self
 
     def make_filter(self) -> RunFilter:
-        """Return the filter of the list."""
-        names = (each.partition("=") for each in self.key)
-        return RunFilter(
-            **self.model_dump(exclude={"status", "node", "trigger", "parent", "key", "ids"}),
-            statuses=tuple(dict.fromkeys(self.status)),
-            node_id=self.node,
-            trigger_type=self.trigger,
-            parent_run_id=self.parent,
-            keys=tuple((name, value) for name, _, value in names),
-            ids=tuple(dict.fromkeys(self.ids or ())),
-        )
+        """Return the filter of the store."""
+        return replace(super().make_filter(), ids=tuple(dict.fromkeys(self.ids or ())))
 
 
 class BulkRequest(Model):
