@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from orchestrator.errors import ErrorType
+from orchestrator.model.customers import DEFAULT_CUSTOMER
 
 FORMAT = 1
 
@@ -277,7 +278,7 @@ class Plan(Frozen):
     id: str
     name: str = ""
     version: int = 1
-    customer_id: str = ""
+    customer_id: str = DEFAULT_CUSTOMER
     variables: dict[str, Any] = {}
     scope: Scope
     strict: bool = False

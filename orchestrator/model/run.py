@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from orchestrator.errors import ErrorType, parse_error_type
+from orchestrator.model.customers import DEFAULT_CUSTOMER
 from orchestrator.model.plan import Plan
 
 Reason = Literal["delay", "event", "operator", "paused", "child", "no_worker"]
@@ -122,7 +123,7 @@ class RunSummary(Document):
     workflow_version: int = Field(
         description="Version of the workflow; 0 is a draft or a definition that is not stored."
     )
-    customer_id: str = Field("", description="Customer ID.")
+    customer_id: str = Field(DEFAULT_CUSTOMER, description="Customer ID.")
     status: Status = Field(description="Status of the run.")
     trigger_type: str = Field("manual", description="What started the run.")
     started_at: datetime = Field(description="When it started.")
@@ -151,7 +152,7 @@ class Run(Document):
     workflow_version: int = Field(
         description="Version of the workflow; 0 is a draft or a definition that is not stored."
     )
-    customer_id: str = Field("", description="Customer ID.")
+    customer_id: str = Field(DEFAULT_CUSTOMER, description="Customer ID.")
     status: Status = Field(description="Status of the run.")
     trigger_type: str = Field("manual", description="What started the run.")
     trigger_data: Any = Field(None, description="The event, request or fire time that started it.")
@@ -199,7 +200,7 @@ class RunInfo(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str
-    customer_id: str = ""
+    customer_id: str = DEFAULT_CUSTOMER
     trigger_type: str = "manual"
     attempt: int = 1
     parent_run_id: str | None = None
