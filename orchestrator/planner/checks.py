@@ -23,6 +23,8 @@ from orchestrator.planner import (
 )
 from orchestrator.planner.action_calls import Actions
 from orchestrator.planner.data_flow import check as data_flow
+from orchestrator.planner.data_flow.outputs import infer_run_output
+from orchestrator.planner.data_flow.types import ANY, Type
 from orchestrator.planner.key_checks import check_keys
 from orchestrator.planner.plan_builder import ScopeBuilder
 from orchestrator.planner.policies import Catalogue, check_timeout, read_on_error
@@ -46,6 +48,8 @@ class Scopes:
     notify: ActionCall | None
     rewinds: bool
     """Whether a run may return to an earlier node."""
+    output: Type
+    """What a run returns; anything for one that no workflow calls."""
 
 
 def check(
@@ -54,8 +58,13 @@ def check(
     calls: Mapping[str, Verdict],
     permissions: Permissions,
     report: Report,
+    *,
+    is_called: bool = False,
 ) -> Scopes | None:
-    """Run every check; return None when there is an error."""
+    """Run every check; return None when there is an error.
+
+    `is_called` is for a workflow that another one calls: the type of its output is inferred.
+    """
     usable = structure.check(definition, report)
     trigger_checks.check(definition.trigger, report)
     _check_settings(definition, report)
@@ -74,7 +83,7 @@ def check(
     names = scoping.Names(definition, tree, uses, report)
     names.check()
     names.check_notify_uses(notify_names)
-    data_flow.check(definition, tree, uses, registry, names.precedence, report)
+    data_flow.check(definition, tree, uses, registry, calls, names.precedence, report)
     permission_checks.check(definition, workflow_graph, [*itertools.chain(*uses), *notify_names], permissions, report)
     actions = Actions(definition, registry, report)
     if region_checks.measure_nesting(tree) > MAX_NESTING:
@@ -84,6 +93,8 @@ def check(
     if report.failed:
         _check_without_building(workflow_graph, actions, report)
         return None
+    called = {key: verdict.output for key, verdict in calls.items()}
+    output = infer_run_output(definition, tree, uses, registry, called) if is_called else ANY
     # A branch that may pause calls `settings.notify`, so it needs the variables that the call reads.
     for number, node in enumerate(workflow_graph.nodes):
         if _may_pause(definition, node):
@@ -92,7 +103,7 @@ def check(
     builder.callees = {name: tuple(verdict.require().workflows) for name, verdict in calls.items()}
     scope = builder.build_scope(tree.whole)
     notify = actions.complete_side_call(definition.settings.notify, "/settings/notify")
-    return Scopes(scope, notify, _may_rewind(definition))
+    return Scopes(scope, notify, _may_rewind(definition), output)
 
 
 def _check_without_building(workflow_graph: graph.Graph, actions: Actions, report: Report) -> None:

@@ -12,6 +12,8 @@ from orchestrator.model.definition import Definition
 from orchestrator.model.permissions import UNKNOWN, Permissions
 from orchestrator.model.plan import DEFAULT_MAX_STEPS, DEFAULT_STEP_LOG_LIMIT, Plan
 from orchestrator.planner import checks
+from orchestrator.planner.data_flow import names
+from orchestrator.planner.data_flow.names import KnownName
 from orchestrator.planner.node_checks import make_callee_key, read_pinned_version
 from orchestrator.planner.parse import parse_definition
 from orchestrator.planner.policies import Catalogue
@@ -51,6 +53,19 @@ def plan(
     return verdict.problems if verdict.plan is None else verdict.plan
 
 
+def list_names(
+    definition: Mapping[str, Any],
+    pointer: str,
+    *,
+    registry: Catalogue | None = None,
+    workflows: Mapping[str, Mapping[str, Any]] | None = None,
+    drafts: Collection[str] = (),
+    permissions: Permissions = UNKNOWN,
+) -> list[KnownName]:
+    """Return the names that the value at a JSON Pointer of a definition may read, with their types."""
+    return _Planner(registry, workflows or {}, drafts, permissions).list_names(definition, pointer)
+
+
 def check_input(plan: Plan, value: Any) -> list[Problem]:
     """Return where a run's input does not match `settings.input_schema`; paths point into the input."""
     return [] if plan.input_schema is None else schema.find_problems(plan.input_schema, value)
@@ -78,7 +93,7 @@ class _Planner:
         if parsed is None:
             return Verdict(None, report.list_problems())
         calls = self._plan_callees(parsed, (*calling, parsed.id), report)
-        scopes = checks.check(parsed, self.registry, calls, self.permissions, report)
+        scopes = checks.check(parsed, self.registry, calls, self.permissions, report, is_called=bool(calling))
         if scopes is None or report.failed:
             return Verdict(None, report.list_problems())
         settings = parsed.settings
@@ -101,7 +116,15 @@ class _Planner:
             keys=settings.keys or {},
             workflows=self._embed_plans(calls),
         )
-        return Verdict(planned, report.list_problems())
+        return Verdict(planned, report.list_problems(), scopes.output)
+
+    def list_names(self, definition: Mapping[str, Any], pointer: str) -> list[KnownName]:
+        parsed = parse_definition(definition, Report())
+        if parsed is None:
+            return []
+        calls = self._plan_callees(parsed, (parsed.id,), Report())
+        called = {key: verdict.output for key, verdict in calls.items()}
+        return names.list_names(parsed, pointer, self.registry, called, self.permissions.secrets or ())
 
     def _embed_plans(self, calls: Mapping[str, Verdict]) -> dict[str, Plan]:
         plans: dict[str, Plan] = {}

@@ -7,6 +7,7 @@ from orchestrator.errors import TemplateSyntaxError
 from orchestrator.jsontools.pointer import escape
 from orchestrator.language import Name, Template, compile_template, condition_reader, walk
 from orchestrator.model.definition import Definition, Node
+from orchestrator.model.run import RESERVED_NAMES
 from orchestrator.planner.policies import read_side_call
 from orchestrator.planner.report import Report
 
@@ -147,3 +148,10 @@ def collect_notify_uses(definition: Definition, report: Report) -> list[Use]:
     """Return the names that `settings.notify` reads."""
     call = read_side_call(definition.settings.notify, "/settings/notify", report)
     return [] if call is None else collect_uses([("/settings/notify/config", call.get("config"), "secret")], report)
+
+
+def list_reads(uses: Iterable[Use]) -> frozenset[str]:
+    """Return the variables, and the steps as `steps.<id>`, that a node reads."""
+    names = [name for _, name in uses]
+    steps = {f"steps.{name.path[0]}" for name in names if name.root == "steps" and name.path}
+    return frozenset(steps | {name.root for name in names if name.root not in RESERVED_NAMES})

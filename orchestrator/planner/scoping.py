@@ -151,11 +151,7 @@ class Names:
 
     def list_loop_variables(self, number: int) -> list[str]:
         """Return the variables of the loops around a node, and of the node itself where it is a loop."""
-        nodes = self.regions.graph.nodes
-        owners = [region.owner for region in self.regions.iterate_enclosing(number)]
-        loops = [nodes[owner] for owner in (number, *owners) if owner is not None and nodes[owner].type == "loop"]
-        names = [loop.item_variable or "item" for loop in loops]
-        return [*names, *(f"{name}_index" for name in names)]
+        return list_loop_variables(self.regions, number)
 
     def _check_branches(self, owner: int, inside: list[Region]) -> None:
         """Warn when two branches set the same variable: after the join the later branch wins."""
@@ -167,6 +163,15 @@ class Names:
                     if first.setdefault(name, index) != index:
                         message = f"branches {first[name]} and {index} both set {name!r:.60}: branch {index} wins"
                         self.report.add_warning("variable_conflict", graph.pointers[owner], message)
+
+
+def list_loop_variables(regions: Regions, number: int) -> list[str]:
+    """Return the variables of the loops around a node, and of the node itself where it is a loop."""
+    nodes = regions.graph.nodes
+    owners = [region.owner for region in regions.iterate_enclosing(number)]
+    loops = [nodes[owner] for owner in (number, *owners) if owner is not None and nodes[owner].type == "loop"]
+    names = [loop.item_variable or "item" for loop in loops]
+    return [*names, *(f"{name}_index" for name in names)]
 
 
 def list_variables_set(node: Node) -> Iterator[str]:

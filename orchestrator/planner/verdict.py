@@ -1,9 +1,10 @@
 """The result of planning: a plan, or problems."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from orchestrator.errors import DefinitionInvalid, Problem
 from orchestrator.model.plan import Plan
+from orchestrator.planner.data_flow.types import ANY, Type
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +15,8 @@ class Verdict:
     """`None` when there is an error."""
     problems: list[Problem]
     """All problems, errors first. A plan may come with warnings."""
+    output: Type = field(default=ANY, compare=False)
+    """What a run returns, where it is known: for a workflow that is called."""
 
     def require(self) -> Plan:
         """Return the plan; raises DefinitionInvalid if there is none."""

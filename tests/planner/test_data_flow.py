@@ -25,7 +25,9 @@ CHOICE = {"type": "condition", "condition": {"field": "input.a", "operator": "eq
 Nodes = dict[str, dict[str, Any]]
 
 
-def find(nodes: Nodes, *edges: str, **more: Any) -> list[tuple[str, str, str, str | None]]:
+def find(
+    nodes: Nodes, *edges: str, callees: dict[str, Any] | None = None, **more: Any
+) -> list[tuple[str, str, str, str | None]]:
     """Return severity, code, message and hint of each finding."""
     definition = {
         "name": "x",
@@ -34,7 +36,7 @@ def find(nodes: Nodes, *edges: str, **more: Any) -> list[tuple[str, str, str, st
         "edges": [edge for line in edges for edge in read_edges(line)],
         **more,
     }
-    problems = check(definition, registry=REGISTRY).problems
+    problems = check(definition, registry=REGISTRY, workflows=callees).problems
     assert [problem for problem in problems if problem.code not in FINDINGS and problem.severity == "error"] == []
     return [(each.severity, each.code, each.message, each.hint) for each in problems if each.code in FINDINGS]
 
@@ -474,6 +476,56 @@ def test_an_author_declares_what_an_action_returns() -> None:
     found = find(nodes, "trigger -> get", "get -> a", "a -> b")
 
     assert [code for _, code, _, _ in found] == ["wrong_operand", "unknown_field"]
+
+
+def test_a_called_workflow_returns_what_it_sets_or_what_its_end_says() -> None:
+    def call(callee: Nodes, *callee_edges: str, **config: Any) -> list[str]:
+        quote = {
+            "id": "quote",
+            "name": "Quote",
+            "trigger": {"type": "manual"},
+            "variables": {"declared": 1},
+            "nodes": [{"id": node_id, **node} for node_id, node in callee.items()],
+            "edges": [edge for line in callee_edges for edge in read_edges(line)],
+        }
+        out = "steps.q.output.output"
+        nodes: Nodes = {
+            "q": {"type": "workflow", "config": {"workflow_id": "quote", **config}},
+            "a": put(x=f"{{{{ {out}.price | upper }}}} {{{{ {out}.name }}}} {{{{ {out}.prize }}}}"),
+        }
+        found = find(nodes, "trigger -> q", "q -> a", callees={"quote": quote})
+        return [message.partition(": ")[2] for _, _, message, _ in found]
+
+    prize = "`steps.q.output.output` has no field 'prize'"
+    price = "`upper` takes text, not a list"
+    name = "`steps.q.output.output` has no field 'name'"
+    both: Nodes = {"c": CHOICE, "s": put(price=[1]), "n": put(name="a")}
+    assert call({"s": put(price=[1], name="a")}, "trigger -> s") == [price, prize]
+    assert call(both, "trigger -> c", "c -true-> s", "c -false-> n") == [price, prize]
+    ending: Nodes = {"s": put(total=[1]), "e": {"type": "end", "config": {"output": {"price": "{{ total }}"}}}}
+    assert call(ending, "trigger -> s", "s -> e") == [price, name, prize]
+    assert call({"s": put(**{"{{ input.name }}": 1})}, "trigger -> s") == []
+    assert call({"s": put(price=[1])}, "trigger -> s", wait=False) == []
+
+
+def test_the_trigger_has_the_shape_of_its_type() -> None:
+    def read(trigger: dict[str, Any], path: str) -> list[str]:
+        return [
+            message for _, _, message, _ in find({"a": put(x=f"{{{{ {path} }}}}")}, "trigger -> a", trigger=trigger)
+        ]
+
+    event = {"type": "event", "event": "order.paid"}
+    hook = {"type": "webhook", "webhook_path": "x", "config": {"secret": "{{ secrets.hook }}"}}
+    assert read(event, "trigger.data.total | upper") == []
+    assert read(event, "trigger.body.total") == ["1:4: `trigger` has no field 'body'"]
+    assert read(hook, "trigger.body.total") == []
+    assert read(hook, "trigger.data") == ["1:4: `trigger` has no field 'data'"]
+    assert read(hook, "trigger.method + 1") == [
+        "1:19: `+` takes two numbers, two texts or two lists, not null or text and a number"
+    ]
+    schedule = {"type": "schedule", "cron": "0 3 * * *"}
+    assert read(schedule, "trigger.scheduled_at | date") == []
+    assert read(schedule, "trigger.time") == ["1:4: `trigger` has no field 'time'"]
 
 
 def test_a_declared_result_must_be_a_schema() -> None:

@@ -1,6 +1,6 @@
 """Check what a definition does with its data: certain mistakes are errors, possible ones warnings (SPEC §8)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -13,22 +13,21 @@ from orchestrator.language.nodes import Path
 from orchestrator.language.values import read_number
 from orchestrator.model.definition import Definition, Node
 from orchestrator.model.described_action import DescribedAction
-from orchestrator.model.run import RESERVED_NAMES
-from orchestrator.planner.data_flow import sources
 from orchestrator.planner.data_flow.conditions import check_condition
 from orchestrator.planner.data_flow.expressions import Inference, locate_text
 from orchestrator.planner.data_flow.flow import Flow
-from orchestrator.planner.data_flow.narrowing import narrow
+from orchestrator.planner.data_flow.places import find_state
 from orchestrator.planner.data_flow.schema_types import read_schema
-from orchestrator.planner.data_flow.types import ANY, MISSING, Kind, State, Type, drop_kinds
+from orchestrator.planner.data_flow.types import MISSING, Kind, State, Type, drop_kinds
 from orchestrator.planner.data_flow.values import check_parameters, infer_json
 from orchestrator.planner.data_flow.walk import TooComplex
 from orchestrator.planner.data_flow.witness import Witness
 from orchestrator.planner.policies import Catalogue
 from orchestrator.planner.precedence import Precedence
-from orchestrator.planner.references import Site, Use, find_sites
+from orchestrator.planner.references import Site, Use, find_sites, list_reads
 from orchestrator.planner.regions import Regions
 from orchestrator.planner.report import Report
+from orchestrator.planner.verdict import Verdict
 
 WANTED: dict[str, tuple[frozenset[Kind], ProblemCode, str]] = {
     "/collection": (frozenset(("list", "number")), "bad_collection", "the collection must be a list or a whole number"),
@@ -54,22 +53,18 @@ def check(
     regions: Regions,
     uses: Sequence[Sequence[Use]],
     registry: Catalogue | None,
+    calls: Mapping[str, Verdict],
     precedence: Precedence,
     report: Report,
 ) -> None:
     """Report what certainly or possibly goes wrong with the data of a definition."""
-    flow = Flow(definition, regions, registry, [_list_reads(each) for each in uses])
+    called = {key: verdict.output for key, verdict in calls.items()}
+    flow = Flow(definition, regions, registry, [list_reads(each) for each in uses], called)
     try:
         flow.walk()
     except (TooComplex, RecursionError):
         return
     _Checker(flow, Witness(regions, precedence), report).check()
-
-
-def _list_reads(uses: Sequence[Use]) -> frozenset[str]:
-    """Return the names of a state that a node reads."""
-    names = {f"steps.{name.path[0]}" for _, name in uses if name.root == "steps" and name.path}
-    return frozenset(names | {name.root for _, name in uses if name.root not in RESERVED_NAMES})
 
 
 @dataclass
@@ -84,28 +79,9 @@ class _Checker:
         for number, seen in self.flow.seen.items():
             node, pointer = self.flow.nodes[number], self.flow.regions.graph.pointers[number]
             for site in find_sites(node, pointer):
-                self._check_site(
-                    number, node, site, self._find_state(number, node, site[0].removeprefix(pointer), seen)
-                )
+                self._check_site(number, node, site, find_state(self.flow, number, site[0].removeprefix(pointer)))
             if node.type == "switch":
                 self._check_cases(node, pointer, seen)
-
-    def _find_state(self, number: int, node: Node, place: str, seen: State) -> State:
-        """Return what is known where the value at one place of a node is computed."""
-        if place == "/config/while":
-            before = self.flow.seen_before_pass.get(number, {})
-            own = self.flow.list_owned_steps(number)  # the first time, `while` asks whether there are any yet
-            return {name: drop_kinds(known, "missing") if name in own else known for name, known in before.items()}
-        if place in ("/config/collect", "/config/break_when", "/config/interval_seconds"):
-            return self.flow.seen_after_body.get(number, {})
-        state = seen if node.when is None or place == "/when" else narrow(node.when, seen, holds=True)
-        if place.startswith("/compensate/"):  # computed when the node has run
-            output = sources.infer_output(node, self.flow.registry)
-            set_by_it = {name: sources.read_variable(output, name) for name in node.outputs}
-            return {**state, f"steps.{node.id}": sources.make_step("completed", output), **set_by_it}
-        if place.startswith("/on_error/"):
-            return {**state, f"steps.{node.id}": sources.make_step("failed", ANY, ANY)}
-        return state
 
     def _check_site(self, number: int, node: Node, site: Site, state: State) -> None:
         pointer, value, kind = site

@@ -34,7 +34,6 @@ from orchestrator.planner.data_flow.types import (
     make_list,
     make_object,
     type_of,
-    widen,
 )
 from orchestrator.planner.data_flow.values import infer_json
 from orchestrator.planner.data_flow.walk import MAX_ROUNDS, Exits, TooComplex, Walk
@@ -61,6 +60,12 @@ class Flow:
     registry: Catalogue | None
     reads: Sequence[Collection[str]]
     """The variables, and the steps as `steps.<id>`, that each node reads; a state has no others."""
+    called: Mapping[str, Type] = field(default_factory=dict)
+    """The outputs of the workflows that nodes call, by the keys of the plan."""
+    kept: frozenset[str] = frozenset()
+    """Names that a state has to the end, whether they are read or not."""
+    final: dict[str, Type] | None = None
+    """What is known at the ends of the run that return its variables; None where there are none."""
     seen: dict[int, dict[str, Type]] = field(default_factory=dict)
     """What each node that can start may see."""
     seen_before_pass: dict[int, dict[str, Type]] = field(default_factory=dict)
@@ -72,20 +77,24 @@ class Flow:
     def __post_init__(self) -> None:
         self.fixed = sources.list_fixed_types(self.definition)
         self.nodes = self.regions.graph.nodes
-        self.tracked = frozenset(name for names in self.reads for name in names)
+        self.tracked = self.kept.union(*map(frozenset, self.reads))
         self.sets_anything = any(node.type == "set" and any(map(is_template, node.config)) for node in self.nodes)
         self._set_inside: dict[int, list[str]] = {}
 
     def walk(self) -> None:
         """Walk the whole graph; raises TooComplex."""
         variables = self.definition.variables
-        # Installations, reruns and operators give declared variables other values.
-        start = {name: widen(self.infer(variables[name], {})) for name in variables if name in self.tracked}
-        self._walk_region(self.regions.whole, start)
+        start = {name: sources.declare_variable(variables[name]) for name in variables if name in self.tracked}
+        ends = self._walk_region(self.regions.whole, start)
+        self.final = dict(join_states(list(ends.values()))) if ends else None
 
     def infer(self, value: Any, state: State) -> Type:
         """Return the type of a value that may hold templates."""
         return infer_json(value, "", Inference(state, self.fixed))
+
+    def infer_output(self, node: Node) -> Type:
+        """Return the type of the output of a node that has ended well, as far as others than its data decide it."""
+        return sources.infer_output(node, self.registry, self.called)
 
     def _walk_region(self, region: Region, start: dict[str, Type]) -> dict[Exits, dict[str, Type]]:
         """Return the states at the end of a scope, by the nodes outside that its paths have reached."""
@@ -101,7 +110,8 @@ class Flow:
                 for name in dying.get(number, ()):
                     after.pop(name, None)
                 if port is None:
-                    walk.end(exits, after)
+                    if region is not self.regions.whole or self.nodes[number].config.get("output") is None:
+                        walk.end(exits, after)
                 else:
                     walk.leave(number, port, active, exits, reached, after)
         return walk.ends
@@ -113,7 +123,7 @@ class Flow:
             inside = self.regions.inside.get(number, ())
             inner = chain.from_iterable(iterate_members(self.regions, each) for each in inside)
             for member in (number, *inner):
-                last.update(dict.fromkeys(self.reads[member], number))
+                last.update((name, number) for name in self.reads[member] if name not in self.kept)
         dying: dict[int, list[str]] = {}
         for name, number in last.items():
             dying.setdefault(number, []).append(name)
@@ -183,7 +193,7 @@ class Flow:
         self, node: Node, state: dict[str, Type], port: str, output: Type | None = None, exits: Exits = frozenset()
     ) -> Outcome:
         """Return the outcome of a node that has ended well, or whose failure its policy has handled."""
-        found = sources.infer_output(node, self.registry) if output is None else output
+        found = self.infer_output(node) if output is None else output
         policy = node.on_error
         if policy is None and node.type in FAILING and port == "next":
             policy = self.read_default_policy(node)
@@ -258,7 +268,7 @@ class Flow:
         if after is None:
             return
         after.update(hidden)
-        fields = dict(sources.infer_output(node, self.registry).fields)
+        fields = dict(self.infer_output(node).fields)
         if node.config.get("collect") is not None:
             fields["items"] = make_list(self._infer_collected(number, node))
         if continues:

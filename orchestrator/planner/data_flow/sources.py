@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from orchestrator.model.definition import Definition, Node
+from orchestrator.model.definition import Definition, Node, Trigger
 from orchestrator.planner.data_flow.schema_types import read_schema
 from orchestrator.planner.data_flow.types import (
     ANY,
@@ -23,7 +23,10 @@ from orchestrator.planner.data_flow.types import (
     make_text,
     read_value,
     replace_fields,
+    type_of,
+    widen,
 )
+from orchestrator.planner.node_checks import make_callee_key
 from orchestrator.planner.policies import Catalogue
 
 ERROR = make_object(
@@ -46,9 +49,36 @@ def list_fixed_types(definition: Definition) -> dict[str, Type]:
     return {
         "workflow": make_object({"id": TEXT, "name": TEXT, "version": NUMBER}),
         "run": make_object({"id": TEXT, "started_at": TEXT, "attempt": NUMBER}),
-        "trigger": ANY,
+        "trigger": add_kinds(infer_trigger(definition.trigger), "null"),  # null in a run that was started by hand
         "input": ANY if schema is None else read_schema(schema),
     }
+
+
+def infer_trigger(trigger: Trigger) -> Type:
+    """Return the type of what starts a run by its trigger."""
+    match trigger.type:
+        case "schedule":
+            return make_object({"type": TEXT, "scheduled_at": add_kinds(TEXT, "missing")})
+        case "event":
+            schema = trigger.config.get("schema")
+            return make_object({"id": TEXT, "name": TEXT, "data": read_schema(schema) if schema else ANY})
+        case "webhook":
+            encoding = add_kinds(make_text(("json", "form", "text", "base64")), "null")
+            values = {"body": ANY, "body_encoding": encoding, "headers": OBJECT, "query": OBJECT}
+            return make_object({**values, "method": TEXT, "path": TEXT})
+        case _:
+            return ANY
+
+
+def list_filter_names(trigger: Trigger) -> dict[str, Type]:
+    """Return the types of the names that the filter of a trigger reads: what was received, and each part of it."""
+    received = infer_trigger(trigger)
+    return {**received.fields, "trigger": received}
+
+
+def declare_variable(value: Any) -> Type:
+    """Return the type of a declared variable; installations, reruns and operators give it other values."""
+    return widen(type_of(value))
 
 
 def make_step(status: str, output: Type, error: Type = NULL) -> Type:
@@ -56,8 +86,8 @@ def make_step(status: str, output: Type, error: Type = NULL) -> Type:
     return make_object({"status": make_text((status,)), "output": output, "error": error})
 
 
-def infer_output(node: Node, registry: Catalogue | None) -> Type:
-    """Return the type of the output of a node that has ended well, where its type or its action decides it."""
+def infer_output(node: Node, registry: Catalogue | None, called: Mapping[str, Type]) -> Type:
+    """Return the type of the output of a node that has ended well, where its type or what it calls decides it."""
     match node.type:
         case "action":
             return _read_result(node, registry)
@@ -73,7 +103,7 @@ def infer_output(node: Node, registry: Catalogue | None) -> Type:
             payload = read_schema(schema) if isinstance(schema, Mapping) and schema else ANY
             return make_object({"event": TEXT, "payload": payload})
         case "workflow":
-            return make_object({"run_id": TEXT, "status": TEXT, "output": ANY}, closed=False)
+            return _infer_call(node, called)
         case "loop":
             return make_object({"count": NUMBER, "succeeded": NUMBER, "failed": NUMBER, "errors": make_list(OBJECT)})
         case "parallel":
@@ -81,6 +111,14 @@ def infer_output(node: Node, registry: Catalogue | None) -> Type:
             return make_object({"branches": make_list(entry)})
         case _:
             return NULL
+
+
+def _infer_call(node: Node, called: Mapping[str, Type]) -> Type:
+    """Return the type of the output of a node that calls a workflow."""
+    if node.config.get("wait") is False:
+        return make_object({"run_id": TEXT, "status": make_text(("running",)), "output": NULL})
+    key = make_callee_key(node.config, called) if node.config.get("workflow_id") else ""
+    return make_object({"run_id": TEXT, "status": make_text(("completed",)), "output": called.get(key, ANY)})
 
 
 def _read_result(node: Node, registry: Catalogue | None) -> Type:
