@@ -88,11 +88,30 @@ class ActivatedWorkflow(WorkflowDocument):
     )
 
 
+class NameView(BaseModel):
+    """A name that a template may read, and what it holds."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    name: str = Field(description="The path, as a template writes it.", examples=["steps.fetch.output.status"])
+    type: str = Field(
+        description="What it may be: `text`, `number`, `true or false`, `list`, `object`, `null`, several of them with "
+        "`or` between them, or `any`.",
+        examples=["number or null"],
+    )
+    may_be_missing: bool = Field(description="Whether it is set on only some of the paths that lead here.")
+
+
 class ValidationResult(BaseModel):
     """The problems of a definition; it is valid if none of them is an error."""
 
     valid: bool = Field(description="Whether no problem is an error.")
     problems: list[LocatedProblem] = Field(description="All problems.")
+    names: list[NameView] | None = Field(
+        None,
+        description="With `at`: the names that can be read there, at most 2,000 and the secrets; none where no run "
+        "computes anything. Null without `at`.",
+    )
 
 
 class ValidationRequest(Model):

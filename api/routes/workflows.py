@@ -14,6 +14,7 @@ from api.models.workflows import (
     ActivatedWorkflow,
     ChangeView,
     ComparisonView,
+    NameView,
     RollbackRequest,
     Stats,
     ValidationRequest,
@@ -111,12 +112,28 @@ async def list_workflows(
     "/validate", operation_id="validateWorkflow", responses=describe_problems(400, 401, 403, 404, 413, 422, 429, 503)
 )
 async def validate_workflow(
-    definition: Definition, services: ServicesDep, caller: Reader, text: YamlText
+    definition: Definition,
+    services: ServicesDep,
+    caller: Reader,
+    text: YamlText,
+    at: Annotated[
+        str | None,
+        Query(
+            pattern="^/",
+            max_length=2_000,
+            description="JSON Pointer to a value, such as `/nodes/2/config/message`: the answer has the names that can "
+            "be read there, with their types.",
+        ),
+    ] = None,
 ) -> ValidationResult:
     """Return every problem of a definition, without saving it. Of a body in YAML each has its line and column."""
     verdict = await services.plans.check(caller.creates_for, definition)
     positions = await _locate(services, caller, text, [each.path for each in verdict.problems])
-    return make_validation_result(verdict, positions)
+    result = make_validation_result(verdict, positions)
+    if at is not None:
+        names = await services.plans.list_names(caller.creates_for, definition, at)
+        result.names = [NameView.model_validate(each) for each in names]
+    return result
 
 
 async def _locate(

@@ -12,7 +12,8 @@ from orchestrator.errors import DefinitionInvalid, OperationRefused, Problem
 from orchestrator.jsontools.schema import find_problems
 from orchestrator.model.definition import SERVICE_KEYS, WORKFLOW_NAME
 from orchestrator.model.plan import FORMAT, Plan
-from orchestrator.planner.planner import check
+from orchestrator.planner.data_flow.names import KnownName
+from orchestrator.planner.planner import check, list_names
 from orchestrator.planner.policies import Catalogue
 from orchestrator.planner.verdict import Verdict
 from orchestrator.service.callees import load_callees
@@ -70,14 +71,29 @@ class Plans:
         unsaved: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
     ) -> Verdict:
         """Check a definition of a customer; callees are read from `unsaved`, then from the store."""
+        return await self._call_planner(customer_id, check_to_start, definition, (), unsaved)
+
+    async def list_names(self, customer_id: str, definition: Mapping[str, Any], pointer: str) -> list[KnownName]:
+        """Return the names that the value at a JSON Pointer of a definition may read, with their types."""
+        return await self._call_planner(customer_id, list_names, definition, (pointer,))
+
+    async def _call_planner(
+        self,
+        customer_id: str,
+        function: Callable[..., ResultT],
+        definition: Mapping[str, Any],
+        arguments: tuple[str, ...],
+        unsaved: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+    ) -> ResultT:
+        """Call a function of the planner with a definition, its callees, and what the customer may name."""
         stored = await load_callees(self.definitions, customer_id, definition)
-        callees = {**stored.definitions, **unsaved}
         return await self.call(
             customer_id,
-            check_to_start,
+            function,
             {**definition, "customer_id": customer_id},
+            *arguments,
             registry=self.registry,
-            workflows=callees,
+            workflows={**stored.definitions, **unsaved},
             drafts=stored.drafts - unsaved.keys(),
             permissions=await self.permissions.read(customer_id),
         )

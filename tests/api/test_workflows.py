@@ -253,6 +253,21 @@ async def test_a_definition_is_validated_without_being_stored(api: httpx.AsyncCl
     assert (await api.get("/workflows")).json()["items"] == []
 
 
+async def test_validation_names_what_can_be_read_at_a_place(api: httpx.AsyncClient) -> None:
+    nodes = [{"id": "a", "type": "set", "config": {"total": 12}}, {"id": "b", "type": "set", "config": {"x": 1}}]
+    edges = [{"source": "trigger", "target": "a"}, {"source": "a", "target": "b"}]
+    definition = make_greeting(nodes=nodes, edges=edges)
+
+    checked = (await api.post("/workflows/validate", params={"at": "/nodes/1/config/x"}, json=definition)).json()
+    plain = (await api.post("/workflows/validate", json=definition)).json()
+    refused = await api.post("/workflows/validate", params={"at": "nodes"}, json=definition)
+
+    assert checked["valid"] is True
+    assert {"name": "total", "type": "number", "may_be_missing": False} in checked["names"]
+    assert plain["names"] is None
+    assert refused.status_code == 422
+
+
 def make_row(count: int) -> dict[str, Any]:
     """Build a workflow of `count` nodes in sequence."""
     ids = ["trigger", *(f"n{number}" for number in range(count))]

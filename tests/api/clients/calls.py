@@ -48,7 +48,7 @@ CALLS = (
     *map(Call, ("listActions", "getDefinitionSchema", "listFunctions", "listPresets", "listOperators")),
     Call("listVariables", body={"template": "{{ input.name }}"}),
     Call("evaluateCondition", body=TRIAL),
-    Call("validateWorkflow", body=FLOW),
+    Call("validateWorkflow", {"at": "/nodes/0/config/event"}, FLOW),
     Call("validateWorkflows", body={"workflows": [FLOW]}),
     Call("layOutDefinition", body=FLOW),
     Call("simulateWorkflow", body={"definition": FLOW, "actions": {"log.message": {"output": {}}}}),

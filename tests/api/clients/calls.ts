@@ -74,7 +74,7 @@ async function callBuilder(): Promise<void> {
 async function callWorkflows(flow: Definition): Promise<void> {
   const params = { path: { workflow_id: "ts_flow" } };
   const versioned = { path: { workflow_id: "ts_flow", version: 1 } };
-  await expectContent(api.POST("/api/v1/workflows/validate", { body: flow }));
+  await expectContent(api.POST("/api/v1/workflows/validate", { params: { query: { at: "/nodes/0" } }, body: flow }));
   await expectContent(api.POST("/api/v1/workflows/validate-all", { body: { workflows: [{ ...flow }] } }));
   await expectContent(api.POST("/api/v1/workflows/simulate", { body: { definition: flow, actions: {}, events: [] } }));
   await expectContent(api.POST("/api/v1/workflows/layout", { body: flow }));
