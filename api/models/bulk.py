@@ -112,7 +112,8 @@ class BulkView(BaseModel):
     total: int = Field(description="Number of runs that matched when it started.")
     processed: int = Field(description="Number of runs that have an outcome.")
     outcomes: dict[str, int] = Field(
-        description="Number of runs by outcome: `done`, `refused` (the state of the run did not allow it), `failed`."
+        description="Number of runs by outcome: `done`, `refused` (the state of the run did not allow it), "
+        "`unreachable` (Temporal or its worker did not answer), `failed`."
     )
     reruns: dict[str, int] = Field(description="With `rerun`: number of new runs by the status that they have now.")
     failed_reruns: list[FailedReruns] = Field(description="With `rerun`: where new runs failed again.")
@@ -125,8 +126,8 @@ class BulkItemView(BaseModel):
     """What came of one run."""
 
     run_id: str = Field(description="Run ID.")
-    outcome: str = Field(description="`done`, `refused` or `failed`.")
-    message: str | None = Field(description="Why it was refused or failed.")
+    outcome: str = Field(description="`done`, `refused`, `unreachable` or `failed`.")
+    message: str | None = Field(description="Why it was not done.")
     new_run_id: str | None = Field(description="ID of the rerun.")
 
 

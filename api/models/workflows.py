@@ -102,6 +102,14 @@ class NameView(BaseModel):
     may_be_missing: bool = Field(description="Whether it is set on only some of the paths that lead here.")
 
 
+class PausedWorkflow(WorkflowDocument):
+    """A workflow that has been paused."""
+
+    bulk_id: str | None = Field(
+        description="ID of the operation that pauses its open runs; null where it has none, or they continue."
+    )
+
+
 class ValidationResult(BaseModel):
     """The problems of a definition; it is valid if none of them is an error."""
 

@@ -70,7 +70,9 @@ async def list_bulk_items(
     job_id: JobId,
     services: ServicesDep,
     caller: Reader,
-    outcome: Annotated[Literal["done", "refused", "failed"] | None, Query(description="Only this outcome.")] = None,
+    outcome: Annotated[
+        Literal["done", "refused", "unreachable", "failed"] | None, Query(description="Only this outcome.")
+    ] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[BulkItemView]:

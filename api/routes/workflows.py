@@ -15,6 +15,7 @@ from api.models.workflows import (
     ChangeView,
     ComparisonView,
     NameView,
+    PausedWorkflow,
     RollbackRequest,
     Stats,
     ValidationRequest,
@@ -271,12 +272,26 @@ async def activate_workflow(
 
 @router.post("/{workflow_id}/pause", operation_id="pauseWorkflow", responses=CHANGED)
 async def pause_workflow(
-    workflow_id: WorkflowId, services: ServicesDep, caller: Editor, response: Response, if_match: IfMatch = None
-) -> WorkflowDocument:
-    """Stop the trigger until the workflow is activated again."""
+    workflow_id: WorkflowId,
+    services: ServicesDep,
+    caller: Editor,
+    response: Response,
+    if_match: IfMatch = None,
+    include_runs: Annotated[
+        bool, Query(description="Pause its open runs, too, as `POST /bulk` does; needs the scope `run` as well.")
+    ] = False,
+) -> PausedWorkflow:
+    """Stop the trigger until the workflow is activated again. Its open runs continue, unless they are included."""
+    if include_runs:
+        caller.require_scope("run", "only keys with this scope may pause the runs of a workflow")
     expected = await _read_expected(services, caller, workflow_id, if_match)
     stored = await services.workflows.pause(caller.customer_id, workflow_id, revision=expected)
-    return await _respond_changed(services, stored, response)
+    job = None
+    if include_runs:
+        job = await services.bulk.pause_runs(stored.customer_id, workflow_id, actor=caller.name)
+    document = await _respond_changed(services, stored, response)
+    note_change(include_runs=include_runs or None, bulk_id=None if job is None else job.id)
+    return PausedWorkflow.model_validate({**document.model_dump(), "bulk_id": None if job is None else job.id})
 
 
 @router.post("/{workflow_id}/archive", operation_id="archiveWorkflow", responses=CHANGED)

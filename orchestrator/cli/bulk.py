@@ -115,6 +115,11 @@ def operate_selected(
     if selected["detach"]:
         print_json(job) if as_json else print_line(job["id"])
         return
+    follow_job(client, job, as_json=as_json)
+
+
+def follow_job(client: "ApiClient", job: "Document", *, as_json: bool) -> None:
+    """Show the progress of an operation until its end, and print the report. Exits with 1 unless all is done."""
     try:
         job = _follow(client, job)
     except Interrupted:

@@ -7,6 +7,7 @@ import typer
 
 from orchestrator.cli import options
 from orchestrator.cli.api_command import api_command
+from orchestrator.cli.bulk import follow_job
 from orchestrator.cli.files import list_definition_files, parse_json_argument, read_json
 from orchestrator.cli.moments import format_moment
 from orchestrator.cli.output import format_json, print_json, print_line, print_note, print_result, print_table
@@ -212,13 +213,22 @@ def activate(
 
 @api_command(app)
 def pause(
-    client: "ApiClient", workflow: options.WorkflowId, customer: options.Customer = None, as_json: options.Json = False
+    client: "ApiClient",
+    workflow: options.WorkflowId,
+    include_runs: Annotated[
+        bool, typer.Option("--include-runs", help="Pause its open runs, too, each before its next node.")
+    ] = False,
+    customer: options.Customer = None,
+    as_json: options.Json = False,
 ) -> None:
     """Disable the trigger until the next `activate`.
 
-    Open runs continue.
+    Open runs continue, unless --include-runs is given.
     """
-    _print_status(client.post(f"{_get_path(workflow)}/pause", customer_id=customer), as_json=as_json)
+    document = client.post(f"{_get_path(workflow)}/pause", customer_id=customer, include_runs=include_runs or None)
+    _print_status(document, as_json=as_json)
+    if document["bulk_id"] is not None and not as_json:
+        follow_job(client, client.get(f"/bulk/{document['bulk_id']}"), as_json=False)
 
 
 @api_command(app)

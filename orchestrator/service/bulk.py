@@ -2,7 +2,8 @@
 
 It takes the runs that had started when the job did, so never its own reruns, and that match when their turn comes: one
 that has ceased to match by then is left out. The outcome of a run is recorded as it comes, and a run that has one is
-not operated again; one that was under way in a crash is.
+not operated again; one that was under way in a crash is. A run that cannot be reached does not hold up the others,
+unless Temporal or the database is unavailable as a whole: then the batch is tried again.
 """
 
 import asyncio
@@ -25,6 +26,7 @@ from orchestrator.store.bulk_jobs import (
     FAILED,
     REFUSED,
     STOPPED,
+    UNREACHABLE,
     BulkItem,
     BulkJob,
     BulkJobs,
@@ -32,16 +34,25 @@ from orchestrator.store.bulk_jobs import (
 )
 from orchestrator.store.database import StoreUnavailable
 from orchestrator.store.run_filter import RunFilter
-from orchestrator.temporal.bulk import name_bulk_queue, run_bulk_worker, start_bulk, stop_bulk
+from orchestrator.temporal.bulk import IsStopped, name_bulk_queue, run_bulk_worker, start_bulk, stop_bulk
 from orchestrator.temporal.client.connection import translate_rpc_errors
 
 logger = logging.getLogger(__name__)
 BulkOperation = Literal["cancel", "terminate", "pause", "resume", "resolve", "rerun", "send"]
 MAX_BATCH = 20
 AT_ONCE = 5
+PAUSE_PACE = 50
+OPEN = ("pending", "running", "waiting", "retrying")
+ATTEMPTS = 2
+"""Attempts to reach a run, while Temporal answers."""
+RETRY_SECONDS = 1.0
 LOOK_SECONDS = 5.0
 """How often a process looks for jobs that another one has started, or that a crash has left."""
 UNAVAILABLE = (ServerUnavailable, StoreUnavailable)
+
+
+class NoMatchingRun(OperationRefused):
+    """No run matches the filter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +84,12 @@ class Bulk:
         actor: str,
         pace: int,
     ) -> BulkJob:
-        """Start a job; raises FilterTooWide, and OperationRefused where no run matches."""
+        """Start a job; raises FilterTooWide and NoMatchingRun."""
         now = datetime.now(UTC)
         fixed = replace(wanted, until=now if wanted.until is None else min(wanted.until, now))
         total = await self._count(customer_id, fixed)
         if total == 0:
-            raise OperationRefused("no run matches the filter")
+            raise NoMatchingRun("no run matches the filter")
         job = BulkJob(operation, fixed.to_json(), dict(options), actor, pace, total, customer_id or "", created_at=now)
         await self.jobs.add(job)
         try:
@@ -87,6 +98,14 @@ class Bulk:
             logger.warning("bulk job %s will be started later: %s", job.id, error)
         self._wakeup.set()
         return job
+
+    async def pause_runs(self, customer_id: str, workflow_id: str, *, actor: str) -> BulkJob | None:
+        """Start a job that pauses the open runs of a workflow; return `None` where there are none."""
+        wanted = RunFilter(workflow_id=workflow_id, statuses=OPEN)
+        try:
+            return await self.start(customer_id, "pause", wanted, {}, actor=actor, pace=PAUSE_PACE)
+        except NoMatchingRun:
+            return None
 
     async def preview(self, customer_id: str | None, wanted: RunFilter, limit: int) -> tuple[int, list[RunSummary]]:
         """Return how many runs match a filter, and the newest of them."""
@@ -153,8 +172,8 @@ class Bulk:
         async with translate_rpc_errors():
             await start_bulk(self.client, self.queue, job.id, _count_batch(job.pace) / job.pace)
 
-    async def apply(self, job_id: str, position: Sequence[Any]) -> list[Any] | None:
-        """Operate the next runs of a job; return the position after them, or `None` at the end."""
+    async def apply(self, job_id: str, position: Sequence[Any], is_stopped: IsStopped) -> list[Any] | None:
+        """Operate the next runs of a job; return the position after them, or `None` at the end or when stopped."""
         job = await self.jobs.get(None, job_id)
         after = (datetime.fromisoformat(position[0]), position[1]) if position else ()
         selected = RunFilter.from_json(job.selection)
@@ -163,6 +182,8 @@ class Bulk:
         done = await self.jobs.find_done(job_id, [run.id for run in found])
         todo = [run for run in found if run.id not in done]
         for at in range(0, len(todo), AT_ONCE):
+            if is_stopped():
+                return None
             await self._operate_group(job, todo[at : at + AT_ONCE])
         if len(found) < size:
             return None
@@ -185,9 +206,12 @@ class Bulk:
 
     async def _operate(self, job: BulkJob, run: RunSummary) -> BulkItem:
         try:
-            new_run_id = await OPERATIONS[job.operation](self, job, run)
-        except UNAVAILABLE:  # the batch is tried again
+            new_run_id = await self._reach(job, run)
+        except StoreUnavailable:  # the batch is tried again
             raise
+        except ServerUnavailable as error:
+            await self.operations.runs.check()  # raises where Temporal is unavailable for all: the batch is tried again
+            return BulkItem(run.id, UNREACHABLE, str(error))
         except (OperationRefused, RunNotFound) as error:
             return BulkItem(run.id, REFUSED, str(error))
         except OrchestratorError as error:
@@ -196,6 +220,15 @@ class Bulk:
             logger.exception("bulk job %s cannot %s run %s", job.id, job.operation, run.id)
             return BulkItem(run.id, FAILED, f"{type(error).__name__}: {error}")
         return BulkItem(run.id, DONE, new_run_id=new_run_id)
+
+    async def _reach(self, job: BulkJob, run: RunSummary) -> str | None:
+        """Operate a run; where it cannot be reached, once more."""
+        for _ in range(ATTEMPTS - 1):
+            try:
+                return await OPERATIONS[job.operation](self, job, run)
+            except ServerUnavailable:
+                await asyncio.sleep(RETRY_SECONDS)
+        return await OPERATIONS[job.operation](self, job, run)
 
     async def _cancel(self, job: BulkJob, run: RunSummary) -> None:
         await self.operations.cancel(run.customer_id, run.id, job.options.get("reason", ""), by=job.actor)

@@ -14,7 +14,7 @@ from orchestrator.store.database import Database, retry_conflicts
 from orchestrator.store.tables import bulk_items, bulk_jobs, runs
 
 RUNNING, STOPPED, COMPLETED = "running", "stopped", "completed"
-DONE, REFUSED, FAILED = "done", "refused", "failed"
+DONE, REFUSED, FAILED, UNREACHABLE = "done", "refused", "failed", "unreachable"
 MAX_FAILED_ALIKE = 20
 
 
@@ -52,7 +52,7 @@ class BulkItem:
 
     run_id: str
     outcome: str
-    """`done`, `refused`, or `failed` for an error of this program."""
+    """`done`, `refused`, `unreachable`, or `failed` for an error of this program."""
     message: str | None = None
     new_run_id: str | None = None
     """The rerun."""

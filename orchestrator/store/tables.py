@@ -261,7 +261,7 @@ bulk_items = Table(
     metadata,
     Column("job_id", String(32), primary_key=True),
     Column("run_id", RUN_ID, primary_key=True),
-    Column("outcome", String(20), nullable=False),  # done, refused or failed
+    Column("outcome", String(20), nullable=False),  # done, refused, unreachable or failed
     Column("message", Text),
     Column("new_run_id", RUN_ID),
     ForeignKeyConstraint(["job_id"], ["bulk_jobs.id"], ondelete="CASCADE"),

@@ -3,6 +3,7 @@
 Its activities run in the service, which has the index of runs; workers of runs need no database.
 """
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -12,7 +13,7 @@ from typing import Any
 from temporalio import activity, workflow
 from temporalio.client import Client
 from temporalio.common import RetryPolicy, WorkflowIDReusePolicy
-from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.exceptions import ActivityError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
@@ -22,11 +23,16 @@ BULK = f"{RESERVED_PREFIX}bulk"
 """Name of the workflow type, and prefix of its activities."""
 APPLY, FINISH = f"{BULK}.apply", f"{BULK}.finish"
 BATCH_SECONDS = timedelta(minutes=5)
+HEARTBEAT_TIMEOUT = timedelta(seconds=10)
+"""After a crash another worker takes the batch when this is over."""
+HEARTBEAT_SECONDS = 1.0
+"""A stop arrives with the answer to a heartbeat."""
 RETRY = RetryPolicy(maximum_interval=timedelta(seconds=30))
 MAX_BATCHES = 500
 """Batches until the workflow continues as new."""
-Apply = Callable[[str, list[Any]], Awaitable[list[Any] | None]]
-"""Operates the runs after a position; returns the next position, or `None` at the end."""
+IsStopped = Callable[[], bool]
+Apply = Callable[[str, list[Any], IsStopped], Awaitable[list[Any] | None]]
+"""Operates the runs after a position, until it is stopped; returns the next position, or `None` at the end."""
 Finish = Callable[[str, bool], Awaitable[None]]
 
 
@@ -44,9 +50,7 @@ class BulkWorkflow:
             if self.stopped:
                 break
             began = workflow.now()
-            following: list[Any] | None = await workflow.execute_activity(
-                APPLY, args=[job_id, position], start_to_close_timeout=BATCH_SECONDS, retry_policy=RETRY
-            )
+            following = await self._apply(job_id, position)
             if following is None:
                 break
             position = following
@@ -61,9 +65,29 @@ class BulkWorkflow:
             FINISH, args=[job_id, self.stopped], start_to_close_timeout=BATCH_SECONDS, retry_policy=RETRY
         )
 
+    async def _apply(self, job_id: str, position: list[Any]) -> list[Any] | None:
+        """Operate one batch; return the next position, or `None` at the end and where the job is stopped."""
+        batch: workflow.ActivityHandle[list[Any] | None] = workflow.start_activity(
+            APPLY,
+            args=[job_id, position],
+            start_to_close_timeout=BATCH_SECONDS,
+            heartbeat_timeout=HEARTBEAT_TIMEOUT,
+            retry_policy=RETRY,
+            cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+        )
+        await workflow.wait_condition(lambda: self.stopped or batch.done())
+        if not batch.done():
+            batch.cancel()
+        try:
+            return await batch
+        except ActivityError:
+            if not self.stopped:
+                raise
+            return None
+
     @workflow.signal
     def stop(self) -> None:
-        """Stop after the batch that is under way."""
+        """Stop after the runs that are under way."""
         self.stopped = True
 
 
@@ -76,13 +100,31 @@ class _Activities:
 
     @activity.defn(name=APPLY)
     async def apply(self, job_id: str, position: list[Any]) -> list[Any] | None:
-        """Operate the runs after a position; return the next position."""
-        return await self._apply(job_id, position)
+        """Operate the runs after a position; return the next position. A stop waits for those under way."""
+        stopped = asyncio.Event()
+        batch = asyncio.ensure_future(self._apply(job_id, position, stopped.is_set))
+        beats = asyncio.create_task(_send_heartbeats())
+        try:
+            return await asyncio.shield(batch)
+        except asyncio.CancelledError:
+            stopped.set()
+            if activity.is_worker_shutdown():  # the batch is done again, without the runs that have an outcome
+                batch.cancel()
+            await asyncio.gather(batch, return_exceptions=True)
+            raise
+        finally:
+            beats.cancel()
 
     @activity.defn(name=FINISH)
     async def finish(self, job_id: str, stopped: bool) -> None:
         """Record the end of a job."""
         await self._finish(job_id, stopped)
+
+
+async def _send_heartbeats() -> None:
+    while True:
+        activity.heartbeat()
+        await asyncio.sleep(HEARTBEAT_SECONDS)
 
 
 def name_bulk_queue(task_queue: str) -> str:
@@ -103,7 +145,7 @@ async def start_bulk(client: Client, queue: str, job_id: str, batch_seconds: flo
 
 
 async def stop_bulk(client: Client, job_id: str) -> None:
-    """Stop a job after the batch that is under way; one that has ended stays as it is."""
+    """Stop a job after the runs that are under way; one that has ended stays as it is."""
     try:
         await client.get_workflow_handle(f"{BULK}/{job_id}").signal("stop")
     except RPCError as error:
@@ -123,6 +165,7 @@ async def run_bulk_worker(client: Client, queue: str, apply: Apply, finish: Fini
         workflow_runner=UnsandboxedWorkflowRunner(),
         max_concurrent_activities=4,
         max_concurrent_workflow_tasks=4,
+        max_heartbeat_throttle_interval=timedelta(seconds=HEARTBEAT_SECONDS),
     )
     async with worker:
         yield

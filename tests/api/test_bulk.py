@@ -1,6 +1,7 @@
 """Operations on many runs: durable jobs with a pace, progress, a stop, and a report of outcomes."""
 
 import asyncio
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ import pytest
 from api.models.bulk import BulkRequest
 from orchestrator.errors import ServerUnavailable
 from orchestrator.service.services import Services
+from orchestrator.store.bulk_jobs import BulkJob
 from orchestrator.store.run_filter import RunFilter
-from tests.api.support import WAIT, serve_api, start_run, wait_for_end, wait_for_status
+from tests.api.support import WAIT, Locked, serve_api, start_run, wait_for_end, wait_for_status
 from tests.temporal.world import World, make_definition, wait_until
 
 pytestmark = pytest.mark.temporal
@@ -264,3 +266,94 @@ async def test_a_job_that_cannot_be_started_yet_is_started_later(
 
     assert refused == [job["id"]]
     assert report["outcomes"] == {"done": 1}
+
+
+async def test_a_run_that_cannot_be_reached_does_not_hold_up_the_others(
+    services: Services, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its batch was tried again for ever, and the job never ended."""
+    ids = [await start_run(api, {"a": WAIT}, "trigger -> a") for _ in range(3)]
+    cancel = services.operations.cancel
+
+    async def refuse_one(customer_id: str, run_id: str, reason: str, *, by: str) -> None:
+        if run_id == ids[0]:
+            raise ServerUnavailable("no worker answers")
+        await cancel(customer_id, run_id, reason, by=by)
+
+    monkeypatch.setattr(services.operations, "cancel", refuse_one)
+    job = await start_bulk(api, operation="cancel", filter={"ids": ids})
+    report = await wait_for_job(api, job["id"])
+    (item,) = (await api.get(f"/bulk/{job['id']}/items", params={"outcome": "unreachable"})).json()["items"]
+
+    assert report["outcomes"] == {"done": 2, "unreachable": 1}
+    assert (item["run_id"], item["message"]) == (ids[0], "no worker answers")
+
+
+async def add_job(services: Services, run_id: str) -> BulkJob:
+    """Add a job of one run, which no worker takes because it has ended."""
+    job = BulkJob("cancel", {"ids": [run_id]}, {}, "a test", 1, 1, state="stopped")
+    await services.bulk.jobs.add(job)
+    return job
+
+
+async def test_while_temporal_is_unavailable_no_run_is_given_up(
+    services: Services, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = await add_job(services, await start_run(api, {"a": WAIT}, "trigger -> a"))
+
+    async def refuse(*_: Any, **__: Any) -> None:
+        raise ServerUnavailable("restarting")
+
+    monkeypatch.setattr(services.operations, "cancel", refuse)
+    monkeypatch.setattr(services.operations.runs, "check", refuse)
+    with pytest.raises(ServerUnavailable, match="restarting"):
+        await services.bulk.apply(job.id, [], lambda: False)
+
+    assert await services.bulk.jobs.list_items(job.id) == []
+
+
+async def test_a_batch_that_is_stopped_operates_no_further_run(services: Services, api: httpx.AsyncClient) -> None:
+    job = await add_job(services, await start_run(api, {"a": WAIT}, "trigger -> a"))
+
+    assert await services.bulk.apply(job.id, [], lambda: True) is None
+    assert await services.bulk.jobs.list_items(job.id) == []
+    await services.bulk.apply(job.id, [], lambda: False)
+    assert [item.outcome for item in await services.bulk.jobs.list_items(job.id)] == ["done"]
+
+
+async def test_a_workflow_is_paused_with_its_runs(api: httpx.AsyncClient) -> None:
+    nodes = {"a": WAIT, "b": {"type": "set", "config": {"x": 1}}}
+    definition = make_definition(nodes, "trigger -> a", "a -> b") | {"id": "flow"}
+    assert (await api.post("/workflows", json=definition)).status_code == 201
+    assert (await api.post("/workflows/flow/activate")).status_code == 200
+    without = await api.post("/workflows/flow/pause", params={"include_runs": True})
+    assert (await api.post("/workflows/flow/activate")).status_code == 200
+    ids = [(await api.post("/workflows/flow/runs")).json()["id"] for _ in range(2)]
+
+    alone = await api.post("/workflows/flow/pause")
+    paused = await api.post("/workflows/flow/pause", params={"include_runs": True})
+    report = await wait_for_job(api, paused.json()["bulk_id"])
+    for run_id in ids:
+        assert (await api.post(f"/runs/{run_id}/events/go")).status_code == 202
+        await wait_until(partial(is_held, api, run_id))
+
+    assert without.json()["bulk_id"] is None, "no run is open"
+    assert (alone.json()["status"], alone.json()["bulk_id"]) == ("paused", None)
+    assert (report["operation"], report["outcomes"], report["actor"]) == ("pause", {"done": 2}, "local")
+
+
+async def is_held(api: httpx.AsyncClient, run_id: str) -> bool:
+    run = (await api.get(f"/runs/{run_id}")).json()
+    return {wait["kind"] for wait in run["waiting_for"]} == {"paused"}
+
+
+async def test_pausing_runs_with_their_workflow_needs_the_scope_of_runs(locked: Locked) -> None:
+    api = await locked.client("acme", "read", "edit")
+    definition = make_definition({"a": WAIT}, "trigger -> a") | {"id": "flow"}
+    assert (await api.post("/workflows", json=definition)).status_code == 201
+    assert (await api.post("/workflows/flow/activate")).status_code == 200
+
+    refused = await api.post("/workflows/flow/pause", params={"include_runs": True})
+
+    assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
+    assert (await api.get("/workflows/flow")).json()["status"] == "active"

@@ -84,6 +84,17 @@ def test_workflows_are_paused_archived_and_deleted(command: InProcess, tmp_path:
     assert (gone.code, "there is no workflow 'w'" in gone.err) == (2, True)
 
 
+def test_a_workflow_is_paused_with_its_runs(command: InProcess, tmp_path: Path) -> None:
+    wait = {"id": "hear", "type": "wait", "config": {"event": "go"}}
+    path = write_definition(tmp_path, "held", nodes=[wait], edges=[{"source": "trigger", "target": "hear"}])
+    run_for(command, "holds", "push", "--activate", path)
+    run_for(command, "holds", "start", "held")
+
+    paused = run_for(command, "holds", "pause", "held", "--include-runs")
+
+    assert paused.startswith("held: paused, version 1\npause of 1 runs: completed\n  done       1\n")
+
+
 def test_nothing_is_pushed_if_one_file_is_wrong(command: InProcess, dev: Dev, tmp_path: Path) -> None:
     wrong = write_definition(tmp_path, "wrong", trigger={"type": "schedule", "cron": "61 * * * *"})
 
