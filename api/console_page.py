@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
 
@@ -51,4 +52,4 @@ def install(app: FastAPI) -> None:
     async def get_page() -> FileResponse:
         return FileResponse(FOLDER / "index.html", media_type="text/html", headers=HEADERS)
 
-    app.mount("/static", _ConsoleFiles(directory=FOLDER))
+    app.mount("/static", GZipMiddleware(_ConsoleFiles(directory=FOLDER)))

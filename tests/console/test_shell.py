@@ -1,11 +1,13 @@
 """The frame around the pages: where it comes from, its policy, keys, addresses and lost connections."""
 
+import gzip
 import re
 from pathlib import Path
 
 import httpx
 from playwright.async_api import Browser, Page, expect
 
+from api.console_page import FOLDER
 from orchestrator.service.services import Services
 from tests.api.support import serve_api
 from tests.console.browser import open_page
@@ -39,6 +41,36 @@ async def test_only_files_of_the_console_are_served(served: tuple[Services, str]
     async with httpx.AsyncClient(base_url=served[1]) as client:
         for path in ("/static/none.js", "/static/..%2Fapp.py", "/static/%2e%2e/app.py", "/static/"):
             assert (await client.get(path)).status_code == 404, path
+
+
+def list_scripts(*names: str) -> set[str]:
+    """Return the scripts, and all that they import at once."""
+    scripts: set[str] = set()
+    pending = list(names)
+    while pending:
+        name = pending.pop()
+        if name not in scripts:
+            scripts.add(name)
+            pending += re.findall(r'(?:from|import)"\./([^"]+)"', (FOLDER / name).read_text())
+    return scripts
+
+
+def test_the_first_page_is_at_most_25_kb_of_scripts() -> None:
+    (runs,) = FOLDER.glob("runs_page-*.js")
+    scripts = list_scripts("console.js", runs.name)
+    compressed = {name: len(gzip.compress((FOLDER / name).read_bytes())) for name in scripts}
+
+    assert len(scripts) > 2
+    assert sum(compressed.values()) <= 25 * 1024, compressed
+
+
+async def test_scripts_are_sent_compressed(served: tuple[Services, str]) -> None:
+    async with httpx.AsyncClient(base_url=served[1]) as client:
+        answer = await client.get("/static/console.js", headers={"Accept-Encoding": "gzip"})
+
+    assert answer.headers["content-encoding"] == "gzip"
+    assert answer.headers["content-security-policy"] == POLICY
+    assert answer.text == (FOLDER / "console.js").read_text()
 
 
 async def test_the_address_chooses_the_page(page: Page) -> None:

@@ -131,3 +131,27 @@ async def test_a_definition_keeps_the_digits_of_its_numbers_in_the_editor(page: 
     await page.get_by_role("button", name="Save", exact=True).click()
     await expect(page.get_by_text("Saved")).to_be_visible()
     assert (await api.get("/workflows/large")).json()["nodes"][0]["config"]["number"] == number
+
+
+async def test_what_can_be_written_at_a_position_is_completed(page: Page) -> None:
+    """All keys and values of the schema were offered everywhere."""
+    await page.goto("/#/edit")
+    await expect(page.get_by_text("Valid", exact=True)).to_be_visible()
+    await page.get_by_role("textbox", name="Definition").click()
+    await page.keyboard.press("Control+End")
+    options = page.get_by_role("option")
+    await page.keyboard.type("  - {source: greet, tar")
+    await expect(options).to_have_text(["targetkey"])
+    await page.keyboard.press("Enter")
+    await page.keyboard.type(": do")
+    await expect(options).to_have_text(["donenode"])
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("Control+A")
+    await page.keyboard.press("Delete")
+    await page.keyboard.insert_text("nodes:\n  - id: call\n    type: action\n    action: http.request\n    config:\n      ")
+    await page.keyboard.type("meth")
+    await expect(options).to_have_text(["methodkey"])
+    await page.keyboard.press("Enter")
+    await page.keyboard.type(": P")
+
+    await expect(options).to_have_text(["PATCHvalue", "POSTvalue", "PUTvalue"])

@@ -9,12 +9,28 @@ export interface Located {
   hint: string | null;
 }
 
+/** Where a word is in the document. */
+export interface Position {
+  /** Keys and numbers that lead to it, from the top. */
+  path: (string | number)[];
+  /** What else the mappings on the way hold: simple values by key, for the document and each step of the path. */
+  siblings: Record<string, string>[];
+}
+
+export interface Completion {
+  label: string;
+  /** What kind of thing it is, in a word. */
+  detail: string;
+  /** What it means. */
+  info?: string;
+}
+
 export interface EditorOptions {
   text: string;
   label: string;
   onChange: (text: string) => void;
-  /** Words that can be completed: keys, types, actions. */
-  listWords: () => { label: string; detail: string }[];
+  /** Return what can be written at a position. */
+  complete: (position: Position, text: string) => Promise<Completion[]>;
 }
 
 export interface EditorHandle {
@@ -22,8 +38,4 @@ export interface EditorHandle {
   setProblems: (problems: Located[]) => void;
   goTo: (line: number, column: number) => void;
   destroy: () => void;
-}
-
-export interface EditorModule {
-  mountEditor: (host: HTMLElement, options: EditorOptions) => EditorHandle;
 }

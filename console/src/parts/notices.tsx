@@ -48,3 +48,18 @@ export function Empty({ title, children, isPage = false }: { title: string; chil
     </div>
   );
 }
+
+/** A part of the page that the server does not deliver: it is away, or has been updated. */
+export function NotLoaded() {
+  return (
+    <div class="notice bad" role="alert">
+      <Icon name="warning" />
+      <div>
+        <p>This part of the page cannot be loaded: it tries again by itself. After an update of the server, load the page again.</p>
+      </div>
+      <button type="button" onClick={() => location.reload()}>
+        Load the page again
+      </button>
+    </div>
+  );
+}

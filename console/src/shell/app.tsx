@@ -7,16 +7,21 @@ import { caller, chooseCustomer, customer, isKeyNeeded, key, signOut } from "../
 import type { Caller } from "../data/types";
 import { Loading, ProblemNotice } from "../parts/notices";
 import { Toasts } from "../parts/toasts";
-import { findPage, NAVIGATION } from "./pages";
+import { findPage, NAVIGATION, preloadPages } from "./pages";
 import { KeyForm } from "./key_form";
 import { ThemeButton } from "./theme";
 
 const CALLER_MS = 15_000;
+const PRELOAD_MS = 2000;
 const TITLE = "Orchestrator";
 
 /** The whole page. */
 export function App() {
   const who = usePolled((signal) => get<Caller>("caller", {}, signal), key.value, CALLER_MS);
+  useEffect(() => {
+    const timer = setTimeout(preloadPages, PRELOAD_MS);
+    return () => clearTimeout(timer);
+  }, []);
   useEffect(() => {
     if (!who.value) return;
     caller.value = who.value;

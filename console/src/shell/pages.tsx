@@ -1,13 +1,7 @@
 // The pages, by the first part of the address.
 import type { ComponentType } from "preact";
 import { linkTo } from "../data/address";
-import { DeliveriesPage } from "../pages/deliveries/deliveries_page";
-import { EditorPage } from "../pages/editor/editor_page";
-import { RunPage } from "../pages/run/run_page";
-import { RunsPage } from "../pages/runs/runs_page";
-import { SchedulesPage } from "../pages/schedules/schedules_page";
-import { WorkflowPage } from "../pages/workflows/workflow_page";
-import { WorkflowsPage } from "../pages/workflows/workflows_page";
+import { loadLater } from "../parts/later";
 import { Empty } from "../parts/notices";
 
 export interface PageProps {
@@ -26,15 +20,26 @@ export const NAVIGATION = [
   { path: "deliveries", name: "Deliveries" },
 ] as const;
 
+const loaders = {
+  deliveries: () => import("../pages/deliveries/deliveries_page").then(({ DeliveriesPage }) => DeliveriesPage),
+  editor: () => import("../pages/editor/editor_page").then(({ EditorPage }) => EditorPage),
+  run: () => import("../pages/run/run_page").then(({ RunPage }) => RunPage),
+  runs: () => import("../pages/runs/runs_page").then(({ RunsPage }) => RunsPage),
+  schedules: () => import("../pages/schedules/schedules_page").then(({ SchedulesPage }) => SchedulesPage),
+  workflow: () => import("../pages/workflows/workflow_page").then(({ WorkflowPage }) => WorkflowPage),
+  workflows: () => import("../pages/workflows/workflows_page").then(({ WorkflowsPage }) => WorkflowsPage),
+};
+const EditorPage = loadLater<PageProps>(loaders.editor);
+
 const PAGES: Record<string, Page> = {
-  runs: { name: () => "Runs", View: RunsPage },
-  "runs/": { name: (path) => `Run ${path[1]}`, View: RunPage },
-  workflows: { name: () => "Workflows", View: WorkflowsPage },
-  "workflows/": { name: (path) => `Workflow ${path[1]}`, View: WorkflowPage },
+  runs: { name: () => "Runs", View: loadLater<PageProps>(loaders.runs) },
+  "runs/": { name: (path) => `Run ${path[1]}`, View: loadLater<PageProps>(loaders.run) },
+  workflows: { name: () => "Workflows", View: loadLater<PageProps>(loaders.workflows) },
+  "workflows/": { name: (path) => `Workflow ${path[1]}`, View: loadLater<PageProps>(loaders.workflow) },
   edit: { name: () => "New workflow", View: EditorPage },
   "edit/": { name: (path) => `Edit ${path[1]}`, View: EditorPage },
-  schedules: { name: () => "Schedules", View: SchedulesPage },
-  deliveries: { name: () => "Deliveries", View: DeliveriesPage },
+  schedules: { name: () => "Schedules", View: loadLater<PageProps>(loaders.schedules) },
+  deliveries: { name: () => "Deliveries", View: loadLater<PageProps>(loaders.deliveries) },
 };
 
 const NOT_FOUND: Page = {
@@ -51,4 +56,9 @@ export function findPage(path: string[]): Page {
   const [section = NAVIGATION[0].path, id] = path;
   const name = id ? `${section}/` : section;
   return (Object.hasOwn(PAGES, name) && PAGES[name]) || NOT_FOUND;
+}
+
+/** Load all pages: a server that restarts later does not keep anybody from opening another page. */
+export function preloadPages(): void {
+  for (const load of Object.values(loaders)) void load().catch(() => {});
 }

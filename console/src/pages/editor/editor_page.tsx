@@ -15,6 +15,7 @@ import { notify } from "../../parts/toasts";
 import type { PageProps } from "../../shell/pages";
 import { pickDefinition } from "../workflows/workflow_page";
 import { CodeEditor } from "./code_editor";
+import { SchemaCompletion } from "./completion";
 import { type Checked, type DraftProblem, locateProblems, sendText, useChecked } from "./draft";
 import { Simulation } from "./simulation";
 
@@ -67,6 +68,8 @@ function Editor({ id, loaded }: { id: string | null; loaded: Draft }) {
   const [run, setRun] = useState<Run | null>(null);
   const checked = useChecked(text);
   const located = useMemo(() => locateProblems(checked?.problems ?? []), [checked]);
+  const [completion] = useState(() => new SchemaCompletion());
+  const ids = checked?.layout?.boxes.map((box) => box.id).filter((each) => each !== "trigger") ?? [];
   const isChanged = text !== stored.text;
 
   const type = (next: string) => {
@@ -132,7 +135,8 @@ function Editor({ id, loaded }: { id: string | null; loaded: Draft }) {
       </div>
       <div class="editor-columns">
         <section class="card editor-card" aria-label="Text">
-          <CodeEditor text={text} version={version} problems={located} target={target} onChange={type} />
+          <CodeEditor text={text} version={version} problems={located} target={target} onChange={type}
+            complete={(position) => completion.complete(position, ids)} />
         </section>
         <div class="run-main">
           <Problems checked={checked} onGo={setTarget} />

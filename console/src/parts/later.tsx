@@ -1,0 +1,44 @@
+// Parts of the page that are loaded when they are first shown: the first page is small.
+import { type ComponentType, createElement } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { Loading, NotLoaded } from "./notices";
+
+const SLOW_MS = 300;
+const RETRY_MS = 2000;
+
+/** Return a component that is loaded when it is first shown. */
+export function loadLater<Props extends object>(load: () => Promise<ComponentType<Props>>): ComponentType<Props> {
+  let loaded: ComponentType<Props> | null = null;
+  return function Later(props: Props) {
+    const [, show] = useState(false);
+    const [isSlow, setSlow] = useState(false);
+    const [hasFailed, setFailed] = useState(false);
+    useEffect(() => {
+      if (loaded) return;
+      let isGone = false;
+      const notice = setTimeout(() => setSlow(true), SLOW_MS);
+      let again: ReturnType<typeof setTimeout> | undefined;
+      const attempt = () =>
+        load().then(
+          (component) => {
+            loaded = component;
+            if (!isGone) show(true);
+          },
+          () => {
+            if (isGone) return;
+            setFailed(true);
+            again = setTimeout(attempt, RETRY_MS);
+          },
+        );
+      void attempt();
+      return () => {
+        isGone = true;
+        clearTimeout(notice);
+        clearTimeout(again);
+      };
+    }, []);
+    if (loaded) return createElement(loaded, props);
+    if (hasFailed) return <NotLoaded />;
+    return isSlow ? <Loading what="the page" /> : null;
+  };
+}
