@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 from playwright.async_api import Browser, Page, expect
 
+from orchestrator.service.services import Services
 from tests.api.support import serve_api, wait_for_status
 from tests.console.browser import open_page
 from tests.console.examples import CHARGED, ORDER, REFUSED, activate, start
@@ -133,3 +134,18 @@ async def test_an_administrator_chooses_the_customer(browser: Browser, world: Wo
 
             await expect(page.get_by_role("link", name="globex")).to_be_hidden()
             await expect(page.get_by_role("link", name="acme")).to_be_visible()
+
+
+async def test_without_keys_a_customer_can_be_chosen(
+    browser: Browser, served: tuple[Services, str], api: httpx.AsyncClient, customer: str
+) -> None:
+    await activate(api, {**ORDER, "name": f"Orders of {customer}"})
+    async with open_page(browser, served[1]) as page:
+        await page.goto("/#/workflows")
+        await page.get_by_label("Customer").fill("nobody")
+        await page.get_by_label("Customer").press("Enter")
+        await expect(page.get_by_text("No workflows yet")).to_be_visible()
+        await page.get_by_label("Customer").fill(customer)
+        await page.get_by_label("Customer").press("Enter")
+
+        await expect(page.get_by_role("link", name=f"Orders of {customer}")).to_be_visible()

@@ -74,3 +74,24 @@ async def test_a_run_is_shown_without_a_worker_and_continues_under_the_page_with
 
         async with run_scripted_worker(alone):
             await expect(page.get_by_text("Completed in")).to_be_visible()
+
+
+async def test_an_editor_that_is_opened_while_the_server_is_away_is_loaded_when_it_is_back(
+    browser: Browser, world: World, home: Path, customer: str
+) -> None:
+    """It showed an error until somebody loaded the page again."""
+    port = find_free_port()
+    async with contextlib.AsyncExitStack() as page_open:
+        async with serve_api(world, home, api_port=port) as (_, base):
+            page = await page_open.enter_async_context(open_page(browser, base, customer))
+            async with connect(base, customer) as api:
+                await activate(api, ORDER)
+            await page.goto("/#/edit/order")
+            await expect(page.get_by_text("Valid", exact=True)).to_be_visible()
+            await page.goto("/#/workflows")
+            await expect(page.get_by_text("Order flow")).to_be_visible()
+        await page.goto("/#/edit/order")
+        await expect(page.get_by_text("The server does not answer.").first).to_be_visible()
+        await expect(page.get_by_text("Loading the definition…")).to_be_visible()
+        async with serve_api(world, home, api_port=port):
+            await expect(page.get_by_role("textbox", name="Definition")).to_contain_text("Order flow")

@@ -155,3 +155,18 @@ async def test_what_can_be_written_at_a_position_is_completed(page: Page) -> Non
     await page.keyboard.type(": P")
 
     await expect(options).to_have_text(["PATCHvalue", "POSTvalue", "PUTvalue"])
+
+
+async def test_a_text_that_begins_with_a_document_marker_is_simulated(page: Page) -> None:
+    """The definition of the request had two documents, and was refused."""
+    await page.goto("/#/edit")
+    await expect(page.get_by_text("Valid", exact=True)).to_be_visible()
+    await page.get_by_role("textbox", name="Definition").click()
+    await page.keyboard.press("Control+Home")
+    await page.keyboard.insert_text("# A greeting.\n---\n")
+    await expect(page.get_by_text("not saved; kept in this tab")).to_be_visible()
+    await expect(page.get_by_text("Valid", exact=True)).to_be_visible()
+    await page.get_by_label("Input (JSON)").fill('{"name": "Ada"}')
+    await page.get_by_role("button", name="Simulate").click()
+
+    await expect(page.get_by_text("Hello Ada")).to_be_visible()

@@ -1,9 +1,10 @@
 // Write a definition: its text at the left, its graph and problems at the right, checked while it is typed.
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 import { goTo, linkTo } from "../../data/address";
-import { explain, post, Problem, send } from "../../data/api";
+import { post, send } from "../../data/api";
 import { type Draft, dropDraft, keepDraft, nameDraft, readDraft } from "../../data/drafts";
 import { parseExact } from "../../data/json";
+import { usePolled } from "../../data/polling";
 import { caller, customer } from "../../data/session";
 import type { Run, Workflow } from "../../data/types";
 import { Graph } from "../../graph/graph";
@@ -37,16 +38,10 @@ edges:
 /** The page, for a new workflow or one that is stored. */
 export function EditorPage({ path }: PageProps) {
   const id = path[1] ?? null;
-  const [loaded, setLoaded] = useState<Draft | null>(null);
-  const [problem, setProblem] = useState<Problem | null>(null);
-  useEffect(() => {
-    load(id).then(setLoaded, (error: unknown) =>
-      setProblem(error instanceof Problem ? error : new Problem(0, "unknown", explain(error))),
-    );
-  }, [id]);
-  if (problem) return <ProblemNotice problem={problem} />;
-  if (!loaded) return <Loading what="the definition" />;
-  return <Editor id={id} loaded={loaded} />;
+  const { value, error, refresh } = usePolled(() => load(id), id ?? "", 0);
+  if (value) return <Editor id={id} loaded={value} />;
+  if (error && !error.isUnreachable) return <ProblemNotice problem={error} onRetry={refresh} />;
+  return <Loading what="the definition" />;
 }
 
 async function load(id: string | null): Promise<Draft> {

@@ -63,9 +63,13 @@ export function Simulation({ text, isValid, run, onRun }: Props) {
   );
 }
 
+/** What begins a YAML document, after comments and directives, and what ends it. */
+const BEGIN = /^(?:[ \t]*(?:#.*|%.*)?\r?\n)*---(?=\s|$)/;
+const END = /^\.\.\.\s*$[^]*/m;
+
 /** Return the request as YAML, which holds a definition in YAML as well as one in JSON. */
 function buildBody(text: string, input: Json, actions: Json): string {
-  const definition = text.replaceAll(/^/gm, "  ");
+  const definition = text.replace(BEGIN, "").replace(END, "").replaceAll(/^/gm, "  ");
   return `definition:\n${definition}\ninput: ${JSON.stringify(input)}\nactions: ${JSON.stringify(actions)}\n`;
 }
 
