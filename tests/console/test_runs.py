@@ -54,13 +54,70 @@ async def test_selected_runs_are_cancelled_at_once_and_what_is_refused_is_listed
     await page.get_by_role("button", name="Cancel 3…").click()
     assert (await api.post(f"/runs/{ids[0]}/terminate")).status_code == 202
     await wait_for_status(api, ids[0], "cancelled")
+    await page.get_by_label("Reason").fill("ordered twice")
     await page.get_by_role("button", name="Cancel 3", exact=True).click()
 
-    dialog = page.get_by_role("dialog")
-    await expect(dialog.get_by_role("status")).to_contain_text("2 of 3 cancelled, 1 refused.")
-    await expect(dialog.get_by_role("listitem")).to_contain_text(ids[0])
+    job = page.get_by_role("region", name="Operation on many runs")
+    await expect(job.get_by_role("status")).to_have_text("2 of 3 cancelled, 1 refused.")
+    await expect(job.get_by_role("listitem")).to_contain_text(ids[0])
     for run_id in ids:
         await wait_for_status(api, run_id, "cancelled")
+    assert (await api.get(f"/runs/{ids[1]}")).json()["cancel_reason"] == "ordered twice"
+
+
+async def test_selected_runs_are_paused_and_resumed(
+    page: Page, api: httpx.AsyncClient, world: World, customer: str
+) -> None:
+    world.script({}, customer)
+    await activate(api, ORDER)
+    for _ in range(2):
+        await wait_for_status(api, await start(api, "order", amount=5000), "waiting")
+    await page.goto("/")
+    await expect(page.get_by_role("row")).to_have_count(3)
+    await page.get_by_label("Select all").check()
+    await expect(page.get_by_role("button", name="Rerun 0…")).to_have_attribute("aria-disabled", "true")
+    await page.get_by_role("button", name="Pause 2…").click()
+    await page.get_by_role("button", name="Pause 2", exact=True).click()
+    job = page.get_by_role("region", name="Operation on many runs")
+    await expect(job.get_by_role("status")).to_have_text("2 of 2 paused.")
+    await page.get_by_label("Select all").check()
+    await page.get_by_role("button", name="Resume 2…").click()
+    await page.get_by_role("button", name="Resume 2", exact=True).click()
+
+    await expect(job.get_by_role("status")).to_have_text("2 of 2 resumed.")
+
+
+async def test_all_runs_that_match_are_taken_by_a_job_that_outlives_the_page_and_can_be_stopped(
+    page: Page, served: tuple[Services, str], customer: str
+) -> None:
+    newest = datetime.now(UTC)
+    await served[0].operations.index.put(
+        RunSummary(
+            id=f"{customer}-gone-{number:03}",
+            workflow_id="gone",
+            workflow_version=1,
+            customer_id=customer,
+            status="failed",
+            started_at=newest - timedelta(seconds=number),
+            completed_at=newest,
+        )
+        for number in range(400)
+    )
+    await page.goto("/#/runs?status=failed")
+    await page.get_by_label("Select all").check()
+    await page.get_by_role("button", name="Select all 400 that match").click()
+    await page.get_by_role("button", name="Rerun…").click()
+    await expect(page.get_by_role("dialog")).to_contain_text("400 runs: each starts again")
+    await page.get_by_role("button", name="Rerun 400", exact=True).click()
+    await page.wait_for_url("**bulk=*")
+    await page.reload()
+    job = page.get_by_role("region", name="Operation on many runs")
+    await expect(job.get_by_role("status")).to_contain_text("0 of 400 rerun")
+    await job.get_by_role("button", name="Stop").click()
+
+    await expect(job.get_by_role("status")).to_contain_text("then stopped")
+    await job.get_by_role("button", name="Hide").click()
+    await expect(job).to_be_hidden()
 
 
 async def test_a_list_of_10_000_runs_opens_at_once_and_shows_older_pages(
@@ -110,9 +167,9 @@ async def test_the_button_of_a_group_reruns_what_the_group_counts(
     )
     await page.goto("/")
     await page.get_by_role("button", name="Rerun 2…").click()
-    await expect(page.get_by_role("dialog")).to_contain_text("2 runs start again")
-    async with page.expect_request("**/rerun?*"):
-        await page.get_by_role("button", name="Rerun 2", exact=True).click()
+    await expect(page.get_by_role("dialog")).to_contain_text("2 runs: each starts again")
+    await page.get_by_role("button", name="Rerun 2", exact=True).click()
 
-    await expect(page.get_by_role("dialog").get_by_role("listitem")).to_have_count(2)
-    await expect(page.get_by_role("dialog")).to_contain_text(f"{customer}-counted-too")
+    job = page.get_by_role("region", name="Operation on many runs")
+    await expect(job.get_by_role("listitem")).to_have_count(2)
+    await expect(job).to_contain_text(f"{customer}-counted-too")

@@ -6,6 +6,7 @@ import { ActionButton } from "../../parts/action_button";
 import { Pill } from "../../parts/status";
 import { formatNumber } from "../../parts/time";
 import { BulkDialog } from "./bulk";
+import { type Selection, selectFiltered } from "./bulk_job";
 import { buildQuery, type Filters, setFilters } from "./run_query";
 
 export interface FailureGroup {
@@ -20,39 +21,44 @@ interface Props {
   groups: FailureGroup[];
   filters: Filters;
   names: ReadonlyMap<string, string>;
-  onDone: () => void;
 }
 
 const SHOWN = 4;
 const PAGE = 500;
-const MOST = 500;
+const MOST = 1000;
 
 /** The largest groups of more than one run. */
-export function FailureGroups({ groups, filters, names, onDone }: Props) {
-  const [runs, setRuns] = useState<RunSummary[] | null>(null);
+export function FailureGroups({ groups, filters, names }: Props) {
+  const [selection, setSelection] = useState<Selection | null>(null);
   const many = groups.filter(({ number }) => number > 1);
   return (
     <>
-      {many.length > 0 && <Groups groups={many} names={names} onRerun={async (group) => setRuns(await listGroup(group, filters))} />}
-      {runs && <BulkDialog operation="rerun" runs={runs} onClose={() => setRuns(null)} onDone={onDone} />}
+      {many.length > 0 && <Groups groups={many} names={names} onRerun={async (group) => setSelection(await selectGroup(group, filters))} />}
+      {selection && <BulkDialog operation="rerun" selection={selection} onClose={() => setSelection(null)} />}
     </>
   );
 }
 
-/** Return the runs that a group counts, the newest 500 at most. */
-async function listGroup(group: FailureGroup, filters: Filters): Promise<RunSummary[]> {
+/** Return the selection of the runs that a group counts. */
+async function selectGroup(group: FailureGroup, filters: Filters): Promise<Selection> {
   const { workflow_id: workflow, node_id: node, error_type: type } = group;
   const wanted = { ...filters, status: "failed", reason: "", workflow, node: node ?? "", error_type: type ?? "" };
+  const selection = node !== null && type !== null ? selectFiltered(wanted) : null;
+  return selection ? { ...selection, rerun: false } : { ids: await listGroup(group, wanted) };
+}
+
+/** Return the runs of a group that no filter selects: those without a node or type, the newest 1,000 at most. */
+async function listGroup({ node_id: node, error_type: type, number }: FailureGroup, wanted: Filters): Promise<string[]> {
   const query = { ...buildQuery(wanted), rerun: false, limit: PAGE };
-  const runs: RunSummary[] = [];
+  const ids: string[] = [];
   let cursor: string | null = null;
   do {
     const page: Page<RunSummary> = await get("runs", { ...query, cursor });
-    // No filter selects runs without a node or type.
-    runs.push(...page.items.filter((run) => (run.node_id ?? null) === node && (run.error_type ?? null) === type));
+    const counted = page.items.filter((run) => (run.node_id ?? null) === node && (run.error_type ?? null) === type);
+    ids.push(...counted.map(({ id }) => id));
     cursor = page.next_cursor;
-  } while (cursor !== null && runs.length < Math.min(group.number, MOST));
-  return runs.slice(0, MOST);
+  } while (cursor !== null && ids.length < Math.min(number, MOST));
+  return ids.slice(0, MOST);
 }
 
 interface GroupsProps {

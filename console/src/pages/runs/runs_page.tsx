@@ -1,5 +1,6 @@
 // The list of runs as an inbox: what needs somebody first, what failed in groups, and one action for many.
 import { useMemo, useState } from "preact/hooks";
+import { address } from "../../data/address";
 import { get } from "../../data/api";
 import { usePolled } from "../../data/polling";
 import type { Page, RunSummary, Workflow } from "../../data/types";
@@ -7,10 +8,11 @@ import { ActionButton } from "../../parts/action_button";
 import { Empty, Loading, ProblemNotice } from "../../parts/notices";
 import { formatNumber } from "../../parts/time";
 import { FirstRun } from "../examples/first_run";
-import { BulkBar } from "./bulk";
+import { BulkBar, BulkProgress } from "./bulk";
+import { selectFiltered } from "./bulk_job";
 import { Facets, type Counts } from "./facets";
 import { FailureGroups } from "./failure_groups";
-import { clearFilters, buildQuery, isFiltered, readFilters } from "./run_query";
+import { clearFilters, buildQuery, type Filters, isFiltered, readFilters } from "./run_query";
 import { RunTable } from "./run_table";
 import { SearchBox } from "./search_box";
 import { useRuns } from "./use_runs";
@@ -31,6 +33,10 @@ export function RunsPage() {
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
   const names = useMemo(() => new Map(workflows.value?.items.map(({ id, name }) => [id, name ?? id])), [workflows.value]);
   const chosen = list.runs?.filter(({ id }) => selected.has(id)) ?? [];
+  const job = address.value.query.get("bulk");
+  const total = counts.value && countListed(counts.value, filters);
+  const selection = selectFiltered(filters);
+  const everything = list.hasMore && total && selection ? { total, selection } : null;
   if (list.runs?.length === 0 && !isFiltered(filters) && workflows.value?.items.length === 0) return <FirstRun />;
   return (
     <>
@@ -43,12 +49,13 @@ export function RunsPage() {
         <Facets filters={filters} counts={counts.value} names={names} />
         <div class="inbox-main">
           <SearchBox filters={filters} />
+          {job && <BulkProgress key={job} id={job} onChanged={list.refresh} />}
           {counts.value && (
-            <FailureGroups groups={counts.value.failures} filters={filters} names={names} onDone={counts.refresh} />
+            <FailureGroups groups={counts.value.failures} filters={filters} names={names} />
           )}
           <div class="card">
             {chosen.length > 0 && (
-              <BulkBar runs={chosen} onClear={() => setSelected(new Set())} onDone={list.refresh} />
+              <BulkBar runs={chosen} all={everything} onClear={() => setSelected(new Set())} />
             )}
             <Rows runs={list.runs} names={names} selected={selected} onSelect={setSelected} isFiltered={isFiltered(filters)} />
             {list.hasMore && (
@@ -63,6 +70,13 @@ export function RunsPage() {
       </div>
     </>
   );
+}
+
+/** Return how many runs the list has: the counts are those without its status and reason. */
+function countListed({ by_status, by_reason }: Counts, { status, reason }: Filters): number | null {
+  if (reason) return status ? null : (by_reason[reason] ?? 0);
+  if (status) return by_status[status] ?? 0;
+  return Object.values(by_status).reduce((sum, number) => sum + number, 0);
 }
 
 function summarize({ by_status: states }: Counts): string {

@@ -1,1 +1,0 @@
-import{g as t}from"./chunk-VAZFRSVY.js";function n(){return`console-${crypto.randomUUID()}`}function c(){let e=t({content:"",key:""});return r=>((!e.current.key||e.current.content!==r)&&(e.current={content:r,key:n()}),e.current.key)}export{n as a,c as b};
