@@ -148,7 +148,9 @@ async def test_what_can_be_written_at_a_position_is_completed(page: Page) -> Non
     await page.keyboard.press("Escape")
     await page.keyboard.press("Control+A")
     await page.keyboard.press("Delete")
-    await page.keyboard.insert_text("nodes:\n  - id: call\n    type: action\n    action: http.request\n    config:\n      ")
+    await page.keyboard.insert_text(
+        "nodes:\n  - id: call\n    type: action\n    action: http.request\n    config:\n      "
+    )
     await page.keyboard.type("meth")
     await expect(options).to_have_text(["methodkey"])
     await page.keyboard.press("Enter")
