@@ -24,6 +24,8 @@ from orchestrator.interpreter.execute import execute, execute_branch
 from orchestrator.interpreter.failures import build_retry_exhausted
 from orchestrator.interpreter.inbox import Inbox
 from orchestrator.interpreter.state import RunState
+from orchestrator.interpreter.step_record import Step
+from orchestrator.interpreter.watched_log import WatchedLog
 from orchestrator.jsontools.parameters import (
     list_invalid_parameters,
     summarize_invalid_parameters,
@@ -40,7 +42,18 @@ SECRET = "[secret]"  # noqa: S105 - the placeholder in a simulation
 
 Answer = Mapping[str, Any] | Sequence[Mapping[str, Any]] | Callable[[Any], Awaitable[Any]]
 """`{"output": template}`, `{"error": {message, error_type}}`, a list of these for successive calls (the last one
-repeats), or an async function of the parameters."""
+repeats), or an async function of the parameters. With `seconds`, the call takes that long."""
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedCall:
+    """A call of an action: each attempt is one."""
+
+    action: str
+    step_id: str
+    parameters: Any
+    at: float
+    """Seconds since the start."""
 
 
 @dataclass(slots=True)
@@ -52,8 +65,13 @@ class Simulation:
     resolutions: list[Mapping[str, Any]]
     registry: Catalogue | None = None
     """The actions whose parameters are checked."""
+    results: Mapping[str, Answer] = field(default_factory=dict)
+    """Answers by step ID, which come before those by action."""
+    steps: list[Step] = field(default_factory=list)
+    """The steps of the run and its branches as they began, those included that going back took off the record."""
+    calls: list[SimulatedCall] = field(default_factory=list)
     call_counts: dict[str, int] = field(default_factory=dict)
-    """Number of calls by action."""
+    """Number of calls by action, or by step ID where that has an answer of its own."""
     uuid_count: int = 0
     received: int = 0
     """Number of events delivered."""
@@ -66,7 +84,15 @@ class Simulation:
 
     def now(self) -> datetime:
         """Return the virtual time."""
-        return self.start + timedelta(seconds=asyncio.get_running_loop().time())
+        return self.start + timedelta(seconds=self.elapsed())
+
+    def elapsed(self) -> float:
+        """Return the virtual seconds since the start."""
+        return asyncio.get_running_loop().time()
+
+    def watch(self, state: RunState) -> None:
+        """Record the steps of a flow as they begin."""
+        state.log = WatchedLog(state.log, self.steps.append)
 
 
 class SimulatedEffects:
@@ -93,17 +119,19 @@ class SimulatedEffects:
     async def act(self, request: ActRequest) -> ActionResult:
         """Return the mocked result of an action, retrying by its policy in virtual time."""
         self._check_parameters(request)
-        answer = self.simulation.answers.get(request.action)
+        key, answer = self._find_answer(request)
         if answer is None:
+            self._record_call(request)
             self.simulation.unanswered[request.step_id] = request.action
             return ActionResult({"simulated": True})
         if callable(answer):
+            self._record_call(request)
             return ActionResult(await answer(request.parameters))
         policy = request.retry
         interval, attempt = policy.initial_interval, 1
         while True:
             try:
-                return ActionResult(self._render_answer(answer, request, attempt), attempt)
+                return ActionResult(await self._answer_call(self._take_answer(key, answer), request, attempt), attempt)
             except StepFailed as failure:
                 failure.attempts = attempt
                 if not failure.recoverable or failure.error_type not in policy.retry_on:
@@ -134,22 +162,34 @@ class SimulatedEffects:
                 details = {"problems": problems}
                 raise StepFailed(message, error_type="validation_error", details=details, recoverable=False) from None
 
-    def _render_answer(self, answer: Any, request: ActRequest, attempt: int) -> Any:
-        call = self.simulation.call_counts.get(request.action, 0)
-        self.simulation.call_counts[request.action] = call + 1
-        if isinstance(answer, Sequence):
-            answer = answer[min(call, len(answer) - 1)]
-        context = {"params": request.parameters, "attempt": attempt, "node_id": request.node_id}
-        if "error" in answer:
-            error = render(answer["error"], context)
-            error = error if isinstance(error, Mapping) else {"message": str(error)}
-            raise StepFailed(
-                str(error.get("message", "the action failed")),
-                error_type=parse_error_type(error.get("error_type", "action_error")),
-                details=dict(error.get("details") or {}),
-                recoverable=error.get("recoverable", True),
-            )
-        return render(answer.get("output", {}), context)
+    def _find_answer(self, request: ActRequest) -> tuple[str, Answer | None]:
+        """Return the answer of a step or its action, and the key by which its calls are counted."""
+        if request.step_id in self.simulation.results:
+            return request.step_id, self.simulation.results[request.step_id]
+        return request.action, self.simulation.answers.get(request.action)
+
+    def _take_answer(self, key: str, answer: Any) -> Mapping[str, Any]:
+        """Return the answer of the next call."""
+        call = self.simulation.call_counts.get(key, 0)
+        self.simulation.call_counts[key] = call + 1
+        taken: Mapping[str, Any] = answer[min(call, len(answer) - 1)] if isinstance(answer, Sequence) else answer
+        return taken
+
+    def _record_call(self, request: ActRequest) -> None:
+        self.simulation.calls.append(
+            SimulatedCall(request.action, request.step_id, request.parameters, self.simulation.elapsed())
+        )
+
+    async def _answer_call(self, answer: Mapping[str, Any], request: ActRequest, attempt: int) -> Any:
+        """Return the output of an attempt; raise StepFailed where it fails or takes too long."""
+        self._record_call(request)
+        seconds = float(answer.get("seconds", 0))
+        if seconds:
+            await asyncio.sleep(min(seconds, request.timeout_seconds))
+        if seconds > request.timeout_seconds:
+            message = f"{request.action} took longer than timeout_seconds ({request.timeout_seconds:g} s)"
+            raise StepFailed(message, error_type="timeout_error")
+        return _render_answer(answer, {"params": request.parameters, "attempt": attempt, "node_id": request.node_id})
 
     async def pass_lineup(self) -> None:
         """Do nothing: a simulation never continues as new."""
@@ -198,6 +238,7 @@ class SimulatedEffects:
             context=request.context,
             path=request.path,
         )
+        self.simulation.watch(state)
         self.simulation.branch_states.append(state)
         try:
             return await execute_branch(request.plan, self.info, state, effects, request.exports)
@@ -206,7 +247,12 @@ class SimulatedEffects:
             self.simulation.flows.remove(effects)
 
     async def call_workflow(self, request: CallRequest) -> dict[str, Any]:
-        """Run a called workflow in the same simulation."""
+        """Run a called workflow in the same simulation, unless its step has an answer of its own."""
+        if request.step_id in self.simulation.results:
+            answer = self._take_answer(request.step_id, self.simulation.results[request.step_id])
+            await asyncio.sleep(float(answer.get("seconds", 0)))
+            output: dict[str, Any] = _render_answer(answer, {"params": request.input})
+            return output
         info = RunInfo(id=f"{self.info.id}/{request.step_id}", parent_run_id=self.info.id)
         state = RunState.new(request.plan, info, run_input=request.input, trigger=None, now=self.now())
         state.given_up = True  # nobody but the caller can cancel it
@@ -244,3 +290,17 @@ class SimulatedEffects:
 
     async def pass_boundary(self, *, starts_child: bool) -> None:
         """Do nothing: a simulation is never paused."""
+
+
+def _render_answer(answer: Mapping[str, Any], context: Mapping[str, Any]) -> Any:
+    """Return the output of an answer; raise StepFailed for an error."""
+    if "error" not in answer:
+        return render(answer.get("output", {}), dict(context))
+    error = render(answer["error"], dict(context))
+    error = error if isinstance(error, Mapping) else {"message": str(error)}
+    raise StepFailed(
+        str(error.get("message", "the action failed")),
+        error_type=parse_error_type(error.get("error_type", "action_error")),
+        details=dict(error.get("details") or {}),
+        recoverable=error.get("recoverable", True),
+    )

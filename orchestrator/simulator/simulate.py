@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,14 +17,25 @@ from orchestrator.interpreter.run_document import build_run_document, describe_w
 from orchestrator.interpreter.state import RunState
 from orchestrator.model.definition import Definition
 from orchestrator.model.plan import Plan
-from orchestrator.model.run import Run, RunInfo
+from orchestrator.model.run import Run, RunInfo, StepDocument
 from orchestrator.planner.planner import check, check_input
 from orchestrator.planner.policies import Catalogue
-from orchestrator.simulator.effects import Answer, SimulatedEffects, Simulation
+from orchestrator.simulator.effects import Answer, SimulatedCall, SimulatedEffects, Simulation
 from orchestrator.simulator.virtual_time import SimulationStuck, VirtualLoop, close_loop
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 """Default start time of a simulation: fixed, so that traces can be compared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """A simulated run, with all that its document does not hold."""
+
+    run: Run
+    steps: list[StepDocument]
+    """All steps in the order of their starts, those included that going back took off the record."""
+    calls: list[SimulatedCall]
+    """The calls of actions in their order, those by called workflows included."""
 
 
 def simulate(
@@ -40,21 +52,33 @@ def simulate(
 ) -> Run:
     """Run a definition in memory and return its run document.
 
-    `events` are `{at, name, payload}`, with `at` in seconds from the start. `resolutions` are what an operator would
-    answer for paused steps: `{node_id, action, value | parameters | target}`, each used once. A run that waits for an
-    event or a resolution that is not among them ends as `waiting`. The parameters of an action that `registry` has are
-    checked as its worker would. Raises DefinitionInvalid for an invalid definition
-    or input.
+    `events` are `{at, name, payload, key}`, with `at` in seconds from the start. `resolutions` are what an operator
+    would answer for paused steps: `{node_id, action, value | parameters | target}`, each used once. A run that waits
+    for an event or a resolution that is not among them ends as `waiting`. The parameters of an action that `registry`
+    has are checked as its worker would. Raises DefinitionInvalid for an invalid definition or input.
     """
     plan = definition if isinstance(definition, Plan) else _plan_definition(definition, workflows)
+    simulation = Simulation(start, actions or {}, list(resolutions), registry)
+    return trace_simulation(plan, simulation, input=input, trigger=trigger, events=events).run
+
+
+def trace_simulation(
+    plan: Plan,
+    simulation: Simulation,
+    *,
+    input: Any = None,  # noqa: A002 - the name that `simulate` has
+    trigger: Any = None,
+    events: Sequence[Mapping[str, Any]] = (),
+) -> Trace:
+    """Run a plan in memory and return its run with all steps and calls; raises DefinitionInvalid for the input."""
     problems = check_input(plan, input)
     if problems:
         raise DefinitionInvalid(problems)
-    simulation = Simulation(start, actions or {}, list(resolutions), registry)
     info = RunInfo(id="simulated", customer_id=plan.customer_id)
 
-    def work() -> Run:
-        return _simulate(plan, info, simulation, input, trigger, events)
+    def work() -> Trace:
+        run = _simulate(plan, info, simulation, input, trigger, events)
+        return Trace(run, [step.to_document() for step in simulation.steps], simulation.calls)
 
     try:
         asyncio.get_running_loop()
@@ -75,6 +99,7 @@ def _simulate(
     plan: Plan, info: RunInfo, simulation: Simulation, run_input: Any, trigger: Any, events: Sequence[Mapping[str, Any]]
 ) -> Run:
     state = RunState.new(plan, info, run_input=run_input, trigger=trigger, now=simulation.start)
+    simulation.watch(state)
     loop = VirtualLoop()
     try:
         main = loop.create_task(_run_flow(plan, info, state, simulation, events))

@@ -1,13 +1,13 @@
 """Read the state of a run as it was before a step began: where a new run can begin. No worker, no I/O."""
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from temporalio.api.history.v1 import History, HistoryEvent
 
 from orchestrator.interpreter.step_record import Step
+from orchestrator.interpreter.watched_log import WatchedLog
 from orchestrator.temporal.history.reader import describe_state, read_as_far_as_possible
 from orchestrator.temporal.history.recorded_execution import RecordedExecution
 from orchestrator.temporal.workflow.run_workflow import RunWorkflow
@@ -31,7 +31,7 @@ def _find_boundary(workflow_id: str, events: Sequence[HistoryEvent], step_id: st
 
     def watch(run_workflow: RunWorkflow) -> None:
         flow = run_workflow.flow
-        flow.state.log = _WatchedLog(flow.state.log, find)
+        flow.state.log = WatchedLog(flow.state.log, find)
         _watch_boundaries(run_workflow, record)
 
     def record() -> None:
@@ -82,16 +82,3 @@ def _read(workflow_id: str, events: Sequence[HistoryEvent], watch: Callable[[Run
         read_as_far_as_possible(execution)
     finally:
         execution.close()
-
-
-class _WatchedLog(deque[Step]):
-    """A log of steps that says when one begins."""
-
-    def __init__(self, log: deque[Step], on_append: Callable[[Step], None]) -> None:
-        super().__init__(log, log.maxlen)
-        self._on_append = on_append
-
-    def append(self, step: Step) -> None:
-        """Add a step that begins now."""
-        self._on_append(step)
-        super().append(step)
