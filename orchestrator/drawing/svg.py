@@ -18,6 +18,7 @@ from orchestrator.drawing.layout import (
     Point,
     ScopeFrame,
 )
+from orchestrator.drawing.overlay import PLAIN, Overlay
 
 RADIUS = 6
 """Of the corners of edges."""
@@ -26,10 +27,10 @@ ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 STYLE = f"""
 svg {{ --back: #fff; --box: #fff; --line: #adb5bd; --border: #ced4da; --text: #1b2330; --muted: #5c6675;
   --scope: #f6f8ff; --scope-border: #d3dbf4; --bad: #c92a2a; --bad-back: #fff5f5; --accent: #3b5bdb;
-  --mark: #eef1fb; --mark-text: #33418a }}
+  --mark: #eef1fb; --mark-text: #33418a; --good: #2b8a3e; --good-back: #ebfbee }}
 @media (prefers-color-scheme: dark) {{ svg {{ --back: #14181f; --box: #1d232d; --line: #6b7686; --border: #3a4352;
   --text: #e6e9ef; --muted: #a3adbd; --scope: #181e29; --scope-border: #2e3a55; --bad: #ff8787; --bad-back: #2d1c1f;
-  --accent: #91a7ff; --mark: #262f47; --mark-text: #bac8ff }} }}
+  --accent: #91a7ff; --mark: #262f47; --mark-text: #bac8ff; --good: #8ce99a; --good-back: #16281b }} }}
 text {{ font-family: Inter, system-ui, "DejaVu Sans", sans-serif; fill: var(--text) }}
 .back {{ fill: var(--back) }}
 .box {{ fill: var(--box); stroke: var(--border); stroke-width: 1.2 }}
@@ -46,6 +47,10 @@ text {{ font-family: Inter, system-ui, "DejaVu Sans", sans-serif; fill: var(--te
 .on_error text, .compensate text {{ fill: var(--bad) }}
 .edge {{ fill: none; stroke: var(--line); stroke-width: 1.5 }}
 .error {{ stroke: var(--bad); stroke-dasharray: 5 3 }}
+.good .box {{ fill: var(--good-back); stroke: var(--good) }}
+.bad .box {{ fill: var(--bad-back); stroke: var(--bad); stroke-width: 2 }}
+.edge.good {{ stroke: var(--good) }}
+.edge.bad {{ stroke: var(--bad); stroke-width: 2.5 }}
 .exit, .entry {{ stroke-dasharray: 2 3 }}
 .tip {{ fill: var(--line) }}
 .error-tip {{ fill: var(--bad) }}
@@ -59,7 +64,7 @@ TIPS = "".join(
 )
 
 
-def draw_svg(layout: Layout, title: str = "") -> str:
+def draw_svg(layout: Layout, title: str = "", overlay: Overlay = PLAIN) -> str:
     """Return a layout as an SVG document, with a final newline."""
     size = f'width="{layout.width}" height="{layout.height}" viewBox="0 0 {layout.width} {layout.height}"'
     return "\n".join(
@@ -69,28 +74,30 @@ def draw_svg(layout: Layout, title: str = "") -> str:
             f"<style>{escape(STYLE)}</style>",
             f"<defs>{TIPS}</defs>",
             '<rect class="back" width="100%" height="100%"/>',
-            *_draw_boxes(layout),
-            *map(_draw_edge, layout.edges),
+            *_draw_boxes(layout, overlay),
+            *(_draw_edge(edge, overlay) for edge in layout.edges),
             *(_draw_label(edge) for edge in layout.edges if edge.label),
             "</svg>\n",
         )
     )
 
 
-def _draw_boxes(layout: Layout) -> Iterator[str]:
+def _draw_boxes(layout: Layout, overlay: Overlay) -> Iterator[str]:
     """Yield each box, followed by the rectangles of the scopes in it."""
     frames: dict[str, list[ScopeFrame]] = {}
     for frame in layout.scopes:
         frames.setdefault(frame.owner, []).append(frame)
     for box in layout.boxes:
-        yield _draw_box(box)
+        yield _draw_box(box, overlay)
         yield from map(_draw_frame, frames.get(box.id, ()))
 
 
-def _draw_box(box: Box) -> str:
-    words = [box.name, box.detail, *(mark.text for mark in box.marks)]
+def _draw_box(box: Box, overlay: Overlay) -> str:
+    emphasis = overlay.nodes.get(box.id)
+    words = [box.name, box.detail, *(mark.text for mark in box.marks), emphasis.note if emphasis else ""]
+    mood = f" {emphasis.mood}" if emphasis else ""
     parts = [
-        f'<g class="node {_name_class(box.type)}" data-node={_quote(box.id)} data-scope={_quote(box.scope)}>',
+        f'<g class="node {_name_class(box.type)}{mood}" data-node={_quote(box.id)} data-scope={_quote(box.scope)}>',
         f"<title>{_escape(' · '.join(filter(None, words)))}</title>",
         f"<desc>{_escape(box.description)}</desc>" if box.description else "",
         _draw_rectangle("box", box, 10),
@@ -114,13 +121,16 @@ def _draw_mark(mark: Mark) -> str:
     return f'<g class="mark {mark.kind}">{_draw_rectangle("", mark, 9)}{text}</g>'
 
 
-def _draw_edge(edge: LaidEdge) -> str:
+def _draw_edge(edge: LaidEdge, overlay: Overlay) -> str:
+    emphasis = overlay.edges.get((edge.source, edge.port, edge.target))
     kind = "error" if edge.port == "error" else ""
     tip = "error-tip" if kind else "tip"
-    return (
-        f'<path class="edge {edge.kind} {kind}" data-source={_quote(edge.source)} data-port={_quote(edge.port)} '
-        f'data-target={_quote(edge.target)} d="{draw_path(edge.points)}" marker-end="url(#{tip})"/>'
+    mood = f" {emphasis.mood}" if emphasis else ""
+    path = (
+        f'<path class="edge {edge.kind} {kind}{mood}" data-source={_quote(edge.source)} data-port={_quote(edge.port)} '
+        f'data-target={_quote(edge.target)} d="{draw_path(edge.points)}" marker-end="url(#{tip})"'
     )
+    return f"{path}><title>{_escape(emphasis.note)}</title></path>" if emphasis else f"{path}/>"
 
 
 def _draw_label(edge: LaidEdge) -> str:
