@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from activities.registry import ActionSpec, Registry
     from orchestrator.model.described_action import DescribedAction
 
+ANSWER_KEYS = {"output", "error", "seconds"}
 FORM = 'write {"output": …} or {"error": {"message": …, "error_type": …}}, or a list of them'
 
 
@@ -33,8 +34,11 @@ def check_mocks(value: Any, where: str) -> dict[str, Any]:
         if not answers:
             raise UsageError(f"the list of answers for {action} is empty", where=where, hint=FORM)
         for one in answers:
-            if not isinstance(one, Mapping) or len(one) != 1 or not one.keys() <= {"output", "error"}:
+            if not isinstance(one, Mapping) or len(one.keys() & {"output", "error"}) != 1 or one.keys() - ANSWER_KEYS:
                 raise UsageError(f"invalid answer for {action}", where=where, hint=FORM)
+            seconds = one.get("seconds", 0)
+            if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < float("inf"):
+                raise UsageError(f"`seconds` of {action} must be a number, 0 or more", where=where)
     return {str(action): answer for action, answer in value.items()}
 
 

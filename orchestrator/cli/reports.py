@@ -1,4 +1,4 @@
-"""Format the problems of definitions for CI: as GitHub annotations and as a JUnit report."""
+"""Format problems of definitions and results of test cases for CI: as GitHub annotations and as JUnit reports."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -37,6 +37,26 @@ def format_junit(reports: Sequence[Report]) -> str:
             ElementTree.SubElement(case, "system-out").text = "\n".join(lines)
     ElementTree.indent(suites)
     return ElementTree.tostring(suites, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def format_test_junit(results: Sequence[Mapping[str, Any]]) -> str:
+    """Return a JUnit report of test cases, `{file, name, passed, differences}`: a suite for each definition."""
+    suites = ElementTree.Element("testsuites", _count_results(results))
+    for file in dict.fromkeys(each["file"] for each in results):
+        of_file = [each for each in results if each["file"] == file]
+        suite = ElementTree.SubElement(suites, "testsuite", {"name": file, **_count_results(of_file)})
+        for result in of_file:
+            case = ElementTree.SubElement(suite, "testcase", {"classname": file, "name": _clean(result["name"])})
+            if not result["passed"]:
+                lines = [_clean(each) for each in result["differences"]]
+                first = lines[0].splitlines()[0]
+                ElementTree.SubElement(case, "failure", {"message": first}).text = "\n".join(lines)
+    ElementTree.indent(suites)
+    return ElementTree.tostring(suites, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _count_results(results: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    return {"tests": str(len(results)), "failures": str(sum(not each["passed"] for each in results))}
 
 
 def _describe(problem: Mapping[str, Any]) -> str:

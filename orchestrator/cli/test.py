@@ -1,37 +1,46 @@
 """`test`: run the test cases next to a definition on the simulator."""
 
-import json
 from collections.abc import Iterator, Mapping
-from difflib import unified_diff
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from orchestrator.cli import mocks, options
+from orchestrator.cli import options
 from orchestrator.cli.environment import load_actions
 from orchestrator.cli.failures import FAILED, UsageError
-from orchestrator.cli.files import LoadedFile, list_definition_files, read_json, read_value
-from orchestrator.cli.mocks import MockedRegistry
-from orchestrator.cli.output import format_json, print_json, print_line, print_note
-from orchestrator.cli.planning import check_definition, format_count, index_definitions
+from orchestrator.cli.files import LoadedFile, list_definition_files, read_json, require_writable
+from orchestrator.cli.output import print_json, print_line, print_note
+from orchestrator.cli.planning import format_count
+from orchestrator.cli.reports import format_test_junit
+from orchestrator.cli.cases import get_cases_file, plan_case, read_cases, run_case
 from orchestrator.cli.watch import rerun_on_changes
 from orchestrator.errors import DefinitionInvalid
 
 if TYPE_CHECKING:
     from activities.registry import Registry
-    from orchestrator.model.run import Run
-    from orchestrator.planner.policies import Catalogue
+    from orchestrator.drawing.overlay import Overlay
+    from orchestrator.model.plan import Plan
+    from orchestrator.model.run import StepDocument
+    from orchestrator.simulator.coverage import Coverage
 
-SUFFIX = ".tests.yaml"
-CASE_KEYS = {"name", "input", "actions", "events", "resolutions", "with", "expect"}
-EXPECT_KEYS = {"status", "output", "steps", "order", "error_type"}
-EVENT_KEYS = {"at", "name", "payload"}
-RESOLUTION_KEYS = {"node_id", "action", "parameters", "value", "target"}
+Result = dict[str, Any]
+"""`{file, name, passed, differences}`: a case that was run."""
 
 
 def run_cases(
-    context: typer.Context, files: options.DefinitionPaths, watch: options.Watch = False, as_json: options.Json = False
+    context: typer.Context,
+    files: options.DefinitionPaths,
+    coverage: Annotated[
+        bool, typer.Option("--coverage", help="Tell which nodes, edges and branches no case has covered.")
+    ] = False,
+    graph: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Draw the coverage of each definition to a picture in this folder."),
+    ] = None,
+    junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a JUnit report to this file.")] = None,
+    watch: options.Watch = False,
+    as_json: options.Json = False,
 ) -> None:
     """Run the test cases beside a definition on a virtual clock.
 
@@ -40,29 +49,78 @@ def run_cases(
     if watch:
         rerun_on_changes(context, files)
         return
+    if junit is not None:
+        require_writable(junit, "--junit")
     known = load_actions()
-    results = []
-    names = [name for name in list_definition_files(files) if name in files or _get_cases_file(name).exists()]
+    names = [name for name in list_definition_files(files) if name in files or get_cases_file(name).exists()]
     if not names:
         raise UsageError(f"no definition in {', '.join(files)} has test cases")
+    results: list[Result] = []
+    reports: list[dict[str, Any]] = []
     for name in names:
-        file = read_json(name)
-        for case in read_cases(name):
-            failures = find_differences(file, case, known)
-            results.append({"file": name, "name": case["name"], "passed": not failures, "differences": failures})
+        tested = TestedFile(read_json(name))
+        for result in tested.run(read_cases(name), known):
+            results.append(result)
             if not as_json:
-                _print_result(results[-1])
+                _print_result(result)
+        covered = tested.measure() if coverage or graph is not None else None
+        if covered is not None:
+            reports.append({"file": name, **covered.to_json()})
+            if coverage and not as_json:
+                _print_coverage(name, covered)
+            if graph is not None:
+                _draw_coverage(tested.file, covered, graph)
     failed = sum(not result["passed"] for result in results)
     if as_json:
-        print_json(results)
+        print_json({"passed": len(results) - failed, "failed": failed, "cases": results, "coverage": reports})
     else:
         style = "bold red" if failed else "green"
         print_note(f"{format_count(len(results) - failed, 'case')} passed, {failed} failed", style)
+    if junit is not None:
+        junit.write_text(format_test_junit(results))
     if failed:
         raise typer.Exit(FAILED)
 
 
-def _print_result(result: Mapping[str, Any]) -> None:
+class TestedFile:
+    """A definition with the steps of all its cases."""
+
+    __test__ = False  # a class of the program, whatever pytest takes its name for
+
+    def __init__(self, file: LoadedFile) -> None:
+        self.file = file
+        self.plan: Plan | None = None
+        self.steps: list[StepDocument] = []
+
+    def run(self, cases: list[dict[str, Any]], known: "Registry") -> Iterator[Result]:
+        """Run cases, one after the other."""
+        for case in cases:
+            differences = self._find_differences(case, known)
+            yield {"file": self.file.name, "name": case["name"], "passed": not differences, "differences": differences}
+
+    def _find_differences(self, case: Mapping[str, Any], known: "Registry") -> list[str]:
+        """Run a case and return where the run differs from what it expects."""
+        from orchestrator.simulator.expectations import compare
+
+        plan, errors = plan_case(self.file, case, known)
+        if plan is None:
+            return errors
+        self.plan = plan
+        try:
+            trace = run_case(plan, case, known)
+        except DefinitionInvalid as refusal:
+            return [f"{problem.path or 'input'}: {problem.message}" for problem in refusal.problems]
+        self.steps += trace.steps
+        return list(compare(case["expect"], trace))
+
+    def measure(self) -> "Coverage | None":
+        """Return what the cases have covered; `None` where the definition has errors."""
+        from orchestrator.simulator.coverage import measure_coverage
+
+        return None if self.plan is None else measure_coverage(self.plan, self.steps)
+
+
+def _print_result(result: Result) -> None:
     print_line(
         f"{'pass' if result['passed'] else 'FAIL'}  {result['file']}: {result['name']}",
         None if result["passed"] else "red",
@@ -72,124 +130,49 @@ def _print_result(result: Mapping[str, Any]) -> None:
             print_line(f"      {text}")
 
 
-def _get_cases_file(name: str) -> Path:
-    return Path(name).with_suffix(SUFFIX)
+def _print_coverage(name: str, coverage: "Coverage") -> None:
+    from orchestrator.simulator.coverage import list_missing
+
+    report = coverage.to_json()
+    counts = ", ".join(f"{report[part]['covered']} of {report[part]['total']} {part}" for part in report)
+    missing = [
+        *(f"node {node_id} never ran" for node_id in list_missing(coverage.nodes)),
+        *(f"edge {source} -{port}-> {target} was never followed"
+          for source, port, target in list_missing(coverage.edges)),
+        *(f"branch {branch} of {node_id} was never taken" for node_id, branch in list_missing(coverage.branches)),
+    ]  # fmt: skip
+    print_line(f"covered  {name}: {counts}", "yellow" if missing else "green")
+    for text in missing:
+        print_line(f"      {text}")
 
 
-def read_cases(name: str) -> list[dict[str, Any]]:
-    """Read the test cases next to a definition; raises UsageError."""
-    path = _get_cases_file(name)
-    if not path.exists():
-        hint = "with a list of {name, input, actions, expect}; see docs/cli.md"
-        raise UsageError(f"{name} has no test cases", hint=f"create {path} {hint}")
-    cases = read_value(str(path))
-    if not isinstance(cases, list) or not cases:
-        raise UsageError("the file must hold a list of test cases", where=str(path))
-    return [_parse_case(case, f"{path}: case {index}", path.parent) for index, case in enumerate(cases, 1)]
+def _draw_coverage(file: LoadedFile, coverage: "Coverage", folder: Path) -> None:
+    """Write the graph of a definition with what is covered in green, and what is not in red."""
+    from orchestrator.drawing.graph_layout import lay_out
+    from orchestrator.drawing.svg import draw_svg
 
-
-def _parse_case(case: Any, where: str, folder: Path) -> dict[str, Any]:
-    if not isinstance(case, Mapping):
-        raise UsageError("a case must be an object", where=where)
-    expect = case.get("expect")
-    if not isinstance(case.get("name"), str) or not isinstance(expect, Mapping) or not expect:
-        raise UsageError("a case needs a `name` and a non-empty `expect`", where=where)
-    _require_known_keys(case, CASE_KEYS, where)
-    _require_known_keys(expect, EXPECT_KEYS, f"{where}: expect")
-    _require_objects(case.get("events"), EVENT_KEYS, {"name"}, f"{where}: events")
-    for index, event in enumerate(case.get("events") or (), 1):
-        _require_seconds(event.get("at", 0), f"{where}: events: {index}")
-    _require_objects(case.get("resolutions"), RESOLUTION_KEYS, {"node_id", "action"}, f"{where}: resolutions")
-    if not isinstance(expect.get("steps") or {}, Mapping):
-        raise UsageError("`steps` must be an object of steps and their status", where=f"{where}: expect")
-    callees = case.get("with") or []
-    if not isinstance(callees, list) or not all(isinstance(name, str) for name in callees):
-        raise UsageError("`with` must be a list of files", where=where)
-    read = {**case, "input": _read_reference(case.get("input"), folder)}
-    read["actions"] = mocks.check_mocks(_read_reference(case.get("actions"), folder) or {}, where)
-    read["with"] = [read_json(str(folder / name)) for name in callees]
-    return read
-
-
-def _require_objects(value: Any, known: set[str], required: set[str], where: str) -> None:
-    """Raise UsageError unless the value is empty or a list of objects with these keys."""
-    if not isinstance(value or [], list):
-        raise UsageError("must be a list", where=where)
-    for index, item in enumerate(value or [], 1):
-        at = f"{where}: {index}"
-        if not isinstance(item, Mapping):
-            raise UsageError("must be an object", where=at, hint=f"keys are {', '.join(sorted(known))}")
-        _require_known_keys(item, known, at)
-        for key in sorted(required):
-            if not isinstance(item.get(key), str) or not item[key]:
-                raise UsageError(f"`{key}` is missing, or not text", where=at)
-
-
-def _require_seconds(value: Any, where: str) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
-        raise UsageError("`at` must be a number of seconds, 0 or more", where=where)
-
-
-def _require_known_keys(value: Mapping[Any, Any], known: set[str], where: str) -> None:
-    from orchestrator.jsontools.suggestions import did_you_mean
-
-    for key in value:
-        if key not in known:
-            hint = did_you_mean(str(key), known) or f"keys are {', '.join(sorted(known))}"
-            raise UsageError(f"unknown key {key!r}", where=where, hint=hint)
-
-
-def _read_reference(value: Any, folder: Path) -> Any:
-    """Return a value, or the content of the file that it names as `@file`."""
-    return read_value(str(folder / value[1:])) if isinstance(value, str) and value.startswith("@") else value
-
-
-def find_differences(file: LoadedFile, case: Mapping[str, Any], known: "Registry") -> list[str]:
-    """Run a case and return where the run differs from what it expects."""
-    from orchestrator.simulator.simulate import simulate
-
-    verdict = check_definition(file, MockedRegistry(known, case["actions"]), index_definitions(case["with"]))
-    if verdict.plan is None:
-        return [file.format_problem(problem) for problem in verdict.problems if problem.severity == "error"]
+    path = folder / f"{Path(file.name).stem}.svg"
     try:
-        run = simulate(
-            verdict.plan,
-            input=case["input"],
-            actions=case["actions"],
-            events=case.get("events") or (),
-            resolutions=case.get("resolutions") or (),
-            registry=cast("Catalogue", known),
-        )
-    except DefinitionInvalid as refusal:
-        return [f"{problem.path or 'input'}: {problem.message}" for problem in refusal.problems]
-    return list(compare(case["expect"], run))
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_text(draw_svg(lay_out(file.value), Path(file.name).stem, _make_overlay(coverage)))
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}", where="--graph") from None
+    print_note(f"wrote {path}")
 
 
-def compare(expect: Mapping[str, Any], run: "Run") -> Iterator[str]:
-    """Yield where a run differs from `expect`; only its keys are compared, and `status` is `completed` by default."""
-    statuses = {step.id: step.status for step in run.steps}
-    failure = run.failure or {}
-    wanted_status = expect.get("status", "failed" if "error_type" in expect else "completed")
-    if run.status != wanted_status:
-        message = f": {failure['message']}" if failure else ""
-        yield f"status: expected {wanted_status}, got {run.status}{message}"
-    if "error_type" in expect and failure.get("error_type") != expect["error_type"]:
-        yield f"error_type: expected {expect['error_type']}, got {failure.get('error_type')}"
-    for step, wanted in (expect.get("steps") or {}).items():
-        if statuses.get(step) != wanted:
-            yield f"step {step}: expected {wanted or 'not to run'}, got {statuses.get(step) or 'no such step'}"
-    if "order" in expect and list(statuses) != expect["order"]:
-        yield format_diff("order", expect["order"], list(statuses))
-    if "output" in expect and run.output != expect["output"]:
-        yield format_diff("output", expect["output"], run.output)
+def _make_overlay(coverage: "Coverage") -> "Overlay":
+    from orchestrator.drawing.overlay import Emphasis, Overlay
 
-
-def format_diff(what: str, wanted: Any, got: Any) -> str:
-    """Return a unified diff of two JSON values."""
-    one, other = (
-        json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True).splitlines() for value in (wanted, got)
-    )
-    changes = list(unified_diff(one, other, "expected", "got", lineterm=""))
-    return "\n".join(
-        [f"{what}:", *changes] if changes else [f"{what}: expected {format_json(wanted)}, got {format_json(got)}"]
-    )
+    untaken: dict[str, list[str]] = {}
+    for (node_id, branch), is_covered in coverage.branches.items():
+        if not is_covered:
+            untaken.setdefault(node_id, []).append(branch)
+    nodes = {}
+    for node_id, has_run in coverage.nodes.items():
+        never = f"never taken: {', '.join(untaken[node_id])}" if node_id in untaken else ""
+        nodes[node_id] = Emphasis("good" if has_run and not never else "bad", never if has_run else "never ran")
+    edges = {
+        edge: Emphasis("good" if is_covered else "bad", "" if is_covered else "never followed")
+        for edge, is_covered in coverage.edges.items()
+    }
+    return Overlay(nodes, edges)

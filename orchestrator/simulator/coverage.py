@@ -12,11 +12,12 @@ A branch is an outcome where there is a choice:
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from orchestrator.model.plan import Action, Call, Condition, Loop, Node, Parallel, Plan, Scope, Switch, Wait, iterate_nodes
 from orchestrator.model.run import StepDocument
 
+KeyT = TypeVar("KeyT")
 START = "trigger"
 NEXT = "next"
 COMPENSATION = "/compensate"
@@ -46,7 +47,7 @@ class Coverage:
         }
 
 
-def list_missing[KeyT](parts: Mapping[KeyT, bool]) -> list[KeyT]:
+def list_missing(parts: Mapping[KeyT, bool]) -> list[KeyT]:
     """Return the parts that are not covered."""
     return [key for key, is_covered in parts.items() if not is_covered]
 

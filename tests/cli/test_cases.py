@@ -112,7 +112,7 @@ def test_a_differing_case_fails_with_the_difference(tmp_path: Path, case: dict[s
 
 def test_json_lists_every_case(tmp_path: Path) -> None:
     result = run_cases(tmp_path, [make_case(5, status="completed"), make_case(5, status="failed")], "--json")
-    results = json.loads(result.stdout)
+    results = json.loads(result.stdout)["cases"]
 
     assert [entry["passed"] for entry in results] == [True, False]
     assert results[1]["differences"] == ["status: expected failed, got completed"]
