@@ -1,6 +1,6 @@
 """Read the test cases beside a definition, and run them on the simulator."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -39,10 +39,11 @@ def read_cases(name: str) -> list[dict[str, Any]]:
     cases = read_value(str(path))
     if not isinstance(cases, list) or not cases:
         raise UsageError("the file must hold a list of test cases", where=str(path))
-    return [_parse_case(case, f"{path}: case {index}", path.parent) for index, case in enumerate(cases, 1)]
+    return [parse_case(case, f"{path}: case {index}", path.parent) for index, case in enumerate(cases, 1)]
 
 
-def _parse_case(case: Any, where: str, folder: Path) -> dict[str, Any]:
+def parse_case(case: Any, where: str, folder: Path) -> dict[str, Any]:
+    """Return a well-formed case, with the files that it names; raises UsageError."""
     if not isinstance(case, Mapping):
         raise UsageError("a case must be an object", where=where)
     expect = case.get("expect")
@@ -124,7 +125,7 @@ def _require_seconds(value: Any, where: str, key: str = "at") -> None:
         raise UsageError(f"`{key}` must be a number of seconds, 0 or more", where=where)
 
 
-def _require_known_keys(value: Mapping[Any, Any], known: set[str], where: str) -> None:
+def _require_known_keys(value: Mapping[Any, Any], known: Collection[str], where: str) -> None:
     from orchestrator.jsontools.suggestions import did_you_mean
 
     for key in value:
@@ -140,11 +141,22 @@ def _read_reference(value: Any, folder: Path) -> Any:
 
 def plan_case(file: LoadedFile, case: Mapping[str, Any], known: "Registry") -> "tuple[Plan | None, list[str]]":
     """Return the plan of a definition with the mocks of a case, or its errors."""
-    names = {*case["actions"]}
-    verdict = check_definition(file, MockedRegistry(known, names), index_definitions(case["with"]))
+    mocked = {*case["actions"], *_list_actions(file.value, case["results"])}
+    verdict = check_definition(file, MockedRegistry(known, mocked), index_definitions(case["with"]))
     if verdict.plan is None:
         return None, [file.format_problem(problem) for problem in verdict.problems if problem.severity == "error"]
     return verdict.plan.model_copy(update={"step_log_limit": UNLIMITED}), []
+
+
+def _list_actions(definition: Any, step_ids: Iterable[str]) -> Iterator[str]:
+    """Yield the actions of the steps that have an answer of their own."""
+    answered = {step_id.removesuffix("/compensate").rpartition("/")[2].partition("#")[0] for step_id in step_ids}
+    nodes = definition.get("nodes") if isinstance(definition, Mapping) else None
+    for node in nodes if isinstance(nodes, list) else ():
+        if isinstance(node, Mapping) and node.get("id") in answered:
+            for call in (node, node.get("compensate")):
+                if isinstance(call, Mapping) and isinstance(call.get("action"), str):
+                    yield call["action"]
 
 
 def run_case(plan: "Plan", case: Mapping[str, Any], known: "Registry") -> "Trace":

@@ -14,6 +14,7 @@ from orchestrator.cli import (
     fmt,
     init,
     keys,
+    record,
     replay,
     run,
     runs,
@@ -27,7 +28,7 @@ from orchestrator.cli import (
     validate,
     workflows,
 )  # fmt: skip
-from orchestrator.cli.api_command import add_server_options
+from orchestrator.cli.api_command import add_server_options, api_command
 from orchestrator.cli.examples import format_examples, format_overview
 from orchestrator.cli.failures import INTERRUPTED, PIPE_CLOSED, UsageError, describe_bad_parameter, report
 from orchestrator.cli.output import discard_output, print_line
@@ -37,7 +38,7 @@ from orchestrator.errors import OrchestratorError
 
 DISTRIBUTION = "durable-graphs"
 GROUPS = {
-    "Develop": ("init", "dev", "run", "simulate", "test", "actions"),
+    "Develop": ("init", "dev", "run", "simulate", "test", "test record", "actions"),
     "Author": ("validate", "fmt", "graph", "schema", "workflows", "schedule"),
     "Operate": (
         *("runs", "deliveries", "audit", "keys", "secrets"),
@@ -58,6 +59,8 @@ def move_json_option(group: Any, args: list[str]) -> list[str]:
             continue
         path.append(word)
         command = command.commands.get(word)
+    if rest and f"{' '.join(path)} {rest[0]}" in group.commands:
+        path.append(rest.pop(0))
     return [*path, JSON_OPTION, *rest] if is_there else args
 
 
@@ -68,6 +71,13 @@ class Commands(TyperGroup):
         """Parse the command line; `--watch` runs it again, and `--json` may be written before the command too."""
         ctx.obj = move_json_option(self, args)
         return super().parse_args(ctx, list(ctx.obj))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return a command; the name of one may have two words, such as `test record` beside `test`."""
+        name = " ".join(args[:2])
+        if name in self.commands:
+            return name, self.commands[name], args[2:]
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command and report its errors."""
@@ -149,6 +159,7 @@ app.command()(fmt.fmt)
 app.command()(validate.graph)
 app.command()(simulate.simulate)
 app.command("test")(test.run_cases)
+api_command(app, "test record")(record.record)
 app.command()(replay.replay)
 app.command()(schema.schema)
 app.add_typer(workflows.app, name="workflows")

@@ -28,7 +28,15 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "orchestrator simulate order.json --actions order.actions.yaml",
         """orchestrator simulate approval.json --event 'decided={"approved": true}@60'""",
     ),
-    "test": ("orchestrator test workflows/", "orchestrator test order.json --watch"),
+    "test": (
+        "orchestrator test workflows/",
+        "orchestrator test order.json --watch",
+        "orchestrator test workflows/ --coverage --junit report.xml",
+    ),
+    "test record": (
+        f"orchestrator test record {RUN}",
+        "orchestrator test record order_flow-7k3m order.json --keep street",
+    ),
     "replay": (f"orchestrator replay {RUN}", f"orchestrator replay {RUN} --save history.json"),
     "schema": ("orchestrator schema > definition.schema.json", "orchestrator schema --actions > actions.json"),
     "workflows push": (

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from orchestrator.cli import options
+from orchestrator.cli.cases import get_cases_file, plan_case, read_cases, run_case
 from orchestrator.cli.environment import load_actions
 from orchestrator.cli.failures import FAILED, UsageError
 from orchestrator.cli.files import LoadedFile, list_definition_files, read_json, require_writable
 from orchestrator.cli.output import print_json, print_line, print_note
 from orchestrator.cli.planning import format_count
 from orchestrator.cli.reports import format_test_junit
-from orchestrator.cli.cases import get_cases_file, plan_case, read_cases, run_case
 from orchestrator.cli.watch import rerun_on_changes
 from orchestrator.errors import DefinitionInvalid
 
@@ -66,10 +66,7 @@ def run_cases(
         covered = tested.measure() if coverage or graph is not None else None
         if covered is not None:
             reports.append({"file": name, **covered.to_json()})
-            if coverage and not as_json:
-                _print_coverage(name, covered)
-            if graph is not None:
-                _draw_coverage(tested.file, covered, graph)
+            _report_coverage(tested.file, covered, graph, printed=coverage and not as_json)
     failed = sum(not result["passed"] for result in results)
     if as_json:
         print_json({"passed": len(results) - failed, "failed": failed, "cases": results, "coverage": reports})
@@ -128,6 +125,13 @@ def _print_result(result: Result) -> None:
     for difference in result["differences"]:
         for text in difference.splitlines():
             print_line(f"      {text}")
+
+
+def _report_coverage(file: LoadedFile, coverage: "Coverage", graph: Path | None, *, printed: bool) -> None:
+    if printed:
+        _print_coverage(file.name, coverage)
+    if graph is not None:
+        _draw_coverage(file, coverage, graph)
 
 
 def _print_coverage(name: str, coverage: "Coverage") -> None:

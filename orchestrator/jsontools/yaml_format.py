@@ -26,6 +26,20 @@ def format_yaml(text: str) -> str:
     return formatted
 
 
+def dump_yaml(value: Any) -> str:
+    """Return a JSON value as YAML in block form; raises FormatChangesValue for what the library cannot write."""
+    yaml: Any = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = False
+    yaml.allow_unicode = True
+    yaml.width = WIDTH
+    yaml.sort_base_mapping_type_on_output = False
+    stream = io.StringIO()
+    yaml.dump(value, stream)
+    if parse_yaml(stream.getvalue()).value != value:
+        raise FormatChangesValue
+    return stream.getvalue()
+
+
 def _dump(text: str) -> str:
     yaml: Any = YAML(typ="rt", pure=True)
     yaml.preserve_quotes = True

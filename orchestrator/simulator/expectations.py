@@ -72,8 +72,8 @@ def _compare_step(step_id: str, wanted: Any, step: StepDocument | None, trace: T
         began = (step.started_at - trace.run.started_at).total_seconds()
         yield from _compare_time(f"at of step {step_id}", wanted["at"], began)
     if "seconds" in wanted:
-        ended = step.completed_at and (step.completed_at - step.started_at).total_seconds()
-        yield from _compare_time(f"seconds of step {step_id}", wanted["seconds"], ended)
+        took = None if step.completed_at is None else (step.completed_at - step.started_at).total_seconds()
+        yield from _compare_time(f"seconds of step {step_id}", wanted["seconds"], took)
 
 
 def _compare_calls(action: str, wanted: Any, calls: Sequence[Any]) -> Iterator[str]:

@@ -1,8 +1,10 @@
 """`orchestrator test`: test cases next to a definition, and the differences of failed ones."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 import yaml
@@ -77,6 +79,18 @@ def test_the_examples_pass_their_cases() -> None:
             "actions": {"shop.load": {"error": {"message": "x", "recoverable": False}}},
         },
         {**make_case(output={"price": 7}), "actions": "@mocks.yaml", "input": "@input.json"},
+        {**make_case(output={"price": 2}), "results": {"load": {"output": {"price": 2}}}},
+        {
+            **make_case(steps={"load": {"attempts": 2, "at": 0, "seconds": {"min": 3}, "input": {"sku": None}}}),
+            "actions": {
+                "shop.load": [{"error": {"message": "x"}, "seconds": 2}, {"output": {"price": 1}, "seconds": 0.5}]
+            },
+        },
+        make_case(50, status="waiting", steps={"dear": {"port": "true"}, "load": {"output": {"price": 50}}}),
+        make_case(5, calls={"shop.load": 1, "shop.buy": 0}, seconds=0),
+        {**make_case(5, calls={"shop.load": [{"sku": 7}]}), "input": {"sku": 7}},
+        {**make_case(50, seconds={"min": 3, "max": 3}), "events": [{"at": 3, "name": "ok"}]},
+        {**make_case(error_type="retry_exhausted"), "actions": {"shop.load": {"output": {}, "seconds": 61}}},
     ],
 )
 def test_a_matching_case_passes(tmp_path: Path, case: dict[str, Any]) -> None:
@@ -100,6 +114,15 @@ def test_a_matching_case_passes(tmp_path: Path, case: dict[str, Any]) -> None:
         (make_case(5, steps={"ask": "completed"}), "step ask: expected completed, got no such step"),
         (make_case(5, steps={"dear": None}), "step dear: expected not to run, got completed"),
         (make_case(5, error_type="timeout_error"), "error_type: expected timeout_error, got None"),
+        (make_case(5, steps={"load": {"attempts": 2}}), "attempts of step load: expected 2, got 1"),
+        (make_case(5, steps={"dear": {"port": "true"}}), "port of step dear: expected true, got false"),
+        (make_case(5, steps={"load": {"output": {"price": 6}}}), '-  "price": 6\n      +  "price": 5'),
+        (make_case(5, steps={"ask": {"status": "completed"}}), "step ask: expected to run, got no such step"),
+        (make_case(5, steps={"done": {"at": 5}}), "at of step done: expected 5, got 0"),
+        (make_case(5, steps={"done": {"seconds": {"min": 1}}}), 'seconds of step done: expected {"min": 1}, got 0'),
+        (make_case(5, calls={"shop.load": 2}), "calls of shop.load: expected 2, got 1"),
+        (make_case(5, calls={"shop.load": [{"sku": 7}]}), "call 1 of shop.load:\n"),
+        (make_case(5, seconds={"max": -1 + 1, "min": 1}), 'seconds: expected {"max": 0, "min": 1}, got 0'),
     ],
 )
 def test_a_differing_case_fails_with_the_difference(tmp_path: Path, case: dict[str, Any], difference: str) -> None:
@@ -183,6 +206,13 @@ def test_a_definition_without_cases_is_bad_usage(tmp_path: Path) -> None:
         ({"events": [{"name": "ok", "at": "soon"}]}, "`at` must be a number of seconds"),
         ({"events": [{"name": "ok", "at": -1}]}, "`at` must be a number of seconds"),
         ({"events": [{"name": "ok", "at": True}]}, "`at` must be a number of seconds"),
+        ({"expect": {"steps": {"load": {"stauts": "failed"}}}}, "did you mean `status`?"),
+        ({"expect": {"calls": ["shop.load"]}}, "`calls` must be an object"),
+        ({"expect": {"calls": {"shop.load": {"sku": 1}}}}, "must be the number of its calls, or a list"),
+        ({"expect": {"seconds": {"from": 1}}}, "unknown key 'from'"),
+        ({"expect": {"seconds": "1 h"}}, "`seconds` must be a number of seconds"),
+        ({"start": "noon"}, "'noon' is not a time"),
+        ({"results": {"load": {"output": {}, "seconds": -1}}}, "`seconds` of load must be a number"),
     ],
 )
 def test_a_slip_in_a_case_is_bad_usage(tmp_path: Path, slip: dict[str, Any], message: str) -> None:
@@ -248,3 +278,45 @@ def test_a_value_that_json_does_not_have_is_bad_usage(tmp_path: Path) -> None:
 
     assert result.exit_code == 2
     assert "tags such as tag:yaml.org,2002:set are not supported" in result.stderr
+
+
+def test_coverage_tells_what_no_case_reached(tmp_path: Path) -> None:
+    result = run_cases(tmp_path, [make_case(5, status="completed")], "--coverage")
+
+    assert result.stdout.splitlines()[1:] == [
+        f"covered  {tmp_path}/price.json: 3 of 4 nodes, 3 of 5 edges, 1 of 2 branches",
+        "      node ask never ran",
+        "      edge dear -true-> ask was never followed",
+        "      edge ask -next-> done was never followed",
+        "      branch true of dear was never taken",
+    ]
+
+
+def test_coverage_as_json_and_as_a_graph(tmp_path: Path) -> None:
+    folder = tmp_path / "graphs"
+    result = run_cases(tmp_path, [make_case(5, status="completed")], "--coverage", "--json", "--graph", str(folder))
+    (report,) = json.loads(result.stdout)["coverage"]
+    picture = (folder / "price.svg").read_text()
+
+    assert report["nodes"] == {"covered": 3, "total": 4, "missing": ["ask"]}
+    assert report["branches"]["missing"] == [{"node_id": "dear", "branch": "true"}]
+    assert re.findall(r'class="node \w+ (good|bad)" data-node="(\w+)"', picture) == [
+        ("good", "load"),
+        ("bad", "dear"),
+        ("bad", "ask"),
+        ("good", "done"),
+    ]
+    assert "never taken: true" in picture
+    assert len(re.findall('class="edge [^"]*bad"', picture)) == 2
+
+
+def test_junit_has_a_case_for_each_case(tmp_path: Path) -> None:
+    path = tmp_path / "report.xml"
+    cases = [make_case(5, status="completed"), make_case(5, status="failed", order=["\x01"])]
+    result = run_cases(tmp_path, cases, "--junit", str(path))
+    suite = ElementTree.parse(path).getroot()[0]
+
+    assert result.exit_code == 1
+    assert (suite.get("tests"), suite.get("failures")) == ("2", "1")
+    assert [case.find("failure") is None for case in suite] == [True, False]
+    assert suite[1][0].get("message") == "status: expected failed, got completed"

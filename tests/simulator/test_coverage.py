@@ -26,7 +26,11 @@ FLOW = {
     "name": "Order",
     "trigger": {"type": "manual"},
     "nodes": [
-        {"id": "dear", "type": "condition", "condition": {"field": "input.price", "operator": "greater_than", "value": 9}},
+        {
+            "id": "dear",
+            "type": "condition",
+            "condition": {"field": "input.price", "operator": "greater_than", "value": 9},
+        },
         {"id": "ask", "type": "wait", "config": {"event": "ok", "timeout_seconds": 60}},
         {"id": "each", "type": "loop", "collection": "{{ input.lines }}"},
         {"id": "buy", "type": "action", "action": "shop.buy", "on_error": "skip"},
