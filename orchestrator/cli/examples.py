@@ -37,7 +37,12 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         f"orchestrator test record {RUN}",
         "orchestrator test record order_flow-7k3m order.json --keep street",
     ),
-    "replay": (f"orchestrator replay {RUN}", f"orchestrator replay {RUN} --save history.json"),
+    "replay": (
+        f"orchestrator replay {RUN}",
+        f"orchestrator replay {RUN} --save history.json",
+        "orchestrator replay --open --sample 500",
+        "orchestrator replay --closed --last 200",
+    ),
     "schema": ("orchestrator schema > definition.schema.json", "orchestrator schema --actions > actions.json"),
     "workflows push": (
         "orchestrator workflows push order.json --activate",

@@ -1,13 +1,19 @@
 """`replay`: histories from the server and from files."""
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
+from temporalio.api.history.v1 import History
+from temporalio.client import WorkflowHistory
 
+from orchestrator.temporal.client.visibility import Execution
+from orchestrator.temporal.replay_runs import choose_sample, replay_batch
 from tests.cli.commands import InProcess
 from tests.cli.shell import Dev
-from tests.cli.support import write_greeting
+from tests.cli.support import wait_for_status, write_definition, write_greeting, write_listening
+from tests.histories import read_events
 
 pytestmark = pytest.mark.temporal
 STARTED = '{"events": [{"eventId": "1", "eventType": "EVENT_TYPE_WORKFLOW_EXECUTION_STARTED"}]}'
@@ -38,6 +44,83 @@ async def test_a_history_that_the_code_contradicts_does_not_replay(dev: Dev, tmp
 
     assert done.code == 1
     assert done.out.startswith(f"{kept} does not replay: ")
+
+
+async def test_every_open_run_and_branch_replays(dev: Dev, tmp_path: Path) -> None:
+    branch = {"id": "fan", "type": "parallel", "branches": [["one"], ["two"]]}
+    waits = [{"id": name, "type": "wait", "config": {"event": name}} for name in ("one", "two")]
+    edges = [{"source": "trigger", "target": "fan"}]
+    files = [write_listening(tmp_path), write_definition(tmp_path, "fan", nodes=[branch, *waits], edges=edges)]
+    run_ids = [json.loads((await dev("run", file, "--detach", "--json")).out)["id"] for file in files]
+    for run_id in run_ids:
+        await wait_for_status(dev, run_id, "waiting")
+    done = await dev("replay", "--open", "--json")
+    report = json.loads(done.out)
+    sampled = await dev("replay", "--open", "--sample", 2)
+    for run_id in run_ids:
+        await dev("runs", "cancel", run_id)
+
+    assert (done.code, sampled.code) == (0, 0)
+    # Two runs and the two branches of one, and what other tests have left.
+    assert report["replayed"] == report["total"] - report["gone"] >= 4
+    assert sampled.out == "2 of 2 replay\n"
+
+
+async def test_the_last_runs_that_have_ended_replay(dev: Dev, tmp_path: Path) -> None:
+    await dev("run", write_greeting(tmp_path))
+    done = await dev("replay", "--closed", "--last", 1)
+
+    assert (done.code, done.out) == (0, "1 of 1 replay\n")
+
+
+def encode_history(name: str, *, changed: bool) -> tuple[str, bytes]:
+    """Return a recorded history; a changed one begins a timer at its end."""
+    ((_, events),) = read_events(name)
+    if changed:
+        *events, last = events
+        timer = {"eventId": last["eventId"], "eventType": "EVENT_TYPE_TIMER_STARTED", "eventTime": last["eventTime"]}
+        events.append({**timer, "timerStartedEventAttributes": {"timerId": "77", "startToFireTimeout": "1s"}})
+    history = WorkflowHistory.from_json(name, {"events": events})
+    return f"run-{changed}", History(events=history.events).SerializeToString()
+
+
+def test_the_first_run_that_does_not_fit_is_named() -> None:
+    name = "persistent-trigger-a-delay-passes"
+    good, bad = encode_history(name, changed=False), encode_history(name, changed=True)
+    mismatch = replay_batch([good, bad])
+
+    assert replay_batch([good]) is None
+    assert mismatch is not None
+    assert (mismatch.workflow_id, "Timer" in mismatch.message) == ("run-True", True)
+
+
+def test_a_sample_has_runs_of_each_workflow() -> None:
+    runs = [
+        Execution(f"{name}-{number}", "", name)
+        for name, count in (("a", 90), ("b", 3), ("c", 1))
+        for number in range(count)
+    ]
+    sample = choose_sample(runs, 10)
+
+    assert Counter(each.workflow_type for each in sample) == {"a": 6, "b": 3, "c": 1}
+    assert len(set(sample)) == 10
+    assert sorted(choose_sample(runs, 1000), key=str) == sorted(runs, key=str)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "name a history or a run, or use --open or --closed"),
+        (("a-run", "--open"), "name a history or a run, or use --open or --closed"),
+        (("--open", "--last", "3"), "--last needs --closed"),
+        (("--closed", "--sample", "3"), "--sample needs --open"),
+        (("--open", "--save", "history.json"), "--save needs a run"),
+    ],
+)
+def test_options_that_do_not_fit_are_bad_usage(arguments: tuple[str, ...], message: str) -> None:
+    done = InProcess({})("replay", *arguments)
+
+    assert (done.code, message in done.err) == (2, True)
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"events": []}', '{"events": 7}', STARTED])

@@ -1,6 +1,7 @@
 """List runs through Temporal's visibility store, which lags a little behind the runs themselves."""
 
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from temporalio.api.workflow.v1 import WorkflowExecutionInfo
@@ -32,6 +33,8 @@ PAGE_SIZE = 1000
 """Entries that Temporal returns in one page."""
 RERUN_OF = "rerun_of"
 """Memo of a rerun: the run that it continues, so that lists show it."""
+SCHEDULER = "temporal-sys-"
+"""Begins the types of Temporal's own workflows."""
 ALL_RUNS = f"{TRIGGER.name} IS NOT NULL AND ExecutionStatus != 'ContinuedAsNew'"
 """Branches have no trigger, so they are not listed."""
 STATUSES: dict[WorkflowExecutionStatus, Status] = {
@@ -52,6 +55,16 @@ TEMPORAL_STATUSES = {
     "cancelled": ("Canceled", "Terminated"),
 }
 """Temporal's names for each status. The last event of a terminated run says which of the two it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """One execution of a run or of a branch of one."""
+
+    workflow_id: str
+    run_id: str
+    """Temporal's."""
+    workflow_type: str
 
 
 class Visibility:
@@ -114,6 +127,20 @@ class Visibility:
         """Yield the ids of running runs."""
         async for info in self._list_infos(f"{TRIGGER.name} IS NOT NULL AND ExecutionStatus = 'Running'"):
             yield info.execution.workflow_id
+
+    async def list_executions(self, *, ended: bool, limit: int | None = None) -> list[Execution]:
+        """List the executions of runs and their branches that are open, or those that have ended, the newest first."""
+        sign = "!=" if ended else "="
+        executions: list[Execution] = []
+        # Temporal's own workflow behind a schedule has the attributes of the runs that it starts.
+        query = f"{WORKFLOW_ID.name} IS NOT NULL AND ExecutionStatus {sign} 'Running'"
+        async for info in self._list_infos(query, min(limit or PAGE_SIZE, PAGE_SIZE)):
+            if info.type.name.startswith(SCHEDULER):
+                continue
+            executions.append(Execution(info.execution.workflow_id, info.execution.run_id, info.type.name))
+            if len(executions) == limit:
+                break
+        return executions
 
     async def read_summary(self, run_id: str) -> RunSummary:
         """Return a run's summary; raises RunNotFound, also for branches and for workflows that are not runs."""
