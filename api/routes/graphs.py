@@ -7,6 +7,7 @@ from fastapi import APIRouter, Body, Header, Query, Response
 from api.access import Reader
 from api.fields import RunId, Version, WorkflowId
 from api.json_bodies import StrictRoute
+from api.models.edges import EdgeCountsView
 from api.models.workflows import EXAMPLE
 from api.problems import describe_problems
 from api.services import ServicesDep
@@ -104,6 +105,22 @@ async def draw_version(
     """Draw a published version."""
     published = await services.workflows.get_version(caller.customer_id, workflow_id, version)
     return await _respond(services, make_version_graph(published), drawing_format, if_none_match)
+
+
+@router.get(
+    "/workflows/{workflow_id}/versions/{version}/edges",
+    operation_id="countEdges",
+    responses=describe_problems(401, 403, 404, 422, 429, 503),
+)
+async def count_edges(
+    workflow_id: WorkflowId, version: Version, services: ServicesDep, caller: Reader
+) -> EdgeCountsView:
+    """Count which edges the last runs of a version took: those in the archive that completed or failed, 100 at most.
+
+    Of runs with more steps than their documents keep, the newest steps count.
+    """
+    counts = await services.edge_counter.count(caller.customer_id, workflow_id, version)
+    return EdgeCountsView.model_validate(counts, from_attributes=True)
 
 
 @router.get("/runs/{run_id}/graph", operation_id="drawRun", response_class=Response, responses=DRAWN)

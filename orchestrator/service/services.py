@@ -14,6 +14,7 @@ from orchestrator.service.archiver import Archiver
 from orchestrator.service.audit_writer import AuditWriter
 from orchestrator.service.background import run_every
 from orchestrator.service.bulk import Bulk
+from orchestrator.service.edge_counts import EdgeCounter
 from orchestrator.service.events import Events
 from orchestrator.service.failing_runs import FailingRuns
 from orchestrator.service.graphs import Graphs
@@ -66,6 +67,7 @@ class Services:
     audit_writer: AuditWriter
     plans: Plans
     graphs: Graphs
+    edge_counter: EdgeCounter
     workflows: Workflows
     schedules: WorkflowSchedules
     starts: Starts
@@ -133,6 +135,7 @@ async def open_services(
         archive = Archive(database)
         operations = Operations(runs, index, archive, index_writer, stopping)
         reruns = Reruns(runs, plans, starts, operations)
+        workflows = Workflows(definitions, index, plans, reconciler)
         events = Events(triggers, plans, deliveries, starts, operations)
         async with index_writer.run_in_background():
             services = Services(
@@ -145,7 +148,8 @@ async def open_services(
                 audit_writer=AuditWriter(audit),
                 plans=plans,
                 graphs=Graphs(plans, operations),
-                workflows=Workflows(definitions, index, plans, reconciler),
+                edge_counter=EdgeCounter(workflows, archive),
+                workflows=workflows,
                 schedules=WorkflowSchedules(definitions, index, schedules, starts, database),
                 starts=starts,
                 operations=operations,

@@ -103,6 +103,27 @@ class Archive:
             document: bytes | None = await connection.scalar(query)
         return document
 
+    async def list_latest(
+        self, customer_id: str, workflow_id: str, version: int, limit: int, max_bytes: int
+    ) -> list[str]:
+        """List the last runs of a version that ended by themselves and are archived, as many as fit a size together."""
+        query = (
+            select(runs.c.id, func.length(archive.c.document))
+            .join(archive, archive.c.run_id == runs.c.id)
+            .where(runs.c.customer_id == customer_id, runs.c.workflow_id == workflow_id)
+            .where(runs.c.workflow_version == version, runs.c.status.in_(("completed", "failed")))
+            .order_by(runs.c.started_at.desc())
+            .limit(limit)
+        )
+        ids: list[str] = []
+        async with self.database.read_transaction() as connection:
+            for run_id, size in await connection.execute(query):
+                max_bytes -= size
+                if max_bytes < 0 and ids:
+                    break
+                ids.append(run_id)
+        return ids
+
     @retry_conflicts
     async def prune(self, before: datetime) -> int:
         """Delete documents of runs that ended before a time; return their number."""

@@ -13,7 +13,7 @@ from temporalio.service import RPCError
 from orchestrator.drawing.layout import Layout
 from orchestrator.service.services import Services
 from tests.api.support import SET, WAIT, create_active_workflow, create_workflow, start_run
-from tests.temporal.world import wait_until
+from tests.temporal.world import make_definition, wait_until
 
 pytestmark = pytest.mark.temporal
 MANUAL = {"type": "manual"}
@@ -189,3 +189,27 @@ async def test_a_graph_nested_too_deep_is_refused(api: httpx.AsyncClient) -> Non
 
     assert (refused.status_code, refused.json()["code"]) == (409, "operation_refused")
     assert "move parts of it into workflows" in refused.json()["detail"] + str(refused.json().get("hint"))
+
+
+@pytest.mark.slow  # the archive takes runs up every second
+async def test_the_edges_that_the_last_runs_took_are_counted(api: httpx.AsyncClient) -> None:
+    large = {"field": "input.amount", "operator": "greater_than", "value": 10}
+    nodes = {"large": {"type": "condition", "condition": large}, "yes": SET["a"], "no": SET["a"]}
+    definition = make_definition(nodes, "trigger -> large", "large -true-> yes", "large -false-> no") | {"id": "fork"}
+    await api.post("/workflows", json=definition)
+    await api.post("/workflows/fork/activate")
+    path = "/workflows/fork/versions/1/edges"
+    assert (await api.get(path)).json() == {"runs": 0, "edges": []}
+    for amount in (1, 2, 50):
+        answer = await api.post("/workflows/fork/runs", params={"wait": 30}, json={"input": {"amount": amount}})
+        assert answer.json()["status"] == "completed"
+
+    async def count() -> dict[str, Any] | None:
+        counts = (await api.get(path)).json()
+        return counts if counts["runs"] == 3 else None
+
+    counts = await wait_until(count, 90)  # the archive follows within seconds
+    assert {"source": "large", "port": "true", "runs": 1, "source_runs": 3} in counts["edges"]
+    assert {"source": "large", "port": "false", "runs": 2, "source_runs": 3} in counts["edges"]
+    assert {"source": "yes", "port": "next", "runs": 1, "source_runs": 1} in counts["edges"]
+    assert (await api.get("/workflows/fork/versions/9/edges")).status_code == 404

@@ -60,7 +60,7 @@ CALLS = (
         Call(each, ID)
         for each in ("getWorkflow", "listVersions", "compareVersions", "getWorkflowStats", "drawWorkflow")
     ),
-    *(Call(each, VERSIONED) for each in ("getVersion", "drawVersion")),
+    *(Call(each, VERSIONED) for each in ("getVersion", "drawVersion", "countEdges")),
     Call("rollbackWorkflow", ID, {"version": 1}),
     Call("startRun", {**ID, "idempotency_key": "py-1"}, {"input": {"name": "Ada"}}, keeps="run"),
     *(Call(each, RUN) for each in ("pauseRun", "resumeRun")),
