@@ -8,7 +8,7 @@ from playwright.async_api import Page, expect
 
 from tests.api.support import wait_for_status
 from tests.console.examples import CHARGED, ORDER, REFUSED, activate, start
-from tests.temporal.world import World
+from tests.temporal.world import World, wait_until
 
 LARGE = 9007199254740993
 """JavaScript rounds it."""
@@ -242,3 +242,57 @@ async def test_a_retry_with_other_parameters_sends_what_differs_and_no_secret(
 
     body = json.loads((await sent.value).post_data or "")
     assert body["parameters"] == {"json": {"more": 1, "order": LARGE}}
+
+
+async def test_two_runs_are_compared_on_one_graph(
+    page: Page, api: httpx.AsyncClient, world: World, customer: str
+) -> None:
+    world.script({"http.request": CHARGED}, customer)
+    await activate(api, ORDER)
+    first = await start(api, "order", amount=5, lines=[1])
+    second = await start(api, "order", amount=5000)
+    await wait_for_status(api, first, "completed")
+    await wait_for_status(api, second, "waiting")
+    await page.goto(f"/#/runs/{first}")
+    await page.get_by_role("button", name="Compare…").click()
+    await page.get_by_role("dialog").get_by_role("button", name=second).click()
+
+    card = page.get_by_role("region", name="Comparison")
+    await expect(card.get_by_role("row").filter(has_text="Charge card")).to_contain_text("completed")
+    await expect(card.get_by_role("row").filter(has_text="Charge card")).to_contain_text("to come")
+    differs = "Large order?, condition, differs: amount 5 > 1,000: false – amount 5,000 > 1,000: true"
+    await expect(page.get_by_role("button", name=differs)).to_be_visible()
+    await card.get_by_role("button", name="Ask the manager").click()
+    await expect(card).to_contain_text("Ask the manager in the other run")
+    await card.get_by_role("link", name="The other").click()
+    await expect(page.get_by_text("“Ask the manager” waits for the event “decided”")).to_be_visible()
+    await expect(card).to_be_visible()
+    await card.get_by_role("button", name="Close").click()
+    await expect(card).to_be_hidden()
+
+
+async def test_a_run_marks_where_it_left_the_usual_path(
+    page: Page, api: httpx.AsyncClient, world: World, customer: str
+) -> None:
+    world.script({"http.request": CHARGED}, customer)
+    await activate(api, ORDER)
+    usual = [await start(api, "order", amount=5) for _ in range(10)]
+    unusual = await start(api, "order", amount=5000)
+    await wait_for_status(api, unusual, "waiting")
+    for run_id in usual:
+        await wait_for_status(api, run_id, "completed")
+    assert (await api.post(f"/runs/{unusual}/events/decided", json={"approved": True})).status_code == 202
+    await wait_for_status(api, unusual, "completed")
+
+    async def count_archived() -> bool:
+        return bool((await api.get("/workflows/order/versions/1/edges")).json()["runs"] == 11)
+
+    await wait_until(count_archived, 90)
+    await page.goto(f"/#/runs/{unusual}")
+
+    await page.get_by_role("button", name="left the usual path at “Large order?”").click()
+    await expect(page.get_by_text("1 of the last 11 runs that came here left by “true”")).to_be_visible()
+    await expect(page.get_by_text("true · 9 %")).to_be_visible()
+    await page.goto(f"/#/runs/{usual[0]}")
+    await expect(page.get_by_text("false · 91 %")).to_be_visible()
+    await expect(page.get_by_text("left the usual path")).to_be_hidden()

@@ -45,7 +45,8 @@ export function Graph({ layout, label, states, selected = null, onSelect }: Prop
               isEntry={box.id === start} elementId={nodeElementId(box.id)} onSelect={onSelect} onKey={moveFocus} />
           ))}
           {layout.edges.filter((each) => !isMany || isEdgeInView(each, view)).map((edge, index) => (
-            <EdgeLine key={`${edge.source}|${edge.port}|${edge.target}|${index}`} edge={edge} state={states?.edges.get(edge)} />
+            <EdgeLine key={`${edge.source}|${edge.port}|${edge.target}|${index}`} edge={edge} state={states?.edges.get(edge)}
+              note={states?.notes?.get(edge)} />
           ))}
           {layout.boxes.filter((box) => !isContainer(box) && (!isMany || isInView(box, view))).map((box) => (
             <NodeBox key={box.id} box={box} state={states?.nodes.get(box.id)} isSelected={box.id === selected}
@@ -101,14 +102,21 @@ function Frame({ frame }: { frame: ScopeFrame }) {
   );
 }
 
-function EdgeLine({ edge, state = "open" }: { edge: Edge; state?: EdgeState | undefined }) {
+interface EdgeProps {
+  edge: Edge;
+  state: EdgeState | undefined;
+  note: string | undefined;
+}
+
+function EdgeLine({ edge, state = "open", note }: EdgeProps) {
+  const label = [edge.label, note].filter(Boolean).join(" · ");
   const path = useMemo(() => roundCorners(edge.points), [edge]);
   return (
     <g class={`edge ${state}`} aria-hidden="true">
       <path d={path} marker-end={`url(#arrow-${state})`} />
-      {edge.label && (
+      {label && (
         <text x={edge.label_x} y={edge.label_y} text-anchor="middle">
-          {edge.label}
+          {label}
         </text>
       )}
     </g>
@@ -143,7 +151,7 @@ function stepTowards([x, y]: [number, number], [toX, toY]: [number, number]): [n
 function Arrows() {
   return (
     <defs>
-      {(["open", "taken", "off"] as const).map((state) => (
+      {(["open", "taken", "off", "unusual", "first", "second"] as const).map((state) => (
         <marker key={state} id={`arrow-${state}`} class={`arrow ${state}`} markerWidth="9" markerHeight="8" refX="7" refY="4"
           orient="auto" markerUnits="userSpaceOnUse">
           <path d="M0 0L8 4L0 8z" />

@@ -16,15 +16,20 @@ export interface NodeState {
   steps: Step[];
 }
 
-export type EdgeState = "taken" | "off" | "open";
+/** `unusual` is taken by few runs; `first` and `second` by one of two runs that are compared. */
+export type EdgeState = "taken" | "off" | "open" | "unusual" | "first" | "second";
 
 export interface GraphStates {
   nodes: Map<string, NodeState>;
   edges: Map<Edge, EdgeState>;
+  /** Words beside edges. */
+  notes?: Map<Edge, string>;
 }
 
 /** Statuses from the one that a person wants to see first, where a node has run several times. */
 const URGENCY: Status[] = ["failed", "retrying", "waiting", "pending", "running", "cancelled", "skipped", "completed"];
+/** Decisions whether a node runs or a loop ends, not where to go on. */
+const NO_PORTS = ["when", "skipped", "break"];
 const TO_COME = { tone: "none", icon: null, word: "To come", line: "", steps: [] } as const;
 const NOT_TAKEN = { tone: "off", icon: null, word: "Not taken", line: "not taken", steps: [] } as const;
 
@@ -127,7 +132,7 @@ function classifyEdge(edge: Edge, groups: Map<string, Step[]>, run: Run): EdgeSt
 
 function leavesBy(step: Step, port: string): boolean {
   const decided = portOf(step.decision);
-  if (decided !== null) return decided === port;
+  if (decided !== null && !NO_PORTS.includes(decided)) return decided === port;
   const output = (step.output_data ?? {}) as JsonObject;
   if (output.timed_out === true) return port === "timeout";
   if (step.error && step.status === "failed") return port === "error";

@@ -1,21 +1,22 @@
 // One run: what it needs, its graph, the chosen step, its steps and its data.
 import { useMemo, useState } from "preact/hooks";
-import { address, linkTo, setParameters } from "../../data/address";
+import { address, setParameters } from "../../data/address";
 import { get, Problem } from "../../data/api";
 import type { Layout } from "../../data/layout";
 import { usePolled } from "../../data/polling";
 import type { JsonObject, Run, Step, Wait } from "../../data/types";
-import { Graph } from "../../graph/graph";
 import type { Picks } from "../../graph/paths";
-import { computeStates, groupSteps } from "../../graph/states";
+import { groupSteps } from "../../graph/states";
+import type { EdgeCounts } from "../../graph/usual_path";
 import { Loading, ProblemNotice } from "../../parts/notices";
-import { Pill } from "../../parts/status";
 import type { PageProps } from "../../shell/pages";
 import { Banner } from "./banner";
+import { compareRuns } from "./compared_runs";
+import { ComparisonCard, useOtherRun } from "./comparison_card";
 import { describeNeeds } from "./need";
-import { IterationPickers } from "./pickers";
-import { drawPlan, RerunBanner, useRerunPreview } from "./rerun_preview";
+import { RerunBanner, useRerunPreview } from "./rerun_preview";
 import { RunData } from "./run_data";
+import { RunGraph } from "./run_graph";
 import { RunHeading } from "./run_heading";
 import { useRun } from "./run_store";
 import { StepPanel } from "./step_panel";
@@ -44,8 +45,13 @@ function useGraph(run: Run) {
     `${run.workflow_id}/${version}`,
     0,
   );
+  const counts = usePolled(
+    async (signal) => (version > 0 ? await get<EdgeCounts>(`${address}/edges`, {}, signal) : null),
+    `${run.workflow_id}/${version} edges`,
+    0,
+  );
   const nodes = useMemo(() => indexNodes(definition.value), [definition.value]);
-  return { layout: graph.value, problem: graph.error, nodes };
+  return { layout: graph.value, problem: graph.error, nodes, counts: counts.value };
 }
 
 function indexNodes(definition: JsonObject | null): ReadonlyMap<string, JsonObject> {
@@ -66,7 +72,7 @@ interface ViewProps {
 }
 
 function RunView({ run, error, isLive, refresh }: ViewProps) {
-  const { layout, problem, nodes } = useGraph(run);
+  const { layout, problem, nodes, counts } = useGraph(run);
   const [picks, setPicks] = useState<Picks>(new Map());
   const [preview, askForRerun] = useRerunPreview(run);
   const titles = useMemo(() => new Map(layout?.boxes.map(({ id, name }) => [id, name])), [layout]);
@@ -79,11 +85,14 @@ function RunView({ run, error, isLive, refresh }: ViewProps) {
     setPicks(next);
     setParameters({ step: null });
   };
+  const { other, problem: otherProblem } = useOtherRun(address.value.query.get("with") ?? "");
+  const comparison = useMemo(() => (layout && other ? compareRuns(layout, run, other, picks) : null), [layout, run, other, picks]);
   const choose = ({ id, node_id }: Step) => setParameters({ step: id, node: node_id });
   return (
     <>
       <RunHeading run={run} isLive={isLive} />
       {error && !error.isUnreachable && <ProblemNotice problem={error} onRetry={refresh} />}
+      {otherProblem && <ProblemNotice problem={otherProblem} />}
       {preview ? (
         <RerunBanner run={run} preview={preview} nameOf={nameOf} onClose={() => askForRerun(null)} />
       ) : (
@@ -93,14 +102,18 @@ function RunView({ run, error, isLive, refresh }: ViewProps) {
       )}
       <div class="run-columns">
         <div class="run-main">
-          <GraphCard run={run} layout={layout} problem={problem} picks={picks} onPick={pick} plan={preview?.plan ?? null}
-            selected={choice.node} />
+          <RunGraph run={run} layout={layout} problem={problem} picks={picks} onPick={pick} plan={preview?.plan ?? null}
+            compared={comparison?.states ?? null} counts={counts} selected={choice.node} nameOf={nameOf} />
+          {other && comparison && (
+            <ComparisonCard run={run} other={other} differences={comparison.differences} nameOf={nameOf}
+              step={other.steps.findLast(({ node_id }) => node_id === choice.node) ?? null} />
+          )}
           <RunData run={run} />
         </div>
         <aside class="run-side">
           {choice.node && (
             <StepPanel run={run} box={layout?.boxes.find(({ id }) => id === choice.node) ?? null} steps={choice.steps}
-              step={choice.step} template={nodes.get(choice.node) ?? null} onChoose={(step) => setParameters({ step })}
+              step={choice.step} counts={counts} template={nodes.get(choice.node) ?? null} onChoose={(step) => setParameters({ step })}
               onRerun={askForRerun} />
           )}
           <StepTable run={run} nameOf={nameOf} selected={choice.step?.id ?? null} onChoose={choose} />
@@ -139,60 +152,4 @@ function chooseStep(run: Run, layout: Layout | null, picks: Picks): Choice {
 function findSchema(wait: Wait, nodes: ReadonlyMap<string, JsonObject>): JsonObject | null {
   const schema = wait.schema ?? (nodes.get(wait.node_id ?? "")?.config as JsonObject | undefined)?.schema;
   return schema && typeof schema === "object" && !Array.isArray(schema) ? schema : null;
-}
-
-interface GraphProps {
-  run: Run;
-  layout: Layout | null;
-  problem: Problem | null;
-  picks: Picks;
-  plan: NonNullable<ReturnType<typeof useRerunPreview>[0]>["plan"];
-  selected: string | null;
-  onPick: (scope: string, index: number | null) => void;
-}
-
-function GraphCard({ run, layout, problem, picks, plan, selected, onPick }: GraphProps) {
-  const states = useMemo(() => {
-    if (!layout) return undefined;
-    return plan ? drawPlan(layout, plan) : computeStates(layout, run, picks);
-  }, [layout, run, picks, plan]);
-  return (
-    <section class="card" aria-label="Graph">
-      <h2 class="card-title">
-        Graph
-        {states && !plan && <Legend states={[...states.nodes.values()].map(({ word }) => word)} />}
-        <span class="card-tools">{layout && <IterationPickers layout={layout} run={run} picks={picks} onPick={onPick} />}</span>
-      </h2>
-      {layout ? (
-        <Graph layout={layout} states={states} label={`Graph of run ${run.id}`} selected={selected}
-          onSelect={(node) => setParameters({ node, step: null })} />
-      ) : problem ? (
-        <p class="muted none">
-          The graph cannot be drawn: {problem.message} <a href={linkTo(["workflows", run.workflow_id])}>Open the workflow</a>
-        </p>
-      ) : (
-        <Loading what="the graph" />
-      )}
-    </section>
-  );
-}
-
-function Legend({ states }: { states: string[] }) {
-  const count = (...words: string[]) => states.filter((word) => words.includes(word)).length;
-  const groups = [
-    { tone: "ok", icon: "completed", text: "done", number: count("Completed", "Started") },
-    { tone: "run", icon: "running", text: "running", number: count("Running", "Retrying") },
-    { tone: "wait", icon: "waiting", text: "waiting", number: count("Waiting", "Pending") },
-    { tone: "bad", icon: "failed", text: "failed", number: count("Failed") },
-    { tone: "off", icon: "skipped", text: "not taken", number: count("Not taken", "Skipped", "Cancelled") },
-  ] as const;
-  return (
-    <>
-      {groups
-        .filter(({ number }) => number > 0)
-        .map(({ tone, icon, text, number }) => (
-          <Pill key={text} tone={tone} icon={icon} text={`${number} ${text}`} />
-        ))}
-    </>
-  );
 }

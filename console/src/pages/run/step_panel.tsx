@@ -4,6 +4,7 @@ import { linkTo } from "../../data/address";
 import type { Box } from "../../data/layout";
 import type { Json, JsonObject, Run, Step } from "../../data/types";
 import { listComparisons, portOf } from "../../graph/decisions";
+import { describeShare, type EdgeCount, type EdgeCounts } from "../../graph/usual_path";
 import { ActionButton } from "../../parts/action_button";
 import { Icon } from "../../parts/icon";
 import { isEmpty, JsonView } from "../../parts/json_view";
@@ -19,6 +20,8 @@ interface Props {
   /** The steps of the node in the chosen iterations, in order. */
   steps: Step[];
   step: Step | null;
+  /** What the last runs took, where that is known. */
+  counts: EdgeCounts | null;
   /** The node as it is written in the definition, where that is known. */
   template: JsonObject | null;
   onChoose: (stepId: string) => void;
@@ -26,7 +29,7 @@ interface Props {
 }
 
 /** The panel. */
-export function StepPanel({ run, box, steps, step, template, onChoose, onRerun }: Props) {
+export function StepPanel({ run, box, steps, step, counts, template, onChoose, onRerun }: Props) {
   const [tab, setTab] = useState<Tab>("Overview");
   const name = box?.name ?? step?.node_id ?? "";
   return (
@@ -45,7 +48,7 @@ export function StepPanel({ run, box, steps, step, template, onChoose, onRerun }
         ))}
       </div>
       <div class="tab-panel" role="tabpanel" id="tab-panel" aria-labelledby={`tab-${tab}`} tabIndex={-1}>
-        {tab === "Overview" && <Overview run={run} box={box} step={step} onRerun={onRerun} />}
+        {tab === "Overview" && <Overview run={run} box={box} step={step} counts={counts} onRerun={onRerun} />}
         {tab === "Input" && <Input step={step} template={template} />}
         {tab === "Output" && <JsonView value={step?.output_data} label="Output" />}
         {tab === "Attempts" && <Attempts step={step} />}
@@ -82,10 +85,11 @@ interface OverviewProps {
   run: Run;
   box: Box | null;
   step: Step | null;
+  counts: EdgeCounts | null;
   onRerun: (nodeId: string) => void;
 }
 
-function Overview({ run, box, step, onRerun }: OverviewProps) {
+function Overview({ run, box, step, counts, onRerun }: OverviewProps) {
   if (!step) {
     return (
       <>
@@ -99,7 +103,7 @@ function Overview({ run, box, step, onRerun }: OverviewProps) {
       {box?.description && <p class="described">{box.description}</p>}
       {step.error && <ErrorBlock step={step} />}
       <dl>
-        <Decision decision={step.decision} />
+        <Decision decision={step.decision} count={findPortCount(step, counts)} />
         <dt>Type</dt>
         <dd>{box?.type === "action" ? <code>{box.detail}</code> : box?.type}</dd>
         <dt>Started</dt>
@@ -140,7 +144,13 @@ function Overview({ run, box, step, onRerun }: OverviewProps) {
   );
 }
 
-function Decision({ decision }: { decision: Json }) {
+/** Return how many of the last runs left the node by the port of a step. */
+function findPortCount({ node_id, decision }: Step, counts: EdgeCounts | null): EdgeCount | null {
+  const port = portOf(decision);
+  return counts?.edges.find((each) => each.source === node_id && each.port === port) ?? null;
+}
+
+function Decision({ decision, count }: { decision: Json; count: EdgeCount | null }) {
   const lines = listComparisons(decision);
   const port = portOf(decision);
   if (lines.length === 0 && port === null) return null;
@@ -156,6 +166,7 @@ function Decision({ decision }: { decision: Json }) {
             left by <b>{port}</b>
           </div>
         )}
+        {count && <div class="muted">{describeShare(count)}</div>}
       </dd>
     </>
   );

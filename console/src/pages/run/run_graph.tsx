@@ -1,0 +1,90 @@
+// The graph of a run: its states, the plan of a rerun, or what differs from another run.
+import { useMemo } from "preact/hooks";
+import { linkTo, setParameters } from "../../data/address";
+import type { Problem } from "../../data/api";
+import type { Layout } from "../../data/layout";
+import type { Run } from "../../data/types";
+import { Graph } from "../../graph/graph";
+import type { Picks } from "../../graph/paths";
+import { computeStates, type GraphStates } from "../../graph/states";
+import { type EdgeCounts, findDeviations, markShares } from "../../graph/usual_path";
+import { Loading } from "../../parts/notices";
+import { Pill } from "../../parts/status";
+import { CompareButton } from "./comparison_card";
+import { IterationPickers } from "./pickers";
+import { drawPlan } from "./rerun_preview";
+import type { RerunPlan } from "./run_actions";
+
+interface Props {
+  run: Run;
+  layout: Layout | null;
+  problem: Problem | null;
+  picks: Picks;
+  plan: RerunPlan | null;
+  /** States of a comparison with another run. */
+  compared: GraphStates | null;
+  /** What the last runs took, where that is known. */
+  counts: EdgeCounts | null;
+  selected: string | null;
+  onPick: (scope: string, index: number | null) => void;
+  nameOf: (nodeId: string) => string;
+}
+
+/** The card. */
+export function RunGraph({ run, layout, problem, picks, plan, compared, counts, selected, onPick, nameOf }: Props) {
+  const own = useMemo(() => (layout ? computeStates(layout, run, picks) : undefined), [layout, run, picks]);
+  const states = useMemo(() => {
+    if (!layout || !own) return undefined;
+    if (plan) return drawPlan(layout, plan);
+    return compared ?? (counts ? markShares(layout, own, counts) : own);
+  }, [layout, own, plan, compared, counts]);
+  const deviations = layout && own && counts && !plan && !compared ? findDeviations(layout, own, counts) : [];
+  return (
+    <section class="card" aria-label="Graph">
+      <h2 class="card-title">
+        Graph
+        {own && !plan && !compared && <Legend states={[...own.nodes.values()].map(({ word }) => word)} />}
+        {compared && <Pill tone="wait" icon="warning" text="what differs from the other run" />}
+        {deviations.map(({ source, port }) => (
+          <button key={`${source} ${port}`} type="button" class="link" onClick={() => setParameters({ node: source, step: null })}>
+            left the usual path at “{nameOf(source)}”
+          </button>
+        ))}
+        <span class="card-tools">
+          {layout && <IterationPickers layout={layout} run={run} picks={picks} onPick={onPick} />}
+          <CompareButton run={run} />
+        </span>
+      </h2>
+      {layout ? (
+        <Graph layout={layout} states={states} label={`Graph of run ${run.id}`} selected={selected}
+          onSelect={(node) => setParameters({ node, step: null })} />
+      ) : problem ? (
+        <p class="muted none">
+          The graph cannot be drawn: {problem.message} <a href={linkTo(["workflows", run.workflow_id])}>Open the workflow</a>
+        </p>
+      ) : (
+        <Loading what="the graph" />
+      )}
+    </section>
+  );
+}
+
+function Legend({ states }: { states: string[] }) {
+  const count = (...words: string[]) => states.filter((word) => words.includes(word)).length;
+  const groups = [
+    { tone: "ok", icon: "completed", text: "done", number: count("Completed", "Started") },
+    { tone: "run", icon: "running", text: "running", number: count("Running", "Retrying") },
+    { tone: "wait", icon: "waiting", text: "waiting", number: count("Waiting", "Pending") },
+    { tone: "bad", icon: "failed", text: "failed", number: count("Failed") },
+    { tone: "off", icon: "skipped", text: "not taken", number: count("Not taken", "Skipped", "Cancelled") },
+  ] as const;
+  return (
+    <>
+      {groups
+        .filter(({ number }) => number > 0)
+        .map(({ tone, icon, text, number }) => (
+          <Pill key={text} tone={tone} icon={icon} text={`${number} ${text}`} />
+        ))}
+    </>
+  );
+}
