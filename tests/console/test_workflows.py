@@ -42,6 +42,26 @@ async def test_versions_are_compared_on_the_graph_and_rolled_back(
     await expect(page.get_by_text("Paused", exact=True).first).to_be_visible()
 
 
+async def test_two_versions_are_drawn_on_one_graph_with_what_was_removed(page: Page, api: httpx.AsyncClient) -> None:
+    """A node that the newer version does not have was not on the graph."""
+    await activate(api, ORDER)
+    audit = {"id": "audit", "type": "action", "name": "Write the audit", "action": "log.message"}
+    nodes = [node for node in ORDER["nodes"] if node["id"] != "decide"]
+    edges = [edge for edge in ORDER["edges"] if "decide" not in (edge["source"], edge["target"])]
+    second = [{"source": "large", "target": "audit", "condition": "true"}, {"source": "audit", "target": "charge"}]
+    changed = {**ORDER, "nodes": [*nodes, {**audit, "config": {"message": "x"}}], "edges": [*edges, *second]}
+    for definition in (changed, {**changed, "name": "Orders"}):
+        assert (await api.put("/workflows/order", json=definition)).status_code == 200
+        assert (await api.post("/workflows/order/activate")).status_code == 200
+    await page.goto("/#/workflows/order")
+    await page.get_by_role("button", name="Version 3").click()
+    await page.get_by_role("combobox", name="Compare version 3 with").select_option(label="version 1")
+
+    await expect(page.get_by_role("button", name="Ask the manager, wait, removed")).to_be_visible()
+    await expect(page.get_by_role("button", name="Write the audit, action, added")).to_be_visible()
+    await expect(page.get_by_role("button", name="Charge card, action, unchanged")).to_be_visible()
+
+
 async def test_a_workflow_is_written_checked_simulated_saved_and_activated(page: Page, api: httpx.AsyncClient) -> None:
     await page.goto("/#/edit")
     await expect(page.get_by_text("Valid", exact=True)).to_be_visible()

@@ -67,7 +67,25 @@ export function VersionsCard({ workflow, base, onChanged }: Props) {
           </li>
         ))}
       </ul>
+      {value.items.length > 0 && <CompareWith versions={value.items} shown={shown} />}
     </section>
+  );
+}
+
+/** Choose the version that the one on the graph is compared with. */
+function CompareWith({ versions, shown }: { versions: Version[]; shown: number }) {
+  return (
+    <label class="picker compare">
+      <span>Compare {shown ? `version ${shown}` : "the working copy"} with</span>
+      <select value={address.value.query.get("from") ?? ""} onChange={(event) => setParameters({ from: event.currentTarget.value })}>
+        <option value="">nothing</option>
+        {versions.filter(({ version }) => version !== shown).map(({ version }) => (
+          <option key={version} value={version}>
+            version {version}
+          </option>
+        ))}
+      </select>
+    </label>
   );
 }
 

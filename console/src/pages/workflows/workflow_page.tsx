@@ -4,7 +4,7 @@ import { address, goTo, linkTo, setParameters } from "../../data/address";
 import { get, post } from "../../data/api";
 import type { Layout } from "../../data/layout";
 import { usePolled } from "../../data/polling";
-import type { Json, Page, RunSummary, Workflow } from "../../data/types";
+import type { Json, JsonObject, Page, RunSummary, Workflow } from "../../data/types";
 import { Graph } from "../../graph/graph";
 import { ActionButton } from "../../parts/action_button";
 import { JsonView } from "../../parts/json_view";
@@ -14,7 +14,7 @@ import { formatCount, formatNumber, formatDuration, Moment, Until } from "../../
 import { notify } from "../../parts/toasts";
 import type { PageProps } from "../../shell/pages";
 import { RunTable } from "../runs/run_table";
-import { drawChanges, useComparison } from "./comparison";
+import { useComparedGraph, useComparison } from "./comparison";
 import { StartDialog } from "./start_dialog";
 import { VersionsCard } from "./versions";
 import { describeTrigger, STATES } from "./workflow_words";
@@ -136,20 +136,22 @@ function Heading({ workflow, base, refresh }: { workflow: Workflow; base: string
 function GraphCard({ workflow, base }: { workflow: Workflow; base: string }) {
   const { query } = address.value;
   const version = Number(query.get("version") ?? 0);
-  const comparison = useComparison(base, Number(query.get("from") ?? 0), version);
+  const from = Number(query.get("from") ?? 0);
+  const comparison = useComparison(base, from, version);
   const drawing = version > 0 ? `${base}/versions/${version}/graph` : `${base}/graph`;
   const key = `${drawing} ${version > 0 ? "" : workflow.updated_at}`;
   const graph = usePolled((signal) => get<Layout>(drawing, { format: "layout" }, signal), key, 0);
-  const states = graph.value && comparison ? drawChanges(graph.value, comparison) : undefined;
+  const compared = useComparedGraph(base, comparison, pickDefinition(workflow) as JsonObject);
+  const layout = compared?.layout ?? graph.value;
   return (
     <section class="card" aria-label="Graph">
       <h2 class="card-title">
         Graph
         <span class="muted">{version > 0 ? `version ${version}` : "working copy"}</span>
-        {comparison && <Pill tone="wait" text={`${formatCount(comparison.changes.length, "change")} since version ${comparison.from_version}`} />}
+        {comparison && <Pill tone="wait" text={`${formatCount(comparison.changes.length, "change")} ${from > version && version ? "from" : "since"} version ${from}`} />}
       </h2>
-      {graph.value ? (
-        <Graph layout={graph.value} states={states} label={`Graph of ${workflow.id}`} selected={query.get("node")}
+      {layout ? (
+        <Graph layout={layout} states={compared?.states} label={`Graph of ${workflow.id}`} selected={query.get("node")}
           onSelect={(node) => setParameters({ node })} />
       ) : graph.error ? (
         <ProblemNotice problem={graph.error} />
