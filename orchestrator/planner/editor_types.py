@@ -54,6 +54,7 @@ TRIGGER_CONFIG: dict[str, Schema] = {
     "catchup_window_seconds": NUMBER,
     "jitter_seconds": NUMBER,
     "filter": may_be_empty(refer("condition")),
+    "schema": {"type": ["object", "boolean", "null"]},
     "methods": may_be_empty(
         {"type": "array", "items": {"anyOf": [{"enum": list(METHODS)}, {"enum": [each.lower() for each in METHODS]}]}}
     ),

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from orchestrator.errors import OrchestratorError, ProblemCode
+from orchestrator.jsontools import schema
 from orchestrator.jsontools.suggestions import join_names
 from orchestrator.language import condition_reader
 from orchestrator.model.definition import TRIGGER_TYPES, Trigger
@@ -23,7 +24,7 @@ CONFIG_KEYS: dict[str, tuple[str, ...]] = {
     "schedule": (
         "timezone", "overlap", "catchup_window_seconds", "jitter_seconds", "start_at", "end_at", "input",
     ),
-    "event": ("filter",),
+    "event": ("filter", "schema"),
     "webhook": webhook_checks.CONFIG_KEYS,
 }  # fmt: skip
 OWN_KEYS = {
@@ -179,6 +180,9 @@ def _check_event(trigger: Trigger, report: Report) -> None:
         report.add_error(
             "bad_event", f"{AT}/event", "`**` must be the last part of an event name", "use `*` for one part"
         )
+    data_schema = trigger.config.get("schema")
+    if data_schema:
+        report.problems.extend(schema.find_schema_problems(data_schema, f"{AT}/config/schema"))
     condition = trigger.config.get("filter")
     if condition:
         report.problems.extend(condition_reader.find_problems(condition, f"{AT}/config/filter"))

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from orchestrator.errors import OrchestratorError
+from orchestrator.errors import OrchestratorError, Problem
+from orchestrator.jsontools.schema import find_problems
 from orchestrator.jsontools.suggestions import did_you_mean
 from orchestrator.language import Env
 from orchestrator.language.condition_reader import build_evidence, compile_condition
@@ -17,11 +18,15 @@ from orchestrator.store.deliveries import FAILED, PAUSED, Start
 from orchestrator.store.records import ACTIVE, TriggerRow
 from orchestrator.store.triggers import Triggers
 
+MAX_PROBLEMS = 3
+"""Problems of an event's data that a reason names."""
+MAX_REASON = 500
 MAX_ANSWERS = 20
 """Answers that a delivery keeps, those first of workflows that do not start."""
 START, FILTERED = "start", "filtered"
 ANSWERS = (START, PAUSED, FILTERED, FAILED)
-"""What a workflow answers: it starts; it is paused; its filter is false; its filter cannot be evaluated."""
+"""What a workflow answers: it starts; it is paused; its filter is false; its filter cannot be evaluated, or the data
+does not match its schema."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +63,15 @@ class Subscribers:
     async def _ask(
         self, customer_id: str, planned: Sequence[tuple[TriggerRow, Start]], received: Mapping[str, Any]
     ) -> Asked:
-        filters = {row.workflow_id: row.config["filter"] for row, _ in planned if row.config.get("filter")}
+        configs = {
+            row.workflow_id: row.config for row, _ in planned if row.config.get("filter") or row.config.get("schema")
+        }
         refused: dict[str, dict[str, Any]] = {}
-        if filters:
+        if configs:
             try:
-                refused = await self.plans.call(customer_id, evaluate_filters, filters, received)
+                refused = await self.plans.call(customer_id, find_refusals, configs, received)
             except TooCostly as error:
-                refused = {name: {"answer": FAILED, "reason": _explain_failed_filter(error)} for name in filters}
+                refused = {name: {"answer": FAILED, "reason": _explain_failed_filter(error)} for name in configs}
         starts: list[Start] = []
         answers: list[dict[str, Any]] = []
         for row, start in planned:
@@ -97,18 +104,27 @@ def matches_pattern(pattern: str, name: str) -> bool:
     return len(wanted) == len(parts) and all(want in ("*", part) for want, part in zip(wanted, parts, strict=True))
 
 
-def evaluate_filters(filters: Mapping[str, Any], received: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def find_refusals(configs: Mapping[str, Mapping[str, Any]], received: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Return the answers of the workflows that do not start, each with what its filter saw or why it failed."""
     env = _build_filter_env(received)
     refused: dict[str, dict[str, Any]] = {}
-    for name, condition in filters.items():
+    for name, config in configs.items():
+        problems = find_problems(config["schema"], received["data"]) if config.get("schema") else []
+        if problems:
+            refused[name] = {"answer": FAILED, "reason": _explain_mismatch(problems)}
+            continue
         try:
-            result, seen = compile_condition(condition).decide(env)
+            result, seen = compile_condition(config["filter"]).decide(env) if config.get("filter") else (True, [])
             if not result:
                 refused[name] = {"answer": FILTERED, "decision": build_evidence(seen, "false")}
         except OrchestratorError as error:
             refused[name] = {"answer": FAILED, "reason": _explain_failed_filter(error)}
     return refused
+
+
+def _explain_mismatch(problems: Sequence[Problem]) -> str:
+    listed = "; ".join(f"{problem.path or '/'}: {problem.message}" for problem in problems[:MAX_PROBLEMS])
+    return f"the event's data does not match the trigger's schema: {listed}"[:MAX_REASON]
 
 
 def _build_filter_env(received: Mapping[str, Any]) -> Env:

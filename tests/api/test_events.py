@@ -44,6 +44,21 @@ async def test_a_filter_that_fails_affects_its_own_start_only(api: httpx.AsyncCl
     assert "the trigger's filter failed: invalid pattern '(('" in states["bad"][1]
 
 
+async def test_data_that_does_not_match_the_schema_of_a_trigger_fails_its_start_only(api: httpx.AsyncClient) -> None:
+    schema = {"type": "object", "required": ["total"], "properties": {"total": {"type": "number"}}}
+    await create_active_workflow(api, "any", {"type": "event", "event": "order.paid"})
+    await create_active_workflow(api, "typed", {"type": "event", "event": "order.paid", "config": {"schema": schema}})
+
+    odd = (await api.post("/events", json={"name": "order.paid", "data": {"total": "many"}})).json()
+    good = (await api.post("/events", json={"name": "order.paid", "data": {"total": 3}})).json()
+
+    states = {start["workflow_id"]: (start["state"], start["reason"]) for start in odd["runs"]}
+    assert states["any"] == ("started", None)
+    assert states["typed"][0] == "failed"
+    assert states["typed"][1].startswith("the event's data does not match the trigger's schema: /total: ")
+    assert {start["state"] for start in good["runs"]} == {"started"}
+
+
 async def test_a_repeated_event_starts_nothing(api: httpx.AsyncClient) -> None:
     await create_active_workflow(api, "one", {"type": "event", "event": "order.paid"})
     event = {"id": "e1", "name": "order.paid", "data": {}}

@@ -528,6 +528,25 @@ def test_the_trigger_has_the_shape_of_its_type() -> None:
     assert read(schedule, "trigger.time") == ["1:4: `trigger` has no field 'time'"]
 
 
+def test_a_filter_reads_what_its_trigger_receives() -> None:
+    def check_filter(field: str, *, webhook: bool = False, **config: Any) -> list[str]:
+        trigger: dict[str, Any] = {"type": "event", "event": "order.paid"}
+        if webhook:
+            trigger = {"type": "webhook", "webhook_path": "x"}
+        condition = {"field": field, "operator": "greater_than", "value": 3}
+        found = find({"a": put(x=1)}, "trigger -> a", trigger={**trigger, "config": {"filter": condition, **config}})
+        return [message for severity, _, message, _ in found if severity == "error"]
+
+    total = {"type": "object", "properties": {"total": {"type": "number"}}, "additionalProperties": False}
+    assert check_filter("data.total") == check_filter("trigger.data.total") == check_filter("name") == []
+    assert check_filter("body.total") == ["1:1: the filter of a trigger of type event has no 'body'"]
+    assert check_filter("trigger.body.total") == ["1:1: `trigger` has no field 'body'"]
+    assert check_filter("body.total", webhook=True) == check_filter("headers.x", webhook=True) == []
+    assert check_filter("data.total", webhook=True) == ["1:1: the filter of a trigger of type webhook has no 'data'"]
+    assert check_filter("data.total", schema=total) == []
+    assert check_filter("data.sum", schema=total) == ["1:1: `data` has no field 'sum'"]
+
+
 def test_a_declared_result_must_be_a_schema() -> None:
     nodes = [{"id": "get", **GET, "result_schema": {"type": "objekt"}}]
 

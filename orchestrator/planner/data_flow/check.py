@@ -9,10 +9,12 @@ from pydantic import BeforeValidator, PlainValidator, WrapValidator
 
 from orchestrator.errors import ProblemCode
 from orchestrator.jsontools.pointer import escape
+from orchestrator.jsontools.suggestions import did_you_mean, join_names
 from orchestrator.language.nodes import Path
 from orchestrator.language.values import read_number
 from orchestrator.model.definition import Definition, Node
 from orchestrator.model.described_action import DescribedAction
+from orchestrator.planner.data_flow import sources
 from orchestrator.planner.data_flow.conditions import check_condition
 from orchestrator.planner.data_flow.expressions import Inference, locate_text
 from orchestrator.planner.data_flow.flow import Flow
@@ -64,7 +66,9 @@ def check(
         flow.walk()
     except (TooComplex, RecursionError):
         return
-    _Checker(flow, Witness(regions, precedence), report).check()
+    checker = _Checker(flow, Witness(regions, precedence), report)
+    checker.check_filter()
+    checker.check()
 
 
 @dataclass
@@ -82,6 +86,21 @@ class _Checker:
                 self._check_site(number, node, site, find_state(self.flow, number, site[0].removeprefix(pointer)))
             if node.type == "switch":
                 self._check_cases(node, pointer, seen)
+
+    def check_filter(self) -> None:
+        """Check the filter of a trigger, which reads what was received."""
+        trigger = self.flow.definition.trigger
+        names = sources.list_filter_names(trigger)
+
+        def report_absent(at: str, text: str, path: Path, known: Type) -> None:
+            where = locate_text(text, path.offset)
+            hint = did_you_mean(path.root, names) or f"it reads {join_names(names)}"
+            message = f"{where}the filter of a trigger of type {trigger.type} has no {path.root!r:.60}"
+            self.report.add_error("unknown_field", at, message, hint)
+
+        if trigger.type in ("event", "webhook") and trigger.config.get("filter"):
+            inference = Inference({}, names, self._add_error, report_absent)
+            check_condition(trigger.config["filter"], "/trigger/config/filter", inference)
 
     def _check_site(self, number: int, node: Node, site: Site, state: State) -> None:
         pointer, value, kind = site
