@@ -14,7 +14,7 @@ import httpx
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from activities.decoder import DEFLATE, GZIP, Decoder
-from activities.registry import ActionContext, ActionFailed, action
+from activities.registry import URL, ActionContext, ActionFailed, action
 from activities.resources import BOUND_SECRETS
 from orchestrator.jsontools.charsets import decode_json, find_charset
 from orchestrator.jsontools.json_values import MAX_DEPTH, is_deeper
@@ -72,7 +72,7 @@ class Request(BaseModel):
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
     method: Method = Field("GET", description="HTTP method.")
-    url: str = Field(description="URL that begins with `http://` or `https://`.", min_length=1)
+    url: str = Field(description="URL that begins with `http://` or `https://`.", min_length=1, json_schema_extra=URL)
     headers: dict[str, str] = Field({}, description="Header names and values.")
     query: dict[str, Scalar | list[Scalar]] = Field({}, description="Query parameters; null values are left out.")
     json_: Any = Field(None, alias="json", description="Body, sent as JSON; null sends no body.")

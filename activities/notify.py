@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from activities.http import Request, request
-from activities.registry import ActionContext, action
+from activities.registry import URL, ActionContext, action
 
 SIGNATURE_HEADER = "X-Orchestrator-Signature"
 TIMESTAMP_HEADER = "X-Orchestrator-Timestamp"
@@ -20,7 +20,7 @@ class Notification(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    url: str = Field(description="URL of the webhook.", min_length=1)
+    url: str = Field(description="URL of the webhook.", min_length=1, json_schema_extra=URL)
     text: str | None = Field(None, description="Message: the key `text` of the body, as Slack expects it.")
     payload: dict[str, Any] = Field({}, description="Additional keys of the body.")
     secret: str | None = Field(None, description="Secret that signs the body: HMAC-SHA256 of `<timestamp>.<body>`.")

@@ -21,8 +21,18 @@ THREAD_HEARTBEAT_SECONDS = 10.0
 """Heartbeat timeout of an action in a thread that has none of its own: with it a cancellation arrives."""
 SPEC_ATTRIBUTE = "__orchestrator_action__"
 __all__ = [
-    "ADDRESSES", "DISCOURAGED_TEMPLATES", "NO_TEMPLATES", "TEMPLATES", "ActionContext", "ActionError", "ActionFailed",
-    "ActionSpec", "Registry", "action", "build_registry",
+    "ADDRESSES",
+    "DISCOURAGED_TEMPLATES",
+    "NO_TEMPLATES",
+    "TEMPLATES",
+    "URL",
+    "ActionContext",
+    "ActionError",
+    "ActionFailed",
+    "ActionSpec",
+    "Registry",
+    "action",
+    "build_registry",
 ]  # fmt: skip
 
 TEMPLATES = "x-templates"
@@ -32,6 +42,8 @@ DISCOURAGED_TEMPLATES: dict[str, Any] = {TEMPLATES: "discouraged"}
 """The same, for code that can do no harm: a template in it is a warning."""
 ADDRESSES: dict[str, Any] = {"x-format": "addresses"}
 """`json_schema_extra` of a parameter that holds email addresses: the text of a number is none."""
+URL: dict[str, Any] = {"x-format": "url"}
+"""`json_schema_extra` of a parameter that is a URL: a list or an object cannot be part of it."""
 
 
 class ActionFailed(Exception):

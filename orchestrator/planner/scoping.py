@@ -146,7 +146,8 @@ class Names:
             )
 
     def _warn(self, code: ProblemCode, pointer: str, name: Name, message: str, hint: str | None = None) -> None:
-        if not name.optional:
+        # What nothing ever sets is no less a mistake where it may be missing: the default would always be used.
+        if not name.optional or code == "unknown_variable":
             self.report.add_warning(code, pointer, f"{name.line}:{name.column}: {message}", hint)
 
     def list_loop_variables(self, number: int) -> list[str]:

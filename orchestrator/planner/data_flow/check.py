@@ -2,10 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
-
-from pydantic import BeforeValidator, PlainValidator, WrapValidator
 
 from orchestrator.errors import ProblemCode
 from orchestrator.jsontools.pointer import escape
@@ -13,20 +10,20 @@ from orchestrator.jsontools.suggestions import did_you_mean, join_names
 from orchestrator.language.nodes import Path
 from orchestrator.language.values import read_number
 from orchestrator.model.definition import Definition, Node
-from orchestrator.model.described_action import DescribedAction
 from orchestrator.planner.data_flow import sources
 from orchestrator.planner.data_flow.conditions import check_condition
 from orchestrator.planner.data_flow.expressions import Inference, locate_text
 from orchestrator.planner.data_flow.flow import Flow
+from orchestrator.planner.data_flow.parameters import check_called_input, check_parameters
 from orchestrator.planner.data_flow.places import find_state
-from orchestrator.planner.data_flow.schema_types import read_schema
-from orchestrator.planner.data_flow.types import MISSING, Kind, State, Type, drop_kinds
-from orchestrator.planner.data_flow.values import check_parameters, infer_json
+from orchestrator.planner.data_flow.types import MISSING, Kind, State, Type, drop_kinds, read_value
+from orchestrator.planner.data_flow.values import infer_json
 from orchestrator.planner.data_flow.walk import TooComplex
 from orchestrator.planner.data_flow.witness import Witness
+from orchestrator.planner.node_checks import make_callee_key
 from orchestrator.planner.policies import Catalogue
 from orchestrator.planner.precedence import Precedence
-from orchestrator.planner.references import Site, Use, find_sites, list_reads
+from orchestrator.planner.references import Site, Use, find_sites, is_condition, list_reads
 from orchestrator.planner.regions import Regions
 from orchestrator.planner.report import Report
 from orchestrator.planner.verdict import Verdict
@@ -66,7 +63,7 @@ def check(
         flow.walk()
     except (TooComplex, RecursionError):
         return
-    checker = _Checker(flow, Witness(regions, precedence), report)
+    checker = _Checker(flow, calls, Witness(regions, precedence), report)
     checker.check_filter()
     checker.check()
 
@@ -76,6 +73,7 @@ class _Checker:
     """Checks every value of every node that can run, each in what is known when it is computed."""
 
     flow: Flow
+    calls: Mapping[str, Verdict]
     witness: Witness
     report: Report
 
@@ -92,7 +90,7 @@ class _Checker:
         trigger = self.flow.definition.trigger
         names = sources.list_filter_names(trigger)
 
-        def report_absent(at: str, text: str, path: Path, known: Type) -> None:
+        def report_absent(at: str, text: str, path: Path, known: Type, asks: bool) -> None:
             where = locate_text(text, path.offset)
             hint = did_you_mean(path.root, names) or f"it reads {join_names(names)}"
             message = f"{where}the filter of a trigger of type {trigger.type} has no {path.root!r:.60}"
@@ -108,13 +106,13 @@ class _Checker:
             return
         told: set[str] = set()
 
-        def report_absent(at: str, text: str, path: Path, known: Type) -> None:
+        def report_absent(at: str, text: str, path: Path, known: Type, asks: bool) -> None:
             name = f"steps.{path.parts[0]}" if path.root == "steps" else path.root
             if name not in told:
                 told.add(name)
-                self._report_absent(number, at, locate_text(text, path.offset), path, known)
+                self._report_absent(number, at, locate_text(text, path.offset), path, known, asks)
 
-        inference = Inference(state, self.flow.fixed, self._add_error, report_absent)
+        inference = Inference(state, self.flow.fixed, self._add_error, report_absent, self._add_warning)
         if kind == "condition":
             check_condition(value, pointer, inference)
             return
@@ -123,10 +121,29 @@ class _Checker:
         if place in WANTED and isinstance(value, str) and "{{" in value:
             self._check_wanted(place, pointer, known)
         if place == "/config" and node.type == "action":
-            self._check_parameters(node, pointer, known)
+            self._check_call(node.action, value, pointer, state)
+        elif place == "/compensate/config" and node.compensate is not None:
+            self._check_call(node.compensate.get("action"), value, pointer, state)
+        elif place == "/config/input" and node.type == "workflow":
+            self._check_called_input(node, value, pointer, state)
 
     def _add_error(self, pointer: str, code: ProblemCode, message: str, hint: str | None) -> None:
         self.report.add_error(code, pointer, message, hint)
+
+    def _add_warning(self, pointer: str, code: ProblemCode, message: str, hint: str | None) -> None:
+        self.report.add_warning(code, pointer, message, hint)
+
+    def _check_call(self, action: Any, config: Any, pointer: str, state: State) -> None:
+        spec = self.flow.registry.get(action) if self.flow.registry is not None and isinstance(action, str) else None
+        if spec is not None and isinstance(config, Mapping):
+            check_parameters(spec, config, pointer, Inference(state, self.flow.fixed), self._add_error)
+
+    def _check_called_input(self, node: Node, value: Any, pointer: str, state: State) -> None:
+        verdict = self.calls.get(make_callee_key(node.config, self.calls)) if node.config.get("workflow_id") else None
+        if verdict is not None and verdict.plan is not None and verdict.plan.input_schema is not None:
+            inference = Inference(state, self.flow.fixed)
+            name = str(node.config["workflow_id"])
+            check_called_input(name, verdict.plan.input_schema, value, pointer, inference, self._add_error)
 
     def _check_wanted(self, place: str, pointer: str, known: Type) -> None:
         wanted, code, message = WANTED[place]
@@ -135,33 +152,23 @@ class _Checker:
             hint = next((HINTS[place, kind] for kind in sorted(present.kinds) if (place, kind) in HINTS), None)
             self.report.add_error(code, pointer, f"{message}, not {present.describe()}", hint)
 
-    def _check_parameters(self, node: Node, pointer: str, known: Type) -> None:
-        spec = self.flow.registry.get(node.action) if self.flow.registry is not None else None
-        if spec is None:
-            return
-        schema = spec.parameter_schema if isinstance(spec, DescribedAction) else _read_model(spec.parameters)
-
-        def read(part: Any) -> Type:
-            return read_schema({"$defs": schema.get("$defs", {}), **part} if isinstance(part, dict) else part)
-
-        converted = () if isinstance(spec, DescribedAction) else _list_converted(spec.parameters)
-        check_parameters(spec.name, schema, known, read, pointer, node.config, self._add_error, converted)
-
     def _check_cases(self, node: Node, pointer: str, seen: State) -> None:
-        """Warn about a number that is compared with the same number as text."""
-        value = self.flow.infer(node.config.get("value"), seen)
+        """Warn about cases that the value can never be equal to."""
+        value = read_value(self.flow.infer(node.config.get("value"), seen))
         cases = node.config.get("cases")
-        if not isinstance(cases, dict) or value.is_absent or not value.kinds <= {"number", "null", "missing"}:
-            return
-        for name, case in cases.items():
-            if isinstance(case, str) and read_number(case) is not None:
-                message = f"the case is the text {case!r:.60}, the value is a number: they are never equal"
-                at = f"{pointer}/config/cases/{escape(name)}"
-                self.report.add_warning("never_holds", at, message, "write it without quotes")
+        for name, case in cases.items() if isinstance(cases, dict) and not value.is_absent else ():
+            known = self.flow.infer(case, seen)
+            if is_condition(case) or known.is_absent or value.kinds & known.kinds - {"null"}:
+                continue
+            is_number = isinstance(case, str) and read_number(case) is not None and "number" in value.kinds
+            shown = f"the text {case!r:.60}" if is_number else known.describe()
+            message = f"the case is {shown}, the value is {drop_kinds(value, 'null').describe()}: they are never equal"
+            at = f"{pointer}/config/cases/{escape(name)}"
+            self.report.add_warning("never_holds", at, message, "write it without quotes" if is_number else None)
 
-    def _report_absent(self, number: int, pointer: str, where: str, path: Path, known: Type) -> None:
+    def _report_absent(self, number: int, pointer: str, where: str, path: Path, known: Type, asks: bool) -> None:
         if path.root == "steps":
-            self._report_step(number, pointer, where, str(path.parts[0]), known)
+            self._report_step(number, pointer, where, str(path.parts[0]), known, asks)
         elif known != MISSING and not self.flow.sets_anything:  # what is never there is reported with the names
             setters = self.witness.list_setters(path.root)
             reason = self.witness.explain(setters, number, "sets it")
@@ -170,36 +177,16 @@ class _Checker:
                 "maybe_missing", pointer, f"{where}{path.root!r:.60} may not be set: {reason}", hint
             )
 
-    def _report_step(self, number: int, pointer: str, where: str, step: str, known: Type) -> None:
+    def _report_step(self, number: int, pointer: str, where: str, step: str, known: Type, asks: bool) -> None:
         setter = self.flow.regions.graph.index.get(step)
         if setter is None:
             return  # reported with the names
         if known == MISSING:
             hint = "read a step that runs before, or set a variable"
             message = f"{where}{step!r:.60} cannot have run before this: it is null"
-            self.report.add_error("step_not_run", pointer, message, hint)
+            add = self.report.add_warning if asks else self.report.add_error
+            add("step_not_run", pointer, message, hint)
         else:
             reason = self.witness.explain([setter], number, "")
             hint = "use `| default(…)`, or ask for its status"
             self.report.add_warning("maybe_missing", pointer, f"{where}{step!r:.60} may not have run: {reason}", hint)
-
-
-@cache
-def _list_converted(model: Any) -> frozenset[str]:
-    """Return the parameters whose values pass through code before their type is checked."""
-    decorators = model.__pydantic_decorators__
-    every = any(each.info.mode != "after" for each in decorators.model_validators.values())
-    early = [each.info for each in decorators.field_validators.values() if each.info.mode != "after"]
-    named = {name for info in early for name in info.fields}
-    return frozenset(
-        field.alias or name
-        for name, field in model.model_fields.items()
-        if every
-        or name in named
-        or any(isinstance(each, BeforeValidator | WrapValidator | PlainValidator) for each in field.metadata)
-    )
-
-
-@cache
-def _read_model(model: Any) -> dict[str, Any]:
-    return dict(model.model_json_schema())

@@ -6,7 +6,7 @@ from typing import Any
 
 from orchestrator.errors import TemplateSyntaxError
 from orchestrator.language import compile_expression, compile_template
-from orchestrator.planner.data_flow.expressions import Inference, ask_presence, ignore
+from orchestrator.planner.data_flow.expressions import Inference, ask_presence
 from orchestrator.planner.data_flow.narrowing import narrow
 from orchestrator.planner.data_flow.types import Type
 from orchestrator.planner.data_flow.values import infer_json
@@ -38,7 +38,7 @@ def check_condition(source: Any, pointer: str, inference: Inference) -> None:
 def _check_simple(source: Mapping[str, Any], pointer: str, inference: Inference) -> None:
     field, operator = source["field"], source.get("operator") or "equals"
     asks_null = operator in ("equals", "not_equals") and source.get("value") is None
-    reading = replace(inference, report_absent=ignore) if operator in PRESENCE or asks_null else inference
+    reading = replace(inference, asks=True) if operator in PRESENCE or asks_null else inference
     known = _infer(field, f"{pointer}/field", reading, is_path=True)
     wanted = infer_json(source.get("value"), f"{pointer}/value", inference)
     if known is not None and isinstance(operator, str):

@@ -49,8 +49,9 @@ from orchestrator.planner.data_flow.types import (
 
 Report = Callable[[str, ProblemCode, str, str | None], None]
 """Reports the JSON Pointer of a finding, its code, a message and a hint."""
-ReportAbsent = Callable[[str, str, Path, Type], None]
-"""Reports a name that may be missing: the JSON Pointer and the text that reads it, the path, and the name's type."""
+ReportAbsent = Callable[[str, str, Path, Type, bool], None]
+"""Reports a name that may be missing: the JSON Pointer and the text that reads it, the path, the name's type, and
+whether it is read to learn whether it is there."""
 
 HINTS = {"list": "use `| first`, `| map(…)` or `| join` on a list", "object": "name one of its fields, or use `| json`"}
 
@@ -68,14 +69,18 @@ class Inference:
     """The types of `input`, `trigger`, `run` and `workflow`."""
     report: Report = ignore
     report_absent: ReportAbsent = ignore
-    """Gets each variable and step that is read and may be missing, but none that is optional."""
+    """Gets each variable and step that is read and may be missing, and what is optional where it is never there."""
+    warn: Report = ignore
+    """Gets what is optional and certainly missing: then what is used in its place is always used."""
     pointer: str = ""
     text: str = ""
     """The text that holds the expression, for line and column."""
+    asks: bool = False
+    """Whether the expression asks whether there is anything."""
 
     def move(self, pointer: str, text: str = "") -> "Inference":
         """Return the same for an expression elsewhere."""
-        return Inference(self.state, self.fixed, self.report, self.report_absent, pointer, text)
+        return replace(self, pointer=pointer, text=text)
 
     def find(self, code: ProblemCode, offset: int, message: str, hint: str | None) -> None:
         """Report a finding at an offset of the text."""
@@ -125,28 +130,31 @@ class Inference:
             return TEXT
         value, rest = self.look_up(path.root, path.parts)
         # Whether a step has run is a question that its status answers.
-        if value.may_be_absent and not path.optional and rest != ("status",):
-            self.report_absent(self.pointer, self.text, path, value)
+        asks = self.asks or path.optional or rest == ("status",)
+        if value == MISSING or (value.may_be_absent and not asks):
+            self.report_absent(self.pointer, self.text, path, value, asks)
         name = ".".join(map(str, (path.root, *path.parts[: len(path.parts) - len(rest)])))
         for part in rest:
             child = get_child(value, part)
-            if child == MISSING and not value.is_absent and not path.optional:
-                self._report_field(value, name, part, path.offset)
+            if child == MISSING and not value.is_absent:
+                self._report_field(value, name, part, path)
                 return NULL
             value, name = child, f"{name}.{part}"
         return value
 
-    def _report_field(self, value: Type, name: str, part: str | int, offset: int) -> None:
+    def _report_field(self, value: Type, name: str, part: str | int, path: Path) -> None:
+        report = self.warn if path.optional else self.report
+        where = locate_text(self.text, path.offset)
         if "object" in value.kinds:
             known = [field for field, type_ in value.fields.items() if type_ != MISSING]
             hint = did_you_mean(part, known) or (f"its fields: {join_names(known)}" if known else None)
             if {"status", "output", "error"} == set(known):
                 hint = did_you_mean(part, known) or f"did you mean `output.{part}`?"
-            self.find("unknown_field", offset, f"`{name}` has no field {part!r:.60}", hint)
+            report(self.pointer, "unknown_field", f"{where}`{name}` has no field {part!r:.60}", hint)
         else:
             what = keep_kinds(value, value.kinds - {"null", "missing"}).describe()
             hint = "use `| first`, an index, or `| map(…)`" if "list" in value.kinds else None
-            self.find("unknown_field", offset, f"`{name}` is {what}: it has no field {part!r:.60}", hint)
+            report(self.pointer, "unknown_field", f"{where}`{name}` is {what}: it has no field {part!r:.60}", hint)
 
     def _infer_index(self, node: Index) -> Type:
         value = self.infer(node.subject)
