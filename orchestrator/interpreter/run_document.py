@@ -50,13 +50,13 @@ def _iterate_held(scope: Scope, frame: Frame, path: str) -> Iterator[tuple[str, 
 
 def describe_waits(plan: Plan, state: RunState) -> list[dict[str, Any]]:
     """Return the open waits as a document has them: with since when, and for events the schema of the payload."""
-    waits = [{"since": _find_since(state.open[wait["step_id"]]), **wait} for wait in list_waits(state)]
+    waits = [{"since": find_since(state.open[wait["step_id"]]), **wait} for wait in list_waits(state)]
     if any(wait["kind"] == "event" for wait in waits):
         _add_schemas(waits, plan)
     return waits
 
 
-def _find_since(step: Step) -> str:
+def find_since(step: Step) -> str:
     """Return since when a step waits: since it failed, where it waits for an operator."""
     failed_at = step.error and step.error.timestamp
     return format_timestamp(failed_at or step.started_at)

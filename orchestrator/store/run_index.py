@@ -153,13 +153,17 @@ class RunIndex:
 
     async def count_waiting(self, reasons: Sequence[str]) -> list[tuple[str, int, datetime]]:
         """Return by workflow the number of runs that wait for one of these, and since when the first of them does."""
+        since = func.coalesce(func.min(runs.c.waiting_for[0]["since"].as_string()), "")
         query = (
-            select(runs.c.workflow_id, func.count(), func.min(runs.c.as_of))
+            select(runs.c.workflow_id, func.count(), func.min(runs.c.as_of), since)
             .where(runs.c.completed_at.is_(None), runs.c.reason.in_(reasons))
             .group_by(runs.c.workflow_id)
         )
         async with self.database.read_transaction() as connection:
-            return [(name, number, since) for name, number, since in await connection.execute(query)]
+            rows = await connection.execute(query)
+            return [
+                (name, number, datetime.fromisoformat(text) if text else as_of) for name, number, as_of, text in rows
+            ]
 
     async def list_open(
         self, before: datetime, after: Sequence[Any], limit: int, *, customer_id: str | None = None

@@ -78,7 +78,7 @@ async def test_a_step_between_two_attempts_is_retrying(world: World, services: S
 
     row = await wait_for_row(services, run_id, "retrying")
 
-    assert (row.node_id, row.error_type, row.error, row.reason) == ("a", "action_error", "busy", None)
+    assert (row.error_type, row.error, row.reason, row.node_id) == ("action_error", "busy", "event", "b")
     await world.runs.terminate(run_id)
 
 

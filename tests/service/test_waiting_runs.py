@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from orchestrator.model.run import RunSummary
 from orchestrator.service.services import Services
 from orchestrator.store.run_filter import RunFilter
+from orchestrator.temporal.workflow import shown_waits
 from tests.api.support import WAIT, serve_api
 from tests.temporal.world import World, make_plan, wait_until
 
@@ -92,26 +94,70 @@ async def test_a_paused_run_waits_and_continues(world: World, services: Services
     assert (ended.reason, ended.waiting_for, script.calls) == (None, [], [])
 
 
-async def test_a_run_that_works_beside_a_wait_is_running(world: World, services: Services) -> None:
+@pytest.mark.parametrize("mode", ["child", "inline"])
+async def test_a_run_that_works_beside_a_wait_is_running_and_says_what_waits(
+    world: World, services: Services, mode: str
+) -> None:
+    """Nobody saw in a list that a person was waited for while another branch worked."""
     customer, script = world.script()
     script.gates["work"] = asyncio.Event()
     nodes = {
-        "fork": {"type": "parallel", "branches": [["a"], ["b"]]},
+        "fork": {"type": "parallel", "branches": [["a"], ["b"]], "config": {"mode": mode}},
         "a": WAIT,
         "b": {"type": "action", "action": "work"},
     }
     run_id = await world.start(make_plan(nodes, "trigger -> fork", customer=customer))
 
-    async def has_called() -> bool:
-        return bool(script.calls)
+    async def is_shown() -> bool:
+        row = await services.operations.index.get(None, run_id)
+        return row is not None and (row.status, row.reason, row.node_id) == ("running", "event", "a")
 
-    await wait_until(has_called)
-    row = await wait_for_row(services, run_id, "running")
+    await wait_until(is_shown)
     script.gates["work"].set()
 
-    assert row.reason is None
     assert (await wait_for_row(services, run_id, "waiting")).node_id == "a"
     await world.runs.terminate(run_id)
+
+
+async def count_changes(world: World, run_id: str) -> int:
+    """Return how many events of a history set search attributes."""
+    history = await world.client.get_workflow_handle(run_id).fetch_history()
+    return sum(each.HasField("upsert_workflow_search_attributes_event_attributes") for each in history.events)
+
+
+async def test_a_loop_of_waits_writes_a_bounded_number_of_changes(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shown_waits, "MAX_CHANGES", 2)
+    customer, _ = world.script()
+    loop = {"type": "loop", "collection": "{{ 8 }}", "body": ["hear"]}
+    run_id = await world.start(make_plan({"each": loop, "hear": WAIT}, "trigger -> each", customer=customer))
+    for number in range(8):
+        await world.runs.send_event(run_id, "go", number)
+        await wait_until(partial(has_completed, world, run_id, number + 1))
+
+    assert (await world.wait_for_end(run_id)).status == "completed"
+    assert (
+        await count_changes(world, run_id) <= 4
+    )  # two as they came, one without the time, and the last that clears it
+
+
+async def has_completed(world: World, run_id: str, number: int) -> bool:
+    return (await world.runs.reader.read_document(run_id)).steps_completed >= number
+
+
+@pytest.mark.slow
+async def test_a_loop_that_polls_writes_a_bounded_number_of_changes(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of its passes wrote two."""
+    monkeypatch.setattr(shown_waits, "MAX_CHANGES", 1)
+    customer, _ = world.script()
+    loop = {"type": "loop", "collection": "{{ 4 }}", "body": ["ask"], "config": {"interval_seconds": 1.1}}
+    run = await world.run(make_plan({"each": loop, "ask": "work"}, "trigger -> each", customer=customer))
+
+    assert run.status == "completed"
+    assert await count_changes(world, run.id) <= 2
 
 
 KEYS = {"order": "{{ input.order_id }}", "shop": "north", "none": "{{ input.missing }}", "long": "{{ input.text }}"}
@@ -149,6 +195,4 @@ async def test_a_short_wait_costs_no_event(world: World) -> None:
     await world.wait_for_end(run_id)
 
     for name in (quick.id, run_id):
-        history = await world.client.get_workflow_handle(name).fetch_history()
-        shown = [each for each in history.events if each.HasField("upsert_workflow_search_attributes_event_attributes")]
-        assert shown == [], name
+        assert await count_changes(world, name) == 0, name

@@ -21,7 +21,7 @@ from orchestrator.temporal.client.pending_work import (
     read_last_failure,
 )
 from orchestrator.temporal.search_attributes import BUSINESS_KEYS, MOVED_AT, WAITING
-from orchestrator.temporal.waiting import decode_waits, summarize_waits
+from orchestrator.temporal.waiting import SHOWN_BESIDE_WORK, decode_waits, summarize_waits, works_beside
 
 MAX_BRANCHES = 50
 """Branches of a run that are described."""
@@ -78,6 +78,15 @@ class OpenRun:
         return {name: getattr(self, name) for name in names} | ({"keys": self.keys} if self.keys else {})
 
 
+@dataclass(frozen=True, slots=True)
+class FlowWaits:
+    """What a flow, a run or a branch of it, waits for."""
+
+    waits: tuple[dict[str, Any], ...] = ()
+    is_working: bool = True
+    """Another path of it works."""
+
+
 def find_node(step_id: str) -> str:
     """Return the node of a step: the last part of its path, without the number of its pass."""
     return find_owner(f"{step_id.rpartition('/')[2]}[0]").partition("#")[0]
@@ -93,20 +102,19 @@ async def describe_open_run(client: Client, run_id: str) -> OpenRun | None:
         return OpenRun("pending", "no_worker", waiting_for=[untaken])
     flows = [described, *await _describe_branches(client, described)]
     activities = [parse_activity(each) for flow in flows for each in flow.raw_description.pending_activities]
-    waits = [_list_waits(run_id, flow) for flow in flows]
+    waits = [_read_waits(run_id, flow) for flow in flows]
     keys = decode_keys(described.typed_search_attributes.get(BUSINESS_KEYS) or [])
     return replace(derive_open_run(activities, waits, datetime.now(UTC)), keys=keys)
 
 
-def _list_waits(run_id: str, flow: WorkflowExecutionDescription) -> list[dict[str, Any]] | None:
-    """Return what a flow waits for besides its branches; `None` where it does not wait."""
+def _read_waits(run_id: str, flow: WorkflowExecutionDescription) -> FlowWaits:
+    """Return what a flow waits for besides its branches."""
     values = flow.typed_search_attributes.get(WAITING) or []
     children = [child.workflow_id for child in flow.raw_description.pending_children]
     called = [name for name in children if not name.startswith(f"{run_id}/")]
-    if not values and not called:
-        return None
     waits = decode_waits(values, flow.typed_search_attributes.get(MOVED_AT))
-    return [*waits, *({"node_id": None, "kind": "child", "run_id": name} for name in called)]
+    calls = [{"node_id": None, "kind": "child", "run_id": name} for name in called]
+    return FlowWaits((*waits, *calls), is_working=works_beside(values) or not (values or called))
 
 
 async def _describe(client: Client, workflow_id: str) -> WorkflowExecutionDescription | None:
@@ -161,32 +169,37 @@ def parse_activity(pending: Any) -> PendingActivity:
     )
 
 
-def derive_open_run(
-    activities: Sequence[PendingActivity], waits: Sequence[list[dict[str, Any]] | None], now: datetime
-) -> OpenRun:
+def derive_open_run(activities: Sequence[PendingActivity], flows: Sequence[FlowWaits], now: datetime) -> OpenRun:
     """Return the status of a run, from the activities and the waits of its flows: the run itself and its branches.
 
     It is `running` where any activity runs, `retrying` where one is between two attempts, `pending` where no worker has
-    taken one, and `waiting` where each flow waits.
+    taken one, and `waiting` where each flow waits. What somebody has to do is its reason also while other paths work.
     """
-    everything = tuple(activities)
+    waits = [wait for flow in flows for wait in flow.waits]
+    people = [wait for wait in waits if wait["kind"] in SHOWN_BESIDE_WORK]
+    working = OpenRun(**summarize_waits(people, is_working=True), activities=tuple(activities))
     between = [each for each in activities if each.started_at is None]
     if len(between) < len(activities):
-        return OpenRun(activities=everything)
+        return working
     retrying = next((each for each in between if each.attempt > 1), None)
     if retrying is not None:
-        return OpenRun(
-            "retrying",
-            "no_worker" if retrying.is_unknown else None,
-            retrying.node_id,
-            [retrying.describe_worker()] if retrying.is_unknown else [],
+        found = _lack_worker(working, "retrying", retrying) if retrying.is_unknown else working
+        return replace(
+            found,
+            status="retrying",
+            node_id=found.node_id or retrying.node_id,
             error_type=retrying.error_type,
             error=retrying.error,
-            activities=everything,
         )
     for each in between:
         if (now - each.scheduled_at).total_seconds() >= UNTAKEN_SECONDS:
-            return OpenRun("pending", "no_worker", each.node_id, [each.describe_worker()], activities=everything)
-    if between or None in waits:
-        return OpenRun(activities=everything)
-    return OpenRun(**summarize_waits([wait for flow in waits for wait in flow or ()]))
+            return _lack_worker(working, "pending", each)
+    if between or any(flow.is_working for flow in flows):
+        return working
+    return OpenRun(**summarize_waits(waits), activities=tuple(activities))
+
+
+def _lack_worker(working: OpenRun, status: Status, activity: PendingActivity) -> OpenRun:
+    """Return a run that first of all needs a worker for an activity."""
+    waits = [activity.describe_worker(), *working.waiting_for]
+    return replace(working, status=status, reason="no_worker", node_id=activity.node_id, waiting_for=waits)

@@ -26,7 +26,7 @@ from orchestrator.temporal.search_attributes import (
     WAITING,
     WORKFLOW_ID,
 )
-from orchestrator.temporal.waiting import decode_waits, summarize_waits, waits_for_branches
+from orchestrator.temporal.waiting import decode_waits, summarize_waits, waits_for_branches, works_beside
 from orchestrator.temporal.workflow_types import name_run_type
 
 PAGE_SIZE = 1000
@@ -240,4 +240,5 @@ async def parse_summary(info: WorkflowExecutionInfo, converter: DataConverter) -
     waits = attributes.get(WAITING, [])
     if status != "running" or waits_for_branches(waits):
         return summary
-    return summary.model_copy(update=summarize_waits(decode_waits(waits, attributes.get(MOVED_AT))))
+    decoded = decode_waits(waits, attributes.get(MOVED_AT))
+    return summary.model_copy(update=summarize_waits(decoded, is_working=works_beside(waits)))
