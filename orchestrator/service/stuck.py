@@ -38,9 +38,17 @@ TIMES_USUAL = 5
 SAMPLES = 5
 """Completed runs from which the usual time of an activity is read."""
 MIN_SAMPLES = 3
+RUNS_SAMPLED = 200
+"""Completed runs from which the usual time of a run is read."""
+MIN_RUNS = 20
+"""With fewer, 95 of 100 are not known."""
 PEOPLE = ("operator",)
 USUAL_SECONDS = 600.0
 """How long the usual times are kept."""
+
+
+class UnknownUsual(Exception):
+    """Too few runs have completed to know how long they usually take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +88,8 @@ class StuckFinder:
     queues: Sequence[str]
     """Task queues of the settings; those that runs wait for are looked at, too."""
     min_seconds: float = MIN_SECONDS
-    usual: TtlCache[tuple[str, str, str], float | None] = field(default_factory=lambda: TtlCache(10_000, USUAL_SECONDS))
+    usual: TtlCache[tuple[str, str, str], float] = field(default_factory=lambda: TtlCache(10_000, USUAL_SECONDS))
+    """By customer, workflow and node; without a node that of a run. One that is unknown is soon looked for again."""
 
     @asynccontextmanager
     async def run_in_background(self) -> AsyncIterator[None]:
@@ -172,38 +181,53 @@ class StuckFinder:
     async def _check_activity(self, run: RunSummary, activity: PendingActivity, now: datetime) -> list[StuckRun]:
         if activity.started_at is None or (now - activity.started_at).total_seconds() < self.min_seconds:
             return []
-        usual = await self.usual.get(
-            (run.customer_id, run.workflow_id, activity.node_id), lambda: self._measure(run, activity.node_id)
-        )
+        key = (run.customer_id, run.workflow_id, activity.node_id)
+        try:
+            usual = await self.usual.get(key, partial(self._measure, run, activity.node_id))
+        except UnknownUsual:
+            return []
         seconds = (now - activity.started_at).total_seconds()
-        if usual is None or seconds < TIMES_USUAL * usual:
+        if seconds < TIMES_USUAL * usual:
             return []
         message = f"{activity.action} has run for {seconds:.0f} s; it usually takes {usual:.1f} s"
         return [_describe_stuck(run, activity.node_id, message, activity.started_at, now, usual)]
 
-    async def _measure(self, run: RunSummary, node_id: str) -> float | None:
-        """Return the usual time of the activities of a node, from the newest completed runs; `None` with too few."""
+    async def _measure(self, run: RunSummary, node_id: str) -> float:
+        """Return the usual time of the activities of a node, from the newest completed runs; raises UnknownUsual."""
         wanted = RunFilter(workflow_id=run.workflow_id, statuses=("completed",))
         completed = await self.index.list_runs(run.customer_id, wanted, limit=SAMPLES)
         samples = [
             second for each in completed for second in await read_activity_seconds(self.runs.client, each.id, node_id)
         ]
-        return median(samples) if len(samples) >= MIN_SAMPLES else None
+        if len(samples) < MIN_SAMPLES:
+            raise UnknownUsual
+        return median(samples)
 
     async def _find_old_runs(self, opened: Sequence[RunSummary], now: datetime) -> tuple[StuckRun, ...]:
         """Return the runs that are far older than 95 of 100 runs of their workflow get."""
         found: list[StuckRun] = []
+        unknown: set[tuple[str, str, str]] = set()
         for run in opened:
-            usual = await self.usual.get((run.customer_id, run.workflow_id, ""), partial(self._find_usual, run))
+            key = (run.customer_id, run.workflow_id, "")
+            if key in unknown:
+                continue
+            try:
+                usual = await self.usual.get(key, partial(self._find_usual, run))
+            except UnknownUsual:
+                unknown.add(key)
+                continue
             seconds = (now - run.started_at).total_seconds()
-            if usual is not None and seconds >= TIMES_USUAL * usual:
+            if seconds >= TIMES_USUAL * usual:
                 message = f"it has run for {seconds:.0f} s; 95 % of the runs of this workflow end within {usual:.1f} s"
                 found.append(_describe_stuck(run, run.node_id, message, run.started_at, now, usual))
         return tuple(found)
 
-    async def _find_usual(self, run: RunSummary) -> float | None:
-        percentiles = await self.index.compute_percentiles(run.customer_id, run.workflow_id)
-        return None if percentiles["p95_ms"] is None else percentiles["p95_ms"] / 1000
+    async def _find_usual(self, run: RunSummary) -> float:
+        """Return the 95th percentile of the newest completed runs of a workflow; raises UnknownUsual."""
+        durations = sorted(await self.index.list_durations(run.customer_id, run.workflow_id, RUNS_SAMPLED))
+        if len(durations) < MIN_RUNS:
+            raise UnknownUsual
+        return durations[-(-len(durations) * 95 // 100) - 1] / 1000
 
 
 def _describe_stuck(

@@ -212,6 +212,17 @@ class RunIndex:
             for name, group in grouped.items()
         }
 
+    async def list_durations(self, customer_id: str, workflow_id: str, limit: int) -> list[int]:
+        """List how long the newest completed runs of a workflow took, in milliseconds."""
+        query = select(runs.c.duration_ms).where(
+            runs.c.customer_id == customer_id,
+            runs.c.workflow_id == workflow_id,
+            runs.c.status == "completed",
+            runs.c.duration_ms.is_not(None),
+        )
+        async with self.database.read_transaction() as connection:
+            return list(await connection.scalars(query.order_by(runs.c.started_at.desc()).limit(limit)))
+
     async def compute_percentiles(
         self, customer_id: str, workflow_id: str, version: int | None = None
     ) -> dict[str, int | None]:

@@ -6,7 +6,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any, cast, get_args
+from typing import Any, cast
 from urllib.parse import quote, unquote
 
 from orchestrator.model.run import Reason, Status, format_timestamp

@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -11,8 +12,9 @@ from prometheus_client import generate_latest
 from temporalio.worker import Worker
 
 from api.app import PREFIX
+from orchestrator.model.run import RunSummary
 from orchestrator.service.services import Services
-from orchestrator.service.stuck import Stuck
+from orchestrator.service.stuck import MIN_RUNS, Stuck
 from tests.api.support import WAIT, serve_api, wait_for_status
 from tests.temporal.test_failing_tasks import BrokenWorkflow
 from tests.temporal.world import NONE, World, make_definition, make_plan, wait_until
@@ -77,6 +79,28 @@ async def test_a_run_whose_workflow_task_fails_is_stuck(world: World, services: 
     await world.runs.terminate(run_id)
 
 
+async def test_how_long_runs_usually_take_is_known_from_twenty_on(world: World, services: Services) -> None:
+    """A single quick run made every later one look stuck; and what was unknown once stayed so for ten minutes."""
+    customer, _ = world.script()
+    started_at = datetime.now(UTC) - timedelta(minutes=1)
+
+    def make_run(name: str, **more: Any) -> RunSummary:
+        fields = {"workflow_id": "w", "workflow_version": 1, "customer_id": customer, "trigger_type": "manual"}
+        return RunSummary(
+            **{"id": f"{customer}-{name}", "status": "running", "started_at": started_at, **fields, **more}
+        )
+
+    ended = {"status": "completed", "completed_at": started_at, "duration_ms": 100}
+    runs = [make_run(str(index), **ended) for index in range(MIN_RUNS)]
+    await services.operations.index.put([*runs[1:], make_run("open")])
+    unknown = (await services.stuck.find(customer)).runs
+    await services.operations.index.put(runs[:1])
+    (old,) = (await services.stuck.find(customer)).runs
+
+    assert unknown == ()
+    assert (old.run_id, old.usual_seconds) == (f"{customer}-open", 0.1)
+
+
 @pytest.mark.slow
 async def test_what_takes_far_longer_than_usual_is_stuck(
     world: World, services: Services, api: httpx.AsyncClient
@@ -88,8 +112,8 @@ async def test_what_takes_far_longer_than_usual_is_stuck(
         await api.post("/workflows", json=make_definition({"call": call}, "trigger -> call") | {"id": "w"})
     ).is_success
     assert (await api.post("/workflows/w/activate")).is_success
-    for _ in range(3):
-        assert (await api.post("/workflows/w/runs", params={"wait": 30})).json()["status"] == "completed"
+    before = await asyncio.gather(*(api.post("/workflows/w/runs", params={"wait": 30}) for _ in range(MIN_RUNS)))
+    assert {answer.json()["status"] for answer in before} == {"completed"}
     script.gates["call"] = asyncio.Event()
     slow = (await api.post("/workflows/w/runs")).json()["id"]
 

@@ -21,8 +21,8 @@ SHORT_SECONDS = 1.0
 """A delay that is not longer is not shown."""
 LONG_SECONDS = 60.0
 MAX_CHANGES = 20
-"""Changes that an execution shows as they come. Then it leaves out delays up to `LONG_SECONDS`, and since when each wait
-lasts: a loop that polls, or takes one event after another, would write an event for every iteration."""
+"""Changes that an execution shows as they come. Then it leaves out delays up to `LONG_SECONDS`, and since when each
+wait lasts: a loop that polls, or takes one event after another, would write an event for every iteration."""
 
 
 async def watch_waits(flow: Flow, end: "asyncio.Future[RawValue | None]") -> None:
@@ -33,8 +33,11 @@ async def watch_waits(flow: Flow, end: "asyncio.Future[RawValue | None]") -> Non
     def describe() -> tuple[str, ...]:
         return describe_waits(flow, shown, is_busy=changes >= MAX_CHANGES)
 
+    def has_changed() -> bool:
+        return describe() != shown
+
     while not end.done():
-        await workflow.wait_condition(lambda: describe() != shown)
+        await workflow.wait_condition(has_changed)
         shown = describe()
         value = WAITING.value_set(list(shown)) if shown else WAITING.value_unset()
         workflow.upsert_search_attributes([value, MOVED_AT.value_set(workflow.now())])
@@ -62,7 +65,7 @@ def _iterate_waits(flow: Flow, short_seconds: float) -> Iterator[dict[str, Any]]
         yield {"node_id": None, "kind": "paused"}
     for step in flow.state.open.values():
         wait = step.waiting_for
-        if wait is None or wait["kind"] == "delay" and _is_short(step.started_at, wait["until"], short_seconds):
+        if wait is None or (wait["kind"] == "delay" and _is_short(step.started_at, wait["until"], short_seconds)):
             continue
         yield {"node_id": step.node_id, "since": find_since(step), **wait}
 
