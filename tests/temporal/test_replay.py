@@ -54,7 +54,10 @@ BOUND_TO_THEIR_ORDER = {
         "race-a-cancellation-before-an-event-one-by-one",
         "race-an-event-before-a-cancellation-one-by-one",
         "deferred-choice-branches-wait-and-sleep-while-another-one-works",
+        "escalation-an-operator-decides-in-an-iteration-while-other-iterations-work",
         "continued-a-map-of-loops-ended-by-one-of-its-items",
+        "continued-an-event-that-one-branch-has-read-and-another-one-has-not",
+        "continued-inline-branches-of-which-two-have-to-end",
         "continued-inline-branches-with-an-open-wait-and-an-open-delay",
     },
 }
