@@ -213,7 +213,8 @@ class DefinitionInvalid(OrchestratorError):
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = list(problems)
         errors = [problem for problem in self.problems if problem.severity == "error"]
-        super().__init__("; ".join(f"{p.path or '/'}: {p.message}" for p in errors[:3]) or None)
+        shown = (errors or self.problems)[:3]
+        super().__init__("; ".join(f"{p.path or '/'}: {p.message}" for p in shown) or None)
 
 
 class ExpressionError(OrchestratorError):

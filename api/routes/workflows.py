@@ -260,11 +260,18 @@ async def compare_versions(
 
 @router.post("/{workflow_id}/activate", operation_id="activateWorkflow", responses=CHANGED)
 async def activate_workflow(
-    workflow_id: WorkflowId, services: ServicesDep, caller: Editor, response: Response, if_match: IfMatch = None
+    workflow_id: WorkflowId,
+    services: ServicesDep,
+    caller: Editor,
+    response: Response,
+    if_match: IfMatch = None,
+    strict: Annotated[bool, Query(description="Refuse a definition with warnings, too.")] = False,
 ) -> ActivatedWorkflow:
     """Publish the current definition and install its trigger."""
     expected = await _read_expected(services, caller, workflow_id, if_match)
-    activation = await services.workflows.activate(caller.customer_id, workflow_id, caller.name, revision=expected)
+    activation = await services.workflows.activate(
+        caller.customer_id, workflow_id, caller.name, revision=expected, strict=strict
+    )
     warnings = [make_problem_view(each) for each in activation.warnings]
     document = await _respond_changed(services, activation.stored, response)
     return ActivatedWorkflow.model_validate({**document.model_dump(), "warnings": warnings})

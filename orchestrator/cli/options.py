@@ -34,3 +34,5 @@ Customer = Annotated[
     typer.Option("--customer", metavar="ID", help="Customer to act for, with a key to all customers."),
 ]
 Limit = Annotated[int, typer.Option("--limit", metavar="N", min=1, max=10_000, help="Maximum number of lines.")]
+
+StrictWarnings = Annotated[bool, typer.Option("--strict", help="Refuse definitions with warnings, too.")]

@@ -41,9 +41,10 @@ def push_files(
     *,
     activate: bool = False,
     prune: bool = False,
+    strict: bool = False,
     dry_run: bool = False,
 ) -> list[Pushed]:
-    """Check all files, then store each that has changed. Raises InvalidFileError.
+    """Check all files, then store each that has changed. Raises InvalidFileError; if `strict` for warnings, too.
 
     With `prune`, the other workflows of the same customers are archived.
     """
@@ -51,7 +52,7 @@ def push_files(
     by_customer: dict[str | None, list[LoadedFile]] = defaultdict(list)
     for file in files:
         by_customer[choose_customer(file, customer)].append(file)
-    owners = require_valid(client, by_customer, "nothing was stored")
+    owners = require_valid(client, by_customer, "nothing was stored", strict=strict)
     pushed = [
         _push_file(client, file, owner, activate=activate, dry_run=dry_run)
         for owner, own in by_customer.items()
@@ -129,21 +130,26 @@ def require_distinct_ids(files: Iterable[LoadedFile]) -> None:
 
 
 def require_valid(
-    client: ApiClient, by_customer: Mapping[str | None, Sequence[LoadedFile]], consequence: str
+    client: ApiClient,
+    by_customer: Mapping[str | None, Sequence[LoadedFile]],
+    consequence: str,
+    *,
+    strict: bool = False,
 ) -> list[str]:
     """Print the problems of all files and by which API they were checked, and return their customers.
 
-    Raises InvalidFileError where there are errors.
+    Raises InvalidFileError where there are errors, or if `strict` warnings.
     """
     checked = f"checked by {client.server.url}"
     wrong, owners, found = 0, [], []
     for customer, files in by_customer.items():
         for file, problems, owner in check_files(client, files, customer):
             found += show_problems(file, problems)
-            wrong += sum(problem.severity == "error" for problem in problems)
+            wrong += sum(strict or problem.severity == "error" for problem in problems)
             owners.append(owner)
     if wrong:
-        raise InvalidFileError(f"{format_count(wrong, 'error')}, {checked}; {consequence}", found=found)
+        counted = format_count(wrong, "problem" if strict else "error")
+        raise InvalidFileError(f"{counted}, {checked}; {consequence}", found=found)
     print_note(f"{format_count(sum(map(len, by_customer.values())), 'file')} valid, {checked}")
     return list(dict.fromkeys(owners))
 

@@ -37,7 +37,7 @@ def validate(
         bool | None,
         typer.Option("--github/--no-github", help="Print GitHub annotations too; the default in GitHub Actions."),
     ] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Refuse definitions with warnings, too.")] = False,
+    strict: options.StrictWarnings = False,
     watch: options.Watch = False,
     as_json: options.Json = False,
     **server: Any,

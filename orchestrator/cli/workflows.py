@@ -35,6 +35,7 @@ def push(
     prune: Annotated[
         bool, typer.Option("--prune", help="Archive the customer's workflows that are not among the definitions.")
     ] = False,
+    strict: options.StrictWarnings = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check the definitions and print what would be done, without doing it.")
     ] = False,
@@ -50,7 +51,7 @@ def push(
     from orchestrator.cli.push import push_files
 
     loaded = [read_json(name) for name in list_definition_files(files)]
-    pushed = push_files(client, loaded, customer, activate=activate_all, prune=prune, dry_run=dry_run)
+    pushed = push_files(client, loaded, customer, activate=activate_all, prune=prune, strict=strict, dry_run=dry_run)
     if as_json:
         print_json([{"id": each.workflow_id, "change": each.change, "workflow": each.document} for each in pushed])
         return
@@ -202,10 +203,14 @@ def versions(
 
 @api_command(app)
 def activate(
-    client: "ApiClient", workflow: options.WorkflowId, customer: options.Customer = None, as_json: options.Json = False
+    client: "ApiClient",
+    workflow: options.WorkflowId,
+    strict: options.StrictWarnings = False,
+    customer: options.Customer = None,
+    as_json: options.Json = False,
 ) -> None:
     """Publish the draft and install the trigger."""
-    document = client.post(f"{_get_path(workflow)}/activate", customer_id=customer)
+    document = client.post(f"{_get_path(workflow)}/activate", strict=strict or None, customer_id=customer)
     for problem in document["warnings"]:
         print_note(f"{problem['path']}: {problem['severity']} {problem['code']}: {problem['message']}", "yellow")
     _print_status(document, as_json=as_json)

@@ -18,8 +18,8 @@ class Verdict:
     output: Type = field(default=ANY, compare=False)
     """What a run returns, where it is known: for a workflow that is called."""
 
-    def require(self) -> Plan:
-        """Return the plan; raises DefinitionInvalid if there is none."""
-        if self.plan is None:
+    def require(self, *, strict: bool = False) -> Plan:
+        """Return the plan; raises DefinitionInvalid if there is none, or if `strict` and there are warnings."""
+        if self.plan is None or (strict and self.problems):
             raise DefinitionInvalid(self.problems)
         return self.plan

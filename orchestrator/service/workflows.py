@@ -80,21 +80,24 @@ class Workflows:
         return await self.definitions.save(stored.customer_id, workflow_id, content, revision)
 
     async def activate(
-        self, customer_id: str | None, workflow_id: str, by: str, *, revision: int | None = None
+        self, customer_id: str | None, workflow_id: str, by: str, *, revision: int | None = None, strict: bool = False
     ) -> Activation:
         """Publish the working copy if it has changed, and install the trigger.
 
-        A schedule is installed again even if nothing has changed: it may have been deleted in Temporal.
+        A schedule is installed again even if nothing has changed: it may have been deleted in Temporal. Raises
+        DefinitionInvalid; if `strict` for warnings, too.
         """
         before = await self._get(customer_id, workflow_id, revision)
         if before.edited or not before.version:
             content = {**before.definition, "version": before.version + 1}
             verdict = await self.plans.check(before.customer_id, content)
-            plan = verdict.require()
+            plan = verdict.require(strict=strict)
             stored = await self.definitions.publish(before, before.definition, plan.to_json(), by=by)
         else:
             # Checked before the change: once it is stored, nothing may refuse it.
             verdict = await self.plans.check(before.customer_id, before.definition)
+            if strict:
+                verdict.require(strict=True)
             stored = before if before.status == ACTIVE else await self.definitions.set_status(before, ACTIVE)
         await self.reconciler.settle(stored.customer_id, workflow_id, reinstall=True)
         return Activation(stored, list(verdict.problems))

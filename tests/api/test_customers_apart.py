@@ -294,6 +294,21 @@ async def test_activation_warns_about_missing_secrets(apart: Apart) -> None:
     ]
 
 
+async def test_a_strict_activation_refuses_warnings(apart: Apart) -> None:
+    definition = build_use("log.message", {"message": USE_THEIRS}) | {"id": "w"}
+    await apart.other.post("/workflows", json=definition)
+
+    refused = await apart.other.post("/workflows/w/activate", params={"strict": True})
+    state = (await apart.other.get("/workflows/w")).json()
+    activated = await apart.other.post("/workflows/w/activate")
+    again = await apart.other.post("/workflows/w/activate", params={"strict": True})
+
+    assert (refused.status_code, refused.json()["code"]) == (422, "definition_invalid")
+    assert [each["code"] for each in refused.json()["errors"]] == ["missing_secret"]
+    assert (state["status"], state["version"]) == ("draft", 0)
+    assert (activated.status_code, again.status_code) == (200, 422)
+
+
 async def test_activation_is_silent_where_no_secret_is_configured(api: httpx.AsyncClient) -> None:
     """The API of an installation whose workers alone have secrets knows no names."""
     definition = build_use("log.message", {"message": "{{ secrets.any }}"}) | {"id": "w"}

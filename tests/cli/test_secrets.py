@@ -95,6 +95,21 @@ def test_activate_warns_like_validate(dev: Dev, tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.temporal
+def test_strict_commands_refuse_warnings(dev: Dev, tmp_path: Path) -> None:
+    command = InProcess(dev.env)
+    path = write_definition(tmp_path, id="strict-about-a-secret")
+
+    pushed = command("workflows", "push", "--activate", "--strict", path)
+    require_success(command("workflows", "push", path))
+    activated = command("workflows", "activate", "--strict", "strict-about-a-secret")
+
+    assert (pushed.code, activated.code) == (2, 2)
+    assert "1 problem, checked by" in pushed.err
+    assert "nothing was stored" in pushed.err
+    assert "missing_secret" in activated.err + activated.out
+
+
 def test_a_task_queue_of_temporal_is_refused_at_the_start(command: InProcess, tmp_path: Path) -> None:
     command.env["ORCHESTRATOR_TASK_QUEUES"] = '{"/_sys/orchestrator/1": ["acme"]}'
 
