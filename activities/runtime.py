@@ -19,6 +19,7 @@ from pydantic_core import to_jsonable_python
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.approvals import sign_links
 from activities.redaction import Redactor
 from activities.registry import ActionContext, ActionFailed, ActionSpec, Registry
 from activities.resources import Resources
@@ -120,7 +121,8 @@ async def _run(spec: ActionSpec, call: ActivityInput, resources: Resources) -> A
     warnings: list[str] = []
     try:
         secrets = await _find_secrets(spec, call, resources)
-        redactor = Redactor(_list_sent_secrets(call, secrets))
+        call, tokens = sign_links(call, resources.settings)
+        redactor = Redactor([*_list_sent_secrets(call, secrets), *tokens])
         redact_log.set(redactor.redact_text)
         parameters = _validate_parameters(spec, call, secrets)
         context = _build_context(call, info.attempt, resources, redactor, warnings, secrets)

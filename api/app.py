@@ -8,6 +8,7 @@ from api.limits import OpenStreams, RateLimits
 from api.problems import describe_problems
 from api.request_log import RequestLog
 from api.routes import (
+    approvals,
     audit,
     builder,
     bulk,
@@ -52,6 +53,7 @@ def create_app(services: Services) -> FastAPI:
     modules = (simulation, workflows, graphs, schedules, run_counts, runs, triggers, builder, keys, caller, audit, bulk)
     for module in modules:
         app.include_router(module.router, prefix=PREFIX)
+    app.include_router(approvals.router)
     app.include_router(service.health_router)
     app.include_router(service.readiness_router)
     app.include_router(

@@ -11,6 +11,8 @@ from orchestrator.telemetry.metrics import HTTP_REQUESTS, HTTP_SECONDS
 
 logger = logging.getLogger("api.requests")
 NO_ROUTE = "(none)"
+UNLOGGED_PATHS = ("/approvals/{token}",)
+"""Routes whose paths are not logged: whoever knows one can decide."""
 QUIET = ("/healthz", "/readyz", "/metrics")
 """Routes that are polled: logged at debug level only."""
 
@@ -45,4 +47,5 @@ class RequestLog:
             HTTP_SECONDS.labels(method, route).observe(seconds)
             level = logging.DEBUG if route in QUIET else logging.INFO
             fields = {"method": method, "route": route, "status": status, "ms": round(seconds * 1000, 1)}
-            logger.log(level, "%s %s %d in %.1f ms", method, scope["path"], status, seconds * 1000, extra=fields)
+            path = route if route in UNLOGGED_PATHS else scope["path"]
+            logger.log(level, "%s %s %d in %.1f ms", method, path, status, seconds * 1000, extra=fields)

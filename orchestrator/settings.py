@@ -72,6 +72,17 @@ class Settings(BaseSettings):
     )
     api_key: SecretStr | None = Field(None, description="API key of commands.")
     max_body_bytes: int = Field(1_048_576, ge=1, description="Maximum size of a request body, in bytes.")
+    public_url: str | None = Field(
+        None,
+        description="URL under which people reach this API, for the links of approvals. Default in `dev` and `server`: "
+        "their own address.",
+    )
+    approval_secret: SecretStr | None = Field(
+        None,
+        min_length=16,
+        description="Key that signs the links of approvals: the same for the API and its workers. Another key "
+        "makes all links invalid. `dev` has one of its own.",
+    )
     rate_limit: str = Field(
         "6000/minute",
         description="Rate limit of one process, for each API key and for the webhooks of each customer; "

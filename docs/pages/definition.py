@@ -21,6 +21,7 @@ from orchestrator.model.plan import (
     DEFAULT_TIMEOUT_SECONDS,
     Retry,
 )
+from orchestrator.planner.approval_checks import APPROVAL_KEYS
 from orchestrator.planner.policies import SYNONYMS
 from orchestrator.planner.problem_codes import CODES
 from orchestrator.planner.trigger_checks import CONFIG_KEYS, OWN_KEYS
@@ -83,7 +84,7 @@ OUTPUTS = {
     "loop": "`{count, items, succeeded, failed, errors}`; `items` only with `collect`",
     "parallel": "`{branches: [{status, output, error}]}`",
     "delay": "`{until, slept_seconds}`",
-    "wait": "`{event, payload}`, or `{timed_out: true}`",
+    "wait": "`{event, payload}`, of an approval `{event, payload, by, via, decided_at}`, or `{timed_out: true}`",
     "set": "the variables that it set",
     "workflow": "`{run_id, status, output}`",
 }
@@ -127,6 +128,9 @@ def _describe_node_type(name: str, kind: Kind) -> str:
     if kind.config:
         rows = ((f"`{key}`", description) for key, description in kind.config.items())
         paragraphs.append(format_table(("key of `config`", "description"), rows))
+    if name == "wait":
+        rows = ((f"`{key}`", description) for key, description in APPROVAL_KEYS.items())
+        paragraphs.append(format_table(("key of `approval`", "description"), rows))
     return "\n\n".join([*paragraphs, format_json(EXAMPLES[name])]) + "\n"
 
 

@@ -13,7 +13,17 @@ from typing import Any
 
 from orchestrator.expressions import render
 from orchestrator.jsontools import json_values
-from orchestrator.language import FUNCTIONS, PIPES, Env, condition_reader, costs, lexer, parser, values
+from orchestrator.language import (
+    FUNCTIONS,
+    PIPES,
+    Env,
+    compile_template,
+    condition_reader,
+    costs,
+    lexer,
+    parser,
+    values,
+)
 from orchestrator.language.arithmetic import INFIX
 from orchestrator.language.condition_reader import build_evidence, compile_condition
 from orchestrator.language.date_formats import CODES
@@ -168,6 +178,8 @@ def _code(text: str) -> str:
 
 
 def _result(template: str) -> str:
+    if compile_template(template).links:
+        return "a link that the worker signs"
     return _code(json.dumps(compute(template), ensure_ascii=False))
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 SUFFIX = ".tests.yaml"
 CASE_KEYS = {"name", "input", "trigger", "start", "actions", "results", "events", "resolutions", "with", "expect"}
-EVENT_KEYS = {"at", "name", "payload", "key"}
+EVENT_KEYS = {"at", "name", "payload", "key", "by"}
 RESOLUTION_KEYS = {"node_id", "action", "parameters", "value", "target"}
 UNLIMITED = 1_000_000
 """Steps of a run that a case can look at, whatever the `step_log_limit` of the definition is."""

@@ -12,7 +12,7 @@ from orchestrator.cli.failures import UsageError
 from orchestrator.cli.moments import parse_moment
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
-Reason = Literal["delay", "event", "operator", "paused", "child", "no_worker"]
+Reason = Literal["delay", "event", "approval", "operator", "paused", "child", "no_worker"]
 Trigger = Literal["manual", "schedule", "event", "webhook", "workflow"]
 
 RunStatus = StrEnum("RunStatus", ["pending", "running", "waiting", "retrying", "completed", "failed", "cancelled"])

@@ -184,6 +184,7 @@ def _choose_port(settings: "Settings") -> "Settings":
         update={
             "api_port": port,
             "events_url": settings.events_url or f"http://{host}:{port}{EVENTS}",
+            "public_url": settings.public_url or f"http://{host}:{port}",
             "http_blocked_ports": (*settings.http_blocked_ports, port),
         }
     )

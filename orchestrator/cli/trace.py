@@ -78,6 +78,11 @@ def describe_wait(wait: Mapping[str, Any], now: datetime | None = None) -> str:
             event = wait.get("event")
             names = " or ".join(map(str, event)) if isinstance(event, list) else str(event)
             return ", ".join(filter(None, (f"event {names}", deadline)))
+        case "approval":
+            approval = wait.get("approval") or {}
+            people = ", ".join(approval.get("assignees", ()))
+            named = f"approval of {approval.get('title')!r}{f' by {people}' if people else ''}"
+            return ", ".join(filter(None, (named, deadline)))
         case "operator":
             return f"an operator: {wait.get('error_type')}: {wait.get('message')}"
         case "retry":

@@ -98,7 +98,8 @@ def _restore_details(node: AnyNode) -> dict[str, Any]:
             config = {"config": {"cron": node.cron}} if node.cron else {}
             return {"delay_seconds": node.seconds, "delay_until": node.until, **config}
         case Wait():
-            return {"config": {"event": node.event}}
+            approval = {"approval": {"title": node.approval.title}} if node.approval else {}
+            return {"config": {"event": node.event, **approval}}
         case Set():
             return {"config": node.values}
         case Call():

@@ -28,7 +28,10 @@ def describe_delay(node: Node) -> object:
 
 
 def describe_wait(node: Node) -> str:
-    """Return the events that a wait takes."""
+    """Return the events that a wait takes, or what it asks people to approve."""
+    approval = node.config.get("approval")
+    if isinstance(approval, dict) and approval:
+        return f"approval: {approval.get('title') or '?'}"
     event = node.config.get("event")
     return f"event {' or '.join(map(str, event)) if isinstance(event, list) else event}"
 

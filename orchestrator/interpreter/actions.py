@@ -1,6 +1,6 @@
 """Call an action. Replay-sensitive."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from orchestrator.errors import StepFailed
@@ -10,6 +10,8 @@ from orchestrator.interpreter.pure_nodes import NEXT, Exit
 from orchestrator.interpreter.step_record import Step
 from orchestrator.jsontools.json_values import SURROGATES_REPLACED, NotJson, normalize_json
 from orchestrator.jsontools.pointer import split_pointer
+from orchestrator.language import map_links
+from orchestrator.language.functions import APPROVAL_LINK
 from orchestrator.model.plan import Action
 
 
@@ -20,6 +22,7 @@ async def act(run: NodeRun, node: Action, edits: Sequence[dict[str, Any]]) -> Ex
     for edit in edits:
         parameters = {**parameters, **edit}
         secrets = {at: parts for at, parts in secrets.items() if split_pointer(at)[0] not in edit}
+    secrets = place_links(secrets, run.scope.path)
     step.input = parameters
     take_warnings(run.scope, step)
     # A request with other parameters is another effect: it must not hide behind the first one's key.
@@ -43,6 +46,11 @@ async def act(run: NodeRun, node: Action, edits: Sequence[dict[str, Any]]) -> Ex
     step.retry_count += answer.attempts - 1
     accept_result(step, answer)
     return NEXT
+
+
+def place_links(secrets: Mapping[str, list[Any]], path: str) -> dict[str, list[Any]]:
+    """Add to approval links the path of the step that sends them: whose iteration or branch they are about."""
+    return map_links(secrets, lambda link: {APPROVAL_LINK: {**link, "path": path}})
 
 
 def accept_result(step: Step, answer: ActionResult) -> None:

@@ -98,10 +98,26 @@ class EventFilter:
     names: tuple[str, ...]
     key: str | None = None
     """`None` for events with any key, or none."""
+    step_id: str = ""
+    """The step that waits: an event may be for it alone."""
 
-    def accepts(self, name: str, key: str | None) -> bool:
-        """Return whether an event of that name and key is wanted."""
+    def accepts(self, name: str, key: str | None, step_id: str | None = None) -> bool:
+        """Return whether an event of that name and key, for that step, is wanted."""
+        if step_id is not None:
+            return step_id == self.step_id
         return name in self.names and self.key in (None, key)
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedEvent:
+    """An event that a wait has read."""
+
+    name: str
+    payload: Any
+    by: str = ""
+    """Who sent it, where that is known."""
+    step_id: str | None = None
+    """The step that it was sent to: the answer to an approval, by its link."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +153,8 @@ class Effects(Protocol):
 
     async def receive(
         self, wanted: EventFilter, timeout_seconds: float | None, title: str, branches: tuple[str, ...], turn: int
-    ) -> tuple[str, Any] | None:
-        """Return the oldest unread event that is wanted, as `(name, payload)`, or `None` after the timeout.
+    ) -> ReceivedEvent | None:
+        """Return the oldest unread event that is wanted, or `None` after the timeout.
 
         `branches` are the paths of the inline branches that it is read in: each of them reads its own copy. Waits that
         were open when the run continued as new come first, by their turns.

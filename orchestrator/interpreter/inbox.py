@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator.interpreter.effects import EventFilter
+from orchestrator.interpreter.effects import EventFilter, ReceivedEvent
 from orchestrator.model.plan import ANY_EVENT
 
 
@@ -30,10 +30,23 @@ class Event:
     """What a wait may ask for beside the name."""
     inline_readers: list[tuple[str, ...]] = field(default_factory=list)
     """The inline branches that have read it, each as the paths from the outermost to the innermost."""
+    by: str = ""
+    """Who sent it, where that is known."""
+    step_id: str | None = None
+    """The only step that may read it."""
+
+    def receive(self) -> ReceivedEvent:
+        """Return what a wait learns of it."""
+        return ReceivedEvent(self.name, self.payload, self.by, self.step_id)
 
     def to_json(self) -> list[Any]:
-        """Return the event as it is recorded: number, name, payload, the inline branches that have read it, and key."""
+        """Return the event as it is recorded.
+
+        Number, name, payload, the inline branches that have read it, key, who sent it, and the step that it is for.
+        """
         entry = [self.number, self.name, self.payload]
+        if self.by or self.step_id is not None:
+            return [*entry, self.inline_readers, self.key, self.by, self.step_id]
         if self.key is not None:
             return [*entry, self.inline_readers, self.key]
         return [*entry, self.inline_readers] if self.inline_readers else entry
@@ -43,7 +56,8 @@ class Event:
         """Read what `to_json` wrote."""
         number, name, payload, *more = entry
         readers = [tuple(paths) for paths in (more[0] if more else ())]
-        return cls(number, name, payload, key=more[1] if len(more) > 1 else None, inline_readers=readers)
+        key, by, step_id = [*more[1:], None, "", None] if len(more) < 2 else [*more[1:], "", None][:3]
+        return cls(number, name, payload, key=key, inline_readers=readers, by=by, step_id=step_id)
 
 
 @dataclass(slots=True, eq=False)
@@ -55,12 +69,9 @@ class Waiter:
     """Paths of the inline branches that it is in."""
     future: "asyncio.Future[Event]"
 
-    def get_received(self) -> tuple[str, Any] | None:
-        """Return name and payload of the event that has come; `None` where none has."""
-        if not self.future.done() or self.future.cancelled():
-            return None
-        event = self.future.result()
-        return event.name, event.payload
+    def get_received(self) -> ReceivedEvent | None:
+        """Return the event that has come; `None` where none has."""
+        return None if not self.future.done() or self.future.cancelled() else self.future.result().receive()
 
 
 class Inbox:
@@ -74,10 +85,19 @@ class Inbox:
         """Numbers of the events that this flow has read."""
         self.waiters: list[Waiter] = []
 
-    def put(self, name: str, payload: Any, number: int | None = None, key: str | None = None) -> Event:
+    def put(
+        self,
+        name: str,
+        payload: Any,
+        number: int | None = None,
+        key: str | None = None,
+        by: str = "",
+        step_id: str | None = None,
+    ) -> Event:
         """Add an event; `number` is its position in the run, for a branch's copy."""
         self.received = self.received + 1 if number is None else max(number, self.received)
-        event = Event(self.received if number is None else number, name, payload, key=key)
+        position = self.received if number is None else number
+        event = Event(position, name, payload, key=key, by=by, step_id=step_id)
         self.events.append(event)
         return event
 
@@ -99,7 +119,7 @@ class Inbox:
         """Read the oldest unread event that is wanted; inline branches of a parallel each read a copy."""
         for event in self.events:
             if (
-                wanted.accepts(event.name, event.key)
+                wanted.accepts(event.name, event.key, event.step_id)
                 and not event.readers
                 and all(_are_siblings(branches, r) for r in event.inline_readers)
             ):
@@ -130,9 +150,17 @@ class Inbox:
             if unread is not None:
                 other.future.set_result(unread)
 
-    def deliver(self, name: str, payload: Any, number: int | None = None, key: str | None = None) -> Event:
+    def deliver(
+        self,
+        name: str,
+        payload: Any,
+        number: int | None = None,
+        key: str | None = None,
+        by: str = "",
+        step_id: str | None = None,
+    ) -> Event:
         """Add an event, and hand it out to the first waiter of the flow and to that of each inline branch."""
-        event = self.put(name, payload, number, key)
+        event = self.put(name, payload, number, key, by, step_id)
         served: dict[tuple[str, ...], None] = {}
         for waiter in self._list_unserved(event):
             if waiter.branches not in served:
@@ -149,7 +177,7 @@ class Inbox:
         return [
             waiter
             for waiter in self.waiters
-            if waiter.wanted.accepts(event.name, event.key) and not waiter.future.done()
+            if waiter.wanted.accepts(event.name, event.key, event.step_id) and not waiter.future.done()
         ]
 
     def copy_for_branch(self, names: Collection[str], parallel: str) -> list[Event]:

@@ -55,6 +55,10 @@ class WaitFrame:
     """Its position among all waits of the flow: the first one reads the event."""
     key: str | None = None
     """What the key of the event has to be; `None` for any."""
+    remind_at: datetime | None = None
+    """When the assignees of an approval are reminded next."""
+    reminders: int = 0
+    """How often they have been reminded."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the wait as it is carried over continue-as-new."""
@@ -63,6 +67,8 @@ class WaitFrame:
             "until": self.until and format_timestamp(self.until),
             "turn": self.turn,
             "key": self.key,
+            "remind_at": self.remind_at and format_timestamp(self.remind_at),
+            "reminders": self.reminders or None,
         }
         return {name: value for name, value in fields.items() if value is not None}
 
@@ -72,7 +78,16 @@ class WaitFrame:
         until = fields.get("until")
         event = fields["event"]
         events = tuple(event) if isinstance(event, list) else (event,)
-        return cls(step, events, until and datetime.fromisoformat(until), fields["turn"], fields.get("key"))
+        remind_at = fields.get("remind_at")
+        return cls(
+            step,
+            events,
+            until and datetime.fromisoformat(until),
+            fields["turn"],
+            fields.get("key"),
+            remind_at and datetime.fromisoformat(remind_at),
+            fields.get("reminders", 0),
+        )
 
 
 @dataclass(slots=True)

@@ -10,6 +10,8 @@ from orchestrator.interpreter.step_record import Step
 from orchestrator.model.plan import Loop, Parallel, Plan, Scope, Wait, list_inner_scopes
 from orchestrator.model.run import RESERVED, Run, RunInfo, Status, find_owner, format_timestamp, summarize_run
 
+WITH_SCHEMAS = ("event", "approval")
+"""Kinds of waits that take a payload."""
 MAX_SCHEMA_BYTES = 100_000
 """Schemas in the waits of a document, in total."""
 
@@ -49,9 +51,9 @@ def _iterate_held(scope: Scope, frame: Frame, path: str) -> Iterator[tuple[str, 
 
 
 def describe_waits(plan: Plan, state: RunState) -> list[dict[str, Any]]:
-    """Return the open waits as a document has them: with since when, and for events the schema of the payload."""
+    """Return the open waits as a document has them: with since when, and for events and approvals the schema."""
     waits = [{"since": find_since(state.open[wait["step_id"]]), **wait} for wait in list_waits(state)]
-    if any(wait["kind"] == "event" for wait in waits):
+    if any(wait["kind"] in WITH_SCHEMAS for wait in waits):
         _add_schemas(waits, plan)
     return waits
 
@@ -68,7 +70,7 @@ def _add_schemas(waits: list[dict[str, Any]], plan: Plan) -> None:
     sizes = {node_id: len(json.dumps(schema)) for node_id, schema in schemas.items()}
     room = MAX_SCHEMA_BYTES
     for wait in waits:
-        if wait["kind"] == "event" and wait["node_id"] in schemas:
+        if wait["kind"] in WITH_SCHEMAS and wait["node_id"] in schemas:
             room -= sizes[wait["node_id"]]
             if room >= 0:
                 wait["schema"] = schemas[wait["node_id"]]

@@ -4,9 +4,10 @@ from datetime import timedelta
 from typing import Any
 
 from orchestrator.errors import StepFailed
+from orchestrator.interpreter import approvals
 from orchestrator.interpreter.base import NodeRun, take_warnings
 from orchestrator.interpreter.compiled import describe_kind, parse_seconds, parse_time
-from orchestrator.interpreter.effects import EventFilter
+from orchestrator.interpreter.effects import EventFilter, ReceivedEvent
 from orchestrator.interpreter.leaf_frames import DelayFrame, WaitFrame, join_events
 from orchestrator.interpreter.pure_nodes import NEXT, Exit
 from orchestrator.jsontools import schema
@@ -61,27 +62,46 @@ async def wait(run: NodeRun, node: Wait) -> Exit:
     progress = run.scope.frame.open
     if not isinstance(progress, WaitFrame):
         progress = _start_wait(run, node)
-    step, until = run.step, progress.until
+    step = run.step
     while True:
-        seconds_left = None if until is None else max((until - run.effects.now()).total_seconds(), 0.0)
-        wanted = EventFilter(progress.events, progress.key)
-        received = await run.effects.receive(wanted, seconds_left, node.title, run.scope.branches, progress.turn)
+        received = await _receive_or_remind(run, node, progress)
         if received is None:
             step.output = {"timed_out": True}
             return Exit("timeout")
-        event, payload = received
-        problems = "" if node.payload_schema is None else describe_problems(run, node.payload_schema, payload)
+        problems = _describe_refusal(run, node, received)
         if not problems:
-            step.output = {"event": event, "payload": payload}
+            step.output = {"event": received.name, "payload": received.payload}
+            if node.approval is not None:
+                step.output |= approvals.describe_decision(received, run.effects.now())
             return NEXT
         if len(step.warnings) < MAX_REFUSALS_SHOWN:
-            step.warnings += (f"an event {event!r} was refused: {problems}",)
+            step.warnings += (f"an event {received.name!r} was refused: {problems}",)
         elif len(step.warnings) == MAX_REFUSALS_SHOWN:
             step.warnings += ("more events were refused",)
         progress.turn = run.state.take_turn()
         # Thousands of events may be queued, and reading one that is queued does not yield.
         if run.interpreter.boundary_due():
             await run.interpreter.pass_boundary()
+
+
+async def _receive_or_remind(run: NodeRun, node: Wait, progress: WaitFrame) -> ReceivedEvent | None:
+    """Return the next event, or `None` after the timeout; remind the assignees of an approval meanwhile."""
+    while True:
+        remind_at, until = progress.remind_at, progress.until
+        end = min((moment for moment in (remind_at, until) if moment is not None), default=None)
+        seconds_left = None if end is None else max((end - run.effects.now()).total_seconds(), 0.0)
+        wanted = EventFilter(progress.events, progress.key, run.step.id)
+        received = await run.effects.receive(wanted, seconds_left, node.title, run.scope.branches, progress.turn)
+        if received is not None or remind_at is None or end != remind_at:
+            return received
+        await approvals.remind(run, node, progress)
+
+
+def _describe_refusal(run: NodeRun, node: Wait, received: ReceivedEvent) -> str:
+    """Return why a wait refuses an event; empty where it accepts it."""
+    if node.approval is not None and not approvals.may_decide(run.step, received):
+        return f"{received.by} is not an assignee"
+    return "" if node.payload_schema is None else describe_problems(run, node.payload_schema, received.payload)
 
 
 def _start_wait(run: NodeRun, node: Wait) -> WaitFrame:
@@ -98,8 +118,12 @@ def _start_wait(run: NodeRun, node: Wait) -> WaitFrame:
     step.waiting_for = {"kind": "event", "event": join_events(events), "until": until and format_timestamp(until)}
     if key is not None:
         step.waiting_for["key"] = key
+    if node.approval is not None:
+        step.waiting_for |= approvals.render_approval(run, node.approval)
     take_warnings(run.scope, step)
     progress = run.scope.frame.open = WaitFrame(step, events, until, run.state.take_turn(), key)
+    if node.approval is not None:
+        approvals.plan_reminder(run, node.approval, progress)
     return progress
 
 

@@ -5,7 +5,14 @@ from orchestrator.language.evaluate import suggest_minus
 from orchestrator.language.functions import FUNCTIONS, Function
 from orchestrator.language.nodes import Name
 from orchestrator.language.pipes import PIPES, Pipe
-from orchestrator.language.secrets import find_secret_names, render_parameters, render_secret, resolve_part, reveal
+from orchestrator.language.secrets import (
+    find_secret_names,
+    map_links,
+    render_parameters,
+    render_secret,
+    resolve_part,
+    reveal,
+)
 from orchestrator.language.template import (
     CompiledEntries,
     CompiledValue,
@@ -32,6 +39,7 @@ __all__ = [
     "compile_template",
     "compile_value",
     "find_secret_names",
+    "map_links",
     "render_parameters",
     "render_secret",
     "resolve_part",

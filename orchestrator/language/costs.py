@@ -124,6 +124,7 @@ FUNCTION_COSTS: dict[str, int] = {
     "is_overdue": 400,
     "days_until": 400,
     "days_since": 400,
+    "approval_link": 400,
 }
 
 OPERATOR_COSTS: dict[str, int] = {

@@ -14,6 +14,7 @@ from orchestrator.language.env import Env
 from orchestrator.language.values import is_day, read_date, read_number
 from orchestrator.model.run import format_timestamp
 
+APPROVAL_LINK = "approval_link"
 MAX_DAYS = 366_000
 """About a thousand years."""
 
@@ -95,6 +96,10 @@ def _days_until(env: Env, value: Any) -> int | None:
 def _days_since(env: Env, value: Any) -> int | None:
     date = _read_date_or_now(env, "days_since", (value,))
     return None if date is None else (_read_clock(env).date() - date.date()).days
+
+
+def _refuse_link(env: Env, *arguments: Any) -> None:
+    raise EvaluationError("approval_link() can be used in the parameters of actions only")
 
 
 _TABLE = (
@@ -194,6 +199,14 @@ _TABLE = (
         "{{ days_since(invoice.due_date) }}",
         (1, 1),
         _days_since,
+    ),
+    Function(
+        APPROVAL_LINK,
+        "approval_link(node, who)",
+        "The link by which a person decides the approval of that `wait` node; in the parameters of actions only.",
+        '{{ approval_link("decision", "ann@example.com") }}',
+        (2, 2),
+        _refuse_link,
     ),
 )
 FUNCTIONS: dict[str, Function] = {function.name: function for function in _TABLE}

@@ -1,12 +1,13 @@
 """Render the parameters of an action without its secrets, and insert the secrets in the worker."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from orchestrator.errors import EvaluationError, ExpressionError
 from orchestrator.jsontools.pointer import escape, split_pointer
 from orchestrator.language.env import Env
 from orchestrator.language.evaluate import describe_no_secret
+from orchestrator.language.functions import APPROVAL_LINK
 from orchestrator.language.nodes import Name
 from orchestrator.language.template import Template, compile_expression, compile_template
 from orchestrator.language.values import MISSING, get_child, read_index, to_text
@@ -77,10 +78,21 @@ def _is_missing(name: Name, env: Env) -> bool:
     return value is MISSING
 
 
+def map_links(deferred: Mapping[str, list[Any]], convert: Callable[[Mapping[str, Any]], Any]) -> dict[str, list[Any]]:
+    """Return deferred parts with each approval link as `convert` makes it."""
+
+    def convert_part(part: Any) -> Any:
+        return convert(part[APPROVAL_LINK]) if isinstance(part, Mapping) and APPROVAL_LINK in part else part
+
+    return {pointer: [convert_part(part) for part in parts] for pointer, parts in deferred.items()}
+
+
 def find_secret_names(deferred: Mapping[str, list[Any]]) -> list[str]:
     """Return the names of the secrets that deferred parts need; raises TemplateSyntaxError."""
     names: dict[str, None] = {}
     for part in (part for parts in deferred.values() for part in parts if isinstance(part, Mapping)):
+        if APPROVAL_LINK in part:
+            continue
         if "secret" in part:
             names[str(part["secret"])] = None
         else:

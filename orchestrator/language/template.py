@@ -9,6 +9,7 @@ from orchestrator.jsontools.pointer import escape
 from orchestrator.language.costs import CHARACTER, EXPRESSION, TEXT
 from orchestrator.language.env import Env
 from orchestrator.language.evaluate import Evaluate, compile_lookup, compile_node, measure_cost
+from orchestrator.language.functions import APPROVAL_LINK
 from orchestrator.language.lexer import Piece, locate, make_syntax_error, split_template
 from orchestrator.language.nodes import (
     Binary,
@@ -27,11 +28,13 @@ from orchestrator.language.nodes import (
 from orchestrator.language.parser import parse
 from orchestrator.language.pipes import PIPES
 from orchestrator.language.values import MAX_TEXT_LENGTH, MISSING, require_shallow, to_text
+from orchestrator.model.run import format_timestamp
 
 MAX_NESTING = 100
 """Nested lists and objects in a value."""
 CACHED_TEMPLATES = 16_384
 NO_CONTAINER = "all secrets together cannot be used"
+LINK_EXAMPLE = 'such as {{ approval_link("decision", input.manager) }}'
 
 
 class Template:
@@ -49,7 +52,8 @@ class Template:
             if node is not None:
                 names.extend(_collect_names(node, source))
         self.names = frozenset(names)
-        self.uses_secrets = any(name.root == "secrets" for name in names)
+        self.uses_secrets = any(name.root == "secrets" for name in names) or any(map(_is_link, nodes))
+        """Whether only the worker can render it: it has a secret or a link that nobody else may see."""
         self.is_constant = not any(piece.is_expression for piece in pieces)
         self._parts = [
             (piece.text, None if node is None else compile_node(node, source), node)
@@ -66,6 +70,11 @@ class Template:
     def expressions(self) -> list[Node]:
         """Return the syntax tree of each `{{ … }}`, in order."""
         return [node for _, _, node in self._parts if node is not None]
+
+    @property
+    def links(self) -> list[Call]:
+        """Return the calls of `approval_link`."""
+        return [node for _, _, node in self._parts if _is_link(node)]
 
     @property
     def pipes_secrets(self) -> bool:
@@ -115,7 +124,8 @@ class Template:
     def render_deferred(self, env: Env) -> list[Any]:
         """Return the parts: rendered text, or what the worker inserts.
 
-        `{"secret": name}` is the value of a secret, `{"expression": …}` the result of pipes on one.
+        `{"secret": name}` is the value of a secret, `{"expression": …}` the result of pipes on one,
+        `{"approval_link": …}` a link that has to be signed.
         """
         parts: list[Any] = []
         for text, evaluate, node in self._parts:
@@ -123,11 +133,24 @@ class Template:
                 parts.append(text)
             elif _is_plain_secret(node):
                 parts.append({"secret": node.parts[0]})
+            elif _is_link(node):
+                parts.append({APPROVAL_LINK: self._render_link(node, env)})
             elif any(name.root == "secrets" for name in _collect_names(node, self.source)):
                 parts.append({"expression": text.strip()})
             else:
                 parts.append(to_text(evaluate(env), env.spend))
         return parts
+
+    def _render_link(self, node: Call, env: Env) -> dict[str, str]:
+        """Return what the link names, beside the run and the path of the step."""
+        node_id, assignee = (compile_node(argument, self.source)(env) for argument in node.arguments)
+        if isinstance(assignee, bool | dict | list) or assignee in (None, ""):
+            raise EvaluationError("approval_link() needs the name or the address of a person", source=self.source)
+        return {
+            "node": str(node_id),
+            "assignee": to_text(assignee, env.spend),
+            "made_at": format_timestamp(env.now()),
+        }
 
 
 def _builds(node: Node) -> bool:
@@ -153,7 +176,11 @@ def _builds(node: Node) -> bool:
 
 def _collect_names(node: Node, source: str) -> Iterator[Name]:
     """Return the paths of an expression; raises TemplateSyntaxError if it mixes secrets with other data."""
-    names = list(_walk_names(node, source))
+    if _is_link(node):
+        _require_literal_node(node, source)
+        names = list(_walk_all(node.arguments, source))
+    else:
+        names = list(_walk_names(node, source))
     roots = {name.root for name in names}
     if "secrets" in roots and (len(roots) > 1 or _has_call(node)):
         raise make_syntax_error(
@@ -176,6 +203,9 @@ def _walk_names(node: Node, source: str) -> Iterator[Name]:
             yield from _walk_all(arguments, source)
         case Binary(operator=operator, left=left, right=right):
             yield from _walk_all((mark_optional(left) if operator == "??" else left, right), source)
+        case Call(name=name) if name == APPROVAL_LINK:
+            message = "approval_link() has to be alone in its {{ }}"
+            raise make_syntax_error(source, node.offset, message, LINK_EXAMPLE)
         case List(items=parts) | Call(arguments=parts):
             yield from _walk_all(parts, source)
         case Object(entries=entries):
@@ -201,6 +231,16 @@ def _has_call(node: Node) -> bool:
 
 def _is_plain_secret(node: Node) -> TypeGuard[Path]:
     return isinstance(node, Path) and node.root == "secrets" and len(node.parts) == 1
+
+
+def _is_link(node: Node | None) -> TypeGuard[Call]:
+    return isinstance(node, Call) and node.name == APPROVAL_LINK
+
+
+def _require_literal_node(node: Call, source: str) -> None:
+    if not (isinstance(node.arguments[0], Literal) and isinstance(node.arguments[0].value, str)):
+        message = "approval_link() takes the ID of a `wait` node in quotes"
+        raise make_syntax_error(source, node.offset, message, LINK_EXAMPLE)
 
 
 def _get_offset(node: Node) -> int:

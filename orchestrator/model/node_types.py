@@ -97,10 +97,12 @@ KINDS: dict[str, Kind] = {
     "wait": Kind(
         "Waits for an event that is sent to the run, or for the first of several.",
         config={
-            "event": "Name of the event, or a list of names: the first of these events ends the wait.",
+            "event": "Name of the event, or a list of names: the first of these events ends the wait. For an "
+            "approval it may be left out: it is the id of the node.",
             "key": "Template of a key: only an event that is sent with this key ends the wait.",
             "timeout_seconds": "Timeout of the wait; then the run continues by port `timeout`.",
             "schema": "JSON Schema for the payload; others are refused. `uniqueItems` needs `maxItems`.",
+            "approval": "`{title, assignees, form, reminder}`: people decide, by a link or in the console.",
         },
         ports=("next", "timeout"),
     ),

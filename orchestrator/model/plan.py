@@ -213,6 +213,25 @@ class Delay(Node):
     timezone: str = "UTC"
 
 
+class Reminder(Frozen):
+    """An action that is called while nobody decides an approval."""
+
+    call: ActionCall
+    every_seconds: float
+    at_most: int = 1
+
+
+class Approval(Frozen):
+    """What a wait asks people to decide; the schema of their answer is that of the payload."""
+
+    title: Any
+    assignees: Any
+    """Names or addresses of those who may decide, or a template of a list of them."""
+    fields: tuple[str, ...] = ()
+    """Names of the fields of its form, in order: histories do not keep the order of keys."""
+    reminder: Reminder | None = None
+
+
 class Wait(Node):
     """Wait for an event of that name."""
 
@@ -222,6 +241,7 @@ class Wait(Node):
     """What the key of an event has to be; `None` for events with any key, or none."""
     timeout_seconds: Any = None
     payload_schema: dict[str, Any] | None = None
+    approval: Approval | None = None
 
 
 class Set(Node):

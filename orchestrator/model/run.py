@@ -14,7 +14,7 @@ from orchestrator.errors import ErrorType, parse_error_type
 from orchestrator.model.customers import DEFAULT_CUSTOMER
 from orchestrator.model.plan import Plan
 
-Reason = Literal["delay", "event", "operator", "paused", "child", "no_worker"]
+Reason = Literal["delay", "event", "approval", "operator", "paused", "child", "no_worker"]
 """What a run waits for, in lists; `no_worker` is that of a pending one."""
 Status = Literal["pending", "running", "waiting", "retrying", "completed", "failed", "cancelled", "skipped"]
 ENDED: frozenset[str] = frozenset({"completed", "failed", "cancelled", "skipped"})
@@ -169,7 +169,7 @@ class Run(Document):
     steps_completed: int = Field(0, description="Number of steps that have ended.")
     steps_total: int = Field(0, description="Steps started so far; each pass through a node counts.")
     waiting_for: list[dict[str, Any]] = Field(
-        [], description="Open waits: `{node_id, step_id, kind: delay|event|operator|paused|child|worker, …}`."
+        [], description="Open waits: `{node_id, step_id, kind: delay|event|approval|operator|paused|child|worker, …}`."
     )
     warnings: list[str] = Field([], description="About the run as a whole; those of steps are on the steps.")
     complete: bool = Field(

@@ -22,12 +22,13 @@ from orchestrator.planner import (
     trigger_checks,
 )
 from orchestrator.planner.action_calls import Actions
+from orchestrator.planner.approval_checks import check_links
 from orchestrator.planner.data_flow import check as data_flow
 from orchestrator.planner.data_flow.outputs import infer_run_output
 from orchestrator.planner.data_flow.types import ANY, Type
 from orchestrator.planner.key_checks import check_keys
 from orchestrator.planner.plan_builder import ScopeBuilder
-from orchestrator.planner.policies import Catalogue, check_timeout, read_on_error
+from orchestrator.planner.policies import Catalogue, check_timeout, read_on_error, read_reminder_call
 from orchestrator.planner.report import Report, suggest_choice
 from orchestrator.planner.verdict import Verdict
 
@@ -83,6 +84,7 @@ def check(
     names = scoping.Names(definition, tree, uses, report)
     names.check()
     names.check_notify_uses(notify_names)
+    check_links(tree, report)
     data_flow.check(definition, tree, uses, registry, calls, names.precedence, report)
     permission_checks.check(definition, workflow_graph, [*itertools.chain(*uses), *notify_names], permissions, report)
     actions = Actions(definition, registry, report)
@@ -114,6 +116,8 @@ def _check_without_building(workflow_graph: graph.Graph, actions: Actions, repor
             actions.complete_call(node, pointer)
         if node.type in ("action", "workflow"):
             actions.complete_side_call(node.compensate, f"{pointer}/compensate")
+        if (call := read_reminder_call(node)) is not None:
+            actions.complete_side_call(call, f"{pointer}/config/approval/reminder")
     actions.complete_side_call(actions.settings.notify, "/settings/notify")
     read_on_error(actions.settings.on_error, "/settings/on_error", report)
 

@@ -3,6 +3,7 @@
 from orchestrator.model.definition import Node
 from orchestrator.model.node_types import COMMON_KEYS, KINDS
 from orchestrator.model.plan import IN_FLIGHT_LIMIT, MAX_DELAY_SECONDS
+from orchestrator.planner.approval_checks import APPROVAL_KEYS, MAX_REMINDERS
 from orchestrator.planner.editor_vocabulary import (
     CRON,
     EMPTY,
@@ -93,6 +94,36 @@ CASE: Schema = {
     "if": {"type": "object", "anyOf": [{"required": [key]} for key in sorted(CONDITION_KEYS)]},
     "then": refer("condition"),
 }
+REMINDER: Schema = {
+    "type": "object",
+    "required": ["every_seconds", "action"],
+    "properties": {
+        "every_seconds": {"type": "number", "minimum": 1, "maximum": MAX_DELAY_SECONDS},
+        "at_most": {"type": "integer", "minimum": 1, "maximum": MAX_REMINDERS},
+        "action": NAME,
+        "config": may_be_empty({"type": "object"}),
+        "retry": may_be_empty(refer("retry")),
+        "timeout_seconds": {"anyOf": [{"type": "number", "exclusiveMinimum": 0, "maximum": MAX_DELAY_SECONDS}, EMPTY]},
+    },
+    "additionalProperties": False,
+    "allOf": [refer("call")],
+}
+APPROVAL: Schema = may_be_empty(
+    {
+        "type": "object",
+        "required": ["title", "assignees"],
+        "properties": {
+            "title": {"type": "string", "pattern": r"\S", "description": APPROVAL_KEYS["title"]},
+            "assignees": {
+                "anyOf": [{"type": "array", "items": NAME, "minItems": 1}, TEMPLATE],
+                "description": APPROVAL_KEYS["assignees"],
+            },
+            "form": {"type": ["object", "null"], "description": APPROVAL_KEYS["form"]},
+            "reminder": {**may_be_empty(REMINDER), "description": APPROVAL_KEYS["reminder"]},
+        },
+        "additionalProperties": EMPTY,
+    }
+)
 NODE_CONFIG: dict[tuple[str, str], Schema] = {
     ("switch", "cases"): {
         "type": "object", "minProperties": 1, "properties": {"default": False}, "additionalProperties": CASE
@@ -119,6 +150,7 @@ NODE_CONFIG: dict[tuple[str, str], Schema] = {
     ("wait", "event"): {"anyOf": [NAME, {"type": "array", "items": NAME, "minItems": 1}]},
     ("wait", "key"): {"type": ["string", "number", "null"]},
     ("wait", "timeout_seconds"): {"type": ["number", "string", "null"], "minimum": 0, "maximum": MAX_DELAY_SECONDS},
+    ("wait", "approval"): APPROVAL,
     ("wait", "schema"): {"type": ["object", "boolean", "null"]},
     ("workflow", "workflow_id"): {"type": "string", "minLength": 1},
     ("workflow", "version"): COUNT,
@@ -156,7 +188,7 @@ NEEDS: dict[str, Schema] = {
             "properties": {"delay_seconds": NOT_EMPTY, "delay_until": NOT_EMPTY},
         },
     },
-    "wait": _need_config("event"),
+    "wait": {"anyOf": [_need_config("event"), _need_config("approval")]},
     "workflow": _need_config("workflow_id"),
 }
 """What a type of node cannot do without."""

@@ -13,6 +13,8 @@ from orchestrator.language.values import read_date
 from orchestrator.model.definition import Node
 from orchestrator.model.plan import IN_FLIGHT_LIMIT, MAX_DELAY_SECONDS
 from orchestrator.model.run import RESERVED_NAMES
+from orchestrator.planner.approval_checks import check_approval
+from orchestrator.planner.references import is_template
 from orchestrator.planner.report import Report, suggest_choice
 from orchestrator.planner.structure import check_reserved
 from orchestrator.timing import cron
@@ -26,11 +28,6 @@ def check(node: Node, pointer: str, report: Report) -> None:
     """Run the checks of the node's type."""
     if node.type in CHECKS:
         CHECKS[node.type](node, pointer, report)
-
-
-def is_template(value: Any) -> bool:
-    """Return whether a value is a string with a template, so that only the run knows it."""
-    return isinstance(value, str) and "{{" in value
 
 
 def _check_action(node: Node, pointer: str, report: Report) -> None:
@@ -205,10 +202,12 @@ def _check_seconds(value: Any, pointer: str, report: Report) -> None:
 
 def _check_wait(node: Node, pointer: str, report: Report) -> None:
     event = node.config.get("event")
-    if not event:
+    if node.config.get("approval"):
+        check_approval(node, pointer, report)
+    if not event and not node.config.get("approval"):
         message = f"the wait {node.id!r} names no event"
         report.add_error("missing_event", f"{pointer}/config/event", message, "set config.event to the event's name")
-    elif not isinstance(event, str | list):
+    elif event and not isinstance(event, str | list):
         message = f"config.event must be text or a list of names, not {describe_type(event)}"
         report.add_error("missing_event", f"{pointer}/config/event", message)
     for index, name in enumerate(event if isinstance(event, list) else ()):

@@ -20,8 +20,8 @@ from orchestrator.model.permissions import (
     find_queue_problem,
 )
 from orchestrator.planner.graph import Graph
-from orchestrator.planner.node_checks import is_template
-from orchestrator.planner.references import Use, collect_uses
+from orchestrator.planner.policies import read_reminder_call
+from orchestrator.planner.references import Use, collect_uses, is_template
 from orchestrator.planner.report import Report
 
 CONNECTIONS = {"sql.query": "connection"}
@@ -60,6 +60,7 @@ def _iterate_calls(definition: Definition, graph: Graph) -> Iterator[_ActionUse]
             yield _ActionUse(node.action, node.config, f"{pointer}/config")
         if node.type in ("action", "workflow") and node.compensate is not None:
             yield from _read_side_call(node.compensate, f"{pointer}/compensate")
+        yield from _read_side_call(read_reminder_call(node), f"{pointer}/config/approval/reminder")
     yield from _read_side_call(definition.settings.notify, "/settings/notify")
 
 

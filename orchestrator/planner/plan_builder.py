@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
+from orchestrator.model.approval_forms import build_answer_schema
 from orchestrator.model.definition import Definition, Node
 from orchestrator.model.plan import (
     ANY_EVENT,
     Action,
     ActionCall,
     AnyNode,
+    Approval,
     Branch,
     Call,
     Case,
@@ -18,6 +20,7 @@ from orchestrator.model.plan import (
     Loop,
     OnError,
     Parallel,
+    Reminder,
     RetryFrom,
     Scope,
     Set,
@@ -26,9 +29,9 @@ from orchestrator.model.plan import (
     Wait,
 )
 from orchestrator.planner.action_calls import Actions
-from orchestrator.planner.node_checks import is_template, make_callee_key
-from orchestrator.planner.policies import read_on_error
-from orchestrator.planner.references import is_condition
+from orchestrator.planner.node_checks import make_callee_key
+from orchestrator.planner.policies import read_on_error, read_reminder_call
+from orchestrator.planner.references import is_condition, is_template
 from orchestrator.planner.regions import Region, Regions
 from orchestrator.planner.report import Report
 from orchestrator.planner.scoping import Names, iterate_members
@@ -109,14 +112,7 @@ class ScopeBuilder:
             case "delay":
                 return _build_delay(node, common)
             case "wait":
-                return Wait(
-                    kind="wait",
-                    event=config["event"],
-                    key=None if config.get("key") in (None, "") else config["key"],
-                    timeout_seconds=config.get("timeout_seconds"),
-                    payload_schema=config.get("schema") or None,
-                    **common,
-                )
+                return self._build_wait(number, node, common)
             case "set":
                 computed = any(is_template(key) for key in config)
                 loop_variables = self.names.list_loop_variables(number) if computed else ()
@@ -153,6 +149,26 @@ class ScopeBuilder:
 
     def _complete_compensation(self, number: int, node: Node) -> ActionCall | None:
         return self.actions.complete_side_call(node.compensate, f"{self.regions.graph.pointers[number]}/compensate")
+
+    def _build_wait(self, number: int, node: Node, common: dict[str, Any]) -> Wait:
+        config, approval = node.config, node.config.get("approval")
+        return Wait(
+            kind="wait",
+            event=config.get("event") or node.id,
+            key=None if config.get("key") in (None, "") else config["key"],
+            timeout_seconds=config.get("timeout_seconds"),
+            payload_schema=build_answer_schema(approval.get("form")) if approval else config.get("schema") or None,
+            approval=self._build_approval(number, node, approval) if approval else None,
+            **common,
+        )
+
+    def _build_approval(self, number: int, node: Node, approval: Mapping[str, Any]) -> Approval:
+        pointer = f"{self.regions.graph.pointers[number]}/config/approval/reminder"
+        call = self.actions.complete_side_call(read_reminder_call(node), pointer)
+        given = approval.get("reminder") or {}
+        reminder = call and Reminder(call=call, every_seconds=given["every_seconds"], at_most=given.get("at_most", 1))
+        fields = tuple((approval.get("form") or {}).get("properties") or ())
+        return Approval(title=approval["title"], assignees=approval["assignees"], fields=fields, reminder=reminder)
 
     def _build_loop(self, number: int, node: Node, common: dict[str, Any]) -> Loop:
         config = node.config
@@ -280,7 +296,7 @@ NOT_BEFORE = "a run cannot return to {!r}: it does not run before this node"
 
 
 def _name_events(node: Node) -> list[str]:
-    event = node.config["event"]
+    event = node.config.get("event") or node.id
     return [ANY_EVENT if is_template(name) else name for name in (event if isinstance(event, list) else [event])]
 
 

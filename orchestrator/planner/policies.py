@@ -7,6 +7,7 @@ from orchestrator.errors import ERROR_TYPES
 from orchestrator.jsontools.json_types import describe_type, describe_value
 from orchestrator.jsontools.pointer import escape
 from orchestrator.jsontools.suggestions import did_you_mean, join_names
+from orchestrator.model.definition import Node
 from orchestrator.model.plan import MAX_DELAY_SECONDS, ActionCall, Fallback, OnError, Pause, Retry, RetryFrom, Skip
 from orchestrator.planner.report import Report, suggest_choice
 
@@ -83,6 +84,16 @@ def _read_bounded(name: str, value: Any, at: str, read: dict[str, Any], report: 
         report.add_error("wrong_type", at, f"maximum_attempts must be a whole number, not {value:g}")
     else:
         read[name] = int(value) if name == "maximum_attempts" else float(value)
+
+
+def read_reminder_call(node: Node) -> dict[str, Any] | None:
+    """Return the action call of the reminder of an approval."""
+    approval = node.config.get("approval") if node.type == "wait" else None
+    reminder = approval.get("reminder") if isinstance(approval, Mapping) else None
+    if not isinstance(reminder, Mapping) or not reminder:
+        return None
+    own = {key: value for key, value in reminder.items() if key in SIDE_CALL_KEYS}
+    return {"action": None, **own}
 
 
 def check_timeout(seconds: Any, pointer: str, report: Report) -> bool:

@@ -88,6 +88,7 @@ CODES: dict[ProblemCode, str] = {
     "unknown_version": "The workflow to call exists in another version only.",
     "invalid_workflow": "The workflow to call has errors.",
     "workflow_cycle": "Workflows call each other in a cycle.",
+    "bad_approval": "The approval has no title or assignees, or its form or reminder is invalid.",
     "unknown_choice": "The value is not one of the allowed values.",
     "out_of_bounds": "The number is too small or too large.",
     "bad_schema": "The JSON Schema is invalid, or refers to something outside itself.",
@@ -101,7 +102,8 @@ CODES: dict[ProblemCode, str] = {
     "duplicate_key": "Two keys set the same thing.",
     # templates and conditions
     "template_syntax": "A template has a syntax error, reported with line and column.",
-    "secret_outside_action": "Secrets can be used in the parameters of actions only.",
+    "secret_outside_action": "Secrets and approval links can be used in the parameters of actions only.",
+    "bad_link": "The approval link does not name an approval of this scope, or of one around it.",
     "piped_secret": "A secret has pipes, and another task queue may have workers in other languages.",
     "missing_secret": "The customer has no such secret.",
     "forbidden_secret": "The `hosts` or `actions` of the secret do not allow this use.",

@@ -24,6 +24,11 @@ Use = tuple[str, Name]
 CONDITION_KEYS = frozenset(("field", "operator", "conditions", "condition", "preset", "expression"))
 
 
+def is_template(value: Any) -> bool:
+    """Return whether a value is a string with a template, so that only the run knows it."""
+    return isinstance(value, str) and "{{" in value
+
+
 def is_condition(value: Any) -> bool:
     """Return whether a case of a switch is a condition, not a value to compare with."""
     return isinstance(value, Mapping) and not CONDITION_KEYS.isdisjoint(value)
@@ -65,6 +70,16 @@ def find_sites(node: Node, pointer: str) -> Iterator[Site]:
         case _:
             for key in ("event", "key", "timeout_seconds", "output", "message"):
                 yield f"{at}/{key}", config.get(key), "template"
+            yield from _find_approval_sites(config.get("approval"), f"{at}/approval")
+
+
+def _find_approval_sites(approval: Any, at: str) -> Iterator[Site]:
+    if isinstance(approval, Mapping):
+        yield f"{at}/title", approval.get("title"), "template"
+        yield f"{at}/assignees", approval.get("assignees"), "template"
+        reminder = approval.get("reminder")
+        if isinstance(reminder, Mapping):
+            yield f"{at}/reminder/config", reminder.get("config"), "secret"
 
 
 def _find_compensation_sites(node: Node, pointer: str) -> Iterator[Site]:
@@ -120,7 +135,8 @@ def _collect_template_uses(value: Any, pointer: str, report: Report, kind: Kind)
 
 def _check_secret_use(template: Template, pointer: str, kind: Kind, report: Report) -> None:
     if kind == "template":
-        message = "secrets can be used in the parameters of actions only: values elsewhere are recorded"
+        what = "approval links" if template.links else "secrets"
+        message = f"{what} can be used in the parameters of actions only: values elsewhere are recorded"
         report.add_error("secret_outside_action", pointer, message)
     elif kind == "plain_secret" and template.pipes_secrets:
         message = "a secret cannot have pipes on a task queue of its own: a worker in another language reads only names"

@@ -10,12 +10,13 @@ from orchestrator.jsontools.suggestions import did_you_mean
 from orchestrator.language import Name, suggest_minus
 from orchestrator.model.definition import Definition, Node
 from orchestrator.model.run import RESERVED
-from orchestrator.planner.node_checks import is_template
 from orchestrator.planner.precedence import Precedence
-from orchestrator.planner.references import Use
+from orchestrator.planner.references import Use, is_template
 from orchestrator.planner.regions import Region, Regions
 from orchestrator.planner.report import Report
 
+ASSIGNEE, REMINDER = "assignee", "/config/approval/reminder/"
+"""A reminder is sent to each assignee, whom its parameters name by this variable."""
 STEP_FIELDS = ("status", "output", "error")
 
 
@@ -126,6 +127,8 @@ class Names:
     def _check_variable(self, number: int, pointer: str, name: Name) -> None:
         root = name.root
         if root in self.list_loop_variables(number) or self.sets_anything:
+            return
+        if root == ASSIGNEE and REMINDER in pointer:
             return
         if root in self.regions.graph.nodes[number].outputs and "/compensate/" in pointer:
             return  # computed when the node has run

@@ -83,6 +83,20 @@ def _iterate_waits(plan: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any],
             scopes += [(branch["scope"], repeats) for branch in node.get("branches", ())]
 
 
+def find_wait(plan: Mapping[str, Any], node_id: str) -> tuple[Mapping[str, Any], int] | None:
+    """Return a `wait` node of a plan and the number of loops and parallels around it; `None` where it has none."""
+    scopes = [(plan["scope"], 0)]
+    while scopes:
+        scope, depth = scopes.pop()
+        for node in scope.get("nodes", ()):
+            if node["kind"] == "wait" and node["id"] == node_id:
+                return node, depth
+            if "body" in node:
+                scopes.append((node["body"], depth + 1))
+            scopes += [(branch["scope"], depth + 1) for branch in node.get("branches", ())]
+    return None
+
+
 def _has_cycle(nodes: Sequence[Mapping[str, Any]]) -> bool:
     """Return whether some edge leads back: nodes are in order of their ranks."""
     return any(

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from orchestrator.jsontools.text import shorten
+from orchestrator.model.approval_forms import DECISION
 from orchestrator.model.run import Document, Run, StepDocument
 
 Kind = Literal["decision", "skip", "handled", "failure", "retry", "wait", "join", "loop", "undo", "cancel", "end"]
@@ -117,6 +118,10 @@ def _describe_output(step: StepDocument, output: Mapping[str, Any]) -> Iterator[
     """Describe how a wait, a parallel or a loop went on."""
     if output.get("timed_out") is True:
         yield "wait", "no event came in time: it took `timeout`", "timeout"
+    elif {"event", "payload", "decided_at"} <= set(output):
+        answer = output["payload"] if isinstance(output["payload"], Mapping) else {}
+        decision = "approved" if answer.get(DECISION) else "declined"
+        yield "wait", f"{output.get('by') or 'somebody'} {decision}", "next"
     elif set(output) == {"event", "payload"}:
         yield "wait", f"the event `{output['event']}` came", "next"
     branches = output.get("branches")
@@ -155,7 +160,14 @@ def _explain_end(run: Run) -> Iterator[Explanation]:
     elif run.completed_at is not None:
         yield Explanation(at=run.completed_at, kind="end", text=run.status)
     for wait in run.waiting_for:
-        name = wait.get("event") or wait.get("message") or wait.get("until") or wait.get("run_id") or ""
+        name = (
+            (wait.get("approval") or {}).get("title")
+            or wait.get("event")
+            or wait.get("message")
+            or wait.get("until")
+            or wait.get("run_id")
+            or ""
+        )
         named = " or ".join(map(str, name)) if isinstance(name, list) else str(name)
         text = f"waits: {wait['kind']} {format_line(named)}".rstrip()
         yield Explanation(at=None, kind="wait", step_id=wait.get("step_id"), node_id=wait.get("node_id"), text=text)

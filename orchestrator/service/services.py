@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from activities.registry import Registry
 from activities.secrets import open_secrets
+from orchestrator.service.approvals import Approvals
 from orchestrator.service.archiver import Archiver
 from orchestrator.service.audit_writer import AuditWriter
 from orchestrator.service.background import run_every
@@ -72,6 +73,7 @@ class Services:
     schedules: WorkflowSchedules
     starts: Starts
     operations: Operations
+    approvals: Approvals
     reruns: Reruns
     bulk: Bulk
     events: Events
@@ -153,6 +155,7 @@ async def open_services(
                 schedules=WorkflowSchedules(definitions, index, schedules, starts, database),
                 starts=starts,
                 operations=operations,
+                approvals=Approvals(settings, operations),
                 reruns=reruns,
                 bulk=Bulk(BulkJobs(database), operations, reruns),
                 events=events,

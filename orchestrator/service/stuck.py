@@ -42,7 +42,7 @@ RUNS_SAMPLED = 200
 """Completed runs from which the usual time of a run is read."""
 MIN_RUNS = 20
 """With fewer, 95 of 100 are not known."""
-PEOPLE = ("operator",)
+PEOPLE = ("operator", "approval")
 USUAL_SECONDS = 600.0
 """How long the usual times are kept."""
 

@@ -18,6 +18,7 @@ from orchestrator.interpreter.effects import (
     BranchResult,
     CallRequest,
     EventFilter,
+    ReceivedEvent,
     Resolution,
 )
 from orchestrator.interpreter.execute import execute, execute_branch
@@ -200,11 +201,11 @@ class SimulatedEffects:
 
     async def receive(
         self, wanted: EventFilter, timeout_seconds: float | None, title: str, branches: tuple[str, ...], turn: int
-    ) -> tuple[str, Any] | None:
-        """Wait for one of these events; return its name and payload, or None on timeout."""
+    ) -> ReceivedEvent | None:
+        """Wait for one of these events, or return None on timeout."""
         early = self.inbox.take(wanted, branches)
         if early is not None:
-            return early.name, early.payload
+            return early.receive()
         waiter = self.inbox.open_waiter(wanted, branches)
         cancelled = False
         try:
@@ -219,10 +220,12 @@ class SimulatedEffects:
         finally:
             self.inbox.close_waiter(waiter, cancelled=cancelled)
 
-    def deliver(self, event: str, payload: Any, number: int, key: str | None = None) -> None:
+    def deliver(
+        self, event: str, payload: Any, number: int, key: str | None = None, by: str = "", step_id: str | None = None
+    ) -> None:
         """Queue an event if this flow waits for events of that name."""
         if self.waits is None or event in self.waits or ANY_EVENT in self.waits:
-            self.inbox.deliver(event, payload, number, key)
+            self.inbox.deliver(event, payload, number, key, by, step_id)
 
     async def run_branch(self, request: BranchRequest) -> BranchResult:
         """Run a branch with state and effects of its own, as a child workflow would."""

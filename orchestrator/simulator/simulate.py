@@ -52,7 +52,7 @@ def simulate(
 ) -> Run:
     """Run a definition in memory and return its run document.
 
-    `events` are `{at, name, payload, key}`, with `at` in seconds from the start. `resolutions` are what an operator
+    `events` are `{at, name, payload, key, by}`, with `at` in seconds from the start. `resolutions` are what an operator
     would answer for paused steps: `{node_id, action, value | parameters | target}`, each used once. A run that waits
     for an event or a resolution that is not among them ends as `waiting`. The parameters of an action that `registry`
     has are checked as its worker would. Raises DefinitionInvalid for an invalid definition or input.
@@ -126,7 +126,8 @@ async def deliver_later(simulation: Simulation, event: Mapping[str, Any]) -> Non
     await asyncio.sleep(float(event.get("at", 0)))
     simulation.received += 1
     for flow in list(simulation.flows):
-        flow.deliver(event["name"], event.get("payload"), simulation.received, event.get("key"))
+        sender = event.get("by", ""), event.get("step_id")
+        flow.deliver(event["name"], event.get("payload"), simulation.received, event.get("key"), *sender)
 
 
 def build_document(plan: Plan, info: RunInfo, state: RunState, simulation: Simulation) -> Run:

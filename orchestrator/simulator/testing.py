@@ -13,6 +13,7 @@ from orchestrator.interpreter.effects import (
     BranchResult,
     CallRequest,
     EventFilter,
+    ReceivedEvent,
 )
 from orchestrator.interpreter.execute import execute
 from orchestrator.interpreter.frames import LoopFrame, ParallelFrame
@@ -55,7 +56,7 @@ class _InterruptingEffects(SimulatedEffects):
         self.state = state
         self.boundaries_left = every
         self.lineup = Lineup(is_open=early is None)
-        self.undelivered: list[tuple[str, Any, int, str | None]] = []
+        self.undelivered: list[tuple[str, Any, int, str | None, str, str | None]] = []
         """Events that have come before all paths have taken their places."""
         self.is_over = False
         """The state has been written: what is left of this flow does nothing more, as on Temporal."""
@@ -93,18 +94,20 @@ class _InterruptingEffects(SimulatedEffects):
 
     async def receive(
         self, wanted: EventFilter, timeout_seconds: float | None, title: str, branches: tuple[str, ...], turn: int
-    ) -> tuple[str, Any] | None:
+    ) -> ReceivedEvent | None:
         resumed = not self.lineup.is_open
         await self.lineup.pass_in_turn(turn)
         if resumed and timeout_seconds is not None:
             timeout_seconds = max(timeout_seconds, MOMENT)
         return await super().receive(wanted, timeout_seconds, title, branches, turn)
 
-    def deliver(self, event: str, payload: Any, number: int, key: str | None = None) -> None:
+    def deliver(
+        self, event: str, payload: Any, number: int, key: str | None = None, by: str = "", step_id: str | None = None
+    ) -> None:
         if self.lineup.is_open:
-            super().deliver(event, payload, number, key)
+            super().deliver(event, payload, number, key, by, step_id)
         else:
-            self.undelivered.append((event, payload, number, key))
+            self.undelivered.append((event, payload, number, key, by, step_id))
 
     async def run_branch(self, request: BranchRequest) -> BranchResult:
         self.children += 1

@@ -6,12 +6,14 @@ It holds the data of runs, API keys by hash, and logs.
 import contextlib
 import errno
 import os
+import secrets
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 FOLDER_MODE = 0o700
 FILE_MODE = 0o600
+APPROVAL_FILE = "dev.approval-secret"
 OUR_FILES = ("temporal.*", "orchestrator.db*", "dev.*", "worker.log*")
 """Files of the state folder; a folder that has others too, such as a checkout or `/tmp`, keeps its mode and theirs."""
 
@@ -38,6 +40,18 @@ def secure_home(home: Path) -> None:
 def _list_our_files(home: Path) -> Iterator[Path]:
     for pattern in OUR_FILES:
         yield from home.glob(pattern)
+
+
+def read_approval_secret(home: Path) -> str:
+    """Return the key that signs the approval links of this state folder; it is made the first time."""
+    file = home / APPROVAL_FILE
+    with contextlib.suppress(FileNotFoundError):
+        return file.read_text(encoding="utf-8")
+    secure_home(home)
+    key = secrets.token_urlsafe(32)
+    with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE), "w", encoding="utf-8") as opened:
+        opened.write(key)
+    return key
 
 
 def create_private_file(file: Path) -> None:

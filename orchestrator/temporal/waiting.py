@@ -23,9 +23,9 @@ MAX_TEXT = 100
 NO_SINCE = "-"
 DETAILS = {"delay": "until", "event": "event", "operator": "error_type"}
 """What of a wait is shown, by its kind."""
-PEOPLE_FIRST = ("operator", "paused", "event", "delay", "child")
+PEOPLE_FIRST = ("operator", "paused", "approval", "event", "delay", "child")
 """Reasons in the order in which one of several is chosen for a list."""
-SHOWN_BESIDE_WORK = ("operator", "paused", "event")
+SHOWN_BESIDE_WORK = ("operator", "paused", "approval", "event")
 """Reasons that a list shows though another path of the run works: somebody has to do something."""
 
 
@@ -61,7 +61,7 @@ def _encode_lines(waits: Sequence[dict[str, Any]], with_times: bool) -> Iterator
 
 
 def _encode_wait(wait: dict[str, Any], since: str) -> str:
-    detail = wait.get(DETAILS.get(wait["kind"], ""))
+    detail = wait["approval"]["title"] if wait["kind"] == "approval" else wait.get(DETAILS.get(wait["kind"], ""))
     text = ",".join(map(str, detail)) if isinstance(detail, list) else str(detail or "")
     node_id = wait["node_id"] or ""
     length = MAX_LENGTH - len(f"{wait['kind']}  {since} {node_id}")
@@ -99,6 +99,8 @@ def decode_waits(values: Sequence[str], moved_at: datetime | None) -> list[dict[
         wait: dict[str, Any] = {"node_id": node_id or None, "kind": kind}
         if kind in DETAILS:
             wait[DETAILS[kind]] = unquote(detail)
+        if kind == "approval":
+            wait["approval"] = {"title": unquote(detail)}
         if since != NO_SINCE:
             wait["since"] = since
         elif moved_at is not None:

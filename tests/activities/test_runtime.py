@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib
+import json
 import logging
 import sys
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,7 @@ from activities.http import MAX_BODY_IN_ERROR
 from activities.registry import ActionContext, ActionError, ActionFailed, ActionSpec, Registry, action
 from activities.resources import Resources
 from activities.runtime import heartbeat_interval, run_action
+from orchestrator.model.approval_links import parse_token
 from orchestrator.model.described_action import DescribedAction
 from orchestrator.settings import Settings
 from tests.activities.conftest import Caller, Web, answer
@@ -442,3 +444,34 @@ def test_every_builtin_action_has_a_schema_and_a_description() -> None:
         assert schema["description"]
         assert schema["parameters"]["properties"] is not None
         assert spec.parameters.model_config.get("extra") == "forbid"
+
+
+LINK = {"node": "decision", "path": "each[3]", "assignee": "ann", "made_at": "2026-05-01T12:30:15Z"}
+
+
+async def test_an_approval_link_is_signed_here_and_does_not_come_back(make_caller: Any, web: Web) -> None:
+    """What an action returns is in history: a server that repeats the link must not put it there."""
+    web.routes["/echo"] = lambda request: answer(body={"seen": request.body.decode()})
+    call = make_caller(approval_secret="a key of the tests", public_url="https://flows.example/")
+    secrets = {"/json/text": ["Decide: ", {"approval_link": LINK}]}
+    result = await call(
+        "http.request", {"url": f"{web.url}/echo", "method": "POST", "json": {"text": None}}, secrets=secrets
+    )
+    text = json.loads(web.seen[-1].body)["text"]
+    token = text.removeprefix("Decide: https://flows.example/approvals/")
+
+    assert parse_token(token, "a key of the tests") is not None
+    assert token not in json.dumps(result)
+    assert "[secret]" in json.dumps(result)
+
+
+@pytest.mark.parametrize(
+    ("settings", "missing"),
+    [({}, "APPROVAL_SECRET"), ({"approval_secret": "a key of the tests"}, "PUBLIC_URL")],
+)
+async def test_an_approval_link_needs_settings(make_caller: Any, settings: dict[str, str], missing: str) -> None:
+    failure = await make_caller(**settings).failure(
+        "log.message", {"message": None}, secrets={"/message": [{"approval_link": LINK}]}
+    )
+
+    assert f"ORCHESTRATOR_{missing} is not set" in str(failure)

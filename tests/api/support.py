@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from pydantic import SecretStr
 
 from activities import load_builtin_registry
 from api.app import PREFIX
@@ -18,6 +19,7 @@ from orchestrator.temporal.client.runs import Runs
 from tests.temporal.world import World, make_definition, wait_until
 
 SET = {"a": {"type": "set", "config": {"x": 1}}}
+APPROVAL_KEY = "a key of the tests"
 SIGNATURE, TIMESTAMP = "X-Orchestrator-Signature", "X-Orchestrator-Timestamp"
 WAIT = {"type": "wait", "config": {"event": "go"}}
 EVERY_HOUR = {"type": "schedule", "interval_seconds": 3600, "config": {"input": {"from": "schedule"}}}
@@ -79,7 +81,13 @@ def sign(secret: str, body: bytes, moment: int | None = None) -> str:
 async def serve_api(world: World, home: Path, **more: Any) -> AsyncIterator[tuple[Services, str]]:
     """Serve from a folder; yields the services and the address."""
     settings = world.runs.settings.model_copy(
-        update={"home": home, "api_port": 0, "rate_limit": "10000/second", **more}
+        update={
+            "home": home,
+            "api_port": 0,
+            "rate_limit": "10000/second",
+            "approval_secret": SecretStr(APPROVAL_KEY),
+            **more,
+        }
     )
     async with (
         run_services(settings, Runs(world.client, settings), load_builtin_registry()) as services,

@@ -43,12 +43,14 @@ def test_a_trace_shows_times_durations_decisions_and_the_output() -> None:
 
     assert result.exit_code == 0
     assert result.stdout.splitlines() == [
-        "     +0 ms  completed  is_small  -> false",
+        "     +0 ms  completed  is_small           -> false",
         "                       why: input.amount less_than 100: false, saw 640",
         "     +0 ms  completed  ask",
-        "     +0 ms  completed  decision  2 s",
-        "      +2 s  completed  expired",
-        "completed after 2 s, 4 steps",
+        "     +0 ms  completed  decision           2 s",
+        "      +2 s  completed  escalate",
+        "      +2 s  completed  director_decision  2 s",
+        "      +4 s  completed  expired",
+        "completed after 4 s, 6 steps",
         "{",
         '  "decision": "expired"',
         "}",

@@ -28,6 +28,9 @@ from orchestrator.language.presets import OPERATORS_BY_TYPE, PRESETS
 
 PAGE = Path(__file__).parents[2] / "docs" / "expressions.md"
 TEXT = PAGE.read_text()
+EXAMPLES = [
+    entry.example for table in (FUNCTIONS, PIPES) for name, entry in table.items() if name != "approval_link"
+]  # which only a worker renders
 
 
 def test_the_page_is_the_one_that_the_tables_make() -> None:
@@ -88,7 +91,7 @@ def test_every_operator_has_an_example() -> None:
     assert set(TRUE_ON_DATA) == set(OPERATORS)
 
 
-@pytest.mark.parametrize("template", [entry.example for table in (FUNCTIONS, PIPES) for entry in table.values()])
+@pytest.mark.parametrize("template", EXAMPLES)
 def test_the_example_of_a_function_or_pipe_shows_something(template: str) -> None:
     assert compute(template) not in (None, "", [])
 

@@ -53,7 +53,7 @@ PIPE_NUMBERS: dict[str, tuple[int, int, int]] = {
 FUNCTION_NUMBERS = {
     "now": 250, "today": 250, "timestamp": 150, "uuid": 500, "days_ago": 300, "days_from_now": 300,
     "start_of_day": 400, "end_of_day": 400, "start_of_week": 400, "start_of_month": 400, "is_overdue": 400,
-    "days_until": 400, "days_since": 400,
+    "days_until": 400, "days_since": 400, "approval_link": 400,
 }  # fmt: skip
 OPERATOR_NUMBERS = {
     "equals": 60, "not_equals": 60, "greater_than": 60, "greater_than_or_equals": 60, "less_than": 60,

@@ -395,7 +395,7 @@ def test_warnings_are_unique_and_limited() -> None:
 def test_the_tables_have_the_names_of_the_contract() -> None:
     functions = (
         "now today timestamp uuid days_ago days_from_now start_of_day end_of_day start_of_week start_of_month "
-        "is_overdue days_until days_since"
+        "is_overdue days_until days_since approval_link"
     )
     pipes = (
         "upper lower title trim length first last sum min max join keys values json default currency date datetime "

@@ -148,6 +148,8 @@ LOCAL = {**NOTE, "execution": "local"}
 BROKEN = {"error": {"message": "no", "recoverable": False}}
 LOCKED = {"error": {"message": "locked", "error_type": "action_error"}}
 ONCE = {"maximum_attempts": 1}
+APPROVAL = {"title": "To be approved", "assignees": ["ann"]}
+REMINDER = {"every_seconds": 1, "at_most": 2, "action": "remind", "config": {"to": "{{ assignee }}"}}
 NAP = {"type": "delay", "delay_seconds": 600}
 FAIL = {"type": "end", "config": {"outcome": "failed", "message": "undo it all"}}
 SLEEPER = read_definition({"nodes": {"nap": NAP}, "edges": ["trigger -> nap"]}, "sleeper", "sleeper")
@@ -310,6 +312,22 @@ CONTINUED: tuple[Delicate, ...] = (
         ("trigger -> fork", "each -> late"),
         executions=4,
         operate=lambda play: send_when_called(play, "note", "go", key="other"),
+    ),
+    Delicate(
+        "continued: an approval with reminders, and an answer by link before its approval",
+        {
+            "fork": make_fork(["ask"], ["each"]),
+            "ask": {"type": "wait", "config": {"timeout_seconds": 5, "approval": {**APPROVAL, "reminder": REMINDER}}},
+            "each": make_loop(20, "n", "note"),
+            "note": NOTE,
+            "late": {"type": "wait", "config": {"approval": APPROVAL}},
+        },
+        ("trigger -> fork", "each -> late"),
+        executions=3,
+        seconds=0.2,
+        operate=lambda play: send_when_called(
+            play, "note", "late", payload={"approved": True}, by="ann", step_id="fork[1]/late"
+        ),
     ),
     Delicate(
         "continued: a loop between two of its iterations",
@@ -564,14 +582,16 @@ async def skip_continued(play: Play) -> None:
     await play.resolve("once", "skip")
 
 
-async def send_when_called(play: Play, node: str, event: str, key: str | None = None) -> None:
+async def send_when_called(
+    play: Play, node: str, event: str, key: str | None = None, payload: Any = None, **sender: str
+) -> None:
     """Send an event once a node has been called six times."""
 
     async def are_enough() -> bool:
         return play.script.list_nodes().count(node) >= 6
 
     await wait_until(are_enough)
-    await play.runs.send_event(play.run_id, event, event_key=key)
+    await play.runs.send_event(play.run_id, event, payload, event_key=key, **sender)
 
 
 async def resolve_twice(play: Play) -> None:

@@ -8,7 +8,7 @@ import pytest
 from temporalio import workflow
 from temporalio.converter import DefaultPayloadConverter
 
-from orchestrator.interpreter.effects import BranchRequest, EventFilter, Resolution
+from orchestrator.interpreter.effects import BranchRequest, EventFilter, ReceivedEvent, Resolution
 from orchestrator.interpreter.inbox import Inbox
 from orchestrator.model.plan import Plan
 from orchestrator.model.run import RunInfo
@@ -38,7 +38,7 @@ async def test_an_event_of_a_cancelled_waiter_wakes_the_next_one() -> None:
     received = await asyncio.wait_for(second, 1)
 
     assert first.cancelled()
-    assert received == ("go", 7)
+    assert received == ReceivedEvent("go", 7)
 
 
 async def test_what_arrives_while_a_branch_waits_for_the_task_budget_reaches_it(
@@ -86,7 +86,7 @@ async def test_an_event_that_comes_before_the_waits_are_open_again_reaches_each_
     await effects.deliver_early()
     received = await asyncio.wait_for(asyncio.gather(outside, inside), 60)
 
-    assert received == [("go", 7), ("go", 7)]
+    assert received == [ReceivedEvent("go", 7), ReceivedEvent("go", 7)]
 
 
 async def test_an_event_that_comes_when_a_run_is_resumed_wins_over_a_timeout_that_has_passed(
@@ -106,7 +106,7 @@ async def test_an_event_that_comes_when_a_run_is_resumed_wins_over_a_timeout_tha
     await take_turns()
     await effects.deliver_early()
 
-    assert await asyncio.wait_for(late, 60) == ("go", 7)
+    assert await asyncio.wait_for(late, 60) == ReceivedEvent("go", 7)
 
 
 async def test_a_resolution_that_comes_first_waits_until_all_paths_have_taken_their_places() -> None:

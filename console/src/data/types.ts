@@ -88,7 +88,7 @@ export interface Step {
 }
 
 export interface Wait {
-  kind: "delay" | "event" | "operator" | "paused" | "branch" | "retry";
+  kind: "delay" | "event" | "approval" | "operator" | "paused" | "branch" | "retry";
   node_id?: string;
   step_id?: string;
   [detail: string]: Json | undefined;

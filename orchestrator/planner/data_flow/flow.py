@@ -37,8 +37,8 @@ from orchestrator.planner.data_flow.types import (
 )
 from orchestrator.planner.data_flow.values import infer_json
 from orchestrator.planner.data_flow.walk import MAX_ROUNDS, Exits, TooComplex, Walk
-from orchestrator.planner.node_checks import is_template
 from orchestrator.planner.policies import Catalogue
+from orchestrator.planner.references import is_template
 from orchestrator.planner.regions import Region, Regions
 from orchestrator.planner.scoping import iterate_members, list_variables_set
 

@@ -13,10 +13,9 @@ from orchestrator.planner.data_flow.flow import Flow
 from orchestrator.planner.data_flow.places import find_state
 from orchestrator.planner.data_flow.types import ANY, MAYBE_ANY, MISSING, State, Type
 from orchestrator.planner.data_flow.walk import TooComplex
-from orchestrator.planner.node_checks import is_template
 from orchestrator.planner.policies import Catalogue
 from orchestrator.planner.precedence import Precedence
-from orchestrator.planner.references import find_sites
+from orchestrator.planner.references import find_sites, is_template
 from orchestrator.planner.report import Report
 from orchestrator.planner.scoping import list_loop_variables, list_variables_set
 

@@ -7,9 +7,8 @@ from orchestrator.planner.data_flow.flow import Flow
 from orchestrator.planner.data_flow.places import find_state
 from orchestrator.planner.data_flow.types import ANY, MISSING, Type, add_kinds, join_all, make_object
 from orchestrator.planner.data_flow.walk import TooComplex
-from orchestrator.planner.node_checks import is_template
 from orchestrator.planner.policies import Catalogue
-from orchestrator.planner.references import Use, list_reads
+from orchestrator.planner.references import Use, is_template, list_reads
 from orchestrator.planner.regions import Regions
 from orchestrator.planner.scoping import list_variables_set
 

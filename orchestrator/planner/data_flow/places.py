@@ -3,7 +3,8 @@
 from orchestrator.planner.data_flow import sources
 from orchestrator.planner.data_flow.flow import Flow
 from orchestrator.planner.data_flow.narrowing import narrow
-from orchestrator.planner.data_flow.types import ANY, State, drop_kinds
+from orchestrator.planner.data_flow.types import ANY, TEXT, State, drop_kinds
+from orchestrator.planner.scoping import ASSIGNEE, REMINDER
 
 AFTER_BODY = ("/config/collect", "/config/break_when", "/config/interval_seconds")
 """Values that a loop computes after a pass through its body."""
@@ -23,6 +24,8 @@ def find_state(flow: Flow, number: int, place: str) -> State:
         output = flow.infer_output(node)
         set_by_it = {name: sources.read_variable(output, name) for name in node.outputs}
         return {**state, f"steps.{node.id}": sources.make_step("completed", output), **set_by_it}
+    if place.startswith(REMINDER):
+        return {**state, ASSIGNEE: TEXT}
     if place.startswith("/on_error/"):
         return {**state, f"steps.{node.id}": sources.make_step("failed", ANY, ANY)}
     return state

@@ -162,6 +162,7 @@ FUNCTIONS: Mapping[str, Type] = {
     "is_overdue": BOOLEAN,
     "days_until": add_kinds(NUMBER, "null"),
     "days_since": add_kinds(NUMBER, "null"),
+    "approval_link": TEXT,
 }
 """What functions return."""
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from orchestrator.model.approval_forms import build_answer_schema
 from orchestrator.model.definition import Definition, Node, Trigger
 from orchestrator.planner.data_flow.schema_types import read_schema
 from orchestrator.planner.data_flow.types import (
@@ -99,6 +100,11 @@ def infer_output(node: Node, registry: Catalogue | None, called: Mapping[str, Ty
         case "delay":
             return make_object({"until": TEXT, "slept_seconds": NUMBER})
         case "wait":
+            approval = node.config.get("approval")
+            if isinstance(approval, Mapping) and approval:
+                form = approval.get("form")
+                answer = read_schema(build_answer_schema(form if isinstance(form, Mapping) else None))
+                return make_object({"event": TEXT, "payload": answer, "by": TEXT, "via": TEXT, "decided_at": TEXT})
             schema = node.config.get("schema")
             payload = read_schema(schema) if isinstance(schema, Mapping) and schema else ANY
             return make_object({"event": TEXT, "payload": payload})

@@ -1,6 +1,8 @@
 """Find in the history of a run who sent an event to it."""
 
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from temporalio.api.enums.v1 import EventType
@@ -21,8 +23,48 @@ class EventSender:
     """The key under which it counts once."""
 
 
+@dataclass(frozen=True, slots=True)
+class ApprovalAnswer:
+    """An answer that was sent to an approval by its link."""
+
+    by: str
+    payload: Any
+    sent_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class _SentEvent:
+    """An event in the history of a run."""
+
+    message: Mapping[str, Any]
+    sender: EventSender
+    sent_at: datetime
+
+
 async def find_event_sender(client: Client, run_id: str, name: str, payload: Any) -> EventSender:
     """Return who first sent this event with this payload, as far as the execution in progress says."""
+    async for event in _iterate_events(client, run_id):
+        if (event.message.get("name"), event.message.get("payload")) == (name, payload):
+            return event.sender
+    return EventSender()
+
+
+async def find_approval_answer(
+    client: Client, run_id: str, step_id: str, assignees: Sequence[str] | None
+) -> ApprovalAnswer | None:
+    """Return the first answer to an approval, as far as the execution in progress says; that of an assignee, if given.
+
+    What was answered by anybody else was refused by the run.
+    """
+    async for event in _iterate_events(client, run_id):
+        by = str(event.message.get("by", ""))
+        if event.message.get("step_id") == step_id and (assignees is None or by in assignees):
+            return ApprovalAnswer(by, event.message.get("payload"), event.sent_at)
+    return None
+
+
+async def _iterate_events(client: Client, run_id: str) -> AsyncIterator[_SentEvent]:
+    """Yield the events that were sent to a run, in order."""
     searched = 0
     async for event in client.get_workflow_handle(run_id).fetch_history_events():
         searched += 1
@@ -33,6 +75,6 @@ async def find_event_sender(client: Client, run_id: str, name: str, payload: Any
         signal = event.workflow_execution_signaled_event_attributes
         if signal.signal_name == "event" and signal.input.payloads:
             (message,) = DefaultPayloadConverter().from_payloads(signal.input.payloads[:1])
-            if isinstance(message, dict) and (message.get("name"), message.get("payload")) == (name, payload):
-                return EventSender(signal.identity, signal.request_id)
-    return EventSender()
+            if isinstance(message, dict):
+                sent_at = event.event_time.ToDatetime(UTC)
+                yield _SentEvent(message, EventSender(signal.identity, signal.request_id), sent_at)

@@ -4,7 +4,7 @@
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -37,7 +37,12 @@ from orchestrator.settings import Settings
 from orchestrator.telemetry.metrics import RUNS_STARTED
 from orchestrator.telemetry.workflow_labels import WORKFLOWS
 from orchestrator.temporal.client.connection import CONNECT_SECONDS, require_attributes, translate_rpc_errors
-from orchestrator.temporal.client.event_senders import EventSender, find_event_sender
+from orchestrator.temporal.client.event_senders import (
+    ApprovalAnswer,
+    EventSender,
+    find_approval_answer,
+    find_event_sender,
+)
 from orchestrator.temporal.client.run_reader import RunReader
 from orchestrator.temporal.client.run_tree import no_worker_error
 from orchestrator.temporal.client.visibility import RERUN_OF, STATUSES, Visibility, read_terminated_status
@@ -221,12 +226,14 @@ class Runs:
         *,
         event_key: str | None = None,
         by: str = "",
+        step_id: str | None = None,
     ) -> None:
         """Send an event to a run's `wait` nodes, once for each key; the run stores events that arrive early.
 
-        `event_key` is what a `wait` may ask for beside the name; `by` is who sends it, for the record.
+        `event_key` is what a `wait` may ask for beside the name; `by` is who sends it, for the record; `step_id` is the
+        only step that may read it.
         """
-        message = {"name": name, "payload": payload, **omit_empty(key=event_key)}
+        message = {"name": name, "payload": payload, **omit_empty(key=event_key, by=by, step_id=step_id)}
         request = SignalWorkflowExecutionRequest(
             namespace=self.client.namespace,
             signal_name="event",
@@ -242,6 +249,13 @@ class Runs:
         """Return who sent an event to a run, as far as its history says."""
         async with translate_rpc_errors(run_id):
             return await find_event_sender(self.client, run_id, name, payload)
+
+    async def find_approval_answer(
+        self, run_id: str, step_id: str, assignees: Sequence[str] | None
+    ) -> ApprovalAnswer | None:
+        """Return the first answer that was sent to an approval by a link; with assignees, by one of them."""
+        async with translate_rpc_errors(run_id):
+            return await find_approval_answer(self.client, run_id, step_id, assignees)
 
     async def resolve(
         self,

@@ -126,6 +126,7 @@ class SignalEvent(Document):
     at: datetime = Field(description="When it happened.")
     signal: Literal["event", "pause", "resume", "resolve", "cancel"] = Field(description="Name of the signal.")
     name: str | None = Field(None, description="Name of the event, or the node or step that an operator resolved.")
+    by: str | None = Field(None, description="Who sent an event: an API key, or the assignee of an approval.")
 
 
 StreamEvent = RunEvent | StepEvent | SignalEvent
@@ -192,7 +193,12 @@ class EventReader:
             return None  # branches get copies of the signals of the run
         message = await self._decode_object(signal.input.payloads)
         return SignalEvent.model_validate(
-            {"at": at, "signal": signal.signal_name, "name": _as_text(message.get("name"))}
+            {
+                "at": at,
+                "signal": signal.signal_name,
+                "name": _as_text(message.get("name")),
+                "by": _as_text(message.get("by")),
+            }
         )
 
     async def _read_local_activity(self, event: HistoryEvent, at: datetime) -> StreamEvent | None:

@@ -65,6 +65,10 @@ class Details:
                 return f"waiting{until}"
             case "event":
                 return f"waiting for the event {_quote_events(waits.get('event'))}{until}"
+            case "approval":
+                approval = waits["approval"]
+                people = escape_markdown(shorten(", ".join(approval["assignees"]), MAX_MESSAGE))
+                return f"waiting for approval by {people}: {escape_markdown(approval['title'])}{until}"
             case "operator":
                 attempts = f" after {step.retry_count + 1} attempts" if step.retry_count else ""
                 message = escape_markdown(shorten(str(waits.get("message")), MAX_MESSAGE))

@@ -19,6 +19,7 @@ from orchestrator.interpreter.effects import (
     BranchResult,
     CallRequest,
     EventFilter,
+    ReceivedEvent,
     Resolution,
 )
 from orchestrator.interpreter.failures import HistoryFull
@@ -30,6 +31,7 @@ from orchestrator.model.run import RunInfo
 from orchestrator.temporal.failures import translate_activity_error, unwrap_cause
 from orchestrator.temporal.markdown import escape_markdown
 from orchestrator.temporal.payloads import encode_or_fail
+from orchestrator.temporal.requests import omit_empty
 from orchestrator.temporal.workflow.activities import parse_activity_result, schedule_activity
 from orchestrator.temporal.workflow.cancellation import await_operation, count_cancellations
 from orchestrator.temporal.workflow.children import Children
@@ -81,7 +83,7 @@ class TemporalEffects:
         self.inbox = inbox
         self.paused = paused
         self.lineup = Lineup(is_open=not resumed)
-        self._early: list[tuple[str, Any, int | None, str | None]] = []
+        self._early: list[tuple[str, Any, int | None, str | None, str, str | None]] = []
         """Events that came before the lineup opened."""
         self.held = 0
         """Number of paths held at a node boundary by a pause."""
@@ -159,13 +161,13 @@ class TemporalEffects:
 
     async def receive(
         self, wanted: EventFilter, timeout_seconds: float | None, title: str, branches: tuple[str, ...], turn: int
-    ) -> tuple[str, Any] | None:
+    ) -> ReceivedEvent | None:
         """Read an event, waiting for it if necessary; `None` after the timeout."""
         resumed = not self.lineup.is_open
         await self.lineup.pass_in_turn(turn)
         early = self.inbox.take(wanted, branches)
         if early is not None:
-            return early.name, early.payload
+            return early.receive()
         if timeout_seconds is not None and timeout_seconds <= 0:
             if not resumed:
                 return None
@@ -190,14 +192,22 @@ class TemporalEffects:
             self.inbox.close_waiter(waiter, cancelled=cancelled)
         return waiter.get_received()
 
-    async def deliver(self, event: str, payload: Any, number: int | None = None, key: str | None = None) -> None:
+    async def deliver(
+        self,
+        event: str,
+        payload: Any,
+        number: int | None = None,
+        key: str | None = None,
+        by: str = "",
+        step_id: str | None = None,
+    ) -> None:
         """Add an event, and pass it to those who wait for it, in this flow and in children."""
         if not self.lineup.is_open:
-            self._early.append((event, payload, number, key))
+            self._early.append((event, payload, number, key, by, step_id))
             return
-        added = self.inbox.deliver(event, payload, number, key)
+        added = self.inbox.deliver(event, payload, number, key, by, step_id)
         copy = {"name": event, "payload": payload, "number": added.number}
-        await self.children.deliver(event, copy if key is None else {**copy, "key": key})
+        await self.children.deliver(event, copy | omit_empty(key=key, by=by, step_id=step_id))
 
     async def deliver_early(self) -> None:
         """Deliver the events that came before the lineup opened, to all waits that are open again by now."""

@@ -116,7 +116,7 @@ class RunWorkflow:
 
     @workflow.signal
     async def event(self, message: Any = None) -> None:
-        """Receive an event: `{name, payload}`."""
+        """Receive an event: `{name, payload, key, by, step_id}`."""
         if self._flow is None or not isinstance(message, Mapping) or not isinstance(message.get("name"), str):
             workflow.logger.warning("ignored an event without a name")
             return
@@ -124,10 +124,10 @@ class RunWorkflow:
         number = message.get("number")  # in the copy that a branch gets
         if not isinstance(number, int):
             number = None
-        key = message.get("key")
-        await self.flow.effects.deliver(
-            message["name"], message.get("payload"), number, key if isinstance(key, str) else None
+        key, by, step_id = (
+            value if isinstance(value, str) else None for value in map(message.get, ("key", "by", "step_id"))
         )
+        await self.flow.effects.deliver(message["name"], message.get("payload"), number, key, by or "", step_id)
 
     @workflow.signal
     async def pause(self, _: Any = None) -> None:

@@ -83,7 +83,7 @@ interface WaitProps {
 function WaitActions({ run, wait, schema, config, onChanged }: WaitProps) {
   const [preset, setPreset] = useState<JsonObject | null>(null);
   if (wait.kind === "operator") return <OperatorActions run={run} wait={wait} config={config} onChanged={onChanged} />;
-  if (wait.kind !== "event") return null;
+  if (wait.kind !== "event" && wait.kind !== "approval") return null;
   const approval = findApproval(schema);
   return (
     <div class="actions">

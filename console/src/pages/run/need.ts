@@ -54,6 +54,8 @@ function describeWait(wait: Wait, run: Run, nameOf: NameOf): Need {
       return { ...need, tone: "bad", headline: `“${name}”${describePath(wait, step)} failed and waits for your decision`, detail: message };
     case "event":
       return { ...need, headline: `“${name}”${describePath(wait, step)} waits for the event ${listEvents(wait)}${describeKey(wait)}` };
+    case "approval":
+      return { ...need, headline: `“${name}”${describePath(wait, step)} waits for a decision`, detail: describeApproval(wait) };
     case "retry":
       return {
         ...need,
@@ -76,6 +78,11 @@ function describeWait(wait: Wait, run: Run, nameOf: NameOf): Need {
 function describePath(wait: Wait, step: Step | undefined): string {
   const path = step?.path ?? (wait.step_id?.includes("/") ? wait.step_id : "");
   return path ? ` (${path})` : "";
+}
+
+function describeApproval({ approval }: Wait): string {
+  const { title, assignees } = (approval ?? {}) as { title?: string; assignees?: string[] };
+  return [title, assignees && `asked: ${assignees.join(", ")}`].filter(Boolean).join(" · ");
 }
 
 function describeKey({ key }: Wait): string {

@@ -16,7 +16,7 @@ export interface Counts {
 }
 
 const STATES: Status[] = ["failed", "retrying", "waiting", "pending", "running", "completed", "cancelled"];
-const NEEDS_PERSON = ["event", "operator", "no_worker"];
+const NEEDS_PERSON = ["approval", "event", "operator", "no_worker"];
 const SHOWN = 12;
 /** On a phone the filters are folded: the list comes first. */
 const isWide = window.matchMedia("(min-width: 901px)");

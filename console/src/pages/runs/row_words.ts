@@ -4,7 +4,8 @@ import { formatMoment } from "../../parts/time";
 
 /** Names of the reasons for which runs wait, the ones that need a person first. */
 export const REASONS: Record<string, string> = {
-  event: "Waits for an event or a decision",
+  approval: "Waits for a decision",
+  event: "Waits for an event",
   operator: "Paused on an error",
   no_worker: "No worker",
   delay: "Delay",
@@ -25,6 +26,7 @@ export function describeRow(run: RunSummary): string {
 function describeWait(wait: Wait): string {
   const until = typeof wait.until === "string" ? ` until ${formatMoment(wait.until)}` : "";
   if (wait.kind === "event") return `waits for ${[wait.event].flat().map(String).join(" or ")}${until}`;
+  if (wait.kind === "approval") return `waits for a decision: ${String((wait.approval as { title?: string })?.title ?? "")}`;
   if (wait.kind === "delay") return `waits${until}`;
   if (wait.kind === "paused") return "paused";
   return typeof wait.message === "string" ? wait.message : String(wait.kind);
