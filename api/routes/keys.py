@@ -53,6 +53,7 @@ async def rotate_key(
 ) -> RotatedKey:
     """Replace the secret of a key. The old one stays valid for a while, so that no client fails."""
     until = datetime.now(UTC) + timedelta(seconds=(request or RotateRequest()).grace_seconds)
+    note_change(customer_id=await services.keys.find_owner(key_id))
     secret = await services.keys.rotate(key_id, until, caller.customer_id)
     return RotatedKey(id=key_id, secret=secret, former_until=until)
 
@@ -62,4 +63,5 @@ async def rotate_key(
 )
 async def revoke_key(key_id: KeyId, services: ServicesDep, caller: Admin) -> None:
     """Revoke a key permanently."""
+    note_change(customer_id=await services.keys.find_owner(key_id))
     await services.keys.revoke(key_id, caller.customer_id)

@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import zlib
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -122,25 +123,37 @@ class Operations:
 
         return await self._owners.get(run_id, load)
 
+    @asynccontextmanager
+    async def _open_operation(self, customer_id: str | None, run_id: str) -> AsyncIterator[None]:
+        """Operate a run; raises OperationRefused where Temporal no longer stores it, because it ended long ago."""
+        try:
+            await self.require(customer_id, run_id)
+            yield
+        except RunNotFound:
+            summary = await self.index.get(customer_id, run_id)
+            if summary is None or summary.completed_at is None:
+                raise
+            raise OperationRefused(f"run {run_id} has already ended ({summary.status})") from None
+
     async def cancel(self, customer_id: str | None, run_id: str, reason: str = "", *, by: str = "") -> None:
         """Request the cancellation of a run; `by` is who asks for it."""
-        await self.require(customer_id, run_id)
-        await self.runs.cancel(run_id, reason, by=by)
+        async with self._open_operation(customer_id, run_id):
+            await self.runs.cancel(run_id, reason, by=by)
 
     async def terminate(self, customer_id: str | None, run_id: str, reason: str = "", *, by: str = "") -> None:
         """End a run at once, without compensation; `by` is who asks for it."""
-        await self.require(customer_id, run_id)
-        await self.runs.terminate(run_id, reason, by=by)
+        async with self._open_operation(customer_id, run_id):
+            await self.runs.terminate(run_id, reason, by=by)
 
     async def pause(self, customer_id: str | None, run_id: str) -> None:
         """Pause a run before its next node."""
-        await self.require(customer_id, run_id)
-        await self.runs.pause(run_id)
+        async with self._open_operation(customer_id, run_id):
+            await self.runs.pause(run_id)
 
     async def resume(self, customer_id: str | None, run_id: str) -> None:
         """Resume a paused run."""
-        await self.require(customer_id, run_id)
-        await self.runs.resume(run_id)
+        async with self._open_operation(customer_id, run_id):
+            await self.runs.resume(run_id)
 
     async def send_event(
         self,
@@ -158,15 +171,19 @@ class Operations:
         Raises OperationRefused where its plan waits for no such event, and DefinitionInvalid where the payload fits
         no wait.
         """
-        await self.require(customer_id, run_id)
-        awaited = await self._awaited.get(run_id, partial(self._read_awaited, run_id))
-        await asyncio.to_thread(awaited.require_fit, name, payload)
-        if name in awaited.single:
-            await self._require_open_wait(run_id, name, awaited, key)
-        await self.runs.send_event(run_id, name, payload, key, event_key=event_key, by=by)
+        async with self._open_operation(customer_id, run_id):
+            try:
+                awaited = await self._awaited.get(run_id, partial(self._read_awaited, run_id))
+                await asyncio.to_thread(awaited.require_fit, name, payload)
+                if name in awaited.single:
+                    await self._require_open_wait(run_id, name, awaited)
+                await self.runs.send_event(run_id, name, payload, key, event_key=event_key, by=by)
+            except OperationRefused:  # sent again: it was accepted, and has perhaps ended the wait or the run
+                if key is None or not await self.runs.has_event(run_id, name, key):
+                    raise
 
-    async def _require_open_wait(self, run_id: str, name: str, awaited: AwaitedEvents, key: str | None) -> None:
-        """Raise OperationRefused where all waits for an event have ended, unless the request is sent again."""
+    async def _require_open_wait(self, run_id: str, name: str, awaited: AwaitedEvents) -> None:
+        """Raise OperationRefused where all waits for an event have ended."""
         try:
             run = await self.runs.reader.read_document(run_id)
         except ServerUnavailable:  # a run whose history cannot be read in time still takes events
@@ -178,8 +195,6 @@ class Operations:
         what = "the wait ended"
         if "event" in output:
             sender = await self.runs.find_event_sender(run_id, output["event"], output.get("payload"))
-            if key is not None and sender.key == key:
-                return
             what = f"{output['event']!r} came first{f', from {sender.by}' if sender.by else ''}"
         moment = f"{answer.completed_at:%Y-%m-%d %H:%M:%S} UTC"
         raise OperationRefused(f"{answer.node_id!r} has been decided: {what}, at {moment}")
@@ -190,5 +205,5 @@ class Operations:
 
     async def resolve(self, customer_id: str | None, run_id: str, node_id: str, action: str, **resolution: Any) -> str:
         """Resolve a step that waits for an operator; return the step's ID."""
-        await self.require(customer_id, run_id)
-        return await self.runs.resolve(run_id, node_id, action, **resolution)
+        async with self._open_operation(customer_id, run_id):
+            return await self.runs.resolve(run_id, node_id, action, **resolution)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
+from orchestrator.errors import RunNotFound
 from orchestrator.model.plan import Plan
 from orchestrator.service.index_writer import IndexWriter
 from orchestrator.service.plans import Plans
@@ -100,7 +101,7 @@ class Starts:
         earlier = await self.deliveries.find_by_slot(customer_id, slot)
         if earlier is not None:
             earlier.require_content(content)
-        if earlier is not None and not earlier.pending:
+        if earlier is not None and (not earlier.pending or await self._has_started(earlier.starts[0])):
             return _describe_duplicate(earlier)
         run = await prepare(None)
         stored = await self.deliveries.accept(_build_delivery(customer_id, key, content, run), slot)
@@ -115,6 +116,14 @@ class Starts:
         except StoreUnavailable as error:  # the run has started, and a repeated request meets it
             logger.warning("the start of run %s is not recorded: %s", first.run_id, error)
         return replace(started, duplicate=is_duplicate or started.duplicate)
+
+    async def _has_started(self, start: Start) -> bool:
+        """Return whether a start that is recorded as pending has been made: its workflow may be archived by now."""
+        try:
+            await self.runs.visibility.read_summary(start.run_id)
+        except RunNotFound:
+            return False
+        return True
 
     async def begin(self, run: PreparedRun) -> StartedRun:
         """Start a run and add it to the index; raises OperationRefused where it may not use a task queue."""

@@ -131,6 +131,11 @@ class Keys:
         async with self.database.read_transaction() as connection:
             return [_key_from_row(row) for row in (await connection.execute(query)).mappings()]
 
+    async def find_owner(self, key_id: str) -> str | None:
+        """Return the customer of a key; `None` for one of an administrator, or of nobody."""
+        row = await self._load_row(key_id)
+        return None if row is None else row["customer_id"] or None
+
     async def is_configured(self) -> bool:
         """Return whether a key has ever been created: revoking the last one must not open the API to everybody."""
 

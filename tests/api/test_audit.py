@@ -111,6 +111,20 @@ async def test_every_request_that_changes_something_is_recorded(
         assert entries[0].source == "127.0.0.1"
 
 
+async def test_what_an_administrator_does_to_a_key_is_an_entry_of_its_customer(
+    served: tuple[Services, str], admin: httpx.AsyncClient
+) -> None:
+    """It was one of no customer, so that the customer did not see that its key had been replaced."""
+    services, _ = served
+    _, secret = await services.keys.create(None, "Ada's key", ("admin",))
+    admin.headers["authorization"] = f"Bearer {secret}"
+    key, _ = await services.keys.create("acme", "a key", ("read",))
+    answers = [await admin.post(f"/keys/{key.id}/rotate"), await admin.delete(f"/keys/{key.id}")]
+
+    assert [answer.status_code for answer in answers] == [200, 204]
+    assert [entry.operation for entry in await services.audit.list_entries("acme")] == ["revokeKey", "rotateKey"]
+
+
 async def test_refused_requests_and_reading_ones_are_not_recorded(
     served: tuple[Services, str], admin: httpx.AsyncClient
 ) -> None:

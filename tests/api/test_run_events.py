@@ -105,6 +105,28 @@ async def test_a_second_answer_says_who_was_first(api: httpx.AsyncClient) -> Non
     await wait_for_status(api, run_id, "completed")
 
 
+async def test_an_event_that_is_sent_again_gets_the_first_answer(api: httpx.AsyncClient) -> None:
+    """It was refused, because the event had ended the run, or another one the wait."""
+    decide = {"type": "wait", "config": {"event": ["approved", "rejected"]}}
+    first, later = {"Idempotency-Key": "first"}, {"Idempotency-Key": "later"}
+    run_id = await start_run(api, {"open": make_wait("open"), "decide": decide}, "trigger -> open", "open -> decide")
+    answers = [
+        await api.post(f"/runs/{run_id}/events/approved", headers=first),
+        await api.post(f"/runs/{run_id}/events/rejected", headers=later),
+    ]
+    await api.post(f"/runs/{run_id}/events/open")
+    await wait_for_status(api, run_id, "completed")
+    again = [
+        await api.post(f"/runs/{run_id}/events/approved", headers=first),
+        await api.post(f"/runs/{run_id}/events/rejected", headers=later),
+    ]
+    new = await api.post(f"/runs/{run_id}/events/approved", headers={"Idempotency-Key": "new"})
+
+    assert [answer.status_code for answer in answers] == [202, 202]
+    assert [answer.status_code for answer in again] == [202, 202]
+    assert new.status_code == 409
+
+
 async def test_an_event_for_a_wait_that_may_come_again_is_kept(api: httpx.AsyncClient) -> None:
     loop = {"type": "loop", "collection": 2, "body": ["part"]}
     nodes = {"each": loop, "part": make_wait("part"), "end": make_wait("end")}

@@ -243,6 +243,10 @@ async def test_what_the_index_alone_knows_of_a_run_is_incomplete(
 
     assert (run["status"], run["steps"], run["complete"]) == ("completed", [], False)
     assert (steps["items"], steps["complete"]) == ([], False)
+    for operation in ("cancel", "terminate", "pause", "resume", "events/go"):
+        refused = await api.post(f"/runs/{run_id}/{operation}")
+        assert refused.status_code == 409, operation
+        assert refused.json()["detail"] == f"run {run_id} has already ended (completed)"
 
 
 async def test_a_run_is_paused_and_resumed(api: httpx.AsyncClient) -> None:

@@ -3,6 +3,8 @@
 import httpx
 import pytest
 
+from orchestrator.service.services import Services
+from orchestrator.store.database import StoreUnavailable
 from tests.api.support import SET, create_workflow
 from tests.temporal.world import make_definition, wait_until
 
@@ -43,6 +45,26 @@ async def test_a_key_returns_the_first_run_of_an_archived_workflow(api: httpx.As
 
     assert (again.status_code, again.json()["id"]) == (202, first)
     assert (await api.post("/workflows/w/runs")).status_code == 409
+
+
+async def test_a_key_returns_the_first_run_though_its_start_is_not_recorded(
+    api: httpx.AsyncClient, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database was unavailable for a moment; then the workflow was archived, and the key was refused."""
+    await create_workflow(api, "w", {"type": "manual"})
+    key = {"idempotency-key": "k"}
+
+    async def refuse(_: object) -> None:
+        raise StoreUnavailable("restarting")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(services.starts.deliveries, "settle", refuse)
+        first = (await api.post("/workflows/w/runs", headers=key)).json()["id"]
+    await api.post("/workflows/w/archive")
+
+    again = await api.post("/workflows/w/runs", headers=key)
+
+    assert (again.status_code, again.json()["id"]) == (202, first), again.text
 
 
 async def test_a_start_that_is_too_large_does_not_use_up_its_key(api: httpx.AsyncClient) -> None:

@@ -49,6 +49,14 @@ async def find_event_sender(client: Client, run_id: str, name: str, payload: Any
     return EventSender()
 
 
+async def has_event(client: Client, run_id: str, name: str, key: str) -> bool:
+    """Return whether an event was sent under a key, as far as the execution in progress says."""
+    async for event in _iterate_events(client, run_id):
+        if (event.message.get("name"), event.sender.key) == (name, key):
+            return True
+    return False
+
+
 async def find_approval_answer(
     client: Client, run_id: str, step_id: str, assignees: Sequence[str] | None
 ) -> ApprovalAnswer | None:

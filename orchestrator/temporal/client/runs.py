@@ -42,6 +42,7 @@ from orchestrator.temporal.client.event_senders import (
     EventSender,
     find_approval_answer,
     find_event_sender,
+    has_event,
 )
 from orchestrator.temporal.client.run_reader import RunReader
 from orchestrator.temporal.client.run_tree import no_worker_error
@@ -249,6 +250,11 @@ class Runs:
         """Return who sent an event to a run, as far as its history says."""
         async with translate_rpc_errors(run_id):
             return await find_event_sender(self.client, run_id, name, payload)
+
+    async def has_event(self, run_id: str, name: str, key: str) -> bool:
+        """Return whether an event was sent to a run under a key, as far as its history says."""
+        async with translate_rpc_errors(run_id):
+            return await has_event(self.client, run_id, name, key)
 
     async def find_approval_answer(
         self, run_id: str, step_id: str, assignees: Sequence[str] | None
