@@ -31,7 +31,7 @@ PURE = (
     "orchestrator.errors", "orchestrator.model.definition", "orchestrator.model.plan", "orchestrator.model.run",
     "orchestrator.jsontools.source", "orchestrator.language", "orchestrator.timing.schedule",
     "orchestrator.expressions", "orchestrator.conditions", "orchestrator.planner", "orchestrator.interpreter",
-    "orchestrator.simulator", "orchestrator.drawing.formats",
+    "orchestrator.simulator", "orchestrator.simulator.regression", "orchestrator.drawing.formats",
 )  # fmt: skip
 HEAVY = ("temporalio", "sqlalchemy", "fastapi", "uvicorn", "httpx", "aiosmtplib", "rich", "typer")
 LOADS_NOTHING_OF = {

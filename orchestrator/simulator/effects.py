@@ -231,7 +231,7 @@ class SimulatedEffects:
         """Run a branch with state and effects of its own, as a child workflow would."""
         parallel = request.path.rpartition("[")[0]
         early = [event.to_json() for event in self.inbox.copy_for_branch(request.waits, parallel)]
-        effects = SimulatedEffects(self.simulation, self.info, request.waits, early)
+        effects = type(self)(self.simulation, self.info, request.waits, early)
         state = RunState.new(
             request.plan,
             self.info,

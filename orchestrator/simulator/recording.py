@@ -22,8 +22,8 @@ def build_case(run: Run, plan: Plan, name: str, masker: Masker, *, with_seconds:
             "input": run.input_data,
             "trigger": run.trigger_data,
             "results": {step.id: answer for step, node in steps for answer in _list_answers(step, node)},
-            "events": [event for step, node in steps for event in _list_events(step, node, run.started_at)],
-            "resolutions": [each for step, node in steps for each in _list_resolutions(step, node)],
+            "events": [event for step, node in steps for event in list_events(step, node, run.started_at)],
+            "resolutions": [each for step, node in steps for each in list_resolutions(step, node)],
             "output": run.output,
         }
     )
@@ -67,7 +67,7 @@ def _list_answers(step: StepDocument, node: AnyNode) -> Iterator[list[dict[str, 
         yield [*failures, {"output": step.output_data}]
 
 
-def _list_events(step: StepDocument, node: AnyNode, start: datetime | None) -> Iterator[dict[str, Any]]:
+def list_events(step: StepDocument, node: AnyNode, start: datetime | None) -> Iterator[dict[str, Any]]:
     """Yield the event that a wait received, at the time when it did."""
     output = step.output_data
     if not isinstance(node, Wait) or "event" not in output or step.completed_at is None or start is None:
@@ -76,7 +76,7 @@ def _list_events(step: StepDocument, node: AnyNode, start: datetime | None) -> I
     yield {"at": at, "name": output["event"], "payload": output.get("payload")}
 
 
-def _list_resolutions(step: StepDocument, node: AnyNode) -> Iterator[dict[str, Any]]:
+def list_resolutions(step: StepDocument, node: AnyNode) -> Iterator[dict[str, Any]]:
     """Yield what an operator decided about a step that failed; a retry leaves no trace and is not known."""
     if not isinstance(node.on_error, Pause) or step.error is None or step.id.endswith(COMPENSATION):
         return
