@@ -15,6 +15,7 @@ from api.routes import (
     caller,
     graphs,
     keys,
+    regressions,
     run_counts,
     runs,
     schedules,
@@ -50,7 +51,21 @@ def create_app(services: Services) -> FastAPI:
     app.state.limits = RateLimits(services.settings.rate_limit)
     app.state.streams = OpenStreams(services.settings.max_streams)
     problems.install(app)
-    modules = (simulation, workflows, graphs, schedules, run_counts, runs, triggers, builder, keys, caller, audit, bulk)
+    modules = (
+        simulation,
+        regressions,
+        workflows,
+        graphs,
+        schedules,
+        run_counts,
+        runs,
+        triggers,
+        builder,
+        keys,
+        caller,
+        audit,
+        bulk,
+    )
     for module in modules:
         app.include_router(module.router, prefix=PREFIX)
     app.include_router(approvals.router)

@@ -16,6 +16,7 @@ UNRECORDED: Mapping[str, str] = {
     "evaluateCondition": "computes",
     "layOutDefinition": "computes",
     "listVariables": "computes",
+    "regressWorkflow": "computes",
     "simulateWorkflow": "computes",
     "validateWorkflow": "computes",
     "validateWorkflows": "computes",

@@ -158,6 +158,7 @@ ProblemCode = Literal[
     "value_type",
     "bad_pattern",
     "secret_in_condition",
+    "regression",
 ]
 """The rules of a definition, by name; `planner.problem_codes` says what each means."""
 

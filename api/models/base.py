@@ -29,4 +29,5 @@ class Model(BaseModel):
         return value
 
 
+WholeNumber = Annotated[int, BeforeValidator(_convert_whole_number)]
 PublishedVersion = Annotated[int, Field(ge=1, le=MAX_VERSION), BeforeValidator(_convert_whole_number)]

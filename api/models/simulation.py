@@ -1,12 +1,14 @@
-"""Body of the route for simulations."""
+"""Bodies of the routes for simulations and regressions."""
 
 from typing import Any
 
-from pydantic import Field, JsonValue
+from pydantic import ConfigDict, Field, JsonValue
 
-from api.models.base import Model
+from api.fields import MAX_VERSION
+from api.models.base import Model, WholeNumber
 from api.models.workflows import EXAMPLE
 from orchestrator.errors import ErrorType
+from orchestrator.simulator.regression import DEFAULT_LAST, MAX_LAST
 
 
 class MockedError(Model):
@@ -45,3 +47,16 @@ class SimulationRequest(Model):
         examples=[{"http.request": {"output": {"status": 200, "body": {}}}}],
     )
     events: list[SimulatedEvent] = Field([], max_length=1000, description="Events that arrive.")
+
+
+class RegressionRequest(Model):
+    """Which version of a workflow is judged, and by how many runs."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"version": 0, "last": 200}]})
+
+    version: WholeNumber = Field(
+        0, ge=0, le=MAX_VERSION, description="Version that is judged. Default: 0, the working copy."
+    )
+    last: WholeNumber = Field(
+        DEFAULT_LAST, ge=1, le=MAX_LAST, description="Number of runs by which it is judged, at most."
+    )

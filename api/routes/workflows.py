@@ -30,9 +30,12 @@ from api.models.workflows import (
 from api.paging import Cursor, Limit, Page, cut_page, decode_cursor
 from api.problems import describe_problems
 from api.services import ServicesDep
+from orchestrator.errors import DefinitionInvalid, Problem
 from orchestrator.jsontools.positions import Position
+from orchestrator.service.regressions import list_problems
 from orchestrator.service.services import Services
 from orchestrator.service.yaml_bodies import locate_in_yaml
+from orchestrator.simulator.regression import MAX_LAST
 from orchestrator.store.records import Stored
 from orchestrator.store.records import Version as Published
 
@@ -266,15 +269,37 @@ async def activate_workflow(
     response: Response,
     if_match: IfMatch = None,
     strict: Annotated[bool, Query(description="Refuse a definition with warnings, too.")] = False,
+    regress: Annotated[
+        int | None, Query(ge=1, le=MAX_LAST, description="Judge it first by this number of the last runs.")
+    ] = None,
+    on_difference: Annotated[
+        Literal["refuse", "warn"],
+        Query(description="What to do where it would have done something else with one of them."),
+    ] = "refuse",
 ) -> ActivatedWorkflow:
     """Publish the current definition and install its trigger."""
     expected = await _read_expected(services, caller, workflow_id, if_match)
+    differences = await _judge_draft(services, caller, workflow_id, regress, on_difference)
     activation = await services.workflows.activate(
         caller.customer_id, workflow_id, caller.name, revision=expected, strict=strict
     )
-    warnings = [make_problem_view(each) for each in activation.warnings]
+    warnings = [make_problem_view(each) for each in (*activation.warnings, *differences)]
     document = await _respond_changed(services, activation.stored, response)
     return ActivatedWorkflow.model_validate({**document.model_dump(), "warnings": warnings})
+
+
+async def _judge_draft(
+    services: Services, caller: Caller, workflow_id: str, last: int | None, on_difference: str
+) -> list[Problem]:
+    """Return where a working copy would have acted otherwise with the last runs; raises DefinitionInvalid."""
+    if last is None:
+        return []
+    stored = await services.workflows.get(caller.customer_id, workflow_id)
+    regression = await services.regressions.judge(stored.customer_id, workflow_id, 0, last)
+    problems = list_problems(regression, stored.definition, refuse=on_difference == "refuse")
+    if problems and on_difference == "refuse":
+        raise DefinitionInvalid(problems)
+    return problems
 
 
 @router.post("/{workflow_id}/pause", operation_id="pauseWorkflow", responses=CHANGED)

@@ -15,6 +15,7 @@ from orchestrator.cli import (
     init,
     keys,
     record,
+    regress,
     replay,
     run,
     runs,
@@ -38,7 +39,7 @@ from orchestrator.errors import OrchestratorError
 
 DISTRIBUTION = "durable-graphs"
 GROUPS = {
-    "Develop": ("init", "dev", "run", "simulate", "test", "test record", "actions"),
+    "Develop": ("init", "dev", "run", "simulate", "test", "test record", "regress", "actions"),
     "Author": ("validate", "fmt", "graph", "schema", "workflows", "schedule"),
     "Operate": (
         *("runs", "deliveries", "audit", "keys", "secrets"),
@@ -160,6 +161,7 @@ app.command()(validate.graph)
 app.command()(simulate.simulate)
 app.command("test")(test.run_cases)
 api_command(app, "test record")(record.record)
+api_command(app, only_reads=True)(regress.regress)
 app.command()(replay.replay)
 app.command()(schema.schema)
 app.add_typer(workflows.app, name="workflows")

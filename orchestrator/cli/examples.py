@@ -33,6 +33,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "orchestrator test order.json --watch",
         "orchestrator test workflows/ --coverage --junit report.xml",
     ),
+    "regress": (
+        "orchestrator regress order_flow",
+        "orchestrator regress order_flow --against 4 --last 500 --graph order.svg",
+    ),
     "test record": (
         f"orchestrator test record {RUN}",
         "orchestrator test record order_flow-7k3m order.json --keep street",
@@ -53,7 +57,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "workflows diff": ("orchestrator workflows diff order_flow", "orchestrator workflows diff order_flow 3 4"),
     "workflows pull": ("orchestrator workflows pull --folder workflows", "orchestrator workflows pull order_flow"),
     "workflows versions": ("orchestrator workflows versions order_flow",),
-    "workflows activate": ("orchestrator workflows activate order_flow",),
+    "workflows activate": (
+        "orchestrator workflows activate order_flow",
+        "orchestrator workflows activate order_flow --regress 200",
+    ),
     "workflows pause": ("orchestrator workflows pause order_flow",),
     "workflows archive": ("orchestrator workflows archive order_flow",),
     "workflows rollback": ("orchestrator workflows rollback order_flow 3",),

@@ -206,11 +206,19 @@ def activate(
     client: "ApiClient",
     workflow: options.WorkflowId,
     strict: options.StrictWarnings = False,
+    regress: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, max=1000, help="Judge it first by the last N runs, as `regress` does."),
+    ] = None,
+    on_difference: Annotated[
+        Literal["refuse", "warn"], typer.Option(help="Where it would have done something else with one of them.")
+    ] = "refuse",
     customer: options.Customer = None,
     as_json: options.Json = False,
 ) -> None:
     """Publish the draft and install the trigger."""
-    document = client.post(f"{_get_path(workflow)}/activate", strict=strict or None, customer_id=customer)
+    policy = {} if regress is None else {"regress": regress, "on_difference": on_difference}
+    document = client.post(f"{_get_path(workflow)}/activate", strict=strict or None, customer_id=customer, **policy)
     for problem in document["warnings"]:
         print_note(f"{problem['path']}: {problem['severity']} {problem['code']}: {problem['message']}", "yellow")
     _print_status(document, as_json=as_json)

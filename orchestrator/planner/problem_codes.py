@@ -126,4 +126,6 @@ CODES: dict[ProblemCode, str] = {
     "value_type": "The value does not fit the operator.",
     "bad_pattern": "The regular expression is not valid RE2.",
     "secret_in_condition": "A condition cannot use secrets: the values it compares are recorded.",
+    # real runs
+    "regression": "With real runs it would have done something else. Reported by `activate` with `regress`.",
 }

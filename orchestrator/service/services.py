@@ -27,6 +27,7 @@ from orchestrator.service.plans import Plans
 from orchestrator.service.process_pool import ProcessPool
 from orchestrator.service.readiness import Readiness
 from orchestrator.service.reconciler import Reconciler
+from orchestrator.service.regressions import Regressions
 from orchestrator.service.reruns import Reruns
 from orchestrator.service.run_prober import RunProber
 from orchestrator.service.runs import Operations
@@ -69,6 +70,7 @@ class Services:
     plans: Plans
     graphs: Graphs
     edge_counter: EdgeCounter
+    regressions: Regressions
     workflows: Workflows
     schedules: WorkflowSchedules
     starts: Starts
@@ -152,6 +154,7 @@ async def open_services(
                 graphs=Graphs(plans, operations),
                 edge_counter=EdgeCounter(workflows, archive),
                 workflows=workflows,
+                regressions=Regressions(definitions, plans, operations),
                 schedules=WorkflowSchedules(definitions, index, schedules, starts, database),
                 starts=starts,
                 operations=operations,

@@ -21,6 +21,8 @@ from orchestrator.simulator.volatile import list_changed_paths, mark_volatile
 Outcome = Literal["same", "other_path", "other_call", "other_output", "error", "not_judged"]
 ELSEWHERE = World(timedelta(seconds=1.234567), 10**12, "another-run-0000")
 """Another world: close enough that a time of the same day or minute rarely becomes another one."""
+DEFAULT_LAST, MAX_LAST = 200, 1000
+"""Number of runs by which a version is judged."""
 MAX_PATHS = 20
 """Changed parameters that a verdict names."""
 

@@ -328,7 +328,7 @@ def test_an_input_that_is_refused_is_an_error() -> None:
 
     verdict = judge(change, find_run("load"))
 
-    assert (verdict.outcome, verdict.text) == ("error", "the input is refused: / 'email' is a required property")
+    assert (verdict.outcome, verdict.text) == ("error", "the input is refused: / `email` is missing")
 
 
 @pytest.mark.parametrize(

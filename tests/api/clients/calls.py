@@ -60,6 +60,7 @@ CALLS = (
         Call(each, ID)
         for each in ("getWorkflow", "listVersions", "compareVersions", "getWorkflowStats", "drawWorkflow")
     ),
+    Call("regressWorkflow", ID, {"last": 5}),
     *(Call(each, VERSIONED) for each in ("getVersion", "drawVersion", "countEdges")),
     Call("rollbackWorkflow", ID, {"version": 1}),
     Call("startRun", {**ID, "idempotency_key": "py-1"}, {"input": {"name": "Ada"}}, keeps="run"),
