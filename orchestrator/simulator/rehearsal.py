@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any, Literal, NoReturn, cast
 
 from orchestrator.errors import StepFailed, parse_error_type
-from orchestrator.interpreter.effects import ActionResult, ActRequest, CallRequest, EventFilter
+from orchestrator.interpreter.effects import ActionResult, ActRequest, CallRequest, EventFilter, ReceivedEvent
 from orchestrator.interpreter.execute import execute
 from orchestrator.interpreter.state import RunState
 from orchestrator.interpreter.step_record import Step
@@ -24,8 +24,8 @@ from orchestrator.simulator.recording import list_events, list_resolutions
 from orchestrator.simulator.simulate import EPOCH, build_document, deliver_later
 from orchestrator.simulator.virtual_time import SimulationStuck, VirtualLoop, close_loop
 
-NOTIFICATION = "/notify~"
-"""Part of the ID of a notification, which leaves no step."""
+STEPLESS = ("/notify~", "/remind~")
+"""Parts of the IDs of calls that leave no step: those that notify an operator, or remind people of an approval."""
 SPARE_STEPS = 10_000
 """Steps that a plan may take beyond ten times those of the run: it could go round for ever."""
 
@@ -103,7 +103,7 @@ class _RecordedEffects(SimulatedEffects):
     async def act(self, request: ActRequest) -> ActionResult:
         moment = Moment("call", request.step_id, {"action": request.action, "parameters": request.parameters})
         self.record.moments.append(moment)
-        if NOTIFICATION in request.step_id:
+        if any(part in request.step_id for part in STEPLESS):
             return ActionResult({})
         step = await self._find_answer_of(moment)
         return ActionResult(step.output_data, step.retry_count + 1)
@@ -142,7 +142,7 @@ class _RecordedEffects(SimulatedEffects):
 
     async def receive(
         self, wanted: EventFilter, timeout_seconds: float | None, title: str, branches: tuple[str, ...], turn: int
-    ) -> tuple[str, Any] | None:
+    ) -> ReceivedEvent | None:
         self.record.moments.append(Moment("wait", "", {"events": list(wanted.names), "key": wanted.key}))
         return await super().receive(wanted, timeout_seconds, title, branches, turn)
 
