@@ -44,13 +44,26 @@ IfNoneMatch = Annotated[
 ]
 
 
-async def _respond(services: Services, graph: Graph, drawing_format: Format, if_none_match: str | None) -> Response:
+Opened = Annotated[
+    list[str] | None,
+    Query(
+        alias="open",
+        max_length=500,
+        description="With `layout`: of a graph with more than 400 nodes, only these loops and parallels are drawn with "
+        "what they hold, by ID; the others are folded. An empty one folds all.",
+    ),
+]
+
+
+async def _respond(
+    services: Services, graph: Graph, drawing_format: Format, if_none_match: str | None, opened: list[str] | None
+) -> Response:
     """Draw a graph, or answer 304 where the client has the drawing."""
-    etag = graph.format_etag(drawing_format)
+    etag = graph.format_etag(drawing_format, opened)
     headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
     if if_none_match is not None and etag in {each.strip().removeprefix("W/") for each in if_none_match.split(",")}:
         return Response(status_code=304, headers=headers)
-    text = await services.graphs.draw(graph, drawing_format)
+    text = await services.graphs.draw(graph, drawing_format, opened)
     if drawing_format == "svg":
         headers["Content-Security-Policy"] = PICTURE_ONLY
     return Response(text, media_type=MEDIA_TYPES[drawing_format], headers=headers)
@@ -82,10 +95,11 @@ async def draw_workflow(
     caller: Reader,
     drawing_format: DrawingFormat = "mermaid",
     if_none_match: IfNoneMatch = None,
+    opened: Opened = None,
 ) -> Response:
     """Draw the working copy of a workflow."""
     stored = await services.workflows.get(caller.customer_id, workflow_id)
-    return await _respond(services, make_draft_graph(stored), drawing_format, if_none_match)
+    return await _respond(services, make_draft_graph(stored), drawing_format, if_none_match, opened)
 
 
 @router.get(
@@ -101,10 +115,11 @@ async def draw_version(
     caller: Reader,
     drawing_format: DrawingFormat = "mermaid",
     if_none_match: IfNoneMatch = None,
+    opened: Opened = None,
 ) -> Response:
     """Draw a published version."""
     published = await services.workflows.get_version(caller.customer_id, workflow_id, version)
-    return await _respond(services, make_version_graph(published), drawing_format, if_none_match)
+    return await _respond(services, make_version_graph(published), drawing_format, if_none_match, opened)
 
 
 @router.get(
@@ -130,7 +145,8 @@ async def draw_run(
     caller: Reader,
     drawing_format: DrawingFormat = "mermaid",
     if_none_match: IfNoneMatch = None,
+    opened: Opened = None,
 ) -> Response:
     """Draw the graph that a run executes: that of its version, or of its own definition if it has no version."""
     graph = await services.graphs.find_run_graph(caller.customer_id, run_id)
-    return await _respond(services, graph, drawing_format, if_none_match)
+    return await _respond(services, graph, drawing_format, if_none_match, opened)

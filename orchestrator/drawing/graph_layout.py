@@ -1,11 +1,12 @@
 """Lay out the graph of a definition: arrange its scopes from the inside out, then place them from the outside in."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from orchestrator.drawing.arrangement import Arrangement, arrange_scope
 from orchestrator.drawing.boxes import MARK_HEIGHT, BoxDraft
 from orchestrator.drawing.diagram import build_drawing
+from orchestrator.drawing.folding import fold_scopes
 from orchestrator.drawing.layout import SMALL_SIZE, Box, LaidEdge, Layout, Mark, Point, ScopeFrame
 from orchestrator.drawing.routes import STUB
 from orchestrator.drawing.scope_tree import TreeBuilder, TreeEdge, TreeNode, TreeScope
@@ -21,10 +22,15 @@ LABEL_Y = 13
 MAX_NAME, MAX_DESCRIPTION = 500, 5_000
 
 
-def lay_out(definition: Definition | Mapping[str, Any]) -> Layout:
-    """Return the layout of a definition; an invalid one is laid out as far as possible."""
+def lay_out(definition: Definition | Mapping[str, Any], opened: Collection[str] | None = None) -> Layout:
+    """Return the layout of a definition; an invalid one is laid out as far as possible.
+
+    `opened` folds the boxes of a large graph but those with these IDs.
+    """
     parsed = parse_definition(definition, Report()) or Definition()
     scopes = TreeBuilder(parsed, build_drawing(parsed)).build()
+    if opened is not None:
+        scopes = fold_scopes(scopes, opened)
     arranged: dict[str, Arrangement] = {}
     for scope in reversed(scopes):
         arranged[scope.path] = arrange_scope(scope, arranged)
@@ -76,6 +82,7 @@ class _Composer:
                 width=draft.width,
                 height=draft.height,
                 marks=_place_marks(draft, x, y),
+                folded=node.folded,
             )
         )
         for inner in node.scopes:

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,13 +25,14 @@ class Graph:
 
     customer_id: str
     source: Mapping[str, Any]
-    draw: Callable[[Mapping[str, Any], Format], str]
+    draw: Callable[[Mapping[str, Any], Format, Collection[str] | None], str]
     """A function of a module: it may be called in another process."""
     tag: str
 
-    def format_etag(self, drawing_format: Format) -> str:
+    def format_etag(self, drawing_format: Format, opened: Collection[str] | None = None) -> str:
         """Return the ETag of a drawing."""
-        return f'"{self.tag}-{drawing_format}-{DRAWING_REVISION}"'
+        folding = "" if opened is None else f"-{_hash_json(sorted(opened))}"
+        return f'"{self.tag}-{drawing_format}-{DRAWING_REVISION}{folding}"'
 
 
 class Graphs:
@@ -41,11 +42,11 @@ class Graphs:
         self.plans = plans
         self.operations = operations
 
-    async def draw(self, graph: Graph, drawing_format: Format) -> str:
+    async def draw(self, graph: Graph, drawing_format: Format, opened: Collection[str] | None = None) -> str:
         """Return a graph in a format, as far as it can be read. Raises TooCostly and Busy."""
         if measure_json(graph.source) <= SMALL_BYTES:
-            return await asyncio.to_thread(graph.draw, graph.source, drawing_format)
-        return await self.plans.call(graph.customer_id, graph.draw, graph.source, drawing_format)
+            return await asyncio.to_thread(graph.draw, graph.source, drawing_format, opened)
+        return await self.plans.call(graph.customer_id, graph.draw, graph.source, drawing_format, opened)
 
     async def find_run_graph(self, customer_id: str | None, run_id: str) -> Graph:
         """Return the graph of the plan that a run executes; raises RunNotFound.

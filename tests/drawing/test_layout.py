@@ -381,6 +381,42 @@ def test_a_long_chain_is_laid_out(count: int) -> None:
     assert layout.width < 1_000
 
 
+def make_loops(loops: int, nodes: int) -> dict[str, Any]:
+    """Return a chain of loops, each with a chain of nodes and, in the first, a loop within."""
+    drawn = []
+    for loop in range(loops):
+        chain = [f"l{loop}", *(f"n{loop}_{number}" for number in range(nodes))]
+        drawn += [f"{'trigger' if not loop else f'l{loop - 1}'} -> l{loop}", f"{chain[0]} body -> {chain[1]}"]
+        drawn += [f"{source} -> {target}" for source, target in pairwise(chain[1:])]
+    ids = [f"n{loop}_{number}" for loop in range(loops) for number in range(nodes) if (loop, number) != (0, 0)]
+    inner = {"id": "n0_0", "type": "loop", "body": ["inner"]}
+    outer = make_nodes(" ".join(f"l{loop}" for loop in range(loops)), "loop")
+    return make_graph(*outer, inner, *make_nodes(" ".join(ids)), *make_nodes("inner"), edges=", ".join(drawn))
+
+
+def test_boxes_of_a_large_graph_are_folded_but_for_those_that_are_opened() -> None:
+    large = make_loops(loops=20, nodes=30)  # 20 loops with 30 nodes each, and one in the loop n0_0
+    folded, opened = lay_out(large, ()), lay_out(large, ("l0", "n1_0"))
+    inner = lay_out(large, ("l0", "n0_0"))
+
+    assert [box.id for box in folded.boxes] == ["trigger", *(f"l{loop}" for loop in range(20))]
+    assert [box.folded for box in folded.boxes[1:4]] == [31, 30, 30]
+    assert folded.scopes == ()
+    assert len(lay_out(large).boxes) == 622
+    assert {box.folded for box in lay_out(large).boxes} == {0}
+    assert [scope.path for scope in opened.scopes] == ["l0"]
+    assert index_boxes(opened)["n0_0"].folded == 1
+    assert [scope.path for scope in inner.scopes] == ["l0", "l0/n0_0"]
+    for layout in (folded, opened, inner):
+        check_layout(layout)
+
+
+def test_a_graph_of_up_to_400_nodes_is_drawn_whole() -> None:
+    small = make_loops(loops=10, nodes=38)
+
+    assert len(lay_out(small, ()).boxes) == 392
+
+
 def test_deep_nesting_is_laid_out() -> None:
     nested = [{"id": f"l{index}", "type": "loop", "body": [f"l{index + 1}"]} for index in range(400)]
     layout = lay_out(make_graph(*nested, *make_nodes("l400"), edges="trigger -> l0"))

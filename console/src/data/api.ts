@@ -10,7 +10,7 @@ const TIMEOUT_MS = 30_000;
 /** Whether the last request reached the server. */
 export const isConnected = signal(true);
 
-export type Query = Record<string, string | number | boolean | null | undefined>;
+export type Query = Record<string, string | number | boolean | string[] | null | undefined>;
 
 export interface Options {
   query?: Query;
@@ -52,7 +52,8 @@ export function buildUrl(path: string, query: Query = {}): URL {
   const url = new URL(path, BASE);
   if (customer.value) url.searchParams.set("customer_id", customer.value);
   for (const [name, value] of Object.entries(query)) {
-    if (value !== null && value !== undefined && value !== "") url.searchParams.set(name, String(value));
+    if (Array.isArray(value)) for (const each of value) url.searchParams.append(name, each);
+    else if (value !== null && value !== undefined && value !== "") url.searchParams.set(name, String(value));
   }
   return url;
 }

@@ -1,5 +1,5 @@
 // Follow server-sent events by fetch, which can send the API key. A broken stream continues after the last event.
-import { authorize, buildUrl, isConnected, readProblem } from "./api";
+import { authorize, buildUrl, isConnected, type Query, readProblem } from "./api";
 
 export interface StreamMessage {
   event: string;
@@ -20,7 +20,7 @@ const ENDED = 204;
 const FINAL = [401, 403, 404];
 
 /** Follow a stream until it has ended or the signal aborts. */
-export async function follow(path: string, { onMessage, onState }: Handlers, signal: AbortSignal): Promise<void> {
+export async function follow(path: string, { onMessage, onState }: Handlers, signal: AbortSignal, query: Query = {}): Promise<void> {
   let last = "";
   let delay = FIRST_DELAY_MS;
   onState("opening");
@@ -28,7 +28,7 @@ export async function follow(path: string, { onMessage, onState }: Handlers, sig
     try {
       const headers: Record<string, string> = { Accept: "text/event-stream", ...authorize() };
       if (last) headers["Last-Event-ID"] = last;
-      const response = await fetch(buildUrl(path), { headers, signal, cache: "no-store" });
+      const response = await fetch(buildUrl(path, query), { headers, signal, cache: "no-store" });
       isConnected.value = true;
       if (response.status === ENDED) return onState("ended");
       if (FINAL.includes(response.status)) {

@@ -40,7 +40,7 @@ export function Graph({ layout, label, states, selected = null, onSelect }: Prop
           {layout.scopes.filter((each) => !isMany || isInView(each, view)).map((frame) => (
             <Frame key={frame.path} frame={frame} />
           ))}
-          {layout.boxes.filter(isContainer).map((box) => (
+          {layout.boxes.filter((box) => isContainer(box) && (!isMany || isInView(box, view))).map((box) => (
             <NodeBox key={box.id} box={box} state={states?.nodes.get(box.id)} isSelected={box.id === selected}
               isEntry={box.id === start} elementId={nodeElementId(box.id)} onSelect={onSelect} onKey={moveFocus} />
           ))}
@@ -59,8 +59,8 @@ export function Graph({ layout, label, states, selected = null, onSelect }: Prop
 }
 
 /** Whether the box holds the boxes of a body or of branches. */
-function isContainer({ type }: Box): boolean {
-  return type === "loop" || type === "parallel";
+function isContainer({ type, folded }: Box): boolean {
+  return (type === "loop" || type === "parallel") && folded === 0;
 }
 
 function nodeElementId(id: string): string {

@@ -1,6 +1,7 @@
 // One node of a graph: its name, what it does or has done, its settings, and its state by colour, icon and word.
 import type { Box } from "../data/layout";
 import { type IconName, ICONS } from "../parts/icon";
+import { formatCount } from "../parts/time";
 import type { NodeState } from "./states";
 import { measureDetail } from "./text_width";
 
@@ -24,7 +25,8 @@ interface Props {
 /** The node. */
 export function NodeBox({ box, state, isSelected, isEntry, elementId, onSelect, onKey }: Props) {
   const { x, y, width, height, type } = box;
-  const line = state?.line || box.detail;
+  const hidden = box.folded > 0 ? `${formatCount(box.folded, "node")}, folded` : "";
+  const line = [hidden, state?.line || (hidden ? "" : box.detail)].filter(Boolean).join(" · ");
   const press = (event: KeyboardEvent) => {
     if (event.key === "Enter" || event.key === " ") {
       event.preventDefault();
@@ -32,7 +34,7 @@ export function NodeBox({ box, state, isSelected, isEntry, elementId, onSelect, 
     } else onKey(event, box);
   };
   return (
-    <g class={`node ${state?.tone ?? "none"} ${type} ${isSelected ? "selected" : ""}`} onClick={() => onSelect?.(box.id)}>
+    <g class={`node ${state?.tone ?? "none"} ${type} ${isSelected ? "selected" : ""} ${hidden ? "folded" : ""}`} onClick={() => onSelect?.(box.id)}>
       <title>{[box.name, box.description].filter(Boolean).join("\n")}</title>
       <g
         id={elementId}
@@ -106,7 +108,7 @@ function cut(text: string, width: number): string {
 
 /** Return what a screen reader says: `Charge card, action, failed · 3 attempts`. */
 function describe(box: Box, state: NodeState | undefined): string {
-  const parts = [box.name, box.type];
+  const parts = [box.name, box.type, box.folded > 0 ? `folded, ${formatCount(box.folded, "node")}` : ""];
   if (state) parts.push(state.word.toLowerCase(), state.line && state.line !== state.word ? state.line : "");
   else parts.push(box.detail);
   return parts.filter(Boolean).join(", ");

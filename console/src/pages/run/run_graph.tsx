@@ -1,9 +1,8 @@
 // The graph of a run: its states, the plan of a rerun, or what differs from another run.
 import { useMemo } from "preact/hooks";
 import { linkTo, setParameters } from "../../data/address";
-import type { Problem } from "../../data/api";
-import type { Layout } from "../../data/layout";
 import type { Run } from "../../data/types";
+import { FoldButton, type FoldedGraph } from "../../graph/folding";
 import { Graph } from "../../graph/graph";
 import type { Picks } from "../../graph/paths";
 import { computeStates, type GraphStates } from "../../graph/states";
@@ -17,8 +16,7 @@ import type { RerunPlan } from "./run_actions";
 
 interface Props {
   run: Run;
-  layout: Layout | null;
-  problem: Problem | null;
+  graph: FoldedGraph;
   picks: Picks;
   plan: RerunPlan | null;
   /** States of a comparison with another run. */
@@ -31,7 +29,8 @@ interface Props {
 }
 
 /** The card. */
-export function RunGraph({ run, layout, problem, picks, plan, compared, counts, selected, onPick, nameOf }: Props) {
+export function RunGraph({ run, graph, picks, plan, compared, counts, selected, onPick, nameOf }: Props) {
+  const { layout, error } = graph;
   const own = useMemo(() => (layout ? computeStates(layout, run, picks) : undefined), [layout, run, picks]);
   const states = useMemo(() => {
     if (!layout || !own) return undefined;
@@ -52,15 +51,16 @@ export function RunGraph({ run, layout, problem, picks, plan, compared, counts, 
         ))}
         <span class="card-tools">
           {layout && <IterationPickers layout={layout} run={run} picks={picks} onPick={onPick} />}
+          <FoldButton graph={graph} selected={selected} />
           <CompareButton run={run} />
         </span>
       </h2>
       {layout ? (
         <Graph layout={layout} states={states} label={`Graph of run ${run.id}`} selected={selected}
           onSelect={(node) => setParameters({ node, step: null })} />
-      ) : problem ? (
+      ) : error ? (
         <p class="muted none">
-          The graph cannot be drawn: {problem.message} <a href={linkTo(["workflows", run.workflow_id])}>Open the workflow</a>
+          The graph cannot be drawn: {error.message} <a href={linkTo(["workflows", run.workflow_id])}>Open the workflow</a>
         </p>
       ) : (
         <Loading what="the graph" />

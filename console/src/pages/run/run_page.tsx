@@ -5,6 +5,7 @@ import { get, Problem } from "../../data/api";
 import type { Layout } from "../../data/layout";
 import { usePolled } from "../../data/polling";
 import type { JsonObject, Run, Step, Wait } from "../../data/types";
+import { useFoldedGraph } from "../../graph/folding";
 import type { Picks } from "../../graph/paths";
 import { groupSteps } from "../../graph/states";
 import type { EdgeCounts } from "../../graph/usual_path";
@@ -39,7 +40,7 @@ function useGraph(run: Run) {
   const version = run.workflow_version;
   const address = `workflows/${encodeURIComponent(run.workflow_id)}/versions/${version}`;
   const drawing = `runs/${encodeURIComponent(run.id)}/graph`;
-  const graph = usePolled((signal) => get<Layout>(drawing, { format: "layout" }, signal), drawing, 0);
+  const graph = useFoldedGraph(drawing, drawing);
   const definition = usePolled(
     async (signal) => (version > 0 ? (await get<{ definition: JsonObject }>(address, {}, signal)).definition : null),
     `${run.workflow_id}/${version}`,
@@ -51,7 +52,7 @@ function useGraph(run: Run) {
     0,
   );
   const nodes = useMemo(() => indexNodes(definition.value), [definition.value]);
-  return { layout: graph.value, problem: graph.error, nodes, counts: counts.value };
+  return { graph, layout: graph.layout, nodes, counts: counts.value };
 }
 
 function indexNodes(definition: JsonObject | null): ReadonlyMap<string, JsonObject> {
@@ -72,7 +73,7 @@ interface ViewProps {
 }
 
 function RunView({ run, error, isLive, refresh }: ViewProps) {
-  const { layout, problem, nodes, counts } = useGraph(run);
+  const { graph, layout, nodes, counts } = useGraph(run);
   const [picks, setPicks] = useState<Picks>(new Map());
   const [preview, askForRerun] = useRerunPreview(run);
   const titles = useMemo(() => new Map(layout?.boxes.map(({ id, name }) => [id, name])), [layout]);
@@ -102,7 +103,7 @@ function RunView({ run, error, isLive, refresh }: ViewProps) {
       )}
       <div class="run-columns">
         <div class="run-main">
-          <RunGraph run={run} layout={layout} problem={problem} picks={picks} onPick={pick} plan={preview?.plan ?? null}
+          <RunGraph run={run} graph={graph} picks={picks} onPick={pick} plan={preview?.plan ?? null}
             compared={comparison?.states ?? null} counts={counts} selected={choice.node} nameOf={nameOf} />
           {other && comparison && (
             <ComparisonCard run={run} other={other} differences={comparison.differences} nameOf={nameOf}

@@ -22,16 +22,24 @@ export function useRun(id: string): RunStore {
   const [error, setError] = useState<Problem | null>(null);
   const [stream, setStream] = useState<StreamState>("opening");
   const refresh = useRef(() => {});
+  const isOpen = run !== null && run.id === id && !hasEnded(run.status);
 
   useEffect(() => {
     const stop = new AbortController();
     const reader = new RunReader(id, stop.signal, setRun, setError);
     refresh.current = () => reader.request();
     reader.request();
-    const onMessage = () => reader.request();
-    void follow(`runs/${encodeURIComponent(id)}/stream`, { onMessage, onState: setStream }, stop.signal).then(onMessage);
     return () => stop.abort();
   }, [id]);
+  useEffect(() => {
+    if (!isOpen) return;
+    const stop = new AbortController();
+    const onMessage = () => refresh.current();
+    // The document has what came before: of a long run, reading all events takes minutes.
+    const path = `runs/${encodeURIComponent(id)}/stream`;
+    void follow(path, { onMessage, onState: setStream }, stop.signal, { tail: 1 }).then(onMessage);
+    return () => stop.abort();
+  }, [id, isOpen]);
   return { run, error, stream, refresh: () => refresh.current() };
 }
 

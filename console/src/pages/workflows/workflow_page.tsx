@@ -2,9 +2,9 @@
 import { useState } from "preact/hooks";
 import { address, goTo, linkTo, setParameters } from "../../data/address";
 import { get, post } from "../../data/api";
-import type { Layout } from "../../data/layout";
 import { usePolled } from "../../data/polling";
 import type { Json, JsonObject, Page, RunSummary, Workflow } from "../../data/types";
+import { FoldButton, useFoldedGraph } from "../../graph/folding";
 import { Graph } from "../../graph/graph";
 import { ActionButton } from "../../parts/action_button";
 import { JsonView } from "../../parts/json_view";
@@ -140,15 +140,16 @@ function GraphCard({ workflow, base }: { workflow: Workflow; base: string }) {
   const comparison = useComparison(base, from, version);
   const drawing = version > 0 ? `${base}/versions/${version}/graph` : `${base}/graph`;
   const key = `${drawing} ${version > 0 ? "" : workflow.updated_at}`;
-  const graph = usePolled((signal) => get<Layout>(drawing, { format: "layout" }, signal), key, 0);
+  const graph = useFoldedGraph(drawing, key);
   const compared = useComparedGraph(base, comparison, pickDefinition(workflow) as JsonObject);
-  const layout = compared?.layout ?? graph.value;
+  const layout = compared?.layout ?? graph.layout;
   return (
     <section class="card" aria-label="Graph">
       <h2 class="card-title">
         Graph
         <span class="muted">{version > 0 ? `version ${version}` : "working copy"}</span>
         {comparison && <Pill tone="wait" text={`${formatCount(comparison.changes.length, "change")} ${from > version && version ? "from" : "since"} version ${from}`} />}
+        <span class="card-tools">{!compared && <FoldButton graph={graph} selected={query.get("node")} />}</span>
       </h2>
       {layout ? (
         <Graph layout={layout} states={compared?.states} label={`Graph of ${workflow.id}`} selected={query.get("node")}

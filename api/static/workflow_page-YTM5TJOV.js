@@ -1,1 +1,0 @@
-import{a,b}from"./chunk-WM4KAEV3.js";import"./chunk-GEKUN2YE.js";import"./chunk-5J2WCCYA.js";import"./chunk-6U4ZBLNB.js";import"./chunk-JFNMUUCT.js";import"./chunk-JHWUHSMB.js";import"./chunk-KL5AW2HF.js";import"./chunk-PH54WD3B.js";import"./chunk-GL6DJKKF.js";import"./chunk-VAZFRSVY.js";export{a as WorkflowPage,b as pickDefinition};
