@@ -65,12 +65,20 @@ async def list_deliveries(
     outcome: Annotated[
         Literal["accepted", "paused", "duplicate", "rejected"] | None, Query(description="Its outcome.")
     ] = None,
+    workflow_id: Annotated[
+        str | None, Query(pattern=PLAIN, max_length=200, description="Only those that started this workflow, or are to.")
+    ] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[DeliveryView]:
     """List the events, webhook requests and starts of the last 90 days, newest first, with their outcome."""
     rows = await services.events.list_deliveries(
-        caller.customer_id, kind=kind, outcome=outcome, after=decode_cursor(cursor, datetime, str), limit=limit + 1
+        caller.customer_id,
+        kind=kind,
+        outcome=outcome,
+        workflow_id=workflow_id,
+        after=decode_cursor(cursor, datetime, str),
+        limit=limit + 1,
     )
     page, next_cursor = cut_page(rows, limit, lambda delivery: (delivery.received_at, delivery.id))
     return Page(items=[make_delivery_view(each) for each in page], next_cursor=next_cursor)

@@ -164,11 +164,14 @@ class Events:
         *,
         kind: str | None = None,
         outcome: str | None = None,
+        workflow_id: str | None = None,
         after: Sequence[Any] = (),
         limit: int = 50,
     ) -> list[Delivery]:
         """List deliveries, the newest first; `after` is `(received_at, id)` of the last one on the page before."""
-        return await self.deliveries.list_deliveries(customer_id, kind=kind, outcome=outcome, after=after, limit=limit)
+        return await self.deliveries.list_deliveries(
+            customer_id, kind=kind, outcome=outcome, workflow_id=workflow_id, after=after, limit=limit
+        )
 
     async def _plan_redrive(self, old: Delivery) -> Asked:
         """Return what a delivery would start now; raises OperationRefused."""

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orchestrator.errors import OrchestratorError
 from orchestrator.store.database import Database, get_time, retry_conflicts
-from orchestrator.store.delivery_queries import count_states, is_due
+from orchestrator.store.delivery_queries import concerns_workflow, count_states, is_due
 from orchestrator.store.tables import deliveries, starts
 
 ACCEPTED, DUPLICATE, REJECTED = "accepted", "duplicate", "rejected"
@@ -317,11 +317,12 @@ class Deliveries:
         *,
         kind: str | None = None,
         outcome: str | None = None,
+        workflow_id: str | None = None,
         after: Sequence[Any] = (),
         limit: int = 50,
     ) -> list[Delivery]:
         """List deliveries with their first starts, newest first; `after` is `(received_at, id)` of the last one."""
-        query = select(deliveries)
+        query = select(deliveries).where(*([] if workflow_id is None else [concerns_workflow(workflow_id)]))
         equal = {"customer_id": customer_id, "kind": kind, "outcome": outcome}
         for name, value in equal.items():
             if value is not None:

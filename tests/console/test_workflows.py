@@ -162,7 +162,7 @@ async def test_what_can_be_written_at_a_position_is_completed(page: Page) -> Non
     options = page.get_by_role("option")
     await page.keyboard.type("  - {source: greet, tar")
     await expect(options).to_have_text(["targetkey"])
-    await page.keyboard.press("Enter")
+    await options.click()
     await page.keyboard.type(": do")
     await expect(options).to_have_text(["donenode"])
     await page.keyboard.press("Escape")
@@ -173,10 +173,45 @@ async def test_what_can_be_written_at_a_position_is_completed(page: Page) -> Non
     )
     await page.keyboard.type("meth")
     await expect(options).to_have_text(["methodkey"])
-    await page.keyboard.press("Enter")
+    await options.click()
     await page.keyboard.type(": P")
 
     await expect(options).to_have_text(["PATCHvalue", "POSTvalue", "PUTvalue"])
+
+
+async def test_the_names_that_a_template_can_read_are_completed(page: Page) -> None:
+    await page.goto("/#/edit")
+    await expect(page.get_by_text("Valid", exact=True)).to_be_visible()
+    text = page.get_by_role("textbox", name="Definition")
+    await text.get_by_text("{{ text }}").click()
+    await page.keyboard.press("End")
+    for _ in range(len('}}"}}') + 1):
+        await page.keyboard.press("ArrowLeft")
+    await page.keyboard.type(" + steps.greet.output.te")
+
+    options = page.get_by_role("option")
+    await expect(options).to_have_text(["steps.greet.output.texttext"])
+    await options.click()
+    await expect(text).to_contain_text("{{ text + steps.greet.output.text }}")
+
+
+async def test_the_deliveries_of_a_workflow_are_on_its_page_and_processed_again(
+    page: Page, api: httpx.AsyncClient, world: World, customer: str
+) -> None:
+    world.script({"http.request": CHARGED}, customer)
+    await activate(api, {**ORDER, "trigger": {"type": "event", "event": "order.placed"}, "settings": {}})
+    assert (await api.post("/events", json={"name": "order.placed", "data": {"amount": 1}})).status_code == 202
+    assert (await api.post("/events", json={"name": "order.lost", "data": {}})).status_code == 202
+    await page.goto("/#/workflows/order")
+    card = page.get_by_role("region", name="Deliveries")
+    await expect(card.get_by_role("button", name="event order.placed")).to_have_count(1)
+    await expect(card).not_to_contain_text("order.lost")
+    await card.get_by_role("button", name="Redrive").click()
+
+    await expect(card.get_by_role("button", name="event order.placed")).to_have_count(2)
+    await card.get_by_role("link", name="All deliveries").click()
+    await expect(page.get_by_role("button", name="of order: show all")).to_be_visible()
+    await expect(page.get_by_role("button", name="event order.placed")).to_have_count(2)
 
 
 async def test_a_text_that_begins_with_a_document_marker_is_simulated(page: Page) -> None:

@@ -71,6 +71,17 @@ async def test_idempotency_keys_of_customers_are_independent(ledger: Deliveries)
     assert await ledger.find_by_slot("third", "event:1") is None
 
 
+async def test_the_deliveries_of_one_workflow_are_those_that_start_it(ledger: Deliveries) -> None:
+    await ledger.accept(make_delivery("both", "a", "b"), None)
+    await ledger.accept(make_delivery("other", "b"), None)
+    await ledger.accept(replace(make_delivery("by-hand", kind="start"), name="a"), None)
+    await ledger.accept(replace(make_delivery("event"), name="a"), None)
+
+    listed = await ledger.list_deliveries("acme", workflow_id="a")
+
+    assert {each.id for each in listed} == {"both", "by-hand"}
+
+
 async def test_pending_deliveries_are_due_until_they_are_settled(ledger: Deliveries) -> None:
     await ledger.accept(make_delivery("old", "a", "b"), None)
     await ledger.accept(make_delivery("new", "a", received_at=NOW + timedelta(hours=1)), None)

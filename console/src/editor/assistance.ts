@@ -12,7 +12,7 @@ import type { EditorState, Extension } from "@codemirror/state";
 import { type EditorView, keymap } from "@codemirror/view";
 import { findOffset } from "./main";
 import { locatePosition } from "./position";
-import type { EditorOptions, Located } from "./types";
+import type { EditorOptions, Located, Position } from "./types";
 
 /** Return what helps to write. */
 export function makeAssistance(complete: EditorOptions["complete"]): Extension {
@@ -42,6 +42,17 @@ async function listCompletions(
   const word = context.matchBefore(/[\w.]+/);
   if (!word && !context.explicit) return null;
   const from = word?.from ?? context.pos;
-  const options = await complete(locatePosition(context.state, from), context.state.doc.toString());
+  const options = await complete(readPosition(context.state, from), context.state.doc.toString());
   return options.length > 0 ? { from, options, validFor: /^[\w.]*$/ } : null;
+}
+
+/** Return the position of a word; in a template, that of the value which holds it. */
+function readPosition(state: EditorState, from: number): Position {
+  const line = state.doc.lineAt(from);
+  const before = line.text.slice(0, from - line.from);
+  const begin = before.lastIndexOf("{{");
+  if (begin < 0 || before.includes("}}", begin)) return locatePosition(state, from);
+  const [value = "", quote = ""] = /(["'])(?:(?!\1).)*$/.exec(before.slice(0, begin)) ?? [];
+  const end = quote ? line.text.indexOf(quote, before.length) + 1 : 0;
+  return { ...locatePosition(state, line.from + begin - value.length, end ? line.from + end : line.to), isTemplate: true };
 }

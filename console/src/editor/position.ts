@@ -10,16 +10,18 @@ const SEQUENCES = ["BlockSequence", "FlowSequence"];
 /** What stands in front of a key: the indentation, with the dashes of list items, or the sign before it in one line. */
 const BEFORE_KEY = /^[\s-]*["']?$|[{,]\s*["']?$/;
 
-/** Return the position of a word that begins at an offset, whether or not anything is written there. */
-export function locatePosition(state: EditorState, from: number): Position {
+/** Return the position of a word that begins at an offset, whether or not anything is written there. `to` is the end of a
+ * value that takes its place. */
+export function locatePosition(state: EditorState, from: number, to?: number): Position {
   const line = state.doc.lineAt(from);
   const word = /^[\w.]*/.exec(line.text.slice(from - line.from))?.[0] ?? "";
-  const rest = line.text.slice(from - line.from + word.length);
-  const isKey = BEFORE_KEY.test(line.text.slice(0, from - line.from)) && !/^["']?\s*:/.test(rest);
+  const end = to ?? from + word.length;
+  const rest = line.text.slice(end - line.from);
+  const isKey = to === undefined && BEFORE_KEY.test(line.text.slice(0, from - line.from)) && !/^["']?\s*:/.test(rest);
   // A word of our own in its place, without quotes: text that is half written is read as if it were whole.
   const quote = /["']$/.exec(state.doc.sliceString(from - 1, from))?.[0] ?? "";
   const start = from - quote.length;
-  const after = state.doc.sliceString(from + word.length);
+  const after = state.doc.sliceString(end);
   const text = state.doc.sliceString(0, start) + (isKey ? "x: 0" : "x") + (quote && after.startsWith(quote) ? after.slice(1) : after);
   const levels: Level[] = [];
   for (let node: SyntaxNode | null = parser.parse(text).resolveInner(start, 1), inner: SyntaxNode | null = null; node; ) {
@@ -28,7 +30,7 @@ export function locatePosition(state: EditorState, from: number): Position {
     inner = node;
     node = node.parent;
   }
-  return { path: levels.flatMap(({ step }) => (step === null ? [] : [step])), siblings: levels.map(({ siblings }) => siblings) };
+  return { path: levels.flatMap(({ step }) => (step === null ? [] : [step])), siblings: levels.map(({ siblings }) => siblings), isTemplate: false };
 }
 
 interface Level {

@@ -15,6 +15,8 @@ export interface Position {
   path: (string | number)[];
   /** What else the mappings on the way hold: simple values by key, for the document and each step of the path. */
   siblings: Record<string, string>[];
+  /** Whether it is in an expression of a template. */
+  isTemplate: boolean;
 }
 
 export interface Completion {

@@ -1,7 +1,15 @@
-// What can be written at a position of a definition, from its JSON Schema: keys, choices, names of actions and nodes.
-import { get } from "../../data/api";
+// What can be written at a position of a definition: from its JSON Schema keys, choices, names of actions and nodes; in a
+// template, the names that the planner says can be read there.
+import { get, Problem, send } from "../../data/api";
 import type { Json, JsonObject } from "../../data/types";
 import type { Completion, Position } from "../../editor/types";
+import { contentType } from "./draft";
+
+interface Name {
+  /** The path, as a template writes it. */
+  name: string;
+  type: string;
+}
 
 /** Positions that take IDs of nodes, by the last key on the way. */
 const NODE_IDS = ["source", "target", "true_branch", "false_branch", "body", "branches", "retry_from"];
@@ -11,8 +19,9 @@ export class SchemaCompletion {
   private schema: Promise<JsonObject> | null = null;
   private actions: Promise<{ name: string }[]> | null = null;
 
-  /** Return what can be written; `nodeIds` are those of the document. */
-  async complete({ path, siblings }: Position, nodeIds: string[]): Promise<Completion[]> {
+  /** Return what can be written in a text; `nodeIds` are those of the document. */
+  async complete({ path, siblings, isTemplate }: Position, text: string, nodeIds: string[]): Promise<Completion[]> {
+    if (isTemplate) return await listNames(path, text);
     const key = path.findLast((step) => typeof step === "string");
     if (typeof key === "string" && NODE_IDS.includes(key)) return describeNodes(nodeIds, key);
     if (path.at(-1) === "action") return await this.listActions();
@@ -34,6 +43,19 @@ export class SchemaCompletion {
     this.schema ??= get("schema");
     this.schema.catch(() => (this.schema = null));
     return this.schema;
+  }
+}
+
+/** Return the names that a template can read; none while the text cannot be read. */
+async function listNames(path: (string | number)[], text: string): Promise<Completion[]> {
+  const at = path.map((step) => `/${String(step).replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");
+  const options = { query: { at }, body: text, headers: { "Content-Type": contentType(text) } };
+  try {
+    const { body } = await send<{ names: Name[] }>("POST", "workflows/validate", options);
+    return body.names.map(({ name, type }) => ({ label: name, detail: type }));
+  } catch (error) {
+    if (error instanceof Problem) return [];
+    throw error;
   }
 }
 

@@ -131,7 +131,7 @@ function Editor({ id, loaded }: { id: string | null; loaded: Draft }) {
       <div class="editor-columns">
         <section class="card editor-card" aria-label="Text">
           <CodeEditor text={text} version={version} problems={located} target={target} onChange={type}
-            complete={(position) => completion.complete(position, ids)} />
+            complete={(position, typed) => completion.complete(position, typed, ids)} />
         </section>
         <div class="run-main">
           <Problems checked={checked} onGo={setTarget} />

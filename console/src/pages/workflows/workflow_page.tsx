@@ -13,6 +13,7 @@ import { Pill } from "../../parts/status";
 import { formatCount, formatNumber, formatDuration, Moment, Until } from "../../parts/time";
 import { notify } from "../../parts/toasts";
 import type { PageProps } from "../../shell/pages";
+import { type Delivery, DeliveryTable } from "../deliveries/delivery_table";
 import { RunTable } from "../runs/run_table";
 import { useComparedGraph, useComparison } from "./comparison";
 import { StartDialog } from "./start_dialog";
@@ -21,6 +22,7 @@ import { describeTrigger, STATES } from "./workflow_words";
 
 const REFRESH_MS = 5000;
 const RUNS = 10;
+const DELIVERIES = 5;
 const NONE: ReadonlySet<string> = new Set();
 
 /** The page. */
@@ -61,6 +63,7 @@ function View({ workflow, base, refresh }: { workflow: Workflow; base: string; r
               <p class="muted none">None yet.</p>
             )}
           </section>
+          <Deliveries id={workflow.id} />
           <section class="card" aria-label="Definition">
             <h2 class="card-title">Definition</h2>
             <JsonView value={pickDefinition(workflow)} label="Text of the definition" />
@@ -73,6 +76,27 @@ function View({ workflow, base, refresh }: { workflow: Workflow; base: string; r
         </aside>
       </div>
     </>
+  );
+}
+
+/** The newest entries of the ledger that start the workflow. */
+function Deliveries({ id }: { id: string }) {
+  const { value, refresh } = usePolled(
+    (signal) => get<Page<Delivery>>("deliveries", { workflow_id: id, limit: DELIVERIES }, signal),
+    id,
+    REFRESH_MS,
+  );
+  if (!value || value.items.length === 0) return null;
+  return (
+    <section class="card" aria-label="Deliveries">
+      <h2 class="card-title">
+        Deliveries
+        <a class="card-tools" href={linkTo(["deliveries"], { workflow: id })}>
+          All deliveries
+        </a>
+      </h2>
+      <DeliveryTable deliveries={value.items} onChanged={refresh} />
+    </section>
   );
 }
 
