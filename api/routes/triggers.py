@@ -66,7 +66,8 @@ async def list_deliveries(
         Literal["accepted", "paused", "duplicate", "rejected"] | None, Query(description="Its outcome.")
     ] = None,
     workflow_id: Annotated[
-        str | None, Query(pattern=PLAIN, max_length=200, description="Only those that started this workflow, or are to.")
+        str | None,
+        Query(pattern=PLAIN, max_length=200, description="Only those that started this workflow, or are to."),
     ] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
