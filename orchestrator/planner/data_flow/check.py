@@ -81,7 +81,8 @@ class _Checker:
         for number, seen in self.flow.seen.items():
             node, pointer = self.flow.nodes[number], self.flow.regions.graph.pointers[number]
             for site in find_sites(node, pointer):
-                self._check_site(number, node, site, find_state(self.flow, number, site[0].removeprefix(pointer)))
+                if site[1] is not None:
+                    self._check_site(number, node, site, find_state(self.flow, number, site[0].removeprefix(pointer)))
             if node.type == "switch":
                 self._check_cases(node, pointer, seen)
 
@@ -102,8 +103,6 @@ class _Checker:
 
     def _check_site(self, number: int, node: Node, site: Site, state: State) -> None:
         pointer, value, kind = site
-        if value is None:
-            return
         told: set[str] = set()
 
         def report_absent(at: str, text: str, path: Path, known: Type, asks: bool) -> None:

@@ -80,7 +80,7 @@ class Inference:
 
     def move(self, pointer: str, text: str = "") -> "Inference":
         """Return the same for an expression elsewhere."""
-        return replace(self, pointer=pointer, text=text)
+        return Inference(self.state, self.fixed, self.report, self.report_absent, self.warn, pointer, text, self.asks)
 
     def find(self, code: ProblemCode, offset: int, message: str, hint: str | None) -> None:
         """Report a finding at an offset of the text."""

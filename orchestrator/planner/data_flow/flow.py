@@ -19,7 +19,13 @@ from typing import Any
 from orchestrator.model.definition import Definition, Node
 from orchestrator.planner.data_flow import sources
 from orchestrator.planner.data_flow.expressions import Inference
-from orchestrator.planner.data_flow.joins import close_over_unions, combine_exits, merge_branch
+from orchestrator.planner.data_flow.joins import (
+    close_over_unions,
+    combine_exits,
+    continues_after_failure,
+    has_items,
+    merge_branch,
+)
 from orchestrator.planner.data_flow.narrowing import join_states, narrow
 from orchestrator.planner.data_flow.types import (
     ANY,
@@ -193,6 +199,8 @@ class Flow:
         self, node: Node, state: dict[str, Type], port: str, output: Type | None = None, exits: Exits = frozenset()
     ) -> Outcome:
         """Return the outcome of a node that has ended well, or whose failure its policy has handled."""
+        if not self._is_read(node):
+            return port, exits, state
         found = self.infer_output(node) if output is None else output
         policy = node.on_error
         if policy is None and node.type in FAILING and port == "next":
@@ -209,6 +217,10 @@ class Flow:
             if name in self.tracked:
                 state[name] = self._read_output(plain, policy, name, state)
         return port, exits, state
+
+    def _is_read(self, node: Node) -> bool:
+        """Return whether anything reads what a node returns."""
+        return f"steps.{node.id}" in self.tracked or not self.tracked.isdisjoint(node.outputs)
 
     def read_default_policy(self, node: Node) -> Any:
         """Return `settings.on_error`, which applies to no node with an `error` edge."""
@@ -238,16 +250,17 @@ class Flow:
         return state
 
     def _set_variables(self, node: Node, state: dict[str, Type]) -> Outcome:
-        values = {key: self.infer(value, state) for key, value in node.config.items()}
-        if any(is_template(key) for key in values):
+        known, config = self._is_read(node), node.config
+        values = {key: self.infer(value, state) for key, value in config.items() if known or key in self.tracked}
+        if self.sets_anything and any(map(is_template, config)):
             for name in self.tracked:
                 if not name.startswith("steps."):
                     state[name] = join(state.get(name, MISSING), ANY)
         for name, value in values.items():
             if name in self.tracked:
                 state[name] = value
-        named = {name: value for name, value in values.items() if not is_template(name)}
-        return self._complete(node, state, "next", make_object(named, closed=len(named) == len(values)))
+        named = {name: value for name, value in values.items() if known and not is_template(name)}
+        return self._complete(node, state, "next", make_object(named, closed=len(named) == len(config)))
 
     def _run_loop(self, number: int, state: dict[str, Type]) -> Iterable[Outcome]:
         node = self.nodes[number]
@@ -255,12 +268,12 @@ class Flow:
         names = [name for name in (item, f"{item}_index") if name in self.tracked]
         hidden = {name: state.get(name, MISSING) for name in names}
         owned = self.list_owned_steps(number)
-        continues = _continues(node)
+        continues = continues_after_failure(node)
         if continues:  # an iteration sees what failed ones have set before they failed
             state = dict(state)
             self._blur(number, state)
         ends, after = self._walk_passes(number, node, state, dict.fromkeys(names), owned)
-        if continues or not _has_items(node):
+        if continues or not has_items(node):
             unused = dict(state)
             sources.forget(unused, owned)
             ends.add(frozenset())
@@ -284,7 +297,7 @@ class Flow:
     def _infer_collected(self, number: int, node: Node) -> Type:
         state = self.seen_after_body.get(number)
         found = ANY if state is None else self.infer(node.config["collect"], state)
-        return add_kinds(found, "null") if _continues(node) else found
+        return add_kinds(found, "null") if continues_after_failure(node) else found
 
     def _walk_passes(
         self, number: int, node: Node, state: State, names: dict[str, None], owned: list[str]
@@ -378,19 +391,3 @@ def _end(node: Node, state: dict[str, Type]) -> Iterable[Outcome]:
         return
     closes = bool(outcome) or node.config.get("output") is not None
     yield None if closes else "", frozenset(), state
-
-
-def _continues(node: Node) -> bool:
-    """Return whether a loop goes on after an iteration that has failed."""
-    config = node.config
-    return config.get("on_item_error") == "continue" or config.get("max_failures") not in (None, "")
-
-
-def _has_items(node: Node) -> bool:
-    """Return whether a loop certainly has an iteration."""
-    collection = node.collection
-    if node.config.get("while"):
-        return False
-    return (isinstance(collection, list) and bool(collection)) or (
-        isinstance(collection, int) and not isinstance(collection, bool) and collection > 0
-    )

@@ -2,6 +2,7 @@
 
 from itertools import product
 
+from orchestrator.model.definition import Node
 from orchestrator.planner.data_flow.types import Type, drop_kinds, join
 from orchestrator.planner.data_flow.walk import MAX_EXIT_SETS, Exits, TooComplex
 
@@ -37,3 +38,19 @@ def combine_exits(choices: list[set[Exits]]) -> set[Exits]:
         if len(combined) > MAX_EXIT_SETS:
             raise TooComplex
     return combined
+
+
+def continues_after_failure(node: Node) -> bool:
+    """Return whether a loop goes on after an iteration that has failed."""
+    config = node.config
+    return config.get("on_item_error") == "continue" or config.get("max_failures") not in (None, "")
+
+
+def has_items(node: Node) -> bool:
+    """Return whether a loop certainly has an iteration."""
+    collection = node.collection
+    if node.config.get("while"):
+        return False
+    return (isinstance(collection, list) and bool(collection)) or (
+        isinstance(collection, int) and not isinstance(collection, bool) and collection > 0
+    )
