@@ -15,6 +15,8 @@ A file in `tests/cases` is a list of cases. A case is called `<pattern>: <name>`
     events      [{at: seconds since the start, name, payload, key}]: sent to the run
     resolutions [{node_id, action, value | parameters | target}]: resolutions by an operator, each as soon
                 as that node waits
+    repairs     [{at, kind, step_id | node_id | path, …}]: what an operator changes in the run; on Temporal it
+                is asked for again until it is accepted
     temporal    false: simulator only. time_skipping: true: needs a server that skips time (long delays)
     why         the reason a case exists, where the name does not say it
 
@@ -30,6 +32,7 @@ and `expect`, where only the keys that are present are checked:
     absent      ids of nodes that never ran
     variables   some of the variables at the end
     compensated node ids, in the order their compensations ran
+    interventions   what operators have done, each as [kind, step id or node id]
     seconds     virtual time the run took (simulator: exactly; Temporal: at least)
     at_most     virtual seconds at most (simulator)
 
@@ -53,14 +56,14 @@ DEFAULT_MOCK = {"output": {"node": "{{ node_id }}"}}
 EXPECT_KEYS = frozenset(
     (
         *("refused", "status", "output", "error_type", "error_node", "message", "order", "steps", "absent"),
-        *("variables", "compensated", "seconds", "at_most"),
+        *("variables", "compensated", "interventions", "seconds", "at_most"),
     )
 )
 CASE_KEYS = frozenset(
     (
         *("name", "pattern", "why", "nodes", "edges", "variables", "settings", "trigger", "definition_file"),
         *("input", "input_file", "actions", "actions_file", "workflows", "workflow_files", "events"),
-        *("resolutions", "temporal", "time_skipping", "expect"),
+        *("resolutions", "repairs", "temporal", "time_skipping", "expect"),
     )
 )
 
@@ -77,6 +80,7 @@ class Case:
     workflows: dict[str, Any] = field(default_factory=dict)
     events: list[dict[str, Any]] = field(default_factory=list)
     resolutions: list[dict[str, Any]] = field(default_factory=list)
+    repairs: list[dict[str, Any]] = field(default_factory=list)
     temporal: bool = True
     time_skipping: bool = False
 
@@ -114,6 +118,7 @@ def read_case(raw: Mapping[str, Any], key: str) -> Case:
         workflows=workflows,
         events=raw.get("events", []),
         resolutions=raw.get("resolutions", []),
+        repairs=raw.get("repairs", []),
         temporal=raw.get("temporal", True),
         time_skipping=raw.get("time_skipping", False),
     )
@@ -206,6 +211,9 @@ def list_differences(case: Case, run: Mapping[str, Any], *, virtual: bool) -> li
             found.append(f"no step {step_id!r} in {list(steps)}")
         else:
             found += list_step_differences(step_id, wanted, steps[step_id])
+    if "interventions" in expect:
+        done = [[each["kind"], each["step_id"] or each["node_id"]] for each in run["interventions"]]
+        compare("interventions", expect["interventions"], done)
     ran = {step["node_id"] for step in run["steps"]}
     found += [f"{node_id!r} ran" for node_id in expect.get("absent", []) if node_id in ran]
     for name, value in expect.get("variables", {}).items():

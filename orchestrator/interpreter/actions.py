@@ -5,6 +5,7 @@ from typing import Any
 
 from orchestrator.errors import StepFailed
 from orchestrator.interpreter.base import NodeRun, take_warnings
+from orchestrator.interpreter.compiled import Compiled
 from orchestrator.interpreter.effects import ActionResult, ActRequest
 from orchestrator.interpreter.pure_nodes import NEXT, Exit
 from orchestrator.interpreter.step_record import Step
@@ -16,12 +17,15 @@ from orchestrator.model.plan import Action
 
 
 async def act(run: NodeRun, node: Action, edits: Sequence[dict[str, Any]]) -> Exit:
-    """Call the node's action, with the parameters that operators have changed."""
+    """Call the node's action, with the parameters that operators have changed; their templates are rendered here."""
     step = run.step
     parameters, secrets = run.interpreter.compiled.parameters(node.config, run.scope.env)
+    edits = [*run.state.list_parameters(step), *edits]
     for edit in edits:
-        parameters = {**parameters, **edit}
-        secrets = {at: parts for at, parts in secrets.items() if split_pointer(at)[0] not in edit}
+        # A compiler of its own: that of the plan remembers sources by identity, and an edit may be gone by then.
+        changed, deferred = Compiled().parameters(edit, run.scope.env)
+        parameters = {**parameters, **changed}
+        secrets = {at: parts for at, parts in secrets.items() if split_pointer(at)[0] not in edit} | deferred
     secrets = place_links(secrets, run.scope.path)
     step.input = parameters
     take_warnings(run.scope, step)

@@ -6,10 +6,10 @@ A flow is a whole run, or one branch of it. Replay-sensitive.
 import asyncio
 from abc import ABC, abstractmethod
 from base64 import urlsafe_b64encode
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
+from typing import Any, TypeVar
 
 from orchestrator.errors import StepFailed
 from orchestrator.interpreter.compiled import Compiled, make_env
@@ -18,6 +18,7 @@ from orchestrator.interpreter.failures import LimitReached, build_error_document
 from orchestrator.interpreter.frames import Fork, Frame
 from orchestrator.interpreter.pool import is_cancelled, wait_for_ends
 from orchestrator.interpreter.pure_nodes import Closed
+from orchestrator.interpreter.repairs import Repair
 from orchestrator.interpreter.state import RunState
 from orchestrator.interpreter.step_record import Step
 from orchestrator.interpreter.variables import Data
@@ -26,6 +27,8 @@ from orchestrator.language.costs import NODE
 from orchestrator.language.env import Meter
 from orchestrator.model.plan import AnyNode, Node, Plan, Scope, list_scope_node_ids
 from orchestrator.model.run import RunInfo, Status
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +127,7 @@ class Interpreter(ABC):
         state.started += 1
         visit = run.frame.visits.get(node.id, 0) + 1
         run.frame.visits[node.id] = visit
-        name = node.id if visit == 1 else f"{node.id}#{visit}"
-        step_id = f"{run.path}/{name}" if run.path else name
+        step_id = make_step_id(run.path, node.id, visit)
         step = Step(step_id, node.id, run.path, "running", self.effects.now(), state.started)
         state.log.append(step)
         if opened:
@@ -174,6 +176,12 @@ def take_warnings(run: ScopeRun, step: Step) -> None:
     warnings.messages.clear()
 
 
+def make_step_id(path: str, node_id: str, visit: int) -> str:
+    """Return the id of a step: `each[2]/send`, or `each[2]/send#3` for the third visit of the node."""
+    name = node_id if visit == 1 else f"{node_id}#{visit}"
+    return f"{path}/{name}" if path else name
+
+
 @dataclass(frozen=True, slots=True)
 class NodeRun:
     """One node in progress that may wait or fail."""
@@ -201,6 +209,13 @@ class NodeRun:
     def render(self, source: Any) -> Any:
         """Render a value of the node."""
         return self.interpreter.compiled.render(source, self.scope.env)
+
+    async def wait(self, waiting: Coroutine[Any, Any, T]) -> T | Repair:
+        """Wait for something from outside, or until an operator ends the wait."""
+        result = await self.effects.repairs.wait(self.step.id, waiting)
+        if isinstance(result, Repair):
+            await self.effects.pass_lineup()
+        return result
 
     def complete(self) -> None:
         """Close the step: it went well."""

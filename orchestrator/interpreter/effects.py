@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from orchestrator.interpreter.pending_compensation import PendingCompensation
+from orchestrator.interpreter.repairs import Override, Repairs
 from orchestrator.model.plan import Plan, Retry
 from orchestrator.model.run import ErrorDocument, ResolutionAction
 
@@ -61,6 +62,8 @@ class BranchRequest:
     """Ids of its nodes whose `steps.<id>` is named outside the branch; `*` is all of them."""
     title: str
     node_id: str
+    overrides: tuple[Override, ...] = ()
+    """What operators have decided on its steps before it began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +138,9 @@ class Resolution:
 
 class Effects(Protocol):
     """Everything the interpreter cannot do by itself."""
+
+    repairs: Repairs
+    """What operators ask of steps that wait."""
 
     def now(self) -> datetime:
         """Return the time, the same at every replay."""

@@ -146,7 +146,7 @@ async def _wait_for_interval(run: NodeRun, node: Loop, progress: LoopFrame) -> N
         }  # fmt: skip
     seconds_left = (progress.until - run.effects.now()).total_seconds()
     if seconds_left > 0:
-        await run.effects.sleep(seconds_left, node.title)
+        await run.wait(run.effects.sleep(seconds_left, node.title))
     elif resumed:
         await run.effects.pass_lineup()
     progress.until = None

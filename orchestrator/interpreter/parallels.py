@@ -18,6 +18,7 @@ from orchestrator.interpreter.failures import (
 from orchestrator.interpreter.frames import Fork, Frame, ParallelFrame
 from orchestrator.interpreter.pool import run_pool
 from orchestrator.interpreter.pure_nodes import Exit, raise_if_failed, select_output
+from orchestrator.interpreter.repairs import Override, is_inside
 from orchestrator.model.plan import IN_FLIGHT_LIMIT, Branch, Parallel
 from orchestrator.model.run import ErrorDocument
 
@@ -193,6 +194,19 @@ def _build_request(run: NodeRun, node: Parallel, index: int, path: str, steps_le
         exports=branch.exports,
         title=f"{node.title} [{index}]",
         node_id=node.id,
+        overrides=_select_overrides(run, branch, path),
+    )
+
+
+def _select_overrides(run: NodeRun, branch: Branch, path: str) -> tuple[Override, ...]:
+    """Return what operators have decided on steps of a branch."""
+    if not run.state.overrides:
+        return ()
+    owned = run.interpreter.list_owned(branch.scope)
+    return tuple(
+        each
+        for each in run.state.overrides
+        if each.node_id in owned and (is_inside(path, each.path) or is_inside(each.path, path))
     )
 
 

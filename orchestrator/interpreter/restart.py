@@ -177,6 +177,8 @@ def _move_to_plan(state: RunState, before: Plan, plan: Plan, ranks: Mapping[str,
 def _reset_record(state: RunState, now: datetime) -> dict[str, Any]:
     """Return the state with an empty record: the new run's steps are numbered from 1."""
     state.log.clear()
+    state.overrides.clear()
+    state.interventions.clear()
     state.started_at, state.rewinds, state.warnings = now, {}, []
     state.started = state.completed = state.dropped = 0
     return state.to_json()

@@ -4,11 +4,20 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from orchestrator.interpreter.frames import Frame, LoopFrame, ParallelFrame
+from orchestrator.interpreter.passes import iterate_passes
 from orchestrator.interpreter.state import RunState
 from orchestrator.interpreter.step_record import Step
-from orchestrator.model.plan import Loop, Parallel, Plan, Scope, Wait, list_inner_scopes
-from orchestrator.model.run import RESERVED, Run, RunInfo, Status, find_owner, format_timestamp, summarize_run
+from orchestrator.model.plan import Plan, Scope, Wait, list_inner_scopes
+from orchestrator.model.run import (
+    RESERVED,
+    Intervention,
+    Run,
+    RunInfo,
+    Status,
+    find_owner,
+    format_timestamp,
+    summarize_run,
+)
 
 WITH_SCHEMAS = ("event", "approval")
 """Kinds of waits that take a payload."""
@@ -27,27 +36,8 @@ def list_waits(state: RunState) -> list[dict[str, Any]]:
 
 def list_held_nodes(plan: Plan, state: RunState) -> list[tuple[str, str]]:
     """Return the nodes before which the paths of a paused flow are held, each with the path of its scope."""
-    return list(_iterate_held(plan.scope, state.frame, state.path))
-
-
-def _iterate_held(scope: Scope, frame: Frame, path: str) -> Iterator[tuple[str, str]]:
-    if frame.open is None:
-        if frame.active:
-            yield scope.nodes[frame.active[0]].id, path
-        return
-    step = frame.open.step
-    node = next(node for node in scope.nodes if node.id == step.node_id)
-    match frame.open, node:
-        case LoopFrame() as loop, Loop():
-            if loop.frame is not None:
-                yield from _iterate_held(node.body, loop.frame, step.make_inner_path(loop.index))
-            for index, fork in loop.forks.items():
-                yield from _iterate_held(node.body, fork.frame, step.make_inner_path(index))
-            if loop.frame is None and not loop.forks:  # held between two iterations
-                yield node.id, path
-        case ParallelFrame() as parallel, Parallel():
-            for index, fork in parallel.forks.items():
-                yield from _iterate_held(node.branches[index].scope, fork.frame, step.make_inner_path(index))
+    passes = iterate_passes(plan, state)
+    return [(node_id, each.path) for each in passes if (node_id := each.find_next()) is not None]
 
 
 def describe_waits(plan: Plan, state: RunState) -> list[dict[str, Any]]:
@@ -121,6 +111,7 @@ def build_run_document(plan: Plan, info: RunInfo, state: RunState) -> Run:
         steps_completed=state.completed,
         steps_total=state.started - state.dropped,
         waiting_for=describe_waits(plan, state),
+        interventions=[Intervention.model_validate(entry) for entry in state.interventions],
         warnings=list(state.warnings),
         parent_run_id=info.parent_run_id,
     )

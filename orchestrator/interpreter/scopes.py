@@ -11,9 +11,10 @@ from orchestrator.interpreter.failures import KNOWN_ERRORS, HistoryFull, Rewind,
 from orchestrator.interpreter.leaf_frames import BusyNode
 from orchestrator.interpreter.pool import is_cancelled
 from orchestrator.interpreter.pure_nodes import NEXT, PURE, Closed, Exit, Pure, run_pure
+from orchestrator.interpreter.repairs import is_inside
 from orchestrator.interpreter.state import RunState
 from orchestrator.interpreter.step_record import Step
-from orchestrator.interpreter.steps import run_node
+from orchestrator.interpreter.steps import end_repaired, run_node
 from orchestrator.model.plan import AnyNode, Call, Node, Parallel, Plan, Scope
 from orchestrator.model.run import RunInfo
 
@@ -44,7 +45,7 @@ class ScopeInterpreter(Interpreter):
             node = nodes[frame.take()]
             # A node that neither waits nor has a policy ends in the same turn: no coroutine, no open step, no task
             # that could be cancelled. Thousands of these may run in one workflow task, which must end within 2 s.
-            if isinstance(node, PURE) and node.when is None and node.on_error is None:
+            if isinstance(node, PURE) and node.when is None and node.on_error is None and not self.state.overrides:
                 closed = self._run_pure(run, node)
             else:
                 closed = await self._advance_or_rewind(run, node)
@@ -91,7 +92,7 @@ class ScopeInterpreter(Interpreter):
         state = self.state
 
         def is_undone(step: Step) -> bool:
-            return step.number >= number and _is_inside(step.path, path)
+            return step.number >= number and is_inside(step.path, path)
 
         undone = [step for step in state.log if is_undone(step)]
         kept = [step for step in state.log if not is_undone(step)]
@@ -109,6 +110,11 @@ class ScopeInterpreter(Interpreter):
         else:
             step = self.begin(run, node, opened=True)
             run.frame.open = BusyNode(step)
+            repair = self.state.take_repair(step)
+            if repair is not None:
+                exit_ = end_repaired(NodeRun(self, run, node, step), repair)
+                run.frame.open = None
+                return self._leave(run, node, exit_)
             if node.when is not None and not self._decide_when(run, node, step):
                 step.status = "skipped"
                 self.complete(run, node, step)
@@ -162,7 +168,3 @@ class ScopeInterpreter(Interpreter):
         if ranks is None:
             ranks = self._ranks[id(scope)] = {node.id: rank for rank, node in enumerate(scope.nodes)}
         return ranks
-
-
-def _is_inside(path: str, scope_path: str) -> bool:
-    return not scope_path or path == scope_path or path.startswith(f"{scope_path}/")

@@ -1,17 +1,21 @@
 """The state of a run, as it is carried over continue-as-new. Replay-sensitive."""
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from orchestrator.interpreter.frames import Frame, LoopFrame, ParallelFrame
 from orchestrator.interpreter.pending_compensation import PendingCompensation
+from orchestrator.interpreter.repairs import Override, Repair
 from orchestrator.interpreter.step_record import Step
 from orchestrator.interpreter.variables import Data, undo_log_from_json, undo_log_to_json
 from orchestrator.model.plan import DEFAULT_STEP_LOG_LIMIT, Plan
 from orchestrator.model.run import ErrorDocument, RunInfo, Status, format_timestamp
+
+MAX_INTERVENTIONS = 200
+"""The newest ones that a state holds; each is some 200 bytes."""
 
 
 @dataclass(slots=True)
@@ -40,6 +44,10 @@ class RunState:
     """Number of cancelled branches that are still ending after their join was reached: none when this is written."""
     warnings: list[str] = field(default_factory=list)
     """About the run as a whole."""
+    overrides: list[Override] = field(default_factory=list)
+    """What operators have decided on steps that begin later, in order."""
+    interventions: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=MAX_INTERVENTIONS))
+    """What operators have done, as `Intervention` has it."""
     path: str = ""
     """Prefix of every step's path in a branch; empty for a whole run."""
     given_up: bool = False
@@ -62,6 +70,7 @@ class RunState:
         now: datetime,
         context: dict[str, Any] | None = None,
         path: str = "",
+        overrides: Iterable[Override] = (),
     ) -> "RunState":
         """Return the state of a whole run that is about to start, or with `context` and `path` of one branch."""
         if context is None:
@@ -74,7 +83,22 @@ class RunState:
                 "steps": {},
             }
         data = Data(context, undo_log=None if path and not plan.rewinds else [])
-        return cls(now, data, Frame.new(plan.scope), log=deque(maxlen=max(plan.step_log_limit, 1)), path=path)
+        log: deque[Step] = deque(maxlen=max(plan.step_log_limit, 1))
+        return cls(now, data, Frame.new(plan.scope), log=log, overrides=list(overrides), path=path)
+
+    def take_repair(self, step: Step) -> Repair | None:
+        """Return how a step that begins now ends instead, as an operator has decided."""
+        for index in range(len(self.overrides) - 1, -1, -1):
+            override = self.overrides[index]
+            if override.repair is not None and override.concerns(step):
+                if override.step_id is not None:
+                    del self.overrides[index]
+                return override.repair
+        return None
+
+    def list_parameters(self, step: Step) -> list[dict[str, Any]]:
+        """Return the parameters that operators have replaced for a step, in order."""
+        return [each.parameters for each in self.overrides if each.parameters is not None and each.concerns(step)]
 
     def take_turn(self) -> int:
         """Return the position of a wait that begins now among all of the flow."""
@@ -114,6 +138,8 @@ class RunState:
             "warnings": self.warnings,
             "path": self.path,
             **({"undone": True} if self.undone else {}),
+            **({"overrides": [each.to_json() for each in self.overrides]} if self.overrides else {}),
+            **({"interventions": list(self.interventions)} if self.interventions else {}),
         }
 
     @classmethod
@@ -140,6 +166,8 @@ class RunState:
             warnings=list(fields["warnings"]),
             path=fields["path"],
             undone=fields.get("undone", False),
+            overrides=[Override.from_json(entry) for entry in fields.get("overrides", ())],
+            interventions=deque(fields.get("interventions", ()), MAX_INTERVENTIONS),
         )
         # The step of a node in progress is in the log and in its frame; as two objects they would diverge. That of the
         # frame is whole: a log that is too long has lost the data of old steps.

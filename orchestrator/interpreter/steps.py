@@ -11,13 +11,15 @@ from orchestrator.interpreter.base import NodeRun
 from orchestrator.interpreter.calls import call
 from orchestrator.interpreter.compensation import notify, record_compensation, undo_inner_scopes
 from orchestrator.interpreter.deadline import DeadlineExceeded, run_until
+from orchestrator.interpreter.effects import Resolution
 from orchestrator.interpreter.failures import KNOWN_ERRORS, Rewind, build_error_document, to_step_failure
 from orchestrator.interpreter.leaf_frames import BusyNode, OperatorFrame
 from orchestrator.interpreter.loops import run_loop
 from orchestrator.interpreter.parallels import run_parallel
 from orchestrator.interpreter.pool import is_cancelled
 from orchestrator.interpreter.pure_nodes import NEXT, Closed, Exit, run_pure
-from orchestrator.interpreter.waits import delay, wait
+from orchestrator.interpreter.repairs import Repair
+from orchestrator.interpreter.waits import delay, set_outcome, wait
 from orchestrator.model.plan import (
     Action,
     Call,
@@ -62,11 +64,22 @@ async def run_node(run: NodeRun) -> Exit | Closed | None:
             if handled is not None:
                 return handled
         else:
-            run.complete()
-            # After `complete`, so that the parameters of the compensation can name the step's own result.
-            if isinstance(run.node, Action | Call) and run.node.compensate is not None:
-                record_compensation(run, run.node.compensate)
+            _complete(run)
             return outcome
+
+
+def end_repaired(run: NodeRun, repair: Repair) -> Exit:
+    """End a step as an operator has decided, before it has begun or after it has failed."""
+    set_outcome(run.step, repair)
+    _complete(run)
+    return NEXT
+
+
+def _complete(run: NodeRun) -> None:
+    run.complete()
+    # After `complete`, so that the parameters of the compensation can name the step's own result.
+    if run.step.status == "completed" and isinstance(run.node, Action | Call) and run.node.compensate is not None:
+        record_compensation(run, run.node.compensate)
 
 
 async def _run_within_limit(run: NodeRun, edits: Sequence[dict[str, Any]]) -> Exit | Closed | None:
@@ -177,9 +190,14 @@ async def _ask_operator(run: NodeRun, failure: StepFailed, edits: list[dict[str,
 async def _wait_for_operator(run: NodeRun, failure: StepFailed, edits: list[dict[str, Any]]) -> Exit | None:
     """Wait for an operator's resolution; return `None` to try again, with the parameters added to `edits`."""
     step = run.step
-    resolution = await run.effects.decide(step.id, run.node.id)
+    resolution = await run.wait(run.effects.decide(step.id, run.node.id))
     run.scope.frame.open = BusyNode(step)
     step.waiting_for = None
+    if isinstance(resolution, Repair):
+        if resolution.kind == "set_result":
+            step.error = None
+            return end_repaired(run, resolution)
+        resolution = Resolution("skip" if resolution.kind == "skip_node" else "retry")
     match resolution.action:
         case "retry":
             step.status, step.error = "running", None

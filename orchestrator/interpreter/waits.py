@@ -5,11 +5,14 @@ from typing import Any
 
 from orchestrator.errors import StepFailed
 from orchestrator.interpreter import approvals
+from orchestrator.interpreter.actions import accept_result
 from orchestrator.interpreter.base import NodeRun, take_warnings
 from orchestrator.interpreter.compiled import describe_kind, parse_seconds, parse_time
-from orchestrator.interpreter.effects import EventFilter, ReceivedEvent
+from orchestrator.interpreter.effects import ActionResult, EventFilter, ReceivedEvent
 from orchestrator.interpreter.leaf_frames import DelayFrame, WaitFrame, join_events
 from orchestrator.interpreter.pure_nodes import NEXT, Exit
+from orchestrator.interpreter.repairs import Repair
+from orchestrator.interpreter.step_record import Step
 from orchestrator.jsontools import schema
 from orchestrator.language.costs import SCHEMA_STEP
 from orchestrator.language.values import to_text
@@ -28,12 +31,28 @@ async def delay(run: NodeRun, node: Delay) -> Exit:
     if not isinstance(progress, DelayFrame):
         progress = _start_delay(run, node)
     seconds_left = (progress.until - run.effects.now()).total_seconds()
+    repair: Repair | None = None
     if seconds_left > 0:
-        await run.effects.sleep(seconds_left, node.title)
+        repair = await run.wait(run.effects.sleep(seconds_left, node.title))
     elif resumed:
         await run.effects.pass_lineup()
-    run.step.output = {"until": format_timestamp(progress.until), "slept_seconds": progress.seconds}
+    until, seconds = progress.until, progress.seconds
+    if repair is not None and repair.kind != "skip_wait":
+        set_outcome(run.step, repair)
+        return NEXT
+    if repair is not None:
+        until, seconds = run.effects.now(), seconds - (until - run.effects.now()).total_seconds()
+    run.step.output = {"until": format_timestamp(until), "slept_seconds": seconds}
     return NEXT
+
+
+def set_outcome(step: Step, repair: Repair) -> None:
+    """Set status and output of a step that an operator has given a result, or has skipped."""
+    if repair.kind == "skip_node":
+        step.status, step.output = "skipped", {"skipped": True}
+        return
+    accept_result(step, ActionResult(repair.result))
+    step.status = "completed"
 
 
 def _start_delay(run: NodeRun, node: Delay) -> DelayFrame:
@@ -65,7 +84,10 @@ async def wait(run: NodeRun, node: Wait) -> Exit:
     step = run.step
     while True:
         received = await _receive_or_remind(run, node, progress)
-        if received is None:
+        if isinstance(received, Repair) and received.kind != "skip_wait":
+            set_outcome(step, received)
+            return NEXT
+        if received is None or isinstance(received, Repair):
             step.output = {"timed_out": True}
             return Exit("timeout")
         problems = _describe_refusal(run, node, received)
@@ -84,14 +106,16 @@ async def wait(run: NodeRun, node: Wait) -> Exit:
             await run.interpreter.pass_boundary()
 
 
-async def _receive_or_remind(run: NodeRun, node: Wait, progress: WaitFrame) -> ReceivedEvent | None:
+async def _receive_or_remind(run: NodeRun, node: Wait, progress: WaitFrame) -> ReceivedEvent | Repair | None:
     """Return the next event, or `None` after the timeout; remind the assignees of an approval meanwhile."""
     while True:
         remind_at, until = progress.remind_at, progress.until
         end = min((moment for moment in (remind_at, until) if moment is not None), default=None)
         seconds_left = None if end is None else max((end - run.effects.now()).total_seconds(), 0.0)
         wanted = EventFilter(progress.events, progress.key, run.step.id)
-        received = await run.effects.receive(wanted, seconds_left, node.title, run.scope.branches, progress.turn)
+        received = await run.wait(
+            run.effects.receive(wanted, seconds_left, node.title, run.scope.branches, progress.turn)
+        )
         if received is not None or remind_at is None or end != remind_at:
             return received
         await approvals.remind(run, node, progress)

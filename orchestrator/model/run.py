@@ -16,6 +16,11 @@ from orchestrator.model.plan import Plan
 
 Reason = Literal["delay", "event", "approval", "operator", "paused", "child", "no_worker"]
 """What a run waits for, in lists; `no_worker` is that of a pending one."""
+ResolutionAction = Literal["retry", "skip", "fallback", "abort", "retry_from"]
+"""How an operator resolves a step that has failed."""
+RepairKind = Literal["set_variables", "set_parameters", "set_result", "skip_node", "skip_wait", "retry_now"]
+"""What an operator can change in a run that is in progress."""
+InterventionKind = Literal[RepairKind, "resolve", "pause", "resume"]
 Status = Literal["pending", "running", "waiting", "retrying", "completed", "failed", "cancelled", "skipped"]
 ENDED: frozenset[str] = frozenset({"completed", "failed", "cancelled", "skipped"})
 OPERATOR_RETRY = re.compile(r"~\d+$")
@@ -115,6 +120,22 @@ class StepDocument(Document):
     )
 
 
+class Intervention(Document):
+    """What an operator has done to a run."""
+
+    kind: InterventionKind = Field(description="What was done.")
+    at: datetime = Field(description="When the run took it.")
+    by: str = Field("", description="Who did it: the name of an API key.")
+    reason: str = Field("", description="Why.")
+    node_id: str | None = Field(None, description="ID of the node it was done to.")
+    step_id: str | None = Field(
+        None, description="ID of the step it was done to; null where it holds for later steps of the node."
+    )
+    path: str = Field("", description="The iteration or branch it was done in, such as `each[7]`; empty for the run.")
+    names: list[str] = Field([], description="Names of the variables or parameters that were set.")
+    action: ResolutionAction | None = Field(None, description="For `resolve`: how the step went on.")
+
+
 class RunSummary(Document):
     """A run in a list; times in UTC."""
 
@@ -172,6 +193,9 @@ class Run(Document):
         [], description="Open waits: `{node_id, step_id, kind: delay|event|approval|operator|paused|child|worker, …}`."
     )
     warnings: list[str] = Field([], description="About the run as a whole; those of steps are on the steps.")
+    interventions: list[Intervention] = Field(
+        [], description="What operators have done to it, the oldest first: up to 200 of the run and of each branch."
+    )
     complete: bool = Field(
         True, description="False where a part of the record could not be read: steps and their counts are missing then."
     )
@@ -241,6 +265,3 @@ ATTEMPT_KEY = "$attempt"
 """A worker that needed more than one attempt may return `{ATTEMPT_KEY: n, "result": …}`."""
 WARNINGS_KEY = "$warnings"
 """Beside `ATTEMPT_KEY`: texts that become warnings of the step."""
-
-
-ResolutionAction = Literal["retry", "skip", "fallback", "abort", "retry_from"]

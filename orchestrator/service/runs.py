@@ -1,16 +1,17 @@
 """Read and operate runs; to a customer, the runs of others do not exist."""
 
 import asyncio
+import contextlib
 import logging
 import zlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 from orchestrator.errors import OperationRefused, RunNotFound, ServerUnavailable
-from orchestrator.model.run import Run, RunSummary
+from orchestrator.model.run import Intervention, Run, RunSummary
 from orchestrator.service.archiver import decompress_document
 from orchestrator.service.awaited_events import AwaitedEvents, collect_awaited_events
 from orchestrator.service.explanations import Explanation, explain_run
@@ -145,15 +146,18 @@ class Operations:
         async with self._open_operation(customer_id, run_id):
             await self.runs.terminate(run_id, reason, by=by)
 
-    async def pause(self, customer_id: str | None, run_id: str) -> None:
-        """Pause a run before its next node."""
+    async def pause(self, customer_id: str | None, run_id: str, reason: str = "", *, by: str = "") -> None:
+        """Pause a run before its next node; raises OperationRefused where it is known to be paused."""
         async with self._open_operation(customer_id, run_id):
-            await self.runs.pause(run_id)
+            with contextlib.suppress(ServerUnavailable):  # a run whose history cannot be read in time can be paused
+                if (await self.runs.reader.read_tree(run_id)).paused:
+                    raise OperationRefused(f"run {run_id} is paused already")
+            await self.runs.pause(run_id, reason, by=by)
 
-    async def resume(self, customer_id: str | None, run_id: str) -> None:
+    async def resume(self, customer_id: str | None, run_id: str, reason: str = "", *, by: str = "") -> None:
         """Resume a paused run."""
         async with self._open_operation(customer_id, run_id):
-            await self.runs.resume(run_id)
+            await self.runs.resume(run_id, reason, by=by)
 
     async def send_event(
         self,
@@ -203,7 +207,14 @@ class Operations:
         recorded = await self.runs.reader.read_recorded_plan(run_id)
         return await asyncio.to_thread(collect_awaited_events, recorded.plan)
 
-    async def resolve(self, customer_id: str | None, run_id: str, node_id: str, action: str, **resolution: Any) -> str:
-        """Resolve a step that waits for an operator; return the step's ID."""
+    async def resolve(self, customer_id: str | None, run_id: str, step: str, action: str, **resolution: Any) -> str:
+        """Resolve a step that waits for an operator, by its ID or that of its node; return the step's ID."""
         async with self._open_operation(customer_id, run_id):
-            return await self.runs.resolve(run_id, node_id, action, **resolution)
+            return await self.runs.resolve(run_id, step, action, **resolution)
+
+    async def repair(
+        self, customer_id: str | None, run_id: str, request: Mapping[str, Any], *, by: str = ""
+    ) -> Intervention:
+        """Repair a run that is paused or waits; return what it records of it."""
+        async with self._open_operation(customer_id, run_id):
+            return Intervention.model_validate(await self.runs.repair(run_id, request, by=by))

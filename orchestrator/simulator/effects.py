@@ -1,6 +1,7 @@
 """Answer the interpreter's effects in memory: mocked actions, delivered events, virtual time."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -24,6 +25,8 @@ from orchestrator.interpreter.effects import (
 from orchestrator.interpreter.execute import execute, execute_branch
 from orchestrator.interpreter.failures import build_retry_exhausted
 from orchestrator.interpreter.inbox import Inbox
+from orchestrator.interpreter.repair_requests import RepairRefused, RepairRequest, carry_out, plan_repair
+from orchestrator.interpreter.repairs import Repairs
 from orchestrator.interpreter.state import RunState
 from orchestrator.interpreter.step_record import Step
 from orchestrator.interpreter.watched_log import WatchedLog
@@ -34,7 +37,7 @@ from orchestrator.jsontools.parameters import (
 )
 from orchestrator.jsontools.pointer import split_pointer
 from orchestrator.language import Env, reveal
-from orchestrator.model.plan import ANY_EVENT
+from orchestrator.model.plan import ANY_EVENT, Plan
 from orchestrator.model.run import RunInfo
 from orchestrator.planner.policies import Catalogue
 from orchestrator.simulator.virtual_time import SimulationStuck
@@ -71,6 +74,7 @@ class Simulation:
     steps: list[Step] = field(default_factory=list)
     """The steps of the run and its branches as they began, those included that going back took off the record."""
     calls: list[SimulatedCall] = field(default_factory=list)
+    repairs: Sequence[Mapping[str, Any]] = ()
     call_counts: dict[str, int] = field(default_factory=dict)
     """Number of calls by action, or by step ID where that has an answer of its own."""
     uuid_count: int = 0
@@ -100,12 +104,22 @@ class SimulatedEffects:
     """Effects of one flow: a run, or a branch of one."""
 
     def __init__(
-        self, simulation: Simulation, info: RunInfo, waits: Sequence[str] | None, early: Iterable[Sequence[Any]]
+        self,
+        simulation: Simulation,
+        plan: Plan,
+        info: RunInfo,
+        state: RunState,
+        *,
+        waits: Sequence[str] | None = None,
+        early: Iterable[Sequence[Any]] = (),
     ) -> None:
         self.simulation = simulation
+        self.plan = plan
         self.info = info
+        self.state = state
         self.waits = waits
         self.inbox = Inbox(early)
+        self.repairs = Repairs()
         simulation.flows.append(self)
 
     def now(self) -> datetime:
@@ -220,6 +234,12 @@ class SimulatedEffects:
         finally:
             self.inbox.close_waiter(waiter, cancelled=cancelled)
 
+    def repair(self, request: RepairRequest) -> None:
+        """Do what an operator asks for; a request that would be refused changes nothing."""
+        with contextlib.suppress(RepairRefused):
+            planned = plan_repair(self.plan, self.state, self.repairs, request, is_at_work=False)
+            carry_out(self.state, self.repairs, planned, self.now())
+
     def deliver(
         self, event: str, payload: Any, number: int, key: str | None = None, by: str = "", step_id: str | None = None
     ) -> None:
@@ -231,7 +251,6 @@ class SimulatedEffects:
         """Run a branch with state and effects of its own, as a child workflow would."""
         parallel = request.path.rpartition("[")[0]
         early = [event.to_json() for event in self.inbox.copy_for_branch(request.waits, parallel)]
-        effects = type(self)(self.simulation, self.info, request.waits, early)
         state = RunState.new(
             request.plan,
             self.info,
@@ -240,8 +259,10 @@ class SimulatedEffects:
             now=self.now(),
             context=request.context,
             path=request.path,
+            overrides=request.overrides,
         )
         self.simulation.watch(state)
+        effects = type(self)(self.simulation, request.plan, self.info, state, waits=request.waits, early=early)
         self.simulation.branch_states.append(state)
         try:
             return await execute_branch(request.plan, self.info, state, effects, request.exports)
@@ -259,7 +280,7 @@ class SimulatedEffects:
         info = RunInfo(id=f"{self.info.id}/{request.step_id}", parent_run_id=self.info.id)
         state = RunState.new(request.plan, info, run_input=request.input, trigger=None, now=self.now())
         state.given_up = True  # nobody but the caller can cancel it
-        flow = execute(request.plan, info, state, SimulatedEffects(self.simulation, info, None, ()))
+        flow = execute(request.plan, info, state, SimulatedEffects(self.simulation, request.plan, info, state))
         if not request.wait:
             self.simulation.background_tasks.append(asyncio.get_running_loop().create_task(flow))
             return {"run_id": info.id, "status": "running", "output": None}

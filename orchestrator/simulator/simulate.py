@@ -13,11 +13,13 @@ from typing import Any
 
 from orchestrator.errors import DefinitionInvalid
 from orchestrator.interpreter.execute import execute
+from orchestrator.interpreter.repair_requests import RepairRequest
+from orchestrator.interpreter.repairs import is_inside
 from orchestrator.interpreter.run_document import build_run_document, describe_waits
 from orchestrator.interpreter.state import RunState
 from orchestrator.model.definition import Definition
 from orchestrator.model.plan import Plan
-from orchestrator.model.run import Run, RunInfo, StepDocument
+from orchestrator.model.run import Intervention, Run, RunInfo, StepDocument
 from orchestrator.planner.planner import check, check_input
 from orchestrator.planner.policies import Catalogue
 from orchestrator.simulator.effects import Answer, SimulatedCall, SimulatedEffects, Simulation
@@ -46,6 +48,7 @@ def simulate(
     workflows: Mapping[str, Mapping[str, Any]] | None = None,
     events: Sequence[Mapping[str, Any]] = (),
     resolutions: Sequence[Mapping[str, Any]] = (),
+    repairs: Sequence[Mapping[str, Any]] = (),
     trigger: Any = None,
     start: datetime = EPOCH,
     registry: Catalogue | None = None,
@@ -53,12 +56,13 @@ def simulate(
     """Run a definition in memory and return its run document.
 
     `events` are `{at, name, payload, key, by}`, with `at` in seconds from the start. `resolutions` are what an operator
-    would answer for paused steps: `{node_id, action, value | parameters | target}`, each used once. A run that waits
-    for an event or a resolution that is not among them ends as `waiting`. The parameters of an action that `registry`
-    has are checked as its worker would. Raises DefinitionInvalid for an invalid definition or input.
+    would answer for paused steps: `{node_id, action, value | parameters | target}`, each used once. `repairs` are what
+    an operator changes in the run: `{at, kind, …}`, as `RepairRequest` has them. A run that waits for an event or a
+    resolution that is not among them ends as `waiting`. The parameters of an action that `registry` has are checked as
+    its worker would. Raises DefinitionInvalid for an invalid definition or input.
     """
     plan = definition if isinstance(definition, Plan) else _plan_definition(definition, workflows)
-    simulation = Simulation(start, actions or {}, list(resolutions), registry)
+    simulation = Simulation(start, actions or {}, list(resolutions), registry, repairs=repairs)
     return trace_simulation(plan, simulation, input=input, trigger=trigger, events=events).run
 
 
@@ -113,8 +117,9 @@ def _simulate(
 async def _run_flow(
     plan: Plan, info: RunInfo, state: RunState, simulation: Simulation, events: Sequence[Mapping[str, Any]]
 ) -> None:
-    effects = SimulatedEffects(simulation, info, None, ())
+    effects = SimulatedEffects(simulation, plan, info, state)
     deliveries = [asyncio.create_task(deliver_later(simulation, event)) for event in events]
+    deliveries += [asyncio.create_task(repair_later(simulation, info, request)) for request in simulation.repairs]
     await execute(plan, info, state, effects)
     for delivery in deliveries:
         delivery.cancel()
@@ -130,6 +135,16 @@ async def deliver_later(simulation: Simulation, event: Mapping[str, Any]) -> Non
         flow.deliver(event["name"], event.get("payload"), simulation.received, event.get("key"), *sender)
 
 
+async def repair_later(simulation: Simulation, info: RunInfo, request: Mapping[str, Any]) -> None:
+    """Repair the run at the time of a request, in the innermost flow around the step or the path that it names."""
+    await asyncio.sleep(float(request.get("at", 0)))
+    wanted = RepairRequest.from_json(request)
+    path = wanted.step_id.rpartition("/")[0] if wanted.step_id else wanted.path or ""
+    around = [flow for flow in simulation.flows if flow.info == info and is_inside(path, flow.state.path)]
+    if around:
+        max(around, key=lambda flow: len(flow.state.path)).repair(wanted)
+
+
 def build_document(plan: Plan, info: RunInfo, state: RunState, simulation: Simulation) -> Run:
     """Return the run document, with the steps of branches among the others by start time."""
     run_document = build_run_document(plan, info, state)
@@ -140,4 +155,14 @@ def build_document(plan: Plan, info: RunInfo, state: RunState, simulation: Simul
             step.warnings.append(f'{simulation.unanswered[step.id]} has no mock: its output is {{"simulated": true}}')
     live = [branch for branch in simulation.branch_states if branch.status == "running"]
     waits = [entry for branch in live for entry in describe_waits(plan, branch)]
-    return run_document.model_copy(update={"steps": steps, "waiting_for": [*run_document.waiting_for, *waits]})
+    repaired = [
+        Intervention.model_validate(entry) for branch in simulation.branch_states for entry in branch.interventions
+    ]
+    interventions = sorted([*run_document.interventions, *repaired], key=lambda each: each.at)
+    return run_document.model_copy(
+        update={
+            "steps": steps,
+            "waiting_for": [*run_document.waiting_for, *waits],
+            "interventions": interventions,
+        }
+    )

@@ -50,10 +50,15 @@ class _InterruptingEffects(SimulatedEffects):
     """Effects that stop the flow after `every` boundaries, once all paths are at rest."""
 
     def __init__(
-        self, simulation: Simulation, info: RunInfo, state: RunState, every: int, early: Sequence[Any] | None
+        self,
+        simulation: Simulation,
+        plan: Plan,
+        info: RunInfo,
+        state: RunState,
+        every: int,
+        early: Sequence[Any] | None,
     ) -> None:
-        super().__init__(simulation, info, None, early or ())
-        self.state = state
+        super().__init__(simulation, plan, info, state, early=early or ())
         self.boundaries_left = every
         self.lineup = Lineup(is_open=early is None)
         self.undelivered: list[tuple[str, Any, int, str | None, str, str | None]] = []
@@ -171,7 +176,7 @@ def simulate_interrupted(
         for event in events:
             loop.create_task(deliver_later(simulation, event))
         while True:
-            effects = _InterruptingEffects(simulation, info, state, every, early)
+            effects = _InterruptingEffects(simulation, plan, info, state, every, early)
             if interruptions.count:
                 loop.call_when_idle(lambda: False)
                 loop.run_until_complete(asyncio.sleep(gap_seconds))

@@ -32,6 +32,7 @@ def test_the_simulator_runs_it_as_expected(case: Case) -> None:
         workflows=case.workflows,
         events=case.events,
         resolutions=case.resolutions,
+        repairs=case.repairs,
     )
 
     assert list_differences(case, run.model_dump(mode="json"), virtual=True) == []

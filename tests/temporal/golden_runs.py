@@ -4,7 +4,7 @@ import asyncio
 import re
 from typing import Any
 
-from orchestrator.errors import OperationRefused, RunNotFound
+from orchestrator.errors import OperationRefused, RunNotFound, ServerUnavailable
 from orchestrator.model.run import ENDED, Run
 from orchestrator.planner.planner import check
 from tests.golden import Case, load_cases
@@ -55,6 +55,7 @@ class Golden:
             run_id = await self.world.start(plan, case.input, run_id=make_slug(case.name))
             helpers = [self._send(run_id, event) for event in case.events]
             helpers.append(self._resolve(run_id, list(case.resolutions)))
+            helpers.append(self._repair(run_id, case.repairs))
             run, *_ = await asyncio.gather(self.world.runs.reader.wait_for_result(run_id), *helpers)
             return run
 
@@ -64,6 +65,24 @@ class Golden:
             await self.world.runs.send_event(run_id, event["name"], event.get("payload"), event_key=event.get("key"))
         except OperationRefused:
             return  # the run has ended already, which some cases expect
+
+    async def _repair(self, run_id: str, requests: list[dict[str, Any]]) -> None:
+        """Ask for each repair from its time on until it is accepted, in order, as long as the run lasts."""
+        started = asyncio.get_running_loop().time()
+        for request in requests:
+            wanted = dict(request)
+            await asyncio.sleep(started + wanted.pop("at", 0) - asyncio.get_running_loop().time())
+            while not await self._try_repair(run_id, wanted):
+                if (await self.world.runs.reader.read_document(run_id)).status in ENDED:
+                    return
+                await asyncio.sleep(POLL_SECONDS)
+
+    async def _try_repair(self, run_id: str, request: dict[str, Any]) -> bool:
+        try:
+            await self.world.runs.repair(run_id, request)
+        except (OperationRefused, RunNotFound, ServerUnavailable):
+            return False
+        return True
 
     async def _resolve(self, run_id: str, resolutions: list[dict[str, Any]]) -> None:
         """Send each resolution when its node waits for one."""

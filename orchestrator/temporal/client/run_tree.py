@@ -12,7 +12,8 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
-from orchestrator.errors import ServerUnavailable
+from orchestrator.errors import OperationRefused, ServerUnavailable
+from orchestrator.interpreter.repairs import is_inside
 from orchestrator.model.run import ENDED, Run, Status, StepDocument, find_owner
 from orchestrator.temporal.business_keys import decode_keys
 from orchestrator.temporal.client.cancel_requests import find_cancel_request, is_cancel_requested
@@ -23,6 +24,8 @@ from orchestrator.temporal.closing_event import run_from_close_event
 from orchestrator.temporal.history.reader import FlowReading
 from orchestrator.temporal.search_attributes import BUSINESS_KEYS
 
+MAX_LISTED = 10
+"""Branches and steps that a refusal names."""
 MAX_BRANCHES = 1_000
 """Branches of a run that are read, the newest first."""
 READS_AT_ONCE = 20
@@ -48,6 +51,8 @@ class RunTree:
 
     run: Run
     branches: list[Branch] = field(default_factory=list)
+    paused: bool = False
+    """An operator has paused it, as far as a worker has taken that."""
 
     @classmethod
     async def read(cls, reader: FlowReader, run_id: str, previous: "RunTree | None" = None) -> "RunTree":
@@ -58,7 +63,7 @@ class RunTree:
         client = reader.client
         described = await client.get_workflow_handle(run_id).describe()
         reading = await reader.read(described)
-        tree = cls(reading.run)
+        tree = cls(reading.run, paused=reading.paused)
         tree.branches, problems = await _read_branches(reader, reading.branches, previous.branches if previous else [])
         tree.run = _mark_unread(_merge_branches(tree.run, tree.branches), problems)
         pending = [*described.raw_description.pending_activities]
@@ -80,20 +85,50 @@ class RunTree:
         """Return the workflow ids of the branches that are running."""
         return [branch.workflow_id for branch in self.branches if branch.running]
 
-    def find_waiting_workflow(self, wanted: str) -> str:
-        """Return the workflow that a step waits in, by the step's or its node's id; the run itself if none does.
+    def find_workflow_of_path(self, path: str) -> str:
+        """Return the workflow that runs an iteration or a branch: that of the innermost branch around it."""
+        around = [branch for branch in self.branches if is_inside(path, branch.path)]
+        if not around:
+            return self.run.id
+        innermost = max(around, key=lambda branch: len(branch.path))
+        if not innermost.running:
+            raise OperationRefused(f"branch {innermost.path!r} has ended")
+        return innermost.workflow_id
 
-        Raises ServerUnavailable where the step may be in a branch that could not be read.
+    def find_workflow_of_step(self, wanted: str) -> str:
+        """Return the workflow in which a step, or one of a node, is open or comes next; the run itself if none does.
+
+        Raises ServerUnavailable where it may be in a branch that could not be read.
         """
-        for branch in self.branches:
-            for wait in branch.run.waiting_for if branch.running else ():
-                if wait["kind"] == "operator" and wanted in (wait["step_id"], wait["node_id"]):
-                    return branch.workflow_id
-        if not self.run.complete and not any(
-            wanted in (wait["step_id"], wait["node_id"]) for wait in self.run.waiting_for
-        ):
+        found = [branch for branch in self.branches if branch.running and _concerns(branch.run, wanted)]
+        if len(found) > 1:
+            paths = ", ".join(branch.path for branch in found[:MAX_LISTED])
+            raise OperationRefused(f"{wanted!r} is in several branches: pass step_id, or one of {paths} as path")
+        if found:
+            return found[0].workflow_id
+        if not self.run.complete and not _concerns(self.run, wanted):
             raise no_worker_error()
         return self.run.id
+
+    def find_retrying_step(self, step_id: str | None, node_id: str | None) -> str | None:
+        """Return the step whose action is between two attempts; `None` where it waits for an operator.
+
+        Raises OperationRefused where there is none, or several.
+        """
+        steps = [step for step in _list_open_steps(self.run) if step.id == step_id or step.node_id == node_id]
+        retrying = [step.id for step in steps if step.status == "retrying"]
+        if len(retrying) > 1:
+            names = ", ".join(retrying[:MAX_LISTED])
+            raise OperationRefused(f"several steps of {node_id!r} are between attempts: pass one of {names} as step_id")
+        if not retrying and not any(step.status == "waiting" for step in steps):
+            raise OperationRefused(f"no step {step_id or node_id!r} is between two attempts")
+        return retrying[0] if retrying else None
+
+
+def _concerns(run: Run, wanted: str) -> bool:
+    """Return whether a step is open, or held by a pause, by its id or that of its node."""
+    is_open = any(wanted in (step.id, step.node_id) for step in _list_open_steps(run))
+    return is_open or any(wanted in (wait["step_id"], wait["node_id"]) for wait in run.waiting_for)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +211,11 @@ def _merge_branches(run: Run, branches: list[Branch]) -> Run:
     )
     live = [branch for branch in branches if branch.running]
     complete = run.complete and all(branch.run.complete for branch in branches)
-    changed: dict[str, Any] = {"steps": steps, "complete": complete}
+    interventions = sorted(
+        [*run.interventions, *(each for branch in branches for each in branch.run.interventions)],
+        key=lambda each: each.at,
+    )
+    changed: dict[str, Any] = {"steps": steps, "complete": complete, "interventions": interventions}
     if run.status not in ENDED:
         # The run itself counts the steps of a branch once that has ended.
         changed["steps_total"] = run.steps_total + sum(branch.run.steps_total for branch in live)

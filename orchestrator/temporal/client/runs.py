@@ -3,8 +3,7 @@
 `Runs.reader` reads, watches and follows them; `Runs.visibility` lists them.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -21,11 +20,9 @@ from temporalio.client import (
     Client,
     WorkflowExecutionStatus,
     WorkflowHandle,
-    WorkflowUpdateFailedError,
-    WorkflowUpdateRPCTimeoutOrCancelledError,
 )
 from temporalio.common import Priority, RawValue, TypedSearchAttributes, WorkflowIDReusePolicy
-from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from orchestrator.errors import OperationRefused
@@ -36,6 +33,7 @@ from orchestrator.model.run_ids import draw_run_id
 from orchestrator.settings import Settings
 from orchestrator.telemetry.metrics import RUNS_STARTED
 from orchestrator.telemetry.workflow_labels import WORKFLOWS
+from orchestrator.temporal.client.activity_resets import reset_activity
 from orchestrator.temporal.client.connection import CONNECT_SECONDS, require_attributes, translate_rpc_errors
 from orchestrator.temporal.client.event_senders import (
     ApprovalAnswer,
@@ -45,7 +43,7 @@ from orchestrator.temporal.client.event_senders import (
     has_event,
 )
 from orchestrator.temporal.client.run_reader import RunReader
-from orchestrator.temporal.client.run_tree import no_worker_error
+from orchestrator.temporal.client.updates import execute_update
 from orchestrator.temporal.client.visibility import RERUN_OF, STATUSES, Visibility, read_terminated_status
 from orchestrator.temporal.markdown import escape_markdown
 from orchestrator.temporal.payloads import MAX_PAYLOAD_BYTES, encode_shared
@@ -59,8 +57,6 @@ from orchestrator.temporal.requests import (
 from orchestrator.temporal.search_attributes import CUSTOMER_ID, WORKFLOW_ID, build_search_attributes
 from orchestrator.temporal.workflow_types import name_run_type
 
-UPDATE_SECONDS = 10.0
-"""How long to wait for a worker's answer."""
 DELIVERY = "delivery"
 """Memo of a run that a delivery has started: its ID in the ledger."""
 FAIRNESS_KEY_LENGTH = 64
@@ -208,15 +204,15 @@ class Runs:
         async with self._open_handle(run_id):
             await self.client.workflow_service.terminate_workflow_execution(request, retry=True)
 
-    async def pause(self, run_id: str) -> None:
-        """Pause a run before its next node."""
+    async def pause(self, run_id: str, reason: str = "", *, by: str = "") -> None:
+        """Pause a run before its next node; the run records who did it and why."""
         async with self._open_handle(run_id) as handle:
-            await handle.signal("pause", {})
+            await handle.signal("pause", omit_empty(by=by, reason=reason))
 
-    async def resume(self, run_id: str) -> None:
+    async def resume(self, run_id: str, reason: str = "", *, by: str = "") -> None:
         """Resume a paused run."""
         async with self._open_handle(run_id) as handle:
-            await handle.signal("resume", {})
+            await handle.signal("resume", omit_empty(by=by, reason=reason))
 
     async def send_event(
         self,
@@ -266,29 +262,44 @@ class Runs:
     async def resolve(
         self,
         run_id: str,
-        node_id: str,
+        step: str,
         action: str,
         *,
         parameters: dict[str, Any] | None = None,
         value: Any = None,
         target: str | None = None,
+        reason: str = "",
+        by: str = "",
     ) -> str:
-        """Resolve a step that waits for an operator, by `node_id` or by the step's id; return the step's id.
+        """Resolve a step that waits for an operator, by its id or that of its node; return its id.
 
         Raises OperationRefused where no such step waits, or the resolution cannot be applied.
         """
-        resolution = {"node_id": node_id, "action": action, "parameters": parameters, "value": value, "target": target}
+        resolution = {"node_id": step, "action": action, "parameters": parameters, "value": value, "target": target}
         tree = await self.reader.read_tree(run_id)
-        async with self._open_handle(tree.find_waiting_workflow(node_id)) as handle:
-            try:
-                async with asyncio.timeout(UPDATE_SECONDS):
-                    answer = await handle.execute_update("resolve", resolution)
-            except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
-                raise no_worker_error() from error
-            except WorkflowUpdateFailedError as error:
-                cause = error.cause
-                raise OperationRefused(cause.message if isinstance(cause, ApplicationError) else str(cause)) from error
+        async with self._open_handle(tree.find_workflow_of_step(step)) as handle:
+            answer = await execute_update(handle, "resolve", {**resolution, **omit_empty(by=by, reason=reason)})
         return str(answer["step_id"])
+
+    async def repair(self, run_id: str, request: Mapping[str, Any], *, by: str = "") -> dict[str, Any]:
+        """Repair a run that is paused or waits, as `RepairRequest` says; return what it records of it.
+
+        Raises OperationRefused where that cannot be done now.
+        """
+        tree = await self.reader.read_tree(run_id)
+        step_id, node_id, path = (request.get(name) for name in ("step_id", "node_id", "path"))
+        retrying = None if request["kind"] != "retry_now" else tree.find_retrying_step(step_id, node_id)
+        if retrying is not None or step_id is not None:
+            workflow_id = tree.find_workflow_of_path((retrying or step_id or "").rpartition("/")[0])
+        elif path or node_id is None:
+            workflow_id = tree.find_workflow_of_path(path or "")
+        else:
+            workflow_id = tree.find_workflow_of_step(node_id)
+        async with self._open_handle(workflow_id) as handle:
+            done = await execute_update(handle, "repair", {**request, **omit_empty(by=by)})
+            if retrying is not None:
+                await reset_activity(self.client, workflow_id, retrying, by=by)
+        return done
 
     @asynccontextmanager
     async def _open_handle(self, run_id: str) -> AsyncIterator[WorkflowHandle[Any, Any]]:

@@ -37,6 +37,8 @@ class FlowReading:
     """`{workflow_id, path, status}` of the branches that it has started as child workflows."""
     has_started: bool = True
     """A worker has taken it."""
+    paused: bool = False
+    """An operator has paused it."""
 
 
 def read_flows(histories: Sequence[tuple[str, bytes]]) -> list[FlowReading]:
@@ -55,7 +57,8 @@ def read_flow(workflow_id: str, events: Sequence[HistoryEvent]) -> FlowReading:
         run = flow.build_document()
         arrived = events[execution.read_to :]
         run = run.model_copy(update={"complete": agrees, "steps": list(_add_results(run.steps, events, arrived))})
-        return FlowReading(add_attempts(limit_document(run), events), list(flow.effects.children.branches))
+        branches = list(flow.effects.children.branches)
+        return FlowReading(add_attempts(limit_document(run), events), branches, paused=flow.effects.paused)
     finally:
         execution.close()
 

@@ -136,7 +136,9 @@ class Children:
         return result
 
     def _branch_input(self, request: BranchRequest, parallel: str, paused: bool) -> dict[str, Any]:
-        branch = {"path": request.path, "exports": list(request.exports)}
+        branch: dict[str, Any] = {"path": request.path, "exports": list(request.exports)}
+        if request.overrides:
+            branch["overrides"] = [override.to_json() for override in request.overrides]
         early = [event.to_json() for event in self.inbox.copy_for_branch(request.waits, parallel)]
         return {
             **build_run_request(request.plan, self.info, input_data=request.context),

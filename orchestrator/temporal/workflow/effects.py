@@ -4,7 +4,7 @@ Nothing here waits for the first of several asyncio tasks: their order may diffe
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -25,6 +25,7 @@ from orchestrator.interpreter.effects import (
 from orchestrator.interpreter.failures import HistoryFull
 from orchestrator.interpreter.inbox import Inbox
 from orchestrator.interpreter.lineup import Lineup
+from orchestrator.interpreter.repairs import Repairs
 from orchestrator.model.activity_input import ActivityInput
 from orchestrator.model.plan import Plan
 from orchestrator.model.run import RunInfo
@@ -82,6 +83,7 @@ class TemporalEffects:
         self.info = info
         self.inbox = inbox
         self.paused = paused
+        self.repairs = Repairs()
         self.lineup = Lineup(is_open=not resumed)
         self._early: list[tuple[str, Any, int | None, str | None, str, str | None]] = []
         """Events that came before the lineup opened."""
@@ -214,15 +216,15 @@ class TemporalEffects:
         while self._early:
             await self.deliver(*self._early.pop(0))
 
-    async def pause(self, paused: bool) -> None:
-        """Pause before the next node, or resume; branches and called runs as well."""
+    async def pause(self, paused: bool, message: Mapping[str, Any]) -> None:
+        """Pause before the next node, or resume; branches and called runs as well, which get the same message."""
         if paused == self.paused:
             return
         self.paused = paused
         if not paused:
             self._resumed.set()
             self._resumed = asyncio.Event()
-        await self.children.signal_all("pause" if paused else "resume", {})
+        await self.children.signal_all("pause" if paused else "resume", message)
 
     async def run_branch(self, request: BranchRequest) -> BranchResult:
         """Run a branch as a child workflow."""

@@ -9,6 +9,7 @@ from temporalio.exceptions import ApplicationError
 
 from orchestrator.interpreter.inbox import Inbox
 from orchestrator.interpreter.leaf_frames import OperatorFrame
+from orchestrator.interpreter.repairs import Override
 from orchestrator.interpreter.run_document import build_run_document, list_held_nodes
 from orchestrator.interpreter.state import RunState
 from orchestrator.model.run import ErrorDocument, Run, find_owner
@@ -81,6 +82,7 @@ class Flow:
             now=workflow.now(),
             context=None if self.branch is None else request.get("input"),
             path=branch.get("path", ""),
+            overrides=map(Override.from_json, branch.get("overrides", ())),
         )
 
     @property

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import inspect
 from collections.abc import Coroutine, Mapping, Sequence
-from typing import Any, get_args
+from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RawValue
@@ -24,12 +24,10 @@ with workflow.unsafe.imports_passed_through():
     from orchestrator.model.plan import FORMAT  # noqa: F401 - see above; the plan's types are pydantic models
     from orchestrator.telemetry.context import log_context
 
-from orchestrator.interpreter.effects import Resolution
 from orchestrator.interpreter.execute import execute, execute_branch
 from orchestrator.interpreter.failures import build_error_document
 from orchestrator.interpreter.pool import CancelForwarder, is_discarded
-from orchestrator.model.plan import collect_node_ids
-from orchestrator.model.run import ErrorDocument, ResolutionAction, format_timestamp
+from orchestrator.model.run import ErrorDocument, format_timestamp
 from orchestrator.temporal.branch_results import encode_branch_result, result_within_limit
 from orchestrator.temporal.failures import build_run_failure
 from orchestrator.temporal.payloads import encode_or_fail
@@ -37,12 +35,16 @@ from orchestrator.temporal.requests import read_request, require_own_workflow
 from orchestrator.temporal.search_attributes import FIRST_STARTED_AT
 from orchestrator.temporal.workflow.cancellation import GIVEN_UP, await_uncancelled
 from orchestrator.temporal.workflow.continuation import watch_for_continuation
-from orchestrator.temporal.workflow.flow import Flow, iterate_enclosing_paths
+from orchestrator.temporal.workflow.flow import Flow
+from orchestrator.temporal.workflow.operators import (
+    pause,
+    repair,
+    require_valid_repair,
+    require_valid_resolution,
+    resolve,
+)
 from orchestrator.temporal.workflow.shown_keys import show_keys
 from orchestrator.temporal.workflow.shown_waits import watch_waits
-
-REFUSED = "refused"
-"""Error type of a rejected update."""
 
 
 @workflow.defn(dynamic=True)
@@ -130,71 +132,34 @@ class RunWorkflow:
         await self.flow.effects.deliver(message["name"], message.get("payload"), number, key, by or "", step_id)
 
     @workflow.signal
-    async def pause(self, _: Any = None) -> None:
-        """Pause before the next node."""
+    async def pause(self, message: Any = None) -> None:
+        """Pause before the next node: `{by, reason}`."""
         if self._flow is not None:
-            self._flow.record_signal()
-            await self._flow.effects.pause(True)
+            await pause(self._flow, message, paused=True)
 
     @workflow.signal
-    async def resume(self, _: Any = None) -> None:
-        """Resume after a pause."""
+    async def resume(self, message: Any = None) -> None:
+        """Resume after a pause: `{by, reason}`."""
         if self._flow is not None:
-            self._flow.record_signal()
-            await self._flow.effects.pause(False)
+            await pause(self._flow, message, paused=False)
 
     @workflow.update
     async def resolve(self, resolution: Any = None) -> dict[str, Any]:
         """Resolve a step that waits for an operator: `{step_id | node_id, action, …}`; return its ids."""
-        self.flow.record_signal()
-        step_id = self._find_waiting_step(resolution)
-        decision = self.flow.effects.decisions[step_id]
-        decision.resolution.set_result(
-            Resolution(
-                resolution["action"], resolution.get("parameters"), resolution.get("value"), resolution.get("target")
-            )
-        )
-        return {"step_id": step_id, "node_id": decision.node_id}
+        return resolve(self.flow, resolution)
 
     @resolve.validator
     def _validate_resolution(self, resolution: Any = None) -> None:
-        if not isinstance(resolution, Mapping):
-            raise _refuse("a resolution is an object: {node_id, action, …}")
-        if resolution.get("action") not in get_args(ResolutionAction):
-            known = ", ".join(get_args(ResolutionAction))
-            raise _refuse(f"unknown action {resolution.get('action')!r}: use one of {known}")
-        if resolution.get("parameters") is not None and not isinstance(resolution["parameters"], Mapping):
-            raise _refuse("`parameters` must be an object")
-        step_id = self._find_waiting_step(resolution)
-        if resolution["action"] == "retry_from":
-            self._check_target(step_id, resolution.get("target"))
+        require_valid_resolution(self.flow, resolution)
 
-    def _find_waiting_step(self, resolution: Mapping[str, Any]) -> str:
-        """Return the id of the waiting step; raises where none matches, or more than one."""
-        decisions = self.flow.effects.decisions
-        wanted = resolution.get("step_id") or resolution.get("node_id")
-        # One that is resolved stays in `decisions` until its step has had its turn.
-        matching = [
-            step_id
-            for step_id, decision in decisions.items()
-            if wanted in (step_id, decision.node_id) and not decision.resolution.done()
-        ]
-        if len(matching) == 1:
-            return matching[0]
-        if wanted in matching:
-            return str(wanted)
-        waiting = ", ".join(decisions) or "none"
-        if not matching:
-            raise _refuse(f"step {wanted!r} is not waiting for an operator (waiting: {waiting})")
-        raise _refuse(f"several steps of {wanted!r} are waiting: pass one of {', '.join(sorted(matching))} as step_id")
+    @workflow.update
+    async def repair(self, message: Any = None) -> dict[str, Any]:
+        """Change what is to come in a run that waits: see `RepairRequest`; return what is recorded of it."""
+        return repair(self.flow, message)
 
-    def _check_target(self, step_id: str, target: Any) -> None:
-        """Reject a node that the run cannot go back to: it would fail because of an operator's typo."""
-        if target not in collect_node_ids(self.flow.plan):
-            raise _refuse(f"unknown node {target!r}")
-        keys = [f"{path}/{target}" for path in iterate_enclosing_paths(step_id)]
-        if not any(key in data.marked for data in self.flow.state.iterate_data() for key in keys):
-            raise _refuse(f"cannot go back to {target!r}: it did not run before {step_id!r} in the same loop or branch")
+    @repair.validator
+    def _validate_repair(self, message: Any = None) -> None:
+        require_valid_repair(self.flow, message)
 
 
 async def _wait_for_handlers() -> None:
@@ -254,8 +219,4 @@ def _build_cancellation(entries: dict[str, Any]) -> BaseException:
     return build_run_failure(error, result_within_limit({**entries, "cancelled": True}))
 
 
-def _refuse(message: str) -> ApplicationError:
-    return ApplicationError(message, type=REFUSED, non_retryable=True)
-
-
-__all__ = ["REFUSED", "RunWorkflow"]
+__all__ = ["RunWorkflow"]
