@@ -1,8 +1,8 @@
 """Bodies of the routes for runs."""
 
-from typing import Any
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, Field, JsonValue
+from pydantic import BaseModel, Field, JsonValue, model_validator
 
 from api.fields import TEXT
 from api.models.base import Model, PublishedVersion
@@ -10,6 +10,8 @@ from api.models.workflows import EXAMPLE
 from api.paging import Page
 from orchestrator.model.run import ResolutionAction, RunSummary, Status, StepDocument
 from orchestrator.service.explanations import Explanation
+
+MAX_STEP_ID = 2_000
 
 
 class StartRequest(Model):
@@ -78,16 +80,45 @@ class ExplanationView(BaseModel):
     items: list[Explanation] = Field(description="In the order in which it was decided.")
 
 
+StepId = Annotated[str | None, Field(min_length=1, max_length=MAX_STEP_ID, description="ID of the step.")]
+NodeId = Annotated[
+    str | None, Field(min_length=1, max_length=300, description="ID of the node, instead: of its one step that waits.")
+]
+Why = Annotated[
+    str,
+    Field(description="Shown in the run.", max_length=1000, pattern=TEXT, examples=["the supplier has answered"]),
+]
+
+
+def require_one_target(step_id: str | None, node_id: str | None) -> None:
+    """Raise ValueError unless a request names a step or a node."""
+    if (step_id is None) == (node_id is None):
+        raise ValueError("name the step by `step_id`, or its node by `node_id`")
+
+
+class PauseRequest(Model):
+    """Why a run is paused or resumed."""
+
+    reason: Why = ""
+
+
 class ResolveRequest(Model):
     """How to resolve a step that is waiting for an operator."""
 
-    node_id: str = Field(min_length=1, max_length=300, description="ID of the node, or of one of its steps.")
+    step_id: StepId = None
+    node_id: NodeId = None
     action: ResolutionAction = Field(description="What to do with the step.", examples=["retry"])
     parameters: dict[str, Any] | None = Field(
-        None, description="With `retry`: parameters that replace those of the node."
+        None, description="With `retry`: parameters that replace those of the node; they may hold templates."
     )
     value: JsonValue = Field(None, description="With `fallback`: the output of the step.")
     target: str | None = Field(None, max_length=300, description="With `retry_from`: ID of the node to go back to.")
+    reason: Why = ""
+
+    @model_validator(mode="after")
+    def _require_one(self) -> Self:
+        require_one_target(self.step_id, self.node_id)
+        return self
 
 
 class EndRequest(Model):

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Body, Depends, Header, Path, Query, Request, Resp
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import JsonValue
 
-from api.access import ADMITTED_KEY, Caller, Editor, Reader, Runner, is_still_admitted
+from api.access import ADMITTED_KEY, Editor, Reader, Runner, is_still_admitted
 from api.audit import note_change
 from api.fields import HEADER_VALUE, PLAIN, IdempotencyKey, RunId, WorkflowId
 from api.json_bodies import StrictRoute
@@ -20,8 +20,6 @@ from api.models.runs import (
     ExplanationView,
     RerunRequest,
     RerunView,
-    ResolvedStep,
-    ResolveRequest,
     RunStarted,
     RunView,
     StartRequest,
@@ -31,6 +29,7 @@ from api.models.stuck import StuckView
 from api.paging import Cursor as PageCursor
 from api.paging import Limit, Page, cut_page, decode_cursor, encode_cursor
 from api.problems import StreamEnded, describe_problems
+from api.routes.interventions import require_edit
 from api.run_filters import Filter
 from api.services import ServicesDep
 from api.streams import follow_while
@@ -72,9 +71,7 @@ STARTED: dict[int | str, dict[str, Any]] = {
     **describe_problems(400, 401, 403, 404, 409, 413, 422, 429, 503),
 }
 FOUND = describe_problems(401, 403, 404, 422, 429, 503)
-OPERATED = describe_problems(401, 403, 404, 409, 422, 429, 503)
 SENT = describe_problems(400, 401, 403, 404, 409, 413, 422, 429, 503)
-REPLACING_HINT = "{} replaces values of the run, which may send a secret of the workflow elsewhere; leave it out"
 
 
 async def _respond_with_run(
@@ -274,18 +271,6 @@ async def terminate_run(
     await services.operations.terminate(caller.customer_id, run_id, reason, by=caller.name)
 
 
-@router.post("/runs/{run_id}/pause", operation_id="pauseRun", status_code=202, responses=OPERATED)
-async def pause_run(run_id: RunId, services: ServicesDep, caller: Runner) -> None:
-    """Pause a run before its next node."""
-    await services.operations.pause(caller.customer_id, run_id)
-
-
-@router.post("/runs/{run_id}/resume", operation_id="resumeRun", status_code=202, responses=OPERATED)
-async def resume_run(run_id: RunId, services: ServicesDep, caller: Runner) -> None:
-    """Resume a paused run."""
-    await services.operations.resume(caller.customer_id, run_id)
-
-
 @router.post(
     "/runs/{run_id}/rerun",
     operation_id="rerunRun",
@@ -310,7 +295,7 @@ async def rerun_run(
     `input` and `variables` need the scope `edit`, too: no node before has checked them.
     """
     wanted = request or RerunRequest()
-    _require_edit(caller, {"input": "input" in wanted.model_fields_set, "variables": bool(wanted.variables)})
+    require_edit(caller, {"input": "input" in wanted.model_fields_set, "variables": bool(wanted.variables)})
     changes = Changes(
         wanted.from_node, (wanted.input,) if "input" in wanted.model_fields_set else None, wanted.variables
     )
@@ -324,33 +309,6 @@ async def rerun_run(
     )
     note_change(from_node=wanted.from_node, version=wanted.version)
     return await _respond_with_run(services, started, wait, response)
-
-
-@router.post("/runs/{run_id}/resolve", operation_id="resolveStep", responses=SENT)
-async def resolve_step(run_id: RunId, request: ResolveRequest, services: ServicesDep, caller: Runner) -> ResolvedStep:
-    """Resolve a step that is waiting for an operator.
-
-    `parameters` and `value` need the scope `edit`, too: another URL sends the secrets of the step elsewhere.
-    """
-    _require_edit(caller, {"parameters": request.parameters is not None, "value": request.value is not None})
-    step_id = await services.operations.resolve(
-        caller.customer_id,
-        run_id,
-        request.node_id,
-        request.action,
-        parameters=request.parameters,
-        value=request.value,
-        target=request.target,
-    )
-    note_change(step_id=step_id, action=request.action)
-    return ResolvedStep(step_id=step_id)
-
-
-def _require_edit(caller: Caller, replaced: dict[str, bool]) -> None:
-    """Raise Forbidden where a request replaces values in the middle of a run, as only an edit of the workflow may."""
-    for name, is_sent in replaced.items():
-        if is_sent:
-            caller.require_scope("edit", REPLACING_HINT.format(f"`{name}`"))
 
 
 @router.post("/runs/{run_id}/events/{name}", operation_id="sendEvent", status_code=202, responses=SENT)

@@ -16,6 +16,7 @@ from orchestrator.cli import (
     keys,
     record,
     regress,
+    repair,
     replay,
     run,
     runs,
@@ -165,6 +166,7 @@ api_command(app, only_reads=True)(regress.regress)
 app.command()(replay.replay)
 app.command()(schema.schema)
 app.add_typer(workflows.app, name="workflows")
+api_command(runs.app)(repair.repair)
 app.add_typer(runs.app, name="runs")
 app.add_typer(deliveries.app, name="deliveries")
 app.add_typer(audit.app, name="audit")

@@ -91,6 +91,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         f"orchestrator runs resolve {RUN} charge retry",
         "orchestrator runs resolve order_flow-7k3m pay fallback --value @answer.json",
     ),
+    "runs repair": (
+        f"orchestrator runs repair {RUN} skip_wait nap --reason 'the customer has called'",
+        f"orchestrator runs repair {RUN} set_parameters charge --value '{{\"url\": \"https://new.example\"}}'",
+        f"orchestrator runs repair {RUN} set_variables --value '{{\"rate\": 1.1}}' --path 'each[7]'",
+    ),
     "runs send": (f"orchestrator runs send {RUN} approved '{{\"by\": 7}}'",),
     "deliveries list": ("orchestrator deliveries list --kind webhook --outcome rejected",),
     "deliveries show": (f"orchestrator deliveries show {DELIVERY}",),

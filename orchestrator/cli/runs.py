@@ -22,6 +22,7 @@ from orchestrator.cli.follow import follow, show_end
 from orchestrator.cli.moments import format_duration, format_moment
 from orchestrator.cli.output import choose_style, print_json, print_line, print_note, print_result, print_table
 from orchestrator.cli.run_filters import make_filter, take_filters
+from orchestrator.cli.run_operations import name_step, operate
 from orchestrator.jsontools.text import shorten
 
 if TYPE_CHECKING:
@@ -163,7 +164,7 @@ def cancel(
     if selects_many(run_id, selected):
         operate_selected(client, "cancel", selected, {"reason": reason}, as_json=as_json)
         return
-    _operate(client, run_id, "cancel", {"reason": reason})
+    operate(client, run_id, "cancel", {"reason": reason})
     print_result(f"run {run_id} is being cancelled", {"id": run_id, "requested": "cancel"}, as_json=as_json)
 
 
@@ -184,13 +185,19 @@ def terminate(
         operate_selected(client, "terminate", selected, {"reason": reason}, as_json=as_json)
         return
     require_confirmation(f"terminate run {run_id} without compensations?", confirmed=selected["confirmed"])
-    _operate(client, run_id, "terminate", {"reason": reason})
+    operate(client, run_id, "terminate", {"reason": reason})
     print_result(f"run {run_id} is terminated", {"id": run_id, "requested": "terminate"}, as_json=as_json)
 
 
 @api_command(app)
 @take_selection
-def pause(client: "ApiClient", run_id: OptionalRunId = None, as_json: options.Json = False, **selected: Any) -> None:
+def pause(
+    client: "ApiClient",
+    run_id: OptionalRunId = None,
+    reason: options.Reason = "",
+    as_json: options.Json = False,
+    **selected: Any,
+) -> None:
     """Pause a run before its next node.
 
     Without RUN, all runs of the filter are paused.
@@ -198,13 +205,19 @@ def pause(client: "ApiClient", run_id: OptionalRunId = None, as_json: options.Js
     if selects_many(run_id, selected):
         operate_selected(client, "pause", selected, {}, as_json=as_json)
         return
-    _operate(client, run_id, "pause")
+    operate(client, run_id, "pause", {"reason": reason})
     print_result(f"run {run_id} will pause before its next node", {"id": run_id, "requested": "pause"}, as_json=as_json)
 
 
 @api_command(app)
 @take_selection
-def resume(client: "ApiClient", run_id: OptionalRunId = None, as_json: options.Json = False, **selected: Any) -> None:
+def resume(
+    client: "ApiClient",
+    run_id: OptionalRunId = None,
+    reason: options.Reason = "",
+    as_json: options.Json = False,
+    **selected: Any,
+) -> None:
     """Resume a paused run.
 
     Without RUN, all runs of the filter are resumed.
@@ -212,7 +225,7 @@ def resume(client: "ApiClient", run_id: OptionalRunId = None, as_json: options.J
     if selects_many(run_id, selected):
         operate_selected(client, "resume", selected, {}, as_json=as_json)
         return
-    _operate(client, run_id, "resume")
+    operate(client, run_id, "resume", {"reason": reason})
     print_result(f"run {run_id} is resumed", {"id": run_id, "requested": "resume"}, as_json=as_json)
 
 
@@ -257,7 +270,7 @@ def rerun(
     request = {"from_node": from_node, "version": version, "variables": new_variables or {}, "dry_run": dry_run}
     if run_input is not None:
         request["input"] = parse_json_argument(run_input, "--input")
-    answer = _operate(client, run_id, "rerun", request)
+    answer = operate(client, run_id, "rerun", request)
     if as_json:
         print_json(answer)
     elif dry_run:
@@ -287,6 +300,7 @@ def resolve(
         str | None, typer.Option(metavar="JSON|@FILE", help="For retry: the parameters to call the action with.")
     ] = None,
     target: Annotated[str | None, typer.Option(metavar="NODE", help="For retry_from: the node to go back to.")] = None,
+    reason: options.Reason = "",
     as_json: options.Json = False,
     **selected: Any,
 ) -> None:
@@ -300,13 +314,14 @@ def resolve(
         operate_selected(client, "resolve", selected, {"node_id": waiting_node, "action": action}, as_json=as_json)
         return
     request = {
-        "node_id": waiting_node,
+        **name_step(waiting_node),
         "action": action,
         "value": parse_json_argument(value, "--value"),
         "parameters": parse_json_argument(parameters, "--parameters"),
         "target": target,
+        "reason": reason,
     }
-    answer = _operate(client, run_id, "resolve", request)
+    answer = operate(client, run_id, "resolve", request)
     print_result(f"step {answer['step_id']} of run {run_id}: {action}", answer, as_json=as_json)
 
 
@@ -356,9 +371,3 @@ def bulk(
         print_result(f"operation {job_id} is being stopped", {"id": job_id, "requested": "stop"}, as_json=as_json)
         return
     show_report(client.get(path), as_json=as_json)
-
-
-def _operate(client: "ApiClient", run_id: str | None, operation: str, request: Any = None) -> Any:
-    from orchestrator.cli.client import quote_id
-
-    return client.post(f"/runs/{quote_id(run_id or '')}/{operation}", request)

@@ -237,16 +237,17 @@ class Bulk:
         await self.operations.terminate(run.customer_id, run.id, job.options.get("reason", ""), by=job.actor)
 
     async def _pause_run(self, job: BulkJob, run: RunSummary) -> None:
-        await self.operations.pause(run.customer_id, run.id)
+        # Not refused where it is paused: a batch that is tried again has paused some of its runs before.
+        await self.operations.runs.pause(run.id, by=job.actor)
 
     async def _resume(self, job: BulkJob, run: RunSummary) -> None:
-        await self.operations.resume(run.customer_id, run.id)
+        await self.operations.resume(run.customer_id, run.id, by=job.actor)
 
     async def _resolve(self, job: BulkJob, run: RunSummary) -> None:
         node_id = job.options.get("node_id") or run.node_id
         if node_id is None:
             raise OperationRefused("no step of this run waits for an operator")
-        await self.operations.resolve(run.customer_id, run.id, node_id, job.options["action"])
+        await self.operations.resolve(run.customer_id, run.id, node_id, job.options["action"], by=job.actor)
 
     async def _rerun(self, job: BulkJob, run: RunSummary) -> str:
         changes = Changes(job.options.get("from_node"))

@@ -177,6 +177,9 @@ async def test_scopes_allow_what_they_name(locked: Locked) -> None:
 REPLACING = (
     ("resolve", {"node_id": "call", "action": "retry", "parameters": {"url": "http://evil.example"}}),
     ("resolve", {"node_id": "call", "action": "fallback", "value": {"url": "http://evil.example"}}),
+    ("interventions", {"kind": "set_variables", "variables": {"base_url": "http://evil.example"}}),
+    ("interventions", {"kind": "set_parameters", "node_id": "a", "parameters": {"url": "http://evil.example"}}),
+    ("interventions", {"kind": "set_result", "node_id": "a", "result": None}),
     ("rerun", {"variables": {"base_url": "http://evil.example"}}),
     ("rerun", {"input": {"url": "http://evil.example"}}),
     ("rerun", {"input": None}),
@@ -202,6 +205,8 @@ async def test_replacing_values_of_a_run_needs_the_scope_edit(
     [
         ("resolve", {"node_id": "call", "action": "retry", "parameters": None, "value": None}),
         ("resolve", {"node_id": "call", "action": "retry_from", "target": "before"}),
+        ("interventions", {"kind": "skip_wait", "step_id": "each[1]/nap", "reason": "enough"}),
+        ("interventions", {"kind": "retry_now", "node_id": "call"}),
         ("rerun", {"from_node": "call", "variables": {}}),
         ("rerun", None),
     ],

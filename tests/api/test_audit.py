@@ -72,6 +72,7 @@ async def prepare(api: httpx.AsyncClient, world: World) -> dict[str, Any]:
         "terminateRun": ({"run_id": runs["terminate"]}, None),
         "pauseRun": ({"run_id": runs["send"]}, None),
         "resumeRun": ({"run_id": runs["send"]}, None),
+        "repairRun": ({"run_id": runs["send"]}, {"kind": "set_variables", "variables": {"x": 1}}),
         "sendEvent": ({"run_id": runs["send"], "name": "go"}, None),
         "resolveStep": ({"run_id": stuck}, {"node_id": "ask", "action": "skip"}),
         "rerunRun": ({"run_id": ended}, {"from_node": "a"}),

@@ -1,6 +1,7 @@
 """Clients generated from the description of the API call every operation of a real one."""
 
 import asyncio
+import contextlib
 import importlib
 import inspect
 import json
@@ -121,7 +122,15 @@ def make_body(module: ModuleType, value: Any) -> Any:
     """Return a body as the model that the operation takes."""
     annotation = inspect.signature(module.asyncio_detailed).parameters["body"].annotation
     models = [each for each in (annotation, *get_args(annotation)) if hasattr(each, "from_dict")]
-    return models[0].from_dict(value) if models else value
+    return read_with_first(models, value) if models else value
+
+
+def read_with_first(models: list[Any], value: Any) -> Any:
+    """Return a body as the first model that takes it: of a union, the one with its `kind`."""
+    for model in models[:-1]:
+        with contextlib.suppress(ValueError, KeyError):
+            return model.from_dict(value)
+    return models[-1].from_dict(value)
 
 
 async def send(module: ModuleType, client: Any, call: Call, kept: dict[str, str]) -> Any:

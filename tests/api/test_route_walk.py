@@ -34,6 +34,7 @@ class Foreign:
             "saveWorkflow": MADE | {"name": "taken over"},
             "rollbackWorkflow": {"version": 1},
             "resolveStep": {"node_id": "a", "action": "skip"},
+            "repairRun": {"kind": "skip_wait", "node_id": "a"},
             "backfillSchedule": {"start_at": "2026-01-01T00:00:00Z", "end_at": "2026-01-01T01:00:00Z"},
         }
         answers = {}

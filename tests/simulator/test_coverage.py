@@ -57,7 +57,7 @@ def make_plan(definition: Any, workflows: Any = None) -> Plan:
 
 def trace_case(case: Case) -> tuple[Plan, Trace]:
     plan = make_plan(case.definition, case.workflows)
-    simulation = Simulation(EPOCH, case.actions, list(case.resolutions))
+    simulation = Simulation(EPOCH, case.actions, list(case.resolutions), repairs=case.repairs)
     return plan, trace_simulation(plan, simulation, input=case.input, events=case.events)
 
 

@@ -16,7 +16,7 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.converter import DataConverter
 
 from orchestrator.errors import parse_error_type
-from orchestrator.model.run import Document, Run, Status, find_owner
+from orchestrator.model.run import Document, RepairKind, Run, Status, find_owner
 from orchestrator.temporal.closing_event import run_from_close_event
 from orchestrator.temporal.requests import read_request
 
@@ -124,9 +124,15 @@ class SignalEvent(Document):
 
     event: ClassVar = "signal"
     at: datetime = Field(description="When it happened.")
-    signal: Literal["event", "pause", "resume", "resolve", "cancel"] = Field(description="Name of the signal.")
-    name: str | None = Field(None, description="Name of the event, or the node or step that an operator resolved.")
-    by: str | None = Field(None, description="Who sent an event: an API key, or the assignee of an approval.")
+    signal: Literal["event", "pause", "resume", "resolve", "repair", "cancel"] = Field(
+        description="Name of the signal."
+    )
+    name: str | None = Field(
+        None, description="Name of the event, or the node or step that an operator resolved or repaired."
+    )
+    kind: RepairKind | None = Field(None, description="For `repair`: what was done.")
+    by: str | None = Field(None, description="Who did it: the name of an API key, or the assignee of an approval.")
+    reason: str | None = Field(None, description="Why.")
 
 
 StreamEvent = RunEvent | StepEvent | SignalEvent
@@ -164,12 +170,7 @@ class EventReader:
             case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED:
                 return None if self.branch else SignalEvent(at=at, signal="cancel")
             case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED:
-                resolution = await self._decode_object(
-                    event.workflow_execution_update_accepted_event_attributes.accepted_request.input.args.payloads
-                )
-                return SignalEvent(
-                    at=at, signal="resolve", name=_as_text(resolution.get("step_id") or resolution.get("node_id"))
-                )
+                return await self._read_update(event, at)
             case EventType.EVENT_TYPE_MARKER_RECORDED:
                 return await self._read_local_activity(event, at)
         return await self._read_external(event, at)
@@ -187,6 +188,20 @@ class EventReader:
             self._nodes[name] = node_id if self._nodes.get(name, node_id) == node_id else None
         return None if self.branch or continued else _build_run_event(self.run)
 
+    async def _read_update(self, event: HistoryEvent, at: datetime) -> StreamEvent:
+        update = event.workflow_execution_update_accepted_event_attributes.accepted_request.input
+        message = await self._decode_object(update.args.payloads)
+        names = [message.get(name) for name in ("step_id", "node_id", "path")]
+        return SignalEvent.model_validate(
+            {
+                "at": at,
+                "signal": update.name,
+                "name": next((str(name) for name in names if name), None),
+                "kind": message.get("kind"),
+                **_read_operator(message),
+            }
+        )
+
     async def _read_signal(self, event: HistoryEvent, at: datetime) -> StreamEvent | None:
         signal = event.workflow_execution_signaled_event_attributes
         if self.branch or signal.signal_name not in ("event", "pause", "resume"):
@@ -197,7 +212,7 @@ class EventReader:
                 "at": at,
                 "signal": signal.signal_name,
                 "name": _as_text(message.get("name")),
-                "by": _as_text(message.get("by")),
+                **_read_operator(message),
             }
         )
 
@@ -345,6 +360,10 @@ def _list_nodes(scope: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
 def _parse_node_id(step_id: str) -> str:
     """Return the node id in a step id such as `remind[3]/send#2`."""
     return step_id.removesuffix("/compensate").rpartition("/")[2].partition("#")[0]
+
+
+def _read_operator(message: Mapping[str, Any]) -> dict[str, str | None]:
+    return {name: _as_text(message.get(name) or None) for name in ("by", "reason")}
 
 
 def _as_object(value: Any) -> Mapping[str, Any]:

@@ -80,6 +80,7 @@ CALLS = (
     Call("terminateRun", {"run_id": "$terminated"}, {"reason": "a test"}),
     Call("runDefinition", body={"definition": FAILING}, keeps="resolved"),
     Call("getRun", {"run_id": "$resolved"}, until="waiting"),
+    Call("repairRun", {"run_id": "$resolved"}, {"kind": "set_variables", "variables": {"name": "Grace"}}),
     Call("resolveStep", {"run_id": "$resolved"}, {"node_id": "call", "action": "skip"}),
     Call("createWorkflow", body=NIGHTLY),
     *(Call(each, {"workflow_id": "py_nightly"}) for each in ("activateWorkflow", "getSchedule", "triggerSchedule")),

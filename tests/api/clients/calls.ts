@@ -141,6 +141,12 @@ async function callRuns(flow: Definition, failing: Definition): Promise<void> {
   );
   await waitForStatus(resolved, "waiting");
   await expectContent(
+    api.POST("/api/v1/runs/{run_id}/interventions", {
+      params: { path: { run_id: resolved } },
+      body: { kind: "set_variables", variables: { name: "Grace" } },
+    }),
+  );
+  await expectContent(
     api.POST("/api/v1/runs/{run_id}/resolve", {
       params: { path: { run_id: resolved } },
       body: { node_id: "call", action: "skip" },
