@@ -22,9 +22,7 @@ def repair(
     run_id: options.RunId,
     kind: Annotated[
         Literal["set_variables", "set_parameters", "set_result", "skip_node", "skip_wait", "retry_now"],
-        typer.Argument(
-            metavar="set_variables|set_parameters|set_result|skip_node|skip_wait|retry_now", help="What to change."
-        ),
+        typer.Argument(metavar="KIND", help="What to change."),
     ],
     step: Annotated[
         str | None, typer.Argument(metavar="NODE|STEP", help="Node ID, or step ID; none for set_variables.")

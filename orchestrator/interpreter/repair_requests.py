@@ -39,6 +39,7 @@ from orchestrator.model.run import RESERVED_NAMES, InterventionKind, RepairKind,
 
 MAX_OVERRIDES = 100
 """What operators may decide on later steps of one flow: the state is carried over continue-as-new."""
+AT_WORK = "the run is at work: pause it first"
 MAX_LISTED = 10
 """Steps that a refusal names."""
 
@@ -101,13 +102,15 @@ def plan_repair(
 ) -> PlannedRepair:
     """Find out how a request is carried out, without changing anything; raises RepairRefused.
 
-    `is_at_work` says that actions are running and the flow is not paused: it does not wait.
+    `is_at_work` says that actions are running and the flow is not paused: then only steps that wait can be changed.
     """
-    if is_at_work and request.kind != "retry_now":
-        raise RepairRefused("the run is at work: pause it first")
     if request.kind == "set_variables":
+        if is_at_work:
+            raise RepairRefused(AT_WORK)
         return PlannedRepair(request, scope=_find_scope(plan, state, request))
     target = _find_target(plan, state, request)
+    if is_at_work and target.open is None:
+        raise RepairRefused(AT_WORK)
     if target.step_id is not None and repairs.is_requested(target.step_id):
         raise RepairRefused(f"step {target.step_id!r} is being repaired already")
     _require_fit(request, target)

@@ -99,6 +99,18 @@ class Play:
 
         await wait_until(is_resolved)
 
+    async def repair(self, kind: str, **request: Any) -> None:
+        """Repair the run as soon as it takes that."""
+
+        async def is_repaired() -> bool:
+            try:
+                await self.runs.repair(self.run_id, {"kind": kind, **request}, by="Ada")
+            except OperationRefused:
+                return False
+            return True
+
+        await wait_until(is_repaired)
+
 
 Operate = Callable[[Play], Awaitable[None]]
 
@@ -197,7 +209,37 @@ async def pause_continued(play: Play) -> None:
     await play.runs.resume(play.run_id)
 
 
+async def repair_continued(play: Play) -> None:
+    await play.calls("note")
+    await play.runs.pause(play.run_id, "to repair it", by="Ada")
+    await play.repair("set_parameters", node_id="late", parameters={"id": "{{ n }}"}, reason="moved")
+    await play.repair("skip_node", node_id="skipped")
+    await play.repair("set_result", step_id="given", result={"id": 1})
+    await play.repair("set_variables", variables={"n": 7})
+    await play.runs.resume(play.run_id, by="Ada")
+    await play.has_continued()
+    await play.repair("skip_wait", node_id="nap")
+
+
 CONTINUED: tuple[Delicate, ...] = (
+    Delicate(
+        "continued: what an operator has decided on steps that come later",
+        {
+            "fork": make_fork(["each"], ["nap"]),
+            "each": make_loop(12, "i", "note"),
+            "note": NOTE,
+            "nap": NAP,
+            "after": make_fork(["late"], ["skipped"], mode="child"),
+            "late": {**NOTE, "config": {"id": 0}},
+            "skipped": {"type": "action", "action": "broken"},
+            "given": {"type": "action", "action": "broken"},
+        },
+        ("trigger -> fork", "fork -> after", "after -> given"),
+        executions=2,
+        more={"variables": {"n": 0}},
+        answers={"broken": BROKEN},
+        operate=repair_continued,
+    ),
     Delicate(
         "continued: a loop, with early events",
         {"each": make_loop(8, "n", "note", collect="{{ n }}"), "note": NOTE, "a": make_wait("part")},
