@@ -32,7 +32,7 @@ async def require_same_replay(world: World, *workflow_ids: str) -> None:
 
 
 async def test_a_step_of_a_branch_is_repaired_in_that_branch_by_its_id(world: World) -> None:
-    customer, script = world.script()
+    customer, _script = world.script()
     nodes = {
         "fork": {"type": "parallel", "branches": [["inner"], ["other"]]},
         "inner": {"type": "parallel", "branches": [["each"]]},
@@ -193,7 +193,7 @@ async def test_the_next_attempt_of_an_action_is_made_now(world: World) -> None:
         return run if any(step.status == "retrying" for step in run.steps) else None
 
     await wait_until(is_between_attempts)
-    with pytest.raises(OperationRefused, match="no step 'ask' is between two attempts|is not between two attempts"):
+    with pytest.raises(OperationRefused, match="is not between two attempts"):
         await repair(world, run_id, "retry_now", node_id="ask")
     with pytest.raises(OperationRefused, match="is running: its parameters have been sent"):
         await repair(world, run_id, "set_parameters", step_id="fork[0]/door", parameters={"a": 1})
