@@ -23,7 +23,7 @@ from orchestrator.interpreter.value_table import ValueTable, load_lines
 from orchestrator.model.plan import Plan
 from orchestrator.model.run import Run, RunInfo
 from orchestrator.simulator.effects import Answer, SimulatedEffects, Simulation
-from orchestrator.simulator.simulate import EPOCH, build_document, deliver_later
+from orchestrator.simulator.simulate import EPOCH, build_document, deliver_later, repair_later
 from orchestrator.simulator.virtual_time import SimulationStuck, VirtualLoop, close_loop
 
 MOMENT = 0.001
@@ -158,6 +158,7 @@ def simulate_interrupted(
     actions: Mapping[str, Answer] | None = None,
     events: Sequence[Mapping[str, Any]] = (),
     resolutions: Sequence[Mapping[str, Any]] = (),
+    repairs: Sequence[Mapping[str, Any]] = (),
     start: datetime = EPOCH,
     every: int = 1,
     gap_seconds: float = 0.0,
@@ -175,6 +176,8 @@ def simulate_interrupted(
     try:
         for event in events:
             loop.create_task(deliver_later(simulation, event))
+        for request in repairs:
+            loop.create_task(repair_later(simulation, info, request))
         while True:
             effects = _InterruptingEffects(simulation, plan, info, state, every, early)
             if interruptions.count:

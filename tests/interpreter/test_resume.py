@@ -48,7 +48,7 @@ def compare(
     return interruptions
 
 
-TIMES = frozenset(("started_at", "completed_at", "duration_ms", "until", "timestamp", "customer_id", "attempts"))
+TIMES = frozenset(("at", "started_at", "completed_at", "duration_ms", "until", "timestamp", "customer_id", "attempts"))
 """What may differ: concurrent iterations end before an interruption, so the run takes longer."""
 
 
@@ -88,6 +88,7 @@ def test_golden_cases_end_the_same(case: Case, every: int) -> None:
         every=every,
         events=case.events,
         resolutions=case.resolutions,
+        repairs=case.repairs,
     )
 
 

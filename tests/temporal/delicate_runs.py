@@ -213,6 +213,7 @@ async def repair_continued(play: Play) -> None:
     await play.calls("note")
     await play.runs.pause(play.run_id, "to repair it", by="Ada")
     await play.repair("set_parameters", node_id="late", parameters={"id": "{{ n }}"}, reason="moved")
+    await play.repair("set_parameters", node_id="note", path="fork[0]", parameters={"by": "Ada"})
     await play.repair("skip_node", node_id="skipped")
     await play.repair("set_result", step_id="given", result={"id": 1})
     await play.repair("set_variables", variables={"n": 7})
