@@ -201,7 +201,7 @@ async def _run_flow(
     plan: Plan, info: RunInfo, state: RunState, simulation: _Recorded, events: Iterable[Mapping[str, Any]]
 ) -> None:
     """Run until the plan ends, or makes a call that has no answer."""
-    effects = _RecordedEffects(simulation, info, None, ())
+    effects = _RecordedEffects(simulation, plan, info, state)
     for event in events:
         simulation.background_tasks.append(asyncio.create_task(deliver_later(simulation, event)))
     flow = asyncio.create_task(execute(plan, info, state, effects))
