@@ -8,13 +8,13 @@ whether that is only the time, a UUID or the ID of the run.
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import Field
 
 from orchestrator.jsontools.schema import find_problems
 from orchestrator.model.plan import Plan
-from orchestrator.model.run import ENDED, Document, Run, StepDocument
+from orchestrator.model.run import ENDED, Document, RepairKind, Run, StepDocument
 from orchestrator.simulator.rehearsal import Moment, Rehearsal, World, rehearse
 from orchestrator.simulator.volatile import list_changed_paths, mark_volatile
 
@@ -63,6 +63,8 @@ def find_obstacle(run: Run) -> str | None:
         return "it was cancelled"
     if run.rerun_of is not None:
         return "it continues another run"
+    if any(each.kind in get_args(RepairKind) for each in run.interventions):
+        return "an operator has repaired it"
     if not run.complete or run.started_at is None or run.steps_total > len(run.steps):
         return "its record is cut"
     return None
