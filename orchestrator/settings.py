@@ -17,6 +17,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 PREFIX = "ORCHESTRATOR_"
 SECRET_PREFIX = "ORCHESTRATOR_SECRET_"  # noqa: S105 - a prefix of names, not a secret
 ENV_FILE = ".env"
+DEPLOYMENT = re.compile(r"[A-Za-z0-9_-]+@[A-Za-z0-9._-]+")
+"""A dot in the name is not possible: Temporal separates it from the build by one."""
 ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/]+):([0-9]{1,5})")
 MAX_PORT = 65_535
 
@@ -63,6 +65,11 @@ class Settings(BaseSettings):
         None,
         description='Other task queues that definitions may name, with their customers, as JSON: `{"gpu": ["acme"]}`; '
         '`"*"` is all customers. Unset: the default customer may name any, other customers none.',
+    )
+    deployment: str | None = Field(
+        None,
+        description="Worker Deployment of Temporal and build that a worker belongs to, as `name@build`. Temporal then "
+        "sends tasks to the build that is current, or to one that is being ramped up. Unset: to any worker.",
     )
     ui_url: str | None = Field(None, description="URL of the Temporal Web UI, for links.")
     api_host: str = Field("127.0.0.1", description="Address the HTTP API listens on.")
@@ -245,6 +252,13 @@ class Settings(BaseSettings):
     def _check_metrics_address(cls, value: str | None) -> str | None:
         if value is not None and not _is_address(value):
             raise ValueError(f"must be host:port, such as 127.0.0.1:9464, not {value!r}")
+        return value
+
+    @field_validator("deployment")
+    @classmethod
+    def _check_deployment(cls, value: str | None) -> str | None:
+        if value is not None and DEPLOYMENT.fullmatch(value) is None:
+            raise ValueError(f"must be name@build, such as orchestrator@2026.11.3, not {value!r}")
         return value
 
     @field_validator("rate_limit")

@@ -8,7 +8,14 @@ from datetime import timedelta
 from typing import Any
 
 from temporalio.client import Client
-from temporalio.worker import FixedSizeSlotSupplier, UnsandboxedWorkflowRunner, Worker, WorkerTuner
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
+from temporalio.worker import (
+    FixedSizeSlotSupplier,
+    UnsandboxedWorkflowRunner,
+    Worker,
+    WorkerDeploymentConfig,
+    WorkerTuner,
+)
 
 from activities.registry import Registry
 from activities.runtime import build_activities
@@ -65,6 +72,7 @@ async def run_worker(client: Client, settings: Settings, registry: Registry) -> 
         default_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=STICKY_SECONDS),
         graceful_shutdown_timeout=timedelta(seconds=settings.shutdown_seconds),
+        deployment_config=build_deployment_config(settings.deployment),
     )
     # The SDK has no public way to set this. Without the attribute no worker starts; it is None in the SDK's debug mode.
     workflow_worker: Any = worker._workflow_worker
@@ -85,6 +93,22 @@ async def run_worker(client: Client, settings: Settings, registry: Registry) -> 
     finally:
         executor.shutdown(wait=False)
         await activities.aclose()
+
+
+def build_deployment_config(deployment: str | None) -> WorkerDeploymentConfig | None:
+    """Return the deployment and the build of a worker, from `name@build`.
+
+    Runs go to a newer build with their next task: their definition is part of their input, and what the build does with
+    it is checked by `replay --open`. Pinned to a build, a run that waits for months would keep its worker for as long.
+    """
+    if deployment is None:
+        return None
+    name, _, build = deployment.partition("@")
+    return WorkerDeploymentConfig(
+        version=WorkerDeploymentVersion(name, build),
+        use_worker_versioning=True,
+        default_versioning_behavior=VersioningBehavior.AUTO_UPGRADE,
+    )
 
 
 def build_tuner(settings: Settings) -> WorkerTuner:
