@@ -27,7 +27,7 @@ ROW = {**SUMMARY, "reason": None, "node_id": None, "error_type": None, "as_of": 
 STEP: dict[str, Any] = {
     "path": "", "status": "completed", "started_at": BEGIN, "completed_at": BEGIN, "input_data": {},
     "output_data": {}, "error": None, "retry_count": 0, "attempts": [], "next_attempt_at": None, "run_id": None,
-    "duration_ms": 0, "warnings": [], "decision": None,
+    "duration_ms": 0, "warnings": [], "decision": None, "reused": False,
 }  # fmt: skip
 RUN = {
     **SUMMARY,
@@ -64,7 +64,15 @@ RESPONSES: dict[type[BaseModel], dict[str, Any]] = {
     Run: RUN,
     RunStarted: {"id": RUN_ID, "workflow_id": "greeting", "duplicate": False, "links": LINKS},
     Page[RunView]: {"items": [ROW], "next_cursor": None},
-    RerunView: {"from_node": "done", "version": 1, "reused": ["greet"], "again": ["done"]},
+    RerunView: {
+        "from_node": "done", "begins_at": ["done"], "version": 1, "reused": ["greet"], "again": ["done"],
+        "continued": [], "kept_keys": [], "undone": [],
+        "nodes": [
+            {"name": "greet", "reused": 1, "again": 0, "continued": 0, "kept_keys": 0, "undone": 0},
+            {"name": "done", "reused": 0, "again": 1, "continued": 0, "kept_keys": 0, "undone": 0},
+        ],
+        "iterations": [],
+    },
     WorkflowDocument: WORKFLOW,
     Page[WorkflowDocument]: {"items": [WORKFLOW], "next_cursor": None},
     ScheduleView: {

@@ -29,6 +29,9 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
     ),
     "forbidden": ProblemType(403, "The API key lacks the scope that this operation requires."),
     "workflow_not_found": ProblemType(404, "There is no such workflow or webhook, or it belongs to another customer."),
+    "history_gone": ProblemType(
+        410, "Temporal no longer stores the history of the run: it is shown from the archive, and cannot be rerun."
+    ),
     "run_not_found": ProblemType(404, "There is no such run, or it belongs to another customer."),
     "delivery_not_found": ProblemType(404, "There is no such delivery, or it belongs to another customer."),
     "key_not_found": ProblemType(404, "There is no such API key."),

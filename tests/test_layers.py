@@ -20,6 +20,7 @@ LEVELS = (
     ("orchestrator/expressions.py",),
     ("orchestrator/conditions.py",),
     ("orchestrator/interpreter/", "orchestrator/planner/", "activities/"),
+    ("orchestrator/reruns/",),
     ("orchestrator/actions.py", "orchestrator/temporal/", "orchestrator/simulator/", "orchestrator/drawing/"),
     ("orchestrator/service/",),
     ("api/",),

@@ -9,6 +9,7 @@ from api.models.base import Model, PublishedVersion
 from api.models.workflows import EXAMPLE
 from api.paging import Page
 from orchestrator.model.run import ResolutionAction, RunSummary, Status, StepDocument
+from orchestrator.reruns.preview import RerunPlan, StepCounts
 from orchestrator.service.explanations import Explanation
 
 MAX_STEP_ID = 2_000
@@ -134,14 +135,25 @@ class EndRequest(Model):
 
 
 class RerunRequest(Model):
-    """From which node to run again, and what to change."""
+    """From which step to run again, and what to change."""
 
     from_node: str | None = Field(
         None,
         min_length=1,
         max_length=300,
-        description="ID of a node outside loops and parallel branches. Default: the node that failed.",
+        description="ID of the node to begin at. Default: where the run has stopped, or with `path` has stopped there.",
         examples=["greet"],
+    )
+    path: str | None = Field(
+        None,
+        min_length=1,
+        max_length=2000,
+        description="The iteration or branch that the node is in, as the steps of the run have it.",
+        examples=["each[7]"],
+    )
+    failed_items: bool = Field(
+        False,
+        description="Only run failed items again of loops that continued past them: of the loop `from_node`, or all.",
     )
     version: PublishedVersion | None = Field(
         None, description="Another published version of the workflow. Default: the same version."
@@ -153,15 +165,52 @@ class RerunRequest(Model):
     dry_run: bool = Field(False, description="Return the plan without starting a run.")
 
 
+class RerunCounts(BaseModel):
+    """Number of steps of a node, or of an iteration or branch, by what becomes of them."""
+
+    name: str = Field(description="ID of the node, or path of the iteration or branch.")
+    reused: int = Field(description="Number of steps that stay done.")
+    again: int = Field(description="Number of steps that run again.")
+    continued: int = Field(description="Number of steps in progress that go on.")
+    kept_keys: int = Field(description="Number of those that run again with the idempotency key that they had.")
+    undone: int = Field(description="Number of those that run again because they were compensated.")
+
+
 class RerunView(BaseModel):
-    """The plan of a rerun."""
+    """The plan of a rerun. Steps are listed as far as the old run recorded them."""
 
     from_node: str = Field(description="ID of the first node that runs.")
+    begins_at: list[str] = Field(description="IDs of the steps that run first, one for each path in progress.")
     version: int = Field(description="Version of the new run.")
-    reused: list[str] = Field(
-        description="IDs of the steps whose results are reused, as far as the old run recorded them."
-    )
+    reused: list[str] = Field(description="IDs of the steps that stay done: their results are reused.")
     again: list[str] = Field(description="IDs of the steps that run again.")
+    continued: list[str] = Field(
+        description="IDs of the steps in progress that go on: loops and parallels around those, delays and waits."
+    )
+    kept_keys: list[str] = Field(
+        description="IDs of the steps that run again with the idempotency key that they had: their outcome is unknown."
+    )
+    undone: list[str] = Field(description="IDs of the steps that run again because they were compensated.")
+    nodes: list[RerunCounts] = Field(description="The same by node.")
+    iterations: list[RerunCounts] = Field(description="The same by iteration and branch.")
+
+
+def rerun_view(plan: RerunPlan) -> RerunView:
+    """Return what a rerun would do."""
+    begins_at = plan.rerun.begins_at
+    return RerunView(
+        from_node=plan.from_node,
+        begins_at=begins_at,
+        version=plan.rerun.plan.version,
+        **plan.steps,
+        nodes=[_rerun_counts(each) for each in plan.by_node],
+        iterations=[_rerun_counts(each) for each in plan.by_path],
+    )
+
+
+def _rerun_counts(counts: StepCounts) -> RerunCounts:
+    names = [name for name in RerunCounts.model_fields if name != "name"]
+    return RerunCounts(name=counts.name, **{name: counts.counts[name] for name in names})
 
 
 class ResolvedStep(BaseModel):

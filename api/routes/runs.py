@@ -24,6 +24,7 @@ from api.models.runs import (
     RunView,
     StartRequest,
     StepPage,
+    rerun_view,
 )
 from api.models.stuck import StuckView
 from api.paging import Cursor as PageCursor
@@ -33,8 +34,9 @@ from api.routes.interventions import require_edit
 from api.run_filters import Filter
 from api.services import ServicesDep
 from api.streams import follow_while
-from orchestrator.interpreter.restart import Changes
 from orchestrator.model.run import Run, RunSummary
+from orchestrator.reruns.restart import Changes
+from orchestrator.reruns.targets import Target
 from orchestrator.service.services import Services
 from orchestrator.store.api_keys import ApiKey
 from orchestrator.telemetry.context import log_context
@@ -290,24 +292,23 @@ async def rerun_run(
     wait: Wait = 0,
     idempotency_key: IdempotencyKey = None,
 ) -> RunStarted | Run | RerunView:
-    """Start a new run from a node of a run that has ended, with the state it had there.
+    """Start a new run from a step of a run that has ended, at any depth: what is done stays done.
 
     `input` and `variables` need the scope `edit`, too: no node before has checked them.
     """
     wanted = request or RerunRequest()
     require_edit(caller, {"input": "input" in wanted.model_fields_set, "variables": bool(wanted.variables)})
-    changes = Changes(
-        wanted.from_node, (wanted.input,) if "input" in wanted.model_fields_set else None, wanted.variables
-    )
+    target = Target(wanted.from_node, wanted.path, wanted.failed_items)
+    changes = Changes(target, (wanted.input,) if "input" in wanted.model_fields_set else None, wanted.variables)
     if wanted.dry_run:
         note_change(dry_run=True)
         plan = await services.reruns.plan(caller.customer_id, run_id, changes, wanted.version)
         response.status_code = 200
-        return RerunView(from_node=plan.from_node, version=plan.plan.version, reused=plan.reused, again=plan.again)
+        return rerun_view(plan)
     started = await services.reruns.start(
         caller.customer_id, run_id, changes, version=wanted.version, key=idempotency_key
     )
-    note_change(from_node=wanted.from_node, version=wanted.version)
+    note_change(from_node=wanted.from_node, path=wanted.path, failed_items=wanted.failed_items, version=wanted.version)
     return await _respond_with_run(services, started, wait, response)
 
 

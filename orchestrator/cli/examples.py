@@ -85,6 +85,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "runs rerun": (
         f"orchestrator runs rerun {RUN}",
         f"orchestrator runs rerun {RUN} --from charge --dry-run",
+        f"orchestrator runs rerun {RUN} --path 'each_line[7]'",
+        f"orchestrator runs rerun {RUN} --failed-items",
         "orchestrator runs rerun --status failed --since yesterday",
     ),
     "runs resolve": (

@@ -35,6 +35,7 @@ CODES = {
             "json_syntax",
             "key_not_found",
             "operation_refused",
+            "history_gone",
             "run_not_found",
             "secret_missing",
             "template_syntax",

@@ -239,9 +239,15 @@ def rerun(
         typer.Option(
             "--from",
             metavar="NODE",
-            help="Node to rerun from, not inside a loop or parallel; the failed node by default.",
+            help="Node to rerun from; by default where the run has stopped.",
         ),
     ] = None,
+    path: Annotated[
+        str | None, typer.Option(metavar="PATH", help="Iteration or branch that the node is in, such as each[7].")
+    ] = None,
+    failed_items: Annotated[
+        bool, typer.Option("--failed-items", help="Only rerun the failed items of loops that continued past them.")
+    ] = False,
     version: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Published version of the workflow to use instead.")
     ] = None,
@@ -254,31 +260,42 @@ def rerun(
     as_json: options.Json = False,
     **selected: Any,
 ) -> None:
-    """Rerun an ended run from a node; print the ID of the new run.
+    """Rerun an ended run from a step; print the ID of the new run.
 
-    The results of the steps before the node are reused.
+    What is done stays done: the results of other steps are reused.
     """
     if selects_many(run_id, selected, takes_dry_run=True):
-        if run_input is not None or variables is not None:
-            raise UsageError("--input and --variables are for one run", hint="name the run")
+        if run_input is not None or variables is not None or path is not None or failed_items:
+            raise UsageError("--input, --variables, --path and --failed-items are for one run", hint="name the run")
         operate_selected(client, "rerun", selected, {"from_node": from_node, "version": version}, as_json=as_json)
         return
     dry_run = selected["dry_run"]
     new_variables = parse_json_argument(variables, "--variables")
     if new_variables is not None and not isinstance(new_variables, dict):
         raise UsageError("--variables must be an object", hint='--variables \'{"name": "Ada"}\'')
-    request = {"from_node": from_node, "version": version, "variables": new_variables or {}, "dry_run": dry_run}
+    request = {
+        "from_node": from_node, "path": path, "failed_items": failed_items, "version": version,
+        "variables": new_variables or {}, "dry_run": dry_run,
+    }  # fmt: skip
     if run_input is not None:
         request["input"] = parse_json_argument(run_input, "--input")
     answer = operate(client, run_id, "rerun", request)
     if as_json:
         print_json(answer)
     elif dry_run:
-        print_line(f"starts at  {answer['from_node']}, version {answer['version']}")
-        print_line(f"reuses     {', '.join(answer['reused']) or 'nothing'}")
-        print_line(f"reruns     {', '.join(answer['again']) or 'nothing that has run'}")
+        _print_rerun(answer)
     else:
         print_line(answer["id"])
+
+
+def _print_rerun(plan: dict[str, Any]) -> None:
+    """Print what a rerun would do."""
+    print_line(f"starts at  {', '.join(plan['begins_at'])}, version {plan['version']}")
+    print_line(f"reuses     {', '.join(plan['reused']) or 'nothing'}")
+    print_line(f"reruns     {', '.join(plan['again']) or 'nothing that has run'}")
+    for label, name in (("continues", "continued"), ("same key", "kept_keys"), ("undone", "undone")):
+        if plan[name]:
+            print_line(f"{label:<10} {', '.join(plan[name])}")
 
 
 @api_command(app)

@@ -15,17 +15,17 @@ from orchestrator.errors import StepFailed
 from orchestrator.interpreter.compiled import Compiled, make_env
 from orchestrator.interpreter.effects import Effects
 from orchestrator.interpreter.failures import LimitReached, build_error_document
-from orchestrator.interpreter.frames import Fork, Frame
+from orchestrator.interpreter.frames import Fork, Frame, LoopFrame
 from orchestrator.interpreter.pool import is_cancelled, wait_for_ends
 from orchestrator.interpreter.pure_nodes import Closed
 from orchestrator.interpreter.repairs import Repair
 from orchestrator.interpreter.state import RunState
-from orchestrator.interpreter.step_record import Step
+from orchestrator.interpreter.step_record import Step, current_step
 from orchestrator.interpreter.variables import Data
 from orchestrator.language import Env
 from orchestrator.language.costs import NODE
 from orchestrator.language.env import Meter
-from orchestrator.model.plan import AnyNode, Node, Plan, Scope, list_scope_node_ids
+from orchestrator.model.plan import IN_FLIGHT_LIMIT, AnyNode, Node, Plan, Scope, list_scope_node_ids
 from orchestrator.model.run import RunInfo, Status
 
 T = TypeVar("T")
@@ -72,6 +72,14 @@ class Interpreter(ABC):
     async def run_scope(self, run: ScopeRun) -> Closed | None:
         """Run until no node is active, or an `end` closes the scope. Nodes that own a scope call this."""
 
+    def limit_in_flight(self, limit: int, path: str) -> int:
+        """Return how many iterations or branches may be in progress at a time, of a step with that inner path."""
+        return min(limit, IN_FLIGHT_LIMIT)
+
+    async def leave_loop(self, progress: LoopFrame) -> None:
+        """Pass the end of a loop, whose last iteration has ended."""
+        return
+
     def list_owned(self, scope: Scope) -> list[str]:
         """Return the ids of all nodes of a scope, those of inner ones included."""
         owned = self._owned.get(id(scope))
@@ -116,6 +124,9 @@ class Interpreter(ABC):
 
     def make_idempotency_key(self, step_id: str) -> str:
         """Return a step's idempotency key: short, however deep the step is, for servers that limit the length."""
+        # The outcome of the same step in an earlier run is unknown: the key keeps it from taking effect twice.
+        if (kept := self.state.keys.get(step_id)) is not None:
+            return kept
         # 18 bytes are 24 characters without padding; chance collisions are out of the question at 144 bits.
         return urlsafe_b64encode(sha256(f"{self.info.id}:{step_id}".encode()).digest()[:18]).decode()
 
@@ -129,12 +140,11 @@ class Interpreter(ABC):
         run.frame.visits[node.id] = visit
         step_id = make_step_id(run.path, node.id, visit)
         step = Step(step_id, node.id, run.path, "running", self.effects.now(), state.started)
+        current_step.set(step_id)
         state.log.append(step)
         if opened:
             state.open[step_id] = step
-        # Without any `retry_from` the undo log still serves reruns, which begin at a node of the run's own scope;
-        # inside loops and branches it is needed only where the plan itself goes back.
-        if run.data.undo_log is not None and (not run.path or self.plan.rewinds):
+        if run.data.undo_log is not None:
             run.data.mark(f"{run.path}/{node.id}", state.started, run.frame)
         return step
 

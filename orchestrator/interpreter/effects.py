@@ -64,6 +64,8 @@ class BranchRequest:
     node_id: str
     overrides: tuple[Override, ...] = ()
     """What operators have decided on its steps before it began."""
+    resume: Mapping[str, Any] | None = None
+    """What the branch continues from in a rerun: `{state, inbox, received, read, branches}`."""
 
 
 @dataclass(frozen=True, slots=True)

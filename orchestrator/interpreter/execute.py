@@ -60,19 +60,24 @@ async def execute(plan: Plan, info: RunInfo, state: RunState, effects: Effects) 
 async def execute_branch(
     plan: Plan, info: RunInfo, state: RunState, effects: Effects, exports: Sequence[str]
 ) -> BranchResult:
+    """Run one branch by itself; see `run_branch`."""
+    return await run_branch(ScopeInterpreter(plan, info, state, effects), exports)
+
+
+async def run_branch(interpreter: ScopeInterpreter, exports: Sequence[str]) -> BranchResult:
     """Run one branch by itself; a failure or a cancellation is returned, never raised.
 
     Compensations are returned, not called: only the run as a whole knows whether they are needed.
     """
-    interpreter = ScopeInterpreter(plan, info, state, effects)
+    state = interpreter.state
     status: Literal["completed", "failed", "cancelled"] = "completed"
     closed: Closed | None = None
     try:
-        closed = await _run_whole_scope(interpreter)
+        closed = await run_whole_scope(interpreter)
         raise_if_failed(closed)
     except StepFailed as failure:
         status = "failed"
-        state.failure = build_error_document(failure, effects.now())
+        state.failure = build_error_document(failure, interpreter.effects.now())
     except asyncio.CancelledError:
         # Not raised: the result has to carry the compensations of what the branch had completed.
         status = "cancelled"
@@ -94,7 +99,7 @@ async def execute_branch(
     )
 
 
-async def _run_whole_scope(interpreter: ScopeInterpreter) -> Closed | None:
+async def run_whole_scope(interpreter: ScopeInterpreter) -> Closed | None:
     """Run the flow's own scope; a limit or a rewind that no scope has caught becomes a failure here."""
     plan, state = interpreter.plan, interpreter.state
     env = interpreter.make_env(state.data.context)
@@ -128,7 +133,7 @@ def _describe_limit(max_steps: int, *, is_branch: bool) -> str:
 async def _run_before_deadline(interpreter: ScopeInterpreter) -> Closed | None:
     """Run the scope and cancel it when `timeout_seconds` of the whole run are over."""
     limit = interpreter.plan.timeout_seconds
-    work = _run_whole_scope(interpreter)
+    work = run_whole_scope(interpreter)
     if limit is None:
         return await work
     # The start of the run, which is carried over continue-as-new: the limit is for all its executions together.

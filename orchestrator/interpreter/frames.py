@@ -32,7 +32,7 @@ from datetime import datetime
 from typing import Any, assert_never
 
 from orchestrator.interpreter.effects import BranchResult
-from orchestrator.interpreter.leaf_frames import BusyNode, DelayFrame, OperatorFrame, WaitFrame
+from orchestrator.interpreter.leaf_frames import AgainIteration, BusyNode, DelayFrame, OperatorFrame, WaitFrame
 from orchestrator.interpreter.rank_changes import RankChanges, changes_from_json, changes_to_json
 from orchestrator.interpreter.step_record import Step
 from orchestrator.interpreter.variables import Data
@@ -119,6 +119,13 @@ class LoopFrame:
     """Between two iterations of a sequential loop: when the next one begins."""
     max_failures: int | None = None
     """Number of failed iterations to continue after."""
+    again: list[AgainIteration] = field(default_factory=list)
+    """Failed iterations of a sequential loop to run again first; `frame` is that of the first one."""
+
+    @property
+    def current_index(self) -> int:
+        """The iteration of `frame`."""
+        return self.again[0].index if self.again else self.index
 
     def to_json(self, data: Data) -> dict[str, Any]:
         """Return the loop as it is carried over continue-as-new."""
@@ -140,6 +147,7 @@ class LoopFrame:
             "broken": self.broken,
             "until": self.until and format_timestamp(self.until),
             "max_failures": self.max_failures,
+            "again": [each.to_json() for each in self.again] or None,
         }
         return {name: value for name, value in fields.items() if value is not None}
 
@@ -165,12 +173,13 @@ class LoopFrame:
             broken=fields["broken"],
             until=datetime.fromisoformat(fields["until"]) if "until" in fields else None,
             max_failures=fields.get("max_failures"),
+            again=[AgainIteration(*entry) for entry in fields.get("again", ())],
         )
 
 
 @dataclass(slots=True)
 class ParallelFrame:
-    """A parallel in progress whose branches run inline."""
+    """A parallel in progress."""
 
     step: Step
     needed: int | None
@@ -181,6 +190,10 @@ class ParallelFrame:
     """Branches that have ended, in the order in which they did."""
     waits: tuple[tuple[str, ...], ...] = ()
     """The events that each branch waits for, as the plan has them."""
+    children: dict[int, dict[str, Any]] = field(default_factory=dict)
+    """What branches begin with that a rerun continues as child workflows: `{state, inbox, …}`."""
+    is_busy: bool = False
+    """Branches run as child workflows: they have to end before the run can be written down."""
 
     def to_json(self, data: Data) -> dict[str, Any]:
         """Return the parallel as it is carried over continue-as-new."""
@@ -188,13 +201,15 @@ class ParallelFrame:
             "needed": self.needed,
             "forks": forks_to_json(self.forks, data),
             "results": [[index, _branch_to_json(result)] for index, result in self.results.items()],
+            **({"children": [[index, child] for index, child in self.children.items()]} if self.children else {}),
         }
 
     @classmethod
     def from_json(cls, step: Step, fields: Mapping[str, Any], data: Data) -> "ParallelFrame":
         """Read what `to_json` wrote."""
         results = {index: _branch_from_json(entry) for index, entry in fields["results"]}
-        return cls(step, fields["needed"], forks_from_json(fields["forks"], data), results)
+        children = dict(fields.get("children", ()))
+        return cls(step, fields["needed"], forks_from_json(fields["forks"], data), results, children=children)
 
 
 OpenNode = BusyNode | DelayFrame | WaitFrame | OperatorFrame | LoopFrame | ParallelFrame
@@ -263,7 +278,7 @@ class Frame:
                 frames.extend((inner, paths) for inner in frame.list_inner())
                 continue
             parallel = frame.open
-            for index, waits in enumerate(parallel.waits):
+            for index, waits in enumerate(() if parallel.is_busy else parallel.waits):
                 if index not in parallel.results:
                     inside = (*paths, parallel.step.make_inner_path(index))
                     found.append((inside, waits))
@@ -273,7 +288,10 @@ class Frame:
 
     def is_at_rest(self) -> bool:
         """Return whether nothing is in progress that cannot be written down."""
-        return not any(isinstance(node, BusyNode) for node in self.iterate_open_nodes())
+        return not any(
+            isinstance(node, BusyNode) or (isinstance(node, ParallelFrame) and node.is_busy)
+            for node in self.iterate_open_nodes()
+        )
 
     @classmethod
     def new(cls, scope: Scope) -> "Frame":

@@ -4,7 +4,7 @@ The keys that `to_json` writes are read by later releases: they do not follow a 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -120,3 +120,18 @@ class OperatorFrame:
     def from_json(cls, step: Step, fields: Mapping[str, Any]) -> "OperatorFrame":
         """Read what `to_json` wrote."""
         return cls(step, fields["attempts"], list(fields["edits"]))
+
+
+@dataclass(frozen=True, slots=True)
+class AgainIteration:
+    """A failed iteration of a sequential loop that a rerun runs again, from where it has to."""
+
+    index: int
+    frame: dict[str, Any] | None = None
+    """As `Frame.to_json` writes it; `None` to begin the iteration from its start."""
+    steps: Mapping[str, Any] = field(default_factory=dict)
+    """The results of the nodes of the body that it keeps."""
+
+    def to_json(self) -> list[Any]:
+        """Return the iteration as it is carried over continue-as-new."""
+        return [self.index, self.frame, self.steps]

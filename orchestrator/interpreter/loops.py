@@ -15,6 +15,7 @@ from orchestrator.interpreter.failures import KNOWN_ERRORS, build_error_document
 from orchestrator.interpreter.frames import Fork, Frame, IterationResult, LoopFrame
 from orchestrator.interpreter.pool import run_pool
 from orchestrator.interpreter.pure_nodes import Exit, raise_if_failed
+from orchestrator.interpreter.step_record import current_step
 from orchestrator.interpreter.variables import Data
 from orchestrator.language import Env
 from orchestrator.model.plan import Loop
@@ -36,6 +37,7 @@ async def run_loop(run: NodeRun, node: Loop) -> Exit:
             await _run_in_sequence(run, node, progress)
         else:
             await _run_concurrently(run, node, progress)
+        await run.interpreter.leave_loop(progress)
     finally:
         data.unshadow(progress.shadowed, progress.set_before)
     data.merge(progress.merged, progress.merged_steps)
@@ -97,6 +99,8 @@ def _set_variables(node: Loop, progress: LoopFrame, index: int, data: Data) -> N
 
 async def _run_in_sequence(run: NodeRun, node: Loop, progress: LoopFrame) -> None:
     outer = run.scope
+    while progress.again:
+        await _run_again(run, node, progress)
     while True:
         path = progress.step.make_inner_path(progress.index)
         if progress.frame is None:
@@ -110,13 +114,36 @@ async def _run_in_sequence(run: NodeRun, node: Loop, progress: LoopFrame) -> Non
         # No iteration is in progress: a state that is written down from here on begins with the next one.
         progress.frame = None
         outer.data.settle(f"{path}/")
-        _record(node, progress, result)
+        _record(node, progress, result, progress.index)
         progress.index += 1
         _require_few_failures(progress)
         breaks = _breaks(run, node, progress, result, outer.env)
         take_warnings(inner, progress.step)
         if breaks:
             return
+
+
+async def _run_again(run: NodeRun, node: Loop, progress: LoopFrame) -> None:
+    """Run an iteration again that had failed, after those behind it: variables are as these have left them."""
+    outer, again = run.scope, progress.again[0]
+    if progress.frame is None:
+        if run.interpreter.boundary_due():
+            await run.interpreter.pass_boundary()
+        _set_variables(node, progress, again.index, outer.data)
+        outer.data.forget_steps(run.interpreter.list_owned(node.body))
+        for node_id, entry in again.steps.items():
+            outer.data.set_step(node_id, entry["status"], entry["output"], entry["error"])
+        progress.frame = Frame.new(node.body) if again.frame is None else Frame.from_json(again.frame, outer.data)
+    path = progress.step.make_inner_path(again.index)
+    inner = ScopeRun(node.body, progress.frame, path, outer.data, outer.env, outer.branches)
+    result = await _run_iteration(run, node, inner)
+    progress.frame = None
+    outer.data.settle(f"{path}/")
+    progress.again.pop(0)
+    progress.failed -= 1
+    progress.errors = [entry for entry in progress.errors if entry["index"] != again.index]
+    _record(node, progress, result, again.index)
+    take_warnings(inner, progress.step)
 
 
 async def _find_iteration(run: NodeRun, node: Loop, progress: LoopFrame) -> bool:
@@ -155,12 +182,15 @@ async def _wait_for_interval(run: NodeRun, node: Loop, progress: LoopFrame) -> N
 
 async def _run_iteration(run: NodeRun, node: Loop, inner: ScopeRun) -> IterationResult:
     try:
-        raise_if_failed(await run.interpreter.run_scope(inner))
+        closed = await run.interpreter.run_scope(inner)
+        current_step.set(run.step.id)
+        raise_if_failed(closed)
         collected = run.interpreter.compiled.render(node.collect, inner.env) if node.has_collect else None
     except asyncio.CancelledError:
         mark_given_up(run.state, inner.path)
         raise
     except KNOWN_ERRORS as error:
+        current_step.set(run.step.id)
         mark_given_up(run.state, inner.path)
         if not node.continue_on_error:
             raise to_step_failure(error, node.id) from error
@@ -170,14 +200,14 @@ async def _run_iteration(run: NodeRun, node: Loop, inner: ScopeRun) -> Iteration
     return IterationResult(collected, exits=tuple(inner.frame.exits))
 
 
-def _record(node: Loop, progress: LoopFrame, result: IterationResult) -> None:
+def _record(node: Loop, progress: LoopFrame, result: IterationResult, index: int) -> None:
     progress.exits.extend(node_id for node_id in result.exits if node_id not in progress.exits)
     if result.error is not None:
         progress.failed += 1
         if len(progress.errors) < MAX_ERRORS:
-            progress.errors.append({"index": progress.index, "error": result.error})
+            progress.errors.append({"index": index, "error": result.error})
     if node.has_collect:
-        progress.collected.append(result.collected)
+        progress.collected[index : index + 1] = [result.collected]
 
 
 def _list_unmerged_errors(progress: LoopFrame) -> list[dict[str, Any]]:
@@ -255,7 +285,8 @@ async def _run_concurrently(run: NodeRun, node: Loop, progress: LoopFrame) -> No
     launched = max([progress.index - 1, *resumed, *progress.ended])
     # A bare `while` has no count: max_steps bounds it, even if an iteration takes no step.
     total = progress.count if progress.count is not None else run.plan.max_steps
-    await run_pool(chain(resumed, range(launched + 1, total)), node.max_concurrency, launch, record_end)
+    limit = run.interpreter.limit_in_flight(node.max_concurrency, progress.step.inner_path)
+    await run_pool(chain(resumed, range(launched + 1, total)), limit, launch, record_end)
     _require_few_failures(progress)
 
 
@@ -281,5 +312,5 @@ def _merge(node: Loop, progress: LoopFrame) -> None:
         progress.merged.update({name: variables[name] for name in variables if name not in loop_variables})
         # As after a sequential loop: the results are those of the last iteration.
         progress.merged_steps = result.steps
-        _record(node, progress, result)
+        _record(node, progress, result, progress.index)
         progress.index += 1

@@ -1,7 +1,7 @@
 """Parallels: concurrent branches and their join (SPEC §2.5, docs/flow.md). Replay-sensitive."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from orchestrator.interpreter.base import NodeRun, take_warnings
@@ -43,10 +43,10 @@ async def run_parallel(run: NodeRun, node: Parallel) -> Exit:
         progress.forks.pop(index, None)
         return join.record_end(index, result)
 
-    resumed = sorted(progress.forks)
+    resumed = sorted([*progress.forks, *progress.children])
     launched = max([-1, *resumed, *progress.results])
     indices = [*resumed, *range(launched + 1, len(node.branches))]
-    limit = node.max_concurrency or IN_FLIGHT_LIMIT
+    limit = run.interpreter.limit_in_flight(node.max_concurrency or IN_FLIGHT_LIMIT, run.step.inner_path)
     losers = await run_pool(indices, limit, launch, record_end, may_leave=join.is_reached)
     join.is_left = True
     run.interpreter.leave_losers(losers)
@@ -70,16 +70,16 @@ async def run_parallel(run: NodeRun, node: Parallel) -> Exit:
 
 
 def _find_progress(run: NodeRun, node: Parallel) -> ParallelFrame:
-    """Return the branches in progress where a state was read; those in child workflows cannot be written down."""
+    """Return the branches in progress where a state was read."""
     progress = run.scope.frame.open
     waits = tuple(branch.waits for branch in node.branches)
     if isinstance(progress, ParallelFrame):
         progress.waits = waits
+        progress.is_busy = not node.inline
         return progress
-    progress = ParallelFrame(run.step, _find_needed(run, node), waits=waits)
+    progress = ParallelFrame(run.step, _find_needed(run, node), waits=waits, is_busy=not node.inline)
     take_warnings(run.scope, run.step)
-    if node.inline:
-        run.scope.frame.open = progress
+    run.scope.frame.open = progress
     return progress
 
 
@@ -107,7 +107,8 @@ async def _run_branch(run: NodeRun, join: "_Join", index: int, steps_left: int) 
         if node.inline:
             result = await _run_inline(run, node.branches[index], path, join.forks[index])
         else:
-            result = await _run_child(run, _build_request(run, node, index, path, steps_left))
+            resume = join.children.get(index)
+            result = await _run_child(run, _build_request(run, node, index, path, steps_left, resume))
     except asyncio.CancelledError:
         mark_given_up(run.state, path)
         if join.is_reached():
@@ -139,6 +140,7 @@ class _Join:
     def __init__(self, node: Parallel, progress: ParallelFrame) -> None:
         self.node = node
         self.forks = progress.forks
+        self.children = progress.children
         self.results = progress.results
         self.waits_for_all = progress.needed is None
         self.needed = len(node.branches) if progress.needed is None else progress.needed
@@ -171,7 +173,9 @@ class _Join:
         return sum(1 for result in self.results.values() if result.status == status)
 
 
-def _build_request(run: NodeRun, node: Parallel, index: int, path: str, steps_left: int) -> BranchRequest:
+def _build_request(
+    run: NodeRun, node: Parallel, index: int, path: str, steps_left: int, resume: Mapping[str, Any] | None
+) -> BranchRequest:
     """Return a branch as a plan of its own, with the part of the context that it names."""
     plan, branch = run.plan, node.branches[index]
     # The flow outside the child enforces the time limit of the run, its input was checked when the run started, and
@@ -195,6 +199,7 @@ def _build_request(run: NodeRun, node: Parallel, index: int, path: str, steps_le
         title=f"{node.title} [{index}]",
         node_id=node.id,
         overrides=_select_overrides(run, branch, path),
+        resume=resume,
     )
 
 

@@ -44,7 +44,7 @@ def _iterate(outer: Pass) -> Iterator[Pass]:
     match outer.frame.open, outer.find_node(step.node_id):
         case LoopFrame() as loop, Loop() as node:
             if loop.frame is not None:
-                yield from _iterate(Pass(node.body, loop.frame, step.make_inner_path(loop.index), outer.data))
+                yield from _iterate(Pass(node.body, loop.frame, step.make_inner_path(loop.current_index), outer.data))
             for index, fork in loop.forks.items():
                 yield from _iterate(Pass(node.body, fork.frame, step.make_inner_path(index), fork.data))
         case ParallelFrame() as parallel, Parallel() as node:

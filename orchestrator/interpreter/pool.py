@@ -18,8 +18,6 @@ import sys
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
-from orchestrator.model.plan import IN_FLIGHT_LIMIT
-
 Launch = Callable[[int], Coroutine[Any, Any, Any] | None]
 OnEnd = Callable[[int, Any], bool]
 
@@ -39,7 +37,7 @@ async def run_pool(
     then awaited (`on_end` is called for its results too), or, where `may_leave()` is true, returned while it is still
     ending. A task that raises ends the pool with its error: the rest is cancelled and awaited.
     """
-    pool = _Pool(indices, min(limit, IN_FLIGHT_LIMIT), launch, on_end)
+    pool = _Pool(indices, limit, launch, on_end)
     try:
         while True:
             pool.fill()

@@ -17,12 +17,6 @@ def undo_changes(active: Iterable[int], changes: Mapping[int, bool]) -> list[int
     return sorted([*unchanged, *(rank for rank, was_active in changes.items() if was_active)])
 
 
-def compose_changes(first: Mapping[int, bool], second: Mapping[int, bool]) -> RankChanges:
-    """Return the difference over both; a rank that changes in both is what it was."""
-    composed = {rank: was_active for rank, was_active in first.items() if rank not in second}
-    return composed | {rank: was_active for rank, was_active in second.items() if rank not in first}
-
-
 def changes_to_json(changes: Mapping[int, bool]) -> list[list[int]]:
     """Return the difference as it is carried over continue-as-new: `[started, activated]`."""
     started = [rank for rank, was_active in changes.items() if was_active]

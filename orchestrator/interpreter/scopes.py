@@ -13,7 +13,7 @@ from orchestrator.interpreter.pool import is_cancelled
 from orchestrator.interpreter.pure_nodes import NEXT, PURE, Closed, Exit, Pure, run_pure
 from orchestrator.interpreter.repairs import is_inside
 from orchestrator.interpreter.state import RunState
-from orchestrator.interpreter.step_record import Step
+from orchestrator.interpreter.step_record import Step, current_step
 from orchestrator.interpreter.steps import end_repaired, run_node
 from orchestrator.model.plan import AnyNode, Call, Node, Parallel, Plan, Scope
 from orchestrator.model.run import RunInfo
@@ -41,7 +41,7 @@ class ScopeInterpreter(Interpreter):
             if is_cancelled():
                 raise asyncio.CancelledError
             if self.boundary_due():
-                await self._pass_boundary_before(nodes[frame.active[0]])
+                await self.pass_boundary_before(run, nodes[frame.active[0]])
             node = nodes[frame.take()]
             # A node that neither waits nor has a policy ends in the same turn: no coroutine, no open step, no task
             # that could be cancelled. Thousands of these may run in one workflow task, which must end within 2 s.
@@ -53,7 +53,8 @@ class ScopeInterpreter(Interpreter):
                 return closed
         return None
 
-    async def _pass_boundary_before(self, node: AnyNode) -> None:
+    async def pass_boundary_before(self, run: ScopeRun, node: AnyNode) -> None:
+        """Do what is due before the next node of a scope."""
         starts_child = (isinstance(node, Call) and node.wait) or (isinstance(node, Parallel) and not node.inline)
         try:
             await self.pass_boundary(starts_child=starts_child)
@@ -107,6 +108,7 @@ class ScopeInterpreter(Interpreter):
         """Run one node that may wait, fail or be skipped."""
         if run.frame.open is not None:  # resumed
             step = run.frame.open.step
+            current_step.set(step.id)
         else:
             step = self.begin(run, node, opened=True)
             run.frame.open = BusyNode(step)

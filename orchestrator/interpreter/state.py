@@ -52,6 +52,8 @@ class RunState:
     """Prefix of every step's path in a branch; empty for a whole run."""
     given_up: bool = False
     """The flow is cancelled because its caller goes on, or fails, without it: no person has cancelled it."""
+    keys: dict[str, str] = field(default_factory=dict)
+    """Idempotency keys of steps whose outcome in an earlier run is unknown, by step id."""
     undone: bool = False
     """What the run had done was undone when it ended."""
     status: Status = "running"
@@ -82,7 +84,7 @@ class RunState:
                 "input": run_input,
                 "steps": {},
             }
-        data = Data(context, undo_log=None if path and not plan.rewinds else [])
+        data = Data(context, undo_log=[] if plan.rewinds else None)
         log: deque[Step] = deque(maxlen=max(plan.step_log_limit, 1))
         return cls(now, data, Frame.new(plan.scope), log=log, overrides=list(overrides), path=path)
 
@@ -118,15 +120,14 @@ class RunState:
         self.open.pop(step.id, None)
         self.completed += 1
 
-    def to_json(self, *, with_undo_log: bool = True) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Return the state as JSON; it can be resumed where the frame is at rest."""
-        undo_log = self.data.undo_log if with_undo_log else None  # `journal` in histories
         return {
             "started_at": format_timestamp(self.started_at),
             "context": self.data.context,
             "changed": list(self.data.changed),
             "steps_changed": list(self.data.steps_changed),
-            "journal": undo_log_to_json(undo_log),
+            "journal": undo_log_to_json(self.data.undo_log),
             "frame": self.frame.to_json(self.data),
             "log": [step.to_json() for step in self.log],
             "compensations": [pending.to_json() for pending in self.compensations],
@@ -137,6 +138,7 @@ class RunState:
             "turns": self.turns,
             "warnings": self.warnings,
             "path": self.path,
+            **({"keys": self.keys} if self.keys else {}),
             **({"undone": True} if self.undone else {}),
             **({"overrides": [each.to_json() for each in self.overrides]} if self.overrides else {}),
             **({"interventions": list(self.interventions)} if self.interventions else {}),
@@ -165,6 +167,7 @@ class RunState:
             turns=fields["turns"],
             warnings=list(fields["warnings"]),
             path=fields["path"],
+            keys=dict(fields.get("keys", {})),
             undone=fields.get("undone", False),
             overrides=[Override.from_json(entry) for entry in fields.get("overrides", ())],
             interventions=deque(fields.get("interventions", ()), MAX_INTERVENTIONS),

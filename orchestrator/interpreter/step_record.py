@@ -4,12 +4,16 @@ The keys that `to_json` writes are read by later releases: they do not follow a 
 """
 
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from orchestrator.language.condition_reader import build_evidence
 from orchestrator.model.run import ErrorDocument, Status, StepDocument, count_milliseconds, format_timestamp
+
+current_step: ContextVar[str] = ContextVar("current_step", default="")
+"""ID of the step that the current task works for: it tells apart what several steps ask of `Effects`."""
 
 
 @dataclass(slots=True)
@@ -37,6 +41,9 @@ class Step:
 
     operator_retries: int = 0
     """How often an operator has had it tried again."""
+
+    reused: bool = False
+    """An earlier run has done it, which this one continues."""
 
     @property
     def inner_path(self) -> str:
@@ -72,6 +79,7 @@ class Step:
             duration_ms=count_milliseconds(self.started_at, self.completed_at),
             warnings=list(self.warnings),
             decision=render_decision(self.decision),
+            reused=self.reused,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -93,6 +101,7 @@ class Step:
             "waiting_for": self.waiting_for,
             "retried_at": self.retried_at and format_timestamp(self.retried_at),
             "operator_retries": self.operator_retries or None,
+            "reused": self.reused or None,
         }
         return {name: value for name, value in fields.items() if value is not None}
 

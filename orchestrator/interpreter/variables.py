@@ -1,8 +1,9 @@
 """The variables and step results of one flow of control, and the undo log that going back needs. Replay-sensitive.
 
-`retry_from`, an operator and a rerun go back to a node: what it and later nodes have set must be undone. The undo
-log has one entry for each node's first start, and an entry has the old value of each name set since, up to the next
-entry. With nodes a, b, c in sequence, where a sets x = 1 and b sets x = 2 and y = 5, the log after c has started is
+`retry_from` and an operator go back to a node: what it and later nodes have set must be undone. Where the plan has any
+of them, the undo log has one entry for each node's first start, and an entry has the old value of each name set since,
+up to the next entry. With nodes a, b, c in sequence, where a sets x = 1 and b sets x = 2 and y = 5, the log after c has
+started is
 
     key   step  variables               steps          changes       exits   first set
     /a    1     x: missing              a: missing     a started     0       x
@@ -26,7 +27,6 @@ from orchestrator.interpreter.rank_changes import (
     RankChanges,
     changes_from_json,
     changes_to_json,
-    compose_changes,
     undo_changes,
 )
 
@@ -220,23 +220,6 @@ class Data:
             self.marked.discard(entry.key)
             if self.undo_log:
                 self.undo_log[-1].absorb(entry)
-
-    def retain(self, keys: Container[str], frame: "Frame") -> None:
-        """Fold all entries but those of `keys`, nodes of the run's own scope, into the retained one before."""
-        retained: list[UndoEntry] = []
-        changes: RankChanges = {}
-        for entry in self.undo_log or ():
-            if not entry.path:
-                changes = compose_changes(changes, entry.changes)
-            if entry.key in keys:
-                entry.changes, changes = changes, {}
-                retained.append(entry)
-            elif retained:
-                retained[-1].absorb(entry)
-        frame.changes = compose_changes(changes, frame.changes)
-        if self.undo_log is not None:
-            self.undo_log[:] = retained
-            self.marked = {entry.key for entry in retained}
 
 
 def undo_log_to_json(undo_log: Sequence[UndoEntry] | None) -> list[list[Any]] | None:

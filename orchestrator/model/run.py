@@ -118,6 +118,7 @@ class StepDocument(Document):
     decision: Any = Field(
         None, description="What a condition compared, the values that it saw, and the port that it took."
     )
+    reused: bool = Field(False, description="Done by the run that this one is a rerun of, and not done again.")
 
 
 class Intervention(Document):

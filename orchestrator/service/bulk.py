@@ -15,8 +15,9 @@ from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
 from orchestrator.errors import OperationRefused, OrchestratorError, RunNotFound, ServerUnavailable
-from orchestrator.interpreter.restart import Changes
 from orchestrator.model.run import RunSummary, format_timestamp
+from orchestrator.reruns.restart import Changes
+from orchestrator.reruns.targets import Target
 from orchestrator.service.background import run_in_background
 from orchestrator.service.reruns import Reruns
 from orchestrator.service.runs import Operations
@@ -250,7 +251,7 @@ class Bulk:
         await self.operations.resolve(run.customer_id, run.id, node_id, job.options["action"], by=job.actor)
 
     async def _rerun(self, job: BulkJob, run: RunSummary) -> str:
-        changes = Changes(job.options.get("from_node"))
+        changes = Changes(Target(job.options.get("from_node")))
         started = await self.reruns.start(
             run.customer_id, run.id, changes, version=job.options.get("version"), key=f"bulk:{job.id}"
         )

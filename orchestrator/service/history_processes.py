@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 
 from orchestrator.errors import ServerUnavailable
+from orchestrator.reruns.restart import Rerun
 from orchestrator.service.process_pool import Busy, ProcessPool, TooCostly
 from orchestrator.temporal.history.reader import FlowReading, read_flows
+from orchestrator.temporal.history.rerun_histories import RerunJob, plan_rerun_from_histories
 
 PROCESSES = 2
 CPU_SECONDS = 20
@@ -23,6 +25,14 @@ class HistoryProcesses:
         """Read histories of a customer; raises ServerUnavailable where that takes too long."""
         try:
             return await self.pool.call(customer_id, read_flows, histories)
+        except (Busy, TooCostly) as error:
+            message = "the history of the run cannot be read in time"
+            raise ServerUnavailable(message, hint="try again in a moment") from error
+
+    async def plan_rerun(self, customer_id: str, job: RerunJob) -> Rerun | str:
+        """Plan a rerun for a customer; raises ServerUnavailable where that takes too long."""
+        try:
+            return await self.pool.call(customer_id, plan_rerun_from_histories, job)
         except (Busy, TooCostly) as error:
             message = "the history of the run cannot be read in time"
             raise ServerUnavailable(message, hint="try again in a moment") from error

@@ -79,6 +79,12 @@ class Operations:
                 raise
             return Run.from_summary(summary, links={"self": f"/api/v1/runs/{run_id}"}, complete=False)
 
+    async def is_recorded(self, customer_id: str | None, run_id: str) -> bool:
+        """Return whether a run is known, although Temporal no longer stores it."""
+        if await self.archive.get(customer_id, run_id) is not None:
+            return True
+        return await self.index.get(customer_id, run_id) is not None
+
     async def wait_for_end(self, run_id: str, seconds: float) -> Run | None:
         """Wait for a run's end and return its document; `None` while it is running, and when the process stops."""
         end = asyncio.create_task(self.runs.reader.wait_for_end(run_id, seconds))

@@ -183,6 +183,7 @@ async def run_services(settings: Settings, runs: Runs, registry: Registry) -> As
     """Open the services and run their background tasks: index, failing runs, schedules, deliveries and pruning."""
     processes = HistoryProcesses()
     runs.reader.flows.read_flows = processes.read_flows
+    runs.reader.reruns.plan_rerun = processes.plan_rerun
     async with open_services(settings, runs, registry, ProcessPool()) as services, AsyncExitStack() as stack:
         services.archiver.reader.flows.read_flows = processes.read_for_archive
         for work in (

@@ -250,25 +250,43 @@ class SimulatedEffects:
     async def run_branch(self, request: BranchRequest) -> BranchResult:
         """Run a branch with state and effects of its own, as a child workflow would."""
         parallel = request.path.rpartition("[")[0]
-        early = [event.to_json() for event in self.inbox.copy_for_branch(request.waits, parallel)]
-        state = RunState.new(
-            request.plan,
-            self.info,
-            run_input=None,
-            trigger=None,
-            now=self.now(),
-            context=request.context,
-            path=request.path,
-            overrides=request.overrides,
-        )
-        self.simulation.watch(state)
-        effects = type(self)(self.simulation, request.plan, self.info, state, waits=request.waits, early=early)
-        self.simulation.branch_states.append(state)
+        state, effects = self.open_branch(request, parallel)
         try:
             return await execute_branch(request.plan, self.info, state, effects, request.exports)
         finally:
             self.inbox.mark_read(effects.inbox.read, parallel)
             self.simulation.flows.remove(effects)
+
+    def open_branch(self, request: BranchRequest, parallel: str) -> tuple[RunState, "SimulatedEffects"]:
+        """Return the state that a branch begins with, and its effects."""
+        resume = request.resume
+        if resume is not None:
+            early = list(resume.get("inbox", ()))
+            state = RunState.from_json(request.plan, resume["state"])
+        else:
+            early = [event.to_json() for event in self.inbox.copy_for_branch(request.waits, parallel)]
+            state = RunState.new(
+                request.plan,
+                self.info,
+                run_input=None,
+                trigger=None,
+                now=self.now(),
+                context=request.context,
+                path=request.path,
+                overrides=request.overrides,
+            )
+        self.simulation.watch(state)
+        self.simulation.branch_states.append(state)
+        effects = self.make_branch_effects(request, state, early)
+        if resume is not None:
+            effects.inbox.read.extend(resume.get("read", ()))
+        return state, effects
+
+    def make_branch_effects(
+        self, request: BranchRequest, state: RunState, early: Sequence[Sequence[Any]]
+    ) -> "SimulatedEffects":
+        """Return the effects of a branch."""
+        return type(self)(self.simulation, request.plan, self.info, state, waits=request.waits, early=early)
 
     async def call_workflow(self, request: CallRequest) -> dict[str, Any]:
         """Run a called workflow in the same simulation, unless its step has an answer of its own."""

@@ -69,6 +69,12 @@ class _InterruptingEffects(SimulatedEffects):
         self.gathered: list[tuple[bool, asyncio.Future[None]]] = []
         """Paths that are held, and whether their next node runs a child."""
 
+    def make_branch_effects(
+        self, request: BranchRequest, state: RunState, early: Sequence[Sequence[Any]]
+    ) -> SimulatedEffects:
+        """Return effects that do not interrupt: a branch in a child workflow continues as new by itself."""
+        return SimulatedEffects(self.simulation, request.plan, self.info, state, waits=request.waits, early=early)
+
     def boundary_due(self, cost: int) -> bool:
         return True
 

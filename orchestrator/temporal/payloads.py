@@ -13,8 +13,8 @@ for ever, so each limit is checked before the server would:
 
 Each stays under the limit of the server because the payload's metadata and the command around it count as well. What
 a run carries over continue-as-new is one compressed payload: plan, state, unread events and branches. Where it is over
-MAX_PAYLOAD_BYTES, the logged steps lose all but 1 MiB of their data, then all but 64 kB, then the undo log is left out
-(no rerun from a node), and where that is not enough the run stays in this execution.
+MAX_PAYLOAD_BYTES, the logged steps lose all but 1 MiB of their data, then all but 64 kB, and where that is not enough
+the run stays in this execution.
 """
 
 import json
@@ -112,33 +112,29 @@ def is_within(value: Any, limit: int) -> bool:
     return measure_up_to(value, limit) <= limit and measure_json(value) <= limit
 
 
-def encode_state(state: RunState, envelope: Mapping[str, Any], *, rewinds: bool) -> RawValue | None:
-    """Encode an object with the state in its field `state`; return `None` where it is too large without any detail.
-
-    `rewinds` says that the plan can go back to a node, so that the undo log must stay.
-    """
-    for with_undo_log in (True,) if rewinds else (True, False):
-        fields = state.to_json(with_undo_log=with_undo_log)
-        log = fields.pop("log")
-        table = ValueTable(MAX_STATE_BYTES)
+def encode_state(state: RunState, envelope: Mapping[str, Any]) -> RawValue | None:
+    """Encode an object with the state in its field `state`; return `None` where it is too large without any detail."""
+    fields = state.to_json()
+    log = fields.pop("log")
+    table = ValueTable(MAX_STATE_BYTES)
+    try:
+        # The graph of 10,000 nodes has 60,000 objects, none of them data: measured, 3 s in the sandbox of tests.
+        if scope := envelope.get("plan", {}).get("scope"):
+            table.add_whole(scope)
+        table.measure([envelope, fields])
+    except ValuesTooLarge:
+        return None
+    table.max_bytes = None  # the log has its own limits
+    sizes = _measure_log(log, table)
+    logged = sum(size for step in sizes for size in step.values())
+    for log_bytes in LOG_BYTES[:1] if logged <= LOG_BYTES[-1] else LOG_BYTES:
+        trimmed = _trim_log(log, sizes, log_bytes)
         try:
-            # The graph of 10,000 nodes has 60,000 objects, none of them data: measured, 3 s in the sandbox of tests.
-            if scope := envelope.get("plan", {}).get("scope"):
-                table.add_whole(scope)
-            table.measure([envelope, fields])
-        except ValuesTooLarge:
+            encoded = encode_shared({**envelope, "state": {**fields, "log": trimmed}}, table)
+        except ValueError:
             continue
-        table.max_bytes = None  # the log has its own limits
-        sizes = _measure_log(log, table)
-        logged = sum(size for step in sizes for size in step.values())
-        for log_bytes in LOG_BYTES[:1] if logged <= LOG_BYTES[-1] else LOG_BYTES:
-            trimmed = _trim_log(log, sizes, log_bytes)
-            try:
-                encoded = encode_shared({**envelope, "state": {**fields, "log": trimmed}}, table)
-            except ValueError:
-                continue
-            if len(encoded.payload.data) <= MAX_PAYLOAD_BYTES:
-                return encoded
+        if len(encoded.payload.data) <= MAX_PAYLOAD_BYTES:
+            return encoded
     return None
 
 

@@ -30,17 +30,13 @@ def omit_empty(**entries: Any) -> dict[str, Any]:
     return {name: value for name, value in entries.items() if value not in (None, {}, [], (), "", 0, False)}
 
 
-def build_run_request(
-    plan: Plan, info: RunInfo, *, input_data: Any = None, trigger: Any = None, state: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
-    """Build the request of a run that begins at the trigger, or from a state."""
+def build_run_request(plan: Plan, info: RunInfo, *, input_data: Any = None, trigger: Any = None) -> dict[str, Any]:
+    """Build the request of a run that begins at the trigger."""
     request = {"plan": plan.to_json(), "run": info.model_dump(mode="json", exclude_defaults=True)}
     if input_data is not None:
         request["input"] = input_data
     if trigger is not None:
         request["trigger"] = trigger
-    if state is not None:
-        request["state"] = dict(state)
     return request
 
 

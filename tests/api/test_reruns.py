@@ -1,14 +1,14 @@
 """Reruns: from where a run failed or from a named node, linked both ways."""
 
 import random
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from orchestrator.interpreter.restart import Changes, plan_rerun
+from orchestrator.reruns.restart import Changes
+from orchestrator.reruns.targets import Target
 from orchestrator.temporal.client.runs import Runs
 from orchestrator.temporal.devserver import run_dev_server
 from tests.api.support import (
@@ -37,8 +37,9 @@ async def rerun(api: httpx.AsyncClient, run_id: str, **body: Any) -> dict[str, A
     return found
 
 
-def list_node_ids(run: dict[str, Any]) -> list[str]:
-    return [step["node_id"] for step in run["steps"]]
+def list_node_ids(run: dict[str, Any], *, reused: bool = False) -> list[str]:
+    """Return the nodes that the run has done itself, or those whose steps it has reused."""
+    return [step["node_id"] for step in run["steps"] if step["reused"] == reused]
 
 
 async def test_a_failed_run_is_rerun_from_where_it_failed(api: httpx.AsyncClient, world: World, customer: str) -> None:
@@ -52,6 +53,8 @@ async def test_a_failed_run_is_rerun_from_where_it_failed(api: httpx.AsyncClient
     assert (ended["status"], ended["rerun_of"]) == ("completed", run_id)
     assert ended["id"] != run_id
     assert list_node_ids(ended) == ["call", "after"], "what was done is not done again"
+    assert list_node_ids(ended, reused=True) == ["before"]
+    assert (ended["steps_completed"], ended["steps_total"]) == (3, 3)
     assert (ended["context"]["x"], ended["context"]["y"], ended["input_data"]) == (7, 7, {"n": 7})
     assert len(script.calls) == 2
     assert len({call["context"]["idempotency_key"] for call in script.calls}) == 2
@@ -114,9 +117,7 @@ async def test_other_pending_paths_are_resumed(api: httpx.AsyncClient, world: Wo
     assert list_node_ids(await rerun(api, run_id)) == ["a", "then", "other"]
 
 
-async def test_a_rerun_continues_a_cycle_and_restarts_a_loop(
-    api: httpx.AsyncClient, world: World, customer: str
-) -> None:
+async def test_a_rerun_continues_a_cycle_and_a_loop(api: httpx.AsyncClient, world: World, customer: str) -> None:
     _, script = world.script({"http.request": [UP, UP, DOWN, UP]}, customer)
     enough = {"type": "condition", "condition": {"field": "log", "operator": "length_equals", "value": 3}}
     cycle = {"count": put(log="{{ log }}."), "poll": HTTP, "enough": enough}
@@ -137,8 +138,8 @@ async def test_a_rerun_continues_a_cycle_and_restarts_a_loop(
 
     ended = await rerun(api, looped)
 
-    assert ended["context"] == {"marks": "pq", "item": "outer"}, "as before the loop's first iteration"
-    assert len(script.calls) == 4
+    assert ended["context"] == {"marks": "pq", "item": "outer"}, "what the first iteration has set is kept"
+    assert len(script.calls) == 3, "the first iteration stays done"
 
 
 INTEGER = {"input_schema": {"type": "object", "properties": {"n": {"type": "integer"}}}}
@@ -209,8 +210,14 @@ async def test_a_dry_run_lists_the_steps_and_starts_nothing(
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    assert await dry_run() == {"from_node": "call", "version": 0, "reused": ["a", "b"], "again": ["call"]}
-    assert await dry_run(from_node="b") == {"from_node": "b", "version": 0, "reused": ["a"], "again": ["b", "call"]}
+    plan = await dry_run()
+    assert (plan["from_node"], plan["version"], plan["reused"], plan["again"]) == ("call", 0, ["a", "b"], ["call"])
+    assert plan["begins_at"] == ["call"]
+    assert plan["nodes"][2] == {
+        "name": "call", "reused": 0, "again": 1, "continued": 0, "kept_keys": 0, "undone": 0
+    }  # fmt: skip
+    earlier = await dry_run(from_node="b")
+    assert (earlier["from_node"], earlier["reused"], earlier["again"]) == ("b", ["a"], ["b", "call"])
     assert len(script.calls) == 1
     assert (await api.get(f"/runs/{run_id}")).json()["reruns"] == []
 
@@ -229,23 +236,31 @@ async def test_a_rerun_with_the_same_key_starts_once(api: httpx.AsyncClient, wor
     assert len(script.calls) == 2
 
 
-async def test_a_run_that_is_running_or_was_undone_cannot_be_rerun(
+async def test_a_run_that_is_running_cannot_be_rerun(api: httpx.AsyncClient) -> None:
+    going = await start_run(api, {"a": WAIT}, "trigger -> a")
+
+    refused = await api.post(f"/runs/{going}/rerun")
+
+    assert (refused.status_code, "has not ended" in refused.json()["detail"]) == (409, True)
+
+
+async def test_a_run_that_was_undone_begins_at_the_first_step_that_was_undone(
     api: httpx.AsyncClient, world: World, customer: str
 ) -> None:
-    world.script({"email.send": {"error": {"message": "no", "recoverable": False}}}, customer)
-    going = await start_run(api, {"a": WAIT}, "trigger -> a")
-    book = {
-        "type": "action", "action": "http.request", "config": {"url": "http://a.example"},
-        "compensate": {"action": "http.request", "config": {"url": "http://a.example/undo"}},
-    }  # fmt: skip
+    no = {"error": {"message": "no", "recoverable": False}}
+    _, script = world.script({"email.send": [no, UP]}, customer)
+    book = {**HTTP, "compensate": {"action": "http.request", "config": {"url": "http://a.example/undo"}}}
     mail = {"type": "action", "action": "email.send", "config": {"to": "a@example.org", "subject": "s", "text": "b"}}
-    undone = await start_run(api, {"book": book, "mail": mail}, "trigger -> book", "book -> mail")
-    await wait_for_status(api, undone, "failed")
+    nodes = {"a": put(x=1), "book": book, "mail": mail}
+    run_id = await start_run(api, nodes, "trigger -> a", "a -> book", "book -> mail")
+    await wait_for_status(api, run_id, "failed")
 
-    refused = [await api.post(f"/runs/{run_id}/rerun") for run_id in (going, undone)]
+    plan = (await api.post(f"/runs/{run_id}/rerun", json={"dry_run": True})).json()
+    ended = await rerun(api, run_id)
 
-    assert [answer.status_code for answer in refused] == [409, 409]
-    assert "undone" in refused[1].json()["detail"]
+    assert (plan["begins_at"], plan["reused"], plan["undone"]) == (["book"], ["a"], ["book"])
+    assert (ended["status"], list_node_ids(ended)) == ("completed", ["book", "mail"])
+    assert len(script.calls) == 5, "booked, mailed, undone, booked and mailed again"
 
 
 async def test_a_rerun_finds_the_start_of_a_node_after_continue_as_new(tmp_path: Path) -> None:
@@ -266,9 +281,8 @@ async def test_a_rerun_finds_the_start_of_a_node_after_continue_as_new(tmp_path:
 
 
 async def _rerun_from(runs: Runs, run_id: str, node_id: str) -> str:
-    old = await runs.reader.read_ended_run(run_id)
-    rerun = plan_rerun(old, old.plan, Changes(node_id), f"{run_id}-again", datetime.now(UTC))
-    return (await runs.start(runs.prepare(rerun.plan, run_id=rerun.info.id, state=rerun.state, rerun_of=run_id))).id
+    rerun = await runs.reader.reruns.plan("", run_id, Changes(Target(node_id)), f"{run_id}-again")
+    return (await runs.start(runs.prepare_rerun(rerun))).id
 
 
 async def test_a_run_with_more_data_than_a_message_holds_is_rerun(

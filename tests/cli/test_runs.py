@@ -156,6 +156,10 @@ def test_a_failed_run_is_rerun(dev: Dev, command: InProcess, tmp_path: Path) -> 
 
     ended = command("runs", "watch", again, "--json")
     assert (ended.code, json.loads(ended.out)["rerun_of"]) == (1, run_id)
+    plan = require_success(command("runs", "rerun", run_id, "--dry-run"))
+    assert [line.split() for line in plan.splitlines()] == [
+        ["starts", "at", "fails,", "version", "0"], ["reuses", "first"], ["reruns", "fails"]
+    ]  # fmt: skip
     nowhere = command("runs", "rerun", run_id, "--from", "nowhere")
     assert (nowhere.code, "one of first, fails" in nowhere.err) == (2, True)
 
@@ -219,7 +223,10 @@ def test_runs_of_a_filter_are_cancelled_at_once(dev: Dev, command: InProcess, tm
         (("cancel",), "name a run, or select runs"),
         (("cancel", "r", "--workflow", "w"), "name a run or select runs, not both"),
         (("pause", "r", "--dry-run"), "--dry-run is for runs that are selected by a filter"),
-        (("rerun", "--status", "failed", "--input", "{}"), "--input and --variables are for one run"),
+        (
+            ("rerun", "--status", "failed", "--input", "{}"),
+            "--input, --variables, --path and --failed-items are for one run",
+        ),
         (("send", "-", "go"), "name a run, or select runs"),
         (("send", "-", "go", "--workflow", "w", "--event-key", "k"), "--event-key is for one run"),
         (("resolve", "-", "a", "fallback", "--node", "a", "--value", "1"), "--value, --parameters and --target are"),

@@ -56,25 +56,6 @@ def test_going_back_restores_the_ranks_and_exits_of_then(entries: list[int], mov
                 )
 
 
-@pytest.mark.thorough
-@settings(max_examples=300, deadline=None, derandomize=True, database=None)
-@given(st.lists(RANKS, unique=True, min_size=3), st.sets(RANKS), st.lists(RANKS, max_size=5))
-def test_entries_that_are_folded_leave_the_others_right(ranks: list[int], retained: set[int], later: list[int]) -> None:
-    frame, data = Frame(sorted(ranks)), Data({"steps": {}}, undo_log=[])
-    copies: dict[int, list[int]] = {}
-    while frame.active:
-        rank = frame.take()
-        copies[rank] = list(frame.active)
-        data.mark(f"/{rank}", 1, frame)
-    for rank in later:
-        frame.activate(rank)
-    data.retain({f"/{rank}" for rank in retained}, frame)
-    for rank in sorted(retained & set(copies), reverse=True):
-        data.rewind(f"/{rank}", frame)
-
-        assert frame.active == copies[rank]
-
-
 def test_the_undo_log_of_a_wide_fan_out_grows_with_its_width() -> None:
     """With the whole list of active ranks in each entry it took 74 MB."""
     width = 5_500

@@ -8,7 +8,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from temporalio.api.workflowservice.v1 import PollWorkflowTaskQueueRequest
@@ -17,9 +17,10 @@ from temporalio.worker import Worker
 from temporalio.worker._workflow_instance import _WorkflowLogicFlag
 
 from orchestrator.errors import OperationRefused
-from orchestrator.interpreter.restart import Changes, plan_rerun
 from orchestrator.model.plan import Plan
 from orchestrator.model.run import Run
+from orchestrator.reruns.restart import Changes
+from orchestrator.reruns.targets import Target
 from orchestrator.temporal.client.runs import Runs
 from orchestrator.temporal.client.visibility import STATUSES
 from orchestrator.temporal.workflow.run_workflow import RunWorkflow
@@ -147,8 +148,8 @@ class Delicate:
     """The worker has the flag `BATCH`."""
     start: Mapping[str, Any] = field(default_factory=dict)
     """How it is started."""
-    rerun: bool = False
-    """The run is begun again from its failed node; `status` is that of the second one."""
+    rerun: Target | None = None
+    """Where the run is begun again once it has ended; `status` is that of the second one."""
     broken_first: bool = False
     """The worker of an earlier release fails the first workflow task."""
     lost_first: bool = False
@@ -158,6 +159,7 @@ class Delicate:
 NOTE = {"type": "action", "action": "work"}
 LOCAL = {**NOTE, "execution": "local"}
 BROKEN = {"error": {"message": "no", "recoverable": False}}
+LATE = {"error": {"message": "no answer", "error_type": "timeout_error", "recoverable": False}}
 LOCKED = {"error": {"message": "locked", "error_type": "action_error"}}
 ONCE = {"maximum_attempts": 1}
 APPROVAL = {"title": "To be approved", "assignees": ["ann"]}
@@ -613,9 +615,34 @@ CONTINUED: tuple[Delicate, ...] = (
         },
         ("trigger -> before", "before -> each", "each -> last", "last -> more"),
         executions=2,
-        answers={"last": [BROKEN, {"output": {}}]},
+        answers={"last": [LATE, {"output": {}}]},
         more={"settings": {"compensate": "never"}},
-        rerun=True,
+        rerun=Target(),
+    ),
+    Delicate(
+        "rerun: the failed items of a loop, of which each keeps what it had done",
+        {
+            "each": make_loop(8, "n", "note", on_item_error="continue"),
+            "note": NOTE,
+            "flaky": {"type": "action", "action": "flaky", "retry": ONCE},
+        },
+        ("trigger -> each", "note -> flaky"),
+        executions=2,
+        answers={"flaky": [*[BROKEN] * 8, {"output": {}}]},
+        rerun=Target(failed_items=True),
+    ),
+    Delicate(
+        "rerun: a branch in a child workflow that goes on where it had failed",
+        {
+            "fork": make_fork(["a"], ["b"], mode="child", on_branch_error="wait"),
+            "a": NOTE,
+            "b": NOTE,
+            "flaky": {"type": "action", "action": "flaky", "retry": ONCE},
+        },
+        ("trigger -> fork", "b -> flaky"),
+        events=("CHILD_WORKFLOW_EXECUTION_FAILED",),
+        answers={"flaky": [BROKEN, {"output": {}}]},
+        rerun=Target(),
     ),
 )
 
@@ -1325,7 +1352,7 @@ async def run_delicate(world: World, case: Delicate) -> list[str]:
     if case.rerun:
         async with run_flagged_worker(apart, batch=case.batch):
             await apart.wait_for_end(slug)
-            ids.append(await begin_again(apart, slug))
+            ids.append(await begin_again(apart, slug, case.rerun))
     play = await make_play(apart, script, plan, ids[-1])
     async with run_flagged_worker(apart, batch=case.batch):
         if case.operate is not None:
@@ -1355,12 +1382,9 @@ async def make_play(world: World, script: Script, plan: Plan, run_id: str) -> Pl
     return Play(world, world.runs, script, plan, run_id, execution.workflow_execution_info.first_run_id)
 
 
-async def begin_again(world: World, run_id: str) -> str:
-    old = await world.runs.reader.read_ended_run(run_id)
-    rerun = plan_rerun(old, old.plan, Changes(), f"{run_id}-again", datetime.now(UTC))
-    prepared = world.runs.prepare(
-        rerun.plan, run_id=f"{run_id}-again", state=rerun.state, rerun_of=run_id, attempt=rerun.info.attempt
-    )
+async def begin_again(world: World, run_id: str, target: Target) -> str:
+    rerun = await world.runs.reader.reruns.plan("", run_id, Changes(target), f"{run_id}-again")
+    prepared = world.runs.prepare_rerun(rerun)
     return (await world.runs.start(prepared)).id
 
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -11,9 +12,11 @@ from temporalio.converter import DefaultPayloadConverter
 
 from orchestrator.interpreter.state import RunState
 from orchestrator.model.run import RunInfo
+from orchestrator.reruns.restart import Changes, Rerun
+from orchestrator.reruns.targets import Target
 from orchestrator.temporal.history.reader import read_flow, read_flows
 from orchestrator.temporal.history.recorded_execution import HistoryMismatch, RecordedExecution
-from orchestrator.temporal.history.state_before import read_state_before
+from orchestrator.temporal.history.rerun_histories import RerunJob, plan_rerun_from_histories
 from orchestrator.temporal.payloads import decode_shared
 from tests.histories import read_histories
 from tests.temporal.delicate_runs import make_loop
@@ -109,18 +112,20 @@ def test_the_result_of_an_action_is_shown_before_a_worker_takes_it() -> None:
     assert reading.run.complete
 
 
-def test_the_state_before_a_step_begins_there() -> None:
+def test_the_state_before_a_step_is_found_by_walking_to_it() -> None:
     """A run that goes on from this state does the step and all that follow."""
     plan = make_plan({"each": make_loop(3, "n", "work"), "work": WORK}, "trigger -> each", customer="long")
-    history = make_loop_history(plan, RunInfo(id="long"), "each", "work", 3)
-    before = read_state_before("long", history.SerializeToString(), "each[1]/work")
+    history = make_loop_history(plan, RunInfo(id="long"), "each", "work", 3).SerializeToString()
+    changes = Changes(Target("work", "each[1]"))
+    job = RerunJob("long", {"long": [("long", history)]}, changes, "again", datetime.now(UTC))
+    rerun = plan_rerun_from_histories(job)
 
-    assert before is not None
-    state = RunState.from_json(plan, before["state"])
-    assert [step.id for step in state.log] == ["each", "each[0]/work"]
+    assert isinstance(rerun, Rerun)
+    state = RunState.from_json(plan, rerun.request["state"])
+    assert [(step.id, step.reused) for step in state.log] == [("each", False), ("each[0]/work", True)]
     assert state.data.context["n"] == 1
     assert state.data.context["steps"] == {}
-    assert read_state_before("long", history.SerializeToString(), "each[3]/work") is None
+    assert rerun.begins_at == ["each[1]/work"]
 
 
 @pytest.mark.parametrize("version", ["two", None, [1], 1.5])

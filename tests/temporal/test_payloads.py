@@ -54,7 +54,7 @@ def test_a_log_of_large_errors_is_carried_over() -> None:
     """Their details were in no limit: compressing them raised ValueError, which failed the workflow task for ever."""
     state = make_state()
     add_failures(state, 400, 90_000)
-    encoded = encode_state(state, {}, rewinds=False)
+    encoded = encode_state(state, {})
 
     assert encoded is not None
     assert len(encoded.payload.data) <= MAX_PAYLOAD_BYTES
@@ -63,7 +63,7 @@ def test_a_log_of_large_errors_is_carried_over() -> None:
 def test_a_state_that_cannot_be_compressed_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compression, "MAX_TEXT_BYTES", 100_000)
 
-    assert encode_state(make_state(text=make_text(200_000)), {}, rewinds=False) is None
+    assert encode_state(make_state(text=make_text(200_000)), {}) is None
 
 
 def test_values_that_share_their_parts_are_not_written_out() -> None:

@@ -82,8 +82,8 @@ UNWRITTEN = {
 }
 """Types of events that no run has, and why; those of Nexus, which nothing uses, are left out."""
 
-UNRECORDED = {"_open_to_json: kind=busy", "RunState.to_json: undone"}
-"""What is only in the answer to a query: the state of a run that has ended."""
+UNRECORDED = {"_open_to_json: kind=busy", "RunState.to_json: undone", "ParallelFrame.to_json: children"}
+"""What no run writes: the state of one that has ended, and what its branches begin with where it is rerun."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from urllib.parse import quote
 from temporalio.api.common.v1 import Payload
 from temporalio.client import (
     Client,
-    WorkflowExecutionStatus,
     WorkflowFailureError,
     WorkflowHandle,
 )
@@ -21,14 +20,12 @@ from temporalio.converter import DefaultPayloadConverter
 from temporalio.service import RPCError, RPCStatusCode
 
 from orchestrator.errors import BadCursor, OperationRefused, RunNotFound
-from orchestrator.interpreter.restart import EndedRun
-from orchestrator.model.plan import Plan
-from orchestrator.model.run import ENDED, Run, RunInfo
+from orchestrator.model.run import ENDED, Run
 from orchestrator.settings import Settings
 from orchestrator.temporal.client.connection import translate_rpc_errors
 from orchestrator.temporal.client.flow_reader import FlowReader
+from orchestrator.temporal.client.rerun_reader import RerunReader
 from orchestrator.temporal.client.run_tree import RunTree
-from orchestrator.temporal.history.reader import read_state
 from orchestrator.temporal.history.stream import Cursor, follow, follow_tail
 from orchestrator.temporal.history.stream_events import StreamEvent
 from orchestrator.temporal.requests import read_request
@@ -56,6 +53,7 @@ class RunReader:
         self.settings = settings
         self.flows = FlowReader(client)
         self.histories = self.flows.histories
+        self.reruns = RerunReader(client, self.histories)
 
     async def read_document(self, run_id: str) -> Run:
         """Return the run document with the steps of all branches; raises RunNotFound."""
@@ -65,20 +63,6 @@ class RunReader:
         """Return the run with its branches; `previous` saves reading branches that had ended by then."""
         async with translate_rpc_errors(run_id):
             return await RunTree.read(self.flows, run_id, previous)
-
-    async def read_ended_run(self, run_id: str) -> EndedRun:
-        """Return the plan and the state of a run that has ended; raises RunNotFound and OperationRefused."""
-        async with translate_rpc_errors(run_id):
-            described = await self._handle(run_id).describe()
-            if described.status == WorkflowExecutionStatus.RUNNING:
-                raise OperationRefused(f"run {run_id} has not ended", hint="cancel it first")
-            history = await self.flows.histories.fetch(run_id, str(described.run_id))
-        answer = await asyncio.to_thread(read_state, run_id, history)
-        if answer is None:
-            raise OperationRefused(f"the state of run {run_id} cannot be read from its history")
-        failure = (await self.read_document(run_id)).failure or {}
-        info = RunInfo.model_validate(answer["run"])
-        return EndedRun(Plan.model_validate(answer["plan"]), info, answer["state"], failure.get("node_id"))
 
     async def read_recorded_plan(self, run_id: str) -> RecordedPlan:
         """Return the plan that a run executes, from the first event of its history; raises RunNotFound."""

@@ -178,7 +178,14 @@ async def _read_branch(reader: FlowReader, branch: dict[str, Any], known: dict[s
         return _Unread() if over else None  # it has run, and Temporal has deleted it since; or it has never started
     running = described.status == WorkflowExecutionStatus.RUNNING
     pending = [*described.raw_description.pending_activities]
-    return Branch(workflow_id, branch["path"], reading.run, reading.branches, pending, running)
+    run = _mark_reused(reading.run) if branch.get("reused") else reading.run
+    inner = [{**entry, **({"reused": True} if branch.get("reused") else {})} for entry in reading.branches]
+    return Branch(workflow_id, branch["path"], run, inner, pending, running)
+
+
+def _mark_reused(run: Run) -> Run:
+    """Mark the steps of a branch that an earlier run has completed."""
+    return run.model_copy(update={"steps": [step.model_copy(update={"reused": True}) for step in run.steps]})
 
 
 async def _mark_untaken(client: Client, described: WorkflowExecutionDescription, reading: FlowReading, run: Run) -> Run:

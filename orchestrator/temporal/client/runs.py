@@ -26,10 +26,11 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from orchestrator.errors import OperationRefused
-from orchestrator.interpreter.value_table import ValueTable
+from orchestrator.interpreter.state import RunState
 from orchestrator.model.plan import Plan
 from orchestrator.model.run import RunInfo
 from orchestrator.model.run_ids import draw_run_id
+from orchestrator.reruns.restart import Rerun
 from orchestrator.settings import Settings
 from orchestrator.telemetry.metrics import RUNS_STARTED
 from orchestrator.telemetry.workflow_labels import WORKFLOWS
@@ -46,7 +47,7 @@ from orchestrator.temporal.client.run_reader import RunReader
 from orchestrator.temporal.client.updates import execute_update
 from orchestrator.temporal.client.visibility import RERUN_OF, STATUSES, Visibility, read_terminated_status
 from orchestrator.temporal.markdown import escape_markdown
-from orchestrator.temporal.payloads import MAX_PAYLOAD_BYTES, encode_shared
+from orchestrator.temporal.payloads import MAX_PAYLOAD_BYTES, encode_state
 from orchestrator.temporal.requests import (
     build_run_request,
     encode_request,
@@ -111,29 +112,26 @@ class Runs:
         trigger_type: str = "manual",
         run_id: str | None = None,
         delivery_id: str | None = None,
-        state: dict[str, Any] | None = None,
-        rerun_of: str | None = None,
-        attempt: int = 1,
     ) -> PreparedRun:
         """Encode the request of a run. Raises OperationRefused where it is larger than Temporal stores."""
-        info = RunInfo(
-            id=run_id or draw_run_id(plan.id),
-            customer_id=plan.customer_id,
-            trigger_type=trigger_type,
-            rerun_of=rerun_of,
-            attempt=attempt,
-        )
-        request = build_run_request(plan, info, input_data=input_data, trigger=trigger, state=state)
-        # Without a state the envelope stays readable in Temporal's page.
-        envelope = None if state is None else encode_shared(split_request(request)[1], ValueTable())
-        args = encode_request(request, envelope)
-        size = measure_arguments(args)
-        if size > MAX_PAYLOAD_BYTES:
-            raise OperationRefused(
-                f"the workflow with its input is {size:,} bytes; the limit for starting a run is {MAX_PAYLOAD_BYTES:,}",
-                hint="store large data elsewhere and pass a reference",
-            )
+        info = RunInfo(id=run_id or draw_run_id(plan.id), customer_id=plan.customer_id, trigger_type=trigger_type)
+        args = encode_request(build_run_request(plan, info, input_data=input_data, trigger=trigger))
+        _require_small(measure_arguments(args))
         return PreparedRun(plan, info, input_data, args, delivery_id, is_new=run_id is None)
+
+    def prepare_rerun(self, rerun: Rerun, *, delivery_id: str | None = None) -> PreparedRun:
+        """Encode the request of a rerun; its oldest steps lose their data where that is too much for Temporal."""
+        request = build_run_request(rerun.plan, rerun.info)
+        envelope = {**split_request(request)[1], **rerun.request}
+        encoded = encode_state(RunState.from_json(rerun.plan, envelope.pop("state")), envelope)
+        if encoded is None:
+            raise OperationRefused(
+                "the data of this run is too large to start another run with",
+                hint="begin at an earlier step, or store large data elsewhere and pass a reference",
+            )
+        args = encode_request(request, encoded)
+        _require_small(measure_arguments(args))
+        return PreparedRun(rerun.plan, rerun.info, None, args, delivery_id)
 
     async def start(self, run: PreparedRun) -> StartedRun:
         """Start a run. Where it has been started before, start nothing and return the first one.
@@ -317,6 +315,14 @@ class Runs:
                 if described.status == WorkflowExecutionStatus.TERMINATED:
                     state = await read_terminated_status(self.client, run_id, str(described.run_id))
                 raise OperationRefused(f"run {run_id} has already ended ({state})") from error
+
+
+def _require_small(size: int) -> None:
+    if size > MAX_PAYLOAD_BYTES:
+        raise OperationRefused(
+            f"the workflow with its input is {size:,} bytes; the limit for starting a run is {MAX_PAYLOAD_BYTES:,}",
+            hint="store large data elsewhere and pass a reference",
+        )
 
 
 def build_priority(plan: Plan) -> Priority:

@@ -31,8 +31,8 @@ class Histories:
     def __init__(self, client: Client) -> None:
         self.client = client
 
-    async def fetch(self, workflow_id: str, execution: str) -> bytes:
-        """Return the history of an execution, encoded; raises RPCError."""
+    async def fetch(self, workflow_id: str, execution: str | None) -> bytes:
+        """Return the history of an execution, or of the latest one, encoded; raises RPCError."""
         handle = self.client.get_workflow_handle(workflow_id, run_id=execution)
         events = [event async for event in handle.fetch_history_events(skip_archival=True)]
         return History(events=events).SerializeToString()

@@ -1,9 +1,8 @@
-"""Read the run document of one execution, and its state at any step, from its recorded events. No worker, no I/O.
+"""Read the run document of one execution, from its recorded events. No worker, no I/O.
 
 Reading takes as long as the nodes of the execution have taken: it belongs into a process of its own.
 """
 
-import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -63,16 +62,6 @@ def read_flow(workflow_id: str, events: Sequence[HistoryEvent]) -> FlowReading:
         execution.close()
 
 
-def read_state(workflow_id: str, history: bytes) -> dict[str, Any] | None:
-    """Return `{plan, run, state}` of the execution at the end of its history; `None` where it cannot be read."""
-    execution = RecordedExecution(workflow_id, History.FromString(history).events)
-    try:
-        flow = get_flow(execution) if read_as_far_as_possible(execution) else None
-        return None if flow is None else describe_state(flow)
-    finally:
-        execution.close()
-
-
 def read_as_far_as_possible(execution: RecordedExecution) -> bool:
     """Read to the end, or as far as interpreter and history agree; return whether they do."""
     try:
@@ -90,12 +79,6 @@ def get_flow(execution: RecordedExecution) -> Flow | None:
         return execution.run_workflow.flow
     except ApplicationError:  # its request is one that no worker could read
         return None
-
-
-def describe_state(flow: Flow) -> dict[str, Any]:
-    """Return a copy of the plan and the state, from which a run can be continued."""
-    state = copy.deepcopy(flow.state.to_json())  # the flow goes on, and when it is discarded its steps are cancelled
-    return {"plan": flow.plan.to_json(), "run": flow.info.model_dump(mode="json"), "state": state}
 
 
 def _add_results(

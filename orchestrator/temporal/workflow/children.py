@@ -139,6 +139,13 @@ class Children:
         branch: dict[str, Any] = {"path": request.path, "exports": list(request.exports)}
         if request.overrides:
             branch["overrides"] = [override.to_json() for override in request.overrides]
+        if request.resume is not None:  # its state has the variables, and its events are those that it has not read
+            return {
+                **build_run_request(request.plan, self.info),
+                **request.resume,
+                "branch": branch,
+                **omit_empty(paused=paused),
+            }
         early = [event.to_json() for event in self.inbox.copy_for_branch(request.waits, parallel)]
         return {
             **build_run_request(request.plan, self.info, input_data=request.context),

@@ -113,12 +113,12 @@ class Flow:
             paused=self.effects.paused,
             branches=list(self.effects.children.branches),
         )
-        envelope = encode_state(self.state, split_request(request)[1], rewinds=self.plan.rewinds)
+        envelope = encode_state(self.state, split_request(request)[1])
         args = None if envelope is None else encode_request(request, envelope)
         if args is not None and measure_arguments(args) > MAX_PAYLOAD_BYTES:
             # Together with the state the plan is compressed, and what both of them hold is written once.
             request.pop("input", None)
-            whole = encode_state(self.state, request, rewinds=self.plan.rewinds)
+            whole = encode_state(self.state, request)
             args = None if whole is None else wrap_whole_request(whole)
         if args is None and self._warn(TOO_LARGE):
             workflow.metric_meter().create_counter(STATES_TOO_LARGE, "Runs too large to continue as new.").add(1)
