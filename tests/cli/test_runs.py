@@ -66,6 +66,29 @@ def test_an_operator_resolves_a_failed_step(dev: Dev, command: InProcess, tmp_pa
     assert ended["output"] == {"fallback": True, "value": 7}
 
 
+def test_a_run_is_repaired(dev: Dev, command: InProcess, tmp_path: Path) -> None:
+    run_id = (command("run", write_failing(tmp_path, on_error="pause"), "--detach")).out.strip()
+    asyncio.run(wait_for_status(dev, run_id, "waiting"))
+    wrong = [
+        command("runs", "repair", run_id, "skip_node"),
+        command("runs", "repair", run_id, "set_variables", "call", "--value", "{}"),
+        command("runs", "repair", run_id, "set_result", "call"),
+        command("runs", "repair", run_id, "skip_node", "other"),
+    ]
+    right = command("runs", "repair", run_id, "set_result", "call", "--value", '{"by": "hand"}', "--reason", "a call")
+    ended = asyncio.run(wait_for_status(dev, run_id, "completed"))
+
+    assert [(each.code, each.err.splitlines()[0]) for each in wrong] == [
+        (2, "error: skip_node needs a node or a step"),
+        (2, "error: set_variables takes no step"),
+        (2, "error: set_result needs --value"),
+        (2, "error: there is no node 'other'"),
+    ]
+    assert (right.code, right.out) == (0, f"run {run_id}: set_result call\n")
+    assert ended["steps"][0]["output_data"] == {"by": "hand"}
+    assert [(each["kind"], each["reason"]) for each in ended["interventions"]] == [("set_result", "a call")]
+
+
 @pytest.mark.parametrize(
     "args", [("show",), ("watch",), ("cancel",), ("terminate", "--yes"), ("pause",), ("resume",), ("send", "go")]
 )

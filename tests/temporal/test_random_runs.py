@@ -16,21 +16,21 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from temporalio.client import WorkflowHistory
 
-from orchestrator.errors import OperationRefused, RunNotFound
+from orchestrator.errors import OperationRefused, RunNotFound, ServerUnavailable
 from orchestrator.model.plan import Plan
-from orchestrator.model.run import ENDED, Run
+from orchestrator.model.run import ENDED, RepairKind, Run
 from orchestrator.planner.planner import check
 from orchestrator.simulator.simulate import simulate
 from orchestrator.temporal.client.runs import Runs
 from orchestrator.temporal.devserver import run_dev_server
 from orchestrator.temporal.payloads import TRIMMED
-from tests.graphs import Generated, draw_structured
+from tests.graphs import VALUES, VARIABLES, Generated, draw_structured
 from tests.interpreter.test_resume import drop_times
 from tests.temporal.answers import Script
 from tests.temporal.delicate_runs import ARRIVALS, SUGGESTED_AT, make_fork, make_loop, read_type, run_flagged_worker
@@ -251,7 +251,7 @@ async def test_whatever_an_operator_does_a_run_ends_and_replays(workers: tuple[W
         script.seconds = 0.03
         plan = check(let_operators_decide(graph.definition, chance) | {"customer_id": customer}).require()
         run_id = await world.start(plan, build_input(number))
-        operator = Operator(world, run_id, chance, counts)
+        operator = Operator(world, run_id, [node["id"] for node in graph.definition["nodes"]], chance, counts)
         await operator.interfere()
         run = await operator.end()
         where = f"seed {SEED}, graph {number}: {json.dumps(graph.definition)}"
@@ -270,6 +270,7 @@ async def test_whatever_an_operator_does_a_run_ends_and_replays(workers: tuple[W
     assert counts["runs"] >= 20
     # Few runs come to wait for an operator, and on a slow machine none may in time.
     assert min(counts[name] for name in ("pause", "resume", "cancel")) > 0
+    assert sum(counts[kind] for kind in get_args(RepairKind)) > 0
 
 
 def let_operators_decide(definition: dict[str, Any], chance: random.Random) -> dict[str, Any]:
@@ -281,11 +282,17 @@ def let_operators_decide(definition: dict[str, Any], chance: random.Random) -> d
     return {**definition, "nodes": nodes, "settings": {**definition["settings"], "compensate": "both"}}
 
 
+OPERATIONS = ("pause", "resume", "resolve", "resolve", "event", "cancel", *["repair"] * 4)
+
+
 class Operator:
     """Does something to a run now and then."""
 
-    def __init__(self, world: World, run_id: str, chance: random.Random, counts: Counter[str]) -> None:
+    def __init__(
+        self, world: World, run_id: str, nodes: Sequence[str], chance: random.Random, counts: Counter[str]
+    ) -> None:
         self.world = world
+        self.nodes = nodes
         self.run_id = run_id
         self.chance = chance
         self.counts = counts
@@ -294,12 +301,13 @@ class Operator:
     async def interfere(self) -> None:
         for _ in range(self.chance.randint(1, 6)):
             await asyncio.sleep(self.chance.random() * 0.15)
-            operation = self.chance.choice(("pause", "resume", "resolve", "resolve", "event", "cancel"))
+            operation = self.chance.choice(OPERATIONS)
             try:
                 done = await self.do(operation)
-            except (OperationRefused, RunNotFound):
-                continue  # the run has ended
-            if operation != "resolve":
+            except (OperationRefused, RunNotFound, ServerUnavailable):
+                self.counts["refused repairs"] += operation == "repair"
+                continue  # the run has ended, or cannot take the repair as it is now
+            if operation not in ("resolve", "repair"):
                 self.counts[operation] += done
 
     async def do(self, operation: str) -> bool:
@@ -319,7 +327,32 @@ class Operator:
                 self.cancelled = True
             case "resolve":
                 return await self.resolve(self.chance.choice(("retry", "skip", "fallback", "abort")))
+            case "repair":
+                return await self.repair(self.chance.choice(get_args(RepairKind)))
         return True
+
+    async def repair(self, kind: str) -> bool:
+        if self.chance.random() < 0.5:
+            await self.world.runs.pause(self.run_id)
+        run = await self.world.runs.reader.read_document(self.run_id)
+        steps = [step.id for step in run.steps if step.status not in ENDED]
+        steps += [str(wait["step_id"] or wait["node_id"]) for wait in run.waiting_for]
+        if not steps and kind != "set_variables":
+            return False
+        target = {"step_id": self.chance.choice(steps)} if steps and self.chance.random() < 0.6 else self.draw_node(run)
+        values = {
+            "set_variables": {"variables": {self.chance.choice(VARIABLES): self.chance.choice(VALUES)}},
+            "set_parameters": {"parameters": {"text": "{{ v0 }}"}, **target},
+            "set_result": {"result": {"by": "hand"}, **target},
+        }
+        await self.world.runs.repair(self.run_id, {"kind": kind, **values.get(kind, target)}, by="Ada")
+        self.counts[kind] += 1
+        return True
+
+    def draw_node(self, run: Run) -> dict[str, str]:
+        """Name a node, within the iteration or branch of some step."""
+        paths = ["", *(step.path for step in run.steps)]
+        return {"node_id": self.chance.choice(self.nodes), "path": self.chance.choice(paths)}
 
     async def resolve(self, action: str) -> bool:
         run = await self.world.runs.reader.read_document(self.run_id)
@@ -338,7 +371,7 @@ class Operator:
             try:
                 await self.world.runs.resume(self.run_id)
                 await self.resolve("skip")
-            except OperationRefused:
+            except (OperationRefused, ServerUnavailable):
                 continue  # it has ended, or the step has been resolved
             await asyncio.sleep(0.05)
 
