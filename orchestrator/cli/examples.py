@@ -64,7 +64,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "workflows pause": ("orchestrator workflows pause order_flow",),
     "workflows archive": ("orchestrator workflows archive order_flow",),
     "workflows rollback": ("orchestrator workflows rollback order_flow 3",),
-    "workflows delete": ("orchestrator workflows delete order_flow",),
+    "workflows stats": ("orchestrator workflows stats order_flow", "orchestrator workflows stats order_flow --json"),
+    "workflows delete": ("orchestrator workflows delete order_flow --yes",),
     "workflows start": (
         """orchestrator workflows start order_flow --input '{"id": 7}'""",
         "orchestrator workflows start order_flow --idempotency-key order-7",
@@ -118,7 +119,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "keys list": ("orchestrator keys list",),
     "keys rotate": (f"orchestrator keys rotate {KEY} --grace-hours 24",),
-    "keys revoke": (f"orchestrator keys revoke {KEY}",),
+    "keys revoke": (f"orchestrator keys revoke {KEY} --yes",),
     "audit list": ("orchestrator audit list --since 7d", f"orchestrator audit list --target {RUN}"),
     "audit export": ("orchestrator audit export --since 2026-01-01T00:00:00Z > audit.jsonl",),
     "secrets list": ("orchestrator secrets list", "orchestrator secrets list --customer acme"),

@@ -10,6 +10,7 @@ import typer
 
 from orchestrator.cli import options
 from orchestrator.cli.api_command import add_server_options, api_command, pop_server_options
+from orchestrator.cli.confirmation import require_confirmation
 from orchestrator.cli.failures import ADMIN_HINT, UsageError
 from orchestrator.cli.moments import format_moment
 from orchestrator.cli.output import print_json, print_note, print_result, print_table
@@ -203,9 +204,11 @@ def rotate(
 
 
 @api_command(app)
-def revoke(client: "ApiClient", key: KeyId, as_json: options.Json = False) -> None:
+def revoke(client: "ApiClient", key: KeyId, confirmed: options.Yes = False, as_json: options.Json = False) -> None:
     """Revoke a key permanently."""
     from orchestrator.cli.client import quote_id
 
-    client.request("DELETE", f"/keys/{quote_id(key)}")
+    path = f"/keys/{quote_id(key)}"
+    require_confirmation(f"revoke key {key} for good?", confirmed=confirmed)
+    client.request("DELETE", path)
     print_result(f"key {key} is revoked", {"id": key, "revoked": True}, as_json=as_json)

@@ -8,6 +8,7 @@ import typer
 from orchestrator.cli import options
 from orchestrator.cli.api_command import api_command
 from orchestrator.cli.bulk import follow_job
+from orchestrator.cli.confirmation import require_confirmation
 from orchestrator.cli.files import list_definition_files, parse_json_argument, read_json
 from orchestrator.cli.moments import format_moment
 from orchestrator.cli.output import format_json, print_json, print_line, print_note, print_result, print_table
@@ -268,15 +269,47 @@ def rollback(
     _print_status(document, as_json=as_json)
 
 
+@api_command(app, only_reads=True)
+def stats(
+    client: "ApiClient",
+    workflow: options.WorkflowId,
+    version: Annotated[
+        int | None, typer.Option(metavar="N", min=0, help="Only runs of this version; 0 is the draft.")
+    ] = None,
+    customer: options.Customer = None,
+    as_json: options.Json = False,
+) -> None:
+    """Show the number of runs of a workflow by status, and how long they take."""
+    found = client.get(f"{_get_path(workflow)}/stats", version=version, customer_id=customer)
+    if as_json:
+        print_json(found)
+        return
+    rows = [
+        ("runs", str(found["runs"])),
+        *((status, str(number)) for status, number in sorted(found["by_status"].items())),
+        ("success rate", f"{found['success_rate']:g} %"),
+        *((name, f"{found[f'{name}_ms']:,} ms") for name in ("p50", "p95") if found[f"{name}_ms"] is not None),
+        *([("last run", format_moment(found["last_run_at"]))] if found["last_run_at"] is not None else ()),
+    ]
+    for name, value in rows:
+        print_line(f"{name:<14}{value}")
+
+
 @api_command(app)
 def delete(
-    client: "ApiClient", workflow: options.WorkflowId, customer: options.Customer = None, as_json: options.Json = False
+    client: "ApiClient",
+    workflow: options.WorkflowId,
+    confirmed: options.Yes = False,
+    customer: options.Customer = None,
+    as_json: options.Json = False,
 ) -> None:
     """Delete a workflow, its versions and its trigger.
 
     Open runs continue.
     """
-    client.request("DELETE", _get_path(workflow), params={"customer_id": customer})
+    path = _get_path(workflow)
+    require_confirmation(f"delete workflow {workflow} with all of its versions?", confirmed=confirmed)
+    client.request("DELETE", path, params={"customer_id": customer})
     print_result(f"{workflow}: deleted", {"id": workflow, "deleted": True}, as_json=as_json)
 
 

@@ -84,11 +84,13 @@ async def test_keys_are_created_rotated_and_revoked_by_the_api(shell: Shell) -> 
     secret = require_success(await shell(*CREATE))
     _, key = await list_keys(shell)
     rotated = require_success(await shell("keys", "rotate", key["id"]))
-    require_success(await shell("keys", "revoke", key["id"]))
+    unsure = await shell("keys", "revoke", key["id"])
+    require_success(await shell("keys", "revoke", key["id"], "--yes"))
     listed = require_success(await shell("keys", "list")).splitlines()[-1].split("\t")
     again = await shell("keys", "rotate", key["id"])
 
     assert (refused.code, "set ORCHESTRATOR_API_KEY" in refused.err) == (2, True), refused.err
+    assert (unsure.code, "this needs confirmation" in unsure.err) == (2, True), unsure.err
     assert (key["customer_id"], key["scopes"], key["revoked_at"]) == ("acme", ["read", "run"], None)
     assert secret.startswith("ork_")
     assert secret not in json.dumps(key)

@@ -60,7 +60,8 @@ def test_a_change_needs_the_whole_id_of_a_workflow(command: InProcess, tmp_path:
     """The workflow `stock` may have been deleted before: its neighbour `stock_check` must not be changed instead."""
     run_for(command, "prefixes", "push", "--activate", write_definition(tmp_path, "stock_check"))
     changes = [
-        *(("workflows", verb) for verb in ("activate", "pause", "archive", "delete", "start")),
+        *(("workflows", verb) for verb in ("activate", "pause", "archive", "start")),
+        ("workflows", "delete", "--yes"),
         ("workflows", "rollback", 1),
         ("schedule", "trigger"),
         ("schedule", "backfill", "--from", "2026-01-01T00:00Z", "--to", "2026-01-02T00:00Z"),
@@ -77,11 +78,21 @@ def test_a_change_needs_the_whole_id_of_a_workflow(command: InProcess, tmp_path:
 
 def test_workflows_are_paused_archived_and_deleted(command: InProcess, tmp_path: Path) -> None:
     run_for(command, "ends", "push", "--activate", write_definition(tmp_path, "w"))
-    answers = [run_for(command, "ends", verb, "w") for verb in ("pause", "archive", "delete")]
+    answers = [run_for(command, "ends", verb, "w") for verb in ("pause", "archive")]
+    unsure = command("workflows", "delete", "w", "--customer", "ends")
+    answers.append(run_for(command, "ends", "delete", "w", "--yes"))
     gone = command("workflows", "show", "w", "--customer", "ends")
 
     assert answers == ["w: paused, version 1", "w: archived, version 1", "w: deleted"]
     assert (gone.code, "there is no workflow 'w'" in gone.err) == (2, True)
+    assert (unsure.code, "this needs confirmation" in unsure.err) == (2, True)
+
+
+def test_the_statistics_of_a_workflow_are_shown(command: InProcess, tmp_path: Path) -> None:
+    run_for(command, "counts", "push", "--activate", write_definition(tmp_path, "w"))
+
+    assert run_for(command, "counts", "stats", "w") == "runs          0\nsuccess rate  0 %"
+    assert json.loads(run_for(command, "counts", "stats", "w", "--version", 1, "--json"))["version"] == 1
 
 
 def test_a_workflow_is_paused_with_its_runs(command: InProcess, tmp_path: Path) -> None:
