@@ -1,4 +1,4 @@
-"""Run the benchmarks: `python -m benchmarks [--quick] [--service | --fairness] [--json]`."""
+"""Run the benchmarks: `python -m benchmarks [--quick] [--service | --fairness | --lists] [--json]`."""
 
 import asyncio
 import atexit
@@ -13,6 +13,7 @@ from rich.table import Table
 from benchmarks.durable import Compared, compare_all
 from benchmarks.fairness import measure_fairness
 from benchmarks.pure import measure_actions, measure_conditions, measure_planning
+from benchmarks.run_lists import ListTime, measure_lists
 from benchmarks.service import measure_service
 
 
@@ -21,6 +22,9 @@ def main() -> None:
     quick = "--quick" in sys.argv
     if "--fairness" in sys.argv:
         print_results({**asyncio.run(measure_fairness(quick))}, [])
+        return
+    if "--lists" in sys.argv:
+        print_lists(asyncio.run(measure_lists(quick)))
         return
     size = 20_000 if quick else 100_000
     pure = {
@@ -34,6 +38,17 @@ def main() -> None:
         print(json.dumps({"pure": pure, "service": service, "durable": [build_row(one) for one in compared]}, indent=2))
     else:
         print_results(pure | service, compared)
+
+
+def print_lists(times: list[ListTime]) -> None:
+    """Print how long lists take, the slowest first, and the plan of the slowest."""
+    table = Table("50 runs by", "rows", "p50 ms", "p95 ms")
+    ordered = sorted(times, key=lambda each: each.p95, reverse=True)
+    for each in ordered:
+        table.add_row(each.name, str(each.rows), f"{each.p50:.1f}", f"{each.p95:.1f}")
+    Console().print(table)
+    for each in ordered[:3]:
+        Console().print(f"{each.name}\n{each.plan}", markup=False, highlight=False)
 
 
 def build_row(one: Compared) -> dict[str, Any]:

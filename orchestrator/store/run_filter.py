@@ -101,6 +101,7 @@ class RunFilter:
         if self.rerun is not None:
             conditions.append(HAS_RERUN if self.rerun else ~HAS_RERUN)
         if self.error is not None:
+            conditions.append(runs.c.error.is_not(None))  # as the partial indexes have it
             conditions.append(func.lower(runs.c.error).contains(self.error.lower(), autoescape=True))
         if self.ids:
             conditions.append(runs.c.id.in_(self.ids))
@@ -116,6 +117,8 @@ class RunFilter:
                 conditions.append(column >= first)
             if last is not None:
                 conditions.append(column < last)
+        if self.ended_until is not None:  # so that the newest runs, by which lists are ordered, are not searched
+            conditions.append(runs.c.started_at < self.ended_until)
         return conditions
 
     def _build_keys(self, customer_id: str | None) -> list[ColumnElement[bool]]:

@@ -136,12 +136,18 @@ class RunIndex:
         Raises FilterTooWide.
         """
         wanted.require_narrow(datetime.now(UTC))
+        query = self.build_list_query(customer_id, wanted, after=after, limit=limit)
+        async with self.database.read_transaction() as connection:
+            return [_parse_row(row) for row in (await connection.execute(query)).mappings()]
+
+    def build_list_query(
+        self, customer_id: str | None, wanted: RunFilter, *, after: Sequence[Any] = (), limit: int = 50
+    ) -> Select[Any]:
+        """Return the query of a list."""
         query = SELECT_RUNS.where(*wanted.build_conditions(customer_id))
         if after:
             query = query.where(tuple_(runs.c.started_at, runs.c.id) < tuple_(*after))
-        query = query.order_by(runs.c.started_at.desc(), runs.c.id.desc()).limit(limit)
-        async with self.database.read_transaction() as connection:
-            return [_parse_row(row) for row in (await connection.execute(query)).mappings()]
+        return query.order_by(runs.c.started_at.desc(), runs.c.id.desc()).limit(limit)
 
     async def list_ids_between(self, customer_id: str, first: str, last: str) -> list[str]:
         """List the IDs of runs between two IDs of equal length, both included."""

@@ -58,6 +58,13 @@ class UtcTime(TypeDecorator[datetime]):
         return None if value is None else value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+def _index_present(column: str, *columns: str) -> Index:
+    """Return an index of the runs that have a value in a column."""
+    condition = text(f"{column} IS NOT NULL")
+    name = f"ix_runs_with_{column}_{'_'.join(columns)}"
+    return Index(name, *columns, sqlite_where=condition, postgresql_where=condition)
+
+
 workflows = Table(
     "workflows",
     metadata,
@@ -183,6 +190,16 @@ runs = Table(
     Index(None, "customer_id", "node_id", "started_at", "id"),
     Index(None, "customer_id", "completed_at"),
     Index("ix_runs_open_as_of", "as_of", sqlite_where=text(OPEN), postgresql_where=text(OPEN)),
+    # For lists of all customers; those of columns that few runs have are small.
+    Index(None, "completed_at"),
+    Index(None, "workflow_id", "started_at", "id"),
+    Index(None, "workflow_id", "status", "started_at", "id"),
+    Index(None, "trigger_type", "started_at", "id"),
+    _index_present("reason", "reason", "started_at", "id"),
+    _index_present("node_id", "node_id", "started_at", "id"),
+    _index_present("error_type", "error_type", "started_at", "id"),
+    _index_present("error", "started_at", "id"),
+    _index_present("error", "workflow_id", "started_at", "id"),
     Index(None, "archived", "completed_at"),
 )
 
@@ -203,7 +220,7 @@ run_keys = Table(
     Column("name", ID, primary_key=True),
     Column("value", Text, nullable=False),
     Column("customer_id", ID, nullable=False),
-    Index(None, "customer_id", "name", "value"),
+    Index(None, "name", "value", "customer_id"),
 )
 
 api_keys = Table(

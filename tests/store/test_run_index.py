@@ -313,3 +313,28 @@ async def test_nul_characters_are_replaced(index: RunIndex) -> None:
     }
     assert (row.status, row.waiting_for) == ("failed", [{"event": "a\ufffd", "key": ["\ufffd"]}])
     assert [each.id for each in found] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        (RunFilter(reason="operator"), "ix_runs_with_reason_"),
+        (RunFilter(node_id="pay"), "ix_runs_with_node_id_"),
+        (RunFilter(error_type="timeout_error"), "ix_runs_with_error_type_"),
+        (RunFilter(error="refused", workflow_id="w"), "ix_runs_with_error_workflow_id_"),
+        (RunFilter(workflow_id="w"), "ix_runs_workflow_id_started_at_id"),
+        (RunFilter(trigger_type="webhook"), "ix_runs_trigger_type_started_at_id"),
+        (RunFilter(keys=(("order", "7"),)), "ix_run_keys_name_value_customer_id"),
+    ],
+    ids=["reason", "node", "error type", "error text", "workflow", "trigger", "key"],
+)
+async def test_a_list_of_all_customers_uses_an_index(index: RunIndex, wanted: RunFilter, expected: str) -> None:
+    """It searched a million runs from the newest on."""
+    if index.database.engine.dialect.name != "sqlite":
+        pytest.skip("PostgreSQL plans by the number of rows: see the benchmark of lists")
+    async with index.database.read_transaction() as connection:
+        query = index.build_list_query(None, wanted)
+        compiled = query.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True})
+        plan = [str(row[-1]) for row in await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}")]
+
+    assert any(expected in line for line in plan), plan
