@@ -64,7 +64,7 @@ async def test_a_step_of_a_branch_is_repaired_in_that_branch_by_its_id(world: Wo
         *(("set_result", step_id, "Ada", "by phone") for step_id in wanted),
         ("skip_node", "fork[1]/other", "Grace", ""),
     ]
-    await require_same_replay(world, run_id, f"{run_id}/fork[0]", f"{run_id}/fork[0]/inner[0]", f"{run_id}/fork[1]")
+    await require_same_replay(world, f"{run_id}/fork[0]/inner[0]")
 
 
 async def test_a_paused_run_shows_who_paused_it_and_takes_repairs_of_the_next_node(world: World) -> None:
@@ -141,6 +141,7 @@ async def test_what_cannot_be_done_is_refused_and_changes_nothing(world: World) 
     assert (run.status, run.interventions, script.list_nodes()) == ("completed", [], ["first", "late"])
 
 
+@pytest.mark.slow
 async def test_without_a_worker_a_repair_is_refused_in_time_and_not_done_later(world: World) -> None:
     customer, _ = world.script({"door": LOCKED})
     queue = f"repaired-{next(world.numbers)}"
@@ -205,6 +206,7 @@ async def test_the_next_attempt_of_an_action_is_made_now(world: World) -> None:
     assert [(each.kind, each.by) for each in run.interventions] == [("retry_now", "Ada")]
 
 
+@pytest.mark.slow
 async def test_a_repair_and_the_end_of_the_wait_in_one_workflow_task_leave_one_result(world: World) -> None:
     """The wait ends once, and the history replays, whichever the flow sees first."""
     customer, _ = world.script()
