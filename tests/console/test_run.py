@@ -36,6 +36,29 @@ async def test_a_person_approves_a_run_and_sees_it_go_on_without_a_reload(
     assert decided["output_data"]["payload"] == {"approved": True, "comment": "fine"}
 
 
+async def test_an_approval_shows_the_question_those_who_are_asked_and_its_form(
+    page: Page, api: httpx.AsyncClient, world: World, customer: str
+) -> None:
+    world.script({"http.request": CHARGED}, customer)
+    form = {"type": "object", "properties": {"comment": {"type": "string", "title": "Comment"}}}
+    approval = {"title": "Charge {{ input.amount }}?", "assignees": ["ann@example.com"], "form": form}
+    nodes = [{**node, "config": {"approval": approval}} if node["id"] == "decide" else node for node in ORDER["nodes"]]
+    await activate(api, {**ORDER, "nodes": nodes})
+    run_id = await start(api, "order", amount=1250)
+    await page.goto(f"/#/runs/{run_id}")
+
+    await expect(page.get_by_text("“Ask the manager” asks: Charge 1250?")).to_be_visible()
+    await expect(page.get_by_text("Asked: ann@example.com")).to_be_visible()
+    await page.get_by_role("button", name="Approve…").click()
+    await expect(page.get_by_role("dialog", name="Charge 1250?")).to_be_visible()
+    await page.get_by_label("Comment").fill("fine")
+    await page.get_by_role("button", name="Send").click()
+
+    await expect(page.get_by_text("Completed in")).to_be_visible()
+    decided = [step for step in (await api.get(f"/runs/{run_id}")).json()["steps"] if step["node_id"] == "decide"]
+    assert decided[0]["output_data"]["payload"] == {"approved": True, "comment": "fine"}
+
+
 async def test_a_payload_that_does_not_fit_is_refused_in_words_and_stays_typed(
     page: Page, api: httpx.AsyncClient, world: World, customer: str
 ) -> None:

@@ -8,6 +8,7 @@ import { Dialog } from "../../parts/dialog";
 import { ProblemNotice } from "../../parts/notices";
 import { SchemaFields, useSchemaForm } from "../../parts/schema_form";
 import { notify } from "../../parts/toasts";
+import { readApproval } from "./need";
 import { sendEvent } from "./run_actions";
 
 interface Props {
@@ -52,8 +53,9 @@ export function EventDialog({ run, wait, schema, preset, onClose, onSent }: Prop
       </ActionButton>
     </>
   );
+  const question = wait.kind === "approval" ? readApproval(wait).title : null;
   return (
-    <Dialog title={`Send “${name}”`} onClose={onClose} footer={footer}>
+    <Dialog title={question ?? `Send “${name}”`} onClose={onClose} footer={footer}>
       {events.length > 1 && (
         <label class="field">
           <span>Event</span>

@@ -55,7 +55,7 @@ function describeWait(wait: Wait, run: Run, nameOf: NameOf): Need {
     case "event":
       return { ...need, headline: `“${name}”${describePath(wait, step)} waits for the event ${listEvents(wait)}${describeKey(wait)}` };
     case "approval":
-      return { ...need, headline: `“${name}”${describePath(wait, step)} waits for a decision`, detail: describeApproval(wait) };
+      return { ...need, headline: `“${name}”${describePath(wait, step)} ${describeApproval(wait)}`, detail: listAssignees(wait) };
     case "retry":
       return {
         ...need,
@@ -80,9 +80,19 @@ function describePath(wait: Wait, step: Step | undefined): string {
   return path ? ` (${path})` : "";
 }
 
-function describeApproval({ approval }: Wait): string {
-  const { title, assignees } = (approval ?? {}) as { title?: string; assignees?: string[] };
-  return [title, assignees && `asked: ${assignees.join(", ")}`].filter(Boolean).join(" · ");
+function describeApproval(wait: Wait): string {
+  const { title } = readApproval(wait);
+  return title ? `asks: ${title}` : "waits for a decision";
+}
+
+function listAssignees(wait: Wait): string {
+  const { assignees = [] } = readApproval(wait);
+  return assignees.length > 0 ? `Asked: ${assignees.join(", ")}` : "";
+}
+
+/** Return who is asked what by an approval. */
+export function readApproval({ approval }: Wait): { title?: string; assignees?: string[] } {
+  return approval && typeof approval === "object" && !Array.isArray(approval) ? approval : {};
 }
 
 function describeKey({ key }: Wait): string {
