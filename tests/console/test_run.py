@@ -319,3 +319,42 @@ async def test_a_run_marks_where_it_left_the_usual_path(
     await page.goto(f"/#/runs/{usual[0]}")
     await expect(page.get_by_text("false · 91 %")).to_be_visible()
     await expect(page.get_by_text("left the usual path")).to_be_hidden()
+
+
+async def test_a_run_in_progress_is_repaired_and_shows_who_did_what(
+    page: Page, api: httpx.AsyncClient, world: World, customer: str
+) -> None:
+    world.script({"http.request": CHARGED}, customer)
+    await activate(api, {**ORDER, "variables": {"rate": 1}})
+    run_id = await start(api, "order", amount=5000)
+    await wait_for_status(api, run_id, "waiting")
+    await page.goto(f"/#/runs/{run_id}")
+    dialog = page.get_by_role("dialog")
+    await page.get_by_role("button", name="Set variables…").click()
+    await dialog.get_by_label("Variables (JSON)").fill('{"rate": 2}')
+    await dialog.get_by_label("Reason").fill("a new tariff")
+    await dialog.get_by_role("button", name="Set variables").click()
+    await page.get_by_role("button", name="Charge card, action, to come").click()
+    await page.get_by_role("button", name="Give a result…").click()
+    await dialog.get_by_label("Result (JSON)").fill('{"paid": "by hand"}')
+    await dialog.get_by_role("button", name="Give a result").click()
+    await expect(dialog).to_be_hidden()
+    await page.get_by_role("button", name="Ask the manager, wait").click()
+    await page.get_by_role("button", name="Skip the wait…").click()
+    await dialog.get_by_role("button", name="Skip the wait").click()
+    await expect(dialog.get_by_role("alert")).to_contain_text("has no edge for its timeout")
+    await dialog.get_by_role("button", name="Close").last.click()
+    await page.get_by_role("button", name="Skip…", exact=True).click()
+    await dialog.get_by_role("button", name="Skip", exact=True).click()
+
+    await expect(page.get_by_text("Completed in")).to_be_visible()
+    deeds = page.get_by_role("region", name="Who did what").get_by_role("listitem")
+    await expect(deeds).to_have_count(3)
+    await expect(deeds.last).to_contain_text("local set variables: rate")
+    await expect(deeds.last).to_contain_text("“a new tariff”")
+    await expect(deeds.nth(1)).to_contain_text("local gave a result to “Charge card”")
+    await expect(deeds.first).to_contain_text("local skipped “Ask the manager”")
+    run = (await api.get(f"/runs/{run_id}")).json()
+    assert run["context"]["rate"] == 2
+    charge = next(step for step in run["steps"] if step["node_id"] == "charge")
+    assert charge["output_data"] == {"paid": "by hand"}

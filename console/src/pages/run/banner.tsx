@@ -8,6 +8,8 @@ import { notify } from "../../parts/toasts";
 import { EventDialog } from "./event_dialog";
 import type { Need } from "./need";
 import { OperatorActions } from "./operator_actions";
+import { RepairDialog } from "./repair_dialog";
+import { REPAIRS } from "./repairs";
 import { operate } from "./run_actions";
 import { StopDialog } from "./stop_dialog";
 
@@ -115,6 +117,7 @@ function findApproval(schema: JsonObject | null): string | null {
 }
 
 function RunActions({ run, onRerun, onChanged }: { run: Run; onRerun: () => void; onChanged: () => void }) {
+  const [isEditing, setEditing] = useState(false);
   const [stop, setStop] = useState<"cancel" | "terminate" | null>(null);
   if (hasEnded(run.status)) {
     return (
@@ -142,9 +145,16 @@ function RunActions({ run, onRerun, onChanged }: { run: Run; onRerun: () => void
           Pause
         </ActionButton>
       )}
+      <ActionButton needs={REPAIRS.set_variables.needs} onAct={() => setEditing(true)}>
+        Set variables…
+      </ActionButton>
       <ActionButton needs={["run"]} class="danger" onAct={() => setStop("cancel")}>
         Cancel…
       </ActionButton>
+      {isEditing && (
+        <RepairDialog run={run} kind="set_variables" title="Set variables" initial={{}} onClose={() => setEditing(false)}
+          onDone={onChanged} />
+      )}
       {stop && <StopDialog run={run} onClose={() => setStop(null)} onStopped={onChanged} />}
     </div>
   );

@@ -33,8 +33,8 @@ export async function sendEvent(runId: string, { name, key, payload }: SentEvent
 }
 
 /** Resolve a step that waits for an operator. */
-export function resolveStep(runId: string, nodeId: string, action: Resolution, more: object = {}): Promise<unknown> {
-  return post(pathOf(runId, "resolve"), { node_id: nodeId, action, ...more });
+export function resolveStep(runId: string, stepId: string, action: Resolution, more: object = {}): Promise<unknown> {
+  return post(pathOf(runId, "resolve"), { step_id: stepId, action, ...more });
 }
 
 /** Pause, resume, cancel or terminate a run. */

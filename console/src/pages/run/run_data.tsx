@@ -11,7 +11,6 @@ export function RunData({ run }: { run: Run }) {
     ["Variables", run.context],
     ["Trigger", run.trigger_data],
     ["Error", run.failure as unknown as Json],
-    ["Interventions", run.interventions],
   ];
   const shown = parts.filter(([, value]) => !isEmpty(value));
   const [name, setName] = useState("Input");

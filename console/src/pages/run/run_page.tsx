@@ -14,6 +14,7 @@ import type { PageProps } from "../../shell/pages";
 import { Banner } from "./banner";
 import { compareRuns } from "./compared_runs";
 import { ComparisonCard, useOtherRun } from "./comparison_card";
+import { InterventionsCard } from "./interventions_card";
 import { describeNeeds } from "./need";
 import { RerunBanner, useRerunPreview } from "./rerun_preview";
 import { RunData } from "./run_data";
@@ -115,8 +116,9 @@ function RunView({ run, error, isLive, refresh }: ViewProps) {
           {choice.node && (
             <StepPanel run={run} box={layout?.boxes.find(({ id }) => id === choice.node) ?? null} steps={choice.steps}
               step={choice.step} counts={counts} template={nodes.get(choice.node) ?? null} onChoose={(step) => setParameters({ step })}
-              onRerun={askForRerun} />
+              onRerun={askForRerun} onChanged={refresh} />
           )}
+          <InterventionsCard run={run} nameOf={nameOf} />
           <StepTable run={run} nameOf={nameOf} selected={choice.step?.id ?? null} onChoose={choose} />
         </aside>
       </div>

@@ -10,6 +10,7 @@ import { Icon } from "../../parts/icon";
 import { isEmpty, JsonView } from "../../parts/json_view";
 import { hasEnded, StatusPill } from "../../parts/status";
 import { formatDuration, Moment, Until } from "../../parts/time";
+import { RepairButtons } from "./repair_dialog";
 
 const TABS = ["Overview", "Input", "Output", "Attempts", "Raw"] as const;
 type Tab = (typeof TABS)[number];
@@ -26,10 +27,11 @@ interface Props {
   template: JsonObject | null;
   onChoose: (stepId: string) => void;
   onRerun: (nodeId: string) => void;
+  onChanged: () => void;
 }
 
 /** The panel. */
-export function StepPanel({ run, box, steps, step, counts, template, onChoose, onRerun }: Props) {
+export function StepPanel({ run, box, steps, step, counts, template, onChoose, onRerun, onChanged }: Props) {
   const [tab, setTab] = useState<Tab>("Overview");
   const name = box?.name ?? step?.node_id ?? "";
   return (
@@ -49,6 +51,9 @@ export function StepPanel({ run, box, steps, step, counts, template, onChoose, o
       </div>
       <div class="tab-panel" role="tabpanel" id="tab-panel" aria-labelledby={`tab-${tab}`} tabIndex={-1}>
         {tab === "Overview" && <Overview run={run} box={box} step={step} counts={counts} onRerun={onRerun} />}
+        {tab === "Overview" && (
+          <RepairButtons run={run} box={box} step={step} config={(template?.config ?? null) as JsonObject | null} onChanged={onChanged} />
+        )}
         {tab === "Input" && <Input step={step} template={template} />}
         {tab === "Output" && <JsonView value={step?.output_data} label="Output" />}
         {tab === "Attempts" && <Attempts step={step} />}
