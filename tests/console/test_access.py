@@ -40,6 +40,8 @@ async def test_axe_finds_nothing_on_any_page_light_or_dark(
             "runs": failed,
             f"runs/{failed}": "Failed at",
             f"runs/{waiting}": "waits for the event",
+            f"runs/{failed}?with={waiting}": "differences",
+            "runs?bulk=none": failed,
             "workflows": "Order flow",
             "workflows/order": "Statistics",
             "schedules": "Nothing is scheduled",
