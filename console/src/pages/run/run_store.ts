@@ -48,6 +48,8 @@ class RunReader {
   private isReading = false;
   private isRequested = false;
   private timer: ReturnType<typeof setTimeout> | undefined;
+  /** Readings since the run has ended: the list of its reruns may come a moment later. */
+  private finals = 0;
 
   constructor(
     private readonly id: string,
@@ -71,7 +73,8 @@ class RunReader {
     let isFinal = false;
     try {
       const run = await get<Run>(`runs/${encodeURIComponent(this.id)}`, {}, this.signal);
-      isFinal = hasEnded(run.status) && run.complete;
+      if (hasEnded(run.status) && run.complete) this.finals += 1;
+      isFinal = this.finals > 1;
       this.onRun(run);
       this.onError(null);
     } catch (error) {
