@@ -2,7 +2,7 @@
 
 from collections import Counter
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, JsonValue
 
@@ -10,6 +10,8 @@ from api.fields import EVENT_NAME, LINE, WORKFLOW_ID, UtcTime
 from api.models.base import Model
 from orchestrator.service.customers import CUSTOMER_NAME, MAX_CUSTOMER
 from orchestrator.store.deliveries import Delivery
+
+MAX_KEEP_SECONDS = 30 * 86_400.0
 
 
 class EventRequest(Model):
@@ -31,6 +33,20 @@ class EventRequest(Model):
         examples=["order.paid"],
     )
     data: JsonValue = Field(None, description="Payload of the event.", examples=[{"order_id": 4711}])
+    key: dict[Annotated[str, Field(pattern=LINE, min_length=1, max_length=100)], str | int] | None = Field(
+        None,
+        min_length=1,
+        max_length=1,
+        description="Name and value of a key: the event is also given, once, to every run that waits for its name and "
+        "for this key, or has it as a business key.",
+        examples=[{"order": 7}],
+    )
+    keep_seconds: float = Field(
+        86_400,
+        ge=0,
+        le=MAX_KEEP_SECONDS,
+        description="How long an event with a key is kept for runs that begin to wait for it, in seconds.",
+    )
     customer_id: str | None = Field(
         None,
         min_length=1,

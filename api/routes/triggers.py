@@ -23,6 +23,7 @@ from api.paging import Cursor, Limit, Page, cut_page, decode_cursor
 from api.problems import describe_problems
 from api.services import ServicesDep
 from orchestrator.planner.webhook_checks import METHODS
+from orchestrator.service.addressed_events import Address
 from orchestrator.service.services import Services
 from orchestrator.service.subscribers import FILTERED
 from orchestrator.service.webhooks.body import BodyTooLarge
@@ -47,12 +48,19 @@ async def send_event_to_workflows(
 ) -> DeliveryView:
     """Start every active workflow whose trigger matches the event. Accepted starts survive a crash.
 
+    With a `key`, it is also given to the runs that wait for its name and this key, or begin to within `keep_seconds`.
+
     An event with the same `id` (or Idempotency-Key) is accepted once; a repeated request returns the runs of the first.
     """
     if caller.customer_id is not None and request.customer_id not in (None, caller.customer_id):
         raise WorkflowNotFound("not found for this API key")
     customer_id = caller.customer_id or request.customer_id or caller.creates_for
-    delivery = await services.events.accept(customer_id, request.name, request.data, request.id or idempotency_key)
+    address = None
+    if request.key is not None:
+        ((key, value),) = request.key.items()
+        address = Address(key, str(value), request.keep_seconds)
+    event_id = request.id or idempotency_key
+    delivery = await services.events.accept(customer_id, request.name, request.data, event_id, address)
     note_change(target=delivery.id, customer_id=customer_id, event=request.name)
     return make_delivery_view(delivery)
 

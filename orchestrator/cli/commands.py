@@ -11,6 +11,7 @@ from orchestrator.cli import (
     actions,
     audit,
     deliveries,
+    events,
     fmt,
     init,
     keys,
@@ -43,7 +44,7 @@ GROUPS = {
     "Develop": ("init", "dev", "run", "simulate", "test", "test record", "regress", "actions"),
     "Author": ("validate", "fmt", "graph", "schema", "workflows", "schedule"),
     "Operate": (
-        *("runs", "deliveries", "audit", "keys", "secrets"),
+        *("runs", "events", "deliveries", "audit", "keys", "secrets"),
         *("server", "api", "worker", "store", "replay"),
     ),
 }
@@ -168,6 +169,7 @@ app.command()(schema.schema)
 app.add_typer(workflows.app, name="workflows")
 api_command(runs.app)(repair.repair)
 app.add_typer(runs.app, name="runs")
+app.add_typer(events.app, name="events")
 app.add_typer(deliveries.app, name="deliveries")
 app.add_typer(audit.app, name="audit")
 app.add_typer(actions.app, name="actions")

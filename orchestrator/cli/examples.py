@@ -100,6 +100,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         f"orchestrator runs repair {RUN} set_variables --value '{{\"rate\": 1.1}}' --path 'each[7]'",
     ),
     "runs send": (f"orchestrator runs send {RUN} approved '{{\"by\": 7}}'",),
+    "events send": ("""orchestrator events send order.confirmed '{"total": 12.5}' --event-key order=7""",),
     "deliveries list": ("orchestrator deliveries list --kind webhook --outcome rejected",),
     "deliveries show": (f"orchestrator deliveries show {DELIVERY}",),
     "deliveries redrive": (f"orchestrator deliveries redrive {DELIVERY}",),

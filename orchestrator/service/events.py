@@ -7,13 +7,14 @@ first one starts.
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 from orchestrator.errors import OperationRefused, OrchestratorError, ServerUnavailable
 from orchestrator.jsontools.suggestions import join_names
+from orchestrator.service.addressed_events import Address, AddressedEvents
 from orchestrator.service.plans import MAX_RECEIVED_BYTES, Plans
 from orchestrator.service.process_pool import Busy
 from orchestrator.service.runs import Operations
@@ -62,24 +63,36 @@ class Events:
     """The events and the deliveries of all customers."""
 
     def __init__(
-        self, triggers: Triggers, plans: Plans, deliveries: Deliveries, starts: Starts, operations: Operations
+        self,
+        triggers: Triggers,
+        plans: Plans,
+        deliveries: Deliveries,
+        starts: Starts,
+        operations: Operations,
+        addressed: AddressedEvents,
     ) -> None:
         self.triggers = triggers
         self.plans = plans
         self.deliveries = deliveries
         self.starts = starts
         self.operations = operations
+        self.addressed = addressed
         self.subscribers = Subscribers(triggers, plans)
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def accept(self, customer_id: str, name: str, data: Any, event_id: str | None = None) -> Delivery:
-        """Accept an event and start every active workflow that is subscribed to it.
+    async def accept(
+        self, customer_id: str, name: str, data: Any, event_id: str | None = None, address: Address | None = None
+    ) -> Delivery:
+        """Accept an event, start every active workflow that is subscribed to it, and keep it for waiting runs.
 
         Return the delivery; an event with an ID that has been used is a duplicate, with the runs of the first.
-        Raises TooLarge, and IdempotencyKeyReused where the first was another event.
+        Raises TooLarge, OperationRefused where too many events are kept, and IdempotencyKeyReused where the first was
+        another event.
         """
         received = {"id": event_id or str(uuid4()), "name": name, "data": data}
         require_acceptable_size(received)
+        if address is not None:
+            await self.addressed.require_space(customer_id)
         asked = await self.subscribers.ask_about_event(customer_id, received)
         delivery = Delivery.new(
             "event",
@@ -87,13 +100,20 @@ class Events:
             name,
             received,
             key=event_id,
-            content=digest_content({"name": name, "data": data}),
+            content=digest_content({"name": name, "data": data} | ({} if address is None else asdict(address))),
             starts=asked.starts,
             asked=asked.answers,
-            reason=asked.reason,
+            reason=asked.reason if address is None else None,
         )
         slot = None if event_id is None else f"event:{event_id}"
-        return await self.deliver(await self.deliveries.accept(delivery, slot))
+        accepted = await self.deliveries.accept(delivery, slot)
+        if address is not None:
+            # Also where it is sent again: a crash may have come between the two.
+            first = accepted.duplicate_of
+            await self.addressed.keep(
+                accepted if first is None else await self.deliveries.get(customer_id, first), address
+            )
+        return await self.deliver(accepted)
 
     async def redrive(self, customer_id: str | None, delivery_id: str) -> Delivery:
         """Deliver again what was delivered before, or start what was paused; raises DeliveryNotFound, OperationRefused.

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from activities.registry import Registry
 from activities.secrets import open_secrets
+from orchestrator.service.addressed_events import AddressedEvents
 from orchestrator.service.approvals import Approvals
 from orchestrator.service.archiver import Archiver
 from orchestrator.service.audit_writer import AuditWriter
@@ -37,6 +38,7 @@ from orchestrator.service.stuck import StuckFinder
 from orchestrator.service.webhooks.handler import Webhooks
 from orchestrator.service.workflows import Workflows
 from orchestrator.settings import Settings
+from orchestrator.store import addressed_events as store
 from orchestrator.store.api_keys import Keys
 from orchestrator.store.archive import Archive
 from orchestrator.store.audit import Audit
@@ -140,7 +142,8 @@ async def open_services(
         operations = Operations(runs, index, archive, index_writer, stopping)
         reruns = Reruns(runs, plans, starts, operations)
         workflows = Workflows(definitions, index, plans, reconciler)
-        events = Events(triggers, plans, deliveries, starts, operations)
+        addressed = AddressedEvents(runs, store.AddressedEvents(database), leases)
+        events = Events(triggers, plans, deliveries, starts, operations, addressed)
         async with index_writer.run_in_background():
             services = Services(
                 settings=settings,
@@ -192,6 +195,7 @@ async def run_services(settings: Settings, runs: Runs, registry: Registry) -> As
             services.prober.run_in_background(),
             services.stuck.run_in_background(),
             services.bulk.run_in_background(),
+            services.events.addressed.run_in_background(),
             services.archiver.run_in_background(),
             run_every(PRUNE_SECONDS, "archive", services.archiver.prune),
             services.reconciler.run_in_background(),

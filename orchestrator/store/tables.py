@@ -284,6 +284,48 @@ bulk_items = Table(
     ForeignKeyConstraint(["job_id"], ["bulk_jobs.id"], ondelete="CASCADE"),
 )
 
+addressed_events = Table(
+    "addressed_events",
+    metadata,
+    Column("id", String(36), primary_key=True),  # that of its delivery
+    Column("customer_id", ID, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("data", JSON),
+    Column("key", Text, nullable=False),  # what a `wait` may ask for beside the name
+    Column("expires_at", UtcTime, nullable=False),
+    Index(None, "customer_id"),
+    Index(None, "expires_at"),
+)
+
+event_addresses = Table(
+    "event_addresses",
+    metadata,
+    Column("event_id", String(36), primary_key=True),
+    Column("digest", String(32), primary_key=True),
+    Column("customer_id", ID, nullable=False),
+    ForeignKeyConstraint(["event_id"], ["addressed_events.id"], ondelete="CASCADE"),
+    Index(None, "customer_id", "digest"),
+)
+
+event_recipients = Table(
+    "event_recipients",
+    metadata,
+    Column("event_id", String(36), primary_key=True),
+    Column("run_id", RUN_ID, primary_key=True),
+    ForeignKeyConstraint(["event_id"], ["addressed_events.id"], ondelete="CASCADE"),
+)
+
+awaited_addresses = Table(
+    "awaited_addresses",
+    metadata,
+    Column("flow_id", RUN_ID, primary_key=True),  # the run, or a branch of it
+    Column("digest", String(32), primary_key=True),
+    Column("customer_id", ID, nullable=False),
+    Column("run_id", RUN_ID, nullable=False),
+    Index(None, "customer_id", "digest"),
+    Index(None, "run_id"),
+)
+
 installation = Table(
     "installation",  # one row: the ID that tells this database from others that use the same Temporal namespace
     metadata,

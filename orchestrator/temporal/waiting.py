@@ -6,6 +6,8 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from hashlib import sha256
+from itertools import islice
 from typing import Any, cast
 from urllib.parse import quote, unquote
 
@@ -15,6 +17,12 @@ BRANCHES = "branches"
 """A flow waits for its branches, which say themselves what they wait for."""
 WORKING = "working"
 """Another path of the flow works beside these waits."""
+TAKING_EVENTS = ("event", "approval")
+ANY_KEY, ONE_KEY = "any:", "key:"
+"""Begin the address of an event: that of a wait that takes any key, and that of one that asks for a key."""
+MAX_ADDRESSES = 100
+"""Addresses of a flow; what is waited for beyond is found when others have ended."""
+DIGEST_LENGTH = 24
 MAX_WAITS = 5
 """Waits of a flow that are shown."""
 MAX_LENGTH = 250
@@ -37,12 +45,28 @@ def encode_waits(
     While the flow works, only what somebody has to do is a wait.
     """
     kinds = SHOWN_BESIDE_WORK if is_working else PEOPLE_FIRST
-    listed = (wait for wait in waits if wait["kind"] in kinds)
+    listed = [wait for wait in waits if wait["kind"] in kinds]
     shown = sorted(listed, key=lambda wait: PEOPLE_FIRST.index(wait["kind"]))[:MAX_WAITS]
     if is_working and not shown:
         return ()
     reasons = dict.fromkeys([wait["kind"] for wait in shown] + [BRANCHES] * has_branches + [WORKING] * is_working)
-    return (*reasons, *_encode_lines(shown, with_times))
+    return (*reasons, *_encode_lines(shown, with_times), *_encode_addresses(listed))
+
+
+def _encode_addresses(waits: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Yield the address of each event that is waited for, by which the service finds the waits of a name and key."""
+    addresses: dict[str, None] = {}
+    for wait in waits:
+        events = wait.get("event") if wait["kind"] in TAKING_EVENTS else None
+        for name in events if isinstance(events, list) else [events] if events else ():
+            addresses[encode_address(str(name), wait.get("key"))] = None
+    yield from islice(addresses, MAX_ADDRESSES)
+
+
+def encode_address(name: str, key: str | None) -> str:
+    """Return the address of the events of a name and a key, or of any key; a digest, because names may be long."""
+    digest = sha256(name.encode() if key is None else f"{name}\0{key}".encode()).hexdigest()[:DIGEST_LENGTH]
+    return f"{ANY_KEY if key is None else ONE_KEY}{digest}"
 
 
 def _encode_lines(waits: Sequence[dict[str, Any]], with_times: bool) -> Iterator[str]:
@@ -77,6 +101,11 @@ def _quote_start(text: str, length: int) -> str:
             break
         quoted += escaped
     return quoted
+
+
+def list_addresses(values: Sequence[str]) -> tuple[str, ...]:
+    """Return the addresses of the events that a flow waits for."""
+    return tuple(value for value in values if value.startswith((ANY_KEY, ONE_KEY)))
 
 
 def waits_for_branches(values: Sequence[str]) -> bool:

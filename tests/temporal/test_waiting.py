@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from orchestrator.temporal.client.open_runs import FlowWaits, OpenRun, PendingActivity, derive_open_run
-from orchestrator.temporal.waiting import MAX_LENGTH, decode_waits, encode_waits
+from orchestrator.temporal.waiting import MAX_LENGTH, decode_waits, encode_address, encode_waits, list_addresses
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 SINCE = "2026-01-31T08:00:00Z"
@@ -53,7 +53,8 @@ def test_waits_of_many_iterations_are_one_line_without_a_time() -> None:
     waits = [make_wait("event", "hear", event="go", since=f"2026-01-31T08:00:0{index}Z") for index in range(5)]
     values = encode_waits(waits, has_branches=False)
 
-    assert values == encode_waits(waits[1:], has_branches=False) == ("event", "event go - hear")
+    address = encode_address("go", None)
+    assert values == encode_waits(waits[1:], has_branches=False) == ("event", "event go - hear", address)
     assert decode_waits(values, NOW) == [make_wait("event", "hear", event="go", since="2026-01-31T12:00:00Z")]
 
 
@@ -111,3 +112,15 @@ def test_a_row_has_what_a_person_has_to_do_beside_the_work(
 
     assert (row.status, row.reason, row.node_id) == expected
     assert (ASK in row.waiting_for) == any(ASK in flow.waits for flow in flows)
+
+
+def test_each_event_that_is_waited_for_has_an_address() -> None:
+    """By it the service finds the runs that wait for an event of a name and key."""
+    waits = [
+        make_wait("event", "hear", event=["paid", "refunded"], key="7"),
+        make_wait("approval", "ask", event="ask", approval={"title": "Buy it?"}),
+        make_wait("delay", "sleep", until=SINCE),
+    ]
+    addresses = list_addresses(encode_waits(waits, has_branches=False))
+
+    assert set(addresses) == {encode_address("paid", "7"), encode_address("refunded", "7"), encode_address("ask", None)}

@@ -26,7 +26,13 @@ from orchestrator.temporal.search_attributes import (
     WAITING,
     WORKFLOW_ID,
 )
-from orchestrator.temporal.waiting import decode_waits, summarize_waits, waits_for_branches, works_beside
+from orchestrator.temporal.waiting import (
+    decode_waits,
+    list_addresses,
+    summarize_waits,
+    waits_for_branches,
+    works_beside,
+)
 from orchestrator.temporal.workflow_types import name_run_type
 
 PAGE_SIZE = 1000
@@ -65,6 +71,25 @@ class Execution:
     run_id: str
     """Temporal's."""
     workflow_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitingFlow:
+    """An open run or branch, and the events that it waits for."""
+
+    id: str
+    customer_id: str
+    addresses: tuple[str, ...]
+    """Of the events, see `waiting.encode_address`."""
+    keys: tuple[str, ...]
+    """The business keys of the run, as `name=value`; a branch has none."""
+    moved_at: datetime
+    """When that last changed."""
+
+    @property
+    def run_id(self) -> str:
+        """Return the run that it is, or is a branch of."""
+        return self.id.partition("/")[0]
 
 
 class Visibility:
@@ -122,6 +147,19 @@ class Visibility:
         async for info in self._list_infos(f"{MOVED_AT.name} >= '{moment}' AND ExecutionStatus = 'Running'"):
             attributes = decode_typed_search_attributes(info.search_attributes)
             yield info.execution.workflow_id, attributes.get(MOVED_AT, since)
+
+    async def list_awaiting(self, since: datetime) -> AsyncIterator[AwaitingFlow]:
+        """Yield the open runs and branches in which what they wait for has changed since a time, with its addresses."""
+        moment = since.astimezone(UTC).isoformat()
+        async for info in self._list_infos(f"{MOVED_AT.name} >= '{moment}' AND ExecutionStatus = 'Running'"):
+            attributes = decode_typed_search_attributes(info.search_attributes)
+            yield AwaitingFlow(
+                info.execution.workflow_id,
+                attributes.get(CUSTOMER_ID, ""),
+                list_addresses(attributes.get(WAITING) or ()),
+                tuple(attributes.get(BUSINESS_KEYS) or ()),
+                attributes.get(MOVED_AT, since),
+            )
 
     async def list_running(self) -> AsyncIterator[str]:
         """Yield the ids of running runs."""

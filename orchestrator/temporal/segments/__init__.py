@@ -1,1 +1,0 @@
-"""Run a segment of fused actions in the worker, as one local activity."""
