@@ -13,6 +13,7 @@ from api.routes import (
     builder,
     bulk,
     caller,
+    callers,
     graphs,
     interventions,
     keys,
@@ -65,6 +66,7 @@ def create_app(services: Services) -> FastAPI:
         builder,
         keys,
         caller,
+        callers,
         audit,
         bulk,
     )

@@ -48,6 +48,36 @@ class WorkflowDocument(BaseModel):
     )
 
 
+class HeldCallView(BaseModel):
+    """A workflow that a published version calls, as it was when that was published."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    workflow_id: str = Field(description="ID of the workflow that is called, directly or through others.")
+    version: int = Field(description="The version that it runs.")
+    pinned: bool = Field(description="Whether `config.version` asks for it; else it was the newest.")
+
+
+class CallingWorkflow(BaseModel):
+    """A workflow that calls another, directly or through others."""
+
+    workflow_id: str = Field(description="ID of the caller.")
+    version: int = Field(description="Its newest published version.")
+    holds: int = Field(description="The version of the called workflow that it runs.")
+    pinned: bool = Field(description="Whether it asks for that version.")
+    outdated: bool = Field(
+        description="Whether there is a newer version, which it would get if it was published again."
+    )
+
+
+class CallersView(BaseModel):
+    """The workflows that call one."""
+
+    workflow_id: str = Field(description="ID of the workflow that is called.")
+    version: int = Field(description="Its newest published version.")
+    callers: list[CallingWorkflow] = Field(description="Its callers, by ID.")
+
+
 class VersionSummary(BaseModel):
     """A published version, without its definition."""
 
@@ -55,6 +85,7 @@ class VersionSummary(BaseModel):
     published_at: datetime = Field(description="When it was published.")
     published_by: str = Field(description="Name of the API key that published it.")
     copy_of: int | None = Field(description="The version that a rollback republished.")
+    calls: list[HeldCallView] = Field(description="The workflows that it calls, with the versions that it runs.")
 
 
 class VersionDocument(VersionSummary):

@@ -14,6 +14,7 @@ from api.models.workflows import (
     ActivatedWorkflow,
     ChangeView,
     ComparisonView,
+    HeldCallView,
     NameView,
     PausedWorkflow,
     RollbackRequest,
@@ -238,6 +239,7 @@ def _make_summary(version: Published) -> VersionSummary:
         published_at=version.published_at,
         published_by=version.published_by,
         copy_of=version.copy_of,
+        calls=[HeldCallView.model_validate(each) for each in version.calls],
     )
 
 

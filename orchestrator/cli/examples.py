@@ -63,6 +63,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "workflows pause": ("orchestrator workflows pause order_flow",),
     "workflows archive": ("orchestrator workflows archive order_flow",),
+    "workflows callers": ("orchestrator workflows callers price_list",),
+    "workflows republish": ("orchestrator workflows republish price_list",),
     "workflows rollback": ("orchestrator workflows rollback order_flow 3",),
     "workflows stats": ("orchestrator workflows stats order_flow", "orchestrator workflows stats order_flow --json"),
     "workflows delete": ("orchestrator workflows delete order_flow --yes",),

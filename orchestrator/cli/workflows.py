@@ -8,6 +8,7 @@ import typer
 from orchestrator.cli import options
 from orchestrator.cli.api_command import api_command
 from orchestrator.cli.bulk import follow_job
+from orchestrator.cli.callers import callers, note_callers, republish
 from orchestrator.cli.confirmation import require_confirmation
 from orchestrator.cli.files import list_definition_files, parse_json_argument, read_json
 from orchestrator.cli.moments import format_moment
@@ -223,6 +224,7 @@ def activate(
     for problem in document["warnings"]:
         print_note(f"{problem['path']}: {problem['severity']} {problem['code']}: {problem['message']}", "yellow")
     _print_status(document, as_json=as_json)
+    note_callers(client, workflow, customer)
 
 
 @api_command(app)
@@ -254,6 +256,7 @@ def archive(
     Open runs continue.
     """
     _print_status(client.post(f"{_get_path(workflow)}/archive", customer_id=customer), as_json=as_json)
+    note_callers(client, workflow, customer, archived=True)
 
 
 @api_command(app)
@@ -267,6 +270,11 @@ def rollback(
     """Publish an older version again, as a new version."""
     document = client.post(f"{_get_path(workflow)}/rollback", {"version": version}, customer_id=customer)
     _print_status(document, as_json=as_json)
+    note_callers(client, workflow, customer)
+
+
+api_command(app, only_reads=True)(callers)
+api_command(app)(republish)
 
 
 @api_command(app, only_reads=True)

@@ -19,7 +19,7 @@ from orchestrator.planner.verdict import Verdict
 from orchestrator.service.callees import load_callees
 from orchestrator.service.permissions import PermissionReader
 from orchestrator.service.process_pool import ProcessPool
-from orchestrator.store.records import Version
+from orchestrator.store.records import ARCHIVED, Version
 from orchestrator.store.ttl_cache import TtlCache
 from orchestrator.store.workflows import Definitions
 from orchestrator.temporal.payloads import MAX_PAYLOAD_BYTES, measure_json
@@ -27,7 +27,7 @@ from orchestrator.temporal.workflow_types import RESERVED_PREFIX
 
 P = ParamSpec("P")
 ResultT = TypeVar("ResultT")
-ARCHIVED = "archived"
+
 DRAFT_VERSION = 0
 """The version of runs of drafts and of definitions that are not stored."""
 MAX_RECEIVED_BYTES = 1_000_000

@@ -9,10 +9,10 @@ from uuid import uuid4
 from orchestrator.errors import DefinitionInvalid, OperationRefused, Problem
 from orchestrator.model.run import format_timestamp
 from orchestrator.service.changes import Change, find_changes
-from orchestrator.service.plans import ARCHIVED, Plans, normalize
+from orchestrator.service.plans import Plans, normalize
 from orchestrator.service.reconciler import Reconciler
 from orchestrator.store.database import StoreUnavailable
-from orchestrator.store.records import ACTIVE, PAUSED, Stored, Version
+from orchestrator.store.records import ACTIVE, ARCHIVED, PAUSED, Caller, Stored, Version
 from orchestrator.store.run_index import Counts, RunIndex
 from orchestrator.store.workflows import Definitions, require_revision
 
@@ -162,6 +162,11 @@ class Workflows:
         stored = await self.definitions.get(customer_id, workflow_id)
         upper = stored.version + 1 if before is None else before
         return await self.definitions.list_versions(stored.customer_id, workflow_id, before=upper, limit=limit)
+
+    async def list_callers(self, customer_id: str | None, workflow_id: str) -> tuple[Stored, list[Caller]]:
+        """Return a workflow, and the newest versions of those that call it."""
+        stored = await self.definitions.get(customer_id, workflow_id)
+        return stored, await self.definitions.list_callers(stored.customer_id, workflow_id)
 
     async def compare(
         self, customer_id: str | None, workflow_id: str, before: int | None, after: int | None

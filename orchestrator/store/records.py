@@ -1,10 +1,11 @@
 """Rows of definitions, versions and triggers, as values."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-ACTIVE, PAUSED, REMOVED = "active", "paused", "removed"
+ACTIVE, PAUSED, REMOVED, ARCHIVED = "active", "paused", "removed", "archived"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,11 @@ class Version:
     published_by: str
     copy_of: int | None
 
+    @property
+    def calls(self) -> list["HeldCall"]:
+        """Return the workflows that it calls, directly or through others, as its plan holds them."""
+        return list_held_calls(self.plan)
+
 
 @dataclass(frozen=True, slots=True)
 class Callee:
@@ -66,6 +72,25 @@ class Callee:
     definition: dict[str, Any]
     newest: bool
     """The newest version, or the draft."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeldCall:
+    """A workflow that a published version holds, as it was when that was published."""
+
+    workflow_id: str
+    version: int
+    pinned: bool
+    """Its definition asks for this version; else it took the newest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The newest version of a workflow that calls another, directly or through others."""
+
+    workflow_id: str
+    version: int
+    holds: HeldCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,3 +107,11 @@ class TriggerRow:
     event: str | None
     path: str | None
     config: dict[str, Any]
+
+
+def list_held_calls(plan: Mapping[str, Any]) -> list[HeldCall]:
+    """Return the workflows that a plan holds; a key `id@version` is a call of that version."""
+    return [
+        HeldCall(str(held.get("id")), int(held.get("version", 1)), "@" in key)
+        for key, held in sorted((plan.get("workflows") or {}).items())
+    ]

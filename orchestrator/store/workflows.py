@@ -11,7 +11,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orchestrator.errors import OrchestratorError
 from orchestrator.store.database import Database, retry_conflicts
-from orchestrator.store.records import ACTIVE, PAUSED, REMOVED, Callee, Head, Stored, Version
+from orchestrator.store.records import (
+    ACTIVE,
+    ARCHIVED,
+    PAUSED,
+    REMOVED,
+    Callee,
+    Caller,
+    Head,
+    Stored,
+    Version,
+    list_held_calls,
+)
 from orchestrator.store.tables import begins_with, match_workflow, versions, workflows
 from orchestrator.store.triggers import request_trigger
 from orchestrator.store.ttl_cache import TtlCache
@@ -189,6 +200,36 @@ class Definitions:
         async with self.database.read_transaction() as connection:
             rows = await connection.execute(query.order_by(versions.c.version.desc()).limit(limit))
             return [Version(**row) for row in rows.mappings()]
+
+    async def list_callers(self, customer_id: str, workflow_id: str) -> list[Caller]:
+        """List the newest versions of workflows that call one, directly or through others, by ID.
+
+        The text of a plan tells which may do so: only these are decoded. Archived workflows are left out.
+        """
+        newest = and_(
+            versions.c.customer_id == workflows.c.customer_id,
+            versions.c.workflow_id == workflows.c.id,
+            versions.c.version == workflows.c.version,
+        )
+        query = (
+            select(versions.c.workflow_id, versions.c.version, versions.c.plan)
+            .join_from(workflows, versions, newest)
+            .where(
+                workflows.c.customer_id == customer_id,
+                workflows.c.status != ARCHIVED,
+                workflows.c.id != workflow_id,
+                cast(versions.c.plan, Text).contains(f'"{workflow_id}', autoescape=True),
+            )
+            .order_by(versions.c.workflow_id)
+        )
+        async with self.database.read_transaction() as connection:
+            rows = (await connection.execute(query)).all()
+        return [
+            Caller(row.workflow_id, row.version, held)
+            for row in rows
+            for held in list_held_calls(row.plan)
+            if held.workflow_id == workflow_id
+        ]
 
     async def load_callees(self, customer_id: str, calls: Iterable[tuple[str, int | None]]) -> list[Callee]:
         """Return the definitions that are called by ID and version: the newest of each, and those pinned."""

@@ -58,7 +58,14 @@ CALLS = (
     Call("activateWorkflow", ID),
     *(
         Call(each, ID)
-        for each in ("getWorkflow", "listVersions", "compareVersions", "getWorkflowStats", "drawWorkflow")
+        for each in (
+            "getWorkflow",
+            "listVersions",
+            "listCallers",
+            "compareVersions",
+            "getWorkflowStats",
+            "drawWorkflow",
+        )
     ),
     Call("regressWorkflow", ID, {"last": 5}),
     *(Call(each, VERSIONED) for each in ("getVersion", "drawVersion", "countEdges")),

@@ -87,6 +87,7 @@ async function callWorkflows(flow: Definition): Promise<void> {
   await expectContent(api.GET("/api/v1/workflows/{workflow_id}/versions", { params }));
   await expectContent(api.GET("/api/v1/workflows/{workflow_id}/versions/{version}", { params: versioned }));
   await expectContent(api.GET("/api/v1/workflows/{workflow_id}/diff", { params }));
+  await expectContent(api.GET("/api/v1/workflows/{workflow_id}/callers", { params }));
   await expectContent(api.POST("/api/v1/workflows/{workflow_id}/regress", { params, body: { version: 1, last: 5 } }));
   await expectContent(api.GET("/api/v1/workflows/{workflow_id}/stats", { params }));
   await expectContent(api.GET("/api/v1/workflows/{workflow_id}/graph", { params, parseAs: "text" }));
