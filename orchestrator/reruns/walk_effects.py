@@ -243,9 +243,8 @@ class WalkLoop(asyncio.SelectorEventLoop):
     def discard(self) -> None:
         """Cancel all tasks and close the loop."""
         self.idle.give_next = None
-        tasks = asyncio.all_tasks(self)
-        for task in tasks:
-            task.cancel()
-        if tasks:
+        while tasks := asyncio.all_tasks(self):  # some begin another one at their end
+            for task in tasks:
+                task.cancel()
             self.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
         self.close()

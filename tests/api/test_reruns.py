@@ -6,6 +6,8 @@ from typing import Any
 
 import httpx
 import pytest
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 
 from orchestrator.reruns.restart import Changes
 from orchestrator.reruns.targets import Target
@@ -303,3 +305,63 @@ async def test_a_run_with_more_data_than_a_message_holds_is_rerun(
 
     assert (ended["status"], list_node_ids(ended)) == ("completed", ["call"])
     assert len(script.calls) == 2
+
+
+async def test_a_step_of_an_iteration_in_a_child_workflow_is_run_again(
+    api: httpx.AsyncClient, world: World, customer: str
+) -> None:
+    _, script = world.script({"http.request": UP}, customer)
+    nodes = {
+        "p": {"type": "parallel", "branches": [["each"], ["other"]], "config": {"mode": "child"}},
+        "each": {"type": "loop", "collection": 2, "body": ["call"]},
+        "call": HTTP,
+        "then": HTTP,
+        "other": HTTP,
+    }
+    run_id = await start_run(api, nodes, "trigger -> p", "call -> then")
+    await wait_for_status(api, run_id, "completed")
+    body = {"path": "p[0]/each[1]", "from_node": "then"}
+
+    plan = (await api.post(f"/runs/{run_id}/rerun", json=body | {"dry_run": True})).json()
+    ended = await rerun(api, run_id, **body)
+
+    assert (plan["begins_at"], plan["again"]) == (["p[0]/each[1]/then"], ["p[0]/each[1]/then"])
+    assert {"p", "p[0]/each"} == set(plan["continued"])
+    assert {each["name"]: each["again"] for each in plan["iterations"]}["p[0]/each[1]"] == 1
+    assert (ended["status"], list_node_ids(ended)) == ("completed", ["p", "each", "then"])
+    assert sorted(list_node_ids(ended, reused=True)) == ["call", "call", "other", "then"]
+    assert len(script.calls) == 5 + 1
+
+
+async def test_only_failed_items_are_called_again(api: httpx.AsyncClient, world: World, customer: str) -> None:
+    _, script = world.script({"http.request": [UP, DOWN, UP]}, customer)
+    loop = {"type": "loop", "collection": 3, "body": ["call"], "config": {"on_item_error": "continue"}}
+    run_id = await start_run(api, {"each": loop, "call": HTTP}, "trigger -> each")
+    await wait_for_status(api, run_id, "completed")
+
+    ended = await rerun(api, run_id, failed_items=True)
+
+    assert [step["id"] for step in ended["steps"] if not step["reused"]] == ["each", "each[1]/call"]
+    assert ended["steps"][0]["output_data"]["succeeded"] == 3
+    assert len(script.calls) == 4
+
+
+async def test_a_run_whose_history_is_gone_is_not_rerun(api: httpx.AsyncClient, world: World, customer: str) -> None:
+    """Temporal has deleted it, and the index and the archive still have it."""
+    run_id = await start_run(api, {"a": put(x=1)}, "trigger -> a")
+    await wait_for_status(api, run_id, "completed")
+
+    async def is_listed() -> bool:
+        return run_id in [run["id"] for run in (await api.get("/runs")).json()["items"]]
+
+    await wait_until(is_listed)
+    execution = WorkflowExecution(workflow_id=run_id)
+    await world.client.workflow_service.delete_workflow_execution(
+        DeleteWorkflowExecutionRequest(namespace=world.client.namespace, workflow_execution=execution)
+    )
+
+    async def is_refused() -> bool:
+        answer = await api.post(f"/runs/{run_id}/rerun", json={"from_node": "a", "dry_run": True})
+        return (answer.status_code, answer.json().get("code")) == (410, "history_gone")
+
+    await wait_until(is_refused)

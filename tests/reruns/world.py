@@ -44,6 +44,8 @@ class World(Simulation):
     """Steps whose action never ends."""
     calls: list[ActRequest] = field(default_factory=list)
     seconds: Callable[[str], float] = lambda step_id: crc32(step_id.encode()) % 7
+    answer: Callable[[str], dict[str, Any]] = lambda step_id: {}
+    """What the action of a step answers beside its parameters."""
     cancel_at: float | None = None
     finishers: dict[str, tuple[Any, RunState, "RecordedEffects"]] = field(default_factory=dict)
     statuses: dict[str, str] = field(default_factory=dict)
@@ -73,7 +75,7 @@ class RecordedEffects(SimulatedEffects):
             await asyncio.Event().wait()
         if request.step_id in world.down:
             raise StepFailed(f"{request.step_id} is down", error_type="action_error", recoverable=False)
-        return ActionResult({"did": request.parameters})
+        return ActionResult({"did": request.parameters, **world.answer(request.step_id)})
 
     def open_branch(self, request: BranchRequest, parallel: str) -> tuple[RunState, SimulatedEffects]:
         """Record the branch, too."""
@@ -100,6 +102,11 @@ class Ended:
     world: World
     records: dict[str, Record]
     """By the path of the branch; that of the run is empty."""
+
+    @property
+    def done_branches(self) -> list[str]:
+        """The paths of the branches in child workflows that the run has not begun itself."""
+        return [path for path in self.records[""].branches if path not in self.world.statuses]
 
     @property
     def variables(self) -> dict[str, Any]:
