@@ -152,6 +152,8 @@ ProblemCode = Literal[
     "unknown_field",
     "unknown_input",
     "variable_conflict",
+    "shared_variable",
+    "busy_cycle",
     "condition_structure",
     "unknown_operator",
     "unknown_preset",

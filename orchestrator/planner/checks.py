@@ -26,6 +26,7 @@ from orchestrator.planner.approval_checks import check_links
 from orchestrator.planner.data_flow import check as data_flow
 from orchestrator.planner.data_flow.outputs import infer_run_output
 from orchestrator.planner.data_flow.types import ANY, Type
+from orchestrator.planner.iteration_checks import Iterations
 from orchestrator.planner.key_checks import check_keys
 from orchestrator.planner.plan_builder import ScopeBuilder
 from orchestrator.planner.policies import Catalogue, check_timeout, read_on_error, read_reminder_call
@@ -85,6 +86,7 @@ def check(
     names.check()
     names.check_notify_uses(notify_names)
     check_links(tree, report)
+    Iterations(definition, tree, uses, registry, report).check()
     data_flow.check(definition, tree, uses, registry, calls, names.precedence, report)
     permission_checks.check(definition, workflow_graph, [*itertools.chain(*uses), *notify_names], permissions, report)
     actions = Actions(definition, registry, report)

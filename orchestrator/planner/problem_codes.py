@@ -120,6 +120,8 @@ CODES: dict[ProblemCode, str] = {
     "unknown_field": "`workflow`, `run` or a step has no such field.",
     "unknown_input": "The input schema has no such property, but one with a similar name.",
     "variable_conflict": "Two branches set the same variable: the later branch wins.",
+    "shared_variable": "Iterations read a variable that others set, or `collect` one that only some paths set.",
+    "busy_cycle": "A cycle has no delay, no wait and no action that is an activity: it keeps a worker busy.",
     "condition_structure": "The condition is invalid.",
     "unknown_operator": "The operator does not exist.",
     "unknown_preset": "The preset does not exist.",

@@ -1,11 +1,12 @@
 """Find the names that a node's templates and conditions read."""
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 from orchestrator.errors import TemplateSyntaxError
 from orchestrator.jsontools.pointer import escape
-from orchestrator.language import Name, Template, compile_template, condition_reader, walk
+from orchestrator.language import Name, Template, compile_expression, compile_template, condition_reader, walk
 from orchestrator.model.definition import Definition, Node
 from orchestrator.model.run import RESERVED_NAMES
 from orchestrator.planner.policies import read_side_call
@@ -21,6 +22,8 @@ Use = tuple[str, Name]
 """The pointer of a site, and a name that it reads."""
 
 
+MAX_DEPTH = 50
+"""Levels of a condition with errors whose parts are read."""
 CONDITION_KEYS = frozenset(("field", "operator", "conditions", "condition", "preset", "expression"))
 
 
@@ -104,11 +107,24 @@ def collect_uses(sites: Iterable[Site], report: Report) -> list[Use]:
         if kind == "condition":
             problems = condition_reader.find_problems(value, pointer)
             report.problems.extend(problems)
-            if not any(problem.severity == "error" for problem in problems):
+            if any(problem.severity == "error" for problem in problems):
+                uses += _collect_readable(value, pointer)
+            else:
                 uses += [(pointer, name) for name in _sort_names(condition_reader.compile_condition(value).names)]
         else:
             uses += _collect_template_uses(value, pointer, report, kind)
     return uses
+
+
+def _collect_readable(value: Any, pointer: str, depth: int = 0) -> Iterator[Use]:
+    """Yield the names in the readable parts of a condition that has errors."""
+    if isinstance(value, list | dict) and depth < MAX_DEPTH:
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            if isinstance(item, str) and (key == "field" or "{{" in item):
+                with contextlib.suppress(TemplateSyntaxError):
+                    read = compile_template if "{{" in item else compile_expression
+                    yield from ((pointer, name) for name in _sort_names(read(item).names))
+            yield from _collect_readable(item, pointer, depth + 1)
 
 
 def _collect_template_uses(value: Any, pointer: str, report: Report, kind: Kind) -> Iterator[Use]:

@@ -96,7 +96,9 @@ class Names:
         step, known = name.path[0], self.regions.graph.index
         if step not in known:
             hint = self.report.suggest(step, known)
-            self._warn("unknown_step", pointer, name, f"there is no node {step!r:.60}", hint)
+            message = f"{name.line}:{name.column}: there is no node {step!r:.60}"
+            if not name.optional:
+                self.report.add_error("unknown_step", pointer, message, hint)
 
     def _check_step_field(self, pointer: str, name: Name) -> None:
         if len(name.path) > 1 and name.path[1] not in STEP_FIELDS:

@@ -305,6 +305,30 @@ def test_what_is_never_there_is_a_warning_where_it_may_be_missing() -> None:
     ]
 
 
+def test_a_condition_with_an_unknown_operator_has_its_field_and_value_checked() -> None:
+    condition = {
+        "type": "and",
+        "conditions": [
+            {"field": "who.mial", "operator": "equalz", "value": "{{ nmae | upper }}"},
+            {"field": "steps.nope.output", "operator": "equals", "value": "{{ rows | upper }}"},
+        ],
+    }
+    nodes = [{"id": "s", **LISTED}, {"id": "c", "type": "condition", "condition": condition}]
+    edges = [*read_edges("trigger -> s"), *read_edges("s -> c")]
+
+    problems = check({"name": "x", "trigger": {"type": "manual"}, "nodes": nodes, "edges": edges}).problems
+
+    assert [(each.code, each.path) for each in problems if each.severity == "error"] == [
+        ("unknown_operator", "/nodes/1/condition/conditions/0/operator"),
+        ("unknown_step", "/nodes/1/condition"),
+        ("unknown_field", "/nodes/1/condition/conditions/0/field"),
+        ("wrong_operand", "/nodes/1/condition/conditions/1/value"),
+    ]
+    assert [each.message for each in problems if each.severity == "warning"] == [
+        "1:4: variable 'nmae' is never set: it is null"
+    ]
+
+
 def test_a_case_that_is_never_equal_is_a_warning() -> None:
     cases = {"a": "12", "b": 12, "c": {"value": 12}, "d": "{{ input.x }}", "e": {"field": "total", "value": 12}}
     switch = {"type": "switch", "config": {"value": "{{ total }}", "cases": cases}}

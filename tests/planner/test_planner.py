@@ -102,6 +102,7 @@ def test_a_wrong_type_is_reported_once_and_not_at_every_edge(kind: str) -> None:
 
 
 ERRORS: dict[str, tuple[dict[str, Any], str, str]] = {
+    "unknown step": (workflow(put("a", x="{{ steps.b.output }}")), "unknown_step", "/nodes/0/config/x"),
     "no name": (workflow(put("a"), name=""), "missing_name", "/name"),
     "no trigger": (workflow(put("a"), trigger=None), "missing_trigger", "/trigger"),
     "no nodes": (workflow(edges=[]), "no_nodes", "/nodes"),
@@ -527,7 +528,6 @@ WARNINGS: dict[str, tuple[dict[str, Any], str, str]] = {
         "set_reads_itself",
         "/nodes/0/config/n",
     ),
-    "unknown step": (workflow(put("a", x="{{ steps.b.output }}")), "unknown_step", "/nodes/0/config/x"),
     "unknown input": (
         workflow(
             put("a", x="{{ input.ordr }}"), settings={"input_schema": {"type": "object", "properties": {"order": {}}}}
