@@ -33,6 +33,10 @@ test-slow: $(READY) ## Run the slow tests, those on PostgreSQL, and those that k
 	$(BIN)/pytest -q $(PARALLEL) -m "(slow or postgresql) and not chaos"
 	$(BIN)/pytest -q -m chaos
 
+.PHONY: test-chaos
+test-chaos: $(READY) ## Kill processes at random moments while runs are operated, 200 times
+	CHAOS_ROUNDS=$${CHAOS_ROUNDS:-200} $(BIN)/pytest -q -s tests/chaos/test_operator_actions.py
+
 .PHONY: test-all
 test-all: test test-slow ## Run every test
 
