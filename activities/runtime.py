@@ -9,7 +9,7 @@ import json
 import logging
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -68,6 +68,18 @@ MIN_HEARTBEAT_SECONDS, MAX_HEARTBEAT_SECONDS = 1.0, 5.0
 NON_RETRYABLE = frozenset({"validation_error"})
 
 
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt at an action."""
+
+    number: int
+    """From 1."""
+    timeout_seconds: float | None
+    heartbeat_seconds: float | None = None
+    """`None` where nobody expects heartbeats."""
+    heartbeat: Callable[..., None] = lambda *details: None
+
+
 class Activities:
     """The activities of a worker and the connections they share."""
 
@@ -91,8 +103,10 @@ def build_activities(registry: Registry, settings: Settings) -> Activities:
     return Activities(registry, Resources(settings))
 
 
-async def run_action(spec: ActionSpec, argument: Mapping[str, Any], resources: Resources) -> Any:
-    """Run one attempt of an action with the argument of its activity; raises ApplicationError."""
+async def run_action(
+    spec: ActionSpec, argument: Mapping[str, Any], resources: Resources, attempt: Attempt | None = None
+) -> Any:
+    """Run one attempt of an action, by default that of the current activity; raises ApplicationError."""
     call = ActivityInput.from_json(argument)
     log_context.set(
         {
@@ -105,7 +119,7 @@ async def run_action(spec: ActionSpec, argument: Mapping[str, Any], resources: R
     outcome = "failed"
     try:
         with ACTION_SECONDS.labels(spec.name).time():
-            result_json = await _run(spec, call, resources)
+            result_json = await _run(spec, call, resources, attempt or _read_attempt(activity.info()))
         outcome = "completed"
     except asyncio.CancelledError:
         outcome = "cancelled"
@@ -115,8 +129,12 @@ async def run_action(spec: ActionSpec, argument: Mapping[str, Any], resources: R
     return result_json
 
 
-async def _run(spec: ActionSpec, call: ActivityInput, resources: Resources) -> Any:
-    info = activity.info()
+def _read_attempt(info: activity.Info) -> Attempt:
+    heartbeat_seconds = None if info.is_local else _to_seconds(info.heartbeat_timeout)
+    return Attempt(info.attempt, _to_seconds(info.start_to_close_timeout), heartbeat_seconds, activity.heartbeat)
+
+
+async def _run(spec: ActionSpec, call: ActivityInput, resources: Resources, attempt: Attempt) -> Any:
     redactor = Redactor()
     warnings: list[str] = []
     try:
@@ -125,15 +143,15 @@ async def _run(spec: ActionSpec, call: ActivityInput, resources: Resources) -> A
         redactor = Redactor([*_list_sent_secrets(call, secrets), *tokens])
         redact_log.set(redactor.redact_text)
         parameters = _validate_parameters(spec, call, secrets)
-        context = _build_context(call, info.attempt, resources, redactor, warnings, secrets)
-        async with _send_heartbeats(info, resources), asyncio.timeout(_to_seconds(info.start_to_close_timeout)):
+        context = _build_context(call, attempt, resources, redactor, warnings, secrets)
+        async with _send_heartbeats(attempt, resources), asyncio.timeout(attempt.timeout_seconds):
             result = await _call(spec, parameters, context, resources)
         result_json = _encode_result(result, redactor, warnings)
     except ActionFailed as failure:
-        raise _to_application_error(failure, info.attempt, redactor) from None
+        raise _to_application_error(failure, attempt.number, redactor) from None
     except TimeoutError:
         timeout = ActionFailed(f"{spec.name} took too long", error_type="timeout_error")
-        raise _to_application_error(timeout, info.attempt, redactor) from None
+        raise _to_application_error(timeout, attempt.number, redactor) from None
     except Exception as error:  # noqa: BLE001 - the named boundary, see above
         # The traceback stays in the worker's log.
         text = redactor.redact_text(traceback.format_exc())
@@ -141,10 +159,10 @@ async def _run(spec: ActionSpec, call: ActivityInput, resources: Resources) -> A
         unhandled = ActionFailed(
             f"{type(error).__name__}: {error}", error_type="unknown", details={"type": type(error).__name__}
         )
-        raise _to_application_error(unhandled, info.attempt, redactor) from None
-    if info.attempt == 1 and not warnings:
+        raise _to_application_error(unhandled, attempt.number, redactor) from None
+    if attempt.number == 1 and not warnings:
         return result_json
-    wrapped = {ATTEMPT_KEY: info.attempt, "result": result_json}
+    wrapped = {ATTEMPT_KEY: attempt.number, "result": result_json}
     return {**wrapped, WARNINGS_KEY: [redactor.redact_text(each) for each in warnings]} if warnings else wrapped
 
 
@@ -211,7 +229,7 @@ def _validate_parameters(spec: ActionSpec, call: ActivityInput, secrets: Mapping
 
 def _build_context(
     call: ActivityInput,
-    attempt: int,
+    attempt: Attempt,
     resources: Resources,
     redactor: Redactor,
     warnings: list[str],
@@ -223,9 +241,9 @@ def _build_context(
         customer_id=call.customer_id,
         node_id=call.node_id,
         idempotency_key=call.idempotency_key,
-        attempt=attempt,
+        attempt=attempt.number,
         resources=resources,
-        heartbeat=activity.heartbeat,
+        heartbeat=attempt.heartbeat,
         warn=warnings.append,
         redact=redactor.redact_text,
         bound_secrets=tuple(secret.info for secret in secrets.values() if secret.info.hosts is not None),
@@ -237,16 +255,16 @@ def _to_seconds(timeout: timedelta | None) -> float | None:
 
 
 @contextlib.asynccontextmanager
-async def _send_heartbeats(info: activity.Info, resources: Resources) -> Any:
+async def _send_heartbeats(attempt: Attempt, resources: Resources) -> Any:
     """Send heartbeats for the duration of the context: they carry cancellation back, and show that the worker lives."""
-    timeout = _to_seconds(info.heartbeat_timeout)
-    if not timeout or info.is_local:
+    timeout = attempt.heartbeat_seconds
+    if not timeout:
         yield
         return
 
     async def beat() -> None:
         while True:
-            activity.heartbeat()
+            attempt.heartbeat()
             await asyncio.sleep(min(timeout / HEARTBEATS_PER_TIMEOUT, heartbeat_interval(resources.heartbeating)))
 
     resources.heartbeating += 1

@@ -22,7 +22,7 @@ from orchestrator.temporal.client.connection import connect
 from orchestrator.temporal.client.runs import Runs
 from orchestrator.temporal.devserver import run_dev_server
 from orchestrator.temporal.fair_executor import FairExecutor
-from orchestrator.temporal.worker import EAGER_ACTIVITIES, STICKY_SECONDS, build_tuner
+from orchestrator.temporal.worker import EAGER_ACTIVITIES, STICKY_SECONDS, build_tuner, list_activities
 from orchestrator.temporal.workflow.run_workflow import RunWorkflow
 
 QUEUE = "bench"
@@ -63,7 +63,7 @@ async def compare_all(quick: bool) -> list[Compared]:
                 client,
                 task_queue=QUEUE,
                 workflows=[RunWorkflow, *WORKFLOWS],
-                activities=[*activities.activities, hand_echo],
+                activities=[*list_activities(registry, activities), hand_echo],
                 workflow_runner=UnsandboxedWorkflowRunner(),
                 workflow_task_executor=FairExecutor(),
                 tuner=build_tuner(settings),

@@ -136,6 +136,19 @@ def inline_branches(case: Case) -> Case | None:
     return replace(case, name=f"{case.name} (inline)", definition={**case.definition, "nodes": inlined})
 
 
+def fuse_actions(case: Case) -> Case | None:
+    """Return a case whose actions are local and fused, which must not change anything; `None` without any."""
+    if not list_actions(case.definition):
+        return None
+    settings = {**(case.definition.get("settings") or {}), "execution": "local"}
+    workflows = {
+        name: {**part, "settings": {**(part.get("settings") or {}), "execution": "local"}}
+        for name, part in case.workflows.items()
+    }
+    definition = {**case.definition, "settings": settings}
+    return replace(case, name=f"{case.name} (fused)", definition=definition, workflows=workflows)
+
+
 def _read_mode(node: Mapping[str, Any]) -> str:
     return str((node.get("config") or {}).get("mode", "child"))
 

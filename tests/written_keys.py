@@ -27,12 +27,13 @@ import pytest
 
 import orchestrator.interpreter
 import orchestrator.temporal.workflow
+from orchestrator.interpreter import segments
 from orchestrator.temporal import branch_results, requests
 from orchestrator.temporal.payloads import decode_shared
 
 WRITERS = ("to_json", "to_difference")
-SHOWN = frozenset({"_describe", "build_document"})
-"""Functions on Temporal whose dict displays are shown to people: they are in no history."""
+SHOWN = frozenset({"_describe", "build_document", "_build_head"})
+"""Functions on Temporal whose dict displays are in no history: shown to people, or sent to a local activity."""
 
 
 def list_modules(package: ModuleType) -> list[ModuleType]:
@@ -164,7 +165,7 @@ def has_content(value: Any) -> bool:
 
 def find_message_keys() -> set[str]:
     """Return the keys that requests, results of branches and messages between flows may have."""
-    modules = [requests, branch_results, *list_modules(orchestrator.temporal.workflow)]
+    modules = [requests, branch_results, segments, *list_modules(orchestrator.temporal.workflow)]
     return {
         key
         for module in modules

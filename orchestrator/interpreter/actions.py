@@ -45,6 +45,7 @@ async def act(run: NodeRun, node: Action, edits: Sequence[dict[str, Any]]) -> Ex
             heartbeat_seconds=node.heartbeat_seconds,
             task_queue=node.task_queue or run.plan.task_queue,
             local=node.local,
+            fused=node.fused,
         )
     )
     step.retry_count += answer.attempts - 1

@@ -33,6 +33,7 @@ class ActRequest:
     heartbeat_seconds: float | None = None
     task_queue: str | None = None
     local: bool = False
+    fused: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from orchestrator.errors import StepFailed
 from orchestrator.interpreter.base import ScopeRun
 from orchestrator.interpreter.compensation import compensate
+from orchestrator.interpreter.compiled import Compiled
 from orchestrator.interpreter.deadline import DeadlineExceeded, run_until
 from orchestrator.interpreter.effects import BranchResult, Effects
 from orchestrator.interpreter.failures import HistoryFull, LimitReached, Rewind, build_error_document
@@ -97,6 +98,14 @@ async def run_branch(interpreter: ScopeInterpreter, exports: Sequence[str]) -> B
         error=state.failure,
         steps_started=state.started,
     )
+
+
+async def walk(plan: Plan, info: RunInfo, state: RunState, effects: Effects, compiled: Compiled) -> None:
+    """Run a flow's own scope as far as its effects allow; how it ends is for `execute` to handle."""
+    interpreter = ScopeInterpreter(plan, info, state, effects)
+    interpreter.compiled = compiled
+    with contextlib.suppress(StepFailed):
+        await run_whole_scope(interpreter)
 
 
 async def run_whole_scope(interpreter: ScopeInterpreter) -> Closed | None:

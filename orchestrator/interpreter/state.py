@@ -120,7 +120,7 @@ class RunState:
         self.open.pop(step.id, None)
         self.completed += 1
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self, *, with_log: bool = True) -> dict[str, Any]:
         """Return the state as JSON; it can be resumed where the frame is at rest."""
         return {
             "started_at": format_timestamp(self.started_at),
@@ -129,7 +129,7 @@ class RunState:
             "steps_changed": list(self.data.steps_changed),
             "journal": undo_log_to_json(self.data.undo_log),
             "frame": self.frame.to_json(self.data),
-            "log": [step.to_json() for step in self.log],
+            "log": [step.to_json() for step in self.log] if with_log else [],
             "compensations": [pending.to_json() for pending in self.compensations],
             "rewinds": self.rewinds,
             "started": self.started,

@@ -156,6 +156,11 @@ class Settings(Part):
     execution: str = Field(
         "", description="Default `execution` of actions.", json_schema_extra=_list_choices(("activity", "local"))
     )
+    fuse: bool = Field(
+        True,
+        description="Whether consecutive local actions run, and are recorded, together"
+        " ([details](actions.md#fused-actions)).",
+    )
     input_schema: Any = Field(
         None, description="JSON Schema for the input of runs. It checks `format` (date, date-time, email, uri, uuid)."
     )

@@ -128,6 +128,8 @@ class Action(Node):
     task_queue: str | None = None
     local: bool = False
     """Run as a local activity."""
+    fused: bool = False
+    """Run in one local activity with the fused actions that follow (`interpreter/segments.py`)."""
     compensate: ActionCall | None = None
 
 

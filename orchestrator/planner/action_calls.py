@@ -32,6 +32,8 @@ class CallSettings:
     timeout_seconds: float
     heartbeat_seconds: float | None
     local: bool
+    fused: bool
+    """Whether it may run in one local activity with those after it."""
 
 
 class Actions:
@@ -64,6 +66,7 @@ class Actions:
             timeout_seconds=timeout,
             heartbeat_seconds=None if local or spec is None else spec.heartbeat_seconds,
             local=local,
+            fused=local and self.settings.fuse and not node.task_queue,
         )
 
     def complete_side_call(self, value: Any, pointer: str) -> ActionCall | None:

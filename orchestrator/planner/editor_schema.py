@@ -151,6 +151,7 @@ PROPERTIES: dict[tuple[str, str], Schema] = {
     ("Node", "compensate"): may_be_empty(refer("side_call")),
     ("Settings", "notify"): may_be_empty(refer("side_call")),
     ("Settings", "strict"): {"type": ["boolean", "null"]},
+    ("Settings", "fuse"): {"type": ["boolean", "null"]},
     ("Settings", "max_steps"): may_be_empty({"type": "number", "minimum": 1}),
     ("Settings", "step_log_limit"): may_be_empty({"type": "number", "minimum": 1}),
     ("Settings", "compensate"): choose(("on_failure", "on_cancel", "both", "never")),

@@ -20,6 +20,7 @@ from orchestrator.model.plan import (
     Loop,
     OnError,
     Parallel,
+    Pause,
     Reminder,
     RetryFrom,
     Scope,
@@ -143,6 +144,8 @@ class ScopeBuilder:
             heartbeat_seconds=call.heartbeat_seconds,
             task_queue=node.task_queue or None,
             local=call.local,
+            # An operator may take days, and a notification comes first: such a step is recorded by itself.
+            fused=call.fused and not isinstance(common["on_error"], Pause),
             compensate=self._complete_compensation(number, node),
             **common,
         )

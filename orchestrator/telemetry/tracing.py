@@ -1,6 +1,8 @@
 """OpenTelemetry traces, if configured."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -51,3 +53,14 @@ def create_interceptors() -> list[Any]:
     from temporalio.contrib.opentelemetry import TracingInterceptor
 
     return [TracingInterceptor(tracer)]
+
+
+@contextmanager
+def trace_action(action: str, run_id: str, step_id: str, attempt: int) -> Iterator[None]:
+    """Open a span for an action that has no activity of its own, with the names and attributes of those that have."""
+    if not is_tracing_enabled():
+        yield
+        return
+    attributes: dict[str, str | int] = {"temporalWorkflowID": run_id, "temporalActivityID": step_id, "attempt": attempt}
+    with start_tracer().start_as_current_span(f"RunActivity:{action}", attributes=attributes):
+        yield

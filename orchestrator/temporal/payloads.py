@@ -73,6 +73,17 @@ def encode_all_or_fail(values: Sequence[Any], what: str) -> list[RawValue]:
     return [RawValue(payload) for payload in payloads]
 
 
+def require_small(value: Any, what: str) -> None:
+    """Raise StepFailed where a value that is recorded elsewhere is larger than a payload may be."""
+    # A number is counted as one byte and may have 25.
+    if measure_up_to(value, MAX_PAYLOAD_BYTES // 32) <= MAX_PAYLOAD_BYTES // 32:
+        return
+    if measure_up_to(value, MAX_ENCODED_BYTES) > MAX_ENCODED_BYTES:
+        raise _build_too_large(what, f"more than {MAX_ENCODED_BYTES:,}", MAX_ENCODED_BYTES)
+    if (size := measure_json(value)) > MAX_PAYLOAD_BYTES:
+        raise _build_too_large(what, f"{size:,}", size)
+
+
 def _build_too_large(what: str, shown: str, size: int) -> StepFailed:
     return StepFailed(
         f"{what} is {shown} bytes; the limit is {MAX_PAYLOAD_BYTES:,}. Store large data elsewhere and pass a reference",

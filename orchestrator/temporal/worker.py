@@ -18,12 +18,13 @@ from temporalio.worker import (
 )
 
 from activities.registry import Registry
-from activities.runtime import build_activities
+from activities.runtime import Activities, build_activities
 from orchestrator.errors import SettingsError
 from orchestrator.model.permissions import find_queue_problem
 from orchestrator.settings import PREFIX, Settings
 from orchestrator.temporal.client.connection import explain_core_error
 from orchestrator.temporal.fair_executor import FairExecutor
+from orchestrator.temporal.segments.activity import build_segment_activity
 from orchestrator.temporal.task_slots import TaskSlots
 from orchestrator.temporal.workflow.run_workflow import RunWorkflow
 
@@ -62,7 +63,7 @@ async def run_worker(client: Client, settings: Settings, registry: Registry) -> 
         client,
         task_queue=settings.task_queue,
         workflows=[RunWorkflow],
-        activities=activities.activities,
+        activities=list_activities(registry, activities),
         workflow_runner=UnsandboxedWorkflowRunner(),
         workflow_task_executor=executor,
         tuner=build_tuner(settings),
@@ -109,6 +110,11 @@ def build_deployment_config(deployment: str | None) -> WorkerDeploymentConfig | 
         use_worker_versioning=True,
         default_versioning_behavior=VersioningBehavior.AUTO_UPGRADE,
     )
+
+
+def list_activities(registry: Registry, activities: Activities) -> list[Any]:
+    """Return what a worker serves: an activity for each action, and one that runs segments of them."""
+    return [*activities.activities, build_segment_activity(registry, activities.resources).run]
 
 
 def build_tuner(settings: Settings) -> WorkerTuner:

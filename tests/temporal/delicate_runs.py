@@ -18,11 +18,12 @@ from temporalio.worker._workflow_instance import _WorkflowLogicFlag
 
 from orchestrator.errors import OperationRefused
 from orchestrator.model.plan import Plan
-from orchestrator.model.run import Run
+from orchestrator.model.run import ATTEMPT_KEY, WARNINGS_KEY, Run
 from orchestrator.reruns.restart import Changes
 from orchestrator.reruns.targets import Target
 from orchestrator.temporal.client.runs import Runs
 from orchestrator.temporal.client.visibility import STATUSES
+from orchestrator.temporal.segments.activity import SegmentActivity
 from orchestrator.temporal.workflow.run_workflow import RunWorkflow
 from tests.golden import read_definition
 from tests.temporal.answers import Script
@@ -158,6 +159,9 @@ class Delicate:
 
 NOTE = {"type": "action", "action": "work"}
 LOCAL = {**NOTE, "execution": "local"}
+FUSED = {"settings": {"execution": "local"}}
+APART = {"settings": {"fuse": False}}
+TOLD = {**NOTE, "config": {"id": "{{ uuid() }}", "at": "{{ now() }}"}}
 BROKEN = {"error": {"message": "no", "recoverable": False}}
 LATE = {"error": {"message": "no answer", "error_type": "timeout_error", "recoverable": False}}
 LOCKED = {"error": {"message": "locked", "error_type": "action_error"}}
@@ -602,6 +606,7 @@ CONTINUED: tuple[Delicate, ...] = (
         {"each": make_loop(30, "n", "note"), "note": LOCAL},
         ("trigger -> each",),
         events=("MARKER_RECORDED",),
+        more=APART,
     ),
     Delicate(
         "rerun: a run begun from the state of another that has failed in a loop",
@@ -863,9 +868,47 @@ async def terminate_called(play: Play) -> None:
 
 WORK: tuple[Delicate, ...] = (
     Delicate(
+        "segments: a chain, a loop and branches",
+        {
+            "a": TOLD,
+            "each": make_loop("{{ [uuid(), now()] }}", "n", "note"),
+            "note": TOLD,
+            "fork": make_fork(["left"], ["right"]),
+            "left": TOLD,
+            "right": {**TOLD, "action": "warns"},
+        },
+        ("trigger -> a", "a -> each", "each -> fork"),
+        events=("MARKER_RECORDED",),
+        answers={"warns": {"output": {ATTEMPT_KEY: 1, "result": {}, WARNINGS_KEY: ["careful"]}}},
+        more=FUSED,
+    ),
+    Delicate(
+        "segments: a retry that waits outside of one",
+        {"a": NOTE, "b": {**NOTE, "action": "flaky", "retry": {"initial_interval": 0.8}}, "c": NOTE, "d": NOTE},
+        ("trigger -> a", "a -> b", "b -error-> c", "c -> d"),
+        events=("MARKER_RECORDED", "TIMER_FIRED"),
+        answers={"flaky": [LOCKED, LOCKED, BROKEN]},
+        more=FUSED,
+    ),
+    Delicate(
+        "segments: a branch that its join cancels",
+        {"fork": make_fork(["quick"], ["slow", "never"], join="any"), "quick": NOTE, "slow": NOTE, "never": NOTE},
+        ("trigger -> fork", "slow -> never"),
+        events=("MARKER_RECORDED",),
+        gates=("slow",),
+        more=FUSED,
+    ),
+    Delicate(
+        "segments: of a run that continues as new",
+        {"each": make_loop(8, "n", "note"), "note": {**TOLD, **LOCAL}, "apart": NOTE, "again": {**TOLD, **LOCAL}},
+        ("trigger -> each", "note -> apart", "apart -> again"),
+        events=("MARKER_RECORDED", "WORKFLOW_EXECUTION_CONTINUED_AS_NEW"),
+    ),
+    Delicate(
         "retries: of a local action below the threshold",
         {"a": {**LOCAL, "action": "flaky", "retry": {"initial_interval": 0.05}}, "b": NOTE},
         ("trigger -> a", "a -> b"),
+        more=APART,
         events=("MARKER_RECORDED",),
         answers={"flaky": [LOCKED, LOCKED, {"output": {"ok": True}}]},
     ),
@@ -873,6 +916,7 @@ WORK: tuple[Delicate, ...] = (
         "retries: of a local action above the threshold",
         {"a": {**LOCAL, "action": "flaky", "retry": {"initial_interval": 0.8}}, "b": NOTE},
         ("trigger -> a", "a -> b"),
+        more=APART,
         events=("MARKER_RECORDED", "TIMER_FIRED"),
         answers={"flaky": [LOCKED, LOCKED, {"output": {"ok": True}}]},
     ),
@@ -908,6 +952,7 @@ WORK: tuple[Delicate, ...] = (
         {"each": make_loop(6, "n", "note"), "note": LOCAL},
         ("trigger -> each",),
         events=("MARKER_RECORDED", "TIMER_FIRED"),
+        more=APART,
         seconds=0.35,
     ),
     Delicate(
@@ -994,7 +1039,7 @@ WORK: tuple[Delicate, ...] = (
         status="failed",
         answers={"broken": BROKEN},
         gates=("slow",),
-        more={"workflows": {"sleeper": SLEEPER}},
+        more={"workflows": {"sleeper": SLEEPER}, **APART},
         operate=lambda play: terminate_called(play),
     ),
     Delicate(
@@ -1395,7 +1440,7 @@ async def run_flagged_worker(world: World, *, batch: bool) -> AsyncIterator[None
         world.client,
         task_queue=world.queue,
         workflows=[RunWorkflow],
-        activities=[world.scripts.act],
+        activities=[world.scripts.act, SegmentActivity(world.scripts.call_fused).run],
         workflow_runner=QUICK,
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
         graceful_shutdown_timeout=timedelta(0),

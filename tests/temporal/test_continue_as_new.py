@@ -106,7 +106,7 @@ async def test_a_run_continues_after_a_number_of_local_actions(world: World, mon
         "each": make_loop(50, "n", "note"),
         "note": {"type": "action", "action": "work", "execution": "local"},
     }
-    run = await world.run(make_plan(nodes, "trigger -> each", customer=customer))
+    run = await world.run(make_plan(nodes, "trigger -> each", customer=customer, settings={"fuse": False}))
 
     assert run.status == "completed"
     assert len(script.calls) == 50

@@ -321,7 +321,8 @@ async def test_local_actions_are_markers(world: World) -> None:
         "a": {"type": "action", "action": "quick", "execution": "local", "retry": {"initial_interval": 0.01}},
         "b": {"type": "action", "action": "other", "execution": "local"},
     }
-    run = await world.run(make_plan(nodes, "trigger -> a", "a -> b", customer=customer))
+    plan = make_plan(nodes, "trigger -> a", "a -> b", customer=customer, settings={"fuse": False})
+    run = await world.run(plan)
 
     assert len(await events(world, run.id, "MARKER_RECORDED")) == 2
     assert await events(world, run.id, "ACTIVITY_TASK_SCHEDULED") == []

@@ -19,6 +19,7 @@ from orchestrator.settings import Settings
 from orchestrator.temporal.client.connection import connect
 from orchestrator.temporal.client.runs import Runs
 from orchestrator.temporal.devserver import DevServer
+from orchestrator.temporal.segments.activity import SegmentActivity
 from orchestrator.temporal.workflow.run_workflow import RunWorkflow
 from tests.golden import read_definition
 from tests.temporal.answers import Script, Scripts
@@ -99,7 +100,7 @@ async def run_scripted_worker(world: World, runner: WorkflowRunner = QUICK, **mo
         world.client,
         task_queue=world.queue,
         workflows=[RunWorkflow],
-        activities=[world.scripts.act],
+        activities=[world.scripts.act, SegmentActivity(world.scripts.call_fused).run],
         workflow_runner=runner,
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
         **more,

@@ -5,7 +5,7 @@ that a timer separates are all recorded.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,10 +14,12 @@ from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
 
 from orchestrator.errors import parse_error_type
+from orchestrator.interpreter.segments import SegmentStep
 from orchestrator.model.run import Attempt, Run
 from orchestrator.temporal.history.activation_jobs import decode_marker
 from orchestrator.temporal.history.stream_events import LOCAL_ACTIVITY
 from orchestrator.temporal.payloads import shorten_id
+from orchestrator.temporal.workflow.segments import SEGMENT
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FAILED = {
@@ -55,8 +57,8 @@ def _read_attempts(events: Sequence[HistoryEvent]) -> dict[str, list[Attempt]]:
             case EventType.EVENT_TYPE_MARKER_RECORDED:
                 marker = event.marker_recorded_event_attributes
                 if marker.marker_name == LOCAL_ACTIVITY:
-                    details = decode_marker(marker.details["data"].payloads[0])
-                    attempts[details["activity_id"]].append(_read_local(marker, details))
+                    for name, attempt in _list_local(marker):
+                        attempts[name].append(attempt)
     return attempts
 
 
@@ -74,6 +76,20 @@ def _list_attempts(started: HistoryEvent | None, ended: HistoryEvent, error: dic
         before = [Attempt(number=number - 1, error=_describe_failure(attributes.last_failure))]
     began, moment = started.event_time.ToDatetime(UTC), ended.event_time.ToDatetime(UTC)
     return [*before, Attempt(number=number, started_at=began, ended_at=moment, error=error)]
+
+
+def _list_local(marker: Any) -> Iterator[tuple[str, Attempt]]:
+    """Yield the activity ids and attempts of a local activity, or of the actions of a segment."""
+    details = decode_marker(marker.details["data"].payloads[0])
+    if details["activity_type"] != SEGMENT or marker.HasField("failure"):
+        yield details["activity_id"], _read_local(marker, details)
+        return
+    answer = decode_marker(marker.details["result"].payloads[0])
+    began = datetime.fromisoformat(answer["began"])
+    for step in map(SegmentStep.decode, answer["steps"]):
+        ended = began + timedelta(milliseconds=step.milliseconds)
+        error = step.error and {name: step.error[name] for name in ("message", "error_type")}
+        yield shorten_id(step.id), Attempt(number=step.attempts, ended_at=ended, error=error)
 
 
 def _read_local(marker: Any, details: dict[str, Any]) -> Attempt:

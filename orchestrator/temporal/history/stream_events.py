@@ -4,7 +4,7 @@ No worker is queried, so pure nodes (condition, set, switch, end) do not appear:
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Literal
 
@@ -16,9 +16,12 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.converter import DataConverter
 
 from orchestrator.errors import parse_error_type
+from orchestrator.interpreter.segments import SegmentStep
 from orchestrator.model.run import Document, RepairKind, Run, Status, find_owner
 from orchestrator.temporal.closing_event import run_from_close_event
+from orchestrator.temporal.history.node_names import list_nodes, parse_node_id
 from orchestrator.temporal.requests import read_request
+from orchestrator.temporal.workflow.segments import SEGMENT
 
 LOCAL_ACTIVITY = "core_local_activity"
 """Name of the marker that Temporal's SDKs record for a local activity."""
@@ -107,7 +110,9 @@ class StepEvent(Document):
 
     event: ClassVar = "step"
     at: datetime = Field(description="When it happened.")
-    kind: Literal["action", "timer", "branch", "workflow"] = Field(description="What happened.")
+    kind: Literal["action", "segment", "timer", "branch", "workflow"] = Field(
+        description="What happened; a `segment` is several fused actions, which end in one event."
+    )
     status: Status = Field(
         description="Status of the operation; how its node handled a failure is in the run document."
     )
@@ -115,6 +120,7 @@ class StepEvent(Document):
     node_id: str | None = Field(description="Null where several nodes have this name.")
     step_id: str | None = Field(description="Null for timers and called workflows: the history does not hold it.")
     attempt: int | None = Field(None, description="The last attempt of an action.")
+    steps: int | None = Field(None, description="Number of steps of a segment; name and IDs are those of the first.")
     run_id: str | None = Field(None, description="Run id of a called workflow.")
     error: dict[str, Any] | None = Field(None, description="`{message, error_type}`")
 
@@ -152,6 +158,7 @@ class EventReader:
         self.branch = branch
         self.run = Run(id=workflow_id, workflow_id="", workflow_version=0, status="running")
         self._nodes: dict[tuple[str, str], str | None] = {}
+        self._names: dict[str, str] = {}
         self._open: dict[int, StepEvent] = {}
         self._attempts: dict[int, int] = {}
 
@@ -183,9 +190,10 @@ class EventReader:
         started = datetime.fromisoformat(state["started_at"]) if "started_at" in state else at
         continued = self.run.started_at is not None
         self.run = self.run.model_copy(update={"started_at": started})
-        for kind, title, node_id in _list_nodes(_as_object(_as_object(request.get("plan")).get("scope"))):
+        for kind, title, node_id in list_nodes(_as_object(_as_object(request.get("plan")).get("scope"))):
             name = (kind, title)
             self._nodes[name] = node_id if self._nodes.get(name, node_id) == node_id else None
+            self._names[node_id] = title
         return None if self.branch or continued else _build_run_event(self.run)
 
     async def _read_update(self, event: HistoryEvent, at: datetime) -> StreamEvent:
@@ -223,16 +231,37 @@ class EventReader:
             return None
         marker_data = await self._decode_object(marker.details["data"].payloads)
         step_id = str(marker_data.get("activity_id", ""))
+        if marker_data.get("activity_type") == SEGMENT and "result" in marker.details:
+            answer = await self._decode_object(marker.details["result"].payloads)
+            return self._read_segment([SegmentStep.decode(step) for step in answer["steps"]], at)
         failed = marker.HasField("failure")
         return StepEvent(
             at=at,
             kind="action",
             status=_read_failed_status(marker.failure) if failed else "completed",
             name=await self._decode_summary(event) or step_id,
-            node_id=_parse_node_id(step_id),
+            node_id=parse_node_id(step_id),
             step_id=step_id,
             attempt=marker_data.get("attempt"),
             error=_read_error(marker.failure) if failed else None,
+        )
+
+    def _read_segment(self, steps: Sequence[SegmentStep], at: datetime) -> StreamEvent | None:
+        """Read a segment: a single step as that of an action by itself."""
+        if not steps:
+            return None
+        first, last = steps[0], steps[-1]
+        node_id = parse_node_id(first.id)
+        return StepEvent(
+            at=at,
+            kind="action" if len(steps) == 1 else "segment",
+            status="cancelled" if last.cancelled else "failed" if last.error else "completed",
+            name=self._names.get(node_id, node_id),
+            node_id=node_id,
+            step_id=first.id,
+            attempt=last.attempts if len(steps) == 1 else None,
+            steps=None if len(steps) == 1 else len(steps),
+            error=last.error and {name: last.error[name] for name in ("message", "error_type")},
         )
 
     async def _read_external(self, event: HistoryEvent, at: datetime) -> StreamEvent | None:
@@ -270,7 +299,7 @@ class EventReader:
     async def _read_action(self, event: HistoryEvent, at: datetime) -> StepEvent:
         scheduled = event.activity_task_scheduled_event_attributes
         message = await self._decode_object(scheduled.input.payloads)
-        node_id = _as_text(_as_object(message.get("context")).get("node_id")) or _parse_node_id(scheduled.activity_id)
+        node_id = _as_text(_as_object(message.get("context")).get("node_id")) or parse_node_id(scheduled.activity_id)
         name = await self._decode_summary(event) or node_id
         return StepEvent(
             at=at, kind="action", status="running", name=name, node_id=node_id, step_id=scheduled.activity_id
@@ -293,7 +322,7 @@ class EventReader:
         branch = envelope.get("branch")
         if isinstance(branch, Mapping):
             path = str(branch.get("path", ""))
-            node_id = _parse_node_id(find_owner(path))
+            node_id = parse_node_id(find_owner(path))
             return StepEvent(at=at, kind="branch", status="running", name=name or path, node_id=node_id, step_id=path)
         return StepEvent(
             at=at,
@@ -345,21 +374,6 @@ def _read_error(failure: Failure) -> dict[str, Any]:
     timed_out = failure.HasField("timeout_failure_info")
     kind = "timeout_error" if timed_out else parse_error_type(failure.application_failure_info.type)
     return {"message": failure.message, "error_type": kind}
-
-
-def _list_nodes(scope: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """Yield kind, name and id of every node of a plan, which another release may have written."""
-    for node in scope.get("nodes") or ():
-        yield str(node.get("kind")), str(node.get("name") or node.get("id")), str(node.get("id"))
-        inner = [node.get("body"), *(branch.get("scope") for branch in node.get("branches") or ())]
-        for each in inner:
-            if isinstance(each, Mapping):
-                yield from _list_nodes(each)
-
-
-def _parse_node_id(step_id: str) -> str:
-    """Return the node id in a step id such as `remind[3]/send#2`."""
-    return step_id.removesuffix("/compensate").rpartition("/")[2].partition("#")[0]
 
 
 def _read_operator(message: Mapping[str, Any]) -> dict[str, str | None]:

@@ -25,10 +25,11 @@ from orchestrator.interpreter.effects import (
 from orchestrator.interpreter.failures import HistoryFull
 from orchestrator.interpreter.inbox import Inbox
 from orchestrator.interpreter.lineup import Lineup
+from orchestrator.interpreter.pool import is_discarded
 from orchestrator.interpreter.repairs import Repairs
-from orchestrator.model.activity_input import ActivityInput
 from orchestrator.model.plan import Plan
 from orchestrator.model.run import RunInfo
+from orchestrator.temporal.activity_inputs import build_activity_input
 from orchestrator.temporal.failures import translate_activity_error, unwrap_cause
 from orchestrator.temporal.markdown import escape_markdown
 from orchestrator.temporal.payloads import encode_or_fail
@@ -36,6 +37,7 @@ from orchestrator.temporal.requests import omit_empty
 from orchestrator.temporal.workflow.activities import parse_activity_result, schedule_activity
 from orchestrator.temporal.workflow.cancellation import await_operation, count_cancellations
 from orchestrator.temporal.workflow.children import Children
+from orchestrator.temporal.workflow.segments import Segments
 from orchestrator.temporal.workflow.task_budget import YIELD_SECONDS, TaskBudget
 
 NODES_UNTIL_NEXT_TRY = 1_000
@@ -51,9 +53,9 @@ HELD_BESIDE_CHILDREN = (
     " ended, and it can continue in a new history"
 )
 MAX_LOCAL_ACTIONS = 1_000
-"""Local actions until a run continues as new, which Temporal suggests after 4,096 events. A worker that reads a run
-again passes each by itself, in about 1.3 ms for one event: 4,700 took 6 to 11 s. A workflow task that lasts longer than
-10 s is thrown away and begins again, so that such a run would never continue."""
+"""Local actions, or segments, until a run continues as new, which Temporal suggests after 4,096 events. A worker that
+reads a run again passes each by itself, in about 1.3 ms for one event: 4,700 took 6 to 11 s. A workflow task that lasts
+longer than 10 s is thrown away and begins again, so that such a run would never continue."""
 MAX_COST = 150_000_000
 """Work until a run continues as new, for the same reason: reading it again repeats the work of all nodes, 1.5 s of it.
 Without actions Temporal suggests it after 800 yields, which is 160 s of work."""
@@ -111,27 +113,28 @@ class TemporalEffects:
         self._local_actions = 0
         self._cost_total = 0
         self.budget = TaskBudget()
+        self.segments = Segments(plan, info, self.budget, self._yield_to_server)
         self.children = Children(plan, info, inbox, self.budget, lambda: self.show())
 
     def now(self) -> datetime:
-        """Return the time of the workflow task."""
-        return workflow.now()
+        """Return the time of the workflow task, or of the segment whose results are walked through."""
+        clock = self.segments.clock
+        return workflow.now() if clock is None else clock.now()
 
     def uuid(self) -> str:
         """Return a UUID that a replay repeats."""
-        return str(workflow.uuid4())
+        clock = self.segments.clock
+        return str(workflow.uuid4()) if clock is None else clock.uuid()
 
     async def act(self, request: ActRequest) -> ActionResult:
-        """Run the activity that has the action's name."""
-        call = ActivityInput(
-            parameters=request.parameters,
-            run_id=self.info.id,
-            workflow_id=self.plan.id,
-            node_id=request.node_id,
-            idempotency_key=request.idempotency_key,
-            customer_id=self.info.customer_id,
-            secrets=request.secrets,
-        )
+        """Run the activity that has the action's name, or for a fused action a segment."""
+        if request.fused:
+            self.working += 1
+            try:
+                return await self.segments.act(request)
+            finally:
+                self.working -= 1
+        call = build_activity_input(self.info, self.plan.id, request)
         arg = encode_or_fail(call.to_json(), f"the input of action {request.title!r}")
         await self.budget.take(arg)
         while request.local and self.budget.is_held_by_local_actions():
@@ -149,17 +152,21 @@ class TemporalEffects:
             raise translate_activity_error(error, request) from error
         finally:
             self.working -= 1
+            if not is_discarded():
+                await self.segments.wait()
         return parse_activity_result(result)
 
     async def pass_lineup(self) -> None:
         """Wait until all paths have taken their places again."""
         await self.lineup.pass_in_turn()
+        await self.segments.wait()
 
     async def sleep(self, seconds: float, title: str) -> None:
         """Start a durable timer."""
         await self.lineup.pass_in_turn()
         self.show()
         await workflow.sleep(seconds, summary=escape_markdown(title))
+        await self.segments.wait()
 
     async def receive(
         self, wanted: EventFilter, timeout_seconds: float | None, title: str, branches: tuple[str, ...], turn: int
@@ -184,7 +191,9 @@ class TemporalEffects:
                 await workflow.wait_condition(
                     waiter.future.done, timeout=timeout_seconds, timeout_summary=escape_markdown(title)
                 )
+            await self.segments.wait()
         except TimeoutError:
+            await self.segments.wait()
             # The event and the timer may come in the same workflow task: the event wins.
             return waiter.get_received()
         except asyncio.CancelledError:
@@ -228,11 +237,19 @@ class TemporalEffects:
 
     async def run_branch(self, request: BranchRequest) -> BranchResult:
         """Run a branch as a child workflow."""
-        return await self.children.branch(request, paused=self.paused)
+        try:
+            return await self.children.branch(request, paused=self.paused)
+        finally:
+            if not is_discarded():
+                await self.segments.wait()
 
     async def call_workflow(self, request: CallRequest) -> dict[str, Any]:
         """Run another workflow as a child with its own run id."""
-        return await self.children.call(request)
+        try:
+            return await self.children.call(request)
+        finally:
+            if not is_discarded():
+                await self.segments.wait()
 
     async def decide(self, step_id: str, node_id: str) -> Resolution:
         """Wait for the update `resolve` of this step."""
@@ -240,7 +257,9 @@ class TemporalEffects:
         self.show()
         try:
             await self.lineup.pass_in_turn()  # it may have been resolved already
-            return await decision.resolution
+            resolution = await decision.resolution
+            await self.segments.wait()
+            return resolution
         finally:
             self.decisions.pop(step_id, None)
 
@@ -255,7 +274,7 @@ class TemporalEffects:
         self._spent += cost
         self._nodes_total += 1
         self._cost_total += cost
-        return (
+        return not self.segments.has_more() and (
             self.paused
             or not self.lineup.is_open
             or self._yielding is not None
@@ -271,6 +290,7 @@ class TemporalEffects:
             await self._yield_to_server()
         while self.paused or self._has_to_gather(starts_child=starts_child):
             await (self._hold() if self.paused else self._gather(starts_child=starts_child))
+        await self.segments.wait()
         if is_history_full():
             info = workflow.info()
             raise HistoryFull(info.get_current_history_length(), info.get_current_history_size())
@@ -278,7 +298,7 @@ class TemporalEffects:
     def _is_long_enough(self) -> bool:
         """Return whether the history is long enough to continue as new."""
         return self._nodes_total >= self._next_try_at and (
-            self._local_actions >= MAX_LOCAL_ACTIONS
+            self._local_actions + self.segments.count >= MAX_LOCAL_ACTIONS
             or self._cost_total >= MAX_COST
             or workflow.info().is_continue_as_new_suggested()
         )
@@ -299,6 +319,10 @@ class TemporalEffects:
     def is_between_tasks(self) -> bool:
         """Return whether paths pause for the server, or until the run continues as new: that is not a wait."""
         return not self.lineup.is_open or self._yielding is not None or self.gathered > 0
+
+    def is_held(self) -> bool:
+        """Return whether paths are held at a node boundary, or are about to be."""
+        return self.paused or self.held > 0 or self.is_between_tasks()
 
     async def _hold(self) -> None:
         self.held += 1

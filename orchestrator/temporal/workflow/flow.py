@@ -7,8 +7,9 @@ from temporalio import workflow
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
+from orchestrator.interpreter.frames import OpenNode
 from orchestrator.interpreter.inbox import Inbox
-from orchestrator.interpreter.leaf_frames import OperatorFrame
+from orchestrator.interpreter.leaf_frames import BusyNode, OperatorFrame
 from orchestrator.interpreter.repairs import Override
 from orchestrator.interpreter.run_document import build_run_document, list_held_nodes
 from orchestrator.interpreter.state import RunState
@@ -63,6 +64,8 @@ class Flow:
         self.effects.children.branches.extend(request.get("branches", ()))
         self.effects.show = self.show
         self.effects.warn = self._warn
+        self.effects.segments.show = self.show
+        self.effects.segments.read_state = self._read_copy
         # The state holds it as well: what comes first in Temporal's page is only carried on where it is small.
         run_input = request.get("input")
         self._shown_input = run_input if is_within(run_input, PLAIN_BYTES) else None
@@ -124,6 +127,13 @@ class Flow:
             workflow.metric_meter().create_counter(STATES_TOO_LARGE, "Runs too large to continue as new.").add(1)
         return args
 
+    def _read_copy(self) -> dict[str, Any] | None:
+        """Return the state for a segment's copy of the flow; `None` where the flow holds what a copy would not."""
+        is_held = self.effects.is_held() or self.state.ending
+        if is_held or any(_awaits_notification(node) for node in self.state.frame.iterate_open_nodes()):
+            return None
+        return self.state.to_json(with_log=False)
+
     def _warn(self, message: str) -> bool:
         """Add a warning about the run; return whether it is new."""
         is_new = message not in self.state.warnings
@@ -166,6 +176,12 @@ class Flow:
         """Return the Temporal failure that this flow ends with; its message begins with the name of the node."""
         node = self._details.find_node(error.node_id) if error.node_id else None
         return build_run_failure(error, *more, node_title=node.title if node else None)
+
+
+def _awaits_notification(node: OpenNode) -> bool:
+    """Return whether a step has failed whose operator is being notified: a copy would run it again."""
+    waits = node.step.waiting_for or {}
+    return isinstance(node, BusyNode) and waits.get("kind") == "operator"
 
 
 def iterate_enclosing_paths(step_id: str) -> Iterator[str]:

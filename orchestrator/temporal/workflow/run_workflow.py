@@ -155,6 +155,7 @@ class RunWorkflow:
     @workflow.update
     async def repair(self, message: Any = None) -> dict[str, Any]:
         """Change what is to come in a run that waits: see `RepairRequest`; return what is recorded of it."""
+        await self.flow.effects.segments.wait()  # it does not know what is changed
         return repair(self.flow, message)
 
     @repair.validator
@@ -178,7 +179,12 @@ async def _run_shielded(flow: Flow, work: Coroutine[Any, Any, Any]) -> Any:
     loop = asyncio.get_running_loop()
     task = loop.create_task(work)
 
+    segments = flow.effects.segments
+
     def cancel() -> None:
+        if segments.is_busy and workflow.in_workflow():
+            segments.call_when_idle(cancel)
+            return
         # With a failure the compensations are running: they finish, and the run fails instead of being cancelled.
         if flow.state.failure is None:
             # A worker that evicts a workflow cancels it outside of its loop.
@@ -194,6 +200,15 @@ async def _run_shielded(flow: Flow, work: Coroutine[Any, Any, Any]) -> Any:
         if not end.done():
             end.set_result(None)
 
+    faults: list[BaseException] = []
+
+    def fail_task(error: BaseException) -> None:
+        faults.append(error)
+        if not end.done():
+            end.set_exception(error)
+        task.cancel()
+
+    segments.fail_task = fail_task
     task.add_done_callback(stop_waiting)
     watcher.add_done_callback(stop_waiting)
     request: list[RawValue] | None = None
@@ -208,7 +223,13 @@ async def _run_shielded(flow: Flow, work: Coroutine[Any, Any, Any]) -> Any:
     if request is not None:
         memo = {**workflow.memo(), FIRST_STARTED_AT: format_timestamp(flow.state.started_at)}
         workflow.continue_as_new(args=request, memo=memo)
-    return await await_uncancelled(task)
+    try:
+        return await await_uncancelled(task)
+    finally:
+        if not is_discarded():
+            if faults:
+                raise faults[0]
+            segments.require_end()
 
 
 def _build_cancellation(entries: dict[str, Any]) -> BaseException:

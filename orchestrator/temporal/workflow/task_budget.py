@@ -31,6 +31,16 @@ class TaskBudget:
             self._first_local = (length, now)
         return now - self._first_local[1] >= LOCAL_TIME
 
+    def record_result(self, size: int) -> None:
+        """Count the result of a local activity: it is sent when the workflow task ends."""
+        length = workflow.info().get_current_history_length()
+        used = self._task[1] if self._task[0] == length else 0
+        self._task = (length, used + size)
+
+    def is_half_used(self) -> bool:
+        """Return whether the result of another segment might not fit into the workflow task."""
+        return self._task[0] == workflow.info().get_current_history_length() and self._task[1] > MAX_TASK_BYTES // 2
+
     async def take(self, *args: RawValue) -> None:
         """Wait for the next workflow task where this one has no budget left for the arguments."""
         size = sum(len(arg.payload.data) for arg in args)

@@ -1,0 +1,1 @@
+"""Run a segment of fused actions in the worker, as one local activity."""
