@@ -66,19 +66,19 @@ def build_row(one: Compared) -> dict[str, Any]:
 def print_results(figures: dict[str, float | str], compared: list[Compared]) -> None:
     """Print tables."""
     console = Console()
-    table = Table("", "ms per run", "by hand", "ratio", "events", "by hand", "bytes", "by hand", "bytes ratio")
+    table = Table("", "ms", "by hand", "ratio", "events", "by hand", "bytes ratio", box=None, pad_edge=False)
     for one in compared:
         table.add_row(
             one.case.name,
-            f"{one.ours.seconds * 1000:.1f}",
-            f"{one.hand.seconds * 1000:.1f}",
+            f"{one.ours.seconds * 1000:,.1f}",
+            f"{one.hand.seconds * 1000:,.1f}",
             f"{one.ratio:.2f}",
-            str(one.ours.events),
-            str(one.hand.events),
-            f"{one.ours.size:,}",
-            f"{one.hand.size:,}",
+            f"{one.ours.events:,}",
+            f"{one.hand.events:,}",
             f"{one.ours.size / one.hand.size:.2f}",
         )
+    for column in table.columns[1:]:
+        column.justify = "right"
     if compared:
         console.print(table)
     for name, value in figures.items():

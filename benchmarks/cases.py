@@ -18,6 +18,8 @@ EXAMPLE: dict[str, Any] = {
     "text": "Reminder sent to the customer by mail; the next one is due in fourteen days.",
 }
 """About as much as an HTTP request sends and returns."""
+LOCAL = {"execution": "local"}
+APART = {"settings": {"fuse": False}}
 TEMPLATES = {name: f"{{{{ input.{name} }}}}" for name in EXAMPLE}
 
 
@@ -75,6 +77,29 @@ class HandLocal:
         return {"output": {}}
 
 
+@activity.defn(name="hand.chain")
+async def hand_chain(count: int, data: dict[str, Any]) -> list[dict[str, Any]]:
+    """Do `count` steps and return their results: the best that hand-written code can do with local steps."""
+    return [await hand_echo(data) for _ in range(count)]
+
+
+@workflow.defn(name="HandChain", sandboxed=False)
+class HandChain:
+    """`count` steps in one local activity."""
+
+    @workflow.run
+    async def run(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Run the steps."""
+        await workflow.execute_local_activity(
+            "hand.chain",
+            args=[request["count"], request["data"]],
+            start_to_close_timeout=TIMEOUT,
+            activity_id="chain",
+            summary="Chain",
+        )
+        return {"output": {}}
+
+
 @workflow.defn(name="HandFanOut", sandboxed=False)
 class HandFanOut:
     """`count` steps concurrently."""
@@ -105,7 +130,7 @@ class HandChildren:
         return {"output": {}}
 
 
-WORKFLOWS = [HandSequence, HandLocal, HandFanOut, HandChildren]
+WORKFLOWS = [HandSequence, HandLocal, HandChain, HandFanOut, HandChildren]
 
 
 @dataclass(frozen=True)
@@ -141,9 +166,9 @@ def build_workflow(nodes: list[dict[str, Any]], edges: list[dict[str, Any]]) -> 
     return {"id": "bench", "name": "Bench", "trigger": {"type": "manual"}, "nodes": nodes, "edges": edges}
 
 
-def build_fan_out(count: int, mode: str) -> dict[str, Any]:
+def build_fan_out(count: int, mode: str, **more: Any) -> dict[str, Any]:
     """Build a definition of `count` branches with one step each."""
-    nodes = [build_call(f"s{number}", name=f"Step {number}") for number in range(count)]
+    nodes = [build_call(f"s{number}", name=f"Step {number}", **more) for number in range(count)]
     parallel = {
         "id": "fan",
         "type": "parallel",
@@ -154,10 +179,10 @@ def build_fan_out(count: int, mode: str) -> dict[str, Any]:
     return build_workflow([parallel, *nodes], [{"source": "trigger", "target": "fan"}])
 
 
-def build_loop(count: int) -> dict[str, Any]:
+def build_loop(count: int, **more: Any) -> dict[str, Any]:
     """Build a definition that loops over one step `count` times."""
     each = {"id": "each", "type": "loop", "collection": count, "body": ["step"]}
-    return build_workflow([each, build_call("step", name="Step")], [{"source": "trigger", "target": "each"}])
+    return build_workflow([each, build_call("step", name="Step", **more)], [{"source": "trigger", "target": "each"}])
 
 
 def list_cases(quick: bool) -> list[Case]:
@@ -168,7 +193,12 @@ def list_cases(quick: bool) -> list[Case]:
         Case("one step", "HandSequence", 1, build_sequence(1), 10 if quick else 60, 1),
         Case("ten steps", "HandSequence", 10, build_sequence(10), few, 10),
         Case("ten steps, 50 in flight", "HandSequence", 10, build_sequence(10), 1 if quick else 3, 10, 50, 100),
-        Case("ten local steps", "HandLocal", 10, build_sequence(10, execution="local"), few, 10),
+        Case("ten local steps", "HandLocal", 10, {**build_sequence(10, **LOCAL), **APART}, few, 10),
+        Case("one fused step", "HandChain", 1, build_sequence(1, **LOCAL), 10 if quick else 60, 1),
+        Case("ten fused steps", "HandChain", 10, build_sequence(10, **LOCAL), few, 10),
+        Case("ten fused, 50 in flight", "HandChain", 10, build_sequence(10, **LOCAL), 1 if quick else 3, 10, 50, 100),
+        Case("20 fused branches", "HandChain", 20, build_fan_out(20, "inline", **LOCAL), few, 20),
+        Case("loop of 1,000 fused", "HandChain", many, build_loop(many, **LOCAL), 1 if quick else 2, many),
         Case("20 branches inline", "HandFanOut", 20, build_fan_out(20, "inline"), few, 20),
         Case("20 branches as children", "HandChildren", 20, build_fan_out(20, "child"), few, 20),
         Case("loop of 1,000 steps", "HandSequence", many, build_loop(many), 1 if quick else 2, many),

@@ -14,7 +14,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.registry import Registry
 from activities.runtime import build_activities
-from benchmarks.cases import EXAMPLE, WORKFLOWS, Case, echo, hand_echo, list_cases
+from benchmarks.cases import EXAMPLE, WORKFLOWS, Case, echo, hand_chain, hand_echo, list_cases
 from orchestrator.model.plan import Plan
 from orchestrator.planner.planner import check
 from orchestrator.settings import Settings
@@ -63,7 +63,7 @@ async def compare_all(quick: bool) -> list[Compared]:
                 client,
                 task_queue=QUEUE,
                 workflows=[RunWorkflow, *WORKFLOWS],
-                activities=[*list_activities(registry, activities), hand_echo],
+                activities=[*list_activities(registry, activities), hand_echo, hand_chain],
                 workflow_runner=UnsandboxedWorkflowRunner(),
                 workflow_task_executor=FairExecutor(),
                 tuner=build_tuner(settings),
