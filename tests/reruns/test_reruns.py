@@ -113,6 +113,16 @@ def test_only_the_failed_items_of_a_loop_run_again(concurrency: int) -> None:
         rerun(again, failed_items=True)
 
 
+def test_items_behind_more_failed_ones_than_run_at_a_time_stay_done() -> None:
+    config = {"on_item_error": "continue", "max_concurrency": 2}
+    plan = make_plan({**BODY, "each": loop("a", **config)}, *EDGES)
+    failed = run(plan, make_world("each[0]/b", "each[1]/b"))
+    again = rerun(failed, failed_items=True)
+
+    assert sorted(again.world.called) == ["after", "each[0]/b", "each[1]/b"]
+    assert "each[3]/b" in again.reused
+
+
 def branches(mode: str, **config: Any) -> Any:
     nodes = {
         "p": {"type": "parallel", "branches": [["a"], ["c"]], "config": {"mode": mode, **config}},
@@ -200,6 +210,29 @@ def test_a_delay_goes_on_with_what_was_left_of_it() -> None:
     assert planned.begins_at == ["d"]
     assert again.world.called == ["b"]
     assert (again.state.completed_at - again_world.start).total_seconds() == 40
+
+
+def test_what_an_operator_had_done_to_the_run_stays_done() -> None:
+    nodes = {
+        "d": {"type": "delay", "delay_seconds": 1000}, "w": {"type": "wait", "config": {"event": "never"}},
+        "s": work(x=1), "b": work(y="{{ v }} {{ steps.w.output.payload }} {{ steps.s.output.hand }}"),
+    }  # fmt: skip
+    plan = make_plan(nodes, "trigger -> d", "d -> w", "w -> s", "s -> b", variables={"v": 1})
+    world = make_world("b")
+    world.seconds = lambda _: 1.0
+    world.repairs = [
+        {"at": 10, "kind": "skip_wait", "step_id": "d"},
+        {"at": 20, "kind": "set_variables", "variables": {"v": 5}},
+        {"at": 25, "kind": "set_result", "node_id": "s", "result": {"hand": "made"}},
+        {"at": 30, "kind": "set_result", "step_id": "w", "result": {"event": "never", "payload": "Ann"}},
+    ]
+    failed = run(plan, world)
+    again = rerun(failed)
+
+    assert failed.world.called == ["b"]
+    assert again.world.called == ["b"]
+    assert again.variables["did"] == {"y": "5 Ann made"}
+    assert again.reused == ["d", "s", "w"]
 
 
 def test_input_and_variables_are_replaced() -> None:

@@ -21,7 +21,7 @@ from orchestrator.reruns.restart import Changes, Rerun, plan_rerun
 from orchestrator.reruns.targets import Target
 from orchestrator.reruns.walk_effects import HistoryNeeded
 from orchestrator.simulator.effects import SimulatedEffects, Simulation
-from orchestrator.simulator.simulate import EPOCH, deliver_later
+from orchestrator.simulator.simulate import EPOCH, deliver_later, repair_later
 from orchestrator.simulator.virtual_time import SimulationStuck, VirtualLoop, close_loop
 from tests.golden import read_definition
 
@@ -182,6 +182,7 @@ def _run_in_virtual_time(
         if world.cancel_at is not None:
             loop.call_later(world.cancel_at, main.cancel)
         deliveries = [asyncio.ensure_future(deliver_later(world, event)) for event in events]
+        deliveries += [asyncio.ensure_future(repair_later(world, info, request)) for request in world.repairs]
         try:
             await execute(plan, info, state, effects)
         finally:
