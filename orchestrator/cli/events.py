@@ -32,7 +32,9 @@ def send(
     customer: options.Customer = None,
     as_json: options.Json = False,
 ) -> None:
-    """Start the workflows of an event, and give it to the runs that wait for it.
+    """Start the workflows of an event, or tell runs of it.
+
+    It starts the workflows that it triggers, and is given to the runs that wait for it.
 
     Only with a key it reaches runs: those that wait for its name and ask for this key, or have it as a business key.
     """

@@ -38,9 +38,10 @@ def repair(
     reason: options.Reason = "",
     as_json: options.Json = False,
 ) -> None:
-    """Change a run that is paused or waits: its variables, a step that waits, or one that is yet to come.
+    """Change a run that is paused or waits.
 
-    Without a worker, and where the run or the step cannot take it, nothing is changed.
+    Its variables, a step that waits, or one that is yet to come. Without a worker, and where the run or the step
+    cannot take it, nothing is changed.
     """
     request = {"kind": kind, "reason": reason, **({} if path is None else {"path": path})}
     request |= _read_value(kind, value) | _read_step(kind, step)

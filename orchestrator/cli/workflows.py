@@ -287,7 +287,7 @@ def stats(
     customer: options.Customer = None,
     as_json: options.Json = False,
 ) -> None:
-    """Show the number of runs of a workflow by status, and how long they take."""
+    """Show the number of runs by status, and how long they take."""
     found = client.get(f"{_get_path(workflow)}/stats", version=version, customer_id=customer)
     if as_json:
         print_json(found)
