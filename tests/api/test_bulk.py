@@ -35,7 +35,7 @@ async def wait_for_job(api: httpx.AsyncClient, job_id: str, state: str = "comple
         job = (await api.get(f"/bulk/{job_id}")).json()
         return job if job["state"] == state else None
 
-    found: dict[str, Any] = await wait_until(find)
+    found: dict[str, Any] = await wait_until(find, 180)  # a busy machine fails workflow tasks, which wait 10 s then
     return found
 
 
@@ -144,7 +144,7 @@ async def test_a_job_keeps_its_pace_and_can_be_stopped(api: httpx.AsyncClient) -
     async def has_begun() -> bool:
         return bool((await api.get(f"/bulk/{job['id']}")).json()["processed"] >= 1)
 
-    await wait_until(has_begun)
+    await wait_until(has_begun, 180)
     assert (await api.post(f"/bulk/{job['id']}/stop")).status_code == 202
     report = await wait_for_job(api, job["id"], "stopped")
 
