@@ -358,3 +358,35 @@ async def test_a_run_in_progress_is_repaired_and_shows_who_did_what(
     assert run["context"]["rate"] == 2
     charge = next(step for step in run["steps"] if step["node_id"] == "charge")
     assert charge["output_data"] == {"paid": "by hand"}
+
+
+async def test_a_run_is_run_again_from_a_step_in_an_iteration_and_only_for_its_failed_items(
+    page: Page, api: httpx.AsyncClient, world: World, customer: str
+) -> None:
+    world.script({"http.request": [REFUSED, CHARGED]}, customer)
+    charge = next(node for node in ORDER["nodes"] if node["id"] == "charge")
+    each = {"id": "each", "type": "loop", "name": "Each line", "collection": "{{ input.lines }}"}
+    definition = {
+        "id": "lines",
+        "name": "Lines",
+        "trigger": {"type": "manual"},
+        "nodes": [{**each, "config": {"on_item_error": "continue"}}, charge, {"id": "done", "type": "end"}],
+        "edges": [
+            {"source": "trigger", "target": "each"},
+            {"source": "each", "target": "charge", "condition": "body"},
+            {"source": "each", "target": "done"},
+        ],
+    }
+    await activate(api, definition)
+    run_id = await start(api, "lines", amount=5, lines=[1, 2])
+    await wait_for_status(api, run_id, "completed")
+    await page.goto(f"/#/runs/{run_id}?step=each[1]/charge&node=charge")
+    await page.get_by_role("button", name="Rerun from here…").click()
+    await expect(page.get_by_text("Rerun from “Charge card” in each[1]?")).to_be_visible()
+    await page.get_by_role("button", name="Do not rerun").click()
+
+    await page.get_by_role("button", name="Each line, loop, completed, 1 of 2, 1 failed").press("Enter")
+    await page.get_by_role("button", name="Only the 1 failed item…").click()
+    await expect(page.get_by_text("Rerun the failed items of “Each line”?")).to_be_visible()
+    await page.get_by_role("button", name="Start the rerun").click()
+    await expect(page.get_by_role("button", name="Each line, loop, completed, 2 of 2")).to_be_visible()

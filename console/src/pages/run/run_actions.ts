@@ -4,8 +4,19 @@ import type { Json } from "../../data/types";
 
 export type Resolution = "retry" | "skip" | "fallback" | "abort" | "retry_from";
 
+/** Where a rerun begins; without a node, where the run has stopped. */
+export interface RerunTarget {
+  fromNode?: string | undefined;
+  /** The iteration or branch that the node is in. */
+  path?: string | undefined;
+  /** Whether only the failed items of a loop run again. */
+  failedItems?: boolean;
+}
+
 export interface RerunPlan {
   from_node: string;
+  /** IDs of the steps that run first. */
+  begins_at: string[];
   version: number;
   reused: string[];
   again: string[];
@@ -43,12 +54,15 @@ export function operate(runId: string, operation: "pause" | "resume" | "cancel" 
 }
 
 /** Return what a rerun would reuse and run again. */
-export function planRerun(runId: string, fromNode?: string): Promise<RerunPlan> {
-  return post(pathOf(runId, "rerun"), { ...(fromNode && { from_node: fromNode }), dry_run: true });
+export function planRerun(runId: string, target: RerunTarget): Promise<RerunPlan> {
+  return post(pathOf(runId, "rerun"), { ...describeTarget(target), dry_run: true });
+}
+
+function describeTarget({ fromNode, path, failedItems }: RerunTarget): object {
+  return { ...(fromNode && { from_node: fromNode }), ...(path && { path }), ...(failedItems && { failed_items: true }) };
 }
 
 /** Start a rerun, once for each key, and return the ID of the new run. */
-export async function startRerun(runId: string, key: string, fromNode?: string): Promise<string> {
-  const body = fromNode ? { from_node: fromNode } : {};
-  return (await post<Started>(pathOf(runId, "rerun"), body, { "Idempotency-Key": key })).id;
+export async function startRerun(runId: string, key: string, target: RerunTarget): Promise<string> {
+  return (await post<Started>(pathOf(runId, "rerun"), describeTarget(target), { "Idempotency-Key": key })).id;
 }

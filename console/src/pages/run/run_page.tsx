@@ -17,6 +17,7 @@ import { ComparisonCard, useOtherRun } from "./comparison_card";
 import { InterventionsCard } from "./interventions_card";
 import { describeNeeds } from "./need";
 import { RerunBanner, useRerunPreview } from "./rerun_preview";
+import type { RerunTarget } from "./run_actions";
 import { RunData } from "./run_data";
 import { RunGraph } from "./run_graph";
 import { RunHeading } from "./run_heading";
@@ -126,10 +127,9 @@ function RunView({ run, error, isLive, refresh }: ViewProps) {
   );
 }
 
-/** Return the node where a rerun begins: `undefined`, the one that failed, else the first step of the run. */
-function chooseRestart(run: Run): string | undefined {
-  if (run.failure?.node_id) return undefined;
-  return run.steps.find(({ path }) => !path)?.node_id;
+/** Return where a rerun begins: at the node that failed, else at the first step of the run. */
+function chooseRestart(run: Run): RerunTarget {
+  return run.failure?.node_id ? {} : { fromNode: run.steps.find(({ path }) => !path)?.node_id };
 }
 
 interface Choice {

@@ -9,8 +9,9 @@ import { ActionButton } from "../../parts/action_button";
 import { Icon } from "../../parts/icon";
 import { isEmpty, JsonView } from "../../parts/json_view";
 import { hasEnded, StatusPill } from "../../parts/status";
-import { formatDuration, Moment, Until } from "../../parts/time";
+import { formatCount, formatDuration, Moment, Until } from "../../parts/time";
 import { RepairButtons } from "./repair_dialog";
+import type { RerunTarget } from "./run_actions";
 
 const TABS = ["Overview", "Input", "Output", "Attempts", "Raw"] as const;
 type Tab = (typeof TABS)[number];
@@ -26,7 +27,7 @@ interface Props {
   /** The node as it is written in the definition, where that is known. */
   template: JsonObject | null;
   onChoose: (stepId: string) => void;
-  onRerun: (nodeId: string) => void;
+  onRerun: (target: RerunTarget) => void;
   onChanged: () => void;
 }
 
@@ -91,7 +92,7 @@ interface OverviewProps {
   box: Box | null;
   step: Step | null;
   counts: EdgeCounts | null;
-  onRerun: (nodeId: string) => void;
+  onRerun: (target: RerunTarget) => void;
 }
 
 function Overview({ run, box, step, counts, onRerun }: OverviewProps) {
@@ -203,14 +204,20 @@ function Warnings({ warnings }: { warnings: string[] }) {
   );
 }
 
-function RerunFrom({ run, step, onRerun }: { run: Run; step: Step; onRerun: (nodeId: string) => void }) {
+function RerunFrom({ run, step, onRerun }: { run: Run; step: Step; onRerun: (target: RerunTarget) => void }) {
   if (!hasEnded(run.status)) return null;
-  const refusal = step.path ? "Inside a loop or a branch: the whole loop runs again" : null;
+  const target = { fromNode: step.node_id, path: step.path };
+  const { failed = 0, count } = (step.output_data ?? {}) as { failed?: number; count?: number };
   return (
     <div class="panel-actions">
-      <ActionButton needs={["run"]} refusal={refusal} onAct={() => onRerun(step.node_id)}>
+      <ActionButton needs={["run"]} onAct={() => onRerun(target)}>
         Rerun from here…
       </ActionButton>
+      {count !== undefined && failed > 0 && (
+        <ActionButton needs={["run"]} onAct={() => onRerun({ ...target, failedItems: true })}>
+          {`Only the ${formatCount(failed, "failed item")}…`}
+        </ActionButton>
+      )}
       <span class="muted">shows first what runs again</span>
     </div>
   );
