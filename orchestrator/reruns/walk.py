@@ -9,6 +9,7 @@ walk stops before `each[1]/send`. Item 1 does not fail then, so nothing cancels 
 `each[2]/check`.
 """
 
+import asyncio
 import contextlib
 import copy
 from collections.abc import Callable, Mapping
@@ -148,11 +149,14 @@ class Walk:
         """The walk has come to the end of the run: nothing has stopped it."""
         self._needed: HistoryNeeded | None = None
         self._loop = WalkLoop(self.clock.give_next)
+        self._task: asyncio.Task[None] | None = None
+        """All others hang on it: without a reference, tasks that wait for ever are garbage, and are closed."""
 
     def run(self) -> None:
         """Walk until no path can go on; raises HistoryNeeded."""
         with contextlib.suppress(Idle):
-            self._loop.run_until_complete(self._run_root())
+            self._task = self._loop.create_task(self._run_root())
+            self._loop.run_until_complete(self._task)
         if self._needed is not None:
             raise self._needed
 

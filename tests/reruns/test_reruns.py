@@ -1,10 +1,13 @@
 """A run is rerun from any step: what was done stays done, and the rest is done as if nothing had failed."""
 
+import gc
 from typing import Any
 
 import pytest
 
 from orchestrator.errors import OperationRefused
+from orchestrator.reruns.walk import Walk
+from orchestrator.reruns.walk_effects import Stops
 from tests.reruns.world import make_plan, make_world, rerun, run
 
 WORK = {"type": "action", "action": "work", "config": {"n": "{{ item }}"}, "outputs": ["did"]}
@@ -210,6 +213,17 @@ def test_a_delay_goes_on_with_what_was_left_of_it() -> None:
     assert planned.begins_at == ["d"]
     assert again.world.called == ["b"]
     assert (again.state.completed_at - again_world.start).total_seconds() == 40
+
+
+def test_the_garbage_collector_ends_no_path_that_has_stopped() -> None:
+    """A task that waits for ever is garbage once only its own future refers to it; its end would change the state."""
+    failed = run(LOOP, make_world("each[2]/b"))
+    walk = Walk(failed.records[""], Stops(frozenset({"each[2]/b"})), failed.records.get)
+    walk.run()
+    gc.collect()
+
+    assert walk.root.state.data.context["item"] == 2
+    walk.close()
 
 
 def test_what_an_operator_had_done_to_the_run_stays_done() -> None:
