@@ -14,8 +14,8 @@ MADE_FOR = ("ended-", "continued-")
 """Histories that do not begin with a request that a worker can read, or begin with the state of another."""
 RACES = ("race-", "deferred-choice-", "cancelling-discriminator-", "cancel-region-")
 """What decides these is the order within one moment, which no document has."""
-UNREPEATABLE = ("rollback-", "escalation-")
-"""What going back and an operator's retry took off the record."""
+UNREPEATABLE = ("rollback-", "escalation-", "live-repair-")
+"""What going back, an operator's retry or a repair changed is not in the record."""
 
 
 @pytest.mark.slow
