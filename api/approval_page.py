@@ -1,6 +1,8 @@
 """The page behind the link of an approval: plain HTML without scripts, for phones too. All text is escaped."""
 
+import contextlib
 import json
+import math
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -197,14 +199,18 @@ def read_answer(approval: Approval, fields: Mapping[str, str]) -> dict[str, Any]
 
 
 def _read_value(field: Mapping[str, Any], text: str) -> Any:
-    """Return the value of a field; text that is not a number stays text, which the schema refuses."""
-    try:
-        if field.get("enum"):
-            return json.loads(text)
-        if field.get("type") == "integer":
-            return int(text)
-        if field.get("type") == "number":
-            return json.loads(text)
-    except ValueError:
-        return text
+    """Return the value of a field; text that is no number, or no choice, stays text, which the schema refuses."""
+    if field.get("enum"):
+        return next((choice for choice in field["enum"] if json.dumps(choice) == text), text)
+    if field.get("type") in ("integer", "number"):
+        return _read_number(text, is_whole=field["type"] == "integer")
     return f"{text}:00Z" if field.get("format") == "date-time" and len(text) == len("2026-01-31T08:00") else text
+
+
+def _read_number(text: str, *, is_whole: bool) -> int | float | str:
+    with contextlib.suppress(ValueError):
+        return int(text)
+    with contextlib.suppress(ValueError):
+        if not is_whole and math.isfinite(number := float(text)):
+            return number
+    return text

@@ -164,7 +164,8 @@ class Approvals:
                 return accepted
             if step.completed_at is not None:
                 ended = _describe_ended(approval, step)
-                is_own = (ended.decided_by, step.output_data.get("payload")) == (link.assignee, answer)
+                is_own = ended.state == "decided" and ended.decided_by == link.assignee
+                is_own = is_own and step.output_data.get("payload") == answer
                 return replace(accepted, is_confirmed=True) if is_own else ended
             await asyncio.sleep(POLL_SECONDS)
         return accepted
@@ -224,8 +225,8 @@ def _find_event(run: Run, step: StepDocument) -> str:
 def _describe_ended(approval: Approval, step: StepDocument) -> Approval:
     """Return an approval whose step has ended: by a decision, or without one."""
     output = step.output_data if isinstance(step.output_data, dict) else {}
-    decided_at = output.get("decided_at")
-    if not decided_at:
+    try:
+        decided_at = datetime.fromisoformat(output["decided_at"])
+    except (KeyError, TypeError, ValueError):  # nobody has, or an operator has given the step another result
         return replace(approval, state="expired")
-    by = str(output.get("by") or "")
-    return replace(approval, state="decided", decided_by=by, decided_at=datetime.fromisoformat(decided_at))
+    return replace(approval, state="decided", decided_by=str(output.get("by") or ""), decided_at=decided_at)

@@ -333,6 +333,31 @@ async def test_a_form_that_is_too_large_or_unreadable_is_refused(
     assert (large.status_code, broken.status_code) == (413, 400)
 
 
+@pytest.mark.parametrize("sent", ['"\\ud800"', "NaN", "1e999", "[" * 9_000, "true", "9" * 5_000])
+async def test_what_is_no_number_is_refused(api: httpx.AsyncClient, pages: httpx.AsyncClient, sent: str) -> None:
+    form = {"type": "object", "properties": {"most": {"type": "number"}, "account": {"enum": [1, "a"]}}}
+    run_id = await start_run(api, {**DECISION, "decision": make_decision(form=form)}, *EDGES)
+    path = make_path(run_id)
+    answers = [await pages.post(path, data={"approved": "true", name: sent}) for name in ("most", "account")]
+    good = await pages.post(path, data={"approved": "true", "most": "1.5", "account": '"a"'})
+
+    assert [answer.status_code for answer in (*answers, good)] == [422, 422, 200]
+
+
+@pytest.mark.parametrize("result", [{"approved": True, "decided_at": "today"}, {"decided_at": 7}, ["yes"], None])
+async def test_a_link_has_expired_where_an_operator_has_given_a_result(
+    api: httpx.AsyncClient, pages: httpx.AsyncClient, result: Any
+) -> None:
+    run_id = await start_run(api, {"decision": make_decision()}, "trigger -> decision")
+    await wait_for_approval(api, run_id)
+    path = make_path(run_id, ago=60)
+    await api.post(f"/runs/{run_id}/interventions", json={"kind": "set_result", "node_id": "decision", "result": result})
+    await wait_for_end(api, run_id)
+    answers = [await pages.get(path), await pages.post(path, data={"approved": "true"})]
+
+    assert [answer.status_code for answer in answers] == [410, 410]
+
+
 async def test_lists_name_the_approval(api: httpx.AsyncClient) -> None:
     run_id = await start_run(api, DECISION, *EDGES)
 
