@@ -6,7 +6,7 @@ from api import console_page, description, problem_types, problems
 from api.access import require_operator
 from api.limits import OpenStreams, RateLimits
 from api.problems import describe_problems
-from api.request_log import RequestLog
+from api.request_log import RequestLog, is_approval
 from api.routes import (
     approvals,
     audit,
@@ -47,7 +47,8 @@ def create_app(services: Services) -> FastAPI:
         description=DESCRIPTION,
         openapi_url=None,
         redirect_slashes=False,
-        telemetry={"tracing": is_tracing_enabled(), "metrics": False, "logs": False},
+        # A span has the path of its request.
+        telemetry={"tracing": is_tracing_enabled(), "metrics": False, "logs": False, "exclude": is_approval},
     )
     app.state.services = services
     app.state.limits = RateLimits(services.settings.rate_limit)

@@ -18,6 +18,7 @@ from api.json_bodies import is_yaml
 from api.limits import TooManyRequests
 from api.models.base import Model
 from api.problem_types import PREFIX, find_status
+from api.request_log import name_path
 from orchestrator.errors import DefinitionInvalid, OrchestratorError, ServerUnavailable
 from orchestrator.jsontools.pointer import format_pointer
 from orchestrator.jsontools.suggestions import did_you_mean, join_names
@@ -137,7 +138,8 @@ async def _handle_our_error(request: Request, error: Exception) -> JSONResponse:
     if status == 503:
         headers["Retry-After"] = "1"
     if status >= 500:
-        logger.error("%s %s: %s", request.method, request.url.path, error, exc_info=error if status == 500 else None)
+        path = name_path(request.scope)
+        logger.error("%s %s: %s", request.method, path, error, exc_info=error if status == 500 else None)
     if isinstance(error, StoreUnavailable | ServerUnavailable):
         # The message names addresses, users and paths: it is for the log.
         return make_problem(status, error.code, type(error)().message, headers=headers)
@@ -250,5 +252,5 @@ class UnhandledErrors:
         except Exception:
             if response_started or scope["type"] != "http":
                 raise
-            logger.exception("%s %s", scope["method"], scope["path"])
+            logger.exception("%s %s", scope["method"], name_path(scope))
             await make_problem(500, "internal", "internal error; see the server log")(scope, receive, send)

@@ -2,6 +2,8 @@
 
 import logging
 import time
+from collections.abc import MutableMapping
+from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -11,10 +13,19 @@ from orchestrator.telemetry.metrics import HTTP_REQUESTS, HTTP_SECONDS
 
 logger = logging.getLogger("api.requests")
 NO_ROUTE = "(none)"
-UNLOGGED_PATHS = ("/approvals/{token}",)
-"""Routes whose paths are not logged: whoever knows one can decide."""
+APPROVALS = "approvals/"
 QUIET = ("/healthz", "/readyz", "/metrics")
 """Routes that are polled: logged at debug level only."""
+
+
+def is_approval(scope: MutableMapping[str, Any]) -> bool:
+    """Return whether the path of a request has the link of an approval, also one with a mistake beside it."""
+    return str(scope.get("path", "")).lstrip("/").startswith(APPROVALS)
+
+
+def name_path(scope: MutableMapping[str, Any]) -> str:
+    """Return the path of a request for a log, without the link of an approval: whoever knows it can decide."""
+    return f"/{APPROVALS}{{token}}" if is_approval(scope) else str(scope["path"])
 
 
 class RequestLog:
@@ -47,5 +58,4 @@ class RequestLog:
             HTTP_SECONDS.labels(method, route).observe(seconds)
             level = logging.DEBUG if route in QUIET else logging.INFO
             fields = {"method": method, "route": route, "status": status, "ms": round(seconds * 1000, 1)}
-            path = route if route in UNLOGGED_PATHS else scope["path"]
-            logger.log(level, "%s %s %d in %.1f ms", method, path, status, seconds * 1000, extra=fields)
+            logger.log(level, "%s %s %d in %.1f ms", method, name_path(scope), status, seconds * 1000, extra=fields)

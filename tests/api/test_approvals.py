@@ -2,10 +2,11 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
-from typing import Any
+from typing import Any, NoReturn
 
 import httpx
 import pytest
@@ -186,6 +187,27 @@ async def test_a_forged_link_says_so(api: httpx.AsyncClient, pages: httpx.AsyncC
     assert "not valid" in answers[0].text
 
 
+async def test_no_log_has_a_link(
+    pages: httpx.AsyncClient, services: Services, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also where there is a mistake beside it, as a mail program makes it, and where a request fails."""
+
+    async def fail(*_: object) -> NoReturn:
+        raise ZeroDivisionError
+
+    path = make_path("some-run")
+    with caplog.at_level(logging.DEBUG, "api"):
+        answers = [await pages.get(each) for each in (path, f"{path}/", f"{path}%0A", f"{path}/>")]
+        answers.append(await pages.put(path))
+        monkeypatch.setattr(services.approvals, "open", fail)
+        answers.append(await pages.get(path))
+    logged = [record.getMessage() for record in caplog.records if record.name.startswith("api")]
+
+    assert [answer.status_code for answer in answers][-1] == 500
+    assert len(logged) > len(answers)
+    assert [line for line in logged if path.rpartition("/")[2] in line] == []
+
+
 async def test_a_link_of_somebody_who_is_not_asked_says_so(api: httpx.AsyncClient, pages: httpx.AsyncClient) -> None:
     run_id = await start_run(api, DECISION, *EDGES)
     await wait_for_approval(api, run_id)
@@ -351,7 +373,8 @@ async def test_a_link_has_expired_where_an_operator_has_given_a_result(
     run_id = await start_run(api, {"decision": make_decision()}, "trigger -> decision")
     await wait_for_approval(api, run_id)
     path = make_path(run_id, ago=60)
-    await api.post(f"/runs/{run_id}/interventions", json={"kind": "set_result", "node_id": "decision", "result": result})
+    given = {"kind": "set_result", "node_id": "decision", "result": result}
+    await api.post(f"/runs/{run_id}/interventions", json=given)
     await wait_for_end(api, run_id)
     answers = [await pages.get(path), await pages.post(path, data={"approved": "true"})]
 

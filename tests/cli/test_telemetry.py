@@ -217,6 +217,8 @@ async def test_a_trace_connects_request_run_and_action(tmp_path: Path, collector
         tmp_path / "home", {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_BSP_SCHEDULE_DELAY": "100"}
     )
     trace = "0af7651916cd43dd8448eb211c80319c"
+    async with httpx.AsyncClient() as client:
+        await client.get(f"{dev.ready['api']}/approvals/private")
     await run_logging_workflow(dev, traceparent=f"00-{trace}-b7ad6b7169203331-01")
     await stop_dev(dev)
 
@@ -232,3 +234,4 @@ async def test_a_trace_connects_request_run_and_action(tmp_path: Path, collector
     ]  # fmt: skip
     assert [name for name in names if name in wanted] == wanted, names
     assert "RunWorkflow:telling" in {span.name for span in spans.values()}
+    assert [span.name for span in collector.spans if "/approvals/private" in str(span)] == []
