@@ -69,6 +69,7 @@ STATUSES = {
     "expired": 410,
 }
 UNAVAILABLE = "The request cannot be read at the moment. Please try again in a minute; nothing has been decided."
+UNKNOWN = "It is not known whether your answer was taken. Please open the link again in a minute: its page says so."
 
 
 def render_page(approval: Approval, answer: Mapping[str, Any]) -> str:

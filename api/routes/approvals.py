@@ -5,7 +5,7 @@ from urllib.parse import parse_qsl
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
-from api.approval_page import HEADERS, STATUSES, UNAVAILABLE, read_answer, render_message, render_page
+from api.approval_page import HEADERS, STATUSES, UNAVAILABLE, UNKNOWN, read_answer, render_message, render_page
 from api.limits import TooManyRequests
 from api.services import ServicesDep
 from orchestrator.errors import ServerUnavailable
@@ -54,7 +54,7 @@ async def decide_approval(token: str, request: Request, services: ServicesDep) -
     except TooManyRequests:
         return _respond_with_text(429, TOO_MANY)
     except (ServerUnavailable, StoreUnavailable):
-        return _respond_with_text(503, UNAVAILABLE)
+        return _respond_with_text(503, UNKNOWN)
     except ValueError:
         return _respond_with_text(400, UNREADABLE)
     return _respond(approval, answer)

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from api.approval_page import STYLE
+from orchestrator.errors import ServerUnavailable
 from orchestrator.model.approval_links import ApprovalLink
 from orchestrator.service.services import Services
 from tests.api.support import APPROVAL_KEY, start_run, wait_for_end, wait_for_status
@@ -379,6 +380,25 @@ async def test_a_link_has_expired_where_an_operator_has_given_a_result(
     answers = [await pages.get(path), await pages.post(path, data={"approved": "true"})]
 
     assert [answer.status_code for answer in answers] == [410, 410]
+
+
+async def test_an_answer_of_which_nothing_is_heard_is_not_called_undecided(
+    api: httpx.AsyncClient, pages: httpx.AsyncClient, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> NoReturn:
+        raise ServerUnavailable("Temporal does not respond")
+
+    run_id = await start_run(api, DECISION, *EDGES)
+    await wait_for_approval(api, run_id)
+    path = make_path(run_id)
+    monkeypatch.setattr(services.approvals, "_confirm", fail)
+    answer = await pages.post(path, data={"approved": "true"})
+    again = await pages.get(path)
+
+    assert (answer.status_code, again.status_code) == (503, 409)
+    assert "nothing has been decided" not in answer.text
+    assert "open the link again" in answer.text
+    assert "You have answered" in again.text
 
 
 async def test_lists_name_the_approval(api: httpx.AsyncClient) -> None:
