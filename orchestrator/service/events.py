@@ -100,7 +100,9 @@ class Events:
             name,
             received,
             key=event_id,
-            content=digest_content({"name": name, "data": data} | ({} if address is None else asdict(address))),
+            content=digest_content(
+                {"name": name, "data": data} | ({} if address is None else {"address": asdict(address)})
+            ),
             starts=asked.starts,
             asked=asked.answers,
             reason=asked.reason if address is None else None,
