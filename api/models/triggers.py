@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, JsonValue
 
-from api.fields import EVENT_NAME, LINE, WORKFLOW_ID, UtcTime
+from api.fields import EVENT_NAME, LINE, TEXT, WORKFLOW_ID, UtcTime
 from api.models.base import Model
 from orchestrator.service.customers import CUSTOMER_NAME, MAX_CUSTOMER
 from orchestrator.store.deliveries import Delivery
@@ -33,7 +33,13 @@ class EventRequest(Model):
         examples=["order.paid"],
     )
     data: JsonValue = Field(None, description="Payload of the event.", examples=[{"order_id": 4711}])
-    key: dict[Annotated[str, Field(pattern=LINE, min_length=1, max_length=100)], str | int] | None = Field(
+    key: (
+        dict[
+            Annotated[str, Field(pattern=LINE, min_length=1, max_length=100)],
+            Annotated[str, Field(pattern=TEXT)] | int,
+        ]
+        | None
+    ) = Field(
         None,
         min_length=1,
         max_length=1,

@@ -114,6 +114,15 @@ async def test_an_event_reaches_branches_and_iterations(api: httpx.AsyncClient, 
     assert read == {"fork[0]/each[0]/one": 21, "fork[0]/each[1]/one": 22, "fork[1]/hear": 20}
 
 
+async def test_an_event_id_is_not_used_again_for_another_event(api: httpx.AsyncClient) -> None:
+    event = {"id": "evt-names", "name": "order.confirmed", "key": {"order": 43}}
+    changes: list[dict[str, Any]] = [{}, {"name": "order.cancelled"}, {"key": {"order": 44}}, {"data": 1}]
+    answers = [await api.post("/events", json=event | change) for change in (*changes, {})]
+
+    assert [answer.status_code for answer in answers] == [202, 422, 422, 422, 202]
+    assert answers[-1].json()["duplicate_of"] == answers[0].json()["id"]
+
+
 async def test_events_of_another_customer_reach_nobody(api: httpx.AsyncClient, customer: str) -> None:
     mine = await start_run(api, HEAR_KEY, EDGE, run_input={"order": 30})
     witness = await start_run(api, HEAR_KEY, EDGE, run_input={"order": 31})
@@ -138,6 +147,6 @@ async def test_too_many_kept_events_are_refused(
     assert "events are kept" in answer.text
 
 
-@pytest.mark.parametrize("key", [{}, {"a": 1, "b": 2}, {"a": None}, {"a": [1]}, {"a": True}, "order"])
+@pytest.mark.parametrize("key", [{}, {"a": 1, "b": 2}, {"a": None}, {"a": [1]}, {"a": True}, {"a": "7\0"}, "order"])
 async def test_a_key_is_one_name_with_text_or_a_whole_number(api: httpx.AsyncClient, key: Any) -> None:
     assert (await api.post("/events", json={"name": "order.confirmed", "key": key})).status_code == 422
