@@ -46,6 +46,7 @@ async def test_pending_starts_are_completed_after_a_crash(
     assert (again["outcome"], again["runs"][0]["run_id"]) == ("duplicate", f"{customer}-pending")
 
 
+@pytest.mark.slow
 async def test_a_start_that_finds_the_server_busy_is_pending(
     api: httpx.AsyncClient, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -64,6 +65,7 @@ async def test_a_start_that_finds_the_server_busy_is_pending(
     assert (await wait_for_end(api, delivery["runs"][0]["run_id"]))["status"] == "completed"
 
 
+@pytest.mark.slow
 async def test_a_broken_delivery_does_not_block_others(
     api: httpx.AsyncClient, services: Services, customer: str
 ) -> None:
@@ -87,6 +89,7 @@ async def test_a_broken_delivery_does_not_block_others(
     assert "still has pending starts" in refused.json()["detail"]
 
 
+@pytest.mark.slow
 async def test_a_pending_event_starts_with_its_own_data(
     api: httpx.AsyncClient, services: Services, customer: str
 ) -> None:

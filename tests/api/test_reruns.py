@@ -265,6 +265,7 @@ async def test_a_run_that_was_undone_begins_at_the_first_step_that_was_undone(
     assert len(script.calls) == 5, "booked, mailed, undone, booked and mailed again"
 
 
+@pytest.mark.slow
 async def test_a_rerun_finds_the_start_of_a_node_after_continue_as_new(tmp_path: Path) -> None:
     config = ("limit.historyCount.suggestContinueAsNew=40",)
     async with run_dev_server(tmp_path / "short", dynamic_config=config) as server, open_world(server) as world:
@@ -346,6 +347,7 @@ async def test_only_failed_items_are_called_again(api: httpx.AsyncClient, world:
     assert len(script.calls) == 4
 
 
+@pytest.mark.slow
 async def test_a_run_whose_history_is_gone_is_not_rerun(api: httpx.AsyncClient, world: World, customer: str) -> None:
     """Temporal has deleted it, and the index and the archive still have it."""
     run_id = await start_run(api, {"a": put(x=1)}, "trigger -> a")

@@ -201,6 +201,7 @@ async def _equals_one_of(ask: Any, *wanted: set[str]) -> bool:
     return await ask() in wanted
 
 
+@pytest.mark.slow
 async def test_schedules_of_another_store_are_left_alone(
     world: World, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

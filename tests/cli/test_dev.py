@@ -152,6 +152,7 @@ async def test_an_emitted_event_starts_its_subscribers(dev: Dev, tmp_path: Path)
     assert json.loads(shown.out)["output"] == 7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_signal_stops_everything_and_removes_the_ready_file(tmp_path: Path, number: signal.Signals) -> None:
     dev: Any = await start_dev(tmp_path / "home")
@@ -178,6 +179,7 @@ async def test_a_second_dev_on_the_same_home_is_refused(dev: Dev, tmp_path: Path
     assert (await there("runs", "list")).code == 0, "a `dev` on other ports is found by its home"
 
 
+@pytest.mark.slow
 async def test_an_api_port_in_use_is_bad_usage(dev: Dev, tmp_path: Path) -> None:
     port = httpx.URL(str(dev.ready["api"])).port
     shell = Shell({"ORCHESTRATOR_HOME": str(tmp_path / "home")})
@@ -189,6 +191,7 @@ async def test_an_api_port_in_use_is_bad_usage(dev: Dev, tmp_path: Path) -> None
     assert "Traceback" not in done.err
 
 
+@pytest.mark.slow
 async def test_a_port_in_use_is_bad_usage(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -199,6 +202,7 @@ async def test_a_port_in_use_is_bad_usage(tmp_path: Path) -> None:
     assert "--temporal-port 0 picks a free port" in done.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("args", "message"),
     [

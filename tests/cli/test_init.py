@@ -23,6 +23,7 @@ def run_in(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["Order Desk", "2nd"])
 def test_a_new_project_works(tmp_path: Path, name: str) -> None:
     folder = tmp_path / name

@@ -76,6 +76,7 @@ def test_no_database_is_made_in_a_folder_that_nobody_has_named(tmp_path: Path, m
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.temporal
 async def test_keys_are_created_rotated_and_revoked_by_the_api(shell: Shell) -> None:
     admin = require_success(await shell("keys", "create", "admin", "--scopes", "admin"))
@@ -99,6 +100,7 @@ async def test_keys_are_created_rotated_and_revoked_by_the_api(shell: Shell) -> 
     assert (again.code, "is revoked and cannot be rotated" in again.err, again.out) == (2, True, "")
 
 
+@pytest.mark.slow
 @pytest.mark.temporal
 async def test_what_a_key_creates_carries_its_name(shell: Shell, tmp_path: Path) -> None:
     """The command line was recorded as the author, whichever key it used."""

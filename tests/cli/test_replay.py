@@ -30,6 +30,7 @@ async def test_a_history_replays_from_the_server_and_from_a_file(dev: Dev, tmp_p
     assert from_file.out == f"{kept} replays\n"
 
 
+@pytest.mark.slow
 async def test_a_history_that_the_code_contradicts_does_not_replay(dev: Dev, tmp_path: Path) -> None:
     run_id = json.loads((await dev("run", write_greeting(tmp_path), "--json")).out)["id"]
     kept = tmp_path / "history.json"
@@ -46,6 +47,7 @@ async def test_a_history_that_the_code_contradicts_does_not_replay(dev: Dev, tmp
     assert done.out.startswith(f"{kept} does not replay: ")
 
 
+@pytest.mark.slow
 async def test_every_open_run_and_branch_replays(dev: Dev, tmp_path: Path) -> None:
     branch = {"id": "fan", "type": "parallel", "branches": [["one"], ["two"]]}
     waits = [{"id": name, "type": "wait", "config": {"event": name}} for name in ("one", "two")]
@@ -66,6 +68,7 @@ async def test_every_open_run_and_branch_replays(dev: Dev, tmp_path: Path) -> No
     assert sampled.out == "2 of 2 replay\n"
 
 
+@pytest.mark.slow
 async def test_the_last_runs_that_have_ended_replay(dev: Dev, tmp_path: Path) -> None:
     await dev("run", write_greeting(tmp_path))
     done = await dev("replay", "--closed", "--last", 1)

@@ -141,6 +141,7 @@ def test_replay_without_temporal_teaches_and_exits_with_3() -> None:
     assert "no Temporal server answers at 127.0.0.1:1" in done.err
 
 
+@pytest.mark.slow
 @pytest.mark.process
 async def test_a_worker_without_a_server_exits_with_3() -> None:
     done = await Shell({"ORCHESTRATOR_TEMPORAL_ADDRESS": "127.0.0.1:1", "ORCHESTRATOR_TEMPORAL_WAIT_SECONDS": "0"})(
@@ -215,6 +216,7 @@ def test_nothing_stuck_is_an_empty_list(command: InProcess) -> None:
     assert json.loads(listed.out)["queues"] == []
 
 
+@pytest.mark.slow
 def test_runs_of_a_filter_are_cancelled_at_once(dev: Dev, command: InProcess, tmp_path: Path) -> None:
     many = ("--customer", "bulk-customer", "--workflow", "many")
     path = write_listening(tmp_path)

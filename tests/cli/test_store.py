@@ -45,6 +45,7 @@ def test_a_database_of_a_newer_release_is_left_alone(tmp_path: Path) -> None:
         assert (created.code, "version 9999 of a newer release" in created.err) == (0, True), created.err
 
 
+@pytest.mark.slow
 @pytest.mark.process
 @pytest.mark.parametrize("args", [("store", "migrate"), ("keys", "create", "first", "--database")])
 async def test_ctrl_c_ends_what_waits_for_the_database_without_a_traceback(args: tuple[str, ...]) -> None:

@@ -28,6 +28,7 @@ async def test_a_worker_serves_until_a_signal(dev: Dev, tmp_path: Path) -> None:
     assert stopped.out == f"worker polls task queue 'elsewhere' on {dev.ready['temporal_address']}\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("process", ["worker", "api", "server"])
 async def test_a_namespace_that_does_not_exist_is_one_sentence(dev: Dev, tmp_path: Path, process: str) -> None:
     missing = {"ORCHESTRATOR_TEMPORAL_NAMESPACE": "nowhere", "ORCHESTRATOR_TEMPORAL_WAIT_SECONDS": "0"}

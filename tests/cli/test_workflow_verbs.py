@@ -38,9 +38,12 @@ STEPS = (
 )
 
 
+COMMANDS = {"push and activate": ("push", "--activate"), "delete": ("delete", "--yes")}
+
+
 def change_by_command(run: InProcess, customer: str, folder: Path) -> Change:
     async def change(verb: str, *args: object) -> None:
-        command, *options = {"push and activate": ("push", "--activate")}.get(verb, (verb,))
+        command, *options = COMMANDS.get(verb, (verb,))
         if command == "push":
             name = str(args[0]) if args else "First"
             target: tuple[object, ...] = (write_definition(folder, "nightly", name=name, trigger=HOURLY),)

@@ -75,6 +75,7 @@ async def test_a_run_that_temporal_no_longer_stores_is_not_tried_for_ever(world:
         assert await services.archiver.archive.get(customer, run_id) is None
 
 
+@pytest.mark.slow
 async def test_a_run_that_cannot_be_read_in_time_keeps_no_other_from_the_archive(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -100,6 +101,7 @@ async def test_a_run_that_cannot_be_read_in_time_keeps_no_other_from_the_archive
         assert await services.archiver.archive.get(customer, stubborn.id) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["read", "compress"])
 async def test_whatever_is_wrong_with_a_run_keeps_no_other_from_the_archive(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str

@@ -35,6 +35,7 @@ async def test_the_index_closes_runs_that_temporal_has_deleted(world: World, tmp
         await wait_until(is_cancelled)
 
 
+@pytest.mark.slow
 async def test_a_run_that_continued_as_new_is_listed_with_its_first_start(tmp_path: Path) -> None:
     config = ("limit.historyCount.suggestContinueAsNew=40",)
     async with run_dev_server(tmp_path / "short", dynamic_config=config) as server, open_world(server) as world:
@@ -54,6 +55,7 @@ async def test_a_run_that_continued_as_new_is_listed_with_its_first_start(tmp_pa
     assert abs(row.duration_ms - run.duration_ms) < 500
 
 
+@pytest.mark.slow
 async def test_what_a_run_waits_for_is_recorded_though_a_probe_fails(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

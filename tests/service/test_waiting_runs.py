@@ -71,6 +71,7 @@ async def test_a_list_says_what_a_run_waits_for(
     await world.runs.terminate(run_id)
 
 
+@pytest.mark.slow
 async def test_a_paused_run_waits_and_continues(world: World, services: Services) -> None:
     customer, script = world.script()
     nodes = {"a": WAIT, "b": WAIT}
@@ -94,6 +95,7 @@ async def test_a_paused_run_waits_and_continues(world: World, services: Services
     assert (ended.reason, ended.waiting_for, script.calls) == (None, [], [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["child", "inline"])
 async def test_a_run_that_works_beside_a_wait_is_running_and_says_what_waits(
     world: World, services: Services, mode: str

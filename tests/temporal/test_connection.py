@@ -12,8 +12,7 @@ from activities import load_registry
 from orchestrator.errors import ServerUnavailable
 from orchestrator.planner.planner import check
 from orchestrator.settings import Settings
-from orchestrator.temporal.client import connection
-from orchestrator.temporal.client import runs as runs_module
+from orchestrator.temporal.client import connection, updates
 from orchestrator.temporal.client.connection import AccessDenied, NamespaceNotFound, connect, wait_and_connect
 from orchestrator.temporal.client.runs import Runs
 from orchestrator.temporal.devserver import find_free_port, run_dev_server
@@ -93,7 +92,7 @@ async def test_a_worker_that_temporal_refuses_is_reported(world: World) -> None:
 
 
 async def test_an_update_without_a_worker_is_reported(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runs_module, "UPDATE_SECONDS", 0.5)
+    monkeypatch.setattr(updates, "UPDATE_SECONDS", 0.5)
     runs = Runs(world.client, world.runs.settings.model_copy(update={"task_queue": "nobody-is-there"}))
     run_id = (await runs.start(runs.prepare(make_plan({"a": "work"}, "trigger -> a", customer="nobody")))).id
 

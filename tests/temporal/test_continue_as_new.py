@@ -365,6 +365,7 @@ async def inline(golden: Golden) -> Golden:
     return golden
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CUT, ids=lambda case: case.name)
 async def test_golden_cases_are_the_same_when_cut_into_pieces(case: Case, golden: Golden) -> None:
     run = await golden.run_to_end(case)

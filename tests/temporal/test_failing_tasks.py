@@ -24,6 +24,7 @@ class BrokenWorkflow:
         raise RuntimeError("the bug of this release")
 
 
+@pytest.mark.slow
 async def test_a_run_whose_workflow_task_fails_says_so(world: World) -> None:
     # The document said that no worker answers, although one did all the time.
     customer, _ = world.script()

@@ -1,6 +1,7 @@
 """Data over a limit is refused with a clear error; large data below it works."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from orchestrator.errors import OperationRefused
 from orchestrator.model.run import Run
 from orchestrator.temporal.client import runs as runs_module
 from orchestrator.temporal.closing_event import SERVER_IDENTITY
+from orchestrator.temporal.requests import build_run_request, encode_request
 from orchestrator.temporal.search_attributes import WORKFLOW_ID
 from tests.temporal.world import NONE, QUEUE, World, make_plan, run_scripted_worker, wait_until
 
@@ -198,9 +200,11 @@ async def test_a_request_that_cannot_be_read_fails_the_run_and_not_the_worker(
 
 async def test_a_state_that_cannot_be_read_fails_the_run(world: World) -> None:
     customer, _ = world.script()
-    run = await world.run(make_plan({"a": "work"}, "trigger -> a", customer=customer), state={"context": 1})
+    prepared = world.runs.prepare(make_plan({"a": "work"}, "trigger -> a", customer=customer))
+    request = {**build_run_request(prepared.plan, prepared.info), "state": {"context": 1}}
+    started = await world.runs.start(replace(prepared, args=encode_request(request)))
 
-    assert failure(run)[0] == "validation_error"
+    assert failure(await world.wait_for_end(started.id))[0] == "validation_error"
 
 
 async def test_a_branch_whose_result_is_too_large_is_undone(world: World) -> None:

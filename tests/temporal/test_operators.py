@@ -291,6 +291,7 @@ async def test_operations_on_an_ended_run_are_rejected(world: World) -> None:
         await runs.resolve(run.id, "a", "skip")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["child", "inline"])
 async def test_steps_of_a_parallel_that_is_retried_have_new_idempotency_keys(world: World, mode: str) -> None:
     """An outside system took the calls of the second attempt for those of the first, and did nothing."""

@@ -114,6 +114,7 @@ async def test_branches_and_idempotency_keys_belong_to_one_run(world: World, sch
     assert len({call["context"]["idempotency_key"] for call in script.calls}) == 4
 
 
+@pytest.mark.slow
 async def test_scheduled_time_and_id_survive_continue_as_new(tmp_path: Path) -> None:
     config = ("limit.historyCount.suggestContinueAsNew=60",)
     async with run_dev_server(tmp_path / "short", dynamic_config=config) as server, open_world(server) as world:
@@ -259,6 +260,7 @@ async def backfill(
     return (await wait_until(request))[0]
 
 
+@pytest.mark.slow
 async def test_backfill_starts_each_time_once_with_both_ends(world: World, schedules: Schedules) -> None:
     customer, _ = world.script()
     plan = make_simple_plan(customer)
@@ -297,6 +299,7 @@ async def test_a_backfill_waits_for_the_previous_one(world: World, schedules: Sc
     assert len(await world.runs.visibility.list_runs(customer_id=customer)) == 30
 
 
+@pytest.mark.slow
 async def test_a_backfill_includes_times_moved_by_jitter(world: World, schedules: Schedules) -> None:
     customer, _ = world.script()
     plan = make_simple_plan(customer)
@@ -341,6 +344,7 @@ async def test_a_backfill_of_more_than_a_thousand_times_is_refused(world: World,
     assert (nothing, await world.runs.visibility.list_runs(customer_id=customer)) == (0, [])
 
 
+@pytest.mark.slow
 async def test_a_backfill_skips_times_that_have_run(world: World, schedules: Schedules) -> None:
     customer, _ = world.script()
     plan = make_simple_plan(customer)

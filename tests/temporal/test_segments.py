@@ -135,6 +135,7 @@ async def test_attempts_in_and_outside_of_a_segment_count_together(world: World)
     assert await count_events(world, run.id, EventType.EVENT_TYPE_TIMER_STARTED) == 1
 
 
+@pytest.mark.slow
 async def test_a_pause_and_a_cancellation_reach_a_long_loop(world: World) -> None:
     customer, script = world.script({"work": {"output": {}}})
     nodes = {"each": {"type": "loop", "collection": 100_000, "body": ["a"]}, "a": "work"}

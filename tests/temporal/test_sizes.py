@@ -40,6 +40,7 @@ async def assert_short_executions(world: World, run: Run) -> None:
     assert max(lengths) < SUGGESTED_AT * 2
 
 
+@pytest.mark.slow
 async def test_a_loop_over_a_list_of_a_megabyte_continues_as_new(short: World) -> None:
     """The list is in the input, a variable, the frame of the loop, the undo log and the output of a step."""
     customer, script = short.script()
@@ -114,6 +115,7 @@ async def test_a_full_history_fails_the_run_in_order(short: World, monkeypatch: 
     assert {step.id: step.status for step in run.steps}["fork[0]/call"] == "cancelled"
 
 
+@pytest.mark.slow
 async def test_a_run_waits_for_a_long_child_before_its_history_is_full(
     short: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -152,6 +152,7 @@ async def test_a_stream_resumes_from_any_cursor_without_repeats(world: World) ->
     assert Cursor.parse(whole[-1][0]).over
 
 
+@pytest.mark.slow
 async def test_a_stream_continues_through_continue_as_new(tmp_path: Path) -> None:
     config = ("limit.historyCount.suggestContinueAsNew=40",)
     async with run_dev_server(tmp_path / "short", dynamic_config=config) as server, open_world(server) as world:
@@ -222,6 +223,7 @@ async def test_a_tail_continues_with_what_happens(world: World) -> None:
     ]
 
 
+@pytest.mark.slow
 async def test_a_tail_begins_in_a_later_execution(tmp_path: Path) -> None:
     """The events of earlier executions are not read."""
     config = ("limit.historyCount.suggestContinueAsNew=40",)

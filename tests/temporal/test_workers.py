@@ -114,6 +114,7 @@ async def test_a_run_whose_worker_is_stopped_is_read_whole(alone: World) -> None
     assert waiting.complete
 
 
+@pytest.mark.slow
 async def test_a_document_without_the_steps_of_a_branch_says_so(world: World) -> None:
     """Temporal has deleted one of its histories."""
     customer, _ = world.script()
