@@ -206,6 +206,29 @@ async def test_the_next_attempt_of_an_action_is_made_now(world: World) -> None:
     assert [(each.kind, each.by) for each in run.interventions] == [("retry_now", "Ada")]
 
 
+async def test_the_next_attempt_is_made_now_in_the_iteration_that_is_named(world: World) -> None:
+    customer, script = world.script({"door": [LOCKED, LOCKED, {"output": {"open": True}}, {"output": {"open": True}}]})
+    retry = {"initial_interval": 600, "maximum_interval": 600, "maximum_attempts": 3}
+    nodes = {
+        "each": {"type": "loop", "collection": 2, "body": ["door"], "config": {"max_concurrency": 2}},
+        "door": {"type": "action", "action": "door", "retry": retry},
+    }
+    run_id = await world.start(make_plan(nodes, "trigger -> each", customer=customer))
+
+    async def are_between_attempts() -> Run | None:
+        run = await world.runs.reader.read_document(run_id)
+        return run if [step.status for step in run.steps].count("retrying") == 2 else None
+
+    await wait_until(are_between_attempts)
+    with pytest.raises(OperationRefused, match="several steps"):
+        await repair(world, run_id, "retry_now", node_id="door")
+    done = await repair(world, run_id, "retry_now", node_id="door", path="each[1]")
+    await repair(world, run_id, "retry_now", step_id="each[0]/door")
+    run = await world.wait_for_end(run_id)
+
+    assert (done["step_id"], run.status, len(script.calls)) == ("each[1]/door", "completed", 4)
+
+
 @pytest.mark.slow
 async def test_a_repair_and_the_end_of_the_wait_in_one_workflow_task_leave_one_result(world: World) -> None:
     """The wait ends once, and the history replays, whichever the flow sees first."""

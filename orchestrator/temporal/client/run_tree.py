@@ -110,12 +110,13 @@ class RunTree:
             raise no_worker_error()
         return self.run.id
 
-    def find_retrying_step(self, step_id: str | None, node_id: str | None) -> str | None:
-        """Return the step whose action is between two attempts; `None` where it waits for an operator.
+    def find_retrying_step(self, step_id: str | None, node_id: str | None, path: str | None = None) -> str | None:
+        """Return the step, of this pass if named, whose action is between attempts; `None` where an operator decides.
 
         Raises OperationRefused where there is none, or several.
         """
-        steps = [step for step in _list_open_steps(self.run) if step.id == step_id or step.node_id == node_id]
+        open_steps = [step for step in _list_open_steps(self.run) if path in (None, step.path)]
+        steps = [step for step in open_steps if step.id == step_id or step.node_id == node_id]
         retrying = [step.id for step in steps if step.status == "retrying"]
         if len(retrying) > 1:
             names = ", ".join(retrying[:MAX_LISTED])

@@ -286,7 +286,7 @@ class Runs:
         """
         tree = await self.reader.read_tree(run_id)
         step_id, node_id, path = (request.get(name) for name in ("step_id", "node_id", "path"))
-        retrying = None if request["kind"] != "retry_now" else tree.find_retrying_step(step_id, node_id)
+        retrying = None if request["kind"] != "retry_now" else tree.find_retrying_step(step_id, node_id, path)
         if retrying is not None or step_id is not None:
             workflow_id = tree.find_workflow_of_path((retrying or step_id or "").rpartition("/")[0])
         elif path or node_id is None:
