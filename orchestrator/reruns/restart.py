@@ -141,7 +141,8 @@ class _Restart:
         if not state.path:
             fields["started_at"] = format_timestamp(self.now)
         inbox = flow.effects.inbox
-        unread = inbox.list_readable(state.frame.list_waiting_branches())
+        readable = inbox.list_readable(state.frame.list_waiting_branches())
+        unread = [event for event in readable if event.step_id is None or not self._was_done(event.step_id)]
         entries = {
             "state": fields,
             "inbox": [event.to_json() for event in unread],
@@ -150,6 +151,11 @@ class _Restart:
             "branches": self._list_branches(flow),
         }
         return {name: value for name, value in entries.items() if value}
+
+    def _was_done(self, step_id: str) -> bool:
+        """Return whether a step had ended well: what somebody had answered to its approval holds for that one alone."""
+        record = self.walk.find_record(step_id.rpartition("/")[0])
+        return record is not None and step_id in record.steps and record.steps[step_id].is_done
 
     def _reset(self, flow: WalkedFlow) -> None:
         state = flow.state

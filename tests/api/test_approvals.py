@@ -401,6 +401,42 @@ async def test_an_answer_of_which_nothing_is_heard_is_not_called_undecided(
     assert "You have answered" in again.text
 
 
+@pytest.mark.parametrize("mode", ["", "inline", "child"])
+async def test_people_are_asked_again_where_a_rerun_comes_to_their_approval_again(
+    api: httpx.AsyncClient, pages: httpx.AsyncClient, mode: str
+) -> None:
+    """What they have approved was another request: its input may have changed."""
+    fork = {"type": "parallel", "branches": [["decision"], ["after"]], "config": {"mode": mode}}
+    run_id = await start_run(
+        api, {"fork": fork, **DECISION} if mode else DECISION, *(["trigger -> fork"] if mode else EDGES)
+    )
+    step_id = "fork[0]/decision" if mode else "decision"
+    await wait_for_approval(api, run_id)
+    await pages.post(make_path(run_id, path=step_id.rpartition("/")[0]), data={"approved": "true"})
+    await api.post(f"/runs/{run_id}/events/go")
+    old = await wait_for_end(api, run_id)
+    answer = await api.post(f"/runs/{run_id}/rerun", json={"from_node": "fork" if mode else "decision"})
+    run = await wait_for_approval(api, answer.json()["id"])
+
+    assert [step["output_data"].get("by") for step in old["steps"] if step["id"] == step_id] == [ANN]
+    assert [wait["step_id"] for wait in run["waiting_for"] if wait["kind"] == "approval"] == [step_id]
+    assert run["status"] in ("waiting", "running")
+
+
+async def test_an_early_answer_is_taken_over_by_a_rerun(api: httpx.AsyncClient, pages: httpx.AsyncClient) -> None:
+    nodes = {"after": DECISION["after"], "decision": make_decision()}
+    run_id = await start_run(api, nodes, "trigger -> after", "after -> decision")
+    await pages.post(make_path(run_id), data={"approved": "true"})
+    await api.post(f"/runs/{run_id}/cancel")
+    await wait_for_end(api, run_id)
+    rerun_id = (await api.post(f"/runs/{run_id}/rerun", json={})).json()["id"]
+    await api.post(f"/runs/{rerun_id}/events/go")
+    run = await wait_for_end(api, rerun_id)
+
+    assert run["status"] == "completed"
+    assert run["steps"][-1]["output_data"]["by"] == ANN
+
+
 async def test_lists_name_the_approval(api: httpx.AsyncClient) -> None:
     run_id = await start_run(api, DECISION, *EDGES)
 
