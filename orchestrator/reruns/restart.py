@@ -83,6 +83,8 @@ def _require_variables(variables: Mapping[str, Any]) -> None:
             f"{', '.join(reserved)}: reserved names cannot be set as variables",
             hint="the run's input is replaced by `input`",
         )
+    if "" in variables:
+        raise OperationRefused("empty text is not the name of a variable")
 
 
 def _require_reached(walk: Walk, at: frozenset[str], target: Target) -> None:

@@ -189,7 +189,8 @@ class TargetFinder:
 
     def _list_passes(self, path: str) -> str:
         paths = {step.path for step in self.record.steps.values()} | set(self.record.branches)
-        return did_you_mean(path, paths - {""}) or f"one of {_list(paths - {''})}"
+        known = paths - {""}
+        return did_you_mean(path, known) or (f"one of {_list(known)}" if known else "it has none: leave out path")
 
     def _find_failed_items(self, target: Target) -> Stops:
         at: set[str] = set()

@@ -191,6 +191,8 @@ async def test_a_rerun_that_does_not_fit_is_rejected(api: httpx.AsyncClient, fai
         ({"version": 3}, 422, "/input"),
         ({"version": 7}, 404, "no published version 7"),
         ({"variables": {"steps": 1}}, 409, "steps: reserved names cannot be set as variables"),
+        ({"variables": {"": 1}}, 409, "empty text is not the name of a variable"),
+        ({"path": "each[1]"}, 409, "it has none: leave out path"),
         ({"node_id": "a"}, 422, "node_id"),
     ]
 
