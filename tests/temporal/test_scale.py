@@ -106,7 +106,7 @@ async def test_a_map_whose_iterations_hold_long_loops(world: World) -> None:
         "each": make_loop(times, "n", "note"),
         "note": dict(LOCAL),
     }
-    plan = make_plan(nodes, "trigger -> rows", customer=customer)
+    plan = make_plan(nodes, "trigger -> rows", customer=customer, settings={"fuse": False})
 
     status, executions = await measure(world, plan)
 
