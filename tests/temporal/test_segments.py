@@ -178,6 +178,54 @@ async def test_what_a_segment_has_done_is_recorded_before_a_cancellation_and_und
     ]
 
 
+ASK = {"type": "wait", "config": {"event": "go"}}
+TIMED = {"type": "loop", "collection": 1, "body": ["c"], "timeout_seconds": 600}
+
+
+@pytest.mark.parametrize(
+    "branch",
+    [
+        pytest.param({"a": "work", "b": ASK}, id="an event that has come before"),
+        pytest.param({"a": TIMED, "c": "work"}, id="a timer that is no longer needed"),
+    ],
+)
+async def test_a_path_is_held_where_its_copy_in_a_segment_is(world: World, branch: dict[str, Any]) -> None:
+    """A path that goes on at once might end a race whose losers have already run in the segment."""
+    customer, script = world.script()
+    script.gates["apart"] = asyncio.Event()
+    race = {"type": "parallel", "branches": [["a"], ["call_1"]], "config": {"mode": "inline", "join": "any"}}
+    tail = {"call_1": call(config=TOLD), "call_2": call(config=TOLD), "call_3": call(config=TOLD), "call_4": "work"}
+    nodes = {"apart": call("apart", execution="activity"), "race": race, **branch, **tail}
+    chain = ("call_1 -> call_2", "call_2 -> call_3", "call_3 -> call_4")
+    edges = ("trigger -> apart", "apart -> race", *chain, *(["a -> b"] if "b" in branch else []))
+    run_id = await world.start(make_plan(nodes, *edges, customer=customer, settings=FUSED))
+    await wait_until(lambda: _has_calls(script, 1))
+    await world.runs.send_event(run_id, "go")
+    script.gates["apart"].set()
+    run = await world.wait_for_end(run_id)
+
+    assert (run.status, run.complete) == ("completed", True)
+
+
+async def test_uuids_are_those_of_the_document_beside_a_wait_for_an_event_that_has_come(world: World) -> None:
+    customer, script = world.script()
+    script.gates["apart"] = asyncio.Event()
+    fork = {"type": "parallel", "branches": [["a"], ["b"]], "config": {"mode": "inline"}}
+    told = {"call_1": call(config=TOLD), "call_2": call(config=TOLD), "again": {"type": "set", "config": TOLD}}
+    nodes = {"apart": call("apart", execution="activity"), "fork": fork, "a": "work", "ask": ASK, "b": "work", **told}
+    chain = ("a -> ask", "ask -> again", "b -> call_1", "call_1 -> call_2")
+    plan = make_plan(nodes, "trigger -> apart", "apart -> fork", *chain, customer=customer, settings=FUSED)
+    run_id = await world.start(plan)
+    await wait_until(lambda: _has_calls(script, 1))
+    await world.runs.send_event(run_id, "go")
+    script.gates["apart"].set()
+    run = await world.wait_for_end(run_id)
+
+    assert list_shown(run) == sorted(
+        json.dumps(sent["parameters"]) for sent in script.calls if sent["node_id"].startswith("call")
+    )
+
+
 class WrongSegments(SegmentActivity):
     """Names another step than it has run."""
 
@@ -188,12 +236,16 @@ class WrongSegments(SegmentActivity):
         return answer
 
 
-async def test_a_step_that_the_run_does_not_ask_for_fails_the_workflow_task(world: World) -> None:
+async def test_a_step_that_the_run_does_not_ask_for_fails_the_workflow_task(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
     customer, _ = world.script()
     queue = "wrong segments"
     options = world.runs.settings.model_copy(update={"task_queue": queue})
     apart = World(world.client, Runs(world.client, options), world.scripts, queue, world.numbers)
-    plan = make_plan({"a": "work", "b": "work"}, "trigger -> a", "a -> b", customer=customer, settings=FUSED)
+    fork = {"type": "parallel", "branches": [["a"], ["nap"]], "config": {"mode": "inline"}}
+    nodes = {"fork": fork, "a": "work", "b": "work", "nap": {"type": "delay", "delay_seconds": 600}}
+    plan = make_plan(nodes, "trigger -> fork", "a -> b", customer=customer, settings=FUSED)
     activities = [world.scripts.act, WrongSegments(world.scripts.call_fused).run]
     async with Worker(
         world.client, task_queue=queue, workflows=[RunWorkflow], activities=activities, workflow_runner=QUICK
@@ -212,4 +264,5 @@ async def test_a_step_that_the_run_does_not_ask_for_fails_the_workflow_task(worl
         message = await wait_until(find_message)
         await handle.terminate()
 
-    assert message == "the next action of the segment is elsewhere, and the flow asks for b"
+    assert message == "the next action of the segment is elsewhere, and the flow asks for fork[0]/b"
+    assert "tasks remain" not in caplog.text, "the worker cannot evict the run"

@@ -134,6 +134,12 @@ class TemporalEffects:
                 return await self.segments.act(request)
             finally:
                 self.working -= 1
+        try:
+            return await self._act_alone(request)
+        finally:
+            await self._wait_for_segment()
+
+    async def _act_alone(self, request: ActRequest) -> ActionResult:
         call = build_activity_input(self.info, self.plan.id, request)
         arg = encode_or_fail(call.to_json(), f"the input of action {request.title!r}")
         await self.budget.take(arg)
@@ -152,9 +158,12 @@ class TemporalEffects:
             raise translate_activity_error(error, request) from error
         finally:
             self.working -= 1
-            if not is_discarded():
-                await self.segments.wait()
         return parse_activity_result(result)
+
+    async def _wait_for_segment(self) -> None:
+        """Hold a path as long as the copy of it in a segment is held: however its wait ends, also where cancelled."""
+        if not is_discarded():
+            await self.segments.wait()
 
     async def pass_lineup(self) -> None:
         """Wait until all paths have taken their places again."""
@@ -165,8 +174,10 @@ class TemporalEffects:
         """Start a durable timer."""
         await self.lineup.pass_in_turn()
         self.show()
-        await workflow.sleep(seconds, summary=escape_markdown(title))
-        await self.segments.wait()
+        try:
+            await workflow.sleep(seconds, summary=escape_markdown(title))
+        finally:
+            await self._wait_for_segment()
 
     async def receive(
         self, wanted: EventFilter, timeout_seconds: float | None, title: str, branches: tuple[str, ...], turn: int
@@ -174,6 +185,10 @@ class TemporalEffects:
         """Read an event, waiting for it if necessary; `None` after the timeout."""
         resumed = not self.lineup.is_open
         await self.lineup.pass_in_turn(turn)
+        before = count_cancellations()
+        await self.segments.wait()
+        if count_cancellations() > before:
+            raise asyncio.CancelledError
         early = self.inbox.take(wanted, branches)
         if early is not None:
             return early.receive()
@@ -201,6 +216,7 @@ class TemporalEffects:
             raise
         finally:
             self.inbox.close_waiter(waiter, cancelled=cancelled)
+            await self._wait_for_segment()
         return waiter.get_received()
 
     async def deliver(
@@ -240,16 +256,14 @@ class TemporalEffects:
         try:
             return await self.children.branch(request, paused=self.paused)
         finally:
-            if not is_discarded():
-                await self.segments.wait()
+            await self._wait_for_segment()
 
     async def call_workflow(self, request: CallRequest) -> dict[str, Any]:
         """Run another workflow as a child with its own run id."""
         try:
             return await self.children.call(request)
         finally:
-            if not is_discarded():
-                await self.segments.wait()
+            await self._wait_for_segment()
 
     async def decide(self, step_id: str, node_id: str) -> Resolution:
         """Wait for the update `resolve` of this step."""
@@ -257,10 +271,9 @@ class TemporalEffects:
         self.show()
         try:
             await self.lineup.pass_in_turn()  # it may have been resolved already
-            resolution = await decision.resolution
-            await self.segments.wait()
-            return resolution
+            return await decision.resolution
         finally:
+            await self._wait_for_segment()
             self.decisions.pop(step_id, None)
 
     def open_decision(self, step_id: str, node_id: str) -> Decision:

@@ -18,6 +18,7 @@ from temporalio.exceptions import FailureError
 from temporalio.workflow import ActivityCancellationType
 
 from orchestrator.interpreter.effects import ActionResult, ActRequest
+from orchestrator.interpreter.pool import is_discarded
 from orchestrator.interpreter.segments import SegmentCall, SegmentClock, SegmentStep
 from orchestrator.model.plan import MAX_DELAY_SECONDS, Plan
 from orchestrator.model.run import RunInfo
@@ -71,8 +72,11 @@ class Segments:
             if step.retry_seconds is None:
                 return step.to_result()
             attempts = step.attempts
-            await workflow.sleep(step.retry_seconds, summary=escape_markdown(request.title))
-            await self.wait()
+            try:
+                await workflow.sleep(step.retry_seconds, summary=escape_markdown(request.title))
+            finally:
+                if not is_discarded():
+                    await self.wait()
 
     def has_more(self) -> bool:
         """Return whether further results are known: nothing may hold a path before it has asked for them."""
@@ -128,7 +132,10 @@ class Segments:
         except (FailureError, SegmentMismatch) as error:
             self.fail_task(error if isinstance(error, SegmentMismatch) else RuntimeError(f"a segment failed: {error}"))
         finally:
+            # Where the workflow task fails or the worker evicts the workflow, nothing else lets go of what is held.
             self._driver = None
+            self._steps.clear()
+            self._release()
 
     async def _run_segment(self) -> None:
         began, seed = workflow.now(), str(workflow.uuid4())
@@ -140,11 +147,15 @@ class Segments:
         self._handle = None
         self.budget.record_result(answer["bytes"])
         await self._walk(answer["steps"], SegmentClock(began, seed))
+        self._release()
+        while self._after:
+            self._after.pop(0)()
+
+    def _release(self) -> None:
+        """Let the paths go on that wait for the end of a segment."""
         self.is_busy = False
         self._idle.set()
         self._idle = asyncio.Event()
-        while self._after:
-            self._after.pop(0)()
 
     def _start(self, calls: Sequence[SegmentCall], began: datetime, seed: str) -> "asyncio.Task[Any]":
         state = self.read_state()
