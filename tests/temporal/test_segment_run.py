@@ -11,6 +11,7 @@ from temporalio.exceptions import ApplicationError
 from orchestrator.interpreter.effects import ActRequest
 from orchestrator.interpreter.segments import SegmentCall, SegmentClock
 from orchestrator.model.plan import Retry
+from orchestrator.model.run import ATTEMPT_KEY, WARNINGS_KEY
 from orchestrator.temporal.segments import segment_run
 from orchestrator.temporal.segments.attempts import CallAction, find_pause
 from orchestrator.temporal.segments.segment_run import SegmentRun, Unsent
@@ -89,6 +90,15 @@ async def test_a_result_without_space_is_sent_by_the_next_segment_and_its_action
     await second.run(lambda: None)
 
     assert (list_ended(first), list_ended(second), sorted(calls), unsent) == (["a"], ["b"], ["a", "b"], {})
+
+
+async def test_warnings_that_fit_into_no_segment_are_left_out() -> None:
+    """The step was put back by each segment for the next one, and the run never went on."""
+    answer = {ATTEMPT_KEY: 1, "result": {"text": "x" * 1_790_000}, WARNINGS_KEY: ["w" * 150_000]}
+    run = make_run(make_calls("a"), answer_with(lambda: answer))
+    await run.run(lambda: None)
+
+    assert [step.warnings for step in run.steps] == [("the warnings of the action are left out: they are too large",)]
 
 
 async def test_a_segment_that_is_cancelled_records_what_has_ended() -> None:

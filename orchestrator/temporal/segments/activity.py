@@ -90,7 +90,8 @@ def build_segment_activity(registry: Registry, resources: Resources) -> SegmentA
     """Build the activity for the actions of a registry."""
 
     async def call_action(info: RunInfo, workflow_id: str, request: ActRequest, number: int) -> Any:
-        spec = registry.actions[request.action]
+        if (spec := registry.actions.get(request.action)) is None:
+            raise LookupError(f"this worker does not know the action `{request.action}`")
         argument: Mapping[str, Any] = build_activity_input(info, workflow_id, request).to_json()
         attempt = Attempt(number, request.timeout_seconds)
         return await run_action(spec, argument, resources, attempt)

@@ -149,7 +149,10 @@ class SegmentRun:
         call, ended = self._ended.popleft()
         elapsed = int((time.monotonic() - self._began) * 1_000)
         step = replace(ended, milliseconds=max(elapsed, self.clock.milliseconds))
-        size = measure_json(step.encode())
+        if (size := measure_json(step.encode())) > MAX_PAYLOAD_BYTES:
+            # Results and errors are bounded: with its warnings it would fit into no segment, and be sent for ever.
+            step = replace(step, warnings=("the warnings of the action are left out: they are too large",))
+            size = measure_json(step.encode())
         if self._is_full or self.size + size > MAX_PAYLOAD_BYTES:
             self._is_full = True
             self._unsent[call.request.idempotency_key] = ended
