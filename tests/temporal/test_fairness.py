@@ -21,7 +21,7 @@ async def test_a_single_run_does_not_wait_for_anothers_thousand(server: DevServe
         settings = world.runs.settings.model_copy(update={"task_queue": "fairness"})
         queued = World(world.client, Runs(world.client, settings), world.scripts, queue="fairness")
         busy, busy_script = queued.script({}, "busy-customer")
-        small, _ = queued.script({}, "small-customer")
+        small, small_script = queued.script({}, "small-customer")
         nodes = {"a": {"type": "action", "action": "anything", "config": {}}}
         many, one = (make_plan(nodes, "trigger -> a", customer=name) for name in (busy, small))
         for _ in range(0, QUEUED, 50):
@@ -29,13 +29,18 @@ async def test_a_single_run_does_not_wait_for_anothers_thousand(server: DevServe
         single = await queued.start(one)
 
         async with run_scripted_worker(queued, max_concurrent_activities=2, max_concurrent_workflow_tasks=2):
-            await queued.wait_for_end(single)
+
+            async def run_single() -> bool:
+                return len(small_script.calls) == 1
+
+            await wait_until(run_single, 300)
             before = len(busy_script.calls)
+            await queued.wait_for_end(single)
 
             async def run_rest() -> bool:
                 return len(busy_script.calls) == QUEUED
 
-            await wait_until(run_rest, 120)
+            await wait_until(run_rest, 300)
 
     assert before < QUEUED / 10, f"{before} of {QUEUED} actions of the other customer came first"
 

@@ -130,7 +130,7 @@ async def test_whatever_an_operator_does_a_run_with_fused_actions_ends_and_repla
         script.seconds = 0.03
         plan = check(let_operators_decide(graph.definition, chance) | {"customer_id": customer}).require()
         run_id = await short.start(plan, build_input(number))
-        operator = Operator(short, run_id, chance, counts)
+        operator = Operator(short, run_id, [node["id"] for node in graph.definition["nodes"]], chance, counts)
         await operator.interfere()
         run = await operator.end()
         require_undone(run, script, f"seed {SEED}, graph {number}: {json.dumps(graph.definition)}")
