@@ -34,8 +34,9 @@ test-slow: $(READY) ## Run the slow tests, those on PostgreSQL, and those that k
 	$(BIN)/pytest -q -m chaos
 
 .PHONY: test-chaos
-test-chaos: $(READY) ## Kill processes at random moments while runs are operated, 200 times
-	CHAOS_ROUNDS=$${CHAOS_ROUNDS:-200} $(BIN)/pytest -q -s tests/chaos/test_operator_actions.py
+test-chaos: $(READY) ## Kill processes at random moments while runs are operated, 200 times, and given 1,000 events
+	CHAOS_ROUNDS=$${CHAOS_ROUNDS:-200} CHAOS_EVENTS=$${CHAOS_EVENTS:-1000} $(BIN)/pytest -q -s \
+		tests/chaos/test_operator_actions.py tests/chaos/test_addressed_events.py
 
 .PHONY: test-all
 test-all: test test-slow ## Run every test
