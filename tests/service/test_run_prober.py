@@ -106,6 +106,6 @@ async def test_a_run_that_waits_for_a_called_workflow_names_its_run(world: World
     row = await wait_for_row(services, run_id, "waiting")
 
     assert row.reason == "child"
-    (inner,) = await services.operations.index.list_runs(customer, RunFilter(parent_run_id=run_id))
+    (inner,) = await wait_until(lambda: services.operations.index.list_runs(customer, RunFilter(parent_run_id=run_id)))
     assert row.waiting_for[0]["run_id"] == inner.id
     await world.runs.cancel(run_id)
