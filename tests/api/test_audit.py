@@ -85,6 +85,7 @@ async def prepare(api: httpx.AsyncClient, world: World) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 async def test_every_request_that_changes_something_is_recorded(
     served: tuple[Services, str], admin: httpx.AsyncClient, world: World
 ) -> None:

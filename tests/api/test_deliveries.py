@@ -27,6 +27,7 @@ async def test_a_delivery_can_be_redriven(api: httpx.AsyncClient) -> None:
     assert (await api.post("/deliveries/none/redrive")).status_code == 404
 
 
+@pytest.mark.slow
 async def test_pending_starts_are_completed_after_a_crash(
     api: httpx.AsyncClient, services: Services, customer: str
 ) -> None:
@@ -107,6 +108,7 @@ async def test_a_pending_event_starts_with_its_own_data(
     assert (await again).json()["outcome"] == "duplicate"
 
 
+@pytest.mark.slow
 async def test_what_comes_for_a_paused_workflow_starts_once_after_its_activation(
     api: httpx.AsyncClient, hooks: httpx.AsyncClient
 ) -> None:

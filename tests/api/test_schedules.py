@@ -131,6 +131,7 @@ async def test_a_backfill_of_too_many_times_reads_no_runs(
     assert "more than 1,000 times" in answer.json()["detail"]
 
 
+@pytest.mark.slow
 async def test_a_backfill_keeps_its_lease_for_as_long_as_it_takes(
     api: httpx.AsyncClient, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -337,6 +337,7 @@ async def test_embedded_and_detached_is_bad_usage(tmp_path: Path) -> None:
     assert "the embedded one stops with this command" in done.err
 
 
+@pytest.mark.slow
 async def test_the_invoice_reminder_runs_end_to_end(tmp_path: Path) -> None:
     env = {**os.environ, "ORCHESTRATOR_HOME": str(tmp_path / "home")}
     pipe = asyncio.subprocess.PIPE

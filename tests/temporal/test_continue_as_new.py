@@ -176,6 +176,7 @@ async def test_events_and_a_pause_are_carried_along(short: World) -> None:
     assert len(script.calls) == 20
 
 
+@pytest.mark.slow
 async def test_a_branch_continues_as_new_too(short: World) -> None:
     customer, script = short.script()
     nodes = {
@@ -301,6 +302,7 @@ async def wait_until_calls(script: Script, count: int) -> None:
     await wait_until(has_called)
 
 
+@pytest.mark.slow
 async def test_a_checkpoint_is_carried_along(short: World) -> None:
     broken = {"error": {"message": "not yet", "recoverable": False}}
     customer, _ = short.script({"last": [broken, {"output": {}}]})

@@ -188,6 +188,7 @@ async def test_concurrent_installs_create_one_schedule(world: World, schedules: 
     await wait_until(lambda: _equals(lambda: list_installed(schedules, customer), [(plan.id, 1, True, "")]))
 
 
+@pytest.mark.slow
 async def test_a_paused_schedule_starts_nothing_until_it_is_unpaused(world: World, schedules: Schedules) -> None:
     customer, _ = world.script()
     plan = make_simple_plan(customer)
@@ -205,6 +206,7 @@ async def test_a_paused_schedule_starts_nothing_until_it_is_unpaused(world: Worl
     await schedules.remove(customer, plan.id)
 
 
+@pytest.mark.slow
 async def test_a_start_is_skipped_while_the_last_run_is_running(world: World, schedules: Schedules) -> None:
     customer, script = world.script()
     script.gates["a"] = asyncio.Event()

@@ -158,6 +158,7 @@ async def _has_calls(script: Script, count: int) -> bool:
     return len(script.calls) >= count
 
 
+@pytest.mark.slow
 async def test_what_a_segment_has_done_is_recorded_before_a_cancellation_and_undone(world: World) -> None:
     customer, script = world.script()
     script.gates["b"] = asyncio.Event()

@@ -60,6 +60,7 @@ async def test_a_loop_over_a_list_of_a_megabyte_continues_as_new(short: World) -
     await assert_short_executions(short, run)
 
 
+@pytest.mark.slow
 async def test_plan_and_state_that_fit_a_start_fit_a_continuation(short: World) -> None:
     """The variables are in the plan and in the state; together they are 3.2 MB."""
     customer, _ = short.script()

@@ -50,6 +50,7 @@ async def test_a_loop_of_costly_values_ends(world: World, times: int) -> None:
     assert abs(len(timers) - times * 288_000 / 20_000_000) <= 1 + len(executions)
 
 
+@pytest.mark.slow
 async def test_a_loop_of_costly_values_can_be_cancelled(world: World) -> None:
     customer, _ = world.script()
     run_id = await world.start(make_plan(make_loop(1_000_000), "trigger -> each", customer=customer), ORDERS)
@@ -75,6 +76,7 @@ async def test_a_value_that_costs_too_much_fails_its_step(world: World) -> None:
     assert "too much work" in run.failure["message"]
 
 
+@pytest.mark.slow
 async def test_local_actions_end_their_workflow_task_after_a_second(world: World) -> None:
     # They held it until the loop ended: a pause took 7 s to arrive.
     customer, script = world.script({"work": {"output": {}}})
