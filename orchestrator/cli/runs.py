@@ -270,12 +270,9 @@ def rerun(
         operate_selected(client, "rerun", selected, {"from_node": from_node, "version": version}, as_json=as_json)
         return
     dry_run = selected["dry_run"]
-    new_variables = parse_json_argument(variables, "--variables")
-    if new_variables is not None and not isinstance(new_variables, dict):
-        raise UsageError("--variables must be an object", hint='--variables \'{"name": "Ada"}\'')
     request = {
         "from_node": from_node, "path": path, "failed_items": failed_items, "version": version,
-        "variables": new_variables or {}, "dry_run": dry_run,
+        "variables": _parse_variables(variables), "dry_run": dry_run,
     }  # fmt: skip
     if run_input is not None:
         request["input"] = parse_json_argument(run_input, "--input")
@@ -286,6 +283,14 @@ def rerun(
         _print_rerun(answer)
     else:
         print_line(answer["id"])
+
+
+def _parse_variables(text: str | None) -> dict[str, Any]:
+    """Return the variables of a rerun; raises UsageError."""
+    variables = parse_json_argument(text, "--variables")
+    if variables is not None and not isinstance(variables, dict):
+        raise UsageError("--variables must be an object", hint='--variables \'{"name": "Ada"}\'')
+    return variables or {}
 
 
 def _print_rerun(plan: dict[str, Any]) -> None:
