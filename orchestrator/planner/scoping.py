@@ -116,6 +116,10 @@ class Names:
         properties = schema.get("properties") if isinstance(schema, dict) else None
         return list(properties) if isinstance(properties, dict) else None
 
+    @cached_property
+    def _known_anywhere(self) -> list[str]:
+        return [*self.definition.variables, *self.setters, *RESERVED]
+
     def _check_input(self, pointer: str, name: Name) -> None:
         if self._inputs is None or not name.path or name.path[0] in self._inputs:
             return
@@ -136,7 +140,8 @@ class Names:
             return  # computed when the node has run
         setters = [setter for setter in self.setters.get(root, ()) if self.regions.innermost[setter] is not None]
         if not setters:
-            known = [*self.definition.variables, *self.setters, *self.list_loop_variables(number), *RESERVED]
+            in_loops = self.list_loop_variables(number)
+            known = [*in_loops, *self._known_anywhere] if in_loops else self._known_anywhere
             hint = suggest_minus(root, known) or self.report.suggest(root, known)
             if hint is None and root in (self._inputs or ()):
                 hint = f"did you mean `input.{root}`?"
