@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from orchestrator.cli import output
+from tests.scale import scale
 
 pytestmark = pytest.mark.process
 
-MANY = 50
+MANY = scale(20)
 ROOT = Path(__file__).parents[2]
 EXAMPLE = "examples/invoice_reminder.json"
 BAD = b'{"name": "x", "trigger": {"type": "manual"}, "nodes": []}'

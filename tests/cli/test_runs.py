@@ -10,9 +10,10 @@ import pytest
 from tests.cli.commands import InProcess
 from tests.cli.shell import SECONDS, Dev, Shell
 from tests.cli.support import require_success, wait_for_status, write_definition, write_failing, write_listening
+from tests.scale import scale
 
 pytestmark = pytest.mark.temporal
-MANY = 50
+MANY = scale(20)
 
 
 async def list_until(dev: Dev, run_id: str, *options: str) -> list[str]:

@@ -9,9 +9,10 @@ import pytest
 
 from tests.cli.shell import SECONDS, Dev, Shell
 from tests.cli.support import write_nodes
+from tests.scale import scale
 
 pytestmark = pytest.mark.temporal
-MANY = 50
+MANY = scale(15)
 
 
 @pytest.mark.slow

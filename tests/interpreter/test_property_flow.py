@@ -11,11 +11,12 @@ from orchestrator.simulator.simulate import simulate
 from tests.golden import group_by_scope
 from tests.graphs import MAX_STEPS, Generated, draw_structured, draw_wild
 from tests.reference_interpreter import Outcome, run_reference
+from tests.scale import scale
 
 QUICK = settings(
     max_examples=120, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None
 )
-LONG = settings(max_examples=3000, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+LONG = settings(max_examples=scale(1000), deadline=None, suppress_health_check=list(HealthCheck), database=None)
 
 
 def simulate_or_none(graph: Generated) -> Run | None:

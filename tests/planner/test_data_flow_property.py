@@ -23,6 +23,7 @@ from orchestrator.planner.report import Report
 from orchestrator.planner.scoping import list_variables_set
 from orchestrator.simulator.simulate import simulate
 from tests.graphs import NAMES, VARIABLES, Generated, draw_structured, draw_wild
+from tests.scale import scale
 
 SEED = 20261126
 QUICK = settings(
@@ -32,7 +33,7 @@ QUICK = settings(
     suppress_health_check=list(HealthCheck),
     database=None,
 )
-LONG = settings(QUICK, max_examples=2_000)
+LONG = settings(QUICK, max_examples=scale(800))
 Seen = list[tuple[str, dict[str, Any]]]
 """What nodes saw when they started: their ids, and the variables and steps by the names of the check."""
 
@@ -175,4 +176,4 @@ def test_nodes_of_many_graphs_see_what_the_check_says() -> None:
     check_many_graphs()
 
     print(f"seed {SEED}: {dict(LONG_COUNTS)}")
-    assert LONG_COUNTS["always there"] > 10_000
+    assert LONG_COUNTS["always there"] > scale(4_000)

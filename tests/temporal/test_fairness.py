@@ -9,10 +9,11 @@ from activities import load_builtin_registry
 from orchestrator.temporal.client.runs import Runs
 from orchestrator.temporal.devserver import DevServer
 from orchestrator.temporal.worker import run_worker
+from tests.scale import scale
 from tests.temporal.world import World, make_plan, open_world, run_scripted_worker, wait_until
 
 pytestmark = [pytest.mark.temporal, pytest.mark.slow]
-QUEUED = 1000
+QUEUED = 50 * scale(10)
 COMPUTING = 16
 
 

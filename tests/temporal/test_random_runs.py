@@ -32,6 +32,7 @@ from orchestrator.temporal.devserver import run_dev_server
 from orchestrator.temporal.payloads import TRIMMED
 from tests.graphs import VALUES, VARIABLES, Generated, draw_structured
 from tests.interpreter.test_resume import drop_times
+from tests.scale import scale
 from tests.temporal.answers import Script
 from tests.temporal.delicate_runs import ARRIVALS, SUGGESTED_AT, make_fork, make_loop, read_type, run_flagged_worker
 from tests.temporal.readings import find_differing_readings, is_ended_by_worker
@@ -43,7 +44,7 @@ from tests.written_keys import collect_payload_keys
 pytestmark = [pytest.mark.temporal, pytest.mark.slow]
 
 SEED = int(os.environ.get("SEED") or time.time_ns() % 1_000_000)
-SECONDS = 25.0
+SECONDS = scale(12)
 """No further run begins after that time; those that have begun end."""
 AT_ONCE = 12
 MOST = 400

@@ -10,10 +10,11 @@ from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from orchestrator.temporal.devserver import run_dev_server
+from tests.scale import scale
 
 pytestmark = [pytest.mark.temporal, pytest.mark.slow]
-TIMERS = 2000
-START_SECONDS = 60
+TIMERS = scale(1000)
+START_SECONDS = 30
 DRAIN_SECONDS = 300
 
 
