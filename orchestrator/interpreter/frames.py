@@ -90,7 +90,7 @@ class LoopFrame:
     items: list[Any] | None
     """`None` for a count or a bare `while`."""
     count: int | None
-    """Number of iterations at most; `None` when only `while` decides."""
+    """Number of items; `None` when only `while` decides."""
     index: int = 0
     """The iteration in progress, or the next one; of concurrent ones the first that has not ended."""
     collected: list[Any] = field(default_factory=list)

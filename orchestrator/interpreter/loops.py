@@ -62,7 +62,7 @@ def _start(run: NodeRun, node: Loop) -> LoopFrame:
     data = run.scope.data
     progress = LoopFrame(run.step, items, count)
     if node.max_failures is not None:
-        progress.max_failures = parse_max_failures(run.render(node.max_failures), count)
+        progress.max_failures = parse_max_failures(run.render(node.max_failures), _count_iterations(node, progress))
     take_warnings(run.scope, run.step)
     data.forget_steps(run.interpreter.list_owned(node.body))
     if node.max_concurrency == 1:
@@ -80,7 +80,8 @@ def list_loop_variables(node: Loop) -> tuple[str, str]:
 
 def _has_iteration(run: NodeRun, node: Loop, progress: LoopFrame, index: int, env: Env) -> bool:
     """Return whether there is an iteration of that index; the loop variables are set already."""
-    if progress.count is not None and index >= progress.count:
+    count = _count_iterations(node, progress)
+    if count is not None and index >= count:
         return False
     if node.while_ is not None and not run.interpreter.compiled.condition(node.while_).evaluate(env):
         return False
@@ -90,11 +91,27 @@ def _has_iteration(run: NodeRun, node: Loop, progress: LoopFrame, index: int, en
 
 
 def _set_variables(node: Loop, progress: LoopFrame, index: int, data: Data) -> None:
-    item: Any = index
-    if progress.items is not None:
-        item = progress.items[index] if index < len(progress.items) else None
-    data.context[node.item] = item
+    data.context[node.item] = _read_item(node, progress, index)
     data.context[f"{node.item}_index"] = index
+
+
+def _count_iterations(node: Loop, progress: LoopFrame) -> int | None:
+    """Return the number of iterations at most; `None` when only `while` decides."""
+    if node.batch_size is None or progress.count is None:
+        return progress.count
+    return -(-progress.count // node.batch_size)
+
+
+def _read_item(node: Loop, progress: LoopFrame, index: int) -> Any:
+    """Return the item of an iteration, or the list of its items; `None` behind the last one."""
+    items, count = progress.items, progress.count
+    if node.batch_size is None or count is None:
+        return index if items is None else items[index] if index < len(items) else None
+    first = index * node.batch_size
+    if first >= count:
+        return None
+    end = min(first + node.batch_size, count)
+    return list(range(first, end)) if items is None else items[first:end]
 
 
 async def _run_in_sequence(run: NodeRun, node: Loop, progress: LoopFrame) -> None:
@@ -284,7 +301,8 @@ async def _run_concurrently(run: NodeRun, node: Loop, progress: LoopFrame) -> No
     resumed = sorted(progress.forks)
     launched = max([progress.index - 1, *resumed, *progress.ended])
     # A bare `while` has no count: max_steps bounds it, even if an iteration takes no step.
-    total = progress.count if progress.count is not None else run.plan.max_steps
+    count = _count_iterations(node, progress)
+    total = run.plan.max_steps if count is None else count
     limit = run.interpreter.limit_in_flight(node.max_concurrency, progress.step.inner_path)
     await run_pool(chain(resumed, range(launched + 1, total)), limit, launch, record_end)
     _require_few_failures(progress)

@@ -62,6 +62,7 @@ KINDS: dict[str, Kind] = {
         keys=("collection", "item_variable", "body"),
         config={
             "while": "Condition evaluated before each iteration; false ends the loop.",
+            "batch_size": "Items of one iteration: its item is a list of up to this many.",
             "max_concurrency": "Number of concurrent iterations (1).",
             "break_when": "Condition evaluated after each iteration; true ends the loop.",
             "collect": "Template evaluated after each iteration; the output lists the results as `items`.",

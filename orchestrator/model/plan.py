@@ -164,6 +164,8 @@ class Loop(Node):
     while_: Any = None
     """A condition checked before each pass; with it `collection` may be absent."""
     item: str = "item"
+    batch_size: int | None = None
+    """Number of items that a pass gets as a list; `None` for one item by itself."""
     max_concurrency: int = 1
     break_when: Any = None
     collect: Any = None

@@ -130,6 +130,7 @@ NODE_CONFIG: dict[tuple[str, str], Schema] = {
     },
     ("loop", "while"): may_be_empty(refer("condition")),
     ("loop", "break_when"): may_be_empty(refer("condition")),
+    ("loop", "batch_size"): COUNT,
     ("loop", "max_concurrency"): CONCURRENCY,
     ("loop", "max_iterations"): COUNT,
     ("loop", "interval_seconds"): {

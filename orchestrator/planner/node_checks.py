@@ -81,6 +81,10 @@ def _check_loop(node: Node, pointer: str, report: Report) -> None:
     at = f"{pointer}/config"
     _check_whole_number(config.get("max_concurrency"), 1, IN_FLIGHT_LIMIT, f"{at}/max_concurrency", report)
     _check_whole_number(config.get("max_iterations"), 1, None, f"{at}/max_iterations", report)
+    _check_whole_number(config.get("batch_size"), 1, None, f"{at}/batch_size", report)
+    if config.get("batch_size") and node.collection in (None, [], "") and config.get("while"):
+        message = "batch_size needs a collection: a loop without one has no items to put into lists"
+        report.add_error("missing_collection", f"{at}/batch_size", message, "set `collection`, or remove batch_size")
     _check_choice(config.get("on_item_error"), ("fail", "continue"), f"{at}/on_item_error", report)
     _check_seconds(config.get("interval_seconds"), f"{at}/interval_seconds", report)
     if config.get("interval_seconds") and config.get("max_concurrency") not in (None, "", 0, 1):

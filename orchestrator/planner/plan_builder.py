@@ -182,6 +182,7 @@ class ScopeBuilder:
             collection=counted,
             while_=config.get("while") or None,
             item=node.item_variable or "item",
+            batch_size=config.get("batch_size") or None,
             max_concurrency=config.get("max_concurrency") or 1,
             break_when=config.get("break_when") or None,
             collect=config.get("collect"),

@@ -125,7 +125,8 @@ class WalkedFlow(ScopeInterpreter):
         """Stop at the end of a loop that has iterations to run again."""
         if again := self._again.get(progress.step.id):
             progress.again = sorted(again, key=lambda each: each.index)
-            progress.count = progress.index
+            node = find_node(self.plan, progress.step.node_id)
+            progress.count = progress.index * ((isinstance(node, Loop) and node.batch_size) or 1)
             self.reached += [
                 step_id for step_id, (loop, _) in self.effects.stops.again.items() if loop == progress.step.id
             ]

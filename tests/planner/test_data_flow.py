@@ -92,6 +92,7 @@ def test_eight_mistakes_in_one_definition() -> None:
     assert found[0][3] == "did you mean `status`?"
 
 
+EACH_BATCH = {"type": "loop", "collection": "{{ rows }}", "config": {"batch_size": 10}}
 LISTED = put(rows=[{"id": 1, "name": "a"}], total=12, name="Ann", who={"mail": "a@example.com"})
 
 CERTAIN: dict[str, tuple[Nodes, tuple[str, ...], str, str]] = {
@@ -105,6 +106,12 @@ CERTAIN: dict[str, tuple[Nodes, tuple[str, ...], str, str]] = {
         ("s -> each",),
         "unknown_field",
         "`item` has no field 'nmae'",
+    ),
+    "pipe on a batch of items": (
+        {"s": LISTED, "each": {**EACH_BATCH, "body": ["b"]}, "b": put(x="{{ item | upper }}")},
+        ("s -> each",),
+        "wrong_operand",
+        "takes text, not a list",
     ),
     "sum of text and number": (
         {"s": LISTED, "a": put(x="{{ name + total }}")},
@@ -449,6 +456,10 @@ SOUND: dict[str, tuple[Nodes, tuple[str, ...]]] = {
             "d": put(x="{{ t }}"),
         },
         ("p -> d",),
+    ),
+    "batches of items": (
+        {"s": LISTED, "each": {**EACH_BATCH, "body": ["b"]}, "b": put(x="{{ item | map('name') | join(', ') }}")},
+        ("s -> each",),
     ),
     "loop with items": (
         {"each": {"type": "loop", "collection": [1, 2], "body": ["a"]}, "a": put(t=1), "b": put(x="{{ t }}")},

@@ -236,6 +236,20 @@ ERRORS: dict[str, tuple[dict[str, Any], str, str]] = {
         "out_of_bounds",
         "/nodes/0/config/max_concurrency",
     ),
+    "batches of no items": (
+        workflow(loop("b", config={"batch_size": -1}), put("b"), edges=["trigger -> each"]),
+        "out_of_bounds",
+        "/nodes/0/config/batch_size",
+    ),
+    "batches without a collection": (
+        workflow(
+            loop("b", config={"batch_size": 2, "while": {"field": "x", "operator": "is_empty"}}) | {"collection": None},
+            put("b"),
+            edges=["trigger -> each"],
+        ),
+        "missing_collection",
+        "/nodes/0/config/batch_size",
+    ),
     "interval that is not a number": (
         workflow(loop("b", config={"interval_seconds": "soon"}), put("b"), edges=["trigger -> each"]),
         "bad_seconds",

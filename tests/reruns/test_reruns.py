@@ -116,6 +116,15 @@ def test_only_the_failed_items_of_a_loop_run_again(concurrency: int) -> None:
         rerun(again, failed_items=True)
 
 
+def test_only_the_failed_batches_of_a_loop_run_again() -> None:
+    config = {"collect": "{{ item | sum }}", "on_item_error": "continue", "batch_size": 2}
+    plan = make_plan({**BODY, "each": loop("a", **config)}, *EDGES)
+    again = rerun(run(plan, make_world("each[0]/b")), failed_items=True)
+
+    assert again.world.called == ["each[0]/b", "after"]
+    assert again.state.data.context["steps"]["each"]["output"]["items"] == [1, 5]
+
+
 def test_items_behind_more_failed_ones_than_run_at_a_time_stay_done() -> None:
     config = {"on_item_error": "continue", "max_concurrency": 2}
     plan = make_plan({**BODY, "each": loop("a", **config)}, *EDGES)

@@ -304,7 +304,7 @@ class Flow:
     ) -> tuple[set[Exits], dict[str, Type] | None]:
         """Walk the body until nothing changes; return what its paths have reached, and the state after a pass."""
         item = node.item_variable or "item"
-        types = {item: sources.infer_item(self.infer(node.collection, state)), f"{item}_index": NUMBER}
+        types = {item: sources.infer_item(node, self.infer(node.collection, state)), f"{item}_index": NUMBER}
         current: State = {**state, **{name: types[name] for name in names}, **dict.fromkeys(owned, MISSING)}
         concurrent = node.config.get("max_concurrency") not in (None, "", 0, 1)
         for _ in range(MAX_ROUNDS):

@@ -160,8 +160,13 @@ def read_variable(output: Type, name: str) -> Type:
     return read_value(get_child(output, name))
 
 
-def infer_item(collection: Type) -> Type:
-    """Return the type of the items of a loop."""
+def infer_item(node: Node, collection: Type) -> Type:
+    """Return the type of the item of an iteration."""
+    item = _infer_element(collection)
+    return make_list(item) if node.config.get("batch_size") else item
+
+
+def _infer_element(collection: Type) -> Type:
     found: list[Type] = []
     if "list" in collection.kinds:
         found.append(collection.items or ANY)
