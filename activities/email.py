@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import aiosmtplib
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from activities.registry import ADDRESSES, ActionContext, ActionFailed, action
+from activities.registry import ADDRESSES, RECIPIENTS, ActionContext, ActionFailed, action
 from orchestrator.settings import Settings
 
 CONNECT_SECONDS = 20.0
@@ -91,6 +91,11 @@ Address = Annotated[str, AfterValidator(_require_single_address)]
 Addresses = Annotated[
     list[str],
     BeforeValidator(_split_addresses, json_schema_input_type=list[str] | str),
+    Field(max_length=MAX_RECIPIENTS, json_schema_extra=RECIPIENTS),
+]
+Replies = Annotated[
+    list[str],
+    BeforeValidator(_split_addresses, json_schema_input_type=list[str] | str),
     Field(max_length=MAX_RECIPIENTS, json_schema_extra=ADDRESSES),
 ]
 
@@ -107,7 +112,7 @@ class Mail(BaseModel):
             description="Recipients: a list of addresses, or a text of addresses separated by commas.",
             min_length=1,
             max_length=MAX_RECIPIENTS,
-            json_schema_extra=ADDRESSES,
+            json_schema_extra=RECIPIENTS,
         ),
     ]
     cc: Addresses = Field([], description="Recipients of copies.")
@@ -122,7 +127,7 @@ class Mail(BaseModel):
         description="Sender, as far as `ORCHESTRATOR_SMTP_ALLOWED_SENDERS` allows it; "
         "defaults to `ORCHESTRATOR_SMTP_FROM`.",
     )
-    reply_to: Addresses = Field([], description="Addresses for replies.")
+    reply_to: Replies = Field([], description="Addresses for replies.")
     headers: dict[str, Line] = Field(
         {},
         max_length=MAX_HEADERS,

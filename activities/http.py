@@ -14,7 +14,7 @@ import httpx
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from activities.decoder import DEFLATE, GZIP, Decoder
-from activities.registry import URL, ActionContext, ActionFailed, action
+from activities.registry import FROM_OUTSIDE, URL, ActionContext, ActionFailed, action
 from activities.resources import BOUND_SECRETS
 from orchestrator.jsontools.charsets import decode_json, find_charset
 from orchestrator.jsontools.json_values import MAX_DEPTH, is_deeper
@@ -99,8 +99,14 @@ class Response(BaseModel):
     """Result of `http.request`."""
 
     status: int = Field(description="HTTP status.")
-    headers: dict[str, str] = Field(description="Response headers, with names in lower case.")
-    body: Any = Field(None, description="Parsed JSON, or text if it is not JSON; null if it is empty.")
+    headers: dict[str, str] = Field(
+        description="Response headers, with names in lower case.", json_schema_extra=FROM_OUTSIDE
+    )
+    body: Any = Field(
+        None,
+        description="Parsed JSON, or text if it is not JSON; null if it is empty.",
+        json_schema_extra=FROM_OUTSIDE,
+    )
 
 
 @action("http.request", timeout_seconds=60, heartbeat_seconds=10)

@@ -40,10 +40,16 @@ NO_TEMPLATES: dict[str, Any] = {TEMPLATES: "refused"}
 """`json_schema_extra` of a parameter that is code: data that a template puts in would become code too."""
 DISCOURAGED_TEMPLATES: dict[str, Any] = {TEMPLATES: "discouraged"}
 """The same, for code that can do no harm: a template in it is a warning."""
+TRUSTED: dict[str, Any] = {"x-trusted": True}
+"""`json_schema_extra` of a parameter that no one outside may choose, such as an SQL statement: `validate` warns."""
+FROM_OUTSIDE: dict[str, Any] = {"x-outside": True}
+"""`json_schema_extra` of a part of a result that someone outside chooses, such as the body of an HTTP answer."""
 ADDRESSES: dict[str, Any] = {"x-format": "addresses"}
 """`json_schema_extra` of a parameter that holds email addresses: the text of a number is none."""
-URL: dict[str, Any] = {"x-format": "url"}
-"""`json_schema_extra` of a parameter that is a URL: a list or an object cannot be part of it."""
+RECIPIENTS: dict[str, Any] = {**ADDRESSES, **TRUSTED}
+"""`json_schema_extra` of the addresses that a mail is sent to."""
+URL: dict[str, Any] = {"x-format": "url", **TRUSTED}
+"""`json_schema_extra` of a parameter that is a URL: a list or an object cannot be part of it; its host is trusted."""
 
 
 class ActionFailed(Exception):

@@ -144,6 +144,7 @@ ProblemCode = Literal[
     "unknown_variable",
     "maybe_missing",
     "wrong_operand",
+    "from_outside",
     "never_holds",
     "set_later",
     "step_not_run",

@@ -72,6 +72,11 @@ class Template:
         return [node for _, _, node in self._parts if node is not None]
 
     @property
+    def pieces(self) -> list[str | Node]:
+        """Return the texts, and the syntax tree of each `{{ … }}`, in order."""
+        return [text if node is None else node for text, _, node in self._parts]
+
+    @property
     def links(self) -> list[Call]:
         """Return the calls of `approval_link`."""
         return [node for _, _, node in self._parts if _is_link(node)]

@@ -82,7 +82,9 @@ def _convert_plain(source: Mapping[str, Any], action: str) -> Schema:
             case "anyOf" | "oneOf" | "allOf":
                 # More than one alternative may take a template.
                 target["allOf" if key == "allOf" else "anyOf"] = [_convert(part, action) for part in value]
-            case "$defs" | "discriminator" | "title" | "x-templates" | "x-format" | "format":
+            case (
+                "$defs" | "discriminator" | "title" | "x-templates" | "x-trusted" | "x-outside" | "x-format" | "format"
+            ):
                 continue
             case _:
                 target[key] = value

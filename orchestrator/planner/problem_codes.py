@@ -112,6 +112,7 @@ CODES: dict[ProblemCode, str] = {
     "unknown_variable": "The variable is never set.",
     "maybe_missing": "A variable or a step that only some paths set or run is read: it may be null. Names the path.",
     "wrong_operand": "A pipe or an operator gets a value of a kind that it does not take.",
+    "from_outside": "What a webhook, an event or an HTTP answer brought decides where a request or a mail goes.",
     "never_holds": "A comparison can never hold, or, for a negation, always holds.",
     "set_later": "The variable is set only by nodes that do not run before.",
     "step_not_run": "A node reads a step that cannot have run before it, or in the same iteration.",

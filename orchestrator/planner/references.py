@@ -183,7 +183,7 @@ def collect_notify_uses(definition: Definition, report: Report) -> list[Use]:
 
 
 def list_reads(uses: Iterable[Use]) -> frozenset[str]:
-    """Return the variables, and the steps as `steps.<id>`, that a node reads."""
+    """Return what a node reads that a run may change or narrow: variables, steps as `steps.<id>`, and `trigger`."""
     names = [name for _, name in uses]
     steps = {f"steps.{name.path[0]}" for name in names if name.root == "steps" and name.path}
-    return frozenset(steps | {name.root for name in names if name.root not in RESERVED_NAMES})
+    return frozenset(steps | {name.root for name in names if name.root == "trigger" or name.root not in RESERVED_NAMES})

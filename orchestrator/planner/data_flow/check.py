@@ -14,6 +14,7 @@ from orchestrator.planner.data_flow import sources
 from orchestrator.planner.data_flow.conditions import check_condition
 from orchestrator.planner.data_flow.expressions import Inference, locate_text
 from orchestrator.planner.data_flow.flow import Flow
+from orchestrator.planner.data_flow.outside import check_outside
 from orchestrator.planner.data_flow.parameters import check_called_input, check_parameters
 from orchestrator.planner.data_flow.places import find_state
 from orchestrator.planner.data_flow.types import MISSING, Kind, State, Type, drop_kinds, read_value
@@ -135,7 +136,9 @@ class _Checker:
     def _check_call(self, action: Any, config: Any, pointer: str, state: State) -> None:
         spec = self.flow.registry.get(action) if self.flow.registry is not None and isinstance(action, str) else None
         if spec is not None and isinstance(config, Mapping):
-            check_parameters(spec, config, pointer, Inference(state, self.flow.fixed), self._add_error)
+            inference = Inference(state, self.flow.fixed)
+            check_parameters(spec, config, pointer, inference, self._add_error)
+            check_outside(spec, config, pointer, self.flow, inference, self.report)
 
     def _check_called_input(self, node: Node, value: Any, pointer: str, state: State) -> None:
         verdict = self.calls.get(make_callee_key(node.config, self.calls)) if node.config.get("workflow_id") else None

@@ -38,11 +38,14 @@ from orchestrator.planner.data_flow.types import (
     add_kinds,
     drop_kinds,
     get_child,
+    get_items,
+    holds_outside,
     join,
     join_all,
     keep_kinds,
     make_list,
     make_object,
+    mark_outside,
     read_value,
     type_of,
 )
@@ -53,6 +56,9 @@ ReportAbsent = Callable[[str, str, Path, Type, bool], None]
 """Reports a name that may be missing: the JSON Pointer and the text that reads it, the path, the name's type, and
 whether it is read to learn whether it is there."""
 
+CLEAN = frozenset(("hash", "length", "count"))
+"""Pipes that return nothing that a value from outside can decide."""
+TEXT_ONLY: frozenset[Kind] = frozenset(("text", "null"))
 HINTS = {"list": "use `| first`, `| map(…)` or `| join` on a list", "object": "name one of its fields, or use `| json`"}
 
 
@@ -123,7 +129,7 @@ class Inference:
             if not parts:
                 return ANY, ()
             return self.state.get(f"steps.{parts[0]}", MISSING), parts[1:]
-        return self.fixed.get(root) or self.state.get(root, MISSING), parts
+        return self.state.get(root) or self.fixed.get(root) or MISSING, parts
 
     def _infer_path(self, path: Path) -> Type:
         if path.root == "secrets":
@@ -177,6 +183,8 @@ class Inference:
         if not self._require(value, signature.takes, node.offset, f"`{node.name}` takes {takes}"):
             return value
         result = signature.compute(keep_kinds(value, signature.takes), arguments)
+        if node.name not in CLEAN and _is_from_outside(result, value, arguments):
+            result = mark_outside(result)
         rest = value.kinds - signature.takes
         return join(result, keep_kinds(value, rest)) if rest else result
 
@@ -211,7 +219,8 @@ class Inference:
             self.find("wrong_operand", node.offset, message, hint)
         if not both:
             return ANY
-        parts = [NUMBER if "number" in both else None, TEXT if "text" in both else None]
+        text = mark_outside(TEXT) if left.outside or right.outside else TEXT
+        parts = [NUMBER if "number" in both else None, text if "text" in both else None]
         parts.append(join(keep_kinds(left, {"list"}), keep_kinds(right, {"list"})) if "list" in both else None)
         return reduce(join, [part for part in parts if part is not None])
 
@@ -271,11 +280,19 @@ def locate_text(text: str, offset: int) -> str:
     return f"{line}:{column}: "
 
 
+def _is_from_outside(result: Type, value: Type, arguments: list[Type]) -> bool:
+    """Return whether someone outside may choose what a pipe returns: its value, or a part of the text."""
+    if value.outside:
+        return True
+    return result.kinds <= TEXT_ONLY and any(map(holds_outside, (value, *arguments)))
+
+
 def _infer_elements(value: Type) -> Type:
     """Return the type of what a computed key may lead to."""
-    found = [value.items or ANY] if "list" in value.kinds else []
+    found = [get_items(value)] if "list" in value.kinds else []
     if "object" in value.kinds:
-        found.append(join_all(value.fields.values()) if value.closed and value.fields else ANY)
+        fields = join_all(value.fields.values()) if value.closed and value.fields else ANY
+        found.append(mark_outside(fields) if value.outside else fields)
     return add_kinds(join_all(found), "missing")
 
 

@@ -91,6 +91,7 @@ class Flow:
         """Walk the whole graph; raises TooComplex."""
         variables = self.definition.variables
         start = {name: sources.declare_variable(variables[name]) for name in variables if name in self.tracked}
+        start |= {name: self.fixed[name] for name in ("trigger",) if name in self.tracked}
         ends = self._walk_region(self.regions.whole, start)
         self.final = dict(join_states(list(ends.values()))) if ends else None
 
@@ -253,9 +254,8 @@ class Flow:
         known, config = self._is_read(node), node.config
         values = {key: self.infer(value, state) for key, value in config.items() if known or key in self.tracked}
         if self.sets_anything and any(map(is_template, config)):
-            for name in self.tracked:
-                if not name.startswith("steps."):
-                    state[name] = join(state.get(name, MISSING), ANY)
+            for name in self._list_settable():
+                state[name] = join(state.get(name, MISSING), ANY)
         for name, value in values.items():
             if name in self.tracked:
                 state[name] = value
@@ -372,9 +372,13 @@ class Flow:
                 node = self.nodes[member]
                 names |= dict.fromkeys((f"steps.{node.id}", *list_variables_set(node)))
                 if node.type == "set" and any(map(is_template, node.config)):
-                    names |= dict.fromkeys(name for name in self.tracked if not name.startswith("steps."))
+                    names |= dict.fromkeys(self._list_settable())
             known = self._set_inside[id(region)] = [name for name in names if name in self.tracked]
         return known
+
+    def _list_settable(self) -> list[str]:
+        """Return the tracked names that a computed name may set."""
+        return [name for name in self.tracked if name != "trigger" and not name.startswith("steps.")]
 
     def _blur(self, number: int, state: dict[str, Type]) -> None:
         """Forget what the nodes inside a loop may have set before they failed."""

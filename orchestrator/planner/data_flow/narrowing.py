@@ -90,7 +90,8 @@ def _intersect(known: Type, wanted: Type) -> Type:
     if not kept.kinds:
         return known
     texts = wanted.texts if known.texts is None or wanted.texts is None else known.texts & wanted.texts
-    return replace(kept, texts=texts) if "text" in kept.kinds else kept
+    # One of a few texts, whoever has chosen it.
+    return replace(kept, texts=texts, outside=False) if "text" in kept.kinds else kept
 
 
 def _narrow_text(text: str, state: State, *, holds: bool) -> State:

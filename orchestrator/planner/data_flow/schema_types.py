@@ -19,6 +19,7 @@ from orchestrator.planner.data_flow.types import (
     join_all,
     make_list,
     make_object,
+    mark_outside,
     type_of,
 )
 
@@ -31,8 +32,8 @@ BY_NAME: Mapping[str, Type] = {
     "array": LIST,
     "object": OBJECT,
 }
-
-
+OUTSIDE = "x-outside"
+"""Key of a part of an action's result that someone outside chooses, as `activities.registry` declares it."""
 MAX_PARTS = 2_000
 """Parts of a schema, with its `$ref`s expanded, that are read."""
 
@@ -52,6 +53,10 @@ class _Reader:
         self.parts = 0
 
     def read(self, schema: Any, depth: int) -> Type:
+        found = self._read_parts(schema, depth)
+        return mark_outside(found) if isinstance(schema, Mapping) and schema.get(OUTSIDE) is True else found
+
+    def _read_parts(self, schema: Any, depth: int) -> Type:
         self.parts += 1
         if not isinstance(schema, Mapping) or depth > MAX_DEPTH or self.parts > MAX_PARTS:
             return ANY

@@ -15,10 +15,13 @@ from orchestrator.planner.data_flow.types import (
     add_kinds,
     drop_kinds,
     get_child,
+    get_items,
+    holds_outside,
     join,
     join_all,
     make_list,
     make_object,
+    mark_outside,
     read_value,
 )
 
@@ -49,7 +52,7 @@ def _returns(result: Type) -> Callable[[Type, list[Type]], Type]:
 
 
 def _items(value: Type) -> Type:
-    return value.items or ANY if "list" in value.kinds else ANY
+    return get_items(value) if "list" in value.kinds else ANY
 
 
 def _read_number(value: Type, arguments: list[Type]) -> Type:
@@ -78,7 +81,7 @@ def _take_part(value: Type, arguments: list[Type]) -> Type:
 
 def _list_values(value: Type, arguments: list[Type]) -> Type:
     if "object" not in value.kinds or not value.closed:
-        return LIST
+        return mark_outside(LIST) if holds_outside(value) else LIST
     return make_list(join_all(map(read_value, value.fields.values()))) if value.fields else LIST
 
 

@@ -13,15 +13,20 @@ from orchestrator.planner.data_flow.types import (
     NULL,
     NUMBER,
     OBJECT,
+    OUTSIDE,
     TEXT,
     Type,
     add_kinds,
     get_child,
+    get_field,
+    get_items,
+    holds_outside,
     join,
     join_all,
     make_list,
     make_object,
     make_text,
+    mark_outside,
     read_value,
     replace_fields,
     type_of,
@@ -62,10 +67,11 @@ def infer_trigger(trigger: Trigger) -> Type:
             return make_object({"type": TEXT, "scheduled_at": add_kinds(TEXT, "missing")})
         case "event":
             schema = trigger.config.get("schema")
-            return make_object({"id": TEXT, "name": TEXT, "data": read_schema(schema) if schema else ANY})
+            return make_object({"id": TEXT, "name": TEXT, "data": mark_outside(read_schema(schema) if schema else ANY)})
         case "webhook":
             encoding = add_kinds(make_text(("json", "form", "text", "base64")), "null")
-            values = {"body": ANY, "body_encoding": encoding, "headers": OBJECT, "query": OBJECT}
+            sent = mark_outside(OBJECT)
+            values = {"body": OUTSIDE, "body_encoding": encoding, "headers": sent, "query": sent}
             return make_object({**values, "method": TEXT, "path": TEXT})
         case _:
             return ANY
@@ -107,7 +113,7 @@ def infer_output(node: Node, registry: Catalogue | None, called: Mapping[str, Ty
                 return make_object({"event": TEXT, "payload": answer, "by": TEXT, "via": TEXT, "decided_at": TEXT})
             schema = node.config.get("schema")
             payload = read_schema(schema) if isinstance(schema, Mapping) and schema else ANY
-            return make_object({"event": TEXT, "payload": payload})
+            return make_object({"event": TEXT, "payload": mark_outside(payload)})
         case "workflow":
             return _infer_call(node, called)
         case "loop":
@@ -140,8 +146,12 @@ def _read_result(node: Node, registry: Catalogue | None) -> Type:
         return known
     declared = read_schema(node.result_schema)
     if known.kinds != {"object"} or declared.kinds != {"object"}:
-        return declared
-    return replace_fields(known, {**known.fields, **declared.fields})
+        return mark_outside(declared) if holds_outside(known) else declared
+    parts = {
+        name: mark_outside(part) if holds_outside(get_field(known, name)) else part
+        for name, part in declared.fields.items()
+    }
+    return replace_fields(known, {**known.fields, **parts})
 
 
 def allow_failure(output: Type, policy: Any, infer: Callable[[Any], Type]) -> Type:
@@ -169,7 +179,7 @@ def infer_item(node: Node, collection: Type) -> Type:
 def _infer_element(collection: Type) -> Type:
     found: list[Type] = []
     if "list" in collection.kinds:
-        found.append(collection.items or ANY)
+        found.append(get_items(collection))
     if "number" in collection.kinds:
         found.append(NUMBER)
     return join_all(found) if found else ANY

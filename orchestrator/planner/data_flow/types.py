@@ -49,6 +49,8 @@ class Type:
     """Types that it is made of."""
     depth: int = field(default=1, compare=False)
     """Levels of lists and objects."""
+    outside: bool = False
+    """Whether someone outside may have chosen it: the text, and the elements and fields that are not known."""
 
     @property
     def may_be_absent(self) -> bool:
@@ -67,6 +69,8 @@ class Type:
 
 ANY = Type(KINDS)
 MAYBE_ANY = Type(KINDS | {"missing"})
+OUTSIDE = Type(KINDS, outside=True)
+MAYBE_OUTSIDE = Type(KINDS | {"missing"}, outside=True)
 MISSING = Type(frozenset(("missing",)))
 NULL = Type(frozenset(("null",)))
 BOOLEAN = Type(frozenset(("boolean",)))
@@ -87,14 +91,15 @@ def build(
     *,
     closed: bool = False,
     texts: frozenset[str] | None = None,
+    outside: bool = False,
 ) -> Type:
     """Return a type; one that would be too deep or too large knows its kinds only."""
     parts = [*(() if items is None else (items,)), *(fields or {}).values()]
     size = 1 + sum(part.size for part in parts)
     depth = 1 + max((part.depth for part in parts), default=0)
     if size > MAX_SIZE or depth > MAX_DEPTH:
-        return Type(kinds)
-    return Type(kinds, items, fields or {}, closed, texts, size, depth)
+        return Type(kinds, outside=outside or any(map(holds_outside, parts)))
+    return Type(kinds, items, fields or {}, closed, texts, size, depth, outside)
 
 
 def make_list(items: Type) -> Type:
@@ -109,7 +114,7 @@ def make_object(fields: Mapping[str, Type], *, closed: bool = True) -> Type:
 
 def replace_fields(type_: Type, fields: Mapping[str, Type]) -> Type:
     """Return the type with other fields."""
-    return build(type_.kinds, type_.items, fields, closed=type_.closed, texts=type_.texts)
+    return build(type_.kinds, type_.items, fields, closed=type_.closed, texts=type_.texts, outside=type_.outside)
 
 
 def widen(type_: Type) -> Type:
@@ -126,9 +131,9 @@ def make_text(texts: Iterable[str]) -> Type:
 
 def join(one: Type, other: Type) -> Type:
     """Return the type of a value that is of either type."""
-    if one is other or (other is ANY is not one and "missing" not in one.kinds):
+    if one is other or (other is ANY is not one and "missing" not in one.kinds and not one.outside):
         return other
-    if (one is ANY and "missing" not in other.kinds) or one == other:
+    if (one is ANY and "missing" not in other.kinds and not other.outside) or one == other:
         return one
     objects = [each for each in (one, other) if "object" in each.kinds]
     return build(
@@ -137,6 +142,7 @@ def join(one: Type, other: Type) -> Type:
         _join_fields(one, other),
         closed=bool(objects) and all(each.closed for each in objects),
         texts=_join_texts(one, other),
+        outside=one.outside or other.outside,
     )
 
 
@@ -174,18 +180,46 @@ def get_field(holder: Type, name: str) -> Type:
     known = holder.fields.get(name)
     if known is not None:
         return known
-    return MISSING if holder.closed else MAYBE_ANY
+    if holder.closed:
+        return MISSING
+    return MAYBE_OUTSIDE if holder.outside else MAYBE_ANY
+
+
+def get_items(holder: Type) -> Type:
+    """Return the type of the elements of a list."""
+    return holder.items or (OUTSIDE if holder.outside else ANY)
+
+
+def mark_outside(type_: Type) -> Type:
+    """Return the type of a value that someone outside chooses: only what its schema leaves open is their choice."""
+    if type_.outside:
+        return type_
+    if type_ is ANY or type_ is MAYBE_ANY:
+        return OUTSIDE if type_ is ANY else MAYBE_OUTSIDE
+    items = None if type_.items is None else mark_outside(type_.items)
+    fields = {name: mark_outside(part) for name, part in type_.fields.items()}
+    is_open = ("text" in type_.kinds and type_.texts is None) or not type_.kinds.isdisjoint(("list", "object"))
+    return build(type_.kinds, items, fields, closed=type_.closed, texts=type_.texts, outside=is_open)
+
+
+def holds_outside(type_: Type) -> bool:
+    """Return whether someone outside may have chosen a text, or a part of it."""
+    if type_.outside and not type_.kinds.isdisjoint(("text", "list", "object")):
+        return True
+    return (type_.items is not None and holds_outside(type_.items)) or any(map(holds_outside, type_.fields.values()))
 
 
 def get_child(holder: Type, part: str | int) -> Type:
     """Return the type of what a path finds under a key or an index; `missing` where there may be nothing."""
     if holder is ANY or holder is MAYBE_ANY:
         return MAYBE_ANY
+    if holder is OUTSIDE or holder is MAYBE_OUTSIDE:
+        return MAYBE_OUTSIDE
     found: list[Type] = []
     if "object" in holder.kinds:
         found.append(get_field(holder, str(part)))
     if "list" in holder.kinds and (isinstance(part, int) or part.lstrip("-").isdecimal()):
-        found.append(add_kinds(holder.items or ANY, "missing"))
+        found.append(add_kinds(get_items(holder), "missing"))
     if holder.kinds - {"object"}:
         found.append(MISSING)
     return reduce(join, found)
@@ -209,13 +243,13 @@ def keep_kinds(type_: Type, kinds: Iterable[Kind]) -> Type:
 
 def _change_kinds(type_: Type, kinds: frozenset[Kind]) -> Type:
     # `dataclasses.replace` takes four times as long, and this is what a walk does most.
-    return Type(kinds, type_.items, type_.fields, type_.closed, type_.texts, type_.size, type_.depth)
+    return Type(kinds, type_.items, type_.fields, type_.closed, type_.texts, type_.size, type_.depth, type_.outside)
 
 
 def read_value(type_: Type) -> Type:
     """Return what a template gets: null for what is missing."""
-    if type_ is MAYBE_ANY:
-        return ANY
+    if type_ is MAYBE_ANY or type_ is MAYBE_OUTSIDE:
+        return ANY if type_ is MAYBE_ANY else OUTSIDE
     return add_kinds(drop_kinds(type_, "missing"), "null") if type_.may_be_absent else type_
 
 

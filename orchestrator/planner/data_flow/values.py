@@ -11,9 +11,11 @@ from orchestrator.planner.data_flow.types import (
     OBJECT,
     TEXT,
     Type,
+    holds_outside,
     join_all,
     make_list,
     make_object,
+    mark_outside,
     type_of,
 )
 
@@ -34,7 +36,9 @@ def infer_json(value: Any, pointer: str, inference: Inference) -> Type:
                 computed = computed or "{{" in key
                 infer_text(key, at, inference)
                 fields[key] = infer_json(item, at, inference)
-            return OBJECT if computed else make_object(fields)
+            if computed:
+                return mark_outside(OBJECT) if any(map(holds_outside, fields.values())) else OBJECT
+            return make_object(fields)
         case _:
             return type_of(value)
 
@@ -49,4 +53,6 @@ def infer_text(text: str, pointer: str, inference: Inference) -> Type:
         return type_of(text)
     located = inference.move(pointer, text)
     types = [located.infer(node) for node in template.expressions]
-    return types[0] if template.is_expression else TEXT
+    if template.is_expression:
+        return types[0]
+    return mark_outside(TEXT) if any(map(holds_outside, types)) else TEXT
