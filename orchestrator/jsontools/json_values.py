@@ -18,6 +18,9 @@ REPLACEMENT = "\ufffd"
 SURROGATES_REPLACED = "text contained half of a surrogate pair: it was replaced by U+FFFD"
 
 
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+
+
 class NotJson(ValueError):
     """The value cannot be written as JSON, or it is nested too deeply."""
 
@@ -26,7 +29,7 @@ def normalize_json(value: Any) -> tuple[Any, bool]:
     """Return the value without lone surrogates, and whether it had any; keys become text; raises NotJson."""
     has_surrogates = False
     try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+        text = _encode(value)
         text.encode()
     except RecursionError:
         raise NotJson(TOO_DEEP) from None
@@ -34,7 +37,8 @@ def normalize_json(value: Any) -> tuple[Any, bool]:
         has_surrogates = True
     except (TypeError, ValueError) as error:
         raise NotJson(str(error)) from None
-    if is_deeper(value, MAX_DEPTH):
+    # Counting brackets is quick; they are also in texts.
+    if text.count("[") + text.count("{") > MAX_DEPTH and is_deeper(value, MAX_DEPTH):
         raise NotJson(TOO_DEEP)
     # Temporal's converter sorts keys, and an action whose result it refuses is called again.
     if has_other_keys(value):
@@ -70,12 +74,19 @@ def _is_object(container: Any) -> bool:
 
 
 def has_other_keys(value: Any) -> bool:
-    """Return whether an object has a key that is not text."""
-    if not is_container(value):
-        return False
-    if _is_object(value) and any(type(key) is not str for key in value):
-        return True
-    return any(has_other_keys(item) for item in list_parts(value) if type(item) not in SCALARS)
+    """Return whether an object has a key that is not text; the value is not nested too deeply."""
+    parts = [value]
+    while parts:
+        part = parts.pop()
+        if _is_object(part):
+            for key, item in part.items():
+                if type(key) is not str:
+                    return True
+                if type(item) not in SCALARS:
+                    parts.append(item)
+        elif is_container(part):
+            parts.extend(item for item in part if type(item) not in SCALARS)
+    return False
 
 
 def replace_surrogates(value: Any) -> Any:

@@ -100,7 +100,9 @@ def require_shallow(value: Any, spend: Spend) -> None:
         below: list[Any] = []
         for each in level:
             spend(NESTED_ITEM * len(each))
-            below.extend(part for part in list_parts(each) if type(part) not in SCALARS and is_container(part))
+            for part in list_parts(each):
+                if type(part) not in SCALARS and is_container(part):
+                    below.append(part)
         level = below
 
 

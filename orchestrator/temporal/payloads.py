@@ -4,7 +4,7 @@ Temporal refuses payloads over 2 MiB and gRPC messages over 4 MiB. A workflow ta
 for ever, so each limit is checked before the server would:
 
     limit               whose              enforced by                what is lost above it
-    MAX_RESULT_BYTES    chosen, 1.8 MB     activities/runtime.py      the step fails (not retried)
+    MAX_RESULT_BYTES    chosen, 1.8 MB     activities/results.py      the step fails (not retried)
     MAX_PAYLOAD_BYTES   Temporal's 2 MiB   encode_or_fail, prepare    the step or run fails; a start is refused
                                            result_within_limit        a failed branch's steps, then compensations
     MAX_TASK_BYTES      gRPC's 4 MiB       workflow/task_budget.py    nothing: the rest waits for the next task
@@ -103,8 +103,13 @@ def measure_up_to(value: Any, limit: int) -> int:
         elif kind in SCALARS:
             size += 1
         elif kind is dict or (kind is not list and isinstance(part, Mapping)):
-            size += 1 + sum(4 + len(str(key)) for key in part)
-            parts.extend(part.values())
+            size += 1
+            for key, item in part.items():
+                size += 4 + len(key if type(key) is str else str(key))
+                if type(item) is str:
+                    size += 2 + len(item)
+                else:
+                    parts.append(item)
         elif kind is list or isinstance(part, list | tuple):
             size += 1 + len(part)
             parts.extend(part)
