@@ -15,7 +15,6 @@ from functools import partial
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import to_jsonable_python
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
@@ -23,18 +22,12 @@ from activities.approvals import sign_links
 from activities.redaction import Redactor
 from activities.registry import ActionContext, ActionFailed, ActionSpec, Registry
 from activities.resources import Resources
+from activities.results import ActionAnswer, encode_answer
 from activities.secrets import Secret
+from activities.time_limits import await_within
 from orchestrator.errors import ERROR_TYPES, ExpressionError
 from orchestrator.expressions import default_env
-from orchestrator.jsontools.json_values import (
-    MAX_DEPTH,
-    SURROGATES_REPLACED,
-    TOO_DEEP,
-    NotJson,
-    is_deeper,
-    normalize_json,
-    replace_surrogates,
-)
+from orchestrator.jsontools.json_values import normalize_json, replace_surrogates
 from orchestrator.jsontools.parameters import (
     list_invalid_parameters,
     summarize_invalid_parameters,
@@ -45,7 +38,6 @@ from orchestrator.language import Env, find_secret_names, resolve_part, reveal
 from orchestrator.model.activity_input import ActivityInput
 from orchestrator.model.permissions import describe_forbidden_action, describe_missing_secret
 from orchestrator.model.plan import MAX_DELAY_SECONDS
-from orchestrator.model.run import ATTEMPT_KEY, WARNINGS_KEY
 from orchestrator.settings import Settings
 from orchestrator.telemetry.context import log_context, redact_log
 from orchestrator.telemetry.metrics import ACTION_SECONDS, ACTIONS
@@ -53,8 +45,6 @@ from orchestrator.telemetry.workflow_labels import WORKFLOWS
 
 log = logging.getLogger("orchestrator.activities")
 
-MAX_RESULT_BYTES = 1_800_000
-"""Temporal refuses payloads over 2 MiB, and would retry the attempt; here the step fails with the size it has."""
 MAX_MESSAGE = 10_000
 """Characters of an error message."""
 MAX_DETAIL_BYTES = 100_000
@@ -66,6 +56,7 @@ SLOW_HEARTBEATS = 500
 """From this many on a heartbeat is sent every `MAX_HEARTBEAT_SECONDS`."""
 MIN_HEARTBEAT_SECONDS, MAX_HEARTBEAT_SECONDS = 1.0, 5.0
 NON_RETRYABLE = frozenset({"validation_error"})
+NOTHING_TO_REDACT = Redactor()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +94,15 @@ def build_activities(registry: Registry, settings: Settings) -> Activities:
     return Activities(registry, Resources(settings))
 
 
-async def run_action(
-    spec: ActionSpec, argument: Mapping[str, Any], resources: Resources, attempt: Attempt | None = None
-) -> Any:
-    """Run one attempt of an action, by default that of the current activity; raises ApplicationError."""
-    call = ActivityInput.from_json(argument)
+async def run_action(spec: ActionSpec, argument: Mapping[str, Any], resources: Resources) -> Any:
+    """Run the attempt of the current activity; raises ApplicationError."""
+    attempt = _read_attempt(activity.info())
+    answer = await make_attempt(spec, ActivityInput.from_json(argument), resources, attempt)
+    return answer.to_activity_result(attempt.number)
+
+
+async def make_attempt(spec: ActionSpec, call: ActivityInput, resources: Resources, attempt: Attempt) -> ActionAnswer:
+    """Run one attempt of an action; raises ApplicationError."""
     log_context.set(
         {
             "run_id": call.run_id,
@@ -119,14 +114,14 @@ async def run_action(
     outcome = "failed"
     try:
         with ACTION_SECONDS.labels(spec.name).time():
-            result_json = await _run(spec, call, resources, attempt or _read_attempt(activity.info()))
+            answer = await _run(spec, call, resources, attempt)
         outcome = "completed"
     except asyncio.CancelledError:
         outcome = "cancelled"
         raise
     finally:
         ACTIONS.labels(WORKFLOWS.pick(call.workflow_id), spec.name, outcome).inc()
-    return result_json
+    return answer
 
 
 def _read_attempt(info: activity.Info) -> Attempt:
@@ -134,19 +129,25 @@ def _read_attempt(info: activity.Info) -> Attempt:
     return Attempt(info.attempt, _to_seconds(info.start_to_close_timeout), heartbeat_seconds, activity.heartbeat)
 
 
-async def _run(spec: ActionSpec, call: ActivityInput, resources: Resources, attempt: Attempt) -> Any:
-    redactor = Redactor()
+async def _run(spec: ActionSpec, call: ActivityInput, resources: Resources, attempt: Attempt) -> ActionAnswer:
+    redactor = NOTHING_TO_REDACT
     warnings: list[str] = []
     try:
-        secrets = await _find_secrets(spec, call, resources)
-        call, tokens = sign_links(call, resources.settings)
-        redactor = Redactor([*_list_sent_secrets(call, secrets), *tokens])
+        secrets: dict[str, Secret] = {}
+        if call.secrets:
+            secrets = await _find_secrets(spec, call, resources)
+            call, tokens = sign_links(call, resources.settings)
+            redactor = Redactor([*_list_sent_secrets(call, secrets), *tokens])
         redact_log.set(redactor.redact_text)
         parameters = _validate_parameters(spec, call, secrets)
         context = _build_context(call, attempt, resources, redactor, warnings, secrets)
-        async with _send_heartbeats(attempt, resources), asyncio.timeout(attempt.timeout_seconds):
-            result = await _call(spec, parameters, context, resources)
-        result_json = _encode_result(result, redactor, warnings)
+        work = await_within(attempt.timeout_seconds, _call(spec, parameters, context, resources))
+        if attempt.heartbeat_seconds:
+            async with _send_heartbeats(attempt, attempt.heartbeat_seconds, resources):
+                result = await work
+        else:
+            result = await work
+        return encode_answer(result, redactor, warnings)
     except ActionFailed as failure:
         raise _to_application_error(failure, attempt.number, redactor) from None
     except TimeoutError:
@@ -160,10 +161,6 @@ async def _run(spec: ActionSpec, call: ActivityInput, resources: Resources, atte
             f"{type(error).__name__}: {error}", error_type="unknown", details={"type": type(error).__name__}
         )
         raise _to_application_error(unhandled, attempt.number, redactor) from None
-    if attempt.number == 1 and not warnings:
-        return result_json
-    wrapped = {ATTEMPT_KEY: attempt.number, "result": result_json}
-    return {**wrapped, WARNINGS_KEY: [redactor.redact_text(each) for each in warnings]} if warnings else wrapped
 
 
 async def _call(spec: ActionSpec, parameters: BaseModel, context: ActionContext, resources: Resources) -> Any:
@@ -255,17 +252,13 @@ def _to_seconds(timeout: timedelta | None) -> float | None:
 
 
 @contextlib.asynccontextmanager
-async def _send_heartbeats(attempt: Attempt, resources: Resources) -> Any:
+async def _send_heartbeats(attempt: Attempt, seconds: float, resources: Resources) -> Any:
     """Send heartbeats for the duration of the context: they carry cancellation back, and show that the worker lives."""
-    timeout = attempt.heartbeat_seconds
-    if not timeout:
-        yield
-        return
 
     async def beat() -> None:
         while True:
             attempt.heartbeat()
-            await asyncio.sleep(min(timeout / HEARTBEATS_PER_TIMEOUT, heartbeat_interval(resources.heartbeating)))
+            await asyncio.sleep(min(seconds / HEARTBEATS_PER_TIMEOUT, heartbeat_interval(resources.heartbeating)))
 
     resources.heartbeating += 1
     heartbeat_task = asyncio.create_task(beat())
@@ -284,40 +277,6 @@ def heartbeat_interval(running: int) -> float:
     """
     share = (running - QUICK_HEARTBEATS) / (SLOW_HEARTBEATS - QUICK_HEARTBEATS)
     return MIN_HEARTBEAT_SECONDS + (MAX_HEARTBEAT_SECONDS - MIN_HEARTBEAT_SECONDS) * min(max(share, 0.0), 1.0)
-
-
-def _encode_result(result: Any, redactor: Redactor, warnings: list[str]) -> Any:
-    """Return a result as JSON without secrets; raises ActionFailed where it is too large, too deep or not JSON."""
-    if result is None:
-        return {}
-    try:
-        value = _dump(result, warnings) if isinstance(result, BaseModel) else result
-        result_json, has_surrogates = normalize_json(value if isinstance(value, dict) else {"result": value})
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ActionFailed(f"cannot store the action's result: {error}", recoverable=False) from None
-    if has_surrogates:
-        warnings.append(SURROGATES_REPLACED)
-    result_json = redactor.redact(result_json)
-    size = len(json.dumps(result_json))
-    if size > MAX_RESULT_BYTES:
-        raise ActionFailed(
-            f"the action's result is {size:,} bytes; the limit is {MAX_RESULT_BYTES:,}."
-            " Store large data elsewhere and return a reference",
-            details={"bytes": size, "limit": MAX_RESULT_BYTES},
-            recoverable=False,
-        )
-    return result_json
-
-
-def _dump(result: BaseModel, warnings: list[str]) -> Any:
-    if is_deeper(dict(result), MAX_DEPTH):
-        raise NotJson(TOO_DEEP)
-    try:
-        return result.model_dump(mode="json", by_alias=True)
-    except ValueError:  # pydantic writes no lone surrogates; whatever else it was is raised again
-        value = to_jsonable_python(replace_surrogates(result.model_dump(by_alias=True)))
-        warnings.append(SURROGATES_REPLACED)
-        return value
 
 
 def _list_sent_secrets(call: ActivityInput, secrets: Mapping[str, Secret]) -> list[str]:

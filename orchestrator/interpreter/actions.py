@@ -64,7 +64,7 @@ def accept_result(step: Step, answer: ActionResult) -> None:
     Raises StepFailed for a result that cannot be stored. The action is not called again: it has done its work.
     """
     try:
-        output, has_surrogates = normalize_json(answer.result)
+        output, has_surrogates = (answer.result, False) if answer.is_normal else normalize_json(answer.result)
     except NotJson as error:
         raise StepFailed(f"cannot store the result: {error}", error_type="action_error", recoverable=False) from None
     step.warnings += answer.warnings

@@ -45,6 +45,8 @@ class ActionResult:
     """Number of attempts, including the one that succeeded."""
     warnings: tuple[str, ...] = ()
     """What the action wants to be known about its result."""
+    is_normal: bool = False
+    """The result is known to be what `normalize_json` returns."""
 
 
 @dataclass(frozen=True, slots=True)

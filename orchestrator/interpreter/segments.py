@@ -13,7 +13,8 @@ and a counter. Replay-sensitive.
 """
 
 import asyncio
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -24,6 +25,8 @@ from orchestrator.errors import StepFailed, parse_error_type
 from orchestrator.interpreter.effects import ActionResult, ActRequest
 from orchestrator.model.plan import Retry
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
 
 @dataclass(frozen=True, slots=True)
 class SegmentStep:
@@ -33,6 +36,8 @@ class SegmentStep:
     milliseconds: int
     """From the start of the segment to its end."""
     output: Any = None
+    output_json: str = "null"
+    """The output as it is recorded."""
     attempts: int = 1
     """Including those of earlier segments."""
     warnings: tuple[str, ...] = ()
@@ -42,22 +47,22 @@ class SegmentStep:
     """It has failed, and is to be called again after that time: too long for a segment to last."""
     cancelled: bool = False
 
-    def encode(self) -> dict[str, Any]:
-        """Return the step as it is recorded in history; fields at their defaults are left out."""
+    def encode(self) -> str:
+        """Return the step as JSON, as it is recorded in history; fields at their defaults are left out."""
         entries: dict[str, Any] = {"id": self.id, "ms": self.milliseconds}
         if self.error is not None:
             entries["error"] = self.error
-        elif not self.cancelled:
-            entries["output"] = self.output
         if self.attempts != 1:
             entries["attempts"] = self.attempts
         if self.warnings:
-            entries["warnings"] = list(self.warnings)
+            entries["warnings"] = self.warnings
         if self.retry_seconds is not None:
             entries["retry_seconds"] = self.retry_seconds
         if self.cancelled:
             entries["cancelled"] = True
-        return entries
+        text = _encode(entries)
+        has_output = self.error is None and not self.cancelled
+        return f'{text[:-1]},"output":{self.output_json}}}' if has_output else text
 
     @classmethod
     def decode(cls, entries: Mapping[str, Any]) -> "SegmentStep":
@@ -66,11 +71,11 @@ class SegmentStep:
             entries["id"],
             entries["ms"],
             entries.get("output"),
-            entries.get("attempts", 1),
-            tuple(entries.get("warnings", ())),
-            entries.get("error"),
-            entries.get("retry_seconds"),
-            entries.get("cancelled", False),
+            attempts=entries.get("attempts", 1),
+            warnings=tuple(entries.get("warnings", ())),
+            error=entries.get("error"),
+            retry_seconds=entries.get("retry_seconds"),
+            cancelled=entries.get("cancelled", False),
         )
 
     def to_result(self) -> ActionResult:
@@ -85,7 +90,32 @@ class SegmentStep:
                 recoverable=self.error["recoverable"],
                 attempts=self.attempts,
             )
-        return ActionResult(self.output, self.attempts, self.warnings)
+        return ActionResult(self.output, self.attempts, self.warnings, is_normal=True)
+
+
+class PendingResult(asyncio.Future[SegmentStep]):
+    """What a path of the flow waits for that has called an action.
+
+    A path that is cancelled waits on where its action has begun: what it has done is to be recorded.
+    """
+
+    def __init__(self, is_due: Callable[[], bool]) -> None:
+        """`is_due` is asked when the path is cancelled: whether the result still comes."""
+        super().__init__(loop=asyncio.get_running_loop())
+        self._is_due = is_due
+
+    def cancel(self, msg: Any = None) -> bool:
+        """End the wait, unless the result still comes."""
+        return not self.done() and (self._is_due() or super().cancel(msg))
+
+    async def wait(self) -> SegmentStep:
+        """Wait for the result; raises CancelledError where none comes."""
+        try:
+            return await self
+        except asyncio.CancelledError:
+            if not self.done() or self.cancelled():
+                raise
+            return self.result()
 
 
 def describe_failure(failure: StepFailed) -> dict[str, Any]:
@@ -102,7 +132,7 @@ class SegmentClock:
     """The time and the UUIDs of a segment."""
 
     def __init__(self, began: datetime, seed: str) -> None:
-        self._began = began
+        self.began = began
         self._seed = seed
         self.milliseconds = 0
         """From the start of the segment to the end of the last action."""
@@ -111,7 +141,7 @@ class SegmentClock:
 
     def now(self) -> datetime:
         """Return the time of the walk."""
-        return self._began + timedelta(milliseconds=self.milliseconds)
+        return self.began + timedelta(milliseconds=self.milliseconds)
 
     def uuid(self) -> str:
         """Return the next UUID."""

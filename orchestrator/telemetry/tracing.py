@@ -58,9 +58,6 @@ def create_interceptors() -> list[Any]:
 @contextmanager
 def trace_action(action: str, run_id: str, step_id: str, attempt: int) -> Iterator[None]:
     """Open a span for an action that has no activity of its own, with the names and attributes of those that have."""
-    if not is_tracing_enabled():
-        yield
-        return
     attributes: dict[str, str | int] = {"temporalWorkflowID": run_id, "temporalActivityID": step_id, "attempt": attempt}
     with start_tracer().start_as_current_span(f"RunActivity:{action}", attributes=attributes):
         yield

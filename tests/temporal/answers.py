@@ -9,10 +9,12 @@ from temporalio import activity
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
+from activities.results import ActionAnswer
 from orchestrator.expressions import render
 from orchestrator.interpreter.effects import ActRequest
 from orchestrator.model.run import ATTEMPT_KEY, RunInfo
 from orchestrator.temporal.activity_inputs import build_activity_input
+from orchestrator.temporal.workflow.activities import parse_activity_result
 
 DEFAULT_ANSWER = {"output": {"node": "{{ node_id }}"}}
 
@@ -105,12 +107,13 @@ class Scripts:
 
         return await script.answer(info.activity_type, sent, info.attempt, beat)
 
-    async def call_fused(self, info: RunInfo, workflow_id: str, request: ActRequest, attempt: int) -> Any:
+    async def call_fused(self, info: RunInfo, workflow_id: str, request: ActRequest, attempt: int) -> ActionAnswer:
         """Run the script for an attempt in a segment."""
         sent = build_activity_input(info, workflow_id, request).to_json()
         script = self.by_customer[info.customer_id]
         try:
             async with asyncio.timeout(request.timeout_seconds):
-                return await script.answer(request.action, sent, attempt, lambda: None)
+                answer = await script.answer(request.action, sent, attempt, lambda: None)
+                return ActionAnswer.from_value(parse_activity_result(answer).result)
         except TimeoutError:
             raise build_failure({"message": "too long", "error_type": "timeout_error"}, attempt) from None

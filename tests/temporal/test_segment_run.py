@@ -1,20 +1,28 @@
 """The bounds of a segment, and what it does with actions that end when it is over. No server."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from temporalio.exceptions import ApplicationError
 
+from activities.results import ActionAnswer
 from orchestrator.interpreter.effects import ActRequest
 from orchestrator.interpreter.segments import SegmentCall, SegmentClock
 from orchestrator.model.plan import Retry
-from orchestrator.model.run import ATTEMPT_KEY, WARNINGS_KEY
 from orchestrator.temporal.segments import segment_run
 from orchestrator.temporal.segments.attempts import CallAction, find_pause
 from orchestrator.temporal.segments.segment_run import SegmentRun, Unsent
+
+EMPTY = ActionAnswer.from_value({})
+
+
+def build_text(length: int) -> ActionAnswer:
+    return ActionAnswer.from_value({"text": "x" * length})
 
 
 def make_calls(*names: str, **more: Any) -> dict[str, SegmentCall]:
@@ -40,13 +48,13 @@ async def test_at_most_so_many_actions_run_at_a_time(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(segment_run, "MAX_SECONDS", 60.0)
     running = most = 0
 
-    async def call_action(request: ActRequest, number: int) -> Any:
+    async def call_action(request: ActRequest, number: int) -> ActionAnswer:
         nonlocal running, most
         running += 1
         most = max(most, running)
         await asyncio.sleep(0)
         running -= 1
-        return {}
+        return EMPTY
 
     run = make_run(make_calls(*"abcdefgh"), call_action)
     await run.run(lambda: None)
@@ -62,15 +70,15 @@ async def test_a_bound_leaves_the_rest_to_the_next_segment(
     monkeypatch.setattr(segment_run, "MAX_AT_ONCE", 1)
     monkeypatch.setattr(segment_run, bound, value)
 
-    run = make_run(make_calls(*"abcd"), answer_with(lambda: {"text": "x" * 10}))
+    run = make_run(make_calls(*"abcd"), answer_with(lambda: build_text(10)))
     await run.run(lambda: None)
 
     # However slow a worker is, the first one runs: else the run would never go on.
     assert len(run.steps) == (1 if bound == "MAX_SECONDS" else 2)
 
 
-def answer_with(build: Callable[[], Any]) -> CallAction:
-    async def call_action(request: ActRequest, number: int) -> Any:
+def answer_with(build: Callable[[], ActionAnswer]) -> CallAction:
+    async def call_action(request: ActRequest, number: int) -> ActionAnswer:
         return build()
 
     return call_action
@@ -79,9 +87,9 @@ def answer_with(build: Callable[[], Any]) -> CallAction:
 async def test_a_result_without_space_is_sent_by_the_next_segment_and_its_action_not_called_again() -> None:
     calls: list[str] = []
 
-    async def call_action(request: ActRequest, number: int) -> Any:
+    async def call_action(request: ActRequest, number: int) -> ActionAnswer:
         calls.append(request.step_id)
-        return {"text": "x" * 1_200_000}
+        return build_text(1_200_000)
 
     unsent: Unsent = {}
     first = make_run(make_calls("a", "b"), call_action, unsent)
@@ -94,7 +102,7 @@ async def test_a_result_without_space_is_sent_by_the_next_segment_and_its_action
 
 async def test_warnings_that_fit_into_no_segment_are_left_out() -> None:
     """The step was put back by each segment for the next one, and the run never went on."""
-    answer = {ATTEMPT_KEY: 1, "result": {"text": "x" * 1_790_000}, WARNINGS_KEY: ["w" * 150_000]}
+    answer = replace(build_text(1_790_000), warnings=("w" * 150_000,))
     run = make_run(make_calls("a"), answer_with(lambda: answer))
     await run.run(lambda: None)
 
@@ -104,11 +112,11 @@ async def test_warnings_that_fit_into_no_segment_are_left_out() -> None:
 async def test_a_segment_that_is_cancelled_records_what_has_ended() -> None:
     started = asyncio.Event()
 
-    async def call_action(request: ActRequest, number: int) -> Any:
+    async def call_action(request: ActRequest, number: int) -> ActionAnswer:
         if request.step_id == "slow":
             started.set()
             await asyncio.Event().wait()
-        return {}
+        return EMPTY
 
     run = make_run(make_calls("quick", "slow"), call_action)
     task = asyncio.create_task(run.run(lambda: None))
@@ -120,8 +128,39 @@ async def test_a_segment_that_is_cancelled_records_what_has_ended() -> None:
     assert list_ended(run) == ["quick"]
 
 
+async def test_an_action_that_ends_as_its_segment_is_cancelled_is_recorded() -> None:
+    started = asyncio.Event()
+
+    async def call_action(request: ActRequest, number: int) -> ActionAnswer:
+        started.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        return EMPTY
+
+    run = make_run(make_calls("stubborn"), call_action)
+    task = asyncio.create_task(run.run(lambda: None))
+    await started.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert list_ended(run) == ["stubborn"]
+
+
+async def test_an_action_that_runs_alone_needs_no_task() -> None:
+    tasks: set[asyncio.Task[Any] | None] = set()
+
+    async def call_action(request: ActRequest, number: int) -> ActionAnswer:
+        tasks.add(asyncio.current_task())
+        return EMPTY
+
+    await make_run(make_calls("a"), call_action).run(lambda: None)
+
+    assert tasks == {asyncio.current_task()}
+
+
 async def test_what_is_wrong_with_the_worker_fails_the_segment() -> None:
-    def fail() -> Any:
+    def fail() -> ActionAnswer:
         raise KeyError("no such action")
 
     with pytest.raises(KeyError):

@@ -231,8 +231,8 @@ class WrongSegments(SegmentActivity):
     """Names another step than it has run."""
 
     @activity.defn(name=SEGMENT)
-    async def run(self, head: dict[str, Any], plan_json: bytes, state_json: bytes) -> dict[str, Any]:
-        answer = await super().run(head, plan_json, state_json)
+    async def run(self, head: dict[str, Any], plan_json: bytes, state_json: bytes) -> Any:
+        answer = json.loads((await super().run(head, plan_json, state_json)).payload.data)
         answer["steps"][-1]["id"] = "elsewhere"
         return answer
 

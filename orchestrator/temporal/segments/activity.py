@@ -1,17 +1,20 @@
 """The local activity that runs a segment."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import datetime
 from functools import lru_cache
 from json import loads
 from typing import Any
 
 from temporalio import activity
+from temporalio.api.common.v1 import Payload
+from temporalio.common import RawValue
 
 from activities.registry import Registry
 from activities.resources import Resources
-from activities.runtime import Attempt, run_action
+from activities.results import ActionAnswer
+from activities.runtime import Attempt, make_attempt
 from orchestrator.interpreter.compiled import Compiled
 from orchestrator.interpreter.effects import ActRequest
 from orchestrator.interpreter.execute import walk
@@ -19,48 +22,55 @@ from orchestrator.interpreter.segments import SegmentCall, SegmentClock
 from orchestrator.interpreter.state import RunState
 from orchestrator.model.plan import Plan
 from orchestrator.model.run import RunInfo
-from orchestrator.telemetry.tracing import trace_action
+from orchestrator.telemetry.tracing import is_tracing_enabled, trace_action
 from orchestrator.temporal.activity_inputs import build_activity_input
+from orchestrator.temporal.segments.segment_effects import SegmentEffects
+from orchestrator.temporal.segments.segment_loop import SegmentLoop
 from orchestrator.temporal.segments.segment_run import SegmentRun, Unsent
-from orchestrator.temporal.segments.walk_effects import WalkEffects
-from orchestrator.temporal.segments.walk_loop import WalkLoop
 from orchestrator.temporal.workflow.segments import SEGMENT
 
 PLANS = 32
 """Plans that a worker keeps, with their compiled templates."""
 
 
+CallAction = Callable[[RunInfo, str, ActRequest, int], Coroutine[Any, Any, ActionAnswer]]
+"""Makes an attempt: gets the run, the id of its workflow, the action, and the number of the attempt."""
+
+
 class SegmentActivity:
     """Runs the segments of a worker."""
 
-    def __init__(self, call_action: Callable[[RunInfo, str, ActRequest, int], Any]) -> None:
-        """`call_action` gets the run, the id of its workflow, the action, and the number of the attempt."""
+    def __init__(self, call_action: CallAction) -> None:
         self._call_action = call_action
         self._unsent: Unsent = {}
 
     @activity.defn(name=SEGMENT)
-    async def run(self, head: dict[str, Any], plan_json: bytes, state_json: bytes) -> dict[str, Any]:
+    async def run(self, head: dict[str, Any], plan_json: bytes, state_json: bytes) -> RawValue:
         """Run a segment: `{began, steps, bytes}`. An empty state leaves out the walk: only what was called runs."""
-        info = RunInfo.model_validate(head["run"])
-        calls = {entry["step_id"]: SegmentCall.decode(entry) for entry in head["calls"]}
-        clock = SegmentClock(datetime.fromisoformat(head["began"]), head["seed"])
-
-        async def call_action(request: ActRequest, number: int) -> Any:
-            with trace_action(request.action, info.id, request.step_id, number):
-                return await self._call_action(info, head["workflow_id"], request, number)
-
-        segment = SegmentRun(clock, calls, call_action, self._unsent)
+        segment = self.open_segment(head)
         try:
-            await run_segment(segment, info, plan_json, state_json)
+            await run_segment(segment, RunInfo.model_validate(head["run"]), plan_json, state_json)
         except asyncio.CancelledError:
             # The run was cancelled: what has ended is recorded. Of a worker that ends, nothing is.
             if activity.is_worker_shutdown():
                 raise
-        return {
-            "began": head["began"],
-            "steps": [step.encode() for step in segment.steps],
-            "bytes": segment.size,
-        }
+        return RawValue(Payload(metadata={"encoding": b"json/plain"}, data=segment.encode()))
+
+    def open_segment(self, head: Mapping[str, Any]) -> SegmentRun:
+        """Return the segment that the first argument of the activity describes."""
+        info = RunInfo.model_validate(head["run"])
+        calls = {entry["step_id"]: SegmentCall.decode(entry) for entry in head["calls"]}
+        clock = SegmentClock(datetime.fromisoformat(head["began"]), head["seed"])
+        is_traced = is_tracing_enabled()
+
+        async def call_action(request: ActRequest, number: int) -> ActionAnswer:
+            call = self._call_action(info, head["workflow_id"], request, number)
+            if not is_traced:
+                return await call
+            with trace_action(request.action, info.id, request.step_id, number):
+                return await call
+
+        return SegmentRun(clock, calls, call_action, self._unsent)
 
 
 async def run_segment(segment: SegmentRun, info: RunInfo, plan_json: bytes, state_json: bytes) -> None:
@@ -70,8 +80,8 @@ async def run_segment(segment: SegmentRun, info: RunInfo, plan_json: bytes, stat
         return
     plan, compiled = read_plan(plan_json)
     state = RunState.from_json(plan, loads(state_json))
-    effects = WalkEffects(segment.clock, plan.yield_cost, segment.request, segment.cancel)
-    loop = WalkLoop()  # type: ignore[abstract]  # no I/O, no timers
+    effects = SegmentEffects(segment.clock, plan.yield_cost, segment.request)
+    loop = SegmentLoop()  # type: ignore[abstract]  # no I/O, no timers
     loop.create_task(walk(plan, info, state, effects, compiled))
     segment.has_walk_ended = lambda: effects.spent >= effects.max_cost
     try:
@@ -89,11 +99,10 @@ def read_plan(plan_json: bytes) -> tuple[Plan, Compiled]:
 def build_segment_activity(registry: Registry, resources: Resources) -> SegmentActivity:
     """Build the activity for the actions of a registry."""
 
-    async def call_action(info: RunInfo, workflow_id: str, request: ActRequest, number: int) -> Any:
+    async def call_action(info: RunInfo, workflow_id: str, request: ActRequest, number: int) -> ActionAnswer:
         if (spec := registry.actions.get(request.action)) is None:
             raise LookupError(f"this worker does not know the action `{request.action}`")
-        argument: Mapping[str, Any] = build_activity_input(info, workflow_id, request).to_json()
-        attempt = Attempt(number, request.timeout_seconds)
-        return await run_action(spec, argument, resources, attempt)
+        call = build_activity_input(info, workflow_id, request)
+        return await make_attempt(spec, call, resources, Attempt(number, request.timeout_seconds))
 
     return SegmentActivity(call_action)

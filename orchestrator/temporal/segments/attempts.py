@@ -3,17 +3,17 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from temporalio.exceptions import ApplicationError
 
+from activities.results import ActionAnswer
 from orchestrator.interpreter.effects import ActRequest
 from orchestrator.interpreter.segments import SegmentCall, SegmentStep, describe_failure
 from orchestrator.model.plan import Retry
 from orchestrator.temporal.failures import select_non_retryable, translate_activity_error
-from orchestrator.temporal.workflow.activities import LOCAL_RETRY_SECONDS, parse_activity_result
+from orchestrator.temporal.workflow.activities import LOCAL_RETRY_SECONDS
 
-CallAction = Callable[[ActRequest, int], Awaitable[Any]]
+CallAction = Callable[[ActRequest, int], Awaitable[ActionAnswer]]
 """Makes one attempt at an action, by its number, within its timeout; raises ApplicationError where it fails."""
 
 
@@ -23,7 +23,7 @@ async def make_attempts(call: SegmentCall, call_action: CallAction, is_over: Cal
     while True:
         number += 1
         try:
-            answer = parse_activity_result(await call_action(request, number))
+            answer = await call_action(request, number)
         except ApplicationError as error:
             pause = find_pause(error, request.retry, number)
             if pause is not None and pause <= LOCAL_RETRY_SECONDS and not is_over():
@@ -34,9 +34,9 @@ async def make_attempts(call: SegmentCall, call_action: CallAction, is_over: Cal
             document = describe_failure(failure)
             return SegmentStep(request.step_id, 0, attempts=attempts, error=document, retry_seconds=pause)
         else:
-            # As the workflow reads it from history, where Temporal's converter has sorted the keys of objects.
-            output = json.loads(json.dumps(answer.result, sort_keys=True))
-            return SegmentStep(request.step_id, 0, output, number, answer.warnings)
+            # As the workflow reads it from history, where the keys of objects are sorted.
+            output = json.loads(answer.text)
+            return SegmentStep(request.step_id, 0, output, answer.text, attempts=number, warnings=answer.warnings)
 
 
 def find_pause(error: ApplicationError, retry: Retry, number: int) -> float | None:

@@ -20,28 +20,26 @@ from orchestrator.interpreter.effects import (
     Resolution,
 )
 from orchestrator.interpreter.repairs import Repairs
-from orchestrator.interpreter.segments import SegmentClock, SegmentStep
+from orchestrator.interpreter.segments import PendingResult, SegmentClock
 from orchestrator.temporal.payloads import require_small
 
 
-class WalkEffects:
-    """Effects of one walk."""
+class SegmentEffects:
+    """Effects of the walk of one segment."""
 
     def __init__(
         self,
         clock: SegmentClock,
         max_cost: int,
-        request: "Callable[[ActRequest], asyncio.Future[SegmentStep] | None]",
-        cancel: Callable[[str], bool],
+        request: Callable[[ActRequest], PendingResult | None],
     ) -> None:
-        """`request` asks for an action, `cancel` for its end; they return no future, and false, for one not started."""
+        """`request` asks for an action; it returns `None` for one that does not run in this segment."""
         self.repairs = Repairs()  # none come while a segment runs
         self.clock = clock
         self.max_cost = max_cost
         self.spent = 0
         """Cost of nodes and values since the walk began."""
         self._request = request
-        self._cancel = cancel
 
     def now(self) -> datetime:
         """Return the time of the walk."""
@@ -55,19 +53,10 @@ class WalkEffects:
         """Call a fused action."""
         if request.fused:
             require_small(request.parameters, f"the input of action {request.title!r}")
-        future = self._request(request) if request.fused else None
-        if future is None:
+        pending = self._request(request) if request.fused else None
+        if pending is None:
             await hold()
-        while True:
-            try:
-                step = await asyncio.shield(future)
-                break
-            except asyncio.CancelledError:
-                if future.done():
-                    step = future.result()
-                    break
-                if not self._cancel(request.step_id):
-                    raise
+        step = await pending.wait()
         if step.retry_seconds is not None:
             await hold()
         return step.to_result()

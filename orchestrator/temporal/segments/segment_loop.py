@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 
-class WalkLoop(asyncio.AbstractEventLoop):
+class SegmentLoop(asyncio.AbstractEventLoop):
     """Runs in turns on the thread of the loop that is running."""
 
     def __init__(self) -> None:

@@ -8,14 +8,16 @@ What a bound leaves out, the workflow calls in the next segment.
 """
 
 import asyncio
+import json
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 
+from activities.time_limits import await_apart
 from orchestrator.interpreter.effects import ActRequest
-from orchestrator.interpreter.segments import SegmentCall, SegmentClock, SegmentStep
-from orchestrator.temporal.payloads import MAX_PAYLOAD_BYTES, measure_json
+from orchestrator.interpreter.segments import PendingResult, SegmentCall, SegmentClock, SegmentStep
+from orchestrator.temporal.payloads import MAX_PAYLOAD_BYTES
 from orchestrator.temporal.segments.attempts import CallAction, make_attempts
 
 MAX_SECONDS = 0.5
@@ -46,15 +48,22 @@ class SegmentRun:
         self.clock = clock
         self.steps: list[SegmentStep] = []
         """Those that have ended, in that order."""
+        self.encoded: list[str] = []
+        """The same as they are recorded."""
         self.size = 0
-        """Of the steps, in bytes."""
+        """Of the steps as they are recorded, in bytes."""
         self.has_walk_ended: Callable[[], bool] = lambda: False
         """Return whether the walk has cost as much as it may."""
         self._calls = calls
         self._call_action = call_action
         self._unsent = unsent
-        self._futures: dict[str, asyncio.Future[SegmentStep]] = {}
+        self._pending: dict[str, PendingResult] = {}
+        """Results that the walk waits for, by step."""
         self._waiting: deque[SegmentCall] = deque()
+        self._started = 0
+        """Number of actions that have started."""
+        self._alone: SegmentCall | None = None
+        """An action that is to run while no other one does: it needs no task."""
         self._running: dict[str, asyncio.Task[None]] = {}
         self._called: dict[str, None] = {}
         """Actions whose task has had its first turn."""
@@ -65,17 +74,16 @@ class SegmentRun:
         self._is_full = False
         self._is_copied = False
 
-    def request(self, request: ActRequest) -> "asyncio.Future[SegmentStep] | None":
+    def request(self, request: ActRequest) -> PendingResult | None:
         """Take up a call of the walk; `None` for one that the workflow has not made, or is to make after a pause."""
         if self._is_copied:
             self._waiting.append(SegmentCall(request))
         elif request.step_id not in self._calls:
             return None
-        future: asyncio.Future[SegmentStep] = asyncio.get_running_loop().create_future()
-        self._futures[request.step_id] = future
-        return future
+        pending = self._pending[request.step_id] = PendingResult(lambda: self._cancel(request.step_id))
+        return pending
 
-    def cancel(self, step_id: str) -> bool:
+    def _cancel(self, step_id: str) -> bool:
         """Cancel an action; return whether it has started, so that its end is still given."""
         if (task := self._running.get(step_id)) is not None:
             task.cancel()
@@ -94,7 +102,9 @@ class SegmentRun:
         resumed = time.monotonic()
         try:
             while self._start_waiting():
-                if not self._ended:
+                if self._alone is not None:
+                    await self._run_alone(self._alone)
+                if not self._ended and self._fault is None:
                     self._wake.clear()
                     await self._wake.wait()
                     resumed = time.monotonic()
@@ -112,8 +122,12 @@ class SegmentRun:
         """Start actions, within the bounds; return whether results are still to come."""
         while self._waiting and len(self._running) < MAX_AT_ONCE and not self._is_over():
             call = self._waiting.popleft()
+            self._started += 1
             if (known := self._unsent.pop(call.request.idempotency_key, None)) is not None:
                 self._ended.append((call, known))
+            elif not (self._waiting or self._running or self._ended):
+                self._alone = call
+                return True
             else:
                 task = asyncio.get_running_loop().create_task(self._run_action(call))
                 self._running[call.request.step_id] = task
@@ -121,14 +135,22 @@ class SegmentRun:
 
     def _is_over(self) -> bool:
         """Return whether no further action may start. The first one always may, or the run would never go on."""
-        started = len(self.steps) + len(self._running) + len(self._ended)
-        return started > 0 and (
+        return self._started > 0 and (
             self._is_full
             or self.size >= MAX_BYTES
-            or started >= MAX_STEPS
+            or self._started >= MAX_STEPS
             or time.monotonic() - self._began >= MAX_SECONDS
             or self.has_walk_ended()
         )
+
+    async def _run_alone(self, call: SegmentCall) -> None:
+        """Run an action in the task of the segment; the walk stands still meanwhile."""
+        self._alone = None
+        task = asyncio.current_task()
+        cancellations = task.cancelling() if task else 0
+        await await_apart(self._run_action(call))
+        if task and task.cancelling() > cancellations:
+            raise asyncio.CancelledError
 
     async def _run_action(self, call: SegmentCall) -> None:
         self._called[call.request.step_id] = None
@@ -139,7 +161,7 @@ class SegmentRun:
         except Exception as error:  # noqa: BLE001 - raised where the segment runs
             self._fault = error
             step = None
-        del self._running[call.request.step_id]
+        self._running.pop(call.request.step_id, None)
         if step is not None:
             self._ended.append((call, step))
         self._wake.set()
@@ -149,24 +171,31 @@ class SegmentRun:
         call, ended = self._ended.popleft()
         elapsed = int((time.monotonic() - self._began) * 1_000)
         step = replace(ended, milliseconds=max(elapsed, self.clock.milliseconds))
-        if (size := measure_json(step.encode())) > MAX_PAYLOAD_BYTES:
+        encoded = step.encode()
+        if len(encoded) > MAX_PAYLOAD_BYTES:
             # Results and errors are bounded: with its warnings it would fit into no segment, and be sent for ever.
             step = replace(step, warnings=("the warnings of the action are left out: they are too large",))
-            size = measure_json(step.encode())
-        if self._is_full or self.size + size > MAX_PAYLOAD_BYTES:
+            encoded = step.encode()
+        if self._is_full or self.size + len(encoded) > MAX_PAYLOAD_BYTES:
             self._is_full = True
             self._unsent[call.request.idempotency_key] = ended
             if len(self._unsent) > MAX_UNSENT:
                 del self._unsent[next(iter(self._unsent))]
             return False
         self.steps.append(step)
-        self.size += size
+        self.encoded.append(encoded)
+        self.size += len(encoded)
         self.clock.milliseconds = step.milliseconds
-        future = self._futures.pop(step.id, None)
-        if future is None:
+        pending = self._pending.pop(step.id, None)
+        if pending is None or pending.done():
             return False
-        future.set_result(step)
+        pending.set_result(step)
         return True
+
+    def encode(self) -> bytes:
+        """Return what the segment has done, as JSON: `{began, steps, bytes}`."""
+        head = json.dumps({"began": self.clock.began.isoformat(), "bytes": self.size})
+        return f'{head[:-1]},"steps":[{",".join(self.encoded)}]}}'.encode()
 
     async def _stop(self) -> None:
         """Cancel what is under way; record what has ended all the same."""
