@@ -41,7 +41,7 @@ DeliveryId = Annotated[str, Path(pattern=PLAIN, max_length=100, description="Del
     "/events",
     operation_id="sendEventToWorkflows",
     status_code=202,
-    responses=describe_problems(400, 401, 403, 404, 413, 422, 429, 503),
+    responses=describe_problems(400, 401, 403, 404, 409, 413, 422, 429, 503),
 )
 async def send_event_to_workflows(
     request: EventRequest, services: ServicesDep, caller: Runner, idempotency_key: IdempotencyKey = None

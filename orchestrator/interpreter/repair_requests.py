@@ -11,10 +11,11 @@ from typing import Any, assert_never, get_args
 
 from orchestrator.errors import ExpressionError
 from orchestrator.interpreter.base import make_step_id
+from orchestrator.interpreter.coming_nodes import may_begin
 from orchestrator.interpreter.frames import LoopFrame, OpenNode, ParallelFrame
 from orchestrator.interpreter.leaf_frames import BusyNode, DelayFrame, OperatorFrame, WaitFrame
 from orchestrator.interpreter.passes import Pass, iterate_passes
-from orchestrator.interpreter.repairs import Override, Repair, Repairs
+from orchestrator.interpreter.repairs import Override, Repair, Repairs, is_inside
 from orchestrator.interpreter.state import RunState
 from orchestrator.jsontools.suggestions import did_you_mean
 from orchestrator.language import compile_value
@@ -157,7 +158,10 @@ def _find_target(plan: Plan, state: RunState, request: RepairRequest) -> Target:
     if request.kind in ("skip_wait", "retry_now"):
         raise RepairRefused(f"no step of {node.id!r} {'waits' if request.kind == 'skip_wait' else 'is in progress'}")
     _require_no_branch(plan, state, node.id)
-    return Target(node, request.path or "")
+    path = request.path or ""
+    if not any(may_begin(each, node.id) for each in iterate_passes(plan, state) if is_inside(each.path, path)):
+        raise RepairRefused(f"{node.id!r} has been run or passed by: no step of it begins later")
+    return Target(node, path)
 
 
 def _find_step(plan: Plan, state: RunState, step_id: str) -> Target:
@@ -170,6 +174,8 @@ def _find_step(plan: Plan, state: RunState, step_id: str) -> Target:
                 return Target(node, each.path, step_id, in_progress)
         for node in each.scope.nodes:
             if make_step_id(each.path, node.id, each.frame.visits.get(node.id, 0) + 1) == step_id:
+                if not may_begin(each, node.id):
+                    raise RepairRefused(f"step {step_id!r} never begins: {node.id!r} has been run or passed by")
                 return Target(node, each.path, step_id)
     ended = next((step for step in reversed(state.log) if step.id == step_id), None)
     if ended is not None:

@@ -131,6 +131,8 @@ class Action(Node):
     fused: bool = False
     """Run in one local activity with the fused actions that follow (`interpreter/segments.py`)."""
     compensate: ActionCall | None = None
+    result_schema: dict[str, Any] | None = None
+    """What the action returns, where the author says so: the result that an operator gives has to fit."""
 
 
 class Condition(Node):

@@ -147,6 +147,7 @@ class ScopeBuilder:
             # An operator may take days, and a notification comes first: such a step is recorded by itself.
             fused=call.fused and not isinstance(common["on_error"], Pause),
             compensate=self._complete_compensation(number, node),
+            result_schema=node.result_schema or None,
             **common,
         )
 

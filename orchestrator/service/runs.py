@@ -10,12 +10,14 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+from activities.registry import Registry
 from orchestrator.errors import OperationRefused, RunNotFound, ServerUnavailable
 from orchestrator.model.run import Intervention, Run, RunSummary
 from orchestrator.service.archiver import decompress_document
 from orchestrator.service.awaited_events import AwaitedEvents, collect_awaited_events
 from orchestrator.service.explanations import Explanation, explain_run
 from orchestrator.service.index_writer import IndexWriter
+from orchestrator.service.repair_results import require_valid_result
 from orchestrator.store.archive import Archive
 from orchestrator.store.run_counts import RunCounts, count_runs
 from orchestrator.store.run_filter import ALL_RUNS, RunFilter
@@ -35,12 +37,19 @@ class Operations:
     """
 
     def __init__(
-        self, runs: Runs, index: RunIndex, archive: Archive, index_writer: IndexWriter, stopping: asyncio.Event
+        self,
+        runs: Runs,
+        index: RunIndex,
+        archive: Archive,
+        index_writer: IndexWriter,
+        registry: Registry,
+        stopping: asyncio.Event,
     ) -> None:
         self.runs = runs
         self.index = index
         self.archive = archive
         self.index_writer = index_writer
+        self.registry = registry
         self.stopping = stopping
         self._owners: TtlCache[str, str] = TtlCache(MAX_OWNERS)
         self._awaited: TtlCache[str, AwaitedEvents] = TtlCache(MAX_AWAITED)
@@ -221,6 +230,12 @@ class Operations:
     async def repair(
         self, customer_id: str | None, run_id: str, request: Mapping[str, Any], *, by: str = ""
     ) -> Intervention:
-        """Repair a run that is paused or waits; return what it records of it."""
+        """Repair a run that is paused or waits; return what it records of it.
+
+        Raises DefinitionInvalid where an action is given a result that it does not return.
+        """
         async with self._open_operation(customer_id, run_id):
+            if request["kind"] == "set_result":
+                recorded = await self.runs.reader.read_recorded_plan(run_id)
+                await asyncio.to_thread(require_valid_result, recorded.plan, self.registry, request)
             return Intervention.model_validate(await self.runs.repair(run_id, request, by=by))

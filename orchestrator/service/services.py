@@ -139,7 +139,7 @@ async def open_services(
         stopping = asyncio.Event()
         starts = Starts(runs, plans, deliveries, index_writer)
         archive = Archive(database)
-        operations = Operations(runs, index, archive, index_writer, stopping)
+        operations = Operations(runs, index, archive, index_writer, registry, stopping)
         reruns = Reruns(runs, plans, starts, operations)
         workflows = Workflows(definitions, index, plans, reconciler)
         addressed = AddressedEvents(runs, store.AddressedEvents(database), leases)

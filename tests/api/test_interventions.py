@@ -80,3 +80,26 @@ async def test_a_run_is_repaired_and_its_stream_says_so(api: httpx.AsyncClient) 
     assert run["steps"][0]["output_data"] == {"result": None}
     assert run["interventions"] == [done.json()]
     assert '"signal":"repair","name":"a","kind":"set_result"' in stream
+
+
+async def test_a_result_that_an_action_does_not_return_is_refused(api: httpx.AsyncClient, world: World) -> None:
+    """The steps after it would read fields that are not there."""
+    count = {"type": "object", "properties": {"count": {"type": "integer"}}, "required": ["count"]}
+    nodes = {"ask": WAIT, "pay": CALL, "count": {"type": "action", "action": "log.message", "result_schema": count}}
+    nodes["count"]["config"] = {"message": "counted"}
+    run_id = await start_run(api, nodes, "trigger -> ask", "ask -> pay", "pay -> count")
+    await wait_for_status(api, run_id, "waiting")
+
+    async def give(**request: Any) -> httpx.Response:
+        return await api.post(f"/runs/{run_id}/interventions", json={"kind": "set_result", **request})
+
+    by_schema = await give(node_id="count", result={"count": "many"})
+    registered = await give(step_id="pay", result={"id": 7})
+    accepted = await give(step_id="pay", result={"status": 200, "headers": {}, "body": {"id": 7}})
+
+    assert [answer.status_code for answer in (by_schema, registered, accepted)] == [422, 422, 200]
+    assert [each["path"] for each in by_schema.json()["errors"]] == ["/result/count"]
+    assert {each["path"] for each in registered.json()["errors"]} <= {"/result", "/result/status"}
+    run = await wait_for_status(api, run_id, "waiting")
+    assert len(run["interventions"]) == 1
+    await api.post(f"/runs/{run_id}/cancel")

@@ -9,6 +9,7 @@ import pytest
 
 from orchestrator.errors import OperationRefused, ServerUnavailable
 from orchestrator.model.run import Run
+from orchestrator.temporal.client.activity_resets import reset_activity
 from orchestrator.temporal.replay import replay
 from tests.temporal.world import World, make_plan, run_scripted_worker, wait_until
 
@@ -111,6 +112,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"kind": "retry_now", "step_id": "each[0]/ask"}, "is not between two attempts and does not wait for an operator"),
     ({"kind": "skip_node", "node_id": "lat"}, "there is no node 'lat': did you mean `late`"),
     ({"kind": "skip_node", "step_id": "first"}, r"step 'first' has ended \(completed\)"),
+    ({"kind": "skip_node", "step_id": "first#2"}, "step 'first#2' never begins: 'first' has been run or passed by"),
+    ({"kind": "set_parameters", "node_id": "first", "parameters": {"a": 1}}, "no step of it begins later"),
     ({"kind": "skip_node", "step_id": "each[4]/ask"}, r"there is no step .*\(waiting: each\[0\]/ask\)"),
 ]
 
@@ -204,6 +207,15 @@ async def test_the_next_attempt_of_an_action_is_made_now(world: World) -> None:
 
     assert (done["step_id"], run.status, len(script.calls)) == ("fork[0]/door", "completed", 2)
     assert [(each.kind, each.by) for each in run.interventions] == [("retry_now", "Ada")]
+
+
+async def test_no_next_attempt_is_refused_that_has_been_made_meanwhile(world: World) -> None:
+    """The run has recorded by then that it was asked for; a refusal would contradict it."""
+    customer, _ = world.script()
+    run_id = await world.start(make_plan({"a": "work", "ask": ASK}, "trigger -> a", "a -> ask", customer=customer))
+    await world.wait_for_waiting(run_id, "event")
+
+    await reset_activity(world.client, run_id, "a")
 
 
 async def test_the_next_attempt_is_made_now_in_the_iteration_that_is_named(world: World) -> None:

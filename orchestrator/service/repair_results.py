@@ -1,0 +1,39 @@
+"""Check the result that an operator gives an action: a run reads it as if the action had returned it. No I/O here.
+
+A plan is read as JSON, because a newer release may have written it.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from activities.registry import Registry
+from orchestrator.errors import DefinitionInvalid, Problem
+from orchestrator.jsontools.schema import find_problems
+
+
+def require_valid_result(plan: Mapping[str, Any], registry: Registry, request: Mapping[str, Any]) -> None:
+    """Raise DefinitionInvalid where the result of a repair does not fit what the action returns."""
+    step_id = request.get("step_id")
+    node_id = str(step_id).rpartition("/")[2].partition("#")[0] if step_id else request.get("node_id")
+    node = next((node for node in _iterate_nodes(plan) if node["id"] == node_id), None)
+    if node is None or node["kind"] != "action":
+        return
+    spec = registry.get(node["action"])
+    registered = spec.describe()["result"] if spec is not None else None
+    result = request.get("result")
+    output = result if isinstance(result, dict) else {"result": result}
+    for schema in (node.get("result_schema"), registered):
+        problems = find_problems(schema, output) if schema else []
+        if problems:
+            raise DefinitionInvalid(
+                Problem(each.severity, each.code, f"/result{each.path}", each.message, each.hint) for each in problems
+            )
+
+
+def _iterate_nodes(plan: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    scopes = [plan["scope"]]
+    while scopes:
+        for node in scopes.pop().get("nodes", ()):
+            yield node
+            scopes += [node["body"]] if "body" in node else []
+            scopes += [branch["scope"] for branch in node.get("branches", ())]
