@@ -107,7 +107,7 @@ def _describe_accepted(approval: Approval, answer: Mapping[str, Any]) -> tuple[s
 
 
 def _describe_decided(approval: Approval) -> str:
-    who = "You have" if approval.decided_by == approval.assignee else f"{approval.decided_by or 'Somebody'} has"
+    who = "You have" if approval.decided_by == approval.assignee else f"{approval.decided_by or 'Someone'} has"
     moment = f" on {_format_moment(approval.decided_at)}" if approval.decided_at else ""
     first = "" if approval.decided_by == approval.assignee else " first: your answer was not counted"
     return f"{who} answered{moment}{first}."

@@ -126,6 +126,8 @@ class ReceivedEvent:
     """Who sent it, where that is known."""
     step_id: str | None = None
     """The step that it was sent to: the answer to an approval, by its link."""
+    number: int = field(default=0, compare=False)
+    """Its position in the order in which the run received events."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ class Event:
 
     def receive(self) -> ReceivedEvent:
         """Return what a wait learns of it."""
-        return ReceivedEvent(self.name, self.payload, self.by, self.step_id)
+        return ReceivedEvent(self.name, self.payload, self.by, self.step_id, self.number)
 
     def to_json(self) -> list[Any]:
         """Return the event as it is recorded.

@@ -97,6 +97,8 @@ class Record:
     read: list[int]
     answers: dict[Key, list[Answer]] = field(default_factory=dict)
     arrivals: list[Arrival] = field(default_factory=list)
+    received_by: dict[str, int] = field(default_factory=dict)
+    """The number of the last event that a step has read, by its id."""
     repairs: list[RecordedRepair] = field(default_factory=list)
     uuids: dict[str, list[str]] = field(default_factory=dict)
     """By the step that they were made for."""
@@ -150,6 +152,7 @@ class Record:
         self.plan, self.info, self.status, self.ended_at = later.plan, later.info, later.status, later.ended_at
         if later.info.id != self.info.id:
             self.undone = {}
+        self.received_by |= later.received_by
         self.steps |= later.steps
         self.begun |= later.begun
         self.undone |= later.undone
@@ -252,6 +255,8 @@ class _Recorder:
         received = await receive(*args)
         if received is None:
             self.record.add(("timeout", current_step.get()), self.now())
+        else:
+            self.record.received_by[current_step.get()] = received.number
         return received
 
     def _uuid(self, uuid: Callable[[], str]) -> str:

@@ -10,7 +10,7 @@ from orchestrator.errors import OperationRefused
 from orchestrator.interpreter.frames import Frame, LoopFrame, OpenNode, ParallelFrame
 from orchestrator.interpreter.leaf_frames import BusyNode, DelayFrame, WaitFrame
 from orchestrator.interpreter.state import RunState
-from orchestrator.model.plan import Delay, Loop, Parallel, Plan, Scope
+from orchestrator.model.plan import Delay, Loop, Parallel, Plan, Scope, Wait, iterate_nodes
 from orchestrator.model.run import RESERVED, RunInfo, find_owner, format_timestamp
 from orchestrator.reruns.records import Record
 from orchestrator.reruns.targets import Target, TargetFinder
@@ -144,7 +144,9 @@ class _Restart:
             fields["started_at"] = format_timestamp(self.now)
         inbox = flow.effects.inbox
         readable = inbox.list_readable(state.frame.list_waiting_branches())
-        unread = [event for event in readable if event.step_id is None or not self._was_done(event.step_id)]
+        decisions = self._find_decisions(flow.record) if readable else {}
+        unread = [event for event in readable if event.number not in decisions]
+        unread = [event for event in unread if event.step_id is None or not self._was_done(event.step_id)]
         entries = {
             "state": fields,
             "inbox": [event.to_json() for event in unread],
@@ -154,8 +156,30 @@ class _Restart:
         }
         return {name: value for name, value in entries.items() if value}
 
+    def _find_decisions(self, record: Record) -> dict[int, str]:
+        """Return the events by which approvals were decided, by number: what runs again asks people again.
+
+        An event of one that stays done has been read in the walk.
+        """
+        approvals = {
+            node.id for node in iterate_nodes(record.plan.scope) if isinstance(node, Wait) and node.approval is not None
+        }
+        if not approvals:
+            return {}
+        kept = {entry["path"] for flow in self.walk.list_flows().values() for entry in flow.done_branches}
+        records, found = [record], {}
+        while records:
+            each = records.pop()
+            for step_id, number in each.received_by.items():
+                step = each.steps.get(step_id)
+                if step is not None and step.is_done and step.node_id in approvals:
+                    found[number] = step_id
+            inner = [self.walk.find_record(path) for path in each.branches if path not in kept]
+            records += [branch for branch in inner if branch is not None]
+        return found
+
     def _was_done(self, step_id: str) -> bool:
-        """Return whether a step had ended well: what somebody had answered to its approval holds for that one alone."""
+        """Return whether a step had ended well: what was answered to its approval by link holds for that one alone."""
         record = self.walk.find_record(step_id.rpartition("/")[0])
         return record is not None and step_id in record.steps and record.steps[step_id].is_done
 

@@ -401,9 +401,10 @@ async def test_an_answer_of_which_nothing_is_heard_is_not_called_undecided(
     assert "You have answered" in again.text
 
 
+@pytest.mark.parametrize("sender", ["link", "api"])
 @pytest.mark.parametrize("mode", ["", "inline", "child"])
 async def test_people_are_asked_again_where_a_rerun_comes_to_their_approval_again(
-    api: httpx.AsyncClient, pages: httpx.AsyncClient, mode: str
+    api: httpx.AsyncClient, pages: httpx.AsyncClient, mode: str, sender: str
 ) -> None:
     """What they have approved was another request: its input may have changed."""
     fork = {"type": "parallel", "branches": [["decision"], ["after"]], "config": {"mode": mode}}
@@ -412,13 +413,16 @@ async def test_people_are_asked_again_where_a_rerun_comes_to_their_approval_agai
     )
     step_id = "fork[0]/decision" if mode else "decision"
     await wait_for_approval(api, run_id)
-    await pages.post(make_path(run_id, path=step_id.rpartition("/")[0]), data={"approved": "true"})
+    if sender == "link":
+        await pages.post(make_path(run_id, path=step_id.rpartition("/")[0]), data={"approved": "true"})
+    else:
+        await api.post(f"/runs/{run_id}/events/decision", json={"approved": True})
     await api.post(f"/runs/{run_id}/events/go")
     old = await wait_for_end(api, run_id)
     answer = await api.post(f"/runs/{run_id}/rerun", json={"from_node": "fork" if mode else "decision"})
     run = await wait_for_approval(api, answer.json()["id"])
 
-    assert [step["output_data"].get("by") for step in old["steps"] if step["id"] == step_id] == [ANN]
+    assert [step["output_data"]["via"] for step in old["steps"] if step["id"] == step_id] == [sender]
     assert [wait["step_id"] for wait in run["waiting_for"] if wait["kind"] == "approval"] == [step_id]
     assert run["status"] in ("waiting", "running")
 
@@ -430,9 +434,12 @@ async def test_an_early_answer_is_taken_over_by_a_rerun(api: httpx.AsyncClient, 
     await api.post(f"/runs/{run_id}/cancel")
     await wait_for_end(api, run_id)
     rerun_id = (await api.post(f"/runs/{run_id}/rerun", json={})).json()["id"]
+    shown = await pages.get(make_path(rerun_id, BOB))
     await api.post(f"/runs/{rerun_id}/events/go")
     run = await wait_for_end(api, rerun_id)
 
+    # Not in the history but in the request of the rerun, as after continue-as-new.
+    assert f"{ANN} has answered first" in _Page(shown.text).text
     assert run["status"] == "completed"
     assert run["steps"][-1]["output_data"]["by"] == ANN
 

@@ -1,13 +1,17 @@
 """Find in the history of a run who sent an event to it."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
 from temporalio.converter import DefaultPayloadConverter
+
+from orchestrator.interpreter.inbox import Event
+from orchestrator.temporal.requests import read_request
 
 MAX_SEARCHED = 5_000
 """Events of the history that are searched, from its start."""
@@ -29,7 +33,8 @@ class ApprovalAnswer:
 
     by: str
     payload: Any
-    sent_at: datetime
+    sent_at: datetime | None
+    """`None` where it was sent before the run continued as new, or to the run that this one reruns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +43,7 @@ class _SentEvent:
 
     message: Mapping[str, Any]
     sender: EventSender
-    sent_at: datetime
+    sent_at: datetime | None
 
 
 async def find_event_sender(client: Client, run_id: str, name: str, payload: Any) -> EventSender:
@@ -78,6 +83,9 @@ async def _iterate_events(client: Client, run_id: str) -> AsyncIterator[_SentEve
         searched += 1
         if searched > MAX_SEARCHED:
             break
+        if event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
+            for sent in _read_inbox(event.workflow_execution_started_event_attributes.input.payloads):
+                yield sent
         if event.event_type != EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED:
             continue
         signal = event.workflow_execution_signaled_event_attributes
@@ -86,3 +94,11 @@ async def _iterate_events(client: Client, run_id: str) -> AsyncIterator[_SentEve
             if isinstance(message, dict):
                 sent_at = event.event_time.ToDatetime(UTC)
                 yield _SentEvent(message, EventSender(signal.identity, signal.request_id), sent_at)
+
+
+def _read_inbox(payloads: Sequence[Payload]) -> Iterator[_SentEvent]:
+    """Yield the unread events with which an execution began."""
+    request = read_request(DefaultPayloadConverter().from_payloads(payloads))
+    for event in map(Event.from_json, request.get("inbox", ())):
+        message = {"name": event.name, "payload": event.payload, "by": event.by, "step_id": event.step_id}
+        yield _SentEvent(message, EventSender(event.by), None)
