@@ -11,7 +11,6 @@ from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import (
     FixedSizeSlotSupplier,
-    UnsandboxedWorkflowRunner,
     Worker,
     WorkerDeploymentConfig,
     WorkerTuner,
@@ -24,6 +23,7 @@ from orchestrator.model.permissions import find_queue_problem
 from orchestrator.settings import PREFIX, Settings
 from orchestrator.temporal.client.connection import explain_core_error
 from orchestrator.temporal.fair_executor import FairExecutor
+from orchestrator.temporal.run_cache import MeasuringRunner, RunCache
 from orchestrator.temporal.segments.activity import build_segment_activity
 from orchestrator.temporal.task_slots import TaskSlots
 from orchestrator.temporal.workflow.run_workflow import RunWorkflow
@@ -57,14 +57,14 @@ async def run_worker(client: Client, settings: Settings, registry: Registry) -> 
     if problem is not None:
         raise SettingsError(f"{PREFIX}TASK_QUEUE: {problem}")
     activities = build_activities(registry, settings)
-    executor = FairExecutor()
+    executor, cache = FairExecutor(), RunCache(settings.max_cached_bytes)
     sys.setswitchinterval(SWITCH_SECONDS)
     worker = Worker(
         client,
         task_queue=settings.task_queue,
         workflows=[RunWorkflow],
         activities=list_activities(registry, activities),
-        workflow_runner=UnsandboxedWorkflowRunner(),
+        workflow_runner=MeasuringRunner(cache),
         workflow_task_executor=executor,
         tuner=build_tuner(settings),
         max_cached_workflows=settings.max_cached_workflows,
@@ -79,6 +79,7 @@ async def run_worker(client: Client, settings: Settings, registry: Registry) -> 
     workflow_worker: Any = worker._workflow_worker
     if workflow_worker._deadlock_timeout_seconds is not None:
         workflow_worker._deadlock_timeout_seconds = DEADLOCK_SECONDS
+    cache.open(worker)
     cancelled = False
     try:
         async with worker:
