@@ -69,7 +69,7 @@ lock: ## Resolve both lock files (development, production image) from pyproject.
 	$(PYTHON) -m venv $(VENV)-lock
 	$(VENV)-lock/bin/python -m pip install --quiet uv
 	$(call resolve,--extra dev,requirements.lock)
-	$(call resolve,--extra postgresql --extra tracing,requirements-production.lock)
+	$(call resolve,--extra postgresql --extra s3 --extra tracing,requirements-production.lock)
 	rm -rf $(VENV)-lock
 
 $(READY): requirements.lock pyproject.toml

@@ -19,9 +19,12 @@ from orchestrator.jsontools.json_values import (
     replace_surrogates,
 )
 from orchestrator.model.run import ATTEMPT_KEY, WARNINGS_KEY
+from orchestrator.settings import Settings
 
 MAX_RESULT_BYTES = 1_800_000
 """Temporal refuses payloads over 2 MiB, and would retry the attempt; here the step fails with the size it has."""
+MAX_STORED_RESULT_BYTES = 7_800_000
+"""With a payload store: the run may record 8 MB."""
 
 
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
@@ -49,18 +52,23 @@ class ActionAnswer:
         return {**wrapped, WARNINGS_KEY: list(self.warnings)} if self.warnings else wrapped
 
 
-def encode_answer(result: Any, redactor: Redactor, warnings: list[str]) -> ActionAnswer:
+def get_max_result_bytes(settings: Settings) -> int:
+    """Return the size of the largest result of an action, in bytes."""
+    return MAX_RESULT_BYTES if settings.payload_store is None else MAX_STORED_RESULT_BYTES
+
+
+def encode_answer(result: Any, redactor: Redactor, warnings: list[str], limit: int) -> ActionAnswer:
     """Return a result as JSON without secrets; raises ActionFailed where it is too large, too deep or not JSON."""
     value, has_surrogates = ({}, False) if result is None else _normalize(result, warnings)
     if has_surrogates:
         warnings.append(SURROGATES_REPLACED)
     answer = ActionAnswer.from_value(redactor.redact(value), tuple(map(redactor.redact_text, warnings)))
     size = len(answer.text)
-    if size > MAX_RESULT_BYTES:
+    if size > limit:
         raise ActionFailed(
-            f"the action's result is {size:,} bytes; the limit is {MAX_RESULT_BYTES:,}."
+            f"the action's result is {size:,} bytes; the limit is {limit:,}."
             " Store large data elsewhere and return a reference",
-            details={"bytes": size, "limit": MAX_RESULT_BYTES},
+            details={"bytes": size, "limit": limit},
             recoverable=False,
         )
     return answer

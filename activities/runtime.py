@@ -22,7 +22,7 @@ from activities.approvals import sign_links
 from activities.redaction import Redactor
 from activities.registry import ActionContext, ActionFailed, ActionSpec, Registry
 from activities.resources import Resources
-from activities.results import ActionAnswer, encode_answer
+from activities.results import ActionAnswer, encode_answer, get_max_result_bytes
 from activities.secrets import Secret
 from activities.time_limits import await_within
 from orchestrator.errors import ERROR_TYPES, ExpressionError
@@ -147,7 +147,7 @@ async def _run(spec: ActionSpec, call: ActivityInput, resources: Resources, atte
                 result = await work
         else:
             result = await work
-        return encode_answer(result, redactor, warnings)
+        return encode_answer(result, redactor, warnings, get_max_result_bytes(resources.settings))
     except ActionFailed as failure:
         raise _to_application_error(failure, attempt.number, redactor) from None
     except TimeoutError:

@@ -20,6 +20,7 @@ ENV_FILE = ".env"
 DEPLOYMENT = re.compile(r"[A-Za-z0-9_-]+@[A-Za-z0-9._-]+")
 """A dot in the name is not possible: Temporal separates it from the build by one."""
 ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/]+):([0-9]{1,5})")
+BUCKET = re.compile(r"s3://[^/?#]+(/[^?#]*)?")
 MAX_PORT = 65_535
 
 Names = Annotated[tuple[str, ...], NoDecode]
@@ -70,6 +71,12 @@ class Settings(BaseSettings):
         None,
         description="Worker Deployment of Temporal and build that a worker belongs to, as `name@build`. Temporal then "
         "sends tasks to the build that is current, or to one that is being ramped up. Unset: to any worker.",
+    )
+    payload_store: str | None = Field(
+        None,
+        description="Where payloads above 64 kB are stored, the same for every process: a folder, or `s3://bucket` or "
+        "`s3://bucket/prefix`; see [Large data](operations.md#large-data). Unset: in Temporal, which refuses those "
+        "above 2 MB. Default in `dev`: the folder `payloads` in `ORCHESTRATOR_HOME`.",
     )
     ui_url: str | None = Field(None, description="URL of the Temporal Web UI, for links.")
     api_host: str = Field("127.0.0.1", description="Address the HTTP API listens on.")
@@ -174,7 +181,7 @@ class Settings(BaseSettings):
         "commas. `dev` adds the ports it listens on.",
     )
     http_max_response_bytes: int = Field(
-        1_048_576, ge=1, le=1_800_000, description="Maximum response size of `http.request`, in bytes."
+        1_048_576, ge=1, le=7_500_000, description="Maximum response size of `http.request`, in bytes."
     )
     smtp_host: str = Field("127.0.0.1", description="SMTP server of `email.send`.")
     smtp_port: int = Field(25, ge=1, le=65535, description="Port of the SMTP server.")
@@ -251,6 +258,13 @@ class Settings(BaseSettings):
     def _check_address(cls, value: str) -> str:
         if not _is_address(value):
             raise ValueError(f"must be host:port without a scheme, such as 127.0.0.1:7233, not {value!r}")
+        return value
+
+    @field_validator("payload_store")
+    @classmethod
+    def _check_payload_store(cls, value: str | None) -> str | None:
+        if value is not None and "://" in value and BUCKET.fullmatch(value) is None:
+            raise ValueError(f"must be a folder, s3://bucket or s3://bucket/prefix, not {value!r}")
         return value
 
     @field_validator("metrics_address")

@@ -20,7 +20,7 @@ from orchestrator.cli.failures import UsageError
 from orchestrator.cli.running_dev import LOCK_FILE
 from orchestrator.errors import OrchestratorError, ServerUnavailable
 from orchestrator.settings import Settings
-from orchestrator.store.home import create_private_file, read_approval_secret, secure_home
+from orchestrator.store.home import create_private_file, locate_payloads, read_approval_secret, secure_home
 from orchestrator.temporal.client.connection import connect
 from orchestrator.temporal.client.runs import Runs
 from orchestrator.temporal.devserver import NAMESPACE, DevServer, run_dev_server, stop_leftover_server
@@ -73,6 +73,7 @@ async def run_embedded(
                 "temporal_tls": False,
                 "temporal_api_key": None,
                 "ui_url": ui_url,
+                "payload_store": settings.payload_store or locate_payloads(settings.home),
                 "approval_secret": settings.approval_secret or SecretStr(read_approval_secret(settings.home)),
                 "http_blocked_ports": (*settings.http_blocked_ports, *own_ports),
             }

@@ -48,6 +48,16 @@ def load_client_settings() -> "Settings":
     """Return the settings of a client of Temporal; finds a `dev` by its state folder."""
     loaded = load_settings()
     running = find_by_home(loaded.home)
-    if running is None or "temporal_address" in loaded.model_fields_set:
+    if running is not None and "temporal_address" not in loaded.model_fields_set:
+        loaded = loaded.model_copy(update={"temporal_address": running.temporal_address})
+    return share_payloads(loaded)
+
+
+def share_payloads(loaded: "Settings") -> "Settings":
+    """Return settings with the payload store of the `dev` that runs the Temporal of these settings."""
+    from orchestrator.store.home import locate_payloads
+
+    running = find_by_home(loaded.home)
+    if loaded.payload_store is not None or running is None or running.temporal_address != loaded.temporal_address:
         return loaded
-    return loaded.model_copy(update={"temporal_address": running.temporal_address})
+    return loaded.model_copy(update={"payload_store": locate_payloads(loaded.home)})

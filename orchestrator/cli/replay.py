@@ -70,13 +70,14 @@ def _replay_one(source: str, save: Path | None, *, as_json: bool) -> None:
         from orchestrator.temporal.replay import replay as replay_history
 
         configure("text", "error")
-        history = text
+        from orchestrator.temporal.payload_store.driver import build_data_converter
+
+        history, here = text, load_client_settings()
         if history is None:
-            here = load_client_settings()
             history = await RunReader(await connect(here), here).export_history(source)
         if save is not None:
             save.write_text(history)
-        return await replay_history(Path(source).stem, history)
+        return await replay_history(Path(source).stem, history, build_data_converter(here))
 
     failure = run_until_signal(work())
     if as_json:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
 
-from orchestrator.cli.environment import load_actions, load_settings
+from orchestrator.cli.environment import load_actions, load_settings, share_payloads
 from orchestrator.cli.files import require_writable
 from orchestrator.cli.output import print_line
 from orchestrator.cli.running_dev import (
@@ -109,7 +109,7 @@ def worker() -> None:
     from orchestrator.temporal.client.connection import wait_and_connect
     from orchestrator.temporal.worker import run_worker
 
-    settings = load_settings()
+    settings = share_payloads(load_settings())
     configure(settings.log_format, settings.log_level, metrics=settings.metrics_address is not None)
     known = load_actions(settings)
 
@@ -146,7 +146,8 @@ def _serve_api(*, with_worker: bool) -> None:
     from orchestrator.temporal.client.runs import Runs
     from orchestrator.temporal.worker import run_worker
 
-    settings = _choose_port(load_settings()) if with_worker else load_settings()
+    loaded = share_payloads(load_settings())
+    settings = _choose_port(loaded) if with_worker else loaded
     configure(settings.log_format, settings.log_level, metrics=True)
     known = load_actions(settings)
 

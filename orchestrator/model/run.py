@@ -219,6 +219,12 @@ class Run(Document):
         return cls(**(shared | details))
 
 
+MAX_PAYLOAD_BYTES = 1_900_000
+"""Temporal refuses payloads over 2 MiB, with their metadata and the command around them."""
+MAX_STORED_BYTES = 8_000_000
+"""With a payload store a value has no limit but the time and memory that it takes: to encode 8 MB takes up to 0.3 s."""
+
+
 class RunInfo(BaseModel):
     """The identity of a run, as it is recorded in history."""
 
@@ -230,6 +236,13 @@ class RunInfo(BaseModel):
     attempt: int = 1
     parent_run_id: str | None = None
     rerun_of: str | None = None
+    max_payload_bytes: int = MAX_PAYLOAD_BYTES
+    """Largest value that the run may record: larger where there is a payload store. A replay has the same limit."""
+
+    @property
+    def has_payload_store(self) -> bool:
+        """Whether large payloads of the run are stored outside of Temporal."""
+        return self.max_payload_bytes > MAX_PAYLOAD_BYTES
 
 
 def summarize_run(

@@ -15,7 +15,7 @@ from uuid import uuid4
 from orchestrator.errors import OperationRefused, OrchestratorError, ServerUnavailable
 from orchestrator.jsontools.suggestions import join_names
 from orchestrator.service.addressed_events import Address, AddressedEvents
-from orchestrator.service.plans import MAX_RECEIVED_BYTES, Plans
+from orchestrator.service.plans import MAX_REQUEST_BYTES, Plans
 from orchestrator.service.process_pool import Busy
 from orchestrator.service.runs import Operations
 from orchestrator.service.starts import Starts, digest_content
@@ -34,6 +34,7 @@ from orchestrator.store.deliveries import (
 )
 from orchestrator.store.records import ACTIVE, TriggerRow
 from orchestrator.store.triggers import Triggers
+from orchestrator.temporal.payload_store.driver import get_max_payload_bytes
 from orchestrator.temporal.payloads import measure_json
 
 CONCURRENT_STARTS = 32
@@ -80,6 +81,16 @@ class Events:
         self.subscribers = Subscribers(triggers, plans)
         self._tasks: set[asyncio.Task[None]] = set()
 
+    def require_acceptable_size(self, received: Any) -> None:
+        """Raise TooLarge for data that no run could start with: what is accepted must be able to start."""
+        size = measure_json(received)
+        limit = get_max_payload_bytes(self.starts.runs.settings) - MAX_REQUEST_BYTES
+        if size > limit:
+            raise TooLarge(
+                f"the data is {size:,} bytes as JSON; the limit is {limit:,}",
+                hint="store large data elsewhere and send a reference",
+            )
+
     async def accept(
         self, customer_id: str, name: str, data: Any, event_id: str | None = None, address: Address | None = None
     ) -> Delivery:
@@ -90,7 +101,7 @@ class Events:
         another event.
         """
         received = {"id": event_id or str(uuid4()), "name": name, "data": data}
-        require_acceptable_size(received)
+        self.require_acceptable_size(received)
         if address is not None:
             await self.addressed.require_space(customer_id)
         asked = await self.subscribers.ask_about_event(customer_id, received)
@@ -314,13 +325,3 @@ class Events:
         except OrchestratorError as error:
             return replace(start, state=FAILED, reason=str(error))
         return replace(start, state=STARTED)
-
-
-def require_acceptable_size(received: Any) -> None:
-    """Raise TooLarge for data that no run could start with: what is accepted must be able to start."""
-    size = measure_json(received)
-    if size > MAX_RECEIVED_BYTES:
-        raise TooLarge(
-            f"the data is {size:,} bytes as JSON; the limit is {MAX_RECEIVED_BYTES:,}",
-            hint="store large data elsewhere and send a reference",
-        )

@@ -22,7 +22,7 @@ from orchestrator.service.process_pool import ProcessPool
 from orchestrator.store.records import ARCHIVED, Version
 from orchestrator.store.ttl_cache import TtlCache
 from orchestrator.store.workflows import Definitions
-from orchestrator.temporal.payloads import MAX_PAYLOAD_BYTES, measure_json
+from orchestrator.temporal.payloads import measure_json
 from orchestrator.temporal.workflow_types import RESERVED_PREFIX
 
 P = ParamSpec("P")
@@ -30,10 +30,9 @@ ResultT = TypeVar("ResultT")
 
 DRAFT_VERSION = 0
 """The version of runs of drafts and of definitions that are not stored."""
-MAX_RECEIVED_BYTES = 1_000_000
-"""Limit of an event or the request to a webhook, as JSON."""
-MAX_PLAN_BYTES = MAX_PAYLOAD_BYTES - MAX_RECEIVED_BYTES - 10_000
-"""The request of a run holds the plan and the trigger data: whatever is accepted must be able to start."""
+MAX_PLAN_BYTES = 890_000
+MAX_REQUEST_BYTES = MAX_PLAN_BYTES + 10_000
+"""Of the request of a run without the trigger data, as JSON: whatever is accepted must be able to start."""
 MAX_PLANS = 200
 
 

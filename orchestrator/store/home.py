@@ -14,7 +14,9 @@ from pathlib import Path
 FOLDER_MODE = 0o700
 FILE_MODE = 0o600
 APPROVAL_FILE = "dev.approval-secret"
-OUR_FILES = ("temporal.*", "orchestrator.db*", "dev.*", "worker.log*")
+PAYLOADS = "payloads"
+"""Folder of the large payloads of runs."""
+OUR_FILES = ("temporal.*", "orchestrator.db*", "dev.*", "worker.log*", PAYLOADS)
 """Files of the state folder; a folder that has others too, such as a checkout or `/tmp`, keeps its mode and theirs."""
 
 
@@ -40,6 +42,11 @@ def secure_home(home: Path) -> None:
 def _list_our_files(home: Path) -> Iterator[Path]:
     for pattern in OUR_FILES:
         yield from home.glob(pattern)
+
+
+def locate_payloads(home: Path) -> str:
+    """Return where the embedded server stores large payloads, unless a setting says otherwise."""
+    return str(home / PAYLOADS)
 
 
 def read_approval_secret(home: Path) -> str:

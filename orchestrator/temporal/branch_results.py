@@ -6,7 +6,7 @@ from typing import Any, cast
 from orchestrator.interpreter.effects import BranchResult
 from orchestrator.interpreter.pending_compensation import PendingCompensation
 from orchestrator.model.run import ErrorDocument
-from orchestrator.temporal.payloads import MAX_PAYLOAD_BYTES, is_within
+from orchestrator.temporal.payloads import is_within
 from orchestrator.temporal.requests import omit_empty
 
 
@@ -25,12 +25,12 @@ def encode_branch_result(result: BranchResult, read: list[int]) -> dict[str, Any
     return entries
 
 
-def result_within_limit(entries: dict[str, Any]) -> dict[str, Any]:
+def result_within_limit(entries: dict[str, Any], limit: int) -> dict[str, Any]:
     """Trim the result of a branch that has not completed; its compensations are dropped last."""
-    if is_within(entries, MAX_PAYLOAD_BYTES):
+    if is_within(entries, limit):
         return entries
     trimmed = {name: value for name, value in entries.items() if name not in ("steps", "variables", "output")}
-    return trimmed if is_within(trimmed, MAX_PAYLOAD_BYTES) else {**trimmed, "compensations": []}
+    return trimmed if is_within(trimmed, limit) else {**trimmed, "compensations": []}
 
 
 def read_branch_result(entries: Mapping[str, Any]) -> BranchResult:

@@ -6,6 +6,7 @@ for ever, so each limit is checked before the server would:
     limit               whose              enforced by                what is lost above it
     MAX_RESULT_BYTES    chosen, 1.8 MB     activities/results.py      the step fails (not retried)
     MAX_PAYLOAD_BYTES   Temporal's 2 MiB   encode_or_fail, prepare    the step or run fails; a start is refused
+    MAX_STORED_BYTES    chosen, 8 MB       the same, with a store     the same: `RunInfo.max_payload_bytes` of a run
                                            result_within_limit        a failed branch's steps, then compensations
     MAX_TASK_BYTES      gRPC's 4 MiB       workflow/task_budget.py    nothing: the rest waits for the next task
     LOG_BYTES           chosen, 4 MiB      encode_state               the data of the oldest logged steps
@@ -32,12 +33,14 @@ from orchestrator.interpreter.state import RunState
 from orchestrator.interpreter.value_table import ValuesTooLarge, ValueTable, load_lines
 from orchestrator.jsontools.json_values import SCALARS
 from orchestrator.jsontools.text import shorten
+from orchestrator.model.run import MAX_PAYLOAD_BYTES, MAX_STORED_BYTES
 from orchestrator.temporal.compression import compress_text, decompress_text
 
-MAX_PAYLOAD_BYTES = 1_900_000
 MAX_TASK_BYTES = 3_000_000
-MAX_ENCODED_BYTES = 4 * MAX_PAYLOAD_BYTES
+MAX_ENCODED_BYTES = MAX_STORED_BYTES
 """Larger values are not even encoded."""
+INLINE = "orchestrator-inline"
+"""Metadata of a payload that is not to be stored outside of Temporal: it is not recorded."""
 PLAIN_BYTES = 65_536
 LOG_BYTES = (4 * 1_048_576, 1_048_576, 65_536)
 MAX_STATE_BYTES = 8 * 1_048_576
@@ -52,42 +55,53 @@ TRIMMED = "(dropped: the record of this run is too long)"
 """Replaces dropped data; recorded in histories."""
 
 
-def encode_or_fail(value: Any, what: str) -> RawValue:
+def encode_or_fail(value: Any, what: str, limit: int = MAX_PAYLOAD_BYTES) -> RawValue:
     """Encode a value for Temporal, once; raises StepFailed where it is too large or not JSON."""
-    (encoded,) = encode_all_or_fail((value,), what)
+    (encoded,) = encode_all_or_fail((value,), what, limit)
     return encoded
 
 
-def encode_all_or_fail(values: Sequence[Any], what: str) -> list[RawValue]:
+def encode_inline(value: Any) -> RawValue:
+    """Encode what is not recorded, such as the input of a local activity: it is not stored outside of Temporal."""
+    return keep_inline(RawValue(DefaultPayloadConverter().to_payload(value)))
+
+
+def keep_inline(encoded: RawValue) -> RawValue:
+    """Mark an encoded value as one that is not stored outside of Temporal."""
+    encoded.payload.metadata[INLINE] = b"true"
+    return encoded
+
+
+def encode_all_or_fail(values: Sequence[Any], what: str, limit: int = MAX_PAYLOAD_BYTES) -> list[RawValue]:
     """Encode values for Temporal, once; raises StepFailed where one is not JSON, or they are too large together."""
     # Values share their parts: 20 nodes that each double one take no memory, and a gigabyte as JSON.
     if measure_up_to(values, MAX_ENCODED_BYTES) > MAX_ENCODED_BYTES:
-        raise _build_too_large(what, f"more than {MAX_ENCODED_BYTES:,}", MAX_ENCODED_BYTES)
+        raise _build_too_large(what, f"more than {MAX_ENCODED_BYTES:,}", MAX_ENCODED_BYTES, limit)
     try:
         payloads: list[Payload] = [workflow.payload_converter().to_payload(value) for value in values]
     except (TypeError, ValueError, RuntimeError, RecursionError) as error:
         raise StepFailed(f"{what} is not JSON: {error}", recoverable=False) from error
     size = sum(len(payload.data) for payload in payloads)
-    if size > MAX_PAYLOAD_BYTES:
-        raise _build_too_large(what, f"{size:,}", size)
+    if size > limit:
+        raise _build_too_large(what, f"{size:,}", size, limit)
     return [RawValue(payload) for payload in payloads]
 
 
-def require_small(value: Any, what: str) -> None:
+def require_small(value: Any, what: str, limit: int) -> None:
     """Raise StepFailed where a value that is recorded elsewhere is larger than a payload may be."""
     # A number is counted as one byte and may have 25.
-    if measure_up_to(value, MAX_PAYLOAD_BYTES // 32) <= MAX_PAYLOAD_BYTES // 32:
+    if measure_up_to(value, limit // 32) <= limit // 32:
         return
     if measure_up_to(value, MAX_ENCODED_BYTES) > MAX_ENCODED_BYTES:
-        raise _build_too_large(what, f"more than {MAX_ENCODED_BYTES:,}", MAX_ENCODED_BYTES)
-    if (size := measure_json(value)) > MAX_PAYLOAD_BYTES:
-        raise _build_too_large(what, f"{size:,}", size)
+        raise _build_too_large(what, f"more than {MAX_ENCODED_BYTES:,}", MAX_ENCODED_BYTES, limit)
+    if (size := measure_json(value)) > limit:
+        raise _build_too_large(what, f"{size:,}", size, limit)
 
 
-def _build_too_large(what: str, shown: str, size: int) -> StepFailed:
+def _build_too_large(what: str, shown: str, size: int, limit: int) -> StepFailed:
     return StepFailed(
-        f"{what} is {shown} bytes; the limit is {MAX_PAYLOAD_BYTES:,}. Store large data elsewhere and pass a reference",
-        details={"bytes": size, "limit": MAX_PAYLOAD_BYTES},
+        f"{what} is {shown} bytes; the limit is {limit:,}. Store large data elsewhere and pass a reference",
+        details={"bytes": size, "limit": limit},
         recoverable=False,
     )
 
@@ -128,7 +142,7 @@ def is_within(value: Any, limit: int) -> bool:
     return measure_up_to(value, limit) <= limit and measure_json(value) <= limit
 
 
-def encode_state(state: RunState, envelope: Mapping[str, Any]) -> RawValue | None:
+def encode_state(state: RunState, envelope: Mapping[str, Any], limit: int = MAX_PAYLOAD_BYTES) -> RawValue | None:
     """Encode an object with the state in its field `state`; return `None` where it is too large without any detail."""
     fields = state.to_json()
     log = fields.pop("log")
@@ -149,7 +163,7 @@ def encode_state(state: RunState, envelope: Mapping[str, Any]) -> RawValue | Non
             encoded = encode_shared({**envelope, "state": {**fields, "log": trimmed}}, table)
         except ValueError:
             continue
-        if len(encoded.payload.data) <= MAX_PAYLOAD_BYTES:
+        if len(encoded.payload.data) <= limit:
             return encoded
     return None
 

@@ -1,6 +1,7 @@
 """Replay recorded histories with the current code."""
 
 from temporalio.client import WorkflowHistory
+from temporalio.converter import DataConverter
 from temporalio.worker import Replayer
 
 from orchestrator.errors import OrchestratorError
@@ -13,10 +14,10 @@ class HistoryUnreadable(OrchestratorError):
     code = "history_unreadable"
 
 
-async def replay(run_id: str, history: str) -> Exception | None:
+async def replay(run_id: str, history: str, converter: DataConverter = DataConverter.default) -> Exception | None:
     """Replay a history, the JSON that Temporal exports; return the nondeterminism error, or `None`.
 
-    The sandbox is on, which also finds what workflow code must not do.
+    `converter` reads stored payloads. The sandbox is on, which also finds what workflow code must not do.
     """
     try:
         parsed = WorkflowHistory.from_json(run_id, history)
@@ -27,6 +28,6 @@ async def replay(run_id: str, history: str) -> Exception | None:
     if first is None or not first.original_execution_run_id or not first.workflow_type.name:
         raise HistoryUnreadable("the history does not begin with WorkflowExecutionStarted")
     # The SDK's deadlock detection goes by the clock: on a busy machine it would take slowness for a difference.
-    replayer = Replayer(workflows=[RunWorkflow], debug_mode=True)
+    replayer = Replayer(workflows=[RunWorkflow], data_converter=converter, debug_mode=True)
     result = await replayer.replay_workflow(parsed, raise_on_replay_failure=False)
     return result.replay_failure

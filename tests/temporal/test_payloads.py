@@ -11,12 +11,11 @@ from orchestrator.interpreter.state import RunState
 from orchestrator.interpreter.step_record import Step
 from orchestrator.jsontools import json_values
 from orchestrator.language import values
-from orchestrator.model.run import ErrorDocument, RunInfo
+from orchestrator.model.run import MAX_PAYLOAD_BYTES, MAX_STORED_BYTES, ErrorDocument, RunInfo
 from orchestrator.simulator.simulate import EPOCH
 from orchestrator.temporal import compression, payloads
 from orchestrator.temporal.branch_results import result_within_limit
 from orchestrator.temporal.payloads import (
-    MAX_PAYLOAD_BYTES,
     encode_or_fail,
     encode_state,
     measure_up_to,
@@ -66,14 +65,21 @@ def test_a_state_that_cannot_be_compressed_is_too_large(monkeypatch: pytest.Monk
     assert encode_state(make_state(text=make_text(200_000)), {}) is None
 
 
+def test_with_a_payload_store_a_larger_state_is_carried_over() -> None:
+    state = make_state(text=make_text(4_000_000))
+
+    assert encode_state(state, {}) is None
+    assert encode_state(state, {}, MAX_STORED_BYTES) is not None
+
+
 def test_values_that_share_their_parts_are_not_written_out() -> None:
     """They take no memory, and a gigabyte as JSON: the workflow task ran until the deadlock detector stopped it."""
     value = make_doubled(20)
     started = time.process_time()
 
-    with pytest.raises(StepFailed, match=r"the result is more than 7,600,000 bytes; the limit is 1,900,000"):
+    with pytest.raises(StepFailed, match=r"the result is more than 8,000,000 bytes; the limit is 1,900,000"):
         encode_or_fail({"output": value}, "the result")
-    assert "steps" not in result_within_limit({"steps": {"s": value}})
+    assert "steps" not in result_within_limit({"steps": {"s": value}}, MAX_PAYLOAD_BYTES)
     assert time.process_time() - started < 2
 
 

@@ -84,11 +84,15 @@ class World:
 
 
 @asynccontextmanager
-async def open_world(server: DevServer, **more: Any) -> AsyncIterator[World]:
+async def open_world(
+    server: DevServer, *, queue: str = QUEUE, payload_store: str | None = None, **more: Any
+) -> AsyncIterator[World]:
     """Open a world on a server."""
-    settings = Settings(temporal_address=server.address, ui_url=server.ui_url, task_queue=QUEUE)
+    settings = Settings(
+        temporal_address=server.address, ui_url=server.ui_url, task_queue=queue, payload_store=payload_store
+    )
     client = await connect(settings)
-    world = World(client, Runs(client, settings), Scripts())
+    world = World(client, Runs(client, settings), Scripts(), queue)
     async with run_scripted_worker(world, **more):
         yield world
 

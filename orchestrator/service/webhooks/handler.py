@@ -15,7 +15,7 @@ from orchestrator.errors import ExpressionError, OperationRefused, OrchestratorE
 from orchestrator.model.run import Run
 from orchestrator.model.webhook_schemes import resolve_scheme
 from orchestrator.planner.webhook_checks import MAX_ANSWER_SECONDS
-from orchestrator.service.events import Events, require_acceptable_size
+from orchestrator.service.events import Events
 from orchestrator.service.runs import Operations
 from orchestrator.service.subscribers import start_for
 from orchestrator.service.webhooks.body import decode_query
@@ -152,7 +152,7 @@ class Webhooks:
                 if request.is_costly
                 else build_trigger_data(request, row.config)
             )
-            require_acceptable_size(received)
+            self.events.require_acceptable_size(received)
             key = await self._render_key(row, received) or key
             asked = await self.events.subscribers.ask_about_request(
                 row, await self._plan_start(row, received), received

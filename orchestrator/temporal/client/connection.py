@@ -15,6 +15,7 @@ from temporalio.service import RPCError, RPCStatusCode, TLSConfig
 from orchestrator.errors import OperationRefused, RunNotFound, ServerUnavailable
 from orchestrator.settings import Settings
 from orchestrator.telemetry.tracing import create_interceptors
+from orchestrator.temporal.payload_store.driver import build_data_converter
 from orchestrator.temporal.search_attributes import KEYS
 
 logger = logging.getLogger(__name__)
@@ -54,6 +55,7 @@ async def connect(settings: Settings) -> Client:
                 namespace=settings.temporal_namespace,
                 api_key=key.get_secret_value() if key else None,
                 tls=_tls(settings),
+                data_converter=build_data_converter(settings),
                 interceptors=create_interceptors(),
                 connect_timeout=timedelta(seconds=CONNECT_SECONDS),
                 # Compression costs more than it saves on loopback.

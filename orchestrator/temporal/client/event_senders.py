@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
-from temporalio.converter import DefaultPayloadConverter
 
 from orchestrator.interpreter.inbox import Event
 from orchestrator.temporal.requests import read_request
@@ -84,21 +82,21 @@ async def _iterate_events(client: Client, run_id: str) -> AsyncIterator[_SentEve
         if searched > MAX_SEARCHED:
             break
         if event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
-            for sent in _read_inbox(event.workflow_execution_started_event_attributes.input.payloads):
+            payloads = event.workflow_execution_started_event_attributes.input.payloads
+            for sent in _read_inbox(read_request(await client.data_converter.decode(payloads))):
                 yield sent
         if event.event_type != EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED:
             continue
         signal = event.workflow_execution_signaled_event_attributes
         if signal.signal_name == "event" and signal.input.payloads:
-            (message,) = DefaultPayloadConverter().from_payloads(signal.input.payloads[:1])
+            (message,) = await client.data_converter.decode(signal.input.payloads[:1])
             if isinstance(message, dict):
                 sent_at = event.event_time.ToDatetime(UTC)
                 yield _SentEvent(message, EventSender(signal.identity, signal.request_id), sent_at)
 
 
-def _read_inbox(payloads: Sequence[Payload]) -> Iterator[_SentEvent]:
+def _read_inbox(request: Mapping[str, Any]) -> Iterator[_SentEvent]:
     """Yield the unread events with which an execution began."""
-    request = read_request(DefaultPayloadConverter().from_payloads(payloads))
     for event in map(Event.from_json, request.get("inbox", ())):
         message = {"name": event.name, "payload": event.payload, "by": event.by, "step_id": event.step_id}
         yield _SentEvent(message, EventSender(event.by), None)

@@ -11,10 +11,12 @@ from typing import Any
 from urllib.parse import quote
 
 from temporalio.api.common.v1 import Payload
+from temporalio.api.history.v1 import History
 from temporalio.client import (
     Client,
     WorkflowFailureError,
     WorkflowHandle,
+    WorkflowHistory,
 )
 from temporalio.converter import DefaultPayloadConverter
 from temporalio.service import RPCError, RPCStatusCode
@@ -28,6 +30,7 @@ from orchestrator.temporal.client.rerun_reader import RerunReader
 from orchestrator.temporal.client.run_tree import RunTree
 from orchestrator.temporal.history.stream import Cursor, follow, follow_tail
 from orchestrator.temporal.history.stream_events import StreamEvent
+from orchestrator.temporal.payload_store.references import encode_history, load_payloads
 from orchestrator.temporal.requests import read_request
 
 REFRESH_SECONDS = 1.0
@@ -69,7 +72,8 @@ class RunReader:
         async with translate_rpc_errors(run_id):
             async for event in self._handle(run_id).fetch_history_events(page_size=1):
                 payloads = event.workflow_execution_started_event_attributes.input.payloads
-                return await asyncio.to_thread(_read_recorded_plan, payloads)
+                loaded = await load_payloads(payloads, self.client.data_converter)
+                return await asyncio.to_thread(_read_recorded_plan, loaded)
         raise RunNotFound(f"there is no run {run_id!r}")
 
     async def wait_for_result(self, run_id: str) -> Run:
@@ -136,9 +140,11 @@ class RunReader:
                 raise BadCursor("invalid cursor", hint="start over, without Last-Event-ID") from error
 
     async def export_history(self, run_id: str) -> str:
-        """Return the run's history as JSON, for replay."""
+        """Return the run's history as JSON, for replay; stored payloads are in it."""
         async with translate_rpc_errors(run_id):
-            return (await self._handle(run_id).fetch_history()).to_json()
+            history = await self._handle(run_id).fetch_history()
+            encoded = await encode_history(history.events, self.client.data_converter)
+            return WorkflowHistory(run_id, History.FromString(encoded).events).to_json()
 
     def build_links(self, run_id: str) -> dict[str, str]:
         """Return where a run is shown: `self` in the API, and `temporal_ui`."""

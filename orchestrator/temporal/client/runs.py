@@ -47,7 +47,8 @@ from orchestrator.temporal.client.run_reader import RunReader
 from orchestrator.temporal.client.updates import execute_update
 from orchestrator.temporal.client.visibility import RERUN_OF, STATUSES, Visibility, read_terminated_status
 from orchestrator.temporal.markdown import escape_markdown
-from orchestrator.temporal.payloads import MAX_PAYLOAD_BYTES, encode_state
+from orchestrator.temporal.payload_store.driver import encode_for_run, get_max_payload_bytes
+from orchestrator.temporal.payloads import encode_state
 from orchestrator.temporal.requests import (
     build_run_request,
     encode_request,
@@ -114,24 +115,30 @@ class Runs:
         delivery_id: str | None = None,
     ) -> PreparedRun:
         """Encode the request of a run. Raises OperationRefused where it is larger than Temporal stores."""
-        info = RunInfo(id=run_id or draw_run_id(plan.id), customer_id=plan.customer_id, trigger_type=trigger_type)
+        info = RunInfo(
+            id=run_id or draw_run_id(plan.id),
+            customer_id=plan.customer_id,
+            trigger_type=trigger_type,
+            max_payload_bytes=get_max_payload_bytes(self.settings),
+        )
         args = encode_request(build_run_request(plan, info, input_data=input_data, trigger=trigger))
-        _require_small(measure_arguments(args))
+        _require_small(measure_arguments(args), info.max_payload_bytes)
         return PreparedRun(plan, info, input_data, args, delivery_id, is_new=run_id is None)
 
     def prepare_rerun(self, rerun: Rerun, *, delivery_id: str | None = None) -> PreparedRun:
         """Encode the request of a rerun; its oldest steps lose their data where that is too much for Temporal."""
-        request = build_run_request(rerun.plan, rerun.info)
+        info = rerun.info.model_copy(update={"max_payload_bytes": get_max_payload_bytes(self.settings)})
+        request = build_run_request(rerun.plan, info)
         envelope = {**split_request(request)[1], **rerun.request}
-        encoded = encode_state(RunState.from_json(rerun.plan, envelope.pop("state")), envelope)
+        encoded = encode_state(RunState.from_json(rerun.plan, envelope.pop("state")), envelope, info.max_payload_bytes)
         if encoded is None:
             raise OperationRefused(
                 "the data of this run is too large to start another run with",
                 hint="begin at an earlier step, or store large data elsewhere and pass a reference",
             )
         args = encode_request(request, encoded)
-        _require_small(measure_arguments(args))
-        return PreparedRun(rerun.plan, rerun.info, None, args, delivery_id)
+        _require_small(measure_arguments(args), info.max_payload_bytes)
+        return PreparedRun(rerun.plan, info, None, args, delivery_id)
 
     async def start(self, run: PreparedRun) -> StartedRun:
         """Start a run. Where it has been started before, start nothing and return the first one.
@@ -232,7 +239,7 @@ class Runs:
         request = SignalWorkflowExecutionRequest(
             namespace=self.client.namespace,
             signal_name="event",
-            input=Payloads(payloads=await self.client.data_converter.encode([message])),
+            input=Payloads(payloads=await encode_for_run(self.client, run_id, [message])),
             identity=by or self.client.identity,
             request_id=key or str(uuid4()),
         )
@@ -317,10 +324,10 @@ class Runs:
                 raise OperationRefused(f"run {run_id} has already ended ({state})") from error
 
 
-def _require_small(size: int) -> None:
-    if size > MAX_PAYLOAD_BYTES:
+def _require_small(size: int, limit: int) -> None:
+    if size > limit:
         raise OperationRefused(
-            f"the workflow with its input is {size:,} bytes; the limit for starting a run is {MAX_PAYLOAD_BYTES:,}",
+            f"the workflow with its input is {size:,} bytes; the limit for starting a run is {limit:,}",
             hint="store large data elsewhere and pass a reference",
         )
 

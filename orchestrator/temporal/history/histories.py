@@ -5,9 +5,11 @@ from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from temporalio.api.history.v1 import History, HistoryEvent
+from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client, WorkflowHistoryEventFilterType
 from temporalio.service import RPCError, RPCStatusCode
+
+from orchestrator.temporal.payload_store.references import encode_history
 
 RETRY_SECONDS = 1.0
 """Wait after an error of the server."""
@@ -32,10 +34,10 @@ class Histories:
         self.client = client
 
     async def fetch(self, workflow_id: str, execution: str | None) -> bytes:
-        """Return the history of an execution, or of the latest one, encoded; raises RPCError."""
+        """Return the history of an execution, or of the latest one, encoded; raises RPCError and PayloadUnavailable."""
         handle = self.client.get_workflow_handle(workflow_id, run_id=execution)
         events = [event async for event in handle.fetch_history_events(skip_archival=True)]
-        return History(events=events).SerializeToString()
+        return await encode_history(events, self.client.data_converter)
 
     async def find_first_execution(self, workflow_id: str) -> str | None:
         """Return the id of a run's first execution; `None` where Temporal does not know it, or no longer stores it."""

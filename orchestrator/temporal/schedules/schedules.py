@@ -35,6 +35,8 @@ from orchestrator.settings import Settings
 from orchestrator.temporal.client.connection import translate_rpc_errors
 from orchestrator.temporal.client.runs import build_priority
 from orchestrator.temporal.markdown import escape_markdown
+from orchestrator.temporal.payload_store.driver import get_max_payload_bytes
+from orchestrator.temporal.payloads import encode_inline
 from orchestrator.temporal.requests import build_run_request, split_request
 from orchestrator.temporal.schedules.spec import build_policy, build_spec, parse_overlap_policy
 from orchestrator.temporal.search_attributes import VERSION, build_search_attributes
@@ -91,7 +93,12 @@ class Schedules:
         Raises CronError and OperationRefused where Temporal cannot represent the trigger, and OperationRefused where
         the schedule belongs to another database.
         """
-        info = RunInfo(id="", customer_id=plan.customer_id, trigger_type=TRIGGER_TYPE)
+        info = RunInfo(
+            id="",
+            customer_id=plan.customer_id,
+            trigger_type=TRIGGER_TYPE,
+            max_payload_bytes=get_max_payload_bytes(self.settings),
+        )
         attributes = TypedSearchAttributes(build_search_attributes(plan, info))
         action = self._action(plan, trigger, info, attributes)
         schedule = Schedule(
@@ -127,7 +134,8 @@ class Schedules:
         request = build_run_request(plan, info, input_data=trigger.config.get("input"), trigger={"type": TRIGGER_TYPE})
         return ScheduleActionStartWorkflow(
             name_run_type(plan.id),
-            args=split_request(request),
+            # They belong to no run: each run that it starts has them from the schedule.
+            args=[encode_inline(arg) for arg in split_request(request)],
             id=draw_run_id(plan.id),  # Temporal appends the time
             task_queue=self.settings.task_queue,
             typed_search_attributes=attributes,

@@ -70,7 +70,7 @@ class SegmentActivity:
             with trace_action(request.action, info.id, request.step_id, number):
                 return await call
 
-        return SegmentRun(clock, calls, call_action, self._unsent)
+        return SegmentRun(clock, calls, call_action, self._unsent, info.max_payload_bytes)
 
 
 async def run_segment(segment: SegmentRun, info: RunInfo, plan_json: bytes, state_json: bytes) -> None:
@@ -80,7 +80,7 @@ async def run_segment(segment: SegmentRun, info: RunInfo, plan_json: bytes, stat
         return
     plan, compiled = read_plan(plan_json)
     state = RunState.from_json(plan, loads(state_json))
-    effects = SegmentEffects(segment.clock, plan.yield_cost, segment.request)
+    effects = SegmentEffects(segment.clock, plan.yield_cost, info.max_payload_bytes, segment.request)
     loop = SegmentLoop()  # type: ignore[abstract]  # no I/O, no timers
     loop.create_task(walk(plan, info, state, effects, compiled))
     segment.has_walk_ended = lambda: effects.spent >= effects.max_cost

@@ -31,12 +31,14 @@ class SegmentEffects:
         self,
         clock: SegmentClock,
         max_cost: int,
+        max_payload_bytes: int,
         request: Callable[[ActRequest], PendingResult | None],
     ) -> None:
         """`request` asks for an action; it returns `None` for one that does not run in this segment."""
         self.repairs = Repairs()  # none come while a segment runs
         self.clock = clock
         self.max_cost = max_cost
+        self.max_payload_bytes = max_payload_bytes
         self.spent = 0
         """Cost of nodes and values since the walk began."""
         self._request = request
@@ -52,7 +54,7 @@ class SegmentEffects:
     async def act(self, request: ActRequest) -> ActionResult:
         """Call a fused action."""
         if request.fused:
-            require_small(request.parameters, f"the input of action {request.title!r}")
+            require_small(request.parameters, f"the input of action {request.title!r}", self.max_payload_bytes)
         pending = self._request(request) if request.fused else None
         if pending is None:
             await hold()

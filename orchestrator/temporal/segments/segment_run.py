@@ -17,7 +17,7 @@ from dataclasses import replace
 from activities.time_limits import await_apart
 from orchestrator.interpreter.effects import ActRequest
 from orchestrator.interpreter.segments import PendingResult, SegmentCall, SegmentClock, SegmentStep
-from orchestrator.temporal.payloads import MAX_PAYLOAD_BYTES
+from orchestrator.model.run import MAX_PAYLOAD_BYTES
 from orchestrator.temporal.segments.attempts import CallAction, make_attempts
 
 MAX_SECONDS = 0.5
@@ -43,8 +43,14 @@ class SegmentRun:
     """One segment."""
 
     def __init__(
-        self, clock: SegmentClock, calls: dict[str, SegmentCall], call_action: CallAction, unsent: Unsent
+        self,
+        clock: SegmentClock,
+        calls: dict[str, SegmentCall],
+        call_action: CallAction,
+        unsent: Unsent,
+        max_bytes: int = MAX_PAYLOAD_BYTES,
     ) -> None:
+        """`max_bytes` is what one payload may have."""
         self.clock = clock
         self.steps: list[SegmentStep] = []
         """Those that have ended, in that order."""
@@ -57,6 +63,7 @@ class SegmentRun:
         self._calls = calls
         self._call_action = call_action
         self._unsent = unsent
+        self._max_bytes = max_bytes
         self._pending: dict[str, PendingResult] = {}
         """Results that the walk waits for, by step."""
         self._waiting: deque[SegmentCall] = deque()
@@ -172,11 +179,11 @@ class SegmentRun:
         elapsed = int((time.monotonic() - self._began) * 1_000)
         step = replace(ended, milliseconds=max(elapsed, self.clock.milliseconds))
         encoded = step.encode()
-        if len(encoded) > MAX_PAYLOAD_BYTES:
+        if len(encoded) > self._max_bytes:
             # Results and errors are bounded: with its warnings it would fit into no segment, and be sent for ever.
             step = replace(step, warnings=("the warnings of the action are left out: they are too large",))
             encoded = step.encode()
-        if self._is_full or self.size + len(encoded) > MAX_PAYLOAD_BYTES:
+        if self._is_full or self.size + len(encoded) > self._max_bytes:
             self._is_full = True
             self._unsent[call.request.idempotency_key] = ended
             if len(self._unsent) > MAX_UNSENT:

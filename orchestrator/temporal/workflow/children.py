@@ -111,7 +111,9 @@ class Children:
         child = Child(shorten_id(f"{self.info.id}/{request.path}"), request.title, request.path, request.waits)
         entry = {"workflow_id": child.workflow_id, "path": request.path, "status": "running"}
         args = encode_all_or_fail(
-            split_request(self._branch_input(request, parallel, paused)), f"the input of branch {request.title!r}"
+            split_request(self._branch_input(request, parallel, paused)),
+            f"the input of branch {request.title!r}",
+            self.info.max_payload_bytes,
         )
         await self._take_budget(child, args)
         self.branches.append(entry)
@@ -174,10 +176,13 @@ class Children:
             customer_id=self.info.customer_id,
             trigger_type="workflow",
             parent_run_id=self.info.id,
+            max_payload_bytes=self.info.max_payload_bytes,
         )
         self.calls[request.step_id] = info.id
         args = encode_all_or_fail(
-            split_request(build_run_request(callee, info, input_data=request.input)), f"the input of {request.title!r}"
+            split_request(build_run_request(callee, info, input_data=request.input)),
+            f"the input of {request.title!r}",
+            info.max_payload_bytes,
         )
         child = Child(info.id, request.title, "", ())
         if request.wait:

@@ -32,7 +32,7 @@ from orchestrator.model.run import RunInfo
 from orchestrator.temporal.activity_inputs import build_activity_input
 from orchestrator.temporal.failures import translate_activity_error, unwrap_cause
 from orchestrator.temporal.markdown import escape_markdown
-from orchestrator.temporal.payloads import encode_or_fail
+from orchestrator.temporal.payloads import encode_or_fail, keep_inline
 from orchestrator.temporal.requests import omit_empty
 from orchestrator.temporal.workflow.activities import parse_activity_result, schedule_activity
 from orchestrator.temporal.workflow.cancellation import await_operation, count_cancellations
@@ -112,7 +112,7 @@ class TemporalEffects:
         self._nodes_total = 0
         self._local_actions = 0
         self._cost_total = 0
-        self.budget = TaskBudget()
+        self.budget = TaskBudget(has_payload_store=info.has_payload_store)
         self.segments = Segments(plan, info, self.budget, self._yield_to_server)
         self.children = Children(plan, info, inbox, self.budget, lambda: self.show())
 
@@ -141,7 +141,9 @@ class TemporalEffects:
 
     async def _act_alone(self, request: ActRequest) -> ActionResult:
         call = build_activity_input(self.info, self.plan.id, request)
-        arg = encode_or_fail(call.to_json(), f"the input of action {request.title!r}")
+        arg = encode_or_fail(call.to_json(), f"the input of action {request.title!r}", self.info.max_payload_bytes)
+        if request.local:
+            keep_inline(arg)
         await self.budget.take(arg)
         while request.local and self.budget.is_held_by_local_actions():
             await self._yield_to_server()

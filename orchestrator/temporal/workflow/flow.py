@@ -15,7 +15,7 @@ from orchestrator.interpreter.run_document import build_run_document, list_held_
 from orchestrator.interpreter.state import RunState
 from orchestrator.model.run import ErrorDocument, Run, find_owner
 from orchestrator.temporal.failures import build_run_failure
-from orchestrator.temporal.payloads import MAX_PAYLOAD_BYTES, PLAIN_BYTES, encode_state, is_within
+from orchestrator.temporal.payloads import PLAIN_BYTES, encode_state, is_within
 from orchestrator.temporal.requests import (
     build_run_request,
     build_unreadable_error,
@@ -116,12 +116,13 @@ class Flow:
             paused=self.effects.paused,
             branches=list(self.effects.children.branches),
         )
-        envelope = encode_state(self.state, split_request(request)[1])
+        limit = self.info.max_payload_bytes
+        envelope = encode_state(self.state, split_request(request)[1], limit)
         args = None if envelope is None else encode_request(request, envelope)
-        if args is not None and measure_arguments(args) > MAX_PAYLOAD_BYTES:
+        if args is not None and measure_arguments(args) > limit:
             # Together with the state the plan is compressed, and what both of them hold is written once.
             request.pop("input", None)
-            whole = encode_state(self.state, request)
+            whole = encode_state(self.state, request, limit)
             args = None if whole is None else wrap_whole_request(whole)
         if args is None and self._warn(TOO_LARGE):
             workflow.metric_meter().create_counter(STATES_TOO_LARGE, "Runs too large to continue as new.").add(1)

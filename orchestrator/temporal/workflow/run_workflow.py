@@ -95,7 +95,7 @@ class RunWorkflow:
         if outcome.error is not None:
             raise flow.build_failure(outcome.error)
         try:
-            return encode_or_fail({"output": outcome.output}, "the output of the run")
+            return encode_or_fail({"output": outcome.output}, "the output of the run", flow.info.max_payload_bytes)
         except StepFailed as failure:
             flow.state.status, flow.state.output = "failed", None
             flow.state.failure = build_error_document(failure, workflow.now())
@@ -104,17 +104,18 @@ class RunWorkflow:
     async def _run_branch(self, flow: Flow, exports: list[str]) -> Any:
         result = await execute_branch(flow.plan, flow.info, flow.state, flow.effects, exports)
         entries = encode_branch_result(result, flow.inbox.read)
+        limit = flow.info.max_payload_bytes
         if result.status == "completed":
             try:
-                return encode_or_fail(entries, "the result of the branch")
+                return encode_or_fail(entries, "the result of the branch", limit)
             except StepFailed as failure:
                 flow.state.status, flow.state.output = "failed", None
                 flow.state.failure = build_error_document(failure, workflow.now())
                 # What the branch did is still to be undone: only the run can do that.
-                raise flow.build_failure(flow.state.failure, result_within_limit(entries)) from failure
+                raise flow.build_failure(flow.state.failure, result_within_limit(entries, limit)) from failure
         if result.status == "failed" and result.error is not None:
-            raise flow.build_failure(result.error, result_within_limit(entries))
-        raise _build_cancellation(entries)
+            raise flow.build_failure(result.error, result_within_limit(entries, limit))
+        raise _build_cancellation(entries, limit)
 
     @workflow.signal
     async def event(self, message: Any = None) -> None:
@@ -232,12 +233,12 @@ async def _run_shielded(flow: Flow, work: Coroutine[Any, Any, Any]) -> Any:
             segments.require_end()
 
 
-def _build_cancellation(entries: dict[str, Any]) -> BaseException:
+def _build_cancellation(entries: dict[str, Any], limit: int) -> BaseException:
     """Return how a cancelled branch ends: what it has done, read and still owes can only be returned in a failure."""
     if not entries:
         return asyncio.CancelledError()
     error = ErrorDocument(message="the branch was cancelled", error_type="cancelled", timestamp=workflow.now())
-    return build_run_failure(error, result_within_limit({**entries, "cancelled": True}))
+    return build_run_failure(error, result_within_limit({**entries, "cancelled": True}, limit))
 
 
 __all__ = ["RunWorkflow"]

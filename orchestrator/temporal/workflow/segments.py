@@ -23,7 +23,7 @@ from orchestrator.interpreter.segments import PendingResult, SegmentCall, Segmen
 from orchestrator.model.plan import MAX_DELAY_SECONDS, Plan
 from orchestrator.model.run import RunInfo
 from orchestrator.temporal.markdown import escape_markdown
-from orchestrator.temporal.payloads import require_small, shorten_id
+from orchestrator.temporal.payloads import encode_inline, require_small, shorten_id
 from orchestrator.temporal.workflow.cancellation import await_uncancelled
 from orchestrator.temporal.workflow.task_budget import TaskBudget
 
@@ -66,7 +66,7 @@ class Segments:
     async def act(self, request: ActRequest) -> ActionResult:
         """Call an action; raises StepFailed when no attempt is left."""
         if not self._is_next(request.step_id):
-            require_small(request.parameters, f"the input of action {request.title!r}")
+            require_small(request.parameters, f"the input of action {request.title!r}", self.info.max_payload_bytes)
         attempts = 0
         while True:
             step = await self._call(SegmentCall(request, attempts))
@@ -170,9 +170,9 @@ class Segments:
         return workflow.start_local_activity(
             SEGMENT,
             args=[
-                self._build_head(calls, began, seed),
-                b"" if state is None else self._plan_json,
-                b"" if state is None else json.dumps(state).encode(),
+                encode_inline(self._build_head(calls, began, seed)),
+                encode_inline(b"" if state is None else self._plan_json),
+                encode_inline(b"" if state is None else json.dumps(state).encode()),
             ],
             activity_id=shorten_id(first.step_id),
             summary=escape_markdown(f"{first.title}{more}"),

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from temporalio import workflow
 from temporalio.common import RawValue
 
-from orchestrator.temporal.payloads import MAX_TASK_BYTES
+from orchestrator.temporal.payloads import MAX_TASK_BYTES, PLAIN_BYTES
 
 YIELD_SECONDS = 0.001
 """The shortest timer: it ends the workflow task."""
@@ -16,7 +16,9 @@ LOCAL_TIME = timedelta(seconds=1)
 class TaskBudget:
     """Counts what the current workflow task sends and how long it has lasted."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, has_payload_store: bool = False) -> None:
+        self._max_counted = PLAIN_BYTES if has_payload_store else MAX_TASK_BYTES
+        """What one payload takes of a task at most: a reference to it is sent where it is larger."""
         self._task = (-1, 0)
         """The history length that identifies the task, and the bytes it has sent."""
         self._first_local: tuple[int, datetime] | None = None
@@ -35,7 +37,7 @@ class TaskBudget:
         """Count the result of a local activity: it is sent when the workflow task ends."""
         length = workflow.info().get_current_history_length()
         used = self._task[1] if self._task[0] == length else 0
-        self._task = (length, used + size)
+        self._task = (length, used + min(size, self._max_counted))
 
     def is_half_used(self) -> bool:
         """Return whether the result of another segment might not fit into the workflow task."""
@@ -43,7 +45,7 @@ class TaskBudget:
 
     async def take(self, *args: RawValue) -> None:
         """Wait for the next workflow task where this one has no budget left for the arguments."""
-        size = sum(len(arg.payload.data) for arg in args)
+        size = sum(min(len(arg.payload.data), self._max_counted) for arg in args)
         while True:
             # The history grows between workflow tasks only, also in a replay.
             length = workflow.info().get_current_history_length()

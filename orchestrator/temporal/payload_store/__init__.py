@@ -1,0 +1,1 @@
+"""Store large payloads outside of Temporal: histories hold a reference to them."""
