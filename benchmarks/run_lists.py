@@ -131,6 +131,7 @@ async def _fill(database: Database, count: int) -> None:
             await connection.execute(insert(runs), [dict.fromkeys(columns) | row for row in rows])
             await connection.execute(insert(run_keys), keys)
     async with database.write_transaction() as connection:
+        await connection.execute(text("UPDATE runs SET has_rerun = true WHERE id IN (SELECT rerun_of FROM runs)"))
         await connection.execute(text("ANALYZE"))
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, exists, func, select
+from sqlalchemy import ColumnElement, func, select
 
 from orchestrator.errors import OrchestratorError
 from orchestrator.model.run import format_timestamp
@@ -15,8 +15,7 @@ TIMES = ("since", "until", "ended_since", "ended_until")
 MAX_SEARCHED = timedelta(days=31)
 """Longest range of start times in which the text of errors is searched for all workflows."""
 
-_RERUNS = runs.alias("reruns")
-HAS_RERUN = exists().where(_RERUNS.c.rerun_of == runs.c.id)
+HAS_RERUN = runs.c.has_rerun.is_not(None)
 """The condition that a run has been rerun."""
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Select, and_, bindparam, func, literal, or_, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from orchestrator.jsontools.text import shorten
@@ -30,7 +30,10 @@ LEARNT = ("workflow_name", "parent_run_id", "keys")
 """Columns that an update overwrites where it knows a value: not every writer does."""
 MAX_ERROR = 2_000
 MAX_RERUNS = 100
-SHOWN = [column for column in runs.c if column is not runs.c.archived]
+SHOWN = [column for column in runs.c if column.name not in ("archived", "has_rerun")]
+_RERUNS = runs.alias("reruns")
+FIND_RERUN = select(literal(True)).where(_RERUNS.c.rerun_of == bindparam("own_id")).limit(1).scalar_subquery()
+"""True where a rerun of a run was written before the run itself."""
 SELECT_RUNS = select(*SHOWN, workflows.c.name.label("stored_name")).select_from(
     runs.outerjoin(workflows, and_(workflows.c.customer_id == runs.c.customer_id, workflows.c.id == runs.c.workflow_id))
 )
@@ -83,7 +86,7 @@ class RunIndex:
     async def _put(self, batch: Sequence[RunSummary]) -> None:
         async with self.database.write_transaction() as connection:
             make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-            statement = make(runs)
+            statement = make(runs).values(has_rerun=FIND_RERUN)
             new = statement.excluded
             changed: dict[str, Any] = {name: new[name] for name in CHANGING}
             changed |= {name: func.coalesce(new[name], runs.c[name]) for name in LEARNT}
@@ -91,7 +94,11 @@ class RunIndex:
             is_due = and_(runs.c.completed_at.is_(None), or_(new.completed_at.is_not(None), is_newer))
             statement = statement.on_conflict_do_update(index_elements=["id"], set_=changed, where=is_due)
             # One statement for any number of rows, so that it is compiled once.
-            await connection.execute(statement, [_make_row(run) for run in batch])
+            rows = [_make_row(run) for run in batch]
+            await connection.execute(statement, [{**row, "own_id": row["id"]} for row in rows])
+            if rerun := [row["rerun_of"] for row in rows if row["rerun_of"] is not None]:
+                mark = update(runs).where(runs.c.id.in_(rerun), runs.c.has_rerun.is_(None))
+                await connection.execute(mark.values(has_rerun=True))
             keys = [
                 _replace_nul({"run_id": run.id, "name": name, "value": value, "customer_id": run.customer_id})
                 for run in batch

@@ -178,6 +178,7 @@ runs = Table(
     Column("keys", JSON(none_as_null=True)),
     Column("as_of", UtcTime),  # when the row was true; an older one does not overwrite it
     Column("archived", Boolean),  # false where Temporal had nothing to archive; null until that is known
+    Column("has_rerun", Boolean),  # null where there is no rerun of it
     Index(None, "customer_id", "started_at", "id"),
     Index(None, "customer_id", "workflow_id", "started_at"),
     Index(None, "started_at", "id"),
@@ -198,6 +199,7 @@ runs = Table(
     _index_present("reason", "reason", "started_at", "id"),
     _index_present("node_id", "node_id", "started_at", "id"),
     _index_present("error_type", "error_type", "started_at", "id"),
+    _index_present("has_rerun", "started_at", "id"),
     _index_present("error", "started_at", "id"),
     _index_present("error", "workflow_id", "started_at", "id"),
     Index(None, "archived", "completed_at"),

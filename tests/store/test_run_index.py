@@ -152,6 +152,16 @@ async def test_runs_are_filtered_by_what_they_wait_for_and_how_they_failed(
     assert await index.list_runs("third", RunFilter(**wanted)) == []
 
 
+async def test_a_run_that_is_written_after_its_rerun_has_been_rerun(index: RunIndex) -> None:
+    """An index that is filled again from Temporal begins with the newest runs."""
+    await index.put([make_run("again", 9, at=6, rerun_of="failed")])
+    await index.put([make_run("failed", 5, at=1, error="no", **FAILED)])
+    await index.put([make_run("again", 9, at=6, rerun_of="failed")])
+
+    assert [each.id for each in await index.list_runs("acme", RunFilter(rerun=True))] == ["failed"]
+    assert [each.id for each in await index.list_runs("acme", RunFilter(rerun=False))] == ["again"]
+
+
 async def test_the_text_of_all_errors_is_not_searched(index: RunIndex) -> None:
     for times in ({}, {"since": NOW, "until": NOW + timedelta(days=32)}, {"until": NOW}):
         with pytest.raises(FilterTooWide, match="one workflow or in a short time"):
@@ -324,9 +334,10 @@ async def test_nul_characters_are_replaced(index: RunIndex) -> None:
         (RunFilter(error="refused", workflow_id="w"), "ix_runs_with_error_workflow_id_"),
         (RunFilter(workflow_id="w"), "ix_runs_workflow_id_started_at_id"),
         (RunFilter(trigger_type="webhook"), "ix_runs_trigger_type_started_at_id"),
+        (RunFilter(rerun=True), "ix_runs_with_has_rerun_started_at_id"),
         (RunFilter(keys=(("order", "7"),)), "ix_run_keys_name_value_customer_id"),
     ],
-    ids=["reason", "node", "error type", "error text", "workflow", "trigger", "key"],
+    ids=["reason", "node", "error type", "error text", "workflow", "trigger", "rerun", "key"],
 )
 async def test_a_list_of_all_customers_uses_an_index(index: RunIndex, wanted: RunFilter, expected: str) -> None:
     """It searched a million runs from the newest on."""
