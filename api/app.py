@@ -23,6 +23,7 @@ from api.routes import (
     schedules,
     service,
     simulation,
+    steps,
     triggers,
     workflows,
 )
@@ -62,6 +63,7 @@ def create_app(services: Services) -> FastAPI:
         schedules,
         run_counts,
         runs,
+        steps,
         interventions,
         triggers,
         builder,

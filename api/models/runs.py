@@ -7,8 +7,7 @@ from pydantic import BaseModel, Field, JsonValue, model_validator
 from api.fields import TEXT
 from api.models.base import Model, PublishedVersion
 from api.models.workflows import EXAMPLE
-from api.paging import Page
-from orchestrator.model.run import ResolutionAction, RunSummary, Status, StepDocument
+from orchestrator.model.run import ResolutionAction, RunSummary, Status
 from orchestrator.reruns.preview import RerunPlan, StepCounts
 from orchestrator.service.explanations import Explanation
 
@@ -64,12 +63,6 @@ class RunCountsView(BaseModel):
     by_reason: dict[str, int] = Field(description="Runs by what they wait for.")
     by_workflow: dict[str, int] = Field(description="Runs by workflow ID.")
     failures: list[FailureGroupView] = Field(description="Failed runs that failed alike: the 20 largest groups.")
-
-
-class StepPage(Page[StepDocument]):
-    """One page of the steps of a run."""
-
-    complete: bool = Field(True, description="False where a part of the record could not be read: steps are missing.")
 
 
 class ExplanationView(BaseModel):

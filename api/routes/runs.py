@@ -23,12 +23,11 @@ from api.models.runs import (
     RunStarted,
     RunView,
     StartRequest,
-    StepPage,
     rerun_view,
 )
 from api.models.stuck import StuckView
 from api.paging import Cursor as PageCursor
-from api.paging import Limit, Page, cut_page, decode_cursor, encode_cursor
+from api.paging import Limit, Page, cut_page, decode_cursor
 from api.problems import StreamEnded, describe_problems
 from api.routes.interventions import require_edit
 from api.run_filters import Filter
@@ -179,19 +178,6 @@ async def get_run(run_id: RunId, services: ServicesDep, caller: Reader) -> Run:
     Where a part of the record is no longer stored, `complete` is false: what could be read is right.
     """
     return await services.operations.get_document(caller.customer_id, run_id)
-
-
-@router.get("/runs/{run_id}/steps", operation_id="listSteps", responses=FOUND)
-async def list_steps(
-    run_id: RunId, services: ServicesDep, caller: Reader, limit: Limit = 50, cursor: PageCursor = None
-) -> StepPage:
-    """List the steps of a run so far, in order."""
-    run = await services.operations.get_document(caller.customer_id, run_id)
-    steps = run.steps
-    begin = max((decode_cursor(cursor, int) or [0])[0], 0)
-    end = begin + limit
-    next_cursor = encode_cursor(end) if end < len(steps) else None
-    return StepPage(items=steps[begin:end], next_cursor=next_cursor, complete=run.complete)
 
 
 @router.get("/runs/{run_id}/explain", operation_id="explainRun", responses=FOUND)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from orchestrator.service.step_ports import find_port
 from orchestrator.service.workflows import Workflows
 from orchestrator.store.archive import Archive
 from orchestrator.store.ttl_cache import TtlCache
@@ -19,8 +20,6 @@ MAX_RUNS = 100
 MAX_COMPRESSED_BYTES = 4_000_000
 """Together; of larger documents fewer are read."""
 MAX_REMEMBERED = 10_000
-NO_PORTS = ("when", "skipped", "break")
-"""Decisions whether a node runs or a loop ends, not where to go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,18 +81,7 @@ def _read_taken(document: bytes) -> frozenset[tuple[str, str]]:
 def list_taken(steps: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
     """Yield the node and the port of each step that has been left by one."""
     for step in steps:
-        port = _find_port(step)
+        decision, output = step.get("decision"), step.get("output_data")
+        port = find_port(step["id"], step["status"], bool(step.get("completed_at")), decision, output)
         if port is not None:
             yield step["node_id"], port
-
-
-def _find_port(step: Mapping[str, Any]) -> str | None:
-    if not step.get("completed_at") or step["status"] == "cancelled" or step["id"].endswith("/compensate"):
-        return None
-    decision, output = step.get("decision"), step.get("output_data")
-    port = decision.get("port") if isinstance(decision, Mapping) else None
-    if isinstance(port, str) and port not in NO_PORTS:
-        return port
-    if isinstance(output, Mapping) and output.get("timed_out") is True:
-        return "timeout"
-    return "error" if step["status"] == "failed" else "next"

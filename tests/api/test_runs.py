@@ -208,6 +208,29 @@ async def test_steps_are_paged(api: httpx.AsyncClient) -> None:
     assert second["next_cursor"] is None
 
 
+async def test_steps_are_selected_and_summed_up(api: httpx.AsyncClient) -> None:
+    nodes = {"each": {"type": "loop", "collection": [1, 2, 3]}, "a": {"type": "set", "config": {"a": "{{ item }}"}}}
+    run_id = await start_run(api, nodes, "trigger -> each", "each -body-> a")
+    await wait_for_status(api, run_id, "completed")
+
+    wanted = {"node_id": "a", "order": "newest", "limit": 2}
+    first = (await api.get(f"/runs/{run_id}/steps", params=wanted)).json()
+    second = (await api.get(f"/runs/{run_id}/steps", params=wanted | {"cursor": first["next_cursor"]})).json()
+    assert [step["path"] for step in first["items"] + second["items"]] == ["each[2]", "each[1]", "each[0]"]
+    assert second["next_cursor"] is None
+
+    overview = (await api.get(f"/runs/{run_id}/overview", params={"iteration": "each[1]", "steps": 1})).json()
+    assert (overview["run"]["steps"], overview["run"]["steps_total"], overview["steps_stored"]) == ([], 4, 4)
+    assert [step["id"] for step in overview["steps"]] == ["each[1]/a"]
+    assert {node["node_id"]: node["statuses"] for node in overview["nodes"]} == {
+        "each": {"completed": 1},
+        "a": {"completed": 1},
+    }
+    assert overview["passes"][0]["statuses"] == {"completed": 3}
+    refused = await api.get(f"/runs/{run_id}/overview", params={"iteration": "each"})
+    assert refused.status_code == 422
+
+
 async def test_input_and_output_are_objects_where_empty(api: httpx.AsyncClient) -> None:
     """Clients read `input_data.x` and `output_data.x` without asking first; both were null."""
     run_id = await start_run(api, {"note": {"type": "end"}}, "trigger -> note")

@@ -75,7 +75,7 @@ CALLS = (
     Call("getRun", RUN, until="waiting"),
     Call("sendEvent", {**RUN, "name": "go"}, {"by": "Ada"}),
     Call("getRun", RUN, until="completed"),
-    *(Call(each, RUN) for each in ("listSteps", "streamRun", "drawRun", "explainRun")),
+    *(Call(each, RUN) for each in ("listSteps", "getRunOverview", "streamRun", "drawRun", "explainRun")),
     Call("listRuns", {"limit": 5}),
     *map(Call, ("countRuns", "listStuck")),
     Call("startBulk", body={"operation": "pause", "filter": {"workflow_id": "py_flow"}}, keeps="job"),

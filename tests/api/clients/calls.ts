@@ -113,6 +113,7 @@ async function callRuns(flow: Definition, failing: Definition): Promise<void> {
   await expectSuccess(api.POST("/api/v1/runs/{run_id}/events/{name}", { params: event, body: { by: "Ada" } }));
   await waitForStatus(started.id, "completed");
   await expectContent(api.GET("/api/v1/runs/{run_id}/steps", { params }));
+  await expectContent(api.GET("/api/v1/runs/{run_id}/overview", { params }));
   await expectContent(api.GET("/api/v1/runs/{run_id}/stream", { params, parseAs: "text" }));
   await expectContent(api.GET("/api/v1/runs/{run_id}/graph", { params, parseAs: "text" }));
   await expectContent(api.GET("/api/v1/runs/{run_id}/explain", { params }));

@@ -1,0 +1,231 @@
+"""Sum up the steps of a run: by node, by iteration, and the newest ones. No I/O.
+
+What is returned grows with the graph, not with the number of steps.
+"""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from itertools import islice
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from orchestrator.jsontools.text import shorten
+from orchestrator.model.run import OPERATOR_RETRY, Run, Status, StepDocument
+from orchestrator.service.step_ports import find_port
+
+URGENT: tuple[Status, ...] = ("failed", "retrying", "waiting", "pending", "running")
+"""What a person wants to see first, in this order."""
+MAX_MESSAGE = 300
+MAX_ITERATIONS = 100
+ITEM_COUNTS = ("count", "succeeded", "failed")
+
+
+class StepLine(BaseModel):
+    """A step without its data."""
+
+    id: str = Field(description="Step ID.")
+    node_id: str = Field(description="Node ID.")
+    path: str = Field("", description="Iterations and branches that the step is in, such as `each[7]`.")
+    status: Status = Field(description="Status of the step.")
+    started_at: datetime = Field(description="When it started.")
+    completed_at: datetime | None = Field(None, description="When it ended; null while it is running.")
+    duration_ms: int | None = Field(None, description="How long it took, in milliseconds.")
+    retry_count: int = Field(0, description="Number of attempts after the first.")
+    next_attempt_at: datetime | None = Field(None, description="When the next attempt is due; null while none is.")
+    run_id: str | None = Field(None, description="ID of the run that a `workflow` node has called.")
+    error_type: str | None = Field(None, description="Type of its error.")
+    error: str | None = Field(None, description="The first 300 characters of the message of its error.")
+    decision: Any = Field(None, description="What it compared, the values that it saw, and the port that it took.")
+    items: dict[str, int] | None = Field(None, description="Of a loop that has ended: `{count, succeeded, failed}`.")
+    reused: bool = Field(False, description="Done by the run that this one is a rerun of, and not done again.")
+
+
+class NodeSummary(BaseModel):
+    """The steps of one node."""
+
+    node_id: str = Field(description="Node ID.")
+    statuses: dict[Status, int] = Field(description="Number of its steps by status.")
+    ports: dict[str, int] = Field(description="Number of its steps by the port that they left by.")
+    first: StepLine = Field(
+        description="The step to look at first: the newest of those that failed, else that are open, else of all."
+    )
+    result: str = Field(
+        description="A digest of the result of that step: two steps with the same result have the same."
+    )
+
+
+class IterationSummary(BaseModel):
+    """An iteration or branch."""
+
+    index: int = Field(description="Its number, from 0.")
+    status: Status = Field(description="`completed` unless a step in it has failed or is open.")
+
+
+class PassSummary(BaseModel):
+    """The iterations of a loop, or the branches of a parallel."""
+
+    node_id: str = Field(description="ID of the loop or parallel.")
+    statuses: dict[Status, int] = Field(description="Number of iterations or branches by status.")
+    listed: list[IterationSummary] = Field(
+        description="At most 100 of them, in their order: those that failed or are open, then the last ones."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """The steps of a run, summed up."""
+
+    newest: list[StepLine]
+    """In the order in which they started."""
+    last: int | None
+    """Number of the oldest of them, where there are older ones."""
+    nodes: list[NodeSummary]
+    passes: list[PassSummary]
+
+
+@dataclass(frozen=True, slots=True)
+class StepFilter:
+    """Which steps: all fields that are given apply."""
+
+    step_id: str | None = None
+    node_id: str | None = None
+    statuses: frozenset[str] = frozenset()
+    iterations: Mapping[str, int] = field(default_factory=dict)
+    """Number of an iteration by the ID of its loop; what is outside the loop matches, too."""
+
+    def matches(self, step: StepDocument) -> bool:
+        """Return whether a step is wanted."""
+        return (
+            self.step_id in (None, step.id)
+            and self.node_id in (None, step.node_id)
+            and (not self.statuses or step.status in self.statuses)
+            and (not self.iterations or self._is_in_iterations(step.path))
+        )
+
+    def _is_in_iterations(self, path: str) -> bool:
+        return all(self.iterations.get(owner, index) == index for owner, index in _split_path(path))
+
+
+def select_steps(
+    run: Run, wanted: StepFilter, order: str, after: int | None, limit: int
+) -> tuple[list[StepDocument], int | None]:
+    """Return a page of the steps of a run, and the number of its last one where there are more.
+
+    A step has the same number for as long as the document has it, however many are added and dropped.
+    """
+    dropped = max(run.steps_total - len(run.steps), 0)
+    numbered = list(enumerate(run.steps, dropped))
+    if order == "newest":
+        numbered.reverse()
+    sign = -1 if order == "newest" else 1
+    rest = (
+        (number, step)
+        for number, step in numbered
+        if (after is None or sign * number > sign * after) and wanted.matches(step)
+    )
+    page = list(islice(rest, limit))
+    more = next(rest, None)
+    return [step for _, step in page], page[-1][0] if page and more is not None else None
+
+
+@lru_cache(maxsize=10_000)
+def _split_path(path: str) -> tuple[tuple[str, int], ...]:
+    """Return the loops and parallels that a path goes through: `each[2]/fan~1[0]` is `(each, 2), (fan, 0)`."""
+    parts = (part.rpartition("[") for part in path.split("/")) if path else ()
+    return tuple((OPERATOR_RETRY.sub("", owner), int(index.rstrip("]"))) for owner, _, index in parts)
+
+
+def summarize_run_steps(run: Run, iterations: Mapping[str, int], newest: int) -> Overview:
+    """Return the steps of the chosen iterations summed up, and the newest of those."""
+    wanted = StepFilter(iterations=iterations)
+    page, last = select_steps(run, wanted, "newest", None, newest)
+    return Overview(
+        newest=[_make_line(step) for step in reversed(page)],
+        last=last,
+        nodes=_summarize_nodes([step for step in run.steps if wanted.matches(step)]),
+        passes=list(_summarize_passes(run.steps, iterations)),
+    )
+
+
+def _make_line(step: StepDocument) -> StepLine:
+    shared = {name: getattr(step, name) for name in StepLine.model_fields if name in StepDocument.model_fields}
+    error = step.error or {}
+    return StepLine.model_construct(
+        **shared
+        | {
+            "error": shorten(str(error["message"]), MAX_MESSAGE) if error.get("message") else None,
+            "error_type": error.get("error_type"),
+            "items": _count_items(step.output_data) if step.completed_at else None,
+        }
+    )
+
+
+def _count_items(output: Any) -> dict[str, int] | None:
+    """Return the counts in the output of a loop; `None` for any other output."""
+    if not isinstance(output, Mapping):
+        return None
+    counts = {name: output.get(name) for name in ITEM_COUNTS}
+    return (
+        {name: count for name, count in counts.items() if type(count) is int} if type(counts["count"]) is int else None
+    )
+
+
+def _summarize_nodes(steps: Sequence[StepDocument]) -> list[NodeSummary]:
+    statuses: dict[str, Counter[Status]] = {}
+    ports: dict[str, Counter[str]] = {}
+    first: dict[str, StepDocument] = {}
+    for step in steps:
+        node = step.node_id
+        statuses.setdefault(node, Counter())[step.status] += 1
+        left_by = ports.setdefault(node, Counter())
+        port = find_port(step.id, step.status, step.completed_at is not None, step.decision, step.output_data)
+        if port is not None:
+            left_by[port] += 1
+        if node not in first or _rank(step.status) <= _rank(first[node].status):
+            first[node] = step
+    return [
+        NodeSummary(
+            node_id=node,
+            statuses=dict(statuses[node]),
+            ports=dict(ports[node]),
+            first=_make_line(step),
+            result=_digest(step),
+        )
+        for node, step in first.items()
+    ]
+
+
+def _rank(status: Status) -> int:
+    return URGENT.index(status) if status in URGENT else len(URGENT)
+
+
+def _digest(step: StepDocument) -> str:
+    result = [step.output_data, step.error and step.error.get("error_type")]
+    return hashlib.sha256(json.dumps(result, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _summarize_passes(steps: Sequence[StepDocument], iterations: Mapping[str, int]) -> Iterator[PassSummary]:
+    """Yield the iterations of each loop within the chosen iterations of the loops around it."""
+    found: dict[str, dict[int, Status]] = {}
+    for step in steps:
+        for owner, index in _split_path(step.path):
+            seen = found.setdefault(owner, {})
+            status: Status = step.status if step.status in URGENT else "completed"
+            before = seen.get(index)
+            if before is None or _rank(status) < _rank(before):
+                seen[index] = status
+            if iterations.get(owner, index) != index:
+                break
+    for owner, seen in found.items():
+        yield PassSummary(node_id=owner, statuses=dict(Counter(seen.values())), listed=_list_iterations(seen))
+
+
+def _list_iterations(seen: Mapping[int, Status]) -> list[IterationSummary]:
+    ordered = sorted(seen.items(), key=lambda entry: (_rank(entry[1]), -entry[0]))[:MAX_ITERATIONS]
+    return [IterationSummary(index=index, status=status) for index, status in sorted(ordered)]
