@@ -82,9 +82,10 @@ async def lay_out_definition(
     ],
     services: ServicesDep,
     caller: Reader,
+    opened: Opened = None,
 ) -> Response:
     """Lay out a definition without saving it: boxes and edges with coordinates. An invalid one as far as possible."""
-    text = await services.graphs.draw(make_unsaved_graph(caller.creates_for, definition), "layout")
+    text = await services.graphs.draw(make_unsaved_graph(caller.creates_for, definition), "layout", opened)
     return Response(text, media_type=MEDIA_TYPES["layout"])
 
 

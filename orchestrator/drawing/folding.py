@@ -15,11 +15,11 @@ def fold_scopes(scopes: list[TreeScope], opened: Collection[str]) -> list[TreeSc
     """
     if sum(len(scope.nodes) for scope in scopes) <= MAX_VISIBLE:
         return scopes
-    held: dict[str, int] = {}
+    held: dict[str, list[str]] = {}
     for scope in reversed(scopes):
         if scope.owner is not None:
-            inside = sum(1 + held.get(node.id, 0) for node in scope.nodes)
-            held[scope.owner.id] = held.get(scope.owner.id, 0) + inside
+            inside = [each for node in scope.nodes for each in (node.id, *held.get(node.id, ()))]
+            held[scope.owner.id] = inside + held.get(scope.owner.id, [])
     drawn: list[TreeScope] = []
     shown: set[str] = set()
     for scope in scopes:
@@ -29,7 +29,7 @@ def fold_scopes(scopes: list[TreeScope], opened: Collection[str]) -> list[TreeSc
         drawn.append(scope)
         for node in scope.nodes:
             if node.scopes and _is_folded(node, opened):
-                node.scopes, node.folded = [], held[node.id]
+                node.scopes, node.folded = [], tuple(held[node.id])
     return drawn
 
 

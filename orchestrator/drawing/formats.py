@@ -15,7 +15,7 @@ MEDIA_TYPES: dict[Format, str] = {
     "svg": "image/svg+xml",
     "layout": "application/json",
 }
-DRAWING_REVISION = 2
+DRAWING_REVISION = 3
 """Raised when the same definition is drawn differently: cached drawings are then read again."""
 
 

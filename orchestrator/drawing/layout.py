@@ -49,7 +49,7 @@ class Box(Frozen):
     width: int = Field(description="Width of the box.")
     height: int = Field(description="Height of the box.")
     marks: tuple[Mark, ...] = Field(description="Settings of the node, in words.")
-    folded: int = Field(0, description="Number of nodes that a folded loop or parallel holds; 0 for all others.")
+    folded: tuple[str, ...] = Field((), description="IDs of the nodes that a folded loop or parallel holds.")
 
 
 class ScopeFrame(Frozen):

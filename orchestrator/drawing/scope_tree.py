@@ -39,8 +39,8 @@ class TreeNode:
     ports: tuple[str, ...] = (NEXT,)
     position: tuple[float, float] | None = None
     scopes: list["TreeScope"] = field(default_factory=list)
-    folded: int = 0
-    """Number of nodes that it holds and that are not drawn."""
+    folded: tuple[str, ...] = ()
+    """IDs of the nodes that it holds and that are not drawn."""
 
 
 @dataclass(slots=True, eq=False)

@@ -84,11 +84,22 @@ async def test_a_run_of_100_000_steps_opens_with_the_newest_of_them(
     await served[0].operations.archive.put(
         [ArchivedRun(run_id, customer, times["completed_at"], compress_document(run))]
     )
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
     await page.goto(f"/#/runs/{run_id}")
 
     steps_card = page.get_by_role("region", name="Steps", exact=True)
     await expect(steps_card).to_contain_text("100,000 · newest first")
     await expect(steps_card.get_by_role("row")).to_have_count(101)
     await expect(page.get_by_role("button", name="n0_9, set, completed, 1,000 ")).to_be_visible()
+    await steps_card.get_by_role("button", name="Show more").click()
+    await expect(steps_card.get_by_role("row")).to_have_count(501)
+    await steps_card.get_by_role("button", name="Show more").click()
+    await expect(steps_card.get_by_role("row")).to_have_count(701)
     await page.get_by_role("combobox", name="Each 0").select_option(label="item 9999 · completed")
-    await expect(page.get_by_role("button", name="n0_9, set, completed")).to_be_visible()
+    await page.get_by_role("button", name="n0_9, set, completed").click()
+    await expect(page.get_by_role("region", name="Step n0_9")).to_contain_text("each0[9998]/n0_9")
+    await page.get_by_label("Number of the item of Each 0").fill("9001")
+    await page.get_by_label("Number of the item of Each 0").press("Enter")
+    await expect(page.get_by_role("region", name="Step n0_9")).to_contain_text("each0[9000]/n0_9")
+    assert not [url for url in asked if url.partition("?")[0].endswith(run_id)], "the run document was read whole"

@@ -129,6 +129,8 @@ async def test_a_failed_run_is_run_again_from_a_node_after_a_look_at_what_is_reu
     await expect(page.get_by_role("button", name="Charge card, action, begins here")).to_be_visible()
     await expect(page.get_by_role("button", name="Each line, loop, reused")).to_be_visible()
     assert len((await api.get("/runs")).json()["items"]) == 1
+    await page.get_by_role("combobox", name="Each line").select_option(label="item 1 · completed")
+    await expect(page.get_by_role("button", name="Reserve stock, action, reused")).to_be_visible()
     await page.get_by_role("button", name="Start the rerun").click()
 
     await expect(page.get_by_text("Completed in")).to_be_visible()

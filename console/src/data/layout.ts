@@ -24,8 +24,8 @@ export interface Box {
   width: number;
   height: number;
   marks: Mark[];
-  /** Number of nodes that a folded loop or parallel holds; 0 for all others. */
-  folded: number;
+  /** IDs of the nodes that a folded loop or parallel holds. */
+  folded: string[];
 }
 
 export interface ScopeFrame {

@@ -67,24 +67,67 @@ export interface ErrorDocument {
   timestamp?: string | null;
 }
 
-export interface Step {
+interface StepHead {
   id: string;
   node_id: string;
   path: string;
   status: Status;
   started_at: string;
   completed_at: string | null;
-  input_data: Json;
-  output_data: Json;
-  error: ErrorDocument | null;
   retry_count: number;
   duration_ms: number | null;
-  warnings: string[];
   decision: Json;
-  attempts?: JsonObject[];
   next_attempt_at?: string | null;
   /** ID of the run that a `workflow` node has called. */
   run_id?: string | null;
+}
+
+export interface Step extends StepHead {
+  input_data: Json;
+  output_data: Json;
+  error: ErrorDocument | null;
+  warnings: string[];
+  attempts?: JsonObject[];
+}
+
+/** A step without its data. */
+export interface StepLine extends StepHead {
+  error: string | null;
+  error_type: string | null;
+  /** Of a loop that has ended. */
+  items: { count: number; succeeded?: number; failed?: number } | null;
+}
+
+export type StatusCounts = Partial<Record<Status, number>>;
+
+/** The steps of one node. */
+export interface NodeSummary {
+  node_id: string;
+  statuses: StatusCounts;
+  ports: Record<string, number>;
+  /** The step to look at first. */
+  first: StepLine;
+  /** Steps with the same result have the same. */
+  result: string;
+}
+
+/** The iterations of a loop, or the branches of a parallel. */
+export interface PassSummary {
+  node_id: string;
+  statuses: StatusCounts;
+  /** Some of them: those that failed or are open, and the last ones. */
+  listed: { index: number; status: Status }[];
+}
+
+/** A run with its steps summed up: its size does not depend on their number. */
+export interface Overview {
+  run: Run;
+  steps_stored: number;
+  /** The newest ones. */
+  steps: StepLine[];
+  next_cursor: string | null;
+  nodes: NodeSummary[];
+  passes: PassSummary[];
 }
 
 export interface Wait {
@@ -99,7 +142,6 @@ export interface Run extends RunSummary {
   trigger_data: Json;
   input_data: Json;
   context: JsonObject;
-  steps: Step[];
   current_node_id: string | null;
   error: string | null;
   failure: ErrorDocument | null;

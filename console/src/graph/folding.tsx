@@ -4,44 +4,59 @@ import { get, type Problem } from "../data/api";
 import type { Layout } from "../data/layout";
 import { usePolled } from "../data/polling";
 
+/** IDs of the boxes that were opened. */
+export interface Opened {
+  ids: string[];
+  toggle: (id: string) => void;
+}
+
 export interface FoldedGraph {
   layout: Layout | null;
   error: Problem | null;
-  /** IDs of the boxes that were opened. */
-  opened: string[];
-  toggle: (id: string) => void;
+  opened: Opened;
+}
+
+/** Hold which boxes of a graph are open. */
+export function useOpened(): Opened {
+  const [ids, setIds] = useState<string[]>([]);
+  return { ids, toggle: (id) => setIds(ids.includes(id) ? ids.filter((each) => each !== id) : [...ids, id]) };
+}
+
+/** Return what the API is asked for: which boxes are open, of a graph that is too large to have all of them open. */
+export function queryOpened({ ids }: Opened): { open: string[] } {
+  return { open: ids.length > 0 ? ids : [""] };
 }
 
 /** Read the graph at a path of the API, with the boxes open that were opened here. */
 export function useFoldedGraph(path: string, key: string): FoldedGraph {
-  const [opened, setOpened] = useState<string[]>([]);
+  const opened = useOpened();
   const [last, setLast] = useState<{ path: string; layout: Layout } | null>(null);
   const { value, error } = usePolled(
     async (signal) => {
-      const layout = await get<Layout>(path, { format: "layout", open: opened.length > 0 ? opened : [""] }, signal);
+      const layout = await get<Layout>(path, { format: "layout", ...queryOpened(opened) }, signal);
       setLast({ path, layout });
       return layout;
     },
-    `${key} ${opened.join("\n")}`,
+    `${key} ${opened.ids.join("\n")}`,
     0,
   );
-  const toggle = (id: string) => setOpened(opened.includes(id) ? opened.filter((each) => each !== id) : [...opened, id]);
   // While a box is opened, the graph stays as it was.
-  return { layout: value ?? (last?.path === path ? last.layout : null), error, opened, toggle };
+  return { layout: value ?? (last?.path === path ? last.layout : null), error, opened };
 }
 
 interface Props {
-  graph: FoldedGraph;
+  layout: Layout | null;
+  opened: Opened;
   selected: string | null;
 }
 
 /** The button that opens or folds the chosen box. */
-export function FoldButton({ graph: { layout, opened, toggle }, selected }: Props) {
+export function FoldButton({ layout, opened: { ids, toggle }, selected }: Props) {
   const box = layout?.boxes.find(({ id }) => id === selected);
-  if (!box || (!box.folded && !opened.includes(box.id))) return null;
+  if (!box || (box.folded.length === 0 && !ids.includes(box.id))) return null;
   return (
     <button type="button" class="small" onClick={() => toggle(box.id)}>
-      {box.folded ? `Open “${box.name}”` : `Fold “${box.name}”`}
+      {box.folded.length > 0 ? `Open “${box.name}”` : `Fold “${box.name}”`}
     </button>
   );
 }

@@ -60,7 +60,7 @@ export function Graph({ layout, label, states, selected = null, onSelect }: Prop
 
 /** Whether the box holds the boxes of a body or of branches. */
 function isContainer({ type, folded }: Box): boolean {
-  return (type === "loop" || type === "parallel") && folded === 0;
+  return (type === "loop" || type === "parallel") && folded.length === 0;
 }
 
 function nodeElementId(id: string): string {

@@ -25,7 +25,7 @@ interface Props {
 /** The node. */
 export function NodeBox({ box, state, isSelected, isEntry, elementId, onSelect, onKey }: Props) {
   const { x, y, width, height, type } = box;
-  const hidden = box.folded > 0 ? `${formatCount(box.folded, "node")}, folded` : "";
+  const hidden = box.folded.length > 0 ? `${formatCount(box.folded.length, "node")}, folded` : "";
   const line = [hidden, state?.line || (hidden ? "" : box.detail)].filter(Boolean).join(" · ");
   const press = (event: KeyboardEvent) => {
     if (event.key === "Enter" || event.key === " ") {
@@ -108,7 +108,7 @@ function cut(text: string, width: number): string {
 
 /** Return what a screen reader says: `Charge card, action, failed · 3 attempts`. */
 function describe(box: Box, state: NodeState | undefined): string {
-  const parts = [box.name, box.type, box.folded > 0 ? `folded, ${formatCount(box.folded, "node")}` : ""];
+  const parts = [box.name, box.type, box.folded.length > 0 ? `folded, ${formatCount(box.folded.length, "node")}` : ""];
   if (state) parts.push(state.word.toLowerCase(), state.line && state.line !== state.word ? state.line : "");
   else parts.push(box.detail);
   return parts.filter(Boolean).join(", ");

@@ -1,11 +1,10 @@
 // What each node of a run shows on the graph, from the steps that the run has recorded.
 import type { Edge, Layout } from "../data/layout";
-import type { JsonObject, Run, Status, Step } from "../data/types";
+import type { NodeSummary, Run, Status, StepLine } from "../data/types";
 import type { IconName } from "../parts/icon";
 import { hasEnded, STATUSES, type Tone } from "../parts/status";
 import { formatDuration, formatNumber } from "../parts/time";
-import { portOf, summarizeDecision } from "./decisions";
-import { isPicked, locate, type Picks } from "./paths";
+import { summarizeDecision } from "./decisions";
 
 export interface NodeState {
   tone: Tone | "none";
@@ -13,7 +12,6 @@ export interface NodeState {
   word: string;
   /** The line below the title; the layout's own where it is empty. */
   line: string;
-  steps: Step[];
 }
 
 /** `unusual` is taken by few runs; `first` and `second` by one of two runs that are compared. */
@@ -28,34 +26,19 @@ export interface GraphStates {
 
 /** Statuses from the one that a person wants to see first, where a node has run several times. */
 const URGENCY: Status[] = ["failed", "retrying", "waiting", "pending", "running", "cancelled", "skipped", "completed"];
-/** Decisions whether a node runs or a loop ends, not where to go on. */
-const NO_PORTS = ["when", "skipped", "break"];
-const TO_COME = { tone: "none", icon: null, word: "To come", line: "", steps: [] } as const;
-const NOT_TAKEN = { tone: "off", icon: null, word: "Not taken", line: "not taken", steps: [] } as const;
-
-/** Return the steps of the chosen iterations, by node. */
-export function groupSteps(layout: Layout, run: Run, picks: Picks): Map<string, Step[]> {
-  const loops = new Set(layout.boxes.filter(({ type }) => type === "loop").map(({ id }) => id));
-  const groups = new Map<string, Step[]>();
-  for (const step of run.steps) {
-    if (!isPicked(locate(step.path, (id) => loops.has(id)), picks)) continue;
-    const group = groups.get(step.node_id);
-    if (group) group.push(step);
-    else groups.set(step.node_id, [step]);
-  }
-  return groups;
-}
+const TO_COME = { tone: "none", icon: null, word: "To come", line: "" } as const;
+const NOT_TAKEN = { tone: "off", icon: null, word: "Not taken", line: "not taken" } as const;
 
 /** Return the states of all nodes and edges. */
-export function computeStates(layout: Layout, run: Run, picks: Picks): GraphStates {
-  const groups = groupSteps(layout, run, picks);
+export function computeStates(layout: Layout, run: Run, summaries: NodeSummary[]): GraphStates {
+  const groups = new Map(summaries.map((each) => [each.node_id, each]));
   const pending = hasEnded(run.status) ? new Set<string>() : findReachable(layout.edges, groups);
   const nodes = new Map<string, NodeState>();
   for (const { id, type } of layout.boxes) {
-    const steps = groups.get(id);
-    if (steps) nodes.set(id, describeSteps(steps, type));
+    const summary = groups.get(id);
+    if (summary) nodes.set(id, describeSteps(summary, type));
     else if (id === "trigger" || type === "trigger") nodes.set(id, describeStart(run));
-    else nodes.set(id, pending.has(id) ? { ...TO_COME, steps: [] } : { ...NOT_TAKEN, steps: [] });
+    else nodes.set(id, pending.has(id) ? TO_COME : NOT_TAKEN);
   }
   const isOff = (id: string) => nodes.get(id)?.tone === "off" && !groups.has(id);
   const edges = new Map<Edge, EdgeState>();
@@ -63,16 +46,25 @@ export function computeStates(layout: Layout, run: Run, picks: Picks): GraphStat
   return { nodes, edges };
 }
 
+/** Return the number of steps that a node has, of some statuses or of all. */
+export function countSteps({ statuses }: NodeSummary, isCounted: (status: Status) => boolean = () => true): number {
+  return Object.entries(statuses).reduce((total, [status, number]) => (isCounted(status as Status) ? total + number : total), 0);
+}
+
+/** Return whether a node has steps that have not ended. */
+export function isOpen(summary: NodeSummary): boolean {
+  return countSteps(summary, (status) => !hasEnded(status)) > 0;
+}
+
 function describeStart(run: Run): NodeState {
-  return { tone: "ok", icon: "completed", word: "Started", line: `${run.trigger_type} start`, steps: [] };
+  return { tone: "ok", icon: "completed", word: "Started", line: `${run.trigger_type} start` };
 }
 
 /** Return the nodes that the run may still come to: what lies behind its open steps. */
-function findReachable(edges: Edge[], groups: Map<string, Step[]>): Set<string> {
+function findReachable(edges: Edge[], groups: Map<string, NodeSummary>): Set<string> {
   const next = new Map<string, string[]>();
   for (const { source, target } of edges) next.set(source, [...(next.get(source) ?? []), target]);
-  const isOpen = (steps: Step[]) => steps.some(({ status }) => !hasEnded(status));
-  let front = [...groups].filter(([, steps]) => isOpen(steps)).map(([id]) => id);
+  let front = [...groups.values()].filter(isOpen).map(({ node_id }) => node_id);
   if (front.length === 0) front = ["trigger", ...groups.keys()];
   const reached = new Set<string>();
   while (front.length > 0) {
@@ -83,58 +75,49 @@ function findReachable(edges: Edge[], groups: Map<string, Step[]>): Set<string> 
   return reached;
 }
 
-function describeSteps(steps: Step[], type: string): NodeState {
-  const byStatus = new Map<Status, number>();
-  for (const { status } of steps) byStatus.set(status, (byStatus.get(status) ?? 0) + 1);
-  const last = steps[steps.length - 1] as Step;
-  const status = steps.length > 1 ? (URGENCY.find((each) => byStatus.has(each)) ?? last.status) : last.status;
-  const { word, tone, icon } = STATUSES[status];
-  const shown = steps.length > 1 ? describeMany(byStatus, steps.length) : describeOne(last, type);
-  return { tone, icon, word, line: shown, steps };
+function describeSteps(summary: NodeSummary, type: string): NodeState {
+  const { word, tone, icon } = STATUSES[summary.first.status];
+  const total = countSteps(summary);
+  const line = total > 1 ? describeMany(summary, total) : describeOne(summary.first, type);
+  return { tone, icon, word, line };
 }
 
-function describeMany(byStatus: Map<Status, number>, total: number): string {
-  const others = URGENCY.filter((each) => each !== "completed" && byStatus.has(each));
-  const parts = others.map((each) => `${formatNumber(byStatus.get(each) ?? 0)} ${STATUSES[each].word.toLowerCase()}`);
+function describeMany({ statuses }: NodeSummary, total: number): string {
+  const others = URGENCY.filter((each) => each !== "completed" && statuses[each]);
+  const parts = others.map((each) => `${formatNumber(statuses[each] ?? 0)} ${STATUSES[each].word.toLowerCase()}`);
   return [`${formatNumber(total)} ×`, ...parts].join(" · ");
 }
 
-function describeOne(step: Step, type: string): string {
+function describeOne(step: StepLine, type: string): string {
   const decided = summarizeDecision(step.decision);
   if (decided) return decided;
   if (type === "loop") return describeLoop(step);
   const attempts = step.retry_count > 0 ? `attempt ${step.retry_count + 1}` : "";
-  const error = step.error && step.status !== "completed" ? step.error.error_type.replaceAll("_", " ") : "";
+  const error = step.error_type && step.status !== "completed" ? step.error_type.replaceAll("_", " ") : "";
   const took = hasEnded(step.status) && step.duration_ms ? formatDuration(step.duration_ms) : "";
   const word = STATUSES[step.status].word;
   return [step.status === "completed" && took ? "" : word, error, attempts, took].filter(Boolean).join(" · ");
 }
 
-function describeLoop(step: Step): string {
-  const output = (step.output_data ?? {}) as JsonObject;
-  if (typeof output.count !== "number") return STATUSES[step.status].word;
-  const failed = Number(output.failed) > 0 ? `, ${formatNumber(Number(output.failed))} failed` : "";
-  return `${formatNumber(Number(output.succeeded ?? output.count))} of ${formatNumber(output.count)}${failed}`;
+function describeLoop({ items, status }: StepLine): string {
+  if (!items) return STATUSES[status].word;
+  const failed = items.failed ? `, ${formatNumber(items.failed)} failed` : "";
+  return `${formatNumber(items.succeeded ?? items.count)} of ${formatNumber(items.count)}${failed}`;
 }
 
-function classifyEdge(edge: Edge, groups: Map<string, Step[]>, run: Run): EdgeState {
-  const sources = groups.get(edge.source) ?? [];
+function classifyEdge(edge: Edge, groups: Map<string, NodeSummary>, run: Run): EdgeState {
+  const source = groups.get(edge.source);
   const isReached = groups.has(edge.target);
-  if (edge.source === "trigger") return isReached ? "taken" : hasEnded(run.status) ? "off" : "open";
-  if (sources.length === 0) return hasEnded(run.status) ? "off" : "open";
+  const unknown = hasEnded(run.status) ? "off" : "open";
+  if (edge.source === "trigger") return isReached ? "taken" : unknown;
+  if (!source) return unknown;
   if (edge.kind === "entry") return isReached ? "taken" : "open";
-  const ended = sources.filter(({ status }) => hasEnded(status));
-  const isTaken = ended.some((step) => edge.kind === "onward" || leavesBy(step, edge.port));
+  const isTaken = edge.kind === "onward" ? countSteps(source, hasEnded) > 0 : leavesBy(source, edge.port);
   if (edge.kind === "exit") return isTaken ? "taken" : "open";
-  if (isTaken) return isReached ? "taken" : hasEnded(run.status) ? "off" : "open";
-  return ended.length === sources.length ? "off" : "open";
+  if (isTaken) return isReached ? "taken" : unknown;
+  return isOpen(source) ? "open" : "off";
 }
 
-function leavesBy(step: Step, port: string): boolean {
-  const decided = portOf(step.decision);
-  if (decided !== null && !NO_PORTS.includes(decided)) return decided === port;
-  const output = (step.output_data ?? {}) as JsonObject;
-  if (output.timed_out === true) return port === "timeout";
-  if (step.error && step.status === "failed") return port === "error";
-  return port !== "error" && port !== "timeout" && step.status !== "cancelled";
+function leavesBy({ ports }: NodeSummary, port: string): boolean {
+  return Boolean(ports[port]) || (Boolean(ports.next) && port !== "error" && port !== "timeout");
 }

@@ -6,9 +6,21 @@ import { Loading, NotLoaded } from "./notices";
 const SLOW_MS = 300;
 const RETRY_MS = 2000;
 
+/** What has not been asked for yet. */
+const waiting = new Set<() => Promise<unknown>>();
+
+/** Load all parts: a server that restarts later keeps nobody from opening another page or dialog. */
+export async function preloadParts(): Promise<void> {
+  for (const load of waiting) {
+    waiting.delete(load);
+    await load().catch(() => {});
+  }
+}
+
 /** Return a component that is loaded when it is first shown. */
 export function loadLater<Props extends object>(load: () => Promise<ComponentType<Props>>): ComponentType<Props> {
   let loaded: ComponentType<Props> | null = null;
+  waiting.add(load);
   return function Later(props: Props) {
     const [, show] = useState(false);
     const [isSlow, setSlow] = useState(false);

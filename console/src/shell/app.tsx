@@ -5,9 +5,10 @@ import { get, isConnected } from "../data/api";
 import { usePolled } from "../data/polling";
 import { caller, chooseCustomer, customer, isKeyNeeded, key, signOut } from "../data/session";
 import type { Caller } from "../data/types";
+import { preloadParts } from "../parts/later";
 import { Loading, ProblemNotice } from "../parts/notices";
 import { Toasts } from "../parts/toasts";
-import { findPage, NAVIGATION, preloadPages } from "./pages";
+import { findPage, NAVIGATION } from "./pages";
 import { KeyForm } from "./key_form";
 import { ThemeButton } from "./theme";
 
@@ -19,7 +20,7 @@ const TITLE = "Orchestrator";
 export function App() {
   const who = usePolled((signal) => get<Caller>("caller", {}, signal), key.value, CALLER_MS);
   useEffect(() => {
-    const timer = setTimeout(preloadPages, PRELOAD_MS);
+    const timer = setTimeout(() => void preloadParts(), PRELOAD_MS);
     return () => clearTimeout(timer);
   }, []);
   useEffect(() => {

@@ -57,8 +57,3 @@ export function findPage(path: string[]): Page {
   const name = id ? `${section}/` : section;
   return (Object.hasOwn(PAGES, name) && PAGES[name]) || NOT_FOUND;
 }
-
-/** Load all pages: a server that restarts later does not keep anybody from opening another page. */
-export function preloadPages(): void {
-  for (const load of Object.values(loaders)) void load().catch(() => {});
-}

@@ -3,6 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import { explain, Problem, send } from "../../data/api";
 import type { Layout } from "../../data/layout";
 import type { Mistake } from "../../data/types";
+import { type Opened, queryOpened } from "../../graph/folding";
 import type { Located } from "../../editor/types";
 
 const PAUSE_MS = 350;
@@ -30,26 +31,26 @@ export async function sendText<Body>(method: string, path: string, text: string,
   return await send<Body>(method, path, { body: text, headers: { "Content-Type": contentType(text), ...headers } });
 }
 
-/** Check and lay out a text. */
-export function useChecked(text: string): Checked | null {
+/** Check and lay out a text, with some boxes of a large graph open. */
+export function useChecked(text: string, opened: Opened): Checked | null {
   const [checked, setChecked] = useState<Checked | null>(null);
   useEffect(() => {
     const stop = new AbortController();
-    const timer = setTimeout(() => void check(text, stop.signal).then((next) => !stop.signal.aborted && setChecked(next)), PAUSE_MS);
+    const timer = setTimeout(() => void check(text, opened, stop.signal).then((next) => !stop.signal.aborted && setChecked(next)), PAUSE_MS);
     return () => {
       clearTimeout(timer);
       stop.abort();
     };
-  }, [text]);
+  }, [text, opened.ids]);
   return checked;
 }
 
-async function check(text: string, signal: AbortSignal): Promise<Checked> {
+async function check(text: string, opened: Opened, signal: AbortSignal): Promise<Checked> {
   const type = text.length <= LOCATED_CHARACTERS ? YAML : contentType(text);
   const options = { body: text, headers: { "Content-Type": type }, signal };
   try {
     const { body } = await send<{ valid: boolean; problems: DraftProblem[] }>("POST", "workflows/validate", options);
-    const layout = await send<Layout>("POST", "workflows/layout", options).then(
+    const layout = await send<Layout>("POST", "workflows/layout", { ...options, query: queryOpened(opened) }).then(
       (answer) => answer.body,
       () => null,
     );

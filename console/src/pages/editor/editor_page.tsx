@@ -6,7 +6,8 @@ import { type Draft, dropDraft, keepDraft, nameDraft, readDraft } from "../../da
 import { parseExact } from "../../data/json";
 import { usePolled } from "../../data/polling";
 import { caller, customer } from "../../data/session";
-import type { Run, Workflow } from "../../data/types";
+import type { Workflow } from "../../data/types";
+import { FoldButton, type Opened, useOpened } from "../../graph/folding";
 import { Graph } from "../../graph/graph";
 import { computeStates } from "../../graph/states";
 import { ActionButton } from "../../parts/action_button";
@@ -18,6 +19,7 @@ import { pickDefinition } from "../workflows/workflow_page";
 import { CodeEditor } from "./code_editor";
 import { SchemaCompletion } from "./completion";
 import { type Checked, type DraftProblem, locateProblems, sendText, useChecked } from "./draft";
+import { type SimulatedRun, summarizeSteps } from "./simulated_steps";
 import { Simulation } from "./simulation";
 
 const NEW = `id: my_workflow
@@ -60,8 +62,9 @@ function Editor({ id, loaded }: { id: string | null; loaded: Draft }) {
   /** The revision that the text was made from: saving is refused where there is a newer one. */
   const [etag, setEtag] = useState(kept?.etag ?? loaded.etag);
   const [target, setTarget] = useState<{ line: number; column: number } | null>(null);
-  const [run, setRun] = useState<Run | null>(null);
-  const checked = useChecked(text);
+  const [run, setRun] = useState<SimulatedRun | null>(null);
+  const opened = useOpened();
+  const checked = useChecked(text, opened);
   const located = useMemo(() => locateProblems(checked?.problems ?? []), [checked]);
   const [completion] = useState(() => new SchemaCompletion());
   const ids = checked?.layout?.boxes.map((box) => box.id).filter((each) => each !== "trigger") ?? [];
@@ -135,7 +138,7 @@ function Editor({ id, loaded }: { id: string | null; loaded: Draft }) {
         </section>
         <div class="run-main">
           <Problems checked={checked} onGo={setTarget} />
-          <GraphCard checked={checked} run={run} />
+          <GraphCard checked={checked} run={run} opened={opened} />
           <Simulation text={text} isValid={checked?.isValid ?? false} run={run} onRun={setRun} />
         </div>
       </div>
@@ -184,15 +187,18 @@ function ProblemText({ problem, onGo }: { problem: DraftProblem; onGo: (target: 
   );
 }
 
-function GraphCard({ checked, run }: { checked: Checked | null; run: Run | null }) {
+function GraphCard({ checked, run, opened }: { checked: Checked | null; run: SimulatedRun | null; opened: Opened }) {
   const [selected, setSelected] = useState<string | null>(null);
   const layout = checked?.layout ?? null;
-  const states = useMemo(() => (layout && run ? computeStates(layout, run, new Map()) : undefined), [layout, run]);
+  const states = useMemo(() => (layout && run ? computeStates(layout, run, summarizeSteps(run.steps)) : undefined), [layout, run]);
   return (
     <section class="card" aria-label="Graph">
       <h2 class="card-title">
         Graph
         {run && <span class="muted">as simulated</span>}
+        <span class="card-tools">
+          <FoldButton layout={layout} opened={opened} selected={selected} />
+        </span>
       </h2>
       {layout ? (
         <Graph layout={layout} states={states} label="Graph of the text" selected={selected} onSelect={setSelected} />

@@ -2,18 +2,19 @@
 import { useState } from "preact/hooks";
 import { explain, Problem, send } from "../../data/api";
 import { parseExact } from "../../data/json";
-import type { Json, Run } from "../../data/types";
+import type { Json } from "../../data/types";
 import { ActionButton } from "../../parts/action_button";
 import { JsonView } from "../../parts/json_view";
 import { ProblemNotice } from "../../parts/notices";
 import { StatusPill } from "../../parts/status";
 import { formatDuration } from "../../parts/time";
+import type { SimulatedRun } from "./simulated_steps";
 
 interface Props {
   text: string;
   isValid: boolean;
-  run: Run | null;
-  onRun: (run: Run | null) => void;
+  run: SimulatedRun | null;
+  onRun: (run: SimulatedRun | null) => void;
 }
 
 /** The card. */
@@ -27,7 +28,7 @@ export function Simulation({ text, isValid, run, onRun }: Props) {
     try {
       const body = buildBody(text, read("input", input), read("answers", mocks) ?? {});
       const headers = { "Content-Type": "application/yaml" };
-      onRun((await send<Run>("POST", "workflows/simulate", { body, headers })).body);
+      onRun((await send<SimulatedRun>("POST", "workflows/simulate", { body, headers })).body);
     } catch (error) {
       onRun(null);
       setProblem(error instanceof Problem ? error : new Problem(422, "json", explain(error)));

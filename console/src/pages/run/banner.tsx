@@ -2,16 +2,14 @@
 import { useState } from "preact/hooks";
 import type { JsonObject, Run, Wait } from "../../data/types";
 import { ActionButton } from "../../parts/action_button";
+import { loadLater } from "../../parts/later";
 import { hasEnded } from "../../parts/status";
 import { formatMoment, Since, Until } from "../../parts/time";
 import { notify } from "../../parts/toasts";
-import { EventDialog } from "./event_dialog";
 import type { Need } from "./need";
 import { OperatorActions } from "./operator_actions";
-import { RepairDialog } from "./repair_dialog";
 import { REPAIRS } from "./repairs";
 import { operate } from "./run_actions";
-import { StopDialog } from "./stop_dialog";
 
 interface Props {
   run: Run;
@@ -24,6 +22,9 @@ interface Props {
   onChanged: () => void;
 }
 
+const EventDialog = loadLater(() => import("./on_demand").then((loaded) => loaded.EventDialog));
+const RepairDialog = loadLater(() => import("./on_demand").then((loaded) => loaded.RepairDialog));
+const StopDialog = loadLater(() => import("./on_demand").then((loaded) => loaded.StopDialog));
 const SHOWN = 4;
 
 /** The banner. */

@@ -1,43 +1,21 @@
-// Compare the run with another one of its workflow: choose it, and see what differs.
-import { useState } from "preact/hooks";
+// Another run of the workflow beside this one: choose it, and see what differs.
 import { linkTo, setParameters } from "../../data/address";
-import { get, type Problem } from "../../data/api";
+import { get } from "../../data/api";
 import { usePolled } from "../../data/polling";
-import type { Page, Run, RunSummary, Step } from "../../data/types";
-import { ActionButton } from "../../parts/action_button";
+import type { Overview, Page, Run, RunSummary } from "../../data/types";
+import type { Picks } from "../../graph/picks";
 import { Dialog } from "../../parts/dialog";
 import { JsonView } from "../../parts/json_view";
 import { Empty, Loading, ProblemNotice } from "../../parts/notices";
 import { StatusPill } from "../../parts/status";
 import { formatCount, formatDuration, Moment } from "../../parts/time";
 import type { Difference } from "./compared_runs";
+import { useNodeSteps } from "./node_steps";
 
 const CHOICES = 30;
 
-/** Read the run that another one is compared with; `null` until it is there, and where none is chosen. */
-export function useOtherRun(id: string): { other: Run | null; problem: Problem | null } {
-  const { value, error } = usePolled(
-    async (signal) => (id ? await get<Run>(`runs/${encodeURIComponent(id)}`, {}, signal) : null),
-    id,
-    0,
-  );
-  return { other: value, problem: error };
-}
-
-/** The button that opens the list of runs to compare with. */
-export function CompareButton({ run }: { run: Run }) {
-  const [isOpen, setOpen] = useState(false);
-  return (
-    <>
-      <ActionButton needs={["read"]} class="small" onAct={() => setOpen(true)}>
-        Compare…
-      </ActionButton>
-      {isOpen && <ChoiceDialog run={run} onClose={() => setOpen(false)} />}
-    </>
-  );
-}
-
-function ChoiceDialog({ run, onClose }: { run: Run; onClose: () => void }) {
+/** The list of runs to compare with. */
+export function ChoiceDialog({ run, onClose }: { run: Run; onClose: () => void }) {
   const { value, error, refresh } = usePolled(
     (signal) => get<Page<RunSummary>>("runs", { workflow_id: run.workflow_id, limit: CHOICES }, signal),
     run.workflow_id,
@@ -73,15 +51,18 @@ function ChoiceDialog({ run, onClose }: { run: Run; onClose: () => void }) {
 
 interface CardProps {
   run: Run;
-  other: Run;
+  other: Overview;
   differences: Difference[];
   nameOf: (nodeId: string) => string;
-  /** The step of the other run at the chosen node. */
-  step: Step | null;
+  /** The chosen node, and the iterations that are compared. */
+  node: string | null;
+  picks: Picks;
 }
 
 /** What differs, as a table beside the graph. */
-export function ComparisonCard({ run, other, differences, nameOf, step }: CardProps) {
+export function ComparisonCard({ run, other, differences, nameOf, node, picks }: CardProps) {
+  const summary = other.nodes.find(({ node_id }) => node_id === node);
+  const { step } = useNodeSteps(other.run.id, node, summary?.first.id ?? null, picks, "") ?? { step: null };
   return (
     <section class="card" aria-label="Comparison">
       <h2 class="card-title">
@@ -98,7 +79,7 @@ export function ComparisonCard({ run, other, differences, nameOf, step }: CardPr
             <th>Node</th>
             <th>This run</th>
             <th>
-              <a href={linkTo(["runs", other.id], { with: run.id })}>The other</a>
+              <a href={linkTo(["runs", other.run.id], { with: run.id })}>The other</a>
             </th>
           </tr>
         </thead>

@@ -1,9 +1,40 @@
 // Who did what to a run, the newest first.
 import type { Run } from "../../data/types";
 import { Moment } from "../../parts/time";
-import { describeIntervention, type Intervention } from "./repairs";
+import type { RepairKind } from "./repairs";
 
 const SHOWN = 20;
+
+interface Intervention {
+  kind: RepairKind | "resolve" | "pause" | "resume";
+  at: string;
+  by: string;
+  reason: string;
+  node_id: string | null;
+  step_id: string | null;
+  path: string;
+  names: string[];
+  action: string | null;
+}
+
+const DEEDS: Record<Intervention["kind"], string> = {
+  retry_now: "retried",
+  skip_wait: "skipped the wait of",
+  skip_node: "skipped",
+  set_result: "gave a result to",
+  set_parameters: "edited parameters of",
+  set_variables: "set variables",
+  resolve: "resolved",
+  pause: "paused the run",
+  resume: "resumed the run",
+};
+
+/** Return what was done, in words: `edited parameters of “Charge card”: url`. */
+function describeIntervention({ kind, node_id: node, path, names, action }: Intervention, nameOf: (id: string) => string): string {
+  const target = node ? ` “${nameOf(node)}”` : "";
+  const details = [...names, action ?? ""].filter(Boolean).join(", ");
+  return `${DEEDS[kind] ?? kind}${target}${path ? ` (${path})` : ""}${details ? `: ${details}` : ""}`;
+}
 
 /** The card; none for a run that nobody has touched. */
 export function InterventionsCard({ run, nameOf }: { run: Run; nameOf: (nodeId: string) => string }) {
@@ -19,7 +50,7 @@ export function InterventionsCard({ run, nameOf }: { run: Run; nameOf: (nodeId: 
       <ul class="deeds">
         {newest.map((each) => (
           <li key={each.at + each.kind + (each.step_id ?? each.node_id ?? "")}>
-            <b>{each.by || "somebody"}</b> {describeIntervention(each, nameOf)}
+            <b>{each.by || "someone"}</b> {describeIntervention(each, nameOf)}
             <span class="note">
               <Moment time={each.at} />
               {each.reason && ` · “${each.reason}”`}

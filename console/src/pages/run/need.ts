@@ -1,5 +1,6 @@
 // The one sentence on top of a run: what it does or waits for, since when, and what it needs.
-import type { Run, Status, Step, Wait } from "../../data/types";
+import type { NodeSummary, Overview, Run, Status, Wait } from "../../data/types";
+import { isOpen } from "../../graph/states";
 import type { Tone } from "../../parts/status";
 import { formatDuration } from "../../parts/time";
 
@@ -18,10 +19,10 @@ type NameOf = (nodeId: string | null | undefined) => string;
 const NOTHING = { detail: "", since: null, until: null, wait: null };
 
 /** Return what a run needs: one entry for each open wait, else one for its state. */
-export function describeNeeds(run: Run, nameOf: NameOf): Need[] {
+export function describeNeeds({ run, nodes }: Overview, nameOf: NameOf): Need[] {
   const waits = run.completed_at ? [] : run.waiting_for;
-  if (waits.length > 0) return groupWaits(waits).map((group) => describeGroup(group, run, nameOf));
-  return [describeState(run, nameOf)];
+  if (waits.length > 0) return groupWaits(waits).map((group) => describeGroup(group, nameOf));
+  return [describeState(run, nodes.filter(isOpen), nameOf)];
 }
 
 /** Return the waits, with those together that the same event may end: branches of a parallel, other nodes, get copies. */
@@ -35,27 +36,26 @@ function groupWaits(waits: Wait[]): Wait[][] {
   return [...groups.values()];
 }
 
-function describeGroup(waits: Wait[], run: Run, nameOf: NameOf): Need {
+function describeGroup(waits: Wait[], nameOf: NameOf): Need {
   const [first, ...others] = waits as [Wait, ...Wait[]];
-  const need = describeWait(first, run, nameOf);
+  const need = describeWait(first, nameOf);
   if (others.length === 0) return need;
   const headline = `${waits.length} items wait for ${listEvents(first)}; the first takes it`;
   return { ...need, headline, detail: nameOf(first.node_id) };
 }
 
-function describeWait(wait: Wait, run: Run, nameOf: NameOf): Need {
-  const step = run.steps.find(({ id }) => id === wait.step_id);
+function describeWait(wait: Wait, nameOf: NameOf): Need {
   const name = nameOf(wait.node_id);
-  const need: Need = { ...NOTHING, tone: "wait", headline: "", since: step?.started_at ?? null, wait };
+  const need: Need = { ...NOTHING, tone: "wait", headline: "", since: typeof wait.since === "string" ? wait.since : null, wait };
   if (typeof wait.until === "string") need.until = wait.until;
   const message = typeof wait.message === "string" ? wait.message : "";
   switch (wait.kind) {
     case "operator":
-      return { ...need, tone: "bad", headline: `“${name}”${describePath(wait, step)} failed and waits for your decision`, detail: message };
+      return { ...need, tone: "bad", headline: `“${name}”${describePath(wait)} failed and waits for your decision`, detail: message };
     case "event":
-      return { ...need, headline: `“${name}”${describePath(wait, step)} waits for the event ${listEvents(wait)}${describeKey(wait)}` };
+      return { ...need, headline: `“${name}”${describePath(wait)} waits for the event ${listEvents(wait)}${describeKey(wait)}` };
     case "approval":
-      return { ...need, headline: `“${name}”${describePath(wait, step)} ${describeApproval(wait)}`, detail: listAssignees(wait) };
+      return { ...need, headline: `“${name}”${describePath(wait)} ${describeApproval(wait)}`, detail: listAssignees(wait) };
     case "retry":
       return {
         ...need,
@@ -75,8 +75,8 @@ function describeWait(wait: Wait, run: Run, nameOf: NameOf): Need {
 }
 
 /** Return the path of a step that is in a loop, a branch or an attempt of its own. */
-function describePath(wait: Wait, step: Step | undefined): string {
-  const path = step?.path ?? (wait.step_id?.includes("/") ? wait.step_id : "");
+function describePath({ step_id = "" }: Wait): string {
+  const path = step_id.slice(0, Math.max(step_id.lastIndexOf("/"), 0));
   return path ? ` (${path})` : "";
 }
 
@@ -103,8 +103,7 @@ function listEvents({ event }: Wait): string {
   return (Array.isArray(event) ? event : [event]).map((each) => `“${String(each)}”`).join(" or ");
 }
 
-function describeState(run: Run, nameOf: NameOf): Need {
-  const open = run.steps.filter(({ completed_at }) => !completed_at);
+function describeState(run: Run, open: NodeSummary[], nameOf: NameOf): Need {
   const names = open.map(({ node_id }) => `“${nameOf(node_id)}”`);
   const took = run.duration_ms === null ? "" : ` in ${formatDuration(run.duration_ms)}`;
   const by = run.cancelled_by ? ` by ${run.cancelled_by}` : "";
@@ -115,7 +114,7 @@ function describeState(run: Run, nameOf: NameOf): Need {
       ...NOTHING,
       tone: "run",
       headline: names.length > 0 ? `Runs ${summarizeNames(names)}` : "Running",
-      since: open.at(-1)?.started_at ?? run.started_at,
+      since: open.at(-1)?.first.started_at ?? run.started_at,
     },
     waiting: { ...NOTHING, tone: "wait", headline: "Waiting" },
     retrying: { ...NOTHING, tone: "run", headline: "Retrying" },
@@ -128,6 +127,5 @@ function describeState(run: Run, nameOf: NameOf): Need {
 }
 
 function summarizeNames(names: string[]): string {
-  const distinct = [...new Set(names)];
-  return distinct.length > 3 ? `${distinct.slice(0, 3).join(", ")} and ${distinct.length - 3} more` : distinct.join(", ");
+  return names.length > 3 ? `${names.slice(0, 3).join(", ")} and ${names.length - 3} more` : names.join(", ");
 }

@@ -1,69 +1,57 @@
 // Choose which iteration of a loop the graph shows.
 import type { Layout } from "../../data/layout";
-import type { Run, Status } from "../../data/types";
-import { locate, type Picks } from "../../graph/paths";
+import type { PassSummary } from "../../data/types";
+import type { Picks } from "../../graph/picks";
 import { formatCount } from "../../parts/time";
 
 interface Props {
   layout: Layout;
-  run: Run;
+  passes: PassSummary[];
   picks: Picks;
-  onPick: (scope: string, index: number | null) => void;
+  onPick: (loop: string, index: number | null) => void;
 }
 
-const URGENT: Status[] = ["failed", "retrying", "waiting", "running", "pending"];
-
 /** One choice for each loop that has begun. */
-export function IterationPickers({ layout, run, picks, onPick }: Props) {
-  const loops = layout.boxes.filter(({ type }) => type === "loop");
-  if (loops.length === 0) return null;
-  const iterations = listIterations(layout, run);
+export function IterationPickers({ layout, passes, picks, onPick }: Props) {
   return (
     <>
-      {loops.map((box) => {
-        const scope = box.scope ? `${box.scope}/${box.id}` : box.id;
-        const seen = iterations.get(scope);
-        if (!seen) return null;
-        return (
-          <label class="picker" key={scope}>
-            <span>{box.name}</span>
-            <select
-              value={picks.get(scope) ?? ""}
-              onChange={({ currentTarget: { value } }) => onPick(scope, value === "" ? null : Number(value))}
-            >
-              <option value="">all: {formatCount(seen.size, "iteration")}</option>
-              {[...seen].sort(([a], [b]) => a - b).map(([index, status]) => (
-                <option key={index} value={index}>
-                  {`item ${index + 1} · ${status}`}
-                </option>
-              ))}
-            </select>
-          </label>
-        );
+      {layout.boxes.map(({ id, type, name }) => {
+        const summary = type === "loop" && passes.find(({ node_id }) => node_id === id);
+        return summary ? (
+          <Picker key={id} name={name} summary={summary} picked={picks.get(id) ?? null} onPick={(index) => onPick(id, index)} />
+        ) : null;
       })}
     </>
   );
 }
 
-function listIterations(layout: Layout, run: Run): Map<string, Map<number, Status>> {
-  const loops = new Set(layout.boxes.filter(({ type }) => type === "loop").map(({ id }) => id));
-  const found = new Map<string, Map<number, Status>>();
-  for (const { path, status } of run.steps) {
-    for (const [scope, index] of locate(path, (id) => loops.has(id)).iterations) {
-      const seen = found.get(scope) ?? new Map<number, Status>();
-      const before = seen.get(index);
-      if (before === undefined || URGENT.includes(status)) seen.set(index, worst(before, status));
-      found.set(scope, seen);
-    }
-  }
-  return found;
+interface PickerProps {
+  name: string;
+  summary: PassSummary;
+  picked: number | null;
+  onPick: (index: number | null) => void;
 }
 
-function worst(before: Status | undefined, status: Status): Status {
-  const counted = URGENT.includes(status) ? status : "completed";
-  return before && URGENT.includes(before) && URGENT.indexOf(before) <= rank(counted) ? before : counted;
-}
-
-function rank(status: Status): number {
-  return URGENT.includes(status) ? URGENT.indexOf(status) : URGENT.length;
+/** A list of iterations; where there are too many for one, also a field for the number. */
+function Picker({ name, summary: { statuses, listed }, picked, onPick }: PickerProps) {
+  const total = Object.values(statuses).reduce((sum, number) => sum + number, 0);
+  const pick = (text: string, shift: number) => onPick(text === "" ? null : Math.max(Number(text) - shift, 0));
+  return (
+    <label class="picker">
+      <span>{name}</span>
+      <select value={picked ?? ""} onChange={(event) => pick(event.currentTarget.value, 0)}>
+        <option value="">all: {formatCount(total, "iteration")}</option>
+        {picked !== null && !listed.some(({ index }) => index === picked) && <option value={picked}>item {picked + 1}</option>}
+        {listed.map(({ index, status }) => (
+          <option key={index} value={index}>
+            {`item ${index + 1} · ${status}`}
+          </option>
+        ))}
+      </select>
+      {total > listed.length && (
+        <input type="number" min={1} aria-label={`Number of the item of ${name}`} placeholder="item" value={picked === null ? "" : picked + 1}
+          onChange={(event) => pick(event.currentTarget.value, 1)} />
+      )}
+    </label>
+  );
 }

@@ -1,44 +1,29 @@
-// Change a run in progress: the buttons, and the dialog that asks for a value, a reason and the confirmation.
+// Change a run in progress: the dialog that asks for a value, a reason and the confirmation.
 import { useState } from "preact/hooks";
-import { explain, Problem } from "../../data/api";
+import { explain, post, Problem } from "../../data/api";
 import { readJson } from "../../data/json";
-import type { Box } from "../../data/layout";
-import type { Json, JsonObject, Run, Step } from "../../data/types";
+import type { Json, JsonObject, Run } from "../../data/types";
 import { ActionButton } from "../../parts/action_button";
 import { Dialog } from "../../parts/dialog";
 import { ProblemNotice } from "../../parts/notices";
 import { notify } from "../../parts/toasts";
-import { listRepairs, type RepairKind, REPAIRS, repairRun } from "./repairs";
+import { type RepairKind, REPAIRS } from "./repairs";
 
-interface ButtonsProps {
-  run: Run;
-  box: Box | null;
-  step: Step | null;
-  /** `config` of the node, where it is known. */
-  config: JsonObject | null;
-  onChanged: () => void;
-}
-
-/** The buttons for the chosen step or node. */
-export function RepairButtons({ run, box, step, config, onChanged }: ButtonsProps) {
-  const [kind, setKind] = useState<RepairKind | null>(null);
-  const kinds = listRepairs(run, box, step);
-  if (kinds.length === 0 || !box) return null;
-  const initial = kind === "set_parameters" ? config : {};
-  return (
-    <div class="panel-actions repairs">
-      {kinds.map((each) => (
-        <ActionButton key={each} needs={REPAIRS[each].needs} class="small" onAct={() => setKind(each)}>
-          {REPAIRS[each].verb}…
-        </ActionButton>
-      ))}
-      {kind && (
-        <RepairDialog run={run} kind={kind} title={`${REPAIRS[kind].verb}: ${box.name}`} stepId={step?.id} nodeId={box.id}
-          initial={initial} onClose={() => setKind(null)} onDone={onChanged} />
-      )}
-    </div>
-  );
-}
+/** What each does, above the confirmation, and what is said once it is done. */
+const EFFECTS: Record<RepairKind, { effect: string; done: string }> = {
+  retry_now: { effect: "The next attempt is made now.", done: "The step is tried again" },
+  skip_wait: { effect: "A delay ends now, a wait as if its timeout had passed.", done: "The wait has ended" },
+  skip_node: { effect: "It is skipped, and left by the port “next”.", done: "The node is skipped" },
+  set_result: {
+    effect: "This becomes its output; its action is not called, and it is left by the port “next”.",
+    done: "The result is set",
+  },
+  set_parameters: {
+    effect: "These replace parameters of the node in this run, from its next attempt on. They may hold templates.",
+    done: "The parameters are set",
+  },
+  set_variables: { effect: "These variables get new values. Branches that have begun do not see them.", done: "The variables are set" },
+};
 
 interface DialogProps {
   run: Run;
@@ -53,7 +38,8 @@ interface DialogProps {
 
 /** The dialog. */
 export function RepairDialog({ run, kind, title, stepId, nodeId, initial, onClose, onDone }: DialogProps) {
-  const { verb, effect, done, needs, value: field } = REPAIRS[kind];
+  const { verb, needs, value: field } = REPAIRS[kind];
+  const { effect, done } = EFFECTS[kind];
   const [text, setText] = useState(JSON.stringify(initial ?? {}, null, 2));
   const [reason, setReason] = useState("");
   const [problem, setProblem] = useState<Problem | null>(null);
@@ -97,4 +83,22 @@ export function RepairDialog({ run, kind, title, stepId, nodeId, initial, onClos
       {problem && <ProblemNotice problem={problem} />}
     </Dialog>
   );
+}
+
+interface Request {
+  kind: RepairKind;
+  stepId?: string | undefined;
+  nodeId?: string | undefined;
+  value?: Json;
+  reason: string;
+}
+
+/** Change a run. */
+function repairRun(runId: string, { kind, stepId, nodeId, value, reason }: Request): Promise<unknown> {
+  const field = REPAIRS[kind].value;
+  const body: JsonObject = { kind, reason };
+  if (stepId) body.step_id = stepId;
+  else if (nodeId) body.node_id = nodeId;
+  if (field) body[field] = value ?? null;
+  return post(`runs/${encodeURIComponent(runId)}/interventions`, body);
 }

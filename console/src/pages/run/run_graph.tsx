@@ -1,48 +1,47 @@
 // The graph of a run: its states, the plan of a rerun, or what differs from another run.
 import { useMemo } from "preact/hooks";
 import { linkTo, setParameters } from "../../data/address";
-import type { Run } from "../../data/types";
+import type { Overview } from "../../data/types";
 import { FoldButton, type FoldedGraph } from "../../graph/folding";
 import { Graph } from "../../graph/graph";
-import type { Picks } from "../../graph/paths";
+import type { Picks } from "../../graph/picks";
 import { computeStates, type GraphStates } from "../../graph/states";
 import { type EdgeCounts, findDeviations, markShares } from "../../graph/usual_path";
 import { Loading } from "../../parts/notices";
 import { Pill } from "../../parts/status";
-import { CompareButton } from "./comparison_card";
+import { CompareButton } from "./comparison";
 import { IterationPickers } from "./pickers";
-import { drawPlan } from "./rerun_preview";
-import type { RerunPlan } from "./run_actions";
 
 interface Props {
-  run: Run;
+  overview: Overview;
   graph: FoldedGraph;
   picks: Picks;
-  plan: RerunPlan | null;
+  /** States that a rerun would give. */
+  planned: GraphStates | null;
   /** States of a comparison with another run. */
   compared: GraphStates | null;
   /** What the last runs took, where that is known. */
   counts: EdgeCounts | null;
   selected: string | null;
-  onPick: (scope: string, index: number | null) => void;
+  onPick: (loop: string, index: number | null) => void;
   nameOf: (nodeId: string) => string;
 }
 
 /** The card. */
-export function RunGraph({ run, graph, picks, plan, compared, counts, selected, onPick, nameOf }: Props) {
+export function RunGraph({ overview, graph, picks, planned, compared, counts, selected, onPick, nameOf }: Props) {
   const { layout, error } = graph;
-  const own = useMemo(() => (layout ? computeStates(layout, run, picks) : undefined), [layout, run, picks]);
+  const { run, nodes, passes } = overview;
+  const own = useMemo(() => (layout ? computeStates(layout, run, nodes) : undefined), [layout, overview]);
   const states = useMemo(() => {
     if (!layout || !own) return undefined;
-    if (plan) return drawPlan(layout, plan);
-    return compared ?? (counts ? markShares(layout, own, counts) : own);
-  }, [layout, own, plan, compared, counts]);
-  const deviations = layout && own && counts && !plan && !compared ? findDeviations(layout, own, counts) : [];
+    return planned ?? compared ?? (counts ? markShares(layout, own, counts) : own);
+  }, [layout, own, planned, compared, counts]);
+  const deviations = layout && own && counts && !planned && !compared ? findDeviations(layout, own, counts) : [];
   return (
     <section class="card" aria-label="Graph">
       <h2 class="card-title">
         Graph
-        {own && !plan && !compared && <Legend states={[...own.nodes.values()].map(({ word }) => word)} />}
+        {own && !planned && !compared && <Legend states={[...own.nodes.values()].map(({ word }) => word)} />}
         {compared && <Pill tone="wait" icon="warning" text="what differs from the other run" />}
         {deviations.map(({ source, port }) => (
           <button key={`${source} ${port}`} type="button" class="link" onClick={() => setParameters({ node: source, step: null })}>
@@ -50,8 +49,8 @@ export function RunGraph({ run, graph, picks, plan, compared, counts, selected, 
           </button>
         ))}
         <span class="card-tools">
-          {layout && <IterationPickers layout={layout} run={run} picks={picks} onPick={onPick} />}
-          <FoldButton graph={graph} selected={selected} />
+          {layout && <IterationPickers layout={layout} passes={passes} picks={picks} onPick={onPick} />}
+          <FoldButton layout={layout} opened={graph.opened} selected={selected} />
           <CompareButton run={run} />
         </span>
       </h2>

@@ -2,19 +2,16 @@
 import { useMemo, useState } from "preact/hooks";
 import { address, setParameters } from "../../data/address";
 import { get, Problem } from "../../data/api";
-import type { Layout } from "../../data/layout";
 import { usePolled } from "../../data/polling";
-import type { JsonObject, Run, Step, Wait } from "../../data/types";
+import type { JsonObject, NodeSummary, Overview, Run, Wait } from "../../data/types";
 import { useFoldedGraph } from "../../graph/folding";
-import type { Picks } from "../../graph/paths";
-import { groupSteps } from "../../graph/states";
+import { type Picks, readPicks } from "../../graph/picks";
 import type { EdgeCounts } from "../../graph/usual_path";
+import { loadLater } from "../../parts/later";
 import { Loading, ProblemNotice } from "../../parts/notices";
 import type { PageProps } from "../../shell/pages";
 import { Banner } from "./banner";
-import { compareRuns } from "./compared_runs";
-import { ComparisonCard, useOtherRun } from "./comparison_card";
-import { InterventionsCard } from "./interventions_card";
+import { ComparisonCard, useOtherRun } from "./comparison";
 import { describeNeeds } from "./need";
 import { RerunBanner, useRerunPreview } from "./rerun_preview";
 import type { RerunTarget } from "./run_actions";
@@ -22,20 +19,24 @@ import { RunData } from "./run_data";
 import { RunGraph } from "./run_graph";
 import { RunHeading } from "./run_heading";
 import { useRun } from "./run_store";
-import { StepPanel } from "./step_panel";
-import { StepTable } from "./step_table";
 
+const RunSide = loadLater(() => import("./run_side").then((loaded) => loaded.RunSide));
 const NO_NODES: ReadonlyMap<string, JsonObject> = new Map();
+const NO_PICKS: Picks = new Map();
 
 /** The page. */
 export function RunPage({ path }: PageProps) {
   const id = path[1] ?? "";
-  const { run, error, stream, refresh } = useRun(id);
-  if (!run) {
+  const [picks, setPicks] = useState<Picks>(NO_PICKS);
+  const { overview, error, stream, refresh, widen } = useRun(id, picks);
+  if (!overview) {
     if (error && !error.isUnreachable) return <ProblemNotice problem={error} onRetry={refresh} />;
     return <Loading what="the run" />;
   }
-  return <RunView run={run} error={error} isLive={stream === "live"} refresh={refresh} />;
+  return (
+    <RunView overview={overview} picks={picks} setPicks={setPicks} error={error} isLive={stream === "live"} refresh={refresh}
+      widen={widen} />
+  );
 }
 
 function useGraph(run: Run) {
@@ -68,29 +69,43 @@ function readName(nodes: ReadonlyMap<string, JsonObject>, id: string | null | un
 }
 
 interface ViewProps {
-  run: Run;
+  overview: Overview;
+  picks: Picks;
+  setPicks: (picks: Picks) => void;
   error: Problem | null;
   isLive: boolean;
   refresh: () => void;
+  widen: () => void;
 }
 
-function RunView({ run, error, isLive, refresh }: ViewProps) {
+function RunView({ overview, picks, setPicks, error, isLive, refresh, widen }: ViewProps) {
+  const { run } = overview;
   const { graph, layout, nodes, counts } = useGraph(run);
-  const [picks, setPicks] = useState<Picks>(new Map());
   const [preview, askForRerun] = useRerunPreview(run);
+  const rerun = (target: RerunTarget) => {
+    // The graph then shows the iteration that it begins in.
+    if (target.path) setPicks(new Map([...picks, ...readPicks(target.path)]));
+    askForRerun(target);
+  };
   const titles = useMemo(() => new Map(layout?.boxes.map(({ id, name }) => [id, name])), [layout]);
   const nameOf = (id: string | null | undefined) => titles.get(id ?? "") ?? readName(nodes, id) ?? id ?? "the run";
-  const choice = chooseStep(run, layout, picks);
-  const pick = (scope: string, index: number | null) => {
+  const choice = chooseStep(overview);
+  const pick = (loop: string, index: number | null) => {
     const next = new Map(picks);
-    if (index === null) next.delete(scope);
-    else next.set(scope, index);
+    if (index === null) next.delete(loop);
+    else next.set(loop, index);
     setPicks(next);
     setParameters({ step: null });
   };
-  const { other, problem: otherProblem } = useOtherRun(address.value.query.get("with") ?? "");
-  const comparison = useMemo(() => (layout && other ? compareRuns(layout, run, other, picks) : null), [layout, run, other, picks]);
-  const choose = ({ id, node_id }: Step) => setParameters({ step: id, node: node_id });
+  const { value: compared, error: otherProblem } = useOtherRun(address.value.query.get("with") ?? "", picks);
+  const comparison = useMemo(
+    () => (layout && compared ? compared.compareRuns(layout, overview, compared.other) : null),
+    [layout, overview, compared],
+  );
+  const planned = useMemo(
+    () => (layout && preview?.plan && preview.draw ? preview.draw(layout, preview.plan, picks) : null),
+    [layout, preview, picks],
+  );
   return (
     <>
       <RunHeading run={run} isLive={isLive} />
@@ -99,57 +114,57 @@ function RunView({ run, error, isLive, refresh }: ViewProps) {
       {preview ? (
         <RerunBanner run={run} preview={preview} nameOf={nameOf} onClose={() => askForRerun(null)} />
       ) : (
-        <Banner run={run} needs={describeNeeds(run, nameOf)} schemaOf={(wait) => findSchema(wait, nodes)}
+        <Banner run={run} needs={describeNeeds(overview, nameOf)} schemaOf={(wait) => findSchema(wait, nodes)}
           configOf={(wait) => (nodes.get(wait.node_id ?? "")?.config as JsonObject | undefined) ?? null}
-          onRerun={() => askForRerun(chooseRestart(run))} onChanged={refresh} />
+          onRerun={() => askForRerun(chooseRestart(overview))} onChanged={refresh} />
       )}
       <div class="run-columns">
         <div class="run-main">
-          <RunGraph run={run} graph={graph} picks={picks} onPick={pick} plan={preview?.plan ?? null}
+          <RunGraph overview={overview} graph={graph} picks={picks} onPick={pick} planned={planned}
             compared={comparison?.states ?? null} counts={counts} selected={choice.node} nameOf={nameOf} />
-          {other && comparison && (
-            <ComparisonCard run={run} other={other} differences={comparison.differences} nameOf={nameOf}
-              step={other.steps.findLast(({ node_id }) => node_id === choice.node) ?? null} />
+          {compared && comparison && (
+            <ComparisonCard run={run} other={compared.other} differences={comparison.differences} nameOf={nameOf} node={choice.node}
+              picks={picks} />
           )}
           <RunData run={run} />
         </div>
-        <aside class="run-side">
-          {choice.node && (
-            <StepPanel run={run} box={layout?.boxes.find(({ id }) => id === choice.node) ?? null} steps={choice.steps}
-              step={choice.step} counts={counts} template={nodes.get(choice.node) ?? null} onChoose={(step) => setParameters({ step })}
-              onRerun={askForRerun} onChanged={refresh} />
-          )}
-          <InterventionsCard run={run} nameOf={nameOf} />
-          <StepTable run={run} nameOf={nameOf} selected={choice.step?.id ?? null} onChoose={choose} />
-        </aside>
+        <RunSide overview={overview} layout={layout} choice={choice} picks={picks} counts={counts}
+          template={nodes.get(choice.node ?? "") ?? null} nameOf={nameOf} onRerun={rerun} onChanged={refresh} onMore={widen} />
       </div>
     </>
   );
 }
 
-/** Return where a rerun begins: at the node that failed, else at the first step of the run. */
-function chooseRestart(run: Run): RerunTarget {
-  return run.failure?.node_id ? {} : { fromNode: run.steps.find(({ path }) => !path)?.node_id };
+/** Return where a rerun begins: at the node that failed, else at the first one that ran. */
+function chooseRestart({ run, nodes }: Overview): RerunTarget {
+  return run.failure?.node_id ? {} : { fromNode: nodes.find(({ first }) => !first.path)?.node_id };
 }
 
-interface Choice {
+export interface Choice {
   node: string | null;
-  steps: Step[];
-  step: Step | null;
+  summary: NodeSummary | null;
+  stepId: string | null;
 }
 
-/** Return the step that the address names, else the one that matters most now. */
-function chooseStep(run: Run, layout: Layout | null, picks: Picks): Choice {
+/** Return the node and step that the address names, else those that matter most now. */
+function chooseStep({ run, nodes, steps }: Overview): Choice {
   const { query } = address.value;
-  const wanted = query.get("step");
-  const named = run.steps.find(({ id }) => id === wanted);
-  const open = run.waiting_for.find(({ step_id }) => step_id)?.step_id;
-  const urgent = run.steps.find(({ id }) => id === open) ?? run.steps.findLast(({ status }) => status === "failed");
-  const node = named?.node_id ?? query.get("node") ?? urgent?.node_id ?? run.steps.at(-1)?.node_id ?? null;
-  if (node === null) return { node, steps: [], step: null };
-  const steps = layout ? (groupSteps(layout, run, picks).get(node) ?? []) : run.steps.filter(({ node_id }) => node_id === node);
-  const step = named?.node_id === node ? named : (steps.find(({ status }) => status === "failed") ?? steps.at(-1) ?? null);
-  return { node, steps, step };
+  const named = query.get("step");
+  const open = run.waiting_for.find(({ step_id }) => step_id)?.node_id;
+  const node = query.get("node") ?? (named && nodeOf(named)) ?? open ?? findFailed(nodes) ?? steps.at(-1)?.node_id ?? null;
+  const summary = nodes.find(({ node_id }) => node_id === node) ?? null;
+  return { node, summary, stepId: named ?? summary?.first.id ?? null };
+}
+
+/** Return the node of a step ID: `charge` of `each[7]/charge#2`. */
+function nodeOf(stepId: string): string {
+  return stepId.slice(stepId.lastIndexOf("/") + 1).replace(/[#~]\d+$/, "");
+}
+
+/** Return the node that failed last. */
+function findFailed(nodes: NodeSummary[]): string | undefined {
+  const failed = nodes.filter(({ statuses }) => statuses.failed).map(({ first }) => first);
+  return failed.sort((a, b) => a.started_at.localeCompare(b.started_at)).at(-1)?.node_id;
 }
 
 function findSchema(wait: Wait, nodes: ReadonlyMap<string, JsonObject>): JsonObject | null {

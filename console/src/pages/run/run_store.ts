@@ -1,36 +1,49 @@
-// The run that the page shows: graph, list and banner are views of this one document. The run's stream says when it has
+// The run that the page shows: graph, list and banner are views of this one overview. The run's stream says when it has
 // changed; what leaves no event in the stream (decisions, attempts) comes with the next reading.
 import { useEffect, useRef, useState } from "preact/hooks";
 import { get, Problem } from "../../data/api";
 import { follow, type StreamState } from "../../data/stream";
-import type { Run } from "../../data/types";
+import type { Overview } from "../../data/types";
+import { listPicks, type Picks } from "../../graph/picks";
 import { hasEnded } from "../../parts/status";
 
 const PAUSE_MS = 400;
 const UNCHANGED_MS = 4000;
+const LONG_AGO_MS = 60_000;
+const FEW_STEPS = 100;
+/** Steps that an overview lists at most. */
+export const MOST_STEPS = 500;
 
 export interface RunStore {
-  run: Run | null;
+  overview: Overview | null;
   error: Problem | null;
   stream: StreamState;
   refresh: () => void;
+  /** Have it list as many steps as an overview can. */
+  widen: () => void;
+}
+
+/** Read an overview of a run, or of its chosen iterations. */
+export function getOverview(id: string, picks: Picks, signal: AbortSignal, steps = 0): Promise<Overview> {
+  return get<Overview>(`runs/${encodeURIComponent(id)}/overview`, { iteration: listPicks(picks), steps }, signal);
 }
 
 /** Read a run and follow it until it has ended. */
-export function useRun(id: string): RunStore {
-  const [run, setRun] = useState<Run | null>(null);
+export function useRun(id: string, picks: Picks): RunStore {
+  const [overview, setOverview] = useState<Overview | null>(null);
   const [error, setError] = useState<Problem | null>(null);
   const [stream, setStream] = useState<StreamState>("opening");
+  const [listed, setListed] = useState(FEW_STEPS);
   const refresh = useRef(() => {});
-  const isOpen = run !== null && run.id === id && !hasEnded(run.status);
+  const isOpen = overview !== null && overview.run.id === id && !hasEnded(overview.run.status);
 
   useEffect(() => {
     const stop = new AbortController();
-    const reader = new RunReader(id, stop.signal, setRun, setError);
+    const reader = new RunReader((signal) => getOverview(id, picks, signal, listed), stop.signal, setOverview, setError);
     refresh.current = () => reader.request();
     reader.request();
     return () => stop.abort();
-  }, [id]);
+  }, [id, picks, listed]);
   useEffect(() => {
     if (!isOpen) return;
     const stop = new AbortController();
@@ -40,10 +53,10 @@ export function useRun(id: string): RunStore {
     void follow(path, { onMessage, onState: setStream }, stop.signal, { tail: 1 }).then(onMessage);
     return () => stop.abort();
   }, [id, isOpen]);
-  return { run, error, stream, refresh: () => refresh.current() };
+  return { overview, error, stream, refresh: () => refresh.current(), widen: () => setListed(MOST_STEPS) };
 }
 
-/** Reads the document again when asked to, one reading after the other, and every few seconds until the run has ended. */
+/** Reads the overview again when asked to, one reading after the other, and every few seconds until the run has ended. */
 class RunReader {
   private isReading = false;
   private isRequested = false;
@@ -52,9 +65,9 @@ class RunReader {
   private finals = 0;
 
   constructor(
-    private readonly id: string,
+    private readonly load: (signal: AbortSignal) => Promise<Overview>,
     private readonly signal: AbortSignal,
-    private readonly onRun: (run: Run) => void,
+    private readonly onRead: (overview: Overview) => void,
     private readonly onError: (error: Problem | null) => void,
   ) {
     signal.addEventListener("abort", () => clearTimeout(this.timer));
@@ -72,16 +85,16 @@ class RunReader {
     const began = performance.now();
     let isFinal = false;
     try {
-      const run = await get<Run>(`runs/${encodeURIComponent(this.id)}`, {}, this.signal);
-      if (hasEnded(run.status) && run.complete) this.finals += 1;
+      const overview = await this.load(this.signal);
+      if (hasEnded(overview.run.status) && overview.run.complete) this.finals += hasEndedLongAgo(overview) ? 2 : 1;
       isFinal = this.finals > 1;
-      this.onRun(run);
+      this.onRead(overview);
       this.onError(null);
     } catch (error) {
       if (this.signal.aborted) return;
       this.onError(error instanceof Problem ? error : new Problem(0, "unknown", String(error)));
     }
-    // A document that takes long to read is read less often.
+    // An overview that takes long to read is read less often.
     const pause = Math.max(PAUSE_MS, 3 * (performance.now() - began));
     this.timer = setTimeout(() => {
       this.isReading = false;
@@ -89,4 +102,9 @@ class RunReader {
       else if (!isFinal) this.timer = setTimeout(() => this.request(), UNCHANGED_MS);
     }, pause);
   }
+}
+
+/** Whether nothing changes any more, not even the list of reruns. */
+function hasEndedLongAgo({ run: { completed_at } }: Overview): boolean {
+  return completed_at !== null && Date.now() - Date.parse(completed_at) > LONG_AGO_MS;
 }

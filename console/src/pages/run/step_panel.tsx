@@ -2,15 +2,18 @@
 import { useState } from "preact/hooks";
 import { linkTo } from "../../data/address";
 import type { Box } from "../../data/layout";
-import type { Json, JsonObject, Run, Step } from "../../data/types";
+import type { Json, JsonObject, NodeSummary, Run, Step } from "../../data/types";
 import { listComparisons, portOf } from "../../graph/decisions";
+import { countSteps } from "../../graph/states";
 import { describeShare, type EdgeCount, type EdgeCounts } from "../../graph/usual_path";
 import { ActionButton } from "../../parts/action_button";
 import { Icon } from "../../parts/icon";
 import { isEmpty, JsonView } from "../../parts/json_view";
+import { Loading } from "../../parts/notices";
 import { hasEnded, StatusPill } from "../../parts/status";
 import { formatCount, formatDuration, Moment, Until } from "../../parts/time";
-import { RepairButtons } from "./repair_dialog";
+import type { NodeSteps } from "./node_steps";
+import { RepairButtons } from "./repair_buttons";
 import type { RerunTarget } from "./run_actions";
 
 const TABS = ["Overview", "Input", "Output", "Attempts", "Raw"] as const;
@@ -19,9 +22,10 @@ type Tab = (typeof TABS)[number];
 interface Props {
   run: Run;
   box: Box | null;
-  /** The steps of the node in the chosen iterations, in order. */
-  steps: Step[];
-  step: Step | null;
+  /** The steps of the node in the chosen iterations; `null` where there are none. */
+  summary: NodeSummary | null;
+  /** The newest of them, and the chosen one, once they have been read. */
+  chosen: NodeSteps | null;
   /** What the last runs took, where that is known. */
   counts: EdgeCounts | null;
   /** The node as it is written in the definition, where that is known. */
@@ -32,16 +36,17 @@ interface Props {
 }
 
 /** The panel. */
-export function StepPanel({ run, box, steps, step, counts, template, onChoose, onRerun, onChanged }: Props) {
+export function StepPanel({ run, box, summary, chosen, counts, template, onChoose, onRerun, onChanged }: Props) {
   const [tab, setTab] = useState<Tab>("Overview");
-  const name = box?.name ?? step?.node_id ?? "";
+  const { steps, step } = chosen ?? { steps: [], step: null };
+  const name = box?.name ?? summary?.node_id ?? step?.node_id ?? "";
   return (
     <section class="card panel" aria-label={`Step ${name}`}>
       <h2>
         {name}
         {step && <StatusPill status={step.status} />}
       </h2>
-      {steps.length > 1 && step && <StepChoice steps={steps} step={step} onChoose={onChoose} />}
+      {steps.length > 1 && step && <StepChoice summary={summary} steps={steps} step={step} onChoose={onChoose} />}
       <div class="tabs" role="tablist" aria-label="Details of the step">
         {TABS.map((each) => (
           <button key={each} type="button" role="tab" id={`tab-${each}`} aria-selected={each === tab} aria-controls="tab-panel"
@@ -51,7 +56,8 @@ export function StepPanel({ run, box, steps, step, counts, template, onChoose, o
         ))}
       </div>
       <div class="tab-panel" role="tabpanel" id="tab-panel" aria-labelledby={`tab-${tab}`} tabIndex={-1}>
-        {tab === "Overview" && <Overview run={run} box={box} step={step} counts={counts} onRerun={onRerun} />}
+        {summary && !chosen && <Loading what="the step" />}
+        {tab === "Overview" && (!summary || chosen) && <Overview run={run} box={box} step={step} counts={counts} onRerun={onRerun} />}
         {tab === "Overview" && (
           <RepairButtons run={run} box={box} step={step} config={(template?.config ?? null) as JsonObject | null} onChanged={onChanged} />
         )}
@@ -72,10 +78,21 @@ function switchTab(event: KeyboardEvent, tab: Tab, setTab: (tab: Tab) => void): 
   document.getElementById(`tab-${next}`)?.focus();
 }
 
-function StepChoice({ steps, step, onChoose }: { steps: Step[]; step: Step; onChoose: (id: string) => void }) {
+interface ChoiceProps {
+  summary: NodeSummary | null;
+  steps: Step[];
+  step: Step;
+  onChoose: (id: string) => void;
+}
+
+function StepChoice({ summary, steps, step, onChoose }: ChoiceProps) {
+  const total = summary ? countSteps(summary) : steps.length;
   return (
     <label class="choice">
-      <span>{steps.length} executions</span>
+      <span>
+        {formatCount(total, "execution")}
+        {total > steps.length && `, the last ${steps.length}`}
+      </span>
       <select value={step.id} onChange={(event) => onChoose(event.currentTarget.value)}>
         {steps.map((each) => (
           <option key={each.id} value={each.id}>

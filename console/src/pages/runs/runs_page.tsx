@@ -5,10 +5,10 @@ import { get } from "../../data/api";
 import { usePolled } from "../../data/polling";
 import type { Page, RunSummary, Workflow } from "../../data/types";
 import { ActionButton } from "../../parts/action_button";
+import { loadLater } from "../../parts/later";
 import { Empty, Loading, ProblemNotice } from "../../parts/notices";
 import { formatNumber } from "../../parts/time";
-import { FirstRun } from "../examples/first_run";
-import { BulkBar, BulkProgress } from "./bulk";
+import { FirstRun } from "../examples/later";
 import { selectFiltered } from "./bulk_job";
 import { Facets, type Counts } from "./facets";
 import { FailureGroups } from "./failure_groups";
@@ -17,6 +17,8 @@ import { RunTable } from "./run_table";
 import { SearchBox } from "./search_box";
 import { useRuns } from "./use_runs";
 
+const BulkBar = loadLater(() => import("./bulk").then((loaded) => loaded.BulkBar));
+const BulkProgress = loadLater(() => import("./bulk").then((loaded) => loaded.BulkProgress));
 const SLOW_MS = 10_000;
 const MOST_WORKFLOWS = 500;
 

@@ -1,8 +1,10 @@
 // What changes from one version to another, as the graph shows it.
+import { useRef } from "preact/hooks";
 import { get, send } from "../../data/api";
 import type { Edge, Layout } from "../../data/layout";
 import { usePolled } from "../../data/polling";
 import type { Json, JsonObject } from "../../data/types";
+import { type Opened, queryOpened } from "../../graph/folding";
 import type { EdgeState, GraphStates, NodeState } from "../../graph/states";
 
 export interface Change {
@@ -34,7 +36,14 @@ export interface ComparedGraph {
 }
 
 /** Read and draw both versions on one graph; `null` until that is done, and where nothing is compared. */
-export function useComparedGraph(base: string, comparison: Comparison | null, working: JsonObject): ComparedGraph | null {
+export function useComparedGraph(
+  base: string,
+  comparison: Comparison | null,
+  working: JsonObject,
+  opened: Opened,
+): ComparedGraph | null {
+  const last = useRef<{ key: string; graph: ComparedGraph | null }>({ key: "", graph: null });
+  const key = `${base} ${comparison?.from_version ?? 0} ${comparison?.to_version ?? 0} ${comparison?.changes.length ?? ""}`;
   const [from, to] = [comparison?.from_version ?? 0, comparison?.to_version ?? 0];
   const read = async (version: number, signal: AbortSignal) =>
     version ? (await get<{ definition: JsonObject }>(`${base}/versions/${version}`, {}, signal)).definition : working;
@@ -43,13 +52,15 @@ export function useComparedGraph(base: string, comparison: Comparison | null, wo
       if (!comparison) return null;
       const [before, after] = await Promise.all([read(from, signal), read(to, signal)]);
       const body = mergeDefinitions(before, after);
-      const { body: layout } = await send<Layout>("POST", "workflows/layout", { body, signal });
-      return { layout, states: drawChanges(layout, comparison, before, after) };
+      const { body: layout } = await send<Layout>("POST", "workflows/layout", { body, query: queryOpened(opened), signal });
+      last.current = { key, graph: { layout, states: drawChanges(layout, comparison, before, after) } };
+      return last.current.graph;
     },
-    `${base} ${from} ${to} ${comparison?.changes.length ?? ""}`,
+    `${key} ${opened.ids.join("\n")}`,
     0,
   );
-  return value;
+  // While a box is opened, the graph stays as it was.
+  return value ?? (last.current.key === key ? last.current.graph : null);
 }
 
 /** Return one definition with the nodes and edges of two, the second's where both have them: both are drawn on one graph. */
@@ -113,7 +124,9 @@ export function drawChanges(layout: Layout, { changes }: Comparison, before: Jso
     if (part === "nodes" && id) kinds.set(unescape(id), rest.length === 0 ? kind : "changed");
   }
   const nodes = new Map<string, NodeState>();
-  for (const { id } of layout.boxes) nodes.set(id, describe(kinds.get(id)));
+  for (const { id, folded } of layout.boxes) {
+    nodes.set(id, describe(kinds.get(id) ?? (folded.some((each) => kinds.has(each)) ? "changed" : undefined)));
+  }
   const [old, current] = [listEdges(before), listEdges(after)];
   const edges = new Map<Edge, EdgeState>();
   for (const edge of layout.edges) {
@@ -129,8 +142,8 @@ function unescape(part: string): string {
 }
 
 function describe(kind: Change["kind"] | undefined): NodeState {
-  if (kind === "added") return { tone: "ok", icon: "plus", word: "Added", line: "", steps: [] };
-  if (kind === "removed") return { tone: "bad", icon: "minus", word: "Removed", line: "", steps: [] };
-  if (kind) return { tone: "wait", icon: "retrying", word: "Changed", line: "", steps: [] };
-  return { tone: "none", icon: null, word: "Unchanged", line: "", steps: [] };
+  if (kind === "added") return { tone: "ok", icon: "plus", word: "Added", line: "" };
+  if (kind === "removed") return { tone: "bad", icon: "minus", word: "Removed", line: "" };
+  if (kind) return { tone: "wait", icon: "retrying", word: "Changed", line: "" };
+  return { tone: "none", icon: null, word: "Unchanged", line: "" };
 }

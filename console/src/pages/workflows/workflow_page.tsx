@@ -4,7 +4,7 @@ import { address, goTo, linkTo, setParameters } from "../../data/address";
 import { get, post } from "../../data/api";
 import { usePolled } from "../../data/polling";
 import type { Json, JsonObject, Page, RunSummary, Workflow } from "../../data/types";
-import { FoldButton, useFoldedGraph } from "../../graph/folding";
+import { FoldButton, useFoldedGraph, useOpened } from "../../graph/folding";
 import { Graph } from "../../graph/graph";
 import { ActionButton } from "../../parts/action_button";
 import { JsonView } from "../../parts/json_view";
@@ -165,7 +165,8 @@ function GraphCard({ workflow, base }: { workflow: Workflow; base: string }) {
   const drawing = version > 0 ? `${base}/versions/${version}/graph` : `${base}/graph`;
   const key = `${drawing} ${version > 0 ? "" : workflow.updated_at}`;
   const graph = useFoldedGraph(drawing, key);
-  const compared = useComparedGraph(base, comparison, pickDefinition(workflow) as JsonObject);
+  const opened = useOpened();
+  const compared = useComparedGraph(base, comparison, pickDefinition(workflow) as JsonObject, opened);
   const layout = compared?.layout ?? graph.layout;
   return (
     <section class="card" aria-label="Graph">
@@ -173,7 +174,9 @@ function GraphCard({ workflow, base }: { workflow: Workflow; base: string }) {
         Graph
         <span class="muted">{version > 0 ? `version ${version}` : "working copy"}</span>
         {comparison && <Pill tone="wait" text={`${formatCount(comparison.changes.length, "change")} ${from > version && version ? "from" : "since"} version ${from}`} />}
-        <span class="card-tools">{!compared && <FoldButton graph={graph} selected={query.get("node")} />}</span>
+        <span class="card-tools">
+          <FoldButton layout={layout} opened={compared ? opened : graph.opened} selected={query.get("node")} />
+        </span>
       </h2>
       {layout ? (
         <Graph layout={layout} states={compared?.states} label={`Graph of ${workflow.id}`} selected={query.get("node")}

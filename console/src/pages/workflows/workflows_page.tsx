@@ -7,7 +7,7 @@ import type { Page, RunSummary, Workflow } from "../../data/types";
 import { Loading, ProblemNotice } from "../../parts/notices";
 import { Pill, STATUSES } from "../../parts/status";
 import { formatNumber, Moment } from "../../parts/time";
-import { FirstRun } from "../examples/first_run";
+import { FirstRun } from "../examples/later";
 import { describeTrigger, STATES } from "./workflow_words";
 
 const REFRESH_MS = 5000;

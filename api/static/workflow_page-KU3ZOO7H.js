@@ -1,1 +1,0 @@
-import{a,b}from"./chunk-BOFVZYJP.js";import"./chunk-HVNPMCOV.js";import"./chunk-W2QCLCHX.js";import"./chunk-6U4ZBLNB.js";import"./chunk-S6BK5TSG.js";import"./chunk-EHUBEEYZ.js";import"./chunk-BSU2HVWB.js";import"./chunk-KFM6YUQL.js";import"./chunk-QSTA6TPL.js";import"./chunk-FQHGIWRI.js";import"./chunk-3FHGCQTZ.js";export{a as WorkflowPage,b as pickDefinition};
