@@ -7,6 +7,7 @@ from typing import Any
 from orchestrator.cli.moments import format_duration, format_until, format_utc
 from orchestrator.model.run import Run, StepDocument, find_owner
 from orchestrator.service.explanations import explain_decision, format_line
+from orchestrator.service.intervention_words import describe_intervention
 
 INCOMPLETE = "(steps are missing: Temporal no longer stores them, or its history does not fit the plan)"
 
@@ -23,7 +24,7 @@ def format_trace(run: Run, now: datetime | None = None) -> list[str]:
         parts.insert(0, f"({hidden} earlier steps are not stored)")
     if not run.complete:
         parts.insert(0, INCOMPLETE)
-    return [*parts, *format_waits(run, now), format_ending(run)]
+    return [*parts, *_format_interventions(run), *format_waits(run, now), format_ending(run)]
 
 
 def order_steps(steps: Sequence[StepDocument]) -> list[StepDocument]:
@@ -53,6 +54,13 @@ def format_step(step: StepDocument, start: datetime | None, width: int = 0) -> I
         yield f"{indent}{step.error['error_type']}: {format_line(step.error['message'])}"
     for warning in step.warnings:
         yield f"{indent}warning: {format_line(warning)}"
+
+
+def _format_interventions(run: Run) -> Iterator[str]:
+    """Yield a line for each thing that an operator has done."""
+    for done in run.interventions:
+        since = "" if run.started_at is None else f"+{format_duration(_milliseconds_between(run.started_at, done.at))}"
+        yield f"{since:>10}  {'operator':<9}  {format_line(describe_intervention(done))}"
 
 
 def list_facts(step: StepDocument) -> list[str]:

@@ -12,9 +12,12 @@ from pydantic import Field
 
 from orchestrator.jsontools.text import shorten
 from orchestrator.model.approval_forms import DECISION
-from orchestrator.model.run import Document, Run, StepDocument
+from orchestrator.model.run import Document, Intervention, Run, StepDocument
+from orchestrator.service.intervention_words import describe_intervention
 
-Kind = Literal["decision", "skip", "handled", "failure", "retry", "wait", "join", "loop", "undo", "cancel", "end"]
+Kind = Literal[
+    "decision", "skip", "handled", "failure", "retry", "wait", "join", "loop", "undo", "operator", "cancel", "end"
+]
 MAX_TEXT = 160
 
 
@@ -33,6 +36,7 @@ class Explanation(Document):
 def explain_run(run: Run) -> list[Explanation]:
     """Return what was decided in a run, in order."""
     found = [explanation for step in run.steps for explanation in _explain_step(step)]
+    found += [_explain_intervention(done) for done in run.interventions]
     ordered = sorted(found, key=lambda explanation: (explanation.at is None, explanation.at))
     return [*ordered, *_explain_end(run)]
 
@@ -65,6 +69,11 @@ def _explain_step(step: StepDocument) -> Iterator[Explanation]:
     if step.status == "completed" and step.error is None:
         for kind, text, port in _describe_output(step, output):
             yield explain(kind, text, port)
+
+
+def _explain_intervention(done: Intervention) -> Explanation:
+    text = format_line(describe_intervention(done))
+    return Explanation(at=done.at, kind="operator", step_id=done.step_id, node_id=done.node_id, text=text)
 
 
 def _describe_decision(step: StepDocument) -> tuple[Kind, str]:
@@ -121,7 +130,7 @@ def _describe_output(step: StepDocument, output: Mapping[str, Any]) -> Iterator[
     elif {"event", "payload", "decided_at"} <= set(output):
         answer = output["payload"] if isinstance(output["payload"], Mapping) else {}
         decision = "approved" if answer.get(DECISION) else "declined"
-        yield "wait", f"{output.get('by') or 'somebody'} {decision}", "next"
+        yield "wait", f"{output.get('by') or 'someone'} {decision}", "next"
     elif set(output) == {"event", "payload"}:
         yield "wait", f"the event `{output['event']}` came", "next"
     branches = output.get("branches")

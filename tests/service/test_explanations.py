@@ -1,10 +1,12 @@
 """A run is explained from its document: decisions, rules that skipped, joins, attempts, failures and the end."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from orchestrator.model.run import Run
+from orchestrator.cli.trace import format_trace
+from orchestrator.model.run import Intervention, Run
 from orchestrator.planner.planner import check
 from orchestrator.service.explanations import explain_run
 from orchestrator.simulator.simulate import simulate
@@ -155,4 +157,26 @@ def test_an_open_run_says_what_it_waits_for_and_who_wants_its_end() -> None:
     assert explain(run) == [
         (None, "cancel", "its end was requested by Ada: twice"),
         ("ask", "wait", "waits: event go"),
+    ]
+
+
+def test_what_operators_have_done_is_told_with_who_and_why() -> None:
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    done = [
+        Intervention(kind="pause", at=at, by="ann", reason="a new tariff"),
+        Intervention(kind="set_variables", at=at, by="ann", names=["rate", "tax"]),
+        Intervention(kind="set_result", at=at, node_id="charge", path="each[7]"),
+        Intervention(kind="resolve", at=at, by="bob", step_id="pay#2", node_id="pay", action="skip"),
+    ]
+    run = Run(id="r", workflow_id="w", workflow_version=1, status="completed", completed_at=at, interventions=done)
+
+    assert explain(run)[:-1] == [
+        (None, "operator", "ann paused the run (a new tariff)"),
+        (None, "operator", "ann set variables: rate, tax"),
+        (None, "operator", "someone gave a result to each[7]/charge"),
+        ("pay#2", "operator", "bob resolved pay#2: skip"),
+    ]
+    assert [text.strip() for text in format_trace(run)[:2]] == [
+        "operator   ann paused the run (a new tariff)",
+        "operator   ann set variables: rate, tax",
     ]
