@@ -2,11 +2,15 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
-from playwright.async_api import Browser, ConsoleMessage, Page
+from playwright.async_api import Browser, ConsoleMessage, Locator, Page, expect
 
 ALLOWED_MS = 60_000
+MOST_TABS = 150
+AXE = Path(__file__).parents[2] / "console/node_modules/axe-core/axe.min.js"
+"""Installed by `make console`."""
 NETWORK = "Failed to load resource"
 """Begins the browser's own report of an answer that is an error; the page shows these to people."""
 
@@ -31,3 +35,20 @@ async def open_page(browser: Browser, base: str, customer: str = "", **options: 
     finally:
         await context.close()
     assert mistakes == []
+
+
+async def find_violations(page: Page, within: str = "html") -> list[str]:
+    """Return what axe finds; its script is evaluated by the driver, since the page's policy lets no other one in."""
+    await page.evaluate(AXE.read_text())
+    found = await page.evaluate("within => axe.run(within, {resultTypes: ['violations']})", within)
+    return [f"{each['id']}: {each['nodes'][0]['html'][:200]}" for each in found["violations"]]
+
+
+async def tab_to(page: Page, target: Locator) -> None:
+    """Move the focus to an element by the tab key."""
+    await expect(target).to_be_visible()
+    for _ in range(MOST_TABS):
+        if await target.evaluate("element => element === document.activeElement"):
+            return
+        await page.keyboard.press("Tab")
+    raise AssertionError(f"the tab key does not come to {target}")

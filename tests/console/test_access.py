@@ -8,20 +8,11 @@ from playwright.async_api import Browser, Page, expect
 
 from orchestrator.service.services import Services
 from tests.api.support import serve_api, wait_for_status
-from tests.console.browser import open_page
+from tests.console.browser import find_violations, open_page
 from tests.console.examples import CHARGED, ORDER, REFUSED, activate, start
 from tests.temporal.world import World
 
-AXE = Path(__file__).parents[2] / "console/node_modules/axe-core/axe.min.js"
-"""Installed by `make console`."""
 MARKUP = '<img src=x onerror="window.broken=1"><script>window.broken=1</script>"\'></text></svg>{{7*7}}'
-
-
-async def find_violations(page: Page) -> list[str]:
-    """Return what axe finds; its script is evaluated by the driver, since the page's policy lets no other one in."""
-    await page.evaluate(AXE.read_text())
-    found = await page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-    return [f"{each['id']}: {each['nodes'][0]['html'][:200]}" for each in found["violations"]]
 
 
 async def test_axe_finds_nothing_on_any_page_light_or_dark(

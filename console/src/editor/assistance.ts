@@ -1,4 +1,4 @@
-// Completion, closing brackets, and problems in the gutter.
+// What is known of the language: colours, completion, closing brackets, and problems in the gutter.
 import {
   autocompletion,
   closeBrackets,
@@ -7,16 +7,28 @@ import {
   completionKeymap,
   type CompletionResult,
 } from "@codemirror/autocomplete";
+import { yaml } from "@codemirror/lang-yaml";
+import { HighlightStyle, syntaxHighlighting } from "@codemirror/language";
 import { type Diagnostic, lintGutter, setDiagnostics } from "@codemirror/lint";
 import type { EditorState, Extension } from "@codemirror/state";
 import { type EditorView, keymap } from "@codemirror/view";
+import { tags } from "@lezer/highlight";
 import { findOffset } from "./main";
 import { locatePosition } from "./position";
 import type { EditorOptions, Located, Position } from "./types";
 
+const COLOURS = HighlightStyle.define([
+  { tag: [tags.propertyName, tags.definition(tags.propertyName)], color: "var(--accent)" },
+  { tag: [tags.string, tags.content], color: "var(--text)" },
+  { tag: [tags.number, tags.bool, tags.null, tags.keyword], color: "var(--run)" },
+  { tag: tags.comment, color: "var(--muted)" },
+]);
+
 /** Return what helps to write. */
 export function makeAssistance(complete: EditorOptions["complete"]): Extension {
   return [
+    yaml(), // JSON is YAML, too
+    syntaxHighlighting(COLOURS),
     lintGutter(),
     closeBrackets(),
     autocompletion({ override: [(context) => listCompletions(context, complete)] }),

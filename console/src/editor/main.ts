@@ -1,11 +1,9 @@
 // The text editor, loaded by the page of the editor only: CodeMirror in a shadow root, whose style sheets are made by
-// script, so that the page's policy needs no exception. Completion, problems and search come a moment after the text.
+// script, so that the page's policy needs no exception. Colours, completion, problems and search come a moment later.
 import { defaultKeymap, history, historyKeymap } from "@codemirror/commands";
-import { yaml } from "@codemirror/lang-yaml";
-import { bracketMatching, HighlightStyle, indentOnInput, syntaxHighlighting } from "@codemirror/language";
+import { bracketMatching, indentOnInput } from "@codemirror/language";
 import { EditorState, StateEffect } from "@codemirror/state";
 import { drawSelection, EditorView, highlightActiveLine, keymap, lineNumbers } from "@codemirror/view";
-import { tags } from "@lezer/highlight";
 import type { EditorHandle, EditorOptions, Located } from "./types";
 
 const THEME = EditorView.theme({
@@ -20,14 +18,6 @@ const THEME = EditorView.theme({
   ".cm-tooltip-autocomplete ul li[aria-selected]": { backgroundColor: "var(--accent-fill)", color: "#fff" },
 });
 
-const COLOURS = HighlightStyle.define([
-  { tag: [tags.propertyName, tags.definition(tags.propertyName)], color: "var(--accent)" },
-  { tag: [tags.string, tags.content], color: "var(--text)" },
-  { tag: [tags.number, tags.bool, tags.null, tags.keyword], color: "var(--run)" },
-  { tag: tags.comment, color: "var(--muted)" },
-]);
-
-/** JSON is YAML, too. */
 const SETUP = [
   lineNumbers(),
   history(),
@@ -35,10 +25,8 @@ const SETUP = [
   indentOnInput(),
   bracketMatching(),
   highlightActiveLine(),
-  yaml(),
   keymap.of([{ key: "Mod-f", run: openSearch }, ...defaultKeymap, ...historyKeymap]),
   THEME,
-  syntaxHighlighting(COLOURS),
   EditorView.lineWrapping,
 ];
 
