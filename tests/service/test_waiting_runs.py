@@ -78,12 +78,14 @@ async def test_a_paused_run_waits_and_continues(world: World, services: Services
     run_id = await world.start(make_plan(nodes, "trigger -> a", "a -> b", customer=customer))
     assert (await wait_for_row(services, run_id, "waiting")).waiting_for[0]["event"] == "go"
     await world.runs.pause(run_id)
-    await world.runs.send_event(run_id, "go")
 
     async def is_paused() -> bool:
         return (await wait_for_row(services, run_id, "waiting")).reason == "paused"
 
     await wait_until(is_paused)
+    document = await services.operations.get_document(customer, run_id)
+    assert [wait["kind"] for wait in document.waiting_for] == ["event", "paused"]
+    await world.runs.send_event(run_id, "go")
     await world.runs.resume(run_id)
 
     async def waits_at_b() -> bool:

@@ -142,10 +142,15 @@ class Flow:
             self.state.warnings.append(message)
         return is_new
 
+    def is_pause_shown(self) -> bool:
+        """Return whether a pause has taken effect: what was at work when it came has ended, here and in branches."""
+        has_branches = any(child.path for child in self.effects.children.running.values())
+        return self.effects.held > 0 or (self.effects.paused and not self.effects.working and not has_branches)
+
     def build_document(self) -> Run:
         """Build the run document of this flow, without its branches."""
         document = self._add_called_runs(build_run_document(self.plan, self.info, self.state))
-        if not self.effects.held:
+        if not self.is_pause_shown():
             return document
         held: list[tuple[str | None, str]] = [*list_held_nodes(self.plan, self.state)] or [(None, self.state.path)]
         pauses = [{"node_id": node_id, "step_id": None, "kind": "paused", "path": path} for node_id, path in held]

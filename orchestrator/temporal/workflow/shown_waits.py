@@ -61,7 +61,7 @@ def describe_waits(flow: Flow, shown: tuple[str, ...], *, is_busy: bool) -> tupl
 
 
 def _iterate_waits(flow: Flow, short_seconds: float) -> Iterator[dict[str, Any]]:
-    if flow.effects.held:
+    if flow.is_pause_shown():
         yield {"node_id": None, "kind": "paused"}
     for step in flow.state.open.values():
         wait = step.waiting_for
