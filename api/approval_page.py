@@ -22,9 +22,9 @@ STYLE = """
 :root{color-scheme:light dark}
 body{font:16px/1.5 system-ui,sans-serif;margin:0}
 body{background:light-dark(#f6f7f9,#0f1218);color:light-dark(#1a2230,#e6e9ef)}
-main{max-width:34rem;margin:0 auto;padding:1.5rem 1rem}
-h1{font-size:1.4rem;margin:0 0 .5rem;overflow-wrap:anywhere}
-p{margin:.3rem 0;overflow-wrap:anywhere}
+main{max-width:34rem;margin:0 auto;padding:1.5rem 1rem;overflow-wrap:anywhere}
+h1{font-size:1.4rem;margin:0 0 .5rem}
+p{margin:.3rem 0}
 .soft{color:light-dark(#5b6678,#98a2b3);font-size:.9rem}
 .bad{color:light-dark(#b82424,#ff9696)}
 label{display:block;margin-top:1rem;font-weight:600}

@@ -51,6 +51,27 @@ async def test_the_boxes_of_a_large_graph_start_folded_and_are_opened_one_by_one
     await expect(box).to_be_visible()
 
 
+async def test_the_editor_and_the_comparison_of_versions_fold_boxes_too(page: Page, api: httpx.AsyncClient) -> None:
+    """What has changed in a folded box was shown nowhere."""
+    definition = make_loops(loops=15, nodes=30)
+    await activate(api, definition)
+    changed = next(node for node in definition["nodes"] if node["id"] == "n1_3")
+    changed["config"] = {"done": False}
+    assert (await api.put("/workflows/large", json=definition)).status_code == 200
+    await page.goto("/#/workflows/large?from=1&node=each1")
+    await expect(page.get_by_role("button", name="Each 1, loop, folded, 30 nodes, changed")).to_be_visible()
+    await expect(page.locator("g.node")).to_have_count(16)
+    await page.get_by_role("button", name="Open “Each 1”").click()
+    await expect(page.get_by_role("button", name="n1_3, set, changed")).to_be_visible()
+
+    await page.goto("/#/edit/large")
+    await page.get_by_role("button", name="Each 2, loop, folded, 30 nodes").click()
+    await page.get_by_role("button", name="Open “Each 2”").click()
+    await expect(page.get_by_role("button", name="n2_0, set")).to_be_visible()
+    await page.get_by_role("button", name="Fold “Each 2”").click()
+    await expect(page.locator("g.node")).to_have_count(16)
+
+
 async def test_a_run_of_100_000_steps_opens_with_the_newest_of_them(
     page: Page, served: tuple[Services, str], api: httpx.AsyncClient, customer: str
 ) -> None:

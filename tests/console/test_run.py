@@ -1,6 +1,7 @@
 """One run on its page: its graph, what it needs, and the buttons for it."""
 
 import json
+import re
 from typing import Any
 
 import httpx
@@ -390,5 +391,13 @@ async def test_a_run_is_run_again_from_a_step_in_an_iteration_and_only_for_its_f
     await page.get_by_role("button", name="Each line, loop, completed, 1 of 2, 1 failed").press("Enter")
     await page.get_by_role("button", name="Only the 1 failed item…").click()
     await expect(page.get_by_text("Rerun the failed items of “Each line”?")).to_be_visible()
+    node = page.get_by_role("button", name="Charge card, action")
+    picker = page.get_by_role("combobox", name="Each line")
+    await picker.select_option(index=0)
+    await expect(node).to_have_accessible_name(re.compile("1 of 2 run again"))
+    await picker.select_option(label="item 1 · failed")
+    await expect(node).to_have_accessible_name(re.compile("begins here"))
+    await picker.select_option(label="item 2 · completed")
+    await expect(node).to_have_accessible_name(re.compile("reused"))
     await page.get_by_role("button", name="Start the rerun").click()
     await expect(page.get_by_role("button", name="Each line, loop, completed, 2 of 2")).to_be_visible()
