@@ -23,6 +23,7 @@ from orchestrator.service.graphs import Graphs
 from orchestrator.service.history_processes import HistoryProcesses
 from orchestrator.service.index_writer import IndexWriter
 from orchestrator.service.indexer import Indexer
+from orchestrator.service.payload_sweeper import PayloadSweeper
 from orchestrator.service.permissions import PermissionReader
 from orchestrator.service.plans import Plans
 from orchestrator.service.process_pool import ProcessPool
@@ -84,6 +85,7 @@ class Services:
     webhooks: Webhooks
     indexer: Indexer
     archiver: Archiver
+    payload_sweeper: PayloadSweeper
     failing_runs: FailingRuns
     prober: RunProber
     stuck: StuckFinder
@@ -170,6 +172,7 @@ async def open_services(
                 prober=prober,
                 stuck=StuckFinder(runs, index, leases, (settings.task_queue, *(settings.task_queues or ()))),
                 archiver=Archiver(RunReader(runs.client, settings), archive, leases, settings.archive_days),
+                payload_sweeper=PayloadSweeper(runs, index, archive, leases),
                 failing_runs=FailingRuns(runs, leases, settings.failing_run_seconds),
                 reconciler=reconciler,
                 stopping=stopping,
@@ -191,6 +194,7 @@ async def run_services(settings: Settings, runs: Runs, registry: Registry) -> As
         services.archiver.reader.flows.read_flows = processes.read_for_archive
         for work in (
             services.indexer.run_in_background(),
+            services.payload_sweeper.run_in_background(),
             services.failing_runs.run_in_background(),
             services.prober.run_in_background(),
             services.stuck.run_in_background(),

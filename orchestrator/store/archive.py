@@ -103,6 +103,12 @@ class Archive:
             document: bytes | None = await connection.scalar(query)
         return document
 
+    async def find_archived(self, run_ids: Collection[str]) -> set[str]:
+        """Return which of these runs are in the archive."""
+        query = select(archive.c.run_id).where(archive.c.run_id.in_(run_ids))
+        async with self.database.read_transaction() as connection:
+            return set(await connection.scalars(query))
+
     async def list_latest(
         self, customer_id: str, workflow_id: str, version: int, limit: int, max_bytes: int
     ) -> list[str]:

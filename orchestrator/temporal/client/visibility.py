@@ -180,6 +180,17 @@ class Visibility:
                 break
         return executions
 
+    async def has_workflow(self, workflow_id: str) -> bool:
+        """Return whether Temporal still stores a workflow, of whatever kind."""
+        async with translate_rpc_errors():
+            try:
+                await self.client.get_workflow_handle(workflow_id).describe()
+            except RPCError as error:
+                if error.status != RPCStatusCode.NOT_FOUND:
+                    raise
+                return False
+        return True
+
     async def read_summary(self, run_id: str) -> RunSummary:
         """Return a run's summary; raises RunNotFound, also for branches and for workflows that are not runs."""
         async with translate_rpc_errors(run_id):
