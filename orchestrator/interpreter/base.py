@@ -146,6 +146,7 @@ class Interpreter(ABC):
             state.open[step_id] = step
         if run.data.undo_log is not None:
             run.data.mark(f"{run.path}/{node.id}", state.started, run.frame)
+            run.data.count_step(state.started, begun=1)
         return step
 
     def complete(self, run: ScopeRun, node: Node, step: Step) -> None:
@@ -171,6 +172,8 @@ class Interpreter(ABC):
     def close(self, run: ScopeRun, step: Step, status: Status) -> None:
         """Close a step and hand it the warnings of its evaluations."""
         self.state.close_step(step, status, self.effects.now())
+        if run.data.undo_log is not None:
+            run.data.count_step(step.number, ended=1)
         take_warnings(run, step)
 
 

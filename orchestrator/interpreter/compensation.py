@@ -14,6 +14,7 @@ from orchestrator.interpreter.pending_compensation import PendingCompensation
 from orchestrator.interpreter.pool import wait_for_ends
 from orchestrator.interpreter.state import RunState
 from orchestrator.interpreter.step_record import Step
+from orchestrator.interpreter.variables import Data
 from orchestrator.model.plan import ActionCall, Loop, Parallel
 
 
@@ -53,26 +54,26 @@ def mark_given_up(state: RunState, scope_path: str) -> None:
             state.compensations[index] = replace(pending, given_up=True)
 
 
-async def undo_scope(interpreter: Interpreter, scope_path: str) -> None:
-    """Undo an iteration or a branch that the run continues without."""
-    await _undo_apart(interpreter, lambda pending: pending.is_in(scope_path))
+async def undo_scope(run: NodeRun, scope_path: str) -> None:
+    """Undo an iteration or a branch of a node that the run continues without."""
+    await _undo_apart(run, lambda pending: pending.is_in(scope_path))
 
 
 async def undo_inner_scopes(run: NodeRun, inner_path: str) -> None:
     """Undo the iterations or branches that failed or were cancelled in a node whose failure is handled."""
     if isinstance(run.node, Loop | Parallel):
         prefix = f"{inner_path}["
-        await _undo_apart(run.interpreter, lambda pending: pending.given_up and pending.path.startswith(prefix))
+        await _undo_apart(run, lambda pending: pending.given_up and pending.path.startswith(prefix))
 
 
-async def _undo_apart(interpreter: Interpreter, is_wanted: Callable[[PendingCompensation], bool]) -> None:
+async def _undo_apart(run: NodeRun, is_wanted: Callable[[PendingCompensation], bool]) -> None:
     """Undo a part of what was done, in a task of its own: a cancellation that comes meanwhile waits for its end."""
-    state = interpreter.state
-    if interpreter.plan.compensate == "on_cancel" or not any(map(is_wanted, state.compensations)):
+    state = run.state
+    if run.plan.compensate == "on_cancel" or not any(map(is_wanted, state.compensations)):
         return
     state.ending += 1  # what has been taken off the state must not be lost by continuing as new
     try:
-        undoing = asyncio.get_running_loop().create_task(compensate(interpreter, is_wanted))
+        undoing = asyncio.get_running_loop().create_task(compensate(run.interpreter, is_wanted, run.scope.data))
         await wait_for_ends([undoing])
     finally:
         state.ending -= 1
@@ -80,9 +81,14 @@ async def _undo_apart(interpreter: Interpreter, is_wanted: Callable[[PendingComp
 
 
 async def compensate(
-    interpreter: Interpreter, is_wanted: Callable[[PendingCompensation], bool] = lambda pending: True
+    interpreter: Interpreter,
+    is_wanted: Callable[[PendingCompensation], bool] = lambda pending: True,
+    data: Data | None = None,
 ) -> None:
-    """Undo completed steps, the last one first; a compensation that fails is recorded and the rest still run."""
+    """Undo completed steps, the last one first; a compensation that fails is recorded and the rest still run.
+
+    `data` is that of the flow that continues, and may go back to a node before.
+    """
     state, effects = interpreter.state, interpreter.effects
     # Taken off first: a compensation that fails is not called a second time.
     while (pending := _take_last(state, is_wanted)) is not None:
@@ -92,6 +98,8 @@ async def compensate(
         step.input = pending.parameters
         state.log.append(step)
         state.open[step.id] = step
+        if data is not None:
+            data.count_step(step.number, begun=1)
         try:
             answer = await _undo(interpreter, pending)
             accept_result(step, answer)
@@ -101,6 +109,8 @@ async def compensate(
         else:
             step.retry_count = answer.attempts - 1
             state.close_step(step, "completed", effects.now())
+        if data is not None:
+            data.count_step(step.number, ended=1)
 
 
 def _take_last(state: RunState, is_wanted: Callable[[PendingCompensation], bool]) -> PendingCompensation | None:

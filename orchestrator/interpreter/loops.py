@@ -212,7 +212,7 @@ async def _run_iteration(run: NodeRun, node: Loop, inner: ScopeRun) -> Iteration
         if not node.continue_on_error:
             raise to_step_failure(error, node.id) from error
         failure = build_error_document(to_step_failure(error, None), run.effects.now())
-        await undo_scope(run.interpreter, inner.path)
+        await undo_scope(run, inner.path)
         return IterationResult(error=failure.to_json(), exits=tuple(inner.frame.exits))
     return IterationResult(collected, exits=tuple(inner.frame.exits))
 

@@ -112,12 +112,12 @@ async def _run_branch(run: NodeRun, join: "_Join", index: int, steps_left: int) 
     except asyncio.CancelledError:
         mark_given_up(run.state, path)
         if join.is_reached():
-            await undo_scope(run.interpreter, path)
+            await undo_scope(run, path)
         raise
     if result.status != "completed" or join.is_left:
         mark_given_up(run.state, path)
         if join.is_reached() or (result.status == "failed" and node.on_branch_error == "ignore"):
-            await undo_scope(run.interpreter, path)
+            await undo_scope(run, path)
     return result
 
 
@@ -129,7 +129,7 @@ def _undo_failed_branches(run: NodeRun, join: "_Join") -> None:
 
     async def undo_each() -> None:
         for path in reversed(paths):
-            await undo_scope(run.interpreter, path)
+            await undo_scope(run, path)
 
     run.interpreter.leave_losers([asyncio.get_running_loop().create_task(undo_each())])
 

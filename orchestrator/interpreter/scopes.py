@@ -15,6 +15,7 @@ from orchestrator.interpreter.repairs import is_inside
 from orchestrator.interpreter.state import RunState
 from orchestrator.interpreter.step_record import Step, current_step
 from orchestrator.interpreter.steps import end_repaired, run_node
+from orchestrator.interpreter.variables import Rewound
 from orchestrator.model.plan import AnyNode, Call, Node, Parallel, Plan, Scope
 from orchestrator.model.run import RunInfo
 
@@ -79,26 +80,26 @@ class ScopeInterpreter(Interpreter):
             if rank is None:
                 raise
             await self.wait_for_losers()  # their steps are dropped below, even those that are still open
-            number = run.data.rewind(f"{run.path}/{rewind.node_id}", run.frame)
+            rewound = run.data.rewind(f"{run.path}/{rewind.node_id}", run.frame)
             # The node is in this scope but was never started: on another path, or before a state without undo log.
-            if number is None:
+            if rewound is None:
                 raise rewind.failure from None
-            self._drop_steps(run.path, number)
+            self._drop_steps(run.path, rewound)
             run.frame.open = None
             run.frame.activate(rank)
             return None
 
-    def _drop_steps(self, path: str, number: int) -> None:
-        """Take the steps of a scope, and of those inside it, from this number on off the record."""
+    def _drop_steps(self, path: str, rewound: Rewound) -> None:
+        """Take the steps of a scope, and of those inside it, from a number on off the record."""
         state = self.state
 
         def is_undone(step: Step) -> bool:
-            return step.number >= number and is_inside(step.path, path)
+            return step.number >= rewound.step_number and is_inside(step.path, path)
 
-        undone = [step for step in state.log if is_undone(step)]
         kept = [step for step in state.log if not is_undone(step)]
-        state.dropped += len(undone)
-        state.completed -= sum(1 for step in undone if step.completed_at)
+        state.drops.append((path, rewound.step_number))
+        state.dropped += rewound.begun
+        state.completed -= rewound.ended
         state.log.clear()
         state.log.extend(kept)
         # A rewind that passes through a loop or a parallel leaves its step open.

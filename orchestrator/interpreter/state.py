@@ -26,7 +26,9 @@ class RunState:
     data: Data
     frame: Frame
     log: deque[Step] = field(default_factory=lambda: deque(maxlen=DEFAULT_STEP_LOG_LIMIT))
-    """The newest steps."""
+    """The newest steps of this execution, and those that were in progress when it began."""
+    drops: list[tuple[str, int]] = field(default_factory=list)
+    """Where this execution went back: in that path, steps from that number on are off the record."""
     open: dict[str, Step] = field(default_factory=dict)
     """Steps in progress, by id, oldest first."""
     compensations: list[PendingCompensation] = field(default_factory=list)
@@ -120,8 +122,12 @@ class RunState:
         self.open.pop(step.id, None)
         self.completed += 1
 
-    def to_json(self, *, with_log: bool = True) -> dict[str, Any]:
-        """Return the state as JSON; it can be resumed where the frame is at rest."""
+    def to_json(self, *, with_log: bool = False) -> dict[str, Any]:
+        """Return the state as JSON; it can be resumed where the frame is at rest.
+
+        Only a rerun begins with a log, of the steps that it does not repeat: a run that continues as new has its steps
+        in the histories of its executions.
+        """
         return {
             "started_at": format_timestamp(self.started_at),
             "context": self.data.context,
@@ -129,7 +135,6 @@ class RunState:
             "steps_changed": list(self.data.steps_changed),
             "journal": undo_log_to_json(self.data.undo_log),
             "frame": self.frame.to_json(self.data),
-            "log": [step.to_json() for step in self.log] if with_log else [],
             "compensations": [pending.to_json() for pending in self.compensations],
             "rewinds": self.rewinds,
             "started": self.started,
@@ -138,6 +143,7 @@ class RunState:
             "turns": self.turns,
             "warnings": self.warnings,
             "path": self.path,
+            **({"log": [step.to_json() for step in self.log]} if with_log else {}),
             **({"keys": self.keys} if self.keys else {}),
             **({"undone": True} if self.undone else {}),
             **({"overrides": [each.to_json() for each in self.overrides]} if self.overrides else {}),
@@ -158,7 +164,6 @@ class RunState:
             datetime.fromisoformat(fields["started_at"]),
             data,
             Frame.from_json(fields["frame"], data),
-            log=deque((Step.from_json(step) for step in fields["log"]), maxlen=max(plan.step_log_limit, 1)),
             compensations=[PendingCompensation.from_json(entry) for entry in fields["compensations"]],
             rewinds=dict(fields["rewinds"]),
             started=fields["started"],
@@ -176,6 +181,8 @@ class RunState:
         # frame is whole: a log that is too long has lost the data of old steps.
         nodes = sorted(state.frame.iterate_open_nodes(), key=lambda node: node.step.number)
         in_progress = {node.step.number: node.step for node in nodes}
-        state.log = deque((in_progress.get(step.number, step) for step in state.log), maxlen=state.log.maxlen)
+        logged = [Step.from_json(step) for step in fields["log"]] if "log" in fields else in_progress.values()
+        steps = (in_progress.get(step.number, step) for step in logged)
+        state.log = deque(steps, maxlen=max(plan.step_log_limit, 1))
         state.open = {step.id: step for step in in_progress.values()}
         return state

@@ -54,6 +54,10 @@ class UndoEntry:
     """Number of nodes outside the scope that its paths had reached."""
     first_set: dict[str, None] = field(default_factory=dict)
     """Names that the flow has set for the first time since; before, it had at most inherited them."""
+    begun: int = 0
+    """Number of steps that have begun since, also in flows beside this one that it waits for."""
+    ended: int = 0
+    """How many of them have ended."""
 
     @property
     def path(self) -> str:
@@ -63,21 +67,36 @@ class UndoEntry:
     def to_json(self) -> list[Any]:
         """Return the entry as it is carried over continue-as-new."""
         changes = changes_to_json(self.changes)
-        entry = [self.key, self.step_number, self.variables, self.steps, changes, self.exits]
+        entry = [self.key, self.step_number, self.variables, self.steps, changes, self.exits, self.begun, self.ended]
         return [*entry, list(self.first_set)] if self.first_set else entry
 
     @classmethod
     def from_json(cls, entry: Sequence[Any]) -> "UndoEntry":
         """Read what `to_json` wrote."""
-        key, step_number, variables, steps, changes, exits, *more = entry
+        key, step_number, variables, steps, changes, exits, begun, ended, *more = entry
         first_set = dict.fromkeys(more[0] if more else ())
-        return cls(key, step_number, dict(variables), dict(steps), changes_from_json(changes), exits, first_set)
+        active = changes_from_json(changes)
+        return cls(key, step_number, dict(variables), dict(steps), active, exits, first_set, begun, ended)
 
     def absorb(self, later: "UndoEntry") -> None:
         """Take over the old values of the entry after this one, which is dropped."""
         self.variables = {**later.variables, **self.variables}
         self.steps = {**later.steps, **self.steps}
         self.first_set.update(later.first_set)
+        self.begun += later.begun
+        self.ended += later.ended
+
+
+@dataclass(frozen=True, slots=True)
+class Rewound:
+    """The steps that going back takes off the record."""
+
+    step_number: int
+    """Number of the first one."""
+    begun: int = 0
+    """How many there are."""
+    ended: int = 0
+    """How many of them have ended."""
 
 
 @dataclass(slots=True)
@@ -90,6 +109,8 @@ class Data:
     steps_changed: dict[str, None] = field(default_factory=dict)
     undo_log: list[UndoEntry] | None = None
     """`None` where nothing can go back, so that nothing is recorded."""
+    parent: "Data | None" = field(default=None, repr=False, compare=False)
+    """That of the flow which this one was forked from."""
     marked: set[str] = field(init=False)
     """The keys in the undo log."""
 
@@ -143,7 +164,7 @@ class Data:
         # Its undo log is its own and starts empty: going back ends at the border of a branch or an iteration.
         context = dict(self.context)
         context["steps"] = dict(context["steps"])
-        return Data(context, undo_log=None if self.undo_log is None else [])
+        return Data(context, undo_log=None if self.undo_log is None else [], parent=self)
 
     def to_difference(self, parent: "Data") -> dict[str, Any]:
         """Return a fork as it is carried over continue-as-new: what it has not, or not the same as its parent.
@@ -166,7 +187,7 @@ class Data:
         restore(context, fields["variables"])
         restore(context["steps"], fields["steps"])
         changed, steps_changed = dict.fromkeys(fields["changed"]), dict.fromkeys(fields["steps_changed"])
-        return cls(context, changed, steps_changed, undo_log_from_json(fields["journal"]))
+        return cls(context, changed, steps_changed, undo_log_from_json(fields["journal"]), parent)
 
     def merge(self, variables: Mapping[str, Any], steps: Mapping[str, Any]) -> None:
         """Set what a concurrent flow has set."""
@@ -191,13 +212,27 @@ class Data:
             self.undo_log.append(UndoEntry(key, step_number, {}, {}, frame.changes, len(frame.exits)))
             frame.changes = {}
 
-    def rewind(self, key: str, frame: "Frame") -> int | None:
-        """Undo everything since `mark(key)`; return the step number of then, or `None` if the node never started."""
+    def count_step(self, number: int, *, begun: int = 0, ended: int = 0) -> None:
+        """Count what has become of a step, here and in the flows around: going back takes it off the record."""
+        flow: Data | None = self
+        while flow is not None:
+            # A step that ends may have begun before the newest entry.
+            entry = next((entry for entry in reversed(flow.undo_log or ()) if entry.step_number <= number), None)
+            if entry is not None:
+                entry.begun += begun
+                entry.ended += ended
+            flow = flow.parent
+
+    def rewind(self, key: str, frame: "Frame") -> Rewound | None:
+        """Undo everything since `mark(key)`; return `None` if the node never started."""
         if self.undo_log is None or key not in self.marked:
             return None
         path = key.rpartition("/")[0]
+        begun = ended = 0
         while True:
             entry = self.undo_log.pop()
+            begun += entry.begun
+            ended += entry.ended
             self.marked.discard(entry.key)
             restore(self.context, entry.variables)
             restore(self.context["steps"], entry.steps)
@@ -209,7 +244,9 @@ class Data:
             if entry.key == key:
                 self.changed = {name: None for name in self.changed if name in self.context}
                 del frame.exits[entry.exits :]
-                return entry.step_number
+                if self.parent is not None:
+                    self.parent.count_step(entry.step_number, begun=-begun, ended=-ended)
+                return Rewound(entry.step_number, begun, ended)
 
     def settle(self, prefix: str) -> None:
         """Fold the entries of a finished iteration into the one before: nothing can go back into the iteration."""

@@ -292,7 +292,7 @@ def record_flow(
     """
     inbox: Inbox = effects.inbox
     entries = [event.to_json() for event in inbox.events]
-    initial = copy.deepcopy(state.to_json())
+    initial = copy.deepcopy(state.to_json(with_log=True))
     record = Record(workflow_id, plan, info, initial, copy.deepcopy(entries), inbox.received, list(inbox.read))
     return _Recorder(record, state, effects).finish
 

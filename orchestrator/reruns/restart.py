@@ -138,7 +138,7 @@ class _Restart:
         state = flow.state
         self._reset(flow)
         self._move_frame(flow, state.frame, before, after)
-        fields = copy.deepcopy(state.to_json())
+        fields = copy.deepcopy(state.to_json(with_log=True))
         self._change_context(fields["context"], is_whole=not state.path)
         if not state.path:
             fields["started_at"] = format_timestamp(self.now)

@@ -1,8 +1,10 @@
 """Simulate runs that are interrupted: the seam for tests of state that survives continue-as-new."""
 
 import asyncio
+from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -17,8 +19,10 @@ from orchestrator.interpreter.effects import (
 )
 from orchestrator.interpreter.execute import execute
 from orchestrator.interpreter.frames import LoopFrame, ParallelFrame
+from orchestrator.interpreter.joined_steps import JoinedSteps
 from orchestrator.interpreter.lineup import Lineup
 from orchestrator.interpreter.state import RunState
+from orchestrator.interpreter.step_record import Step
 from orchestrator.interpreter.value_table import ValueTable, load_lines
 from orchestrator.model.plan import Plan
 from orchestrator.model.run import Run, RunInfo
@@ -184,6 +188,7 @@ def simulate_interrupted(
             loop.create_task(deliver_later(simulation, event))
         for request in repairs:
             loop.create_task(repair_later(simulation, info, request))
+        earlier: list[RunState] = []
         while True:
             effects = _InterruptingEffects(simulation, plan, info, state, every, early)
             if interruptions.count:
@@ -197,15 +202,26 @@ def simulate_interrupted(
                 simulation.flows.remove(effects)
                 effects.is_over = True
                 main.cancel()
+                earlier.append(replace(state, log=deque(map(copy, state.log)), drops=list(state.drops)))
                 state_json, early = load_lines(interrupted.state_json)
                 state = RunState.from_json(plan, state_json)
                 interruptions.count += 1
                 interruptions.in_forks += _has_forks(state)
             else:
+                _join_steps(state, earlier)
                 return build_document(plan, info, state, simulation), interruptions
     finally:
         loop.call_when_idle(lambda: False)
         close_loop(loop)
+
+
+def _join_steps(state: RunState, earlier: Sequence[RunState]) -> None:
+    """Add to the log of a state the steps of the states that it has continued."""
+    joined = JoinedSteps[Step](state.log.maxlen or 1)
+    for each in [state, *reversed(earlier)]:
+        joined.add_earlier(((step.number, step) for step in each.log), each.drops)
+    state.log.clear()
+    state.log.extend(step for _, step in joined.list_newest())
 
 
 def _has_forks(state: RunState) -> bool:

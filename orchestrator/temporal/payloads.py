@@ -9,13 +9,13 @@ for ever, so each limit is checked before the server would:
     MAX_STORED_BYTES    chosen, 8 MB       the same, with a store     the same: `RunInfo.max_payload_bytes` of a run
                                            result_within_limit        a failed branch's steps, then compensations
     MAX_TASK_BYTES      gRPC's 4 MiB       workflow/task_budget.py    nothing: the rest waits for the next task
-    LOG_BYTES           chosen, 4 MiB      encode_state               the data of the oldest logged steps
+    LOG_BYTES           chosen, 4 MiB      encode_state               data of the oldest steps that a rerun keeps
     MAX_STATE_BYTES     chosen, 8 MiB      encode_state               as below: bounds the time of writing a state
 
 Each stays under the limit of the server because the payload's metadata and the command around it count as well. What
 a run carries over continue-as-new is one compressed payload: plan, state, unread events and branches. Where it is over
-MAX_PAYLOAD_BYTES, the logged steps lose all but 1 MiB of their data, then all but 64 kB, and where that is not enough
-the run stays in this execution.
+MAX_PAYLOAD_BYTES, the run stays in this execution. A rerun has the steps that it does not repeat in its state as well:
+they lose all but 1 MiB of their data, then all but 64 kB.
 """
 
 import json
@@ -142,10 +142,12 @@ def is_within(value: Any, limit: int) -> bool:
     return measure_up_to(value, limit) <= limit and measure_json(value) <= limit
 
 
-def encode_state(state: RunState, envelope: Mapping[str, Any], limit: int = MAX_PAYLOAD_BYTES) -> RawValue | None:
+def encode_state(
+    state: RunState, envelope: Mapping[str, Any], limit: int = MAX_PAYLOAD_BYTES, *, with_log: bool = False
+) -> RawValue | None:
     """Encode an object with the state in its field `state`; return `None` where it is too large without any detail."""
-    fields = state.to_json()
-    log = fields.pop("log")
+    fields = state.to_json(with_log=with_log)
+    log = fields.pop("log", [])
     table = ValueTable(MAX_STATE_BYTES)
     try:
         # The graph of 10,000 nodes has 60,000 objects, none of them data: measured, 3 s in the sandbox of tests.
@@ -160,7 +162,7 @@ def encode_state(state: RunState, envelope: Mapping[str, Any], limit: int = MAX_
     for log_bytes in LOG_BYTES[:1] if logged <= LOG_BYTES[-1] else LOG_BYTES:
         trimmed = _trim_log(log, sizes, log_bytes)
         try:
-            encoded = encode_shared({**envelope, "state": {**fields, "log": trimmed}}, table)
+            encoded = encode_shared({**envelope, "state": fields | ({"log": trimmed} if with_log else {})}, table)
         except ValueError:
             continue
         if len(encoded.payload.data) <= limit:

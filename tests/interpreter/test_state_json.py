@@ -11,7 +11,7 @@ from orchestrator.interpreter.leaf_frames import BusyNode, DelayFrame, OperatorF
 from orchestrator.interpreter.pending_compensation import PendingCompensation
 from orchestrator.interpreter.state import RunState
 from orchestrator.interpreter.step_record import Step
-from orchestrator.interpreter.variables import MISSING, Data, UndoEntry
+from orchestrator.interpreter.variables import MISSING, Data, Rewound, UndoEntry
 from orchestrator.model.plan import Retry
 from orchestrator.model.run import ErrorDocument, RunInfo
 from orchestrator.planner.planner import check
@@ -46,27 +46,32 @@ def test_the_undo_log_of_three_nodes_is_the_one_drawn_in_its_module() -> None:
     data, frame = Data({"steps": {}}, undo_log=[]), Frame([0])
     frame.take()
     data.mark("/a", 1, frame)
+    data.count_step(1, begun=1)
     data.set("x", 1)
+    data.count_step(1, ended=1)
     data.set_step("a", "completed", {"x": 1}, None)
     frame.activate(1)
     frame.take()
     data.mark("/b", 2, frame)
+    data.count_step(2, begun=1)
     data.set("x", 2)
     data.set("y", 5)
     data.set_step("b", "completed", {"x": 2, "y": 5}, None)
     frame.activate(2)
     frame.take()
     data.mark("/c", 3, frame)
+    data.count_step(3, begun=1)
+    data.count_step(2, ended=1)
 
     assert data.undo_log is not None
     assert [entry.to_json() for entry in data.undo_log] == [
-        ["/a", 1, {"x": MISSING}, {"a": MISSING}, [[0], []], 0, ["x"]],
-        ["/b", 2, {"x": 1, "y": MISSING}, {"b": MISSING}, [[], []], 0, ["y"]],
-        ["/c", 3, {}, {}, [[], []], 0],
+        ["/a", 1, {"x": MISSING}, {"a": MISSING}, [[0], []], 0, 1, 1, ["x"]],
+        ["/b", 2, {"x": 1, "y": MISSING}, {"b": MISSING}, [[], []], 0, 1, 1, ["y"]],
+        ["/c", 3, {}, {}, [[], []], 0, 1, 0],
     ]
     assert [UndoEntry.from_json(entry.to_json()) for entry in data.undo_log] == data.undo_log
 
-    assert data.rewind("/b", frame) == 2
+    assert data.rewind("/b", frame) == Rewound(2, begun=2, ended=1)
     assert data.context == {"x": 1, "steps": {"a": {"status": "completed", "output": {"x": 1}, "error": None}}}
     assert [entry.key for entry in data.undo_log] == ["/a"]
 
@@ -165,7 +170,7 @@ def test_a_log_that_has_lost_data_does_not_replace_the_step_of_a_node_in_progres
     step.input = {"body": "whole"}
     state.frame.open = DelayFrame(step, EPOCH, 60.0)
     state.log.extend([step, make_step(2)])
-    fields = json.loads(json.dumps(state.to_json()))
+    fields = json.loads(json.dumps(state.to_json(with_log=True)))
     fields["log"][0]["input"] = "(dropped)"
 
     read = RunState.from_json(plan, fields)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.interpreter.frames import Frame
-from orchestrator.interpreter.variables import Data, UndoEntry
+from orchestrator.interpreter.variables import Data, Rewound, UndoEntry
 
 RANKS = st.integers(0, 9)
 MOVES = st.lists(
@@ -54,6 +54,21 @@ def test_going_back_restores_the_ranks_and_exits_of_then(entries: list[int], mov
                 data = Data(
                     data.context, undo_log=[UndoEntry.from_json(entry) for entry in json.loads(json.dumps(log))]
                 )
+
+
+def test_going_back_in_an_iteration_is_counted_in_the_flows_around_it() -> None:
+    """The counts of a run that continues as new are right without the steps of earlier executions."""
+    data, frame = Data({"steps": {}}, undo_log=[]), Frame([0])
+    data.mark("/each", 1, frame)
+    data.count_step(1, begun=1)
+    fork, inner = data.fork(), Frame([0, 1])
+    for number, node in ((2, "a"), (3, "b")):
+        fork.mark(f"each[0]/{node}", number, inner)
+        fork.count_step(number, begun=1)
+        fork.count_step(number, ended=1)
+
+    assert fork.rewind("each[0]/b", inner) == Rewound(3, begun=1, ended=1)
+    assert data.rewind("/each", frame) == Rewound(1, begun=2, ended=1)
 
 
 def test_the_undo_log_of_a_wide_fan_out_grows_with_its_width() -> None:

@@ -77,7 +77,7 @@ def add_steps(state: RunState, count: int, size: int) -> None:
 
 
 def read_back(state: RunState, **envelope: Any) -> RunState | None:
-    encoded = encode_state(state, envelope)
+    encoded = encode_state(state, envelope, with_log=True)
     return encoded and RunState.from_json(PLAN, decode_shared(decode(encoded))["state"])
 
 

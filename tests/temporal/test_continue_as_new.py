@@ -7,13 +7,16 @@ from itertools import dropwhile
 from typing import Any
 
 import pytest
+from temporalio.client import WorkflowHistory
+from temporalio.converter import DefaultPayloadConverter
 
 from orchestrator.interpreter.state import RunState
 from orchestrator.model.plan import Plan
 from orchestrator.model.run import Run, RunInfo
+from orchestrator.reruns.restart import Changes
 from orchestrator.simulator.simulate import EPOCH
 from orchestrator.temporal.devserver import run_dev_server
-from orchestrator.temporal.requests import build_run_request
+from orchestrator.temporal.requests import build_run_request, read_request
 from orchestrator.temporal.workflow import effects
 from orchestrator.temporal.workflow.flow import Flow
 from tests.golden import Case, inline_branches, list_differences
@@ -87,6 +90,39 @@ async def test_nested_loops_continue_in_the_middle(short: World) -> None:
     assert run.output["seen"].split() == order
     assert [call["parameters"].get("at") for call in script.calls] == [*order, None]
     assert run.steps_total == len(run.steps) == 1 + 4 * (1 + 6 * 2) + 1
+
+
+async def test_a_run_that_continues_carries_no_steps_but_those_in_progress(short: World) -> None:
+    customer, _ = short.script()
+    plan = make_plan(ROWS, *EDGES, customer=customer, variables={"seen": ""})
+    run = await short.run(plan)
+    _, *later = await list_executions(short.client, run.id)
+    for _, history in later:
+        first = WorkflowHistory.from_json(run.id, history).events[0].workflow_execution_started_event_attributes
+        state = read_request(DefaultPayloadConverter().from_payloads(first.input.payloads))["state"]
+
+        assert state["started"] > 10
+        assert {step.id for step in RunState.from_json(plan, state).log} <= {
+            "rows",
+            *(f"rows[{n}]/cells" for n in range(4)),
+        }
+
+
+async def test_a_rerun_has_the_steps_of_all_executions(short: World) -> None:
+    customer, script = short.script({"last": [{"error": {"message": "no", "recoverable": False}}, {"output": {}}]})
+    nodes = {"each": make_loop(30, "n", "step"), "step": "work", "last": "last"}
+    run = await short.run(make_plan(nodes, "trigger -> each", "each -> last", customer=customer))
+    rerun = await short.runs.reader.reruns.plan(customer, run.id, Changes(), f"{run.id}-again")
+    started = await short.runs.start(short.runs.prepare_rerun(rerun))
+    again = await short.wait_for_end(started.id)
+
+    assert len(await measure_lengths(short, run.id)) >= 3
+    assert (run.status, again.status, len(script.list_calls("work"))) == ("failed", "completed", 30)
+    assert [(step.id, step.reused) for step in again.steps] == [
+        ("each", True),
+        *((f"each[{n}]/step", True) for n in range(30)),
+        ("last", False),
+    ]
 
 
 async def test_each_execution_stays_near_the_suggested_length(short: World) -> None:
@@ -317,6 +353,8 @@ async def test_a_checkpoint_is_carried_along(short: World) -> None:
 
     assert (run.status, run.output) == ("completed", {"x": "a"})
     assert [step.id for step in run.steps if step.path == ""] == ["begin#2", "each#2", "last#2"]
+    # Steps of earlier executions are taken off the record, too.
+    assert len(run.steps) == run.steps_total == run.steps_completed == 1 + 1 + 20 + 1
 
 
 async def test_a_document_is_the_same_before_and_after(short: World) -> None:

@@ -7,9 +7,11 @@ from typing import Any, cast
 import pytest
 from temporalio.client import Client, WorkflowExecutionDescription
 from temporalio.common import TypedSearchAttributes
+from temporalio.service import RPCError, RPCStatusCode
 
 from orchestrator.errors import ServerUnavailable
-from orchestrator.model.run import Run
+from orchestrator.model.run import Run, StepDocument
+from orchestrator.simulator.simulate import EPOCH
 from orchestrator.temporal.client import flow_reader
 from orchestrator.temporal.client.flow_reader import FlowReader
 from orchestrator.temporal.history.reader import FlowReading
@@ -18,11 +20,11 @@ from orchestrator.temporal.history.reader import FlowReading
 class Described:
     """What Temporal says of an execution."""
 
-    run_id = "execution"
     typed_search_attributes = TypedSearchAttributes.empty
 
-    def __init__(self, workflow_id: str, history_length: int) -> None:
+    def __init__(self, workflow_id: str, history_length: int, run_id: str) -> None:
         self.id = workflow_id
+        self.run_id = run_id
         self.history_length = history_length
 
 
@@ -31,6 +33,56 @@ class StoredHistories:
 
     async def fetch(self, workflow_id: str, execution: str) -> bytes:
         return b"12345"
+
+
+class Executions:
+    """Executions of a run, the oldest first: each has two steps, and continues the one before."""
+
+    def __init__(self, count: int, *, stored: int | None = None, drops: Sequence[tuple[str, int]] = ()) -> None:
+        self.count = count
+        self.stored = count if stored is None else stored
+        self.drops = list(drops)
+        """Where the latest execution went back."""
+        self.fetched: list[str] = []
+
+    async def fetch(self, workflow_id: str, execution: str) -> bytes:
+        if int(execution) < self.count - self.stored:
+            raise RPCError("not found", RPCStatusCode.NOT_FOUND, b"")
+        self.fetched.append(execution)
+        return execution.encode()
+
+    async def read(self, customer_id: str, histories: Sequence[tuple[str, bytes]]) -> list[FlowReading]:
+        ((workflow_id, history),) = histories
+        index = int(history)
+        numbers = [2 * index + 1, 2 * index + 2]
+        if index:
+            numbers.insert(0, 1)  # the loop around them is in progress
+        steps = [make_step("each" if number == 1 else f"each[{number}]/a", index) for number in numbers]
+        run = Run(id=workflow_id, workflow_id="w", workflow_version=1, status="running", steps=steps)
+        is_latest = index == self.count - 1
+        return [
+            FlowReading(
+                run,
+                [],
+                numbers=numbers,
+                drops=self.drops if is_latest else [],
+                step_limit=10,
+                continues=str(index - 1) if index else "",
+            )
+        ]
+
+
+def make_step(step_id: str, index: int) -> StepDocument:
+    path = step_id.rpartition("/")[0]
+    return StepDocument(
+        id=step_id, node_id="a", path=path, status="running", started_at=EPOCH, warnings=[f"read in {index}"]
+    )
+
+
+def read_executions(executions: Executions) -> FlowReader:
+    reader = FlowReader(cast(Client, None), executions.read)
+    reader.histories = cast(Any, executions)
+    return reader
 
 
 class CountedReads:
@@ -53,8 +105,44 @@ def make_reader(reads: CountedReads) -> FlowReader:
     return reader
 
 
-def describe(workflow_id: str, history_length: int = 10) -> WorkflowExecutionDescription:
-    return cast(WorkflowExecutionDescription, Described(workflow_id, history_length))
+def describe(workflow_id: str, history_length: int = 10, execution: str = "execution") -> WorkflowExecutionDescription:
+    return cast(WorkflowExecutionDescription, Described(workflow_id, history_length, execution))
+
+
+async def test_the_steps_of_all_executions_are_joined() -> None:
+    executions = Executions(3)
+    reading = await read_executions(executions).read(describe("r", execution="2"))
+
+    assert [step.id for step in reading.run.steps] == ["each", *(f"each[{number}]/a" for number in range(2, 7))]
+    # The latest execution knows best how a step went on that was in progress before.
+    assert reading.run.steps[0].warnings == ["read in 2"]
+    assert reading.run.complete
+
+
+async def test_no_more_executions_are_read_than_the_document_keeps_steps_and_each_once() -> None:
+    executions = Executions(1_000)
+    reader = read_executions(executions)
+    reading = await reader.read(describe("r", execution="999"))
+
+    assert [step.id for step in reading.run.steps] == [f"each[{number}]/a" for number in range(1_991, 2_001)]
+    assert executions.fetched == ["999", "998", "997", "996", "995"]
+
+    await reader.read(describe("r", 11, execution="999"))
+
+    assert executions.fetched[5:] == ["999"]
+
+
+async def test_a_document_is_incomplete_where_an_earlier_execution_is_no_longer_stored() -> None:
+    reading = await read_executions(Executions(3, stored=2)).read(describe("r", execution="2"))
+
+    assert [step.id for step in reading.run.steps] == ["each", *(f"each[{number}]/a" for number in range(3, 7))]
+    assert not reading.run.complete
+
+
+async def test_steps_that_a_later_execution_has_gone_back_over_are_off_the_record() -> None:
+    reading = await read_executions(Executions(3, drops=[("", 4)])).read(describe("r", execution="2"))
+
+    assert [step.id for step in reading.run.steps] == ["each", "each[2]/a", "each[3]/a", "each[5]/a", "each[6]/a"]
 
 
 async def test_many_who_watch_a_run_cost_one_reading() -> None:

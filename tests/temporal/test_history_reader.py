@@ -60,15 +60,15 @@ def test_the_reader_decides_what_was_recorded() -> None:
         assert closing is not None, name
         if last.HasField("workflow_execution_continued_as_new_event_attributes"):
             continued = last.workflow_execution_continued_as_new_event_attributes.input.payloads
-            assert read_log(closing.continue_as_new_workflow_execution.arguments) == read_log(continued), name
+            assert read_state(closing.continue_as_new_workflow_execution.arguments) == read_state(continued), name
 
     assert incomplete == set()
 
 
-def read_log(payloads: Sequence[Payload]) -> Any:
-    """Return the steps in the state that a run continues with; what they wait for may be told in more detail today."""
-    log = decode_shared(DefaultPayloadConverter().from_payloads(payloads)[1])["state"]["log"]
-    return [{name: value for name, value in step.items() if name != "waiting_for"} for step in log]
+def read_state(payloads: Sequence[Payload]) -> Any:
+    """Return what a run has done when it continues; what its steps wait for may be told in more detail today."""
+    state = decode_shared(DefaultPayloadConverter().from_payloads(payloads)[1])["state"]
+    return {name: value for name, value in state.items() if name != "frame"}
 
 
 def test_a_history_of_14_000_events_is_read_whole(capsys: pytest.CaptureFixture[str]) -> None:

@@ -49,11 +49,11 @@ def make_doubled(times: int) -> Any:
     return value
 
 
-def test_a_log_of_large_errors_is_carried_over() -> None:
+def test_a_rerun_with_a_log_of_large_errors_begins() -> None:
     """Their details were in no limit: compressing them raised ValueError, which failed the workflow task for ever."""
     state = make_state()
     add_failures(state, 400, 90_000)
-    encoded = encode_state(state, {})
+    encoded = encode_state(state, {}, with_log=True)
 
     assert encoded is not None
     assert len(encoded.payload.data) <= MAX_PAYLOAD_BYTES

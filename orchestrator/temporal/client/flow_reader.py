@@ -1,12 +1,14 @@
-"""Read executions from their histories, once for each length: many may watch the same run."""
+"""Read runs and branches from their histories, each execution once for each length: many may watch the same run."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from temporalio.client import Client, WorkflowExecutionDescription
+from temporalio.service import RPCError, RPCStatusCode
 
 from orchestrator.errors import ServerUnavailable
 from orchestrator.temporal.history.histories import Histories
+from orchestrator.temporal.history.joined_readings import JoinedReadings
 from orchestrator.temporal.history.reader import FlowReading, read_flows
 from orchestrator.temporal.search_attributes import CUSTOMER_ID
 
@@ -19,6 +21,8 @@ ReadFlows = Callable[[str, Sequence[tuple[str, bytes]]], Awaitable[list[FlowRead
 """Reads histories of a customer: where strangers send definitions, in a process of its own with a deadline."""
 Key = tuple[str, str, int]
 """Workflow id, execution, and the length of its history: what was read of these never changes."""
+WHOLE = 0
+"""In place of the length of a history that has ended."""
 
 
 async def read_in_thread(_: str, histories: Sequence[tuple[str, bytes]]) -> list[FlowReading]:
@@ -39,25 +43,45 @@ class FlowReader:
         self._in_progress: dict[Key, asyncio.Task[FlowReading]] = {}
 
     async def read(self, described: WorkflowExecutionDescription) -> FlowReading:
-        """Return what the history of an execution says; raises ServerUnavailable where that takes too long."""
-        key = (described.id, str(described.run_id), described.history_length)
+        """Return what the latest execution of a run says, with the steps of as many of those before as it keeps.
+
+        Raises ServerUnavailable where that takes too long.
+        """
+        customer = described.typed_search_attributes.get(CUSTOMER_ID) or ""
+        latest = await self._read_once((described.id, str(described.run_id), described.history_length), customer)
+        readings = JoinedReadings(latest)
+        if not readings.find_next():
+            return latest
+        while execution := readings.find_next():
+            readings.add(await self._read_ended((described.id, execution, WHOLE), customer))
+        return readings.join()
+
+    async def _read_ended(self, key: Key, customer: str) -> FlowReading | None:
+        """Return what an execution says that has continued as new; `None` where it is no longer stored."""
+        try:
+            return await self._read_once(key, customer)
+        except RPCError as error:
+            if error.status != RPCStatusCode.NOT_FOUND:
+                raise
+            return None
+
+    async def _read_once(self, key: Key, customer: str) -> FlowReading:
         if (cached := self._readings.get(key)) is not None:
             return cached[1]
         task = self._in_progress.get(key)
         if task is None:
-            task = self._in_progress[key] = asyncio.create_task(self._read(key, described))
+            task = self._in_progress[key] = asyncio.create_task(self._read(key, customer))
             task.add_done_callback(lambda task: self._forget(key, task))
         try:
             async with asyncio.timeout(READ_SECONDS):
                 return await asyncio.shield(task)
         except TimeoutError:
-            message = f"the history of {described.id} cannot be read in time"
+            message = f"the history of {key[0]} cannot be read in time"
             raise ServerUnavailable(message, hint="try again in a moment") from None
 
-    async def _read(self, key: Key, described: WorkflowExecutionDescription) -> FlowReading:
-        history = await self.histories.fetch(described.id, key[1])
-        customer = described.typed_search_attributes.get(CUSTOMER_ID) or ""
-        (reading,) = await self.read_flows(customer, [(described.id, history)])
+    async def _read(self, key: Key, customer: str) -> FlowReading:
+        history = await self.histories.fetch(key[0], key[1])
+        (reading,) = await self.read_flows(customer, [(key[0], history)])
         self._cache(key, len(history), reading)
         return reading
 

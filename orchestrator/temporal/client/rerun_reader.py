@@ -1,8 +1,9 @@
 """Plan reruns of runs that have ended, from as many of their histories as that takes."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from temporalio.api.history.v1 import History
 from temporalio.client import Client, WorkflowExecutionStatus
@@ -10,7 +11,7 @@ from temporalio.converter import DefaultPayloadConverter
 from temporalio.service import RPCError, RPCStatusCode
 
 from orchestrator.errors import OperationRefused
-from orchestrator.model.plan import Plan
+from orchestrator.model.plan import DEFAULT_STEP_LOG_LIMIT, Plan
 from orchestrator.reruns.restart import Changes, Rerun
 from orchestrator.temporal.client.connection import translate_rpc_errors
 from orchestrator.temporal.history.histories import Histories
@@ -53,6 +54,7 @@ class RerunReader:
         loader = _HistoryLoader(self.histories, run_id)
         async with translate_rpc_errors(run_id):
             await loader.load(run_id, run_id, latest)
+            await loader.load_logged(run_id)
             while True:
                 job = RerunJob(run_id, loader.histories, changes, new_id, datetime.now(UTC), plan)
                 answer = await self.plan_rerun(customer_id, job)
@@ -89,18 +91,38 @@ class _HistoryLoader:
             return
         self.histories[workflow_id] = ((name, history), *self.histories.get(workflow_id, ()))
 
+    async def load_logged(self, workflow_id: str) -> None:
+        """Load the executions before, as far as they are stored and their steps belong into the record of a rerun."""
+        last: int | None = None
+        while self.histories[workflow_id]:
+            name, history = self.histories[workflow_id][0]
+            continued, request = await asyncio.to_thread(_read_start, history)
+            if not continued or sum(map(len, self.histories.values())) >= MAX_HISTORIES:
+                return
+            before = request["state"]["started"]
+            last = before if last is None else last
+            if last - before >= request["plan"].get("step_log_limit", DEFAULT_STEP_LOG_LIMIT):
+                return
+            try:
+                history = await self.source.fetch(name, continued)
+            except RPCError as error:
+                if error.status != RPCStatusCode.NOT_FOUND:
+                    raise
+                return
+            self.histories[workflow_id] = ((name, history), *self.histories[workflow_id])
+
     async def load_next(self, workflow_id: str) -> None:
         """Load a branch, or what came before the executions of a workflow that are loaded: also the run it reran."""
         known = self.histories.get(workflow_id)
         if not known:
             await self.load(workflow_id, workflow_id, None)
+            await self.load_logged(workflow_id)
             return
         name, history = known[0]
-        started = History.FromString(history).events[0].workflow_execution_started_event_attributes
-        if started.continued_execution_run_id:
-            await self.load(workflow_id, name, started.continued_execution_run_id)
+        continued, request = await asyncio.to_thread(_read_start, history)
+        if continued:
+            await self.load(workflow_id, name, continued)
             return
-        request = read_request(DefaultPayloadConverter().from_payloads(started.input.payloads))
         earlier = (
             request.get("run", {}).get("rerun_of") if "branch" not in request else _find_earlier_branch(request, name)
         )
@@ -110,6 +132,13 @@ class _HistoryLoader:
                 hint="begin at another step",
             )
         await self.load(workflow_id, earlier, None)
+
+
+def _read_start(history: bytes) -> tuple[str, Mapping[str, Any]]:
+    """Return the execution that one has continued as new, if any, and the request that it began with."""
+    started = History.FromString(history).events[0].workflow_execution_started_event_attributes
+    request = read_request(DefaultPayloadConverter().from_payloads(started.input.payloads))
+    return started.continued_execution_run_id, request
 
 
 def _find_earlier_branch(request: object, name: str) -> str | None:

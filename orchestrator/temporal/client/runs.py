@@ -130,7 +130,9 @@ class Runs:
         info = rerun.info.model_copy(update={"max_payload_bytes": get_max_payload_bytes(self.settings)})
         request = build_run_request(rerun.plan, info)
         envelope = {**split_request(request)[1], **rerun.request}
-        encoded = encode_state(RunState.from_json(rerun.plan, envelope.pop("state")), envelope, info.max_payload_bytes)
+        encoded = encode_state(
+            RunState.from_json(rerun.plan, envelope.pop("state")), envelope, info.max_payload_bytes, with_log=True
+        )
         if encoded is None:
             raise OperationRefused(
                 "the data of this run is too large to start another run with",

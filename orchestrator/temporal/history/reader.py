@@ -4,7 +4,7 @@ Reading takes as long as the nodes of the execution have taken: it belongs into 
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -38,6 +38,14 @@ class FlowReading:
     """A worker has taken it."""
     paused: bool = False
     """An operator has paused it."""
+    numbers: list[int] = field(default_factory=list)
+    """Those of its steps, in the same order."""
+    drops: list[tuple[str, int]] = field(default_factory=list)
+    """Where it went back: in that path, steps from that number on are off the record."""
+    step_limit: int = 0
+    """Number of steps that its document keeps."""
+    continues: str = ""
+    """The execution that it has continued as new; empty for the first."""
 
 
 def read_flows(histories: Sequence[tuple[str, bytes]]) -> list[FlowReading]:
@@ -56,8 +64,15 @@ def read_flow(workflow_id: str, events: Sequence[HistoryEvent]) -> FlowReading:
         run = flow.build_document()
         arrived = events[execution.read_to :]
         run = run.model_copy(update={"complete": agrees, "steps": list(_add_results(run.steps, events, arrived))})
-        branches = list(flow.effects.children.branches)
-        return FlowReading(add_attempts(limit_document(run), events), branches, paused=flow.effects.paused)
+        return FlowReading(
+            add_attempts(limit_document(run), events),
+            list(flow.effects.children.branches),
+            paused=flow.effects.paused,
+            numbers=[step.number for step in flow.state.log],
+            drops=flow.state.drops,
+            step_limit=flow.plan.step_log_limit,
+            continues=_find_continued(events[0]),
+        )
     finally:
         execution.close()
 
@@ -123,7 +138,19 @@ def _read_first_event(workflow_id: str, event: HistoryEvent) -> FlowReading:
         run = _describe_request(workflow_id, request, moment)
         run = run.model_copy(update={"trigger_data": add_scheduled_time(run.trigger_data, attributes)})
         return FlowReading(run, [], has_started=False)
-    return FlowReading(build_run_document(plan, info, state), list(request.get("branches", ())), has_started=False)
+    return FlowReading(
+        build_run_document(plan, info, state),
+        list(request.get("branches", ())),
+        has_started=False,
+        numbers=[step.number for step in state.log],
+        step_limit=plan.step_log_limit,
+        continues=_find_continued(event),
+    )
+
+
+def _find_continued(first: HistoryEvent) -> str:
+    """Return the execution that the one with this first event has continued as new."""
+    return first.workflow_execution_started_event_attributes.continued_execution_run_id
 
 
 def _describe_request(workflow_id: str, request: Any, moment: datetime) -> Run:

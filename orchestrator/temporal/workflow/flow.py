@@ -133,7 +133,7 @@ class Flow:
         is_held = self.effects.is_held() or self.state.ending
         if is_held or any(_awaits_notification(node) for node in self.state.frame.iterate_open_nodes()):
             return None
-        return self.state.to_json(with_log=False)
+        return self.state.to_json()
 
     def _warn(self, message: str) -> bool:
         """Add a warning about the run; return whether it is new."""
