@@ -67,16 +67,17 @@ class UndoEntry:
     def to_json(self) -> list[Any]:
         """Return the entry as it is carried over continue-as-new."""
         changes = changes_to_json(self.changes)
-        entry = [self.key, self.step_number, self.variables, self.steps, changes, self.exits, self.begun, self.ended]
-        return [*entry, list(self.first_set)] if self.first_set else entry
+        entry = [self.key, self.step_number, self.variables, self.steps, changes, self.exits]
+        counts = [list(self.first_set), self.begun, self.ended]
+        return [*entry, *counts] if any(counts) else entry
 
     @classmethod
     def from_json(cls, entry: Sequence[Any]) -> "UndoEntry":
         """Read what `to_json` wrote."""
-        key, step_number, variables, steps, changes, exits, begun, ended, *more = entry
-        first_set = dict.fromkeys(more[0] if more else ())
-        active = changes_from_json(changes)
-        return cls(key, step_number, dict(variables), dict(steps), active, exits, first_set, begun, ended)
+        key, step_number, variables, steps, changes, exits, *more = entry
+        first_set, *counts = more or ((),)
+        before = changes_from_json(changes)
+        return cls(key, step_number, dict(variables), dict(steps), before, exits, dict.fromkeys(first_set), *counts)
 
     def absorb(self, later: "UndoEntry") -> None:
         """Take over the old values of the entry after this one, which is dropped."""

@@ -65,9 +65,9 @@ def test_the_undo_log_of_three_nodes_is_the_one_drawn_in_its_module() -> None:
 
     assert data.undo_log is not None
     assert [entry.to_json() for entry in data.undo_log] == [
-        ["/a", 1, {"x": MISSING}, {"a": MISSING}, [[0], []], 0, 1, 1, ["x"]],
-        ["/b", 2, {"x": 1, "y": MISSING}, {"b": MISSING}, [[], []], 0, 1, 1, ["y"]],
-        ["/c", 3, {}, {}, [[], []], 0, 1, 0],
+        ["/a", 1, {"x": MISSING}, {"a": MISSING}, [[0], []], 0, ["x"], 1, 1],
+        ["/b", 2, {"x": 1, "y": MISSING}, {"b": MISSING}, [[], []], 0, ["y"], 1, 1],
+        ["/c", 3, {}, {}, [[], []], 0, [], 1, 0],
     ]
     assert [UndoEntry.from_json(entry.to_json()) for entry in data.undo_log] == data.undo_log
 

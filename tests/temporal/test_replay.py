@@ -82,8 +82,13 @@ UNWRITTEN = {
 }
 """Types of events that no run has, and why; those of Nexus, which nothing uses, are left out."""
 
-UNRECORDED = {"_open_to_json: kind=busy", "RunState.to_json: undone", "ParallelFrame.to_json: children"}
-"""What no run writes: the state of one that has ended, and what its branches begin with where it is rerun."""
+UNRECORDED = {
+    "_open_to_json: kind=busy",
+    "RunState.to_json: log",
+    "RunState.to_json: undone",
+    "ParallelFrame.to_json: children",
+}
+"""What no run writes: the state of one that has ended, and what a rerun or its branches begin with."""
 
 
 @dataclass(frozen=True)
