@@ -87,8 +87,9 @@ UNRECORDED = {
     "RunState.to_json: log",
     "RunState.to_json: undone",
     "ParallelFrame.to_json: children",
+    *(f"Step.to_json: {name}" for name in ("completed_at", "output", "reused", "warnings")),
 }
-"""What no run writes: the state of one that has ended, and what a rerun or its branches begin with."""
+"""What no run writes: the state of one that has ended, and what a rerun or its branches begin with, steps included."""
 
 
 @dataclass(frozen=True)
