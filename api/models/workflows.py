@@ -56,6 +56,10 @@ class HeldCallView(BaseModel):
     workflow_id: str = Field(description="ID of the workflow that is called, directly or through others.")
     version: int = Field(description="The version that it runs.")
     pinned: bool = Field(description="Whether `config.version` asks for it; else it was the newest.")
+    latest: bool = Field(
+        description="Whether it asks for `latest`: each run takes the newest when it starts, as its `calls` say."
+    )
+    node_ids: list[str] = Field(description="IDs of the nodes that call it; none where another called workflow does.")
 
 
 class CallingWorkflow(BaseModel):
@@ -65,6 +69,7 @@ class CallingWorkflow(BaseModel):
     version: int = Field(description="Its newest published version.")
     holds: int = Field(description="The version of the called workflow that it runs.")
     pinned: bool = Field(description="Whether it asks for that version.")
+    latest: bool = Field(description="Whether its runs take the newest version when they start.")
     outdated: bool = Field(
         description="Whether there is a newer version, which it would get if it was published again."
     )
@@ -111,7 +116,15 @@ class LocatedProblem(ProblemView):
     column: int | None = Field(None, description="Column in that line, from 1; null for JSON.")
 
 
-class ActivatedWorkflow(WorkflowDocument):
+class CalledWorkflow(WorkflowDocument):
+    """A workflow that has been published again or archived, with those that call it."""
+
+    callers: list[CallingWorkflow] = Field(
+        description="The workflows that call it, with the version of it that each of them holds."
+    )
+
+
+class ActivatedWorkflow(CalledWorkflow):
     """A workflow that has been activated."""
 
     warnings: list[ProblemView] = Field(

@@ -8,6 +8,8 @@ from api.json_bodies import StrictRoute
 from api.models.workflows import CallersView, CallingWorkflow
 from api.problems import describe_problems
 from api.services import ServicesDep
+from orchestrator.service.services import Services
+from orchestrator.store.records import Stored
 
 router = APIRouter(prefix="/workflows", tags=["workflows"], route_class=StrictRoute)
 
@@ -17,15 +19,21 @@ router = APIRouter(prefix="/workflows", tags=["workflows"], route_class=StrictRo
 )
 async def list_callers(workflow_id: WorkflowId, services: ServicesDep, caller: Reader) -> CallersView:
     """List the workflows that call this one, with the version of it that they run: that of when they were published."""
-    stored, callers = await services.workflows.list_callers(caller.customer_id, workflow_id)
-    views = [
+    stored = await services.workflows.get(caller.customer_id, workflow_id)
+    callers = await list_calling(services, stored)
+    return CallersView(workflow_id=stored.id, version=stored.version, callers=callers)
+
+
+async def list_calling(services: Services, stored: Stored) -> list[CallingWorkflow]:
+    """Return the workflows that call one, with the version of it that they hold."""
+    return [
         CallingWorkflow(
             workflow_id=each.workflow_id,
             version=each.version,
             holds=each.holds.version,
             pinned=each.holds.pinned,
-            outdated=not each.holds.pinned and each.holds.version != stored.version,
+            latest=each.holds.latest,
+            outdated=not each.holds.is_named and each.holds.version != stored.version,
         )
-        for each in callers
+        for each in await services.workflows.list_callers(stored)
     ]
-    return CallersView(workflow_id=stored.id, version=stored.version, callers=views)

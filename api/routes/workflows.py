@@ -12,6 +12,7 @@ from api.json_bodies import StrictRoute, YamlText
 from api.models.workflows import (
     EXAMPLE,
     ActivatedWorkflow,
+    CalledWorkflow,
     ChangeView,
     ComparisonView,
     HeldCallView,
@@ -30,6 +31,7 @@ from api.models.workflows import (
 )
 from api.paging import Cursor, Limit, Page, cut_page, decode_cursor
 from api.problems import describe_problems
+from api.routes.callers import list_calling
 from api.services import ServicesDep
 from orchestrator.errors import DefinitionInvalid, Problem
 from orchestrator.jsontools.positions import Position
@@ -239,7 +241,16 @@ def _make_summary(version: Published) -> VersionSummary:
         published_at=version.published_at,
         published_by=version.published_by,
         copy_of=version.copy_of,
-        calls=[HeldCallView.model_validate(each) for each in version.calls],
+        calls=[
+            HeldCallView(
+                workflow_id=each.workflow_id,
+                version=each.version,
+                pinned=each.pinned,
+                latest=each.latest,
+                node_ids=version.list_calling_nodes(each),
+            )
+            for each in version.calls
+        ],
     )
 
 
@@ -287,7 +298,8 @@ async def activate_workflow(
     )
     warnings = [make_problem_view(each) for each in (*activation.warnings, *differences)]
     document = await _respond_changed(services, activation.stored, response)
-    return ActivatedWorkflow.model_validate({**document.model_dump(), "warnings": warnings})
+    callers = await list_calling(services, activation.stored)
+    return ActivatedWorkflow.model_validate({**document.model_dump(), "warnings": warnings, "callers": callers})
 
 
 async def _judge_draft(
@@ -331,11 +343,11 @@ async def pause_workflow(
 @router.post("/{workflow_id}/archive", operation_id="archiveWorkflow", responses=CHANGED)
 async def archive_workflow(
     workflow_id: WorkflowId, services: ServicesDep, caller: Editor, response: Response, if_match: IfMatch = None
-) -> WorkflowDocument:
-    """Remove the trigger and refuse edits and starts. Runs in progress continue."""
+) -> CalledWorkflow:
+    """Remove the trigger and refuse edits and starts. Runs in progress continue, and so do the callers' calls of it."""
     expected = await _read_expected(services, caller, workflow_id, if_match)
     stored = await services.workflows.archive(caller.customer_id, workflow_id, revision=expected)
-    return await _respond_changed(services, stored, response)
+    return await _respond_with_callers(services, stored, response)
 
 
 @router.post(
@@ -348,13 +360,19 @@ async def rollback_workflow(
     caller: Editor,
     response: Response,
     if_match: IfMatch = None,
-) -> WorkflowDocument:
-    """Publish an older version again, as the latest."""
+) -> CalledWorkflow:
+    """Publish an older version again, as the newest."""
     expected = await _read_expected(services, caller, workflow_id, if_match)
     stored = await services.workflows.rollback(
         caller.customer_id, workflow_id, request.version, caller.name, revision=expected
     )
-    return await _respond_changed(services, stored, response)
+    return await _respond_with_callers(services, stored, response)
+
+
+async def _respond_with_callers(services: Services, stored: Stored, response: Response) -> CalledWorkflow:
+    document = await _respond_changed(services, stored, response)
+    callers = await list_calling(services, stored)
+    return CalledWorkflow.model_validate({**document.model_dump(), "callers": callers})
 
 
 @router.get("/{workflow_id}/stats", operation_id="getWorkflowStats", responses=FOUND)

@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.cli import options
-from orchestrator.cli.failures import ApiError
 from orchestrator.cli.output import print_json, print_note, print_result, print_table
 
 if TYPE_CHECKING:
@@ -15,7 +14,8 @@ def callers(
 ) -> None:
     """List the workflows that call one, and the version they run.
 
-    A published version keeps the versions of the workflows that it calls, until it is published again.
+    A published version keeps the versions of the workflows that it calls, until it is published again; of those that it
+    calls with `version: latest` each run takes the newest.
     """
     listed = read_callers(client, workflow, customer)
     if as_json:
@@ -55,22 +55,19 @@ def read_callers(client: "ApiClient", workflow: str, customer: str | None) -> di
     return listed
 
 
-def note_callers(client: "ApiClient", workflow: str, customer: str | None, *, archived: bool = False) -> None:
+def note_callers(document: dict[str, Any], *, archived: bool = False) -> None:
     """Print which workflows still run an older version of one that has changed, or call one that is archived."""
-    try:
-        listed = read_callers(client, workflow, customer)["callers"]
-    except ApiError:  # a key that may edit need not be one that may read
-        return
-    concerned = [each for each in listed if archived or each["outdated"]]
+    concerned = [each for each in document["callers"] if archived or each["outdated"]]
     for each in concerned:
-        print_note(
-            f"{each['workflow_id']} version {each['version']} still runs version {each['holds']} of it", "yellow"
-        )
+        held = "the newest version" if each["latest"] else f"version {each['holds']}"
+        print_note(f"{each['workflow_id']} version {each['version']} still runs {held} of it", "yellow")
     if concerned and not archived:
-        print_note(f"publish them again with: orchestrator workflows republish {workflow}")
+        print_note(f"publish them again with: orchestrator workflows republish {document['id']}")
 
 
 def _describe_hold(caller: dict[str, Any]) -> str:
+    if caller["latest"]:
+        return "takes the newest at each start"
     if caller["pinned"]:
         return "asks for this version"
     return "outdated" if caller["outdated"] else "newest"

@@ -224,7 +224,7 @@ def activate(
     for problem in document["warnings"]:
         print_note(f"{problem['path']}: {problem['severity']} {problem['code']}: {problem['message']}", "yellow")
     _print_status(document, as_json=as_json)
-    note_callers(client, workflow, customer)
+    note_callers(document)
 
 
 @api_command(app)
@@ -255,8 +255,9 @@ def archive(
 
     Open runs continue.
     """
-    _print_status(client.post(f"{_get_path(workflow)}/archive", customer_id=customer), as_json=as_json)
-    note_callers(client, workflow, customer, archived=True)
+    document = client.post(f"{_get_path(workflow)}/archive", customer_id=customer)
+    _print_status(document, as_json=as_json)
+    note_callers(document, archived=True)
 
 
 @api_command(app)
@@ -270,7 +271,7 @@ def rollback(
     """Publish an older version again, as a new version."""
     document = client.post(f"{_get_path(workflow)}/rollback", {"version": version}, customer_id=customer)
     _print_status(document, as_json=as_json)
-    note_callers(client, workflow, customer)
+    note_callers(document)
 
 
 api_command(app, only_reads=True)(callers)

@@ -7,9 +7,10 @@ from typing import Any
 from orchestrator.interpreter.passes import iterate_passes
 from orchestrator.interpreter.state import RunState
 from orchestrator.interpreter.step_record import Step
-from orchestrator.model.plan import Plan, Scope, Wait, list_inner_scopes
+from orchestrator.model.plan import Call, Plan, Scope, Wait, iterate_nodes, list_inner_scopes
 from orchestrator.model.run import (
     RESERVED,
+    CalledVersion,
     Intervention,
     Run,
     RunInfo,
@@ -114,4 +115,15 @@ def build_run_document(plan: Plan, info: RunInfo, state: RunState) -> Run:
         interventions=[Intervention.model_validate(entry) for entry in state.interventions],
         warnings=list(state.warnings),
         parent_run_id=info.parent_run_id,
+        calls=_list_calls(plan),
     )
+
+
+def _list_calls(plan: Plan) -> list[CalledVersion]:
+    """Return the workflows that the nodes of a run call, each with the version that its plan holds."""
+    nodes = iterate_nodes(plan.scope) if plan.workflows else ()
+    return [
+        CalledVersion(node_id=node.id, workflow_id=held.id, version=held.version)
+        for node in nodes
+        if isinstance(node, Call) and (held := plan.workflows.get(node.workflow)) is not None
+    ]

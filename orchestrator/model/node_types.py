@@ -113,7 +113,7 @@ KINDS: dict[str, Kind] = {
         keys=("compensate",),
         config={
             "workflow_id": "Id of the workflow.",
-            "version": "Version to call; the newest if empty.",
+            "version": "Version; if empty, the newest when this workflow is published; `latest`: when a run starts.",
             "input": "Template of its input.",
             "wait": "Whether to wait until it ends (true).",
         },

@@ -22,6 +22,8 @@ DEFAULT_TIMEOUT_SECONDS = 60.0
 DEFAULT_MAX_STEPS = 10_000_000
 DEFAULT_STEP_LOG_LIMIT = 500
 ANY_EVENT = "*"
+LATEST: Literal["latest"] = "latest"
+"""The version of a called workflow that is the newest one when a run starts."""
 DEFAULT_YIELD_COST = 20_000_000
 
 
@@ -362,6 +364,11 @@ def collect_node_ids(plan: Plan) -> set[str]:
 def list_scope_node_ids(scope: Scope) -> list[str]:
     """Return the ids of the nodes of a scope and of those inside it."""
     return [node.id for node in iterate_nodes(scope)]
+
+
+def takes_latest(plan: Plan) -> bool:
+    """Return whether a plan holds versions that were the newest when it was made."""
+    return any(key.endswith(f"@{LATEST}") for key in plan.workflows)
 
 
 def iterate_nodes(scope: Scope) -> Iterator[AnyNode]:

@@ -121,6 +121,14 @@ class StepDocument(Document):
     reused: bool = Field(False, description="Done by the run that this one is a rerun of, and not done again.")
 
 
+class CalledVersion(Document):
+    """A workflow that a node of a run calls, and the version that the run took when it started."""
+
+    node_id: str = Field(description="ID of the node that calls it.")
+    workflow_id: str = Field(description="ID of the workflow that is called.")
+    version: int = Field(description="Its version; 0 is a draft or a definition that is not stored.")
+
+
 class Intervention(Document):
     """What an operator has done to a run."""
 
@@ -197,6 +205,7 @@ class Run(Document):
     interventions: list[Intervention] = Field(
         [], description="What operators have done to it, the oldest first: up to 200 of the run and of each branch."
     )
+    calls: list[CalledVersion] = Field([], description="The workflows that its nodes call, with their versions.")
     complete: bool = Field(
         True, description="False where a part of the record could not be read: steps and their counts are missing then."
     )

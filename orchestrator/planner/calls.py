@@ -1,13 +1,13 @@
 """Find the workflows that a definition calls, without checking it."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from orchestrator.model.definition import WORKFLOW_NAME
-from orchestrator.planner.node_checks import read_pinned_version
+from orchestrator.planner.node_checks import read_called_version
 
-Call = tuple[str, int | None]
-"""The ID of a workflow and the version that is called; `None` is the newest."""
+Call = tuple[str, int | Literal["latest"] | None]
+"""The ID of a workflow and the version that is called; `None` is the newest when the caller is published."""
 
 
 def find_callees(definition: Mapping[str, Any]) -> set[Call]:
@@ -18,5 +18,5 @@ def find_callees(definition: Mapping[str, Any]) -> set[Call]:
         config = node.get("config") if isinstance(node, Mapping) and node.get("type") == "workflow" else None
         name = config.get("workflow_id") if isinstance(config, Mapping) else None
         if isinstance(name, str) and WORKFLOW_NAME.fullmatch(name) and isinstance(config, Mapping):
-            callees.add((name, read_pinned_version(config)))
+            callees.add((name, read_called_version(config)))
     return callees

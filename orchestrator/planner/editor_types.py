@@ -154,7 +154,7 @@ NODE_CONFIG: dict[tuple[str, str], Schema] = {
     ("wait", "approval"): APPROVAL,
     ("wait", "schema"): {"type": ["object", "boolean", "null"]},
     ("workflow", "workflow_id"): {"type": "string", "minLength": 1},
-    ("workflow", "version"): COUNT,
+    ("workflow", "version"): {"anyOf": [COUNT, {"const": "latest"}]},
     ("workflow", "wait"): {"type": ["boolean", "null"]},
     ("end", "outcome"): choose(CHOICES["outcome"]),
 }  # fmt: skip

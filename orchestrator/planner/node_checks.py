@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Callable, Container, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from orchestrator.jsontools import schema
 from orchestrator.jsontools.json_types import describe_type, describe_value
@@ -11,7 +11,7 @@ from orchestrator.jsontools.pointer import escape
 from orchestrator.jsontools.time_zones import find_zone, suggest_zone
 from orchestrator.language.values import read_date
 from orchestrator.model.definition import Node
-from orchestrator.model.plan import IN_FLIGHT_LIMIT, MAX_DELAY_SECONDS
+from orchestrator.model.plan import IN_FLIGHT_LIMIT, LATEST, MAX_DELAY_SECONDS
 from orchestrator.model.run import RESERVED_NAMES
 from orchestrator.planner.approval_checks import check_approval
 from orchestrator.planner.references import is_template
@@ -246,9 +246,14 @@ def read_pinned_version(config: Mapping[str, Any]) -> int | None:
     return version if isinstance(version, int) and not isinstance(version, bool) and version > 0 else None
 
 
+def read_called_version(config: Mapping[str, Any]) -> int | Literal["latest"] | None:
+    """Return the version that a `workflow` node asks for, or None for the newest when its workflow is published."""
+    return LATEST if config.get("version") == LATEST else read_pinned_version(config)
+
+
 def make_callee_key(config: Mapping[str, Any], known: Container[str]) -> str:
     """Return the key of the workflow that a node calls: `id@version` if that version is known, else `id`."""
-    exact = f"{config['workflow_id']}@{read_pinned_version(config)}"
+    exact = f"{config['workflow_id']}@{read_called_version(config)}"
     return exact if exact in known else str(config["workflow_id"])
 
 
@@ -261,8 +266,8 @@ def _check_workflow(node: Node, pointer: str, report: Report) -> None:
         message = f"workflow_id must be text, not {describe_type(workflow_id)}"
         report.add_error("wrong_type", f"{pointer}/config/workflow_id", message)
     version = node.config.get("version")
-    if version and read_pinned_version(node.config) is None:
-        message = f"version must be a whole number of at least 1, not {describe_value(version)}"
+    if version and read_called_version(node.config) is None:
+        message = f"version must be a whole number of at least 1, or `latest`, not {describe_value(version)}"
         report.add_error("wrong_type", f"{pointer}/config/version", message, "leave it out for the newest version")
     wait = node.config.get("wait")
     if wait is not None and not isinstance(wait, bool):

@@ -188,7 +188,7 @@ class _Planner:
             return None
         if key not in self.verdicts:
             verdict = self.check(self.workflows[key], calling)
-            if verdict.plan is not None and key in self.drafts:
+            if verdict.plan is not None and name in self.drafts:
                 verdict = replace(verdict, plan=verdict.plan.model_copy(update={"version": 0}))
             self.verdicts[key] = verdict
         verdict = self.verdicts[key]

@@ -11,7 +11,7 @@ from activities.registry import Registry
 from orchestrator.errors import DefinitionInvalid, OperationRefused, Problem
 from orchestrator.jsontools.schema import find_problems
 from orchestrator.model.definition import SERVICE_KEYS, WORKFLOW_NAME
-from orchestrator.model.plan import FORMAT, Plan
+from orchestrator.model.plan import FORMAT, LATEST, Plan, takes_latest
 from orchestrator.planner.data_flow.names import KnownName
 from orchestrator.planner.planner import check, list_names
 from orchestrator.planner.policies import Catalogue
@@ -68,9 +68,13 @@ class Plans:
         customer_id: str,
         definition: Mapping[str, Any],
         unsaved: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+        held: Mapping[str, int] = MappingProxyType({}),
     ) -> Verdict:
-        """Check a definition of a customer; callees are read from `unsaved`, then from the store."""
-        return await self._call_planner(customer_id, check_to_start, definition, (), unsaved)
+        """Check a definition of a customer; callees are read from `unsaved`, then from the store.
+
+        `held` has the versions of callees to take where the definition does not say which; else it is the newest.
+        """
+        return await self._call_planner(customer_id, check_to_start, definition, (), unsaved, held)
 
     async def list_names(self, customer_id: str, definition: Mapping[str, Any], pointer: str) -> list[KnownName]:
         """Return the names that the value at a JSON Pointer of a definition may read, with their types."""
@@ -83,16 +87,18 @@ class Plans:
         definition: Mapping[str, Any],
         arguments: tuple[str, ...],
         unsaved: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+        held: Mapping[str, int] = MappingProxyType({}),
     ) -> ResultT:
         """Call a function of the planner with a definition, its callees, and what the customer may name."""
-        stored = await load_callees(self.definitions, customer_id, definition)
+        stored = await load_callees(self.definitions, customer_id, definition, held)
+        published = {key: each for key, each in stored.definitions.items() if not _is_replaced(key, unsaved)}
         return await self.call(
             customer_id,
             function,
             {**definition, "customer_id": customer_id},
             *arguments,
             registry=self.registry,
-            workflows={**stored.definitions, **unsaved},
+            workflows={**published, **unsaved},
             drafts=stored.drafts - unsaved.keys(),
             permissions=await self.permissions.read(customer_id),
         )
@@ -135,10 +141,15 @@ class Plans:
         return _as_draft((await self.check(customer_id, content, index_by_id(callees))).require())
 
     async def load(self, version: Version) -> Plan:
-        """Return the plan of a published version, made again only where it has an older format."""
-        if version.plan.get("format", FORMAT) == FORMAT:
+        """Return the plan of a published version: made again where it has an older format, or takes a latest version.
+
+        Raises DefinitionInvalid where it does not fit the latest version of a workflow that it calls.
+        """
+        if version.plan.get("format", FORMAT) == FORMAT and not any(call.latest for call in version.calls):
             return Plan.model_validate(version.plan)
-        return await self.make(version.customer_id, {**version.definition, "version": version.version})
+        held = {call.workflow_id: call.version for call in version.calls if call.version and not call.is_named}
+        definition = {**version.definition, "version": version.version}
+        return (await self.check(version.customer_id, definition, held=held)).require()
 
     async def load_to_start(self, customer_id: str, workflow_id: str, version: int | None = None) -> StartPlan:
         """Return the plan of a version: this one, or else the newest published one, or else the draft.
@@ -157,7 +168,13 @@ class Plans:
             return await self.load(await self.definitions.get_version(customer_id, workflow_id, number))
 
         # Versions never change; the creation time tells a workflow from a deleted one with the same id.
-        return StartPlan(await self._plans.get((customer_id, workflow_id, number, head.created_at), load), number)
+        plan = await self._plans.get((customer_id, workflow_id, number, head.created_at), load)
+        return StartPlan(await load() if takes_latest(plan) else plan, number)
+
+
+def _is_replaced(key: str, unsaved: Mapping[str, Any]) -> bool:
+    """Return whether a definition that is sent along takes the place of the latest version that is stored."""
+    return key.endswith(f"@{LATEST}") and key.removesuffix(f"@{LATEST}") in unsaved
 
 
 def check_to_start(definition: Mapping[str, Any], **context: Any) -> Verdict:

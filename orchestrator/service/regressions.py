@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import Field
 
 from orchestrator.errors import OrchestratorError, Problem
-from orchestrator.model.plan import Plan
+from orchestrator.model.plan import Plan, takes_latest
 from orchestrator.model.run import Document, Run
 from orchestrator.service.plans import Plans
 from orchestrator.service.process_pool import TooCostly
@@ -116,6 +116,8 @@ class Regressions:
             if version not in plans:
                 plans[version] = await self._find_plan(stored, version)
             before = plans[version]
+            if before is not None and takes_latest(before):  # as it was when the run started
+                before = await self._read_recorded_plan(run_id)
         if before is None:
             return make_unjudged(run_id, version, "its version is no longer stored")
         if await asyncio.to_thread(_is_cut, run):

@@ -163,10 +163,9 @@ class Workflows:
         upper = stored.version + 1 if before is None else before
         return await self.definitions.list_versions(stored.customer_id, workflow_id, before=upper, limit=limit)
 
-    async def list_callers(self, customer_id: str | None, workflow_id: str) -> tuple[Stored, list[Caller]]:
-        """Return a workflow, and the newest versions of those that call it."""
-        stored = await self.definitions.get(customer_id, workflow_id)
-        return stored, await self.definitions.list_callers(stored.customer_id, workflow_id)
+    async def list_callers(self, stored: Stored) -> list[Caller]:
+        """Return the newest versions of the workflows that call one."""
+        return await self.definitions.list_callers(stored.customer_id, stored.id)
 
     async def compare(
         self, customer_id: str | None, workflow_id: str, before: int | None, after: int | None

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from orchestrator.model.plan import LATEST
+
 ACTIVE, PAUSED, REMOVED, ARCHIVED = "active", "paused", "removed", "archived"
 
 
@@ -61,6 +63,17 @@ class Version:
         """Return the workflows that it calls, directly or through others, as its plan holds them."""
         return list_held_calls(self.plan)
 
+    def list_calling_nodes(self, call: "HeldCall") -> list[str]:
+        """Return the IDs of its own nodes that make a call."""
+        asked = call.version if call.pinned else LATEST if call.latest else None
+        return [
+            str(node["id"])
+            for node in self.definition.get("nodes") or ()
+            if node.get("type") == "workflow"
+            and node["config"].get("workflow_id") == call.workflow_id
+            and (node["config"].get("version") or None) == asked
+        ]
+
 
 @dataclass(frozen=True, slots=True)
 class Callee:
@@ -82,6 +95,13 @@ class HeldCall:
     version: int
     pinned: bool
     """Its definition asks for this version; else it took the newest."""
+    latest: bool
+    """Its definition asks for the latest version: each run takes the newest when it starts."""
+
+    @property
+    def is_named(self) -> bool:
+        """Whether the definition says which version it calls."""
+        return self.pinned or self.latest
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +131,9 @@ class TriggerRow:
 
 def list_held_calls(plan: Mapping[str, Any]) -> list[HeldCall]:
     """Return the workflows that a plan holds; a key `id@version` is a call of that version."""
-    return [
-        HeldCall(str(held.get("id")), int(held.get("version", 1)), "@" in key)
-        for key, held in sorted((plan.get("workflows") or {}).items())
-    ]
+    calls = []
+    for key, held in sorted((plan.get("workflows") or {}).items()):
+        latest = key.endswith(f"@{LATEST}")
+        pinned = "@" in key and not latest
+        calls.append(HeldCall(str(held.get("id")), int(held.get("version", 1)), pinned, latest))
+    return calls

@@ -94,6 +94,20 @@ class Triggers:
             return [TriggerRow(**row) for row in (await connection.execute(query)).mappings()]
 
 
+async def mark_schedules_stale(connection: AsyncConnection, customer_id: str, workflow_ids: Select[Any]) -> None:
+    """Have the schedules of some workflows installed again: what they start has changed."""
+    await connection.execute(
+        update(triggers)
+        .where(
+            triggers.c.customer_id == customer_id,
+            triggers.c.kind == "schedule",
+            triggers.c.wanted != REMOVED,
+            triggers.c.workflow_id.in_(workflow_ids),
+        )
+        .values(applied=STALE)
+    )
+
+
 async def request_trigger(
     connection: AsyncConnection, stored: Stored, definition: Mapping[str, Any] | None, wanted: str
 ) -> None:

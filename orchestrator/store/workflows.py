@@ -5,11 +5,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Select, Text, and_, case, cast, delete, func, insert, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Select, Text, and_, case, cast, delete, func, insert, or_, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from orchestrator.errors import OrchestratorError
+from orchestrator.model.plan import LATEST
 from orchestrator.store.database import Database, retry_conflicts
 from orchestrator.store.records import (
     ACTIVE,
@@ -24,7 +25,7 @@ from orchestrator.store.records import (
     list_held_calls,
 )
 from orchestrator.store.tables import begins_with, match_workflow, versions, workflows
-from orchestrator.store.triggers import request_trigger
+from orchestrator.store.triggers import mark_schedules_stale, request_trigger
 from orchestrator.store.ttl_cache import TtlCache
 
 HEAD_TTL_SECONDS = 1.0
@@ -172,6 +173,7 @@ class Definitions:
             stored = await _change(connection, before, before.revision, **changed)
             await connection.execute(insert(versions).values(published_at=datetime.now(UTC), **row))
             await request_trigger(connection, stored, definition, status)
+            await mark_schedules_stale(connection, stored.customer_id, _select_latest_callers(stored))
         self._heads.clear()
         return stored
 
@@ -206,14 +208,9 @@ class Definitions:
 
         The text of a plan tells which may do so: only these are decoded. Archived workflows are left out.
         """
-        newest = and_(
-            versions.c.customer_id == workflows.c.customer_id,
-            versions.c.workflow_id == workflows.c.id,
-            versions.c.version == workflows.c.version,
-        )
         query = (
             select(versions.c.workflow_id, versions.c.version, versions.c.plan)
-            .join_from(workflows, versions, newest)
+            .join_from(workflows, versions, _is_newest())
             .where(
                 workflows.c.customer_id == customer_id,
                 workflows.c.status != ARCHIVED,
@@ -244,6 +241,26 @@ class Definitions:
         content = _select_callees(customer_id, calls).subquery().c.content
         async with self.database.read_transaction() as connection:
             return int(await connection.scalar(select(func.sum(func.length(cast(content, Text))))) or 0)
+
+
+def _select_latest_callers(stored: Stored) -> Select[Any]:
+    """Select the IDs of the workflows whose newest version calls the latest version of one."""
+    return (
+        select(versions.c.workflow_id)
+        .join_from(workflows, versions, _is_newest())
+        .where(
+            workflows.c.customer_id == stored.customer_id,
+            cast(versions.c.plan, Text).contains(f'"{stored.id}@{LATEST}"', autoescape=True),
+        )
+    )
+
+
+def _is_newest() -> ColumnElement[bool]:
+    return and_(
+        versions.c.customer_id == workflows.c.customer_id,
+        versions.c.workflow_id == workflows.c.id,
+        versions.c.version == workflows.c.version,
+    )
 
 
 def _select_callees(customer_id: str, calls: Iterable[tuple[str, int | None]]) -> Select[Any]:

@@ -55,8 +55,76 @@ async def test_callers_run_the_version_with_which_they_were_published(api: httpx
     assert again.json()["version"] == 2
     assert after == [("order", 2, 2, False, False), ("shop", 1, 1, False, True), ("strict", 1, 1, True, False)]
     assert [version["calls"] for version in versions] == [
-        [{"workflow_id": "price", "version": number, "pinned": False}] for number in (2, 1)
+        [{"workflow_id": "price", "version": number, "pinned": False, "latest": False, "node_ids": ["ask"]}]
+        for number in (2, 1)
     ]
     assert single["calls"] == versions[1]["calls"]
     assert await list_callers(api, "price_list") == []
     assert (await api.get("/workflows/nowhere/callers")).status_code == 404
+
+
+def quote(text: str) -> dict[str, Any]:
+    return {"done": {"type": "end", "config": {"output": text}}}
+
+
+async def run(api: httpx.AsyncClient, workflow_id: str) -> dict[str, Any]:
+    answer = await api.post(f"/workflows/{workflow_id}/runs", params={"wait": 20}, json={})
+    assert answer.status_code == 200, answer.text
+    document: dict[str, Any] = answer.json()
+    assert document["status"] == "completed"
+    return document
+
+
+def read_quote(document: dict[str, Any]) -> Any:
+    (step,) = [step for step in document["steps"] if step["node_id"] == "ask"]
+    return step["output_data"]["output"]
+
+
+async def test_a_run_takes_the_latest_version_when_it_starts(api: httpx.AsyncClient) -> None:
+    await publish(api, "rate", quote("first"))
+    await publish(api, "live", {"ask": call("rate", version="latest")})
+    await publish(api, "kept", {"ask": call("rate")})
+    first = await run(api, "live")
+    await publish(api, "rate", quote("second"), "second")
+    second, kept = await run(api, "live"), await run(api, "kept")
+    again = (await api.post(f"/runs/{first['id']}/rerun", params={"wait": 20}, json={"from_node": "ask"})).json()
+    (version,) = (await api.get("/workflows/live/versions")).json()["items"]
+
+    assert [read_quote(document) for document in (first, second, kept)] == ["first", "second", "first"]
+    assert [document["calls"] for document in (first, second, kept, again)] == [
+        [{"node_id": "ask", "workflow_id": "rate", "version": number}] for number in (1, 2, 1, 1)
+    ]
+    assert version["calls"] == [
+        {"workflow_id": "rate", "version": 1, "pinned": False, "latest": True, "node_ids": ["ask"]}
+    ]
+
+
+async def test_changes_of_a_workflow_answer_its_callers(api: httpx.AsyncClient) -> None:
+    await publish(api, "tax", quote("first"))
+    await publish(api, "bill", {"ask": call("tax")})
+    await publish(api, "till", {"ask": call("tax", version="latest")})
+    changed = await api.post("/workflows/tax/rollback", json={"version": 1})
+    activated = await api.post("/workflows/tax/activate")
+    archived = await api.post("/workflows/tax/archive")
+
+    expected = [
+        {"workflow_id": "bill", "version": 1, "holds": 1, "pinned": False, "latest": False, "outdated": True},
+        {"workflow_id": "till", "version": 1, "holds": 1, "pinned": False, "latest": True, "outdated": False},
+    ]
+    assert [answer.json()["callers"] for answer in (changed, activated, archived)] == [expected] * 3
+
+
+async def test_a_start_that_does_not_fit_the_latest_version_is_refused(api: httpx.AsyncClient) -> None:
+    await publish(api, "fee", quote("first"))
+    await publish(api, "desk", {"ask": call("fee", version="latest", input={"n": "x"})})
+    definition = make_definition(quote("second"), "trigger -> done") | {
+        "id": "fee",
+        "settings": {"input_schema": {"type": "object", "properties": {"n": {"type": "number"}}}},
+    }
+    await api.put("/workflows/fee", json=definition)
+    await api.post("/workflows/fee/activate")
+
+    answer = await api.post("/workflows/desk/runs", json={})
+
+    assert answer.status_code == 422
+    assert [problem["code"] for problem in answer.json()["errors"]] == ["schema_mismatch"]

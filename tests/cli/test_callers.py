@@ -11,21 +11,25 @@ from orchestrator.cli.client import ApiClient
 from orchestrator.cli.server_address import ServerOptions
 
 
-def make_caller(name: str, holds: int, *, pinned: bool = False) -> dict[str, Any]:
-    outdated = holds < 3 and not pinned
-    return {"workflow_id": name, "version": 7, "holds": holds, "pinned": pinned, "outdated": outdated}
+def make_caller(name: str, holds: int, *, pinned: bool = False, latest: bool = False) -> dict[str, Any]:
+    outdated = holds < 3 and not pinned and not latest
+    described = {"workflow_id": name, "version": 7, "holds": holds, "pinned": pinned}
+    return {**described, "latest": latest, "outdated": outdated}
 
 
-LISTED = [make_caller("old", 1), make_caller("new", 3), make_caller("strict", 2, pinned=True)]
+LISTED = [
+    make_caller("old", 1),
+    make_caller("new", 3),
+    make_caller("strict", 2, pinned=True),
+    make_caller("live", 2, latest=True),
+]
 
 
-def connect(posted: list[Any], status: int = 200) -> ApiClient:
+def connect(posted: list[Any]) -> ApiClient:
     def answer(request: httpx.Request) -> httpx.Response:
         if request.method == "GET":
             assert request.url.path == "/api/v1/workflows/price/callers"
-            refusal = {"status": status, "code": "forbidden", "detail": "the key has no scope read"}
-            listed = {"workflow_id": "price", "version": 3, "callers": LISTED}
-            return httpx.Response(status, json=listed if status == 200 else refusal)
+            return httpx.Response(200, json={"workflow_id": "price", "version": 3, "callers": LISTED})
         posted.append((request.url.path, json.loads(request.content)))
         return httpx.Response(200, json={"id": "old", "version": 8})
 
@@ -39,6 +43,7 @@ def test_callers_are_listed_with_the_version_that_they_run(capsys: pytest.Captur
         "old\t7\t1\toutdated",
         "new\t7\t3\tnewest",
         "strict\t7\t2\tasks for this version",
+        "live\t7\t2\ttakes the newest at each start",
     ]
 
 
@@ -56,16 +61,11 @@ def test_republishing_publishes_the_outdated_callers_as_they_are(capsys: pytest.
         (False, ["old version 7 still runs version 1 of it",
                  "publish them again with: orchestrator workflows republish price"]),
         (True, [f"{name} version 7 still runs version {held} of it"
-                for name, held in (("old", 1), ("new", 3), ("strict", 2))]),
+                for name, held in (("old", 1), ("new", 3), ("strict", 2))]
+         + ["live version 7 still runs the newest version of it"]),
     ],
 )  # fmt: skip
 def test_a_change_notes_its_callers(archived: bool, noted: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    note_callers(connect([]), "price", None, archived=archived)
+    note_callers({"id": "price", "callers": LISTED}, archived=archived)
 
     assert capsys.readouterr().err.splitlines() == noted
-
-
-def test_a_key_that_may_not_read_gets_no_note(capsys: pytest.CaptureFixture[str]) -> None:
-    note_callers(connect([], 403), "price", None)
-
-    assert capsys.readouterr().err == ""

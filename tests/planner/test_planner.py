@@ -15,7 +15,7 @@ from activities import load_builtin_registry
 from orchestrator.errors import DefinitionInvalid, Problem
 from orchestrator.model.definition import Definition, build_definition_schema
 from orchestrator.model.described_action import DescribedAction
-from orchestrator.model.plan import Action, Call, Loop, Parallel, Plan
+from orchestrator.model.plan import Action, Call, Loop, Parallel, Plan, takes_latest
 from orchestrator.planner.planner import check, check_input, plan
 from tests.example_files import BY_NAME, EXAMPLES, load_example
 from tests.graphs import Generated, draw_wild
@@ -741,6 +741,20 @@ def test_each_call_has_the_version_that_it_asks_for() -> None:
         assert [
             each[1] for each in find_codes(calls("o", {"workflow_id": "child", "version": version}), workflows=others)
         ] == [code]
+
+
+def test_the_latest_version_of_a_workflow_has_a_key_of_its_own() -> None:
+    older, newer = workflow(put("a"), id="child", version=1), workflow(put("b"), id="child", version=2)
+    configs = ({"workflow_id": "child"}, {"workflow_id": "child", "version": "latest"})
+    nodes = [{"id": f"n{at}", "type": "workflow", "config": config} for at, config in enumerate(configs)]
+    outer = workflow(*nodes, id="outer")
+
+    stored = check(outer, workflows={"child": older, "child@latest": newer}).require()
+    alone = check(outer, workflows={"child": newer}).require()
+
+    assert {name: callee.version for name, callee in stored.workflows.items()} == {"child": 1, "child@latest": 2}
+    assert {name: callee.version for name, callee in alone.workflows.items()} == {"child": 2}
+    assert (takes_latest(stored), takes_latest(alone)) == (True, False)
 
 
 @pytest.mark.parametrize("name", [5, True, ["child"]])

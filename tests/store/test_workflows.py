@@ -30,6 +30,22 @@ async def publish(definitions: Definitions, name: str = "w", customer: str = "ac
     return await definitions.publish(stored, stored.definition, PLAN, by="ada")
 
 
+async def test_publishing_a_workflow_installs_the_schedules_again_that_start_its_latest_version(
+    definitions: Definitions, triggers: Triggers
+) -> None:
+    callee = await publish(definitions, "rate")
+    for name, key in (("live", "rate@latest"), ("kept", "rate"), ("alike", "rate2@latest")):
+        stored = await definitions.create("acme", name, {"id": name, "name": "N", **SCHEDULE}, "ada")
+        await definitions.publish(stored, stored.definition, {**PLAN, "workflows": {key: {"id": "rate"}}}, by="ada")
+        row = await triggers.get("acme", name)
+        assert row is not None
+        await triggers.mark_applied(row)
+
+    await definitions.publish(callee, callee.definition, PLAN, by="ada", copy_of=1)
+
+    assert [row.workflow_id for row in await triggers.list_pending()] == ["live"]
+
+
 async def test_a_stored_definition_is_read_back(definitions: Definitions) -> None:
     content = {"id": "w", "name": "Ünïcode ☃", "nodes": [{"id": "a"}], "n": 1.5, "deep": {"null": None}}
 
