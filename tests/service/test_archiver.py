@@ -1,5 +1,6 @@
 """Ended runs are archived, and answered from the archive without Temporal."""
 
+import asyncio
 import logging
 import time
 import zlib
@@ -14,7 +15,9 @@ from orchestrator.errors import ServerUnavailable
 from orchestrator.model.run import Run, RunInfo
 from orchestrator.service import archiver
 from orchestrator.service.archiver import compress_document, decompress_document
+from orchestrator.service.history_processes import HistoryProcesses
 from orchestrator.store.archive import ArchivedRun
+from orchestrator.temporal.client.flow_reader import ReadFlows
 from orchestrator.temporal.history.reader import read_flows
 from tests.api.support import WAIT, serve_api
 from tests.temporal.delicate_runs import make_loop
@@ -185,3 +188,71 @@ def test_what_archiving_costs(steps: int, capsys: pytest.CaptureFixture[str]) ->
 
     assert decompress_document(document) == reading.run
     assert len(zlib.decompress(document)) > len(document)
+
+
+@pytest.mark.slow
+async def test_a_backlog_of_the_archive_keeps_nobody_from_reading_runs() -> None:
+    """The archive reads one run after the other, in one of the processes."""
+    plan = make_plan(
+        {"each": make_loop(1_000, "n", "work"), "work": {"type": "action", "action": "work"}},
+        "trigger -> each",
+        customer="long",
+    )
+    long = make_loop_history(plan, RunInfo(id="long"), "each", "work", 1_000).SerializeToString()
+    short = make_loop_history(plan, RunInfo(id="short"), "each", "work", 2).SerializeToString()
+    processes = HistoryProcesses()
+    ended: list[str] = []
+
+    async def read(function: ReadFlows, name: str, history: bytes) -> None:
+        await function(name, [(name, history)])
+        ended.append(name)
+
+    await asyncio.gather(  # both processes have started
+        read(processes.read_for_archive, "short", short), read(processes.read_flows, "short", short)
+    )
+    ended.clear()
+    backlog = [asyncio.create_task(read(processes.read_for_archive, "long", long)) for _ in range(6)]
+    await asyncio.sleep(0)
+    await read(processes.read_flows, "short", short)
+    before = list(ended)
+    await asyncio.gather(*backlog)
+
+    assert before.count("long") < 6
+    assert ended.count("long") == 6
+
+
+@pytest.mark.slow
+async def test_the_size_and_the_age_of_a_backlog_are_shown(world: World, tmp_path: Path) -> None:
+    """Where the archive cannot keep up, the gauges grow, and lists are as they were."""
+    customer, _ = world.script()
+    plan = make_plan({"a": "work"}, "trigger -> a", customer=customer)
+    async with serve_api(world, tmp_path) as (services, _):
+        gate, read = asyncio.Event(), services.archiver.reader.read_document
+
+        async def read_late(run_id: str) -> Run:
+            await gate.wait()
+            return await read(run_id)
+
+        services.archiver.reader.read_document = read_late  # type: ignore[method-assign]
+        runs = [await world.run(plan) for _ in range(3)]
+        wanted = {run.id for run in runs}
+
+        async def are_listed() -> bool:
+            listed = await services.operations.list_runs(customer)
+            return wanted == {run.id for run in listed if run.status == "completed"}
+
+        await wait_until(are_listed)
+        backlog = await services.archiver.archive.read_backlog()
+        document = await services.operations.get_document(customer, runs[0].id)
+        await services.archiver._count()
+        pending = archiver.ARCHIVE_PENDING._value.get()
+        gate.set()
+
+        async def are_archived() -> bool:
+            return all([await services.archiver.archive.get(customer, run_id) for run_id in wanted])
+
+        await wait_until(are_archived)
+
+    assert backlog.runs >= 3
+    assert pending >= 3
+    assert document.status == "completed"

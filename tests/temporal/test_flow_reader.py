@@ -5,7 +5,13 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 import pytest
-from temporalio.client import Client, WorkflowExecutionDescription
+from temporalio.client import (
+    Client,
+    Interceptor,
+    OutboundInterceptor,
+    QueryWorkflowInput,
+    WorkflowExecutionDescription,
+)
 from temporalio.common import TypedSearchAttributes
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -13,8 +19,10 @@ from orchestrator.errors import ServerUnavailable
 from orchestrator.model.run import Run, StepDocument
 from orchestrator.simulator.simulate import EPOCH
 from orchestrator.temporal.client import flow_reader
-from orchestrator.temporal.client.flow_reader import FlowReader
+from orchestrator.temporal.client.flow_reader import FlowReader, read_in_thread
+from orchestrator.temporal.client.run_reader import RunReader
 from orchestrator.temporal.history.reader import FlowReading
+from tests.temporal.world import SECONDS, World, make_plan, wait_until
 
 
 class Described:
@@ -184,3 +192,57 @@ async def test_the_oldest_readings_are_evicted_by_size(monkeypatch: pytest.Monke
         await reader.read(describe(workflow_id))
 
     assert reads.read == ["a", "b", "c", "a"]
+
+
+class _QueryCounter(Interceptor):
+    """Counts the queries that a client sends to workers."""
+
+    def __init__(self) -> None:
+        self.queries = 0
+
+    def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:
+        counter = self
+
+        class Counting(OutboundInterceptor):
+            async def query_workflow(self, input: QueryWorkflowInput) -> Any:
+                counter.queries += 1
+                return await super().query_workflow(input)
+
+        return Counting(next)
+
+
+@pytest.mark.temporal
+async def test_a_hundred_who_watch_a_run_ask_no_worker_and_read_its_history_once_for_each_change(world: World) -> None:
+    customer, _ = world.script()
+    nodes = {"before": "work", "ask": {"type": "wait", "config": {"event": "go"}}, "after": "work"}
+    run_id = await world.start(make_plan(nodes, "trigger -> before", "before -> ask", "ask -> after", customer=customer))
+    counter, read = _QueryCounter(), list[int]()
+    reader = RunReader(Client(**{**world.client.config(), "interceptors": [counter]}), world.runs.settings)
+
+    async def read_counted(customer_id: str, histories: Sequence[tuple[str, bytes]]) -> list[FlowReading]:
+        read.extend(len(history) for _, history in histories)
+        return await read_in_thread(customer_id, histories)
+
+    reader.flows.read_flows = read_counted
+    waiting = 0
+
+    async def watch() -> str:
+        nonlocal waiting
+        status, has_waited = "", False
+        async for run in reader.watch(run_id):
+            status = run.status
+            if status == "waiting" and not has_waited:
+                waiting, has_waited = waiting + 1, True
+        return status
+
+    watchers = [asyncio.create_task(watch()) for _ in range(100)]
+
+    async def are_waiting() -> bool:
+        return waiting == 100
+
+    await wait_until(are_waiting)
+    await world.runs.send_event(run_id, "go")
+
+    assert await asyncio.wait_for(asyncio.gather(*watchers), SECONDS) == ["completed"] * 100
+    assert counter.queries == 0
+    assert len(read) <= 20, "each length that Temporal has told of is read once"
