@@ -1,4 +1,4 @@
-"""Run the benchmarks: `python -m benchmarks [--quick] [--service | --fairness | --lists] [--json]`."""
+"""Run the benchmarks: `python -m benchmarks [--quick] [--service | --fairness | --lists | --archive] [--json]`."""
 
 import asyncio
 import atexit
@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.archive import measure_archive
 from benchmarks.durable import Compared, compare_all
 from benchmarks.fairness import measure_fairness
 from benchmarks.pure import measure_actions, measure_conditions, measure_planning
@@ -22,6 +23,9 @@ def main() -> None:
     quick = "--quick" in sys.argv
     if "--fairness" in sys.argv:
         print_results({**asyncio.run(measure_fairness(quick))}, [])
+        return
+    if "--archive" in sys.argv:
+        print_results(asyncio.run(measure_archive(quick)), [])
         return
     if "--lists" in sys.argv:
         print_lists(asyncio.run(measure_lists(quick)))
