@@ -8,10 +8,9 @@ from pydantic import BaseModel, Field, JsonValue
 
 from api.fields import EVENT_NAME, LINE, TEXT, WORKFLOW_ID, UtcTime
 from api.models.base import Model
+from orchestrator.model.plan import MAX_KEEP_SECONDS
 from orchestrator.service.customers import CUSTOMER_NAME, MAX_CUSTOMER
 from orchestrator.store.deliveries import Delivery
-
-MAX_KEEP_SECONDS = 30 * 86_400.0
 
 
 class EventRequest(Model):

@@ -131,26 +131,34 @@ async def test_an_action_cannot_call_dev_itself(dev: Dev, tmp_path: Path, servic
     assert run["steps"][0]["error"]["error_type"] == "validation_error"
 
 
-async def test_an_emitted_event_starts_its_subscribers(dev: Dev, tmp_path: Path) -> None:
-    emit = {"id": "tell", "type": "action", "action": "event.emit", "config": {"name": "it.happened", "data": {"n": 7}}}
+async def test_an_emitted_event_starts_its_subscribers_and_reaches_who_waits_for_its_key(
+    dev: Dev, tmp_path: Path
+) -> None:
+    event = {"name": "it.happened", "data": {"n": 7}, "key": {"order": 7}}
+    emit = {"id": "tell", "type": "action", "action": "event.emit", "config": event}
     hear = {"id": "heard", "type": "end", "config": {"output": "{{ trigger.data.n }}"}}
+    wait = {"id": "wait", "type": "wait", "config": {"event": "it.happened", "key": "7"}}
     for name, node, trigger in (
         ("teller", emit, {"type": "manual"}),
+        ("waiter", wait, {"type": "manual"}),
         ("hearer", hear, {"type": "event", "event": "it.*"}),
     ):
         definition = {"id": name, "name": name, "trigger": trigger, "nodes": [node]}
         edges = [{"source": "trigger", "target": node["id"]}]
         (tmp_path / f"{name}.json").write_text(json.dumps(definition | {"edges": edges}))
     pushed = await dev("workflows", "push", "--activate", tmp_path / "hearer.json")
+    waits = await dev("run", tmp_path / "waiter.json", "--detach", "--json")
     ran = await dev("run", tmp_path / "teller.json", "--json")
 
-    assert (pushed.code, ran.code) == (0, 0), (pushed.err, ran.out, ran.err)
+    assert (pushed.code, waits.code, ran.code) == (0, 0, 0), (pushed.err, waits.err, ran.out, ran.err)
     async with httpx.AsyncClient(base_url=f"{dev.ready['api']}/api/v1") as api, asyncio.timeout(SECONDS):
         while not (listed := (await api.get("/runs", params={"workflow_id": "hearer"})).json()["items"]):
             await asyncio.sleep(0.05)
         assert (await api.get("/deliveries")).json()["items"][0]["received"]["data"] == {"n": 7}
     shown = await dev("runs", "watch", listed[0]["id"], "--json")
     assert json.loads(shown.out)["output"] == 7
+    waited = json.loads((await dev("runs", "watch", json.loads(waits.out)["id"], "--json")).out)
+    assert waited["steps"][0]["output_data"]["payload"] == {"n": 7}
 
 
 @pytest.mark.slow
