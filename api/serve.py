@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 
 from api.app import create_app, create_metrics_app
 from api.connections import ConnectionLimits, GuardedProtocol
-from api.temporal_page import create_temporal_page
+from api.temporal_page import DecodePayloads, create_temporal_page
 from orchestrator.errors import OrchestratorError
 from orchestrator.service.services import Services
 
@@ -80,9 +80,9 @@ async def serve_metrics(address: str | None) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def serve_temporal_page(target: str, port: int) -> AsyncIterator[str]:
+async def serve_temporal_page(target: str, port: int, decode: DecodePayloads) -> AsyncIterator[str]:
     """Serve Temporal's Web UI, which listens at `target`, to this machine, and yield its address."""
-    async with _run_server(create_temporal_page(target), "127.0.0.1", port, lifespan="on") as address:
+    async with _run_server(create_temporal_page(target, decode), "127.0.0.1", port, lifespan="on") as address:
         yield address
 
 

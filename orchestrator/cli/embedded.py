@@ -8,6 +8,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -24,6 +25,8 @@ from orchestrator.store.home import create_private_file, locate_payloads, read_a
 from orchestrator.temporal.client.connection import connect
 from orchestrator.temporal.client.runs import Runs
 from orchestrator.temporal.devserver import NAMESPACE, DevServer, run_dev_server, stop_leftover_server
+from orchestrator.temporal.payload_store.codec import decode_payloads
+from orchestrator.temporal.payload_store.driver import build_data_converter
 from orchestrator.temporal.worker import run_worker
 
 UI_SECONDS = 20.0
@@ -61,9 +64,11 @@ async def run_embedded(
     await stop_leftover_server(settings.home)
     _require_free_port(port, "--temporal-port")
     _require_free_port(ui_port, "--ui-port")
+    payload_store = settings.payload_store or locate_payloads(settings.home)
+    converter = build_data_converter(settings.model_copy(update={"payload_store": payload_store}))
     async with (
         run_dev_server(settings.home, port=port, on_restart=on_restart) as server,
-        serve_temporal_page(server.ui_url, ui_port) as ui_url,
+        serve_temporal_page(server.ui_url, ui_port, partial(decode_payloads, converter)) as ui_url,
     ):
         own_ports = *server.ports, urlsplit(ui_url).port or 0
         here = settings.model_copy(
@@ -73,7 +78,7 @@ async def run_embedded(
                 "temporal_tls": False,
                 "temporal_api_key": None,
                 "ui_url": ui_url,
-                "payload_store": settings.payload_store or locate_payloads(settings.home),
+                "payload_store": payload_store,
                 "approval_secret": settings.approval_secret or SecretStr(read_approval_secret(settings.home)),
                 "http_blocked_ports": (*settings.http_blocked_ports, *own_ports),
             }
