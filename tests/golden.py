@@ -17,6 +17,7 @@ A file in `tests/cases` is a list of cases. A case is called `<pattern>: <name>`
                 as that node waits
     repairs     [{at, kind, step_id | node_id | path, …}]: what an operator changes in the run; on Temporal it
                 is asked for again until it is accepted
+    batch       iterations of one batch where the loops of the case are spread over child workflows (2)
     temporal    false: simulator only. time_skipping: true: needs a server that skips time (long delays)
     why         the reason a case exists, where the name does not say it
 
@@ -49,6 +50,8 @@ from typing import Any
 import yaml
 
 from orchestrator.jsontools.documents import parse_document
+from orchestrator.model.plan import Plan
+from orchestrator.planner.planner import check
 
 ROOT = Path(__file__).parent.parent
 CASES = ROOT / "tests" / "cases"
@@ -63,7 +66,7 @@ CASE_KEYS = frozenset(
     (
         *("name", "pattern", "why", "nodes", "edges", "variables", "settings", "trigger", "definition_file"),
         *("input", "input_file", "actions", "actions_file", "workflows", "workflow_files", "events"),
-        *("resolutions", "repairs", "temporal", "time_skipping", "expect"),
+        *("resolutions", "repairs", "batch", "temporal", "time_skipping", "expect"),
     )
 )
 
@@ -83,6 +86,14 @@ class Case:
     repairs: list[dict[str, Any]] = field(default_factory=list)
     temporal: bool = True
     time_skipping: bool = False
+    batch: int = 2
+    is_spread: bool = False
+    """Its concurrent loops run in batches of `batch`, instead of hundreds."""
+
+    def plan(self, **changes: Any) -> Plan:
+        """Return the plan of the definition, with its loops in batches where it is spread."""
+        plan = check({**self.definition, **changes}, workflows=self.workflows).require()
+        return limit_batches(plan, self.batch) if self.is_spread else plan
 
 
 @cache
@@ -121,7 +132,31 @@ def read_case(raw: Mapping[str, Any], key: str) -> Case:
         repairs=raw.get("repairs", []),
         temporal=raw.get("temporal", True),
         time_skipping=raw.get("time_skipping", False),
+        batch=raw.get("batch", 2),
     )
+
+
+def limit_batches(plan: Plan, size: int) -> Plan:
+    """Return a plan whose wide loops have batches of that many iterations."""
+    return Plan.model_validate(_limit_parts(plan.to_json(), size))
+
+
+def _limit_parts(part: Any, size: int) -> Any:
+    """Return a part of a plan, as JSON, with batches of that size."""
+    if isinstance(part, list):
+        return [_limit_parts(each, size) for each in part]
+    if not isinstance(part, dict):
+        return part
+    limited = {name: _limit_parts(value, size) for name, value in part.items()}
+    return {**limited, "spread": {**limited["spread"], "size": size}} if limited.get("spread") else limited
+
+
+def spread_loops(case: Case) -> Case | None:
+    """Return a case whose concurrent loops run in batches, which must change nothing; `None` without any."""
+    loops = [node for node in case.definition["nodes"] if node["type"] == "loop"]
+    if "refused" in case.expect or all((node.get("config") or {}).get("max_concurrency", 1) == 1 for node in loops):
+        return None
+    return replace(case, name=f"{case.name} (batches)", is_spread=True)
 
 
 def inline_branches(case: Case) -> Case | None:

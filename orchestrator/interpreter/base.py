@@ -6,7 +6,7 @@ A flow is a whole run, or one branch of it. Replay-sensitive.
 import asyncio
 from abc import ABC, abstractmethod
 from base64 import urlsafe_b64encode
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, TypeVar
@@ -183,10 +183,15 @@ def take_warnings(run: ScopeRun, step: Step) -> None:
     Each once and up to the limit, because a loop evaluates the same templates in every iteration.
     """
     warnings = run.env.warnings
-    for message in warnings.messages:
-        if message not in step.warnings and len(step.warnings) < warnings.limit:
-            step.warnings += (message,)
+    add_warnings(step, warnings.messages, warnings.limit)
     warnings.messages.clear()
+
+
+def add_warnings(step: Step, messages: Iterable[str], limit: int) -> None:
+    """Add warnings that a step does not have yet, up to the limit."""
+    for message in messages:
+        if message not in step.warnings and len(step.warnings) < limit:
+            step.warnings += (message,)
 
 
 def make_step_id(path: str, node_id: str, visit: int) -> str:

@@ -67,6 +67,8 @@ class BranchRequest:
     node_id: str
     overrides: tuple[Override, ...] = ()
     """What operators have decided on its steps before it began."""
+    frame: Mapping[str, Any] | None = None
+    """The frame that it begins with, as JSON: that of a batch of a loop, which is in progress from the beginning."""
     resume: Mapping[str, Any] | None = None
     """What the branch continues from in a rerun: `{state, inbox, received, read, branches}`."""
 

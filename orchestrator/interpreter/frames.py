@@ -31,13 +31,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, assert_never
 
+from orchestrator.interpreter.child_results import BatchEnd, Batches, branch_from_json, branch_to_json
 from orchestrator.interpreter.effects import BranchResult
 from orchestrator.interpreter.leaf_frames import AgainIteration, BusyNode, DelayFrame, OperatorFrame, WaitFrame
 from orchestrator.interpreter.rank_changes import RankChanges, changes_from_json, changes_to_json
 from orchestrator.interpreter.step_record import Step
 from orchestrator.interpreter.variables import Data
 from orchestrator.model.plan import Scope
-from orchestrator.model.run import ErrorDocument, format_timestamp
+from orchestrator.model.run import format_timestamp
 
 
 @dataclass(slots=True)
@@ -121,11 +122,21 @@ class LoopFrame:
     """Number of failed iterations to continue after."""
     again: list[AgainIteration] = field(default_factory=list)
     """Failed iterations of a sequential loop to run again first; `frame` is that of the first one."""
+    first: int = 0
+    """The first iteration of a batch, whose items alone are in `items`; `count` is that of the whole loop up to it."""
+    limit: int | None = None
+    """Iterations at a time of a batch; `None` for a whole loop."""
+    batches: Batches | None = None
+    """The batches of a wide loop."""
 
     @property
     def current_index(self) -> int:
         """The iteration of `frame`."""
         return self.again[0].index if self.again else self.index
+
+    def list_unmerged_batches(self) -> list[BatchEnd]:
+        """Return the batches that have ended and are not in the counts of the loop."""
+        return [] if self.batches is None else [*self.batches.ended.values(), *self.batches.stopped]
 
     def to_json(self, data: Data) -> dict[str, Any]:
         """Return the loop as it is carried over continue-as-new."""
@@ -148,6 +159,8 @@ class LoopFrame:
             "until": self.until and format_timestamp(self.until),
             "max_failures": self.max_failures,
             "again": [each.to_json() for each in self.again] or None,
+            "first": self.first or None,
+            "limit": self.limit,
         }
         return {name: value for name, value in fields.items() if value is not None}
 
@@ -174,6 +187,8 @@ class LoopFrame:
             until=datetime.fromisoformat(fields["until"]) if "until" in fields else None,
             max_failures=fields.get("max_failures"),
             again=[AgainIteration(*entry) for entry in fields.get("again", ())],
+            first=fields.get("first", 0),
+            limit=fields.get("limit"),
         )
 
 
@@ -200,14 +215,14 @@ class ParallelFrame:
         return {
             "needed": self.needed,
             "forks": forks_to_json(self.forks, data),
-            "results": [[index, _branch_to_json(result)] for index, result in self.results.items()],
+            "results": [[index, branch_to_json(result)] for index, result in self.results.items()],
             **({"children": [[index, child] for index, child in self.children.items()]} if self.children else {}),
         }
 
     @classmethod
     def from_json(cls, step: Step, fields: Mapping[str, Any], data: Data) -> "ParallelFrame":
         """Read what `to_json` wrote."""
-        results = {index: _branch_from_json(entry) for index, entry in fields["results"]}
+        results = {index: branch_from_json(entry) for index, entry in fields["results"]}
         children = dict(fields.get("children", ()))
         return cls(step, fields["needed"], forks_from_json(fields["forks"], data), results, children=children)
 
@@ -288,10 +303,7 @@ class Frame:
 
     def is_at_rest(self) -> bool:
         """Return whether nothing is in progress that cannot be written down."""
-        return not any(
-            isinstance(node, BusyNode) or (isinstance(node, ParallelFrame) and node.is_busy)
-            for node in self.iterate_open_nodes()
-        )
+        return not any(map(_is_busy, self.iterate_open_nodes()))
 
     @classmethod
     def new(cls, scope: Scope) -> "Frame":
@@ -314,6 +326,16 @@ class Frame:
         node = fields["open"] and _open_from_json(fields["open"], data)
         changes = changes_from_json(fields["changes"])
         return cls(list(fields["active"]), dict(fields["visits"]), list(fields["left"]), node, changes)
+
+
+def _is_busy(node: OpenNode) -> bool:
+    match node:
+        case ParallelFrame():
+            return node.is_busy
+        case LoopFrame():
+            return node.batches is not None and node.batches.running > 0
+        case _:
+            return isinstance(node, BusyNode)
 
 
 def _open_to_json(node: OpenNode, data: Data) -> dict[str, Any]:
@@ -361,26 +383,3 @@ def forks_to_json(forks: Mapping[int, Fork], parent: Data) -> list[list[Any]]:
 def forks_from_json(entries: list[list[Any]], parent: Data) -> dict[int, Fork]:
     """Read what `forks_to_json` wrote."""
     return {index: Fork.from_json(fields, parent) for index, fields in entries}
-
-
-def _branch_to_json(result: BranchResult) -> dict[str, Any]:
-    """Return the result of an inline branch: what it owes to undo is in the state of the run already."""
-    return {
-        "status": result.status,
-        "output": result.output,
-        "variables": result.variables,
-        "steps": result.steps,
-        "left": list(result.exits),
-        "error": result.error and result.error.to_json(),
-    }
-
-
-def _branch_from_json(fields: Mapping[str, Any]) -> BranchResult:
-    return BranchResult(
-        fields["status"],
-        output=fields["output"],
-        variables=fields["variables"],
-        steps=fields["steps"],
-        exits=tuple(fields["left"]),
-        error=fields["error"] and ErrorDocument.from_json(fields["error"]),
-    )

@@ -9,20 +9,26 @@ from typing import Any
 
 from orchestrator.errors import StepFailed
 from orchestrator.interpreter.base import NodeRun, ScopeRun, take_warnings
+from orchestrator.interpreter.batches import is_wide, run_in_batches
 from orchestrator.interpreter.compensation import mark_given_up, undo_scope
 from orchestrator.interpreter.compiled import parse_collection, parse_max_failures, parse_seconds
 from orchestrator.interpreter.failures import KNOWN_ERRORS, build_error_document, to_step_failure
 from orchestrator.interpreter.frames import Fork, Frame, IterationResult, LoopFrame
+from orchestrator.interpreter.loop_progress import (
+    build_output,
+    count_iterations,
+    has_too_many_failures,
+    list_loop_variables,
+    record_iteration,
+    require_few_failures,
+    set_variables,
+)
 from orchestrator.interpreter.pool import run_pool
 from orchestrator.interpreter.pure_nodes import Exit, raise_if_failed
 from orchestrator.interpreter.step_record import current_step
-from orchestrator.interpreter.variables import Data
 from orchestrator.language import Env
 from orchestrator.model.plan import Loop
-from orchestrator.model.run import ErrorDocument, format_timestamp
-
-MAX_ERRORS = 100
-"""Failed iterations whose errors the output of a loop holds; it counts all of them."""
+from orchestrator.model.run import format_timestamp
 
 
 async def run_loop(run: NodeRun, node: Loop) -> Exit:
@@ -35,21 +41,21 @@ async def run_loop(run: NodeRun, node: Loop) -> Exit:
     try:
         if node.max_concurrency == 1:
             await _run_in_sequence(run, node, progress)
+        elif is_wide(run, node, progress):
+            await run_in_batches(run, node, progress)
         else:
             await _run_concurrently(run, node, progress)
         await run.interpreter.leave_loop(progress)
     finally:
         data.unshadow(progress.shadowed, progress.set_before)
+        if progress.limit is not None:  # a batch that fails returns what it has done, too
+            take_warnings(run.scope, run.step)
+            run.step.output = build_output(node, progress) | {"warnings": list(run.step.warnings)}
     data.merge(progress.merged, progress.merged_steps)
+    if progress.limit is not None:
+        return Exit("next", tuple(progress.exits))
     step = run.step
-    step.output = {
-        "count": progress.index,
-        "succeeded": progress.index - progress.failed,
-        "failed": progress.failed,
-        "errors": progress.errors,
-    }
-    if node.has_collect:
-        step.output["items"] = progress.collected
+    step.output = build_output(node, progress)
     if progress.failed:
         step.warnings += (f"{progress.failed} of {progress.index} iterations failed",)
     return Exit("next", tuple(progress.exits))
@@ -62,7 +68,7 @@ def _start(run: NodeRun, node: Loop) -> LoopFrame:
     data = run.scope.data
     progress = LoopFrame(run.step, items, count)
     if node.max_failures is not None:
-        progress.max_failures = parse_max_failures(run.render(node.max_failures), _count_iterations(node, progress))
+        progress.max_failures = parse_max_failures(run.render(node.max_failures), count_iterations(node, progress))
     take_warnings(run.scope, run.step)
     data.forget_steps(run.interpreter.list_owned(node.body))
     if node.max_concurrency == 1:
@@ -73,14 +79,9 @@ def _start(run: NodeRun, node: Loop) -> LoopFrame:
     return progress
 
 
-def list_loop_variables(node: Loop) -> tuple[str, str]:
-    """Return the names of the item and of its index."""
-    return node.item, f"{node.item}_index"
-
-
 def _has_iteration(run: NodeRun, node: Loop, progress: LoopFrame, index: int, env: Env) -> bool:
     """Return whether there is an iteration of that index; the loop variables are set already."""
-    count = _count_iterations(node, progress)
+    count = count_iterations(node, progress)
     if count is not None and index >= count:
         return False
     if node.while_ is not None and not run.interpreter.compiled.condition(node.while_).evaluate(env):
@@ -88,30 +89,6 @@ def _has_iteration(run: NodeRun, node: Loop, progress: LoopFrame, index: int, en
     if node.max_iterations is not None and index >= node.max_iterations:
         raise StepFailed(f"the loop needs more than max_iterations ({node.max_iterations})", recoverable=False)
     return True
-
-
-def _set_variables(node: Loop, progress: LoopFrame, index: int, data: Data) -> None:
-    data.context[node.item] = _read_item(node, progress, index)
-    data.context[f"{node.item}_index"] = index
-
-
-def _count_iterations(node: Loop, progress: LoopFrame) -> int | None:
-    """Return the number of iterations at most; `None` when only `while` decides."""
-    if node.batch_size is None or progress.count is None:
-        return progress.count
-    return -(-progress.count // node.batch_size)
-
-
-def _read_item(node: Loop, progress: LoopFrame, index: int) -> Any:
-    """Return the item of an iteration, or the list of its items; `None` behind the last one."""
-    items, count = progress.items, progress.count
-    if node.batch_size is None or count is None:
-        return index if items is None else items[index] if index < len(items) else None
-    first = index * node.batch_size
-    if first >= count:
-        return None
-    end = min(first + node.batch_size, count)
-    return list(range(first, end)) if items is None else items[first:end]
 
 
 async def _run_in_sequence(run: NodeRun, node: Loop, progress: LoopFrame) -> None:
@@ -131,9 +108,9 @@ async def _run_in_sequence(run: NodeRun, node: Loop, progress: LoopFrame) -> Non
         # No iteration is in progress: a state that is written down from here on begins with the next one.
         progress.frame = None
         outer.data.settle(f"{path}/")
-        _record(node, progress, result, progress.index)
+        record_iteration(node, progress, result, progress.index)
         progress.index += 1
-        _require_few_failures(progress)
+        require_few_failures(progress)
         breaks = _breaks(run, node, progress, result, outer.env)
         take_warnings(inner, progress.step)
         if breaks:
@@ -146,7 +123,7 @@ async def _run_again(run: NodeRun, node: Loop, progress: LoopFrame) -> None:
     if progress.frame is None:
         if run.interpreter.boundary_due():
             await run.interpreter.pass_boundary()
-        _set_variables(node, progress, again.index, outer.data)
+        set_variables(node, progress, again.index, outer.data)
         outer.data.forget_steps(run.interpreter.list_owned(node.body))
         for node_id, entry in again.steps.items():
             outer.data.set_step(node_id, entry["status"], entry["output"], entry["error"])
@@ -159,7 +136,7 @@ async def _run_again(run: NodeRun, node: Loop, progress: LoopFrame) -> None:
     progress.again.pop(0)
     progress.failed -= 1
     progress.errors = [entry for entry in progress.errors if entry["index"] != again.index]
-    _record(node, progress, result, again.index)
+    record_iteration(node, progress, result, again.index)
     take_warnings(inner, progress.step)
 
 
@@ -168,7 +145,7 @@ async def _find_iteration(run: NodeRun, node: Loop, progress: LoopFrame) -> bool
     # An iteration may evaluate much and run no node.
     if run.interpreter.boundary_due():
         await run.interpreter.pass_boundary()
-    _set_variables(node, progress, progress.index, run.scope.data)
+    set_variables(node, progress, progress.index, run.scope.data)
     has_iteration = _has_iteration(run, node, progress, progress.index, run.scope.env)
     take_warnings(run.scope, progress.step)
     return has_iteration
@@ -217,42 +194,6 @@ async def _run_iteration(run: NodeRun, node: Loop, inner: ScopeRun) -> Iteration
     return IterationResult(collected, exits=tuple(inner.frame.exits))
 
 
-def _record(node: Loop, progress: LoopFrame, result: IterationResult, index: int) -> None:
-    progress.exits.extend(node_id for node_id in result.exits if node_id not in progress.exits)
-    if result.error is not None:
-        progress.failed += 1
-        if len(progress.errors) < MAX_ERRORS:
-            progress.errors.append({"index": index, "error": result.error})
-    if node.has_collect:
-        progress.collected[index : index + 1] = [result.collected]
-
-
-def _list_unmerged_errors(progress: LoopFrame) -> list[dict[str, Any]]:
-    """Return why concurrent iterations failed that have ended before an earlier one has, in order."""
-    return [result.error for _, result in sorted(progress.ended.items()) if result.error is not None]
-
-
-def _has_too_many_failures(progress: LoopFrame) -> bool:
-    limit = progress.max_failures
-    return limit is not None and progress.failed + len(_list_unmerged_errors(progress)) > limit
-
-
-def _require_few_failures(progress: LoopFrame) -> None:
-    """Raise StepFailed where more iterations have failed than `max_failures` allows."""
-    if not _has_too_many_failures(progress):
-        return
-    unmerged = _list_unmerged_errors(progress)
-    failed = progress.failed + len(unmerged)
-    first = ErrorDocument.from_json(progress.errors[0]["error"] if progress.errors else unmerged[0])
-    raise StepFailed(
-        f"{failed} iterations failed, more than max_failures ({progress.max_failures}); the first: {first.message}",
-        error_type=first.error_type,
-        details={"max_failures": progress.max_failures, "failed": failed, "error": first.to_json()},
-        recoverable=first.recoverable,
-        node_id=first.node_id,
-    )
-
-
 def _breaks(run: NodeRun, node: Loop, progress: LoopFrame, result: IterationResult, env: Env) -> bool:
     """Return whether `break_when` holds after an iteration that went well."""
     if result.error is not None or node.break_when is None:
@@ -272,7 +213,7 @@ async def _run_concurrently(run: NodeRun, node: Loop, progress: LoopFrame) -> No
         resumed = fork is not None
         if fork is None:
             fork = Fork(Frame.new(node.body), run.scope.data.fork())
-            _set_variables(node, progress, index, fork.data)
+            set_variables(node, progress, index, fork.data)
         path = progress.step.make_inner_path(index)
         inner = run.interpreter.open_fork(node.body, path, fork, run.scope.branches)
         if not resumed:
@@ -296,16 +237,16 @@ async def _run_concurrently(run: NodeRun, node: Loop, progress: LoopFrame) -> No
         progress.ended[index] = result
         _merge(node, progress)
         # False also after a break: iterations in progress are awaited, because they have begun to take effect.
-        return _has_too_many_failures(progress)
+        return has_too_many_failures(progress)
 
     resumed = sorted(progress.forks)
     launched = max([progress.index - 1, *resumed, *progress.ended])
     # A bare `while` has no count: max_steps bounds it, even if an iteration takes no step.
-    count = _count_iterations(node, progress)
+    count = count_iterations(node, progress)
     total = run.plan.max_steps if count is None else count
-    limit = run.interpreter.limit_in_flight(node.max_concurrency, progress.step.inner_path)
+    limit = run.interpreter.limit_in_flight(progress.limit or node.max_concurrency, progress.step.inner_path)
     await run_pool(chain(resumed, range(launched + 1, total)), limit, launch, record_end)
-    _require_few_failures(progress)
+    require_few_failures(progress)
 
 
 async def _run_fork(run: NodeRun, node: Loop, progress: LoopFrame, inner: ScopeRun) -> IterationResult:
@@ -330,5 +271,5 @@ def _merge(node: Loop, progress: LoopFrame) -> None:
         progress.merged.update({name: variables[name] for name in variables if name not in loop_variables})
         # As after a sequential loop: the results are those of the last iteration.
         progress.merged_steps = result.steps
-        _record(node, progress, result, progress.index)
+        record_iteration(node, progress, result, progress.index)
         progress.index += 1

@@ -5,6 +5,7 @@ from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from orchestrator.interpreter.base import NodeRun, take_warnings
+from orchestrator.interpreter.child_flows import build_part, has_used_up_steps, run_child, select_overrides
 from orchestrator.interpreter.compensation import mark_given_up, undo_scope
 from orchestrator.interpreter.compiled import parse_join
 from orchestrator.interpreter.effects import BranchRequest, BranchResult
@@ -18,7 +19,6 @@ from orchestrator.interpreter.failures import (
 from orchestrator.interpreter.frames import Fork, Frame, ParallelFrame
 from orchestrator.interpreter.pool import run_pool
 from orchestrator.interpreter.pure_nodes import Exit, raise_if_failed, select_output
-from orchestrator.interpreter.repairs import Override, is_inside
 from orchestrator.model.plan import IN_FLIGHT_LIMIT, Branch, Parallel
 from orchestrator.model.run import ErrorDocument
 
@@ -52,7 +52,7 @@ async def run_parallel(run: NodeRun, node: Parallel) -> Exit:
     run.interpreter.leave_losers(losers)
     # A branch that was never launched, or was cancelled before its end, has no result.
     results = [join.results.get(index, CANCELLED) for index in range(len(node.branches))]
-    if run.state.started > run.plan.max_steps or any(_used_up(result, steps_left) for result in results):
+    if run.state.started > run.plan.max_steps or any(has_used_up_steps(result, steps_left) for result in results):
         raise LimitReached
     run.step.output = {"branches": [_build_entry(result) for result in results]}
     if join.is_reached():
@@ -87,12 +87,6 @@ def _build_entry(result: BranchResult) -> dict[str, Any]:
     return {"status": result.status, "output": result.output, "error": result.error and result.error.to_json()}
 
 
-def _used_up(result: BranchResult, steps_left: int) -> bool:
-    """Return whether a child failed because it needs more steps than were left of the run's `max_steps`."""
-    error = result.error
-    return error is not None and result.steps_started >= steps_left and error.details.get("limit") == "max_steps"
-
-
 def _find_needed(run: NodeRun, node: Parallel) -> int | None:
     """Return how many branches must complete; `None` is all of them."""
     if not isinstance(node.join, str):
@@ -108,7 +102,7 @@ async def _run_branch(run: NodeRun, join: "_Join", index: int, steps_left: int) 
             result = await _run_inline(run, node.branches[index], path, join.forks[index])
         else:
             resume = join.children.get(index)
-            result = await _run_child(run, _build_request(run, node, index, path, steps_left, resume))
+            result = await run_child(run, _build_request(run, node, index, path, steps_left, resume))
     except asyncio.CancelledError:
         mark_given_up(run.state, path)
         if join.is_reached():
@@ -177,41 +171,17 @@ def _build_request(
     run: NodeRun, node: Parallel, index: int, path: str, steps_left: int, resume: Mapping[str, Any] | None
 ) -> BranchRequest:
     """Return a branch as a plan of its own, with the part of the context that it names."""
-    plan, branch = run.plan, node.branches[index]
-    # The flow outside the child enforces the time limit of the run, its input was checked when the run started, and
-    # the context holds the variables as they are now.
-    part = plan.model_copy(
-        update={
-            "scope": branch.scope,
-            "variables": {},
-            "max_steps": steps_left,
-            "timeout_seconds": None,
-            "input_schema": None,
-            "workflows": {name: plan.workflows[name] for name in branch.workflows},
-        }
-    )
+    branch = node.branches[index]
     return BranchRequest(
-        plan=part,
+        plan=build_part(run.plan, branch.scope, branch.workflows, steps_left),
         path=path,
         context=_select_context(branch, run.scope.data.context),
         waits=branch.waits,
         exports=branch.exports,
         title=f"{node.title} [{index}]",
         node_id=node.id,
-        overrides=_select_overrides(run, branch, path),
+        overrides=select_overrides(run, branch.scope, path),
         resume=resume,
-    )
-
-
-def _select_overrides(run: NodeRun, branch: Branch, path: str) -> tuple[Override, ...]:
-    """Return what operators have decided on steps of a branch."""
-    if not run.state.overrides:
-        return ()
-    owned = run.interpreter.list_owned(branch.scope)
-    return tuple(
-        each
-        for each in run.state.overrides
-        if each.node_id in owned and (is_inside(path, each.path) or is_inside(each.path, path))
     )
 
 
@@ -223,14 +193,6 @@ def _select_context(branch: Branch, context: dict[str, Any]) -> dict[str, Any]:
         steps = {node_id: steps[node_id] for node_id in branch.steps if node_id in steps}
     always = {"workflow": context["workflow"], "run": context["run"]}
     return {**always, **{name: context[name] for name in names}, "steps": steps}
-
-
-async def _run_child(run: NodeRun, request: BranchRequest) -> BranchResult:
-    result = await run.effects.run_branch(request)
-    run.state.compensations.extend(result.compensations)
-    run.state.started += result.steps_started
-    run.state.completed += result.steps_started
-    return result
 
 
 async def _run_inline(run: NodeRun, branch: Branch, path: str, fork: Fork) -> BranchResult:

@@ -202,9 +202,14 @@ def _list_steps(plan: Plan, state: RunState, node_id: str, path: str | None) -> 
 def _require_no_branch(plan: Plan, state: RunState, node_id: str) -> None:
     """Refuse what would not reach a branch that has begun: it is a workflow of its own."""
     for each in iterate_passes(plan, state):
-        parallel = each.frame.open and each.find_node(each.frame.open.step.node_id)
-        if isinstance(parallel, Parallel) and not parallel.inline:
-            for index, branch in enumerate(parallel.branches):
+        owner = each.frame.open and each.find_node(each.frame.open.step.node_id)
+        is_wide = isinstance(each.frame.open, LoopFrame) and each.frame.open.batches is not None
+        if isinstance(owner, Loop) and is_wide and node_id in list_scope_node_ids(owner.body):
+            raise RepairRefused(
+                f"{node_id!r} is in a loop in batches: pass an iteration, such as {owner.id}[0], as path"
+            )
+        if isinstance(owner, Parallel) and not owner.inline:
+            for index, branch in enumerate(owner.branches):
                 if node_id in list_scope_node_ids(branch.scope) and each.frame.open is not None:
                     path = each.frame.open.step.make_inner_path(index)
                     raise RepairRefused(f"{node_id!r} is in a branch that has begun: pass {path!r} as path")

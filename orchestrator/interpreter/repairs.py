@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 from orchestrator.interpreter.step_record import Step
+from orchestrator.model.run_paths import is_inside
 
 T = TypeVar("T")
 
@@ -104,8 +105,3 @@ class Override:
         if "repair" in values:
             values["repair"] = Repair(*values["repair"])
         return cls(**values)
-
-
-def is_inside(path: str, scope_path: str) -> bool:
-    """Return whether a path is that of a scope, or of one inside it."""
-    return not scope_path or path == scope_path or path.startswith(f"{scope_path}/")

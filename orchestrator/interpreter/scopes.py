@@ -11,13 +11,13 @@ from orchestrator.interpreter.failures import KNOWN_ERRORS, HistoryFull, Rewind,
 from orchestrator.interpreter.leaf_frames import BusyNode
 from orchestrator.interpreter.pool import is_cancelled
 from orchestrator.interpreter.pure_nodes import NEXT, PURE, Closed, Exit, Pure, run_pure
-from orchestrator.interpreter.repairs import is_inside
 from orchestrator.interpreter.state import RunState
 from orchestrator.interpreter.step_record import Step, current_step
 from orchestrator.interpreter.steps import end_repaired, run_node
 from orchestrator.interpreter.variables import Rewound
 from orchestrator.model.plan import AnyNode, Call, Node, Parallel, Plan, Scope
 from orchestrator.model.run import RunInfo
+from orchestrator.model.run_paths import is_inside
 
 
 class ScopeInterpreter(Interpreter):

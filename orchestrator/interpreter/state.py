@@ -74,9 +74,13 @@ class RunState:
         now: datetime,
         context: dict[str, Any] | None = None,
         path: str = "",
+        frame: Mapping[str, Any] | None = None,
         overrides: Iterable[Override] = (),
     ) -> "RunState":
-        """Return the state of a whole run that is about to start, or with `context` and `path` of one branch."""
+        """Return the state of a whole run that is about to start, or with `context` and `path` of one branch.
+
+        `frame` is that of a batch of a loop, which is in progress from the beginning.
+        """
         if context is None:
             context = {
                 **plan.variables,
@@ -88,7 +92,10 @@ class RunState:
             }
         data = Data(context, undo_log=[] if plan.rewinds else None)
         log: deque[Step] = deque(maxlen=max(plan.step_log_limit, 1))
-        return cls(now, data, Frame.new(plan.scope), log=log, overrides=list(overrides), path=path)
+        begun = Frame.new(plan.scope) if frame is None else Frame.from_json(frame, data)
+        state = cls(now, data, begun, log=log, overrides=list(overrides), path=path)
+        state.open = {node.step.id: node.step for node in begun.iterate_open_nodes()}
+        return state
 
     def take_repair(self, step: Step) -> Repair | None:
         """Return how a step that begins now ends instead, as an operator has decided."""

@@ -25,6 +25,9 @@ ANY_EVENT = "*"
 LATEST: Literal["latest"] = "latest"
 """The version of a called workflow that is the newest one when a run starts."""
 DEFAULT_YIELD_COST = 20_000_000
+BATCH_ITERATIONS = 500
+"""Iterations of a wide loop that one child workflow runs. With one action each, some 3,000 events: it ends before
+Temporal suggests to continue as new (4,096). The parent has six events for a batch: 1,200 for 100,000 items."""
 
 
 class Frozen(BaseModel):
@@ -160,6 +163,21 @@ class Switch(Node):
     cases: tuple[Case, ...] = ()
 
 
+class Spread(Frozen):
+    """What child workflows need to run a loop over many items in batches."""
+
+    size: int
+    """Number of iterations of one batch; a loop with no more of them is not spread."""
+    paths: tuple[tuple[str, ...], ...] = ()
+    """What the body and `collect` name of the context; none is inside another one."""
+    exports: tuple[str, ...] = ()
+    """Ids of nodes of the body whose `steps.<id>` is named outside of it."""
+    waits: tuple[str, ...] = ()
+    """Events that wait nodes of the body receive."""
+    workflows: tuple[str, ...] = ()
+    """Keys of `Plan.workflows` that the body calls."""
+
+
 class Loop(Node):
     """One pass of the body for each item, in sequence or several at a time."""
 
@@ -180,6 +198,8 @@ class Loop(Node):
     """Seconds between one iteration and the next; of sequential loops."""
     max_failures: Any = None
     """Failed iterations to continue after, or a percentage of all as text."""
+    spread: Spread | None = None
+    """Of concurrent loops whose iterations may run in several workflows."""
     body: "Scope"
 
 

@@ -1,12 +1,13 @@
 """Build the frozen tree of scopes that the interpreter runs from the graph and its regions."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from orchestrator.model.approval_forms import build_answer_schema
 from orchestrator.model.definition import Definition, Node
 from orchestrator.model.plan import (
     ANY_EVENT,
+    BATCH_ITERATIONS,
     Action,
     ActionCall,
     AnyNode,
@@ -25,6 +26,7 @@ from orchestrator.model.plan import (
     RetryFrom,
     Scope,
     Set,
+    Spread,
     Start,
     Switch,
     Wait,
@@ -36,6 +38,7 @@ from orchestrator.planner.references import is_condition, is_template
 from orchestrator.planner.regions import Region, Regions
 from orchestrator.planner.report import Report
 from orchestrator.planner.scoping import Names, iterate_members
+from orchestrator.planner.spreading import list_paths, may_spread
 
 INHERITS = ("action", "workflow", "loop", "parallel")
 """Types that can fail for reasons outside the graph: `settings.on_error` applies to them (docs/flow.md)."""
@@ -192,8 +195,25 @@ class ScopeBuilder:
             max_iterations=config.get("max_iterations") or None,
             interval_seconds=config.get("interval_seconds") or None,
             max_failures=config["max_failures"] if has_max_failures else None,
+            spread=self._build_spread(number, node),
             body=self.build_scope(self.regions.inside[number][0]),
             **common,
+        )
+
+    def _build_spread(self, number: int, node: Node) -> Spread | None:
+        nodes, name = self.regions.graph.nodes, node.item_variable or "item"
+        own = list(iterate_members(self.regions, self.regions.inside[number][0]))
+        if not may_spread(node, (nodes[each] for each in own)):
+            return None
+        collect = f"{self.regions.graph.pointers[number]}/config/collect"
+        uses = [use for each in own for use in self.names.uses[each]]
+        uses += [use for use in self.names.uses[number] if f"{use[0]}/".startswith(f"{collect}/")]
+        return Spread(
+            size=BATCH_ITERATIONS,
+            paths=list_paths(uses, (name, f"{name}_index")),
+            exports=self._find_exports({nodes[each].id: None for each in own}, own),
+            waits=self._list_waits(own),
+            workflows=self._list_called(own),
         )
 
     def _build_parallel(self, number: int, node: Node, common: dict[str, Any]) -> Parallel:
@@ -225,19 +245,25 @@ class ScopeBuilder:
         uses = [name for number in own for _, name in self.names.uses[number]]
         ids = {nodes[number].id: None for number in own}
         steps = [str(name.path[0]) if name.path else "*" for name in uses if name.root == "steps"]
-        called = [
-            make_callee_key(nodes[number].config, self.callees) for number in own if nodes[number].type == "workflow"
-        ]
         return Branch(
             scope=self.build_scope(region),
             reads=_sort_names(name.root for name in uses if name.root not in ("steps", "secrets", "workflow", "run")),
             steps=("*",) if "*" in steps else _sort_names(steps),
             exports=self._find_exports(ids, own),
-            waits=_sort_names(
-                name for number in own if nodes[number].type == "wait" for name in _name_events(nodes[number])
-            ),
-            workflows=_sort_names(other for name in called for other in (name, *self.callees.get(name, ()))),
+            waits=self._list_waits(own),
+            workflows=self._list_called(own),
         )
+
+    def _list_waits(self, numbers: Iterable[int]) -> tuple[str, ...]:
+        """Return the events that nodes wait for."""
+        nodes = [self.regions.graph.nodes[number] for number in numbers]
+        return _sort_names(name for node in nodes if node.type == "wait" for name in _name_events(node))
+
+    def _list_called(self, numbers: Iterable[int]) -> tuple[str, ...]:
+        """Return the keys of the workflows that nodes call, also indirectly."""
+        nodes = [self.regions.graph.nodes[number] for number in numbers]
+        called = [make_callee_key(node.config, self.callees) for node in nodes if node.type == "workflow"]
+        return _sort_names(other for name in called for other in (name, *self.callees.get(name, ())))
 
     def _find_step_readers(self) -> dict[str, set[int]]:
         """Return the nodes that read each step, by step; the key `*` has those that read all steps."""

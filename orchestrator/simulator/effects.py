@@ -273,6 +273,7 @@ class SimulatedEffects:
                 now=self.now(),
                 context=request.context,
                 path=request.path,
+                frame=request.frame,
                 overrides=request.overrides,
             )
         self.simulation.watch(state)

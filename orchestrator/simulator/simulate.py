@@ -14,12 +14,12 @@ from typing import Any
 from orchestrator.errors import DefinitionInvalid
 from orchestrator.interpreter.execute import execute
 from orchestrator.interpreter.repair_requests import RepairRequest
-from orchestrator.interpreter.repairs import is_inside
 from orchestrator.interpreter.run_document import build_run_document, describe_waits
 from orchestrator.interpreter.state import RunState
 from orchestrator.model.definition import Definition
 from orchestrator.model.plan import Plan
 from orchestrator.model.run import Intervention, Run, RunInfo, StepDocument
+from orchestrator.model.run_paths import is_inside
 from orchestrator.planner.planner import check, check_input
 from orchestrator.planner.policies import Catalogue
 from orchestrator.simulator.effects import Answer, SimulatedCall, SimulatedEffects, Simulation

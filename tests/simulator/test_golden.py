@@ -4,17 +4,18 @@ import pytest
 
 from orchestrator.errors import DefinitionInvalid
 from orchestrator.simulator.simulate import simulate
-from tests.golden import Case, list_differences, load_cases
+from tests.golden import Case, list_differences, load_cases, spread_loops
 
 COSTLY = "a value that takes too much work"
 """A part of the names of cases that work up to a limit."""
+SPREAD = [spread for case in load_cases() if (spread := spread_loops(case)) is not None]
 
 
 @pytest.mark.parametrize(
     "case",
     [
         pytest.param(case, id=case.name, marks=[pytest.mark.thorough] if COSTLY in case.name else [])
-        for case in load_cases()
+        for case in [*load_cases(), *SPREAD]
     ],
 )
 def test_the_simulator_runs_it_as_expected(case: Case) -> None:
@@ -26,10 +27,9 @@ def test_the_simulator_runs_it_as_expected(case: Case) -> None:
         return
 
     run = simulate(
-        case.definition,
+        case.plan(),
         input=case.input,
         actions=case.actions,
-        workflows=case.workflows,
         events=case.events,
         resolutions=case.resolutions,
         repairs=case.repairs,

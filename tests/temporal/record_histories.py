@@ -19,7 +19,7 @@ from orchestrator.temporal.devserver import run_dev_server
 from tests import histories
 from tests.golden import Case, list_differences
 from tests.temporal.delicate_runs import DELICATE, SUGGESTED_AT, Delicate, find_problems, run_delicate
-from tests.temporal.golden_runs import Golden, list_cases, make_slug
+from tests.temporal.golden_runs import Golden, list_recorded_cases, make_slug
 from tests.temporal.world import World, open_world
 
 AT_ONCE = 8
@@ -35,7 +35,7 @@ async def record(wanted: Sequence[str]) -> list[str]:
         return not (histories.HISTORIES / f"{make_slug(name)}.json").exists()
 
     failures: list[str] = []
-    if golden := [case for case in list_cases() if is_wanted(case.name)]:
+    if golden := [case for case in list_recorded_cases() if is_wanted(case.name)]:
         with tempfile.TemporaryDirectory() as home:
             async with run_dev_server(Path(home)) as server, open_world(server) as world:
                 failures += await record_golden(world, golden)

@@ -19,7 +19,7 @@ from orchestrator.temporal.devserver import run_dev_server
 from orchestrator.temporal.requests import build_run_request, read_request
 from orchestrator.temporal.workflow import effects
 from orchestrator.temporal.workflow.flow import Flow
-from tests.golden import Case, inline_branches, list_differences
+from tests.golden import Case, inline_branches, limit_batches, list_differences
 from tests.temporal.answers import Script
 from tests.temporal.golden_runs import Golden, list_cases
 from tests.temporal.record_histories import list_executions
@@ -275,7 +275,7 @@ async def start_in_the_middle(short: World, customer: str) -> str:
     run_id = await short.start(Plan.model_validate(add_heartbeats(plan.to_json(), "work", 60)))
 
     async def has_continued() -> bool:
-        return len(await measure_lengths(short, run_id)) > 2
+        return len(await measure_lengths(short, run_id)) > 1
 
     await wait_until(has_continued)
     return run_id
@@ -419,3 +419,17 @@ async def test_inline_branches_are_the_same_when_cut_into_pieces(case: Case, inl
     run = await inline.run_to_end(case)
 
     assert list_differences(case, run.model_dump(mode="json"), virtual=False) == []
+
+
+async def test_a_wide_loop_continues_as_new_between_its_batches(short: World) -> None:
+    customer, _ = short.script()
+    config = {"max_concurrency": 20, "collect": "{{ item }}"}
+    nodes = {"each": make_loop(80, "item", "note", **config), "note": {"type": "set", "config": {"last": "{{ item }}"}}}
+    plan = limit_batches(make_plan(nodes, "trigger -> each", customer=customer), 2)
+    run_id = await short.start(plan)
+    run = await short.wait_for_end(run_id)
+
+    assert run.status == "completed"
+    assert run.context["last"] == 79
+    assert next(step for step in run.steps if step.id == "each").output_data["items"] == list(range(80))
+    assert len(await measure_lengths(short, run_id)) > 1

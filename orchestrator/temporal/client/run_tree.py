@@ -13,8 +13,9 @@ from temporalio.client import (
 from temporalio.service import RPCError, RPCStatusCode
 
 from orchestrator.errors import OperationRefused, ServerUnavailable
-from orchestrator.interpreter.repairs import is_inside
+from orchestrator.model.plan import DEFAULT_STEP_LOG_LIMIT
 from orchestrator.model.run import ENDED, Run, Status, StepDocument, find_owner
+from orchestrator.model.run_paths import is_batch_path, is_inside
 from orchestrator.temporal.business_keys import decode_keys
 from orchestrator.temporal.client.cancel_requests import find_cancel_request, is_cancel_requested
 from orchestrator.temporal.client.failing_tasks import describe_failing_task
@@ -147,6 +148,7 @@ async def _read_branches(
 
     A branch that has never started has nothing to read.
     """
+    listed = _leave_out_batches(listed)
     known = {branch.workflow_id: branch for branch in previous if not branch.running}
     waiting = {branch["workflow_id"]: branch for branch in listed[-MAX_BRANCHES:]}
     problems = [] if len(waiting) == len(listed) else [_Unread()]
@@ -160,6 +162,17 @@ async def _read_branches(
                 branches[branch.workflow_id] = branch
                 waiting |= {entry["workflow_id"]: entry for entry in branch.inner}
     return list(branches.values()), problems + [_Unread() for _ in waiting]
+
+
+def _leave_out_batches(listed: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Leave out batches of loops that have ended, but for those with the newest steps: a document has no more."""
+    steps, kept = 0, []
+    for entry in reversed(listed):
+        is_over = entry["status"] != "running" and is_batch_path(entry["path"])
+        if not is_over or steps < DEFAULT_STEP_LOG_LIMIT:
+            kept.append(entry)
+        steps += entry.get("steps", 0)
+    return kept[::-1]
 
 
 async def _read_branch(reader: FlowReader, branch: dict[str, Any], known: dict[str, Branch]) -> Branch | _Unread | None:

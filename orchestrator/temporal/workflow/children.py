@@ -91,8 +91,8 @@ class Children:
         self.budget = budget
         self.show = show
         self.running: dict[str, Child] = {}
-        self.branches: deque[dict[str, str]] = deque(maxlen=max(plan.step_log_limit, 1))
-        """`{workflow_id, path, status}` of the newest branches."""
+        self.branches: deque[dict[str, Any]] = deque(maxlen=max(plan.step_log_limit, 1))
+        """`{workflow_id, path, status}` of the newest branches; of a batch of a loop that has ended also `steps`."""
         self.calls: dict[str, str] = {}
         """Run ids of called workflows, by the ids of the steps that have called them in this execution."""
 
@@ -109,7 +109,7 @@ class Children:
         """Run a branch as a child workflow."""
         parallel = request.path.rpartition("[")[0]
         child = Child(shorten_id(f"{self.info.id}/{request.path}"), request.title, request.path, request.waits)
-        entry = {"workflow_id": child.workflow_id, "path": request.path, "status": "running"}
+        entry: dict[str, Any] = {"workflow_id": child.workflow_id, "path": request.path, "status": "running"}
         args = encode_all_or_fail(
             split_request(self._branch_input(request, parallel, paused)),
             f"the input of branch {request.title!r}",
@@ -135,10 +135,14 @@ class Children:
             result = read_branch_result(entries)
             self.inbox.mark_read(entries.get("read", ()), parallel)
         entry["status"] = result.status
+        if request.frame is not None:
+            entry["steps"] = result.steps_started
         return result
 
     def _branch_input(self, request: BranchRequest, parallel: str, paused: bool) -> dict[str, Any]:
         branch: dict[str, Any] = {"path": request.path, "exports": list(request.exports)}
+        if request.frame is not None and request.resume is None:
+            branch["frame"] = request.frame
         if request.overrides:
             branch["overrides"] = [override.to_json() for override in request.overrides]
         if request.resume is not None:  # its state has the variables, and its events are those that it has not read

@@ -85,6 +85,7 @@ class Flow:
             now=workflow.now(),
             context=None if self.branch is None else request.get("input"),
             path=branch.get("path", ""),
+            frame=branch.get("frame"),
             overrides=map(Override.from_json, branch.get("overrides", ())),
         )
 
