@@ -15,7 +15,7 @@ from orchestrator.interpreter.coming_nodes import may_begin
 from orchestrator.interpreter.frames import LoopFrame, OpenNode, ParallelFrame
 from orchestrator.interpreter.leaf_frames import BusyNode, DelayFrame, OperatorFrame, WaitFrame
 from orchestrator.interpreter.passes import Pass, iterate_passes
-from orchestrator.interpreter.repairs import Override, Repair, Repairs, is_inside
+from orchestrator.interpreter.repairs import Override, Repair, Repairs
 from orchestrator.interpreter.state import RunState
 from orchestrator.jsontools.suggestions import did_you_mean
 from orchestrator.language import compile_value
@@ -37,6 +37,7 @@ from orchestrator.model.plan import (
     list_scope_node_ids,
 )
 from orchestrator.model.run import RESERVED_NAMES, InterventionKind, RepairKind, format_timestamp
+from orchestrator.model.run_paths import is_inside
 
 MAX_OVERRIDES = 100
 """What operators may decide on later steps of one flow: the state is carried over continue-as-new."""
