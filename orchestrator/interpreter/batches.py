@@ -46,6 +46,9 @@ def is_wide(run: NodeRun, node: Loop, progress: LoopFrame) -> bool:
     count = count_iterations(node, progress)
     if node.spread is None or count is None or count <= node.spread.size:
         return False
+    # A rerun on another version may continue a loop that has begun in one workflow.
+    if progress.forks or progress.ended or progress.index % node.spread.size:
+        return False
     # Inline branches each read their own copy of an event, and a child workflow would have one copy for all of them.
     reads_copies = bool(node.spread.waits and run.scope.branches)
     return not reads_copies and (node.max_iterations is None or count <= node.max_iterations)
@@ -122,6 +125,7 @@ class _Spreading:
     def _record_end(self, index: int, result: BranchResult) -> bool:
         """Record the end of a batch; return whether to cancel the rest."""
         self.free_slots = sorted([*self.free_slots, self.slots.pop(index)])
+        self.batches.children.pop(index, None)
         end = BatchEnd.from_result(result, self.node.id)
         self.is_out_of_steps = self.is_out_of_steps or has_used_up_steps(result, self.steps_left)
         if result.status == "completed":
@@ -161,6 +165,7 @@ class _Spreading:
             node_id=self.node.id,
             overrides=select_overrides(self.run, self.node.body, path),
             frame=self._build_frame(first, end, limit),
+            resume=self.batches.children.get(index),
         )
 
     def _build_frame(self, first: int, end: int, limit: int) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What is kept of branches and batches that have ended, while their node runs. Replay-sensitive.
 
-The keys that `branch_to_json` writes are read by later releases: they do not follow a renamed field.
+The keys that `to_json` writes are read by later releases: they do not follow a renamed field.
 """
 
 from collections.abc import Mapping
@@ -45,6 +45,17 @@ class BatchEnd:
             tuple(output.get("warnings", ())),
         )
 
+    def to_json(self) -> list[Any]:
+        """Return the end as a rerun begins with it, where an earlier batch is to continue."""
+        counts = [self.count, self.failed, self.errors, self.items]
+        return [*counts, list(self.exits), self.variables, self.steps, list(self.warnings)]
+
+    @classmethod
+    def from_json(cls, entry: list[Any]) -> "BatchEnd":
+        """Read what `to_json` wrote."""
+        count, failed, errors, items, exits, variables, steps, warnings = entry
+        return cls(count, failed, errors, items, tuple(exits), variables, steps, tuple(warnings))
+
 
 @dataclass(slots=True)
 class Batches:
@@ -54,8 +65,28 @@ class Batches:
     """Those that have ended before an earlier one has, by their position."""
     stopped: list[BatchEnd] = field(default_factory=list)
     """Those that more failures have stopped than `max_failures` allows: the loop is about to fail."""
+    children: dict[int, dict[str, Any]] = field(default_factory=dict)
+    """What batches begin with that a rerun continues: `{state, inbox, …}`."""
     running: int = 0
     """Number of child workflows: they have to end before the run can be written down."""
+
+    @property
+    def are_kept(self) -> bool:
+        """Whether some of them are not in the counts of the loop: in a run that continues as new there are none."""
+        return bool(self.ended or self.children)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the batches that are not in the counts of the loop."""
+        return {
+            "ended": [[index, end.to_json()] for index, end in self.ended.items()],
+            "children": [[index, child] for index, child in self.children.items()],
+        }
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> "Batches":
+        """Read what `to_json` wrote."""
+        ended = {index: BatchEnd.from_json(entry) for index, entry in fields["ended"]}
+        return cls(ended, children=dict(fields["children"]))
 
 
 def branch_to_json(result: BranchResult) -> dict[str, Any]:

@@ -161,6 +161,9 @@ class LoopFrame:
             "again": [each.to_json() for each in self.again] or None,
             "first": self.first or None,
             "limit": self.limit,
+            "batches": self.batches.to_json()
+            if self.batches and (self.batches.ended or self.batches.children)
+            else None,
         }
         return {name: value for name, value in fields.items() if value is not None}
 
@@ -189,6 +192,7 @@ class LoopFrame:
             again=[AgainIteration(*entry) for entry in fields.get("again", ())],
             first=fields.get("first", 0),
             limit=fields.get("limit"),
+            batches=Batches.from_json(fields["batches"]) if "batches" in fields else None,
         )
 
 

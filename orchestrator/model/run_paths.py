@@ -11,6 +11,12 @@ def make_batch_path(inner_path: str, first: int, last: int) -> str:
     return f"{inner_path}[{first}..{last}]"
 
 
+def read_batch_path(path: str) -> tuple[str, int] | None:
+    """Return the inner path of the loop of a batch, and its first iteration; `None` for another path."""
+    batch = BATCH.fullmatch(path)
+    return None if batch is None else (batch["loop"], int(batch["first"]))
+
+
 def is_batch_path(path: str) -> bool:
     """Return whether a path is that of a batch."""
     return BATCH.fullmatch(path) is not None

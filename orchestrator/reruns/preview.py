@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from orchestrator.model.run import Run, StepDocument
+from orchestrator.model.run_paths import is_inside
 from orchestrator.reruns.records import is_compensation
 from orchestrator.reruns.restart import Rerun
 
@@ -52,7 +53,7 @@ def describe_rerun(old: Run, rerun: Rerun) -> RerunPlan:
 
 def _classify(step: StepDocument, rerun: Rerun) -> Iterator[str]:
     """Yield what becomes of a step."""
-    if step.id in rerun.reused or any(_is_inside(step.path, path) for path in rerun.reused_branches):
+    if step.id in rerun.reused or any(is_inside(step.path, path) for path in rerun.reused_branches):
         yield "reused"
         return
     if step.id in rerun.continued:
@@ -63,7 +64,3 @@ def _classify(step: StepDocument, rerun: Rerun) -> Iterator[str]:
         yield "kept_keys"
     if step.id in rerun.undone:
         yield "undone"
-
-
-def _is_inside(path: str, outer: str) -> bool:
-    return path == outer or path.startswith(f"{outer}/")

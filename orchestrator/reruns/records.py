@@ -22,6 +22,7 @@ from orchestrator.interpreter.step_record import Step, current_step
 from orchestrator.interpreter.watched_log import WatchedLog
 from orchestrator.model.plan import Plan
 from orchestrator.model.run import RunInfo, Status
+from orchestrator.model.run_paths import read_batch_path
 
 Key = tuple[str, ...]
 """What was asked: `("act", step id)`, `("sleep", step id, title)`, `("branch", path)`, …"""
@@ -129,6 +130,14 @@ class Record:
             if (found := re.match(rf"{re.escape(inner_path)}\[(\d+)\]", path))
         }
         return sorted(indices)
+
+    def list_batches(self, inner_path: str) -> list[dict[str, Any]]:
+        """Return the batches of a loop that have begun, as `branches` has them."""
+        return [
+            entry
+            for path, entry in self.branches.items()
+            if (batch := read_batch_path(path)) is not None and batch[0] == inner_path
+        ]
 
     def list_steps(self, path: str) -> list[RecordedStep]:
         """Return the steps of one pass through a scope, in the order in which they began."""

@@ -7,11 +7,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from orchestrator.errors import OperationRefused
+from orchestrator.interpreter.child_results import Batches
 from orchestrator.interpreter.frames import Frame, LoopFrame, OpenNode, ParallelFrame
 from orchestrator.interpreter.leaf_frames import BusyNode, DelayFrame, WaitFrame
 from orchestrator.interpreter.state import RunState
 from orchestrator.model.plan import Delay, Loop, Parallel, Plan, Scope, Wait, iterate_nodes
 from orchestrator.model.run import RESERVED, RunInfo, find_owner, format_timestamp
+from orchestrator.model.run_paths import read_batch_path
 from orchestrator.reruns.records import Record
 from orchestrator.reruns.targets import Target, TargetFinder
 from orchestrator.reruns.walk import FindRecord, Walk, WalkedFlow
@@ -238,10 +240,11 @@ class _Restart:
             self._move_open(flow, frame.open, old, after.nodes[ranks[old.id]])
 
     def _move_open(self, flow: WalkedFlow, progress: OpenNode, old: Any, new: Any) -> None:
+        is_spread = isinstance(progress, LoopFrame) and progress.batches is not None
         same_branches = not isinstance(old, Parallel) or (
             isinstance(new, Parallel) and (len(old.branches), old.inline) == (len(new.branches), new.inline)
         )
-        if old.kind != new.kind or not same_branches:
+        if old.kind != new.kind or not same_branches or (is_spread and not _have_same_batches(old, new)):
             raise OperationRefused(
                 f"version {self.plan.version} has another kind of node {old.id!r}, which this run is in",
                 hint="rerun on the version of the old run, or begin at that node",
@@ -268,6 +271,8 @@ class _Restart:
 
     def _move_loop(self, flow: WalkedFlow, progress: LoopFrame, old: Loop, new: Loop) -> None:
         begun = flow.record.find_passes(progress.step.inner_path)
+        if progress.batches is not None:
+            self._move_batches(flow, progress, progress.batches, old, new)
         for index in sorted(progress.forks, reverse=True):
             if index in begun:
                 break
@@ -281,6 +286,22 @@ class _Restart:
             progress.again = [type(each)(each.index) for each in progress.again]
         if progress.until is not None:
             progress.until += self.gap
+
+    def _move_batches(self, flow: WalkedFlow, progress: LoopFrame, batches: Batches, old: Loop, new: Loop) -> None:
+        """Describe the batches that go on, each of which is the loop alone in a scope of its own."""
+        batches.running = 0
+        for path, child in flow.walked.items():
+            batch = read_batch_path(path)
+            if batch is not None and batch[0] == progress.step.inner_path and old.spread is not None:
+                scopes = Scope(nodes=(old,)), Scope(nodes=(new,))
+                batches.children[batch[1] // old.spread.size] = self._describe_flow(child, *scopes)
+
+
+def _have_same_batches(old: Any, new: Any) -> bool:
+    """Return whether a loop of two versions is divided in the same way."""
+    if not isinstance(old, Loop) or not isinstance(new, Loop) or old.spread is None or new.spread is None:
+        return False
+    return (old.spread.size, old.batch_size) == (new.spread.size, new.batch_size)
 
 
 def _take_back(state: RunState, frame: Frame, scope: Scope) -> None:

@@ -7,6 +7,7 @@ from orchestrator.errors import OperationRefused
 from orchestrator.jsontools.suggestions import did_you_mean
 from orchestrator.model.plan import AnyNode, Delay, End, Loop, Parallel, Wait, iterate_nodes
 from orchestrator.model.run import find_owner
+from orchestrator.model.run_paths import is_inside
 from orchestrator.reruns.records import Record, RecordedStep
 from orchestrator.reruns.walk import FindRecord
 from orchestrator.reruns.walk_effects import HistoryNeeded, Stops
@@ -54,7 +55,7 @@ class TargetFinder:
         """Return the record of the flow that runs a path: the run's own, or that of the innermost child workflow."""
         record, known = self.record, ""
         while True:
-            inner = [branch for branch in record.branches if _is_inside(path, branch) and len(branch) > len(known)]
+            inner = [branch for branch in record.branches if is_inside(path, branch) and len(branch) > len(known)]
             if not inner:
                 return record
             known = min(inner, key=len)
@@ -113,7 +114,7 @@ class TargetFinder:
             return
         continues = node.continue_on_error if isinstance(node, Loop) else node.on_branch_error == "ignore"
         record = self.find_record(step.path)
-        indices = [] if record is None else record.find_passes(step.inner_path)
+        indices = [] if record is None else self._find_passes(record, step)
         if record is not None and isinstance(node, Parallel):
             known = [index for index in range(len(node.branches)) if f"{step.inner_path}[{index}]" in record.branches]
             indices = sorted({*indices, *known})
@@ -130,6 +131,15 @@ class TargetFinder:
             if self._has_ended_well(inside, path):
                 continue
             yield from self._list_stops(inside, path, attempt)
+
+    def _find_passes(self, record: Record, step: RecordedStep) -> list[int]:
+        """Return the iterations or branches of a step that have begun; not those of batches that have completed."""
+        passes = record.find_passes(step.inner_path)
+        for entry in record.list_batches(step.inner_path):
+            if entry["status"] != "completed":
+                inside = self._find_branch(entry["path"])
+                passes += [] if inside is None else inside.find_passes(step.inner_path)
+        return sorted(passes)
 
     def _has_ended_well(self, record: Record, path: str) -> bool:
         steps = record.list_steps(path)
@@ -196,7 +206,8 @@ class TargetFinder:
         at: set[str] = set()
         again: dict[str, tuple[str, int]] = {}
         for loop, path, index, record in self._iterate_failed_items(target):
-            undone = {each for each in self.record.undone if _is_inside(each.rpartition("/")[0], path)}
+            every = (*self.record.undone, *record.undone)
+            undone = {each for each in every if is_inside(each.rpartition("/")[0], path)}
             first = min(
                 (step for step in record.steps.values() if step.id in {*undone, *self._list_stops(record, path, 0)}),
                 key=lambda step: step.number,
@@ -222,16 +233,24 @@ class TargetFinder:
             is_wanted = target.from_node in (None, step.node_id) and target.path in (None, step.path)
             if not isinstance(node, Loop) or not node.continue_on_error or not is_wanted:
                 continue
-            passes = {index: f"{step.inner_path}[{index}]" for index in record.find_passes(step.inner_path)}
-            failed = {index: path for index, path in passes.items() if self._has_failed(record, path)}
+            failed = list(self._list_failed_passes(record, step))
             if step.id not in record.begun and (failed or step.failed_items):
                 raise HistoryNeeded(record.workflow_id)
-            for index, path in failed.items():
-                yield step, path, index, record
+            yield from failed
 
-
-def _is_inside(path: str, outer: str) -> bool:
-    return path == outer or path.startswith(f"{outer}/")
+    def _list_failed_passes(
+        self, record: Record, step: RecordedStep
+    ) -> Iterator[tuple[RecordedStep, str, int, Record]]:
+        """Yield the failed iterations of a loop, each with its path and the record of its flow."""
+        inside = [record]
+        for entry in record.list_batches(step.inner_path):
+            found = self._find_branch(entry["path"]) if entry.get("failed", 1) else None
+            inside += [] if found is None else [found]
+        for each in inside:
+            for index in each.find_passes(step.inner_path):
+                path = f"{step.inner_path}[{index}]"
+                if self._has_failed(each, path):
+                    yield step, path, index, each
 
 
 def _list(names: set[str]) -> str:

@@ -73,7 +73,8 @@ class WalkedFlow(ScopeInterpreter):
 
     def limit_in_flight(self, limit: int, path: str) -> int:
         """Return a limit at which paths that have stopped do not keep those from going on that have begun."""
-        return max(limit, 1 + max(self.record.find_passes(path), default=0))
+        batches = len(self.record.list_batches(path))
+        return max(limit, batches, 1 + max(self.record.find_passes(path), default=0))
 
     def repair(self, repair: RecordedRepair) -> bool:
         """Do what an operator had done, where it still concerns anything."""
@@ -188,7 +189,7 @@ class Walk:
             if entry is not None and entry["status"] == "completed":
                 parent.done_branches.append({**entry, "reused": True})
             return None
-        record = self._find_branch(request.path)
+        record = None if entry is None else self._find_branch(request.path)
         if record is None:  # it has not begun
             await hang()
             return None

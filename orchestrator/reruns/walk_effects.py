@@ -26,6 +26,7 @@ from orchestrator.interpreter.effects import (
 from orchestrator.interpreter.inbox import Inbox
 from orchestrator.interpreter.repairs import Repairs
 from orchestrator.interpreter.step_record import current_step
+from orchestrator.model.run_paths import is_inside
 from orchestrator.reruns.records import Answer, Arrival, Record
 
 
@@ -48,7 +49,7 @@ class Stops:
 
     def has_any_in(self, path: str) -> bool:
         """Return whether a path stops in a branch or an iteration."""
-        return any(step_id.startswith(f"{path}/") for step_id in (*self.at, *self.again))
+        return any(is_inside(step_id.rpartition("/")[0], path) for step_id in (*self.at, *self.again))
 
 
 class Clock:

@@ -25,7 +25,7 @@ from orchestrator.temporal.client.runs import Runs
 from orchestrator.temporal.client.visibility import STATUSES
 from orchestrator.temporal.segments.activity import SegmentActivity
 from orchestrator.temporal.workflow.run_workflow import RunWorkflow
-from tests.golden import read_definition
+from tests.golden import limit_batches, read_definition
 from tests.temporal.answers import Script
 from tests.temporal.golden_runs import make_slug
 from tests.temporal.test_failing_tasks import BrokenWorkflow
@@ -151,6 +151,8 @@ class Delicate:
     """How it is started."""
     rerun: Target | None = None
     """Where the run is begun again once it has ended; `status` is that of the second one."""
+    iterations: int | None = None
+    """Of one batch of its wide loops."""
     broken_first: bool = False
     """The worker of an earlier release fails the first workflow task."""
     lost_first: bool = False
@@ -635,6 +637,20 @@ CONTINUED: tuple[Delicate, ...] = (
         executions=2,
         answers={"flaky": [*[BROKEN] * 8, {"output": {}}]},
         rerun=Target(failed_items=True),
+    ),
+    Delicate(
+        "rerun: a failed item in one batch of a wide loop, of which another one has completed",
+        {
+            "each": make_loop(4, "n", "c", on_item_error="continue", max_concurrency=4, collect="{{ n }}"),
+            "c": {"type": "condition", "condition": {"field": "n", "operator": "equals", "value": 0}},
+            "note": NOTE,
+            "flaky": {"type": "action", "action": "flaky", "retry": ONCE},
+        },
+        ("trigger -> each", "c -false-> note", "c -true-> flaky"),
+        events=("CHILD_WORKFLOW_EXECUTION_COMPLETED",),
+        answers={"flaky": [BROKEN, {"output": {}}]},
+        rerun=Target(failed_items=True),
+        iterations=2,
     ),
     Delicate(
         "rerun: a branch in a child workflow that goes on where it had failed",
@@ -1380,6 +1396,7 @@ async def run_delicate(world: World, case: Delicate) -> list[str]:
     plan = make_plan(case.nodes, *case.edges, customer=customer, **case.more)
     fields = add_heartbeats(plan.to_json(), "charge") | case.plan
     plan = Plan.model_validate(fields)
+    plan = plan if case.iterations is None else limit_batches(plan, case.iterations)
     slug = make_slug(case.name)
     if "START_CHILD_WORKFLOW_EXECUTION_FAILED" in case.events:
         sleeper = apart.runs.prepare(

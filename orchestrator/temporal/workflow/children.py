@@ -18,6 +18,7 @@ from temporalio.exceptions import (
 from temporalio.workflow import ChildWorkflowHandle, ParentClosePolicy
 
 from orchestrator.errors import StepFailed
+from orchestrator.interpreter.child_results import BatchEnd
 from orchestrator.interpreter.effects import BranchRequest, BranchResult, CallRequest
 from orchestrator.interpreter.inbox import Inbox
 from orchestrator.interpreter.pool import is_discarded
@@ -92,7 +93,8 @@ class Children:
         self.show = show
         self.running: dict[str, Child] = {}
         self.branches: deque[dict[str, Any]] = deque(maxlen=max(plan.step_log_limit, 1))
-        """`{workflow_id, path, status}` of the newest branches; of a batch of a loop that has ended also `steps`."""
+        """`{workflow_id, path, status}` of the newest branches; of a batch of a loop that has ended also how many
+        `steps` it has begun, and how many iterations have `failed`."""
         self.calls: dict[str, str] = {}
         """Run ids of called workflows, by the ids of the steps that have called them in this execution."""
 
@@ -136,7 +138,7 @@ class Children:
             self.inbox.mark_read(entries.get("read", ()), parallel)
         entry["status"] = result.status
         if request.frame is not None:
-            entry["steps"] = result.steps_started
+            entry |= {"steps": result.steps_started, "failed": BatchEnd.from_result(result, request.node_id).failed}
         return result
 
     def _branch_input(self, request: BranchRequest, parallel: str, paused: bool) -> dict[str, Any]:
