@@ -7,7 +7,7 @@ of them knows how it went on.
 from collections.abc import Iterable
 from typing import Generic, Protocol, TypeVar
 
-from orchestrator.interpreter.repairs import is_inside
+from orchestrator.model.run_paths import is_inside
 
 
 class HasPath(Protocol):

@@ -87,6 +87,9 @@ UNRECORDED = {
     "RunState.to_json: log",
     "RunState.to_json: undone",
     "ParallelFrame.to_json: children",
+    "LoopFrame.to_json: batches",
+    *(f"Batches.to_json: {name}" for name in ("ended", "children")),
+    *(f"BatchEnd.to_json: [{position}]" for position in range(8)),
     *(f"Step.to_json: {name}" for name in ("completed_at", "output", "reused", "warnings")),
 }
 """What no run writes: the state of one that has ended, and what a rerun or its branches begin with, steps included."""
