@@ -13,6 +13,7 @@ from orchestrator.store.audit import AuditEntry
 
 READING_METHODS = ("GET", "HEAD", "OPTIONS")
 UNRECORDED: Mapping[str, str] = {
+    "decodePayloads": "reads",
     "evaluateCondition": "computes",
     "layOutDefinition": "computes",
     "listVariables": "computes",

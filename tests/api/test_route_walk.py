@@ -128,6 +128,7 @@ BODIES: dict[str, Any] = {
     f"POST {PREFIX}/deliveries/redrive": {"workflow_id": "theirs"},
     f"POST {PREFIX}/variables": {"template": "{{ a }}"},
     f"POST {PREFIX}/conditions/evaluate": {"condition": {"field": "a", "value": 1}},
+    f"POST {PREFIX}/codec/decode": {"payloads": []},
     f"POST {PREFIX}/keys": {"name": "mine", "scopes": ["read"]},
 }
 """Valid bodies of the routes that name nothing in their path."""

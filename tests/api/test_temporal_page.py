@@ -13,6 +13,7 @@ import pytest
 from api.temporal_page import create_temporal_page
 from orchestrator.temporal.devserver import DevServer
 from orchestrator.temporal.payload_store.codec import decode_payloads
+from tests.api.support import serve_api
 from tests.temporal.world import World, make_plan, open_world
 
 pytestmark = pytest.mark.temporal
@@ -96,3 +97,27 @@ async def test_a_page_of_another_origin_reads_nothing(large: World, page: httpx.
 
     assert (await page.post("/codec/decode", json={"payloads": [stored]}, headers=headers)).status_code == 403
     assert (await page.get("/api/v1/settings", headers=headers)).status_code == 403
+
+
+async def test_the_codec_of_the_api_is_for_keys_to_all_customers(large: World, tmp_path: Path) -> None:
+    stored = await read_first_payload(large)
+    async with serve_api(large, tmp_path) as (services, address), httpx.AsyncClient(base_url=address) as client:
+        _, for_all = await services.keys.create(None, "all", ("read",))
+        _, of_one = await services.keys.create("acme", "acme", ("admin",))
+        allowed, refused = [
+            await client.post(
+                "/api/v1/codec/decode",
+                json={"payloads": [stored]},
+                headers={"Authorization": f"Bearer {key}"},
+            )
+            for key in (for_all, of_one)
+        ]
+        invalid = await client.post(
+            "/api/v1/codec/decode",
+            json={"payloads": [{"data": "%"}]},
+            headers={"Authorization": f"Bearer {for_all}"},
+        )
+
+    assert json.loads(b64decode(allowed.json()["payloads"][0]["data"])) == {"text": TEXT}
+    assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
+    assert invalid.status_code == 422

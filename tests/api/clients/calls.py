@@ -48,6 +48,7 @@ CALLS = (
     *map(Call, ("listActions", "getDefinitionSchema", "listFunctions", "listPresets", "listOperators")),
     Call("listVariables", body={"template": "{{ input.name }}"}),
     Call("evaluateCondition", body=TRIAL),
+    Call("decodePayloads", body={"payloads": [{"metadata": {"encoding": "anNvbi9wbGFpbg=="}, "data": "e30="}]}),
     Call("validateWorkflow", {"at": "/nodes/0/config/event"}, FLOW),
     Call("validateWorkflows", body={"workflows": [FLOW]}),
     Call("layOutDefinition", body=FLOW),

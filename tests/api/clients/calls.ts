@@ -68,6 +68,8 @@ async function callBuilder(): Promise<void> {
   await expectContent(api.GET("/api/v1/conditions/presets"));
   await expectContent(api.POST("/api/v1/variables", { body: { template: "{{ input.name }}" } }));
   const condition = { field: "input.total", operator: "greater_than", value: 10 };
+  const payloads = [{ metadata: { encoding: "anNvbi9wbGFpbg==" }, data: "e30=" }];
+  await expectContent(api.POST("/api/v1/codec/decode", { body: { payloads } }));
   await expectContent(api.POST("/api/v1/conditions/evaluate", { body: { condition, context: { input: { total: 11 } } } }));
 }
 
