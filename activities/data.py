@@ -8,7 +8,7 @@ from typing import Any
 from jmespath.exceptions import JMESPathError
 from pydantic import BaseModel, ConfigDict, Field
 
-from activities.jmespath_budget import BudgetExceeded, search
+from activities.jmespath_budget import BudgetExceeded, search, search_quickly
 from activities.registry import DISCOURAGED_TEMPLATES, ActionFailed, action
 
 MAX_EXPRESSION = 10_000
@@ -42,20 +42,28 @@ class Transformed(BaseModel):
 async def transform(parameters: Transform) -> Transformed:
     """Reshape data with a JMESPath expression, within a budget of work."""
     try:
-        loop = asyncio.get_running_loop()
-        return Transformed(
-            result=await loop.run_in_executor(THREADS, _evaluate, parameters.expression, parameters.data)
-        )
+        return Transformed(result=await _evaluate(parameters.expression, parameters.data))
     except BudgetExceeded:
         raise _make_failure("the JMESPath expression is too expensive for this data") from None
     except (JMESPathError, RecursionError, TypeError, ValueError, ArithmeticError) as error:
         raise _make_failure(f"cannot evaluate the JMESPath expression: {error}") from error
 
 
-def _evaluate(expression: str, data: Any) -> Any:
-    """Return the value of an expression; not on the event loop."""
-    value = search(expression, data, MAX_SECONDS)
-    json.dumps(value)  # raises where it is not JSON, before it goes back to the event loop
+async def _evaluate(expression: str, data: Any) -> Any:
+    """Return the value of an expression, in a thread unless that would cost more than the work."""
+    try:
+        return _require_json(search_quickly(expression, data))
+    except BudgetExceeded:
+        return await asyncio.get_running_loop().run_in_executor(THREADS, _evaluate_in_thread, expression, data)
+
+
+def _evaluate_in_thread(expression: str, data: Any) -> Any:
+    return _require_json(search(expression, data, MAX_SECONDS))
+
+
+def _require_json(value: Any) -> Any:
+    """Return a value; raises where it is not JSON."""
+    json.dumps(value)
     return value
 
 

@@ -1,6 +1,7 @@
 """`data.transform` reshapes data."""
 
 import asyncio
+import threading
 import time
 from typing import Any
 
@@ -42,6 +43,31 @@ async def test_ordinary_work_is_within_the_budget(call: Caller) -> None:
     result = await call("data.transform", {"expression": expression, "data": items})
 
     assert result["result"] == list(range(101, 2_000))
+
+
+@pytest.mark.parametrize(
+    ("expression", "data", "in_thread"),
+    [
+        ("{n: a}", {"a": 1}, False),
+        ("length(@)", list(range(5_000)), True),
+        ("[" + " " * 1_000 + "@]", 1, True),
+        ("|".join(["[@,@]"] * 12) + "|length(@)", 1, True),  # 4,096 parts, written out
+    ],
+    ids=["small", "much data", "long", "large value"],
+)
+async def test_only_work_of_some_size_takes_a_thread(
+    call: Caller, monkeypatch: pytest.MonkeyPatch, expression: str, data: Any, in_thread: bool
+) -> None:
+    names: set[str] = set()
+
+    def record_thread(value: Any) -> Any:
+        names.add(threading.current_thread().name)
+        return value
+
+    monkeypatch.setattr("activities.data._require_json", record_thread)
+    await call("data.transform", {"expression": expression, "data": data})
+
+    assert [name.startswith("jmespath") for name in names] == [in_thread]
 
 
 DOUBLED = "|".join(["[@,@]"] * 30)
