@@ -14,6 +14,10 @@ MAX_EVIDENCE = 1_000
 """Maximum size of a decision, in bytes of JSON."""
 
 
+FEW_COMPARISONS = 4
+"""They are likely to fit, and then measured once."""
+
+
 MAX_SHOWN_TEXT = 120
 """Longer text is truncated to this number of characters."""
 
@@ -30,6 +34,10 @@ def build_evidence(seen: list[Comparison], port: str) -> dict[str, Any]:
     the last one decided; `omitted` is their number.
     """
     document: dict[str, Any] = {"port": _shorten(port), "compared": []}
+    if len(seen) <= FEW_COMPARISONS:
+        whole = {**document, "compared": [_make_entry(*each) for each in seen]}
+        if _measure(whole) + len(', "omitted": 1000, ') <= MAX_EVIDENCE:
+            return whole
     left = MAX_EVIDENCE - _measure(document) - len(', "omitted": 1000')
     for index in range(len(seen) - 1, -1, -1):
         entry = _make_entry(*seen[index])

@@ -11,7 +11,8 @@ from uuid import UUID
 from pydantic import ValidationError
 
 from orchestrator.errors import StepFailed, parse_error_type
-from orchestrator.expressions import render
+from orchestrator.expressions import default_env
+from orchestrator.interpreter.compiled import Compiled
 from orchestrator.interpreter.effects import (
     ActionResult,
     ActRequest,
@@ -86,6 +87,8 @@ class Simulation:
     background_tasks: list[asyncio.Task[Any]] = field(default_factory=list)
     unanswered: dict[str, str] = field(default_factory=dict)
     """Actions that had no mock, by step id."""
+    compiled: Compiled = field(default_factory=Compiled)
+    """The templates of the answers."""
 
     def now(self) -> datetime:
         """Return the virtual time."""
@@ -94,6 +97,20 @@ class Simulation:
     def elapsed(self) -> float:
         """Return the virtual seconds since the start."""
         return asyncio.get_running_loop().time()
+
+    def render_answer(self, answer: Mapping[str, Any], context: Mapping[str, Any]) -> Any:
+        """Return the output of an answer; raise StepFailed for an error."""
+        env = default_env(context)
+        if "error" not in answer:
+            return self.compiled.render(answer["output"], env) if "output" in answer else {}
+        error = self.compiled.render(answer["error"], env)
+        error = error if isinstance(error, Mapping) else {"message": str(error)}
+        raise StepFailed(
+            str(error.get("message", "the action failed")),
+            error_type=parse_error_type(error.get("error_type", "action_error")),
+            details=dict(error.get("details") or {}),
+            recoverable=error.get("recoverable", True),
+        )
 
     def watch(self, state: RunState) -> None:
         """Record the steps of a flow as they begin."""
@@ -204,7 +221,8 @@ class SimulatedEffects:
         if seconds > request.timeout_seconds:
             message = f"{request.action} took longer than timeout_seconds ({request.timeout_seconds:g} s)"
             raise StepFailed(message, error_type="timeout_error")
-        return _render_answer(answer, {"params": request.parameters, "attempt": attempt, "node_id": request.node_id})
+        context = {"params": request.parameters, "attempt": attempt, "node_id": request.node_id}
+        return self.simulation.render_answer(answer, context)
 
     async def pass_lineup(self) -> None:
         """Do nothing: a simulation never continues as new."""
@@ -294,7 +312,7 @@ class SimulatedEffects:
         if request.step_id in self.simulation.results:
             answer = self._take_answer(request.step_id, self.simulation.results[request.step_id])
             await asyncio.sleep(float(answer.get("seconds", 0)))
-            output: dict[str, Any] = _render_answer(answer, {"params": request.input})
+            output: dict[str, Any] = self.simulation.render_answer(answer, {"params": request.input})
             return output
         info = RunInfo(id=f"{self.info.id}/{request.step_id}", parent_run_id=self.info.id)
         state = RunState.new(request.plan, info, run_input=request.input, trigger=None, now=self.now())
@@ -333,17 +351,3 @@ class SimulatedEffects:
 
     async def pass_boundary(self, *, starts_child: bool) -> None:
         """Do nothing: a simulation is never paused."""
-
-
-def _render_answer(answer: Mapping[str, Any], context: Mapping[str, Any]) -> Any:
-    """Return the output of an answer; raise StepFailed for an error."""
-    if "error" not in answer:
-        return render(answer.get("output", {}), dict(context))
-    error = render(answer["error"], dict(context))
-    error = error if isinstance(error, Mapping) else {"message": str(error)}
-    raise StepFailed(
-        str(error.get("message", "the action failed")),
-        error_type=parse_error_type(error.get("error_type", "action_error")),
-        details=dict(error.get("details") or {}),
-        recoverable=error.get("recoverable", True),
-    )
