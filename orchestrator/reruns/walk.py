@@ -29,7 +29,8 @@ from orchestrator.interpreter.state import RunState
 from orchestrator.model.plan import Action, AnyNode, Call, Loop, Plan, iterate_nodes
 from orchestrator.model.run import RunInfo, find_owner
 from orchestrator.reruns.records import Record, RecordedRepair
-from orchestrator.reruns.walk_effects import Clock, HistoryNeeded, Idle, Stops, WalkEffects, WalkLoop, hang
+from orchestrator.reruns.walk_effects import Clock, HistoryNeeded, Stops, WalkEffects, hang
+from orchestrator.timing.virtual_loop import Stuck, VirtualLoop
 
 FindRecord = Callable[[str], Record | None]
 """Finds the record of a branch by its path."""
@@ -150,13 +151,13 @@ class Walk:
         self.has_ended = False
         """The walk has come to the end of the run: nothing has stopped it."""
         self._needed: HistoryNeeded | None = None
-        self._loop = WalkLoop(self.clock.give_next)
+        self._loop = VirtualLoop(self.clock.give_next)
         self._task: asyncio.Task[None] | None = None
         """All others hang on it: without a reference, tasks that wait for ever are garbage, and are closed."""
 
     def run(self) -> None:
         """Walk until no path can go on; raises HistoryNeeded."""
-        with contextlib.suppress(Idle):
+        with contextlib.suppress(Stuck):
             self._task = self._loop.create_task(self._run_root())
             self._loop.run_until_complete(self._task)
         if self._needed is not None:

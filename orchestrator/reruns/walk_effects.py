@@ -2,7 +2,6 @@
 
 import asyncio
 import heapq
-import selectors
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -217,35 +216,3 @@ async def hang() -> NoReturn:
     """Wait for ever."""
     await asyncio.get_running_loop().create_future()
     raise AssertionError("unreachable")
-
-
-class Idle(Exception):
-    """No path can go on, and there is no further answer."""
-
-
-class _IdleSelector(selectors.SelectSelector):
-    def __init__(self, give_next: Callable[[], bool]) -> None:
-        super().__init__()
-        self.give_next: Callable[[], bool] | None = give_next
-
-    def select(self, timeout: float | None = None) -> list[Any]:
-        if timeout != 0 and self.give_next is not None and not self.give_next():
-            raise Idle
-        return super().select(0)
-
-
-class WalkLoop(asyncio.SelectorEventLoop):
-    """Event loop that asks for the next answer when no task can go on by itself."""
-
-    def __init__(self, give_next: Callable[[], bool]) -> None:
-        self.idle = _IdleSelector(give_next)
-        super().__init__(self.idle)
-
-    def discard(self) -> None:
-        """Cancel all tasks and close the loop."""
-        self.idle.give_next = None
-        while tasks := asyncio.all_tasks(self):  # some begin another one at their end
-            for task in tasks:
-                task.cancel()
-            self.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
-        self.close()

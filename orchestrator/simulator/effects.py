@@ -41,7 +41,7 @@ from orchestrator.language import Env, reveal
 from orchestrator.model.plan import ANY_EVENT, Plan
 from orchestrator.model.run import RunInfo
 from orchestrator.planner.policies import Catalogue
-from orchestrator.simulator.virtual_time import SimulationStuck
+from orchestrator.timing.virtual_loop import Stuck
 
 SECRET = "[secret]"  # noqa: S105 - the placeholder in a simulation
 
@@ -343,7 +343,7 @@ class SimulatedEffects:
                     resolution.get("target"),
                 )
         await asyncio.Event().wait()
-        raise SimulationStuck
+        raise Stuck
 
     def boundary_due(self, cost: int) -> bool:
         """Return whether the run should continue as new; a simulation never does."""

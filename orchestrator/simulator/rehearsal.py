@@ -22,7 +22,7 @@ from orchestrator.model.run import Run, RunInfo, StepDocument
 from orchestrator.simulator.effects import SimulatedEffects, Simulation
 from orchestrator.simulator.recording import list_events, list_resolutions
 from orchestrator.simulator.simulate import EPOCH, build_document, deliver_later
-from orchestrator.simulator.virtual_time import SimulationStuck, VirtualLoop, close_loop
+from orchestrator.timing.virtual_loop import Stuck, VirtualLoop
 
 STEPLESS = ("/notify~", "/remind~")
 """Parts of the IDs of calls that leave no step: those that notify an operator, or remind people of an approval."""
@@ -149,7 +149,7 @@ class _RecordedEffects(SimulatedEffects):
 
 async def _wait_forever() -> NoReturn:
     await asyncio.Event().wait()
-    raise SimulationStuck
+    raise Stuck
 
 
 def rehearse(plan: Plan, run: Run, world: World, *, recorded_by: Plan) -> Rehearsal:
@@ -182,7 +182,7 @@ def rehearse(plan: Plan, run: Run, world: World, *, recorded_by: Plan) -> Rehear
     simulation.watch(state)
     loop = VirtualLoop()
     try:
-        with contextlib.suppress(SimulationStuck):
+        with contextlib.suppress(Stuck):
             loop.run_until_complete(
                 _run_flow(limited, info, state, simulation, [{**event, "key": AnyKey("*")} for event in events])
             )
@@ -194,7 +194,7 @@ def rehearse(plan: Plan, run: Run, world: World, *, recorded_by: Plan) -> Rehear
             simulation.unknown_call,
         )
     finally:
-        close_loop(loop)
+        loop.discard()
 
 
 async def _run_flow(

@@ -23,7 +23,7 @@ from orchestrator.model.run_paths import is_inside
 from orchestrator.planner.planner import check, check_input
 from orchestrator.planner.policies import Catalogue
 from orchestrator.simulator.effects import Answer, SimulatedCall, SimulatedEffects, Simulation
-from orchestrator.simulator.virtual_time import SimulationStuck, VirtualLoop, close_loop
+from orchestrator.timing.virtual_loop import Stuck, VirtualLoop
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 """Default start time of a simulation: fixed, so that traces can be compared."""
@@ -107,11 +107,11 @@ def _simulate(
     loop = VirtualLoop()
     try:
         main = loop.create_task(_run_flow(plan, info, state, simulation, events))
-        with contextlib.suppress(SimulationStuck):
+        with contextlib.suppress(Stuck):
             loop.run_until_complete(main)
         return build_document(plan, info, state, simulation)
     finally:
-        close_loop(loop)
+        loop.discard()
 
 
 async def _run_flow(

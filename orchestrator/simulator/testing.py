@@ -28,7 +28,7 @@ from orchestrator.model.plan import Plan
 from orchestrator.model.run import Run, RunInfo
 from orchestrator.simulator.effects import Answer, SimulatedEffects, Simulation
 from orchestrator.simulator.simulate import EPOCH, build_document, deliver_later, repair_later
-from orchestrator.simulator.virtual_time import SimulationStuck, VirtualLoop, close_loop
+from orchestrator.timing.virtual_loop import Stuck, VirtualLoop
 
 MOMENT = 0.001
 """Seconds for which a wait whose time is over when it is resumed is open, so that an event of that moment wins."""
@@ -175,7 +175,7 @@ def simulate_interrupted(
 ) -> tuple[Run, Interruptions]:
     """Run a plan, writing its state to JSON and reading it back after `every` boundaries, `gap_seconds` later.
 
-    Raises SimulationStuck where the run waits for what does not come.
+    Raises Stuck where the run waits for what does not come.
     """
     info = RunInfo(id="simulated", customer_id=plan.customer_id)
     simulation = Simulation(start, actions or {}, list(resolutions))
@@ -211,8 +211,7 @@ def simulate_interrupted(
                 _join_steps(state, earlier)
                 return build_document(plan, info, state, simulation), interruptions
     finally:
-        loop.call_when_idle(lambda: False)
-        close_loop(loop)
+        loop.discard()
 
 
 def _join_steps(state: RunState, earlier: Sequence[RunState]) -> None:
@@ -229,4 +228,4 @@ def _has_forks(state: RunState) -> bool:
     return any(isinstance(node, LoopFrame | ParallelFrame) and node.forks for node in nodes)
 
 
-__all__ = ["Interruptions", "SimulationStuck", "simulate_interrupted"]
+__all__ = ["Interruptions", "Stuck", "simulate_interrupted"]

@@ -22,7 +22,7 @@ from orchestrator.reruns.targets import Target
 from orchestrator.reruns.walk_effects import HistoryNeeded
 from orchestrator.simulator.effects import SimulatedEffects, Simulation
 from orchestrator.simulator.simulate import EPOCH, deliver_later, repair_later
-from orchestrator.simulator.virtual_time import SimulationStuck, VirtualLoop, close_loop
+from orchestrator.timing.virtual_loop import Stuck, VirtualLoop
 from tests.golden import read_definition
 
 LATER = timedelta(days=1)
@@ -190,10 +190,10 @@ def _run_in_virtual_time(
                 delivery.cancel()
 
     try:
-        with contextlib.suppress(SimulationStuck, asyncio.CancelledError):
+        with contextlib.suppress(Stuck, asyncio.CancelledError):
             loop.run_until_complete(work())
     finally:
-        close_loop(loop)
+        loop.discard()
 
 
 def make_world(*down: str, stuck: Sequence[str] = (), cancel_at: float | None = None, again: bool = False) -> World:

@@ -7,7 +7,7 @@ import pytest
 from orchestrator.model.plan import Plan
 from orchestrator.planner.planner import check
 from orchestrator.simulator.testing import simulate_interrupted
-from orchestrator.simulator.virtual_time import SimulationStuck
+from orchestrator.timing.virtual_loop import Stuck
 
 
 def make_plan(*nodes: dict[str, object]) -> Plan:
@@ -33,5 +33,5 @@ def test_a_run_is_interrupted_after_a_number_of_boundaries(every: int, count: in
 
 
 def test_a_run_that_waits_for_an_event_is_stuck() -> None:
-    with pytest.raises(SimulationStuck):
+    with pytest.raises(Stuck):
         simulate_interrupted(make_plan({"id": "hear", "type": "wait", "config": {"event": "go"}}))
