@@ -18,6 +18,8 @@ A file in `tests/cases` is a list of cases. A case is called `<pattern>: <name>`
     repairs     [{at, kind, step_id | node_id | path, …}]: what an operator changes in the run; on Temporal it
                 is asked for again until it is accepted
     batch       iterations of one batch where the loops of the case are spread over child workflows (2)
+    move        {at, nodes, edges, variables, settings, map}: another version, to which the run moves at that time in
+                seconds, on Temporal once it waits; `map` has new node ids by old ones
     temporal    false: simulator only. time_skipping: true: needs a server that skips time (long delays)
     why         the reason a case exists, where the name does not say it
 
@@ -34,6 +36,7 @@ and `expect`, where only the keys that are present are checked:
     variables   some of the variables at the end
     compensated node ids, in the order their compensations ran
     interventions   what operators have done, each as [kind, step id or node id]
+    version     of the definition that the run has at the end; that of `move` is 2
     seconds     virtual time the run took (simulator: exactly; Temporal: at least)
     at_most     virtual seconds at most (simulator)
 
@@ -59,14 +62,14 @@ DEFAULT_MOCK = {"output": {"node": "{{ node_id }}"}}
 EXPECT_KEYS = frozenset(
     (
         *("refused", "status", "output", "error_type", "error_node", "message", "order", "steps", "absent"),
-        *("variables", "compensated", "interventions", "seconds", "at_most"),
+        *("variables", "compensated", "interventions", "version", "seconds", "at_most"),
     )
 )
 CASE_KEYS = frozenset(
     (
         *("name", "pattern", "why", "nodes", "edges", "variables", "settings", "trigger", "definition_file"),
         *("input", "input_file", "actions", "actions_file", "workflows", "workflow_files", "events"),
-        *("resolutions", "repairs", "batch", "temporal", "time_skipping", "expect"),
+        *("resolutions", "repairs", "move", "batch", "temporal", "time_skipping", "expect"),
     )
 )
 
@@ -84,6 +87,8 @@ class Case:
     events: list[dict[str, Any]] = field(default_factory=list)
     resolutions: list[dict[str, Any]] = field(default_factory=list)
     repairs: list[dict[str, Any]] = field(default_factory=list)
+    move: dict[str, Any] | None = None
+    """`{at, definition, map}`"""
     temporal: bool = True
     time_skipping: bool = False
     batch: int = 2
@@ -117,7 +122,8 @@ def read_case(raw: Mapping[str, Any], key: str) -> Case:
         **{name: load_file(file) for name, file in raw.get("workflow_files", {}).items()},
     }
     mocks = load_file(raw["actions_file"]) if "actions_file" in raw else dict(raw.get("actions", {}))
-    for part in (definition, *workflows.values()):
+    move = _read_move(raw, key)
+    for part in (definition, *workflows.values(), *([move["definition"]] if move else [])):
         for name in list_actions(part):
             mocks.setdefault(name, DEFAULT_MOCK)
     return Case(
@@ -130,6 +136,7 @@ def read_case(raw: Mapping[str, Any], key: str) -> Case:
         events=raw.get("events", []),
         resolutions=raw.get("resolutions", []),
         repairs=raw.get("repairs", []),
+        move=move,
         temporal=raw.get("temporal", True),
         time_skipping=raw.get("time_skipping", False),
         batch=raw.get("batch", 2),
@@ -157,6 +164,14 @@ def spread_loops(case: Case) -> Case | None:
     if "refused" in case.expect or all((node.get("config") or {}).get("max_concurrency", 1) == 1 for node in loops):
         return None
     return replace(case, name=f"{case.name} (batches)", is_spread=True)
+
+
+def _read_move(raw: Mapping[str, Any], key: str) -> dict[str, Any] | None:
+    if "move" not in raw:
+        return None
+    move = raw["move"]
+    definition = read_definition({**raw, **move}, key, raw["name"]) | {"version": 2}
+    return {"at": move.get("at", 0), "definition": definition, "map": move.get("map", {})}
 
 
 def inline_branches(case: Case) -> Case | None:
@@ -262,6 +277,8 @@ def list_differences(case: Case, run: Mapping[str, Any], *, virtual: bool) -> li
     if "interventions" in expect:
         done = [[each["kind"], each["step_id"] or each["node_id"]] for each in run["interventions"]]
         compare("interventions", expect["interventions"], done)
+    if "version" in expect:
+        compare("version", expect["version"], run["workflow_version"])
     ran = {step["node_id"] for step in run["steps"]}
     found += [f"{node_id!r} ran" for node_id in expect.get("absent", []) if node_id in ran]
     for name, value in expect.get("variables", {}).items():

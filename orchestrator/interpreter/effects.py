@@ -150,6 +150,8 @@ class Effects(Protocol):
 
     repairs: Repairs
     """What operators ask of steps that wait."""
+    is_moving: bool
+    """The run is about to move to another version: a path is held at the end of its scope, too."""
 
     def now(self) -> datetime:
         """Return the time, the same at every replay."""

@@ -34,7 +34,7 @@ from typing import Any, assert_never
 from orchestrator.interpreter.child_results import BatchEnd, Batches, branch_from_json, branch_to_json
 from orchestrator.interpreter.effects import BranchResult
 from orchestrator.interpreter.leaf_frames import AgainIteration, BusyNode, DelayFrame, OperatorFrame, WaitFrame
-from orchestrator.interpreter.rank_changes import RankChanges, changes_from_json, changes_to_json
+from orchestrator.interpreter.rank_changes import Departure, RankChanges, changes_from_json, changes_to_json
 from orchestrator.interpreter.step_record import Step
 from orchestrator.interpreter.variables import Data
 from orchestrator.model.plan import Scope
@@ -248,19 +248,29 @@ class Frame:
     """The node in progress: it is not among `active` any longer."""
     changes: RankChanges = field(default_factory=dict)
     """What has changed in `active` since the newest entry of the undo log for this pass."""
+    departure: Departure | None = None
+    """Of the node before, until the next one is taken; only a move to another version needs it."""
 
     def take(self) -> int:
         """Take the lowest active rank, to run it."""
         rank = self.active.pop(0)
         self._record_change(rank, was_active=True)
+        self.departure = None
         return rank
 
-    def activate(self, rank: int) -> None:
-        """Add a rank, once, in order."""
+    def activate(self, rank: int) -> bool:
+        """Add a rank, once, in order; return whether it is new."""
         at = bisect_left(self.active, rank)
-        if at == len(self.active) or self.active[at] != rank:
-            self.active.insert(at, rank)
-            self._record_change(rank, was_active=False)
+        if at < len(self.active) and self.active[at] == rank:
+            return False
+        self.active.insert(at, rank)
+        self._record_change(rank, was_active=False)
+        return True
+
+    def deactivate(self, rank: int) -> None:
+        """Take back that a rank was activated."""
+        self.active.remove(rank)
+        self._record_change(rank, was_active=True)
 
     def _record_change(self, rank: int, *, was_active: bool) -> None:
         if rank in self.changes:

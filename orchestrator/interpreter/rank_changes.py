@@ -6,15 +6,39 @@ starting 3, which activates 7, is `{3: True, 7: False}`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 RankChanges = dict[int, bool]
 """Each rank that differs, and whether it was active before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """How a path has left a node."""
+
+    node_id: str
+    port: str
+    activated: tuple[int, ...]
+    """The ranks that were not active before."""
+    exits: tuple[str, ...]
+    """The nodes outside the scope that no path had reached before."""
 
 
 def undo_changes(active: Iterable[int], changes: Mapping[int, bool]) -> list[int]:
     """Return the ranks that were active before the changes, ascending."""
     unchanged = [rank for rank in active if rank not in changes]
     return sorted([*unchanged, *(rank for rank, was_active in changes.items() if was_active)])
+
+
+def compose_changes(earlier: Mapping[int, bool], later: Mapping[int, bool]) -> RankChanges:
+    """Return the difference from before the earlier changes to after the later ones."""
+    composed = dict(earlier)
+    for rank, was_active in later.items():
+        if rank in composed:
+            del composed[rank]  # it is again what it was
+        else:
+            composed[rank] = was_active
+    return composed
 
 
 def changes_to_json(changes: Mapping[int, bool]) -> list[list[int]]:

@@ -11,6 +11,7 @@ from orchestrator.interpreter.failures import KNOWN_ERRORS, HistoryFull, Rewind,
 from orchestrator.interpreter.leaf_frames import BusyNode
 from orchestrator.interpreter.pool import is_cancelled
 from orchestrator.interpreter.pure_nodes import NEXT, PURE, Closed, Exit, Pure, run_pure
+from orchestrator.interpreter.rank_changes import Departure
 from orchestrator.interpreter.state import RunState
 from orchestrator.interpreter.step_record import Step, current_step
 from orchestrator.interpreter.steps import end_repaired, run_node
@@ -52,6 +53,8 @@ class ScopeInterpreter(Interpreter):
                 closed = await self._advance_or_rewind(run, node)
             if closed is not None:
                 return closed
+        if self.effects.is_moving:
+            await self.pass_boundary()  # the last node may lead on in the other version
         return None
 
     async def pass_boundary_before(self, run: ScopeRun, node: AnyNode) -> None:
@@ -150,8 +153,7 @@ class ScopeInterpreter(Interpreter):
         if not isinstance(outcome, Exit):
             return outcome
         frame = run.frame
-        for rank in node.ports.get(outcome.port, ()):
-            frame.activate(rank)
+        activated = tuple(rank for rank in node.ports.get(outcome.port, ()) if frame.activate(rank))
         # A node that paths of several branches reach is owned by the innermost scope around them all (SPEC §2): it runs
         # once, after the branches have joined. What is not in this scope either is left to the one around it.
         if outcome.reached:
@@ -161,9 +163,9 @@ class ScopeInterpreter(Interpreter):
                     frame.activate(ranks[node_id])
                 elif node_id not in frame.exits:
                     frame.exits.append(node_id)
-        for node_id in node.exits.get(outcome.port, ()):
-            if node_id not in frame.exits:
-                frame.exits.append(node_id)
+        exits = tuple(node_id for node_id in node.exits.get(outcome.port, ()) if node_id not in frame.exits)
+        frame.exits.extend(exits)
+        frame.departure = Departure(node.id, outcome.port, activated, exits)
         return None
 
     def _index_ranks(self, scope: Scope) -> dict[str, int]:

@@ -20,7 +20,7 @@ ResolutionAction = Literal["retry", "skip", "fallback", "abort", "retry_from"]
 """How an operator resolves a step that has failed."""
 RepairKind = Literal["set_variables", "set_parameters", "set_result", "skip_node", "skip_wait", "retry_now"]
 """What an operator can change in a run that is in progress."""
-InterventionKind = Literal[RepairKind, "resolve", "pause", "resume"]
+InterventionKind = Literal[RepairKind, "resolve", "pause", "resume", "migrate"]
 Status = Literal["pending", "running", "waiting", "retrying", "completed", "failed", "cancelled", "skipped"]
 ENDED: frozenset[str] = frozenset({"completed", "failed", "cancelled", "skipped"})
 OPERATOR_RETRY = re.compile(r"~\d+$")
@@ -143,6 +143,8 @@ class Intervention(Document):
     path: str = Field("", description="The iteration or branch it was done in, such as `each[7]`; empty for the run.")
     names: list[str] = Field([], description="Names of the variables or parameters that were set.")
     action: ResolutionAction | None = Field(None, description="For `resolve`: how the step went on.")
+    version: int | None = Field(None, description="For `migrate`: the version that the run was to move to.")
+    refused: list[str] = Field([], description="For `migrate`: why the run has stayed with its version after all.")
 
 
 class RunSummary(Document):
@@ -206,6 +208,9 @@ class Run(Document):
         [], description="What operators have done to it, the oldest first: up to 200 of the run and of each branch."
     )
     calls: list[CalledVersion] = Field([], description="The workflows that its nodes call, with their versions.")
+    moving_to: int | None = Field(
+        None, description="The version that it moves to at its next node boundary, where one was asked for."
+    )
     complete: bool = Field(
         True, description="False where a part of the record could not be read: steps and their counts are missing then."
     )

@@ -88,6 +88,7 @@ class WalkEffects:
         self._drawn = count(1)
         self._walk_branch = walk_branch
         self.repairs = Repairs()
+        self.is_moving = False
         for arrival in record.arrivals:
             clock.schedule(arrival.moment, depth, arrival.order, partial(self._deliver, arrival))
 

@@ -137,6 +137,7 @@ class SimulatedEffects:
         self.waits = waits
         self.inbox = Inbox(early)
         self.repairs = Repairs()
+        self.is_moving = False
         simulation.flows.append(self)
 
     def now(self) -> datetime:

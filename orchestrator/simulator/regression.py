@@ -65,6 +65,8 @@ def find_obstacle(run: Run) -> str | None:
         return "it continues another run"
     if any(each.kind in get_args(RepairKind) for each in run.interventions):
         return "an operator has repaired it"
+    if any(each.kind == "migrate" and not each.refused for each in run.interventions):
+        return "it has moved to another version"
     if not run.complete or run.started_at is None or run.steps_total > len(run.steps):
         return "its record is cut"
     return None

@@ -21,6 +21,8 @@ from orchestrator.interpreter.execute import execute
 from orchestrator.interpreter.frames import LoopFrame, ParallelFrame
 from orchestrator.interpreter.joined_steps import JoinedSteps
 from orchestrator.interpreter.lineup import Lineup
+from orchestrator.interpreter.migration import MigrationRequest, plan_migration
+from orchestrator.interpreter.repair_requests import record_intervention
 from orchestrator.interpreter.state import RunState
 from orchestrator.interpreter.step_record import Step
 from orchestrator.interpreter.value_table import ValueTable, load_lines
@@ -46,8 +48,10 @@ class Interruptions:
 class _Interrupted(BaseException):
     """The flow came to rest. Temporal's continue-as-new is not an Exception either."""
 
-    def __init__(self, state_json: str) -> None:
+    def __init__(self, state_json: str, plan: Plan) -> None:
         self.state_json = state_json
+        self.plan = plan
+        """That of another version where the run moves."""
 
 
 class _InterruptingEffects(SimulatedEffects):
@@ -70,6 +74,8 @@ class _InterruptingEffects(SimulatedEffects):
         self.is_over = False
         """The state has been written: what is left of this flow does nothing more, as on Temporal."""
         self.children = 0
+        self.working = 0
+        self.move: MigrationRequest | None = None
         self.gathered: list[tuple[bool, asyncio.Future[None]]] = []
         """Paths that are held, and whether their next node runs a child."""
 
@@ -84,10 +90,10 @@ class _InterruptingEffects(SimulatedEffects):
 
     async def pass_boundary(self, *, starts_child: bool) -> None:
         await self.lineup.pass_in_turn()
-        if self.boundaries_left > 0:
+        if self.boundaries_left > 0 and not self.is_moving:
             self.boundaries_left -= 1
             return
-        while starts_child or not self.children:
+        while (self.is_moving or self.boundaries_left == 0) and (starts_child or not self.children):
             entry = (starts_child, asyncio.get_running_loop().create_future())
             self.gathered.append(entry)
             try:
@@ -98,7 +104,11 @@ class _InterruptingEffects(SimulatedEffects):
     async def act(self, request: ActRequest) -> ActionResult:
         if self.is_over:
             raise asyncio.CancelledError
-        return await super().act(request)
+        self.working += 1
+        try:
+            return await super().act(request)
+        finally:
+            self.working -= 1
 
     async def pass_lineup(self) -> None:
         await self.lineup.pass_in_turn()
@@ -153,9 +163,29 @@ class _InterruptingEffects(SimulatedEffects):
             for place in plain:
                 place.set_result(None)
             return bool(plain)
-        if self.gathered and not self.state.ending and self.state.frame.is_at_rest():
-            raise _Interrupted(ValueTable().dump([self.state.to_json(), self._list_readable()]))
+        is_ending = self.state.ending or self.state.failure is not None
+        if is_ending or self.working or not self.state.frame.is_at_rest():
+            return False
+        if self.move is not None:
+            return self._move(self.move)
+        if self.gathered:
+            raise _Interrupted(ValueTable().dump([self.state.to_json(), self._list_readable()]), self.plan)
         return False
+
+    def begin_move(self, request: MigrationRequest) -> None:
+        """Move to another version as soon as all paths are at rest, unless the run does not fit it now."""
+        if not plan_migration(self.plan, self.state, request, self.now()).problems:
+            self.move, self.is_moving = request, True
+            record_intervention(self.state, "migrate", self.now(), by="", reason="", version=request.plan.version)
+
+    def _move(self, request: MigrationRequest) -> bool:
+        moved = plan_migration(self.plan, self.state, request, self.now())
+        if not moved.problems:
+            raise _Interrupted(ValueTable().dump([moved.state, self._list_readable()]), request.plan)
+        self.move, self.is_moving = None, False
+        for _, place in self.gathered:
+            place.set_result(None)
+        return bool(self.gathered)
 
     def _list_readable(self) -> list[Any]:
         return [event.to_json() for event in self.inbox.list_readable(self.state.frame.list_waiting_branches())]
@@ -172,8 +202,11 @@ def simulate_interrupted(
     start: datetime = EPOCH,
     every: int = 1,
     gap_seconds: float = 0.0,
+    move: tuple[float, MigrationRequest] | None = None,
 ) -> tuple[Run, Interruptions]:
     """Run a plan, writing its state to JSON and reading it back after `every` boundaries, `gap_seconds` later.
+
+    With `move`, it moves to another version at that time, in seconds, if it fits; the run document tells.
 
     Raises Stuck where the run waits for what does not come.
     """
@@ -196,6 +229,7 @@ def simulate_interrupted(
                 loop.run_until_complete(asyncio.sleep(gap_seconds))
             loop.call_when_idle(effects.come_to_rest)
             main = loop.create_task(execute(plan, info, state, effects))
+            mover = None if move is None else loop.create_task(_move_later(effects, *move))
             try:
                 loop.run_until_complete(main)
             except _Interrupted as interrupted:
@@ -203,6 +237,10 @@ def simulate_interrupted(
                 effects.is_over = True
                 main.cancel()
                 earlier.append(replace(state, log=deque(map(copy, state.log)), drops=list(state.drops)))
+                if mover is not None:
+                    mover.cancel()
+                move = move if interrupted.plan is plan else None
+                plan = interrupted.plan
                 state_json, early = load_lines(interrupted.state_json)
                 state = RunState.from_json(plan, state_json)
                 interruptions.count += 1
@@ -221,6 +259,11 @@ def _join_steps(state: RunState, earlier: Sequence[RunState]) -> None:
         joined.add_earlier(((step.number, step) for step in each.log), each.drops)
     state.log.clear()
     state.log.extend(step for _, step in joined.list_newest())
+
+
+async def _move_later(effects: _InterruptingEffects, at: float, request: MigrationRequest) -> None:
+    await asyncio.sleep(at - asyncio.get_running_loop().time())
+    effects.begin_move(request)
 
 
 def _has_forks(state: RunState) -> bool:

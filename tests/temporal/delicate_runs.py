@@ -17,6 +17,7 @@ from temporalio.worker import Worker
 from temporalio.worker._workflow_instance import _WorkflowLogicFlag
 
 from orchestrator.errors import OperationRefused
+from orchestrator.interpreter.migration import MigrationRequest
 from orchestrator.model.plan import Plan
 from orchestrator.model.run import ATTEMPT_KEY, WARNINGS_KEY, Run
 from orchestrator.reruns.restart import Changes
@@ -88,6 +89,19 @@ class Play:
 
     async def send(self, name: str, payload: Any = None) -> None:
         await self.runs.send_event(self.run_id, name, payload)
+
+    async def move(
+        self, nodes: Mapping[str, Any], *edges: str, renamed: Mapping[str, str] | None = None, **more: Any
+    ) -> None:
+        """Move the run to another version, and wait until it has moved."""
+        plan = make_plan(nodes, *edges, customer=self.plan.customer_id).model_copy(update={"version": 2})
+        execution = (await self.handle.describe()).run_id
+        await self.runs.migrate(self.run_id, MigrationRequest(plan, renamed or {}), **more)
+
+        async def has_moved() -> bool:
+            return (await self.handle.describe()).run_id != execution
+
+        await wait_until(has_moved)
 
     async def resolve(self, node_id: str, action: str, **more: Any) -> None:
         """Resolve a step as soon as it waits for it."""
@@ -172,6 +186,9 @@ APPROVAL = {"title": "To be approved", "assignees": ["ann"]}
 REMINDER = {"every_seconds": 1, "at_most": 2, "action": "remind", "config": {"to": "{{ assignee }}"}}
 NAP = {"type": "delay", "delay_seconds": 600}
 FAIL = {"type": "end", "config": {"outcome": "failed", "message": "undo it all"}}
+SHORT_NAP = read_definition(
+    {"nodes": {"nap": {**NAP, "delay_seconds": 4}}, "edges": ["trigger -> nap"]}, "short nap", "short nap"
+)
 SLEEPER = read_definition({"nodes": {"nap": NAP}, "edges": ["trigger -> nap"]}, "sleeper", "sleeper")
 
 
@@ -1336,7 +1353,149 @@ async def pause_now(play: Play) -> None:
     await play.runs.resume(play.run_id)
 
 
-DELICATE: tuple[Delicate, ...] = (*CONTINUED, *CANCELLED, *WORK, *RACES)
+def move_when_waiting(kind: str, nodes: Mapping[str, Any], *edges: str, **more: Any) -> Operate:
+    """Return what moves a run to another version once it waits."""
+
+    async def move(play: Play) -> None:
+        await play.waits(kind)
+        await play.move(nodes, *edges, **more)
+
+    return move
+
+
+async def move_with_early_event(play: Play) -> None:
+    await play.waits("event")
+    await play.send("late", {"n": 1})
+    await play.move({"ask": make_wait("go"), "late": make_wait("late")}, "trigger -> ask", "ask -> late")
+    await play.send("go")
+
+
+async def move_in_iteration(play: Play) -> None:
+    await play.send("go")
+    await play.calls("note")
+    await play.waits("event")
+    nodes = {"all": make_loop(2, "n", "ask"), "ask": make_wait("go"), "mark": make_set(n="{{ n }}"), "note": NOTE}
+    edges = ("trigger -> all", "ask -> mark", "mark -> note")
+    await play.move(nodes, *edges, renamed={"each": "all"}, by="Ada", reason="a mark was missing")
+    await play.send("go")
+
+
+async def move_while_paused(play: Play) -> None:
+    await play.calls("a")
+    await play.runs.pause(play.run_id)
+    play.script.gates["a"].set()
+    await play.waits("paused")
+    await play.move({"a": NOTE, "b": NOTE, "c": NOTE}, "trigger -> a", "a -> b", "b -> c")
+    await play.waits("paused")
+    await play.runs.resume(play.run_id)
+
+
+MOVED: tuple[Delicate, ...] = (
+    Delicate(
+        "moved: asleep in a delay",
+        {"a": make_undoable(of="a"), "nap": {**NAP, "delay_seconds": 3}},
+        ("trigger -> a", "a -> nap"),
+        executions=2,
+        operate=move_when_waiting("delay", {"nap": NAP, "b": NOTE}, "trigger -> nap", "nap -> b"),
+    ),
+    Delicate(
+        "moved: a wait, with an event that came early",
+        {"ask": make_wait("go")},
+        ("trigger -> ask",),
+        executions=2,
+        operate=move_with_early_event,
+    ),
+    Delicate(
+        "moved: in an iteration, under another name of the loop",
+        {"each": make_loop(2, "n", "ask"), "ask": make_wait("go"), "note": NOTE},
+        ("trigger -> each", "ask -> note"),
+        executions=2,
+        operate=move_in_iteration,
+    ),
+    Delicate(
+        "moved: paused, before a node that was added",
+        {"a": NOTE, "c": NOTE},
+        ("trigger -> a", "a -> c"),
+        executions=2,
+        gates=("a",),
+        operate=move_while_paused,
+    ),
+    Delicate(
+        "moved: inline branches and concurrent iterations, with a way back",
+        {
+            "fork": make_fork(["each"], ["first"]),
+            "each": make_loop(2, "n", "ask", max_concurrency=2),
+            "ask": make_wait("go"),
+            "first": {**NOTE, "outputs": ["node"]},
+            "nap": {**NAP, "delay_seconds": 2},
+            "door": {"type": "action", "action": "door", "on_error": {"retry_from": "first", "max": 1}, "retry": ONCE},
+        },
+        ("trigger -> fork", "first -> nap", "nap -> door"),
+        executions=2,
+        answers={"door": [LOCKED, {"output": {}}]},
+        operate=lambda play: move_branches(play),
+    ),
+    Delicate(
+        "moved: not after all, as another path has come to a node that is gone",
+        {
+            "fork": make_fork(["call"], ["first"]),
+            "call": {"type": "workflow", "config": {"workflow_id": "short nap"}},
+            "first": make_wait("go"),
+            "second": make_wait("last"),
+            "each": make_loop(12, "n", "note"),
+            "note": NOTE,
+        },
+        ("trigger -> fork", "first -> second", "fork -> each"),
+        executions=2,
+        more={"workflows": {"short nap": SHORT_NAP}},
+        operate=lambda play: stay_after_all(play),
+    ),
+)
+
+
+async def stay_after_all(play: Play) -> None:
+    await play.waits("child")
+    nodes = {
+        "fork": make_fork(["call"], ["first"]),
+        "call": {"type": "workflow", "config": {"workflow_id": "short nap"}},
+        "first": make_wait("go"),
+    }
+    plan = make_plan(
+        nodes, "trigger -> fork", customer=play.plan.customer_id, workflows={"short nap": SHORT_NAP}
+    ).model_copy(update={"version": 2})
+    await play.runs.migrate(play.run_id, MigrationRequest(plan), by="Ada")
+    await play.send("go")
+
+    async def has_stayed() -> bool:
+        run = await play.runs.reader.read_document(play.run_id)
+        return bool(run.interventions[0].refused)
+
+    await wait_until(has_stayed)
+    await play.send("last")
+
+
+async def move_branches(play: Play) -> None:
+    await play.calls("first")
+    await play.waits("event")
+    nodes = {
+        "fork": make_fork(["each"], ["first"]),
+        "each": make_loop(2, "n", "ask", max_concurrency=2),
+        "ask": make_wait("go"),
+        "more": NOTE,
+        "first": {**NOTE, "outputs": ["node"]},
+        "nap": NAP,
+        "mark": make_set(marked=True),
+        "door": {"type": "action", "action": "door", "on_error": {"retry_from": "first", "max": 1}, "retry": ONCE},
+    }
+    await play.move(nodes, "trigger -> fork", "first -> nap", "nap -> mark", "mark -> door", "ask -> more")
+    await play.send("go")
+    await play.send("go")
+    await play.repair("skip_wait", node_id="nap")
+    await play.calls("door")
+    await play.repair("skip_wait", node_id="nap")
+
+
+DELICATE: tuple[Delicate, ...] = (*CONTINUED, *CANCELLED, *WORK, *RACES, *MOVED)
 
 
 ARRIVALS = (

@@ -1,11 +1,14 @@
 """Golden cases as concurrent runs on Temporal."""
 
 import asyncio
+import contextlib
 import re
 from typing import Any
 
 from orchestrator.errors import OperationRefused, RunNotFound, ServerUnavailable
+from orchestrator.interpreter.migration import MigrationRequest
 from orchestrator.model.run import ENDED, Run
+from orchestrator.planner.planner import check
 from tests.golden import Case, load_cases, spread_loops
 from tests.temporal.world import World
 
@@ -71,6 +74,8 @@ class Golden:
             helpers = [self._send(run_id, event) for event in case.events]
             helpers.append(self._resolve(run_id, list(case.resolutions)))
             helpers.append(self._repair(run_id, case.repairs))
+            if case.move is not None:
+                helpers.append(self._move(run_id, case, customer))
             run, *_ = await asyncio.gather(self.world.runs.reader.wait_for_result(run_id), *helpers)
             return run
 
@@ -91,6 +96,17 @@ class Golden:
                 if (await self.world.runs.reader.read_document(run_id)).status in ENDED:
                     return
                 await asyncio.sleep(POLL_SECONDS)
+
+    async def _move(self, run_id: str, case: Case, customer: str) -> None:
+        """Move a run to another version, once it waits at the time of that; some cases expect that it is refused."""
+        move = case.move or {}
+        definition = {**move["definition"], "customer_id": customer}
+        request = MigrationRequest(check(definition, workflows=case.workflows).require(), move["map"])
+        await asyncio.sleep(move["at"])
+        while (await self.world.runs.reader.read_document(run_id)).status != "waiting":
+            await asyncio.sleep(POLL_SECONDS)
+        with contextlib.suppress(OperationRefused):
+            await self.world.runs.migrate(run_id, request)
 
     async def _try_repair(self, run_id: str, request: dict[str, Any]) -> bool:
         try:

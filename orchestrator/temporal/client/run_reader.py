@@ -26,6 +26,7 @@ from orchestrator.model.run import ENDED, Run
 from orchestrator.settings import Settings
 from orchestrator.temporal.client.connection import translate_rpc_errors
 from orchestrator.temporal.client.flow_reader import FlowReader
+from orchestrator.temporal.client.migration_reader import MigrationReader
 from orchestrator.temporal.client.rerun_reader import RerunReader
 from orchestrator.temporal.client.run_tree import RunTree
 from orchestrator.temporal.history.stream import Cursor, follow, follow_tail
@@ -57,6 +58,7 @@ class RunReader:
         self.flows = FlowReader(client)
         self.histories = self.flows.histories
         self.reruns = RerunReader(client, self.histories)
+        self.migrations = MigrationReader(client, self.histories)
 
     async def read_document(self, run_id: str) -> Run:
         """Return the run document with the steps of all branches; raises RunNotFound."""

@@ -26,6 +26,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from orchestrator.errors import OperationRefused
+from orchestrator.interpreter.migration import MigrationRequest
 from orchestrator.interpreter.state import RunState
 from orchestrator.model.plan import Plan
 from orchestrator.model.run import RunInfo
@@ -48,7 +49,7 @@ from orchestrator.temporal.client.updates import execute_update
 from orchestrator.temporal.client.visibility import RERUN_OF, STATUSES, Visibility, read_terminated_status
 from orchestrator.temporal.markdown import escape_markdown
 from orchestrator.temporal.payload_store.driver import encode_for_run, get_max_payload_bytes
-from orchestrator.temporal.payloads import encode_state
+from orchestrator.temporal.payloads import encode_state, measure_json
 from orchestrator.temporal.requests import (
     build_run_request,
     encode_request,
@@ -307,6 +308,18 @@ class Runs:
             if retrying is not None:
                 await reset_activity(self.client, workflow_id, retrying, by=by)
         return done
+
+    async def migrate(
+        self, run_id: str, request: MigrationRequest, reason: str = "", *, by: str = ""
+    ) -> dict[str, Any]:
+        """Have a run move to another version at its next node boundary; return what it records of it.
+
+        Raises OperationRefused with all reasons why its state does not fit.
+        """
+        message = {"plan": request.plan.to_json(), **omit_empty(renamed=dict(request.renamed), by=by, reason=reason)}
+        _require_small(measure_json(message), get_max_payload_bytes(self.settings))
+        async with self._open_handle(run_id) as handle:
+            return await execute_update(handle, "migrate", message)
 
     @asynccontextmanager
     async def _open_handle(self, run_id: str) -> AsyncIterator[WorkflowHandle[Any, Any]]:

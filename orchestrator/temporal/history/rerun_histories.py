@@ -63,6 +63,11 @@ def _load(job: RerunJob, records: dict[str, Record], workflow_id: str) -> Record
         raise HistoryNeeded(workflow_id)
     first, *later = [_read_record(name, History.FromString(history).events) for name, history in histories]
     for record in later:
+        if record.info.id == first.info.id and record.plan != first.plan:
+            version = f"version {record.plan.version}"
+            raise OperationRefused(
+                f"the run cannot begin there: it has moved to {version} since", hint="begin at a later step"
+            )
         first.continue_with(record)
     first.workflow_id = workflow_id
     records[workflow_id] = first

@@ -130,13 +130,14 @@ class SignalEvent(Document):
 
     event: ClassVar = "signal"
     at: datetime = Field(description="When it happened.")
-    signal: Literal["event", "pause", "resume", "resolve", "repair", "cancel"] = Field(
+    signal: Literal["event", "pause", "resume", "resolve", "repair", "migrate", "cancel"] = Field(
         description="Name of the signal."
     )
     name: str | None = Field(
         None, description="Name of the event, or the node or step that an operator resolved or repaired."
     )
     kind: RepairKind | None = Field(None, description="For `repair`: what was done.")
+    version: int | None = Field(None, description="For `migrate`: the version that the run is to move to.")
     by: str | None = Field(None, description="Who did it: the name of an API key, or the assignee of an approval.")
     reason: str | None = Field(None, description="Why.")
 
@@ -206,6 +207,7 @@ class EventReader:
                 "signal": update.name,
                 "name": next((str(name) for name in names if name), None),
                 "kind": message.get("kind"),
+                "version": _as_object(message.get("plan")).get("version"),
                 **_read_operator(message),
             }
         )

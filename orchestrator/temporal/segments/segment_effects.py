@@ -36,6 +36,7 @@ class SegmentEffects:
     ) -> None:
         """`request` asks for an action; it returns `None` for one that does not run in this segment."""
         self.repairs = Repairs()  # none come while a segment runs
+        self.is_moving = False
         self.clock = clock
         self.max_cost = max_cost
         self.max_payload_bytes = max_payload_bytes

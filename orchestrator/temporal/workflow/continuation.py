@@ -1,4 +1,4 @@
-"""Continue a run as new once every path has come to rest. Replay-sensitive.
+"""Continue a run as new once every path has come to rest: itself, or another version. Replay-sensitive.
 
 A path that reaches a node boundary while this is due is held there. Actions under way end; delays, waits and steps that
 wait for an operator are written down as they are. What is to be written down is looked at when no task of the run can
@@ -33,6 +33,9 @@ async def watch_for_continuation(flow: Flow, end: "asyncio.Future[list[RawValue]
             continue
         if flow.effects.has_to_release():
             flow.effects.release()
+        elif flow.migration is not None:
+            if (request := flow.encode_move(flow.migration)) is not None:
+                end.set_result(request)
         elif (request := flow.encode_continuation()) is not None:
             end.set_result(request)
         else:

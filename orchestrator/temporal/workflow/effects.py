@@ -97,6 +97,8 @@ class TemporalEffects:
         """Number of paths that are held because their next node runs a child workflow."""
         self.working = 0
         """Number of running actions."""
+        self.is_moving = False
+        """The run is to continue as new with another version of its definition."""
         self.decisions: dict[str, Decision] = {}
         self.show: Callable[[], None] = lambda: None
         """Update the details in the Temporal UI; called before the flow waits."""
@@ -311,11 +313,14 @@ class TemporalEffects:
             raise HistoryFull(info.get_current_history_length(), info.get_current_history_size())
 
     def _is_long_enough(self) -> bool:
-        """Return whether the history is long enough to continue as new."""
-        return self._nodes_total >= self._next_try_at and (
-            self._local_actions + self.segments.count >= MAX_LOCAL_ACTIONS
-            or self._cost_total >= MAX_COST
-            or workflow.info().is_continue_as_new_suggested()
+        """Return whether the run is to continue as new: its history is long enough, or it moves to another version."""
+        return self.is_moving or (
+            self._nodes_total >= self._next_try_at
+            and (
+                self._local_actions + self.segments.count >= MAX_LOCAL_ACTIONS
+                or self._cost_total >= MAX_COST
+                or workflow.info().is_continue_as_new_suggested()
+            )
         )
 
     async def _yield_to_server(self) -> None:

@@ -4,15 +4,17 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from temporalio import workflow
-from temporalio.common import RawValue
+from temporalio.common import RawValue, SearchAttributeUpdate
 from temporalio.exceptions import ApplicationError
 
 from orchestrator.interpreter.frames import OpenNode
 from orchestrator.interpreter.inbox import Inbox
 from orchestrator.interpreter.leaf_frames import BusyNode, OperatorFrame
+from orchestrator.interpreter.migration import MigrationRequest, plan_migration
 from orchestrator.interpreter.repairs import Override
 from orchestrator.interpreter.run_document import build_run_document, list_held_nodes
 from orchestrator.interpreter.state import RunState
+from orchestrator.model.plan import Plan
 from orchestrator.model.run import ErrorDocument, Run, find_owner
 from orchestrator.temporal.failures import build_run_failure
 from orchestrator.temporal.payloads import PLAIN_BYTES, encode_state, is_within
@@ -26,7 +28,7 @@ from orchestrator.temporal.requests import (
     split_request,
     wrap_whole_request,
 )
-from orchestrator.temporal.search_attributes import add_scheduled_time
+from orchestrator.temporal.search_attributes import BUSINESS_KEYS, MOVED_AT, VERSION, add_scheduled_time
 from orchestrator.temporal.workflow.details import Details
 from orchestrator.temporal.workflow.effects import TemporalEffects
 
@@ -35,6 +37,8 @@ TOO_LARGE = (
     "the data of this run is too large to be carried into a new history: the run fails when this one is full."
     " Store large data elsewhere and pass references"
 )
+
+TOO_LARGE_TO_MOVE = "the data of the run is too large to be carried into a new history"
 
 
 class Flow:
@@ -70,6 +74,8 @@ class Flow:
         run_input = request.get("input")
         self._shown_input = run_input if is_within(run_input, PLAIN_BYTES) else None
         self._details = Details(self.plan, self.info, self.state.path)
+        self.migration: MigrationRequest | None = None
+        """The move to another version that is to come."""
         self._signalled_at = -1
         """History length of the workflow task in which a signal or update was last handled."""
 
@@ -99,15 +105,25 @@ class Flow:
         self._signalled_at = workflow.info().get_current_history_length()
 
     def has_gathered(self) -> bool:
-        """Return whether paths are held that need be held no longer: the run can continue as new, or cannot for now."""
-        if not self.effects.gathered:
+        """Return whether the run can continue as new, or paths are held that need be held no longer."""
+        if not self.effects.gathered and self.migration is None:
             return False
-        is_at_rest = not self.state.ending and self.state.frame.is_at_rest()
-        return self.effects.has_to_release() or (is_at_rest and workflow.all_handlers_finished())
+        return self.effects.has_to_release() or (self._is_at_rest() and workflow.all_handlers_finished())
+
+    def _is_at_rest(self) -> bool:
+        """Return whether the state can be written down: nothing is under way, and the flow is not ending."""
+        is_ending = self.state.ending or self.state.failure is not None
+        return not is_ending and not self.effects.working and self.state.frame.is_at_rest()
 
     def encode_continuation(self) -> list[RawValue] | None:
         """Return the arguments of the execution that continues this one; `None` where they are too large."""
-        request = build_run_request(self.plan, self.info, input_data=self._shown_input)
+        args = self._encode(self.plan, self.state)
+        if args is None and self._warn(TOO_LARGE):
+            workflow.metric_meter().create_counter(STATES_TOO_LARGE, "Runs too large to continue as new.").add(1)
+        return args
+
+    def _encode(self, plan: Plan, state: RunState) -> list[RawValue] | None:
+        request = build_run_request(plan, self.info, input_data=self._shown_input)
         if self.branch is not None:
             request["branch"] = {name: self.branch[name] for name in ("path", "exports")}
         request |= omit_empty(
@@ -118,20 +134,47 @@ class Flow:
             branches=list(self.effects.children.branches),
         )
         limit = self.info.max_payload_bytes
-        envelope = encode_state(self.state, split_request(request)[1], limit)
+        envelope = encode_state(state, split_request(request)[1], limit)
         args = None if envelope is None else encode_request(request, envelope)
         if args is not None and measure_arguments(args) > limit:
             # Together with the state the plan is compressed, and what both of them hold is written once.
             request.pop("input", None)
-            whole = encode_state(self.state, request, limit)
+            whole = encode_state(state, request, limit)
             args = None if whole is None else wrap_whole_request(whole)
-        if args is None and self._warn(TOO_LARGE):
-            workflow.metric_meter().create_counter(STATES_TOO_LARGE, "Runs too large to continue as new.").add(1)
         return args
+
+    def plan_move(self, request: MigrationRequest) -> None:
+        """Have the run continue as new with another version as soon as all paths are at rest."""
+        self.migration, self.effects.is_moving = request, True
+
+    def encode_move(self, request: MigrationRequest) -> list[RawValue] | None:
+        """Return the arguments of the execution that runs another version; `None` where the run stays in this one."""
+        moved = plan_migration(self.plan, self.state, request, workflow.now())
+        args = None if moved.problems else self._encode(request.plan, RunState.from_json(request.plan, moved.state))
+        if args is None:
+            self.drop_move(moved.problems or [TOO_LARGE_TO_MOVE])
+            return None
+        changes: list[SearchAttributeUpdate[Any]] = [
+            VERSION.value_set(request.plan.version),
+            MOVED_AT.value_set(workflow.now()),
+        ]
+        if request.plan.keys != self.plan.keys:
+            changes.append(BUSINESS_KEYS.value_unset())  # the next execution shows its own
+        workflow.upsert_search_attributes(changes)
+        return args
+
+    def drop_move(self, problems: list[str]) -> None:
+        """Let the run stay with its version, and record why."""
+        if self.migration is None:
+            return
+        self.migration, self.effects.is_moving = None, False
+        entry = next(entry for entry in reversed(self.state.interventions) if entry["kind"] == "migrate")
+        entry["refused"] = problems
+        self.effects.release()
 
     def _read_copy(self) -> dict[str, Any] | None:
         """Return the state for a segment's copy of the flow; `None` where the flow holds what a copy would not."""
-        is_held = self.effects.is_held() or self.state.ending
+        is_held = self.effects.is_held() or self.effects.is_moving or self.state.ending
         if is_held or any(_awaits_notification(node) for node in self.state.frame.iterate_open_nodes()):
             return None
         return self.state.to_json()
@@ -151,6 +194,8 @@ class Flow:
     def build_document(self) -> Run:
         """Build the run document of this flow, without its branches."""
         document = self._add_called_runs(build_run_document(self.plan, self.info, self.state))
+        if self.migration is not None:
+            document = document.model_copy(update={"moving_to": self.migration.plan.version})
         if not self.is_pause_shown():
             return document
         held: list[tuple[str | None, str]] = [*list_held_nodes(self.plan, self.state)] or [(None, self.state.path)]

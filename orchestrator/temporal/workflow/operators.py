@@ -1,4 +1,4 @@
-"""What operators ask of a flow: pauses as signals, resolutions and repairs as updates. Replay-sensitive.
+"""What operators ask of a flow: pauses as signals, resolutions, repairs and moves as updates. Replay-sensitive.
 
 A validator refuses before anything is recorded, and a handler does all of it in one turn: nothing is half done. An
 update that no worker has taken stays with the server and may come later; then its time is over, and it is refused.
@@ -12,6 +12,7 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 from orchestrator.interpreter.effects import Resolution
+from orchestrator.interpreter.migration import MigrationRefused, MigrationRequest, plan_migration
 from orchestrator.interpreter.repair_requests import (
     PlannedRepair,
     RepairRefused,
@@ -73,6 +74,39 @@ def _plan_repair(flow: Flow, message: Any) -> PlannedRepair:
     if step_id in effects.decisions and effects.decisions[step_id].resolution.done():
         raise RepairRefused(f"step {step_id!r} has been resolved")
     return planned
+
+
+def migrate(flow: Flow, message: Any) -> dict[str, Any]:
+    """Move the run to another version at its next node boundary; return what is recorded of it."""
+    flow.record_signal()
+    request = _read_migration(flow, message)
+    flow.plan_move(request)
+    return record_intervention(
+        flow.state,
+        "migrate",
+        workflow.now(),
+        by=str(message.get("by") or ""),
+        reason=str(message.get("reason") or ""),
+        version=request.plan.version,
+    )
+
+
+def require_valid_migration(flow: Flow, message: Any) -> None:
+    """Refuse a move of which the run as it is now does not fit the version."""
+    _read_migration(flow, message)
+    _require_in_time(message)
+
+
+def _read_migration(flow: Flow, message: Any) -> MigrationRequest:
+    if flow.migration is not None:
+        raise _refuse(f"the run is about to move to version {flow.migration.plan.version}")
+    try:
+        request = MigrationRequest.from_json(message)
+    except MigrationRefused as error:
+        raise _refuse(str(error)) from error
+    if problems := plan_migration(flow.plan, flow.state, request, workflow.now()).problems:
+        raise _refuse("; ".join(problems))
+    return request
 
 
 def resolve(flow: Flow, resolution: Any) -> dict[str, Any]:

@@ -37,8 +37,10 @@ from orchestrator.temporal.workflow.cancellation import GIVEN_UP, await_uncancel
 from orchestrator.temporal.workflow.continuation import watch_for_continuation
 from orchestrator.temporal.workflow.flow import Flow
 from orchestrator.temporal.workflow.operators import (
+    migrate,
     pause,
     repair,
+    require_valid_migration,
     require_valid_repair,
     require_valid_resolution,
     resolve,
@@ -163,6 +165,16 @@ class RunWorkflow:
     def _validate_repair(self, message: Any = None) -> None:
         require_valid_repair(self.flow, message)
 
+    @workflow.update
+    async def migrate(self, message: Any = None) -> dict[str, Any]:
+        """Move to another version at the next node boundary: see `MigrationRequest`; return what is recorded of it."""
+        await self.flow.effects.segments.wait()
+        return migrate(self.flow, message)
+
+    @migrate.validator
+    def _validate_migration(self, message: Any = None) -> None:
+        require_valid_migration(self.flow, message)
+
 
 async def _wait_for_handlers() -> None:
     """Wait until all signals and updates have been handled; it is too late to cancel a run that has ended."""
@@ -186,6 +198,7 @@ async def _run_shielded(flow: Flow, work: Coroutine[Any, Any, Any]) -> Any:
         if segments.is_busy and workflow.in_workflow():
             segments.call_when_idle(cancel)
             return
+        flow.drop_move(["the run was cancelled"])
         # With a failure the compensations are running: they finish, and the run fails instead of being cancelled.
         if flow.state.failure is None:
             # A worker that evicts a workflow cancels it outside of its loop.

@@ -1,0 +1,113 @@
+"""A run that moves to another version ends as if it had run that version, as far as it had still to come."""
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from orchestrator.interpreter.migration import MigrationRequest
+from orchestrator.model.plan import Plan
+from orchestrator.model.run import Run
+from orchestrator.planner.planner import check
+from orchestrator.simulator.simulate import EPOCH, simulate
+from orchestrator.simulator.testing import simulate_interrupted
+from tests.graphs import Generated, draw_structured
+from tests.interpreter.test_resume import drop_times
+
+QUICK = settings(
+    max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None
+)
+NEVER = 10**9
+VERSIONED = ("workflow_version", "interventions")
+
+
+def make_plan(definition: Mapping[str, Any], version: int) -> Plan | None:
+    plan = check(definition).plan
+    return None if plan is None else plan.model_copy(update={"version": version})
+
+
+def simulate_move(plan: Plan, at: float, request: MigrationRequest, **outside: Any) -> Run:
+    """Run a plan that moves at that time."""
+    run, _ = simulate_interrupted(plan, every=NEVER, move=(at, request), **outside)
+    return run
+
+
+def drop_version(run: Run) -> Any:
+    return {name: value for name, value in drop_times(run).items() if name not in VERSIONED}
+
+
+def measure_seconds(run: Run) -> float:
+    return (run.duration_ms or 0) / 1000
+
+
+def make_slow_actions(graph: Generated) -> dict[str, Any]:
+    """Return answers that take a second each, so that runs move while actions are under way."""
+    mocks = {**graph.mocks, "act.added": [{"output": {}}]}
+    return {name: [{**answer, "seconds": 1} for answer in answers] for name, answers in mocks.items()}
+
+
+def check_same_version(graph: Generated, moment: float) -> str:
+    """Move a run to what it runs already; return whether it moved."""
+    old, new = make_plan(graph.definition, 1), make_plan(graph.definition, 2)
+    if old is None or new is None:
+        return "invalid"
+    actions = make_slow_actions(graph)
+    plain = simulate(old, actions=actions)
+    moved = simulate_move(old, moment * measure_seconds(plain), MigrationRequest(new), actions=actions)
+
+    assert drop_version(moved) == drop_version(plain)
+    return "moved" if moved.workflow_version == 2 else "stayed"
+
+
+def add_behind(definition: Mapping[str, Any], pick: int) -> tuple[dict[str, Any], str]:
+    """Return the definition with an action behind one of its nodes, and the id of that node."""
+    nodes = [node for node in definition["nodes"] if node["type"] not in ("condition", "switch", "end")]
+    if not nodes:
+        return dict(definition), ""
+    chosen = nodes[pick % len(nodes)]["id"]
+    added = {"id": "added", "type": "action", "action": "act.added"}
+    edge = {"id": "to added", "source": chosen, "target": "added", "condition": None}
+    return {
+        **definition, "nodes": [*definition["nodes"], added], "edges": [*definition["edges"], edge],
+    }, chosen  # fmt: skip
+
+
+def check_added_node(graph: Generated, pick: int, moment: float) -> str:
+    """Move a run to a version with a node behind one that it has yet to leave; return what came of it."""
+    definition, chosen = add_behind(graph.definition, pick)
+    old, new = make_plan(graph.definition, 1), make_plan(definition, 2)
+    if old is None or new is None:
+        return "invalid"
+    actions = make_slow_actions(graph)
+    at = moment * measure_seconds(simulate(old, actions=actions))
+    moved = simulate_move(old, at, MigrationRequest(new), actions=actions)
+    if moved.workflow_version == 1:
+        return "stayed"
+    left = [step for step in moved.steps if step.node_id == chosen and is_before(step.completed_at, at)]
+    if left:
+        return "left before"
+
+    assert drop_version(moved) == drop_version(simulate(new, actions=actions))
+    return "ran" if any(step.node_id == "added" for step in moved.steps) else "never reached"
+
+
+def is_before(moment: datetime | None, at: float) -> bool:
+    return moment is not None and moment <= EPOCH + timedelta(seconds=at)
+
+
+COUNTS: Counter[str] = Counter()
+
+
+@QUICK
+@given(draw_structured(rich=True), st.floats(0, 1))
+def test_a_run_that_moves_to_what_it_runs_already_ends_the_same(graph: Generated, moment: float) -> None:
+    check_same_version(graph, moment)
+
+
+@QUICK
+@given(draw_structured(rich=True), st.integers(0, 1_000), st.floats(0, 1))
+def test_a_node_that_was_added_behind_one_to_come_runs(graph: Generated, pick: int, moment: float) -> None:
+    check_added_node(graph, pick, moment)
