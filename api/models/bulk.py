@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field, JsonValue, model_validator
 
 from api.fields import PLAIN, TEXT
 from api.models.base import Model, PublishedVersion
+from api.models.interventions import MAX_RENAMED, NodeName
 from api.models.runs import RunView
 from api.run_filters import RunSelection
 from orchestrator.model.run import ResolutionAction
@@ -16,7 +17,7 @@ from orchestrator.store.run_filter import RunFilter
 
 MAX_IDS = 1_000
 MAX_PACE = 100
-NEEDED = {"resolve": ("action",), "send": ("event",)}
+NEEDED = {"resolve": ("action",), "send": ("event",), "migrate": ("version",)}
 """Fields that an operation needs."""
 ALLOWED: dict[str, tuple[str, ...]] = {
     "cancel": ("reason",),
@@ -24,6 +25,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "resolve": ("node_id", "action"),
     "rerun": ("from_node", "version"),
     "send": ("event", "payload"),
+    "migrate": ("version", "map", "reason"),
 }
 """Fields that belong to an operation."""
 
@@ -51,7 +53,7 @@ class BulkRequest(Model):
 
     operation: BulkOperation = Field(description="What to do with each run.", examples=["rerun"])
     filter: BulkFilter = Field(description="Which runs.", examples=[{"workflow_id": "greeting", "status": ["failed"]}])
-    reason: str = Field("", max_length=1000, pattern=TEXT, description="With `cancel` and `terminate`: why.")
+    reason: str = Field("", max_length=1000, pattern=TEXT, description="With `cancel`, `terminate` and `migrate`: why.")
     node_id: str | None = Field(
         None, min_length=1, max_length=300, description="With `resolve`: the node; by default where each run waits."
     )
@@ -59,7 +61,12 @@ class BulkRequest(Model):
     from_node: str | None = Field(
         None, min_length=1, max_length=300, description="With `rerun`: the first node; by default the one that failed."
     )
-    version: PublishedVersion | None = Field(None, description="With `rerun`: another published version.")
+    version: PublishedVersion | None = Field(
+        None, description="With `rerun`: another published version. With `migrate`: the version to move to."
+    )
+    map: dict[NodeName, NodeName] | None = Field(
+        None, max_length=MAX_RENAMED, description="With `migrate`: new IDs of nodes, by the IDs that the runs know."
+    )
     event: str | None = Field(None, pattern=PLAIN, max_length=200, description="With `send`: name of the event.")
     payload: JsonValue = Field(None, description="With `send`: payload of the event.")
     pace: int = Field(10, ge=1, le=MAX_PACE, description="Runs a second, at most.")

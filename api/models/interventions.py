@@ -1,11 +1,13 @@
-"""Bodies of the route that repairs a run in progress."""
+"""Bodies of the routes that repair a run in progress, and move it to another version."""
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, JsonValue, RootModel, model_validator
+from pydantic import BaseModel, Field, JsonValue, RootModel, model_validator
 
-from api.models.base import Model
+from api.models.base import Model, PublishedVersion
 from api.models.runs import MAX_STEP_ID, NodeId, StepId, Why, require_one_target
+from orchestrator.interpreter.moved_frames import NodeOutcome, NodeState
+from orchestrator.temporal.history.migration_preview import MigrationPreview
 
 Path = Annotated[
     str | None,
@@ -86,3 +88,56 @@ class InterventionRequest(
     ]
 ):
     """What to change in a run that is paused or waits."""
+
+
+MAX_RENAMED = 1_000
+NodeName = Annotated[str, Field(min_length=1, max_length=300)]
+
+
+class MigrateRequest(Model):
+    """To which version a run moves."""
+
+    version: PublishedVersion = Field(description="Published version of the workflow to move to.", examples=[2])
+    map: dict[NodeName, NodeName] = Field(
+        {},
+        max_length=MAX_RENAMED,
+        description="New IDs of nodes that have another one in that version, by the IDs that the run knows.",
+        examples=[{"greet": "welcome"}],
+    )
+    reason: Why = ""
+    dry_run: bool = Field(False, description="Return what would become of each node, without moving the run.")
+
+
+class MovedNodeView(BaseModel):
+    """What becomes of a node that the run has done, is in, or comes to next."""
+
+    node_id: str = Field(description="Node ID; of what comes next, that in the version to move to.")
+    path: str = Field(description="The iteration or branch that it is in, such as `each[7]`; empty for the run itself.")
+    state: NodeState = Field(description="Where the run is with it.")
+    outcome: NodeOutcome = Field(
+        description="`kept`, `dropped` (that version has no such node, and its result is forgotten), or `refused`."
+    )
+    to: str | None = Field(description="Its ID in the version to move to; null where it has none there.")
+    reason: str = Field(description="Why it is refused.")
+
+
+class MigrationView(BaseModel):
+    """What a move to another version would do to a run as it is now."""
+
+    fits: bool = Field(description="Whether the run would move.")
+    from_version: int = Field(description="The version that the run is of.")
+    version: int = Field(description="The version to move to.")
+    problems: list[str] = Field(description="Why it would be refused.")
+    nodes: list[MovedNodeView] = Field(description="What becomes of each node that the run has come to.")
+
+
+def make_migration_view(preview: MigrationPreview) -> MigrationView:
+    """Return the view of a move that was looked at."""
+    nodes = [MovedNodeView.model_validate(node, from_attributes=True) for node in preview.nodes]
+    return MigrationView(
+        fits=not preview.problems,
+        from_version=preview.from_version,
+        version=preview.version,
+        problems=preview.problems,
+        nodes=nodes,
+    )

@@ -1,12 +1,12 @@
-"""Operators' hands on a run in progress: pause it, resolve a failed step, repair what is to come."""
+"""Operators' hands on a run in progress: pause it, resolve a failed step, repair what is to come, move it."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 
 from api.access import Caller, Runner
 from api.audit import note_change
 from api.fields import RunId
 from api.json_bodies import StrictRoute
-from api.models.interventions import InterventionRequest
+from api.models.interventions import InterventionRequest, MigrateRequest, MigrationView, make_migration_view
 from api.models.runs import PauseRequest, ResolvedStep, ResolveRequest
 from api.problems import describe_problems
 from api.services import ServicesDep
@@ -71,6 +71,31 @@ async def repair_run(
     done = await services.operations.repair(caller.customer_id, run_id, body, by=caller.name)
     note_change(kind=done.kind, step_id=done.step_id, node_id=done.node_id, names=done.names, reason=done.reason)
     return done
+
+
+@router.post(
+    "/runs/{run_id}/migrate",
+    operation_id="migrateRun",
+    status_code=202,
+    response_model=Intervention | MigrationView,
+    responses={200: {"model": MigrationView, "description": "What a dry run would do."}, **SENT},
+)
+async def migrate_run(
+    run_id: RunId, request: MigrateRequest, services: ServicesDep, caller: Runner, response: Response
+) -> Intervention | MigrationView:
+    """Move a run in progress to another version of its workflow, at its next node boundary.
+
+    What is done stays done, delays and waits keep their ends, and early events, variables and compensations are kept.
+    Refused with all reasons, and with nothing changed, where the run as it is does not fit the version (409), and where
+    no worker answers within five seconds (503): then it does not move later either. The run records the move in
+    `interventions`; `moving_to` shows it until it is done. A dry run needs no worker.
+    """
+    migrations, version, renamed = services.migrations, request.version, request.map
+    note_change(version=version, map=renamed or None, reason=request.reason, dry_run=request.dry_run or None)
+    if request.dry_run:
+        response.status_code = 200
+        return make_migration_view(await migrations.preview(caller.customer_id, run_id, version, renamed))
+    return await migrations.start(caller.customer_id, run_id, version, renamed, reason=request.reason, by=caller.name)
 
 
 def require_edit(caller: Caller, replaced: dict[str, bool]) -> None:

@@ -15,6 +15,7 @@ from orchestrator.cli import (
     fmt,
     init,
     keys,
+    migrate,
     record,
     regress,
     repair,
@@ -168,6 +169,7 @@ app.command()(replay.replay)
 app.command()(schema.schema)
 app.add_typer(workflows.app, name="workflows")
 api_command(runs.app)(repair.repair)
+api_command(runs.app)(migrate.migrate)
 app.add_typer(runs.app, name="runs")
 app.add_typer(events.app, name="events")
 app.add_typer(deliveries.app, name="deliveries")

@@ -101,6 +101,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         """orchestrator runs repair order_flow-7k3m set_variables --value '{"rate": 2}'""",
         "orchestrator runs repair order_flow-7k3m set_parameters pay --value @p.json",
     ),
+    "runs migrate": (
+        f"orchestrator runs migrate {RUN} --version 3 --dry-run",
+        "orchestrator runs migrate order_flow-7k3m --version 3 --map pay=charge",
+        "orchestrator runs migrate --workflow order_flow --status waiting --version 3",
+    ),
     "runs send": (f"orchestrator runs send {RUN} approved '{{\"by\": 7}}'",),
     "events send": ("""orchestrator events send order.confirmed '{"total": 12}' --event-key order=7""",),
     "deliveries list": ("orchestrator deliveries list --kind webhook --outcome rejected",),

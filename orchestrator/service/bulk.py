@@ -7,6 +7,7 @@ unless Temporal or the database is unavailable as a whole: then the batch is tri
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -19,6 +20,7 @@ from orchestrator.model.run import RunSummary, format_timestamp
 from orchestrator.reruns.restart import Changes
 from orchestrator.reruns.targets import Target
 from orchestrator.service.background import run_in_background
+from orchestrator.service.migrations import Migrations, VersionReached
 from orchestrator.service.reruns import Reruns
 from orchestrator.service.runs import Operations
 from orchestrator.store.bulk_jobs import (
@@ -39,7 +41,7 @@ from orchestrator.temporal.bulk import IsStopped, name_bulk_queue, run_bulk_work
 from orchestrator.temporal.client.connection import translate_rpc_errors
 
 logger = logging.getLogger(__name__)
-BulkOperation = Literal["cancel", "terminate", "pause", "resume", "resolve", "rerun", "send"]
+BulkOperation = Literal["cancel", "terminate", "pause", "resume", "resolve", "rerun", "send", "migrate"]
 MAX_BATCH = 20
 AT_ONCE = 5
 PAUSE_PACE = 50
@@ -67,10 +69,11 @@ class BulkStatus:
 class Bulk:
     """The jobs of all customers, and the worker that does them while there are any."""
 
-    def __init__(self, jobs: BulkJobs, operations: Operations, reruns: Reruns) -> None:
+    def __init__(self, jobs: BulkJobs, operations: Operations, reruns: Reruns, migrations: Migrations) -> None:
         self.jobs = jobs
         self.operations = operations
         self.reruns = reruns
+        self.migrations = migrations
         self.client = operations.runs.client
         self.queue = name_bulk_queue(operations.runs.settings.task_queue)
         self._wakeup = asyncio.Event()
@@ -261,6 +264,12 @@ class Bulk:
         name, payload = job.options["event"], job.options.get("payload")
         await self.operations.send_event(run.customer_id, run.id, name, payload, f"bulk:{job.id}:{run.id}")
 
+    async def _migrate(self, job: BulkJob, run: RunSummary) -> None:
+        version, renamed = job.options["version"], job.options.get("map", {})
+        with contextlib.suppress(VersionReached):  # a batch that is tried again has moved some of its runs before
+            reason = job.options.get("reason", "")
+            await self.migrations.start(run.customer_id, run.id, version, renamed, reason=reason, by=job.actor)
+
 
 OPERATIONS: Mapping[str, Callable[[Bulk, BulkJob, RunSummary], Awaitable[str | None]]] = {
     "cancel": Bulk._cancel,
@@ -270,6 +279,7 @@ OPERATIONS: Mapping[str, Callable[[Bulk, BulkJob, RunSummary], Awaitable[str | N
     "resolve": Bulk._resolve,
     "rerun": Bulk._rerun,
     "send": Bulk._send,
+    "migrate": Bulk._migrate,
 }
 if set(OPERATIONS) != set(get_args(BulkOperation)):
     raise AssertionError("each operation has a function")

@@ -1,13 +1,17 @@
 """Read histories in processes of their own: the work of a run is what its definition says, so it needs a limit."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from orchestrator.errors import ServerUnavailable
 from orchestrator.reruns.restart import Rerun
 from orchestrator.service.process_pool import Busy, ProcessPool, TooCostly
+from orchestrator.temporal.history.migration_preview import MigrationJob, MigrationPreview, preview_migration
 from orchestrator.temporal.history.reader import FlowReading, read_flows
 from orchestrator.temporal.history.rerun_histories import RerunJob, plan_rerun_from_histories
 
+JobT = TypeVar("JobT")
+ResultT = TypeVar("ResultT")
 PROCESSES = 2
 CPU_SECONDS = 20
 """14,000 events take less than one."""
@@ -23,16 +27,19 @@ class HistoryProcesses:
 
     async def read_flows(self, customer_id: str, histories: Sequence[tuple[str, bytes]]) -> list[FlowReading]:
         """Read histories of a customer; raises ServerUnavailable where that takes too long."""
-        try:
-            return await self.pool.call(customer_id, read_flows, histories)
-        except (Busy, TooCostly) as error:
-            message = "the history of the run cannot be read in time"
-            raise ServerUnavailable(message, hint="try again in a moment") from error
+        return await self._call(customer_id, read_flows, histories)
 
     async def plan_rerun(self, customer_id: str, job: RerunJob) -> Rerun | str:
         """Plan a rerun for a customer; raises ServerUnavailable where that takes too long."""
+        return await self._call(customer_id, plan_rerun_from_histories, job)
+
+    async def preview_migration(self, customer_id: str, job: MigrationJob) -> MigrationPreview:
+        """Look at a move for a customer; raises ServerUnavailable where that takes too long."""
+        return await self._call(customer_id, preview_migration, job)
+
+    async def _call(self, customer_id: str, function: Callable[[JobT], ResultT], job: JobT) -> ResultT:
         try:
-            return await self.pool.call(customer_id, plan_rerun_from_histories, job)
+            return await self.pool.call(customer_id, function, job)
         except (Busy, TooCostly) as error:
             message = "the history of the run cannot be read in time"
             raise ServerUnavailable(message, hint="try again in a moment") from error

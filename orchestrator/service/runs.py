@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from activities.registry import Registry
-from orchestrator.errors import OperationRefused, RunNotFound, ServerUnavailable
+from orchestrator.errors import DefinitionInvalid, OperationRefused, RunNotFound, ServerUnavailable
 from orchestrator.model.run import Intervention, Run, RunSummary
 from orchestrator.service.archiver import decompress_document
 from orchestrator.service.awaited_events import AwaitedEvents, collect_awaited_events
@@ -140,7 +140,7 @@ class Operations:
         return await self._owners.get(run_id, load)
 
     @asynccontextmanager
-    async def _open_operation(self, customer_id: str | None, run_id: str) -> AsyncIterator[None]:
+    async def open_operation(self, customer_id: str | None, run_id: str) -> AsyncIterator[None]:
         """Operate a run; raises OperationRefused where Temporal no longer stores it, because it ended long ago."""
         try:
             await self.require(customer_id, run_id)
@@ -153,17 +153,17 @@ class Operations:
 
     async def cancel(self, customer_id: str | None, run_id: str, reason: str = "", *, by: str = "") -> None:
         """Request the cancellation of a run; `by` is who asks for it."""
-        async with self._open_operation(customer_id, run_id):
+        async with self.open_operation(customer_id, run_id):
             await self.runs.cancel(run_id, reason, by=by)
 
     async def terminate(self, customer_id: str | None, run_id: str, reason: str = "", *, by: str = "") -> None:
         """End a run at once, without compensation; `by` is who asks for it."""
-        async with self._open_operation(customer_id, run_id):
+        async with self.open_operation(customer_id, run_id):
             await self.runs.terminate(run_id, reason, by=by)
 
     async def pause(self, customer_id: str | None, run_id: str, reason: str = "", *, by: str = "") -> None:
         """Pause a run before its next node; raises OperationRefused where it is known to be paused."""
-        async with self._open_operation(customer_id, run_id):
+        async with self.open_operation(customer_id, run_id):
             with contextlib.suppress(ServerUnavailable):  # a run whose history cannot be read in time can be paused
                 if (await self.runs.reader.read_tree(run_id)).paused:
                     raise OperationRefused(f"run {run_id} is paused already")
@@ -171,7 +171,7 @@ class Operations:
 
     async def resume(self, customer_id: str | None, run_id: str, reason: str = "", *, by: str = "") -> None:
         """Resume a paused run."""
-        async with self._open_operation(customer_id, run_id):
+        async with self.open_operation(customer_id, run_id):
             await self.runs.resume(run_id, reason, by=by)
 
     async def send_event(
@@ -190,16 +190,27 @@ class Operations:
         Raises OperationRefused where its plan waits for no such event, and DefinitionInvalid where the payload fits
         no wait.
         """
-        async with self._open_operation(customer_id, run_id):
+        async with self.open_operation(customer_id, run_id):
             try:
-                awaited = await self._awaited.get(run_id, partial(self._read_awaited, run_id))
-                await asyncio.to_thread(awaited.require_fit, name, payload)
+                awaited = await self._require_awaited(run_id, name, payload)
                 if name in awaited.single:
                     await self._require_open_wait(run_id, name, awaited)
                 await self.runs.send_event(run_id, name, payload, key, event_key=event_key, by=by)
             except OperationRefused:  # sent again: it was accepted, and has perhaps ended the wait or the run
                 if key is None or not await self.runs.has_event(run_id, name, key):
                     raise
+
+    async def _require_awaited(self, run_id: str, name: str, payload: Any) -> AwaitedEvents:
+        """Return what a run waits for; raises where the event does not fit, also when it is looked up again."""
+        read = partial(self._read_awaited, run_id)
+        awaited = await self._awaited.get(run_id, read)
+        try:
+            await asyncio.to_thread(awaited.require_fit, name, payload)
+        except (OperationRefused, DefinitionInvalid):
+            self._awaited.pop(run_id)  # the run may have moved to another version since
+            awaited = await self._awaited.get(run_id, read)
+            await asyncio.to_thread(awaited.require_fit, name, payload)
+        return awaited
 
     async def _require_open_wait(self, run_id: str, name: str, awaited: AwaitedEvents) -> None:
         """Raise OperationRefused where all waits for an event have ended."""
@@ -224,7 +235,7 @@ class Operations:
 
     async def resolve(self, customer_id: str | None, run_id: str, step: str, action: str, **resolution: Any) -> str:
         """Resolve a step that waits for an operator, by its ID or that of its node; return the step's ID."""
-        async with self._open_operation(customer_id, run_id):
+        async with self.open_operation(customer_id, run_id):
             return await self.runs.resolve(run_id, step, action, **resolution)
 
     async def repair(
@@ -234,7 +245,7 @@ class Operations:
 
         Raises DefinitionInvalid where an action is given a result that it does not return.
         """
-        async with self._open_operation(customer_id, run_id):
+        async with self.open_operation(customer_id, run_id):
             if request["kind"] == "set_result":
                 recorded = await self.runs.reader.read_recorded_plan(run_id)
                 await asyncio.to_thread(require_valid_result, recorded.plan, self.registry, request)

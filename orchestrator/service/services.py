@@ -23,6 +23,7 @@ from orchestrator.service.graphs import Graphs
 from orchestrator.service.history_processes import HistoryProcesses
 from orchestrator.service.index_writer import IndexWriter
 from orchestrator.service.indexer import Indexer
+from orchestrator.service.migrations import Migrations
 from orchestrator.service.payload_sweeper import PayloadSweeper
 from orchestrator.service.permissions import PermissionReader
 from orchestrator.service.plans import Plans
@@ -80,6 +81,7 @@ class Services:
     operations: Operations
     approvals: Approvals
     reruns: Reruns
+    migrations: Migrations
     bulk: Bulk
     events: Events
     webhooks: Webhooks
@@ -143,6 +145,7 @@ async def open_services(
         archive = Archive(database)
         operations = Operations(runs, index, archive, index_writer, registry, stopping)
         reruns = Reruns(runs, plans, starts, operations)
+        migrations = Migrations(plans, operations)
         workflows = Workflows(definitions, index, plans, reconciler)
         addressed = AddressedEvents(runs, store.AddressedEvents(database), leases)
         events = Events(triggers, plans, deliveries, starts, operations, addressed)
@@ -165,7 +168,8 @@ async def open_services(
                 operations=operations,
                 approvals=Approvals(settings, operations),
                 reruns=reruns,
-                bulk=Bulk(BulkJobs(database), operations, reruns),
+                migrations=migrations,
+                bulk=Bulk(BulkJobs(database), operations, reruns, migrations),
                 events=events,
                 webhooks=Webhooks(triggers, deliveries, events, operations, secrets),
                 indexer=Indexer(runs, index, leases, prober),
@@ -190,6 +194,7 @@ async def run_services(settings: Settings, runs: Runs, registry: Registry) -> As
     processes = HistoryProcesses()
     runs.reader.flows.read_flows = processes.read_flows
     runs.reader.reruns.plan_rerun = processes.plan_rerun
+    runs.reader.migrations.preview_migration = processes.preview_migration
     async with open_services(settings, runs, registry, ProcessPool()) as services, AsyncExitStack() as stack:
         services.archiver.reader.flows.read_flows = processes.read_for_archive
         for work in (

@@ -35,6 +35,11 @@ class TtlCache(Generic[KeyT, ValueT]):
             self._entries[key] = (requested_at, value)
         return value
 
+    def pop(self, key: KeyT) -> None:
+        """Invalidate one entry."""
+        self._writes += 1
+        self._entries.pop(key, None)
+
     def clear(self) -> None:
         """Invalidate the cache after a write."""
         self._writes += 1

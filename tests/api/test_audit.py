@@ -55,6 +55,7 @@ async def prepare(api: httpx.AsyncClient, world: World) -> dict[str, Any]:
     stuck = await start_run(api, {"ask": ASK}, "trigger -> ask")
     await wait_for_status(api, stuck, "waiting")
     ended = (await api.post("/runs", params={"wait": 30}, json={"definition": MADE})).json()["id"]
+    moving = await start_run_of_first_version(api)
     key = (await api.post("/keys", json={"name": "first", "customer_id": "acme"})).json()["id"]
     return {
         "createWorkflow": ({}, MADE | {"id": "new"}),
@@ -75,6 +76,7 @@ async def prepare(api: httpx.AsyncClient, world: World) -> dict[str, Any]:
         "repairRun": ({"run_id": runs["send"]}, {"kind": "set_variables", "variables": {"x": 1}}),
         "sendEvent": ({"run_id": runs["send"], "name": "go"}, None),
         "resolveStep": ({"run_id": stuck}, {"node_id": "ask", "action": "skip"}),
+        "migrateRun": ({"run_id": moving}, {"version": 2}),
         "rerunRun": ({"run_id": ended}, {"from_node": "a"}),
         "sendEventToWorkflows": ({}, {"name": "order.paid", "customer_id": "acme"}),
         "redrivePausedDeliveries": ({}, {"workflow_id": "on-paid"}),
@@ -83,6 +85,18 @@ async def prepare(api: httpx.AsyncClient, world: World) -> dict[str, Any]:
         "rotateKey": ({"key_id": key}, None),
         "revokeKey": ({"key_id": key}, None),
     }
+
+
+async def start_run_of_first_version(api: httpx.AsyncClient) -> str:
+    """Return a run that waits, of a workflow that has been published again since."""
+    definition = make_definition({"a": WAIT}, "trigger -> a") | {"id": "moving"}
+    await api.post("/workflows", json=definition)
+    await api.post("/workflows/moving/activate")
+    run_id = str((await api.post("/workflows/moving/runs")).json()["id"])
+    await api.put("/workflows/moving", json={**definition, "description": "changed"})
+    await api.post("/workflows/moving/activate")
+    await wait_for_status(api, run_id, "waiting")
+    return run_id
 
 
 @pytest.mark.slow

@@ -35,6 +35,7 @@ class Foreign:
             "rollbackWorkflow": {"version": 1},
             "resolveStep": {"node_id": "a", "action": "skip"},
             "repairRun": {"kind": "skip_wait", "node_id": "a"},
+            "migrateRun": {"version": 1},
             "backfillSchedule": {"start_at": "2026-01-01T00:00:00Z", "end_at": "2026-01-01T01:00:00Z"},
         }
         answers = {}

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import httpx
@@ -88,6 +89,40 @@ def test_a_run_is_repaired(dev: Dev, command: InProcess, tmp_path: Path) -> None
     assert (right.code, right.out) == (0, f"run {run_id}: set_result call\n")
     assert ended["steps"][0]["output_data"] == {"by": "hand"}
     assert [(each["kind"], each["reason"]) for each in ended["interventions"]] == [("set_result", "a call")]
+
+
+def write_version(folder: Path, *nodes: str) -> str:
+    """Write a workflow of these waits, one behind the other; return its file."""
+    steps = [{"id": node, "type": "wait", "config": {"event": "go"}} for node in nodes]
+    edges = [{"source": source, "target": target} for source, target in pairwise(["trigger", *nodes])]
+    definition = {"id": "moving", "name": "moving", "trigger": {"type": "manual"}, "nodes": steps, "edges": edges}
+    file = folder / "moving.json"
+    file.write_text(json.dumps(definition))
+    return str(file)
+
+
+def test_a_run_is_moved_to_another_version(dev: Dev, command: InProcess, tmp_path: Path) -> None:
+    command("workflows", "push", "--activate", write_version(tmp_path, "a"))
+    run_id = command("workflows", "start", "moving").out.strip()
+    asyncio.run(wait_for_status(dev, run_id, "waiting"))
+    command("workflows", "push", "--activate", write_version(tmp_path, "b", "c"))
+    wrong = [
+        command("runs", "migrate", run_id, "--version", "2"),
+        command("runs", "migrate", run_id, "--version", "2", "--map", "a"),
+        command("runs", "migrate", run_id, "--version", "2", "--dry-run"),
+    ]
+    shown = command("runs", "migrate", run_id, "--version", "2", "--map", "a=b", "--dry-run")
+    right = command("runs", "migrate", run_id, "--version", "2", "--map", "a=b", "--reason", "c was missing")
+
+    assert [each.code for each in wrong] == [2, 2, 1]
+    assert "error: 'a' is in progress, and version 2 has no such node" in wrong[0].err
+    assert "error: --map 'a' is not OLD=NEW" in wrong[1].err
+    assert wrong[2].out.splitlines()[-1] == "the run would not move from version 1 to version 2"
+    assert shown.code == 0
+    assert shown.out.splitlines()[0].split("\t") == ["a", "", "in progress", "kept", "b"]
+    assert shown.out.splitlines()[-1] == "the run would move from version 1 to version 2"
+    assert (right.code, right.out) == (0, f"run {run_id} moves to version 2 at its next node boundary\n")
+    command("runs", "cancel", run_id)
 
 
 @pytest.mark.parametrize(

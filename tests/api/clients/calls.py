@@ -74,6 +74,7 @@ CALLS = (
     Call("startRun", {**ID, "idempotency_key": "py-1"}, {"input": {"name": "Ada"}}, keeps="run"),
     *(Call(each, RUN) for each in ("pauseRun", "resumeRun")),
     Call("getRun", RUN, until="waiting"),
+    Call("migrateRun", RUN, {"version": 1, "dry_run": True}),
     Call("sendEvent", {**RUN, "name": "go"}, {"by": "Ada"}),
     Call("getRun", RUN, until="completed"),
     *(Call(each, RUN) for each in ("listSteps", "getRunOverview", "streamRun", "drawRun", "explainRun")),

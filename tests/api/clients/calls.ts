@@ -111,6 +111,7 @@ async function callRuns(flow: Definition, failing: Definition): Promise<void> {
   await expectSuccess(api.POST("/api/v1/runs/{run_id}/pause", { params }));
   await expectSuccess(api.POST("/api/v1/runs/{run_id}/resume", { params }));
   await waitForStatus(started.id, "waiting");
+  await expectContent(api.POST("/api/v1/runs/{run_id}/migrate", { params, body: { version: 1, dry_run: true } }));
   const event = { path: { run_id: started.id, name: "go" } };
   await expectSuccess(api.POST("/api/v1/runs/{run_id}/events/{name}", { params: event, body: { by: "Ada" } }));
   await waitForStatus(started.id, "completed");
