@@ -262,14 +262,15 @@ async def test_a_run_that_has_moved_is_rerun_from_a_step_since_but_not_from_one_
     await world.runs.send_event(run_id, "go")
     failed = await world.wait_for_end(run_id)
     plan = world.runs.reader.reruns.plan
-    with pytest.raises(OperationRefused, match="it has moved to version 2 since"):
+    with pytest.raises(OperationRefused, match="a run cannot begin at 'a': it did not run"):
         await plan(customer, run_id, Changes(Target("a")), "again-a")
     again = await world.runs.start(world.runs.prepare_rerun(await plan(customer, run_id, Changes(), f"{run_id}-again")))
     run = await world.wait_for_end(again.id)
 
     assert (failed.status, run.status, run.workflow_version) == ("failed", "completed", 2)
     assert script.list_nodes() == ["a", "b", "c", "c"]
-    assert [step.id for step in run.steps if step.reused] == ["a", "ask", "b"]
+    assert [step.id for step in run.steps if step.reused] == ["ask", "b"]
+    assert [step.id for step in failed.steps] == ["a", "ask", "b", "c"]
 
 
 async def test_a_move_that_does_not_fit_is_refused_with_all_reasons(world: World) -> None:

@@ -109,6 +109,8 @@ class _HistoryLoader:
                 if error.status != RPCStatusCode.NOT_FOUND:
                     raise
                 return
+            if (await asyncio.to_thread(_read_start, history))[1]["plan"] != request["plan"]:
+                return  # the run has moved to another version since: a walk through it begins with that
             self.histories[workflow_id] = ((name, history), *self.histories[workflow_id])
 
     async def load_next(self, workflow_id: str) -> None:

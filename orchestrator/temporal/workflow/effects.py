@@ -314,14 +314,12 @@ class TemporalEffects:
 
     def _is_long_enough(self) -> bool:
         """Return whether the run is to continue as new: its history is long enough, or it moves to another version."""
-        return self.is_moving or (
-            self._nodes_total >= self._next_try_at
-            and (
-                self._local_actions + self.segments.count >= MAX_LOCAL_ACTIONS
-                or self._cost_total >= MAX_COST
-                or workflow.info().is_continue_as_new_suggested()
-            )
+        is_long = (
+            self._local_actions + self.segments.count >= MAX_LOCAL_ACTIONS
+            or self._cost_total >= MAX_COST
+            or workflow.info().is_continue_as_new_suggested()
         )
+        return self.is_moving or (is_long and self._nodes_total >= self._next_try_at)
 
     async def _yield_to_server(self) -> None:
         """End the workflow task with a short timer, shared by all paths of the flow."""
