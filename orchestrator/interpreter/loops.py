@@ -190,7 +190,9 @@ async def _run_iteration(run: NodeRun, node: Loop, inner: ScopeRun) -> Iteration
             raise to_step_failure(error, node.id) from error
         failure = build_error_document(to_step_failure(error, None), run.effects.now())
         await undo_scope(run, inner.path)
+        run.state.forget_rewinds(inner.path)
         return IterationResult(error=failure.to_json(), exits=tuple(inner.frame.exits))
+    run.state.forget_rewinds(inner.path)
     return IterationResult(collected, exits=tuple(inner.frame.exits))
 
 

@@ -34,7 +34,7 @@ class RunState:
     compensations: list[PendingCompensation] = field(default_factory=list)
     """To call if the run fails, in order of completion."""
     rewinds: dict[str, int] = field(default_factory=dict)
-    """How often each `retry_from` has gone back, by `<path>/<node id>`."""
+    """How often each `retry_from` has gone back, by `<path>/<node id>`, in passes that have not ended."""
     started: int = 0
     """Number of steps started, including those dropped by going back."""
     completed: int = 0
@@ -115,6 +115,11 @@ class RunState:
         """Return the position of a wait that begins now among all of the flow."""
         self.turns += 1
         return self.turns
+
+    def forget_rewinds(self, path: str) -> None:
+        """Forget how often a pass has gone back that has ended: a long loop would carry this for each iteration."""
+        if self.rewinds:
+            self.rewinds = {key: count for key, count in self.rewinds.items() if not key.startswith(f"{path}/")}
 
     def iterate_data(self) -> Iterator[Data]:
         """Yield the data of the flow, and of each concurrent iteration and inline branch in progress."""

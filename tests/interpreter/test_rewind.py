@@ -1,9 +1,17 @@
 """Which steps remain on the record after going back to a node."""
 
+import asyncio
 from typing import Any
 
-from orchestrator.model.run import Run
-from orchestrator.simulator.simulate import simulate
+import pytest
+
+from orchestrator.interpreter.execute import execute
+from orchestrator.interpreter.state import RunState
+from orchestrator.model.run import Run, RunInfo
+from orchestrator.planner.planner import check
+from orchestrator.simulator.effects import SimulatedEffects, Simulation
+from orchestrator.simulator.simulate import EPOCH, simulate
+from tests.golden import read_definition
 
 FAILS_ONCE = [{"error": {"message": "down", "recoverable": False}}, {"output": {}}]
 
@@ -55,6 +63,30 @@ def test_a_branch_that_goes_back_keeps_the_steps_of_its_siblings() -> None:
     assert run.status == "completed"
     assert {step.id for step in run.steps} == {"fork", "fork[0]/a#2", "fork[0]/pause#2", "fork[0]/call#2", "fork[1]/b"}
     assert (run.steps_completed, run.steps_total) == (5, 5)
+
+
+@pytest.mark.parametrize("max_concurrency", [1, 3])
+def test_iterations_that_have_ended_leave_no_count_of_how_often_they_went_back(max_concurrency: int) -> None:
+    """A long loop carried one for each iteration over continue-as-new."""
+    nodes = {
+        "each": {
+            "type": "loop",
+            "collection": 3,
+            "body": ["a", "call"],
+            "config": {"max_concurrency": max_concurrency},
+        },
+        "a": {"type": "set", "config": {"x": 1}},
+        "call": call("a"),
+    }
+    plan = check(read_definition({"nodes": nodes, "edges": ("trigger -> each", "a -> call")}, "each", "each")).require()
+    info = RunInfo(id="simulated")
+    failures = {f"each[{index}]/call": FAILS_ONCE[0] for index in range(3)}
+    simulation = Simulation(EPOCH, {"http.request": FAILS_ONCE[1]}, [], results=failures)
+    state = RunState.new(plan, info, run_input=None, trigger=None, now=EPOCH)
+    asyncio.run(execute(plan, info, state, SimulatedEffects(simulation, plan, info, state)))
+
+    assert (state.status, state.dropped) == ("completed", 3 * 2)
+    assert state.rewinds == {}
 
 
 def test_an_inherited_variable_is_not_an_output_after_going_back() -> None:
