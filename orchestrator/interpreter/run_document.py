@@ -81,15 +81,10 @@ def derive_status(state: RunState) -> Status:
     """Return the status of the run: `waiting` when every open step waits."""
     if state.status != "running":
         return state.status
-    leaves = [
-        step for step in state.open.values() if step.status != "running" or not has_open_steps_inside(state, step)
-    ]
+    # Loops and parallels with open steps inside run because of these.
+    owners = {find_owner(step.path) for step in state.open.values()}
+    leaves = [step for step in state.open.values() if step.status != "running" or step.id not in owners]
     return "waiting" if leaves and all(step.status == "waiting" for step in leaves) else "running"
-
-
-def has_open_steps_inside(state: RunState, step: Step) -> bool:
-    """Return whether a step is a loop or a parallel with open steps inside."""
-    return any(find_owner(other.path) == step.id for other in state.open.values())
 
 
 def build_run_document(plan: Plan, info: RunInfo, state: RunState) -> Run:

@@ -3,11 +3,14 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from orchestrator.interpreter.run_document import MAX_SCHEMA_BYTES, describe_waits
+import pytest
+
+from orchestrator.interpreter import run_document
+from orchestrator.interpreter.run_document import MAX_SCHEMA_BYTES, build_run_document, describe_waits
 from orchestrator.interpreter.state import RunState
 from orchestrator.interpreter.step_record import Step
 from orchestrator.model.plan import Plan
-from orchestrator.model.run import ErrorDocument, RunInfo
+from orchestrator.model.run import ErrorDocument, RunInfo, find_owner
 from orchestrator.planner import plan
 
 INFO = RunInfo(id="r")
@@ -71,3 +74,26 @@ def test_schemas_of_many_waits_do_not_fill_the_document() -> None:
     waits = describe_waits(planned, make_state(planned, **{f"pay_{index}": wait for index in range(9)}))
 
     assert ["schema" in each for each in waits] == [True, True, *[False] * 7]
+
+
+def test_the_work_of_a_document_grows_with_the_open_steps_and_not_with_their_square(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each open step was compared with all others: a map of 1,000 items in progress took a million looks at a path."""
+    looks: list[str] = []
+
+    def count_looks(path: str) -> str:
+        looks.append(path)
+        return find_owner(path)
+
+    monkeypatch.setattr(run_document, "find_owner", count_looks)
+    planned = make_plan(SCHEMA)
+    state = make_state(planned)
+    state.open["each"] = Step("each", "each", "", "running", BEGIN)
+    for index in range(1_000):
+        outer, inner = f"each[{index}]/both", f"each[{index}]/both[1]/call"
+        state.open[outer] = Step(outer, "both", f"each[{index}]", "running", BEGIN)
+        state.open[inner] = Step(inner, "call", f"each[{index}]/both[1]", "waiting", BEGIN)
+
+    assert build_run_document(planned, INFO, state).status == "waiting"
+    assert len(looks) == len(state.open)
