@@ -1,10 +1,15 @@
-"""Run the benchmarks: `python -m benchmarks [--quick] [--service | --fairness | --lists | --archive] [--json]`."""
+"""Run the benchmarks: `python -m benchmarks [--quick | --full] [PART] [--json]`.
+
+PART is one of `--service`, `--fairness`, `--lists`, `--archive` and `--loops`. `--full` adds loops of 100,000 steps and
+of a million fused ones.
+"""
 
 import asyncio
 import atexit
 import json
 import sys
 import time
+from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
@@ -13,6 +18,7 @@ from rich.table import Table
 from benchmarks.archive import measure_archive
 from benchmarks.durable import Compared, compare_all
 from benchmarks.fairness import measure_fairness
+from benchmarks.long_loops import LoopCost, measure_loops
 from benchmarks.pure import measure_actions, measure_conditions, measure_planning
 from benchmarks.run_lists import ListTime, measure_lists
 from benchmarks.service import measure_service
@@ -30,6 +36,10 @@ def main() -> None:
     if "--lists" in sys.argv:
         print_lists(asyncio.run(measure_lists(quick)))
         return
+    full = "--full" in sys.argv
+    if "--loops" in sys.argv:
+        print_loops(asyncio.run(measure_loops(quick=quick, full=full)))
+        return
     size = 20_000 if quick else 100_000
     pure = {
         "planning 10,000 nodes (s)": measure_planning(10_000),
@@ -38,10 +48,13 @@ def main() -> None:
     }
     service = asyncio.run(measure_service(quick))
     compared = [] if "--service" in sys.argv else asyncio.run(compare_all(quick))
+    loops = [] if "--service" in sys.argv else asyncio.run(measure_loops(quick=quick, full=full))
     if "--json" in sys.argv:
-        print(json.dumps({"pure": pure, "service": service, "durable": [build_row(one) for one in compared]}, indent=2))
+        rows = {"durable": [build_row(one) for one in compared], "loops": [asdict(one) for one in loops]}
+        print(json.dumps({"pure": pure, "service": service, **rows}, indent=2))
     else:
         print_results(pure | service, compared)
+        print_loops(loops)
 
 
 def print_lists(times: list[ListTime]) -> None:
@@ -53,6 +66,19 @@ def print_lists(times: list[ListTime]) -> None:
     Console().print(table)
     for each in ordered[:3]:
         Console().print(f"{each.name}\n{each.plan}", markup=False, highlight=False)
+
+
+def print_loops(costs: list[LoopCost]) -> None:
+    """Print what long loops have cost."""
+    table = Table("loop", "passes", "a second", "MB", "half", "end", "events", "bytes each", box=None, pad_edge=False)
+    for one in costs:
+        memory = (f"{size:,.0f}" for size in (one.memory.start, one.memory.half, one.memory.end))
+        pace = f"{one.passes / one.seconds:,.0f}"
+        table.add_row(one.kind, f"{one.passes:,}", pace, *memory, f"{one.events:,}", f"{one.bytes_each:,.0f}")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    if costs:
+        Console().print(table)
 
 
 def build_row(one: Compared) -> dict[str, Any]:

@@ -4,6 +4,8 @@ import asyncio
 import statistics
 import tempfile
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -52,6 +54,13 @@ class Compared:
 
 async def compare_all(quick: bool) -> list[Compared]:
     """Measure every case."""
+    async with open_worker() as client:
+        return [await compare_case(client, case) for case in list_cases(quick)]
+
+
+@asynccontextmanager
+async def open_worker() -> AsyncIterator[Client]:
+    """Open a server and a worker for definitions and hand-written workflows; yield a client."""
     registry = Registry()
     registry.add(echo.__orchestrator_action__)  # type: ignore[attr-defined]  # set by @action
     with tempfile.TemporaryDirectory() as home:
@@ -70,7 +79,7 @@ async def compare_all(quick: bool) -> list[Compared]:
                 max_eager_activity_reservations_per_workflow_task=EAGER_ACTIVITIES,
                 sticky_queue_schedule_to_start_timeout=timedelta(seconds=STICKY_SECONDS),
             ):
-                return [await compare_case(client, case) for case in list_cases(quick)]
+                yield client
 
 
 async def compare_case(client: Client, case: Case) -> Compared:
