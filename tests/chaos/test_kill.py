@@ -10,17 +10,20 @@ import pytest
 from orchestrator.model.run import Run
 from orchestrator.planner.planner import check
 from orchestrator.settings import Settings
+from orchestrator.store.home import locate_payloads
 from orchestrator.temporal.client.connection import connect
 from orchestrator.temporal.client.runs import Runs
 from tests.chaos.killed_processes import PATIENCE, Dev, Effects, start_dev
 
 pytestmark = pytest.mark.chaos
 DELAY_SECONDS = 12
+TEXT = "0123456789abcdef" * 16_384
+"""Large enough to be stored outside of Temporal."""
 
 
 def make_definition(url: str) -> dict[str, Any]:
     def post(name: str, **more: Any) -> dict[str, Any]:
-        config = {"method": "POST", "url": f"{url}/{name}", "json": {"n": "{{ input.n }}"}, "timeout_seconds": 60}
+        config = {"method": "POST", "url": f"{url}/{name}", "json": "{{ input }}", "timeout_seconds": 60}
         return {"id": name, "type": "action", "action": "http.request", "config": config, **more}
 
     nodes = [
@@ -31,15 +34,15 @@ def make_definition(url: str) -> dict[str, Any]:
         post("left"),
         post("right"),
         post("after"),
-        {"id": "end", "type": "end", "config": {"output": {"first": "{{ body.done }}", "n": "{{ input.n }}"}}},
+        {"id": "end", "type": "end", "config": {"output": {"first": "{{ body.done }}", "input": "{{ input }}"}}},
     ]
     row = ["trigger", "before", "slow", "sleep", "both", "after", "end"]
     edges = [{"source": a, "target": b} for a, b in pairwise(row)]
     return {"id": "chaos", "name": "Chaos", "trigger": {"type": "manual"}, "nodes": nodes, "edges": edges}
 
 
-async def open_runs(dev: Dev) -> Runs:
-    settings = Settings(temporal_address=dev.temporal_address)
+async def open_runs(dev: Dev, home: Path) -> Runs:
+    settings = Settings(temporal_address=dev.temporal_address, payload_store=locate_payloads(home))
     return Runs(await connect(settings), settings)
 
 
@@ -57,22 +60,22 @@ async def test_a_run_survives_when_every_process_is_killed(effects: Effects, dev
     effects.slow_once.add("/slow")
     home = tmp_path / "home"
     devs.append(await start_dev(home))
-    runs = await open_runs(devs[-1])
-    started = await runs.start(runs.prepare(check(make_definition(effects.url)).require(), input_data={"n": 7}))
+    runs = await open_runs(devs[-1], home)
+    started = await runs.start(runs.prepare(check(make_definition(effects.url)).require(), input_data={"text": TEXT}))
 
     await effects.until("/slow")
     devs[-1].kill_worker()
     await devs[-1].process.wait()
     devs.append(await start_dev(home))
-    waiting = await wait_for_waiting(await open_runs(devs[-1]), started.id)
+    waiting = await wait_for_waiting(await open_runs(devs[-1], home), started.id)
     devs[-1].kill_everything()
     await devs[-1].process.wait()
     devs.append(await start_dev(home))
     async with asyncio.timeout(PATIENCE):
-        run = await (await open_runs(devs[-1])).reader.wait_for_result(started.id)
+        run = await (await open_runs(devs[-1], home)).reader.wait_for_result(started.id)
 
     assert run.status == "completed"
-    assert run.output == {"first": "/before", "n": 7}
+    assert run.output == {"first": "/before", "input": {"text": TEXT}}
     assert sorted(effects.done.values()) == ["/after", "/before", "/left", "/right", "/slow"]
     assert effects.asked.count("/slow") >= 2
     assert waiting.status == "waiting"

@@ -20,9 +20,10 @@ from temporalio.converter import (
     StorageDriverWorkflowInfo,
 )
 
+from orchestrator.settings import Settings
 from orchestrator.temporal.payload_store import bucket
 from orchestrator.temporal.payload_store.bucket import Bucket
-from orchestrator.temporal.payload_store.driver import PayloadDriver
+from orchestrator.temporal.payload_store.driver import PayloadDriver, build_data_converter
 from orchestrator.temporal.payload_store.folder import Folder
 from orchestrator.temporal.payload_store.objects import (
     Objects,
@@ -32,8 +33,10 @@ from orchestrator.temporal.payload_store.objects import (
     encode_name,
     find_owner,
 )
+from orchestrator.temporal.payload_store.references import load_payloads
 
 TEXT = b"x" * 100_000
+DIGEST = "1ea55dbd2ca6d0ad5668ce4c54439c58bf6b347151a2764d19decc7cb7288e1f"
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +127,24 @@ async def test_a_damaged_payload_is_an_error_and_not_another_value(tmp_path: Pat
 
     with pytest.raises(PayloadUnavailable, match="is damaged"):
         await PayloadDriver(folder).retrieve(StorageDriverRetrieveContext(), [StorageDriverClaim({"key": key})])
+
+
+async def test_references_in_recorded_histories_can_be_read_by_later_releases(tmp_path: Path) -> None:
+    """As version 1.35 of the SDK writes them: its format is a preview, and has changed before."""
+    payload = Payload(metadata={"encoding": b"json/plain"}, data=b'{"text":"a"}')
+    content = payload.SerializeToString(deterministic=True)
+    key = "default/order-1/" + sha256(content).hexdigest()
+    reference = Payload(
+        metadata={"encoding": b"json/protobuf", "messageType": b"temporal.api.sdk.v1.ExternalStorageReference"},
+        data=f'{{"claimData":{{"key":"{key}"}},"driverName":"orchestrator"}}'.encode(),
+    )
+    reference.external_payloads.add().size_bytes = len(content)
+    converter = build_data_converter(Settings(payload_store=str(tmp_path)))
+    Folder(tmp_path).write(key, content)
+
+    assert await converter.decode([reference]) == [{"text": "a"}]
+    assert await load_payloads([reference], converter) == [payload]
+    assert key == "default/order-1/" + DIGEST
 
 
 @pytest.mark.parametrize("name", ["..", ".", ".hidden", "a/b", "ä", "a=b", "%2F", "order-1~x"])

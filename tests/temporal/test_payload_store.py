@@ -9,7 +9,8 @@ import pytest
 
 from orchestrator.errors import ServerUnavailable
 from orchestrator.temporal.devserver import DevServer
-from orchestrator.temporal.payload_store.driver import build_data_converter
+from orchestrator.temporal.payload_store.driver import build_data_converter, get_driver
+from orchestrator.temporal.payload_store.folder import Folder
 from orchestrator.temporal.payload_store.objects import encode_name
 from orchestrator.temporal.replay import replay
 from tests.temporal.world import World, make_plan, open_world
@@ -19,6 +20,8 @@ pytestmark = pytest.mark.temporal
 MEGABYTES = 3
 TEXT = "0123456789abcdef" * (MEGABYTES * 65_536)
 FUSED = {"execution": "local"}
+ACTION_INPUT, RESULT, OUTPUT = 2, 3, 5
+"""Order of what a run with one action stores, whose first attempt dies: its input is 1, the second result 4."""
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +133,50 @@ async def test_events_of_several_megabytes_reach_a_run(large: World) -> None:
     assert run.status == "completed"
     assert TEXT in json.dumps(run.output)
     assert (await large.runs.find_event_sender(run_id, "data", {"text": TEXT})) is not None
+
+
+class DyingObjects(Folder):
+    """Objects of which some are stored and never reported, as by a process that dies in that moment."""
+
+    def __init__(self, root: Path, deaths: tuple[int, ...]) -> None:
+        super().__init__(root)
+        self.deaths = deaths
+        """Which new contents are not reported the first time, counted from 1."""
+        self.seen: list[str] = []
+
+    def write(self, key: str, content: bytes) -> None:
+        super().write(key, content)
+        if key not in self.seen:
+            self.seen.append(key)
+            if len(self.seen) in self.deaths:
+                raise OSError("killed")
+
+
+async def test_a_process_that_dies_after_storing_and_before_recording_loses_nothing(
+    server: DevServer, tmp_path: Path
+) -> None:
+    """The workflow task, or the attempt at the action, is made again; it stores the same objects."""
+    nodes = {
+        "one": {
+            "type": "action",
+            "action": "work",
+            "config": {"text": "{{ input.text }}"},
+            "retry": {"maximum_attempts": 3, "initial_interval": 0.05},
+        },
+        "end": {"type": "end", "config": {"output": {"text": "{{ steps.one.output.text }}", "all": True}}},
+    }
+    async with open_world(server, queue="dying", payload_store=str(tmp_path)) as dying:
+        driver = get_driver(dying.client.data_converter)
+        assert driver is not None
+        driver.objects = objects = DyingObjects(tmp_path, (ACTION_INPUT, RESULT, OUTPUT))
+        customer, script = dying.script({"work": {"output": {"text": "{{ params.text }}", "ok": True}}})
+        plan = make_plan(nodes, "trigger -> one", "one -> end", customer=customer)
+        run = await dying.run(plan, {"text": TEXT[:100_000]})
+
+    assert (run.status, run.complete) == ("completed", True)
+    assert run.output == {"text": TEXT[:100_000], "all": True}
+    assert len(objects.seen) == len(list_objects(tmp_path, run.id)) == OUTPUT
+    assert [call["attempt"] for call in script.calls] == [1, 2]
 
 
 async def test_a_reader_without_the_store_says_what_it_lacks(large: World, world: World) -> None:
