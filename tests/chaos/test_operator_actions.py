@@ -28,8 +28,20 @@ ACTIONS = 8
 PATIENCE = 240.0
 ITEMS = 3
 REPAIRS = ({"kind": "set_variables", "variables": {"x": 1}}, {"kind": "skip_wait", "node_id": "hear"})
-VERBS = ("pause", "resume", "events/go", "interventions", "bulk pause", "bulk resume", "cancel")
-WEIGHTS = (8, 8, 4, 6, 2, 2, 1)
+RESOLUTIONS = ({"action": "skip"}, {"action": "fallback", "value": 7}, {"action": "retry"})
+VERBS = {
+    "pause": 8,
+    "resume": 8,
+    "events/go": 4,
+    "interventions": 6,
+    "resolve": 8,
+    "bulk pause": 2,
+    "bulk resume": 2,
+    "cancel": 2,
+    "terminate": 1,
+    "rerun": 5,
+}
+"""What is done to runs, and how often in comparison."""
 
 
 def make_definition(url: str) -> dict[str, Any]:
@@ -46,7 +58,10 @@ def make_definition(url: str) -> dict[str, Any]:
         {"id": "hear", "type": "wait", "config": {"event": "go"}},
         post("last"),
     ]
-    row = ["trigger", "first", "each", "both", "last"]
+    closed = {"url": "http://127.0.0.1:1/closed", "timeout_seconds": 60}
+    closed_door = {"id": "door", "type": "action", "action": "http.request", "config": closed}
+    nodes.append({**closed_door, "on_error": "pause", "retry": {"maximum_attempts": 1}})
+    row = ["trigger", "first", "each", "both", "door", "last"]
     edges = [{"source": a, "target": b} for a, b in pairwise(row)]
     return {"id": "operated", "name": "Operated", "trigger": {"type": "manual"}, "nodes": nodes, "edges": edges}
 
@@ -58,18 +73,29 @@ def list_effects(number: int) -> set[str]:
 
 
 async def operate(api: httpx.AsyncClient, run_id: str, chance: random.Random, done: Counter[str]) -> None:
-    """Do something to a run again and again; the API is gone after a while."""
+    """Do something to a run, or to the rerun of it, again and again; the API is gone after a while."""
     for _ in range(ACTIONS):
-        (verb,) = chance.choices(VERBS, WEIGHTS)
+        (verb,) = chance.choices(list(VERBS), list(VERBS.values()))
         with contextlib.suppress(httpx.HTTPError):
-            if verb.startswith("bulk "):
-                body = {"operation": verb.removeprefix("bulk "), "filter": {"ids": [run_id]}}
-                answer = await api.post("/bulk", json=body)
-            else:
-                body = chance.choice(REPAIRS) if verb == "interventions" else None
-                answer = await api.post(f"/runs/{run_id}/{verb}", json=body)
+            answer = await act(api, run_id, verb, chance)
             done[f"{verb}: {answer.status_code}"] += 1
+            if verb == "rerun" and answer.status_code == 202:
+                run_id = str(answer.json()["id"])
         await asyncio.sleep(chance.random() * 0.4)
+
+
+async def act(api: httpx.AsyncClient, run_id: str, verb: str, chance: random.Random) -> httpx.Response:
+    body: dict[str, Any] | None = None
+    match verb:
+        case "bulk pause" | "bulk resume":
+            body = {"operation": verb.removeprefix("bulk "), "filter": {"ids": [run_id]}}
+            return await api.post("/bulk", json=body)
+        case "interventions":
+            body = dict(chance.choice(REPAIRS))
+        case "resolve":
+            body = {"node_id": "door", **chance.choice(RESOLUTIONS)}
+    # Of two reruns of one run, each would do what the run has not done.
+    return await api.post(f"/runs/{run_id}/{verb}", json=body, headers={"Idempotency-Key": f"{verb} {run_id}"})
 
 
 async def finish(api: httpx.AsyncClient, run_id: str) -> dict[str, Any]:
@@ -82,7 +108,18 @@ async def finish(api: httpx.AsyncClient, run_id: str) -> dict[str, Any]:
                     return dict(answer.json())
                 await api.post(f"/runs/{run_id}/resume")
                 await api.post(f"/runs/{run_id}/events/go", headers={"Idempotency-Key": "finish"})
+                await api.post(f"/runs/{run_id}/resolve", json={"node_id": "door", "action": "skip"})
             await asyncio.sleep(0.2)
+
+
+async def finish_all(api: httpx.AsyncClient, run_id: str) -> list[dict[str, Any]]:
+    """Bring a run and its reruns to their ends; return their documents."""
+    ended, run_ids = [], [run_id]
+    while run_ids:
+        run = await finish(api, run_ids.pop())
+        ended.append(run)
+        run_ids += run["reruns"]
+    return ended
 
 
 def open_api(dev: Dev) -> httpx.AsyncClient:
@@ -110,15 +147,42 @@ async def test_operated_runs_survive_a_kill_at_any_moment(
         await asyncio.gather(*operators)
     devs.append(await start_dev(tmp_path / "home"))
     async with open_api(devs[-1]) as api:
-        ended = await asyncio.gather(*(finish(api, run_id) for run_id in ids))
+        chains = await asyncio.gather(*(finish_all(api, run_id) for run_id in ids))
     settings = Settings(temporal_address=devs[-1].temporal_address)
     runs = Runs(await connect(settings), settings)
-    differences = [await replay(run_id, await runs.reader.export_history(run_id)) for run_id in ids]
+    ended = [run for chain in chains for run in chain]
+    differences = {run["id"]: await replay(run["id"], await runs.reader.export_history(run["id"])) for run in ended}
     print(f"round {number}: {kill.__name__}, {dict(done)}, {Counter(run['status'] for run in ended)}")
 
     assert {run["status"] for run in ended} <= {"completed", "cancelled"}
-    assert differences == [None] * RUNS
+    assert {name: difference for name, difference in differences.items() if difference is not None} == {}
     assert max(Counter(effects.done.values()).values(), default=1) == 1, "each effect has one idempotency key"
-    for index, run in enumerate(ended):
-        if run["status"] == "completed":
+    for index, chain in enumerate(chains):
+        if "completed" in {run["status"] for run in chain}:
             assert list_effects(index) <= set(effects.done.values())
+
+
+async def test_a_rerun_survives_a_kill_in_its_middle(effects: Effects, devs: list[Dev], tmp_path: Path) -> None:
+    """What the cancelled run had done stays done, and the request that was under way keeps its key."""
+    effects.slow_once |= {"/0-part-1", "/0-last"}
+    devs.append(await start_dev(tmp_path / "home"))
+    async with open_api(devs[-1]) as api:
+        body = {"definition": make_definition(effects.url), "input": {"n": 0}}
+        run_id = str((await api.post("/runs", json=body)).json()["id"])
+        await effects.until("/0-part-1")
+        await api.post(f"/runs/{run_id}/cancel")
+        cancelled = await finish(api, run_id)
+        rerun_id = str((await api.post(f"/runs/{run_id}/rerun")).json()["id"])
+        ending = asyncio.create_task(finish(api, rerun_id))
+        await effects.until("/0-last")
+        devs[-1].kill_worker()
+        await devs[-1].process.wait()
+        ending.cancel()
+    devs.append(await start_dev(tmp_path / "home"))
+    async with open_api(devs[-1]) as api:
+        run = await finish(api, rerun_id)
+
+    assert (cancelled["status"], run["status"]) == ("cancelled", "completed")
+    assert sorted(effects.done.values()) == sorted(list_effects(0))
+    assert [effects.asked.count(f"/0-{name}") for name in ("first", "part-0", "part-1", "part-2")] == [1, 1, 2, 1]
+    assert [step["id"] for step in run["steps"] if step["reused"]] == ["first", "each[0]/part"]
