@@ -26,6 +26,8 @@ from orchestrator.errors import OperationRefused, RunNotFound, ServerUnavailable
 from orchestrator.model.plan import Plan
 from orchestrator.model.run import ENDED, RepairKind, Run
 from orchestrator.planner.planner import check
+from orchestrator.reruns.restart import Changes
+from orchestrator.reruns.targets import Target
 from orchestrator.simulator.simulate import simulate
 from orchestrator.temporal.client.runs import Runs
 from orchestrator.temporal.devserver import run_dev_server
@@ -191,6 +193,53 @@ async def compare_with_simulator(short: World, graphs: Sequence[Generated]) -> C
     counts |= await run_all(compare, len(graphs))
     await require_replays(executions)
     return counts
+
+
+async def test_random_runs_are_rerun_from_any_step_as_on_the_simulator(short: World) -> None:
+    """Actions always answer the same, so a rerun ends as the run that it continues."""
+    graphs = [
+        replace(graph, answers={name: answers[:1] for name, answers in graph.answers.items()})
+        for graph in draw_graphs(MOST)
+    ]
+    counts: Counter[str] = Counter()
+
+    async def rerun(number: int) -> None:
+        graph, chance = graphs[number], random.Random(SEED * 1_000 + number)
+        actions = graph.mocks | {"undo": {"output": {}}}
+        customer, script = short.script(actions)
+        plan = check(graph.definition | {"customer_id": customer}).require()
+        expected = simulate(plan, input=build_input(number), actions=actions)
+        old = await short.run(plan, build_input(number))
+        steps = [step for step in old.steps if "#" not in step.id and not step.id.endswith("/compensate")]
+        if is_limited(expected) or not steps:
+            return
+        chosen, called = chance.choice(steps), len(script.calls)
+        changes = Changes(Target(chosen.node_id, chosen.path or None))
+        try:
+            planned = await short.runs.reader.reruns.plan("", old.id, changes, f"{old.id}-again")
+        except OperationRefused:
+            counts["refused"] += 1
+            return
+        started = await short.runs.start(short.runs.prepare_rerun(planned))
+        run = await short.wait_for_end(started.id)
+        where = f"seed {SEED}, graph {number}, from {chosen.id}: {json.dumps(graph.definition)}"
+        assert find_difference(simplify_end(expected), simplify_end(run)) is None, where
+        counts[run.status] += 1
+        counts["from inside an iteration or a branch"] += "[" in chosen.id
+        counts["calls that were saved"] += max(2 * called - len(script.calls), 0)
+
+    counts |= await run_all(rerun)
+    report("reruns", counts)
+
+    assert counts["completed"] >= 5
+    assert counts["from inside an iteration or a branch"] > 0
+
+
+def simplify_end(run: Run) -> Any:
+    """Return how a run ended, and with what; the record of a rerun has other steps, and may say more of failures."""
+    document = simplify(run)
+    shown = ("status", "output", "context") if run.status == "completed" else ("status",)
+    return {name: document[name] for name in shown}
 
 
 def begins_inside_fork(execution: tuple[str, str]) -> bool:
