@@ -85,7 +85,9 @@ class Settings(BaseSettings):
         None, description="URL of the HTTP API that commands talk to. Default: that of a running `dev`."
     )
     api_key: SecretStr | None = Field(None, description="API key of commands.")
-    max_body_bytes: int = Field(1_048_576, ge=1, description="Maximum size of a request body, in bytes.")
+    max_body_bytes: int = Field(
+        1_048_576, ge=1, description="Maximum size of a request body, in bytes. Default in `dev`: 8 MiB."
+    )
     public_url: str | None = Field(
         None,
         description="URL under which people reach this API, for the links of approvals. Default in `dev` and `server`: "

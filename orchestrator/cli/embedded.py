@@ -30,6 +30,8 @@ from orchestrator.temporal.payload_store.driver import build_data_converter
 from orchestrator.temporal.worker import run_worker
 
 UI_SECONDS = 20.0
+BODY_BYTES = 8 * 1_048_576
+"""Limit of requests to the API of `dev`: as large as the values that its payload store takes."""
 
 
 class HomeInUseError(OrchestratorError):
@@ -64,6 +66,7 @@ async def run_embedded(
     await stop_leftover_server(settings.home)
     _require_free_port(port, "--temporal-port")
     _require_free_port(ui_port, "--ui-port")
+    is_body_limited = "max_body_bytes" in settings.model_fields_set
     payload_store = settings.payload_store or locate_payloads(settings.home)
     converter = build_data_converter(settings.model_copy(update={"payload_store": payload_store}))
     async with (
@@ -79,6 +82,7 @@ async def run_embedded(
                 "temporal_api_key": None,
                 "ui_url": ui_url,
                 "payload_store": payload_store,
+                "max_body_bytes": settings.max_body_bytes if is_body_limited else BODY_BYTES,
                 "approval_secret": settings.approval_secret or SecretStr(read_approval_secret(settings.home)),
                 "http_blocked_ports": (*settings.http_blocked_ports, *own_ports),
             }

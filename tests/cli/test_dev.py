@@ -68,6 +68,25 @@ async def test_the_ready_file_has_all_addresses(dev: Dev) -> None:
     assert is_alive(ready_file["pids"]["temporal"])
 
 
+async def test_a_run_of_several_megabytes_needs_no_settings(dev: Dev) -> None:
+    end = {"id": "end", "type": "end", "config": {"output": "{{ input }}"}}
+    definition = {"id": "large", "name": "Large", "trigger": {"type": "manual"}, "nodes": [end]}
+    definition["edges"] = [{"source": "trigger", "target": "end"}]
+    text = "0123456789abcdef" * 196_608
+    async with httpx.AsyncClient(base_url=f"{dev.ready['api']}/api/v1", timeout=SECONDS) as api:
+        answer = await api.post("/runs", json={"definition": definition, "input": {"text": text}})
+        async with asyncio.timeout(SECONDS):
+            while (run := (await api.get(f"/runs/{answer.json()['id']}")).json()).get("status") not in (
+                "completed",
+                "failed",
+            ):
+                await asyncio.sleep(0.1)
+
+    assert run["status"] == "completed", run["failure"]
+    assert run["output"] == {"text": text}
+    assert list((Path(dev.env["ORCHESTRATOR_HOME"]) / "payloads" / "default" / run["id"]).iterdir())
+
+
 async def test_the_state_folder_is_private(dev: Dev) -> None:
     home = Path(dev.env["ORCHESTRATOR_HOME"])
     modes = {file.name: oct(file.stat().st_mode & 0o777) for file in (home, *home.iterdir())}
