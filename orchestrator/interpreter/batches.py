@@ -25,6 +25,7 @@ from orchestrator.interpreter.frames import Frame, LoopFrame
 from orchestrator.interpreter.loop_progress import (
     count_iterations,
     has_too_many_failures,
+    is_overflow,
     record_batch,
     require_few_failures,
 )
@@ -60,7 +61,13 @@ async def run_in_batches(run: NodeRun, node: Loop, progress: LoopFrame) -> None:
         raise AssertionError("a loop without a plan for its batches")
     if progress.batches is None:
         progress.batches = Batches()
+    limit_collected(run, progress)
     await _Spreading(run, node, node.spread, progress, progress.batches).run_all()
+
+
+def limit_collected(run: NodeRun, progress: LoopFrame) -> None:
+    """Set the limit for what a wide loop, or a batch of it, collects; the rest of a payload is for all beside it."""
+    progress.collect_limit = run.interpreter.info.max_payload_bytes * 3 // 4
 
 
 class _Spreading:
@@ -133,19 +140,21 @@ class _Spreading:
             self._merge()
             return has_too_many_failures(self.progress)
         if result.status == "failed":
-            self._record_failure(end, result.error)
+            self._record_failure(index, end, result.error)
         return result.status == "failed"
 
-    def _record_failure(self, end: BatchEnd, error: ErrorDocument | None) -> None:
+    def _record_failure(self, index: int, end: BatchEnd, error: ErrorDocument | None) -> None:
         if self.progress.max_failures is not None and end.failed:
             self.batches.stopped.append(end)
+        if is_overflow(self.node, error) and self.progress.index == index * self.spread.size:
+            record_batch(self.node, self.progress, end)
         if self.failure is None:
             self.failure = error
 
     def _merge(self) -> None:
         """Take over what batches have done, up to the first that has not ended."""
         while (end := self.batches.ended.pop(self.progress.index // self.spread.size, None)) is not None:
-            record_batch(self.progress, end)
+            record_batch(self.node, self.progress, end)
             add_warnings(self.run.step, end.warnings, self.run.scope.env.warnings.limit)
             if self.progress.index == self.count:
                 return

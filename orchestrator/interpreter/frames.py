@@ -128,6 +128,10 @@ class LoopFrame:
     """Iterations at a time of a batch; `None` for a whole loop."""
     batches: Batches | None = None
     """The batches of a wide loop."""
+    collect_limit: int | None = None
+    """Of a wide loop and its batches: bytes that `collected` may have as JSON."""
+    collected_bytes: int | None = None
+    """Those that it has; `None` before they are measured."""
 
     @property
     def current_index(self) -> int:

@@ -1,5 +1,8 @@
 """What a loop in progress counts, and the item of each iteration. Replay-sensitive."""
 
+import json
+from dataclasses import replace
+from itertools import takewhile
 from typing import Any
 
 from orchestrator.errors import StepFailed
@@ -11,6 +14,10 @@ from orchestrator.model.run import ErrorDocument
 
 MAX_ERRORS = 100
 """Failed iterations whose errors the output of a loop holds; it counts all of them."""
+
+
+OVERFLOW = "collect"
+"""In the details of a failure: the limit that was met."""
 
 
 def list_loop_variables(node: Loop) -> tuple[str, str]:
@@ -57,7 +64,9 @@ def build_output(node: Loop, progress: LoopFrame) -> dict[str, Any]:
 
 
 def record_iteration(node: Loop, progress: LoopFrame, result: IterationResult, index: int) -> None:
-    """Count an iteration that has ended, in the order of items."""
+    """Count an iteration that has ended, in the order of items; raises StepFailed where its result has no space."""
+    if node.has_collect and not _take_space(progress, result.collected):
+        raise _build_overflow(node, progress)
     progress.exits.extend(node_id for node_id in result.exits if node_id not in progress.exits)
     if result.error is not None:
         progress.failed += 1
@@ -68,8 +77,13 @@ def record_iteration(node: Loop, progress: LoopFrame, result: IterationResult, i
         progress.collected[at : at + 1] = [result.collected]
 
 
-def record_batch(progress: LoopFrame, end: BatchEnd) -> None:
-    """Count a batch that has ended, in the order of items."""
+def record_batch(node: Loop, progress: LoopFrame, end: BatchEnd) -> None:
+    """Count a batch that has ended, in the order of items; raises StepFailed at the first result without space."""
+    fitting = sum(1 for _ in takewhile(lambda item: _take_space(progress, item), end.items))
+    has_overflow = fitting < len(end.items)
+    if has_overflow:
+        errors = [entry for entry in end.errors if entry["index"] < progress.index + fitting]
+        end = replace(end, count=fitting, failed=len(errors), errors=errors, items=end.items[:fitting])
     progress.exits.extend(node_id for node_id in end.exits if node_id not in progress.exits)
     progress.failed += end.failed
     progress.errors.extend(end.errors[: MAX_ERRORS - len(progress.errors)])
@@ -77,6 +91,38 @@ def record_batch(progress: LoopFrame, end: BatchEnd) -> None:
     progress.merged.update(end.variables)
     progress.merged_steps = end.steps
     progress.index += end.count
+    if has_overflow:
+        raise _build_overflow(node, progress)
+
+
+def _take_space(progress: LoopFrame, item: Any) -> bool:
+    """Count what `collect` has returned for an iteration; return whether there is space for it."""
+    if progress.collect_limit is None:
+        return True
+    if progress.collected_bytes is None:
+        progress.collected_bytes = _measure(progress.collected)
+    progress.collected_bytes += _measure(item) + 1
+    return progress.collected_bytes <= progress.collect_limit
+
+
+def _measure(value: Any) -> int:
+    return len(json.dumps(value, separators=(",", ":")))
+
+
+def _build_overflow(node: Loop, progress: LoopFrame) -> StepFailed:
+    limit = progress.collect_limit or 0
+    return StepFailed(
+        f"what `collect` returns for iteration {progress.index} does not fit: the results of all may have"
+        f" {limit:,} bytes as JSON. Collect less, or store results elsewhere and collect references",
+        details={"limit": OVERFLOW, "index": progress.index, "bytes": limit},
+        recoverable=False,
+        node_id=node.id,
+    )
+
+
+def is_overflow(node: Loop, error: StepFailed | ErrorDocument | None) -> bool:
+    """Return whether a loop has failed because its results are too large."""
+    return error is not None and error.node_id == node.id and error.details.get("limit") == OVERFLOW
 
 
 def count_failures(progress: LoopFrame) -> int:

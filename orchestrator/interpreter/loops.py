@@ -9,7 +9,7 @@ from typing import Any
 
 from orchestrator.errors import StepFailed
 from orchestrator.interpreter.base import NodeRun, ScopeRun, take_warnings
-from orchestrator.interpreter.batches import is_wide, run_in_batches
+from orchestrator.interpreter.batches import is_wide, limit_collected, run_in_batches
 from orchestrator.interpreter.compensation import mark_given_up, undo_scope
 from orchestrator.interpreter.compiled import parse_collection, parse_max_failures, parse_seconds
 from orchestrator.interpreter.failures import KNOWN_ERRORS, build_error_document, to_step_failure
@@ -18,6 +18,7 @@ from orchestrator.interpreter.loop_progress import (
     build_output,
     count_iterations,
     has_too_many_failures,
+    is_overflow,
     list_loop_variables,
     record_iteration,
     require_few_failures,
@@ -39,6 +40,8 @@ async def run_loop(run: NodeRun, node: Loop) -> Exit:
         progress = frame.open = _start(run, node)
     # `finally`: an error edge, or a node that is gone back to, must not see the variables of a loop that has failed.
     try:
+        if progress.limit is not None:
+            limit_collected(run, progress)
         if node.max_concurrency == 1:
             await _run_in_sequence(run, node, progress)
         elif is_wide(run, node, progress):
@@ -46,6 +49,10 @@ async def run_loop(run: NodeRun, node: Loop) -> Exit:
         else:
             await _run_concurrently(run, node, progress)
         await run.interpreter.leave_loop(progress)
+    except StepFailed as failure:
+        if is_overflow(node, failure):
+            run.step.output = build_output(node, progress)
+        raise
     finally:
         data.unshadow(progress.shadowed, progress.set_before)
         if progress.limit is not None:  # a batch that fails returns what it has done, too
