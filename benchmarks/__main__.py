@@ -1,7 +1,7 @@
 """Run the benchmarks: `python -m benchmarks [--quick | --full] [PART] [--json]`.
 
-PART is one of `--service`, `--fairness`, `--lists`, `--archive` and `--loops`. `--full` adds loops of 100,000 steps and
-of a million fused ones.
+PART is one of `--service`, `--fairness`, `--lists`, `--archive`, `--loops` and `--wide`. `--full` adds loops of 100,000
+steps and of a million fused ones.
 """
 
 import asyncio
@@ -22,6 +22,7 @@ from benchmarks.long_loops import LoopCost, measure_loops
 from benchmarks.pure import measure_actions, measure_conditions, measure_planning
 from benchmarks.run_lists import ListTime, measure_lists
 from benchmarks.service import measure_service
+from benchmarks.wide_loops import measure_wide_loops
 
 
 def main() -> None:
@@ -32,6 +33,9 @@ def main() -> None:
         return
     if "--archive" in sys.argv:
         print_results(asyncio.run(measure_archive(quick)), [])
+        return
+    if "--wide" in sys.argv:
+        print_results({**asyncio.run(measure_wide_loops(quick))}, [])
         return
     if "--lists" in sys.argv:
         print_lists(asyncio.run(measure_lists(quick)))
