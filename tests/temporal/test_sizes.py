@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.model.run import Run
-from orchestrator.temporal.devserver import run_dev_server
+from orchestrator.temporal.devserver import DevServer, run_dev_server
 from orchestrator.temporal.workflow import effects
 from tests.golden import read_definition
 from tests.temporal.test_continue_as_new import make_loop, measure_lengths
@@ -20,11 +20,16 @@ SUGGESTED_AT = 60
 
 
 @pytest.fixture(scope="module")
-async def short(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+async def short_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[DevServer]:
     """A server whose histories are short."""
     config = (f"limit.historyCount.suggestContinueAsNew={SUGGESTED_AT}",)
-    home = tmp_path_factory.mktemp("sizes")
-    async with run_dev_server(home, dynamic_config=config) as server, open_world(server) as world:
+    async with run_dev_server(tmp_path_factory.mktemp("sizes"), dynamic_config=config) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+async def short(short_server: DevServer) -> AsyncIterator[World]:
+    async with open_world(short_server) as world:
         yield world
 
 
@@ -88,6 +93,28 @@ async def test_a_state_that_cannot_be_carried_over_is_a_warning_on_the_run(short
     assert len(await measure_lengths(short, run.id)) == 1
     (warning,) = run.warnings
     assert warning.startswith("the data of this run is too large to be carried into a new history")
+
+
+@pytest.mark.slow
+async def test_with_a_payload_store_a_state_of_several_megabytes_is_carried_over(
+    short_server: DevServer, tmp_path: Path
+) -> None:
+    """That of the test before."""
+    nodes = {
+        "first": {"type": "set", "config": {f"copy{n}": f"{{{{ input.text }}}}{n}" for n in range(8)}},
+        "each": make_loop(30, "n", "note"),
+        "note": "work",
+        "end": {"type": "end", "config": {"output": "{{ copy7 | length }}"}},
+    }
+    async with open_world(short_server, queue="stored", payload_store=str(tmp_path)) as stored:
+        customer, script = stored.script()
+        plan = make_plan(nodes, "trigger -> first", "first -> each", "each -> end", customer=customer)
+        run = await stored.run(plan, {"text": make_text(600_000)})
+        lengths = await measure_lengths(stored, run.id)
+
+    assert (run.status, run.output, run.warnings) == ("completed", 600_001, [])
+    assert len(script.calls) == 30
+    assert len(lengths) >= 2
 
 
 async def test_a_full_history_fails_the_run_in_order(short: World, monkeypatch: pytest.MonkeyPatch) -> None:
