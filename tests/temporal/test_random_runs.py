@@ -306,8 +306,7 @@ async def test_whatever_an_operator_does_a_run_ends_and_replays(workers: tuple[W
         run = await operator.end()
         where = f"seed {SEED}, graph {number}: {json.dumps(graph.definition)}"
         recorded = await read_executions(world, run_id)
-        if number % 2 == 0:  # as the SDK does today; in one batch, a rare cancellation still comes too late
-            assert not (run.status == "completed" and any(map(is_cancel_ignored, recorded))), where
+        assert not (run.status == "completed" and any(map(is_cancel_ignored, recorded))), where
         require_undone(run, script, where)
         counts[run.status] += 1
         counts["cancellations that arrived with another event"] += any(map(is_race, recorded))
