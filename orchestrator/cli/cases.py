@@ -3,13 +3,14 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from orchestrator.cli import mocks
 from orchestrator.cli.failures import UsageError
 from orchestrator.cli.files import LoadedFile, read_json, read_value
 from orchestrator.cli.mocks import MockedRegistry
 from orchestrator.cli.planning import check_definition, index_definitions
+from orchestrator.model.run import RepairKind
 
 if TYPE_CHECKING:
     from activities.registry import Registry
@@ -18,9 +19,12 @@ if TYPE_CHECKING:
     from orchestrator.simulator.simulate import Trace
 
 SUFFIX = ".tests.yaml"
-CASE_KEYS = {"name", "input", "trigger", "start", "actions", "results", "events", "resolutions", "with", "expect"}
+CASE_KEYS = {
+    *("name", "input", "trigger", "start", "actions", "results", "events", "resolutions", "repairs", "with", "expect"),
+}
 EVENT_KEYS = {"at", "name", "payload", "key", "by"}
 RESOLUTION_KEYS = {"node_id", "action", "parameters", "value", "target"}
+REPAIR_KEYS = {"at", "kind", "step_id", "node_id", "path", "variables", "parameters", "result"}
 UNLIMITED = 1_000_000
 """Steps of a run that a case can look at, whatever the `step_log_limit` of the definition is."""
 
@@ -55,6 +59,7 @@ def parse_case(case: Any, where: str, folder: Path) -> dict[str, Any]:
     for index, event in enumerate(case.get("events") or (), 1):
         _require_seconds(event.get("at", 0), f"{where}: events: {index}")
     _require_objects(case.get("resolutions"), RESOLUTION_KEYS, {"node_id", "action"}, f"{where}: resolutions")
+    _check_repairs(case.get("repairs"), f"{where}: repairs")
     callees = case.get("with") or []
     if not isinstance(callees, list) or not all(isinstance(name, str) for name in callees):
         raise UsageError("`with` must be a list of files", where=where)
@@ -64,6 +69,15 @@ def parse_case(case: Any, where: str, folder: Path) -> dict[str, Any]:
     read["start"] = _parse_start(case.get("start"), f"{where}: start")
     read["with"] = [read_json(str(folder / name)) for name in callees]
     return read
+
+
+def _check_repairs(repairs: Any, where: str) -> None:
+    _require_objects(repairs, REPAIR_KEYS, {"kind"}, where)
+    for index, repair in enumerate(repairs or (), 1):
+        _require_seconds(repair.get("at", 0), f"{where}: {index}")
+        if repair["kind"] not in get_args(RepairKind):
+            hint = f"use one of: {', '.join(get_args(RepairKind))}"
+            raise UsageError(f"unknown kind {repair['kind']!r}", where=f"{where}: {index}", hint=hint)
 
 
 def _check_expectations(expect: Mapping[str, Any], where: str) -> None:
@@ -170,6 +184,7 @@ def run_case(plan: "Plan", case: Mapping[str, Any], known: "Registry") -> "Trace
         list(case.get("resolutions") or ()),
         cast("Catalogue", known),
         results=case["results"],
+        repairs=case.get("repairs") or (),
     )
     return trace_simulation(
         plan, simulation, input=case["input"], trigger=case.get("trigger"), events=case.get("events") or ()

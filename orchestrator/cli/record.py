@@ -38,11 +38,13 @@ def record(
 ) -> None:
     """Add a test case that repeats a real run.
 
-    It is added to the cases of the definition. Results of actions become answers, and its steps and output what the
-    case expects. Secrets and personal data are masked, by the names of keys and the forms of values.
+    It is added to the cases of the definition. Results of actions become answers, what operators repaired is repeated,
+    and its steps and output are what the case expects. Secrets and personal data are masked, by the names of keys and
+    the forms of values.
     """
     from orchestrator.model.run import ENDED
     from orchestrator.simulator.masking import Masker
+    from orchestrator.simulator.recorded_repairs import read_repairs
 
     run = client.read_run(run_id)
     if run.status not in ENDED or run.status == "cancelled":
@@ -54,8 +56,8 @@ def record(
     recording = Recording(run, definition, load_actions())
     masker = Masker(mask or (), keep or ())
     case, differences = recording.make(name or f"as in run {run.id}", masker)
-    for difference in differences:
-        print_note(difference, "yellow")
+    for problem in (*read_repairs(run).unrepeatable, *differences):
+        print_note(problem, "yellow")
     if differences:
         hint = "it may be of another version, or a masked value was compared: --keep KEY leaves a value as it is"
         raise UsageError("the case does not repeat the run", hint=hint)

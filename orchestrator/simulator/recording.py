@@ -8,6 +8,7 @@ from orchestrator.model.plan import Action, AnyNode, Call, Pause, Plan, Wait, it
 from orchestrator.model.run import Run, StepDocument, format_timestamp
 from orchestrator.simulator.coverage import COMPENSATION, is_skipped_by_when
 from orchestrator.simulator.masking import Masker
+from orchestrator.simulator.recorded_repairs import read_repairs
 
 UNKNOWN_FAILURE = {"message": "the attempt failed", "error_type": "action_error"}
 """The failure of an attempt that is not recorded: Temporal records the last one only."""
@@ -17,17 +18,31 @@ def build_case(run: Run, plan: Plan, name: str, masker: Masker, *, with_seconds:
     """Return the case of an ended run; `with_seconds` lets calls take as long as they did."""
     nodes = {node.id: node for node in iterate_nodes(plan.scope)}
     steps = [(step, nodes[step.node_id]) for step in run.steps if step.node_id in nodes]
+    recorded = read_repairs(run)
+    given = recorded.given
+    own = [(step, node) for step, node in steps if step.id not in given]
     data = masker.mask(
         {
             "input": run.input_data,
             "trigger": run.trigger_data,
-            "results": {step.id: answer for step, node in steps for answer in _list_answers(step, node)},
-            "events": [event for step, node in steps for event in list_events(step, node, run.started_at)],
-            "resolutions": [each for step, node in steps for each in list_resolutions(step, node)],
+            "results": {
+                step.id: answer
+                for step, node in steps
+                for answer in _list_answers(step, node, is_given=step.id in given)
+            },
+            "events": [event for step, node in own for event in list_events(step, node, run.started_at)],
+            "resolutions": [
+                *_list_retries(run),
+                *(each for step, node in own for each in list_resolutions(step, node)),
+            ],
+            "repairs": recorded.repairs,
             "output": run.output,
         }
     )
-    seconds = {step.id: (step.duration_ms or 0) / 1000 for step in run.steps} if with_seconds else {}
+    # A step that an operator has dealt with took as long as it waited for that.
+    repaired = given | {done.step_id for done in run.interventions}
+    timed = [step for step in run.steps if step.id not in repaired] if with_seconds else []
+    seconds = {step.id: (step.duration_ms or 0) / 1000 for step in timed}
     case = {
         "name": name,
         "input": data["input"],
@@ -36,6 +51,7 @@ def build_case(run: Run, plan: Plan, name: str, masker: Masker, *, with_seconds:
         "results": {key: _format_answers(answers, seconds.get(key, 0)) for key, answers in data["results"].items()},
         "events": data["events"],
         "resolutions": data["resolutions"],
+        "repairs": data["repairs"],
         "expect": _build_expectations(run, data["output"]),
     }
     return {key: value for key, value in case.items() if value not in (None, [], {}) or key == "name"}
@@ -51,8 +67,15 @@ def _build_expectations(run: Run, output: Any) -> dict[str, Any]:
     return expect
 
 
-def _list_answers(step: StepDocument, node: AnyNode) -> Iterator[list[dict[str, Any]]]:
-    """Yield the answers of the attempts of a step that called something."""
+def _list_retries(run: Run) -> Iterator[dict[str, Any]]:
+    """Yield the steps that an operator had tried again, in order."""
+    for done in run.interventions:
+        if done.kind == "resolve" and done.action == "retry":
+            yield {"node_id": done.node_id, "action": "retry"}
+
+
+def _list_answers(step: StepDocument, node: AnyNode, *, is_given: bool) -> Iterator[list[dict[str, Any]]]:
+    """Yield the answers of the attempts of a step that called something, up to where it was given a result."""
     if not isinstance(node, Action | Call) or is_skipped_by_when(step) or step.completed_at is None:
         return
     error = step.error or {}
@@ -60,7 +83,10 @@ def _list_answers(step: StepDocument, node: AnyNode) -> Iterator[list[dict[str, 
         error = (error.get("details") or {}).get("last_error") or UNKNOWN_FAILURE
     failures = [{"error": dict(each.error or UNKNOWN_FAILURE)} for each in step.attempts[:-1]]
     failures += [{"error": UNKNOWN_FAILURE}] * (step.retry_count - len(failures))
-    if error:
+    if is_given:
+        failed = [{"error": dict(each.error)} for each in step.attempts if each.error]
+        yield failed or [{"error": UNKNOWN_FAILURE}]
+    elif error:
         kept = ("message", "error_type", "details", "recoverable")
         yield [*failures, {"error": {key: error[key] for key in kept if key in error}}]
     else:
@@ -77,7 +103,7 @@ def list_events(step: StepDocument, node: AnyNode, start: datetime | None) -> It
 
 
 def list_resolutions(step: StepDocument, node: AnyNode) -> Iterator[dict[str, Any]]:
-    """Yield what an operator decided about a step that failed; a retry leaves no trace and is not known."""
+    """Yield what an operator decided about a step that failed, other than to try it again."""
     if not isinstance(node.on_error, Pause) or step.error is None or step.id.endswith(COMPENSATION):
         return
     if step.status == "skipped":

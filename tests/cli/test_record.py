@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from orchestrator.cli.client import ApiClient
 from orchestrator.cli.failures import UsageError
 from orchestrator.cli.record import record
 from orchestrator.cli.server_address import ServerOptions
-from orchestrator.model.run import Run
+from orchestrator.model.run import Intervention, Run
 from orchestrator.simulator.simulate import simulate
 from tests.cli.commands import invoke
 
@@ -104,6 +105,82 @@ def test_a_run_that_cannot_be_repeated_is_refused(tmp_path: Path, changes: dict[
         record(connect(make_run(**changes)), "order-1", str(path))
 
     assert not (tmp_path / "order.tests.yaml").exists()
+
+
+REPAIRED = {
+    "id": "order",
+    "name": "Order",
+    "trigger": {"type": "manual"},
+    "variables": {"limit": 1},
+    "nodes": [
+        {"id": "nap", "type": "delay", "delay_seconds": 3600},
+        {
+            "id": "pay", "type": "action", "action": "shop.pay", "config": {"to": "a"}, "on_error": "pause",
+            "retry": {"maximum_attempts": 1},
+        },
+        {"id": "hear", "type": "wait", "config": {"event": "paid"}},
+        {
+            "id": "ship", "type": "action", "action": "shop.ship", "config": {"to": "b"},
+            "when": {"expression": "{{ limit == 5 }}"},
+        },
+        {
+            "id": "tell", "type": "action", "action": "shop.tell", "on_error": "pause",
+            "retry": {"maximum_attempts": 1},
+        },
+        {"id": "done", "type": "end", "config": {"output": {"paid": "{{ steps.pay.output.ok }}"}}},
+    ],
+    "edges": [
+        {"source": source, "target": target}
+        for source, target in pairwise(("trigger", "nap", "pay", "hear", "ship", "tell", "done"))
+    ],
+}  # fmt: skip
+DOWN = {"error": {"message": "down", "error_type": "action_error"}}
+
+
+def repair_run() -> Run:
+    """Return a run that operators have repaired in each way, and that has completed all the same."""
+    run = simulate(
+        REPAIRED,
+        actions={"shop.pay": DOWN, "shop.tell": [DOWN, {"output": {"told": True}}]},
+        resolutions=[{"node_id": "tell", "action": "retry"}],
+        repairs=[
+            {"at": 10, "kind": "skip_wait", "node_id": "nap", "by": "ada"},
+            {"at": 20, "kind": "set_result", "node_id": "pay", "result": {"ok": 7}, "by": "ada"},
+            {"at": 30, "kind": "set_variables", "variables": {"limit": 5}, "by": "ada"},
+            {"at": 40, "kind": "set_result", "node_id": "hear", "result": {"event": "paid", "payload": 3}, "by": "ada"},
+        ],
+        start=datetime(2026, 3, 1, 9, 30, tzinfo=UTC),
+    )
+    assert (run.status, run.output) == ("completed", {"paid": 7}), run.waiting_for
+    step = next(step for step in run.steps if step.id == "tell")
+    retried = Intervention(kind="resolve", at=step.started_at, node_id="tell", step_id="tell", action="retry")
+    return run.model_copy(update={"id": "order-1", "interventions": [*run.interventions, retried]})
+
+
+def test_repairs_and_retries_of_operators_are_repeated(tmp_path: Path) -> None:
+    (tmp_path / "order.json").write_text(json.dumps(REPAIRED))
+
+    record(connect(repair_run()), "order-1", str(tmp_path / "order.json"))
+
+    (case,) = yaml.safe_load((tmp_path / "order.tests.yaml").read_text())
+    assert [(each["at"], each["kind"]) for each in case["repairs"]] == [
+        (10, "skip_wait"), (20, "set_result"), (30, "set_variables"), (40, "set_result")
+    ]  # fmt: skip
+    assert case["resolutions"] == [{"node_id": "tell", "action": "retry"}]
+    assert "events" not in case
+    assert invoke("test", str(tmp_path / "order.json")).exit_code == 0
+
+
+def test_a_repair_whose_values_are_not_recorded_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "order.json").write_text(json.dumps(REPAIRED))
+    run = repair_run()
+    context = {name: value for name, value in run.context.items() if name != "limit"}
+
+    with pytest.raises(UsageError, match="does not repeat the run"):
+        record(connect(run.model_copy(update={"context": context})), "order-1", str(tmp_path / "order.json"))
+
+    noted = capsys.readouterr().err
+    assert "set_variables of limit cannot be repeated: its record does not say to which values" in noted
 
 
 def test_cases_in_another_form_are_left_alone(tmp_path: Path) -> None:
