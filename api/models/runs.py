@@ -164,7 +164,7 @@ class RerunCounts(BaseModel):
     name: str = Field(description="ID of the node, or path of the iteration or branch.")
     reused: int = Field(description="Number of steps that stay done.")
     again: int = Field(description="Number of steps that run again.")
-    continued: int = Field(description="Number of steps in progress that go on.")
+    continued: int = Field(description="Number of steps in progress that continue.")
     kept_keys: int = Field(description="Number of those that run again with the idempotency key that they had.")
     undone: int = Field(description="Number of those that run again because they were compensated.")
 
@@ -178,7 +178,7 @@ class RerunView(BaseModel):
     reused: list[str] = Field(description="IDs of the steps that stay done: their results are reused.")
     again: list[str] = Field(description="IDs of the steps that run again.")
     continued: list[str] = Field(
-        description="IDs of the steps in progress that go on: loops and parallels around those, delays and waits."
+        description="IDs of the steps in progress that continue: loops and parallels around those, delays and waits."
     )
     kept_keys: list[str] = Field(
         description="IDs of the steps that run again with the idempotency key that they had: their outcome is unknown."

@@ -7,7 +7,7 @@ from orchestrator.actions import ActionFailed, action
 
 @action("NAME.greet")
 def greet(name: str) -> dict[str, str]:
-    """Greet somebody by name."""
+    """Greet someone by name."""
     if not name.strip():
         raise ActionFailed("the name is empty", recoverable=False)
     return {"text": f"Hello {name}!"}
@@ -21,7 +21,7 @@ from orchestrator.actions import ActionFailed
 
 
 class Greeting(unittest.TestCase):
-    def test_somebody_is_greeted_by_name(self) -> None:
+    def test_someone_is_greeted_by_name(self) -> None:
         self.assertEqual(greet("Ada"), {"text": "Hello Ada!"})
 
     def test_an_empty_name_is_refused(self) -> None:
@@ -30,7 +30,7 @@ class Greeting(unittest.TestCase):
 '''
 WORKFLOW = """id: greeting
 name: Greeting
-description: Greets somebody, if there is a name.
+description: Greets someone, if there is a name.
 trigger: {type: manual}
 nodes:
   - id: has_name
@@ -46,7 +46,7 @@ edges:
   - {source: greet, target: done}
 """
 WORKFLOW_TESTS = """# Cases of greeting.yaml: `orchestrator test workflows/greeting.yaml`
-- name: somebody is greeted
+- name: someone is greeted
   input: {name: " Ada "}
   actions:
     NAME.greet: {output: {text: "Hello {{ params.name }}!"}}

@@ -64,7 +64,7 @@ class Reruns:
         except RunNotFound:
             if await self.operations.is_recorded(customer_id, run_id):
                 raise HistoryGone(
-                    f"the history of run {run_id} is no longer stored, so it cannot go on from a step",
+                    f"the history of run {run_id} is no longer stored, so it cannot continue from a step",
                     hint="start the workflow again, with the input that the run document still has",
                 ) from None
             raise

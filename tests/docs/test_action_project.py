@@ -61,7 +61,7 @@ def test_every_command_of_the_page_works(tmp_path: Path) -> None:
     assert done.returncode == 0, shown[-8000:]
     assert "Hello Ada!" in done.stdout
     assert "2 passed" in done.stdout
-    assert shown.count("Greet somebody by name.") == 2
+    assert shown.count("Greet someone by name.") == 2
     assert [path.name for path in (tmp_path / "greetings" / "dist").iterdir()] == [
         "acme_greetings-1.0.0-py3-none-any.whl"
     ]
