@@ -67,16 +67,8 @@ def check(
 
     `is_called` is for a workflow that another one calls: the type of its output is inferred.
     """
-    usable = structure.check(definition, report)
-    trigger_checks.check(definition.trigger, report)
-    _check_settings(definition, report)
-    for index, node in usable:
-        _check_id(node, f"/nodes/{index}/id", report)
-        node_checks.check(node, f"/nodes/{index}", report)
-    workflow_graph = graph.build_graph(definition, usable, report)
-    tree = regions.find_regions(workflow_graph)
-    region_checks.check_reached(definition, tree, report)
-    region_checks.check_regions(tree, report)
+    tree = _check_structure(definition, report)
+    workflow_graph = tree.graph
     uses = [
         references.collect_uses(references.find_sites(node, pointer), report)
         for node, pointer in zip(workflow_graph.nodes, workflow_graph.pointers, strict=True)
@@ -108,6 +100,20 @@ def check(
     scope = builder.build_scope(tree.whole)
     notify = actions.complete_side_call(definition.settings.notify, "/settings/notify")
     return Scopes(scope, notify, _may_rewind(definition), output)
+
+
+def _check_structure(definition: Definition, report: Report) -> regions.Regions:
+    """Check nodes and edges one by one, and the regions that they form."""
+    usable = structure.check(definition, report)
+    trigger_checks.check(definition.trigger, report)
+    _check_settings(definition, report)
+    for index, node in usable:
+        _check_id(node, f"/nodes/{index}/id", report)
+        node_checks.check(node, f"/nodes/{index}", report)
+    tree = regions.find_regions(graph.build_graph(definition, usable, report))
+    region_checks.check_reached(definition, tree, report)
+    region_checks.check_regions(tree, report)
+    return tree
 
 
 def _check_without_building(workflow_graph: graph.Graph, actions: Actions, report: Report) -> None:

@@ -132,60 +132,63 @@ async def open_services(
     `pool` is for what strangers send; without one everything is checked in this process.
     """
     async with open_database(settings) as database:
-        index, triggers, deliveries = RunIndex(database), Triggers(database), Deliveries(database)
-        audit = Audit(database)
-        definitions, leases = Definitions(database), Leases(database, str(uuid4()))
-        prober = RunProber(runs, index, leases)
-        index_writer, secrets = IndexWriter(index), open_secrets(settings)
-        plans = Plans(definitions, registry, PermissionReader(settings, secrets), pool)
-        schedules = Schedules(runs.client, settings, await triggers.get_installation())
-        reconciler = Reconciler(definitions, triggers, plans, schedules, leases)
-        stopping = asyncio.Event()
-        starts = Starts(runs, plans, deliveries, index_writer)
-        archive = Archive(database)
-        operations = Operations(runs, index, archive, index_writer, registry, stopping)
-        reruns = Reruns(runs, plans, starts, operations)
-        migrations = Migrations(plans, operations)
-        workflows = Workflows(definitions, index, plans, reconciler)
-        addressed = AddressedEvents(runs, store.AddressedEvents(database), leases)
-        events = Events(triggers, plans, deliveries, starts, operations, addressed)
-        async with index_writer.run_in_background():
-            services = Services(
-                settings=settings,
-                registry=registry,
-                database=database,
-                runs=runs,
-                keys=Keys(database),
-                audit=audit,
-                audit_writer=AuditWriter(audit),
-                plans=plans,
-                graphs=Graphs(plans, operations),
-                edge_counter=EdgeCounter(workflows, archive),
-                workflows=workflows,
-                regressions=Regressions(definitions, plans, operations),
-                schedules=WorkflowSchedules(definitions, index, schedules, starts, database),
-                starts=starts,
-                operations=operations,
-                approvals=Approvals(settings, operations),
-                reruns=reruns,
-                migrations=migrations,
-                bulk=Bulk(BulkJobs(database), operations, reruns, migrations),
-                events=events,
-                webhooks=Webhooks(triggers, deliveries, events, operations, secrets),
-                indexer=Indexer(runs, index, leases, prober),
-                prober=prober,
-                stuck=StuckFinder(runs, index, leases, (settings.task_queue, *(settings.task_queues or ()))),
-                archiver=Archiver(RunReader(runs.client, settings), archive, leases, settings.archive_days),
-                payload_sweeper=PayloadSweeper(runs, index, archive, leases),
-                failing_runs=FailingRuns(runs, leases, settings.failing_run_seconds),
-                reconciler=reconciler,
-                stopping=stopping,
-                readiness=Readiness({"temporal": runs.check, "database": partial(_check_database, database)}),
-            )
+        installation = await Triggers(database).get_installation()
+        services = _build_services(settings, runs, registry, pool, database, installation)
+        async with services.starts.index_writer.run_in_background():
             try:
                 yield services
             finally:
-                await events.aclose()
+                await services.events.aclose()
+
+
+def _build_services(
+    settings: Settings, runs: Runs, registry: Registry, pool: ProcessPool | None, database: Database, installation: str
+) -> Services:
+    index, triggers, deliveries = RunIndex(database), Triggers(database), Deliveries(database)
+    index_writer, schedules = IndexWriter(index), Schedules(runs.client, settings, installation)
+    definitions, leases = Definitions(database), Leases(database, str(uuid4()))
+    audit, archive, stopping = Audit(database), Archive(database), asyncio.Event()
+    prober, secrets = RunProber(runs, index, leases), open_secrets(settings)
+    plans = Plans(definitions, registry, PermissionReader(settings, secrets), pool)
+    reconciler = Reconciler(definitions, triggers, plans, schedules, leases)
+    starts = Starts(runs, plans, deliveries, index_writer)
+    operations = Operations(runs, index, archive, index_writer, registry, stopping)
+    reruns, migrations = Reruns(runs, plans, starts, operations), Migrations(plans, operations)
+    workflows = Workflows(definitions, index, plans, reconciler)
+    addressed = AddressedEvents(runs, store.AddressedEvents(database), leases)
+    events = Events(triggers, plans, deliveries, starts, operations, addressed)
+    return Services(
+        settings=settings,
+        registry=registry,
+        database=database,
+        runs=runs,
+        keys=Keys(database),
+        audit=audit,
+        audit_writer=AuditWriter(audit),
+        plans=plans,
+        graphs=Graphs(plans, operations),
+        edge_counter=EdgeCounter(workflows, archive),
+        workflows=workflows,
+        regressions=Regressions(definitions, plans, operations),
+        schedules=WorkflowSchedules(definitions, index, schedules, starts, database),
+        starts=starts,
+        operations=operations,
+        approvals=Approvals(settings, operations),
+        reruns=reruns,
+        migrations=migrations,
+        bulk=Bulk(BulkJobs(database), operations, reruns, migrations),
+        events=events,
+        webhooks=Webhooks(triggers, deliveries, events, operations, secrets),
+        indexer=Indexer(runs, index, leases, prober),
+        prober=prober,
+        stuck=StuckFinder(runs, index, leases, (settings.task_queue, *(settings.task_queues or ()))),
+        archiver=Archiver(RunReader(runs.client, settings), archive, leases, settings.archive_days),
+        payload_sweeper=PayloadSweeper(runs, index, archive, leases),
+        failing_runs=FailingRuns(runs, leases, settings.failing_run_seconds),
+        reconciler=reconciler,
+        stopping=stopping,
+        readiness=Readiness({"temporal": runs.check, "database": partial(_check_database, database)}),
+    )
 
 
 @asynccontextmanager

@@ -207,13 +207,6 @@ async def _run_shielded(flow: Flow, work: Coroutine[Any, Any, Any]) -> Any:
             task.cancel() if inspect.getcoroutinestate(work) != inspect.CORO_CREATED else loop.call_soon(task.cancel)
 
     end = CancelForwarder(cancel)
-    watcher = loop.create_task(watch_for_continuation(flow, end))
-    shower = loop.create_task(watch_waits(flow, end))
-
-    def stop_waiting(ended: "asyncio.Task[Any]") -> None:
-        if not end.done():
-            end.set_result(None)
-
     faults: list[BaseException] = []
 
     def fail_task(error: BaseException) -> None:
@@ -223,6 +216,29 @@ async def _run_shielded(flow: Flow, work: Coroutine[Any, Any, Any]) -> Any:
         task.cancel()
 
     segments.fail_task = fail_task
+    request = await _wait_for_end(flow, end, task)
+    if request is not None:
+        memo = {**workflow.memo(), FIRST_STARTED_AT: format_timestamp(flow.state.started_at)}
+        workflow.continue_as_new(args=request, memo=memo)
+    try:
+        return await await_uncancelled(task)
+    finally:
+        if not is_discarded():
+            if faults:
+                raise faults[0]
+            segments.require_end()
+
+
+async def _wait_for_end(flow: Flow, end: CancelForwarder, task: "asyncio.Task[Any]") -> list[RawValue] | None:
+    """Wait until the flow has ended, or is to continue as new: then return with what."""
+    loop = asyncio.get_running_loop()
+    watcher = loop.create_task(watch_for_continuation(flow, end))
+    shower = loop.create_task(watch_waits(flow, end))
+
+    def stop_waiting(ended: "asyncio.Task[Any]") -> None:
+        if not end.done():
+            end.set_result(None)
+
     task.add_done_callback(stop_waiting)
     watcher.add_done_callback(stop_waiting)
     request: list[RawValue] | None = None
@@ -234,16 +250,7 @@ async def _run_shielded(flow: Flow, work: Coroutine[Any, Any, Any]) -> Any:
         shower.cancel()
     if watcher.done() and not watcher.cancelled():
         watcher.result()
-    if request is not None:
-        memo = {**workflow.memo(), FIRST_STARTED_AT: format_timestamp(flow.state.started_at)}
-        workflow.continue_as_new(args=request, memo=memo)
-    try:
-        return await await_uncancelled(task)
-    finally:
-        if not is_discarded():
-            if faults:
-                raise faults[0]
-            segments.require_end()
+    return request
 
 
 def _build_cancellation(entries: dict[str, Any], limit: int) -> BaseException:
